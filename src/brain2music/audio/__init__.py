@@ -1,0 +1,1 @@
+"""Sound: reading, resampling, composing by rule, General-MIDI rendering."""

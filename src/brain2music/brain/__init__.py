@@ -1,0 +1,1 @@
+"""Volumes to responses: masks, cleaning, the scans of each clip, reliability."""

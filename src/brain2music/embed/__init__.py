@@ -1,0 +1,1 @@
+"""Sound to embeddings: one file a model, one registry."""

@@ -1,0 +1,1 @@
+"""Embedding to voxels: encoding models and their maps."""

@@ -1,0 +1,34 @@
+"""What users are told. Everything a user can cause is an :class:`InputError`; anything else is our own bug."""
+
+from pathlib import Path
+
+
+class Brain2MusicWarning(UserWarning):
+    """A result that is computed but should be looked at before it is believed."""
+
+
+class InputError(Exception):
+    """The input is at fault. Shown as one line on stderr, exit code 1.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, with the offending value.
+    file : path or None
+        The file or folder where it was found.
+    mend : str
+        What to do next, as an imperative.
+    """
+
+    def __init__(self, what: str, file: str | Path | None = None, mend: str = "") -> None:
+        self.what, self.file, self.mend = what.rstrip("."), None if file is None else Path(file), mend.rstrip(".")
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        where = f"{self.file}: " if self.file is not None else ""
+        then = f". {self.mend[0].upper()}{self.mend[1:]}." if self.mend else "."
+        return " ".join(f"{where}{self.what}{then}".split())
+
+
+class LeakageError(InputError):
+    """Training and test data share something they must not share."""

@@ -1,0 +1,1 @@
+"""Music that exists: corpora, their embeddings on disk, search."""

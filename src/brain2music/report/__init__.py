@@ -1,0 +1,1 @@
+"""Results to pages: one HTML file a subject and one index, that open without a server."""

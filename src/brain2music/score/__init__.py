@@ -1,0 +1,1 @@
+"""Predictions to numbers: identification, baselines, chance, intervals, leakage."""

@@ -1,0 +1,124 @@
+"""The nouns of a listening study: clips, runs, presentations, and the study that holds them."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True, order=True)
+class Clip:
+    """An excerpt of a recording: what was heard, apart from when.
+
+    ``track`` is the recording's id ("blues.00017"; for other studies the stimulus' file name), ``start`` and
+    ``end`` the excerpt in seconds of that recording. Two clips are the same clip when those three agree.
+    """
+
+    track: str
+    start: float
+    end: float
+    genre: str = field(default="", compare=False)
+    caption: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"clip of {self.track!r} runs from {self.start} to {self.end} s")
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.end - self.start
+
+    @property
+    def name(self) -> str:
+        """A file-name-safe id, unique within a study: ``blues.00017_6.44-21.44``."""
+        return f"{self.track}_{self.start:g}-{self.end:g}"
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """One clip heard once: ``onset`` and ``duration`` in seconds of the run, ``volumes`` the scans it covers.
+
+    ``carry_in`` marks a clip played only to keep the run's first scans out of the data: never used.
+    """
+
+    clip: Clip
+    onset: float
+    duration: float
+    volumes: range
+    carry_in: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """One BOLD run: its files, timing and what was heard. ``bold`` is None where only metadata is at hand."""
+
+    subject: str
+    task: str
+    label: str
+    split: Split
+    events: Path
+    bold: Path | None
+    tr: float
+    n_volumes: int | None
+    presentations: tuple[Presentation, ...]
+    session: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's BIDS entities: ``sub-001_task-Test_run-01``."""
+        session = f"_ses-{self.session}" if self.session else ""
+        run = f"_run-{self.label}" if self.label else ""
+        return f"sub-{self.subject}{session}_task-{self.task}{run}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study in which people listened to music.
+
+    Attributes
+    ----------
+    root : the BIDS folder.
+    name : its name in dataset_description.json.
+    runs : every run of every subject, training runs first, in run order.
+    stimuli : the folder of recordings that clips are cut from, or None.
+    simulated : True for simulated brains: shown as such wherever results are.
+    """
+
+    root: Path
+    name: str
+    runs: tuple[Run, ...]
+    stimuli: Path | None = None
+    simulated: bool = False
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Subject labels without ``sub-``, sorted."""
+        return tuple(sorted({run.subject for run in self.runs}))
+
+    def runs_of(self, subject: str, split: Split | None = None) -> tuple[Run, ...]:
+        """The subject's runs, of one split where given."""
+        return tuple(run for run in self.runs if run.subject == subject and split in (None, run.split))
+
+    def clips_of(self, split: Split, subject: str | None = None) -> tuple[Clip, ...]:
+        """Distinct clips of a split in order of first presentation, carry-ins left out; of one subject or all."""
+        heard = (
+            presentation.clip
+            for run in self.runs
+            if run.split == split and subject in (None, run.subject)
+            for presentation in run.presentations
+            if not presentation.carry_in
+        )
+        return tuple(dict.fromkeys(heard))
+
+    @cached_property
+    def train_clips(self) -> tuple[Clip, ...]:
+        """Distinct training clips over all subjects."""
+        return self.clips_of("train")
+
+    @cached_property
+    def test_clips(self) -> tuple[Clip, ...]:
+        """Distinct test clips over all subjects."""
+        return self.clips_of("test")
