@@ -1,0 +1,93 @@
+"""Where every output of a run lies: a BIDS derivatives folder, and what each file in it holds."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The output folder of a run.
+
+    Tables
+    ------
+    ``predictions`` : one row a clip and window: ``clip``, ``genre``, ``window``, ``predicted`` and ``true`` (lists
+        of ``dims`` floats, in the embedding's own units).
+    ``similarity`` : one row a predicted clip: ``clip``, ``genre`` and ``similarity``, its Pearson correlations with
+        the true embeddings of all candidates, in the order of the rows.
+    ``retrieval`` : one row a clip and rank (from 1): ``clip``, ``genre``, ``source`` ("brain", or "oracle" for
+        retrieval by the true embedding), ``rank``, ``track``, ``title``, ``artist``, ``licence``,
+        ``track_genre``, ``path`` (of the gallery's file), ``start_s``, ``cosine``.
+    ``reliability`` : one row a voxel: ``roi``, ``reliability`` (mean correlation between repeats).
+    ``alphas`` : one row a target dimension: ``dim``, ``alpha``, ``cv_score``, ``on_edge``.
+    """
+
+    root: Path
+
+    @property
+    def description(self) -> Path:
+        """BIDS dataset_description.json of the derivatives."""
+        return self.root / "dataset_description.json"
+
+    @property
+    def study(self) -> Path:
+        """What was run, for the report: see :func:`brain2music.pipeline.describe`."""
+        return self.root / "study.json"
+
+    @property
+    def scores(self) -> Path:
+        """Every score of the run, a list of :class:`brain2music.score.score.Score` records."""
+        return self.root / "scores.json"
+
+    @property
+    def index(self) -> Path:
+        """The page to open first."""
+        return self.root / "index.html"
+
+    def page(self, subject: str) -> Path:
+        """A subject's report."""
+        return self.root / f"sub-{subject}.html"
+
+    def stimulus(self, clip: str) -> Path:
+        """A test clip as it was presented, for the report's players."""
+        return self.root / "stimuli" / f"{clip}.mp3"
+
+    def retrieved(self, track: str) -> Path:
+        """The retrieved excerpt of a gallery track, for the report's players."""
+        return self.root / "retrieved" / f"{_safe(track)}.mp3"
+
+    def scores_of(self, subject: str, embedding: str) -> Path:
+        """One subject's scores in one embedding, a list of records."""
+        return self._file(subject, embedding, "scores.json")
+
+    def predictions(self, subject: str, embedding: str) -> Path:
+        """Predicted and true embeddings of the scored clips."""
+        return self._file(subject, embedding, "predictions.parquet")
+
+    def similarity(self, subject: str, embedding: str) -> Path:
+        """The identification matrix."""
+        return self._file(subject, embedding, "similarity.parquet")
+
+    def retrieval(self, subject: str, embedding: str) -> Path:
+        """What the gallery gave."""
+        return self._file(subject, embedding, "retrieval.parquet")
+
+    def alphas(self, subject: str, embedding: str) -> Path:
+        """The regularisation chosen for each dimension."""
+        return self._file(subject, embedding, "alphas.parquet")
+
+    def decoder(self, subject: str, embedding: str) -> Path:
+        """The fitted decoder."""
+        return self._file(subject, embedding, "decoder.safetensors")
+
+    def reliability(self, subject: str) -> Path:
+        """Reliability of every voxel over repeats."""
+        return self._file(subject, "responses", "reliability.parquet")
+
+    def _file(self, subject: str, description: str, ending: str) -> Path:
+        alphanumeric = re.sub(r"[^0-9A-Za-z]", "", description)
+        return self.root / f"sub-{subject}" / f"sub-{subject}_desc-{alphanumeric}_{ending}"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^0-9A-Za-z._-]+", "-", name).strip("-.") or "track"
