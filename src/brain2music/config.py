@@ -1,0 +1,74 @@
+"""The settings of a run. Every field changes results; where files lie and how many processes run are arguments."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import InputError
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class RunConfig(BaseModel):
+    """What a decoding run does; every default has its source in the Brain2Music paper or names its departure.
+
+    A TOML file may give any of these fields; command-line options win over the file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    embeddings: tuple[str, ...] = Field(("musicnn-mtt",), min_length=1, description="embeddings to decode into")
+    window_s: float | None = Field(None, gt=0, description="seconds of sound per embedding; default the model's own")
+    lag_tr: int = Field(3, ge=0, le=10, description="scans by which responses follow the sound (follow-up work)")
+    also_lags: tuple[Annotated[int, Field(ge=0, le=10)], ...] = Field(
+        (0,), description="further lags scored by identification only; 0 is the paper's"
+    )
+    scans_per_window: int | None = Field(None, ge=1, description="scans averaged per window; default ceil(window/TR)")
+    detrend: Literal["median", "cosine", "linear", "none"] = Field("median", description="the paper: 240-s median")
+    folds: int = Field(5, ge=2, description="folds of the cross-validation that chooses alpha, grouped by clip")
+    alphas: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+        None, description="ridge penalties tried, per target dimension; default logspace(-1, 8, 20)"
+    )
+    retrieve: int = Field(5, ge=1, description="tracks retrieved per clip")
+    permutations: int = Field(10_000, ge=100, description="clip permutations behind every p")
+    fade_s: float = Field(2.0, ge=0, description="sine fades of the stimuli as presented")
+    rms: float | None = Field(
+        0.13210295550519335, gt=0, description="root mean square that stimuli were normalised to; none: as recorded"
+    )
+    train_task: str | None = Field(None, description="task label of the training runs; default the one with 'train'")
+    test_task: str | None = Field(None, description="task label of the test runs; default the one with 'test'")
+    track_index: str | None = Field(None, description="artist/title index (Sturm's GTZANindex.txt) for leakage checks")
+    allow_leaks: tuple[Literal["song", "artist"], ...] = Field(
+        ("song", "artist"), description="leaks reported instead of refused; the same clip is always refused"
+    )
+    seed: int = Field(0, ge=0, description="seed of permutations, bootstraps and baselines")
+
+    @classmethod
+    def from_toml(cls, path: Path | None = None, **given: object) -> "RunConfig":
+        """Read settings from a TOML file; keyword arguments that are not None or empty win over it."""
+        settings = read_toml(path) if path is not None else {}
+        settings.update({key: value for key, value in given.items() if value is not None and value != ()})
+        return validated(cls, settings, path)
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Read a TOML file; :class:`InputError` names the file when it is missing or malformed."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("the file is missing", path, "check the path") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"this is not valid TOML ({error})", path, "correct the file") from None
+
+
+def validated(model: type[Model], settings: object, path: Path | None) -> Model:
+    """Validate settings against a pydantic model; the first problem becomes one readable line."""
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the settings"
+        raise InputError(f"{field}: {first['msg']} (got {first['input']!r})", path, "see `brain2music run --help`") from None
