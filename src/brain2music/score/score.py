@@ -12,7 +12,8 @@ class Score:
 
     Attributes
     ----------
-    metric : its name with the configuration that changes it, "identification", "top1", "identification/within-genre".
+    metric : its name with the configuration that changes it: "identification", "top1",
+        "identification/within-genre".
     value : the score. low, high : its 95 % bootstrap interval over clips.
     chance : the value expected without information. ceiling : the oracle's value, where there is one.
     candidates : how many clips were chosen among. n : how many clips were scored.

@@ -1,0 +1,139 @@
+"""Identification: is a prediction closer to its own clip than to the others? (Brain2Music, Eqs. 2-3.)
+
+Everything here is a function of one matrix, ``C[i, j]``: how similar prediction ``i`` is to candidate ``j``,
+with the right candidates on the diagonal. Comparisons are strict throughout: a candidate that ties with the
+right one is never counted as beaten. (Counting ``>=`` over all candidates also counts the right one against
+itself, and adds exactly ``1 / (n - 1)`` to every score.)
+
+The ``…_payoff`` functions answer for every candidate ``j`` what clip ``i`` would score were ``j`` the right
+one. Their diagonal is the score; with columns re-ordered they are the permutation test (see ``uncertainty``).
+"""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.special import gammaln
+from scipy.stats import rankdata
+
+_DECIMALS = 12  # equal rows must tie in whatever order the linear algebra library adds up
+
+
+def similarity(
+    predicted: Float[np.ndarray, "n d"], true: Float[np.ndarray, "m d"]
+) -> Float[np.ndarray, "n m"]:
+    """Pearson correlation of every prediction with every candidate, over dimensions, in float64.
+
+    Raises
+    ------
+    ValueError
+        A row is constant or not finite: its correlation is not defined.
+    """
+    return np.round(_standardised(predicted, "predicted") @ _standardised(true, "true").T, _DECIMALS)
+
+
+def identification(c: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n"]:
+    """Share of the other candidates that the right one beats, per clip (Eq. 2). Chance is 0.5.
+
+    Its mean is the identification accuracy (Eq. 3).
+    """
+    return np.diagonal(identification_payoff(c)).copy()
+
+
+def ranks(c: Float[np.ndarray, "n n"]) -> Int[np.ndarray, " n"]:
+    """Rank of the right candidate, from 1; behind every candidate that ties with it."""
+    return len(c) - np.diagonal(_beaten(c))
+
+
+def top_k(c: Float[np.ndarray, "n n"], k: int) -> Float[np.ndarray, " n"]:
+    """1.0 where the right candidate is among the ``k`` most similar, else 0.0. Chance is ``k / n``."""
+    return np.diagonal(top_k_payoff(c, k)).copy()
+
+
+def n_way(c: Float[np.ndarray, "n n"], n: int) -> Float[np.ndarray, " n"]:
+    """Probability that the right candidate beats ``n - 1`` others drawn without replacement.
+
+    The exact expectation over draws, from ranks, instead of a sample of draws. Chance is ``1 / n``;
+    ``n = 2`` is :func:`identification`.
+    """
+    return np.diagonal(n_way_payoff(c, n)).copy()
+
+
+def within_group(c: Float[np.ndarray, "n n"], labels: Sequence[Hashable]) -> Float[np.ndarray, " n"]:
+    """Identification among candidates of the clip's own group only; NaN for a clip alone in its group."""
+    return np.diagonal(within_group_payoff(c, labels)).copy()
+
+
+def per_group(values: Float[np.ndarray, " n"], labels: Sequence[Hashable]) -> dict[Hashable, float]:
+    """Mean of a per-clip score in each group, in the order in which groups first appear."""
+    if len(labels) != len(values):
+        raise ValueError(f"{len(labels)} labels for {len(values)} scores")
+    return {label: float(values[rows].mean()) for label, rows in members(labels).items()}
+
+
+def identification_payoff(c: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
+    """Share of the other candidates that candidate ``j`` beats for prediction ``i``."""
+    return _beaten(c) / (len(c) - 1)
+
+
+def top_k_payoff(c: Float[np.ndarray, "n n"], k: int) -> Float[np.ndarray, "n n"]:
+    """1.0 where candidate ``j`` is among the ``k`` most similar to prediction ``i``."""
+    if not 1 <= k <= len(c):
+        raise ValueError(f"top {k} of {len(c)} candidates")
+    return (len(c) - _beaten(c) <= k).astype(np.float64)
+
+
+def n_way_payoff(c: Float[np.ndarray, "n n"], n: int) -> Float[np.ndarray, "n n"]:
+    """Probability that candidate ``j`` beats ``n - 1`` random others: hypergeometric in how many it beats."""
+    if not 2 <= n <= len(c):
+        raise ValueError(f"{n}-way among {len(c)} candidates")
+    beaten = np.arange(len(c))
+    possible = beaten >= n - 1
+    chances = np.zeros(len(c))
+    chances[possible] = np.exp(_log_choose(beaten[possible], n - 1) - _log_choose(len(c) - 1, n - 1))
+    return chances[_beaten(c)]
+
+
+def within_group_payoff(c: Float[np.ndarray, "n n"], labels: Sequence[Hashable]) -> Float[np.ndarray, "n n"]:
+    """:func:`identification_payoff` inside each group; NaN between groups and for a clip alone in one."""
+    if len(labels) != len(c):
+        raise ValueError(f"{len(labels)} labels for {len(c)} clips")
+    payoff = np.full(c.shape, np.nan)
+    for rows in members(labels).values():
+        if len(rows) > 1:
+            payoff[np.ix_(rows, rows)] = identification_payoff(c[np.ix_(rows, rows)])
+    return payoff
+
+
+def members(labels: Sequence[Hashable]) -> dict[Hashable, Int[np.ndarray, " rows"]]:
+    """The rows that carry each label, labels in the order in which they first appear."""
+    rows: dict[Hashable, list[int]] = {}
+    for row, label in enumerate(labels):
+        rows.setdefault(label, []).append(row)
+    return {label: np.array(found) for label, found in rows.items()}
+
+
+def _beaten(c: Float[np.ndarray, "n n"]) -> Int[np.ndarray, "n n"]:
+    """How many candidates of row ``i`` are strictly less similar than candidate ``k``."""
+    if len(c) < 2:
+        raise ValueError(f"identification among {len(c)} candidates needs at least two")
+    if not np.isfinite(c).all():
+        raise ValueError("similarities are not finite")
+    return rankdata(c, method="min", axis=1).astype(np.int64) - 1
+
+
+def _standardised(rows: Float[np.ndarray, "n d"], side: str) -> Float[np.ndarray, "n d"]:
+    """Rows with mean 0 and length 1, so that their products are Pearson correlations."""
+    rows = rows.astype(np.float64)
+    bad = ~np.isfinite(rows).all(axis=1)
+    if not bad.any():
+        bad = np.ptp(rows, axis=1) == 0
+    if bad.any():
+        first = int(bad.argmax())
+        raise ValueError(f"{bad.sum()} of the {side} rows are constant or not finite (first: {first})")
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _log_choose(n: Int[np.ndarray, " a"] | int, k: int) -> Float[np.ndarray, " a"] | float:
+    return gammaln(np.add(n, 1)) - gammaln(k + 1) - gammaln(np.subtract(n, k) + 1)
