@@ -36,15 +36,15 @@ class Space:
             mine, theirs = getattr(self, field), getattr(other, field)
             if mine != theirs:
                 raise InputError(
-                    f"embeddings of two different spaces meet: {self.name} and {other.name} differ in {field} "
-                    f"({mine!r} and {theirs!r})",
+                    f"embeddings of two different spaces meet: {self.name} and {other.name} differ in "
+                    f"{field} ({mine!r} and {theirs!r})",
                     mend="embed both sides again with the same model and settings",
                 )
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Embeddings of clips: ``data`` (clips, windows, dims) float32 in ``space``, ``names`` the clip of each row."""
+    """Embeddings of clips: ``data`` (clips, windows, dims) float32 in ``space``, ``names`` one per clip."""
 
     data: Float32[np.ndarray, "clips windows dims"]
     names: tuple[str, ...]

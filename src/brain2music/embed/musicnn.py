@@ -1,0 +1,302 @@
+"""musicnn: music taggers pretrained on real music (MagnaTagATune, Million Song Dataset), run in torch.
+
+Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging" (2019,
+arXiv 1909.06654). The weights are read from the ``musicnn`` wheel, which is never imported (it would ask for
+TensorFlow 1).
+
+The network reads patches of 187 frames (3 s). A window's embedding is the mean over the patches inside it, which
+begin every 1.5 s; windows that overlap share patches, and each is computed once. Every patch goes through the
+network alone, so that its numbers depend on nothing else. Sound shorter than 3 s is repeated from its start until
+it is 3 s long: added silence would be heard by the network, and would make every short sound alike.
+
+The published extractor rounds the mel spectrogram to half precision, where loud frames overflow; here it stays
+single.
+"""
+
+import ast
+import importlib.util
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch.nn import functional
+
+from ..artifacts import digest_file
+from ..errors import InputError
+from .embeddings import Space
+from .mel import mel_spectrogram
+from .tf_checkpoint import read_checkpoint
+from .windows import mono_at, window_starts
+
+Model = Literal["mtt", "msd"]
+Kind = Literal["mean_pool", "max_pool", "penultimate", "tags"]
+
+RATE, N_FFT, HOP, MELS = 16000, 512, 256, 96
+PATCH_FRAMES = 187
+PATCH_SAMPLES = PATCH_FRAMES * HOP
+PATCH_HOP_S = 1.5
+DIMS = 753
+_VERSION = "1"
+_EPSILON = 1e-3
+_TIMBRAL, _TEMPORAL = (0, 1), (2, 3, 4)
+
+
+class Features(NamedTuple):
+    """What the network gives for each patch: pooled features, the penultimate layer, and tags in [0, 1]."""
+
+    mean_pool: Float32[torch.Tensor, "patches 753"]
+    max_pool: Float32[torch.Tensor, "patches 753"]
+    penultimate: Float32[torch.Tensor, "patches 200"]
+    tags: Float32[torch.Tensor, "patches 50"]
+
+
+class MusicnnEmbedder:
+    """The 753 mean-pooled features of a musicnn model, averaged over each window.
+
+    Parameters
+    ----------
+    model : "mtt" (MagnaTagATune) or "msd" (Million Song Dataset).
+    window_s, step_s : seconds of sound per vector and between vectors; MuLan's 10 and 1.5 by default.
+    folder : the installed ``musicnn`` package; found by itself by default.
+
+    Raises
+    ------
+    InputError : the weights are not installed, or damaged; a window is shorter than the network's 3 s.
+    """
+
+    def __init__(
+        self, model: Model, window_s: float = 10.0, step_s: float = 1.5, folder: Path | None = None
+    ) -> None:
+        if window_s < 3.0 or step_s <= 0:
+            raise InputError(
+                f"musicnn reads windows of 3 s or more, not {window_s:g} s every {step_s:g} s",
+                mend="choose a longer window, and a positive step",
+            )
+        folder = folder or package_folder()
+        self.network, digest = load_network(model, folder)
+        self.tag_names = read_tag_names(model, folder)
+        self.space = Space(f"musicnn-{model}", _VERSION, digest, DIMS, window_s, step_s, RATE)
+
+    def embed(
+        self, waveform: Float32[np.ndarray, " samples"], rate: int
+    ) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 753) float32 of a mono waveform at any rate."""
+        return self.features(waveform, rate, "mean_pool")
+
+    def tags(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows 50"]:
+        """(windows, 50) probabilities of :attr:`tag_names`."""
+        return self.features(waveform, rate, "tags")
+
+    def features(
+        self, waveform: Float32[np.ndarray, " samples"], rate: int, kind: Kind
+    ) -> Float32[np.ndarray, "windows features"]:
+        """Any of the network's :class:`Features`, averaged over the patches of each window."""
+        frames, windows = self.prepare(waveform, rate)
+        starts = sorted({start for window in windows for start in window})
+        patches = getattr(self.network(frames, starts), kind).numpy()
+        rows = {start: row for row, start in enumerate(starts)}
+        return np.stack([patches[[rows[start] for start in window]].mean(axis=0) for window in windows])
+
+    def prepare(
+        self, waveform: Float32[np.ndarray, " samples"], rate: int
+    ) -> tuple[Float32[torch.Tensor, "frames 96"], list[list[int]]]:
+        """The log-mel spectrogram, and for each window the frames at which its patches begin."""
+        sound = mono_at(waveform, rate, RATE)
+        duration = len(sound) / RATE
+        if len(sound) < PATCH_SAMPLES:
+            sound = np.resize(sound, PATCH_SAMPLES)
+        frames = log_mel(sound)
+        window_s = max(3.0, min(self.space.window_s, duration))
+        inside = window_starts(window_s, 3.0, PATCH_HOP_S)
+        last = len(frames) - PATCH_FRAMES
+        return frames, [
+            [min(last, round((start + offset) * RATE / HOP)) for offset in inside]
+            for start in window_starts(duration, self.space.window_s, self.space.step_s)
+        ]
+
+
+def log_mel(waveform: Float32[np.ndarray, " samples"]) -> Float32[torch.Tensor, "frames 96"]:
+    """The network's input, log10(10000 mel + 1), of a waveform at 16 kHz."""
+    return torch.log10(10000.0 * mel_spectrogram(waveform, RATE, N_FFT, HOP, MELS) + 1.0)
+
+
+def package_folder() -> Path:
+    """Where the ``musicnn`` package lies, without importing it; :class:`InputError` when it is not there."""
+    spec = importlib.util.find_spec("musicnn")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            "the weights of musicnn are not installed", mend="run `brain2music models pull musicnn`"
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def read_tag_names(model: Model, folder: Path) -> tuple[str, ...]:
+    """The model's 50 tags, read from the package's source without running it."""
+    file = folder / "configuration.py"
+    try:
+        statements = ast.parse(file.read_text(encoding="utf-8")).body
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"the tag names cannot be read ({error})", file, _AGAIN) from None
+    for statement in statements:
+        if (
+            isinstance(statement, ast.Assign)
+            and ast.unparse(statement.targets[0]) == f"{model.upper()}_LABELS"
+        ):
+            return tuple(ast.literal_eval(statement.value))
+    raise InputError(f"there are no tag names for {model!r}", file, _AGAIN)
+
+
+def load_network(model: Model, folder: Path) -> "tuple[Network, str]":
+    """The network and the sha256 of its weights, read once per process and state of the file."""
+    index = folder / f"{model.upper()}_musicnn" / ".index"
+    data = index.with_name(".data-00000-of-00001")
+    for file in (index, data):
+        if not file.is_file():
+            raise InputError("a file of musicnn's weights is missing", file, _AGAIN)
+    return _load(index, data, data.stat().st_mtime_ns, index.stat().st_mtime_ns)
+
+
+class Network:
+    """The musicnn network, at inference: plain tensors, no module state.
+
+    Parameters
+    ----------
+    variables : the checkpoint's variables by name; :class:`ValueError` where one is missing or misshapen.
+    """
+
+    def __init__(self, variables: Mapping[str, np.ndarray]) -> None:
+        if wrong := [
+            name
+            for name, shape in _shapes().items()
+            if name not in variables or variables[name].shape != shape
+        ]:
+            raise ValueError(f"variable {wrong[0]!r} is missing or misshapen")
+        self._input = _Affine(variables, 0)
+        self._front = [_MaxBlock(variables, number) for number in (*_TIMBRAL, *_TEMPORAL)]
+        self._middle = [_Block(variables, number) for number in (5, 6, 7)]
+        self._pooled, self._last = _Affine(variables, 9), _Affine(variables, 10)
+        self._dense, self._out = _Linear(variables, "dense"), _Linear(variables, "dense_1")
+
+    @torch.inference_mode()
+    def __call__(self, frames: Float32[torch.Tensor, "frames 96"], starts: list[int]) -> Features:
+        """Features of the patches of ``frames`` (log-mel) that begin at ``starts``, each by itself."""
+        patches = [self._patch(frames[start : start + PATCH_FRAMES]) for start in starts]
+        return Features(*(torch.stack(column) for column in zip(*patches, strict=True)))
+
+    def _patch(self, patch: Float32[torch.Tensor, "187 96"]) -> tuple[torch.Tensor, ...]:
+        maps = self._feature_maps(self._input(patch))
+        top, mean = maps.amax(1), maps.mean(1)
+        pooled = self._pooled(torch.stack([top, mean], dim=1).flatten())
+        penultimate = self._last(functional.relu(self._dense(pooled)))
+        return mean, top, penultimate, torch.sigmoid(self._out(penultimate))
+
+    def _feature_maps(self, patch: Float32[torch.Tensor, "187 96"]) -> Float32[torch.Tensor, "753 187"]:
+        """Front end (timbral and temporal filters) and three layers with residual connections."""
+        front = torch.cat([block(patch) for block in self._front])
+        first = self._middle[0](front)
+        second = first + self._middle[1](first)
+        third = second + self._middle[2](second)
+        return torch.cat([front, first, second, third])
+
+
+class _Affine:
+    """Batch normalisation at inference: x * scale + shift per channel."""
+
+    def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
+        prefix = f"batch_normalization_{number}".removesuffix("_0")
+        gamma, beta, mean, variance = (
+            variables[f"{prefix}/{name}"].astype(np.float64)
+            for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        scale = gamma / np.sqrt(variance + _EPSILON)
+        self.scale, self.shift = _tensor(scale), _tensor(beta - mean * scale)
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        return values * self.scale + self.shift
+
+
+class _MaxBlock:
+    """Convolution, ReLU, normalisation, maximum over frequency: (187, 96) -> (channels, 187).
+
+    ReLU and normalisation are monotone in each channel, so the maximum is taken before them, which leaves them
+    little to do; where the normalisation's scale is negative, the minimum is taken by turning the kernel's sign.
+    """
+
+    def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
+        kernel, bias = _convolution(variables, number)
+        affine = _Affine(variables, number + 1)
+        self._sign = torch.where(affine.scale < 0, -1.0, 1.0)[:, None]
+        self._kernel = (kernel.permute(3, 2, 0, 1) * self._sign[:, :, None, None]).contiguous()
+        self._bias, self._scale, self._shift = bias[:, None], affine.scale[:, None], affine.shift[:, None]
+        length = kernel.shape[0]
+        self._padding = (0, 0, (length - 1) // 2, length // 2)
+
+    def __call__(self, patch: Float32[torch.Tensor, "187 96"]) -> Float32[torch.Tensor, "channels 187"]:
+        padded = functional.pad(patch, self._padding)[None, None]
+        extreme = self._sign * functional.conv2d(padded, self._kernel)[0].amax(2)
+        return functional.relu(extreme + self._bias) * self._scale + self._shift
+
+
+class _Block:
+    """Convolution over seven frames, ReLU, normalisation: (channels, 187) -> (64, 187)."""
+
+    def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
+        kernel, bias = _convolution(variables, number)
+        affine = _Affine(variables, number + 1)
+        self._kernel, self._bias = kernel[:, :, 0].permute(2, 1, 0).contiguous(), bias
+        self._scale, self._shift = affine.scale[:, None], affine.shift[:, None]
+
+    def __call__(self, maps: Float32[torch.Tensor, "channels 187"]) -> Float32[torch.Tensor, "64 187"]:
+        rectified = functional.relu(functional.conv1d(maps[None], self._kernel, self._bias, padding=3)[0])
+        return rectified * self._scale + self._shift
+
+
+class _Linear:
+    def __init__(self, variables: Mapping[str, np.ndarray], name: str) -> None:
+        self._kernel, self._bias = _tensor(variables[f"{name}/kernel"].T), _tensor(variables[f"{name}/bias"])
+
+    def __call__(self, values: Float32[torch.Tensor, " inputs"]) -> Float32[torch.Tensor, " outputs"]:
+        return self._kernel @ values + self._bias
+
+
+@lru_cache(maxsize=4)
+def _load(index: Path, data: Path, *modified: int) -> tuple[Network, str]:
+    variables = read_checkpoint(index, data, skip=("Adam", "Adam_1"))
+    try:
+        return Network(variables), digest_file(data)
+    except ValueError as error:
+        raise InputError(f"these are not the weights of musicnn: {error}", data, _AGAIN) from None
+
+
+def _convolution(variables: Mapping[str, np.ndarray], number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    prefix = f"conv2d_{number}".removesuffix("_0")
+    return _tensor(variables[f"{prefix}/kernel"]), _tensor(variables[f"{prefix}/bias"])
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
+
+
+def _shapes() -> dict[str, tuple[int, ...]]:
+    """Every variable of the network and its shape."""
+    kernels = [(7, 38, 1, 204), (7, 67, 1, 204), (128, 1, 1, 51), (64, 1, 1, 51), (32, 1, 1, 51)]
+    kernels += [(7, 561, 1, 64), (7, 64, 1, 64), (7, 64, 1, 64)]
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number, kernel in enumerate(kernels):
+        prefix = f"conv2d_{number}".removesuffix("_0")
+        shapes |= {f"{prefix}/kernel": kernel, f"{prefix}/bias": kernel[-1:]}
+    for name, inputs, outputs in (("dense", 2 * DIMS, 200), ("dense_1", 200, 50)):
+        shapes |= {f"{name}/kernel": (inputs, outputs), f"{name}/bias": (outputs,)}
+    widths = [1, *(kernel[-1] for kernel in kernels), 2 * DIMS, 200]
+    for number, width in enumerate(widths):
+        prefix = f"batch_normalization_{number}".removesuffix("_0")
+        statistics = ("gamma", "beta", "moving_mean", "moving_variance")
+        shapes |= {f"{prefix}/{statistic}": (width,) for statistic in statistics}
+    return shapes
+
+
+_AGAIN = "install the weights again with `brain2music models pull musicnn`"

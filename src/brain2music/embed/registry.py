@@ -1,0 +1,133 @@
+"""The embeddings there are: what each is, where its weights come from, and whether they are here."""
+
+import difflib
+import importlib
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float32
+
+from ..errors import InputError
+from .embeddings import Space
+
+
+class Embedder(Protocol):
+    """Anything that turns sound into vectors of one space."""
+
+    space: Space
+
+    def embed(
+        self, waveform: Float32[np.ndarray, " samples"], rate: int
+    ) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 of a mono waveform; one window where it is shorter than a window."""
+        ...
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A member of the registry: one line about it, its weights' source, and its defaults in seconds."""
+
+    description: str
+    weights: str
+    window_s: float
+    step_s: float
+    make: Callable[[float, float], Embedder]
+    package: str | None = None
+
+    def available(self) -> bool:
+        """Whether its weights are here."""
+        return self.package is None or importlib.util.find_spec(self.package) is not None
+
+
+def get_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> Embedder:
+    """The named embedding, ready to embed; window and step in seconds, the member's own by default.
+
+    Raises
+    ------
+    InputError : there is no such embedding, its weights are not here, or it cannot take such windows.
+    """
+    member = EMBEDDINGS[_known(name, tuple(EMBEDDINGS))]
+    window_s = member.window_s if window_s is None else window_s
+    step_s = member.step_s if step_s is None else step_s
+    if window_s <= 0 or step_s <= 0:
+        raise InputError(
+            f"windows of {window_s:g} s every {step_s:g} s cannot be", mend="give positive seconds for both"
+        )
+    return member.make(window_s, step_s)
+
+
+def models() -> list[dict[str, Any]]:
+    """One record per embedding for the command line: name, description, weights, available."""
+    return [
+        {
+            "name": name,
+            "description": member.description,
+            "weights": member.weights,
+            "available": member.available(),
+        }
+        for name, member in EMBEDDINGS.items()
+    ]
+
+
+def pull(name: str) -> None:
+    """Install the weights of an embedding ("musicnn", or any member's name) into this Python.
+
+    ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met, and only
+    its data files are read. Embeddings without weights have nothing to install.
+
+    Raises
+    ------
+    InputError : there is no such embedding, or pip could not install it.
+    """
+    packages: dict[str, str | None] = {package: package for package in _PINS}
+    packages |= {member_name: member.package for member_name, member in EMBEDDINGS.items()}
+    package = packages[_known(name, tuple(packages))]
+    if package is None:
+        return
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", _PINS[package]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        raise InputError(
+            f"pip could not install {_PINS[package]} ({lines[-1]})",
+            mend=f"check the network, then run `{' '.join(command)}`",
+        )
+    importlib.invalidate_caches()
+
+
+def _known(name: str, names: tuple[str, ...]) -> str:
+    if name in names:
+        return name
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
+    guess = f"try {close[0]!r}; " if close else ""
+    raise InputError(f"there is no embedding {name!r}", mend=f"{guess}choose one of {', '.join(names)}")
+
+
+def _musicnn(model: Any) -> Callable[[float, float], Embedder]:
+    def make(window_s: float, step_s: float) -> Embedder:
+        from .musicnn import MusicnnEmbedder
+
+        return MusicnnEmbedder(model, window_s, step_s)
+
+    return make
+
+
+_PINS = {"musicnn": "musicnn==0.1.0"}
+_MUSICNN_WEIGHTS = "the musicnn wheel (ISC): brain2music models pull musicnn"
+
+EMBEDDINGS: dict[str, Embedding] = {
+    "musicnn-mtt": Embedding(
+        "musicnn trained on MagnaTagATune, 753 mean-pooled features",
+        _MUSICNN_WEIGHTS, 10.0, 1.5, _musicnn("mtt"), "musicnn",
+    ),
+    "musicnn-msd": Embedding(
+        "musicnn trained on the Million Song Dataset, 753 mean-pooled features",
+        _MUSICNN_WEIGHTS, 10.0, 1.5, _musicnn("msd"), "musicnn",
+    ),
+}  # fmt: skip
+"""name -> member, in the order in which they are listed."""
