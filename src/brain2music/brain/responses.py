@@ -1,6 +1,6 @@
 """The noun of the brain side: responses of every voxel to every clip."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -30,14 +30,15 @@ class Responses:
 
     Attributes
     ----------
-    data : (clips, scans, voxels) float32, z-scored per run, averaged over repeats, lag already applied; may be
-        a memory map.
+    data : (clips, scans, voxels) float32, z-scored per run, averaged over repeats, lag already applied; may
+        be a memory map.
     clips : the clip of each row.
     groups : (clips,) the run a clip was heard in first; clips of one run are neighbours in time.
     tr : seconds between scans.
     lag_tr : scans by which responses were shifted to meet the haemodynamic delay.
     n_repeats : (clips,) presentations averaged.
-    repeats : (repeats, clips, scans, voxels) before averaging, where every clip was repeated alike; else None.
+    repeats : (repeats, clips, scans, voxels) before averaging, where every clip was repeated alike; else
+        None.
     space : where the voxels are; None for arrays that came without coordinates.
     """
 
@@ -66,3 +67,15 @@ class Responses:
     def n_voxels(self) -> int:
         """Voxels per scan."""
         return int(self.data.shape[2])
+
+
+def restrict(responses: Responses, keep: Bool[np.ndarray, " voxels"]) -> Responses:
+    """The responses of a subset of the voxels, with their mask and ROI names."""
+    space = responses.space
+    if space is not None:
+        mask = np.zeros_like(space.mask)
+        mask[space.mask] = keep
+        roi = None if space.roi is None else tuple(np.array(space.roi, dtype=object)[keep])
+        space = VoxelSpace(mask, space.affine, roi)
+    repeats = None if responses.repeats is None else responses.repeats[..., keep]
+    return replace(responses, data=responses.data[..., keep], repeats=repeats, space=space)

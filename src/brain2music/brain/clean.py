@@ -1,0 +1,145 @@
+"""Cleaning of one run's time series, on plain arrays (scans, voxels): drift, confounds, scaling."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from ..errors import InputError
+
+Detrending = Literal["median", "cosine", "linear", "none"]
+
+_BLOCK = 4096  # voxels detrended at once: bounds the memory of the padded copies
+
+
+def detrend(
+    x: Float32[np.ndarray, "scans voxels"],
+    tr: float,
+    method: Detrending = "median",
+    window_s: float = 240.0,
+) -> Float32[np.ndarray, "scans voxels"]:
+    """Remove slow drifts from every voxel of a run.
+
+    Parameters
+    ----------
+    x : (scans, voxels), any unit.
+    tr : seconds between scans.
+    method : ``median`` subtracts a running median of ``window_s`` seconds (Brain2Music A.1.1: 240 s);
+        ``cosine`` regresses out the cosines slower than ``window_s`` and the mean; ``linear`` the straight
+        line; ``none`` nothing.
+    window_s : seconds, of the median's window or of the slowest cosine kept.
+
+    Notes
+    -----
+    Beyond the run's ends the median sees the series mirrored, and its window never exceeds the run.
+    """
+    if method == "none" or len(x) < 2:
+        return x
+    if method == "median":
+        return _subtract_running_median(x, round(window_s / tr))
+    n_cosines = int(2 * len(x) * tr / window_s) if method == "cosine" else 0
+    drift = cosine_basis(len(x), n_cosines) if method == "cosine" else _line(len(x))
+    return regress_out(x, drift)
+
+
+def zscore(
+    x: Float32[np.ndarray, "scans voxels"],
+) -> tuple[Float32[np.ndarray, "scans voxels"], Bool[np.ndarray, " voxels"]]:
+    """Scale every voxel to mean 0 and standard deviation 1 over the run.
+
+    Returns
+    -------
+    The scaled series, constant voxels as zeros; and which voxels were constant, to float32's precision. NaN
+    stays.
+    """
+    mean = x.mean(axis=0, dtype=np.float64)
+    sd = x.std(axis=0, dtype=np.float64)
+    constant = sd <= 1e-6 * np.abs(mean)
+    scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=~constant)
+    return (x - mean.astype(np.float32)) * scale.astype(np.float32), constant
+
+
+def regress_out(
+    x: Float32[np.ndarray, "scans voxels"], nuisance: Float[np.ndarray, "scans columns"]
+) -> Float32[np.ndarray, "scans voxels"]:
+    """Residuals of every voxel after least squares on the nuisance columns and a constant."""
+    scale = np.linalg.norm(nuisance, axis=0)
+    columns = nuisance[:, scale > 0] / scale[scale > 0]
+    basis, sizes, _ = np.linalg.svd(
+        np.column_stack([np.ones(len(x)) / np.sqrt(len(x)), columns]), full_matrices=False
+    )
+    basis = basis[:, sizes > 1e-9 * sizes[0]].astype(np.float32)
+    return x - basis @ (basis.T @ x)
+
+
+def cosine_basis(n_scans: int, n_cosines: int) -> Float[np.ndarray, "scans cosines"]:
+    """The first cosines of the DCT-II after the constant, unit-norm: SPM's high-pass set."""
+    orders = np.arange(1, n_cosines + 1)
+    phase = np.pi * (np.arange(n_scans)[:, None] + 0.5) / n_scans
+    return np.sqrt(2 / n_scans) * np.cos(phase * orders)
+
+
+def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np.ndarray, "scans columns"]:
+    """Read nuisance columns from an fMRIPrep confounds table.
+
+    Parameters
+    ----------
+    path : ``*_desc-confounds_timeseries.tsv``.
+    columns : names or shell patterns: ``("trans_?", "rot_?", "csf", "a_comp_cor_0[0-5]")``.
+    n_scans : rows that must be there.
+
+    Raises
+    ------
+    InputError : a pattern matches no column, or the rows are not the run's scans.
+
+    Notes
+    -----
+    The "n/a" with which derivatives begin become the mean of their column.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, sep="\t", na_values="n/a")
+    except FileNotFoundError:
+        raise InputError(
+            "the confounds table is missing", path, "run fMRIPrep or ask for no confounds"
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"this is not a readable table ({error})", path, "write it again") from None
+    names = []
+    for pattern in columns:
+        found = [name for name in table.columns if fnmatchcase(name, pattern)]
+        if not found:
+            raise InputError(
+                f"no confound is named {pattern!r}", path, f"choose among {', '.join(table.columns[:20])}"
+            )
+        names += [name for name in found if name not in names]
+    if len(table) != n_scans:
+        raise InputError(
+            f"the table has {len(table)} rows for {n_scans} scans", path, "use the table of this run"
+        )
+    chosen = table[names].apply(pd.to_numeric, errors="coerce")
+    return chosen.fillna(chosen.mean()).fillna(0.0).to_numpy(dtype=np.float64)
+
+
+def _subtract_running_median(
+    x: Float32[np.ndarray, "scans voxels"], window: int
+) -> Float32[np.ndarray, "scans voxels"]:
+    """The median's window is odd. scipy is fast on one long series only, so voxels are laid end to end."""
+    from scipy.ndimage import median_filter
+
+    half = min(max(window, 1), len(x)) // 2
+    result = np.empty_like(x)
+    for first in range(0, x.shape[1], _BLOCK):
+        block = np.ascontiguousarray(x[:, first : first + _BLOCK].T)
+        mirrored = np.pad(block, ((0, 0), (half, half)), mode="symmetric")
+        median = median_filter(mirrored.ravel(), 2 * half + 1, mode="nearest").reshape(mirrored.shape)
+        result[:, first : first + _BLOCK] = (block - median[:, half : half + len(x)]).T
+    return result
+
+
+def _line(n_scans: int) -> Float[np.ndarray, "scans 1"]:
+    return np.linspace(-1.0, 1.0, n_scans)[:, None]

@@ -1,0 +1,123 @@
+"""Which voxels: a mask of the study's derivatives where there is one, else one of the first run."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ..errors import InputError
+from ..study.study import Study
+from .responses import VoxelSpace
+from .volumes import Image, open_image, read_volume
+
+_GREY = ("desc-grey_mask", "desc-gray_mask", "desc-cortex_mask", "label-GM_mask", "label-GM_desc-brain_mask")
+_BRAIN = ("desc-brain_mask",)
+
+
+def choose_mask(
+    study: Study, subject: str, derivatives: Path | None = None, mask: Path | None = None
+) -> VoxelSpace:
+    """The voxels to read for a subject, on the grid of the subject's first run.
+
+    Taken from the first of these that is there: ``mask``; a grey-matter mask of the subject in the
+    derivatives; the subject's brain masks there (their intersection); nilearn's ``compute_epi_mask`` of the
+    first run.
+
+    Parameters
+    ----------
+    derivatives : where to look; default ``root/derivatives``. Only masks in the same ``space-`` as the BOLD
+        count.
+    mask : a NIfTI image, voxels above 0.5 are in; brought to the BOLD grid by nearest neighbour.
+
+    Raises
+    ------
+    InputError : the subject has no BOLD image, or the mask keeps no voxel.
+    """
+    bold = first_bold(study, subject)
+    if mask is not None:
+        return _space(bold, read_mask(mask, bold), mask)
+    folder = derivatives if derivatives is not None else study.root / "derivatives"
+    for endings in (_GREY, _BRAIN):
+        found = list(_masks_in(folder, subject, endings, bold.path))
+        if found:
+            return _space(bold, np.logical_and.reduce([read_mask(path, bold) for path in found]), found[0])
+    return _space(bold, epi_mask(bold), bold.path)
+
+
+def first_bold(study: Study, subject: str) -> Image:
+    """The header of the subject's first BOLD run: the grid that every other run must share."""
+    runs = study.runs_of(subject)
+    if not runs:
+        raise InputError(
+            f"there is no sub-{subject}", study.root, f"choose among {', '.join(study.subjects)}"
+        )
+    for run in runs:
+        if run.bold is not None:
+            return open_image(run.bold)
+    raise InputError(
+        f"sub-{subject} has events but no BOLD images", study.root, "fetch the images of this subject"
+    )
+
+
+def read_mask(path: Path, like: Image) -> Bool[np.ndarray, "x y z"]:
+    """Read a mask image (in where above 0.5) on the grid of another image."""
+    image = open_image(path)
+    return sample_nearest(read_volume(image), image.affine, like.grid, like.affine) > 0.5
+
+
+def epi_mask(bold: Image) -> Bool[np.ndarray, "x y z"]:
+    """nilearn's brain mask from the intensities of a run."""
+    from nilearn.masking import compute_epi_mask
+
+    try:
+        return np.asarray(compute_epi_mask(str(bold.path), ensure_finite=True).dataobj).astype(bool)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"no brain was found in the image ({error})", bold.path, "give a mask") from None
+
+
+def sample_nearest(
+    volume: Float[np.ndarray, "x y z"],
+    affine: Float[np.ndarray, "4 4"],
+    grid: tuple[int, int, int],
+    grid_affine: Float[np.ndarray, "4 4"],
+) -> Float[np.ndarray, "u v w"]:
+    """A volume's values at the voxel centres of another grid, by nearest neighbour; 0 outside the volume."""
+    if volume.shape == grid and np.allclose(affine, grid_affine, atol=1e-4):
+        return volume
+    to_source = np.linalg.inv(affine) @ grid_affine
+    centres = np.indices(grid).reshape(3, -1)
+    source = np.rint(to_source[:3, :3] @ centres + to_source[:3, 3:]).astype(int)
+    inside = ((source >= 0) & (source < np.array(volume.shape)[:, None])).all(axis=0)
+    result = np.zeros(centres.shape[1], volume.dtype)
+    result[inside] = volume[tuple(source[:, inside])]
+    return result.reshape(grid)
+
+
+def derivative_files(folder: Path, subject: str, endings: Iterable[str], bold: Path) -> list[Path]:
+    """A subject's derivatives with one of these endings, in the space of the BOLD, sorted."""
+    pattern = re.compile(
+        rf"sub-{re.escape(subject)}(_.*)?_({'|'.join(map(re.escape, endings))})\.nii(\.gz)?$"
+    )
+    files = sorted(folder.rglob(f"sub-{subject}*.nii*")) if folder.is_dir() else []
+    return [path for path in files if pattern.fullmatch(path.name) and _entity(path) == _entity(bold)]
+
+
+def _masks_in(folder: Path, subject: str, endings: Iterable[str], bold: Path) -> list[Path]:
+    """Masks of functional images are on the BOLD's own grid, so anatomical ones only count without them."""
+    found = derivative_files(folder, subject, endings, bold)
+    return [path for path in found if "_task-" in path.name] or found
+
+
+def _entity(path: Path) -> str:
+    match = re.search(r"_space-([0-9A-Za-z]+)", path.name)
+    return match.group(1) if match else ""
+
+
+def _space(bold: Image, mask: Bool[np.ndarray, "x y z"], source: Path) -> VoxelSpace:
+    if not mask.any():
+        raise InputError(
+            "the mask keeps no voxel of the BOLD grid", source, "give a mask that covers the brain"
+        )
+    return VoxelSpace(mask, np.asarray(bold.affine, dtype=np.float64))

@@ -1,0 +1,77 @@
+"""Names of regions for voxels, from a BIDS segmentation: a ``dseg`` image and its table of names."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from ..errors import InputError
+from ..study.study import Study
+from .mask import derivative_files, first_bold, sample_nearest
+from .responses import VoxelSpace
+from .volumes import open_image, read_volume
+
+
+def label_voxels(space: VoxelSpace, dseg: Path, table: Path | None = None) -> VoxelSpace:
+    """The same voxels with a region's name each ("" where the segmentation has none).
+
+    Parameters
+    ----------
+    dseg : an image of integer labels on any grid; the label nearest to each voxel's centre is taken.
+    table : TSV with the columns ``index`` and ``name``; default the ``.tsv`` beside the image.
+
+    Raises
+    ------
+    InputError : the table is missing or lacks a column, or no voxel of the mask has a label.
+    """
+    names = read_label_table(table if table is not None else _table_of(dseg))
+    image = open_image(dseg)
+    labels = sample_nearest(read_volume(image), image.affine, _grid(space.mask), space.affine)[space.mask]
+    roi = tuple(names.get(int(label), "") for label in np.rint(labels))
+    if not any(roi):
+        raise InputError(
+            "no voxel of the mask has a named label",
+            dseg,
+            "use a segmentation in the space of the BOLD images, whose table names its labels",
+        )
+    return VoxelSpace(space.mask, space.affine, roi)
+
+
+def find_dseg(study: Study, subject: str, derivatives: Path | None = None) -> Path | None:
+    """The subject's segmentation in the derivatives, with a table and in the BOLD's space, or None."""
+    folder = derivatives if derivatives is not None else study.root / "derivatives"
+    found = derivative_files(folder, subject, ("dseg",), first_bold(study, subject).path)
+    return next((path for path in found if _table_of(path).is_file()), None)
+
+
+def read_label_table(path: Path) -> dict[int, str]:
+    """Read ``index -> name`` from a BIDS label table."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, sep="\t", dtype={"name": str}, keep_default_na=False)
+        return {int(index): str(name) for index, name in zip(table["index"], table["name"], strict=True)}
+    except FileNotFoundError:
+        raise InputError(
+            "the label table is missing", path, "put a TSV with the columns index and name there"
+        ) from None
+    except KeyError as error:
+        raise InputError(
+            f"the label table lacks the column {error}", path, "name its columns index and name"
+        ) from None
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InputError(
+            f"this is not a label table ({error})", path, "give whole numbers in index"
+        ) from None
+
+
+def _table_of(dseg: Path) -> Path:
+    """The TSV with the image's name, or the folder's (or its parent's) ``dseg.tsv``."""
+    own = dseg.with_name(dseg.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
+    shared = (folder / "dseg.tsv" for folder in (dseg.parent, dseg.parent.parent, dseg.parent.parent.parent))
+    return next((path for path in (own, *shared) if path.is_file()), own)
+
+
+def _grid(mask: Bool[np.ndarray, "x y z"]) -> tuple[int, int, int]:
+    x, y, z = mask.shape
+    return x, y, z
