@@ -1,0 +1,152 @@
+"""BOLD images: what the header promises, and, read scan by scan in little memory, whether the voxels keep it."""
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import nibabel as nib
+import numpy as np
+from jaxtyping import Bool, Shaped
+
+from .finding import Finding, error, warning
+
+COPY_AGAIN = "copy or download the image again"
+SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a 4-D image says of itself; ``tr`` in seconds, None where the header does not tell."""
+
+    path: Path
+    shape: tuple[int, int, int]
+    n_volumes: int
+    tr: float | None
+    dtype: np.dtype
+    offset: int
+
+    @property
+    def volume_bytes(self) -> int:
+        """Bytes that one scan takes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of the uncompressed file."""
+        return self.offset + self.n_volumes * self.volume_bytes
+
+
+def read_header(path: Path, findings: list[Finding]) -> Header | None:
+    """The header of a BOLD image, or None and a finding. Reads no voxels."""
+    if not path.exists():
+        what = "the image is a link to nothing: its content was not downloaded"
+        findings.append(error("image-missing", path, what, "get it, with `datalad get` or from OpenNeuro"))
+        return None
+    try:
+        image = nib.load(path)
+        header = _interpret(path, cast(nib.Nifti1Image, image))
+    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as problem:
+        findings.append(
+            error("image-unreadable", path, f"this is not a readable NIfTI ({problem})", COPY_AGAIN)
+        )
+    except (OSError, EOFError, zlib.error, ValueError, OverflowError) as problem:
+        findings.append(error("image-unreadable", path, f"the image cannot be read ({problem})", COPY_AGAIN))
+    else:
+        return _checked(header, tuple(image.shape), path, findings)
+    return None
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """Which voxels vary over a run, are finite throughout, and are zero throughout; each (x, y, z)."""
+
+    varying: Bool[np.ndarray, "x y z"]
+    finite: Bool[np.ndarray, "x y z"]
+    zero: Bool[np.ndarray, "x y z"]
+
+
+def scan_voxels(header: Header, findings: list[Finding]) -> Voxels | None:
+    """Read every scan once; None and a finding where the file is shorter or more broken than its header says."""
+    varying, finite, zero = (np.full(header.shape, value, order="F") for value in (False, True, True))
+    first, count = None, 0
+    try:
+        for volume in _volumes(header):
+            first = volume.copy() if first is None else first
+            varying |= volume != first
+            zero &= volume == 0
+            if volume.dtype.kind in "fc":
+                finite &= np.isfinite(volume)
+            count += 1
+    except (OSError, EOFError, zlib.error) as problem:
+        what = f"the image breaks off after {count} of {header.n_volumes} scans ({problem})"
+        findings.append(error("image-truncated", header.path, what, COPY_AGAIN))
+        return None
+    return Voxels(varying & finite, finite, zero)
+
+
+def report_voxels(
+    header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z"], findings: list[Finding]
+) -> None:
+    """Report NaN and constant voxels. Zero throughout is background, unless ``alive`` says they vary in another run."""
+    path, total = header.path, voxels.finite.size
+    if bad := int((~voxels.finite).sum()):
+        what = f"{bad} of {total} voxels hold NaN or infinite values"
+        findings.append(
+            error("voxels-nan", path, what, "export the image again, or mask those voxels with 0")
+        )
+    constant = voxels.finite & ~voxels.varying
+    if constant.all():
+        findings.append(error("voxels-constant", path, "no voxel of the image ever changes", COPY_AGAIN))
+    elif dead := int((constant & (~voxels.zero | alive)).sum()):
+        what = (
+            f"{dead} of {total} voxels never change, {int((constant & alive).sum())} of them only in this run"
+        )
+        mend = "leave them out with a mask; if they lie within the brain, look at the image"
+        findings.append(warning("voxels-constant", path, what, mend))
+
+
+def _interpret(path: Path, image: nib.Nifti1Image) -> Header:
+    header = image.header
+    zooms = header.get_zooms()
+    unit = header.get_xyzt_units()[1]
+    tr = float(zooms[3]) * SECONDS.get(unit, 1.0) if len(zooms) > 3 else 0.0
+    told = tr > 0 and math.isfinite(tr) and (unit in SECONDS or tr != 1)
+    shape = (*image.shape, 1, 1, 1, 1)
+    return Header(
+        path=path,
+        shape=(shape[0], shape[1], shape[2]),
+        n_volumes=shape[3],
+        tr=tr if told else None,
+        dtype=header.get_data_dtype(),
+        offset=int(image.dataobj.offset),
+    )
+
+
+def _checked(header: Header, shape: tuple[int, ...], path: Path, findings: list[Finding]) -> Header | None:
+    if len(shape) != 4 or min(shape) < 1 or header.n_volumes < 2:
+        what = f"the image has shape {shape}, not that of a series of scans"
+        findings.append(error("image-not-4d", path, what, "put the 4-D BOLD series there"))
+        return None
+    size = path.stat().st_size
+    if path.suffix != ".gz" and size < header.file_bytes:
+        what = f"the image is {size} bytes long but its header promises {header.file_bytes}"
+        findings.append(error("image-truncated", path, what, COPY_AGAIN))
+        return None
+    return header
+
+
+def _volumes(header: Header) -> Iterator[Shaped[np.ndarray, "x y z"]]:
+    opener = gzip.open if header.path.suffix == ".gz" else open
+    with cast(BinaryIO, opener(header.path, "rb")) as file:
+        file.seek(header.offset)
+        for _ in range(header.n_volumes):
+            buffer = file.read(header.volume_bytes)
+            if len(buffer) < header.volume_bytes:
+                raise EOFError("the file ends there")
+            yield np.frombuffer(buffer, header.dtype).reshape(header.shape, order="F")
+        while file.read(1 << 20):  # a gzip's checksum stands at its end
+            pass

@@ -1,0 +1,147 @@
+"""The files of a BIDS folder, and which of them make up each BOLD recording."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ancpbids
+from ancpbids.utils import parse_bids_name
+from ancpbids.vfs import LocalVfs
+
+from ..artifacts import read_json
+from ..errors import InputError
+from .finding import Finding, error
+
+IMAGE = (".nii", ".nii.gz")
+NOT_RAW = {"derivatives", "sourcedata", "code"}
+
+
+@dataclass(frozen=True)
+class BidsFile:
+    """A file and what its name says; ``entities`` as written ("01"), keyed by their short names ("sub")."""
+
+    path: Path
+    entities: dict[str, str]
+    suffix: str
+    extension: str
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Subject, session, task and run; the run without leading zeros."""
+        run = self.entities.get("run", "")
+        subject, session, task = (self.entities.get(name, "") for name in ("sub", "ses", "task"))
+        return subject, session, task, str(int(run)) if run.isdecimal() else run
+
+    def applies_to(self, other: "BidsFile", root: Path) -> bool:
+        """BIDS inheritance: this file lies in a folder above and names nothing that the other does not."""
+        folder = self.path.parent
+        above = folder == root or folder in other.path.parents
+        return above and self.entities.items() <= other.entities.items()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The files of one BOLD run. ``sidecars`` and ``events`` run from the most general to the closest."""
+
+    subject: str
+    session: str
+    task: str
+    label: str
+    anchor: Path
+    images: tuple[Path, ...]
+    sidecars: tuple[Path, ...]
+    events: tuple[Path, ...]
+
+    @property
+    def order(self) -> tuple[str, str, str, int, str]:
+        """Sorts recordings by subject, session, task and run number."""
+        number = int(self.label) if self.label.isdecimal() else 0
+        return self.subject, self.session, self.task, number, self.label
+
+
+def index_bids(root: Path) -> list[BidsFile]:
+    """The files with BIDS names in a folder, sorted by path; :class:`InputError` where it cannot be listed."""
+    try:
+        found = ancpbids.BIDSLayout(str(root), vfs=_NamesOnly()).get(scope="raw")
+    except (OSError, ValueError) as problem:
+        raise InputError(f"the folder cannot be read ({problem})", root, "check the path") from None
+    paths = (Path(file.get_absolute_path()) for file in found)
+    return sorted(filter(None, map(_parse, paths)), key=lambda file: file.path)
+
+
+def group_recordings(files: Iterable[BidsFile], root: Path) -> list[Recording]:
+    """The BOLD runs that the raw files speak of: by image, by own sidecar, or by own events; in run order."""
+    raw = [file for file in files if not NOT_RAW & set(file.path.relative_to(root).parts)]
+    parts = [
+        file for file in raw if file.suffix in ("bold", "events") and file.entities.get("part") != "phase"
+    ]
+    runs: dict[tuple[str, ...], list[BidsFile]] = {}
+    for file in parts:
+        if "sub" in file.entities and "task" in file.entities:
+            runs.setdefault(file.key, []).append(file)
+    return sorted((_recording(own, parts, root) for own in runs.values()), key=lambda run: run.order)
+
+
+def read_metadata(paths: Sequence[Path], findings: list[Finding]) -> dict[str, Any]:
+    """Sidecars merged, the closest winning; the unreadable are reported."""
+    merged: dict[str, Any] = {}
+    for path in paths:
+        merged |= read_object(path, "sidecar-invalid", findings)
+    return merged
+
+
+def read_object(path: Path, code: str, findings: list[Finding]) -> dict[str, Any]:
+    """A JSON file that must hold an object; {} and a finding where it does not."""
+    mend = "replace the file with a valid JSON object"
+    try:
+        value = read_json(path)
+    except InputError as problem:
+        findings.append(error(code, path, problem.what, mend))
+        return {}
+    except OSError as problem:
+        findings.append(error(code, path, f"the file cannot be read ({problem.strerror})", mend))
+        return {}
+    if not isinstance(value, dict):
+        findings.append(error(code, path, f"this JSON holds a {type(value).__name__}, not an object", mend))
+        return {}
+    return value
+
+
+def _recording(own: list[BidsFile], parts: list[BidsFile], root: Path) -> Recording:
+    images = [file for file in own if file.suffix == "bold" and file.extension in IMAGE]
+    closest = min(own, key=lambda file: (file not in images, file.suffix != "bold", -len(file.entities)))
+    subject, session, task, _ = closest.key
+
+    def inherited(suffix: str, extension: str) -> tuple[Path, ...]:
+        matching = [
+            file
+            for file in parts
+            if (file.suffix, file.extension) == (suffix, extension)
+            and (file.key == closest.key or file.applies_to(closest, root))
+        ]
+        matching.sort(key=lambda file: (len(file.path.parts), len(file.entities), file.path))
+        return tuple(file.path for file in matching)
+
+    return Recording(
+        subject=subject,
+        session=session,
+        task=task,
+        label=closest.entities.get("run", ""),
+        anchor=closest.path,
+        images=tuple(file.path for file in images),
+        sidecars=inherited("bold", ".json"),
+        events=inherited("events", ".tsv"),
+    )
+
+
+def _parse(path: Path) -> BidsFile | None:
+    parsed = parse_bids_name(path.name)
+    return parsed and BidsFile(path, parsed["entities"], parsed["suffix"], parsed["extension"])
+
+
+class _NamesOnly(LocalVfs):
+    """Index by name and open nothing: the indexer stumbles over a broken dataset_description.json."""
+
+    def read_text(self, path: str, encoding: str = "utf-8") -> str:
+        return "{}"

@@ -1,0 +1,122 @@
+"""Stimuli as they were presented: excerpts found in a folder of recordings, cut, faded and brought to one level."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from ..audio.io import duration_of, read_audio
+from ..errors import InputError
+from .study import Clip
+
+EXTENSIONS = (".wav", ".au", ".mp3", ".flac", ".ogg")
+GTZAN_FOLDERS = ("", "genres_original", "genres", "Data/genres_original")
+SLACK_S = 0.1
+"""Seconds that a recording may lack at its end; filled with silence."""
+
+
+class StimulusError(InputError):
+    """A recording that cannot be presented; ``code`` is that of the finding it makes."""
+
+    def __init__(self, code: str, what: str, file: Path, mend: str) -> None:
+        super().__init__(what, file, mend)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """Cuts clips from the recordings in ``folder`` and presents them as ds003720's experiment did.
+
+    ``wav[start:end]``, times ``sin(linspace(0, π/2, fade_s · rate))`` at its start and mirrored at its end, times
+    ``rms / rms(clip)`` (Nakai et al. 2021, doi:10.1002/brb3.1936, and their stimulus script).
+
+    Attributes
+    ----------
+    folder : GTZAN (``<genre>/<genre>.<nnnnn>.wav``, also below ``genres_original``) or any folder of sound files,
+        where a clip's track is the file's path in it, with or without its extension.
+    fade_s : length of each fade in seconds; 0 leaves the edges as recorded.
+    rms : root mean square of every presented clip; None leaves the level as recorded. The default is the
+        constant of the experiment as a third party reports it.
+    """
+
+    folder: Path
+    fade_s: float = 2.0
+    rms: float | None = 0.13210295550519335
+
+    def __post_init__(self) -> None:
+        if self.fade_s < 0 or (self.rms is not None and self.rms <= 0):
+            raise ValueError(f"fades of {self.fade_s} s and a level of {self.rms}: neither may be negative")
+        object.__setattr__(self, "folder", Path(self.folder))
+
+    def find(self, clip: Clip) -> Path:
+        """The recording that the clip is cut from; :class:`StimulusError` where there is none."""
+        for path in self._candidates(clip):
+            if path.is_file():
+                return path
+        what = f"the recording of {clip.track!r} is missing"
+        if not self.folder.is_dir():
+            what = f"there is no folder of stimuli here, so {what}"
+        mend = f"put {self._expected(clip)} there, or name another folder of stimuli"
+        raise StimulusError("audio-missing", what, self.folder, mend)
+
+    def waveform(self, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
+        """The clip as presented, mono, ``round(duration · rate)`` samples long, and its rate in Hz.
+
+        Raises
+        ------
+        StimulusError : the recording is missing, unreadable, ends before the clip does, or is silent there.
+        """
+        path = self.find(clip)
+        excerpt, rate = self._read(path, clip)
+        length = round(clip.duration * rate)
+        faded = np.pad(excerpt, (0, length - len(excerpt))) * fade(length, self.fade_s, rate)
+        return self._level(faded, path, clip).astype(np.float32), rate
+
+    def _read(self, path: Path, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
+        try:
+            lasts = duration_of(path)
+            if lasts < clip.end - SLACK_S:
+                what = f"the recording lasts {lasts:.2f} s but the clip ends at {clip.end:g} s"
+                raise StimulusError("audio-short", what, path, "put the complete recording there")
+            return read_audio(path, rate=None, mono=True, start=clip.start, duration=clip.duration)
+        except StimulusError:
+            raise
+        except InputError as problem:
+            raise StimulusError(
+                "audio-unreadable", problem.what, path, "replace it with an intact copy"
+            ) from None
+
+    def _level(self, waveform: np.ndarray, path: Path, clip: Clip) -> np.ndarray:
+        if self.rms is None:
+            return waveform
+        level = np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))
+        if level == 0:
+            what = f"the recording is silent from {clip.start:g} to {clip.end:g} s"
+            raise StimulusError("audio-silent", what, path, "replace it with an intact copy")
+        return waveform * (self.rms / level)
+
+    def _candidates(self, clip: Clip) -> Iterator[Path]:
+        yield self.folder / clip.track
+        for extension in EXTENSIONS:
+            for place in GTZAN_FOLDERS:
+                yield self.folder / place / clip.genre / f"{clip.track}{extension}"
+            yield self.folder / f"{clip.track}{extension}"
+            yield (
+                self.folder / f"{clip.track}_audio{extension}"
+            )  # BIDS extension proposal 44: stim-<label>_audio
+
+    def _expected(self, clip: Clip) -> str:
+        if clip.track.endswith(EXTENSIONS):
+            return clip.track
+        return f"{clip.genre}/{clip.track}.wav" if clip.genre else f"{clip.track}.wav"
+
+
+def fade(length: int, fade_s: float, rate: int) -> Float32[np.ndarray, " samples"]:
+    """A gain of ``length`` samples: a quarter sine up over ``fade_s`` seconds, mirrored down at the end.
+
+    Fades longer than half of the clip are shortened to half of it.
+    """
+    ramp = np.sin(np.linspace(0, np.pi / 2, min(round(fade_s * rate), length // 2)))
+    return np.concatenate([ramp, np.ones(length - 2 * len(ramp)), ramp[::-1]]).astype(np.float32)
