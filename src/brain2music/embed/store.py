@@ -1,0 +1,55 @@
+"""Embeddings on disk: one Parquet file, readable by anything, that says which space it is in."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from ..artifacts import atomic_path
+from ..errors import InputError
+from .embeddings import Embeddings, Space
+
+_KEY = b"brain2music_space"
+
+
+def save_embeddings(path: str | Path, embeddings: Embeddings) -> None:
+    """Write Parquet atomically: ``name``, ``window``, ``vector`` of every clip and window, the space as metadata."""
+    clips, windows, dims = embeddings.data.shape
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.data.reshape(-1)), dims)
+    table = pa.table(
+        {
+            "name": np.repeat(np.array(embeddings.names, dtype=object), windows),
+            "window": np.tile(np.arange(windows, dtype=np.int32), clips),
+            "vector": vectors.cast(pa.list_(pa.float32())),
+        }
+    )
+    table = table.replace_schema_metadata({_KEY: json.dumps(asdict(embeddings.space), sort_keys=True)})
+    with atomic_path(Path(path)) as temporary:
+        parquet.write_table(table, temporary)
+
+
+def load_embeddings(path: str | Path) -> Embeddings:
+    """Read what :func:`save_embeddings` wrote.
+
+    Raises
+    ------
+    InputError : the file is missing, no Parquet, or holds no embeddings with their space.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("the file of embeddings is missing", path, "check the path")
+    try:
+        table = parquet.read_table(path, partitioning=None)
+        space = Space(**json.loads((table.schema.metadata or {})[_KEY]))
+        names = table["name"].to_pylist()
+        windows = names.count(names[0]) if names else 1
+        values = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        data = values.astype(np.float32).reshape(-1, windows, space.dims)
+        return Embeddings(data, tuple(names[::windows]), space)
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"this is not a file of embeddings ({error})", path, "write it with `brain2music embed`"
+        ) from None
