@@ -1,24 +1,24 @@
-"""events.tsv to events: which clip was heard when. Every problem of the table is reported; the legible rows remain."""
+"""events.tsv to events: which clip was heard when. Problems are reported; the legible rows remain."""
 
-import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-
-import pandas as pd
+from itertools import pairwise
+from pathlib import Path
 
 from .finding import Finding, error, warning
 from .study import Clip
+from .tables import Row, Table, is_quoted, read_table, unquote
 
-QUOTES = "'\"`‘’“”"
-MISSING = ("", "n/a")
 TOLERANCE = 1e-3
-"""Seconds by which times in tables may disagree."""
+"""By how much times may disagree: seconds, or a part of the TR."""
+SOURCES = ("stim_id", "stim_file", "track")
+"""The columns that may name a recording; the first that is filled does."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """A clip heard from ``onset`` for ``duration`` seconds of its run; ``line`` of the table, counted from 1."""
+    """A clip heard from ``onset`` for ``duration`` seconds of its run; ``line`` is its line in the table."""
 
     clip: Clip
     onset: float
@@ -33,207 +33,144 @@ class Event:
 
 @dataclass(frozen=True)
 class Library:
-    """What ``stimuli/stimuli.tsv`` (BIDS extension proposal 44) says of each stimulus id; empty without one."""
+    """What ``stimuli.tsv`` (BIDS extension proposal 44) says of each stimulus id; empty without one."""
 
     path: Path
-    rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    rows: Mapping[str, Row] = field(default_factory=dict)
 
 
-def read_library(folder: Path, findings: list[Finding]) -> Library:
-    """Read ``folder/stimuli.tsv``: ``stimulus_id`` (or ``stim_id``), and ``filename``, ``genre``, ``caption`` if any."""
-    path = folder / "stimuli.tsv"
-    table = read_tsv(path, findings) if path.is_file() else None
-    if table is None:
-        return Library(path)
-    key = next((name for name in ("stimulus_id", "stim_id") if name in table), None)
+def read_library(folders: Sequence[Path], findings: list[Finding]) -> Library:
+    """Read the first ``stimuli.tsv`` of the folders.
+
+    Its ``stimulus_id`` (or ``stim_id``) names a stimulus, ``filename`` its file; ``type``, ``genre`` and
+    ``caption`` are taken where given. Without ``filename`` the file is ``<stimulus_id>_audio.<extension>``.
+    """
+    path = next((folder / "stimuli.tsv" for folder in folders if (folder / "stimuli.tsv").is_file()), None)
+    table = path and read_table(path, findings)
+    if not table:
+        return Library(path or folders[0] / "stimuli.tsv")
+    key = next((name for name in ("stimulus_id", "stim_id") if name in table.columns), None)
     if key is None:
-        findings.append(_missing_columns(path, table, "stimulus_id"))
-        return Library(path)
-    return Library(path, {_label(row[key]): row for row in table.to_dict("records")})
+        findings.append(table.lacks("stimulus_id"))
+        return Library(table.path)
+    return Library(table.path, {row.text(key): row for row in table.rows})
 
 
 def read_events(path: Path, library: Library, findings: list[Finding]) -> tuple[Event, ...]:
-    """The clips heard in a run, in time.
+    """The clips heard in a run, in order of time.
 
-    A clip is named by ``genre`` + ``track`` + ``start`` + ``end`` (ds003720), by ``stim_file`` (BIDS, relative to
-    ``/stimuli``), or by ``stim_id`` (BIDS extension proposal 44); the latter two run from ``start`` (default 0)
-    to ``end`` (default ``start + duration``). Rows that name no clip (rest, button presses) are passed over.
+    A clip is named by ``genre``, ``track``, ``start`` and ``end`` (ds003720), by ``stim_file`` (BIDS, below
+    ``/stimuli``), or by ``stim_id`` (BIDS extension proposal 44); by the latter two it runs from ``start``
+    (default 0) to ``end`` (default ``start + duration``). Rows that name no sound (rest, button presses) are
+    passed over. Quotes around labels, also those that lack their partner, are left out with a warning.
     """
     before = len(findings)
-    table = read_tsv(path, findings)
-    if table is None or not _has_columns(path, table, findings):
+    table = read_table(path, findings)
+    if table is None or not _has_columns(table, findings):
         return ()
-    rows = enumerate(table.to_dict("records"), start=2)
-    events = [_read_row(_Row(path, line, cells, findings), library) for line, cells in rows]
-    heard = sorted((event for event in events if event), key=lambda event: event.onset)
-    _report_quotes(path, table, findings)
-    _report_overlaps(path, heard, findings)
-    if not heard and not any(finding.severity == "error" for finding in findings[before:]):
-        what = "no event of this run names a clip"
+    _report_quotes(table, findings)
+    read = [_read_event(row, library, findings) for row in table.rows if _is_heard(row, library)]
+    events = sorted((event for event in read if event), key=lambda event: event.onset)
+    _report_overlaps(path, events, findings)
+    if not read and not any(finding.severity == "error" for finding in findings[before:]):
+        what = "no event of this run names a recording"
         findings.append(error("events-empty", path, what, "list what was heard, one row a clip"))
-    return tuple(heard)
+    return tuple(events)
 
 
-def read_tsv(path: Path, findings: list[Finding]) -> pd.DataFrame | None:
-    """A table of stripped text cells, quotes kept as they are; None and a finding where it cannot be read."""
-    try:
-        table = pd.read_csv(
-            path, sep="\t", dtype=str, keep_default_na=False, quoting=3, encoding="utf-8-sig", index_col=False
-        )
-    except pd.errors.EmptyDataError:
-        findings.append(error("table-empty", path, "the table is empty", "write its header and rows"))
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError, ValueError) as problem:
-        what = f"this is not a readable table ({problem})"
-        findings.append(
-            error("table-unreadable", path, what, "save it as UTF-8 text with tabs between columns")
-        )
-    else:
-        table.columns = table.columns.str.strip()
-        return table.fillna("").apply(lambda column: column.str.strip())
-    return None
+def _is_heard(row: Row, library: Library) -> bool:
+    stimulus = library.rows.get(row.text("stim_id"))
+    kind = stimulus.text("type") if stimulus else ""
+    return any(map(row.text, SOURCES)) and (not kind or "audio" in kind.lower())
 
 
-class _Row:
-    """A row of events.tsv that knows how to complain about itself."""
-
-    def __init__(self, path: Path, line: int, cells: Mapping[str, str], findings: list[Finding]) -> None:
-        self.path, self.line, self.cells, self.findings = path, line, cells, findings
-
-    def text(self, column: str) -> str:
-        value = _label(self.cells.get(column, ""))
-        return "" if value in MISSING else value
-
-    def number(self, column: str, default: float | None = None) -> float | None:
-        """The cell as a finite number; the default where it is empty; None and a finding otherwise."""
-        text = self.text(column)
-        if not text and default is not None:
-            return default
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if math.isfinite(value):
-            return value
-        self.complain(
-            "number-invalid",
-            f"{column} is {text or 'missing'!r}, not a number",
-            f"give the {column} in seconds",
-        )
+def _read_event(row: Row, library: Library, findings: list[Finding]) -> Event | None:
+    """One row; None and findings, all that apply, where it is not legible."""
+    before = len(findings)
+    onset, duration = row.number("onset", findings), row.number("duration", findings)
+    if onset < 0:
+        what = f"the onset is {onset:g} s"
+        findings.append(row.error("onset-negative", what, "count onsets from the first scan of the run"))
+    if duration <= 0:
+        what = f"the duration is {duration:g} s"
+        findings.append(row.error("duration-invalid", what, "give durations in seconds, over 0"))
+    start, end = _read_excerpt(row, duration, findings)
+    track, about = _read_recording(row, library, findings)
+    if len(findings) > before:
         return None
-
-    def complain(self, code: str, what: str, mend: str) -> None:
-        self.findings.append(error(code, self.path, f"line {self.line}: {what}", mend))
-
-
-def _read_row(row: _Row, library: Library) -> Event | None:
-    if not any(row.text(column) for column in ("track", "stim_file", "stim_id")):
-        return None
-    onset, duration = row.number("onset"), row.number("duration")
-    if onset is not None and onset < 0:
-        row.complain(
-            "onset-negative", f"the onset is {onset:g} s", "count onsets from the first scan of the run"
-        )
-    if duration is not None and duration <= 0:
-        row.complain(
-            "duration-invalid", f"the duration is {duration:g} s", "give durations in seconds, over 0"
-        )
-    clip = _read_clip(row, library, duration)
-    if clip is None or onset is None or duration is None or onset < 0 or duration <= 0:
-        return None
+    clip = Clip(track, start, end, genre=unquote(about.text("genre")), caption=about.text("caption") or None)
     if abs(clip.duration - duration) > 0.1:
         what = f"line {row.line}: the event lasts {duration:g} s but its excerpt {clip.duration:g} s"
-        row.findings.append(warning("excerpt-length", row.path, what, "make duration and end - start agree"))
+        findings.append(warning("excerpt-length", row.path, what, "make duration and end - start agree"))
     return Event(clip, onset, duration, row.line)
 
 
-def _read_clip(row: _Row, library: Library, duration: float | None) -> Clip | None:
-    named = _read_track(row, library)
-    start = row.number("start", default=0.0)
-    end = row.number("end", default=None if start is None or duration is None else start + duration)
-    if named is None or start is None or end is None:
-        return None
-    if not 0 <= start < end:
-        row.complain(
-            "excerpt-invalid", f"the excerpt runs from {start:g} to {end:g} s", "give 0 <= start < end"
-        )
-        return None
-    track, about = named
-    return Clip(track, start, end, genre=_label(about.get("genre", "")), caption=about.get("caption") or None)
+def _read_excerpt(row: Row, duration: float, findings: list[Finding]) -> tuple[float, float]:
+    whole = row.text("stim_id") or row.text("stim_file")
+    start = 0.0 if whole and not row.text("start") else row.number("start", findings)
+    end = start + duration if whole and not row.text("end") else row.number("end", findings)
+    if start < 0 or (end <= start and duration > 0):
+        what = f"the excerpt runs from {start:g} to {end:g} s"
+        findings.append(row.error("excerpt-invalid", what, "give 0 <= start < end in seconds"))
+    return start, end
 
 
-def _read_track(row: _Row, library: Library) -> tuple[str, Mapping[str, str]] | None:
-    """The id of the recording, and the record that tells its genre and caption."""
+def _read_recording(row: Row, library: Library, findings: list[Finding]) -> tuple[str, Row]:
+    """The recording's id, and the row that tells its genre and caption."""
     if stimulus := row.text("stim_id"):
-        about = library.rows.get(stimulus)
-        if about is None:
+        about = library.rows.get(stimulus, row)
+        if about is row:
             what = f"stim_id {stimulus!r} is not listed in {library.path}"
-            row.complain("stimulus-unknown", what, "list it there under stimulus_id, or correct the event")
-            return None
-        return _stimulus_path(about.get("filename") or about.get("stim_file") or stimulus), {
-            **row.cells,
-            **about,
-        }
+            mend = "list it there under stimulus_id, or correct the event"
+            findings.append(row.error("stimulus-unknown", what, mend))
+        merged = {**row.cells, **{name: cell for name, cell in about.cells.items() if cell}}
+        file = about.text("filename") or about.text("stim_file") or stimulus
+        return _below_stimuli(file), Row(row.path, row.line, merged)
     if file := row.text("stim_file"):
-        return _stimulus_path(file), row.cells
-    track, genre = row.text("track"), row.text("genre")
+        return _below_stimuli(file), row
+    track, genre = unquote(row.text("track")), unquote(row.text("genre"))
     if not track.isdecimal():
-        return PurePosixPath(track).name if track.endswith(".wav") else track, row.cells
+        return re.sub(r"\.(wav|au|mp3|flac|ogg)$", "", track), row
     if not genre:
-        row.complain(
-            "label-missing", f"track {track} has no genre", "give the genre that the track number counts in"
-        )
-        return None
-    return f"{genre}.{int(track):05d}", row.cells
+        what = f"track {track} has no genre"
+        findings.append(row.error("label-missing", what, "give the genre that the track number counts in"))
+    return f"{genre}.{int(track):05d}", row
 
 
-def _stimulus_path(text: str) -> str:
+def _below_stimuli(text: str) -> str:
     """A path relative to /stimuli, from what studies write in its place."""
     return text.removeprefix("bids::").lstrip("/").removeprefix("stimuli/")
 
 
-def _label(text: str) -> str:
-    return text.strip(QUOTES + " \t")
-
-
-def _has_columns(path: Path, table: pd.DataFrame, findings: list[Finding]) -> bool:
-    missing = [name for name in ("onset", "duration") if name not in table]
-    if not {"track", "stim_file", "stim_id"} & set(table):
-        missing.append("track (with genre, start, end), stim_file or stim_id")
-    elif "track" in table and not {"stim_file", "stim_id"} & set(table):
-        missing += [name for name in ("start", "end") if name not in table]
+def _has_columns(table: Table, findings: list[Finding]) -> bool:
+    missing = [name for name in ("onset", "duration") if name not in table.columns]
+    if not set(SOURCES) & set(table.columns):
+        missing.append("track (with genre, start and end), stim_file or stim_id")
+    elif not {"stim_file", "stim_id"} & set(table.columns):
+        missing += [name for name in ("start", "end") if name not in table.columns]
     if missing:
-        findings.append(_missing_columns(path, table, ", ".join(missing)))
+        findings.append(table.lacks(*missing))
     return not missing
 
 
-def _missing_columns(path: Path, table: pd.DataFrame, missing: str) -> Finding:
-    what = f"the table has no column {missing}; it has {', '.join(table) or 'none'}"
-    return error("columns-missing", path, what, "add what is missing")
+def _report_quotes(table: Table, findings: list[Finding]) -> None:
+    labels = {row.cells.get(name, "") for row in table.rows for name in ("genre", "track")}
+    quoted = sorted(label for label in labels if is_quoted(label))
+    mend = "write labels without quotes"
+    if quoted:
+        what = f"{len(quoted)} labels carry literal quotes, {quoted[0]} among them; read without them"
+        findings.append(warning("label-quoted", table.path, what, mend))
+    for label in sorted(labels.difference(quoted)):
+        if unquote(label) != label:
+            what = f"the label {label} has a quote without partner; read as {unquote(label)}"
+            findings.append(warning("label-malformed", table.path, what, mend))
 
 
-def _report_quotes(path: Path, table: pd.DataFrame, findings: list[Finding]) -> None:
-    """Quotes round labels are a warning: quotes on one side only mark a label that naive readers keep apart."""
-    labels = _labels(table)
-    halves = {label for label in labels if _label(label) != label and not _is_quoted(label)}
-    if quoted := {label for label in labels if _is_quoted(label)}:
-        what = f"{len(quoted)} labels carry literal quotes, {min(quoted)} among them; they are read without"
-        findings.append(warning("label-quoted", path, what, "write labels without quotes"))
-    for label in sorted(halves):
-        what = f"the label {label} is malformed; it is read as {_label(label)}"
-        findings.append(warning("label-malformed", path, what, "write labels without quotes"))
-
-
-def _labels(table: pd.DataFrame) -> Iterable[str]:
-    columns = [name for name in ("genre", "track", "stim_file", "stim_id") if name in table]
-    return {label for name in columns for label in table[name]}
-
-
-def _is_quoted(label: str) -> bool:
-    return len(label) > 1 and label[0] in QUOTES and label[-1] in QUOTES
-
-
-def _report_overlaps(path: Path, heard: list[Event], findings: list[Finding]) -> None:
-    for earlier, later in zip(heard, heard[1:], strict=False):
+def _report_overlaps(path: Path, events: Sequence[Event], findings: list[Finding]) -> None:
+    for earlier, later in pairwise(events):
         if later.onset < earlier.end - TOLERANCE:
-            what = f"line {later.line}: the event at {later.onset:g} s starts before line {earlier.line} ends, at {earlier.end:g} s"
-            findings.append(error("events-overlap", path, what, "correct onset or duration"))
+            what = (
+                f"line {later.line}: the event at {later.onset:g} s starts before that of line "
+                f"{earlier.line} ends, at {earlier.end:g} s"
+            )
+            findings.append(error("events-overlap", path, what, "correct the onset or the duration"))

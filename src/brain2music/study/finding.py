@@ -11,7 +11,7 @@ from ..errors import InputError
 class Finding:
     """A problem of a study. An error keeps the study from being read or run; a warning is read around.
 
-    ``code`` names the kind ("tr-mismatch"), ``what`` the problem with the offending value, ``mend`` what to do.
+    ``code`` names the kind ("tr-mismatch"), ``what`` the problem with its value, ``mend`` what to do.
     """
 
     severity: Literal["error", "warning"]

@@ -1,4 +1,4 @@
-"""BOLD images: what the header promises, and, read scan by scan in little memory, whether the voxels keep it."""
+"""BOLD images: what the header promises and, read scan by scan, whether the voxels keep it."""
 
 import gzip
 import math
@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +15,8 @@ from jaxtyping import Bool, Shaped
 from .finding import Finding, error, warning
 
 COPY_AGAIN = "copy or download the image again"
+DEFLATE_LIMIT = 1032
+"""A gzip file never holds more than so many times its own size."""
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 
@@ -47,8 +49,8 @@ def read_header(path: Path, findings: list[Finding]) -> Header | None:
         findings.append(error("image-missing", path, what, "get it, with `datalad get` or from OpenNeuro"))
         return None
     try:
-        image = nib.load(path)
-        header = _interpret(path, cast(nib.Nifti1Image, image))
+        image: Any = nib.load(path)
+        header = _interpret(path, image)
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as problem:
         findings.append(
             error("image-unreadable", path, f"this is not a readable NIfTI ({problem})", COPY_AGAIN)
@@ -70,16 +72,16 @@ class Voxels:
 
 
 def scan_voxels(header: Header, findings: list[Finding]) -> Voxels | None:
-    """Read every scan once; None and a finding where the file is shorter or more broken than its header says."""
+    """Read every scan once; None and a finding where the file ends or breaks before its header says."""
     varying, finite, zero = (np.full(header.shape, value, order="F") for value in (False, True, True))
-    first, count = None, 0
+    first: np.ndarray | None = None
+    count = 0
     try:
-        for volume in _volumes(header):
-            first = volume.copy() if first is None else first
+        for volume in _volumes(header, findings):
+            first = volume if first is None else first
             varying |= volume != first
             zero &= volume == 0
-            if volume.dtype.kind in "fc":
-                finite &= np.isfinite(volume)
+            finite &= np.isfinite(volume)
             count += 1
     except (OSError, EOFError, zlib.error) as problem:
         what = f"the image breaks off after {count} of {header.n_volumes} scans ({problem})"
@@ -91,7 +93,10 @@ def scan_voxels(header: Header, findings: list[Finding]) -> Voxels | None:
 def report_voxels(
     header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z"], findings: list[Finding]
 ) -> None:
-    """Report NaN and constant voxels. Zero throughout is background, unless ``alive`` says they vary in another run."""
+    """Report NaN and constant voxels.
+
+    Voxels that are zero throughout are background, unless ``alive``: they vary in another run.
+    """
     path, total = header.path, voxels.finite.size
     if bad := int((~voxels.finite).sum()):
         what = f"{bad} of {total} voxels hold NaN or infinite values"
@@ -109,7 +114,7 @@ def report_voxels(
         findings.append(warning("voxels-constant", path, what, mend))
 
 
-def _interpret(path: Path, image: nib.Nifti1Image) -> Header:
+def _interpret(path: Path, image: Any) -> Header:
     header = image.header
     zooms = header.get_zooms()
     unit = header.get_xyzt_units()[1]
@@ -127,19 +132,19 @@ def _interpret(path: Path, image: nib.Nifti1Image) -> Header:
 
 
 def _checked(header: Header, shape: tuple[int, ...], path: Path, findings: list[Finding]) -> Header | None:
-    if len(shape) != 4 or min(shape) < 1 or header.n_volumes < 2:
-        what = f"the image has shape {shape}, not that of a series of scans"
+    if len(shape) != 4 or min(shape) < 1 or header.n_volumes < 2 or header.dtype.kind not in "iufc":
+        what = f"the image is {header.dtype} of shape {shape}, not a series of scans"
         findings.append(error("image-not-4d", path, what, "put the 4-D BOLD series there"))
         return None
     size = path.stat().st_size
-    if path.suffix != ".gz" and size < header.file_bytes:
+    if size * (DEFLATE_LIMIT if path.suffix == ".gz" else 1) < header.file_bytes:
         what = f"the image is {size} bytes long but its header promises {header.file_bytes}"
         findings.append(error("image-truncated", path, what, COPY_AGAIN))
         return None
     return header
 
 
-def _volumes(header: Header) -> Iterator[Shaped[np.ndarray, "x y z"]]:
+def _volumes(header: Header, findings: list[Finding]) -> Iterator[Shaped[np.ndarray, "x y z"]]:
     opener = gzip.open if header.path.suffix == ".gz" else open
     with cast(BinaryIO, opener(header.path, "rb")) as file:
         file.seek(header.offset)
@@ -148,5 +153,11 @@ def _volumes(header: Header) -> Iterator[Shaped[np.ndarray, "x y z"]]:
             if len(buffer) < header.volume_bytes:
                 raise EOFError("the file ends there")
             yield np.frombuffer(buffer, header.dtype).reshape(header.shape, order="F")
-        while file.read(1 << 20):  # a gzip's checksum stands at its end
-            pass
+        extra = sum(
+            map(len, iter(lambda: file.read(1 << 20), b""))
+        )  # to the end, where gzip keeps its checksum
+    if extra:
+        what = f"the image holds {extra} bytes more than its header promises"
+        findings.append(
+            warning("image-longer", header.path, what, "find out which is right, or copy it again")
+        )

@@ -28,10 +28,9 @@ class BidsFile:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """Subject, session, task and run; the run without leading zeros."""
-        run = self.entities.get("run", "")
-        subject, session, task = (self.entities.get(name, "") for name in ("sub", "ses", "task"))
-        return subject, session, task, str(int(run)) if run.isdecimal() else run
+        """Subject, task, session and run: what names a run; the run without leading zeros, so as to sort."""
+        subject, task, session, run = (self.entities.get(name, "") for name in ("sub", "task", "ses", "run"))
+        return subject, task, session, f"{int(run):09d}" if run.isdecimal() else run
 
     def applies_to(self, other: "BidsFile", root: Path) -> bool:
         """BIDS inheritance: this file lies in a folder above and names nothing that the other does not."""
@@ -42,8 +41,12 @@ class BidsFile:
 
 @dataclass(frozen=True)
 class Recording:
-    """The files of one BOLD run. ``sidecars`` and ``events`` run from the most general to the closest."""
+    """The files of one BOLD run. ``sidecars`` and ``events`` run from the most general to the closest.
 
+    ``key`` names and sorts the run; ``anchor`` is the file that it is known by.
+    """
+
+    key: tuple[str, str, str, str]
     subject: str
     session: str
     task: str
@@ -53,17 +56,11 @@ class Recording:
     sidecars: tuple[Path, ...]
     events: tuple[Path, ...]
 
-    @property
-    def order(self) -> tuple[str, str, str, int, str]:
-        """Sorts recordings by subject, session, task and run number."""
-        number = int(self.label) if self.label.isdecimal() else 0
-        return self.subject, self.session, self.task, number, self.label
-
 
 def index_bids(root: Path) -> list[BidsFile]:
-    """The files with BIDS names in a folder, sorted by path; :class:`InputError` where it cannot be listed."""
+    """The files with BIDS names in a folder, sorted by path; :class:`InputError` where it is not legible."""
     try:
-        found = ancpbids.BIDSLayout(str(root), vfs=_NamesOnly()).get(scope="raw")
+        found: list[Any] = ancpbids.BIDSLayout(str(root), vfs=_NamesOnly()).get(scope="raw")
     except (OSError, ValueError) as problem:
         raise InputError(f"the folder cannot be read ({problem})", root, "check the path") from None
     paths = (Path(file.get_absolute_path()) for file in found)
@@ -71,16 +68,16 @@ def index_bids(root: Path) -> list[BidsFile]:
 
 
 def group_recordings(files: Iterable[BidsFile], root: Path) -> list[Recording]:
-    """The BOLD runs that the raw files speak of: by image, by own sidecar, or by own events; in run order."""
+    """The BOLD runs that the raw files speak of: by image, own sidecar or own events; in order of time."""
     raw = [file for file in files if not NOT_RAW & set(file.path.relative_to(root).parts)]
     parts = [
         file for file in raw if file.suffix in ("bold", "events") and file.entities.get("part") != "phase"
     ]
-    runs: dict[tuple[str, ...], list[BidsFile]] = {}
+    runs: dict[tuple[str, str, str, str], list[BidsFile]] = {}
     for file in parts:
         if "sub" in file.entities and "task" in file.entities:
             runs.setdefault(file.key, []).append(file)
-    return sorted((_recording(own, parts, root) for own in runs.values()), key=lambda run: run.order)
+    return [_recording(runs[key], parts, root) for key in sorted(runs)]
 
 
 def read_metadata(paths: Sequence[Path], findings: list[Finding]) -> dict[str, Any]:
@@ -111,7 +108,7 @@ def read_object(path: Path, code: str, findings: list[Finding]) -> dict[str, Any
 def _recording(own: list[BidsFile], parts: list[BidsFile], root: Path) -> Recording:
     images = [file for file in own if file.suffix == "bold" and file.extension in IMAGE]
     closest = min(own, key=lambda file: (file not in images, file.suffix != "bold", -len(file.entities)))
-    subject, session, task, _ = closest.key
+    subject, task, session, _ = closest.key
 
     def inherited(suffix: str, extension: str) -> tuple[Path, ...]:
         matching = [
@@ -124,6 +121,7 @@ def _recording(own: list[BidsFile], parts: list[BidsFile], root: Path) -> Record
         return tuple(file.path for file in matching)
 
     return Recording(
+        key=closest.key,
         subject=subject,
         session=session,
         task=task,

@@ -1,4 +1,4 @@
-"""Stimuli as they were presented: excerpts found in a folder of recordings, cut, faded and brought to one level."""
+"""Stimuli as they were presented: excerpts of recordings, cut, faded and brought to one level."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ class StimulusError(InputError):
 class Stimuli:
     """Cuts clips from the recordings in ``folder`` and presents them as ds003720's experiment did.
 
-    ``wav[start:end]``, times ``sin(linspace(0, π/2, fade_s · rate))`` at its start and mirrored at its end, times
-    ``rms / rms(clip)`` (Nakai et al. 2021, doi:10.1002/brb3.1936, and their stimulus script).
+    ``wav[start:end]``, times ``sin(linspace(0, π/2, fade_s · rate))`` at its start and mirrored at its end,
+    times ``rms / rms(clip)`` (Nakai et al. 2021, doi:10.1002/brb3.1936, and their stimulus script).
 
     Attributes
     ----------
-    folder : GTZAN (``<genre>/<genre>.<nnnnn>.wav``, also below ``genres_original``) or any folder of sound files,
-        where a clip's track is the file's path in it, with or without its extension.
+    folder : GTZAN (``<genre>/<genre>.<nnnnn>.wav``, also below ``genres_original``) or any folder of sound
+        files, where a clip's track is the file's path in it, with or without its extension.
     fade_s : length of each fade in seconds; 0 leaves the edges as recorded.
     rms : root mean square of every presented clip; None leaves the level as recorded. The default is the
         constant of the experiment as a third party reports it.

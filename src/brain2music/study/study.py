@@ -1,5 +1,6 @@
 """The nouns of a listening study: clips, runs, presentations, and the study that holds them."""
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +35,8 @@ class Clip:
     @property
     def name(self) -> str:
         """A file-name-safe id, unique within a study: ``blues.00017_6.44-21.44``."""
-        return f"{self.track}_{self.start:g}-{self.end:g}"
+        track = re.sub(r"[^\w.-]+", "-", self.track).strip("-.")
+        return f"{track}_{self.start:g}-{self.end:g}"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Study:
         return tuple(run for run in self.runs if run.subject == subject and split in (None, run.split))
 
     def clips_of(self, split: Split, subject: str | None = None) -> tuple[Clip, ...]:
-        """Distinct clips of a split in order of first presentation, carry-ins left out; of one subject or all."""
+        """Distinct clips of a split, of one subject or all, as first presented; carry-ins are left out."""
         heard = (
             presentation.clip
             for run in self.runs

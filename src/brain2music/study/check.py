@@ -1,0 +1,77 @@
+"""Every problem that a study has, each with its file and its mend."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from .bids import Survey, survey_study
+from .finding import Finding, error, warning
+from .images import report_voxels, scan_voxels
+from .stimuli import Stimuli, StimulusError
+from .study import Run, Study
+
+
+def check_study(
+    root: str | Path,
+    stimuli: str | Path | None = None,
+    *,
+    derivatives: str | Path | None = None,
+    subjects: Sequence[str] | None = None,
+    train_task: str | None = None,
+    test_task: str | None = None,
+) -> list[Finding]:
+    """Look for all faults of a study, in its tables, its images and its recordings.
+
+    What :func:`.bids.read_study` would stop at is found here too; beyond that every scan and every clip is
+    read, one at a time. Never raises for a broken study; [] for one without fault.
+
+    Parameters are those of :func:`.bids.read_study`.
+    """
+    survey = survey_study(
+        Path(root),
+        stimuli=None if stimuli is None else Path(stimuli),
+        derivatives=None if derivatives is None else Path(derivatives),
+        subjects=subjects,
+        train_task=train_task,
+        test_task=test_task,
+    )
+    found = [*survey.findings, *_check_images(survey), *_check_sound(survey.study)]
+    return list(dict.fromkeys(found))
+
+
+def _check_images(survey: Survey) -> Iterator[Finding]:
+    runs = sorted(survey.study.runs, key=lambda run: run.subject)
+    for _, group in groupby(runs, key=lambda run: run.subject):
+        yield from _check_voxels(list(group), survey)
+
+
+def _check_voxels(runs: Sequence[Run], survey: Survey) -> list[Finding]:
+    """Scan one subject's images; a voxel that varies in one of them is expected to vary in all."""
+    findings: list[Finding] = []
+    paths = {run.bold for run in runs}
+    headers = [header for header in survey.headers if header.path in paths]
+    scans = [(header, scan_voxels(header, findings)) for header in headers]
+    for header, voxels in scans:
+        if voxels is not None:
+            alive = [other.varying for _, other in scans if other and other.varying.shape == header.shape]
+            report_voxels(header, voxels, np.logical_or.reduce(alive), findings)
+    return findings
+
+
+def _check_sound(study: Study) -> Iterator[Finding]:
+    if study.stimuli is None:
+        what = "no folder of recordings was given and there is no stimuli folder, so no sound was checked"
+        yield warning("stimuli-missing", study.root, what, "name the folder of recordings")
+        return
+    if not study.stimuli.is_dir():
+        what = "there is no such folder of recordings"
+        yield error("stimuli-missing", study.stimuli, what, "name the folder of recordings")
+        return
+    recordings = Stimuli(study.stimuli)
+    for clip in dict.fromkeys(study.train_clips + study.test_clips):
+        try:
+            recordings.waveform(clip)
+        except StimulusError as problem:
+            yield error(problem.code, problem.file or study.stimuli, problem.what, problem.mend)

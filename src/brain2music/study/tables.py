@@ -1,0 +1,92 @@
+"""Tab-separated tables of text, row by row, that can tell where in the file a problem lies."""
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .finding import Finding, error
+
+MISSING = ("", "n/a")
+QUOTES = "'\"`‘’“”"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: ``line`` of the file, counted from 1, and its cells by column."""
+
+    path: Path
+    line: int
+    cells: Mapping[str, str]
+
+    def text(self, column: str) -> str:
+        """The cell without the quotes around it; "" where it is missing, empty or n/a."""
+        cell = self.cells.get(column, "")
+        value = unquote(cell) if is_quoted(cell) else cell
+        return "" if value in MISSING else value
+
+    def number(self, column: str, findings: list[Finding]) -> float:
+        """The cell as a finite number; NaN and a finding where it is none."""
+        text = self.text(column)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if math.isfinite(value):
+            return value
+        what = f"{column} is {repr(text) if text else 'missing'}, not a number"
+        findings.append(self.error("number-invalid", what, f"give the {column} in seconds"))
+        return math.nan
+
+    def error(self, code: str, what: str, mend: str) -> Finding:
+        """A finding at this row."""
+        return error(code, self.path, f"line {self.line}: {what}", mend)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as read: its columns and its rows."""
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def lacks(self, *columns: str) -> Finding:
+        """The finding that these columns are missing."""
+        has = ", ".join(self.columns)
+        what = f"the table has no column {', '.join(columns)}; it has {has}"
+        return error("columns-missing", self.path, what, "add what is missing")
+
+
+def read_table(path: Path, findings: list[Finding]) -> Table | None:
+    """Read a UTF-8 TSV file with a header; None and a finding where it is not legible. Quotes are kept."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            numbered = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines]
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        mend = "save it as UTF-8 text with tabs between columns"
+        findings.append(error("table-unreadable", path, f"this is not a readable table ({problem})", mend))
+        return None
+    filled = [(line, cells) for line, cells in numbered if any(cells)]
+    if not filled:
+        findings.append(error("table-empty", path, "the table is empty", "write its header and its rows"))
+        return None
+    (_, columns), *body = filled
+    rows = [Row(path, line, dict(zip(columns, cells, strict=False))) for line, cells in body]
+    for row, (_, cells) in zip(rows, body, strict=True):
+        if any(cells[len(columns) :]):
+            what = f"the row has {len(cells)} cells but the header {len(columns)}"
+            findings.append(row.error("row-ragged", what, "give every row the header's columns"))
+    return Table(path, tuple(columns), tuple(rows))
+
+
+def unquote(cell: str) -> str:
+    """The cell without quotes at its ends, paired or not."""
+    return cell.strip(QUOTES + " ")
+
+
+def is_quoted(cell: str) -> bool:
+    """Whether quotes stand at both ends."""
+    return len(cell) > 1 and cell[0] in QUOTES and cell[-1] in QUOTES
