@@ -14,6 +14,7 @@ from ..study.study import Clip, Presentation, Run, Split, Study
 from . import clean
 from .mask import choose_mask
 from .responses import Responses, VoxelSpace, restrict
+from .roi import find_dseg, label_voxels
 from .volumes import Image, open_image, read_voxels
 
 Advance = Callable[[int, int], None]
@@ -47,7 +48,7 @@ def load_responses(
     detrend, window_s, confounds : as in :mod:`brain2music.brain.clean`; confounds are columns of the
         fMRIPrep table beside the image (or in ``derivatives``), regressed out after detrending.
     zscore : scale every voxel per run; constant voxels become 0.
-    mask : an image, or the space of responses loaded before; default :func:`choose_mask`.
+    mask : an image, or the space of responses loaded before; default :func:`voxel_space`.
     work_dir : where arrays above ``in_memory_bytes`` are memory-mapped; without it they stay in memory.
     progress : called with (runs done, runs) after each run.
 
@@ -63,7 +64,7 @@ def load_responses(
         in scans.
     """
     runs = _runs(study, subject, split)
-    space = mask if isinstance(mask, VoxelSpace) else choose_mask(study, subject, derivatives, mask)
+    space = mask if isinstance(mask, VoxelSpace) else voxel_space(study, subject, derivatives, mask)
     store = _Store.allocate(
         runs, int(space.mask.sum()), _Room(work_dir, f"sub-{subject}_{split}", in_memory_bytes)
     )
@@ -89,6 +90,22 @@ def load_responses(
     _warn(subject, split, finite, constant & finite)
     responses = store.responses(subject, runs, lag_tr, space)
     return responses if finite.all() else restrict(responses, finite)
+
+
+def voxel_space(
+    study: Study,
+    subject: str,
+    derivatives: Path | None = None,
+    mask: Path | None = None,
+    dseg: Path | None = None,
+) -> VoxelSpace:
+    """The subject's voxels by :func:`choose_mask`, with region names where there is a segmentation.
+
+    ``dseg`` is the segmentation; default the one of :func:`find_dseg`.
+    """
+    space = choose_mask(study, subject, derivatives, mask)
+    dseg = dseg if dseg is not None else find_dseg(study, subject, derivatives)
+    return space if dseg is None else label_voxels(space, dseg)
 
 
 def common_voxels(train: Responses, test: Responses) -> tuple[Responses, Responses]:
