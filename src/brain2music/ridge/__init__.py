@@ -1,1 +1,6 @@
 """Linear maps on plain arrays, with scikit-learn skins on top. Imports nothing else of ours."""
+
+from .fit import RidgeFit, RidgeWarning, ridge_cv, ridge_cv_many
+from .folds import assign_folds
+
+__all__ = ["RidgeFit", "RidgeWarning", "assign_folds", "ridge_cv", "ridge_cv_many"]

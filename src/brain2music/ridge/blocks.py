@@ -1,0 +1,75 @@
+"""Features a block at a time: how a matrix larger than memory is centred, multiplied and applied."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from .linalg import Square, add_gram, mirror
+
+Array = np.ndarray | torch.Tensor
+"""What callers hand in and get back: numpy (memory maps too) or torch, on the CPU or a GPU."""
+
+
+def column_blocks(X: Array, dtype: torch.dtype, width: int) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield ``(columns, X[:, columns])``, each block a fresh tensor of ``dtype`` on X's device."""
+    for start in range(0, X.shape[1], width):
+        columns = slice(start, min(start + width, X.shape[1]))
+        yield columns, to_tensor(X[:, columns], dtype, copy=True)
+
+
+def to_tensor(array: Array, dtype: torch.dtype, copy: bool = False) -> torch.Tensor:
+    """The array as a contiguous tensor of ``dtype``; shares memory when it can, unless ``copy``."""
+    if isinstance(array, torch.Tensor):
+        return array.detach().to(dtype, copy=copy).contiguous()
+    wanted = np.dtype(str(dtype).removeprefix("torch."))
+    plain = np.array(array, wanted, order="C", copy=True if copy or not array.flags.writeable else None)
+    return torch.from_numpy(plain)
+
+
+def centred_gram(
+    X: Array, dtype: torch.dtype, width: int, centre: bool
+) -> tuple[Square, Float[torch.Tensor, " features"]]:
+    """``(X - mean)(X - mean)ᵀ`` accumulated over blocks of columns, and the mean (zeros unless ``centre``).
+
+    Raises ValueError naming the columns that hold NaN or infinities.
+    """
+    device = X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
+    total = torch.zeros(X.shape[0], X.shape[0], dtype=dtype, device=device)
+    mean = torch.zeros(X.shape[1], dtype=torch.float64, device=device)
+    for columns, block in column_blocks(X, dtype, width):
+        block_mean = finite_mean(block, "X", columns.start)
+        if centre:
+            mean[columns] = block_mean
+            block -= block_mean.to(dtype)
+        add_gram(total, block)
+    mirror(total)
+    return total, mean
+
+
+def apply(
+    X: Array,
+    mean: Float[torch.Tensor, " features"],
+    coef: Float[torch.Tensor, "features targets"],
+    width: int,
+) -> Float[torch.Tensor, "rows targets"]:
+    """``(X - mean) @ coef`` by blocks of features."""
+    out = torch.zeros(X.shape[0], coef.shape[1], dtype=coef.dtype, device=coef.device)
+    for columns, block in column_blocks(X, coef.dtype, width):
+        block -= mean[columns].to(block.dtype)
+        out.addmm_(block, coef[columns])
+    return out
+
+
+def finite_mean(block: torch.Tensor, name: str, first_column: int = 0) -> Float[torch.Tensor, " columns"]:
+    """Column means in double precision; ValueError names the columns with NaN or infinities."""
+    mean = block.sum(0, dtype=torch.float64) / len(block)
+    if not bool(mean.isfinite().all()):
+        wrong = (~block.isfinite().all(0)).nonzero().ravel().tolist()
+        columns = ", ".join(str(first_column + column) for column in wrong[:10])
+        more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
+        raise ValueError(
+            f"{name} contains NaN or infinity in column(s) {columns}{more}: drop these columns or fill the values in"
+        )
+    return mean

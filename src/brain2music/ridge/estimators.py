@@ -1,0 +1,144 @@
+"""scikit-learn estimators over the functions of this folder, saved as safetensors."""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, no_type_check
+
+import numpy as np
+from jaxtyping import Shaped
+from safetensors import safe_open
+from safetensors.numpy import save
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .fit import ridge_cv
+from .scores import Score
+
+
+class _LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """What the estimators share: prediction, and a file format."""
+
+    coef_: np.ndarray
+    intercept_: np.ndarray
+    _saved: tuple[str, ...] = ("coef_", "intercept_", "best_alphas_", "cv_scores_", "alphas_")
+
+    def predict(self, X: Any) -> np.ndarray:
+        """(rows, features) -> (rows, targets), or (rows,) when y had one axis."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
+        return X @ self.coef_.T + self.intercept_
+
+    def save(self, path: str | Path) -> None:
+        """Write settings and fitted arrays to one safetensors file, atomically."""
+        check_is_fitted(self)
+        arrays = {
+            name: np.ascontiguousarray(getattr(self, name)) for name in self._saved if hasattr(self, name)
+        }
+        settings = {
+            "class": type(self).__name__,
+            "params": _plain(self.get_params()),
+            "n_features": self.n_features_in_,
+        }
+        _write_atomically(Path(path), save(arrays, {"json": json.dumps(settings, sort_keys=True)}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "_LinearMap":
+        """Read what :meth:`save` wrote; ValueError when another class wrote it."""
+        with safe_open(path, framework="numpy") as file:
+            settings = json.loads((file.metadata() or {}).get("json", "{}"))
+            if settings.get("class") != cls.__name__:
+                raise ValueError(
+                    f"{path} holds a {settings.get('class', 'foreign file')}: load it with that class"
+                )
+            fitted = cls(**settings["params"])
+            for name in file.keys():  # noqa: SIM118 (not a dict)
+                setattr(fitted, name, file.get_tensor(name))
+        fitted.n_features_in_ = settings["n_features"]
+        return fitted
+
+
+class RidgeDecoder(_LinearMap):
+    """Responses -> embedding: ridge with a penalty for every target, by grouped cross-validation.
+
+    Parameters are those of :func:`brain2music.ridge.ridge_cv`; ``scoring`` is its ``score``.
+
+    Attributes
+    ----------
+    coef_ : (targets, features)
+    intercept_ : (targets,)
+    best_alphas_ : (targets,)
+    cv_scores_ : (alphas, targets)
+    alphas_ : (alphas,) the grid.
+
+    With a ``y`` of one axis the targets axis of ``coef_`` is dropped and ``intercept_`` is a number.
+    """
+
+    @no_type_check  # scikit-learn's rule: anything may be set, and is judged by ``fit``
+    def __init__(
+        self,
+        *,
+        alphas: Sequence[float] | None = None,
+        n_folds: int = 5,
+        scoring: Score = "r2",
+        fit_intercept: bool = True,
+        per_target: bool = True,
+        memory_gb: float = 4.0,
+    ) -> None:
+        self.alphas = alphas
+        self.n_folds = n_folds
+        self.scoring = scoring
+        self.fit_intercept = fit_intercept
+        self.per_target = per_target
+        self.memory_gb = memory_gb
+
+    def fit(
+        self, X: Any, y: Any, groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None
+    ) -> "RidgeDecoder":
+        """Fit (rows, features) -> (rows, targets); rows of one group (clip, run) stay in one fold."""
+        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=[np.float32, np.float64])
+        fit = ridge_cv(
+            X,
+            y.reshape(len(y), -1),
+            alphas=self.alphas,
+            groups=groups,
+            n_folds=self.n_folds,
+            score=self.scoring,
+            fit_intercept=self.fit_intercept,
+            per_target=self.per_target,
+            dtype=str(X.dtype),
+            memory_gb=self.memory_gb,
+        )
+        self.coef_ = fit.coef.T if y.ndim == 2 else fit.coef[:, 0]
+        self.intercept_ = fit.intercept if y.ndim == 2 else fit.intercept[0]
+        self.best_alphas_, self.cv_scores_, self.alphas_ = fit.best_alphas, fit.cv_scores, fit.alphas
+        return self
+
+
+class VoxelwiseEncoder(RidgeDecoder):
+    """Features -> voxels: the same map, with few features, many targets and predictions scored voxel by voxel."""
+
+    def score_voxels(self, X: Any, Y: Any) -> np.ndarray:
+        """Pearson correlation of every voxel's prediction with its measured response; NaN where one is constant."""
+        predicted, measured = self.predict(X), np.asarray(Y)
+        predicted, measured = predicted - predicted.mean(0), measured - measured.mean(0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (predicted * measured).sum(0) / np.sqrt((predicted**2).sum(0) * (measured**2).sum(0))
+
+
+def _plain(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: np.asarray(v).tolist() if isinstance(v, np.ndarray) else v for name, v in params.items()}
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=".part-", suffix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
