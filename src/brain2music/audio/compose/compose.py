@@ -1,0 +1,143 @@
+"""Compose a piece in a genre: draw a plan, choose the band, write each part, perform it."""
+
+from collections.abc import Iterable, Mapping, Set
+from itertools import groupby
+
+import numpy as np
+
+from .genres import Role
+from .instruments import INSTRUMENTS, KITS
+from .melody import melody
+from .parts import bass_part, chord_part
+from .piece import Note, Piece, Section, Track
+from .plan import LOUDNESS, PRESENCE, Plan, draw_plan, pick, pick_one
+from .rhythm import Event, drum_part, fitting, swung
+from .theory import key_name
+
+MIX = {"lead": 104, "bass": 98, "chords": 84, "texture": 68, "answer": 82, "drums": 100}
+"""Mix level of each role (controller 7), before the piece's own balance."""
+_MELODIC = ("line", "loop", "bop", "reply")
+_ALREADY_PLAYS = 0.15  # weight of an instrument that another role has
+
+
+def compose(genre: str, rng: np.random.Generator, seconds: float = 30.0) -> Piece:
+    """Compose a piece of this genre and length; the same generator state gives the same piece, note for note.
+
+    Raises
+    ------
+    InputError : the genre is not one of :data:`.genres.GENRES`.
+    """
+    plan = draw_plan(genre, rng, seconds)
+    sections = _sections_of_roles(plan, rng)
+    tracks: list[Track] = []
+    for role, active in sections.items():
+        if role == "drums":
+            tracks.append(_drums(plan, active, rng))
+        else:
+            tracks.append(_part(plan, role, active, [track.instrument for track in tracks], rng))
+    return Piece(
+        genre=genre,
+        tempo=plan.tempo,
+        key=key_name(plan.tonic, plan.mode),
+        mode=plan.mode,
+        mood=plan.mood,
+        beats=plan.beats,
+        swing=plan.swing,
+        seconds=seconds,
+        sections=_sections(plan),
+        tracks=tuple(track for track in tracks if track.notes),
+    )
+
+
+def _sections_of_roles(plan: Plan, rng: np.random.Generator) -> Mapping[str, Set[str]]:
+    """For each role of the piece, the sections it plays in; every section has two roles at least."""
+    chances = {role: entry.presence for role, entry in plan.style.roles.items()} | {
+        "drums": plan.style.drumming
+    }
+    roles = [role for role, chance in chances.items() if rng.random() < chance]
+    roles = list(dict.fromkeys([*roles, "lead", "chords"])) if len(roles) < 3 else roles
+    active: dict[str, set[str]] = {role: set() for role in roles}
+    for section, presence in PRESENCE.items():
+        playing = [role for role in roles if rng.random() < presence[role]]
+        while len(playing) < 2:
+            playing.append(pick_one([role for role in roles if role not in playing], rng))
+        for role in playing:
+            active[role].add(section)
+    return active
+
+
+def _part(plan: Plan, role: str, active: Set[str], taken: Iterable[str], rng: np.random.Generator) -> Track:
+    entry = plan.style.roles[role]
+    name = pick({i: w * (_ALREADY_PLAYS if i in taken else 1.0) for i, w in entry.instruments.items()}, rng)
+    program, low, high = INSTRUMENTS[name]
+    manner = _manner(entry, plan.beats, rng)
+    kind, rhythm = entry.styles[manner].split()
+    if kind == "bass":
+        events = bass_part(plan, active, rhythm, low, high, rng)
+    elif kind in _MELODIC:
+        events = melody(plan, active, kind, rhythm, low, high, rng)
+    else:
+        events = chord_part(plan, active, kind, rhythm, low, high, rng)
+    return Track(role, name, manner, program, False, _volume(role, rng), _perform(plan, events, rng))
+
+
+def _drums(plan: Plan, active: Set[str], rng: np.random.Generator) -> Track:
+    kit = pick(plan.style.kits, rng)
+    notes = _perform(plan, drum_part(plan, active, rng), rng)
+    return Track("drums", kit, "", KITS[kit], True, _volume("drums", rng), notes)
+
+
+def _manner(entry: Role, beats: int, rng: np.random.Generator) -> str:
+    rhythms = fitting(entry.styles.values(), beats)
+    return pick_one([manner for manner, style in entry.styles.items() if style in rhythms], rng)
+
+
+def _volume(role: str, rng: np.random.Generator) -> int:
+    return int(np.clip(rng.normal(MIX[role], 8), 45, 120))
+
+
+def _perform(plan: Plan, events: Iterable[Event], rng: np.random.Generator) -> tuple[Note, ...]:
+    """Beats to seconds: swing, a player's lag and unsteadiness, dynamics of the section and the piece."""
+    lag, spread = rng.normal(0, 0.4), rng.uniform(0.5, 1.2)
+    quiet, loud = plan.style.loudness
+    strength = quiet + (loud - quiet) * plan.energy
+    notes: list[Note] = []
+    for event in events:
+        start, end = (
+            60 / plan.tempo * swung(b, plan.swing, plan.style.swing_beats)
+            for b in (event.beat, event.beat + event.length)
+        )
+        shift = 1e-3 * plan.style.looseness * (lag + spread * rng.normal(0, 0.7))
+        section = plan.bars[min(int(event.beat // plan.beats), len(plan.bars) - 1)].section
+        velocity = 118 * strength * LOUDNESS[section] * event.loudness * (1 + rng.normal(0, 0.05))
+        start, end = max(0.0, start + shift), min(plan.seconds, end + shift)
+        if end - start > 0.01:
+            notes.append(Note(round(start, 4), round(end, 4), event.pitch, int(np.clip(velocity, 12, 127))))
+    return _untangled(sorted(notes))
+
+
+def _untangled(notes: list[Note]) -> tuple[Note, ...]:
+    """Notes cut where the same pitch is struck again, which on one MIDI channel would silence the second."""
+    following: dict[int, float] = {}
+    kept: list[Note] = []
+    for note in reversed(notes):
+        end = min(note.end, following.get(note.pitch, note.end))
+        if end > note.start:
+            kept.append(note._replace(end=end))
+            following[note.pitch] = note.start
+    return tuple(reversed(kept))
+
+
+def _sections(plan: Plan) -> tuple[Section, ...]:
+    beat = 60 / plan.tempo
+    grouped = groupby(plan.bars, key=lambda bar: (bar.number - bar.place, bar.section))
+    runs = [(label, list(bars)) for (_, label), bars in grouped]
+    return tuple(
+        Section(
+            label,
+            bars[0].beat * beat,
+            min(plan.seconds, (bars[-1].beat + plan.beats) * beat),
+            tuple(bar.numerals for bar in bars),
+        )
+        for label, bars in runs
+    )

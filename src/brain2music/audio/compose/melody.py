@@ -1,0 +1,132 @@
+"""Melodies by rule: motifs (a rhythm and a contour), varied over a four-bar phrase and bent to the chords."""
+
+from collections.abc import Iterator, Set
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from .plan import Bar, Plan, pick_one
+from .rhythm import STEPS, Event
+from .theory import PENTATONICS, SCALES, is_minor, ladder, nearest
+
+PHRASES = ("abac", "aabc", "aaba", "abab", "a.ac", "ab.c", "aaac", "a.b.")
+"""Four bars: ``a`` and ``b`` the section's motifs, ``c`` a cadence (the head of ``a``, a long chord tone), ``.`` rest."""
+
+
+class Motif(NamedTuple):
+    """A bar of melody: the sixteenths where notes begin, and the scale steps each lies above the voice's home."""
+
+    steps: tuple[int, ...]
+    contour: tuple[int, ...]
+
+
+class Voice(NamedTuple):
+    """What a melody may use: its scale's rising pitches, the place of home among them, notes a bar, its kind."""
+
+    pitches: tuple[int, ...]
+    home: int
+    density: tuple[int, int]
+    kind: str
+
+
+def melody(
+    plan: Plan, active: Set[str], kind: str, density: str, low: int, high: int, rng: np.random.Generator
+) -> list[Event]:
+    """A melody for the sections in ``active``.
+
+    Parameters
+    ----------
+    kind : "line" (motifs in a phrase), "loop" (one motif, always the same), "bop" (a new motif every bar, with
+        chromatic neighbours), "reply" (the second half of every other bar).
+    density : notes a bar, "3-6".
+    low, high : the pitches it may use.
+    """
+    fewest, most = (int(number) for number in density.split("-"))
+    pitches = ladder(plan.tonic, _scale(plan, rng), low, high)
+    lift = 0.5 + 0.25 * (plan.energy - 0.5)
+    voice = Voice(
+        pitches,
+        round(len(pitches) * float(np.clip(rng.normal(lift, 0.12), 0.25, 0.75))),
+        (fewest, most),
+        kind,
+    )
+    themes = {section: _Theme(plan, voice, rng) for section in ("verse", "chorus", "break", "intro")}
+    events: list[Event] = []
+    for bar in plan.bars:
+        motif, drift = themes[bar.section].at(bar)
+        if motif is not None and bar.section in active:
+            events += _sung(plan, bar, motif, voice, drift, rng)
+    return events
+
+
+class _Theme:
+    """The motifs of a section, the phrase they are laid out in, and how far each of its bars drifts from home."""
+
+    def __init__(self, plan: Plan, voice: Voice, rng: np.random.Generator) -> None:
+        self.motifs = {name: _motif(plan.beats, voice, rng) for name in "ab"}
+        self.motifs["c"] = _cadence(self.motifs["a"])
+        self.phrase = (
+            "aaaa" if voice.kind == "loop" else ".a.b" if voice.kind == "reply" else pick_one(PHRASES, rng)
+        )
+        self.drifts = [0] * 4 if voice.kind == "loop" else [int(d) for d in rng.integers(-2, 3, 4)]
+        self.draw = partial(_motif, plan.beats, voice, rng)
+        self.always_new = voice.kind == "bop"
+
+    def at(self, bar: Bar) -> tuple[Motif | None, int]:
+        name = self.phrase[bar.place % 4]
+        if name == ".":
+            return None, 0
+        return self.draw() if self.always_new and name != "c" else self.motifs[name], self.drifts[
+            bar.place % 4
+        ]
+
+
+def _motif(beats: int, voice: Voice, rng: np.random.Generator) -> Motif:
+    """Onsets drawn by metrical weight; a contour that walks mostly by step and turns back when far from home."""
+    steps = np.arange(beats * STEPS)
+    if voice.kind == "reply":
+        steps = steps[len(steps) // 2 - 2 :]
+    count = min(int(rng.integers(voice.density[0], voice.density[1] + 1)), len(steps))
+    weights = np.where(steps % 4 == 0, 1.0, np.where(steps % 2 == 0, 0.7, 0.12 if count < 8 else 0.5))
+    onsets = np.sort(rng.choice(steps, count, replace=False, p=weights / weights.sum()))
+    contour = [int(rng.integers(-2, 3))]
+    while len(contour) < count:
+        leap = int(rng.choice([1, 1, 1, 1, 2, 2, 3, 0]))
+        up = rng.random() < 0.5 - 0.12 * contour[-1]
+        contour.append(contour[-1] + (leap if up else -leap))
+    return Motif(tuple(int(step) for step in onsets), tuple(contour))
+
+
+def _cadence(motif: Motif) -> Motif:
+    head = [step for step in motif.steps if step < 2 * STEPS][:2]
+    return Motif((*head, 2 * STEPS), (*motif.contour[: len(head)], 0))
+
+
+def _sung(
+    plan: Plan, bar: Bar, motif: Motif, voice: Voice, drift: int, rng: np.random.Generator
+) -> Iterator[Event]:
+    steps = plan.beats * STEPS
+    ends = [*motif.steps[1:], steps]
+    for step, end, degree in zip(motif.steps, ends, motif.contour, strict=True):
+        beat, length = bar.beat + step / STEPS, (end - step) / STEPS
+        wanted = voice.pitches[int(np.clip(voice.home + drift + degree, 0, len(voice.pitches) - 1))]
+        if step % STEPS == 0 or length >= 1:
+            chord = plan.chord_at(beat).pitch_classes
+            wanted = nearest(wanted, chord, voice.pitches[0], voice.pitches[-1])
+            if voice.kind == "bop" and length <= 0.5 and rng.random() < 0.3:
+                wanted += 1 if rng.random() < 0.4 else -1
+        loudness = 0.75 + 0.15 * (step % STEPS == 0) + 0.1 * (degree == max(motif.contour))
+        yield Event(beat, length * (0.85 if voice.kind == "bop" else 0.93), wanted, loudness)
+
+
+def _scale(plan: Plan, rng: np.random.Generator) -> tuple[int, ...]:
+    name = pick_one(plan.style.scale, rng)
+    minor = is_minor(plan.mode)
+    if name == "mode":
+        return SCALES[plan.mode]
+    if name == "major" and minor:  # a pentatonic of the other gender would leave the key
+        name = "minor"
+    if name == "minor" and plan.mode in ("major", "lydian"):
+        name = "major"
+    return PENTATONICS[name]

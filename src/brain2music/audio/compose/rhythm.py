@@ -1,0 +1,113 @@
+"""Rhythm: pattern strings to hits, drum parts with fills, and swing."""
+
+from collections.abc import Iterable, Iterator, Set
+from typing import NamedTuple
+
+import numpy as np
+
+from .instruments import DRUMS
+from .plan import Bar, Plan, pick_one
+
+STEPS = 4  # sixteenths in a beat
+_PERHAPS = 0.45  # how often a "?" sounds
+_LEVELS = {"X": 1.0, "x": 0.8, "?": 0.55, "o": 0.4}
+_CRASHING = 0.6  # genres that fill more often than this also crash into a chorus
+
+
+class Event(NamedTuple):
+    """A note before it is performed: beat and length in beats, MIDI pitch, loudness 0-1."""
+
+    beat: float
+    length: float
+    pitch: int
+    loudness: float
+
+
+class Hit(NamedTuple):
+    """A sounding character of a pattern: its beat, beats until the next one, and the character."""
+
+    beat: float
+    gap: float
+    mark: str
+
+
+def hits(pattern: str, bar: Bar, beats: int, rng: np.random.Generator) -> list[Hit]:
+    """The hits of one bar of a pattern; patterns of two bars take the half that the bar's place asks for."""
+    steps = beats * STEPS
+    offset = steps * (bar.place % 2) if len(pattern) >= 2 * steps else 0
+    marks = pattern[offset : offset + steps]
+    sounding = [i for i, mark in enumerate(marks) if mark != "." and (mark != "?" or rng.random() < _PERHAPS)]
+    ends = [*sounding[1:], steps]
+    return [
+        Hit(bar.beat + a / STEPS, (b - a) / STEPS, marks[a]) for a, b in zip(sounding, ends, strict=False)
+    ]
+
+
+def level(mark: str) -> float:
+    """Loudness of a pattern's character, 0-1."""
+    return _LEVELS.get(mark, 0.85)
+
+
+def fitting(rhythms: Iterable[str], beats: int) -> list[str]:
+    """The patterns written for this metre; where none is for 3/4, all of them (their first three beats)."""
+    rhythms = list(rhythms)
+    waltzes = [rhythm for rhythm in rhythms if _is_waltz(rhythm)]
+    return (waltzes or rhythms) if beats == 3 else [rhythm for rhythm in rhythms if not _is_waltz(rhythm)]
+
+
+def drum_part(plan: Plan, active: Set[str], rng: np.random.Generator) -> list[Event]:
+    """A drum part: one drawn option a voice (often another cymbal in choruses), fills, crashes into choruses."""
+    options = {voice: fitting(patterns, plan.beats) for voice, patterns in plan.style.drums.items()}
+    verse = {voice: pick_one(patterns, rng) for voice, patterns in options.items()}
+    accompaniment = list(options)[-1]
+    chorus = verse | {accompaniment: pick_one(options[accompaniment], rng)} if rng.random() < 0.6 else verse
+    silent = pick_one(["kick", "snare"], rng)
+    sparse = {voice: pattern for voice, pattern in verse.items() if voice != silent}
+    events: list[Event] = []
+    for bar in plan.bars:
+        if bar.section not in active:
+            continue
+        voices = {"chorus": chorus, "break": sparse, "intro": sparse}.get(bar.section, verse)
+        events += _drum_bar(plan, bar, voices.values(), rng)
+    return events
+
+
+def swung(beat: float, swing: float, unit: float) -> float:
+    """Where a straight beat falls when the first half of each ``unit`` (in beats) takes the share ``swing`` of it.
+
+    Continuous and rising, so nothing changes places; swing 0.5 leaves every beat where it was.
+    """
+    whole, share = divmod(beat / unit, 1.0)
+    bent = 2 * share * swing if share < 0.5 else swing + (2 * share - 1) * (1 - swing)
+    return (whole + bent) * unit
+
+
+def _drum_bar(plan: Plan, bar: Bar, voices: Iterable[str], rng: np.random.Generator) -> Iterator[Event]:
+    fills = bar.is_last and rng.random() < plan.style.fills
+    fill_from = bar.beat + plan.beats - (pick_one([1, 1, 2], rng) if fills else 0)
+    for voice in filter(None, voices):
+        for layer in voice.split(" + "):
+            drum, pattern = layer.split()
+            for hit in hits(pattern, bar, plan.beats, rng):
+                if hit.beat < fill_from:
+                    yield Event(hit.beat, 0.2, DRUMS[drum], level(hit.mark))
+    if fills:
+        yield from _fill(fill_from, bar.beat + plan.beats, rng)
+    if bar.section == "chorus" and bar.place == 0 and plan.style.fills > _CRASHING:
+        yield Event(bar.beat, 0.5, DRUMS["crash"], 0.9)
+
+
+def _fill(beat: float, end: float, rng: np.random.Generator) -> Iterator[Event]:
+    """A run down the toms in eighths or sixteenths, with a hole here and there, growing louder."""
+    step = float(rng.choice([0.25, 0.5]))
+    drums = ("snare", "tom1", "tom2", "tom3")
+    places = np.arange(beat, end, step)
+    for place in places:
+        done = float((place - beat) / (end - beat))
+        if rng.random() < 0.85:
+            yield Event(float(place), 0.2, DRUMS[drums[int(done * len(drums))]], 0.7 + 0.3 * done)
+
+
+def _is_waltz(rhythm: str) -> bool:
+    pattern = rhythm.split()[-1] if rhythm else ""
+    return len(pattern) == 3 * STEPS

@@ -1,0 +1,196 @@
+"""Composed pieces to sound: General-MIDI rendering, and corpora of rendered pieces on disk."""
+
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from importlib import resources
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32
+
+from ..artifacts import read_json, write_json, write_table
+from ..errors import InputError
+from .compose.caption import caption
+from .compose.compose import compose
+from .compose.genres import GENRES
+from .compose.piece import Piece
+from .io import resample, write_audio
+
+LEVEL = 0.1
+"""RMS of a rendered piece (-20 dB full scale), unless its peak asks for less."""
+PEAK = 0.98
+_FADE_S = 0.02
+_RESOLUTION = 960  # MIDI ticks in a beat: half a millisecond
+_REVERB = {"lead": 50, "texture": 60, "answer": 50, "chords": 35, "drums": 25, "bass": 8}  # controller 91
+
+
+def render(piece: Piece, rate: int = 22050) -> Float32[np.ndarray, " samples"]:
+    """Render a piece with pretty_midi's General-MIDI sound font (TimGM6mb): mono, exactly ``piece.seconds`` long.
+
+    The level is set to :data:`LEVEL`, peaks stay below :data:`PEAK`, and the cut at the end is faded over 20 ms.
+    The same piece gives the same samples, bit for bit.
+    """
+    import midirenderer
+    import soundfile
+
+    wav = midirenderer.render_wave_from(_sound_font(), midi_bytes(piece))
+    stereo, own_rate = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
+    sound = resample(stereo.mean(axis=1), own_rate, rate)
+    waveform = np.zeros(round(piece.seconds * rate), np.float32)
+    waveform[: len(sound)] = sound[: len(waveform)]
+    fade = min(round(_FADE_S * rate), len(waveform))
+    waveform[len(waveform) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+    rms, peak = float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))), float(np.abs(waveform).max())
+    return waveform * np.float32(min(LEVEL / rms, PEAK / peak))
+
+
+def midi_bytes(piece: Piece) -> bytes:
+    """The piece as a standard MIDI file."""
+    import pretty_midi
+
+    midi = pretty_midi.PrettyMIDI(initial_tempo=piece.tempo, resolution=_RESOLUTION)
+    for track in piece.tracks:
+        part = pretty_midi.Instrument(track.program, is_drum=track.is_drum, name=track.instrument)
+        part.notes = [
+            pretty_midi.Note(note.velocity, note.pitch, note.start, note.end) for note in track.notes
+        ]
+        part.control_changes = [
+            pretty_midi.ControlChange(7, track.volume, 0.0),
+            pretty_midi.ControlChange(91, _REVERB[track.role], 0.0),
+        ]
+        midi.instruments.append(part)
+    file = io.BytesIO()
+    midi.write(file)
+    return file.getvalue()
+
+
+def write_corpus(
+    folder: str | Path,
+    pieces_per_genre: int | Mapping[str, int],
+    seed: int,
+    seconds: float = 30.0,
+    rate: int = 22050,
+    n_jobs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Compose and render a corpus in GTZAN's layout: ``<genre>/<genre>.<00000>.wav``, ``truth.tsv``, ``corpus.json``.
+
+    Each track depends only on (seed, genre, number): a larger corpus of the same seed begins with the smaller one.
+    Run again after an interruption, complete files are kept and only missing ones are rendered.
+
+    Parameters
+    ----------
+    pieces_per_genre : a number for all ten genres, or genre → number.
+    seed : 0 to 2³² - 1; two corpora with different seeds have no piece in common.
+    n_jobs : processes; None is one a core. 1 works in this process.
+    progress : called with (done, total) after each track.
+
+    Returns
+    -------
+    The path of ``truth.tsv``: one row a track with ``track``, ``genre``, ``instruments`` ("; " between), ``tempo``,
+    ``key``, ``mode``, ``meter``, ``mood``, ``progression``, ``caption``, ``seed``.
+
+    Raises
+    ------
+    InputError : an unknown genre, a seed out of range, or a folder that holds a corpus made with other settings.
+    """
+    folder = Path(folder)
+    counts = (
+        pieces_per_genre if isinstance(pieces_per_genre, Mapping) else dict.fromkeys(GENRES, pieces_per_genre)
+    )
+    _check(folder, counts, {"seed": seed, "seconds": seconds, "rate": rate})
+    orders = [
+        _Order(folder, genre, number, seed, seconds, rate)
+        for genre in GENRES
+        for number in range(counts.get(genre, 0))
+    ]
+    rows: dict[str, dict[str, Any]] = {}
+    for row in _make_all(orders, n_jobs):
+        rows[row["track"]] = row
+        if progress is not None:
+            progress(len(rows), len(orders))
+    truth = folder / "truth.tsv"
+    write_table(truth, pd.DataFrame([rows[order.track] for order in orders]))
+    return truth
+
+
+class _Order(NamedTuple):
+    """One track to make."""
+
+    folder: Path
+    genre: str
+    number: int
+    seed: int
+    seconds: float
+    rate: int
+
+    @property
+    def track(self) -> str:
+        return f"{self.genre}.{self.number:05d}"
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.genre / f"{self.track}.wav"
+
+
+def _make_all(orders: list[_Order], n_jobs: int | None) -> Iterator[dict[str, Any]]:
+    workers = min(n_jobs or os.cpu_count() or 1, len(orders))
+    if workers <= 1:
+        yield from map(_make, orders)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        pending = [pool.submit(_make, order) for order in orders]
+        try:
+            for done in as_completed(pending):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _make(order: _Order) -> dict[str, Any]:
+    """Compose a track, render it unless its file is here and complete, and return its row of the truth table."""
+    sequence = np.random.SeedSequence([order.seed, list(GENRES).index(order.genre), order.number])
+    notes, words = (np.random.default_rng(child) for child in sequence.spawn(2))
+    piece = compose(order.genre, notes, order.seconds)
+    if not order.path.is_file():  # files are written atomically: one that is here is complete
+        write_audio(order.path, render(piece, order.rate), order.rate)
+    return {
+        "track": order.track,
+        "genre": piece.genre,
+        "instruments": "; ".join(piece.instruments),
+        "tempo": piece.tempo,
+        "key": piece.key,
+        "mode": piece.mode,
+        "meter": piece.meter,
+        "mood": piece.mood,
+        "progression": " ".join(piece.progression),
+        "caption": caption(piece, words),
+        "seed": order.seed,
+    }
+
+
+def _check(folder: Path, counts: Mapping[str, int], settings: dict[str, Any]) -> None:
+    unknown = sorted(set(counts) - set(GENRES))
+    if unknown:
+        raise InputError(f"there is no genre {unknown[0]!r}", mend=f"choose from {', '.join(GENRES)}")
+    if not 0 <= settings["seed"] < 2**32:
+        raise InputError(f"the seed is {settings['seed']}", mend="choose one from 0 to 4294967295")
+    made = folder / "corpus.json"
+    if made.is_file() and read_json(made) != settings:
+        raise InputError("the folder holds a corpus made with other settings", made, "choose another folder")
+    if not made.is_file() and folder.is_dir() and any(folder.glob("*/*.wav")):
+        raise InputError(
+            "the folder holds sound that is not a composed corpus", folder, "choose another folder"
+        )
+    write_json(made, settings)
+
+
+@cache
+def _sound_font() -> bytes:
+    return resources.files("pretty_midi").joinpath("TimGM6mb.sf2").read_bytes()
