@@ -1,0 +1,184 @@
+"""Exact search: the ``k`` largest inner products of every query, screened coarsely without losing one.
+
+All products are first computed coarsely: in bfloat16 where the processor multiplies it natively, else in
+float32. A coarse product errs by at most a proven margin (:func:`_margin`), so that whatever lies further
+below the ``k``-th best cannot belong to the answer. What is left is computed again in float64. The answer
+therefore does not depend on the screening; only the time does.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int
+
+Screening = Literal["auto", "bfloat16", "float32"]
+
+_BLOCK = 64  # rows whose best coarse product is looked at together
+_QUERIES = 64  # queries at a time: bounds the memory of the coarse products
+_PAIRS = 65_536  # pairs at a time in the exact step
+_DECIMALS = 12  # equal rows must tie in whatever order their products are added up
+
+
+class ExactIndex:
+    """Rows to search, prepared once.
+
+    Parameters
+    ----------
+    vectors : (rows, dims) float32, finite; kept as they are, also a memory map.
+    screening : "auto" takes bfloat16 where the processor has it; the answers are the same.
+
+    Raises
+    ------
+    ValueError : there are no rows, or they are not finite.
+    """
+
+    def __init__(self, vectors: Float32[np.ndarray, "rows dims"], screening: Screening = "auto") -> None:
+        if not len(vectors) or not np.isfinite(vectors).all():
+            raise ValueError("vectors to search are empty or not finite")
+        self.vectors = vectors
+        self._dtype = _coarse_dtype(screening)
+        self._coarse, self._error = _coarse(_padded(vectors), self._dtype)
+        self._length = float(np.linalg.norm(vectors, axis=1).max()) + self._error
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def search(
+        self, queries: Float32[np.ndarray, "q dims"], k: int, where: Bool[np.ndarray, " rows"] | None = None
+    ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+        """Rows with the largest inner products, best first, and the products in float64.
+
+        Products that agree to 12 decimals count as equal; of equals, the lower row comes first.
+
+        Parameters
+        ----------
+        queries : (q, dims).
+        k : how many rows; at most as many as there are.
+        where : rows that may be found; all by default.
+
+        Raises
+        ------
+        ValueError : queries are not finite, or fewer than ``k`` rows may be found.
+        """
+        allowed = len(self) if where is None else int(where.sum())
+        if not 1 <= k <= allowed:
+            raise ValueError(f"{k} rows asked for, {allowed} may be found")
+        if not np.isfinite(queries).all():
+            raise ValueError("queries are not finite")
+        barred = None if where is None else torch.from_numpy(~_padded(where))
+        indices, products = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
+        for first in range(0, len(queries), _QUERIES):
+            part = slice(first, first + _QUERIES)
+            query, row = self._screen(queries[part], k, barred)
+            indices[part], products[part] = self._rank(queries[part], query, row, k)
+        return indices, products
+
+    def _screen(
+        self, queries: Float32[np.ndarray, "q dims"], k: int, barred: Bool[torch.Tensor, " padded"] | None
+    ) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
+        """Pairs (query, row) that may belong to the answer: all that do, and few others."""
+        coarse, error = _coarse(queries, self._dtype)
+        products = coarse @ self._coarse.T
+        if barred is not None:
+            products.masked_fill_(barred, -torch.inf)
+        blocks = products.view(len(queries), -1, _BLOCK)
+        best = blocks.amax(dim=2)
+        cut = self._cut(queries, error, best, k)
+        query, block = torch.nonzero(best >= cut[:, None], as_tuple=True)
+        inside = blocks[query, block]
+        pair, column = torch.nonzero((inside >= cut[query][:, None]) & (inside > -torch.inf), as_tuple=True)
+        row = block[pair] * _BLOCK + column
+        real = row < len(self)
+        return query[pair][real].numpy(), row[real].numpy()
+
+    def _cut(
+        self,
+        queries: Float32[np.ndarray, "q dims"],
+        error: float,
+        best: Float[torch.Tensor, "q blocks"],
+        k: int,
+    ) -> Float[torch.Tensor, " q"]:
+        """The coarse product below which no row can be among the ``k`` best.
+
+        Each of the ``k`` best blocks holds a row whose coarse product is ``t`` or more, and whose exact
+        product is ``low`` or more. A row of coarse product below ``cut`` has an exact one below ``low``.
+        """
+        if best.shape[1] < k:
+            return torch.full((len(best),), -torch.inf)
+        t = best.topk(k, dim=1).values[:, -1].double()
+        lengths = torch.from_numpy(np.linalg.norm(queries.astype(np.float64), axis=1))
+        margin, rounding = _margin(lengths, error, self._length, self._error, queries.shape[1], self._dtype)
+        low = t - rounding * t.abs() - margin
+        cut = low - margin
+        cut = cut / (1 + rounding * cut.sign())
+        return torch.nextafter(cut.float(), torch.tensor(-torch.inf))
+
+    def _rank(
+        self,
+        queries: Float32[np.ndarray, "q dims"],
+        query: Int[np.ndarray, " pairs"],
+        row: Int[np.ndarray, " pairs"],
+        k: int,
+    ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+        """The ``k`` best of the pairs of each query, by exact product and then by row."""
+        exact = np.empty(len(row))
+        for first in range(0, len(row), _PAIRS):
+            part = slice(first, first + _PAIRS)
+            left, right = queries[query[part]], self.vectors[row[part]]
+            exact[part] = np.einsum("pd,pd->p", left, right, dtype=np.float64)
+        exact = np.round(exact, _DECIMALS)
+        order = np.lexsort((row, -exact, query))
+        starts = np.searchsorted(query[order], np.arange(len(queries)))
+        chosen = order[starts[:, None] + np.arange(k)]
+        return row[chosen], exact[chosen]
+
+
+def _margin(
+    lengths: Float[torch.Tensor, " q"],
+    query_error: float,
+    row_length: float,
+    row_error: float,
+    dims: int,
+    dtype: torch.dtype,
+) -> tuple[Float[torch.Tensor, " q"], float]:
+    """How far a coarse product can be from the exact one: at most ``margin + rounding * |coarse|``.
+
+    With ``x'`` and ``v'`` the coarse vectors, Cauchy-Schwarz gives
+    ``|x.v - x'.v'| <= |x| |v - v'| + |x - x'| |v'|``, where both distances are measured. Summing over
+    dimensions in float32, in any order, errs by less than ``g / (1 - g) |x'| |v'|`` with
+    ``g = (dims + 1) 2**-24`` (Higham 2002, §3.1; products of two bfloat16 are exact in float32). Storing the
+    sum in bfloat16 rounds it by half a unit in the last place.
+    """
+    accumulated = (dims + 1) * 2.0**-24
+    summing = accumulated / (1 - accumulated) * (lengths + query_error) * row_length
+    margin = lengths * row_error + query_error * row_length + summing
+    tiny = dims * 2.0**-120 + 10.0**-_DECIMALS
+    return margin * (1 + 1e-6) + tiny, 2.0**-8 * (1 + 2.0**-7) if dtype == torch.bfloat16 else 0.0
+
+
+def _coarse(rows: Float32[np.ndarray, "n dims"], dtype: torch.dtype) -> tuple[torch.Tensor, float]:
+    """Rows in low precision, and the largest Euclidean distance by which one of them moved."""
+    exact = torch.from_numpy(np.ascontiguousarray(rows))
+    coarse = exact.to(dtype)
+    if dtype == exact.dtype:
+        return coarse, 0.0
+    pieces = zip(exact.split(8192), coarse.split(8192), strict=True)
+    moved = [(before - after.float()).double().norm(dim=1).max() for before, after in pieces]
+    return coarse, float(torch.stack(moved).max())
+
+
+def _padded(rows: np.ndarray) -> np.ndarray:
+    """Rows up to a whole number of blocks, by repeating the last one: no block's best product changes."""
+    return np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % _BLOCK, axis=0)])
+
+
+def _coarse_dtype(screening: Screening) -> torch.dtype:
+    if screening == "auto":
+        screening = "bfloat16" if _multiplies_bfloat16() else "float32"
+    return torch.bfloat16 if screening == "bfloat16" else torch.float32
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether products of bfloat16 are native, and so faster than float32 and accumulated in float32."""
+    return torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()

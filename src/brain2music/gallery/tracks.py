@@ -1,0 +1,122 @@
+"""Which tracks a folder of music holds; their title, artist, genre and licence where a table gives them."""
+
+from collections import Counter
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from ..audio.io import SUFFIXES, find_audio
+from ..errors import InputError
+
+GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+"""GTZAN's genres, which are its folders' names."""
+
+_GIVEN = ("title", "artist", "genre", "licence")
+
+
+def list_tracks(folder: Path, metadata: Path | None = None, exclude: Iterable[str] = ()) -> pd.DataFrame:
+    """Every sound file under a folder, sorted by path.
+
+    Parameters
+    ----------
+    folder : searched with its sub-folders.
+    metadata : a TSV or CSV file with a column ``file`` (path below ``folder``, with or without its suffix, or
+        just the file's name) and any of ``title``, ``artist``, ``genre``, ``licence`` (or ``license``).
+    exclude : patterns of track ids or paths to leave out, "jazz/jazz.00054*".
+
+    Returns
+    -------
+    Columns ``track`` (path without its suffix; with it where two files would share an id), ``path`` (below
+    ``folder``), ``title`` (default: the file's name), ``artist`` (""), ``genre`` (the folder's name in
+    GTZAN's layout, else ""), ``licence`` ("unknown"), ``bytes`` and ``modified_ns`` of the file.
+
+    Raises
+    ------
+    InputError : no such folder, no sound files, a table that cannot be read or that names none of the files.
+    """
+    files = find_audio(folder)
+    paths = [PurePosixPath(file.relative_to(folder).as_posix()) for file in files]
+    stems = [_without_suffix(str(path)) for path in paths]
+    shared = {stem for stem, count in Counter(stems).items() if count > 1}
+    states = [file.stat() for file in files]
+    table = pd.DataFrame(
+        {
+            "track": [str(path) if stem in shared else stem for path, stem in zip(paths, stems, strict=True)],
+            "path": [str(path) for path in paths],
+            "title": [path.stem for path in paths],
+            "artist": "",
+            "genre": [_folder_genre(path) for path in paths],
+            "licence": "unknown",
+            "bytes": [state.st_size for state in states],
+            "modified_ns": [state.st_mtime_ns for state in states],
+        }
+    )
+    if metadata is not None:
+        table = _with_metadata(table, Path(metadata))
+    return _without(table, list(exclude), folder)
+
+
+def _folder_genre(path: PurePosixPath) -> str:
+    """The folder's name if it is one of GTZAN's genres or begins the file's ("tango/tango.00003.wav")."""
+    parent = path.parent.name
+    return parent if parent in GENRES or (parent and path.name.startswith(f"{parent}.")) else ""
+
+
+def _with_metadata(table: pd.DataFrame, file: Path) -> pd.DataFrame:
+    given = _read_metadata(file)
+    entries: dict[str, int] = {}
+    for row, name in enumerate(given["file"]):
+        for key in (name, _without_suffix(name)):
+            if entries.setdefault(key, row) != row and key == name:
+                raise InputError(f"{name!r} is listed twice", file, "keep one row a file")
+    rows = [_entry(entries, PurePosixPath(path)) for path in table["path"]]
+    if all(row is None for row in rows):
+        mend = f"write paths below the folder, such as {table['path'].iloc[0]!r}, into the column 'file'"
+        raise InputError("the table names none of the folder's sound files", file, mend)
+    for column in _GIVEN:
+        if column in given:
+            values = [given[column].iloc[row] if row is not None else "" for row in rows]
+            table[column] = [new or old for new, old in zip(values, table[column], strict=True)]
+    return table
+
+
+def _read_metadata(file: Path) -> pd.DataFrame:
+    separator = "," if file.suffix.lower() == ".csv" else "\t"
+    try:
+        given = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError("the file is missing", file, "check the path") from None
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(
+            f"this table cannot be read ({error})", file, "save it as UTF-8 TSV or CSV"
+        ) from None
+    given = given.rename(columns=lambda name: name.strip().lower().replace("license", "licence"))
+    if "file" not in given:
+        found = ", ".join(given.columns)
+        raise InputError(f"the table has no column 'file' (found: {found})", file, "name that column 'file'")
+    return given.apply(lambda column: column.str.strip().replace("n/a", ""))
+
+
+def _entry(entries: dict[str, int], path: PurePosixPath) -> int | None:
+    for key in (str(path), _without_suffix(str(path)), path.name, path.stem):
+        if key in entries:
+            return entries[key]
+    return None
+
+
+def _without_suffix(name: str) -> str:
+    """A path without the suffix of a sound file; "blues.00017" has none."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if f"{dot}{suffix}".lower() in SUFFIXES else name
+
+
+def _without(table: pd.DataFrame, patterns: list[str], folder: Path) -> pd.DataFrame:
+    left_out = [
+        any(fnmatchcase(track, pattern) or fnmatchcase(path, pattern) for pattern in patterns)
+        for track, path in zip(table["track"], table["path"], strict=True)
+    ]
+    if all(left_out):
+        raise InputError("every sound file is excluded", folder, "exclude fewer")
+    return table[[not out for out in left_out]].reset_index(drop=True)
