@@ -55,8 +55,8 @@ def mark_carry_ins(runs: Sequence[Run]) -> list[Run]:
 
     It does when it equals the last clip of the same run, or of the previous run of the same subject and task
     (the runs form a ring: before the first comes the last), and is heard more often than the clip heard
-    least. Where most of a subject's runs of a task start so, all do: the ring may lack runs. ``runs`` must be
-    sorted by subject, then task, then time.
+    least. Where most of a subject's runs of a task start so, all do: the ring may lack runs. The runs of
+    a subject and task must stand together, in order of time.
     """
     marked: list[Run] = []
     for _, group in groupby(runs, key=lambda run: (run.subject, run.task)):

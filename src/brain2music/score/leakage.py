@@ -1,0 +1,244 @@
+"""What training and test data must not share, checked before anything is fitted.
+
+The official split of ds003720 shares no clip and no track, but by Sturm's index six of its 60 test clips are
+from a song that is also trained on, and 50 of the 58 he identified share their artist with a training clip. So
+the same clip, overlapping excerpts, the same track and unmarked carry-ins are errors; the same song or artist are
+warnings that belong into the results.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from ..errors import InputError, LeakageError
+from ..study.runs import mark_carry_ins
+from ..study.study import Clip, Run
+
+LeakKind = Literal["clip", "overlap", "track", "carry-in", "song", "artist", "gallery"]
+ERRORS: tuple[LeakKind, ...] = ("clip", "overlap", "track", "carry-in")
+"""Kinds that stop a run unless they are allowed by name."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A test clip, and what shares something with it: the names of training clips, runs or gallery tracks.
+
+    ``severity`` is "error" unless the kind is a warning by nature or was allowed.
+    """
+
+    kind: LeakKind
+    clip: Clip
+    others: tuple[str, ...]
+    severity: Literal["error", "warning"]
+
+    def __str__(self) -> str:
+        more = f" and {len(self.others) - 3} more" if len(self.others) > 3 else ""
+        return f"{self.clip.name}: {_SAYS[self.kind]} {', '.join(self.others[:3])}{more}"
+
+    def as_row(self) -> dict[str, Any]:
+        """The leak as one flat record."""
+        return {
+            "kind": self.kind,
+            "clip": self.clip.name,
+            "others": list(self.others),
+            "severity": self.severity,
+        }
+
+
+def check_split(
+    train_clips: Iterable[Clip],
+    test_clips: Iterable[Clip],
+    index: pd.DataFrame | None = None,
+    allow: Collection[LeakKind] = (),
+    runs: Sequence[Run] = (),
+) -> list[Leak]:
+    """Everything that the test clips share with the training clips, errors first.
+
+    Parameters
+    ----------
+    index : columns ``track``, ``artist`` and ``title``, as :func:`read_gtzan_index` gives; without it, songs and
+        artists are not compared.
+    allow : kinds of leak that are meant. They are still returned, as warnings.
+    runs : the runs that the clips come from: their carry-ins must be marked as such.
+
+    Returns
+    -------
+    One leak a test clip and kind. Of "clip", "overlap" (excerpts of one track) and "track", only the first that
+    holds of a pair is told; "song" and "artist" are told of different tracks, also both of one pair.
+    """
+    train, test = tuple(dict.fromkeys(train_clips)), tuple(dict.fromkeys(test_clips))
+    found: dict[tuple[LeakKind, Clip], list[str]] = defaultdict(list)
+    by_track = _grouped(train, lambda clip: clip.track)
+    for clip in test:
+        for other in by_track.get(clip.track, ()):
+            found[_kind_on_one_track(clip, other), clip].append(other.name)
+    if index is not None:
+        _find_shared("song", train, test, _songs(index), found)
+        _find_shared("artist", train, test, _column(index, "artist"), found)
+    for run, marked in zip(runs, mark_carry_ins(runs), strict=True):
+        if run != marked:
+            found["carry-in", run.presentations[0].clip].append(run.name)
+    return _as_leaks(found, allow)
+
+
+def require_no_leak(
+    train_clips: Iterable[Clip],
+    test_clips: Iterable[Clip],
+    index: pd.DataFrame | None = None,
+    allow: Collection[LeakKind] = (),
+    runs: Sequence[Run] = (),
+) -> list[Leak]:
+    """:func:`check_split` that raises :class:`LeakageError` on an error, and returns the warnings to report."""
+    leaks = check_split(train_clips, test_clips, index, allow, runs)
+    errors = [leak for leak in leaks if leak.severity == "error"]
+    if errors:
+        kinds = ", ".join(dict.fromkeys(leak.kind for leak in errors))
+        what = f"training and test data share something in {len(errors)} places ({kinds}); {errors[0]}"
+        mend = f"take it out of the training data; if it is meant, allow {kinds} by name: the results will say so"
+        raise LeakageError(what, None, mend)
+    return leaks
+
+
+def require_disjoint_rows(train_ids: Iterable[Any], test_ids: Iterable[Any]) -> None:
+    """Raise :class:`LeakageError` where a fold trains on a row (by number or name) that it is tested on."""
+    train = np.asarray(list(train_ids)).tolist()
+    shared = sorted(set(train) & set(np.asarray(list(test_ids)).tolist()))
+    if shared:
+        some = ", ".join(map(str, shared[:3]))
+        what = f"{len(shared)} rows are both trained on and tested on, {some} among them"
+        raise LeakageError(what, None, "give every row to one side of the fold")
+
+
+def gallery_leaks(clips: Iterable[Clip], gallery_tracks: Iterable[str]) -> list[Leak]:
+    """Test clips whose own recording is in the gallery, for retrieval to find; tracks are ids or paths."""
+    tracks = _grouped(gallery_tracks, _plain_track)
+    named: dict[tuple[LeakKind, Clip], list[str]] = {}
+    for clip in dict.fromkeys(clips):
+        if own := tracks.get(_plain_track(clip.track)):
+            named["gallery", clip] = own
+    return _as_leaks(named, allow=())
+
+
+def grouped_folds(
+    clips: Sequence[Clip], index: pd.DataFrame, by: Literal["artist", "song"] = "artist", n_folds: int = 10
+) -> Int[np.ndarray, " clips"]:
+    """The fold, from 0, of each clip: clips of one artist (or song) share one; folds are about equal in size.
+
+    A clip of unknown artist (or song) is grouped with those of its track alone.
+
+    Raises
+    ------
+    InputError : there are fewer groups than folds.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    known = _column(index, "artist") if by == "artist" else _songs(index)
+    groups = [known.get(clip.track) or f"track {clip.track}" for clip in clips]
+    if not 2 <= n_folds <= len(set(groups)):
+        what = f"{n_folds} folds of {len(set(groups))} groups by {by} cannot be made"
+        raise InputError(what, None, "choose from 2 folds to as many as there are groups")
+    folds = np.zeros(len(clips), dtype=np.int64)
+    for fold, (_, rows) in enumerate(GroupKFold(n_folds).split(folds, groups=groups)):
+        folds[rows] = fold
+    return folds
+
+
+def read_gtzan_index(path: str | Path) -> pd.DataFrame:
+    """Sturm's index of GTZAN (Proc. ACM MIRUM 2012): columns ``track``, ``artist``, ``title``; "" where unknown.
+
+    Raises
+    ------
+    InputError : the file is missing or holds no lines of the form ``blues.00000.wav ::: artist ::: title``.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InputError(
+            f"the index cannot be read ({problem})", path, "name Sturm's GTZANindex.txt"
+        ) from None
+    entries = [line.split(":::") for line in lines if ":::" in line and not line.startswith("#")]
+    rows = [[cell.strip() for cell in (*entry, "", "")[:3]] for entry in entries]
+    if not rows:
+        what = "there is no line of the form 'blues.00000.wav ::: artist ::: title'"
+        raise InputError(what, path, "name Sturm's GTZANindex.txt")
+    table = pd.DataFrame(rows, columns=["track", "artist", "title"])
+    return table.assign(track=table["track"].str.removesuffix(".wav"))
+
+
+_SAYS: dict[LeakKind, str] = {
+    "clip": "is also a training clip:",
+    "overlap": "overlaps with a training clip of the same track:",
+    "track": "is cut from the same track as",
+    "carry-in": "only carries over into a run, but is not marked so:",
+    "song": "is the same song as",
+    "artist": "is by the same artist as",
+    "gallery": "is itself in the gallery:",
+}
+
+
+def _kind_on_one_track(clip: Clip, other: Clip) -> LeakKind:
+    if clip == other:
+        return "clip"
+    return "overlap" if clip.start < other.end and other.start < clip.end else "track"
+
+
+def _find_shared(
+    kind: LeakKind,
+    train: Sequence[Clip],
+    test: Sequence[Clip],
+    known: Mapping[str, str],
+    found: dict[tuple[LeakKind, Clip], list[str]],
+) -> None:
+    sharing = _grouped(train, lambda clip: known.get(clip.track, ""))
+    for clip in test:
+        key = known.get(clip.track)
+        others = [other.name for other in sharing.get(key or "", ()) if other.track != clip.track]
+        if key and others:
+            found[kind, clip] = others
+
+
+def _as_leaks(
+    found: Mapping[tuple[LeakKind, Clip], Sequence[str]], allow: Collection[LeakKind]
+) -> list[Leak]:
+    unknown = set(allow) - set(get_args(LeakKind))
+    if unknown:
+        kinds = ", ".join(get_args(LeakKind))
+        raise InputError(f"there is no kind of leak {min(unknown)!r}", None, f"choose among {kinds}")
+    leaks = [
+        Leak(kind, clip, tuple(others), "error" if kind in ERRORS and kind not in allow else "warning")
+        for (kind, clip), others in found.items()
+    ]
+    order = get_args(LeakKind)
+    return sorted(leaks, key=lambda leak: (leak.severity, order.index(leak.kind)))
+
+
+def _grouped(items: Iterable[Any], key: Any) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return dict(groups)
+
+
+def _songs(index: pd.DataFrame) -> dict[str, str]:
+    artist, title = _column(index, "artist"), _column(index, "title")
+    return {track: f"{artist[track]} {title[track]}" for track in artist.keys() & title.keys()}
+
+
+def _column(index: pd.DataFrame, column: str) -> dict[str, str]:
+    """What is known of each track, without case, spaces and punctuation."""
+    pairs = zip(index["track"], index[column], strict=True)
+    plain = {track: re.sub(r"[\W_]+", "", str(value).casefold()) for track, value in pairs}
+    return {track: value for track, value in plain.items() if value}
+
+
+def _plain_track(track: str) -> str:
+    """The file name of a track, without folder and sound suffix."""
+    return re.sub(r"\.(wav|au|mp3|flac|ogg|oga|opus|aiff?)$", "", track.rsplit("/", 1)[-1], flags=re.I)
