@@ -1,0 +1,275 @@
+"""Responses that come as arrays with a list of stimuli, as a TOML file says (``runs/natsound165.toml``)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from jaxtyping import Float32, Int
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ..artifacts import digest_file
+from ..config import read_toml, validated
+from ..errors import InputError
+from ..study.stimuli import Stimuli
+from ..study.study import Clip
+from .array_files import read_array, resolve
+from .responses import Responses
+from .stimulus_lists import StimulusList, list_from_events, list_from_names, list_from_table
+
+Axis = Literal["clips", "scans", "voxels", "time"]
+_AXES = ({"clips", "voxels"}, {"time", "voxels"}, {"clips", "scans", "voxels"})
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArrayFile(_Strict):
+    """An array: a .npy file, or a named ``variable`` of a .mat or .safetensors file."""
+
+    file: str
+    variable: str | None = None
+
+
+class StimuliSettings(_Strict):
+    """The stimuli in the order of the arrays: one of ``table``, ``names`` and ``events``.
+
+    ``table`` is a TSV with the column ``file`` and, where known, ``genre``, ``start``, ``end``, ``run`` and
+    ``split`` ("train" or "test"); ``names`` an array of names, each a sound file in ``folder`` without its
+    extension, with ``genres`` beside it; ``events`` a BIDS folder, whose clips are taken run by run without
+    the carry-ins. ``fade_s`` and ``rms`` say how they were presented
+    (:class:`brain2music.study.stimuli.Stimuli`).
+    """
+
+    folder: str
+    table: str | None = None
+    names: ArrayFile | None = None
+    genres: ArrayFile | None = None
+    events: str | None = None
+    fade_s: Annotated[float, Field(ge=0)] = 0.0
+    rms: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "StimuliSettings":
+        if sum(source is not None for source in (self.table, self.names, self.events)) != 1:
+            raise ValueError("give exactly one of table, names and events")
+        if self.genres is not None and self.names is None:
+            raise ValueError("genres stands beside names")
+        return self
+
+
+class SubjectSettings(_Strict):
+    """One subject's arrays: ``train`` alone, or with ``test``, in which repeats are averaged."""
+
+    label: Annotated[str, Field(pattern=r"^[0-9A-Za-z]+$")]
+    train: ArrayFile
+    test: ArrayFile | None = None
+
+
+class ArraySettings(_Strict):
+    """A study of response arrays. Paths are relative to the file; ``${VARIABLE}`` and ``~`` are expanded.
+
+    ``tr`` is the seconds between scans; for arrays without time, those that a response stands for. ``axes``
+    names the arrays' axes: clips and voxels; time and voxels, ``scans_per_clip`` scans for each clip in
+    turn; or all three. ``folds`` is given where there are no test arrays. ``test_repeats`` is the
+    presentations averaged in them.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    note: str = ""
+    simulated: bool = False
+    tr: Annotated[float, Field(gt=0)]
+    axes: tuple[Axis, ...]
+    scans_per_clip: Annotated[int, Field(ge=1)] | None = None
+    folds: Annotated[int, Field(ge=2)] | None = None
+    test_repeats: Annotated[int, Field(ge=1)] = 1
+    stimuli: StimuliSettings
+    subjects: Annotated[tuple[SubjectSettings, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ArraySettings":
+        if len(set(self.axes)) != len(self.axes) or set(self.axes) not in _AXES:
+            raise ValueError(
+                "axes are clips and voxels, time and voxels, or clips, scans and voxels, in any order"
+            )
+        if ("time" in self.axes) != (self.scans_per_clip is not None):
+            raise ValueError("scans_per_clip is given with a time axis, and only with it")
+        if any((subject.test is None) != (self.folds is not None) for subject in self.subjects):
+            raise ValueError("give folds, or a test array for every subject")
+        if len({subject.label for subject in self.subjects}) != len(self.subjects):
+            raise ValueError("two subjects have the same label")
+        return self
+
+
+def read_arrays_study(path: Path) -> "ArrayStudy":
+    """Read an arrays file and its list of stimuli; the arrays themselves are read when asked for.
+
+    Raises
+    ------
+    InputError : the file is not valid, or a stimulus of the list cannot be found.
+    """
+    path = Path(path)
+    settings = validated(ArraySettings, read_toml(path), path)
+    study = ArrayStudy(path, settings)
+    if study.folds is None and not study.test_clips:
+        raise InputError(
+            "the list of stimuli has no test clips", path, 'give it a split column, or use "folds"'
+        )
+    for clip in (*study.train_clips, *study.test_clips):
+        if study.stimuli.folder.is_dir():
+            study.stimuli.find(clip)
+    return study
+
+
+@dataclass(frozen=True)
+class ArrayStudy:
+    """A study of response arrays, as the pipeline's :class:`brain2music.brain.source.Source`."""
+
+    path: Path
+    settings: ArraySettings
+    kind: Literal["arrays"] = "arrays"
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def note(self) -> str:
+        return self.settings.note
+
+    @property
+    def simulated(self) -> bool:
+        return self.settings.simulated
+
+    @property
+    def folds(self) -> int | None:
+        return self.settings.folds
+
+    @property
+    def step_s(self) -> float:
+        """Seconds between the windows that responses can tell apart: the TR."""
+        return self.settings.tr
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return tuple(subject.label for subject in self.settings.subjects)
+
+    @cached_property
+    def stimuli(self) -> Stimuli:
+        given = self.settings.stimuli
+        return Stimuli(resolve(given.folder, self.path), fade_s=given.fade_s, rms=given.rms)
+
+    @property
+    def train_clips(self) -> tuple[Clip, ...]:
+        return self._lists["train"].clips
+
+    @property
+    def test_clips(self) -> tuple[Clip, ...]:
+        return self._lists["test"].clips
+
+    def responses(self, subject: str, lag_tr: int = 0) -> tuple[Responses, Responses | None]:
+        """The subject's training and test responses; the latter None where ``folds`` says how to score.
+
+        With a lag, a clip's scans are taken ``lag_tr`` later in its run, whose last scan is repeated past
+        its end.
+
+        Raises
+        ------
+        InputError : there is no such subject, an array does not have the size that the list asks for or
+            holds NaN, or a lag is asked for where there is no time.
+        """
+        arrays = next((each for each in self.settings.subjects if each.label == subject), None)
+        if arrays is None:
+            raise InputError(
+                f"there is no subject {subject!r}", self.path, f"choose among {', '.join(self.subjects)}"
+            )
+        train = self._read(subject, arrays.train, self._lists["train"], lag_tr, 1)
+        if arrays.test is None:
+            return train, None
+        return train, self._read(
+            subject, arrays.test, self._lists["test"], lag_tr, self.settings.test_repeats
+        )
+
+    def digests(self, subject: str) -> dict[str, str]:
+        """sha256 of the subject's arrays and of this file."""
+        arrays = next(each for each in self.settings.subjects if each.label == subject)
+        files = [arrays.train.file, *([arrays.test.file] if arrays.test else [])]
+        named = {file: digest_file(resolve(file, self.path)) for file in files}
+        return {self.path.name: digest_file(self.path), **named}
+
+    @cached_property
+    def _lists(self) -> dict[str, StimulusList]:
+        given, folds = self.settings.stimuli, self.settings.folds
+        folder = resolve(given.folder, self.path)
+        if given.events is not None:
+            return list_from_events(resolve(given.events, self.path), self.subjects)
+        if given.table is not None:
+            return list_from_table(resolve(given.table, self.path), folder)
+        assert given.names is not None
+        names = _texts(given.names, self.path)
+        genres = _texts(given.genres, self.path) if given.genres is not None else [""] * len(names)
+        if len(genres) != len(names):
+            raise InputError(f"{len(genres)} genres for {len(names)} names", self.path, "give one a stimulus")
+        if folds is None:
+            raise InputError(
+                "names do not tell training from test clips", self.path, 'use a table, or "folds"'
+            )
+        return list_from_names(names, genres, folder)
+
+    def _read(
+        self, subject: str, array: ArrayFile, stimuli: StimulusList, lag_tr: int, n_repeats: int
+    ) -> Responses:
+        path = resolve(array.file, self.path)
+        data = _ordered(read_array(path, array.variable), self.settings, len(stimuli.clips), path)
+        if not np.isfinite(data).all():
+            raise InputError("the array holds NaN or infinite responses", path, "leave these voxels out")
+        if lag_tr and data.shape[1] > 1:
+            data = shift_within_runs(data, stimuli.runs, lag_tr)
+        lag = lag_tr if data.shape[1] > 1 else 0
+        counts = np.full(len(stimuli.clips), n_repeats)
+        return Responses(subject, data, stimuli.clips, stimuli.runs, self.step_s, lag, counts)
+
+
+def shift_within_runs(
+    data: Float32[np.ndarray, "clips scans voxels"], runs: Int[np.ndarray, " clips"], lag_tr: int
+) -> Float32[np.ndarray, "clips scans voxels"]:
+    """Every clip's scans taken ``lag_tr`` later in its run; past the run's end its last scan is repeated.
+
+    The clips of a run must be neighbours in the order in which they were heard.
+    """
+    n_clips, n_scans, _ = data.shape
+    series = data.reshape(n_clips * n_scans, -1)
+    last = np.array([np.flatnonzero(runs == run)[-1] for run in runs]) * n_scans + n_scans - 1
+    index = np.arange(n_clips * n_scans).reshape(n_clips, n_scans) + lag_tr
+    return series[np.minimum(index, last[:, None])]
+
+
+def _ordered(
+    array: np.ndarray, settings: ArraySettings, n_clips: int, path: Path
+) -> Float32[np.ndarray, "clips scans voxels"]:
+    """Any of the layouts as (clips, scans, voxels)."""
+    if array.ndim != len(settings.axes):
+        axes = ", ".join(settings.axes)
+        raise InputError(
+            f"the array has {array.ndim} axes, not ({axes})", path, "correct axes in the arrays file"
+        )
+    wanted: Sequence[Axis] = [axis for axis in ("clips", "time", "scans", "voxels") if axis in settings.axes]
+    ordered = array.transpose([settings.axes.index(axis) for axis in wanted])
+    scans = settings.scans_per_clip or 1
+    expected = n_clips * scans if "time" in settings.axes else n_clips
+    if len(ordered) != expected:
+        raise InputError(
+            f"the array {array.shape} has {len(ordered)} {wanted[0]}, but {n_clips} clips make {expected}",
+            path,
+            "correct axes, scans_per_clip or the list of stimuli",
+        )
+    shape = ordered.shape if ordered.ndim == 3 else (n_clips, scans, -1)
+    return np.ascontiguousarray(ordered, dtype=np.float32).reshape(shape)
+
+
+def _texts(array: ArrayFile, base: Path) -> list[str]:
+    path = resolve(array.file, base)
+    return [str(np.ravel(item)[0]) for item in read_array(path, array.variable).ravel()]

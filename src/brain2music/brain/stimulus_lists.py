@@ -1,0 +1,140 @@
+"""The stimuli of response arrays, in their order: from names, a table, or a BIDS study's events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from ..audio.io import SUFFIXES, duration_of
+from ..errors import InputError
+from ..study.bids import read_study
+from ..study.study import Clip, Run
+
+
+@dataclass(frozen=True)
+class StimulusList:
+    """Clips in the order of an array's rows, and ``runs``, the run of each; clips of a run are neighbours."""
+
+    clips: tuple[Clip, ...]
+    runs: Int[np.ndarray, " clips"]
+
+    def __post_init__(self) -> None:
+        if len(self.clips) != len(self.runs):
+            raise ValueError(f"{len(self.clips)} clips in {len(self.runs)} runs")
+
+
+def list_from_names(names: Sequence[str], genres: Sequence[str], folder: Path) -> dict[str, StimulusList]:
+    """One clip a name: the whole of the sound file of that name in the folder. All are training clips."""
+    clips = tuple(
+        _whole(_sound_file(folder, name), folder, genre) for name, genre in zip(names, genres, strict=True)
+    )
+    _require_distinct(clips, folder)
+    return {"train": StimulusList(clips, np.arange(len(clips))), "test": _nothing()}
+
+
+def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
+    """A TSV with ``file`` and any of ``genre``, ``start``, ``end``, ``run`` and ``split``, in the arrays' order.
+
+    Without ``start`` and ``end`` a clip is the whole file; without ``run`` all clips are of one run; without
+    ``split`` all are training clips.
+
+    Raises
+    ------
+    InputError : the table or a sound file is missing, a column is, or a value in it is not valid.
+    """
+    import pandas as pd
+
+    try:
+        rows = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise InputError(
+            "the list of stimuli is missing", table, "check the path in the arrays file"
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"this is not a readable table ({error})", table, "save it as TSV in UTF-8"
+        ) from None
+    if "file" not in rows:
+        raise InputError("the list of stimuli has no column file", table, "name the sound files in it")
+    splits = list(rows["split"]) if "split" in rows else ["train"] * len(rows)
+    if unknown := sorted(set(splits) - {"train", "test"}):
+        raise InputError(
+            f"the split {unknown[0]!r} is neither train nor test", table, "correct the column split"
+        )
+    records = ({str(column): row[column] for column in rows} for _, row in rows.iterrows())
+    clips = [_row_clip(row, folder, table) for row in records]
+    runs = np.unique(list(rows["run"]) if "run" in rows else [""] * len(rows), return_inverse=True)[1]
+    _require_distinct(clips, table)
+    return {
+        split: StimulusList(
+            tuple(clip for clip, of in zip(clips, splits, strict=True) if of == split),
+            runs[np.array(splits) == split],
+        )
+        for split in ("train", "test")
+    }
+
+
+def list_from_events(root: Path, subjects: Sequence[str]) -> dict[str, StimulusList]:
+    """The clips of a BIDS study, run by run in the order heard, carry-ins left out, a repeated clip once.
+
+    Only the metadata is read. Taken from the first of ``subjects`` that the study has, else from its first.
+
+    Raises
+    ------
+    InputError : as :func:`brain2music.study.bids.read_study`.
+    """
+    study = read_study(root, need_images=False)
+    subject = next((label for label in subjects if label in study.subjects), study.subjects[0])
+    return {
+        "train": _heard(study.runs_of(subject, "train")),
+        "test": _heard(study.runs_of(subject, "test")),
+    }
+
+
+def _heard(runs: Sequence[Run]) -> StimulusList:
+    run_of: dict[Clip, int] = {}
+    for index, run in enumerate(runs):
+        for presentation in run.presentations:
+            if not presentation.carry_in:
+                run_of.setdefault(presentation.clip, index)
+    return StimulusList(tuple(run_of), np.array(list(run_of.values()), dtype=int))
+
+
+def _nothing() -> StimulusList:
+    return StimulusList((), np.array([], dtype=int))
+
+
+def _row_clip(row: dict[str, str], folder: Path, table: Path) -> Clip:
+    path = _sound_file(folder, row["file"])
+    try:
+        start = float(row.get("start") or 0.0)
+        end = float(row["end"]) if row.get("end") else duration_of(path)
+        return Clip(path.relative_to(folder).as_posix(), start, end, row.get("genre", ""))
+    except ValueError as error:
+        raise InputError(
+            f"the row of {row['file']!r} is not valid ({error})", table, "correct start and end"
+        ) from None
+
+
+def _whole(path: Path, folder: Path, genre: str) -> Clip:
+    return Clip(path.relative_to(folder).as_posix(), 0.0, duration_of(path), genre)
+
+
+def _sound_file(folder: Path, name: str) -> Path:
+    """The file in the folder with this name, or with this name and a sound's extension."""
+    for path in (folder / name, *(folder / f"{name}{suffix}" for suffix in SUFFIXES)):
+        if path.is_file():
+            return path
+    raise InputError(
+        f"the sound of the stimulus {name!r} is missing", folder, "put it there, or correct the list"
+    )
+
+
+def _require_distinct(clips: Sequence[Clip], source: Path) -> None:
+    repeated = sorted({clip.name for clip in clips if clips.count(clip) > 1})
+    if repeated:
+        raise InputError(
+            f"{repeated[0]} is listed twice", source, "average repeated stimuli in the arrays first"
+        )

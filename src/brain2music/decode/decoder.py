@@ -1,0 +1,297 @@
+"""Responses to embeddings: a ridge decoder per subject, fitted on training clips or inside folds."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+
+from ..brain.load import common_voxels
+from ..brain.responses import Responses
+from ..embed.embeddings import Embeddings, Space
+from ..errors import Brain2MusicWarning, InputError
+from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
+from ..study.study import Clip
+from .windows import Matched, match_windows
+
+Grouping = Literal["clip", "run"]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Predicted embeddings beside the true ones.
+
+    Attributes
+    ----------
+    predicted, true : (clips, windows, dims), in the embedding's own units.
+    clips : the clip of each row.
+    space : what the embedding is.
+    alphas : (alphas,) the penalties tried, ascending.
+    best_alphas, cv_scores : (fits, dims), the penalty chosen and its cross-validated score inside the
+        training set, in each fit: one, or one a fold.
+    """
+
+    predicted: Float32[np.ndarray, "clips windows dims"]
+    true: Float32[np.ndarray, "clips windows dims"]
+    clips: tuple[Clip, ...]
+    space: Space
+    alphas: Float[np.ndarray, " alphas"]
+    best_alphas: Float[np.ndarray, "fits dims"]
+    cv_scores: Float[np.ndarray, "fits dims"]
+
+    @property
+    def on_edge(self) -> Bool[np.ndarray, " dims"]:
+        """Dimensions whose best penalty is the smallest or largest tried, in any fit."""
+        first, last = self.alphas[0], self.alphas[-1]
+        return (np.isclose(self.best_alphas, first) | np.isclose(self.best_alphas, last)).any(axis=0)
+
+
+def decode(
+    train: Responses,
+    train_embeddings: Embeddings,
+    test: Responses,
+    test_embeddings: Embeddings,
+    *,
+    alphas: Sequence[float] | None = None,
+    n_folds: int = 5,
+    groups: Grouping = "clip",
+    scans_per_window: int | None = None,
+    standardise: bool = False,
+) -> Decoded:
+    """Fit on the training clips, predict the test clips (Brain2Music §3.2, Eq. 1: T̂ = R W).
+
+    Parameters
+    ----------
+    alphas : penalties tried, default 20 from 0.1 to 1e8 (the paper does not give its own); the best is
+        chosen for each dimension.
+    n_folds : folds of the cross-validation inside the training set that chooses them.
+    groups : what a fold may not divide: the overlapping windows of a clip, or the clips of a run.
+    scans_per_window : scans averaged per window; default ⌈window / TR⌉.
+    standardise : scale every voxel to unit variance over the training pairs first. Responses that are
+        z-scored per run do without. Targets are always centred on the training pairs.
+
+    Raises
+    ------
+    InputError : the two sides differ in voxels, TR, lag or embedding; windows do not match; too few groups
+        to fold.
+    """
+    fit = Fit(alphas, n_folds, groups, standardise)
+    sides = match_sides(train, train_embeddings, test, test_embeddings, scans_per_window)
+    prediction = fit_predict(sides.train, sides.test.X, sides.runs, fit)
+    decoded = assemble(prediction, sides.test, test.clips, train_embeddings.space, fit)
+    warn_on_edge(decoded)
+    return decoded
+
+
+def decode_kfold(
+    responses: Responses,
+    embeddings: Embeddings,
+    *,
+    n_folds: int = 10,
+    seed: int = 0,
+    together: Sequence[str] | None = None,
+    alphas: Sequence[float] | None = None,
+    inner_folds: int = 5,
+    groups: Grouping = "clip",
+    scans_per_window: int | None = None,
+    standardise: bool = True,
+) -> Decoded:
+    """Predict every clip from a decoder fitted without it; scaling and penalties are fitted in the fold.
+
+    Parameters
+    ----------
+    n_folds : outer folds; clips are dealt out at random by ``seed``.
+    together : a label per clip; clips with one label (an artist, a run) stay in one fold.
+    inner_folds, the rest : as ``n_folds`` and the rest of :func:`decode`.
+
+    Raises
+    ------
+    InputError : windows do not match, or there are fewer clips or labels than folds.
+    """
+    fit = Fit(alphas, inner_folds, groups, standardise)
+    pairs = match_windows(responses, embeddings, scans_per_window=scans_per_window)
+    folds = list(deal_folds(len(responses.clips), n_folds, seed, together))
+    prediction = predict_folds(pairs, responses.groups, folds, fit)
+    decoded = assemble(prediction, pairs, responses.clips, embeddings.space, fit)
+    warn_on_edge(decoded)
+    return decoded
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How one decoder is fitted: see :func:`decode`."""
+
+    alphas: Sequence[float] | None = None
+    n_folds: int = 5
+    groups: Grouping = "clip"
+    standardise: bool = False
+
+    @property
+    def grid(self) -> Float[np.ndarray, " alphas"]:
+        """The penalties tried."""
+        return np.array(DEFAULT_ALPHAS if self.alphas is None else sorted(self.alphas), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What fits gave: ``values`` (pairs, dims), and per fit and dimension the best penalty and its score.
+
+    ``held_out`` is the cross-validated prediction of every training pair, where it was asked for.
+    """
+
+    values: Float32[np.ndarray, "pairs dims"]
+    best_alphas: Float[np.ndarray, "fits dims"]
+    cv_scores: Float[np.ndarray, "fits dims"]
+    held_out: Float32[np.ndarray, "training dims"] | None = None
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Matched training and test pairs, and the run of each training clip."""
+
+    train: Matched
+    test: Matched
+    runs: Int[np.ndarray, " clips"]
+
+
+def match_sides(
+    train: Responses,
+    train_embeddings: Embeddings,
+    test: Responses,
+    test_embeddings: Embeddings,
+    scans_per_window: int | None = None,
+) -> Sides:
+    """Match the windows of both sides; :class:`InputError` where the sides cannot meet."""
+    train_embeddings.space.require_same(test_embeddings.space)
+    train, test = _require_alike(train, test)
+    return Sides(
+        match_windows(train, train_embeddings, scans_per_window=scans_per_window),
+        match_windows(test, test_embeddings, scans_per_window=scans_per_window),
+        train.groups,
+    )
+
+
+def fit_predict(
+    train: Matched,
+    test_X: Float32[np.ndarray, "test voxels"],
+    runs: Int[np.ndarray, " clips"],
+    fit: Fit,
+    keep_held_out: bool = False,
+) -> Prediction:
+    """Fit on matched pairs, predict for other responses; nothing of ``test_X`` enters the fit."""
+    cv_groups = train.groups if fit.groups == "clip" else runs[train.groups]
+    n_groups = len(np.unique(cv_groups))
+    if n_groups < fit.n_folds:
+        raise InputError(
+            f"{n_groups} {fit.groups}s in the training set cannot make {fit.n_folds} folds",
+            mend="ask for fewer folds, or group by clip",
+        )
+    train_X = train.X
+    if fit.standardise:
+        mean, sd = train_X.mean(axis=0), train_X.std(axis=0)
+        scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-6 * np.abs(mean))
+        train_X, test_X = (train_X - mean) * scale, (test_X - mean) * scale
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RidgeWarning)  # said once for all fits, by warn_on_edge
+        ridge = ridge_cv(
+            train_X,
+            train.Y,
+            alphas=fit.grid,
+            groups=cv_groups,
+            n_folds=fit.n_folds,
+            keep_held_out=keep_held_out,
+        )
+    return Prediction(
+        np.asarray(ridge.predict(test_X), dtype=np.float32),
+        np.asarray(ridge.best_alphas, dtype=np.float64)[None],
+        np.asarray(ridge.cv_scores, dtype=np.float64).max(axis=0)[None],
+        None if ridge.held_out is None else np.asarray(ridge.held_out, dtype=np.float32),
+    )
+
+
+def predict_folds(
+    pairs: Matched, runs: Int[np.ndarray, " clips"], folds: Sequence[Int[np.ndarray, " held_out"]], fit: Fit
+) -> Prediction:
+    """Predict the clips held out in each fold from all others."""
+    values = np.empty_like(pairs.Y)
+    fits = []
+    for held_out in folds:
+        test = np.isin(pairs.groups, held_out)
+        train = Matched(pairs.X[~test], pairs.Y[~test], pairs.groups[~test], pairs.window[~test])
+        fits.append(fit_predict(train, pairs.X[test], runs, fit))
+        values[test] = fits[-1].values
+    return Prediction(
+        values,
+        np.concatenate([each.best_alphas for each in fits]),
+        np.concatenate([each.cv_scores for each in fits]),
+    )
+
+
+def deal_folds(
+    n_clips: int, n_folds: int, seed: int, together: Sequence[str] | None = None
+) -> Iterator[Int[np.ndarray, " held_out"]]:
+    """Clips held out in each fold: every clip once, labels undivided, sizes as even as they allow."""
+    labels = np.arange(n_clips) if together is None else np.unique(np.array(together), return_inverse=True)[1]
+    if len(labels) != n_clips:
+        raise ValueError(f"{len(labels)} labels for {n_clips} clips")
+    sizes = np.bincount(labels)
+    if not 2 <= n_folds <= len(sizes):
+        raise InputError(
+            f"{len(sizes)} clips or groups of clips cannot make {n_folds} folds",
+            mend="ask for at least two folds and at most one a group",
+        )
+    fold_of = np.empty(len(sizes), dtype=int)
+    filled = np.zeros(n_folds, dtype=int)
+    shuffled = np.random.default_rng(seed).permutation(len(sizes))
+    for label in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        fold_of[label] = filled.argmin()
+        filled[fold_of[label]] += sizes[label]
+    for fold in range(n_folds):
+        yield np.flatnonzero(fold_of[labels] == fold)
+
+
+def assemble(
+    prediction: Prediction, asked: Matched, clips: tuple[Clip, ...], space: Space, fit: Fit
+) -> Decoded:
+    """Pairs back to (clips, windows, dims)."""
+    shape = (len(clips), asked.n_windows, space.dims)
+    return Decoded(
+        prediction.values.reshape(shape),
+        asked.Y.reshape(shape),
+        clips,
+        space,
+        fit.grid,
+        prediction.best_alphas,
+        prediction.cv_scores,
+    )
+
+
+def warn_on_edge(decoded: Decoded) -> None:
+    """Warn where the best penalty lies on the edge of the grid: the true optimum may lie beyond it."""
+    low = int(np.isclose(decoded.best_alphas, decoded.alphas[0]).any(axis=0).sum())
+    high = int(np.isclose(decoded.best_alphas, decoded.alphas[-1]).any(axis=0).sum())
+    if low or high:
+        text = (
+            f"{decoded.space.name}: of {decoded.space.dims} dimensions, {low} chose the smallest and {high} "
+            f"the largest penalty tried; widen the grid, where it is not noise"
+        )
+        warnings.warn(text, Brain2MusicWarning, stacklevel=3)
+
+
+def _require_alike(train: Responses, test: Responses) -> tuple[Responses, Responses]:
+    for field in ("tr", "lag_tr", "n_scans"):
+        mine, theirs = getattr(train, field), getattr(test, field)
+        if mine != theirs:
+            raise InputError(
+                f"training and test responses of sub-{train.subject} differ in {field} ({mine} and {theirs})",
+                mend="load both with the same settings",
+            )
+    train, test = common_voxels(train, test)
+    if train.n_voxels != test.n_voxels:
+        raise InputError(
+            f"training responses have {train.n_voxels} voxels, test responses {test.n_voxels}",
+            mend="give arrays of the same voxels",
+        )
+    return train, test
