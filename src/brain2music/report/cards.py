@@ -1,0 +1,122 @@
+"""The listening cards: for every test clip what was heard, and what its decoded embedding retrieved."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import pandas as pd
+
+from brain2music.layout import Outputs
+from brain2music.report.data import Decoded, Subject
+from brain2music.report.spectrogram import thumbnail
+
+MOST_NEXT = 5
+
+
+@dataclass(frozen=True)
+class Player:
+    """A sound on the page: its address from the page and its picture as data URI; None without a file."""
+
+    source: str | None
+    picture: str | None
+
+
+@dataclass(frozen=True)
+class Track:
+    """A retrieved gallery track and its player; ``start`` in seconds, ``cosine`` to the query."""
+
+    title: str
+    artist: str
+    licence: str
+    genre: str
+    start: float
+    cosine: float
+    player: Player
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one embedding retrieved for a clip: the best by brain and by oracle, and the brain's next."""
+
+    embedding: str
+    brain: Track | None
+    oracle: Track | None
+    following: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One test clip and its rank among ``candidates`` in the first embedding (None without similarities)."""
+
+    clip: str
+    genre: str
+    rank: int | None
+    candidates: int
+    heard: Player
+    found: tuple[Found, ...]
+
+
+class Shelf:
+    """The sounds of a run's folder; pictures are drawn once a file."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        self.outputs = outputs
+        self._players: dict[Path, Player] = {}
+
+    def player(self, path: Path) -> Player:
+        """The player of a file below the run's folder."""
+        if path not in self._players:
+            here = path.is_file()
+            source = quote(path.relative_to(self.outputs.root).as_posix()) if here else None
+            self._players[path] = Player(source, thumbnail(path) if here else None)
+        return self._players[path]
+
+
+def cards_of(subject: Subject, shelf: Shelf) -> list[Card]:
+    """The cards of a subject's scored clips, in the order of the first embedding's tables."""
+    if not subject.decoded:
+        return []
+    first = subject.decoded[0]
+    ranks = first.ranks
+    cards = []
+    for index, (clip, genre) in enumerate(zip(first.clips, first.genres, strict=True)):
+        found = tuple(
+            _found(decoded, clip, shelf) for decoded in subject.decoded if decoded.retrieval is not None
+        )
+        rank = None if ranks is None else int(ranks[index])
+        heard = shelf.player(shelf.outputs.stimulus(clip))
+        cards.append(Card(clip, genre, rank, len(first.clips), heard, found))
+    return cards
+
+
+def _found(decoded: Decoded, clip: str, shelf: Shelf) -> Found:
+    table = decoded.retrieval
+    assert table is not None
+    mine = table[table["clip"] == clip].sort_values("rank")
+    brain = mine[mine["source"] == "brain"]
+    later = brain[brain["rank"] > 1].head(MOST_NEXT)
+    following = tuple(_line(row) for row in later[["title", "track", "artist"]].itertuples())
+    return Found(
+        decoded.embedding.name, _first(mine, "brain", shelf), _first(mine, "oracle", shelf), following
+    )
+
+
+def _first(rows: pd.DataFrame, source: Literal["brain", "oracle"], shelf: Shelf) -> Track | None:
+    best = rows[(rows["source"] == source) & (rows["rank"] == 1)]
+    if best.empty:
+        return None
+    row = best.iloc[0]
+    return Track(
+        title=row["title"] or row["track"],
+        artist=row["artist"],
+        licence=row["licence"],
+        genre=row["track_genre"],
+        start=float(row["start_s"]),
+        cosine=float(row["cosine"]),
+        player=shelf.player(shelf.outputs.retrieved(row["track"])),
+    )
+
+
+def _line(row: Any) -> str:
+    return ", ".join(part for part in (row.title or row.track, row.artist) if part)

@@ -1,0 +1,267 @@
+"""The figures of a subject's page, drawn by matplotlib as inline SVG that takes its colours from the page.
+
+Figures are drawn in sentinel colours that :func:`_inline` turns into the page's CSS variables, so that one
+figure serves light, dark and print. Text stays text.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from brain2music.score.score import Score
+
+INK, MUTED, LINE, ACCENT, WARN = "#010101", "#020202", "#030303", "#040404", "#050505"
+VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent", WARN: "--warn"}
+POSITIVE, NEGATIVE = "#2a8f86", "#c9763a"  # mid-tones, readable on white and on near-black
+PALETTE = (
+    "#4c7fd9",
+    "#d9733a",
+    "#3f9b5a",
+    "#c8528f",
+    "#8a6fd1",
+    "#b08d1e",
+    "#2f9aa8",
+    "#cf4f4a",
+    "#7d8590",
+    "#8b6240",
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "*", "h")
+STYLE: dict[Any, Any] = {
+    "font.size": 10.5,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+}
+MOST_ROIS = 12
+
+
+def genre_bars(scores: Sequence[Score], name: str) -> Markup:
+    """Identification of each genre's clips with its interval, best first, and chance as a dashed line."""
+    ordered = sorted(scores, key=lambda score: score.value)
+    rows = np.arange(len(ordered))
+    figure, axes = _axes(6.0, 0.55 + 0.27 * len(ordered))
+    values = [score.value for score in ordered]
+    axes.barh(rows, values, height=0.62, color=ACCENT, alpha=0.85, linewidth=0)
+    for row, score in zip(rows, ordered, strict=True):
+        if score.low is not None and score.high is not None:
+            axes.plot([score.low, score.high], [row, row], color=INK, linewidth=1.3, solid_capstyle="butt")
+    axes.axvline(ordered[0].chance, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set(xlim=(0, 1.0), ylim=(-0.6, len(rows) - 0.4), xlabel="two-way identification (dashed: chance)")
+    axes.set_yticks(rows, [score.metric.partition(":")[2].strip() for score in ordered])
+    _no_ticks(axes)
+    return _inline(figure, name, f"Identification by genre: {_spoken(ordered[::-1])}")
+
+
+def identification_matrix(
+    similarity: Float[np.ndarray, "clips clips"], genres: Sequence[str], name: str
+) -> Markup:
+    """Similarity of each prediction (row) with each true embedding (column), z-scored per row, by genre.
+
+    Teal lies above and orange below the row's mean. Squares outline the clip that was heard, dots mark the
+    most similar candidate of each row.
+    """
+    order = np.argsort(np.asarray(genres), kind="stable")
+    grouped = similarity[np.ix_(order, order)]
+    spread = grouped.std(axis=1, keepdims=True)
+    z = (grouped - grouped.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
+    count = len(z)
+    figure, axes = _axes(6.0, 5.4)
+    axes.imshow(_tint(z), interpolation="none", extent=(-0.5, count - 0.5, count - 0.5, -0.5), aspect="equal")
+
+    thin = float(np.clip(24 / count, 0.3, 1.1))
+    cells = [Rectangle((i - 0.5, i - 0.5), 1, 1) for i in range(count)]
+    axes.add_collection(PatchCollection(cells, facecolor="none", edgecolor=INK, linewidth=thin, zorder=3))
+    axes.plot(
+        z.argmax(axis=1), np.arange(count), ".", color=INK, markersize=2.5 + 3 * thin, markeredgewidth=0
+    )
+
+    labels, sizes = np.unique(np.asarray(genres)[order], return_counts=True)
+    ends = np.cumsum(sizes)
+    for end in ends[:-1]:
+        axes.axhline(end - 0.5, color=LINE, linewidth=0.6, zorder=1)
+        axes.axvline(end - 0.5, color=LINE, linewidth=0.6, zorder=1)
+    middles = ends - sizes / 2 - 0.5
+    axes.set_yticks(middles, labels)
+    axes.set_xticks(middles, labels, rotation=45, ha="right", rotation_mode="anchor", color=INK)
+    axes.set(xlabel="candidate: true embedding", ylabel="prediction from the brain")
+    _no_ticks(axes)
+    hits = int((z.argmax(axis=1) == np.arange(count)).sum())
+    spoken = f"Identification matrix of {count} clips; the clip that was heard is most similar in {hits} rows"
+    return _inline(figure, name, spoken)
+
+
+def pca_map(
+    predicted: Float[np.ndarray, "clips dims"],
+    true: Float[np.ndarray, "clips dims"],
+    genres: Sequence[str],
+    name: str,
+) -> tuple[Markup, float]:
+    """True and predicted embeddings on the first two principal components of the true ones, by genre.
+
+    Returns
+    -------
+    The figure, and the variance of the predictions as a share of that of the true embeddings in this plane.
+    """
+    centre = true.mean(axis=0)
+    _, singular, axes_of_space = np.linalg.svd(true - centre, full_matrices=False)
+    plane = axes_of_space[:2] * np.where(axes_of_space[:2].sum(axis=1, keepdims=True) < 0, -1, 1)
+    explained = singular[:2] ** 2 / max(float((singular**2).sum()), 1e-12)
+    heard, decoded = (true - centre) @ plane.T, (predicted - predicted.mean(axis=0)) @ plane.T
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.0, 3.6))
+        panels = figure.subplots(1, 2)
+        for panel, points, title in zip(
+            panels, (heard, decoded), ("True", "Predicted from the brain"), strict=True
+        ):
+            _scatter(panel, points, genres)
+            panel.set_title(title)
+            panel.set_xlabel(f"PC 1 ({100 * explained[0]:.0f} % of variance)")
+        panels[0].set_ylabel(f"PC 2 ({100 * explained[1]:.0f} %)")
+        handles, labels = panels[0].get_legend_handles_labels()
+        columns = min(5, len(labels))
+        figure.legend(
+            handles, labels, loc="lower center", ncols=columns, handletextpad=0.2, columnspacing=1.2
+        )
+        figure.tight_layout(rect=(0, 0.04 + 0.065 * np.ceil(len(labels) / columns), 1, 1))
+    ratio = float(decoded.var(axis=0).sum() / max(heard.var(axis=0).sum(), 1e-12))
+    return _inline(figure, name, f"Two scatter plots of {len(true)} clips on two principal components"), ratio
+
+
+def alpha_histogram(alphas: pd.DataFrame, name: str) -> Markup:
+    """How many dimensions chose each regularisation; those on the edge of the grid in the warning colour."""
+    counts = alphas.groupby("alpha")["on_edge"].agg(["size", "any"]).sort_index()
+    figure, axes = _axes(6.0, 2.1)
+    colours = [WARN if edge else ACCENT for edge in counts["any"]]
+    axes.bar(np.arange(len(counts)), counts["size"], width=0.72, color=colours, alpha=0.85, linewidth=0)
+    shown = np.unique(np.linspace(0, len(counts) - 1, min(len(counts), 9)).round().astype(int))
+    axes.set_xticks(shown, [f"{counts.index[i]:.4g}".replace("e+0", "e").replace("e+", "e") for i in shown])
+    axes.set(xlabel="regularisation α", ylabel="dimensions", xlim=(-0.8, len(counts) - 0.2))
+    axes.locator_params(axis="y", integer=True, nbins=4)
+    axes.tick_params(axis="y", labelcolor=MUTED)
+    _no_ticks(axes)
+    edge = int(alphas["on_edge"].sum())
+    return _inline(
+        figure, name, f"Histogram of α over {len(alphas)} dimensions; {edge} lie on the edge of the grid"
+    )
+
+
+def reliability_by_roi(table: pd.DataFrame, name: str) -> Markup:
+    """Histograms of voxel reliability, one row a region, the most reliable on top; at most 12 regions.
+
+    Every row is scaled to its own peak, and the median is marked.
+    """
+    values = {str(roi): group.dropna().to_numpy() for roi, group in table.groupby("roi")["reliability"]}
+    kept = sorted(
+        (roi for roi in values if len(values[roi])), key=lambda roi: -float(np.median(values[roi]))
+    )[:MOST_ROIS]
+    low, high = (
+        float(edge) for edge in np.quantile(np.concatenate([values[roi] for roi in kept]), [0.001, 0.999])
+    )
+    edges = np.linspace(min(low, -0.05), max(high, 0.05), 49)
+    figure, axes = _axes(6.0, 0.6 + 0.36 * len(kept))
+    for row, roi in enumerate(reversed(kept)):
+        heights = np.histogram(np.clip(values[roi], edges[0], edges[-1]), edges)[0]
+        axes.stairs(
+            row + 0.85 * heights / heights.max(),
+            edges,
+            baseline=row,
+            fill=True,
+            color=ACCENT,
+            alpha=0.55,
+            lw=0,
+        )
+        axes.plot([np.median(values[roi])] * 2, [row, row + 0.85], color=INK, linewidth=1.3)
+    axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set_yticks(np.arange(len(kept)) + 0.3, [roi or "unlabelled" for roi in reversed(kept)])
+    axes.set(xlabel="correlation between repeats (bar: median; dashed: none)", ylim=(-0.05, len(kept)))
+    _no_ticks(axes)
+    return _inline(figure, name, f"Histograms of voxel reliability in {len(kept)} regions")
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """A styled figure of one plot, in inches."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots()
+
+
+def _scatter(axes: Axes, points: Float[np.ndarray, "clips 2"], genres: Sequence[str]) -> None:
+    for index, genre in enumerate(sorted(set(genres))):
+        chosen = points[[other == genre for other in genres]]
+        marker, colour = MARKERS[index % len(MARKERS)], PALETTE[index % len(PALETTE)]
+        axes.plot(
+            chosen[:, 0],
+            chosen[:, 1],
+            marker,
+            color=colour,
+            markersize=5,
+            markeredgewidth=0,
+            label=genre or "none",
+        )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.margins(0.08)
+
+
+def _tint(z: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "height width 4"]:
+    """Deviations as transparent colour over the page, enlarged so that viewers need not interpolate."""
+    scale = max(1, round(600 / len(z)))
+    image = np.empty((*z.shape, 4))
+    image[..., :3] = np.where((z > 0)[..., None], to_rgb(POSITIVE), to_rgb(NEGATIVE))
+    image[..., 3] = np.clip(np.abs(z) / 2.5, 0, 1)
+    return image.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _no_ticks(axes: Axes) -> None:
+    axes.tick_params(length=0)
+
+
+def _spoken(scores: Sequence[Score]) -> str:
+    return ", ".join(f"{score.metric.partition(':')[2].strip()} {score.value:.2f}" for score in scores)
+
+
+def _inline(figure: Figure, name: str, spoken: str) -> Markup:
+    """The figure as an accessible inline ``<svg>``; ``name`` keeps ids of different figures apart."""
+    drawn = io.StringIO()
+    with rc_context({**STYLE, "svg.hashsalt": name}):
+        empty = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(drawn, format="svg", transparent=True, metadata=empty)
+    svg = drawn.getvalue()
+    svg = svg[svg.index("<svg") :]
+    used = set(re.findall(r'(?:href="|url\()#([\w-]+)', svg))
+    svg = re.sub(r' id="([\w-]+)"', lambda found: found.group() if found.group(1) in used else "", svg)
+    svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", svg)
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, f"var({variable})")
+    view = re.search(r'viewBox="[^"]+"', svg)
+    assert view is not None
+    body = svg[svg.index(">") + 1 :]
+    head = Markup('<svg {} role="img" aria-label="{}" preserveAspectRatio="xMidYMid meet">')
+    return head.format(Markup(view.group()), spoken) + Markup(re.sub(r"\s*\n\s*", "\n", body))

@@ -1,0 +1,162 @@
+"""The report of a run: one page a subject and one index, each a single file that opens without a server."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from brain2music.artifacts import write_text
+from brain2music.report import figures
+from brain2music.report.cards import Shelf, cards_of
+from brain2music.report.data import Decoded, RunRecord, Subject, read_run
+from brain2music.report.summary import is_of_genre, pick, spell_p, summarise
+from brain2music.score.score import Score
+
+RELIABLE = 0.1
+
+
+def build_report(root: Path) -> Path:
+    """Write ``index.html`` and every ``sub-<label>.html`` from what a run left in ``root``, and nothing else.
+
+    The pages hold their figures, styles and scripts, and point at ``stimuli/`` and ``retrieved/`` by relative
+    paths. Rebuilt from the same folder they are the same bytes. Unless all can be made, none is written.
+
+    Returns
+    -------
+    Path
+        ``index.html``.
+
+    Raises
+    ------
+    InputError
+        Naming the file that is missing or broken.
+    """
+    run = read_run(Path(root))
+    templates = _templates()
+    shelf = Shelf(run.outputs)
+    pages = {
+        run.outputs.page(subject.label): _subject_page(templates, run, subject, shelf)
+        for subject in run.subjects
+    }
+    pages[run.outputs.index] = _index_page(templates, run)
+    for path, html in pages.items():
+        write_text(path, html)
+    return run.outputs.index
+
+
+def _index_page(templates: Environment, run: RunRecord) -> str:
+    return templates.get_template("index.html.j2").render(
+        study=run.study,
+        summary=summarise(run, run.study.subjects),
+        headlines=_headlines(run.scores),
+        scores=run.scores,
+        outputs=run.outputs,
+    )
+
+
+def _subject_page(templates: Environment, run: RunRecord, subject: Subject, shelf: Shelf) -> str:
+    scores = [score for score in run.scores if score.subject == subject.label]
+    shown = {decoded.embedding.name for decoded in subject.decoded}
+    reliability = subject.reliability
+    name = f"sub-{subject.label}-reliability"
+    return templates.get_template("subject.html.j2").render(
+        study=run.study,
+        subject=subject,
+        summary=summarise(run, [subject.label]),
+        headlines=_headlines(scores),
+        other_scores=[score for score in scores if score.embedding not in shown],
+        regions=None if reliability is None else _regions(reliability),
+        reliability_figure=None if reliability is None else figures.reliability_by_roi(reliability, name),
+        embeddings=[_embedding_view(scores, subject, decoded) for decoded in subject.decoded],
+        cards=cards_of(subject, shelf),
+        retrieves=any(decoded.retrieval is not None for decoded in subject.decoded),
+    )
+
+
+def _headlines(scores: Sequence[Score]) -> list[Score]:
+    return pick(scores, "identification", "decode") + pick(scores, "identification", "retrieve")
+
+
+def _embedding_view(scores: Sequence[Score], subject: Subject, decoded: Decoded) -> dict[str, Any]:
+    """What the subject's page shows of one embedding; None where the run gave nothing to draw."""
+    space = decoded.embedding
+    name = f"sub-{subject.label}-{space.name}"
+    mine = [score for score in scores if score.embedding == space.name]
+    view: dict[str, Any] = {"space": space, "clips": len(decoded.clips)}
+    view["scores"] = [score for score in mine if not is_of_genre(score)]
+    view["genre_scores"] = [score for score in mine if is_of_genre(score)]
+    by_genre = [
+        score for score in view["genre_scores"] if score.stage == "decode" and not math.isnan(score.value)
+    ]
+    view["of_bars"] = by_genre
+    view["bars"] = figures.genre_bars(by_genre, f"{name}-genres") if by_genre else None
+    view["matrix"] = view["pca"] = view["alphas"] = None
+    if decoded.similarity is not None and decoded.ranks is not None:
+        view["matrix"] = figures.identification_matrix(decoded.similarity, decoded.genres, f"{name}-matrix")
+        view["first"] = int((decoded.ranks == 1).sum())
+        view["median_rank"] = float(np.median(decoded.ranks))
+    if decoded.predicted is not None and decoded.true is not None and min(decoded.true.shape) > 1:
+        view["pca"], view["shrinkage"] = figures.pca_map(
+            decoded.predicted, decoded.true, decoded.genres, f"{name}-pca"
+        )
+    if decoded.alphas is not None:
+        view["alphas"] = figures.alpha_histogram(decoded.alphas, f"{name}-alphas")
+        view["dims"], view["on_edge"] = len(decoded.alphas), int(decoded.alphas["on_edge"].sum())
+        view["cv_score"] = float(decoded.alphas["cv_score"].median())
+    return view
+
+
+def _regions(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Reliability per region, the most reliable first."""
+    rows = []
+    for roi, values in table.groupby("roi")["reliability"]:
+        known = values.dropna()
+        if len(known):
+            summary = {
+                "voxels": len(known),
+                "mean": known.mean(),
+                "median": known.median(),
+                "max": known.max(),
+            }
+            rows.append(
+                {"roi": str(roi) or "unlabelled", **summary, "reliable": float((known > RELIABLE).mean())}
+            )
+    return sorted(rows, key=lambda row: (-row["median"], row["roi"]))
+
+
+def _templates() -> Environment:
+    """Templates that escape whatever they are given, and fail on names they were not given."""
+    loader = PackageLoader("brain2music.report")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        number=_number, percent=partial(_number, places=0, scale=100), p=_p, clock=_clock
+    )
+    for name in ("style.css", "script.js"):
+        source, _, _ = loader.get_source(environment, name)
+        environment.globals[name.partition(".")[0]] = Markup(
+            source
+        )  # our own files, for <style> and <script>
+    environment.globals["reliable"] = RELIABLE
+    return environment
+
+
+def _number(value: float | None, places: int = 3, scale: float = 1) -> str:
+    """A number as text, an en dash where it is undefined."""
+    return "–" if value is None or math.isnan(value) else f"{value * scale:.{places}f}"
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else spell_p(value)
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as minutes and seconds, an en dash where unknown."""
+    return "–" if math.isnan(seconds) else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,122 @@
+"""Scores in words: how well it went, against what chance, over how many clips and candidates."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from brain2music.report.data import RunRecord
+from brain2music.score.score import Score
+
+ALPHA = 0.05
+
+
+def summarise(run: RunRecord, subjects: Sequence[str]) -> list[str]:
+    """Plain sentences on the first scored embedding, for the given subjects: decoding, retrieval, control."""
+    scores = [score for score in run.scores if score.subject in subjects]
+    sentences: list[str] = []
+    for stage, tell in (("decode", _decoding), ("retrieve", _retrieval)):
+        found = _first_embedding(run, pick(scores, "identification", stage))
+        if found:
+            sentences.append(tell(run, found) + " " + _verdict(found))
+    control = _first_embedding(run, pick(scores, "shuffled responses", "decode"))
+    if control:
+        value = _percent(_mean(control))
+        sentences.append(f"As a control, the same decoder fitted to shuffled responses reaches {value}.")
+    return sentences
+
+
+def pick(scores: Iterable[Score], metric: str, stage: str) -> list[Score]:
+    """The scores of one metric in one stage."""
+    return [score for score in scores if score.metric == metric and score.stage == stage]
+
+
+def is_of_genre(score: Score) -> bool:
+    """Whether a score is about one genre's clips only."""
+    return score.metric.startswith("identification:")
+
+
+def _decoding(run: RunRecord, scores: Sequence[Score]) -> str:
+    brain = "simulated brain responses" if run.study.simulated else "brain responses"
+    embedding = scores[0].embedding
+    return (
+        f"From {brain} to music, the {embedding} embedding decoded for {_whose(scores)} was closer to the "
+        f"clip that was heard than to another clip in {_percent(_mean(scores))} of comparisons ({_frame(scores)})."
+    )
+
+
+def _retrieval(run: RunRecord, scores: Sequence[Score]) -> str:
+    gallery = f"the gallery “{run.study.gallery.name}”" if run.study.gallery else "the gallery"
+    ceilings = [score.ceiling for score in scores if score.ceiling is not None]
+    oracle = (
+        f"; retrieval by the true embedding reaches {_percent(sum(ceilings) / len(ceilings))}"
+        if ceilings
+        else ""
+    )
+    return (
+        f"Music retrieved from {gallery} by that embedding resembled the clip that was heard more than "
+        f"another clip in {_percent(_mean(scores))} of comparisons ({_frame(scores)}{oracle})."
+    )
+
+
+def _whose(scores: Sequence[Score]) -> str:
+    return f"subject {scores[0].subject}" if len(scores) == 1 else f"{len(scores)} subjects"
+
+
+def _frame(scores: Sequence[Score]) -> str:
+    """Interval or range, chance, candidates, n and p."""
+    parts = []
+    only = scores[0]
+    if len(scores) > 1:
+        values = [score.value for score in scores]
+        parts.append(f"lowest {_percent(min(values))}, highest {_percent(max(values))}")
+    elif only.low is not None and only.high is not None:
+        parts.append(f"95\u00a0% interval {_percent(only.low)} to {_percent(only.high)}")
+    parts.append(f"chance {_percent(only.chance)}")
+    parts.append(f"{_numbers(score.candidates for score in scores)} candidates")
+    parts.append(
+        f"n\u00a0=\u00a0{_numbers(score.n for score in scores)} clips{' each' if len(scores) > 1 else ''}"
+    )
+    known = [score.p for score in scores if score.p is not None]
+    if known:
+        largest = "largest " if len(scores) > 1 else ""
+        parts.append(f"{largest}permutation p\u00a0{spell_p(max(known), equals=True)}")
+    return ", ".join(parts)
+
+
+def _verdict(scores: Sequence[Score]) -> str:
+    above = sum(score.p is not None and score.p < ALPHA and score.value > score.chance for score in scores)
+    if any(score.p is None for score in scores):
+        return "No permutation test was made."
+    if len(scores) == 1:
+        return "That is above chance." if above else "That cannot be told from chance."
+    return f"That is above chance in {above} of {len(scores)} subjects."
+
+
+def spell_p(p: float, equals: bool = False) -> str:
+    """A p-value as text: three decimals, or "< 0.001"."""
+    if p < 0.001:
+        return "<\u00a00.001"
+    return f"=\u00a0{p:.3f}" if equals else f"{p:.3f}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f}\u00a0%"
+
+
+def _numbers(values: Iterable[int]) -> str:
+    distinct = sorted(set(values))
+    return str(distinct[0]) if len(distinct) == 1 else f"{distinct[0]} to {distinct[-1]}"
+
+
+def _mean(scores: Sequence[Score]) -> float:
+    return sum(score.value for score in scores) / len(scores)
+
+
+def _first_embedding(run: RunRecord, scores: Sequence[Score]) -> list[Score]:
+    """Scores of the study's first embedding that has any defined: chosen by order, not by result."""
+    for embedding in run.study.embeddings:
+        found = [
+            score for score in scores if score.embedding == embedding.name and not math.isnan(score.value)
+        ]
+        if found:
+            return found
+    return []

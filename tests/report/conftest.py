@@ -1,0 +1,216 @@
+"""A run's folder as the pipeline leaves it, with invented numbers: what the pages are built from."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from brain2music.artifacts import write_json, write_table
+from brain2music.layout import Outputs
+from brain2music.score.score import Score
+
+GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+
+
+def write_run(
+    root: Path,
+    *,
+    simulated: bool = True,
+    note: str = "",
+    subjects: tuple[str, ...] = ("001",),
+    embeddings: tuple[str, ...] = ("musicnn-mtt",),
+    genres: tuple[str, ...] = GENRES[:3],
+    per_genre: int = 2,
+    dims: int = 6,
+    voxels: int = 60,
+    seconds: float = 0.5,
+    gallery: bool = True,
+    hostile: str = "",
+) -> Path:
+    """Write a run of ``per_genre`` clips a genre; ``hostile`` is worked into every name a user controls."""
+    outputs, rng = Outputs(root), np.random.default_rng(0)
+    genres = tuple(genre + hostile for genre in genres)
+    clips = [
+        (f"{genre.split('<')[0]}.{i:05d}_0-{seconds:g}", genre) for genre in genres for i in range(per_genre)
+    ]
+    scores: list[Score] = []
+    for subject in subjects:
+        regions = [
+            "Heschl's gyrus" + hostile,
+            "planum temporale",
+            "superior temporal",
+            "inferior frontal",
+            "",
+        ]
+        roi = rng.integers(len(regions), size=voxels)
+        reliability = np.tanh(rng.normal(0.45 - 0.11 * roi, 0.12))
+        table = pd.DataFrame({"roi": [regions[i] for i in roi], "reliability": reliability})
+        write_table(outputs.reliability(subject), table)
+        for embedding in embeddings:
+            _write_embedding(outputs, subject, embedding, clips, dims, gallery, hostile, rng)
+            scores += _scores(subject, embedding, genres, clips, simulated, note, gallery)
+    for clip, _ in clips:
+        _write_sound(outputs.stimulus(clip), seconds, rng)
+    if gallery:
+        for track in range(len(clips)):
+            _write_sound(outputs.retrieved(f"track{track}"), seconds, rng)
+    write_json(outputs.scores, [asdict(score) for score in scores])
+    write_json(
+        outputs.study,
+        _study(simulated, note, subjects, embeddings, genres, clips, dims, voxels, gallery, hostile),
+    )
+    return root
+
+
+def _write_embedding(
+    outputs: Outputs,
+    subject: str,
+    embedding: str,
+    clips: list[tuple[str, str]],
+    dims: int,
+    gallery: bool,
+    hostile: str,
+    rng: np.random.Generator,
+) -> None:
+    centres = {genre: rng.normal(size=dims) for _, genre in clips}
+    true = np.stack([1.2 * centres[genre] + rng.normal(size=dims) for _, genre in clips])
+    predicted = 0.4 * true + 1.5 * rng.normal(size=true.shape)
+    rows = [
+        {"clip": clip, "genre": genre, "window": window, "predicted": list(p + jitter), "true": list(t)}
+        for (clip, genre), p, t in zip(clips, predicted, true, strict=True)
+        for window, jitter in enumerate((-0.1, 0.1))
+    ]
+    write_table(outputs.predictions(subject, embedding), pd.DataFrame(rows))
+    similarity = np.corrcoef(predicted, true)[: len(clips), len(clips) :]
+    rows = [
+        {"clip": c, "genre": g, "similarity": list(r)} for (c, g), r in zip(clips, similarity, strict=True)
+    ]
+    write_table(outputs.similarity(subject, embedding), pd.DataFrame(rows))
+    alpha = 10.0 ** np.clip(rng.normal(3, 1.2, dims).round(), 0, 5)
+    alphas = {
+        "dim": range(dims),
+        "alpha": alpha,
+        "cv_score": rng.normal(0.2, 0.05, dims),
+        "on_edge": alpha == 1e5,
+    }
+    write_table(outputs.alphas(subject, embedding), pd.DataFrame(alphas))
+    if gallery:
+        rows = [
+            {
+                "clip": clip, "genre": genre, "source": source, "rank": rank,
+                "track": f"track{(i + rank) % len(clips)}",
+                "title": f"Piece no. {rank} {hostile}" if rank < 3 else "A Long Title for a Small Piece",
+                "artist": f"Somebody{hostile}", "licence": "CC BY 4.0",
+                "track_genre": clips[(i + rank) % len(clips)][1],
+                "path": "/music/file.mp3", "start_s": 12.5 * rank, "cosine": 0.9 - 0.05 * rank,
+            }
+            for i, (clip, genre) in enumerate(clips)
+            for source in ("brain", "oracle")
+            for rank in ((1, 2, 3) if source == "brain" else (1,))
+        ]  # fmt: skip
+        write_table(outputs.retrieval(subject, embedding), pd.DataFrame(rows))
+
+
+def _scores(
+    subject: str,
+    embedding: str,
+    genres: tuple[str, ...],
+    clips: list[tuple[str, str]],
+    simulated: bool,
+    note: str,
+    gallery: bool,
+) -> list[Score]:
+    count = len(clips)
+
+    def score(metric: str, value: float, chance: float, stage: str = "decode", **more: Any) -> Score:
+        common = {
+            "n": count,
+            "candidates": count,
+            "low": value - 0.06,
+            "high": min(value + 0.05, 1.0),
+            "p": 0.0004,
+        }
+        common |= {"simulated": simulated, "note": note, **more}
+        return Score(metric, value, stage, subject, embedding, chance=chance, **common)  # type: ignore[arg-type]
+
+    scores = [
+        score("identification", 0.87, 0.5, ceiling=1.0),
+        score("top1", 0.35, 1 / count, ceiling=1.0),
+        score("top5", 0.75, 5 / count, ceiling=1.0),
+        score("within-genre identification", 0.61, 0.5, p=0.08),
+        score("correlation per dimension", 0.31, 0.0),
+        score("random vector", 0.496, 0.5, p=None),
+        score("mean vector", 0.5, 0.5, p=None, low=None, high=None),
+        score("shuffled responses", 0.502, 0.5, p=0.47),
+        score("correlation per clip", float("nan"), float("nan"), low=None, high=None, p=None),
+    ]
+    scores += [
+        score(f"identification: {genre}", 0.95 - 0.05 * i, 0.5, n=count // len(genres), p=None)
+        for i, genre in enumerate(genres)
+    ]
+    if gallery:
+        scores.append(score("identification", 0.74, 0.5, "retrieve", ceiling=0.93))
+        scores.append(score("genre agreement", 0.35, 0.1, "retrieve", ceiling=0.8))
+    return scores
+
+
+def _study(
+    simulated: bool,
+    note: str,
+    subjects: tuple[str, ...],
+    embeddings: tuple[str, ...],
+    genres: tuple[str, ...],
+    clips: list[tuple[str, str]],
+    dims: int,
+    voxels: int,
+    gallery: bool,
+    hostile: str,
+) -> dict[str, Any]:
+    space = {
+        "version": "1",
+        "sha256": "9f" * 32,
+        "dims": dims,
+        "window_s": 3.0,
+        "step_s": 1.5,
+        "sample_rate": 16000,
+    }
+    test = len(clips) // len(genres)
+    return {
+        "name": "Quick listening study" + hostile, "simulated": simulated, "note": note, "source": "bids",
+        "version": "0.1.0", "created": "2026-01-02", "subjects": list(subjects),
+        "embeddings": [{"name": name, **space} for name in embeddings],
+        "design": {
+            "tr": 1.5, "lag_tr": 3, "n_train": 6 * len(clips), "n_test": len(clips), "n_repeats": 4,
+            "scans_per_clip": 10, "voxels": dict.fromkeys(subjects, voxels),
+            "genres": {genre: {"train": 6 * test, "test": test} for genre in genres},
+            "evaluation": "held-out test runs",
+        },
+        "settings": {"seed": 0, "folds": 5, "alphas": [1, 10, 100], "stimuli": "stimuli" + hostile},
+        "gallery": {"name": "free", "tracks": 200, "licences": {"CC BY": 180}} if gallery else None,
+        "leaks": [], "warnings": ["3 dimensions chose an α on the edge of the grid" + hostile],
+        "methods": "Responses were z-scored per run." + hostile + "\n\nA ridge decoder followed.",
+    }  # fmt: skip
+
+
+def _write_sound(path: Path, seconds: float, rng: np.random.Generator) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rate = 22050
+    time = np.arange(int(seconds * rate)) / rate
+    beat = rng.uniform(1.5, 3)
+    pitches = 110 * 2 ** (rng.integers(0, 24, size=64) / 12)
+    pitch = pitches[(time * beat).astype(int) % 64]
+    decay = np.exp(-4 * ((time * beat) % 1))
+    wave = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 12)) * decay
+    wave = 0.2 * wave + 0.05 * rng.normal(size=time.size) * np.exp(-20 * ((2 * time * beat) % 1))
+    soundfile.write(path, wave.astype(np.float32), rate, format="MP3")
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Path]:
+    """``write_run`` into a fresh folder."""
+    return lambda **options: write_run(tmp_path / "out", **options)
