@@ -1,4 +1,4 @@
-"""What a learned embedding is compared with: plain spectra, timbre and harmony, and the label of the genre."""
+"""What a learned embedding is compared with: plain spectra, timbre and harmony, and the label of a genre."""
 
 import hashlib
 import re

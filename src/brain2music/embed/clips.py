@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -19,6 +19,7 @@ from .embeddings import Embeddings
 from .registry import Embedder
 
 
+@runtime_checkable
 class Sounds(Protocol):
     """Where a clip's sound comes from: :class:`brain2music.study.stimuli.Stimuli`, or anything alike."""
 

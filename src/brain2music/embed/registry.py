@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -15,6 +15,7 @@ from ..errors import InputError
 from .embeddings import Space
 
 
+@runtime_checkable
 class Embedder(Protocol):
     """Anything that turns sound into vectors of one space."""
 

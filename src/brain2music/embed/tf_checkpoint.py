@@ -44,6 +44,8 @@ def read_checkpoint(index: Path, data: Path, skip: tuple[str, ...] = ()) -> dict
         raise _damaged(index, f"not a whole checkpoint index: {error}") from None
     wanted = {name: entry for name, entry in entries.items() if name.rsplit("/", 1)[-1] not in skip}
     try:
+        if (end := max(_integer(entry, 4) + _integer(entry, 5) for entry in entries.values())) > len(values):
+            raise _DamagedError(f"the file has {len(values)} of its {end} bytes")
         return {name: _variable(name, entry, values) for name, entry in wanted.items()}
     except _DamagedError as error:
         raise _damaged(data, str(error)) from None
@@ -82,8 +84,6 @@ def _variable(name: str, entry: _Fields, values: bytes) -> np.ndarray:
     shape = [_integer(dim, 1) for shape in _messages(entry, 2) for dim in _messages(shape, 2)]
     if size != _TYPES[kind].itemsize * int(np.prod(shape)):
         raise _DamagedError(f"variable {name!r} of shape {shape} is said to have {size} bytes")
-    if offset + size > len(values):
-        raise _DamagedError(f"the file ends after {len(values)} bytes, inside variable {name!r}")
     raw = values[offset : offset + size]
     if _masked(crc32c(raw)) != crc:
         raise _DamagedError(f"the checksum of variable {name!r} does not match")
