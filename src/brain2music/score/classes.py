@@ -1,0 +1,103 @@
+"""Agreement of AudioSet classes between two sounds (Brain2Music, §4 and rebuttal algorithm 1).
+
+A tagger gives the probability of every AudioSet class; within a group of classes the most probable labels of
+the two sounds are compared: size of the intersection over size of the union. The paper's tagger is not
+public, so whichever is used must be named beside the number.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class ClassGroup:
+    """Classes that are compared with each other, and how many of the most probable ones (paper, A.1.3)."""
+
+    name: str
+    top_n: int
+    classes: tuple[str, ...]
+
+
+GENRES = ClassGroup(
+    "genre",
+    2,
+    (
+        "Pop music", "Hip hop music", "Rock music", "Rhythm and blues", "Soul music", "Reggae",
+        "Country", "Funk", "Folk music", "Middle Eastern music", "Jazz", "Disco", "Classical music",
+        "Electronic music", "Music of Latin America", "Blues", "Music for children", "New-age music",
+        "Vocal music", "Music of Africa", "Christian music", "Music of Asia", "Ska",
+        "Traditional music", "Independent music",
+    ),
+)  # fmt: skip
+INSTRUMENTS = ClassGroup(
+    "instrument",
+    2,
+    (
+        "Plucked string instrument", "Keyboard (musical)", "Percussion", "Orchestra",
+        "Brass instrument", "Bowed string instrument", "Wind instrument, woodwind instrument", "Harp",
+        "Choir", "Bell", "Harmonica", "Accordion", "Bagpipes", "Didgeridoo", "Shofar", "Theremin",
+        "Singing bowl", "Scratching (performance technique)",
+    ),
+)  # fmt: skip
+MOODS = ClassGroup(
+    "mood",
+    1,
+    ("Happy music", "Sad music", "Tender music", "Exciting music", "Angry music", "Scary music"),
+)
+GROUPS = (GENRES, INSTRUMENTS, MOODS)
+
+
+def class_agreement(
+    first: Float[np.ndarray, "n classes"], second: Float[np.ndarray, "n classes"], top_n: int
+) -> Float[np.ndarray, " n"]:
+    """Intersection over union of the ``top_n`` most probable classes, per pair of sounds.
+
+    Parameters
+    ----------
+    first, second : probabilities of the classes of one group, the same clip in each row. Of equally probable
+        classes the earlier counts as more probable.
+
+    Returns
+    -------
+    0 or 1 for ``top_n`` 1; 0, 1/3 or 1 for ``top_n`` 2.
+    """
+    return np.diagonal(class_agreement_payoff(first, second, top_n)).copy()
+
+
+def class_agreement_payoff(
+    first: Float[np.ndarray, "n classes"], second: Float[np.ndarray, "m classes"], top_n: int
+) -> Float[np.ndarray, "n m"]:
+    """:func:`class_agreement` of every sound of one list with every sound of another."""
+    shared = _most_probable(first, top_n) @ _most_probable(second, top_n).T
+    return shared / (2 * top_n - shared)
+
+
+def group_columns(group: ClassGroup, class_names: Sequence[str]) -> Int[np.ndarray, " classes"]:
+    """Where a tagger's output holds the classes of a group; :class:`InputError` names those that it lacks."""
+    places = {name: column for column, name in enumerate(class_names)}
+    missing = [name for name in group.classes if name not in places]
+    if missing:
+        raise InputError(
+            f"the tagger has no class {', '.join(missing)} of the group {group.name!r}",
+            mend="use a tagger of AudioSet's classes with AudioSet's display names",
+        )
+    return np.array([places[name] for name in group.classes])
+
+
+def _most_probable(
+    probabilities: Float[np.ndarray, "n classes"], top_n: int
+) -> Float[np.ndarray, "n classes"]:
+    """1.0 for the ``top_n`` most probable classes of each sound, else 0.0."""
+    if not 1 <= top_n <= probabilities.shape[1]:
+        raise ValueError(f"top {top_n} of {probabilities.shape[1]} classes")
+    if not np.isfinite(probabilities).all():
+        raise ValueError("class probabilities are not finite")
+    chosen = np.zeros(probabilities.shape)
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_n]
+    np.put_along_axis(chosen, best, 1.0, axis=1)
+    return chosen

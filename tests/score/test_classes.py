@@ -1,0 +1,67 @@
+"""Agreement of AudioSet classes."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brain2music.errors import InputError
+from brain2music.score.classes import (
+    GENRES,
+    GROUPS,
+    INSTRUMENTS,
+    MOODS,
+    class_agreement,
+    class_agreement_payoff,
+    group_columns,
+)
+
+
+def test_the_groups_are_the_papers() -> None:
+    assert [(group.name, len(group.classes), group.top_n) for group in GROUPS] == [
+        ("genre", 25, 2),
+        ("instrument", 18, 2),
+        ("mood", 6, 1),
+    ]
+    assert all(len(set(group.classes)) == len(group.classes) for group in GROUPS)
+    assert not set(GENRES.classes) & set(INSTRUMENTS.classes) | set(MOODS.classes) & set(GENRES.classes)
+
+
+def test_agreement_by_hand() -> None:
+    first = np.array([[0.9, 0.8, 0.1, 0.0], [0.9, 0.8, 0.1, 0.0], [0.9, 0.8, 0.1, 0.0], [0.5, 0.5, 0.5, 0.5]])
+    second = np.array(
+        [[0.2, 0.1, 0.0, 0.0], [0.0, 0.9, 0.8, 0.1], [0.0, 0.0, 0.6, 0.7], [0.9, 0.8, 0.0, 0.0]]
+    )
+    np.testing.assert_allclose(class_agreement(first, second, 2), [1, 1 / 3, 0, 1])
+    np.testing.assert_allclose(class_agreement(first, second, 1), [1, 0, 0, 1])
+
+
+@pytest.mark.parametrize("top_n", [1, 2, 3])
+def test_agreement_equals_sets(top_n: int, rng: np.random.Generator) -> None:
+    first, second = rng.random((7, 9)), rng.random((5, 9))
+    tops = [[set(np.argsort(-row)[:top_n]) for row in rows] for rows in (first, second)]
+    expected = [[len(a & b) / len(a | b) for b in tops[1]] for a in tops[0]]
+    np.testing.assert_allclose(class_agreement_payoff(first, second, top_n), expected)
+
+
+def test_columns_are_found_by_name_and_missing_ones_named() -> None:
+    names = ["Speech", *reversed(MOODS.classes)]
+    np.testing.assert_array_equal(group_columns(MOODS, names), [6, 5, 4, 3, 2, 1])
+    with pytest.raises(InputError, match="no class Sad music of the group 'mood'"):
+        group_columns(MOODS, [name for name in names if name != "Sad music"])
+
+
+@pytest.mark.real_data
+def test_every_class_is_one_of_audioset(real_data: Path) -> None:
+    with (real_data / "yamnet" / "yamnet_class_map.csv").open(encoding="utf-8") as file:
+        names = [row["display_name"] for row in csv.DictReader(file)]
+    for group in GROUPS:
+        assert [names[column] for column in group_columns(group, names)] == list(group.classes)
+
+
+def test_impossible_questions_are_refused() -> None:
+    with pytest.raises(ValueError, match="top 5 of 4"):
+        class_agreement(np.ones((1, 4)), np.ones((1, 4)), 5)
+    with pytest.raises(ValueError, match="not finite"):
+        class_agreement(np.full((1, 4), np.nan), np.ones((1, 4)), 1)
