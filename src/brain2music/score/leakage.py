@@ -1,9 +1,9 @@
 """What training and test data must not share, checked before anything is fitted.
 
-The official split of ds003720 shares no clip and no track, but by Sturm's index six of its 60 test clips are
-from a song that is also trained on, and 50 of the 58 he identified share their artist with a training clip. So
-the same clip, overlapping excerpts, the same track and unmarked carry-ins are errors; the same song or artist are
-warnings that belong into the results.
+The official split of ds003720 shares no clip and no track, but by Sturm's index 6 of its 60 test clips are
+from a song that is also trained on, and 50 of the 58 he identified share the artist with a training clip. So
+the same clip, overlapping excerpts, the same track and unmarked carry-ins are errors; the same song or artist
+are warnings that belong into the results.
 """
 
 import re
@@ -63,15 +63,15 @@ def check_split(
 
     Parameters
     ----------
-    index : columns ``track``, ``artist`` and ``title``, as :func:`read_gtzan_index` gives; without it, songs and
-        artists are not compared.
+    index : columns ``track``, ``artist`` and ``title``, as :func:`read_gtzan_index` gives; without it, songs
+        and artists are not compared.
     allow : kinds of leak that are meant. They are still returned, as warnings.
     runs : the runs that the clips come from: their carry-ins must be marked as such.
 
     Returns
     -------
-    One leak a test clip and kind. Of "clip", "overlap" (excerpts of one track) and "track", only the first that
-    holds of a pair is told; "song" and "artist" are told of different tracks, also both of one pair.
+    One leak a test clip and kind. Of "clip", "overlap" (excerpts of one track) and "track", only the first
+    that holds of a pair is told; "song" and "artist" are told of different tracks, also both of one pair.
     """
     train, test = tuple(dict.fromkeys(train_clips)), tuple(dict.fromkeys(test_clips))
     found: dict[tuple[LeakKind, Clip], list[str]] = defaultdict(list)
@@ -95,13 +95,13 @@ def require_no_leak(
     allow: Collection[LeakKind] = (),
     runs: Sequence[Run] = (),
 ) -> list[Leak]:
-    """:func:`check_split` that raises :class:`LeakageError` on an error, and returns the warnings to report."""
+    """:func:`check_split` that raises :class:`LeakageError` on an error and returns the warnings."""
     leaks = check_split(train_clips, test_clips, index, allow, runs)
     errors = [leak for leak in leaks if leak.severity == "error"]
     if errors:
         kinds = ", ".join(dict.fromkeys(leak.kind for leak in errors))
         what = f"training and test data share something in {len(errors)} places ({kinds}); {errors[0]}"
-        mend = f"take it out of the training data; if it is meant, allow {kinds} by name: the results will say so"
+        mend = f"take it out of the training data; if it is meant, allow {kinds} by name"
         raise LeakageError(what, None, mend)
     return leaks
 
@@ -151,7 +151,7 @@ def grouped_folds(
 
 
 def read_gtzan_index(path: str | Path) -> pd.DataFrame:
-    """Sturm's index of GTZAN (Proc. ACM MIRUM 2012): columns ``track``, ``artist``, ``title``; "" where unknown.
+    """Sturm's index of GTZAN (Proc. ACM MIRUM 2012): columns ``track``, ``artist``, ``title``, "" if unknown.
 
     Raises
     ------

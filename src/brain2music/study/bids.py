@@ -8,7 +8,7 @@ from ..errors import InputError
 from .events import read_library
 from .finding import Finding, error
 from .images import Header
-from .index import IMAGE, BidsFile, Recording, group_recordings, index_bids, read_object
+from .index import IMAGE, BidsFile, Key, Recording, group_recordings, index_bids, read_object
 from .runs import check_grids, mark_carry_ins, read_run
 from .study import Split, Study
 
@@ -193,7 +193,7 @@ def _take_preprocessed(
     return recordings
 
 
-def _preprocessed(files: Iterable[BidsFile]) -> dict[tuple[str, ...], Path]:
+def _preprocessed(files: Iterable[BidsFile]) -> dict[Key, Path]:
     """The preprocessed image of each run, in the best space."""
     images = [
         file

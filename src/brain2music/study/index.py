@@ -1,6 +1,6 @@
 """The files of a BIDS folder, and which of them make up each BOLD recording."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from .finding import Finding, error
 
 IMAGE = (".nii", ".nii.gz")
 NOT_RAW = {"derivatives", "sourcedata", "code"}
+Key = tuple[str, str, str, str]
+"""Subject, task, session and run: what names a run; the run padded with zeros, so as to sort by number."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class BidsFile:
     extension: str
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
-        """Subject, task, session and run: what names a run; the run without leading zeros, so as to sort."""
+    def key(self) -> Key:
+        """The run that the file belongs to."""
         subject, task, session, run = (self.entities.get(name, "") for name in ("sub", "task", "ses", "run"))
         return subject, task, session, f"{int(run):09d}" if run.isdecimal() else run
 
@@ -46,7 +48,7 @@ class Recording:
     ``key`` names and sorts the run; ``anchor`` is the file that it is known by.
     """
 
-    key: tuple[str, str, str, str]
+    key: Key
     subject: str
     session: str
     task: str
@@ -69,15 +71,19 @@ def index_bids(root: Path) -> list[BidsFile]:
 
 def group_recordings(files: Iterable[BidsFile], root: Path) -> list[Recording]:
     """The BOLD runs that the raw files speak of: by image, own sidecar or own events; in order of time."""
-    raw = [file for file in files if not NOT_RAW & set(file.path.relative_to(root).parts)]
-    parts = [
-        file for file in raw if file.suffix in ("bold", "events") and file.entities.get("part") != "phase"
-    ]
-    runs: dict[tuple[str, str, str, str], list[BidsFile]] = {}
-    for file in parts:
-        if "sub" in file.entities and "task" in file.entities:
-            runs.setdefault(file.key, []).append(file)
-    return [_recording(runs[key], parts, root) for key in sorted(runs)]
+    raw = (file for file in files if not NOT_RAW & set(file.path.relative_to(root).parts))
+    by_key: dict[Key, list[BidsFile]] = {}
+    for file in raw:
+        if file.suffix in ("bold", "events") and file.entities.get("part") != "phase":
+            by_key.setdefault(file.key, []).append(file)
+    general = {wider for key in by_key for wider in _wider(key)}
+    runs, shared = {}, []
+    for key, own in by_key.items():
+        if key[0] and key[1] and (key not in general or any(file.extension in IMAGE for file in own)):
+            runs[key] = own
+        else:
+            shared += own
+    return [_recording(runs[key], shared, root) for key in sorted(runs)]
 
 
 def read_metadata(paths: Sequence[Path], findings: list[Finding]) -> dict[str, Any]:
@@ -105,31 +111,35 @@ def read_object(path: Path, code: str, findings: list[Finding]) -> dict[str, Any
     return value
 
 
-def _recording(own: list[BidsFile], parts: list[BidsFile], root: Path) -> Recording:
+def _wider(key: Key) -> Iterator[Key]:
+    """The keys of files that hold for this run and for others: without its session, its run, or both."""
+    subject, task, session, run = key
+    for wider in ((subject, task, "", run), (subject, task, session, ""), (subject, task, "", "")):
+        if wider != key:
+            yield wider
+
+
+def _recording(own: list[BidsFile], shared: list[BidsFile], root: Path) -> Recording:
     images = [file for file in own if file.suffix == "bold" and file.extension in IMAGE]
-    closest = min(own, key=lambda file: (file not in images, file.suffix != "bold", -len(file.entities)))
-    subject, task, session, _ = closest.key
+    anchor = min(own, key=lambda file: (file not in images, file.suffix != "bold"))
+    inherited = [file for file in shared if file.applies_to(anchor, root)]
+    inherited.sort(key=lambda file: (len(file.path.parts), len(file.entities), file.path))
 
-    def inherited(suffix: str, extension: str) -> tuple[Path, ...]:
-        matching = [
-            file
-            for file in parts
-            if (file.suffix, file.extension) == (suffix, extension)
-            and (file.key == closest.key or file.applies_to(closest, root))
-        ]
-        matching.sort(key=lambda file: (len(file.path.parts), len(file.entities), file.path))
-        return tuple(file.path for file in matching)
+    def kind(suffix: str, extension: str) -> tuple[Path, ...]:
+        files = (*inherited, *own)
+        return tuple(file.path for file in files if (file.suffix, file.extension) == (suffix, extension))
 
+    subject, task, session, _ = anchor.key
     return Recording(
-        key=closest.key,
+        key=anchor.key,
         subject=subject,
         session=session,
         task=task,
-        label=closest.entities.get("run", ""),
-        anchor=closest.path,
+        label=anchor.entities.get("run", ""),
+        anchor=anchor.path,
         images=tuple(file.path for file in images),
-        sidecars=inherited("bold", ".json"),
-        events=inherited("events", ".tsv"),
+        sidecars=kind("bold", ".json"),
+        events=kind("events", ".tsv"),
     )
 
 

@@ -1,0 +1,88 @@
+"""A tiny BIDS study on disk, whole, for tests to break."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import soundfile
+
+from brain2music.study.check import check_study
+from brain2music.study.finding import Finding
+
+TR = 1.5
+CLIP_S = 3.0
+RATE = 8000
+HEADER = "onset\tduration\tgenre\ttrack\tstart\tend"
+
+
+class TinyStudy:
+    """One subject: two training runs in a ring, one test run of two clips heard twice; two scans a clip."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.func = root, root / "sub-01" / "func"
+        self.write_json("dataset_description.json", {"Name": "Tiny", "BIDSVersion": "1.9.0"})
+        self.add_run("task-Training_run-01", [4, 1, 2])
+        self.add_run("task-Training_run-02", [2, 3, 4])
+        self.add_run("task-Test_run-01", [6, 5, 6, 5, 6])
+        for track in range(1, 7):
+            self.write_track(track)
+
+    def add_run(self, name: str, tracks: list[int]) -> None:
+        """Write the events, the sidecar and the image of a run that plays the tracks one after another."""
+        rows = [f"{CLIP_S * i:g}\t{CLIP_S:g}\tjazz\t{track}\t0.5\t3.5" for i, track in enumerate(tracks)]
+        self.write_events(name, [HEADER, *rows])
+        self.write_json(self.sidecar(name), {"RepetitionTime": TR, "TaskName": "listening"})
+        self.write_image(name, voxels(2 * len(tracks), seed=len(tracks)))
+
+    def events(self, name: str) -> Path:
+        return self.func / f"sub-01_{name}_events.tsv"
+
+    def sidecar(self, name: str) -> Path:
+        return self.func / f"sub-01_{name}_bold.json"
+
+    def image(self, name: str) -> Path:
+        return self.func / f"sub-01_{name}_bold.nii.gz"
+
+    def track(self, number: int) -> Path:
+        return self.root / "stimuli" / "jazz" / f"jazz.{number:05d}.wav"
+
+    def write_events(self, name: str, lines: list[str]) -> None:
+        self.func.mkdir(parents=True, exist_ok=True)
+        self.events(name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def write_json(self, path: str | Path, value: object) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(json.dumps(value), encoding="utf-8")
+
+    def write_image(
+        self, name: str, data: np.ndarray, tr: float = TR, unit: str = "sec", path: Path | None = None
+    ) -> Path:
+        """Write a 4-D image, or a 3-D one where the data are."""
+        image = nib.Nifti1Image(data, np.eye(4))
+        if data.ndim == 4:
+            image.header.set_zooms((2, 2, 2, tr))
+        image.header.set_xyzt_units("mm", unit)
+        path = path or self.image(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(image, path)
+        return path
+
+    def write_track(self, number: int, seconds: float = 4.0) -> None:
+        self.track(number).parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(number).uniform(-0.5, 0.5, round(seconds * RATE))
+        soundfile.write(self.track(number), noise, RATE)
+
+    def edit(self, path: Path, old: str, new: str) -> None:
+        """Replace text in a file; it must be there."""
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def check(self) -> list[Finding]:
+        return check_study(self.root)
+
+
+def voxels(n_volumes: int, seed: int = 0, shape: tuple[int, int, int] = (3, 4, 5)) -> np.ndarray:
+    """A float32 image whose voxels all vary."""
+    return np.random.default_rng(seed).normal(100, 10, (*shape, n_volumes)).astype(np.float32)
