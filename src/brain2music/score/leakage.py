@@ -56,7 +56,7 @@ def check_split(
     train_clips: Iterable[Clip],
     test_clips: Iterable[Clip],
     index: pd.DataFrame | None = None,
-    allow: Collection[LeakKind] = (),
+    allow: Collection[str] = (),
     runs: Sequence[Run] = (),
 ) -> list[Leak]:
     """Everything that the test clips share with the training clips, errors first.
@@ -92,7 +92,7 @@ def require_no_leak(
     train_clips: Iterable[Clip],
     test_clips: Iterable[Clip],
     index: pd.DataFrame | None = None,
-    allow: Collection[LeakKind] = (),
+    allow: Collection[str] = (),
     runs: Sequence[Run] = (),
 ) -> list[Leak]:
     """:func:`check_split` that raises :class:`LeakageError` on an error and returns the warnings."""
@@ -205,9 +205,7 @@ def _find_shared(
             found[kind, clip] = others
 
 
-def _as_leaks(
-    found: Mapping[tuple[LeakKind, Clip], Sequence[str]], allow: Collection[LeakKind]
-) -> list[Leak]:
+def _as_leaks(found: Mapping[tuple[LeakKind, Clip], Sequence[str]], allow: Collection[str]) -> list[Leak]:
     unknown = set(allow) - set(get_args(LeakKind))
     if unknown:
         kinds = ", ".join(get_args(LeakKind))

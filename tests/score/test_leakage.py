@@ -1,0 +1,210 @@
+"""Poisoned splits are caught, and what the official split really shares is told."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain2music.errors import InputError, LeakageError
+from brain2music.score.leakage import (
+    check_split,
+    gallery_leaks,
+    grouped_folds,
+    read_gtzan_index,
+    require_disjoint_rows,
+    require_no_leak,
+)
+from brain2music.study.bids import read_study
+from brain2music.study.study import Clip, Presentation, Run
+
+TRAIN = (Clip("a", 0.0, 15.0), Clip("b", 5.0, 20.0), Clip("c", 0.0, 15.0))
+TEST = (Clip("d", 0.0, 15.0), Clip("e", 0.0, 15.0))
+INDEX = pd.DataFrame(
+    [
+        ("a", "Ella Fitzgerald", "Summertime"),
+        ("b", "Ella Fitzgerald", "Misty"),
+        ("c", "", "Blue Moon"),
+        ("d", "ELLA  FITZGERALD", "Summertime!"),
+        ("e", "", "Blue Moon"),
+    ],
+    columns=["track", "artist", "title"],
+)
+
+
+def kinds(leaks: list) -> list[tuple[str, str, str]]:
+    return [(leak.kind, leak.clip.track, leak.severity) for leak in leaks]
+
+
+def test_a_clean_split_is_clean() -> None:
+    assert check_split(TRAIN, TEST) == []
+    assert require_no_leak(TRAIN, TEST) == []
+
+
+@pytest.mark.parametrize(
+    ("poison", "kind"),
+    [
+        (Clip("b", 5.0, 20.0), "clip"),
+        (Clip("b", 19.9, 30.0), "overlap"),
+        (Clip("b", 0.0, 5.1), "overlap"),
+        (Clip("b", 20.0, 30.0), "track"),
+    ],
+)
+def test_a_poisoned_split_is_caught(poison: Clip, kind: str) -> None:
+    assert kinds(check_split(TRAIN, (*TEST, poison))) == [(kind, "b", "error")]
+    with pytest.raises(LeakageError, match=rf"{kind}.*b_5-20"):
+        require_no_leak(TRAIN, (*TEST, poison))
+
+
+def test_allowing_names_the_kind_and_hides_nothing() -> None:
+    poisoned = (*TEST, TRAIN[0], Clip("b", 20.0, 30.0))
+    assert kinds(check_split(TRAIN, poisoned, allow=["track"])) == [
+        ("clip", "a", "error"),
+        ("track", "b", "warning"),
+    ]
+    with pytest.raises(LeakageError):
+        require_no_leak(TRAIN, poisoned, allow=["track"])
+    assert kinds(require_no_leak(TRAIN, poisoned, allow=["track", "clip"])) == [
+        ("clip", "a", "warning"),
+        ("track", "b", "warning"),
+    ]
+
+
+def test_unknown_kinds_are_not_allowed() -> None:
+    with pytest.raises(InputError, match="no kind of leak 'everything'"):
+        check_split(TRAIN, TEST, allow=["everything"])
+
+
+def test_songs_and_artists_are_warnings_and_the_unknown_match_nothing() -> None:
+    leaks = require_no_leak(TRAIN, TEST, INDEX)
+    assert kinds(leaks) == [("song", "d", "warning"), ("artist", "d", "warning")]
+    assert [leak.others for leak in leaks] == [("a_0-15",), ("a_0-15", "b_5-20")]
+    assert leaks[0].as_row() == {
+        "kind": "song",
+        "clip": "d_0-15",
+        "others": ["a_0-15"],
+        "severity": "warning",
+    }
+
+
+def test_a_carry_in_that_is_not_marked_is_caught() -> None:
+    marked = [run("1", "c", "a", "b"), run("2", "b", "d", "e", "c")]
+    assert check_split(TRAIN, TEST, runs=marked) == []
+    unmarked = [marked[0], replace(marked[1], presentations=tuple(map(use, marked[1].presentations)))]
+    (leak,) = check_split(TRAIN, TEST, runs=unmarked)
+    assert (leak.kind, leak.clip.track, leak.others) == ("carry-in", "b", ("sub-01_task-listen_run-2",))
+    with pytest.raises(LeakageError, match="carry-in"):
+        require_no_leak(TRAIN, TEST, runs=unmarked)
+
+
+def run(label: str, *tracks: str) -> Run:
+    """A run whose first clip is a carry-in."""
+    heard = tuple(
+        Presentation(Clip(track, 0.0, 15.0), 15.0 * i, 15.0, range(10 * i, 10 * i + 10), carry_in=i == 0)
+        for i, track in enumerate(tracks)
+    )
+    return Run("01", "listen", label, "train", Path("events.tsv"), None, 1.5, None, heard)
+
+
+def use(presentation: Presentation) -> Presentation:
+    return replace(presentation, carry_in=False)
+
+
+def test_rows_of_a_fold() -> None:
+    require_disjoint_rows(np.arange(5), np.arange(5, 9))
+    require_disjoint_rows(["a", "b"], ["c"])
+    with pytest.raises(LeakageError, match="2 rows are both trained on and tested on, 3, 4"):
+        require_disjoint_rows(np.arange(5), [3, 4, 7])
+    with pytest.raises(LeakageError):
+        require_disjoint_rows(["a", "b"], ["b"])
+
+
+@pytest.mark.parametrize("track", ["blues.00017", "blues/blues.00017.wav", "x/blues.00017.MP3"])
+def test_the_stimulus_itself_in_the_gallery(track: str) -> None:
+    clips = (Clip("blues.00017", 0.0, 15.0), Clip("blues.00018", 0.0, 15.0))
+    (leak,) = gallery_leaks(clips, ["blues.00001", track])
+    assert (leak.kind, leak.clip, leak.others, leak.severity) == ("gallery", clips[0], (track,), "warning")
+    assert gallery_leaks(clips, ["blues.00001", "blues.000170"]) == []
+
+
+def test_grouped_folds_keep_artists_together() -> None:
+    rng = np.random.default_rng(0)
+    clips = [Clip(f"t{i}", 0.0, 15.0) for i in range(60)]
+    artists = [f"artist {rng.integers(20)}" if i % 5 else "" for i in range(60)]
+    index = pd.DataFrame(
+        {
+            "track": [clip.track for clip in clips],
+            "artist": artists,
+            "title": [f"song {i}" for i in range(60)],
+        }
+    )
+    folds = grouped_folds(clips, index, n_folds=5)
+    assert set(folds) == set(range(5))
+    assert np.bincount(folds).max() - np.bincount(folds).min() <= 2
+    for fold in range(5):
+        train = [clip for clip, its in zip(clips, folds, strict=True) if its != fold]
+        test = [clip for clip, its in zip(clips, folds, strict=True) if its == fold]
+        assert require_no_leak(train, test, index) == []
+    np.testing.assert_array_equal(folds, grouped_folds(clips, index, n_folds=5))
+
+
+def test_grouped_folds_keep_unknown_tracks_and_songs_together() -> None:
+    clips = [Clip("x", 0.0, 5.0), Clip("x", 5.0, 10.0), Clip("a", 0.0, 5.0), Clip("d", 0.0, 5.0)]
+    by_artist = grouped_folds(clips, INDEX, by="artist", n_folds=2)
+    by_song = grouped_folds(clips, INDEX, by="song", n_folds=2)
+    for folds in (by_artist, by_song):
+        assert folds[0] == folds[1] != folds[2] == folds[3]
+    with pytest.raises(InputError, match="3 folds of 2 groups by song"):
+        grouped_folds(clips, INDEX, by="song", n_folds=3)
+
+
+def test_gtzan_index_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "index.txt"
+    path.write_text(
+        "## a ::: comment\n\nblues.00000.wav ::: Hooker ::: One\npop.1.wav ::: :::\nx.wav ::: Y :::\n"
+    )
+    assert read_gtzan_index(path).to_numpy().tolist() == [
+        ["blues.00000", "Hooker", "One"],
+        ["pop.1", "", ""],
+        ["x", "Y", ""],
+    ]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"nothing here", b"\xff\xfe\x00"])
+def test_gtzan_index_that_is_none(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "index.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"index\.txt"):
+        read_gtzan_index(path)
+
+
+@pytest.mark.real_data
+def test_what_the_official_split_shares(real_data: Path) -> None:
+    study = read_study(real_data / "ds003720", subjects=["001"], need_images=False)
+    index = read_gtzan_index(real_data / "gtzan" / "GTZANindex.txt")
+    leaks = require_no_leak(study.train_clips, study.test_clips, index, runs=study.runs)
+    assert Counter(leak.kind for leak in leaks) == {"song": 6, "artist": 50}
+    pairs = {
+        (leak.clip.track, other.split("_")[0])
+        for leak in leaks
+        if leak.kind == "song"
+        for other in leak.others
+    }
+    assert pairs == {
+        ("disco.00071", "disco.00074"),
+        ("hiphop.00049", "hiphop.00069"),
+        ("jazz.00040", "jazz.00067"),
+        ("jazz.00044", "jazz.00070"),
+        ("jazz.00069", "jazz.00043"),
+        ("reggae.00033", "reggae.00044"),
+    }
+    identified = set(index.loc[index["artist"] != "", "track"])
+    assert sum(clip.track in identified for clip in study.test_clips) == 58
+    clips = study.train_clips + study.test_clips
+    folds = grouped_folds(clips, index)
+    test = [clip for clip, fold in zip(clips, folds, strict=True) if fold == 0]
+    train = [clip for clip, fold in zip(clips, folds, strict=True) if fold != 0]
+    assert check_split(train, test, index) == []
