@@ -1,7 +1,9 @@
 """A run's folder as the pipeline leaves it, with invented numbers: what the pages are built from."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +212,18 @@ def _write_sound(path: Path, seconds: float, rng: np.random.Generator) -> None:
     soundfile.write(path, wave.astype(np.float32), rate, format="MP3")
 
 
+@pytest.fixture(scope="session")
+def written_runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``write_run`` into a folder of the session; the same options give the same folder."""
+
+    @cache
+    def write(**options: Any) -> Path:
+        return write_run(tmp_path_factory.mktemp("run"), **options)
+
+    return write
+
+
 @pytest.fixture
-def make_run(tmp_path: Path) -> Callable[..., Path]:
-    """``write_run`` into a fresh folder."""
-    return lambda **options: write_run(tmp_path / "out", **options)
+def make_run(tmp_path: Path, written_runs: Callable[..., Path]) -> Callable[..., Path]:
+    """A fresh copy of what ``write_run`` writes with the given options."""
+    return lambda **options: Path(shutil.copytree(written_runs(**options), tmp_path / "out"))

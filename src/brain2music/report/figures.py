@@ -60,6 +60,7 @@ STYLE: dict[Any, Any] = {
 MOST_ROIS = 12
 
 
+@rc_context(STYLE)
 def genre_bars(scores: Sequence[Score], name: str) -> Markup:
     """Identification of each genre's clips with its interval, best first, and chance as a dashed line."""
     ordered = sorted(scores, key=lambda score: score.value)
@@ -77,6 +78,7 @@ def genre_bars(scores: Sequence[Score], name: str) -> Markup:
     return _inline(figure, name, f"Identification by genre: {_spoken(ordered[::-1])}")
 
 
+@rc_context(STYLE)
 def identification_matrix(
     similarity: Float[np.ndarray, "clips clips"], genres: Sequence[str], name: str
 ) -> Markup:
@@ -115,6 +117,7 @@ def identification_matrix(
     return _inline(figure, name, spoken)
 
 
+@rc_context(STYLE)
 def pca_map(
     predicted: Float[np.ndarray, "clips dims"],
     true: Float[np.ndarray, "clips dims"],
@@ -133,26 +136,24 @@ def pca_map(
     explained = singular[:2] ** 2 / max(float((singular**2).sum()), 1e-12)
     heard, decoded = (true - centre) @ plane.T, (predicted - predicted.mean(axis=0)) @ plane.T
 
-    with rc_context(STYLE):
-        figure = Figure(figsize=(6.0, 3.6))
-        panels = figure.subplots(1, 2)
-        for panel, points, title in zip(
-            panels, (heard, decoded), ("True", "Predicted from the brain"), strict=True
-        ):
-            _scatter(panel, points, genres)
-            panel.set_title(title)
-            panel.set_xlabel(f"PC 1 ({100 * explained[0]:.0f} % of variance)")
-        panels[0].set_ylabel(f"PC 2 ({100 * explained[1]:.0f} %)")
-        handles, labels = panels[0].get_legend_handles_labels()
-        columns = min(5, len(labels))
-        figure.legend(
-            handles, labels, loc="lower center", ncols=columns, handletextpad=0.2, columnspacing=1.2
-        )
-        figure.tight_layout(rect=(0, 0.04 + 0.065 * np.ceil(len(labels) / columns), 1, 1))
+    figure = Figure(figsize=(6.0, 3.6))
+    panels = figure.subplots(1, 2)
+    for panel, points, title in zip(
+        panels, (heard, decoded), ("True", "Predicted from the brain"), strict=True
+    ):
+        _scatter(panel, points, genres)
+        panel.set_title(title)
+        panel.set_xlabel(f"PC 1 ({100 * explained[0]:.0f} % of variance)")
+    panels[0].set_ylabel(f"PC 2 ({100 * explained[1]:.0f} %)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    columns = min(5, len(labels))
+    figure.legend(handles, labels, loc="lower center", ncols=columns, handletextpad=0.2, columnspacing=1.2)
+    figure.tight_layout(rect=(0, 0.04 + 0.065 * np.ceil(len(labels) / columns), 1, 1))
     ratio = float(decoded.var(axis=0).sum() / max(heard.var(axis=0).sum(), 1e-12))
     return _inline(figure, name, f"Two scatter plots of {len(true)} clips on two principal components"), ratio
 
 
+@rc_context(STYLE)
 def alpha_histogram(alphas: pd.DataFrame, name: str) -> Markup:
     """How many dimensions chose each regularisation; those on the edge of the grid in the warning colour."""
     counts = alphas.groupby("alpha")["on_edge"].agg(["size", "any"]).sort_index()
@@ -171,6 +172,7 @@ def alpha_histogram(alphas: pd.DataFrame, name: str) -> Markup:
     )
 
 
+@rc_context(STYLE)
 def reliability_by_roi(table: pd.DataFrame, name: str) -> Markup:
     """Histograms of voxel reliability, one row a region, the most reliable on top; at most 12 regions.
 
@@ -205,10 +207,9 @@ def reliability_by_roi(table: pd.DataFrame, name: str) -> Markup:
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:
-    """A styled figure of one plot, in inches."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.subplots()
+    """A figure of one plot, in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def _scatter(axes: Axes, points: Float[np.ndarray, "clips 2"], genres: Sequence[str]) -> None:
@@ -249,13 +250,13 @@ def _spoken(scores: Sequence[Score]) -> str:
 def _inline(figure: Figure, name: str, spoken: str) -> Markup:
     """The figure as an accessible inline ``<svg>``; ``name`` keeps ids of different figures apart."""
     drawn = io.StringIO()
-    with rc_context({**STYLE, "svg.hashsalt": name}):
+    with rc_context({"svg.hashsalt": name}):
         empty = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(drawn, format="svg", transparent=True, metadata=empty)
     svg = drawn.getvalue()
     svg = svg[svg.index("<svg") :]
-    used = set(re.findall(r'(?:href="|url\()#([\w-]+)', svg))
-    svg = re.sub(r' id="([\w-]+)"', lambda found: found.group() if found.group(1) in used else "", svg)
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda found: found.group() if found.group(1) in used else "", svg)
     svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", svg)
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
     for colour, variable in VARIABLES.items():

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,7 @@ def _regions(table: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-row["median"], row["roi"]))
 
 
+@cache
 def _templates() -> Environment:
     """Templates that escape whatever they are given, and fail on names they were not given."""
     loader = PackageLoader("brain2music.report")
@@ -137,7 +138,7 @@ def _templates() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        number=_number, percent=partial(_number, places=0, scale=100), p=_p, clock=_clock
+        number=_number, percent=partial(_number, places=0, scale=100.0), p=_p, clock=_clock
     )
     for name in ("style.css", "script.js"):
         source, _, _ = loader.get_source(environment, name)
@@ -148,7 +149,7 @@ def _templates() -> Environment:
     return environment
 
 
-def _number(value: float | None, places: int = 3, scale: float = 1) -> str:
+def _number(value: float | None, places: int = 3, scale: float = 1.0) -> str:
     """A number as text, an en dash where it is undefined."""
     return "–" if value is None or math.isnan(value) else f"{value * scale:.{places}f}"
 

@@ -39,7 +39,7 @@ def _decoding(run: RunRecord, scores: Sequence[Score]) -> str:
     embedding = scores[0].embedding
     return (
         f"From {brain} to music, the {embedding} embedding decoded for {_whose(scores)} was closer to the "
-        f"clip that was heard than to another clip in {_percent(_mean(scores))} of comparisons ({_frame(scores)})."
+        f"clip that was heard than to another in {_percent(_mean(scores))} of comparisons ({_frame(scores)})."
     )
 
 
@@ -53,7 +53,7 @@ def _retrieval(run: RunRecord, scores: Sequence[Score]) -> str:
     )
     return (
         f"Music retrieved from {gallery} by that embedding resembled the clip that was heard more than "
-        f"another clip in {_percent(_mean(scores))} of comparisons ({_frame(scores)}{oracle})."
+        f"another in {_percent(_mean(scores))} of comparisons ({_frame(scores)}{oracle})."
     )
 
 

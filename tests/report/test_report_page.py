@@ -1,0 +1,309 @@
+"""The pages: what they show, that they stand alone, and that nothing hostile or broken gets through."""
+
+import html as markup
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pandas as pd
+import pytest
+import soundfile
+
+from brain2music.errors import InputError
+from brain2music.layout import Outputs
+from brain2music.report.page import build_report
+
+MakeRun = Callable[..., Path]
+BANNER = "Simulated brain data: no person was scanned."
+MEGABYTE = 1_000_000
+
+
+class Tags(HTMLParser):
+    """Every start tag with its attributes, and the text of every caption."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.captions: list[str] = []
+        self._depth = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag in ("caption", "figcaption"):
+            self._depth += 1
+            self.captions.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._depth -= tag in ("caption", "figcaption")
+
+    def handle_data(self, data: str) -> None:
+        if self._depth:
+            self.captions[-1] += data
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def pages_of(root: Path) -> dict[str, str]:
+    build_report(root)
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(root.glob("*.html"))}
+
+
+def edit_json(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_every_section_is_there(make_run: MakeRun) -> None:
+    root = make_run(subjects=("001", "002"))
+    assert build_report(root) == root / "index.html"
+    pages = pages_of(root)
+    assert set(pages) == {"index.html", "sub-001.html", "sub-002.html"}
+    for heading in ("Scores", "Design", "Leaks and warnings", "Methods", "Provenance"):
+        assert f"<h2>{heading}</h2>" in pages["index.html"]
+    subject = pages["sub-001.html"]
+    for heading in ("Listen", "Decoding", "Responses", "Design"):
+        assert f"<h2>{heading}</h2>" in subject
+    for caption in (
+        "Identification matrix",
+        "Two-way identification of each",
+        "principal components",
+        "α chosen",
+    ):
+        assert caption in subject
+    tags = Tags(subject)
+    assert len([item for item in tags.named("li") if item.get("class") == "card"]) == 6
+    assert len(tags.named("audio")) == len(tags.named("img")) == 18  # heard, by the brain, by the oracle
+    assert all(audio["preload"] == "none" and audio["aria-label"] for audio in tags.named("audio"))
+    assert all(image["alt"] for image in tags.named("img"))
+    assert all(svg.get("aria-label") or svg.get("aria-hidden") for svg in tags.named("svg"))
+
+
+def test_scores_come_with_chance_interval_candidates_and_p(make_run: MakeRun) -> None:
+    index = pages_of(make_run())["index.html"]
+    row = re.search(r"<td>decode</td><td class=\"metric\">identification</td>.*?</tr>", index, re.DOTALL)
+    assert row is not None
+    texts = (re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<td.*?</td>", row[0], re.DOTALL))
+    expected = "decode identification 0.870 0.810 to 0.920  0.500 1.000 6 6 <\u00a00.001"
+    assert markup.unescape(" ".join(texts)) == expected
+    sentence = "closer to the clip that was heard than to another in 87 % of comparisons"
+    assert f"{sentence} (95 % interval 81 % to 92 %, chance 50 %, 6 candidates, n = 6 clips" in index.replace(
+        "\u00a0", " "
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict"), [(0.2, "That cannot be told from chance."), (0.01, "That is above chance.")]
+)
+def test_the_summary_claims_no_more_than_p_allows(make_run: MakeRun, p: float, verdict: str) -> None:
+    root = make_run(gallery=False)
+    scores = [{**score, "p": p} for score in json.loads(Outputs(root).scores.read_text())]
+    Outputs(root).scores.write_text(json.dumps(scores))
+    assert verdict in pages_of(root)["index.html"]
+
+
+def test_rank_of_the_heard_clip_counts_ties_against_it(make_run: MakeRun) -> None:
+    root = make_run()
+    path = Outputs(root).similarity("001", "musicnn-mtt")
+    table = pd.read_parquet(path)
+    rows = [[0.9, 0.1, 0.1, 0.1, 0.1, 0.1], [0.5, 0.5, 0.4, 0.3, 0.2, 0.1], *[[0.1] * 5 + [0.0]] * 3]
+    table["similarity"] = [*rows, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]]
+    table.to_parquet(path)
+    cards = [item for item in Tags(pages_of(root)["sub-001.html"]).named("li") if item.get("class") == "card"]
+    assert [card["data-rank"] for card in cards] == ["1", "2", "5", "5", "5", "6"]
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_simulated_is_said_exactly_when_it_is(make_run: MakeRun, simulated: bool) -> None:
+    for name, html in pages_of(make_run(simulated=simulated)).items():
+        title = re.search("<title>(.*?)</title>", html)
+        assert title is not None
+        assert (BANNER in html) is ("(simulated)" in title[1]) is simulated, name
+        if not simulated:
+            assert "simulated" not in html
+
+
+def test_the_note_stands_wherever_scores_are_shown(make_run: MakeRun) -> None:
+    for name, html in pages_of(make_run(simulated=False, note="rank 6")).items():
+        assert "Note on the data: rank 6." in html
+        about_scores = [
+            caption for caption in Tags(html).captions if re.search("core|dentification", caption)
+        ]
+        assert len(about_scores) >= 2, name
+        assert all("rank 6" in caption for caption in about_scores)
+        assert html.index("rank 6") < html.index("comparisons")
+
+
+def test_pages_need_nothing_from_elsewhere(make_run: MakeRun) -> None:
+    for html in pages_of(make_run(hostile=" 50% #1?")).values():
+        for tag, attributes in Tags(html).found:
+            for name in ("src", "href", "xlink:href", "action", "data", "poster"):
+                address = attributes.get(name) or ""
+                assert not re.match(r"[a-z]+:|//", address) or address.startswith("data:image/"), (
+                    tag,
+                    address,
+                )
+        assert not re.search(r"@import|url\((?!#)", html)
+        assert not {"link", "iframe", "object", "embed"} & {tag for tag, _ in Tags(html).found}
+
+
+def test_all_links_resolve(make_run: MakeRun) -> None:
+    root = make_run(hostile=" 50% #1?")
+    for html in pages_of(root).values():
+        tags = Tags(html)
+        ids = [attributes["id"] for _, attributes in tags.found if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        addresses = [item["href"] for item in tags.named("a")] + [item["src"] for item in tags.named("audio")]
+        for address in addresses:
+            assert address
+            known = address[1:] in ids if address.startswith("#") else (root / unquote(address)).is_file()
+            assert known, address
+        for reference in re.findall(r'(?:xlink:href="#|url\(#)([\w-]+)', html):
+            assert reference in ids
+
+
+@pytest.mark.parametrize(
+    "hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{$ & -->"]
+)
+def test_what_users_name_is_escaped(make_run: MakeRun, hostile: str) -> None:
+    root = make_run(hostile=hostile, note=hostile)
+    for name, html in pages_of(root).items():
+        assert len(Tags(html).named("script")) == 1
+        assert len(Tags(html).named("img")) == (0 if name == "index.html" else 18)
+        assert all("onerror" not in attributes for _, attributes in Tags(html).found)
+        assert hostile.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split('"')[-1] in html
+
+
+def test_rebuilding_gives_the_same_bytes(make_run: MakeRun) -> None:
+    root = make_run()
+    first = pages_of(root)
+    assert pages_of(root) == first
+
+
+def test_only_the_pages_are_written(make_run: MakeRun) -> None:
+    root = make_run()
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    build_report(root)
+    after = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert {path.name for path in set(after) - set(before)} == {"index.html", "sub-001.html"}
+    assert all(after[path] == content for path, content in before.items())
+
+
+@pytest.mark.slow
+def test_the_demo_and_a_page_of_60_clips_keep_their_size(make_run: MakeRun) -> None:
+    tens = [f"genre{i}" for i in range(10)]
+    root = make_run(genres=tuple(tens), per_genre=6, dims=753, voxels=5000, seconds=3.0)
+    build_report(root)
+    page = (root / "sub-001.html").stat().st_size
+    assert page < 8 * MEGABYTE
+    assert page / 60 * 20 < 3 * MEGABYTE
+    assert (root / "index.html").stat().st_size < MEGABYTE / 2
+
+
+ABSENT = {
+    "retrieval": (lambda o: o.retrieval("001", "musicnn-mtt"), "No retrieval:"),
+    "reliability": (lambda o: o.reliability("001"), "No reliability:"),
+    "similarity": (lambda o: o.similarity("001", "musicnn-mtt"), "No identification matrix:"),
+    "predictions": (lambda o: o.predictions("001", "musicnn-mtt"), "No map of the embeddings:"),
+    "alphas": (lambda o: o.alphas("001", "musicnn-mtt"), "No histogram of α:"),
+    "stimulus": (lambda o: o.stimulus("jazz.00000_0-0.5"), "No audio of it was left"),
+}
+
+
+@pytest.mark.parametrize("which", ABSENT)
+def test_what_is_absent_is_said_to_be(make_run: MakeRun, which: str) -> None:
+    root = make_run(genres=("jazz", "rock"))
+    ABSENT[which][0](Outputs(root)).unlink()
+    page = pages_of(root)["sub-001.html"]
+    assert [name for name, (_, line) in ABSENT.items() if line in page] == [which]
+
+
+def test_a_run_with_nothing_but_its_description_still_has_pages(make_run: MakeRun) -> None:
+    root = make_run(simulated=True)
+    for path in root.rglob("*.parquet"):
+        path.unlink()
+    Outputs(root).scores.write_text("[]")
+    pages = pages_of(root)
+    assert "No decoded embedding" in pages["sub-001.html"]
+    assert "scores.json holds no scores" in pages["index.html"]
+    assert all(BANNER in html for html in pages.values())
+
+
+@pytest.mark.parametrize("find", [f for f, _ in ABSENT.values()] + [lambda o: o.study, lambda o: o.scores])
+def test_a_broken_file_is_named_and_nothing_is_written(
+    make_run: MakeRun, find: Callable[[Outputs], Path]
+) -> None:
+    root = make_run(genres=("jazz", "rock"))
+    path = find(Outputs(root))
+    path.write_bytes(b"\x00not what it was\xff" * 40)
+    with pytest.raises(InputError, match=re.escape(path.name)):
+        build_report(root)
+    assert not list(root.glob("*.html"))
+
+
+def test_missing_description_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"study\.json"):
+        build_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda t: t.drop(columns="similarity"), "lacks the columns similarity"),
+        (lambda t: t.head(0), "empty"),
+        (lambda t: t.assign(similarity=[[0.1]] * len(t)), "have .1. values instead of 6"),
+        (lambda t: t.assign(similarity=[["a"] * 6] * len(t)), "other than numbers"),
+        (lambda t: t.assign(similarity=[[float("nan")] * 6] * len(t)), "not finite"),
+        (lambda t: t.assign(clip=["another", *t["clip"][1:]]), "its clips differ"),
+    ],
+)
+def test_a_table_with_wrong_contents_is_named(
+    make_run: MakeRun, change: Callable[[pd.DataFrame], pd.DataFrame], what: str
+) -> None:
+    root = make_run()
+    path = Outputs(root).similarity("001", "musicnn-mtt")
+    change(pd.read_parquet(path)).to_parquet(path)
+    with pytest.raises(InputError, match=what):
+        build_report(root)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"simulated": "perhaps"}, "simulated: input should be a valid boolean"),
+        ({"design": {}}, r"design\.tr: field required"),
+        ({"subjects": None}, "subjects: "),
+    ],
+)
+def test_a_wrong_description_is_named(make_run: MakeRun, changes: dict[str, object], what: str) -> None:
+    root = make_run()
+    edit_json(Outputs(root).study, **changes)
+    with pytest.raises(InputError, match=f"study.json: {what}"):
+        build_report(root)
+
+
+@pytest.mark.parametrize("scores", [{"metric": "top1"}, [1], [{"metric": "top1", "value": 0.5}]])
+def test_wrong_scores_are_named(make_run: MakeRun, scores: object) -> None:
+    root = make_run()
+    Outputs(root).scores.write_text(json.dumps(scores))
+    with pytest.raises(InputError, match=r"scores\.json"):
+        build_report(root)
+
+
+def test_leaks_and_edges_are_shown(make_run: MakeRun) -> None:
+    root = make_run(dims=40)
+    edit_json(Outputs(root).study, leaks=[{"kind": "same artist", "what": "Miles in train and test"}])
+    pages = pages_of(root)
+    assert "<td>same artist</td><td>Miles in train and test</td>" in pages["index.html"]
+    edge = int(pd.read_parquet(Outputs(root).alphas("001", "musicnn-mtt"))["on_edge"].sum())
+    assert edge > 0
+    assert f"{edge} of 40 dimensions chose an α on the edge of the grid." in pages["sub-001.html"]
+
+
+def test_players_hold_the_sound_they_show(make_run: MakeRun) -> None:
+    root = make_run()
+    for audio in Tags(pages_of(root)["sub-001.html"]).named("audio"):
+        assert soundfile.info(root / unquote(audio["src"] or "")).duration == pytest.approx(0.5, abs=0.1)
