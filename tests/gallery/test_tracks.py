@@ -47,6 +47,8 @@ def test_files_that_would_share_an_id_keep_their_suffix(music: Path) -> None:
 def test_excluded_by_id_path_or_pattern(music: Path) -> None:
     tracks = set(list_tracks(music, exclude=["blues/*", "rock/a", "album/x.wav"])["track"])
     assert tracks == {"rock/b", "rock/c", "tango/tango.01", "album/y"}
+    write_tone(music / "album" / "z [live].wav", 500)
+    assert "album/z [live]" not in set(list_tracks(music, exclude=["album/z [live]"])["track"])
     with pytest.raises(InputError, match="every sound file is excluded"):
         list_tracks(music, exclude=["*"])
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from jaxtyping import Float32
 from .. import __version__
 from ..artifacts import read_arrays, write_arrays, write_json, write_table
 from ..audio.io import read_audio
-from ..embed.embeddings import Space
+from ..embed.registry import Embedder
 from ..errors import InputError
 from .gallery import (
     DESCRIPTION,
@@ -36,22 +36,6 @@ from .gallery import (
 from .tracks import list_tracks
 
 Key = tuple[str, int, int]  # path, size and time of change: a file that has not changed
-
-
-@runtime_checkable
-class Embedder(Protocol):
-    """What turns sound into vectors (:mod:`brain2music.embed.registry`)."""
-
-    @property
-    def space(self) -> Space:
-        """What its vectors are."""
-        ...
-
-    def embed(
-        self, waveform: Float32[np.ndarray, " samples"], rate: int
-    ) -> Float32[np.ndarray, "windows dims"]:
-        """Vectors of every window of a mono waveform."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -74,7 +58,7 @@ def build_gallery(
     exclude: Iterable[str] = (),
     keep_windows: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    n_jobs: int = 1,
+    n_jobs: int | None = 1,
     shard_size: int = 64,
 ) -> Gallery:
     """Embed the first seconds of every sound file of a folder; run again, only what is new or has changed.
@@ -172,7 +156,7 @@ def _read_index(index: Path) -> dict[Key, Embedded]:
 
 
 def _embed(
-    folder: Path, listing: pd.DataFrame, embedder: Embedder, settings: dict[str, Any], n_jobs: int
+    folder: Path, listing: pd.DataFrame, embedder: Embedder, settings: dict[str, Any], n_jobs: int | None
 ) -> tuple[dict[Key, Embedded], list[tuple[str, str]]]:
     """Embed some tracks: what is kept of each, and (path, reason) of those that were refused."""
     rate, keep = embedder.space.sample_rate, settings["keep_windows"]

@@ -9,9 +9,8 @@
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ..artifacts import read_json
 from ..embed.embeddings import Space
 from ..errors import InputError
 from .search import ExactIndex
+from .tracks import matches
 
 FORMAT = 1
 DESCRIPTION = "gallery.json"
@@ -50,6 +50,7 @@ class Gallery:
     space : what its vectors are.
     tracks : one row a track: ``track`` (its id), ``path``, ``title``, ``artist``, ``genre``, ``licence``,
         ``start_s`` and ``duration_s`` (the part of the recording that was embedded), ``windows``.
+    seconds : how much of each recording was embedded, from its start; shorter ones as a whole.
     vectors : (tracks, dims) float32, mean over the windows of that part; a memory map.
     mean, sd : (dims,) float32, of the vectors.
     """
@@ -57,6 +58,7 @@ class Gallery:
     folder: Path
     space: Space
     tracks: pd.DataFrame
+    seconds: float
     vectors: Float32[np.ndarray, "tracks dims"]
     mean: Float32[np.ndarray, " dims"]
     sd: Float32[np.ndarray, " dims"]
@@ -78,8 +80,8 @@ class Gallery:
         music = Path(description["music"])
         tracks = tracks.assign(path=[str(music / path) for path in tracks["path"]])
         public = tracks.drop(columns=["bytes", "modified_ns"])
-        space = Space(**description["settings"]["space"])
-        return cls(folder, space, public, arrays["vectors"], arrays["mean"], arrays["sd"])
+        settings = description["settings"]
+        return cls(folder, Space(**settings["space"]), public, settings["seconds"], **arrays)
 
     def __len__(self) -> int:
         return len(self.tracks)
@@ -142,11 +144,9 @@ class Gallery:
         passing = np.ones(len(self), bool)
         for column, patterns in (("licence", licences), ("genre", genres), ("artist", artists)):
             if patterns is not None:
-                passing &= _matches(
-                    self.tracks[column].str.lower(), [pattern.lower() for pattern in patterns]
-                )
-        passing &= ~_matches(self.tracks["track"], list(exclude))
-        return passing & ~_matches(
+                passing &= matches(self.tracks[column].str.lower(), [pattern.lower() for pattern in patterns])
+        passing &= ~matches(self.tracks["track"], list(exclude))
+        return passing & ~matches(
             self.tracks["artist"].str.lower(), [name.lower() for name in exclude_artists]
         )
 
@@ -241,11 +241,3 @@ def _directions(
     rows = ((rows - centre) / scale).astype(np.float32, copy=False)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, np.float32(1))
-
-
-def _matches(values: pd.Series, patterns: Sequence[str]) -> Bool[np.ndarray, " n"]:
-    plain = {pattern for pattern in patterns if not set(pattern) & set("*?[")}
-    wild = [pattern for pattern in patterns if pattern not in plain]
-    return np.array(
-        [value in plain or any(fnmatchcase(value, p) for p in wild) for value in values], dtype=bool
-    )

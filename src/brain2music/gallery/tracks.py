@@ -1,11 +1,14 @@
 """Which tracks a folder of music holds; their title, artist, genre and licence where a table gives them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 
 from ..audio.io import SUFFIXES, find_audio
 from ..errors import InputError
@@ -56,6 +59,13 @@ def list_tracks(folder: Path, metadata: Path | None = None, exclude: Iterable[st
     if metadata is not None:
         table = _with_metadata(table, Path(metadata))
     return _without(table, list(exclude), folder)
+
+
+def matches(values: pd.Series, patterns: Iterable[str]) -> Bool[np.ndarray, " n"]:
+    """True where a value equals, or matches, one of some patterns with shell wildcards."""
+    given = set(patterns)
+    wild = re.compile("|".join(translate(pattern) for pattern in sorted(given)) or "(?!)")
+    return np.array([value in given or wild.match(value) is not None for value in values], dtype=bool)
 
 
 def _folder_genre(path: PurePosixPath) -> str:
@@ -113,10 +123,7 @@ def _without_suffix(name: str) -> str:
 
 
 def _without(table: pd.DataFrame, patterns: list[str], folder: Path) -> pd.DataFrame:
-    left_out = [
-        any(fnmatchcase(track, pattern) or fnmatchcase(path, pattern) for pattern in patterns)
-        for track, path in zip(table["track"], table["path"], strict=True)
-    ]
-    if all(left_out):
+    left_out = matches(table["track"], patterns) | matches(table["path"], patterns)
+    if left_out.all():
         raise InputError("every sound file is excluded", folder, "exclude fewer")
-    return table[[not out for out in left_out]].reset_index(drop=True)
+    return table[~left_out].reset_index(drop=True)

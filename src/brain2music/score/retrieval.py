@@ -47,7 +47,8 @@ def score_retrieval(
     random : (repeats, clips, dims) the judge's embeddings of gallery tracks drawn at random: the paper's
         chance.
     retrieved_genres, oracle_genres, gallery_genres : genres of the retrieved tracks, of those that the oracle
-        retrieved, and of the whole gallery; "" where unknown. With the first, agreement of genres is scored.
+        retrieved, and of the whole gallery; "" where unknown. With the first, agreement of genres is scored:
+        it concerns no judge, so give them for one judge only.
 
     Returns
     ------- Rows as :meth:`.card.ScoreCard.identification_family` gives, then

@@ -104,7 +104,7 @@ def _z_scored(
 def _weighted_correlation(
     weights: Float[np.ndarray, "draws n"], a: Float[np.ndarray, "n dims"], b: Float[np.ndarray, "n dims"]
 ) -> Float[np.ndarray, " draws"]:
-    """Mean over dimensions of the correlation over weighted clips, without dimensions constant in the draw."""
+    """Mean over dimensions of the correlation over weighted clips, without dimensions constant in a draw."""
     weights = weights / weights.sum(axis=1, keepdims=True)
     mean_a, mean_b = weights @ a, weights @ b
     covariance = weights @ (a * b) - mean_a * mean_b

@@ -1,0 +1,70 @@
+"""Asking a gallery by example: a recording, or a vector in a file."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32
+
+from ..audio.io import read_audio
+from ..embed.registry import Embedder, get_embedder
+from ..errors import InputError
+from .gallery import Gallery
+
+SHOWN = ["query", "rank", "cosine", "track", "title", "artist", "genre", "licence", "path"]
+
+
+def search_like(
+    gallery: Gallery, recording: Path, k: int = 10, embedder: Embedder | None = None
+) -> pd.DataFrame:
+    """Tracks like a recording, of which as much is embedded as was of the gallery's tracks.
+
+    Parameters
+    ----------
+    embedder : what embeds the recording; by default the registry's of the gallery's space.
+
+    Returns
+    -------
+    One row a track, best first: ``query``, ``rank``, ``cosine``, and what is known of the track.
+
+    Raises
+    ------
+    InputError : the recording cannot be read, or the embedding here differs from that of the gallery.
+    """
+    space = gallery.space
+    embedder = embedder or get_embedder(space.name, space.window_s, space.step_s)
+    waveform, rate = read_audio(recording, space.sample_rate, duration=gallery.seconds)
+    query = embedder.embed(waveform, rate).mean(axis=0, keepdims=True, dtype=np.float32)
+    return gallery.ranked(gallery.search(query, k, space=embedder.space))[SHOWN]
+
+
+def search_vector(gallery: Gallery, file: Path, k: int = 10) -> pd.DataFrame:
+    """Tracks nearest to each vector of a ``.npy`` file: (dims,) or (queries, dims), in the gallery's space.
+
+    Returns
+    -------
+    As :func:`search_like`; ``query`` counts the vectors from 0.
+
+    Raises
+    ------
+    InputError : the file is not such an array. Which space its numbers are in cannot be seen from it.
+    """
+    queries = _read_vectors(file, gallery.space.dims)
+    return gallery.ranked(gallery.search(queries, k, space=gallery.space))[SHOWN]
+
+
+def _read_vectors(file: Path, dims: int) -> Float32[np.ndarray, "queries dims"]:
+    try:
+        vectors = np.load(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError("the file is missing", file, "check the path") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"this is not a numpy array ({error})", file, "save it with numpy.save") from None
+    if not isinstance(vectors, np.ndarray) or vectors.dtype.kind not in "fiu":
+        raise InputError("this is not an array of numbers", file, "save one float array with numpy.save")
+    if vectors.ndim not in (1, 2) or vectors.shape[-1] != dims or not vectors.size:
+        mend = f"give ({dims},) or (queries, {dims})"
+        raise InputError(f"the array has shape {vectors.shape}, the gallery {dims} dims", file, mend)
+    if not np.isfinite(vectors).all():
+        raise InputError("some of the numbers are not finite", file, "look for NaN where they were made")
+    return np.atleast_2d(vectors).astype(np.float32)

@@ -1,0 +1,79 @@
+"""Asking by example."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brain2music.embed.registry import get_embedder
+from brain2music.errors import InputError
+from brain2music.gallery.build import build_gallery
+from brain2music.gallery.gallery import Gallery
+from brain2music.gallery.query import search_like, search_vector
+
+from .conftest import Bands
+
+
+@pytest.fixture
+def gallery(music: Path, tmp_path: Path, embedder: Bands) -> Gallery:
+    return build_gallery(music, tmp_path / "out", embedder, seconds=2.0)
+
+
+def test_a_recording_finds_itself(gallery: Gallery, embedder: Bands) -> None:
+    found = search_like(gallery, Path(gallery.tracks["path"].iloc[4]), 3, embedder)
+    assert found["track"].iloc[0] == gallery.tracks["track"].iloc[4]
+    assert found["cosine"].iloc[0] == pytest.approx(1, abs=1e-6)
+    assert list(found["rank"]) == [1, 2, 3]
+
+
+def test_the_registrys_embedder_is_taken_by_default(music: Path, tmp_path: Path) -> None:
+    built = build_gallery(music, tmp_path / "out", get_embedder("logmel", 2.0, 0.5))
+    found = search_like(built, Path(built.tracks["path"].iloc[2]), 1)
+    assert found["track"].tolist() == [built.tracks["track"].iloc[2]]
+    with pytest.raises(InputError, match="differ in step_s"):
+        search_like(built, Path(built.tracks["path"].iloc[2]), 1, get_embedder("logmel", 2.0, 1.0))
+
+
+def test_vectors_in_a_file_find_their_tracks(gallery: Gallery, tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", gallery.vectors[5])
+    assert search_vector(gallery, tmp_path / "one.npy", 2)["track"].iloc[0] == gallery.tracks["track"].iloc[5]
+    np.save(tmp_path / "two.npy", gallery.vectors[[7, 1]].astype(np.float64))
+    found = search_vector(gallery, tmp_path / "two.npy", 1)
+    assert found["track"].tolist() == gallery.tracks["track"].iloc[[7, 1]].tolist()
+    assert found["query"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (np.zeros((2, 5)), r"shape \(2, 5\), the gallery 8 dims"),
+        (np.zeros((0, 8)), "shape"),
+        (np.full(8, np.nan), "not finite"),
+        (np.array(["a"] * 8), "not an array of numbers"),
+        (np.array([None] * 8), "not a numpy array"),
+    ],
+)
+def test_files_at_fault_are_named(value: np.ndarray, what: str, gallery: Gallery, tmp_path: Path) -> None:
+    np.save(tmp_path / "query.npy", value)
+    with pytest.raises(InputError, match=what) as caught:
+        search_vector(gallery, tmp_path / "query.npy")
+    assert caught.value.file == tmp_path / "query.npy"
+
+
+def test_missing_and_other_files_are_named(gallery: Gallery, tmp_path: Path, embedder: Bands) -> None:
+    (tmp_path / "text.npy").write_text("text")
+    with pytest.raises(InputError, match="not a numpy array"):
+        search_vector(gallery, tmp_path / "text.npy")
+    with pytest.raises(InputError, match="missing"):
+        search_vector(gallery, tmp_path / "none.npy")
+    with pytest.raises(InputError, match="missing"):
+        search_like(gallery, tmp_path / "none.wav", 1, embedder)
+
+
+def test_spaces_are_compared_by_their_weights(gallery: Gallery) -> None:
+    class Other(Bands):
+        space = replace(Bands.space, sha256="0" * 64)
+
+    with pytest.raises(InputError, match="differ in sha256"):
+        search_like(gallery, Path(gallery.tracks["path"].iloc[0]), 1, Other())
