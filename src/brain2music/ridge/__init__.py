@@ -2,5 +2,6 @@
 
 from .fit import RidgeFit, RidgeWarning, ridge_cv, ridge_cv_many
 from .folds import assign_folds
+from .plan import Plan, plan
 
-__all__ = ["RidgeFit", "RidgeWarning", "assign_folds", "ridge_cv", "ridge_cv_many"]
+__all__ = ["Plan", "RidgeFit", "RidgeWarning", "assign_folds", "plan", "ridge_cv", "ridge_cv_many"]

@@ -1,6 +1,7 @@
 """Features a block at a time: how a matrix larger than memory is centred, multiplied and applied."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -73,3 +74,49 @@ def finite_mean(block: torch.Tensor, name: str, first_column: int = 0) -> Float[
             f"{name} contains NaN or infinity in column(s) {columns}{more}: drop these columns or fill the values in"
         )
     return mean
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Several target sets side by side, centred and with their rows in the order of the folds, read in batches.
+
+    Attributes
+    ----------
+    sets : (rows, targets of the set) each, as they were given.
+    order : (rows,) the row that comes first, second, …
+    mean : (targets,) what is taken from every column.
+    """
+
+    sets: tuple[Array, ...]
+    order: torch.Tensor
+    mean: Float[torch.Tensor, " targets"]
+
+    @classmethod
+    def of(cls, sets: Sequence[Array], order: torch.Tensor, centre: bool) -> "Targets":
+        """Find the means; ValueError names columns with NaN or infinities."""
+        means = [
+            finite_mean(to_tensor(y, torch.float64 if y.shape[1] < 2048 else torch.float32), "Y")
+            for y in sets
+        ]
+        return cls(tuple(sets), order, torch.cat(means).to(order.device) * float(centre))
+
+    @property
+    def set_of_target(self) -> np.ndarray:
+        """(targets,) the set every target belongs to."""
+        return np.repeat(np.arange(len(self.sets)), [y.shape[1] for y in self.sets])
+
+    def batches(self, width: int, dtype: torch.dtype) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Yield ``(columns, their targets)``, at most ``width`` at a time."""
+        for start in range(0, len(self.mean), width):
+            columns = slice(start, min(start + width, len(self.mean)))
+            block = self._columns(columns, dtype).to(self.order.device)
+            yield columns, (block - self.mean[columns].to(dtype))[self.order]
+
+    def _columns(self, wanted: slice, dtype: torch.dtype) -> torch.Tensor:
+        parts, first = [], 0
+        for y in self.sets:
+            low, high = max(wanted.start - first, 0), min(wanted.stop - first, y.shape[1])
+            if low < high:
+                parts.append(to_tensor(y[:, low:high], dtype, copy=True))
+            first += y.shape[1]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)

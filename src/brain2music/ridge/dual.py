@@ -1,91 +1,130 @@
 """Cross-validated ridge over rows: every fold and every α from one factorisation of the Gram matrix.
 
-With K = XXᵀ of the centred X and G = (K + αI)⁻¹ without the constant direction, the hat matrix with an unpenalised
-intercept is S = I - αG, and what refitting without the rows F would predict for them is exactly
+With K = XXᵀ of the centred X and G = (K + αI)⁻¹ without the constant direction, the hat matrix with an
+unpenalised intercept is S = I - αG, and what refitting without the rows F would predict for them is exactly
 
     ŷ_F = (I - S_FF)⁻¹ S_FT y_T        (T: the other rows)
 
-S_FT is off-diagonal, so any multiple of the identity may be taken from S: with λ̄ the mean eigenvalue of K,
+S_FT lies off the diagonal, so any multiple of the identity may be taken from S: with λ̄ the mean eigenvalue of K,
 S - λ̄/(λ̄+α) I = α/(λ̄+α) · (K - λ̄I)(K + αI)⁻¹, which cancels neither for α ≪ λ nor for α ≫ λ. Hence
 
-    ŷ_F = (λ̄+α)⁻¹ (G_FF)⁻¹ [ (K - λ̄I)(K + αI)⁻¹ ]_FT y_T     + the share of the constant direction.
+    ŷ_F = (λ̄+α)⁻¹ (G_FF)⁻¹ [(K - λ̄I)(K + αI)⁻¹]_FT y_T     + the share of the constant direction.
 
-Nothing is refitted in a fold. In the constant direction K is given the eigenvalue λ̄, and that share is then removed.
+Nothing is refitted in a fold. In the constant direction K is given the eigenvalue λ̄; that share is then removed.
+K is not diagonalised but brought to band form (``band.py``), which serves every α as well.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 
-from .linalg import Square, eigh, gram, solve_spd
+from .band import Band, BandFactor, reduce_to_band
+from .blocks import Targets
+from .linalg import Square, gram, solve_spd
+from .scores import Score, score_fold
 
 Matrix = Float[torch.Tensor, "rows targets"]
 
 
 @dataclass(frozen=True)
-class Spectrum:
-    """K + λ̄ 11ᵀ/n = U diag(values) Uᵀ."""
+class Kernel:
+    """The factorised Gram matrix: K + λ̄ 11ᵀ/n as a band (K itself when there is no intercept)."""
 
-    vectors: Square
-    values: Float[torch.Tensor, " n"]
-    shift: float
+    band: Band
+    mean_eigenvalue: float
     intercept: bool
 
-    def inverse_root(self, alpha: float) -> Square:
-        """R (directions, rows) with RᵀR = (K + αI)⁻¹."""
-        return (self.values + alpha).rsqrt()[:, None] * self.vectors.T
 
-    def contrast(self, alpha: float, Z: Float[torch.Tensor, "n k"]) -> Float[torch.Tensor, "n k"]:
-        """(Λ - λ̄)(Λ + α)⁻¹ Z."""
-        return ((self.values - self.shift) / (self.values + alpha))[:, None] * Z
+@dataclass(frozen=True)
+class DualSolver:
+    """Scores, held-out predictions (less the mean of all rows) and dual weights.
 
-    def solve(self, alpha: float, Z: Float[torch.Tensor, "n k"]) -> Float[torch.Tensor, "n k"]:
-        """(Λ + α)⁻¹ Z."""
-        return Z / (self.values + alpha)[:, None]
-
-    def condition(self, alpha: float) -> float:
-        """Condition number of K + αI."""
-        low, high = float(self.values.min()), float(self.values.max())
-        return (high + alpha) / max(low + alpha, 1e-300)
-
-
-def factorise(K: Square, intercept: bool) -> Spectrum:
-    """Decompose the (centred) Gram matrix, which is overwritten."""
-    shift = float(K.diagonal().double().mean())
-    if intercept:
-        K += shift / len(K)
-    values, vectors = eigh(K)
-    return Spectrum(vectors, values.clamp_(min=0), shift, intercept)
-
-
-def held_out(
-    spectrum: Spectrum, Y: Matrix, folds: Sequence[slice], alphas: Sequence[float]
-) -> Iterator[tuple[int, int, Matrix]]:
-    """Yield ``(alpha index, fold index, predictions of the fold's rows by the other rows)``.
-
-    ``Y`` is centred (if there is an intercept) and its rows are ordered so that every fold is a slice.
+    The rows of the kernel are ordered so that every fold is a slice; ``batch`` targets are treated at a time.
     """
-    seen = [spectrum.vectors[fold].T @ Y[fold] for fold in folds]
+
+    kernel: Kernel
+    targets: Targets
+    folds: tuple[slice, ...]
+    alphas: tuple[float, ...]
+    batch: int
+
+    def scores(self, score: Score) -> Float[torch.Tensor, "alphas targets"]:
+        """Mean over folds."""
+        rotation = self.kernel.band.rotation
+        out = torch.zeros(
+            len(self.alphas), len(self.targets.mean), dtype=rotation.dtype, device=rotation.device
+        )
+        for columns, Y in self._batches():
+            for k, f, prediction in predictions(self.kernel, Y, self.folds, self.alphas):
+                out[k, columns] += score_fold(Y[self.folds[f]], prediction, score) / len(self.folds)
+        return out
+
+    def held_out(self, alphas: Float[torch.Tensor, " targets"]) -> Matrix:
+        """Every row predicted by a fit that did not see its fold, at the given penalty of every target."""
+        rotation = self.kernel.band.rotation
+        out = torch.empty(len(rotation), len(alphas), dtype=rotation.dtype, device=rotation.device)
+        for columns, Y in self._batches():
+            used = alphas[columns].unique()
+            for k, f, prediction in predictions(self.kernel, Y, self.folds, used.tolist()):
+                mine = (alphas[columns] == used[k]).nonzero().ravel()
+                out[self.folds[f], mine + columns.start] = prediction[:, mine]
+        return out
+
+    def weights(self, alphas: Float[torch.Tensor, " targets"]) -> Matrix:
+        """Dual weights (K + αI)⁻¹ Y at the given penalty of every target, in the order of the caller's rows."""
+        band = self.kernel.band
+        out = torch.empty(
+            len(band.rotation), len(alphas), dtype=band.rotation.dtype, device=band.rotation.device
+        )
+        for columns, Y in self._batches():
+            Z = band.rotation @ Y
+            for alpha in alphas[columns].unique().tolist():
+                mine = (alphas[columns] == alpha).nonzero().ravel()
+                Z[:, mine] = band.factor(alpha).solve_(Z[:, mine])
+            out[self.targets.order, columns] = band.rotation.T @ Z
+        return out
+
+    def _batches(self) -> Iterator[tuple[slice, Matrix]]:
+        return self.targets.batches(self.batch, self.kernel.band.rotation.dtype)
+
+
+def factorise(K: Square, intercept: bool) -> Kernel:
+    """Factorise the (centred) Gram matrix, which is overwritten."""
+    mean_eigenvalue = float(K.diagonal().double().mean())
+    if intercept:
+        K += mean_eigenvalue / len(K)
+    return Kernel(reduce_to_band(K), mean_eigenvalue, intercept)
+
+
+def predictions(
+    kernel: Kernel, Y: Matrix, folds: Sequence[slice], alphas: Sequence[float]
+) -> Iterator[tuple[int, int, Matrix]]:
+    """Yield ``(alpha index, fold index, predictions of the fold's rows by the other rows)``."""
+    rotation = kernel.band.rotation
+    seen = [rotation[:, fold] @ Y[fold] for fold in folds]
     total = torch.stack(seen).sum(0)
-    unseen = [total - part for part in seen]
-    del seen
+    unseen = [torch.sub(total, part, out=part) for part in seen]
     for k, alpha in enumerate(alphas):
-        root = spectrum.inverse_root(alpha)
+        factor = kernel.band.factor(alpha)
+        root = factor.forward_(rotation.clone())
+        pull = _pull(kernel, factor, root, unseen, folds)
         for f, fold in enumerate(folds):
-            block = gram(root[:, fold].T)
-            pulled = spectrum.vectors[fold] @ spectrum.contrast(alpha, unseen[f])
-            if spectrum.intercept:
-                block -= 1 / (len(Y) * (spectrum.shift + alpha))
+            block = gram(root[:, fold])
+            pulled = pull(f)
+            if kernel.intercept:
+                block -= 1 / (len(Y) * (kernel.mean_eigenvalue + alpha))
                 pulled -= Y[fold].sum(0) / len(Y)
-            yield k, f, solve_spd(block, pulled) / (spectrum.shift + alpha)
+            yield k, f, solve_spd(block, pulled) / (kernel.mean_eigenvalue + alpha)
 
 
-def dual_coefficients(spectrum: Spectrum, Y: Matrix, best: Float[torch.Tensor, " targets"]) -> Matrix:
-    """(K + αI)⁻¹ Y with an α for every target."""
-    Z = spectrum.vectors.T @ Y
-    for alpha in best.unique().tolist():
-        mine = (best == alpha).nonzero().ravel()
-        Z[:, mine] = spectrum.solve(alpha, Z[:, mine])
-    return spectrum.vectors @ Z
+def _pull(
+    kernel: Kernel, factor: BandFactor, root: Square, unseen: Sequence[Matrix], folds: Sequence[slice]
+) -> Callable[[int], Matrix]:
+    """``[(K - λ̄I)(K + αI)⁻¹]_FT y_T`` by fold: through the targets, or through the rows where these are fewer."""
+    band, shift = kernel.band, kernel.mean_eigenvalue
+    if len(unseen) * unseen[0].shape[1] <= len(root):
+        return lambda f: band.rotation[:, folds[f]].T @ band.times(factor.solve_(unseen[f].clone()), shift)
+    rows = band.times(factor.backward_(root.clone()), shift)
+    return lambda f: rows[:, folds[f]].T @ unseen[f]

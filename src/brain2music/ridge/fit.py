@@ -1,20 +1,26 @@
 """Ridge regression with cross-validated penalties on plain arrays: the functions everything else calls."""
 
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Float, Shaped
 
-from .blocks import Array, apply, centred_gram, column_blocks, finite_mean, to_tensor
-from .dual import Spectrum, dual_coefficients, factorise, held_out
+from .blocks import Array, Targets, apply, centred_gram, column_blocks, finite_mean, to_tensor
+from .dual import DualSolver, Kernel, factorise
 from .folds import assign_folds, check_folds
-from .scores import Score, check_score, score_fold
+from .foldwise import FoldwiseSolver, decompose
+from .plan import Plan, plan
+from .precision import MOST_CONDITION, precisions, too_small
+from .scores import Score, check_score
 
 DEFAULT_ALPHAS = np.logspace(-1, 8, 20)
+log = logging.getLogger(__name__)
 
 
 class RidgeWarning(UserWarning):
@@ -27,7 +33,6 @@ class RidgeFit:
 
     Attributes
     ----------
-    intercept : (targets,)
     alphas : (alphas,) the grid, ascending.
     best_alphas : (targets,)
     cv_scores : (alphas, targets) mean over folds; greater is better.
@@ -45,17 +50,17 @@ class RidgeFit:
     _x_mean: torch.Tensor = field(repr=False)
     _y_mean: torch.Tensor = field(repr=False)
     _rows: Array | None = field(repr=False)
-    _width: int = field(repr=False)
+    _block: int = field(repr=False)
 
     @cached_property
     def _coef(self) -> Float[torch.Tensor, "features targets"]:
         if self._rows is None:
             return self._weights
-        coef = torch.empty(len(self._x_mean), self._weights.shape[1], dtype=self._y_mean.dtype)
-        coef = coef.to(self._weights.device)
-        for columns, block in column_blocks(self._rows, self._weights.dtype, self._width):
+        kept = self._y_mean.dtype
+        coef = torch.empty(len(self._x_mean), self._weights.shape[1], dtype=kept, device=self._weights.device)
+        for columns, block in column_blocks(self._rows, self._weights.dtype, self._block):
             block -= self._x_mean[columns].to(block.dtype)
-            coef[columns] = (block.T @ self._weights).to(coef.dtype)
+            coef[columns] = (block.T @ self._weights).to(kept)
         return coef
 
     @property
@@ -66,16 +71,13 @@ class RidgeFit:
     @cached_property
     def intercept(self) -> Array:
         """(targets,)"""
-        offset = self._x_mean.to(self._coef.dtype) @ self._coef
-        return _like(self._y_mean - offset, self.best_alphas)
+        return _like(self._y_mean - self._x_mean.to(self._coef.dtype) @ self._coef, self.best_alphas)
 
     def predict(self, X: Array) -> Array:
-        """(rows, features) -> (rows, targets)."""
+        """(rows, features) -> (rows, targets); a memory map is read a block of features at a time."""
         if X.ndim != 2 or X.shape[1] != len(self._x_mean):
             raise ValueError(f"X has shape {tuple(X.shape)}: this fit needs (rows, {len(self._x_mean)})")
-        out = apply(X, self._x_mean, self._coef, self._width)
-        out += self._y_mean
-        return _like(out, self.best_alphas)
+        return _like(apply(X, self._x_mean, self._coef, self._block).add_(self._y_mean), self.best_alphas)
 
 
 def ridge_cv(
@@ -95,6 +97,9 @@ def ridge_cv(
 ) -> RidgeFit:
     """Fit ``min ‖Y - XB - b‖² + α‖B‖²`` (b unpenalised) with α by cross-validation.
 
+    Scores and predictions equal those of refitting in every fold (mean removed inside the fold). The work is done
+    over rows or over features, whichever the shape makes cheaper.
+
     Parameters
     ----------
     X : (rows, features); a memory map is read a block of features at a time.
@@ -105,14 +110,15 @@ def ridge_cv(
     score : ``r2``, ``correlation`` or ``mse`` (minus the mean squared error), averaged over folds.
     per_target : a penalty for every target, else one for all.
     keep_held_out : keep the held-out predictions at the best penalty.
-    dtype : ``float32`` or ``float64``; single precision is left by itself where the problem is too
+    dtype : ``float32`` or ``float64``; single precision is left by itself where the features are too
         ill-conditioned for it.
-    memory_gb : working memory beyond X and Y.
+    memory_gb : working memory beyond X, Y and the result (``plan`` tells what is needed).
 
     Raises
     ------
     ValueError
-        When shapes disagree, values are NaN or infinite, penalties are not positive, or folds cannot be made.
+        When shapes disagree, values are NaN or infinite, penalties are not positive or too small for double
+        precision, folds cannot be made, or the memory does not suffice.
 
     Warns
     -----
@@ -154,91 +160,122 @@ def ridge_cv_many(
     grid = _check_alphas(alphas)
     check_score(score)
     _check_shapes(X, Ys)
-    n = X.shape[0]
-    fold_of_row = assign_folds(n, groups, n_folds) if folds is None else check_folds(folds, n)
+    kept = _check_dtype(dtype)
+    fold_of_row = (
+        assign_folds(X.shape[0], groups, n_folds) if folds is None else check_folds(folds, X.shape[0])
+    )
     if score != "mse" and np.bincount(fold_of_row).min() < 2:
-        raise ValueError(
-            f"score={score!r} needs 2 rows or more in every fold: give fewer folds or score='mse'"
-        )
-    kept = getattr(torch, dtype)
-    width = max(64, int(memory_gb * 2**30 / 8 / (8 * n)))
+        raise ValueError(f"score={score!r} needs 2 rows in every fold: give fewer folds or score='mse'")
+    n_targets = sum(Y.shape[1] for Y in Ys)
+    how = plan(*X.shape, n_targets, len(grid), int(fold_of_row.max()) + 1, memory_gb, kept.itemsize)
+    log.info("%s", how)
 
-    order = np.argsort(fold_of_row, kind="stable")
-    bounds = np.searchsorted(fold_of_row[order], np.arange(fold_of_row.max() + 2))
-    slices = [slice(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-    spectrum, x_mean = _spectrum(X, order, fit_intercept, float(grid[0]), kept, width)
-    work = spectrum.values.dtype
+    order = torch.as_tensor(np.argsort(fold_of_row, kind="stable"), device=getattr(X, "device", None))
+    bounds = np.concatenate([[0], np.bincount(fold_of_row).cumsum()]).tolist()
+    slices = tuple(slice(a, b) for a, b in pairwise(bounds))
+    targets = Targets.of(Ys, order, fit_intercept)
+    make = _dual_solver if how.dual else _foldwise_solver
+    solver, x_mean = make(X, targets, slices, tuple(grid.tolist()), fit_intercept, kept, how)
 
-    Y = torch.cat([to_tensor(y, work) for y in Ys], 1).to(spectrum.values.device)
-    y_mean = finite_mean(Y, "Y") * (1.0 if fit_intercept else 0.0)
-    Y = (Y - y_mean.to(work))[torch.as_tensor(order, device=Y.device)]
-    sets = np.repeat(np.arange(len(Ys)), [y.shape[1] for y in Ys])
-    scores = torch.zeros(len(grid), Y.shape[1], dtype=work, device=Y.device)
-    for k, f, prediction in held_out(spectrum, Y, slices, grid.tolist()):
-        scores[k] += score_fold(Y[slices[f]], prediction, score) / len(slices)
-    best = _best(scores, sets, per_target)
-    chosen = torch.as_tensor(grid, device=Y.device)[best]
-    predictions = None
+    scores = solver.scores(score)
+    best = _best(scores, targets.set_of_target, per_target)
+    chosen = torch.as_tensor(grid, device=order.device)[best]
+    _warn_edge(best.cpu().numpy(), grid)
+    held_out = None
     if keep_held_out:
-        predictions = torch.empty_like(Y)
-        for k, f, prediction in held_out(spectrum, Y, slices, grid.tolist()):
-            mine = best == k
-            predictions[slices[f], mine] = prediction[:, mine]
-        predictions = _unsort(predictions, order) + y_mean.to(work)
-    weights = _unsort(dual_coefficients(spectrum, Y, chosen), order)
-    edge = (best == 0) | (best == len(grid) - 1)
-    _warn_edge(edge, best, grid)
+        held_out = torch.empty(len(order), n_targets, dtype=kept, device=order.device)
+        held_out[order] = (solver.held_out(chosen) + targets.mean).to(kept)
+    weights = solver.weights(chosen)
 
     def part(i: int) -> RidgeFit:
-        mine = torch.as_tensor(sets == i, device=Y.device)
-        like = Ys[i]
+        first, last = np.flatnonzero(targets.set_of_target == i)[[0, -1]].tolist()
+        mine, like = slice(first, last + 1), Ys[i]
+        edge = (best[mine] == 0) | (best[mine] == len(grid) - 1)
         return RidgeFit(
             alphas=grid,
             best_alphas=_like(chosen[mine].to(kept), like),
             cv_scores=_like(scores[:, mine].to(kept), like),
-            on_edge=_like(edge[mine], like),
-            held_out=None if predictions is None else _like(predictions[:, mine].to(kept), like),
-            _weights=weights[:, mine],
+            on_edge=_like(edge, like),
+            held_out=None if held_out is None else _like(held_out[:, mine], like),
+            _weights=weights[:, mine] if how.dual else weights[:, mine].to(kept),
             _x_mean=x_mean,
-            _y_mean=y_mean[mine].to(kept),
-            _rows=X,
-            _width=width,
+            _y_mean=targets.mean[mine].to(kept),
+            _rows=X if how.dual else None,
+            _block=how.block,
         )
 
     return [part(i) for i in range(len(Ys))]
 
 
-def _spectrum(
-    X: Array, order: np.ndarray, intercept: bool, least: float, kept: torch.dtype, width: int
-) -> tuple[Spectrum, Float[torch.Tensor, " features"]]:
-    """Decompose in single precision where that is safe; small problems are solved in double, where it costs nothing."""
-    small = X.shape[0] <= 1000
-    for work in [torch.float64] if small or kept == torch.float64 else [torch.float32, torch.float64]:
-        K, mean = centred_gram(X, work, width, intercept)
-        rows = torch.as_tensor(order, device=K.device)
-        spectrum = factorise(K[rows][:, rows].contiguous(), intercept)
-        if work == torch.float64 or spectrum.condition(least) < 1e4:
-            break
-    return spectrum, mean
+def _dual_solver(
+    X: Array,
+    targets: Targets,
+    folds: tuple[slice, ...],
+    alphas: tuple[float, ...],
+    intercept: bool,
+    kept: torch.dtype,
+    how: Plan,
+) -> tuple[DualSolver, Float[torch.Tensor, " features"]]:
+    """Factorise the Gram matrix in single precision where that is safe, else in double."""
+    for work in precisions(X.shape[0], kept):
+        K, mean = centred_gram(X, work, how.block, intercept)
+        kernel = factorise(_ordered(K, targets.order), intercept)
+        condition = kernel.band.condition(alphas[0])
+        if condition < MOST_CONDITION[work]:
+            return DualSolver(kernel, targets, folds, alphas, how.batch), mean
+    raise too_small(alphas[0], condition)
+
+
+def _foldwise_solver(
+    X: Array,
+    targets: Targets,
+    folds: tuple[slice, ...],
+    alphas: tuple[float, ...],
+    intercept: bool,
+    kept: torch.dtype,
+    how: Plan,
+) -> tuple[FoldwiseSolver, Float[torch.Tensor, " features"]]:
+    """Stay in single precision only where the features are many and well enough conditioned."""
+    rows = to_tensor(X, torch.float64, copy=True)
+    mean = finite_mean(rows, "X") * float(intercept)
+    rows = (rows.sub_(mean))[targets.order]
+    if rows.numel() > 2**20:
+        rows = rows.to(kept)
+    whole = decompose(rows, alphas[0], intercept)
+    if whole.condition > 1e6:
+        rows = rows.double()
+    return FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch), mean
+
+
+def _ordered(K: Float[torch.Tensor, "n n"], order: Shaped[torch.Tensor, " n"]) -> Float[torch.Tensor, "n n"]:
+    if bool((order.diff() == 1).all()):
+        return K
+    return K[order][:, order].contiguous()
 
 
 def _best(
-    scores: Float[torch.Tensor, "alphas targets"], sets: np.ndarray, per_target: bool
+    scores: Float[torch.Tensor, "alphas targets"], set_of_target: np.ndarray, per_target: bool
 ) -> Shaped[torch.Tensor, " targets"]:
     if per_target:
         return scores.argmax(0)
     best = torch.zeros(scores.shape[1], dtype=torch.long, device=scores.device)
-    for i in np.unique(sets):
-        mine = torch.as_tensor(sets == i, device=scores.device)
+    for i in np.unique(set_of_target):
+        mine = torch.as_tensor(set_of_target == i, device=scores.device)
         best[mine] = scores[:, mine].mean(1).argmax()
     return best
 
 
 def _check_alphas(alphas: Sequence[float] | np.ndarray | None) -> Float[np.ndarray, " alphas"]:
-    grid = np.sort(np.atleast_1d(np.asarray(DEFAULT_ALPHAS if alphas is None else alphas, dtype=np.float64)))
-    if grid.ndim != 1 or grid.size == 0 or not np.all(np.isfinite(grid)) or grid[0] <= 0:
+    grid = np.sort(np.asarray(DEFAULT_ALPHAS if alphas is None else alphas, dtype=np.float64).ravel())
+    if grid.size == 0 or not np.all(np.isfinite(grid)) or grid[0] <= 0:
         raise ValueError(f"alphas={alphas!r}: give positive finite penalties, such as np.logspace(-1, 8, 20)")
     return grid
+
+
+def _check_dtype(dtype: str) -> torch.dtype:
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype={dtype!r}: give 'float32' or 'float64'")
+    return torch.float64 if dtype == "float64" else torch.float32
 
 
 def _check_shapes(X: Array, Ys: Sequence[Array]) -> None:
@@ -251,27 +288,15 @@ def _check_shapes(X: Array, Ys: Sequence[Array]) -> None:
             raise ValueError(f"Y has shape {tuple(Y.shape)}: it must be ({X.shape[0]} rows as in X, targets)")
 
 
-def _warn_edge(
-    edge: Bool[torch.Tensor, " targets"],
-    best: Shaped[torch.Tensor, " targets"],
-    grid: Float[np.ndarray, " alphas"],
-) -> None:
-    if len(grid) > 1 and bool(edge.any()):
-        low, high = int((best == 0).sum()), int((best == len(grid) - 1).sum())
+def _warn_edge(best: Shaped[np.ndarray, " targets"], grid: Float[np.ndarray, " alphas"]) -> None:
+    low, high = int((best == 0).sum()), int((best == len(grid) - 1).sum())
+    if len(grid) > 1 and low + high:
         warnings.warn(
-            f"the best alpha is the grid's smallest ({grid[0]:g}) for {low} and its largest ({grid[-1]:g}) for {high} "
-            f"of {len(best)} targets: widen alphas, or expect nothing to be predictable there",
+            f"the best alpha is the grid's smallest ({grid[0]:g}) for {low} and its largest ({grid[-1]:g}) for "
+            f"{high} of {len(best)} targets: widen alphas, or expect nothing to be predictable there",
             RidgeWarning,
             stacklevel=4,
         )
-
-
-def _unsort(
-    rows: Float[torch.Tensor, "rows targets"], order: np.ndarray
-) -> Float[torch.Tensor, "rows targets"]:
-    out = torch.empty_like(rows)
-    out[torch.as_tensor(order, device=rows.device)] = rows
-    return out
 
 
 def _like(tensor: torch.Tensor, example: Array) -> Array:

@@ -31,12 +31,12 @@ def mirror(total: Square) -> None:
         total[stop:, start:stop] = total[start:stop, stop:].T
 
 
-def gram(A: Float[torch.Tensor, "n k"]) -> Square:
-    """``A @ A.T``, symmetric to the last bit."""
+def gram(A: Float[torch.Tensor, "k n"]) -> Square:
+    """``A.T @ A``, symmetric to the last bit; ``A`` may be a slice of columns."""
     if A.device.type != "cpu":
-        return A @ A.T
-    rows = A.contiguous().numpy()
-    return torch.from_numpy(np.matmul(rows, rows.T))
+        return A.T @ A
+    columns = A.numpy()
+    return torch.from_numpy(np.matmul(columns.T, columns))
 
 
 def eigh(A: Square) -> tuple[Float[torch.Tensor, " n"], Square]:

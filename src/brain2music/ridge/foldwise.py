@@ -1,0 +1,213 @@
+"""Cross-validated ridge for many targets: one small operator a fold that gives every α's predictions at once.
+
+With (λ, u, v) the singular triplets of a fold's centred training rows, its held-out rows are predicted as
+
+    ŷ_F(α) = A diag(1 / (λ + α)) z,    A = X_F V (or K_FT U),    z = Vᵀ X_Tᵀ y (or Uᵀ y).
+
+Three things make that cheap when ``y`` has tens of thousands of columns. The scores need no more than the norm of
+ŷ_F and its product with y_F, so a fold with more rows than directions is turned into its triangle (A = OR) first.
+X_Tᵀy is the whole Xᵀy less the fold's own. And the functions 1/(λ + α) of a grid of α span, over the eigenvalues
+there are, fewer dimensions than there are α: predictions are made for a basis of that span, exact to working
+precision, and then combined.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+
+from .blocks import Targets
+from .linalg import eigh, gram
+from .precision import MOST_CONDITION, precisions, too_small
+from .scores import Score, from_moments
+
+Matrix = Float[torch.Tensor, "rows targets"]
+SPAN_TOLERANCE = {torch.float32: 2e-7, torch.float64: 1e-14}
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Centred training rows T in their principal directions.
+
+    ``values`` (m,) eigenvalues λ; ``mean`` (features,); ``back`` (features, m) takes z / (λ + α) to weights;
+    ``project`` (m, train) takes y to z, None in primal form, where ``back.T @ T.T`` does; ``condition`` is that of
+    the matrix with the least α on its diagonal.
+    """
+
+    values: Float[torch.Tensor, " m"]
+    mean: Float[torch.Tensor, " features"]
+    back: Float[torch.Tensor, "features m"]
+    project: Float[torch.Tensor, "m train"] | None
+    condition: float
+
+
+@dataclass(frozen=True)
+class FoldOperator:
+    """What a fold is scored with.
+
+    ``basis`` (r * (k + 1), inputs) gives, for r functions of λ, the k coordinates of the centred predictions in
+    ``frame`` (held-out rows, k), None for the rows themselves, and then their mean; ``mix`` (alphas, r) combines
+    the functions. Inputs are z in primal form, the training rows of y in dual form.
+    """
+
+    rows: slice
+    directions: Directions
+    basis: Float[torch.Tensor, "stacked inputs"]
+    mix: Float[torch.Tensor, "alphas r"]
+    frame: Float[torch.Tensor, "held k"] | None
+
+
+@dataclass(frozen=True)
+class FoldwiseSolver:
+    """Scores, held-out predictions (less the mean of all rows) and weights.
+
+    ``X`` (rows, features) is centred if ``intercept``, its rows are ordered so that every fold is a slice;
+    ``whole`` are the directions of all rows; ``batch`` targets are treated at a time.
+    """
+
+    whole: Directions
+    X: Float[torch.Tensor, "rows features"]
+    targets: Targets
+    folds: tuple[slice, ...]
+    alphas: tuple[float, ...]
+    intercept: bool
+    batch: int
+
+    def scores(self, score: Score) -> Float[torch.Tensor, "alphas targets"]:
+        """Mean over folds."""
+        out = torch.zeros(len(self.alphas), len(self.targets.mean), dtype=self.X.dtype, device=self.X.device)
+        for operators in self._operators():
+            for columns, Y in self._batches():
+                products = self.X.T @ Y if operators[0].directions.project is None else None
+                for operator in operators:
+                    out[:, columns] += self._score(operator, Y, products, score) / len(self.folds)
+        return out
+
+    def held_out(self, alphas: Float[torch.Tensor, " targets"]) -> Matrix:
+        """Every row predicted by a fit that did not see its fold, at the given penalty of every target."""
+        out = torch.empty(len(self.X), len(alphas), dtype=self.X.dtype, device=self.X.device)
+        for fold in self.folds:
+            directions = decompose(_without(self.X, fold), min(self.alphas), self.intercept)
+            train = _without(self.X, fold) - directions.mean
+            project = _projection(directions, train)
+            for columns, Y in self._batches():
+                z = project @ _without(Y, fold)
+                z /= directions.values[:, None] + alphas[columns].to(z)
+                prediction = (self.X[fold] - directions.mean) @ (directions.back @ z)
+                out[fold, columns] = prediction + self._train_mean(Y, fold)
+        return out
+
+    def weights(self, alphas: Float[torch.Tensor, " targets"]) -> Float[torch.Tensor, "features targets"]:
+        """Weights on centred features at the given penalty of every target."""
+        project = _projection(self.whole, self.X)
+        out = torch.empty(self.X.shape[1], len(alphas), dtype=self.X.dtype, device=self.X.device)
+        for columns, Y in self._batches():
+            z = project @ Y
+            z /= self.whole.values[:, None] + alphas[columns].to(z)
+            torch.mm(self.whole.back, z, out=out[:, columns])
+        return out
+
+    def _operators(self) -> Iterator[list[FoldOperator]]:
+        """All folds at once where they are small (primal), else one after the other."""
+        if self.X.shape[1] <= len(self.X) - max(fold.stop - fold.start for fold in self.folds):
+            yield [self._operator(fold) for fold in self.folds]
+        else:
+            yield from ([self._operator(fold)] for fold in self.folds)
+
+    def _operator(self, fold: slice) -> FoldOperator:
+        directions = decompose(_without(self.X, fold), min(self.alphas), self.intercept)
+        A = (self.X[fold] - directions.mean) @ directions.back
+        mean = A.mean(0)
+        A = A - mean
+        frame, A = torch.linalg.qr(A) if len(A) > A.shape[1] else (None, A)
+        functions, mix = span(directions.values, self.alphas, self.X.dtype)
+        stacked = torch.cat([A, mean[None]]) * functions[:, None, :]
+        basis = stacked.reshape(-1, stacked.shape[2])
+        if directions.project is not None:
+            basis = basis @ directions.project
+        return FoldOperator(fold, directions, basis, mix, frame)
+
+    def _score(
+        self, operator: FoldOperator, Y: Matrix, products: Matrix | None, score: Score
+    ) -> Float[torch.Tensor, "alphas targets"]:
+        held = Y[operator.rows]
+        if products is None:
+            inputs = _without(Y, operator.rows)
+        else:
+            train = products - self.X[operator.rows].T @ held
+            if self.intercept:
+                n_train = len(Y) - len(held)
+                train -= n_train * operator.directions.mean[:, None] * self._train_mean(Y, operator.rows)
+            inputs = operator.directions.back.T @ train
+        parts = (operator.basis @ inputs).view(operator.mix.shape[1], -1)
+        predicted = (operator.mix @ parts).view(len(operator.mix), -1, Y.shape[1])
+        centred = held - held.mean(0)
+        seen = centred if operator.frame is None else operator.frame.T @ centred
+        spread = torch.linalg.vector_norm(predicted[:, :-1], dim=1).square()
+        cross = (predicted[:, :-1] * seen).sum(1)
+        offset = held.mean(0) - self._train_mean(Y, operator.rows) - predicted[:, -1]
+        sst = centred.square().sum(0)
+        sse = sst - 2 * cross + spread + len(held) * offset.square()
+        return from_moments(len(held), sst, sse, cross, spread, score)
+
+    def _train_mean(self, Y: Matrix, fold: slice) -> Float[torch.Tensor, " targets"]:
+        """Mean of the rows outside a fold (zero without an intercept)."""
+        if not self.intercept:
+            return torch.zeros_like(Y[0])
+        return (Y.sum(0) - Y[fold].sum(0)) / (len(Y) - (fold.stop - fold.start))
+
+    def _batches(self) -> Iterator[tuple[slice, Matrix]]:
+        return self.targets.batches(self.batch, self.X.dtype)
+
+
+def decompose(X: Float[torch.Tensor, "train features"], least: float, intercept: bool) -> Directions:
+    """Principal directions of the training rows, in double precision where they are few or ill-conditioned."""
+    primal = X.shape[1] <= X.shape[0]
+    for work in precisions(min(X.shape), X.dtype):
+        T = X.to(work)
+        mean = T.mean(0) if intercept else torch.zeros_like(T[0])
+        T = T - mean
+        G = gram(T) if primal else gram(T.T)
+        if intercept and not primal:
+            G += G.diagonal().mean() / len(G)  # keeps the constant direction, which T lacks, away from zero
+        values, vectors = eigh(G)
+        values.clamp_(min=0)
+        condition = float((values[-1] + least) / (values[0] + least))
+        if condition < MOST_CONDITION[work]:
+            return Directions(
+                values.to(X.dtype),
+                mean.to(X.dtype),
+                (vectors if primal else T.T @ vectors).to(X.dtype).contiguous(),
+                None if primal else vectors.T.to(X.dtype).contiguous(),
+                condition,
+            )
+    raise too_small(least, condition)
+
+
+def span(
+    values: Float[torch.Tensor, " m"], alphas: Sequence[float], dtype: torch.dtype
+) -> tuple[Float[torch.Tensor, "r m"], Float[torch.Tensor, "alphas r"]]:
+    """The fewest functions of λ whose combinations are 1 / (λ + α) for every α, to working precision.
+
+    The error allowed is a share of the greatest shrinkage factor λ / (λ + α) of each α.
+    """
+    eigenvalues = values.double()
+    grid = torch.tensor(alphas, dtype=torch.float64, device=values.device)
+    resolvents = 1 / (eigenvalues[:, None] + grid)
+    greatest = float(eigenvalues.max()) or 1.0
+    scale = (greatest + grid) / greatest
+    factors = eigenvalues[:, None] * resolvents * scale
+    _, _, Vt = torch.linalg.svd(factors, full_matrices=False)
+    for r in range(1, len(Vt)):
+        if float((factors - factors @ Vt[:r].T @ Vt[:r]).abs().max()) < SPAN_TOLERANCE[dtype]:
+            return ((resolvents * scale) @ Vt[:r].T).T.to(dtype), (Vt[:r] / scale).T.to(dtype).contiguous()
+    return resolvents.T.to(dtype), torch.eye(len(grid), dtype=dtype, device=values.device)
+
+
+def _projection(directions: Directions, train: Float[torch.Tensor, "train features"]) -> torch.Tensor:
+    return directions.back.T @ train.T if directions.project is None else directions.project
+
+
+def _without(A: torch.Tensor, rows: slice) -> torch.Tensor:
+    return torch.cat([A[: rows.start], A[rows.stop :]])

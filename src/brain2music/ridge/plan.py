@@ -1,0 +1,91 @@
+"""Which of the two solvers a problem's shape asks for, and the memory it will take."""
+
+from dataclasses import dataclass
+
+from .band import WIDTH
+
+SLOW = 6.0
+"""Operations of an eigendecomposition weigh this much more than those of a product of matrices (measured)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a problem is going to be solved.
+
+    Attributes
+    ----------
+    dual : over rows with one factorisation (``dual.py``), else over features fold by fold (``foldwise.py``).
+    batch : targets treated at a time.
+    block : features read at a time.
+    gigabytes : working memory beyond X, Y and the result, estimated.
+    """
+
+    dual: bool
+    batch: int
+    block: int
+    gigabytes: float
+    shape: tuple[int, int, int]
+
+    def __str__(self) -> str:
+        rows, features, targets = self.shape
+        return (
+            f"ridge {rows} rows x {features} features -> {targets} targets: {'dual' if self.dual else 'fold by fold'}, "
+            f"{self.batch} targets and {self.block} features at a time, {self.gigabytes:.2f} GB beyond X, Y and result"
+        )
+
+
+def plan(
+    n_rows: int,
+    n_features: int,
+    n_targets: int,
+    n_alphas: int = 20,
+    n_folds: int = 5,
+    memory_gb: float = 4.0,
+    itemsize: int = 4,
+) -> Plan:
+    """Choose by counting operations, and fit the batches into ``memory_gb``; nothing is allocated.
+
+    Raises ValueError when the least that is needed exceeds ``memory_gb``.
+    """
+    budget = memory_gb * 2**30 / itemsize
+    dual = _dual_operations(n_rows, n_features, n_targets, n_alphas, n_folds) <= _foldwise_operations(
+        n_rows, n_features, n_targets, n_alphas, n_folds
+    )
+    if not dual and _foldwise_fixed(n_rows, n_features, n_alphas, n_folds) > 0.9 * budget:
+        dual = True
+    if dual:
+        fixed, per_target = 4.0 * n_rows**2, (n_folds + 4.0) * n_rows
+    else:
+        fixed = _foldwise_fixed(n_rows, n_features, n_alphas, n_folds)
+        kept = min(n_rows / n_folds, n_features)
+        per_target = 3.0 * n_rows + 3.0 * n_alphas * kept + 3.0 * min(n_rows, n_features)
+    least = fixed + 16 * per_target + 16.0 * n_rows
+    if least > budget:
+        raise ValueError(
+            f"this needs {least * itemsize / 2**30:.1f} GB: give memory_gb={memory_gb:g} at least that"
+        )
+    batch = int(min(n_targets, 2048 if dual else 512, (budget - fixed) / 2 / per_target))
+    block = int(min(n_features, 4096, (budget - fixed) / 2 / n_rows)) if dual else min(n_features, 4096)
+    used = fixed + batch * per_target if not dual else fixed + max(batch * per_target, block * n_rows)
+    return Plan(dual, batch, block, used * itemsize / 2**30, (n_rows, n_features, n_targets))
+
+
+def _dual_operations(n: float, p: float, t: float, alphas: float, folds: float) -> float:
+    factorise = n * n * p + 4 * n**3
+    each_alpha = 4 * n * n * WIDTH + n**3 / folds + 2 * n * n * t * (1 + 1 / folds)
+    return factorise + alphas * each_alpha
+
+
+def _foldwise_operations(n: float, p: float, t: float, alphas: float, folds: float) -> float:
+    train = n * (1 - 1 / folds)
+    m, held = min(train, p), n / folds
+    factorise = folds * (n * m * p + SLOW * 9 * m**3 + alphas * min(held, m) * m * (m if p > train else 1))
+    each_target = 2 * n * p + folds * (2 * p * m + 2 * alphas * min(held, m) * m)
+    return factorise + t * each_target
+
+
+def _foldwise_fixed(n: float, p: float, alphas: float, folds: float) -> float:
+    train = n * (1 - 1 / folds)
+    m = min(train, p)
+    operator = (alphas + 1) * min(n / folds, m) * m + p * m
+    return 5.0 * n * p + 6.0 * m * m + operator * (folds if p <= train else 2)
