@@ -16,7 +16,7 @@ _KEY = b"brain2music_space"
 
 
 def save_embeddings(path: str | Path, embeddings: Embeddings) -> None:
-    """Write Parquet atomically: ``name``, ``window``, ``vector`` per clip and window; the space is metadata."""
+    """Write Parquet: ``name``, ``window``, ``vector`` per clip and window; the space as metadata."""
     clips, windows, dims = embeddings.data.shape
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.data.reshape(-1)), dims)
     table = pa.table(
