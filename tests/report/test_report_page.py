@@ -95,9 +95,7 @@ def test_scores_come_with_chance_interval_candidates_and_p(make_run: MakeRun) ->
     )
 
 
-@pytest.mark.parametrize(
-    ("p", "verdict"), [(0.2, "That cannot be told from chance."), (0.01, "That is above chance.")]
-)
+@pytest.mark.parametrize(("p", "verdict"), [(0.2, "That cannot be told from chance."), (0.01, "That is above chance.")])
 def test_the_summary_claims_no_more_than_p_allows(make_run: MakeRun, p: float, verdict: str) -> None:
     root = make_run(gallery=False)
     scores = [{**score, "p": p} for score in json.loads(Outputs(root).scores.read_text())]
@@ -129,9 +127,7 @@ def test_simulated_is_said_exactly_when_it_is(make_run: MakeRun, simulated: bool
 def test_the_note_stands_wherever_scores_are_shown(make_run: MakeRun) -> None:
     for name, html in pages_of(make_run(simulated=False, note="rank 6")).items():
         assert "Note on the data: rank 6." in html
-        about_scores = [
-            caption for caption in Tags(html).captions if re.search("core|dentification", caption)
-        ]
+        about_scores = [caption for caption in Tags(html).captions if re.search("core|dentification", caption)]
         assert len(about_scores) >= 2, name
         assert all("rank 6" in caption for caption in about_scores)
         assert html.index("rank 6") < html.index("comparisons")
@@ -165,9 +161,7 @@ def test_all_links_resolve(make_run: MakeRun) -> None:
             assert reference in ids
 
 
-@pytest.mark.parametrize(
-    "hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{$ & -->"]
-)
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{$ & -->"])
 def test_what_users_name_is_escaped(make_run: MakeRun, hostile: str) -> None:
     root = make_run(hostile=hostile, note=hostile)
     for name, html in pages_of(root).items():
@@ -233,9 +227,7 @@ def test_a_run_with_nothing_but_its_description_still_has_pages(make_run: MakeRu
 
 
 @pytest.mark.parametrize("find", [f for f, _ in ABSENT.values()] + [lambda o: o.study, lambda o: o.scores])
-def test_a_broken_file_is_named_and_nothing_is_written(
-    make_run: MakeRun, find: Callable[[Outputs], Path]
-) -> None:
+def test_a_broken_file_is_named_and_nothing_is_written(make_run: MakeRun, find: Callable[[Outputs], Path]) -> None:
     root = make_run(genres=("jazz", "rock"))
     path = find(Outputs(root))
     path.write_bytes(b"\x00not what it was\xff" * 40)

@@ -81,9 +81,7 @@ def cards_of(subject: Subject, shelf: Shelf) -> list[Card]:
     ranks = first.ranks
     cards = []
     for index, (clip, genre) in enumerate(zip(first.clips, first.genres, strict=True)):
-        found = tuple(
-            _found(decoded, clip, shelf) for decoded in subject.decoded if decoded.retrieval is not None
-        )
+        found = tuple(_found(decoded, clip, shelf) for decoded in subject.decoded if decoded.retrieval is not None)
         rank = None if ranks is None else int(ranks[index])
         heard = shelf.player(shelf.outputs.stimulus(clip))
         cards.append(Card(clip, genre, rank, len(first.clips), heard, found))
@@ -97,9 +95,7 @@ def _found(decoded: Decoded, clip: str, shelf: Shelf) -> Found:
     brain = mine[mine["source"] == "brain"]
     later = brain[brain["rank"] > 1].head(MOST_NEXT)
     following = tuple(_line(row) for row in later[["title", "track", "artist"]].itertuples())
-    return Found(
-        decoded.embedding.name, _first(mine, "brain", shelf), _first(mine, "oracle", shelf), following
-    )
+    return Found(decoded.embedding.name, _first(mine, "brain", shelf), _first(mine, "oracle", shelf), following)
 
 
 def _first(rows: pd.DataFrame, source: Literal["brain", "oracle"], shelf: Shelf) -> Track | None:

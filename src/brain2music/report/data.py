@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from brain2music.artifacts import read_json
 from brain2music.errors import InputError
 from brain2music.layout import Outputs
+from brain2music.score.records import read_scores
 from brain2music.score.score import Score
 
 AGAIN = "run the study again, or restore the file"
@@ -145,21 +146,9 @@ def read_run(root: Path) -> RunRecord:
     """
     outputs = Outputs(Path(root))
     study = _validate(StudyRecord, read_json(outputs.study), outputs.study)
-    scores = _read_scores(outputs.scores)
+    scores = _validate(list[Score], [score.as_row() for score in read_scores(outputs.scores)], outputs.scores)
     subjects = tuple(_read_subject(outputs, study, label) for label in study.subjects)
-    return RunRecord(outputs, study, scores, subjects)
-
-
-def _read_scores(path: Path) -> tuple[Score, ...]:
-    records = read_json(path)
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise InputError("this is not a list of scores", path, AGAIN)
-    undefined = {"value": float("nan"), "chance": float("nan")}  # NaN is null in JSON
-    filled = [
-        {key: undefined.get(key) if item is None else item for key, item in record.items()}
-        for record in records
-    ]
-    return tuple(_validate(list[Score], filled, path))
+    return RunRecord(outputs, study, tuple(scores), subjects)
 
 
 def _read_subject(outputs: Outputs, study: StudyRecord, label: str) -> Subject:

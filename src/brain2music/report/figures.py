@@ -20,6 +20,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from brain2music.report.summary import genre_of
 from brain2music.score.score import Score
 
 INK, MUTED, LINE, ACCENT, WARN = "#010101", "#020202", "#030303", "#040404", "#050505"
@@ -58,6 +59,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
 }
 MOST_ROIS = 12
+MOST_ALPHAS = 24
 
 
 @rc_context(STYLE)
@@ -73,15 +75,13 @@ def genre_bars(scores: Sequence[Score], name: str) -> Markup:
             axes.plot([score.low, score.high], [row, row], color=INK, linewidth=1.3, solid_capstyle="butt")
     axes.axvline(ordered[0].chance, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set(xlim=(0, 1.0), ylim=(-0.6, len(rows) - 0.4), xlabel="two-way identification (dashed: chance)")
-    axes.set_yticks(rows, [score.metric.partition(":")[2].strip() for score in ordered])
+    axes.set_yticks(rows, [str(genre_of(score)) for score in ordered])
     _no_ticks(axes)
     return _inline(figure, name, f"Identification by genre: {_spoken(ordered[::-1])}")
 
 
 @rc_context(STYLE)
-def identification_matrix(
-    similarity: Float[np.ndarray, "clips clips"], genres: Sequence[str], name: str
-) -> Markup:
+def identification_matrix(similarity: Float[np.ndarray, "clips clips"], genres: Sequence[str], name: str) -> Markup:
     """Similarity of each prediction (row) with each true embedding (column), z-scored per row, by genre.
 
     Teal lies above and orange below the row's mean. Squares outline the clip that was heard, dots mark the
@@ -98,9 +98,7 @@ def identification_matrix(
     thin = float(np.clip(24 / count, 0.3, 1.1))
     cells = [Rectangle((i - 0.5, i - 0.5), 1, 1) for i in range(count)]
     axes.add_collection(PatchCollection(cells, facecolor="none", edgecolor=INK, linewidth=thin, zorder=3))
-    axes.plot(
-        z.argmax(axis=1), np.arange(count), ".", color=INK, markersize=2.5 + 3 * thin, markeredgewidth=0
-    )
+    axes.plot(z.argmax(axis=1), np.arange(count), ".", color=INK, markersize=2.5 + 3 * thin, markeredgewidth=0)
 
     labels, sizes = np.unique(np.asarray(genres)[order], return_counts=True)
     ends = np.cumsum(sizes)
@@ -138,9 +136,7 @@ def pca_map(
 
     figure = Figure(figsize=(6.0, 3.6))
     panels = figure.subplots(1, 2)
-    for panel, points, title in zip(
-        panels, (heard, decoded), ("True", "Predicted from the brain"), strict=True
-    ):
+    for panel, points, title in zip(panels, (heard, decoded), ("True", "Predicted from the brain"), strict=True):
         _scatter(panel, points, genres)
         panel.set_title(title)
         panel.set_xlabel(f"PC 1 ({100 * explained[0]:.0f} % of variance)")
@@ -156,7 +152,10 @@ def pca_map(
 @rc_context(STYLE)
 def alpha_histogram(alphas: pd.DataFrame, name: str) -> Markup:
     """How many dimensions chose each regularisation; those on the edge of the grid in the warning colour."""
-    counts = alphas.groupby("alpha")["on_edge"].agg(["size", "any"]).sort_index()
+    values = alphas["alpha"].astype(float)
+    if values.nunique() > MOST_ALPHAS:  # medians over folds fall between the values of the grid
+        values = pd.Series(10 ** ((4 * np.log10(values)).round() / 4), index=alphas.index)
+    counts = alphas.groupby(values)["on_edge"].agg(["size", "any"]).sort_index()
     figure, axes = _axes(6.0, 2.1)
     colours = [WARN if edge else ACCENT for edge in counts["any"]]
     axes.bar(np.arange(len(counts)), counts["size"], width=0.72, color=colours, alpha=0.85, linewidth=0)
@@ -167,9 +166,7 @@ def alpha_histogram(alphas: pd.DataFrame, name: str) -> Markup:
     axes.tick_params(axis="y", labelcolor=MUTED)
     _no_ticks(axes)
     edge = int(alphas["on_edge"].sum())
-    return _inline(
-        figure, name, f"Histogram of α over {len(alphas)} dimensions; {edge} lie on the edge of the grid"
-    )
+    return _inline(figure, name, f"Histogram of α over {len(alphas)} dimensions; {edge} lie on the edge of the grid")
 
 
 @rc_context(STYLE)
@@ -179,12 +176,10 @@ def reliability_by_roi(table: pd.DataFrame, name: str) -> Markup:
     Every row is scaled to its own peak, and the median is marked.
     """
     values = {str(roi): group.dropna().to_numpy() for roi, group in table.groupby("roi")["reliability"]}
-    kept = sorted(
-        (roi for roi in values if len(values[roi])), key=lambda roi: -float(np.median(values[roi]))
-    )[:MOST_ROIS]
-    low, high = (
-        float(edge) for edge in np.quantile(np.concatenate([values[roi] for roi in kept]), [0.001, 0.999])
-    )
+    kept = sorted((roi for roi in values if len(values[roi])), key=lambda roi: -float(np.median(values[roi])))[
+        :MOST_ROIS
+    ]
+    low, high = (float(edge) for edge in np.quantile(np.concatenate([values[roi] for roi in kept]), [0.001, 0.999]))
     edges = np.linspace(min(low, -0.05), max(high, 0.05), 49)
     figure, axes = _axes(6.0, 0.6 + 0.36 * len(kept))
     for row, roi in enumerate(reversed(kept)):
@@ -244,7 +239,7 @@ def _no_ticks(axes: Axes) -> None:
 
 
 def _spoken(scores: Sequence[Score]) -> str:
-    return ", ".join(f"{score.metric.partition(':')[2].strip()} {score.value:.2f}" for score in scores)
+    return ", ".join(f"{genre_of(score)} {score.value:.2f}" for score in scores)
 
 
 def _inline(figure: Figure, name: str, spoken: str) -> Markup:

@@ -15,7 +15,7 @@ from brain2music.artifacts import write_text
 from brain2music.report import figures
 from brain2music.report.cards import Shelf, cards_of
 from brain2music.report.data import Decoded, RunRecord, Subject, read_run
-from brain2music.report.summary import is_of_genre, pick, spell_p, summarise
+from brain2music.report.summary import genre_of, headlines, own_note, spell_p, summarise
 from brain2music.score.score import Score
 
 RELIABLE = 0.1
@@ -40,10 +40,7 @@ def build_report(root: Path) -> Path:
     run = read_run(Path(root))
     templates = _templates()
     shelf = Shelf(run.outputs)
-    pages = {
-        run.outputs.page(subject.label): _subject_page(templates, run, subject, shelf)
-        for subject in run.subjects
-    }
+    pages = {run.outputs.page(subject.label): _subject_page(templates, run, subject, shelf) for subject in run.subjects}
     pages[run.outputs.index] = _index_page(templates, run)
     for path, html in pages.items():
         write_text(path, html)
@@ -54,7 +51,7 @@ def _index_page(templates: Environment, run: RunRecord) -> str:
     return templates.get_template("index.html.j2").render(
         study=run.study,
         summary=summarise(run, run.study.subjects),
-        headlines=_headlines(run.scores),
+        headlines=headlines(run.scores),
         scores=run.scores,
         outputs=run.outputs,
     )
@@ -69,7 +66,7 @@ def _subject_page(templates: Environment, run: RunRecord, subject: Subject, shel
         study=run.study,
         subject=subject,
         summary=summarise(run, [subject.label]),
-        headlines=_headlines(scores),
+        headlines=headlines(scores),
         other_scores=[score for score in scores if score.embedding not in shown],
         regions=None if reliability is None else _regions(reliability),
         reliability_figure=None if reliability is None else figures.reliability_by_roi(reliability, name),
@@ -79,21 +76,16 @@ def _subject_page(templates: Environment, run: RunRecord, subject: Subject, shel
     )
 
 
-def _headlines(scores: Sequence[Score]) -> list[Score]:
-    return pick(scores, "identification", "decode") + pick(scores, "identification", "retrieve")
-
-
 def _embedding_view(scores: Sequence[Score], subject: Subject, decoded: Decoded) -> dict[str, Any]:
     """What the subject's page shows of one embedding; None where the run gave nothing to draw."""
     space = decoded.embedding
     name = f"sub-{subject.label}-{space.name}"
     mine = [score for score in scores if score.embedding == space.name]
     view: dict[str, Any] = {"space": space, "clips": len(decoded.clips)}
-    view["scores"] = [score for score in mine if not is_of_genre(score)]
-    view["genre_scores"] = [score for score in mine if is_of_genre(score)]
-    by_genre = [
-        score for score in view["genre_scores"] if score.stage == "decode" and not math.isnan(score.value)
-    ]
+    view["scores"] = [score for score in mine if genre_of(score) is None and score.stage == "decode"]
+    view["other_scores"] = [score for score in mine if genre_of(score) is None and score.stage != "decode"]
+    view["genre_scores"] = [score for score in mine if genre_of(score) is not None]
+    by_genre = [score for score in view["genre_scores"] if score.stage == "decode" and not math.isnan(score.value)]
     view["of_bars"] = by_genre
     view["bars"] = figures.genre_bars(by_genre, f"{name}-genres") if by_genre else None
     view["matrix"] = view["pca"] = view["alphas"] = None
@@ -102,9 +94,7 @@ def _embedding_view(scores: Sequence[Score], subject: Subject, decoded: Decoded)
         view["first"] = int((decoded.ranks == 1).sum())
         view["median_rank"] = float(np.median(decoded.ranks))
     if decoded.predicted is not None and decoded.true is not None and min(decoded.true.shape) > 1:
-        view["pca"], view["shrinkage"] = figures.pca_map(
-            decoded.predicted, decoded.true, decoded.genres, f"{name}-pca"
-        )
+        view["pca"], view["shrinkage"] = figures.pca_map(decoded.predicted, decoded.true, decoded.genres, f"{name}-pca")
     if decoded.alphas is not None:
         view["alphas"] = figures.alpha_histogram(decoded.alphas, f"{name}-alphas")
         view["dims"], view["on_edge"] = len(decoded.alphas), int(decoded.alphas["on_edge"].sum())
@@ -124,9 +114,7 @@ def _regions(table: pd.DataFrame) -> list[dict[str, Any]]:
                 "median": known.median(),
                 "max": known.max(),
             }
-            rows.append(
-                {"roi": str(roi) or "unlabelled", **summary, "reliable": float((known > RELIABLE).mean())}
-            )
+            rows.append({"roi": str(roi) or "unlabelled", **summary, "reliable": float((known > RELIABLE).mean())})
     return sorted(rows, key=lambda row: (-row["median"], row["roi"]))
 
 
@@ -138,13 +126,11 @@ def _templates() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        number=_number, percent=partial(_number, places=0, scale=100.0), p=_p, clock=_clock
+        number=_number, percent=partial(_number, places=0, scale=100.0), p=_p, clock=_clock, own_note=own_note
     )
     for name in ("style.css", "script.js"):
         source, _, _ = loader.get_source(environment, name)
-        environment.globals[name.partition(".")[0]] = Markup(
-            source
-        )  # our own files, for <style> and <script>
+        environment.globals[name.partition(".")[0]] = Markup(source)  # our own files, for <style> and <script>
     environment.globals["reliable"] = RELIABLE
     return environment
 

@@ -44,9 +44,7 @@ def _read_mono(path: Path) -> tuple[Float[np.ndarray, " samples"], int]:
     try:
         sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
-        raise InputError(
-            f"this is not a readable sound file ({error})", path, "run the study again"
-        ) from None
+        raise InputError(f"this is not a readable sound file ({error})", path, "run the study again") from None
     if len(sound) == 0:
         raise InputError("the sound file is empty", path, "run the study again")
     return sound.mean(axis=1), int(rate)

@@ -7,6 +7,8 @@ from brain2music.report.data import RunRecord
 from brain2music.score.score import Score
 
 ALPHA = 0.05
+GENRE = "identification/genre="
+JUDGE = "identification/judge="
 
 
 def summarise(run: RunRecord, subjects: Sequence[str]) -> list[str]:
@@ -17,10 +19,11 @@ def summarise(run: RunRecord, subjects: Sequence[str]) -> list[str]:
         found = _first_embedding(run, pick(scores, "identification", stage))
         if found:
             sentences.append(tell(run, found) + " " + _verdict(found))
-    control = _first_embedding(run, pick(scores, "shuffled responses", "decode"))
+            sentences += [_judged(judged) for judged in _other_judges(scores, found)[:1]]
+    control = _first_embedding(run, pick(scores, "identification/shuffled", "decode"))
     if control:
         value = _percent(_mean(control))
-        sentences.append(f"As a control, the same decoder fitted to shuffled responses reaches {value}.")
+        sentences.append(f"As a control, the same decoder fitted to shuffled clips reaches {value}.")
     return sentences
 
 
@@ -29,9 +32,21 @@ def pick(scores: Iterable[Score], metric: str, stage: str) -> list[Score]:
     return [score for score in scores if score.metric == metric and score.stage == stage]
 
 
-def is_of_genre(score: Score) -> bool:
-    """Whether a score is about one genre's clips only."""
-    return score.metric.startswith("identification:")
+def headlines(scores: Iterable[Score]) -> list[Score]:
+    """Identification by every embedding, by every judge of what was retrieved, and of shuffled clips."""
+    names = ("identification", "identification/shuffled")
+    chosen = [score for score in scores if score.metric in names or score.metric.startswith(JUDGE)]
+    return sorted(chosen, key=lambda score: score.stage)
+
+
+def genre_of(score: Score) -> str | None:
+    """The genre whose clips alone a score is about, or None."""
+    return score.metric.removeprefix(GENRE) if score.metric.startswith(GENRE) else None
+
+
+def own_note(score: Score, study_note: str) -> str:
+    """What a score's note says beyond the note on the whole study."""
+    return "; ".join(part for part in score.note.split("; ") if part and part != study_note)
 
 
 def _decoding(run: RunRecord, scores: Sequence[Score]) -> str:
@@ -46,15 +61,26 @@ def _decoding(run: RunRecord, scores: Sequence[Score]) -> str:
 def _retrieval(run: RunRecord, scores: Sequence[Score]) -> str:
     gallery = f"the gallery “{run.study.gallery.name}”" if run.study.gallery else "the gallery"
     ceilings = [score.ceiling for score in scores if score.ceiling is not None]
-    oracle = (
-        f"; retrieval by the true embedding reaches {_percent(sum(ceilings) / len(ceilings))}"
-        if ceilings
-        else ""
-    )
+    oracle = f"; retrieval by the true embedding reaches {_percent(sum(ceilings) / len(ceilings))}" if ceilings else ""
     return (
-        f"Music retrieved from {gallery} by that embedding resembled the clip that was heard more than "
-        f"another in {_percent(_mean(scores))} of comparisons ({_frame(scores)}{oracle})."
+        f"Music retrieved from {gallery} by that embedding, and judged by it, resembled the clip that was "
+        f"heard more than another in {_percent(_mean(scores))} of comparisons ({_frame(scores)}{oracle})."
     )
+
+
+def _judged(scores: Sequence[Score]) -> str:
+    judge = scores[0].metric.removeprefix(JUDGE)
+    return f"Judged by another embedding, {judge}, it did in {_percent(_mean(scores))} ({_frame(scores)})."
+
+
+def _other_judges(scores: Iterable[Score], found: Sequence[Score]) -> list[list[Score]]:
+    """Scores of what the same embedding retrieved, by every other judge, in order of appearance."""
+    judged: dict[str, list[Score]] = {}
+    for score in scores:
+        same = (score.embedding, score.stage) == (found[0].embedding, found[0].stage)
+        if same and score.metric.startswith(JUDGE) and not math.isnan(score.value):
+            judged.setdefault(score.metric, []).append(score)
+    return list(judged.values())
 
 
 def _whose(scores: Sequence[Score]) -> str:
@@ -72,9 +98,7 @@ def _frame(scores: Sequence[Score]) -> str:
         parts.append(f"95\u00a0% interval {_percent(only.low)} to {_percent(only.high)}")
     parts.append(f"chance {_percent(only.chance)}")
     parts.append(f"{_numbers(score.candidates for score in scores)} candidates")
-    parts.append(
-        f"n\u00a0=\u00a0{_numbers(score.n for score in scores)} clips{' each' if len(scores) > 1 else ''}"
-    )
+    parts.append(f"n\u00a0=\u00a0{_numbers(score.n for score in scores)} clips{' each' if len(scores) > 1 else ''}")
     known = [score.p for score in scores if score.p is not None]
     if known:
         largest = "largest " if len(scores) > 1 else ""
@@ -114,9 +138,7 @@ def _mean(scores: Sequence[Score]) -> float:
 def _first_embedding(run: RunRecord, scores: Sequence[Score]) -> list[Score]:
     """Scores of the study's first embedding that has any defined: chosen by order, not by result."""
     for embedding in run.study.embeddings:
-        found = [
-            score for score in scores if score.embedding == embedding.name and not math.isnan(score.value)
-        ]
+        found = [score for score in scores if score.embedding == embedding.name and not math.isnan(score.value)]
         if found:
             return found
     return []
