@@ -17,7 +17,8 @@ from .finding import Finding, error, warning
 COPY_AGAIN = "copy or download the image again"
 DEFLATE_LIMIT = 1032
 """A gzip file never holds more than so many times its own size."""
-SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
+"""NIfTI's codes of the units of time."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,7 @@ def read_header(path: Path, findings: list[Finding]) -> Header | None:
         findings.append(error("image-missing", path, what, "get it, with `datalad get` or from OpenNeuro"))
         return None
     try:
-        image: Any = nib.load(path)
-        header = _interpret(path, image)
+        image = _load(path)
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as problem:
         findings.append(
             error("image-unreadable", path, f"this is not a readable NIfTI ({problem})", COPY_AGAIN)
@@ -58,7 +58,7 @@ def read_header(path: Path, findings: list[Finding]) -> Header | None:
     except (OSError, EOFError, zlib.error, ValueError, OverflowError) as problem:
         findings.append(error("image-unreadable", path, f"the image cannot be read ({problem})", COPY_AGAIN))
     else:
-        return _checked(header, tuple(image.shape), path, findings)
+        return _checked(_interpret(path, image), tuple(image.shape), path, findings)
     return None
 
 
@@ -114,10 +114,23 @@ def report_voxels(
         findings.append(warning("voxels-constant", path, what, mend))
 
 
+def _load(path: Path) -> Any:
+    """Open a NIfTI; nibabel's remarks on headers that it mends are not for the user."""
+    logger = nib.imageglobals.logger
+    disabled, logger.disabled = logger.disabled, True
+    try:
+        image = nib.load(path)
+    finally:
+        logger.disabled = disabled
+    if not isinstance(image, nib.Nifti1Image):
+        raise nib.filebasedimages.ImageFileError(f"it is a {type(image).__name__}")
+    return image
+
+
 def _interpret(path: Path, image: Any) -> Header:
     header = image.header
     zooms = header.get_zooms()
-    unit = header.get_xyzt_units()[1]
+    unit = int(header["xyzt_units"]) & 0b111000
     tr = float(zooms[3]) * SECONDS.get(unit, 1.0) if len(zooms) > 3 else 0.0
     told = tr > 0 and math.isfinite(tr) and (unit in SECONDS or tr != 1)
     shape = (*image.shape, 1, 1, 1, 1)
