@@ -55,7 +55,9 @@ class Band:
 
     def factor(self, alpha: float) -> "BandFactor":
         """B + αI = L Lᵀ; FloatingPointError when it is not positive definite in this precision."""
-        step, back, below = [], [], []
+        step: list[torch.Tensor] = []
+        back: list[torch.Tensor] = []
+        below: list[torch.Tensor] = []
         for i, block in enumerate(self.diagonal):
             shifted = block.clone()
             shifted.diagonal().add_(alpha)
@@ -80,9 +82,7 @@ class Band:
             factor = self.factor(alpha)
         except FloatingPointError:
             return float("inf")
-        start = torch.randn(len(self.rotation), 4, generator=torch.Generator().manual_seed(0)).to(
-            self.rotation
-        )
+        start = torch.randn(len(self.rotation), 4, generator=torch.Generator().manual_seed(0)).to(self.rotation)
         return _greatest(lambda Z: self.times(Z, -alpha), start) * _greatest(factor.solve_, start)
 
 
@@ -97,9 +97,7 @@ class BandFactor:
     def forward_(self, Z: Columns) -> Columns:
         """L⁻¹ Z, in place."""
         for i, matrix in enumerate(self.step):
-            Z[self.starts[i] : self.starts[i + 1]] = (
-                matrix @ Z[self.starts[max(i - 1, 0)] : self.starts[i + 1]]
-            )
+            Z[self.starts[i] : self.starts[i + 1]] = matrix @ Z[self.starts[max(i - 1, 0)] : self.starts[i + 1]]
         return Z
 
     def backward_(self, Z: Columns) -> Columns:

@@ -94,10 +94,7 @@ class Targets:
     @classmethod
     def of(cls, sets: Sequence[Array], order: torch.Tensor, centre: bool) -> "Targets":
         """Find the means; ValueError names columns with NaN or infinities."""
-        means = [
-            finite_mean(to_tensor(y, torch.float64 if y.shape[1] < 2048 else torch.float32), "Y")
-            for y in sets
-        ]
+        means = [finite_mean(to_tensor(y, torch.float64 if y.shape[1] < 2048 else torch.float32), "Y") for y in sets]
         return cls(tuple(sets), order, torch.cat(means).to(order.device) * float(centre))
 
     @property

@@ -53,9 +53,7 @@ class DualSolver:
     def scores(self, score: Score) -> Float[torch.Tensor, "alphas targets"]:
         """Mean over folds."""
         rotation = self.kernel.band.rotation
-        out = torch.zeros(
-            len(self.alphas), len(self.targets.mean), dtype=rotation.dtype, device=rotation.device
-        )
+        out = torch.zeros(len(self.alphas), len(self.targets.mean), dtype=rotation.dtype, device=rotation.device)
         for columns, Y in self._batches():
             for k, f, prediction in predictions(self.kernel, Y, self.folds, self.alphas):
                 out[k, columns] += score_fold(Y[self.folds[f]], prediction, score) / len(self.folds)
@@ -75,9 +73,7 @@ class DualSolver:
     def weights(self, alphas: Float[torch.Tensor, " targets"]) -> Matrix:
         """Dual weights (K + αI)⁻¹ Y at the given penalty of every target, in the order of the caller's rows."""
         band = self.kernel.band
-        out = torch.empty(
-            len(band.rotation), len(alphas), dtype=band.rotation.dtype, device=band.rotation.device
-        )
+        out = torch.empty(len(band.rotation), len(alphas), dtype=band.rotation.dtype, device=band.rotation.device)
         for columns, Y in self._batches():
             Z = band.rotation @ Y
             for alpha in alphas[columns].unique().tolist():

@@ -22,7 +22,7 @@ class _LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """What the estimators share: prediction, and a file format."""
 
     coef_: np.ndarray
-    intercept_: np.ndarray
+    intercept_: np.ndarray | np.floating
     _saved: tuple[str, ...] = ("coef_", "intercept_", "best_alphas_", "cv_scores_", "alphas_")
 
     def predict(self, X: Any) -> np.ndarray:
@@ -34,9 +34,7 @@ class _LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def save(self, path: str | Path) -> None:
         """Write settings and fitted arrays to one safetensors file, atomically."""
         check_is_fitted(self)
-        arrays = {
-            name: np.ascontiguousarray(getattr(self, name)) for name in self._saved if hasattr(self, name)
-        }
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in self._saved if hasattr(self, name)}
         settings = {
             "class": type(self).__name__,
             "params": _plain(self.get_params()),
@@ -50,9 +48,7 @@ class _LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
         with safe_open(path, framework="numpy") as file:
             settings = json.loads((file.metadata() or {}).get("json", "{}"))
             if settings.get("class") != cls.__name__:
-                raise ValueError(
-                    f"{path} holds a {settings.get('class', 'foreign file')}: load it with that class"
-                )
+                raise ValueError(f"{path} holds a {settings.get('class', 'foreign file')}: load it with that class")
             fitted = cls(**settings["params"])
             for name in file.keys():  # noqa: SIM118 (not a dict)
                 setattr(fitted, name, file.get_tensor(name))
@@ -76,16 +72,23 @@ class RidgeDecoder(_LinearMap):
     With a ``y`` of one axis the targets axis of ``coef_`` is dropped and ``intercept_`` is a number.
     """
 
+    alphas: Sequence[float | int] | None
+    n_folds: int
+    scoring: Score
+    fit_intercept: bool
+    per_target: bool
+    memory_gb: float | int
+
     @no_type_check  # scikit-learn's rule: anything may be set, and is judged by ``fit``
     def __init__(
         self,
         *,
-        alphas: Sequence[float] | None = None,
+        alphas: Sequence[float | int] | None = None,
         n_folds: int = 5,
         scoring: Score = "r2",
         fit_intercept: bool = True,
         per_target: bool = True,
-        memory_gb: float = 4.0,
+        memory_gb: float | int = 4,
     ) -> None:
         self.alphas = alphas
         self.n_folds = n_folds
@@ -111,8 +114,9 @@ class RidgeDecoder(_LinearMap):
             dtype=str(X.dtype),
             memory_gb=self.memory_gb,
         )
-        self.coef_ = fit.coef.T if y.ndim == 2 else fit.coef[:, 0]
-        self.intercept_ = fit.intercept if y.ndim == 2 else fit.intercept[0]
+        coef, intercept = np.asarray(fit.coef), np.asarray(fit.intercept)
+        self.coef_ = coef.T if y.ndim == 2 else coef[:, 0]
+        self.intercept_ = intercept if y.ndim == 2 else intercept[0]
         self.best_alphas_, self.cv_scores_, self.alphas_ = fit.best_alphas, fit.cv_scores, fit.alphas
         return self
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 
 from .blocks import Array, Targets, apply, centred_gram, column_blocks, finite_mean, to_tensor
-from .dual import DualSolver, Kernel, factorise
+from .dual import DualSolver, factorise
 from .folds import assign_folds, check_folds
 from .foldwise import FoldwiseSolver, decompose
 from .plan import Plan, plan
@@ -84,7 +84,7 @@ def ridge_cv(
     X: Array,
     Y: Array,
     *,
-    alphas: Sequence[float] | Shaped[np.ndarray, " alphas"] | None = None,
+    alphas: Sequence[float | int] | Shaped[np.ndarray, " alphas"] | None = None,
     groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None,
     n_folds: int = 5,
     folds: Shaped[np.ndarray, " rows"] | None = None,
@@ -93,7 +93,7 @@ def ridge_cv(
     per_target: bool = True,
     keep_held_out: bool = False,
     dtype: str = "float32",
-    memory_gb: float = 4.0,
+    memory_gb: float | int = 4,
 ) -> RidgeFit:
     """Fit ``min ‖Y - XB - b‖² + α‖B‖²`` (b unpenalised) with α by cross-validation.
 
@@ -145,7 +145,7 @@ def ridge_cv_many(
     X: Array,
     Ys: Sequence[Array],
     *,
-    alphas: Sequence[float] | Shaped[np.ndarray, " alphas"] | None = None,
+    alphas: Sequence[float | int] | Shaped[np.ndarray, " alphas"] | None = None,
     groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None,
     n_folds: int = 5,
     folds: Shaped[np.ndarray, " rows"] | None = None,
@@ -154,20 +154,19 @@ def ridge_cv_many(
     per_target: bool = True,
     keep_held_out: bool = False,
     dtype: str = "float32",
-    memory_gb: float = 4.0,
+    memory_gb: float | int = 4,
 ) -> list[RidgeFit]:
     """:func:`ridge_cv` of several target sets on the same X, which is factorised once."""
     grid = _check_alphas(alphas)
     check_score(score)
     _check_shapes(X, Ys)
     kept = _check_dtype(dtype)
-    fold_of_row = (
-        assign_folds(X.shape[0], groups, n_folds) if folds is None else check_folds(folds, X.shape[0])
-    )
+    fold_of_row = assign_folds(X.shape[0], groups, n_folds) if folds is None else check_folds(folds, X.shape[0])
     if score != "mse" and np.bincount(fold_of_row).min() < 2:
         raise ValueError(f"score={score!r} needs 2 rows in every fold: give fewer folds or score='mse'")
     n_targets = sum(Y.shape[1] for Y in Ys)
-    how = plan(*X.shape, n_targets, len(grid), int(fold_of_row.max()) + 1, memory_gb, kept.itemsize)
+    n_folds = int(fold_of_row.max()) + 1
+    how = plan(X.shape[0], X.shape[1], n_targets, len(grid), n_folds, memory_gb, kept.itemsize)
     log.info("%s", how)
 
     order = torch.as_tensor(np.argsort(fold_of_row, kind="stable"), device=getattr(X, "device", None))
@@ -265,7 +264,7 @@ def _best(
     return best
 
 
-def _check_alphas(alphas: Sequence[float] | np.ndarray | None) -> Float[np.ndarray, " alphas"]:
+def _check_alphas(alphas: Sequence[float | int] | np.ndarray | None) -> Float[np.ndarray, " alphas"]:
     grid = np.sort(np.asarray(DEFAULT_ALPHAS if alphas is None else alphas, dtype=np.float64).ravel())
     if grid.size == 0 or not np.all(np.isfinite(grid)) or grid[0] <= 0:
         raise ValueError(f"alphas={alphas!r}: give positive finite penalties, such as np.logspace(-1, 8, 20)")

@@ -24,18 +24,14 @@ def assign_folds(
         raise ValueError(f"n_folds={n_folds}: cross-validation needs at least 2 folds")
     if groups is None:
         if n_rows < n_folds:
-            raise ValueError(
-                f"n_samples = {n_rows} rows cannot fill {n_folds} folds: give more rows or fewer folds"
-            )
+            raise ValueError(f"n_samples = {n_rows} rows cannot fill {n_folds} folds: give more rows or fewer folds")
         return _contiguous(n_rows, n_folds)
     labels = np.asarray(groups)
     if labels.shape != (n_rows,):
         raise ValueError(f"groups has shape {labels.shape}: give one label for each of the {n_rows} rows")
     _, group_of_row, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     if len(sizes) < n_folds:
-        raise ValueError(
-            f"{len(sizes)} groups cannot fill {n_folds} folds: give n_folds={len(sizes)} or more groups"
-        )
+        raise ValueError(f"{len(sizes)} groups cannot fill {n_folds} folds: give n_folds={len(sizes)} or more groups")
     load = np.zeros(n_folds, dtype=np.int64)
     fold_of_group = np.empty(len(sizes), dtype=np.int64)
     for group in np.argsort(-sizes, kind="stable"):
@@ -48,9 +44,7 @@ def check_folds(folds: Shaped[np.ndarray, " rows"], n_rows: int) -> Int[np.ndarr
     """Explicit folds, renumbered 0 … n - 1; ValueError unless there is one label per row and two labels or more."""
     labels = np.asarray(folds)
     if labels.shape != (n_rows,):
-        raise ValueError(
-            f"folds has shape {labels.shape}: give one fold number for each of the {n_rows} rows"
-        )
+        raise ValueError(f"folds has shape {labels.shape}: give one fold number for each of the {n_rows} rows")
     names, fold_of_row = np.unique(labels, return_inverse=True)
     if len(names) < 2:
         raise ValueError("folds names one fold only: cross-validation needs at least 2")

@@ -129,7 +129,7 @@ class FoldwiseSolver:
         return FoldOperator(fold, directions, basis, mix, frame)
 
     def _score(
-        self, operator: FoldOperator, Y: Matrix, products: Matrix | None, score: Score
+        self, operator: FoldOperator, Y: Matrix, products: Float[torch.Tensor, "features targets"] | None, score: Score
     ) -> Float[torch.Tensor, "alphas targets"]:
         held = Y[operator.rows]
         if products is None:

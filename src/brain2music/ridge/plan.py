@@ -40,7 +40,7 @@ def plan(
     n_targets: int,
     n_alphas: int = 20,
     n_folds: int = 5,
-    memory_gb: float = 4.0,
+    memory_gb: float | int = 4,
     itemsize: int = 4,
 ) -> Plan:
     """Choose by counting operations, and fit the batches into ``memory_gb``; nothing is allocated.
@@ -48,9 +48,8 @@ def plan(
     Raises ValueError when the least that is needed exceeds ``memory_gb``.
     """
     budget = memory_gb * 2**30 / itemsize
-    dual = _dual_operations(n_rows, n_features, n_targets, n_alphas, n_folds) <= _foldwise_operations(
-        n_rows, n_features, n_targets, n_alphas, n_folds
-    )
+    problem = (n_rows, n_features, n_targets, n_alphas, n_folds)
+    dual = _dual_operations(*problem) <= _foldwise_operations(*problem)
     if not dual and _foldwise_fixed(n_rows, n_features, n_alphas, n_folds) > 0.9 * budget:
         dual = True
     if dual:
@@ -61,22 +60,20 @@ def plan(
         per_target = 3.0 * n_rows + 3.0 * n_alphas * kept + 3.0 * min(n_rows, n_features)
     least = fixed + 16 * per_target + 16.0 * n_rows
     if least > budget:
-        raise ValueError(
-            f"this needs {least * itemsize / 2**30:.1f} GB: give memory_gb={memory_gb:g} at least that"
-        )
+        raise ValueError(f"this needs {least * itemsize / 2**30:.1f} GB: give memory_gb={memory_gb:g} at least that")
     batch = int(min(n_targets, 2048 if dual else 512, (budget - fixed) / 2 / per_target))
     block = int(min(n_features, 4096, (budget - fixed) / 2 / n_rows)) if dual else min(n_features, 4096)
     used = fixed + batch * per_target if not dual else fixed + max(batch * per_target, block * n_rows)
     return Plan(dual, batch, block, used * itemsize / 2**30, (n_rows, n_features, n_targets))
 
 
-def _dual_operations(n: float, p: float, t: float, alphas: float, folds: float) -> float:
+def _dual_operations(n: int, p: int, t: int, alphas: int, folds: int) -> float:
     factorise = n * n * p + 4 * n**3
     each_alpha = 4 * n * n * WIDTH + n**3 / folds + 2 * n * n * t * (1 + 1 / folds)
     return factorise + alphas * each_alpha
 
 
-def _foldwise_operations(n: float, p: float, t: float, alphas: float, folds: float) -> float:
+def _foldwise_operations(n: int, p: int, t: int, alphas: int, folds: int) -> float:
     train = n * (1 - 1 / folds)
     m, held = min(train, p), n / folds
     factorise = folds * (n * m * p + SLOW * 9 * m**3 + alphas * min(held, m) * m * (m if p > train else 1))
@@ -84,7 +81,7 @@ def _foldwise_operations(n: float, p: float, t: float, alphas: float, folds: flo
     return factorise + t * each_target
 
 
-def _foldwise_fixed(n: float, p: float, alphas: float, folds: float) -> float:
+def _foldwise_fixed(n: int, p: int, alphas: int, folds: int) -> float:
     train = n * (1 - 1 / folds)
     m = min(train, p)
     operator = (alphas + 1) * min(n / folds, m) * m + p * m
