@@ -41,9 +41,7 @@ def _make_run(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}_bold{suffix}"
     nib.save(nib.Nifti1Image(volumes, AFFINE), path)
-    return Run(
-        "001", split, label, split, folder / f"{name}_events.tsv", path, TR, volumes.shape[3], presentations
-    )
+    return Run("001", split, label, split, folder / f"{name}_events.tsv", path, TR, volumes.shape[3], presentations)
 
 
 @pytest.fixture
@@ -60,9 +58,7 @@ def volumes(rng: np.random.Generator) -> Callable[..., np.ndarray]:
 @pytest.fixture
 def study(tmp_path: Path, clips: list[Clip], volumes: Callable[..., np.ndarray]) -> Study:
     """Two training runs of three clips once each, two test runs in which the same three are repeated."""
-    train = [
-        _make_run(tmp_path, f"0{i + 1}", "train", clips[3 * i : 3 * i + 3], volumes(16)) for i in range(2)
-    ]
+    train = [_make_run(tmp_path, f"0{i + 1}", "train", clips[3 * i : 3 * i + 3], volumes(16)) for i in range(2)]
     repeated = [Clip(f"jazz.0000{i}", 0.0, 6.0, "jazz") for i in range(3)]
     test = [_make_run(tmp_path, f"0{i + 1}", "test", repeated, volumes(16)) for i in range(2)]
     return Study(tmp_path, "tiny", (*train, *test))

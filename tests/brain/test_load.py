@@ -77,9 +77,7 @@ def test_runs_are_standardised_over_all_their_scans(study, mask_file):
 
 def test_memory_map_holds_the_same_numbers(study, mask_file, tmp_path):
     in_memory = load_responses(study, "001", "test", mask=mask_file)
-    mapped = load_responses(
-        study, "001", "test", mask=mask_file, work_dir=tmp_path / "work", in_memory_bytes=0
-    )
+    mapped = load_responses(study, "001", "test", mask=mask_file, work_dir=tmp_path / "work", in_memory_bytes=0)
     assert isinstance(mapped.data, np.memmap)
     np.testing.assert_array_equal(mapped.data, in_memory.data)
     np.testing.assert_array_equal(mapped.repeats, in_memory.repeats)
@@ -168,9 +166,7 @@ def test_clips_of_different_lengths_are_refused(study, mask_file):
 
 def test_progress_counts_runs(study, mask_file):
     seen = []
-    load_responses(
-        study, "001", "train", mask=mask_file, progress=lambda done, total: seen.append((done, total))
-    )
+    load_responses(study, "001", "train", mask=mask_file, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 2), (2, 2)]
 
 

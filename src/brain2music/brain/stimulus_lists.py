@@ -35,7 +35,7 @@ def list_from_names(names: Sequence[str], genres: Sequence[str], folder: Path) -
 
 
 def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
-    """A TSV with ``file`` and any of ``genre``, ``start``, ``end``, ``run`` and ``split``, in the arrays' order.
+    """A TSV with ``file`` and maybe ``genre``, ``start``, ``end``, ``run``, ``split``, in array order.
 
     Without ``start`` and ``end`` a clip is the whole file; without ``run`` all clips are of one run; without
     ``split`` all are training clips.
@@ -63,8 +63,11 @@ def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
         raise InputError(
             f"the split {unknown[0]!r} is neither train nor test", table, "correct the column split"
         )
-    records = ({str(column): row[column] for column in rows} for _, row in rows.iterrows())
-    clips = [_row_clip(row, folder, table) for row in records]
+    columns = {str(name): [str(value) for value in rows[name]] for name in rows}
+    clips = [
+        _row_clip(dict(zip(columns, values, strict=True)), folder, table)
+        for values in zip(*columns.values(), strict=True)
+    ]
     runs = np.unique(list(rows["run"]) if "run" in rows else [""] * len(rows), return_inverse=True)[1]
     _require_distinct(clips, table)
     return {

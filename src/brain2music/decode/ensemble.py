@@ -86,6 +86,7 @@ def decode_ensemble(
     best = [prediction for _, prediction in fits[:n_best]]
     averaged = Prediction(
         np.stack([each.values for each in best]).mean(axis=0),
+        best[0].train_mean,
         np.concatenate([each.best_alphas for each in best]),
         np.concatenate([each.cv_scores for each in best]),
     )

@@ -86,8 +86,6 @@ def _stack(pairs: Matched, n_shuffles: int, seed: int) -> Float32[np.ndarray, "p
 
 
 def _parts(prediction: Prediction, n_shuffles: int) -> Iterator[Prediction]:
-    fields = (prediction.values, prediction.best_alphas, prediction.cv_scores)
-    for values, best_alphas, cv_scores in zip(
-        *(np.split(a, n_shuffles, axis=1) for a in fields), strict=True
-    ):
-        yield Prediction(values, best_alphas, cv_scores)
+    fields = (prediction.values, prediction.train_mean, prediction.best_alphas, prediction.cv_scores)
+    for part in zip(*(np.split(field, n_shuffles, axis=1) for field in fields), strict=True):
+        yield Prediction(*part)

@@ -1,0 +1,227 @@
+"""Studies of response arrays: the Zenodo layout in small, every kind of file and list, and the real natsound165."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from safetensors.numpy import save_file
+from scipy.io import loadmat, savemat
+
+from brain2music.brain.arrays import read_arrays_study, shift_within_runs
+from brain2music.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def sounds(tmp_path) -> Path:
+    """Six simulated sounds of two seconds."""
+    folder = tmp_path / "wav"
+    folder.mkdir()
+    for i in range(6):
+        soundfile.write(folder / f"s{i}.wav", np.sin(np.arange(16000) * (i + 1) / 10), 8000)
+    return folder
+
+
+@pytest.fixture
+def write_toml(tmp_path) -> Callable[..., Path]:
+    def write(stimuli: str, arrays: str, **top: object) -> Path:
+        lines = [f"{key} = {value}" for key, value in {"name": '"toy"', "tr": 2.0, **top}.items()]
+        path = tmp_path / "arrays.toml"
+        text = "\n".join(lines) + f'\n[stimuli]\nfolder = "wav"\n{stimuli}\n[[subjects]]\nlabel = "1"\n{arrays}\n'
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def table(tmp_path: Path, text: str) -> str:
+    (tmp_path / "list.tsv").write_text(text)
+    return 'table = "list.tsv"'
+
+
+SIX = "file\tgenre\n" + "".join(f"s{i}.wav\tpop\n" for i in range(6))
+CLIPS = '["clips", "voxels"]'
+
+
+@pytest.mark.parametrize("kind", ["npy", "mat", "safetensors"])
+def test_every_kind_of_array_file(tmp_path, sounds, write_toml, rng, kind):
+    data = rng.standard_normal((6, 3)).astype(np.float32)
+    if kind == "npy":
+        np.save(tmp_path / "r.npy", data)
+    elif kind == "mat":
+        savemat(tmp_path / "r.mat", {"R": data, "other": 1})
+    else:
+        save_file({"R": data, "other": data[:1]}, tmp_path / "r.safetensors")
+    variable = "" if kind == "npy" else ', variable = "R"'
+    path = write_toml(table(tmp_path, SIX), f'train = {{ file = "r.{kind}"{variable} }}', axes=CLIPS, folds=3)
+    study = read_arrays_study(path)
+    train, test = study.responses("1", 0)
+    assert test is None
+    np.testing.assert_array_equal(train.data[:, 0], data)
+    assert [clip.track for clip in train.clips] == [f"s{i}.wav" for i in range(6)]
+    assert (train.clips[0].end, train.clips[0].genre, study.folds) == (2.0, "pop", 3)
+    waveform, rate = study.stimuli.waveform(train.clips[3])
+    np.testing.assert_allclose(waveform, np.sin(np.arange(16000) * 0.4), atol=1e-3)
+    assert rate == 8000
+    assert set(study.digests("1")) == {"arrays.toml", f"r.{kind}"}
+
+
+@pytest.mark.parametrize("axes", [("voxels", "time"), ("time", "voxels"), ("scans", "voxels", "clips")])
+def test_layouts_are_brought_to_clips_scans_voxels(tmp_path, sounds, write_toml, rng, axes):
+    data = rng.standard_normal((6, 4, 3)).astype(np.float32)
+    if "time" in axes:
+        array = data.reshape(24, 3) if axes[0] == "time" else data.reshape(24, 3).T
+    else:
+        array = data.transpose(1, 2, 0)
+    np.save(tmp_path / "r.npy", array)
+    top = {"axes": str(list(axes)).replace("'", '"'), "folds": 2}
+    if "time" in axes:
+        top["scans_per_clip"] = 4
+    path = write_toml(table(tmp_path, SIX), 'train = { file = "r.npy" }', **top)
+    np.testing.assert_array_equal(read_arrays_study(path).responses("1", 0)[0].data, data)
+
+
+def test_split_runs_and_lag_of_a_table(tmp_path, sounds, write_toml, rng):
+    rows = [("s0.wav", 1, "train"), ("s1.wav", 1, "train"), ("s2.wav", 2, "train"), ("s3.wav", 3, "test")]
+    text = "file\trun\tsplit\tstart\tend\n" + "".join(f"{f}\t{r}\t{s}\t0.5\t1.5\n" for f, r, s in rows)
+    for name, n in (("train", 3), ("test", 1)):
+        np.save(tmp_path / f"{name}.npy", rng.standard_normal((2, 4 * n)).astype(np.float32))
+    arrays = 'train = { file = "train.npy" }\ntest = { file = "test.npy" }'
+    path = write_toml(table(tmp_path, text), arrays, axes='["voxels", "time"]', scans_per_clip=4, test_repeats=4)
+    study = read_arrays_study(path)
+    train, test = study.responses("1", 3)
+    series = np.load(tmp_path / "train.npy").T
+    np.testing.assert_array_equal(train.data[0], series[3:7])
+    np.testing.assert_array_equal(train.data[1], series[[7, 7, 7, 7]])
+    np.testing.assert_array_equal(train.data[2], series[[11, 11, 11, 11]])
+    assert (train.clips[0].start, train.clips[0].end, train.lag_tr) == (0.5, 1.5, 3)
+    assert train.groups.tolist() == [0, 0, 1]
+    assert test.n_repeats.tolist() == [4]
+    assert [clip.track for clip in study.test_clips] == ["s3.wav"]
+
+
+def test_shift_by_nothing_is_the_same(rng):
+    data = rng.standard_normal((4, 3, 2)).astype(np.float32)
+    np.testing.assert_array_equal(shift_within_runs(data, np.array([0, 0, 1, 1]), 0), data)
+
+
+FAULTY_TOP = {
+    "unknown key": {"axes": CLIPS, "folds": 2, "colour": 3},
+    "no folds": {"axes": CLIPS},
+    "axes": {"axes": '["voxels"]', "folds": 2},
+    "scans": {"axes": CLIPS, "folds": 2, "scans_per_clip": 2},
+    "rank": {"axes": '["clips", "scans", "voxels"]', "folds": 2},
+}
+FAULTY_LISTS = {
+    "count": SIX.replace("s5.wav\tpop\n", ""),
+    "twice": SIX.replace("s5", "s4"),
+    "no sound": SIX.replace("s5", "s9"),
+    "split": "file\tsplit\ns0.wav\tvalid\n",
+    "end": "file\tend\ns0.wav\tlater\n",
+    "no column": "sound\ns0.wav\n",
+}
+FAULTY_STIMULI = {
+    "two lists": 'table = "list.tsv"\nevents = "ds"',
+    "variable": 'table = "${NO_SUCH_FOLDER}/list.tsv"',
+    "no list": 'table = "gone.tsv"',
+}
+
+
+def broken(case: str, tmp_path: Path, write_toml: Callable[..., Path]) -> Path:
+    """An arrays file with one fault; a case that no table names is the name of the array's file."""
+    np.save(tmp_path / "r.npy", np.zeros((6, 3), np.float32))
+    np.save(tmp_path / "objects.npy", np.array([{}, 1], dtype=object), allow_pickle=True)
+    np.save(tmp_path / "nan.npy", np.full((6, 3), np.nan, np.float32))
+    (tmp_path / "text.mat").write_text("no matrix")
+    savemat(tmp_path / "r.mat", {"R": 1, "S": 2})
+    listed = table(tmp_path, FAULTY_LISTS.get(case, SIX))
+    top = FAULTY_TOP.get(case, {"axes": CLIPS, "folds": 2})
+    named = case in FAULTY_TOP or case in FAULTY_LISTS or case in FAULTY_STIMULI
+    array = "r.npy" if named else case
+    return write_toml(FAULTY_STIMULI.get(case, listed), f'train = {{ file = "{array}" }}', **top)
+
+
+FAULTS = {
+    "unknown key": r"arrays\.toml: colour: Extra inputs are not permitted",
+    "no folds": r"arrays\.toml: .*give folds, or a test array",
+    "axes": r"arrays\.toml: .*axes are clips and voxels",
+    "scans": r"arrays\.toml: .*scans_per_clip is given with a time axis",
+    "rank": r"r\.npy: the array has 2 axes",
+    "count": r"r\.npy: the array \(6, 3\) has 6 clips, but 5 clips make 5",
+    "twice": r"list\.tsv: s4\.wav_0-2 is listed twice",
+    "no sound": r"wav: the sound of the stimulus 's9\.wav' is missing",
+    "split": r"list\.tsv: the split 'valid'",
+    "no column": r"list\.tsv: the list of stimuli has no column file",
+    "no list": r"gone\.tsv: the list of stimuli is missing",
+    "two lists": r"arrays\.toml: .*exactly one of table, names and events",
+    "end": r"list\.tsv: the row of 's0\.wav' is not valid",
+    "variable": r"arrays\.toml: the environment variable NO_SUCH_FOLDER is not set",
+    "none.npy": r"none\.npy: the array is missing",
+    "objects.npy": r"objects\.npy: this is not a readable array",
+    "nan.npy": r"nan\.npy: the array holds NaN",
+    "text.mat": r"text\.mat: this is not a readable \.mat file",
+    "r.mat": r"r\.mat: there is no variable None.*Choose among R, S",
+    "list.tsv": r"list\.tsv: \.tsv is not a kind of array",
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_faults_are_named_with_their_file(tmp_path, sounds, write_toml, case):
+    with pytest.raises(InputError, match=FAULTS[case]):
+        read_arrays_study(broken(case, tmp_path, write_toml)).responses("1", 0)
+
+
+def test_unknown_subjects_are_named(tmp_path, sounds, write_toml):
+    study = read_arrays_study(broken("r.npy", tmp_path, write_toml))
+    with pytest.raises(InputError, match="no subject '7'"):
+        study.responses("7", 0)
+
+
+@pytest.mark.real_data
+def test_natsound165(real_data, monkeypatch):
+    monkeypatch.setenv("BRAIN2MUSIC_REAL_DATA", str(real_data))
+    study = read_arrays_study(ROOT / "runs" / "natsound165.toml")
+    responses, none = study.responses("pooled", 3)
+    assert none is None
+    components = loadmat(real_data / "natsound165" / "components.mat")
+    np.testing.assert_allclose(responses.data[:, 0], components["R"], rtol=1e-6)
+    assert [f"{name[0]}.wav" for name in components["stim_names"].ravel()] == [c.track for c in responses.clips]
+    assert (study.note, study.folds, len(study.train_clips), study.test_clips) == ("rank 6", 10, 165, ())
+    assert study.train_clips[0].genre == "Music"
+    assert responses.lag_tr == 0
+    waveform, rate = study.stimuli.waveform(study.train_clips[0])
+    assert len(waveform) == 2 * rate
+
+
+@pytest.mark.real_data
+def test_zenodo_8275363_layout_on_the_real_events(real_data, tmp_path, sounds, write_toml, rng):
+    """Simulated arrays in the record's shapes: voxels x 4800 and voxels x 600, run-major, carry-in dropped."""
+    arrays = {"Training": 4800, "Test_Mean": 600}
+    for name, n in arrays.items():
+        np.save(tmp_path / f"sub-001_Resp_{name}.npy", rng.standard_normal((5, n)).astype(np.float32))
+    path = write_toml(
+        f'events = "{real_data / "ds003720"}"\nfade_s = 2.0\nrms = 0.1321',
+        'train = { file = "sub-001_Resp_Training.npy" }\ntest = { file = "sub-001_Resp_Test_Mean.npy" }',
+        axes='["voxels", "time"]',
+        scans_per_clip=10,
+        test_repeats=4,
+        tr=1.5,
+    )
+    path.write_text(
+        path.read_text().replace('label = "1"', 'label = "001"').replace('folder = "wav"', 'folder = "gone"')
+    )
+    study = read_arrays_study(path)
+    train, test = study.responses("001", 0)
+    assert train.data.shape == (480, 10, 5)
+    assert test.data.shape == (60, 10, 5)
+    assert np.bincount(train.groups).tolist() == [40] * 12
+    assert np.bincount(test.groups).tolist() == [10] * 6
+    series = np.load(tmp_path / "sub-001_Resp_Training.npy").T
+    np.testing.assert_array_equal(train.data[41], series[410:420])
+    np.testing.assert_array_equal(
+        study.responses("001", 3)[0].data[39], series[[393 + i for i in range(7)] + [399] * 3]
+    )
+    assert not {clip.track for clip in train.clips} & {clip.track for clip in test.clips}
