@@ -124,9 +124,7 @@ def test_a_gallery_stays_whole_while_it_is_added_to(
     assert sorted(path.name for path in out.iterdir()) == ["gallery.json", "index-0002", "rejected.tsv"]
 
 
-def test_corrupt_and_short_files_are_listed_and_passed_over(
-    music: Path, tmp_path: Path, embedder: Bands
-) -> None:
+def test_corrupt_and_short_files_are_listed_and_passed_over(music: Path, tmp_path: Path, embedder: Bands) -> None:
     (music / "rock" / "b.wav").write_bytes((music / "rock" / "b.wav").read_bytes()[:20])
     (music / "rock" / "text.mp3").write_text("not sound")
     write_tone(music / "rock" / "short.wav", 500, seconds=0.5)
@@ -151,9 +149,7 @@ def test_vectors_that_are_not_finite_are_refused(music: Path, tmp_path: Path) ->
 def test_windows_are_kept_where_asked(music: Path, tmp_path: Path, embedder: Bands) -> None:
     write_tone(music / "rock" / "a.wav", 700, seconds=5)
     gallery = build_gallery(music, tmp_path / "out", embedder, keep_windows=True, shard_size=4)
-    assert list(gallery.tracks["windows"]) == [
-        5 if track == "rock/a" else 3 for track in gallery.tracks["track"]
-    ]
+    assert list(gallery.tracks["windows"]) == [5 if track == "rock/a" else 3 for track in gallery.tracks["track"]]
     write_tone(music / "rock" / "z.wav", 900, seconds=2)
     gallery = build_gallery(music, tmp_path / "out", embedder, keep_windows=True)
     for row in range(len(gallery)):

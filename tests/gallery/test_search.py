@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.gallery.search import ExactIndex, Screening, _coarse, _margin
+from brain2music.gallery.search import ExactIndex, Screening, _coarse, _margin, _products
 
 SCREENINGS: list[Screening] = ["bfloat16", "float32"]
 
 
-def by_sorting(
-    vectors: np.ndarray, queries: np.ndarray, k: int, where: np.ndarray | None = None
-) -> np.ndarray:
+def by_sorting(vectors: np.ndarray, queries: np.ndarray, k: int, where: np.ndarray | None = None) -> np.ndarray:
     products = np.round(queries.astype(np.float64) @ vectors.T.astype(np.float64), 12)
     if where is not None:
         products[:, ~where] = -np.inf
@@ -46,9 +44,7 @@ def test_equals_sorting_where_rows_differ_by_less_than_the_screening_sees(
 
 
 @pytest.mark.parametrize("screening", SCREENINGS)
-def test_lengths_may_differ_and_products_may_all_be_negative(
-    screening: Screening, rng: np.random.Generator
-) -> None:
+def test_lengths_may_differ_and_products_may_all_be_negative(screening: Screening, rng: np.random.Generator) -> None:
     vectors = (rng.uniform(0.1, 100, (3000, 20)) * rng.uniform(0.01, 10, (3000, 1))).astype(np.float32)
     queries = -rng.uniform(0, 3, (5, 20)).astype(np.float32)
     np.testing.assert_array_equal(
@@ -65,9 +61,7 @@ def test_equal_rows_come_in_order(screening: Screening, rng: np.random.Generator
 
 @pytest.mark.parametrize("screening", SCREENINGS)
 @pytest.mark.parametrize("share", [0.5, 0.01])
-def test_a_filter_equals_sorting_what_passes(
-    screening: Screening, share: float, rng: np.random.Generator
-) -> None:
+def test_a_filter_equals_sorting_what_passes(screening: Screening, share: float, rng: np.random.Generator) -> None:
     vectors, queries = unit(rng.normal(size=(3000, 24))), unit(rng.normal(size=(6, 24)))
     where = rng.random(3000) < share
     where[-1] = True
@@ -88,12 +82,26 @@ def test_no_coarse_product_errs_by_more_than_the_margin(
     lengths = torch.from_numpy(np.linalg.norm(queries.astype(float), axis=1))
     longest = float(np.linalg.norm(vectors.astype(float), axis=1).max()) + row_error
     margin, rounding = _margin(lengths, query_error, longest, row_error, 96, dtype)
-    coarse = (asks @ rows.T).double().numpy()
+    coarse = _products(asks, rows).double().numpy()
     error = np.abs(coarse - queries.astype(float) @ vectors.T.astype(float))
     bound = margin.numpy()[:, None] + rounding * np.abs(coarse)
     assert (error <= bound).all()
     if adversarial and dtype == torch.bfloat16:
         assert error.max() > 0.4 * bound.max()
+
+
+def test_torch_settings_do_not_loosen_the_float32_margin(rng: np.random.Generator) -> None:
+    vectors, queries = (
+        unit(rng.normal(size=64) + 1e-4 * rng.normal(size=(4000, 64))),
+        unit(rng.normal(size=(8, 64))),
+    )
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        indices, _ = ExactIndex(vectors, "float32").search(queries, 10)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    np.testing.assert_array_equal(indices, by_sorting(vectors, queries, 10))
 
 
 def test_impossible_searches_are_refused() -> None:

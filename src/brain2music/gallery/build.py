@@ -119,9 +119,7 @@ def _begin(out: Path, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         for name in settings:
             if found["settings"].get(name) != settings[name]:
                 was, now = found["settings"].get(name), settings[name]
-                raise InputError(
-                    f"this gallery was built with {name} {was}, not {now}", out, "choose another folder"
-                )
+                raise InputError(f"this gallery was built with {name} {was}, not {now}", out, "choose another folder")
         for leftover in out.rglob(".part-*"):
             leftover.unlink()
         fresh["index"] = found["index"]
@@ -137,9 +135,7 @@ def _known(out: Path, description: dict[str, Any]) -> dict[Key, Embedded]:
     for shard in sorted((out / "shards").glob("*.safetensors")):
         arrays, rows = read_arrays(shard)
         parts = np.split(arrays["windows"], np.cumsum(rows["stored"])[:-1])
-        for key, duration, n, part in zip(
-            rows["keys"], rows["durations"], rows["windows"], parts, strict=True
-        ):
+        for key, duration, n, part in zip(rows["keys"], rows["durations"], rows["windows"], parts, strict=True):
             known[tuple(key)] = Embedded(duration, part, n)
     return known
 
@@ -164,8 +160,7 @@ def _embed(
     refused = []
     with ThreadPoolExecutor(n_jobs) as readers:
         reads = [
-            readers.submit(read_audio, folder / path, rate, duration=settings["seconds"])
-            for path in listing["path"]
+            readers.submit(read_audio, folder / path, rate, duration=settings["seconds"]) for path in listing["path"]
         ]
         for key, read in zip(_keys(listing), reads, strict=True):
             try:
@@ -200,17 +195,13 @@ def _write_shard(out: Path, shard: dict[Key, Embedded]) -> None:
     write_arrays(out / "shards" / f"{number:06d}.safetensors", {"windows": windows}, rows)
 
 
-def _commit(
-    out: Path, listing: pd.DataFrame, known: dict[Key, Embedded], description: dict[str, Any]
-) -> None:
+def _commit(out: Path, listing: pd.DataFrame, known: dict[Key, Embedded], description: dict[str, Any]) -> None:
     """Make the embedded tracks of the listing the gallery's index, unless they already are."""
     keys = _keys(listing)
     listing = listing[[key in known for key in keys]].reset_index(drop=True)
     tracks = [known[key] for key in keys if key in known]
     if not tracks:
-        raise InputError(
-            "none of the sound files could be embedded", out / "rejected.tsv", "see the reasons there"
-        )
+        raise InputError("none of the sound files could be embedded", out / "rejected.tsv", "see the reasons there")
     table = listing.assign(
         start_s=0.0,
         duration_s=[track.duration_s for track in tracks],

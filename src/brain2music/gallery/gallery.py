@@ -74,9 +74,7 @@ class Gallery:
         arrays = map_arrays(index / VECTORS)
         tracks = read_tracks(index / TRACKS)
         if len(tracks) != len(arrays["vectors"]):
-            raise InputError(
-                f"{len(tracks)} tracks but {len(arrays['vectors'])} vectors", index, "build it again"
-            )
+            raise InputError(f"{len(tracks)} tracks but {len(arrays['vectors'])} vectors", index, "build it again")
         music = Path(description["music"])
         tracks = tracks.assign(path=[str(music / path) for path in tracks["path"]])
         public = tracks.drop(columns=["bytes", "modified_ns"])
@@ -125,7 +123,7 @@ class Gallery:
         scale = np.broadcast_to(self._scale if scale is None else scale, self.mean.shape)
         index = self._index(centre, scale)
         indices, cosines = index.search(_directions(queries, centre, scale), min(k, found), where)
-        return Hits(indices, cosines.astype(np.float32))
+        return Hits(indices, np.clip(cosines, -1, 1).astype(np.float32))
 
     def select(
         self,
@@ -146,9 +144,7 @@ class Gallery:
             if patterns is not None:
                 passing &= matches(self.tracks[column].str.lower(), [pattern.lower() for pattern in patterns])
         passing &= ~matches(self.tracks["track"], list(exclude))
-        return passing & ~matches(
-            self.tracks["artist"].str.lower(), [name.lower() for name in exclude_artists]
-        )
+        return passing & ~matches(self.tracks["artist"].str.lower(), [name.lower() for name in exclude_artists])
 
     def ranked(self, hits: Hits) -> pd.DataFrame:
         """Hits as a table, one row a query and rank (from 1), with what is known of the track."""
@@ -161,9 +157,7 @@ class Gallery:
     def windows(self, track: int) -> Float32[np.ndarray, "windows dims"]:
         """The vectors of every window of one track; :class:`InputError` where the build did not keep them."""
         if self._windows is None:
-            raise InputError(
-                "this gallery was built without windows", self.folder, "build it with keep_windows"
-            )
+            raise InputError("this gallery was built without windows", self.folder, "build it with keep_windows")
         ends = np.cumsum(self.tracks["windows"].to_numpy())
         return self._windows[ends[track] - self.tracks["windows"].iloc[track] : ends[track]]
 
@@ -193,14 +187,10 @@ def read_description(folder: Path) -> dict[str, Any]:
     """gallery.json; :class:`InputError` when this is not a gallery that can be read."""
     file = folder / DESCRIPTION
     if not file.is_file():
-        raise InputError(
-            "this is not a gallery (it has no gallery.json)", folder, "build it with gallery build"
-        )
+        raise InputError("this is not a gallery (it has no gallery.json)", folder, "build it with gallery build")
     description = read_json(file)
     if description.get("format") != FORMAT:
-        raise InputError(
-            f"gallery format {description.get('format')!r} is not {FORMAT}", file, "build it again"
-        )
+        raise InputError(f"gallery format {description.get('format')!r} is not {FORMAT}", file, "build it again")
     return description
 
 
@@ -209,9 +199,7 @@ def read_tracks(file: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(file)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"the table of tracks cannot be read ({error})", file, "build the gallery again"
-        ) from None
+        raise InputError(f"the table of tracks cannot be read ({error})", file, "build the gallery again") from None
 
 
 def map_arrays(file: Path) -> dict[str, np.ndarray]:
@@ -225,9 +213,7 @@ def map_arrays(file: Path) -> dict[str, np.ndarray]:
             header: dict[str, Any] = json.loads(stream.read(length))
         header.pop("__metadata__", None)
         return {
-            name: np.memmap(
-                file, np.float32, "r", 8 + length + entry["data_offsets"][0], tuple(entry["shape"])
-            )
+            name: np.memmap(file, np.float32, "r", 8 + length + entry["data_offsets"][0], tuple(entry["shape"]))
             for name, entry in header.items()
         }
     except (OSError, ValueError, OverflowError, MemoryError) as error:

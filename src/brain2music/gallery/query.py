@@ -14,9 +14,7 @@ from .gallery import Gallery
 SHOWN = ["query", "rank", "cosine", "track", "title", "artist", "genre", "licence", "path"]
 
 
-def search_like(
-    gallery: Gallery, recording: Path, k: int = 10, embedder: Embedder | None = None
-) -> pd.DataFrame:
+def search_like(gallery: Gallery, recording: Path, k: int = 10, embedder: Embedder | None = None) -> pd.DataFrame:
     """Tracks like a recording, of which as much is embedded as was of the gallery's tracks.
 
     Parameters

@@ -79,7 +79,7 @@ class ExactIndex:
     ) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
         """Pairs (query, row) that may belong to the answer: all that do, and few others."""
         coarse, error = _coarse(queries, self._dtype)
-        products = coarse @ self._coarse.T
+        products = _products(coarse, self._coarse)
         if barred is not None:
             products.masked_fill_(barred, -torch.inf)
         blocks = products.view(len(queries), -1, _BLOCK)
@@ -168,6 +168,13 @@ def _coarse(rows: Float32[np.ndarray, "n dims"], dtype: torch.dtype) -> tuple[to
     return coarse, float(torch.stack(moved).max())
 
 
+def _products(left: Float[torch.Tensor, "q dims"], right: Float[torch.Tensor, "n dims"]) -> Float[torch.Tensor, "q n"]:
+    """All inner products in the rows' precision; float32 by numpy, which no setting of torch makes coarser."""
+    if left.dtype == torch.float32:
+        return torch.from_numpy(left.numpy() @ right.numpy().T)
+    return left @ right.T
+
+
 def _padded(rows: np.ndarray) -> np.ndarray:
     """Rows up to a whole number of blocks, by repeating the last one: no block's best product changes."""
     return np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % _BLOCK, axis=0)])
@@ -181,4 +188,5 @@ def _coarse_dtype(screening: Screening) -> torch.dtype:
 
 def _multiplies_bfloat16() -> bool:
     """Whether products of bfloat16 are native, and so faster than float32 and accumulated in float32."""
-    return torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # not in every version of torch
+    return torch.backends.mkldnn.is_available() and bool(supported())

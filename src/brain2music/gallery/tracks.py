@@ -99,9 +99,7 @@ def _read_metadata(file: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise InputError("the file is missing", file, "check the path") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(
-            f"this table cannot be read ({error})", file, "save it as UTF-8 TSV or CSV"
-        ) from None
+        raise InputError(f"this table cannot be read ({error})", file, "save it as UTF-8 TSV or CSV") from None
     given = given.rename(columns=lambda name: name.strip().lower().replace("license", "licence"))
     if "file" not in given:
         found = ", ".join(given.columns)
