@@ -162,9 +162,7 @@ def test_grouped_folds_keep_unknown_tracks_and_songs_together() -> None:
 
 def test_gtzan_index_is_parsed(tmp_path: Path) -> None:
     path = tmp_path / "index.txt"
-    path.write_text(
-        "## a ::: comment\n\nblues.00000.wav ::: Hooker ::: One\npop.1.wav ::: :::\nx.wav ::: Y :::\n"
-    )
+    path.write_text("## a ::: comment\n\nblues.00000.wav ::: Hooker ::: One\npop.1.wav ::: :::\nx.wav ::: Y :::\n")
     assert read_gtzan_index(path).to_numpy().tolist() == [
         ["blues.00000", "Hooker", "One"],
         ["pop.1", "", ""],
@@ -187,12 +185,7 @@ def test_what_the_official_split_shares(real_data: Path) -> None:
     index = read_gtzan_index(real_data / "gtzan" / "GTZANindex.txt")
     leaks = require_no_leak(study.train_clips, study.test_clips, index, runs=study.runs)
     assert Counter(leak.kind for leak in leaks) == {"song": 6, "artist": 50}
-    pairs = {
-        (leak.clip.track, other.split("_")[0])
-        for leak in leaks
-        if leak.kind == "song"
-        for other in leak.others
-    }
+    pairs = {(leak.clip.track, other.split("_")[0]) for leak in leaks if leak.kind == "song" for other in leak.others}
     assert pairs == {
         ("disco.00071", "disco.00074"),
         ("hiphop.00049", "hiphop.00069"),

@@ -272,9 +272,7 @@ def test_preprocessed_images_must_be_complete(tiny: TinyStudy) -> None:
     prep = tiny.root / "derivatives" / "fmriprep"
     path = prep / "sub-01" / "func" / f"sub-01_{TRAIN}_desc-preproc_bold.nii.gz"
     tiny.write_image(TRAIN, voxels(6), path=path)
-    assert [run.bold for run in read_study(tiny.root).runs] == [
-        tiny.image(name) for name in (TRAIN, OTHER, TEST)
-    ]
+    assert [run.bold for run in read_study(tiny.root).runs] == [tiny.image(name) for name in (TRAIN, OTHER, TEST)]
     with pytest.raises(InputError, match="2 runs have no desc-preproc_bold"):
         read_study(tiny.root, derivatives=prep)
     with pytest.raises(InputError, match="no such folder"):
@@ -330,9 +328,7 @@ def test_ds003720_is_read_exactly(real_data: Path) -> None:
     for run in study.runs:
         assert run.tr == 1.5
         assert [presentation.carry_in for presentation in run.presentations] == [True] + [False] * 40
-        assert [list(p.volumes) for p in run.presentations] == [
-            list(range(i, i + 10)) for i in range(0, 410, 10)
-        ]
+        assert [list(p.volumes) for p in run.presentations] == [list(range(i, i + 10)) for i in range(0, 410, 10)]
 
 
 @pytest.mark.real_data

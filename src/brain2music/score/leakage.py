@@ -161,9 +161,7 @@ def read_gtzan_index(path: str | Path) -> pd.DataFrame:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as problem:
-        raise InputError(
-            f"the index cannot be read ({problem})", path, "name Sturm's GTZANindex.txt"
-        ) from None
+        raise InputError(f"the index cannot be read ({problem})", path, "name Sturm's GTZANindex.txt") from None
     entries = [line.split(":::") for line in lines if ":::" in line and not line.startswith("#")]
     rows = [[cell.strip() for cell in (*entry, "", "")[:3]] for entry in entries]
     if not rows:

@@ -52,9 +52,7 @@ def read_header(path: Path, findings: list[Finding]) -> Header | None:
     try:
         image = _load(path)
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as problem:
-        findings.append(
-            error("image-unreadable", path, f"this is not a readable NIfTI ({problem})", COPY_AGAIN)
-        )
+        findings.append(error("image-unreadable", path, f"this is not a readable NIfTI ({problem})", COPY_AGAIN))
     except (OSError, EOFError, zlib.error, ValueError, OverflowError) as problem:
         findings.append(error("image-unreadable", path, f"the image cannot be read ({problem})", COPY_AGAIN))
     else:
@@ -90,9 +88,7 @@ def scan_voxels(header: Header, findings: list[Finding]) -> Voxels | None:
     return Voxels(varying & finite, finite, zero)
 
 
-def report_voxels(
-    header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z"], findings: list[Finding]
-) -> None:
+def report_voxels(header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z"], findings: list[Finding]) -> None:
     """Report NaN and constant voxels.
 
     Voxels that are zero throughout are background, unless ``alive``: they vary in another run.
@@ -100,16 +96,12 @@ def report_voxels(
     path, total = header.path, voxels.finite.size
     if bad := int((~voxels.finite).sum()):
         what = f"{bad} of {total} voxels hold NaN or infinite values"
-        findings.append(
-            error("voxels-nan", path, what, "export the image again, or mask those voxels with 0")
-        )
+        findings.append(error("voxels-nan", path, what, "export the image again, or mask those voxels with 0"))
     constant = voxels.finite & ~voxels.varying
     if constant.all():
         findings.append(error("voxels-constant", path, "no voxel of the image ever changes", COPY_AGAIN))
     elif dead := int((constant & (~voxels.zero | alive)).sum()):
-        what = (
-            f"{dead} of {total} voxels never change, {int((constant & alive).sum())} of them only in this run"
-        )
+        what = f"{dead} of {total} voxels never change, {int((constant & alive).sum())} of them only in this run"
         mend = "leave them out with a mask; if they lie within the brain, look at the image"
         findings.append(warning("voxels-constant", path, what, mend))
 
@@ -166,11 +158,7 @@ def _volumes(header: Header, findings: list[Finding]) -> Iterator[Shaped[np.ndar
             if len(buffer) < header.volume_bytes:
                 raise EOFError("the file ends there")
             yield np.frombuffer(buffer, header.dtype).reshape(header.shape, order="F")
-        extra = sum(
-            map(len, iter(lambda: file.read(1 << 20), b""))
-        )  # to the end, where gzip keeps its checksum
+        extra = sum(map(len, iter(lambda: file.read(1 << 20), b"")))  # to the end, where gzip keeps its checksum
     if extra:
         what = f"the image holds {extra} bytes more than its header promises"
-        findings.append(
-            warning("image-longer", header.path, what, "find out which is right, or copy it again")
-        )
+        findings.append(warning("image-longer", header.path, what, "find out which is right, or copy it again"))

@@ -64,9 +64,7 @@ def mark_carry_ins(runs: Sequence[Run]) -> list[Run]:
         heard = Counter(presentation.clip for run in ring for presentation in run.presentations)
         starts = [_is_carried(run, ring[index - 1], heard) for index, run in enumerate(ring)]
         mostly = 2 * sum(starts) > len(ring)
-        marked += [
-            _carry_first(run) if start or mostly else run for run, start in zip(ring, starts, strict=True)
-        ]
+        marked += [_carry_first(run) if start or mostly else run for run, start in zip(ring, starts, strict=True)]
     return marked
 
 
@@ -144,9 +142,7 @@ def _check_length(
     has = f"{header.n_volumes} scans of {tr:g} s"
     for event in events:
         if volumes_of(event, tr).start >= header.n_volumes:
-            what = (
-                f"line {event.line}: the event at {event.onset:g} s starts after the recording ends ({has})"
-            )
+            what = f"line {event.line}: the event at {event.onset:g} s starts after the recording ends ({has})"
             mend = "correct its onset, or remove it"
             findings.append(error("event-outside", recording.events[-1], what, mend))
     if events and max(volumes_of(event, tr).stop for event in events) > header.n_volumes:

@@ -84,9 +84,7 @@ class Stimuli:
         except StimulusError:
             raise
         except InputError as problem:
-            raise StimulusError(
-                "audio-unreadable", problem.what, path, "replace it with an intact copy"
-            ) from None
+            raise StimulusError("audio-unreadable", problem.what, path, "replace it with an intact copy") from None
 
     def _level(self, waveform: np.ndarray, path: Path, clip: Clip) -> np.ndarray:
         if self.rms is None:
@@ -103,9 +101,7 @@ class Stimuli:
             for place in GTZAN_FOLDERS:
                 yield self.folder / place / clip.genre / f"{clip.track}{extension}"
             yield self.folder / f"{clip.track}{extension}"
-            yield (
-                self.folder / f"{clip.track}_audio{extension}"
-            )  # BIDS extension proposal 44: stim-<label>_audio
+            yield self.folder / f"{clip.track}_audio{extension}"  # BIDS extension proposal 44: stim-<label>_audio
 
     def _expected(self, clip: Clip) -> str:
         if clip.track.endswith(EXTENSIONS):
