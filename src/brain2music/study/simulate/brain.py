@@ -1,0 +1,118 @@
+"""The simulated brain: MNI152 grey matter of any voxel size, with named regions that hear music or do not."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+
+FAMILIES = ("early", "middle", "late")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region: centres and radii in mm (MNI), what share of its voxels follows each feature family, and its
+    gain.
+
+    ``gain`` is the region's signal-to-noise ratio relative to Heschl's gyrus; 0 for control regions.
+    """
+
+    name: str
+    centres: tuple[tuple[int, int, int], ...]
+    radii: tuple[int, int, int]
+    shares: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    gain: float = 0.0
+
+
+# Centres of gravity, and about twice the standard deviations, of the Harvard-Oxford cortical regions (Desikan
+# et al. # 2006; probability over 25 %), left and right, with the divisions of the temporal gyri as separate
+# ellipsoids. Where # ellipsoids meet, the region listed first has the voxel. Shares and gains: early
+# responses in Heschl's gyrus, timbre # and pitch around it, categories further out (Norman-Haignere et al.
+# 2015; Nakai et al. 2021).
+REGIONS = (
+    Region("Heschl's gyrus L", ((-45, -20, 8),), (10, 10, 8), (1.0, 0.0, 0.0), 1.0),
+    Region("Heschl's gyrus R", ((46, -17, 7),), (10, 10, 8), (1.0, 0.0, 0.0), 1.0),
+    Region("Planum temporale L", ((-52, -30, 12),), (14, 13, 9), (0.6, 0.4, 0.0), 0.95),
+    Region("Planum temporale R", ((55, -25, 13),), (14, 13, 9), (0.6, 0.4, 0.0), 0.95),
+    Region("Superior temporal gyrus L", ((-56, -4, -8), (-62, -29, 3)), (9, 12, 11), (0.1, 0.6, 0.3), 0.9),
+    Region("Superior temporal gyrus R", ((58, 0, -11), (61, -24, 1)), (9, 12, 11), (0.1, 0.6, 0.3), 0.9),
+    Region("Middle temporal gyrus L", ((-58, -5, -22), (-61, -27, -11)), (9, 15, 9), (0.0, 0.4, 0.6), 0.7),
+    Region("Middle temporal gyrus R", ((58, -2, -24), (61, -23, -12)), (9, 15, 9), (0.0, 0.4, 0.6), 0.7),
+    Region("Inferior frontal gyrus L", ((-50, 29, 9), (-51, 14, 16)), (9, 9, 14), (0.0, 0.0, 1.0), 0.6),
+    Region("Inferior frontal gyrus R", ((52, 28, 8), (52, 15, 16)), (9, 9, 14), (0.0, 0.0, 1.0), 0.6),
+    Region("Precentral gyrus", ((-34, -12, 49), (35, -11, 50)), (14, 12, 14)),
+    Region("Superior parietal lobule", ((-29, -49, 58), (29, -48, 59)), (14, 12, 14)),
+    Region("Intracalcarine cortex", ((-10, -75, 8), (11, -73, 8)), (11, 14, 9)),
+    Region("Occipital pole", ((-17, -96, 7), (19, -95, 9)), (16, 9, 18)),
+)
+"""Every named region: ten that hear, four controls. The rest of grey matter has no name and no signal."""
+
+
+@dataclass(frozen=True)
+class Brain:
+    """One subject's voxels, in C order of ``mask``.
+
+    Attributes
+    ----------
+    mask : (x, y, z) voxels inside the brain. ``affine`` : its grid, mm.
+    xyz : (voxels, 3) mm. ``grey`` : (voxels,) grey matter. ``region`` : (voxels,) 1 + index in REGIONS, 0 for
+        none.
+    baseline : (voxels,) mean image intensity.
+    """
+
+    mask: Bool[np.ndarray, "x y z"]
+    affine: Float[np.ndarray, "4 4"]
+    xyz: Float32[np.ndarray, "voxels 3"]
+    grey: Bool[np.ndarray, " voxels"]
+    region: Int[np.ndarray, " voxels"]
+    baseline: Float32[np.ndarray, " voxels"]
+
+    @property
+    def n_voxels(self) -> int:
+        """Voxels inside the brain."""
+        return len(self.xyz)
+
+    def volume(self, values: Float[np.ndarray, " voxels"] | Int[np.ndarray, " voxels"]) -> np.ndarray:
+        """One value a voxel as an (x, y, z) array, 0 outside the brain."""
+        volume = np.zeros(self.mask.shape, dtype=values.dtype)
+        volume[self.mask] = values
+        return volume
+
+
+def grow_brain(resolution_mm: float, rng: np.random.Generator) -> Brain:
+    """nilearn's MNI152 brain, its regions shifted a little for this subject (s.d. 2 mm along each axis)."""
+    mask, grey_share, affine = _template(resolution_mm)
+    xyz = (np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]).astype(np.float32)
+    grey = grey_share[mask] > 0.5
+    region = np.where(grey, _label(xyz, rng.normal(0, 2, (len(REGIONS), 3))), 0)
+    texture = rng.normal(0, 40, len(xyz))
+    baseline = (800 + 200 * grey_share[mask] + texture).astype(np.float32)
+    return Brain(mask, affine, xyz, grey, region, baseline)
+
+
+def _template(
+    resolution_mm: float,
+) -> tuple[Bool[np.ndarray, "x y z"], Float32[np.ndarray, "x y z"], Float[np.ndarray, "4 4"]]:
+    """Brain mask, grey-matter share and affine on a grid that just holds the brain."""
+    from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template
+    from nilearn.image import resample_img
+
+    def resampled(image: Any, interpolation: str) -> Any:
+        return resample_img(image, np.eye(3) * resolution_mm, interpolation=interpolation)
+
+    brain = resampled(load_mni152_brain_mask(resolution=1), "nearest")
+    mask = np.asarray(brain.dataobj) > 0
+    grey = np.asarray(resampled(load_mni152_gm_template(resolution=1), "linear").dataobj, np.float32)
+    box = tuple(slice(max(0, axis.min() - 1), axis.max() + 2) for axis in np.nonzero(mask))
+    affine = np.array(brain.affine, dtype=np.float64)
+    affine[:3, 3] += affine[:3, :3] @ [side.start for side in box]
+    return mask[box], grey[box], affine
+
+
+def _label(xyz: Float32[np.ndarray, "voxels 3"], shifts: Float[np.ndarray, "regions 3"]) -> Int[np.ndarray, " voxels"]:
+    labels = np.zeros(len(xyz), dtype=np.int64)
+    for index in reversed(range(len(REGIONS))):
+        for centre in REGIONS[index].centres:
+            offsets = (xyz - (np.array(centre) + shifts[index])) / REGIONS[index].radii
+            labels[(offsets**2).sum(1) <= 1] = index + 1
+    return labels

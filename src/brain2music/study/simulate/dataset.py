@@ -1,0 +1,250 @@
+"""The simulated study: a BIDS data set in which simulated people listened to music, with its truth."""
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from ... import __version__
+from ...artifacts import write_json, write_table, write_text
+from ...audio.render import write_corpus
+from ...errors import InputError
+from ..bids import read_study
+from ..stimuli import Stimuli
+from ..study import Clip
+from . import sources
+from .design import SHAPES, PlannedRun, Shape, events_table, plan_runs, runs_of_study
+from .features import FeatureSpace, feature_space, sound_features
+from .images import write_bold
+from .listener import Listener, make_listener
+from .truth import FOLDER, write_features, write_truth
+
+DEFAULT_SNR = 0.4
+"""Calibrated by ``benchmarks/simulated_snr.py``: see :func:`simulate`."""
+
+Advance = Callable[[int, int], None]
+Item = TypeVar("Item")
+
+
+def simulate(
+    out: str | Path,
+    *,
+    design: Literal["quick", "ds003720"] = "quick",
+    n_subjects: int = 1,
+    resolution_mm: float | None = None,
+    seed: int = 0,
+    events: str | Path | None = None,
+    stimuli: str | Path | None = None,
+    snr: float = DEFAULT_SNR,
+    motion: bool = False,
+    n_jobs: int | None = None,
+    progress: Advance | None = None,
+) -> None:
+    """Write a simulated BIDS study with its stimuli, and its truth in ``derivatives/simulation``.
+
+    Parameters
+    ----------
+    out : a new or empty folder. It appears complete or not at all.
+    design : ``ds003720``, the real run structure (12 + 6 runs, 480 + 60 clips), or ``quick``, the same shape
+        with 6 + 2 runs and 120 + 20 clips.
+    resolution_mm : voxel size, by default 4 for ds003720 and 6 for quick.
+    seed : the same seed gives the same bytes.
+    events : a BIDS folder (ds003720 itself) whose event files are copied unchanged in place of generated
+        ones. Further subjects than it has take its subjects' events in turn.
+    stimuli : a folder of music, GENRE/TRACK.wav, of which what is played is copied; default music composed by
+        rule. ``truth.tsv`` in it (track, mood, instruments) gives what late regions hear besides genre.
+    snr : of the mean voxel in Heschl's gyrus, response over noise (s.d.). At the default, single-trial genre
+        classification of a ds003720-shaped study is what users of the real one report (27-40 %; benchmark).
+    motion : move the head, and write the movements beside the truth as confounds.
+    n_jobs : runs worked on at once; default every core. Does not change what is written.
+    progress : called with steps done and in total.
+
+    Raises
+    ------
+    InputError : ``out`` is not empty; the music or events at hand do not suffice.
+    """
+    from threadpoolctl import threadpool_limits
+
+    _check(design, n_subjects, resolution_mm, snr)
+    shape = SHAPES[design]
+    resolution_mm = resolution_mm or shape.resolution_mm
+    subjects = [f"{number:03d}" for number in range(1, n_subjects + 1)]
+    settings = {
+        "design": design,
+        "seed": seed,
+        "snr": snr,
+        "resolution_mm": resolution_mm,
+        "version": __version__,
+    }
+    with new_folder(Path(out)) as root, threadpool_limits(1):
+        heard = plan_listening(subjects, shape, seed, events, stimuli)
+        clips = clips_of(heard)
+        composed = {} if stimuli is not None else sources.compose_counts(clips)
+        steps = _Steps(progress, sum(composed.values()) + len(clips) + sum(map(len, heard)))
+        if stimuli is None:
+            write_corpus(root / "stimuli", composed, seed, sources.SECONDS, n_jobs=n_jobs, progress=steps.one)
+        else:
+            sources.copy_tracks(clips, Path(stimuli), root / "stimuli", by_events=events is not None)
+        space = hear(root / "stimuli", heard, n_jobs, steps.one)
+        _write_description(root, subjects, settings, events)
+        write_features(root, space)
+        for index, (subject, runs) in enumerate(zip(subjects, heard, strict=True)):
+            listener = make_listener(runs, space, resolution_mm=resolution_mm, snr=snr, seed=seed, index=index)
+            write_truth(root, subject, listener, settings)
+            write = partial(_write_run, root, subject, listener, motion)
+            for _ in _each(write, range(len(runs)), n_jobs):
+                steps.one()
+
+
+def plan_listening(
+    subjects: Sequence[str],
+    shape: Shape,
+    seed: int,
+    events: str | Path | None = None,
+    music: str | Path | None = None,
+) -> list[tuple[PlannedRun, ...]]:
+    """Decide what each subject hears; subjects of a generated design all hear the same."""
+    if events is not None:
+        study = read_study(events, need_images=False)
+        real = [runs_of_study(study, subject) for subject in study.subjects]
+        return [real[i % len(real)] for i in range(len(subjects))]
+    if music is not None:
+        lengths = sources.track_lengths(sources.catalogue(Path(music)))
+    else:
+        lengths = sources.composed_lengths(shape.n_clips)
+    return [plan_runs(shape, lengths, np.random.default_rng((seed, 0)))] * len(subjects)
+
+
+def hear(
+    stimuli: Path,
+    heard: Sequence[Sequence[PlannedRun]],
+    n_jobs: int | None = None,
+    one_done: Callable[[], None] = lambda: None,
+) -> FeatureSpace:
+    """The features of everything that is heard, as it is presented from the folder ``stimuli``."""
+    clips = clips_of(heard)
+    presented = Stimuli(stimuli)
+    sounds = {}
+    for clip, features in zip(
+        clips, _each(lambda clip: sound_features(*presented.waveform(clip)), clips, n_jobs), strict=True
+    ):
+        sounds[clip] = features
+        one_done()
+    train = clips_of([[run for run in runs if run.split == "train"] for runs in heard])
+    return feature_space(sounds, sources.read_truth_table(stimuli, clips), train)
+
+
+def clips_of(heard: Sequence[Sequence[PlannedRun]]) -> list[Clip]:
+    """Every distinct clip that somebody hears, in order."""
+    return list(dict.fromkeys(shown.clip for runs in heard for run in runs for shown in run.presentations))
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a hidden folder beside ``path`` that takes its place on success and is removed otherwise."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError("the output folder is not empty", path, "name a new folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.part-", dir=path.parent))
+    try:
+        root = temporary / path.name
+        root.mkdir()
+        yield root
+        if path.exists():
+            path.rmdir()
+        root.rename(path)
+    finally:
+        shutil.rmtree(temporary)
+
+
+def _write_run(root: Path, subject: str, listener: Listener, motion: bool, index: int) -> None:
+    """Write one run's image, sidecar and events, and the head's movements where it moves."""
+    run = listener.runs[index]
+    name = f"sub-{subject}_{run.name}"
+    raw, derived = (folder / f"sub-{subject}" / "func" for folder in (root, root / FOLDER))
+    raw.mkdir(parents=True, exist_ok=True)
+    moved = listener.motion(index) if motion else None
+    write_bold(raw / f"{name}_bold.nii.gz", listener.scans(index), listener.brain, run.tr, moved)
+    write_json(raw / f"{name}_bold.json", {**_SIDECAR, "RepetitionTime": run.tr, "TaskName": run.task})
+    if run.events is None:
+        write_text(raw / f"{name}_events.tsv", events_table(run))
+    else:
+        shutil.copyfile(run.events, raw / f"{name}_events.tsv")
+    if moved is not None:
+        columns = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
+        write_table(derived / f"{name}_desc-confounds_timeseries.tsv", pd.DataFrame(moved, columns=columns))
+
+
+_SIDECAR = {
+    "Simulated": True,
+    "Instructions": "None: nobody was scanned. Simulated responses to music.",
+    "Manufacturer": "simulated by brain2music",
+}
+
+_README = """# Simulated music listening study
+
+**Every brain image here is simulated.** Nobody was scanned; no statement about people can be based on this
+data.
+
+Made by `brain2music simulate` {version}, design `{design}`, seed {seed}, signal-to-noise ratio {snr:g},
+{resolution_mm:g} mm voxels. The run structure is that of OpenNeuro ds003720 (Nakai et al. 2021){events}.
+
+* `sub-*/func`: simulated BOLD runs, and what was played when. `track`, `start` and `end` say which part of
+which recording. * `stimuli`: the recordings, GENRE/TRACK. They are presented from `start` to `end` with 2-s
+sine fades, at one level. * `derivatives/simulation`: the truth: regions, and for each grey-matter voxel the
+features it follows, its signal-to-noise
+  ratio, delay and noise ceiling; `brain2music.study.simulate.read_truth` reads it.
+"""
+
+
+def _write_description(
+    root: Path, subjects: Sequence[str], settings: dict[str, Any], events: str | Path | None
+) -> None:
+    made_by = [{"Name": "brain2music simulate", "Version": __version__}]
+    name = f"Simulated music listening study (design {settings['design']}, seed {settings['seed']})"
+    common = {"Name": name, "BIDSVersion": "1.10.0", "Simulated": True, "GeneratedBy": made_by}
+    write_json(root / "dataset_description.json", {**common, "DatasetType": "raw", "License": "CC0"})
+    truth = {**common, "Name": f"Truth of: {name}", "DatasetType": "derivative", "Settings": settings}
+    write_json(root / FOLDER / "dataset_description.json", truth)
+    taken = ", its events copied unchanged" if events is not None else ""
+    write_text(root / "README", _README.format(**settings, events=taken))
+    write_table(root / "participants.tsv", pd.DataFrame({"participant_id": [f"sub-{s}" for s in subjects]}))
+
+
+class _Steps:
+    """Counts steps of all kinds for one progress bar."""
+
+    def __init__(self, progress: Advance | None, total: int) -> None:
+        self._progress, self._done, self._total = progress, 0, total
+
+    def one(self, *_: int) -> None:
+        """One more step is done (what a stage counts by itself is passed over)."""
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _each(work: Callable[[Any], Item], items: Sequence[Any], n_jobs: int | None) -> Iterator[Item]:
+    """``work`` of each item, in order, in threads (numpy and gzip let go of the lock)."""
+    with ThreadPoolExecutor(n_jobs or os.cpu_count()) as pool:
+        yield from pool.map(work, items)
+
+
+def _check(design: str, n_subjects: int, resolution_mm: float | None, snr: float) -> None:
+    if design not in SHAPES:
+        raise InputError(f"there is no design {design!r}", mend=f"choose among {', '.join(SHAPES)}")
+    if not 1 <= n_subjects <= 999:
+        raise InputError(f"cannot simulate {n_subjects} subjects", mend="ask for 1 to 999")
+    if resolution_mm is not None and not 1 <= resolution_mm <= 12:
+        raise InputError(f"cannot simulate voxels of {resolution_mm:g} mm", mend="choose 1 to 12 mm")
+    if not (math.isfinite(snr) and snr >= 0):
+        raise InputError(f"{snr:g} is no signal-to-noise ratio", mend="give a number from 0 up")

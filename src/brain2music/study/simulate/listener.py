@@ -1,0 +1,126 @@
+"""One simulated person: a brain, its tuning and its noise, and what the scanner sees of it in every run."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Float32, Int16
+
+from .bold import Noise, draw_noise, head_motion, simulate_run, spontaneous_courses
+from .brain import Brain, grow_brain
+from .design import PlannedRun
+from .features import FeatureSpace
+from .images import stored
+from .tuning import Tuning, respond, tune
+
+_SHARED, _SUBJECT, _RUN, _MOTION, _SPONTANEOUS = range(100, 105)
+
+SPONTANEOUS = 1.0
+"""Standard deviation of spontaneous activity relative to that of the response to sound."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A simulated subject. ``tuning.weights`` are in the image's units, so that responses are what is added
+    to it.
+
+    Attributes
+    ----------
+    runs : what this subject hears. ``space`` : the features of every clip.
+    signal_sd : (heard,) standard deviation of the noiseless response over the test runs (training runs where
+        there are none), carry-ins left out.
+    seed : of the study; ``index`` : this subject's number, from 0.
+    """
+
+    brain: Brain
+    tuning: Tuning
+    noise: Noise
+    runs: tuple[PlannedRun, ...]
+    space: FeatureSpace
+    signal_sd: Float32[np.ndarray, " heard"]
+    seed: int
+    index: int
+
+    def signal(self, run: int) -> Float32[np.ndarray, "scans heard"]:
+        """The noiseless responses of the voxels that hear to a run, in the image's units."""
+        return respond(self.runs[run], self.tuning, self.space.frames)
+
+    def spontaneous(self, run: int) -> Float32[np.ndarray, "scans heard"]:
+        """What the same voxels do by themselves during a run, in the image's units."""
+        rng = np.random.default_rng((self.seed, _SPONTANEOUS, self.index, run))
+        courses = spontaneous_courses(self.runs[run].n_volumes, self.tuning.spontaneous.shape[1], rng)
+        return courses @ self.tuning.spontaneous.T
+
+    @property
+    def noise_sd(self) -> Float32[np.ndarray, " heard"]:
+        """Standard deviation of all noise of the voxels that hear, drift taken as removed."""
+        scanner = self.noise.total_sd[self.tuning.voxels]
+        return np.sqrt(scanner**2 + (self.tuning.spontaneous**2).sum(1))
+
+    def scans(self, run: int) -> Int16[np.ndarray, "scans voxels"]:
+        """A run as the scanner stores it, without head motion; the same numbers on every call."""
+        plan = self.runs[run]
+        scans = np.empty((plan.n_volumes, self.brain.n_voxels), np.int16)
+        seed = (self.seed, _RUN, self.index, run)
+        active = self.signal(run) + self.spontaneous(run)
+        for block, values in simulate_run(plan, active, self.tuning, self.brain, self.noise, seed):
+            scans[:, block] = stored(values)
+        return scans
+
+    def motion(self, run: int) -> Float[np.ndarray, "scans 6"]:
+        """How the head moves in a run: mm, then radians."""
+        return head_motion(self.runs[run], np.random.default_rng((self.seed, _MOTION, self.index, run)))
+
+    @property
+    def repeats(self) -> int:
+        """How often test clips are played; 1 where there are none."""
+        shown = Counter(p.clip for run in self.runs if run.split == "test" for p in run.presentations if not p.carry_in)
+        return min(shown.values(), default=1)
+
+    def ceiling(self, repeats: int = 1) -> Float32[np.ndarray, " heard"]:
+        """Correlation, scan by scan, of the noiseless response with the mean of repeats, without drift."""
+        return self.signal_sd / np.sqrt(self.signal_sd**2 + self.noise_sd**2 / repeats)
+
+
+def make_listener(
+    runs: Sequence[PlannedRun],
+    space: FeatureSpace,
+    *,
+    resolution_mm: float,
+    snr: float,
+    seed: int,
+    index: int = 0,
+) -> Listener:
+    """Draw one subject.
+
+    ``snr`` is the mean over Heschl's gyrus of the response's standard deviation over training scans relative
+    to that of the noise (AR(1) and physiology, not drift); other regions are scaled by their gains.
+    """
+    rng = np.random.default_rng((seed, _SUBJECT, index))
+    brain = grow_brain(resolution_mm, rng)
+    noise = draw_noise(brain, rng)
+    train = tuple(dict.fromkeys(clip for run in runs if run.split == "train" for clip in run.clips))
+    tuning = tune(brain, space, train, snr, (seed, _SHARED), rng)
+    wanted = tuning.snr * noise.total_sd[tuning.voxels]
+    scale = wanted / _spread(runs, tuning, space, "train")
+    tuning = replace(
+        tuning,
+        weights=tuning.weights * scale[:, None],
+        spontaneous=tuning.spontaneous * (SPONTANEOUS * wanted)[:, None],
+    )
+    signal_sd = _spread(runs, tuning, space, "test" if any(run.split == "test" for run in runs) else "train")
+    return Listener(brain, tuning, noise, tuple(runs), space, signal_sd, seed, index)
+
+
+def _spread(
+    runs: Sequence[PlannedRun], tuning: Tuning, space: FeatureSpace, split: str
+) -> Float32[np.ndarray, " heard"]:
+    """Standard deviation within runs of the noiseless responses, over one split's scans without carry-ins."""
+    variances, weights = [], []
+    for run in (run for run in runs if run.split == split):
+        used = np.unique([scan for shown in run.presentations if not shown.carry_in for scan in shown.volumes])
+        used = used[used < run.n_volumes]
+        variances.append(respond(run, tuning, space.frames)[used].var(axis=0, dtype=np.float64))
+        weights.append(len(used))
+    return np.sqrt(np.average(variances, axis=0, weights=weights)).astype(np.float32)

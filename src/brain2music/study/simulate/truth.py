@@ -1,0 +1,148 @@
+"""The ground truth of a simulated study: written beside it as BIDS derivatives, and read back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32
+
+from ...artifacts import read_arrays, write_arrays, write_json, write_table
+from ...errors import InputError
+from .brain import FAMILIES, REGIONS
+from .features import RATE, FeatureSpace
+from .images import write_map
+from .listener import Listener
+from .tuning import hrf_basis
+
+FOLDER = Path("derivatives") / "simulation"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of one simulated subject.
+
+    Attributes
+    ----------
+    table : one row a grey-matter voxel: ``i j k`` (index in the image), ``x y z`` (mm, MNI), ``roi`` (""
+        where unlabelled), ``family`` (early, middle, late or none), ``snr``, ``delay_s`` (lateness of the
+        response), ``peak_s`` (time of its peak), ``ceiling`` and ``ceiling_mean`` (see
+        :meth:`Listener.ceiling`: the correlation scan by scan of the noiseless response with one presentation
+        of the test runs, and with the average of all).
+    weights : (heard, features) in image units, rows as the table's rows whose family is not "none".
+    hrf : (heard, steps) the response of each of these voxels to one frame, at ``rate`` Hz, ``delay_s`` not
+        applied.
+    noise : ``sd``, ``ar1``, ``drift`` (voxels,) and ``physiology`` (voxels, 3) for all rows of the table.
+    features : clip name -> (frames, features) at ``rate`` Hz, z-scored. ``feature_names`` : "family.name".
+    settings : how the study was simulated.
+    """
+
+    table: pd.DataFrame
+    weights: Float32[np.ndarray, "heard features"]
+    hrf: Float32[np.ndarray, "heard steps"]
+    noise: Mapping[str, np.ndarray]
+    features: Mapping[str, Float32[np.ndarray, "frames features"]]
+    feature_names: tuple[str, ...]
+    rate: int
+    settings: Mapping[str, Any]
+
+
+def read_truth(root: str | Path, subject: str) -> Truth:
+    """Read a subject's truth from a simulated study's folder.
+
+    Raises
+    ------
+    InputError : the folder is not a simulated study, or has no such subject.
+    """
+    folder = Path(root) / FOLDER
+    if not folder.is_dir():
+        raise InputError("there is no truth here: this is not a simulated study", root, "see `brain2music simulate`")
+    paths = _paths(Path(root), subject)
+    arrays, settings = read_arrays(paths["weights"])
+    features, about = read_arrays(folder / "features.safetensors")
+    return Truth(
+        table=pd.read_parquet(paths["table"]),
+        weights=arrays.pop("weights"),
+        hrf=arrays.pop("hrf"),
+        noise=arrays,
+        features={name: frames.astype(np.float32) for name, frames in features.items()},
+        feature_names=tuple(about["names"]),
+        rate=about["rate"],
+        settings=settings,
+    )
+
+
+def write_features(root: Path, space: FeatureSpace) -> None:
+    """Write the features of every clip, once a study."""
+    frames = {clip.name: values.astype(np.float16) for clip, values in space.frames.items()}
+    about = {"names": space.names, "rate": RATE, "simulated": True}
+    write_arrays(root / FOLDER / "features.safetensors", frames, about)
+
+
+def write_truth(root: Path, subject: str, listener: Listener, settings: Mapping[str, Any]) -> None:
+    """Write a subject's masks, regions, truth table, weights and map of ceilings."""
+    paths, brain, noise, grey = _paths(root, subject), listener.brain, listener.noise, listener.brain.grey
+    for path in paths.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    table = _truth_table(listener)
+    write_table(paths["table"], table[grey].reset_index(drop=True))
+    arrays = {
+        "weights": listener.tuning.weights,
+        "hrf": listener.tuning.hrf @ hrf_basis(),
+        "sd": noise.sd[grey],
+        "ar1": noise.ar1[grey],
+        "drift": noise.drift[grey],
+        "physiology": noise.physiology[grey],
+    }
+    write_arrays(paths["weights"], arrays, {**settings, "simulated": True})
+    write_map(paths["brain"], np.ones(brain.n_voxels, np.int16), brain)
+    write_map(paths["grey"], grey, brain)
+    write_map(paths["dseg"], brain.region, brain)
+    names = [region.name for region in REGIONS]
+    write_table(paths["labels"], pd.DataFrame({"index": range(1, len(names) + 1), "name": names}))
+    write_map(paths["ceiling"], table["ceiling_mean"].to_numpy(np.float32), brain)
+    write_json(
+        paths["ceiling"].with_name(paths["ceiling"].name.replace(".nii.gz", ".json")),
+        _about_ceiling(listener),
+    )
+
+
+def _truth_table(listener: Listener) -> pd.DataFrame:
+    """The table over all voxels of the brain, in C order of the mask."""
+    brain, tuning, heard = listener.brain, listener.tuning, listener.tuning.voxels
+    table = pd.DataFrame(np.argwhere(brain.mask), columns=["i", "j", "k"])
+    table[["x", "y", "z"]] = brain.xyz
+    table["roi"] = np.array(["", *(region.name for region in REGIONS)])[brain.region]
+    table["family"] = "none"
+    table.loc[heard, "family"] = np.array(FAMILIES)[tuning.family]
+    peak = (tuning.hrf @ hrf_basis()).argmax(1) / RATE + tuning.delay_s
+    for column, values, elsewhere in (
+        ("snr", tuning.snr, 0.0),
+        ("delay_s", tuning.delay_s, np.nan),
+        ("peak_s", peak, np.nan),
+        ("ceiling", listener.ceiling(), 0.0),
+        ("ceiling_mean", listener.ceiling(listener.repeats), 0.0),
+    ):
+        table[column] = np.float32(elsewhere)
+        table.loc[heard, column] = values.astype(np.float32)
+    return table
+
+
+def _about_ceiling(listener: Listener) -> dict[str, Any]:
+    what = f"scan-by-scan correlation of the noiseless response with the mean of {listener.repeats} test repeats"
+    return {"Description": f"Simulated: planted {what}", "Simulated": True}
+
+
+def _paths(root: Path, subject: str) -> dict[str, Path]:
+    folder, name = root / FOLDER / f"sub-{subject}", f"sub-{subject}"
+    return {
+        "brain": folder / "anat" / f"{name}_desc-brain_mask.nii.gz",
+        "grey": folder / "anat" / f"{name}_label-GM_mask.nii.gz",
+        "dseg": folder / "anat" / f"{name}_desc-simulated_dseg.nii.gz",
+        "labels": folder / "anat" / f"{name}_desc-simulated_dseg.tsv",
+        "table": folder / "func" / f"{name}_desc-simulated_truth.parquet",
+        "weights": folder / "func" / f"{name}_desc-simulated_weights.safetensors",
+        "ceiling": folder / "func" / f"{name}_stat-ceiling_desc-simulated_statmap.nii.gz",
+    }
