@@ -83,7 +83,9 @@ def songs_of(cache: Path, package: str) -> list[Path]:
     folder = cache / package
     if not folder.is_dir():
         raise InputError(f"the package {package} is not here", cache, "run the fetch step first")
-    music = (path for path in find_audio(folder) if path.stem not in STEMS and path.suffix in (".ogg", ".mp3"))
+    music = (
+        path for path in find_audio(folder) if path.stem not in STEMS and path.suffix in (".ogg", ".mp3")
+    )
     return [path for path in music if _seconds(path) >= PIECE_S]
 
 
@@ -96,7 +98,9 @@ def arrange(cache: Path, bids_dir: Path, out: Path) -> None:
         train = sorted({clip.track for clip in study.train_clips if clip.genre == genre})
         songs = [(package, song) for package in packages for song in songs_of(cache, package)]
         excerpts = _excerpts(songs, len(test) + len(train))
-        for track, (package, song, start) in zip([*test, *train], _split(excerpts, len(test), len(train)), strict=True):
+        for track, (package, song, start) in zip(
+            [*test, *train], _split(excerpts, len(test), len(train)), strict=True
+        ):
             path = out / "stimuli" / genre / f"{track}.wav"
             if not path.is_file():
                 write_audio(path, _mixed(song, start), RATE)
@@ -106,7 +110,9 @@ def arrange(cache: Path, bids_dir: Path, out: Path) -> None:
 
 def fill_gallery(cache: Path, out: Path) -> None:
     """The first 30 s of every song that no stimulus is cut from, with a metadata table."""
-    used = set(pd.read_csv(out / "stimuli" / "tracks.tsv", sep="\t")[["package", "song"]].itertuples(index=False))
+    used = set(
+        pd.read_csv(out / "stimuli" / "tracks.tsv", sep="\t")[["package", "song"]].itertuples(index=False)
+    )
     rows = []
     for package in LICENCES:
         for song in songs_of(cache, package):
@@ -131,14 +137,18 @@ def _excerpts(songs: list[tuple[str, Path]], needed: int) -> list[list[tuple[str
     return kept if sum(map(len, kept)) >= 1.2 * needed else excerpts
 
 
-def _split(songs: list[list[tuple[str, Path, float]]], n_test: int, n_train: int) -> Iterator[tuple[str, Path, float]]:
+def _split(
+    songs: list[list[tuple[str, Path, float]]], n_test: int, n_train: int
+) -> Iterator[tuple[str, Path, float]]:
     """Test excerpts from songs of their own (one or two each), training excerpts from the others."""
     spread = np.linspace(0, len(songs), max(2, min(n_test, len(songs) // 3)) + 1).astype(int)
     test_songs = [first for first, _ in pairwise(spread)]
     test = _round_robin([songs[i] for i in test_songs])[:n_test]
     train = _round_robin([song for i, song in enumerate(songs) if i not in test_songs])[:n_train]
     if len(test) < n_test or len(train) < n_train:
-        raise InputError(f"the bundle has {len(test)} + {len(train)} excerpts where {n_test} + {n_train} are needed")
+        raise InputError(
+            f"the bundle has {len(test)} + {len(train)} excerpts where {n_test} + {n_train} are needed"
+        )
     yield from test
     yield from train
 
@@ -151,7 +161,10 @@ def _round_robin(songs: list[list[tuple[str, Path, float]]]) -> list[tuple[str, 
 def _mixed(song: Path, start: float) -> np.ndarray:
     """30 s of the song, mono, its stems added."""
     stems = [song.with_name(f"{stem}{song.suffix}") for stem in STEMS] if song.stem == "song" else []
-    parts = [read_audio(path, RATE, start=start, duration=PIECE_S)[0] for path in (song, *filter(Path.is_file, stems))]
+    parts = [
+        read_audio(path, RATE, start=start, duration=PIECE_S)[0]
+        for path in (song, *filter(Path.is_file, stems))
+    ]
     length = max(map(len, parts))
     mixed = np.sum([np.pad(part, (0, length - len(part))) for part in parts], axis=0, dtype=np.float32)
     return mixed / max(1.0, float(np.abs(mixed).max()))
@@ -184,7 +197,9 @@ def _call(command: list[str], folder: Path) -> None:
 
 def main() -> None:
     """Read the arguments and run one step."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("step", choices=["fetch", "gtzan", "gallery"])
     parser.add_argument("cache", type=Path)
     parser.add_argument("bids_dir", type=Path, nargs="?")

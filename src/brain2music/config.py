@@ -20,15 +20,27 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    embeddings: tuple[str, ...] = Field(("musicnn-mtt",), min_length=1, description="embeddings to decode into")
-    window_s: float | None = Field(None, gt=0, description="seconds of sound per embedding; default the model's own")
-    lag_tr: int = Field(3, ge=0, le=10, description="scans by which responses follow the sound (follow-up work)")
+    embeddings: tuple[str, ...] = Field(
+        ("musicnn-mtt",), min_length=1, description="embeddings to decode into"
+    )
+    window_s: float | None = Field(
+        None, gt=0, description="seconds of sound per embedding; default the model's own"
+    )
+    lag_tr: int = Field(
+        3, ge=0, le=10, description="scans by which responses follow the sound (follow-up work)"
+    )
     also_lags: tuple[Annotated[int, Field(ge=0, le=10)], ...] = Field(
         (0,), description="further lags scored by identification only; 0 is the paper's"
     )
-    scans_per_window: int | None = Field(None, ge=1, description="scans averaged per window; default ceil(window/TR)")
-    detrend: Literal["median", "cosine", "linear", "none"] = Field("median", description="the paper: 240-s median")
-    folds: int = Field(5, ge=2, description="folds of the cross-validation that chooses alpha, grouped by clip")
+    scans_per_window: int | None = Field(
+        None, ge=1, description="scans averaged per window; default ceil(window/TR)"
+    )
+    detrend: Literal["median", "cosine", "linear", "none"] = Field(
+        "median", description="the paper: 240-s median"
+    )
+    folds: int = Field(
+        5, ge=2, description="folds of the cross-validation that chooses alpha, grouped by clip"
+    )
     alphas: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         None, description="ridge penalties tried, per target dimension; default logspace(-1, 8, 20)"
     )
@@ -36,14 +48,23 @@ class RunConfig(BaseModel):
     permutations: int = Field(10_000, ge=100, description="clip permutations behind every p")
     fade_s: float = Field(2.0, ge=0, description="sine fades of the stimuli as presented")
     rms: float | None = Field(
-        0.13210295550519335, gt=0, description="root mean square that stimuli were normalised to; none: as recorded"
+        0.13210295550519335,
+        gt=0,
+        description="root mean square that stimuli were normalised to; none: as recorded",
     )
-    train_task: str | None = Field(None, description="task label of the training runs; default the one with 'train'")
-    test_task: str | None = Field(None, description="task label of the test runs; default the one with 'test'")
-    track_index: str | None = Field(None, description="artist/title index (Sturm's GTZANindex.txt) for leakage checks")
-    allow_leaks: tuple[Literal["song", "artist"], ...] = Field(
-        ("song", "artist"), description="leaks reported instead of refused; the same clip is always refused"
+    train_task: str | None = Field(
+        None, description="task label of the training runs; default the one with 'train'"
     )
+    test_task: str | None = Field(
+        None, description="task label of the test runs; default the one with 'test'"
+    )
+    track_index: str | None = Field(
+        None, description="artist/title index (Sturm's GTZANindex.txt) for leakage checks"
+    )
+    allow_leaks: tuple[Literal["clip", "overlap", "track", "carry-in"], ...] = Field(
+        (), description="leaks that are reported instead of refused; songs and artists are only ever reported"
+    )
+    shuffles: int = Field(5, ge=1, description="decoders fitted to shuffled clips, the measured chance level")
     seed: int = Field(0, ge=0, description="seed of permutations, bootstraps and baselines")
 
     @classmethod
@@ -71,4 +92,6 @@ def validated(model: type[Model], settings: object, path: Path | None) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the settings"
-        raise InputError(f"{field}: {first['msg']} (got {first['input']!r})", path, "see `brain2music run --help`") from None
+        raise InputError(
+            f"{field}: {first['msg']} (got {first['input']!r})", path, "see `brain2music run --help`"
+        ) from None

@@ -44,6 +44,11 @@ class Outputs:
         """The page to open first."""
         return self.root / "index.html"
 
+    @property
+    def embeddings(self) -> Path:
+        """Embeddings of the stimuli, kept so that every subject and every later run finds them."""
+        return self.root / "embeddings"
+
     def page(self, subject: str) -> Path:
         """A subject's report."""
         return self.root / f"sub-{subject}.html"
@@ -76,9 +81,9 @@ class Outputs:
         """The regularisation chosen for each dimension."""
         return self._file(subject, embedding, "alphas.parquet")
 
-    def decoder(self, subject: str, embedding: str) -> Path:
-        """The fitted decoder."""
-        return self._file(subject, embedding, "decoder.safetensors")
+    def summary(self, subject: str) -> Path:
+        """Counts of a subject's responses: voxels, scans per clip, repeats, TR."""
+        return self._file(subject, "responses", "summary.json")
 
     def reliability(self, subject: str) -> Path:
         """Reliability of every voxel over repeats."""

@@ -11,7 +11,7 @@ Advance = Callable[[int, int], None]
 
 @contextmanager
 def progress(stage: str) -> Iterator[Advance]:
-    """Yield ``advance(done, total)``, drawn as a bar on a terminal, else as at most one JSON line a second."""
+    """Yield ``advance(done, total)``, drawn as a bar on a terminal, else as at most one JSON line in five seconds."""
     if sys.stderr.isatty():
         with _bar(stage) as advance:
             yield advance
@@ -36,7 +36,7 @@ def _json_lines(stage: str) -> Advance:
     def advance(done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
-        if done < total and now - last < 1:
+        if done < total and now - last < 5:
             return
         last = now
         line = {"stage": stage, "done": done, "total": total, "seconds": round(now - began, 1)}

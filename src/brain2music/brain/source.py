@@ -1,0 +1,131 @@
+"""Where responses come from: the one interface the pipeline sees, and its BIDS side (arrays have theirs)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ..artifacts import digest_file
+from ..config import RunConfig
+from ..study.bids import read_study
+from ..study.stimuli import Stimuli
+from ..study.study import Clip, Study
+from .load import common_voxels, load_responses
+from .responses import Responses
+
+
+class Source(Protocol):
+    """A study as the pipeline needs it.
+
+    ``folds`` is None where test clips were heard apart, else the number of folds that all clips are scored
+    in.
+    """
+
+    kind: Literal["bids", "arrays"]
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def simulated(self) -> bool: ...
+    @property
+    def note(self) -> str: ...
+    @property
+    def folds(self) -> int | None: ...
+    @property
+    def subjects(self) -> tuple[str, ...]: ...
+    @property
+    def step_s(self) -> float: ...
+    @property
+    def stimuli(self) -> Stimuli: ...
+    @property
+    def train_clips(self) -> tuple[Clip, ...]: ...
+    @property
+    def test_clips(self) -> tuple[Clip, ...]: ...
+
+    def responses(self, subject: str, lag_tr: int) -> tuple[Responses, Responses | None]:
+        """The subject's training and test responses; the latter None where ``folds`` says how to score."""
+        ...
+
+    def digests(self, subject: str) -> dict[str, str]:
+        """sha256 of every file that the subject's responses are made from."""
+        ...
+
+
+@dataclass(frozen=True)
+class BidsSource:
+    """A BIDS study with images."""
+
+    study: Study
+    config: RunConfig
+    derivatives: Path | None = None
+    kind: Literal["bids"] = "bids"
+    note: str = ""
+
+    @classmethod
+    def read(
+        cls, root: Path, config: RunConfig, *, stimuli: Path | None = None, derivatives: Path | None = None
+    ) -> "BidsSource":
+        """Read the study; :class:`InputError` names the first thing wrong with it."""
+        study = read_study(
+            root,
+            stimuli=stimuli,
+            derivatives=derivatives,
+            train_task=config.train_task,
+            test_task=config.test_task,
+        )
+        return cls(study, config, derivatives)
+
+    @property
+    def name(self) -> str:
+        return self.study.name
+
+    @property
+    def simulated(self) -> bool:
+        return self.study.simulated
+
+    @property
+    def folds(self) -> int | None:
+        return None if self.study.test_clips else 2 * self.config.folds
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return self.study.subjects
+
+    @property
+    def step_s(self) -> float:
+        return self.study.runs[0].tr
+
+    @property
+    def stimuli(self) -> Stimuli:
+        folder = self.study.stimuli or self.study.root / "stimuli"
+        return Stimuli(folder, fade_s=self.config.fade_s, rms=self.config.rms)
+
+    @property
+    def train_clips(self) -> tuple[Clip, ...]:
+        return self.study.train_clips
+
+    @property
+    def test_clips(self) -> tuple[Clip, ...]:
+        return self.study.test_clips
+
+    def responses(self, subject: str, lag_tr: int) -> tuple[Responses, Responses | None]:
+        """Both splits, on the voxels that are finite in every run."""
+        train = self._load(subject, "train", lag_tr)
+        if self.folds is not None:
+            return train, None
+        return common_voxels(train, self._load(subject, "test", lag_tr))
+
+    def digests(self, subject: str) -> dict[str, str]:
+        """sha256 of the subject's images and events."""
+        runs = self.study.runs_of(subject)
+        files = [run.events for run in runs] + [run.bold for run in runs if run.bold is not None]
+        return {str(path.relative_to(self.study.root)): digest_file(path) for path in files}
+
+    def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:
+        return load_responses(
+            self.study,
+            subject,
+            split,
+            lag_tr=lag_tr,
+            detrend=self.config.detrend,
+            derivatives=self.derivatives,
+        )

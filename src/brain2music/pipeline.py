@@ -1,0 +1,141 @@
+"""The whole reconstruction, top-down: responses to predicted embeddings, to music that exists, to scores.
+
+:func:`run` is the flow; each step is one call into the folder that does the work, with :mod:`brain2music.steps`
+between. A step is skipped when its outputs are there already, made from the same inputs and settings: a run that
+was stopped is finished by the same command, with the same bytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from .artifacts import digest_array, stage, write_json, write_table
+from .brain.reliability import repeat_reliability
+from .brain.source import Source
+from .config import RunConfig
+from .embed.registry import Embedder, get_embedder
+from .errors import InputError
+from .gallery.gallery import Gallery
+from .layout import Outputs
+from .score.identification import similarity
+from .score.leakage import gallery_leaks, read_gtzan_index, require_no_leak
+from .score.records import read_scores, summarise, write_scores
+from .steps.describe import describe
+from .steps.listen import export_retrieved, export_stimuli
+from .steps.listener import Listener, Music, clip_means
+from .steps.retrieval import retrieve
+from .steps.scoring import score
+from .steps.tables import alphas_table, predictions_table, reliability_table, similarity_table
+
+Level = Literal["participant", "group"]
+
+
+def run(
+    source: Source,
+    root: Path,
+    config: RunConfig,
+    *,
+    level: Level = "participant",
+    subjects: Sequence[str] = (),
+    galleries: Sequence[Path] = (),
+) -> Outputs:
+    """Decode a study and score it. :class:`Outputs` says what is written where.
+
+    Parameters
+    ----------
+    level : "participant" decodes; "group" adds the summary over the subjects that were decoded.
+    subjects : labels with or without ``sub-``; default all.
+    galleries : music to retrieve from: for each embedding the gallery that was built with it.
+
+    Raises
+    ------
+    LeakageError : training and test data share a clip, or what else ``config.allow_leaks`` does not name.
+    InputError : whatever else is at fault with the input.
+    """
+    outputs = Outputs(root)
+    index = None if config.track_index is None else read_gtzan_index(config.track_index)
+    leaks = require_no_leak(source.train_clips, source.test_clips, index, config.allow_leaks)
+    embedders = tuple(get_embedder(name, config.window_s, source.step_s) for name in config.embeddings)
+    opened = [Gallery.open(folder) for folder in galleries]
+    for gallery in opened:
+        leaks += gallery_leaks(source.test_clips or source.train_clips, gallery.tracks["track"])
+    if level == "participant":
+        music = Music(source, embedders, outputs)
+        for subject in _chosen(source, subjects):
+            listener = Listener(source, subject, config)
+            measure(listener, outputs)
+            for embedder in embedders:
+                reconstruct(listener, embedder, music, opened, outputs)
+        export_stimuli(source, outputs)
+    collect_scores(source, config, outputs, level)
+    describe(source, config, embedders, opened, leaks, outputs)
+    return outputs
+
+
+def measure(listener: Listener, outputs: Outputs) -> None:
+    """Count a subject's responses, and measure their reliability where clips were repeated."""
+    summary, reliability = outputs.summary(listener.subject), outputs.reliability(listener.subject)
+
+    def make() -> None:
+        train, test = listener.responses
+        scored = train if test is None else test
+        counts = {"n_voxels": scored.n_voxels, "n_scans": scored.n_scans, "tr": scored.tr}
+        write_json(summary, {**counts, "n_repeats": int(scored.n_repeats.max())})
+        values = np.full(scored.n_voxels, np.nan) if scored.repeats is None else repeat_reliability(scored)
+        write_table(reliability, reliability_table(scored, values))
+
+    settings = listener.config.model_dump(mode="json", include={"detrend", "lag_tr"})
+    stage([summary, reliability], make, listener.digests, settings, reliability.with_suffix(".json"))
+
+
+def reconstruct(
+    listener: Listener, embedder: Embedder, music: Music, galleries: Sequence[Gallery], outputs: Outputs
+) -> None:
+    """One subject, one embedding: decode, score, retrieve, and write the tables."""
+    subject, config, name = listener.subject, listener.config, embedder.space.name
+    predictions, similarities = outputs.predictions(subject, name), outputs.similarity(subject, name)
+    alphas, scores_file = outputs.alphas(subject, name), outputs.scores_of(subject, name)
+    retrieval = outputs.retrieval(subject, name)
+    gallery = next((gallery for gallery in galleries if gallery.space.name == name), None)
+
+    def make() -> None:
+        decoded = listener.decode(music[name])
+        scores = score(listener, decoded, music)
+        write_table(predictions, predictions_table(decoded))
+        write_table(similarities, similarity_table(decoded, similarity(*clip_means(decoded))))
+        write_table(alphas, alphas_table(decoded))
+        if gallery is not None:
+            found, retrieved = retrieve(listener, decoded, gallery, music)
+            write_table(retrieval, found)
+            export_retrieved(found, outputs)
+            scores += retrieved
+        write_scores(scores_file, scores)
+
+    inputs = {**listener.digests, "stimuli": music.digest(name)}
+    files = [predictions, similarities, alphas, scores_file]
+    if gallery is not None:
+        inputs["gallery"] = digest_array(np.asarray(gallery.vectors))
+        files.append(retrieval)
+    settings = {**config.model_dump(mode="json"), "space": asdict(embedder.space)}
+    stage(files, make, inputs, settings)
+
+
+def collect_scores(source: Source, config: RunConfig, outputs: Outputs, level: Level) -> None:
+    """Gather the scores of every subject decoded so far into one file; at group level their summary too."""
+    files = [outputs.scores_of(subject, name) for subject in source.subjects for name in config.embeddings]
+    scores = [score for file in files if file.is_file() for score in read_scores(file)]
+    if not scores:
+        raise InputError("no subject has been decoded here", outputs.root, "run the participant level first")
+    write_scores(outputs.scores, [*(summarise(scores) if level == "group" else []), *scores])
+
+
+def _chosen(source: Source, subjects: Sequence[str]) -> list[str]:
+    wanted = [label.removeprefix("sub-") for label in subjects]
+    unknown = [label for label in wanted if label not in source.subjects]
+    if unknown:
+        known = ", ".join(source.subjects)
+        raise InputError(f"there is no subject {unknown[0]!r}; there are {known}", mend="name one of these")
+    return wanted or list(source.subjects)

@@ -1,0 +1,142 @@
+"""What a run was, in words and numbers: ``study.json`` and BIDS ``dataset_description.json``."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from .. import __version__
+from ..artifacts import read_json, write_json
+from ..brain.source import Source
+from ..config import RunConfig
+from ..embed.registry import Embedder
+from ..gallery.gallery import Gallery
+from ..layout import Outputs
+from ..score.leakage import Leak
+
+
+def describe(
+    source: Source,
+    config: RunConfig,
+    embedders: Sequence[Embedder],
+    galleries: Sequence[Gallery],
+    leaks: Sequence[Leak],
+    outputs: Outputs,
+) -> None:
+    """Write ``study.json`` for the report, and the derivatives' ``dataset_description.json``."""
+    gallery = galleries[0] if galleries else None
+    measured = {label: outputs.summary(label) for label in source.subjects}
+    measured = {label: read_json(path) for label, path in measured.items() if path.is_file()}
+    earlier = read_json(outputs.study) if outputs.study.is_file() else {}
+    record = {
+        "name": source.name,
+        "simulated": source.simulated,
+        "note": source.note,
+        "source": source.kind,
+        "version": __version__,
+        "created": earlier.get("created", date.today().isoformat()),
+        "subjects": sorted(measured),
+        "embeddings": [asdict(embedder.space) for embedder in embedders],
+        "design": _design(source, config, measured),
+        "settings": config.model_dump(mode="json"),
+        "gallery": None if gallery is None else _gallery(gallery),
+        "leaks": [{"kind": leak.kind, "what": str(leak)} for leak in leaks],
+        "warnings": _warnings(source, config, embedders, galleries),
+        "methods": methods(source, config, embedders, gallery),
+    }
+    write_json(outputs.study, record)
+    write_json(
+        outputs.description,
+        {
+            "Name": f"brain2music decoding of {source.name}",
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [{"Name": "brain2music", "Version": __version__}],
+            "SourceDatasets": [{"Name": source.name}],
+            "Simulated": source.simulated,
+        },
+    )
+
+
+def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], gallery: Gallery | None) -> str:
+    """A methods paragraph for a paper, with every number that the run used."""
+    names = ", ".join(
+        f"{space.name} ({space.dims} dimensions, windows of {space.window_s:g} s every {space.step_s:g} s)"
+        for space in (embedder.space for embedder in embedders)
+    )
+    folds = f"in {source.folds} folds of clips" if source.folds else "on clips of held-out test runs"
+    parts = [
+        f"Responses of each voxel were {_cleaned(config)}, shifted by {config.lag_tr} TR and averaged over the scans "
+        f"of each window of sound (Denk et al., 2023, arXiv 2307.11078)."
+        if source.kind == "bids"
+        else f"Responses came as arrays ({source.name}).",
+        f"Stimuli were embedded as presented by {names}.",
+        f"Ridge regression predicted every dimension of the embedding with its own penalty, chosen by "
+        f"{config.folds}-fold cross-validation over clips inside the training set, and was scored {folds}.",
+        "Identification accuracy counts, for each clip, how often its predicted embedding correlates more with its "
+        "own than with another clip's embedding (strictly; chance 0.5).",
+        f"Intervals are 95 % bootstrap intervals over clips, p values come from {config.permutations:,} permutations "
+        f"of clips.",
+    ]
+    if gallery is not None:
+        parts.append(
+            f"Music was retrieved from {len(gallery):,} tracks by the cosine similarity of the mean predicted "
+            f"embedding, after each dimension was centred and scaled by the gallery's statistics."
+        )
+    if source.simulated:
+        parts.insert(0, "The brain data are simulated.")
+    return " ".join(parts)
+
+
+def _cleaned(config: RunConfig) -> str:
+    ways = {
+        "median": "high-passed by a 240-s median filter",
+        "cosine": "high-passed by a cosine basis of 240 s",
+        "linear": "linearly detrended",
+        "none": "left undetrended",
+    }
+    return f"{ways[config.detrend]} and z-scored per run"
+
+
+def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict[str, Any]:
+    scored = source.test_clips or source.train_clips
+    first: dict[str, Any] = next(iter(measured.values()), {"tr": source.step_s, "n_repeats": 1, "n_scans": 0})
+    train, test = (Counter(clip.genre for clip in clips) for clips in (source.train_clips, scored))
+    return {
+        "tr": first["tr"],
+        "lag_tr": config.lag_tr if source.kind == "bids" else 0,
+        "n_train": len(source.train_clips),
+        "n_test": len(scored),
+        "n_repeats": first["n_repeats"],
+        "scans_per_clip": first["n_scans"],
+        "voxels": {label: each["n_voxels"] for label, each in measured.items()},
+        "genres": {
+            genre or "unlabelled": {"train": train[genre], "test": test[genre]}
+            for genre in sorted(train | test)
+        },
+        "evaluation": f"{source.folds}-fold cross-validation" if source.folds else "held-out test runs",
+    }
+
+
+def _gallery(gallery: Gallery) -> dict[str, Any]:
+    licences = Counter(gallery.tracks["licence"])
+    return {"name": gallery.folder.name, "tracks": len(gallery), "licences": dict(licences.most_common())}
+
+
+def _warnings(
+    source: Source, config: RunConfig, embedders: Sequence[Embedder], galleries: Sequence[Gallery]
+) -> list[str]:
+    """What a reader should know before believing the scores."""
+    said = []
+    if config.track_index is None and source.kind == "bids" and not source.simulated:
+        said.append(
+            "no artist index was given, so songs and artists shared by training and test are not known"
+        )
+    if config.lag_tr == 0:
+        said.append("without a lag, the first scans of a clip reflect the clip before it")
+    searched = {gallery.space.name for gallery in galleries}
+    left = [embedder.space.name for embedder in embedders if embedder.space.name not in searched]
+    if galleries and left:
+        said.append(f"no gallery was given in {', '.join(left)}: nothing was retrieved by it")
+    return said

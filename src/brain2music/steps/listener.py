@@ -1,0 +1,106 @@
+"""What a run decodes: a listener's responses and the music that was heard, each made when first asked for."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float32
+
+from ..artifacts import digest_array
+from ..brain.responses import Responses
+from ..brain.source import Source
+from ..config import RunConfig
+from ..decode.decoder import Decoded, decode, decode_kfold
+from ..decode.shuffled import decode_kfold_shuffled, decode_shuffled
+from ..embed.clips import embed_clips
+from ..embed.embeddings import Embeddings
+from ..embed.registry import Embedder
+from ..layout import Outputs
+from ..progress import progress
+from ..study.study import Clip
+
+
+@dataclass(frozen=True)
+class Music:
+    """The study's clips in every embedding of the run."""
+
+    source: Source
+    embedders: tuple[Embedder, ...]
+    outputs: Outputs
+    _done: dict[str, Embeddings] = field(default_factory=dict, init=False)
+
+    def __getitem__(self, name: str) -> Embeddings:
+        """All clips, training clips first, in the named embedding."""
+        if name not in self._done:
+            clips = (*self.source.train_clips, *self.source.test_clips)
+            with progress(f"embed {name}") as advance:
+                self._done[name] = embed_clips(
+                    clips, self.source.stimuli, self.embedder(name), self.outputs.embeddings, advance
+                )
+        return self._done[name]
+
+    def embedder(self, name: str) -> Embedder:
+        """The named embedder."""
+        return next(embedder for embedder in self.embedders if embedder.space.name == name)
+
+    def digest(self, name: str) -> str:
+        """sha256 of the embeddings: whatever changes in the sound or the model changes it."""
+        return digest_array(self[name].data)
+
+    def means(self, name: str, clips: tuple[Clip, ...]) -> Float32[np.ndarray, "clips dims"]:
+        """One vector a clip, the mean over its windows."""
+        row = {each: i for i, each in enumerate(self[name].names)}
+        return self[name].mean[[row[clip.name] for clip in clips]]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One subject of a run. Responses at the main lag are kept, at other lags loaded again."""
+
+    source: Source
+    subject: str
+    config: RunConfig
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """sha256 of all that the responses are made from."""
+        return self.source.digests(self.subject)
+
+    @cached_property
+    def responses(self) -> tuple[Responses, Responses | None]:
+        """Training and test responses; one set and None where clips are scored in folds."""
+        return self.source.responses(self.subject, self.config.lag_tr)
+
+    @property
+    def trained_on(self) -> tuple[Clip, ...]:
+        """The clips that decoders are fitted to."""
+        return self.responses[0].clips
+
+    def decode(self, embeddings: Embeddings, lag_tr: int | None = None) -> Decoded:
+        """Predict the scored clips, by the settings of the run."""
+        config = self.config
+        other = lag_tr is not None and lag_tr != config.lag_tr
+        train, test = self.source.responses(self.subject, lag_tr or 0) if other else self.responses
+        shared = {"alphas": config.alphas, "scans_per_window": config.scans_per_window}
+        if test is None:
+            folds = {"n_folds": self.source.folds or 10, "inner_folds": config.folds, "seed": config.seed}
+            return decode_kfold(train, embeddings, **folds, **shared)
+        return decode(train, embeddings, test, embeddings, n_folds=config.folds, **shared)
+
+    def decode_shuffled(self, embeddings: Embeddings) -> tuple[Decoded, ...]:
+        """The same fits to clips that have changed places."""
+        config = self.config
+        train, test = self.responses
+        shared = {"alphas": config.alphas, "scans_per_window": config.scans_per_window}
+        shared |= {"n_shuffles": config.shuffles, "seed": config.seed}
+        if test is None:
+            folds = {"n_folds": self.source.folds or 10, "inner_folds": config.folds}
+            return decode_kfold_shuffled(train, embeddings, **folds, **shared)
+        return decode_shuffled(train, embeddings, test, embeddings, n_folds=config.folds, **shared)
+
+
+def clip_means(
+    decoded: Decoded,
+) -> tuple[Float32[np.ndarray, "clips dims"], Float32[np.ndarray, "clips dims"]]:
+    """Predicted and true embeddings, one vector a clip: the mean over its windows."""
+    return decoded.predicted.mean(axis=1, dtype=np.float32), decoded.true.mean(axis=1, dtype=np.float32)

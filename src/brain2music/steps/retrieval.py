@@ -1,0 +1,79 @@
+"""Music found for what a brain heard, and how like it is to the stimulus, by the decoded and by other embeddings."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32, Int
+
+from ..decode.decoder import Decoded
+from ..embed.clips import embed_files
+from ..embed.embeddings import Embeddings
+from ..gallery.gallery import Gallery
+from ..score.retrieval import score_retrieval
+from ..score.score import Score
+from .listener import Listener, Music, clip_means
+from .tables import retrieval_table
+
+RANDOM_DRAWS = 20  # galleries' tracks drawn at random per clip: the paper's chance line
+
+
+def retrieve(
+    listener: Listener, decoded: Decoded, gallery: Gallery, music: Music
+) -> tuple[pd.DataFrame, list[Score]]:
+    """Search the gallery by predicted and by true embeddings, own recordings left out, and score the first hits.
+
+    The judges are the embedding that was decoded (named so) and every other one of the run: retrieval judged by
+    what it was searched with is favoured.
+    """
+    config = listener.config
+    predicted, true = clip_means(decoded)
+    own = [clip.track for clip in decoded.clips]
+    where = gallery.select(exclude=[*own, *(f"*/{track}" for track in own)])
+    brain = gallery.search(predicted, config.retrieve, space=decoded.space, where=where)
+    oracle = gallery.search(true, config.retrieve, space=decoded.space, where=where)
+    rng = np.random.default_rng(config.seed)
+    allowed = np.flatnonzero(where)
+    random = rng.choice(allowed, (RANDOM_DRAWS, len(decoded.clips)))
+    chosen = np.concatenate([brain.indices[:, 0], oracle.indices[:, 0], random.ravel()])
+    genres = gallery.tracks["genre"].to_numpy()
+    scores: list[Score] = []
+    for embedder in music.embedders:
+        judge = embedder.space.name
+        if judge == "genre-onehot":
+            continue
+        vectors = _judged(gallery, chosen, judge, music)
+        scores += score_retrieval(
+            vectors[brain.indices[:, 0]],
+            music.means(judge, decoded.clips),
+            [clip.genre for clip in decoded.clips],
+            subject=listener.subject,
+            embedding=decoded.space.name,
+            judge=judge,
+            rng=rng,
+            simulated=listener.source.simulated,
+            oracle=vectors[oracle.indices[:, 0]],
+            random=vectors[random],
+            retrieved_genres=list(genres[brain.indices[:, 0]]),
+            oracle_genres=list(genres[oracle.indices[:, 0]]),
+            gallery_genres=list(genres[allowed]),
+            note=listener.source.note,
+            draws=config.permutations,
+        )
+    return retrieval_table(decoded, gallery, brain, oracle), scores
+
+
+def _judged(
+    gallery: Gallery, chosen: Int[np.ndarray, " tracks"], judge: str, music: Music
+) -> Float32[np.ndarray, "gallery dims"]:
+    """(gallery, dims): the judge's embeddings of the chosen tracks; other rows are NaN and never read."""
+    if judge == gallery.space.name:
+        return np.asarray(gallery.vectors)
+    rows = np.unique(chosen)
+    paths = [Path(gallery.tracks["path"].iloc[row]) for row in rows]
+    embedded: Embeddings = embed_files(
+        paths, music.embedder(judge), max_seconds=float(gallery.tracks["duration_s"].max())
+    )
+    vectors = np.full((len(gallery), embedded.space.dims), np.nan, np.float32)
+    vectors[rows] = embedded.mean
+    return vectors

@@ -1,0 +1,72 @@
+"""Results as tables, in the columns that :class:`brain2music.layout.Outputs` promises."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from ..brain.responses import Responses
+from ..decode.decoder import Decoded
+from ..gallery.gallery import Gallery, Hits
+
+
+def predictions_table(decoded: Decoded) -> pd.DataFrame:
+    """One row a clip and window: the predicted and the true embedding."""
+    n_clips, n_windows, _ = decoded.predicted.shape
+    clips = [clip for clip in decoded.clips for _ in range(n_windows)]
+    return pd.DataFrame(
+        {
+            "clip": [clip.name for clip in clips],
+            "genre": [clip.genre for clip in clips],
+            "window": np.tile(np.arange(n_windows), n_clips),
+            "predicted": list(decoded.predicted.reshape(n_clips * n_windows, -1)),
+            "true": list(decoded.true.reshape(n_clips * n_windows, -1)),
+        }
+    )
+
+
+def similarity_table(decoded: Decoded, similarity: Float[np.ndarray, "clips clips"]) -> pd.DataFrame:
+    """One row a predicted clip: its correlations with the true embeddings of all clips."""
+    return pd.DataFrame(
+        {
+            "clip": [clip.name for clip in decoded.clips],
+            "genre": [clip.genre for clip in decoded.clips],
+            "similarity": list(similarity),
+        }
+    )
+
+
+def alphas_table(decoded: Decoded) -> pd.DataFrame:
+    """One row a dimension: the penalty chosen (the median over folds), its score, whether on the grid's edge."""
+    return pd.DataFrame(
+        {
+            "dim": np.arange(decoded.best_alphas.shape[1]),
+            "alpha": np.median(decoded.best_alphas, axis=0),
+            "cv_score": decoded.cv_scores.mean(axis=0),
+            "on_edge": decoded.on_edge,
+        }
+    )
+
+
+def reliability_table(responses: Responses, reliability: Float[np.ndarray, " voxels"]) -> pd.DataFrame:
+    """One row a voxel: its region and its reliability."""
+    roi = responses.space.roi if responses.space is not None else None
+    return pd.DataFrame({"roi": roi or [""] * len(reliability), "reliability": reliability})
+
+
+def retrieval_table(decoded: Decoded, gallery: Gallery, brain: Hits, oracle: Hits) -> pd.DataFrame:
+    """One row a clip, source and rank: what the gallery gave for the predicted and for the true embedding."""
+    parts = [
+        _ranked(decoded, gallery, hits, source) for source, hits in (("brain", brain), ("oracle", oracle))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _ranked(decoded: Decoded, gallery: Gallery, hits: Hits, source: str) -> pd.DataFrame:
+    table = gallery.ranked(hits).rename(columns={"genre": "track_genre"})
+    names: Sequence[str] = [decoded.clips[i].name for i in table["query"]]
+    genres = [decoded.clips[i].genre for i in table["query"]]
+    table = table.assign(clip=names, genre=genres, source=source)
+    columns = ["clip", "genre", "source", "rank", "track", "title", "artist", "licence", "track_genre"]
+    return table[[*columns, "path", "start_s", "cosine"]]
