@@ -39,9 +39,7 @@ def main() -> None:
             search()
             seconds[name].append(time.perf_counter() - begun)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
-    print(
-        f"cores: {os.cpu_count()}, load: {os.getloadavg()[0]:.1f}, torch threads: {torch.get_num_threads()}"
-    )
+    print(f"cores: {os.cpu_count()}, load: {os.getloadavg()[0]:.1f}, torch threads: {torch.get_num_threads()}")
     print(f"matrix: {options.rows} x {options.dims}, queries: {options.queries}, k: {options.k}")
     print(f"identical_ids: {all((found == ids['faiss']).all() for found in ids.values())}")
     for name, times in seconds.items():

@@ -30,9 +30,7 @@ def test_the_groups_are_the_papers() -> None:
 
 def test_agreement_by_hand() -> None:
     first = np.array([[0.9, 0.8, 0.1, 0.0], [0.9, 0.8, 0.1, 0.0], [0.9, 0.8, 0.1, 0.0], [0.5, 0.5, 0.5, 0.5]])
-    second = np.array(
-        [[0.2, 0.1, 0.0, 0.0], [0.0, 0.9, 0.8, 0.1], [0.0, 0.0, 0.6, 0.7], [0.9, 0.8, 0.0, 0.0]]
-    )
+    second = np.array([[0.2, 0.1, 0.0, 0.0], [0.0, 0.9, 0.8, 0.1], [0.0, 0.0, 0.6, 0.7], [0.9, 0.8, 0.0, 0.0]])
     np.testing.assert_allclose(class_agreement(first, second, 2), [1, 1 / 3, 0, 1])
     np.testing.assert_allclose(class_agreement(first, second, 1), [1, 0, 0, 1])
 

@@ -28,9 +28,7 @@ def equations_2_and_3(c: np.ndarray) -> list[float]:
 
 def test_similarity_is_pearson_over_dimensions(rng: np.random.Generator) -> None:
     predicted, true = rng.normal(3, 2, (5, 7)).astype(np.float32), rng.normal(size=(4, 7)).astype(np.float32)
-    expected = [
-        [pearsonr(row.astype(float), other.astype(float)).statistic for other in true] for row in predicted
-    ]
+    expected = [[pearsonr(row.astype(float), other.astype(float)).statistic for other in true] for row in predicted]
     np.testing.assert_allclose(similarity(predicted, true), expected, atol=2e-12)
 
 

@@ -57,17 +57,12 @@ def test_every_row_is_there_with_its_chance_and_candidates(planted: dict[str, np
         "identification/centred": (0.5, 40, 40),
         "correlation/dimension": (0.0, 40, 40),
         **{f"identification/genre=genre{i}": (0.5, 40, 8) for i in range(5)},
-        **{
-            f"identification/baseline={b}": (0.5, 40, 40)
-            for b in ("random-vector", "mean-vector", "genre-centroid")
-        },
+        **{f"identification/baseline={b}": (0.5, 40, 40) for b in ("random-vector", "mean-vector", "genre-centroid")},
     }
     for metric, (chance, candidates, n) in expected.items():
         score = table[metric]
         assert (score.chance, score.candidates, score.n) == (pytest.approx(chance), candidates, n), metric
-    assert all(
-        score.simulated and score.subject == "001" and score.stage == "decode" for score in table.values()
-    )
+    assert all(score.simulated and score.subject == "001" and score.stage == "decode" for score in table.values())
     assert all(score.low <= score.value <= score.high for score in table.values() if score.low is not None)
 
 
@@ -131,9 +126,7 @@ def test_note_and_ceiling_are_carried(planted: dict[str, np.ndarray]) -> None:
     assert all(score.note.startswith("rank 6") for score in table.values())
 
 
-def test_few_clips_leave_out_what_cannot_be_asked(
-    planted: dict[str, np.ndarray], rng: np.random.Generator
-) -> None:
+def test_few_clips_leave_out_what_cannot_be_asked(planted: dict[str, np.ndarray], rng: np.random.Generator) -> None:
     few = {name: planted[name][:4] for name in ("predicted", "true")}
     mean = planted["train"].mean(axis=0)
     scores = score_decoding(**few, genres=["a", "b", "c", "d"], train_mean=mean, rng=rng, **WHO)
@@ -201,21 +194,15 @@ def test_retrieval_is_scored_against_oracle_and_random_tracks(rng: np.random.Gen
 
 def test_a_judge_that_is_the_decoded_embedding_is_not_named(rng: np.random.Generator) -> None:
     true = rng.normal(size=(40, 20))
-    scores = score_retrieval(
-        true, true, GENRES, judge="musicnn-mtt", rng=rng, retrieved_genres=[""] * 40, **WHO
-    )
+    scores = score_retrieval(true, true, GENRES, judge="musicnn-mtt", rng=rng, retrieved_genres=[""] * 40, **WHO)
     assert "identification" in {score.metric for score in scores}
     assert not {score.metric for score in scores} & {"genre-agreement", "identification/judge=musicnn-mtt"}
 
 
 def test_subjects_are_summarised(planted: dict[str, np.ndarray]) -> None:
-    subjects = [
-        replace(score, subject=s) for s in ("001", "002", "003") for score in decoding(planted).values()
-    ]
+    subjects = [replace(score, subject=s) for s in ("001", "002", "003") for score in decoding(planted).values()]
     values = {"001": 0.8, "002": 0.9, "003": 1.0}
-    subjects = [
-        replace(score, value=values[score.subject]) if score.metric == "top1" else score for score in subjects
-    ]
+    subjects = [replace(score, value=values[score.subject]) if score.metric == "top1" else score for score in subjects]
     table = {score.metric: score for score in summarise([*subjects, *summarise(subjects)])}
     top = table["top1"]
     assert (top.subject, top.n, top.candidates, top.p, top.simulated) == ("group", 3, 40, None, True)
@@ -234,9 +221,7 @@ def test_scores_survive_the_disk(planted: dict[str, np.ndarray], tmp_path: Path)
     assert np.isnan(read_scores(tmp_path / "scores.json")[0].value)
 
 
-@pytest.mark.parametrize(
-    "text", ["{}", "[1]", '[{"metric": "a"}]', '[{"metric": "a", "value": 1, "chance": 0}]', "no"]
-)
+@pytest.mark.parametrize("text", ["{}", "[1]", '[{"metric": "a"}]', '[{"metric": "a", "value": 1, "chance": 0}]', "no"])
 def test_what_is_not_a_list_of_scores_is_named(text: str, tmp_path: Path) -> None:
     file = tmp_path / "scores.json"
     file.write_text(text)

@@ -76,9 +76,7 @@ def test_p_of_some_rows_permutes_all_clips(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("signal", [0.0, 0.4, 1.2])
 def test_the_identification_interval_covers_the_truth(signal: float, rng: np.random.Generator) -> None:
     truth = identification(similarities(rng, 1500, signal)).mean()
-    intervals = np.array(
-        [bootstrap_identification(similarities(rng, 40, signal), rng, 400) for _ in range(150)]
-    )
+    intervals = np.array([bootstrap_identification(similarities(rng, 40, signal), rng, 400) for _ in range(150)])
     covered = np.mean((intervals[:, 0] <= truth) & (truth <= intervals[:, 1]))
     assert 0.87 <= covered <= 1
     assert 0.02 < np.diff(intervals, axis=1).mean() < 0.25

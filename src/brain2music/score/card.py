@@ -86,9 +86,7 @@ class ScoreCard:
         values = np.diagonal(payoff) if rows is None else np.diagonal(payoff)[rows]
         interval = bootstrap_identification(c, self.rng, self.draws, rows=rows)
         p = permutation_p(payoff, self.rng, self.draws, rows=rows)
-        return self.row(
-            metric, values.mean(), 0.5, n=len(values), candidates=len(c), interval=interval, p=p, note=note
-        )
+        return self.row(metric, values.mean(), 0.5, n=len(values), candidates=len(c), interval=interval, p=p, note=note)
 
     def payoff(
         self,
@@ -141,6 +139,4 @@ class ScoreCard:
         if len(groups) < 2:
             return []
         chosen = {genre: np.isin(np.arange(len(c)), rows) for genre, rows in groups.items()}
-        return [
-            self.identification(f"identification/genre={genre}", c, rows) for genre, rows in chosen.items()
-        ]
+        return [self.identification(f"identification/genre={genre}", c, rows) for genre, rows in chosen.items()]

@@ -89,9 +89,7 @@ def group_columns(group: ClassGroup, class_names: Sequence[str]) -> Int[np.ndarr
     return np.array([places[name] for name in group.classes])
 
 
-def _most_probable(
-    probabilities: Float[np.ndarray, "n classes"], top_n: int
-) -> Float[np.ndarray, "n classes"]:
+def _most_probable(probabilities: Float[np.ndarray, "n classes"], top_n: int) -> Float[np.ndarray, "n classes"]:
     """1.0 for the ``top_n`` most probable classes of each sound, else 0.0."""
     if not 1 <= top_n <= probabilities.shape[1]:
         raise ValueError(f"top {top_n} of {probabilities.shape[1]} classes")

@@ -19,9 +19,7 @@ from scipy.stats import rankdata
 _DECIMALS = 12  # equal rows must tie in whatever order the linear algebra library adds up
 
 
-def similarity(
-    predicted: Float[np.ndarray, "n d"], true: Float[np.ndarray, "m d"]
-) -> Float[np.ndarray, "n m"]:
+def similarity(predicted: Float[np.ndarray, "n d"], true: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "n m"]:
     """Pearson correlation of every prediction with every candidate, over dimensions, in float64.
 
     Raises

@@ -74,6 +74,4 @@ def _score(record: Any, path: Path) -> Score:
     try:
         return Score(**{**record, **missing})
     except TypeError as error:
-        raise InputError(
-            f"a record of this list is not a score ({error})", path, "run the scoring again"
-        ) from None
+        raise InputError(f"a record of this list is not a score ({error})", path, "run the scoring again") from None

@@ -60,9 +60,7 @@ def score_decoding(
     ValueError : shapes that do not fit, or a prediction that is constant or not finite.
     """
     if predicted.shape != true.shape or len(genres) != len(true):
-        raise ValueError(
-            f"predicted {predicted.shape}, true {true.shape} and {len(genres)} genres do not fit"
-        )
+        raise ValueError(f"predicted {predicted.shape}, true {true.shape} and {len(genres)} genres do not fit")
     card = ScoreCard(subject, embedding, stage, rng, simulated, note, dict(ceiling or {}), draws)
     raw, centred = similarity(predicted, true), similarity(predicted - train_mean, true - train_mean)
     return [
@@ -94,9 +92,7 @@ def _dimension_correlation(
     return replace(scored, low=low, high=high) if np.isfinite([low, high]).all() else scored
 
 
-def _z_scored(
-    rows: Float[np.ndarray, "n dims"], defined: Bool[np.ndarray, " dims"]
-) -> Float[np.ndarray, "n kept"]:
+def _z_scored(rows: Float[np.ndarray, "n dims"], defined: Bool[np.ndarray, " dims"]) -> Float[np.ndarray, "n kept"]:
     kept = rows[:, defined].astype(np.float64)
     return (kept - kept.mean(axis=0)) / kept.std(axis=0)
 

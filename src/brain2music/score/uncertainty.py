@@ -130,9 +130,7 @@ def bootstrap(
     if clips < 2:
         return float("nan"), float("nan")
     with np.errstate(invalid="ignore"):
-        draws = np.concatenate(
-            [statistic(_draws(min(_CHUNK, n - at), clips, rng)) for at in range(0, n, _CHUNK)]
-        )
+        draws = np.concatenate([statistic(_draws(min(_CHUNK, n - at), clips, rng)) for at in range(0, n, _CHUNK)])
         observed = float(statistic(np.ones((1, clips)))[0])
         without = statistic(1 - np.eye(clips))
     draws, without = draws[~np.isnan(draws)], without[~np.isnan(without)]
