@@ -56,8 +56,8 @@ def read_audio(
     try:
         with soundfile.SoundFile(path) as file:
             own_rate, first = file.samplerate, round(start * file.samplerate)
-            frames = -1 if duration is None else round(duration * own_rate)
-            if not 0 <= first < file.frames or frames == 0:
+            frames = file.frames if duration is None else round(duration * own_rate)
+            if not 0 <= first < file.frames or frames <= 0:
                 raise InputError(
                     _nothing_to_read(start, duration, file.frames / own_rate),
                     path,
@@ -68,13 +68,9 @@ def read_audio(
     except soundfile.LibsndfileError as error:
         raise _unreadable(path, error) from None
     if samples.shape[1] == 0:
-        raise InputError(
-            "the sound file ends before its header says", path, "replace the file with a complete copy"
-        )
+        raise InputError("the sound file ends before its header says", path, "replace the file with a complete copy")
     if not np.isfinite(samples).all():
-        raise InputError(
-            "the sound file holds NaN or infinite samples", path, "export it again as 16-bit wav"
-        )
+        raise InputError("the sound file holds NaN or infinite samples", path, "export it again as 16-bit wav")
     waveform = samples.mean(axis=0) if mono else np.ascontiguousarray(samples)
     return (waveform, own_rate) if rate is None else (resample(waveform, own_rate, rate), rate)
 
@@ -93,9 +89,7 @@ def write_audio(path: str | Path, waveform: Float[np.ndarray, "*channels samples
 
     path = Path(path)
     if path.suffix.lower() not in _WRITERS:
-        raise InputError(
-            f"cannot write {path.suffix or 'no suffix'!r} files", path, f"use {', '.join(_WRITERS)}"
-        )
+        raise InputError(f"cannot write {path.suffix or 'no suffix'!r} files", path, f"use {', '.join(_WRITERS)}")
     if waveform.size == 0 or not np.isfinite(waveform).all():
         raise ValueError("the waveform to write is empty or holds NaN or infinite samples")
     frames = np.atleast_2d(waveform / max(1.0, float(np.abs(waveform).max()))).T
@@ -107,9 +101,7 @@ def write_audio(path: str | Path, waveform: Float[np.ndarray, "*channels samples
                 for first in range(0, len(frames), _WRITE_BLOCK):
                     file.write(frames[first : first + _WRITE_BLOCK])
         except soundfile.LibsndfileError as error:
-            raise InputError(
-                f"cannot write this at {rate} Hz ({error})", path, "resample it or choose wav"
-            ) from None
+            raise InputError(f"cannot write this at {rate} Hz ({error})", path, "resample it or choose wav") from None
 
 
 def resample(
@@ -160,9 +152,7 @@ def _existing(path: str | Path) -> Path:
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"this is not a readable sound file ({error})", path, "convert it to wav, flac, ogg or mp3"
-    )
+    return InputError(f"this is not a readable sound file ({error})", path, "convert it to wav, flac, ogg or mp3")
 
 
 def _nothing_to_read(start: float, duration: float | None, length: float) -> str:

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from importlib import resources
@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
+from .. import __version__
 from ..artifacts import read_json, write_json, write_table
 from ..errors import InputError
+from ..progress import Advance
 from .compose.caption import caption
 from .compose.compose import compose
 from .compose.genres import GENRES
@@ -31,10 +33,10 @@ _REVERB = {"lead": 50, "texture": 60, "answer": 50, "chords": 35, "drums": 25, "
 
 
 def render(piece: Piece, rate: int = 22050) -> Float32[np.ndarray, " samples"]:
-    """Render a piece with pretty_midi's General-MIDI sound font (TimGM6mb): mono, exactly ``piece.seconds`` long.
+    """Render a piece with the General-MIDI sound font TimGM6mb: mono, exactly ``piece.seconds`` long.
 
-    The level is set to :data:`LEVEL`, peaks stay below :data:`PEAK`, and the cut at the end is faded over 20 ms.
-    The same piece gives the same samples, bit for bit.
+    The level is set to :data:`LEVEL`, peaks stay below :data:`PEAK`, and the cut at the end is faded over 20
+    ms. The same piece gives the same samples, bit for bit.
     """
     import midirenderer
     import soundfile
@@ -57,9 +59,7 @@ def midi_bytes(piece: Piece) -> bytes:
     midi = pretty_midi.PrettyMIDI(initial_tempo=piece.tempo, resolution=_RESOLUTION)
     for track in piece.tracks:
         part = pretty_midi.Instrument(track.program, is_drum=track.is_drum, name=track.instrument)
-        part.notes = [
-            pretty_midi.Note(note.velocity, note.pitch, note.start, note.end) for note in track.notes
-        ]
+        part.notes = [pretty_midi.Note(note.velocity, note.pitch, note.start, note.end) for note in track.notes]
         part.control_changes = [
             pretty_midi.ControlChange(7, track.volume, 0.0),
             pretty_midi.ControlChange(91, _REVERB[track.role], 0.0),
@@ -77,12 +77,12 @@ def write_corpus(
     seconds: float = 30.0,
     rate: int = 22050,
     n_jobs: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Advance | None = None,
 ) -> Path:
-    """Compose and render a corpus in GTZAN's layout: ``<genre>/<genre>.<00000>.wav``, ``truth.tsv``, ``corpus.json``.
+    """Compose and render a corpus in GTZAN's layout, ``<genre>/<genre>.<00000>.wav``, and its ``truth.tsv``.
 
-    Each track depends only on (seed, genre, number): a larger corpus of the same seed begins with the smaller one.
-    Run again after an interruption, complete files are kept and only missing ones are rendered.
+    Each track depends only on (seed, genre, number): a larger corpus of the same seed begins with the smaller
+    one. Run again after an interruption, complete files are kept and only missing ones are rendered.
 
     Parameters
     ----------
@@ -93,22 +93,18 @@ def write_corpus(
 
     Returns
     -------
-    The path of ``truth.tsv``: one row a track with ``track``, ``genre``, ``instruments`` ("; " between), ``tempo``,
-    ``key``, ``mode``, ``meter``, ``mood``, ``progression``, ``caption``, ``seed``.
+    The path of ``truth.tsv``: one row a track with ``track``, ``genre``, ``instruments`` ("; " between),
+    ``tempo``, ``key``, ``mode``, ``meter``, ``mood``, ``progression``, ``caption``, ``seed``.
 
     Raises
     ------
-    InputError : an unknown genre, a seed out of range, or a folder that holds a corpus made with other settings.
+    InputError : an unknown genre, a seed out of range, or a folder that holds other sound already.
     """
     folder = Path(folder)
-    counts = (
-        pieces_per_genre if isinstance(pieces_per_genre, Mapping) else dict.fromkeys(GENRES, pieces_per_genre)
-    )
-    _check(folder, counts, {"seed": seed, "seconds": seconds, "rate": rate})
+    counts = pieces_per_genre if isinstance(pieces_per_genre, Mapping) else dict.fromkeys(GENRES, pieces_per_genre)
+    _check(folder, counts, {"seed": seed, "seconds": seconds, "rate": rate, "version": __version__})
     orders = [
-        _Order(folder, genre, number, seed, seconds, rate)
-        for genre in GENRES
-        for number in range(counts.get(genre, 0))
+        _Order(folder, genre, number, seed, seconds, rate) for genre in GENRES for number in range(counts.get(genre, 0))
     ]
     rows: dict[str, dict[str, Any]] = {}
     for row in _make_all(orders, n_jobs):
@@ -154,7 +150,7 @@ def _make_all(orders: list[_Order], n_jobs: int | None) -> Iterator[dict[str, An
 
 
 def _make(order: _Order) -> dict[str, Any]:
-    """Compose a track, render it unless its file is here and complete, and return its row of the truth table."""
+    """Compose a track, render it unless its file is here, and return its row of the truth table."""
     sequence = np.random.SeedSequence([order.seed, list(GENRES).index(order.genre), order.number])
     notes, words = (np.random.default_rng(child) for child in sequence.spawn(2))
     piece = compose(order.genre, notes, order.seconds)
@@ -185,9 +181,7 @@ def _check(folder: Path, counts: Mapping[str, int], settings: dict[str, Any]) ->
     if made.is_file() and read_json(made) != settings:
         raise InputError("the folder holds a corpus made with other settings", made, "choose another folder")
     if not made.is_file() and folder.is_dir() and any(folder.glob("*/*.wav")):
-        raise InputError(
-            "the folder holds sound that is not a composed corpus", folder, "choose another folder"
-        )
+        raise InputError("the folder holds sound that is not a composed corpus", folder, "choose another folder")
     write_json(made, settings)
 
 

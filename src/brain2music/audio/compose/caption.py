@@ -1,6 +1,6 @@
 """Captions: English sentences that say of a piece only what is true of it."""
 
-from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -8,14 +8,12 @@ from .piece import Piece, Track
 from .plan import pick_one
 from .theory import is_minor
 
-GENRE_WORDS = {"hiphop": "hip-hop"}
-_PLURAL = ("drums", "strings", "percussion")
-_TEMPO_WORDS = (
+_PACES = (  # up to so many beats a minute
     (70, ("very slow", "unhurried")),
     (88, ("slow", "laid-back")),
-    (112, ("mid-tempo", "moderate", "steady")),
+    (112, ("mid-tempo", "moderately paced", "steady")),
     (138, ("upbeat", "lively")),
-    (999, ("fast", "up-tempo")),
+    (999, ("fast", "brisk")),
 )
 _SCENES = {
     "aggressive": "a fight scene",
@@ -25,7 +23,7 @@ _SCENES = {
     "tense": "a chase",
     "dramatic": "the climax of a film",
     "soulful": "a late evening in a bar",
-    "dreamy": "falling asleep",
+    "dreamy": "a half-remembered dream",
     "calm": "a quiet morning",
     "tender": "a love scene",
     "relaxed": "a lazy afternoon",
@@ -36,128 +34,124 @@ _SCENES = {
     "energetic": "a workout",
     "triumphant": "a victory",
 }
-
-
-def captions(piece: Piece, rng: np.random.Generator, n: int) -> tuple[str, ...]:
-    """``n`` different captions of a piece: genre, mood and tempo in words, instruments and how they play, key, scene."""
-    drawn: dict[str, None] = {}
-    while len(drawn) < n:
-        drawn[_caption(piece, rng)] = None
-    return tuple(drawn)
+_VERBS = {
+    "lead": ("carries the melody", "plays the melody", "takes the lead"),
+    "bass": ("holds the low end", "moves below"),
+    "chords": ("plays the chords", "accompanies"),
+    "texture": ("fills the background", "is heard behind"),
+    "answer": ("answers", "responds"),
+}
+_PLURAL = ("drums", "strings", "percussion")
+_PLURAL_VERBS = {"carries": "carry", "plays": "play", "takes": "take", "fills": "fill", "is": "are"}
+_SWINGS = 0.57  # from this share of the beat on, ears hear a swing
 
 
 def caption(piece: Piece, rng: np.random.Generator) -> str:
-    """One caption."""
-    return captions(piece, rng, 1)[0]
-
-
-def _caption(piece: Piece, rng: np.random.Generator) -> str:
+    """One caption: an opening with genre, mood or pace, and instruments; then some details in sentences."""
     opening = _OPENINGS[int(rng.integers(len(_OPENINGS)))](piece, rng)
-    details = [detail(piece, rng) for detail in _DETAILS if rng.random() < 0.5]
-    return " ".join(_sentence(text) for text in (opening, *details))
+    details = [detail(piece, rng) for detail in _DETAILS if rng.random() < 0.45]
+    sentences = dict.fromkeys(chain(opening, details))
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in sentences)
 
 
-def _opening_led(piece: Piece, rng: np.random.Generator) -> str:
-    return f"{_article(piece.mood)} {_genre(piece)} piece at a {_pace(piece, rng)} tempo, with {_band(piece, rng)}"
+def captions(piece: Piece, rng: np.random.Generator, n: int) -> tuple[str, ...]:
+    """``n`` captions of a piece, all different."""
+    drawn: dict[str, None] = {}
+    while len(drawn) < n:
+        drawn[caption(piece, rng)] = None
+    return tuple(drawn)
 
 
-def _opening_tempo(piece: Piece, rng: np.random.Generator) -> str:
-    return f"{_article(_pace(piece, rng))}, {piece.mood} {_genre(piece)} track featuring {_band(piece, rng)}"
+def _led_by_mood(piece: Piece, rng: np.random.Generator) -> list[str]:
+    return [f"{_a(piece.mood)}, {_pace(piece, rng)} {_genre(piece)} piece with {_band(piece, rng)}"]
 
 
-def _opening_this(piece: Piece, rng: np.random.Generator) -> str:
+def _led_by_pace(piece: Piece, rng: np.random.Generator) -> list[str]:
+    return [f"{_a(_pace(piece, rng))}, {piece.mood} {_genre(piece)} track featuring {_band(piece, rng)}"]
+
+
+def _led_by_this(piece: Piece, rng: np.random.Generator) -> list[str]:
     noun = pick_one(("tune", "track", "piece", "instrumental"), rng)
-    return f"this is {_article(piece.mood)} {_genre(piece)} {noun}. {_sentence(f'we hear {_band(piece, rng)}')}".rstrip(
-        "."
-    )
+    return [f"this is {_a(piece.mood)} {_genre(piece)} {noun}", f"we hear {_band(piece, rng)}"]
 
 
-def _opening_mood(piece: Piece, rng: np.random.Generator) -> str:
-    return f"{_genre(piece)} with a {piece.mood} feel, {_pace(piece, rng)}, played by {_band(piece, rng)}"
+def _led_by_genre(piece: Piece, rng: np.random.Generator) -> list[str]:
+    return [f"{_genre(piece)} with a {piece.mood} feel, {_pace(piece, rng)}, played by {_band(piece, rng)}"]
 
 
-def _opening_key(piece: Piece, rng: np.random.Generator) -> str:
-    return f"{_article(_pace(piece, rng))} {_genre(piece)} song in {piece.key}. {_sentence(_feature(piece, rng))}".rstrip(
-        "."
-    )
+def _led_by_key(piece: Piece, rng: np.random.Generator) -> list[str]:
+    return [f"{_a(_pace(piece, rng))} {_genre(piece)} song in {piece.key}", _feature(piece, rng)]
 
 
-def _opening_short(piece: Piece, rng: np.random.Generator) -> str:
-    return f"{piece.mood} {_genre(piece)}, {_band(piece, rng)}"
+def _terse(piece: Piece, rng: np.random.Generator) -> list[str]:
+    return [f"{piece.mood} {_genre(piece)}, {_band(piece, rng)}"]
 
 
 def _tempo(piece: Piece, rng: np.random.Generator) -> str:
     number = round(piece.tempo)
-    return pick_one(
-        (f"the tempo is around {number} BPM", f"it moves at about {number} beats per minute"), rng
-    )
+    return pick_one((f"the tempo is around {number} BPM", f"it moves at about {number} beats per minute"), rng)
 
 
 def _key(piece: Piece, rng: np.random.Generator) -> str:
-    mode = piece.mode if piece.mode not in ("major", "minor") else f"{piece.mode} scale"
     shade = "minor" if is_minor(piece.mode) else "major"
-    return pick_one(
-        (f"it is in {piece.key}", f"a {shade} key sets the tone", f"the melody draws on the {mode}"), rng
-    )
+    scale = piece.mode if piece.mode.endswith(shade) else f"{piece.mode} scale"
+    return pick_one((f"it is in {piece.key}", f"a {shade} key sets the tone", f"the harmony is {scale}"), rng)
 
 
 def _rhythm(piece: Piece, rng: np.random.Generator) -> str:
     drums = next((track.instrument for track in piece.tracks if track.is_drum), None)
     if piece.beats == 3:
-        return "it is a waltz in three"
+        return "it is in three, like a waltz"
     if drums is None:
         return "there are no drums"
-    feel = "swing" if piece.swing >= 0.57 else "play a straight beat"
-    return f"the {drums} {feel}" if drums.endswith("drums") else f"the {drums} keeps the beat"
+    if drums.endswith("drums"):
+        return f"the {drums} {'swing' if piece.swing >= _SWINGS else 'play a straight beat'}"
+    return f"the {drums} keeps the beat"
 
 
 def _feature(piece: Piece, rng: np.random.Generator) -> str:
-    track = pick_one_track(piece.tracks, rng)
-    verb = {"lead": "carries the melody", "bass": "moves below", "answer": "answers"}.get(
-        track.role, "accompanies"
-    )
-    return f"{_article(_manner(track))} {verb}"
+    pitched = [track for track in piece.tracks if not track.is_drum]
+    track = pitched[int(rng.integers(len(pitched)))]
+    verb = pick_one(_VERBS[track.role], rng)
+    if track.instrument.endswith(_PLURAL):
+        first, *rest = verb.split()
+        verb = " ".join([_PLURAL_VERBS.get(first, first.removesuffix("s")), *rest])
+    return f"{_named(_played(track))} {verb}"
 
 
 def _scene(piece: Piece, rng: np.random.Generator) -> str:
-    scene = _SCENES[piece.mood]
-    return pick_one((f"it would suit {scene}", f"it brings {scene} to mind"), rng)
+    return pick_one((f"it would suit {_SCENES[piece.mood]}", f"it brings {_SCENES[piece.mood]} to mind"), rng)
 
 
-_OPENINGS = (_opening_led, _opening_tempo, _opening_this, _opening_mood, _opening_key, _opening_short)
+_OPENINGS = (_led_by_mood, _led_by_pace, _led_by_this, _led_by_genre, _led_by_key, _terse)
 _DETAILS = (_tempo, _key, _rhythm, _feature, _scene)
 
 
-def pick_one_track(tracks: Sequence[Track], rng: np.random.Generator) -> Track:
-    """One of the pitched tracks."""
-    pitched = [track for track in tracks if not track.is_drum]
-    return pitched[int(rng.integers(len(pitched)))]
-
-
 def _band(piece: Piece, rng: np.random.Generator) -> str:
-    """Two to four of the instruments, in the order of their weight, some with how they play."""
-    order = sorted(range(len(piece.tracks)), key=lambda i: (i > 0) * rng.random())
-    names = [_manner(piece.tracks[i]) if rng.random() < 0.5 else piece.tracks[i].instrument for i in order]
-    chosen = list(dict.fromkeys(names))[: int(rng.integers(2, 5))]
-    chosen = [name if name.endswith(_PLURAL) else _article(name) for name in chosen]
-    return f"{', '.join(chosen[:-1])} and {chosen[-1]}" if len(chosen) > 1 else chosen[0]
+    """Two to four of the instruments, the foremost one first, some with how they play."""
+    first, *others = piece.tracks
+    order = [first, *(others[i] for i in rng.permutation(len(others)))]
+    by_name = {track.instrument: _played(track) if rng.random() < 0.5 else track.instrument for track in order}
+    *names, last = [_named(name) for name in by_name.values()][: int(rng.integers(2, 5))]
+    return f"{', '.join(names)} and {last}" if names else last
 
 
-def _manner(track: Track) -> str:
+def _played(track: Track) -> str:
     return f"{track.manner} {track.instrument}".strip()
 
 
+def _named(instrument: str) -> str:
+    return instrument if instrument.endswith(_PLURAL) else _a(instrument)
+
+
+def _a(words: str) -> str:
+    an = words[0].lower() in "aeiou" and not words.startswith("unison")
+    return f"{'an' if an else 'a'} {words}"
+
+
 def _pace(piece: Piece, rng: np.random.Generator) -> str:
-    return pick_one(next(words for limit, words in _TEMPO_WORDS if piece.tempo < limit), rng)
+    return pick_one(next(words for limit, words in _PACES if piece.tempo < limit), rng)
 
 
 def _genre(piece: Piece) -> str:
-    return GENRE_WORDS.get(piece.genre, piece.genre)
-
-
-def _article(words: str) -> str:
-    return f"{'an' if words[0].lower() in 'aeiou' else 'a'} {words}"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    return "hip-hop" if piece.genre == "hiphop" else piece.genre

@@ -51,9 +51,7 @@ def compose(genre: str, rng: np.random.Generator, seconds: float = 30.0) -> Piec
 
 def _sections_of_roles(plan: Plan, rng: np.random.Generator) -> Mapping[str, Set[str]]:
     """For each role of the piece, the sections it plays in; every section has two roles at least."""
-    chances = {role: entry.presence for role, entry in plan.style.roles.items()} | {
-        "drums": plan.style.drumming
-    }
+    chances = {role: entry.presence for role, entry in plan.style.roles.items()} | {"drums": plan.style.drumming}
     roles = [role for role, chance in chances.items() if rng.random() < chance]
     roles = list(dict.fromkeys([*roles, "lead", "chords"])) if len(roles) < 3 else roles
     active: dict[str, set[str]] = {role: set() for role in roles}

@@ -1,11 +1,12 @@
-"""What makes a genre: the fields, read from one file of data a genre in ``styles/``. The engine knows nothing else.
+"""What makes a genre: its fields, read from a file of data in ``styles/``. The engine knows nothing else.
 
-Rhythms are one bar of sixteenths (12 characters: a bar of 3/4; 32: two bars in turn): ``X`` accent, ``x`` hit,
-``o`` ghost, ``?`` perhaps, ``.`` rest. A part's style is ``"kind rhythm"`` (the kinds are in :mod:`.parts`); melodic
-kinds (:mod:`.melody`) give the notes in a bar instead: ``"line 3-6"``. A bass writes degrees for hits: ``R`` root,
-``r`` short root, ``3`` third, ``5`` fifth, ``6`` sixth, ``7`` seventh, ``8`` octave, ``a`` approach to the next root,
-``w`` walking. A drum voice's options are ``"drum rhythm"``, joined by `` + ``; an empty one is silence. Chords are
-Roman numerals on the tonic's major scale, one a bar; ``-`` joins two. Numbers behind names are weights.
+Rhythms are one bar of sixteenths (12 characters: a bar of 3/4; 32: two bars in turn): ``X`` accent, ``x``
+hit, ``o`` ghost, ``?`` perhaps, ``.`` rest. A part's style is ``"kind rhythm"`` (the kinds are in
+:mod:`.parts`); melodic kinds (:mod:`.melody`) give the notes in a bar instead: ``"line 3-6"``. A bass writes
+degrees for hits: ``R`` root, ``r`` short root, ``3`` third, ``5`` fifth, ``6`` sixth, ``7`` seventh, ``8``
+octave, ``a`` approach to the next root, ``w`` walking. A drum voice's options are ``"drum rhythm"``, joined
+by `` + ``; an empty one is silence. Chords are Roman numerals on the tonic's major scale, one a bar; ``-``
+joins two. Numbers behind names are weights.
 """
 
 import tomllib
@@ -49,11 +50,11 @@ class Role:
 class Genre:
     """One genre.
 
-    ``tempo`` in beats a minute; ``major`` and ``minor`` the progressions for modes with such a third; ``drums`` the
-    options of each voice; ``scale`` the lead's ("mode", or a pentatonic: "major", "minor", "blue"); ``swing`` how
-    much of each ``swing_beats`` its first half takes; ``drumming`` how often there are drums; ``continuous``
-    whether the progression runs on across sections; ``looseness`` the players' timing spread in ms; ``loudness``
-    from calm to driving; ``fills`` how often a section ends on a drum fill.
+    ``tempo`` in beats a minute; ``major`` and ``minor`` the progressions for modes with such a third;
+    ``drums`` the options of each voice; ``scale`` the lead's ("mode", or a pentatonic: "major", "minor",
+    "blue"); ``swing`` how much of each ``swing_beats`` its first half takes; ``drumming`` how often there are
+    drums; ``continuous`` whether the progression runs on across sections; ``looseness`` the players' timing
+    spread in ms; ``loudness`` from calm to driving; ``fills`` how often a section ends on a drum fill.
     """
 
     tempo: tuple[float, float]
@@ -79,9 +80,7 @@ def _read() -> dict[str, Genre]:
     files = sorted(resources.files(__package__).joinpath("styles").iterdir(), key=lambda file: file.name)
     validator = TypeAdapter(Genre)
     return {
-        file.name.removesuffix(".toml"): validator.validate_python(
-            tomllib.loads(file.read_text(encoding="utf-8"))
-        )
+        file.name.removesuffix(".toml"): validator.validate_python(tomllib.loads(file.read_text(encoding="utf-8")))
         for file in files
     }
 

@@ -11,18 +11,18 @@ from .rhythm import STEPS, Event
 from .theory import PENTATONICS, SCALES, is_minor, ladder, nearest
 
 PHRASES = ("abac", "aabc", "aaba", "abab", "a.ac", "ab.c", "aaac", "a.b.")
-"""Four bars: ``a`` and ``b`` the section's motifs, ``c`` a cadence (the head of ``a``, a long chord tone), ``.`` rest."""
+"""Four bars: ``a`` and ``b`` the section's motifs, ``c`` a cadence, ``.`` a rest."""
 
 
 class Motif(NamedTuple):
-    """A bar of melody: the sixteenths where notes begin, and the scale steps each lies above the voice's home."""
+    """A bar of melody: the sixteenths where notes begin, and how many scale steps each lies above home."""
 
     steps: tuple[int, ...]
     contour: tuple[int, ...]
 
 
 class Voice(NamedTuple):
-    """What a melody may use: its scale's rising pitches, the place of home among them, notes a bar, its kind."""
+    """What a melody may use: rising pitches, the place of home among them, notes a bar, its kind."""
 
     pitches: tuple[int, ...]
     home: int
@@ -37,8 +37,8 @@ def melody(
 
     Parameters
     ----------
-    kind : "line" (motifs in a phrase), "loop" (one motif, always the same), "bop" (a new motif every bar, with
-        chromatic neighbours), "reply" (the second half of every other bar).
+    kind : "line" (motifs in a phrase), "loop" (one motif, always the same), "bop" (a new motif every bar,
+        with chromatic neighbours), "reply" (the second half of every other bar).
     density : notes a bar, "3-6".
     low, high : the pitches it may use.
     """
@@ -61,14 +61,12 @@ def melody(
 
 
 class _Theme:
-    """The motifs of a section, the phrase they are laid out in, and how far each of its bars drifts from home."""
+    """A section's motifs, the phrase they are laid out in, and how far each bar drifts from home."""
 
     def __init__(self, plan: Plan, voice: Voice, rng: np.random.Generator) -> None:
         self.motifs = {name: _motif(plan.beats, voice, rng) for name in "ab"}
         self.motifs["c"] = _cadence(self.motifs["a"])
-        self.phrase = (
-            "aaaa" if voice.kind == "loop" else ".a.b" if voice.kind == "reply" else pick_one(PHRASES, rng)
-        )
+        self.phrase = "aaaa" if voice.kind == "loop" else ".a.b" if voice.kind == "reply" else pick_one(PHRASES, rng)
         self.drifts = [0] * 4 if voice.kind == "loop" else [int(d) for d in rng.integers(-2, 3, 4)]
         self.draw = partial(_motif, plan.beats, voice, rng)
         self.always_new = voice.kind == "bop"
@@ -77,13 +75,11 @@ class _Theme:
         name = self.phrase[bar.place % 4]
         if name == ".":
             return None, 0
-        return self.draw() if self.always_new and name != "c" else self.motifs[name], self.drifts[
-            bar.place % 4
-        ]
+        return self.draw() if self.always_new and name != "c" else self.motifs[name], self.drifts[bar.place % 4]
 
 
 def _motif(beats: int, voice: Voice, rng: np.random.Generator) -> Motif:
-    """Onsets drawn by metrical weight; a contour that walks mostly by step and turns back when far from home."""
+    """Onsets drawn by metrical weight; a contour that walks mostly by step and turns back towards home."""
     steps = np.arange(beats * STEPS)
     if voice.kind == "reply":
         steps = steps[len(steps) // 2 - 2 :]
@@ -103,9 +99,7 @@ def _cadence(motif: Motif) -> Motif:
     return Motif((*head, 2 * STEPS), (*motif.contour[: len(head)], 0))
 
 
-def _sung(
-    plan: Plan, bar: Bar, motif: Motif, voice: Voice, drift: int, rng: np.random.Generator
-) -> Iterator[Event]:
+def _sung(plan: Plan, bar: Bar, motif: Motif, voice: Voice, drift: int, rng: np.random.Generator) -> Iterator[Event]:
     steps = plan.beats * STEPS
     ends = [*motif.steps[1:], steps]
     for step, end, degree in zip(motif.steps, ends, motif.contour, strict=True):

@@ -1,9 +1,9 @@
 """Accompaniment: bass lines, and the kinds of chordal part. Each gives events for the bars of its sections.
 
-Kinds: ``hold`` sounds until the next hit or chord; ``stab`` is short, ``skank`` shorter and higher; ``strum`` spreads
-the chord, down and up in turn; ``pick`` and ``alberti`` give one tone a hit; ``power`` is root, fifth and octave on
-accents and a muted fifth on hits; ``shuffle`` rocks between fifth and sixth; ``riff`` is one low figure that follows
-the roots.
+Kinds: ``hold`` sounds until the next hit or chord; ``stab`` is short, ``skank`` shorter and higher; ``strum``
+spreads the chord, down and up in turn; ``pick`` and ``alberti`` give one tone a hit; ``power`` is root, fifth
+and octave on accents and a muted fifth on hits; ``shuffle`` rocks between fifth and sixth; ``riff`` is one
+low figure that follows the roots.
 """
 
 from collections.abc import Callable, Iterator, Set
@@ -23,9 +23,7 @@ _SHAPES = {
 _Player = Callable[[Hit, Chord, int], Iterator[Event]]
 
 
-def bass_part(
-    plan: Plan, active: Set[str], pattern: str, low: int, high: int, rng: np.random.Generator
-) -> list[Event]:
+def bass_part(plan: Plan, active: Set[str], pattern: str, low: int, high: int, rng: np.random.Generator) -> list[Event]:
     """A bass line: the pattern's degrees over the chords; walking lines step towards the next root."""
     center = int(np.clip(rng.integers(35, 44), low + 4, high - 8))
     events: list[Event] = []
@@ -54,9 +52,7 @@ def chord_part(
     player = _player(plan, kind, low, high, rng)
     renewed = kind in ("hold", "strum", "power")
     return [
-        event
-        for _, hit, chord in _played(plan, active, pattern, rng, renewed)
-        for event in player(hit, chord, low)
+        event for _, hit, chord in _played(plan, active, pattern, rng, renewed) for event in player(hit, chord, low)
     ]
 
 
@@ -87,9 +83,7 @@ def _step(previous: int, plan: Plan, chord: Chord, low: int, high: int, rng: np.
     """A walking bass's next note: another chord tone or scale tone within a fourth of the last one."""
     classes = {*chord.pitch_classes[:4], *((plan.tonic + step) % 12 for step in SCALES[plan.mode])}
     near = [
-        p
-        for p in range(max(low, previous - 5), min(high, previous + 5) + 1)
-        if p != previous and p % 12 in classes
+        p for p in range(max(low, previous - 5), min(high, previous + 5) + 1) if p != previous and p % 12 in classes
     ]
     weights = np.array([2.0 if p % 12 in chord.pitch_classes else 1.0 for p in near])
     return near[int(rng.choice(len(near), p=weights / weights.sum()))]
@@ -122,9 +116,7 @@ def _block(center: int, length: float | None, spread: float) -> _Player:
         upwards = next(strokes) % 2 and spread
         for place, pitch in enumerate(reversed(tones) if upwards else tones):
             sounding = 0.95 * hit.gap if length is None else min(length, hit.gap)
-            yield Event(
-                hit.beat + place * spread, sounding, pitch, level(hit.mark) * (0.85 if upwards else 1.0)
-            )
+            yield Event(hit.beat + place * spread, sounding, pitch, level(hit.mark) * (0.85 if upwards else 1.0))
 
     return play
 
@@ -163,7 +155,7 @@ def _riffer(plan: Plan, low: int, high: int, rng: np.random.Generator) -> _Playe
     """A figure of up to eight scale steps, the same in every bar, on the root of the chord."""
     figure = [0, *(int(step) for step in rng.choice([0, 0, 0, 1, 2, -1, 3, 4, 7], 7))]
     pitches = ladder(plan.tonic, SCALES[plan.mode], low, high)
-    home = float(np.clip(low + 5 + 10 * rng.random(), low + 2, high - 14))
+    home = int(np.clip(low + rng.integers(5, 16), low + 2, high - 14))
 
     def play(hit: Hit, chord: Chord, low: int) -> Iterator[Event]:
         start = min(range(len(pitches)), key=lambda i: abs(pitches[i] - nearest(home, (chord.root,))))

@@ -45,9 +45,9 @@ class Section:
 class Piece:
     """A piece of ``seconds`` length.
 
-    ``tempo`` is in beats a minute, ``key`` a tonic and major or minor ("A minor"), ``mode`` the scale it is drawn
-    from ("dorian"), ``beats`` the number of quarter notes in a bar, ``swing`` the share of a beat (or of half of it)
-    that its first half takes: 0.5 is straight, 0.67 a triplet shuffle.
+    ``tempo`` is in beats a minute, ``key`` a tonic and major or minor ("A minor"), ``mode`` the scale it is
+    drawn from ("dorian"), ``beats`` the number of quarter notes in a bar, ``swing`` the share of a beat (or
+    of half of it) that its first half takes: 0.5 is straight, 0.67 a triplet shuffle.
     """
 
     genre: str

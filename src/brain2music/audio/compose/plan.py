@@ -39,7 +39,7 @@ class Span(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """One bar: its first beat, its section, its place there (from 0), whether it is the last there, its chords."""
+    """One bar: its first beat, its section, its place there from 0, whether it is the last, its chords."""
 
     number: int
     beat: float
@@ -85,9 +85,7 @@ def draw_plan(genre: str, rng: np.random.Generator, seconds: float) -> Plan:
     valence, energy = float(rng.random()), float(rng.random())
     slow, fast = style.tempo
     tempo = round(slow + (fast - slow) * float(np.clip(energy + rng.normal(0, 0.2), 0, 1)), 1)
-    mode = pick(
-        {m: w * (0.3 + (1 - valence if is_minor(m) else valence)) for m, w in style.modes.items()}, rng
-    )
+    mode = pick({m: w * (0.3 + (1 - valence if is_minor(m) else valence)) for m, w in style.modes.items()}, rng)
     mood = _mood((valence + (not is_minor(mode))) / 2, energy, style.moods)
     tonic, beats = int(rng.integers(12)), pick(style.meters, rng)
     swing = round(float(rng.uniform(*style.swing)), 3)
@@ -110,9 +108,7 @@ def _mood(valence: float, energy: float, moods: Iterable[str]) -> str:
     return min(moods, key=lambda mood: hypot(MOODS[mood][0] - valence, MOODS[mood][1] - energy))
 
 
-def _bars(
-    style: Genre, tonic: int, mode: str, beats: int, count: int, rng: np.random.Generator
-) -> tuple[Bar, ...]:
+def _bars(style: Genre, tonic: int, mode: str, beats: int, count: int, rng: np.random.Generator) -> tuple[Bar, ...]:
     progressions = [line.split() for line in (style.minor if is_minor(mode) else style.major)]
     order = rng.permutation(len(progressions))
     verse, chorus = progressions[order[0]], progressions[order[0 if style.continuous else -1]]
@@ -123,9 +119,7 @@ def _bars(
             number = len(bars)
             numerals = chords[(number if style.continuous else place) % len(chords)]
             spans = _spans(numerals, tonic, number * beats, beats)
-            bars.append(
-                Bar(number, float(number * beats), label, place, place == length - 1, numerals, spans)
-            )
+            bars.append(Bar(number, float(number * beats), label, place, place == length - 1, numerals, spans))
     return tuple(bars)
 
 
@@ -143,11 +137,10 @@ def _sections(count: int, rng: np.random.Generator) -> Iterable[tuple[str, int]]
         labels = [label for label in labels if label != "intro"]
 
 
-def _spans(numerals: str, tonic: int, beat: float, beats: int) -> tuple[Span, ...]:
+def _spans(numerals: str, tonic: int, beat: int, beats: int) -> tuple[Span, ...]:
     chords = [chord_of(numeral, tonic) for numeral in numerals.split("-")]
     starts = [0] if len(chords) == 1 else [0, (beats + 1) // 2]
     ends = [*starts[1:], beats]
     return tuple(
-        Span(float(beat + a), float(beat + b), chord)
-        for a, b, chord in zip(starts, ends, chords, strict=True)
+        Span(float(beat + a), float(beat + b), chord) for a, b, chord in zip(starts, ends, chords, strict=True)
     )

@@ -38,9 +38,7 @@ def hits(pattern: str, bar: Bar, beats: int, rng: np.random.Generator) -> list[H
     marks = pattern[offset : offset + steps]
     sounding = [i for i, mark in enumerate(marks) if mark != "." and (mark != "?" or rng.random() < _PERHAPS)]
     ends = [*sounding[1:], steps]
-    return [
-        Hit(bar.beat + a / STEPS, (b - a) / STEPS, marks[a]) for a, b in zip(sounding, ends, strict=False)
-    ]
+    return [Hit(bar.beat + a / STEPS, (b - a) / STEPS, marks[a]) for a, b in zip(sounding, ends, strict=False)]
 
 
 def level(mark: str) -> float:
@@ -56,7 +54,7 @@ def fitting(rhythms: Iterable[str], beats: int) -> list[str]:
 
 
 def drum_part(plan: Plan, active: Set[str], rng: np.random.Generator) -> list[Event]:
-    """A drum part: one drawn option a voice (often another cymbal in choruses), fills, crashes into choruses."""
+    """A drum part: one option a voice (often another cymbal in choruses), fills, crashes into choruses."""
     options = {voice: fitting(patterns, plan.beats) for voice, patterns in plan.style.drums.items()}
     verse = {voice: pick_one(patterns, rng) for voice, patterns in options.items()}
     accompaniment = list(options)[-1]
@@ -73,7 +71,7 @@ def drum_part(plan: Plan, active: Set[str], rng: np.random.Generator) -> list[Ev
 
 
 def swung(beat: float, swing: float, unit: float) -> float:
-    """Where a straight beat falls when the first half of each ``unit`` (in beats) takes the share ``swing`` of it.
+    """Where a straight beat falls when the first half of each ``unit`` of beats takes ``swing`` of it.
 
     Continuous and rising, so nothing changes places; swing 0.5 leaves every beat where it was.
     """

@@ -97,14 +97,12 @@ def ladder(tonic: int, steps: tuple[int, ...], low: int, high: int) -> tuple[int
     return tuple(pitch for pitch in range(low, high + 1) if (pitch - tonic) % 12 in steps)
 
 
-def nearest(pitch: float, pitch_classes: tuple[int, ...], low: int = 0, high: int = 127) -> int:
+def nearest(pitch: int, pitch_classes: tuple[int, ...], low: int = 0, high: int = 127) -> int:
     """The pitch of one of these classes that lies nearest (the lower one on a tie), between low and high."""
     candidates = [p for p in range(low, high + 1) if p % 12 in pitch_classes]
     return min(candidates, key=lambda candidate: (abs(candidate - pitch), candidate))
 
 
 def voicing(chord: Chord, center: int) -> tuple[int, ...]:
-    """The chord's tones, rising, each in the octave nearest the center: so successive chords move by little."""
-    return tuple(
-        sorted({center - 6 + (pitch_class - center + 6) % 12 for pitch_class in chord.pitch_classes})
-    )
+    """The chord's tones, rising, each in the octave nearest the center, so that chords move by little."""
+    return tuple(sorted({center - 6 + (pitch_class - center + 6) % 12 for pitch_class in chord.pitch_classes}))
