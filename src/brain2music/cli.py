@@ -127,7 +127,7 @@ def run(
 
     settings = RunConfig.from_toml(config, embeddings=tuple(embedding or ()), lag_tr=lag_tr)
     source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives)
-    run_pipeline(source, out, settings, level=level, subjects=participant_label, galleries=gallery or ())
+    run_pipeline(source, out, settings, level=level, subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))
 
 
@@ -150,7 +150,7 @@ def run_arrays(
     settings = RunConfig.from_toml(config, embeddings=tuple(embedding or ()), lag_tr=lag_tr)
     source = read_arrays_study(arrays_toml)
     run_pipeline(
-        source, out, settings, level="participant", subjects=participant_label, galleries=gallery or ()
+        source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ()
     )
     print(build_report(out))
 
