@@ -55,11 +55,12 @@ def zscore(
     The scaled series, constant voxels as zeros; and which voxels were constant, to float32's precision. NaN
     stays.
     """
-    mean = x.mean(axis=0, dtype=np.float64)
-    sd = x.std(axis=0, dtype=np.float64)
+    mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
+    scaled = x - mean
+    sd = np.sqrt(np.einsum("sv,sv->v", scaled, scaled) / np.float32(len(x)))
     constant = sd <= 1e-6 * np.abs(mean)
-    scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=~constant)
-    return (x - mean.astype(np.float32)) * scale.astype(np.float32), constant
+    scaled *= np.divide(1, sd, out=np.zeros_like(sd), where=~constant)
+    return scaled, constant
 
 
 def regress_out(
@@ -68,11 +69,11 @@ def regress_out(
     """Residuals of every voxel after least squares on the nuisance columns and a constant."""
     scale = np.linalg.norm(nuisance, axis=0)
     columns = nuisance[:, scale > 0] / scale[scale > 0]
-    basis, sizes, _ = np.linalg.svd(
-        np.column_stack([np.ones(len(x)) / np.sqrt(len(x)), columns]), full_matrices=False
-    )
+    basis, sizes, _ = np.linalg.svd(np.column_stack([np.ones(len(x)) / np.sqrt(len(x)), columns]), full_matrices=False)
     basis = basis[:, sizes > 1e-9 * sizes[0]].astype(np.float32)
-    return x - basis @ (basis.T @ x)
+    residuals = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)  # first, for float32's sake
+    residuals -= basis @ (basis.T @ residuals)
+    return residuals
 
 
 def cosine_basis(n_scans: int, n_cosines: int) -> Float[np.ndarray, "scans cosines"]:
@@ -104,23 +105,17 @@ def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np
     try:
         table = pd.read_csv(path, sep="\t", na_values="n/a")
     except FileNotFoundError:
-        raise InputError(
-            "the confounds table is missing", path, "run fMRIPrep or ask for no confounds"
-        ) from None
+        raise InputError("the confounds table is missing", path, "run fMRIPrep or ask for no confounds") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"this is not a readable table ({error})", path, "write it again") from None
     names = []
     for pattern in columns:
         found = [name for name in table.columns if fnmatchcase(name, pattern)]
         if not found:
-            raise InputError(
-                f"no confound is named {pattern!r}", path, f"choose among {', '.join(table.columns[:20])}"
-            )
+            raise InputError(f"no confound is named {pattern!r}", path, f"choose among {', '.join(table.columns[:20])}")
         names += [name for name in found if name not in names]
     if len(table) != n_scans:
-        raise InputError(
-            f"the table has {len(table)} rows for {n_scans} scans", path, "use the table of this run"
-        )
+        raise InputError(f"the table has {len(table)} rows for {n_scans} scans", path, "use the table of this run")
     chosen = table[names].apply(pd.to_numeric, errors="coerce")
     return chosen.fillna(chosen.mean()).fillna(0.0).to_numpy(dtype=np.float64)
 

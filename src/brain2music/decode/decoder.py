@@ -260,9 +260,7 @@ def deal_folds(
         yield np.flatnonzero(fold_of[labels] == fold)
 
 
-def assemble(
-    prediction: Prediction, asked: Matched, clips: tuple[Clip, ...], space: Space, fit: Fit
-) -> Decoded:
+def assemble(prediction: Prediction, asked: Matched, clips: tuple[Clip, ...], space: Space, fit: Fit) -> Decoded:
     """Pairs back to (clips, windows, dims)."""
     shape = (len(clips), asked.n_windows, space.dims)
     return Decoded(
@@ -284,7 +282,7 @@ def warn_on_edge(decoded: Decoded) -> None:
     if low or high:
         text = (
             f"{decoded.space.name}: of {decoded.space.dims} dimensions, {low} chose the smallest and {high} "
-            f"the largest penalty tried; widen the grid, where it is not noise"
+            f"the largest penalty tried; widen the grid, unless nothing can be predicted there"
         )
         warnings.warn(text, Brain2MusicWarning, stacklevel=3)
 
