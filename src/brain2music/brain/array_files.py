@@ -19,9 +19,7 @@ def resolve(text: str, base: Path) -> Path:
     """
     for name in re.findall(r"\$\{(\w+)\}", text):
         if name not in os.environ:
-            raise InputError(
-                f"the environment variable {name} is not set", base, f"export {name}=FOLDER first"
-            )
+            raise InputError(f"the environment variable {name} is not set", base, f"export {name}=FOLDER first")
         text = text.replace(f"${{{name}}}", os.environ[name])
     return (base.parent / Path(text).expanduser()).resolve()
 
@@ -44,15 +42,11 @@ def read_array(path: Path, variable: str | None = None) -> np.ndarray:
     elif path.suffix == ".safetensors":
         named = read_arrays(path)[0]
     else:
-        raise InputError(
-            f"{path.suffix or 'this'} is not a kind of array that is read", path, "save it as .npy"
-        )
+        raise InputError(f"{path.suffix or 'this'} is not a kind of array that is read", path, "save it as .npy")
     if variable is None and len(named) == 1:
         return next(iter(named.values()))
     if variable not in named:
-        raise InputError(
-            f"there is no variable {variable!r}", path, f"choose among {', '.join(sorted(named))}"
-        )
+        raise InputError(f"there is no variable {variable!r}", path, f"choose among {', '.join(sorted(named))}")
     return named[variable]
 
 
@@ -60,9 +54,7 @@ def _read_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise InputError(
-            f"this is not a readable array ({error})", path, "save it as plain numbers"
-        ) from None
+        raise InputError(f"this is not a readable array ({error})", path, "save it as plain numbers") from None
 
 
 def _read_mat(path: Path) -> dict[str, np.ndarray]:

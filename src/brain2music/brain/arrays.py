@@ -92,9 +92,7 @@ class ArraySettings(_Strict):
     @model_validator(mode="after")
     def _consistent(self) -> "ArraySettings":
         if len(set(self.axes)) != len(self.axes) or set(self.axes) not in _AXES:
-            raise ValueError(
-                "axes are clips and voxels, time and voxels, or clips, scans and voxels, in any order"
-            )
+            raise ValueError("axes are clips and voxels, time and voxels, or clips, scans and voxels, in any order")
         if ("time" in self.axes) != (self.scans_per_clip is not None):
             raise ValueError("scans_per_clip is given with a time axis, and only with it")
         if any((subject.test is None) != (self.folds is not None) for subject in self.subjects):
@@ -115,9 +113,7 @@ def read_arrays_study(path: Path) -> "ArrayStudy":
     settings = validated(ArraySettings, read_toml(path), path)
     study = ArrayStudy(path, settings)
     if study.folds is None and not study.test_clips:
-        raise InputError(
-            "the list of stimuli has no test clips", path, 'give it a split column, or use "folds"'
-        )
+        raise InputError("the list of stimuli has no test clips", path, 'give it a split column, or use "folds"')
     for clip in (*study.train_clips, *study.test_clips):
         if study.stimuli.folder.is_dir():
             study.stimuli.find(clip)
@@ -183,15 +179,11 @@ class ArrayStudy:
         """
         arrays = next((each for each in self.settings.subjects if each.label == subject), None)
         if arrays is None:
-            raise InputError(
-                f"there is no subject {subject!r}", self.path, f"choose among {', '.join(self.subjects)}"
-            )
+            raise InputError(f"there is no subject {subject!r}", self.path, f"choose among {', '.join(self.subjects)}")
         train = self._read(subject, arrays.train, self._lists["train"], lag_tr, 1)
         if arrays.test is None:
             return train, None
-        return train, self._read(
-            subject, arrays.test, self._lists["test"], lag_tr, self.settings.test_repeats
-        )
+        return train, self._read(subject, arrays.test, self._lists["test"], lag_tr, self.settings.test_repeats)
 
     def digests(self, subject: str) -> dict[str, str]:
         """sha256 of the subject's arrays and of this file."""
@@ -214,14 +206,10 @@ class ArrayStudy:
         if len(genres) != len(names):
             raise InputError(f"{len(genres)} genres for {len(names)} names", self.path, "give one a stimulus")
         if folds is None:
-            raise InputError(
-                "names do not tell training from test clips", self.path, 'use a table, or "folds"'
-            )
+            raise InputError("names do not tell training from test clips", self.path, 'use a table, or "folds"')
         return list_from_names(names, genres, folder)
 
-    def _read(
-        self, subject: str, array: ArrayFile, stimuli: StimulusList, lag_tr: int, n_repeats: int
-    ) -> Responses:
+    def _read(self, subject: str, array: ArrayFile, stimuli: StimulusList, lag_tr: int, n_repeats: int) -> Responses:
         path = resolve(array.file, self.path)
         data = _ordered(read_array(path, array.variable), self.settings, len(stimuli.clips), path)
         if not np.isfinite(data).all():
@@ -253,9 +241,7 @@ def _ordered(
     """Any of the layouts as (clips, scans, voxels)."""
     if array.ndim != len(settings.axes):
         axes = ", ".join(settings.axes)
-        raise InputError(
-            f"the array has {array.ndim} axes, not ({axes})", path, "correct axes in the arrays file"
-        )
+        raise InputError(f"the array has {array.ndim} axes, not ({axes})", path, "correct axes in the arrays file")
     wanted: Sequence[Axis] = [axis for axis in ("clips", "time", "scans", "voxels") if axis in settings.axes]
     ordered = array.transpose([settings.axes.index(axis) for axis in wanted])
     scans = settings.scans_per_clip or 1

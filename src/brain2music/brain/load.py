@@ -65,9 +65,7 @@ def load_responses(
     """
     runs = _runs(study, subject, split)
     space = mask if isinstance(mask, VoxelSpace) else voxel_space(study, subject, derivatives, mask)
-    store = _Store.allocate(
-        runs, int(space.mask.sum()), _Room(work_dir, f"sub-{subject}_{split}", in_memory_bytes)
-    )
+    store = _Store.allocate(runs, int(space.mask.sum()), _Room(work_dir, f"sub-{subject}_{split}", in_memory_bytes))
     finite = np.ones(int(space.mask.sum()), dtype=bool)
     constant = np.zeros_like(finite)
     for done, run in enumerate(runs, start=1):
@@ -82,9 +80,7 @@ def load_responses(
             series, flat = clean.zscore(series)
             constant |= flat
         for presentation in _heard(run):
-            store.add(
-                presentation.clip, series[_scans_of(run, presentation, lag_tr, len(series), store.n_scans)]
-            )
+            store.add(presentation.clip, series[_scans_of(run, presentation, lag_tr, len(series), store.n_scans)])
         if progress is not None:
             progress(done, len(runs))
     _warn(subject, split, finite, constant & finite)
@@ -119,9 +115,7 @@ def common_voxels(train: Responses, test: Responses) -> tuple[Responses, Respons
     if a is None or b is None or np.array_equal(a.mask, b.mask):
         return train, test
     if a.mask.shape != b.mask.shape or not np.allclose(a.affine, b.affine, atol=1e-4):
-        raise InputError(
-            "training and test responses lie on different grids", mend="load both with the same mask"
-        )
+        raise InputError("training and test responses lie on different grids", mend="load both with the same mask")
     both = a.mask & b.mask
     if not both.any():
         raise InputError("training and test responses share no voxel", mend="load both with the same mask")
@@ -182,17 +176,13 @@ class _Store:
             for presentation in _heard(run):
                 first_run.setdefault(presentation.clip, index)
         groups = np.array([first_run[clip] for clip in self.rows])
-        return Responses(
-            subject, self.data, tuple(self.rows), groups, runs[0].tr, lag_tr, counts, self.repeats, space
-        )
+        return Responses(subject, self.data, tuple(self.rows), groups, runs[0].tr, lag_tr, counts, self.repeats, space)
 
 
 def _runs(study: Study, subject: str, split: Split) -> tuple[Run, ...]:
     runs = tuple(run for run in study.runs_of(subject, split) if _heard(run))
     if not runs:
-        raise InputError(
-            f"sub-{subject} has no {split} runs with clips", study.root, "check the task names and events"
-        )
+        raise InputError(f"sub-{subject} has no {split} runs with clips", study.root, "check the task names and events")
     trs = {run.tr for run in runs}
     if len(trs) > 1:
         raise InputError(
@@ -221,9 +211,7 @@ def _common_length(runs: Sequence[Run]) -> int:
 
 def _read_run(run: Run, space: VoxelSpace) -> Float32[np.ndarray, "scans voxels"]:
     if run.bold is None:
-        raise InputError(
-            f"{run.name} has events but no BOLD image", run.events, "fetch the image of this run"
-        )
+        raise InputError(f"{run.name} has events but no BOLD image", run.events, "fetch the image of this run")
     image = open_image(run.bold)
     _require_grid(image, space)
     return read_voxels(image, space.mask)
@@ -260,13 +248,9 @@ def _confounds_table(run: Run, derivatives: Path | None) -> Path:
     return next(iter(sorted(derivatives.rglob(name))), beside)
 
 
-def _warn(
-    subject: str, split: str, finite: Bool[np.ndarray, " voxels"], constant: Bool[np.ndarray, " voxels"]
-) -> None:
+def _warn(subject: str, split: str, finite: Bool[np.ndarray, " voxels"], constant: Bool[np.ndarray, " voxels"]) -> None:
     if not finite.any():
-        raise InputError(
-            f"every voxel of sub-{subject} is NaN or infinite in a {split} run", mend="check the images"
-        )
+        raise InputError(f"every voxel of sub-{subject} is NaN or infinite in a {split} run", mend="check the images")
     for count, what in (
         (int((~finite).sum()), "are NaN or infinite in a run and left out"),
         (int(constant.sum()), "are constant in a run and set to 0 there"),

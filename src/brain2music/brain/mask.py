@@ -16,9 +16,7 @@ _GREY = ("desc-grey_mask", "desc-gray_mask", "desc-cortex_mask", "label-GM_mask"
 _BRAIN = ("desc-brain_mask",)
 
 
-def choose_mask(
-    study: Study, subject: str, derivatives: Path | None = None, mask: Path | None = None
-) -> VoxelSpace:
+def choose_mask(study: Study, subject: str, derivatives: Path | None = None, mask: Path | None = None) -> VoxelSpace:
     """The voxels to read for a subject, on the grid of the subject's first run.
 
     Taken from the first of these that is there: ``mask``; a grey-matter mask of the subject in the
@@ -50,15 +48,11 @@ def first_bold(study: Study, subject: str) -> Image:
     """The header of the subject's first BOLD run: the grid that every other run must share."""
     runs = study.runs_of(subject)
     if not runs:
-        raise InputError(
-            f"there is no sub-{subject}", study.root, f"choose among {', '.join(study.subjects)}"
-        )
+        raise InputError(f"there is no sub-{subject}", study.root, f"choose among {', '.join(study.subjects)}")
     for run in runs:
         if run.bold is not None:
             return open_image(run.bold)
-    raise InputError(
-        f"sub-{subject} has events but no BOLD images", study.root, "fetch the images of this subject"
-    )
+    raise InputError(f"sub-{subject} has events but no BOLD images", study.root, "fetch the images of this subject")
 
 
 def read_mask(path: Path, like: Image) -> Bool[np.ndarray, "x y z"]:
@@ -97,9 +91,7 @@ def sample_nearest(
 
 def derivative_files(folder: Path, subject: str, endings: Iterable[str], bold: Path) -> list[Path]:
     """A subject's derivatives with one of these endings, in the space of the BOLD, sorted."""
-    pattern = re.compile(
-        rf"sub-{re.escape(subject)}(_.*)?_({'|'.join(map(re.escape, endings))})\.nii(\.gz)?$"
-    )
+    pattern = re.compile(rf"sub-{re.escape(subject)}(_.*)?_({'|'.join(map(re.escape, endings))})\.nii(\.gz)?$")
     files = sorted(folder.rglob(f"sub-{subject}*.nii*")) if folder.is_dir() else []
     return [path for path in files if pattern.fullmatch(path.name) and _entity(path) == _entity(bold)]
 
@@ -117,7 +109,5 @@ def _entity(path: Path) -> str:
 
 def _space(bold: Image, mask: Bool[np.ndarray, "x y z"], source: Path) -> VoxelSpace:
     if not mask.any():
-        raise InputError(
-            "the mask keeps no voxel of the BOLD grid", source, "give a mask that covers the brain"
-        )
+        raise InputError("the mask keeps no voxel of the BOLD grid", source, "give a mask that covers the brain")
     return VoxelSpace(mask, np.asarray(bold.affine, dtype=np.float64))

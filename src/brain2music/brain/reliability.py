@@ -44,9 +44,7 @@ def pairwise_reliability(
     total = np.zeros(series.shape[2])
     for a, b in pairs:
         product = np.einsum("sv,sv->v", centred[a], centred[b])
-        total += np.divide(
-            product, norms[a] * norms[b], out=np.zeros(len(product)), where=norms[a] * norms[b] > 0
-        )
+        total += np.divide(product, norms[a] * norms[b], out=np.zeros(len(product)), where=norms[a] * norms[b] > 0)
     return total / len(pairs)
 
 

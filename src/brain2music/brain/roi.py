@@ -56,13 +56,9 @@ def read_label_table(path: Path) -> dict[int, str]:
             "the label table is missing", path, "put a TSV with the columns index and name there"
         ) from None
     except KeyError as error:
-        raise InputError(
-            f"the label table lacks the column {error}", path, "name its columns index and name"
-        ) from None
+        raise InputError(f"the label table lacks the column {error}", path, "name its columns index and name") from None
     except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(
-            f"this is not a label table ({error})", path, "give whole numbers in index"
-        ) from None
+        raise InputError(f"this is not a label table ({error})", path, "give whole numbers in index") from None
 
 
 def _table_of(dseg: Path) -> Path:

@@ -27,9 +27,7 @@ class StimulusList:
 
 def list_from_names(names: Sequence[str], genres: Sequence[str], folder: Path) -> dict[str, StimulusList]:
     """One clip a name: the whole of the sound file of that name in the folder. All are training clips."""
-    clips = tuple(
-        _whole(_sound_file(folder, name), folder, genre) for name, genre in zip(names, genres, strict=True)
-    )
+    clips = tuple(_whole(_sound_file(folder, name), folder, genre) for name, genre in zip(names, genres, strict=True))
     _require_distinct(clips, folder)
     return {"train": StimulusList(clips, np.arange(len(clips))), "test": _nothing()}
 
@@ -49,20 +47,14 @@ def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
     try:
         rows = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
     except FileNotFoundError:
-        raise InputError(
-            "the list of stimuli is missing", table, "check the path in the arrays file"
-        ) from None
+        raise InputError("the list of stimuli is missing", table, "check the path in the arrays file") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"this is not a readable table ({error})", table, "save it as TSV in UTF-8"
-        ) from None
+        raise InputError(f"this is not a readable table ({error})", table, "save it as TSV in UTF-8") from None
     if "file" not in rows:
         raise InputError("the list of stimuli has no column file", table, "name the sound files in it")
     splits = list(rows["split"]) if "split" in rows else ["train"] * len(rows)
     if unknown := sorted(set(splits) - {"train", "test"}):
-        raise InputError(
-            f"the split {unknown[0]!r} is neither train nor test", table, "correct the column split"
-        )
+        raise InputError(f"the split {unknown[0]!r} is neither train nor test", table, "correct the column split")
     columns = {str(name): [str(value) for value in rows[name]] for name in rows}
     clips = [
         _row_clip(dict(zip(columns, values, strict=True)), folder, table)
@@ -116,9 +108,7 @@ def _row_clip(row: dict[str, str], folder: Path, table: Path) -> Clip:
         end = float(row["end"]) if row.get("end") else duration_of(path)
         return Clip(path.relative_to(folder).as_posix(), start, end, row.get("genre", ""))
     except ValueError as error:
-        raise InputError(
-            f"the row of {row['file']!r} is not valid ({error})", table, "correct start and end"
-        ) from None
+        raise InputError(f"the row of {row['file']!r} is not valid ({error})", table, "correct start and end") from None
 
 
 def _whole(path: Path, folder: Path, genre: str) -> Clip:
@@ -130,14 +120,10 @@ def _sound_file(folder: Path, name: str) -> Path:
     for path in (folder / name, *(folder / f"{name}{suffix}" for suffix in SUFFIXES)):
         if path.is_file():
             return path
-    raise InputError(
-        f"the sound of the stimulus {name!r} is missing", folder, "put it there, or correct the list"
-    )
+    raise InputError(f"the sound of the stimulus {name!r} is missing", folder, "put it there, or correct the list")
 
 
 def _require_distinct(clips: Sequence[Clip], source: Path) -> None:
     repeated = sorted({clip.name for clip in clips if clips.count(clip) > 1})
     if repeated:
-        raise InputError(
-            f"{repeated[0]} is listed twice", source, "average repeated stimuli in the arrays first"
-        )
+        raise InputError(f"{repeated[0]} is listed twice", source, "average repeated stimuli in the arrays first")

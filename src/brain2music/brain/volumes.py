@@ -49,15 +49,11 @@ def open_image(path: Path) -> Image:
     try:
         image = nib.load(path)
     except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(
-            f"this is not a readable NIfTI image ({error})", path, "fetch the image again"
-        ) from None
+        raise InputError(f"this is not a readable NIfTI image ({error})", path, "fetch the image again") from None
     if not isinstance(image, nib.Nifti1Image) or path.name.endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
         raise InputError("this is not a single-file NIfTI image", path, "convert it to .nii or .nii.gz")
     proxy: Any = image.dataobj
-    return Image(
-        path, image.shape, image.affine, proxy.dtype, proxy.offset, float(proxy.slope), float(proxy.inter)
-    )
+    return Image(path, image.shape, image.affine, proxy.dtype, proxy.offset, float(proxy.slope), float(proxy.inter))
 
 
 def read_voxels(image: Image, mask: Bool[np.ndarray, "x y z"]) -> Float32[np.ndarray, "scans voxels"]:
@@ -78,9 +74,7 @@ def read_voxels(image: Image, mask: Bool[np.ndarray, "x y z"]) -> Float32[np.nda
     InputError : the mask has another shape, or the file ends before its last scan.
     """
     if mask.shape != image.grid:
-        raise InputError(
-            f"the image is {image.grid}, its mask {mask.shape}", image.path, "use a mask on the same grid"
-        )
+        raise InputError(f"the image is {image.grid}, its mask {mask.shape}", image.path, "use a mask on the same grid")
     where = np.ravel_multi_index(np.nonzero(mask), image.grid, order="F")
     result = np.empty((image.n_scans, len(where)), np.float32)
     with _scans(image) as scans:
@@ -126,6 +120,4 @@ def _streamed(image: Image, file: gzip.GzipFile, size: int) -> Iterator[np.ndarr
 
 
 def _truncated(image: Image) -> InputError:
-    return InputError(
-        f"the image ends before the last of its {image.n_scans} scans", image.path, "fetch it again"
-    )
+    return InputError(f"the image ends before the last of its {image.n_scans} scans", image.path, "fetch it again")

@@ -91,9 +91,7 @@ def decode_ensemble(
         np.concatenate([each.cv_scores for each in best]),
     )
     decoded = assemble(averaged, sides.test, test.clips, train_embeddings.space, fit)
-    return Ensemble(
-        decoded, tuple(region for region, _ in fits[:n_best]), tuple(region for region, _ in fits)
-    )
+    return Ensemble(decoded, tuple(region for region, _ in fits[:n_best]), tuple(region for region, _ in fits))
 
 
 def correlations(
@@ -116,7 +114,5 @@ def _regions(responses: Responses, min_voxels: int) -> dict[str, Bool[np.ndarray
     names, counts = np.unique(roi[roi != ""], return_counts=True)
     large = [str(name) for name, count in zip(names, counts, strict=True) if count >= min_voxels]
     if not large:
-        raise InputError(
-            f"no region has {min_voxels} voxels or more", mend="lower the smallest size of a region"
-        )
+        raise InputError(f"no region has {min_voxels} voxels or more", mend="lower the smallest size of a region")
     return {name: roi == name for name in large}

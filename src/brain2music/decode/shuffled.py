@@ -45,9 +45,7 @@ def decode_shuffled(
     stacked = replace(sides.train, Y=_stack(sides.train, n_shuffles, seed))
     prediction = fit_predict(stacked, sides.test.X, sides.runs, fit)
     space = train_embeddings.space
-    return tuple(
-        assemble(part, sides.test, test.clips, space, fit) for part in _parts(prediction, n_shuffles)
-    )
+    return tuple(assemble(part, sides.test, test.clips, space, fit) for part in _parts(prediction, n_shuffles))
 
 
 def decode_kfold_shuffled(

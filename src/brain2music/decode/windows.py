@@ -36,9 +36,7 @@ class Matched:
         return int(self.window[-1]) + 1
 
 
-def match_windows(
-    responses: Responses, embeddings: Embeddings, *, scans_per_window: int | None = None
-) -> Matched:
+def match_windows(responses: Responses, embeddings: Embeddings, *, scans_per_window: int | None = None) -> Matched:
     """Average responses in the windows of the embeddings (Brain2Music §3.2, Eq. 1).
 
     Window j starts ``j * step_s`` into the clip and is paired with the mean of the k scans from there on,
@@ -100,9 +98,7 @@ def _step_in_scans(responses: Responses, embeddings: Embeddings) -> int:
     return step
 
 
-def _pairs(
-    x: Float32[np.ndarray, "clips windows voxels"], y: Float32[np.ndarray, "clips windows dims"]
-) -> Matched:
+def _pairs(x: Float32[np.ndarray, "clips windows voxels"], y: Float32[np.ndarray, "clips windows dims"]) -> Matched:
     n_clips, n_windows = x.shape[:2]
     return Matched(
         np.ascontiguousarray(x).reshape(n_clips * n_windows, -1),
