@@ -1,7 +1,26 @@
-"""Linear maps on plain arrays, with scikit-learn skins on top. Imports nothing else of ours."""
+"""Linear maps on plain arrays, with scikit-learn skins on top. Imports nothing else of ours.
 
-from .fit import RidgeFit, RidgeWarning, ridge_cv, ridge_cv_many
+Start with :func:`ridge_cv`; ``dual.py`` and ``foldwise.py`` are its two ways of solving, ``plan.py`` chooses.
+"""
+
+from .banded import BandedFit, Partition, banded_ridge_cv, variance_partition
+from .delays import delayed
+from .fit import RidgeFit, RidgeWarning, ridge, ridge_cv, ridge_cv_many
 from .folds import assign_folds
 from .plan import Plan, plan
 
-__all__ = ["Plan", "RidgeFit", "RidgeWarning", "assign_folds", "plan", "ridge_cv", "ridge_cv_many"]
+__all__ = [
+    "BandedFit",
+    "Partition",
+    "Plan",
+    "RidgeFit",
+    "RidgeWarning",
+    "assign_folds",
+    "banded_ridge_cv",
+    "delayed",
+    "plan",
+    "ridge",
+    "ridge_cv",
+    "ridge_cv_many",
+    "variance_partition",
+]

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from .band import Band, BandFactor, reduce_to_band
 from .blocks import Targets
 from .linalg import Square, gram, solve_spd
-from .scores import Score, score_fold
+from .scores import score_fold
 
 Matrix = Float[torch.Tensor, "rows targets"]
 
@@ -50,7 +50,7 @@ class DualSolver:
     alphas: tuple[float, ...]
     batch: int
 
-    def scores(self, score: Score) -> Float[torch.Tensor, "alphas targets"]:
+    def scores(self, score: str) -> Float[torch.Tensor, "alphas targets"]:
         """Mean over folds."""
         rotation = self.kernel.band.rotation
         out = torch.zeros(len(self.alphas), len(self.targets.mean), dtype=rotation.dtype, device=rotation.device)

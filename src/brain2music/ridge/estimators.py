@@ -14,8 +14,10 @@ from safetensors.numpy import save
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .fit import ridge_cv
-from .scores import Score
+from .banded import banded_ridge_cv
+from .fit import DEFAULT_ALPHAS, ridge_cv
+
+Groups = Sequence[object] | Shaped[np.ndarray, " rows"]
 
 
 class _LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -30,6 +32,10 @@ class _LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
         return X @ self.coef_.T + self.intercept_
+
+    def _keep(self, coef: np.ndarray, intercept: np.ndarray, y_ndim: int) -> None:
+        self.coef_ = coef.T if y_ndim == 2 else coef[:, 0]
+        self.intercept_ = intercept if y_ndim == 2 else intercept[0]
 
     def save(self, path: str | Path) -> None:
         """Write settings and fitted arrays to one safetensors file, atomically."""
@@ -74,7 +80,7 @@ class RidgeDecoder(_LinearMap):
 
     alphas: Sequence[float | int] | None
     n_folds: int
-    scoring: Score
+    scoring: str
     fit_intercept: bool
     per_target: bool
     memory_gb: float | int
@@ -85,7 +91,7 @@ class RidgeDecoder(_LinearMap):
         *,
         alphas: Sequence[float | int] | None = None,
         n_folds: int = 5,
-        scoring: Score = "r2",
+        scoring: str = "r2",
         fit_intercept: bool = True,
         per_target: bool = True,
         memory_gb: float | int = 4,
@@ -97,9 +103,7 @@ class RidgeDecoder(_LinearMap):
         self.per_target = per_target
         self.memory_gb = memory_gb
 
-    def fit(
-        self, X: Any, y: Any, groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None
-    ) -> "RidgeDecoder":
+    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> "RidgeDecoder":
         """Fit (rows, features) -> (rows, targets); rows of one group (clip, run) stay in one fold."""
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=[np.float32, np.float64])
         fit = ridge_cv(
@@ -114,9 +118,7 @@ class RidgeDecoder(_LinearMap):
             dtype=str(X.dtype),
             memory_gb=self.memory_gb,
         )
-        coef, intercept = np.asarray(fit.coef), np.asarray(fit.intercept)
-        self.coef_ = coef.T if y.ndim == 2 else coef[:, 0]
-        self.intercept_ = intercept if y.ndim == 2 else intercept[0]
+        self._keep(np.asarray(fit.coef), np.asarray(fit.intercept), y.ndim)
         self.best_alphas_, self.cv_scores_, self.alphas_ = fit.best_alphas, fit.cv_scores, fit.alphas
         return self
 
@@ -130,6 +132,78 @@ class VoxelwiseEncoder(RidgeDecoder):
         predicted, measured = predicted - predicted.mean(0), measured - measured.mean(0)
         with np.errstate(invalid="ignore", divide="ignore"):
             return (predicted * measured).sum(0) / np.sqrt((predicted**2).sum(0) * (measured**2).sum(0))
+
+
+class BandedRidge(_LinearMap):
+    """Several feature spaces side by side in X, each with a penalty of its own for every target.
+
+    ``bands`` gives the number of features of each space, in the order of X's columns (None: one space); the other
+    parameters are those of :func:`brain2music.ridge.banded_ridge_cv`.
+
+    Attributes
+    ----------
+    coef_, intercept_, best_alphas_ : as in :class:`RidgeDecoder`.
+    cv_scores_ : (targets,) held-out r² of the penalties chosen.
+    band_weights_ : (bands, targets) γ; band b is penalised by best_alphas_ / γ_b.
+    alphas_ : (alphas,) the grid.
+    """
+
+    bands: Sequence[int] | None
+    alphas: Sequence[float | int] | None
+    n_folds: int
+    n_draws: int
+    method: str
+    fit_intercept: bool
+    memory_gb: float | int
+    random_state: int
+    _saved = (*_LinearMap._saved, "band_weights_")
+
+    @no_type_check
+    def __init__(
+        self,
+        *,
+        bands: Sequence[int] | None = None,
+        alphas: Sequence[float | int] | None = None,
+        n_folds: int = 5,
+        n_draws: int = 50,
+        method: str = "random",
+        fit_intercept: bool = True,
+        memory_gb: float | int = 4,
+        random_state: int = 0,
+    ) -> None:
+        self.bands = bands
+        self.alphas = alphas
+        self.n_folds = n_folds
+        self.n_draws = n_draws
+        self.method = method
+        self.fit_intercept = fit_intercept
+        self.memory_gb = memory_gb
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> "BandedRidge":
+        """Fit (rows, features) -> (rows, targets); rows of one group (clip, run) stay in one fold."""
+        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=[np.float32, np.float64])
+        sizes = [X.shape[1]] if self.bands is None else list(self.bands)
+        if sum(sizes) != X.shape[1]:
+            raise ValueError(f"bands={self.bands} sum to {sum(sizes)}, but X has {X.shape[1]} features")
+        grid = DEFAULT_ALPHAS if self.alphas is None else np.asarray(self.alphas, dtype=np.float64)
+        fit = banded_ridge_cv(
+            np.split(X, np.cumsum(sizes)[:-1], axis=1),
+            y.reshape(len(y), -1),
+            alphas=grid,
+            groups=groups,
+            n_folds=self.n_folds,
+            n_draws=self.n_draws if len(sizes) > 1 else 1,
+            method=self.method,
+            fit_intercept=self.fit_intercept,
+            dtype=str(X.dtype),
+            memory_gb=self.memory_gb,
+            seed=self.random_state,
+        )
+        self._keep(np.concatenate(fit.coefs), fit.intercept, y.ndim)
+        self.best_alphas_, self.cv_scores_, self.alphas_ = fit.best_alphas, fit.cv_scores, np.sort(grid)
+        self.band_weights_ = fit.band_weights
+        return self
 
 
 def _plain(params: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from .folds import assign_folds, check_folds
 from .foldwise import FoldwiseSolver, decompose
 from .plan import Plan, plan
 from .precision import MOST_CONDITION, precisions, too_small
-from .scores import Score, check_score
+from .scores import check_score
 
 DEFAULT_ALPHAS = np.logspace(-1, 8, 20)
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def ridge_cv(
     groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None,
     n_folds: int = 5,
     folds: Shaped[np.ndarray, " rows"] | None = None,
-    score: Score = "r2",
+    score: str = "r2",
     fit_intercept: bool = True,
     per_target: bool = True,
     keep_held_out: bool = False,
@@ -149,7 +149,7 @@ def ridge_cv_many(
     groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None,
     n_folds: int = 5,
     folds: Shaped[np.ndarray, " rows"] | None = None,
-    score: Score = "r2",
+    score: str = "r2",
     fit_intercept: bool = True,
     per_target: bool = True,
     keep_held_out: bool = False,
@@ -159,51 +159,109 @@ def ridge_cv_many(
     """:func:`ridge_cv` of several target sets on the same X, which is factorised once."""
     grid = _check_alphas(alphas)
     check_score(score)
+    problem = prepare(X, Ys, grid, groups, n_folds, folds, fit_intercept, dtype, memory_gb)
+    if score != "mse" and min(fold.stop - fold.start for fold in problem.solver.folds) < 2:
+        raise ValueError(f"score={score!r} needs 2 rows in every fold: give fewer folds or score='mse'")
+    scores = problem.solver.scores(score)
+    best = _best(scores, problem.targets.set_of_target, per_target)
+    _warn_edge(best.cpu().numpy(), grid)
+    return problem.fits(grid, best, scores, keep_held_out)
+
+
+def ridge(
+    X: Array,
+    Y: Array,
+    alphas: Shaped[np.ndarray, " targets"],
+    *,
+    fit_intercept: bool = True,
+    dtype: str = "float32",
+    memory_gb: float | int = 4,
+) -> RidgeFit:
+    """Ridge at a penalty given for every target, without cross-validation (``cv_scores`` are NaN)."""
+    grid, best = np.unique(_check_alphas(alphas, ordered=False), return_inverse=True)
+    problem = prepare(X, [Y], grid, None, 2, None, fit_intercept, dtype, memory_gb)
+    if len(best) != Y.shape[1]:
+        raise ValueError(f"{len(best)} alphas for {Y.shape[1]} targets: give one for each")
+    device = problem.targets.order.device
+    scores = torch.full((len(grid), len(best)), torch.nan, device=device)
+    return problem.fits(grid, torch.as_tensor(best, device=device), scores, keep_held_out=False)[0]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A factorised problem: everything but the choice of penalties."""
+
+    X: Array
+    solver: DualSolver | FoldwiseSolver
+    targets: Targets
+    x_mean: Float[torch.Tensor, " features"]
+    how: Plan
+    kept: torch.dtype
+
+    def fits(
+        self,
+        grid: Float[np.ndarray, " alphas"],
+        best: Shaped[torch.Tensor, " targets"],
+        scores: Float[torch.Tensor, "alphas targets"],
+        keep_held_out: bool,
+    ) -> list[RidgeFit]:
+        """Refit on all rows at the penalties chosen, one fit per target set."""
+        order = self.targets.order
+        chosen = torch.as_tensor(grid, device=order.device)[best]
+        held_out = None
+        if keep_held_out:
+            held_out = torch.empty(len(order), len(best), dtype=self.kept, device=order.device)
+            held_out[order] = (self.solver.held_out(chosen) + self.targets.mean).to(self.kept)
+        weights = self.solver.weights(chosen)
+        weights = weights if self.how.dual else weights.to(self.kept)
+        edge = (best == 0) | (best == len(grid) - 1)
+        first, fits = 0, []
+        for like in self.targets.sets:
+            mine = slice(first, first + like.shape[1])
+            first = mine.stop
+            fits.append(
+                RidgeFit(
+                    alphas=grid,
+                    best_alphas=_like(chosen[mine].to(self.kept), like),
+                    cv_scores=_like(scores[:, mine].to(self.kept), like),
+                    on_edge=_like(edge[mine], like),
+                    held_out=None if held_out is None else _like(held_out[:, mine], like),
+                    _weights=weights[:, mine],
+                    _x_mean=self.x_mean,
+                    _y_mean=self.targets.mean[mine].to(self.kept),
+                    _rows=self.X if self.how.dual else None,
+                    _block=self.how.block,
+                )
+            )
+        return fits
+
+
+def prepare(
+    X: Array,
+    Ys: Sequence[Array],
+    grid: Float[np.ndarray, " alphas"],
+    groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None,
+    n_folds: int,
+    folds: Shaped[np.ndarray, " rows"] | None,
+    intercept: bool,
+    dtype: str,
+    memory_gb: float | int,
+) -> Problem:
+    """Check the arguments, plan, and factorise."""
     _check_shapes(X, Ys)
     kept = _check_dtype(dtype)
-    fold_of_row = assign_folds(X.shape[0], groups, n_folds) if folds is None else check_folds(folds, X.shape[0])
-    if score != "mse" and np.bincount(fold_of_row).min() < 2:
-        raise ValueError(f"score={score!r} needs 2 rows in every fold: give fewer folds or score='mse'")
+    n = X.shape[0]
+    fold_of_row = assign_folds(n, groups, n_folds) if folds is None else check_folds(folds, n)
+    sizes = np.bincount(fold_of_row)
     n_targets = sum(Y.shape[1] for Y in Ys)
-    n_folds = int(fold_of_row.max()) + 1
-    how = plan(X.shape[0], X.shape[1], n_targets, len(grid), n_folds, memory_gb, kept.itemsize)
+    how = plan(n, X.shape[1], n_targets, len(grid), len(sizes), memory_gb, kept.itemsize)
     log.info("%s", how)
-
-    order = torch.as_tensor(np.argsort(fold_of_row, kind="stable"), device=getattr(X, "device", None))
-    bounds = np.concatenate([[0], np.bincount(fold_of_row).cumsum()]).tolist()
-    slices = tuple(slice(a, b) for a, b in pairwise(bounds))
-    targets = Targets.of(Ys, order, fit_intercept)
+    order = torch.as_tensor(np.argsort(fold_of_row, kind="stable"), device=_device(X))
+    slices = tuple(slice(a, b) for a, b in pairwise([0, *sizes.cumsum().tolist()]))
+    targets = Targets.of(Ys, order, intercept)
     make = _dual_solver if how.dual else _foldwise_solver
-    solver, x_mean = make(X, targets, slices, tuple(grid.tolist()), fit_intercept, kept, how)
-
-    scores = solver.scores(score)
-    best = _best(scores, targets.set_of_target, per_target)
-    chosen = torch.as_tensor(grid, device=order.device)[best]
-    _warn_edge(best.cpu().numpy(), grid)
-    held_out = None
-    if keep_held_out:
-        held_out = torch.empty(len(order), n_targets, dtype=kept, device=order.device)
-        held_out[order] = (solver.held_out(chosen) + targets.mean).to(kept)
-    weights = solver.weights(chosen)
-
-    def part(i: int) -> RidgeFit:
-        first, last = np.flatnonzero(targets.set_of_target == i)[[0, -1]].tolist()
-        mine, like = slice(first, last + 1), Ys[i]
-        edge = (best[mine] == 0) | (best[mine] == len(grid) - 1)
-        return RidgeFit(
-            alphas=grid,
-            best_alphas=_like(chosen[mine].to(kept), like),
-            cv_scores=_like(scores[:, mine].to(kept), like),
-            on_edge=_like(edge, like),
-            held_out=None if held_out is None else _like(held_out[:, mine], like),
-            _weights=weights[:, mine] if how.dual else weights[:, mine].to(kept),
-            _x_mean=x_mean,
-            _y_mean=targets.mean[mine].to(kept),
-            _rows=X if how.dual else None,
-            _block=how.block,
-        )
-
-    return [part(i) for i in range(len(Ys))]
+    solver, x_mean = make(X, targets, slices, tuple(grid.tolist()), intercept, kept, how)
+    return Problem(X, solver, targets, x_mean, how, kept)
 
 
 def _dual_solver(
@@ -264,11 +322,13 @@ def _best(
     return best
 
 
-def _check_alphas(alphas: Sequence[float | int] | np.ndarray | None) -> Float[np.ndarray, " alphas"]:
-    grid = np.sort(np.asarray(DEFAULT_ALPHAS if alphas is None else alphas, dtype=np.float64).ravel())
-    if grid.size == 0 or not np.all(np.isfinite(grid)) or grid[0] <= 0:
+def _check_alphas(
+    alphas: Sequence[float | int] | np.ndarray | None, ordered: bool = True
+) -> Float[np.ndarray, " alphas"]:
+    grid = np.asarray(DEFAULT_ALPHAS if alphas is None else alphas, dtype=np.float64).ravel()
+    if grid.size == 0 or not np.all(np.isfinite(grid)) or grid.min() <= 0:
         raise ValueError(f"alphas={alphas!r}: give positive finite penalties, such as np.logspace(-1, 8, 20)")
-    return grid
+    return np.unique(grid) if ordered else grid
 
 
 def _check_dtype(dtype: str) -> torch.dtype:
@@ -296,6 +356,10 @@ def _warn_edge(best: Shaped[np.ndarray, " targets"], grid: Float[np.ndarray, " a
             RidgeWarning,
             stacklevel=4,
         )
+
+
+def _device(array: Array) -> torch.device:
+    return array.device if isinstance(array, torch.Tensor) else torch.device("cpu")
 
 
 def _like(tensor: torch.Tensor, example: Array) -> Array:

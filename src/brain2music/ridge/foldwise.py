@@ -20,7 +20,7 @@ from jaxtyping import Float
 from .blocks import Targets
 from .linalg import eigh, gram
 from .precision import MOST_CONDITION, precisions, too_small
-from .scores import Score, from_moments
+from .scores import from_moments
 
 Matrix = Float[torch.Tensor, "rows targets"]
 SPAN_TOLERANCE = {torch.float32: 2e-7, torch.float64: 1e-14}
@@ -74,7 +74,7 @@ class FoldwiseSolver:
     intercept: bool
     batch: int
 
-    def scores(self, score: Score) -> Float[torch.Tensor, "alphas targets"]:
+    def scores(self, score: str) -> Float[torch.Tensor, "alphas targets"]:
         """Mean over folds."""
         out = torch.zeros(len(self.alphas), len(self.targets.mean), dtype=self.X.dtype, device=self.X.device)
         for operators in self._operators():
@@ -129,7 +129,7 @@ class FoldwiseSolver:
         return FoldOperator(fold, directions, basis, mix, frame)
 
     def _score(
-        self, operator: FoldOperator, Y: Matrix, products: Float[torch.Tensor, "features targets"] | None, score: Score
+        self, operator: FoldOperator, Y: Matrix, products: Float[torch.Tensor, "features targets"] | None, score: str
     ) -> Float[torch.Tensor, "alphas targets"]:
         held = Y[operator.rows]
         if products is None:

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 from .band import WIDTH
 
-SLOW = 6.0
-"""Operations of an eigendecomposition weigh this much more than those of a product of matrices (measured)."""
+EIGEN = 12.0
+"""An m x m eigendecomposition takes as long as so many times m³ operations of matrix products (measured)."""
+
+SPAN = 0.65
+"""Share of the grid's α that ``foldwise.span`` leaves to be worked out, roughly."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,12 @@ def _dual_operations(n: int, p: int, t: int, alphas: int, folds: int) -> float:
 
 
 def _foldwise_operations(n: int, p: int, t: int, alphas: int, folds: int) -> float:
-    train = n * (1 - 1 / folds)
-    m, held = min(train, p), n / folds
-    factorise = folds * (n * m * p + SLOW * 9 * m**3 + alphas * min(held, m) * m * (m if p > train else 1))
-    each_target = 2 * n * p + folds * (2 * p * m + 2 * alphas * min(held, m) * m)
+    train, held = n * (1 - 1 / folds), n / folds
+    m, functions = min(train, p), SPAN * alphas
+    primal = p <= train
+    factorise = folds * (n * m * p + EIGEN * m**3 + (0 if primal else functions * held * m * m))
+    products = 2 * n * p + folds * 2 * p * m if primal else 0
+    each_target = products + folds * 2 * functions * min(held, m) * m + 4 * n * p
     return factorise + t * each_target
 
 

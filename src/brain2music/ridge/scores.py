@@ -1,12 +1,10 @@
 """How well held-out rows were predicted: one number per target, greater is better."""
 
-from typing import Literal, get_args
-
 import torch
 from jaxtyping import Float
 
-Score = Literal["r2", "correlation", "mse"]
-"""``r2``: 1 - SSE / SST about the held-out fold's mean; ``correlation``: Pearson; ``mse``: *minus* the mean squared error."""
+SCORES = ("r2", "correlation", "mse")
+"""1 - SSE / SST about the held-out fold's mean; Pearson's r; *minus* the mean squared error."""
 
 Rows = Float[torch.Tensor, "rows targets"]
 PerTarget = Float[torch.Tensor, " targets"]
@@ -14,11 +12,11 @@ PerTarget = Float[torch.Tensor, " targets"]
 
 def check_score(score: str) -> None:
     """ValueError unless ``score`` is one of the names known here."""
-    if score not in get_args(Score):
-        raise ValueError(f"score={score!r} is unknown: give one of {', '.join(get_args(Score))}")
+    if score not in SCORES:
+        raise ValueError(f"score={score!r} is unknown: give one of {', '.join(SCORES)}")
 
 
-def score_fold(truth: Rows, prediction: Rows, score: Score) -> PerTarget:
+def score_fold(truth: Rows, prediction: Rows, score: str) -> PerTarget:
     """Score every target of one fold, as scikit-learn and himalaya do (a constant target scores 0)."""
     centred = truth - truth.mean(0)
     if score == "correlation":
@@ -48,7 +46,7 @@ def from_moments(
     sse: Float[torch.Tensor, "..."],
     cross: Float[torch.Tensor, "..."],
     spread: Float[torch.Tensor, "..."],
-    score: Score,
+    score: str,
 ) -> Float[torch.Tensor, "..."]:
     """Scores from sums over a fold's rows.
 

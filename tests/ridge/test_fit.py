@@ -1,0 +1,211 @@
+"""Exactness: everything equals refitting in every fold."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
+
+from brain2music.ridge import RidgeWarning, assign_folds, plan, ridge, ridge_cv, ridge_cv_many
+from brain2music.ridge.band import reduce_to_band
+from brain2music.ridge.foldwise import span
+
+from .conftest import KINDS, make_problem, refitted
+
+ALPHAS = np.logspace(-2, 7, 7)
+quiet = pytest.mark.filterwarnings("ignore:the best alpha")
+
+
+def score_of(name: str, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    if name == "r2":
+        return r2_score(truth, prediction, multioutput="raw_values")
+    if name == "mse":
+        return -((truth - prediction) ** 2).mean(0)
+    return np.array([np.corrcoef(t, p)[0, 1] for t, p in zip(truth.T, prediction.T, strict=True)])
+
+
+@quiet
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("dual", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_refitting_in_every_fold(kind, dual, intercept, force, rng) -> None:
+    X, Y, groups = make_problem(kind, rng)
+    folds = assign_folds(len(X), groups, 4)
+    assert len(set(np.bincount(folds))) > 1
+    reference = refitted(X, Y, ALPHAS, folds, intercept)
+    force(dual)
+    for dtype, tolerance in [("float64", 1e-7), ("float32", 1e-5)]:
+        for score in ("r2", "correlation", "mse"):
+            fit = ridge_cv(
+                X.astype(dtype), Y.astype(dtype), alphas=ALPHAS, groups=groups, n_folds=4, score=score,
+                fit_intercept=intercept, dtype=dtype, keep_held_out=True,
+            )  # fmt: skip
+            expected = np.array(
+                [np.mean([score_of(score, Y[folds == f], p[folds == f]) for f in range(4)], 0) for p in reference]
+            )
+            np.testing.assert_allclose(fit.cv_scores, expected, rtol=tolerance, atol=tolerance)
+            chosen = np.abs(np.log(fit.best_alphas / ALPHAS[:, None])).argmin(0)
+            reached = expected[chosen, np.arange(len(chosen))]
+            np.testing.assert_allclose(reached, expected.max(0), rtol=tolerance, atol=tolerance)
+            held_out = np.stack([reference[k, :, j] for j, k in enumerate(chosen)], 1)
+            np.testing.assert_allclose(fit.held_out, held_out, rtol=tolerance, atol=tolerance * np.abs(Y).max())
+            model = Ridge(alpha=ALPHAS[chosen], fit_intercept=intercept, solver="svd").fit(X, Y)
+            np.testing.assert_allclose(fit.coef, model.coef_.T, atol=tolerance * np.abs(model.coef_).max())
+            np.testing.assert_allclose(fit.predict(X), model.predict(X), atol=3 * tolerance * np.abs(Y).max())
+            np.testing.assert_allclose(fit.intercept, model.intercept_, atol=10 * tolerance * np.abs(Y).max())
+
+
+@quiet
+@pytest.mark.parametrize("dual", [True, False])
+def test_single_precision_equals_himalaya(dual, force, rng) -> None:
+    from himalaya.backend import set_backend
+    from himalaya.kernel_ridge import KernelRidgeCV
+
+    X, Y, groups = make_problem("random", rng)
+    folds = assign_folds(len(X), groups, 5)
+    force(dual)
+    fit = ridge_cv(X, Y, alphas=ALPHAS, folds=folds, score="mse")
+    set_backend("numpy")
+    peer = KernelRidgeCV(alphas=ALPHAS, cv=PredefinedSplit(folds), fit_intercept=True).fit(X, Y)
+    np.testing.assert_allclose(fit.best_alphas, peer.best_alphas_, rtol=1e-6)
+    np.testing.assert_allclose(
+        fit.cv_scores.max(0), peer.cv_scores_[0] if peer.cv_scores_.ndim == 2 else peer.cv_scores_, rtol=1e-5
+    )
+    np.testing.assert_allclose(fit.predict(X), peer.predict(X), rtol=1e-5, atol=1e-5 * np.abs(Y).max())
+
+
+@quiet
+def test_large_single_precision_leaves_what_it_cannot_resolve_to_double(rng) -> None:
+    """1,100 rows are factorised in single precision unless the spectrum forbids it; both must be right."""
+    for scale in (np.ones(1300), np.logspace(0, -3, 1300)):
+        X = (rng.standard_normal((1100, 1300)) * scale).astype(np.float32)
+        Y = (X[:, :4] + rng.standard_normal((1100, 4))).astype(np.float32)
+        alphas = np.array([1e-3, 1e1, 1e4])
+        single, double = (ridge_cv(X, Y, alphas=alphas, dtype=d) for d in ("float32", "float64"))
+        np.testing.assert_allclose(single.cv_scores, double.cv_scores, rtol=2e-4, atol=2e-4)
+        np.testing.assert_allclose(single.predict(X), double.predict(X), atol=1e-4 * np.abs(Y).max())
+
+
+@quiet
+def test_several_target_sets_equal_one_by_one(rng) -> None:
+    X, Y, groups = make_problem("random", rng)
+    together = ridge_cv_many(X, [Y[:, :2], Y[:, 2:]], groups=groups, per_target=False)
+    for fit, part in zip(together, (Y[:, :2], Y[:, 2:]), strict=True):
+        alone = ridge_cv(X, part, groups=groups, per_target=False)
+        np.testing.assert_allclose(fit.predict(X), alone.predict(X), rtol=1e-5, atol=1e-5)
+        assert len(set(fit.best_alphas)) == 1
+        assert fit.best_alphas[0] == alone.best_alphas[0]
+
+
+@quiet
+def test_memory_map_and_tensor_equal_array(rng, tmp_path) -> None:
+    X, Y, _ = make_problem("wide", rng)
+    np.save(tmp_path / "X.npy", X.astype(np.float32))
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    plain = ridge_cv(np.asarray(mapped), Y, memory_gb=0.01)
+    streamed = ridge_cv(mapped, Y, memory_gb=0.01)
+    tensor = ridge_cv(torch.from_numpy(np.array(mapped)), torch.from_numpy(Y))
+    np.testing.assert_array_equal(streamed.predict(mapped), plain.predict(np.asarray(mapped)))
+    assert isinstance(tensor.coef, torch.Tensor)
+    np.testing.assert_allclose(tensor.coef.numpy(), plain.coef, rtol=1e-4, atol=1e-6)
+
+
+@quiet
+@pytest.mark.parametrize("dual", [True, False])
+def test_bit_equal_on_a_repeat(dual, force, rng) -> None:
+    X, Y, groups = make_problem("random", rng)
+    force(dual)
+    first, second = (ridge_cv(X, Y, groups=groups) for _ in range(2))
+    np.testing.assert_array_equal(first.coef, second.coef)
+    np.testing.assert_array_equal(first.cv_scores, second.cv_scores)
+
+
+@pytest.mark.parametrize("dual", [True, False])
+def test_given_penalties(dual, force, rng) -> None:
+    X, Y, _ = make_problem("random", rng)
+    alphas = np.array([1.0, 100.0, 10.0, 1.0, 3.0])
+    force(dual)
+    fit = ridge(X, Y, alphas, dtype="float64")
+    np.testing.assert_allclose(fit.coef, Ridge(alpha=alphas, solver="svd").fit(X, Y).coef_.T, rtol=1e-7, atol=1e-10)
+    np.testing.assert_array_equal(fit.best_alphas, alphas)
+
+
+@pytest.mark.parametrize("n", [1, 50, 96, 97, 250])
+def test_band_is_similar_to_the_matrix(n, rng) -> None:
+    A = rng.standard_normal((n, n))
+    A = torch.from_numpy(A @ A.T)
+    band = reduce_to_band(A.clone())
+    Z = torch.from_numpy(rng.standard_normal((n, 3)))
+    U = band.rotation.T
+    torch.testing.assert_close(U.T @ U, torch.eye(n, dtype=torch.float64))
+    torch.testing.assert_close(U @ band.times(U.T @ Z, 2.0), A @ Z - 2 * Z, rtol=1e-9, atol=1e-8)
+    shifted = A + 0.5 * torch.eye(n, dtype=torch.float64)
+    torch.testing.assert_close(U @ band.factor(0.5).solve_(U.T @ Z), torch.linalg.solve(shifted, Z))
+    assert band.condition(0.5) == pytest.approx(float(torch.linalg.cond(shifted)), rel=0.3)
+
+
+def test_the_span_of_a_grid_is_exact_and_smaller() -> None:
+    values, alphas = torch.logspace(0, 3, 200, dtype=torch.float64), np.logspace(-3, 8, 20).tolist()
+    functions, mix = span(values, alphas, torch.float32)
+    factors = values * (mix.double() @ functions.double())
+    expected = values / (values + torch.tensor(alphas)[:, None])
+    assert len(functions) < 15
+    assert float(((factors - expected).abs() / expected.amax(1, keepdim=True)).max()) < 2e-6
+
+
+def test_folds_are_those_of_scikit_learn(rng) -> None:
+    for n in (20, 23):
+        ours = assign_folds(n, None, 5)
+        for fold, (_, held) in enumerate(KFold(5).split(np.zeros(n))):
+            np.testing.assert_array_equal(np.flatnonzero(ours == fold), held)
+    groups = np.repeat(np.arange(6), [2, 9, 4, 7, 3, 12])
+    ours = assign_folds(len(groups), groups, 3)
+    for fold, (_, held) in enumerate(GroupKFold(3).split(groups, groups=groups)):
+        np.testing.assert_array_equal(np.flatnonzero(ours == fold), held)
+
+
+def test_best_alpha_on_the_edge_warns(rng) -> None:
+    X, _, _ = make_problem("random", rng)
+    noise = rng.standard_normal((len(X), 2))
+    with pytest.warns(RidgeWarning, match="widen alphas"):
+        fit = ridge_cv(X, noise, alphas=[1e-2, 1e-1, 1e0])
+    assert fit.on_edge.all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"X": np.full((30, 4), np.nan)}, r"X contains NaN or infinity in column\(s\) 0, 1, 2, 3"),
+        ({"Y": np.full((30, 2), np.inf)}, r"Y contains NaN or infinity in column\(s\) 0, 1"),
+        ({"Y": np.zeros((29, 2))}, "30 rows as in X"),
+        ({"X": np.zeros(30)}, "must be"),
+        ({"alphas": [0.0, 1.0]}, "positive finite penalties"),
+        ({"alphas": []}, "positive finite penalties"),
+        ({"groups": np.zeros(29)}, "one label for each of the 30 rows"),
+        ({"groups": np.zeros(30)}, "1 groups cannot fill 5 folds"),
+        ({"folds": np.zeros(30)}, "one fold only"),
+        ({"n_folds": 1}, "at least 2 folds"),
+        ({"n_folds": 31}, "n_samples = 30"),
+        ({"n_folds": 30}, "2 rows in every fold"),
+        ({"score": "r"}, "unknown"),
+        ({"dtype": "float16"}, "float32"),
+        ({"memory_gb": 1e-7}, "give memory_gb"),
+        ({"X": np.ones((30, 4)) * 1e9 + np.arange(30)[:, None] * 1e9, "alphas": [1e-9]}, "too small"),
+    ],
+)  # fmt: skip
+def test_errors_say_what_to_do(change, message, rng) -> None:
+    arguments = {"X": rng.standard_normal((30, 4)), "Y": rng.standard_normal((30, 2))} | change
+    X, Y = arguments.pop("X"), arguments.pop("Y")
+    if message == "unknown":
+        arguments["score"] = "r2x"
+    with pytest.raises(ValueError, match=message):
+        ridge_cv(X, Y, **arguments)
+
+
+def test_the_plan_follows_the_shape() -> None:
+    assert plan(4800, 60_000, 128, 15, 5).dual
+    assert not plan(4800, 512, 60_000, 15, 5).dual
+    assert not plan(4800, 4096, 60_000, 15, 5).dual
+    assert plan(4800, 60_000, 128, memory_gb=1).gigabytes <= 1
+    assert "4800 rows x 512 features" in str(plan(4800, 512, 100))
