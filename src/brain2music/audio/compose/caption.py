@@ -76,7 +76,7 @@ def _led_by_this(piece: Piece, rng: np.random.Generator) -> list[str]:
 
 
 def _led_by_genre(piece: Piece, rng: np.random.Generator) -> list[str]:
-    return [f"{_genre(piece)} with a {piece.mood} feel, {_pace(piece, rng)}, played by {_band(piece, rng)}"]
+    return [f"{_genre(piece)} with {_a(piece.mood)} feel, {_pace(piece, rng)}, played by {_band(piece, rng)}"]
 
 
 def _led_by_key(piece: Piece, rng: np.random.Generator) -> list[str]:
@@ -94,8 +94,9 @@ def _tempo(piece: Piece, rng: np.random.Generator) -> str:
 
 def _key(piece: Piece, rng: np.random.Generator) -> str:
     shade = "minor" if is_minor(piece.mode) else "major"
-    scale = piece.mode if piece.mode.endswith(shade) else f"{piece.mode} scale"
-    return pick_one((f"it is in {piece.key}", f"a {shade} key sets the tone", f"the harmony is {scale}"), rng)
+    return pick_one(
+        (f"it is in {piece.key}", f"a {shade} key sets the tone", f"it draws on the {piece.mode} scale"), rng
+    )
 
 
 def _rhythm(piece: Piece, rng: np.random.Generator) -> str:
