@@ -62,17 +62,13 @@ def read_json(path: Path) -> Any:
         raise InputError(f"this is not valid JSON ({error})", path, "correct or replace the file") from None
 
 
-def write_arrays(
-    path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any] | None = None
-) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any] | None = None) -> None:
     """Write named arrays and JSON metadata as one safetensors file, atomically."""
     from safetensors.numpy import save_file
 
     header = {"json": json.dumps(_plain(dict(metadata or {})), sort_keys=True)}
     with atomic_path(path) as temporary:
-        save_file(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata=header
-        )
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata=header)
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -86,9 +82,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except FileNotFoundError:
         raise InputError("the file is missing", path, "check the path") from None
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise InputError(
-            f"this is not a readable safetensors file ({error})", path, "write it again"
-        ) from None
+        raise InputError(f"this is not a readable safetensors file ({error})", path, "write it again") from None
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

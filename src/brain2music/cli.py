@@ -18,9 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From recordings of the listening brain to music: decode, retrieve, score, map.",
 )
-gallery_app = typer.Typer(
-    no_args_is_help=True, help="Music that exists: build, search and inspect a gallery."
-)
+gallery_app = typer.Typer(no_args_is_help=True, help="Music that exists: build, search and inspect a gallery.")
 models_app = typer.Typer(help="The registry of embeddings: what they are and whether their weights are here.")
 app.add_typer(gallery_app, name="gallery")
 app.add_typer(models_app, name="models")
@@ -35,9 +33,7 @@ Galleries = Annotated[
     list[Path] | None, typer.Option("--gallery", help="A gallery to retrieve from, one an embedding.")
 ]
 Labels = Annotated[list[str] | None, typer.Option(help="Only this subject; repeatable.")]
-Lag = Annotated[
-    int | None, typer.Option(help="Scans by which responses follow the sound; default 3.", min=0, max=10)
-]
+Lag = Annotated[int | None, typer.Option(help="Scans by which responses follow the sound; default 3.", min=0, max=10)]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]
 
 
@@ -55,12 +51,8 @@ def simulate(
     subjects: Annotated[int, typer.Option(help="Simulated people.", min=1, max=999)] = 1,
     design: Annotated[Literal["quick", "ds003720"], typer.Option(help="Structure of the runs.")] = "quick",
     resolution: Annotated[float | None, typer.Option(help="Voxel size in mm.", min=2, max=12)] = None,
-    events: Annotated[
-        Path | None, typer.Option(help="BIDS folder whose events are taken (design ds003720).")
-    ] = None,
-    stimuli: Annotated[
-        Path | None, typer.Option(help="Your own music, GENRE/TRACK.wav; default composed.")
-    ] = None,
+    events: Annotated[Path | None, typer.Option(help="BIDS folder whose events are taken (design ds003720).")] = None,
+    stimuli: Annotated[Path | None, typer.Option(help="Your own music, GENRE/TRACK.wav; default composed.")] = None,
     motion: Annotated[bool, typer.Option("--motion", help="Add head motion.")] = False,
     seed: Seed = 0,
     n_jobs: Jobs = None,
@@ -88,9 +80,7 @@ def simulate(
 @app.command()
 def check(
     bids_dir: Path,
-    stimuli: Annotated[
-        Path | None, typer.Option(help="Folder of the recordings; default BIDS_DIR/stimuli.")
-    ] = None,
+    stimuli: Annotated[Path | None, typer.Option(help="Folder of the recordings; default BIDS_DIR/stimuli.")] = None,
 ) -> None:
     """List every problem of a study, each with its file and its mend; exit 1 if any is an error."""
     from .study.check import check_study
@@ -110,9 +100,7 @@ def run(
     out: Path,
     level: Annotated[Literal["participant", "group"], typer.Argument(help="Level of the analysis.")],
     participant_label: Labels = None,
-    stimuli: Annotated[
-        Path | None, typer.Option(help="Folder of the recordings; default BIDS_DIR/stimuli.")
-    ] = None,
+    stimuli: Annotated[Path | None, typer.Option(help="Folder of the recordings; default BIDS_DIR/stimuli.")] = None,
     derivatives: Annotated[Path | None, typer.Option(help="Preprocessed data (fMRIPrep).")] = None,
     embedding: EmbeddingNames = None,
     gallery: Galleries = None,
@@ -149,9 +137,7 @@ def run_arrays(
 
     settings = RunConfig.from_toml(config, embeddings=tuple(embedding or ()), lag_tr=lag_tr)
     source = read_arrays_study(arrays_toml)
-    run_pipeline(
-        source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ()
-    )
+    run_pipeline(source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))
 
 
@@ -185,9 +171,7 @@ def gallery_build(
     folder: Path,
     out: Path,
     embedding: EmbeddingName = "musicnn-mtt",
-    metadata: Annotated[
-        Path | None, typer.Option(help="CSV or TSV: file, title, artist, genre, licence.")
-    ] = None,
+    metadata: Annotated[Path | None, typer.Option(help="CSV or TSV: file, title, artist, genre, licence.")] = None,
     n_jobs: Jobs = None,
 ) -> None:
     """Embed a folder of music into a gallery; running again adds only what is new."""
@@ -196,9 +180,7 @@ def gallery_build(
     from .progress import progress
 
     with progress("gallery") as advance:
-        built = build_gallery(
-            folder, out, get_embedder(embedding), metadata=metadata, n_jobs=n_jobs, progress=advance
-        )
+        built = build_gallery(folder, out, get_embedder(embedding), metadata=metadata, n_jobs=n_jobs, progress=advance)
     print(f"{out}: {len(built.tracks)} tracks in {built.space.name}")
 
 
@@ -226,9 +208,7 @@ def gallery_info(gallery: Path) -> None:
     from .gallery.gallery import Gallery
 
     opened = Gallery.open(gallery)
-    print(
-        f"{len(opened.tracks)} tracks, {opened.space.dims} dims, {opened.space.name} {opened.space.sha256[:12]}"
-    )
+    print(f"{len(opened.tracks)} tracks, {opened.space.dims} dims, {opened.space.name} {opened.space.sha256[:12]}")
     print(opened.tracks.groupby("licence").size().rename("tracks").to_string())
 
 

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InputError
 
-
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -20,27 +19,15 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    embeddings: tuple[str, ...] = Field(
-        ("musicnn-mtt",), min_length=1, description="embeddings to decode into"
-    )
-    window_s: float | None = Field(
-        None, gt=0, description="seconds of sound per embedding; default the model's own"
-    )
-    lag_tr: int = Field(
-        3, ge=0, le=10, description="scans by which responses follow the sound (follow-up work)"
-    )
+    embeddings: tuple[str, ...] = Field(("musicnn-mtt",), min_length=1, description="embeddings to decode into")
+    window_s: float | None = Field(None, gt=0, description="seconds of sound per embedding; default the model's own")
+    lag_tr: int = Field(3, ge=0, le=10, description="scans by which responses follow the sound (follow-up work)")
     also_lags: tuple[Annotated[int, Field(ge=0, le=10)], ...] = Field(
         (0,), description="further lags scored by identification only; 0 is the paper's"
     )
-    scans_per_window: int | None = Field(
-        None, ge=1, description="scans averaged per window; default ceil(window/TR)"
-    )
-    detrend: Literal["median", "cosine", "linear", "none"] = Field(
-        "median", description="the paper: 240-s median"
-    )
-    folds: int = Field(
-        5, ge=2, description="folds of the cross-validation that chooses alpha, grouped by clip"
-    )
+    scans_per_window: int | None = Field(None, ge=1, description="scans averaged per window; default ceil(window/TR)")
+    detrend: Literal["median", "cosine", "linear", "none"] = Field("median", description="the paper: 240-s median")
+    folds: int = Field(5, ge=2, description="folds of the cross-validation that chooses alpha, grouped by clip")
     alphas: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         None, description="ridge penalties tried, per target dimension; default logspace(-1, 8, 20)"
     )
@@ -52,15 +39,9 @@ class RunConfig(BaseModel):
         gt=0,
         description="root mean square that stimuli were normalised to; none: as recorded",
     )
-    train_task: str | None = Field(
-        None, description="task label of the training runs; default the one with 'train'"
-    )
-    test_task: str | None = Field(
-        None, description="task label of the test runs; default the one with 'test'"
-    )
-    track_index: str | None = Field(
-        None, description="artist/title index (Sturm's GTZANindex.txt) for leakage checks"
-    )
+    train_task: str | None = Field(None, description="task label of the training runs; default the one with 'train'")
+    test_task: str | None = Field(None, description="task label of the test runs; default the one with 'test'")
+    track_index: str | None = Field(None, description="artist/title index (Sturm's GTZANindex.txt) for leakage checks")
     allow_leaks: tuple[Literal["clip", "overlap", "track", "carry-in"], ...] = Field(
         (), description="leaks that are reported instead of refused; songs and artists are only ever reported"
     )

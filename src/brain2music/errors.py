@@ -21,7 +21,11 @@ class InputError(Exception):
     """
 
     def __init__(self, what: str, file: str | Path | None = None, mend: str = "") -> None:
-        self.what, self.file, self.mend = what.rstrip("."), None if file is None else Path(file), mend.rstrip(".")
+        self.what, self.file, self.mend = (
+            what.rstrip("."),
+            None if file is None else Path(file),
+            mend.rstrip("."),
+        )
         super().__init__(str(self))
 
     def __str__(self) -> str:

@@ -20,12 +20,11 @@ from .embed.registry import Embedder, get_embedder
 from .errors import InputError
 from .gallery.gallery import Gallery
 from .layout import Outputs
-from .score.identification import similarity
 from .score.leakage import gallery_leaks, read_gtzan_index, require_no_leak
 from .score.records import read_scores, summarise, write_scores
 from .steps.describe import describe
 from .steps.listen import export_retrieved, export_stimuli
-from .steps.listener import Listener, Music, clip_means
+from .steps.listener import Listener, Music, clip_similarity
 from .steps.retrieval import retrieve
 from .steps.scoring import score
 from .steps.tables import alphas_table, predictions_table, reliability_table, similarity_table
@@ -105,7 +104,7 @@ def reconstruct(
         decoded = listener.decode(music[name])
         scores = score(listener, decoded, music)
         write_table(predictions, predictions_table(decoded))
-        write_table(similarities, similarity_table(decoded, similarity(*clip_means(decoded))))
+        write_table(similarities, similarity_table(decoded, clip_similarity(decoded)))
         write_table(alphas, alphas_table(decoded))
         if gallery is not None:
             found, retrieved = retrieve(listener, decoded, gallery, music)

@@ -227,8 +227,9 @@ def predict_folds(
     for held_out in folds:
         test = np.isin(pairs.groups, held_out)
         train = Matched(pairs.X[~test], pairs.Y[~test], pairs.groups[~test], pairs.window[~test])
-        fits.append(fit_predict(train, pairs.X[test], runs, fit))
-        values[test], train_mean[test] = fits[-1].values, fits[-1].train_mean
+        fitted = fit_predict(train, pairs.X[test], runs, fit)
+        values[test], train_mean[test] = fitted.values, fitted.train_mean
+        fits.append(fitted)
     return Prediction(
         values,
         train_mean,

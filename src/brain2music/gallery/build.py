@@ -219,9 +219,8 @@ def _commit(out: Path, listing: pd.DataFrame, known: dict[Key, Embedded], descri
 
 def _write_index(index: Path, table: pd.DataFrame, tracks: list[Embedded], keep_windows: bool) -> None:
     vectors = np.stack([track.windows.mean(axis=0, dtype=np.float32) for track in tracks])
-    exact = vectors.astype(np.float64)
-    mean, sd = exact.mean(axis=0).astype(np.float32), exact.std(axis=0).astype(np.float32)
-    write_arrays(index / VECTORS, {"vectors": vectors, "mean": mean, "sd": sd})
+    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    write_arrays(index / VECTORS, {"vectors": vectors, "mean": mean})
     if keep_windows:
         write_arrays(index / WINDOWS, {"windows": np.concatenate([track.windows for track in tracks])})
     write_table(index / TRACKS, table)

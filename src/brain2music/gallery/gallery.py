@@ -52,7 +52,7 @@ class Gallery:
         ``start_s`` and ``duration_s`` (the part of the recording that was embedded), ``windows``.
     seconds : how much of each recording was embedded, from its start; shorter ones as a whole.
     vectors : (tracks, dims) float32, mean over the windows of that part; a memory map.
-    mean, sd : (dims,) float32, of the vectors.
+    mean : (dims,) float32, of the vectors.
     """
 
     folder: Path
@@ -61,7 +61,6 @@ class Gallery:
     seconds: float
     vectors: Float32[np.ndarray, "tracks dims"]
     mean: Float32[np.ndarray, " dims"]
-    sd: Float32[np.ndarray, " dims"]
 
     @classmethod
     def open(cls, folder: str | Path) -> "Gallery":
@@ -91,22 +90,20 @@ class Gallery:
         *,
         space: Space,
         centre: Statistic = None,
-        scale: Statistic = None,
         where: Bool[np.ndarray, " tracks"] | None = None,
     ) -> Hits:
         """The tracks of highest cosine similarity to each query; exact, equal cosines in order of the table.
 
-        Queries and tracks are first centred and scaled by the same numbers, by default the gallery's own mean
-        and standard deviation of each dimension. Features such as musicnn's share a large mean: without
-        centring every cosine is near 1, and the few dimensions of largest variance decide. ``centre=0,
-        scale=1`` is the plain cosine of the paper (Brain2Music, §4), right for embeddings trained for it.
+        Queries and tracks are first centred by the same vector, by default the gallery's own mean. Features such
+        as musicnn's share a large mean, without which every cosine is near 1. ``centre=0`` is the plain cosine
+        of the paper (Brain2Music, §4), right for embeddings trained for it.
 
         Parameters
         ----------
         queries : (queries, dims), in units of ``space``.
         k : tracks a query; fewer are given where fewer may be found.
         space : what the queries are: must be the gallery's.
-        centre, scale : (dims,) or one number; None takes the gallery's.
+        centre : (dims,) or one number; None takes the gallery's mean.
         where : (tracks,) which tracks may be found, as :meth:`select` gives.
 
         Raises
@@ -120,9 +117,8 @@ class Gallery:
         if found == 0:
             raise InputError("no track passes the filters", self.folder, "loosen the filters or add music")
         centre = np.broadcast_to(self.mean if centre is None else centre, self.mean.shape)
-        scale = np.broadcast_to(self._scale if scale is None else scale, self.mean.shape)
-        index = self._index(centre, scale)
-        indices, cosines = index.search(_directions(queries, centre, scale), min(k, found), where)
+        index = self._index(centre)
+        indices, cosines = index.search(_directions(queries, centre), min(k, found), where)
         return Hits(indices, np.clip(cosines, -1, 1).astype(np.float32))
 
     def select(
@@ -166,20 +162,16 @@ class Gallery:
         file = self.folder / read_description(self.folder)["index"] / WINDOWS
         return map_arrays(file)["windows"] if file.is_file() else None
 
-    @property
-    def _scale(self) -> Float32[np.ndarray, " dims"]:
-        return np.where(self.sd > 0, self.sd, np.float32(1))
-
     @cached_property
     def _indices(self) -> dict[bytes, ExactIndex]:
         return {}
 
-    def _index(self, centre: Float[np.ndarray, " dims"], scale: Float[np.ndarray, " dims"]) -> ExactIndex:
-        """The prepared search for one centre and scale; only the last one used is kept, for it is large."""
-        key = centre.tobytes() + scale.tobytes()
+    def _index(self, centre: Float[np.ndarray, " dims"]) -> ExactIndex:
+        """The prepared search for one centre; only the last one used is kept, for it is large."""
+        key = centre.tobytes()
         if key not in self._indices:
             self._indices.clear()
-            self._indices[key] = ExactIndex(_directions(self.vectors, centre, scale))
+            self._indices[key] = ExactIndex(_directions(self.vectors, centre))
         return self._indices[key]
 
 
@@ -221,9 +213,9 @@ def map_arrays(file: Path) -> dict[str, np.ndarray]:
 
 
 def _directions(
-    rows: Float32[np.ndarray, "n dims"], centre: Float[np.ndarray, " dims"], scale: Float[np.ndarray, " dims"]
+    rows: Float32[np.ndarray, "n dims"], centre: Float[np.ndarray, " dims"]
 ) -> Float32[np.ndarray, "n dims"]:
-    """Rows centred, scaled and brought to length 1; a row at the centre has no direction and stays 0."""
-    rows = ((rows - centre) / scale).astype(np.float32, copy=False)
+    """Rows centred and brought to length 1; a row at the centre has no direction and stays 0."""
+    rows = (rows - centre).astype(np.float32, copy=False)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, np.float32(1))

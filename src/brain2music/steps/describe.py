@@ -82,7 +82,7 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
     if gallery is not None:
         parts.append(
             f"Music was retrieved from {len(gallery):,} tracks by the cosine similarity of the mean predicted "
-            f"embedding, after each dimension was centred and scaled by the gallery's statistics."
+            f"embedding, both centred by the gallery's mean."
         )
     if source.simulated:
         parts.insert(0, "The brain data are simulated.")
@@ -112,8 +112,7 @@ def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict
         "scans_per_clip": first["n_scans"],
         "voxels": {label: each["n_voxels"] for label, each in measured.items()},
         "genres": {
-            genre or "unlabelled": {"train": train[genre], "test": test[genre]}
-            for genre in sorted(train | test)
+            genre or "unlabelled": {"train": train[genre], "test": test[genre]} for genre in sorted(train | test)
         },
         "evaluation": f"{source.folds}-fold cross-validation" if source.folds else "held-out test runs",
     }
@@ -130,9 +129,7 @@ def _warnings(
     """What a reader should know before believing the scores."""
     said = []
     if config.track_index is None and source.kind == "bids" and not source.simulated:
-        said.append(
-            "no artist index was given, so songs and artists shared by training and test are not known"
-        )
+        said.append("no artist index was given, so songs and artists shared by training and test are not known")
     if config.lag_tr == 0:
         said.append("without a lag, the first scans of a clip reflect the clip before it")
     searched = {gallery.space.name for gallery in galleries}

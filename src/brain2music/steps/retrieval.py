@@ -18,9 +18,7 @@ from .tables import retrieval_table
 RANDOM_DRAWS = 20  # galleries' tracks drawn at random per clip: the paper's chance line
 
 
-def retrieve(
-    listener: Listener, decoded: Decoded, gallery: Gallery, music: Music
-) -> tuple[pd.DataFrame, list[Score]]:
+def retrieve(listener: Listener, decoded: Decoded, gallery: Gallery, music: Music) -> tuple[pd.DataFrame, list[Score]]:
     """Search the gallery by predicted and by true embeddings, own recordings left out, and score the first hits.
 
     The judges are the embedding that was decoded (named so) and every other one of the run: retrieval judged by
@@ -37,15 +35,21 @@ def retrieve(
     random = rng.choice(allowed, (RANDOM_DRAWS, len(decoded.clips)))
     chosen = np.concatenate([brain.indices[:, 0], oracle.indices[:, 0], random.ravel()])
     genres = gallery.tracks["genre"].to_numpy()
+    agreement = {
+        "retrieved_genres": list(genres[brain.indices[:, 0]]),
+        "oracle_genres": list(genres[oracle.indices[:, 0]]),
+        "gallery_genres": list(genres[allowed]),
+    }
     scores: list[Score] = []
     for embedder in music.embedders:
         judge = embedder.space.name
         if judge == "genre-onehot":
             continue
-        vectors = _judged(gallery, chosen, judge, music)
+        mean = music.means(judge, listener.trained_on).mean(axis=0)
+        vectors = _judged(gallery, chosen, judge, music) - mean
         scores += score_retrieval(
             vectors[brain.indices[:, 0]],
-            music.means(judge, decoded.clips),
+            music.means(judge, decoded.clips) - mean,
             [clip.genre for clip in decoded.clips],
             subject=listener.subject,
             embedding=decoded.space.name,
@@ -54,9 +58,7 @@ def retrieve(
             simulated=listener.source.simulated,
             oracle=vectors[oracle.indices[:, 0]],
             random=vectors[random],
-            retrieved_genres=list(genres[brain.indices[:, 0]]),
-            oracle_genres=list(genres[oracle.indices[:, 0]]),
-            gallery_genres=list(genres[allowed]),
+            **(agreement if judge == decoded.space.name else {}),
             note=listener.source.note,
             draws=config.permutations,
         )
@@ -71,9 +73,7 @@ def _judged(
         return np.asarray(gallery.vectors)
     rows = np.unique(chosen)
     paths = [Path(gallery.tracks["path"].iloc[row]) for row in rows]
-    embedded: Embeddings = embed_files(
-        paths, music.embedder(judge), max_seconds=float(gallery.tracks["duration_s"].max())
-    )
+    embedded: Embeddings = embed_files(paths, music.embedder(judge), max_seconds=gallery.seconds)
     vectors = np.full((len(gallery), embedded.space.dims), np.nan, np.float32)
     vectors[rows] = embedded.mean
     return vectors

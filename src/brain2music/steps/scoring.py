@@ -1,17 +1,15 @@
 """Scores of a decoder beside its baselines: shuffled clips, other lags, and what knowing the genre would give."""
 
-from typing import Any
-
 import numpy as np
 
 from ..decode.decoder import Decoded
 from ..embed.embeddings import Embeddings
 from ..score.baselines import genre_centroids
 from ..score.card import ScoreCard
-from ..score.identification import identification, similarity
+from ..score.identification import identification
 from ..score.score import Score
 from ..score.table import score_decoding
-from .listener import Listener, Music, clip_means
+from .listener import Listener, Music, clip_means, clip_similarity
 
 
 def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
@@ -25,8 +23,7 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
         predicted,
         true,
         [clip.genre for clip in decoded.clips],
-        train_mean=train.mean(axis=0),
-        train_sd=train.std(axis=0),
+        train_mean=decoded.train_mean,
         train_centroids=genre_centroids(train, [clip.genre for clip in listener.trained_on]),
         rng=rng,
         note=source.note,
@@ -40,14 +37,12 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
 
 def _score_shuffled(card: ScoreCard, shuffled: tuple[Decoded, ...]) -> Score:
     """Identification by decoders of shuffled clips: their mean, and the interval of that mean."""
-    values = np.array([identification(similarity(*clip_means(each))).mean() for each in shuffled])
+    values = np.array([identification(clip_similarity(each)).mean() for each in shuffled])
     half = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
     n = len(shuffled[0].clips)
     interval = (values.mean() - half, values.mean() + half)
     note = f"mean of {len(values)} decoders fitted to shuffled clips"
-    return card.row(
-        "identification/shuffled", values.mean(), 0.5, n=n, candidates=n, interval=interval, note=note
-    )
+    return card.row("identification/shuffled", values.mean(), 0.5, n=n, candidates=n, interval=interval, note=note)
 
 
 def _score_lags(card: ScoreCard, listener: Listener, embeddings: Embeddings) -> list[Score]:
@@ -55,7 +50,7 @@ def _score_lags(card: ScoreCard, listener: Listener, embeddings: Embeddings) -> 
     for lag_tr in listener.config.also_lags:
         if lag_tr == listener.config.lag_tr or listener.responses[0].n_scans == 1:
             continue
-        c: Any = similarity(*clip_means(listener.decode(embeddings, lag_tr)))
+        c = clip_similarity(listener.decode(embeddings, lag_tr))
         note = "as in the paper" if lag_tr == 0 else ""
         scores.append(card.identification(f"identification/lag={lag_tr}", c, note=note))
     return scores

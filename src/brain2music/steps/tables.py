@@ -57,9 +57,7 @@ def reliability_table(responses: Responses, reliability: Float[np.ndarray, " vox
 
 def retrieval_table(decoded: Decoded, gallery: Gallery, brain: Hits, oracle: Hits) -> pd.DataFrame:
     """One row a clip, source and rank: what the gallery gave for the predicted and for the true embedding."""
-    parts = [
-        _ranked(decoded, gallery, hits, source) for source, hits in (("brain", brain), ("oracle", oracle))
-    ]
+    parts = [_ranked(decoded, gallery, hits, source) for source, hits in (("brain", brain), ("oracle", oracle))]
     return pd.concat(parts, ignore_index=True)
 
 
