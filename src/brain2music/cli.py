@@ -3,7 +3,7 @@
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from click import ClickException
@@ -198,7 +198,10 @@ def gallery_search(
     if (like is None) == (embedding is None):
         raise typer.BadParameter("give one of --like and --embedding")
     opened = Gallery.open(gallery)
-    hits = search_like(opened, like, k) if like is not None else search_vector(opened, embedding, k)
+    if like is not None:
+        hits = search_like(opened, like, k)
+    if embedding is not None:
+        hits = search_vector(opened, embedding, k)
     print(hits.to_string(index=False))
 
 
@@ -271,9 +274,9 @@ def _short_warnings() -> None:
 
     library_format = warnings.formatwarning
 
-    def one_line(message: Warning | str, category: type[Warning], *rest: object, **more: object) -> str:
+    def one_line(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> str:
         if issubclass(category, Brain2MusicWarning):
             return f"warning: {message}\n"
-        return library_format(message, category, *rest, **more)  # type: ignore[arg-type]
+        return library_format(message, category, *rest, **more)
 
-    warnings.formatwarning = one_line  # type: ignore[assignment]
+    warnings.formatwarning = one_line

@@ -15,8 +15,8 @@ from .progress import progress
 from .report.page import build_report
 from .study.simulate import simulate
 
-GALLERY_SEED = 1_000_000  # apart from any seed of a study, so that no stimulus is in the gallery
-TRACKS_PER_GENRE = 8
+FIRST_TRACK = 1000  # of the gallery: past the numbers of any study, so that no stimulus is in it
+TRACKS_PER_GENRE = 6
 EMBEDDINGS = ("musicnn-mtt", "musicnn-msd", "logmel")
 
 
@@ -27,7 +27,7 @@ def run_demo(out: Path, *, seed: int = 0, n_jobs: int | None = None) -> Path:
         with progress("simulate a study") as advance:
             simulate(study, design="quick", seed=seed, n_jobs=n_jobs, progress=advance)
     with progress("compose a gallery") as advance:
-        write_corpus(music, TRACKS_PER_GENRE, seed=GALLERY_SEED + seed, n_jobs=n_jobs, progress=advance)
+        write_corpus(music, TRACKS_PER_GENRE, seed=seed, n_jobs=n_jobs, progress=advance, first=FIRST_TRACK)
     config = RunConfig(embeddings=EMBEDDINGS, seed=seed)
     source = BidsSource.read(study, config)
     embedder = get_embedder(EMBEDDINGS[0], config.window_s, source.step_s)

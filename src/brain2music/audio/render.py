@@ -78,6 +78,7 @@ def write_corpus(
     rate: int = 22050,
     n_jobs: int | None = None,
     progress: Advance | None = None,
+    first: int = 0,
 ) -> Path:
     """Compose and render a corpus in GTZAN's layout, ``<genre>/<genre>.<00000>.wav``, and its ``truth.tsv``.
 
@@ -90,6 +91,7 @@ def write_corpus(
     seed : 0 to 2³² - 1; two corpora with different seeds have no piece in common.
     n_jobs : processes; None is one a core. 1 works in this process.
     progress : called with (done, total) after each track.
+    first : number of the first track of each genre: of one seed, corpora with other numbers share no piece.
 
     Returns
     -------
@@ -102,9 +104,11 @@ def write_corpus(
     """
     folder = Path(folder)
     counts = pieces_per_genre if isinstance(pieces_per_genre, Mapping) else dict.fromkeys(GENRES, pieces_per_genre)
-    _check(folder, counts, {"seed": seed, "seconds": seconds, "rate": rate, "version": __version__})
+    _check(folder, counts, {"seed": seed, "seconds": seconds, "rate": rate, "first": first, "version": __version__})
     orders = [
-        _Order(folder, genre, number, seed, seconds, rate) for genre in GENRES for number in range(counts.get(genre, 0))
+        _Order(folder, genre, number, seed, seconds, rate)
+        for genre in GENRES
+        for number in range(first, first + counts.get(genre, 0))
     ]
     rows: dict[str, dict[str, Any]] = {}
     for row in _make_all(orders, n_jobs):

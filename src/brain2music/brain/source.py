@@ -20,8 +20,8 @@ class Source(Protocol):
     in.
     """
 
-    kind: Literal["bids", "arrays"]
-
+    @property
+    def kind(self) -> Literal["bids", "arrays"]: ...
     @property
     def name(self) -> str: ...
     @property

@@ -60,8 +60,9 @@ class MfccChroma:
 class GenreOneHot:
     """A clip's genre as a unit vector, repeated over its windows: the label alone (Brain2Music, section 3.4).
 
-    Parameters ---------- genres : the labels in the order of the dimensions; those of GTZAN by default.
-    Case, spaces and hyphens of a
+    Parameters
+    ----------
+    genres : the labels in the order of the dimensions; those of GTZAN by default. Case, spaces and hyphens of a
         clip's label do not matter.
     """
 

@@ -37,10 +37,12 @@ def embed_clips(
 ) -> Embeddings:
     """Embeddings (clips, windows, dims) of clips as they were presented; each depends on its own clip alone.
 
-    Parameters ---------- clips : of one length, so that all have the same number of windows. stimuli :
-    where their sound comes from; not asked by ``genre-onehot``. cache_dir : keep each clip's embedding
-    there, and use it again while space and presented sound are the same. progress : called with (clips
-    done, clips) after each.
+    Parameters
+    ----------
+    clips : of one length, so that all have the same number of windows.
+    stimuli : where their sound comes from; not asked by ``genre-onehot``.
+    cache_dir : keep each clip's embedding there, and use it again while space and presented sound are the same.
+    progress : called with (clips done, clips) after each.
 
     Raises
     ------
@@ -70,8 +72,9 @@ def embed_files(
 ) -> Embeddings:
     """Embeddings of sound files, named by their paths as given.
 
-    Parameters ---------- paths : sound files of any length. Where they differ in their number of windows,
-    each is given by one vector,
+    Parameters
+    ----------
+    paths : sound files of any length. Where they differ in their number of windows, each is given by one vector,
         the mean over its windows.
     max_seconds : read only the beginning of each file (15 in Brain2Music's retrieval).
     progress : called with (files done, files) after each.

@@ -24,5 +24,5 @@ def export_retrieved(found: pd.DataFrame, outputs: Outputs, seconds: float = 15.
     for row in found[found["rank"] == 1].drop_duplicates("track").itertuples():
         path = outputs.retrieved(str(row.track))
         if not path.is_file():
-            waveform, rate = read_audio(Path(str(row.path)), RATE, start=float(row.start_s), duration=seconds)
+            waveform, rate = read_audio(Path(str(row.path)), RATE, start=float(str(row.start_s)), duration=seconds)
             write_audio(path, waveform, rate)

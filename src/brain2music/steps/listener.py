@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -82,21 +83,21 @@ class Listener:
         config = self.config
         other = lag_tr is not None and lag_tr != config.lag_tr
         train, test = self.source.responses(self.subject, lag_tr or 0) if other else self.responses
-        shared = {"alphas": config.alphas, "scans_per_window": config.scans_per_window}
+        shared: dict[str, Any] = {"alphas": config.alphas, "scans_per_window": config.scans_per_window}
         if test is None:
-            folds = {"n_folds": self.source.folds or 10, "inner_folds": config.folds, "seed": config.seed}
-            return decode_kfold(train, embeddings, **folds, **shared)
+            shared |= {"n_folds": self.source.folds or 10, "inner_folds": config.folds, "seed": config.seed}
+            return decode_kfold(train, embeddings, **shared)
         return decode(train, embeddings, test, embeddings, n_folds=config.folds, **shared)
 
     def decode_shuffled(self, embeddings: Embeddings) -> tuple[Decoded, ...]:
         """The same fits to clips that have changed places."""
         config = self.config
         train, test = self.responses
-        shared = {"alphas": config.alphas, "scans_per_window": config.scans_per_window}
+        shared: dict[str, Any] = {"alphas": config.alphas, "scans_per_window": config.scans_per_window}
         shared |= {"n_shuffles": config.shuffles, "seed": config.seed}
         if test is None:
-            folds = {"n_folds": self.source.folds or 10, "inner_folds": config.folds}
-            return decode_kfold_shuffled(train, embeddings, **folds, **shared)
+            shared |= {"n_folds": self.source.folds or 10, "inner_folds": config.folds}
+            return decode_kfold_shuffled(train, embeddings, **shared)
         return decode_shuffled(train, embeddings, test, embeddings, n_folds=config.folds, **shared)
 
 

@@ -1,6 +1,7 @@
 """Music found for what a brain heard, and how like it is to the stimulus, by the decoded and by other embeddings."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def retrieve(listener: Listener, decoded: Decoded, gallery: Gallery, music: Musi
     random = rng.choice(allowed, (RANDOM_DRAWS, len(decoded.clips)))
     chosen = np.concatenate([brain.indices[:, 0], oracle.indices[:, 0], random.ravel()])
     genres = gallery.tracks["genre"].to_numpy()
-    agreement = {
+    agreement: dict[str, Any] = {
         "retrieved_genres": list(genres[brain.indices[:, 0]]),
         "oracle_genres": list(genres[oracle.indices[:, 0]]),
         "gallery_genres": list(genres[allowed]),

@@ -1,5 +1,7 @@
 """Scores of a decoder beside its baselines: shuffled clips, other lags, and what knowing the genre would give."""
 
+from typing import Any
+
 import numpy as np
 
 from ..decode.decoder import Decoded
@@ -18,7 +20,7 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
     train = music.means(space.name, listener.trained_on)
     predicted, true = clip_means(decoded)
     rng = np.random.default_rng(config.seed)
-    shown = {"subject": listener.subject, "embedding": space.name, "simulated": source.simulated}
+    shown: dict[str, Any] = {"subject": listener.subject, "embedding": space.name, "simulated": source.simulated}
     scores = score_decoding(
         predicted,
         true,
