@@ -95,6 +95,26 @@ def test_scores_come_with_chance_interval_candidates_and_p(make_run: MakeRun) ->
     )
 
 
+def test_the_summary_names_control_and_other_judge(make_run: MakeRun) -> None:
+    index = pages_of(make_run())["index.html"].replace("\u00a0", " ")
+    assert "the same decoder fitted to shuffled clips reaches 50 %." in index
+    assert "Judged by another embedding, logmel, it did in 66 % (95 % interval 60 % to 71 %, chance 50 %" in index
+    assert "retrieval by the true embedding reaches 93 %" in index
+
+
+def test_several_subjects_are_summed_up_by_their_range(make_run: MakeRun) -> None:
+    index = pages_of(make_run(subjects=("001", "002"), gallery=False))["index.html"].replace("\u00a0", " ")
+    assert "decoded for 2 subjects" in index
+    assert "lowest 87 %, highest 87 %, chance 50 %, 6 candidates, n = 6 clips each" in index
+    assert "That is above chance in 2 of 2 subjects." in index
+
+
+def test_a_score_shows_what_its_note_adds(make_run: MakeRun) -> None:
+    index = pages_of(make_run(note="rank 6"))["index.html"]
+    assert '<span class="note">one draw</span>' in index
+    assert '<span class="note">rank 6' not in index
+
+
 @pytest.mark.parametrize(("p", "verdict"), [(0.2, "That cannot be told from chance."), (0.01, "That is above chance.")])
 def test_the_summary_claims_no_more_than_p_allows(make_run: MakeRun, p: float, verdict: str) -> None:
     root = make_run(gallery=False)

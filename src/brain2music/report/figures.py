@@ -134,7 +134,10 @@ def pca_map(
     explained = singular[:2] ** 2 / max(float((singular**2).sum()), 1e-12)
     heard, decoded = (true - centre) @ plane.T, (predicted - predicted.mean(axis=0)) @ plane.T
 
-    figure = Figure(figsize=(6.0, 3.6))
+    columns = int(np.clip(56 // (4 + max(map(len, genres))), 1, 5))
+    legend_height = 0.22 * np.ceil(len(set(genres)) / columns)
+    height = 3.0 + legend_height
+    figure = Figure(figsize=(6.0, height))
     panels = figure.subplots(1, 2)
     for panel, points, title in zip(panels, (heard, decoded), ("True", "Predicted from the brain"), strict=True):
         _scatter(panel, points, genres)
@@ -142,9 +145,8 @@ def pca_map(
         panel.set_xlabel(f"PC 1 ({100 * explained[0]:.0f} % of variance)")
     panels[0].set_ylabel(f"PC 2 ({100 * explained[1]:.0f} %)")
     handles, labels = panels[0].get_legend_handles_labels()
-    columns = min(5, len(labels))
     figure.legend(handles, labels, loc="lower center", ncols=columns, handletextpad=0.2, columnspacing=1.2)
-    figure.tight_layout(rect=(0, 0.04 + 0.065 * np.ceil(len(labels) / columns), 1, 1))
+    figure.tight_layout(rect=(0, (legend_height + 0.15) / height, 1, 1))
     ratio = float(decoded.var(axis=0).sum() / max(heard.var(axis=0).sum(), 1e-12))
     return _inline(figure, name, f"Two scatter plots of {len(true)} clips on two principal components"), ratio
 
@@ -210,7 +212,8 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
 def _scatter(axes: Axes, points: Float[np.ndarray, "clips 2"], genres: Sequence[str]) -> None:
     for index, genre in enumerate(sorted(set(genres))):
         chosen = points[[other == genre for other in genres]]
-        marker, colour = MARKERS[index % len(MARKERS)], PALETTE[index % len(PALETTE)]
+        colour = PALETTE[index % len(PALETTE)]
+        marker = MARKERS[(index + index // len(PALETTE)) % len(MARKERS)]
         axes.plot(
             chosen[:, 0],
             chosen[:, 1],

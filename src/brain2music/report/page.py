@@ -53,7 +53,6 @@ def _index_page(templates: Environment, run: RunRecord) -> str:
         summary=summarise(run, run.study.subjects),
         headlines=headlines(run.scores),
         scores=run.scores,
-        outputs=run.outputs,
     )
 
 
