@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# A simulated brain hears recorded music: the real events of ds003720, free music from Debian's packages as stimuli,
+# voxels of 4 mm. recorded_study.sh [OUT] [CACHE]; needs apt-get and about 3 GB.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+data=$(realpath "${BRAIN2MUSIC_REAL_DATA:-../shared/data}")
+bin=${BIN:-.venv/bin}
+out=${1:-out/recorded}
+cache=${2:-out/debian}
+
+"$bin/python" runs/recorded_music.py fetch "$cache"
+"$bin/python" runs/recorded_music.py gtzan "$cache" "$data/ds003720" "$out"
+"$bin/python" runs/recorded_music.py gallery "$cache" "$data/ds003720" "$out"
+[ -e "$out/study" ] || "$bin/brain2music" simulate "$out/study" --design ds003720 --events "$data/ds003720" \
+  --stimuli "$out/stimuli" --resolution 4
+"$bin/brain2music" gallery build "$out/gallery" "$out/gallery-musicnn" --metadata "$out/gallery/metadata.tsv"
+printf 'track_index = "%s"\n' "$(realpath "$out/stimuli/GTZANindex.txt")" > "$out/settings.toml"
+"$bin/brain2music" run "$out/study" "$out/results" participant --gallery "$out/gallery-musicnn" \
+  --embedding musicnn-mtt --embedding musicnn-msd --embedding logmel --config "$out/settings.toml"
+"$bin/python" runs/figures.py "$out/results/scores.json" \
+  identification=identification@musicnn-mtt \
+  identification_within_genre=identification/within-genre@musicnn-mtt \
+  identification_shuffled=identification/shuffled@musicnn-mtt \
+  identification_lag0=identification/lag=0@musicnn-mtt \
+  identification_logmel=identification@logmel \
+  retrieval_other_judge=identification/judge=musicnn-msd@musicnn-mtt@retrieve
