@@ -79,7 +79,8 @@ def compare(arguments: argparse.Namespace) -> None:
         difference, same = agreement(folder, case.sampled[-1] if case.sampled else None)
     if case.sampled:
         print(f"peer run on {sizes} of {sum(case.targets)} targets; the values below are extrapolated linearly")
-    peer = {key: extend(sizes, [p[key] for p in peers], sum(case.targets)) for key in ("seconds", "peak_gb")}
+    peer = {key: extend(sizes, [p[key] for p in peers], sum(case.targets)) for key in ("seconds", "cpu", "peak_gb")}
+    print(f"processor_time_ratio: {peer['cpu'] / ours['cpu']:.2f}  (steadier than wall time on a shared machine)")
     print(f"same_alphas: {same:.4f}")
     print(f"ours_s: {ours['seconds']:.2f}")
     print(f"peer_s: {peer['seconds']:.2f}")
@@ -165,7 +166,9 @@ def work(arguments: argparse.Namespace) -> None:
     Y = np.ascontiguousarray(Y[: case.rows, : arguments.targets or None])
     bounds = [0, Y.shape[1]] if case.sampled else np.cumsum((0, *case.targets)).tolist()
     train, test = X[: case.rows], X[case.rows :].copy()
+    before = time.process_time()
     result = SIDES[arguments.side](train, test, Y, bounds, folds, arguments)
+    result["cpu"] = time.process_time() - before
     result["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(json.dumps(result))
 

@@ -55,26 +55,22 @@ class Band:
 
     def factor(self, alpha: float) -> "BandFactor":
         """B + αI = L Lᵀ; FloatingPointError when it is not positive definite in this precision."""
-        step: list[torch.Tensor] = []
-        back: list[torch.Tensor] = []
-        below: list[torch.Tensor] = []
+        inverses: list[torch.Tensor] = []
+        couplings: list[torch.Tensor] = []
         for i, block in enumerate(self.diagonal):
             shifted = block.clone()
             shifted.diagonal().add_(alpha)
             if i:
-                shifted.addmm_(below[-1], below[-1].T, alpha=-1)
+                lower = self.below[i - 1] @ inverses[-1].T
+                shifted.addmm_(lower, lower.T, alpha=-1)
             root, info = torch.linalg.cholesky_ex(shifted)
             if bool(info.any()):
                 raise FloatingPointError(f"B + {alpha:g} I is not positive definite in {block.dtype}")
             eye = torch.eye(len(block), dtype=block.dtype, device=block.device)
-            inverse = torch.linalg.solve_triangular(root, eye, upper=False)
-            step.append(torch.cat([-inverse @ below[-1], inverse], 1) if i else inverse)
-            if i < len(self.below):
-                below.append(self.below[i] @ inverse.T)
-                back.append(torch.cat([inverse.T, -inverse.T @ below[-1].T], 1))
-            else:
-                back.append(inverse.T.contiguous())
-        return BandFactor(tuple(step), tuple(back), tuple(self.starts))
+            inverses.append(torch.linalg.solve_triangular(root, eye, upper=False))
+            if i:
+                couplings.append(inverses[-1] @ lower)
+        return BandFactor(tuple(inverses), tuple(couplings), tuple(self.starts))
 
     def condition(self, alpha: float) -> float:
         """The condition number of B + αI, to about a tenth; infinite when it has no Cholesky factor."""
@@ -83,33 +79,41 @@ class Band:
         except FloatingPointError:
             return float("inf")
         start = torch.randn(len(self.rotation), 4, generator=torch.Generator().manual_seed(0)).to(self.rotation)
-        return _greatest(lambda Z: self.times(Z, -alpha), start) * _greatest(factor.solve_, start)
+        return _greatest(lambda Z: self.times(Z, -alpha), start) * _greatest(factor.solve, start)
 
 
 @dataclass(frozen=True)
 class BandFactor:
-    """The Cholesky factor of B + αI as the small matrices of forward and backward substitution."""
+    """The Cholesky factor L of B + αI: ``inverses`` L_ii⁻¹, ``couplings`` L_ii⁻¹ L_{i,i-1} (from i = 1)."""
 
-    step: tuple[torch.Tensor, ...]
-    back: tuple[torch.Tensor, ...]
+    inverses: tuple[torch.Tensor, ...]
+    couplings: tuple[torch.Tensor, ...]
     starts: tuple[int, ...]
 
-    def forward_(self, Z: Columns) -> Columns:
-        """L⁻¹ Z, in place."""
-        for i, matrix in enumerate(self.step):
-            Z[self.starts[i] : self.starts[i + 1]] = matrix @ Z[self.starts[max(i - 1, 0)] : self.starts[i + 1]]
-        return Z
+    def forward(self, Z: Columns) -> Columns:
+        """L⁻¹ Z."""
+        out, rows = torch.empty_like(Z, memory_format=torch.contiguous_format), self._rows()
+        for i, inverse in enumerate(self.inverses):
+            torch.mm(inverse, Z[rows[i]], out=out[rows[i]])
+            if i:
+                out[rows[i]].addmm_(self.couplings[i - 1], out[rows[i - 1]], alpha=-1)
+        return out
 
     def backward_(self, Z: Columns) -> Columns:
         """L⁻ᵀ Z, in place."""
-        for i in range(len(self.back) - 1, -1, -1):
-            end = self.starts[min(i + 2, len(self.back))]
-            Z[self.starts[i] : self.starts[i + 1]] = self.back[i] @ Z[self.starts[i] : end]
+        rows = self._rows()
+        for i in range(len(self.inverses) - 1, -1, -1):
+            if i:
+                Z[rows[i - 1]].addmm_(self.couplings[i - 1].T, Z[rows[i]], alpha=-1)
+            Z[rows[i]] = self.inverses[i].T @ Z[rows[i]]
         return Z
 
-    def solve_(self, Z: Columns) -> Columns:
-        """(B + αI)⁻¹ Z, in place."""
-        return self.backward_(self.forward_(Z))
+    def solve(self, Z: Columns) -> Columns:
+        """(B + αI)⁻¹ Z."""
+        return self.backward_(self.forward(Z))
+
+    def _rows(self) -> list[slice]:
+        return [slice(a, b) for a, b in pairwise(self.starts)]
 
 
 def reduce_to_band(A: Square, width: int = WIDTH) -> Band:

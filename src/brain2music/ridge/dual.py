@@ -78,7 +78,7 @@ class DualSolver:
             Z = band.rotation @ Y
             for alpha in alphas[columns].unique().tolist():
                 mine = (alphas[columns] == alpha).nonzero().ravel()
-                Z[:, mine] = band.factor(alpha).solve_(Z[:, mine])
+                Z[:, mine] = band.factor(alpha).solve(Z[:, mine])
             out[self.targets.order, columns] = band.rotation.T @ Z
         return out
 
@@ -104,7 +104,7 @@ def predictions(
     unseen = [torch.sub(total, part, out=part) for part in seen]
     for k, alpha in enumerate(alphas):
         factor = kernel.band.factor(alpha)
-        root = factor.forward_(rotation.clone())
+        root = factor.forward(rotation)
         pull = _pull(kernel, factor, root, unseen, folds)
         for f, fold in enumerate(folds):
             block = gram(root[:, fold])
@@ -121,6 +121,6 @@ def _pull(
     """``[(K - λ̄I)(K + αI)⁻¹]_FT y_T`` by fold: through the targets, or through the rows where these are fewer."""
     band, shift = kernel.band, kernel.mean_eigenvalue
     if len(unseen) * unseen[0].shape[1] <= len(root):
-        return lambda f: band.rotation[:, folds[f]].T @ band.times(factor.solve_(unseen[f].clone()), shift)
+        return lambda f: band.rotation[:, folds[f]].T @ band.times(factor.solve(unseen[f]), shift)
     rows = band.times(factor.backward_(root.clone()), shift)
     return lambda f: rows[:, folds[f]].T @ unseen[f]
