@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--case", required=True, choices=[*CASES, "floor", "growth"])
     parser.add_argument("--backend", default="torch", choices=["torch", "numpy"], help="himalaya's")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--side", choices=SIDES, help="used by the script itself: do one side's work")
+    parser.add_argument("--side", choices=[*SIDES, "simulate"], help="used by the script itself: do one side's work")
     parser.add_argument("--folder", type=Path, help="used by the script itself: where the data lie")
     parser.add_argument("--targets", type=int, default=0, help="used by the script itself: only the first")
     arguments = parser.parse_args()
@@ -72,7 +73,7 @@ def compare(arguments: argparse.Namespace) -> None:
     case = CASES[arguments.case]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        simulate(case, folder)
+        run("simulate", arguments, folder)
         ours = run("ours", arguments, folder)
         sizes = case.sampled or (0,)
         peers = [run("peer", arguments, folder, targets=size) for size in sizes]
@@ -95,7 +96,7 @@ def floor(arguments: argparse.Namespace) -> None:
     arguments.case = "decode128_5"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        simulate(CASES["decode128_5"], folder)
+        run("simulate", arguments, folder)
         ours, least = run("ours", arguments, folder), run("floor", arguments, folder)
     print(f"gram_s: {least['gram']:.2f}")
     print(f"eigendecomposition_s: {least['eigh']:.2f}")
@@ -161,6 +162,10 @@ def work(arguments: argparse.Namespace) -> None:
 
     torch.set_num_threads(arguments.threads)
     case = CASES[arguments.case]
+    if arguments.side == "simulate":
+        simulate(case, arguments.folder)
+        print("{}")
+        return
     X, Y = np.load(arguments.folder / "X.npy"), np.load(arguments.folder / "Y.npy", mmap_mode="r")
     folds = np.load(arguments.folder / "folds.npy")
     Y = np.ascontiguousarray(Y[: case.rows, : arguments.targets or None])
@@ -183,7 +188,7 @@ def side_ours(
 ) -> dict[str, Any]:
     from brain2music.ridge import ridge_cv_many
 
-    sets = [Y[:, a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    sets = [Y[:, a:b] for a, b in pairwise(bounds)]
     start = time.perf_counter()
     fits = ridge_cv_many(train, sets, alphas=ALPHAS, folds=folds, score="mse", memory_gb=1.5)
     fitted = time.perf_counter() - start
@@ -209,7 +214,7 @@ def side_peer(
     batches = {"n_targets_batch": 2048, "n_targets_batch_refit": 2048} if Y.shape[1] > 2048 else {}
     predictions, alphas = [], []
     start = time.perf_counter()
-    for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+    for a, b in pairwise(bounds):
         model = KernelRidgeCV(alphas=ALPHAS, cv=PredefinedSplit(folds), fit_intercept=True, solver_params=batches)
         model.fit(train, np.ascontiguousarray(Y[:, a:b]))
         predictions.append(backend.to_numpy(model.predict(test)))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from brain2music.ridge import fit as fit_module
-from brain2music.ridge.fit import plan
+from brain2music.ridge import problem as problem_module
+from brain2music.ridge.problem import plan
 
 
 def make_problem(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -50,6 +50,8 @@ def force(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Have the dual (or the foldwise) solver taken whatever the shape, in batches of 2 targets."""
 
     def choose(dual: bool) -> None:
-        monkeypatch.setattr(fit_module, "plan", lambda *a: dataclasses.replace(plan(*a), dual=dual, batch=2, block=37))
+        monkeypatch.setattr(
+            problem_module, "plan", lambda *a: dataclasses.replace(plan(*a), dual=dual, batch=2, block=37)
+        )
 
     return choose

@@ -80,7 +80,8 @@ def test_delays_stay_in_their_group() -> None:
     groups = [0, 0, 0, 0, 1, 1, 1, 1]
     np.testing.assert_array_equal(
         delayed(X, [0, 2, -1, 9], groups),
-        [[1, 0, 2, 0], [2, 0, 3, 0], [3, 1, 4, 0], [4, 2, 0, 0], [5, 0, 6, 0], [6, 0, 7, 0], [7, 5, 8, 0], [8, 6, 0, 0]],
+        [[1, 0, 2, 0], [2, 0, 3, 0], [3, 1, 4, 0], [4, 2, 0, 0],
+         [5, 0, 6, 0], [6, 0, 7, 0], [7, 5, 8, 0], [8, 6, 0, 0]],
     )  # fmt: skip
     interleaved = [0, 1] * 4
     np.testing.assert_array_equal(delayed(X, [1], interleaved)[:, 0], [0, 0, 1, 2, 3, 4, 5, 6])

@@ -5,9 +5,10 @@ Start with :func:`ridge_cv`; ``dual.py`` and ``foldwise.py`` are its two ways of
 
 from .banded import BandedFit, Partition, banded_ridge_cv, variance_partition
 from .delays import delayed
-from .fit import RidgeFit, RidgeWarning, ridge, ridge_cv, ridge_cv_many
+from .fit import RidgeWarning, ridge, ridge_cv, ridge_cv_many
 from .folds import assign_folds
 from .plan import Plan, plan
+from .result import RidgeFit
 
 __all__ = [
     "BandedFit",

@@ -15,8 +15,9 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from .descent import descend
-from .fit import DEFAULT_ALPHAS, prepare, ridge
+from .fit import DEFAULT_ALPHAS, ridge
 from .folds import assign_folds, check_folds
+from .problem import prepare
 
 CONCENTRATIONS = (0.1, 1.0)
 """Dirichlet concentrations the draws alternate between: sparse and even."""

@@ -94,7 +94,11 @@ class Targets:
     @classmethod
     def of(cls, sets: Sequence[Array], order: torch.Tensor, centre: bool) -> "Targets":
         """Find the means; ValueError names columns with NaN or infinities."""
-        means = [finite_mean(to_tensor(y, torch.float64 if y.shape[1] < 2048 else torch.float32), "Y") for y in sets]
+        means = [
+            finite_mean(block, "Y", columns.start)
+            for y in sets
+            for columns, block in column_blocks(y, torch.float64, 1024)
+        ]
         return cls(tuple(sets), order, torch.cat(means).to(order.device) * float(centre))
 
     @property
@@ -117,3 +121,8 @@ class Targets:
                 parts.append(to_tensor(y[:, low:high], dtype, copy=True))
             first += y.shape[1]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def like(tensor: torch.Tensor, example: Array) -> Array:
+    """The tensor as the kind of array that ``example`` is."""
+    return tensor if isinstance(example, torch.Tensor) else tensor.cpu().numpy()

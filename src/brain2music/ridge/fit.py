@@ -1,83 +1,22 @@
 """Ridge regression with cross-validated penalties on plain arrays: the functions everything else calls."""
 
-import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 
-from .blocks import Array, Targets, apply, centred_gram, column_blocks, finite_mean, to_tensor
-from .dual import DualSolver, factorise
-from .folds import assign_folds, check_folds
-from .foldwise import FoldwiseSolver, decompose
-from .plan import Plan, plan
-from .precision import MOST_CONDITION, precisions, too_small
+from .blocks import Array
+from .problem import prepare
+from .result import RidgeFit
 from .scores import check_score
 
 DEFAULT_ALPHAS = np.logspace(-1, 8, 20)
-log = logging.getLogger(__name__)
 
 
 class RidgeWarning(UserWarning):
     """A fit that is computed but should be looked at before it is believed."""
-
-
-@dataclass(frozen=True)
-class RidgeFit:
-    """A fitted map ``Y ≈ X @ coef + intercept``, each target with its own penalty.
-
-    Attributes
-    ----------
-    alphas : (alphas,) the grid, ascending.
-    best_alphas : (targets,)
-    cv_scores : (alphas, targets) mean over folds; greater is better.
-    on_edge : (targets,) whether the best penalty is the grid's first or last.
-    held_out : (rows, targets) predictions of every row by a fit that did not see its fold, at the best penalty;
-        None unless asked for.
-    """
-
-    alphas: Float[np.ndarray, " alphas"]
-    best_alphas: Array
-    cv_scores: Array
-    on_edge: Array
-    held_out: Array | None
-    _weights: torch.Tensor = field(repr=False)
-    _x_mean: torch.Tensor = field(repr=False)
-    _y_mean: torch.Tensor = field(repr=False)
-    _rows: Array | None = field(repr=False)
-    _block: int = field(repr=False)
-
-    @cached_property
-    def _coef(self) -> Float[torch.Tensor, "features targets"]:
-        if self._rows is None:
-            return self._weights
-        kept = self._y_mean.dtype
-        coef = torch.empty(len(self._x_mean), self._weights.shape[1], dtype=kept, device=self._weights.device)
-        for columns, block in column_blocks(self._rows, self._weights.dtype, self._block):
-            block -= self._x_mean[columns].to(block.dtype)
-            coef[columns] = (block.T @ self._weights).to(kept)
-        return coef
-
-    @property
-    def coef(self) -> Array:
-        """(features, targets); a fit made over rows turns into weights over features when first asked."""
-        return _like(self._coef, self.best_alphas)
-
-    @cached_property
-    def intercept(self) -> Array:
-        """(targets,)"""
-        return _like(self._y_mean - self._x_mean.to(self._coef.dtype) @ self._coef, self.best_alphas)
-
-    def predict(self, X: Array) -> Array:
-        """(rows, features) -> (rows, targets); a memory map is read a block of features at a time."""
-        if X.ndim != 2 or X.shape[1] != len(self._x_mean):
-            raise ValueError(f"X has shape {tuple(X.shape)}: this fit needs (rows, {len(self._x_mean)})")
-        return _like(apply(X, self._x_mean, self._coef, self._block).add_(self._y_mean), self.best_alphas)
 
 
 def ridge_cv(
@@ -187,129 +126,6 @@ def ridge(
     return problem.fits(grid, torch.as_tensor(best, device=device), scores, keep_held_out=False)[0]
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A factorised problem: everything but the choice of penalties."""
-
-    X: Array
-    solver: DualSolver | FoldwiseSolver
-    targets: Targets
-    x_mean: Float[torch.Tensor, " features"]
-    how: Plan
-    kept: torch.dtype
-
-    def fits(
-        self,
-        grid: Float[np.ndarray, " alphas"],
-        best: Shaped[torch.Tensor, " targets"],
-        scores: Float[torch.Tensor, "alphas targets"],
-        keep_held_out: bool,
-    ) -> list[RidgeFit]:
-        """Refit on all rows at the penalties chosen, one fit per target set."""
-        order = self.targets.order
-        chosen = torch.as_tensor(grid, device=order.device)[best]
-        held_out = None
-        if keep_held_out:
-            held_out = torch.empty(len(order), len(best), dtype=self.kept, device=order.device)
-            held_out[order] = (self.solver.held_out(chosen) + self.targets.mean).to(self.kept)
-        weights = self.solver.weights(chosen)
-        weights = weights if self.how.dual else weights.to(self.kept)
-        edge = (best == 0) | (best == len(grid) - 1)
-        first, fits = 0, []
-        for like in self.targets.sets:
-            mine = slice(first, first + like.shape[1])
-            first = mine.stop
-            fits.append(
-                RidgeFit(
-                    alphas=grid,
-                    best_alphas=_like(chosen[mine].to(self.kept), like),
-                    cv_scores=_like(scores[:, mine].to(self.kept), like),
-                    on_edge=_like(edge[mine], like),
-                    held_out=None if held_out is None else _like(held_out[:, mine], like),
-                    _weights=weights[:, mine],
-                    _x_mean=self.x_mean,
-                    _y_mean=self.targets.mean[mine].to(self.kept),
-                    _rows=self.X if self.how.dual else None,
-                    _block=self.how.block,
-                )
-            )
-        return fits
-
-
-def prepare(
-    X: Array,
-    Ys: Sequence[Array],
-    grid: Float[np.ndarray, " alphas"],
-    groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None,
-    n_folds: int,
-    folds: Shaped[np.ndarray, " rows"] | None,
-    intercept: bool,
-    dtype: str,
-    memory_gb: float | int,
-) -> Problem:
-    """Check the arguments, plan, and factorise."""
-    _check_shapes(X, Ys)
-    kept = _check_dtype(dtype)
-    n = X.shape[0]
-    fold_of_row = assign_folds(n, groups, n_folds) if folds is None else check_folds(folds, n)
-    sizes = np.bincount(fold_of_row)
-    n_targets = sum(Y.shape[1] for Y in Ys)
-    how = plan(n, X.shape[1], n_targets, len(grid), len(sizes), memory_gb, kept.itemsize)
-    log.info("%s", how)
-    order = torch.as_tensor(np.argsort(fold_of_row, kind="stable"), device=_device(X))
-    slices = tuple(slice(a, b) for a, b in pairwise([0, *sizes.cumsum().tolist()]))
-    targets = Targets.of(Ys, order, intercept)
-    make = _dual_solver if how.dual else _foldwise_solver
-    solver, x_mean = make(X, targets, slices, tuple(grid.tolist()), intercept, kept, how)
-    return Problem(X, solver, targets, x_mean, how, kept)
-
-
-def _dual_solver(
-    X: Array,
-    targets: Targets,
-    folds: tuple[slice, ...],
-    alphas: tuple[float, ...],
-    intercept: bool,
-    kept: torch.dtype,
-    how: Plan,
-) -> tuple[DualSolver, Float[torch.Tensor, " features"]]:
-    """Factorise the Gram matrix in single precision where that is safe, else in double."""
-    for work in precisions(X.shape[0], kept):
-        K, mean = centred_gram(X, work, how.block, intercept)
-        kernel = factorise(_ordered(K, targets.order), intercept)
-        condition = kernel.band.condition(alphas[0])
-        if condition < MOST_CONDITION[work]:
-            return DualSolver(kernel, targets, folds, alphas, how.batch), mean
-    raise too_small(alphas[0], condition)
-
-
-def _foldwise_solver(
-    X: Array,
-    targets: Targets,
-    folds: tuple[slice, ...],
-    alphas: tuple[float, ...],
-    intercept: bool,
-    kept: torch.dtype,
-    how: Plan,
-) -> tuple[FoldwiseSolver, Float[torch.Tensor, " features"]]:
-    """Stay in single precision only where the features are many and well enough conditioned."""
-    rows = to_tensor(X, torch.float64, copy=True)
-    mean = finite_mean(rows, "X") * float(intercept)
-    rows = (rows.sub_(mean))[targets.order]
-    if rows.numel() > 2**20:
-        rows = rows.to(kept)
-    whole = decompose(rows, alphas[0], intercept)
-    if whole.condition > 1e6:
-        rows = rows.double()
-    return FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch), mean
-
-
-def _ordered(K: Float[torch.Tensor, "n n"], order: Shaped[torch.Tensor, " n"]) -> Float[torch.Tensor, "n n"]:
-    if bool((order.diff() == 1).all()):
-        return K
-    return K[order][:, order].contiguous()
-
-
 def _best(
     scores: Float[torch.Tensor, "alphas targets"], set_of_target: np.ndarray, per_target: bool
 ) -> Shaped[torch.Tensor, " targets"]:
@@ -331,22 +147,6 @@ def _check_alphas(
     return np.unique(grid) if ordered else grid
 
 
-def _check_dtype(dtype: str) -> torch.dtype:
-    if dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype={dtype!r}: give 'float32' or 'float64'")
-    return torch.float64 if dtype == "float64" else torch.float32
-
-
-def _check_shapes(X: Array, Ys: Sequence[Array]) -> None:
-    if X.ndim != 2 or X.shape[1] == 0:
-        raise ValueError(f"X has shape {tuple(X.shape)}: it must be (rows, features)")
-    if not Ys:
-        raise ValueError("no target set was given")
-    for Y in Ys:
-        if Y.ndim != 2 or Y.shape[0] != X.shape[0] or Y.shape[1] == 0:
-            raise ValueError(f"Y has shape {tuple(Y.shape)}: it must be ({X.shape[0]} rows as in X, targets)")
-
-
 def _warn_edge(best: Shaped[np.ndarray, " targets"], grid: Float[np.ndarray, " alphas"]) -> None:
     low, high = int((best == 0).sum()), int((best == len(grid) - 1).sum())
     if len(grid) > 1 and low + high:
@@ -356,11 +156,3 @@ def _warn_edge(best: Shaped[np.ndarray, " targets"], grid: Float[np.ndarray, " a
             RidgeWarning,
             stacklevel=4,
         )
-
-
-def _device(array: Array) -> torch.device:
-    return array.device if isinstance(array, torch.Tensor) else torch.device("cpu")
-
-
-def _like(tensor: torch.Tensor, example: Array) -> Array:
-    return tensor if isinstance(example, torch.Tensor) else tensor.cpu().numpy()

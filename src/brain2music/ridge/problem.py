@@ -1,0 +1,163 @@
+"""A problem checked, planned and factorised: all that comes before and after the choice of penalties."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+
+from .blocks import Array, Targets, centred_gram, finite_mean, like, to_tensor
+from .dual import DualSolver, factorise
+from .folds import assign_folds, check_folds
+from .foldwise import FoldwiseSolver, decompose
+from .plan import Plan, plan
+from .precision import MOST_CONDITION, precisions, too_small
+from .result import RidgeFit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A factorised problem: everything but the choice of penalties."""
+
+    X: Array
+    solver: DualSolver | FoldwiseSolver
+    targets: Targets
+    x_mean: Float[torch.Tensor, " features"]
+    how: Plan
+    kept: torch.dtype
+
+    def fits(
+        self,
+        grid: Float[np.ndarray, " alphas"],
+        best: Shaped[torch.Tensor, " targets"],
+        scores: Float[torch.Tensor, "alphas targets"],
+        keep_held_out: bool,
+    ) -> list[RidgeFit]:
+        """Refit on all rows at the penalties chosen, one fit per target set."""
+        order = self.targets.order
+        chosen = torch.as_tensor(grid, device=order.device)[best]
+        held_out = None
+        if keep_held_out:
+            held_out = torch.empty(len(order), len(best), dtype=self.kept, device=order.device)
+            held_out[order] = (self.solver.held_out(chosen) + self.targets.mean).to(self.kept)
+        weights = self.solver.weights(chosen)
+        weights = weights if self.how.dual else weights.to(self.kept)
+        edge = (best == 0) | (best == len(grid) - 1)
+        first, fits = 0, []
+        for given in self.targets.sets:
+            mine = slice(first, first + given.shape[1])
+            first = mine.stop
+            fits.append(
+                RidgeFit(
+                    alphas=grid,
+                    best_alphas=like(chosen[mine].to(self.kept), given),
+                    cv_scores=like(scores[:, mine].to(self.kept), given),
+                    on_edge=like(edge[mine], given),
+                    held_out=None if held_out is None else like(held_out[:, mine], given),
+                    _weights=weights[:, mine],
+                    _x_mean=self.x_mean,
+                    _y_mean=self.targets.mean[mine].to(self.kept),
+                    _rows=self.X if self.how.dual else None,
+                    _block=self.how.block,
+                )
+            )
+        return fits
+
+
+def prepare(
+    X: Array,
+    Ys: Sequence[Array],
+    grid: Float[np.ndarray, " alphas"],
+    groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None,
+    n_folds: int,
+    folds: Shaped[np.ndarray, " rows"] | None,
+    intercept: bool,
+    dtype: str,
+    memory_gb: float | int,
+) -> Problem:
+    """Check the arguments, plan, and factorise."""
+    _check_shapes(X, Ys)
+    kept = _check_dtype(dtype)
+    n = X.shape[0]
+    fold_of_row = assign_folds(n, groups, n_folds) if folds is None else check_folds(folds, n)
+    sizes = np.bincount(fold_of_row)
+    n_targets = sum(Y.shape[1] for Y in Ys)
+    how = plan(n, X.shape[1], n_targets, len(grid), len(sizes), memory_gb, kept.itemsize)
+    log.info("%s", how)
+    order = torch.as_tensor(np.argsort(fold_of_row, kind="stable"), device=_device(X))
+    slices = tuple(slice(a, b) for a, b in pairwise([0, *sizes.cumsum().tolist()]))
+    targets = Targets.of(Ys, order, intercept)
+    make = _dual_solver if how.dual else _foldwise_solver
+    solver, x_mean = make(X, targets, slices, tuple(grid.tolist()), intercept, kept, how)
+    return Problem(X, solver, targets, x_mean, how, kept)
+
+
+def _dual_solver(
+    X: Array,
+    targets: Targets,
+    folds: tuple[slice, ...],
+    alphas: tuple[float, ...],
+    intercept: bool,
+    kept: torch.dtype,
+    how: Plan,
+) -> tuple[DualSolver, Float[torch.Tensor, " features"]]:
+    """Factorise the Gram matrix in single precision where that is safe, else in double."""
+    for work in precisions(X.shape[0], kept):
+        K, mean = centred_gram(X, work, how.block, intercept)
+        kernel = factorise(_ordered(K, targets.order), intercept)
+        condition = kernel.band.condition(alphas[0])
+        if condition < MOST_CONDITION[work]:
+            return DualSolver(kernel, targets, folds, alphas, how.batch), mean
+    raise too_small(alphas[0], condition)
+
+
+def _foldwise_solver(
+    X: Array,
+    targets: Targets,
+    folds: tuple[slice, ...],
+    alphas: tuple[float, ...],
+    intercept: bool,
+    kept: torch.dtype,
+    how: Plan,
+) -> tuple[FoldwiseSolver, Float[torch.Tensor, " features"]]:
+    """Stay in single precision only where the features are many and well enough conditioned."""
+    rows = to_tensor(X, torch.float64, copy=True)
+    mean = finite_mean(rows, "X") * float(intercept)
+    rows = (rows.sub_(mean))[targets.order]
+    if rows.numel() > 2**20:
+        rows = rows.to(kept)
+    whole = decompose(rows, alphas[0], intercept)
+    if whole.condition > 1e6:
+        rows = rows.double()
+    return FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch), mean
+
+
+def _ordered(K: Float[torch.Tensor, "n n"], order: Shaped[torch.Tensor, " n"]) -> Float[torch.Tensor, "n n"]:
+    if bool((order.diff() == 1).all()):
+        return K
+    return K[order][:, order].contiguous()
+
+
+def _check_dtype(dtype: str) -> torch.dtype:
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype={dtype!r}: give 'float32' or 'float64'")
+    return torch.float64 if dtype == "float64" else torch.float32
+
+
+def _check_shapes(X: Array, Ys: Sequence[Array]) -> None:
+    if X.ndim != 2 or X.shape[1] == 0:
+        raise ValueError(f"X has shape {tuple(X.shape)}: it must be (rows, features)")
+    if not Ys:
+        raise ValueError("no target set was given")
+    for Y in Ys:
+        if Y.ndim != 2 or Y.shape[0] != X.shape[0] or Y.shape[1] == 0:
+            raise ValueError(f"Y has shape {tuple(Y.shape)}: it must be ({X.shape[0]} rows as in X, targets)")
+
+
+def _device(array: Array) -> torch.device:
+    return array.device if isinstance(array, torch.Tensor) else torch.device("cpu")
