@@ -161,8 +161,8 @@ def alpha_histogram(alphas: pd.DataFrame, name: str) -> Markup:
     figure, axes = _axes(6.0, 2.1)
     colours = [WARN if edge else ACCENT for edge in counts["any"]]
     axes.bar(np.arange(len(counts)), counts["size"], width=0.72, color=colours, alpha=0.85, linewidth=0)
-    shown = np.unique(np.linspace(0, len(counts) - 1, min(len(counts), 9)).round().astype(int))
-    axes.set_xticks(shown, [f"{counts.index[i]:.4g}".replace("e+0", "e").replace("e+", "e") for i in shown])
+    shown = np.unique(np.linspace(0, len(counts) - 1, min(len(counts), 7)).round().astype(int))
+    axes.set_xticks(shown, [f"{counts.index[i]:.2g}".replace("e+0", "e").replace("e+", "e") for i in shown])
     axes.set(xlabel="regularisation α", ylabel="dimensions", xlim=(-0.8, len(counts) - 0.2))
     axes.locator_params(axis="y", integer=True, nbins=4)
     axes.tick_params(axis="y", labelcolor=MUTED)

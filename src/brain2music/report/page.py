@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from brain2music.artifacts import write_text
 from brain2music.report import figures
@@ -125,7 +125,13 @@ def _templates() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        number=_number, percent=partial(_number, places=0, scale=100.0), p=_p, clock=_clock, own_note=own_note
+        number=_number,
+        percent=partial(_number, places=0, scale=100.0),
+        p=_p,
+        across=_across,
+        breakable=_breakable,
+        clock=_clock,
+        own_note=own_note,
     )
     for name in ("style.css", "script.js"):
         source, _, _ = loader.get_source(environment, name)
@@ -141,6 +147,16 @@ def _number(value: float | None, places: int = 3, scale: float = 1.0) -> str:
 
 def _p(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else spell_p(value)
+
+
+def _breakable(metric: str) -> Markup:
+    """A metric's name that may be wrapped after its slashes and equal signs."""
+    return escape(metric).replace("/", Markup("/<wbr>")).replace("=", Markup("=<wbr>"))
+
+
+def _across(value: float) -> str:
+    """Where a value lies across a bar from 0 to 1 that is 100 wide."""
+    return f"{100 * min(max(value, 0.0), 1.0):.1f}"
 
 
 def _clock(seconds: float) -> str:
