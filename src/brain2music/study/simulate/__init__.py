@@ -1,6 +1,6 @@
 """The simulated study: a BIDS data set with its stimuli and its ground truth."""
 
-from .dataset import DEFAULT_SNR, simulate
+from .dataset import simulate
 from .truth import Truth, read_truth
 
-__all__ = ["DEFAULT_SNR", "Truth", "read_truth", "simulate"]
+__all__ = ["Truth", "read_truth", "simulate"]

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -28,9 +29,6 @@ from .images import write_bold
 from .listener import Listener, make_listener
 from .truth import FOLDER, write_features, write_truth
 
-DEFAULT_SNR = 0.4
-"""Calibrated by ``benchmarks/simulated_snr.py``: see :func:`simulate`."""
-
 Advance = Callable[[int, int], None]
 Item = TypeVar("Item")
 
@@ -44,7 +42,7 @@ def simulate(
     seed: int = 0,
     events: str | Path | None = None,
     stimuli: str | Path | None = None,
-    snr: float = DEFAULT_SNR,
+    snr: float | None = None,
     motion: bool = False,
     n_jobs: int | None = None,
     progress: Advance | None = None,
@@ -55,15 +53,17 @@ def simulate(
     ----------
     out : a new or empty folder. It appears complete or not at all.
     design : ``ds003720``, the real run structure (12 + 6 runs, 480 + 60 clips), or ``quick``, the same shape
-        with 6 + 2 runs and 120 + 20 clips.
+        with 6 + 2 runs and 120 + 20 clips. Beside ``events`` it gives the defaults below only.
     resolution_mm : voxel size, by default 4 for ds003720 and 6 for quick.
     seed : the same seed gives the same bytes.
     events : a BIDS folder (ds003720 itself) whose event files are copied unchanged in place of generated
         ones. Further subjects than it has take its subjects' events in turn.
     stimuli : a folder of music, GENRE/TRACK.wav, of which what is played is copied; default music composed by
         rule. ``truth.tsv`` in it (track, mood, instruments) gives what late regions hear besides genre.
-    snr : of the mean voxel in Heschl's gyrus, response over noise (s.d.). At the default, single-trial genre
-        classification of a ds003720-shaped study is what users of the real one report (27-40 %; benchmark).
+    snr : standard deviation of the response over that of the noise, for the median voxel of Heschl's gyrus. By
+        default 0.27 for ds003720, at which single-trial genre classification is what users of the real data
+        report (27-40 %; ``benchmarks/simulated_snr.py``), and 0.6 for quick, which has a quarter of the clips
+        to learn from.
     motion : move the head, and write the movements beside the truth as confounds.
     n_jobs : runs worked on at once; default every core. Does not change what is written.
     progress : called with steps done and in total.
@@ -76,15 +76,8 @@ def simulate(
 
     _check(design, n_subjects, resolution_mm, snr)
     shape = SHAPES[design]
-    resolution_mm = resolution_mm or shape.resolution_mm
+    shape = replace(shape, resolution_mm=resolution_mm or shape.resolution_mm, snr=snr or shape.snr)
     subjects = [f"{number:03d}" for number in range(1, n_subjects + 1)]
-    settings = {
-        "design": design,
-        "seed": seed,
-        "snr": snr,
-        "resolution_mm": resolution_mm,
-        "version": __version__,
-    }
     with new_folder(Path(out)) as root, threadpool_limits(1):
         heard = plan_listening(subjects, shape, seed, events, stimuli)
         clips = clips_of(heard)
@@ -95,13 +88,13 @@ def simulate(
         else:
             sources.copy_tracks(clips, Path(stimuli), root / "stimuli", by_events=events is not None)
         space = hear(root / "stimuli", heard, n_jobs, steps.one)
+        settings = {"design": design, "seed": seed, "snr": shape.snr, "resolution_mm": shape.resolution_mm}
         _write_description(root, subjects, settings, events)
         write_features(root, space)
         for index, (subject, runs) in enumerate(zip(subjects, heard, strict=True)):
-            listener = make_listener(runs, space, resolution_mm=resolution_mm, snr=snr, seed=seed, index=index)
+            listener = make_listener(runs, space, shape.resolution_mm, shape.snr, seed, index)
             write_truth(root, subject, listener, settings)
-            write = partial(_write_run, root, subject, listener, motion)
-            for _ in _each(write, range(len(runs)), n_jobs):
+            for _ in _each(partial(_write_run, root, subject, listener, motion), range(len(runs)), n_jobs):
                 steps.one()
 
 
@@ -192,17 +185,15 @@ _SIDECAR = {
 
 _README = """# Simulated music listening study
 
-**Every brain image here is simulated.** Nobody was scanned; no statement about people can be based on this
-data.
+**Every brain image here is simulated.** Nobody was scanned; this data says nothing about people.
 
-Made by `brain2music simulate` {version}, design `{design}`, seed {seed}, signal-to-noise ratio {snr:g},
-{resolution_mm:g} mm voxels. The run structure is that of OpenNeuro ds003720 (Nakai et al. 2021){events}.
+Made by `brain2music simulate`: design `{design}`, seed {seed}, signal-to-noise ratio {snr:g}, voxels of
+{resolution_mm:g} mm. The run structure is that of OpenNeuro ds003720 (Nakai et al. 2021){events}.
 
-* `sub-*/func`: simulated BOLD runs, and what was played when. `track`, `start` and `end` say which part of
-which recording. * `stimuli`: the recordings, GENRE/TRACK. They are presented from `start` to `end` with 2-s
-sine fades, at one level. * `derivatives/simulation`: the truth: regions, and for each grey-matter voxel the
-features it follows, its signal-to-noise
-  ratio, delay and noise ceiling; `brain2music.study.simulate.read_truth` reads it.
+* `sub-*/func`: simulated BOLD runs, and what was played when: a part of a recording, from `start` to `end`.
+* `stimuli`: the recordings, GENRE/TRACK. Presented with 2-s sine fades, all at one level.
+* `derivatives/simulation`: the truth. Regions, and for each voxel of grey matter the features it follows, its
+  signal-to-noise ratio, delay and noise ceiling; `brain2music.study.simulate.read_truth` reads it.
 """
 
 
@@ -239,12 +230,12 @@ def _each(work: Callable[[Any], Item], items: Sequence[Any], n_jobs: int | None)
         yield from pool.map(work, items)
 
 
-def _check(design: str, n_subjects: int, resolution_mm: float | None, snr: float) -> None:
+def _check(design: str, n_subjects: int, resolution_mm: float | None, snr: float | None) -> None:
     if design not in SHAPES:
         raise InputError(f"there is no design {design!r}", mend=f"choose among {', '.join(SHAPES)}")
     if not 1 <= n_subjects <= 999:
         raise InputError(f"cannot simulate {n_subjects} subjects", mend="ask for 1 to 999")
     if resolution_mm is not None and not 1 <= resolution_mm <= 12:
         raise InputError(f"cannot simulate voxels of {resolution_mm:g} mm", mend="choose 1 to 12 mm")
-    if not (math.isfinite(snr) and snr >= 0):
-        raise InputError(f"{snr:g} is no signal-to-noise ratio", mend="give a number from 0 up")
+    if snr is not None and not (math.isfinite(snr) and snr > 0):
+        raise InputError(f"{snr:g} is no signal-to-noise ratio", mend="give a number over 0")

@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Shape:
-    """The size of a design: runs, clips per run, and how often a test run plays its clips."""
+    """The size of a design: runs, clips per run, how often a test run plays its clips; and its defaults."""
 
     train_runs: int
     train_clips: int
@@ -24,6 +24,7 @@ class Shape:
     test_clips: int
     repeats: int
     resolution_mm: float
+    snr: float
     clip_s: float = 15.0
     tr: float = 1.5
 
@@ -34,8 +35,10 @@ class Shape:
 
 
 SHAPES = {
-    "ds003720": Shape(train_runs=12, train_clips=40, test_runs=6, test_clips=10, repeats=4, resolution_mm=4.0),
-    "quick": Shape(train_runs=6, train_clips=20, test_runs=2, test_clips=10, repeats=4, resolution_mm=6.0),
+    "ds003720": Shape(
+        train_runs=12, train_clips=40, test_runs=6, test_clips=10, repeats=4, resolution_mm=4.0, snr=0.27
+    ),
+    "quick": Shape(train_runs=6, train_clips=20, test_runs=2, test_clips=10, repeats=4, resolution_mm=6.0, snr=0.6),
 }
 """Designs by name. Both have back-to-back clips of 15 s, a carry-in first, test clips four times over."""
 

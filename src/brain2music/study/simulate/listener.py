@@ -17,7 +17,7 @@ from .tuning import Tuning, respond, tune
 _SHARED, _SUBJECT, _RUN, _MOTION, _SPONTANEOUS = range(100, 105)
 
 SPONTANEOUS = 1.0
-"""Standard deviation of spontaneous activity relative to that of the response to sound."""
+"""Standard deviation of spontaneous activity, in voxels that hear, relative to that of all other noise."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,6 @@ class Listener:
 def make_listener(
     runs: Sequence[PlannedRun],
     space: FeatureSpace,
-    *,
     resolution_mm: float,
     snr: float,
     seed: int,
@@ -94,20 +93,21 @@ def make_listener(
 ) -> Listener:
     """Draw one subject.
 
-    ``snr`` is the mean over Heschl's gyrus of the response's standard deviation over training scans relative
-    to that of the noise (AR(1) and physiology, not drift); other regions are scaled by their gains.
+    ``snr`` is the median over Heschl's gyrus of the response's standard deviation over training scans relative
+    to that of all noise (spontaneous, AR(1), physiology; not drift); other regions are scaled by their gains.
     """
     rng = np.random.default_rng((seed, _SUBJECT, index))
     brain = grow_brain(resolution_mm, rng)
     noise = draw_noise(brain, rng)
     train = tuple(dict.fromkeys(clip for run in runs if run.split == "train" for clip in run.clips))
     tuning = tune(brain, space, train, snr, (seed, _SHARED), rng)
-    wanted = tuning.snr * noise.total_sd[tuning.voxels]
+    other_sd = noise.total_sd[tuning.voxels]
+    wanted = tuning.snr * other_sd * np.float32(np.hypot(1, SPONTANEOUS))
     scale = wanted / _spread(runs, tuning, space, "train")
     tuning = replace(
         tuning,
         weights=tuning.weights * scale[:, None],
-        spontaneous=tuning.spontaneous * (SPONTANEOUS * wanted)[:, None],
+        spontaneous=tuning.spontaneous * (SPONTANEOUS * other_sd)[:, None],
     )
     signal_sd = _spread(runs, tuning, space, "test" if any(run.split == "test" for run in runs) else "train")
     return Listener(brain, tuning, noise, tuple(runs), space, signal_sd, seed, index)

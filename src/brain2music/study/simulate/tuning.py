@@ -82,7 +82,7 @@ def tune(
         spontaneous=spontaneous / np.linalg.norm(spontaneous, axis=1, keepdims=True),
         hrf=np.stack([mix, 1 - mix, width], axis=1).astype(np.float32),
         delay_s=np.clip(rng.normal(0, 0.5, len(voxels)), -1.5, 1.5).round(1).astype(np.float32),
-        snr=(snr * gain * rng.lognormal(0, 0.25, len(voxels))).astype(np.float32),
+        snr=(snr * gain * rng.lognormal(0, 0.2, len(voxels))).astype(np.float32),
     )
 
 
