@@ -83,9 +83,7 @@ def songs_of(cache: Path, package: str) -> list[Path]:
     folder = cache / package
     if not folder.is_dir():
         raise InputError(f"the package {package} is not here", cache, "run the fetch step first")
-    music = (
-        path for path in find_audio(folder) if path.stem not in STEMS and path.suffix in (".ogg", ".mp3")
-    )
+    music = (path for path in find_audio(folder) if path.stem not in STEMS and path.suffix in (".ogg", ".mp3"))
     return [path for path in music if _seconds(path) >= PIECE_S]
 
 
@@ -98,9 +96,7 @@ def arrange(cache: Path, bids_dir: Path, out: Path) -> None:
         train = sorted({clip.track for clip in study.train_clips if clip.genre == genre})
         songs = [(package, song) for package in packages for song in songs_of(cache, package)]
         excerpts = _excerpts(songs, len(test) + len(train))
-        for track, (package, song, start) in zip(
-            [*test, *train], _split(excerpts, len(test), len(train)), strict=True
-        ):
+        for track, (package, song, start) in zip([*test, *train], _split(excerpts, len(test), len(train)), strict=True):
             path = out / "stimuli" / genre / f"{track}.wav"
             if not path.is_file():
                 write_audio(path, _mixed(song, start), RATE)
@@ -110,9 +106,7 @@ def arrange(cache: Path, bids_dir: Path, out: Path) -> None:
 
 def fill_gallery(cache: Path, out: Path) -> None:
     """The first 30 s of every song that no stimulus is cut from, with a metadata table."""
-    used = set(
-        pd.read_csv(out / "stimuli" / "tracks.tsv", sep="\t")[["package", "song"]].itertuples(index=False)
-    )
+    used = set(pd.read_csv(out / "stimuli" / "tracks.tsv", sep="\t")[["package", "song"]].itertuples(index=False))
     rows = []
     for package in LICENCES:
         for song in songs_of(cache, package):
@@ -133,22 +127,19 @@ def _excerpts(songs: list[tuple[str, Path]], needed: int) -> list[list[tuple[str
         [(package, song, PIECE_S * i) for i in range(min(EXCERPTS_PER_SONG, int(_seconds(song) // PIECE_S)))]
         for package, song in songs
     ]
+    excerpts = [[each for each in parts if _sounds(*each[1:])] for parts in excerpts]
     kept = [parts for i, parts in enumerate(excerpts) if i % 3 != 2]
     return kept if sum(map(len, kept)) >= 1.2 * needed else excerpts
 
 
-def _split(
-    songs: list[list[tuple[str, Path, float]]], n_test: int, n_train: int
-) -> Iterator[tuple[str, Path, float]]:
+def _split(songs: list[list[tuple[str, Path, float]]], n_test: int, n_train: int) -> Iterator[tuple[str, Path, float]]:
     """Test excerpts from songs of their own (one or two each), training excerpts from the others."""
     spread = np.linspace(0, len(songs), max(2, min(n_test, len(songs) // 3)) + 1).astype(int)
     test_songs = [first for first, _ in pairwise(spread)]
     test = _round_robin([songs[i] for i in test_songs])[:n_test]
     train = _round_robin([song for i, song in enumerate(songs) if i not in test_songs])[:n_train]
     if len(test) < n_test or len(train) < n_train:
-        raise InputError(
-            f"the bundle has {len(test)} + {len(train)} excerpts where {n_test} + {n_train} are needed"
-        )
+        raise InputError(f"the bundle has {len(test)} + {len(train)} excerpts where {n_test} + {n_train} are needed")
     yield from test
     yield from train
 
@@ -161,13 +152,16 @@ def _round_robin(songs: list[list[tuple[str, Path, float]]]) -> list[tuple[str, 
 def _mixed(song: Path, start: float) -> np.ndarray:
     """30 s of the song, mono, its stems added."""
     stems = [song.with_name(f"{stem}{song.suffix}") for stem in STEMS] if song.stem == "song" else []
-    parts = [
-        read_audio(path, RATE, start=start, duration=PIECE_S)[0]
-        for path in (song, *filter(Path.is_file, stems))
-    ]
-    length = max(map(len, parts))
-    mixed = np.sum([np.pad(part, (0, length - len(part))) for part in parts], axis=0, dtype=np.float32)
+    parts = [read_audio(path, RATE, start=start, duration=PIECE_S)[0] for path in (song, *filter(Path.is_file, stems))]
+    length = round(PIECE_S * RATE)
+    mixed = np.sum([np.pad(part[:length], (0, max(0, length - len(part)))) for part in parts], axis=0, dtype=np.float32)
     return mixed / max(1.0, float(np.abs(mixed).max()))
+
+
+def _sounds(song: Path, start: float) -> bool:
+    """Whether no second of the excerpt is silent."""
+    seconds = _mixed(song, start).reshape(-1, RATE)
+    return bool(np.sqrt(np.mean(seconds**2, axis=1)).min() > 1e-3)
 
 
 def _write_tables(rows: list[tuple], out: Path) -> None:
@@ -197,9 +191,7 @@ def _call(command: list[str], folder: Path) -> None:
 
 def main() -> None:
     """Read the arguments and run one step."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=["fetch", "gtzan", "gallery"])
     parser.add_argument("cache", type=Path)
     parser.add_argument("bids_dir", type=Path, nargs="?")

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from click import ClickException
-from click.exceptions import Abort, Exit
 
 from . import __version__
 from .errors import Brain2MusicWarning, InputError
@@ -19,9 +17,7 @@ app = typer.Typer(
     help="From recordings of the listening brain to music: decode, retrieve, score, map.",
 )
 gallery_app = typer.Typer(no_args_is_help=True, help="Music that exists: build, search and inspect a gallery.")
-models_app = typer.Typer(help="The registry of embeddings: what they are and whether their weights are here.")
 app.add_typer(gallery_app, name="gallery")
-app.add_typer(models_app, name="models")
 
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
 Jobs = Annotated[int | None, typer.Option(help="Processes; default every core.", min=1)]
@@ -91,7 +87,7 @@ def check(
     errors = sum(finding.severity == "error" for finding in findings)
     print(f"{errors} errors, {len(findings) - errors} warnings")
     if errors:
-        raise Exit(1)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -215,34 +211,32 @@ def gallery_info(gallery: Path) -> None:
     print(opened.tracks.groupby("licence").size().rename("tracks").to_string())
 
 
-@models_app.callback(invoke_without_command=True)
-def models(context: typer.Context) -> None:
+@app.command()
+def models(
+    action: Annotated[Literal["pull"] | None, typer.Argument(help="Fetch weights from their package.")] = None,
+    name: Annotated[str, typer.Argument(help="Whose weights.")] = "musicnn",
+) -> None:
     """List the embeddings: name, what it is, where its weights come from, whether they are here."""
-    if context.invoked_subcommand is None:
-        from .embed.registry import models as listing
-
-        for entry in listing():
-            print(entry)
-
-
-@models_app.command("pull")
-def models_pull(name: Annotated[str, typer.Argument(help="What to fetch: musicnn.")]) -> None:
-    """Fetch the weights of a model from its package."""
+    from .embed.registry import models as listing
     from .embed.registry import pull
 
-    pull(name)
+    if action == "pull":
+        pull(name)
+        return
+    for entry in listing():
+        print(entry)
 
 
-def _version(show: bool) -> None:
+def _version(show: bool | None) -> None:
     if show:
         print(f"brain2music {__version__}")
-        raise Exit(0)
+        raise typer.Exit(0)
 
 
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    version: Annotated[bool | None, typer.Option("--version", callback=_version, is_eager=True)] = None,
 ) -> None:
     """Options of every command; ``main`` looks for ``--debug`` itself."""
 
@@ -252,19 +246,20 @@ def main() -> None:
     _short_warnings()
     try:
         code = app(standalone_mode=False)
-    except Exit as stop:
-        code = stop.exit_code
-    except ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (KeyboardInterrupt, Abort):
-        print("interrupted; the same command resumes", file=sys.stderr)
+    except (KeyboardInterrupt, typer.Abort):
         code = 130
     except (InputError, OSError) as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         code = 1
+    except Exception as error:
+        if not (hasattr(error, "exit_code") and hasattr(error, "show")):
+            raise  # a fault of ours
+        error.show()  # a usage error, of whichever click this typer carries
+        code = error.exit_code
+    if code == 130:
+        print("interrupted; the same command resumes", file=sys.stderr)
     sys.exit(code)
 
 

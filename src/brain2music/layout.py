@@ -14,7 +14,7 @@ class Outputs:
     ``predictions`` : one row a clip and window: ``clip``, ``genre``, ``window``, ``predicted`` and ``true`` (lists
         of ``dims`` floats, in the embedding's own units).
     ``similarity`` : one row a predicted clip: ``clip``, ``genre`` and ``similarity``, its Pearson correlations with
-        the true embeddings of all candidates, in the order of the rows.
+        the true embeddings of all candidates, both about the training mean, in the order of the rows.
     ``retrieval`` : one row a clip and rank (from 1): ``clip``, ``genre``, ``source`` ("brain", or "oracle" for
         retrieval by the true embedding), ``rank``, ``track``, ``title``, ``artist``, ``licence``,
         ``track_genre``, ``path`` (of the gallery's file), ``start_s``, ``cosine``.

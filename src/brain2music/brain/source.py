@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from ..artifacts import digest_file
 from ..config import RunConfig
@@ -13,6 +13,7 @@ from .load import common_voxels, load_responses
 from .responses import Responses
 
 
+@runtime_checkable
 class Source(Protocol):
     """A study as the pipeline needs it.
 

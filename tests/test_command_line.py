@@ -1,0 +1,99 @@
+"""The commands as a shell sees them: cheap to start, honest exit codes, help on each."""
+
+import subprocess
+import sys
+
+import pytest
+
+from brain2music.cli import app, main
+
+COMMANDS = [
+    ["demo"],
+    ["simulate"],
+    ["check"],
+    ["run"],
+    ["run-arrays"],
+    ["embed"],
+    ["report"],
+    ["gallery", "build"],
+    ["gallery", "search"],
+    ["gallery", "info"],
+    ["models"],
+]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["brain2music", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return int(stop.value.code or 0)
+
+
+@pytest.mark.parametrize("module", ["brain2music", "brain2music.cli"])
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    heavy = {"torch", "nilearn", "pandas", "matplotlib", "librosa", "sklearn", "scipy"}
+    code = f"import {module}, sys; print(*sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, *command, "--help") == 0
+    shown = capsys.readouterr().out
+    assert "Usage" in shown
+    assert len(shown.splitlines()) > 5
+
+
+def test_the_list_of_commands_is_whole() -> None:
+    named = {command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback}
+    named |= {str(group.name) for group in app.registered_groups}
+    assert named == {command[0] for command in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nothing"],
+        ["run"],
+        ["run", "a", "b", "everything"],
+        ["simulate", "x", "--subjects", "none"],
+        ["gallery", "search", "g"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_2(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, *words) == 2
+    assert "Usage" in capsys.readouterr().err
+
+
+def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("brain2music.report.page.build_report", interrupt)
+    assert call(monkeypatch, "report", "somewhere") == 130
+    assert "resumes" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "--debug", "report", "nowhere") == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert call(monkeypatch, "report", "nowhere") == 1
+    shown = capsys.readouterr().err
+    assert "Traceback" not in shown
+    assert shown.startswith("error: ")
+
+
+def test_models_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "models") == 0
+    assert "musicnn-mtt" in capsys.readouterr().out
+
+
+def test_the_version_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out.startswith("brain2music ")

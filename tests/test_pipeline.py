@@ -1,0 +1,149 @@
+"""The flow on a tiny study: what it writes, what it skips, what it makes again after a change, and the group level."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "study"))
+from tiny_study import TinyStudy
+
+from brain2music.artifacts import digest_file
+from brain2music.brain.source import BidsSource
+from brain2music.config import RunConfig
+from brain2music.embed.registry import get_embedder
+from brain2music.errors import InputError, LeakageError
+from brain2music.gallery.build import build_gallery
+from brain2music.layout import Outputs
+from brain2music.pipeline import run
+
+CONFIG = RunConfig(
+    embeddings=("logmel", "mfcc-chroma"), window_s=1.5, lag_tr=0, also_lags=(1,), folds=2, permutations=100, fade_s=0.1
+)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> TinyStudy:
+    study = TinyStudy(tmp_path / "study")
+    mask = study.root / "derivatives" / "masks" / "sub-01" / "anat" / "sub-01_desc-brain_mask.nii.gz"
+    study.write_image("", np.ones((3, 4, 5), np.uint8), path=mask)
+    return study
+
+
+def gallery_of(study: TinyStudy, folder: Path) -> Path:
+    """Other noise than the stimuli, under other names."""
+    music = folder / "music"
+    shutil.copytree(study.root / "stimuli", music)
+    for number, path in enumerate(sorted(music.rglob("*.wav"))):
+        path.rename(path.with_name(f"other.{number}.wav"))
+    build_gallery(music, folder / "gallery", get_embedder("logmel", 1.5, 1.5))
+    return folder / "gallery"
+
+
+def read(study: TinyStudy, config: RunConfig = CONFIG) -> BidsSource:
+    return BidsSource.read(study.root, config)
+
+
+def digests(outputs: Outputs) -> dict[str, str]:
+    return {str(path): digest_file(path) for path in sorted(outputs.root.rglob("*")) if path.is_file()}
+
+
+def test_a_run_writes_all_that_it_promises(study: TinyStudy, tmp_path: Path) -> None:
+    before = {path: digest_file(path) for path in study.root.rglob("*") if path.is_file()}
+    outputs = run(read(study), tmp_path / "out", CONFIG, galleries=[gallery_of(study, tmp_path)])
+    for path in (outputs.study, outputs.scores, outputs.description, outputs.reliability("01"), outputs.summary("01")):
+        assert path.is_file(), path
+    for name in CONFIG.embeddings:
+        for path in (outputs.predictions("01", name), outputs.similarity("01", name), outputs.alphas("01", name)):
+            assert path.is_file(), path
+    assert outputs.retrieval("01", "logmel").is_file()
+    assert not outputs.retrieval("01", "mfcc-chroma").exists()
+    scores = json.loads(outputs.scores.read_text())
+    stages = {(score["stage"], score["embedding"]) for score in scores}
+    assert stages == {("decode", "logmel"), ("decode", "mfcc-chroma"), ("retrieve", "logmel")}
+    metrics = {score["metric"] for score in scores}
+    assert {"identification", "identification/shuffled", "identification/lag=1"} <= metrics
+    assert any(metric.endswith("/judge=mfcc-chroma") for metric in metrics)
+    assert {path: digest_file(path) for path in study.root.rglob("*") if path.is_file()} == before
+
+
+def test_running_again_changes_no_byte_and_decodes_nothing(
+    study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = digests(run(read(study), tmp_path / "out", CONFIG))
+    monkeypatch.setattr("brain2music.steps.listener.decode", lambda *_, **__: pytest.fail("decoded again"))
+    assert digests(run(read(study), tmp_path / "out", CONFIG)) == first
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_bytes(
+    study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = digests(run(read(study), tmp_path / "whole", CONFIG))
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("brain2music.pipeline.write_scores", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(read(study), tmp_path / "out", CONFIG)
+    assert not (tmp_path / "out" / "scores.json").exists()
+    resumed = digests(run(read(study), tmp_path / "out", CONFIG))
+    assert list(resumed.values()) == list(whole.values())
+
+
+@pytest.mark.parametrize("change", ["setting", "sound", "scan"])
+def test_what_depends_on_a_change_is_made_again(change: str, study: TinyStudy, tmp_path: Path) -> None:
+    outputs = run(read(study), tmp_path / "out", CONFIG)
+    before = digest_file(outputs.predictions("01", "logmel"))
+    config = CONFIG
+    if change == "setting":
+        config = CONFIG.model_copy(update={"detrend": "linear"})
+    elif change == "sound":
+        study.track(5).unlink()
+        study.write_track(5, seconds=4.5)
+        samples = np.random.default_rng(99).uniform(-0.5, 0.5, 36_000)
+        __import__("soundfile").write(study.track(5), samples, 8000)
+    else:
+        study.write_image("task-Test_run-01", np.random.default_rng(7).normal(100, 10, (3, 4, 5, 10)).astype("f4"))
+    run(read(study, config), tmp_path / "out", config)
+    assert digest_file(outputs.predictions("01", "logmel")) != before
+
+
+def test_the_group_level_summarises_subjects(study: TinyStudy, tmp_path: Path) -> None:
+    shutil.copytree(study.root / "sub-01", study.root / "sub-02")
+    masks = study.root / "derivatives" / "masks"
+    shutil.copytree(masks / "sub-01", masks / "sub-02")
+    for folder in (study.root / "sub-02", masks / "sub-02"):
+        for path in sorted(folder.rglob("sub-01*")):
+            path.rename(path.with_name(path.name.replace("sub-01", "sub-02")))
+    with pytest.raises(InputError, match="participant level first"):
+        run(read(study), tmp_path / "out", CONFIG, level="group")
+    run(read(study), tmp_path / "out", CONFIG, subjects=["sub-02"])
+    outputs = run(read(study), tmp_path / "out", CONFIG, subjects=["01"])
+    run(read(study), tmp_path / "out", CONFIG, level="group")
+    scores = json.loads(outputs.scores.read_text())
+    group = [score for score in scores if score["subject"] == "group" and score["metric"] == "identification"]
+    assert [score["n"] for score in group] == [2, 2]
+    assert {score["subject"] for score in scores} == {"01", "02", "group"}
+
+
+def test_a_poisoned_split_is_refused_before_any_fit(study: TinyStudy, tmp_path: Path) -> None:
+    study.edit(study.events("task-Training_run-01"), "\tjazz\t1\t", "\tjazz\t5\t")
+    with pytest.raises(LeakageError, match=r"jazz\.00005"):
+        run(read(study), tmp_path / "out", CONFIG)
+    assert not (tmp_path / "out" / "sub-01").exists()
+
+
+def test_a_gallery_never_answers_with_the_stimulus_itself(study: TinyStudy, tmp_path: Path) -> None:
+    build_gallery(study.root / "stimuli", tmp_path / "gallery", get_embedder("logmel", 1.5, 1.5))
+    outputs = run(read(study), tmp_path / "out", CONFIG, galleries=[tmp_path / "gallery"])
+    import pandas as pd
+
+    found = pd.read_parquet(outputs.retrieval("01", "logmel"))
+    assert not any(track.endswith(("jazz.00005", "jazz.00006")) for track in found["track"])
+    record = json.loads(outputs.study.read_text())
+    assert {leak["kind"] for leak in record["leaks"]} == {"gallery"}
