@@ -29,7 +29,7 @@ class Noise:
     sd : standard deviation of the AR(1) noise. ``ar1`` : its correlation from scan to scan.
     physiology : (voxels, 3) amplitudes of the respiratory, cardiac and slow fluctuations, the same course
         everywhere.
-    drift : standard deviation of the drift slower than 300 s.
+    drift : standard deviation of the drift slower than 400 s.
     """
 
     sd: Float32[np.ndarray, " voxels"]
@@ -128,9 +128,9 @@ def _autoregressive(
 
 
 def _drift(run: PlannedRun, n_voxels: int, rng: np.random.Generator) -> Float32[np.ndarray, "scans block"]:
-    """Random cosines of periods from twice the run down to 300 s, of unit variance in expectation."""
+    """Random cosines of periods from twice the run down to 400 s, falling with frequency; unit variance."""
     length = run.n_volumes * run.tr
-    orders = np.arange(1, max(1, int(2 * length / 300)) + 1)
+    orders = np.arange(1, max(1, int(2 * length / 400)) + 1)
     phases = np.pi * (np.arange(run.n_volumes)[:, None] + 0.5) / run.n_volumes
-    cosines = np.cos(phases * orders) * np.sqrt(2 / len(orders))
+    cosines = np.cos(phases * orders) / orders * np.sqrt(2 / np.sum(1 / orders**2))
     return cosines.astype(np.float32) @ rng.standard_normal((len(orders), n_voxels), dtype=np.float32)

@@ -22,8 +22,7 @@ SPONTANEOUS = 1.0
 
 @dataclass(frozen=True)
 class Listener:
-    """A simulated subject. ``tuning.weights`` are in the image's units, so that responses are what is added
-    to it.
+    """A simulated subject. ``tuning.weights`` are in the image's units: responses are what is added to it.
 
     Attributes
     ----------

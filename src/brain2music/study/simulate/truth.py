@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from ...artifacts import read_arrays, write_arrays, write_json, write_table
 from ...errors import InputError
+from .bold import SPONTANEOUS_AR1
 from .brain import FAMILIES, REGIONS
 from .features import RATE, FeatureSpace
 from .images import write_map
@@ -34,9 +35,11 @@ class Truth:
     weights : (heard, features) in image units, rows as the table's rows whose family is not "none".
     hrf : (heard, steps) the response of each of these voxels to one frame, at ``rate`` Hz, ``delay_s`` not
         applied.
-    noise : ``sd``, ``ar1``, ``drift`` (voxels,) and ``physiology`` (voxels, 3) for all rows of the table.
+    noise : of all rows of the table, ``sd`` and ``ar1`` (of AR(1) noise), ``drift`` (voxels,) and ``physiology``
+        (voxels, 3); of the rows that hear, ``spontaneous`` (heard, courses), amplitudes of shared AR(1) courses
+        (their correlation from scan to scan is ``settings["spontaneous_ar1"]``). Image units.
     features : clip name -> (frames, features) at ``rate`` Hz, z-scored. ``feature_names`` : "family.name".
-    settings : how the study was simulated.
+    settings : how the study was simulated: design, seed, snr, resolution_mm.
     """
 
     table: pd.DataFrame
@@ -95,8 +98,10 @@ def write_truth(root: Path, subject: str, listener: Listener, settings: Mapping[
         "ar1": noise.ar1[grey],
         "drift": noise.drift[grey],
         "physiology": noise.physiology[grey],
+        "spontaneous": listener.tuning.spontaneous,
     }
-    write_arrays(paths["weights"], arrays, {**settings, "simulated": True})
+    about = {**settings, "spontaneous_ar1": SPONTANEOUS_AR1, "simulated": True}
+    write_arrays(paths["weights"], arrays, about)
     write_map(paths["brain"], np.ones(brain.n_voxels, np.int16), brain)
     write_map(paths["grey"], grey, brain)
     write_map(paths["dseg"], brain.region, brain)

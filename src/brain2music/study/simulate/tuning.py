@@ -74,7 +74,7 @@ def tune(
         spontaneous[rows, first:last] = mixed / np.sqrt(np.arange(1, len(loadings) + 1))
         first = last
     gain = np.array([region.gain for region in regions])
-    mix, width = rng.uniform(0, 1, len(voxels)), rng.normal(0, 0.3, len(voxels))
+    mix, width = rng.uniform(0, 1, len(voxels)), rng.normal(0, 0.15, len(voxels))
     return Tuning(
         voxels,
         family,

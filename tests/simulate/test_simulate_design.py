@@ -1,0 +1,106 @@
+"""The generated run structure against ds003720's."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brain2music.errors import InputError
+from brain2music.study.bids import read_study
+from brain2music.study.simulate.design import SHAPES, PlannedRun, events_table, plan_runs, runs_of_study
+from brain2music.study.simulate.listener import Listener
+from brain2music.study.simulate.sources import composed_lengths
+from brain2music.study.study import Clip, Presentation
+
+DESIGNS = dict(SHAPES)  # as they are, before a fixture makes "quick" smaller
+
+
+def planned(name: str, seed: int = 0) -> tuple[PlannedRun, ...]:
+    return plan_runs(DESIGNS[name], composed_lengths(DESIGNS[name].n_clips), np.random.default_rng(seed))
+
+
+def pattern(run: PlannedRun) -> list[int]:
+    """A run's clips as numbers in order of first appearance."""
+    seen: dict[object, int] = {}
+    return [seen.setdefault(shown.clip, len(seen)) for shown in run.presentations]
+
+
+@pytest.mark.parametrize(("name", "train", "test"), [("ds003720", 480, 60)])
+def test_counts_are_those_of_the_real_study(name: str, train: int, test: int) -> None:
+    runs = planned(name)
+    clips = {split: [clip for run in runs if run.split == split for clip in run.clips] for split in ("train", "test")}
+    assert len(clips["train"]) == len(set(clips["train"])) == train
+    assert len(clips["test"]) == len(set(clips["test"])) == test
+    assert set(Counter(clip.genre for clip in clips["train"]).values()) == {48}
+    assert set(Counter(clip.genre for clip in clips["test"]).values()) == {6}
+    assert len({clip.track for part in clips.values() for clip in part}) == train + test
+    assert all(clip.end - clip.start == pytest.approx(15) and clip.end <= 30 for clip in clips["train"])
+
+
+@pytest.mark.parametrize("name", ["quick", "ds003720"])
+def test_carry_ins_make_a_ring_and_test_clips_come_in_one_order(name: str) -> None:
+    runs = planned(name)
+    train = [run for run in runs if run.split == "train"]
+    for before, run in zip([train[-1], *train], train, strict=False):
+        assert run.presentations[0].clip == before.presentations[-1].clip
+        assert [shown.carry_in for shown in run.presentations] == [True] + [False] * (len(run.presentations) - 1)
+    for run in runs[len(train) :]:
+        shown = [presentation.clip for presentation in run.presentations]
+        assert shown[0] == shown[-1]
+        assert shown[1:] == shown[1:11] * 4
+        assert len({clip.genre for clip in shown}) == 10
+
+
+def test_another_seed_gives_other_excerpts_and_the_same_seed_the_same() -> None:
+    assert planned("quick", 1) == planned("quick", 1)
+    assert planned("quick", 1) != planned("quick", 2)
+
+
+@pytest.mark.real_data
+def test_structure_equals_the_real_runs(real_data: Path) -> None:
+    study = read_study(real_data / "ds003720", need_images=False)
+    real, ours = runs_of_study(study, "001"), planned("ds003720")
+    assert [(run.task, run.label, run.split, run.tr, run.n_volumes) for run in ours] == [
+        (run.task, run.label, run.split, run.tr, run.n_volumes) for run in real
+    ]
+    for mine, theirs in zip(ours, real, strict=True):
+        assert pattern(mine) == pattern(theirs)
+        assert [(p.onset, p.duration, p.volumes, p.carry_in) for p in mine.presentations] == [
+            (p.onset, p.duration, p.volumes, p.carry_in) for p in theirs.presentations
+        ]
+
+
+def test_events_are_read_back_as_planned(study_folder: Path, listener: Listener) -> None:
+    read = runs_of_study(read_study(study_folder), "001")
+    assert [run.presentations for run in read] == [run.presentations for run in listener.runs]
+    assert [run.n_volumes for run in read] == [run.n_volumes for run in listener.runs]
+    genres = [[shown.clip.genre for shown in run.presentations] for run in read]
+    assert genres == [[shown.clip.genre for shown in run.presentations] for run in listener.runs]
+
+
+def test_names_that_are_no_numbers_stay_names() -> None:
+    clips = [Clip("jazz.00007", 0.5, 15.5, "jazz"), Clip("jazz.so-what", 1.0, 16.0, "jazz")]
+    shown = tuple(Presentation(clip, 15.0 * i, 15.0, range(10 * i, 10 * i + 10)) for i, clip in enumerate(clips))
+    text = events_table(PlannedRun("Test", "01", "test", 1.5, 20, shown))
+    assert text.splitlines()[1:] == ["0\t15\tjazz\t7\t0.5\t15.5", "15\t15\tjazz\tjazz.so-what\t1\t16"]
+
+
+def test_uneven_genres_are_dealt_until_they_run_out() -> None:
+    shape = DESIGNS["quick"]
+    tracks = {"many": {f"many.{i:05d}": 20.0 for i in range(130)}, "few": {f"few.{i:05d}": 20.0 for i in range(10)}}
+    runs = plan_runs(shape, tracks, np.random.default_rng(0))
+    assert len({shown.clip.track for run in runs for shown in run.presentations}) == 140
+
+
+def test_too_little_music_is_refused() -> None:
+    tracks = {"jazz": {f"jazz.{i:05d}": 14.9 if i else 30.0 for i in range(200)}}
+    with pytest.raises(InputError, match="1 tracks last 15 s or more where the design needs 140"):
+        plan_runs(DESIGNS["quick"], tracks, np.random.default_rng(0))
+
+
+def test_runs_without_images_get_the_volumes_that_their_events_need(study_folder: Path) -> None:
+    study = read_study(study_folder)
+    blind = tuple(replace(run, n_volumes=None, bold=None) for run in study.runs)
+    assert [run.n_volumes for run in runs_of_study(replace(study, runs=blind), "001")] == [110, 110, 410]
