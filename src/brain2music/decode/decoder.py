@@ -187,13 +187,7 @@ def fit_predict(
     keep_held_out: bool = False,
 ) -> Prediction:
     """Fit on matched pairs, predict for other responses; nothing of ``test_X`` enters the fit."""
-    cv_groups = train.groups if fit.groups == "clip" else runs[train.groups]
-    n_groups = len(np.unique(cv_groups))
-    if n_groups < fit.n_folds:
-        raise InputError(
-            f"{n_groups} {fit.groups}s in the training set cannot make {fit.n_folds} folds",
-            mend="ask for fewer folds, or group by clip",
-        )
+    groups = cv_groups(train, runs, fit)
     train_X = train.X
     if fit.standardise:
         mean, sd = train_X.mean(axis=0), train_X.std(axis=0)
@@ -205,7 +199,7 @@ def fit_predict(
             train_X,
             train.Y,
             alphas=fit.grid,
-            groups=cv_groups,
+            groups=groups,
             n_folds=fit.n_folds,
             keep_held_out=keep_held_out,
         )
@@ -216,6 +210,27 @@ def fit_predict(
         np.asarray(ridge.cv_scores, dtype=np.float64).max(axis=0)[None],
         None if ridge.held_out is None else np.asarray(ridge.held_out, dtype=np.float32),
     )
+
+
+def cv_groups(train: Matched, runs: Int[np.ndarray, " clips"], fit: Fit) -> Int[np.ndarray, " pairs"]:
+    """What the cross-validation inside the training set may not divide; :class:`InputError` where it is too little."""
+    groups = train.groups if fit.groups == "clip" else runs[train.groups]
+    n_groups = len(np.unique(groups))
+    if n_groups < fit.n_folds:
+        raise InputError(
+            f"{n_groups} {fit.groups}s in the training set cannot make {fit.n_folds} folds",
+            mend="ask for fewer folds, or group by clip",
+        )
+    return groups
+
+
+def correlations(
+    a: Float32[np.ndarray, "rows dims"], b: Float32[np.ndarray, "rows dims"]
+) -> Float32[np.ndarray, " dims"]:
+    """Pearson correlation per column; 0 where one is constant."""
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    norms = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
+    return np.divide((a * b).sum(axis=0), norms, out=np.zeros_like(norms), where=norms > 0)
 
 
 def predict_folds(

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32
 
 from ..brain.load import common_voxels
-from ..brain.responses import Responses, restrict
+from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
 from ..errors import Brain2MusicWarning, InputError
-from .decoder import Decoded, Fit, Grouping, Prediction, assemble, fit_predict, match_sides
+from .decoder import Decoded, Fit, Grouping, Prediction, assemble, correlations, match_sides
+from .problem import Problem, View, regions
 
 
 @dataclass(frozen=True)
@@ -66,53 +66,38 @@ def decode_ensemble(
     """
     fit = Fit(alphas, n_folds, groups, standardise)
     train, test = common_voxels(train, test)
+    sides = match_sides(train, train_embeddings, test, test_embeddings, scans_per_window)
+    roi = None if train.space is None else train.space.roi
+    problem = Problem((View(sides.train, sides.test.X, roi),), sides.runs, fit)
+    averaged, ranked = rank_regions(problem, n_best, min_voxels)
+    decoded = assemble(averaged, sides.test, test.clips, train_embeddings.space, fit)
+    return Ensemble(decoded, ranked[:n_best], ranked)
+
+
+def rank_regions(problem: Problem, n_best: int = 6, min_voxels: int = 10) -> tuple[Prediction, tuple[Region, ...]]:
+    """The mean prediction of the best regions, and all regions, best first; as :func:`decode_ensemble`."""
+    view = problem.views[0]
+    if view.roi is None:
+        raise InputError("the responses have no region names", mend="give a segmentation (dseg.nii.gz, dseg.tsv)")
+    large = regions(view.roi, min_voxels)
+    if not large:
+        raise InputError(f"no region has {min_voxels} voxels or more", mend="lower the smallest size of a region")
     fits: list[tuple[Region, Prediction]] = []
-    for name, voxels in _regions(train, min_voxels).items():
-        sides = match_sides(
-            restrict(train, voxels),
-            train_embeddings,
-            restrict(test, voxels),
-            test_embeddings,
-            scans_per_window,
-        )
-        prediction = fit_predict(sides.train, sides.test.X, sides.runs, fit, keep_held_out=True)
+    for name, voxels in large.items():
+        prediction = problem.predict(view.train.X[:, voxels], view.test_X[:, voxels])
         assert prediction.held_out is not None
-        score = float(correlations(prediction.held_out, sides.train.Y).mean())
+        score = float(correlations(prediction.held_out, problem.Y).mean())
         fits.append((Region(name, int(voxels.sum()), score), prediction))
     fits.sort(key=lambda each: (-each[0].cv_score, each[0].name))
     if len(fits) < n_best:
         text = f"the ensemble is of {len(fits)} regions, not {n_best}: no more have {min_voxels} voxels"
-        warnings.warn(text, Brain2MusicWarning, stacklevel=2)
+        warnings.warn(text, Brain2MusicWarning, stacklevel=3)
     best = [prediction for _, prediction in fits[:n_best]]
     averaged = Prediction(
         np.stack([each.values for each in best]).mean(axis=0),
         best[0].train_mean,
         np.concatenate([each.best_alphas for each in best]),
         np.concatenate([each.cv_scores for each in best]),
+        np.stack([each.held_out for each in best if each.held_out is not None]).mean(axis=0),
     )
-    decoded = assemble(averaged, sides.test, test.clips, train_embeddings.space, fit)
-    return Ensemble(decoded, tuple(region for region, _ in fits[:n_best]), tuple(region for region, _ in fits))
-
-
-def correlations(
-    a: Float32[np.ndarray, "rows dims"], b: Float32[np.ndarray, "rows dims"]
-) -> Float32[np.ndarray, " dims"]:
-    """Pearson correlation per column; 0 where one is constant."""
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    norms = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
-    return np.divide((a * b).sum(axis=0), norms, out=np.zeros_like(norms), where=norms > 0)
-
-
-def _regions(responses: Responses, min_voxels: int) -> dict[str, Bool[np.ndarray, " voxels"]]:
-    """Which voxels each named region has, for regions that are large enough."""
-    if responses.space is None or responses.space.roi is None:
-        raise InputError(
-            f"the responses of sub-{responses.subject} have no region names",
-            mend="give a segmentation (dseg.nii.gz with its dseg.tsv)",
-        )
-    roi = np.array(responses.space.roi)
-    names, counts = np.unique(roi[roi != ""], return_counts=True)
-    large = [str(name) for name, count in zip(names, counts, strict=True) if count >= min_voxels]
-    if not large:
-        raise InputError(f"no region has {min_voxels} voxels or more", mend="lower the smallest size of a region")
-    return {name: roi == name for name in large}
+    return averaged, tuple(region for region, _ in fits)

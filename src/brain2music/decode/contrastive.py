@@ -1,0 +1,104 @@
+"""A contrastive head on ridge: predictions turned so that they lie nearer to their own clip than to the others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+
+from .problem import HeldOut
+
+TEMPERATURE = 0.07  # RAG-Audio (arXiv 2608.09331), CLIP
+COMPONENTS = 64
+RATE = 0.01
+MOST_STEPS = 200
+EVERY = 10
+"""Steps between looks at the held-out loss, which decides when to stop."""
+PATIENCE = 40
+"""Steps without improvement after which training is given up."""
+
+Rows = Float[torch.Tensor, "rows components"]
+
+
+@dataclass(frozen=True)
+class ContrastiveHead:
+    """p ↦ p V W Vᵀ: V the main axes of the training embeddings, W learned from the identity (ridge itself) on.
+
+    W is scaled so that held-out predictions keep their variance.
+    """
+
+    basis: Float32[np.ndarray, "dims components"]
+    weights: Float32[np.ndarray, "components components"]
+
+    def transform(self, predicted: Float32[np.ndarray, "rows dims"]) -> Float32[np.ndarray, "rows dims"]:
+        """Map predictions given about the training mean."""
+        return ((predicted @ self.basis) @ self.weights) @ self.basis.T
+
+
+def contrastive(held_out: HeldOut, seed: int) -> tuple[ContrastiveHead, HeldOut]:
+    """Fit by InfoNCE (van den Oord et al. 2018, arXiv 1807.03748) to the clips of the training set.
+
+    Input is what ridge predicts for training clips that it was not fitted to: its predictions of its own training
+    clips are near perfect with many voxels, and leave nothing to learn. Every other clip is a negative; windows are
+    averaged first, because those of one clip are none. Training stops where the loss of clips held out from the head
+    is least, on average over the folds. Nothing is drawn at random, so ``seed`` is not used.
+    """
+    clips = held_out.by_clip()
+    folds = range(clips.n_folds)
+    paths = [_train(clips.rows(clips.fold != fold), clips.rows(clips.fold == fold)) for fold in folds]
+    least, best, steps = np.inf, [], 0
+    for look, heads in enumerate(zip(*paths, strict=True)):
+        loss = sum(loss for _, loss in heads)
+        if loss < least:
+            least, best, steps = loss, [head for head, _ in heads], look * EVERY
+        if look * EVERY >= steps + PATIENCE:
+            break
+    across = np.empty_like(held_out.predicted)
+    for fold, head in enumerate(best):
+        held = held_out.fold == fold
+        across[held] = head.transform(held_out.predicted[held])
+    *_, (final, _) = _train(clips, None, steps)
+    return final, HeldOut(across, held_out.true, held_out.fold, held_out.clip)
+
+
+def info_nce(predicted: Rows, candidates: Rows, temperature: float = TEMPERATURE) -> Float[torch.Tensor, ""]:
+    """-log softmax of the cosine with one's own among all candidates: row i of both belongs together.
+
+    Candidates beyond the predictions are further negatives.
+    """
+    unit = torch.nn.functional.normalize(predicted, dim=1)
+    own = torch.arange(len(predicted))
+    return torch.nn.functional.cross_entropy(unit @ candidates.T / temperature, own)
+
+
+def _train(
+    clips: HeldOut, validation: HeldOut | None, steps: int = MOST_STEPS
+) -> Iterator[tuple[ContrastiveHead, float]]:
+    """The head at every look, and its loss for the validation clips (0 without any)."""
+    _, _, axes = np.linalg.svd(clips.true, full_matrices=False)
+    basis = np.ascontiguousarray(axes[:COMPONENTS].T)
+    own = _directions(clips, basis)
+    others = None if validation is None else torch.cat([_directions(validation, basis), own])
+    inputs = torch.from_numpy(clips.predicted @ basis)
+    size = inputs.norm(dim=1).mean().clamp_min(torch.finfo(inputs.dtype).tiny)
+    weights = torch.eye(basis.shape[1], requires_grad=True)
+    adam = torch.optim.Adam([weights], lr=RATE)
+    for step in range(steps + 1):
+        if step % EVERY == 0:
+            found = weights.detach().numpy().copy()
+            spread = float((inputs.numpy() @ found).std())
+            head = ContrastiveHead(basis, found * np.float32(float(inputs.std(correction=0)) / spread if spread else 1))
+            loss = 0.0
+            if validation is not None and others is not None:
+                loss = float(info_nce(torch.from_numpy(validation.predicted @ basis @ head.weights), others))
+            yield head, loss
+        adam.zero_grad()
+        info_nce(inputs @ weights / size, own).backward()
+        adam.step()
+
+
+def _directions(clips: HeldOut, basis: Float32[np.ndarray, "dims components"]) -> Rows:
+    """True embeddings of unit length, along the axes."""
+    unit = clips.true / np.maximum(np.linalg.norm(clips.true, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return torch.from_numpy(unit @ basis)

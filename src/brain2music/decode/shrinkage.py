@@ -1,0 +1,86 @@
+"""Shrinkage undone: predicted embeddings given the mean, the scale and the covariance that true ones have."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from ..artifacts import read_arrays, write_arrays
+from ..errors import InputError
+from .problem import HeldOut, shrunk_spectrum
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The map of predictions onto the distribution of true embeddings that moves them least.
+
+    Ridge predictions lie nearer to the mean than what they predict, most in directions that are decoded badly;
+    search and generators expect vectors like those of music. Between Gaussians the optimal transport is linear
+    (Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X): p ↦ m + (p - h) A with
+    A = Σh^(-1/2) (Σh^(1/2) Σy Σh^(1/2))^(1/2) Σh^(-1/2). Covariances are Ledoit and Wolf's. It is fitted to held-out
+    predictions: those of training rows by their own fit are hardly shrunk.
+
+    Attributes
+    ----------
+    predicted_mean, true_mean : (dims,) h and m.
+    basis : (dims, rank) orthonormal, what training embeddings span; predictions do not leave it.
+    inner : (rank, rank) A in that basis; symmetric.
+    """
+
+    predicted_mean: Float32[np.ndarray, " dims"]
+    true_mean: Float32[np.ndarray, " dims"]
+    basis: Float32[np.ndarray, "dims rank"]
+    inner: Float32[np.ndarray, "rank rank"]
+
+    @classmethod
+    def fit(cls, predicted: Float32[np.ndarray, "rows dims"], true: Float32[np.ndarray, "rows dims"]) -> "Calibration":
+        """From held-out predictions of training rows and their true embeddings, in any one origin."""
+        basis, values, _ = shrunk_spectrum(true)
+        if not len(values):
+            raise ValueError("all true embeddings are equal: there is no distribution to calibrate to")
+        within = (predicted - predicted.mean(axis=0)) @ basis
+        vectors, spread, floor = shrunk_spectrum(within.astype(np.float32))
+        tiny = 1e-6 * float(values.max())
+        covariance = (vectors * (spread - floor)) @ vectors.T + max(floor, tiny) * np.eye(len(values))
+        inner = _transport(covariance, np.diag(values))
+        means = predicted.mean(axis=0, dtype=np.float32), true.mean(axis=0, dtype=np.float32)
+        return cls(*means, basis.astype(np.float32), inner.astype(np.float32))
+
+    def transform(self, predicted: Float32[np.ndarray, "rows dims"]) -> Float32[np.ndarray, "rows dims"]:
+        """Map predictions given in the origin of the fit."""
+        return self.true_mean + ((predicted - self.predicted_mean) @ self.basis @ self.inner) @ self.basis.T
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file."""
+        write_arrays(path, vars(self), {"kind": "calibration"})
+
+    @classmethod
+    def load(cls, path: Path) -> "Calibration":
+        """Read what :meth:`save` wrote; :class:`InputError` where it is not that."""
+        arrays, metadata = read_arrays(path)
+        if metadata.get("kind") != "calibration" or set(arrays) != set(cls.__dataclass_fields__):
+            raise InputError("this is not a calibration of predictions", path, "give the file that was saved as one")
+        return cls(**arrays)
+
+
+def calibrated(held_out: HeldOut, seed: int) -> tuple[Calibration, HeldOut]:
+    """Fit to all; held-out predictions are mapped by fits to the other folds."""
+    across = np.empty_like(held_out.predicted)
+    for fold in range(held_out.n_folds):
+        held = held_out.fold == fold
+        others = held_out.rows(~held)
+        across[held] = Calibration.fit(others.predicted, others.true).transform(held_out.predicted[held])
+    mapped = HeldOut(across, held_out.true, held_out.fold, held_out.clip)
+    return Calibration.fit(held_out.predicted, held_out.true), mapped
+
+
+def _transport(source: Float[np.ndarray, "k k"], target: Float[np.ndarray, "k k"]) -> Float[np.ndarray, "k k"]:
+    """The symmetric A with A source A = target."""
+    root, back = _power(source, 0.5), _power(source, -0.5)
+    return back @ _power(root @ target @ root, 0.5) @ back
+
+
+def _power(matrix: Float[np.ndarray, "k k"], power: float) -> Float[np.ndarray, "k k"]:
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return (vectors * np.maximum(values, 1e-12 * values[-1]) ** power) @ vectors.T

@@ -1,0 +1,59 @@
+"""Predictions seen through the decoder's own errors: directions that are decoded badly count for less."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from .problem import HeldOut, shrunk_spectrum
+
+POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Powers of the inverse residual covariance that are tried; 0 leaves predictions as they are."""
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """p ↦ scale · p Σ^(-power), Σ the shrunk covariance of held-out residuals: a matched filter.
+
+    Only predictions are mapped: candidates, which other folds have in their training sets, stay as they are, so that
+    predictions of all folds are compared in one space. (Mapping both sides puts each fold's clips in a space of
+    their own, where they recognise one another: identification 0.98 on natsound165, and meaningless.)
+    """
+
+    power: float
+    basis: Float[np.ndarray, "dims rank"]
+    gains: Float[np.ndarray, " rank"]
+    rest: float
+
+    def transform(self, predicted: Float32[np.ndarray, "rows dims"]) -> Float32[np.ndarray, "rows dims"]:
+        """Map predictions given about the training mean."""
+        along = predicted @ self.basis
+        return (self.rest * predicted + (along * (self.gains - self.rest)) @ self.basis.T).astype(np.float32)
+
+
+def whitened(held_out: HeldOut, seed: int) -> tuple[Whitening, HeldOut]:
+    """Fit; the power is that which identifies most held-out training clips, Σ taken from the other folds."""
+    across = np.empty((len(POWERS), *held_out.true.shape), np.float32)
+    for fold in range(held_out.n_folds):
+        held = held_out.fold == fold
+        for k, filtered in enumerate(fit_whitening(held_out.rows(~held), POWERS)):
+            across[k, held] = filtered.transform(held_out.predicted[held])
+    tried = [HeldOut(each, held_out.true, held_out.fold, held_out.clip) for each in across]
+    best = int(np.argmax([each.identification() for each in tried]))
+    return fit_whitening(held_out, POWERS[best : best + 1])[0], tried[best]
+
+
+def fit_whitening(held_out: HeldOut, powers: Sequence[float]) -> list[Whitening]:
+    """One for each power; the scale keeps the variance that held-out predictions have."""
+    basis, values, floor = shrunk_spectrum(held_out.true - held_out.predicted)
+    if not len(values):
+        return [Whitening(power, basis, values, 1.0) for power in powers]
+    floor = max(floor, float(values.min()))
+    fits = []
+    for power in powers:
+        raw = Whitening(power, basis, (values / floor) ** -power, 1.0)
+        before, after = held_out.predicted.std(), raw.transform(held_out.predicted).std()
+        scale = float(before / after) if after > 0 else 1.0
+        fits.append(Whitening(power, basis, raw.gains * scale, scale))
+    return fits
