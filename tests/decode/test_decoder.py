@@ -62,7 +62,7 @@ def test_penalties_are_those_of_grouped_cross_validation(planted):
 
 
 def test_penalties_on_the_edge_are_warned_of(planted):
-    with pytest.warns(Brain2MusicWarning, match=r"4 chose the smallest and 0 the largest"):
+    with pytest.warns(Brain2MusicWarning, match=r"4 are best predicted by the smallest and 0 by the largest"):
         decoded = decode(*planted(noise=0.01), alphas=[10.0, 1e3, 1e5])
     assert decoded.on_edge.all()
     with warnings.catch_warnings():

@@ -47,9 +47,11 @@ class Decoded:
 
     @property
     def on_edge(self) -> Bool[np.ndarray, " dims"]:
-        """Dimensions whose best penalty is the smallest or largest tried, in any fit."""
-        first, last = self.alphas[0], self.alphas[-1]
-        return (np.isclose(self.best_alphas, first) | np.isclose(self.best_alphas, last)).any(axis=0)
+        """Dimensions that can be predicted (score above 0) by the smallest or largest penalty tried, in any fit."""
+        return self._best_at(0) | self._best_at(-1)
+
+    def _best_at(self, place: int) -> Bool[np.ndarray, " dims"]:
+        return (np.isclose(self.best_alphas, self.alphas[place]) & (self.cv_scores > 0)).any(axis=0)
 
 
 def decode(
@@ -293,12 +295,11 @@ def assemble(prediction: Prediction, asked: Matched, clips: tuple[Clip, ...], sp
 
 def warn_on_edge(decoded: Decoded) -> None:
     """Warn where the best penalty lies on the edge of the grid: the true optimum may lie beyond it."""
-    low = int(np.isclose(decoded.best_alphas, decoded.alphas[0]).any(axis=0).sum())
-    high = int(np.isclose(decoded.best_alphas, decoded.alphas[-1]).any(axis=0).sum())
+    low, high = int(decoded._best_at(0).sum()), int(decoded._best_at(-1).sum())
     if low or high:
         text = (
-            f"{decoded.space.name}: of {decoded.space.dims} dimensions, {low} chose the smallest and {high} "
-            f"the largest penalty tried; widen the grid, unless nothing can be predicted there"
+            f"{decoded.space.name}: of {decoded.space.dims} dimensions, {low} are best predicted by the smallest and "
+            f"{high} by the largest penalty tried; widen the grid"
         )
         warnings.warn(text, Brain2MusicWarning, stacklevel=3)
 
