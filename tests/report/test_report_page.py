@@ -312,7 +312,7 @@ def test_leaks_and_edges_are_shown(make_run: MakeRun) -> None:
     assert "<td>same artist</td><td>Miles in train and test</td>" in pages["index.html"]
     edge = int(pd.read_parquet(Outputs(root).alphas("001", "musicnn-mtt"))["on_edge"].sum())
     assert edge > 0
-    assert f"{edge} of 40 dimensions chose an α on the edge of the grid." in pages["sub-001.html"]
+    assert f"{edge} of 40 dimensions are best predicted by an α on the edge of the grid." in pages["sub-001.html"]
 
 
 def test_players_hold_the_sound_they_show(make_run: MakeRun) -> None:
