@@ -20,6 +20,9 @@ class Outputs:
         ``track_genre``, ``path`` (of the gallery's file), ``start_s``, ``cosine``.
     ``reliability`` : one row a voxel: ``roi``, ``reliability`` (mean correlation between repeats).
     ``alphas`` : one row a target dimension: ``dim``, ``alpha``, ``cv_score``, ``on_edge``.
+    ``encoding`` : one row a voxel: ``voxel``, ``roi``, ``r``, ``ceiling``, ``normalised``, ``p`` (clips permuted),
+        ``q``, ``p_max`` (family-wise), ``p_gaussian`` (the paper's null), ``significant`` (q < 0.05), ``alpha``.
+    ``encoding_rois`` : one row an embedding and region, of :func:`brain2music.encode.compare.roi_table`.
     """
 
     root: Path
@@ -81,6 +84,22 @@ class Outputs:
         """The regularisation chosen for each dimension."""
         return self._file(subject, embedding, "alphas.parquet")
 
+    def encoding(self, subject: str, embedding: str) -> Path:
+        """How well every voxel is predicted from an embedding."""
+        return self._file(subject, embedding, "encoding.parquet")
+
+    def encoding_rois(self, subject: str) -> Path:
+        """How well every region is predicted from every embedding."""
+        return self._file(subject, "encoding", "rois.parquet")
+
+    def encoding_figure(self, subject: str, embedding: str) -> Path:
+        """Picture of the map of r."""
+        return self._file(subject, embedding, "encoding.png")
+
+    def statmap(self, subject: str, embedding: str, stat: str) -> Path:
+        """A statistic of every voxel as an image, "r" or "ceiling"."""
+        return self._file(subject, embedding, "statmap.nii.gz", f"stat-{stat}_")
+
     def summary(self, subject: str) -> Path:
         """Counts of a subject's responses: voxels, scans per clip, repeats, TR."""
         return self._file(subject, "responses", "summary.json")
@@ -89,9 +108,9 @@ class Outputs:
         """Reliability of every voxel over repeats."""
         return self._file(subject, "responses", "reliability.parquet")
 
-    def _file(self, subject: str, description: str, ending: str) -> Path:
+    def _file(self, subject: str, description: str, ending: str, entities: str = "") -> Path:
         alphanumeric = re.sub(r"[^0-9A-Za-z]", "", description)
-        return self.root / f"sub-{subject}" / f"sub-{subject}_desc-{alphanumeric}_{ending}"
+        return self.root / f"sub-{subject}" / f"sub-{subject}_{entities}desc-{alphanumeric}_{ending}"
 
 
 def _safe(name: str) -> str:

@@ -1,0 +1,163 @@
+"""How well a voxel could be predicted at best: the noise ceiling from repeats of the same clips.
+
+A voxel's response to a presentation is signal + noise, of variances S and N; the average of n repeats has variance
+S + N/n, and the best prediction, the signal itself, correlates with it by
+
+    ceiling = √(S / (S + N/n)),        S = mean covariance between repeats
+
+(Sahani & Linden 2003, NIPS 15; Hsu, Borst & Theunissen 2004, Network 15:91; Schoppe et al. 2016, Front. Comput.
+Neurosci. 10:10). Averaging scans in windows changes S and N differently (noise that scans share stays), so the
+ceiling is taken from repeats that went through the windows of the predictions it is set beside.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+from scipy.stats import norm
+
+from ..brain.responses import Responses
+from .features import Windows, average_in
+
+FLOOR = 0.2
+"""Ceilings below it are not divided by: the quotient would be noise."""
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What repeats tell of every voxel.
+
+    Attributes
+    ----------
+    r : (voxels,) correlation of the noiseless response with the average of the repeats; 0 where repeats do not covary.
+    signal, noise : (voxels,) variances of one presentation; the signal's may come out below 0.
+    p : (voxels,) probability of as much covariance between repeats if they had heard different clips.
+    """
+
+    r: Float[np.ndarray, " voxels"]
+    signal: Float[np.ndarray, " voxels"]
+    noise: Float[np.ndarray, " voxels"]
+    p: Float[np.ndarray, " voxels"]
+
+
+def noise_ceiling(
+    repeats: Float32[np.ndarray, "repeats clips windows voxels"], runs: Int[np.ndarray, " clips"] | None = None
+) -> Ceiling:
+    """Ceilings, their variances and p from two repeats or more.
+
+    A run's slow drift, and the filter that took it out, would pass for covariance between repeats that were heard in
+    one run (removing slow fluctuations makes scans minutes apart covary negatively, by as much as a weak signal). So
+    repeats are brought to one mean within their run, and the covariance of different clips heard next to each other,
+    as a share of the variance and pooled over voxels, is taken off that of the same clips. Means of runs over repeats
+    count as signal (0 where voxels were z-scored per run).
+
+    p is the upper tail of the mean covariance between repeats, had each repeat's clips been dealt anew (whole, their
+    windows together): normal, with the mean and variance over all permutations (Hoeffding 1951, Ann. Math. Stat.
+    22:558), which the windows' sums of products give without drawing any.
+
+    Parameters
+    ----------
+    repeats : (repeats, clips, windows, voxels), clips in the order in which they were heard.
+    runs : (clips,) the run each was heard in; default one.
+
+    Raises ValueError for fewer than two repeats or clips.
+    """
+    n_repeats, n_clips, n_windows, _ = repeats.shape
+    if n_repeats < 2 or n_clips < 2:
+        raise ValueError(f"{n_repeats} repeats of {n_clips} clips: a ceiling needs two of each")
+    runs = np.zeros(n_clips, dtype=int) if runs is None else runs
+    within, run_means = _within_runs(repeats, runs)
+    x = within + (run_means - run_means.mean(axis=0))
+    n = n_clips * n_windows
+    total = (x**2).sum(axis=(1, 2), dtype=np.float64).mean(axis=0) / n
+    averaged = x.mean(axis=0)
+    of_mean = (averaged**2).sum(axis=(0, 1), dtype=np.float64) / n
+    signal = _between_repeats(of_mean, total, n_repeats) - _left_by_drift(within, runs) * total
+    noise = np.maximum(total - signal, 0)
+    share = np.divide(signal, of_mean, out=np.zeros_like(signal), where=of_mean > 0)
+    return Ceiling(np.sqrt(np.clip(share, 0, 1)), signal, noise, _p_of_covariance(x, signal * n))
+
+
+def response_ceiling(responses: Responses, windows: Windows) -> Ceiling | None:
+    """The ceiling of responses averaged in windows of scans; None where clips were not repeated alike."""
+    if responses.repeats is None or len(responses.repeats) < 2:
+        return None
+    averaged = np.stack([average_in(repeat, windows) for repeat in responses.repeats])
+    return noise_ceiling(averaged, responses.groups)
+
+
+def normalised(
+    r: Float[np.ndarray, " voxels"],
+    ceiling: Float[np.ndarray, " voxels"],
+    *,
+    reliable: Bool[np.ndarray, " voxels"] | None = None,
+    floor: float = FLOOR,
+) -> Float[np.ndarray, " voxels"]:
+    """Correlations relative to what noise allows (CC_norm of Schoppe et al. 2016), r / ceiling.
+
+    NaN where the ceiling is below ``floor`` or the voxel not ``reliable``. Values above 1 are left: cut off, they
+    would pull averages down.
+    """
+    usable = ceiling >= max(floor, np.finfo(float).tiny)
+    if reliable is not None:
+        usable &= reliable
+    return np.divide(r, ceiling, out=np.full(len(r), np.nan), where=usable)
+
+
+def _within_runs(
+    repeats: Float32[np.ndarray, "repeats clips windows voxels"], runs: Int[np.ndarray, " clips"]
+) -> tuple[Float32[np.ndarray, "repeats clips windows voxels"], Float32[np.ndarray, "clips 1 voxels"]]:
+    """Every repeat less its mean in the run, and for every clip the mean over repeats of the means in its run."""
+    within, means = repeats.copy(), np.empty((len(runs), 1, repeats.shape[3]), np.float32)
+    for run in np.unique(runs):
+        clips = runs == run
+        mean = repeats[:, clips].mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
+        within[:, clips] -= mean
+        means[clips] = mean.mean(axis=0)
+    return within, means
+
+
+def _between_repeats(of_mean: Any, total: Any, n_repeats: int) -> Any:
+    """Mean (co)variance of pairs of different repeats, from that of the mean of repeats and the mean of theirs."""
+    return (n_repeats * of_mean - total) / (n_repeats - 1)
+
+
+def _left_by_drift(x: Float32[np.ndarray, "repeats clips windows voxels"], runs: Int[np.ndarray, " clips"]) -> float:
+    """Covariance between repeats that is not the clips', as a share of the variance, over all voxels.
+
+    It is that of clips that followed each other in a run, but for what centring m clips takes off: a clip's own
+    covariance with another is -1/m of that of clip means.
+    """
+    before, averaged = np.flatnonzero(runs[:-1] == runs[1:]), x.mean(axis=0)
+    variance = _mean_square(x)
+    if not len(before) or variance == 0:
+        return 0.0
+    of_mean = float((averaged[before] * averaged[before + 1]).mean(dtype=np.float64))
+    within = float((x[:, before] * x[:, before + 1]).mean(dtype=np.float64))
+    neighbours = _between_repeats(of_mean, within, len(x))
+    same = _between_repeats(_mean_square(averaged.mean(axis=1)), _mean_square(x.mean(axis=2)), len(x))
+    share = len(np.unique(runs)) / len(runs)
+    return float((1 - share) * neighbours + share * same) / variance
+
+
+def _mean_square(x: Float32[np.ndarray, "..."]) -> float:
+    return float((x**2).mean(dtype=np.float64))
+
+
+def _p_of_covariance(
+    x: Float32[np.ndarray, "repeats clips windows voxels"], covariance: Float[np.ndarray, " voxels"]
+) -> Float[np.ndarray, " voxels"]:
+    """``covariance`` is the mean over pairs of repeats of their sum of products."""
+    n_repeats, n_clips = x.shape[:2]
+    sums = x.sum(axis=1, dtype=np.float64)
+    about_clips = x - (sums / n_clips)[:, None].astype(np.float32)
+    grams = np.einsum("rcuv,rcwv->ruwv", about_clips, about_clips, optimize=True).astype(np.float64)
+    mean, variance = np.zeros_like(covariance), np.zeros_like(covariance)
+    pairs = n_repeats * (n_repeats - 1) / 2
+    for a in range(n_repeats):
+        for b in range(a):
+            mean += (sums[a] * sums[b]).sum(axis=0) / n_clips / pairs
+            variance += (grams[a] * grams[b]).sum(axis=(0, 1)) / (n_clips - 1) / pairs**2
+    z = np.divide(covariance - mean, np.sqrt(variance), out=np.zeros_like(mean), where=variance > 0)
+    return np.where(variance > 0, norm.sf(z), 1.0)

@@ -1,0 +1,228 @@
+"""Embeddings to responses: a ridge encoder of every voxel, fitted on training clips or inside folds."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from ..brain.load import common_voxels
+from ..brain.responses import Responses, VoxelSpace
+from ..embed.embeddings import Embeddings, Space
+from ..errors import InputError
+from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
+from ..study.study import Clip
+from .features import Pairs, Windows, match_scans
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Predicted responses beside the measured ones.
+
+    Attributes
+    ----------
+    predicted, measured : (clips, windows, voxels), both less the mean response of the training clips of the fit,
+        without which correlations across folds are below zero where nothing can be predicted.
+    clips : the clip of each row.
+    space : what was heard is described by. voxels : where they are, or None.
+    alphas : (alphas,) the penalties tried, ascending.
+    best_alphas, cv_scores : (fits, voxels), the penalty chosen and its cross-validated r² inside the training set,
+        in each fit: one, or one a fold.
+    """
+
+    predicted: Float32[np.ndarray, "clips windows voxels"]
+    measured: Float32[np.ndarray, "clips windows voxels"]
+    clips: tuple[Clip, ...]
+    space: Space
+    voxels: VoxelSpace | None
+    alphas: Float[np.ndarray, " alphas"]
+    best_alphas: Float[np.ndarray, "fits voxels"]
+    cv_scores: Float[np.ndarray, "fits voxels"]
+
+    @cached_property
+    def r(self) -> Float[np.ndarray, " voxels"]:
+        """Pearson correlation over all windows of all clips, per voxel; 0 where nothing varies."""
+        return correlation(self.predicted, self.measured)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How encoders are fitted: see :func:`encode`."""
+
+    alphas: Sequence[float] | None = None
+    n_folds: int = 5
+    standardise: bool = True
+    memory_gb: float = 4
+
+    @property
+    def grid(self) -> Float[np.ndarray, " alphas"]:
+        """The penalties tried."""
+        return np.array(DEFAULT_ALPHAS if self.alphas is None else sorted(self.alphas), dtype=np.float64)
+
+
+def encode(
+    train: Responses,
+    train_embeddings: Embeddings,
+    test: Responses,
+    test_embeddings: Embeddings,
+    *,
+    windows: Windows | None = None,
+    delays: Sequence[int] = (0,),
+    fit: Fit | None = None,
+) -> Encoded:
+    """Fit every voxel on the training clips, predict the test clips (Brain2Music §3.4).
+
+    Parameters
+    ----------
+    windows : the windows of scans to predict; default the embedding's own. Give
+        :func:`~brain2music.encode.features.common_windows` to compare embeddings on the same rows.
+    delays : windows by which copies of the features precede the response (finite impulse response).
+    fit : ``alphas`` tried, the best chosen for each voxel by ``n_folds`` over clips; ``standardise`` scales features
+        to unit variance over the training pairs, so that none is penalised for its unit; ``memory_gb`` to work in.
+
+    Raises
+    ------
+    InputError : the two sides differ in voxels, TR, lag or embedding; windows do not match; too few clips to fold.
+    """
+    fit = fit or Fit()
+    train_embeddings.space.require_same(test_embeddings.space)
+    train, test = _require_alike(train, test)
+    known = match_scans(train, train_embeddings, windows=windows, delays=delays)
+    asked = match_scans(test, test_embeddings, windows=windows, delays=delays)
+    part = _fit_predict(known, asked.X, fit)
+    return _assemble([part], part.predicted, asked.Y - part.mean, test, train_embeddings.space, fit)
+
+
+def encode_kfold(
+    responses: Responses,
+    embeddings: Embeddings,
+    *,
+    n_folds: int = 10,
+    seed: int = 0,
+    windows: Windows | None = None,
+    delays: Sequence[int] = (0,),
+    fit: Fit | None = None,
+) -> Encoded:
+    """Predict every clip from encoders fitted without it; scaling and penalties are fitted in the fold.
+
+    Voxels that cannot be predicted get correlations a little below 0 (-0.08 for 60 clips): what the training clips of
+    a fold happen to show is missing from those held out. Tests against permuted clips are conservative by that much.
+
+    Parameters
+    ----------
+    n_folds : outer folds; clips are dealt out at random by ``seed``.
+    windows, delays, fit : as in :func:`encode`.
+
+    Raises
+    ------
+    InputError : windows do not match, or there are fewer clips than folds.
+    """
+    fit, n_clips = fit or Fit(), len(responses.clips)
+    if not 2 <= n_folds <= n_clips:
+        raise InputError(f"{n_clips} clips cannot make {n_folds} folds", mend="ask for two folds or more, one a clip")
+    pairs = match_scans(responses, embeddings, windows=windows, delays=delays)
+    fold_of = np.random.default_rng(seed).permutation(n_clips) % n_folds
+    predicted, measured = np.empty_like(pairs.Y), np.empty_like(pairs.Y)
+    parts = []
+    for fold in range(n_folds):
+        held_out = (fold_of == fold)[pairs.groups]
+        known = Pairs(pairs.X[~held_out], pairs.Y[~held_out], pairs.groups[~held_out])
+        part = _fit_predict(known, pairs.X[held_out], fit)
+        predicted[held_out] = part.predicted
+        measured[held_out] = pairs.Y[held_out] - part.mean
+        parts.append(part)
+    return _assemble(parts, predicted, measured, responses, embeddings.space, fit)
+
+
+def correlation(
+    a: Float32[np.ndarray, "clips windows voxels"], b: Float32[np.ndarray, "clips windows voxels"]
+) -> Float[np.ndarray, " voxels"]:
+    """Pearson correlation of every voxel over clips and windows; 0 where either does not vary."""
+    return np.einsum("cwv,cwv->v", standardised(a), standardised(b), dtype=np.float64)
+
+
+def standardised(x: Float32[np.ndarray, "clips windows voxels"]) -> Float32[np.ndarray, "clips windows voxels"]:
+    """Every voxel centred over clips and windows and scaled to norm 1; 0 where it does not vary."""
+    centred = x - x.mean(axis=(0, 1), dtype=np.float64)
+    norm = np.sqrt((centred**2).sum(axis=(0, 1)))
+    rounding = 1e-6 * np.sqrt(x[..., 0].size) * np.abs(x).max(axis=(0, 1))
+    scale = np.divide(1, norm, out=np.zeros_like(norm), where=norm > rounding)
+    return (centred * scale).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one fit gave: predictions less the training mean, that mean, and per voxel the penalty and its score."""
+
+    predicted: Float32[np.ndarray, "pairs voxels"]
+    mean: Float32[np.ndarray, " voxels"]
+    best_alphas: Float[np.ndarray, " voxels"]
+    cv_scores: Float[np.ndarray, " voxels"]
+
+
+def _fit_predict(known: Pairs, asked: Float32[np.ndarray, "asked features"], fit: Fit) -> _Part:
+    n_clips = len(np.unique(known.groups))
+    if n_clips < fit.n_folds:
+        raise InputError(f"{n_clips} training clips cannot make {fit.n_folds} folds", mend="ask for fewer folds")
+    centre, mean = known.X.mean(axis=0), known.Y.mean(axis=0, dtype=np.float64).astype(np.float32)
+    scale = np.ones_like(centre)
+    if fit.standardise:
+        sd = known.X.std(axis=0)
+        scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-6 * np.abs(centre))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RidgeWarning)  # voxels that do not hear choose the largest penalty
+        ridge = ridge_cv(
+            (known.X - centre) * scale,
+            known.Y - mean,
+            alphas=fit.grid,
+            groups=known.groups,
+            n_folds=fit.n_folds,
+            memory_gb=fit.memory_gb,
+        )
+    return _Part(
+        np.asarray(ridge.predict((asked - centre) * scale), dtype=np.float32),
+        mean,
+        np.asarray(ridge.best_alphas, dtype=np.float64),
+        np.asarray(ridge.cv_scores, dtype=np.float64).max(axis=0),
+    )
+
+
+def _assemble(
+    parts: Sequence[_Part],
+    predicted: Float32[np.ndarray, "pairs voxels"],
+    measured: Float32[np.ndarray, "pairs voxels"],
+    responses: Responses,
+    space: Space,
+    fit: Fit,
+) -> Encoded:
+    """Pairs back to (clips, windows, voxels)."""
+    shape = (len(responses.clips), -1, predicted.shape[1])
+    return Encoded(
+        predicted.reshape(shape),
+        measured.reshape(shape),
+        responses.clips,
+        space,
+        responses.space,
+        fit.grid,
+        np.stack([part.best_alphas for part in parts]),
+        np.stack([part.cv_scores for part in parts]),
+    )
+
+
+def _require_alike(train: Responses, test: Responses) -> tuple[Responses, Responses]:
+    for field in ("tr", "lag_tr", "n_scans"):
+        mine, theirs = getattr(train, field), getattr(test, field)
+        if mine != theirs:
+            raise InputError(
+                f"training and test responses of sub-{train.subject} differ in {field} ({mine} and {theirs})",
+                mend="load both with the same settings",
+            )
+    train, test = common_voxels(train, test)
+    if train.n_voxels != test.n_voxels:
+        raise InputError(
+            f"training responses have {train.n_voxels} voxels, test responses {test.n_voxels}",
+            mend="give arrays of the same voxels",
+        )
+    return train, test

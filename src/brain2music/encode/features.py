@@ -1,0 +1,140 @@
+"""Meeting of music and brain in time: what was heard in each window of scans, whatever the embedding's own windows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from ..brain.responses import Responses
+from ..embed.embeddings import Embeddings
+from ..errors import InputError
+from ..ridge.delays import delayed
+from ..study.study import Clip
+
+_TOLERANCE = 0.01  # of a TR: below it, differences between times of sound and of scans are rounding
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of scans: window j covers ``length`` scans from scan ``j * step`` of its clip on, j < ``count``."""
+
+    length: int
+    step: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Features and responses window by window, clip-major: all windows of the first clip, then of the second.
+
+    Attributes
+    ----------
+    X : (pairs, features), one block of columns a delay.
+    Y : (pairs, voxels), the average response in the window.
+    groups : (pairs,) index of the clip; windows of one clip overlap and belong in one fold.
+    """
+
+    X: Float32[np.ndarray, "pairs features"]
+    Y: Float32[np.ndarray, "pairs voxels"]
+    groups: Int[np.ndarray, " pairs"]
+
+
+def common_windows(
+    responses: Responses, embeddings: Sequence[Embeddings], scans_per_window: int | None = None
+) -> Windows:
+    """The windows in which embeddings are compared: those of the first that has more than one a clip.
+
+    Brain2Music brings text and genre to the rate of the music embedding (section 3.4), so that all are scored on
+    the same rows. A window of w seconds covers ⌈w / TR⌉ scans; responses of one scan a clip have one window.
+
+    Raises
+    ------
+    InputError : a window is longer than the clips.
+    """
+    chosen = next((each for each in embeddings if each.data.shape[1] > 1), embeddings[0])
+    n_windows, space = chosen.data.shape[1], chosen.space
+    length = scans_per_window or max(1, ceil(space.window_s / responses.tr - _TOLERANCE))
+    if n_windows == 1 or responses.n_scans == 1:
+        return Windows(min(length, responses.n_scans), 1, 1)
+    if length > responses.n_scans:
+        raise InputError(
+            f"a window of {space.name} covers {length} scans, but clips have {responses.n_scans}",
+            mend="choose an embedding with a shorter window, or fewer scans per window",
+        )
+    step = max(1, round(space.step_s / responses.tr))
+    return Windows(length, step, min(n_windows, (responses.n_scans - length) // step + 1))
+
+
+def match_scans(
+    responses: Responses, embeddings: Embeddings, *, windows: Windows | None = None, delays: Sequence[int] = (0,)
+) -> Pairs:
+    """Pair what was heard in every window with the average response in it.
+
+    Parameters
+    ----------
+    windows : default those of the embedding itself, :func:`common_windows`.
+    delays : windows by which features precede the response, each a copy of them; nothing was heard before a clip.
+
+    Raises
+    ------
+    InputError : a clip has no embedding, or a window is longer than the clips.
+    """
+    windows = windows or common_windows(responses, [embeddings])
+    groups = np.repeat(np.arange(len(responses.clips)), windows.count)
+    X = features_in(embeddings, responses.clips, windows, responses.tr)
+    if tuple(delays) != (0,):
+        X = delayed(X, delays, groups)
+    Y = average_in(responses.data, windows)
+    return Pairs(X, Y.reshape(len(groups), -1), groups)
+
+
+def average_in(
+    data: Float32[np.ndarray, "clips scans voxels"], windows: Windows
+) -> Float32[np.ndarray, "clips windows voxels"]:
+    """The mean of the scans in every window."""
+    averaged = np.empty((len(data), windows.count, data.shape[2]), np.float32)
+    for j in range(windows.count):
+        first = j * windows.step
+        data[:, first : first + windows.length].mean(axis=1, out=averaged[:, j])
+    return averaged
+
+
+def features_in(
+    embeddings: Embeddings, clips: Sequence[Clip], windows: Windows, tr: float
+) -> Float32[np.ndarray, "pairs dims"]:
+    """What was heard in every window of scans: the mean of the embedding's windows that lie within it.
+
+    An embedding with longer windows, or one vector a clip, gives the vector whose window is centred nearest, so that
+    it is repeated; where there is one window of scans a clip, the mean over all of the clip is taken.
+
+    Raises
+    ------
+    InputError : a clip has no embedding.
+    """
+    data, space = _rows(embeddings, clips), embeddings.space
+    if windows.count == 1:
+        return np.ascontiguousarray(data.mean(axis=1, dtype=np.float32))
+    first = np.arange(windows.count)[:, None] * windows.step * tr
+    last = first + windows.length * tr
+    starts = np.arange(data.shape[1]) * space.step_s
+    slack = _TOLERANCE * tr
+    within = (starts >= first - slack) & (starts + space.window_s <= last + slack)
+    from_centre = np.abs(starts + space.window_s / 2 - (first + last) / 2)
+    nearest = np.arange(len(starts)) == from_centre.argmin(axis=1)[:, None]
+    share = np.where(within.any(axis=1, keepdims=True), within, nearest).astype(np.float32)
+    share /= share.sum(axis=1, keepdims=True)
+    return np.ascontiguousarray(np.matmul(share, data)).reshape(len(clips) * windows.count, -1)
+
+
+def _rows(embeddings: Embeddings, clips: Sequence[Clip]) -> Float32[np.ndarray, "clips windows dims"]:
+    """Embeddings in the order of the clips."""
+    row_of = {name: row for row, name in enumerate(embeddings.names)}
+    missing = [clip.name for clip in clips if clip.name not in row_of]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of {len(clips)} clips have no {embeddings.space.name} embedding: {', '.join(missing[:3])}",
+            mend="embed the stimuli of all clips",
+        )
+    return embeddings.data[[row_of[clip.name] for clip in clips]]

@@ -1,0 +1,134 @@
+"""Encoding maps as pictures: on the cortical surface where the brain is in MNI space, else as slices of the volume."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float32
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from ..artifacts import atomic_path
+from ..brain.responses import VoxelSpace
+from .maps import is_mni_like, statmap_image, surface_values
+
+COLOURS = "inferno"
+DIVERGING = "RdBu_r"
+
+
+def map_figure(
+    path: Path,
+    values: Float[np.ndarray, " voxels"],
+    space: VoxelSpace,
+    *,
+    title: str,
+    label: str = "r",
+    simulated: bool = False,
+    diverging: bool = False,
+    top: float | None = None,
+) -> None:
+    """Draw one value a voxel to ``path`` (PNG or SVG by its ending, atomically).
+
+    Parameters
+    ----------
+    values : NaN is left uncoloured: give NaN where a map is to be cut off.
+    title, label : of the figure and of its colour bar. "(simulated)" is added to the title where the brain was.
+    diverging : colours about 0, for differences. top : the value of the last colour; default the 99.5th percentile.
+    """
+    top = top or max(float(np.nanquantile(np.abs(values), 0.995)) if np.isfinite(values).any() else 0.0, 1e-3)
+    title = f"{title} (simulated)" if simulated else title
+    scale = Normalize(-top if diverging else 0.0, top)
+    colours = DIVERGING if diverging else COLOURS
+    draw = _surfaces if is_mni_like(space) else _slices
+    figure = draw(values, space, scale, colours)
+    figure.suptitle(title, fontsize=12)
+    bar = figure.add_axes((0.3, 0.13, 0.4, 0.025))
+    figure.colorbar(ScalarMappable(scale, colours), cax=bar, orientation="horizontal", label=label)
+    _save(figure, path)
+
+
+def roi_figure(path: Path, rois: pd.DataFrame, *, title: str, simulated: bool = False) -> None:
+    """Mean r of every region with its interval over clips, one colour an embedding; the best regions first.
+
+    ``rois`` is a table of :func:`brain2music.encode.compare.roi_table`.
+    """
+    names: Sequence[str] = list(dict.fromkeys(rois["embedding"]))
+    first = rois[rois["embedding"] == names[0]].sort_values("mean_r")
+    regions = list(first["roi"])
+    figure = Figure(figsize=(7, 1.2 + 0.3 * len(regions)), layout="constrained")
+    axes = figure.subplots()
+    spread = np.linspace(0.25, -0.25, len(names)) if len(names) > 1 else [0.0]
+    for offset, name, colour in zip(spread, names, colormaps["tab10"](range(10)), strict=False):
+        rows = rois[rois["embedding"] == name].set_index("roi").loc[regions]
+        at = np.arange(len(regions)) + offset
+        axes.hlines(at, rows["low"], rows["high"], color=colour, linewidth=1.2)
+        axes.plot(rows["mean_r"], at, "o", color=colour, markersize=4, label=name)
+    axes.axvline(0, color="0.6", linewidth=0.8)
+    axes.set_yticks(range(len(regions)), regions)
+    axes.set_xlabel("mean r over the region's voxels, 95 % interval over clips")
+    axes.set_title(f"{title} (simulated)" if simulated else title, loc="left", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
+    _save(figure, path)
+
+
+def _surfaces(values: Float[np.ndarray, " voxels"], space: VoxelSpace, scale: Normalize, colours: str) -> Figure:
+    """Both hemispheres of inflated fsaverage5, from outside and from the midline."""
+    from nilearn.datasets import fetch_surf_fsaverage
+    from nilearn.plotting import plot_surf_stat_map
+
+    mesh, sampled = fetch_surf_fsaverage("fsaverage5"), surface_values(values, space)
+    figure = Figure(figsize=(11, 3.4))
+    views = (("left", "lateral"), ("left", "medial"), ("right", "medial"), ("right", "lateral"))
+    for column, (side, view) in enumerate(views):
+        axes = figure.add_subplot(1, 4, column + 1, projection="3d")
+        plot_surf_stat_map(
+            mesh[f"infl_{side}"],
+            sampled[side],
+            bg_map=mesh[f"sulc_{side}"],
+            hemi=side,
+            view=view,
+            cmap=colours,
+            vmin=scale.vmin,
+            vmax=scale.vmax,
+            colorbar=False,
+            axes=axes,
+            figure=figure,
+        )
+        axes.set_title(f"{side}, {view}", fontsize=9, y=0.92)
+    figure.subplots_adjust(0, 0.14, 1, 0.95, 0, 0)
+    return figure
+
+
+def _slices(values: Float[np.ndarray, " voxels"], space: VoxelSpace, scale: Normalize, colours: str) -> Figure:
+    """Twelve axial slices from the bottom up, left on the left, over the mask in grey; for brains in their own space."""
+    known = np.isfinite(values)
+    shown, mask, coloured = (_upright(each, space) for each in (values, np.ones(len(values)), known.astype(float)))
+    shown = np.where(coloured > 0, shown, np.nan)
+    filled = np.flatnonzero(mask.any(axis=(0, 1)))
+    chosen = np.unique(np.linspace(filled[0], filled[-1], 12).round().astype(int))
+    figure = Figure(figsize=(11, 4.2))
+    for at, z in enumerate(chosen):
+        axes = figure.add_subplot(2, (len(chosen) + 1) // 2, at + 1)
+        axes.imshow(np.where(mask[..., z] > 0, 0.85, 1.0).T, cmap="gray", vmin=0, vmax=1, origin="lower")
+        axes.imshow(shown[..., z].T, cmap=colours, norm=scale, origin="lower", interpolation="nearest")
+        axes.set_title(f"slice {z}", fontsize=8)
+        axes.set_axis_off()
+    figure.subplots_adjust(0.01, 0.2, 0.99, 0.86, 0.02, 0.15)
+    return figure
+
+
+def _upright(values: Float[np.ndarray, " voxels"], space: VoxelSpace) -> Float32[np.ndarray, "x y z"]:
+    """The volume with its axes pointing right, forward and up; 0 outside the mask and where NaN."""
+    return np.asarray(nib.as_closest_canonical(statmap_image(values, space)).dataobj, np.float32)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        kind = path.suffix[1:]
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(temporary, format=kind, dpi=110, metadata=metadata)

@@ -1,0 +1,85 @@
+"""One value a voxel as an image: BIDS statmaps (NIfTI), and values on the cortical surface."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from jaxtyping import Float
+
+from ..artifacts import atomic_path, write_json
+from ..brain.responses import VoxelSpace
+
+SIDES = ("left", "right")
+MNI_LOW, MNI_HIGH = np.array([-75.0, -110.0, -75.0]), np.array([75.0, 80.0, 90.0])
+"""A box, in mm, around the MNI152 brain."""
+
+
+def write_statmap(
+    path: Path, values: Float[np.ndarray, " voxels"], space: VoxelSpace, *, description: str, simulated: bool
+) -> None:
+    """Write a statistic as float32 NIfTI with a JSON sidecar, both atomically; 0 outside the mask and where NaN.
+
+    The same values give the same bytes.
+    """
+    with atomic_path(path) as temporary:
+        nib.save(statmap_image(values, space), temporary)
+    sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+    write_json(sidecar, {"Description": ("Simulated: " if simulated else "") + description, "Simulated": simulated})
+
+
+def statmap_image(values: Float[np.ndarray, " voxels"], space: VoxelSpace) -> Any:
+    """The statistic on the volume's grid, as a nibabel image."""
+    volume = np.zeros(space.mask.shape, np.float32)
+    volume[space.mask] = np.nan_to_num(values, nan=0.0)
+    image = nib.Nifti1Image(volume, space.affine)
+    image.header.set_xyzt_units("mm", "sec")
+    return image
+
+
+def is_mni_like(space: VoxelSpace) -> bool:
+    """Whether the voxels fill about the place of the MNI152 brain, so that fsaverage's surface passes through them.
+
+    A guess by extent: the mask lies in a box around the template and its centre within 15 mm of the template's.
+    Brains in their own scanner space that happen to lie so are not told apart.
+    """
+    if not space.mask.any():
+        return False
+    xyz = np.argwhere(space.mask) @ space.affine[:3, :3].T + space.affine[:3, 3]
+    low, high = xyz.min(axis=0), xyz.max(axis=0)
+    voxel = np.sqrt((space.affine[:3, :3] ** 2).sum(axis=0)).max()
+    inside = (low >= MNI_LOW - voxel).all() and (high <= MNI_HIGH + voxel).all()
+    large = (high - low >= [110, 130, 90]).all()
+    centred = (np.abs((low + high) / 2 - [0, -17, 5]) <= 15).all()
+    return bool(inside and large and centred)
+
+
+def surface_values(
+    values: Float[np.ndarray, " voxels"], space: VoxelSpace, mesh: str = "fsaverage5"
+) -> dict[str, Float[np.ndarray, " vertices"]]:
+    """Values at every vertex of fsaverage, "left" and "right": the mean through the cortex, between white and pial.
+
+    fsaverage5 comes with nilearn, so nothing is fetched. Voxels that are NaN count as outside the mask; vertices away
+    from all others are NaN. Only for voxels in MNI space: see :func:`is_mni_like`.
+    """
+    from nilearn.datasets import fetch_surf_fsaverage
+    from nilearn.surface import load_surf_mesh, vol_to_surf
+
+    surfaces = fetch_surf_fsaverage(mesh)
+    image = statmap_image(values, space)
+    known = space.mask.copy()
+    known[space.mask] = np.isfinite(values)
+    if not known.any():
+        return {side: np.full(len(load_surf_mesh(surfaces[f"pial_{side}"]).coordinates), np.nan) for side in SIDES}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no sample is the NaN that is wanted
+        return {
+            side: vol_to_surf(
+                image,
+                surfaces[f"pial_{side}"],
+                inner_mesh=surfaces[f"white_{side}"],
+                mask_img=nib.Nifti1Image(known.astype(np.int8), space.affine),
+            )
+            for side in SIDES
+        }

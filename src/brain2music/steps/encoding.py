@@ -1,0 +1,222 @@
+"""Which voxels carry what was heard: encoders of every embedding of the run, their tables, maps and scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float32
+
+from ..artifacts import write_table
+from ..brain.responses import Responses
+from ..encode.ceiling import Ceiling, normalised, response_ceiling
+from ..encode.compare import difference, draw_clips, mean_intervals, roi_table
+from ..encode.encoder import Encoded, Fit, encode, encode_kfold
+from ..encode.features import Windows, common_windows
+from ..encode.figures import map_figure
+from ..encode.maps import write_statmap
+from ..encode.significance import Permuted, fdr, gaussian_p, permutation_test
+from ..layout import Outputs
+from ..score.card import ScoreCard
+from ..score.score import Score
+from .listener import Listener, Music
+
+LEVEL = 0.05
+"""Of the false discovery rate, and of p where a map is cut off."""
+DRAWS = 1000
+"""Bootstrap draws of clips."""
+RELIABLE = "reliable"
+ALL = "all"
+
+
+def encode_subject(listener: Listener, music: Music, outputs: Outputs) -> list[Score]:
+    """Encode a subject's voxels from every embedding of the run, on the same windows; write tables, maps, figures.
+
+    Scores, per embedding: ``r`` over reliable voxels (those whose repeats agree, q < 0.05; all voxels where clips were
+    not repeated) and per region (``r/roi=…``), ``significant`` (share of voxels, FDR), ``significant/max-T`` and
+    ``significant/gaussian`` (the paper's null); for the first embedding ``r/vs=…`` against each other one.
+    """
+    results = _encode_all(listener, music)
+    subject, names = listener.subject, list(results.encoded)
+    write_table(outputs.encoding_rois(subject), results.rois)
+    for name in names:
+        write_table(outputs.encoding(subject, name), _voxel_table(results, name))
+    if results.scored.space is not None:
+        _write_maps(results, listener, outputs)
+    return [
+        *(score for name in names for score in _scores(results, listener, name)),
+        *(_compared(results, listener, names[0], other) for other in names[1:]),
+    ]
+
+
+def encoding_files(listener: Listener, names: Sequence[str], outputs: Outputs) -> list[Path]:
+    """All that :func:`encode_subject` writes for these embeddings, but for the sidecars of maps."""
+    subject = listener.subject
+    files = [outputs.encoding_rois(subject), *(outputs.encoding(subject, name) for name in names)]
+    train, test = listener.responses
+    scored = train if test is None else test
+    if scored.space is not None:
+        files += [outputs.statmap(subject, name, "r") for name in names]
+        files += [outputs.encoding_figure(subject, name) for name in names]
+        if scored.repeats is not None:
+            files.append(outputs.statmap(subject, "responses", "ceiling"))
+    return files
+
+
+@dataclass(frozen=True)
+class _Results:
+    """One subject's encoders, all of the same clips, windows and voxels."""
+
+    scored: Responses
+    windows: Windows
+    encoded: dict[str, Encoded]
+    permuted: dict[str, Permuted]
+    sets: dict[str, Bool[np.ndarray, " voxels"]]
+    ceiling: Ceiling | None
+    draws: Float32[np.ndarray, "draws clips"]
+
+    @cached_property
+    def significant(self) -> dict[str, Bool[np.ndarray, " voxels"]]:
+        """Voxels predicted beyond chance, by false discovery rate."""
+        return {name: fdr(permuted.p) < LEVEL for name, permuted in self.permuted.items()}
+
+    @cached_property
+    def rois(self) -> pd.DataFrame:
+        """The table of regions."""
+        return roi_table(self.encoded, self.sets, self.draws, significant=self.significant, ceiling=self.ceiling)
+
+    @property
+    def summarised(self) -> str:
+        """The set of voxels that stands for the brain."""
+        return RELIABLE if RELIABLE in self.sets else ALL
+
+
+def _encode_all(listener: Listener, music: Music) -> _Results:
+    config, source = listener.config, listener.source
+    embeddings = {each.space.name: music[each.space.name] for each in music.embedders}
+    train, test = listener.responses
+    scored = train if test is None else test
+    windows = common_windows(scored, list(embeddings.values()), config.scans_per_window)
+    fit = Fit(config.alphas, config.folds)
+    ceiling = response_ceiling(scored, windows)
+    sets = _sets(scored, ceiling)
+    encoded, permuted = {}, {}
+    for name, heard in embeddings.items():
+        if test is None:
+            n_folds = source.folds or 10
+            encoded[name] = encode_kfold(train, heard, n_folds=n_folds, seed=config.seed, windows=windows, fit=fit)
+        else:
+            encoded[name] = encode(train, heard, test, heard, windows=windows, fit=fit)
+        predicted, measured = encoded[name].predicted, encoded[name].measured
+        rng = np.random.default_rng(config.seed)
+        members = np.stack(list(sets.values()))
+        permuted[name] = permutation_test(predicted, measured, rng, config.permutations, members)
+    draws = draw_clips(len(scored.clips), np.random.default_rng(config.seed), DRAWS)
+    return _Results(scored, windows, encoded, permuted, sets, ceiling, draws)
+
+
+def _sets(scored: Responses, ceiling: Ceiling | None) -> dict[str, Bool[np.ndarray, " voxels"]]:
+    """All voxels, the reliable ones, and every named region's."""
+    sets = {ALL: np.ones(scored.n_voxels, dtype=bool)}
+    if ceiling is not None and (reliable := fdr(ceiling.p) < LEVEL).any():
+        sets[RELIABLE] = reliable
+    roi = np.array((scored.space.roi if scored.space is not None else None) or [""] * scored.n_voxels)
+    return sets | {str(name): roi == name for name in np.unique(roi) if name}
+
+
+def _voxel_table(results: _Results, name: str) -> pd.DataFrame:
+    encoded, permuted, ceiling = results.encoded[name], results.permuted[name], results.ceiling
+    nothing = np.full(len(encoded.r), np.nan)
+    space = results.scored.space
+    return pd.DataFrame(
+        {
+            "voxel": np.arange(len(encoded.r)),
+            "roi": (space.roi if space is not None else None) or [""] * len(encoded.r),
+            "r": encoded.r,
+            "ceiling": nothing if ceiling is None else ceiling.r,
+            "normalised": nothing if ceiling is None else normalised(encoded.r, ceiling.r),
+            "p": permuted.p,
+            "q": fdr(permuted.p),
+            "p_max": permuted.p_max,
+            "p_gaussian": gaussian_p(encoded.r, encoded.measured[..., 0].size),
+            "significant": results.significant[name],
+            "alpha": np.median(encoded.best_alphas, axis=0),
+        }
+    )
+
+
+def _write_maps(results: _Results, listener: Listener, outputs: Outputs) -> None:
+    space, subject, simulated = results.scored.space, listener.subject, listener.source.simulated
+    assert space is not None
+    for name, encoded in results.encoded.items():
+        told = f"Pearson r of responses predicted from {name} with measured ones, {len(encoded.clips)} clips"
+        path = outputs.statmap(subject, name, "r")
+        write_statmap(path, encoded.r, space, description=told, simulated=simulated)
+        shown = np.where(results.permuted[name].p < LEVEL, encoded.r, np.nan)
+        title = f"Encoding from {name}, sub-{subject}: r where p < {LEVEL:g} by voxel (clips permuted)"
+        map_figure(outputs.encoding_figure(subject, name), shown, space, title=title, simulated=simulated)
+    if results.ceiling is not None:
+        told = (
+            f"Highest correlation with the average of {int(results.scored.n_repeats.max())} repeats that noise allows"
+        )
+        path = outputs.statmap(subject, "responses", "ceiling")
+        write_statmap(path, results.ceiling.r, space, description=told, simulated=simulated)
+
+
+def _scores(results: _Results, listener: Listener, name: str) -> list[Score]:
+    card, encoded, permuted = _card(listener, name), results.encoded[name], results.permuted[name]
+    n = len(encoded.clips)
+    p_of = dict(zip(results.sets, permuted.p_mean.tolist(), strict=True))
+    scores = []
+    rows: list[dict[str, Any]] = results.rois[results.rois["embedding"] == name].to_dict("records")
+    for row in rows:
+        roi, interval = row["roi"], (row["low"], row["high"])
+        metric = "r" if roi == results.summarised else f"r/roi={roi}"
+        note = f"mean over {row['voxels']} {'reliable ' if roi == RELIABLE else ''}voxels"
+        note += "" if np.isnan(row["normalised_r"]) else f", {row['normalised_r']:.2f} of the ceiling"
+        scores.append(
+            card.row(metric, row["mean_r"], 0.0, n=n, candidates=n, interval=interval, p=p_of[roi], note=note)
+        )
+    gaussian = fdr(gaussian_p(encoded.r, encoded.measured[..., 0].size)) < LEVEL
+    for metric, found, note in (
+        ("significant", results.significant[name], f"FDR {LEVEL:g}, clips permuted"),
+        ("significant/max-T", permuted.p_max < LEVEL, f"family-wise {LEVEL:g}, clips permuted"),
+        (
+            "significant/gaussian",
+            gaussian,
+            f"FDR {LEVEL:g}, gaussian (paper): windows taken as independent",
+        ),
+    ):
+        told = f"share of {len(found)} voxels: {int(found.sum())}, {note}"
+        scores.append(card.row(metric, found.mean(), 0.0, n=n, candidates=n, note=told))
+    return scores
+
+
+def _compared(results: _Results, listener: Listener, name: str, other: str) -> Score:
+    """Mean difference of r over the voxels that stand for the brain, and how many voxels differ."""
+    voxels = results.sets[results.summarised]
+    a, b = results.encoded[name], results.encoded[other]
+    differs = difference(a, b, results.draws)
+    low, high = mean_intervals(a, [voxels], results.draws, less=b)[0]
+    better, worse = ((differs.q < LEVEL) & (sign * differs.value > 0) for sign in (1, -1))
+    note = f"{name} less {other} over {int(voxels.sum())} voxels; of all voxels {int(better.sum())} are predicted "
+    note += f"better and {int(worse.sum())} worse (FDR {LEVEL:g})"
+    n = len(a.clips)
+    card = _card(listener, name)
+    return card.row(
+        f"r/vs={other}", differs.value[voxels].mean(), 0.0, n=n, candidates=n, interval=(low, high), note=note
+    )
+
+
+def _card(listener: Listener, name: str) -> ScoreCard:
+    return ScoreCard(
+        subject=listener.subject,
+        embedding=name,
+        stage="encode",
+        rng=np.random.default_rng(listener.config.seed),
+        simulated=listener.source.simulated,
+        note=listener.source.note,
+    )
