@@ -1,5 +1,6 @@
 """Encoding maps as pictures: on the cortical surface where the brain is in MNI space, else as slices of the volume."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,26 +87,28 @@ def _surfaces(values: Float[np.ndarray, " voxels"], space: VoxelSpace, scale: No
     views = (("left", "lateral"), ("left", "medial"), ("right", "medial"), ("right", "lateral"))
     for column, (side, view) in enumerate(views):
         axes = figure.add_subplot(1, 4, column + 1, projection="3d")
-        plot_surf_stat_map(
-            mesh[f"infl_{side}"],
-            sampled[side],
-            bg_map=mesh[f"sulc_{side}"],
-            hemi=side,
-            view=view,
-            cmap=colours,
-            vmin=scale.vmin,
-            vmax=scale.vmax,
-            colorbar=False,
-            axes=axes,
-            figure=figure,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # nothing to colour on this side
+            plot_surf_stat_map(
+                mesh[f"infl_{side}"],
+                sampled[side],
+                bg_map=mesh[f"sulc_{side}"],
+                hemi=side,
+                view=view,
+                cmap=colours,
+                vmin=scale.vmin,
+                vmax=scale.vmax,
+                colorbar=False,
+                axes=axes,
+                figure=figure,
+            )
         axes.set_title(f"{side}, {view}", fontsize=9, y=0.92)
     figure.subplots_adjust(0, 0.14, 1, 0.95, 0, 0)
     return figure
 
 
 def _slices(values: Float[np.ndarray, " voxels"], space: VoxelSpace, scale: Normalize, colours: str) -> Figure:
-    """Twelve axial slices from the bottom up, left on the left, over the mask in grey; for brains in their own space."""
+    """Twelve axial slices from the bottom up, left on the left, over the grey mask; for brains in their own space."""
     known = np.isfinite(values)
     shown, mask, coloured = (_upright(each, space) for each in (values, np.ones(len(values)), known.astype(float)))
     shown = np.where(coloured > 0, shown, np.nan)

@@ -171,7 +171,7 @@ def _scores(results: _Results, listener: Listener, name: str) -> list[Score]:
     n = len(encoded.clips)
     p_of = dict(zip(results.sets, permuted.p_mean.tolist(), strict=True))
     scores = []
-    rows: list[dict[str, Any]] = results.rois[results.rois["embedding"] == name].to_dict("records")
+    rows: list[dict[Any, Any]] = results.rois[results.rois["embedding"] == name].to_dict("records")
     for row in rows:
         roi, interval = row["roi"], (row["low"], row["high"])
         metric = "r" if roi == results.summarised else f"r/roi={roi}"
