@@ -1,0 +1,234 @@
+"""Several brains in one space: maps from each subject's voxels to components that mean the same in all of them.
+
+Fitted on the training responses of people who heard the same clips, scan by scan; what was heard is not looked at, and
+test responses are only ever transformed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+from scipy.linalg import eigh, orthogonal_procrustes, solve, svd
+
+from ..errors import InputError
+from .responses import Responses
+
+METHODS = ("srm", "procrustes", "ridge")
+Series = Float[np.ndarray, "scans _"]
+Map = Float[np.ndarray, "_ components"]
+
+N_COMPONENTS = 50
+SRM_STEPS = 10  # Chen et al. 2015 use as many
+N_FOLDS = 5
+SHARES = np.logspace(-4, 4, 17)
+"""Penalties tried, relative to the mean variance of a scan over voxels."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A linear map for each subject: (responses - mean) @ map.
+
+    Attributes
+    ----------
+    subjects : whose maps these are, in order.
+    means : (voxels,) of each subject's training responses. maps : (voxels, components) of each subject.
+    """
+
+    subjects: tuple[str, ...]
+    means: tuple[Float32[np.ndarray, " _"], ...]
+    maps: tuple[Float32[np.ndarray, "_ components"], ...]
+
+    def transform(self, i: int, responses: Responses) -> Responses:
+        """Responses of subject ``i``, of either split, as (clips, scans, components).
+
+        Raises
+        ------
+        InputError : they are another subject's, or of other voxels.
+        """
+        if responses.subject != self.subjects[i] or responses.n_voxels != len(self.means[i]):
+            raise InputError(
+                f"responses of sub-{responses.subject} with {responses.n_voxels} voxels cannot be aligned by the map "
+                f"of sub-{self.subjects[i]} with {len(self.means[i])}",
+                mend="load training and test responses with the same mask",
+            )
+        repeats = None if responses.repeats is None else self._apply(i, responses.repeats)
+        return replace(responses, data=self._apply(i, responses.data), repeats=repeats, space=None)
+
+    def _apply(self, i: int, data: Float32[np.ndarray, "*axes voxels"]) -> Float32[np.ndarray, "*axes components"]:
+        offset = self.means[i] @ self.maps[i]
+        return (data @ self.maps[i] - offset).astype(np.float32)
+
+
+def align(train: Sequence[Responses], method: str = "srm", n_components: int = N_COMPONENTS) -> Alignment:
+    """Fit the maps of all subjects on their responses to the same training clips.
+
+    Parameters
+    ----------
+    train : one a subject, over the same clips in any order; matched by the clips' names.
+    method :
+        ``ridge`` predicts the first subject's principal components from each other subject's voxels, one penalty a
+        subject by 5-fold cross-validation over clips (Ferrante et al. 2024; hyperalignment, Haxby et al. 2011,
+        doi:10.1016/j.neuron.2011.08.026, with ridge for rotation).
+        ``procrustes`` rotates each subject's principal components onto the first subject's (Schönemann 1966).
+        ``srm`` is the deterministic shared response model (Chen et al. 2015, NIPS 28, Eq. 2): orthonormal maps
+        whose outputs are nearest to one shared response, which starts from the principal components of all
+        subjects together.
+    n_components : components kept; at most the voxels of any subject and the scans.
+
+    Raises
+    ------
+    InputError : fewer than two subjects, clips or clips' scans that differ between subjects, too few clips.
+    """
+    if method not in METHODS:
+        raise InputError(f"there is no alignment {method!r}", mend=f"choose among {', '.join(METHODS)}")
+    if n_components < 1:
+        raise InputError(f"cannot align in {n_components} components", mend="ask for one or more")
+    train = in_one_order(train)
+    series = [each.data.reshape(-1, each.n_voxels) for each in train]
+    means = [x.mean(axis=0, dtype=np.float64).astype(np.float32) for x in series]
+    centred = [_of_one_size(x - mean) for x, mean in zip(series, means, strict=True)]
+    n_components = min(n_components, len(series[0]) - 1, *(x.shape[1] for x in series))
+    scaled = [x for x, _ in centred]
+    if method == "srm":
+        maps = srm(scaled, n_components)
+    elif method == "procrustes":
+        maps = procrustes(scaled, n_components)
+    else:
+        maps = ridge(scaled, n_components, _folds(train[0]))
+    sized = [(each * size).astype(np.float32) for each, (_, size) in zip(maps, centred, strict=True)]
+    return Alignment(tuple(each.subject for each in train), tuple(means), tuple(sized))
+
+
+def srm(series: Sequence[Series], n_components: int, n_steps: int = SRM_STEPS) -> list[Map]:
+    """Maps Wᵢ with WᵢᵀWᵢ = 1, and S, that minimise Σᵢ‖Xᵢ - S Wᵢᵀ‖², each found in turn given the other.
+
+    ``series`` are (scans, voxels), centred; maps (voxels, n_components).
+    """
+    gram = np.sum([x @ x.T for x in series], axis=0)
+    shared = _leading(gram, n_components)
+    maps: list[Map] = []
+    for _ in range(n_steps):
+        maps = [_orthonormal(x.T @ shared.astype(x.dtype)) for x in series]
+        shared = np.mean([x @ each for x, each in zip(series, maps, strict=True)], axis=0)
+    return maps
+
+
+def procrustes(series: Sequence[Series], n_components: int) -> list[Map]:
+    """Principal components of every subject, rotated onto those of the first; ``series`` as in :func:`srm`."""
+    axes = [principal_axes(x, n_components) for x in series]
+    target = series[0] @ axes[0]
+    return [axes[0], *(v @ orthogonal_procrustes(x @ v, target)[0] for x, v in zip(series[1:], axes[1:], strict=True))]
+
+
+def ridge(series: Sequence[Series], n_components: int, folds: Int[np.ndarray, " scans"]) -> list[Map]:
+    """Ridge from every subject's voxels to the first one's principal components; ``series`` as in :func:`srm`.
+
+    ``folds`` is the fold of every scan.
+    """
+    axes = principal_axes(series[0], n_components)
+    target = series[0] @ axes
+    return [axes, *(_ridge_map(x, target, folds) for x in series[1:])]
+
+
+def principal_axes(x: Series, n_components: int) -> Map:
+    """The leading right singular vectors of centred responses, each with its largest entry positive."""
+    if x.shape[0] < x.shape[1]:
+        axes, _ = np.linalg.qr(x.T @ _leading(x @ x.T, n_components).astype(x.dtype))
+    else:
+        axes = _leading(x.T @ x, n_components).astype(x.dtype)
+    largest = axes[np.abs(axes).argmax(axis=0), np.arange(n_components)]
+    return axes * np.where(largest < 0, -1, 1)
+
+
+def in_one_order(train: Sequence[Responses]) -> list[Responses]:
+    """Responses of all subjects with the clips in the order of the first.
+
+    Raises
+    ------
+    InputError : fewer than two subjects; or clips, scans, TR or lag differ between them.
+    """
+    if len(train) < 2:
+        raise InputError(f"{len(train)} subject cannot be aligned", mend="give two or more")
+    first, *others = train
+    names = [clip.name for clip in first.clips]
+    for each in others:
+        for field in ("n_scans", "tr", "lag_tr"):
+            if getattr(each, field) != getattr(first, field):
+                raise InputError(
+                    f"sub-{first.subject} and sub-{each.subject} differ in {field}", mend="load both alike"
+                )
+        unshared = sorted(set(names) ^ {clip.name for clip in each.clips})
+        if unshared:
+            raise InputError(
+                f"sub-{first.subject} and sub-{each.subject} did not hear the same training clips: "
+                f"{len(unshared)} were heard by one only, {', '.join(unshared[:3])}",
+                mend="align subjects over the clips that all of them heard",
+            )
+    return [first, *(_reordered(each, names) for each in others)]
+
+
+def _reordered(responses: Responses, names: Sequence[str]) -> Responses:
+    row_of = {clip.name: row for row, clip in enumerate(responses.clips)}
+    rows = np.array([row_of[name] for name in names])
+    return replace(
+        responses,
+        data=responses.data[rows],
+        clips=tuple(responses.clips[row] for row in rows),
+        groups=responses.groups[rows],
+        n_repeats=responses.n_repeats[rows],
+        repeats=None if responses.repeats is None else responses.repeats[:, rows],
+    )
+
+
+def _of_one_size(x: Float32[np.ndarray, "scans voxels"]) -> tuple[Series, float]:
+    """Responses with a mean square over scans, summed over voxels, of 1, and the factor that made it so.
+
+    Subjects then count alike however many voxels they have.
+    """
+    size = float(np.sqrt(np.einsum("sv,sv->", x, x, dtype=np.float64) / len(x)))
+    factor = 1 / size if size > 0 else 0.0
+    return x * np.float32(factor), factor
+
+
+def _folds(responses: Responses) -> Int[np.ndarray, " scans"]:
+    """Folds of neighbouring clips, for every scan."""
+    n_clips = len(responses.clips)
+    if n_clips < N_FOLDS:
+        raise InputError(f"{n_clips} training clips cannot make {N_FOLDS} folds", mend="align by srm or procrustes")
+    return np.repeat(np.arange(n_clips) * N_FOLDS // n_clips, responses.n_scans)
+
+
+def _leading(symmetric: Float[np.ndarray, "n n"], k: int) -> Float[np.ndarray, "n k"]:
+    """Eigenvectors of the k largest eigenvalues, largest first."""
+    n = len(symmetric)
+    return eigh(symmetric.astype(np.float64), subset_by_index=(n - k, n - 1))[1][:, ::-1]
+
+
+def _orthonormal(x: Map) -> Map:
+    """The nearest matrix with orthonormal columns."""
+    u, _, vt = svd(x, full_matrices=False)
+    return u @ vt
+
+
+def _ridge_map(x: Series, y: Float[np.ndarray, "scans components"], folds: Int[np.ndarray, " scans"]) -> Map:
+    """(XᵀX + α)⁻¹XᵀY in its dual form, α with the least squared error of held-out folds.
+
+    With the hat matrix H = 1/n + K (K + α)⁻¹, K = XXᵀ, the residual of a fold F left out is (1 - H_FF)⁻¹ r_F.
+    """
+    values, vectors = eigh((x @ x.T).astype(np.float64))
+    values = np.maximum(values, 0)
+    along = vectors.T @ y
+    errors = []
+    alphas = SHARES * max(float(values.mean()), np.finfo(float).tiny)
+    for alpha in alphas:
+        shrunk = values / (values + alpha)
+        residuals = y - vectors @ (shrunk[:, None] * along)
+        error = 0.0
+        for fold in np.unique(folds):
+            own = folds == fold
+            hat = (vectors[own] * shrunk) @ vectors[own].T + 1 / len(x)
+            error += float((solve(np.eye(own.sum()) - hat, residuals[own], assume_a="sym") ** 2).sum())
+        errors.append(error)
+    alpha = alphas[int(np.argmin(errors))]
+    return x.T @ (vectors @ (along / (values + alpha)[:, None])).astype(x.dtype)
