@@ -62,7 +62,9 @@ def contrastive(held_out: HeldOut, seed: int) -> tuple[ContrastiveHead, HeldOut]
     return final, HeldOut(across, held_out.true, held_out.fold, held_out.clip)
 
 
-def info_nce(predicted: Rows, candidates: Rows, temperature: float = TEMPERATURE) -> Float[torch.Tensor, ""]:
+def info_nce(
+    predicted: Rows, candidates: Float[torch.Tensor, "candidates components"], temperature: float = TEMPERATURE
+) -> Float[torch.Tensor, ""]:
     """-log softmax of the cosine with one's own among all candidates: row i of both belongs together.
 
     Candidates beyond the predictions are further negatives.
@@ -87,8 +89,7 @@ def _train(
     for step in range(steps + 1):
         if step % EVERY == 0:
             found = weights.detach().numpy().copy()
-            spread = float((inputs.numpy() @ found).std())
-            head = ContrastiveHead(basis, found * np.float32(float(inputs.std(correction=0)) / spread if spread else 1))
+            head = ContrastiveHead(basis, found * _ratio(inputs.numpy(), inputs.numpy() @ found))
             loss = 0.0
             if validation is not None and others is not None:
                 loss = float(info_nce(torch.from_numpy(validation.predicted @ basis @ head.weights), others))
@@ -96,6 +97,12 @@ def _train(
         adam.zero_grad()
         info_nce(inputs @ weights / size, own).backward()
         adam.step()
+
+
+def _ratio(before: Float32[np.ndarray, "rows dims"], after: Float32[np.ndarray, "rows dims"]) -> np.float32:
+    """What gives predictions the spread they had."""
+    spread = after.std()
+    return np.float32(before.std() / spread if spread > 0 else 1)
 
 
 def _directions(clips: HeldOut, basis: Float32[np.ndarray, "dims components"]) -> Rows:

@@ -10,6 +10,9 @@ from ..artifacts import read_arrays, write_arrays
 from ..errors import InputError
 from .problem import HeldOut, shrunk_spectrum
 
+MOST_GAIN = 4.0
+"""A direction is stretched no further."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -18,8 +21,9 @@ class Calibration:
     Ridge predictions lie nearer to the mean than what they predict, most in directions that are decoded badly;
     search and generators expect vectors like those of music. Between Gaussians the optimal transport is linear
     (Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X): p ↦ m + (p - h) A with
-    A = Σh^(-1/2) (Σh^(1/2) Σy Σh^(1/2))^(1/2) Σh^(-1/2). Covariances are Ledoit and Wolf's. It is fitted to held-out
-    predictions: those of training rows by their own fit are hardly shrunk.
+    A = Σh^(-1/2) (Σh^(1/2) Σy Σh^(1/2))^(1/2) Σh^(-1/2). It is fitted to held-out predictions: those of training rows
+    by their own fit are hardly shrunk. Σy is Ledoit and Wolf's; Σh too, relative to Σy, and not less than
+    Σy / MOST_GAIN²: a direction predicted with less variance is not decoded, and would be filled with noise.
 
     Attributes
     ----------
@@ -39,11 +43,13 @@ class Calibration:
         basis, values, _ = shrunk_spectrum(true)
         if not len(values):
             raise ValueError("all true embeddings are equal: there is no distribution to calibrate to")
-        within = (predicted - predicted.mean(axis=0)) @ basis
-        vectors, spread, floor = shrunk_spectrum(within.astype(np.float32))
-        tiny = 1e-6 * float(values.max())
-        covariance = (vectors * (spread - floor)) @ vectors.T + max(floor, tiny) * np.eye(len(values))
-        inner = _transport(covariance, np.diag(values))
+        scale = np.sqrt(values)
+        relative = ((predicted - predicted.mean(axis=0)) @ basis / scale).astype(np.float32)
+        vectors, spread, floor = shrunk_spectrum(relative)
+        least = MOST_GAIN**-2
+        above = np.maximum(spread, least) - max(floor, least)
+        covariance = (vectors * above) @ vectors.T + max(floor, least) * np.eye(len(values))
+        inner = _transport(covariance * np.outer(scale, scale), np.diag(values))
         means = predicted.mean(axis=0, dtype=np.float32), true.mean(axis=0, dtype=np.float32)
         return cls(*means, basis.astype(np.float32), inner.astype(np.float32))
 

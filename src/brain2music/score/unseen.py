@@ -1,0 +1,44 @@
+"""Identification of genres that the decoder never trained on, beside the model that had them (Brain2Music Fig. 7a)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from ..decode.decoder import Decoded
+from .card import ScoreCard
+from .identification import identification_payoff, similarity
+from .score import Score
+
+
+def score_unseen(card: ScoreCard, full: Decoded, unseen: Mapping[str, Decoded]) -> list[Score]:
+    """Two scores a genre: its clips among all candidates, and among those of the genre where there are several.
+
+    The full model's scores of the same clips stand in the notes; genre alone gives a high score among all clips, and
+    none within the genre.
+
+    Parameters
+    ----------
+    full : decoded with all genres. unseen : for each genre, all clips decoded without it
+        (:func:`brain2music.decode.unseen.decode_unseen`).
+    """
+    genres = np.array([clip.genre for clip in full.clips])
+    seen = _similarity(full)
+    scores = []
+    for genre, decoded in unseen.items():
+        rows = genres == genre
+        c = _similarity(decoded)
+        trained = f"{np.diagonal(identification_payoff(seen))[rows].mean():.3f} when trained on"
+        scores.append(card.identification(f"identification/unseen-genre={genre}", c, rows, note=trained))
+        if rows.sum() > 1:
+            inside = np.ix_(rows, rows)
+            trained = f"{np.diagonal(identification_payoff(seen[inside])).mean():.3f} when trained on"
+            metric = f"identification/unseen-genre={genre}/within-genre"
+            scores.append(card.identification(metric, c[inside], note=trained))
+    return scores
+
+
+def _similarity(decoded: Decoded) -> Float[np.ndarray, "clips clips"]:
+    """Correlations of clips, windows averaged, about the mean of the training set of each."""
+    sides = (side.mean(axis=1, dtype=np.float32) - decoded.train_mean for side in (decoded.predicted, decoded.true))
+    return similarity(*sides)
