@@ -108,7 +108,7 @@ def digest_array(array: np.ndarray) -> str:
 
 def stage(
     outputs: Sequence[Path],
-    make: Callable[[], None],
+    make: Callable[[], Sequence[Path] | None],
     inputs: Mapping[str, str],
     settings: Mapping[str, Any],
     sidecar: Path | None = None,
@@ -117,7 +117,8 @@ def stage(
 
     Parameters
     ----------
-    outputs : files that ``make`` writes, each atomically.
+    outputs : files that ``make`` writes, each atomically, all in one folder.
+    make : writes them; it may return further files of that folder that it wrote, which are then outputs too.
     inputs : name -> digest of everything read.
     settings : whatever changes the result.
     sidecar : the provenance file; default the first output with ``.json`` for its suffix.
@@ -127,8 +128,8 @@ def stage(
     if _is_current(sidecar, wanted, outputs):
         return False
     sidecar.unlink(missing_ok=True)
-    make()
-    digests = {path.name: digest_file(path) for path in outputs}
+    written = make() or ()
+    digests = {path.name: digest_file(path) for path in (*outputs, *written)}
     write_json(sidecar, {**wanted, "outputs": digests, "generated_by": f"brain2music {__version__}"})
     return True
 
@@ -143,7 +144,10 @@ def _is_current(sidecar: Path, wanted: dict[str, Any], outputs: Sequence[Path]) 
         return False
     found = read_json(sidecar)
     same = all(found.get(key) == value for key, value in wanted.items())
-    return same and found.get("outputs") == {path.name: digest_file(path) for path in outputs}
+    digests: dict[str, str] = found.get("outputs") or {}
+    paths = {name: sidecar.parent / name for name in digests}
+    whole = all(path.is_file() and digest_file(path) == digests[name] for name, path in paths.items())
+    return same and whole and {path.name for path in outputs} <= set(digests)
 
 
 def _plain(value: Any) -> Any:

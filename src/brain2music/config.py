@@ -27,6 +27,10 @@ class RunConfig(BaseModel):
     )
     scans_per_window: int | None = Field(None, ge=1, description="scans averaged per window; default ceil(window/TR)")
     detrend: Literal["median", "cosine", "linear", "none"] = Field("median", description="the paper: 240-s median")
+    decoder: str = Field("ridge", description="how embeddings are decoded: a name of decode.options, or base+head")
+    ablations: tuple[str, ...] = Field((), description="further decoders, scored by identification beside the first")
+    unseen_genres: bool = Field(True, description="score every genre by decoders fitted without it")
+    encode: bool = Field(True, description="predict voxels from embeddings, and map which carry them")
     folds: int = Field(5, ge=2, description="folds of the cross-validation that chooses alpha, grouped by clip")
     alphas: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         None, description="ridge penalties tried, per target dimension; default logspace(-1, 8, 20)"

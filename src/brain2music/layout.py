@@ -88,6 +88,10 @@ class Outputs:
         """How well every voxel is predicted from an embedding."""
         return self._file(subject, embedding, "encoding.parquet")
 
+    def encoding_scores(self, subject: str) -> Path:
+        """One subject's scores of encoding, a list of records."""
+        return self._file(subject, "encoding", "scores.json")
+
     def encoding_rois(self, subject: str) -> Path:
         """How well every region is predicted from every embedding."""
         return self._file(subject, "encoding", "rois.parquet")

@@ -23,6 +23,7 @@ from .layout import Outputs
 from .score.leakage import gallery_leaks, read_gtzan_index, require_no_leak
 from .score.records import read_scores, summarise, write_scores
 from .steps.describe import describe
+from .steps.encoding import encode_subject, encoding_files
 from .steps.listen import export_retrieved, export_stimuli
 from .steps.listener import Listener, Music, clip_similarity
 from .steps.retrieval import retrieve
@@ -68,6 +69,8 @@ def run(
             measure(listener, outputs)
             for embedder in embedders:
                 reconstruct(listener, embedder, music, opened, outputs)
+            if config.encode:
+                map_voxels(listener, music, outputs)
         export_stimuli(source, outputs)
     collect_scores(source, config, outputs, level)
     describe(source, config, embedders, opened, leaks, outputs)
@@ -122,9 +125,25 @@ def reconstruct(
     stage(files, make, inputs, settings)
 
 
+def map_voxels(listener: Listener, music: Music, outputs: Outputs) -> None:
+    """One subject, all embeddings: predict voxels, test and map them."""
+    names = [embedder.space.name for embedder in music.embedders]
+    tables = [outputs.encoding(listener.subject, name) for name in names]
+    scores = outputs.encoding_scores(listener.subject)
+
+    def make() -> list[Path]:
+        write_scores(scores, encode_subject(listener, music, outputs))
+        return encoding_files(listener, names, outputs)
+
+    inputs = {**listener.digests, **{f"stimuli in {name}": music.digest(name) for name in names}}
+    settings = {**listener.config.model_dump(mode="json"), "spaces": [asdict(each.space) for each in music.embedders]}
+    stage([scores, *tables], make, inputs, settings, scores.with_name(f"{scores.stem}_provenance.json"))
+
+
 def collect_scores(source: Source, config: RunConfig, outputs: Outputs, level: Level) -> None:
     """Gather the scores of every subject decoded so far into one file; at group level their summary too."""
     files = [outputs.scores_of(subject, name) for subject in source.subjects for name in config.embeddings]
+    files += [outputs.encoding_scores(subject) for subject in source.subjects] if config.encode else []
     scores = [score for file in files if file.is_file() for score in read_scores(file)]
     if not scores:
         raise InputError("no subject has been decoded here", outputs.root, "run the participant level first")

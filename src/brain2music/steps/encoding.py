@@ -33,7 +33,7 @@ ALL = "all"
 
 
 def encode_subject(listener: Listener, music: Music, outputs: Outputs) -> list[Score]:
-    """Encode a subject's voxels from every embedding of the run, on the same windows; write tables, maps, figures.
+    """Encode a subject's voxels from every embedding of the run, on the same windows; write tables, maps, a figure.
 
     Scores, per embedding: ``r`` over reliable voxels (those whose repeats agree, q < 0.05; all voxels where clips were
     not repeated) and per region (``r/roi=…``), ``significant`` (share of voxels, FDR), ``significant/max-T`` and
@@ -60,7 +60,7 @@ def encoding_files(listener: Listener, names: Sequence[str], outputs: Outputs) -
     scored = train if test is None else test
     if scored.space is not None:
         files += [outputs.statmap(subject, name, "r") for name in names]
-        files += [outputs.encoding_figure(subject, name) for name in names]
+        files.append(outputs.encoding_figure(subject, names[0]))
         if scored.repeats is not None:
             files.append(outputs.statmap(subject, "responses", "ceiling"))
     return files
@@ -155,9 +155,6 @@ def _write_maps(results: _Results, listener: Listener, outputs: Outputs) -> None
         told = f"Pearson r of responses predicted from {name} with measured ones, {len(encoded.clips)} clips"
         path = outputs.statmap(subject, name, "r")
         write_statmap(path, encoded.r, space, description=told, simulated=simulated)
-        shown = np.where(results.permuted[name].p < LEVEL, encoded.r, np.nan)
-        title = f"Encoding from {name}, sub-{subject}: r where p < {LEVEL:g} by voxel (clips permuted)"
-        map_figure(outputs.encoding_figure(subject, name), shown, space, title=title, simulated=simulated)
     if results.ceiling is not None:
         told = (
             f"Highest correlation with the average of {int(results.scored.n_repeats.max())} repeats that noise allows"

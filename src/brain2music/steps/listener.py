@@ -11,8 +11,14 @@ from ..artifacts import digest_array
 from ..brain.responses import Responses
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decode.decoder import Decoded, decode, decode_kfold
-from ..decode.shuffled import decode_kfold_shuffled, decode_shuffled
+from ..decode.decoder import Decoded
+from ..decode.options import (
+    decode_kfold_shuffled_with,
+    decode_kfold_with,
+    decode_shuffled_with,
+    decode_with,
+)
+from ..decode.unseen import decode_kfold_unseen, decode_unseen
 from ..embed.clips import embed_clips
 from ..embed.embeddings import Embeddings
 from ..embed.registry import Embedder
@@ -78,27 +84,37 @@ class Listener:
         """The clips that decoders are fitted to."""
         return self.responses[0].clips
 
-    def decode(self, embeddings: Embeddings, lag_tr: int | None = None) -> Decoded:
-        """Predict the scored clips, by the settings of the run."""
-        config = self.config
-        other = lag_tr is not None and lag_tr != config.lag_tr
+    def decode(self, embeddings: Embeddings, *, lag_tr: int | None = None, decoder: str | None = None) -> Decoded:
+        """Predict the scored clips by the settings of the run, or at another lag, or by another decoder."""
+        name = decoder or self.config.decoder
+        other = lag_tr is not None and lag_tr != self.config.lag_tr
         train, test = self.source.responses(self.subject, lag_tr or 0) if other else self.responses
-        shared: dict[str, Any] = {"alphas": config.alphas, "scans_per_window": config.scans_per_window}
         if test is None:
-            shared |= {"n_folds": self.source.folds or 10, "inner_folds": config.folds, "seed": config.seed}
-            return decode_kfold(train, embeddings, **shared)
-        return decode(train, embeddings, test, embeddings, n_folds=config.folds, **shared)
+            return decode_kfold_with(name, train, embeddings, **self._settings)
+        return decode_with(name, train, embeddings, test, embeddings, **self._settings)
 
     def decode_shuffled(self, embeddings: Embeddings) -> tuple[Decoded, ...]:
         """The same fits to clips that have changed places."""
-        config = self.config
+        name, n_shuffles = self.config.decoder, self.config.shuffles
         train, test = self.responses
-        shared: dict[str, Any] = {"alphas": config.alphas, "scans_per_window": config.scans_per_window}
-        shared |= {"n_shuffles": config.shuffles, "seed": config.seed}
         if test is None:
-            shared |= {"n_folds": self.source.folds or 10, "inner_folds": config.folds}
-            return decode_kfold_shuffled(train, embeddings, **shared)
-        return decode_shuffled(train, embeddings, test, embeddings, n_folds=config.folds, **shared)
+            return decode_kfold_shuffled_with(name, train, embeddings, n_shuffles=n_shuffles, **self._settings)
+        return decode_shuffled_with(name, train, embeddings, test, embeddings, n_shuffles=n_shuffles, **self._settings)
+
+    def decode_unseen(self, embeddings: Embeddings) -> dict[str, Decoded]:
+        """For each genre, the scored clips by decoders fitted without it."""
+        train, test = self.responses
+        if test is None:
+            return decode_kfold_unseen(self.config.decoder, train, embeddings, **self._settings)
+        return decode_unseen(self.config.decoder, train, embeddings, test, embeddings, **self._settings)
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        config = self.config
+        shared = {"alphas": config.alphas, "scans_per_window": config.scans_per_window, "seed": config.seed}
+        if self.responses[1] is None:
+            return {**shared, "n_folds": self.source.folds or 10, "inner_folds": config.folds}
+        return {**shared, "n_folds": config.folds}
 
 
 def clip_means(decoded: Decoded) -> tuple[Float32[np.ndarray, "clips dims"], Float32[np.ndarray, "clips dims"]]:

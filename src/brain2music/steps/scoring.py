@@ -11,6 +11,7 @@ from ..score.card import ScoreCard
 from ..score.identification import identification
 from ..score.score import Score
 from ..score.table import score_decoding
+from ..score.unseen import score_unseen
 from .listener import Listener, Music, clip_means, clip_similarity
 
 
@@ -34,7 +35,13 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
     )
     card = ScoreCard(stage="decode", rng=rng, note=source.note, draws=config.permutations, **shown)
     scores.append(_score_shuffled(card, listener.decode_shuffled(music[space.name])))
-    return scores + _score_lags(card, listener, music[space.name])
+    scores += _score_lags(card, listener, music[space.name])
+    for name in config.ablations:
+        c = clip_similarity(listener.decode(music[space.name], decoder=name))
+        scores.append(card.identification(f"identification/decoder={name}", c))
+    if config.unseen_genres and len({clip.genre for clip in decoded.clips}) > 1:
+        scores += score_unseen(card, decoded, listener.decode_unseen(music[space.name]))
+    return scores
 
 
 def _score_shuffled(card: ScoreCard, shuffled: tuple[Decoded, ...]) -> Score:
@@ -52,7 +59,7 @@ def _score_lags(card: ScoreCard, listener: Listener, embeddings: Embeddings) -> 
     for lag_tr in listener.config.also_lags:
         if lag_tr == listener.config.lag_tr or listener.responses[0].n_scans == 1:
             continue
-        c = clip_similarity(listener.decode(embeddings, lag_tr))
+        c = clip_similarity(listener.decode(embeddings, lag_tr=lag_tr))
         note = "as in the paper" if lag_tr == 0 else ""
         scores.append(card.identification(f"identification/lag={lag_tr}", c, note=note))
     return scores
