@@ -15,7 +15,7 @@ ALPHAS = (0.1, 10.0, 1000.0)
 
 def test_predictions_and_penalties_are_those_of_scikit_learn(rng, planted):
     train, train_emb, test, test_emb = planted(30, 8, rng.standard_normal((4, 6)), 3.0)
-    encoded = encode(train, train_emb, test, test_emb, fit=Fit(ALPHAS, 5))
+    encoded = encode(train, train_emb, test, test_emb, fit=Fit(ALPHAS, 5, standardise=True))
     known, asked = match_scans(train, train_emb), match_scans(test, test_emb)
     scaler = StandardScaler().fit(known.X.astype(float))
     X, X_test = scaler.transform(known.X), scaler.transform(asked.X)

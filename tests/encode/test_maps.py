@@ -64,6 +64,9 @@ def test_a_side_to_side_gradient_arrives_on_its_hemispheres(mni):
     hidden = surface_values(np.where(x < 0, np.nan, x), mni)
     assert np.isnan(hidden["left"]).mean() > 0.8
     assert np.isnan(hidden["right"]).mean() < 0.5
+    assert np.nanmin(hidden["right"]) >= 0
+    assert np.nanmax(surface_values(np.where(x > 60, x, np.nan), mni)["right"]) > 60
+    assert np.nanmin(surface_values(np.where(x > 40, x, np.nan), mni)["right"]) > 40
     assert np.isnan(surface_values(np.full(len(x), np.nan), mni)["left"]).all()
 
 

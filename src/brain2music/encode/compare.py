@@ -132,13 +132,14 @@ def partition(
     embeddings: Sequence[Embeddings],
     *,
     windows: Windows,
-    standardise: bool = True,
+    standardise: bool = False,
     **settings: Any,
 ) -> Partition:
     """What each embedding explains alone and together, by banded ridge (Brain2Music's rebuttal, A.1.8).
 
-    ``settings`` go to :func:`brain2music.ridge.banded.banded_ridge_cv`. :class:`Partition` holds r², the product
-    measure and the unique share per embedding, and what is shared, in the test clips of every voxel.
+    ``standardise`` is as in :func:`~brain2music.encode.encoder.encode`; ``settings`` go to
+    :func:`~brain2music.ridge.banded.banded_ridge_cv`. :class:`Partition` holds r², the product measure and the unique
+    share per embedding, and what is shared, in the test clips of every voxel.
 
     Raises ValueError for fewer than two embeddings.
     """

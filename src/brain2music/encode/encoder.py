@@ -53,7 +53,7 @@ class Fit:
 
     alphas: Sequence[float] | None = None
     n_folds: int = 5
-    standardise: bool = True
+    standardise: bool = False
     memory_gb: float = 4
 
     @property
@@ -80,7 +80,8 @@ def encode(
         :func:`~brain2music.encode.features.common_windows` to compare embeddings on the same rows.
     delays : windows by which copies of the features precede the response (finite impulse response).
     fit : ``alphas`` tried, the best chosen for each voxel by ``n_folds`` over clips; ``standardise`` scales features
-        to unit variance over the training pairs, so that none is penalised for its unit; ``memory_gb`` to work in.
+        to unit variance over the training pairs, for embeddings that mix units (musicnn does better without: mean r
+        0.76 against 0.73 on natsound165's six components); ``memory_gb`` to work in.
 
     Raises
     ------

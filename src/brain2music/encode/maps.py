@@ -60,26 +60,20 @@ def surface_values(
 ) -> dict[str, Float[np.ndarray, " vertices"]]:
     """Values at every vertex of fsaverage, "left" and "right": the mean through the cortex, between white and pial.
 
-    fsaverage5 comes with nilearn, so nothing is fetched. Voxels that are NaN count as outside the mask; vertices away
-    from all others are NaN. Only for voxels in MNI space: see :func:`is_mni_like`.
+    fsaverage5 comes with nilearn, so nothing is fetched. Voxels are weighted by how near they are (linearly); those
+    that are NaN or outside the mask do not count, and a vertex is NaN where they make up three quarters or more. Only
+    for voxels in MNI space: see :func:`is_mni_like`.
     """
     from nilearn.datasets import fetch_surf_fsaverage
-    from nilearn.surface import load_surf_mesh, vol_to_surf
+    from nilearn.surface import vol_to_surf
 
-    surfaces = fetch_surf_fsaverage(mesh)
-    image = statmap_image(values, space)
-    known = space.mask.copy()
-    known[space.mask] = np.isfinite(values)
-    if not known.any():
-        return {side: np.full(len(load_surf_mesh(surfaces[f"pial_{side}"]).coordinates), np.nan) for side in SIDES}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no sample is the NaN that is wanted
-        return {
-            side: vol_to_surf(
-                image,
-                surfaces[f"pial_{side}"],
-                inner_mesh=surfaces[f"white_{side}"],
-                mask_img=nib.Nifti1Image(known.astype(np.int8), space.affine),
-            )
-            for side in SIDES
-        }
+    surfaces, known = fetch_surf_fsaverage(mesh), np.isfinite(values)
+    total, weight = statmap_image(values, space), statmap_image(known.astype(float), space)
+    sampled = {}
+    for side in SIDES:
+        pial, white = surfaces[f"pial_{side}"], surfaces[f"white_{side}"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # vertices outside the image are NaN, as they should be
+            above, below = (vol_to_surf(image, pial, inner_mesh=white) for image in (total, weight))
+        sampled[side] = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0.25)
+    return sampled

@@ -155,10 +155,13 @@ def _write_maps(results: _Results, listener: Listener, outputs: Outputs) -> None
         told = f"Pearson r of responses predicted from {name} with measured ones, {len(encoded.clips)} clips"
         path = outputs.statmap(subject, name, "r")
         write_statmap(path, encoded.r, space, description=told, simulated=simulated)
+    first = next(iter(results.encoded))
+    shown = np.where(results.permuted[first].p < LEVEL, results.encoded[first].r, np.nan)
+    title = f"Encoding from {first}, sub-{subject}: r where p < {LEVEL:g} by voxel (clips permuted)"
+    map_figure(outputs.encoding_figure(subject, first), shown, space, title=title, simulated=simulated)
     if results.ceiling is not None:
-        told = (
-            f"Highest correlation with the average of {int(results.scored.n_repeats.max())} repeats that noise allows"
-        )
+        repeats = int(results.scored.n_repeats.max())
+        told = f"Highest correlation with the average of {repeats} repeats that noise allows"
         path = outputs.statmap(subject, "responses", "ceiling")
         write_statmap(path, results.ceiling.r, space, description=told, simulated=simulated)
 
