@@ -100,22 +100,23 @@ def arrange(cache: Path, bids_dir: Path, out: Path) -> None:
             path = out / "stimuli" / genre / f"{track}.wav"
             if not path.is_file():
                 write_audio(path, _mixed(song, start), RATE)
-            rows.append((track, genre, package, song.name, start, LICENCES[package]))
+            rows.append((track, genre, package, _title(song), start, LICENCES[package]))
     _write_tables(rows, out / "stimuli")
 
 
 def fill_gallery(cache: Path, out: Path) -> None:
     """The first 30 s of every song that no stimulus is cut from, with a metadata table."""
     used = set(pd.read_csv(out / "stimuli" / "tracks.tsv", sep="\t")[["package", "song"]].itertuples(index=False))
+    bundle_of = {package: genre for genre, packages in BUNDLES.items() for package in packages}
     rows = []
     for package in LICENCES:
         for song in songs_of(cache, package):
-            if (package, song.name) in used:
+            if (package, _title(song)) in used:
                 continue
             path = out / "gallery" / package / f"{_digest(song, cache)}.wav"
             if not path.is_file():
                 write_audio(path, _mixed(song, 0.0), RATE)
-            rows.append((f"{package}/{path.name}", song.stem, package, package, LICENCES[package]))
+            rows.append((f"{package}/{path.name}", _title(song), package, bundle_of[package], LICENCES[package]))
     table = pd.DataFrame(rows, columns=["file", "title", "artist", "genre", "licence"])
     write_table(out / "gallery" / "metadata.tsv", table)
     print(f"gallery_songs: {len(table)}")
@@ -170,6 +171,11 @@ def _write_tables(rows: list[tuple], out: Path) -> None:
     lines = [f"{row.track}.wav ::: {row.package} ::: {row.song}" for row in table.itertuples()]
     write_text(out / "GTZANindex.txt", "\n".join(lines) + "\n")
     print(f"stimuli: {len(table)}\nsongs: {len(table[['package', 'song']].drop_duplicates())}")
+
+
+def _title(song: Path) -> str:
+    """The song's name: its file's, or its folder's where every song's file is called song."""
+    return song.parent.name if song.stem == "song" else song.name
 
 
 def _seconds(path: Path) -> float:

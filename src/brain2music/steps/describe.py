@@ -82,7 +82,7 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
     if gallery is not None:
         parts.append(
             f"Music was retrieved from {len(gallery):,} tracks by the cosine similarity of the mean predicted "
-            f"embedding, both centred by the gallery's mean."
+            f"embedding, both centred by the mean of the training clips."
         )
     if source.simulated:
         parts.insert(0, "The brain data are simulated.")

@@ -29,8 +29,9 @@ def retrieve(listener: Listener, decoded: Decoded, gallery: Gallery, music: Musi
     predicted, true = clip_means(decoded)
     own = [clip.track for clip in decoded.clips]
     where = gallery.select(exclude=[*own, *(f"*/{track}" for track in own)])
-    brain = gallery.search(predicted, config.retrieve, space=decoded.space, where=where)
-    oracle = gallery.search(true, config.retrieve, space=decoded.space, where=where)
+    mean = decoded.train_mean.mean(axis=0)  # predictions are shrunk towards it: about another, they point one way
+    brain = gallery.search(predicted, config.retrieve, space=decoded.space, centre=mean, where=where)
+    oracle = gallery.search(true, config.retrieve, space=decoded.space, centre=mean, where=where)
     rng = np.random.default_rng(config.seed)
     allowed = np.flatnonzero(where)
     random = rng.choice(allowed, (RANDOM_DRAWS, len(decoded.clips)))
