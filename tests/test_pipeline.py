@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import soundfile
 
 sys.path.insert(0, str(Path(__file__).parent / "study"))
 from tiny_study import TinyStudy
@@ -59,11 +61,17 @@ def test_a_run_writes_all_that_it_promises(study: TinyStudy, tmp_path: Path) -> 
     for name in CONFIG.embeddings:
         for path in (outputs.predictions("01", name), outputs.similarity("01", name), outputs.alphas("01", name)):
             assert path.is_file(), path
+        assert outputs.encoding("01", name).is_file()
+        assert outputs.statmap("01", name, "r").is_file()
     assert outputs.retrieval("01", "logmel").is_file()
     assert not outputs.retrieval("01", "mfcc-chroma").exists()
     scores = json.loads(outputs.scores.read_text())
     stages = {(score["stage"], score["embedding"]) for score in scores}
-    assert stages == {("decode", "logmel"), ("decode", "mfcc-chroma"), ("retrieve", "logmel")}
+    assert stages == {
+        *(("decode", name) for name in CONFIG.embeddings),
+        *(("encode", name) for name in CONFIG.embeddings),
+        ("retrieve", "logmel"),
+    }
     metrics = {score["metric"] for score in scores}
     assert {"identification", "identification/shuffled", "identification/lag=1"} <= metrics
     assert any(metric.endswith("/judge=mfcc-chroma") for metric in metrics)
@@ -74,7 +82,7 @@ def test_running_again_changes_no_byte_and_decodes_nothing(
     study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = digests(run(read(study), tmp_path / "out", CONFIG))
-    monkeypatch.setattr("brain2music.steps.listener.decode", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr("brain2music.steps.listener.decode_with", lambda *_, **__: pytest.fail("decoded again"))
     assert digests(run(read(study), tmp_path / "out", CONFIG)) == first
 
 
@@ -106,7 +114,7 @@ def test_what_depends_on_a_change_is_made_again(change: str, study: TinyStudy, t
         study.track(5).unlink()
         study.write_track(5, seconds=4.5)
         samples = np.random.default_rng(99).uniform(-0.5, 0.5, 36_000)
-        __import__("soundfile").write(study.track(5), samples, 8000)
+        soundfile.write(study.track(5), samples, 8000)
     else:
         study.write_image("task-Test_run-01", np.random.default_rng(7).normal(100, 10, (3, 4, 5, 10)).astype("f4"))
     run(read(study, config), tmp_path / "out", config)
@@ -141,8 +149,6 @@ def test_a_poisoned_split_is_refused_before_any_fit(study: TinyStudy, tmp_path: 
 def test_a_gallery_never_answers_with_the_stimulus_itself(study: TinyStudy, tmp_path: Path) -> None:
     build_gallery(study.root / "stimuli", tmp_path / "gallery", get_embedder("logmel", 1.5, 1.5))
     outputs = run(read(study), tmp_path / "out", CONFIG, galleries=[tmp_path / "gallery"])
-    import pandas as pd
-
     found = pd.read_parquet(outputs.retrieval("01", "logmel"))
     assert not any(track.endswith(("jazz.00005", "jazz.00006")) for track in found["track"])
     record = json.loads(outputs.study.read_text())
