@@ -1,0 +1,46 @@
+"""Is the quick simulated study decoded above chance whatever its seed? Simulates, decodes and scores each seed.
+
+    python benchmarks/quick_seeds.py [--seeds 0 1 2] [--embedding musicnn-mtt]
+
+Prints a row a seed, then ``identification_min``, ``p_max`` and ``shuffled_mean``.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from brain2music.brain.source import BidsSource
+from brain2music.config import RunConfig
+from brain2music.pipeline import run
+from brain2music.score.records import read_scores
+from brain2music.study.simulate import simulate
+
+
+def main() -> None:
+    """Run every seed in a folder of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--embedding", default="musicnn-mtt")
+    given = parser.parse_args()
+    rows = [decode_seed(seed, given.embedding) for seed in given.seeds]
+    for seed, (value, p, shuffled) in zip(given.seeds, rows, strict=True):
+        print(f"seed {seed}: identification {value:.4f} (p = {p:.1e}), shuffled {shuffled:.4f}")
+    print(f"identification_min: {min(row[0] for row in rows):.4f}")
+    print(f"p_max: {max(row[1] for row in rows):.2e}")
+    print(f"shuffled_mean: {sum(row[2] for row in rows) / len(rows):.4f}")
+
+
+def decode_seed(seed: int, embedding: str) -> tuple[float, float, float]:
+    """Identification of the test clips, its permutation p, and identification by decoders of shuffled clips."""
+    config = RunConfig(embeddings=(embedding,), also_lags=(), shuffles=20, unseen_genres=False, encode=False)
+    with tempfile.TemporaryDirectory() as folder:
+        simulate(Path(folder) / "study", design="quick", seed=seed)
+        outputs = run(BidsSource.read(Path(folder) / "study", config), Path(folder) / "out", config)
+        scores = {score.metric: score for score in read_scores(outputs.scores)}
+    found, shuffled = scores["identification"], scores["identification/shuffled"]
+    assert found.p is not None
+    return found.value, found.p, shuffled.value
+
+
+if __name__ == "__main__":
+    main()
