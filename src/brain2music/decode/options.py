@@ -58,7 +58,7 @@ BASES: Mapping[str, Base] = {
     "nonlinear": nonlinear,
 }
 HEADS: Mapping[str, Head] = {"calibrated": calibrated, "whitened": whitened, "contrastive": contrastive}
-AUTO = ("ridge", "whitened", "contrastive", "nonlinear+contrastive")
+AUTO = ("ridge", "whitened", "contrastive", "stacked", "stacked+contrastive")
 """What ``auto`` chooses among, by identification of held-out training clips."""
 
 
@@ -71,7 +71,7 @@ def decoder_options() -> dict[str, str]:
         "stacked": "a weighted sum of decoders of regions and lags",
         "nonlinear": "ridge on Gaussian-kernel features of the responses",
         "calibrated": "ridge, predictions given the mean and covariance of true embeddings",
-        "whitened": "ridge, directions weighted by how well they are decoded",
+        "whitened": "ridge, no direction of the embedding drowning out the others",
         "contrastive": "ridge, predictions turned towards their own clip and away from others (InfoNCE)",
         "auto": f"the one of {', '.join(AUTO)} that identifies most held-out training clips",
     }

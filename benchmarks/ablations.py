@@ -1,0 +1,193 @@
+"""What does each option of decoding add? On real responses (natsound165, rank 6), and on a simulated study.
+
+    BRAIN2MUSIC_REAL_DATA=… python benchmarks/ablations.py [--seeds N] [--shuffles N] [--subjects N] [--skip-simulated]
+
+natsound165: 165 clips in ten folds dealt out by each of the seeds. "among all" compares a prediction with all clips;
+"in fold" only with those held out with it, which nothing was fitted to. Simulated: every subject's 20 test clips.
+``best_option`` has the highest identification of held-out *training* clips on the real data, not of test clips.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from brain2music.brain.arrays import read_arrays_study
+from brain2music.brain.responses import Responses
+from brain2music.brain.source import BidsSource
+from brain2music.config import RunConfig
+from brain2music.decode import options
+from brain2music.decode.decoder import Decoded, Fit, deal_folds
+from brain2music.decode.problem import HeldOut, Problem, View
+from brain2music.decode.windows import match_windows
+from brain2music.embed.clips import embed_clips
+from brain2music.embed.embeddings import Embeddings
+from brain2music.embed.registry import get_embedder
+from brain2music.errors import Brain2MusicWarning
+from brain2music.score.identification import identification, similarity
+from brain2music.study.simulate import simulate
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+EMBEDDING = "musicnn-mtt"
+REAL = ("ridge", "calibrated", "whitened", "contrastive", "nonlinear", "nonlinear+contrastive", "auto")
+SIMULATED = ("ridge", "roi-ensemble", "selected", "stacked", "calibrated", "whitened", "contrastive", "nonlinear")
+SIMULATED += ("selected+contrastive", "stacked+whitened", "stacked+contrastive", "auto")
+LAGS = (2, 3, 4)
+"""Scans; the middle one is the main lag, the others are for stacking."""
+
+
+@dataclass
+class Row:
+    """One option: a value a seed or subject."""
+
+    name: str
+    among_all: list[float] = field(default_factory=list)
+    in_fold: list[float] = field(default_factory=list)
+    correlation: list[float] = field(default_factory=list)
+    shuffled: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        spread = np.std(self.among_all, ddof=1) if len(self.among_all) > 1 else np.nan
+        in_fold = f"{np.mean(self.in_fold):7.4f}" if self.in_fold else "      -"
+        chance = f"{np.mean(self.shuffled):.3f} ± {np.std(self.shuffled) / np.sqrt(len(self.shuffled)):.3f}"
+        scores = f"{np.mean(self.among_all):9.4f} ± {spread:.4f}  {in_fold}  {np.mean(self.correlation):11.3f}"
+        return f"{self.name:22}  {scores}  {chance:>13}  {self.seconds / len(self.among_all):7.1f}"
+
+
+HEADER = f"{'option':22}  identification ± SD  in fold  correlation       shuffled  seconds"
+
+
+def main() -> None:
+    """Print both tables, then name: value lines."""
+    asked = _arguments()
+    warnings.simplefilter("ignore", Brain2MusicWarning)
+    real = real_table(asked.seeds, asked.shuffles)
+    simulated = [] if asked.skip_simulated else simulated_table(asked.subjects, asked.shuffles)
+    print()
+    for where, rows in (("natsound165", real), ("simulated", simulated)):
+        for row in rows:
+            print(f"identification_{where}_{row.name}: {np.mean(row.among_all):.4f}")
+    shuffled = [np.mean(row.shuffled) for row in (*real, *simulated)]
+    print(f"shuffled_farthest_from_chance: {max(shuffled, key=lambda value: abs(value - 0.5)):.4f}")
+    best = best_option(asked.seeds)
+    chosen = next(row for row in real if row.name == best)
+    print(f"identification_best_in_fold: {np.mean(chosen.in_fold):.4f}")
+    print(f"identification_best_sd: {np.std(chosen.among_all, ddof=1):.4f}")
+    print(f"identification_best: {np.mean(chosen.among_all):.4f}")
+    print(f"best_option: {best}")
+
+
+def real_table(n_seeds: int, n_shuffles: int) -> list[Row]:
+    """Every option that one set of six components allows; fold seeds are counted up from 0."""
+    responses, embeddings = _natsound()
+    print(f"natsound165 (real, rank 6), {EMBEDDING}, 10 folds, {n_seeds} fold seeds, {n_shuffles} shuffles\n{HEADER}")
+    rows = []
+    for name in REAL:
+        row = Row(name)
+        started = time.perf_counter()
+        for seed in range(n_seeds):
+            decoded = options.decode_kfold_with(name, responses, embeddings, seed=seed)
+            note(row, decoded)
+            row.in_fold.append(in_fold(decoded, list(deal_folds(len(responses.clips), 10, seed))))
+        row.seconds = time.perf_counter() - started
+        shuffles = options.decode_kfold_shuffled_with(name, responses, embeddings, n_shuffles=n_shuffles)
+        row.shuffled = [identified(each) for each in shuffles]
+        print(row, flush=True)
+        rows.append(row)
+    return rows
+
+
+def simulated_table(n_subjects: int, n_shuffles: int) -> list[Row]:
+    """Every option on the test clips of simulated subjects, who hear the same music."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "study"
+        simulate(root, n_subjects=n_subjects, seed=0)
+        source = BidsSource.read(root, RunConfig())
+        clips = (*source.train_clips, *source.test_clips)
+        embeddings = embed_clips(clips, source.stimuli, get_embedder(EMBEDDING, None, source.step_s))
+        heard = {(subject, lag): source.responses(subject, lag) for subject in source.subjects for lag in LAGS}
+    print(f"\nsimulated (design quick, seed 0), {EMBEDDING}, {n_subjects} subjects\n{HEADER}")
+    rows = []
+    for name in SIMULATED:
+        row = Row(name)
+        for subject in source.subjects:
+            train, test = heard[subject, LAGS[1]]
+            also = [heard[subject, lag] for lag in (LAGS[0], LAGS[2])] if "stacked" in name or name == "auto" else []
+            started = time.perf_counter()
+            note(row, options.decode_with(name, train, embeddings, test, embeddings, also=also))
+            row.seconds += time.perf_counter() - started
+            share = max(1, n_shuffles // n_subjects)
+            shuffles = options.decode_shuffled_with(
+                name, train, embeddings, test, embeddings, also=also, n_shuffles=share, seed=int(subject)
+            )
+            row.shuffled += [identified(each) for each in shuffles]
+        print(row, flush=True)
+        rows.append(row)
+    return rows
+
+
+def best_option(n_seeds: int) -> str:
+    """The option that identifies most held-out clips inside the training sets; test clips have no say."""
+    responses, embeddings = _natsound()
+    pairs = match_windows(responses, embeddings)
+    values: dict[str, list[float]] = {name: [] for name in REAL if name != "auto"}
+    for seed in range(n_seeds):
+        for held_out in deal_folds(len(responses.clips), 10, seed):
+            keep = ~np.isin(pairs.groups, held_out)
+            train = type(pairs)(pairs.X[keep], pairs.Y[keep], pairs.groups[keep], pairs.window[keep])
+            problem = Problem((View(train, pairs.X[~keep]),), responses.groups, Fit(standardise=True))
+            for name, found in values.items():
+                found.append(HeldOut.of(options.predict_with(name, problem), problem).identification())
+    return max(values, key=lambda name: np.mean(values[name]))
+
+
+def note(row: Row, decoded: Decoded) -> None:
+    """Add one decoding's scores."""
+    c = _similarity(decoded)
+    row.among_all.append(float(identification(c).mean()))
+    row.correlation.append(float(np.diagonal(c).mean()))
+
+
+def identified(decoded: Decoded) -> float:
+    """Two-way identification among all clips."""
+    return float(identification(_similarity(decoded)).mean())
+
+
+def in_fold(decoded: Decoded, folds: Sequence[np.ndarray]) -> float:
+    """Two-way identification among the clips held out together."""
+    c = _similarity(decoded)
+    return float(np.concatenate([identification(c[np.ix_(fold, fold)]) for fold in folds]).mean())
+
+
+def _similarity(decoded: Decoded) -> np.ndarray:
+    """Correlations about the training mean of each clip's fold; windows averaged."""
+    sides = (side.mean(axis=1, dtype=np.float32) - decoded.train_mean for side in (decoded.predicted, decoded.true))
+    return similarity(*sides)
+
+
+def _natsound() -> tuple[Responses, Embeddings]:
+    study = read_arrays_study(REPOSITORY / "runs" / "natsound165.toml")
+    responses, _ = study.responses("pooled")
+    embedder = get_embedder(EMBEDDING, None, study.step_s)
+    cache = os.environ.get("BRAIN2MUSIC_ABLATIONS_CACHE")
+    return responses, embed_clips(study.train_clips, study.stimuli, embedder, Path(cache) if cache else None)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5, help="fold seeds on natsound165")
+    parser.add_argument("--shuffles", type=int, default=10, help="shuffles an option")
+    parser.add_argument("--subjects", type=int, default=3, help="simulated subjects")
+    parser.add_argument("--skip-simulated", action="store_true", help="the real data only")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
