@@ -2,14 +2,13 @@
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 from nilearn.maskers import NiftiMasker
 from PIL import Image
 
 from brain2music.artifacts import read_json
 from brain2music.brain.responses import VoxelSpace
-from brain2music.encode.figures import map_figure, roi_figure
+from brain2music.encode.figures import map_figure
 from brain2music.encode.maps import is_mni_like, surface_values, write_statmap
 
 
@@ -99,18 +98,3 @@ def test_simulated_maps_say_so_in_text(tmp_path, mni):
         path = tmp_path / "map.svg"
         map_figure(path, values, VoxelSpace(mni.mask, affine), title="map", simulated=simulated, diverging=True)
         assert ("<!-- map (simulated) -->" in path.read_text()) == simulated
-
-
-def test_regions_are_drawn_by_name(tmp_path):
-    rois = pd.DataFrame(
-        {
-            "embedding": ["a", "a", "b", "b"],
-            "roi": ["A1", "belt", "A1", "belt"],
-            "mean_r": [0.3, 0.4, 0.2, 0.1],
-            "low": [0.2, 0.3, 0.1, 0.0],
-            "high": [0.4, 0.5, 0.3, 0.2],
-        }
-    )
-    roi_figure(tmp_path / "rois.svg", rois, title="regions", simulated=True)
-    text = (tmp_path / "rois.svg").read_text()
-    assert all(f"<!-- {word} -->" in text for word in ("A1", "belt", "a", "b", "regions (simulated)"))

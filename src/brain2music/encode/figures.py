@@ -1,14 +1,11 @@
 """Encoding maps as pictures: on the cortical surface where the brain is in MNI space, else as slices of the volume."""
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Float32
-from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -49,31 +46,6 @@ def map_figure(
     figure.suptitle(title, fontsize=12)
     bar = figure.add_axes((0.3, 0.13, 0.4, 0.025))
     figure.colorbar(ScalarMappable(scale, colours), cax=bar, orientation="horizontal", label=label)
-    _save(figure, path)
-
-
-def roi_figure(path: Path, rois: pd.DataFrame, *, title: str, simulated: bool = False) -> None:
-    """Mean r of every region with its interval over clips, one colour an embedding; the best regions first.
-
-    ``rois`` is a table of :func:`brain2music.encode.compare.roi_table`.
-    """
-    names: Sequence[str] = list(dict.fromkeys(rois["embedding"]))
-    first = rois[rois["embedding"] == names[0]].sort_values("mean_r")
-    regions = list(first["roi"])
-    figure = Figure(figsize=(7, 1.2 + 0.3 * len(regions)), layout="constrained")
-    axes = figure.subplots()
-    spread = np.linspace(0.25, -0.25, len(names)) if len(names) > 1 else [0.0]
-    for offset, name, colour in zip(spread, names, colormaps["tab10"](range(10)), strict=False):
-        rows = rois[rois["embedding"] == name].set_index("roi").loc[regions]
-        at = np.arange(len(regions)) + offset
-        axes.hlines(at, rows["low"], rows["high"], color=colour, linewidth=1.2)
-        axes.plot(rows["mean_r"], at, "o", color=colour, markersize=4, label=name)
-    axes.axvline(0, color="0.6", linewidth=0.8)
-    axes.set_yticks(range(len(regions)), regions)
-    axes.set_xlabel("mean r over the region's voxels, 95 % interval over clips")
-    axes.set_title(f"{title} (simulated)" if simulated else title, loc="left", fontsize=11)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
     _save(figure, path)
 
 

@@ -119,11 +119,18 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Subject:
-    """One subject's outputs: reliability of each voxel (None without repeats) and every decoded embedding."""
+    """One subject's outputs.
+
+    Attributes
+    ----------
+    reliability : of each voxel; None without repeats. decoded : every decoded embedding.
+    rois : how well every region is predicted from every embedding; None where the run did not encode.
+    """
 
     label: str
     reliability: pd.DataFrame | None
     decoded: tuple[Decoded, ...]
+    rois: pd.DataFrame | None
 
 
 @dataclass(frozen=True)
@@ -156,7 +163,9 @@ def _read_subject(outputs: Outputs, study: StudyRecord, label: str) -> Subject:
     if reliability is not None and not reliability["reliability"].notna().any():
         reliability = None
     decoded = (_read_decoded(outputs, label, embedding) for embedding in study.embeddings)
-    return Subject(label, reliability, tuple(item for item in decoded if item.clips))
+    numbers = ("voxels", "mean_r", "low", "high", "ceiling", "normalised_r", "significant")
+    rois = _read_table(outputs.encoding_rois(label), ("embedding", "roi"), numbers)
+    return Subject(label, reliability, tuple(item for item in decoded if item.clips), rois)
 
 
 def _read_decoded(outputs: Outputs, subject: str, embedding: EmbeddingRecord) -> Decoded:

@@ -1,13 +1,6 @@
-"""The figures of a subject's page, drawn by matplotlib as inline SVG that takes its colours from the page.
+"""The figures of a decoder and of the responses, for a subject's page."""
 
-Figures are drawn in sentinel colours that :func:`_inline` turns into the page's CSS variables, so that one
-figure serves light, dark and print. Text stays text.
-"""
-
-import io
-import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,44 +13,23 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from brain2music.report.inline import (
+    ACCENT,
+    INK,
+    LINE,
+    MARKERS,
+    MUTED,
+    PALETTE,
+    STYLE,
+    WARN,
+    inline,
+    no_ticks,
+    plot_axes,
+)
 from brain2music.report.summary import genre_of
 from brain2music.score.score import Score
 
-INK, MUTED, LINE, ACCENT, WARN = "#010101", "#020202", "#030303", "#040404", "#050505"
-VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent", WARN: "--warn"}
 POSITIVE, NEGATIVE = "#2a8f86", "#c9763a"  # mid-tones, readable on white and on near-black
-PALETTE = (
-    "#4c7fd9",
-    "#d9733a",
-    "#3f9b5a",
-    "#c8528f",
-    "#8a6fd1",
-    "#b08d1e",
-    "#2f9aa8",
-    "#cf4f4a",
-    "#7d8590",
-    "#8b6240",
-)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "*", "h")
-STYLE: dict[Any, Any] = {
-    "font.size": 10.5,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-}
 MOST_ROIS = 12
 MOST_ALPHAS = 24
 
@@ -67,7 +39,7 @@ def genre_bars(scores: Sequence[Score], name: str) -> Markup:
     """Identification of each genre's clips with its interval, best first, and chance as a dashed line."""
     ordered = sorted(scores, key=lambda score: score.value)
     rows = np.arange(len(ordered))
-    figure, axes = _axes(6.0, 0.55 + 0.27 * len(ordered))
+    figure, axes = plot_axes(6.0, 0.55 + 0.27 * len(ordered))
     values = [score.value for score in ordered]
     axes.barh(rows, values, height=0.62, color=ACCENT, alpha=0.85, linewidth=0)
     for row, score in zip(rows, ordered, strict=True):
@@ -76,8 +48,8 @@ def genre_bars(scores: Sequence[Score], name: str) -> Markup:
     axes.axvline(ordered[0].chance, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set(xlim=(0, 1.0), ylim=(-0.6, len(rows) - 0.4), xlabel="two-way identification (dashed: chance)")
     axes.set_yticks(rows, [str(genre_of(score)) for score in ordered])
-    _no_ticks(axes)
-    return _inline(figure, name, f"Identification by genre: {_spoken(ordered[::-1])}")
+    no_ticks(axes)
+    return inline(figure, name, f"Identification by genre: {_spoken(ordered[::-1])}")
 
 
 @rc_context(STYLE)
@@ -92,7 +64,7 @@ def identification_matrix(similarity: Float[np.ndarray, "clips clips"], genres: 
     spread = grouped.std(axis=1, keepdims=True)
     z = (grouped - grouped.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
     count = len(z)
-    figure, axes = _axes(6.0, 5.4)
+    figure, axes = plot_axes(6.0, 5.4)
     axes.imshow(_tint(z), interpolation="none", extent=(-0.5, count - 0.5, count - 0.5, -0.5), aspect="equal")
 
     thin = float(np.clip(24 / count, 0.3, 1.1))
@@ -109,10 +81,10 @@ def identification_matrix(similarity: Float[np.ndarray, "clips clips"], genres: 
     axes.set_yticks(middles, labels)
     axes.set_xticks(middles, labels, rotation=45, ha="right", rotation_mode="anchor", color=INK)
     axes.set(xlabel="candidate: true embedding", ylabel="prediction from the brain")
-    _no_ticks(axes)
+    no_ticks(axes)
     hits = int((z.argmax(axis=1) == np.arange(count)).sum())
     spoken = f"Identification matrix of {count} clips; the clip that was heard is most similar in {hits} rows"
-    return _inline(figure, name, spoken)
+    return inline(figure, name, spoken)
 
 
 @rc_context(STYLE)
@@ -148,7 +120,7 @@ def pca_map(
     figure.legend(handles, labels, loc="lower center", ncols=columns, handletextpad=0.2, columnspacing=1.2)
     figure.tight_layout(rect=(0, (legend_height + 0.15) / height, 1, 1))
     ratio = float(decoded.var(axis=0).sum() / max(heard.var(axis=0).sum(), 1e-12))
-    return _inline(figure, name, f"Two scatter plots of {len(true)} clips on two principal components"), ratio
+    return inline(figure, name, f"Two scatter plots of {len(true)} clips on two principal components"), ratio
 
 
 @rc_context(STYLE)
@@ -158,7 +130,7 @@ def alpha_histogram(alphas: pd.DataFrame, name: str) -> Markup:
     if values.nunique() > MOST_ALPHAS:  # medians over folds fall between the values of the grid
         values = pd.Series(10 ** ((4 * np.log10(values)).round() / 4), index=alphas.index)
     counts = alphas.groupby(values)["on_edge"].agg(["size", "any"]).sort_index()
-    figure, axes = _axes(6.0, 2.1)
+    figure, axes = plot_axes(6.0, 2.1)
     colours = [WARN if edge else ACCENT for edge in counts["any"]]
     axes.bar(np.arange(len(counts)), counts["size"], width=0.72, color=colours, alpha=0.85, linewidth=0)
     shown = np.unique(np.linspace(0, len(counts) - 1, min(len(counts), 7)).round().astype(int))
@@ -166,9 +138,9 @@ def alpha_histogram(alphas: pd.DataFrame, name: str) -> Markup:
     axes.set(xlabel="regularisation α", ylabel="dimensions", xlim=(-0.8, len(counts) - 0.2))
     axes.locator_params(axis="y", integer=True, nbins=4)
     axes.tick_params(axis="y", labelcolor=MUTED)
-    _no_ticks(axes)
+    no_ticks(axes)
     edge = int(alphas["on_edge"].sum())
-    return _inline(figure, name, f"Histogram of α over {len(alphas)} dimensions; {edge} lie on the edge of the grid")
+    return inline(figure, name, f"Histogram of α over {len(alphas)} dimensions; {edge} lie on the edge of the grid")
 
 
 @rc_context(STYLE)
@@ -183,7 +155,7 @@ def reliability_by_roi(table: pd.DataFrame, name: str) -> Markup:
     ]
     low, high = (float(edge) for edge in np.quantile(np.concatenate([values[roi] for roi in kept]), [0.001, 0.999]))
     edges = np.linspace(min(low, -0.05), max(high, 0.05), 49)
-    figure, axes = _axes(6.0, 0.6 + 0.36 * len(kept))
+    figure, axes = plot_axes(6.0, 0.6 + 0.36 * len(kept))
     for row, roi in enumerate(reversed(kept)):
         heights = np.histogram(np.clip(values[roi], edges[0], edges[-1]), edges)[0]
         axes.stairs(
@@ -199,14 +171,8 @@ def reliability_by_roi(table: pd.DataFrame, name: str) -> Markup:
     axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set_yticks(np.arange(len(kept)) + 0.3, [roi or "unlabelled" for roi in reversed(kept)])
     axes.set(xlabel="correlation between repeats (bar: median; dashed: none)", ylim=(-0.05, len(kept)))
-    _no_ticks(axes)
-    return _inline(figure, name, f"Histograms of voxel reliability in {len(kept)} regions")
-
-
-def _axes(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of one plot, in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    no_ticks(axes)
+    return inline(figure, name, f"Histograms of voxel reliability in {len(kept)} regions")
 
 
 def _scatter(axes: Axes, points: Float[np.ndarray, "clips 2"], genres: Sequence[str]) -> None:
@@ -237,30 +203,5 @@ def _tint(z: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "height wid
     return image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def _no_ticks(axes: Axes) -> None:
-    axes.tick_params(length=0)
-
-
 def _spoken(scores: Sequence[Score]) -> str:
     return ", ".join(f"{genre_of(score)} {score.value:.2f}" for score in scores)
-
-
-def _inline(figure: Figure, name: str, spoken: str) -> Markup:
-    """The figure as an accessible inline ``<svg>``; ``name`` keeps ids of different figures apart."""
-    drawn = io.StringIO()
-    with rc_context({"svg.hashsalt": name}):
-        empty = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(drawn, format="svg", transparent=True, metadata=empty)
-    svg = drawn.getvalue()
-    svg = svg[svg.index("<svg") :]
-    used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
-    svg = re.sub(r' id="([^"]+)"', lambda found: found.group() if found.group(1) in used else "", svg)
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", svg)
-    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, f"var({variable})")
-    view = re.search(r'viewBox="[^"]+"', svg)
-    assert view is not None
-    body = svg[svg.index(">") + 1 :]
-    head = Markup('<svg {} role="img" aria-label="{}" preserveAspectRatio="xMidYMid meet">')
-    return head.format(Markup(view.group()), spoken) + Markup(re.sub(r"\s*\n\s*", "\n", body))

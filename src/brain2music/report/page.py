@@ -14,8 +14,19 @@ from markupsafe import Markup, escape
 from brain2music.artifacts import write_text
 from brain2music.report import figures
 from brain2music.report.cards import Shelf, cards_of
+from brain2music.report.comparisons import decoders_view, unseen_view
 from brain2music.report.data import Decoded, RunRecord, Subject, read_run
-from brain2music.report.summary import genre_of, headlines, own_note, spell_p, summarise
+from brain2music.report.encoding import encoding_view
+from brain2music.report.summary import (
+    encoding_headlines,
+    genre_of,
+    headlines,
+    own_note,
+    spell_p,
+    summarise,
+    unseen_genre_of,
+)
+from brain2music.score.records import GROUP
 from brain2music.score.score import Score
 
 RELIABLE = 0.1
@@ -52,7 +63,8 @@ def _index_page(templates: Environment, run: RunRecord) -> str:
         study=run.study,
         summary=summarise(run, run.study.subjects),
         headlines=headlines(run.scores),
-        scores=run.scores,
+        encoding_headlines=encoding_headlines(run.scores),
+        scores=sorted(run.scores, key=lambda score: score.subject != GROUP),
     )
 
 
@@ -60,15 +72,20 @@ def _subject_page(templates: Environment, run: RunRecord, subject: Subject, shel
     scores = [score for score in run.scores if score.subject == subject.label]
     shown = {decoded.embedding.name for decoded in subject.decoded}
     reliability = subject.reliability
-    name = f"sub-{subject.label}-reliability"
+    decoder, lag_tr = str(run.study.settings.get("decoder", "own decoder")), run.study.design.lag_tr
+    name = f"sub-{subject.label}"
     return templates.get_template("subject.html.j2").render(
         study=run.study,
         subject=subject,
         summary=summarise(run, [subject.label]),
         headlines=headlines(scores),
-        other_scores=[score for score in scores if score.embedding not in shown],
+        other_scores=[score for score in scores if score.embedding not in shown and score.stage != "encode"],
+        decoders=decoders_view(scores, decoder, lag_tr, f"{name}-decoders"),
+        encoding=encoding_view(subject, scores, run.outputs),
         regions=None if reliability is None else _regions(reliability),
-        reliability_figure=None if reliability is None else figures.reliability_by_roi(reliability, name),
+        reliability_figure=None
+        if reliability is None
+        else figures.reliability_by_roi(reliability, f"{name}-reliability"),
         embeddings=[_embedding_view(scores, subject, decoded) for decoded in subject.decoded],
         cards=cards_of(subject, shelf),
         retrieves=any(decoded.retrieval is not None for decoded in subject.decoded),
@@ -81,10 +98,12 @@ def _embedding_view(scores: Sequence[Score], subject: Subject, decoded: Decoded)
     name = f"sub-{subject.label}-{space.name}"
     mine = [score for score in scores if score.embedding == space.name]
     view: dict[str, Any] = {"space": space, "clips": len(decoded.clips)}
-    view["scores"] = [score for score in mine if genre_of(score) is None and score.stage == "decode"]
-    view["other_scores"] = [score for score in mine if genre_of(score) is None and score.stage != "decode"]
+    general = [score for score in mine if genre_of(score) is None and unseen_genre_of(score) is None]
+    view["scores"] = [score for score in general if score.stage == "decode"]
+    view["other_scores"] = [score for score in general if score.stage not in ("decode", "encode")]
     view["genre_scores"] = [score for score in mine if genre_of(score) is not None]
     by_genre = [score for score in view["genre_scores"] if score.stage == "decode" and not math.isnan(score.value)]
+    view["unseen"] = unseen_view(mine, f"{name}-unseen")
     view["of_bars"] = by_genre
     view["bars"] = figures.genre_bars(by_genre, f"{name}-genres") if by_genre else None
     view["matrix"] = view["pca"] = view["alphas"] = None
@@ -126,6 +145,7 @@ def _templates() -> Environment:
     )
     environment.filters.update(
         number=_number,
+        signed=_signed,
         percent=partial(_number, places=0, scale=100.0),
         p=_p,
         across=_across,
@@ -136,13 +156,18 @@ def _templates() -> Environment:
     for name in ("style.css", "script.js"):
         source, _, _ = loader.get_source(environment, name)
         environment.globals[name.partition(".")[0]] = Markup(source)  # our own files, for <style> and <script>
-    environment.globals["reliable"] = RELIABLE
+    environment.globals.update(reliable=RELIABLE, group=GROUP)
     return environment
 
 
 def _number(value: float | None, places: int = 3, scale: float = 1.0) -> str:
     """A number as text, an en dash where it is undefined."""
     return "–" if value is None or math.isnan(value) else f"{value * scale:.{places}f}"
+
+
+def _signed(value: float) -> str:
+    """A difference as text, always with its sign."""
+    return _number(value) if math.isnan(value) else f"{value:+.3f}"
 
 
 def _p(value: float | None) -> str:

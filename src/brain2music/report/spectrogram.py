@@ -1,13 +1,12 @@
 """A sound file as a small picture: its mel spectrogram as a WebP data URI."""
 
-import base64
-import io
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from brain2music.errors import InputError
+from brain2music.report.pictures import data_uri
 
 WIDTH, HEIGHT = 360, 100
 WINDOW_S = 0.09
@@ -33,9 +32,7 @@ def thumbnail(path: Path) -> str:
     from PIL import Image
 
     waveform, rate = _read_mono(path)
-    picture = io.BytesIO()
-    Image.fromarray(_shade(_mel_db(waveform, rate))).save(picture, format="WEBP", quality=55, method=4)
-    return "data:image/webp;base64," + base64.b64encode(picture.getvalue()).decode("ascii")
+    return data_uri(Image.fromarray(_shade(_mel_db(waveform, rate))), quality=55)
 
 
 def _read_mono(path: Path) -> tuple[Float[np.ndarray, " samples"], int]:

@@ -1,18 +1,20 @@
 """Scores in words: how well it went, against what chance, over how many clips and candidates."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from brain2music.report.data import RunRecord
+from brain2music.score.records import GROUP
 from brain2music.score.score import Score
 
 ALPHA = 0.05
 GENRE = "identification/genre="
+UNSEEN = "identification/unseen-genre="
 JUDGE = "identification/judge="
 
 
 def summarise(run: RunRecord, subjects: Sequence[str]) -> list[str]:
-    """Plain sentences on the first scored embedding, for the given subjects: decoding, retrieval, control."""
+    """Plain sentences on the first scored embedding, for the given subjects: decoding, retrieval, control, encoding."""
     scores = [score for score in run.scores if score.subject in subjects]
     sentences: list[str] = []
     for stage, tell in (("decode", _decoding), ("retrieve", _retrieval)):
@@ -24,6 +26,9 @@ def summarise(run: RunRecord, subjects: Sequence[str]) -> list[str]:
     if control:
         value = _percent(_mean(control))
         sentences.append(f"As a control, the same decoder fitted to shuffled clips reaches {value}.")
+    encoded = _first_embedding(run, pick(scores, "r", "encode"))
+    if encoded:
+        sentences.append(_encoding(run, encoded) + " " + _verdict(encoded))
     return sentences
 
 
@@ -33,15 +38,30 @@ def pick(scores: Iterable[Score], metric: str, stage: str) -> list[Score]:
 
 
 def headlines(scores: Iterable[Score]) -> list[Score]:
-    """Identification by every embedding, by every judge of what was retrieved, and of shuffled clips."""
+    """Identification by every embedding, by every judge of what was retrieved, and of shuffled clips.
+
+    Rows that sum up subjects come first.
+    """
     names = ("identification", "identification/shuffled")
     chosen = [score for score in scores if score.metric in names or score.metric.startswith(JUDGE)]
-    return sorted(chosen, key=lambda score: score.stage)
+    return sorted(chosen, key=lambda score: (score.subject != GROUP, score.stage))
+
+
+def encoding_headlines(scores: Iterable[Score]) -> list[Score]:
+    """Mean r over the voxels that stand for the brain, by every embedding; rows that sum up subjects come first."""
+    return sorted(pick(scores, "r", "encode"), key=lambda score: score.subject != GROUP)
 
 
 def genre_of(score: Score) -> str | None:
     """The genre whose clips alone a score is about, or None."""
     return score.metric.removeprefix(GENRE) if score.metric.startswith(GENRE) else None
+
+
+def unseen_genre_of(score: Score) -> str | None:
+    """The genre that the scored decoder was never trained on, or None."""
+    if not score.metric.startswith(UNSEEN):
+        return None
+    return score.metric.removeprefix(UNSEEN).removesuffix("/within-genre")
 
 
 def own_note(score: Score, study_note: str) -> str:
@@ -68,6 +88,17 @@ def _retrieval(run: RunRecord, scores: Sequence[Score]) -> str:
     )
 
 
+def _encoding(run: RunRecord, scores: Sequence[Score]) -> str:
+    brain = "simulated brain responses" if run.study.simulated else "brain responses"
+    over = own_note(scores[0], run.study.note) if len(scores) == 1 else "mean over voxels and subjects"
+    parts = [over] if over else []
+    parts += [*_spread(scores, "{:.2f}".format), *_tested(scores)]
+    return (
+        f"From music to {brain}, the {scores[0].embedding} embedding predicted those of {_whose(scores)} to unheard "
+        f"clips with r\u00a0=\u00a0{_mean(scores):.2f} ({', '.join(parts)})."
+    )
+
+
 def _judged(scores: Sequence[Score]) -> str:
     judge = scores[0].metric.removeprefix(JUDGE)
     return f"Judged by another embedding, {judge}, it did in {_percent(_mean(scores))} ({_frame(scores)})."
@@ -89,21 +120,30 @@ def _whose(scores: Sequence[Score]) -> str:
 
 def _frame(scores: Sequence[Score]) -> str:
     """Interval or range, chance, candidates, n and p."""
-    parts = []
+    chance = f"chance {_percent(scores[0].chance)}"
+    candidates = f"{_numbers(score.candidates for score in scores)} candidates"
+    return ", ".join([*_spread(scores, _percent), chance, candidates, *_tested(scores)])
+
+
+def _spread(scores: Sequence[Score], spell: Callable[[float], str]) -> list[str]:
+    """Interval of one score, range of several."""
     only = scores[0]
     if len(scores) > 1:
         values = [score.value for score in scores]
-        parts.append(f"lowest {_percent(min(values))}, highest {_percent(max(values))}")
-    elif only.low is not None and only.high is not None:
-        parts.append(f"95\u00a0% interval {_percent(only.low)} to {_percent(only.high)}")
-    parts.append(f"chance {_percent(only.chance)}")
-    parts.append(f"{_numbers(score.candidates for score in scores)} candidates")
-    parts.append(f"n\u00a0=\u00a0{_numbers(score.n for score in scores)} clips{' each' if len(scores) > 1 else ''}")
+        return [f"lowest {spell(min(values))}, highest {spell(max(values))}"]
+    if only.low is not None and only.high is not None:
+        return [f"95\u00a0% interval {spell(only.low)} to {spell(only.high)}"]
+    return []
+
+
+def _tested(scores: Sequence[Score]) -> list[str]:
+    """How many clips, and p."""
+    parts = [f"n\u00a0=\u00a0{_numbers(score.n for score in scores)} clips{' each' if len(scores) > 1 else ''}"]
     known = [score.p for score in scores if score.p is not None]
     if known:
         largest = "largest " if len(scores) > 1 else ""
         parts.append(f"{largest}permutation p\u00a0{spell_p(max(known), equals=True)}")
-    return ", ".join(parts)
+    return parts
 
 
 def _verdict(scores: Sequence[Score]) -> str:

@@ -1,0 +1,95 @@
+"""Scores beside each other: dots with their intervals, and pairs of bars."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib import rc_context
+
+from brain2music.report.inline import ACCENT, INK, LINE, MARKERS, MUTED, PALETTE, STYLE, inline, no_ticks, plot_axes
+from brain2music.score.score import Score
+
+SPREAD = 0.56
+"""Of a row's height, over which its dots are spread."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A value and its interval; ``low`` and ``high`` are None where there is none."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@rc_context(STYLE)
+def dot_plot(
+    rows: Sequence[str],
+    series: Mapping[str, Sequence[Dot | None]],
+    name: str,
+    *,
+    xlabel: str,
+    chance: float,
+    ceilings: Sequence[float] = (),
+) -> Markup:
+    """One row a thing, from the top, and one colour a series; None where a series lacks the row.
+
+    ``chance`` is dashed; ``ceilings``, one a row, are short bars, none where NaN.
+    """
+    figure, axes = plot_axes(6.0, 0.95 + len(rows) * max(0.27, 0.11 + 0.08 * len(series)))
+    at = np.arange(len(rows))[::-1]
+    offsets = np.linspace(SPREAD / 2, -SPREAD / 2, len(series)) if len(series) > 1 else np.zeros(1)
+    axes.hlines(at[1:] + 0.5, 0, 1, color=LINE, linewidth=0.5, transform=axes.get_yaxis_transform())
+    axes.axvline(chance, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    for y, ceiling in zip(at, ceilings, strict=False):
+        axes.plot([ceiling] * 2, [y - 0.36, y + 0.36], color=MUTED, linewidth=1.6)
+    for index, (label, offset) in enumerate(zip(series, offsets, strict=True)):
+        colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
+        shown = [(y + offset, dot) for y, dot in zip(at, series[label], strict=True) if dot is not None]
+        for y, dot in shown:
+            if dot.low is not None and dot.high is not None:
+                axes.plot([dot.low, dot.high], [y, y], color=colour, linewidth=1.5, alpha=0.7)
+        ys, values = [y for y, _ in shown], [dot.value for _, dot in shown]
+        axes.plot(values, ys, marker, color=colour, markersize=5, markeredgewidth=0, label=label)
+    axes.set_yticks(at, rows)
+    axes.set(xlabel=xlabel, ylim=(-0.6, len(rows) - 0.4))
+    no_ticks(axes)
+    if len(series) > 1:
+        figure.legend(loc="outside upper left", ncols=min(len(series), 4), handletextpad=0.1, columnspacing=1.2)
+    return inline(figure, name, f"{xlabel}: {_spoken(rows, series)}")
+
+
+@rc_context(STYLE)
+def unseen_bars(seen: Mapping[str, Score], unseen: Mapping[str, Score], name: str) -> Markup:
+    """Identification of each genre by decoders fitted without it, and, in grey above, with it (paper Fig. 7a).
+
+    From the top in the order of ``unseen``.
+    """
+    genres = list(unseen)[::-1]
+    figure, axes = plot_axes(6.0, 0.95 + 0.4 * len(genres))
+    rows = np.arange(len(genres))
+    for scores, offset, colour, label in (
+        (seen, 0.19, MUTED, "trained on"),
+        (unseen, -0.19, ACCENT, "never trained on"),
+    ):
+        known = [(row + offset, scores[genre]) for row, genre in zip(rows, genres, strict=True) if genre in scores]
+        ys, values = [y for y, _ in known], [score.value for _, score in known]
+        axes.barh(ys, values, height=0.36, color=colour, alpha=0.85 if scores is unseen else 0.45, lw=0, label=label)
+        for y, score in known:
+            if score.low is not None and score.high is not None:
+                axes.plot([score.low, score.high], [y, y], color=INK, linewidth=1.1, solid_capstyle="butt")
+    axes.axvline(next(iter(unseen.values())).chance, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set(xlim=(0, 1.0), ylim=(-0.6, len(rows) - 0.4), xlabel="two-way identification (dashed: chance)")
+    axes.set_yticks(rows, genres)
+    no_ticks(axes)
+    figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2)
+    spoken = ", ".join(f"{genre} {unseen[genre].value:.2f}" for genre in genres[::-1])
+    return inline(figure, name, f"Identification of genres that were never trained on: {spoken}")
+
+
+def _spoken(rows: Sequence[str], series: Mapping[str, Sequence[Dot | None]]) -> str:
+    """The first series in words."""
+    first = next(iter(series))
+    told = (f"{row} {dot.value:.2f}" for row, dot in zip(rows, series[first], strict=True) if dot is not None)
+    return f"{first}: {', '.join(told)}"

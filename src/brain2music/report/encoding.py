@@ -1,0 +1,118 @@
+"""Which regions an embedding predicts, against which null, and where: the "Encoding" section of a subject's page."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from markupsafe import Markup
+
+from brain2music.layout import Outputs
+from brain2music.report.data import Subject
+from brain2music.report.dots import Dot, dot_plot
+from brain2music.report.pictures import shrunken
+from brain2music.report.summary import encoding_headlines
+from brain2music.score.score import Score
+
+SUMMARIES = {"reliable": "reliable voxels", "all": "all voxels"}
+"""Rows of the table of regions that are no region, first in table and figure."""
+MOST_REGIONS = 16
+NULLS = ("significant", "significant/max-T", "significant/gaussian")
+COMPARED = "r/vs="
+
+
+def encoding_view(subject: Subject, scores: Sequence[Score], outputs: Outputs) -> dict[str, Any] | None:
+    """What the page shows of a subject's encoders, or None where the run left no table of regions.
+
+    Parameters
+    ----------
+    scores : the subject's, of all stages.
+    """
+    if subject.rois is None:
+        return None
+    mine = [score for score in scores if score.stage == "encode"]
+    table = _ordered(subject.rois)
+    names = list(dict.fromkeys(table["embedding"]))
+    regions = _regions(table)
+    voxels = max(row["voxels"] for row in regions)
+    return {
+        "names": names,
+        "headlines": encoding_headlines(mine),
+        "scores": mine,
+        "clips": mine[0].n if mine else None,
+        "regions": regions,
+        "dots": _dots(regions[: MOST_REGIONS + len(SUMMARIES)], names, f"sub-{subject.label}-encoding"),
+        "left_out": max(0, len(regions) - MOST_REGIONS - len(SUMMARIES)),
+        "ceilings": table["ceiling"].notna().any(),
+        "nulls": _nulls(mine, names, voxels),
+        "voxels": voxels,
+        "compared": [
+            (score.metric.removeprefix(COMPARED), score) for score in mine if score.metric.startswith(COMPARED)
+        ],
+        **_map(outputs, subject.label, names),
+    }
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Summaries first, then the regions that the first embedding predicts best."""
+    first = table[table["embedding"] == table["embedding"].iloc[0]].set_index("roi")["mean_r"]
+    summary = [list(SUMMARIES).index(roi) if roi in SUMMARIES else len(SUMMARIES) for roi in table["roi"]]
+    return table.assign(summary=summary, first=-table["roi"].map(first)).sort_values(
+        ["summary", "first", "roi"], kind="stable"
+    )
+
+
+def _regions(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """One entry a region: its name, voxels and ceiling, and the table's row for every embedding."""
+    regions: dict[str, dict[str, Any]] = {}
+    for row in table.to_dict("records"):
+        roi = str(row["roi"])
+        shown = {"name": SUMMARIES.get(roi, roi), "voxels": row["voxels"], "ceiling": row["ceiling"], "of": {}}
+        regions.setdefault(roi, shown)["of"][row["embedding"]] = row
+    return list(regions.values())
+
+
+def _dots(regions: Sequence[dict[str, Any]], names: Sequence[str], name: str) -> Markup:
+    series = {each: [_dot(region["of"].get(each)) for region in regions] for each in names}
+    return dot_plot(
+        [region["name"] for region in regions],
+        series,
+        name,
+        xlabel="mean r over voxels",
+        chance=0.0,
+        ceilings=[region["ceiling"] for region in regions],
+    )
+
+
+def _dot(row: dict[str, Any] | None) -> Dot | None:
+    return None if row is None or math.isnan(row["mean_r"]) else Dot(row["mean_r"], row["low"], row["high"])
+
+
+def _nulls(scores: Sequence[Score], names: Sequence[str], voxels: int) -> list[dict[str, Any]]:
+    """Share and number of significant voxels per embedding, one entry a null; None where it was not tested."""
+    share = {(score.embedding, score.metric): score.value for score in scores if score.metric in NULLS}
+    rows = [(name, [share.get((name, null)) for null in NULLS]) for name in names]
+    return [
+        {"embedding": name, "found": [None if s is None else (s, round(s * voxels)) for s in shares]}
+        for name, shares in rows
+        if any(s is not None for s in shares)
+    ]
+
+
+def _map(outputs: Outputs, subject: str, names: Sequence[str]) -> dict[str, Any]:
+    """The first picture of a map there is, of which embedding, and links to the images of values."""
+    pictures = {name: outputs.encoding_figure(subject, name) for name in names}
+    shown = next((name for name, path in pictures.items() if path.is_file()), None)
+    images = [(f"r, {name}", outputs.statmap(subject, name, "r")) for name in names]
+    images.append(("ceiling", outputs.statmap(subject, "responses", "ceiling")))
+    return {
+        "picture": None if shown is None else shrunken(pictures[shown]),
+        "pictured": shown,
+        "images": [(told, _address(path, outputs.root)) for told, path in images if path.is_file()],
+    }
+
+
+def _address(path: Path, root: Path) -> str:
+    return quote(path.relative_to(root).as_posix())
