@@ -27,9 +27,7 @@ SECONDS = 15.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=REAL_DATA / "recorded")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--files", type=int, default=60)

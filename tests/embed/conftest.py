@@ -14,10 +14,7 @@ def sounds() -> dict[str, np.ndarray]:
     chord = sum(np.sin(2 * np.pi * pitch * time) for pitch in (220.0, 277.2, 329.6)) * np.exp(-time) / 4
     beats = np.random.default_rng(1).standard_normal(len(time)) * (time % 0.5 < 0.05) / 3
     sweep = np.sin(2 * np.pi * (100 * time + 300 * time**2)) / 2
-    return {
-        name: sound.astype(np.float32)
-        for name, sound in (("chord", chord), ("beats", beats), ("sweep", sweep))
-    }
+    return {name: sound.astype(np.float32) for name, sound in (("chord", chord), ("beats", beats), ("sweep", sweep))}
 
 
 @pytest.fixture(scope="session")

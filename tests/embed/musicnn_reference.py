@@ -59,9 +59,7 @@ def variables_by_layout(data: Path):
 def reference(variables, sound, starts):
     """Mean pool, max pool, penultimate and tags (patches, ·) of a sound's patches at frames ``starts``."""
     weights = {name: array.astype(np.float64) for name, array in variables.items()}
-    mel = librosa.feature.melspectrogram(
-        y=sound.astype(np.float64), sr=16000, hop_length=256, n_fft=512, n_mels=96
-    )
+    mel = librosa.feature.melspectrogram(y=sound.astype(np.float64), sr=16000, hop_length=256, n_fft=512, n_mels=96)
     frames = np.log10(10000 * mel.T + 1)
     patches = [_patch(weights, frames[start : start + 187]) for start in starts]
     return [np.stack(column) for column in zip(*patches, strict=True)]

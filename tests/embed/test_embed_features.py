@@ -11,9 +11,7 @@ from brain2music.errors import InputError
 from brain2music.study.study import Clip
 
 
-@pytest.mark.parametrize(
-    ("window_s", "windows"), [(1.5, 10), (3.0, 9), (5.0, 7), (10.0, 4), (15.0, 1), (30.0, 1)]
-)
+@pytest.mark.parametrize(("window_s", "windows"), [(1.5, 10), (3.0, 9), (5.0, 7), (10.0, 4), (15.0, 1), (30.0, 1)])
 @pytest.mark.parametrize("missing", [0.0, 0.001, 0.019])
 def test_windows_of_a_clip_are_those_of_the_paper(window_s, windows, missing):
     assert n_windows(15.0 - missing, window_s, 1.5) == windows
@@ -24,9 +22,7 @@ def test_a_clip_that_really_is_shorter_has_fewer_windows():
     assert window_starts(13.0, 10.0, 1.5) == [0.0, 1.5, 3.0]
 
 
-@pytest.mark.parametrize(
-    ("rate", "n_fft", "n_mels"), [(16000, 512, 96), (22050, 2048, 128), (44100, 1024, 40)]
-)
+@pytest.mark.parametrize(("rate", "n_fft", "n_mels"), [(16000, 512, 96), (22050, 2048, 128), (44100, 1024, 40)])
 def test_mel_filters_equal_librosa(rate, n_fft, n_mels):
     expected = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels)
     np.testing.assert_allclose(mel_filters(rate, n_fft, n_mels), expected, atol=1e-9, rtol=1e-5)
@@ -36,9 +32,7 @@ def test_mel_filters_equal_librosa(rate, n_fft, n_mels):
 def test_mel_spectrogram_equals_librosa(rng, samples):
     sound = rng.standard_normal(samples).astype(np.float32)
     padded = np.pad(sound, 256)
-    expected = librosa.feature.melspectrogram(
-        y=padded, sr=16000, n_fft=512, hop_length=256, n_mels=96, center=False
-    ).T
+    expected = librosa.feature.melspectrogram(y=padded, sr=16000, n_fft=512, hop_length=256, n_mels=96, center=False).T
     ours = mel_spectrogram(sound, 16000, 512, 256, 96).numpy()
     np.testing.assert_allclose(ours, expected, atol=1e-4, rtol=1e-4)
 

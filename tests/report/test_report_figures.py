@@ -14,7 +14,10 @@ from PIL import Image
 
 from brain2music.errors import InputError
 from brain2music.report import figures
+from brain2music.report.dots import Dot, dot_plot, unseen_bars
+from brain2music.report.pictures import MOST_BYTES, WIDEST, shrunken
 from brain2music.report.spectrogram import HEIGHT, WIDTH, thumbnail
+from brain2music.score.score import Score
 
 
 def picture_of(path: Path) -> np.ndarray:
@@ -87,3 +90,49 @@ def test_reliability_shows_the_best_dozen_regions(rng: np.random.Generator) -> N
     svg = str(figures.reliability_by_roi(table, "r"))
     shown = re.findall(r">(region \d\d)<", svg)
     assert sorted(shown) == names[3:]
+
+
+def height_of(svg: str, label: str) -> float:
+    """Where a label stands, downwards from the top."""
+    found = re.search(rf'y="([\d.]+)"[^>]*>{label}<|translate\([\d.]+ ([\d.]+)\)[^>]*>{label}<', svg)
+    assert found is not None
+    return float(found[1] or found[2])
+
+
+def test_dots_run_down_the_rows_in_a_colour_each_series() -> None:
+    series = {"x": [Dot(0.8, 0.7, 0.9), Dot(0.2)], "y": [None, Dot(0.4, 0.3, 0.5)]}
+    svg = str(dot_plot(["top", "bottom"], series, "d", xlabel="score", chance=0.5, ceilings=[0.95, float("nan")]))
+    assert height_of(svg, "top") < height_of(svg, "bottom")
+    assert {"#4c7fd9", "#d9733a"} <= set(re.findall(r"#[0-9a-f]{6}", svg))
+    assert 'aria-label="score: x: top 0.80, bottom 0.20"' in svg
+    alone = str(dot_plot(["top"], {"x": [Dot(0.8)]}, "d", xlabel="score", chance=0.5))
+    assert "#d9733a" not in alone
+    assert ">x<" not in alone  # one series needs no legend
+
+
+def test_unseen_bars_keep_the_order_given_and_allow_for_genres_without_full_model() -> None:
+    def score(value: float) -> Score:
+        return Score("identification", value, "decode", "001", "e", 2, 6, 0.5, low=value - 0.1, high=value + 0.1)
+
+    svg = str(unseen_bars({"rock": score(0.9)}, {"rock": score(0.7), "jazz": score(0.6)}, "u"))
+    assert height_of(svg, "rock") < height_of(svg, "jazz")
+    assert "rock 0.70, jazz 0.60" in svg
+    bars = {colour: svg.count(f"fill: var({colour}); opacity") for colour in ("--muted", "--accent")}
+    assert bars == {"--muted": 1 + 1, "--accent": 2 + 1}  # with the legend's
+
+
+def test_pictures_shrink_until_they_are_small(tmp_path: Path, rng: np.random.Generator) -> None:
+    noise = rng.integers(256, size=(900, 2400, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    Image.new("RGB", (110, 40), "teal").save(tmp_path / "plain.png")
+    sizes = {}
+    for name in ("noise", "plain"):
+        uri = shrunken(tmp_path / f"{name}.png")
+        assert len(uri) <= MOST_BYTES
+        sizes[name] = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).size
+    assert sizes["plain"] == (110, 40)
+    assert sizes["noise"][0] <= WIDEST
+    assert sizes["noise"][0] / sizes["noise"][1] == pytest.approx(2400 / 900, rel=0.02)
+    (tmp_path / "broken.png").write_bytes((tmp_path / "plain.png").read_bytes()[:60])
+    with pytest.raises(InputError, match=r"broken\.png: this is not a readable picture"):
+        shrunken(tmp_path / "broken.png")

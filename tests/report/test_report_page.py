@@ -15,6 +15,7 @@ import soundfile
 from brain2music.errors import InputError
 from brain2music.layout import Outputs
 from brain2music.report.page import build_report
+from brain2music.score.records import read_scores, summarise, write_scores
 
 MakeRun = Callable[..., Path]
 BANNER = "Simulated brain data: no person was scanned."
@@ -53,6 +54,17 @@ def pages_of(root: Path) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(root.glob("*.html"))}
 
 
+def text_of(html: str) -> str:
+    """What a reader sees, with single spaces."""
+    return " ".join(markup.unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def section(html: str, name: str) -> str:
+    found = re.search(f'<section id="{name}">.*?</section>', html, re.DOTALL)
+    assert found is not None
+    return found[0]
+
+
 def edit_json(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
@@ -65,7 +77,7 @@ def test_every_section_is_there(make_run: MakeRun) -> None:
     for heading in ("Scores", "Design", "Leaks and warnings", "Methods", "Provenance"):
         assert f"<h2>{heading}</h2>" in pages["index.html"]
     subject = pages["sub-001.html"]
-    for heading in ("Listen", "Decoding", "Responses", "Design"):
+    for heading in ("Listen", "Decoding", "Unseen genres", "Encoding", "Responses", "Design"):
         assert f"<h2>{heading}</h2>" in subject
     for caption in (
         "Identification matrix",
@@ -76,7 +88,8 @@ def test_every_section_is_there(make_run: MakeRun) -> None:
         assert caption in subject
     tags = Tags(subject)
     assert len([item for item in tags.named("li") if item.get("class") == "card"]) == 6
-    assert len(tags.named("audio")) == len(tags.named("img")) == 18  # heard, by the brain, by the oracle
+    assert len(tags.named("audio")) == 18  # heard, by the brain, by the oracle
+    assert len(tags.named("img")) == 18 + 1  # and the map
     assert all(audio["preload"] == "none" and audio["aria-label"] for audio in tags.named("audio"))
     assert all(image["alt"] for image in tags.named("img"))
     assert all(svg.get("aria-label") or svg.get("aria-hidden") for svg in tags.named("svg"))
@@ -113,6 +126,100 @@ def test_a_score_shows_what_its_note_adds(make_run: MakeRun) -> None:
     index = pages_of(make_run(note="rank 6"))["index.html"]
     assert '<span class="note">one draw</span>' in index
     assert '<span class="note">rank 6' not in index
+
+
+def test_the_summary_tells_how_well_voxels_are_predicted(make_run: MakeRun) -> None:
+    index = text_of(pages_of(make_run())["index.html"])
+    assert (
+        "From music to simulated brain responses, the musicnn-mtt embedding predicted those of subject 001 to unheard "
+        "clips with r = 0.55 (mean over 10 reliable voxels, 0.69 of the ceiling, 95 % interval 0.49 to 0.60, "
+        "n = 6 clips, permutation p < 0.001). That is above chance."
+    ) in index
+
+
+def test_regions_stand_with_interval_ceiling_and_share(make_run: MakeRun) -> None:
+    shown = text_of(section(pages_of(make_run(embeddings=("musicnn-mtt", "logmel")))["sub-001.html"], "encoding"))
+    assert "reliable voxels 10 0.80 0.550 0.47 to 0.62 0.69 11 % 0.450 0.37 to 0.52 0.56 9 %" in shown
+    assert "planum temporale 10 0.80 0.450 0.37 to 0.52 0.56 9 % 0.350 0.27 to 0.42 0.44 7 %" in shown
+    order = ["reliable voxels 10", "all voxels 60", "Heschl's gyrus 10", "planum", "superior", "inferior"]
+    table = shown[shown.index("Encoding by region") :]
+    assert sorted(order, key=table.index) == order
+    assert "musicnn-mtt less logmel +0.100 +0.040 to +0.150" in shown
+
+
+def test_significant_voxels_stand_side_by_side_and_the_gaussian_null_is_called_inflated(make_run: MakeRun) -> None:
+    shown = text_of(section(pages_of(make_run(simulated=False))["sub-001.html"], "encoding"))
+    heads = "Embedding Clips permuted, FDR Clips permuted, max-T Gaussian (paper), FDR inflated"
+    assert f"{heads} musicnn-mtt 20.0 % 12 10.0 % 6 55.0 % 33" in shown
+    assert "it calls too many voxels significant" in shown
+
+
+def test_of_many_regions_the_figure_shows_some_and_the_table_all(make_run: MakeRun) -> None:
+    root = make_run()
+    path = Outputs(root).encoding_rois("001")
+    table = pd.read_parquet(path)
+    more = [table.iloc[[-1]].assign(roi=f"parcel {i:02d}", mean_r=-0.01 * i) for i in range(20)]
+    pd.concat([table, *more]).to_parquet(path)
+    shown = section(pages_of(root)["sub-001.html"], "encoding")
+    assert "come first, 8 more in the table." in shown
+    assert shown.count("parcel 11<") == 2
+    assert shown.count("parcel 12<") == shown.count("parcel 19<") == 1
+
+
+def test_unseen_genres_stand_beside_the_full_model(make_run: MakeRun) -> None:
+    page = pages_of(make_run(note="rank 6"))["sub-001.html"]
+    shown = text_of(section(page, "unseen"))
+    assert "Averaged over 3 genres, identification is 0.700 without the genre in training and 0.900 with it" in shown
+    row = "classical 2 0.700 0.64 to 0.75 0.200 0.900 0.84 to 0.95 0.550 0.652 when trained on"
+    assert row in shown
+    assert "unseen-genre" not in section(page, "decoding")
+
+
+def test_decoders_are_compared_with_lags_and_controls(make_run: MakeRun) -> None:
+    shown = text_of(section(pages_of(make_run())["sub-001.html"], "decoding"))
+    rows = ("ridge, lag 3 0.870 0.81 to 0.92", "kernel 0.840 0.78 to 0.89", "lag 0 0.790 0.73 to 0.84")
+    controls = ("true genre, no brain 0.810 0.75 to 0.86", "shuffled clips 0.502 0.44 to 0.55")
+    assert " ".join(rows + controls) in shown
+
+
+@pytest.mark.parametrize(
+    ("metric", "line"),
+    [("identification/unseen-genre=", "No unseen genres:"), ("identification/(d|l|shuffled|b)", "No comparison:")],
+)
+def test_sections_without_scores_say_so(make_run: MakeRun, metric: str, line: str) -> None:
+    root = make_run()
+    whole = pages_of(root)["sub-001.html"]
+    kept = [score for score in read_scores(Outputs(root).scores) if not re.match(metric, score.metric)]
+    write_scores(Outputs(root).scores, kept)
+    assert line not in whole
+    assert line in pages_of(root)["sub-001.html"]
+
+
+def test_encoding_that_was_not_asked_for_is_said_so(make_run: MakeRun) -> None:
+    root = make_run()
+    Outputs(root).encoding_rois("001").unlink()
+    edit_json(Outputs(root).study, settings={"encode": False})
+    assert "No encoding: the run was told not to encode." in pages_of(root)["sub-001.html"]
+
+
+def test_the_group_comes_first(make_run: MakeRun) -> None:
+    root = make_run(subjects=("001", "002"), gallery=False)
+    scores = read_scores(Outputs(root).scores)
+    write_scores(Outputs(root).scores, [*scores, *summarise(scores)])
+    pages = pages_of(root)
+    tables = re.findall(r"<tbody>(.*?)</tbody>", section_of_scores(pages["index.html"]), re.DOTALL)
+    assert len(tables) == 3  # identification, encoding, every score
+    for table in tables:
+        first = text_of(table.partition("</tr>")[0])
+        assert first.startswith("group musicnn-mtt")
+        assert "2 subjects" in first
+    assert "sub-group" not in pages["index.html"]
+
+
+def section_of_scores(html: str) -> str:
+    found = re.search(r"<h2>Scores</h2>.*?</section>", html, re.DOTALL)
+    assert found is not None
+    return found[0]
 
 
 @pytest.mark.parametrize(("p", "verdict"), [(0.2, "That cannot be told from chance."), (0.01, "That is above chance.")])
@@ -186,7 +293,7 @@ def test_what_users_name_is_escaped(make_run: MakeRun, hostile: str) -> None:
     root = make_run(hostile=hostile, note=hostile)
     for name, html in pages_of(root).items():
         assert len(Tags(html).named("script")) == 1
-        assert len(Tags(html).named("img")) == (0 if name == "index.html" else 18)
+        assert len(Tags(html).named("img")) == (0 if name == "index.html" else 18 + 1)
         assert all("onerror" not in attributes for _, attributes in Tags(html).found)
         assert hostile.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split('"')[-1] in html
 
@@ -223,6 +330,8 @@ ABSENT = {
     "similarity": (lambda o: o.similarity("001", "musicnn-mtt"), "No identification matrix:"),
     "predictions": (lambda o: o.predictions("001", "musicnn-mtt"), "No map of the embeddings:"),
     "alphas": (lambda o: o.alphas("001", "musicnn-mtt"), "No histogram of α:"),
+    "regions": (lambda o: o.encoding_rois("001"), "No encoding:"),
+    "map": (lambda o: o.encoding_figure("001", "musicnn-mtt"), "No map: the voxels"),
     "stimulus": (lambda o: o.stimulus("jazz.00000_0-0.5"), "No audio of it was left"),
 }
 

@@ -23,9 +23,7 @@ class LogMel:
     def __init__(self, window_s: float = 10.0, step_s: float = 1.5) -> None:
         self.space = Space("logmel", "1", "none", 96, window_s, step_s, 16000)
 
-    def embed(
-        self, waveform: Float32[np.ndarray, " samples"], rate: int
-    ) -> Float32[np.ndarray, "windows 96"]:
+    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows 96"]:
         """(windows, 96) float32 of a mono waveform at any rate."""
         sound = mono_at(waveform, rate, self.space.sample_rate)
         frames = torch.log10(10000.0 * mel_spectrogram(sound, 16000, 512, 256, 96) + 1.0).numpy()
@@ -42,9 +40,7 @@ class MfccChroma:
     def __init__(self, window_s: float = 10.0, step_s: float = 1.5) -> None:
         self.space = Space("mfcc-chroma", "1", "none", 64, window_s, step_s, 22050)
 
-    def embed(
-        self, waveform: Float32[np.ndarray, " samples"], rate: int
-    ) -> Float32[np.ndarray, "windows 64"]:
+    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows 64"]:
         """(windows, 64) float32 of a mono waveform at any rate, repeated to a frame where shorter."""
         from librosa.feature import chroma_stft, mfcc
 
@@ -66,17 +62,13 @@ class GenreOneHot:
         clip's label do not matter.
     """
 
-    def __init__(
-        self, window_s: float = 15.0, step_s: float = 1.5, genres: tuple[str, ...] = GTZAN_GENRES
-    ) -> None:
+    def __init__(self, window_s: float = 15.0, step_s: float = 1.5, genres: tuple[str, ...] = GTZAN_GENRES) -> None:
         self.genres = genres
         digest = hashlib.sha256("\n".join(genres).encode()).hexdigest()
         self.space = Space("genre-onehot", "1", digest, len(genres), window_s, step_s, 0)
         self._rows = {_plain(genre): row for row, genre in enumerate(genres)}
 
-    def embed(
-        self, waveform: Float32[np.ndarray, " samples"], rate: int
-    ) -> Float32[np.ndarray, "windows dims"]:
+    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
         """A genre cannot be read from sound here: always :class:`InputError`."""
         raise InputError("genre-onehot reads a clip's label, not its sound", mend="choose another embedding")
 

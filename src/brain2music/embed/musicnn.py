@@ -68,9 +68,7 @@ class MusicnnEmbedder:
     InputError : the weights are not installed, or damaged; a window is shorter than the network's 3 s.
     """
 
-    def __init__(
-        self, model: Model, window_s: float = 10.0, step_s: float = 1.5, folder: Path | None = None
-    ) -> None:
+    def __init__(self, model: Model, window_s: float = 10.0, step_s: float = 1.5, folder: Path | None = None) -> None:
         if window_s < 3.0 or step_s <= 0:
             raise InputError(
                 f"musicnn reads windows of 3 s or more, not {window_s:g} s every {step_s:g} s",
@@ -81,9 +79,7 @@ class MusicnnEmbedder:
         self.tag_names = read_tag_names(model, folder)
         self.space = Space(f"musicnn-{model}", _VERSION, digest, DIMS, window_s, step_s, RATE)
 
-    def embed(
-        self, waveform: Float32[np.ndarray, " samples"], rate: int
-    ) -> Float32[np.ndarray, "windows dims"]:
+    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, 753) float32 of a mono waveform at any rate."""
         return self.features(waveform, rate, "mean_pool")
 
@@ -128,9 +124,7 @@ def package_folder() -> Path:
     """Where the ``musicnn`` package lies, without importing it; :class:`InputError` when it is not there."""
     spec = importlib.util.find_spec("musicnn")
     if spec is None or not spec.submodule_search_locations:
-        raise InputError(
-            "the weights of musicnn are not installed", mend="run `brain2music models pull musicnn`"
-        )
+        raise InputError("the weights of musicnn are not installed", mend="run `brain2music models pull musicnn`")
     return Path(spec.submodule_search_locations[0])
 
 
@@ -142,10 +136,7 @@ def read_tag_names(model: Model, folder: Path) -> tuple[str, ...]:
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"the tag names cannot be read ({error})", file, _AGAIN) from None
     for statement in statements:
-        if (
-            isinstance(statement, ast.Assign)
-            and ast.unparse(statement.targets[0]) == f"{model.upper()}_LABELS"
-        ):
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == f"{model.upper()}_LABELS":
             return tuple(ast.literal_eval(statement.value))
     raise InputError(f"there are no tag names for {model!r}", file, _AGAIN)
 
@@ -170,9 +161,7 @@ class Network:
 
     def __init__(self, variables: Mapping[str, np.ndarray]) -> None:
         if wrong := [
-            name
-            for name, shape in _shapes().items()
-            if name not in variables or variables[name].shape != shape
+            name for name, shape in _shapes().items() if name not in variables or variables[name].shape != shape
         ]:
             raise ValueError(f"variable {wrong[0]!r} is missing or misshapen")
         self._input = _Affine(variables, 0)

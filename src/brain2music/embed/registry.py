@@ -21,9 +21,7 @@ class Embedder(Protocol):
 
     space: Space
 
-    def embed(
-        self, waveform: Float32[np.ndarray, " samples"], rate: int
-    ) -> Float32[np.ndarray, "windows dims"]:
+    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, dims) float32 of a mono waveform; one window where it is shorter than a window."""
         ...
 
@@ -62,9 +60,7 @@ class Listing:
     available: bool
 
     def __str__(self) -> str:
-        return (
-            f"{self.name:<14}{'here  ' if self.available else 'absent'}  {self.description}. {self.weights}"
-        )
+        return f"{self.name:<14}{'here  ' if self.available else 'absent'}  {self.description}. {self.weights}"
 
 
 def get_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> Embedder:
@@ -87,8 +83,7 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
 def models() -> list[Listing]:
     """Every embedding, for the command line."""
     return [
-        Listing(name, member.description, member.weights, member.available())
-        for name, member in EMBEDDINGS.items()
+        Listing(name, member.description, member.weights, member.available()) for name, member in EMBEDDINGS.items()
     ]
 
 

@@ -24,9 +24,7 @@ def window_starts(duration: float, window_s: float, step_s: float) -> list[float
     return [index * step_s for index in range(n_windows(duration, window_s, step_s))]
 
 
-def mono_at(
-    waveform: Float32[np.ndarray, " samples"], rate: int, target: int
-) -> Float32[np.ndarray, " resampled"]:
+def mono_at(waveform: Float32[np.ndarray, " samples"], rate: int, target: int) -> Float32[np.ndarray, " resampled"]:
     """The waveform resampled to ``target`` Hz; :class:`InputError` when it is empty or not finite."""
     from ..audio.io import resample
 
