@@ -8,7 +8,8 @@ and draws a listener. Responses are cleaned as a run cleans them and follow the 
   grey matter.
 * ``control_fdr``: share of voxels without signal among those found with the false discovery rate at 0.05 (10,000
   permutations of clips, over all grey matter); ``control_fdr_error`` is the standard error over seeds.
-* ``ceiling_error``: mean absolute difference of estimated and planted noise ceilings, scan by scan, of signal voxels.
+* ``ceiling_error``: mean absolute difference of estimated and planted noise ceilings, scan by scan, of signal voxels;
+  ``ceiling_floor`` is what the correlation of the true noiseless response with the same average of repeats gives.
 * ``bayes_ratio``: two-way identification by our decoder over that by :func:`bayes_optimal`, means over seeds.
 * ``shuffled_identification``: our decoder after training clips have changed places.
 
@@ -38,7 +39,7 @@ from brain2music.embed.clips import embed_clips
 from brain2music.embed.embeddings import Embeddings
 from brain2music.embed.registry import get_embedder
 from brain2music.encode.ceiling import response_ceiling
-from brain2music.encode.encoder import encode
+from brain2music.encode.encoder import correlation, encode
 from brain2music.encode.features import Windows
 from brain2music.encode.significance import fdr, permutation_test
 from brain2music.errors import Brain2MusicWarning
@@ -82,17 +83,18 @@ def main() -> None:
         listener = music.listener(seed)
         train, test = responses(listener, "train"), responses(listener, "test")
         found.append(encoded(listener, train, test, music.described, seed))
-        line = "auc {:.3f}  found {:4.0f}  false {:.3f}  ceiling error {:.3f}".format(*found[-1])
+        line = "auc {:.3f}  found {:4.0f}  false {:.3f}  ceiling error {:.3f} floor {:.3f}".format(*found[-1])
         if seed < options.decode_seeds:
             ratios.append(decoded(listener, train, test, music, options.option, seed))
             line += "  ours {:.3f}  ridge {:.3f}  bayes {:.3f}  shuffled {:.3f}".format(*ratios[-1])
         print(f"seed {seed:>2}  {line}", flush=True)
-    auc, _, false, ceiling_error = np.mean(found, axis=0)
+    auc, _, false, ceiling_error, floor = np.mean(found, axis=0)
     ours, _, bayes, shuffled = np.mean(ratios, axis=0)
     error = np.std([each[2] for each in found]) / np.sqrt(len(found))
     print(f"voxel_auc: {auc:.4f}")
     print(f"control_fdr: {false:.4f}")
     print(f"control_fdr_error: {error:.4f}")
+    print(f"ceiling_floor: {floor:.4f}")
     print(f"ceiling_error: {ceiling_error:.4f}")
     print(f"identification_best: {ours:.4f}")
     print(f"identification_bayes: {bayes:.4f}")
@@ -146,8 +148,8 @@ def responses(listener: Listener, split: str) -> Responses:
 
 def encoded(
     listener: Listener, train: Responses, test: Responses, described: Embeddings, seed: int
-) -> tuple[float, float, float, float]:
-    """Area under the ROC curve, voxels found, the false among them, and the error of ceilings."""
+) -> tuple[float, float, float, float, float]:
+    """Area under the ROC curve, voxels found, the false among them, the error of ceilings and its floor."""
     planted = _of_grey(listener, listener.ceiling(listener.repeats))
     signal = planted >= SIGNAL
     result = encode(train, described, test, described, delays=DELAYS)
@@ -157,7 +159,8 @@ def encoded(
     ceiling = response_ceiling(test, Windows(1, 1, test.n_scans))
     assert ceiling is not None
     error = float(np.abs(ceiling.r - planted)[signal].mean())
-    return float(roc_auc_score(signal, result.r)), float(found.sum()), false, error
+    floor = float(np.abs(_of_grey(listener, _realised(listener, test)) - planted)[signal].mean())
+    return float(roc_auc_score(signal, result.r)), float(found.sum()), false, error, floor
 
 
 def decoded(
@@ -232,6 +235,18 @@ def _noise(listener: Listener, length: int) -> tuple[np.ndarray, np.ndarray]:
     kept = toeplitz(SPONTANEOUS_AR1 ** np.arange(length)).mean()
     shared = [physiology @ np.linalg.cholesky(np.cov(averaged.T)), np.sqrt(kept) * spontaneous]
     return own * (noise.sd / sd)[grey].astype(np.float64) ** 2, np.hstack(shared)
+
+
+def _realised(listener: Listener, test: Responses) -> np.ndarray:
+    """Correlation of the true noiseless response with the average of the repeats, scan by scan, of voxels that hear."""
+    data = {}
+    for number, run in enumerate(listener.runs):
+        scans = listener.signal(number)
+        for shown in run.presentations[1:]:
+            data[shown.clip] = scans[np.minimum(np.array(shown.volumes) + LAG_TR, len(scans) - 1)]
+    grey = np.flatnonzero(listener.brain.grey)
+    measured = test.data[..., np.searchsorted(grey, listener.tuning.voxels)]
+    return correlation(np.stack([data[clip] for clip in test.clips]), measured)
 
 
 def _sd(listener: Listener) -> np.ndarray:
