@@ -15,6 +15,7 @@ from PIL import Image
 
 from brain2music.artifacts import write_json, write_table
 from brain2music.layout import Outputs
+from brain2music.report.page import build_report
 from brain2music.score.score import Score
 
 REGIONS = ("Heschl's gyrus", "planum temporale", "superior temporal", "inferior frontal")
@@ -275,3 +276,20 @@ def written_runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
 def make_run(tmp_path: Path, written_runs: Callable[..., Path]) -> Callable[..., Path]:
     """A fresh copy of what ``write_run`` writes with the given options."""
     return lambda **options: Path(shutil.copytree(written_runs(**options), tmp_path / "out"))
+
+
+@pytest.fixture(scope="session")
+def make_pages(written_runs: Callable[..., Path]) -> Callable[..., dict[str, str]]:
+    """The pages, by file name, of a run as ``write_run`` writes it with the given options; built once a session."""
+
+    @cache
+    def build(**options: Any) -> dict[str, str]:
+        root = written_runs(**options)
+        build_report(root)
+        pages = {path.name: path for path in sorted(root.glob("*.html"))}
+        html = {name: path.read_text(encoding="utf-8") for name, path in pages.items()}
+        for path in pages.values():
+            path.unlink()
+        return html
+
+    return build

@@ -18,6 +18,7 @@ from brain2music.report.page import build_report
 from brain2music.score.records import read_scores, summarise, write_scores
 
 MakeRun = Callable[..., Path]
+MakePages = Callable[..., dict[str, str]]
 BANNER = "Simulated brain data: no person was scanned."
 MEGABYTE = 1_000_000
 
@@ -69,10 +70,8 @@ def edit_json(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_every_section_is_there(make_run: MakeRun) -> None:
-    root = make_run(subjects=("001", "002"))
-    assert build_report(root) == root / "index.html"
-    pages = pages_of(root)
+def test_every_section_is_there(make_pages: MakePages) -> None:
+    pages = make_pages(subjects=("001", "002"))
     assert set(pages) == {"index.html", "sub-001.html", "sub-002.html"}
     for heading in ("Scores", "Design", "Leaks and warnings", "Methods", "Provenance"):
         assert f"<h2>{heading}</h2>" in pages["index.html"]
@@ -95,8 +94,8 @@ def test_every_section_is_there(make_run: MakeRun) -> None:
     assert all(svg.get("aria-label") or svg.get("aria-hidden") for svg in tags.named("svg"))
 
 
-def test_scores_come_with_chance_interval_candidates_and_p(make_run: MakeRun) -> None:
-    index = pages_of(make_run())["index.html"]
+def test_scores_come_with_chance_interval_candidates_and_p(make_pages: MakePages) -> None:
+    index = make_pages()["index.html"]
     row = re.search(r"<td>decode</td><td class=\"metric\">identification</td>.*?</tr>", index, re.DOTALL)
     assert row is not None
     texts = (re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<td.*?</td>", row[0], re.DOTALL))
@@ -108,28 +107,28 @@ def test_scores_come_with_chance_interval_candidates_and_p(make_run: MakeRun) ->
     )
 
 
-def test_the_summary_names_control_and_other_judge(make_run: MakeRun) -> None:
-    index = pages_of(make_run())["index.html"].replace("\u00a0", " ")
+def test_the_summary_names_control_and_other_judge(make_pages: MakePages) -> None:
+    index = make_pages()["index.html"].replace("\u00a0", " ")
     assert "the same decoder fitted to shuffled clips reaches 50 %." in index
     assert "Judged by another embedding, logmel, it did in 66 % (95 % interval 60 % to 71 %, chance 50 %" in index
     assert "retrieval by the true embedding reaches 93 %" in index
 
 
-def test_several_subjects_are_summed_up_by_their_range(make_run: MakeRun) -> None:
-    index = pages_of(make_run(subjects=("001", "002"), gallery=False))["index.html"].replace("\u00a0", " ")
+def test_several_subjects_are_summed_up_by_their_range(make_pages: MakePages) -> None:
+    index = make_pages(subjects=("001", "002"), gallery=False)["index.html"].replace("\u00a0", " ")
     assert "decoded for 2 subjects" in index
     assert "lowest 87 %, highest 87 %, chance 50 %, 6 candidates, n = 6 clips each" in index
     assert "That is above chance in 2 of 2 subjects." in index
 
 
-def test_a_score_shows_what_its_note_adds(make_run: MakeRun) -> None:
-    index = pages_of(make_run(note="rank 6"))["index.html"]
+def test_a_score_shows_what_its_note_adds(make_pages: MakePages) -> None:
+    index = make_pages(note="rank 6")["index.html"]
     assert '<span class="note">one draw</span>' in index
     assert '<span class="note">rank 6' not in index
 
 
-def test_the_summary_tells_how_well_voxels_are_predicted(make_run: MakeRun) -> None:
-    index = text_of(pages_of(make_run())["index.html"])
+def test_the_summary_tells_how_well_voxels_are_predicted(make_pages: MakePages) -> None:
+    index = text_of(make_pages()["index.html"])
     assert (
         "From music to simulated brain responses, the musicnn-mtt embedding predicted those of subject 001 to unheard "
         "clips with r = 0.55 (mean over 10 reliable voxels, 0.69 of the ceiling, 95 % interval 0.49 to 0.60, "
@@ -137,8 +136,8 @@ def test_the_summary_tells_how_well_voxels_are_predicted(make_run: MakeRun) -> N
     ) in index
 
 
-def test_regions_stand_with_interval_ceiling_and_share(make_run: MakeRun) -> None:
-    shown = text_of(section(pages_of(make_run(embeddings=("musicnn-mtt", "logmel")))["sub-001.html"], "encoding"))
+def test_regions_stand_with_interval_ceiling_and_share(make_pages: MakePages) -> None:
+    shown = text_of(section(make_pages(embeddings=("musicnn-mtt", "logmel"))["sub-001.html"], "encoding"))
     assert "reliable voxels 10 0.80 0.550 0.47 to 0.62 0.69 11 % 0.450 0.37 to 0.52 0.56 9 %" in shown
     assert "planum temporale 10 0.80 0.450 0.37 to 0.52 0.56 9 % 0.350 0.27 to 0.42 0.44 7 %" in shown
     order = ["reliable voxels 10", "all voxels 60", "Heschl's gyrus 10", "planum", "superior", "inferior"]
@@ -147,8 +146,8 @@ def test_regions_stand_with_interval_ceiling_and_share(make_run: MakeRun) -> Non
     assert "musicnn-mtt less logmel +0.100 +0.040 to +0.150" in shown
 
 
-def test_significant_voxels_stand_side_by_side_and_the_gaussian_null_is_called_inflated(make_run: MakeRun) -> None:
-    shown = text_of(section(pages_of(make_run(simulated=False))["sub-001.html"], "encoding"))
+def test_significant_voxels_stand_side_by_side_and_the_gaussian_null_is_called_inflated(make_pages: MakePages) -> None:
+    shown = text_of(section(make_pages(simulated=False)["sub-001.html"], "encoding"))
     heads = "Embedding Clips permuted, FDR Clips permuted, max-T Gaussian (paper), FDR inflated"
     assert f"{heads} musicnn-mtt 20.0 % 12 10.0 % 6 55.0 % 33" in shown
     assert "it calls too many voxels significant" in shown
@@ -166,8 +165,8 @@ def test_of_many_regions_the_figure_shows_some_and_the_table_all(make_run: MakeR
     assert shown.count("parcel 12<") == shown.count("parcel 19<") == 1
 
 
-def test_unseen_genres_stand_beside_the_full_model(make_run: MakeRun) -> None:
-    page = pages_of(make_run(note="rank 6"))["sub-001.html"]
+def test_unseen_genres_stand_beside_the_full_model(make_pages: MakePages) -> None:
+    page = make_pages(note="rank 6")["sub-001.html"]
     shown = text_of(section(page, "unseen"))
     assert "Averaged over 3 genres, identification is 0.700 without the genre in training and 0.900 with it" in shown
     row = "classical 2 0.700 0.64 to 0.75 0.200 0.900 0.84 to 0.95 0.550 0.652 when trained on"
@@ -175,8 +174,8 @@ def test_unseen_genres_stand_beside_the_full_model(make_run: MakeRun) -> None:
     assert "unseen-genre" not in section(page, "decoding")
 
 
-def test_decoders_are_compared_with_lags_and_controls(make_run: MakeRun) -> None:
-    shown = text_of(section(pages_of(make_run())["sub-001.html"], "decoding"))
+def test_decoders_are_compared_with_lags_and_controls(make_pages: MakePages) -> None:
+    shown = text_of(section(make_pages()["sub-001.html"], "decoding"))
     rows = ("ridge, lag 3 0.870 0.81 to 0.92", "kernel 0.840 0.78 to 0.89", "lag 0 0.790 0.73 to 0.84")
     controls = ("true genre, no brain 0.810 0.75 to 0.86", "shuffled clips 0.502 0.44 to 0.55")
     assert " ".join(rows + controls) in shown
@@ -186,12 +185,11 @@ def test_decoders_are_compared_with_lags_and_controls(make_run: MakeRun) -> None
     ("metric", "line"),
     [("identification/unseen-genre=", "No unseen genres:"), ("identification/(d|l|shuffled|b)", "No comparison:")],
 )
-def test_sections_without_scores_say_so(make_run: MakeRun, metric: str, line: str) -> None:
+def test_sections_without_scores_say_so(make_run: MakeRun, make_pages: MakePages, metric: str, line: str) -> None:
     root = make_run()
-    whole = pages_of(root)["sub-001.html"]
     kept = [score for score in read_scores(Outputs(root).scores) if not re.match(metric, score.metric)]
     write_scores(Outputs(root).scores, kept)
-    assert line not in whole
+    assert line not in make_pages()["sub-001.html"]
     assert line in pages_of(root)["sub-001.html"]
 
 
@@ -242,8 +240,8 @@ def test_rank_of_the_heard_clip_counts_ties_against_it(make_run: MakeRun) -> Non
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_simulated_is_said_exactly_when_it_is(make_run: MakeRun, simulated: bool) -> None:
-    for name, html in pages_of(make_run(simulated=simulated)).items():
+def test_simulated_is_said_exactly_when_it_is(make_pages: MakePages, simulated: bool) -> None:
+    for name, html in make_pages(simulated=simulated).items():
         title = re.search("<title>(.*?)</title>", html)
         assert title is not None
         assert (BANNER in html) is ("(simulated)" in title[1]) is simulated, name
@@ -251,8 +249,8 @@ def test_simulated_is_said_exactly_when_it_is(make_run: MakeRun, simulated: bool
             assert "simulated" not in html
 
 
-def test_the_note_stands_wherever_scores_are_shown(make_run: MakeRun) -> None:
-    for name, html in pages_of(make_run(simulated=False, note="rank 6")).items():
+def test_the_note_stands_wherever_scores_are_shown(make_pages: MakePages) -> None:
+    for name, html in make_pages(simulated=False, note="rank 6").items():
         assert "Note on the data: rank 6." in html
         about_scores = [caption for caption in Tags(html).captions if re.search("core|dentification", caption)]
         assert len(about_scores) >= 2, name
@@ -260,8 +258,8 @@ def test_the_note_stands_wherever_scores_are_shown(make_run: MakeRun) -> None:
         assert html.index("rank 6") < html.index("comparisons")
 
 
-def test_pages_need_nothing_from_elsewhere(make_run: MakeRun) -> None:
-    for html in pages_of(make_run(hostile=" 50% #1?")).values():
+def test_pages_need_nothing_from_elsewhere(make_pages: MakePages) -> None:
+    for html in make_pages(hostile=" 50% #1?").values():
         for tag, attributes in Tags(html).found:
             for name in ("src", "href", "xlink:href", "action", "data", "poster"):
                 address = attributes.get(name) or ""
@@ -289,25 +287,22 @@ def test_all_links_resolve(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{$ & -->"])
-def test_what_users_name_is_escaped(make_run: MakeRun, hostile: str) -> None:
-    root = make_run(hostile=hostile, note=hostile)
-    for name, html in pages_of(root).items():
+def test_what_users_name_is_escaped(make_pages: MakePages, hostile: str) -> None:
+    for name, html in make_pages(hostile=hostile, note=hostile).items():
         assert len(Tags(html).named("script")) == 1
         assert len(Tags(html).named("img")) == (0 if name == "index.html" else 18 + 1)
         assert all("onerror" not in attributes for _, attributes in Tags(html).found)
         assert hostile.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split('"')[-1] in html
 
 
-def test_rebuilding_gives_the_same_bytes(make_run: MakeRun) -> None:
-    root = make_run()
-    first = pages_of(root)
-    assert pages_of(root) == first
+def test_rebuilding_gives_the_same_bytes(make_run: MakeRun, make_pages: MakePages) -> None:
+    assert pages_of(make_run()) == make_pages()
 
 
 def test_only_the_pages_are_written(make_run: MakeRun) -> None:
     root = make_run()
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    build_report(root)
+    assert build_report(root) == root / "index.html"
     after = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert {path.name for path in set(after) - set(before)} == {"index.html", "sub-001.html"}
     assert all(after[path] == content for path, content in before.items())
