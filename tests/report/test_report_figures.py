@@ -105,7 +105,7 @@ def test_dots_run_down_the_rows_in_a_colour_each_series() -> None:
     assert height_of(svg, "top") < height_of(svg, "bottom")
     assert {"#4c7fd9", "#d9733a"} <= set(re.findall(r"#[0-9a-f]{6}", svg))
     assert 'aria-label="score: x: top 0.80, bottom 0.20"' in svg
-    alone = str(dot_plot(["top"], {"x": [Dot(0.8)]}, "d", xlabel="score", chance=0.5))
+    alone = str(dot_plot(["top"], {"x": [Dot(0.8)]}, "d", xlabel="score", chance=0.5, ceilings=[float("nan")]))
     assert "#d9733a" not in alone
     assert ">x<" not in alone  # one series needs no legend
 

@@ -195,13 +195,16 @@ def test_sections_without_scores_say_so(make_run: MakeRun, make_pages: MakePages
 
 def test_encoding_that_was_not_asked_for_is_said_so(make_run: MakeRun) -> None:
     root = make_run()
-    Outputs(root).encoding_rois("001").unlink()
+    for path in root.rglob("*.parquet"):
+        path.unlink()
     edit_json(Outputs(root).study, settings={"encode": False})
     assert "No encoding: the run was told not to encode." in pages_of(root)["sub-001.html"]
 
 
 def test_the_group_comes_first(make_run: MakeRun) -> None:
     root = make_run(subjects=("001", "002"), gallery=False)
+    for path in root.rglob("*.parquet"):
+        path.unlink()
     scores = read_scores(Outputs(root).scores)
     write_scores(Outputs(root).scores, [*scores, *summarise(scores)])
     pages = pages_of(root)
@@ -223,6 +226,8 @@ def section_of_scores(html: str) -> str:
 @pytest.mark.parametrize(("p", "verdict"), [(0.2, "That cannot be told from chance."), (0.01, "That is above chance.")])
 def test_the_summary_claims_no_more_than_p_allows(make_run: MakeRun, p: float, verdict: str) -> None:
     root = make_run(gallery=False)
+    for path in root.rglob("*.parquet"):
+        path.unlink()
     scores = [{**score, "p": p} for score in json.loads(Outputs(root).scores.read_text())]
     Outputs(root).scores.write_text(json.dumps(scores))
     assert verdict in pages_of(root)["index.html"]

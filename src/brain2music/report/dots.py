@@ -42,14 +42,14 @@ def dot_plot(
     offsets = np.linspace(SPREAD / 2, -SPREAD / 2, len(series)) if len(series) > 1 else np.zeros(1)
     axes.hlines(at[1:] + 0.5, 0, 1, color=LINE, linewidth=0.5, transform=axes.get_yaxis_transform())
     axes.axvline(chance, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    for y, ceiling in zip(at, ceilings, strict=False):
-        axes.plot([ceiling] * 2, [y - 0.36, y + 0.36], color=MUTED, linewidth=1.6)
+    if len(ceilings):
+        axes.vlines(ceilings, at - 0.36, at + 0.36, color=MUTED, linewidth=1.6)
     for index, (label, offset) in enumerate(zip(series, offsets, strict=True)):
         colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
         shown = [(y + offset, dot) for y, dot in zip(at, series[label], strict=True) if dot is not None]
-        for y, dot in shown:
-            if dot.low is not None and dot.high is not None:
-                axes.plot([dot.low, dot.high], [y, y], color=colour, linewidth=1.5, alpha=0.7)
+        spans = [(y, dot.low, dot.high) for y, dot in shown if dot.low is not None and dot.high is not None]
+        if spans:
+            axes.hlines(*zip(*spans, strict=True), color=colour, linewidth=1.5, alpha=0.7)
         ys, values = [y for y, _ in shown], [dot.value for _, dot in shown]
         axes.plot(values, ys, marker, color=colour, markersize=5, markeredgewidth=0, label=label)
     axes.set_yticks(at, rows)
@@ -76,9 +76,9 @@ def unseen_bars(seen: Mapping[str, Score], unseen: Mapping[str, Score], name: st
         known = [(row + offset, scores[genre]) for row, genre in zip(rows, genres, strict=True) if genre in scores]
         ys, values = [y for y, _ in known], [score.value for _, score in known]
         axes.barh(ys, values, height=0.36, color=colour, alpha=0.85 if scores is unseen else 0.45, lw=0, label=label)
-        for y, score in known:
-            if score.low is not None and score.high is not None:
-                axes.plot([score.low, score.high], [y, y], color=INK, linewidth=1.1, solid_capstyle="butt")
+        spans = [(y, each.low, each.high) for y, each in known if each.low is not None and each.high is not None]
+        if spans:
+            axes.hlines(*zip(*spans, strict=True), color=INK, linewidth=1.1)
     axes.axvline(next(iter(unseen.values())).chance, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set(xlim=(0, 1.0), ylim=(-0.6, len(rows) - 0.4), xlabel="two-way identification (dashed: chance)")
     axes.set_yticks(rows, genres)
