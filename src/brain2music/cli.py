@@ -1,5 +1,6 @@
 """The commands. Each one reads its arguments and calls one function; heavy imports wait until a command runs."""
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -243,6 +244,7 @@ def options(
 
 def main() -> None:
     """Run a command. Exit codes: 0 done, 1 the input is at fault, 2 usage, 130 interrupted (resumable)."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the core to others
     _short_warnings()
     try:
         code = app(standalone_mode=False)

@@ -209,3 +209,25 @@ def test_the_plan_follows_the_shape() -> None:
     assert not plan(4800, 4096, 60_000, 15, 5).dual
     assert plan(4800, 60_000, 128, memory_gb=1).gigabytes <= 1
     assert "4800 rows x 512 features" in str(plan(4800, 512, 100))
+
+
+def test_many_ill_conditioned_features_are_solved_in_double(rng) -> None:
+    X = rng.normal(size=(2200, 520)).astype(np.float32)
+    X[:, 1] = X[:, 0] + 1e-4 * rng.normal(size=2200)
+    Y = (X[:, :30] @ rng.normal(size=(30, 4)) + rng.normal(size=(2200, 4))).astype(np.float32)
+    fit = ridge_cv(X, Y, alphas=[1e-2, 1.0, 100.0])
+    for target, alpha in enumerate(fit.best_alphas):
+        expected = Ridge(alpha=alpha).fit(X.astype(np.float64), Y[:, target]).coef_
+        np.testing.assert_allclose(fit.coef[:, target], expected, atol=1e-5 * abs(expected).max())
+
+
+def test_small_problems_leave_the_threads_as_they_were(rng) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        ridge_cv(rng.normal(size=(40, 9)), rng.normal(size=(40, 3)), alphas=[1.0, 10.0, 100.0])
+        with pytest.raises(ValueError, match="NaN"):
+            ridge_cv(np.full((40, 9), np.nan), rng.normal(size=(40, 3)), alphas=[1.0])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -11,6 +11,7 @@ from .blocks import Array
 from .problem import prepare
 from .result import RidgeFit
 from .scores import check_score
+from .threads import operations, threads_for
 
 DEFAULT_ALPHAS = np.logspace(-1, 8, 20)
 
@@ -98,13 +99,14 @@ def ridge_cv_many(
     """:func:`ridge_cv` of several target sets on the same X, which is factorised once."""
     grid = _check_alphas(alphas)
     check_score(score)
-    problem = prepare(X, Ys, grid, groups, n_folds, folds, fit_intercept, dtype, memory_gb)
-    if score != "mse" and min(fold.stop - fold.start for fold in problem.solver.folds) < 2:
-        raise ValueError(f"score={score!r} needs 2 rows in every fold: give fewer folds or score='mse'")
-    scores = problem.solver.scores(score)
-    best = _best(scores, problem.targets.set_of_target, per_target)
-    _warn_edge(best.cpu().numpy(), grid)
-    return problem.fits(grid, best, scores, keep_held_out)
+    with threads_for(_operations(X, Ys, n_folds)):
+        problem = prepare(X, Ys, grid, groups, n_folds, folds, fit_intercept, dtype, memory_gb)
+        if score != "mse" and min(fold.stop - fold.start for fold in problem.solver.folds) < 2:
+            raise ValueError(f"score={score!r} needs 2 rows in every fold: give fewer folds or score='mse'")
+        scores = problem.solver.scores(score)
+        best = _best(scores, problem.targets.set_of_target, per_target)
+        _warn_edge(best.cpu().numpy(), grid)
+        return problem.fits(grid, best, scores, keep_held_out)
 
 
 def ridge(
@@ -118,12 +120,20 @@ def ridge(
 ) -> RidgeFit:
     """Ridge at a penalty given for every target, without cross-validation (``cv_scores`` are NaN)."""
     grid, best = np.unique(_check_alphas(alphas, ordered=False), return_inverse=True)
-    problem = prepare(X, [Y], grid, None, 2, None, fit_intercept, dtype, memory_gb)
-    if len(best) != Y.shape[1]:
-        raise ValueError(f"{len(best)} alphas for {Y.shape[1]} targets: give one for each")
-    device = problem.targets.order.device
-    scores = torch.full((len(grid), len(best)), torch.nan, device=device)
-    return problem.fits(grid, torch.as_tensor(best, device=device), scores, keep_held_out=False)[0]
+    with threads_for(_operations(X, [Y], 1)):
+        problem = prepare(X, [Y], grid, None, 2, None, fit_intercept, dtype, memory_gb)
+        if len(best) != Y.shape[1]:
+            raise ValueError(f"{len(best)} alphas for {Y.shape[1]} targets: give one for each")
+        device = problem.targets.order.device
+        scores = torch.full((len(grid), len(best)), torch.nan, device=device)
+        return problem.fits(grid, torch.as_tensor(best, device=device), scores, keep_held_out=False)[0]
+
+
+def _operations(X: Array, Ys: Sequence[Array], n_folds: int) -> float:
+    """The size of the problem; 0 for arrays that are refused later."""
+    if X.ndim != 2 or any(Y.ndim != 2 for Y in Ys):
+        return 0.0
+    return operations(X.shape[0], X.shape[1], sum(Y.shape[1] for Y in Ys), n_folds)
 
 
 def _best(

@@ -128,12 +128,11 @@ def _foldwise_solver(
     """Stay in single precision only where the features are many and well enough conditioned."""
     rows = to_tensor(X, torch.float64, copy=True)
     mean = finite_mean(rows, "X") * float(intercept)
-    rows = (rows.sub_(mean))[targets.order]
-    if rows.numel() > 2**20:
-        rows = rows.to(kept)
+    double = (rows.sub_(mean))[targets.order]
+    rows = double.to(kept) if double.numel() > 2**20 else double
     whole = decompose(rows, alphas[0], intercept)
-    if whole.condition > 1e6:
-        rows = rows.double()
+    if whole.condition > 1e6 and rows is not double:
+        rows, whole = double, decompose(double, alphas[0], intercept)
     return FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch), mean
 
 
