@@ -8,6 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 demo: .venv/run
 	$(BIN)/brain2music demo out/demo
 
+test: export OMP_NUM_THREADS = 1 # the tests' arrays are too small to share between threads
 test: lint
 	$(BIN)/python -m pytest -q -m "not slow"
 	$(BIN)/python -m pytest -q -m slow

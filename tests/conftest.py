@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: the tests' arrays are too small to share
-
 import numpy as np
 import pytest
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from ... import __version__
 from ...artifacts import write_json, write_table, write_text
@@ -72,8 +73,6 @@ def simulate(
     ------
     InputError : ``out`` is not empty; the music or events at hand do not suffice.
     """
-    from threadpoolctl import threadpool_limits
-
     _check(design, n_subjects, resolution_mm, snr)
     shape = SHAPES[design]
     shape = replace(shape, resolution_mm=resolution_mm or shape.resolution_mm, snr=snr or shape.snr)
@@ -117,6 +116,7 @@ def plan_listening(
     return [plan_runs(shape, lengths, np.random.default_rng((seed, 0)))] * len(subjects)
 
 
+@threadpool_limits.wrap(limits=1)  # sums must not depend on the number of threads
 def hear(
     stimuli: Path,
     heard: Sequence[Sequence[PlannedRun]],

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float32, Int16
+from threadpoolctl import threadpool_limits
 
 from .bold import Noise, draw_noise, head_motion, simulate_run, spontaneous_courses
 from .brain import Brain, grow_brain
@@ -57,6 +58,7 @@ class Listener:
         scanner = self.noise.total_sd[self.tuning.voxels]
         return np.sqrt(scanner**2 + (self.tuning.spontaneous**2).sum(1))
 
+    @threadpool_limits.wrap(limits=1)  # sums must not depend on the number of threads
     def scans(self, run: int) -> Int16[np.ndarray, "scans voxels"]:
         """A run as the scanner stores it, without head motion; the same numbers on every call."""
         plan = self.runs[run]
@@ -82,6 +84,7 @@ class Listener:
         return self.signal_sd / np.sqrt(self.signal_sd**2 + self.noise_sd**2 / repeats)
 
 
+@threadpool_limits.wrap(limits=1)
 def make_listener(
     runs: Sequence[PlannedRun],
     space: FeatureSpace,
