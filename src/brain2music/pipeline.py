@@ -22,10 +22,11 @@ from .gallery.gallery import Gallery
 from .layout import Outputs
 from .score.leakage import gallery_leaks, read_gtzan_index, require_no_leak
 from .score.records import read_scores, summarise, write_scores
+from .score.unseen import clip_similarity
 from .steps.describe import describe
 from .steps.encoding import encode_subject, encoding_files
 from .steps.listen import export_retrieved, export_stimuli
-from .steps.listener import Listener, Music, clip_similarity
+from .steps.listener import Listener, Music
 from .steps.retrieval import retrieve
 from .steps.scoring import score
 from .steps.tables import alphas_table, predictions_table, reliability_table, similarity_table

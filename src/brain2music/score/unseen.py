@@ -23,11 +23,11 @@ def score_unseen(card: ScoreCard, full: Decoded, unseen: Mapping[str, Decoded]) 
         (:func:`brain2music.decode.unseen.decode_unseen`).
     """
     genres = np.array([clip.genre for clip in full.clips])
-    seen = _similarity(full)
+    seen = clip_similarity(full)
     scores = []
     for genre, decoded in unseen.items():
         rows = genres == genre
-        c = _similarity(decoded)
+        c = clip_similarity(decoded)
         trained = f"{np.diagonal(identification_payoff(seen))[rows].mean():.3f} when trained on"
         scores.append(card.identification(f"identification/unseen-genre={genre}", c, rows, note=trained))
         if rows.sum() > 1:
@@ -38,7 +38,7 @@ def score_unseen(card: ScoreCard, full: Decoded, unseen: Mapping[str, Decoded]) 
     return scores
 
 
-def _similarity(decoded: Decoded) -> Float[np.ndarray, "clips clips"]:
+def clip_similarity(decoded: Decoded) -> Float[np.ndarray, "clips clips"]:
     """Correlations of clips, windows averaged, about the mean of the training set of each."""
     sides = (side.mean(axis=1, dtype=np.float32) - decoded.train_mean for side in (decoded.predicted, decoded.true))
     return similarity(*sides)

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
 from ..artifacts import digest_array
 from ..brain.responses import Responses
@@ -24,7 +24,6 @@ from ..embed.embeddings import Embeddings
 from ..embed.registry import Embedder
 from ..layout import Outputs
 from ..progress import progress
-from ..score.identification import similarity
 from ..study.study import Clip
 
 
@@ -120,9 +119,3 @@ class Listener:
 def clip_means(decoded: Decoded) -> tuple[Float32[np.ndarray, "clips dims"], Float32[np.ndarray, "clips dims"]]:
     """Predicted and true embeddings, one vector a clip: the mean over its windows."""
     return decoded.predicted.mean(axis=1, dtype=np.float32), decoded.true.mean(axis=1, dtype=np.float32)
-
-
-def clip_similarity(decoded: Decoded) -> Float[np.ndarray, "clips clips"]:
-    """Correlations of every predicted with every true clip, centred by the training clips as scores are."""
-    predicted, true = clip_means(decoded)
-    return similarity(predicted - decoded.train_mean, true - decoded.train_mean)

@@ -11,8 +11,8 @@ from ..score.card import ScoreCard
 from ..score.identification import identification
 from ..score.score import Score
 from ..score.table import score_decoding
-from ..score.unseen import score_unseen
-from .listener import Listener, Music, clip_means, clip_similarity
+from ..score.unseen import clip_similarity, score_unseen
+from .listener import Listener, Music, clip_means
 
 
 def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
