@@ -1,0 +1,19 @@
+"""The options that commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
+Jobs = Annotated[int | None, typer.Option(help="Processes; default every core.", min=1)]
+EmbeddingName = Annotated[str, typer.Option("--embedding", help="Name from `brain2music models`.")]
+EmbeddingNames = Annotated[
+    list[str] | None, typer.Option("--embedding", help="Name from `brain2music models`; repeatable.")
+]
+Galleries = Annotated[
+    list[Path] | None, typer.Option("--gallery", help="A gallery to retrieve from, one an embedding.")
+]
+Labels = Annotated[list[str] | None, typer.Option(help="Only this subject; repeatable.")]
+Lag = Annotated[int | None, typer.Option(help="Scans by which responses follow the sound; default 3.", min=0, max=10)]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]

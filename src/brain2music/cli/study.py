@@ -1,0 +1,122 @@
+"""Commands on a study: demo, simulate, check, run, run-arrays, report."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .options import ConfigFile, EmbeddingNames, Galleries, Jobs, Labels, Lag, Seed
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(out: Path, seed: Seed = 0, n_jobs: Jobs = None) -> None:
+    """Simulate a small study, decode it, retrieve music, and write OUT/index.html."""
+    from ..demo import run_demo
+
+    print(run_demo(out, seed=seed, n_jobs=n_jobs))
+
+
+@app.command()
+def simulate(
+    out: Path,
+    subjects: Annotated[int, typer.Option(help="Simulated people.", min=1, max=999)] = 1,
+    design: Annotated[Literal["quick", "ds003720"], typer.Option(help="Structure of the runs.")] = "quick",
+    resolution: Annotated[float | None, typer.Option(help="Voxel size in mm.", min=2, max=12)] = None,
+    events: Annotated[Path | None, typer.Option(help="BIDS folder whose events are taken (design ds003720).")] = None,
+    stimuli: Annotated[Path | None, typer.Option(help="Your own music, GENRE/TRACK.wav; default composed.")] = None,
+    motion: Annotated[bool, typer.Option("--motion", help="Add head motion.")] = False,
+    seed: Seed = 0,
+    n_jobs: Jobs = None,
+) -> None:
+    """Write a simulated BIDS study with stimuli and its ground truth."""
+    from ..progress import progress
+    from ..study.simulate import simulate as write_study
+
+    with progress("simulate") as advance:
+        write_study(
+            out,
+            design=design,
+            n_subjects=subjects,
+            resolution_mm=resolution,
+            seed=seed,
+            events=events,
+            stimuli=stimuli,
+            motion=motion,
+            n_jobs=n_jobs,
+            progress=advance,
+        )
+    print(out / "dataset_description.json")
+
+
+@app.command()
+def check(
+    bids_dir: Path,
+    stimuli: Annotated[Path | None, typer.Option(help="Folder of the recordings; default BIDS_DIR/stimuli.")] = None,
+) -> None:
+    """List every problem of a study, each with its file and its mend; exit 1 if any is an error."""
+    from ..study.check import check_study
+
+    findings = check_study(bids_dir, stimuli)
+    for finding in findings:
+        print(finding)
+    errors = sum(finding.severity == "error" for finding in findings)
+    print(f"{errors} errors, {len(findings) - errors} warnings")
+    if errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    bids_dir: Path,
+    out: Path,
+    level: Annotated[Literal["participant", "group"], typer.Argument(help="Level of the analysis.")],
+    participant_label: Labels = None,
+    stimuli: Annotated[Path | None, typer.Option(help="Folder of the recordings; default BIDS_DIR/stimuli.")] = None,
+    derivatives: Annotated[Path | None, typer.Option(help="Preprocessed data (fMRIPrep).")] = None,
+    embedding: EmbeddingNames = None,
+    gallery: Galleries = None,
+    lag_tr: Lag = None,
+    config: ConfigFile = None,
+) -> None:
+    """Decode a BIDS study (a BIDS App); running again does only what is missing or has changed."""
+    from ..brain.source import BidsSource
+    from ..config import RunConfig
+    from ..pipeline import run as run_pipeline
+    from ..report.page import build_report
+
+    settings = RunConfig.from_toml(config, embeddings=tuple(embedding or ()), lag_tr=lag_tr)
+    source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives)
+    run_pipeline(source, out, settings, level=level, subjects=participant_label or (), galleries=gallery or ())
+    print(build_report(out))
+
+
+@app.command("run-arrays")
+def run_arrays(
+    arrays_toml: Path,
+    out: Path,
+    participant_label: Labels = None,
+    embedding: EmbeddingNames = None,
+    gallery: Galleries = None,
+    lag_tr: Lag = None,
+    config: ConfigFile = None,
+) -> None:
+    """Decode response arrays that come with a list of stimuli (ARRAYS_TOML says where they are)."""
+    from ..brain.arrays import read_arrays_study
+    from ..config import RunConfig
+    from ..pipeline import run as run_pipeline
+    from ..report.page import build_report
+
+    settings = RunConfig.from_toml(config, embeddings=tuple(embedding or ()), lag_tr=lag_tr)
+    source = read_arrays_study(arrays_toml)
+    run_pipeline(source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ())
+    print(build_report(out))
+
+
+@app.command()
+def report(out: Path) -> None:
+    """Rebuild the pages of a finished run."""
+    from ..report.page import build_report
+
+    print(build_report(out))
