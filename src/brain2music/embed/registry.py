@@ -26,6 +26,17 @@ class Embedder(Protocol):
         ...
 
 
+@runtime_checkable
+class TextEmbedder(Protocol):
+    """Anything that turns text into vectors of the space its sound side lives in."""
+
+    space: Space
+
+    def embed_text(self, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
+        """(texts, dims) float32, unit rows; :class:`InputError` where a text is empty."""
+        ...
+
+
 @dataclass(frozen=True)
 class Embedding:
     """A member of the registry.
