@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from brain2music.embed.baselines import GTZAN_GENRES, GenreOneHot, LogMel, MfccChroma
-from brain2music.embed.mel import mel_filters, mel_spectrogram
+from brain2music.audio.mel import mel_filters, mel_spectrogram
 from brain2music.embed.windows import n_windows, window_starts
 from brain2music.errors import InputError
 from brain2music.study.study import Clip
@@ -26,6 +26,8 @@ def test_a_clip_that_really_is_shorter_has_fewer_windows():
 def test_mel_filters_equal_librosa(rate, n_fft, n_mels):
     expected = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels)
     np.testing.assert_allclose(mel_filters(rate, n_fft, n_mels), expected, atol=1e-9, rtol=1e-5)
+    high = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels, norm=None)
+    np.testing.assert_allclose(mel_filters(rate, n_fft, n_mels, unit_area=False), high, atol=1e-6)
 
 
 @pytest.mark.parametrize("samples", [100, 16000, 16001])

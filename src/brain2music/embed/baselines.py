@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from ..audio.mel import mel_spectrogram
 from ..errors import InputError
 from ..study.study import Clip
 from .embeddings import Space
-from .mel import mel_spectrogram
 from .windows import mono_at, n_windows, window_starts
 
 GTZAN_GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")

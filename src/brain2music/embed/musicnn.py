@@ -26,9 +26,9 @@ from jaxtyping import Float32
 from torch.nn import functional
 
 from ..artifacts import digest_file
+from ..audio.mel import mel_spectrogram
 from ..errors import InputError
 from .embeddings import Space
-from .mel import mel_spectrogram
 from .tf_checkpoint import read_checkpoint
 from .windows import mono_at, window_starts
 

@@ -22,14 +22,15 @@ def mel_spectrogram(
 
 
 @lru_cache
-def mel_filters(rate: int, n_fft: int, n_mels: int) -> Float32[np.ndarray, "mels bins"]:
-    """Triangular filters from 0 Hz to half the rate, equally spaced in Slaney's mel, each of unit area."""
+def mel_filters(rate: int, n_fft: int, n_mels: int, unit_area: bool = True) -> Float32[np.ndarray, "mels bins"]:
+    """Triangular filters from 0 Hz to half the rate, equally spaced in Slaney's mel, of unit area or unit height."""
     edges = _mel_to_hz(np.linspace(0.0, _hz_to_mel(rate / 2), n_mels + 2))
     bins = np.linspace(0.0, rate / 2, n_fft // 2 + 1)
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    heights = 2.0 / (edges[2:] - edges[:-2])[:, None] if unit_area else 1.0
+    return (triangles * heights).astype(np.float32)
 
 
 # Slaney's mel (Auditory Toolbox, 1998): linear below 1 kHz, logarithmic above.
