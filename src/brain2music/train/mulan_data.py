@@ -1,0 +1,203 @@
+"""What the small MuLan is trained on: features of composed and of recorded music, in shards that can be resumed.
+
+A shard is one safetensors file: ``features`` (windows, 2130) in eight bits with ``low`` and ``step`` to undo it,
+``tags`` (windows, 100) of musicnn-MSD and -MTT, ``piece`` (windows,) the row of each window; the rows (the truth of
+a composed piece, the source of a recorded one) are in the file's metadata. Shards that are there are kept.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int32, UInt8
+
+from ..artifacts import read_arrays, write_arrays
+from ..audio.compose.compose import compose
+from ..audio.compose.genres import GENRES
+from ..audio.compose.piece import Piece, Track
+from ..audio.io import read_audio
+from ..audio.render import render
+from ..embed.mulan.features import VERSION, Heard, Listener
+from ..embed.musicnn import RATE, Network, load_network, package_folder
+from ..errors import InputError
+from ..progress import Advance
+
+WINDOW_S = 10.0
+SECONDS = 30.0
+_STEPS = 255
+_SPREAD = 6.0  # deviations kept on either side of the mean
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A piece by its number: the same as in a corpus of :func:`brain2music.audio.render.write_corpus`."""
+
+    seed: int
+    genre: str
+    number: int
+
+    def piece(self, seconds: float = SECONDS) -> Piece:
+        """The piece, composed anew."""
+        sequence = np.random.SeedSequence([self.seed, list(GENRES).index(self.genre), self.number])
+        return compose(self.genre, np.random.default_rng(sequence.spawn(2)[0]), seconds)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Ten seconds of a recording: its files (stems are added), where they begin, and what is known of them."""
+
+    files: tuple[Path, ...]
+    start_s: float
+    package: str
+    style: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What was heard: features and tags a window, the row of each window, and the rows."""
+
+    features: Float32[np.ndarray, "windows 2130"]
+    tags: Float32[np.ndarray, "windows 100"]
+    piece: Int32[np.ndarray, " windows"]
+    rows: list[dict[str, Any]]
+
+
+def prepare(
+    sources: Sequence[Composed | Recorded],
+    out: Path,
+    name: str,
+    per_shard: int = 500,
+    workers: int = 1,
+    device: str = "cpu",
+    progress: Advance | None = None,
+) -> list[Path]:
+    """Hear every source and write shards ``OUT/<name>-<number>.safetensors``; those that are there are kept.
+
+    Raises
+    ------
+    InputError : musicnn's weights are not installed, or a recording cannot be read.
+    """
+    shards = [sources[first : first + per_shard] for first in range(0, len(sources), per_shard)]
+    files = [out / f"{name}-{number:03d}.safetensors" for number in range(len(shards))]
+    networks = _networks(device)
+    listener = Listener(WINDOW_S, WINDOW_S)
+    done = 0
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        for file, shard in zip(files, shards, strict=True):
+            if not file.is_file():
+                heard = pool.map(_hear, shard, chunksize=4)
+                _write(file, [_finish(listener, networks, device, *each) for each in heard])
+            done += len(shard)
+            if progress is not None:
+                progress(done, len(sources))
+    return files
+
+
+def read_shards(folder: Path) -> Iterator[Shard]:
+    """Every shard of a folder, in order of their names; :class:`InputError` when there is none."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise InputError("the folder holds no prepared music", folder, "run runs/mulan_data.py first")
+    for file in files:
+        arrays, metadata = read_arrays(file)
+        if metadata.get("features") != VERSION:
+            raise InputError("these features are of another version", file, "prepare them again")
+        features = arrays["low"] + arrays["step"] * arrays["features"]
+        yield Shard(features, arrays["tags"].astype(np.float32), arrays["piece"], metadata["rows"])
+
+
+def piece_of(row: dict[str, Any]) -> Piece:
+    """The truth of a composed piece, without its notes: enough for captions."""
+    tracks = tuple(Track(role, instrument, manner, 0, drum, 0, ()) for role, instrument, manner, drum in row["tracks"])
+    facts = {name: row[name] for name in ("genre", "tempo", "key", "mode", "mood", "beats", "swing")}
+    return Piece(**facts, seconds=SECONDS, sections=(), tracks=tracks)
+
+
+def _networks(device: str) -> list[Network]:
+    networks = [copy.deepcopy(load_network(model, package_folder())[0]) for model in ("msd", "mtt")]
+    for network in networks:
+        _move(network, device)
+    return networks
+
+
+def _move(part: Any, device: str) -> None:
+    """Move the tensors of a network that is no module."""
+    for name, value in vars(part).items():
+        if isinstance(value, torch.Tensor):
+            setattr(part, name, value.to(device))
+        elif isinstance(value, list):
+            for each in value:
+                _move(each, device)
+        elif hasattr(value, "__dict__"):
+            _move(value, device)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+_LISTENERS: dict[float, Listener] = {}
+
+
+def _hear(source: Composed | Recorded) -> tuple[dict[str, Any], Heard]:
+    """In a worker: the sound of a source, and all of it that needs no network."""
+    listener = _LISTENERS.setdefault(WINDOW_S, Listener(WINDOW_S, WINDOW_S))
+    if isinstance(source, Composed):
+        piece = source.piece()
+        return _truth(source, piece), listener.hear(render(piece, RATE), RATE)
+    stems = [read_audio(file, RATE, start=source.start_s, duration=WINDOW_S)[0] for file in source.files]
+    sound = np.sum([stem[: min(map(len, stems))] for stem in stems], axis=0, dtype=np.float32)
+    row = {
+        "package": source.package,
+        "style": source.style,
+        "licence": source.licence,
+        "file": source.files[0].name,
+        "song": source.files[0].parent.name if source.files[0].stem == "song" else source.files[0].stem,
+        "start_s": source.start_s,
+    }
+    return row, listener.hear(sound, RATE)
+
+
+def _truth(source: Composed, piece: Piece) -> dict[str, Any]:
+    facts = {name: getattr(piece, name) for name in ("genre", "tempo", "key", "mode", "mood", "beats", "swing")}
+    tracks = [[track.role, track.instrument, track.manner, track.is_drum] for track in piece.tracks]
+    return {"seed": source.seed, "number": source.number, **facts, "tracks": tracks}
+
+
+def _finish(
+    listener: Listener, networks: list[Network], device: str, row: dict[str, Any], heard: Heard
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    moved = heard._replace(frames=heard.frames.to(device))
+    (features, msd), (_, mtt) = (listener.finish(moved, network) for network in networks)
+    return row, features, np.concatenate([msd, mtt], axis=1)
+
+
+def _write(file: Path, heard: list[tuple[dict[str, Any], np.ndarray, np.ndarray]]) -> None:
+    rows, features, tags = zip(*heard, strict=True)
+    quantised, low, step = _quantise(np.concatenate(features))
+    arrays = {
+        "features": quantised,
+        "low": low,
+        "step": step,
+        "tags": np.concatenate(tags).astype(np.float16),
+        "piece": np.repeat(np.arange(len(rows)), [len(part) for part in features]).astype(np.int32),
+    }
+    write_arrays(file, arrays, {"rows": list(rows), "features": VERSION})
+
+
+def _quantise(
+    values: Float32[np.ndarray, "windows features"],
+) -> tuple[UInt8[np.ndarray, "windows features"], Float32[np.ndarray, " features"], Float32[np.ndarray, " features"]]:
+    """Eight bits a number, over the range of the shard, cut at six deviations."""
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    low = np.maximum(values.min(axis=0), mean - _SPREAD * deviation)
+    high = np.minimum(values.max(axis=0), mean + _SPREAD * deviation)
+    step = np.maximum((high - low) / _STEPS, 1e-9).astype(np.float32)
+    return np.clip(np.rint((values - low) / step), 0, _STEPS).astype(np.uint8), low.astype(np.float32), step
