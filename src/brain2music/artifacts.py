@@ -11,13 +11,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from . import __version__
 from .errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @contextmanager
@@ -85,7 +87,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise InputError(f"this is not a readable safetensors file ({error})", path, "write it again") from None
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: Path, table: "pandas.DataFrame") -> None:
     """Write a data frame atomically, as Parquet or, where the name ends so, as TSV ("n/a" for missing)."""
     with atomic_path(path) as temporary:
         if path.suffix == ".tsv":

@@ -1,0 +1,98 @@
+"""The log of a training: one JSON line every few steps, and its curves as a picture."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..artifacts import atomic_path, write_text
+
+
+class Journal:
+    """Means of what every step returned, written as a line each time they are asked for.
+
+    Values stay tensors on their device until then. A journal that resumes at step ``first`` drops the lines of later
+    steps and goes on with the unfinished ``window``, so the file is that of a training that was never stopped.
+
+    Attributes
+    ----------
+    history : all lines, oldest first.
+    warned : the complaints that were already shown.
+    """
+
+    def __init__(
+        self, path: Path, first: int = 0, window: dict[str, list[float]] | None = None, write: bool = True
+    ) -> None:
+        self.path, self._writes, self.warned = path, write, set[str]()
+        self._window: dict[str, list[Tensor | float]] = {name: [*values] for name, values in (window or {}).items()}
+        self.history = [line for line in read_log(path) if line["step"] <= first] if path.exists() else []
+        if write:
+            write_text(path, "".join(json.dumps(line) + "\n" for line in self.history))
+
+    def add(self, losses: Mapping[str, Tensor | float]) -> None:
+        """Remember what a step returned."""
+        for name, value in losses.items():
+            self._window.setdefault(name, []).append(value.detach() if isinstance(value, Tensor) else value)
+
+    def log(self, step: int, more: Mapping[str, float]) -> None:
+        """Write the means since the last line."""
+        means = {name: sum(values) / len(values) for name, values in self.window().items()}
+        self._window = {}
+        self.write({"step": step, **means, **more})
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Append a line as it is."""
+        plain = {name: float(value) if name != "step" else value for name, value in line.items()}
+        self.history.append(plain)
+        if self._writes:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(plain) + "\n")
+
+    def window(self) -> dict[str, list[float]]:
+        """What was remembered since the last line, as numbers."""
+        return {name: _numbers(values) for name, values in self._window.items()}
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log, a last one that was cut off left away."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def draw_curves(log: Path, picture: Path) -> None:
+    """Draw every logged value over the steps; nothing where matplotlib is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    lines = read_log(log)
+    names = sorted({name for line in lines for name in line} - {"step"})
+    if not names:
+        return
+    columns = 4
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(4 * columns, 2.6 * rows), layout="constrained")
+    for axes, name in zip(figure.subplots(rows, columns, squeeze=False).flat, names, strict=False):
+        points = [(line["step"], line[name]) for line in lines if name in line]
+        axes.plot(*zip(*points, strict=True), linewidth=1)
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(labelsize=7)
+    with atomic_path(picture) as temporary:
+        figure.savefig(temporary, dpi=90)
+
+
+def _numbers(values: list[Tensor | float]) -> list[float]:
+    """All values as floats, with one wait for the device."""
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    if not tensors:
+        return [float(value) for value in values]
+    stacked = torch.stack([torch.as_tensor(value, device=tensors[0].device).float() for value in values])
+    return [float(value) for value in stacked.tolist()]
