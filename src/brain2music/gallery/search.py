@@ -4,8 +4,11 @@ All products are first computed coarsely: in bfloat16 where the processor multip
 float32. A coarse product errs by at most a proven margin (:func:`_margin`), so that whatever lies further
 below the ``k``-th best cannot belong to the answer. What is left is computed again in float64. The answer
 therefore does not depend on the screening; only the time does.
+
+Ten million rows of 128 numbers take 2.6 GB screened in bfloat16: the rows themselves may stay on disk.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -13,9 +16,12 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 
 Screening = Literal["auto", "bfloat16", "float32"]
+Prepare = Callable[[Float[np.ndarray, "n dims"]], Float32[np.ndarray, "n dims"]]
+"""What turns rows as they are stored into rows to search, each by itself: centred and of length 1, say."""
 
 _BLOCK = 64  # rows whose best coarse product is looked at together
 _QUERIES = 64  # queries at a time: bounds the memory of the coarse products
+_ROWS = 2048 * _BLOCK  # rows at a time: bounds the memory of the coarse products
 _PAIRS = 65_536  # pairs at a time in the exact step
 _DECIMALS = 12  # equal rows must tie in whatever order their products are added up
 
@@ -25,21 +31,36 @@ class ExactIndex:
 
     Parameters
     ----------
-    vectors : (rows, dims) float32, finite; kept as they are, also a memory map.
+    vectors : (rows, dims) float32 or float16; kept as they are, also a memory map.
     screening : "auto" takes bfloat16 where the processor has it; the answers are the same.
+    prepare : applied to rows whenever they are read; float32 of the rows themselves by default.
 
     Raises
     ------
     ValueError : there are no rows, or they are not finite.
     """
 
-    def __init__(self, vectors: Float32[np.ndarray, "rows dims"], screening: Screening = "auto") -> None:
-        if not len(vectors) or not np.isfinite(vectors).all():
+    def __init__(
+        self,
+        vectors: Float[np.ndarray, "rows dims"],
+        screening: Screening = "auto",
+        prepare: Prepare | None = None,
+    ) -> None:
+        if not len(vectors):
             raise ValueError("vectors to search are empty or not finite")
-        self.vectors = vectors
+        self.vectors, self._prepare = vectors, prepare or as_float32
         self._dtype = _coarse_dtype(screening)
-        self._coarse, self._error = _coarse(_padded(vectors), self._dtype)
-        self._length = float(np.linalg.norm(vectors, axis=1).max()) + self._error
+        self._coarse = torch.empty((len(vectors) + -len(vectors) % _BLOCK, vectors.shape[1]), dtype=self._dtype)
+        self._error = self._length = 0.0
+        for first in range(0, len(vectors), _ROWS):
+            rows = self._prepare(vectors[first : first + _ROWS])
+            if not np.isfinite(rows).all():
+                raise ValueError("vectors to search are empty or not finite")
+            coarse, error = _coarse(_padded(rows), self._dtype)
+            self._coarse[first : first + len(coarse)] = coarse
+            self._error = max(self._error, error)
+            self._length = max(self._length, float(np.linalg.norm(rows, axis=1).max()))
+        self._length += self._error
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -71,67 +92,76 @@ class ExactIndex:
         for first in range(0, len(queries), _QUERIES):
             part = slice(first, first + _QUERIES)
             query, row = self._screen(queries[part], k, barred)
-            indices[part], products[part] = self._rank(queries[part], query, row, k)
+            indices[part], products[part] = rank(self.vectors, self._prepare, queries[part], query, row, k)
         return indices, products
 
     def _screen(
         self, queries: Float32[np.ndarray, "q dims"], k: int, barred: Bool[torch.Tensor, " padded"] | None
     ) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
-        """Pairs (query, row) that may belong to the answer: all that do, and few others."""
+        """Pairs (query, row) that may belong to the answer: all that do, and few others.
+
+        What is below the cut of the rows seen so far is below that of all rows, which is no lower.
+        """
         coarse, error = _coarse(queries, self._dtype)
-        products = _products(coarse, self._coarse)
-        if barred is not None:
-            products.masked_fill_(barred, -torch.inf)
-        blocks = products.view(len(queries), -1, _BLOCK)
-        best = blocks.amax(dim=2)
-        cut = self._cut(queries, error, best, k)
-        query, block = torch.nonzero(best >= cut[:, None], as_tuple=True)
-        inside = blocks[query, block]
-        pair, column = torch.nonzero((inside >= cut[query][:, None]) & (inside > -torch.inf), as_tuple=True)
-        row = block[pair] * _BLOCK + column
-        real = row < len(self)
-        return query[pair][real].numpy(), row[real].numpy()
+        top = torch.full((len(queries), k), -torch.inf, dtype=self._dtype)
+        found = []
+        for first in range(0, len(self._coarse), _ROWS):
+            products = _products(coarse, self._coarse[first : first + _ROWS])
+            if barred is not None:
+                products.masked_fill_(barred[first : first + _ROWS], -torch.inf)
+            blocks = products.view(len(queries), -1, _BLOCK)
+            best = blocks.amax(dim=2)
+            top = torch.cat([top, best], dim=1).topk(k, dim=1).values
+            cut = self._cut(queries, error, top[:, -1])
+            query, block = torch.nonzero(best >= cut[:, None], as_tuple=True)
+            inside = blocks[query, block]
+            pair, column = torch.nonzero((inside >= cut[query][:, None]) & (inside > -torch.inf), as_tuple=True)
+            found.append((query[pair], first + block[pair] * _BLOCK + column, inside[pair, column]))
+        query, row, product = (torch.cat(parts) for parts in zip(*found, strict=True))
+        kept = (product >= cut[query]) & (row < len(self))
+        return query[kept].numpy(), row[kept].numpy()
 
     def _cut(
-        self,
-        queries: Float32[np.ndarray, "q dims"],
-        error: float,
-        best: Float[torch.Tensor, "q blocks"],
-        k: int,
+        self, queries: Float32[np.ndarray, "q dims"], error: float, best: Float[torch.Tensor, " q"]
     ) -> Float[torch.Tensor, " q"]:
         """The coarse product below which no row can be among the ``k`` best.
 
-        Each of the ``k`` best blocks holds a row whose coarse product is ``t`` or more, and whose exact
-        product is ``low`` or more. A row of coarse product below ``cut`` has an exact one below ``low``.
+        Each of the ``k`` best blocks holds a row whose coarse product is ``best`` or more, and whose exact
+        product is ``low`` or more. A row of coarse product below the cut has an exact one below ``low``.
         """
-        if best.shape[1] < k:
-            return torch.full((len(best),), -torch.inf)
-        t = best.topk(k, dim=1).values[:, -1].double()
+        t = best.double()
         lengths = torch.from_numpy(np.linalg.norm(queries.astype(np.float64), axis=1))
         margin, rounding = _margin(lengths, error, self._length, self._error, queries.shape[1], self._dtype)
         low = t - rounding * t.abs() - margin
         cut = low - margin
-        cut = cut / (1 + rounding * cut.sign())
-        return torch.nextafter(cut.float(), torch.tensor(-torch.inf))
+        cut = torch.nextafter((cut / (1 + rounding * cut.sign())).float(), torch.tensor(-torch.inf))
+        return torch.where(t > -torch.inf, cut, -torch.inf)
 
-    def _rank(
-        self,
-        queries: Float32[np.ndarray, "q dims"],
-        query: Int[np.ndarray, " pairs"],
-        row: Int[np.ndarray, " pairs"],
-        k: int,
-    ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
-        """The ``k`` best of the pairs of each query, by exact product and then by row."""
-        exact = np.empty(len(row))
-        for first in range(0, len(row), _PAIRS):
-            part = slice(first, first + _PAIRS)
-            left, right = queries[query[part]], self.vectors[row[part]]
-            exact[part] = np.einsum("pd,pd->p", left, right, dtype=np.float64)
-        exact = np.round(exact, _DECIMALS)
-        order = np.lexsort((row, -exact, query))
-        starts = np.searchsorted(query[order], np.arange(len(queries)))
-        chosen = order[starts[:, None] + np.arange(k)]
-        return row[chosen], exact[chosen]
+
+def rank(
+    vectors: Float[np.ndarray, "rows dims"],
+    prepare: Prepare,
+    queries: Float32[np.ndarray, "q dims"],
+    query: Int[np.ndarray, " pairs"],
+    row: Int[np.ndarray, " pairs"],
+    k: int,
+) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+    """The ``k`` best of the pairs of each query, by exact product and then by row; each has ``k`` pairs or more."""
+    exact = np.empty(len(row))
+    for first in range(0, len(row), _PAIRS):
+        part = slice(first, first + _PAIRS)
+        left, right = queries[query[part]], prepare(vectors[row[part]])
+        exact[part] = np.einsum("pd,pd->p", left, right, dtype=np.float64)
+    exact = np.round(exact, _DECIMALS)
+    order = np.lexsort((row, -exact, query))
+    starts = np.searchsorted(query[order], np.arange(len(queries)))
+    chosen = order[starts[:, None] + np.arange(k)]
+    return row[chosen], exact[chosen]
+
+
+def as_float32(rows: Float[np.ndarray, "n dims"]) -> Float32[np.ndarray, "n dims"]:
+    """The rows themselves, as float32."""
+    return np.asarray(rows, np.float32)
 
 
 def _margin(

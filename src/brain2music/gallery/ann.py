@@ -1,0 +1,235 @@
+"""Approximate search for galleries of millions: few of the rows are looked at, and how many are missed is measured.
+
+Rows are sorted into lists around k-means centres and kept there as product codes of four bits for every two
+numbers (faiss ``IVF…,PQ…x4fs``; Jégou et al. 2011, André et al. 2015). A query looks into the lists nearest to
+it, takes the best candidates by their codes, and ranks them by exact products with the vectors on disk. How
+many lists it must look into is measured: the fewest, in powers of two, with which the recall on queries whose
+exact answer is known reaches the target. What was measured is stored beside the index.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+
+from ..artifacts import atomic_path, read_json, write_json
+from ..errors import InputError
+from .search import ExactIndex, Prepare, as_float32, rank
+
+Progress = Callable[[int, int], None]
+
+_BLOCK = 131_072  # rows added at a time
+_PER_LIST = 64  # rows a list that centres are trained on
+_NARROW = 0.05  # a filter that passes less than this share is searched exactly
+_QUERIES = 512  # rows that stand for queries where none are given
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How an index searches, and the recall that was measured so: shares of the exact ``k`` best that it found."""
+
+    rows: int
+    lists: int
+    probes: int
+    candidates: int
+    k: int
+    target: float
+    recall: float
+    queries: int
+    given: bool
+    """Whether the queries were given; else they are rows of the index, each without itself in its answer."""
+
+
+class AnnIndex:
+    """An index over vectors that stay where they are; made by :meth:`build` or :meth:`open`.
+
+    ``search`` is that of :class:`~brain2music.gallery.search.ExactIndex`, but for the rows it may miss.
+    """
+
+    def __init__(
+        self, vectors: Float[np.ndarray, "rows dims"], index: Any, measured: Measured, prepare: Prepare | None = None
+    ) -> None:
+        self.vectors, self.measured = vectors, measured
+        self._index, self._prepare = index, prepare or as_float32
+
+    @classmethod
+    def build(
+        cls,
+        vectors: Float[np.ndarray, "rows dims"],
+        *,
+        prepare: Prepare | None = None,
+        queries: Float32[np.ndarray, "q dims"] | None = None,
+        target: float = 0.95,
+        k: int = 10,
+        lists: int | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> "AnnIndex":
+        """Train, fill and measure an index.
+
+        Parameters
+        ----------
+        vectors : (rows, dims) float32 or float16, at least 1,000 rows; may be a memory map.
+        prepare : applied to rows whenever they are read (centred, of length 1).
+        queries : what recall is measured on; rows of the index by default, each without itself in its answer.
+            Queries that lie elsewhere than the rows, as decoded ones may, deserve a measurement of their own.
+        target : recall@k to reach; below 1.
+        lists : how many; by default about 1.3 times the square root of the rows, a power of two.
+        progress : called with (rows added, rows).
+
+        Raises
+        ------
+        InputError : faiss is missing, there are too few rows, or the target is not reached.
+        """
+        faiss = _faiss()
+        if len(vectors) < 1000:
+            raise InputError(f"{len(vectors)} rows are too few for an approximate index", mend="search them exactly")
+        lists = lists or 2 ** max(4, round(math.log2(1.3 * math.sqrt(len(vectors)))))
+        read, width = prepare or as_float32, vectors.shape[1] + vectors.shape[1] % 2
+        index = faiss.index_factory(width, f"IVF{lists},PQ{width // 2}x4fs", faiss.METRIC_INNER_PRODUCT)
+        index.cp.seed, index.cp.min_points_per_centroid = seed, 1
+        chosen = np.random.default_rng(seed).choice(len(vectors), min(len(vectors), _PER_LIST * lists), replace=False)
+        index.train(_even(read(vectors[np.sort(chosen)])))
+        for first in range(0, len(vectors), _BLOCK):
+            index.add(_even(read(vectors[first : first + _BLOCK])))
+            if progress is not None:
+                progress(min(first + _BLOCK, len(vectors)), len(vectors))
+        return cls._tuned(vectors, index, read, queries, target, k, seed)
+
+    @classmethod
+    def _tuned(
+        cls,
+        vectors: Float[np.ndarray, "rows dims"],
+        index: Any,
+        prepare: Prepare,
+        queries: Float32[np.ndarray, "q dims"] | None,
+        target: float,
+        k: int,
+        seed: int,
+    ) -> "AnnIndex":
+        """Look into more lists, then at more candidates, until the recall reaches the target."""
+        own, given = np.full(0, -1), queries is not None
+        if queries is None:
+            own = np.random.default_rng([seed, 1]).choice(len(vectors), min(len(vectors), _QUERIES), replace=False)
+            queries = prepare(vectors[own])
+        depth = k if given else k + 1
+        exact = ExactIndex(vectors, prepare=prepare).search(queries, depth)[0]
+        best = 0.0
+        for candidates in (20 * k, 100 * k):
+            for power in range(index.nlist.bit_length()):
+                measured = Measured(
+                    len(vectors), index.nlist, 2**power, candidates, k, target, 0.0, len(queries), given
+                )
+                found = cls(vectors, index, measured, prepare)._candidates(queries, depth, None)[0]
+                recall = _recall(found, exact, own, k)
+                best = max(best, recall)
+                if recall >= target:
+                    return cls(vectors, index, Measured(**{**asdict(measured), "recall": recall}), prepare)
+        raise InputError(f"recall@{k} {best:.3f} is below {target:g} at best", mend="lower the target")
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def search(
+        self, queries: Float32[np.ndarray, "q dims"], k: int, where: Bool[np.ndarray, " rows"] | None = None
+    ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+        """Rows with the largest inner products, best first, and the products in float64.
+
+        A filter acts inside the index, before candidates are taken, and as many more lists are looked into as
+        rows are filtered out; where fewer than a twentieth of the rows pass, those are searched exactly, as are
+        queries for which the lists held fewer than ``k`` candidates. Equal products come in order of rows.
+
+        Raises
+        ------
+        ValueError : queries are not finite, or fewer than ``k`` rows may be found.
+        """
+        allowed = len(self) if where is None else int(where.sum())
+        if not 1 <= k <= allowed:
+            raise ValueError(f"{k} rows asked for, {allowed} may be found")
+        if not np.isfinite(queries).all():
+            raise ValueError("queries are not finite")
+        if allowed < _NARROW * len(self):
+            return self._exactly(queries, k, where)
+        indices, products = self._candidates(queries, k, where)
+        short = np.flatnonzero(indices[:, -1] < 0)
+        if len(short):
+            indices[short], products[short] = self._exactly(queries[short], k, where)
+        return indices, products
+
+    def _candidates(
+        self, queries: Float32[np.ndarray, "q dims"], k: int, where: Bool[np.ndarray, " rows"] | None
+    ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+        """The ``k`` best candidates of each query; a query with fewer has -1 throughout."""
+        faiss = _faiss()
+        probes, selector = self.measured.probes, None
+        if where is not None:
+            probes = math.ceil(probes * len(self) / int(where.sum()))
+            selector = faiss.IDSelectorBitmap(np.packbits(where, bitorder="little"))
+        settings = faiss.SearchParametersIVF(nprobe=min(probes, self.measured.lists), sel=selector)
+        rows = self._index.search(_even(queries), max(k, self.measured.candidates), params=settings)[1]
+        query, column = np.nonzero(rows >= 0)
+        enough = (rows >= 0).sum(axis=1) >= k
+        kept = enough[query]
+        indices, products = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
+        number = np.cumsum(enough) - 1  # of a query among those with enough candidates
+        indices[enough], products[enough] = rank(
+            self.vectors, self._prepare, queries[enough], number[query[kept]], rows[query, column][kept], k
+        )
+        return indices, products
+
+    def _exactly(
+        self, queries: Float32[np.ndarray, "q dims"], k: int, where: Bool[np.ndarray, " rows"] | None
+    ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+        rows = np.arange(len(self)) if where is None else np.flatnonzero(where)
+        vectors = self.vectors if where is None else self.vectors[rows]
+        indices, products = ExactIndex(vectors, prepare=self._prepare).search(queries, k)
+        return rows[indices], products
+
+    def save(self, file: Path) -> None:
+        """Write the index, and what was measured as JSON beside it, each atomically."""
+        faiss = _faiss()
+        with atomic_path(file) as temporary:
+            faiss.write_index(self._index, str(temporary))
+        write_json(file.with_suffix(".json"), asdict(self.measured))
+
+    @classmethod
+    def open(cls, file: Path, vectors: Float[np.ndarray, "rows dims"], prepare: Prepare | None = None) -> "AnnIndex":
+        """Open an index of these vectors; :class:`InputError` when it is damaged or that of other vectors."""
+        faiss = _faiss()
+        try:
+            index = faiss.read_index(str(file))
+        except RuntimeError:
+            raise InputError("this index cannot be read", file, "build the gallery again") from None
+        measured = Measured(**read_json(file.with_suffix(".json")))
+        if index.ntotal != len(vectors) or measured.rows != len(vectors):
+            raise InputError(f"an index of {index.ntotal} rows, but {len(vectors)} vectors", file, "build it again")
+        return cls(vectors, index, measured, prepare)
+
+
+def _recall(
+    found: Int[np.ndarray, "q d"], exact: Int[np.ndarray, "q d"], own: Int[np.ndarray, " own"], k: int
+) -> float:
+    """Mean share of the exact ``k`` best that were found, a row's own place in its answer left out."""
+    rows = own if len(own) else np.full(len(exact), -1)
+    hits = []
+    for mine, theirs, row in zip(found, exact, rows, strict=True):
+        wanted = [hit for hit in theirs if hit != row][:k]
+        hits.append(np.isin(wanted, mine).mean())
+    return float(np.mean(hits))
+
+
+def _even(rows: Float32[np.ndarray, "n dims"]) -> Float32[np.ndarray, "n even"]:
+    """Rows with a zero more where their length is odd: products stay as they are."""
+    return np.pad(rows, ((0, 0), (0, 1))) if rows.shape[1] % 2 else np.ascontiguousarray(rows)
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError:
+        raise InputError("approximate search needs faiss", mend="install brain2music[ann]") from None
+    return faiss
