@@ -1,0 +1,111 @@
+"""JEN-1's masked autoencoder: 48 kHz stereo <-> continuous latents, for the diffusion model to work on.
+
+Li et al., "JEN-1: text-guided universal music generation with omnidirectional diffusion models" (2023, arXiv
+2308.04729), section 4.1. The paper gives a hop of 320 samples, a sample rate of 48 kHz and a latent rate of
+125 Hz, which cannot all hold: 48000 / 320 is 150 Hz, and 125 Hz takes a hop of 384. Here the hop is the product
+of the strides (384 by default), the latent rate is a setting, and the two are checked against each other.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from .layers import Activation, Decoder, Encoder
+from .pretrained import Pretrained
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Sizes and switches; the defaults are the small one.
+
+    Attributes
+    ----------
+    rate : Hz of the sound. latent_rate : Hz of the latents. strides : their product times latent_rate is the rate.
+    encoder_channels, decoder_channels : widths from the waveform's side to the latents', one more than strides.
+    dim : of a latent frame. masked : the part of latent frames set to zero before the decoder in training.
+    causal : look back only.
+
+    Raises
+    ------
+    ValueError : hop times latent rate is not the sample rate.
+    """
+
+    rate: int = 48000
+    latent_rate: int = 125
+    channels: int = 2
+    strides: tuple[int, ...] = (4, 4, 4, 6)
+    encoder_channels: tuple[int, ...] = (16, 32, 96, 192, 256)
+    decoder_channels: tuple[int, ...] = (16, 48, 128, 224, 320)
+    dim: int = 128
+    masked: float = 0.05
+    activation: Activation = "elu"
+    causal: bool = False
+
+    def __post_init__(self) -> None:
+        if self.hop * self.latent_rate != self.rate:
+            raise ValueError(
+                f"a hop of {self.hop} at {self.rate} Hz gives {self.rate / self.hop:g} latents a second, "
+                f"not {self.latent_rate}"
+            )
+
+    @property
+    def hop(self) -> int:
+        """Samples of a latent frame."""
+        return prod(self.strides)
+
+    @classmethod
+    def size(cls, name: Literal["tiny", "small", "paper"]) -> "AutoencoderConfig":
+        """The named size."""
+        wide, narrow = (32, 64, 128, 256, 512), (4, 8, 8, 16, 16)
+        paper = cls(encoder_channels=wide, decoder_channels=wide)
+        tiny = cls(encoder_channels=narrow, decoder_channels=narrow, dim=8)
+        return {"tiny": tiny, "small": cls(), "paper": paper}[name]
+
+
+class Autoencoder(Pretrained):
+    """Stereo sound at ``config.rate`` Hz <-> latents (dim, frames), one frame every ``config.hop`` samples."""
+
+    Config = AutoencoderConfig
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        shape = {
+            "strides": config.strides,
+            "dim": config.dim,
+            "activation": config.activation,
+            "causal": config.causal,
+        }
+        self.encoder = Encoder(config.channels, config.encoder_channels, **shape)
+        self.decoder = Decoder(config.channels, config.decoder_channels, **shape)
+
+    def forward(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch channels samples"]:
+        """Encode and decode; in training some latent frames are masked on the way."""
+        latents = self._latents(wave)
+        if self.training:
+            latents = mask_frames(latents, self.config.masked)
+        return self.decoder(latents)[..., : wave.shape[-1]]
+
+    @torch.no_grad()
+    def encode(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch dim frames"]:
+        """Sound to latents, (batch, dim, ceil(samples / hop)); the end is padded with zeros to whole frames."""
+        return self._latents(wave)
+
+    @torch.no_grad()
+    def decode(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, "batch channels samples"]:
+        """Latents to sound, frames · hop samples."""
+        return self.decoder(latents)
+
+    def _latents(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch dim frames"]:
+        return self.encoder(functional.pad(wave, (0, -wave.shape[-1] % self.config.hop)))
+
+
+def mask_frames(latents: Float[Tensor, "batch dim frames"], part: float) -> Float[Tensor, "batch dim frames"]:
+    """The latents with a random ``part`` of the frames set to zero (JEN-1's noise robustness)."""
+    kept = torch.rand(latents.shape[0], 1, latents.shape[2], device=latents.device) >= part
+    return latents * kept
