@@ -176,6 +176,11 @@ class Network:
         patches = [self._patch(frames[start : start + PATCH_FRAMES]) for start in starts]
         return Features(*(torch.stack(column) for column in zip(*patches, strict=True)))
 
+    @torch.inference_mode()
+    def temporal(self, frames: Float32[torch.Tensor, "frames 96"]) -> Float32[torch.Tensor, "frames 192"]:
+        """The three middle layers before pooling, a vector every 16 ms, of log-mel frames of any length."""
+        return self._feature_maps(self._input(frames))[-3 * 64 :].T
+
     def _patch(self, patch: Float32[torch.Tensor, "187 96"]) -> tuple[torch.Tensor, ...]:
         maps = self._feature_maps(self._input(patch))
         top, mean = maps.amax(1), maps.mean(1)
