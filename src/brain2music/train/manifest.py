@@ -1,0 +1,111 @@
+"""What is trained on: a folder of sound files, or a table that names them."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..artifacts import digest_file
+from ..audio.io import find_audio
+from ..errors import InputError, LeakageError
+
+TABLES = {".tsv": "\t", ".csv": ","}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sound file, or a part of it: from ``start`` s, ``seconds`` s long (None: to the end), drawn ``weight`` times
+    as often as its length says."""
+
+    file: Path
+    start: float = 0.0
+    seconds: float | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.start >= 0 and self.weight > 0 and (self.seconds is None or self.seconds > 0)):
+            raise ValueError(f"start {self.start:g}, seconds {self.seconds}, weight {self.weight:g}")
+
+
+def read_sources(data: str | Path) -> list[Source]:
+    """The sounds of a folder (all of them), or of a manifest.
+
+    A manifest is a TSV, CSV or Parquet table with a column ``file`` (relative to the manifest's folder, or absolute)
+    and, optionally, ``start``, ``seconds`` and ``weight``.
+
+    Raises
+    ------
+    InputError : there is no such folder or table, it names no files, or a row is wrong (which one is said).
+    """
+    data = Path(data)
+    if data.is_dir():
+        return [Source(file) for file in find_audio(data)]
+    rows = _rows(data)
+    if not rows:
+        raise InputError("the manifest has no rows", data, "name at least one sound file in it")
+    if "file" not in rows[0]:
+        raise InputError(f"the manifest has no column 'file' but {', '.join(rows[0])}", data, "name the column so")
+    return [_source(row, number, data) for number, row in enumerate(rows, start=2)]
+
+
+def split(sources: Sequence[Source], part: float = 0.05, seed: int = 0) -> tuple[list[Source], list[Source]]:
+    """Sources to train on and, at least one, to validate with; no file is in both (unless there is only one)."""
+    files = sorted({source.file for source in sources})
+    if len(files) == 1:
+        return list(sources), list(sources)
+    count = max(1, round(part * len(files)))
+    held = {files[index] for index in np.random.default_rng(seed).permutation(len(files))[:count]}
+    return [s for s in sources if s.file not in held], [s for s in sources if s.file in held]
+
+
+def refuse_held_out(sources: Sequence[Source], folder: str | Path) -> None:
+    """Raise :class:`LeakageError` when a source is, byte for byte, one of the files in ``folder``."""
+    held: dict[int, set[str]] = {}
+    for file in find_audio(folder):
+        held.setdefault(file.stat().st_size, set()).add(digest_file(file))
+    for file in sorted({source.file for source in sources}):
+        if file.is_file() and file.stat().st_size in held and digest_file(file) in held[file.stat().st_size]:
+            raise LeakageError(f"this file is one of those held out in {folder}", file, "leave it out of the data")
+
+
+def _rows(path: Path) -> list[Mapping[str, Any]]:
+    if not path.is_file():
+        raise InputError("there is no such folder or manifest", path, "check the path")
+    if path.suffix == ".parquet":
+        import pandas as pd
+
+        try:
+            return [{str(key): value for key, value in row.items()} for row in pd.read_parquet(path).to_dict("records")]
+        except (OSError, ValueError) as error:
+            raise InputError(f"this is not a readable Parquet table ({error})", path, "write it again") from None
+    if path.suffix not in TABLES:
+        raise InputError(
+            f"a manifest cannot be a {path.suffix or 'file without suffix'!r}", path, "use tsv, csv or parquet"
+        )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file, delimiter=TABLES[path.suffix]))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"this is not a readable table ({error})", path, "save it as UTF-8 text") from None
+
+
+def _source(row: Mapping[str, Any], number: int, manifest: Path) -> Source:
+    try:
+        return Source(
+            manifest.parent / str(row["file"] or ""),
+            start=_number(row.get("start"), 0.0),
+            seconds=_number(row.get("seconds"), 0.0) or None,
+            weight=_number(row.get("weight"), 1.0),
+        )
+    except ValueError as error:
+        raise InputError(f"row {number} is wrong: {error}", manifest, "correct the row") from None
+
+
+def _number(value: Any, default: float) -> float:
+    """The cell as a number; an empty one, n/a and NaN are the default."""
+    if value is None or str(value).strip() in ("", "n/a", "nan", "None"):
+        return default
+    return float(value)
