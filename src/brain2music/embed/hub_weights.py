@@ -28,6 +28,7 @@ class HubWeights:
     name : of its folder under ``$BRAIN2MUSIC_MODELS``.
     repo : on the hub, "laion/larger_clap_music".
     part : the folder inside that holds the model ("text_encoder" in a pipeline); "" for the whole.
+    beside : other folders inside that are used with it ("tokenizer").
     settings_only : only configuration and tokeniser of this repository are used, its weights lie elsewhere.
     needs : other repositories without which it cannot be used.
     """
@@ -35,6 +36,7 @@ class HubWeights:
     name: str
     repo: str
     part: str = ""
+    beside: tuple[str, ...] = ()
     settings_only: bool = False
     needs: "tuple[HubWeights, ...]" = ()
 
@@ -76,9 +78,8 @@ class HubWeights:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError
 
-        patterns = [pattern for pattern in _FILES if not (self.settings_only and pattern.endswith("safetensors"))]
         try:
-            snapshot_download(self.repo, allow_patterns=patterns)
+            snapshot_download(self.repo, allow_patterns=self._patterns())
         except (HfHubHTTPError, OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
@@ -91,11 +92,16 @@ class HubWeights:
     @property
     def command(self) -> str:
         """What to run to get it by hand."""
-        pattern = ' --exclude "*.bin" "*.safetensors" "*.h5" "*.msgpack"' if self.settings_only else ""
-        return f"hf download {self.repo}{pattern}"
+        return f"hf download {self.repo}" + "".join(f' --include "{pattern}"' for pattern in self._patterns())
 
     def __str__(self) -> str:
         return f"Weights: {self.repo} (`brain2music models pull {self.name}`)"
+
+    def _patterns(self) -> list[str]:
+        """The files of the repository that are used."""
+        kinds = [kind for kind in _FILES if not (self.settings_only and kind.endswith("safetensors"))]
+        places = [f"{place}/" for place in (self.part, *self.beside)] if self.part else [""]
+        return [place + kind for place in places for kind in kinds]
 
     def _find(self) -> Path | None:
         config = f"{self.part}/config.json".lstrip("/")

@@ -19,7 +19,7 @@ from jaxtyping import Float32
 
 from ..errors import InputError
 from .embeddings import Space
-from .hub_weights import own_folder
+from .hub_weights import HubWeights, own_folder
 
 
 @runtime_checkable
@@ -162,7 +162,7 @@ class Listing:
     available: bool
 
     def __str__(self) -> str:
-        return f"{self.name:<14}{'here  ' if self.available else 'absent'}  {self.description}. {self.weights}"
+        return f"{self.name:<15}{'here  ' if self.available else 'absent'}  {self.description}. {self.weights}"
 
 
 def get_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> Embedder:
@@ -273,9 +273,66 @@ def _genre_onehot(window_s: float, step_s: float) -> Embedder:
     return GenreOneHot(window_s, step_s)
 
 
+def _w2v_bert(window_s: float, step_s: float, depth: float) -> Embedder:
+    from .w2v_bert.embedder import W2vBertEmbedder
+
+    return W2vBertEmbedder(_W2V_BERT.folder(), window_s, step_s, depth)
+
+
+def _hidden(
+    name: str, family: Literal["hubert", "mert", "w2v-bert"], weights: HubWeights
+) -> Callable[[float, float, float], Embedder]:
+    def make(window_s: float, step_s: float, depth: float) -> Embedder:
+        from .hub_hidden import HiddenStateEmbedder
+
+        return HiddenStateEmbedder(_at_depth(name, depth), family, weights, window_s, step_s, depth)
+
+    return make
+
+
+def _muq(window_s: float, step_s: float, depth: float) -> Embedder:
+    from .hub_muq import MuqEmbedder
+
+    return MuqEmbedder(_at_depth("muq-avg", depth), _MUQ, window_s, step_s, depth)
+
+
+def _clap(name: str, weights: HubWeights, **places: str) -> Callable[[float, float], Embedder]:
+    def make(window_s: float, step_s: float) -> Embedder:
+        from .hub_clap import ClapEmbedder
+
+        return ClapEmbedder(name, weights, window_s, step_s, **places)
+
+    return make
+
+
+def _muq_mulan(window_s: float, step_s: float) -> Embedder:
+    from .hub_muq_mulan import MuqMulanEmbedder
+
+    return MuqMulanEmbedder("muq-mulan", _MUQ_MULAN, _MUQ_SETTINGS, _ROBERTA, window_s, step_s)
+
+
+def _at_depth(name: str, depth: float) -> str:
+    """The name of a layered model's space."""
+    return name if depth == EMBEDDINGS[name].depth else f"{name}@{depth:g}"
+
+
 _MUSICNN = Wheel("musicnn", "musicnn==0.1.0")
 _MTT = "musicnn trained on MagnaTagATune, 753 mean-pooled features"
 _MSD = "musicnn trained on the Million Song Dataset, 753 mean-pooled features"
+
+_CLAP = HubWeights("clap-music", "laion/larger_clap_music")
+_CLAP_MUSICLDM = HubWeights(
+    "clap-musicldm", "ucsd-reach/musicldm", part="text_encoder", beside=("tokenizer", "feature_extractor")
+)
+_ROBERTA = HubWeights("xlm-roberta-base", "FacebookAI/xlm-roberta-base", settings_only=True)
+_MUQ = HubWeights("muq-avg", "OpenMuQ/MuQ-large-msd-iter")
+_MUQ_SETTINGS = HubWeights("muq-avg", "OpenMuQ/MuQ-large-msd-iter", settings_only=True)
+_MUQ_MULAN = HubWeights("muq-mulan", "OpenMuQ/MuQ-MuLan-large", needs=(_MUQ_SETTINGS, _ROBERTA))
+_MERT = HubWeights("mert-avg", "m-a-p/MERT-v1-95M")
+_HUBERT = HubWeights("hubert-avg", "facebook/hubert-base-ls960")
+_W2V_BERT_2 = HubWeights("w2v-bert-2-avg", "facebook/w2v-bert-2.0")
+_W2V_BERT = OwnWeights("w2v-bert-avg", "brain2music train w2v-bert DATA OUT")
+_LDM_PLACES = {"tokeniser": "tokenizer", "extractor": "feature_extractor"}
 
 EMBEDDINGS: dict[str, Embedding] = {
     "musicnn-mtt": Embedding(_MTT, _MUSICNN, 10.0, 1.5, _musicnn("mtt")),
@@ -283,5 +340,33 @@ EMBEDDINGS: dict[str, Embedding] = {
     "logmel": Embedding("Mean log-mel spectrum, 96 bands", None, 10.0, 1.5, _logmel),
     "mfcc-chroma": Embedding("Mean and deviation of MFCCs and chroma", None, 10.0, 1.5, _mfcc_chroma),
     "genre-onehot": Embedding("The clip's genre as a unit vector", None, 15.0, 1.5, _genre_onehot),
+    "clap-music": Embedding(
+        "CLAP trained on music (LAION), 512 dims, text too", _CLAP, 10.0, 1.5, _clap("clap-music", _CLAP), text=True
+    ),
+    "clap-musicldm": Embedding(
+        "The CLAP inside MusicLDM, which it is driven by, 512 dims, text too",
+        _CLAP_MUSICLDM,
+        10.0,
+        1.5,
+        _clap("clap-musicldm", _CLAP_MUSICLDM, **_LDM_PLACES),
+        text=True,
+    ),
+    "muq-mulan": Embedding("MuQ-MuLan, 512 dims, text too", _MUQ_MULAN, 10.0, 1.5, _muq_mulan, text=True),
+    "w2v-bert-avg": Embedding("Our w2v-BERT, time-averaged", _W2V_BERT, 10.0, 1.5, _w2v_bert, 19 / 24),
+    "muq-avg": Embedding("MuQ, trained on music by itself, time-averaged", _MUQ, 10.0, 1.5, _muq, 0.5),
+    "mert-avg": Embedding(
+        "MERT, trained on music by itself, time-averaged", _MERT, 10.0, 1.5, _hidden("mert-avg", "mert", _MERT), 0.5
+    ),
+    "hubert-avg": Embedding(
+        "HuBERT, trained on speech, time-averaged", _HUBERT, 10.0, 1.5, _hidden("hubert-avg", "hubert", _HUBERT), 0.5
+    ),
+    "w2v-bert-2-avg": Embedding(
+        "w2v-BERT 2.0, trained on speech, time-averaged",
+        _W2V_BERT_2,
+        10.0,
+        1.5,
+        _hidden("w2v-bert-2-avg", "w2v-bert", _W2V_BERT_2),
+        0.75,
+    ),
 }
 """name -> member, in the order in which they are listed."""

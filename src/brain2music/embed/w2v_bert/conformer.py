@@ -1,0 +1,157 @@
+"""The conformer (Gulati et al. 2020, arXiv 2005.08100) with rotary positions, named as wav2vec2-conformer's weights.
+
+Parameters carry the names of transformers' ``Wav2Vec2ConformerEncoder``, so published encoders of that family (MuQ)
+load into it as they are; positions turn the states before queries and keys are projected, as there.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class ConformerSize:
+    """Shape of a conformer.
+
+    Attributes
+    ----------
+    width : of the states. blocks : how many. heads : of attention; each must have an even width.
+    feed_forward : width inside the two feed-forward layers of a block.
+    kernel : frames of the depthwise convolution, odd.
+    norm : after the depthwise convolution; "batch" as published, "layer" where batches are small.
+    dropout : everywhere.
+    """
+
+    width: int
+    blocks: int
+    heads: int
+    feed_forward: int
+    kernel: int = 31
+    norm: Literal["batch", "layer"] = "layer"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads) or not self.kernel % 2:
+            raise ValueError(f"heads of width {self.width / self.heads:g} must be even, and the kernel odd: {self}")
+
+
+class Conformer(nn.Module):
+    """Blocks over a sequence of states."""
+
+    def __init__(self, size: ConformerSize) -> None:
+        super().__init__()
+        self.head_width = size.width // size.heads
+        self.dropout = nn.Dropout(size.dropout)
+        self.layers = nn.ModuleList(ConformerBlock(size) for _ in range(size.blocks))
+        self.layer_norm = nn.LayerNorm(size.width)
+
+    def forward(self, states: Float[Tensor, "batch frames width"]) -> list[Float[Tensor, "batch frames width"]]:
+        """The states before the first block and after each; the last is normalised, as in transformers."""
+        turns = rotations(states.shape[1], self.head_width, states)
+        states = self.dropout(states)
+        hidden = [states]
+        for block in self.layers:
+            states = block(states, turns)
+            hidden.append(states)
+        hidden[-1] = self.layer_norm(hidden[-1])
+        return hidden
+
+
+class ConformerBlock(nn.Module):
+    """Half a feed-forward layer, attention, convolution, half a feed-forward layer, each added to the states."""
+
+    def __init__(self, size: ConformerSize) -> None:
+        super().__init__()
+        self.ffn1_layer_norm = nn.LayerNorm(size.width)
+        self.ffn1 = _FeedForward(size)
+        self.self_attn_layer_norm = nn.LayerNorm(size.width)
+        self.self_attn = _Attention(size)
+        self.conv_module = _Convolution(size)
+        self.ffn2_layer_norm = nn.LayerNorm(size.width)
+        self.ffn2 = _FeedForward(size)
+        self.final_layer_norm = nn.LayerNorm(size.width)
+        self.dropout = nn.Dropout(size.dropout)
+
+    def forward(
+        self, states: Float[Tensor, "batch frames width"], turns: Float[Tensor, "2 frames head"]
+    ) -> Float[Tensor, "batch frames width"]:
+        states = states + 0.5 * self.ffn1(self.ffn1_layer_norm(states))
+        states = states + self.dropout(self.self_attn(self.self_attn_layer_norm(states), turns))
+        states = states + self.conv_module(states)
+        states = states + 0.5 * self.ffn2(self.ffn2_layer_norm(states))
+        return self.final_layer_norm(states)
+
+
+def rotations(frames: int, head_width: int, like: Tensor) -> Float[Tensor, "2 frames head"]:
+    """Cosines and sines of rotary positions (Su et al. 2021, arXiv 2104.09864), base 10,000."""
+    steps = torch.arange(0, head_width, 2, device=like.device, dtype=torch.float32) / head_width
+    angles = torch.arange(frames, device=like.device, dtype=torch.float32)[:, None] * 10000.0**-steps
+    angles = torch.cat([angles, angles], dim=1)
+    return torch.stack([angles.cos(), angles.sin()]).to(like.dtype)
+
+
+class _FeedForward(nn.Module):
+    def __init__(self, size: ConformerSize) -> None:
+        super().__init__()
+        self.intermediate_dense = nn.Linear(size.width, size.feed_forward)
+        self.output_dense = nn.Linear(size.feed_forward, size.width)
+        self.dropout = nn.Dropout(size.dropout)
+
+    def forward(self, states: Tensor) -> Tensor:
+        inner = self.dropout(functional.silu(self.intermediate_dense(states)))
+        return self.dropout(self.output_dense(inner))
+
+
+class _Attention(nn.Module):
+    def __init__(self, size: ConformerSize) -> None:
+        super().__init__()
+        self.heads, self.drop = size.heads, size.dropout
+        self.linear_q = nn.Linear(size.width, size.width)
+        self.linear_k = nn.Linear(size.width, size.width)
+        self.linear_v = nn.Linear(size.width, size.width)
+        self.linear_out = nn.Linear(size.width, size.width)
+
+    def forward(self, states: Tensor, turns: Tensor) -> Tensor:
+        turned = _turn(states.unflatten(-1, (self.heads, -1)), turns).flatten(-2)
+        query, key, value = (
+            linear(given).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for linear, given in ((self.linear_q, turned), (self.linear_k, turned), (self.linear_v, states))
+        )
+        drop = self.drop if self.training else 0.0
+        attended = functional.scaled_dot_product_attention(query, key, value, dropout_p=drop)
+        return self.linear_out(attended.transpose(1, 2).flatten(-2))
+
+
+class _Convolution(nn.Module):
+    def __init__(self, size: ConformerSize) -> None:
+        super().__init__()
+        width = size.width
+        self.layer_norm = nn.LayerNorm(width)
+        self.pointwise_conv1 = nn.Conv1d(width, 2 * width, 1, bias=False)
+        self.depthwise_conv = nn.Conv1d(width, width, size.kernel, padding=size.kernel // 2, groups=width, bias=False)
+        if size.norm == "batch":
+            self.batch_norm = nn.BatchNorm1d(width)
+        else:
+            self.depthwise_layer_norm = nn.LayerNorm(width)
+        self.pointwise_conv2 = nn.Conv1d(width, width, 1, bias=False)
+        self.dropout = nn.Dropout(size.dropout)
+        self._batch = size.norm == "batch"
+
+    def forward(self, states: Tensor) -> Tensor:
+        channels = functional.glu(self.pointwise_conv1(self.layer_norm(states).transpose(1, 2)), dim=1)
+        channels = self.depthwise_conv(channels)
+        if self._batch:
+            channels = self.batch_norm(channels)
+        else:
+            channels = self.depthwise_layer_norm(channels.transpose(1, 2)).transpose(1, 2)
+        return self.dropout(self.pointwise_conv2(functional.silu(channels)).transpose(1, 2))
+
+
+def _turn(states: Float[Tensor, "batch frames heads head"], turns: Float[Tensor, "2 frames head"]) -> Tensor:
+    cosine, sine = turns[:, :, None]
+    first, second = states.chunk(2, dim=-1)
+    return states * cosine + torch.cat([-second, first], dim=-1) * sine

@@ -1,0 +1,77 @@
+"""The losses of w2v-BERT, and the spans that are masked."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from .config import W2vBertConfig
+from .model import Outputs
+from .quantiser import diversity_loss, perplexity
+
+
+def losses(outputs: Outputs, mask: Bool[Tensor, "batch frames"], config: W2vBertConfig) -> dict[str, Float[Tensor, ""]]:
+    """``loss`` = beta (``contrastive`` + 0.1 ``diversity``) + gamma ``masked``, and what is watched.
+
+    ``contrastive_accuracy``, ``masked_accuracy`` : shares of masked frames told rightly.
+    ``codes_used`` : the perplexity of the codes of all frames, mean over books; 1 is collapse.
+    """
+    contrastive, contrastive_accuracy = contrastive_loss(outputs, mask, config)
+    logits, codes = outputs.logits[mask].float(), outputs.quantised.codes[mask]
+    masked = functional.cross_entropy(logits.flatten(0, 1), codes.flatten())
+    probabilities = outputs.quantised.probabilities
+    diversity = torch.zeros_like(masked) if probabilities is None else diversity_loss(probabilities)
+    return {
+        "loss": config.beta * (contrastive + config.diversity * diversity) + config.gamma * masked,
+        "contrastive": contrastive.detach(),
+        "diversity": diversity.detach(),
+        "masked": masked.detach(),
+        "contrastive_accuracy": contrastive_accuracy,
+        "masked_accuracy": (logits.argmax(-1) == codes).float().mean(),
+        "codes_used": perplexity(outputs.quantised.codes, config.codes).mean(),
+    }
+
+
+def contrastive_loss(
+    outputs: Outputs, mask: Bool[Tensor, "batch frames"], config: W2vBertConfig
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """L_w, and how often the true code is the most similar: cosines to it and to distractors (arXiv 2006.11477, eq. 3).
+
+    Distractors that bear the same codes as the true one are left out: they are not wrong.
+    """
+    context = functional.normalize(outputs.context[mask].float(), dim=-1)
+    target = functional.normalize(outputs.target[mask].float(), dim=-1)
+    codes, others = outputs.quantised.codes[mask], distractors(mask, config.distractors)
+    true = (context * target).sum(-1, keepdim=True)
+    false = torch.einsum("nd,nkd->nk", context, target[others])
+    same = (codes[others] == codes[:, None]).all(-1)
+    logits = torch.cat([true, false.masked_fill(same, -torch.inf)], dim=1) / config.temperature
+    answer = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+    return functional.cross_entropy(logits, answer), (logits.argmax(1) == 0).float().mean()
+
+
+def distractors(mask: Bool[Tensor, "batch frames"], count: int) -> Int[Tensor, "masked count"]:
+    """For every masked frame, in the order of ``mask.nonzero()``, ``count`` others of its row drawn at random.
+
+    Every row must have two masked frames at least.
+    """
+    per_row = mask.sum(dim=1)
+    row = mask.nonzero()[:, 0]
+    first = (per_row.cumsum(0) - per_row)[row]
+    place = torch.arange(len(row), device=mask.device) - first
+    drawn = torch.rand(len(row), count, device=mask.device) * (per_row[row] - 1)[:, None]
+    drawn = drawn.long()
+    return first[:, None] + drawn + (drawn >= place[:, None])
+
+
+def span_mask(
+    rng: np.random.Generator, batch: int, frames: int, probability: float, span: int
+) -> Bool[Tensor, "batch frames"]:
+    """Spans that begin at each frame with a probability and may overlap; at least one in every row."""
+    begins = rng.random((batch, frames)) < probability
+    begins[np.arange(batch), rng.integers(0, max(1, frames - span), batch)] = True
+    mask = np.zeros((batch, frames), dtype=bool)
+    for offset in range(span):
+        mask[:, offset:] |= begins[:, : frames - offset]
+    return torch.from_numpy(mask)
