@@ -62,6 +62,11 @@ def captions(piece: Piece, rng: np.random.Generator, n: int) -> tuple[str, ...]:
     return tuple(drawn)
 
 
+def pace_words(tempo: float) -> tuple[str, ...]:
+    """What a tempo in beats a minute is called."""
+    return next(words for limit, words in _PACES if tempo < limit)
+
+
 def _led_by_mood(piece: Piece, rng: np.random.Generator) -> list[str]:
     return [f"{_a(piece.mood)}, {_pace(piece, rng)} {_genre(piece)} piece with {_band(piece, rng)}"]
 
@@ -151,7 +156,7 @@ def _a(words: str) -> str:
 
 
 def _pace(piece: Piece, rng: np.random.Generator) -> str:
-    return pick_one(next(words for limit, words in _PACES if piece.tempo < limit), rng)
+    return pick_one(pace_words(piece.tempo), rng)
 
 
 def _genre(piece: Piece) -> str:

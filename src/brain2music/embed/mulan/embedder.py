@@ -1,0 +1,72 @@
+"""A trained MuLan as an embedding of the registry: sound and text into one space."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from ...artifacts import digest_file
+from ...errors import InputError
+from ..embeddings import Space
+from ..windows import mono_at, window_starts
+from .features import Listener
+from .minilm import sentence_encoder
+from .model import WEIGHTS, MuLan
+from .spectrogram import RATE, log_mel, windows_of
+
+_VERSION = "1"
+_BATCH = 32
+
+
+class MuLanEmbedder:
+    """Sound and text to unit vectors of 128 dims.
+
+    Parameters
+    ----------
+    folder : of the model, as :meth:`.model.MuLan.save_pretrained` leaves it.
+    window_s, step_s : seconds of sound per vector and between vectors. The model was trained on windows of 10 s.
+    name : of the space.
+
+    Raises
+    ------
+    InputError : the model, or a frozen model under it, is not here; spectrogram towers hear windows of 10 s only.
+    """
+
+    def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.0, name: str = "mulan-small") -> None:
+        self.model = MuLan.from_pretrained(folder)
+        self._listener = Listener(window_s, step_s) if self.model.reads_features else None
+        if self._listener is None and window_s != 10.0:
+            raise InputError(f"{name} hears windows of 10 s, not {window_s:g} s", mend="leave the window as it is")
+        heard = self._listener.musicnn.space.sha256 if self._listener else ""
+        digest = hashlib.sha256((digest_file(Path(folder) / WEIGHTS) + heard).encode()).hexdigest()
+        self.space = Space(name, _VERSION, digest, self.model.config.dims, window_s, step_s, RATE)
+
+    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 128) float32, unit rows, of a mono waveform at any rate."""
+        if self._listener is not None:
+            return self.embed_features(self._listener(waveform, rate))
+        sound = mono_at(waveform, rate, RATE)
+        if len(sound) < RATE // 100:
+            sound = np.resize(sound, RATE // 100)
+        starts = window_starts(len(sound) / RATE, self.space.window_s, self.space.step_s)
+        return self._audio(windows_of(log_mel(sound, self.model.config.mels), starts))
+
+    def embed_features(self, features: Float32[np.ndarray, "windows features"]) -> Float32[np.ndarray, "windows dims"]:
+        """The same of windows already heard (:class:`.features.Listener`)."""
+        return self._audio(torch.from_numpy(features))
+
+    def embed_text(self, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
+        """(texts, 128) float32, unit rows; :class:`InputError` where a text is empty or the encoder is not here."""
+        pooled = torch.from_numpy(sentence_encoder().pooled(texts))
+        with torch.inference_mode():
+            return self.model.text(pooled).numpy()
+
+    def average(self, vectors: Float32[np.ndarray, "windows dims"]) -> Float32[np.ndarray, " dims"]:
+        """One vector of a sound from those of its windows, re-normalised where the model says so."""
+        return self.model.average(torch.from_numpy(vectors)).numpy()
+
+    def _audio(self, windows: torch.Tensor) -> Float32[np.ndarray, "windows dims"]:
+        with torch.inference_mode():
+            return torch.cat([self.model.audio(part) for part in windows.split(_BATCH)]).numpy()

@@ -1,0 +1,64 @@
+"""The contrastive loss of MuLan in two forms, and what it is while nothing has been learned.
+
+Critic h(a, t) = exp(aᵀt / τ) on unit vectors. Both forms compare every sound of a batch with every text:
+
+``decoupled``   -mean log [ h(a_i, t_i) / Σ_{j≠i} ( h(a_i, t_j) + h(a_j, t_i) ) ], the pair itself left out of its
+                denominator (Huang et al. 2022, after contrastive multiview coding); it can fall below zero;
+``symmetric``   the mean of the cross entropies sound → text and text → sound (InfoNCE, as CLIP).
+"""
+
+from math import log
+from typing import Literal
+
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+from torch.nn import functional
+
+Form = Literal["decoupled", "symmetric"]
+
+
+def contrastive_loss(
+    sounds: Float32[Tensor, "batch dims"],
+    texts: Float32[Tensor, "batch dims"],
+    temperature: Float32[Tensor, ""],
+    which: Int64[Tensor, " batch"] | None = None,
+    form: Form = "symmetric",
+    hardness: float = 0.0,
+) -> Float32[Tensor, ""]:
+    """The loss of a batch of pairs.
+
+    Parameters
+    ----------
+    sounds, texts : unit vectors; row i of one belongs to row i of the other.
+    temperature : τ.
+    which : the number of each text; rows of one number say the same, and are no negatives of each other.
+    hardness : β of hard negatives (Robinson et al. 2021, arXiv 2010.04592): a negative of similarity s weighs
+        exp(β s), the weights of a row averaging 1; 0 weighs all alike.
+    """
+    similarities = sounds @ texts.T
+    logits = similarities / temperature
+    pairs = torch.eye(len(sounds), dtype=torch.bool, device=sounds.device)
+    if which is not None:
+        logits = logits.masked_fill((which[:, None] == which) & ~pairs, -torch.inf)
+    by_sound, by_text = logits, logits.T
+    if hardness:
+        by_sound = by_sound + _log_weights(hardness * similarities.detach(), pairs)
+        by_text = by_text + _log_weights(hardness * similarities.detach().T, pairs)
+    if form == "symmetric":
+        target = torch.arange(len(sounds), device=sounds.device)
+        return (functional.cross_entropy(by_sound, target) + functional.cross_entropy(by_text, target)) / 2
+    negatives = torch.cat([by_sound, by_text], dim=1).masked_fill(pairs.repeat(1, 2), -torch.inf)
+    return (negatives.logsumexp(dim=1) - logits.diagonal()).mean()
+
+
+def resting_loss(batch: int, form: Form) -> float:
+    """The loss while all similarities are alike: ln(batch), or ln(2 (batch - 1)) of the decoupled form."""
+    return log(batch) if form == "symmetric" else log(2 * (batch - 1))
+
+
+def _log_weights(scores: Float32[Tensor, "batch batch"], pairs: Tensor) -> Float32[Tensor, "batch batch"]:
+    """Log weights of the negatives, averaging 1 over each row; 0 for the pair itself."""
+    negatives = scores.masked_fill(pairs, -torch.inf)
+    mean = negatives.logsumexp(dim=1, keepdim=True) - log(len(scores) - 1)
+    return (scores - mean).masked_fill(pairs, 0.0)

@@ -1,0 +1,175 @@
+"""The model: an audio tower and a text tower that meet on the unit sphere, its sizes, and its folder on disk.
+
+MuLan (Huang et al. 2022, arXiv 2208.12415): ResNet-50 on 64 mel bands or AST on 128, and BERT; both end on unit
+vectors of 128 dims, compared at a trainable temperature that begins at 0.1. Here the text tower is a frozen sentence
+encoder (:mod:`.minilm`) with a trained head, and the small default hears frozen features (:mod:`.features`).
+"""
+
+from dataclasses import asdict, dataclass
+from math import log
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...artifacts import atomic_path, read_json, write_json, write_text
+from ...errors import InputError
+from .features import DIMS, VERSION
+from .minilm import POOLED
+from .spectrogram import FRAMES
+from .towers import AudioSpectrogramTransformer, Head, ResNet, Standardise
+
+Tower = Literal["musicnn", "resnet50", "ast"]
+Size = Literal["tiny", "small", "paper"]
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+_COLDEST = 0.01
+
+
+@dataclass(frozen=True)
+class MuLanConfig:
+    """Shape of a model.
+
+    Attributes
+    ----------
+    audio : the tower. width, layers, heads : of it (for ResNet: channels of its first stage, blocks of its longest).
+    mels : bands of the spectrogram towers. text_width : of the text head; 0 is a linear projection.
+    dims : of the joint space. dropout : of both heads.
+    temperature : at the start. renormalise : whether averages over windows are brought back to length 1.
+    """
+
+    audio: Tower = "musicnn"
+    width: int = 768
+    layers: int = 1
+    heads: int = 0
+    mels: int = 0
+    text_width: int = 768
+    text_layers: int = 1
+    dims: int = 128
+    dropout: float = 0.2
+    temperature: float = 0.1
+    renormalise: bool = True
+    features: str = VERSION
+
+
+SIZES: dict[tuple[Tower, Size], MuLanConfig] = {
+    ("musicnn", "tiny"): MuLanConfig(width=64, layers=1, text_width=64),
+    ("musicnn", "small"): MuLanConfig(),
+    ("musicnn", "paper"): MuLanConfig(width=2048, layers=4, text_width=2048),
+    ("resnet50", "tiny"): MuLanConfig("resnet50", 4, 1, mels=64, text_width=64),
+    ("resnet50", "small"): MuLanConfig("resnet50", 24, 6, mels=64),
+    ("resnet50", "paper"): MuLanConfig("resnet50", 64, 6, mels=64, text_width=0),
+    ("ast", "tiny"): MuLanConfig("ast", 32, 2, 2, mels=128, text_width=64),
+    ("ast", "small"): MuLanConfig("ast", 192, 12, 3, mels=128),
+    ("ast", "paper"): MuLanConfig("ast", 768, 12, 12, mels=128, text_width=0),
+}
+_BLOCKS = {1: (1, 1, 1, 1), 6: (3, 4, 6, 3)}
+
+
+class MuLan(nn.Module):
+    """Both towers.
+
+    Attributes
+    ----------
+    config : its shape. reads_features : whether the audio tower hears :mod:`.features` (else log-mel windows).
+    """
+
+    def __init__(self, config: MuLanConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.reads_features = config.audio == "musicnn"
+        self.audio_tower = _audio_tower(config)
+        self.audio_out = nn.Linear(self.audio_tower.width, config.dims)
+        self.text_tower = _text_tower(config)
+        self.text_out = nn.Linear(self.text_tower.width, config.dims)
+        self.log_temperature = nn.Parameter(torch.tensor(log(config.temperature)))
+
+    @property
+    def temperature(self) -> Float32[Tensor, ""]:
+        """τ, at least 0.01."""
+        return self.log_temperature.exp().clamp_min(_COLDEST)
+
+    def audio(self, windows: Float32[Tensor, "batch *window"]) -> Float32[Tensor, "batch dims"]:
+        """Unit vectors of windows: features (batch, 2130), or log-mel (batch, 1000, mels)."""
+        return functional.normalize(self.audio_out(self.audio_tower(windows)), dim=-1)
+
+    def text(self, pooled: Float32[Tensor, "batch 1152"]) -> Float32[Tensor, "batch dims"]:
+        """Unit vectors of texts, given as :meth:`.minilm.SentenceEncoder.pooled` gives them."""
+        return functional.normalize(self.text_out(self.text_tower(pooled)), dim=-1)
+
+    def average(self, vectors: Float32[Tensor, "*batch windows dims"]) -> Float32[Tensor, "*batch dims"]:
+        """One vector for all windows of a sound: their mean, of length 1 again where the model says so.
+
+        MusicLM averages windows of 10 s every 1 s; whether it re-normalises is not published.
+        """
+        mean = vectors.mean(dim=-2)
+        return functional.normalize(mean, dim=-1) if self.config.renormalise else mean
+
+    def standardise(self, pooled: Tensor, features: Tensor | None = None) -> None:
+        """Take the statistics of frozen inputs from the training set: pooled texts, and features where heard."""
+        standard = self.text_tower.standard if isinstance(self.text_tower, Head) else self.text_tower
+        standard.fit(pooled)
+        if isinstance(self.audio_tower, Head) and features is not None:
+            self.audio_tower.standard.fit(features)
+
+    def forward(
+        self, windows: Float32[Tensor, "batch views *window"], pooled: Float32[Tensor, "batch 1152"]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A training batch, several windows a sound: unit vectors of sounds and of texts, and the temperature."""
+        vectors = self.audio(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+        return self.average(vectors), self.text(pooled), self.temperature
+
+    def save_pretrained(self, folder: Path, card: str = "") -> None:
+        """Write ``config.json``, ``model.safetensors`` (half precision) and, where given, the model card."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {name: _compact(tensor) for name, tensor in self.state_dict().items()}
+        with atomic_path(folder / WEIGHTS) as temporary:
+            save_file(state, temporary)
+        write_json(folder / CONFIG, {"model": "mulan", **asdict(self.config)})
+        if card:
+            write_text(folder / CARD, card)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "MuLan":
+        """The model in a folder, ready to embed, in single precision; :class:`InputError` where it cannot be."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        found: dict[str, Any] = read_json(folder / CONFIG)
+        if found.pop("model", None) != "mulan":
+            raise InputError(
+                "this is not the configuration of a MuLan", folder / CONFIG, "give a folder of train mulan"
+            )
+        if found.get("features", VERSION) != VERSION:
+            raise InputError(f"it hears features of version {found['features']}", folder, "train it again")
+        try:
+            model = cls(MuLanConfig(**found))
+            model.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()})
+        except (OSError, SafetensorError, RuntimeError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"the model cannot be read ({reason})", folder, "train or fetch it again") from None
+        return model.eval().requires_grad_(False)
+
+
+def _audio_tower(config: MuLanConfig) -> ResNet | AudioSpectrogramTransformer | Head:
+    if config.audio == "musicnn":
+        return Head(DIMS, config.width, config.layers, config.dropout)
+    if config.audio == "resnet50":
+        return ResNet(_BLOCKS[config.layers], config.width)
+    return AudioSpectrogramTransformer(config.width, config.layers, config.heads, config.mels, FRAMES)
+
+
+def _text_tower(config: MuLanConfig) -> Head | Standardise:
+    if not config.text_width:
+        return Standardise(POOLED)
+    return Head(POOLED, config.text_width, config.text_layers, config.dropout)
+
+
+def _compact(tensor: Tensor) -> Tensor:
+    """Half precision for floating point numbers that stand it."""
+    return tensor.half().contiguous() if tensor.is_floating_point() and tensor.ndim > 1 else tensor.contiguous()

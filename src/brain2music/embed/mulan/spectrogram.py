@@ -1,0 +1,65 @@
+"""The log-mel spectrogram that the spectrogram towers read, and its masking in training.
+
+MuLan's windows: 10 s as 1000 frames, 25 ms long, every 10 ms. Its mel range, SpecAugment policy and sample rate are
+not published; here 16 kHz, bands from 0 to 8 kHz, and policies in :class:`Masking`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from ...audio.mel import mel_filters
+
+RATE, HOP, WINDOW = 16000, 160, 400
+FRAMES = 1000
+_N_FFT = 512
+
+
+@dataclass(frozen=True)
+class Masking:
+    """SpecAugment (Park et al. 2019, arXiv 1904.08779): stripes of bands and of frames set to the mean."""
+
+    bands: int = 8
+    frames: int = 60
+    stripes: int = 2
+
+
+def log_mel(waveform: Float32[np.ndarray, " samples"], mels: int) -> Float32[Tensor, "frames mels"]:
+    """ln(mel power + 1e-5) of a waveform at 16 kHz; a frame every 10 ms, ``samples // 160`` of them."""
+    signal = torch.from_numpy(np.array(waveform, dtype=np.float32))
+    window = torch.nn.functional.pad(torch.hann_window(WINDOW), ((_N_FFT - WINDOW) // 2, (_N_FFT - WINDOW) // 2))
+    spectrum = torch.stft(signal, _N_FFT, HOP, window=window, pad_mode="constant", return_complex=True)
+    power = spectrum.real.square() + spectrum.imag.square()
+    return torch.log(power.T[: len(signal) // HOP] @ torch.from_numpy(mel_filters(RATE, _N_FFT, mels)).T + 1e-5)
+
+
+def windows_of(frames: Float32[Tensor, "frames mels"], starts: list[float]) -> Float32[Tensor, "windows 1000 mels"]:
+    """The 10-s windows that begin at these seconds; what the sound lacks is repeated from the window's own start."""
+    cut = []
+    for start in starts:
+        part = frames[round(start * RATE / HOP) :][:FRAMES]
+        cut.append(part[torch.arange(FRAMES) % len(part)])
+    return torch.stack(cut)
+
+
+def spec_augment(
+    windows: Float32[Tensor, "batch frames mels"], masking: Masking
+) -> Float32[Tensor, "batch frames mels"]:
+    """Windows with stripes masked, each window its own; drawn from torch's global generator."""
+    batch, frames, mels = windows.shape
+    masked = torch.zeros(windows.shape, dtype=torch.bool, device=windows.device)
+    for _ in range(masking.stripes):
+        masked |= _stripes(batch, frames, masking.frames, windows.device)[:, :, None]
+        masked |= _stripes(batch, mels, masking.bands, windows.device)[:, None, :]
+    return torch.where(masked, windows.mean(dim=(1, 2), keepdim=True), windows)
+
+
+def _stripes(batch: int, length: int, widest: int, device: torch.device) -> Tensor:
+    """(batch, length) whether inside one stripe a row, 0 to ``widest`` long."""
+    width = torch.randint(0, min(widest, length) + 1, (batch, 1), device=device)
+    first = (torch.rand(batch, 1, device=device) * (length - width + 1)).long()
+    place = torch.arange(length, device=device)[None]
+    return (place >= first) & (place < first + width)

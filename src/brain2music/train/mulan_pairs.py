@@ -1,0 +1,90 @@
+"""Pairs for MuLan from what was prepared: cached features of music, cached texts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from ..embed.mulan.minilm import sentence_encoder
+from ..errors import InputError
+from ..progress import progress
+from .mulan import Batch
+from .mulan_data import Shard, read_shards
+from .mulan_texts import Texts, TextStore, texts_of
+
+VIEWS = 2
+_VALIDATION = 500  # composed pieces at most, and one in twenty
+_SHORT = 0.3  # of the texts
+_RECORDED = 0.2  # of the rows, where there are recordings
+
+
+class CachedPairs:
+    """Pairs of cached features and cached texts.
+
+    Parameters
+    ----------
+    folder : with the shards of :func:`.mulan_data.prepare`; what the sentence encoder makes of their texts is kept
+        there too, so that it is read once.
+
+    Raises
+    ------
+    InputError : there are no shards, or fewer than twenty composed pieces.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        shards = list(read_shards(folder))
+        self.features = torch.from_numpy(np.concatenate([shard.features for shard in shards]))
+        self.rows = [row for shard in shards for row in shard.rows]
+        first = np.cumsum([0, *(len(shard.rows) for shard in shards)])
+        piece = np.concatenate([shard.piece + start for shard, start in zip(shards, first[:-1], strict=True)])
+        self._windows = [np.flatnonzero(piece == row) for row in range(len(self.rows))]
+        self._texts, self.pooled = _texts(folder, shards)
+        recorded = np.array(["package" in row for row in self.rows])
+        kept = np.flatnonzero(~recorded)
+        if len(kept) < 20:
+            raise InputError(f"only {len(kept)} composed pieces to learn from", folder, "prepare more of them")
+        self._held_out = kept[: min(_VALIDATION, len(kept) // 20)]
+        self._composed, self._recorded = kept[len(self._held_out) :], np.flatnonzero(recorded)
+
+    def draw(self, size: int, rng: np.random.Generator) -> Batch:
+        """Mostly composed pieces, mostly whole captions."""
+        count = int(rng.binomial(size, _RECORDED)) if len(self._recorded) else 0
+        rows = np.concatenate([_choose(self._recorded, count, rng), _choose(self._composed, size - count, rng)])
+        windows = np.stack([rng.choice(self._windows[row], VIEWS) for row in rows])
+        which = torch.tensor([self._say(row, rng) for row in rows])
+        return Batch(self.features[torch.from_numpy(windows)], self.pooled[which], which)
+
+    def held_out(self) -> tuple[list[Tensor], Float32[Tensor, "rows 1152"]]:
+        """All windows and the first caption of the rows kept for validation."""
+        texts = torch.tensor([self._texts[row][0][0] for row in self._held_out])
+        return [self.features[torch.from_numpy(self._windows[row])] for row in self._held_out], self.pooled[texts]
+
+    def _say(self, row: int, rng: np.random.Generator) -> int:
+        long, short = self._texts[row]
+        options = short if rng.random() < _SHORT else long
+        return options[int(rng.integers(len(options)))]
+
+
+def _texts(
+    folder: Path, shards: Sequence[Shard]
+) -> tuple[list[tuple[list[int], list[int]]], Float32[Tensor, "texts 1152"]]:
+    """The numbers of the long and short texts of every row, and what the sentence encoder makes of all texts."""
+    said: list[Texts] = []
+    for shard in shards:
+        for number, row in enumerate(shard.rows):
+            said.append(texts_of(row, shard.tags[shard.piece == number].mean(axis=0)))
+    store = TextStore(folder / "texts")
+    with progress("texts") as advance:
+        store.add((text for texts in said for part in texts for text in part), sentence_encoder(), advance)
+    numbers = [
+        ([store.rows[text] for text in texts.long], [store.rows[text] for text in texts.short]) for texts in said
+    ]
+    return numbers, torch.from_numpy(store.pooled())
+
+
+def _choose(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """So many rows, none twice where there are enough."""
+    return rng.choice(rows, count, replace=count > len(rows))

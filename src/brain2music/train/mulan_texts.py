@@ -1,0 +1,148 @@
+"""Texts for the music that MuLan is trained on: captions from the truth, short prompts, words from taggers.
+
+Composed pieces get the captions of the composer and short prompts of some of their facts; recorded music gets its
+style and the tags that musicnn hears (pseudo-captions). All follow from the rows of the shards alone, so that the
+frozen sentence encoder can read them beforehand, once (:class:`TextStore`).
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from ..artifacts import read_arrays, write_arrays
+from ..audio.compose.caption import captions, pace_words
+from ..audio.compose.genres import GENRES
+from ..embed.mulan.minilm import POOLED, SentenceEncoder
+from ..embed.musicnn import package_folder, read_tag_names
+from ..progress import Advance
+from .mulan_data import piece_of
+
+CAPTIONS = 4
+_PER_FILE = 2000
+_TAGS_HEARD = 5  # the strongest of each tagger
+_FORMS = ("{}", "{} music", "a piece of {} music", "music that is {}", "a recording with {}")
+_OF_INSTRUMENTS = ("{}", "music with {}", "a piece with {}", "the sound of {}")
+_OF_GENRES = ("{}", "{} music", "a piece of {} music", "a {} track", "this is {}")
+
+
+class Texts(NamedTuple):
+    """What may be said of one row: whole captions, and short prompts (drawn in proportion to how often they occur)."""
+
+    long: tuple[str, ...]
+    short: tuple[str, ...]
+
+
+def texts_of(row: dict[str, Any], tags: Float32[np.ndarray, " 100"]) -> Texts:
+    """The texts of a row of a shard; ``tags`` are the two taggers' means over its windows."""
+    rng = np.random.default_rng(_seed(row))
+    heard = _tag_texts(tags, rng)
+    if "package" in row:
+        return Texts(_pseudo_captions(row, tags, rng), (*heard, *_forms(_OF_GENRES, row["style"], rng)))
+    piece = piece_of(row)
+    genre = "hip-hop" if piece.genre == "hiphop" else piece.genre
+    pace = str(rng.choice(pace_words(piece.tempo)))
+    names = list(piece.instruments)
+    one, other = (names[i] for i in rng.choice(len(names), 2, replace=len(names) < 2))
+    short = (
+        *_forms(_OF_GENRES, genre, rng, 2),
+        *_forms(_FORMS[:4], piece.mood, rng),
+        *_forms(_OF_INSTRUMENTS, one, rng),
+        f"{pace} {genre}",
+        f"{piece.mood} {genre}",
+        f"{one}, {other}",
+        f"{genre}, {other}",
+        *heard[:2],
+    )
+    return Texts(captions(piece, rng, CAPTIONS), short)
+
+
+def tag_names() -> tuple[str, ...]:
+    """The 100 words of the taggers, MSD's first, in lower case."""
+    folder = package_folder()
+    return tuple(tag.lower() for model in ("msd", "mtt") for tag in read_tag_names(model, folder))
+
+
+class TextStore:
+    """Texts and what the frozen encoder makes of them, kept in a folder; only texts never seen before are read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows: dict[str, int] = {}
+        self._parts: list[np.ndarray] = [np.zeros((0, POOLED), np.float16)]
+        self._files = sorted(folder.glob("texts-*.safetensors"))
+        for file in self._files:
+            arrays, metadata = read_arrays(file)
+            self._remember(metadata["texts"], arrays["pooled"])
+
+    def add(self, texts: Iterable[str], encoder: SentenceEncoder, progress: Advance | None = None) -> None:
+        """Read the texts that are new; in the processor's half precision, which is three times as fast here."""
+        new = [text for text in dict.fromkeys(texts) if text not in self.rows]
+        for first in range(0, len(new), _PER_FILE):
+            part = new[first : first + _PER_FILE]
+            with torch.autocast("cpu", torch.bfloat16):
+                pooled = encoder.pooled(part).astype(np.float16)
+            file = self.folder / f"texts-{len(self._files):04d}.safetensors"
+            write_arrays(file, {"pooled": pooled}, {"texts": part, "encoder": encoder.digest})
+            self._files.append(file)
+            self._remember(part, pooled)
+            if progress is not None:
+                progress(min(len(new), first + _PER_FILE), len(new))
+
+    def pooled(self) -> Float32[np.ndarray, "texts 1152"]:
+        """All of them, by the numbers in :attr:`rows`."""
+        return np.concatenate(self._parts).astype(np.float32)
+
+    def _remember(self, texts: Sequence[str], pooled: np.ndarray) -> None:
+        self.rows |= {text: len(self.rows) + place for place, text in enumerate(texts)}
+        self._parts.append(pooled)
+
+
+def _tag_texts(tags: Float32[np.ndarray, " 100"], rng: np.random.Generator) -> tuple[str, ...]:
+    """Words of either tagger, drawn as strongly as they are heard; each in one of several forms."""
+    names = tag_names()
+    drawn = []
+    for first in (50, 0, 50):
+        part = tags[first : first + 50]
+        strongest = np.argsort(-part)[:_TAGS_HEARD]
+        tag = names[first + int(rng.choice(strongest, p=part[strongest] / part[strongest].sum()))]
+        drawn.append(str(rng.choice(_FORMS)).format(tag))
+    return tuple(drawn)
+
+
+def _pseudo_captions(
+    row: dict[str, Any], tags: Float32[np.ndarray, " 100"], rng: np.random.Generator
+) -> tuple[str, ...]:
+    """Sentences from style and strongest tags."""
+    names = tag_names()
+    found = []
+    for _ in range(CAPTIONS):
+        words = [names[first + i] for first in (0, 50) for i in np.argsort(-tags[first : first + 50])[:_TAGS_HEARD]]
+        chosen = [str(word) for word in rng.choice(list(dict.fromkeys(words)), int(rng.integers(2, 5)), replace=False)]
+        listed = f"{', '.join(chosen[:-1])} and {chosen[-1]}"
+        form = str(
+            rng.choice(
+                (
+                    "{style}, {listed}",
+                    "A piece of {style} music: {listed}.",
+                    "This {style} track is {listed}.",
+                    "Music that one would call {listed}.",
+                    "{listed}",
+                )
+            )
+        )
+        found.append(form.format(style=row["style"], listed=listed))
+    return tuple(found)
+
+
+def _forms(forms: Sequence[str], word: str, rng: np.random.Generator, count: int = 1) -> list[str]:
+    return [forms[i].format(word) for i in rng.choice(len(forms), count, replace=False)]
+
+
+def _seed(row: dict[str, Any]) -> list[int]:
+    if "package" in row:
+        return [1, *f"{row['package']}/{row['song']}/{row['start_s']}".encode()]
+    return [0, row["seed"], list(GENRES).index(row["genre"]), row["number"]]
