@@ -51,18 +51,21 @@ def gallery_build(
 def gallery_search(
     gallery: Path,
     like: Annotated[Path | None, typer.Option(help="Find music like this recording.")] = None,
+    text: Annotated[str | None, typer.Option(help="Find music that this text describes.")] = None,
     embedding: Annotated[Path | None, typer.Option(help="Find music at this vector (.npy).")] = None,
     k: Annotated[int, typer.Option("-k", help="How many tracks.", min=1)] = 10,
 ) -> None:
-    """Search a gallery by a recording or by an embedding."""
+    """Search a gallery by a recording, by a text or by an embedding."""
     from ..gallery.gallery import Gallery
-    from ..gallery.query import search_like, search_vector
+    from ..gallery.query import search_like, search_text, search_vector
 
-    if (like is None) == (embedding is None):
-        raise typer.BadParameter("give one of --like and --embedding")
+    if sum(given is not None for given in (like, text, embedding)) != 1:
+        raise typer.BadParameter("give one of --like, --text and --embedding")
     opened = Gallery.open(gallery)
     if like is not None:
         hits = search_like(opened, like, k)
+    if text is not None:
+        hits = search_text(opened, text, k)
     if embedding is not None:
         hits = search_vector(opened, embedding, k)
     print(hits.to_string(index=False))

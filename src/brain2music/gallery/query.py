@@ -1,4 +1,4 @@
-"""Asking a gallery by example: a recording, or a vector in a file."""
+"""Asking a gallery by example: a recording, a text, or a vector in a file."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float32
 
 from ..audio.io import read_audio
-from ..embed.registry import Embedder, get_embedder
+from ..embed.registry import Embedder, TextEmbedder, get_embedder, get_text_embedder
 from ..errors import InputError
 from .gallery import Gallery
 
@@ -34,6 +34,30 @@ def search_like(gallery: Gallery, recording: Path, k: int = 10, embedder: Embedd
     waveform, rate = read_audio(recording, space.sample_rate, duration=gallery.seconds)
     query = embedder.embed(waveform, rate).mean(axis=0, keepdims=True, dtype=np.float32)
     return gallery.ranked(gallery.search(query, k, space=embedder.space))[SHOWN]
+
+
+def search_text(gallery: Gallery, text: str, k: int = 10, embedder: TextEmbedder | None = None) -> pd.DataFrame:
+    """Tracks that a text describes; the gallery's embedding must have a text side.
+
+    Text and sound lie apart in a joint space, so both are compared as they are, by plain cosines, not about the
+    gallery's mean.
+
+    Parameters
+    ----------
+    embedder : what embeds the text; by default the registry's of the gallery's space.
+
+    Returns
+    -------
+    As :func:`search_like`.
+
+    Raises
+    ------
+    InputError : the embedding has no text side, differs from that of the gallery, or the text is empty.
+    """
+    space = gallery.space
+    embedder = embedder or get_text_embedder(space.name, space.window_s, space.step_s)
+    query = embedder.embed_text([text])
+    return gallery.ranked(gallery.search(query, k, space=embedder.space, centre=0))[SHOWN]
 
 
 def search_vector(gallery: Gallery, file: Path, k: int = 10) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Pairs for MuLan from what was prepared: cached features of music, cached texts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,21 +68,23 @@ class CachedPairs:
         return options[int(rng.integers(len(options)))]
 
 
-def _texts(
-    folder: Path, shards: Sequence[Shard]
-) -> tuple[list[tuple[list[int], list[int]]], Float32[Tensor, "texts 1152"]]:
+def _texts(folder: Path, shards: Sequence[Shard]) -> tuple[list[tuple[list[int], ...]], Float32[Tensor, "texts 1152"]]:
     """The numbers of the long and short texts of every row, and what the sentence encoder makes of all texts."""
     said: list[Texts] = []
     for shard in shards:
         for number, row in enumerate(shard.rows):
             said.append(texts_of(row, shard.tags[shard.piece == number].mean(axis=0)))
-    store = TextStore(folder / "texts")
-    with progress("texts") as advance:
-        store.add((text for texts in said for part in texts for text in part), sentence_encoder(), advance)
-    numbers = [
-        ([store.rows[text] for text in texts.long], [store.rows[text] for text in texts.short]) for texts in said
-    ]
+    store = read_texts(folder / "texts", (text for texts in said for part in texts for text in part))
+    numbers = [tuple([store.rows[text] for text in part] for part in texts) for texts in said]
     return numbers, torch.from_numpy(store.pooled())
+
+
+def read_texts(folder: Path, texts: Iterable[str]) -> TextStore:
+    """The store in a folder, after every text was read."""
+    store = TextStore(folder)
+    with progress("texts") as advance:
+        store.add(texts, sentence_encoder(), advance)
+    return store
 
 
 def _choose(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -6,7 +6,6 @@ training and of text when sampling, by the same codebooks. They must never move 
 
 from pathlib import Path
 
-import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
@@ -39,7 +38,9 @@ class MulanTokenizer:
     ) -> "MulanTokenizer":
         """Codebooks by k-means, level after level; :class:`InputError` where there are fewer vectors than codes."""
         if len(vectors) < codes:
-            raise InputError(f"{len(vectors)} vectors are too few for {codes} codes", mend="give more, or ask for fewer")
+            raise InputError(
+                f"{len(vectors)} vectors are too few for {codes} codes", mend="give more, or ask for fewer"
+            )
         quantizer = ResidualVectorQuantizer(vectors.shape[1], levels, codes, dropout=False)
         quantizer.fit(vectors, seed=seed)
         return cls(quantizer.codebooks.half().float())  # as they will be read again
