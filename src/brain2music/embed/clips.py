@@ -14,7 +14,6 @@ from ..audio.io import read_audio
 from ..errors import InputError
 from ..progress import Advance
 from ..study.study import Clip
-from .baselines import GenreOneHot
 from .embeddings import Embeddings
 from .registry import Embedder
 
@@ -25,6 +24,15 @@ class Sounds(Protocol):
 
     def waveform(self, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
         """The clip as presented, mono, and its rate in Hz."""
+        ...
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """An embedding of what is known of a clip, its genre or its caption, not of its sound."""
+
+    def label(self, clip: Clip) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) of one clip."""
         ...
 
 
@@ -40,7 +48,7 @@ def embed_clips(
     Parameters
     ----------
     clips : of one length, so that all have the same number of windows.
-    stimuli : where their sound comes from; not asked by ``genre-onehot``.
+    stimuli : where their sound comes from; not asked by ``genre-onehot`` and ``mulan-text``.
     cache_dir : keep each clip's embedding there, and use it again while space and presented sound are the same.
     progress : called with (clips done, clips) after each.
 
@@ -50,7 +58,7 @@ def embed_clips(
     """
     rows: list[Float32[np.ndarray, "windows dims"]] = []
     for clip in clips:
-        if isinstance(embedder, GenreOneHot):
+        if isinstance(embedder, Labelled):
             rows.append(embedder.label(clip))
         else:
             rows.append(_embed_clip(clip, stimuli, embedder, cache_dir))

