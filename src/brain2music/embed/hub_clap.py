@@ -111,6 +111,9 @@ def load(kind: Any, folder: Path, **options: Any) -> Any:
     ------
     InputError : something is missing or damaged, or a weight of the model is not in the file.
     """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     is_model = hasattr(kind, "forward")
     if is_model:
         options |= {"use_safetensors": True, "output_loading_info": True}

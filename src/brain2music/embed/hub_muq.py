@@ -5,7 +5,7 @@ checkpoint everything lies under ``model.``: ``conv``, ``conformer`` and, as buf
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from .w2v_bert.conformer import Conformer, ConformerSize
 RATE, N_FFT = 24000, 2048
 _SHORTEST_S = 0.2
 _VERSION = "1"
+_ACTIVATIONS: dict[str, Literal["silu", "gelu"]] = {"swish": "silu", "silu": "silu", "gelu": "gelu"}
 ONLY_TRAINING = (
     *("model.linear.", "model.cls_token", "model.quantizer", "model.rvq.", "model.recon_proj."),
     *("model.conformer.pos_conv_embed.", "model.conformer.embed_positions."),
@@ -77,6 +78,7 @@ class Muq(nn.Module):
                 int(inner["num_attention_heads"]),
                 int(inner["intermediate_size"]),
                 int(inner.get("conv_depthwise_kernel_size", 31)),
+                _ACTIVATIONS[inner.get("hidden_act", "swish")],
                 norm="batch",
             )
         except (KeyError, TypeError, ValueError) as error:

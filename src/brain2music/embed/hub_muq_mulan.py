@@ -1,9 +1,9 @@
 """MuQ-MuLan (Zhu et al. 2025, arXiv 2501.01108): sound and text in one space, without its package and torchaudio.
 
 Sound: a layer of MuQ; text: XLM-RoBERTa; each through a projection, a small transformer, a mean over time and a last
-projection to 512 dimensions, scaled to unit length. In the checkpoint ``mulan.audio`` and ``mulan.text`` hold ``model``,
-``proj`` and ``transformer``, and ``mulan.audio_to_latents`` and ``mulan.text_to_latents`` lie beside them. The sizes of
-MuQ and of XLM-RoBERTa, and the tokeniser, are read from their own repositories.
+projection to 512 dimensions, scaled to unit length. In the checkpoint ``mulan.audio`` and ``mulan.text`` hold
+``model``, ``proj`` and ``transformer``, and ``mulan.audio_to_latents`` and ``mulan.text_to_latents`` lie beside them.
+The sizes of MuQ and of XLM-RoBERTa, and the tokeniser, are read from their own repositories.
 """
 
 from typing import Any

@@ -22,6 +22,7 @@ class ConformerSize:
     width : of the states. blocks : how many. heads : of attention; each must have an even width.
     feed_forward : width inside the two feed-forward layers of a block.
     kernel : frames of the depthwise convolution, odd.
+    activation : of the feed-forward layers and the convolution.
     norm : after the depthwise convolution; "batch" as published, "layer" where batches are small.
     dropout : everywhere.
     """
@@ -31,6 +32,7 @@ class ConformerSize:
     heads: int
     feed_forward: int
     kernel: int = 31
+    activation: Literal["silu", "gelu"] = "silu"
     norm: Literal["batch", "layer"] = "layer"
     dropout: float = 0.0
 
@@ -100,9 +102,10 @@ class _FeedForward(nn.Module):
         self.intermediate_dense = nn.Linear(size.width, size.feed_forward)
         self.output_dense = nn.Linear(size.feed_forward, size.width)
         self.dropout = nn.Dropout(size.dropout)
+        self.activate = getattr(functional, size.activation)
 
     def forward(self, states: Tensor) -> Tensor:
-        inner = self.dropout(functional.silu(self.intermediate_dense(states)))
+        inner = self.dropout(self.activate(self.intermediate_dense(states)))
         return self.dropout(self.output_dense(inner))
 
 
@@ -139,7 +142,7 @@ class _Convolution(nn.Module):
             self.depthwise_layer_norm = nn.LayerNorm(width)
         self.pointwise_conv2 = nn.Conv1d(width, width, 1, bias=False)
         self.dropout = nn.Dropout(size.dropout)
-        self._batch = size.norm == "batch"
+        self.activate, self._batch = getattr(functional, size.activation), size.norm == "batch"
 
     def forward(self, states: Tensor) -> Tensor:
         channels = functional.glu(self.pointwise_conv1(self.layer_norm(states).transpose(1, 2)), dim=1)
@@ -148,7 +151,7 @@ class _Convolution(nn.Module):
             channels = self.batch_norm(channels)
         else:
             channels = self.depthwise_layer_norm(channels.transpose(1, 2)).transpose(1, 2)
-        return self.dropout(self.pointwise_conv2(functional.silu(channels)).transpose(1, 2))
+        return self.dropout(self.pointwise_conv2(self.activate(channels)).transpose(1, 2))
 
 
 def _turn(states: Float[Tensor, "batch frames heads head"], turns: Float[Tensor, "2 frames head"]) -> Tensor:
