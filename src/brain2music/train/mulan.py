@@ -78,7 +78,7 @@ class MuLanTask:
     finish : called with the trained model and the folder it was written to (tokens, model card).
     """
 
-    averaged = ("mulan",)
+    averaged: tuple[str, ...] = ("mulan",)
 
     def __init__(
         self, model: MuLan, pairs: Pairs, recipe: Recipe, finish: Callable[[MuLan, Path], None] | None = None

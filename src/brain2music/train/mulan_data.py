@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float32, Int32, UInt8
 
 from ..artifacts import read_arrays, write_arrays
+from ..audio.compose.caption import caption
 from ..audio.compose.compose import compose
 from ..audio.compose.genres import GENRES
 from ..audio.compose.piece import Piece, Track
@@ -44,8 +45,15 @@ class Composed:
 
     def piece(self, seconds: float = SECONDS) -> Piece:
         """The piece, composed anew."""
+        return compose(self.genre, self._generators()[0], seconds)
+
+    def caption(self) -> str:
+        """Its caption in such a corpus."""
+        return caption(self.piece(), self._generators()[1])
+
+    def _generators(self) -> list[np.random.Generator]:
         sequence = np.random.SeedSequence([self.seed, list(GENRES).index(self.genre), self.number])
-        return compose(self.genre, np.random.default_rng(sequence.spawn(2)[0]), seconds)
+        return [np.random.default_rng(child) for child in sequence.spawn(2)]
 
 
 @dataclass(frozen=True)
@@ -151,9 +159,9 @@ def _hear(source: Composed | Recorded) -> tuple[dict[str, Any], Heard]:
     listener = _LISTENERS.setdefault(WINDOW_S, Listener(WINDOW_S, WINDOW_S))
     if isinstance(source, Composed):
         piece = source.piece()
-        return _truth(source, piece), listener.hear(render(piece, RATE), RATE)
+        return truth_of(source, piece), listener.hear(render(piece, RATE), RATE)
     stems = [read_audio(file, RATE, start=source.start_s, duration=WINDOW_S)[0] for file in source.files]
-    sound = np.sum([stem[: min(map(len, stems))] for stem in stems], axis=0, dtype=np.float32)
+    sound = np.stack([stem[: min(map(len, stems))] for stem in stems]).sum(axis=0)
     row = {
         "package": source.package,
         "style": source.style,
@@ -165,7 +173,8 @@ def _hear(source: Composed | Recorded) -> tuple[dict[str, Any], Heard]:
     return row, listener.hear(sound, RATE)
 
 
-def _truth(source: Composed, piece: Piece) -> dict[str, Any]:
+def truth_of(source: Composed, piece: Piece) -> dict[str, Any]:
+    """The row of a composed piece in its shard."""
     facts = {name: getattr(piece, name) for name in ("genre", "tempo", "key", "mode", "mood", "beats", "swing")}
     tracks = [[track.role, track.instrument, track.manner, track.is_drum] for track in piece.tracks]
     return {"seed": source.seed, "number": source.number, **facts, "tracks": tracks}

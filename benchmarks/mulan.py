@@ -1,0 +1,190 @@
+"""How well do sound and text meet in mulan-small? Composed pieces of a seed never trained on, and recorded music.
+
+    python benchmarks/mulan.py [--model FOLDER] [--cache DIR] [--workers 2]
+
+* ``recall_at_10``: each of 1,000 held-out composed pieces is looked for among all by one caption of the composer;
+  ``caption_ceiling`` is what an oracle reaches that knows the truth of every piece, and nothing but the caption.
+* ``genre_zero_shot``: the genre whose prompts lie nearest to the piece, of ten.
+* ``zero_shot_auc``: recorded clips ranked by a prompt of each tag, against musicnn-MTT's strongest tag of each clip;
+  the mean over tags with at least 20 positives. ``zero_shot_auc_top3`` counts its three strongest tags.
+* ``checkpoint_mb``: the model's folder.
+
+The features of the held-out pieces (composed, rendered, heard) are kept in ``--cache``; making them takes half an
+hour on two cores. Every figure has its 95 % interval, chance and n.
+"""
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from brain2music.audio.compose.caption import pace_words
+from brain2music.audio.compose.genres import GENRES, MOODS
+from brain2music.audio.compose.instruments import INSTRUMENTS, KITS
+from brain2music.audio.compose.piece import Piece
+from brain2music.audio.io import find_audio, read_audio
+from brain2music.embed.mulan.embedder import MuLanEmbedder
+from brain2music.embed.musicnn import MusicnnEmbedder
+from brain2music.embed.registry import EMBEDDINGS
+from brain2music.progress import progress
+from brain2music.train.mulan_data import Composed, piece_of, prepare, read_shards
+
+REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
+SEED = 20_231_107  # of the held-out pieces: no training used it
+PER_GENRE = 100
+LEAST_POSITIVES = 20
+TAG_PROMPTS = ("{}", "{} music", "a recording with {}")
+GENRE_PROMPTS = ("{}", "{} music", "a piece of {} music", "this is {}")
+_PACES = sorted({word for tempo in range(40, 260) for word in pace_words(tempo)}, key=len, reverse=True)
+
+
+def main() -> None:
+    """Measure the three, and the size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="a folder of train mulan; default mulan-small")
+    parser.add_argument("--cache", type=Path, default=Path("out/mulan-held-out"))
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args()
+    folder = given.model or EMBEDDINGS["mulan-small"].weights.parts[0].folder()
+    embedder = MuLanEmbedder(folder, 10.0, 1.5)
+
+    sounds, pieces, captions = held_out(embedder, given.cache, given.workers)
+    hits = found_among(sounds, embedder.embed_text(captions), 10)
+    show("recall_at_10", hits, 10 / len(hits))
+    show("recall_at_1", found_among(sounds, embedder.embed_text(captions), 1), 1 / len(hits))
+    ceiling = oracle(captions, pieces, 10)
+    show("caption_ceiling", ceiling, 10 / len(hits))
+    right = nearest_genre(embedder, sounds) == np.array([list(GENRES).index(piece.genre) for piece in pieces])
+    show("genre_zero_shot", right, 1 / len(GENRES))
+
+    vectors, tags, names = recorded(embedder, REAL_DATA / "recorded")
+    for name, top in (("zero_shot_auc", 1), ("zero_shot_auc_top3", 3)):
+        show_tags(name, embedder, vectors, strongest(tags, top), names)
+    print(f"checkpoint_mb: {sum(file.stat().st_size for file in folder.iterdir()) / 1e6:.2f}")
+
+
+def held_out(embedder: MuLanEmbedder, cache: Path, workers: int) -> tuple[np.ndarray, list[Piece], list[str]]:
+    """Vectors of the held-out pieces, their truth, and a caption of each."""
+    sources = [Composed(SEED, genre, number) for number in range(PER_GENRE) for genre in GENRES]
+    with progress("held-out pieces") as advance:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        prepare(sources, cache, f"rendered-{SEED}", 50, workers, device, advance)
+    vectors, pieces = [], []
+    for shard in read_shards(cache):
+        heard = embedder.embed_features(shard.features)
+        for row, truth in enumerate(shard.rows):
+            assert truth["seed"] == SEED
+            vectors.append(embedder.average(heard[shard.piece == row]))
+            pieces.append(piece_of(truth))
+    return np.stack(vectors), pieces, [source.caption() for source in sources]
+
+
+def found_among(sounds: np.ndarray, texts: np.ndarray, k: int) -> np.ndarray:
+    """Whether each text's own sound is among its k nearest."""
+    similarities = texts @ sounds.T
+    return (similarities > np.diag(similarities)[:, None]).sum(axis=1) < k
+
+
+def oracle(captions: list[str], pieces: list[Piece], k: int) -> np.ndarray:
+    """The chance of each caption's piece to be among k drawn from all pieces that the caption is true of."""
+    facts = [facts_of(caption) for caption in captions]
+    return np.array([min(1.0, k / sum(is_true(fact, piece) for piece in pieces)) for fact in facts])
+
+
+def facts_of(caption: str) -> dict[str, object]:
+    """What a caption says: genre, mood, pace, tempo, key, and who plays how."""
+    text = caption.lower()
+    instruments, rest = [], text
+    for name in sorted([*INSTRUMENTS, *KITS], key=len, reverse=True):
+        if re.search(rf"\b{name.lower()}\b", rest):
+            instruments.append(name)
+            rest = re.sub(rf"\b{name.lower()}\b", "", rest)
+    return {
+        "genre": next(genre for genre in GENRES if genre.replace("hiphop", "hip-hop") in text),
+        "mood": next((mood for mood in MOODS if re.search(rf"\b{mood}\b", text)), None),
+        "pace": next((pace for pace in _PACES if re.search(rf"\b{pace}\b", rest)), None),
+        "tempo": next((int(number) for number in re.findall(r"about (\d+)|around (\d+)", text)[0] if number), None)
+        if re.search(r"(about|around) \d", text)
+        else None,
+        "key": next(iter(re.findall(r"\bin ([A-G][b#]? (?:major|minor))", caption)), None),
+        "instruments": instruments,
+    }
+
+
+def is_true(facts: dict[str, object], piece: Piece) -> bool:
+    """Whether everything that a caption says is so."""
+    return (
+        facts["genre"] == piece.genre
+        and facts["mood"] in (None, piece.mood)
+        and facts["pace"] in (None, *pace_words(piece.tempo))
+        and facts["tempo"] in (None, round(piece.tempo))
+        and facts["key"] in (None, piece.key)
+        and set(facts["instruments"]) <= set(piece.instruments)
+    )
+
+
+def nearest_genre(embedder: MuLanEmbedder, sounds: np.ndarray) -> np.ndarray:
+    """The number of the genre whose prompts are nearest to each sound."""
+    words = [genre.replace("hiphop", "hip-hop") for genre in GENRES]
+    return (sounds @ prompts(embedder, GENRE_PROMPTS, words).T).argmax(axis=1)
+
+
+def prompts(embedder: MuLanEmbedder, forms: tuple[str, ...], words: list[str]) -> np.ndarray:
+    """One vector a word: the mean over its prompts."""
+    texts = [form.format(word) for word in words for form in forms]
+    return embedder.embed_text(texts).reshape(len(words), len(forms), -1).mean(axis=1)
+
+
+def recorded(embedder: MuLanEmbedder, folder: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Vectors of the recorded clips, what musicnn-MTT hears in them, and its tags."""
+    judge = MusicnnEmbedder("mtt")
+    vectors, tags = [], []
+    for file in find_audio(folder):
+        sound, rate = read_audio(file)
+        vectors.append(embedder.average(embedder.embed(sound, rate)))
+        tags.append(judge.tags(sound, rate).mean(axis=0))
+    return np.stack(vectors), np.stack(tags), list(judge.tag_names)
+
+
+def strongest(tags: np.ndarray, top: int) -> np.ndarray:
+    """Which tags are among the ``top`` strongest of each clip."""
+    return tags.argsort(axis=1).argsort(axis=1) >= tags.shape[1] - top
+
+
+def show_tags(name: str, embedder: MuLanEmbedder, vectors: np.ndarray, positive: np.ndarray, names: list[str]) -> None:
+    """Print the mean area under the curve over the tags with enough positives, with a bootstrap over the clips."""
+    used = np.flatnonzero(positive.sum(axis=0) >= LEAST_POSITIVES)
+    scores = vectors @ prompts(embedder, TAG_PROMPTS, [names[tag] for tag in used]).T
+    areas = [area(scores[:, column], positive[:, tag]) for column, tag in enumerate(used)]
+    rng, draws = np.random.default_rng(0), []
+    for _ in range(1000):
+        rows = rng.integers(len(vectors), size=len(vectors))
+        both = [(c, t) for c, t in enumerate(used) if 0 < positive[rows, t].sum() < len(rows)]
+        draws.append(np.mean([area(scores[rows, c], positive[rows, t]) for c, t in both]))
+    low, high = np.percentile(draws, [2.5, 97.5])
+    each = ", ".join(f"{names[t]} {a:.3f} ({positive[:, t].sum()})" for t, a in zip(used, areas, strict=True))
+    print(f"{name}: {np.mean(areas):.4f}  [{low:.4f}, {high:.4f}], chance 0.5, n = {len(vectors)}, {len(used)} tags")
+    print(f"  {each}")
+
+
+def area(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Area under the ROC curve."""
+    ranks = pd.Series(scores).rank().to_numpy()
+    n = int(positive.sum())
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(scores) - n)))
+
+
+def show(name: str, values: np.ndarray, chance: float) -> None:
+    """Print a mean, with a bootstrap over the pieces."""
+    rng = np.random.default_rng(0)
+    means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(1000)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    print(f"{name}: {values.mean():.4f}  [{low:.4f}, {high:.4f}], chance {chance:g}, n = {len(values)}")
+
+
+if __name__ == "__main__":
+    main()
