@@ -7,6 +7,8 @@ import typer
 
 from .options import EmbeddingName, Jobs
 
+Patterns = Annotated[list[str] | None, typer.Option(help="Only such tracks, such as 'CC-BY*'; repeatable.")]
+
 app = typer.Typer()
 gallery_app = typer.Typer(no_args_is_help=True, help="Music that exists: build, search and inspect a gallery.")
 app.add_typer(gallery_app, name="gallery")
@@ -31,53 +33,99 @@ def embed(
 
 @gallery_app.command("build")
 def gallery_build(
-    folder: Path,
-    out: Path,
+    music: Annotated[Path, typer.Argument(help="A folder of music (also FMA's), or a table of files.")],
+    out: Annotated[str, typer.Argument(help="Folder, or URL of object storage.")],
     embedding: EmbeddingName = "musicnn-mtt",
-    metadata: Annotated[Path | None, typer.Option(help="CSV or TSV: file, title, artist, genre, licence.")] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="TSV, CSV or Parquet: file, title, artist, genre, licence; FMA's or Jamendo's.")
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store vectors in 16 bits.")] = False,
     n_jobs: Jobs = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")] = None,
 ) -> None:
-    """Embed a folder of music into a gallery; running again adds only what is new."""
+    """Embed music into a gallery; running again resumes, or adds only what is new."""
     from ..embed.registry import get_embedder
     from ..gallery.build import build_gallery
     from ..progress import progress
 
     with progress("gallery") as advance:
-        built = build_gallery(folder, out, get_embedder(embedding), metadata=metadata, n_jobs=n_jobs, progress=advance)
-    print(f"{out}: {len(built.tracks)} tracks in {built.space.name}")
+        built = build_gallery(
+            music,
+            out,
+            get_embedder(embedding),
+            metadata=metadata,
+            half=half,
+            n_jobs=n_jobs,
+            scheduler=scheduler,
+            progress=advance,
+        )
+    print(f"{out}: {len(built)} tracks in {built.space.name}")
 
 
 @gallery_app.command("search")
 def gallery_search(
-    gallery: Path,
+    gallery: str,
     like: Annotated[Path | None, typer.Option(help="Find music like this recording.")] = None,
     text: Annotated[str | None, typer.Option(help="Find music that this text describes.")] = None,
     embedding: Annotated[Path | None, typer.Option(help="Find music at this vector (.npy).")] = None,
     k: Annotated[int, typer.Option("-k", help="How many tracks.", min=1)] = 10,
+    licence: Patterns = None,
+    genre: Patterns = None,
+    artist: Patterns = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Not these tracks; repeatable.")] = None,
+    exclude_artist: Annotated[list[str] | None, typer.Option(help="Not these artists; repeatable.")] = None,
+    duplicates: Annotated[bool, typer.Option(help="Find marked duplicates too.")] = True,
 ) -> None:
-    """Search a gallery by a recording, by a text or by an embedding."""
+    """Search a gallery by a recording, by a text or by an embedding, among the tracks that pass the filters."""
     from ..gallery.gallery import Gallery
     from ..gallery.query import search_like, search_text, search_vector
 
     if sum(given is not None for given in (like, text, embedding)) != 1:
         raise typer.BadParameter("give one of --like, --text and --embedding")
     opened = Gallery.open(gallery)
+    where = opened.select(
+        licences=licence,
+        genres=genre,
+        artists=artist,
+        exclude=exclude or (),
+        exclude_artists=exclude_artist or (),
+        duplicates=duplicates,
+    )
     if like is not None:
-        hits = search_like(opened, like, k)
+        hits = search_like(opened, like, k, where=where)
     if text is not None:
-        hits = search_text(opened, text, k)
+        hits = search_text(opened, text, k, where=where)
     if embedding is not None:
-        hits = search_vector(opened, embedding, k)
+        hits = search_vector(opened, embedding, k, where=where)
     print(hits.to_string(index=False))
 
 
+@gallery_app.command("duplicates")
+def gallery_duplicates(
+    gallery: str,
+    cosine: Annotated[float, typer.Option(help="How alike two embeddings must be.")] = 0.98,
+    seconds: Annotated[float, typer.Option(help="By how much lengths may differ.")] = 1.0,
+) -> None:
+    """Mark recordings that a gallery holds twice; search --no-duplicates then passes over them."""
+    from ..gallery.duplicates import mark_duplicates
+    from ..gallery.gallery import Gallery
+
+    found = mark_duplicates(Gallery.open(gallery), cosine, seconds)
+    print(found.to_string(index=False) if len(found) else "no duplicates")
+
+
 @gallery_app.command("info")
-def gallery_info(gallery: Path) -> None:
+def gallery_info(
+    gallery: str,
+    check: Annotated[bool, typer.Option("--check", help="Compare every file with its digest.")] = False,
+) -> None:
     """Say what a gallery holds."""
     from ..gallery.gallery import Gallery
 
-    opened = Gallery.open(gallery)
-    print(f"{len(opened.tracks)} tracks, {opened.space.dims} dims, {opened.space.name} {opened.space.sha256[:12]}")
+    opened = Gallery.open(gallery, check)
+    print(f"{len(opened)} tracks, {opened.space.dims} dims, {opened.space.name} {opened.space.sha256[:12]}")
+    print("exact search" if opened.measured is None else f"approximate search, recall {opened.measured.recall:.3f}")
+    print(f"{int((opened.tracks['duplicate_of'] != '').sum())} marked as duplicates")
     print(opened.tracks.groupby("licence").size().rename("tracks").to_string())
 
 

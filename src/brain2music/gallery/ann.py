@@ -4,19 +4,18 @@ Rows are sorted into lists around k-means centres and kept there as product code
 numbers (faiss ``IVF…,PQ…x4fs``; Jégou et al. 2011, André et al. 2015). A query looks into the lists nearest to
 it, takes the best candidates by their codes, and ranks them by exact products with the vectors on disk. How
 many lists it must look into is measured: the fewest, in powers of two, with which the recall on queries whose
-exact answer is known reaches the target. What was measured is stored beside the index.
+exact answer is known reaches the target. What was measured goes into ``gallery.json``.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from ..artifacts import atomic_path, read_json, write_json
 from ..errors import InputError
 from .search import ExactIndex, Prepare, as_float32, rank
 
@@ -128,7 +127,7 @@ class AnnIndex:
                 recall = _recall(found, exact, own, k)
                 best = max(best, recall)
                 if recall >= target:
-                    return cls(vectors, index, Measured(**{**asdict(measured), "recall": recall}), prepare)
+                    return cls(vectors, index, replace(measured, recall=recall), prepare)
         raise InputError(f"recall@{k} {best:.3f} is below {target:g} at best", mend="lower the target")
 
     def __len__(self) -> int:
@@ -190,22 +189,24 @@ class AnnIndex:
         return rows[indices], products
 
     def save(self, file: Path) -> None:
-        """Write the index, and what was measured as JSON beside it, each atomically."""
-        faiss = _faiss()
-        with atomic_path(file) as temporary:
-            faiss.write_index(self._index, str(temporary))
-        write_json(file.with_suffix(".json"), asdict(self.measured))
+        """Write the lists and codes; ``measured`` is to be kept beside them."""
+        _faiss().write_index(self._index, str(file))
 
     @classmethod
-    def open(cls, file: Path, vectors: Float[np.ndarray, "rows dims"], prepare: Prepare | None = None) -> "AnnIndex":
+    def open(
+        cls,
+        file: Path,
+        measured: Measured,
+        vectors: Float[np.ndarray, "rows dims"],
+        prepare: Prepare | None = None,
+    ) -> "AnnIndex":
         """Open an index of these vectors; :class:`InputError` when it is damaged or that of other vectors."""
         faiss = _faiss()
         try:
             index = faiss.read_index(str(file))
         except RuntimeError:
             raise InputError("this index cannot be read", file, "build the gallery again") from None
-        measured = Measured(**read_json(file.with_suffix(".json")))
-        if index.ntotal != len(vectors) or measured.rows != len(vectors):
+        if index.ntotal != len(vectors):
             raise InputError(f"an index of {index.ntotal} rows, but {len(vectors)} vectors", file, "build it again")
         return cls(vectors, index, measured, prepare)
 

@@ -1,55 +1,54 @@
-"""Building a gallery from a folder of music: resumable, and never half-written.
+"""Building a gallery from a corpus of music: incremental, resumable, and never half-written.
 
-Tracks are embedded in shards, each one file written at once, so that a kill loses at most one. When all are
-done, a new index is written beside the old one, and replacing ``gallery.json`` is the single step that makes
-it the gallery; only then are the shards and the old index removed. Whenever a build is killed,
+Tracks are embedded in shards, each one file written at once, so that a kill loses at most one a process. When
+all are done, a new index is written beside the old one, and replacing ``gallery.json`` is the single step that
+makes it the gallery; only then are the shards and the old index removed. Whenever a build is killed,
 ``gallery.json`` names a complete index or none, and the next build embeds only what is new or has changed.
+
+Vectors go from shards to the index a shard at a time: memory holds the table of tracks and little else.
 """
 
-import shutil
+import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
 
 from .. import __version__
-from ..artifacts import read_arrays, write_arrays, write_json, write_table
-from ..audio.io import read_audio
+from ..artifacts import digest_file
 from ..embed.registry import Embedder
 from ..errors import InputError
+from .ann import AnnIndex
 from .gallery import (
+    ANN,
     DESCRIPTION,
+    EXACT_ROWS,
     FORMAT,
     TRACKS,
     VECTORS,
     WINDOWS,
     Gallery,
+    create_arrays,
+    directions_about,
     map_arrays,
     read_description,
     read_tracks,
 )
+from .shards import FOLDER, KEY, PLACES, list_shards, read_shard
+from .storage import Store
 from .tracks import list_tracks
+from .work import Job, Refused, embed_all
 
-Key = tuple[str, int, int]  # path, size and time of change: a file that has not changed
+Progress = Callable[[int, int], None]
 
-
-@dataclass(frozen=True)
-class Embedded:
-    """What a gallery keeps of one track."""
-
-    duration_s: float
-    windows: Float32[np.ndarray, "windows dims"]
-    """Vectors of every window, or only their mean where windows are not kept."""
-    n_windows: int
+REJECTED = "rejected.tsv"
 
 
 def build_gallery(
-    folder: str | Path,
+    music: str | Path,
     out: str | Path,
     embedder: Embedder,
     *,
@@ -57,27 +56,32 @@ def build_gallery(
     seconds: float = 15.0,
     exclude: Iterable[str] = (),
     keep_windows: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    half: bool = False,
+    progress: Progress | None = None,
     n_jobs: int | None = 1,
+    scheduler: str | None = None,
     shard_size: int = 64,
 ) -> Gallery:
-    """Embed the first seconds of every sound file of a folder; run again, only what is new or has changed.
+    """Embed the first seconds of every track of a corpus; run again, only what is new or has changed.
 
     Parameters
     ----------
-    folder : music, searched with its sub-folders; never written to.
-    out : the gallery's folder; made where absent.
+    music : a folder, searched with its sub-folders, or a table of files; never written to.
+    out : the gallery's folder, made where absent, or a URL that fsspec knows ("s3://bucket/gallery").
     embedder : what embeds; its space is recorded with the digest of its weights.
     metadata, exclude : see :func:`brain2music.gallery.tracks.list_tracks`.
     seconds : length of the part embedded, from the start (the paper takes 15 s; Brain2Music §4).
     keep_windows : keep the vectors of windows too, not only their mean.
+    half : store vectors in 16 bits.
     progress : called with (tracks done, tracks to do) of this build.
-    n_jobs : threads that read and decode sound ahead; embedding itself is called from one thread.
-    shard_size : tracks that a kill can lose.
+    n_jobs : processes; None takes every core. More than one needs an embedder of the registry.
+    scheduler : address of a Dask scheduler whose workers see ``music`` and ``out``; instead of processes.
+    shard_size : tracks that a kill can lose, of each process.
 
     Returns
     -------
-    The gallery, opened. Files that cannot be embedded are listed in ``rejected.tsv`` with the reason.
+    The gallery, opened. Files that cannot be embedded are listed in ``rejected.tsv`` with the reason. Past
+    three million tracks it holds an approximate index too.
 
     Raises
     ------
@@ -85,147 +89,152 @@ def build_gallery(
         No sound files, none that can be embedded, a metadata table at fault, or a gallery that was built with
         other settings at ``out``.
     """
-    folder, out = Path(folder), Path(out)
-    listing = list_tracks(folder, None if metadata is None else Path(metadata), exclude)
-    settings = {"space": asdict(embedder.space), "seconds": seconds, "keep_windows": keep_windows}
-    description = _begin(out, folder, settings)
-    known = _known(out, description)
-    todo = [row for row, key in enumerate(_keys(listing)) if key not in known]
-    rejected = []
-    for first in range(0, len(todo), shard_size):
-        rows = todo[first : first + shard_size]
-        shard, refused = _embed(folder, listing.iloc[rows], embedder, settings, n_jobs)
-        rejected += refused
-        _write_shard(out, shard)
-        known |= shard
+    root, listing = list_tracks(Path(music), None if metadata is None else Path(metadata), exclude)
+    store = Store(out if "://" in str(out) else Path(out).resolve())
+    settings = {"space": asdict(embedder.space), "seconds": seconds, "keep_windows": keep_windows, "half": half}
+    description = _begin(store, root, settings)
+    known = _known(store, description)
+    todo = listing[KEY].merge(known[KEY], how="left", indicator=True).query("_merge == 'left_only'")[KEY]
+    tracks = [(path, int(size), int(modified)) for path, size, modified in todo.itertuples(index=False)]
+    shards = [tracks[first : first + shard_size] for first in range(0, len(tracks), shard_size)]
+    job = Job(str(root.resolve()), store.root, embedder.space, seconds, keep_windows, half)
+    done, rejected = 0, list[Refused]()
+    for count, refused in embed_all(job, shards, embedder, n_jobs, scheduler):
+        done, rejected = done + count, rejected + refused
         if progress is not None:
-            progress(first + len(rows), len(todo))
-    write_table(out / "rejected.tsv", pd.DataFrame(rejected, columns=["path", "why"]))
-    _commit(out, listing, known, description)
-    return Gallery.open(out)
+            progress(done, len(tracks))
+    store.write(
+        REJECTED, pd.DataFrame(sorted(rejected), columns=["path", "why"]).to_csv(sep="\t", index=False).encode()
+    )
+    _commit(store, listing, _known(store, description) if shards else known, description)
+    return Gallery.open(store.local or store.root)
 
 
-def _begin(out: Path, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """The gallery's description: that of the gallery at ``out`` where it was built alike, else a new one."""
+def _begin(store: Store, root: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The gallery's description: that of the gallery in store where it was built alike, else a new one."""
     fresh = {
         "format": FORMAT,
         "generated_by": f"brain2music {__version__}",
-        "music": str(folder.resolve()),
+        "music": str(root.resolve()),
         "settings": settings,
         "index": None,
+        "files": {},
     }
-    if (out / DESCRIPTION).is_file():
-        found = read_description(out)
+    if store.exists(DESCRIPTION):
+        found = read_description(store)
         for name in settings:
             if found["settings"].get(name) != settings[name]:
                 was, now = found["settings"].get(name), settings[name]
-                raise InputError(f"this gallery was built with {name} {was}, not {now}", out, "choose another folder")
-        for leftover in out.rglob(".part-*"):
-            leftover.unlink()
-        fresh["index"] = found["index"]
-    write_json(out / DESCRIPTION, fresh)
+                raise InputError(
+                    f"this gallery was built with {name} {was}, not {now}", store.root, "choose another folder"
+                )
+        store.sweep()
+        fresh |= {"index": found["index"], "files": found["files"]}
+    _describe(store, fresh)
     return fresh
 
 
-def _known(out: Path, description: dict[str, Any]) -> dict[Key, Embedded]:
-    """What earlier builds embedded: the index in use, then shards of builds that did not finish."""
-    known: dict[Key, Embedded] = {}
+def _describe(store: Store, description: dict[str, Any]) -> None:
+    store.write(DESCRIPTION, (json.dumps(description, indent=2, sort_keys=True) + "\n").encode())
+
+
+def _known(store: Store, description: dict[str, Any]) -> pd.DataFrame:
+    """Where the vectors of embedded tracks lie: in the index in use, or in shards of builds that did not finish."""
+    tables = [list_shards(store)]
     if description["index"] is not None:
-        known |= _read_index(out / description["index"])
-    for shard in sorted((out / "shards").glob("*.safetensors")):
-        arrays, rows = read_arrays(shard)
-        parts = np.split(arrays["windows"], np.cumsum(rows["stored"])[:-1])
-        for key, duration, n, part in zip(rows["keys"], rows["durations"], rows["windows"], parts, strict=True):
-            known[tuple(key)] = Embedded(duration, part, n)
-    return known
+        tracks = read_tracks(_index_file(store, description, TRACKS))
+        stored = tracks["windows"] if description["settings"]["keep_windows"] else pd.Series(1, tracks.index)
+        tables.insert(0, tracks.assign(source="index", first=stored.cumsum() - stored, stored=stored)[PLACES])
+    known = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+    return known.drop_duplicates(KEY, keep="last")
 
 
-def _read_index(index: Path) -> dict[Key, Embedded]:
-    tracks = read_tracks(index / TRACKS)
-    if (index / WINDOWS).is_file():
-        windows = map_arrays(index / WINDOWS)["windows"]
-        parts = np.split(windows, np.cumsum(tracks["windows"])[:-1])
-    else:
-        parts = np.split(map_arrays(index / VECTORS)["vectors"], len(tracks))
-    rows = zip(_keys(tracks), tracks["duration_s"], parts, tracks["windows"], strict=True)
-    return {key: Embedded(float(duration), part, int(n)) for key, duration, part, n in rows}
+def _index_file(store: Store, description: dict[str, Any], name: str) -> Path:
+    return store.fetch(f"{description['index']}/{name}", description["files"][name]["sha256"])
 
 
-def _embed(
-    folder: Path, listing: pd.DataFrame, embedder: Embedder, settings: dict[str, Any], n_jobs: int | None
-) -> tuple[dict[Key, Embedded], list[tuple[str, str]]]:
-    """Embed some tracks: what is kept of each, and (path, reason) of those that were refused."""
-    rate, keep = embedder.space.sample_rate, settings["keep_windows"]
-    done: dict[Key, Embedded] = {}
-    refused = []
-    with ThreadPoolExecutor(n_jobs) as readers:
-        reads = [
-            readers.submit(read_audio, folder / path, rate, duration=settings["seconds"]) for path in listing["path"]
-        ]
-        for key, read in zip(_keys(listing), reads, strict=True):
-            try:
-                waveform, _ = read.result()
-                windows = _checked(embedder.embed(waveform, rate))
-            except InputError as error:
-                refused.append((key[0], error.what))
-                continue
-            stored = windows if keep else windows.mean(axis=0, keepdims=True, dtype=np.float32)
-            done[key] = Embedded(len(waveform) / rate, stored, len(windows))
-    return done, refused
-
-
-def _checked(windows: Float32[np.ndarray, "windows dims"]) -> Float32[np.ndarray, "windows dims"]:
-    if not len(windows) or not np.isfinite(windows).all():
-        raise InputError("the embedding is empty or not finite")
-    return windows
-
-
-def _write_shard(out: Path, shard: dict[Key, Embedded]) -> None:
-    if not shard:
-        return
-    tracks = list(shard.values())
-    rows = {
-        "keys": list(shard),
-        "durations": [track.duration_s for track in tracks],
-        "windows": [track.n_windows for track in tracks],
-        "stored": [len(track.windows) for track in tracks],
-    }
-    number = 1 + max((int(path.stem) for path in (out / "shards").glob("*.safetensors")), default=0)
-    windows = np.concatenate([track.windows for track in tracks])
-    write_arrays(out / "shards" / f"{number:06d}.safetensors", {"windows": windows}, rows)
-
-
-def _commit(out: Path, listing: pd.DataFrame, known: dict[Key, Embedded], description: dict[str, Any]) -> None:
+def _commit(store: Store, listing: pd.DataFrame, known: pd.DataFrame, description: dict[str, Any]) -> None:
     """Make the embedded tracks of the listing the gallery's index, unless they already are."""
-    keys = _keys(listing)
-    listing = listing[[key in known for key in keys]].reset_index(drop=True)
-    tracks = [known[key] for key in keys if key in known]
-    if not tracks:
-        raise InputError("none of the sound files could be embedded", out / "rejected.tsv", "see the reasons there")
-    table = listing.assign(
-        start_s=0.0,
-        duration_s=[track.duration_s for track in tracks],
-        windows=[track.n_windows for track in tracks],
-    )
+    places = listing.merge(known, on=KEY, how="inner", sort=False)
+    if places.empty:
+        raise InputError(
+            "none of the sound files could be embedded", f"{store.root}/{REJECTED}", "see the reasons there"
+        )
+    table = places.assign(start_s=0.0).drop(columns=["source", "first", "stored"])
     current = description["index"]
-    if current is None or not read_tracks(out / current / TRACKS).equals(table):
+    if current is None or not read_tracks(_index_file(store, description, TRACKS)).equals(table):
         current = f"index-{1 if current is None else 1 + int(current.removeprefix('index-')):04d}"
-        _write_index(out / current, table, tracks, description["settings"]["keep_windows"])
-        write_json(out / DESCRIPTION, {**description, "index": current})
-    for done_with in (*out.glob("index-*"), out / "shards"):
-        if done_with.name != current:
-            shutil.rmtree(done_with, ignore_errors=True)
+        files = _write_index(store, current, table, places, description)
+        _describe(store, {**description, "index": current, "files": files})
+    for name in store.names():
+        if name == FOLDER or (name.startswith("index-") and name != current):
+            store.remove(name)
 
 
-def _write_index(index: Path, table: pd.DataFrame, tracks: list[Embedded], keep_windows: bool) -> None:
-    vectors = np.stack([track.windows.mean(axis=0, dtype=np.float32) for track in tracks])
-    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-    write_arrays(index / VECTORS, {"vectors": vectors, "mean": mean})
-    if keep_windows:
-        write_arrays(index / WINDOWS, {"windows": np.concatenate([track.windows for track in tracks])})
-    write_table(index / TRACKS, table)
+def _write_index(
+    store: Store, index: str, table: pd.DataFrame, places: pd.DataFrame, description: dict[str, Any]
+) -> dict[str, Any]:
+    """Write every file of an index; returns the size and digest of each."""
+    settings, files = description["settings"], {}
+    dims, dtype = settings["space"]["dims"], np.float16 if settings["half"] else np.float32
+    with store.writing(f"{index}/{TRACKS}") as path:
+        table.to_parquet(path, index=False)
+        files[TRACKS] = _state(path)
+    with store.writing(f"{index}/{VECTORS}") as path:
+        arrays = create_arrays(path, {"vectors": ((len(table), dims), dtype), "mean": ((dims,), np.float32)})
+        if settings["keep_windows"]:
+            with store.writing(f"{index}/{WINDOWS}") as whole:
+                windows = create_arrays(whole, {"windows": ((int(places["stored"].sum()), dims), dtype)})["windows"]
+                _gather(store, places, description, windows, arrays["vectors"])
+                windows.flush()
+                files[WINDOWS] = _state(whole)
+        else:
+            _gather(store, places, description, arrays["vectors"], None)
+        arrays["mean"][:] = _mean(arrays["vectors"])
+        for array in arrays.values():
+            array.flush()
+        files[VECTORS] = _state(path)
+        if len(table) > EXACT_ROWS:
+            files |= _write_ann(store, index, arrays["vectors"], arrays["mean"])
+    return files
 
 
-def _keys(listing: pd.DataFrame) -> list[Key]:
-    rows = zip(listing["path"], listing["bytes"], listing["modified_ns"], strict=True)
-    return [(path, int(size), int(modified)) for path, size, modified in rows]
+def _gather(
+    store: Store,
+    places: pd.DataFrame,
+    description: dict[str, Any],
+    stored: np.ndarray,
+    means: np.ndarray | None,
+) -> None:
+    """Bring what is stored of every track into the order of the table, and the means of each where they are more."""
+    ends = places["stored"].cumsum().to_numpy()
+    counts, firsts = places["stored"].to_numpy(), places["first"].to_numpy()
+    for source, rows in places.groupby("source", sort=False).indices.items():
+        if source == "index":
+            name = WINDOWS if description["settings"]["keep_windows"] else VECTORS
+            vectors = map_arrays(_index_file(store, description, name))[name.partition(".")[0]]
+        else:
+            vectors = read_shard(store, source)
+        for row in rows:
+            part = vectors[firsts[row] : firsts[row] + counts[row]]
+            stored[ends[row] - counts[row] : ends[row]] = part
+            if means is not None:
+                means[row] = part.mean(axis=0, dtype=np.float32)
+
+
+def _write_ann(store: Store, index: str, vectors: np.ndarray, mean: np.ndarray) -> dict[str, Any]:
+    ann = AnnIndex.build(vectors, prepare=directions_about(mean))
+    with store.writing(f"{index}/{ANN}") as path:
+        ann.save(path)
+        return {ANN: {**_state(path), "measured": asdict(ann.measured)}}
+
+
+def _mean(vectors: np.ndarray) -> np.ndarray:
+    total = np.zeros(vectors.shape[1])
+    for first in range(0, len(vectors), 65_536):
+        total += vectors[first : first + 65_536].sum(axis=0, dtype=np.float64)
+    return (total / len(vectors)).astype(np.float32)
+
+
+def _state(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": digest_file(path)}

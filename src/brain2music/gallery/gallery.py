@@ -3,31 +3,44 @@
 ``Gallery.open(folder)`` gives the table of tracks and their vectors. The folder is made by
 :func:`brain2music.gallery.build.build_gallery`::
 
-    gallery.json           space, settings and origin; names the index in use
-    index-0001/            tracks.parquet, vectors.safetensors, and windows.safetensors where they were kept
+    gallery.json           space, settings and origin; names the index in use, with the digests of its files
+    index-0001/            tracks.parquet, vectors.safetensors, and windows.safetensors where they were kept;
+                           past three million tracks ann.faiss too, whose measured recall is in gallery.json
     rejected.tsv           sound files that could not be embedded, and why
+    duplicates.tsv         recordings that are there twice, where they were looked for
+
+The folder may lie on object storage; what is read is then copied once.
 """
 
+import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float32, Int
 
-from ..artifacts import read_json
+from ..artifacts import digest_file
 from ..embed.embeddings import Space
 from ..errors import InputError
-from .search import ExactIndex
+from .ann import AnnIndex, Measured
+from .search import ExactIndex, Prepare
+from .storage import Store
 from .tracks import matches
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "gallery.json"
-TRACKS, VECTORS, WINDOWS = "tracks.parquet", "vectors.safetensors", "windows.safetensors"
+TRACKS, VECTORS, WINDOWS, ANN = "tracks.parquet", "vectors.safetensors", "windows.safetensors", "ann.faiss"
+DUPLICATES = "duplicates.tsv"
+
+EXACT_ROWS = 3_000_000
+"""Up to here search is exact: about 0.3 s for 60 queries."""
+
+_TYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 Statistic = float | Float[np.ndarray, " dims"] | None
 
@@ -46,39 +59,57 @@ class Gallery:
 
     Attributes
     ----------
-    folder : where the gallery lies.
+    folder, root : where the gallery lies, as a path and as it was given ("s3://bucket/gallery").
     space : what its vectors are.
     tracks : one row a track: ``track`` (its id), ``path``, ``title``, ``artist``, ``genre``, ``licence``,
-        ``start_s`` and ``duration_s`` (the part of the recording that was embedded), ``windows``.
+        ``start_s`` and ``duration_s`` (the part of the recording that was embedded), ``recording_s`` (all of
+        it), ``windows``, and ``duplicate_of`` (the track that it repeats, or "").
     seconds : how much of each recording was embedded, from its start; shorter ones as a whole.
-    vectors : (tracks, dims) float32, mean over the windows of that part; a memory map.
+    vectors : (tracks, dims) float32, or float16 where built so, mean over the windows of that part; a memory map.
     mean : (dims,) float32, of the vectors.
+    files : the files of the index, on this machine.
+    measured : what the approximate index was measured to find; None where search is always exact.
     """
 
     folder: Path
+    root: str
     space: Space
     tracks: pd.DataFrame
     seconds: float
-    vectors: Float32[np.ndarray, "tracks dims"]
+    vectors: Float[np.ndarray, "tracks dims"]
     mean: Float32[np.ndarray, " dims"]
+    files: Mapping[str, Path]
+    measured: Measured | None = None
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Gallery":
-        """Open a gallery; :class:`InputError` when it is missing, unfinished or damaged."""
-        folder = Path(folder)
-        description = read_description(folder)
-        if description["index"] is None:
+    def open(cls, folder: str | Path, check: bool = False) -> "Gallery":
+        """Open a gallery, also by URL; :class:`InputError` when it is missing, unfinished or damaged.
+
+        ``check`` compares the contents of every file with its digest, not only the size.
+        """
+        store = Store(folder)
+        description = read_description(store)
+        index = description["index"]
+        if index is None:
             raise InputError("this gallery is unfinished", folder, "run the same build again: it resumes")
-        index = folder / description["index"]
-        arrays = map_arrays(index / VECTORS)
-        tracks = read_tracks(index / TRACKS)
-        if len(tracks) != len(arrays["vectors"]):
-            raise InputError(f"{len(tracks)} tracks but {len(arrays['vectors'])} vectors", index, "build it again")
-        music = Path(description["music"])
+        files = {name: store.fetch(f"{index}/{name}", state["sha256"]) for name, state in description["files"].items()}
+        for name, path in files.items():
+            _require_whole(path, description["files"][name], check)
+        arrays, tracks = map_arrays(files[VECTORS]), read_tracks(files[TRACKS])
+        music, settings = Path(description["music"]), description["settings"]
         tracks = tracks.assign(path=[str(music / path) for path in tracks["path"]])
-        public = tracks.drop(columns=["bytes", "modified_ns"])
-        settings = description["settings"]
-        return cls(folder, Space(**settings["space"]), public, settings["seconds"], **arrays)
+        tracks = tracks.drop(columns=["bytes", "modified_ns"]).assign(duplicate_of=_duplicates(store, tracks["track"]))
+        measured = description["files"].get(ANN, {}).get("measured")
+        return cls(
+            store.local or Path(store.root),
+            store.root,
+            Space(**settings["space"]),
+            tracks,
+            settings["seconds"],
+            files=files,
+            measured=Measured(**measured) if measured else None,
+            **arrays,
+        )
 
     def __len__(self) -> int:
         return len(self.tracks)
@@ -92,7 +123,10 @@ class Gallery:
         centre: Statistic = None,
         where: Bool[np.ndarray, " tracks"] | None = None,
     ) -> Hits:
-        """The tracks of highest cosine similarity to each query; exact, equal cosines in order of the table.
+        """The tracks of highest cosine similarity to each query, equal cosines in order of the table.
+
+        The search is exact; only in galleries of more than three million tracks, and about their own mean, it is
+        approximate (:attr:`measured` says how many of the best it finds).
 
         Queries and tracks are first centred by the same vector, by default the gallery's own mean. Features such
         as musicnn's share a large mean, without which every cosine is near 1. ``centre=0`` is the plain cosine
@@ -127,18 +161,25 @@ class Gallery:
         licences: Iterable[str] | None = None,
         genres: Iterable[str] | None = None,
         artists: Iterable[str] | None = None,
+        tracks: Iterable[str] | None = None,
         exclude: Iterable[str] = (),
         exclude_artists: Iterable[str] = (),
+        duplicates: bool = True,
     ) -> Bool[np.ndarray, " tracks"]:
         """Which tracks meet all conditions, each a list of patterns ("CC-BY*", "rock", "blues.*").
 
         ``exclude`` is matched against track ids (a study's own stimuli, say), ``exclude_artists`` against
-        artists. Upper and lower case differ only in track ids.
+        artists. Upper and lower case differ only in track ids. Without ``duplicates``, of recordings that are
+        there twice only the first may be found (:func:`brain2music.gallery.duplicates.mark_duplicates`).
         """
         passing = np.ones(len(self), bool)
         for column, patterns in (("licence", licences), ("genre", genres), ("artist", artists)):
             if patterns is not None:
                 passing &= matches(self.tracks[column].str.lower(), [pattern.lower() for pattern in patterns])
+        if tracks is not None:
+            passing &= matches(self.tracks["track"], list(tracks))
+        if not duplicates:
+            passing &= (self.tracks["duplicate_of"] == "").to_numpy()
         passing &= ~matches(self.tracks["track"], list(exclude))
         return passing & ~matches(self.tracks["artist"].str.lower(), [name.lower() for name in exclude_artists])
 
@@ -158,32 +199,41 @@ class Gallery:
         return self._windows[ends[track] - self.tracks["windows"].iloc[track] : ends[track]]
 
     @cached_property
-    def _windows(self) -> Float32[np.ndarray, "all dims"] | None:
-        file = self.folder / read_description(self.folder)["index"] / WINDOWS
-        return map_arrays(file)["windows"] if file.is_file() else None
+    def _ann(self) -> AnnIndex | None:
+        if self.measured is None:
+            return None
+        return AnnIndex.open(self.files[ANN], self.measured, self.vectors, directions_about(self.mean))
+
+    @cached_property
+    def _windows(self) -> Float[np.ndarray, "all dims"] | None:
+        return map_arrays(self.files[WINDOWS])["windows"] if WINDOWS in self.files else None
 
     @cached_property
     def _indices(self) -> dict[bytes, ExactIndex]:
         return {}
 
-    def _index(self, centre: Float[np.ndarray, " dims"]) -> ExactIndex:
+    def _index(self, centre: Float[np.ndarray, " dims"]) -> ExactIndex | AnnIndex:
         """The prepared search for one centre; only the last one used is kept, for it is large."""
+        if self._ann is not None and np.array_equal(centre, self.mean):
+            return self._ann
         key = centre.tobytes()
         if key not in self._indices:
             self._indices.clear()
-            self._indices[key] = ExactIndex(_directions(self.vectors, centre))
+            self._indices[key] = ExactIndex(self.vectors, prepare=directions_about(centre))
         return self._indices[key]
 
 
-def read_description(folder: Path) -> dict[str, Any]:
+def read_description(store: Store) -> dict[str, Any]:
     """gallery.json; :class:`InputError` when this is not a gallery that can be read."""
-    file = folder / DESCRIPTION
-    if not file.is_file():
-        raise InputError("this is not a gallery (it has no gallery.json)", folder, "build it with gallery build")
-    description = read_json(file)
+    if not store.exists(DESCRIPTION):
+        raise InputError("this is not a gallery (it has no gallery.json)", store.root, "build it with gallery build")
+    try:
+        description = json.loads(store.read(DESCRIPTION))
+    except ValueError as error:
+        raise InputError(f"gallery.json is not valid JSON ({error})", store.root, "build it again") from None
     if description.get("format") != FORMAT:
-        raise InputError(f"gallery format {description.get('format')!r} is not {FORMAT}", file, "build it again")
-    return description
+        raise InputError(f"gallery format {description.get('format')!r} is not {FORMAT}", store.root, "build it again")
+    return cast(dict[str, Any], description)
 
 
 def read_tracks(file: Path) -> pd.DataFrame:
@@ -195,7 +245,7 @@ def read_tracks(file: Path) -> pd.DataFrame:
 
 
 def map_arrays(file: Path) -> dict[str, np.ndarray]:
-    """The float32 arrays of a safetensors file as read-only memory maps.
+    """The float32 or float16 arrays of a safetensors file as read-only memory maps.
 
     The layout is eight bytes for the length of the header, the header as JSON, then the arrays as raw bytes.
     """
@@ -203,19 +253,57 @@ def map_arrays(file: Path) -> dict[str, np.ndarray]:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             header: dict[str, Any] = json.loads(stream.read(length))
-        header.pop("__metadata__", None)
-        return {
-            name: np.memmap(file, np.float32, "r", 8 + length + entry["data_offsets"][0], tuple(entry["shape"]))
-            for name, entry in header.items()
-        }
-    except (OSError, ValueError, OverflowError, MemoryError) as error:
+        return _mapped(file, header, 8 + length, "r")
+    except (OSError, ValueError, KeyError, OverflowError, MemoryError) as error:
         raise InputError(f"the vectors cannot be read ({error})", file, "build the gallery again") from None
 
 
-def _directions(
-    rows: Float32[np.ndarray, "n dims"], centre: Float[np.ndarray, " dims"]
-) -> Float32[np.ndarray, "n dims"]:
-    """Rows centred and brought to length 1; a row at the centre has no direction and stays 0."""
+def create_arrays(file: Path, arrays: Mapping[str, tuple[tuple[int, ...], type]]) -> dict[str, np.ndarray]:
+    """A new safetensors file of arrays of zeros, (shape, type) each, as memory maps to fill in."""
+    header, end = {}, 0
+    for name, (shape, dtype) in arrays.items():
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        kind = next(kind for kind, known in _TYPES.items() if known == dtype)
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with file.open("wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        stream.truncate(8 + len(text) + end)
+    return _mapped(file, header, 8 + len(text), "r+")
+
+
+def _mapped(file: Path, header: dict[str, Any], first: int, mode: Any) -> dict[str, np.ndarray]:
+    return {
+        name: np.memmap(file, _TYPES[entry["dtype"]], mode, first + entry["data_offsets"][0], tuple(entry["shape"]))
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
+
+
+def directions_about(centre: Float[np.ndarray, " dims"]) -> Prepare:
+    """What brings rows to their directions from a centre; one at the centre has no direction and stays 0."""
+    return lambda rows: _directions(rows, centre)
+
+
+def _directions(rows: Float[np.ndarray, "n dims"], centre: Float[np.ndarray, " dims"]) -> Float32[np.ndarray, "n dims"]:
     rows = (rows - centre).astype(np.float32, copy=False)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, np.float32(1))
+
+
+def _require_whole(path: Path, state: dict[str, Any], check: bool) -> None:
+    if not path.is_file() or path.stat().st_size != state["bytes"]:
+        found = path.stat().st_size if path.is_file() else 0
+        raise InputError(f"this file cannot be read: {found} of {state['bytes']} bytes", path, "build it again")
+    if check and digest_file(path) != state["sha256"]:
+        raise InputError("this file cannot be read: its contents have changed", path, "build the gallery again")
+
+
+def _duplicates(store: Store, tracks: pd.Series) -> pd.Series:
+    """Of every track the one that it repeats, or ""."""
+    if not store.exists(DUPLICATES):
+        return pd.Series("", tracks.index)
+    found = pd.read_csv(io.BytesIO(store.read(DUPLICATES)), sep="\t", dtype=str, keep_default_na=False)
+    return tracks.map(dict(zip(found["track"], found["duplicate_of"], strict=True))).fillna("")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from ..audio.io import read_audio
 from ..embed.registry import Embedder, TextEmbedder, get_embedder, get_text_embedder
@@ -14,12 +14,19 @@ from .gallery import Gallery
 SHOWN = ["query", "rank", "cosine", "track", "title", "artist", "genre", "licence", "path"]
 
 
-def search_like(gallery: Gallery, recording: Path, k: int = 10, embedder: Embedder | None = None) -> pd.DataFrame:
+def search_like(
+    gallery: Gallery,
+    recording: Path,
+    k: int = 10,
+    embedder: Embedder | None = None,
+    where: Bool[np.ndarray, " tracks"] | None = None,
+) -> pd.DataFrame:
     """Tracks like a recording, of which as much is embedded as was of the gallery's tracks.
 
     Parameters
     ----------
     embedder : what embeds the recording; by default the registry's of the gallery's space.
+    where : (tracks,) which tracks may be found, as :meth:`Gallery.select` gives.
 
     Returns
     -------
@@ -33,10 +40,16 @@ def search_like(gallery: Gallery, recording: Path, k: int = 10, embedder: Embedd
     embedder = embedder or get_embedder(space.name, space.window_s, space.step_s)
     waveform, rate = read_audio(recording, space.sample_rate, duration=gallery.seconds)
     query = embedder.embed(waveform, rate).mean(axis=0, keepdims=True, dtype=np.float32)
-    return gallery.ranked(gallery.search(query, k, space=embedder.space))[SHOWN]
+    return gallery.ranked(gallery.search(query, k, space=embedder.space, where=where))[SHOWN]
 
 
-def search_text(gallery: Gallery, text: str, k: int = 10, embedder: TextEmbedder | None = None) -> pd.DataFrame:
+def search_text(
+    gallery: Gallery,
+    text: str,
+    k: int = 10,
+    embedder: TextEmbedder | None = None,
+    where: Bool[np.ndarray, " tracks"] | None = None,
+) -> pd.DataFrame:
     """Tracks that a text describes; the gallery's embedding must have a text side.
 
     Text and sound lie apart in a joint space, so both are compared as they are, by plain cosines, not about the
@@ -45,6 +58,7 @@ def search_text(gallery: Gallery, text: str, k: int = 10, embedder: TextEmbedder
     Parameters
     ----------
     embedder : what embeds the text; by default the registry's of the gallery's space.
+    where : (tracks,) which tracks may be found.
 
     Returns
     -------
@@ -57,10 +71,12 @@ def search_text(gallery: Gallery, text: str, k: int = 10, embedder: TextEmbedder
     space = gallery.space
     embedder = embedder or get_text_embedder(space.name, space.window_s, space.step_s)
     query = embedder.embed_text([text])
-    return gallery.ranked(gallery.search(query, k, space=embedder.space, centre=0))[SHOWN]
+    return gallery.ranked(gallery.search(query, k, space=embedder.space, centre=0, where=where))[SHOWN]
 
 
-def search_vector(gallery: Gallery, file: Path, k: int = 10) -> pd.DataFrame:
+def search_vector(
+    gallery: Gallery, file: Path, k: int = 10, where: Bool[np.ndarray, " tracks"] | None = None
+) -> pd.DataFrame:
     """Tracks nearest to each vector of a ``.npy`` file: (dims,) or (queries, dims), in the gallery's space.
 
     Returns
@@ -72,7 +88,7 @@ def search_vector(gallery: Gallery, file: Path, k: int = 10) -> pd.DataFrame:
     InputError : the file is not such an array. Which space its numbers are in cannot be seen from it.
     """
     queries = _read_vectors(file, gallery.space.dims)
-    return gallery.ranked(gallery.search(queries, k, space=gallery.space))[SHOWN]
+    return gallery.ranked(gallery.search(queries, k, space=gallery.space, where=where))[SHOWN]
 
 
 def _read_vectors(file: Path, dims: int) -> Float32[np.ndarray, "queries dims"]:

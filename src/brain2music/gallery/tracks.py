@@ -1,4 +1,4 @@
-"""Which tracks a folder of music holds; their title, artist, genre and licence where a table gives them."""
+"""Which tracks a corpus of music holds; their title, artist, genre and licence where a table gives them."""
 
 import re
 from collections import Counter
@@ -12,6 +12,7 @@ from jaxtyping import Bool
 
 from ..audio.io import SUFFIXES, find_audio
 from ..errors import InputError
+from .corpora import find_metadata, read_metadata
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 """GTZAN's genres, which are its folders' names."""
@@ -19,31 +20,41 @@ GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "
 _GIVEN = ("title", "artist", "genre", "licence")
 
 
-def list_tracks(folder: Path, metadata: Path | None = None, exclude: Iterable[str] = ()) -> pd.DataFrame:
-    """Every sound file under a folder, sorted by path.
+def list_tracks(music: Path, metadata: Path | None = None, exclude: Iterable[str] = ()) -> tuple[Path, pd.DataFrame]:
+    """Every sound file of a corpus: of a folder, sorted by path, or of a table of files, in its order.
 
     Parameters
     ----------
-    folder : searched with its sub-folders.
-    metadata : a TSV or CSV file with a column ``file`` (path below ``folder``, with or without its suffix, or
-        just the file's name) and any of ``title``, ``artist``, ``genre``, ``licence`` (or ``license``).
+    music : a folder, searched with its sub-folders; or a table (TSV, CSV, Parquet) whose column ``file`` holds
+        paths, absolute or from the table's own folder, with their suffixes. Files that are not there are found
+        out when they are read.
+    metadata : a table with a column ``file`` (path below ``music``, with or without its suffix, or just the
+        file's name) and any of ``title``, ``artist``, ``genre``, ``licence``; or that of a known corpus: see
+        :func:`brain2music.gallery.corpora.read_metadata`. FMA's is found by itself where it lies beside.
     exclude : patterns of track ids or paths to leave out, "jazz/jazz.00054*".
 
     Returns
     -------
-    Columns ``track`` (path without its suffix; with it where two files would share an id), ``path`` (below
-    ``folder``), ``title`` (default: the file's name), ``artist`` (""), ``genre`` (the folder's name in
-    GTZAN's layout, else ""), ``licence`` ("unknown"), ``bytes`` and ``modified_ns`` of the file.
+    The folder that paths start from, and a table: ``track`` (path without its suffix; with it where two files
+    would share an id), ``path`` (below the folder), ``title`` (default: the file's name), ``artist`` (""),
+    ``genre`` (the folder's name in GTZAN's layout, else ""), ``licence`` ("unknown"), ``bytes`` and
+    ``modified_ns`` of the file (-1 where it is missing).
 
     Raises
     ------
     InputError : no such folder, no sound files, a table that cannot be read or that names none of the files.
     """
-    files = find_audio(folder)
-    paths = [PurePosixPath(file.relative_to(folder).as_posix()) for file in files]
+    if music.is_file():
+        root, given = music.parent, read_metadata(music)
+        files = [root / name for name in given["file"]]
+        metadata = metadata or music
+    else:
+        root, files = music, find_audio(music)
+        metadata = metadata or find_metadata(music)
+    paths = [PurePosixPath(file.relative_to(root).as_posix() if file.is_relative_to(root) else file) for file in files]
     stems = [_without_suffix(str(path)) for path in paths]
     shared = {stem for stem, count in Counter(stems).items() if count > 1}
-    states = [file.stat() for file in files]
+    states = [_state(file) for file in files]
     table = pd.DataFrame(
         {
             "track": [str(path) if stem in shared else stem for path, stem in zip(paths, stems, strict=True)],
@@ -52,13 +63,13 @@ def list_tracks(folder: Path, metadata: Path | None = None, exclude: Iterable[st
             "artist": "",
             "genre": [_folder_genre(path) for path in paths],
             "licence": "unknown",
-            "bytes": [state.st_size for state in states],
-            "modified_ns": [state.st_mtime_ns for state in states],
+            "bytes": [size for size, _ in states],
+            "modified_ns": [modified for _, modified in states],
         }
     )
     if metadata is not None:
-        table = _with_metadata(table, Path(metadata))
-    return _without(table, list(exclude), folder)
+        table = _with_metadata(table, metadata)
+    return root, _without(table, list(exclude), music)
 
 
 def matches(values: pd.Series, patterns: Iterable[str]) -> Bool[np.ndarray, " n"]:
@@ -68,6 +79,14 @@ def matches(values: pd.Series, patterns: Iterable[str]) -> Bool[np.ndarray, " n"
     return np.array([value in given or wild.match(value) is not None for value in values], dtype=bool)
 
 
+def _state(file: Path) -> tuple[int, int]:
+    try:
+        state = file.stat()
+    except OSError:
+        return -1, -1
+    return state.st_size, state.st_mtime_ns
+
+
 def _folder_genre(path: PurePosixPath) -> str:
     """The folder's name if it is one of GTZAN's genres or begins the file's ("tango/tango.00003.wav")."""
     parent = path.parent.name
@@ -75,7 +94,7 @@ def _folder_genre(path: PurePosixPath) -> str:
 
 
 def _with_metadata(table: pd.DataFrame, file: Path) -> pd.DataFrame:
-    given = _read_metadata(file)
+    given = read_metadata(file)
     entries: dict[str, int] = {}
     for row, name in enumerate(given["file"]):
         for key in (name, _without_suffix(name)):
@@ -92,23 +111,9 @@ def _with_metadata(table: pd.DataFrame, file: Path) -> pd.DataFrame:
     return table
 
 
-def _read_metadata(file: Path) -> pd.DataFrame:
-    separator = "," if file.suffix.lower() == ".csv" else "\t"
-    try:
-        given = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError("the file is missing", file, "check the path") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"this table cannot be read ({error})", file, "save it as UTF-8 TSV or CSV") from None
-    given = given.rename(columns=lambda name: name.strip().lower().replace("license", "licence"))
-    if "file" not in given:
-        found = ", ".join(given.columns)
-        raise InputError(f"the table has no column 'file' (found: {found})", file, "name that column 'file'")
-    return given.apply(lambda column: column.str.strip().replace("n/a", ""))
-
-
 def _entry(entries: dict[str, int], path: PurePosixPath) -> int | None:
-    for key in (str(path), _without_suffix(str(path)), path.name, path.stem):
+    bare = _without_suffix(str(path))  # Jamendo's small files are "14/214.low.mp3" for "14/214.mp3"
+    for key in (str(path), bare, bare.removesuffix(".low"), path.name, path.stem):
         if key in entries:
             return entries[key]
     return None

@@ -1,0 +1,160 @@
+"""Tables about music in one shape: our own TSV, CSV and Parquet, and those of FMA and MTG-Jamendo as published.
+
+Every reader gives the columns ``file`` and any of ``title``, ``artist``, ``genre``, ``licence``, as strings.
+"""
+
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..errors import InputError
+
+_NAMES = {"license": "licence", "path": "file", "filename": "file", "audio": "file"}
+
+
+def read_metadata(file: Path) -> pd.DataFrame:
+    """A table about sound files, one row a file.
+
+    Which kind it is shows in its first line:
+
+    * FMA's ``tracks.csv`` (two rows of headings; Defferrard et al. 2017). The genre is the top one, or where it is
+      empty that of the first genre in ``genres.csv`` beside it; files are track ids of six digits.
+    * MTG-Jamendo's ``autotagging*.tsv`` and ``raw*.tsv`` (any number of tags in the last columns; Bogdanov et al.
+      2019). Names come from ``raw.meta.tsv`` beside it, else there are ids; licences from ``audio_licenses.txt``
+      beside it or one folder up; the genre is the first genre tag.
+    * anything else: a column ``file`` (also "path"), and any of ``title``, ``artist``, ``genre``, ``licence``
+      (also "license").
+
+    Raises
+    ------
+    InputError : the table is missing, cannot be read, or has no column of files.
+    """
+    return _reading(file, _reader_of(file))
+
+
+def find_metadata(folder: Path) -> Path | None:
+    """FMA's table, where it lies in ``fma_metadata`` in a folder or beside it."""
+    for place in (folder, folder.parent):
+        if (place / "fma_metadata" / "tracks.csv").is_file():
+            return place / "fma_metadata" / "tracks.csv"
+    return None
+
+
+def _reader_of(file: Path) -> Callable[[Path], pd.DataFrame]:
+    if file.suffix.lower() == ".parquet":
+        return _read_plain
+    try:
+        with file.open(encoding="utf-8-sig") as lines:
+            first, second = lines.readline(), lines.readline()
+    except (OSError, UnicodeDecodeError):
+        return _read_plain
+    if first.startswith(",") and second.startswith(","):
+        return _read_fma
+    return _read_jamendo if first.startswith("TRACK_ID\t") and "\tPATH\t" in first else _read_plain
+
+
+def _reading(file: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+    try:
+        return read(file)
+    except FileNotFoundError:
+        raise InputError("the file is missing", file, "check the path") from None
+    except (OSError, ValueError, KeyError, IndexError, SyntaxError) as error:
+        raise InputError(f"this table cannot be read ({error})", file, "save it as UTF-8 TSV, CSV or Parquet") from None
+
+
+def _read_plain(file: Path) -> pd.DataFrame:
+    if file.suffix.lower() == ".parquet":
+        given = pd.read_parquet(file).fillna("").astype(str)
+    else:
+        separator = "," if file.suffix.lower() == ".csv" else "\t"
+        given = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    given = given.rename(columns=lambda name: str(name).strip().lower())
+    found = ", ".join(given.columns)
+    given = given.rename(columns={old: new for old, new in _NAMES.items() if new not in given})
+    if list(given.columns).count("file") != 1:
+        raise InputError(f"the table has no column 'file' (found: {found})", file, "name that column 'file'")
+    return given.apply(lambda column: column.str.strip().replace("n/a", ""))
+
+
+def _read_fma(file: Path) -> pd.DataFrame:
+    given = pd.read_csv(file, index_col=0, header=[0, 1], dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    given = given[given.index.notna() & (given.index != "track_id")]
+
+    def column(*name: str) -> list[str]:
+        return list(given[name]) if name in given else [""] * len(given)
+
+    names = _fma_genres(file.with_name("genres.csv"))
+    tops = [
+        top or _first_genre(genres, names)
+        for top, genres in zip(column("track", "genre_top"), column("track", "genres"), strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "file": [f"{int(track):06d}" for track in given.index],
+            "title": column("track", "title"),
+            "artist": column("artist", "name"),
+            "genre": tops,
+            "licence": [creative_commons(text) for text in column("track", "license")],
+        }
+    )
+
+
+def _fma_genres(file: Path) -> dict[int, str]:
+    """Genre id -> name of the top genre above it; empty where the table is not there."""
+    if not file.is_file():
+        return {}
+    table = pd.read_csv(file)
+    names = dict(zip(table["genre_id"], table["title"], strict=True))
+    return {int(genre): names[top] for genre, top in zip(table["genre_id"], table["top_level"], strict=True)}
+
+
+def _first_genre(genres: str, names: dict[int, str]) -> str:
+    listed: Any = ast.literal_eval(genres or "[]")
+    return next((names[genre] for genre in listed if genre in names), "")
+
+
+def _read_jamendo(file: Path) -> pd.DataFrame:
+    rows = [line.split("\t") for line in file.read_text(encoding="utf-8-sig").splitlines()[1:] if line]
+    about = file.with_name("raw.meta.tsv")
+    meta = pd.read_csv(about, sep="\t", dtype=str, keep_default_na=False, quoting=3) if about.is_file() else None
+    known = {} if meta is None else meta.drop_duplicates("TRACK_ID").set_index("TRACK_ID").to_dict("index")
+    licences = _jamendo_licences(file)
+    return pd.DataFrame(
+        [
+            {
+                "file": path,
+                "title": known.get(track, {}).get("TRACK_NAME", track),
+                "artist": known.get(track, {}).get("ARTIST_NAME", artist),
+                "genre": next((tag.removeprefix("genre---") for tag in tags if tag.startswith("genre---")), ""),
+                "licence": licences.get(path, ""),
+            }
+            for track, artist, _album, path, _duration, *tags in rows
+        ]
+    )
+
+
+def _jamendo_licences(file: Path) -> dict[str, str]:
+    """Path -> licence, from blocks of three lines: the path, who made it, the licence with its address."""
+    for place in (file.parent, file.parent.parent):
+        if (place / "audio_licenses.txt").is_file():
+            text = (place / "audio_licenses.txt").read_text(encoding="utf-8")
+            blocks = re.findall(r"^(\S+\.mp3)\n.*\n(.*)$", text, re.MULTILINE)
+            return {path: creative_commons(licence) for path, licence in blocks}
+    return {}
+
+
+def creative_commons(text: str) -> str:
+    """A licence's short name, "CC-BY-NC-SA-3.0", from its title or address; other texts as they are."""
+    address = re.search(r"creativecommons\.org/licenses/([a-z+-]+)/([\d.]+)", text)
+    if address:
+        return f"CC-{address[1].upper()}-{address[2].rstrip('.')}"
+    if "attribution" not in text.lower():
+        return text
+    parts = {"BY": "attribution", "NC": "non-?commercial", "ND": "no-?deriv|no derivative", "SA": "share-? ?alike"}
+    named = [short for short, pattern in parts.items() if re.search(pattern, text, re.IGNORECASE)]
+    version = re.search(r"\d\.\d", text)
+    return "-".join(["CC", *named, *([version[0]] if version else [])])

@@ -1,0 +1,89 @@
+"""Recordings that a gallery holds twice: nearly the same embedding, and nearly the same length.
+
+Every track is searched for among the others; pairs that are close enough in both are joined into groups, of
+which the first track of the table stays and the others are marked as its duplicates. They are only marked:
+``Gallery.select(duplicates=False)`` leaves them out of a search.
+"""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from ..errors import InputError
+from .gallery import DUPLICATES, Gallery
+from .storage import Store
+
+_NEIGHBOURS = 10  # tracks nearest to each that are looked at; groups may be larger, being joined
+_QUERIES = 1024
+
+
+def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0) -> pd.DataFrame:
+    """Tracks that repeat an earlier one of the table.
+
+    Parameters
+    ----------
+    cosine : of the vectors about the gallery's mean, this or more. The default lies between the same recording
+        coded anew and the nearest other ones (musicnn, ``docs/clusters.md``).
+    seconds : by how much the whole recordings may differ in length.
+
+    Returns
+    -------
+    One row a duplicate: ``track``, ``duplicate_of`` (the first of its group), ``cosine`` of the two and
+    ``seconds`` by which they differ.
+
+    Raises
+    ------
+    InputError : the cosine is not above 0 and at most 1, or the seconds are negative.
+    """
+    if not 0 < cosine <= 1 or seconds < 0:
+        raise InputError(f"a cosine of {cosine:g} within {seconds:g} s cannot be", mend="give 0 < cosine <= 1, s >= 0")
+    lengths = gallery.tracks["recording_s"].to_numpy()
+    first = _groups(len(gallery), *_pairs(gallery, lengths, cosine, seconds))
+    rows = np.flatnonzero(first != np.arange(len(gallery)))
+    names = gallery.tracks["track"].to_numpy()
+    about = (np.asarray(gallery.vectors[part], np.float64) - gallery.mean for part in (rows, first[rows]))
+    one, other = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in about)
+    return pd.DataFrame(
+        {
+            "track": names[rows],
+            "duplicate_of": names[first[rows]],
+            "cosine": (one * other).sum(axis=1).round(6),
+            "seconds": (lengths[rows] - lengths[first[rows]]).round(3),
+        }
+    )
+
+
+def mark_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0) -> pd.DataFrame:
+    """:func:`find_duplicates`, written into the gallery as ``duplicates.tsv``; they show when it is next opened.
+
+    Marks are kept by track: those found after a build replace them.
+    """
+    found = find_duplicates(gallery, cosine, seconds)
+    store = Store(gallery.root)
+    store.write(DUPLICATES, found.to_csv(sep="\t", index=False).encode())
+    return found
+
+
+def _pairs(
+    gallery: Gallery, lengths: np.ndarray, cosine: float, seconds: float
+) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
+    """Pairs of rows that are close enough."""
+    left, right = [], []
+    for begin in range(0, len(gallery), _QUERIES):
+        vectors = np.asarray(gallery.vectors[begin : begin + _QUERIES], np.float32)
+        hits = gallery.search(vectors, _NEIGHBOURS, space=gallery.space)
+        query, place = np.nonzero(hits.cosines >= cosine)
+        row, other = begin + query, hits.indices[query, place]
+        near = (row != other) & (np.abs(lengths[row] - lengths[other]) <= seconds)
+        left.append(row[near])
+        right.append(other[near])
+    return np.concatenate(left), np.concatenate(right)
+
+
+def _groups(n: int, left: Int[np.ndarray, " pairs"], right: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " n"]:
+    """The lowest row of every row's group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    label = connected_components(coo_array((np.ones(len(left)), (left, right)), shape=(n, n)), directed=False)[1]
+    return np.unique(label, return_index=True)[1][label]

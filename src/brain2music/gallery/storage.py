@@ -1,0 +1,114 @@
+"""Where a gallery's files lie: a local folder, or object storage that fsspec reaches ("s3://bucket/gallery").
+
+Every write is one step: a rename on a local disk, one object put elsewhere. Whatever is read from elsewhere is
+checked against the digest that was recorded for it, and copied once into ``~/.cache/brain2music``, so that
+vectors can be mapped into memory wherever they come from.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..artifacts import atomic_path, digest_file
+from ..errors import InputError
+
+
+class Store:
+    """A folder of files, named by paths below it with "/"; local ones keep their :class:`Path`.
+
+    Raises
+    ------
+    InputError : the root is a URL and fsspec, or its part for that protocol, is not installed.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = str(root)
+        self.local = Path(root) if "://" not in self.root else None
+        if self.local is None:
+            self._files, self._base = _remote(self.root)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return (self.local / name).is_file() if self.local else bool(self._files.isfile(f"{self._base}/{name}"))
+
+    def names(self, folder: str = "") -> list[str]:
+        """What lies in a folder, files and folders, sorted; nothing where it does not exist."""
+        if self.local:
+            return sorted(path.name for path in (self.local / folder).glob("[!.]*"))
+        where = f"{self._base}/{folder}".rstrip("/")
+        found = self._files.ls(where, detail=False) if self._files.isdir(where) else []
+        return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
+
+    def read(self, name: str) -> bytes:
+        """A small file's contents; :class:`InputError` when it is missing."""
+        try:
+            return (self.local / name).read_bytes() if self.local else self._files.cat_file(f"{self._base}/{name}")
+        except FileNotFoundError:
+            raise InputError(f"{name} is missing", self.root, "build the gallery again") from None
+
+    def write(self, name: str, contents: bytes) -> None:
+        """Write a small file in one step."""
+        with self.writing(name) as path:
+            path.write_bytes(contents)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield a local path to write; when all went well, it becomes the named file in one step."""
+        if self.local:
+            with atomic_path(self.local / name) as path:
+                yield path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(name).name
+            yield path
+            self._files.put_file(str(path), f"{self._base}/{name}")
+
+    def fetch(self, name: str, sha256: str) -> Path:
+        """A local path to read a file at: itself, or a copy whose digest is ``sha256``."""
+        if self.local:
+            return self.local / name
+        copy = _cache() / f"{sha256}{Path(name).suffix}"
+        if not copy.is_file():
+            with atomic_path(copy) as path:
+                self._files.get_file(f"{self._base}/{name}", str(path))
+                if digest_file(path) != sha256:
+                    raise InputError(f"{name} has changed or is damaged", self.root, "build the gallery again")
+        return copy
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all that is in it, if it is there."""
+        if self.local:
+            path = self.local / name
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        elif self._files.exists(f"{self._base}/{name}"):
+            self._files.rm(f"{self._base}/{name}", recursive=True)
+
+    def sweep(self) -> None:
+        """Remove what writes that were killed left behind."""
+        for leftover in self.local.rglob(".part-*") if self.local else ():
+            leftover.unlink(missing_ok=True)
+
+
+def digest(contents: bytes) -> str:
+    """The first half of the sha256, as hex: a name for contents."""
+    return hashlib.sha256(contents).hexdigest()[:32]
+
+
+def _remote(root: str) -> tuple[Any, str]:
+    try:
+        from fsspec.core import url_to_fs
+
+        files, base = url_to_fs(root)
+    except (ImportError, ValueError) as error:
+        mend = "install fsspec and its part for this storage (s3fs, gcsfs, adlfs)"
+        raise InputError(f"this storage cannot be reached ({error})", root, mend) from None
+    return files, base.rstrip("/")
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "brain2music" / "gallery"

@@ -1,0 +1,151 @@
+"""Embedding many tracks, a shard at a time: in this process, in several, or on a Dask cluster. The work is the same."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from ..audio.io import duration_of, read_audio
+from ..embed.embeddings import Space
+from ..embed.registry import Embedder, get_embedder
+from ..errors import InputError
+from .shards import Embedded, write_shard
+from .storage import Store
+
+Track = tuple[str, int, int]  # path below the music, size and time of change
+Refused = tuple[str, str]  # path, why
+
+_READERS = 2  # threads that decode ahead of the network, in each process
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with every track; travels to other processes and machines."""
+
+    music: str
+    out: str
+    space: Space
+    seconds: float
+    keep_windows: bool
+    half: bool
+
+
+def embed_all(
+    job: Job, shards: Sequence[Sequence[Track]], embedder: Embedder, n_jobs: int | None, scheduler: str | None
+) -> Iterator[tuple[int, list[Refused]]]:
+    """Embed and write every shard; yields (tracks, those refused) of each as it is done, in any order.
+
+    Other processes and machines make their own embedder from the registry, by its space.
+
+    Raises
+    ------
+    InputError : no scheduler answers, or an embedder elsewhere differs from this one.
+    """
+    n_jobs = min(n_jobs or os.cpu_count() or 1, len(shards))
+    if scheduler is not None:
+        yield from _on_cluster(job, shards, scheduler)
+    elif n_jobs > 1:
+        yield from _in_processes(job, shards, n_jobs)
+    else:
+        yield from (embed_shard(job, shard, embedder) for shard in shards)
+
+
+def embed_shard(job: Job, tracks: Sequence[Track], embedder: Embedder | None = None) -> tuple[int, list[Refused]]:
+    """Embed some tracks and write them as one shard; those that cannot be are returned with the reason."""
+    embedder = embedder or _embedder(job.space)
+    done, refused = [], []
+    with ThreadPoolExecutor(_READERS) as readers:
+        reads = [readers.submit(_read, Path(job.music) / path, job) for path, _, _ in tracks]
+        for (path, size, modified), read in zip(tracks, reads, strict=True):
+            try:
+                waveform, recording_s = read.result()
+                windows = _checked(embedder.embed(waveform, job.space.sample_rate))
+            except InputError as error:
+                refused.append((path, error.what))
+                continue
+            duration = len(waveform) / job.space.sample_rate
+            done.append(Embedded(path, size, modified, duration, recording_s, len(windows), _stored(windows, job)))
+    write_shard(Store(job.out), done)
+    return len(tracks), refused
+
+
+def _read(path: Path, job: Job) -> tuple[Float32[np.ndarray, " samples"], float]:
+    waveform, _ = read_audio(path, job.space.sample_rate, duration=job.seconds)
+    return waveform, duration_of(path)
+
+
+def _checked(windows: Float32[np.ndarray, "windows dims"]) -> Float32[np.ndarray, "windows dims"]:
+    if not len(windows) or not np.isfinite(windows).all():
+        raise InputError("the embedding is empty or not finite")
+    return windows
+
+
+def _stored(windows: Float32[np.ndarray, "windows dims"], job: Job) -> Float[np.ndarray, "stored dims"]:
+    kept = windows if job.keep_windows else windows.mean(axis=0, keepdims=True, dtype=np.float32)
+    return kept.astype(np.float16 if job.half else np.float32, copy=False)
+
+
+def _in_processes(job: Job, shards: Iterable[Sequence[Track]], n_jobs: int) -> Iterator[tuple[int, list[Refused]]]:
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_end_with_parent)
+    waiting = iter(shards)
+    try:
+        pending: set[Future[tuple[int, list[Refused]]]] = set()
+        while True:
+            pending |= {pool.submit(embed_shard, job, shard) for shard in islice(waiting, 2 * n_jobs - len(pending))}
+            if not pending:
+                return
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _on_cluster(job: Job, shards: Iterable[Sequence[Track]], scheduler: str) -> Iterator[tuple[int, list[Refused]]]:
+    try:
+        from distributed import Client, as_completed
+    except ImportError:
+        raise InputError("a Dask cluster needs dask", mend="install brain2music[cluster]") from None
+    try:
+        client = Client(scheduler, timeout="20s")
+    except (OSError, ValueError) as error:
+        raise InputError(f"no Dask scheduler answers at {scheduler} ({error})", mend="check the address") from None
+    work: Callable[[Sequence[Track]], tuple[int, list[Refused]]] = partial(embed_shard, job)
+    with client:
+        for future in as_completed(client.map(work, list(shards), pure=False)):
+            yield future.result()
+
+
+@lru_cache(maxsize=1)
+def _embedder(space: Space) -> Embedder:
+    """This process's own embedder of a space, on one thread: there is a process for every core."""
+    import torch
+
+    torch.set_num_threads(1)
+    made = get_embedder(space.name, space.window_s, space.step_s)
+    made.space.require_same(space)
+    return made
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is killed, which pools do not do."""
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
