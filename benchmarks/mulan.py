@@ -90,26 +90,31 @@ def found_among(sounds: np.ndarray, texts: np.ndarray, k: int) -> np.ndarray:
 
 
 def oracle(captions: list[str], pieces: list[Piece], k: int) -> np.ndarray:
-    """The chance of each caption's piece to be among k drawn from all pieces that the caption is true of."""
+    """The chance of each caption's piece to be among k drawn from all pieces that the caption is true of.
+
+    It reads genre, mood, pace, tempo, key and instruments, but not how they play: the true ceiling is a little higher.
+    """
     facts = [facts_of(caption) for caption in captions]
     return np.array([min(1.0, k / sum(is_true(fact, piece) for piece in pieces)) for fact in facts])
 
 
 def facts_of(caption: str) -> dict[str, object]:
     """What a caption says: genre, mood, pace, tempo, key, and who plays how."""
-    text = caption.lower()
+    text = caption.lower().replace("there are no drums", "")
     instruments, rest = [], text
     for name in sorted([*INSTRUMENTS, *KITS], key=len, reverse=True):
         if re.search(rf"\b{name.lower()}\b", rest):
             instruments.append(name)
             rest = re.sub(rf"\b{name.lower()}\b", "", rest)
     return {
-        "genre": next(genre for genre in GENRES if genre.replace("hiphop", "hip-hop") in text),
+        "genre": next(
+            genre for genre in GENRES if re.search(rf"\b{genre.replace('hiphop', 'hip-hop')}\b(?! guitar)", text)
+        ),
         "mood": next((mood for mood in MOODS if re.search(rf"\b{mood}\b", text)), None),
-        "pace": next((pace for pace in _PACES if re.search(rf"\b{pace}\b", rest)), None),
-        "tempo": next((int(number) for number in re.findall(r"about (\d+)|around (\d+)", text)[0] if number), None)
-        if re.search(r"(about|around) \d", text)
-        else None,
+        "pace": next(
+            (pace for pace in _PACES if re.search(rf"\b{pace}(, played|, \w+ \S+ track| \S+ (piece|song))", text)), None
+        ),
+        "tempo": next(map(int, re.findall(r"(?:about|around) (\d+)", text)), None),
         "key": next(iter(re.findall(r"\bin ([A-G][b#]? (?:major|minor))", caption)), None),
         "instruments": instruments,
     }
