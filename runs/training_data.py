@@ -119,7 +119,7 @@ def draw(
         taken = used.get((track.package, track.source), [])
         free = [s for s in starts if not any(s < stop and start < s + seconds for start, stop in taken)]
         segments += [(track, float(start)) for start in free]
-        weights += [np.sqrt(track.seconds) / len(starts)] * len(free)
+        weights += [np.sqrt(track.seconds) / max(1, len(starts))] * len(free)
     keys = np.log(rng.uniform(size=len(segments))) / np.array(weights)
     return [segments[i] for i in np.argsort(-keys)]
 

@@ -1,0 +1,179 @@
+"""How close sounds are: log-mel distance, ViSQOL, and the Fréchet distance of two sets of embeddings.
+
+Waveforms that are compared are at one rate and aligned; the one that was made may be longer, as codecs work in whole
+frames.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64, Int
+
+from ..audio.io import resample
+from ..audio.mel import mel_filters
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from visqol import VisqolApi
+
+WINDOWS = tuple(2**power for power in range(6, 12))
+VISQOL_RATE = 48_000
+_MELS = 64
+_FLOOR = 1e-5  # -100 dB
+Shrinkage = Literal["none", "ledoit-wolf"]
+
+
+def log_mel_distance(
+    reference: Float32[np.ndarray, "*channels samples"], made: Float32[np.ndarray, "*channels longer"], rate: int
+) -> float:
+    """Mean absolute difference of mel spectrograms in dB, over six resolutions; 0 for equal sounds.
+
+    Magnitudes (Hann windows of 2⁶ … 2¹¹ samples, hop a quarter) in 64 mel bands from 0 to rate / 2, fewer where a
+    window is too short to give each band a bin. A full-scale sine is 0 dB before bins are added to bands, and a band
+    below -100 dB counts as that. The
+    resolutions are SoundStream's (Zeghidour et al. 2021, section III-D); means over bands, frames, channels, windows.
+
+    Raises
+    ------
+    ValueError : ``made`` is shorter, or the reference is shorter than the longest window.
+    """
+    samples = reference.shape[-1]
+    if samples < WINDOWS[-1] or made.shape[-1] < samples or made.shape[:-1] != reference.shape[:-1]:
+        raise ValueError(f"cannot compare sounds of shapes {reference.shape} and {made.shape}")
+    pair = torch.from_numpy(np.stack([reference, made[..., :samples]]).reshape(-1, samples))
+    distances = []
+    for window in WINDOWS:
+        target, ours = _decibels(pair, window, rate).chunk(2)
+        distances.append((target - ours).abs().mean())
+    return float(torch.stack(distances).mean())
+
+
+def visqol(reference: Float32[np.ndarray, " samples"], made: Float32[np.ndarray, " longer"], rate: int) -> float:
+    """ViSQOL v3 in audio mode: predicted mean opinion score of ``made``, from 1 (bad) to about 4.75 (the same).
+
+    Chinen et al., "ViSQOL v3: an open source production ready objective speech and audio metric" (2020, arXiv
+    2004.09584). Audio mode compares gammatone spectrograms at 48 kHz, so both sounds are resampled to that; bands that
+    neither has count as alike, so scores of one table must share a reference of one bandwidth.
+
+    Raises
+    ------
+    InputError : the package visqol-python is not installed.
+    ValueError : the reference is silent, for which ViSQOL is not defined, or ``made`` is shorter.
+    """
+    if made.shape[-1] < len(reference) or not np.any(reference):
+        raise ValueError("ViSQOL needs a reference that sounds, and a sound at least as long")
+    both = (resample(sound, rate, VISQOL_RATE).astype(np.float64) for sound in (reference, made[: len(reference)]))
+    return float(_visqol().measure_from_arrays(*both, VISQOL_RATE).moslqo)
+
+
+@dataclass(frozen=True)
+class Frechet:
+    """A Fréchet distance, and what one must know to compare it with another.
+
+    Attributes
+    ----------
+    value : the distance; biased upwards, the more so the fewer rows and the more dimensions there are.
+    floor : the same between two random halves of the reference: what that bias alone makes of no difference.
+    n_reference, n_made, dims : rows and columns it was computed from. shrinkage : of both covariances.
+    """
+
+    value: float
+    floor: float
+    n_reference: int
+    n_made: int
+    dims: int
+    shrinkage: Shrinkage
+
+
+def frechet_distance(
+    reference: Float[np.ndarray, "n dims"],
+    made: Float[np.ndarray, "m dims"],
+    rng: np.random.Generator,
+    shrinkage: Shrinkage = "none",
+) -> Frechet:
+    """Fréchet distance of Gaussians fitted to two sets of embeddings of one space: |μ - μ'|² + tr(Σ + Σ' - 2(ΣΣ')^½).
+
+    On audio embeddings this is FAD (Kilgour et al. 2019, arXiv 1812.08466). With fewer rows than dimensions shrunken
+    covariances (Ledoit & Wolf 2004) lower the bias, and the value is comparable with others so made only; the floor
+    says what is left of it (Gui et al. 2024, arXiv 2311.01616, on the bias).
+
+    Raises
+    ------
+    ValueError : the reference has fewer than four rows, ``made`` fewer than two, or their dimensions differ.
+    """
+    if len(reference) < 4 or len(made) < 2 or reference.shape[1] != made.shape[1]:
+        raise ValueError(f"cannot compare embeddings of shapes {reference.shape} and {made.shape}")
+    order = rng.permutation(len(reference))
+    halves = np.array_split(reference[order].astype(np.float64), 2)
+    value = _frechet(reference.astype(np.float64), made.astype(np.float64), shrinkage)
+    floor = _frechet(halves[0], halves[1], shrinkage)
+    return Frechet(value, floor, len(reference), len(made), reference.shape[1], shrinkage)
+
+
+@dataclass(frozen=True)
+class CodeUse:
+    """How a quantiser's codes are used, level by level, each from 0 to 1.
+
+    Attributes
+    ----------
+    used : the part of a level's codes that occur at all.
+    density : perplexity over the number of codes: 1 where all are used alike.
+    """
+
+    used: Float64[np.ndarray, " levels"]
+    density: Float64[np.ndarray, " levels"]
+
+
+def code_use(codes: Int[np.ndarray, "levels frames"], size: int) -> CodeUse:
+    """How densely each level's ``size`` codes are used; :class:`ValueError` for codes outside [0, size)."""
+    if codes.size == 0 or codes.min() < 0 or codes.max() >= size:
+        raise ValueError(f"codes must be there and lie in [0, {size})")
+    counts = np.stack([np.bincount(level, minlength=size) for level in codes])
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    entropy = -np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)), axis=1)
+    return CodeUse((counts > 0).mean(axis=1), np.exp(entropy) / size)
+
+
+def _decibels(sounds: Float[torch.Tensor, "sounds samples"], window: int, rate: int) -> Float[torch.Tensor, "..."]:
+    taper = torch.hann_window(window)
+    spectrum = torch.stft(sounds, window, window // 4, window=2 * taper / taper.sum(), return_complex=True)
+    return 20 * (torch.from_numpy(_filters(window, rate)) @ spectrum.abs()).clamp(min=_FLOOR).log10()
+
+
+@lru_cache(maxsize=32)
+def _filters(window: int, rate: int) -> Float32[np.ndarray, "mels bins"]:
+    """Triangles of height one, at most 64 and none of them empty."""
+    candidates = (mel_filters(rate, window, mels, unit_area=False) for mels in range(_MELS, 0, -1))
+    return next(filters for filters in candidates if (filters.max(axis=1) > 0).all())
+
+
+@lru_cache(maxsize=1)
+def _visqol() -> "VisqolApi":
+    try:
+        from visqol import VisqolApi
+
+        api = VisqolApi()
+        api.create(mode="audio")
+    except ImportError as error:
+        raise InputError(f"ViSQOL is not here ({error.name})", mend="pip install 'brain2music[score]'") from None
+    return api
+
+
+def _frechet(a: Float64[np.ndarray, "n dims"], b: Float64[np.ndarray, "m dims"], shrinkage: Shrinkage) -> float:
+    """Where nothing is shrunk, tr(ΣΣ')^½ is the sum of the singular values of R R'ᵀ, where Σ = RᵀR."""
+    away = np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2)
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    if shrinkage == "none":
+        a, b = (np.linalg.qr(rows, mode="r") / np.sqrt(len(rows) - 1) for rows in (a, b))
+        shared = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+        return float(max(0.0, away + np.sum(a**2) + np.sum(b**2) - 2 * shared))
+    from sklearn.covariance import ledoit_wolf
+
+    first, second = (ledoit_wolf(rows, assume_centered=True)[0] for rows in (a, b))
+    values, vectors = np.linalg.eigh(first)
+    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    shared = np.sqrt(np.clip(np.linalg.eigvalsh(root @ second @ root), 0, None)).sum()
+    return float(max(0.0, away + np.trace(first) + np.trace(second) - 2 * shared))
