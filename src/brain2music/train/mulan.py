@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import cos, pi
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class Batch(NamedTuple):
     which: Int64[Tensor, " batch"]
 
 
+@runtime_checkable
 class Pairs(Protocol):
     """Where pairs come from: :class:`.mulan_pairs.CachedPairs`, or sound read on the way."""
 

@@ -139,7 +139,7 @@ def _pulse(mel: Float32[np.ndarray, "frames 96"]) -> np.ndarray:
     return np.concatenate([*map(_autocorrelation, onsets), _fourier(onsets[0])])
 
 
-def _rises(mel: Float32[np.ndarray, "frames 96"]) -> Float32[np.ndarray, "frames 96"]:
+def _rises(mel: Float32[np.ndarray, "frames 96"]) -> Float32[np.ndarray, "steps 96"]:
     return np.maximum(0.0, np.diff(mel, axis=0))
 
 
