@@ -39,8 +39,8 @@ class AutoencoderConfig:
     latent_rate: int = 125
     channels: int = 2
     strides: tuple[int, ...] = (4, 4, 4, 6)
-    encoder_channels: tuple[int, ...] = (16, 32, 96, 192, 256)
-    decoder_channels: tuple[int, ...] = (16, 48, 128, 224, 320)
+    encoder_channels: tuple[int, ...] = (16, 48, 96, 192, 320)
+    decoder_channels: tuple[int, ...] = (16, 64, 128, 256, 384)
     dim: int = 128
     masked: float = 0.05
     activation: Activation = "elu"
