@@ -137,7 +137,7 @@ def test_band_is_similar_to_the_matrix(n, rng) -> None:
     A = torch.from_numpy(A @ A.T)
     band = reduce_to_band(A.clone())
     Z = torch.from_numpy(rng.standard_normal((n, 3)))
-    U = band.rotation.T
+    U = band.rotation
     torch.testing.assert_close(U.T @ U, torch.eye(n, dtype=torch.float64))
     torch.testing.assert_close(U @ band.times(U.T @ Z, 2.0), A @ Z - 2 * Z, rtol=1e-9, atol=1e-8)
     shifted = A + 0.5 * torch.eye(n, dtype=torch.float64)

@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 
-from .linalg import Square
+from .linalg import Square, product
 
 WIDTH = 96
 Columns = Float[torch.Tensor, "n k"]
@@ -21,11 +21,11 @@ Columns = Float[torch.Tensor, "n k"]
 
 @dataclass(frozen=True)
 class Band:
-    """``A = rotation.T @ B @ rotation``, B block tridiagonal.
+    """``A = rotation @ B @ rotation.T``, B block tridiagonal.
 
     Attributes
     ----------
-    rotation : (n, n) Uᵀ: rows are directions, columns the rows of A.
+    rotation : (n, n) U: rows are those of A, columns directions.
     diagonal : the symmetric blocks B_ii.
     below : the blocks B_{i+1,i}.
     """
@@ -51,6 +51,17 @@ class Band:
                 out[rows].addmm_(self.below[i - 1], Z[starts[i - 1] : starts[i]])
             if i < len(self.below):
                 out[rows].addmm_(self.below[i].T, Z[starts[i + 1] : starts[i + 2]])
+        return out
+
+    def times_rows(self, Z: Float[torch.Tensor, "k n"], shift: float = 0.0) -> Float[torch.Tensor, "k n"]:
+        """Z (B - shift I)."""
+        out, starts = torch.empty_like(Z), self.starts
+        for i, block in enumerate(self.diagonal):
+            last = min(i + 2, len(self.diagonal))
+            near = Z[:, starts[max(i - 1, 0)] : starts[last]]
+            column = [block - shift * torch.eye(len(block)).to(block)]
+            column = ([self.below[i - 1].T] if i else []) + column + ([self.below[i]] if i < len(self.below) else [])
+            out[:, starts[i] : starts[i + 1]] = product(near, torch.cat(column))
         return out
 
     def factor(self, alpha: float) -> "BandFactor":
@@ -108,6 +119,28 @@ class BandFactor:
             Z[rows[i]] = self.inverses[i].T @ Z[rows[i]]
         return Z
 
+    def forward_rows(self, Z: Float[torch.Tensor, "k n"]) -> Float[torch.Tensor, "k n"]:
+        """(L⁻¹ Zᵀ)ᵀ."""
+        out, rows = torch.empty_like(Z), self._rows()
+        for i, inverse in enumerate(self.inverses):
+            if i:
+                both = torch.cat([Z[:, rows[i]], out[:, rows[i - 1]]], 1)
+                out[:, rows[i]] = product(both, torch.cat([inverse, -self.couplings[i - 1]], 1).T)
+            else:
+                out[:, rows[i]] = product(Z[:, rows[i]], inverse.T)
+        return out
+
+    def backward_rows_(self, Z: Float[torch.Tensor, "k n"]) -> Float[torch.Tensor, "k n"]:
+        """(L⁻ᵀ Zᵀ)ᵀ, in place."""
+        rows = self._rows()
+        for i in range(len(self.inverses) - 1, -1, -1):
+            both = torch.cat([self.couplings[i - 1], self.inverses[i]], 1) if i else self.inverses[i]
+            moved = product(Z[:, rows[i]], both)
+            if i:
+                Z[:, rows[i - 1]] -= moved[:, : -len(self.inverses[i])]
+            Z[:, rows[i]] = moved[:, -len(self.inverses[i]) :]
+        return Z
+
     def solve(self, Z: Columns) -> Columns:
         """(B + αI)⁻¹ Z."""
         return self.backward_(self.forward(Z))
@@ -124,9 +157,9 @@ def reduce_to_band(A: Square, width: int = WIDTH) -> Band:
         V, VT, R = _householder(panel)
         panel.zero_()
         panel[: len(R)] = R
-        W = rest @ VT
-        W.addmm_(V, VT.T @ W, alpha=-0.5)
-        rest.addmm_(torch.cat([V, W], 1), torch.cat([W, V], 1).T, alpha=-1)
+        W = product(rest, VT)
+        W = W - 0.5 * V @ (VT.T @ W)
+        rest -= product(torch.cat([V, W], 1), torch.cat([W, V], 1).T)
         reflectors.append((low, V, VT))
     edges = [*range(0, n, width), n]
     diagonal = tuple(_symmetric(A[a:b, a:b]) for a, b in pairwise(edges))
@@ -135,13 +168,13 @@ def reduce_to_band(A: Square, width: int = WIDTH) -> Band:
 
 
 def _rotation(A: Square, reflectors: list[tuple[int, torch.Tensor, torch.Tensor]]) -> Square:
-    """The product of the reflectors, transposed, written over ``A``."""
+    """The product of the reflectors, written over ``A``."""
     A.zero_().diagonal().fill_(1)
     while reflectors:
         low, V, VT = reflectors.pop()
         rest = A[low:, low:]
-        rest.addmm_(rest @ V, VT.T, alpha=-1)
-    return A
+        rest -= product(product(rest, V), VT.T)
+    return A.T.contiguous()
 
 
 def _householder(panel: Float[torch.Tensor, "m b"]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -32,12 +32,12 @@ def to_tensor(array: Array, dtype: torch.dtype, copy: bool = False) -> torch.Ten
 def centred_gram(
     X: Array, dtype: torch.dtype, width: int, centre: bool
 ) -> tuple[Square, Float[torch.Tensor, " features"]]:
-    """``(X - mean)(X - mean)ᵀ`` accumulated over blocks of columns, and the mean (zeros unless ``centre``).
+    """``(X - mean)(X - mean)ᵀ`` in double precision, and the mean (zeros unless ``centre``).
 
-    Raises ValueError naming the columns that hold NaN or infinities.
+    Products are of blocks of columns in ``dtype``, added up in double. Raises ValueError naming the columns that hold NaN or infinities.
     """
     device = X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
-    total = torch.zeros(X.shape[0], X.shape[0], dtype=dtype, device=device)
+    total = torch.zeros(X.shape[0], X.shape[0], dtype=torch.float64, device=device)
     mean = torch.zeros(X.shape[1], dtype=torch.float64, device=device)
     for columns, block in column_blocks(X, dtype, width):
         block_mean = finite_mean(block, "X", columns.start)

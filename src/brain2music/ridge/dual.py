@@ -22,7 +22,7 @@ from jaxtyping import Float
 
 from .band import Band, BandFactor, reduce_to_band
 from .blocks import Targets
-from .linalg import Square, gram, solve_spd
+from .linalg import Square, gram, product, solve_spd
 from .scores import score_fold
 
 Matrix = Float[torch.Tensor, "rows targets"]
@@ -30,8 +30,9 @@ Matrix = Float[torch.Tensor, "rows targets"]
 
 @dataclass(frozen=True)
 class Kernel:
-    """The factorised Gram matrix: K + λ̄ 11ᵀ/n as a band (K itself when there is no intercept)."""
+    """The Gram matrix K + λ̄ 11ᵀ/n (K itself without an intercept) in double precision, and as a band."""
 
+    matrix: Square
     band: Band
     mean_eigenvalue: float
     intercept: bool
@@ -71,27 +72,36 @@ class DualSolver:
         return out
 
     def weights(self, alphas: Float[torch.Tensor, " targets"]) -> Matrix:
-        """Dual weights (K + αI)⁻¹ Y at the given penalty of every target, in the order of the caller's rows."""
-        band = self.kernel.band
-        out = torch.empty(len(band.rotation), len(alphas), dtype=band.rotation.dtype, device=band.rotation.device)
-        for columns, Y in self._batches():
-            Z = band.rotation @ Y
-            for alpha in alphas[columns].unique().tolist():
-                mine = (alphas[columns] == alpha).nonzero().ravel()
-                Z[:, mine] = band.factor(alpha).solve(Z[:, mine])
-            out[self.targets.order, columns] = band.rotation.T @ Z
+        """Dual weights (K + αI)⁻¹ Y at the given penalty of every target, in the order of the caller's rows.
+
+        Solved twice: the second time for what K in double precision shows to be left over.
+        """
+        matrix = self.kernel.matrix
+        out = torch.empty(len(matrix), len(alphas), dtype=self.kernel.band.rotation.dtype, device=matrix.device)
+        for columns, Y in self.targets.batches(self.batch, matrix.dtype):
+            W = self._solve(Y, alphas[columns])
+            left = Y.addmm_(matrix, W, alpha=-1).sub_(W * alphas[columns])
+            out[self.targets.order, columns] = (W + self._solve(left, alphas[columns])).to(out.dtype)
         return out
+
+    def _solve(self, Y: Matrix, alphas: Float[torch.Tensor, " targets"]) -> Matrix:
+        band = self.kernel.band
+        Z = product(band.rotation.T, Y.to(band.rotation.dtype))
+        for alpha in alphas.unique().tolist():
+            mine = (alphas == alpha).nonzero().ravel()
+            Z[:, mine] = band.factor(alpha).solve(Z[:, mine])
+        return product(band.rotation, Z).to(Y.dtype)
 
     def _batches(self) -> Iterator[tuple[slice, Matrix]]:
         return self.targets.batches(self.batch, self.kernel.band.rotation.dtype)
 
 
-def factorise(K: Square, intercept: bool) -> Kernel:
-    """Factorise the (centred) Gram matrix, which is overwritten."""
-    mean_eigenvalue = float(K.diagonal().double().mean())
+def factorise(K: Square, work: torch.dtype, intercept: bool) -> Kernel:
+    """Factorise the (centred) Gram matrix, given in double precision, in the precision ``work``."""
+    mean_eigenvalue = float(K.diagonal().mean())
     if intercept:
-        K += mean_eigenvalue / len(K)
-    return Kernel(reduce_to_band(K), mean_eigenvalue, intercept)
+        K = K + mean_eigenvalue / len(K)
+    return Kernel(K, reduce_to_band(K.to(work, copy=True)), mean_eigenvalue, intercept)
 
 
 def predictions(
@@ -99,15 +109,15 @@ def predictions(
 ) -> Iterator[tuple[int, int, Matrix]]:
     """Yield ``(alpha index, fold index, predictions of the fold's rows by the other rows)``."""
     rotation = kernel.band.rotation
-    seen = [rotation[:, fold] @ Y[fold] for fold in folds]
+    seen = [product(rotation[fold].T, Y[fold]) for fold in folds]
     total = torch.stack(seen).sum(0)
     unseen = [torch.sub(total, part, out=part) for part in seen]
     for k, alpha in enumerate(alphas):
         factor = kernel.band.factor(alpha)
-        root = factor.forward(rotation)
+        root = factor.forward_rows(rotation)
         pull = _pull(kernel, factor, root, unseen, folds)
         for f, fold in enumerate(folds):
-            block = gram(root[:, fold])
+            block = gram(root[fold])
             pulled = pull(f)
             if kernel.intercept:
                 block -= 1 / (len(Y) * (kernel.mean_eigenvalue + alpha))
@@ -121,6 +131,7 @@ def _pull(
     """``[(K - λ̄I)(K + αI)⁻¹]_FT y_T`` by fold: through the targets, or through the rows where these are fewer."""
     band, shift = kernel.band, kernel.mean_eigenvalue
     if len(unseen) * unseen[0].shape[1] <= len(root):
-        return lambda f: band.rotation[:, folds[f]].T @ band.times(factor.solve(unseen[f]), shift)
-    rows = band.times(factor.backward_(root.clone()), shift)
-    return lambda f: rows[:, folds[f]].T @ unseen[f]
+        solved = band.times(factor.solve(torch.cat(list(unseen), 1)), shift).split(unseen[0].shape[1], 1)
+        return lambda f: product(band.rotation[folds[f]], solved[f])
+    rows = band.times_rows(factor.backward_rows_(root.clone()), shift)
+    return lambda f: product(rows[folds[f]], unseen[f])

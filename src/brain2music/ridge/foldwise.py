@@ -168,7 +168,7 @@ def decompose(X: Float[torch.Tensor, "train features"], least: float, intercept:
         T = X.to(work)
         mean = T.mean(0) if intercept else torch.zeros_like(T[0])
         T = T - mean
-        G = gram(T) if primal else gram(T.T)
+        G = gram(T.T) if primal else gram(T)
         if intercept and not primal:
             G += G.diagonal().mean() / len(G)  # keeps the constant direction, which T lacks, away from zero
         values, vectors = eigh(G)

@@ -109,7 +109,7 @@ def _dual_solver(
     """Factorise the Gram matrix in single precision where that is safe, else in double."""
     for work in precisions(X.shape[0], kept):
         K, mean = centred_gram(X, work, how.block, intercept)
-        kernel = factorise(_ordered(K, targets.order), intercept)
+        kernel = factorise(_ordered(K, targets.order), work, intercept)
         condition = kernel.band.condition(alphas[0])
         if condition < MOST_CONDITION[work]:
             return DualSolver(kernel, targets, folds, alphas, how.batch), mean
