@@ -30,11 +30,15 @@ class Engine:
 
     def __init__(self, plan: Plan, began: float | None = None) -> None:
         from accelerate import Accelerator
+        from accelerate.utils import DistributedDataParallelKwargs
 
         if plan.device is not None and plan.device.startswith("cuda") and not torch.cuda.is_available():
             raise InputError(f"there is no {plan.device} device here", None, "leave --device away, or give cpu")
         self._accelerator = Accelerator(
-            cpu=plan.device == "cpu", gradient_accumulation_steps=plan.accumulate, mixed_precision="no"
+            cpu=plan.device == "cpu",
+            gradient_accumulation_steps=plan.accumulate,
+            mixed_precision="no",  # autocast and scaling are explicit, see below
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],  # two passes before one backward
         )
         self.plan, self.device, self.is_main = plan, self._accelerator.device, self._accelerator.is_main_process
         self.progress = 0.0
@@ -55,6 +59,11 @@ class Engine:
     def backward(self, loss: Tensor) -> None:
         """Accumulate the gradients of ``loss`` (scaled where the precision is fp16)."""
         self._accelerator.backward(self.scaler.scale(loss))
+
+    def gradient(self, loss: Tensor, at: Tensor) -> Tensor:
+        """The gradient of ``loss`` at one tensor alone; the graph stays for a later ``backward``."""
+        (slope,) = torch.autograd.grad(self.scaler.scale(loss), at, retain_graph=True)
+        return slope / self.scaler.get_scale() if self.scaler.is_enabled() else slope
 
     def step(self, optimizer: torch.optim.Optimizer, clip: float | None = None) -> Tensor | None:
         """Step and clear the gradients; the norm they had before clipping to ``clip``, or None while accumulating.

@@ -1,0 +1,115 @@
+"""Commands that train models of ours: one a family, all with the same options of the loop."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from .options import Jobs, Seed
+
+if TYPE_CHECKING:
+    from ..train.plan import Plan
+
+app = typer.Typer()
+train_app = typer.Typer(no_args_is_help=True, help="Train a model of ours; every command resumes by --resume.")
+app.add_typer(train_app, name="train")
+
+Data = Annotated[Path, typer.Argument(help="Folder of sound files, or a manifest (tsv, csv, parquet; column file).")]
+Out = Annotated[Path, typer.Argument(help="Folder for checkpoints, log, samples and the model.")]
+Size = Annotated[Literal["tiny", "small", "paper"], typer.Option(help="Of the model.")]
+Steps = Annotated[int, typer.Option(help="Optimizer steps in all.", min=1)]
+Minutes = Annotated[float | None, typer.Option(help="Stop and export after so long.", min=0.0)]
+BatchSize = Annotated[int | None, typer.Option(help="Examples in a batch; default by size.", min=1)]
+Seconds = Annotated[float | None, typer.Option(help="Of a crop; default by size.", min=0.01)]
+Precision = Annotated[
+    Literal["no", "bf16", "fp16"] | None, typer.Option(help="Mixed precision; default bf16 on a GPU.")
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, ...; default the best there is.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
+HeldOut = Annotated[Path | None, typer.Option(help="Refuse data that holds a file of this folder.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder for decoded sound; default OUT/cache.")]
+CacheGb = Annotated[float, typer.Option(help="Read files directly where decoded sound takes more.", min=0.0)]
+Every = Annotated[int, typer.Option(help="Steps between checkpoints; validation and samples likewise.", min=1)]
+LogEvery = Annotated[int, typer.Option(help="Steps between lines of the log.", min=1)]
+Rate = Annotated[float, typer.Option("--lr", help="Peak learning rate.", min=0.0)]
+After = Annotated[float, typer.Option(help="Part of the budget trained without discriminators.", min=0.0, max=1.0)]
+Compile = Annotated[bool, typer.Option("--compile", help="Compile the models: a slower start, faster steps.")]
+Accumulate = Annotated[int, typer.Option(help="Batches a step.", min=1)]
+
+
+def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[..., None]:
+    """The command of one codec: both have the same options."""
+
+    def command(
+        data: Data,
+        out: Out,
+        size: Size = "small",
+        steps: Steps = 200_000,
+        minutes: Minutes = None,
+        batch_size: BatchSize = None,
+        seconds: Seconds = None,
+        lr: Rate = 3e-4,
+        adversarial_after: After = 0.12,
+        precision: Precision = None,
+        accumulate: Accumulate = 1,
+        compiled: Compile = False,
+        every: Every = 1000,
+        log_every: LogEvery = 50,
+        held_out: HeldOut = None,
+        cache: Cache = None,
+        cache_gb: CacheGb = 50.0,
+        seed: Seed = 0,
+        n_jobs: Jobs = None,
+        device: Device = None,
+        resume: Resume = False,
+    ) -> None:
+        began = time.monotonic()
+        from ..train.codec import CodecSettings
+        from ..train.codec_runs import CodecRun, train_autoencoder, train_soundstream
+
+        settings = CodecSettings(lr=lr, discriminator_lr=lr, adversarial_after=adversarial_after, compile=compiled)
+        run = CodecRun(data, out, size, seconds, batch_size, held_out, cache, cache_gb, n_jobs, settings)
+        plan = _plan(steps, minutes, precision, accumulate, every, log_every, seed, device)
+        train = {"soundstream": train_soundstream, "autoencoder": train_autoencoder}[kind]
+        train(run, plan, resume, began)
+
+    return command
+
+
+train_app.command("soundstream", help="Train a SoundStream: 24 kHz mono sound to tokens and back.")(
+    _codec_command("soundstream")
+)
+train_app.command("autoencoder", help="Train JEN-1's autoencoder: 48 kHz stereo sound to continuous latents and back.")(
+    _codec_command("autoencoder")
+)
+
+
+def _plan(
+    steps: int,
+    minutes: float | None,
+    precision: Literal["no", "bf16", "fp16"] | None,
+    accumulate: int,
+    every: int,
+    log_every: int,
+    seed: int,
+    device: str | None,
+) -> "Plan":
+    """The options of the loop, shared by all commands."""
+    import torch
+
+    from ..train.plan import Plan
+
+    on_gpu = torch.cuda.is_available() and device != "cpu"
+    return Plan(
+        steps=steps,
+        minutes=minutes,
+        precision=precision or ("bf16" if on_gpu else "no"),
+        accumulate=accumulate,
+        validate_every=every,
+        checkpoint_every=every,
+        log_every=log_every,
+        seed=seed,
+        device=device,
+    )

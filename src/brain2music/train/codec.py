@@ -1,0 +1,207 @@
+"""Training of both codecs, SoundStream and JEN-1's autoencoder: reconstruction against discriminators.
+
+Losses and weights are SoundStream's (Zeghidour et al. 2021, arXiv 2107.03312, section III-E): 1 · adversarial + 100 ·
+features + 1 · reconstruction, all of them means (over positions, channels and batch) instead of the paper's sums over
+time, and the commitment of the quantiser, whose weight the paper does not give. JEN-1 (Li et al. 2023, arXiv
+2308.04729) adds a loss in the time domain. The discriminators are left out for the first part of the budget.
+
+Only the discriminators run in the plan's precision. The codec itself stays in single precision: a waveform rounded to
+eight bits carries a noise floor that a log spectrogram hears.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ..audio.io import write_audio
+from ..codec.autoencoder import Autoencoder
+from ..codec.discriminators import Discriminators
+from ..codec.losses import adversarial_loss, discriminator_loss, feature_loss, reconstruction_loss
+from ..codec.soundstream import SoundStream
+from .audio_data import Crops
+from .card import write_card
+from .engine import Engine
+from .monitor import gan_complaint
+from .schedule import cosine, set_rate
+
+Codec = SoundStream | Autoencoder
+LISTENED = 4
+"""Crops that are written as samples."""
+
+
+@dataclass(frozen=True)
+class CodecSettings:
+    """How a codec is trained.
+
+    Attributes
+    ----------
+    lr, discriminator_lr : peak learning rates of Adam (betas 0.5, 0.9); cosine to 5 % at the end of the budget.
+    clip, discriminator_clip : norms to which gradients are clipped.
+    adversarial, features, reconstruction, commitment, waveform : weights of the losses; waveform is the mean
+        absolute difference of samples, which SoundStream does not have.
+    adversarial_after : the part of the budget (steps or minutes) that is trained on reconstruction alone.
+    compile : compile encoder, decoder and discriminators; they start a minute later and run faster.
+    """
+
+    lr: float = 3e-4
+    discriminator_lr: float = 3e-4
+    clip: float = 1000.0
+    discriminator_clip: float = 10.0
+    adversarial: float = 1.0
+    features: float = 100.0
+    reconstruction: float = 1.0
+    commitment: float = 1.0
+    waveform: float = 0.0
+    adversarial_after: float = 0.12
+    compile: bool = False
+
+
+class CodecTask:
+    """A codec and its discriminators; a :class:`~brain2music.train.task.Task`.
+
+    Parameters
+    ----------
+    codec, discriminators : the models to train.
+    crops : what is trained on. validation : a batch that is not, (batch, channels, samples). listening : sounds that
+        are decoded and written while training runs.
+    facts : lines of the model card: data, command.
+    """
+
+    averaged: tuple[str, ...] = ("codec",)
+
+    def __init__(
+        self,
+        codec: Codec,
+        discriminators: Discriminators,
+        crops: Crops,
+        validation: Float[Tensor, "batch channels samples"],
+        listening: Float[Tensor, "sounds channels samples"],
+        settings: CodecSettings,
+        facts: Mapping[str, Any],
+    ) -> None:
+        self.rate, self.settings, self.facts = codec.config.rate, settings, facts
+        self.models: dict[str, nn.Module] = {"codec": codec, "discriminators": discriminators}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "codec": _adam(codec, settings.lr),
+            "discriminators": _adam(discriminators, settings.discriminator_lr),
+        }
+        self.codes = codec.config.codes if isinstance(codec, SoundStream) else 0
+        self.crops, self.validation, self.listening = crops, validation, listening
+        self.seconds_per_batch = crops.batch_size * crops.frames / self.rate
+        self.last_validation: dict[str, float] = {}
+        self.steps = 0
+        if settings.compile:
+            for part in (codec.encoder, codec.decoder, discriminators):
+                part.compile()
+
+    def batch(self, step: int) -> Float[Tensor, "batch channels samples"]:
+        """Random crops."""
+        return self.crops.batch(step)
+
+    def update(
+        self, batch: Float[Tensor, "batch channels samples"], step: int, engine: Engine
+    ) -> Mapping[str, Tensor | float]:
+        """One step of the codec and, after the first part of the budget, of its discriminators.
+
+        Both gradients are of the present weights, so each judge hears each sound once.
+        """
+        settings, factor = self.settings, cosine(engine.progress, step)
+        set_rate(self.optimizers["codec"], settings.lr * factor)
+        set_rate(self.optimizers["discriminators"], settings.discriminator_lr * factor)
+        decoded, commitment, logs = self._decoded(batch)
+        reconstruction = reconstruction_loss(batch, decoded, self.rate)
+        loss = settings.reconstruction * reconstruction + settings.commitment * commitment
+        if settings.waveform:
+            logs["waveform"] = (batch - decoded).abs().mean()
+            loss = loss + settings.waveform * logs["waveform"]
+        if engine.progress >= settings.adversarial_after:
+            slope, judged = self._judge(batch, decoded, engine)
+            loss = loss + (decoded * slope).sum()  # its gradient at the sound is the slope of the judges' losses
+            logs |= judged
+        engine.backward(loss)
+        norm = engine.step(self.optimizers["codec"], settings.clip)
+        self.steps = step + 1
+        return {"reconstruction": reconstruction, **logs, **({} if norm is None else {"norm": norm})}
+
+    def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
+        """The reconstruction loss and, of SoundStream, the part of its codes in use, on sounds not trained on."""
+        codec, device = models["codec"], next(models["codec"].parameters()).device
+        losses, codes = [], []
+        for part in self.validation.split(16):
+            result = codec(part.to(device))
+            losses.append(reconstruction_loss(part.to(device), _wave(result), self.rate) * len(part))
+            codes += [] if isinstance(result, Tensor) else [result.codes.transpose(0, 1).flatten(1)]
+        self.last_validation = {"reconstruction": float(torch.stack(losses).sum() / len(self.validation))}
+        if codes:
+            used = codes_used(torch.cat(codes, dim=1), self.codes)
+            self.last_validation |= {"codes_used": float(used.mean()), "codes_used_min": float(used.min())}
+        return self.last_validation
+
+    def export(self, models: dict[str, nn.Module], folder: Path) -> None:
+        """Write the codec as ``from_pretrained`` reads it, and its card."""
+        codec = models["codec"]
+        assert isinstance(codec, SoundStream | Autoencoder)
+        codec.save_pretrained(folder)
+        sound_hours = self.steps * self.seconds_per_batch / 3600
+        facts = {**self.facts, "steps": self.steps, "hours of sound seen": round(sound_hours, 1)}
+        write_card(folder, codec, facts, self.last_validation)
+
+    def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
+        """Write decoded sounds, once beside their originals."""
+        device = next(models["codec"].parameters()).device
+        decoded = _wave(models["codec"](self.listening.to(device))).float().cpu().numpy()
+        originals = folder.parent / "original"
+        for number, (sound, original) in enumerate(zip(decoded, self.listening.numpy(), strict=True)):
+            write_audio(folder / f"{number}.wav", sound, self.rate)
+            if not (originals / f"{number}.wav").exists():
+                write_audio(originals / f"{number}.wav", original, self.rate)
+
+    def complaint(self, history: list[dict[str, float]]) -> str | None:
+        """What goes wrong between the codec and its judges, before it collapses."""
+        return gan_complaint(history)
+
+    def _decoded(
+        self, batch: Float[Tensor, "batch channels samples"]
+    ) -> tuple[Float[Tensor, "batch channels samples"], Tensor | float, dict[str, Tensor | float]]:
+        """The decoded sound, the commitment loss, and what to log of the codes."""
+        result = self.models["codec"](batch)
+        if isinstance(result, Tensor):
+            return result, 0.0, {}
+        used = codes_used(result.codes.transpose(0, 1).flatten(1), self.codes)
+        return result.wave, result.commitment, {"commitment": result.commitment, "codes_used": used.mean()}
+
+    def _judge(
+        self,
+        batch: Float[Tensor, "batch channels samples"],
+        decoded: Float[Tensor, "batch channels samples"],
+        engine: Engine,
+    ) -> tuple[Float[Tensor, "batch channels samples"], dict[str, Tensor | float]]:
+        """Step the discriminators; the slope of their losses at the decoded sound, and what to log."""
+        heard = decoded.detach().requires_grad_()
+        with engine.autocast():
+            real, fake = self.models["discriminators"](batch), self.models["discriminators"](heard)
+        adversarial, features = adversarial_loss(fake), feature_loss(real, fake)
+        slope = engine.gradient(self.settings.adversarial * adversarial + self.settings.features * features, heard)
+        loss = discriminator_loss(real, fake)
+        engine.backward(loss)
+        engine.step(self.optimizers["discriminators"], self.settings.discriminator_clip)
+        return slope, {"adversarial": adversarial, "features": features, "discriminator": loss}
+
+
+def codes_used(codes: Int[Tensor, "levels frames"], size: int) -> Float[Tensor, " levels"]:
+    """The part of each level's ``size`` codes that occurs."""
+    seen = torch.zeros(len(codes), size, device=codes.device)
+    return seen.scatter_(1, codes, 1.0).mean(1)
+
+
+def _wave(result: Any) -> Tensor:
+    return result if isinstance(result, Tensor) else result.wave
+
+
+def _adam(model: nn.Module, lr: float) -> torch.optim.Adam:
+    return torch.optim.Adam(model.parameters(), lr=lr, betas=(0.5, 0.9), fused=True)

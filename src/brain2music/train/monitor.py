@@ -1,0 +1,51 @@
+"""Signs that a training against discriminators is going wrong, from its log."""
+
+from statistics import median
+
+from ..errors import InputError
+
+RECENT = 5
+"""Log lines that must agree before anything is said."""
+GRACE = 2000
+"""Steps that the discriminators have to learn something."""
+
+
+def gan_complaint(history: list[dict[str, float]]) -> str | None:
+    """A sentence to warn by, or None.
+
+    Reads ``discriminator`` (hinge loss: 2 when the judges know nothing, 0 when nothing deceives them), ``features``,
+    ``codes_used`` and ``reconstruction`` of the log's lines.
+
+    Raises
+    ------
+    InputError : the reconstruction has been lost for good: ten times its best in the last lines.
+    """
+    judged, features = _recent(history, "discriminator"), [line["features"] for line in history if "features" in line]
+    losses = [line["reconstruction"] for line in history if "reconstruction" in line]
+    used = [line["codes_used"] for line in history if "codes_used" in line]
+    if len(losses) > RECENT and min(losses[-RECENT:]) > 10 * min(losses):
+        mend = "begin anew with a lower --lr, or with the discriminators later"
+        raise InputError(f"the reconstruction collapsed: {losses[-1]:.3g} after {min(losses):.3g}", None, mend)
+    if judged and max(judged) < 0.02:
+        return "the discriminators are never deceived (loss near 0): their gradients will vanish; lower their lr"
+    if judged and min(judged) > 1.98 and _steps_with(history, "discriminator") > GRACE:
+        return "the discriminators have learned nothing (loss near 2): raise their lr, or let them start later"
+    if len(features) > 2 * RECENT and min(features[-RECENT:]) > 5 * median(features[:-RECENT]):
+        return "the discriminators' features grow apart five-fold: a collapse is near; lower the learning rates"
+    if len(used) > 2 * RECENT and max(used[-RECENT:]) < 0.5 * max(used):
+        return "fewer than half the codes in use before are in use now: the codebooks collapse; lower the lr"
+    if len(losses) > 2 * RECENT and min(losses[-RECENT:]) > 2 * min(losses):
+        return "the reconstruction is twice as far off as it was at its best: lower the learning rates"
+    return None
+
+
+def _recent(history: list[dict[str, float]], name: str) -> list[float]:
+    """The last values, or none while there are too few."""
+    values = [line[name] for line in history if name in line]
+    return values[-RECENT:] if len(values) >= RECENT else []
+
+
+def _steps_with(history: list[dict[str, float]], name: str) -> float:
+    """Steps since a value first appeared."""
+    steps = [line["step"] for line in history if name in line]
+    return steps[-1] - steps[0]
