@@ -16,6 +16,11 @@ from pathlib import Path
 from ..errors import InputError
 
 FOLDER_VARIABLE = "BRAIN2MUSIC_MODELS"
+LYRA_FILE = "soundstream_encoder.tflite"
+LYRA_COMMAND = (
+    "download lyra/model_coeffs of github.com/google/lyra into "
+    f"${FOLDER_VARIABLE}/lyra-avg (soundstream_encoder.tflite)"
+)
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
@@ -113,6 +118,29 @@ class HubWeights:
 
         found = try_to_load_from_cache(self.repo, config)
         return Path(found).parents[config.count("/")] if isinstance(found, str) else None
+
+
+class LyraWeights:
+    """Lyra's model files, in ``$BRAIN2MUSIC_MODELS/lyra-avg``."""
+
+    def folder(self) -> Path:
+        """Where they lie; :class:`InputError` says how to get them."""
+        folder = own_folder("lyra-avg")
+        if folder is None or not (folder / LYRA_FILE).is_file():
+            raise InputError("the model files of Lyra V2 are not here", folder, LYRA_COMMAND)
+        return folder
+
+    def available(self) -> bool:
+        """Whether they are here."""
+        folder = own_folder("lyra-avg")
+        return folder is not None and (folder / LYRA_FILE).is_file()
+
+    def pull(self) -> None:
+        """They are in no package and on no hub: :class:`InputError` unless they are here."""
+        self.folder()
+
+    def __str__(self) -> str:
+        return "Weights: github.com/google/lyra, lyra/model_coeffs, in $BRAIN2MUSIC_MODELS/lyra-avg"
 
 
 def own_folder(name: str) -> Path | None:

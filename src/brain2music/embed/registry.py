@@ -19,7 +19,7 @@ from jaxtyping import Float32
 
 from ..errors import InputError
 from .embeddings import Space
-from .hub_weights import HubWeights, own_folder
+from .hub_weights import HubWeights, LyraWeights, own_folder
 
 
 @runtime_checkable
@@ -180,7 +180,7 @@ class Listing:
     available: bool
 
     def __str__(self) -> str:
-        return f"{self.name:<15}{'here  ' if self.available else 'absent'}  {self.description}. {self.weights}"
+        return f"{self.name:<17}{'here  ' if self.available else 'absent'}  {self.description}. {self.weights}"
 
 
 def get_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> Embedder:
@@ -341,6 +341,32 @@ def _muq_mulan(window_s: float, step_s: float) -> Embedder:
     return MuqMulanEmbedder("muq-mulan", _MUQ_MULAN, _MUQ_SETTINGS, _ROBERTA, window_s, step_s)
 
 
+def _soundstream(window_s: float, step_s: float) -> Embedder:
+    from .codec_average import CodecAverage, SoundStreamFrames
+
+    return CodecAverage("soundstream-avg", SoundStreamFrames(_SOUNDSTREAM.folder()), window_s, step_s)
+
+
+def _encodec(window_s: float, step_s: float) -> Embedder:
+    from .codec_average import CodecAverage
+    from .hub_codec import EncodecFrames
+
+    return CodecAverage("encodec-avg", EncodecFrames(_ENCODEC), window_s, step_s)
+
+
+def _dac(window_s: float, step_s: float) -> Embedder:
+    from .codec_average import CodecAverage
+    from .hub_codec import DacFrames
+
+    return CodecAverage("dac-avg", DacFrames(_DAC), window_s, step_s)
+
+
+def _lyra(window_s: float, step_s: float) -> Embedder:
+    from .codec_average import CodecAverage, LyraFrames
+
+    return CodecAverage("lyra-avg", LyraFrames(_LYRA.folder()), window_s, step_s)
+
+
 def _at_depth(name: str, depth: float) -> str:
     """The name of a layered model's space."""
     return name if depth == EMBEDDINGS[name].depth else f"{name}@{depth:g}"
@@ -365,6 +391,10 @@ _MERT = HubWeights("mert-avg", "m-a-p/MERT-v1-95M")
 _HUBERT = HubWeights("hubert-avg", "facebook/hubert-base-ls960")
 _W2V_BERT_2 = HubWeights("w2v-bert-2-avg", "facebook/w2v-bert-2.0")
 _W2V_BERT = OwnWeights("w2v-bert-avg", "brain2music train w2v-bert DATA OUT")
+_SOUNDSTREAM = OwnWeights("soundstream-avg", "brain2music train soundstream DATA OUT")
+_ENCODEC = HubWeights("encodec-avg", "facebook/encodec_24khz")
+_DAC = HubWeights("dac-avg", "descript/dac_44khz")
+_LYRA = LyraWeights()
 _LDM_PLACES = {"tokeniser": "tokenizer", "extractor": "feature_extractor"}
 
 EMBEDDINGS: dict[str, Embedding] = {
@@ -412,5 +442,9 @@ EMBEDDINGS: dict[str, Embedding] = {
         _hidden("w2v-bert-2-avg", "w2v-bert", _W2V_BERT_2),
         0.75,
     ),
+    "soundstream-avg": Embedding("Our SoundStream, time-averaged", _SOUNDSTREAM, 10.0, 1.5, _soundstream),
+    "encodec-avg": Embedding("EnCodec at 24 kHz and 6 kbps, time-averaged", _ENCODEC, 10.0, 1.5, _encodec),
+    "dac-avg": Embedding("Descript audio codec at 44.1 kHz, time-averaged", _DAC, 10.0, 1.5, _dac),
+    "lyra-avg": Embedding("Lyra V2, a SoundStream for speech, time-averaged", _LYRA, 10.0, 1.5, _lyra),
 }
 """name -> member, in the order in which they are listed."""

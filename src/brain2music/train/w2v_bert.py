@@ -1,0 +1,187 @@
+"""Training of w2v-BERT on music without labels: contrast, code diversity and masked prediction together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor, nn
+
+from ..artifacts import write_text
+from ..embed.w2v_bert.config import SIZES, Size, W2vBertConfig
+from ..embed.w2v_bert.losses import losses, span_mask
+from ..embed.w2v_bert.model import W2vBert
+from ..errors import InputError
+from .audio_data import Crops, open_corpus
+from .engine import Engine
+from .loop import fit
+from .manifest import read_sources, split
+from .plan import Plan
+
+CARD = "README.md"
+FEW_CODES, COLLAPSED = 0.05, 1.05
+"""Part of the codes in use below which is warned, and perplexity below which training stops."""
+PATIENCE = 10
+"""Lines of the log in a row that are collapsed before training stops."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the weights are moved.
+
+    Attributes
+    ----------
+    batch_size : crops. seconds : of each.
+    rate : the highest learning rate of AdamW. warm_up : the part of the budget over which it rises; it falls
+        linearly to zero afterwards (wav2vec 2.0). clip : norm of the gradients.
+    seed : of crops, masks and validation.
+    """
+
+    batch_size: int = 16
+    seconds: float = 8.0
+    rate: float = 5e-4
+    warm_up: float = 0.08
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    seed: int = 0
+
+
+Batch = tuple[Float32[Tensor, "batch samples"], Bool[Tensor, "batch frames"]]
+"""Mono crops, and the frames at 25 Hz that are masked in each."""
+
+
+class W2vBertTask:
+    """w2v-BERT as the loop trains it.
+
+    Parameters
+    ----------
+    model : fresh; the statistics of its mel bands are taken from the first crops.
+    train, held_out : mono crops at the model's rate.
+    """
+
+    averaged: tuple[str, ...] = ("w2v_bert",)
+
+    def __init__(self, model: W2vBert, train: Crops, held_out: Crops, recipe: Recipe) -> None:
+        self.config, self.recipe, self._train, self._held_out = model.config, recipe, train, held_out
+        self.models: dict[str, nn.Module] = {"w2v_bert": model}
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(parameters, recipe.rate, (0.9, 0.98), weight_decay=recipe.weight_decay)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"w2v_bert": optimizer}
+        self.seconds_per_batch = recipe.batch_size * recipe.seconds
+        self._frames = model.frames(train.frames)
+        model.measure(train.batch(0)[:, 0])
+
+    def batch(self, step: int) -> Batch:
+        """Random crops with random masks."""
+        return self._masked(self._train, step)
+
+    def update(self, batch: Batch, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
+        """One step; the soft choice of codes hardens over the budget."""
+        (sound, mask), config, spent = batch, self.config, engine.progress
+        temperature = config.gumbel_start * (config.gumbel_end / config.gumbel_start) ** spent
+        for group in self.optimizers["w2v_bert"].param_groups:
+            group["lr"] = self.recipe.rate * min(spent / self.recipe.warm_up, (1 - spent) / (1 - self.recipe.warm_up))
+        with engine.autocast():
+            outputs = self.models["w2v_bert"](sound, mask, temperature)
+        found = losses(outputs, mask, config)
+        engine.backward(found["loss"])
+        norm = engine.step(self.optimizers["w2v_bert"], self.recipe.clip)
+        return {name: value.detach() for name, value in found.items()} | ({} if norm is None else {"norm": norm})
+
+    @torch.no_grad()
+    def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
+        """The same losses on held-out music, on crops and masks that never change."""
+        model = models["w2v_bert"]
+        device = next(model.parameters()).device
+        sound, mask = (part.to(device) for part in self._masked(self._held_out, 0))
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(self.recipe.seed)
+            found = losses(model(sound, mask, self.config.gumbel_end), mask, self.config)
+        return {name: float(value) for name, value in found.items()}
+
+    def export(self, models: dict[str, nn.Module], folder: Path) -> None:
+        """The model and its card."""
+        model = models["w2v_bert"]
+        assert isinstance(model, W2vBert)
+        model.save_pretrained(folder)
+        write_text(folder / CARD, _card(self.config, self.recipe))
+
+    def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
+        """Nothing: it makes no sound."""
+
+    def complaint(self, history: list[dict[str, float]]) -> str | None:
+        """Codebook collapse: few codes in use is warned of; one code for every frame stops the training."""
+        used = [line["codes_used"] for line in history if "codes_used" in line][-PATIENCE:]
+        if len(used) == PATIENCE and max(used) < COLLAPSED:
+            raise InputError(
+                f"the codebook has collapsed: every frame has had the same code for {PATIENCE} lines of the log",
+                mend="lower the learning rate, keep beta and diversity above zero, or take the quantiser 'projection'",
+            )
+        if used and used[-1] < FEW_CODES * self.config.codes:
+            return f"only {used[-1]:.1f} of {self.config.codes} codes are in use: the codebook may be collapsing"
+        return None
+
+    def _masked(self, crops: Crops, step: int) -> Batch:
+        rng = np.random.default_rng((self.recipe.seed, 1, step))
+        config = self.config
+        mask = span_mask(rng, crops.batch_size, self._frames, config.mask_probability, config.mask_span)
+        return crops.batch(step)[:, 0], mask
+
+
+def train_w2v_bert(
+    data: Path,
+    out: Path,
+    recipe: Recipe,
+    plan: Plan,
+    size: Size = "small",
+    config: W2vBertConfig | None = None,
+    resume: bool = False,
+    n_jobs: int | None = None,
+) -> Path:
+    """Train on a folder or manifest of music and export to ``OUT/model``.
+
+    Parameters
+    ----------
+    size : of the model; ``config`` says it in full instead.
+
+    Raises
+    ------
+    InputError : there is no readable music, the crops are too short to mask, or the codebook collapses.
+    """
+    config = config or SIZES[size]
+    frames = round(recipe.seconds * config.sample_rate)
+    if frames // config.hop // 4 < 2 * config.mask_span:
+        raise InputError(
+            f"crops of {recipe.seconds:g} s are too short for masks of {config.mask_span / 25:g} s",
+            mend=f"take crops of {2 * config.mask_span / 25:g} s or more",
+        )
+    torch.manual_seed(recipe.seed)
+    model = W2vBert(config)
+    train, held_out = (
+        Crops(
+            open_corpus(sources, config.sample_rate, 1, out / "cache" / name, n_jobs=n_jobs),
+            frames,
+            recipe.batch_size,
+            recipe.seed,
+            gain,
+        )
+        for name, sources, gain in zip(
+            ("train", "held-out"), split(read_sources(data), seed=recipe.seed), ((-12.0, 6.0), None), strict=True
+        )
+    )
+    return fit(W2vBertTask(model, train, held_out, recipe), plan, out, resume)
+
+
+def _card(config: W2vBertConfig, recipe: Recipe) -> str:
+    return f"""# w2v-BERT for music
+
+Self-supervised features at 25 Hz after w2v-BERT (arXiv 2108.06209): {config.contrastive_blocks} + \
+{config.masked_blocks} conformer blocks of width {config.width}, {config.codebooks} codebook(s) of {config.codes} \
+codes, {config.quantiser} quantiser; sound at {config.sample_rate} Hz.
+
+* Trained by `brain2music train w2v-bert` on crops of {recipe.seconds:g} s, {recipe.batch_size} a batch.
+* Use: `--embedding w2v-bert-avg` with this folder as `$BRAIN2MUSIC_MODELS/w2v-bert-avg`; another depth by
+  `w2v-bert-avg@0.5`.
+"""
