@@ -25,7 +25,8 @@ class AutoencoderConfig:
 
     Attributes
     ----------
-    rate : Hz of the sound. latent_rate : Hz of the latents. strides : their product times latent_rate is the rate.
+    rate : Hz of the sound. latent_rate : Hz of the latents. patch, strides : their product times latent_rate is the
+        rate; ``patch`` samples are taken by the first layer at once (1 in the paper).
     encoder_channels, decoder_channels : widths from the waveform's side to the latents', one more than strides.
     dim : of a latent frame. masked : the part of latent frames set to zero before the decoder in training.
     causal : look back only.
@@ -38,9 +39,10 @@ class AutoencoderConfig:
     rate: int = 48000
     latent_rate: int = 125
     channels: int = 2
-    strides: tuple[int, ...] = (4, 4, 4, 6)
-    encoder_channels: tuple[int, ...] = (16, 48, 96, 192, 320)
-    decoder_channels: tuple[int, ...] = (16, 64, 128, 256, 384)
+    patch: int = 24
+    strides: tuple[int, ...] = (4, 4)
+    encoder_channels: tuple[int, ...] = (96, 192, 320)
+    decoder_channels: tuple[int, ...] = (96, 192, 320)
     dim: int = 128
     masked: float = 0.05
     activation: Activation = "elu"
@@ -56,13 +58,13 @@ class AutoencoderConfig:
     @property
     def hop(self) -> int:
         """Samples of a latent frame."""
-        return prod(self.strides)
+        return self.patch * prod(self.strides)
 
     @classmethod
     def size(cls, name: Literal["tiny", "small", "paper"]) -> "AutoencoderConfig":
         """The named size."""
-        wide, narrow = (32, 64, 128, 256, 512), (4, 8, 8, 16, 16)
-        paper = cls(encoder_channels=wide, decoder_channels=wide)
+        wide, narrow = (32, 64, 128, 256, 512), (8, 16, 16)
+        paper = cls(patch=1, strides=(4, 4, 4, 6), encoder_channels=wide, decoder_channels=wide)
         tiny = cls(encoder_channels=narrow, decoder_channels=narrow, dim=8)
         return {"tiny": tiny, "small": cls(), "paper": paper}[name]
 
@@ -79,6 +81,7 @@ class Autoencoder(Pretrained):
             "strides": config.strides,
             "dim": config.dim,
             "activation": config.activation,
+            "patch": config.patch,
             "causal": config.causal,
         }
         self.encoder = Encoder(config.channels, config.encoder_channels, **shape)

@@ -5,7 +5,9 @@ they are what the previous chunk left in a :data:`Memory`, which every layer rea
 Nothing else carries over from chunk to chunk, so both ways compute the same sums.
 
 The encoder and decoder are SoundStream's (Zeghidour et al. 2021, arXiv 2107.03312, section III): ELU before
-every convolution, no normalisation, residual units of dilations 1, 3, 9, channels that grow at each stride.
+every convolution, no normalisation, residual units of dilations 1, 3, 9, channels that grow at each stride. With a
+``patch`` of several samples the first layer takes them at once, and no layer works at the sample rate, where a
+processor spends most of its time on the fewest weights.
 """
 
 from collections.abc import Sequence
@@ -113,6 +115,7 @@ class Encoder(Chain):
     ----------
     inputs : channels of sound. channels : one width before each stride and one after the last. strides : in order.
     dim : channels of a latent frame. dilations : of the residual units before each stride.
+    patch : samples that the first layer moves on by.
     """
 
     def __init__(
@@ -124,8 +127,10 @@ class Encoder(Chain):
         dilations: Sequence[int] = (1, 3, 9),
         activation: Activation = "elu",
         causal: bool = True,
+        patch: int = 1,
     ) -> None:
-        layers: list[nn.Module] = [Conv(inputs, channels[0], 7, causal=causal)]
+        kernel = 7 if patch == 1 else 2 * patch
+        layers: list[nn.Module] = [Conv(inputs, channels[0], kernel, stride=patch, causal=causal)]
         for width, wider, stride in zip(channels[:-1], channels[1:], strides, strict=True):
             layers += [Residual(width, dilation, activation, causal) for dilation in dilations]
             layers += [activate(activation, width), Conv(width, wider, 2 * stride, stride=stride, causal=causal)]
@@ -144,13 +149,15 @@ class Decoder(Chain):
         dilations: Sequence[int] = (1, 3, 9),
         activation: Activation = "elu",
         causal: bool = True,
+        patch: int = 1,
     ) -> None:
         layers: list[nn.Module] = [Conv(dim, channels[-1], 7, causal=causal)]
         steps = list(zip(channels[:-1], channels[1:], strides, strict=True))
         for width, wider, stride in reversed(steps):
             layers += [activate(activation, wider), Up(wider, width, stride, causal)]
             layers += [Residual(width, dilation, activation, causal) for dilation in dilations]
-        super().__init__(*layers, activate(activation, channels[0]), Conv(channels[0], outputs, 7, causal=causal))
+        last = Conv(channels[0], outputs, 7, causal=causal) if patch == 1 else Up(channels[0], outputs, patch, causal)
+        super().__init__(*layers, activate(activation, channels[0]), last)
 
 
 def activate(activation: Activation, channels: int) -> nn.Module:
