@@ -182,7 +182,7 @@ PLAN = Plan(steps=60, log_every=10, validate_every=60, checkpoint_every=60, devi
 @pytest.fixture(scope="module")
 def trained(music, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
-    train_w2v_bert(music, out, RECIPE, PLAN, "tiny", n_jobs=1)
+    train_w2v_bert(music, out, RECIPE, PLAN, TINY, n_jobs=1)
     return out
 
 
@@ -234,4 +234,4 @@ def test_collapse_is_warned_of_and_stops_the_training():
 
 def test_crops_too_short_to_mask_are_refused(music, tmp_path):
     with pytest.raises(InputError, match="too short for masks"):
-        train_w2v_bert(music, tmp_path, Recipe(seconds=0.5), PLAN, "tiny")
+        train_w2v_bert(music, tmp_path, Recipe(seconds=0.5), PLAN, TINY)

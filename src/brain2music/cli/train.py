@@ -86,6 +86,42 @@ train_app.command("autoencoder", help="Train JEN-1's autoencoder: 48 kHz stereo 
 )
 
 
+@train_app.command("w2v-bert")
+def train_w2v_bert(
+    data: Data,
+    out: Out,
+    size: Size = "small",
+    steps: Steps = 100_000,
+    minutes: Minutes = None,
+    batch_size: Annotated[int, typer.Option(help="Crops in a batch.", min=2)] = 16,
+    seconds: Annotated[float, typer.Option(help="Of a crop.", min=0.01)] = 8.0,
+    lr: Rate = 5e-4,
+    quantiser: Annotated[
+        Literal["gumbel", "projection"] | None, typer.Option(help="Learn the codes, or draw them once.")
+    ] = None,
+    precision: Precision = None,
+    accumulate: Accumulate = 1,
+    every: Every = 1000,
+    log_every: LogEvery = 50,
+    held_out: HeldOut = None,
+    seed: Seed = 0,
+    n_jobs: Jobs = None,
+    device: Device = None,
+    resume: Resume = False,
+) -> None:
+    """Train w2v-BERT: features of music at 25 Hz, from music without labels."""
+    began = time.monotonic()
+    from dataclasses import replace
+
+    from ..embed.w2v_bert.config import SIZES
+    from ..train.w2v_bert import Recipe
+    from ..train.w2v_bert import train_w2v_bert as train
+
+    config = SIZES[size] if quantiser is None else replace(SIZES[size], quantiser=quantiser)
+    plan = _plan(steps, minutes, precision, accumulate, every, log_every, seed, device)
+    train(data, out, Recipe(batch_size, seconds, lr, seed=seed), plan, config, held_out, resume, n_jobs, began)
+
+
 def _plan(
     steps: int,
     minutes: float | None,

@@ -10,14 +10,14 @@ from jaxtyping import Bool, Float32
 from torch import Tensor, nn
 
 from ..artifacts import write_text
-from ..embed.w2v_bert.config import SIZES, Size, W2vBertConfig
+from ..embed.w2v_bert.config import W2vBertConfig
 from ..embed.w2v_bert.losses import losses, span_mask
 from ..embed.w2v_bert.model import W2vBert
 from ..errors import InputError
 from .audio_data import Crops, open_corpus
 from .engine import Engine
 from .loop import fit
-from .manifest import read_sources, split
+from .manifest import Source, read_sources, refuse_held_out, split
 from .plan import Plan
 
 CARD = "README.md"
@@ -135,43 +135,43 @@ def train_w2v_bert(
     out: Path,
     recipe: Recipe,
     plan: Plan,
-    size: Size = "small",
-    config: W2vBertConfig | None = None,
+    config: W2vBertConfig,
+    held_out: Path | None = None,
     resume: bool = False,
     n_jobs: int | None = None,
+    began: float | None = None,
 ) -> Path:
     """Train on a folder or manifest of music and export to ``OUT/model``.
 
     Parameters
     ----------
-    size : of the model; ``config`` says it in full instead.
+    config : one of :data:`~brain2music.embed.w2v_bert.config.SIZES`, or any other.
+    held_out : refuse data that holds a file of this folder.
+    began : as of :func:`.loop.fit`.
 
     Raises
     ------
     InputError : there is no readable music, the crops are too short to mask, or the codebook collapses.
     """
-    config = config or SIZES[size]
     frames = round(recipe.seconds * config.sample_rate)
     if frames // config.hop // 4 < 2 * config.mask_span:
         raise InputError(
             f"crops of {recipe.seconds:g} s are too short for masks of {config.mask_span / 25:g} s",
             mend=f"take crops of {2 * config.mask_span / 25:g} s or more",
         )
+    sources = read_sources(data)
+    if held_out is not None:
+        refuse_held_out(sources, held_out)
+    train, validation = split(sources, seed=recipe.seed)
+
+    def crops(part: list[Source], name: str, gain: tuple[float, float] | None) -> Crops:
+        corpus = open_corpus(part, config.sample_rate, 1, out / "cache" / name, n_jobs=n_jobs)
+        return Crops(corpus, frames, recipe.batch_size, recipe.seed, gain)
+
     torch.manual_seed(recipe.seed)
     model = W2vBert(config)
-    train, held_out = (
-        Crops(
-            open_corpus(sources, config.sample_rate, 1, out / "cache" / name, n_jobs=n_jobs),
-            frames,
-            recipe.batch_size,
-            recipe.seed,
-            gain,
-        )
-        for name, sources, gain in zip(
-            ("train", "held-out"), split(read_sources(data), seed=recipe.seed), ((-12.0, 6.0), None), strict=True
-        )
-    )
-    return fit(W2vBertTask(model, train, held_out, recipe), plan, out, resume)
+    task = W2vBertTask(model, crops(train, "train", (-12.0, 6.0)), crops(validation, "held-out", None), recipe)
+    return fit(task, plan, out, resume, began)
 
 
 def _card(config: W2vBertConfig, recipe: Recipe) -> str:
