@@ -118,7 +118,7 @@ class AnnIndex:
         depth = k if given else k + 1
         exact = ExactIndex(vectors, prepare=prepare).search(queries, depth)[0]
         best = 0.0
-        for candidates in (20 * k, 100 * k):
+        for candidates in (20 * k, 100 * k, 500 * k):
             for power in range(index.nlist.bit_length()):
                 measured = Measured(
                     len(vectors), index.nlist, 2**power, candidates, k, target, 0.0, len(queries), given

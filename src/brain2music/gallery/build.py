@@ -214,7 +214,7 @@ def _gather(
             name = WINDOWS if description["settings"]["keep_windows"] else VECTORS
             vectors = map_arrays(_index_file(store, description, name))[name.partition(".")[0]]
         else:
-            vectors = read_shard(store, source)
+            vectors = read_shard(store, str(source))
         for row in rows:
             part = vectors[firsts[row] : firsts[row] + counts[row]]
             stored[ends[row] - counts[row] : ends[row]] = part

@@ -22,8 +22,8 @@ def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
 
     Parameters
     ----------
-    cosine : of the vectors about the gallery's mean, this or more. The default lies between the same recording
-        coded anew and the nearest other ones (musicnn, ``docs/clusters.md``).
+    cosine : of the vectors about the gallery's mean, this or more. With musicnn, recordings coded anew as mp3
+        have 0.997 or more and those delayed by half a second 0.992, the nearest other one 0.95 in 19 of 20.
     seconds : by how much the whole recordings may differ in length.
 
     Returns

@@ -71,7 +71,7 @@ def search_text(
     space = gallery.space
     embedder = embedder or get_text_embedder(space.name, space.window_s, space.step_s)
     query = embedder.embed_text([text])
-    return gallery.ranked(gallery.search(query, k, space=embedder.space, centre=0, where=where))[SHOWN]
+    return gallery.ranked(gallery.search(query, k, space=embedder.space, centre=0.0, where=where))[SHOWN]
 
 
 def search_vector(

@@ -6,6 +6,7 @@ vectors can be mapped into memory wherever they come from.
 """
 
 import hashlib
+import importlib
 import os
 import shutil
 import tempfile
@@ -101,13 +102,11 @@ def digest(contents: bytes) -> str:
 
 def _remote(root: str) -> tuple[Any, str]:
     try:
-        from fsspec.core import url_to_fs
-
-        files, base = url_to_fs(root)
+        files, base = importlib.import_module("fsspec.core").url_to_fs(root)
     except (ImportError, ValueError) as error:
         mend = "install fsspec and its part for this storage (s3fs, gcsfs, adlfs)"
         raise InputError(f"this storage cannot be reached ({error})", root, mend) from None
-    return files, base.rstrip("/")
+    return files, str(base).rstrip("/")
 
 
 def _cache() -> Path:

@@ -1,0 +1,124 @@
+"""A gallery of 100,000 synthetic embeddings, built in a process that is killed again and again, then checked.
+
+    python benchmarks/gallery_kill.py [--tracks 100000] [--kills 10] [--seed 0]
+
+Every track is a real file: 40 samples of 8-bit sound that spell its number, read and "embedded" by a fixed random
+projection, so that the vector a track must have is known. The build runs in a process of its own and gets SIGKILL
+at a moment drawn between its first sign of work and the time that the rest would take, ten times; then it is let
+finish. ``lost`` counts tracks that are missing or hold another's vector, ``duplicated`` those there twice;
+``repeated`` says how many were embedded more than once on the way, ``leftover`` files that should not be there.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+
+from brain2music.embed.embeddings import Space
+from brain2music.gallery.build import build_gallery
+from brain2music.gallery.gallery import Gallery
+
+DIMS, BITS, RATE = 32, 20, 8000
+FOLDER = 1000  # files
+
+
+class Numbers:
+    """The number that a file spells, as a random vector."""
+
+    space = Space("numbers", "1", "none", DIMS, 1.0, 1.0, RATE)
+
+    def embed(self, waveform: np.ndarray, rate: int) -> np.ndarray:
+        return vector_of(int((waveform[:BITS] > 0) @ (1 << np.arange(BITS))))[None]
+
+
+def vector_of(number: int) -> np.ndarray:
+    return np.random.default_rng(number).standard_normal(DIMS, dtype=np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scratch", type=Path, default=None)
+    parser.add_argument("--build", nargs=2, type=Path, metavar=("MUSIC", "OUT"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.build:
+        build_gallery(*options.build, Numbers(), progress=lambda done, total: print(done, total, flush=True))
+        return
+    scratch = Path(tempfile.mkdtemp(dir=options.scratch))
+    try:
+        write_music(scratch / "music", options.tracks)
+        begun = time.perf_counter()
+        embedded = build_and_kill(scratch, options.kills, random.Random(options.seed))
+        print(f"seconds: {time.perf_counter() - begun:.0f}")
+        report(scratch / "gallery", options.tracks, embedded)
+    finally:
+        shutil.rmtree(scratch)
+
+
+def build_and_kill(scratch: Path, kills: int, rng: random.Random) -> int:
+    """Kill builds, then let one finish; how many tracks were embedded in all."""
+    embedded, killed, moments = 0, 0, []
+    while True:
+        command = [sys.executable, __file__, "--build", str(scratch / "music"), str(scratch / "gallery")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        done = 0
+        first = process.stdout.readline().split()
+        begun = time.perf_counter()
+        if first and killed < kills:
+            done, total = map(int, first)
+            share = rng.random() * min(1.0, 2 / (kills - killed))  # of what is left
+            for line in process.stdout:
+                done = int(line.split()[0])
+                if done >= share * total:
+                    break
+            time.sleep(rng.random() * (time.perf_counter() - begun) / max(done, 1) * 128)  # anywhere in two shards
+            if process.poll() is None:
+                os.kill(process.pid, signal.SIGKILL)
+                killed += 1
+                moments.append(f"{done}/{total}")
+        rest, _ = process.communicate()
+        done = max([done, *(int(line.split()[0]) for line in rest.splitlines())])
+        embedded += done
+        if process.returncode == 0:
+            print(f"killed_at: {' '.join(moments)} (tracks embedded of those left)")
+            print(f"kills: {killed}")
+            return embedded
+
+
+def report(folder: Path, tracks: int, embedded: int) -> None:
+    gallery = Gallery.open(folder, check=True)
+    numbers = [int(Path(track).name) for track in gallery.tracks["track"]]
+    right = {n for n, vector in zip(numbers, gallery.vectors, strict=True) if np.array_equal(vector, vector_of(n))}
+    expected = {"gallery.json", "rejected.tsv", "index-0001", "tracks.parquet", "vectors.safetensors"}
+    print(f"tracks: {len(gallery)}")
+    print(f"repeated: {embedded - tracks}")
+    print(f"leftover: {len([path for path in folder.rglob('*') if path.name not in expected])}")
+    print(f"lost: {len(set(range(tracks)) - right)}")
+    print(f"duplicated: {len(numbers) - len(set(numbers))}")
+
+
+def write_music(folder: Path, tracks: int) -> None:
+    for number in range(tracks):
+        path = folder / f"{number // FOLDER:03d}" / f"{number:06d}.wav"
+        if number % FOLDER == 0:
+            path.parent.mkdir(parents=True)
+        spelled = [192 if number >> bit & 1 else 64 for bit in range(BITS)]
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 1, RATE, 0, "NONE", ""))
+            file.writeframes(bytes([*spelled, *spelled]))
+
+
+if __name__ == "__main__":
+    main()
