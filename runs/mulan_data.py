@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=["rendered", "recorded"])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--pieces-per-genre", type=int, default=600)
+    parser.add_argument("--pieces-per-genre", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--packages", type=Path)
     parser.add_argument("--excerpts", type=int, default=6)

@@ -89,18 +89,18 @@ class MuLanTask:
         self._pairs, self._recipe, self._finish = pairs, recipe, finish
         self._reads_features = model.reads_features
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step: a function of seed and step."""
-        return self._pairs.draw(self._recipe.batch, np.random.default_rng([self._recipe.seed, step]))
+    def batch(self, step: int) -> tuple[Tensor, ...]:
+        """The :class:`Batch` of a step: a function of seed and step."""
+        return tuple(self._pairs.draw(self._recipe.batch, np.random.default_rng([self._recipe.seed, step])))
 
-    def update(self, batch: Batch, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
+    def update(self, batch: tuple[Tensor, ...], step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step of both towers and the temperature."""
         optimizer = self.optimizers["mulan"]
         for group in optimizer.param_groups:
             group["lr"] = self._recipe.rate * _schedule(engine.progress, self._recipe.warm_up)
-        loss, temperature = self._forward_backward(batch, step, engine)
+        loss, temperature = self._forward_backward(Batch(*batch), step, engine)
         engine.step(optimizer)
-        resting = resting_loss(len(batch.texts), self._recipe.form)
+        resting = resting_loss(len(batch[0]), self._recipe.form)
         return {"loss": loss, "resting_loss": resting, "temperature": temperature}
 
     def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:

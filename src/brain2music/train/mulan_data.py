@@ -1,14 +1,16 @@
 """What the small MuLan is trained on: features of composed and of recorded music, in shards that can be resumed.
 
 A shard is one safetensors file: ``features`` (windows, 2130) in eight bits with ``low`` and ``step`` to undo it,
-``tags`` (windows, 100) of musicnn-MSD and -MTT, ``piece`` (windows,) the row of each window; the rows (the truth of
-a composed piece, the source of a recorded one) are in the file's metadata. Shards that are there are kept.
+``tags`` (windows, 100) of musicnn-MSD and -MTT (zeros for composed pieces, whose truth is known), ``piece``
+(windows,) the row of each window; the rows (the truth of a composed piece, the source of a recorded one) are in the
+file's metadata. Shards that are there are kept.
 """
 
 import copy
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,13 +26,14 @@ from ..audio.compose.genres import GENRES
 from ..audio.compose.piece import Piece, Track
 from ..audio.io import read_audio
 from ..audio.render import render
+from ..embed.mulan.fast import halved
 from ..embed.mulan.features import VERSION, Heard, Listener
 from ..embed.musicnn import RATE, Network, load_network, package_folder
 from ..errors import InputError
 from ..progress import Advance
 
-WINDOW_S = 10.0
-SECONDS = 30.0
+WINDOW_S, STEP_S = 10.0, 5.0
+SECONDS = 15.0
 _STEPS = 255
 _SPREAD = 6.0  # deviations kept on either side of the mean
 
@@ -95,7 +98,7 @@ def prepare(
     shards = [sources[first : first + per_shard] for first in range(0, len(sources), per_shard)]
     files = [out / f"{name}-{number:03d}.safetensors" for number in range(len(shards))]
     networks = _networks(device)
-    listener = Listener(WINDOW_S, WINDOW_S)
+    listener = Listener(WINDOW_S, STEP_S)
     done = 0
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         for file, shard in zip(files, shards, strict=True):
@@ -129,7 +132,11 @@ def piece_of(row: dict[str, Any]) -> Piece:
 
 
 def _networks(device: str) -> list[Network]:
-    networks = [copy.deepcopy(load_network(model, package_folder())[0]) for model in ("msd", "mtt")]
+    """musicnn-MSD and -MTT: in half precision on a processor, on a device as they are."""
+    networks = [load_network(model, package_folder())[0] for model in ("msd", "mtt")]
+    if device == "cpu":
+        return [halved(network) for network in networks]
+    networks = [copy.deepcopy(network) for network in networks]
     for network in networks:
         _move(network, device)
     return networks
@@ -151,12 +158,14 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-_LISTENERS: dict[float, Listener] = {}
+@cache
+def _listener() -> Listener:
+    return Listener(WINDOW_S, STEP_S)
 
 
 def _hear(source: Composed | Recorded) -> tuple[dict[str, Any], Heard]:
     """In a worker: the sound of a source, and all of it that needs no network."""
-    listener = _LISTENERS.setdefault(WINDOW_S, Listener(WINDOW_S, WINDOW_S))
+    listener = _listener()
     if isinstance(source, Composed):
         piece = source.piece()
         return truth_of(source, piece), listener.hear(render(piece, RATE), RATE)
@@ -184,8 +193,11 @@ def _finish(
     listener: Listener, networks: list[Network], device: str, row: dict[str, Any], heard: Heard
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     moved = heard._replace(frames=heard.frames.to(device))
-    (features, msd), (_, mtt) = (listener.finish(moved, network) for network in networks)
-    return row, features, np.concatenate([msd, mtt], axis=1)
+    msd, mtt = networks
+    features, tags = listener.finish(moved, msd)
+    if "package" not in row:
+        return row, features, np.zeros((len(features), 100), np.float32)
+    return row, features, np.concatenate([tags, listener.finish(moved, mtt)[1]], axis=1)
 
 
 def _write(file: Path, heard: list[tuple[dict[str, Any], np.ndarray, np.ndarray]]) -> None:

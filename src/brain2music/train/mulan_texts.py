@@ -37,11 +37,11 @@ class Texts(NamedTuple):
 
 
 def texts_of(row: dict[str, Any], tags: Float32[np.ndarray, " 100"]) -> Texts:
-    """The texts of a row of a shard; ``tags`` are the two taggers' means over its windows."""
+    """The texts of a row of a shard; ``tags``, asked of recordings, are the two taggers' means over its windows."""
     rng = np.random.default_rng(_seed(row))
-    heard = _tag_texts(tags, rng)
     if "package" in row:
-        return Texts(_pseudo_captions(row, tags, rng), (*heard, *_forms(_OF_GENRES, row["style"], rng)))
+        style = _forms(_OF_GENRES, row["style"], rng)
+        return Texts(_pseudo_captions(row, tags, rng), (*_tag_texts(tags, rng), *_tag_texts(tags, rng), *style))
     piece = piece_of(row)
     genre = "hip-hop" if piece.genre == "hiphop" else piece.genre
     pace = str(rng.choice(pace_words(piece.tempo)))
@@ -55,7 +55,6 @@ def texts_of(row: dict[str, Any], tags: Float32[np.ndarray, " 100"]) -> Texts:
         f"{piece.mood} {genre}",
         f"{one}, {other}",
         f"{genre}, {other}",
-        *heard[:2],
     )
     return Texts(captions(piece, rng, CAPTIONS), short)
 
