@@ -40,10 +40,10 @@ def centred_gram(
     total = torch.zeros(X.shape[0], X.shape[0], dtype=torch.float64, device=device)
     mean = torch.zeros(X.shape[1], dtype=torch.float64, device=device)
     for columns, block in column_blocks(X, dtype, width):
-        block_mean = finite_mean(block, "X", columns.start)
         if centre:
-            mean[columns] = block_mean
-            block -= block_mean.to(dtype)
+            mean[columns] = centre_(block, columns.start)
+        else:
+            finite_mean(block, "X", columns.start)
         add_gram(total, block)
     mirror(total)
     return total, mean
@@ -64,8 +64,8 @@ def apply(
 
 
 def finite_mean(block: torch.Tensor, name: str, first_column: int = 0) -> Float[torch.Tensor, " columns"]:
-    """Column means in double precision; ValueError names the columns with NaN or infinities."""
-    mean = block.sum(0, dtype=torch.float64) / len(block)
+    """Column means in double precision, of double or of centred values; ValueError names columns that are not finite."""
+    mean = block.mean(0).double()
     if not bool(mean.isfinite().all()):
         wrong = (~block.isfinite().all(0)).nonzero().ravel().tolist()
         columns = ", ".join(str(first_column + column) for column in wrong[:10])
@@ -74,6 +74,15 @@ def finite_mean(block: torch.Tensor, name: str, first_column: int = 0) -> Float[
             f"{name} contains NaN or infinity in column(s) {columns}{more}: drop these columns or fill the values in"
         )
     return mean
+
+
+def centre_(block: torch.Tensor, first_column: int = 0) -> Float[torch.Tensor, " columns"]:
+    """Take the mean from every column of X, in place, and return it: in two steps, so that no column loses digits."""
+    shift = block.mean(0)
+    block -= shift
+    rest = finite_mean(block, "X", first_column)
+    block -= rest.to(block.dtype)
+    return shift.double() + rest
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 
 from .blocks import Targets
-from .linalg import eigh, gram
+from .linalg import eigh, gram, product
 from .precision import MOST_CONDITION, precisions, too_small
 from .scores import from_moments
 
@@ -48,7 +48,8 @@ class FoldOperator:
 
     ``basis`` (r * (k + 1), inputs) gives, for r functions of λ, the k coordinates of the centred predictions in
     ``frame`` (held-out rows, k), None for the rows themselves, and then their mean; ``mix`` (alphas, r) combines
-    the functions. Inputs are z in primal form, the training rows of y in dual form.
+    the functions. Inputs are XᵀY in primal form, the training rows of Y in dual form; ``held`` (features, held-out
+    rows) in primal form only.
     """
 
     rows: slice
@@ -56,6 +57,7 @@ class FoldOperator:
     basis: Float[torch.Tensor, "stacked inputs"]
     mix: Float[torch.Tensor, "alphas r"]
     frame: Float[torch.Tensor, "held k"] | None
+    held: Float[torch.Tensor, "features held"] | None
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,8 @@ class FoldwiseSolver:
         out = torch.zeros(len(self.alphas), len(self.targets.mean), dtype=self.X.dtype, device=self.X.device)
         for operators in self._operators():
             for columns, Y in self._batches():
-                products = self.X.T @ Y if operators[0].directions.project is None else None
-                for operator in operators:
-                    out[:, columns] += self._score(operator, Y, products, score) / len(self.folds)
+                for operator, inputs in zip(operators, self._inputs(operators, Y), strict=True):
+                    out[:, columns] += self._score(operator, Y, inputs, score) / len(self.folds)
         return out
 
     def held_out(self, alphas: Float[torch.Tensor, " targets"]) -> Matrix:
@@ -92,9 +93,9 @@ class FoldwiseSolver:
             train = _without(self.X, fold) - directions.mean
             project = _projection(directions, train)
             for columns, Y in self._batches():
-                z = project @ _without(Y, fold)
+                z = product(project, _without(Y, fold))
                 z /= directions.values[:, None] + alphas[columns].to(z)
-                prediction = (self.X[fold] - directions.mean) @ (directions.back @ z)
+                prediction = (self.X[fold] - directions.mean) @ product(directions.back, z)
                 out[fold, columns] = prediction + self._train_mean(Y, fold)
         return out
 
@@ -103,9 +104,9 @@ class FoldwiseSolver:
         project = _projection(self.whole, self.X)
         out = torch.empty(self.X.shape[1], len(alphas), dtype=self.X.dtype, device=self.X.device)
         for columns, Y in self._batches():
-            z = project @ Y
+            z = product(project, Y)
             z /= self.whole.values[:, None] + alphas[columns].to(z)
-            torch.mm(self.whole.back, z, out=out[:, columns])
+            out[:, columns] = product(self.whole.back, z)
         return out
 
     def _operators(self) -> Iterator[list[FoldOperator]]:
@@ -124,26 +125,33 @@ class FoldwiseSolver:
         functions, mix = span(directions.values, self.alphas, self.X.dtype)
         stacked = torch.cat([A, mean[None]]) * functions[:, None, :]
         basis = stacked.reshape(-1, stacked.shape[2])
-        if directions.project is not None:
-            basis = basis @ directions.project
-        return FoldOperator(fold, directions, basis, mix, frame)
+        primal = directions.project is None
+        basis = product(basis, directions.back.T if primal else directions.project)
+        held = self.X[fold].T.contiguous() if primal else None
+        return FoldOperator(fold, directions, basis.contiguous(), mix, frame, held)
+
+    def _inputs(self, operators: Sequence[FoldOperator], Y: Matrix) -> Iterator[Float[torch.Tensor, "_in targets"]]:
+        """What every operator takes: XᵀY over the fold's training rows in primal form, else these rows of Y."""
+        if operators[0].held is None:
+            yield from (_without(Y, operator.rows) for operator in operators)
+            return
+        own = [product(operator.held, Y[operator.rows]) for operator in operators if operator.held is not None]
+        total = torch.stack(own).sum(0) if len(own) == len(self.folds) else product(self.X.T, Y)
+        for operator, part in zip(operators, own, strict=True):
+            torch.sub(total, part, out=part)
+            if self.intercept:
+                n_train = len(Y) - (operator.rows.stop - operator.rows.start)
+                part -= n_train * operator.directions.mean[:, None] * self._train_mean(Y, operator.rows)
+            yield part
 
     def _score(
-        self, operator: FoldOperator, Y: Matrix, products: Float[torch.Tensor, "features targets"] | None, score: str
+        self, operator: FoldOperator, Y: Matrix, inputs: Float[torch.Tensor, "_in targets"], score: str
     ) -> Float[torch.Tensor, "alphas targets"]:
         held = Y[operator.rows]
-        if products is None:
-            inputs = _without(Y, operator.rows)
-        else:
-            train = products - self.X[operator.rows].T @ held
-            if self.intercept:
-                n_train = len(Y) - len(held)
-                train -= n_train * operator.directions.mean[:, None] * self._train_mean(Y, operator.rows)
-            inputs = operator.directions.back.T @ train
-        parts = (operator.basis @ inputs).view(operator.mix.shape[1], -1)
+        parts = product(operator.basis, inputs).reshape(operator.mix.shape[1], -1)
         predicted = (operator.mix @ parts).view(len(operator.mix), -1, Y.shape[1])
         centred = held - held.mean(0)
-        seen = centred if operator.frame is None else operator.frame.T @ centred
+        seen = centred if operator.frame is None else product(operator.frame.T, centred)
         spread = torch.linalg.vector_norm(predicted[:, :-1], dim=1).square()
         cross = (predicted[:, :-1] * seen).sum(1)
         offset = held.mean(0) - self._train_mean(Y, operator.rows) - predicted[:, -1]
@@ -178,7 +186,7 @@ def decompose(X: Float[torch.Tensor, "train features"], least: float, intercept:
             return Directions(
                 values.to(X.dtype),
                 mean.to(X.dtype),
-                (vectors if primal else T.T @ vectors).to(X.dtype).contiguous(),
+                (vectors if primal else product(T.T, vectors)).to(X.dtype).contiguous(),
                 None if primal else vectors.T.to(X.dtype).contiguous(),
                 condition,
             )
@@ -206,7 +214,7 @@ def span(
 
 
 def _projection(directions: Directions, train: Float[torch.Tensor, "train features"]) -> torch.Tensor:
-    return directions.back.T @ train.T if directions.project is None else directions.project
+    return product(directions.back.T, train.T).contiguous() if directions.project is None else directions.project
 
 
 def _without(A: torch.Tensor, rows: slice) -> torch.Tensor:

@@ -2,8 +2,8 @@
 
 On the CPU, single-precision products go through oneDNN, which torch reaches by a convolution: on processors whose
 maker MKL and OpenBLAS do not know (AMD EPYC of 2024: 430 GFLOP/s on two cores against 195 and 200) only oneDNN uses
-AVX-512. The eigendecomposition is LAPACK's ``syevd`` (divide and conquer: a seventh of scipy's default), the Cholesky
-factor ``potrf``. On a GPU all are torch's own.
+AVX-512. The eigendecomposition is scipy's ``syevd`` (divide and conquer: a seventh of its default). All else, and
+everything on a GPU, is torch's own: OpenBLAS between steps of torch has two sets of threads wait for one another.
 """
 
 import scipy.linalg
@@ -63,18 +63,11 @@ def eigh(A: Square) -> tuple[Float[torch.Tensor, " n"], Square]:
 
 
 def solve_spd(A: Square, B: Float[torch.Tensor, "n k"]) -> Float[torch.Tensor, "n k"]:
-    """``A⁻¹ B`` for a symmetric positive definite ``A``, which is overwritten.
+    """``A⁻¹ B`` for a symmetric positive definite ``A``.
 
     Raises ``FloatingPointError`` when ``A`` is not positive definite in its own precision.
     """
-    if A.device.type != "cpu":
-        factor, info = torch.linalg.cholesky_ex(A)
-        if info.any():
-            raise FloatingPointError("not positive definite")
-        return torch.cholesky_solve(B, factor)
-    potrf, potrs = scipy.linalg.lapack.get_lapack_funcs(("potrf", "potrs"), dtype=A.numpy().dtype)
-    factor, info = potrf(A.numpy().T, lower=True, overwrite_a=True, clean=False)
-    if info:
+    factor, info = torch.linalg.cholesky_ex(A)
+    if info.any():
         raise FloatingPointError("not positive definite")
-    solution, _ = potrs(factor, B.numpy(), lower=True)
-    return torch.from_numpy(solution)
+    return torch.cholesky_solve(B, factor)

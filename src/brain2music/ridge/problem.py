@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 
-from .blocks import Array, Targets, centred_gram, finite_mean, like, to_tensor
+from .blocks import Array, Targets, centre_, centred_gram, finite_mean, like, to_tensor
 from .dual import DualSolver, factorise
 from .folds import assign_folds, check_folds
 from .foldwise import FoldwiseSolver, decompose
@@ -126,13 +126,14 @@ def _foldwise_solver(
     how: Plan,
 ) -> tuple[FoldwiseSolver, Float[torch.Tensor, " features"]]:
     """Stay in single precision only where the features are many and well enough conditioned."""
-    rows = to_tensor(X, torch.float64, copy=True)
-    mean = finite_mean(rows, "X") * float(intercept)
-    double = (rows.sub_(mean))[targets.order]
-    rows = double.to(kept) if double.numel() > 2**20 else double
-    whole = decompose(rows, alphas[0], intercept)
-    if whole.condition > 1e6 and rows is not double:
-        rows, whole = double, decompose(double, alphas[0], intercept)
+    large = X.shape[0] * X.shape[1] > 2**20
+    for work in [kept, torch.float64] if large and kept != torch.float64 else [torch.float64]:
+        rows = to_tensor(X, work, copy=True)
+        mean = centre_(rows) if intercept else torch.zeros_like(finite_mean(rows, "X"))
+        rows = rows[targets.order]
+        whole = decompose(rows, alphas[0], intercept)
+        if whole.condition <= 1e6:
+            break
     return FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch), mean
 
 
