@@ -1,0 +1,116 @@
+"""The tokens that MusicLM is trained on: composed pieces and free recordings, rendered, heard and quantised.
+
+    python runs/musiclm_data.py OUT --pieces-per-genre 800 --seed 7 --workers 14 --recorded FOLDER \\
+        --codec soundstream-small --mulan mulan-small
+
+``FOLDER`` is a set of 30-s segments as runs/training_data.py writes it (``--segment 30``). Semantic tokens are
+fitted first, on a part of the pieces; then shards are written, each kept once it is there, so that the same
+command goes on after an interruption, also with more pieces; last the embedding's codebooks are fitted. Composed
+pieces carry seeds: judge on others. ``--minutes`` stops between two shards, in time to fit what is left.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from brain2music.artifacts import write_json
+from brain2music.audio.compose.genres import GENRES
+from brain2music.codec.soundstream import SoundStream
+from brain2music.generate.musiclm.condition import Conditioner
+from brain2music.generate.musiclm.semantic import FILE, MusicnnFrames, SemanticTokenizer, codebook_use
+from brain2music.progress import progress
+from brain2music.train.mulan_data import Composed
+from brain2music.train.semantic import fit_semantic
+from brain2music.train.tokens import Ear, Recording, TokenData, Tokenisers, frames_of, listen, write_shards
+
+
+def main() -> None:
+    """Read the arguments and build."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--pieces-per-genre", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=7, help="of the composer")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of a piece")
+    parser.add_argument("--recorded", type=Path, help="folder of recorded segments with a manifest.tsv")
+    parser.add_argument("--codec", default="soundstream-small")
+    parser.add_argument("--mulan", default="mulan-small", help="a MuLan's folder, or an embedding's name")
+    parser.add_argument("--step", type=float, default=5.0, help="seconds between windows of 10 s (MusicLM: 1)")
+    parser.add_argument("--codes", type=int, default=1024, help="semantic tokens, and codes of each condition level")
+    parser.add_argument("--fit-pieces", type=int, default=400, help="pieces that semantic tokens are fitted on")
+    parser.add_argument("--per-shard", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--minutes", type=float, help="stop rendering after so long")
+    given = parser.parse_args()
+
+    began = time.monotonic()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    given.out.mkdir(parents=True, exist_ok=True)
+    composed = [Composed(given.seed, genre, number) for number in range(given.pieces_per_genre) for genre in GENRES]
+    recorded = list(recordings(given.recorded)) if given.recorded else []
+    ear, features = Ear(given.mulan, given.step, device), MusicnnFrames(device)
+    semantic = semantic_tokens(given, [*spread(composed, recorded, given.fit_pieces)], features)
+    codec = SoundStream.from_pretrained(given.codec).to(device)
+    tokenisers = Tokenisers(given.codec, codec, features, semantic, ear)
+    for name, sources in (("recorded", recorded), (f"composed-{given.seed}", composed)):
+        limit = None if given.minutes is None else began + 60 * given.minutes
+        with progress(name) as advance:
+            write_shards(
+                sources, given.out, name, tokenisers, given.mulan, given.seconds, given.per_shard, given.workers,
+                advance, limit,
+            )  # fmt: skip
+    finish(given.out, ear, given.codes)
+    print(f"seconds_spent={time.monotonic() - began:.0f}")
+
+
+def recordings(folder: Path) -> Iterator[Recording]:
+    """The segments of a set, in the order of its manifest."""
+    for row in pd.read_csv(folder / "manifest.tsv", sep="\t").itertuples():
+        yield Recording(folder / str(row.file), 0.0, str(row.licence))
+
+
+def spread(composed: list[Composed], recorded: list[Recording], count: int) -> list[Composed | Recording]:
+    """At most ``count`` pieces, half of them recorded where there are as many."""
+    half = min(len(recorded), count // 2)
+    rng = np.random.default_rng(0)
+    chosen: list[Composed | Recording] = [recorded[i] for i in rng.permutation(len(recorded))[:half]]
+    chosen += [composed[i] for i in rng.permutation(len(composed))[: count - half]]
+    return [chosen[i] for i in rng.permutation(len(chosen))]
+
+
+def semantic_tokens(
+    given: argparse.Namespace, sources: list[Composed | Recording], features: MusicnnFrames
+) -> SemanticTokenizer:
+    """The semantic tokenizer of OUT, fitted if it is not there."""
+    if not (given.out / FILE).is_file():
+
+        def batches() -> Iterator[torch.Tensor]:
+            with progress("semantic tokens") as advance:
+                heard = listen(sources, given.mulan, given.step, given.seconds, given.workers)
+                for done, each in enumerate(heard, start=1):
+                    advance(done, len(sources))
+                    if each is not None:
+                        yield frames_of(features, each)
+
+        tokenizer, report = fit_semantic(batches(), features, given.codes)
+        tokenizer.save(given.out, report)
+    return SemanticTokenizer.load(given.out)  # as everybody else will read it
+
+
+def finish(out: Path, ear: Ear, codes: int) -> None:
+    """Fit the condition's codebooks on all windows, and report what there is."""
+    data = TokenData(out)
+    Conditioner.fit(ear.space, data.windows(), codes=codes).save(out)
+    semantic = torch.cat([shard["semantic"].flatten() for shard in data.shards]).long()
+    counts = torch.bincount(semantic, minlength=codes).float()
+    report = {"pieces": len(data), "hours": data.seconds / 3600, **codebook_use(counts)}
+    write_json(out / "report.json", report)
+    print("\n".join(f"{name}={value:.4g}" for name, value in report.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""From embeddings to what conditions the stages: checked, brought to length 1, and quantised into 12 tokens."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from ...artifacts import read_arrays, write_arrays
+from ...embed.embeddings import Space
+from ...embed.mulan.tokens import MulanTokenizer
+from ...errors import InputError
+from .stage import Condition
+
+FILE = "condition.safetensors"
+
+
+class Conditioner:
+    """Embeddings of one space as conditions; its codebooks are fitted once and never change.
+
+    Parameters
+    ----------
+    space : the embeddings' space. tokenizer : of 12 × 1024 (MusicLM's MuLan tokens), frozen.
+    renormalise : bring averages of windows, which are shorter than 1, back to length 1 first. MusicLM does not
+        say; text embeddings have length 1, so the default keeps both sides alike.
+    """
+
+    def __init__(self, space: Space, tokenizer: MulanTokenizer, renormalise: bool = True) -> None:
+        self.space, self.tokenizer, self.renormalise = space, tokenizer, renormalise
+
+    @classmethod
+    def fit(
+        cls,
+        space: Space,
+        vectors: Float[Tensor, "vectors dims"],
+        levels: int = 12,
+        codes: int = 1024,
+        renormalise: bool = True,
+    ) -> "Conditioner":
+        """Learn the codebooks from embeddings of the training set."""
+        vectors = functional.normalize(vectors, dim=-1) if renormalise else vectors
+        return cls(space, MulanTokenizer.fit(vectors, levels, codes), renormalise)
+
+    def __call__(self, vectors: Float[Tensor, "batch dims"]) -> Condition:
+        """Conditions, shown both as tokens and as vectors; on the CPU."""
+        vectors = functional.normalize(vectors.float(), dim=-1) if self.renormalise else vectors.float()
+        return Condition(self.tokenizer.encode(vectors), vectors, torch.ones(len(vectors), 2, dtype=torch.bool))
+
+    def check(self, vectors: np.ndarray, space: Space | None = None) -> Float[Tensor, "batch dims"]:
+        """Embeddings from outside as (batch, dims).
+
+        Raises
+        ------
+        InputError : they are of another space (named by its sha), have other dimensions, or are not finite or zero.
+        """
+        if space is not None and (space.name, space.version, space.sha256, space.dims) != _identity(self.space):
+            raise InputError(
+                f"the embedding is of {space.name} ({space.sha256[:12]}), the generator was trained on "
+                f"{self.space.name} ({self.space.sha256[:12]})",
+                mend=f"embed with {self.space.name}, or take a generator trained on {space.name}",
+            )
+        rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
+        if rows.ndim != 2 or rows.shape[1] != self.space.dims or len(rows) == 0:
+            raise InputError(
+                f"an embedding of shape {np.shape(vectors)} where {self.space.name} has {self.space.dims} dimensions",
+                mend=f"give ({self.space.dims},) or (items, {self.space.dims})",
+            )
+        if not np.isfinite(rows).all():
+            raise InputError("the embedding holds NaN or infinite values", mend="compute it again")
+        if (np.linalg.norm(rows, axis=1) == 0).any():
+            raise InputError("an embedding is all zeros and points nowhere", mend="compute it again")
+        return torch.from_numpy(rows)
+
+    def save(self, folder: Path) -> None:
+        """Write the codebooks (half precision) and the space."""
+        arrays = {"codebooks": self.tokenizer.codebooks.numpy().astype(np.float16)}
+        write_arrays(folder / FILE, arrays, {"space": asdict(self.space), "renormalise": self.renormalise})
+
+    @classmethod
+    def load(cls, folder: Path) -> "Conditioner":
+        """What :meth:`save` wrote."""
+        arrays, metadata = read_arrays(folder / FILE)
+        tokenizer = MulanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
+        return cls(Space(**metadata["space"]), tokenizer, metadata["renormalise"])
+
+
+def _identity(space: Space) -> tuple[str, str, str, int]:
+    return space.name, space.version, space.sha256, space.dims

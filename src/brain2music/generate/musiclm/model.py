@@ -1,0 +1,332 @@
+"""MusicLM whole: an embedding, a text or a recording in, music out.
+
+Agostinelli et al., "MusicLM: generating music from text" (2023, arXiv 2301.11325). Brain2Music conditions it on the
+embedding decoded from the brain. Three stages write tokens, one after the other, and a SoundStream makes them sound
+(a model of a single stage writes the acoustic tokens at once)::
+
+    embedding ─► semantic tokens ─► coarse acoustic tokens ─► fine acoustic tokens ─► waveform
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+
+from ...artifacts import digest_file, read_json, write_json
+from ...codec.soundstream import SoundStream
+from ...embed.windows import mono_at
+from ...errors import InputError
+from ...weights import find
+from ..reconstruction import Reconstruction
+from .condition import Conditioner
+from .config import ACOUSTIC_RATE, SEMANTIC_RATE, STAGES, Plan, StageName
+from .prompts import Sound, check_length, embed_sounds, embed_texts, seeded
+from .sampling import Sampling
+from .semantic import MusicnnFrames, SemanticTokenizer
+from .stage import Condition, Stage
+from .windows import SECTION_S, Window, windows
+
+BATCH = 16
+"""Pieces made at once; more take more memory and little less time each."""
+_SECTION = {"semantic": round(SECTION_S * SEMANTIC_RATE), "acoustic": round(SECTION_S * ACOUSTIC_RATE)}
+
+
+class MusicLM:
+    """The stages, what conditions them, and the codec.
+
+    Parameters
+    ----------
+    stages : by name: the paper's three, or "acoustic" alone. conditioner : of the embedding.
+    semantic : tokens of recordings, for continuing them.
+    codec : the SoundStream whose codes the stages were trained on. sampling : of each stage.
+    name : what the outputs say they come from.
+    """
+
+    def __init__(
+        self,
+        stages: dict[StageName, Stage],
+        conditioner: Conditioner,
+        semantic: SemanticTokenizer,
+        codec: SoundStream,
+        sampling: dict[StageName, Sampling] | None = None,
+        name: str = "musiclm",
+    ) -> None:
+        self.stages, self.conditioner, self.semantic, self.codec = stages, conditioner, semantic, codec.eval()
+        paper = {name: Sampling(stage.config.temperature) for name, stage in stages.items()}
+        self.sampling: dict[StageName, Sampling] = {**paper, **(sampling or {})}
+        self.name = name
+        for stage in stages.values():
+            stage.eval()
+
+    @property
+    def rate(self) -> int:
+        """Hz of what it makes."""
+        return self.codec.config.rate
+
+    @property
+    def device(self) -> torch.device:
+        """Where the stages are."""
+        return next(iter(self.stages.values())).heads.device
+
+    def generate(
+        self,
+        embedding: Float[np.ndarray, "*items dims"] | None = None,
+        text: Sequence[str] | None = None,
+        like: Sequence[Sound] | None = None,
+        seconds: float = 15.0,
+        seed: int = 0,
+        draws: int = 1,
+        guidance: float | None = None,
+    ) -> list[Reconstruction]:
+        """New music, one piece an item and draw (all draws of the first item first).
+
+        Parameters
+        ----------
+        embedding : (items, 128) or (128,) in :attr:`conditioner`'s space; or text, or sounds to be like.
+        seconds : 1 to 600; beyond 30 each further 15 continue the 15 before.
+        draws : pieces for each item; none is chosen among them.
+        guidance : classifier-free guidance of the first two stages; the checkpoint's own by default.
+
+        Raises
+        ------
+        InputError : not exactly one of the three is given, or it cannot be used.
+        """
+        check_length(seconds, draws)
+        vectors, what = self._vectors(embedding, text, like)
+        made = self._batched([vectors], seconds, seed, draws, guidance)
+        labels = [label for label in what for _ in range(draws)]
+        return [self._reconstruction(made[i], seed, i % draws, label, guidance) for i, label in enumerate(labels)]
+
+    def story(
+        self, texts: Sequence[str], seconds: float | None = None, seed: int = 0, guidance: float | None = None
+    ) -> Reconstruction:
+        """One piece whose prompt changes every 15 s, each part continuing the one before (story mode)."""
+        if not texts:
+            raise InputError("the story has no prompts", mend="give at least one")
+        seconds = SECTION_S * len(texts) if seconds is None else seconds
+        check_length(seconds)
+        vectors = embed_texts(texts, self.conditioner)
+        made = self._batched([row[None] for row in vectors], seconds, seed, 1, guidance)
+        return self._reconstruction(made[0], seed, 0, {"story": list(texts)}, guidance)
+
+    def continuation(
+        self,
+        sound: Sound,
+        seconds: float = 15.0,
+        seed: int = 0,
+        text: str | None = None,
+        guidance: float | None = None,
+    ) -> Reconstruction:
+        """A recording followed by ``seconds`` of music that goes on from its last 15 s.
+
+        The condition is the recording's own embedding, or a text's. Its own part stays as it was, at 24 kHz mono.
+        """
+        check_length(seconds)
+        own = mono_at(*sound, self.rate)
+        if len(own) < self.rate:
+            raise InputError(
+                f"a recording of {len(own) / self.rate:.2f} s cannot be continued", mend="give 1 s or more"
+            )
+        end = own[-round(SECTION_S * self.rate) :]
+        whole = len(end) // (2 * self.codec.config.stride)  # semantic tokens span two frames of the codec
+        end = end[len(end) - whole * 2 * self.codec.config.stride :]
+        if text is not None:
+            vectors = embed_texts([text], self.conditioner)
+        else:
+            vectors = embed_sounds([(end, self.rate)], self.conditioner)
+        prompt = self._prompt(end)
+        length = prompt[0].shape[2] / SEMANTIC_RATE + seconds
+        made = self._batched([vectors], length, seed, 1, guidance, prompt)[0][len(end) :]
+        label = {"continues_s": len(own) / self.rate, "text": text}
+        return self._reconstruction(np.concatenate([own, made]), seed, 0, label, guidance)
+
+    @torch.inference_mode()
+    def tokens(
+        self,
+        conditions: Sequence[Condition],
+        seconds: float,
+        generator: torch.Generator,
+        guidance: float | None = None,
+        prompt: tuple[Tensor, Tensor] | None = None,
+    ) -> Int[Tensor, "batch levels frames"]:
+        """Acoustic codes of all levels; a condition a section of 15 s, or one for all of it.
+
+        ``prompt`` holds the semantic (batch, 1, n) and acoustic (batch, levels, 2 n) codes to go on from.
+        """
+        known_semantic, known = prompt or (None, None)
+        count = round(seconds * SEMANTIC_RATE)
+        if "acoustic" in self.stages:
+            return self._fill("acoustic", conditions, None, 2 * count, generator, guidance, known)
+        coarse = self.stages["coarse"].config.levels
+        semantic = self._fill("semantic", conditions, None, count, generator, guidance, known_semantic)
+        first = None if known is None else known[:, :coarse]
+        rough = self._fill("coarse", conditions, semantic, 2 * count, generator, guidance, first)
+        return torch.cat([rough, self._refine(rough, generator)], dim=1)
+
+    def save_pretrained(self, folder: str | Path, codec: str, provenance: dict[str, Any] | None = None) -> Path:
+        """Write the model as a folder: a sub-folder a stage, in half precision; the codec is named, not copied."""
+        folder = Path(folder)
+        for name, stage in self.stages.items():
+            stage.save_pretrained(folder / name, half=True)
+        self.conditioner.save(folder)
+        self.semantic.save(folder)
+        plan: Plan = "single" if "acoustic" in self.stages else "three"
+        self.describe(folder, plan, codec, _codec_digest(codec), provenance or {}, self.sampling)
+        return folder
+
+    @staticmethod
+    def describe(
+        folder: Path,
+        plan: Plan,
+        codec: str,
+        codec_sha256: str,
+        provenance: dict[str, Any],
+        sampling: Mapping[StageName, Sampling] | None = None,
+    ) -> None:
+        """Write a model folder's config.json: its stages and how they are sampled, its codec, where it came from."""
+        chosen = {name: asdict(how) for name, how in (sampling or {}).items()}
+        settings = {"model": "MusicLM", "plan": plan, "codec": codec, "codec_sha256": codec_sha256, "sampling": chosen}
+        write_json(folder / "config.json", {**settings, "provenance": provenance})
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, device: str | torch.device = "cpu", codec: str | Path | None = None
+    ) -> Self:
+        """A shipped model by its name, or one in a folder; ``codec`` overrides where its codec lies.
+
+        Raises
+        ------
+        InputError : there is no such model, it is incomplete, or its codec is not the one it was trained with.
+        """
+        folder = find(name)
+        settings = read_json(folder / "config.json")
+        if not isinstance(settings, dict) or settings.get("model") != "MusicLM":
+            raise InputError("this is not a MusicLM", folder / "config.json", "name a folder that holds one")
+        codec = codec or settings["codec"]
+        if _codec_digest(codec) != settings["codec_sha256"]:
+            raise InputError(
+                f"the codec {codec} is not the one this model was trained with",
+                folder,
+                "use them as they came together",
+            )
+        return cls(
+            {stage: Stage.from_pretrained(folder / stage).to(device) for stage in STAGES[settings["plan"]]},
+            Conditioner.load(folder),
+            SemanticTokenizer.load(folder),
+            SoundStream.from_pretrained(codec).to(device),
+            {stage: Sampling(**how) for stage, how in settings["sampling"].items()},
+            folder.name,
+        )
+
+    def _vectors(
+        self, embedding: np.ndarray | None, text: Sequence[str] | None, like: Sequence[Sound] | None
+    ) -> tuple[Float[Tensor, "items dims"], list[dict[str, Any]]]:
+        if sum(each is not None for each in (embedding, text, like)) != 1:
+            raise InputError("give exactly one of an embedding, a text and a recording to be like")
+        if text is not None:
+            return embed_texts(text, self.conditioner), [{"text": each} for each in text]
+        if like is not None:
+            return embed_sounds(like, self.conditioner), [{"like": "a recording"}] * len(like)
+        vectors = self.conditioner.check(np.asarray(embedding))
+        return vectors, [{"embedding": self.conditioner.space.name}] * len(vectors)
+
+    def _batched(
+        self,
+        sections: Sequence[Float[Tensor, "items dims"]],
+        seconds: float,
+        seed: int,
+        draws: int,
+        guidance: float | None,
+        prompt: tuple[Tensor, Tensor] | None = None,
+    ) -> list[Float32[np.ndarray, " samples"]]:
+        """Waveforms of every item and draw, a batch at a time."""
+        device = self.device
+        conditions = [self.conditioner(part).repeat(draws).to(device) for part in sections]
+        made: list[np.ndarray] = []
+        for number, first in enumerate(range(0, len(conditions[0].vector), BATCH)):
+            part = [Condition(*(each[first : first + BATCH] for each in condition)) for condition in conditions]
+            codes = self.tokens(part, seconds, seeded(seed, number, device), guidance, prompt)
+            made += [self.codec.decode(row[None])[0, 0].float().cpu().numpy() for row in codes]
+        length = round(seconds * self.rate)
+        return [np.pad(wave[:length], (0, max(0, length - len(wave)))) for wave in made]
+
+    def _fill(
+        self,
+        name: StageName,
+        conditions: Sequence[Condition],
+        given: Int[Tensor, "batch given_levels given_frames"] | None,
+        frames: int,
+        generator: torch.Generator,
+        guidance: float | None,
+        known: Int[Tensor, "batch levels known_frames"] | None,
+    ) -> Int[Tensor, "batch levels frames"]:
+        """A stage's codes of all frames, window after window."""
+        stage, sampling = self.stages[name], self.sampling[name]
+        config = stage.config
+        if guidance is not None:
+            sampling = replace(sampling, guidance=guidance)
+        batch = len(conditions[0].vector)
+        done = _nothing(batch, config.levels, stage) if known is None else known
+        section = _SECTION[config.family] if len(conditions) > 1 else None
+        stride, crop = round(config.stride_s * config.rate), config.frames
+        for window in windows(frames, crop, stride, done.shape[2], section):
+            condition = conditions[min(window.section, len(conditions) - 1)]
+            seen = _given(given, window, config.given_repeat)
+            prefix = done[:, :, window.start : window.first]
+            new = stage.sample(condition, seen, window.stop - window.start, sampling, generator, prefix)
+            done = torch.cat([done, new[:, :, window.first - window.start :]], dim=2)
+        return done
+
+    def _refine(
+        self, coarse: Int[Tensor, "batch coarse_levels frames"], generator: torch.Generator
+    ) -> Int[Tensor, "batch fine_levels frames"]:
+        """Fine levels, in chunks of 3 s that know nothing of each other and are made side by side (AudioLM)."""
+        stage, (batch, _, frames) = self.stages["fine"], coarse.shape
+        chunk = min(frames, stage.config.frames)
+        padded = torch.cat([coarse, coarse[:, :, -1:].expand(-1, -1, -frames % chunk)], dim=2)
+        chunks = padded.unflatten(2, (-1, chunk)).transpose(1, 2).flatten(0, 1)
+        fine = stage.sample(None, chunks, chunk, self.sampling["fine"], generator)
+        return fine.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2)[:, :, :frames]
+
+    def _prompt(self, end: Float32[np.ndarray, " samples"]) -> tuple[Tensor, Tensor]:
+        """Semantic and acoustic codes of the end of a recording."""
+        device = self.device
+        acoustic = self.codec.encode(torch.from_numpy(end)[None, None].to(device))
+        features = MusicnnFrames(device)
+        semantic = self.semantic.encode(end, self.rate, features)[: acoustic.shape[2] // 2]
+        return semantic[None, None], acoustic
+
+    def _reconstruction(
+        self, wave: Float32[np.ndarray, " samples"], seed: int, draw: int, what: dict[str, Any], guidance: float | None
+    ) -> Reconstruction:
+        source = {"generator": "musiclm", "checkpoint": self.name, "seed": seed, "draw": draw, **what}
+        if guidance is not None:
+            source["guidance"] = guidance
+        return Reconstruction(np.ascontiguousarray(wave[None], dtype=np.float32), self.rate, source)
+
+
+def generate_from_embeddings(
+    generator: MusicLM, embeddings: Float[np.ndarray, "items dims"], seconds: float, draws: int, seed: int
+) -> list[list[Reconstruction]]:
+    """``draws`` pieces of each embedding; the draws are never chosen among."""
+    made = generator.generate(embedding=embeddings, seconds=seconds, draws=draws, seed=seed)
+    return [made[first : first + draws] for first in range(0, len(made), draws)]
+
+
+def _nothing(batch: int, levels: int, stage: Stage) -> Int[Tensor, "batch levels 0"]:
+    """No codes yet."""
+    return torch.zeros(batch, levels, 0, dtype=torch.long, device=stage.heads.device)
+
+
+def _given(given: Tensor | None, window: Window, repeat: int) -> Tensor | None:
+    """What a window sees of the tokens given to its stage."""
+    return None if given is None else given[:, :, window.start // repeat : -(-window.stop // repeat)]
+
+
+def _codec_digest(codec: str | Path) -> str:
+    return digest_file(find(codec) / "model.safetensors")

@@ -1,0 +1,206 @@
+"""One stage: conditions before, a pattern of codes after; the same prefix in training and in sampling."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...codec.pretrained import Pretrained
+from .config import StageConfig
+from .patterns import Layout, arrange, collect, layout
+from .sampling import Sampling, choose, guided
+from .transformer import Cache, Transformer
+
+Choice = Callable[[int, Float[Tensor, "batch slots codes"]], Int[Tensor, "batch slots"]]
+"""(step, logits) -> the codes of the step's slots."""
+
+
+class Condition(NamedTuple):
+    """An embedding as the stages see it, and what of it each item may see (tokens, vector)."""
+
+    tokens: Int[Tensor, "batch levels"]
+    vector: Float[Tensor, "batch dims"]
+    shown: Bool[Tensor, "batch 2"]
+
+    def null(self) -> "Condition":
+        """The same with everything withheld."""
+        return self._replace(shown=torch.zeros_like(self.shown))
+
+    def to(self, device: torch.device) -> "Condition":
+        """The same on a device."""
+        return Condition(*(each.to(device) for each in self))
+
+    def repeat(self, times: int) -> "Condition":
+        """Each item ``times`` times in a row."""
+        return Condition(*(each.repeat_interleave(times, dim=0) for each in self))
+
+
+class Stage(Pretrained):
+    """p(codes | condition, given), a code at a time (MusicLM, section 3.2)."""
+
+    Config = StageConfig
+
+    def __init__(self, config: StageConfig) -> None:
+        super().__init__()
+        self.config, self.space = config, config.space
+        wide = config.table == config.width
+        self.table = nn.Embedding(self.space.size, config.table)
+        self.lift = nn.Identity() if wide else nn.Linear(config.table, config.width, bias=False)
+        self.transformer = Transformer(config.layers, config.heads, config.width, config.hidden, config.dropout)
+        self.drop = nn.Identity() if wide else nn.Linear(config.width, config.table, bias=False)
+        self.heads = nn.Parameter(torch.randn(config.levels, config.codes, config.table) * config.table**-0.5)
+        if "vector" in config.condition:
+            self.vector = nn.Linear(config.embedding, config.width)
+            self.no_vector = nn.Parameter(torch.randn(config.width))
+        nn.init.normal_(self.table.weight, std=1.0 if not wide else 0.02)
+
+    def forward(
+        self,
+        condition: Condition | None,
+        given: Int[Tensor, "batch given_levels given_frames"] | None,
+        codes: Int[Tensor, "batch levels frames"],
+    ) -> Float[Tensor, "batch levels frames"]:
+        """log p of every predicted code, given all before it in the pattern; conditions carry no loss."""
+        table = self._layout(codes.shape[2])
+        prefix = self.prefix(condition, given)
+        inputs = self._inputs(self._arrange(codes, table), len(table.code)) + self._aligned(given, table)
+        hidden = self.transformer(torch.cat([prefix, inputs], dim=1))[:, prefix.shape[1] :]
+        at_codes = self.drop(hidden)[:, table.step.to(hidden.device)]
+        logits = torch.einsum("bqte,qce->bqtc", at_codes, self.heads)
+        return -functional.cross_entropy(logits.flatten(0, 2).float(), codes.flatten(), reduction="none").view_as(codes)
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        condition: Condition | None,
+        given: Int[Tensor, "batch given_levels given_frames"] | None,
+        frames: int,
+        sampling: Sampling,
+        generator: torch.Generator,
+        known: Int[Tensor, "batch levels known_frames"] | None = None,
+    ) -> Int[Tensor, "batch levels frames"]:
+        """Codes of ``frames`` frames; the first are ``known``, where some are.
+
+        Guidance other than 1 doubles the batch by the null condition; a stage without conditions ignores it.
+        """
+        guidance = sampling.guidance if self.config.condition else 1.0
+        choice = partial(_drawn, sampling=sampling, generator=generator)
+        return self.walk(condition, given, frames, choice, known, guidance)
+
+    @torch.inference_mode()
+    def walk(
+        self,
+        condition: Condition | None,
+        given: Int[Tensor, "batch given_levels given_frames"] | None,
+        frames: int,
+        choice: Choice,
+        known: Int[Tensor, "batch levels known_frames"] | None = None,
+        guidance: float = 1.0,
+    ) -> Int[Tensor, "batch levels frames"]:
+        """Step through the pattern with a cache, asking ``choice`` for the codes of every step not yet known."""
+        if condition is not None and guidance != 1.0:
+            both = (condition, condition.null())
+            condition = Condition(*(torch.cat(pair) for pair in zip(*both, strict=True)))
+            given = None if given is None else given.repeat(2, 1, 1)
+        table, twice = self._layout(frames), 2 if guidance != 1.0 else 1
+        prefix, aligned = self.prefix(condition, given), self._aligned(given, table)
+        steps, fixed, first = self._plan(table, frames, known, len(prefix) // twice)
+        cache = self.transformer.begin(len(prefix), prefix.shape[1] + len(table.code))
+        inputs = self._inputs(steps, first + 1).repeat(twice, 1, 1) + aligned[:, : first + 1]
+        hidden = self.transformer(torch.cat([prefix, inputs], dim=1), cache)[:, -1]
+        for step in range(first, len(table.code)):
+            logits = self._logits(hidden, step)
+            codes = choice(step, guided(logits, guidance) if twice == 2 else logits)
+            steps[:, step] = torch.where(fixed[step], steps[:, step], codes + self._offsets(step))
+            if step + 1 < len(table.code):
+                hidden = self._advance(cache, steps[:, step], aligned[:, min(step + 1, aligned.shape[1] - 1)], twice)
+        return collect(steps, table) - self._first_ids()[:, None]
+
+    def prefix(
+        self, condition: Condition | None, given: Int[Tensor, "batch given_levels given_frames"] | None
+    ) -> Float[Tensor, "batch prefix width"]:
+        """What precedes the predicted segment: the condition's tokens, its vector, and given tokens if put there."""
+        parts: list[Tensor] = []
+        if condition is not None and "tokens" in self.config.condition:
+            ids = self.space.encode("condition", condition.tokens[..., None])[..., 0]
+            shown = condition.shown[:, :1]
+            parts.append(self.lift(self.table(torch.where(shown, ids, self.space.special("null")))))
+        if condition is not None and "vector" in self.config.condition:
+            scaled = condition.vector * self.config.embedding**0.5  # unit vectors to unit variance
+            parts.append(torch.where(condition.shown[:, 1:], self.vector(scaled), self.no_vector)[:, None])
+        if given is not None and self.config.given_as == "prefix":
+            ids = self.space.encode(self.config.given, given)
+            parts.append(self.lift(self.table(ids.transpose(1, 2).flatten(1))))
+        if not parts:
+            if given is None:
+                raise ValueError(f"the {self.config.name} stage was given nothing to go by")
+            parts.append(self.heads.new_zeros(len(given), 0, self.config.width))
+        return torch.cat(parts, dim=1)
+
+    def _aligned(self, given: Tensor | None, table: Layout) -> Float[Tensor, "batch steps width"]:
+        """For every step, what is known of the frame that it predicts; zeros of one step where nothing is."""
+        if given is None or self.config.given_as == "prefix":
+            return self.heads.new_zeros(1, 1, self.config.width)
+        ids = self.space.encode(self.config.given, given)
+        frames = (table.frame // self.config.given_repeat).clamp(max=given.shape[2] - 1).to(given.device)
+        return self.lift(self.table(ids).sum(1))[:, frames]
+
+    def _inputs(self, steps: Int[Tensor, "batch steps slots"], count: int) -> Float[Tensor, "batch count width"]:
+        """The inputs of the first ``count`` predictions: the start, then each step's tokens, summed over slots."""
+        start = self.table.weight[self.space.special("start")].expand(len(steps), 1, -1)
+        return self.lift(torch.cat([start, self.table(steps[:, : count - 1]).sum(2)], dim=1))
+
+    def _advance(
+        self, cache: Cache, tokens: Int[Tensor, "batch slots"], aligned: Float[Tensor, "items width"], twice: int
+    ) -> Float[Tensor, "all width"]:
+        inputs = self.lift(self.table(tokens).sum(1))
+        return cache.step((inputs if twice == 1 else inputs.repeat(2, 1)) + aligned)
+
+    def _logits(self, hidden: Float[Tensor, "batch width"], step: int) -> Float[Tensor, "batch slots codes"]:
+        heads: Tensor = self.heads
+        if self.config.pattern == "flattened":
+            level = step % self.config.levels
+            heads = heads[level : level + 1]
+        logits = functional.linear(self.drop(hidden), heads.flatten(0, 1))
+        return logits.view(len(hidden), len(heads), self.config.codes)
+
+    def _plan(
+        self, table: Layout, frames: int, known: Tensor | None, batch: int
+    ) -> tuple[Int[Tensor, "batch steps slots"], Bool[Tensor, "steps slots"], int]:
+        """The steps so far, which slots of them are fixed (known, or empty), and the first step with one to fill."""
+        device = self.heads.device
+        grid = torch.zeros(batch, self.config.levels, frames, dtype=torch.long, device=device)
+        done = 0 if known is None else known.shape[2]
+        if known is not None:
+            grid[:, :, :done] = known
+        fixed = (table.code < 0) | (table.code % frames < done)
+        open_steps = (~fixed).any(1).nonzero()
+        if len(open_steps) == 0:
+            raise ValueError("every frame asked for is known already")
+        return self._arrange(grid, table), fixed.to(device), int(open_steps[0])
+
+    def _arrange(self, codes: Tensor, table: Layout) -> Int[Tensor, "batch steps slots"]:
+        ids = self.space.encode(self.config.family, codes, self.config.first_level)
+        return arrange(ids, table, self.space.special("empty"))
+
+    def _layout(self, frames: int) -> Layout:
+        return layout(self.config.pattern, self.config.levels, frames)
+
+    def _first_ids(self) -> Int[Tensor, " levels"]:
+        """The id of each predicted level's code 0."""
+        zeros = torch.zeros(self.config.levels, 1, dtype=torch.long, device=self.heads.device)
+        return self.space.encode(self.config.family, zeros, self.config.first_level)[:, 0]
+
+    def _offsets(self, step: int) -> Int[Tensor, " slots"]:
+        ids = self._first_ids()
+        return ids[step % self.config.levels][None] if self.config.pattern == "flattened" else ids
+
+
+def _drawn(
+    step: int, logits: Float[Tensor, "batch slots codes"], sampling: Sampling, generator: torch.Generator
+) -> Int[Tensor, "batch slots"]:
+    return choose(logits, sampling, generator)

@@ -1,0 +1,159 @@
+"""A decoder-only transformer with T5's relative positions, and a static cache to sample it step by step."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+BUCKETS = 32
+MAX_DISTANCE = 128
+
+
+def bucket(distance: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+    """T5's bucket of how far back a key lies (Raffel et al. 2020): 0-15 exactly, then logarithmic up to 128.
+
+    The distance is query - key, never negative for what a causal model sees.
+    """
+    exact = BUCKETS // 2
+    scaled = torch.log(distance.clamp(min=1) / exact) / math.log(MAX_DISTANCE / exact) * (BUCKETS - exact)
+    return torch.where(distance < exact, distance, (exact + scaled.long()).clamp(max=BUCKETS - 1))
+
+
+class Transformer(nn.Module):
+    """Pre-norm blocks of causal attention and an ungated feed-forward, one table of relative biases for all.
+
+    Parameters
+    ----------
+    width, hidden : of the stream, and of the feed-forward. heads : of attention; they divide ``width``.
+    """
+
+    def __init__(self, layers: int, heads: int, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"a width of {width} cannot be shared by {heads} heads")
+        self.heads, self.width = heads, width
+        self.relative = nn.Embedding(BUCKETS, heads)
+        self.blocks = nn.ModuleList(Block(heads, width, hidden, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width, bias=False)
+        self._initialise(layers)
+
+    def forward(
+        self, x: Float[Tensor, "batch length width"], cache: "Cache | None" = None
+    ) -> Float[Tensor, "batch length width"]:
+        """All positions at once; a cache, empty until now, keeps their keys and values."""
+        mask = self._mask(x.shape[1]).to(x.dtype)
+        for number, block in enumerate(self.blocks):
+            x = block(x, mask, None if cache is None else (cache.keys[number], cache.values[number]))
+        if cache is not None:
+            cache.length = x.shape[1]
+        return self.norm(x)
+
+    def begin(self, batch: int, length: int) -> "Cache":
+        """An empty cache for ``length`` positions, with all that a step needs laid out once."""
+        weight = self.norm.weight
+        shape = (len(self.blocks), batch, self.heads, length, self.width // self.heads)
+        distances = torch.arange(length - 1, -1, -1, device=weight.device)
+        bias = self.relative(bucket(distances)).T.contiguous()
+        steps = [block.weights() for block in self.blocks if isinstance(block, Block)]
+        return Cache(weight.new_zeros(shape), weight.new_zeros(shape), bias.to(weight.dtype), steps, weight)
+
+    def _mask(self, length: int) -> Float[Tensor, "heads length length"]:
+        """Relative bias of every pair, minus infinity for keys that lie ahead."""
+        place = torch.arange(length, device=self.relative.weight.device)
+        distance = place[:, None] - place[None]
+        bias = self.relative(bucket(torch.arange(length, device=place.device))).T
+        return bias[:, distance.clamp(min=0)].masked_fill(distance < 0, float("-inf"))
+
+    def _initialise(self, layers: int) -> None:
+        nn.init.normal_(self.relative.weight, std=0.02)
+        for name, weight in self.named_parameters():
+            if weight.ndim == 2 and "relative" not in name:
+                nn.init.normal_(weight, std=0.02 if "out" not in name else 0.02 / math.sqrt(2 * layers))
+
+
+class Weights(NamedTuple):
+    """A block's parameters, for :meth:`Cache.step`."""
+
+    norm1: Tensor
+    qkv: Tensor
+    out1: Tensor
+    norm2: Tensor
+    up: Tensor
+    out2: Tensor
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each added to what comes in."""
+
+    def __init__(self, heads: int, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm1, self.norm2 = nn.LayerNorm(width, bias=False), nn.LayerNorm(width, bias=False)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out1 = nn.Linear(width, width, bias=False)
+        self.up = nn.Linear(width, hidden, bias=False)
+        self.out2 = nn.Linear(hidden, width, bias=False)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch length width"],
+        mask: Float[Tensor, "heads length length"],
+        cache: tuple[Tensor, Tensor] | None,
+    ) -> Float[Tensor, "batch length width"]:
+        """All positions; ``cache`` takes the keys and values (batch, heads, length, width of a head)."""
+        batch, length, width = x.shape
+        qkv = self.qkv(self.norm1(x)).view(batch, length, 3, self.heads, -1)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        if cache is not None:
+            cache[0][:, :, :length], cache[1][:, :, :length] = key, value
+        dropout = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask[None].to(query.dtype), dropout_p=dropout
+        )
+        x = x + self._drop(self.out1(mixed.transpose(1, 2).reshape(batch, length, width)))
+        return x + self._drop(self.out2(functional.gelu(self.up(self.norm2(x)))))
+
+    def weights(self) -> Weights:
+        """The parameters, to be used without the modules around them."""
+        return Weights(
+            self.norm1.weight, self.qkv.weight, self.out1.weight, self.norm2.weight, self.up.weight, self.out2.weight
+        )
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.dropout) if self.training and self.dropout else x
+
+
+class Cache:
+    """Keys and values of all positions so far, in place; :meth:`step` adds one position.
+
+    A step on a CPU is a few dozen small products, so the time between them counts: parameters are used without
+    their modules, and attention over one query is two products, which is faster than the fused kernel.
+    """
+
+    def __init__(self, keys: Tensor, values: Tensor, bias: Tensor, weights: list[Weights], norm: Tensor) -> None:
+        self.keys, self.values, self.length = keys, values, 0
+        self._bias, self._weights, self._norm = bias, weights, norm
+        self._keys, self._values = list(keys.unbind(0)), list(values.unbind(0))
+        self._scale = keys.shape[-1] ** -0.5
+
+    def step(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
+        """The output at the next position for its input."""
+        place, (batch, width) = self.length, x.shape
+        heads, longest, size = self.keys.shape[2:]
+        if place == longest:
+            raise ValueError(f"the cache is full at {longest} positions")
+        bias = self._bias[:, longest - 1 - place :]
+        norm, linear = functional.layer_norm, functional.linear
+        for weights, keys, values in zip(self._weights, self._keys, self._values, strict=True):
+            qkv = linear(norm(x, (width,), weights.norm1), weights.qkv).view(batch, 3, heads, size)
+            keys[:, :, place], values[:, :, place] = qkv[:, 1], qkv[:, 2]
+            query = (qkv[:, 0] * self._scale).unsqueeze(3)
+            scores = (keys[:, :, : place + 1] @ query).squeeze(3) + bias
+            mixed = scores.softmax(-1).unsqueeze(2) @ values[:, :, : place + 1]
+            x = x + linear(mixed.view(batch, width), weights.out1)
+            x = x + linear(functional.gelu(linear(norm(x, (width,), weights.norm2), weights.up)), weights.out2)
+        self.length = place + 1
+        return norm(x, (width,), self._norm)

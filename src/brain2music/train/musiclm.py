@@ -1,0 +1,281 @@
+"""``train musiclm``: the three stages side by side, on shards of tokens; conditions come from audio only.
+
+Every stage is a model with an optimizer of its own, so that one command trains all three, or any of them.
+"""
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..artifacts import write_text
+from ..errors import InputError
+from ..generate.musiclm.condition import Conditioner
+from ..generate.musiclm.config import STAGES, Plan, Size, StageConfig, StageName, Vocabulary, stages
+from ..generate.musiclm.model import MusicLM
+from ..generate.musiclm.semantic import SemanticTokenizer
+from ..generate.musiclm.stage import Condition, Stage
+from .engine import Engine
+from .schedule import cosine, set_rate
+from .tokens import TokenData, unigram_entropy
+
+Batch = dict[StageName, dict[str, Tensor]]
+_HELD_OUT = 0.03
+_VALIDATED = 128  # crops a stage
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the stages of a size are trained.
+
+    Attributes
+    ----------
+    batch : crops a step, by stage. rate : peak learning rate. warmup : steps.
+    withheld : chances that a crop sees no condition at all, only its tokens, or only its vector; so that guidance has
+        a null to start from, and each form can be used without the other.
+    """
+
+    batch: dict[StageName, int]
+    rate: float
+    warmup: int
+    weight_decay: float = 0.05
+    withheld: tuple[float, float, float] = (0.1, 0.15, 0.15)
+
+
+_TINY: dict[StageName, int] = {"semantic": 8, "coarse": 8, "fine": 16, "acoustic": 8}
+_SMALL: dict[StageName, int] = {"semantic": 64, "coarse": 96, "fine": 192, "acoustic": 96}
+RECIPES: dict[Size, Recipe] = {
+    "paper": Recipe({"semantic": 256, "coarse": 256, "fine": 256, "acoustic": 256}, 3e-4, 4000),
+    "small": Recipe(_SMALL, 1.5e-3, 300),
+    "tiny": Recipe(_TINY, 5e-3, 20),
+}
+
+
+class MusicLMTask:
+    """Training of the stages named, for :func:`brain2music.train.loop.fit`.
+
+    Parameters
+    ----------
+    shards : folder of :mod:`.tokens`' shards, with the conditioner and the semantic tokenizer beside them.
+    size, plan : of the stages. only : train these; the others are exported as they begin.
+    shrink : divide the batches by this, for small machines.
+    codec : where the codec lies, to write samples with; "" for none.
+    """
+
+    def __init__(
+        self,
+        shards: Path,
+        size: Size = "small",
+        plan: Plan = "three",
+        seed: int = 0,
+        only: Sequence[StageName] = (),
+        shrink: float = 1.0,
+        codec: str = "",
+    ) -> None:
+        self.data, self.folder, self.seed, self.codec = TokenData(shards), shards, seed, codec
+        self.conditioner = Conditioner.load(shards)
+        self.recipe = RECIPES[size]
+        self.shrink, self.plan, self.names = shrink, plan, STAGES[plan]
+        self.only = tuple(only) or self.names
+        torch.manual_seed(seed)
+        self.configs = _configs(size, plan, self.data, self.conditioner)
+        self.models: dict[str, nn.Module] = {name: Stage(config) for name, config in self.configs.items()}
+        self.optimizers = {name: _optimizer(self.models[name], self.recipe) for name in self.only}
+        self.averaged = self.names
+        order = np.random.default_rng(seed).permutation(len(self.data))
+        held = max(1, round(_HELD_OUT * len(order)))
+        self.held, self.training = np.sort(order[:held]), np.sort(order[held:])
+        if len(self.training) == 0:
+            raise InputError("one piece is too little to train on", shards, "build more tokens")
+        self.unigram = self._unigram()
+        self.seconds_per_batch = sum(self._batch_size(name) * self.configs[name].crop_s for name in self.only)
+
+    def batch(self, step: int) -> Batch:
+        """Crops for every stage, drawn by (seed, step) alone."""
+        return {
+            name: self._crops(name, self.training, self._batch_size(name), np.random.default_rng([self.seed, step, i]))
+            for i, name in enumerate(self.names)
+            if name in self.only
+        }
+
+    def update(self, batch: Batch, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
+        """One step of every stage."""
+        logged: dict[str, Tensor | float] = {}
+        rate = self.recipe.rate * cosine(engine.progress, step, warm_up=self.recipe.warmup)
+        for name, crops in batch.items():
+            set_rate(self.optimizers[name], rate)
+            shown = _shown(len(crops["codes"]), self.recipe.withheld, engine.device)
+            with engine.autocast():
+                loss = -self.models[name](*_arguments(crops, shown)).mean()
+            engine.backward(loss)
+            norm = engine.step(self.optimizers[name], clip=1.0)
+            logged[name] = loss.detach()
+            if norm is not None:
+                logged[f"{name}_norm"] = norm
+        return {**logged, "rate": rate}
+
+    @torch.no_grad()
+    def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
+        """Losses on held-out pieces: with the whole condition, tokens only, vector only, none; beside unigrams."""
+        found: dict[str, float] = {}
+        for name in self.only:
+            device = next(models[name].parameters()).device
+            rng = np.random.default_rng([self.seed, 1, self.names.index(name)])
+            crops = self._crops(name, self.held, min(_VALIDATED, 4 * self._batch_size(name)), rng)
+            found[name] = _loss(models[name], crops, (True, True), device)
+            if self.configs[name].condition:
+                for label, shown in (("tokens", (True, False)), ("vector", (False, True)), ("none", (False, False))):
+                    found[f"{name}_{label}"] = _loss(models[name], crops, shown, device)
+            found[f"{name}_unigram"] = self.unigram[name]
+        return found
+
+    def export(self, models: dict[str, nn.Module], folder: Path) -> None:
+        """The whole model as users load it; the codec is named, and must be at hand for samples only."""
+        for name in self.names:
+            stage = models[name]
+            assert isinstance(stage, Stage)
+            stage.save_pretrained(folder / name, half=True)
+        self.conditioner.save(folder)
+        shutil.copy(self.folder / "semantic_tokens.safetensors", folder)
+        MusicLM.describe(
+            folder, self.plan, self.data.about["codec"], self.data.about["codec_sha256"], self._provenance()
+        )
+        write_text(folder / "README.md", self._card(models))
+
+    def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
+        """Five seconds like each of two held-out pieces, where the codec is at hand."""
+        if not self.codec:
+            return
+        from ..codec.soundstream import SoundStream
+
+        device = next(models[self.names[0]].parameters()).device
+        stages_: Any = {name: models[name] for name in self.names}
+        semantic = SemanticTokenizer.load(self.folder)
+        model = MusicLM(stages_, self.conditioner, semantic, SoundStream.from_pretrained(self.codec).to(device))
+        vectors = np.stack([self.data.piece(int(i))["windows"].float().mean(0).numpy() for i in self.held[:2]])
+        for number, made in enumerate(model.generate(embedding=vectors, seconds=5.0)):
+            made.write(folder / f"held-out-{number}.wav", "Sample of a MusicLM in training")
+
+    def complaint(self, history: list[dict[str, float]]) -> str | None:
+        """Training must leave the unigram entropy behind within its first thousand steps."""
+        if len(history) < 2 or history[-1].get("step", 0) < 1000:
+            return None
+        for name in self.only:
+            if history[-1].get(name, 0.0) > self.unigram[name]:
+                return (
+                    f"the {name} stage loses {history[-1][name]:.2f} nats, more than a guess by frequency "
+                    f"({self.unigram[name]:.2f}): lower the learning rate, or look at the shards"
+                )
+        return None
+
+    def _crops(self, name: StageName, pieces: np.ndarray, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Tokens, and the condition of the same stretch, of random crops."""
+        config, step_s = self.configs[name], self.data.step_s
+        rows: list[tuple[Tensor, ...]] = []
+        for piece in (self.data.piece(int(i)) for i in rng.choice(pieces, count)):
+            seconds = piece["semantic"].shape[0] / 25
+            grid = step_s if config.condition else 2 / config.rate
+            start = grid * int(rng.integers(math.floor((seconds - config.crop_s) / grid + 1e-6) + 1))
+            first, last = round(start * 25), round((start + config.crop_s) * 25)
+            codes, semantic = piece["codes"][:, 2 * first : 2 * last], piece["semantic"][None, first:last]
+            vector = self.data.embedding(piece["windows"], start, config.crop_s)
+            rows.append((*_split(name, codes, semantic, config), vector))
+        given, codes, vectors = (torch.stack(column) for column in zip(*rows, strict=True))
+        condition = self.conditioner(vectors)
+        return {"given": given.long(), "codes": codes.long(), "tokens": condition.tokens, "vector": condition.vector}
+
+    def _batch_size(self, name: StageName) -> int:
+        return max(1, round(self.recipe.batch[name] / self.shrink))
+
+    def _unigram(self) -> dict[str, float]:
+        """Per stage the mean entropy of its levels."""
+        pieces = [self.data.piece(int(i)) for i in self.training[:: max(1, len(self.training) // 200)]]
+        codes = torch.stack([piece["codes"] for piece in pieces])
+        semantic = torch.stack([piece["semantic"] for piece in pieces])
+        about = self.data.about
+        levels = [unigram_entropy(codes[:, level], about["codes"]) for level in range(codes.shape[1])]
+        found = {"semantic": unigram_entropy(semantic, about["semantic_codes"])}
+        for name in self.names:
+            if name != "semantic":
+                first = self.configs[name].first_level
+                found[name] = float(np.mean(levels[first : first + self.configs[name].levels]))
+        return found
+
+    def _provenance(self) -> dict[str, Any]:
+        return {"pieces": len(self.data), "hours": self.data.seconds / 3600, "seed": self.seed, **self.data.about}
+
+    def _card(self, models: dict[str, nn.Module]) -> str:
+        parameters = {name: sum(p.numel() for p in models[name].parameters()) for name in self.names}
+        sizes = ", ".join(f"{name} {count / 1e6:.1f} M" for name, count in parameters.items())
+        about = self.data.about
+        return (
+            "# MusicLM\n\n"
+            f"Decoder-only stages ({sizes} parameters; half precision), trained on {len(self.data)} pieces "
+            f"({self.data.seconds / 3600:.1f} hours): composed pieces rendered by rule, and free recordings.\n\n"
+            f"* Codec: `{about['codec']}` ({about['codec_sha256'][:12]}).\n"
+            f"* Condition: `{about['space']['name']}` ({about['space']['sha256'][:12]}), its residual tokens and its "
+            "vector.\n"
+            f"* Semantic tokens: k-means of `{about['semantic']['name']}`.\n"
+        )
+
+
+def _configs(size: Size, plan: Plan, data: TokenData, conditioner: Conditioner) -> dict[StageName, StageConfig]:
+    """The size's stages, for the tokens at hand; crops no longer than the pieces."""
+    levels, codes, dims = conditioner.tokenizer.codebooks.shape
+    words = Vocabulary(data.about["codes"], data.levels, data.about["semantic_codes"], levels, codes, dims)
+    found = stages(size, plan, words)
+    longest = min(shard["semantic"].shape[1] for shard in data.shards) / 25
+    return {
+        name: replace(config, crop_s=min(config.crop_s, longest), stride_s=min(config.stride_s, longest))
+        for name, config in found.items()
+    }
+
+
+def _split(name: StageName, codes: Tensor, semantic: Tensor, config: StageConfig) -> tuple[Tensor, Tensor]:
+    """What a stage is given, and what it predicts, of a crop."""
+    if name == "semantic":
+        return semantic[:0], semantic
+    if name == "coarse":
+        return semantic, codes[: config.levels]
+    if name == "acoustic":
+        return semantic[:0], codes
+    return codes[: config.first_level], codes[config.first_level :]
+
+
+def _arguments(crops: Mapping[str, Tensor], shown: Tensor) -> tuple[Condition, Tensor | None, Tensor]:
+    given = crops["given"] if crops["given"].shape[1] else None
+    return Condition(crops["tokens"], crops["vector"], shown), given, crops["codes"]
+
+
+def _shown(count: int, withheld: tuple[float, float, float], device: torch.device) -> Tensor:
+    """(count, 2): whether tokens and vector are shown, drawn by the chances of a recipe."""
+    none, tokens, vector = withheld
+    draw = torch.rand(count, device=device)
+    only_tokens = (draw >= none) & (draw < none + tokens)
+    only_vector = (draw >= none + tokens) & (draw < none + tokens + vector)
+    both = draw >= none + tokens + vector
+    return torch.stack([only_tokens | both, only_vector | both], dim=1)
+
+
+def _loss(model: nn.Module, crops: dict[str, Tensor], shown: tuple[bool, bool], device: torch.device) -> float:
+    total, count = 0.0, len(crops["codes"])
+    for first in range(0, count, 32):
+        part = {name: value[first : first + 32].to(device) for name, value in crops.items()}
+        mask = torch.tensor([shown], device=device).expand(len(part["codes"]), 2)
+        total += float(-model(*_arguments(part, mask)).mean()) * len(part["codes"])
+    return total / count
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW; weight decay on matrices only."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, recipe.rate, betas=(0.9, 0.95), fused=torch.cuda.is_available())

@@ -1,0 +1,291 @@
+"""What MusicLM trains on: music as tokens, in shards that are written once and survive a crash.
+
+A shard is one safetensors file: ``codes`` (pieces, levels, frames) of the codec and ``semantic`` (pieces, tokens),
+both int16, and ``windows`` (pieces, windows, dims) in half precision, embeddings of 10 s; what each piece is, and
+what made the tokens, is in its metadata. A shard is written atomically and kept when it is there, so building goes
+on where it stopped, and parts of a corpus may be built on several machines.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+
+from ..artifacts import digest_file, read_arrays, write_arrays
+from ..codec.soundstream import SoundStream
+from ..embed.embeddings import Space
+from ..embed.mulan.embedder import MuLanEmbedder
+from ..embed.mulan.features import Listener
+from ..embed.registry import Embedder, get_embedder
+from ..errors import InputError
+from ..generate.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer, network_on
+from ..progress import Advance
+from ..weights import find
+from .mulan_data import Composed
+
+RATE = 24000
+_AHEAD = 3  # pieces under way for each worker
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A part of a sound file."""
+
+    file: Path
+    start_s: float = 0.0
+    licence: str = ""
+
+
+class Heard(NamedTuple):
+    """A piece as a worker hands it over: what it is, its sound, its log-mel frames, and what its embedding needs."""
+
+    row: dict[str, Any]
+    sound: Float32[np.ndarray, " samples"]
+    mel: Float32[Tensor, "frames 96"]
+    ear: Any
+
+
+class Ear:
+    """Embeddings of a piece's windows: in the worker as much as needs no device, the rest in :meth:`finish`.
+
+    Parameters
+    ----------
+    embedding : a folder of a MuLan, or a name of the registry. step_s : between windows of 10 s (MusicLM: 1).
+    """
+
+    def __init__(self, embedding: str, step_s: float, device: str = "cpu") -> None:
+        self.embedder = _embedder(embedding, step_s)
+        self.device = torch.device(device)
+        self._listener = _listener(self.embedder)
+        if self._listener is not None:
+            self._network = network_on(self._listener.musicnn.network, self.device)
+
+    @property
+    def space(self) -> Space:
+        """Of the embeddings."""
+        return self.embedder.space
+
+    def hear(self, sound: Float32[np.ndarray, " samples"]) -> Any:
+        """In a worker: everything before the network, or the embedding itself."""
+        return self.embedder.embed(sound, RATE) if self._listener is None else self._listener.hear(sound, RATE)
+
+    def finish(self, heard: Any) -> Float32[np.ndarray, "windows dims"]:
+        """The embedding of what :meth:`hear` gave."""
+        if self._listener is None or not isinstance(self.embedder, MuLanEmbedder):
+            return heard
+        on_device = heard._replace(frames=heard.frames.to(self.device))
+        return self.embedder.embed_features(self._listener.finish(on_device, self._network)[0])
+
+
+@dataclass(frozen=True)
+class Tokenisers:
+    """What turns sound into tokens, on one device.
+
+    Attributes
+    ----------
+    codec : name or folder of ``sound_stream``; its last part is what the trained model will ask for.
+    features, semantic : of semantic tokens. ear : of embeddings.
+    """
+
+    codec: str
+    sound_stream: SoundStream
+    features: FrameFeatures
+    semantic: SemanticTokenizer
+    ear: Ear
+
+    @torch.inference_mode()
+    def __call__(self, heard: Heard) -> dict[str, np.ndarray]:
+        """A piece's arrays, cut to whole semantic tokens."""
+        device = next(self.sound_stream.parameters()).device
+        codes = self.sound_stream.encode(torch.from_numpy(heard.sound)[None, None].to(device))[0]
+        semantic = self.semantic.tokens(frames_of(self.features, heard), self.features.hz)
+        length = min(codes.shape[1] // 2, len(semantic))
+        return {
+            "codes": codes[:, : 2 * length].cpu().numpy().astype(np.int16),
+            "semantic": semantic[:length].cpu().numpy().astype(np.int16),
+            "windows": self.ear.finish(heard.ear).astype(np.float16),
+        }
+
+
+def frames_of(features: FrameFeatures, heard: Heard) -> Float[Tensor, "frames dims"]:
+    """The features of a piece; musicnn's from the log-mel frames that the worker made."""
+    return features.of_mel(heard.mel) if isinstance(features, MusicnnFrames) else features.frames(heard.sound, RATE)
+
+
+def write_shards(
+    sources: Sequence[Composed | Recording],
+    out: Path,
+    name: str,
+    tokenisers: Tokenisers,
+    embedding: str,
+    seconds: float = 30.0,
+    per_shard: int = 200,
+    workers: int = 1,
+    progress: Advance | None = None,
+    until: float | None = None,
+) -> list[Path]:
+    """Write ``OUT/<name>-<number>.safetensors``; shards that are there are kept.
+
+    Parameters
+    ----------
+    sources : composed pieces are ``seconds`` long; recordings that are shorter are left out.
+    embedding : what ``tokenisers.ear`` was made from, for the workers.
+    until : begin no shard after this time (``time.monotonic()``).
+    """
+    parts = [sources[first : first + per_shard] for first in range(0, len(sources), per_shard)]
+    files = [out / f"{name}-{number:04d}.safetensors" for number in range(len(parts))]
+    missing = [(file, part) for file, part in zip(files, parts, strict=True) if not file.is_file()]
+    done = len(sources) - sum(len(part) for _, part in missing)
+    made_by = {
+        "codec": find(tokenisers.codec).name,
+        "codec_sha256": digest_file(find(tokenisers.codec) / "model.safetensors"),
+        "space": vars(tokenisers.ear.space),
+        "semantic": tokenisers.semantic.features,
+        "codes": tokenisers.sound_stream.config.codes,
+        "semantic_codes": tokenisers.semantic.codes,
+    }
+    flat = [source for _, part in missing for source in part]
+    heard = listen(flat, embedding, tokenisers.ear.space.step_s, seconds, workers)
+    for file, part in missing:
+        if until is not None and time.monotonic() > until:
+            break
+        pieces: list[tuple[dict[str, Any], dict[str, np.ndarray]]] = []
+        for each in (next(heard) for _ in part):
+            done += 1
+            if each is not None:
+                pieces.append((each.row, tokenisers(each)))
+            if progress is not None:
+                progress(done, len(sources))
+        if pieces:
+            rows, arrays = zip(*pieces, strict=True)
+            stacked = {key: np.stack([array[key] for array in arrays]) for key in arrays[0]}
+            write_arrays(file, stacked, {"pieces": list(rows), **made_by})
+    return [file for file in files if file.is_file()]
+
+
+def listen(
+    sources: Iterable[Composed | Recording], embedding: str, step_s: float, seconds: float, workers: int
+) -> Iterator[Heard | None]:
+    """Every source in order, rendered or read, by ``workers`` processes; None for recordings that are too short."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(embedding, step_s)) as pool:
+        waiting: list[Future[Heard | None]] = []
+        try:
+            for source in sources:
+                waiting.append(pool.submit(_hear, source, seconds))
+                if len(waiting) > _AHEAD * workers:
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class TokenData:
+    """The shards of a folder, read where they lie (memory-mapped).
+
+    Raises
+    ------
+    InputError : there are none, or they were made by different tokenisers.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from safetensors.torch import load_file
+
+        files = sorted(folder.glob("*-[0-9]*.safetensors"))
+        if not files:
+            raise InputError("the folder holds no tokens", folder, "run runs/musiclm_data.py first")
+        self.about: dict[str, Any] = {}
+        for file in files:
+            about = read_arrays(file)[1]
+            about.pop("pieces")
+            if self.about and about != self.about:
+                raise InputError("these tokens were made otherwise than those before them", file, "build them again")
+            self.about = about
+        self.shards: list[dict[str, Tensor]] = [load_file(file) for file in files]
+        self.pieces = np.array(
+            [(number, row) for number, shard in enumerate(self.shards) for row in range(len(shard["codes"]))]
+        )
+        self.levels = self.shards[0]["codes"].shape[1]
+        self.step_s, self.window_s = float(self.about["space"]["step_s"]), float(self.about["space"]["window_s"])
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    @property
+    def seconds(self) -> float:
+        """Of all pieces together."""
+        return sum(shard["semantic"].numel() for shard in self.shards) / 25
+
+    def piece(self, index: int) -> dict[str, Tensor]:
+        """One piece's ``codes``, ``semantic`` and ``windows``."""
+        number, row = self.pieces[index]
+        return {name: array[row] for name, array in self.shards[number].items()}
+
+    def windows(self) -> Float[Tensor, "windows dims"]:
+        """All windows, and the mean of each piece's: what conditions are quantised from."""
+        parts = [shard["windows"].float() for shard in self.shards]
+        return torch.cat([each for part in parts for each in (part.flatten(0, 1), part.mean(1))])
+
+    def embedding(
+        self, windows: Float[Tensor, "windows dims"], start_s: float, length_s: float
+    ) -> Float[Tensor, " dims"]:
+        """The mean of the windows that lie in a crop, or the nearest window where the crop is shorter than one."""
+        first = min(round(start_s / self.step_s), len(windows) - 1)
+        inside = max(1, int((length_s - self.window_s + 1e-6) // self.step_s) + 1)
+        return windows[first : first + inside].float().mean(0)
+
+
+def unigram_entropy(tokens: Int[Tensor, "pieces *rest"], codes: int) -> float:
+    """Entropy in nats of how often each code occurs: what a model without context would lose."""
+    share = torch.bincount(tokens.flatten().long(), minlength=codes).double() / tokens.numel()
+    return float(-(share * share.clamp(min=1e-12).log()).sum())
+
+
+_EAR: list[Ear] = []
+
+
+def _start_worker(embedding: str, step_s: float) -> None:
+    torch.set_num_threads(1)
+    _EAR[:] = [Ear(embedding, step_s)]
+
+
+def _hear(source: Composed | Recording, seconds: float) -> Heard | None:
+    """In a worker: the sound of a source, and all of it that needs no device."""
+    from ..audio.io import duration_of, read_audio, resample
+    from ..audio.render import render
+    from ..embed.musicnn import RATE as MEL_RATE
+    from ..embed.musicnn import log_mel
+
+    if isinstance(source, Composed):
+        sound = render(source.piece(seconds), RATE)
+        row = {"genre": source.genre, "seed": source.seed, "number": source.number, "composed": True}
+    else:
+        if duration_of(source.file) - source.start_s < seconds - 0.05:
+            return None
+        sound, _ = read_audio(source.file, RATE, start=source.start_s, duration=seconds)
+        row = {"file": source.file.name, "start_s": source.start_s, "licence": source.licence, "composed": False}
+    count = round(seconds * RATE)
+    sound = np.pad(sound[:count], (0, max(0, count - len(sound))))
+    return Heard(row, sound, log_mel(resample(sound, RATE, MEL_RATE)), _EAR[0].hear(sound))
+
+
+def _embedder(embedding: str, step_s: float) -> Embedder:
+    if (Path(embedding) / "config.json").is_file():
+        return MuLanEmbedder(Path(embedding), 10.0, step_s)
+    return get_embedder(embedding, 10.0, step_s)
+
+
+def _listener(embedder: Embedder) -> Listener | None:
+    """What a MuLan on frozen features hears by, to be run in two halves."""
+    if isinstance(embedder, MuLanEmbedder) and embedder.model.reads_features:
+        return Listener(embedder.space.window_s, embedder.space.step_s)
+    return None
