@@ -10,7 +10,7 @@ from brain2music.embed.registry import get_embedder
 from brain2music.errors import InputError
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
-from brain2music.gallery.query import search_like, search_vector
+from brain2music.gallery.query import search_like, search_text, search_vector
 
 from .conftest import Bands
 
@@ -77,3 +77,28 @@ def test_spaces_are_compared_by_their_weights(gallery: Gallery) -> None:
 
     with pytest.raises(InputError, match="differ in sha256"):
         search_like(gallery, Path(gallery.tracks["path"].iloc[0]), 1, Other())
+
+
+class _Words:
+    """Text beside :class:`Bands`: a text is the number of a track, and lies where that track does."""
+
+    space = Bands.space
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        self.vectors = vectors
+
+    def embed_text(self, texts: list[str]) -> np.ndarray:
+        return np.stack([self.vectors[int(text)] for text in texts])
+
+
+def test_a_text_finds_what_lies_nearest_by_plain_cosine(gallery: Gallery) -> None:
+    found = search_text(gallery, "5", 3, _Words(np.asarray(gallery.vectors)))
+    assert found["track"].iloc[0] == gallery.tracks["track"].iloc[5]
+    unit = gallery.vectors / np.linalg.norm(gallery.vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(found["cosine"], np.sort(unit @ unit[5])[::-1][:3], atol=1e-5)
+
+
+def test_a_gallery_of_sound_alone_cannot_be_asked_by_text(music: Path, tmp_path: Path) -> None:
+    built = build_gallery(music, tmp_path / "out", get_embedder("logmel", 2.0, 0.5))
+    with pytest.raises(InputError, match=r"logmel embeds sound only.*mulan-small"):
+        search_text(built, "calm jazz", 3)
