@@ -8,6 +8,7 @@ of the strides (384 by default), the latent rate is a setting, and the two are c
 
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -17,6 +18,9 @@ from torch.nn import functional
 
 from .layers import Activation, Decoder, Encoder
 from .pretrained import Pretrained
+from .whitening import LatentWhitening
+
+_WHITENING = "whitening.safetensors"
 
 
 @dataclass(frozen=True)
@@ -70,22 +74,20 @@ class AutoencoderConfig:
 
 
 class Autoencoder(Pretrained):
-    """Stereo sound at ``config.rate`` Hz <-> latents (dim, frames), one frame every ``config.hop`` samples."""
+    """Stereo sound at ``config.rate`` Hz <-> latents (dim, frames), one frame every ``config.hop`` samples.
+
+    ``whitening`` is what :class:`LatentWhitening` learnt of its latents, or None; it is saved beside the weights.
+    """
 
     Config = AutoencoderConfig
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.config = config
-        shape = {
-            "strides": config.strides,
-            "dim": config.dim,
-            "activation": config.activation,
-            "patch": config.patch,
-            "causal": config.causal,
-        }
-        self.encoder = Encoder(config.channels, config.encoder_channels, **shape)
-        self.decoder = Decoder(config.channels, config.decoder_channels, **shape)
+        shape = (config.strides, config.dim, config.patch, config.activation, config.causal)
+        self.encoder = Encoder(config.channels, config.encoder_channels, *shape)
+        self.decoder = Decoder(config.channels, config.decoder_channels, *shape)
+        self.whitening: LatentWhitening | None = None
 
     def forward(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch channels samples"]:
         """Encode and decode; in training some latent frames are masked on the way."""
@@ -103,6 +105,18 @@ class Autoencoder(Pretrained):
     def decode(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, "batch channels samples"]:
         """Latents to sound, frames · hop samples."""
         return self.decoder(latents)
+
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
+        """Write the model, and its latents' whitening where there is one."""
+        folder = super().save_pretrained(folder, half)
+        if self.whitening is not None:
+            self.whitening.save(folder / _WHITENING)
+        return folder
+
+    def after_loading(self, folder: Path) -> None:
+        """Read the latents' whitening where there is one."""
+        if (folder / _WHITENING).is_file():
+            self.whitening = LatentWhitening.load(folder / _WHITENING)
 
     def _latents(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch dim frames"]:
         return self.encoder(functional.pad(wave, (0, -wave.shape[-1] % self.config.hop)))

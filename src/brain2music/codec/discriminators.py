@@ -83,6 +83,7 @@ class StftDiscriminator(nn.Module):
     The highest frequency bin is left out, so that the bins halve six times to window / 128.
     """
 
+    taper: Float[Tensor, " window"]
     _GROWTH = (2, 2, 1, 2, 1, 2)
 
     def __init__(self, channels: int, width: int, window: int) -> None:

@@ -16,15 +16,14 @@ def kmeans(
 
     With fewer vectors than centres, the vectors are taken several times.
     """
-    draw = {"generator": generator, "device": vectors.device}
-    order = torch.randperm(len(vectors), **draw)
+    order = torch.randperm(len(vectors), generator=generator, device=vectors.device)
     vectors = vectors[order[:_MOST]]
     centres = vectors[torch.arange(size, device=vectors.device) % len(vectors)].clone()
     for _ in range(iterations):
         ids = nearest(vectors, centres)
         counts = vectors.new_zeros(size).index_add_(0, ids, vectors.new_ones(len(ids)))
         sums = torch.zeros_like(centres).index_add_(0, ids, vectors)
-        fresh = vectors[torch.randint(len(vectors), (size,), **draw)]
+        fresh = vectors[torch.randint(len(vectors), (size,), generator=generator, device=vectors.device)]
         centres = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], fresh)
     return centres
 

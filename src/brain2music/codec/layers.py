@@ -56,7 +56,7 @@ class Up(nn.ConvTranspose1d):
         super().__init__(inputs, outputs, 2 * stride, stride=stride)
         self.step, self.cut = stride, 0 if causal else stride // 2
 
-    def forward(
+    def forward(  # type: ignore[override]
         self, x: Float[Tensor, "batch inputs frames"], memory: Memory | None = None
     ) -> Float[Tensor, "batch outputs samples"]:
         """Interpolate a whole sequence, or the next chunk of the stream that ``memory`` belongs to."""
@@ -124,10 +124,10 @@ class Encoder(Chain):
         channels: Sequence[int],
         strides: Sequence[int],
         dim: int,
-        dilations: Sequence[int] = (1, 3, 9),
+        patch: int = 1,
         activation: Activation = "elu",
         causal: bool = True,
-        patch: int = 1,
+        dilations: Sequence[int] = (1, 3, 9),
     ) -> None:
         kernel = 7 if patch == 1 else 2 * patch
         layers: list[nn.Module] = [Conv(inputs, channels[0], kernel, stride=patch, causal=causal)]
@@ -146,10 +146,10 @@ class Decoder(Chain):
         channels: Sequence[int],
         strides: Sequence[int],
         dim: int,
-        dilations: Sequence[int] = (1, 3, 9),
+        patch: int = 1,
         activation: Activation = "elu",
         causal: bool = True,
-        patch: int = 1,
+        dilations: Sequence[int] = (1, 3, 9),
     ) -> None:
         layers: list[nn.Module] = [Conv(dim, channels[-1], 7, causal=causal)]
         steps = list(zip(channels[:-1], channels[1:], strides, strict=True))
@@ -169,5 +169,5 @@ def _continued(layer: nn.Module, x: Tensor, past: int, memory: Memory) -> Tensor
     """The chunk after the ``past`` samples before it (zeros at the start of a stream), whose end is remembered."""
     before = memory.get(layer)
     joined = torch.cat([x.new_zeros(*x.shape[:-1], past) if before is None else before, x], dim=-1)
-    memory[layer] = joined[..., joined.shape[-1] - past :]
+    memory[layer] = joined[..., joined.shape[-1] - past :].clone()  # a view would keep the chunk
     return joined

@@ -5,9 +5,10 @@ arXiv 2107.03312); the variant of 24 kHz, stride 480, 50 Hz and 12 × 1024 codes
 2023, arXiv 2301.11325). MusicLM does not publish its stride factors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2, prod
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,6 +18,9 @@ from torch.nn import functional
 from .layers import Activation, Decoder, Encoder, Memory
 from .pretrained import Pretrained
 from .quantizer import ResidualVectorQuantizer
+
+if TYPE_CHECKING:
+    from .stream import SoundStreamStream
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,8 @@ class SoundStreamConfig:
     def size(cls, name: Literal["tiny", "small", "paper", "paper-320"]) -> "SoundStreamConfig":
         """The named size: ``paper`` is MusicLM's variant at SoundStream's widths, ``paper-320`` SoundStream's own."""
         wide = (32, 64, 128, 256, 512)
-        shape = {"patch": 1, "encoder_channels": wide, "decoder_channels": wide, "dim": 256}
-        paper = cls(strides=(3, 4, 5, 8), **shape)
-        own = cls(strides=(2, 4, 5, 8), levels=8, film=True, **shape)
+        paper = cls(patch=1, strides=(3, 4, 5, 8), encoder_channels=wide, decoder_channels=wide, dim=256)
+        own = replace(paper, strides=(2, 4, 5, 8), levels=8, film=True)
         narrow = (8, 16, 16)
         tiny = cls(encoder_channels=narrow, decoder_channels=narrow, dim=8, levels=4, codes=32, rare=0.1)
         return {"tiny": tiny, "small": cls(rare=0.05), "paper": paper, "paper-320": own}[name]
@@ -86,15 +89,10 @@ class SoundStream(Pretrained):
     def __init__(self, config: SoundStreamConfig) -> None:
         super().__init__()
         self.config = config
-        shape = {
-            "strides": config.strides,
-            "dim": config.dim,
-            "activation": config.activation,
-            "patch": config.patch,
-        }
-        self.encoder = Encoder(1, config.encoder_channels, **shape)
+        shape = (config.strides, config.dim, config.patch, config.activation)
+        self.encoder = Encoder(1, config.encoder_channels, *shape)
         self.quantizer = ResidualVectorQuantizer(config.dim, config.levels, config.codes, rare=config.rare)
-        self.decoder = Decoder(1, config.decoder_channels, **shape)
+        self.decoder = Decoder(1, config.decoder_channels, *shape)
         self.film = nn.Embedding(2, 2 * config.dim) if config.film else None
         if self.film is not None:
             nn.init.zeros_(self.film.weight)
@@ -154,7 +152,13 @@ class SoundStream(Pretrained):
         vectors = self.quantizer.decode(codes.transpose(1, 2).reshape(-1, levels))
         return vectors.reshape(batch, frames, -1).transpose(1, 2)
 
-    def after_loading(self, folder: object) -> None:
+    def stream(self, n_q: int | None = None) -> "SoundStreamStream":
+        """A stream of sound through this model, in chunks of any length."""
+        from .stream import SoundStreamStream
+
+        return SoundStreamStream(self, n_q)
+
+    def after_loading(self, folder: Path) -> None:
         """Start the codebooks' moving averages afresh: only training needs them, so they do not ship."""
         self.quantizer.reset_statistics()
 

@@ -1,0 +1,94 @@
+"""What every codec of the package gives and takes, and the sound that goes into one."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Float32, Shaped
+
+from ..audio.io import resample
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Sound as a codec stores it.
+
+    Attributes
+    ----------
+    codec : the name of the codec that reads them.
+    values : (frames, width): token ids (frames, levels), latents (frames, dim), or packets of bytes.
+    samples : of sound in each channel, at the codec's rate.
+    """
+
+    codec: str
+    values: Shaped[np.ndarray, "frames width"]
+    samples: int
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """Anything that turns sound into codes and back.
+
+    Attributes
+    ----------
+    name : as in the registry. rate : Hz of what ``decode`` gives. channels : of what ``decode`` gives.
+    kbps : kilobits a second that the codes take.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def rate(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def kbps(self) -> float: ...
+
+    def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
+        """Codes of a waveform (channels, samples) in mono or stereo at any rate."""
+        ...
+
+    def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
+        """The waveform (channels, samples) at the codec's own rate and number of channels."""
+        ...
+
+
+def prepare(
+    waveform: Float[np.ndarray, "any samples"], rate: int, target_rate: int, channels: int
+) -> Float32[np.ndarray, "channels resampled"]:
+    """A waveform at another rate, mixed to mono or spread to stereo.
+
+    Raises
+    ------
+    InputError : it is empty, holds NaN or infinite samples, has more than two channels, or an unheard-of rate.
+    """
+    check_sound(waveform.shape[0], rate)
+    if waveform.shape[1] == 0:
+        raise InputError("the waveform holds no samples", mend="give at least one")
+    if not np.isfinite(waveform).all():
+        raise InputError("the waveform holds NaN or infinite samples", mend="clean it first")
+    resampled = resample(mixed(waveform.astype(np.float32), channels), rate, target_rate)
+    check_length(resampled.shape[1], target_rate)
+    return resampled
+
+
+def check_length(samples: int, rate: int) -> None:
+    """Refuse sound of which resampling leaves nothing."""
+    if samples == 0:
+        raise InputError(f"the sound is shorter than one sample at {rate} Hz", mend="give a longer one")
+
+
+def check_sound(channels: int, rate: int) -> None:
+    """Refuse by name what no codec here can take."""
+    if channels not in (1, 2):
+        raise InputError(f"the sound has {channels} channels", mend="mix it down to mono or stereo")
+    if not 1000 <= rate <= 768_000:
+        raise InputError(f"the sound has a rate of {rate} Hz", mend="give one between 1 and 768 kHz")
+
+
+def mixed(waveform: Float32[np.ndarray, "any samples"], channels: int) -> Float32[np.ndarray, "channels samples"]:
+    """Mono by averaging, stereo by doubling."""
+    if waveform.shape[0] == channels:
+        return waveform
+    return waveform.mean(axis=0, keepdims=True) if channels == 1 else np.repeat(waveform, channels, axis=0)

@@ -1,0 +1,131 @@
+"""Sound files to files of codes and back, in blocks: three hours take no more memory than ten seconds.
+
+Codes themselves go to the disk as they come (:mod:`codes_file`). Codecs that are not ours work on whole files.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from ..artifacts import atomic_path
+from ..audio.io import duration_of, read_audio, write_audio
+from ..errors import Brain2MusicWarning, InputError
+from ..progress import Advance
+from .codes import Codec, check_length, check_sound, mixed
+from .codes_file import CodesFile, codes_writer, write_codes
+from .ours import BLOCK_S, AutoencoderCodec, SoundStreamCodec
+from .registry import get_codec
+
+
+def encode_file(audio: Path, out: Path, codec: Codec, advance: Advance = lambda done, total: None) -> None:
+    """Encode a sound file into a safetensors file of codes.
+
+    Raises
+    ------
+    InputError : the sound is missing, unreadable, empty, not finite, or of more than two channels.
+    """
+    if not isinstance(codec, SoundStreamCodec | AutoencoderCodec):
+        waveform, rate = read_audio(audio, mono=False)
+        write_codes(out, codec.encode(waveform, rate))
+        return
+    total, samples = round(duration_of(audio)), 0
+
+    def counted() -> Iterator[Float32[np.ndarray, "channels samples"]]:
+        nonlocal samples
+        for block in read_blocks(audio, codec.rate, codec.channels):
+            samples += block.shape[1]
+            yield block
+            advance(min(round(samples / codec.rate), total), total)
+
+    with codes_writer(out, codec.name) as writer:
+        for values in codec.encode_blocks(counted()):
+            writer.append(values)
+        check_length(samples, codec.rate)
+        writer.samples = samples
+
+
+def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: None) -> None:
+    """Decode a file of codes, by the codec it names, into a 16-bit wav file.
+
+    Raises
+    ------
+    InputError : the file is missing or damaged, its codec is not here, or ``out`` is no wav file.
+    """
+    if out.suffix.lower() != ".wav":
+        raise InputError(f"cannot decode into {out.suffix or 'no suffix'!r} files", out, "name a .wav file")
+    codes = CodesFile(file)
+    codec = get_codec(codes.codec)
+    if not isinstance(codec, SoundStreamCodec | AutoencoderCodec):
+        write_audio(out, codec.decode(codes.read()), codec.rate)
+        return
+    piece = round(BLOCK_S * codec.rate / codec.frame)
+    blocks = codec.decode_blocks(codes.pieces(piece))
+    _write_blocks(out, _counted(blocks, codes.samples, advance), codec.rate, codec.channels)
+
+
+def read_blocks(path: Path, rate: int, channels: int) -> Iterator[Float32[np.ndarray, "channels samples"]]:
+    """A sound file in blocks of about ten seconds, resampled and mixed to mono or spread to stereo."""
+    import soundfile
+    import soxr
+
+    duration_of(path)  # refuses what is missing or unreadable, in one line
+    with soundfile.SoundFile(path) as file:
+        try:
+            check_sound(file.channels, file.samplerate)
+        except InputError as error:
+            raise InputError(error.what, path, error.mend) from None
+        if file.frames == 0:
+            raise InputError("the sound file holds no samples", path, "give one with sound")
+        resampler = soxr.ResampleStream(file.samplerate, rate, channels, dtype="float32")
+        for block in _frames(file, path, round(BLOCK_S * file.samplerate)):
+            sound = np.ascontiguousarray(mixed(block.T, channels).T)
+            if file.samplerate != rate:
+                sound = resampler.resample_chunk(sound, last=file.tell() == file.frames)
+            yield np.ascontiguousarray(sound.reshape(-1, channels).T)
+
+
+def _frames(file: "object", path: Path, frames: int) -> Iterator[Float32[np.ndarray, "samples channels"]]:
+    import soundfile
+
+    assert isinstance(file, soundfile.SoundFile)
+    while file.tell() < file.frames:
+        block = file.read(frames, dtype="float32", always_2d=True)
+        if len(block) == 0:
+            raise InputError(
+                "the sound file ends before its header says", path, "replace the file with a complete copy"
+            )
+        if not np.isfinite(block).all():
+            raise InputError("the sound file holds NaN or infinite samples", path, "export it again as 16-bit wav")
+        yield block
+
+
+def _counted(
+    blocks: Iterable[Float32[np.ndarray, "channels samples"]], samples: int, advance: Advance
+) -> Iterator[Float32[np.ndarray, "channels samples"]]:
+    """The blocks without what lies beyond the last sample."""
+    done = 0
+    for block in blocks:
+        yield block[:, : samples - done]
+        done = min(samples, done + block.shape[1])
+        advance(done, samples)
+
+
+def _write_blocks(
+    out: Path, blocks: Iterable[Float32[np.ndarray, "channels samples"]], rate: int, channels: int
+) -> None:
+    """A wav file, block by block; samples beyond ±1 are clipped, and that is said."""
+    import soundfile
+
+    clipped = 0
+    with (
+        atomic_path(out) as temporary,
+        soundfile.SoundFile(temporary, "w", rate, channels, subtype="PCM_16", format="WAV") as file,
+    ):
+        for block in blocks:
+            clipped += int((np.abs(block) > 1).sum())
+            file.write(block.T.clip(-1, 1))
+    if clipped:
+        warnings.warn(f"{out}: {clipped} decoded samples were beyond ±1 and are clipped", Brain2MusicWarning, 2)

@@ -1,0 +1,160 @@
+"""SoundStream and the JEN-1 autoencoder as codecs: any sound in, whole or in blocks; constant memory."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Shaped
+from torch import Tensor
+from torch.nn import functional
+
+from ..errors import InputError
+from .autoencoder import Autoencoder
+from .codes import Codes, prepare
+from .soundstream import SoundStream
+from .stream import Sliding, SoundStreamStream, context_of
+
+BLOCK_S = 10.0
+"""Seconds of sound that go through a network at once."""
+Block = Float32[np.ndarray, "channels samples"]
+Values = Shaped[np.ndarray, "frames width"]
+
+
+class BlockCodec(Protocol):
+    """A codec that works through sound of any length block by block."""
+
+    name: str
+    rate: int
+    channels: int
+    frame: int
+
+    def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
+        """Codes of sound that is at the codec's rate and number of channels."""
+        ...
+
+    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
+        """Whole frames of sound; the caller cuts the end."""
+        ...
+
+
+@dataclass
+class _Whole:
+    """``encode`` and ``decode`` of sound at hand, from those of blocks."""
+
+    name: str
+
+    def encode(self: BlockCodec, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
+        """Codes of a waveform (channels, samples).
+
+        Raises
+        ------
+        InputError : the sound is empty, not finite, of more than two channels, or of an unheard-of rate.
+        """
+        sound = prepare(waveform, rate, self.rate, self.channels)
+        block = round(BLOCK_S * self.rate)
+        blocks = (sound[:, first : first + block] for first in range(0, sound.shape[1], block))
+        return Codes(self.name, np.concatenate(list(self.encode_blocks(blocks))), sound.shape[1])
+
+    def decode(self: BlockCodec, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
+        """The waveform at the codec's rate."""
+        piece = round(BLOCK_S * self.rate / self.frame)
+        pieces = (codes.values[first : first + piece] for first in range(0, len(codes.values), piece))
+        return np.concatenate(list(self.decode_blocks(pieces)), axis=1)[:, : codes.samples]
+
+
+class SoundStreamCodec(_Whole):
+    """Tokens of a trained SoundStream; values are ids (frames, levels) as int16.
+
+    Parameters
+    ----------
+    model : trained. name : in the registry. levels : how many to use, all by default: fewer take fewer bits.
+
+    Raises
+    ------
+    InputError : it has no such number of levels.
+    """
+
+    channels = 1
+
+    def __init__(self, model: SoundStream, name: str, levels: int | None = None) -> None:
+        super().__init__(name)
+        self.model = model.eval()
+        self.levels = model.config.levels if levels is None else levels
+        if not 1 <= self.levels <= model.config.levels:
+            raise InputError(f"{name} has {model.config.levels} levels, not {levels}", mend="ask for 1 to all of them")
+        self.rate, self.frame = model.config.rate, model.config.stride
+        self.kbps = model.config.kbps * self.levels / model.config.levels
+
+    def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
+        """Ids of mono sound at the codec's rate."""
+        stream = SoundStreamStream(self.model, self.levels)
+        for block in blocks:
+            yield self._ids(stream.encode(self._tensor(block)))
+        yield self._ids(stream.flush())
+
+    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
+        """Sound of ids of any number of levels."""
+        stream = SoundStreamStream(self.model)
+        for piece in pieces:
+            self._check(piece)
+            yield stream.decode(self._tensor(piece.T.astype(np.int64)))[0].cpu().numpy()
+
+    def _check(self, ids: Values) -> None:
+        config = self.model.config
+        fits = ids.shape[1] <= config.levels and np.issubdtype(ids.dtype, np.integer)
+        if not (fits and (ids.size == 0 or 0 <= ids.min() <= ids.max() < config.codes)):
+            raise InputError(f"these are not codes of {self.name}", mend="decode with the codec that encoded them")
+
+    def _ids(self, codes: Tensor) -> Values:
+        return codes[0].T.cpu().numpy().astype(np.int16)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array)[None].to(next(self.model.parameters()).device)
+
+
+class AutoencoderCodec(_Whole):
+    """Latents of a trained autoencoder; values are (frames, dim) as float16."""
+
+    def __init__(self, model: Autoencoder, name: str) -> None:
+        super().__init__(name)
+        self.model = model.eval()
+        config = model.config
+        self.rate, self.channels, self.frame = config.rate, config.channels, config.hop
+        self.kbps = config.latent_rate * config.dim * 16 / 1000
+
+    def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
+        """Latents of sound at the codec's rate and number of channels."""
+        context = -(-context_of(self.model.encoder) // self.frame)
+        sliding = Sliding(self.model.encode, self.frame, 1, context)
+        for latents in _pushed(sliding, blocks, self._tensor, self.frame):
+            yield latents[0].T.cpu().numpy().astype(np.float16)
+
+    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
+        """Sound of latents."""
+        sliding = Sliding(self.model.decode, 1, self.frame, context_of(self.model.decoder))
+        for wave in _pushed(sliding, (self._checked(piece).T for piece in pieces), self._tensor, 1):
+            yield wave[0].cpu().numpy()
+
+    def _checked(self, latents: Values) -> Values:
+        if latents.shape[1] != self.model.config.dim or not np.issubdtype(latents.dtype, np.floating):
+            raise InputError(f"these are not latents of {self.name}", mend="decode with the codec that encoded them")
+        return latents
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        sound = np.ascontiguousarray(array, dtype=np.float32)
+        return torch.from_numpy(sound)[None].to(next(self.model.parameters()).device)
+
+
+def _pushed(
+    sliding: Sliding, arrays: Iterable[np.ndarray], to_tensor: Callable[[np.ndarray], Tensor], unit: int
+) -> Iterator[Tensor]:
+    """The outputs of all arrays; the last one is known by its having no successor, and filled up to whole units."""
+    held, length = None, 0
+    for array in arrays:
+        if held is not None and (ready := sliding.push(held)).shape[-1]:
+            yield ready
+        held, length = to_tensor(array), length + array.shape[1]
+    if held is not None:
+        yield sliding.push(functional.pad(held, (0, -length % unit)), last=True)
