@@ -72,7 +72,7 @@ def held_out(embedder: MuLanEmbedder, cache: Path, workers: int) -> tuple[np.nda
     sources = [Composed(SEED, genre, number) for number in range(PER_GENRE) for genre in GENRES]
     with progress("held-out pieces") as advance:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        prepare(sources, cache, f"rendered-{SEED}", 50, workers, device, advance)
+        prepare(sources, cache, f"rendered-{SEED}", 50, workers, device, progress=advance)
     vectors, pieces = [], []
     for shard in read_shards(cache):
         heard = embedder.embed_features(shard.features)

@@ -1,6 +1,6 @@
 """The music that mulan-small is trained on, as features: composed pieces, and recorded music of Debian's packages.
 
-    python runs/mulan_data.py rendered OUT [--pieces-per-genre N] [--seed S] [--workers W] [--per-shard P]
+    python runs/mulan_data.py rendered OUT [--pieces-per-genre N] [--seed S] [--workers W] [--minutes M]
     python runs/mulan_data.py recorded OUT --packages CACHE [--excerpts 6]      CACHE: recorded_music.py fetch
 
 Both may be interrupted and run again: shards that are there are kept. musicnn runs on a GPU where there is one.
@@ -9,6 +9,7 @@ Captions are no part of it: they follow from the rows kept in the shards.
 
 import argparse
 import time
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--packages", type=Path)
     parser.add_argument("--excerpts", type=int, default=6)
-    parser.add_argument("--per-shard", type=int, default=1000)
+    parser.add_argument("--per-shard", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=inf, help="begin no further shard after so long")
     given = parser.parse_args()
     if given.kind == "recorded" and given.packages is None:
         parser.error("recorded music needs --packages")
@@ -95,7 +97,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     began = time.perf_counter()
     with progress(given.kind) as advance:
-        files = prepare(sources, given.out, name, given.per_shard, given.workers, device, advance)
+        files = prepare(sources, given.out, name, given.per_shard, given.workers, device, given.minutes, advance)
     print(f"sources: {len(sources)}\nshards: {len(files)}\ndevice: {device}")
     print(f"megabytes: {sum(file.stat().st_size for file in files) / 1e6:.1f}")
     print(f"seconds: {time.perf_counter() - began:.1f}")

@@ -209,14 +209,15 @@ def test_music_is_heard_once(tmp_path, monkeypatch):
     files = prepare(sources, tmp_path / "out", "rendered-3", per_shard=1)
     assert [file.name for file in files] == ["rendered-3-000.safetensors", "rendered-3-001.safetensors"]
     composed, recorded = read_shards(tmp_path / "out")
-    assert composed.features.shape == (2, DIMS)
+    assert composed.features.shape == (1, DIMS)
     assert recorded.rows[0]["song"] == tmp_path.name
     step = recorded.features.std(axis=0)
     assert step.shape == (DIMS,)
     twice = Listener(10.0, 10.0)(2 * _heard(tmp_path / "song.wav"), RATE)
     np.testing.assert_allclose(recorded.features[0], twice[0], atol=0.05)
     monkeypatch.setattr(mulan_data, "_write", lambda *_: pytest.fail("heard again"))
-    prepare(sources, tmp_path / "out", "rendered-3", per_shard=1)
+    assert prepare(sources, tmp_path / "out", "rendered-3", per_shard=1) == files
+    assert prepare(sources, tmp_path / "none", "rendered-3", per_shard=1, minutes=-1.0) == []
 
 
 def _heard(file):

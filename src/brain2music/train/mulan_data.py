@@ -7,10 +7,12 @@ file's metadata. Shards that are there are kept.
 """
 
 import copy
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,8 @@ from ..embed.musicnn import RATE, Network, load_network, package_folder
 from ..errors import InputError
 from ..progress import Advance
 
-WINDOW_S, STEP_S = 10.0, 5.0
-SECONDS = 15.0
+WINDOW_S, STEP_S = 10.0, 10.0
+SECONDS = 10.0
 _STEPS = 255
 _SPREAD = 6.0  # deviations kept on either side of the mean
 
@@ -87,9 +89,19 @@ def prepare(
     per_shard: int = 500,
     workers: int = 1,
     device: str = "cpu",
+    minutes: float = inf,
     progress: Advance | None = None,
 ) -> list[Path]:
     """Hear every source and write shards ``OUT/<name>-<number>.safetensors``; those that are there are kept.
+
+    Parameters
+    ----------
+    workers : processes that render or read; this one runs the networks.
+    minutes : begin no further shard after so long; called again, it goes on.
+
+    Returns
+    -------
+    The shards that are there.
 
     Raises
     ------
@@ -99,16 +111,18 @@ def prepare(
     files = [out / f"{name}-{number:03d}.safetensors" for number in range(len(shards))]
     networks = _networks(device)
     listener = Listener(WINDOW_S, STEP_S)
-    done = 0
+    began, done = time.monotonic(), 0
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         for file, shard in zip(files, shards, strict=True):
             if not file.is_file():
+                if time.monotonic() - began > 60 * minutes:
+                    break
                 heard = pool.map(_hear, shard, chunksize=4)
                 _write(file, [_finish(listener, networks, device, *each) for each in heard])
             done += len(shard)
             if progress is not None:
                 progress(done, len(sources))
-    return files
+    return [file for file in files if file.is_file()]
 
 
 def read_shards(folder: Path) -> Iterator[Shard]:
