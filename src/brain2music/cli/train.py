@@ -149,3 +149,49 @@ def _plan(
         seed=seed,
         device=device,
     )
+
+
+@train_app.command()
+def semantic(
+    data: Annotated[Path, typer.Argument(help="Folder of sound files.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write semantic_tokens.safetensors to.")],
+    codes: Annotated[int, typer.Option(help="Tokens.", min=2)] = 1024,
+    seconds: Annotated[float, typer.Option(help="Of each file.", min=3.0)] = 30.0,
+    seed: Seed = 0,
+) -> None:
+    """Fit semantic tokens: k-means of musicnn's temporal features, 25 a second."""
+    from ..progress import progress
+    from ..train.semantic import train_semantic
+
+    with progress("semantic tokens") as advance:
+        report = train_semantic(data, out, codes, seconds, seed, advance)
+    print("\n".join(f"{name}={value:.4g}" for name, value in report.items()))
+
+
+@train_app.command()
+def musiclm(
+    shards: Annotated[Path, typer.Argument(help="Folder of tokens, as runs/musiclm_data.py writes it.")],
+    out: Out,
+    size: Size = "small",
+    single: Annotated[bool, typer.Option("--single", help="One stage instead of three.")] = False,
+    stage: Annotated[list[str] | None, typer.Option(help="Train only this stage; repeatable.")] = None,
+    steps: Steps = 100_000,
+    minutes: Minutes = None,
+    shrink: Annotated[float, typer.Option(help="Divide the batches by this.", min=1e-3)] = 1.0,
+    codec: Annotated[str, typer.Option(help="Codec to write samples with; none by default.")] = "",
+    precision: Precision = None,
+    accumulate: Accumulate = 1,
+    every: Every = 1000,
+    log_every: LogEvery = 50,
+    seed: Seed = 0,
+    device: Device = None,
+    resume: Resume = False,
+) -> None:
+    """Train MusicLM's stages on tokens."""
+    began = time.monotonic()
+    from ..train.loop import fit
+    from ..train.musiclm import MusicLMTask
+
+    task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec)
+    plan = _plan(steps, minutes, precision, accumulate, every, log_every, seed, device)
+    print(fit(task, plan, out, resume, began))

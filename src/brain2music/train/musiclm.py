@@ -74,7 +74,7 @@ class MusicLMTask:
         size: Size = "small",
         plan: Plan = "three",
         seed: int = 0,
-        only: Sequence[StageName] = (),
+        only: Sequence[str] = (),
         shrink: float = 1.0,
         codec: str = "",
     ) -> None:
@@ -82,7 +82,9 @@ class MusicLMTask:
         self.conditioner = Conditioner.load(shards)
         self.recipe = RECIPES[size]
         self.shrink, self.plan, self.names = shrink, plan, STAGES[plan]
-        self.only = tuple(only) or self.names
+        if unknown := sorted(set(only) - set(self.names)):
+            raise InputError(f"there is no stage {unknown[0]!r}", mend=f"choose from {', '.join(self.names)}")
+        self.only = tuple(name for name in self.names if name in only or not only)
         torch.manual_seed(seed)
         self.configs = _configs(size, plan, self.data, self.conditioner)
         self.models: dict[str, nn.Module] = {name: Stage(config) for name, config in self.configs.items()}

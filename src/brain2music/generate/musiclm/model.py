@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ...artifacts import digest_file, read_json, write_json
 from ...codec.soundstream import SoundStream
+from ...embed.embeddings import Embeddings
 from ...embed.windows import mono_at
 from ...errors import InputError
 from ...weights import find
@@ -75,9 +76,10 @@ class MusicLM:
 
     def generate(
         self,
-        embedding: Float[np.ndarray, "*items dims"] | None = None,
+        embedding: Embeddings | Float[np.ndarray, "*items dims"] | None = None,
         text: Sequence[str] | None = None,
         like: Sequence[Sound] | None = None,
+        *,
         seconds: float = 15.0,
         seed: int = 0,
         draws: int = 1,
@@ -87,7 +89,8 @@ class MusicLM:
 
         Parameters
         ----------
-        embedding : (items, 128) or (128,) in :attr:`conditioner`'s space; or text, or sounds to be like.
+        embedding : (items, 128) or (128,) in :attr:`conditioner`'s space, or :class:`Embeddings`, which say their
+            space and are averaged over windows. text : prompts. like : sounds to be like.
         seconds : 1 to 600; beyond 30 each further 15 continue the 15 before.
         draws : pieces for each item; none is chosen among them.
         guidance : classifier-free guidance of the first two stages; the checkpoint's own by default.
@@ -224,7 +227,7 @@ class MusicLM:
         )
 
     def _vectors(
-        self, embedding: np.ndarray | None, text: Sequence[str] | None, like: Sequence[Sound] | None
+        self, embedding: Embeddings | np.ndarray | None, text: Sequence[str] | None, like: Sequence[Sound] | None
     ) -> tuple[Float[Tensor, "items dims"], list[dict[str, Any]]]:
         if sum(each is not None for each in (embedding, text, like)) != 1:
             raise InputError("give exactly one of an embedding, a text and a recording to be like")
@@ -232,7 +235,10 @@ class MusicLM:
             return embed_texts(text, self.conditioner), [{"text": each} for each in text]
         if like is not None:
             return embed_sounds(like, self.conditioner), [{"like": "a recording"}] * len(like)
-        vectors = self.conditioner.check(np.asarray(embedding))
+        if isinstance(embedding, Embeddings):
+            vectors = self.conditioner.check(embedding.mean, embedding.space)
+        else:
+            vectors = self.conditioner.check(np.asarray(embedding))
         return vectors, [{"embedding": self.conditioner.space.name}] * len(vectors)
 
     def _batched(
@@ -308,14 +314,6 @@ class MusicLM:
         if guidance is not None:
             source["guidance"] = guidance
         return Reconstruction(np.ascontiguousarray(wave[None], dtype=np.float32), self.rate, source)
-
-
-def generate_from_embeddings(
-    generator: MusicLM, embeddings: Float[np.ndarray, "items dims"], seconds: float, draws: int, seed: int
-) -> list[list[Reconstruction]]:
-    """``draws`` pieces of each embedding; the draws are never chosen among."""
-    made = generator.generate(embedding=embeddings, seconds=seconds, draws=draws, seed=seed)
-    return [made[first : first + draws] for first in range(0, len(made), draws)]
 
 
 def _nothing(batch: int, levels: int, stage: Stage) -> Int[Tensor, "batch levels 0"]:

@@ -1,0 +1,64 @@
+"""The generators there are, by name or folder, and what they have in common."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from ..artifacts import read_json
+from ..embed.embeddings import Embeddings
+from ..errors import InputError
+from ..weights import find
+from .reconstruction import Reconstruction
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Anything that makes music of an embedding, a text or a recording."""
+
+    @property
+    def rate(self) -> int:
+        """Hz of what it makes."""
+        ...
+
+    def generate(
+        self,
+        embedding: Embeddings | Float[np.ndarray, "*items dims"] | None = None,
+        text: Sequence[str] | None = None,
+        *,
+        seconds: float = 15.0,
+        seed: int = 0,
+        draws: int = 1,
+    ) -> list[Reconstruction]:
+        """``draws`` pieces of every item, all of the first item first."""
+        ...
+
+
+def get_generator(name: str | Path, device: str = "cpu", codec: str | Path | None = None) -> Generator:
+    """A shipped generator by its name, or one of ours in a folder.
+
+    Parameters
+    ----------
+    codec : where its codec lies, if not among the shipped models.
+
+    Raises
+    ------
+    InputError : there is no such model, it is no generator, or it is incomplete.
+    """
+    folder = find(name)
+    kind = read_json(folder / "config.json").get("model")
+    if kind == "MusicLM":
+        from .musiclm.model import MusicLM
+
+        return MusicLM.from_pretrained(folder, device, codec)
+    raise InputError(f"{kind} does not generate music", folder, "name a generator, such as musiclm-small")
+
+
+def generate_from_embeddings(
+    generator: Generator, embeddings: Float[np.ndarray, "items dims"], seconds: float, draws: int, seed: int
+) -> list[list[Reconstruction]]:
+    """``draws`` pieces of each embedding; nothing chooses among them."""
+    made = generator.generate(embedding=embeddings, seconds=seconds, draws=draws, seed=seed)
+    return [made[first : first + draws] for first in range(0, len(made), draws)]
