@@ -14,7 +14,7 @@ from brain2music.ridge.foldwise import span
 from .conftest import KINDS, make_problem, refitted
 
 ALPHAS = np.logspace(-2, 7, 7)
-quiet = pytest.mark.filterwarnings("ignore:the best alpha")
+quiet = pytest.mark.filterwarnings("ignore:the best alpha", "ignore:. is constant")
 
 
 def score_of(name: str, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -171,6 +171,19 @@ def test_best_alpha_on_the_edge_warns(rng) -> None:
     with pytest.warns(RidgeWarning, match="widen alphas"):
         fit = ridge_cv(X, noise, alphas=[1e-2, 1e-1, 1e0])
     assert fit.on_edge.all()
+
+
+@quiet
+def test_constant_columns_are_named(rng) -> None:
+    X, Y = rng.standard_normal((30, 15)), rng.standard_normal((30, 3))
+    X[:, 2:14], Y[:, 1] = 0.1, 7.0
+    with pytest.warns(RidgeWarning) as caught:
+        fit = ridge_cv(X, Y)
+    texts = [str(warning.message) for warning in caught]
+    assert any("X is constant in column(s) 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 2 more" in text for text in texts)
+    assert any("Y is constant in column(s) 1," in text for text in texts)
+    np.testing.assert_allclose(fit.coef[2:14], 0, atol=1e-6)
+    np.testing.assert_allclose(fit.predict(X)[:, 1], 7.0, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 
 from .linalg import Square, add_gram, mirror
 
@@ -29,24 +29,60 @@ def to_tensor(array: Array, dtype: torch.dtype, copy: bool = False) -> torch.Ten
     return torch.from_numpy(plain)
 
 
-def centred_gram(
-    X: Array, dtype: torch.dtype, width: int, centre: bool
-) -> tuple[Square, Float[torch.Tensor, " features"]]:
-    """``(X - mean)(X - mean)ᵀ`` in double precision, and the mean (zeros unless ``centre``).
+@dataclass(frozen=True)
+class Moments:
+    """Of columns: ``mean`` (columns,) in double precision, ``constant`` (columns,) whether all rows hold the same."""
 
-    Products are of blocks of columns in ``dtype``, added up in double. Raises ValueError naming the columns that hold NaN or infinities.
+    mean: Float[torch.Tensor, " columns"]
+    constant: Bool[torch.Tensor, " columns"]
+
+    @classmethod
+    def join(cls, parts: Sequence["Moments"]) -> "Moments":
+        """Those of blocks side by side."""
+        return cls(torch.cat([part.mean for part in parts]), torch.cat([part.constant for part in parts]))
+
+
+def centred_gram(X: Array, dtype: torch.dtype, width: int, centre: bool) -> tuple[Square, Moments]:
+    """``(X - mean)(X - mean)ᵀ`` in double precision, and the moments (zeros and False unless ``centre``).
+
+    Products are of blocks of columns in ``dtype``, added up in double.
+
+    Raises ValueError naming the columns that hold NaN or infinities.
     """
     device = X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
     total = torch.zeros(X.shape[0], X.shape[0], dtype=torch.float64, device=device)
-    mean = torch.zeros(X.shape[1], dtype=torch.float64, device=device)
+    parts = []
     for columns, block in column_blocks(X, dtype, width):
-        if centre:
-            mean[columns] = centre_(block, columns.start)
-        else:
-            finite_mean(block, "X", columns.start)
+        parts.append(centre_(block, "X", columns.start, centre))
         add_gram(total, block)
     mirror(total)
-    return total, mean
+    return total, Moments.join(parts)
+
+
+def centre_(block: torch.Tensor, name: str, first_column: int = 0, centre: bool = True) -> Moments:
+    """Take the mean from every column, in place and in two steps, so that no column loses digits.
+
+    Raises ValueError naming the columns that hold NaN or infinities. Unless ``centre``, that is all it does.
+    """
+    mean = block.mean(0)
+    if not bool(mean.isfinite().all()):
+        wrong = (~block.isfinite().all(0)).nonzero().ravel() + first_column
+        raise ValueError(
+            f"{name} contains NaN or infinity in column(s) {named(wrong)}: drop these columns or fill the values in"
+        )
+    if not centre:
+        return Moments(torch.zeros_like(mean, dtype=torch.float64), torch.zeros_like(mean, dtype=torch.bool))
+    constant = (block == block[0]).all(0)
+    block -= mean
+    rest = block.mean(0)
+    block -= rest
+    return Moments(mean.double() + rest, constant)
+
+
+def named(columns: Shaped[torch.Tensor, " _columns"]) -> str:
+    """The first ten of these numbers, and how many more there are."""
+    more = f" and {len(columns) - 10} more" if len(columns) > 10 else ""
+    return ", ".join(str(column) for column in columns[:10].tolist()) + more
 
 
 def apply(
@@ -63,28 +99,6 @@ def apply(
     return out
 
 
-def finite_mean(block: torch.Tensor, name: str, first_column: int = 0) -> Float[torch.Tensor, " columns"]:
-    """Column means in double precision, of double or of centred values; ValueError names columns that are not finite."""
-    mean = block.mean(0).double()
-    if not bool(mean.isfinite().all()):
-        wrong = (~block.isfinite().all(0)).nonzero().ravel().tolist()
-        columns = ", ".join(str(first_column + column) for column in wrong[:10])
-        more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise ValueError(
-            f"{name} contains NaN or infinity in column(s) {columns}{more}: drop these columns or fill the values in"
-        )
-    return mean
-
-
-def centre_(block: torch.Tensor, first_column: int = 0) -> Float[torch.Tensor, " columns"]:
-    """Take the mean from every column of X, in place, and return it: in two steps, so that no column loses digits."""
-    shift = block.mean(0)
-    block -= shift
-    rest = finite_mean(block, "X", first_column)
-    block -= rest.to(block.dtype)
-    return shift.double() + rest
-
-
 @dataclass(frozen=True)
 class Targets:
     """Several target sets side by side, centred and with their rows in the order of the folds, read in batches.
@@ -94,21 +108,25 @@ class Targets:
     sets : (rows, targets of the set) each, as they were given.
     order : (rows,) the row that comes first, second, …
     mean : (targets,) what is taken from every column.
+    constant : (targets,) whether all rows are the same.
     """
 
     sets: tuple[Array, ...]
     order: torch.Tensor
     mean: Float[torch.Tensor, " targets"]
+    constant: Bool[torch.Tensor, " targets"]
 
     @classmethod
     def of(cls, sets: Sequence[Array], order: torch.Tensor, centre: bool) -> "Targets":
         """Find the means; ValueError names columns with NaN or infinities."""
-        means = [
-            finite_mean(block, "Y", columns.start)
-            for y in sets
-            for columns, block in column_blocks(y, torch.float64, 1024)
-        ]
-        return cls(tuple(sets), order, torch.cat(means).to(order.device) * float(centre))
+        moments = Moments.join(
+            [
+                centre_(block, "Y", columns.start, centre)
+                for y in sets
+                for columns, block in column_blocks(y, _precision(y), 1024)
+            ]
+        )
+        return cls(tuple(sets), order, moments.mean.to(order.device), moments.constant)
 
     @property
     def set_of_target(self) -> np.ndarray:
@@ -135,3 +153,7 @@ class Targets:
 def like(tensor: torch.Tensor, example: Array) -> Array:
     """The tensor as the kind of array that ``example`` is."""
     return tensor if isinstance(example, torch.Tensor) else tensor.cpu().numpy()
+
+
+def _precision(array: Array) -> torch.dtype:
+    return torch.float32 if str(array.dtype) in ("float32", "torch.float32") else torch.float64

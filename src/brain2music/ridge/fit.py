@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 
-from .blocks import Array
-from .problem import prepare
+from .blocks import Array, named
+from .problem import Problem, prepare
 from .result import RidgeFit
 from .scores import check_score
 from .threads import operations, threads_for
@@ -63,7 +63,7 @@ def ridge_cv(
     Warns
     -----
     RidgeWarning
-        When the best penalty of a target is on the grid's edge.
+        When the best penalty of a target is on the grid's edge, and naming columns that are constant.
     """
     return ridge_cv_many(
         X,
@@ -106,6 +106,7 @@ def ridge_cv_many(
         scores = problem.solver.scores(score)
         best = _best(scores, problem.targets.set_of_target, per_target)
         _warn_edge(best.cpu().numpy(), grid)
+        _warn_constant(problem)
         return problem.fits(grid, best, scores, keep_held_out)
 
 
@@ -166,3 +167,17 @@ def _warn_edge(best: Shaped[np.ndarray, " targets"], grid: Float[np.ndarray, " a
             RidgeWarning,
             stacklevel=4,
         )
+
+
+def _warn_constant(problem: Problem) -> None:
+    for name, constant, result in [
+        ("X", problem.features.constant, "gets no weight"),
+        ("Y", problem.targets.constant, "is predicted as its mean"),
+    ]:
+        if bool(constant.any()):
+            columns = named(constant.nonzero().ravel())
+            warnings.warn(
+                f"{name} is constant in column(s) {columns}, which {result}: drop what tells nothing",
+                RidgeWarning,
+                stacklevel=4,
+            )

@@ -125,9 +125,8 @@ class FoldwiseSolver:
         functions, mix = span(directions.values, self.alphas, self.X.dtype)
         stacked = torch.cat([A, mean[None]]) * functions[:, None, :]
         basis = stacked.reshape(-1, stacked.shape[2])
-        primal = directions.project is None
-        basis = product(basis, directions.back.T if primal else directions.project)
-        held = self.X[fold].T.contiguous() if primal else None
+        basis = product(basis, directions.back.T if directions.project is None else directions.project)
+        held = self.X[fold].T.contiguous() if directions.project is None else None
         return FoldOperator(fold, directions, basis.contiguous(), mix, frame, held)
 
     def _inputs(self, operators: Sequence[FoldOperator], Y: Matrix) -> Iterator[Float[torch.Tensor, "_in targets"]]:

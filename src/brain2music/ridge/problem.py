@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 
-from .blocks import Array, Targets, centre_, centred_gram, finite_mean, like, to_tensor
+from .blocks import Array, Moments, Targets, centre_, centred_gram, like, to_tensor
 from .dual import DualSolver, factorise
 from .folds import assign_folds, check_folds
 from .foldwise import FoldwiseSolver, decompose
@@ -27,7 +27,7 @@ class Problem:
     X: Array
     solver: DualSolver | FoldwiseSolver
     targets: Targets
-    x_mean: Float[torch.Tensor, " features"]
+    features: Moments
     how: Plan
     kept: torch.dtype
 
@@ -60,7 +60,7 @@ class Problem:
                     on_edge=like(edge[mine], given),
                     held_out=None if held_out is None else like(held_out[:, mine], given),
                     _weights=weights[:, mine],
-                    _x_mean=self.x_mean,
+                    _x_mean=self.features.mean,
                     _y_mean=self.targets.mean[mine].to(self.kept),
                     _rows=self.X if self.how.dual else None,
                     _block=self.how.block,
@@ -93,8 +93,8 @@ def prepare(
     slices = tuple(slice(a, b) for a, b in pairwise([0, *sizes.cumsum().tolist()]))
     targets = Targets.of(Ys, order, intercept)
     make = _dual_solver if how.dual else _foldwise_solver
-    solver, x_mean = make(X, targets, slices, tuple(grid.tolist()), intercept, kept, how)
-    return Problem(X, solver, targets, x_mean, how, kept)
+    solver, features = make(X, targets, slices, tuple(grid.tolist()), intercept, kept, how)
+    return Problem(X, solver, targets, features, how, kept)
 
 
 def _dual_solver(
@@ -105,14 +105,14 @@ def _dual_solver(
     intercept: bool,
     kept: torch.dtype,
     how: Plan,
-) -> tuple[DualSolver, Float[torch.Tensor, " features"]]:
+) -> tuple[DualSolver, Moments]:
     """Factorise the Gram matrix in single precision where that is safe, else in double."""
     for work in precisions(X.shape[0], kept):
-        K, mean = centred_gram(X, work, how.block, intercept)
+        K, features = centred_gram(X, work, how.block, intercept)
         kernel = factorise(_ordered(K, targets.order), work, intercept)
         condition = kernel.band.condition(alphas[0])
         if condition < MOST_CONDITION[work]:
-            return DualSolver(kernel, targets, folds, alphas, how.batch), mean
+            return DualSolver(kernel, targets, folds, alphas, how.batch), features
     raise too_small(alphas[0], condition)
 
 
@@ -124,17 +124,17 @@ def _foldwise_solver(
     intercept: bool,
     kept: torch.dtype,
     how: Plan,
-) -> tuple[FoldwiseSolver, Float[torch.Tensor, " features"]]:
+) -> tuple[FoldwiseSolver, Moments]:
     """Stay in single precision only where the features are many and well enough conditioned."""
     large = X.shape[0] * X.shape[1] > 2**20
     for work in [kept, torch.float64] if large and kept != torch.float64 else [torch.float64]:
         rows = to_tensor(X, work, copy=True)
-        mean = centre_(rows) if intercept else torch.zeros_like(finite_mean(rows, "X"))
+        features = centre_(rows, "X", centre=intercept)
         rows = rows[targets.order]
         whole = decompose(rows, alphas[0], intercept)
         if whole.condition <= 1e6:
             break
-    return FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch), mean
+    return FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch), features
 
 
 def _ordered(K: Float[torch.Tensor, "n n"], order: Shaped[torch.Tensor, " n"]) -> Float[torch.Tensor, "n n"]:
