@@ -35,6 +35,14 @@ Every = Annotated[int, typer.Option(help="Steps between checkpoints; validation 
 LogEvery = Annotated[int, typer.Option(help="Steps between lines of the log.", min=1)]
 Rate = Annotated[float, typer.Option("--lr", help="Peak learning rate.", min=0.0)]
 After = Annotated[float, typer.Option(help="Part of the budget trained without discriminators.", min=0.0, max=1.0)]
+Waveform = Annotated[
+    float | None,
+    typer.Option(help="Weight of the loss in the time domain; default 0 and, of autoencoders, 100.", min=0.0),
+]
+Judges = Annotated[
+    Literal["tiny", "small", "paper"] | None,
+    typer.Option(help="Size of the discriminators; default that of the model."),
+]
 Compile = Annotated[bool, typer.Option("--compile", help="Compile the models: a slower start, faster steps.")]
 Accumulate = Annotated[int, typer.Option(help="Batches a step.", min=1)]
 
@@ -52,6 +60,8 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
         seconds: Seconds = None,
         lr: Rate = 3e-4,
         adversarial_after: After = 0.12,
+        judges: Judges = None,
+        waveform: Waveform = None,
         precision: Precision = None,
         accumulate: Accumulate = 1,
         compiled: Compile = False,
@@ -69,8 +79,14 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
         from ..train.codec import CodecSettings
         from ..train.codec_runs import CodecRun, train_autoencoder, train_soundstream
 
-        settings = CodecSettings(lr=lr, discriminator_lr=lr, adversarial_after=adversarial_after, compile=compiled)
-        run = CodecRun(data, out, size, seconds, batch_size, held_out, cache, cache_gb, n_jobs, settings)
+        settings = CodecSettings(
+            lr=lr,
+            discriminator_lr=lr,
+            adversarial_after=adversarial_after,
+            waveform={"soundstream": 0.0, "autoencoder": 100.0}[kind] if waveform is None else waveform,
+            compile=compiled,
+        )
+        run = CodecRun(data, out, size, seconds, batch_size, judges, held_out, cache, cache_gb, n_jobs, settings)
         plan = _plan(steps, minutes, precision, accumulate, every, log_every, seed, device)
         train = {"soundstream": train_soundstream, "autoencoder": train_autoencoder}[kind]
         train(run, plan, resume, began)

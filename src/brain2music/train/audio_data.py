@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ REDRAWN = 4
 """Draws of a crop before a silent one is taken."""
 
 
+@runtime_checkable
 class Corpus(Protocol):
     """Sounds to crop from: ``frames`` is the length of each; a uniform number below ``drawn_below[i]`` draws sound i
     or an earlier one."""

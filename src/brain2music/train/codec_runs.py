@@ -1,5 +1,6 @@
 """From a folder of sound to a trained codec: what ``train soundstream`` and ``train autoencoder`` do."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from ..codec.autoencoder import Autoencoder, AutoencoderConfig
 from ..codec.discriminators import Discriminators
 from ..codec.soundstream import SoundStream, SoundStreamConfig
+from ..errors import Brain2MusicWarning
 from .audio_data import Corpus, Crops, open_corpus
 from .codec import LISTENED, Codec, CodecSettings, CodecTask
 from .loop import Plan, fit
@@ -29,6 +31,7 @@ class CodecRun:
     ----------
     size : of the models. seconds : of a crop, rounded to whole frames; None: 0.72 s of the small ones, 0.36 s of tiny.
     batch_size : crops in a batch; None: 64 (SoundStream) or 32 (autoencoder) of the small ones, 8 of tiny.
+    judges : the size of the discriminators; None: that of the codec. On a CPU those of small take most of a step.
     held_out : a folder of which no file may be among the data.
     cache : where decoded sound is kept; None: ``cache`` in the output folder. cache_gb : above which it is not.
     """
@@ -38,6 +41,7 @@ class CodecRun:
     size: Size = "small"
     seconds: float | None = None
     batch_size: int | None = None
+    judges: Size | None = None
     held_out: Path | None = None
     cache: Path | None = None
     cache_gb: float = 50.0
@@ -49,7 +53,7 @@ def train_soundstream(run: CodecRun, plan: Plan, resume: bool = False, began: fl
     """Train a SoundStream; the folder of the model."""
     torch.manual_seed(plan.seed)
     codec = SoundStream(SoundStreamConfig.size(run.size))
-    judges = Discriminators(1, **_JUDGES[run.size], stft_windows=(1024,))
+    judges = Discriminators(1, **_JUDGES[run.judges or run.size], stft_windows=(1024,))
     return _train(run, plan, codec, judges, 64, resume, began)
 
 
@@ -57,7 +61,7 @@ def train_autoencoder(run: CodecRun, plan: Plan, resume: bool = False, began: fl
     """Train JEN-1's autoencoder; the folder of the model. Its judges hear spectrograms of three resolutions."""
     torch.manual_seed(plan.seed)
     codec = Autoencoder(AutoencoderConfig.size(run.size))
-    judges = Discriminators(2, **_JUDGES[run.size], stft_windows=(512, 1024, 2048))
+    judges = Discriminators(2, **_JUDGES[run.judges or run.size], stft_windows=(512, 1024, 2048))
     return _train(run, plan, codec, judges, 32, resume, began)
 
 
@@ -85,8 +89,20 @@ def _train(
         "seed": plan.seed,
         **{name: value for name, value in asdict(run.settings).items() if name != "compile"},
     }
+    if isinstance(codec, SoundStream):
+        _warn_of_small_batches(crops.batch_size * frames // hop, codec.config)
     task = CodecTask(codec, judges, crops, held.batch(0), listened.batch(0), run.settings, facts)
     return fit(task, plan, run.out, resume, began)
+
+
+def _warn_of_small_batches(frames: int, config: SoundStreamConfig) -> None:
+    """Warn where even evenly used codes would be taken for rare ones now and then, and replaced."""
+    if frames < 4 * config.codes * config.rare:
+        sentence = (
+            f"a batch holds {frames} frames for {config.codes} codes, of which those seen less than "
+            f"{config.rare:g} times in a batch are replaced: enlarge --batch-size or --seconds"
+        )
+        warnings.warn(Brain2MusicWarning(sentence), stacklevel=3)
 
 
 def _hop(codec: Codec) -> int:
