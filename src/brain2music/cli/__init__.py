@@ -9,7 +9,7 @@ import typer
 
 from .. import __version__
 from ..errors import Brain2MusicWarning, InputError
-from . import generate, music, study, train
+from . import codec, generate, music, study, train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From recordings of the listening brain to music: decode, retrieve, score, map.",
 )
-for part in (study, music, generate, train):
+for part in (study, music, codec, generate, train):
     app.add_typer(part.app)
 
 

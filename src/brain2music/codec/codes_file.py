@@ -94,7 +94,7 @@ class CodesFile:
     def pieces(self, frames: int) -> Iterator[Shaped[np.ndarray, "frames width"]]:
         """The codes in pieces of at most ``frames`` frames."""
         for first in range(0, self.frames, frames):
-            yield self._values[first : first + frames]
+            yield self._values[first : min(first + frames, self.frames)]
 
     def read(self) -> Codes:
         """All of it."""

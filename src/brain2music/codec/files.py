@@ -16,7 +16,7 @@ from ..errors import Brain2MusicWarning, InputError
 from ..progress import Advance
 from .codes import Codec, check_length, check_sound, mixed
 from .codes_file import CodesFile, codes_writer, write_codes
-from .ours import BLOCK_S, AutoencoderCodec, SoundStreamCodec
+from .ours import BLOCK_S, BlockCodec
 from .registry import get_codec
 
 
@@ -27,7 +27,7 @@ def encode_file(audio: Path, out: Path, codec: Codec, advance: Advance = lambda 
     ------
     InputError : the sound is missing, unreadable, empty, not finite, or of more than two channels.
     """
-    if not isinstance(codec, SoundStreamCodec | AutoencoderCodec):
+    if not isinstance(codec, BlockCodec):
         waveform, rate = read_audio(audio, mono=False)
         write_codes(out, codec.encode(waveform, rate))
         return
@@ -58,7 +58,7 @@ def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: No
         raise InputError(f"cannot decode into {out.suffix or 'no suffix'!r} files", out, "name a .wav file")
     codes = CodesFile(file)
     codec = get_codec(codes.codec)
-    if not isinstance(codec, SoundStreamCodec | AutoencoderCodec):
+    if not isinstance(codec, BlockCodec):
         write_audio(out, codec.decode(codes.read()), codec.rate)
         return
     piece = round(BLOCK_S * codec.rate / codec.frame)

@@ -1,8 +1,7 @@
 """SoundStream and the JEN-1 autoencoder as codecs: any sound in, whole or in blocks; constant memory."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,30 +21,30 @@ Block = Float32[np.ndarray, "channels samples"]
 Values = Shaped[np.ndarray, "frames width"]
 
 
-class BlockCodec(Protocol):
-    """A codec that works through sound of any length block by block."""
+class BlockCodec(ABC):
+    """A codec that works through sound of any length block by block.
+
+    Attributes
+    ----------
+    name : in the registry. rate : Hz. channels : of sound. frame : samples of one frame of codes.
+    kbps : kilobits a second.
+    """
 
     name: str
     rate: int
     channels: int
     frame: int
+    kbps: float
 
+    @abstractmethod
     def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
         """Codes of sound that is at the codec's rate and number of channels."""
-        ...
 
+    @abstractmethod
     def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
         """Whole frames of sound; the caller cuts the end."""
-        ...
 
-
-@dataclass
-class _Whole:
-    """``encode`` and ``decode`` of sound at hand, from those of blocks."""
-
-    name: str
-
-    def encode(self: BlockCodec, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
+    def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
         """Codes of a waveform (channels, samples).
 
         Raises
@@ -57,14 +56,14 @@ class _Whole:
         blocks = (sound[:, first : first + block] for first in range(0, sound.shape[1], block))
         return Codes(self.name, np.concatenate(list(self.encode_blocks(blocks))), sound.shape[1])
 
-    def decode(self: BlockCodec, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
+    def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
         """The waveform at the codec's rate."""
         piece = round(BLOCK_S * self.rate / self.frame)
         pieces = (codes.values[first : first + piece] for first in range(0, len(codes.values), piece))
         return np.concatenate(list(self.decode_blocks(pieces)), axis=1)[:, : codes.samples]
 
 
-class SoundStreamCodec(_Whole):
+class SoundStreamCodec(BlockCodec):
     """Tokens of a trained SoundStream; values are ids (frames, levels) as int16.
 
     Parameters
@@ -79,8 +78,7 @@ class SoundStreamCodec(_Whole):
     channels = 1
 
     def __init__(self, model: SoundStream, name: str, levels: int | None = None) -> None:
-        super().__init__(name)
-        self.model = model.eval()
+        self.name, self.model = name, model.eval()
         self.levels = model.config.levels if levels is None else levels
         if not 1 <= self.levels <= model.config.levels:
             raise InputError(f"{name} has {model.config.levels} levels, not {levels}", mend="ask for 1 to all of them")
@@ -114,12 +112,11 @@ class SoundStreamCodec(_Whole):
         return torch.from_numpy(array)[None].to(next(self.model.parameters()).device)
 
 
-class AutoencoderCodec(_Whole):
+class AutoencoderCodec(BlockCodec):
     """Latents of a trained autoencoder; values are (frames, dim) as float16."""
 
     def __init__(self, model: Autoencoder, name: str) -> None:
-        super().__init__(name)
-        self.model = model.eval()
+        self.name, self.model = name, model.eval()
         config = model.config
         self.rate, self.channels, self.frame = config.rate, config.channels, config.hop
         self.kbps = config.latent_rate * config.dim * 16 / 1000

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from ..artifacts import atomic_path, read_json, write_json
 from ..errors import InputError
 from ..weights import find
+
+Model = TypeVar("Model", bound="Pretrained")
 
 
 class Pretrained(nn.Module):
@@ -35,7 +37,7 @@ class Pretrained(nn.Module):
         return folder
 
     @classmethod
-    def from_pretrained(cls, name: str | Path) -> Self:
+    def from_pretrained(cls: type[Model], name: str | Path) -> Model:
         """Read a model in single precision, in evaluation mode, from a folder or by its shipped name.
 
         Raises

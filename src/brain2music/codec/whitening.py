@@ -6,7 +6,6 @@ is a choice, and all are kept by default.
 """
 
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -69,7 +68,7 @@ class LatentWhitening:
         write_arrays(path, arrays, {"count": self.count, "channels": self.channels})
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> "LatentWhitening":
         """Read what :meth:`save` wrote."""
         arrays, metadata = read_arrays(path)
         whitening = cls(len(arrays["mean"]), metadata["channels"])
