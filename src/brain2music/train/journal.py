@@ -74,13 +74,17 @@ def draw_curves(log: Path, picture: Path) -> None:
     except ImportError:
         return
     lines = read_log(log)
-    names = sorted({name for line in lines for name in line} - {"step"})
+    names = sorted({name for line in lines for name in line} - {"step", "eta_s"})
     if not names:
         return
     columns = 4
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(4 * columns, 2.6 * rows), layout="constrained")
-    for axes, name in zip(figure.subplots(rows, columns, squeeze=False).flat, names, strict=False):
+    figure = Figure(figsize=(4 * columns, 2.6 * rows))
+    figure.subplots_adjust(left=0.04, right=0.99, top=0.97, bottom=0.04, wspace=0.2, hspace=0.35)
+    places = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in places[len(names) :]:
+        axes.set_axis_off()
+    for axes, name in zip(places, names, strict=False):
         points = [(line["step"], line[name]) for line in lines if name in line]
         axes.plot(*zip(*points, strict=True), linewidth=1)
         axes.set_title(name, fontsize=9)

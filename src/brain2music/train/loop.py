@@ -10,6 +10,7 @@ A model family is a :class:`Task`; how long and how it is trained is a :class:`P
     model/                         what users load, with its card
 """
 
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,8 @@ __all__ = ["Engine", "Plan", "Task", "fit"]
 
 PATIENCE = 10
 """Steps in a row with losses or gradients that are not finite before training stops."""
+DRAWN_EVERY = 120.0
+"""Seconds between pictures of the curves: one takes about a second."""
 
 
 def fit(task: Task, plan: Plan, out: str | Path, resume: bool = False, began: float | None = None) -> Path:
@@ -81,7 +84,7 @@ class _Training:
         averaged = {name: task.models[name] for name in task.averaged}
         self.averages = Averages(averaged, plan.ema_decay, self.engine.device)
         self.engine.prepare(task.models, task.optimizers)
-        self.first, window = 0, None
+        self.first, window, self._drawn = 0, None, time.monotonic()
         if self.checkpoint.exists():
             self.first, window = load_checkpoint(self.checkpoint, task, self.averages, self.engine)
         self.journal = Journal(out / "log.jsonl", self.first, window, write=self.engine.is_main)
@@ -113,7 +116,8 @@ class _Training:
                 values = {f"val_{name}": value for name, value in self.task.validate(models).items()}
                 self.journal.write({"step": done, **values})
                 self.task.sample(models, self.out / "samples" / f"step-{done:07d}")
-            draw_curves(self.journal.path, self.out / "curves.png")
+            if time.monotonic() - self._drawn > DRAWN_EVERY:
+                self._draw()
         self.engine.wait()
 
     def save(self, done: int) -> None:
@@ -128,6 +132,7 @@ class _Training:
         if self.engine.is_main:
             with self.averages.standing_in(self._bare()) as models, torch.no_grad():
                 self.task.export(models, folder)
+            self._draw()
             ended = "the time is up" if done < self.plan.steps else "all steps done"
             print(f"{folder}: exported after {done} steps ({ended})")
         self.engine.wait()
@@ -135,6 +140,10 @@ class _Training:
 
     def _bare(self) -> dict[str, nn.Module]:
         return {name: self.engine.bare(model) for name, model in self.task.models.items()}
+
+    def _draw(self) -> None:
+        draw_curves(self.journal.path, self.out / "curves.png")
+        self._drawn = time.monotonic()
 
     def _warn(self, sentence: str | None) -> None:
         """Warn once by each sentence."""
