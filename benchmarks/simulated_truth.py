@@ -4,12 +4,14 @@ Music is composed once; every seed deals it anew to the runs of the design, at i
 and draws a listener. Responses are cleaned as a run cleans them and follow the sound by three scans.
 
 * ``voxel_auc``: area under the ROC curve of the test-set correlation of ridge encoding (log-mel, MFCC and chroma,
-  genre, in windows of 3 s and those 3 s before) between voxels whose planted ceiling is at least 0.2 and all other
-  grey matter.
+  genre, standardised, in windows of 3 s and those 3 s before) between voxels whose planted ceiling is at least 0.2
+  and all other grey matter.
 * ``control_fdr``: share of voxels without signal among those found with the false discovery rate at 0.05 (10,000
   permutations of clips, over all grey matter); ``control_fdr_error`` is the standard error over seeds.
-* ``ceiling_error``: mean absolute difference of estimated and planted noise ceilings, scan by scan, of signal voxels;
-  ``ceiling_floor`` is what the correlation of the true noiseless response with the same average of repeats gives.
+* ``ceiling_error``: mean absolute difference of estimated and planted noise ceilings, scan by scan, of signal voxels
+  that encoding found, steadied by the encoder; ``ceiling_error_repeats`` is that of the plain estimate from repeats, of
+  all signal voxels, and ``ceiling_floor`` what the correlation of the true noiseless response with the same average of
+  repeats gives for these.
 * ``bayes_ratio``: two-way identification by our decoder over that by :func:`bayes_optimal`, means over seeds.
 * ``shuffled_identification``: our decoder after training clips have changed places.
 
@@ -38,8 +40,8 @@ from brain2music.decode.windows import match_windows
 from brain2music.embed.clips import embed_clips
 from brain2music.embed.embeddings import Embeddings
 from brain2music.embed.registry import get_embedder
-from brain2music.encode.ceiling import response_ceiling
-from brain2music.encode.encoder import correlation, encode
+from brain2music.encode.ceiling import response_ceiling, shrunken_ceiling
+from brain2music.encode.encoder import Fit, correlation, encode
 from brain2music.encode.features import Windows
 from brain2music.encode.significance import fdr, permutation_test
 from brain2music.errors import Brain2MusicWarning
@@ -83,18 +85,21 @@ def main() -> None:
         listener = music.listener(seed)
         train, test = responses(listener, "train"), responses(listener, "test")
         found.append(encoded(listener, train, test, music.described, seed))
-        line = "auc {:.3f}  found {:4.0f}  false {:.3f}  ceiling error {:.3f} floor {:.3f}".format(*found[-1])
+        line = "auc {:.3f}  found {:4.0f}  false {:.3f}  ceiling error {:.3f} repeats {:.3f} floor {:.3f}".format(
+            *found[-1]
+        )
         if seed < options.decode_seeds:
             ratios.append(decoded(listener, train, test, music, options.option, seed))
             line += "  ours {:.3f}  ridge {:.3f}  bayes {:.3f}  shuffled {:.3f}".format(*ratios[-1])
         print(f"seed {seed:>2}  {line}", flush=True)
-    auc, _, false, ceiling_error, floor = np.mean(found, axis=0)
+    auc, _, false, ceiling_error, by_repeats, floor = np.mean(found, axis=0)
     ours, _, bayes, shuffled = np.mean(ratios, axis=0)
     error = np.std([each[2] for each in found]) / np.sqrt(len(found))
     print(f"voxel_auc: {auc:.4f}")
     print(f"control_fdr: {false:.4f}")
     print(f"control_fdr_error: {error:.4f}")
     print(f"ceiling_floor: {floor:.4f}")
+    print(f"ceiling_error_repeats: {by_repeats:.4f}")
     print(f"ceiling_error: {ceiling_error:.4f}")
     print(f"identification_best: {ours:.4f}")
     print(f"identification_bayes: {bayes:.4f}")
@@ -148,19 +153,21 @@ def responses(listener: Listener, split: str) -> Responses:
 
 def encoded(
     listener: Listener, train: Responses, test: Responses, described: Embeddings, seed: int
-) -> tuple[float, float, float, float, float]:
-    """Area under the ROC curve, voxels found, the false among them, the error of ceilings and its floor."""
+) -> tuple[float, float, float, float, float, float]:
+    """Area under the ROC curve, voxels found, the false among them, errors of ceilings (two) and their floor."""
     planted = _of_grey(listener, listener.ceiling(listener.repeats))
     signal = planted >= SIGNAL
-    result = encode(train, described, test, described, delays=DELAYS)
+    result = encode(train, described, test, described, delays=DELAYS, fit=Fit(standardise=True))
     tested = permutation_test(result.predicted, result.measured, np.random.default_rng(seed), PERMUTATIONS)
     found = fdr(tested.p) <= LEVEL
     false = float((found & (planted == 0)).sum() / max(1, found.sum()))
     ceiling = response_ceiling(test, Windows(1, 1, test.n_scans))
     assert ceiling is not None
-    error = float(np.abs(ceiling.r - planted)[signal].mean())
+    steadied = shrunken_ceiling(ceiling, listener.repeats, result.r, found)
+    error = float(np.abs(steadied - planted)[signal & found].mean())
+    by_repeats = float(np.abs(ceiling.r - planted)[signal].mean())
     floor = float(np.abs(_of_grey(listener, _realised(listener, test)) - planted)[signal].mean())
-    return float(roc_auc_score(signal, result.r)), float(found.sum()), false, error, floor
+    return float(roc_auc_score(signal, result.r)), float(found.sum()), false, error, by_repeats, floor
 
 
 def decoded(

@@ -20,8 +20,10 @@ class Outputs:
         ``track_genre``, ``path`` (of the gallery's file), ``start_s``, ``cosine``.
     ``reliability`` : one row a voxel: ``roi``, ``reliability`` (mean correlation between repeats).
     ``alphas`` : one row a target dimension: ``dim``, ``alpha``, ``cv_score``, ``on_edge``.
-    ``encoding`` : one row a voxel: ``voxel``, ``roi``, ``r``, ``ceiling``, ``normalised``, ``p`` (clips permuted),
-        ``q``, ``p_max`` (family-wise), ``p_gaussian`` (the paper's null), ``significant`` (q < 0.05), ``alpha``.
+    ``encoding`` : one row a voxel: ``voxel``, ``roi``, ``r``, ``ceiling``, ``ceiling_steadied`` (by the encoder, see
+        :func:`brain2music.encode.ceiling.shrunken_ceiling`), ``normalised`` (by ``ceiling``), ``p`` (clips
+        permuted), ``q``, ``p_max`` (family-wise), ``p_gaussian`` (the paper's null), ``significant`` (q < 0.05),
+        ``alpha``.
     ``encoding_rois`` : one row an embedding and region, of :func:`brain2music.encode.compare.roi_table`.
     """
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import uniform_filter1d
 from scipy.stats import kstest
 
-from brain2music.encode.ceiling import noise_ceiling, normalised, response_ceiling
+from brain2music.encode.ceiling import noise_ceiling, normalised, response_ceiling, shrunken_ceiling
 from brain2music.encode.features import Windows, average_in
 
 
@@ -85,6 +85,21 @@ def test_p_agrees_with_permuted_clips(rng):
         null[i] = shuffled.mean(axis=0).var(axis=(0, 1))
     observed = centred.mean(axis=0).var(axis=(0, 1))
     np.testing.assert_allclose(ceiling.p, (null >= observed).mean(axis=0), atol=0.08)
+
+
+def test_an_encoder_steadies_the_ceilings_of_the_voxels_it_finds(rng):
+    signal_var = np.concatenate([np.zeros(600), rng.uniform(0.03, 0.25, 300)])
+    repeats, signal = planted_repeats(rng, signal_var, n_clips=15)
+    planted, ceiling = np.sqrt(signal_var / (signal_var + 1 / 4)), noise_ceiling(repeats)
+    explained = 0.7 + 0.1 * rng.standard_normal(900)  # of the signal, by the encoder; and chance
+    r = explained * planted + rng.standard_normal(900) / 30
+    found = r > 0.12
+    steadied = shrunken_ceiling(ceiling, 4, r, found)
+    error, before = (np.abs(each - planted)[found & (planted > 0)].mean() for each in (steadied, ceiling.r))
+    assert error < 0.92 * before
+    np.testing.assert_array_equal(steadied[~found], ceiling.r[~found])
+    nothing = np.zeros(900, dtype=bool)
+    np.testing.assert_array_equal(shrunken_ceiling(ceiling, 4, r, nothing), ceiling.r)
 
 
 def test_normalised_correlations_stay_defined_only_where_there_is_signal():

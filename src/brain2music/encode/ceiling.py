@@ -87,6 +87,39 @@ def response_ceiling(responses: Responses, windows: Windows) -> Ceiling | None:
     return noise_ceiling(averaged, responses.groups)
 
 
+def shrunken_ceiling(
+    ceiling: Ceiling, n_repeats: int, r: Float[np.ndarray, " voxels"], found: Bool[np.ndarray, " voxels"]
+) -> Float[np.ndarray, " voxels"]:
+    """Ceilings of single voxels, steadied by how well an encoder predicts them; for maps, not for dividing r by.
+
+    The share of signal in the average of repeats, ceiling², is known from a few repeats of a few minutes only to about
+    0.08 in any one voxel. An encoder that explains the same part of the signal everywhere would have r² in proportion
+    to it. The composite estimator of Fay & Herriot (1979, J. Am. Stat. Assoc. 74:269) weighs both: the regression of
+    the shares on r² over voxels that the encoder found, and the share from repeats, each by its own variance (of
+    repeats: the spread of shares, robustly, over voxels that were not found).
+
+    Parameters
+    ----------
+    n_repeats : averaged. r : of the encoder's predictions with that average. found : voxels predicted beyond chance.
+
+    Returns
+    -------
+    (voxels,) ceilings; the plain ones of voxels that were not found, and of all where fewer than three were, or all.
+    """
+    of_mean = ceiling.signal + ceiling.noise / n_repeats
+    share = np.divide(ceiling.signal, of_mean, out=np.zeros_like(of_mean), where=of_mean > 0)
+    if found.sum() < 3 or found.all():
+        return ceiling.r
+    known = share[~found]
+    error = (1.4826 * np.median(np.abs(known - np.median(known)))) ** 2
+    slope, level = np.polyfit(r[found] ** 2, share[found], 1)
+    predicted = level + slope * r**2
+    spread = max(float(np.square(share - predicted)[found].mean() - error), 0.0)
+    own = spread / max(spread + error, np.finfo(float).tiny)
+    composite = np.sqrt(np.clip(predicted + own * (share - predicted), 0, 1))
+    return np.where(found, composite, ceiling.r)
+
+
 def normalised(
     r: Float[np.ndarray, " voxels"],
     ceiling: Float[np.ndarray, " voxels"],

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32
 
 from ..artifacts import write_table
 from ..brain.responses import Responses
-from ..encode.ceiling import Ceiling, normalised, response_ceiling
+from ..encode.ceiling import Ceiling, normalised, response_ceiling, shrunken_ceiling
 from ..encode.compare import difference, draw_clips, mean_intervals, roi_table
 from ..encode.encoder import Encoded, Fit, encode, encode_kfold
 from ..encode.features import Windows, common_windows
@@ -137,6 +137,9 @@ def _voxel_table(results: _Results, name: str) -> pd.DataFrame:
             "roi": (space.roi if space is not None else None) or [""] * len(encoded.r),
             "r": encoded.r,
             "ceiling": nothing if ceiling is None else ceiling.r,
+            "ceiling_steadied": nothing
+            if ceiling is None
+            else shrunken_ceiling(ceiling, int(results.scored.n_repeats.max()), encoded.r, results.significant[name]),
             "normalised": nothing if ceiling is None else normalised(encoded.r, ceiling.r),
             "p": permuted.p,
             "q": fdr(permuted.p),
