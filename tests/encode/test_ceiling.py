@@ -89,7 +89,7 @@ def test_p_agrees_with_permuted_clips(rng):
 
 def test_an_encoder_steadies_the_ceilings_of_the_voxels_it_finds(rng):
     signal_var = np.concatenate([np.zeros(600), rng.uniform(0.03, 0.25, 300)])
-    repeats, signal = planted_repeats(rng, signal_var, n_clips=15)
+    repeats, _ = planted_repeats(rng, signal_var, n_clips=15)
     planted, ceiling = np.sqrt(signal_var / (signal_var + 1 / 4)), noise_ceiling(repeats)
     explained = 0.7 + 0.1 * rng.standard_normal(900)  # of the signal, by the encoder; and chance
     r = explained * planted + rng.standard_normal(900) / 30
