@@ -36,6 +36,8 @@ needs_wheels = pytest.mark.skipif(
 class Planted:
     """Sounds and texts that are two fixed maps of the same eight hidden numbers; or of unrelated ones."""
 
+    facts = "planted pairs"
+
     def __init__(self, related: bool = True) -> None:
         rng = np.random.default_rng(0)
         self.related = related
@@ -133,7 +135,9 @@ def test_from_shards_to_a_model_with_tokens(tmp_path):
     pairs = CachedPairs(tmp_path / "data")
     vectors = model.audio(pairs.features)
     assert MulanTokenizer.from_pretrained(folder).encode(vectors).shape == (126, 12)
-    assert "12 levels" in (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text()
+    for said in ("12 levels of 16 codes", "60 composed pieces", "6 recorded excerpts", "CC0", "recall_at_10"):
+        assert said in card
 
 
 @needs_wheels
@@ -155,8 +159,8 @@ def test_pairs_are_of_one_piece_and_keep_some_back(tmp_path):
 def test_texts_of_a_piece_are_true_of_it(tmp_path):
     source = Composed(3, "jazz", 4)
     row = truth_of(source, source.piece(4.0))
-    said = texts_of(row, np.zeros(100))
-    assert said == texts_of(row, np.zeros(100))
+    said = texts_of(row, np.zeros(100, np.float32))
+    assert said == texts_of(row, np.zeros(100, np.float32))
     assert len(set(said.long)) == 4
     piece = piece_of(row)
     assert all("jazz" in text.lower() for text in said.long)
@@ -168,7 +172,7 @@ def test_texts_of_a_piece_are_true_of_it(tmp_path):
 @needs_wheels
 def test_texts_of_a_recording_are_what_is_heard_in_it():
     row = {"package": "p", "style": "techno", "licence": "CC0", "file": "a.ogg", "song": "a", "start_s": 3.0}
-    tags = np.full(100, 1e-6)
+    tags = np.full(100, 1e-6, np.float32)
     tags[[0, 50]] = 1.0  # rock, guitar
     said = texts_of(row, tags)
     words = {
@@ -211,10 +215,8 @@ def test_music_is_heard_once(tmp_path, monkeypatch):
     composed, recorded = read_shards(tmp_path / "out")
     assert composed.features.shape == (1, DIMS)
     assert recorded.rows[0]["song"] == tmp_path.name
-    step = recorded.features.std(axis=0)
-    assert step.shape == (DIMS,)
     twice = Listener(10.0, 10.0)(2 * _heard(tmp_path / "song.wav"), RATE)
-    np.testing.assert_allclose(recorded.features[0], twice[0], atol=0.05)
+    np.testing.assert_allclose(recorded.features[0], twice[0], rtol=0.02, atol=0.1)  # half precision
     monkeypatch.setattr(mulan_data, "_write", lambda *_: pytest.fail("heard again"))
     assert prepare(sources, tmp_path / "out", "rendered-3", per_shard=1) == files
     assert prepare(sources, tmp_path / "none", "rendered-3", per_shard=1, minutes=-1.0) == []

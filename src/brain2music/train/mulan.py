@@ -7,7 +7,6 @@ spectrogram towers read sound instead (:mod:`.mulan_sound`), and large batches r
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import cos, pi
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -21,6 +20,7 @@ from ..embed.mulan.model import MuLan
 from ..embed.mulan.spectrogram import Masking, spec_augment
 from ..errors import InputError
 from .engine import Engine
+from .schedule import cosine, set_rate
 
 PATIENCE = 300
 """Steps after which the loss must have left that of a model that knows nothing."""
@@ -37,7 +37,12 @@ class Batch(NamedTuple):
 
 @runtime_checkable
 class Pairs(Protocol):
-    """Where pairs come from: :class:`.mulan_pairs.CachedPairs`, or sound read on the way."""
+    """Where pairs come from: :class:`.mulan_pairs.CachedPairs`, or sound read on the way.
+
+    ``facts`` says of the model card what was learned from.
+    """
+
+    facts: str
 
     def draw(self, size: int, rng: np.random.Generator) -> Batch:
         """A batch for training."""
@@ -53,7 +58,7 @@ class Recipe:
     Attributes
     ----------
     batch : pairs; chunk : how many of them go through the towers at once (0: all).
-    rate, warm_up, decay : peak learning rate, share of the training in which it rises, weight decay.
+    rate, warm_up, decay : peak learning rate, steps over which it rises, weight decay.
     form, hardness : of the loss (:func:`.embed.mulan.loss.contrastive_loss`).
     masking : SpecAugment of spectrogram towers. noise : deviations of noise on cached features.
     """
@@ -61,7 +66,7 @@ class Recipe:
     batch: int = 768
     chunk: int = 0
     rate: float = 1e-3
-    warm_up: float = 0.05
+    warm_up: int = 50
     decay: float = 0.05
     form: Form = "symmetric"
     hardness: float = 0.0
@@ -76,13 +81,17 @@ class MuLanTask:
     Parameters
     ----------
     model : to be trained. pairs : what it learns from. recipe : how.
-    finish : called with the trained model and the folder it was written to (tokens, model card).
+    finish : called with the trained model, the folder it was written to, and its validation (tokens, model card).
     """
 
     averaged: tuple[str, ...] = ("mulan",)
 
     def __init__(
-        self, model: MuLan, pairs: Pairs, recipe: Recipe, finish: Callable[[MuLan, Path], None] | None = None
+        self,
+        model: MuLan,
+        pairs: Pairs,
+        recipe: Recipe,
+        finish: Callable[[MuLan, Path, Mapping[str, float]], None] | None = None,
     ) -> None:
         self.models: dict[str, nn.Module] = {"mulan": model}
         self.optimizers: dict[str, torch.optim.Optimizer] = {"mulan": _optimizer(model, recipe)}
@@ -96,8 +105,7 @@ class MuLanTask:
     def update(self, batch: tuple[Tensor, ...], step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step of both towers and the temperature."""
         optimizer = self.optimizers["mulan"]
-        for group in optimizer.param_groups:
-            group["lr"] = self._recipe.rate * _schedule(engine.progress, self._recipe.warm_up)
+        set_rate(optimizer, self._recipe.rate * cosine(engine.progress, step, warm_up=self._recipe.warm_up))
         loss, temperature = self._forward_backward(Batch(*batch), step, engine)
         engine.step(optimizer)
         resting = resting_loss(len(batch[0]), self._recipe.form)
@@ -116,12 +124,12 @@ class MuLanTask:
         model = _bare(models["mulan"])
         model.save_pretrained(folder)
         if self._finish is not None:
-            self._finish(model, folder)
+            self._finish(model, folder, self.validate(models))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         """Nothing to hear: an embedding makes no sound."""
 
-    def complaint(self, history: list[dict[str, float]]) -> str | None:
+    def complaint(self, history: list[dict[str, Any]]) -> str | None:
         """Stop where the loss stays at that of a model that knows nothing."""
         lines = [line for line in history if "loss" in line]
         if lines and lines[-1]["step"] >= PATIENCE and lines[-1]["loss"] > _LEFT * lines[-1]["resting_loss"]:
@@ -200,13 +208,6 @@ def _optimizer(model: MuLan, recipe: Recipe) -> torch.optim.Optimizer:
         {"params": others, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98))
-
-
-def _schedule(progress: float, warm_up: float) -> float:
-    """Rises over the warm-up, then falls along a cosine."""
-    if progress < warm_up:
-        return max(progress / warm_up, 0.01)
-    return 0.5 * (1 + cos(pi * (progress - warm_up) / (1 - warm_up)))
 
 
 def _deviation(windows: Tensor) -> Tensor:

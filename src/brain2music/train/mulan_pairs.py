@@ -48,11 +48,14 @@ class CachedPairs:
             raise InputError(f"only {len(kept)} composed pieces to learn from", folder, "prepare more of them")
         self._held_out = kept[: min(_VALIDATION, len(kept) // 20)]
         self._composed, self._recorded = kept[len(self._held_out) :], np.flatnonzero(recorded)
+        licences = sorted({row["licence"] for row in self.rows if "licence" in row})
+        self.facts = f"{len(kept)} composed pieces, captions from their truth; {recorded.sum()} recorded excerpts"
+        self.facts += f" with pseudo-captions ({'; '.join(licences)})" if licences else ""
 
     def draw(self, size: int, rng: np.random.Generator) -> Batch:
         """Mostly composed pieces, mostly whole captions."""
         count = int(rng.binomial(size, _RECORDED)) if len(self._recorded) else 0
-        rows = np.concatenate([_choose(self._recorded, count, rng), _choose(self._composed, size - count, rng)])
+        rows = [*_choose(self._recorded, count, rng), *_choose(self._composed, size - count, rng)]
         windows = np.stack([rng.choice(self._windows[row], VIEWS) for row in rows])
         which = torch.tensor([self._say(row, rng) for row in rows])
         return Batch(self.features[torch.from_numpy(windows)], self.pooled[which], which)
@@ -87,6 +90,6 @@ def read_texts(folder: Path, texts: Iterable[str]) -> TextStore:
     return store
 
 
-def _choose(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def _choose(rows: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:
     """So many rows, none twice where there are enough."""
-    return rng.choice(rows, count, replace=count > len(rows))
+    return rng.choice(rows, count, replace=count > len(rows)).tolist()

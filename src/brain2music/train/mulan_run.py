@@ -1,13 +1,13 @@
 """The whole training of a MuLan, from prepared music to the folder that users load."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from jaxtyping import Float32
 
-from ..artifacts import write_text
-from ..embed.mulan.model import CARD, SIZES, MuLan, Size, Tower
+from ..embed.mulan.model import SIZES, MuLan, Size, Tower
 from ..embed.mulan.tokens import CODES, LEVELS, MulanTokenizer
+from .card import write_card
 from .loop import fit
 from .mulan import MuLanTask, Pairs, Recipe
 from .mulan_pairs import CachedPairs
@@ -50,20 +50,17 @@ def train_mulan(
         model.standardise(pairs.pooled)
         music = torch.cat(pairs.held_out()[0])
 
-    def finish(trained: MuLan, folder: Path) -> None:
+    def finish(trained: MuLan, folder: Path, scores: Mapping[str, float]) -> None:
         device = next(trained.parameters()).device
         vectors = torch.cat([trained.audio(part.to(device)).cpu() for part in music.split(256)])
         MulanTokenizer.fit(vectors, LEVELS, codes).save(folder)
-        write_text(folder / CARD, _card(tower, size, plan, vectors))
+        facts = {
+            "what": f"joint embedding of music and text after MuLan (arXiv 2208.12415), {tower} tower, size {size}",
+            "command": f"brain2music train mulan DATA OUT --tower {tower} --size {size}",
+            "music": pairs.facts,
+            "steps": f"at most {plan.steps}, batches of {recipe.batch}",
+            "tokens": f"{LEVELS} levels of {codes} codes, fitted to the training music and frozen",
+        }
+        write_card(folder, trained, facts, scores)
 
     return fit(MuLanTask(model, pairs, recipe, finish), plan, out, resume)
-
-
-def _card(tower: Tower, size: Size, plan: Plan, vectors: Float32[torch.Tensor, "windows dims"]) -> str:
-    return f"""# MuLan ({tower}, {size})
-
-Joint embedding of music and text, 128 dims, after MuLan (arXiv 2208.12415); windows of 10 s.
-
-* Trained by `brain2music train mulan`, at most {plan.steps} steps, on {len(vectors)} windows of music.
-* `tokens.safetensors`: {LEVELS} levels of residual codebooks, fitted to those windows and frozen.
-"""

@@ -39,6 +39,7 @@ class SoundPairs:
         self._files = [folder / file for file in dict.fromkeys(table["file"])]
         if len(self._files) < 2:
             raise InputError("one sound file is too few to learn from", folder, "add music and captions")
+        self.facts = f"{len(self._files)} sound files with {len(table)} captions"
         store = read_texts(cache, table["caption"])
         self.pooled = torch.from_numpy(store.pooled())
         said = table.groupby("file", sort=False)["caption"]
@@ -48,7 +49,7 @@ class SoundPairs:
 
     def draw(self, size: int, rng: np.random.Generator) -> Batch:
         """One random window of each of ``size`` files."""
-        rows = rng.choice(self._used, size, replace=size > len(self._used))
+        rows = rng.choice(self._used, size, replace=size > len(self._used)).tolist()
         windows = []
         for row in rows:
             length = duration_of(self._files[row])

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...artifacts import atomic_path, read_json, write_json, write_text
+from ...artifacts import atomic_path, read_json, write_json
 from ...errors import InputError
 from .features import DIMS, VERSION
 from .minilm import POOLED
@@ -24,7 +24,7 @@ from .towers import AudioSpectrogramTransformer, Head, ResNet, Standardise
 
 Tower = Literal["musicnn", "resnet50", "ast"]
 Size = Literal["tiny", "small", "paper"]
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _COLDEST = 0.01
 
 
@@ -121,8 +121,8 @@ class MuLan(nn.Module):
         vectors = self.audio(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
         return self.average(vectors), self.text(pooled), self.temperature
 
-    def save_pretrained(self, folder: Path, card: str = "") -> None:
-        """Write ``config.json``, ``model.safetensors`` (half precision) and, where given, the model card."""
+    def save_pretrained(self, folder: Path) -> None:
+        """Write ``config.json`` and ``model.safetensors`` (half precision)."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,8 +130,6 @@ class MuLan(nn.Module):
         with atomic_path(folder / WEIGHTS) as temporary:
             save_file(state, temporary)
         write_json(folder / CONFIG, {"model": "mulan", **asdict(self.config)})
-        if card:
-            write_text(folder / CARD, card)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "MuLan":
