@@ -1,0 +1,227 @@
+"""How much of recorded music codecs keep: ours at 6 kbps against Opus, Lyra V2, EnCodec's floor and mel + HiFi-GAN.
+
+Run: python benchmarks/codec.py [--clips 100] [--slow-clips 30] [--systems ours_6k opus_6k] [--ours NAME_OR_FOLDER]
+
+Held-out recorded music, the first 10 s of each clip, spread over all packages. Every system gets the clip at its own
+44.1 kHz in stereo and gives sound at its own rate; both are brought to the common rate of 24 kHz, mono, and compared:
+``visqol_<name>`` (audio mode, 1 to 4.75, more is better) and ``logmel_<name>`` (dB over six resolutions, less is
+better), means over clips with 95 % bootstrap intervals. The autoencoder is compared at its own 48 kHz, in stereo
+(ViSQOL hears the mean of the channels), and as ``autoencoder_24k`` at the common rate. Systems slower than music
+run on every k-th clip; ``<name>_minus_ours`` are differences on the clips that both were measured on.
+``kbps_<name>`` counts the bits sent, for Opus without its container. ``encodec_random`` has EnCodec's architecture
+with random weights. Systems whose weights or packages are absent are named so, with what to do.
+"""
+
+import argparse
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from brain2music.audio.io import find_audio, read_audio
+from brain2music.codec.autoencoder import mask_frames
+from brain2music.codec.codes import Codec, Codes, prepare
+from brain2music.codec.hub import EnCodec
+from brain2music.codec.lyra import Lyra
+from brain2music.codec.opus import Opus
+from brain2music.codec.ours import AutoencoderCodec, SoundStreamCodec
+from brain2music.codec.registry import get_codec
+from brain2music.errors import InputError
+from brain2music.progress import progress
+from brain2music.score.audio import code_use, log_mel_distance, visqol
+from brain2music.score.uncertainty import bootstrap_interval
+
+REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
+SECONDS, COMMON = 10.0, 24_000
+SLOW = ("encodec_random", "mel_hifigan")
+
+
+class Heard(NamedTuple):
+    """What one system made of one clip."""
+
+    visqol: float
+    logmel: float
+    kbps: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=100)
+    parser.add_argument("--slow-clips", type=int, default=30)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=REAL_DATA / "recorded")
+    parser.add_argument("--ours", default="soundstream-small")
+    parser.add_argument("--autoencoder", default="jen1-autoencoder-small")
+    parser.add_argument("--systems", nargs="*", help="all by default")
+    given = parser.parse_args()
+
+    systems = {
+        "ours_6k": given.ours,
+        "opus_6k": "opus-6k",
+        "opus_12k": "opus-12k",
+        "lyra_9k": "lyra",
+        "encodec_random": "encodec-random",
+        "mel_hifigan": "mel-hifigan",
+        "autoencoder": given.autoencoder,
+    }
+    asked = {name: codec for name, codec in systems.items() if not given.systems or name in given.systems}
+    here = {name: codec for name, codec in asked.items() if is_here(name, codec)}
+    files = find_audio(given.folder)
+    clips = [files[i] for i in np.linspace(0, len(files) - 1, min(given.clips, len(files))).astype(int)]
+    step = max(1, -(-len(clips) // given.slow_clips))
+    jobs = [
+        (clip, {name: codec for name, codec in here.items() if name not in SLOW or i % step == 0})
+        for i, clip in enumerate(clips)
+    ]
+    print(f"clips={len(clips)}\nclip_seconds={SECONDS:g}\ncommon_rate={COMMON}")
+    context, heard = multiprocessing.get_context("spawn"), []
+    with ProcessPoolExecutor(given.workers, context, one_thread) as pool, progress("codecs") as advance:
+        for result in pool.map(measure, jobs):
+            heard.append(result)
+            advance(len(heard), len(jobs))
+    tell(heard)
+    if "ours_6k" in here:
+        tell_codes(get_codec(given.ours), sounds_of(clips))
+    if "autoencoder" in here:
+        tell_latents(get_codec(given.autoencoder), sounds_of(clips[::step]))
+
+
+def sounds_of(clips: list[Path]) -> Iterator[tuple[np.ndarray, int]]:
+    """The waveforms (channels, samples) and their rates."""
+    return (read_audio(clip, mono=False, duration=SECONDS) for clip in clips)
+
+
+def is_here(name: str, codec: str) -> bool:
+    """Whether the system can be made; where not, the reason is printed."""
+    try:
+        system(codec)
+    except InputError as error:
+        print(f"absent_{name}={error}")
+        return False
+    return True
+
+
+@lru_cache
+def system(name: str) -> Codec:
+    """A codec, made once a process."""
+    special: dict[str, Callable[[], Codec]] = {
+        "encodec-random": EnCodec.random,
+        "lyra": partial(Lyra, REAL_DATA / "lyra_v2"),
+    }
+    return special[name]() if name in special else get_codec(name)
+
+
+def one_thread() -> None:
+    """Every worker computes on one thread."""
+    torch.set_num_threads(1)
+    os.environ["NUMBA_NUM_THREADS"] = "1"
+
+
+def measure(job: tuple[Path, dict[str, str]]) -> dict[str, Heard]:
+    """One clip through the systems asked of it."""
+    clip, systems = job
+    sound, rate = read_audio(clip, mono=False, duration=SECONDS)
+    found = {}
+    for name, codec_name in systems.items():
+        codec = system(codec_name)
+        codes = codec.encode(sound, rate)
+        made, kbps = codec.decode(codes), kbps_of(codec, codes)
+        if codec.channels == 1:
+            found[name] = compared(sound, rate, made, codec.rate, COMMON, 1, kbps)
+        else:
+            found[name] = compared(sound, rate, made, codec.rate, codec.rate, codec.channels, kbps)
+            found[f"{name}_24k"] = compared(sound, rate, made, codec.rate, COMMON, 1, kbps)
+    return found
+
+
+def compared(
+    sound: np.ndarray, rate: int, made: np.ndarray, made_rate: int, common: int, channels: int, kbps: float
+) -> Heard:
+    """The measures of a pair brought to a common rate and number of channels."""
+    reference, ours = prepare(sound, rate, common, channels), prepare(made, made_rate, common, channels)
+    samples = min(reference.shape[1], ours.shape[1])
+    assert reference.shape[1] - samples <= 1 + common // min(rate, made_rate)  # rounding of resampled lengths
+    reference, ours = reference[:, :samples], ours[:, :samples]
+    return Heard(
+        visqol(reference.mean(axis=0), ours.mean(axis=0), common), log_mel_distance(reference, ours, common), kbps
+    )
+
+
+def kbps_of(codec: Codec, codes: Codes) -> float:
+    """What was sent for this clip."""
+    return Opus.bits(codes) / SECONDS / 1000 if isinstance(codec, Opus) else codec.kbps
+
+
+def tell(heard: list[dict[str, Heard]]) -> None:
+    """Means and intervals of each system, and its differences to ours on the same clips."""
+    names = dict.fromkeys(name for each in heard for name in each)
+    for name in names:
+        results = [each[name] for each in heard if name in each]
+        print(f"clips_{name}={len(results)}\nkbps_{name}={np.mean([each.kbps for each in results]):.2f}")
+        for measure_name in ("visqol", "logmel"):
+            tell_mean(f"{measure_name}_{name}", np.array([getattr(each, measure_name) for each in results]))
+    for name in names:
+        pairs = [(each[name], each["ours_6k"]) for each in heard if name in each and "ours_6k" in each]
+        if name != "ours_6k" and pairs:
+            for measure_name in ("visqol", "logmel"):
+                differences = [getattr(theirs, measure_name) - getattr(ours, measure_name) for theirs, ours in pairs]
+                tell_mean(f"{measure_name}_{name}_minus_ours", np.array(differences))
+    if "ours_6k" in names and "autoencoder_24k" in names:
+        ours, theirs = (np.mean([each[name].logmel for each in heard]) for name in ("ours_6k", "autoencoder_24k"))
+        print(f"logmel_ours_over_autoencoder={ours / theirs:.2f}")
+
+
+def tell_mean(name: str, values: np.ndarray) -> None:
+    """A mean with its interval."""
+    low, high = bootstrap_interval(values, np.random.default_rng(0))
+    print(f"{name}={values.mean():.3f} [{low:.3f}, {high:.3f}]", flush=True)
+
+
+def tell_codes(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None:
+    """Which codes are used, and what of the latents' energy each level leaves."""
+    assert isinstance(codec, SoundStreamCodec)
+    model, ids, left = codec.model, [], []
+    for sound, rate in sounds:
+        wave = torch.from_numpy(prepare(sound, rate, codec.rate, 1))[None]
+        with torch.inference_mode():
+            latents = model.latents(wave)
+            codes = model.quantize(latents)
+            levels = [latents, *(latents - model.dequantize(codes[:, :n]) for n in range(1, codes.shape[1] + 1))]
+            left.append([float(level.square().sum()) for level in levels])
+        ids.append(codes[0].numpy())
+    use = code_use(np.concatenate(ids, axis=1), model.config.codes)
+    energy = np.sum(left, axis=0)
+    print(f"codes_used_min={use.used.min():.3f}\ncode_density_min={use.density.min():.3f}")
+    print("codes_used=" + " ".join(f"{each:.3f}" for each in use.used))
+    print("residual_energy=" + " ".join(f"{each:.4f}" for each in energy / energy[0]))
+    print(f"residual_energy_falls={bool((np.diff(energy) < 0).all())}")
+
+
+def tell_latents(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None:
+    """How far whitened latents are from white, and what losing 5 % of the frames costs."""
+    assert isinstance(codec, AutoencoderCodec)
+    model, seen, plain, masked = codec.model, [], [], []
+    torch.manual_seed(0)
+    for sound, rate in sounds:
+        wave = prepare(sound, rate, codec.rate, codec.channels)
+        latents = model.encode(torch.from_numpy(wave)[None])
+        seen.append(latents)
+        for distances, given in ((plain, latents), (masked, mask_frames(latents, 0.05))):
+            distances.append(log_mel_distance(wave, model.decode(given)[0].numpy(), codec.rate))
+    print(f"masking_cost={np.mean(masked) / np.mean(plain) - 1:.4f}")
+    if model.whitening is None:
+        print("whitened_covariance=absent: the model folder holds no whitening.safetensors")
+        return
+    white = torch.cat([model.whitening(latents)[0] for latents in seen], dim=1).numpy()
+    away = np.abs(np.cov(white) - np.eye(len(white)))
+    print(f"whitened_covariance_mean_error={away.mean():.4f}\nwhitened_covariance_max_error={away.max():.4f}")
+
+
+if __name__ == "__main__":
+    main()
