@@ -14,7 +14,7 @@ from brain2music.codec.codes import Codec, Codes
 from brain2music.codec.codes_file import CodesFile, write_codes
 from brain2music.codec.files import decode_file, encode_file, read_blocks
 from brain2music.codec.ours import AutoencoderCodec, SoundStreamCodec
-from brain2music.codec.registry import get_codec
+from brain2music.codec.registry import get_codec, names
 from brain2music.codec.soundstream import SoundStream
 from brain2music.errors import Brain2MusicWarning, InputError
 
@@ -205,3 +205,12 @@ def test_clipping_of_decoded_sound_is_said(soundstream: SoundStream, tmp_path: P
     with pytest.warns(Brain2MusicWarning, match="960 decoded samples were beyond"):
         decode_file(tmp_path / "codes", tmp_path / "out.wav")
     assert soundfile.read(tmp_path / "out.wav")[0].min() > 0.99
+
+
+def test_adapters_are_had_by_the_names_their_codes_carry(rng: np.random.Generator, tmp_path: Path) -> None:
+    assert {"opus-6k", "opus-12k", "lyra-v2", "encodec-24khz", "dac-44khz", "mel-hifigan"} <= set(names())
+    audio = _written(tmp_path / "in.wav", _sound(rng, 24000), 24000)
+    encode_file(audio, tmp_path / "codes", get_codec("opus-6k"))
+    assert CodesFile(tmp_path / "codes").codec == "opus-6k"
+    decode_file(tmp_path / "codes", tmp_path / "out.wav")
+    assert soundfile.info(tmp_path / "out.wav").frames == 48000

@@ -1,0 +1,127 @@
+"""How fast the small codecs are on two cores, beside EnCodec's architecture at the same width.
+
+Run: python benchmarks/codec_speed.py [--threads 2] [--seconds 10] [--rounds 5]
+
+``encode_x_realtime``, ``decode_x_realtime``: seconds of sound per second of clock of soundstream-small, whole-file
+path. ``encodec_ratio``: the time transformers' EnCodec takes to encode and decode the same sound over the time of
+ours, both with random weights (speed does not depend on them), taken in turn; best of the rounds. EnCodec has our
+rate, stride, latent dimension and number of codebooks, and the width at which its widest layer is as wide as ours
+(its own doubles at each of four strides, ours takes 20 samples at once and has three widths). ``paper_ratio`` is
+the same for SoundStream at the paper's width, where each stride has three residual units of kernel 7 and EnCodec's
+one of kernel 3 and half the width. ``stream_*`` are the small codec fed 20 ms at a time; ``autoencoder_*`` JEN-1's
+small autoencoder at 48 kHz stereo.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+
+import torch
+from transformers import EncodecConfig, EncodecModel
+
+from brain2music.codec.autoencoder import Autoencoder, AutoencoderConfig
+from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
+
+Pair = tuple[Callable[[], object], Callable[[], object]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    small, paper = SoundStreamConfig.size("small"), SoundStreamConfig.size("paper")
+    mono = 0.1 * torch.randn(1, 1, small.rate * options.seconds)
+    pairs = {
+        "soundstream": ours(SoundStream(small).eval(), mono),
+        "stream": streamed(SoundStream(small).eval(), mono),
+        "encodec": encodec(small, mono),
+        "paper": ours(SoundStream(paper).eval(), mono),
+        "encodec_paper": encodec(paper, mono),
+        "autoencoder": ours(
+            Autoencoder(AutoencoderConfig.size("small")).eval(), 0.1 * torch.randn(1, 2, 48000 * options.seconds)
+        ),
+    }
+    print(f"threads: {options.threads}, load: {os.getloadavg()[0]:.1f}")
+    took = best_times(pairs, options.rounds)
+    for name, (encoding, decoding) in took.items():
+        prefix = "" if name == "soundstream" else f"{name}_"
+        print(f"{prefix}encode_x_realtime: {options.seconds / encoding:.1f}")
+        print(f"{prefix}decode_x_realtime: {options.seconds / decoding:.1f}")
+    print(f"encodec_ratio: {sum(took['encodec']) / sum(took['soundstream']):.2f}")
+    print(f"paper_ratio: {sum(took['encodec_paper']) / sum(took['paper']):.2f}")
+
+
+def ours(model: SoundStream | Autoencoder, wave: torch.Tensor) -> Pair:
+    """Encoding and decoding of the whole sound."""
+    codes = model.encode(wave)
+    return lambda: model.encode(wave), lambda: model.decode(codes)
+
+
+def streamed(model: SoundStream, wave: torch.Tensor) -> Pair:
+    """The same frame by frame."""
+    codes = model.encode(wave)
+
+    def encode() -> None:
+        stream = model.stream()
+        for chunk in wave.split(model.config.stride, dim=-1):
+            stream.encode(chunk)
+
+    def decode() -> None:
+        stream = model.stream()
+        for frame in codes.split(1, dim=-1):
+            stream.decode(frame)
+
+    return encode, decode
+
+
+def encodec(like: SoundStreamConfig, wave: torch.Tensor) -> Pair:
+    """transformers' EnCodec with random weights, of a SoundStream's rates and greatest width."""
+    config = EncodecConfig(
+        sampling_rate=like.rate,
+        upsampling_ratios=[8, 5, 4, 3],
+        num_filters=max(like.encoder_channels) // 16,
+        hidden_size=like.dim,
+        codebook_dim=like.dim,
+        codebook_size=like.codes,
+        target_bandwidths=[like.kbps],
+        audio_channels=1,
+    )
+    model = EncodecModel(config).eval()
+
+    @torch.no_grad()
+    def encode() -> torch.Tensor:
+        return model.encode(wave, bandwidth=like.kbps).audio_codes
+
+    codes, scales = encode(), [None]
+    assert codes.shape[2:] == (like.levels, wave.shape[-1] // like.stride), "the two must send the same codes"
+
+    @torch.no_grad()
+    def decode() -> object:
+        return model.decode(codes, scales)
+
+    return encode, decode
+
+
+def best_times(pairs: dict[str, Pair], rounds: int) -> dict[str, tuple[float, float]]:
+    """The least seconds of each encoding and decoding, all taken in turn in each round, after one to warm up."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in pairs}
+    for _ in range(rounds + 1):
+        for name, (encode, decode) in pairs.items():
+            times[name].append((clock(encode), clock(decode)))
+    return {name: (min(e for e, _ in both[1:]), min(d for _, d in both[1:])) for name, both in times.items()}
+
+
+def clock(run: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()
