@@ -138,6 +138,37 @@ def train_w2v_bert(
     train(data, out, Recipe(batch_size, seconds, lr, seed=seed), plan, config, held_out, resume, n_jobs, began)
 
 
+@train_app.command()
+def mulan(
+    data: Annotated[Path, typer.Argument(help="Shards of runs/mulan_data.py; other towers: sound and captions.tsv.")],
+    out: Out,
+    size: Size = "small",
+    tower: Annotated[Literal["musicnn", "resnet50", "ast"], typer.Option(help="What hears the sound.")] = "musicnn",
+    loss: Annotated[Literal["symmetric", "decoupled"], typer.Option(help="Form of the loss.")] = "symmetric",
+    hard_negatives: Annotated[float, typer.Option(help="Weight like negatives more; 0 is off.", min=0.0)] = 0.0,
+    codes: Annotated[int, typer.Option(help="Codes a level of the MuLan tokens.", min=2)] = 1024,
+    chunk: Annotated[int, typer.Option(help="Pairs in memory at once; 0 is the whole batch.", min=0)] = 0,
+    steps: Steps = 2000,
+    minutes: Minutes = None,
+    batch_size: Annotated[int, typer.Option(help="Pairs in a batch.", min=2)] = 768,
+    lr: Rate = 1e-3,
+    precision: Precision = None,
+    accumulate: Accumulate = 1,
+    every: Every = 500,
+    log_every: LogEvery = 50,
+    seed: Seed = 0,
+    device: Device = None,
+    resume: Resume = False,
+) -> None:
+    """Train a MuLan: sound and text into one space, so that text finds music."""
+    from ..train.mulan import Recipe
+    from ..train.mulan_run import train_mulan
+
+    recipe = Recipe(batch_size, chunk, lr, form=loss, hardness=hard_negatives, seed=seed)
+    plan = _plan(steps, minutes, precision, accumulate, every, log_every, seed, device)
+    print(train_mulan(data, out, recipe, plan, size, tower, codes, resume))
+
+
 def _plan(
     steps: int,
     minutes: float | None,
