@@ -6,7 +6,8 @@ Every track is a real file: 40 samples of 8-bit sound that spell its number, rea
 projection, so that the vector a track must have is known. The build runs in a process of its own and gets SIGKILL
 at a moment drawn between its first sign of work and the time that the rest would take, ten times; then it is let
 finish. ``lost`` counts tracks that are missing or hold another's vector, ``duplicated`` those there twice;
-``repeated`` says how many were embedded more than once on the way, ``leftover`` files that should not be there.
+``rewritten`` says how many were written again though they had been reported as written, ``leftover`` counts files
+that should not be there. What a kill costs, the shards being embedded, is not counted.
 """
 
 import argparse
@@ -67,7 +68,7 @@ def main() -> None:
 
 
 def build_and_kill(scratch: Path, kills: int, rng: random.Random) -> int:
-    """Kill builds, then let one finish; how many tracks were embedded in all."""
+    """Kill builds, then let one finish; how many tracks were reported as written in all."""
     embedded, killed, moments = 0, 0, []
     while True:
         command = [sys.executable, __file__, "--build", str(scratch / "music"), str(scratch / "gallery")]
@@ -92,7 +93,7 @@ def build_and_kill(scratch: Path, kills: int, rng: random.Random) -> int:
         done = max([done, *(int(line.split()[0]) for line in rest.splitlines())])
         embedded += done
         if process.returncode == 0:
-            print(f"killed_at: {' '.join(moments)} (tracks embedded of those left)")
+            print(f"killed_at: {' '.join(moments)} (tracks written of those left)")
             print(f"kills: {killed}")
             return embedded
 
@@ -103,7 +104,7 @@ def report(folder: Path, tracks: int, embedded: int) -> None:
     right = {n for n, vector in zip(numbers, gallery.vectors, strict=True) if np.array_equal(vector, vector_of(n))}
     expected = {"gallery.json", "rejected.tsv", "index-0001", "tracks.parquet", "vectors.safetensors"}
     print(f"tracks: {len(gallery)}")
-    print(f"repeated: {embedded - tracks}")
+    print(f"rewritten: {embedded - tracks}")
     print(f"leftover: {len([path for path in folder.rglob('*') if path.name not in expected])}")
     print(f"lost: {len(set(range(tracks)) - right)}")
     print(f"duplicated: {len(numbers) - len(set(numbers))}")

@@ -1,6 +1,6 @@
 """Searching: exactly beside faiss IndexFlatIP at FMA-large's size, approximately beside exactly at ten million.
 
-    python benchmarks/search.py [--part exact|ann|both] [--ann-rows 10000000] [--scratch DIR]
+    python benchmarks/search.py [--part exact|build|ann|both] [--ann-rows 10000000] [--scratch DIR]
 
 ``exact_over_faiss``: 106,574 x 512 random unit vectors, 60 queries, top 10, the same ids; medians of rounds
 taken in turn after a warm-up, two threads. Building the indexes is not counted.
@@ -8,10 +8,13 @@ taken in turn after a warm-up, two threads. Building the indexes is not counted.
 ``ann_recall_at_10``, ``ann_speedup``: ten million x 128, **synthetic**: a mixture of 100,000 equally likely
 clusters (one for every 100 rows). Their centres, and the rows about them, are Gaussian with a standard deviation
 that falls as 1 / sqrt(dimension number), rows with 0.6 times that of centres; all brought to length 1. Queries
-are new draws of the mixture. Recall is over 1,000 queries that tuning did not see (it takes rows of the index); the speed is
-that of 60 queries in one call against our own exact search of the same 60. Vectors lie on disk as float16.
+are new draws of the mixture. Recall is over 1,000 queries that tuning did not see (it takes rows of the index);
+the speed is that of 60 queries in one call against our own exact search of the same 60. Vectors lie on disk as
+float16.
 
-The estimate for 100 million is on paper: from slopes between a tenth of the rows and all of them.
+The estimate for 100 million is on paper: from slopes between a tenth of the rows and all of them. Building takes
+minutes: with ``--scratch`` what ``--part build`` makes is kept there, and ``--part ann`` measures it later, on a
+quiet machine.
 """
 
 import argparse
@@ -22,6 +25,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,8 @@ import faiss
 import numpy as np
 import torch
 
-from brain2music.gallery.ann import AnnIndex
+from brain2music.artifacts import read_json, write_json
+from brain2music.gallery.ann import AnnIndex, Measured
 from brain2music.gallery.search import ExactIndex
 
 K = 10
@@ -39,21 +44,26 @@ HELD_OUT = 1000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=["exact", "ann", "both"], default="both")
+    parser.add_argument("--part", choices=["exact", "build", "ann", "both"], default="both")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--ann-rows", type=int, default=10_000_000)
-    parser.add_argument("--scratch", type=Path, default=None, help="where ten million vectors go: 2.6 GB")
+    parser.add_argument("--scratch", type=Path, default=None, help="where vectors and indexes are kept: 3.5 GB")
     options = parser.parse_args()
     torch.set_num_threads(2)
     faiss.omp_set_num_threads(2)
     print(f"cores: {os.cpu_count()}, load: {os.getloadavg()[0]:.1f}, threads: 2")
-    if options.part != "ann":
+    if options.part in ("exact", "both"):
         compare_exact(options.rounds)
-    if options.part != "exact":
-        scratch = Path(tempfile.mkdtemp(dir=options.scratch))
-        try:
+    if options.part == "exact":
+        return
+    scratch = options.scratch or Path(tempfile.mkdtemp())
+    try:
+        for rows in (options.ann_rows // 10, options.ann_rows):
+            build_ann(rows, scratch)
+        if options.part != "build":
             compare_ann(options.ann_rows, scratch)
-        finally:
+    finally:
+        if options.scratch is None:
             shutil.rmtree(scratch)
 
 
@@ -78,11 +88,30 @@ def compare_exact(rounds: int) -> None:
     print(f"exact_over_faiss: {medians['exact'] / medians['faiss']:.3f}")
 
 
+def build_ann(rows: int, scratch: Path) -> None:
+    """Vectors, an index and what was measured in building it, unless they are there."""
+    if (scratch / f"{rows}.json").is_file():
+        return
+    stored = np.memmap(scratch / f"{rows}.f16", np.float16, "w+", shape=(rows, DIMS))
+    first = 0
+    for block in _mixture(rows, 0, rows):
+        stored[first : first + len(block)] = block
+        first += len(block)
+    stored.flush()
+    begun, processor = time.perf_counter(), time.process_time()
+    ann = AnnIndex.build(stored, prepare=_unit_rows)
+    spent = {"build_s": time.perf_counter() - begun, "build_cpu_s": time.process_time() - processor}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    ann.save(scratch / f"{rows}.faiss")
+    write_json(scratch / f"{rows}.json", {"measured": asdict(ann.measured), **spent, "build_peak_gb": peak})
+    print(f"built: {rows:,} rows in {spent['build_s']:.0f} s, {ann.measured}", flush=True)
+
+
 def compare_ann(rows: int, scratch: Path) -> None:
     """Approximate search beside exact search, at a tenth of the rows and at all of them."""
-    small, large = _measure(rows // 10, scratch), _measure(rows, scratch)
+    small, large = measure(rows // 10, scratch), measure(rows, scratch)
     print("paper estimate for 100 million, from the slopes between the two:")
-    for name in large:
+    for name in ("build_cpu_s", "exact_ms", "ann_ms", "index_gb", "exact_gb", "vectors_gb"):
         slope = np.log10(large[name] / small[name])
         print(f"  {name}: {large[name] * (1e8 / rows) ** slope:.3g} (grows as rows^{slope:.2f})")
     print(f"peak_memory_gb: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} (mapped vectors included)")
@@ -90,29 +119,29 @@ def compare_ann(rows: int, scratch: Path) -> None:
     print(f"ann_speedup: {large['speedup']:.1f}")
 
 
-def _measure(rows: int, scratch: Path) -> dict[str, float]:
-    vectors, queries = _write_mixture(scratch / "vectors.f16", rows), next(_mixture(HELD_OUT, 1, rows))
-    begun = time.perf_counter()
-    ann = AnnIndex.build(vectors, prepare=_unit_rows)
-    build = time.perf_counter() - begun
-    ann.save(scratch / "ann.faiss")
-    exact = ExactIndex(vectors, prepare=_unit_rows)
+def measure(rows: int, scratch: Path) -> dict[str, float]:
+    built = read_json(scratch / f"{rows}.json")
+    measured = Measured(**built.pop("measured"))
+    vectors = np.memmap(scratch / f"{rows}.f16", np.float16, "r", shape=(rows, DIMS))
+    ann = AnnIndex.open(scratch / f"{rows}.faiss", measured, vectors, _unit_rows)
+    exact, queries = ExactIndex(vectors, prepare=_unit_rows), next(_mixture(HELD_OUT, 1, rows))
     truth, found = exact.search(queries, K)[0], ann.search(queries, K)[0]
     recall = float(np.mean([np.isin(want, have).mean() for want, have in zip(truth, found, strict=True)]))
     few = queries[:60]
     medians = _medians({"exact": lambda: exact.search(few, K), "ann": lambda: ann.search(few, K)}, 7)
-    found_gb = (scratch / "ann.faiss").stat().st_size / 1e9
     result = {
-        "build_s": build,
+        **built,
         "exact_ms": 1e3 * medians["exact"],
         "ann_ms": 1e3 * medians["ann"],
-        "index_gb": found_gb,
+        "index_gb": (scratch / f"{rows}.faiss").stat().st_size / 1e9,
+        "exact_gb": rows * DIMS * 2 / 1e9,
         "vectors_gb": vectors.nbytes / 1e9,
         "recall_at_10": recall,
         "speedup": medians["exact"] / medians["ann"],
     }
-    print(f"ann: {len(vectors):,} x {DIMS}, {ann.measured.lists} lists, {ann.measured.probes} looked into")
-    print(f"  recall in tuning {ann.measured.recall:.3f}; ms are for 60 queries in one call")
+    print(f"ann: {rows:,} x {DIMS}, {measured.lists} lists, {measured.probes} looked into,", end=" ")
+    print(f"{measured.candidates} candidates; recall in tuning {measured.recall:.3f}")
+    print("  ms are for 60 queries in one call; index and exact are in memory, vectors on disk")
     for name, value in result.items():
         print(f"  {name}: {value:.3f}", flush=True)
     return result
@@ -128,16 +157,6 @@ def _medians(searches: dict[str, Callable[[], Any]], rounds: int) -> dict[str, f
             if counted:
                 seconds[name].append(time.perf_counter() - begun)
     return {name: statistics.median(times) for name, times in seconds.items()}
-
-
-def _write_mixture(file: Path, rows: int) -> np.ndarray:
-    stored = np.memmap(file, np.float16, "w+", shape=(rows, DIMS))
-    first = 0
-    for block in _mixture(rows, 0, rows):
-        stored[first : first + len(block)] = block
-        first += len(block)
-    stored.flush()
-    return np.memmap(file, np.float16, "r", shape=(rows, DIMS))
 
 
 def _mixture(rows: int, seed: int, of: int, block: int = 200_000) -> Iterator[np.ndarray]:
