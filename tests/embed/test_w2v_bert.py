@@ -5,6 +5,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional
@@ -14,7 +15,7 @@ from brain2music.embed.registry import get_embedder, models
 from brain2music.embed.w2v_bert.config import SIZES, W2vBertConfig
 from brain2music.embed.w2v_bert.losses import contrastive_loss, distractors, losses, span_mask
 from brain2music.embed.w2v_bert.model import W2vBert
-from brain2music.embed.w2v_bert.quantiser import diversity_loss, perplexity
+from brain2music.embed.w2v_bert.quantiser import GumbelQuantiser, ProjectionQuantiser, diversity_loss, perplexity
 from brain2music.errors import InputError
 from brain2music.train.loop import Plan
 from brain2music.train.w2v_bert import PATIENCE, Recipe, W2vBertTask, train_w2v_bert
@@ -175,8 +176,8 @@ def music(tmp_path_factory):
     return folder
 
 
-RECIPE = Recipe(batch_size=8, seconds=2.0, rate=2e-3)
-PLAN = Plan(steps=60, log_every=10, validate_every=60, checkpoint_every=60, device="cpu", ema_decay=0.9, workers=1)
+RECIPE = Recipe(batch_size=8, seconds=2.0, rate=1e-3)
+PLAN = Plan(steps=60, log_every=10, validate_every=100, checkpoint_every=100, device="cpu", ema_decay=0.9, workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +212,33 @@ def test_the_trained_model_is_an_embedding(trained, monkeypatch, tmp_path, rng):
     assert deeper.space.name == "w2v-bert-avg@1"
     assert not np.allclose(deeper.embed(sound, 24000), found)
     assert "w2v-BERT" in (trained / "model" / "README.md").read_text()
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+@pytest.mark.parametrize("quantiser", ["gumbel", "projection"])
+def test_it_learns_on_recorded_music(real_data, tmp_path, quantiser):
+    clips = pd.DataFrame({"file": sorted((real_data / "recorded").glob("*.ogg"))[::10]})
+    clips.to_csv(tmp_path / "clips.tsv", sep="\t", index=False)
+    config = dataclasses.replace(TINY, quantiser=quantiser)
+    plan = dataclasses.replace(PLAN, steps=100)
+    train_w2v_bert(tmp_path / "clips.tsv", tmp_path / "out", Recipe(8, 4.0, 1e-3), plan, config, n_jobs=1)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    first, last = (next(line for line in order if "masked" in line) for order in (lines, lines[::-1]))
+    assert last["loss"] < 0.9 * first["loss"]
+    assert last["masked_accuracy"] > 3 / TINY.codes
+    assert last["codes_used"] > 4
+
+
+def test_frames_are_quantised_about_their_mean():
+    """A large part that all frames share does not choose one code for all."""
+    torch.manual_seed(0)
+    frames = torch.randn(4, 50, TINY.width)
+    for quantiser in (GumbelQuantiser(TINY), ProjectionQuantiser(TINY)):
+        alone, shifted = quantiser(frames, 1.0), quantiser(frames + 100 * torch.randn(TINY.width), 1.0)
+        assert float(perplexity(shifted.codes, TINY.codes).mean()) > 0.5 * TINY.codes
+        if alone.probabilities is None:
+            assert float((alone.codes == shifted.codes).float().mean()) > 0.99
 
 
 def test_saving_and_reading_change_nothing(trained, tmp_path, sound):

@@ -21,6 +21,8 @@ class W2vBertConfig:
     quantiser : "gumbel" learns its codes; "projection" draws a projection and codes once and keeps them
         (BEST-RQ, arXiv 2202.01855).
     codebooks, codes, code_dim : the product quantiser: books, codes in each, and the width of a whole vector.
+    feature_gradient : part of the quantiser's gradient that reaches the frames it quantises. With all of it small
+        models stayed at chance for a hundred steps (their targets move as fast as they learn), with none they learn.
     mask_probability : of each frame to begin a masked span. mask_span : frames at 25 Hz.
     distractors : of each masked frame, from other masked frames of its sound. temperature : of their similarities.
     gumbel_start, gumbel_end : temperature of the soft choice of codes, falling by a power over the training.
@@ -41,6 +43,7 @@ class W2vBertConfig:
     codebooks: int = 1
     codes: int = 1024
     code_dim: int = 1024
+    feature_gradient: float = 0.0
     mask_probability: float = 0.065
     mask_span: int = 10
     distractors: int = 100

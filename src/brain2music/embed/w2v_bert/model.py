@@ -67,7 +67,9 @@ class W2vBert(Pretrained):
         """
         features = self.features(sound)
         with torch.autocast(features.device.type, enabled=False):
-            quantised = self.quantiser(features.float(), temperature)
+            part = self.config.feature_gradient
+            given = part * features.float() + (1 - part) * features.float().detach()
+            quantised = self.quantiser(given, temperature)
             target = self.project_target(quantised.vectors)
         noise = torch.randn_like(features)
         context = self.contrastive(torch.where(mask[..., None], noise, features))[-1]

@@ -30,6 +30,7 @@ class GumbelQuantiser(nn.Module):
     def __init__(self, config: W2vBertConfig) -> None:
         super().__init__()
         self.books, self.codes = config.codebooks, config.codes
+        self.norm = nn.BatchNorm1d(config.width, affine=False)
         self.choose = nn.Linear(config.width, self.books * self.codes)
         self.codebook = nn.Parameter(torch.rand(self.books, self.codes, config.code_dim // self.books))
         nn.init.normal_(self.choose.weight)
@@ -37,7 +38,7 @@ class GumbelQuantiser(nn.Module):
 
     def forward(self, features: Float[Tensor, "batch frames width"], temperature: float) -> Quantised:
         """Codes drawn in training, the most probable ones otherwise."""
-        logits = self.choose(features).unflatten(-1, (self.books, self.codes))
+        logits = self.choose(standardised(features, self.norm)).unflatten(-1, (self.books, self.codes))
         if self.training:
             chosen = functional.gumbel_softmax(logits, tau=temperature, hard=True, dim=-1)
         else:
@@ -59,14 +60,19 @@ class ProjectionQuantiser(nn.Module):
         codebook = functional.normalize(torch.randn(config.codebooks, config.codes, dims), dim=-1)
         self.register_buffer("projection", projection)
         self.register_buffer("codebook", codebook)
-        self.norm = nn.LayerNorm(config.width, elementwise_affine=False)
+        self.norm = nn.BatchNorm1d(config.width, affine=False)
 
     def forward(self, features: Float[Tensor, "batch frames width"], temperature: float) -> Quantised:
         """The temperature is not used."""
-        projected = torch.einsum("bfw,gwd->bfgd", self.norm(features), self.projection)
+        projected = torch.einsum("bfw,gwd->bfgd", standardised(features, self.norm), self.projection)
         codes = torch.einsum("bfgd,gcd->bfgc", projected, self.codebook).argmax(-1)
         vectors = torch.stack([book[codes[..., index]] for index, book in enumerate(self.codebook)], dim=-2)
         return Quantised(vectors.flatten(-2), codes, None)
+
+
+def standardised(features: Float[Tensor, "batch frames width"], norm: nn.BatchNorm1d) -> Tensor:
+    """Every dimension about its mean over frames, in its deviations: what all frames share would choose for all."""
+    return norm(features.flatten(0, 1)).unflatten(0, features.shape[:2])
 
 
 def perplexity(codes: Int[Tensor, "*frames books"], size: int) -> Float[Tensor, " books"]:
