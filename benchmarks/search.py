@@ -46,12 +46,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=["exact", "build", "ann", "both"], default="both")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--ann-rows", type=int, default=10_000_000)
     parser.add_argument("--scratch", type=Path, default=None, help="where vectors and indexes are kept: 3.5 GB")
     options = parser.parse_args()
-    torch.set_num_threads(2)
-    faiss.omp_set_num_threads(2)
-    print(f"cores: {os.cpu_count()}, load: {os.getloadavg()[0]:.1f}, threads: 2")
+    torch.set_num_threads(options.threads)
+    faiss.omp_set_num_threads(options.threads)
+    print(f"cores: {os.cpu_count()}, load: {os.getloadavg()[0]:.1f}, threads: {options.threads}")
     if options.part in ("exact", "both"):
         compare_exact(options.rounds)
     if options.part == "exact":
