@@ -188,7 +188,7 @@ class Network:
         penultimate = self._last(functional.relu(self._dense(pooled)))
         return mean, top, penultimate, torch.sigmoid(self._out(penultimate))
 
-    def _feature_maps(self, patch: Float32[torch.Tensor, "187 96"]) -> Float32[torch.Tensor, "753 187"]:
+    def _feature_maps(self, patch: Float32[torch.Tensor, "frames 96"]) -> Float32[torch.Tensor, "753 frames"]:
         """Front end (timbral and temporal filters) and three layers with residual connections."""
         front = torch.cat([block(patch) for block in self._front])
         first = self._middle[0](front)
@@ -214,7 +214,7 @@ class _Affine:
 
 
 class _MaxBlock:
-    """Convolution, ReLU, normalisation, maximum over frequency: (187, 96) -> (channels, 187).
+    """Convolution, ReLU, normalisation, maximum over frequency: (frames, 96) -> (channels, frames).
 
     ReLU and normalisation are monotone in each channel, so the maximum is taken before them, and leaves them
     little to do. Where the normalisation's scale is negative, turning the kernel's sign makes it the minimum.
@@ -229,14 +229,14 @@ class _MaxBlock:
         length = kernel.shape[0]
         self._padding = (0, 0, (length - 1) // 2, length // 2)
 
-    def __call__(self, patch: Float32[torch.Tensor, "187 96"]) -> Float32[torch.Tensor, "channels 187"]:
+    def __call__(self, patch: Float32[torch.Tensor, "frames 96"]) -> Float32[torch.Tensor, "channels frames"]:
         padded = functional.pad(patch, self._padding)[None, None]
         extreme = self._sign * functional.conv2d(padded, self._kernel)[0].amax(2)
         return functional.relu(extreme + self._bias) * self._scale + self._shift
 
 
 class _Block:
-    """Convolution over seven frames, ReLU, normalisation: (channels, 187) -> (64, 187)."""
+    """Convolution over seven frames, ReLU, normalisation: (channels, frames) -> (64, frames)."""
 
     def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
         kernel, bias = _convolution(variables, number)
@@ -244,7 +244,7 @@ class _Block:
         self._kernel, self._bias = kernel[:, :, 0].permute(2, 1, 0).contiguous(), bias
         self._scale, self._shift = affine.scale[:, None], affine.shift[:, None]
 
-    def __call__(self, maps: Float32[torch.Tensor, "channels 187"]) -> Float32[torch.Tensor, "64 187"]:
+    def __call__(self, maps: Float32[torch.Tensor, "channels frames"]) -> Float32[torch.Tensor, "64 frames"]:
         rectified = functional.relu(functional.conv1d(maps[None], self._kernel, self._bias, padding=3)[0])
         return rectified * self._scale + self._shift
 

@@ -10,7 +10,7 @@ embedding decoded from the brain. Three stages write tokens, one after the other
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -199,7 +199,7 @@ class MusicLM:
     @classmethod
     def from_pretrained(
         cls, name: str | Path, device: str | torch.device = "cpu", codec: str | Path | None = None
-    ) -> Self:
+    ) -> "MusicLM":
         """A shipped model by its name, or one in a folder; ``codec`` overrides where its codec lies.
 
         Raises

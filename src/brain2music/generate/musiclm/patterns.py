@@ -37,6 +37,7 @@ class Layout(NamedTuple):
 
 
 @cache
+@torch.inference_mode(False)  # kept for training too
 def layout(pattern: Pattern, levels: int, frames: int) -> Layout:
     """The pattern's table for a grid of so many levels and frames; on the CPU, kept."""
     level = torch.arange(levels)[:, None].expand(levels, frames)

@@ -1,0 +1,78 @@
+"""A MusicLM of every plan with random weights, small enough to sample in a second."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
+from brain2music.embed.embeddings import Space
+from brain2music.generate.musiclm.condition import Conditioner
+from brain2music.generate.musiclm.config import Plan, StageConfig, Vocabulary, stages
+from brain2music.generate.musiclm.model import MusicLM
+from brain2music.generate.musiclm.semantic import Clusters, SemanticTokenizer
+from brain2music.generate.musiclm.stage import Condition, Stage
+
+WORDS = Vocabulary(
+    acoustic_codes=32, acoustic_levels=4, semantic_codes=16, condition_levels=3, condition_codes=8, embedding=8
+)
+SPACE = Space("logmel", "1", "none", 8, 10.0, 1.5, 16000)
+
+
+class RampFeatures:
+    """Features whose every frame is its own number, repeated."""
+
+    name, sha256, dims, hz = "ramp", "0" * 64, 2, Fraction(50)
+
+    def frames(self, waveform: np.ndarray, rate: int) -> torch.Tensor:
+        return torch.arange(int(len(waveform) * self.hz / rate)).float()[:, None].expand(-1, 2)
+
+
+@pytest.fixture(scope="session")
+def codec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("codec") / "codec-tiny"
+    return SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def conditioner() -> Conditioner:
+    vectors = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
+    return Conditioner.fit(SPACE, vectors, WORDS.condition_levels, WORDS.condition_codes)
+
+
+@pytest.fixture(scope="session")
+def three(codec: Path, conditioner: Conditioner) -> MusicLM:
+    return make_model("three", codec, conditioner)
+
+
+@pytest.fixture(scope="session")
+def single(codec: Path, conditioner: Conditioner) -> MusicLM:
+    return make_model("single", codec, conditioner)
+
+
+def make_model(plan: Plan, codec: Path, conditioner: Conditioner) -> MusicLM:
+    torch.manual_seed(1)
+    clusters = Clusters(torch.zeros(192), torch.ones(192), torch.randn(WORDS.semantic_codes, 192))
+    semantic = SemanticTokenizer(clusters, {"name": "ramp", "sha256": "0" * 64})
+    found = {name: Stage(config) for name, config in stages("tiny", plan, WORDS).items()}
+    return MusicLM(found, conditioner, semantic, SoundStream.from_pretrained(codec))
+
+
+def make_inputs(
+    config: StageConfig, batch: int = 3, frames: int = 10
+) -> tuple[Condition | None, torch.Tensor | None, torch.Tensor]:
+    """Random arguments of a stage: condition, given tokens, codes to predict."""
+    draw = torch.Generator().manual_seed(2)
+    condition = None
+    if config.condition:
+        tokens = torch.randint(config.condition_codes, (batch, config.condition_levels), generator=draw)
+        vectors = torch.nn.functional.normalize(torch.randn(batch, config.embedding, generator=draw), dim=1)
+        condition = Condition(tokens, vectors, torch.ones(batch, 2, dtype=torch.bool))
+    given = None
+    if config.given:
+        size = (batch, config.given_levels, frames // config.given_repeat)
+        given = torch.randint(config.given_codes, size, generator=draw)
+    return condition, given, torch.randint(config.codes, (batch, config.levels, frames), generator=draw)

@@ -1,0 +1,221 @@
+"""The language models: what training sees is what sampling sees."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from brain2music.generate.musiclm.config import StageConfig, StageName, stages
+from brain2music.generate.musiclm.sampling import Sampling, choose, guided
+from brain2music.generate.musiclm.stage import Condition, Stage
+from brain2music.generate.musiclm.transformer import BUCKETS, Transformer, bucket
+
+from .conftest import WORDS, make_inputs
+
+PATTERNS = ("flattened", "delay", "parallel")
+
+
+def test_a_causal_query_of_256_tokens_uses_all_buckets() -> None:
+    distances = 255 - torch.arange(256)
+    assert set(bucket(distances).tolist()) == set(range(BUCKETS))
+    assert bucket(torch.tensor(0)) == 0
+    assert (bucket(torch.arange(300)).diff() >= 0).all()
+
+
+def test_relative_positions_reach_the_attention_as_t5_has_them() -> None:
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    ours = bucket(torch.arange(400))
+    theirs = T5Attention._relative_position_bucket(-torch.arange(400), bidirectional=False)
+    assert torch.equal(ours, theirs)
+    model = Transformer(1, 2, 8, 16, 0.0)
+    mask = model._mask(40)
+    assert torch.equal(mask[:, 39, 0], model.relative.weight[ours[39]])
+    assert (mask[:, 0, 1:] == -math.inf).all()
+
+
+@pytest.mark.parametrize("name", ["semantic", "coarse", "fine", "acoustic"])
+@pytest.mark.parametrize("size", ["tiny", "paper-shaped"])
+def test_forward_log_probability_is_the_sum_of_cached_steps(name: StageName, size: str) -> None:
+    stage = make_stage(name, faithful=size != "tiny")
+    condition, given, codes = make_inputs(stage.config)
+    with torch.no_grad():
+        forward = stage(condition, given, codes)
+    stepped = walked_log_probabilities(stage, condition, given, codes)
+    torch.testing.assert_close(forward.sum((1, 2)), stepped, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_known_frames_are_kept_and_the_rest_has_the_probability_of_the_whole(pattern: str) -> None:
+    stage = make_stage("acoustic", pattern=pattern)
+    condition, given, codes = make_inputs(stage.config)
+    known = codes[:, :, :6]
+    made = stage.sample(condition, given, 10, Sampling(), torch.Generator().manual_seed(0), known)
+    assert torch.equal(made[:, :, :6], known)
+    with torch.no_grad():
+        later = stage(condition, given, codes)[:, :, 6:].sum((1, 2))
+    stepped = walked_log_probabilities(stage, condition, given, codes, known=6)
+    torch.testing.assert_close(later, stepped, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_no_code_sees_itself_or_what_comes_after(pattern: str) -> None:
+    stage = make_stage("acoustic", pattern=pattern)
+    condition, given, codes = make_inputs(stage.config, batch=1)
+    before = stage(condition, given, codes)
+    changed = codes.clone()
+    changed[0, 1, 5] = (codes[0, 1, 5] + 1) % stage.config.codes
+    after = stage(condition, given, changed)
+    step = stage._layout(10).step
+    same = (before == after)[0]
+    assert same[step < step[1, 5]].all()
+    assert not same[step > step[1, 5]].any()
+
+
+def test_every_code_of_every_level_is_reachable() -> None:
+    stage = make_stage("coarse")
+    condition, given, _ = make_inputs(stage.config, batch=64, frames=40)
+    made = stage.sample(condition, given, 40, Sampling(4.0), torch.Generator().manual_seed(0))
+    for level in range(stage.config.levels):
+        assert set(made[:, level].flatten().tolist()) == set(range(stage.config.codes))
+
+
+@pytest.mark.parametrize("shown", [(True, False), (False, True), (True, True)], ids=["tokens", "vector", "both"])
+def test_the_null_condition_changes_logits_and_guidance_mixes_them(shown: tuple[bool, bool]) -> None:
+    stage = make_stage("semantic")
+    condition, _, _ = make_inputs(stage.config)
+    assert condition is not None
+    condition = condition._replace(shown=torch.tensor([shown] * 3))
+    plain, null, one, zero = (
+        first_logits(stage, used, guidance)
+        for used, guidance in ((condition, 1.0), (condition.null(), 1.0), (condition, 1 + 1e-7), (condition, 0.0))
+    )
+    assert (plain - null).abs().max() > 1e-3
+    torch.testing.assert_close(one, plain, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(zero, null, atol=1e-5, rtol=1e-5)
+
+
+def test_what_is_hidden_of_a_condition_has_no_influence() -> None:
+    stage = make_stage("semantic")
+    condition, given, codes = make_inputs(stage.config)
+    assert condition is not None
+    hidden = condition.null()
+    other = Condition((hidden.tokens + 1) % WORDS.condition_codes, -hidden.vector, hidden.shown)
+    assert torch.equal(stage(hidden, given, codes), stage(other, given, codes))
+
+
+@pytest.mark.parametrize("name", ["semantic", "coarse", "fine", "acoustic"])
+def test_every_parameter_gets_a_gradient(name: StageName) -> None:
+    stage = make_stage(name)
+    condition, given, codes = make_inputs(stage.config, batch=8)
+    if condition is not None:
+        condition.shown[:4, 1] = False
+        condition.shown[2:6, 0] = False
+    (-stage(condition, given, codes).mean()).backward()
+    without = [n for n, p in stage.named_parameters() if p.grad is None or not p.grad.abs().any()]
+    assert without == []
+
+
+def test_dropout_is_off_outside_training() -> None:
+    torch.manual_seed(0)
+    stage = Stage(make_config("semantic", dropout=0.5)).eval()
+    inputs = make_inputs(stage.config)
+    assert torch.equal(stage(*inputs), stage(*inputs))
+    stage.train()
+    assert not torch.equal(stage(*inputs), stage(*inputs))
+
+
+def test_sampling_repeats_by_its_seed() -> None:
+    stage = make_stage("coarse")
+    condition, given, _ = make_inputs(stage.config)
+    first, again, other = (
+        stage.sample(condition, given, 10, Sampling(0.9, 20, 0.9, 2.0), torch.Generator().manual_seed(seed))
+        for seed in (3, 3, 4)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_choosing_keeps_to_the_top_k_the_top_p_and_the_distribution() -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.tensor([0.5, 0.25, 0.125, 0.125]).log().expand(20000, 4)
+    share = torch.bincount(choose(logits, Sampling(), draw), minlength=4) / 20000
+    torch.testing.assert_close(share, logits[0].exp(), atol=0.015, rtol=0)
+    assert set(choose(logits, Sampling(top_k=2), draw).tolist()) == {0, 1}
+    assert set(choose(logits, Sampling(top_p=0.5), draw).tolist()) == {0}
+    assert set(choose(logits, Sampling(top_p=0.51), draw).tolist()) == {0, 1}
+    assert set(choose(logits, Sampling(0.0), draw).tolist()) == {0}
+
+
+def test_guidance_extrapolates_between_null_and_condition() -> None:
+    both = torch.tensor([[[1.0, 2.0]], [[0.0, 0.0]]])
+    assert torch.equal(guided(both, 3.0), torch.tensor([[[3.0, 6.0]]]))
+
+
+@torch.inference_mode()
+def test_a_full_cache_says_so() -> None:
+    cache = Transformer(1, 2, 8, 16, 0.0).begin(1, 1)
+    cache.step(torch.zeros(1, 8))
+    with pytest.raises(ValueError, match="full at 1"):
+        cache.step(torch.zeros(1, 8))
+
+
+@pytest.mark.slow
+def test_the_paper_size_steps_once() -> None:
+    for config in stages("paper").values():
+        with torch.device("meta"):
+            whole = Stage(config)
+        parameters = sum(p.numel() for p in whole.parameters())
+        assert 300e6 < parameters < 360e6
+        stage = Stage(replace(config, layers=2)).train()
+        condition, given, codes = make_inputs(config, batch=1, frames=4)
+        optimizer = torch.optim.SGD(stage.parameters(), 0.1)
+        before = -stage(condition, given, codes).mean()
+        before.backward()
+        optimizer.step()
+        stage.eval()
+        assert -stage(condition, given, codes).mean() < before
+
+
+def make_config(
+    name: StageName, faithful: bool = False, dropout: float = 0.0, pattern: str | None = None
+) -> StageConfig:
+    config = stages("tiny", "single" if name == "acoustic" else "three", WORDS)[name]
+    if faithful:
+        config = replace(config, pattern="flattened", given_as="prefix", table=config.width)
+    return replace(config, dropout=dropout, pattern=pattern or config.pattern)
+
+
+def make_stage(name: StageName, faithful: bool = False, pattern: str | None = None) -> Stage:
+    torch.manual_seed(0)
+    return Stage(make_config(name, faithful, pattern=pattern)).eval()
+
+
+def first_logits(stage: Stage, condition: Condition, guidance: float) -> torch.Tensor:
+    found = []
+
+    def choice(step: int, logits: torch.Tensor) -> torch.Tensor:
+        found.append(logits)
+        return logits.argmax(-1)
+
+    stage.walk(condition, None, 1, choice, guidance=guidance)
+    return found[0]
+
+
+def walked_log_probabilities(
+    stage: Stage, condition: Condition | None, given: torch.Tensor | None, codes: torch.Tensor, known: int = 0
+) -> torch.Tensor:
+    """Sum over the codes of the frames after ``known`` of what the cached steps give them."""
+    table, frames = stage._layout(codes.shape[2]), codes.shape[2]
+    total = torch.zeros(len(codes))
+
+    def choice(step: int, logits: torch.Tensor) -> torch.Tensor:
+        index = table.code[step]
+        wanted = codes.flatten(1)[:, index.clamp(min=0)]
+        found = logits.log_softmax(-1).gather(-1, wanted[..., None])[..., 0]
+        total.add_((found * ((index >= 0) & (index % frames >= known))).sum(-1))
+        return wanted
+
+    assert torch.equal(stage.walk(condition, given, frames, choice, codes[:, :, :known] if known else None), codes)
+    return total
