@@ -40,6 +40,22 @@ def test_random_search_equals_himalaya(two_bands) -> None:
     np.testing.assert_allclose(ours.band_weights / ours.best_alphas, np.exp(peer.deltas_), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dual", [True, False])
+def test_draws_equal_ridge_on_scaled_features(dual, force, rng) -> None:
+    """Over rows, Gram matrices are made once a band; each draw must be what scaled features give."""
+    force(dual)
+    Xs = [rng.standard_normal((60, 150)) + 4, rng.standard_normal((60, 90))]
+    Y = Xs[0][:, :3] + rng.standard_normal((60, 3))
+    draws = np.array([[0.5, 0.5], [0.8, 0.2]])
+    banded = banded_ridge_cv(Xs, Y, alphas=ALPHAS, draws=draws, dtype="float64")
+    scaled = [np.concatenate([X * np.sqrt(g) for X, g in zip(Xs, gamma, strict=True)], 1) for gamma in draws]
+    fits = [ridge_cv(X, Y, alphas=ALPHAS, dtype="float64") for X in scaled]
+    best = np.argmax([fit.cv_scores.max(0) for fit in fits], 0)
+    np.testing.assert_allclose(banded.cv_scores, [fits[b].cv_scores[:, t].max() for t, b in enumerate(best)])
+    predicted = np.stack([fits[b].predict(scaled[b])[:, t] for t, b in enumerate(best)], 1)
+    np.testing.assert_allclose(banded.predict(Xs), predicted, rtol=1e-8, atol=1e-8)
+
+
 def test_gradient_improves_on_few_draws_and_finds_the_band(two_bands) -> None:
     Xs, Y = two_bands
     few = banded_ridge_cv(Xs, Y, alphas=ALPHAS, n_draws=1)

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Shaped
 
+from .blocks import Moments, centred_gram
 from .descent import descend
-from .fit import DEFAULT_ALPHAS, ridge
+from .fit import DEFAULT_ALPHAS, solve
 from .folds import assign_folds, check_folds
-from .problem import prepare
+from .linalg import Square
+from .problem import GramOf, prepare
 
 CONCENTRATIONS = (0.1, 1.0)
 """Dirichlet concentrations the draws alternate between: sparse and even."""
@@ -99,10 +102,12 @@ def banded_ridge_cv(
     fold_of_row = assign_folds(n_rows, groups, n_folds) if folds is None else check_folds(folds, n_rows)
     gammas = _draw(len(Xs), n_draws, seed) if draws is None else _check_draws(draws, len(Xs))
 
+    bands = _Scaled(Xs, fit_intercept)
     scores = np.full(Y.shape[1], -np.inf)
     gamma, alpha = np.empty((len(Xs), Y.shape[1])), np.empty(Y.shape[1])
     for drawn in gammas:
-        problem = prepare(_scaled(Xs, drawn), [Y], grid, None, 2, fold_of_row, fit_intercept, dtype, memory_gb)
+        X, grams = bands.features(drawn), bands.grams(drawn)
+        problem = prepare(X, [Y], grid, None, 2, fold_of_row, fit_intercept, dtype, memory_gb, grams)
         of_alpha, best = problem.solver.scores("r2").max(0)
         better = of_alpha.numpy() > scores
         scores[better], alpha[better] = of_alpha.numpy()[better], grid[best.numpy()[better]]
@@ -112,7 +117,7 @@ def banded_ridge_cv(
         scores, weights = descend(Xs, Y, fold_of_row, weights, scores, n_steps, fit_intercept)
         alpha = 1 / np.exp(weights).sum(0)
         gamma = np.exp(weights) * alpha
-    return _refit(Xs, Y, gamma, alpha, scores, fit_intercept, dtype, memory_gb)
+    return _refit(bands, Y, gamma, alpha, scores, dtype, memory_gb)
 
 
 def variance_partition(
@@ -158,38 +163,60 @@ class Partition:
     shared: Float[np.ndarray, " targets"]
 
 
+class _Scaled:
+    """Bands side by side under band weights; the Gram matrix of every band is made once and serves all weights."""
+
+    def __init__(self, Xs: Bands, centre: bool) -> None:
+        self.Xs, self.centre = Xs, centre
+        self._known: dict[torch.dtype, list[tuple[Square, Moments]]] = {}
+
+    def features(self, gamma: Float[np.ndarray, " bands"]) -> Float[np.ndarray, "rows features"]:
+        """[√γ_b X_b]"""
+        return np.concatenate([X * np.sqrt(g).astype(X.dtype) for X, g in zip(self.Xs, gamma, strict=True)], 1)
+
+    def grams(self, gamma: Float[np.ndarray, " bands"]) -> GramOf:
+        """Σ γ_b X_b X_bᵀ of the centred bands, and the moments of :meth:`features`."""
+
+        def combined(work: torch.dtype) -> tuple[Square, Moments]:
+            if work not in self._known:
+                self._known[work] = [centred_gram(X, work, 4096, self.centre) for X in self.Xs]
+            parts = list(zip(gamma.tolist(), *zip(*self._known[work], strict=True), strict=True))
+            total = torch.zeros_like(parts[0][1])
+            for g, K, _ in parts:
+                total.add_(K, alpha=g)
+            return total, Moments.join([Moments(moments.mean * g**0.5, moments.constant) for g, _, moments in parts])
+
+        return combined
+
+
 def _refit(
-    Xs: Bands,
+    bands: _Scaled,
     Y: Shaped[np.ndarray, "_rows targets"],
     gamma: Float[np.ndarray, "bands targets"],
     alpha: Float[np.ndarray, " targets"],
     scores: Float[np.ndarray, " targets"],
-    fit_intercept: bool,
     dtype: str,
     memory_gb: float | int,
 ) -> BandedFit:
     """Solve on all rows, the targets with the same band weights together."""
     kinds, kind = np.unique(gamma.T, axis=0, return_inverse=True)
-    coef = np.empty((sum(X.shape[1] for X in Xs), Y.shape[1]), dtype=dtype)
+    sizes = [X.shape[1] for X in bands.Xs]
+    coef = np.empty((sum(sizes), Y.shape[1]), dtype=dtype)
     intercept = np.empty(Y.shape[1], dtype=dtype)
     for i, weights in enumerate(kinds):
         mine = np.flatnonzero(kind.ravel() == i)
-        fit = ridge(
-            _scaled(Xs, weights),
+        fit = solve(
+            bands.features(weights),
             Y[:, mine],
             alpha[mine],
-            fit_intercept=fit_intercept,
+            fit_intercept=bands.centre,
             dtype=dtype,
             memory_gb=memory_gb,
+            grams=bands.grams(weights),
         )
         coef[:, mine], intercept[mine] = fit.coef, fit.intercept
-        coef[:, mine] *= np.repeat(np.sqrt(weights), [X.shape[1] for X in Xs])[:, None]
-    edges = np.cumsum([X.shape[1] for X in Xs])[:-1]
-    return BandedFit(tuple(np.split(coef, edges)), intercept, gamma, alpha, scores)
-
-
-def _scaled(Xs: Bands, gamma: Float[np.ndarray, " bands"]) -> Float[np.ndarray, "rows features"]:
-    return np.concatenate([X * np.sqrt(g).astype(X.dtype) for X, g in zip(Xs, gamma, strict=True)], 1)
+        coef[:, mine] *= np.repeat(np.sqrt(weights), sizes)[:, None]
+    return BandedFit(tuple(np.split(coef, np.cumsum(sizes)[:-1])), intercept, gamma, alpha, scores)
 
 
 def _draw(n_bands: int, n_draws: int, seed: int) -> Float[np.ndarray, "draws bands"]:

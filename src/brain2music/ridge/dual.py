@@ -97,10 +97,10 @@ class DualSolver:
 
 
 def factorise(K: Square, work: torch.dtype, intercept: bool) -> Kernel:
-    """Factorise the (centred) Gram matrix, given in double precision, in the precision ``work``."""
+    """Factorise the (centred) Gram matrix in the precision ``work``; given and overwritten in double precision."""
     mean_eigenvalue = float(K.diagonal().mean())
     if intercept:
-        K = K + mean_eigenvalue / len(K)
+        K += mean_eigenvalue / len(K)
     return Kernel(K, reduce_to_band(K.to(work, copy=True)), mean_eigenvalue, intercept)
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 
 from .blocks import Array, named
-from .problem import Problem, prepare
+from .problem import GramOf, Problem, prepare
 from .result import RidgeFit
 from .scores import check_score
 from .threads import operations, threads_for
@@ -120,9 +120,23 @@ def ridge(
     memory_gb: float | int = 4,
 ) -> RidgeFit:
     """Ridge at a penalty given for every target, without cross-validation (``cv_scores`` are NaN)."""
+    return solve(X, Y, alphas, fit_intercept=fit_intercept, dtype=dtype, memory_gb=memory_gb)
+
+
+def solve(
+    X: Array,
+    Y: Array,
+    alphas: Shaped[np.ndarray, " targets"],
+    *,
+    fit_intercept: bool,
+    dtype: str,
+    memory_gb: float | int,
+    grams: GramOf | None = None,
+) -> RidgeFit:
+    """:func:`ridge`, with the Gram matrix of X where it is known already."""
     grid, best = np.unique(_check_alphas(alphas, ordered=False), return_inverse=True)
     with threads_for(_operations(X, [Y], 1)):
-        problem = prepare(X, [Y], grid, None, 2, None, fit_intercept, dtype, memory_gb)
+        problem = prepare(X, [Y], grid, None, 2, None, fit_intercept, dtype, memory_gb, grams)
         if len(best) != Y.shape[1]:
             raise ValueError(f"{len(best)} alphas for {Y.shape[1]} targets: give one for each")
         device = problem.targets.order.device

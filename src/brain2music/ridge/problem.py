@@ -1,7 +1,7 @@
 """A problem checked, planned and factorised: all that comes before and after the choice of penalties."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +18,9 @@ from .precision import MOST_CONDITION, precisions, too_small
 from .result import RidgeFit
 
 log = logging.getLogger(__name__)
+
+GramOf = Callable[[torch.dtype], tuple[Float[torch.Tensor, "n n"], Moments]]
+"""The centred Gram matrix (in double, of products in the precision given) and the moments of the features."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ def prepare(
     intercept: bool,
     dtype: str,
     memory_gb: float | int,
+    grams: GramOf | None = None,
 ) -> Problem:
-    """Check the arguments, plan, and factorise."""
+    """Check the arguments, plan, and factorise; ``grams`` gives X's Gram matrix where it is known already."""
     _check_shapes(X, Ys)
     kept = _check_dtype(dtype)
     n = X.shape[0]
@@ -92,13 +96,19 @@ def prepare(
     order = torch.as_tensor(np.argsort(fold_of_row, kind="stable"), device=_device(X))
     slices = tuple(slice(a, b) for a, b in pairwise([0, *sizes.cumsum().tolist()]))
     targets = Targets.of(Ys, order, intercept)
-    make = _dual_solver if how.dual else _foldwise_solver
-    solver, features = make(X, targets, slices, tuple(grid.tolist()), intercept, kept, how)
+    alphas = tuple(grid.tolist())
+    solver: DualSolver | FoldwiseSolver
+    if how.dual:
+        grams = grams or (lambda work: centred_gram(X, work, how.block, intercept))
+        solver, features = _dual_solver(grams, n, targets, slices, alphas, intercept, kept, how)
+    else:
+        solver, features = _foldwise_solver(X, targets, slices, alphas, intercept, kept, how)
     return Problem(X, solver, targets, features, how, kept)
 
 
 def _dual_solver(
-    X: Array,
+    grams: GramOf,
+    n_rows: int,
     targets: Targets,
     folds: tuple[slice, ...],
     alphas: tuple[float, ...],
@@ -107,8 +117,8 @@ def _dual_solver(
     how: Plan,
 ) -> tuple[DualSolver, Moments]:
     """Factorise the Gram matrix in single precision where that is safe, else in double."""
-    for work in precisions(X.shape[0], kept):
-        K, features = centred_gram(X, work, how.block, intercept)
+    for work in precisions(n_rows, kept):
+        K, features = grams(work)
         kernel = factorise(_ordered(K, targets.order), work, intercept)
         condition = kernel.band.condition(alphas[0])
         if condition < MOST_CONDITION[work]:
