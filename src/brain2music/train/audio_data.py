@@ -140,10 +140,9 @@ class Crops:
         """Draw the wanted crops; a sound shorter than a crop lies somewhere between zeros."""
         corpus = self.corpus
         sounds = np.searchsorted(corpus.drawn_below, rng.random(wanted.size), side="right")
-        spare = corpus.frames[sounds] - self.frames
-        first = (rng.random(wanted.size) * (np.abs(spare) + 1)).astype(int)
-        for index, sound, start in zip(wanted, sounds, first, strict=True):
-            length = int(corpus.frames[sound])
+        lengths = corpus.frames[sounds]
+        first = (rng.random(wanted.size) * (np.abs(lengths - self.frames) + 1)).astype(int)
+        for index, sound, start, length in zip(*(x.tolist() for x in (wanted, sounds, first, lengths)), strict=True):
             if length >= self.frames:
                 crops[index] = corpus.read(sound, start, self.frames)
             else:

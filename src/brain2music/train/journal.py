@@ -1,7 +1,7 @@
 """The log of a training: one JSON line every few steps, and its curves as a picture."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def draw_curves(log: Path, picture: Path) -> None:
         figure.savefig(temporary, dpi=90)
 
 
-def _numbers(values: list[Tensor | float]) -> list[float]:
+def _numbers(values: Sequence[Tensor | float | int]) -> list[float]:
     """All values as floats, with one wait for the device."""
     tensors = [value for value in values if isinstance(value, Tensor)]
     if not tensors:
