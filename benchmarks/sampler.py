@@ -1,0 +1,120 @@
+"""How fast MusicLM writes tokens, beside MusicGen of transformers with as many layers of the same width.
+
+Run: python benchmarks/sampler.py [--threads 1] [--layers 6] [--width 256] [--heads 8] [--steps 500] [--batch 1 2 4]
+
+Both write the same thing: 4 levels of 1,024 codes in the delay pattern, sampled at temperature 1 without guidance,
+with random weights and a cache; MusicGen's text encoder runs once and is not counted, though its decoder looks at
+(four positions of) it in every layer, as its architecture has it. Both write once before the clock starts, and
+each figure is the better of ``--repeats`` alternating runs. ``seconds_for_15s`` is all of the small default (its
+plan by ``--plan``, a SoundStream of the small size, random weights), guidance included. Measure on a quiet machine.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+
+from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
+from brain2music.generate.musiclm.config import StageConfig, stages
+from brain2music.generate.musiclm.sampling import Sampling
+from brain2music.generate.musiclm.stage import Condition, Stage
+
+LEVELS, CODES, RATE = 4, 1024, 50
+
+
+def main() -> None:
+    """Measure both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--heads", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=500, help="frames")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1], help="first: the figures; further: scaling")
+    parser.add_argument("--lengths", type=int, nargs="*", default=[], help="further numbers of frames, at batch one")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--plan", choices=["three", "single"], default="single")
+    parser.add_argument("--guidance", type=float, default=2.0)
+    given = parser.parse_args()
+
+    torch.set_num_threads(given.threads)
+    torch.manual_seed(0)
+    for number, (batch, steps) in enumerate(
+        [(batch, given.steps) for batch in given.batch] + [(1, steps) for steps in given.lengths]
+    ):
+        ours, peer = _ours(given, batch, steps), _peer(given, batch, steps)
+        seconds = [(_timed(ours), _timed(peer)) for _ in range(given.repeats)]
+        mine, theirs = (min(column) for column in zip(*seconds, strict=True))
+        tokens, suffix = batch * steps * LEVELS, "" if number == 0 else f"_batch{batch}_frames{steps}"
+        print(f"tokens_per_s{suffix}: {tokens / mine:.0f}")
+        print(f"peer_tokens_per_s{suffix}: {tokens / theirs:.0f}")
+        print(f"speedup{suffix}: {theirs / mine:.2f}")
+    print(f"seconds_for_15s: {_fifteen_seconds(given):.1f}")
+
+
+def _ours(given: argparse.Namespace, batch: int, frames: int) -> Callable[[], object]:
+    config = StageConfig(
+        "acoustic", "acoustic", 0, LEVELS, RATE, frames / RATE, frames / RATE, 1.0,
+        given.layers, given.heads, given.width, 4 * given.width, given.width,
+        pattern="delay", dropout=0.0, codes=CODES, condition=("vector",),
+    )  # fmt: skip
+    stage, condition = Stage(config).eval(), _condition(batch)
+    stage.sample(condition, None, 20, Sampling(), torch.Generator())
+    return lambda: stage.sample(condition, None, frames, Sampling(), torch.Generator().manual_seed(0))
+
+
+def _peer(given: argparse.Namespace, batch: int, frames: int) -> Callable[[], object]:
+    from transformers import EncodecConfig, MusicgenConfig, MusicgenDecoderConfig, T5Config
+    from transformers import MusicgenForConditionalGeneration as MusicGen
+
+    decoder = MusicgenDecoderConfig(
+        vocab_size=CODES, num_codebooks=LEVELS, num_hidden_layers=given.layers, ffn_dim=4 * given.width,
+        num_attention_heads=given.heads, hidden_size=given.width, max_position_embeddings=2048,
+        pad_token_id=CODES, bos_token_id=CODES,
+    )  # fmt: skip
+    text = T5Config(vocab_size=64, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+    codec = EncodecConfig(num_filters=2, hidden_size=8, codebook_size=CODES, codebook_dim=8)
+    config = MusicgenConfig(text_encoder=text, audio_encoder=codec, decoder=decoder)
+    model = MusicGen(config).eval()
+    prompt = torch.ones(batch, 4, dtype=torch.long)
+    model.audio_encoder.decode = lambda *_, **__: argparse.Namespace(audio_values=torch.zeros(1))
+
+    @torch.inference_mode()
+    def run(new: int = frames + LEVELS - 1) -> object:
+        return model.generate(input_ids=prompt, do_sample=True, top_k=0, guidance_scale=1.0, max_new_tokens=new)
+
+    run(20)
+    return run
+
+
+@torch.inference_mode()
+def _fifteen_seconds(given: argparse.Namespace) -> float:
+    """The small size, from an embedding to a waveform: the better of two."""
+    from brain2music.generate.musiclm.model import MusicLM
+
+    codec = SoundStream(SoundStreamConfig.size("small")).eval()
+    found = {name: Stage(config) for name, config in stages("small", given.plan).items()}
+    model = MusicLM(found, None, None, codec)  # type: ignore[arg-type]  # neither is asked
+    condition = _condition(1)
+
+    def run() -> object:
+        codes = model.tokens([condition], 15.0, torch.Generator().manual_seed(0), given.guidance)
+        return codec.decode(codes)
+
+    return min(_timed(run) for _ in range(given.repeats))
+
+
+def _condition(batch: int) -> Condition:
+    shown = torch.ones(batch, 2, dtype=torch.bool)
+    return Condition(torch.zeros(batch, 12, dtype=torch.long), torch.randn(batch, 128), shown)
+
+
+def _timed(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
