@@ -1,6 +1,6 @@
 """Training of w2v-BERT on music without labels: contrast, code diversity and masked prediction together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +111,7 @@ class W2vBertTask:
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         """Nothing: it makes no sound."""
 
-    def complaint(self, history: list[dict[str, float]]) -> str | None:
+    def complaint(self, history: Sequence[Mapping[str, float | int]]) -> str | None:
         """Codebook collapse: few codes in use is warned of; one code for every frame stops the training."""
         used = [line["codes_used"] for line in history if "codes_used" in line][-PATIENCE:]
         if len(used) == PATIENCE and max(used) < COLLAPSED:
