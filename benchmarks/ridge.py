@@ -1,10 +1,13 @@
 """Cross-validated ridge against himalaya, both in one run: ``python benchmarks/ridge.py --case decode128_5``.
 
 Simulated data, single precision, two threads; fit and prediction of 200 further rows are timed, reading is not.
-Every side works in its own process, so that its peak memory is its own. himalaya runs with its torch backend, the
-faster on a processor (``--backend numpy`` for the other). Where it would not end in minutes (the encoding cases) it
-is run on two smaller numbers of targets, and its time and memory are continued along the line through the two;
-the output says so.
+Every side works in its own process, so that its peak memory, inputs and result included, is its own. himalaya runs
+with its torch backend, the faster on a processor (``--backend numpy`` for the other). Where it would not end in
+minutes, less of it is run, and the output says so:
+
+* encoding: both its solvers, KernelRidgeCV and RidgeCV, on two smaller numbers of targets; their time and memory are
+  continued along the line through the two, and the faster is the peer;
+* four embeddings: one of the three fits that are alike (128 targets each) stands for all three.
 """
 
 import argparse
@@ -19,7 +22,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -38,14 +40,19 @@ class Case:
     sampled: tuple[int, ...] = ()
     rows: int = 4800
 
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """First and last column of every set of targets."""
+        return list(pairwise(np.cumsum((0, *self.targets)).tolist()))
+
 
 CASES = {
     "decode128_5": Case(60_000, (128,), 5),
     "decode1152_5": Case(60_000, (1152,), 5),
     "decode128_12": Case(60_000, (128,), 12),
     "four_embeddings_12": Case(60_000, (128, 128, 1024, 128), 12),
-    "encode512": Case(128, (60_000,), 5, delays=4, sampled=(1024, 4096)),
-    "encode4096": Case(1024, (60_000,), 5, delays=4, sampled=(1024, 3072)),
+    "encode512": Case(128, (60_000,), 5, delays=4, sampled=(1024, 8192)),
+    "encode4096": Case(1024, (60_000,), 5, delays=4, sampled=(1024, 8192)),
 }
 
 
@@ -56,7 +63,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--side", choices=[*SIDES, "simulate"], help="used by the script itself: do one side's work")
     parser.add_argument("--folder", type=Path, help="used by the script itself: where the data lie")
-    parser.add_argument("--targets", type=int, default=0, help="used by the script itself: only the first")
+    parser.add_argument("--columns", type=int, nargs=2, help="used by the script itself: only these targets")
     arguments = parser.parse_args()
     if arguments.side:
         work(arguments)
@@ -75,13 +82,9 @@ def compare(arguments: argparse.Namespace) -> None:
         folder = Path(name)
         run("simulate", arguments, folder)
         ours = run("ours", arguments, folder)
-        sizes = case.sampled or (0,)
-        peers = [run("peer", arguments, folder, targets=size) for size in sizes]
-        difference, same = agreement(folder, case.sampled[-1] if case.sampled else None)
-    if case.sampled:
-        print(f"peer run on {sizes} of {sum(case.targets)} targets; the values below are extrapolated linearly")
-    peer = {key: extend(sizes, [p[key] for p in peers], sum(case.targets)) for key in ("seconds", "cpu", "peak_gb")}
-    print(f"processor_time_ratio: {peer['cpu'] / ours['cpu']:.2f}  (steadier than wall time on a shared machine)")
+        peer = sampled_peer(arguments, folder) if case.sampled else whole_peer(arguments, folder)
+        difference, same = agreement(folder)
+    print(f"processor_time_ratio: {peer['cpu'] / ours['cpu']:.2f}")
     print(f"same_alphas: {same:.4f}")
     print(f"ours_s: {ours['seconds']:.2f}")
     print(f"peer_s: {peer['seconds']:.2f}")
@@ -91,6 +94,37 @@ def compare(arguments: argparse.Namespace) -> None:
     print(f"peer_peak_gb: {peer['peak_gb']:.2f}")
 
 
+def whole_peer(arguments: argparse.Namespace, folder: Path) -> dict[str, float]:
+    """A fit for every set of targets, sets of equal size measured once."""
+    sizes: dict[int, dict[str, float]] = {}
+    for columns in CASES[arguments.case].bounds:
+        size = columns[1] - columns[0]
+        sizes[size] = sizes.get(size) or run("kernel", arguments, folder, columns)
+    fits = [sizes[size] for size in CASES[arguments.case].targets]
+    if len(fits) > len(sizes):
+        print(f"peer run on sets of {[*sizes]} targets, once each, which stand for {CASES[arguments.case].targets}")
+    total = {key: sum(fit[key] for fit in fits) for key in ("seconds", "cpu")}
+    return total | {"peak_gb": max(fit["peak_gb"] for fit in fits)}
+
+
+def sampled_peer(arguments: argparse.Namespace, folder: Path) -> dict[str, float]:
+    """The faster of himalaya's solvers, each on its line; one clearly behind is not run a second time."""
+    case = CASES[arguments.case]
+    (few, many), every = case.sampled, sum(case.targets)
+    first = {side: run(side, arguments, folder, (0, few)) for side in ("kernel", "primal")}
+    order = sorted(first, key=lambda side: first[side]["seconds"])
+    lines: dict[str, dict[str, float]] = {}
+    for side in order:
+        if lines and first[side]["seconds"] > min(line["seconds"] for line in lines.values()):
+            print(f"{side}: slower at {few} targets than {order[0]} at {every}: not run on {many}")
+            continue
+        second = run(side, arguments, folder, (0, many))
+        grow = (every - many) / (many - few)
+        lines[side] = {key: value + grow * (value - first[side][key]) for key, value in second.items()}
+        print(f"{side}, extrapolated from {few} and {many} to {every} targets: {lines[side]['seconds']:.1f} s")
+    return min(lines.values(), key=lambda line: line["seconds"])
+
+
 def floor(arguments: argparse.Namespace) -> None:
     """How far decoding is from one symmetric product and one eigendecomposition."""
     arguments.case = "decode128_5"
@@ -98,6 +132,7 @@ def floor(arguments: argparse.Namespace) -> None:
         folder = Path(name)
         run("simulate", arguments, folder)
         ours, least = run("ours", arguments, folder), run("floor", arguments, folder)
+    print(f"processor_time_ratio: {ours['cpu'] / least['cpu']:.2f}")
     print(f"gram_s: {least['gram']:.2f}")
     print(f"eigendecomposition_s: {least['eigh']:.2f}")
     print(f"ours_s: {ours['seconds']:.2f}")
@@ -135,24 +170,29 @@ def simulate(case: Case, folder: Path) -> None:
     )
     X = np.concatenate([np.roll(X, shift, axis=0) for shift in range(case.delays)], 1)
     signal = X @ (rng.standard_normal((X.shape[1], 20), dtype=np.float32) / np.float32(X.shape[1] ** 0.5))
-    np.save(folder / "X.npy", X)
+    np.save(folder / "train.npy", X[: case.rows])
+    np.save(folder / "test.npy", X[case.rows :])
     Y = rng.standard_normal((rows, sum(case.targets)), dtype=np.float32)
     for start in range(0, Y.shape[1], 4096):
         part = Y[:, start : start + 4096]
         part += np.float32(0.1) * signal @ rng.standard_normal((20, part.shape[1]), dtype=np.float32)
-    np.save(folder / "Y.npy", Y)
+    np.save(folder / "Y.npy", Y[: case.rows])
     np.save(folder / "folds.npy", np.repeat(np.arange(case.folds), case.rows // case.folds))
 
 
-def run(side: str, arguments: argparse.Namespace, folder: Path, targets: int = 0) -> dict[str, float]:
+def run(
+    side: str, arguments: argparse.Namespace, folder: Path, columns: tuple[int, int] | None = None
+) -> dict[str, float]:
     """One side in a process of its own."""
-    command = [sys.executable, __file__, "--case", arguments.case, "--backend", arguments.backend, "--side", side]
-    command += ["--threads", str(arguments.threads), "--folder", str(folder), "--targets", str(targets)]
     threads = str(arguments.threads)
+    command = [sys.executable, __file__, "--case", arguments.case, "--backend", arguments.backend, "--side", side]
+    command += ["--threads", threads, "--folder", str(folder)]
+    command += ["--columns", *map(str, columns)] if columns else []
     environment = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
     result: dict[str, float] = json.loads(output.splitlines()[-1])
-    print(f"{side}: " + ", ".join(f"{key} {value:.2f}" for key, value in result.items()), flush=True)
+    numbers = ", ".join(f"{key} {value:.2f}" for key, value in result.items())
+    print(f"{side}{list(columns or '')}: {numbers}", flush=True)
     return result
 
 
@@ -161,77 +201,62 @@ def work(arguments: argparse.Namespace) -> None:
     import torch
 
     torch.set_num_threads(arguments.threads)
-    case = CASES[arguments.case]
+    case, folder = CASES[arguments.case], arguments.folder
     if arguments.side == "simulate":
-        simulate(case, arguments.folder)
+        simulate(case, folder)
         print("{}")
         return
-    X, Y = np.load(arguments.folder / "X.npy"), np.load(arguments.folder / "Y.npy", mmap_mode="r")
-    folds = np.load(arguments.folder / "folds.npy")
-    Y = np.ascontiguousarray(Y[: case.rows, : arguments.targets or None])
-    bounds = [0, Y.shape[1]] if case.sampled else np.cumsum((0, *case.targets)).tolist()
-    train, test = X[: case.rows], X[case.rows :].copy()
+    first, last = arguments.columns or (0, sum(case.targets))
+    stored = np.load(folder / "Y.npy", mmap_mode="r" if arguments.columns else None)
+    Y = np.ascontiguousarray(stored[:, first:last])
+    train, test, folds = (np.load(folder / f"{name}.npy") for name in ("train", "test", "folds"))
     before = time.process_time()
-    result = SIDES[arguments.side](train, test, Y, bounds, folds, arguments)
+    result, predictions, alphas = SIDES[arguments.side](case, train, test, Y, folds, arguments)
     result["cpu"] = time.process_time() - before
     result["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    if predictions is not None:
+        np.savez(folder / f"{arguments.side}-{first}-{last}.npz", predictions=predictions, alphas=alphas)
     print(json.dumps(result))
 
 
+Side = tuple[dict[str, float], np.ndarray | None, np.ndarray | None]
+
+
 def side_ours(
-    train: np.ndarray,
-    test: np.ndarray,
-    Y: np.ndarray,
-    bounds: list[int],
-    folds: np.ndarray,
-    arguments: argparse.Namespace,
-) -> dict[str, Any]:
+    case: Case, train: np.ndarray, test: np.ndarray, Y: np.ndarray, folds: np.ndarray, arguments: argparse.Namespace
+) -> Side:
     from brain2music.ridge import ridge_cv_many
 
-    sets = [Y[:, a:b] for a, b in pairwise(bounds)]
+    sets = [Y[:, a:b] for a, b in case.bounds]
     start = time.perf_counter()
     fits = ridge_cv_many(train, sets, alphas=ALPHAS, folds=folds, score="mse", memory_gb=1.5)
     fitted = time.perf_counter() - start
     predictions = np.concatenate([np.asarray(fit.predict(test)) for fit in fits], 1)
     seconds = time.perf_counter() - start
-    leave("ours", arguments, predictions, np.concatenate([fit.best_alphas for fit in fits]))
-    return {"seconds": seconds, "fit": fitted}
+    return {"seconds": seconds, "fit": fitted}, predictions, np.concatenate([fit.best_alphas for fit in fits])
 
 
 def side_peer(
-    train: np.ndarray,
-    test: np.ndarray,
-    Y: np.ndarray,
-    bounds: list[int],
-    folds: np.ndarray,
-    arguments: argparse.Namespace,
-) -> dict[str, Any]:
+    case: Case, train: np.ndarray, test: np.ndarray, Y: np.ndarray, folds: np.ndarray, arguments: argparse.Namespace
+) -> Side:
     from himalaya.backend import set_backend
     from himalaya.kernel_ridge import KernelRidgeCV
+    from himalaya.ridge import RidgeCV
     from sklearn.model_selection import PredefinedSplit
 
     backend = set_backend(arguments.backend)
-    batches = {"n_targets_batch": 2048, "n_targets_batch_refit": 2048} if Y.shape[1] > 2048 else {}
-    predictions, alphas = [], []
+    batches = {"n_targets_batch": 2048} if Y.shape[1] > 2048 else {}
+    refit = {"n_targets_batch_refit": 2048} if Y.shape[1] > 2048 and arguments.side == "kernel" else {}
+    solver = KernelRidgeCV if arguments.side == "kernel" else RidgeCV
     start = time.perf_counter()
-    for a, b in pairwise(bounds):
-        model = KernelRidgeCV(alphas=ALPHAS, cv=PredefinedSplit(folds), fit_intercept=True, solver_params=batches)
-        model.fit(train, np.ascontiguousarray(Y[:, a:b]))
-        predictions.append(backend.to_numpy(model.predict(test)))
-        alphas.append(backend.to_numpy(model.best_alphas_))
-    seconds = time.perf_counter() - start
-    leave("peer", arguments, np.concatenate(predictions, 1), np.concatenate(alphas))
-    return {"seconds": seconds}
+    model = solver(alphas=ALPHAS, cv=PredefinedSplit(folds), fit_intercept=True, solver_params=batches | refit)
+    predictions = backend.to_numpy(model.fit(train, Y).predict(test))
+    return {"seconds": time.perf_counter() - start}, predictions, backend.to_numpy(model.best_alphas_)
 
 
 def side_floor(
-    train: np.ndarray,
-    test: np.ndarray,
-    Y: np.ndarray,
-    bounds: list[int],
-    folds: np.ndarray,
-    arguments: argparse.Namespace,
-) -> dict[str, Any]:
+    case: Case, train: np.ndarray, test: np.ndarray, Y: np.ndarray, folds: np.ndarray, arguments: argparse.Namespace
+) -> Side:
     import scipy.linalg
 
     start = time.perf_counter()
@@ -239,32 +264,30 @@ def side_floor(
     gram = time.perf_counter() - start
     scipy.linalg.eigh(K.T, driver="evd", overwrite_a=True, check_finite=False)
     seconds = time.perf_counter() - start
-    return {"seconds": seconds, "gram": gram, "eigh": seconds - gram}
+    return {"seconds": seconds, "gram": gram, "eigh": seconds - gram}, None, None
 
 
-SIDES: dict[str, Callable[..., dict[str, Any]]] = {"ours": side_ours, "peer": side_peer, "floor": side_floor}
+SIDES: dict[str, Callable[..., Side]] = {
+    "ours": side_ours,
+    "kernel": side_peer,
+    "primal": side_peer,
+    "floor": side_floor,
+}
 
 
-def leave(side: str, arguments: argparse.Namespace, predictions: np.ndarray, alphas: np.ndarray) -> None:
-    np.save(arguments.folder / f"{side}_predictions.npy", predictions)
-    np.save(arguments.folder / f"{side}_alphas.npy", alphas)
-
-
-def agreement(folder: Path, targets: int | None) -> tuple[float, float]:
+def agreement(folder: Path) -> tuple[float, float]:
     """Greatest difference of predictions relative to the greatest prediction of the target; share of equal alphas."""
-    ours, peer = (np.load(folder / f"{side}_predictions.npy")[:, :targets] for side in ("ours", "peer"))
-    mine, theirs = (np.load(folder / f"{side}_alphas.npy")[:targets] for side in ("ours", "peer"))
-    same = np.isclose(mine, theirs, rtol=1e-4)
-    difference = np.abs(ours - peer).max(0) / np.abs(peer).max(0)
-    return float(difference[same].max()), float(same.mean())
-
-
-def extend(sizes: tuple[int, ...], values: list[float], size: int) -> float:
-    """The value at ``size`` on the line through the two measured; the only value measured where there is one."""
-    if len(values) == 1:
-        return values[0]
-    slope = (values[1] - values[0]) / (sizes[1] - sizes[0])
-    return values[1] + slope * (size - sizes[1])
+    (mine,) = (np.load(path) for path in folder.glob("ours-*.npz"))
+    differences, same = [], []
+    for path in [*folder.glob("kernel-*.npz"), *folder.glob("primal-*.npz")]:
+        first, last = map(int, path.stem.split("-")[1:])
+        theirs = np.load(path)
+        ours = mine["predictions"][:, first:last]
+        equal = np.isclose(mine["alphas"][first:last], theirs["alphas"], rtol=1e-4)
+        difference = np.abs(ours - theirs["predictions"]).max(0) / np.abs(theirs["predictions"]).max(0)
+        differences.append(difference[equal])
+        same.append(equal)
+    return float(np.concatenate(differences).max()), float(np.concatenate(same).mean())
 
 
 def clock(task: Callable[[], object]) -> float:
