@@ -8,7 +8,7 @@ Held-out recorded music, the first 10 s of each clip, spread over all packages. 
 better), means over clips with 95 % bootstrap intervals. The autoencoder is compared at its own 48 kHz, in stereo
 (ViSQOL hears the mean of the channels), and as ``autoencoder_24k`` at the common rate. Systems slower than music
 run on every k-th clip; ``<name>_minus_ours`` are differences on the clips that both were measured on.
-``kbps_<name>`` counts the bits sent, for Opus without its container. ``encodec_random`` has EnCodec's architecture
+``mel_hifigan`` is not quantised, ``mel_tokens`` the same at 5.6 kbps. ``kbps_<name>`` counts the bits sent, for Opus without its container. ``encodec_random`` has EnCodec's architecture
 with random weights. Systems whose weights or packages are absent are named so, with what to do.
 """
 
@@ -39,7 +39,7 @@ from brain2music.score.uncertainty import bootstrap_interval
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SECONDS, COMMON = 10.0, 24_000
-SLOW = ("encodec_random", "mel_hifigan")
+SLOW = ("encodec_random", "mel_hifigan", "mel_tokens")
 
 
 class Heard(NamedTuple):
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=REAL_DATA / "recorded")
     parser.add_argument("--ours", default="soundstream-small")
     parser.add_argument("--autoencoder", default="jen1-autoencoder-small")
+    parser.add_argument("--mel-tokens", default="mel-tokens-6k")
     parser.add_argument("--systems", nargs="*", help="all by default")
     given = parser.parse_args()
 
@@ -68,6 +69,7 @@ def main() -> None:
         "lyra_9k": "lyra",
         "encodec_random": "encodec-random",
         "mel_hifigan": "mel-hifigan",
+        "mel_tokens": given.mel_tokens,
         "autoencoder": given.autoencoder,
     }
     asked = {name: codec for name, codec in systems.items() if not given.systems or name in given.systems}

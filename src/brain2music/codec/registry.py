@@ -77,6 +77,10 @@ def get_codec(name: str, levels: int | None = None) -> Codec:
         from .ours import AutoencoderCodec
 
         return _without_levels(AutoencoderCodec(Autoencoder.from_pretrained(folder), name), name, levels)
+    if kind == "MelTokens":
+        from .mel_tokens import MelTokenCodec, MelTokens
+
+        return _without_levels(MelTokenCodec(MelTokens.from_pretrained(folder), name), name, levels)
     raise InputError(f"a {kind} is no codec", folder / "config.json", "name a SoundStream or an autoencoder")
 
 
@@ -85,7 +89,7 @@ def names() -> list[str]:
     import brain2music.weights
 
     shipped = Path(brain2music.weights.__file__).parent.glob("*/config.json")
-    ours = (path for path in shipped if read_json(path).get("model") in ("SoundStream", "Autoencoder"))
+    ours = (path for path in shipped if read_json(path).get("model") in ("SoundStream", "Autoencoder", "MelTokens"))
     return [*sorted(path.parent.name for path in ours), *ADAPTERS]
 
 

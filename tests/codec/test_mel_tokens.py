@@ -1,0 +1,72 @@
+"""Mel tokens: what the quantiser says, in whole vectors, saved and loaded, at the bits that are stated."""
+
+import numpy as np
+import pytest
+import torch
+
+from brain2music.codec.codes import Codec, Codes
+from brain2music.codec.hifigan import Generator, Shape, log_mel
+from brain2music.codec.mel_tokens import MelTokenCodec, MelTokens, MelTokensConfig
+from brain2music.errors import InputError
+
+TINY = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[MelTokens, torch.Tensor]:
+    torch.manual_seed(0)
+    mels = (torch.randn(400, 4) @ torch.randn(4, 80) - 5).split(100)
+    model = MelTokens(MelTokensConfig(frames=2, levels=5, codes=32))
+    model.fit(mels, iterations=5)
+    return model.eval(), mels[0]
+
+
+@pytest.fixture
+def codec(fitted) -> MelTokenCodec:
+    torch.manual_seed(0)
+    return MelTokenCodec(fitted[0], "mel-tokens", Generator(TINY))
+
+
+def test_every_level_brings_the_decoded_mel_nearer(fitted):
+    model, mel = fitted
+    ids = model.encode(mel)
+    assert ids.shape == (50, 5)
+    errors = [float((model.decode(ids[:, :n]) - mel).square().mean()) for n in range(1, 6)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.5 * float(mel.var(dim=0).mean())
+
+
+def test_an_odd_frame_repeats_itself_to_a_whole_vector(fitted):
+    model, mel = fitted
+    np.testing.assert_array_equal(model.encode(mel[:7]), model.encode(torch.cat([mel[:7], mel[6:7]])))
+
+
+def test_the_stated_bits_are_those_of_the_codes(codec, rng):
+    wave = (0.1 * rng.standard_normal((1, 22_050))).astype(np.float32)
+    codes = codec.encode(wave, 22_050)
+    assert isinstance(codec, Codec)
+    assert codes.values.size * 5 / 1000 == pytest.approx(codec.kbps, rel=0.03)  # the end is filled up to a whole vector
+    assert MelTokensConfig().kbps < 6.0
+    assert codec.decode(codes).shape == wave.shape
+
+
+def test_sound_is_that_of_the_decoded_mel(codec, fitted, rng):
+    wave = (0.1 * rng.standard_normal((1, 5000))).astype(np.float32)
+    codes = codec.encode(wave, 22_050)
+    mel = fitted[0].decode(fitted[0].encode(log_mel(wave[0]).T))
+    with torch.inference_mode():
+        expected = codec.vocoder.generator(mel.T[None])[0, :, :5000].numpy()
+    np.testing.assert_allclose(codec.decode(codes), expected, atol=1e-6)
+
+
+def test_a_saved_model_gives_the_same_tokens(fitted, tmp_path):
+    model, mel = fitted
+    loaded = MelTokens.from_pretrained(model.save_pretrained(tmp_path / "m"))
+    np.testing.assert_array_equal(loaded.encode(mel), model.encode(mel))
+    np.testing.assert_array_equal(loaded.decode(loaded.encode(mel)), model.decode(model.encode(mel)))
+
+
+@pytest.mark.parametrize("values", [np.full((3, 5), 32), np.zeros((3, 4), int), np.zeros((3, 5)), np.full((3, 5), -1)])
+def test_codes_of_another_codec_are_refused(codec, values):
+    with pytest.raises(InputError, match="not codes of mel-tokens"):
+        codec.decode(Codes("other", values, 700))
