@@ -8,8 +8,9 @@ Held-out recorded music, the first 10 s of each clip, spread over all packages. 
 better), means over clips with 95 % bootstrap intervals. The autoencoder is compared at its own 48 kHz, in stereo
 (ViSQOL hears the mean of the channels), and as ``autoencoder_24k`` at the common rate. Systems slower than music
 run on every k-th clip; ``<name>_minus_ours`` are differences on the clips that both were measured on.
-``mel_hifigan`` is not quantised, ``mel_tokens`` the same at 5.6 kbps. ``kbps_<name>`` counts the bits sent, for Opus without its container. ``encodec_random`` has EnCodec's architecture
-with random weights. Systems whose weights or packages are absent are named so, with what to do.
+``mel_hifigan`` is not quantised, ``mel_tokens`` the same at 5.6 kbps. ``kbps_<name>`` counts the bits sent, for Opus
+without its container. ``encodec_random`` has EnCodec's architecture with random weights. Systems whose weights or
+packages are absent are named so, with what to do.
 """
 
 import argparse
