@@ -130,7 +130,7 @@ def _pull(
 ) -> Callable[[int], Matrix]:
     """``[(K - λ̄I)(K + αI)⁻¹]_FT y_T`` by fold: through the targets, or through the rows where these are fewer."""
     band, shift = kernel.band, kernel.mean_eigenvalue
-    if len(unseen) * unseen[0].shape[1] <= len(root):
+    if 2 * len(unseen) * unseen[0].shape[1] <= len(root):
         solved = band.times(factor.solve(torch.cat(list(unseen), 1)), shift).split(unseen[0].shape[1], 1)
         return lambda f: product(band.rotation[folds[f]], solved[f])
     rows = band.times_rows(factor.backward_rows_(root.clone()), shift)

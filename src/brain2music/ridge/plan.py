@@ -56,7 +56,7 @@ def plan(
     if not dual and _foldwise_fixed(n_rows, n_features, n_alphas, n_folds) > 0.9 * budget:
         dual = True
     if dual:
-        fixed, per_target = 4.0 * n_rows**2, (n_folds + 4.0) * n_rows
+        fixed, per_target = 6.0 * n_rows**2, (n_folds + 4.0) * n_rows
     else:
         fixed = _foldwise_fixed(n_rows, n_features, n_alphas, n_folds)
         kept = min(n_rows / n_folds, n_features)
@@ -90,4 +90,4 @@ def _foldwise_fixed(n: int, p: int, alphas: int, folds: int) -> float:
     train = n * (1 - 1 / folds)
     m = min(train, p)
     operator = (alphas + 1) * min(n / folds, m) * m + p * m
-    return 5.0 * n * p + 6.0 * m * m + operator * (folds if p <= train else 2)
+    return 6.0 * n * p + 6.0 * m * m + operator * (folds if p <= train else 2)
