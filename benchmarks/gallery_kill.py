@@ -13,6 +13,7 @@ that should not be there. What a kill costs, the shards being embedded, is not c
 import argparse
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -28,7 +29,7 @@ from brain2music.embed.embeddings import Space
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
 
-DIMS, BITS, RATE = 32, 20, 8000
+DIMS, BITS, RATE = 753, 20, 8000  # as many dims as musicnn has
 FOLDER = 1000  # files
 
 
@@ -103,7 +104,9 @@ def report(folder: Path, tracks: int, embedded: int) -> None:
     numbers = [int(Path(track).name) for track in gallery.tracks["track"]]
     right = {n for n, vector in zip(numbers, gallery.vectors, strict=True) if np.array_equal(vector, vector_of(n))}
     expected = {"gallery.json", "rejected.tsv", "index-0001", "tracks.parquet", "vectors.safetensors"}
-    print(f"tracks: {len(gallery)}")
+    print(f"tracks: {len(gallery)} x {DIMS}")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"peak_memory_gb: {peak:.2f} (of the largest build; mapped vectors included)")
     print(f"rewritten: {embedded - tracks}")
     print(f"leftover: {len([path for path in folder.rglob('*') if path.name not in expected])}")
     print(f"lost: {len(set(range(tracks)) - right)}")
