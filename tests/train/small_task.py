@@ -67,7 +67,7 @@ class SmallTask:
         (folder / "config.json").write_text(json.dumps(state))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)  # it is there already when a killed training resumes
 
     def complaint(self, history: list[dict[str, float]]) -> str | None:
         return None

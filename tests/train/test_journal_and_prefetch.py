@@ -1,4 +1,5 @@
 import json
+import math
 import sys
 import threading
 from pathlib import Path
@@ -31,6 +32,14 @@ def test_resuming_drops_later_lines_and_goes_on_in_the_window(tmp_path: Path) ->
     journal.add({"loss": 20.0})
     journal.log(4, {})
     assert read_log(path) == [{"step": 2, "loss": 1.0}, {"step": 4, "loss": 15.0}]
+
+
+def test_what_is_not_finite_is_null_in_the_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "log.jsonl")
+    journal.add({"loss": torch.tensor(torch.nan)})
+    journal.log(1, {})
+    assert (tmp_path / "log.jsonl").read_text() == '{"step": 1, "loss": null}\n'
+    assert math.isnan(read_log(tmp_path / "log.jsonl")[0]["loss"])
 
 
 def test_only_the_main_process_writes(tmp_path: Path) -> None:

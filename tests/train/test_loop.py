@@ -13,9 +13,17 @@ from small_task import SmallTask, losses
 
 from brain2music.errors import Brain2MusicWarning, InputError
 from brain2music.train import engine as engine_module
+from brain2music.train import loop
 from brain2music.train.loop import Plan, fit
 
 PLAN = Plan(steps=30, log_every=4, validate_every=10, checkpoint_every=7, device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves take a second a picture: only one test looks at them."""
+    if request.node.name != "test_what_a_training_leaves_behind":
+        monkeypatch.setattr(loop, "draw_curves", lambda log, picture: None)
 
 
 def weights(out: Path) -> dict[str, list]:

@@ -80,7 +80,7 @@ class CodecTask:
         discriminators: Discriminators,
         crops: Crops,
         validation: Float[Tensor, "batch channels samples"],
-        listening: Float[Tensor, "sounds channels samples"],
+        listening: Float[Tensor, "sounds channels longer"],
         settings: CodecSettings,
         facts: Mapping[str, Any],
     ) -> None:

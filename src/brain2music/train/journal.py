@@ -1,9 +1,9 @@
 """The log of a training: one JSON line every few steps, and its curves as a picture."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ class Journal:
         self._window: dict[str, list[Tensor | float]] = {name: [*values] for name, values in (window or {}).items()}
         self.history = [line for line in read_log(path) if line["step"] <= first] if path.exists() else []
         if write:
-            write_text(path, "".join(json.dumps(line) + "\n" for line in self.history))
+            write_text(path, "".join(_text(line) for line in self.history))
 
     def add(self, losses: Mapping[str, Tensor | float]) -> None:
         """Remember what a step returned."""
@@ -41,27 +41,27 @@ class Journal:
         """Write the means since the last line."""
         means = {name: sum(values) / len(values) for name, values in self.window().items()}
         self._window = {}
-        self.write({"step": step, **means, **more})
+        self.write(step, {**means, **more})
 
-    def write(self, line: Mapping[str, Any]) -> None:
+    def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append a line as it is."""
-        plain = {name: float(value) if name != "step" else value for name, value in line.items()}
-        self.history.append(plain)
+        self.history.append({"step": float(step), **{name: float(value) for name, value in values.items()}})
         if self._writes:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(plain) + "\n")
+                file.write(_text(self.history[-1]))
 
     def window(self) -> dict[str, list[float]]:
         """What was remembered since the last line, as numbers."""
         return {name: _numbers(values) for name, values in self._window.items()}
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
+def read_log(path: Path) -> list[dict[str, float]]:
     """The lines of a log, a last one that was cut off left away."""
     lines = []
     for text in path.read_text(encoding="utf-8").splitlines():
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
+            lines.append({name: math.nan if value is None else float(value) for name, value in line.items()})
         except json.JSONDecodeError:
             break
     return lines
@@ -91,6 +91,12 @@ def draw_curves(log: Path, picture: Path) -> None:
         axes.tick_params(labelsize=7)
     with atomic_path(picture) as temporary:
         figure.savefig(temporary, dpi=90)
+
+
+def _text(line: Mapping[str, float]) -> str:
+    """A line of the file; what is not finite is null there."""
+    finite = {name: value if math.isfinite(value) else None for name, value in line.items()}
+    return json.dumps({**finite, "step": int(line["step"])}) + "\n"
 
 
 def _numbers(values: Sequence[Tensor | float | int]) -> list[float]:

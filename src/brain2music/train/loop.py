@@ -113,8 +113,8 @@ class _Training:
         """Validation and samples by the averaged weights, on the main process; the curves as far as they are."""
         if self.engine.is_main:
             with self.averages.standing_in(self._bare()) as models, torch.no_grad():
-                values = {f"val_{name}": value for name, value in self.task.validate(models).items()}
-                self.journal.write({"step": done, **values})
+                values = {f"val_{name}": float(value) for name, value in self.task.validate(models).items()}
+                self.journal.write(done, values)
                 self.task.sample(models, self.out / "samples" / f"step-{done:07d}")
             if time.monotonic() - self._drawn > DRAWN_EVERY:
                 self._draw()

@@ -45,7 +45,7 @@ class Task(Protocol):
         """Write what users load (``save_pretrained`` and the model card)."""
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
-        """Write sounds and pictures while training runs; may do nothing."""
+        """Write sounds and pictures while training runs; may do nothing. After a resume the folder may be there."""
 
     def complaint(self, history: list[dict[str, float]]) -> str | None:
         """A sentence to warn by when training goes wrong; raise :class:`~brain2music.errors.InputError` to stop it."""
