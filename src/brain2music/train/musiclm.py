@@ -164,7 +164,7 @@ class MusicLMTask:
         for number, made in enumerate(model.generate(embedding=vectors, seconds=5.0)):
             made.write(folder / f"held-out-{number}.wav", "Sample of a MusicLM in training")
 
-    def complaint(self, history: list[dict[str, float]]) -> str | None:
+    def complaint(self, history: list[dict[str, Any]]) -> str | None:
         """Training must leave the unigram entropy behind within its first thousand steps."""
         if len(history) < 2 or history[-1].get("step", 0) < 1000:
             return None

@@ -46,7 +46,7 @@ class Transformer(nn.Module):
         """All positions at once; a cache, empty until now, keeps their keys and values."""
         mask = self._mask(x.shape[1]).to(x.dtype)
         for number, block in enumerate(self.blocks):
-            x = block(x, mask, None if cache is None else (cache.keys[number], cache.values[number]))
+            x = block(x, mask, None if cache is None else cache.kept[number])
         if cache is not None:
             cache.length = x.shape[1]
         return self.norm(x)
@@ -54,11 +54,12 @@ class Transformer(nn.Module):
     def begin(self, batch: int, length: int) -> "Cache":
         """An empty cache for ``length`` positions, with all that a step needs laid out once."""
         weight = self.norm.weight
-        shape = (len(self.blocks), batch, self.heads, length, self.width // self.heads)
+        shape = (2, batch * self.heads, length, self.width // self.heads)
         distances = torch.arange(length - 1, -1, -1, device=weight.device)
         bias = self.relative(bucket(distances)).T.contiguous()
         steps = [block.weights() for block in self.blocks if isinstance(block, Block)]
-        return Cache(weight.new_zeros(shape), weight.new_zeros(shape), bias.to(weight.dtype), steps, weight)
+        kept = [weight.new_zeros(shape) for _ in self.blocks]
+        return Cache(kept, bias.to(weight.dtype).repeat(batch, 1).unsqueeze(1), steps, weight)
 
     def _mask(self, length: int) -> Float[Tensor, "heads length length"]:
         """Relative bias of every pair, minus infinity for keys that lie ahead."""
@@ -101,14 +102,14 @@ class Block(nn.Module):
         self,
         x: Float[Tensor, "batch length width"],
         mask: Float[Tensor, "heads length length"],
-        cache: tuple[Tensor, Tensor] | None,
+        kept: Float[Tensor, "2 all_heads longest size"] | None,
     ) -> Float[Tensor, "batch length width"]:
-        """All positions; ``cache`` takes the keys and values (batch, heads, length, width of a head)."""
+        """All positions; ``kept`` takes their keys and values, heads of all items side by side."""
         batch, length, width = x.shape
         qkv = self.qkv(self.norm1(x)).view(batch, length, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        if cache is not None:
-            cache[0][:, :, :length], cache[1][:, :, :length] = key, value
+        if kept is not None:
+            kept[0, :, :length], kept[1, :, :length] = key.flatten(0, 1), value.flatten(0, 1)
         dropout = self.dropout if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=mask[None].to(query.dtype), dropout_p=dropout
@@ -131,29 +132,33 @@ class Cache:
 
     A step on a CPU is a few dozen small products, so the time between them counts: parameters are used without
     their modules, and attention over one query is two products, which is faster than the fused kernel.
+
+    Parameters
+    ----------
+    kept : a layer's keys and values, (2, batch · heads, longest, size). bias : (batch · heads, 1, longest), of the
+        longest distance first. weights, norm : of the layers, and of the last norm.
     """
 
-    def __init__(self, keys: Tensor, values: Tensor, bias: Tensor, weights: list[Weights], norm: Tensor) -> None:
-        self.keys, self.values, self.length = keys, values, 0
+    def __init__(self, kept: list[Tensor], bias: Tensor, weights: list[Weights], norm: Tensor) -> None:
+        self.kept, self.length = kept, 0
         self._bias, self._weights, self._norm = bias, weights, norm
-        self._keys, self._values = list(keys.unbind(0)), list(values.unbind(0))
-        self._scale = keys.shape[-1] ** -0.5
+        self._scale = kept[0].shape[-1] ** -0.5
 
     def step(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
         """The output at the next position for its input."""
         place, (batch, width) = self.length, x.shape
-        heads, longest, size = self.keys.shape[2:]
+        _, all_heads, longest, size = self.kept[0].shape
         if place == longest:
             raise ValueError(f"the cache is full at {longest} positions")
-        bias = self._bias[:, longest - 1 - place :]
-        norm, linear = functional.layer_norm, functional.linear
-        for weights, keys, values in zip(self._weights, self._keys, self._values, strict=True):
-            qkv = linear(norm(x, (width,), weights.norm1), weights.qkv).view(batch, 3, heads, size)
-            keys[:, :, place], values[:, :, place] = qkv[:, 1], qkv[:, 2]
-            query = (qkv[:, 0] * self._scale).unsqueeze(3)
-            scores = (keys[:, :, : place + 1] @ query).squeeze(3) + bias
-            mixed = scores.softmax(-1).unsqueeze(2) @ values[:, :, : place + 1]
-            x = x + linear(mixed.view(batch, width), weights.out1)
-            x = x + linear(functional.gelu(linear(norm(x, (width,), weights.norm2), weights.up)), weights.out2)
-        self.length = place + 1
-        return norm(x, (width,), self._norm)
+        split = (batch, 3, all_heads // batch, size)
+        bias, after = self._bias[:, :, longest - 1 - place :], place + 1
+        norm, linear, product, shape = functional.layer_norm, functional.linear, torch.addmm, (width,)
+        for w, kept in zip(self._weights, self.kept, strict=True):
+            qkv = linear(norm(x, shape, w.norm1), w.qkv).view(split).transpose(0, 1).reshape(3, all_heads, 1, size)
+            kept[:, :, place:after] = qkv[1:]
+            scores = torch.baddbmm(bias, qkv[0], kept[0, :, :after].transpose(1, 2), alpha=self._scale)
+            mixed = torch.bmm(scores.softmax(-1), kept[1, :, :after])
+            x = product(x, mixed.view(batch, width), w.out1.t())
+            x = product(x, functional.gelu(linear(norm(x, shape, w.norm2), w.up)), w.out2.t())
+        self.length = after
+        return norm(x, shape, self._norm)

@@ -1,0 +1,180 @@
+"""Training MusicLM: shards that survive a crash, exact resuming, and losses below a guess by frequency."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brain2music.artifacts import read_arrays, write_arrays
+from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
+from brain2music.embed.embeddings import Space
+from brain2music.errors import InputError
+from brain2music.generate.musiclm.condition import Conditioner
+from brain2music.generate.musiclm.model import MusicLM
+from brain2music.generate.musiclm.semantic import Clusters, MusicnnFrames, SemanticTokenizer
+from brain2music.train.loop import fit
+from brain2music.train.mulan_data import Composed
+from brain2music.train.musiclm import MusicLMTask
+from brain2music.train.plan import Plan
+from brain2music.train.semantic import fit_semantic
+from brain2music.train.tokens import Ear, TokenData, Tokenisers, unigram_entropy, write_shards
+
+SPACE = Space("logmel", "1", "none", 8, 10.0, 1.0, 16000)
+GENRES, CODES, SEMANTIC = 3, 32, 16
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tokens of three kinds of pieces: an embedding each, and codes that follow from the kind and the last code."""
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((GENRES, 8)).astype(np.float32)
+    torch.manual_seed(0)
+    about = {
+        "codec": "codec-tiny",
+        "codec_sha256": "0" * 64,
+        "space": vars(SPACE),
+        "semantic": {"name": "planted", "sha256": "0" * 64},
+        "codes": CODES,
+        "semantic_codes": SEMANTIC,
+    }
+    for shard in range(2):
+        genres = rng.integers(GENRES, size=20)
+        semantic = (genres[:, None] * 5 + np.arange(12 * 25)[None] % 5) % SEMANTIC
+        codes = (np.repeat(semantic, 2, axis=1)[:, None] + 3 * np.arange(4)[None, :, None]) % CODES
+        windows = centres[genres][:, None] + 0.05 * rng.standard_normal((20, 3, 8))
+        arrays = {
+            "codes": codes.astype(np.int16),
+            "semantic": semantic.astype(np.int16),
+            "windows": windows.astype(np.float16),
+        }
+        write_arrays(folder / f"planted-{shard:04d}.safetensors", arrays, {"pieces": [{}] * 20, **about})
+    Conditioner.fit(SPACE, TokenData(folder).windows(), 2, 8).save(folder)
+    clusters = Clusters(torch.zeros(192), torch.ones(192), torch.randn(SEMANTIC, 192))
+    SemanticTokenizer(clusters, {"name": "planted", "sha256": "0" * 64}).save(folder)
+    return folder
+
+
+def plan(steps: int) -> Plan:
+    return Plan(steps=steps, validate_every=steps, checkpoint_every=2, log_every=2, device="cpu", workers=0)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(shards: Path) -> None:
+    first, again = MusicLMTask(shards, "tiny", seed=1), MusicLMTask(shards, "tiny", seed=1)
+    first.batch(0)
+    assert_same(first.batch(3), again.batch(3))
+    assert not torch.equal(first.batch(3)["coarse"]["codes"], first.batch(4)["coarse"]["codes"])
+
+
+def test_crops_of_all_token_kinds_are_of_the_same_stretch(shards: Path) -> None:
+    batch = MusicLMTask(shards, "tiny").batch(0)
+    given, codes = batch["coarse"]["given"][:, 0], batch["coarse"]["codes"]
+    assert torch.equal(given.repeat_interleave(2, dim=1), codes[:, 0])
+    assert torch.equal(batch["fine"]["given"][:, 0] + 9, batch["fine"]["codes"][:, 0])
+
+
+def test_an_embedding_is_the_mean_of_the_windows_inside_its_crop(shards: Path) -> None:
+    data = TokenData(shards)
+    windows = torch.arange(3.0)[:, None].expand(3, 8)
+    assert data.embedding(windows, 0.0, 12.0)[0] == 1.0
+    assert data.embedding(windows, 1.0, 10.0)[0] == 1.0
+    assert data.embedding(windows, 2.0, 3.0)[0] == 2.0
+
+
+def test_killed_and_resumed_it_trains_as_if_never_stopped(shards: Path, tmp_path: Path) -> None:
+    fit(MusicLMTask(shards, "tiny", shrink=4.0), plan(4), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(Interrupted(shards, "tiny", shrink=4.0), plan(4), tmp_path / "resumed")
+    fit(MusicLMTask(shards, "tiny", shrink=4.0), plan(4), tmp_path / "resumed", resume=True)
+    for stage in ("semantic", "coarse", "fine"):
+        file = Path("model") / stage / "model.safetensors"
+        whole, resumed = (read_arrays(tmp_path / name / file)[0] for name in ("whole", "resumed"))
+        assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_training_leaves_the_tokenisers_alone_and_exports_what_loads(shards: Path, tmp_path: Path) -> None:
+    codec = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(tmp_path / "codec-tiny")
+    before = read_arrays(shards / "condition.safetensors")[0]["codebooks"]
+    task = MusicLMTask(shards, "tiny", "single", shrink=8.0)
+    model = fit(task, plan(2), tmp_path / "out")
+    assert np.array_equal(read_arrays(model / "condition.safetensors")[0]["codebooks"], before)
+    assert np.array_equal(task.conditioner.tokenizer.codebooks.numpy().astype(np.float16), before)
+    with pytest.raises(InputError, match="not the one this model was trained with"):
+        MusicLM.from_pretrained(model, codec=codec)
+    optimised = {id(p) for group in task.optimizers["acoustic"].param_groups for p in group["params"]}
+    assert {id(p) for p in task.models["acoustic"].parameters()} == optimised
+
+
+def test_shards_of_other_tokenisers_are_refused(shards: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(shards, tmp_path / "mixed"))
+    arrays, about = read_arrays(folder / "planted-0000.safetensors")
+    write_arrays(folder / "planted-0002.safetensors", arrays, {**about, "codec_sha256": "1" * 64})
+    with pytest.raises(InputError, match="made otherwise"):
+        TokenData(folder)
+    with pytest.raises(InputError, match="holds no tokens"):
+        TokenData(tmp_path)
+    with pytest.raises(InputError, match="no stage 'rough'"):
+        MusicLMTask(shards, "tiny", only=["rough"])
+
+
+def test_unigram_entropy() -> None:
+    assert unigram_entropy(torch.arange(8), 8) == pytest.approx(np.log(8))
+    assert unigram_entropy(torch.zeros(8).long(), 8) == 0
+
+
+@pytest.mark.slow
+def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
+    """Rendered, heard and quantised; a second call does only what is missing."""
+    torch.manual_seed(0)
+    codec = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(tmp_path / "codec-tiny")
+    features = MusicnnFrames()
+    noise = (np.random.default_rng(0).standard_normal(16000 * 4)).astype(np.float32)
+    semantic, report = fit_semantic([features.frames(noise, 16000)], features, codes=8)
+    assert report["codes_used"] == 1.0
+    ear = Ear("logmel", 1.0)
+    tokenisers = Tokenisers(str(codec), SoundStream.from_pretrained(codec), features, semantic, ear)
+    sources = [Composed(0, "jazz", 0), Composed(0, "metal", 0)]
+    out = tmp_path / "tokens"
+    files = write_shards(sources, out, "a", tokenisers, "logmel", seconds=3.0, per_shard=1)
+    written = [file.stat().st_mtime_ns for file in files]
+    files[1].unlink()
+    assert write_shards(sources, out, "a", tokenisers, "logmel", seconds=3.0, per_shard=1) == files
+    assert files[0].stat().st_mtime_ns == written[0]
+    data = TokenData(out)
+    assert len(data) == 2
+    piece = data.piece(1)
+    assert piece["codes"].shape == (4, 150)
+    assert piece["semantic"].shape == (75,)
+    assert piece["windows"].shape == (1, ear.space.dims)
+    sound = Composed(0, "metal", 0).piece(3.0)
+    from brain2music.audio.render import render
+
+    with torch.inference_mode():
+        codes = tokenisers.sound_stream.encode(torch.from_numpy(render(sound, 24000))[None, None])[0]
+    assert torch.equal(codes, piece["codes"].long())
+
+
+@pytest.mark.slow
+def test_tiny_learns_more_than_frequencies_and_follows_its_condition(shards: Path, tmp_path: Path) -> None:
+    task = MusicLMTask(shards, "tiny", seed=0, shrink=2.0)
+    fit(task, Plan(steps=150, validate_every=150, checkpoint_every=150, log_every=10, device="cpu"), tmp_path)
+    found = task.validate({name: model.eval() for name, model in task.models.items()})
+    for stage in ("semantic", "coarse", "fine"):
+        assert found[stage] < 0.7 * found[f"{stage}_unigram"]
+    assert found["semantic"] < found["semantic_none"]
+
+
+class Interrupted(MusicLMTask):
+    """Stops in the middle of its fourth step, as a user would."""
+
+    def update(self, batch: object, step: int, engine: object) -> object:
+        if step == 3:
+            raise KeyboardInterrupt
+        return super().update(batch, step, engine)
+
+
+def assert_same(first: dict, second: dict) -> None:
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[stage][name], second[stage][name]) for stage in first for name in first[stage])
