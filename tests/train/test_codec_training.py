@@ -46,7 +46,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def codec_task(music: Path, kind: str = "soundstream", **settings: float) -> CodecTask:
+def codec_task(music: Path, kind: str = "soundstream", **settings: object) -> CodecTask:
     """A tiny codec with one small judge of waveforms."""
     torch.manual_seed(0)
     codec: Codec
@@ -72,8 +72,8 @@ def curve(out: Path) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize("kind", ["soundstream", "autoencoder"])
 def test_a_codec_stopped_midway_resumes_to_the_same_losses(music: Path, tmp_path: Path, kind: str) -> None:
-    fit(codec_task(music, kind), PLAN, tmp_path / "whole")
-    stopped = codec_task(music, kind)
+    fit(codec_task(music, kind, refits=(0.3, 0.9)), PLAN, tmp_path / "whole")
+    stopped = codec_task(music, kind, refits=(0.3, 0.9))
     update = stopped.update
 
     def failing(batch: torch.Tensor, step: int, engine: Engine) -> object:
@@ -84,7 +84,7 @@ def test_a_codec_stopped_midway_resumes_to_the_same_losses(music: Path, tmp_path
     stopped.update = failing  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
         fit(stopped, PLAN, tmp_path / "parts")
-    fit(codec_task(music, kind), PLAN, tmp_path / "parts", resume=True)
+    fit(codec_task(music, kind, refits=(0.3, 0.9)), PLAN, tmp_path / "parts", resume=True)
     whole, parts = curve(tmp_path / "whole"), curve(tmp_path / "parts")
     assert len(whole) == 10
     for one, other in zip(whole, parts, strict=True):
@@ -148,6 +148,22 @@ def test_a_codec_learns_and_leaves_a_model_a_card_and_sounds(music: Path, tmp_pa
     assert rate == 24000
     np.testing.assert_allclose(original, task.listening[1, 0], atol=1e-4)
     assert soundfile.info(tmp_path / "samples" / "step-0000020" / "1.wav").frames == 3840
+
+
+def test_codebooks_are_learned_anew_where_the_budget_says(music: Path, tmp_path: Path) -> None:
+    task = codec_task(music, refits=(0.5,))
+    codec = task.models["codec"]
+    assert isinstance(codec, SoundStream)
+    seen, refit = [], codec.quantizer.refit
+
+    def counted(vectors: torch.Tensor, iterations: int = 10) -> None:
+        seen.append((task.steps, len(vectors)))
+        refit(vectors, iterations)
+
+    codec.quantizer.refit = counted  # type: ignore[method-assign]
+    fit(task, PLAN, tmp_path / "out")
+    assert [steps for steps, _ in seen] == [4]
+    assert seen[0][1] >= 32 * codec.config.codes
 
 
 def test_codes_in_use_are_counted_by_level() -> None:

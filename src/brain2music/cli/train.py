@@ -43,6 +43,9 @@ Judges = Annotated[
     Literal["tiny", "small", "paper"] | None,
     typer.Option(help="Size of the discriminators; default that of the model."),
 ]
+Refit = Annotated[
+    list[float] | None, typer.Option(help="Part of the budget after which codebooks are learned anew; repeatable.")
+]
 Compile = Annotated[bool, typer.Option("--compile", help="Compile the models: a slower start, faster steps.")]
 Accumulate = Annotated[int, typer.Option(help="Batches a step.", min=1)]
 
@@ -62,6 +65,7 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
         adversarial_after: After = 0.12,
         judges: Judges = None,
         waveform: Waveform = None,
+        refit: Refit = None,
         precision: Precision = None,
         accumulate: Accumulate = 1,
         compiled: Compile = False,
@@ -84,6 +88,7 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
             discriminator_lr=lr,
             adversarial_after=adversarial_after,
             waveform={"soundstream": 0.0, "autoencoder": 100.0}[kind] if waveform is None else waveform,
+            refits=tuple(refit or ()),
             compile=compiled,
         )
         run = CodecRun(data, out, size, seconds, batch_size, judges, held_out, cache, cache_gb, n_jobs, settings)

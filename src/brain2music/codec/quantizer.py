@@ -106,6 +106,11 @@ class ResidualVectorQuantizer(nn.Module):
         self._initialise(vectors.float(), iterations, generator)
         self.freeze()
 
+    @torch.no_grad()
+    def refit(self, vectors: Float[Tensor, "vectors dim"], iterations: int = 10) -> None:
+        """Learn all codebooks anew as the first batch did, from many more vectors, and go on learning."""
+        self._initialise(vectors.float(), iterations)
+
     def freeze(self) -> None:
         """Never learn again, in training mode neither."""
         self.frozen = True

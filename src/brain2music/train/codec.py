@@ -32,6 +32,8 @@ from .schedule import cosine, set_rate
 Codec = SoundStream | Autoencoder
 LISTENED = 4
 """Crops that are written as samples."""
+FRAMES_A_CODE = 32
+"""Frames from which codebooks are learned anew, for each code."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class CodecSettings:
     adversarial, features, reconstruction, commitment, waveform : weights of the losses; waveform is the mean
         absolute difference of samples, which SoundStream does not have.
     adversarial_after : the part of the budget (steps or minutes) that is trained on reconstruction alone.
+    refits : the parts of the budget after which SoundStream's codebooks are learned anew (k-means): small batches
+        reach few codes, and those of the first batch are of an encoder that had learned nothing.
     compile : compile encoder, decoder and discriminators; they start a minute later and run faster.
     """
 
@@ -58,6 +62,7 @@ class CodecSettings:
     commitment: float = 1.0
     waveform: float = 0.0
     adversarial_after: float = 0.12
+    refits: tuple[float, ...] = ()
     compile: bool = False
 
 
@@ -94,7 +99,7 @@ class CodecTask:
         self.crops, self.validation, self.listening = crops, validation, listening
         self.seconds_per_batch = crops.batch_size * crops.frames / self.rate
         self.last_validation: dict[str, float] = {}
-        self.steps = 0
+        self.steps, self.spent = 0, 1.0
         if settings.compile:
             for part in (codec.encoder, codec.decoder, discriminators):
                 part.compile()
@@ -113,6 +118,7 @@ class CodecTask:
         settings, factor = self.settings, cosine(engine.progress, step)
         set_rate(self.optimizers["codec"], settings.lr * factor)
         set_rate(self.optimizers["discriminators"], settings.discriminator_lr * factor)
+        self._refit_if_due(step, engine)
         decoded, commitment, logs = self._decoded(batch)
         reconstruction = reconstruction_loss(batch, decoded, self.rate)
         loss = settings.reconstruction * reconstruction + settings.commitment * commitment
@@ -164,6 +170,19 @@ class CodecTask:
     def complaint(self, history: list[dict[str, float]]) -> str | None:
         """What goes wrong between the codec and its judges, before it collapses."""
         return gan_complaint(history)
+
+    def _refit_if_due(self, step: int, engine: Engine) -> None:
+        """Learn SoundStream's codebooks anew where a point of ``refits`` was passed since the step before."""
+        before, self.spent = min(self.spent, engine.progress), engine.progress
+        if engine.plan.minutes is None:
+            before = min(self.spent, (step - 1) / engine.plan.steps)  # what a resumed training knows, too
+        codec = engine.bare(self.models["codec"])
+        if isinstance(codec, SoundStream) and any(before < point <= self.spent for point in self.settings.refits):
+            wanted = FRAMES_A_CODE * codec.config.codes * codec.config.stride
+            count = -(-wanted // (self.crops.batch_size * self.crops.frames))
+            with torch.no_grad():
+                latents = [codec.latents(self.batch(step + ahead).to(engine.device)) for ahead in range(count)]
+            codec.quantizer.refit(torch.cat([each.transpose(1, 2).flatten(0, 1) for each in latents]))
 
     def _decoded(
         self, batch: Float[Tensor, "batch channels samples"]
