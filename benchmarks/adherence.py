@@ -1,0 +1,240 @@
+"""Does what a generator makes follow what it was asked for? Judged by an embedding that never conditioned it.
+
+    python benchmarks/adherence.py --generator musiclm-small [--clips 60] [--draws 3] [--seconds 15]
+    python benchmarks/adherence.py --generator musiclm-small --run OUT --subject 001      from a (simulated) brain
+    python benchmarks/adherence.py --generator musiclm-small --frechet --shards FOLDER    and distances, memorisation
+
+Held-out music is made again from its own embedding, and identified among all clips (two-way, Brain2Music Eq. 2) by
+musicnn-MTT's mean-pooled features, standardised over the clips: composed pieces of a seed that no training used, and
+the shared recordings of packages that no training used. Every clip counts with the mean over its draws; none is chosen.
+The oracle is the clip itself through the codec. With ``--run``, embeddings are those that a run decoded; then
+``information_kept`` is the part of the decoded identification above chance that is left in the sound.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from brain2music.audio.compose.compose import compose
+from brain2music.audio.compose.genres import GENRES
+from brain2music.audio.io import find_audio, read_audio
+from brain2music.audio.render import render
+from brain2music.embed.registry import Embedder, get_embedder
+from brain2music.generate.musiclm.model import MusicLM
+from brain2music.generate.musiclm.prompts import Sound, embed_sounds
+from brain2music.generate.registry import generate_from_embeddings
+from brain2music.layout import Outputs
+from brain2music.score.audio import frechet_distance
+from brain2music.score.identification import identification, similarity, within_group
+from brain2music.score.uncertainty import bootstrap_interval
+
+REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
+NAMES = {"musiclm": "musiclm-small"}
+PROMPT, CONTINUED = 50, 125  # semantic tokens (MusicLM, section 5: memorisation)
+ALIKE = 0.85
+
+
+def main() -> None:
+    """Read the arguments, make music, judge it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--generator", default="musiclm")
+    parser.add_argument("--codec", type=Path, help="folder of the generator's codec, if it did not ship")
+    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--guidance", type=float, help="default the model's own")
+    parser.add_argument("--seed", type=int, default=990_001, help="of the composer: one that no training used")
+    parser.add_argument("--judge", default="musicnn-mtt")
+    parser.add_argument("--recorded", type=Path, default=REAL_DATA / "recorded")
+    parser.add_argument("--run", type=Path, help="output folder of a run that decoded the generator's embedding")
+    parser.add_argument("--subject", default="001")
+    parser.add_argument("--frechet", action="store_true")
+    parser.add_argument("--shards", type=Path, help="training tokens, for the memorisation probe")
+    given = parser.parse_args()
+
+    model = MusicLM.from_pretrained(NAMES.get(given.generator, given.generator), codec=given.codec)
+    if given.guidance is not None:
+        model = _guided(model, given.guidance)
+    judge = get_embedder(given.judge)
+    rendered, genres = composed(given.clips, given.seed, given.seconds)
+    sets = {"rendered": (rendered, genres), "recorded": recordings(given.recorded, given.clips, given.seconds)}
+    for name, (sounds, labels) in sets.items():
+        vectors = embed_sounds(sounds, model.conditioner).numpy()
+        made = report(name, model, judge, sounds, vectors, labels, given)
+        if given.frechet:
+            print_frechet(name, model, judge, sounds, made, given)
+    if given.run is not None:
+        report_brain(model, judge, given)
+    if given.shards is not None:
+        print_memorisation(model, given.shards)
+
+
+def composed(count: int, seed: int, seconds: float) -> tuple[list[Sound], list[str]]:
+    """Pieces of all genres in turn, and their genres."""
+    genres = [list(GENRES)[i % len(GENRES)] for i in range(count)]
+    rngs = (np.random.default_rng([seed, i]) for i in range(count))
+    return [(render(compose(genre, rng, seconds), 24_000), 24_000) for genre, rng in zip(genres, rngs, strict=True)], (
+        genres
+    )
+
+
+def recordings(folder: Path, count: int, seconds: float) -> tuple[list[Sound], list[str]]:
+    """Recorded clips spread over the packages, and the package of each."""
+    files = find_audio(folder)
+    chosen = [files[round(i)] for i in np.linspace(0, len(files) - 1, min(count, len(files)))]
+    return [read_audio(file, duration=seconds) for file in chosen], [file.name.split(".")[0] for file in chosen]
+
+
+def report(
+    name: str,
+    model: MusicLM,
+    judge: Embedder,
+    sounds: list[Sound],
+    vectors: np.ndarray,
+    labels: list[str],
+    given: argparse.Namespace,
+) -> np.ndarray:
+    """Print how well generated music is identified; the judge's vectors of it, (draws, clips, dims)."""
+    made = generate_from_embeddings(model, vectors, given.seconds, given.draws, seed=0)
+    heard = np.stack([_hear(judge, [(draw.waveform[0], draw.rate) for draw in draws]) for draws in zip(*made)])  # noqa: B905
+    true = _hear(judge, sounds)
+    scores = np.mean([identification(_alike(draw, true)) for draw in heard], axis=0)
+    _print(f"identification_{name}", scores)
+    if name == "brain":
+        per_genre = _one_a_genre([_alike(draw, true) for draw in heard], labels)
+        print(f"identification_brain_per_genre: {per_genre:.4f}")
+    else:
+        through = [_through_codec(model, sound) for sound in sounds]
+        _print(f"oracle_{name}", identification(_alike(_hear(judge, through), true)))
+        inside = np.mean([within_group(_alike(draw, true), labels) for draw in heard], axis=0)
+        if np.isfinite(inside).any():
+            print(
+                f"identification_{name}_within_{'genre' if name == 'rendered' else 'package'}: {np.nanmean(inside):.4f}"
+            )
+    return heard
+
+
+def report_brain(model: MusicLM, judge: Embedder, given: argparse.Namespace) -> None:
+    """The same from the embeddings that a run decoded, beside their own identification."""
+    layout = Outputs(given.run)
+    table = pd.read_parquet(layout.predictions(given.subject, model.conditioner.space.name))
+    clips = table.groupby("clip", sort=False)
+    names, genres = list(clips.groups), list(clips["genre"].first())
+    predicted, true = (
+        np.stack([np.stack(list(clips.get_group(name)[side])).mean(axis=0) for name in names]).astype(np.float32)
+        for side in ("predicted", "true")
+    )
+    centre = true.mean(axis=0)
+    decoded = identification(similarity(predicted - centre, true - centre))
+    sounds = [read_audio(layout.stimulus(name), duration=given.seconds) for name in names]
+    heard = report("brain", model, judge, sounds, predicted, genres, given)
+    scores = np.mean([identification(_alike(draw, _hear(judge, sounds))) for draw in heard])
+    print(f"identification_decoded: {decoded.mean():.4f}")
+    print(f"information_kept: {(scores - 0.5) / (decoded.mean() - 0.5):.4f}")
+
+
+def print_frechet(
+    name: str, model: MusicLM, judge: Embedder, sounds: list[Sound], made: np.ndarray, given: argparse.Namespace
+) -> None:
+    """Distances of the judge's vectors from those of the clips: generated, unconditioned, and two kinds of nothing."""
+    rng, count = np.random.default_rng(0), len(sounds)
+    blank = np.ones((count, model.conditioner.space.dims), np.float32)
+    free = model.generate(embedding=blank, seconds=given.seconds, guidance=0.0)
+    noise = [((0.1 * rng.standard_normal(len(sound))).astype(np.float32), rate) for sound, rate in sounds]
+    shuffled = [_through_codec(model, sound, rng) for sound in sounds]
+    others = {
+        "generated": made[0],
+        "unconditioned": _hear(judge, [(each.waveform[0], each.rate) for each in free]),
+        "shuffled_frames": _hear(judge, shuffled),
+        "noise": _hear(judge, noise),
+    }
+    true = _hear(judge, sounds)
+    for what, vectors in others.items():
+        found = frechet_distance(true, vectors, rng, shrinkage="ledoit-wolf")
+        print(f"frechet_{name}_{what}: {found.value:.3f}  (n {found.n_reference}, floor {found.floor:.3f})")
+
+
+@torch.inference_mode()
+def print_memorisation(model: MusicLM, shards: Path, pieces: int = 100) -> None:
+    """Greedy continuations of training music, compared with how it went on: exactly, and by their histograms.
+
+    Approximate matches have a cosine similarity of at least 0.85 between tokens' centres, on average over the optimal
+    transport between both histograms (Sinkhorn). A single-stage model is probed by its first acoustic level.
+    """
+    from brain2music.generate.musiclm.sampling import Sampling
+    from brain2music.train.tokens import TokenData
+
+    data, exact, alike = TokenData(shards), 0, 0
+    semantic = "semantic" in model.stages
+    stage = model.stages["semantic" if semantic else "acoustic"]
+    centres = model.semantic.clusters.centres if semantic else model.codec.quantizer.codebooks[0]
+    chosen = np.random.default_rng(0).choice(len(data), min(pieces, len(data)), replace=False)
+    for piece in (data.piece(int(i)) for i in chosen):
+        codes = (piece["semantic"][None] if semantic else piece["codes"])[None, :, : PROMPT + CONTINUED].long()
+        condition = model.conditioner(piece["windows"].float().mean(0)[None])
+        made = stage.sample(condition, None, codes.shape[2], Sampling(0.0), torch.Generator(), codes[:, :, :PROMPT])
+        ours, theirs = made[0, 0, PROMPT:], codes[0, 0, PROMPT:]
+        exact += bool(torch.equal(ours, theirs))
+        alike += _transported(ours, theirs, centres) >= ALIKE
+    print(f"memorised_exactly: {exact / len(chosen):.4f}\nmemorised_approximately: {alike / len(chosen):.4f}")
+
+
+def _transported(first: torch.Tensor, second: torch.Tensor, centres: torch.Tensor, sharpness: float = 20.0) -> float:
+    """Mean cosine similarity of centres over the optimal transport of one token histogram onto another."""
+    (a, mine), (b, theirs) = (torch.unique(each, return_counts=True) for each in (first, second))
+    unit = torch.nn.functional.normalize(centres, dim=1)
+    alike = unit[a] @ unit[b].T
+    kernel, weights, goal = (sharpness * alike).exp(), mine / mine.sum(), theirs / theirs.sum()
+    right = torch.ones_like(goal)
+    for _ in range(200):
+        left = weights / (kernel @ right)
+        right = goal / (kernel.T @ left)
+    return float((left[:, None] * kernel * right[None] * alike).sum())
+
+
+def _one_a_genre(alike: list[np.ndarray], genres: list[str], pools: int = 500) -> float:
+    """Two-way identification in pools of one clip a genre, averaged over random pools."""
+    rng, rows = np.random.default_rng(0), {genre: np.flatnonzero(np.array(genres) == genre) for genre in set(genres)}
+    pools_ = [[rng.choice(rows[genre]) for genre in sorted(rows)] for _ in range(pools)]
+    return float(np.mean([identification(c[np.ix_(pool, pool)]).mean() for pool in pools_ for c in alike]))
+
+
+def _through_codec(model: MusicLM, sound: Sound, rng: np.random.Generator | None = None) -> Sound:
+    """The sound coded and decoded; with ``rng``, its frames in random order."""
+    from brain2music.audio.io import resample
+
+    wave = torch.from_numpy(resample(sound[0], sound[1], model.rate))[None, None]
+    codes = model.codec.encode(wave)
+    if rng is not None:
+        codes = codes[:, :, torch.from_numpy(rng.permutation(codes.shape[2]))]
+    return model.codec.decode(codes)[0, 0].numpy(), model.rate
+
+
+def _hear(judge: Embedder, sounds: list[Sound]) -> np.ndarray:
+    return np.stack([judge.embed(*sound).mean(axis=0) for sound in sounds])
+
+
+def _alike(made: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Correlations of features that are standardised over the clips, both sides by the true ones."""
+    mean, scale = true.mean(axis=0), true.std(axis=0) + 1e-6
+    return similarity((made - mean) / scale, (true - mean) / scale)
+
+
+def _guided(model: MusicLM, guidance: float) -> MusicLM:
+    from dataclasses import replace
+
+    model.sampling = {name: replace(how, guidance=guidance) for name, how in model.sampling.items()}
+    return model
+
+
+def _print(name: str, scores: np.ndarray) -> None:
+    low, high = bootstrap_interval(scores, np.random.default_rng(0))
+    print(f"{name}: {scores.mean():.4f}  ({low:.3f} to {high:.3f}, {len(scores)} clips)", flush=True)
+
+
+if __name__ == "__main__":
+    main()
