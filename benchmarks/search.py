@@ -35,7 +35,7 @@ import torch
 
 from brain2music.artifacts import read_json, write_json
 from brain2music.gallery.ann import AnnIndex, Measured
-from brain2music.gallery.search import ExactIndex
+from brain2music.gallery.search import ExactIndex, as_float32
 
 K = 10
 DIMS, PER_CLUSTER, SPREAD = 128, 100, 0.6
@@ -171,7 +171,7 @@ def _mixture(rows: int, seed: int, of: int, block: int = 200_000) -> Iterator[np
 
 
 def _unit_rows(rows: np.ndarray) -> np.ndarray:
-    rows = rows.astype(np.float32, copy=False)
+    rows = as_float32(rows)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 

@@ -3,8 +3,9 @@
 Rows are sorted into lists around k-means centres and kept there as product codes of four bits for every two
 numbers (faiss ``IVF…,PQ…x4fs``; Jégou et al. 2011, André et al. 2015). A query looks into the lists nearest to
 it, takes the best candidates by their codes, and ranks them by exact products with the vectors on disk. How
-many lists it must look into is measured: the fewest, in powers of two, with which the recall on queries whose
-exact answer is known reaches the target by two standard errors. What was measured goes into ``gallery.json``.
+many lists it must look into is measured: the fewest, in steps of the root of two, with which the recall on
+queries whose exact answer is known reaches the target by two standard errors. What was measured goes into
+``gallery.json``.
 """
 
 import math
@@ -22,7 +23,7 @@ from .search import ExactIndex, Prepare, as_float32, rank
 Progress = Callable[[int, int], None]
 
 _BLOCK = 131_072  # rows added at a time
-_PER_LIST = 40  # rows a list that centres are trained on
+_PER_LIST = 32  # rows a list that centres are trained on
 _NARROW = 0.05  # a filter that passes less than this share is searched exactly
 _QUERIES = 512  # rows that stand for queries where none are given
 
@@ -77,7 +78,7 @@ class AnnIndex:
         queries : what recall is measured on; rows of the index by default, each without itself in its answer.
             Queries that lie elsewhere than the rows, as decoded ones may, deserve a measurement of their own.
         target : recall@k to reach; below 1.
-        lists : how many; by default about 1.3 times the square root of the rows, a power of two.
+        lists : how many; by default about 2.6 times the square root of the rows, a power of two.
         progress : called with (rows added, rows).
 
         Raises
@@ -87,7 +88,7 @@ class AnnIndex:
         faiss = _faiss()
         if len(vectors) < 1000:
             raise InputError(f"{len(vectors)} rows are too few for an approximate index", mend="search them exactly")
-        lists = lists or 2 ** max(4, round(math.log2(1.3 * math.sqrt(len(vectors)))))
+        lists = lists or 2 ** max(4, round(math.log2(2.6 * math.sqrt(len(vectors)))))
         read, width = prepare or as_float32, vectors.shape[1] + vectors.shape[1] % 2
         index = faiss.index_factory(width, f"IVF{lists},PQ{width // 2}x4fs", faiss.METRIC_INNER_PRODUCT)
         index.cp.seed, index.cp.min_points_per_centroid = seed, 1
@@ -117,12 +118,10 @@ class AnnIndex:
             queries = prepare(vectors[own])
         depth = k if given else k + 1
         exact = ExactIndex(vectors, prepare=prepare).search(queries, depth)[0]
-        best = 0.0
-        for candidates in (20 * k, 100 * k, 500 * k):
-            for power in range(index.nlist.bit_length()):
-                measured = Measured(
-                    len(vectors), index.nlist, 2**power, candidates, k, target, 0.0, len(queries), given
-                )
+        best, steps = 0.0, {round(2 ** (half / 2)) for half in range(2 * index.nlist.bit_length())}
+        for candidates in (40 * k, 200 * k, 1000 * k):
+            for probes in sorted({min(step, index.nlist) for step in steps}):
+                measured = Measured(len(vectors), index.nlist, probes, candidates, k, target, 0.0, len(queries), given)
                 found = cls(vectors, index, measured, prepare)._candidates(queries, depth, None)[0]
                 shares = _found(found, exact, own, k)
                 recall, error = float(shares.mean()), float(shares.std() / np.sqrt(len(shares)))

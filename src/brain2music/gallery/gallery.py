@@ -28,7 +28,7 @@ from ..artifacts import digest_file
 from ..embed.embeddings import Space
 from ..errors import InputError
 from .ann import AnnIndex, Measured
-from .search import ExactIndex, Prepare
+from .search import ExactIndex, Prepare, as_float32
 from .storage import Store
 from .tracks import matches
 
@@ -290,7 +290,7 @@ def directions_about(centre: Float[np.ndarray, " dims"]) -> Prepare:
 
 
 def _directions(rows: Float[np.ndarray, "n dims"], centre: Float[np.ndarray, " dims"]) -> Float32[np.ndarray, "n dims"]:
-    rows = (rows - centre).astype(np.float32, copy=False)
+    rows = (as_float32(rows) - centre).astype(np.float32, copy=False)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, np.float32(1))
 
