@@ -81,18 +81,19 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: object) -> None:
         load_checkpoint(path, *prepared(SmallTask()))
 
 
-def test_averages_follow_their_formula() -> None:
+def test_weights_are_averaged_by_the_formula_and_buffers_copied() -> None:
     model = torch.nn.BatchNorm1d(1)
     averages = Averages({"m": model}, 0.5, torch.device("cpu"))
-    expected = model.running_mean.clone()
+    expected = model.weight.detach().clone()
     for step, value in enumerate((3.0, 5.0, -1.0)):
-        model.running_mean.fill_(value)
-        model.num_batches_tracked.fill_(step)
+        model.weight.data.fill_(value)
+        model.running_mean.fill_(10 * value)
         averages.update({"m": model})
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * value
-    torch.testing.assert_close(averages.copies["m"].running_mean, expected)
-    assert int(averages.copies["m"].num_batches_tracked) == 2
+    torch.testing.assert_close(averages.copies["m"].weight, expected)
+    assert float(averages.copies["m"].running_mean) == -10.0
+    assert float(model.weight.detach()) == -1.0
 
 
 def test_the_tensors_are_named_after_what_they_are(tmp_path: Path) -> None:

@@ -150,7 +150,8 @@ def test_a_codec_learns_and_leaves_a_model_a_card_and_sounds(music: Path, tmp_pa
     assert soundfile.info(tmp_path / "samples" / "step-0000020" / "1.wav").frames == 3840
 
 
-def test_codebooks_are_learned_anew_where_the_budget_says(music: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_codebooks_are_learned_anew_where_the_budget_says(music: Path, tmp_path: Path, accumulate: int) -> None:
     task = codec_task(music, refits=(0.5,))
     codec = task.models["codec"]
     assert isinstance(codec, SoundStream)
@@ -161,7 +162,7 @@ def test_codebooks_are_learned_anew_where_the_budget_says(music: Path, tmp_path:
         refit(vectors, iterations)
 
     codec.quantizer.refit = counted  # type: ignore[method-assign]
-    fit(task, PLAN, tmp_path / "out")
+    fit(task, replace(PLAN, accumulate=accumulate), tmp_path / "out")
     assert [steps for steps, _ in seen] == [4]
     assert seen[0][1] >= 32 * codec.config.codes
 

@@ -9,9 +9,10 @@ from torch import nn
 
 
 class Averages:
-    """Averaged copies of models: weights ← d · weights + (1 − d) · new ones, buffers of floats likewise.
+    """Averaged copies of models: weights ← d · weights + (1 − d) · new ones; buffers are copied as they are.
 
-    d = min(decay, (1 + n) / (10 + n)) after n updates, so that the first random weights are soon forgotten.
+    d = min(decay, (1 + n) / (10 + n)) after n updates, so that the first random weights are soon forgotten. A
+    quantiser's codebooks are buffers: an average of two of them, where a code was replaced in between, is neither.
     """
 
     def __init__(self, models: Mapping[str, nn.Module], decay: float, device: torch.device) -> None:
@@ -25,11 +26,11 @@ class Averages:
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         for name, average in self.copies.items():
-            mine, theirs = average.state_dict(), models[name].state_dict()
-            floats = [key for key, value in mine.items() if value.is_floating_point()]
-            torch._foreach_lerp_([mine[key] for key in floats], [theirs[key] for key in floats], 1 - decay)
-            for key in mine.keys() - set(floats):
-                mine[key].copy_(theirs[key])
+            weights = list(models[name].parameters())
+            if weights:
+                torch._foreach_lerp_(list(average.parameters()), weights, 1 - decay)
+            for mine, theirs in zip(average.buffers(), models[name].buffers(), strict=True):
+                mine.copy_(theirs)
 
     @contextmanager
     def standing_in(self, models: Mapping[str, nn.Module]) -> Iterator[dict[str, nn.Module]]:

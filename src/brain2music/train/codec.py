@@ -173,6 +173,8 @@ class CodecTask:
 
     def _refit_if_due(self, step: int, engine: Engine) -> None:
         """Learn SoundStream's codebooks anew where a point of ``refits`` was passed since the step before."""
+        if self.steps == step + 1:
+            return  # a further batch of the same step
         before, self.spent = min(self.spent, engine.progress), engine.progress
         if engine.plan.minutes is None:
             before = min(self.spent, (step - 1) / engine.plan.steps)  # what a resumed training knows, too
