@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,20 @@ def test_decoded_sound_is_kept_until_a_file_changes(music: Path, monkeypatch: py
     soundfile.write(music / "a.wav", tone(4, 8000, 1), 8000)
     with pytest.raises(InputError, match="none of the sounds can be read"):
         corpus_of(music)
+    assert len(calls) == 1
+
+
+def test_processes_that_start_together_decode_once(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, decode = [], decoding._decode_in_parallel
+
+    def counted(*arguments: object) -> object:
+        calls.append(arguments)
+        return decode(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(decoding, "_decode_in_parallel", counted)
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(decoding.decode_all, read_sources(music), RATE, 1, music / ".cache", 1) for _ in range(3)]
+        assert len({str(job.result()) for job in jobs}) == 1
     assert len(calls) == 1
 
 

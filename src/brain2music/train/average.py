@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Averages:
@@ -26,7 +26,7 @@ class Averages:
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         for name, average in self.copies.items():
-            weights = list(models[name].parameters())
+            weights: list[Tensor] = list(models[name].parameters())
             if weights:
                 torch._foreach_lerp_(list(average.parameters()), weights, 1 - decay)
             for mine, theirs in zip(average.buffers(), models[name].buffers(), strict=True):

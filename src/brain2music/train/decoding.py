@@ -1,10 +1,12 @@
 """Sound files decoded once, side by side, into one file of 16-bit samples that training maps into memory."""
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -33,13 +35,14 @@ def decode_all(
     """
     key = _key(sources, rate, channels)
     samples, index = folder / f"{key}.i16", folder / f"{key}.json"
-    if not (samples.exists() and index.exists()):
-        allotted, failures = _allot(sources, rate)
-        with atomic_path(samples) as temporary:
-            total = sum(frames for _, frames in allotted.values())
-            os.truncate(temporary, 2 * channels * total)
-            rows, more = _decode_in_parallel(sources, allotted, rate, channels, temporary, n_jobs)
-        write_json(index, {"rows": rows, "failures": failures + more})
+    with _locked(folder):
+        if not (samples.exists() and index.exists()):
+            allotted, failures = _allot(sources, rate)
+            with atomic_path(samples) as temporary:
+                total = sum(frames for _, frames in allotted.values())
+                os.truncate(temporary, 2 * channels * total)
+                rows, more = _decode_in_parallel(sources, allotted, rate, channels, temporary, n_jobs)
+            write_json(index, {"rows": rows, "failures": failures + more})
     found = read_json(index)
     return samples, found["rows"], found["failures"]
 
@@ -86,6 +89,18 @@ def decoded_blocks(source: Source, rate: int, channels: int) -> Iterator[Float32
 def as_int16(wave: Float32[np.ndarray, "*shape"]) -> Int16[np.ndarray, "*shape"]:
     """Samples in [-1, 1] (what is beyond is clipped) as 16-bit integers."""
     return np.round(np.clip(wave, -1, 1) * 32767).astype(np.int16)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time: the others of a training on many GPUs wait, and find everything decoded."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _in_channels(block: Float32[np.ndarray, "frames own"], channels: int) -> Float32[np.ndarray, "frames channels"]:
