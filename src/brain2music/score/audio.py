@@ -65,8 +65,9 @@ def visqol(reference: Float32[np.ndarray, " samples"], made: Float32[np.ndarray,
     """
     if made.shape[-1] < len(reference) or not np.any(reference):
         raise ValueError("ViSQOL needs a reference that sounds, and a sound at least as long")
-    both = (resample(sound, rate, VISQOL_RATE).astype(np.float64) for sound in (reference, made[: len(reference)]))
-    return float(_visqol().measure_from_arrays(*both, VISQOL_RATE).moslqo)
+    sounds = reference, made[: len(reference)]
+    first, second = (resample(sound, rate, VISQOL_RATE).astype(np.float64) for sound in sounds)
+    return float(_visqol().measure_from_arrays(first, second, VISQOL_RATE).moslqo)
 
 
 @dataclass(frozen=True)
