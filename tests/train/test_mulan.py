@@ -149,7 +149,7 @@ def test_pairs_are_of_one_piece_and_keep_some_back(tmp_path):
     batch = pairs.draw(40, np.random.default_rng(0))
     again = pairs.draw(40, np.random.default_rng(0))
     torch.testing.assert_close(batch.windows, again.windows, rtol=0, atol=0)
-    assert batch.windows.shape == (40, 2, DIMS)
+    assert batch.windows.shape == (40, 1, DIMS)
     kept = torch.cat(windows)
     assert not (batch.windows.flatten(0, 1)[:, None] == kept[None]).all(-1).any()
     assert len(list((tmp_path / "texts").iterdir())) == 1  # read once, for both

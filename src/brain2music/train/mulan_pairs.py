@@ -15,7 +15,7 @@ from .mulan import Batch
 from .mulan_data import Shard, read_shards
 from .mulan_texts import Texts, TextStore, texts_of
 
-VIEWS = 2
+VIEWS = 1  # windows of a row at once: composed pieces have no more
 _VALIDATION = 500  # composed pieces at most, and one in twenty
 _SHORT = 0.3  # of the texts
 _RECORDED = 0.2  # of the rows, where there are recordings
