@@ -88,8 +88,10 @@ class MusicLMTask:
         torch.manual_seed(seed)
         self.configs = _configs(size, plan, self.data, self.conditioner)
         self.models: dict[str, nn.Module] = {name: Stage(config) for name, config in self.configs.items()}
-        self.optimizers = {name: _optimizer(self.models[name], self.recipe) for name in self.only}
-        self.averaged = self.names
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            name: _optimizer(self.models[name], self.recipe) for name in self.only
+        }
+        self.averaged: tuple[str, ...] = self.names
         order = np.random.default_rng(seed).permutation(len(self.data))
         held = max(1, round(_HELD_OUT * len(order)))
         self.held, self.training = np.sort(order[:held]), np.sort(order[held:])
