@@ -36,6 +36,7 @@ import torch
 from brain2music.artifacts import read_json, write_json
 from brain2music.gallery.ann import AnnIndex, Measured
 from brain2music.gallery.search import ExactIndex, as_float32
+from brain2music.progress import progress
 
 K = 10
 DIMS, PER_CLUSTER, SPREAD = 128, 100, 0.6
@@ -93,19 +94,27 @@ def build_ann(rows: int, scratch: Path) -> None:
     """Vectors, an index and what was measured in building it, unless they are there."""
     if (scratch / f"{rows}.json").is_file():
         return
-    stored = np.memmap(scratch / f"{rows}.f16", np.float16, "w+", shape=(rows, DIMS))
-    first = 0
-    for block in _mixture(rows, 0, rows):
-        stored[first : first + len(block)] = block
-        first += len(block)
-    stored.flush()
+    stored = write_mixture(scratch / f"{rows}.f16", rows)
     begun, processor = time.perf_counter(), time.process_time()
-    ann = AnnIndex.build(stored, prepare=_unit_rows)
+    with progress("filling the index") as advance:
+        ann = AnnIndex.build(stored, prepare=_unit_rows, progress=advance)
     spent = {"build_s": time.perf_counter() - begun, "build_cpu_s": time.process_time() - processor}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     ann.save(scratch / f"{rows}.faiss")
     write_json(scratch / f"{rows}.json", {"measured": asdict(ann.measured), **spent, "build_peak_gb": peak})
     print(f"built: {rows:,} rows in {spent['build_s']:.0f} s, {ann.measured}", flush=True)
+
+
+def write_mixture(file: Path, rows: int) -> np.ndarray:
+    """The vectors, mapped; written first where they are not there."""
+    if not file.is_file():
+        part, first = np.memmap(f"{file}.part", np.float16, "w+", shape=(rows, DIMS)), 0
+        for block in _mixture(rows, 0, rows):
+            part[first : first + len(block)] = block
+            first += len(block)
+        part.flush()
+        Path(f"{file}.part").rename(file)
+    return np.memmap(file, np.float16, "r", shape=(rows, DIMS))
 
 
 def compare_ann(rows: int, scratch: Path) -> None:
@@ -123,7 +132,7 @@ def compare_ann(rows: int, scratch: Path) -> None:
 def measure(rows: int, scratch: Path) -> dict[str, float]:
     built = read_json(scratch / f"{rows}.json")
     measured = Measured(**built.pop("measured"))
-    vectors = np.memmap(scratch / f"{rows}.f16", np.float16, "r", shape=(rows, DIMS))
+    vectors = write_mixture(scratch / f"{rows}.f16", rows)
     ann = AnnIndex.open(scratch / f"{rows}.faiss", measured, vectors, _unit_rows)
     exact, queries = ExactIndex(vectors, prepare=_unit_rows), next(_mixture(HELD_OUT, 1, rows))
     truth, found = exact.search(queries, K)[0], ann.search(queries, K)[0]
