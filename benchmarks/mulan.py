@@ -93,9 +93,13 @@ def oracle(captions: list[str], pieces: list[Piece], k: int) -> np.ndarray:
     """The chance of each caption's piece to be among k drawn from all pieces that the caption is true of.
 
     It reads genre, mood, pace, tempo, key and instruments, but not how they play: the true ceiling is a little higher.
+    A caption is true of its own piece, whatever the oracle reads.
     """
     facts = [facts_of(caption) for caption in captions]
-    return np.array([min(1.0, k / sum(is_true(fact, piece) for piece in pieces)) for fact in facts])
+    fitting = [
+        sum(is_true(fact, piece) or piece is own for piece in pieces) for fact, own in zip(facts, pieces, strict=True)
+    ]
+    return np.array([min(1.0, k / count) for count in fitting])
 
 
 def facts_of(caption: str) -> dict[str, object]:
