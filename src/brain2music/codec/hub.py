@@ -5,7 +5,7 @@ compression with improved RVQGAN" (2023, arXiv 2306.06546). Nothing is fetched h
 """
 
 import importlib.util
-import os
+from abc import ABC, abstractmethod
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ import torch
 from jaxtyping import Float, Float32, Int
 
 from ..errors import InputError
+from ..weights import own_folder
 from .codes import Codes, prepare
 
 
-class HubCodec:
+class HubCodec(ABC):
     """What the two share: rate, channels, codebooks.
 
     Parameters
@@ -36,14 +37,14 @@ class HubCodec:
         return self.rate / self.hop * self.levels * log2(self.model.config.codebook_size) / 1000
 
     @property
+    @abstractmethod
     def hop(self) -> int:
         """Samples of a frame."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def levels(self) -> int:
         """Codebooks in use."""
-        raise NotImplementedError
 
     def _codes(self, ids: Int[torch.Tensor, "levels frames"], samples: int) -> Codes:
         return Codes(self.name, ids.T.numpy().astype(np.int16), samples)
@@ -184,7 +185,8 @@ def _loaded(model_class: str, name: str, repo: str, folder: str | Path | None) -
     _require_transformers(name)
     import transformers
 
-    source = str(folder or _own_folder(name) or repo)
+    own = own_folder(name)
+    source = str(folder or (own if own is not None and (own / "config.json").is_file() else repo))
     try:
         return getattr(transformers, model_class).from_pretrained(source, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError) as error:
@@ -198,10 +200,3 @@ def _loaded(model_class: str, name: str, repo: str, folder: str | Path | None) -
 def _require_transformers(name: str) -> None:
     if importlib.util.find_spec("transformers") is None:
         raise InputError(f"transformers, which runs {name}, is not installed", mend="pip install 'brain2music[hub]'")
-
-
-def _own_folder(name: str) -> Path | None:
-    """``$BRAIN2MUSIC_MODELS/name``, where it is there."""
-    root = os.environ.get("BRAIN2MUSIC_MODELS")
-    folder = Path(root) / name if root else None
-    return folder if folder is not None and (folder / "config.json").is_file() else None

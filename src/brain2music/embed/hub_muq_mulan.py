@@ -19,7 +19,7 @@ from .embeddings import Space
 from .hub_clap import load, require_texts
 from .hub_muq import ONLY_TRAINING, RATE, Muq, fill, read_state
 from .hub_weights import HubWeights, read_config, require_transformers
-from .hub_windows import best_device, each_window, mean_direction, pieces, unit
+from .hub_windows import best_device, embed_in_pieces, unit
 
 LONGEST_S = 10.0
 _LONGEST_TEXT = 512
@@ -77,12 +77,7 @@ class MuqMulanEmbedder:
 
     def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, 512) float32 unit rows of a mono waveform at any rate."""
-        return np.stack(
-            [
-                mean_direction([self._of_sound(piece) for piece in pieces(window, RATE, LONGEST_S)])
-                for window in each_window(waveform, rate, self.space)
-            ]
-        )
+        return embed_in_pieces(waveform, rate, self.space, LONGEST_S, self._of_sound)
 
     @torch.inference_mode()
     def embed_text(self, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:

@@ -8,14 +8,13 @@ safetensors are read: a checkpoint that is a pickle is refused with the command 
 
 import hashlib
 import importlib.util
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from ..errors import InputError
+from ..weights import FOLDER_VARIABLE, own_folder
 
-FOLDER_VARIABLE = "BRAIN2MUSIC_MODELS"
 LYRA_FILE = "soundstream_encoder.tflite"
 LYRA_COMMAND = (
     "download lyra/model_coeffs of github.com/google/lyra into "
@@ -141,12 +140,6 @@ class LyraWeights:
 
     def __str__(self) -> str:
         return "Weights: github.com/google/lyra, lyra/model_coeffs, in $BRAIN2MUSIC_MODELS/lyra-avg"
-
-
-def own_folder(name: str) -> Path | None:
-    """``$BRAIN2MUSIC_MODELS/name``, there or not; None where the variable is not set."""
-    root = os.environ.get(FOLDER_VARIABLE)
-    return Path(root) / name if root else None
 
 
 def weight_files(folder: Path) -> list[Path]:

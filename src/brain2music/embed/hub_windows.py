@@ -1,6 +1,6 @@
 """What the adapters to public models share: windows of sound, one pass each, and vectors of unit length."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil
 
 import numpy as np
@@ -43,6 +43,22 @@ def pieces(window: Float32[np.ndarray, " samples"], rate: int, longest_s: float)
         return [window[:longest]]
     firsts = np.linspace(0, len(window) - longest, count).round().astype(int)
     return [window[first : first + longest] for first in firsts]
+
+
+def embed_in_pieces(
+    waveform: Float32[np.ndarray, " samples"],
+    rate: int,
+    space: Space,
+    longest_s: float,
+    of_sound: Callable[[Float32[np.ndarray, " piece"]], Float32[np.ndarray, " dims"]],
+) -> Float32[np.ndarray, "windows dims"]:
+    """(windows, dims) unit rows of a mono waveform at any rate: the mean direction of each window's pieces."""
+    return np.stack(
+        [
+            mean_direction([of_sound(piece) for piece in pieces(window, space.sample_rate, longest_s)])
+            for window in each_window(waveform, rate, space)
+        ]
+    )
 
 
 def unit(vectors: Float32[np.ndarray, "*rows dims"]) -> Float32[np.ndarray, "*rows dims"]:

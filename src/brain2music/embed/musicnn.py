@@ -14,11 +14,12 @@ stays in single precision.
 """
 
 import ast
+import copy
 import importlib.util
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -255,6 +256,23 @@ class _Linear:
 
     def __call__(self, values: Float32[torch.Tensor, " inputs"]) -> Float32[torch.Tensor, " outputs"]:
         return self._kernel @ values + self._bias
+
+
+def network_on(network: Network, device: torch.device) -> Network:
+    """A copy of a network, which is no module, with its tensors on the device; itself where that is the CPU."""
+    return network if device.type == "cpu" else _moved(copy.deepcopy(network), device)
+
+
+def _moved(part: Any, device: torch.device) -> Any:
+    for name, value in vars(part).items():
+        if isinstance(value, torch.Tensor):
+            setattr(part, name, value.to(device))
+        elif isinstance(value, list):
+            for each in value:
+                _moved(each, device)
+        elif hasattr(value, "__dict__"):
+            _moved(value, device)
+    return part
 
 
 @lru_cache(maxsize=4)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
+from jaxtyping import Float32
 
 from ..artifacts import atomic_path
 from ..errors import InputError
@@ -53,3 +54,16 @@ def load_embeddings(path: str | Path) -> Embeddings:
         raise InputError(
             f"this is not a file of embeddings ({error})", path, "write it with `brain2music embed`"
         ) from None
+
+
+def read_vectors(path: Path) -> Float32[np.ndarray, "*items dims"]:
+    """Numbers in a ``.npy`` file; :class:`InputError` where it is missing, or is no array of numbers."""
+    try:
+        vectors = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError("the file is missing", path, "check the path") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"this is not a numpy array ({error})", path, "save it with numpy.save") from None
+    if not isinstance(vectors, np.ndarray) or vectors.dtype.kind not in "fiu":
+        raise InputError("this is not an array of numbers", path, "save one float array with numpy.save")
+    return vectors.astype(np.float32)

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
 from ..errors import InputError
-from .search import ExactIndex, Prepare, as_float32, rank
+from .search import ExactIndex, Prepare, as_float32, rank, require_answerable
 
 Progress = Callable[[int, int], None]
 
@@ -146,11 +146,7 @@ class AnnIndex:
         ------
         ValueError : queries are not finite, or fewer than ``k`` rows may be found.
         """
-        allowed = len(self) if where is None else int(where.sum())
-        if not 1 <= k <= allowed:
-            raise ValueError(f"{k} rows asked for, {allowed} may be found")
-        if not np.isfinite(queries).all():
-            raise ValueError("queries are not finite")
+        allowed = require_answerable(queries, k, len(self), where)
         if allowed < _NARROW * len(self):
             return self._exactly(queries, k, where)
         indices, products = self._candidates(queries, k, where)

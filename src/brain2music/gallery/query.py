@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float32
 
 from ..audio.io import read_audio
 from ..embed.registry import Embedder, TextEmbedder, get_embedder, get_text_embedder
+from ..embed.store import read_vectors
 from ..errors import InputError
 from .gallery import Gallery
 
@@ -92,17 +93,10 @@ def search_vector(
 
 
 def _read_vectors(file: Path, dims: int) -> Float32[np.ndarray, "queries dims"]:
-    try:
-        vectors = np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError("the file is missing", file, "check the path") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"this is not a numpy array ({error})", file, "save it with numpy.save") from None
-    if not isinstance(vectors, np.ndarray) or vectors.dtype.kind not in "fiu":
-        raise InputError("this is not an array of numbers", file, "save one float array with numpy.save")
+    vectors = read_vectors(file)
     if vectors.ndim not in (1, 2) or vectors.shape[-1] != dims or not vectors.size:
         mend = f"give ({dims},) or (queries, {dims})"
         raise InputError(f"the array has shape {vectors.shape}, the gallery {dims} dims", file, mend)
     if not np.isfinite(vectors).all():
         raise InputError("some of the numbers are not finite", file, "look for NaN where they were made")
-    return np.atleast_2d(vectors).astype(np.float32)
+    return np.atleast_2d(vectors)

@@ -82,11 +82,7 @@ class ExactIndex:
         ------
         ValueError : queries are not finite, or fewer than ``k`` rows may be found.
         """
-        allowed = len(self) if where is None else int(where.sum())
-        if not 1 <= k <= allowed:
-            raise ValueError(f"{k} rows asked for, {allowed} may be found")
-        if not np.isfinite(queries).all():
-            raise ValueError("queries are not finite")
+        require_answerable(queries, k, len(self), where)
         barred = None if where is None else torch.from_numpy(~_padded(where))
         indices, products = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
         for first in range(0, len(queries), _QUERIES):
@@ -136,6 +132,18 @@ class ExactIndex:
         cut = low - margin
         cut = torch.nextafter((cut / (1 + rounding * cut.sign())).float(), torch.tensor(-torch.inf))
         return torch.where(t > -torch.inf, cut, -torch.inf)
+
+
+def require_answerable(
+    queries: Float32[np.ndarray, "q dims"], k: int, n_rows: int, where: Bool[np.ndarray, " rows"] | None
+) -> int:
+    """How many rows may be found; ``ValueError`` where these are fewer than ``k``, or queries are not finite."""
+    allowed = n_rows if where is None else int(where.sum())
+    if not 1 <= k <= allowed:
+        raise ValueError(f"{k} rows asked for, {allowed} may be found")
+    if not np.isfinite(queries).all():
+        raise ValueError("queries are not finite")
+    return allowed
 
 
 def rank(

@@ -99,7 +99,8 @@ class CodecTask:
         self.crops, self.validation, self.listening = crops, validation, listening
         self.seconds_per_batch = crops.batch_size * crops.frames / self.rate
         self.last_validation: dict[str, float] = {}
-        self.steps, self.spent = 0, 1.0
+        self.steps = 0
+        self.spent: float | None = None  # the part of the budget at the last step
         if settings.compile:
             for part in (codec.encoder, codec.decoder, discriminators):
                 part.compile()
@@ -175,9 +176,9 @@ class CodecTask:
         """Learn SoundStream's codebooks anew where a point of ``refits`` was passed since the step before."""
         if self.steps == step + 1:
             return  # a further batch of the same step
-        before, self.spent = min(self.spent, engine.progress), engine.progress
-        if engine.plan.minutes is None:
-            before = min(self.spent, (step - 1) / engine.plan.steps)  # what a resumed training knows, too
+        before, self.spent = self.spent, engine.progress
+        if before is None:  # the first step of this call: where the steps are the budget, one step back is known
+            before = self.spent if engine.plan.minutes is not None else (step - 1) / engine.plan.steps
         codec = engine.bare(self.models["codec"])
         if isinstance(codec, SoundStream) and any(before < point <= self.spent for point in self.settings.refits):
             wanted = FRAMES_A_CODE * codec.config.codes * codec.config.stride

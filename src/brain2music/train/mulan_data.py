@@ -6,7 +6,6 @@ A shard is one safetensors file: ``features`` (windows, 2130) in eight bits with
 file's metadata. Shards that are there are kept.
 """
 
-import copy
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -30,7 +29,7 @@ from ..audio.io import read_audio
 from ..audio.render import render
 from ..embed.mulan.fast import halved
 from ..embed.mulan.features import VERSION, Heard, Listener
-from ..embed.musicnn import RATE, Network, load_network, package_folder
+from ..embed.musicnn import RATE, Network, load_network, network_on, package_folder
 from ..errors import InputError
 from ..progress import Advance
 
@@ -150,22 +149,7 @@ def _networks(device: str) -> list[Network]:
     networks = [load_network(model, package_folder())[0] for model in ("msd", "mtt")]
     if device == "cpu":
         return [halved(network) for network in networks]
-    networks = [copy.deepcopy(network) for network in networks]
-    for network in networks:
-        _move(network, device)
-    return networks
-
-
-def _move(part: Any, device: str) -> None:
-    """Move the tensors of a network that is no module."""
-    for name, value in vars(part).items():
-        if isinstance(value, torch.Tensor):
-            setattr(part, name, value.to(device))
-        elif isinstance(value, list):
-            for each in value:
-                _move(each, device)
-        elif hasattr(value, "__dict__"):
-            _move(value, device)
+    return [network_on(network, torch.device(device)) for network in networks]
 
 
 def _one_thread() -> None:

@@ -24,9 +24,10 @@ from ..codec.soundstream import SoundStream
 from ..embed.embeddings import Space
 from ..embed.mulan.embedder import MuLanEmbedder
 from ..embed.mulan.features import Listener
+from ..embed.musicnn import network_on
 from ..embed.registry import Embedder, get_embedder
 from ..errors import InputError
-from ..generate.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer, network_on
+from ..generate.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
 from ..progress import Advance
 from ..weights import find
 from .mulan_data import Composed

@@ -1,8 +1,12 @@
 """The models that ship with the package: one folder each, with config.json, model.safetensors and a model card."""
 
+import os
 from pathlib import Path
 
 from ..errors import InputError
+
+FOLDER_VARIABLE = "BRAIN2MUSIC_MODELS"
+SHIPPED = Path(__file__).parent
 
 
 def find(name: str | Path) -> Path:
@@ -12,9 +16,15 @@ def find(name: str | Path) -> Path:
     ------
     InputError : it is neither.
     """
-    for folder in (Path(__file__).parent / name, Path(name)):
+    for folder in (SHIPPED / name, Path(name)):
         if (folder / "config.json").is_file():
             return folder
-    shipped = sorted(path.parent.name for path in Path(__file__).parent.glob("*/config.json"))
+    shipped = sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
     mend = f"give a model folder{', or one of ' + ', '.join(shipped) if shipped else ' (none ships)'}"
     raise InputError(f"there is no model {str(name)!r}", mend=mend)
+
+
+def own_folder(name: str) -> Path | None:
+    """``$BRAIN2MUSIC_MODELS/name``, there or not; None where the variable is not set."""
+    root = os.environ.get(FOLDER_VARIABLE)
+    return Path(root) / name if root else None

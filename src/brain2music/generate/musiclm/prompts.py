@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...embed.embeddings import Embeddings
 from ...embed.registry import Embedder, TextEmbedder, get_embedder
-from ...embed.store import load_embeddings
+from ...embed.store import load_embeddings, read_vectors
 from ...errors import InputError
 from .condition import Conditioner
 
@@ -57,15 +57,7 @@ def read_embedding(file: Path) -> Embeddings | Float32[np.ndarray, "*items dims"
     """A numpy array, or embeddings with their space (Parquet); :class:`InputError` where it is neither."""
     if file.suffix != ".npy":
         return load_embeddings(file)
-    try:
-        vectors = np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError("the file is missing", file, "check the path") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"this is not a numpy array ({error})", file, "save it with numpy.save") from None
-    if not isinstance(vectors, np.ndarray) or vectors.dtype.kind not in "fiu":
-        raise InputError("this is not an array of numbers", file, "save one float array with numpy.save")
-    return vectors.astype(np.float32)
+    return read_vectors(file)
 
 
 def seeded(seed: int, number: int, device: torch.device) -> torch.Generator:

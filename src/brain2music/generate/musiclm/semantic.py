@@ -6,7 +6,6 @@ AudioLM (Borsos et al. 2022, arXiv 2209.03143) standardises every dimension over
 were trained on real music and need no further weights. musicnn-MTT stays the independent judge.
 """
 
-import copy
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -19,7 +18,7 @@ from torch.nn import functional
 
 from ...artifacts import read_arrays, write_arrays
 from ...codec.kmeans import kmeans, nearest
-from ...embed.musicnn import HOP, RATE, Network, load_network, log_mel, package_folder
+from ...embed.musicnn import HOP, RATE, load_network, log_mel, network_on, package_folder
 from ...embed.windows import mono_at
 from ...errors import InputError
 from .config import SEMANTIC_RATE
@@ -182,20 +181,3 @@ def codebook_use(counts: Float[Tensor, " codes"]) -> dict[str, float]:
     share = counts.double() / counts.sum()
     entropy = -(share * share.clamp(min=1e-12).log()).sum()
     return {"codes_used": float((share > 0).double().mean()), "perplexity": float(entropy.exp())}
-
-
-def network_on(network: Network, device: torch.device) -> Network:
-    """A copy of a network, which is no module, with its tensors on the device; itself where that is the CPU."""
-    return network if device.type == "cpu" else _moved(copy.deepcopy(network), device)
-
-
-def _moved(part: Any, device: torch.device) -> Any:
-    for name, value in vars(part).items():
-        if isinstance(value, Tensor):
-            setattr(part, name, value.to(device))
-        elif isinstance(value, list):
-            for each in value:
-                _moved(each, device)
-        elif hasattr(value, "__dict__"):
-            _moved(value, device)
-    return part
