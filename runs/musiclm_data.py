@@ -51,7 +51,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     given.out.mkdir(parents=True, exist_ok=True)
     composed = [Composed(given.seed, genre, number) for number in range(given.pieces_per_genre) for genre in GENRES]
-    recorded = list(recordings(given.recorded)) if given.recorded else []
+    recorded = list(recordings(given.recorded, given.seconds)) if given.recorded else []
     ear, features = Ear(given.mulan, given.step, device), MusicnnFrames(device)
     semantic = semantic_tokens(given, [*spread(composed, recorded, given.fit_pieces)], features)
     codec = SoundStream.from_pretrained(given.codec).to(device)
@@ -67,10 +67,11 @@ def main() -> None:
     print(f"seconds_spent={time.monotonic() - began:.0f}")
 
 
-def recordings(folder: Path) -> Iterator[Recording]:
-    """The segments of a set, in the order of its manifest."""
+def recordings(folder: Path, seconds: float) -> Iterator[Recording]:
+    """The segments of a set in the order of its manifest, each cut into pieces of so many seconds."""
     for row in pd.read_csv(folder / "manifest.tsv", sep="\t").itertuples():
-        yield Recording(folder / str(row.file), 0.0, str(row.licence))
+        for number in range(int(row.seconds // seconds)):
+            yield Recording(folder / str(row.file), number * seconds, str(row.licence))
 
 
 def spread(composed: list[Composed], recorded: list[Recording], count: int) -> list[Composed | Recording]:

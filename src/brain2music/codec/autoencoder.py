@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from .lapped import Lapped
 from .layers import Activation, Decoder, Encoder
 from .pretrained import Pretrained
 from .whitening import LatentWhitening
@@ -33,7 +34,7 @@ class AutoencoderConfig:
         rate; ``patch`` samples are taken by the first layer at once (1 in the paper).
     encoder_channels, decoder_channels : widths from the waveform's side to the latents', one more than strides.
     dim : of a latent frame. masked : the part of latent frames set to zero before the decoder in training.
-    causal : look back only.
+    causal : look back only. lapped : a linear way round the networks (:mod:`.lapped`), which the paper has not.
 
     Raises
     ------
@@ -51,6 +52,7 @@ class AutoencoderConfig:
     masked: float = 0.05
     activation: Activation = "elu"
     causal: bool = False
+    lapped: bool = True
 
     def __post_init__(self) -> None:
         if self.hop * self.latent_rate != self.rate:
@@ -68,7 +70,7 @@ class AutoencoderConfig:
     def size(cls, name: Literal["tiny", "small", "paper"]) -> "AutoencoderConfig":
         """The named size."""
         wide, narrow = (32, 64, 128, 256, 512), (8, 16, 16)
-        paper = cls(patch=1, strides=(4, 4, 4, 6), encoder_channels=wide, decoder_channels=wide)
+        paper = cls(patch=1, strides=(4, 4, 4, 6), encoder_channels=wide, decoder_channels=wide, lapped=False)
         tiny = cls(encoder_channels=narrow, decoder_channels=narrow, dim=8)
         return {"tiny": tiny, "small": cls(), "paper": paper}[name]
 
@@ -87,6 +89,7 @@ class Autoencoder(Pretrained):
         shape = (config.strides, config.dim, config.patch, config.activation, config.causal)
         self.encoder = Encoder(config.channels, config.encoder_channels, *shape)
         self.decoder = Decoder(config.channels, config.decoder_channels, *shape)
+        self.lapped = Lapped(config.channels, config.dim, config.hop, config.causal) if config.lapped else None
         self.whitening: LatentWhitening | None = None
 
     def forward(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch channels samples"]:
@@ -94,7 +97,22 @@ class Autoencoder(Pretrained):
         latents = self._latents(wave)
         if self.training:
             latents = mask_frames(latents, self.config.masked)
-        return self.decoder(latents)[..., : wave.shape[-1]]
+        return self._sound(latents)[..., : wave.shape[-1]]
+
+    @torch.no_grad()
+    def begin(self, sound: Float[Tensor, "batch channels samples"]) -> None:
+        """Start from the best linear code of ``sound``: the networks add nothing to it until they have learned to.
+
+        Raises
+        ------
+        ValueError : there is no linear way, or too little sound to fit it.
+        """
+        if self.lapped is None:
+            raise ValueError("this autoencoder has no linear way to begin with")
+        self.lapped.fit(sound)
+        for network in (self.encoder, self.decoder):
+            for parameter in network[-1].parameters():
+                parameter.zero_()
 
     @torch.no_grad()
     def encode(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch dim frames"]:
@@ -104,7 +122,7 @@ class Autoencoder(Pretrained):
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, "batch channels samples"]:
         """Latents to sound, frames · hop samples."""
-        return self.decoder(latents)
+        return self._sound(latents)
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
         """Write the model, and its latents' whitening where there is one."""
@@ -119,7 +137,13 @@ class Autoencoder(Pretrained):
             self.whitening = LatentWhitening.load(folder / _WHITENING)
 
     def _latents(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch dim frames"]:
-        return self.encoder(functional.pad(wave, (0, -wave.shape[-1] % self.config.hop)))
+        whole = functional.pad(wave, (0, -wave.shape[-1] % self.config.hop))
+        latents = self.encoder(whole)
+        return latents if self.lapped is None else latents + self.lapped.analysis(whole)
+
+    def _sound(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, "batch channels samples"]:
+        sound = self.decoder(latents)
+        return sound if self.lapped is None else sound + self.lapped.synthesis(latents)
 
 
 def mask_frames(latents: Float[Tensor, "batch dim frames"], part: float) -> Float[Tensor, "batch dim frames"]:

@@ -21,6 +21,8 @@ Size = Literal["tiny", "small", "paper"]
 VALIDATED = 64
 """Crops in a validation."""
 LISTENED_SECONDS = 4.0
+_BEGUN_FROM = 48
+"""Crops of 10 s that an autoencoder's linear code is fitted to."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ def _train(
     held = Crops(validation, frames, 8 if tiny else VALIDATED, plan.seed, gain_db=None)
     listened = Crops(validation, round(LISTENED_SECONDS * rate / hop) * hop, LISTENED, plan.seed, gain_db=None)
     minutes = training.frames.sum() / rate / 60
+    if isinstance(codec, Autoencoder) and codec.lapped is not None and not resume:
+        codec.begin(Crops(training, 10 * rate // hop * hop, _BEGUN_FROM, plan.seed, gain_db=None).batch(0))
     facts = {
         "data": f"{run.data.name}: {len(training.frames)} sounds, {minutes:.0f} minutes",
         "size": run.size,
