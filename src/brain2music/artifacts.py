@@ -102,6 +102,11 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest_text(text: str) -> str:
+    """sha256 of a text, as hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def digest_array(array: np.ndarray) -> str:
     """sha256 over dtype, shape and bytes, as hex."""
     header = f"{array.dtype.str}{array.shape}".encode()

@@ -35,6 +35,12 @@ class RunConfig(BaseModel):
     alphas: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         None, description="ridge penalties tried, per target dimension; default logspace(-1, 8, 20)"
     )
+    generator: str | None = Field(None, description="what makes music from decoded embeddings: a name or folder")
+    generate_from: Literal["mean", "windows"] = Field(
+        "mean", description="one embedding a clip, the mean over its windows (the paper), or each window's own"
+    )
+    generate_s: float = Field(15.0, ge=1, le=600, description="seconds of a generated piece")
+    draws: int = Field(3, ge=1, description="pieces generated from one embedding; none is chosen among them")
     retrieve: int = Field(5, ge=1, description="tracks retrieved per clip")
     permutations: int = Field(10_000, ge=100, description="clip permutations behind every p")
     fade_s: float = Field(2.0, ge=0, description="sine fades of the stimuli as presented")

@@ -18,6 +18,9 @@ class Outputs:
     ``retrieval`` : one row a clip and rank (from 1): ``clip``, ``genre``, ``source`` ("brain", or "oracle" for
         retrieval by the true embedding), ``rank``, ``track``, ``title``, ``artist``, ``licence``,
         ``track_genre``, ``path`` (of the gallery's file), ``start_s``, ``cosine``.
+    ``generated_table`` : one row a generated piece: ``clip``, ``genre``, ``condition`` ("brain": the prediction,
+        calibrated; "uncalibrated"; "oracle": the true embedding), ``take`` (from 0), ``window`` (of the embedding
+        it was made from, -1 for their mean), ``file`` (from the output folder), ``generator``, ``seed``, ``draw``.
     ``reliability`` : one row a voxel: ``roi``, ``reliability`` (mean correlation between repeats).
     ``alphas`` : one row a target dimension: ``dim``, ``alpha``, ``cv_score``, ``on_edge``.
     ``encoding`` : one row a voxel: ``voxel``, ``roi``, ``r``, ``ceiling``, ``ceiling_steadied`` (by the encoder, see
@@ -82,6 +85,14 @@ class Outputs:
         """What the gallery gave."""
         return self._file(subject, embedding, "retrieval.parquet")
 
+    def generated_table(self, subject: str, embedding: str) -> Path:
+        """What was generated."""
+        return self._file(subject, embedding, "generated.parquet")
+
+    def generated(self, subject: str, embedding: str, condition: str, clip: str, take: int) -> Path:
+        """One generated piece."""
+        return self._file(subject, f"{embedding}{condition}", f"{_safe(clip)}-{take}.flac", folder="generated")
+
     def alphas(self, subject: str, embedding: str) -> Path:
         """The regularisation chosen for each dimension."""
         return self._file(subject, embedding, "alphas.parquet")
@@ -114,9 +125,9 @@ class Outputs:
         """Reliability of every voxel over repeats."""
         return self._file(subject, "responses", "reliability.parquet")
 
-    def _file(self, subject: str, description: str, ending: str, entities: str = "") -> Path:
+    def _file(self, subject: str, description: str, ending: str, entities: str = "", folder: str = "") -> Path:
         alphanumeric = re.sub(r"[^0-9A-Za-z]", "", description)
-        return self.root / f"sub-{subject}" / f"sub-{subject}_{entities}desc-{alphanumeric}_{ending}"
+        return self.root / f"sub-{subject}" / folder / f"sub-{subject}_{entities}desc-{alphanumeric}_{ending}"
 
 
 def _safe(name: str) -> str:

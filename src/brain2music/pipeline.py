@@ -19,12 +19,14 @@ from .config import RunConfig
 from .embed.registry import Embedder, get_embedder
 from .errors import InputError
 from .gallery.gallery import Gallery
+from .generate.registry import Generator, get_generator
 from .layout import Outputs
 from .score.leakage import gallery_leaks, read_gtzan_index, require_no_leak
 from .score.records import read_scores, summarise, write_scores
 from .score.unseen import clip_similarity
 from .steps.describe import describe
 from .steps.encoding import encode_subject, encoding_files
+from .steps.generation import generate, require_fit
 from .steps.listen import export_retrieved, export_stimuli
 from .steps.listener import Listener, Music
 from .steps.retrieval import retrieve
@@ -63,13 +65,16 @@ def run(
     opened = [Gallery.open(folder) for folder in galleries]
     for gallery in opened:
         leaks += gallery_leaks(source.test_clips or source.train_clips, gallery.tracks["track"])
+    generator = None if config.generator is None else get_generator(config.generator)
+    if generator is not None:
+        require_fit(generator, embedders)
     if level == "participant":
         music = Music(source, embedders, outputs)
         for subject in _chosen(source, subjects):
             listener = Listener(source, subject, config)
             measure(listener, outputs)
             for embedder in embedders:
-                reconstruct(listener, embedder, music, opened, outputs)
+                reconstruct(listener, embedder, music, opened, generator, outputs)
             if config.encode:
                 map_voxels(listener, music, outputs)
         export_stimuli(source, outputs)
@@ -95,14 +100,21 @@ def measure(listener: Listener, outputs: Outputs) -> None:
 
 
 def reconstruct(
-    listener: Listener, embedder: Embedder, music: Music, galleries: Sequence[Gallery], outputs: Outputs
+    listener: Listener,
+    embedder: Embedder,
+    music: Music,
+    galleries: Sequence[Gallery],
+    generator: Generator | None,
+    outputs: Outputs,
 ) -> None:
-    """One subject, one embedding: decode, score, retrieve, and write the tables."""
+    """One subject, one embedding: decode, score, retrieve, generate, and write the tables."""
     subject, config, name = listener.subject, listener.config, embedder.space.name
     predictions, similarities = outputs.predictions(subject, name), outputs.similarity(subject, name)
     alphas, scores_file = outputs.alphas(subject, name), outputs.scores_of(subject, name)
     retrieval = outputs.retrieval(subject, name)
+    generated = outputs.generated_table(subject, name)
     gallery = next((gallery for gallery in galleries if gallery.space.name == name), None)
+    maker = generator if generator is not None and generator.space.name == name else None
 
     def make() -> None:
         decoded = listener.decode(music[name])
@@ -115,6 +127,10 @@ def reconstruct(
             write_table(retrieval, found)
             export_retrieved(found, outputs)
             scores += retrieved
+        if maker is not None:
+            made, judged = generate(listener, decoded, maker, music, outputs)
+            write_table(generated, made)
+            scores += judged
         write_scores(scores_file, scores)
 
     inputs = {**listener.digests, "stimuli": music.digest(name)}
@@ -122,6 +138,9 @@ def reconstruct(
     if gallery is not None:
         inputs["gallery"] = digest_array(np.asarray(gallery.vectors))
         files.append(retrieval)
+    if maker is not None:
+        inputs["generator"] = maker.sha256
+        files.append(generated)
     settings = {**config.model_dump(mode="json"), "space": asdict(embedder.space)}
     stage(files, make, inputs, settings)
 

@@ -14,6 +14,10 @@ EmbeddingNames = Annotated[
 Galleries = Annotated[
     list[Path] | None, typer.Option("--gallery", help="A gallery to retrieve from, one an embedding.")
 ]
+GeneratorName = Annotated[
+    str | None, typer.Option(help="Make music of the decoded embedding with this: musiclm-small, or a folder.")
+]
+Draws = Annotated[int | None, typer.Option(help="Pieces generated from one embedding; default 3.", min=1)]
 Labels = Annotated[list[str] | None, typer.Option(help="Only this subject; repeatable.")]
 Lag = Annotated[int | None, typer.Option(help="Scans by which responses follow the sound; default 3.", min=0, max=10)]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import ConfigFile, EmbeddingNames, Galleries, Jobs, Labels, Lag, Seed
+from .options import ConfigFile, Draws, EmbeddingNames, Galleries, GeneratorName, Jobs, Labels, Lag, Seed
 
 app = typer.Typer()
 
@@ -77,6 +77,8 @@ def run(
     derivatives: Annotated[Path | None, typer.Option(help="Preprocessed data (fMRIPrep).")] = None,
     embedding: EmbeddingNames = None,
     gallery: Galleries = None,
+    generator: GeneratorName = None,
+    draws: Draws = None,
     lag_tr: Lag = None,
     config: ConfigFile = None,
 ) -> None:
@@ -86,7 +88,8 @@ def run(
     from ..pipeline import run as run_pipeline
     from ..report.page import build_report
 
-    settings = RunConfig.from_toml(config, embeddings=tuple(embedding or ()), lag_tr=lag_tr)
+    given = {"embeddings": tuple(embedding or ()), "generator": generator, "draws": draws, "lag_tr": lag_tr}
+    settings = RunConfig.from_toml(config, **given)
     source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives)
     run_pipeline(source, out, settings, level=level, subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))
@@ -99,6 +102,8 @@ def run_arrays(
     participant_label: Labels = None,
     embedding: EmbeddingNames = None,
     gallery: Galleries = None,
+    generator: GeneratorName = None,
+    draws: Draws = None,
     lag_tr: Lag = None,
     config: ConfigFile = None,
 ) -> None:
@@ -108,7 +113,8 @@ def run_arrays(
     from ..pipeline import run as run_pipeline
     from ..report.page import build_report
 
-    settings = RunConfig.from_toml(config, embeddings=tuple(embedding or ()), lag_tr=lag_tr)
+    given = {"embeddings": tuple(embedding or ()), "generator": generator, "draws": draws, "lag_tr": lag_tr}
+    settings = RunConfig.from_toml(config, **given)
     source = read_arrays_study(arrays_toml)
     run_pipeline(source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from .lapped import Lapped
+from .lapped import GAIN, Lapped
 from .layers import Activation, Decoder, Encoder
 from .pretrained import Pretrained
 from .whitening import LatentWhitening
@@ -139,11 +139,11 @@ class Autoencoder(Pretrained):
     def _latents(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch dim frames"]:
         whole = functional.pad(wave, (0, -wave.shape[-1] % self.config.hop))
         latents = self.encoder(whole)
-        return latents if self.lapped is None else latents + self.lapped.analysis(whole)
+        return latents if self.lapped is None else self.lapped.analysis(whole) + GAIN * latents
 
     def _sound(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, "batch channels samples"]:
         sound = self.decoder(latents)
-        return sound if self.lapped is None else sound + self.lapped.synthesis(latents)
+        return sound if self.lapped is None else self.lapped.synthesis(latents) + GAIN * sound
 
 
 def mask_frames(latents: Float[Tensor, "batch dim frames"], part: float) -> Float[Tensor, "batch dim frames"]:

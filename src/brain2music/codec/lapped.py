@@ -17,6 +17,10 @@ from .layers import Conv, Up
 EMPHASIS = 0.5
 """How far coefficients are brought to one variance before components are chosen: 0 not at all, 1 wholly."""
 
+GAIN = 0.02
+"""Of the networks beside the linear way: a step of Adam moves their outputs as far whatever the sound's level is, and
+unscaled it would add more noise than the linear code leaves to be mended."""
+
 
 class Lapped(nn.Module):
     """Sound (batch, channels, frames · hop) <-> latents (batch, dim, frames); linear, without offset.

@@ -213,6 +213,11 @@ def fit_calibration(
     return Calibration.fit(predicted, pairs.Y)
 
 
+def with_calibration(name: str) -> str:
+    """The option whose predictions are calibrated besides; ``auto``, which no head joins, gives calibrated ridge."""
+    return "calibrated" if name == "auto" else name if name.endswith("calibrated") else f"{name}+calibrated"
+
+
 def predict_with(name: str, problem: Problem) -> Prediction:
     """One fit of the named option, with held-out predictions of its own."""
     bases: dict[str, Prediction] = {}

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..artifacts import read_json
-from ..embed.embeddings import Embeddings
+from ..embed.embeddings import Embeddings, Space
 from ..errors import InputError
 from ..weights import find
 from .reconstruction import Reconstruction
@@ -16,11 +16,22 @@ from .reconstruction import Reconstruction
 
 @runtime_checkable
 class Generator(Protocol):
-    """Anything that makes music of an embedding, a text or a recording."""
+    """Anything that makes music of an embedding, a text or a recording.
+
+    ``name`` is what its outputs say they come from, ``sha256`` the digest of its weights.
+    """
+
+    name: str
+    sha256: str
 
     @property
     def rate(self) -> int:
         """Hz of what it makes."""
+        ...
+
+    @property
+    def space(self) -> Space:
+        """Of the embeddings it takes."""
         ...
 
     def generate(

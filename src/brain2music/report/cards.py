@@ -1,4 +1,4 @@
-"""The listening cards: for every test clip what was heard, and what its decoded embedding retrieved."""
+"""The listening cards: what was heard in every test clip, and what its decoded embedding retrieved and generated."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,8 @@ from brain2music.report.data import Decoded, Subject
 from brain2music.report.spectrogram import thumbnail
 
 MOST_NEXT = 5
+MOST_TAKES = 3
+"""Generated pieces of a clip and condition that the page plays; the others are in the folder."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,18 @@ class Track:
 
 @dataclass(frozen=True)
 class Found:
-    """What one embedding retrieved for a clip: the best by brain and by oracle, and the brain's next."""
+    """What one embedding retrieved for a clip: the best by brain and by oracle, and the brain's next.
+
+    ``made`` : what was generated from the prediction with its shrinkage undone, from the prediction as it is, and
+    from the true embedding, by these names, each a few takes in the order in which they were made.
+    """
 
     embedding: str
+    retrieves: bool
     brain: Track | None
     oracle: Track | None
     following: tuple[str, ...]
+    made: dict[str, tuple[Player, ...]]
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,8 @@ def cards_of(subject: Subject, shelf: Shelf) -> list[Card]:
     ranks = first.ranks
     cards = []
     for index, (clip, genre) in enumerate(zip(first.clips, first.genres, strict=True)):
-        found = tuple(_found(decoded, clip, shelf) for decoded in subject.decoded if decoded.retrieval is not None)
+        shown = [each for each in subject.decoded if each.retrieval is not None or each.generated is not None]
+        found = tuple(_found(decoded, clip, shelf) for decoded in shown)
         rank = None if ranks is None else int(ranks[index])
         heard = shelf.player(shelf.outputs.stimulus(clip))
         cards.append(Card(clip, genre, rank, len(first.clips), heard, found))
@@ -89,13 +98,25 @@ def cards_of(subject: Subject, shelf: Shelf) -> list[Card]:
 
 
 def _found(decoded: Decoded, clip: str, shelf: Shelf) -> Found:
-    table = decoded.retrieval
-    assert table is not None
+    name, table, made = decoded.embedding.name, decoded.retrieval, _made(decoded, clip, shelf)
+    if table is None:
+        return Found(name, False, None, None, (), made)
     mine = table[table["clip"] == clip].sort_values("rank")
     brain = mine[mine["source"] == "brain"]
     later = brain[brain["rank"] > 1].head(MOST_NEXT)
     following = tuple(_line(row) for row in later[["title", "track", "artist"]].itertuples())
-    return Found(decoded.embedding.name, _first(mine, "brain", shelf), _first(mine, "oracle", shelf), following)
+    return Found(name, True, _first(mine, "brain", shelf), _first(mine, "oracle", shelf), following, made)
+
+
+def _made(decoded: Decoded, clip: str, shelf: Shelf) -> dict[str, tuple[Player, ...]]:
+    if decoded.generated is None:
+        return {}
+    mine = decoded.generated[decoded.generated["clip"] == clip].sort_values("take")
+    first = mine.groupby("condition", sort=False).head(MOST_TAKES)
+    return {
+        str(condition): tuple(shelf.player(shelf.outputs.root / file) for file in rows["file"])
+        for condition, rows in first.groupby("condition", sort=False)
+    }
 
 
 def _first(rows: pd.DataFrame, source: Literal["brain", "oracle"], shelf: Shelf) -> Track | None:

@@ -96,7 +96,7 @@ class Decoded:
     similarity : (clips, clips) Pearson r of each prediction (row) with each true embedding (column).
     predicted, true : (clips, dims) averages over windows.
     retrieval : the retrieval table of :class:`~brain2music.layout.Outputs`.
-    alphas : the table of chosen regularisation.
+    generated : the table of generated pieces. alphas : the table of chosen regularisation.
     """
 
     embedding: EmbeddingRecord
@@ -106,6 +106,7 @@ class Decoded:
     predicted: Float[np.ndarray, "clips dims"] | None
     true: Float[np.ndarray, "clips dims"] | None
     retrieval: pd.DataFrame | None
+    generated: pd.DataFrame | None
     alphas: pd.DataFrame | None
 
     @property
@@ -186,8 +187,10 @@ def _read_decoded(outputs: Outputs, subject: str, embedding: EmbeddingRecord) ->
 
     texts = ("clip", "source", "track", "title", "artist", "licence", "track_genre")
     retrieval = _read_table(outputs.retrieval(subject, name), texts, ("rank", "start_s", "cosine"))
+    pieces = ("clip", "genre", "condition", "file", "generator")
+    generated = _read_table(outputs.generated_table(subject, name), pieces, ("take", "window", "seed"))
     alphas = _read_table(outputs.alphas(subject, name), numbers=("dim", "alpha", "cv_score", "on_edge"))
-    return Decoded(embedding, clips, tuple(labels["genre"]), matrix, predicted, true, retrieval, alphas)
+    return Decoded(embedding, clips, tuple(labels["genre"]), matrix, predicted, true, retrieval, generated, alphas)
 
 
 def _read_table(

@@ -88,6 +88,7 @@ def _subject_page(templates: Environment, run: RunRecord, subject: Subject, shel
         else figures.reliability_by_roi(reliability, f"{name}-reliability"),
         embeddings=[_embedding_view(scores, subject, decoded) for decoded in subject.decoded],
         cards=cards_of(subject, shelf),
+        generates=any(decoded.generated is not None for decoded in subject.decoded),
         retrieves=any(decoded.retrieval is not None for decoded in subject.decoded),
     )
 

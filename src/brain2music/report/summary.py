@@ -17,7 +17,7 @@ def summarise(run: RunRecord, subjects: Sequence[str]) -> list[str]:
     """Plain sentences on the first scored embedding, for the given subjects: decoding, retrieval, control, encoding."""
     scores = [score for score in run.scores if score.subject in subjects]
     sentences: list[str] = []
-    for stage, tell in (("decode", _decoding), ("retrieve", _retrieval)):
+    for stage, tell in (("decode", _decoding), ("retrieve", _retrieval), ("generate", _generation)):
         found = _first_embedding(run, pick(scores, "identification", stage))
         if found:
             sentences.append(tell(run, found) + " " + _verdict(found))
@@ -85,6 +85,16 @@ def _retrieval(run: RunRecord, scores: Sequence[Score]) -> str:
     return (
         f"Music retrieved from {gallery} by that embedding, and judged by it, resembled the clip that was "
         f"heard more than another in {_percent(_mean(scores))} of comparisons ({_frame(scores)}{oracle})."
+    )
+
+
+def _generation(run: RunRecord, scores: Sequence[Score]) -> str:
+    ceilings = [score.ceiling for score in scores if score.ceiling is not None]
+    oracle = f"; from the true embedding it reaches {_percent(sum(ceilings) / len(ceilings))}" if ceilings else ""
+    return (
+        f"Music generated from the {scores[0].embedding} embedding by {run.study.settings.get('generator')}, and judged "
+        f"by that embedding, resembled the clip that was heard more than another in {_percent(_mean(scores))} of "
+        f"comparisons ({_frame(scores)}{oracle})."
     )
 
 

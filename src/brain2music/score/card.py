@@ -96,11 +96,15 @@ class ScoreCard:
         candidates: int,
         rows: Bool[np.ndarray, " n"] | None = None,
         note: str = "",
+        blocks: Sequence[Hashable] | None = None,
     ) -> Score:
-        """The mean of a payoff matrix's diagonal; clips resampled with their candidates as they are."""
+        """The mean of a payoff matrix's diagonal; clips resampled with their candidates as they are.
+
+        ``blocks`` : clips are permuted only among those of the same label.
+        """
         values = np.diagonal(payoff) if rows is None else np.diagonal(payoff)[rows]
         interval = bootstrap_interval(values.copy(), self.rng, self.draws)
-        p = permutation_p(payoff, self.rng, self.draws, rows=rows)
+        p = permutation_p(payoff, self.rng, self.draws, rows=rows, blocks=blocks)
         return self.row(
             metric,
             values.mean(),

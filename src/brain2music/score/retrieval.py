@@ -28,6 +28,7 @@ def score_retrieval(
     rng: np.random.Generator,
     simulated: bool,
     stage: ScoredStage = "retrieve",
+    calibrated: Float[np.ndarray, "clips dims"] | None = None,
     oracle: Float[np.ndarray, "clips dims"] | None = None,
     random: Float[np.ndarray, "repeats clips dims"] | None = None,
     retrieved_genres: Sequence[str] | None = None,
@@ -43,6 +44,7 @@ def score_retrieval(
     retrieved, true : (clips, dims) the judge's embeddings of the retrieved music, and of the clips heard.
     genres : the genre of each clip.
     embedding : what was decoded and searched. judge : what ``retrieved`` and ``true`` are.
+    calibrated : (clips, dims) the judge's embeddings of what the prediction with its shrinkage undone retrieves.
     oracle : (clips, dims) the judge's embeddings of what the true embedding retrieves: the ceiling.
     random : (repeats, clips, dims) the judge's embeddings of gallery tracks drawn at random: the paper's
         chance.
@@ -51,7 +53,8 @@ def score_retrieval(
         it concerns no judge, so give them for one judge only.
 
     Returns
-    ------- Rows as :meth:`.card.ScoreCard.identification_family` gives, then
+    -------
+    Rows as :meth:`.card.ScoreCard.identification_family` gives, then ``identification/calibrated``,
     ``identification/baseline=random-track``, ``…/oracle`` and ``genre-agreement``; ``/judge=NAME`` is
     appended where the judge is not the embedding.
     """
@@ -60,6 +63,9 @@ def score_retrieval(
         ceiling["genre-agreement"] = _agreement(oracle_genres, genres)
     card = ScoreCard(subject, embedding, stage, rng, simulated, note, ceiling, draws)
     scores = card.identification_family(similarity(retrieved, true), genres)
+    if calibrated is not None:
+        found = "retrieved by the calibrated prediction"
+        scores.append(card.identification("identification/calibrated", similarity(calibrated, true), note=found))
     if oracle is not None:
         found = "retrieved by the true embedding"
         scores.append(card.identification("identification/oracle", similarity(oracle, true), note=found))

@@ -84,6 +84,13 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
             f"Music was retrieved from {len(gallery):,} tracks by the cosine similarity of the mean predicted "
             f"embedding, both centred by the mean of the training clips."
         )
+    if config.generator is not None:
+        what = "the mean predicted embedding" if config.generate_from == "mean" else "each window's predicted embedding"
+        parts.append(
+            f"Music of {config.generate_s:g} s was generated from {what} by {config.generator}, {config.draws} times, "
+            f"with none chosen, after the shrinkage of the predictions was undone by optimal transport fitted to "
+            f"held-out predictions of training clips; also from predictions as they were and from the true embedding."
+        )
     if source.simulated:
         parts.insert(0, "The brain data are simulated.")
     return " ".join(parts)

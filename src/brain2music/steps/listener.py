@@ -26,6 +26,9 @@ from ..layout import Outputs
 from ..progress import progress
 from ..study.study import Clip
 
+LABELS = ("genre-onehot", "mulan-text")
+"""Embeddings of what is known of a clip: they hear nothing, and judge nothing."""
+
 
 @dataclass(frozen=True)
 class Music:

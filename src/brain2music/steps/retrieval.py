@@ -8,12 +8,13 @@ import pandas as pd
 from jaxtyping import Float32, Int
 
 from ..decode.decoder import Decoded
+from ..decode.options import with_calibration
 from ..embed.clips import embed_files
 from ..embed.embeddings import Embeddings
 from ..gallery.gallery import Gallery
 from ..score.retrieval import score_retrieval
 from ..score.score import Score
-from .listener import Listener, Music, clip_means
+from .listener import LABELS, Listener, Music, clip_means
 from .tables import retrieval_table
 
 RANDOM_DRAWS = 20  # galleries' tracks drawn at random per clip: the paper's chance line
@@ -27,15 +28,17 @@ def retrieve(listener: Listener, decoded: Decoded, gallery: Gallery, music: Musi
     """
     config = listener.config
     predicted, true = clip_means(decoded)
+    calibrated, _ = clip_means(listener.decode(music[decoded.space.name], decoder=with_calibration(config.decoder)))
     own = [clip.track for clip in decoded.clips]
     where = gallery.select(exclude=[*own, *(f"*/{track}" for track in own)])
     mean = decoded.train_mean.mean(axis=0)  # predictions are shrunk towards it: about another, they point one way
     brain = gallery.search(predicted, config.retrieve, space=decoded.space, centre=mean, where=where)
+    unshrunk = gallery.search(calibrated, 1, space=decoded.space, centre=mean, where=where)
     oracle = gallery.search(true, config.retrieve, space=decoded.space, centre=mean, where=where)
     rng = np.random.default_rng(config.seed)
     allowed = np.flatnonzero(where)
     random = rng.choice(allowed, (RANDOM_DRAWS, len(decoded.clips)))
-    chosen = np.concatenate([brain.indices[:, 0], oracle.indices[:, 0], random.ravel()])
+    chosen = np.concatenate([*(hits.indices[:, 0] for hits in (brain, unshrunk, oracle)), random.ravel()])
     genres = gallery.tracks["genre"].to_numpy()
     agreement: dict[str, Any] = {
         "retrieved_genres": list(genres[brain.indices[:, 0]]),
@@ -45,7 +48,7 @@ def retrieve(listener: Listener, decoded: Decoded, gallery: Gallery, music: Musi
     scores: list[Score] = []
     for embedder in music.embedders:
         judge = embedder.space.name
-        if judge in ("genre-onehot", "mulan-text"):  # labels of clips: they hear nothing
+        if judge in LABELS:
             continue
         mean = music.means(judge, listener.trained_on).mean(axis=0)
         vectors = _judged(gallery, chosen, judge, music) - mean
@@ -58,6 +61,7 @@ def retrieve(listener: Listener, decoded: Decoded, gallery: Gallery, music: Musi
             judge=judge,
             rng=rng,
             simulated=listener.source.simulated,
+            calibrated=vectors[unshrunk.indices[:, 0]],
             oracle=vectors[oracle.indices[:, 0]],
             random=vectors[random],
             **(agreement if judge == decoded.space.name else {}),

@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from ...artifacts import digest_file, read_json, write_json
+from ...artifacts import digest_file, digest_text, read_json, write_json
 from ...codec.soundstream import SoundStream
-from ...embed.embeddings import Embeddings
+from ...embed.embeddings import Embeddings, Space
 from ...embed.windows import mono_at
 from ...errors import InputError
 from ...weights import find
@@ -45,7 +45,7 @@ class MusicLM:
     stages : by name: the paper's three, or "acoustic" alone. conditioner : of the embedding.
     semantic : tokens of recordings, for continuing them.
     codec : the SoundStream whose codes the stages were trained on. sampling : of each stage.
-    name : what the outputs say they come from.
+    name : what the outputs say they come from. sha256 : digest of its weights, "none" before they are saved.
     """
 
     def __init__(
@@ -56,11 +56,12 @@ class MusicLM:
         codec: SoundStream,
         sampling: dict[StageName, Sampling] | None = None,
         name: str = "musiclm",
+        sha256: str = "none",
     ) -> None:
         self.stages, self.conditioner, self.semantic, self.codec = stages, conditioner, semantic, codec.eval()
         paper = {name: Sampling(stage.config.temperature) for name, stage in stages.items()}
         self.sampling: dict[StageName, Sampling] = {**paper, **(sampling or {})}
-        self.name = name
+        self.name, self.sha256 = name, sha256
         for stage in stages.values():
             stage.eval()
 
@@ -68,6 +69,11 @@ class MusicLM:
     def rate(self) -> int:
         """Hz of what it makes."""
         return self.codec.config.rate
+
+    @property
+    def space(self) -> Space:
+        """Of the embeddings it takes."""
+        return self.conditioner.space
 
     @property
     def device(self) -> torch.device:
@@ -217,13 +223,16 @@ class MusicLM:
                 folder,
                 "use them as they came together",
             )
+        names = STAGES[settings["plan"]]
+        weights = [folder / stage / "model.safetensors" for stage in names]
         return cls(
-            {stage: Stage.from_pretrained(folder / stage).to(device) for stage in STAGES[settings["plan"]]},
+            {stage: Stage.from_pretrained(folder / stage).to(device) for stage in names},
             Conditioner.load(folder),
             SemanticTokenizer.load(folder),
             SoundStream.from_pretrained(codec).to(device),
             {stage: Sampling(**how) for stage, how in settings["sampling"].items()},
             folder.name,
+            digest_text("".join(digest_file(path) for path in weights)),
         )
 
     def _vectors(

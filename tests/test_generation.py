@@ -1,0 +1,135 @@
+"""A run that generates: files for every take, scores from them, a page to listen on, and going on after a stop."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent / "study"))
+from tiny_study import TinyStudy
+
+from brain2music.artifacts import digest_file
+from brain2music.brain.source import BidsSource
+from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
+from brain2music.config import RunConfig
+from brain2music.embed.registry import get_embedder
+from brain2music.errors import InputError
+from brain2music.generate.musiclm.condition import Conditioner
+from brain2music.generate.musiclm.config import Vocabulary, stages
+from brain2music.generate.musiclm.model import MusicLM
+from brain2music.generate.musiclm.semantic import Clusters, SemanticTokenizer
+from brain2music.generate.musiclm.stage import Stage
+from brain2music.layout import Outputs
+from brain2music.pipeline import run
+from brain2music.report.page import build_report
+
+CONDITIONS = ("brain", "uncalibrated", "oracle")
+
+
+@pytest.fixture(scope="session")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A MusicLM with random weights that takes log-mel embeddings."""
+    torch.manual_seed(0)
+    folder, space = tmp_path_factory.mktemp("musiclm"), get_embedder("logmel", 1.5, 1.5).space
+    codec = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(folder / "codec-tiny")
+    conditioner = Conditioner.fit(space, torch.randn(64, space.dims), 3, 8)
+    words = Vocabulary(32, 4, 16, 3, 8, space.dims)
+    semantic = SemanticTokenizer(
+        Clusters(torch.zeros(2), torch.ones(2), torch.randn(16, 2)), {"name": "none", "sha256": ""}
+    )
+    acoustic = {name: Stage(config) for name, config in stages("tiny", "single", words).items()}
+    model = MusicLM(acoustic, conditioner, semantic, SoundStream.from_pretrained(codec))
+    return model.save_pretrained(folder / "musiclm-tiny", str(codec))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> TinyStudy:
+    study = TinyStudy(tmp_path / "study")
+    mask = study.root / "derivatives" / "masks" / "sub-01" / "anat" / "sub-01_desc-brain_mask.nii.gz"
+    study.write_image("", np.ones((3, 4, 5), np.uint8), path=mask)
+    return study
+
+
+def config(generator: Path | str, **changes: object) -> RunConfig:
+    """Settings of a quick run that generates two takes a clip."""
+    settings = {
+        **{"embeddings": ("logmel", "mfcc-chroma"), "window_s": 1.5, "lag_tr": 0, "also_lags": (), "folds": 2},
+        **{"permutations": 100, "fade_s": 0.1, "encode": False, "unseen_genres": False, "shuffles": 1},
+        **{"generator": str(generator), "draws": 2, "generate_s": 1.5},
+    }
+    return RunConfig(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def generate(study: TinyStudy, out: Path, settings: RunConfig) -> Outputs:
+    return run(BidsSource.read(study.root, settings), out, settings)
+
+
+def test_every_take_is_a_file_that_is_scored_by_every_embedding(
+    study: TinyStudy, generator: Path, tmp_path: Path
+) -> None:
+    outputs = generate(study, tmp_path / "out", config(generator))
+    table = pd.read_parquet(outputs.generated_table("01", "logmel"))
+    clips = pd.read_parquet(outputs.similarity("01", "logmel"))["clip"]
+    assert len(table) == len(clips) * len(CONDITIONS) * 2
+    assert set(table["condition"]) == set(CONDITIONS)
+    assert table["file"].is_unique
+    assert not outputs.generated_table("01", "mfcc-chroma").exists()
+    for file in table["file"]:
+        sound = soundfile.info(outputs.root / file)
+        assert sound.samplerate == 24_000
+        assert sound.frames == 36_000
+        source = json.loads((outputs.root / file).with_suffix(".json").read_text())["source"]
+        assert source["checkpoint"] == "musiclm-tiny"
+    scores = [each for each in json.loads(outputs.scores.read_text()) if each["stage"] == "generate"]
+    found = {each["metric"]: each for each in scores}
+    for judge in ("", "/judge=mfcc-chroma"):
+        for metric in ("identification", "identification/uncalibrated", "identification/oracle"):
+            assert found[metric + judge]["n"] == len(clips)
+            assert found[metric + judge]["chance"] == 0.5
+        assert found["identification" + judge]["ceiling"] == pytest.approx(
+            found["identification/oracle" + judge]["value"]
+        )
+
+
+def test_a_run_that_was_stopped_makes_only_what_is_missing(study: TinyStudy, generator: Path, tmp_path: Path) -> None:
+    outputs = generate(study, tmp_path / "out", config(generator))
+    pieces = sorted((outputs.root / "sub-01" / "generated").glob("*.flac"))
+    digests, times = [digest_file(path) for path in pieces], [path.stat().st_mtime_ns for path in pieces]
+    outputs.generated_table("01", "logmel").unlink()
+    pieces[-1].unlink()
+    generate(study, tmp_path / "out", config(generator))
+    assert [digest_file(path) for path in pieces] == digests
+    kept = [path.stat().st_mtime_ns == time for path, time in zip(pieces, times, strict=True)]
+    assert not kept[-1]
+    assert 0 < sum(kept) < len(kept)
+
+
+def test_each_window_may_have_its_own_takes(study: TinyStudy, generator: Path, tmp_path: Path) -> None:
+    outputs = generate(study, tmp_path / "out", config(generator, generate_from="windows"))
+    table = pd.read_parquet(outputs.generated_table("01", "logmel"))
+    predictions = pd.read_parquet(outputs.predictions("01", "logmel"))
+    assert len(table) == len(CONDITIONS) * 2 * len(predictions)
+    assert set(table["window"]) == set(predictions["window"])
+
+
+def test_the_page_plays_what_was_generated(study: TinyStudy, generator: Path, tmp_path: Path) -> None:
+    outputs = generate(study, tmp_path / "out", config(generator))
+    build_report(outputs.root)
+    page = outputs.page("01").read_text()
+    table = pd.read_parquet(outputs.generated_table("01", "logmel"))
+    assert all(f'src="{file}"' in page for file in table["file"])
+    assert "Generated from the brain" in page
+    assert "none was chosen" in page
+    assert "Music generated from the logmel embedding" in page
+
+
+def test_a_generator_of_another_embedding_is_refused(study: TinyStudy, generator: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="takes logmel, which is not decoded"):
+        generate(study, tmp_path / "out", config(generator, embeddings=("mfcc-chroma",)))
+    with pytest.raises(InputError, match="there is no model 'nobody'"):
+        generate(study, tmp_path / "out", config("nobody"))
