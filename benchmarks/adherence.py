@@ -23,7 +23,8 @@ from brain2music.audio.compose.compose import compose
 from brain2music.audio.compose.genres import GENRES
 from brain2music.audio.io import find_audio, read_audio
 from brain2music.audio.render import render
-from brain2music.embed.registry import Embedder, get_embedder
+from brain2music.embed.embedder import Embedder
+from brain2music.embed.registry import get_embedder
 from brain2music.generate.musiclm.model import MusicLM
 from brain2music.generate.musiclm.prompts import Sound, embed_sounds
 from brain2music.generate.registry import generate_from_embeddings

@@ -21,8 +21,10 @@ import numpy as np
 import torch
 
 from brain2music.audio.io import find_audio, read_audio
+from brain2music.embed.catalogue import EMBEDDINGS
+from brain2music.embed.embedder import Embedder
 from brain2music.embed.musicnn import RATE, MusicnnEmbedder
-from brain2music.embed.registry import EMBEDDINGS, Embedder, get_embedder
+from brain2music.embed.registry import get_embedder
 from brain2music.gallery.build import build_gallery
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))

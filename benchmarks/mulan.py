@@ -27,9 +27,9 @@ from brain2music.audio.compose.genres import GENRES, MOODS
 from brain2music.audio.compose.instruments import INSTRUMENTS, KITS
 from brain2music.audio.compose.piece import Piece
 from brain2music.audio.io import find_audio, read_audio
+from brain2music.embed.catalogue import EMBEDDINGS
 from brain2music.embed.mulan.embedder import MuLanEmbedder
 from brain2music.embed.musicnn import MusicnnEmbedder
-from brain2music.embed.registry import EMBEDDINGS
 from brain2music.progress import progress
 from brain2music.train.mulan_data import Composed, piece_of, prepare, read_shards
 

@@ -16,7 +16,8 @@ from .artifacts import digest_array, stage, write_json, write_table
 from .brain.reliability import repeat_reliability
 from .brain.source import Source
 from .config import RunConfig
-from .embed.registry import Embedder, get_embedder
+from .embed.embedder import Embedder
+from .embed.registry import get_embedder
 from .errors import InputError
 from .gallery.gallery import Gallery
 from .generate.registry import Generator, get_generator

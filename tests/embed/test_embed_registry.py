@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from brain2music.embed import registry
-from brain2music.embed.registry import EMBEDDINGS, get_embedder, models, pull
+from brain2music.embed import sources
+from brain2music.embed.catalogue import EMBEDDINGS
+from brain2music.embed.registry import get_embedder, models, pull
 from brain2music.errors import InputError
 
 WITHOUT_WEIGHTS = [name for name, member in EMBEDDINGS.items() if member.weights is None]
@@ -80,20 +81,20 @@ def test_pull_installs_the_wheel_without_its_pins(monkeypatch, name):
         ran.append(command)
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(registry.subprocess, "run", run)
+    monkeypatch.setattr(sources.subprocess, "run", run)
     pull(name)
     assert ran == [[sys.executable, "-m", "pip", "install", "--no-deps", "musicnn==0.1.0"]]
 
 
 def test_pull_that_fails_says_so(monkeypatch):
     failed = subprocess.CompletedProcess([], 1, "", "WARNING: x\nERROR: no route to host\n")
-    monkeypatch.setattr(registry.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(sources.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(InputError, match="no route to host"):
         pull("musicnn")
 
 
 def test_pull_of_what_has_no_weights_runs_nothing(monkeypatch):
-    monkeypatch.setattr(registry.subprocess, "run", lambda *_, **__: pytest.fail("pip was run"))
+    monkeypatch.setattr(sources.subprocess, "run", lambda *_, **__: pytest.fail("pip was run"))
     pull("logmel")
     with pytest.raises(InputError, match="no embedding 'clapp'"):
         pull("clapp")

@@ -75,6 +75,14 @@ def test_decoders_take_the_frames(here, rng, name):
     torch.testing.assert_close(ours[..., :length], theirs[..., :length], atol=1e-5, rtol=1e-4)
 
 
+def test_our_soundstream_ships(monkeypatch, rng):
+    """Without a folder of one's own, the shipped codec is averaged."""
+    monkeypatch.delenv("BRAIN2MUSIC_MODELS", raising=False)
+    embedder = get_embedder("soundstream-avg", window_s=1.0, step_s=1.0)
+    assert embedder.space.dims == SoundStream.from_pretrained("soundstream-small").config.dim
+    assert embedder.embed(rng.standard_normal(24000).astype(np.float32) / 10, 24000).shape == (1, embedder.space.dims)
+
+
 def test_another_encodec_is_refused(tmp_path, monkeypatch):
     from transformers import EncodecConfig, EncodecModel
 

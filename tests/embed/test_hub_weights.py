@@ -8,8 +8,9 @@ import pytest
 import tiny_hub
 import torch
 
+from brain2music.embed.catalogue import EMBEDDINGS
 from brain2music.embed.hub_weights import HubWeights, weight_files
-from brain2music.embed.registry import EMBEDDINGS, get_embedder, pull
+from brain2music.embed.registry import get_embedder, pull
 from brain2music.errors import InputError
 
 pytest.importorskip("huggingface_hub")

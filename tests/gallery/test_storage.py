@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2music.embed.registry import Embedder, get_embedder
+from brain2music.embed.embedder import Embedder
+from brain2music.embed.registry import get_embedder
 from brain2music.errors import InputError
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery

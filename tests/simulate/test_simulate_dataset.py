@@ -8,7 +8,6 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_tones
 
 from brain2music.artifacts import digest_file
 from brain2music.brain.mask import choose_mask
@@ -22,6 +21,8 @@ from brain2music.study.simulate.images import SLOPE, write_bold
 from brain2music.study.simulate.listener import Listener
 from brain2music.study.simulate.sources import catalogue, compose_counts
 from brain2music.study.study import Clip
+
+from .conftest import write_tones
 
 
 def digests(root: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 
 from ..errors import InputError
 from ..study.study import Clip
-from .registry import TextEmbedder
+from .embedder import TextEmbedder
 
 _MISTAKEN = {"disco.000011": "disco.00011"}
 _ENDING = "_15s"

@@ -14,8 +14,8 @@ from ..audio.io import read_audio
 from ..errors import InputError
 from ..progress import Advance
 from ..study.study import Clip
+from .embedder import Embedder
 from .embeddings import Embeddings
-from .registry import Embedder
 
 
 @runtime_checkable

@@ -19,7 +19,7 @@ import pandas as pd
 
 from .. import __version__
 from ..artifacts import digest_file
-from ..embed.registry import Embedder
+from ..embed.embedder import Embedder
 from ..errors import InputError
 from .ann import AnnIndex
 from .gallery import (

@@ -7,7 +7,8 @@ import pandas as pd
 from jaxtyping import Bool, Float32
 
 from ..audio.io import read_audio
-from ..embed.registry import Embedder, TextEmbedder, get_embedder, get_text_embedder
+from ..embed.embedder import Embedder, TextEmbedder
+from ..embed.registry import get_embedder, get_text_embedder
 from ..embed.store import read_vectors
 from ..errors import InputError
 from .gallery import Gallery

@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from ..audio.io import duration_of, read_audio
+from ..embed.embedder import Embedder
 from ..embed.embeddings import Space
-from ..embed.registry import Embedder, get_embedder
+from ..embed.registry import get_embedder
 from ..errors import InputError
 from .shards import Embedded, write_shard
 from .storage import Store

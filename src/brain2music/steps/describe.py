@@ -10,7 +10,7 @@ from .. import __version__
 from ..artifacts import read_json, write_json
 from ..brain.source import Source
 from ..config import RunConfig
-from ..embed.registry import Embedder
+from ..embed.embedder import Embedder
 from ..gallery.gallery import Gallery
 from ..layout import Outputs
 from ..score.leakage import Leak

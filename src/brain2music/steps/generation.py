@@ -11,8 +11,8 @@ from ..artifacts import digest_array, stage
 from ..audio.io import read_audio
 from ..decode.decoder import Decoded
 from ..decode.options import with_calibration
+from ..embed.embedder import Embedder
 from ..embed.embeddings import Embeddings
-from ..embed.registry import Embedder
 from ..errors import InputError
 from ..generate.registry import Generator
 from ..layout import Outputs

@@ -20,8 +20,8 @@ from ..decode.options import (
 )
 from ..decode.unseen import decode_kfold_unseen, decode_unseen
 from ..embed.clips import embed_clips
+from ..embed.embedder import Embedder
 from ..embed.embeddings import Embeddings
-from ..embed.registry import Embedder
 from ..layout import Outputs
 from ..progress import progress
 from ..study.study import Clip

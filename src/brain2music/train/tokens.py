@@ -21,11 +21,12 @@ from torch import Tensor
 
 from ..artifacts import digest_file, read_arrays, write_arrays
 from ..codec.soundstream import SoundStream
+from ..embed.embedder import Embedder
 from ..embed.embeddings import Space
 from ..embed.mulan.embedder import MuLanEmbedder
 from ..embed.mulan.features import Listener
 from ..embed.musicnn import network_on
-from ..embed.registry import Embedder, get_embedder
+from ..embed.registry import get_embedder
 from ..errors import InputError
 from ..generate.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
 from ..progress import Advance

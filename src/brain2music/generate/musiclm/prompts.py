@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from ...embed.embedder import Embedder, TextEmbedder
 from ...embed.embeddings import Embeddings
-from ...embed.registry import Embedder, TextEmbedder, get_embedder
+from ...embed.registry import get_embedder
 from ...embed.store import load_embeddings, read_vectors
 from ...errors import InputError
 from .condition import Conditioner

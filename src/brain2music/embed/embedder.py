@@ -1,0 +1,30 @@
+"""What every embedding of sound can do, and those that embed text beside it."""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32
+
+from .embeddings import Space
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Anything that turns sound into vectors of one space."""
+
+    space: Space
+
+    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 of a mono waveform; one window where it is shorter than a window."""
+        ...
+
+
+@runtime_checkable
+class TextEmbedder(Protocol):
+    """Anything that turns text into vectors of the space its sound side lives in."""
+
+    space: Space
+
+    def embed_text(self, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
+        """(texts, dims) float32, unit rows; :class:`InputError` where a text is empty."""
+        ...
