@@ -230,6 +230,7 @@ def test_the_commands_train_resume_and_stop_at_what_is_held_out(music: Path, tmp
     done = runner.invoke(app, [*common, "--steps", "2"], catch_exceptions=False)
     assert "exported after 2 steps (all steps done)" in done.output
     assert (tmp_path / "out" / "model" / "model.safetensors").exists()
+    assert (tmp_path / "out" / "model" / "whitening.safetensors").exists() == (kind == "autoencoder")
     with pytest.raises(InputError, match="holds a training already"):
         runner.invoke(app, [*common, "--steps", "3"], catch_exceptions=False)
     done = runner.invoke(app, [*common, "--steps", "3", "--resume"], catch_exceptions=False)

@@ -10,7 +10,8 @@ eight bits carries a noise floor that a log spectrogram hears.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ..codec.autoencoder import Autoencoder
 from ..codec.discriminators import Discriminators
 from ..codec.losses import adversarial_loss, discriminator_loss, feature_loss, reconstruction_loss
 from ..codec.soundstream import SoundStream
+from ..codec.whitening import LatentWhitening
 from .audio_data import Crops
 from .card import write_card
 from .engine import Engine
@@ -32,6 +34,8 @@ from .schedule import cosine, set_rate
 Codec = SoundStream | Autoencoder
 LISTENED = 4
 """Crops that are written as samples."""
+WHITENED = 120
+"""Crops of 10 s that an autoencoder's whitening is learned from."""
 FRAMES_A_CODE = 32
 """Frames from which codebooks are learned anew, for each code."""
 
@@ -153,10 +157,21 @@ class CodecTask:
         """Write the codec as ``from_pretrained`` reads it, and its card."""
         codec = models["codec"]
         assert isinstance(codec, SoundStream | Autoencoder)
+        if isinstance(codec, Autoencoder):
+            codec.whitening = self._whitening(codec)
         codec.save_pretrained(folder)
         sound_hours = self.steps * self.seconds_per_batch / 3600
         facts = {**self.facts, "steps": self.steps, "hours of sound seen": round(sound_hours, 1)}
         write_card(folder, codec, facts, self.last_validation)
+
+    @torch.no_grad()
+    def _whitening(self, codec: Autoencoder) -> LatentWhitening:
+        """Of latents of the training sounds at their own loudness."""
+        crops = as_it_is(self.crops, self.rate, WHITENED)
+        learned, device = LatentWhitening(codec.config.dim), next(codec.parameters()).device
+        for number in range(crops.batch_size):
+            learned.update(codec.encode(replace(crops, batch_size=1).batch(number).to(device)))
+        return learned
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         """Write decoded sounds, once beside their originals."""
@@ -213,6 +228,12 @@ class CodecTask:
         engine.backward(loss)
         engine.step(self.optimizers["discriminators"], self.settings.discriminator_clip)
         return slope, {"adversarial": adversarial, "features": features, "discriminator": loss}
+
+
+def as_it_is(crops: Crops, rate: int, most: int) -> Crops:
+    """One batch of crops of 10 s at their own loudness: ``most``, or fewer where the corpus is shorter than that."""
+    seconds = float(crops.corpus.frames.sum()) / rate
+    return replace(crops, frames=10 * rate, batch_size=min(most, ceil(seconds / 10)), gain_db=None)
 
 
 def codes_used(codes: Int[Tensor, "levels frames"], size: int) -> Float[Tensor, " levels"]:

@@ -13,7 +13,7 @@ from ..codec.discriminators import Discriminators
 from ..codec.soundstream import SoundStream, SoundStreamConfig
 from ..errors import Brain2MusicWarning
 from .audio_data import Corpus, Crops, open_corpus
-from .codec import LISTENED, Codec, CodecSettings, CodecTask
+from .codec import LISTENED, Codec, CodecSettings, CodecTask, as_it_is
 from .loop import Plan, fit
 from .manifest import Source, read_sources, refuse_held_out, split
 
@@ -21,7 +21,7 @@ Size = Literal["tiny", "small", "paper"]
 VALIDATED = 64
 """Crops in a validation."""
 LISTENED_SECONDS = 4.0
-_BEGUN_FROM = 48
+BEGUN_FROM = 48
 """Crops of 10 s that an autoencoder's linear code is fitted to."""
 
 
@@ -85,7 +85,7 @@ def _train(
     listened = Crops(validation, round(LISTENED_SECONDS * rate / hop) * hop, LISTENED, plan.seed, gain_db=None)
     minutes = training.frames.sum() / rate / 60
     if isinstance(codec, Autoencoder) and codec.lapped is not None and not resume:
-        codec.begin(Crops(training, 10 * rate // hop * hop, _BEGUN_FROM, plan.seed, gain_db=None).batch(0))
+        codec.begin(as_it_is(crops, rate, BEGUN_FROM).batch(0))
     facts = {
         "data": f"{run.data.name}: {len(training.frames)} sounds, {minutes:.0f} minutes",
         "size": run.size,

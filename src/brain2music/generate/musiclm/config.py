@@ -168,7 +168,7 @@ _SHAPES: dict[str, dict[StageName, tuple[int, int, int, int, float]]] = {
         "semantic": (5, 8, 256, 48, 0.05),
         "coarse": (6, 8, 256, 48, 0.05),
         "fine": (3, 6, 192, 48, 0.05),
-        "acoustic": (8, 8, 256, 64, 0.05),
+        "acoustic": (8, 8, 256, 64, 0.0),
     },
     "tiny": {
         "semantic": (2, 2, 32, 16, 0.0),
