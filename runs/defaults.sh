@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Train every checkpoint that ships again, from its data: defaults.sh [OUT] [STAGE...]
+# Stages: packages music soundstream autoencoder hearing mulan tokens musiclm; all of them by default, each after those
+# before it. What is there is kept, so the same command goes on after an interruption. Needs apt-get (Debian), about
+# 4 GB, and 5 hours of two cores; the costs beside the stages are those of one core. The models end in OUT/*/model.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=$(realpath "${BIN:-.venv/bin}")
+held_out=$(realpath "${BRAIN2MUSIC_REAL_DATA:-../shared/data}")/recorded
+out=${1:-out/defaults}
+stages=("${@:2}")
+mkdir -p "$out"
+
+wanted() { [ ${#stages[@]} -eq 0 ] || [[ " ${stages[*]} " == *" $1 "* ]]; }
+resumed() { [ -e "$1/log.jsonl" ] && echo --resume || true; }
+timed() { local began=$SECONDS; "${@:2}"; echo "stage=$1 seconds=$((SECONDS - began))"; }
+
+packages() { "$bin/python" runs/recorded_music.py fetch "$out/packages"; }               # 2 minutes
+music() {                                                                                # 20 minutes
+  local make=("$bin/python" runs/training_data.py "$out/packages" -o)
+  [ -e "$out/stereo/manifest.tsv" ] || "${make[@]}" "$out/stereo" --minutes 130 --kbps 128 --megabytes 150
+  [ -e "$out/mono/manifest.tsv" ] || "${make[@]}" "$out/mono" --rate 24000 --channels 1 --kbps 40 --segment 30 --megabytes 50
+}
+soundstream() {                                                                          # 78 minutes
+  "$bin/brain2music" train soundstream "$out/stereo" "$out/soundstream-small" --size small --minutes 78 --batch-size 10 \
+    --seconds 0.72 --lr 8e-4 --adversarial-after 1 --refit 0.56 --refit 0.8 --held-out "$held_out" $(resumed "$out/soundstream-small")
+}
+autoencoder() {                                                                          # 40 minutes
+  "$bin/brain2music" train autoencoder "$out/stereo" "$out/jen1-autoencoder-small" --size small --minutes 40 --batch-size 6 \
+    --seconds 0.6 --lr 6e-4 --waveform 100 --adversarial-after 1 --held-out "$held_out" $(resumed "$out/jen1-autoencoder-small")
+}
+hearing() {                                                                              # 60 minutes
+  "$bin/python" runs/mulan_data.py rendered "$out/heard" --pieces-per-genre 280 --seed 1000 --workers 2
+  "$bin/python" runs/mulan_data.py recorded "$out/heard" --packages "$out/packages" --workers 2
+}
+mulan() {                                                                                # 8 minutes
+  "$bin/brain2music" train mulan "$out/heard" "$out/mulan-small" --size small --batch-size 768 --minutes 8 $(resumed "$out/mulan-small")
+}
+tokens() {                                                                               # 34 minutes
+  "$bin/python" runs/musiclm_data.py "$out/tokens" --pieces-per-genre 80 --seed 7 --seconds 15 --workers 2 \
+    --recorded "$out/mono" --fit-pieces 100 --codec "${CODEC:-soundstream-small}" --mulan "${MULAN:-mulan-small}"
+}
+musiclm() {                                                                              # 58 minutes
+  "$bin/brain2music" train musiclm "$out/tokens" "$out/musiclm-small" --single --size small --minutes 58 --shrink 32 \
+    --precision no --codec "${CODEC:-soundstream-small}" $(resumed "$out/musiclm-small")
+}
+
+for stage in packages music soundstream autoencoder hearing mulan tokens musiclm; do
+  if wanted "$stage"; then timed "$stage" "$stage"; fi
+done
