@@ -1,6 +1,7 @@
 """How fast the small codecs are on two cores, beside EnCodec's architecture at the same width.
 
 Run: python benchmarks/codec_speed.py [--threads 2] [--seconds 10] [--rounds 5]
+     python benchmarks/codec_speed.py --hours 3 [--codec soundstream-small]
 
 ``encode_x_realtime``, ``decode_x_realtime``: seconds of sound per second of clock of soundstream-small, whole-file
 path. ``encodec_ratio``: the time transformers' EnCodec takes to encode and decode the same sound over the time of
@@ -9,18 +10,26 @@ rate, stride, latent dimension and number of codebooks, and the width at which i
 (its own doubles at each of four strides, ours takes 20 samples at once and has three widths). ``paper_ratio`` is
 the same for SoundStream at the paper's width, where each stride has three residual units of kernel 7 and EnCodec's
 one of kernel 3 and half the width. ``stream_*`` are the small codec fed 20 ms at a time; ``autoencoder_*`` JEN-1's
-small autoencoder at 48 kHz stereo.
+small autoencoder at 48 kHz stereo. With ``--hours``, files of one minute and of so many hours are encoded and decoded
+by the commands instead, each in a process of its own: ``peak_gb_*`` must not grow with the length.
 """
 
 import argparse
 import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
+import soundfile
 import torch
 from transformers import EncodecConfig, EncodecModel
 
 from brain2music.codec.autoencoder import Autoencoder, AutoencoderConfig
+from brain2music.codec.registry import get_codec
 from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
@@ -31,7 +40,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--hours", type=float, help="memory over so long a file instead of speed")
+    parser.add_argument("--codec", default="soundstream-small", help="of --hours")
     options = parser.parse_args()
+    if options.hours is not None:
+        tell_memory(options.codec, options.hours)
+        return
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     small, paper = SoundStreamConfig.size("small"), SoundStreamConfig.size("paper")
@@ -114,6 +128,48 @@ def best_times(pairs: dict[str, Pair], rounds: int) -> dict[str, tuple[float, fl
         for name, (encode, decode) in pairs.items():
             times[name].append((clock(encode), clock(decode)))
     return {name: (min(e for e, _ in both[1:]), min(d for _, d in both[1:])) for name, both in times.items()}
+
+
+def tell_memory(codec: str, hours: float) -> None:
+    """Peak memory and speed of both commands on a short and on a long file."""
+    rate = get_codec(codec).rate
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for label, seconds in (("minute", 60.0), (f"{hours:g}_hours", 3600 * hours)):
+            sound, codes, back = folder / f"{label}.wav", folder / f"{label}.safetensors", folder / f"{label}-back.wav"
+            write_noise(sound, rate, seconds)
+            encode = [sound, "-o", codes, "--codec", codec]
+            for what, arguments in (
+                ("encode", encode),
+                ("decode", [codes, "-o", back]),
+            ):
+                took, peak = measured([what, *map(str, arguments)])
+                print(
+                    f"{what}_x_realtime_{label}: {seconds / took:.1f}\npeak_gb_{what}_{label}: {peak:.3f}", flush=True
+                )
+            assert soundfile.info(back).frames == round(seconds * rate)
+            for file in (sound, codes, back):
+                file.unlink()
+
+
+def write_noise(path: Path, rate: int, seconds: float) -> None:
+    """Quiet noise, ten seconds at a time."""
+    rng, left = np.random.default_rng(0), round(seconds * rate)
+    with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
+        while left:
+            block = min(left, 10 * rate)
+            file.write(0.1 * rng.standard_normal(block, dtype=np.float32))
+            left -= block
+
+
+def measured(arguments: list[str]) -> tuple[float, float]:
+    """Seconds and peak memory, in GB, of a command of ours in a process of its own."""
+    begun = time.perf_counter()
+    command = [str(Path(sys.executable).with_name("brain2music")), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, arguments
+    return time.perf_counter() - begun, usage.ru_maxrss / 2**20
 
 
 def clock(run: Callable[[], object]) -> float:
