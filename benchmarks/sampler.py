@@ -12,6 +12,7 @@ plan by ``--plan``, a SoundStream of the small size, random weights), guidance i
 import argparse
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -34,23 +35,54 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[1], help="first: the figures; further: scaling")
     parser.add_argument("--lengths", type=int, nargs="*", default=[], help="further numbers of frames, at batch one")
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--figure", type=Path, help="draw the scaling with batch and length here")
     parser.add_argument("--plan", choices=["three", "single"], default="single")
     parser.add_argument("--guidance", type=float, default=2.0)
     given = parser.parse_args()
 
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
+    speeds: dict[tuple[int, int], tuple[float, float]] = {}
     for number, (batch, steps) in enumerate(
         [(batch, given.steps) for batch in given.batch] + [(1, steps) for steps in given.lengths]
     ):
         ours, peer = _ours(given, batch, steps), _peer(given, batch, steps)
         seconds = [(_timed(ours), _timed(peer)) for _ in range(given.repeats)]
         mine, theirs = (min(column) for column in zip(*seconds, strict=True))
+        speeds[batch, steps] = batch * steps * LEVELS / mine, batch * steps * LEVELS / theirs
         tokens, suffix = batch * steps * LEVELS, "" if number == 0 else f"_batch{batch}_frames{steps}"
         print(f"tokens_per_s{suffix}: {tokens / mine:.0f}")
         print(f"peer_tokens_per_s{suffix}: {tokens / theirs:.0f}")
         print(f"speedup{suffix}: {theirs / mine:.2f}")
+    if given.figure is not None:
+        draw(speeds, given.steps, given.figure)
     print(f"seconds_for_15s: {_fifteen_seconds(given):.1f}")
+
+
+def draw(speeds: dict[tuple[int, int], tuple[float, float]], steps: int, path: Path) -> None:
+    """Tokens a second of both by batch, at one length, and by length, at batch one."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=False, layout="constrained")
+    batches = sorted(batch for batch, frames in speeds if frames == steps)
+    lengths = sorted(frames for batch, frames in speeds if batch == 1)
+    for axis, keys, places, what in (
+        (axes[0], [(batch, steps) for batch in batches], batches, f"pieces at once, {steps} frames each"),
+        (axes[1], [(1, frames) for frames in lengths], lengths, "frames of one piece (50 a second)"),
+    ):
+        for column, name in enumerate(("brain2music", "MusicGen (transformers)")):
+            axis.plot(places, [speeds[key][column] for key in keys], marker="o", label=name)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(places, [str(place) for place in places])
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel(what)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("tokens a second")
+    axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=150)
 
 
 def _ours(given: argparse.Namespace, batch: int, frames: int) -> Callable[[], object]:

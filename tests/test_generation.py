@@ -128,6 +128,22 @@ def test_the_page_plays_what_was_generated(study: TinyStudy, generator: Path, tm
     assert "Music generated from the logmel embedding" in page
 
 
+@pytest.mark.real_data
+def test_a_judge_that_is_not_decoded_scores_sound_and_classes(
+    study: TinyStudy, generator: Path, tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "yamnet").symlink_to(real_data / "yamnet")
+    monkeypatch.setenv("BRAIN2MUSIC_MODELS", str(tmp_path / "models"))
+    settings = config(generator, embeddings=("logmel",), judges=("yamnet",), draws=1)
+    outputs = generate(study, tmp_path / "out", settings)
+    scores = {(each["stage"], each["metric"]): each for each in json.loads(outputs.scores.read_text())}
+    assert scores["generate", "identification/judge=yamnet"]["embedding"] == "logmel"
+    for group in ("genre", "instrument", "mood"):
+        assert 0 <= scores["generate", f"agreement/{group}"]["chance"] <= 1
+    assert not outputs.predictions("01", "yamnet").exists()
+
+
 def test_a_generator_of_another_embedding_is_refused(study: TinyStudy, generator: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="takes logmel, which is not decoded"):
         generate(study, tmp_path / "out", config(generator, embeddings=("mfcc-chroma",)))

@@ -20,6 +20,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     embeddings: tuple[str, ...] = Field(("musicnn-mtt",), min_length=1, description="embeddings to decode into")
+    judges: tuple[str, ...] = Field((), description="embeddings that are not decoded and only judge what is made")
     window_s: float | None = Field(None, gt=0, description="seconds of sound per embedding; default the model's own")
     lag_tr: int = Field(3, ge=0, le=10, description="scans by which responses follow the sound (follow-up work)")
     also_lags: tuple[Annotated[int, Field(ge=0, le=10)], ...] = Field(

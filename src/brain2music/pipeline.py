@@ -63,6 +63,8 @@ def run(
     index = None if config.track_index is None else read_gtzan_index(config.track_index)
     leaks = require_no_leak(source.train_clips, source.test_clips, index, config.allow_leaks)
     embedders = tuple(get_embedder(name, config.window_s, source.step_s) for name in config.embeddings)
+    only = [name for name in config.judges if name not in config.embeddings]
+    judges = tuple(get_embedder(name, config.window_s, source.step_s) for name in only)
     opened = [Gallery.open(folder) for folder in galleries]
     for gallery in opened:
         leaks += gallery_leaks(source.test_clips or source.train_clips, gallery.tracks["track"])
@@ -70,7 +72,7 @@ def run(
     if generator is not None:
         require_fit(generator, embedders)
     if level == "participant":
-        music = Music(source, embedders, outputs)
+        music = Music(source, embedders, outputs, judges)
         for subject in _chosen(source, subjects):
             listener = Listener(source, subject, config)
             measure(listener, outputs)

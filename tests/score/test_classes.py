@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from brain2music.errors import InputError
+from brain2music.score.card import ScoreCard
 from brain2music.score.classes import (
     GENRES,
     GROUPS,
@@ -15,6 +16,7 @@ from brain2music.score.classes import (
     class_agreement,
     class_agreement_payoff,
     group_columns,
+    score_agreement,
 )
 
 
@@ -48,6 +50,22 @@ def test_columns_are_found_by_name_and_missing_ones_named() -> None:
     np.testing.assert_array_equal(group_columns(MOODS, names), [6, 5, 4, 3, 2, 1])
     with pytest.raises(InputError, match="no class Sad music of the group 'mood'"):
         group_columns(MOODS, [name for name in names if name != "Sad music"])
+
+
+def test_scores_are_means_over_takes_with_the_ceiling_of_the_oracle(rng: np.random.Generator) -> None:
+    names = [name for group in GROUPS for name in group.classes]
+    heard = rng.random((6, len(names)))
+    takes = np.stack([heard, rng.permuted(heard, axis=1)])
+    card = ScoreCard("01", "logmel", "generate", rng, True, draws=200)
+    scores = {score.metric: score for score in score_agreement(takes, heard, names, card, "a tagger", heard[None])}
+    assert set(scores) == {"agreement/genre", "agreement/instrument", "agreement/mood"}
+    for group in GROUPS:
+        score, columns = scores[f"agreement/{group.name}"], group_columns(group, names)
+        each = [class_agreement(take[:, columns], heard[:, columns], group.top_n).mean() for take in takes]
+        assert score.value == pytest.approx(np.mean(each))
+        assert (score.ceiling, score.stage, score.n, score.simulated) == (1.0, "generate", 6, True)
+        assert score.chance < score.value
+        assert "a tagger" in score.note
 
 
 @pytest.mark.real_data

@@ -11,6 +11,9 @@ EmbeddingName = Annotated[str, typer.Option("--embedding", help="Name from `brai
 EmbeddingNames = Annotated[
     list[str] | None, typer.Option("--embedding", help="Name from `brain2music models`; repeatable.")
 ]
+Judges = Annotated[
+    list[str] | None, typer.Option(help="An embedding that only judges what is retrieved or generated; repeatable.")
+]
 Galleries = Annotated[
     list[Path] | None, typer.Option("--gallery", help="A gallery to retrieve from, one an embedding.")
 ]

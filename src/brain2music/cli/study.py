@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import ConfigFile, Draws, EmbeddingNames, Galleries, GeneratorName, Jobs, Labels, Lag, Seed
+from .options import ConfigFile, Draws, EmbeddingNames, Galleries, GeneratorName, Jobs, Judges, Labels, Lag, Seed
 
 app = typer.Typer()
 
@@ -78,6 +78,7 @@ def run(
     embedding: EmbeddingNames = None,
     gallery: Galleries = None,
     generator: GeneratorName = None,
+    judge: Judges = None,
     draws: Draws = None,
     lag_tr: Lag = None,
     config: ConfigFile = None,
@@ -88,8 +89,8 @@ def run(
     from ..pipeline import run as run_pipeline
     from ..report.page import build_report
 
-    given = {"embeddings": tuple(embedding or ()), "generator": generator, "draws": draws, "lag_tr": lag_tr}
-    settings = RunConfig.from_toml(config, **given)
+    named = {"embeddings": tuple(embedding or ()), "judges": tuple(judge or ())}
+    settings = RunConfig.from_toml(config, **named, generator=generator, draws=draws, lag_tr=lag_tr)
     source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives)
     run_pipeline(source, out, settings, level=level, subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))
@@ -103,6 +104,7 @@ def run_arrays(
     embedding: EmbeddingNames = None,
     gallery: Galleries = None,
     generator: GeneratorName = None,
+    judge: Judges = None,
     draws: Draws = None,
     lag_tr: Lag = None,
     config: ConfigFile = None,
@@ -113,8 +115,8 @@ def run_arrays(
     from ..pipeline import run as run_pipeline
     from ..report.page import build_report
 
-    given = {"embeddings": tuple(embedding or ()), "generator": generator, "draws": draws, "lag_tr": lag_tr}
-    settings = RunConfig.from_toml(config, **given)
+    named = {"embeddings": tuple(embedding or ()), "judges": tuple(judge or ())}
+    settings = RunConfig.from_toml(config, **named, generator=generator, draws=draws, lag_tr=lag_tr)
     source = read_arrays_study(arrays_toml)
     run_pipeline(source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))

@@ -10,6 +10,7 @@ from typing import Literal
 from .embedder import Embedder
 from .hub_weights import HubWeights, LyraWeights
 from .sources import OwnWeights, Together, Weights, Wheel
+from .yamnet import YamnetWeights
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,12 @@ def _muq_mulan(window_s: float, step_s: float) -> Embedder:
     return MuqMulanEmbedder("muq-mulan", _MUQ_MULAN, _MUQ_SETTINGS, _ROBERTA, window_s, step_s)
 
 
+def _yamnet(window_s: float, step_s: float) -> Embedder:
+    from .yamnet import YamnetEmbedder
+
+    return YamnetEmbedder(_YAMNET.folder(), window_s, step_s)
+
+
 def _soundstream(window_s: float, step_s: float) -> Embedder:
     from .codec_average import CodecAverage, SoundStreamFrames
 
@@ -170,6 +177,7 @@ _SOUNDSTREAM = OwnWeights("soundstream-avg", "brain2music train soundstream DATA
 _ENCODEC = HubWeights("encodec-avg", "facebook/encodec_24khz")
 _DAC = HubWeights("dac-avg", "descript/dac_44khz")
 _LYRA = LyraWeights()
+_YAMNET = YamnetWeights()
 _LDM_PLACES = {"tokeniser": "tokenizer", "extractor": "feature_extractor"}
 
 EMBEDDINGS: dict[str, Embedding] = {
@@ -217,6 +225,7 @@ EMBEDDINGS: dict[str, Embedding] = {
         _hidden("w2v-bert-2-avg", "w2v-bert", _W2V_BERT_2),
         0.75,
     ),
+    "yamnet": Embedding("YAMNet, AudioSet's tagger; class agreement too", _YAMNET, 10.0, 1.5, _yamnet),
     "soundstream-avg": Embedding("Our SoundStream, time-averaged", _SOUNDSTREAM, 10.0, 1.5, _soundstream),
     "encodec-avg": Embedding("EnCodec at 24 kHz and 6 kbps, time-averaged", _ENCODEC, 10.0, 1.5, _encodec),
     "dac-avg": Embedding("Descript audio codec at 44.1 kHz, time-averaged", _DAC, 10.0, 1.5, _dac),

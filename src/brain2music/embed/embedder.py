@@ -1,4 +1,4 @@
-"""What every embedding of sound can do, and those that embed text beside it."""
+"""What every embedding of sound can do, and what some can besides: embed text, or name AudioSet's classes."""
 
 from typing import Protocol, runtime_checkable
 
@@ -27,4 +27,20 @@ class TextEmbedder(Protocol):
 
     def embed_text(self, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
         """(texts, dims) float32, unit rows; :class:`InputError` where a text is empty."""
+        ...
+
+
+@runtime_checkable
+class Tagger(Protocol):
+    """Anything that says how probable each of AudioSet's classes is in a sound."""
+
+    space: Space
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """AudioSet's display names, in the order of :meth:`classes`."""
+        ...
+
+    def classes(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, " classes"]:
+        """(classes,) probabilities, of the whole sound."""
         ...

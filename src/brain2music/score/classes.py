@@ -6,12 +6,14 @@ public, so whichever is used must be named beside the number.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from ..errors import InputError
+from .card import ScoreCard
+from .score import Score
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,41 @@ MOODS = ClassGroup(
     ("Happy music", "Sad music", "Tender music", "Exciting music", "Angry music", "Scary music"),
 )
 GROUPS = (GENRES, INSTRUMENTS, MOODS)
+
+
+def score_agreement(
+    made: Float[np.ndarray, "takes n classes"],
+    heard: Float[np.ndarray, "n classes"],
+    class_names: Sequence[str],
+    card: ScoreCard,
+    tagger: str,
+    oracle: Float[np.ndarray, "oracle_takes n classes"] | None = None,
+) -> list[Score]:
+    """``agreement/<group>`` of each of the paper's groups, the mean over takes (§4, Fig. 4; rebuttal algorithm 1).
+
+    Parameters
+    ----------
+    made, heard : probabilities of all of the tagger's classes, clip by clip. oracle : the same, of what the true
+        embedding gave: the ceiling. tagger : its name, for the note: the paper's own is not public.
+
+    Chance is the agreement of what was made with every other clip that was heard.
+    """
+    scores = []
+    for group in GROUPS:
+        columns = group_columns(group, class_names)
+
+        def payoff(takes: np.ndarray, columns: np.ndarray = columns, top_n: int = group.top_n) -> np.ndarray:
+            each = [class_agreement_payoff(take[:, columns], heard[:, columns], top_n) for take in takes]
+            found: np.ndarray = np.mean(each, axis=0)
+            return found
+
+        of_made, n = payoff(made), len(heard)
+        chance = float((of_made.sum() - np.trace(of_made)) / (n * (n - 1)))
+        name = f"agreement/{group.name}"
+        ceiling = {} if oracle is None else {name: float(np.trace(payoff(oracle)) / n)}
+        note = f"top {group.top_n} of {len(group.classes)} classes by {tagger}"
+        scores.append(replace(card, ceiling=ceiling).payoff(name, of_made, chance, n, note=note))
+    return scores
 
 
 def class_agreement(

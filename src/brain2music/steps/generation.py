@@ -19,7 +19,8 @@ from ..layout import Outputs
 from ..progress import progress
 from ..score.generation import score_generated
 from ..score.score import Score
-from .listener import LABELS, Listener, Music
+from .agreement import agreement
+from .listener import Listener, Music
 
 TOGETHER = 5
 """Clips that are generated at once, and again after an interruption."""
@@ -32,6 +33,10 @@ class Takes:
 
     vectors: Float32[np.ndarray, "clips items dims"]
     files: list[list[Path]]
+
+    def read(self) -> list[list[tuple[Float32[np.ndarray, " samples"], int]]]:
+        """The sound of every take of every clip, and its rate."""
+        return [[read_audio(file) for file in clip] for clip in self.files]
 
 
 def generate(
@@ -47,9 +52,9 @@ def generate(
     found = {"brain": calibrated.predicted, "uncalibrated": decoded.predicted, "oracle": decoded.true}
     takes = {name: make(name, found[name], listener, decoded, generator, outputs) for name in CONDITIONS}
     scores: list[Score] = []
-    for embedder in music.embedders:
-        if embedder.space.name not in LABELS:
-            scores += _judge(embedder, takes, listener, decoded, music)
+    for embedder in music.hearing:
+        scores += _judge(embedder, takes, listener, decoded, music)
+    scores += agreement("generate", takes["brain"].read, takes["oracle"].read, listener, decoded, music)
     return _table(takes, decoded, listener, generator, outputs), scores
 
 

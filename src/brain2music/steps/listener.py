@@ -32,11 +32,15 @@ LABELS = ("genre-onehot", "mulan-text")
 
 @dataclass(frozen=True)
 class Music:
-    """The study's clips in every embedding of the run."""
+    """The study's clips in every embedding of the run.
+
+    ``embedders`` are decoded, and judge what is retrieved and generated; ``judges`` only judge.
+    """
 
     source: Source
     embedders: tuple[Embedder, ...]
     outputs: Outputs
+    judges: tuple[Embedder, ...] = ()
     _done: dict[str, Embeddings] = field(default_factory=dict, init=False)
 
     def __getitem__(self, name: str) -> Embeddings:
@@ -51,7 +55,12 @@ class Music:
 
     def embedder(self, name: str) -> Embedder:
         """The named embedder."""
-        return next(embedder for embedder in self.embedders if embedder.space.name == name)
+        return next(embedder for embedder in (*self.embedders, *self.judges) if embedder.space.name == name)
+
+    @property
+    def hearing(self) -> list[Embedder]:
+        """Every embedder that may judge a sound."""
+        return [each for each in (*self.embedders, *self.judges) if each.space.name not in LABELS]
 
     def digest(self, name: str) -> str:
         """sha256 of the embeddings: whatever changes in the sound or the model changes it."""

@@ -1,5 +1,6 @@
 """Music found for what a brain heard, and how like it is to the stimulus, by the decoded and by other embeddings."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,16 +8,19 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32, Int
 
+from ..audio.io import read_audio
 from ..decode.decoder import Decoded
 from ..decode.options import with_calibration
 from ..embed.clips import embed_files
 from ..embed.embeddings import Embeddings
-from ..gallery.gallery import Gallery
+from ..gallery.gallery import Gallery, Hits
 from ..score.retrieval import score_retrieval
 from ..score.score import Score
-from .listener import LABELS, Listener, Music, clip_means
+from .agreement import agreement
+from .listener import Listener, Music, clip_means
 from .tables import retrieval_table
 
+Sound = tuple[Float32[np.ndarray, " samples"], int]
 RANDOM_DRAWS = 20  # galleries' tracks drawn at random per clip: the paper's chance line
 
 
@@ -40,16 +44,14 @@ def retrieve(listener: Listener, decoded: Decoded, gallery: Gallery, music: Musi
     random = rng.choice(allowed, (RANDOM_DRAWS, len(decoded.clips)))
     chosen = np.concatenate([*(hits.indices[:, 0] for hits in (brain, unshrunk, oracle)), random.ravel()])
     genres = gallery.tracks["genre"].to_numpy()
-    agreement: dict[str, Any] = {
+    genre_agreement: dict[str, Any] = {
         "retrieved_genres": list(genres[brain.indices[:, 0]]),
         "oracle_genres": list(genres[oracle.indices[:, 0]]),
         "gallery_genres": list(genres[allowed]),
     }
     scores: list[Score] = []
-    for embedder in music.embedders:
+    for embedder in music.hearing:
         judge = embedder.space.name
-        if judge in LABELS:
-            continue
         mean = music.means(judge, listener.trained_on).mean(axis=0)
         vectors = _judged(gallery, chosen, judge, music) - mean
         scores += score_retrieval(
@@ -64,11 +66,22 @@ def retrieve(listener: Listener, decoded: Decoded, gallery: Gallery, music: Musi
             calibrated=vectors[unshrunk.indices[:, 0]],
             oracle=vectors[oracle.indices[:, 0]],
             random=vectors[random],
-            **(agreement if judge == decoded.space.name else {}),
+            **(genre_agreement if judge == decoded.space.name else {}),
             note=listener.source.note,
             draws=config.permutations,
         )
+
+    def first(hits: Hits) -> list[list[Sound]]:
+        return [[_embedded_part(gallery, int(row))] for row in hits.indices[:, 0]]
+
+    scores += agreement("retrieve", partial(first, brain), partial(first, oracle), listener, decoded, music)
     return retrieval_table(decoded, gallery, brain, oracle), scores
+
+
+def _embedded_part(gallery: Gallery, row: int) -> Sound:
+    """What was embedded of a track."""
+    track = gallery.tracks.iloc[row]
+    return read_audio(Path(track["path"]), start=float(track["start_s"]), duration=float(track["duration_s"]))
 
 
 def _judged(
