@@ -32,6 +32,7 @@ class StageConfig:
     condition : how the embedding conditions it, before everything else: as residual "tokens" (the paper), as one
         projected "vector", both, or not at all.
     embedding, condition_levels, condition_codes : dimensions of the embedding, and its residual tokens.
+    everywhere : add the condition's vector to every step, too: nothing has to learn to look back at it.
     pattern : order of the predicted codes. crop_s, stride_s : longest segment, and how far a longer one advances.
     layers, heads, width, hidden, dropout : of the transformer. table : width of the token table, projected to
         ``width`` where it is narrower.
@@ -60,6 +61,7 @@ class StageConfig:
     given_repeat: int = 1
     given_as: Literal["prefix", "aligned"] = "prefix"
     condition: tuple[str, ...] = ()
+    everywhere: bool = False
     embedding: int = 128
     condition_levels: int = 12
     condition_codes: int = 1024
@@ -158,6 +160,7 @@ def _shape(size: Size, name: StageName) -> dict[str, Any]:
     flat = faithful or name == "semantic"
     return {
         **{"layers": layers, "heads": heads, "width": width, "hidden": 4 * width, "table": table, "dropout": dropout},
+        "everywhere": "vector" in condition,
         **{"condition": condition, "pattern": "flattened" if flat else "delay"},
         "given_as": "prefix" if faithful else "aligned",
     }

@@ -67,7 +67,7 @@ class Stage(Pretrained):
         """log p of every predicted code, given all before it in the pattern; conditions carry no loss."""
         table = self._layout(codes.shape[2])
         prefix = self.prefix(condition, given)
-        inputs = self._inputs(self._arrange(codes, table), len(table.code)) + self._aligned(given, table)
+        inputs = self._inputs(self._arrange(codes, table), len(table.code)) + self._aligned(condition, given, table)
         hidden = self.transformer(torch.cat([prefix, inputs], dim=1))[:, prefix.shape[1] :]
         at_codes = self.drop(hidden)[:, table.step.to(hidden.device)]
         logits = torch.einsum("bqte,qce->bqtc", at_codes, self.heads)
@@ -107,7 +107,7 @@ class Stage(Pretrained):
             condition = Condition(*(torch.cat(pair) for pair in zip(*both, strict=True)))
             given = None if given is None else given.repeat(2, 1, 1)
         table, twice = self._layout(frames), 2 if guidance != 1.0 else 1
-        prefix, aligned = self.prefix(condition, given), self._aligned(given, table)
+        prefix, aligned = self.prefix(condition, given), self._aligned(condition, given, table)
         steps, fixed, first = self._plan(table, frames, known, len(prefix) // twice)
         cache = self.transformer.begin(len(prefix), prefix.shape[1] + len(table.code))
         inputs = self._inputs(steps, first + 1).repeat(twice, 1, 1) + aligned[:, : first + 1]
@@ -130,8 +130,7 @@ class Stage(Pretrained):
             shown = condition.shown[:, :1]
             parts.append(self.lift(self.table(torch.where(shown, ids, self.space.special("null")))))
         if condition is not None and "vector" in self.config.condition:
-            scaled = condition.vector * self.config.embedding**0.5  # unit vectors to unit variance
-            parts.append(torch.where(condition.shown[:, 1:], self.vector(scaled), self.no_vector)[:, None])
+            parts.append(self._projected(condition))
         if given is not None and self.config.given_as == "prefix":
             ids = self.space.encode(self.config.given, given)
             parts.append(self.lift(self.table(ids.transpose(1, 2).flatten(1))))
@@ -141,8 +140,24 @@ class Stage(Pretrained):
             parts.append(self.heads.new_zeros(len(given), 0, self.config.width))
         return torch.cat(parts, dim=1)
 
-    def _aligned(self, given: Tensor | None, table: Layout) -> Float[Tensor, "batch steps width"]:
-        """For every step, what is known of the frame that it predicts; zeros of one step where nothing is."""
+    def _projected(self, condition: Condition) -> Float[Tensor, "batch 1 width"]:
+        """The condition's vector, or what stands for one that is withheld."""
+        scaled = condition.vector * self.config.embedding**0.5  # unit vectors to unit variance
+        return torch.where(condition.shown[:, 1:], self.vector(scaled), self.no_vector)[:, None]
+
+    def _aligned(
+        self, condition: Condition | None, given: Tensor | None, table: Layout
+    ) -> Float[Tensor, "batch steps width"]:
+        """What is added to every step: the condition, and what is known of the frame that it predicts.
+
+        One step stands for all where they are alike, and one item of zeros where there is nothing to add.
+        """
+        frames = self._given_frames(given, table)
+        if condition is None or not self.config.everywhere:
+            return frames
+        return frames + self._projected(condition)
+
+    def _given_frames(self, given: Tensor | None, table: Layout) -> Float[Tensor, "items steps width"]:
         if given is None or self.config.given_as == "prefix":
             return self.heads.new_zeros(1, 1, self.config.width)
         ids = self.space.encode(self.config.given, given)
