@@ -184,7 +184,7 @@ class MusicLMTask:
         rows: list[tuple[Tensor, ...]] = []
         for piece in (self.data.piece(int(i)) for i in rng.choice(pieces, count)):
             seconds = piece["semantic"].shape[0] / 25
-            grid = step_s if config.condition else 2 / config.rate
+            grid = step_s if config.condition and config.crop_s >= self.data.window_s else 2 / config.rate
             start = grid * int(rng.integers(math.floor((seconds - config.crop_s) / grid + 1e-6) + 1))
             first, last = round(start * 25), round((start + config.crop_s) * 25)
             codes, semantic = piece["codes"][:, 2 * first : 2 * last], piece["semantic"][None, first:last]

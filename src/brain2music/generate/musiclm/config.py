@@ -33,6 +33,8 @@ class StageConfig:
         projected "vector", both, or not at all.
     embedding, condition_levels, condition_codes : dimensions of the embedding, and its residual tokens.
     everywhere : add the condition's vector to every step, too: nothing has to learn to look back at it.
+    forgotten : chance that part of an example's past is hidden from it in training (Bowman et al. 2016, "word
+        dropout", arXiv 1511.06349): what came before says nearly all that the condition says, but not at the start.
     pattern : order of the predicted codes. crop_s, stride_s : longest segment, and how far a longer one advances.
     layers, heads, width, hidden, dropout : of the transformer. table : width of the token table, projected to
         ``width`` where it is narrower.
@@ -62,6 +64,7 @@ class StageConfig:
     given_as: Literal["prefix", "aligned"] = "prefix"
     condition: tuple[str, ...] = ()
     everywhere: bool = False
+    forgotten: float = 0.0
     embedding: int = 128
     condition_levels: int = 12
     condition_codes: int = 1024
@@ -125,7 +128,10 @@ def stages(size: Size, plan: Plan = "three", words: Vocabulary | None = None) ->
 
 
 def _what(name: StageName, words: Vocabulary) -> dict[str, Any]:
-    """What a stage predicts, from what, and how long its crops are; the paper's at every size."""
+    """What a stage predicts, from what, and how long its crops are; the paper's, where it has the stage, at every size.
+
+    The single stage, which it has not, starts anew from its condition often: it is trained in minutes, and drifts.
+    """
     conditioned = {
         "condition_levels": words.condition_levels,
         "condition_codes": words.condition_codes,
@@ -146,7 +152,7 @@ def _what(name: StageName, words: Vocabulary) -> dict[str, Any]:
         given = {"given": "acoustic", "given_levels": coarse, "given_codes": words.acoustic_codes}
         crop = {"crop_s": 3.0, "stride_s": 3.0, "temperature": 0.4}
         return {**acoustic, **given, **crop, "first_level": coarse, "levels": levels - coarse}
-    return {**acoustic, "crop_s": 10.0, "stride_s": 5.0, "temperature": 0.95, "first_level": 0, "levels": levels}
+    return {**acoustic, "crop_s": 4.0, "stride_s": 2.0, "temperature": 0.95, "first_level": 0, "levels": levels}
 
 
 def _shape(size: Size, name: StageName) -> dict[str, Any]:
@@ -160,7 +166,7 @@ def _shape(size: Size, name: StageName) -> dict[str, Any]:
     flat = faithful or name == "semantic"
     return {
         **{"layers": layers, "heads": heads, "width": width, "hidden": 4 * width, "table": table, "dropout": dropout},
-        "everywhere": "vector" in condition,
+        **{"everywhere": "vector" in condition, "forgotten": 0.5 if "vector" in condition else 0.0},
         **{"condition": condition, "pattern": "flattened" if flat else "delay"},
         "given_as": "prefix" if faithful else "aligned",
     }

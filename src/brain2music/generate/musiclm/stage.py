@@ -67,7 +67,10 @@ class Stage(Pretrained):
         """log p of every predicted code, given all before it in the pattern; conditions carry no loss."""
         table = self._layout(codes.shape[2])
         prefix = self.prefix(condition, given)
-        inputs = self._inputs(self._arrange(codes, table), len(table.code)) + self._aligned(condition, given, table)
+        inputs = self._inputs(self._arrange(codes, table), len(table.code))
+        if self.training and self.config.forgotten:
+            inputs = inputs * _remembered(inputs, self.config.forgotten)
+        inputs = inputs + self._aligned(condition, given, table)
         hidden = self.transformer(torch.cat([prefix, inputs], dim=1))[:, prefix.shape[1] :]
         at_codes = self.drop(hidden)[:, table.step.to(hidden.device)]
         logits = torch.einsum("bqte,qce->bqtc", at_codes, self.heads)
@@ -213,6 +216,15 @@ class Stage(Pretrained):
     def _offsets(self, step: int) -> Int[Tensor, " slots"]:
         ids = self._first_ids()
         return ids[step % self.config.levels][None] if self.config.pattern == "flattened" else ids
+
+
+def _remembered(inputs: Float[Tensor, "batch steps width"], forgotten: float) -> Float[Tensor, "batch steps 1"]:
+    """1 for the steps that an example remembers: all of them, or each with a chance of its own; never not the start."""
+    rate = torch.rand(len(inputs), 1, device=inputs.device)
+    rate = torch.where(torch.rand_like(rate) < forgotten, rate, 0.0)
+    kept = torch.rand(inputs.shape[:2], device=inputs.device) >= rate
+    kept[:, 0] = True
+    return kept[..., None].to(inputs.dtype)
 
 
 def _drawn(
