@@ -1,11 +1,17 @@
 """Mel tokens: what the quantiser says, in whole vectors, saved and loaded, at the bits that are stated."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 import torch
+from typer.testing import CliRunner
 
+from brain2music.cli import app
+from brain2music.cli.codec import DEFAULT
 from brain2music.codec.codes import Codec, Codes
-from brain2music.codec.hifigan import Generator, Shape, log_mel
+from brain2music.codec.hifigan import RATE, Generator, Shape, log_mel
 from brain2music.codec.mel_tokens import MelTokenCodec, MelTokens, MelTokensConfig
 from brain2music.errors import InputError
 
@@ -70,3 +76,15 @@ def test_a_saved_model_gives_the_same_tokens(fitted, tmp_path):
 def test_codes_of_another_codec_are_refused(codec, values):
     with pytest.raises(InputError, match="not codes of mel-tokens"):
         codec.decode(Codes("other", values, 700))
+
+
+def test_the_default_of_the_command_ships(tmp_path: Path) -> None:
+    """`encode` and `decode` with nothing chosen: mel tokens, with the vocoder that `make` installs."""
+    sound = tmp_path / "tone.wav"
+    time = np.arange(RATE // 2) / RATE
+    soundfile.write(sound, 0.3 * np.sin(2 * np.pi * 440 * time), RATE)
+    codes, made, run = tmp_path / "a.safetensors", tmp_path / "b.wav", CliRunner().invoke
+    done = run(app, ["encode", str(sound), "-o", str(codes)], catch_exceptions=False)
+    assert f"{DEFAULT} at 5.59863 kbps" in done.output
+    run(app, ["decode", str(codes), "-o", str(made)], catch_exceptions=False)
+    assert abs(soundfile.info(made).duration - 0.5) < 0.02

