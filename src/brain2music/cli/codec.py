@@ -18,7 +18,7 @@ def encode(
         str,
         typer.Option(
             help="A codec's name, or a trained model's folder. mel-tokens-6k sounds best of ours at this rate, "
-            "soundstream-small decodes 200 times faster."
+            "soundstream-small decodes a hundred times faster."
         ),
     ] = DEFAULT,
     levels: Annotated[
