@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import soundfile
@@ -50,8 +49,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def study(tmp_path: Path) -> TinyStudy:
     study = TinyStudy(tmp_path / "study")
-    mask = study.root / "derivatives" / "masks" / "sub-01" / "anat" / "sub-01_desc-brain_mask.nii.gz"
-    study.write_image("", np.ones((3, 4, 5), np.uint8), path=mask)
+    study.add_mask()
     return study
 
 

@@ -30,8 +30,7 @@ CONFIG = RunConfig(
 @pytest.fixture
 def study(tmp_path: Path) -> TinyStudy:
     study = TinyStudy(tmp_path / "study")
-    mask = study.root / "derivatives" / "masks" / "sub-01" / "anat" / "sub-01_desc-brain_mask.nii.gz"
-    study.write_image("", np.ones((3, 4, 5), np.uint8), path=mask)
+    study.add_mask()
     return study
 
 

@@ -63,7 +63,9 @@ class RunConfig(BaseModel):
     def from_toml(cls, path: Path | None = None, **given: object) -> "RunConfig":
         """Read settings from a TOML file; keyword arguments that are not None or empty win over it."""
         settings = read_toml(path) if path is not None else {}
-        settings.update({key: value for key, value in given.items() if value is not None and value != ()})
+        settings.update(
+            {key: value for key, value in given.items() if value is not None and value != () and value != []}
+        )
         return validated(cls, settings, path)
 
 

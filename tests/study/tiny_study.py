@@ -28,6 +28,11 @@ class TinyStudy:
         for track in range(1, 7):
             self.write_track(track)
 
+    def add_mask(self) -> None:
+        """Write a mask of every voxel."""
+        mask = self.root / "derivatives" / "masks" / "sub-01" / "anat" / "sub-01_desc-brain_mask.nii.gz"
+        self.write_image("", np.ones((3, 4, 5), np.uint8), path=mask)
+
     def add_run(self, name: str, tracks: list[int]) -> None:
         """Write the events, the sidecar and the image of a run that plays the tracks one after another."""
         rows = [f"{CLIP_S * i:g}\t{CLIP_S:g}\tjazz\t{track}\t0.5\t3.5" for i, track in enumerate(tracks)]

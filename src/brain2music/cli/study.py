@@ -89,8 +89,9 @@ def run(
     from ..pipeline import run as run_pipeline
     from ..report.page import build_report
 
-    named = {"embeddings": tuple(embedding or ()), "judges": tuple(judge or ())}
-    settings = RunConfig.from_toml(config, **named, generator=generator, draws=draws, lag_tr=lag_tr)
+    settings = RunConfig.from_toml(
+        config, embeddings=embedding, judges=judge, generator=generator, draws=draws, lag_tr=lag_tr
+    )
     source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives)
     run_pipeline(source, out, settings, level=level, subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))
@@ -115,8 +116,9 @@ def run_arrays(
     from ..pipeline import run as run_pipeline
     from ..report.page import build_report
 
-    named = {"embeddings": tuple(embedding or ()), "judges": tuple(judge or ())}
-    settings = RunConfig.from_toml(config, **named, generator=generator, draws=draws, lag_tr=lag_tr)
+    settings = RunConfig.from_toml(
+        config, embeddings=embedding, judges=judge, generator=generator, draws=draws, lag_tr=lag_tr
+    )
     source = read_arrays_study(arrays_toml)
     run_pipeline(source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))

@@ -1,6 +1,5 @@
 """What a learned embedding is compared with: plain spectra, timbre and harmony, and the label of a genre."""
 
-import hashlib
 import re
 from collections.abc import Callable
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from ..artifacts import digest_text
 from ..audio.mel import mel_spectrogram
 from ..errors import InputError
 from ..study.study import Clip
@@ -64,7 +64,7 @@ class GenreOneHot:
 
     def __init__(self, window_s: float = 15.0, step_s: float = 1.5, genres: tuple[str, ...] = GTZAN_GENRES) -> None:
         self.genres = genres
-        digest = hashlib.sha256("\n".join(genres).encode()).hexdigest()
+        digest = digest_text("\n".join(genres))
         self.space = Space("genre-onehot", "1", digest, len(genres), window_s, step_s, 0)
         self._rows = {_plain(genre): row for row, genre in enumerate(genres)}
 

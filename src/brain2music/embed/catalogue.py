@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .embedder import Embedder
-from .hub_weights import HubWeights, LyraWeights
+from .hub_weights import HubWeights
 from .sources import OwnWeights, Together, Weights, Wheel
-from .yamnet import YamnetWeights
+from .tflite import LYRA, YAMNET
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _muq_mulan(window_s: float, step_s: float) -> Embedder:
 def _yamnet(window_s: float, step_s: float) -> Embedder:
     from .yamnet import YamnetEmbedder
 
-    return YamnetEmbedder(_YAMNET.folder(), window_s, step_s)
+    return YamnetEmbedder(YAMNET.folder(), window_s, step_s)
 
 
 def _soundstream(window_s: float, step_s: float) -> Embedder:
@@ -146,7 +146,7 @@ def _dac(window_s: float, step_s: float) -> Embedder:
 def _lyra(window_s: float, step_s: float) -> Embedder:
     from .codec_average import CodecAverage, LyraFrames
 
-    return CodecAverage("lyra-avg", LyraFrames(_LYRA.folder()), window_s, step_s)
+    return CodecAverage("lyra-avg", LyraFrames(LYRA.folder()), window_s, step_s)
 
 
 def _at_depth(name: str, depth: float) -> str:
@@ -178,8 +178,6 @@ _W2V_BERT = OwnWeights("w2v-bert-avg", "brain2music train w2v-bert DATA OUT")
 _SOUNDSTREAM = OwnWeights("soundstream-avg", "brain2music train soundstream DATA OUT", "soundstream-small")
 _ENCODEC = HubWeights("encodec-avg", "facebook/encodec_24khz")
 _DAC = HubWeights("dac-avg", "descript/dac_44khz")
-_LYRA = LyraWeights()
-_YAMNET = YamnetWeights()
 _LDM_PLACES = {"tokeniser": "tokenizer", "extractor": "feature_extractor"}
 
 EMBEDDINGS: dict[str, Embedding] = {
@@ -227,10 +225,10 @@ EMBEDDINGS: dict[str, Embedding] = {
         _hidden("w2v-bert-2-avg", "w2v-bert", _W2V_BERT_2),
         0.75,
     ),
-    "yamnet": Embedding("YAMNet, AudioSet's tagger; class agreement too", _YAMNET, 10.0, 1.5, _yamnet),
+    "yamnet": Embedding("YAMNet, AudioSet's tagger; class agreement too", YAMNET, 10.0, 1.5, _yamnet),
     "soundstream-avg": Embedding("Our SoundStream, time-averaged", _SOUNDSTREAM, 10.0, 1.5, _soundstream),
     "encodec-avg": Embedding("EnCodec at 24 kHz and 6 kbps, time-averaged", _ENCODEC, 10.0, 1.5, _encodec),
     "dac-avg": Embedding("Descript audio codec at 44.1 kHz, time-averaged", _DAC, 10.0, 1.5, _dac),
-    "lyra-avg": Embedding("Lyra V2, a SoundStream for speech, time-averaged", _LYRA, 10.0, 1.5, _lyra),
+    "lyra-avg": Embedding("Lyra V2, a SoundStream for speech, time-averaged", LYRA, 10.0, 1.5, _lyra),
 }
 """name -> member, in the order in which they are listed."""

@@ -5,17 +5,16 @@ transformers in :mod:`.hub_codec`. In Brain2Music, codecs are decoded worse than
 """
 
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 
 from ..artifacts import digest_file
-from ..errors import InputError
 from .embeddings import Space
-from .hub_weights import LYRA_COMMAND, LYRA_FILE
 from .hub_windows import best_device, each_window
+from .tflite import LYRA, open_model
 
 _VERSION = "1"
 _SHORTEST_S = 0.2
@@ -88,7 +87,7 @@ class LyraFrames:
     rate, dims, _frame = 16000, 64, 320
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / LYRA_FILE
+        self._file = folder / LYRA.files[0]
         self.sha256 = digest_file(self._file)
         self._interpreter()
 
@@ -104,14 +103,5 @@ class LyraFrames:
             vectors.append(interpreter.get_tensor(taken).reshape(self.dims))
         return np.stack(vectors)
 
-    def _interpreter(self):  # type: ignore[no-untyped-def]
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError:
-            raise InputError("Lyra needs a TFLite interpreter", mend="pip install 'brain2music[score]'") from None
-        try:
-            interpreter = Interpreter(str(self._file))
-            interpreter.allocate_tensors()
-        except (RuntimeError, ValueError) as error:
-            raise InputError(f"this is no TFLite model ({error})", self._file, LYRA_COMMAND) from None
-        return interpreter
+    def _interpreter(self) -> Any:
+        return open_model(self._file, LYRA)

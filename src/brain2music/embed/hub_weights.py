@@ -6,7 +6,6 @@ or ``brain2music models pull NAME`` leave it). Nothing is fetched unless :meth:`
 safetensors are read: a checkpoint that is a pickle is refused with the command that converts it.
 """
 
-import hashlib
 import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,11 +14,6 @@ from pathlib import Path
 from ..errors import InputError
 from ..weights import FOLDER_VARIABLE, own_folder
 
-LYRA_FILE = "soundstream_encoder.tflite"
-LYRA_COMMAND = (
-    "download lyra/model_coeffs of github.com/google/lyra into "
-    f"${FOLDER_VARIABLE}/lyra-avg (soundstream_encoder.tflite)"
-)
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
@@ -63,9 +57,11 @@ class HubWeights:
 
     def digest(self) -> str:
         """The sha256 of the weight file (of the digests of the parts, where they are several)."""
+        from ..artifacts import digest_text
+
         files = weight_files(self.folder())
         digests = [_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
-        return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+        return digests[0] if len(digests) == 1 else digest_text("".join(digests))
 
     def available(self) -> bool:
         """Whether all that is needed is here."""
@@ -117,29 +113,6 @@ class HubWeights:
 
         found = try_to_load_from_cache(self.repo, config)
         return Path(found).parents[config.count("/")] if isinstance(found, str) else None
-
-
-class LyraWeights:
-    """Lyra's model files, in ``$BRAIN2MUSIC_MODELS/lyra-avg``."""
-
-    def folder(self) -> Path:
-        """Where they lie; :class:`InputError` says how to get them."""
-        folder = own_folder("lyra-avg")
-        if folder is None or not (folder / LYRA_FILE).is_file():
-            raise InputError("the model files of Lyra V2 are not here", folder, LYRA_COMMAND)
-        return folder
-
-    def available(self) -> bool:
-        """Whether they are here."""
-        folder = own_folder("lyra-avg")
-        return folder is not None and (folder / LYRA_FILE).is_file()
-
-    def pull(self) -> None:
-        """They are in no package and on no hub: :class:`InputError` unless they are here."""
-        self.folder()
-
-    def __str__(self) -> str:
-        return "Weights: github.com/google/lyra, lyra/model_coeffs, in $BRAIN2MUSIC_MODELS/lyra-avg"
 
 
 def weight_files(folder: Path) -> list[Path]:

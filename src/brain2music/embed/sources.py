@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ..errors import InputError
-from ..weights import SHIPPED, own_folder
+from ..weights import FOLDER_VARIABLE, SHIPPED, own_folder
 
 
 @runtime_checkable
@@ -94,6 +94,42 @@ class OwnWeights:
     @property
     def _place(self) -> str:
         return f"$BRAIN2MUSIC_MODELS/{self.name}"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that are in no package and on no hub, in ``$BRAIN2MUSIC_MODELS/name``.
+
+    Attributes
+    ----------
+    name : of the folder. title : of the model. files : that it needs. origin : where they are published.
+    command : what to do to have them here.
+    """
+
+    name: str
+    title: str
+    files: tuple[str, ...]
+    origin: str
+    command: str
+
+    def folder(self) -> Path:
+        """Where they lie; :class:`InputError` says how to get them."""
+        if not self.available():
+            raise InputError(f"the model files of {self.title} are not here", own_folder(self.name), self.command)
+        folder = own_folder(self.name)
+        assert folder is not None
+        return folder
+
+    def available(self) -> bool:
+        folder = own_folder(self.name)
+        return folder is not None and all((folder / file).is_file() for file in self.files)
+
+    def pull(self) -> None:
+        """Nothing to fetch: :class:`InputError` unless they are here."""
+        self.folder()
+
+    def __str__(self) -> str:
+        return f"Weights: {self.origin}, in ${FOLDER_VARIABLE}/{self.name}"
 
 
 @dataclass(frozen=True)

@@ -6,51 +6,20 @@ the music nor the features that ours learn from, so it judges what they retrieve
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from ..artifacts import digest_file
 from ..errors import InputError
-from ..weights import FOLDER_VARIABLE, own_folder
 from .embeddings import Space
+from .tflite import YAMNET, open_model
 from .windows import mono_at, window_starts
 
-MODEL, NAMES = "yamnet.tflite", "yamnet_class_map.csv"
-COMMAND = (
-    f"put {MODEL} (TensorFlow's model page of YAMNet, TFLite) and {NAMES} (github.com/tensorflow/models, research/"
-    f"audioset/yamnet) into ${FOLDER_VARIABLE}/yamnet"
-)
 RATE, FRAME, HOP = 16000, 15600, 7800
 _EMBEDDING = "global_average_pooling2d/Mean"
-
-
-@dataclass(frozen=True)
-class YamnetWeights:
-    """YAMNet's two files, in ``$BRAIN2MUSIC_MODELS/yamnet``."""
-
-    def folder(self) -> Path:
-        """Where they lie; :class:`InputError` says how to get them."""
-        folder = own_folder("yamnet")
-        if folder is None or not all((folder / name).is_file() for name in (MODEL, NAMES)):
-            raise InputError("the files of YAMNet are not here", folder, COMMAND)
-        return folder
-
-    def available(self) -> bool:
-        """Whether they are here."""
-        folder = own_folder("yamnet")
-        return folder is not None and all((folder / name).is_file() for name in (MODEL, NAMES))
-
-    def pull(self) -> None:
-        """They are in no package and on no hub: :class:`InputError` unless they are here."""
-        self.folder()
-
-    def __str__(self) -> str:
-        return f"Weights: {MODEL} and {NAMES}, in ${FOLDER_VARIABLE}/yamnet"
 
 
 class YamnetEmbedder:
@@ -66,10 +35,10 @@ class YamnetEmbedder:
     """
 
     def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.5) -> None:
-        self._file = folder / MODEL
-        self._names = folder / NAMES
-        self.space = Space("yamnet", "1", digest_file(self._file), 1024, window_s, step_s, RATE)
-        self._run = _runner(self._file)
+        model, names = YAMNET.files
+        self._names = folder / names
+        self.space = Space("yamnet", "1", digest_file(folder / model), 1024, window_s, step_s, RATE)
+        self._run = _runner(folder / model)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -81,7 +50,8 @@ class YamnetEmbedder:
         """(windows, 1024) float32 of a mono waveform at any rate."""
         sound = mono_at(waveform, rate, RATE)
         frames, window = self._frames(sound)[0], round(self.space.window_s * RATE)
-        starts = [round(start * RATE) for start in window_starts(len(sound) / RATE, *_size(self.space))]
+        seconds = window_starts(len(sound) / RATE, self.space.window_s, self.space.step_s)
+        starts = [round(start * RATE) for start in seconds]
         middles = np.arange(len(frames)) * HOP + FRAME / 2
         inside = [(middles >= start) & (middles < start + window) for start in starts]
         return np.stack([frames[rows if rows.any() else slice(-1, None)].mean(axis=0) for rows in inside])
@@ -101,26 +71,13 @@ class YamnetEmbedder:
         return np.stack(vectors), np.stack(classes)
 
 
-def _size(space: Space) -> tuple[float, float]:
-    return space.window_s, space.step_s
-
-
 def _runner(file: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """A frame of sound -> its embedding and classes."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    except ImportError:
-        raise InputError("YAMNet needs a TFLite interpreter", mend="pip install 'brain2music[score]'") from None
-    try:  # the delegate that is used by default hides the tensors inside the network
-        plain: Any = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        model = Interpreter(str(file), experimental_preserve_all_tensors=True, experimental_op_resolver_type=plain)
-        model.allocate_tensors()
-        given, classes = model.get_input_details()[0]["index"], model.get_output_details()[0]["index"]
-        inner = [each["index"] for each in model.get_tensor_details() if each["name"].endswith(_EMBEDDING)]
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"this is no TFLite model ({error})", file, COMMAND) from None
+    model = open_model(file, YAMNET, inside=True)
+    given, classes = model.get_input_details()[0]["index"], model.get_output_details()[0]["index"]
+    inner = [each["index"] for each in model.get_tensor_details() if each["name"].endswith(_EMBEDDING)]
     if len(inner) != 1:
-        raise InputError("this TFLite model is not YAMNet", file, COMMAND)
+        raise InputError("this TFLite model is not YAMNet", file, YAMNET.command)
 
     def run(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         model.set_tensor(given, frame)

@@ -17,14 +17,8 @@ def score_generated(
     made: dict[str, Made],
     true: Float[np.ndarray, "clips dims"],
     genres: Sequence[str],
-    *,
-    subject: str,
-    embedding: str,
+    card: ScoreCard,
     judge: str,
-    rng: np.random.Generator,
-    simulated: bool,
-    note: str = "",
-    draws: int = 10_000,
 ) -> list[Score]:
     """Identification of generated music among the clips that were heard, as the mean over the takes of each.
 
@@ -32,7 +26,8 @@ def score_generated(
     ----------
     made : what it was generated from -> the judge's embeddings of every take of every clip: "brain", and any of
         "uncalibrated" and "oracle" (the true embedding: the ceiling).
-    true : (clips, dims) the judge's embeddings of the clips. embedding : what was decoded. judge : what judges.
+    true : (clips, dims) the judge's embeddings of the clips. card : of the embedding that was decoded. judge : what
+        judges.
 
     Returns
     -------
@@ -42,7 +37,7 @@ def score_generated(
     alike = {name: [similarity(take, true) for take in takes] for name, takes in made.items()}
     payoffs = {name: np.mean([identification_payoff(c) for c in found], axis=0) for name, found in alike.items()}
     ceiling = {"identification": float(np.diagonal(payoffs["oracle"]).mean())} if "oracle" in payoffs else {}
-    card = ScoreCard(subject, embedding, "generate", rng, simulated, note, ceiling, draws)
+    card = replace(card, ceiling=ceiling)
     n, told = len(true), f"mean of {len(made['brain'])} takes a clip"
     scores = [card.payoff("identification", payoffs["brain"], 0.5, n, note=told)]
     if n >= 10:
@@ -58,6 +53,6 @@ def score_generated(
         if name in payoffs:
             told = f"mean of {len(made[name])} takes a clip"
             scores.append(card.payoff(f"identification/{name}", payoffs[name], 0.5, n, note=told))
-    if judge != embedding:
+    if judge != card.embedding:
         scores = [replace(score, metric=f"{score.metric}/judge={judge}") for score in scores]
     return scores

@@ -7,12 +7,12 @@ from jaxtyping import Float32
 
 from ..decode.decoder import Decoded
 from ..embed.embedder import Tagger
-from ..score.card import ScoreCard
 from ..score.classes import score_agreement
 from ..score.score import Score, ScoredStage
 from .listener import Listener, Music
 
-Takes = Sequence[Sequence[tuple[Float32[np.ndarray, " samples"], int]]]
+Sound = tuple[Float32[np.ndarray, " samples"], int]
+Takes = Sequence[Sequence[Sound]]
 """(waveform, rate) of every take of every clip."""
 
 
@@ -29,21 +29,13 @@ def agreement(
     ``made`` and ``oracle`` read, where they are asked, every scored clip's takes: from the brain, and from the true
     embedding.
     """
-    config, scores = listener.config, []
+    scores: list[Score] = []
     for tagger in (each for each in music.hearing if isinstance(each, Tagger)):
 
         def tagged(clips: Takes, tagger: Tagger = tagger) -> np.ndarray:
             return np.stack([[tagger.classes(*sound) for sound in takes] for takes in clips]).swapaxes(0, 1)
 
         heard = tagged([[listener.source.stimuli.waveform(clip)] for clip in decoded.clips])[0]
-        card = ScoreCard(
-            listener.subject,
-            decoded.space.name,
-            stage,
-            np.random.default_rng(config.seed),
-            listener.source.simulated,
-            listener.source.note,
-            draws=config.permutations,
-        )
+        card = listener.card(decoded.space.name, stage)
         scores += score_agreement(tagged(made()), heard, tagger.class_names, card, tagger.space.name, tagged(oracle()))
     return scores

@@ -1,6 +1,6 @@
 """Music made of what a brain heard, and how like it is to the stimulus: by decoded and by true embeddings."""
 
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,6 @@ from jaxtyping import Float32
 from ..artifacts import digest_array, stage
 from ..audio.io import read_audio
 from ..decode.decoder import Decoded
-from ..decode.options import with_calibration
 from ..embed.embedder import Embedder
 from ..embed.embeddings import Embeddings
 from ..errors import InputError
@@ -19,7 +18,7 @@ from ..layout import Outputs
 from ..progress import progress
 from ..score.generation import score_generated
 from ..score.score import Score
-from .agreement import agreement
+from .agreement import Sound, agreement
 from .listener import Listener, Music
 
 TOGETHER = 5
@@ -27,34 +26,31 @@ TOGETHER = 5
 CONDITIONS = ("brain", "uncalibrated", "oracle")
 
 
-@dataclass(frozen=True)
-class Takes:
-    """What one condition made: files (clips, takes), and the embeddings they were made from."""
-
-    vectors: Float32[np.ndarray, "clips items dims"]
-    files: list[list[Path]]
-
-    def read(self) -> list[list[tuple[Float32[np.ndarray, " samples"], int]]]:
-        """The sound of every take of every clip, and its rate."""
-        return [[read_audio(file) for file in clip] for clip in self.files]
+Files = list[list[Path]]
+"""Of every take of every clip."""
 
 
 def generate(
-    listener: Listener, decoded: Decoded, generator: Generator, music: Music, outputs: Outputs
+    listener: Listener,
+    decoded: Decoded,
+    calibrated: Decoded,
+    generator: Generator,
+    music: Music,
+    outputs: Outputs,
 ) -> tuple[pd.DataFrame, list[Score]]:
     """Make music of every scored clip, and score it by every embedding of the run.
 
     From the prediction with its shrinkage undone ("brain"), from the prediction as it is ("uncalibrated"), and from
     the true embedding ("oracle", the ceiling). Pieces lie in files, and are judged as they lie there.
     """
-    embeddings = music[decoded.space.name]
-    calibrated = listener.decode(embeddings, decoder=with_calibration(listener.config.decoder))
     found = {"brain": calibrated.predicted, "uncalibrated": decoded.predicted, "oracle": decoded.true}
     takes = {name: make(name, found[name], listener, decoded, generator, outputs) for name in CONDITIONS}
     scores: list[Score] = []
     for embedder in music.hearing:
         scores += _judge(embedder, takes, listener, decoded, music)
-    scores += agreement("generate", takes["brain"].read, takes["oracle"].read, listener, decoded, music)
+    scores += agreement(
+        "generate", partial(_read, takes["brain"]), partial(_read, takes["oracle"]), listener, decoded, music
+    )
     return _table(takes, decoded, listener, generator, outputs), scores
 
 
@@ -72,7 +68,7 @@ def make(
     decoded: Decoded,
     generator: Generator,
     outputs: Outputs,
-) -> Takes:
+) -> Files:
     """Generate from one kind of embedding; files that are there, made from the same, are kept."""
     config, subject, name = listener.config, listener.subject, decoded.space.name
     vectors = windows if config.generate_from == "windows" else windows.mean(axis=1, keepdims=True)
@@ -99,44 +95,43 @@ def make(
             inputs = {"embeddings": digest_array(part), "generator": generator.sha256}
             stage(wanted, write, inputs, settings, sidecar)
             advance(min(first + TOGETHER, len(files)), len(files))
-    return Takes(vectors, files)
+    return files
+
+
+def _read(files: Files) -> list[list[Sound]]:
+    return [[read_audio(file) for file in clip] for clip in files]
 
 
 def _judge(
-    embedder: Embedder, takes: dict[str, Takes], listener: Listener, decoded: Decoded, music: Music
+    embedder: Embedder, takes: dict[str, Files], listener: Listener, decoded: Decoded, music: Music
 ) -> list[Score]:
-    judge, config = embedder.space.name, listener.config
+    judge = embedder.space.name
     mean = music.means(judge, listener.trained_on).mean(axis=0)
 
     def hear(file: Path) -> Float32[np.ndarray, " dims"]:
         return embedder.embed(*read_audio(file)).mean(axis=0) - mean
 
     heard = {
-        name: np.stack([[hear(file) for file in clip] for clip in each.files]).swapaxes(0, 1)
-        for name, each in takes.items()
+        name: np.stack([[hear(file) for file in clip] for clip in files]).swapaxes(0, 1)
+        for name, files in takes.items()
     }
     return score_generated(
         heard,
         music.means(judge, decoded.clips) - mean,
         [clip.genre for clip in decoded.clips],
-        subject=listener.subject,
-        embedding=decoded.space.name,
-        judge=judge,
-        rng=np.random.default_rng(config.seed),
-        simulated=listener.source.simulated,
-        note=listener.source.note,
-        draws=config.permutations,
+        listener.card(decoded.space.name, "generate"),
+        judge,
     )
 
 
 def _table(
-    takes: dict[str, Takes], decoded: Decoded, listener: Listener, generator: Generator, outputs: Outputs
+    takes: dict[str, Files], decoded: Decoded, listener: Listener, generator: Generator, outputs: Outputs
 ) -> pd.DataFrame:
     """One row a piece: see :class:`brain2music.layout.Outputs`."""
     config, rows = listener.config, []
-    for condition, each in takes.items():
-        for number, (clip, files) in enumerate(zip(decoded.clips, each.files, strict=True)):
-            for take, file in enumerate(files):
+    for condition, files in takes.items():
+        for number, (clip, mine) in enumerate(zip(decoded.clips, files, strict=True)):
+            for take, file in enumerate(mine):
                 window = take // config.draws if config.generate_from == "windows" else -1
                 seed = config.seed + number // TOGETHER * TOGETHER
                 place = file.relative_to(outputs.root).as_posix()

@@ -24,6 +24,8 @@ from ..embed.embedder import Embedder
 from ..embed.embeddings import Embeddings
 from ..layout import Outputs
 from ..progress import progress
+from ..score.card import ScoreCard
+from ..score.score import ScoredStage
 from ..study.study import Clip
 
 LABELS = ("genre-onehot", "mulan-text")
@@ -118,6 +120,12 @@ class Listener:
         if test is None:
             return decode_kfold_unseen(self.config.decoder, train, embeddings, **self._settings)
         return decode_unseen(self.config.decoder, train, embeddings, test, embeddings, **self._settings)
+
+    def card(self, embedding: str, stage: ScoredStage) -> ScoreCard:
+        """What the scores of one embedding and stage have in common."""
+        config, source = self.config, self.source
+        rng = np.random.default_rng(config.seed)
+        return ScoreCard(self.subject, embedding, stage, rng, source.simulated, source.note, draws=config.permutations)
 
     @property
     def _settings(self) -> dict[str, Any]:

@@ -10,21 +10,21 @@ from jaxtyping import Float32, Int
 
 from ..audio.io import read_audio
 from ..decode.decoder import Decoded
-from ..decode.options import with_calibration
 from ..embed.clips import embed_files
 from ..embed.embeddings import Embeddings
 from ..gallery.gallery import Gallery, Hits
 from ..score.retrieval import score_retrieval
 from ..score.score import Score
-from .agreement import agreement
+from .agreement import Sound, agreement
 from .listener import Listener, Music, clip_means
 from .tables import retrieval_table
 
-Sound = tuple[Float32[np.ndarray, " samples"], int]
 RANDOM_DRAWS = 20  # galleries' tracks drawn at random per clip: the paper's chance line
 
 
-def retrieve(listener: Listener, decoded: Decoded, gallery: Gallery, music: Music) -> tuple[pd.DataFrame, list[Score]]:
+def retrieve(
+    listener: Listener, decoded: Decoded, calibrated: Decoded, gallery: Gallery, music: Music
+) -> tuple[pd.DataFrame, list[Score]]:
     """Search the gallery by predicted and by true embeddings, own recordings left out, and score the first hits.
 
     The judges are the embedding that was decoded (named so) and every other one of the run: retrieval judged by
@@ -32,12 +32,11 @@ def retrieve(listener: Listener, decoded: Decoded, gallery: Gallery, music: Musi
     """
     config = listener.config
     predicted, true = clip_means(decoded)
-    calibrated, _ = clip_means(listener.decode(music[decoded.space.name], decoder=with_calibration(config.decoder)))
     own = [clip.track for clip in decoded.clips]
     where = gallery.select(exclude=[*own, *(f"*/{track}" for track in own)])
     mean = decoded.train_mean.mean(axis=0)  # predictions are shrunk towards it: about another, they point one way
     brain = gallery.search(predicted, config.retrieve, space=decoded.space, centre=mean, where=where)
-    unshrunk = gallery.search(calibrated, 1, space=decoded.space, centre=mean, where=where)
+    unshrunk = gallery.search(clip_means(calibrated)[0], 1, space=decoded.space, centre=mean, where=where)
     oracle = gallery.search(true, config.retrieve, space=decoded.space, centre=mean, where=where)
     rng = np.random.default_rng(config.seed)
     allowed = np.flatnonzero(where)

@@ -1,13 +1,12 @@
 """A trained MuLan as an embedding of the registry: sound and text into one space."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 
-from ...artifacts import digest_file
+from ...artifacts import digest_file, digest_text
 from ...errors import InputError
 from ...study.study import Clip
 from ..embeddings import Space
@@ -41,7 +40,7 @@ class MuLanEmbedder:
         if self._listener is None and window_s != 10.0:
             raise InputError(f"{name} hears windows of 10 s, not {window_s:g} s", mend="leave the window as it is")
         heard = self._listener.musicnn.space.sha256 if self._listener else ""
-        digest = hashlib.sha256((digest_file(Path(folder) / WEIGHTS) + heard).encode()).hexdigest()
+        digest = digest_text(digest_file(Path(folder) / WEIGHTS) + heard)
         self.space = Space(name, _VERSION, digest, self.model.config.dims, window_s, step_s, RATE)
 
     def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
