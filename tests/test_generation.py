@@ -23,6 +23,7 @@ from brain2music.generate.musiclm.config import Vocabulary, stages
 from brain2music.generate.musiclm.model import MusicLM
 from brain2music.generate.musiclm.semantic import Clusters, SemanticTokenizer
 from brain2music.generate.musiclm.stage import Stage
+from brain2music.generate.registry import get_generator
 from brain2music.layout import Outputs
 from brain2music.pipeline import run
 from brain2music.report.page import build_report
@@ -147,3 +148,13 @@ def test_a_generator_of_another_embedding_is_refused(study: TinyStudy, generator
         generate(study, tmp_path / "out", config(generator, embeddings=("mfcc-chroma",)))
     with pytest.raises(InputError, match="there is no model 'nobody'"):
         generate(study, tmp_path / "out", config("nobody"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [({}, "lacks plan, codec"), ({"plan": "four", "codec": "", "codec_sha256": "", "sampling": {}}, "no known plan")],
+)
+def test_a_damaged_generator_is_one_readable_line(tmp_path: Path, settings: dict[str, object], told: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model": "MusicLM", **settings}))
+    with pytest.raises(InputError, match=told):
+        get_generator(tmp_path)

@@ -64,7 +64,7 @@ def get_generator(name: str | Path, device: str = "cpu", codec: str | Path | Non
         from .musiclm.model import MusicLM
 
         return MusicLM.from_pretrained(folder, device, codec)
-    raise InputError(f"{kind} does not generate music", folder, "name a generator, such as musiclm-small")
+    raise InputError(f"{kind} does not generate music", folder, "name a folder that `brain2music train musiclm` wrote")
 
 
 def generate_from_embeddings(

@@ -216,6 +216,10 @@ class MusicLM:
         settings = read_json(folder / "config.json")
         if not isinstance(settings, dict) or settings.get("model") != "MusicLM":
             raise InputError("this is not a MusicLM", folder / "config.json", "name a folder that holds one")
+        missing = [key for key in ("plan", "codec", "codec_sha256", "sampling") if key not in settings]
+        if missing or settings["plan"] not in STAGES:
+            wrong = f"lacks {', '.join(missing)}" if missing else f"names no known plan ({settings['plan']!r})"
+            raise InputError(f"the model's description {wrong}", folder / "config.json", "copy the folder again")
         codec = codec or settings["codec"]
         if _codec_digest(codec) != settings["codec_sha256"]:
             raise InputError(
