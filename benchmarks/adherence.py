@@ -172,7 +172,7 @@ def print_memorisation(model: MusicLM, shards: Path, pieces: int = 100) -> None:
     data, exact, alike = TokenData(shards), 0, 0
     semantic = "semantic" in model.stages
     stage = model.stages["semantic" if semantic else "acoustic"]
-    centres = model.semantic.clusters.centres if semantic else model.codec.quantizer.codebooks[0]
+    centres = model.semantic.clusters.centres if model.semantic is not None else model.codec.codebooks[0]
     chosen = np.random.default_rng(0).choice(len(data), min(pieces, len(data)), replace=False)
     for piece in (data.piece(int(i)) for i in chosen):
         codes = (piece["semantic"][None] if semantic else piece["codes"])[None, :, : PROMPT + CONTINUED].long()
@@ -208,11 +208,10 @@ def _through_codec(model: MusicLM, sound: Sound, rng: np.random.Generator | None
     """The sound coded and decoded; with ``rng``, its frames in random order."""
     from brain2music.audio.io import resample
 
-    wave = torch.from_numpy(resample(sound[0], sound[1], model.rate))[None, None]
-    codes = model.codec.encode(wave)
+    codes = model.codes_of(resample(sound[0], sound[1], model.rate))
     if rng is not None:
-        codes = codes[:, :, torch.from_numpy(rng.permutation(codes.shape[2]))]
-    return model.codec.decode(codes)[0, 0].numpy(), model.rate
+        codes = codes[:, torch.from_numpy(rng.permutation(codes.shape[1]))]
+    return model.sound_of(codes), model.rate
 
 
 def _hear(judge: Embedder, sounds: list[Sound]) -> np.ndarray:

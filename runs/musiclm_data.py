@@ -1,10 +1,10 @@
 """The tokens that MusicLM is trained on: composed pieces and free recordings, rendered, heard and quantised.
 
     python runs/musiclm_data.py OUT --pieces-per-genre 800 --seed 7 --workers 14 --recorded FOLDER \\
-        --codec soundstream-small --mulan mulan-small
+        --codec mel-tokens-6k --mulan mulan-small --single
 
-``FOLDER`` is a set of 30-s segments as runs/training_data.py writes it (``--segment 30``). Semantic tokens are
-fitted first, on a part of the pieces; then shards are written, each kept once it is there, so that the same
+``FOLDER`` is a set of 30-s segments as runs/training_data.py writes it (``--segment 30``). For three stages semantic
+tokens are fitted first, on a part of the pieces; then shards are written, each kept once it is there, so that the same
 command goes on after an interruption, also with more pieces; last the embedding's codebooks are fitted. Composed
 pieces carry seeds: judge on others. ``--minutes`` stops between two shards, in time to fit what is left.
 """
@@ -12,6 +12,7 @@ pieces carry seeds: judge on others. ``--minutes`` stops between two shards, in 
 import argparse
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import torch
 
 from brain2music.artifacts import write_json
 from brain2music.audio.compose.genres import GENRES
-from brain2music.codec.soundstream import SoundStream
+from brain2music.codec.registry import get_token_codec
 from brain2music.generate.musiclm.condition import Conditioner
 from brain2music.generate.musiclm.semantic import FILE, MusicnnFrames, SemanticTokenizer, codebook_use
 from brain2music.progress import progress
@@ -38,6 +39,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of a piece")
     parser.add_argument("--recorded", type=Path, help="folder of recorded segments with a manifest.tsv")
     parser.add_argument("--codec", default="soundstream-small")
+    parser.add_argument("--levels", type=int, help="of the codec, all by default")
+    parser.add_argument("--single", action="store_true", help="for a single stage: no semantic tokens")
     parser.add_argument("--mulan", default="mulan-small", help="a MuLan's folder, or an embedding's name")
     parser.add_argument("--step", type=float, default=5.0, help="seconds between windows of 10 s (MusicLM: 1)")
     parser.add_argument("--codes", type=int, default=1024, help="semantic tokens, and codes of each condition level")
@@ -52,10 +55,12 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     composed = [Composed(given.seed, genre, number) for number in range(given.pieces_per_genre) for genre in GENRES]
     recorded = list(recordings(given.recorded, given.seconds)) if given.recorded else []
-    ear, features = Ear(given.mulan, given.step, device), MusicnnFrames(device)
-    semantic = semantic_tokens(given, [*spread(composed, recorded, given.fit_pieces)], features)
-    codec = SoundStream.from_pretrained(given.codec).to(device)
-    tokenisers = Tokenisers(given.codec, codec, features, semantic, ear)
+    ear, codec = Ear(given.mulan, given.step, device), get_token_codec(given.codec, given.levels, device)
+    tokenisers = Tokenisers(given.codec, codec, ear)
+    if not given.single:
+        features = MusicnnFrames(device)
+        semantic = semantic_tokens(given, [*spread(composed, recorded, given.fit_pieces)], features)
+        tokenisers = replace(tokenisers, features=features, semantic=semantic)
     for name, sources in (("recorded", recorded), (f"composed-{given.seed}", composed)):
         limit = None if given.minutes is None else began + 60 * given.minutes
         with progress(name) as advance:
@@ -106,9 +111,10 @@ def finish(out: Path, ear: Ear, codes: int) -> None:
     """Fit the condition's codebooks on all windows, and report what there is."""
     data = TokenData(out)
     Conditioner.fit(ear.space, data.windows(), codes=codes).save(out)
-    semantic = torch.cat([shard["semantic"].flatten() for shard in data.shards]).long()
-    counts = torch.bincount(semantic, minlength=codes).float()
-    report = {"pieces": len(data), "hours": data.seconds / 3600, **codebook_use(counts)}
+    report = {"pieces": len(data), "hours": data.seconds / 3600}
+    if "semantic_codes" in data.about:
+        semantic = torch.cat([shard["semantic"].flatten() for shard in data.shards]).long()
+        report |= codebook_use(torch.bincount(semantic, minlength=codes).float())
     write_json(out / "report.json", report)
     print("\n".join(f"{name}={value:.4g}" for name, value in report.items()))
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from brain2music.cli import app
 from brain2music.cli.codec import DEFAULT
-from brain2music.codec.codes import Codec, Codes
+from brain2music.codec.codes import Codec, Codes, TokenCodec
 from brain2music.codec.hifigan import RATE, Generator, Shape, log_mel
 from brain2music.codec.mel_tokens import MelTokenCodec, MelTokens, MelTokensConfig
 from brain2music.errors import InputError
@@ -30,7 +30,7 @@ def fitted() -> tuple[MelTokens, torch.Tensor]:
 @pytest.fixture
 def codec(fitted) -> MelTokenCodec:
     torch.manual_seed(0)
-    return MelTokenCodec(fitted[0], "mel-tokens", Generator(TINY))
+    return MelTokenCodec(fitted[0], "mel-tokens", generator=Generator(TINY))
 
 
 def test_every_level_brings_the_decoded_mel_nearer(fitted):
@@ -65,6 +65,19 @@ def test_sound_is_that_of_the_decoded_mel(codec, fitted, rng):
     np.testing.assert_allclose(codec.decode(codes), expected, atol=1e-6)
 
 
+def test_fewer_levels_are_the_first_of_all_and_take_fewer_bits(codec, fitted, rng):
+    wave = (0.1 * rng.standard_normal((1, 5000))).astype(np.float32)
+    coarse = MelTokenCodec(fitted[0], "mel-tokens", levels=2, generator=Generator(TINY))
+    assert isinstance(coarse, TokenCodec)
+    codes = coarse.encode(wave, 22_050)
+    np.testing.assert_array_equal(codes.values, codec.encode(wave, 22_050).values[:, :2])
+    assert coarse.kbps == pytest.approx(codec.kbps * 2 / 5)
+    assert coarse.codebooks.shape == (2, 32, 160)
+    assert coarse.decode(codes).shape == (1, 5000)
+    with pytest.raises(InputError, match="5 levels, not 6"):
+        MelTokenCodec(fitted[0], "mel-tokens", levels=6)
+
+
 def test_a_saved_model_gives_the_same_tokens(fitted, tmp_path):
     model, mel = fitted
     loaded = MelTokens.from_pretrained(model.save_pretrained(tmp_path / "m"))
@@ -72,7 +85,7 @@ def test_a_saved_model_gives_the_same_tokens(fitted, tmp_path):
     np.testing.assert_array_equal(loaded.decode(loaded.encode(mel)), model.decode(model.encode(mel)))
 
 
-@pytest.mark.parametrize("values", [np.full((3, 5), 32), np.zeros((3, 4), int), np.zeros((3, 5)), np.full((3, 5), -1)])
+@pytest.mark.parametrize("values", [np.full((3, 5), 32), np.zeros((3, 6), int), np.zeros((3, 5)), np.full((3, 5), -1)])
 def test_codes_of_another_codec_are_refused(codec, values):
     with pytest.raises(InputError, match="not codes of mel-tokens"):
         codec.decode(Codes("other", values, 700))

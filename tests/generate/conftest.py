@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from brain2music.codec.registry import get_token_codec
 from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
 from brain2music.embed.embeddings import Space
 from brain2music.generate.musiclm.condition import Conditioner
@@ -58,7 +59,7 @@ def make_model(plan: Plan, codec: Path, conditioner: Conditioner) -> MusicLM:
     clusters = Clusters(torch.zeros(192), torch.ones(192), torch.randn(WORDS.semantic_codes, 192))
     semantic = SemanticTokenizer(clusters, {"name": "ramp", "sha256": "0" * 64})
     found = {name: Stage(config) for name, config in stages("tiny", plan, WORDS).items()}
-    return MusicLM(found, conditioner, semantic, SoundStream.from_pretrained(codec))
+    return MusicLM(found, conditioner, semantic, get_token_codec(str(codec)))
 
 
 def make_inputs(

@@ -1,6 +1,8 @@
 """MusicLM whole: what comes out, what is kept, what is refused."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +13,20 @@ from typer.testing import CliRunner
 
 from brain2music.artifacts import read_json, write_json
 from brain2music.cli import app
+from brain2music.codec.hifigan import Generator as VocoderNetwork
+from brain2music.codec.hifigan import Shape
+from brain2music.codec.mel_tokens import MelTokenCodec, MelTokens, MelTokensConfig
 from brain2music.embed.embeddings import Embeddings, Space
 from brain2music.errors import InputError
 from brain2music.generate.musiclm.condition import Conditioner
+from brain2music.generate.musiclm.config import stages
 from brain2music.generate.musiclm.model import MusicLM
 from brain2music.generate.musiclm.stage import Condition, Stage
 from brain2music.generate.reconstruction import Reconstruction
 from brain2music.generate.registry import Generator, generate_from_embeddings, get_generator
 from brain2music.weights import find
 
-from .conftest import SPACE
+from .conftest import SPACE, WORDS
 
 VECTORS = np.random.default_rng(0).standard_normal((2, 8)).astype(np.float32)
 
@@ -54,6 +60,23 @@ def test_saved_and_loaded_it_makes_the_same_music(three: MusicLM, folder: Path) 
 def test_long_music_goes_through_every_window(single: MusicLM) -> None:
     codes = single.tokens([single.conditioner(torch.from_numpy(VECTORS))], 23.0, torch.Generator().manual_seed(0))
     assert codes.shape == (2, 4, 23 * 50)
+
+
+def test_a_single_stage_writes_for_a_codec_of_any_rate(conditioner: Conditioner) -> None:
+    """Mel tokens, 43.07 frames a second: made, repeated, and gone on from, without semantic tokens."""
+    torch.manual_seed(0)
+    tokens = MelTokens(MelTokensConfig(frames=2, levels=4, codes=32))
+    shape = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
+    codec = MelTokenCodec(tokens, "mel-tokens", generator=VocoderNetwork(shape))
+    words = replace(WORDS, acoustic_rate=codec.rate / codec.frame, acoustic_dims=160)
+    model = MusicLM({"acoustic": Stage(stages("tiny", "single", words)["acoustic"])}, conditioner, None, codec)
+    made = model.generate(embedding=VECTORS, seconds=5.0)
+    assert [each.waveform.shape for each in made] == [(1, 5 * 22_050)] * 2
+    prompt = model._prompt(made[0].waveform[0][: 40 * 512])
+    conditions = [model.conditioner(torch.from_numpy(VECTORS[:1]))]
+    whole = model.tokens(conditions, 2.0, torch.Generator().manual_seed(0), prompt=prompt)
+    assert whole.shape == (1, 4, math.ceil(2 * 22_050 / 512))
+    assert torch.equal(whole[:, :, :40], prompt[1])
 
 
 def test_a_story_changes_its_condition_with_the_section(three: MusicLM, monkeypatch: pytest.MonkeyPatch) -> None:

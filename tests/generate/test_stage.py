@@ -161,6 +161,30 @@ def test_a_full_cache_says_so() -> None:
         cache.step(torch.zeros(1, 8))
 
 
+def test_a_stage_begins_from_the_codec() -> None:
+    """Before training: codes as often as in the data, and inputs that are the codec's vectors on one scale."""
+    words = replace(WORDS, acoustic_dims=6)
+    draw = torch.Generator().manual_seed(3)
+    codebooks = torch.randn(4, 32, 6, generator=draw) * torch.tensor([4.0, 2.0, 1.0, 0.5])[:, None, None]
+    shares = torch.rand(4, 32, generator=draw).softmax(1)
+    torch.manual_seed(0)
+    stage = Stage(stages("tiny", "single", words)["acoustic"]).eval()
+    stage.begin(codebooks, shares)
+    condition, _, codes = make_inputs(stage.config)
+    logits = first_logits(stage, condition, 1.0)
+    torch.testing.assert_close(logits[:, 0].softmax(-1), shares[:1].expand(3, -1), atol=0.01, rtol=0.2)
+    rows = stage.table.weight[stage.space.encode("acoustic", codes[0])].sum(0)
+    sums = torch.stack([codebooks[level, codes[0, level]] for level in range(4)]).sum(0)
+    torch.testing.assert_close(rows * codebooks[0].square().mean().sqrt(), sums)
+
+
+def test_three_stages_need_two_frames_for_each_semantic_token() -> None:
+    words = replace(WORDS, acoustic_rate=22_050 / 512)
+    with pytest.raises(ValueError, match="50 frames a second"):
+        stages("tiny", "three", words)
+    assert stages("tiny", "single", words)["acoustic"].frames == round(4 * 22_050 / 512)
+
+
 @pytest.mark.slow
 def test_the_paper_size_steps_once() -> None:
     for config in stages("paper").values():

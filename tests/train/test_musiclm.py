@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from brain2music.artifacts import read_arrays, write_arrays
+from brain2music.codec.registry import get_token_codec
 from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
 from brain2music.embed.embeddings import Space
 from brain2music.errors import InputError
@@ -19,7 +20,7 @@ from brain2music.train.mulan_data import Composed
 from brain2music.train.musiclm import MusicLMTask
 from brain2music.train.plan import Plan
 from brain2music.train.semantic import fit_semantic
-from brain2music.train.tokens import Ear, TokenData, Tokenisers, unigram_entropy, write_shards
+from brain2music.train.tokens import Ear, TokenData, Tokenisers, entropy, shares, write_shards
 
 SPACE = Space("logmel", "1", "none", 8, 10.0, 1.0, 16000)
 GENRES, CODES, SEMANTIC = 3, 32, 16
@@ -37,6 +38,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "codec_sha256": "0" * 64,
         "space": vars(SPACE),
         "semantic": {"name": "planted", "sha256": "0" * 64},
+        "codec_rate": 50.0,
         "codes": CODES,
         "semantic_codes": SEMANTIC,
     }
@@ -119,9 +121,9 @@ def test_shards_of_other_tokenisers_are_refused(shards: Path, tmp_path: Path) ->
         MusicLMTask(shards, "tiny", only=["rough"])
 
 
-def test_unigram_entropy() -> None:
-    assert unigram_entropy(torch.arange(8), 8) == pytest.approx(np.log(8))
-    assert unigram_entropy(torch.zeros(8).long(), 8) == 0
+def test_entropy_of_how_often_codes_occur() -> None:
+    assert entropy(shares(torch.arange(8), 8)[None]) == pytest.approx(np.log(8))
+    assert entropy(shares(torch.zeros(8).long(), 8)[None]) == 0
 
 
 @pytest.mark.slow
@@ -134,7 +136,7 @@ def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
     semantic, report = fit_semantic([features.frames(noise, 16000)], features, codes=8)
     assert report["codes_used"] == 1.0
     ear = Ear("logmel", 1.0)
-    tokenisers = Tokenisers(str(codec), SoundStream.from_pretrained(codec), features, semantic, ear)
+    tokenisers = Tokenisers(str(codec), get_token_codec(str(codec)), ear, features, semantic)
     sources = [Composed(0, "jazz", 0), Composed(0, "metal", 0)]
     out = tmp_path / "tokens"
     files = write_shards(sources, out, "a", tokenisers, "logmel", seconds=3.0, per_shard=1)
@@ -151,9 +153,9 @@ def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
     sound = Composed(0, "metal", 0).piece(3.0)
     from brain2music.audio.render import render
 
-    with torch.inference_mode():
-        codes = tokenisers.sound_stream.encode(torch.from_numpy(render(sound, 24000))[None, None])[0]
-    assert torch.equal(codes, piece["codes"].long())
+    codes = tokenisers.codec.encode(render(sound, 24000)[None], 24000).values.T
+    assert np.array_equal(codes, piece["codes"].numpy())
+    assert torch.equal(data.codebooks, tokenisers.codec.codebooks)
 
 
 @pytest.mark.slow

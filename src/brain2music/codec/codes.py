@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
+from torch import Tensor
 
 from ..audio.io import resample
 from ..errors import InputError
@@ -52,6 +53,33 @@ class Codec(Protocol):
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
         """The waveform (channels, samples) at the codec's own rate and number of channels."""
         ...
+
+
+@runtime_checkable
+class TokenCodec(Codec, Protocol):
+    """A codec of mono sound whose values are ids (frames, levels), as language models take them.
+
+    Attributes
+    ----------
+    frame : samples of a frame. levels : ids of a frame. codes : ids there are at each level.
+    codebooks : what the ids of each level stand for, before whatever makes sound of their sum.
+    """
+
+    @property
+    def frame(self) -> int: ...
+    @property
+    def levels(self) -> int: ...
+    @property
+    def codes(self) -> int: ...
+    @property
+    def codebooks(self) -> Float[Tensor, "levels codes dims"]: ...
+
+
+def check_ids(ids: Shaped[np.ndarray, "frames width"], levels: int, codes: int, name: str) -> None:
+    """Refuse what is not ids of so many levels at most."""
+    integers = 1 <= ids.shape[1] <= levels and np.issubdtype(ids.dtype, np.integer)
+    if not integers or (ids.size and not 0 <= ids.min() <= ids.max() < codes):
+        raise InputError(f"these are not codes of {name}", mend="decode with the codec that encoded them")
 
 
 def prepare(

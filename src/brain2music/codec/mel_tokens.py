@@ -7,6 +7,7 @@ twice on what they share.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import log2
 
 import numpy as np
@@ -15,7 +16,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from ..errors import InputError
-from .codes import Codes, prepare
+from .codes import Codes, check_ids, prepare
 from .hifigan import HOP, MELS, RATE, Generator, MelHiFiGAN, log_mel
 from .pretrained import Pretrained
 from .quantizer import ResidualVectorQuantizer
@@ -85,31 +86,46 @@ class MelTokenCodec:
 
     Parameters
     ----------
-    model : fitted. name : in the registry. generator : of sound from spectrograms, the universal HiFi-GAN by default.
+    model : fitted. name : in the registry. levels : how many to use, all by default: fewer take fewer bits.
+    generator : of sound from spectrograms, the universal HiFi-GAN by default.
 
     Raises
     ------
-    InputError : the vocoder's wheel is not installed.
+    InputError : it has no such number of levels. The vocoder's wheel is not installed (when sound is asked for).
     """
 
     rate = RATE
     channels = 1
 
-    def __init__(self, model: MelTokens, name: str, generator: Generator | None = None) -> None:
-        self.model, self.name = model.eval(), name
-        self.vocoder = MelHiFiGAN(generator)
-        self.kbps = model.config.kbps
+    def __init__(
+        self, model: MelTokens, name: str, levels: int | None = None, generator: Generator | None = None
+    ) -> None:
+        self.model, self.name, config = model.eval(), name, model.config
+        self.levels = config.levels if levels is None else levels
+        if not 1 <= self.levels <= config.levels:
+            raise InputError(f"{name} has {config.levels} levels, not {levels}", mend="ask for 1 to all of them")
+        self.frame, self.codes = HOP * config.frames, config.codes
+        self.kbps = config.kbps * self.levels / config.levels
+        self._generator = generator
+
+    @cached_property
+    def vocoder(self) -> MelHiFiGAN:
+        """What makes sound of spectrograms."""
+        return MelHiFiGAN(self._generator)
+
+    @property
+    def codebooks(self) -> Float[Tensor, "levels codes dims"]:
+        """Of the levels in use."""
+        return self.model.quantizer.codebooks[: self.levels]
 
     def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
         """Ids (vectors, levels), a vector for every ``config.frames`` · 256 samples."""
         wave = prepare(waveform, rate, self.rate, self.channels)[0]
-        return Codes(self.name, self.model.encode(log_mel(wave).T).numpy().astype(np.int16), len(wave))
+        ids = self.model.encode(log_mel(wave).T)[:, : self.levels]
+        return Codes(self.name, ids.numpy().astype(np.int16), len(wave))
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
-        """The sound; :class:`InputError` for codes of another codec."""
-        config, ids = self.model.config, codes.values
-        integers = ids.shape[1] == config.levels and np.issubdtype(ids.dtype, np.integer)
-        if not integers or (ids.size and not 0 <= ids.min() <= ids.max() < config.codes):
-            raise InputError(f"these are not codes of {self.name}", mend="decode with the codec that encoded them")
-        mel = self.model.decode(torch.from_numpy(ids.astype(np.int64)))
+        """The sound of ids of any number of levels; :class:`InputError` for codes of another codec."""
+        check_ids(codes.values, self.model.config.levels, self.codes, self.name)
+        mel = self.model.decode(torch.from_numpy(codes.values.astype(np.int64)))
         return self.vocoder.decode(Codes(self.vocoder.name, mel.numpy(), codes.samples))

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ..errors import InputError
 from .autoencoder import Autoencoder
-from .codes import Codes, prepare
+from .codes import Codes, check_ids, prepare
 from .soundstream import SoundStream
 from .stream import Sliding, SoundStreamStream, context_of
 
@@ -82,8 +82,13 @@ class SoundStreamCodec(BlockCodec):
         self.levels = model.config.levels if levels is None else levels
         if not 1 <= self.levels <= model.config.levels:
             raise InputError(f"{name} has {model.config.levels} levels, not {levels}", mend="ask for 1 to all of them")
-        self.rate, self.frame = model.config.rate, model.config.stride
+        self.rate, self.frame, self.codes = model.config.rate, model.config.stride, model.config.codes
         self.kbps = model.config.kbps * self.levels / model.config.levels
+
+    @property
+    def codebooks(self) -> Tensor:
+        """Of the levels in use, (levels, codes, dims)."""
+        return self.model.quantizer.codebooks[: self.levels]
 
     def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
         """Ids of mono sound at the codec's rate."""
@@ -96,14 +101,8 @@ class SoundStreamCodec(BlockCodec):
         """Sound of ids of any number of levels."""
         stream = SoundStreamStream(self.model)
         for piece in pieces:
-            self._check(piece)
+            check_ids(piece, self.model.config.levels, self.codes, self.name)
             yield stream.decode(self._tensor(piece.T.astype(np.int64)))[0].cpu().numpy()
-
-    def _check(self, ids: Values) -> None:
-        config = self.model.config
-        fits = ids.shape[1] <= config.levels and np.issubdtype(ids.dtype, np.integer)
-        if not (fits and (ids.size == 0 or 0 <= ids.min() <= ids.max() < config.codes)):
-            raise InputError(f"these are not codes of {self.name}", mend="decode with the codec that encoded them")
 
     def _ids(self, codes: Tensor) -> Values:
         return codes[0].T.cpu().numpy().astype(np.int16)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..artifacts import read_json
 from ..errors import InputError
 from ..weights import find
-from .codes import Codec
+from .codes import Codec, TokenCodec
 
 
 def _opus(kbps: float) -> Codec:
@@ -58,7 +58,7 @@ def get_codec(name: str, levels: int | None = None) -> Codec:
     ----------
     name : of an adapter, of a model that ships (``mel-tokens-6k``, ``soundstream-small``,
         ``jen1-autoencoder-small``), or a folder.
-    levels : of SoundStream's quantiser to use, all by default.
+    levels : of a codec of tokens to use, all by default.
 
     Raises
     ------
@@ -81,8 +81,20 @@ def get_codec(name: str, levels: int | None = None) -> Codec:
     if kind == "MelTokens":
         from .mel_tokens import MelTokenCodec, MelTokens
 
-        return _without_levels(MelTokenCodec(MelTokens.from_pretrained(folder), name), name, levels)
+        return MelTokenCodec(MelTokens.from_pretrained(folder), name, levels)
     raise InputError(f"a {kind} is no codec", folder / "config.json", "name a SoundStream or an autoencoder")
+
+
+def get_token_codec(name: str, levels: int | None = None, device: str = "cpu") -> TokenCodec:
+    """The named codec, if it makes tokens; :class:`InputError` if not. A SoundStream is put on the device."""
+    from .ours import SoundStreamCodec
+
+    codec = get_codec(name, levels)
+    if not isinstance(codec, TokenCodec):
+        raise InputError(f"{name} makes no tokens", mend="name a SoundStream or a codec of mel tokens")
+    if isinstance(codec, SoundStreamCodec):
+        codec.model.to(device)
+    return codec
 
 
 def names() -> list[str]:

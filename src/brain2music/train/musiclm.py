@@ -15,15 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from ..artifacts import write_text
+from ..codec.registry import get_token_codec
 from ..errors import InputError
 from ..generate.musiclm.condition import Conditioner
 from ..generate.musiclm.config import STAGES, Plan, Size, StageConfig, StageName, Vocabulary, stages
-from ..generate.musiclm.model import MusicLM
+from ..generate.musiclm.model import MusicLM, levels_of
+from ..generate.musiclm.semantic import FILE as SEMANTIC
 from ..generate.musiclm.semantic import SemanticTokenizer
 from ..generate.musiclm.stage import Condition, Stage
 from .engine import Engine
 from .schedule import cosine, set_rate
-from .tokens import TokenData, unigram_entropy
+from .tokens import TokenData, entropy, shares
 
 Batch = dict[StageName, dict[str, Tensor]]
 _HELD_OUT = 0.03
@@ -52,7 +54,7 @@ _TINY: dict[StageName, int] = {"semantic": 8, "coarse": 8, "fine": 16, "acoustic
 _SMALL: dict[StageName, int] = {"semantic": 64, "coarse": 96, "fine": 192, "acoustic": 96}
 RECIPES: dict[Size, Recipe] = {
     "paper": Recipe({"semantic": 256, "coarse": 256, "fine": 256, "acoustic": 256}, 3e-4, 4000),
-    "small": Recipe(_SMALL, 1.5e-3, 300),
+    "small": Recipe(_SMALL, 1.5e-3, 100),
     "tiny": Recipe(_TINY, 5e-3, 20),
 }
 
@@ -97,7 +99,9 @@ class MusicLMTask:
         self.held, self.training = np.sort(order[:held]), np.sort(order[held:])
         if len(self.training) == 0:
             raise InputError("one piece is too little to train on", shards, "build more tokens")
-        self.unigram = self._unigram()
+        often = self._shares()
+        self.unigram = {name: entropy(of) for name, of in often.items()}
+        self._begin(often)
         self.seconds_per_batch = sum(self._batch_size(name) * self.configs[name].crop_s for name in self.only)
 
     def batch(self, step: int) -> Batch:
@@ -146,7 +150,8 @@ class MusicLMTask:
             assert isinstance(stage, Stage)
             stage.save_pretrained(folder / name, half=True)
         self.conditioner.save(folder)
-        shutil.copy(self.folder / "semantic_tokens.safetensors", folder)
+        if self.plan == "three":
+            shutil.copy(self.folder / SEMANTIC, folder)
         MusicLM.describe(
             folder, self.plan, self.data.about["codec"], self.data.about["codec_sha256"], self._provenance()
         )
@@ -156,12 +161,11 @@ class MusicLMTask:
         """Five seconds like each of two held-out pieces, where the codec is at hand."""
         if not self.codec:
             return
-        from ..codec.soundstream import SoundStream
-
         device = next(models[self.names[0]].parameters()).device
         stages_: Any = {name: models[name] for name in self.names}
-        semantic = SemanticTokenizer.load(self.folder)
-        model = MusicLM(stages_, self.conditioner, semantic, SoundStream.from_pretrained(self.codec).to(device))
+        semantic = SemanticTokenizer.load(self.folder) if self.plan == "three" else None
+        codec = get_token_codec(self.codec, levels_of(stages_), str(device))
+        model = MusicLM(stages_, self.conditioner, semantic, codec)
         vectors = np.stack([self.data.piece(int(i))["windows"].float().mean(0).numpy() for i in self.held[:2]])
         for number, made in enumerate(model.generate(embedding=vectors, seconds=5.0)):
             made.write(folder / f"held-out-{number}.wav", "Sample of a MusicLM in training")
@@ -183,13 +187,11 @@ class MusicLMTask:
         config, step_s = self.configs[name], self.data.step_s
         rows: list[tuple[Tensor, ...]] = []
         for piece in (self.data.piece(int(i)) for i in rng.choice(pieces, count)):
-            seconds = piece["semantic"].shape[0] / 25
+            seconds = piece["codes"].shape[1] / self.data.rate
             grid = step_s if config.condition and config.crop_s >= self.data.window_s else 2 / config.rate
             start = grid * int(rng.integers(math.floor((seconds - config.crop_s) / grid + 1e-6) + 1))
-            first, last = round(start * 25), round((start + config.crop_s) * 25)
-            codes, semantic = piece["codes"][:, 2 * first : 2 * last], piece["semantic"][None, first:last]
             vector = self.data.embedding(piece["windows"], start, config.crop_s)
-            rows.append((*_split(name, codes, semantic, config), vector))
+            rows.append((*_split(piece, start, config, self.data.rate), vector))
         given, codes, vectors = (torch.stack(column) for column in zip(*rows, strict=True))
         condition = self.conditioner(vectors)
         return {"given": given.long(), "codes": codes.long(), "tokens": condition.tokens, "vector": condition.vector}
@@ -197,18 +199,25 @@ class MusicLMTask:
     def _batch_size(self, name: StageName) -> int:
         return max(1, round(self.recipe.batch[name] / self.shrink))
 
-    def _unigram(self) -> dict[str, float]:
-        """Per stage the mean entropy of its levels."""
+    def _begin(self, often: dict[str, Tensor]) -> None:
+        """Begin the acoustic stages whose tables are as wide as the codec's codebooks from these."""
+        books = self.data.codebooks
+        for name, stage in self.models.items():
+            assert isinstance(stage, Stage)
+            if books is not None and stage.config.family == "acoustic" and stage.config.table == books.shape[2]:
+                stage.begin(books, often[name])
+
+    def _shares(self) -> dict[str, Tensor]:
+        """How often each code of each level that a stage predicts occurs, (levels, codes)."""
         pieces = [self.data.piece(int(i)) for i in self.training[:: max(1, len(self.training) // 200)]]
         codes = torch.stack([piece["codes"] for piece in pieces])
-        semantic = torch.stack([piece["semantic"] for piece in pieces])
-        about = self.data.about
-        levels = [unigram_entropy(codes[:, level], about["codes"]) for level in range(codes.shape[1])]
-        found = {"semantic": unigram_entropy(semantic, about["semantic_codes"])}
-        for name in self.names:
-            if name != "semantic":
-                first = self.configs[name].first_level
-                found[name] = float(np.mean(levels[first : first + self.configs[name].levels]))
+        acoustic = torch.stack([shares(codes[:, level], self.data.about["codes"]) for level in range(codes.shape[1])])
+        found: dict[str, Tensor] = {}
+        for name, config in self.configs.items():
+            found[name] = acoustic[config.first_level : config.first_level + config.levels]
+            if name == "semantic":
+                semantic = torch.stack([piece["semantic"] for piece in pieces])
+                found[name] = shares(semantic, self.data.about["semantic_codes"])[None]
         return found
 
     def _provenance(self) -> dict[str, Any]:
@@ -225,30 +234,44 @@ class MusicLMTask:
             f"* Codec: `{about['codec']}` ({about['codec_sha256'][:12]}).\n"
             f"* Condition: `{about['space']['name']}` ({about['space']['sha256'][:12]}), its residual tokens and its "
             "vector.\n"
-            f"* Semantic tokens: k-means of `{about['semantic']['name']}`.\n"
+            + ("" if self.plan == "single" else f"* Semantic tokens: k-means of `{about['semantic']['name']}`.\n")
         )
 
 
 def _configs(size: Size, plan: Plan, data: TokenData, conditioner: Conditioner) -> dict[StageName, StageConfig]:
     """The size's stages, for the tokens at hand; crops no longer than the pieces."""
+    if plan == "three" and "semantic_codes" not in data.about:
+        raise InputError("these shards hold no semantic tokens, which three stages need", mend="train --single")
     levels, codes, dims = conditioner.tokenizer.codebooks.shape
-    words = Vocabulary(data.about["codes"], data.levels, data.about["semantic_codes"], levels, codes, dims)
+    words = Vocabulary(
+        acoustic_codes=data.about["codes"],
+        acoustic_levels=data.levels,
+        acoustic_rate=data.rate,
+        acoustic_dims=0 if data.codebooks is None else data.codebooks.shape[2],
+        semantic_codes=data.about.get("semantic_codes", 0),
+        condition_levels=levels,
+        condition_codes=codes,
+        embedding=dims,
+    )
     found = stages(size, plan, words)
-    longest = min(shard["semantic"].shape[1] for shard in data.shards) / 25
+    longest = min(shard["codes"].shape[2] for shard in data.shards) / data.rate
     return {
         name: replace(config, crop_s=min(config.crop_s, longest), stride_s=min(config.stride_s, longest))
         for name, config in found.items()
     }
 
 
-def _split(name: StageName, codes: Tensor, semantic: Tensor, config: StageConfig) -> tuple[Tensor, Tensor]:
-    """What a stage is given, and what it predicts, of a crop."""
-    if name == "semantic":
-        return semantic[:0], semantic
-    if name == "coarse":
-        return semantic, codes[: config.levels]
-    if name == "acoustic":
-        return semantic[:0], codes
+def _split(piece: dict[str, Tensor], start: float, config: StageConfig, rate: float) -> tuple[Tensor, Tensor]:
+    """What a stage is given, and what it predicts, of the crop of a piece that starts after so many seconds."""
+    first, semantic = round(start * rate), slice(round(start * 25), round((start + config.crop_s) * 25))
+    codes = piece["codes"][:, first : first + round(config.crop_s * rate)]
+    nothing = codes[:0]
+    if config.name == "semantic":
+        return nothing, piece["semantic"][None, semantic]
+    if config.name == "coarse":
+        return piece["semantic"][None, semantic], codes[: config.levels]
+    if config.name == "acoustic":
+        return nothing, codes
     return codes[: config.first_level], codes[config.first_level :]
 
 

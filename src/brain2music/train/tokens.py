@@ -1,9 +1,9 @@
 """What MusicLM trains on: music as tokens, in shards that are written once and survive a crash.
 
-A shard is one safetensors file: ``codes`` (pieces, levels, frames) of the codec and ``semantic`` (pieces, tokens),
-both int16, and ``windows`` (pieces, windows, dims) in half precision, embeddings of 10 s; what each piece is, and
-what made the tokens, is in its metadata. A shard is written atomically and kept when it is there, so building goes
-on where it stopped, and parts of a corpus may be built on several machines.
+A shard is one safetensors file: ``codes`` (pieces, levels, frames) of the codec and, for three stages, ``semantic``
+(pieces, tokens), both int16, and ``windows`` (pieces, windows, dims) in half precision, embeddings of 10 s; what each
+piece is, and what made the tokens, is in its metadata. A shard is written atomically and kept when it is there, so
+building goes on where it stopped, and parts of a corpus may be built on several machines.
 """
 
 import time
@@ -20,7 +20,7 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from ..artifacts import digest_file, read_arrays, write_arrays
-from ..codec.soundstream import SoundStream
+from ..codec.codes import TokenCodec
 from ..embed.embedder import Embedder
 from ..embed.embeddings import Space
 from ..embed.mulan.embedder import MuLanEmbedder
@@ -34,6 +34,8 @@ from ..weights import find
 from .mulan_data import Composed
 
 RATE = 24000
+CODEBOOKS = "codebooks.safetensors"
+"""What the codec's codes stand for, beside the shards."""
 _AHEAD = 3  # pieces under way for each worker
 
 
@@ -93,27 +95,39 @@ class Tokenisers:
 
     Attributes
     ----------
-    codec : name or folder of ``sound_stream``; its last part is what the trained model will ask for.
-    features, semantic : of semantic tokens. ear : of embeddings.
+    name : or folder of ``codec``; its last part is what the trained model will ask for.
+    ear : of embeddings. features, semantic : of semantic tokens, None where a single stage will need none.
     """
 
-    codec: str
-    sound_stream: SoundStream
-    features: FrameFeatures
-    semantic: SemanticTokenizer
+    name: str
+    codec: TokenCodec
     ear: Ear
+    features: FrameFeatures | None = None
+    semantic: SemanticTokenizer | None = None
 
     @torch.inference_mode()
     def __call__(self, heard: Heard) -> dict[str, np.ndarray]:
-        """A piece's arrays, cut to whole semantic tokens."""
-        device = next(self.sound_stream.parameters()).device
-        codes = self.sound_stream.encode(torch.from_numpy(heard.sound)[None, None].to(device))[0]
+        """A piece's arrays, cut to whole semantic tokens where there are such."""
+        codes = np.ascontiguousarray(self.codec.encode(heard.sound[None], RATE).values.T)
+        windows = self.ear.finish(heard.ear).astype(np.float16)
+        if self.semantic is None or self.features is None:
+            return {"codes": codes, "windows": windows}
         semantic = self.semantic.tokens(frames_of(self.features, heard), self.features.hz)
         length = min(codes.shape[1] // 2, len(semantic))
+        short = semantic[:length].cpu().numpy().astype(np.int16)
+        return {"codes": codes[:, : 2 * length], "semantic": short, "windows": windows}
+
+    def about(self) -> dict[str, Any]:
+        """What the trained model has to know of all this."""
+        codec, semantic = self.codec, self.semantic
+        spoken = {} if semantic is None else {"semantic": semantic.features, "semantic_codes": semantic.codes}
         return {
-            "codes": codes[:, : 2 * length].cpu().numpy().astype(np.int16),
-            "semantic": semantic[:length].cpu().numpy().astype(np.int16),
-            "windows": self.ear.finish(heard.ear).astype(np.float16),
+            "codec": find(self.name).name,
+            "codec_sha256": digest_file(find(self.name) / "model.safetensors"),
+            "codec_rate": codec.rate / codec.frame,
+            "codes": codec.codes,
+            "space": vars(self.ear.space),
+            **spoken,
         }
 
 
@@ -146,14 +160,8 @@ def write_shards(
     files = [out / f"{name}-{number:04d}.safetensors" for number in range(len(parts))]
     missing = [(file, part) for file, part in zip(files, parts, strict=True) if not file.is_file()]
     done = len(sources) - sum(len(part) for _, part in missing)
-    made_by = {
-        "codec": find(tokenisers.codec).name,
-        "codec_sha256": digest_file(find(tokenisers.codec) / "model.safetensors"),
-        "space": vars(tokenisers.ear.space),
-        "semantic": tokenisers.semantic.features,
-        "codes": tokenisers.sound_stream.config.codes,
-        "semantic_codes": tokenisers.semantic.codes,
-    }
+    made_by = tokenisers.about()
+    write_arrays(out / CODEBOOKS, {"codebooks": tokenisers.codec.codebooks.cpu().numpy()}, {})
     flat = [source for _, part in missing for source in part]
     heard = listen(flat, embedding, tokenisers.ear.space.step_s, seconds, workers)
     for file, part in missing:
@@ -216,7 +224,9 @@ class TokenData:
         self.pieces = np.array(
             [(number, row) for number, shard in enumerate(self.shards) for row in range(len(shard["codes"]))]
         )
-        self.levels = self.shards[0]["codes"].shape[1]
+        self.levels, self.rate = self.shards[0]["codes"].shape[1], float(self.about["codec_rate"])
+        beside = folder / CODEBOOKS
+        self.codebooks = torch.from_numpy(read_arrays(beside)[0]["codebooks"]) if beside.is_file() else None
         self.step_s, self.window_s = float(self.about["space"]["step_s"]), float(self.about["space"]["window_s"])
 
     def __len__(self) -> int:
@@ -225,10 +235,10 @@ class TokenData:
     @property
     def seconds(self) -> float:
         """Of all pieces together."""
-        return sum(shard["semantic"].numel() for shard in self.shards) / 25
+        return sum(len(shard["codes"]) * shard["codes"].shape[2] for shard in self.shards) / self.rate
 
     def piece(self, index: int) -> dict[str, Tensor]:
-        """One piece's ``codes``, ``semantic`` and ``windows``."""
+        """One piece's ``codes`` and ``windows``, and ``semantic`` where there are such tokens."""
         number, row = self.pieces[index]
         return {name: array[row] for name, array in self.shards[number].items()}
 
@@ -246,10 +256,14 @@ class TokenData:
         return windows[first : first + inside].float().mean(0)
 
 
-def unigram_entropy(tokens: Int[Tensor, "pieces *rest"], codes: int) -> float:
-    """Entropy in nats of how often each code occurs: what a model without context would lose."""
-    share = torch.bincount(tokens.flatten().long(), minlength=codes).double() / tokens.numel()
-    return float(-(share * share.clamp(min=1e-12).log()).sum())
+def shares(tokens: Int[Tensor, "pieces *rest"], codes: int) -> Float[Tensor, " codes"]:
+    """How often each code occurs."""
+    return torch.bincount(tokens.flatten().long(), minlength=codes).float() / tokens.numel()
+
+
+def entropy(often: Float[Tensor, "levels codes"]) -> float:
+    """Mean over levels of the codes' entropy in nats: what a model without context would lose."""
+    return float(-torch.special.xlogy(often.double(), often.double()).sum(1).mean())
 
 
 _EAR: list[Ear] = []

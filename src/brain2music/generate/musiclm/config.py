@@ -12,8 +12,8 @@ StageName = Literal["semantic", "coarse", "fine", "acoustic"]
 STAGES: dict[Plan, tuple[StageName, ...]] = {"three": ("semantic", "coarse", "fine"), "single": ("acoustic",)}
 """The paper's three stages; or one that writes all acoustic levels straight from the embedding."""
 
-SEMANTIC_RATE, ACOUSTIC_RATE = 25, 50
-"""Frames a second of the semantic tokens, and of the codec."""
+SEMANTIC_RATE, ACOUSTIC_RATE = 25, 50.0
+"""Frames a second of the semantic tokens, and of MusicLM's codec."""
 COARSE_LEVELS = 4
 
 
@@ -36,8 +36,8 @@ class StageConfig:
     forgotten : chance that part of an example's past is hidden from it in training (Bowman et al. 2016, "word
         dropout", arXiv 1511.06349): what came before says nearly all that the condition says, but not at the start.
     pattern : order of the predicted codes. crop_s, stride_s : longest segment, and how far a longer one advances.
-    layers, heads, width, hidden, dropout : of the transformer. table : width of the token table, projected to
-        ``width`` where it is narrower.
+    layers, heads, width, hidden, dropout : of the transformer. table : width of the token table, and of what a code
+        is chosen by; projected to and from ``width``, level by level, where they are not the same.
     temperature : of sampling.
     """
 
@@ -45,7 +45,7 @@ class StageConfig:
     family: str
     first_level: int
     levels: int
-    rate: int
+    rate: float
     crop_s: float
     stride_s: float
     temperature: float
@@ -101,11 +101,15 @@ class Vocabulary:
 
     Attributes
     ----------
+    acoustic_rate : frames of the codec a second. acoustic_dims : dimensions of its codebooks, which the small sizes'
+        tables begin from; 0 where they are not at hand.
     embedding : dimensions of the embedding that is the condition.
     """
 
     acoustic_codes: int = 1024
     acoustic_levels: int = 12
+    acoustic_rate: float = ACOUSTIC_RATE
+    acoustic_dims: int = 0
     semantic_codes: int = 1024
     condition_levels: int = 12
     condition_codes: int = 1024
@@ -120,11 +124,18 @@ class Vocabulary:
 def stages(size: Size, plan: Plan = "three", words: Vocabulary | None = None) -> dict[StageName, StageConfig]:
     """The stages of a size, by name.
 
+    Raises
+    ------
+    ValueError : three stages of a codec that does not have two frames for each semantic token.
+
     ``paper`` is 24 layers, 16 heads, 1024/4096 and flattened. ``small`` and ``tiny`` predict a frame a step
     (delay), add what they are given to the steps it belongs to, and see the embedding as tokens and as a vector.
     """
     words = words or Vocabulary()
-    return {name: StageConfig(name=name, **_what(name, words), **_shape(size, name)) for name in STAGES[plan]}
+    if plan == "three" and words.acoustic_rate != 2 * SEMANTIC_RATE:
+        needed = 2 * SEMANTIC_RATE
+        raise ValueError(f"three stages need a codec of {needed} frames a second, not {words.acoustic_rate:.4g}")
+    return {name: StageConfig(name=name, **_what(name, words), **_shape(size, name, words)) for name in STAGES[plan]}
 
 
 def _what(name: StageName, words: Vocabulary) -> dict[str, Any]:
@@ -137,12 +148,12 @@ def _what(name: StageName, words: Vocabulary) -> dict[str, Any]:
         "condition_codes": words.condition_codes,
         "embedding": words.embedding,
     }
-    acoustic = {"family": "acoustic", "codes": words.acoustic_codes, "rate": ACOUSTIC_RATE, **conditioned}
+    acoustic = {"family": "acoustic", "codes": words.acoustic_codes, "rate": words.acoustic_rate, **conditioned}
     coarse, levels = words.coarse_levels, words.acoustic_levels
     if name == "semantic":
         return {
             **{"family": "semantic", "first_level": 0, "levels": 1, "codes": words.semantic_codes},
-            **{"rate": SEMANTIC_RATE, "crop_s": 30.0, "stride_s": 15.0, "temperature": 1.0, **conditioned},
+            **{"rate": float(SEMANTIC_RATE), "crop_s": 30.0, "stride_s": 15.0, "temperature": 1.0, **conditioned},
         }
     if name == "coarse":
         given = {"given": "semantic", "given_levels": 1, "given_codes": words.semantic_codes, "given_repeat": 2}
@@ -155,12 +166,14 @@ def _what(name: StageName, words: Vocabulary) -> dict[str, Any]:
     return {**acoustic, "crop_s": 4.0, "stride_s": 2.0, "temperature": 0.95, "first_level": 0, "levels": levels}
 
 
-def _shape(size: Size, name: StageName) -> dict[str, Any]:
+def _shape(size: Size, name: StageName, words: Vocabulary) -> dict[str, Any]:
     """How large a stage is, and how it sees its conditions."""
     if size == "paper":
         layers, heads, width, table, dropout = 24, 16, 1024, 1024, 0.1
     else:
         layers, heads, width, table, dropout = _SHAPES[size][name]
+        if name != "semantic" and words.acoustic_dims:
+            table = words.acoustic_dims
     faithful = size == "paper"
     condition = () if name == "fine" else ("tokens",) if faithful else ("tokens", "vector")
     flat = faithful or name == "semantic"
@@ -177,7 +190,7 @@ _SHAPES: dict[str, dict[StageName, tuple[int, int, int, int, float]]] = {
         "semantic": (5, 8, 256, 48, 0.05),
         "coarse": (6, 8, 256, 48, 0.05),
         "fine": (3, 6, 192, 48, 0.05),
-        "acoustic": (8, 8, 256, 64, 0.0),
+        "acoustic": (6, 8, 256, 64, 0.0),
     },
     "tiny": {
         "semantic": (2, 2, 32, 16, 0.0),

@@ -1,12 +1,13 @@
 """MusicLM whole: an embedding, a text or a recording in, music out.
 
 Agostinelli et al., "MusicLM: generating music from text" (2023, arXiv 2301.11325). Brain2Music conditions it on the
-embedding decoded from the brain. Three stages write tokens, one after the other, and a SoundStream makes them sound
-(a model of a single stage writes the acoustic tokens at once)::
+embedding decoded from the brain. Three stages write tokens, one after the other, and a codec makes them sound (a model
+of a single stage writes the acoustic tokens at once, and may do so for a codec of any frame rate)::
 
     embedding ─► semantic tokens ─► coarse acoustic tokens ─► fine acoustic tokens ─► waveform
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,14 +19,15 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from ...artifacts import digest_file, digest_text, read_json, write_json
-from ...codec.soundstream import SoundStream
+from ...codec.codes import Codes, TokenCodec
+from ...codec.registry import get_token_codec
 from ...embed.embeddings import Embeddings, Space
 from ...embed.windows import mono_at
 from ...errors import InputError
 from ...weights import find
 from ..reconstruction import Reconstruction
 from .condition import Conditioner
-from .config import ACOUSTIC_RATE, SEMANTIC_RATE, STAGES, Plan, StageName
+from .config import SEMANTIC_RATE, STAGES, Plan, StageName
 from .prompts import Sound, check_length, embed_sounds, embed_texts, seeded
 from .sampling import Sampling
 from .semantic import MusicnnFrames, SemanticTokenizer
@@ -34,7 +36,6 @@ from .windows import SECTION_S, Window, windows
 
 BATCH = 16
 """Pieces made at once; more take more memory and little less time each."""
-_SECTION = {"semantic": round(SECTION_S * SEMANTIC_RATE), "acoustic": round(SECTION_S * ACOUSTIC_RATE)}
 
 
 class MusicLM:
@@ -43,8 +44,8 @@ class MusicLM:
     Parameters
     ----------
     stages : by name: the paper's three, or "acoustic" alone. conditioner : of the embedding.
-    semantic : tokens of recordings, for continuing them.
-    codec : the SoundStream whose codes the stages were trained on. sampling : of each stage.
+    semantic : tokens of recordings, for continuing them; a single stage needs none.
+    codec : whose codes the stages were trained on. sampling : of each stage.
     name : what the outputs say they come from. sha256 : digest of its weights, "none" before they are saved.
     """
 
@@ -52,13 +53,13 @@ class MusicLM:
         self,
         stages: dict[StageName, Stage],
         conditioner: Conditioner,
-        semantic: SemanticTokenizer,
-        codec: SoundStream,
+        semantic: SemanticTokenizer | None,
+        codec: TokenCodec,
         sampling: dict[StageName, Sampling] | None = None,
         name: str = "musiclm",
         sha256: str = "none",
     ) -> None:
-        self.stages, self.conditioner, self.semantic, self.codec = stages, conditioner, semantic, codec.eval()
+        self.stages, self.conditioner, self.semantic, self.codec = stages, conditioner, semantic, codec
         paper = {name: Sampling(stage.config.temperature) for name, stage in stages.items()}
         self.sampling: dict[StageName, Sampling] = {**paper, **(sampling or {})}
         self.name, self.sha256 = name, sha256
@@ -68,7 +69,7 @@ class MusicLM:
     @property
     def rate(self) -> int:
         """Hz of what it makes."""
-        return self.codec.config.rate
+        return self.codec.rate
 
     @property
     def space(self) -> Space:
@@ -133,7 +134,8 @@ class MusicLM:
     ) -> Reconstruction:
         """A recording followed by ``seconds`` of music that goes on from its last 15 s.
 
-        The condition is the recording's own embedding, or a text's. Its own part stays as it was, at 24 kHz mono.
+        The condition is the recording's own embedding, or a text's. Its own part stays as it was, in mono at the
+        codec's rate.
         """
         check_length(seconds)
         own = mono_at(*sound, self.rate)
@@ -142,14 +144,14 @@ class MusicLM:
                 f"a recording of {len(own) / self.rate:.2f} s cannot be continued", mend="give 1 s or more"
             )
         end = own[-round(SECTION_S * self.rate) :]
-        whole = len(end) // (2 * self.codec.config.stride)  # semantic tokens span two frames of the codec
-        end = end[len(end) - whole * 2 * self.codec.config.stride :]
+        unit = 2 * self.codec.frame  # a semantic token spans two frames of the codec
+        end = end[len(end) % unit :]
         if text is not None:
             vectors = embed_texts([text], self.conditioner)
         else:
             vectors = embed_sounds([(end, self.rate)], self.conditioner)
         prompt = self._prompt(end)
-        length = prompt[0].shape[2] / SEMANTIC_RATE + seconds
+        length = len(end) / self.rate + seconds
         made = self._batched([vectors], length, seed, 1, guidance, prompt)[0][len(end) :]
         label = {"continues_s": len(own) / self.rate, "text": text}
         return self._reconstruction(np.concatenate([own, made]), seed, 0, label, guidance)
@@ -161,16 +163,17 @@ class MusicLM:
         seconds: float,
         generator: torch.Generator,
         guidance: float | None = None,
-        prompt: tuple[Tensor, Tensor] | None = None,
+        prompt: tuple[Tensor | None, Tensor] | None = None,
     ) -> Int[Tensor, "batch levels frames"]:
         """Acoustic codes of all levels; a condition a section of 15 s, or one for all of it.
 
         ``prompt`` holds the semantic (batch, 1, n) and acoustic (batch, levels, 2 n) codes to go on from.
         """
         known_semantic, known = prompt or (None, None)
-        count = round(seconds * SEMANTIC_RATE)
         if "acoustic" in self.stages:
-            return self._fill("acoustic", conditions, None, 2 * count, generator, guidance, known)
+            frames = math.ceil(seconds * self.rate / self.codec.frame)
+            return self._fill("acoustic", conditions, None, frames, generator, guidance, known)
+        count = round(seconds * SEMANTIC_RATE)
         coarse = self.stages["coarse"].config.levels
         semantic = self._fill("semantic", conditions, None, count, generator, guidance, known_semantic)
         first = None if known is None else known[:, :coarse]
@@ -183,7 +186,8 @@ class MusicLM:
         for name, stage in self.stages.items():
             stage.save_pretrained(folder / name, half=True)
         self.conditioner.save(folder)
-        self.semantic.save(folder)
+        if self.semantic is not None:
+            self.semantic.save(folder)
         plan: Plan = "single" if "acoustic" in self.stages else "three"
         self.describe(folder, plan, codec, _codec_digest(codec), provenance or {}, self.sampling)
         return folder
@@ -229,11 +233,12 @@ class MusicLM:
             )
         names = STAGES[settings["plan"]]
         weights = [folder / stage / "model.safetensors" for stage in names]
+        found = {stage: Stage.from_pretrained(folder / stage).to(device) for stage in names}
         return cls(
-            {stage: Stage.from_pretrained(folder / stage).to(device) for stage in names},
+            found,
             Conditioner.load(folder),
-            SemanticTokenizer.load(folder),
-            SoundStream.from_pretrained(codec).to(device),
+            None if settings["plan"] == "single" else SemanticTokenizer.load(folder),
+            get_token_codec(str(codec), levels_of(found), str(device)),
             {stage: Sampling(**how) for stage, how in settings["sampling"].items()},
             folder.name,
             digest_text("".join(digest_file(path) for path in weights)),
@@ -261,7 +266,7 @@ class MusicLM:
         seed: int,
         draws: int,
         guidance: float | None,
-        prompt: tuple[Tensor, Tensor] | None = None,
+        prompt: tuple[Tensor | None, Tensor] | None = None,
     ) -> list[Float32[np.ndarray, " samples"]]:
         """Waveforms of every item and draw, a batch at a time."""
         device = self.device
@@ -270,7 +275,7 @@ class MusicLM:
         for number, first in enumerate(range(0, len(conditions[0].vector), BATCH)):
             part = [Condition(*(each[first : first + BATCH] for each in condition)) for condition in conditions]
             codes = self.tokens(part, seconds, seeded(seed, number, device), guidance, prompt)
-            made += [self.codec.decode(row[None])[0, 0].float().cpu().numpy() for row in codes]
+            made += [self.sound_of(row) for row in codes]
         length = round(seconds * self.rate)
         return [np.pad(wave[:length], (0, max(0, length - len(wave)))) for wave in made]
 
@@ -291,7 +296,7 @@ class MusicLM:
             sampling = replace(sampling, guidance=guidance)
         batch = len(conditions[0].vector)
         done = _nothing(batch, config.levels, stage) if known is None else known
-        section = _SECTION[config.family] if len(conditions) > 1 else None
+        section = round(SECTION_S * config.rate) if len(conditions) > 1 else None
         stride, crop = round(config.stride_s * config.rate), config.frames
         for window in windows(frames, crop, stride, done.shape[2], section):
             condition = conditions[min(window.section, len(conditions) - 1)]
@@ -312,12 +317,21 @@ class MusicLM:
         fine = stage.sample(None, chunks, chunk, self.sampling["fine"], generator)
         return fine.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2)[:, :, :frames]
 
-    def _prompt(self, end: Float32[np.ndarray, " samples"]) -> tuple[Tensor, Tensor]:
-        """Semantic and acoustic codes of the end of a recording."""
-        device = self.device
-        acoustic = self.codec.encode(torch.from_numpy(end)[None, None].to(device))
-        features = MusicnnFrames(device)
-        semantic = self.semantic.encode(end, self.rate, features)[: acoustic.shape[2] // 2]
+    def codes_of(self, sound: Float32[np.ndarray, " samples"]) -> Int[Tensor, "levels frames"]:
+        """Acoustic codes of mono sound at :attr:`rate`."""
+        return torch.from_numpy(self.codec.encode(sound[None], self.rate).values.T.astype(np.int64))
+
+    def sound_of(self, codes: Int[Tensor, "levels frames"]) -> Float32[np.ndarray, " samples"]:
+        """Mono sound at :attr:`rate` of acoustic codes."""
+        values = codes.T.cpu().numpy().astype(np.int16)
+        return self.codec.decode(Codes(self.codec.name, values, len(values) * self.codec.frame))[0]
+
+    def _prompt(self, end: Float32[np.ndarray, " samples"]) -> tuple[Tensor | None, Tensor]:
+        """Semantic (where there is such a stage) and acoustic codes of the end of a recording."""
+        acoustic = self.codes_of(end)[None].to(self.device)
+        if self.semantic is None:
+            return None, acoustic
+        semantic = self.semantic.encode(end, self.rate, MusicnnFrames(self.device))[: acoustic.shape[2] // 2]
         return semantic[None, None], acoustic
 
     def _reconstruction(
@@ -327,6 +341,11 @@ class MusicLM:
         if guidance is not None:
             source["guidance"] = guidance
         return Reconstruction(np.ascontiguousarray(wave[None], dtype=np.float32), self.rate, source)
+
+
+def levels_of(stages: Mapping[StageName, Stage]) -> int:
+    """How many of the codec's levels the stages write."""
+    return max(stage.config.first_level + stage.config.levels for stage in stages.values())
 
 
 def _nothing(batch: int, levels: int, stage: Stage) -> Int[Tensor, "batch levels 0"]:

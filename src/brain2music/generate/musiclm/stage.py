@@ -47,12 +47,15 @@ class Stage(Pretrained):
     def __init__(self, config: StageConfig) -> None:
         super().__init__()
         self.config, self.space = config, config.space
-        wide = config.table == config.width
+        slots = 1 if config.pattern == "flattened" else config.levels
+        wide = config.table == config.width and slots == 1
         self.table = nn.Embedding(self.space.size, config.table)
-        self.lift = nn.Identity() if wide else nn.Linear(config.table, config.width, bias=False)
+        self.lift = nn.Identity() if wide else nn.Linear(slots * config.table, config.width, bias=False)
+        self.lift_given = nn.Identity() if wide else nn.Linear(config.table, config.width, bias=False)
         self.transformer = Transformer(config.layers, config.heads, config.width, config.hidden, config.dropout)
-        self.drop = nn.Identity() if wide else nn.Linear(config.width, config.table, bias=False)
+        self.drop = nn.Identity() if wide else nn.Linear(config.width, slots * config.table, bias=False)
         self.heads = nn.Parameter(torch.randn(config.levels, config.codes, config.table) * config.table**-0.5)
+        self.bias = nn.Parameter(torch.zeros(config.levels, config.codes))
         if "vector" in config.condition:
             self.vector = nn.Linear(config.embedding, config.width)
             self.no_vector = nn.Parameter(torch.randn(config.width))
@@ -72,9 +75,28 @@ class Stage(Pretrained):
             inputs = inputs * _remembered(inputs, self.config.forgotten)
         inputs = inputs + self._aligned(condition, given, table)
         hidden = self.transformer(torch.cat([prefix, inputs], dim=1))[:, prefix.shape[1] :]
-        at_codes = self.drop(hidden)[:, table.step.to(hidden.device)]
-        logits = torch.einsum("bqte,qce->bqtc", at_codes, self.heads)
+        chosen_by = self.drop(hidden).unflatten(2, (-1, self.config.table))  # (batch, steps, slots, table)
+        at_codes = chosen_by[:, table.step.to(hidden.device), table.slot.to(hidden.device)]
+        logits = torch.einsum("bqte,qce->bqtc", at_codes, self.heads) + self.bias[:, None]
         return -functional.cross_entropy(logits.flatten(0, 2).float(), codes.flatten(), reduction="none").view_as(codes)
+
+    @torch.no_grad()
+    def begin(self, codebooks: Float[Tensor, "all_levels codes table"], shares: Float[Tensor, "levels codes"]) -> None:
+        """Begin from what the codec knows of its codes: where they lie, and how often each occurs.
+
+        Inputs are then the vectors that the codes stand for, on one scale, and outputs are chosen by their direction:
+        codes that sound alike are alike before any training. Nothing is held there.
+        """
+        config, scale = self.config, codebooks[0].square().mean().sqrt()
+        levels = range(config.first_level + config.levels)
+        ids = self.space.encode(config.family, torch.arange(config.codes).expand(len(levels), -1))
+        self.table.weight[ids] = (codebooks[: len(levels)] / scale).to(self.table.weight)
+        own = codebooks[config.first_level : len(levels)]
+        self.heads.copy_(own / own.square().sum(2, keepdim=True).mean(1, keepdim=True).sqrt())
+        self.bias.copy_((shares + 1 / config.codes**2).log())
+        for linear, size in ((self.lift, config.table), (self.drop, config.width)):
+            if isinstance(linear, nn.Linear):
+                nn.init.normal_(linear.weight, std=0.5 * size**-0.5 if linear is self.lift else 0.02 * size**-0.5)
 
     @torch.inference_mode()
     def sample(
@@ -131,12 +153,12 @@ class Stage(Pretrained):
         if condition is not None and "tokens" in self.config.condition:
             ids = self.space.encode("condition", condition.tokens[..., None])[..., 0]
             shown = condition.shown[:, :1]
-            parts.append(self.lift(self.table(torch.where(shown, ids, self.space.special("null")))))
+            parts.append(self.lift_given(self.table(torch.where(shown, ids, self.space.special("null")))))
         if condition is not None and "vector" in self.config.condition:
             parts.append(self._projected(condition))
         if given is not None and self.config.given_as == "prefix":
             ids = self.space.encode(self.config.given, given)
-            parts.append(self.lift(self.table(ids.transpose(1, 2).flatten(1))))
+            parts.append(self.lift_given(self.table(ids.transpose(1, 2).flatten(1))))
         if not parts:
             if given is None:
                 raise ValueError(f"the {self.config.name} stage was given nothing to go by")
@@ -165,26 +187,27 @@ class Stage(Pretrained):
             return self.heads.new_zeros(1, 1, self.config.width)
         ids = self.space.encode(self.config.given, given)
         frames = (table.frame // self.config.given_repeat).clamp(max=given.shape[2] - 1).to(given.device)
-        return self.lift(self.table(ids).sum(1))[:, frames]
+        return self.lift_given(self.table(ids).sum(1))[:, frames]
 
     def _inputs(self, steps: Int[Tensor, "batch steps slots"], count: int) -> Float[Tensor, "batch count width"]:
-        """The inputs of the first ``count`` predictions: the start, then each step's tokens, summed over slots."""
-        start = self.table.weight[self.space.special("start")].expand(len(steps), 1, -1)
-        return self.lift(torch.cat([start, self.table(steps[:, : count - 1]).sum(2)], dim=1))
+        """The inputs of the first ``count`` predictions: the start, then each step's tokens."""
+        start = self.table.weight[self.space.special("start")].expand(len(steps), 1, steps.shape[2], -1)
+        return self.lift(torch.cat([start, self.table(steps[:, : count - 1])], dim=1).flatten(2))
 
     def _advance(
         self, cache: Cache, tokens: Int[Tensor, "batch slots"], aligned: Float[Tensor, "items width"], twice: int
     ) -> Float[Tensor, "all width"]:
-        inputs = self.lift(self.table(tokens).sum(1))
+        inputs = self.lift(self.table(tokens).flatten(1))
         return cache.step((inputs if twice == 1 else inputs.repeat(2, 1)) + aligned)
 
     def _logits(self, hidden: Float[Tensor, "batch width"], step: int) -> Float[Tensor, "batch slots codes"]:
         heads: Tensor = self.heads
+        bias: Tensor = self.bias
         if self.config.pattern == "flattened":
             level = step % self.config.levels
-            heads = heads[level : level + 1]
-        logits = functional.linear(self.drop(hidden), heads.flatten(0, 1))
-        return logits.view(len(hidden), len(heads), self.config.codes)
+            heads, bias = heads[level : level + 1], bias[level : level + 1]
+        chosen_by = self.drop(hidden).view(len(hidden), len(heads), -1).transpose(0, 1)
+        return torch.baddbmm(bias[:, None], chosen_by, heads.transpose(1, 2)).transpose(0, 1)
 
     def _plan(
         self, table: Layout, frames: int, known: Tensor | None, batch: int
