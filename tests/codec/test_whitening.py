@@ -50,6 +50,20 @@ def test_dropped_channels_are_those_of_least_variance(latents: torch.Tensor) -> 
     assert lost.item() == pytest.approx(least, rel=1e-3)
 
 
+def test_levelled_it_makes_quiet_music_as_white_as_loud_and_restores_its_level(latents: torch.Tensor, tmp_path) -> None:
+    whitening = LatentWhitening(6, levelled=True)
+    whitening.update(latents)
+    gains = torch.tensor([0.1, 1.0, 30.0])
+    played = latents * gains[:, None, None]
+    torch.testing.assert_close(whitening(played), whitening(latents), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(whitening.levels(played), whitening.levels(latents) * gains)
+    restored = whitening.inverse(whitening(played), whitening.levels(played))
+    torch.testing.assert_close(restored / gains[:, None, None], latents, atol=1e-3, rtol=1e-3)
+    assert whitening(torch.zeros(1, 6, 4)).isfinite().all()
+    whitening.save(tmp_path / "whitening.safetensors")
+    assert torch.equal(LatentWhitening.load(tmp_path / "whitening.safetensors")(played), whitening(played))
+
+
 def test_too_few_frames_and_impossible_channels_are_refused(latents: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="cannot whiten"):
         _fitted(latents[:1, :, :4])(latents)

@@ -168,7 +168,7 @@ class CodecTask:
     def _whitening(self, codec: Autoencoder) -> LatentWhitening:
         """Of latents of the training sounds at their own loudness."""
         crops = as_it_is(self.crops, self.rate, WHITENED)
-        learned, device = LatentWhitening(codec.config.dim), next(codec.parameters()).device
+        learned, device = LatentWhitening(codec.config.dim, levelled=True), next(codec.parameters()).device
         for number in range(crops.batch_size):
             learned.update(codec.encode(replace(crops, batch_size=1).batch(number).to(device)))
         return learned
