@@ -50,6 +50,8 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, help="default the model's own")
     parser.add_argument("--seed", type=int, default=990_001, help="of the composer: one that no training used")
     parser.add_argument("--judge", default="musicnn-mtt")
+    parser.add_argument("--vocoder", help="of mel tokens, default the model's own")
+    parser.add_argument("--sets", nargs="*", choices=("rendered", "recorded"), default=("rendered", "recorded"))
     parser.add_argument("--recorded", type=Path, default=REAL_DATA / "recorded")
     parser.add_argument("--run", type=Path, help="output folder of a run that decoded the generator's embedding")
     parser.add_argument("--subject", default="001")
@@ -57,13 +59,17 @@ def main() -> None:
     parser.add_argument("--shards", type=Path, help="training tokens, for the memorisation probe")
     given = parser.parse_args()
 
-    model = MusicLM.from_pretrained(NAMES.get(given.generator, given.generator), codec=given.codec)
+    name = NAMES.get(given.generator, given.generator)
+    model = MusicLM.from_pretrained(name, codec=given.codec, vocoder=given.vocoder)
     if given.guidance is not None:
         model = _guided(model, given.guidance)
     judge = get_embedder(given.judge)
-    rendered, genres = composed(given.clips, given.seed, given.seconds)
-    sets = {"rendered": (rendered, genres), "recorded": recordings(given.recorded, given.clips, given.seconds)}
-    for name, (sounds, labels) in sets.items():
+    makers = {
+        "rendered": lambda: composed(given.clips, given.seed, given.seconds),
+        "recorded": lambda: recordings(given.recorded, given.clips, given.seconds),
+    }
+    for name in given.sets:
+        sounds, labels = makers[name]()
         vectors = embed_sounds(sounds, model.conditioner).numpy()
         made = report(name, model, judge, sounds, vectors, labels, given)
         if given.frechet:

@@ -8,9 +8,9 @@ Held-out recorded music, the first 10 s of each clip, spread over all packages. 
 better), means over clips with 95 % bootstrap intervals. The autoencoder is compared at its own 48 kHz, in stereo
 (ViSQOL hears the mean of the channels), and as ``autoencoder_24k`` at the common rate. Systems slower than music
 run on every k-th clip; ``<name>_minus_ours`` are differences on the clips that both were measured on.
-``mel_hifigan`` is not quantised, ``mel_tokens`` the same at 5.6 kbps. ``kbps_<name>`` counts the bits sent, for Opus
-without its container. ``encodec_random`` has EnCodec's architecture with random weights. Systems whose weights or
-packages are absent are named so, with what to do.
+``mel_hifigan`` is not quantised, ``mel_tokens`` the same at 5.6 kbps, also by Griffin-Lim instead of HiFi-GAN.
+``kbps_<name>`` counts the bits sent, for Opus without its container. ``encodec_random`` has EnCodec's architecture with
+random weights. Systems whose weights or packages are absent are named so, with what to do.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from brain2music.codec.hub import EnCodec
 from brain2music.codec.lyra import Lyra
 from brain2music.codec.opus import Opus
 from brain2music.codec.ours import AutoencoderCodec, SoundStreamCodec
-from brain2music.codec.registry import get_codec
+from brain2music.codec.registry import get_codec, get_token_codec
 from brain2music.codec.whitening import LatentWhitening
 from brain2music.errors import InputError
 from brain2music.progress import progress
@@ -41,7 +41,7 @@ from brain2music.score.uncertainty import bootstrap_interval
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SECONDS, COMMON = 10.0, 24_000
-SLOW = ("encodec_random", "mel_hifigan", "mel_tokens")
+SLOW = ("encodec_random", "mel_hifigan", "mel_tokens", "mel_tokens_griffin_lim")
 
 
 class Heard(NamedTuple):
@@ -72,6 +72,7 @@ def main() -> None:
         "encodec_random": "encodec-random",
         "mel_hifigan": "mel-hifigan",
         "mel_tokens": given.mel_tokens,
+        "mel_tokens_griffin_lim": f"{given.mel_tokens}:griffin-lim",
         "autoencoder": given.autoencoder,
     }
     asked = {name: codec for name, codec in systems.items() if not given.systems or name in given.systems}
@@ -118,6 +119,9 @@ def system(name: str) -> Codec:
         "encodec-random": EnCodec.random,
         "lyra": partial(Lyra, REAL_DATA / "lyra_v2"),
     }
+    folder, _, vocoder = name.partition(":")
+    if vocoder:
+        return get_token_codec(folder, vocoder=vocoder)
     return special[name]() if name in special else get_codec(name)
 
 

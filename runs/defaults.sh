@@ -38,11 +38,11 @@ mulan() {                                                                       
 }
 tokens() {                                                                               # 34 minutes
   "$bin/python" runs/musiclm_data.py "$out/tokens" --pieces-per-genre 80 --seed 7 --seconds 15 --workers 2 \
-    --recorded "$out/mono" --fit-pieces 100 --codec "${CODEC:-soundstream-small}" --mulan "${MULAN:-mulan-small}"
+    --recorded "$out/mono" --codec mel-tokens-6k --levels 8 --single --mulan "${MULAN:-mulan-small}"
 }
-musiclm() {                                                                              # 58 minutes
-  "$bin/brain2music" train musiclm "$out/tokens" "$out/musiclm-small" --single --size small --minutes 58 --shrink 32 \
-    --precision no --codec "${CODEC:-soundstream-small}" $(resumed "$out/musiclm-small")
+musiclm() {                                                                              # 64 minutes
+  "$bin/brain2music" train musiclm "$out/tokens" "$out/musiclm-small" --single --size small --minutes 64 --shrink 8 \
+    --precision no $(resumed "$out/musiclm-small")
 }
 
 for stage in packages music soundstream autoencoder hearing mulan tokens musiclm; do

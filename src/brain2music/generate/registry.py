@@ -47,12 +47,14 @@ class Generator(Protocol):
         ...
 
 
-def get_generator(name: str | Path, device: str = "cpu", codec: str | Path | None = None) -> Generator:
+def get_generator(
+    name: str | Path, device: str = "cpu", codec: str | Path | None = None, vocoder: str | None = None
+) -> Generator:
     """A shipped generator by its name, or one of ours in a folder.
 
     Parameters
     ----------
-    codec : where its codec lies, if not among the shipped models.
+    codec : where its codec lies, if not among the shipped models. vocoder : of mel tokens, the model's own by default.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def get_generator(name: str | Path, device: str = "cpu", codec: str | Path | Non
     if kind == "MusicLM":
         from .musiclm.model import MusicLM
 
-        return MusicLM.from_pretrained(folder, device, codec)
+        return MusicLM.from_pretrained(folder, device, codec, vocoder)
     raise InputError(f"{kind} does not generate music", folder, "name a folder that `brain2music train musiclm` wrote")
 
 

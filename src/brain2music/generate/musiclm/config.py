@@ -38,7 +38,7 @@ class StageConfig:
     pattern : order of the predicted codes. crop_s, stride_s : longest segment, and how far a longer one advances.
     layers, heads, width, hidden, dropout : of the transformer. table : width of the token table, and of what a code
         is chosen by; projected to and from ``width``, level by level, where they are not the same.
-    temperature : of sampling.
+    temperature, guidance : of sampling, unless something else is asked for (MusicLM has no guidance: 1).
     """
 
     name: StageName
@@ -68,6 +68,7 @@ class StageConfig:
     embedding: int = 128
     condition_levels: int = 12
     condition_codes: int = 1024
+    guidance: float = 1.0
 
     @property
     def space(self) -> TokenSpace:
@@ -163,7 +164,8 @@ def _what(name: StageName, words: Vocabulary) -> dict[str, Any]:
         given = {"given": "acoustic", "given_levels": coarse, "given_codes": words.acoustic_codes}
         crop = {"crop_s": 3.0, "stride_s": 3.0, "temperature": 0.4}
         return {**acoustic, **given, **crop, "first_level": coarse, "levels": levels - coarse}
-    return {**acoustic, "crop_s": 4.0, "stride_s": 2.0, "temperature": 0.95, "first_level": 0, "levels": levels}
+    crop = {"crop_s": 4.0, "stride_s": 2.0, "temperature": 1.0, "guidance": 4.0}
+    return {**acoustic, **crop, "first_level": 0, "levels": levels}
 
 
 def _shape(size: Size, name: StageName, words: Vocabulary) -> dict[str, Any]:

@@ -36,6 +36,8 @@ from .windows import SECTION_S, Window, windows
 
 BATCH = 16
 """Pieces made at once; more take more memory and little less time each."""
+VOCODER = "griffin-lim"
+"""Of models whose codec is of mel tokens, unless another is asked for: nothing has to be installed."""
 
 
 class MusicLM:
@@ -60,8 +62,9 @@ class MusicLM:
         sha256: str = "none",
     ) -> None:
         self.stages, self.conditioner, self.semantic, self.codec = stages, conditioner, semantic, codec
-        paper = {name: Sampling(stage.config.temperature) for name, stage in stages.items()}
-        self.sampling: dict[StageName, Sampling] = {**paper, **(sampling or {})}
+        configs = {name: stage.config for name, stage in stages.items()}
+        own = {name: Sampling(config.temperature, guidance=config.guidance) for name, config in configs.items()}
+        self.sampling: dict[StageName, Sampling] = {**own, **(sampling or {})}
         self.name, self.sha256 = name, sha256
         for stage in stages.values():
             stage.eval()
@@ -203,14 +206,23 @@ class MusicLM:
     ) -> None:
         """Write a model folder's config.json: its stages and how they are sampled, its codec, where it came from."""
         chosen = {name: asdict(how) for name, how in (sampling or {}).items()}
-        settings = {"model": "MusicLM", "plan": plan, "codec": codec, "codec_sha256": codec_sha256, "sampling": chosen}
-        write_json(folder / "config.json", {**settings, "provenance": provenance})
+        settings = {"model": "MusicLM", "plan": plan, "sampling": chosen, "provenance": provenance}
+        sung = {"codec": codec, "codec_sha256": codec_sha256, "vocoder": VOCODER}
+        write_json(folder / "config.json", {**settings, **sung})
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path, device: str | torch.device = "cpu", codec: str | Path | None = None
+        cls,
+        name: str | Path,
+        device: str | torch.device = "cpu",
+        codec: str | Path | None = None,
+        vocoder: str | None = None,
     ) -> "MusicLM":
-        """A shipped model by its name, or one in a folder; ``codec`` overrides where its codec lies.
+        """A shipped model by its name, or one in a folder.
+
+        Parameters
+        ----------
+        codec : where its codec lies, if elsewhere. vocoder : of mel tokens, if another than the model's own.
 
         Raises
         ------
@@ -220,7 +232,7 @@ class MusicLM:
         settings = read_json(folder / "config.json")
         if not isinstance(settings, dict) or settings.get("model") != "MusicLM":
             raise InputError("this is not a MusicLM", folder / "config.json", "name a folder that holds one")
-        missing = [key for key in ("plan", "codec", "codec_sha256", "sampling") if key not in settings]
+        missing = [key for key in ("plan", "codec", "codec_sha256", "vocoder", "sampling") if key not in settings]
         if missing or settings["plan"] not in STAGES:
             wrong = f"lacks {', '.join(missing)}" if missing else f"names no known plan ({settings['plan']!r})"
             raise InputError(f"the model's description {wrong}", folder / "config.json", "copy the folder again")
@@ -238,7 +250,7 @@ class MusicLM:
             found,
             Conditioner.load(folder),
             None if settings["plan"] == "single" else SemanticTokenizer.load(folder),
-            get_token_codec(str(codec), levels_of(found), str(device)),
+            get_token_codec(str(codec), levels_of(found), str(device), vocoder or settings["vocoder"]),
             {stage: Sampling(**how) for stage, how in settings["sampling"].items()},
             folder.name,
             digest_text("".join(digest_file(path) for path in weights)),
