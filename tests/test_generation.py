@@ -14,6 +14,7 @@ from tiny_study import TinyStudy
 
 from brain2music.artifacts import digest_file
 from brain2music.brain.source import BidsSource
+from brain2music.codec.registry import get_token_codec
 from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
 from brain2music.config import RunConfig
 from brain2music.embed.registry import get_embedder
@@ -43,7 +44,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Clusters(torch.zeros(2), torch.ones(2), torch.randn(16, 2)), {"name": "none", "sha256": ""}
     )
     acoustic = {name: Stage(config) for name, config in stages("tiny", "single", words).items()}
-    model = MusicLM(acoustic, conditioner, semantic, SoundStream.from_pretrained(codec))
+    model = MusicLM(acoustic, conditioner, semantic, get_token_codec(str(codec)))
     return model.save_pretrained(folder / "musiclm-tiny", str(codec))
 
 

@@ -36,6 +36,9 @@ class RunConfig(BaseModel):
     alphas: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         None, description="ridge penalties tried, per target dimension; default logspace(-1, 8, 20)"
     )
+    captions: str | None = Field(
+        None, description="table of captions (ID, DescEN) to search and compare by, in embeddings that embed text"
+    )
     generator: str | None = Field(None, description="what makes music from decoded embeddings: a name or folder")
     generate_from: Literal["mean", "windows"] = Field(
         "mean", description="one embedding a clip, the mean over its windows (the paper), or each window's own"

@@ -16,8 +16,8 @@ class Outputs:
     ``similarity`` : one row a predicted clip: ``clip``, ``genre`` and ``similarity``, its Pearson correlations with
         the true embeddings of all candidates, both about the training mean, in the order of the rows.
     ``retrieval`` : one row a clip and rank (from 1): ``clip``, ``genre``, ``source`` ("brain", or "oracle" for
-        retrieval by the true embedding), ``rank``, ``track``, ``title``, ``artist``, ``licence``,
-        ``track_genre``, ``path`` (of the gallery's file), ``start_s``, ``cosine``.
+        retrieval by the true embedding, or "caption"), ``rank``, ``track``, ``title``, ``artist``, ``licence``,
+        ``track_genre``, ``path`` (of the gallery's file), ``start_s``, ``cosine``, ``caption`` (of its rows).
     ``generated_table`` : one row a generated piece: ``clip``, ``genre``, ``condition`` ("brain": the prediction,
         calibrated; "uncalibrated"; "oracle": the true embedding), ``take`` (from 0), ``window`` (of the embedding
         it was made from, -1 for their mean), ``file`` (from the output folder), ``generator``, ``seed``, ``draw``.

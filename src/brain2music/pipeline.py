@@ -12,11 +12,12 @@ from typing import Literal
 
 import numpy as np
 
-from .artifacts import digest_array, stage, write_json, write_table
+from .artifacts import digest_array, digest_text, stage, write_json, write_table
 from .brain.reliability import repeat_reliability
 from .brain.source import Source
 from .config import RunConfig
 from .decode.options import with_calibration
+from .embed.captions import read_captions
 from .embed.embedder import Embedder
 from .embed.registry import get_embedder
 from .errors import InputError
@@ -73,7 +74,8 @@ def run(
     if generator is not None:
         require_fit(generator, embedders)
     if level == "participant":
-        music = Music(source, embedders, outputs, judges)
+        captions = {} if config.captions is None else read_captions(config.captions)
+        music = Music(source, embedders, outputs, judges, captions)
         for subject in _chosen(source, subjects):
             listener = Listener(source, subject, config)
             measure(listener, outputs)
@@ -140,6 +142,8 @@ def reconstruct(
         write_scores(scores_file, scores)
 
     inputs = {**listener.digests, "stimuli": music.digest(name)}
+    if music.captions:
+        inputs["captions"] = digest_text("\n".join(f"{track}\t{text}" for track, text in music.captions.items()))
     files = [predictions, similarities, alphas, scores_file]
     if gallery is not None:
         inputs["gallery"] = digest_array(np.asarray(gallery.vectors))

@@ -18,7 +18,10 @@ Galleries = Annotated[
     list[Path] | None, typer.Option("--gallery", help="A gallery to retrieve from, one an embedding.")
 ]
 GeneratorName = Annotated[
-    str | None, typer.Option(help="Make music of the decoded embedding with this: the folder of a trained MusicLM.")
+    str | None, typer.Option(help="Make music of the decoded embedding with this: musiclm-small, or a folder.")
+]
+Captions = Annotated[
+    Path | None, typer.Option(help="Captions of the clips (CSV: ID, DescEN) to search by, in embeddings of text.")
 ]
 Draws = Annotated[int | None, typer.Option(help="Pieces generated from one embedding; default 3.", min=1)]
 Labels = Annotated[list[str] | None, typer.Option(help="Only this subject; repeatable.")]

@@ -5,7 +5,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import ConfigFile, Draws, EmbeddingNames, Galleries, GeneratorName, Jobs, Judges, Labels, Lag, Seed
+from .options import (
+    Captions,
+    ConfigFile,
+    Draws,
+    EmbeddingNames,
+    Galleries,
+    GeneratorName,
+    Jobs,
+    Judges,
+    Labels,
+    Lag,
+    Seed,
+)
 
 app = typer.Typer()
 
@@ -77,6 +89,7 @@ def run(
     derivatives: Annotated[Path | None, typer.Option(help="Preprocessed data (fMRIPrep).")] = None,
     embedding: EmbeddingNames = None,
     gallery: Galleries = None,
+    captions: Captions = None,
     generator: GeneratorName = None,
     judge: Judges = None,
     draws: Draws = None,
@@ -90,7 +103,13 @@ def run(
     from ..report.page import build_report
 
     settings = RunConfig.from_toml(
-        config, embeddings=embedding, judges=judge, generator=generator, draws=draws, lag_tr=lag_tr
+        config,
+        embeddings=embedding,
+        captions=None if captions is None else str(captions),
+        judges=judge,
+        generator=generator,
+        draws=draws,
+        lag_tr=lag_tr,
     )
     source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives)
     run_pipeline(source, out, settings, level=level, subjects=participant_label or (), galleries=gallery or ())
@@ -104,6 +123,7 @@ def run_arrays(
     participant_label: Labels = None,
     embedding: EmbeddingNames = None,
     gallery: Galleries = None,
+    captions: Captions = None,
     generator: GeneratorName = None,
     judge: Judges = None,
     draws: Draws = None,
@@ -117,7 +137,13 @@ def run_arrays(
     from ..report.page import build_report
 
     settings = RunConfig.from_toml(
-        config, embeddings=embedding, judges=judge, generator=generator, draws=draws, lag_tr=lag_tr
+        config,
+        embeddings=embedding,
+        captions=None if captions is None else str(captions),
+        judges=judge,
+        generator=generator,
+        draws=draws,
+        lag_tr=lag_tr,
     )
     source = read_arrays_study(arrays_toml)
     run_pipeline(source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ())

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -39,8 +39,9 @@ class Track:
 
 @dataclass(frozen=True)
 class Found:
-    """What one embedding retrieved for a clip: the best by brain and by oracle, and the brain's next.
+    """What one embedding retrieved for a clip: the best by brain, by oracle and by caption, and the brain's next.
 
+    ``words`` : the caption, "" where the run had none.
     ``made`` : what was generated from the prediction with its shrinkage undone, from the prediction as it is, and
     from the true embedding, by these names, each a few takes in the order in which they were made.
     """
@@ -51,6 +52,8 @@ class Found:
     oracle: Track | None
     following: tuple[str, ...]
     made: dict[str, tuple[Player, ...]]
+    caption: Track | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,10 @@ def _found(decoded: Decoded, clip: str, shelf: Shelf) -> Found:
     brain = mine[mine["source"] == "brain"]
     later = brain[brain["rank"] > 1].head(MOST_NEXT)
     following = tuple(_line(row) for row in later[["title", "track", "artist"]].itertuples())
-    return Found(name, True, _first(mine, "brain", shelf), _first(mine, "oracle", shelf), following, made)
+    best = {source: _first(mine, source, shelf) for source in ("brain", "oracle", "caption")}
+    said = mine.loc[mine["source"] == "caption", "caption"]
+    words = str(said.iloc[0]) if len(said) else ""
+    return Found(name, True, best["brain"], best["oracle"], following, made, best["caption"], words)
 
 
 def _made(decoded: Decoded, clip: str, shelf: Shelf) -> dict[str, tuple[Player, ...]]:
@@ -119,7 +125,7 @@ def _made(decoded: Decoded, clip: str, shelf: Shelf) -> dict[str, tuple[Player, 
     }
 
 
-def _first(rows: pd.DataFrame, source: Literal["brain", "oracle"], shelf: Shelf) -> Track | None:
+def _first(rows: pd.DataFrame, source: str, shelf: Shelf) -> Track | None:
     best = rows[(rows["source"] == source) & (rows["rank"] == 1)]
     if best.empty:
         return None

@@ -14,6 +14,7 @@ OTHERS = (
     ("identification/decoder=", ""),
     ("identification/lag=", "lag "),
     ("identification/baseline=genre-centroid", "true genre, no brain"),
+    ("identification/baseline=caption", "caption, no brain"),
     ("identification/shuffled", "shuffled clips"),
 )
 """Decoders beside the run's own: their metric, where "=" stands before a name, and what is said before that name."""

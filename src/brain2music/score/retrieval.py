@@ -30,6 +30,7 @@ def score_retrieval(
     stage: ScoredStage = "retrieve",
     calibrated: Float[np.ndarray, "clips dims"] | None = None,
     oracle: Float[np.ndarray, "clips dims"] | None = None,
+    caption: Float[np.ndarray, "clips dims"] | None = None,
     random: Float[np.ndarray, "repeats clips dims"] | None = None,
     retrieved_genres: Sequence[str] | None = None,
     oracle_genres: Sequence[str] | None = None,
@@ -46,6 +47,7 @@ def score_retrieval(
     embedding : what was decoded and searched. judge : what ``retrieved`` and ``true`` are.
     calibrated : (clips, dims) the judge's embeddings of what the prediction with its shrinkage undone retrieves.
     oracle : (clips, dims) the judge's embeddings of what the true embedding retrieves: the ceiling.
+    caption : (clips, dims) the judge's embeddings of what the clip's caption retrieves.
     random : (repeats, clips, dims) the judge's embeddings of gallery tracks drawn at random: the paper's
         chance.
     retrieved_genres, oracle_genres, gallery_genres : genres of the retrieved tracks, of those that the oracle
@@ -55,7 +57,7 @@ def score_retrieval(
     Returns
     -------
     Rows as :meth:`.card.ScoreCard.identification_family` gives, then ``identification/calibrated``,
-    ``identification/baseline=random-track``, ``…/oracle`` and ``genre-agreement``; ``/judge=NAME`` is
+    ``identification/caption``, ``…/baseline=random-track``, ``…/oracle`` and ``genre-agreement``; ``/judge=NAME`` is
     appended where the judge is not the embedding.
     """
     ceiling = {} if oracle is None else {"identification": _accuracy(oracle, true)}
@@ -69,6 +71,9 @@ def score_retrieval(
     if oracle is not None:
         found = "retrieved by the true embedding"
         scores.append(card.identification("identification/oracle", similarity(oracle, true), note=found))
+    if caption is not None:
+        found = "retrieved by the clip's caption, no brain"
+        scores.append(card.identification("identification/caption", similarity(caption, true), note=found))
     if random is not None:
         scores.append(_random_track(card, random, true))
     if judge != embedding:

@@ -1,5 +1,6 @@
 """What a run decodes: a listener's responses and the music that was heard, each made when first asked for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,8 +20,9 @@ from ..decode.options import (
     decode_with,
 )
 from ..decode.unseen import decode_kfold_unseen, decode_unseen
+from ..embed.captions import embed_captions, with_captions
 from ..embed.clips import embed_clips
-from ..embed.embedder import Embedder
+from ..embed.embedder import Embedder, TextEmbedder
 from ..embed.embeddings import Embeddings
 from ..layout import Outputs
 from ..progress import progress
@@ -36,19 +38,21 @@ LABELS = ("genre-onehot", "mulan-text")
 class Music:
     """The study's clips in every embedding of the run.
 
-    ``embedders`` are decoded, and judge what is retrieved and generated; ``judges`` only judge.
+    ``embedders`` are decoded, and judge what is retrieved and generated; ``judges`` only judge. ``captions`` : track →
+    text, where the run was given such.
     """
 
     source: Source
     embedders: tuple[Embedder, ...]
     outputs: Outputs
     judges: tuple[Embedder, ...] = ()
+    captions: Mapping[str, str] = field(default_factory=dict)
     _done: dict[str, Embeddings] = field(default_factory=dict, init=False)
 
     def __getitem__(self, name: str) -> Embeddings:
         """All clips, training clips first, in the named embedding."""
         if name not in self._done:
-            clips = (*self.source.train_clips, *self.source.test_clips)
+            clips = self.captioned((*self.source.train_clips, *self.source.test_clips))
             with progress(f"embed {name}") as advance:
                 self._done[name] = embed_clips(
                     clips, self.source.stimuli, self.embedder(name), self.outputs.embeddings, advance
@@ -63,6 +67,17 @@ class Music:
     def hearing(self) -> list[Embedder]:
         """Every embedder that may judge a sound."""
         return [each for each in (*self.embedders, *self.judges) if each.space.name not in LABELS]
+
+    def captioned(self, clips: tuple[Clip, ...]) -> tuple[Clip, ...]:
+        """The clips with the run's captions; as they are, where it has none."""
+        return with_captions(clips, dict(self.captions)) if self.captions else clips
+
+    def said(self, name: str, clips: tuple[Clip, ...]) -> Float32[np.ndarray, "clips dims"] | None:
+        """The run's captions of clips in the named embedding, if it embeds text and there are such."""
+        embedder = self.embedder(name)
+        if not self.captions or not isinstance(embedder, TextEmbedder):
+            return None
+        return embed_captions(self.captioned(clips), embedder)
 
     def digest(self, name: str) -> str:
         """sha256 of the embeddings: whatever changes in the sound or the model changes it."""

@@ -27,6 +27,8 @@ def retrieve(
 ) -> tuple[pd.DataFrame, list[Score]]:
     """Search the gallery by predicted and by true embeddings, own recordings left out, and score the first hits.
 
+    Captions search too, in a run that has them and an embedding of text.
+
     The judges are the embedding that was decoded (named so) and every other one of the run: retrieval judged by
     what it was searched with is favoured.
     """
@@ -38,10 +40,13 @@ def retrieve(
     brain = gallery.search(predicted, config.retrieve, space=decoded.space, centre=mean, where=where)
     unshrunk = gallery.search(clip_means(calibrated)[0], 1, space=decoded.space, centre=mean, where=where)
     oracle = gallery.search(true, config.retrieve, space=decoded.space, centre=mean, where=where)
+    said = music.said(decoded.space.name, decoded.clips)
+    told = None if said is None else gallery.search(said, config.retrieve, space=decoded.space, centre=0.0, where=where)
     rng = np.random.default_rng(config.seed)
     allowed = np.flatnonzero(where)
     random = rng.choice(allowed, (RANDOM_DRAWS, len(decoded.clips)))
-    chosen = np.concatenate([*(hits.indices[:, 0] for hits in (brain, unshrunk, oracle)), random.ravel()])
+    searched = {"brain": brain, "oracle": oracle} | ({} if told is None else {"caption": told})
+    chosen = np.concatenate([*(hits.indices[:, 0] for hits in (unshrunk, *searched.values())), random.ravel()])
     genres = gallery.tracks["genre"].to_numpy()
     genre_agreement: dict[str, Any] = {
         "retrieved_genres": list(genres[brain.indices[:, 0]]),
@@ -64,6 +69,7 @@ def retrieve(
             simulated=listener.source.simulated,
             calibrated=vectors[unshrunk.indices[:, 0]],
             oracle=vectors[oracle.indices[:, 0]],
+            caption=None if told is None else vectors[told.indices[:, 0]],
             random=vectors[random],
             **(genre_agreement if judge == decoded.space.name else {}),
             note=listener.source.note,
@@ -74,7 +80,7 @@ def retrieve(
         return [[_embedded_part(gallery, int(row))] for row in hits.indices[:, 0]]
 
     scores += agreement("retrieve", partial(first, brain), partial(first, oracle), listener, decoded, music)
-    return retrieval_table(decoded, gallery, brain, oracle), scores
+    return retrieval_table(decoded, gallery, searched, music.captions), scores
 
 
 def _embedded_part(gallery: Gallery, row: int) -> Sound:

@@ -8,7 +8,7 @@ from ..decode.decoder import Decoded
 from ..embed.embeddings import Embeddings
 from ..score.baselines import genre_centroids
 from ..score.card import ScoreCard
-from ..score.identification import identification
+from ..score.identification import identification, similarity
 from ..score.score import Score
 from ..score.table import score_decoding
 from ..score.unseen import clip_similarity, score_unseen
@@ -34,6 +34,7 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
         **shown,
     )
     card = ScoreCard(stage="decode", rng=rng, note=source.note, draws=config.permutations, **shown)
+    scores += _score_captions(card, listener, decoded, music)
     scores.append(_score_shuffled(card, listener.decode_shuffled(music[space.name])))
     scores += _score_lags(card, listener, music[space.name])
     for name in config.ablations:
@@ -52,6 +53,21 @@ def _score_shuffled(card: ScoreCard, shuffled: tuple[Decoded, ...]) -> Score:
     interval = (values.mean() - half, values.mean() + half)
     note = f"mean of {len(values)} decoders fitted to shuffled clips"
     return card.row("identification/shuffled", values.mean(), 0.5, n=n, candidates=n, interval=interval, note=note)
+
+
+def _score_captions(card: ScoreCard, listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
+    """How well a clip's caption tells which clip it is, in an embedding of both: words without a brain.
+
+    Text and sound lie apart in a joint space; each side is taken about its own mean over the training clips.
+    """
+    said, told = (music.said(decoded.space.name, clips) for clips in (decoded.clips, listener.trained_on))
+    if said is None or told is None:
+        return []
+    true = clip_means(decoded)[1] - decoded.train_mean.mean(axis=0)
+    note = "the clip's caption, no brain"
+    return [
+        card.identification("identification/baseline=caption", similarity(said - told.mean(axis=0), true), note=note)
+    ]
 
 
 def _score_lags(card: ScoreCard, listener: Listener, embeddings: Embeddings) -> list[Score]:

@@ -1,6 +1,6 @@
 """Results as tables, in the columns that :class:`brain2music.layout.Outputs` promises."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -55,10 +55,13 @@ def reliability_table(responses: Responses, reliability: Float[np.ndarray, " vox
     return pd.DataFrame({"roi": roi or [""] * len(reliability), "reliability": reliability})
 
 
-def retrieval_table(decoded: Decoded, gallery: Gallery, brain: Hits, oracle: Hits) -> pd.DataFrame:
-    """One row a clip, source and rank: what the gallery gave for the predicted and for the true embedding."""
-    parts = [_ranked(decoded, gallery, hits, source) for source, hits in (("brain", brain), ("oracle", oracle))]
-    return pd.concat(parts, ignore_index=True)
+def retrieval_table(
+    decoded: Decoded, gallery: Gallery, searched: Mapping[str, Hits], captions: Mapping[str, str]
+) -> pd.DataFrame:
+    """One row a clip, source and rank: what the gallery gave for each kind of query, captions with their text."""
+    table = pd.concat([_ranked(decoded, gallery, hits, source) for source, hits in searched.items()], ignore_index=True)
+    texts = table["clip"].map({clip.name: captions.get(clip.track, "") for clip in decoded.clips})
+    return table.assign(caption=texts.where(table["source"] == "caption", ""))
 
 
 def _ranked(decoded: Decoded, gallery: Gallery, hits: Hits, source: str) -> pd.DataFrame:

@@ -1,0 +1,79 @@
+"""A run with captions, in an embedding that embeds text: what words find, and what they tell without a brain."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "study"))
+from test_pipeline import CONFIG, gallery_of, read
+from tiny_study import TinyStudy
+
+from brain2music.audio.io import find_audio, read_audio
+from brain2music.embed.embedder import Embedder
+from brain2music.embed.registry import get_embedder
+from brain2music.errors import InputError
+from brain2music.layout import Outputs
+from brain2music.pipeline import run
+from brain2music.report.page import build_report
+
+
+class Worded:
+    """A sound embedding whose texts end in a track's name and lie where that track lies."""
+
+    def __init__(self, heard: Embedder, music: Path) -> None:
+        self.space, self.embed = heard.space, heard.embed
+        self.tracks = {path.stem: path for path in find_audio(music)}
+
+    def embed_text(self, texts: list[str]) -> np.ndarray:
+        sounds = (read_audio(self.tracks[text.split()[-1]], self.space.sample_rate) for text in texts)
+        return np.stack([self.embed(*sound).mean(axis=0) for sound in sounds])
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> TinyStudy:
+    study = TinyStudy(tmp_path / "study")
+    study.add_mask()
+    return study
+
+
+def run_with(study: TinyStudy, captions: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Outputs:
+    def worded(name: str, *settings: float | None) -> Embedder:
+        found = get_embedder(name, *settings)
+        return Worded(found, study.root / "stimuli") if name == "logmel" else found
+
+    monkeypatch.setattr("brain2music.pipeline.get_embedder", worded)
+    config = CONFIG.model_copy(update={"captions": str(captions), "encode": False, "unseen_genres": False})
+    return run(read(study, config), out, config, galleries=[gallery_of(study, out.parent)])
+
+
+def captions_of(study: TinyStudy, file: Path, count: int | None = None) -> Path:
+    tracks = [path.stem for path in find_audio(study.root / "stimuli")][:count]
+    pd.DataFrame({"ID": tracks, "DescEN": [f"much like {track}" for track in tracks]}).to_csv(file, index=False)
+    return file
+
+
+def test_captions_search_the_gallery_and_stand_beside_the_brain(
+    study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = run_with(study, captions_of(study, tmp_path / "captions.csv"), tmp_path / "out", monkeypatch)
+    table = pd.read_parquet(outputs.retrieval("01", "logmel"))
+    said = table[table["source"] == "caption"]
+    assert set(said["clip"]) == set(table["clip"])
+    assert said["caption"].str.startswith("much like jazz.").all()
+    assert (table.loc[table["source"] != "caption", "caption"] == "").all()
+    scores = {(s["stage"], s["embedding"], s["metric"]): s["value"] for s in json.loads(outputs.scores.read_text())}
+    assert scores["decode", "logmel", "identification/baseline=caption"] == pytest.approx(1.0)
+    assert ("retrieve", "logmel", "identification/caption") in scores
+    assert ("decode", "mfcc-chroma", "identification/baseline=caption") not in scores  # it embeds no text
+    page = (build_report(outputs.root).parent / "sub-01.html").read_text()
+    assert "Retrieved by the caption" in page
+    assert said["caption"].iloc[0] in page
+
+
+def test_a_clip_without_a_caption_is_named(study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="there is no caption for jazz"):
+        run_with(study, captions_of(study, tmp_path / "captions.csv", 1), tmp_path / "out", monkeypatch)
