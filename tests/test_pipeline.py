@@ -120,13 +120,37 @@ def test_what_depends_on_a_change_is_made_again(change: str, study: TinyStudy, t
     assert digest_file(outputs.predictions("01", "logmel")) != before
 
 
-def test_the_group_level_summarises_subjects(study: TinyStudy, tmp_path: Path) -> None:
+def add_subject(study: TinyStudy) -> None:
+    """A second subject with the responses of the first."""
     shutil.copytree(study.root / "sub-01", study.root / "sub-02")
     masks = study.root / "derivatives" / "masks"
     shutil.copytree(masks / "sub-01", masks / "sub-02")
     for folder in (study.root / "sub-02", masks / "sub-02"):
         for path in sorted(folder.rglob("sub-01*")):
             path.rename(path.with_name(path.name.replace("sub-01", "sub-02")))
+
+
+def test_at_group_level_subjects_are_read_by_each_others_decoders(study: TinyStudy, tmp_path: Path) -> None:
+    add_subject(study)
+    config = CONFIG.model_copy(update={"across": ("srm",), "embeddings": ("logmel",), "encode": False})
+    run(read(study), tmp_path / "out", config, subjects=["01"])
+    with pytest.raises(InputError, match="needs two"):
+        run(read(study), tmp_path / "out", config, level="group")
+    run(read(study), tmp_path / "out", config)
+    outputs = run(read(study), tmp_path / "out", config, level="group")
+    scores = json.loads(outputs.scores.read_text())
+    for way in ("across", "pooled"):
+        found = {s["subject"]: s for s in scores if s["metric"] == f"identification/{way}=srm"}
+        assert set(found) == {"01", "02", "group"}
+        assert found["01"]["value"] == pytest.approx(found["02"]["value"], abs=1e-6)  # their responses are the same
+        assert "aligned by srm" in found["01"]["note"]
+    before = outputs.across("logmel").stat().st_mtime_ns
+    run(read(study), tmp_path / "out", config, level="group")
+    assert outputs.across("logmel").stat().st_mtime_ns == before
+
+
+def test_the_group_level_summarises_subjects(study: TinyStudy, tmp_path: Path) -> None:
+    add_subject(study)
     with pytest.raises(InputError, match="participant level first"):
         run(read(study), tmp_path / "out", CONFIG, level="group")
     run(read(study), tmp_path / "out", CONFIG, subjects=["sub-02"])

@@ -30,6 +30,9 @@ class RunConfig(BaseModel):
     detrend: Literal["median", "cosine", "linear", "none"] = Field("median", description="the paper: 240-s median")
     decoder: str = Field("ridge", description="how embeddings are decoded: a name of decode.options, or base+head")
     ablations: tuple[str, ...] = Field((), description="further decoders, scored by identification beside the first")
+    across: tuple[Literal["srm", "procrustes", "ridge"], ...] = Field(
+        (), description="alignments by which others' decoders read each subject, at group level"
+    )
     unseen_genres: bool = Field(True, description="score every genre by decoders fitted without it")
     encode: bool = Field(True, description="predict voxels from embeddings, and map which carry them")
     folds: int = Field(5, ge=2, description="folds of the cross-validation that chooses alpha, grouped by clip")

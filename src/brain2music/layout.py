@@ -73,6 +73,10 @@ class Outputs:
         """One subject's scores in one embedding, a list of records."""
         return self._file(subject, embedding, "scores.json")
 
+    def across(self, embedding: str) -> Path:
+        """Scores of all subjects by each other's decoders in one embedding, a list of records."""
+        return self.root / "group" / f"desc-{_alphanumeric(embedding)}_across.json"
+
     def predictions(self, subject: str, embedding: str) -> Path:
         """Predicted and true embeddings of the scored clips."""
         return self._file(subject, embedding, "predictions.parquet")
@@ -126,8 +130,12 @@ class Outputs:
         return self._file(subject, "responses", "reliability.parquet")
 
     def _file(self, subject: str, description: str, ending: str, entities: str = "", folder: str = "") -> Path:
-        alphanumeric = re.sub(r"[^0-9A-Za-z]", "", description)
-        return self.root / f"sub-{subject}" / folder / f"sub-{subject}_{entities}desc-{alphanumeric}_{ending}"
+        name = f"sub-{subject}_{entities}desc-{_alphanumeric(description)}_{ending}"
+        return self.root / f"sub-{subject}" / folder / name
+
+
+def _alphanumeric(name: str) -> str:
+    return re.sub(r"[^0-9A-Za-z]", "", name)
 
 
 def _safe(name: str) -> str:

@@ -27,6 +27,7 @@ from .layout import Outputs
 from .score.leakage import gallery_leaks, read_gtzan_index, require_no_leak
 from .score.records import read_scores, summarise, write_scores
 from .score.unseen import clip_similarity
+from .steps.across import require_people, score_across
 from .steps.describe import describe
 from .steps.encoding import encode_subject, encoding_files
 from .steps.generation import generate, require_fit
@@ -84,6 +85,8 @@ def run(
             if config.encode:
                 map_voxels(listener, music, outputs)
         export_stimuli(source, outputs)
+    elif config.across:
+        read_each_other(source, Music(source, embedders, outputs), config, outputs)
     collect_scores(source, config, outputs, level)
     describe(source, config, embedders, opened, leaks, outputs)
     return outputs
@@ -170,10 +173,28 @@ def map_voxels(listener: Listener, music: Music, outputs: Outputs) -> None:
     stage([scores, *tables], make, inputs, settings, scores.with_name(f"{scores.stem}_provenance.json"))
 
 
+def read_each_other(source: Source, music: Music, config: RunConfig, outputs: Outputs) -> None:
+    """Align the subjects decoded so far, and decode each by the others."""
+    for name in config.embeddings:
+        subjects = [subject for subject in source.subjects if outputs.scores_of(subject, name).is_file()]
+        require_people(source, config, subjects)
+        listeners = {subject: Listener(source, subject, config) for subject in subjects}
+        inputs = {f"sub-{who} {key}": value for who, each in listeners.items() for key, value in each.digests.items()}
+        file = outputs.across(name)
+
+        def make(name: str = name, subjects: list[str] = subjects, file: Path = file) -> None:
+            write_scores(file, score_across(source, subjects, name, music, config))
+
+        settings = {**config.model_dump(mode="json"), "subjects": subjects}
+        made_from = {**inputs, "stimuli": music.digest(name)}
+        stage([file], make, made_from, settings, file.with_name(f"{file.stem}_provenance.json"))
+
+
 def collect_scores(source: Source, config: RunConfig, outputs: Outputs, level: Level) -> None:
     """Gather the scores of every subject decoded so far into one file; at group level their summary too."""
     files = [outputs.scores_of(subject, name) for subject in source.subjects for name in config.embeddings]
     files += [outputs.encoding_scores(subject) for subject in source.subjects] if config.encode else []
+    files += [outputs.across(name) for name in config.embeddings] if config.across and level == "group" else []
     scores = [score for file in files if file.is_file() for score in read_scores(file)]
     if not scores:
         raise InputError("no subject has been decoded here", outputs.root, "run the participant level first")

@@ -13,6 +13,8 @@ OWN = "identification"
 OTHERS = (
     ("identification/decoder=", ""),
     ("identification/lag=", "lag "),
+    ("identification/across=", "others' decoder, aligned by "),
+    ("identification/pooled=", "everybody's decoder, aligned by "),
     ("identification/baseline=genre-centroid", "true genre, no brain"),
     ("identification/baseline=caption", "caption, no brain"),
     ("identification/shuffled", "shuffled clips"),
