@@ -35,6 +35,7 @@ class RunConfig(BaseModel):
     )
     unseen_genres: bool = Field(True, description="score every genre by decoders fitted without it")
     encode: bool = Field(True, description="predict voxels from embeddings, and map which carry them")
+    partition: bool = Field(False, description="how much of the voxels each embedding explains that no other does")
     folds: int = Field(5, ge=2, description="folds of the cross-validation that chooses alpha, grouped by clip")
     alphas: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         None, description="ridge penalties tried, per target dimension; default logspace(-1, 8, 20)"

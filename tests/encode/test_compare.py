@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from brain2music.embed.embeddings import Space
-from brain2music.encode.compare import difference, draw_clips, mean_intervals, partition, resampled, roi_table
+from brain2music.encode.compare import (
+    difference,
+    draw_clips,
+    mean_intervals,
+    partition,
+    resampled,
+    roi_table,
+    unique_intervals,
+)
 from brain2music.encode.encoder import Encoded, Fit, encode
 from brain2music.encode.features import common_windows
 from brain2music.study.study import Clip
@@ -122,5 +130,10 @@ def test_partition_gives_each_embedding_what_it_alone_explains(rng, planted, mak
     assert np.abs(parts.unique[1, :10]).max() < 0.1
     assert parts.unique[1, 10:20].mean() > 0.6
     assert np.abs(parts.unique[:, 20:]).max() < 0.1
+    np.testing.assert_allclose(parts.lost.sum(1) / parts.total.sum(0), parts.unique, rtol=1e-4, atol=1e-6)
+    assert parts.lost.shape[1] == len(test.clips)
+    voxels = np.arange(30) < 10
+    (low, high), (_, other) = unique_intervals(parts, voxels, draw_clips(len(test.clips), rng, 200))
+    assert other < low < parts.unique[0, voxels].mean() < high
     full = encode(train, train_emb, test, test_emb, fit=Fit())
     assert abs(parts.r2[:20].mean() - (full.r[:20] ** 2).mean()) < 0.1

@@ -60,7 +60,9 @@ class Given:
 @pytest.fixture(scope="module")
 def heard(study_folder, truth, tmp_path_factory) -> tuple[Listener, Music, Outputs]:
     """The true features as one embedding, noise as another."""
-    config = RunConfig(embeddings=("truth", "noise"), lag_tr=3, permutations=2000, detrend="cosine", folds=4)
+    config = RunConfig(
+        embeddings=("truth", "noise"), lag_tr=3, permutations=2000, detrend="cosine", folds=4, partition=True
+    )
     source, outputs = BidsSource.read(study_folder, config), Outputs(tmp_path_factory.mktemp("out"))
     names = tuple(truth.features)
     frames = np.stack([truth.features[name] for name in names])
@@ -123,6 +125,10 @@ def test_scores_say_what_they_are(heard, scores):
     compared = by_metric["r/vs=noise", "truth"]
     assert compared.value == pytest.approx(reliable.value - by_metric["r", "noise"].value)
     assert compared.low > 0
+    alone, nothing = by_metric["r2/unique", "truth"], by_metric["r2/unique", "noise"]
+    assert alone.low < alone.value < alone.high
+    assert alone.low > max(nothing.value, 0)
+    assert nothing.value < 0.02
     rois = pd.read_parquet(outputs.encoding_rois("001")).query("embedding == 'truth'").set_index("roi")
     assert by_metric["r/roi=Heschl's gyrus L", "truth"].value == pytest.approx(rois.loc["Heschl's gyrus L", "mean_r"])
     assert by_metric["significant/gaussian", "truth"].value > by_metric["significant", "truth"].value

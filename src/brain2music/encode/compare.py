@@ -151,7 +151,22 @@ def partition(
         scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-6 * np.abs(centre)) if standardise else 1.0
         bands.append((fitted.X - centre) * scale)
         test_bands.append((new.X - centre) * scale)
-    return variance_partition(bands, known[0].Y, test_bands, asked[0].Y, groups=known[0].groups, **settings)
+    clips = np.unique(asked[0].groups, return_inverse=True)[1]
+    return variance_partition(
+        bands, known[0].Y, test_bands, asked[0].Y, groups_test=clips, groups=known[0].groups, **settings
+    )
+
+
+def unique_intervals(
+    parts: Partition,
+    voxels: Bool[np.ndarray, " voxels"],
+    draws: Float32[np.ndarray, "draws clips"],
+    level: float = 0.95,
+) -> list[tuple[float, float]]:
+    """Percentile intervals over clips of each embedding's mean unique share of some voxels' variance."""
+    total = draws @ parts.total[:, voxels]
+    shares = [((draws @ lost[:, voxels]) / total).mean(axis=1) for lost in parts.lost]
+    return [tuple(np.quantile(each, [(1 - level) / 2, (1 + level) / 2]).tolist()) for each in shares]
 
 
 def _against_ceiling(

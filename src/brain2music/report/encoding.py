@@ -21,6 +21,7 @@ SUMMARIES = {"reliable": "reliable voxels", "all": "all voxels"}
 MOST_REGIONS = 16
 NULLS = ("significant", "significant/max-T", "significant/gaussian")
 COMPARED = "r/vs="
+UNIQUE = "r2/unique"
 
 
 def encoding_view(subject: Subject, scores: Sequence[Score], outputs: Outputs) -> dict[str, Any] | None:
@@ -51,6 +52,7 @@ def encoding_view(subject: Subject, scores: Sequence[Score], outputs: Outputs) -
         "compared": [
             (score.metric.removeprefix(COMPARED), score) for score in mine if score.metric.startswith(COMPARED)
         ],
+        "unique": [score for score in mine if score.metric == UNIQUE],
         **_map(outputs, subject.label, names),
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from .blocks import Moments, centred_gram
 from .descent import descend
@@ -125,13 +125,16 @@ def variance_partition(
     Y: Shaped[np.ndarray, "_rows targets"],
     Xs_test: Bands,
     Y_test: Shaped[np.ndarray, "_test targets"],
+    *,
+    groups_test: Int[np.ndarray, " _test"] | None = None,
     **settings: Any,
 ) -> "Partition":
     """Split the variance explained in held-back rows over the bands, by two definitions.
 
     The product measure of band b, Σ ŷ_b (2y - ŷ) / Σ y² (all centred on the rows' mean), sums to r² over bands. The
     unique share is the loss of r² when the model is refitted without the band; what no band has for itself is
-    shared. ``settings`` go to :func:`banded_ridge_cv`.
+    shared. ``groups_test`` numbers the groups of the held-back rows, to be drawn again for intervals; one by default.
+    ``settings`` go to :func:`banded_ridge_cv`.
 
     Raises ValueError as :func:`banded_ridge_cv`, and for fewer than two bands.
     """
@@ -144,23 +147,44 @@ def variance_partition(
     sst = (truth**2).sum(0)
     product = (parts * (2 * truth - parts.sum(0))).sum(1) / sst
     r2 = product.sum(0)
-    unique = np.empty_like(product)
+    models = [parts.sum(0)]
     for b in range(len(Xs)):
         rest = [i for i in range(len(Xs)) if i != b]
         fit = banded_ridge_cv([Xs[i] for i in rest], Y, **(settings | {"draws": None}))
         predicted = fit.predict([Xs_test[i] for i in rest])
-        unique[b] = r2 - (1 - ((truth - predicted + predicted.mean(0)) ** 2).sum(0) / sst)
-    return Partition(r2, product, unique, r2 - unique.sum(0))
+        models.append(predicted - predicted.mean(0))
+    group = np.zeros(len(truth), dtype=int) if groups_test is None else groups_test
+    error, *without = (_summed((truth - model) ** 2, group) for model in models)
+    lost, total = np.stack([each - error for each in without]), _summed(truth**2, group)
+    unique = lost.sum(1) / sst
+    return Partition(r2, product, unique, r2 - unique.sum(0), lost, total)
 
 
 @dataclass(frozen=True)
 class Partition:
-    """``r2`` (targets,), ``product`` and ``unique`` (bands, targets), ``shared`` (targets,) = r2 - Σ unique."""
+    """Variance explained, by band.
+
+    Attributes
+    ----------
+    r2, product, unique : the whole model's, and each band's. shared : r2 - Σ unique.
+    lost : squared error in each test group that leaving a band out adds. total : the groups' sums of squares.
+    """
 
     r2: Float[np.ndarray, " targets"]
     product: Float[np.ndarray, "bands targets"]
     unique: Float[np.ndarray, "bands targets"]
     shared: Float[np.ndarray, " targets"]
+    lost: Float[np.ndarray, "bands groups targets"]
+    total: Float[np.ndarray, "groups targets"]
+
+
+def _summed(
+    squares: Float[np.ndarray, "rows targets"], group: Int[np.ndarray, " rows"]
+) -> Float[np.ndarray, "groups targets"]:
+    """Sums over the rows of each group."""
+    sums = np.zeros((group.max() + 1, squares.shape[1]))
+    np.add.at(sums, group, squares)
+    return sums
 
 
 class _Scaled:

@@ -13,13 +13,14 @@ from jaxtyping import Bool, Float32
 from ..artifacts import write_table
 from ..brain.responses import Responses
 from ..encode.ceiling import Ceiling, normalised, response_ceiling, shrunken_ceiling
-from ..encode.compare import difference, draw_clips, mean_intervals, roi_table
+from ..encode.compare import difference, draw_clips, mean_intervals, partition, roi_table, unique_intervals
 from ..encode.encoder import Encoded, Fit, encode, encode_kfold
 from ..encode.features import Windows, common_windows
 from ..encode.figures import map_figure
 from ..encode.maps import write_statmap
 from ..encode.significance import Permuted, fdr, gaussian_p, permutation_test
 from ..layout import Outputs
+from ..ridge.banded import Partition
 from ..score.card import ScoreCard
 from ..score.score import Score
 from .listener import Listener, Music
@@ -28,6 +29,8 @@ LEVEL = 0.05
 """Of the false discovery rate, and of p where a map is cut off."""
 DRAWS = 1000
 """Bootstrap draws of clips."""
+BAND_DRAWS = 20
+"""Weights of the embeddings against each other that are tried for each voxel."""
 RELIABLE = "reliable"
 ALL = "all"
 
@@ -37,7 +40,8 @@ def encode_subject(listener: Listener, music: Music, outputs: Outputs) -> list[S
 
     Scores, per embedding: ``r`` over reliable voxels (those whose repeats agree, q < 0.05; all voxels where clips were
     not repeated) and per region (``r/roi=…``), ``significant`` (share of voxels, FDR), ``significant/max-T`` and
-    ``significant/gaussian`` (the paper's null); for the first embedding ``r/vs=…`` against each other one.
+    ``significant/gaussian`` (the paper's null); for the first embedding ``r/vs=…`` against each other one; where the
+    run asks for it, ``r2/unique``: what an embedding explains that the others together do not.
     """
     results = _encode_all(listener, music)
     subject, names = listener.subject, list(results.encoded)
@@ -49,6 +53,7 @@ def encode_subject(listener: Listener, music: Music, outputs: Outputs) -> list[S
     return [
         *(score for name in names for score in _scores(results, listener, name)),
         *(_compared(results, listener, names[0], other) for other in names[1:]),
+        *_unique(results, listener),
     ]
 
 
@@ -76,6 +81,7 @@ class _Results:
     permuted: dict[str, Permuted]
     sets: dict[str, Bool[np.ndarray, " voxels"]]
     ceiling: Ceiling | None
+    parts: Partition | None
     draws: Float32[np.ndarray, "draws clips"]
 
     @cached_property
@@ -115,7 +121,11 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
         members = np.stack(list(sets.values()))
         permuted[name] = permutation_test(predicted, measured, rng, config.permutations, members)
     draws = draw_clips(len(scored.clips), np.random.default_rng(config.seed), DRAWS)
-    return _Results(scored, windows, encoded, permuted, sets, ceiling, draws)
+    parts = None
+    if config.partition and test is not None and len(embeddings) > 1:
+        settings: dict[str, Any] = {"alphas": config.alphas, "n_folds": config.folds, "seed": config.seed}
+        parts = partition(train, test, list(embeddings.values()), windows=windows, n_draws=BAND_DRAWS, **settings)
+    return _Results(scored, windows, encoded, permuted, sets, ceiling, parts, draws)
 
 
 def _sets(scored: Responses, ceiling: Ceiling | None) -> dict[str, Bool[np.ndarray, " voxels"]]:
@@ -147,6 +157,7 @@ def _voxel_table(results: _Results, name: str) -> pd.DataFrame:
             "p_gaussian": gaussian_p(encoded.r, encoded.measured[..., 0].size),
             "significant": results.significant[name],
             "alpha": np.median(encoded.best_alphas, axis=0),
+            "unique": nothing if results.parts is None else results.parts.unique[list(results.encoded).index(name)],
         }
     )
 
@@ -212,6 +223,21 @@ def _compared(results: _Results, listener: Listener, name: str, other: str) -> S
     return card.row(
         f"r/vs={other}", differs.value[voxels].mean(), 0.0, n=n, candidates=n, interval=(low, high), note=note
     )
+
+
+def _unique(results: _Results, listener: Listener) -> list[Score]:
+    """Share of the variance that only this embedding explains, over the voxels that stand for the brain."""
+    if results.parts is None:
+        return []
+    voxels, n = results.sets[results.summarised], len(results.scored.clips)
+    together = f"of {results.parts.r2[voxels].mean():.3f} that all explain together, by banded ridge"
+    intervals = unique_intervals(results.parts, voxels, results.draws)
+    return [
+        _card(listener, name).row(
+            "r2/unique", unique[voxels].mean(), 0.0, n=n, candidates=n, interval=interval, note=together
+        )
+        for name, unique, interval in zip(results.encoded, results.parts.unique, intervals, strict=True)
+    ]
 
 
 def _card(listener: Listener, name: str) -> ScoreCard:
