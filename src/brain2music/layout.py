@@ -26,7 +26,7 @@ class Outputs:
     ``encoding`` : one row a voxel: ``voxel``, ``roi``, ``r``, ``ceiling``, ``ceiling_steadied`` (by the encoder, see
         :func:`brain2music.encode.ceiling.shrunken_ceiling`), ``normalised`` (by ``ceiling``), ``p`` (clips
         permuted), ``q``, ``p_max`` (family-wise), ``p_gaussian`` (the paper's null), ``significant`` (q < 0.05),
-        ``alpha``.
+        ``alpha``, ``unique`` (variance that no other embedding explains; NaN where it was not asked for).
     ``encoding_rois`` : one row an embedding and region, of :func:`brain2music.encode.compare.roi_table`.
     """
 
