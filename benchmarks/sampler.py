@@ -5,7 +5,7 @@ Run: python benchmarks/sampler.py [--threads 1] [--layers 6] [--width 256] [--he
 Both write the same thing: 4 levels of 1,024 codes in the delay pattern, sampled at temperature 1 without guidance,
 with random weights and a cache; MusicGen's text encoder runs once and is not counted, though its decoder looks at
 (four positions of) it in every layer, as its architecture has it. Both write once before the clock starts, and
-each figure is the better of ``--repeats`` alternating runs. ``seconds_for_15s`` is all of the default that ships, from an
+each figure is the better of ``--repeats`` alternating runs. ``seconds_for_15s`` is all of the shipped default, from an
 embedding to a waveform, guidance included. Measure on a quiet machine.
 """
 
