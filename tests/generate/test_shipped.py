@@ -32,7 +32,12 @@ def test_it_makes_music_that_is_not_silence_and_repeats(model: MusicLM) -> None:
 def test_it_takes_the_embedding_that_ships(model: MusicLM) -> None:
     theirs = get_embedder("mulan-small").space
     ours = model.space
-    assert (ours.name, ours.version, ours.sha256, ours.dims) == (theirs.name, theirs.version, theirs.sha256, theirs.dims)
+    assert (ours.name, ours.version, ours.sha256, ours.dims) == (
+        theirs.name,
+        theirs.version,
+        theirs.sha256,
+        theirs.dims,
+    )
 
 
 def test_its_files_are_small_and_safe() -> None:
