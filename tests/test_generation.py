@@ -39,7 +39,14 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, space = tmp_path_factory.mktemp("musiclm"), get_embedder("logmel", 1.5, 1.5).space
     codec = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(folder / "codec-tiny")
     conditioner = Conditioner.fit(space, torch.randn(64, space.dims), 3, 8)
-    words = Vocabulary(32, 4, 16, 3, 8, space.dims)
+    words = Vocabulary(
+        acoustic_codes=32,
+        acoustic_levels=4,
+        semantic_codes=16,
+        condition_levels=3,
+        condition_codes=8,
+        embedding=space.dims,
+    )
     semantic = SemanticTokenizer(
         Clusters(torch.zeros(2), torch.ones(2), torch.randn(16, 2)), {"name": "none", "sha256": ""}
     )
@@ -153,7 +160,10 @@ def test_a_generator_of_another_embedding_is_refused(study: TinyStudy, generator
 
 @pytest.mark.parametrize(
     ("settings", "told"),
-    [({}, "lacks plan, codec"), ({"plan": "four", "codec": "", "codec_sha256": "", "sampling": {}}, "no known plan")],
+    [
+        ({}, "lacks plan, codec"),
+        ({"plan": "four", "codec": "", "codec_sha256": "", "vocoder": "", "sampling": {}}, "no known plan"),
+    ],
 )
 def test_a_damaged_generator_is_one_readable_line(tmp_path: Path, settings: dict[str, object], told: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model": "MusicLM", **settings}))
