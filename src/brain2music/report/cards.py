@@ -109,7 +109,7 @@ def _found(decoded: Decoded, clip: str, shelf: Shelf) -> Found:
     later = brain[brain["rank"] > 1].head(MOST_NEXT)
     following = tuple(_line(row) for row in later[["title", "track", "artist"]].itertuples())
     best = {source: _first(mine, source, shelf) for source in ("brain", "oracle", "caption")}
-    said = mine.loc[mine["source"] == "caption", "caption"]
+    said = mine[mine["source"] == "caption"].get("caption", pd.Series(dtype=str))  # runs before captions have none
     words = str(said.iloc[0]) if len(said) else ""
     return Found(name, True, best["brain"], best["oracle"], following, made, best["caption"], words)
 
