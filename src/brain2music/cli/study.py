@@ -1,7 +1,7 @@
 """Commands on a study: demo, simulate, check, run, run-arrays, report."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,9 @@ from .options import (
     Lag,
     Seed,
 )
+
+if TYPE_CHECKING:
+    from ..config import RunConfig
 
 app = typer.Typer()
 
@@ -98,19 +101,10 @@ def run(
 ) -> None:
     """Decode a BIDS study (a BIDS App); running again does only what is missing or has changed."""
     from ..brain.source import BidsSource
-    from ..config import RunConfig
     from ..pipeline import run as run_pipeline
     from ..report.page import build_report
 
-    settings = RunConfig.from_toml(
-        config,
-        embeddings=embedding,
-        captions=None if captions is None else str(captions),
-        judges=judge,
-        generator=generator,
-        draws=draws,
-        lag_tr=lag_tr,
-    )
+    settings = _settings(config, embedding, captions, judge, generator, draws, lag_tr)
     source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives)
     run_pipeline(source, out, settings, level=level, subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))
@@ -132,19 +126,10 @@ def run_arrays(
 ) -> None:
     """Decode response arrays that come with a list of stimuli (ARRAYS_TOML says where they are)."""
     from ..brain.arrays import read_arrays_study
-    from ..config import RunConfig
     from ..pipeline import run as run_pipeline
     from ..report.page import build_report
 
-    settings = RunConfig.from_toml(
-        config,
-        embeddings=embedding,
-        captions=None if captions is None else str(captions),
-        judges=judge,
-        generator=generator,
-        draws=draws,
-        lag_tr=lag_tr,
-    )
+    settings = _settings(config, embedding, captions, judge, generator, draws, lag_tr)
     source = read_arrays_study(arrays_toml)
     run_pipeline(source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))
@@ -156,3 +141,26 @@ def report(out: Path) -> None:
     from ..report.page import build_report
 
     print(build_report(out))
+
+
+def _settings(
+    file: Path | None,
+    embeddings: list[str] | None,
+    captions: Path | None,
+    judges: list[str] | None,
+    generator: str | None,
+    draws: int | None,
+    lag_tr: int | None,
+) -> "RunConfig":
+    """The file's settings, and what the command line says instead."""
+    from ..config import RunConfig
+
+    return RunConfig.from_toml(
+        file,
+        embeddings=embeddings,
+        captions=None if captions is None else str(captions),
+        judges=judges,
+        generator=generator,
+        draws=draws,
+        lag_tr=lag_tr,
+    )

@@ -75,6 +75,13 @@ class TokenCodec(Codec, Protocol):
     def codebooks(self) -> Float[Tensor, "levels codes dims"]: ...
 
 
+def chosen_levels(asked: int | None, there: int, name: str) -> int:
+    """How many levels to use, all by default; :class:`InputError` where there are not so many."""
+    if asked is not None and not 1 <= asked <= there:
+        raise InputError(f"{name} has {there} levels, not {asked}", mend="ask for 1 to all of them")
+    return there if asked is None else asked
+
+
 def check_ids(ids: Shaped[np.ndarray, "frames width"], levels: int, codes: int, name: str) -> None:
     """Refuse what is not ids of so many levels at most."""
     integers = 1 <= ids.shape[1] <= levels and np.issubdtype(ids.dtype, np.integer)

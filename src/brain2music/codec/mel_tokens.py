@@ -16,8 +16,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from ..errors import InputError
-from .codes import Codes, check_ids, prepare
+from .codes import Codes, check_ids, chosen_levels, prepare
 from .griffin_lim import GriffinLim
 from .hifigan import HOP, MELS, RATE, Generator, MelHiFiGAN, log_mel
 from .pretrained import Pretrained
@@ -112,9 +111,7 @@ class MelTokenCodec:
         generator: Generator | None = None,
     ) -> None:
         self.model, self.name, config = model.eval(), name, model.config
-        self.levels = config.levels if levels is None else levels
-        if not 1 <= self.levels <= config.levels:
-            raise InputError(f"{name} has {config.levels} levels, not {levels}", mend="ask for 1 to all of them")
+        self.levels = chosen_levels(levels, config.levels, name)
         self.frame, self.codes = HOP * config.frames, config.codes
         self.kbps = config.kbps * self.levels / config.levels
         self._generator, self._vocoder = generator, vocoder

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ..errors import InputError
 from .autoencoder import Autoencoder
-from .codes import Codes, check_ids, prepare
+from .codes import Codes, check_ids, chosen_levels, prepare
 from .soundstream import SoundStream
 from .stream import Sliding, SoundStreamStream, context_of
 
@@ -79,9 +79,7 @@ class SoundStreamCodec(BlockCodec):
 
     def __init__(self, model: SoundStream, name: str, levels: int | None = None) -> None:
         self.name, self.model = name, model.eval()
-        self.levels = model.config.levels if levels is None else levels
-        if not 1 <= self.levels <= model.config.levels:
-            raise InputError(f"{name} has {model.config.levels} levels, not {levels}", mend="ask for 1 to all of them")
+        self.levels = chosen_levels(levels, model.config.levels, name)
         self.rate, self.frame, self.codes = model.config.rate, model.config.stride, model.config.codes
         self.kbps = model.config.kbps * self.levels / model.config.levels
 

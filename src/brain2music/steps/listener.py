@@ -48,6 +48,7 @@ class Music:
     judges: tuple[Embedder, ...] = ()
     captions: Mapping[str, str] = field(default_factory=dict)
     _done: dict[str, Embeddings] = field(default_factory=dict, init=False)
+    _said: dict[str, dict[str, Float32[np.ndarray, " dims"]]] = field(default_factory=dict, init=False)
 
     def __getitem__(self, name: str) -> Embeddings:
         """All clips, training clips first, in the named embedding."""
@@ -77,7 +78,11 @@ class Music:
         embedder = self.embedder(name)
         if not self.captions or not isinstance(embedder, TextEmbedder):
             return None
-        return embed_captions(self.captioned(clips), embedder)
+        if name not in self._said:
+            every = self.captioned((*self.source.train_clips, *self.source.test_clips))
+            vectors = embed_captions(every, embedder)
+            self._said[name] = {clip.name: vector for clip, vector in zip(every, vectors, strict=True)}
+        return np.stack([self._said[name][clip.name] for clip in clips])
 
     def digest(self, name: str) -> str:
         """sha256 of the embeddings: whatever changes in the sound or the model changes it."""
