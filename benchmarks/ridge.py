@@ -231,13 +231,13 @@ Side = tuple[dict[str, float], np.ndarray | None, np.ndarray | None]
 def side_ours(
     case: Case, train: np.ndarray, test: np.ndarray, Y: np.ndarray, folds: np.ndarray, arguments: argparse.Namespace
 ) -> Side:
-    from brain2music.ridge import ridge_cv_many
+    from brain2music.ridge import predict_many, ridge_cv_many
 
     sets = [Y[:, a:b] for a, b in case.bounds]
     start = time.perf_counter()
-    fits = ridge_cv_many(train, sets, alphas=ALPHAS, folds=folds, score="mse", memory_gb=1.5)
+    fits = ridge_cv_many(train, sets, alphas=ALPHAS, folds=folds, score="mse", memory_gb=2)
     fitted = time.perf_counter() - start
-    predictions = np.concatenate([np.asarray(fit.predict(test)) for fit in fits], 1)
+    predictions = np.concatenate([np.asarray(each) for each in predict_many(fits, test)], 1)
     seconds = time.perf_counter() - start
     return {"seconds": seconds, "fit": fitted}, predictions, np.concatenate([fit.best_alphas for fit in fits])
 

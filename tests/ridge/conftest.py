@@ -46,12 +46,11 @@ def refitted(X: np.ndarray, Y: np.ndarray, alphas: np.ndarray, folds: np.ndarray
 
 
 @pytest.fixture
-def force(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+def force(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Have the dual (or the foldwise) solver taken whatever the shape, in batches of 2 targets."""
 
-    def choose(dual: bool) -> None:
-        monkeypatch.setattr(
-            problem_module, "plan", lambda *a: dataclasses.replace(plan(*a), dual=dual, batch=2, block=37)
-        )
+    def choose(dual: bool, forms: bool = False) -> None:
+        chosen = {"dual": dual, "forms": forms, "batch": 2, "block": 37}
+        monkeypatch.setattr(problem_module, "plan", lambda *a: dataclasses.replace(plan(*a), **chosen))
 
     return choose

@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 
-from brain2music.ridge import RidgeWarning, assign_folds, plan, ridge, ridge_cv, ridge_cv_many
+from brain2music.ridge import RidgeWarning, assign_folds, plan, predict_many, ridge, ridge_cv, ridge_cv_many
 from brain2music.ridge.band import reduce_to_band
 from brain2music.ridge.foldwise import span
 
@@ -57,6 +57,30 @@ def test_equals_refitting_in_every_fold(kind, dual, intercept, force, rng) -> No
 
 
 @quiet
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_errors_as_forms_equal_refitting(kind, intercept, force, rng) -> None:
+    """Folds of unequal size, features fewer and more than rows, triangles of one strip and of several."""
+    X, Y, groups = make_problem(kind, rng)
+    folds = assign_folds(len(X), groups, 4)
+    reference = refitted(X, Y, ALPHAS, folds, intercept)
+    expected = np.array(
+        [np.mean([score_of("mse", Y[folds == f], p[folds == f]) for f in range(4)], 0) for p in reference]
+    )
+    force(False, forms=True)
+    for dtype, tolerance in [("float64", 1e-7), ("float32", 1e-5)]:
+        settings = {"alphas": ALPHAS, "folds": folds, "score": "mse", "fit_intercept": intercept, "dtype": dtype}
+        fit = ridge_cv(X.astype(dtype), Y.astype(dtype), **settings)
+        np.testing.assert_allclose(fit.cv_scores, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_the_plan_takes_forms_for_many_targets_of_many_features() -> None:
+    assert plan(4800, 4096, 60_000, 15, 5, 2).forms
+    assert not plan(4800, 512, 60_000, 15, 5, 2).forms  # a fold's triangle is far smaller than all rows
+    assert not plan(4800, 60_000, 128, 15, 5, 2).forms
+
+
+@quiet
 @pytest.mark.parametrize("dual", [True, False])
 def test_single_precision_equals_himalaya(dual, force, rng) -> None:
     from himalaya.backend import set_backend
@@ -96,6 +120,22 @@ def test_several_target_sets_equal_one_by_one(rng) -> None:
         np.testing.assert_allclose(fit.predict(X), alone.predict(X), rtol=1e-5, atol=1e-5)
         assert len(set(fit.best_alphas)) == 1
         assert fit.best_alphas[0] == alone.best_alphas[0]
+
+
+@quiet
+@pytest.mark.parametrize("rows", [1, 40])
+def test_few_rows_are_predicted_without_weights_over_features(rows, rng) -> None:
+    """By products with the fitted rows: the same numbers, for one fit and for several that share them."""
+    X, Y, groups = make_problem("wide", rng)
+    asked = rng.standard_normal((rows, X.shape[1])) + 3
+    fits = ridge_cv_many(X, [Y[:, :1], Y[:, 1:]], groups=groups)
+    assert all("_coef" not in vars(fit) for fit in fits)
+    together = predict_many(fits, asked)
+    for fit, part in zip(fits, together, strict=True):
+        expected = asked @ fit.coef + fit.intercept
+        np.testing.assert_allclose(part, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+        np.testing.assert_allclose(fit.predict(asked), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+        assert part.shape == expected.shape
 
 
 @quiet

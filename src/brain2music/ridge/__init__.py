@@ -8,7 +8,7 @@ from .delays import delayed
 from .fit import RidgeWarning, ridge, ridge_cv, ridge_cv_many
 from .folds import assign_folds
 from .plan import Plan, plan
-from .result import RidgeFit
+from .result import RidgeFit, predict_many
 
 __all__ = [
     "BandedFit",
@@ -20,6 +20,7 @@ __all__ = [
     "banded_ridge_cv",
     "delayed",
     "plan",
+    "predict_many",
     "ridge",
     "ridge_cv",
     "ridge_cv_many",

@@ -18,28 +18,13 @@ import torch
 from jaxtyping import Float
 
 from .blocks import Targets
-from .linalg import eigh, gram, product
-from .precision import MOST_CONDITION, precisions, too_small
+from .directions import Directions, decompose, projection, without
+from .forms import errors_by_forms
+from .linalg import product
 from .scores import from_moments
 
 Matrix = Float[torch.Tensor, "rows targets"]
 SPAN_TOLERANCE = {torch.float32: 2e-7, torch.float64: 1e-14}
-
-
-@dataclass(frozen=True)
-class Directions:
-    """Centred training rows T in their principal directions.
-
-    ``values`` (m,) eigenvalues λ; ``mean`` (features,); ``back`` (features, m) takes z / (λ + α) to weights;
-    ``project`` (m, train) takes y to z, None in primal form, where ``back.T @ T.T`` does; ``condition`` is that of
-    the matrix with the least α on its diagonal.
-    """
-
-    values: Float[torch.Tensor, " m"]
-    mean: Float[torch.Tensor, " features"]
-    back: Float[torch.Tensor, "features m"]
-    project: Float[torch.Tensor, "m train"] | None
-    condition: float
 
 
 @dataclass(frozen=True)
@@ -65,7 +50,8 @@ class FoldwiseSolver:
     """Scores, held-out predictions (less the mean of all rows) and weights.
 
     ``X`` (rows, features) is centred if ``intercept``, its rows are ordered so that every fold is a slice;
-    ``whole`` are the directions of all rows; ``batch`` targets are treated at a time.
+    ``whole`` are the directions of all rows; ``batch`` targets are treated at a time; ``forms`` says whether squared
+    errors are worth working out as quadratic forms (``forms.py``).
     """
 
     whole: Directions
@@ -75,9 +61,12 @@ class FoldwiseSolver:
     alphas: tuple[float, ...]
     intercept: bool
     batch: int
+    forms: bool = False
 
     def scores(self, score: str) -> Float[torch.Tensor, "alphas targets"]:
         """Mean over folds."""
+        if score == "mse" and self.forms:
+            return -errors_by_forms(self.X, self.targets, self.folds, self.alphas, self.intercept, self.batch)
         out = torch.zeros(len(self.alphas), len(self.targets.mean), dtype=self.X.dtype, device=self.X.device)
         for operators in self._operators():
             for columns, Y in self._batches():
@@ -89,11 +78,11 @@ class FoldwiseSolver:
         """Every row predicted by a fit that did not see its fold, at the given penalty of every target."""
         out = torch.empty(len(self.X), len(alphas), dtype=self.X.dtype, device=self.X.device)
         for fold in self.folds:
-            directions = decompose(_without(self.X, fold), min(self.alphas), self.intercept)
-            train = _without(self.X, fold) - directions.mean
-            project = _projection(directions, train)
+            directions = decompose(without(self.X, fold), min(self.alphas), self.intercept)
+            train = without(self.X, fold) - directions.mean
+            project = projection(directions, train)
             for columns, Y in self._batches():
-                z = product(project, _without(Y, fold))
+                z = product(project, without(Y, fold))
                 z /= directions.values[:, None] + alphas[columns].to(z)
                 prediction = (self.X[fold] - directions.mean) @ product(directions.back, z)
                 out[fold, columns] = prediction + self._train_mean(Y, fold)
@@ -101,7 +90,7 @@ class FoldwiseSolver:
 
     def weights(self, alphas: Float[torch.Tensor, " targets"]) -> Float[torch.Tensor, "features targets"]:
         """Weights on centred features at the given penalty of every target."""
-        project = _projection(self.whole, self.X)
+        project = projection(self.whole, self.X)
         out = torch.empty(self.X.shape[1], len(alphas), dtype=self.X.dtype, device=self.X.device)
         for columns, Y in self._batches():
             z = product(project, Y)
@@ -117,7 +106,7 @@ class FoldwiseSolver:
             yield from ([self._operator(fold)] for fold in self.folds)
 
     def _operator(self, fold: slice) -> FoldOperator:
-        directions = decompose(_without(self.X, fold), min(self.alphas), self.intercept)
+        directions = decompose(without(self.X, fold), min(self.alphas), self.intercept)
         A = (self.X[fold] - directions.mean) @ directions.back
         mean = A.mean(0)
         A = A - mean
@@ -132,7 +121,7 @@ class FoldwiseSolver:
     def _inputs(self, operators: Sequence[FoldOperator], Y: Matrix) -> Iterator[Float[torch.Tensor, "_in targets"]]:
         """What every operator takes: XᵀY over the fold's training rows in primal form, else these rows of Y."""
         if operators[0].held is None:
-            yield from (_without(Y, operator.rows) for operator in operators)
+            yield from (without(Y, operator.rows) for operator in operators)
             return
         own = [product(operator.held, Y[operator.rows]) for operator in operators if operator.held is not None]
         total = torch.stack(own).sum(0) if len(own) == len(self.folds) else product(self.X.T, Y)
@@ -168,30 +157,6 @@ class FoldwiseSolver:
         return self.targets.batches(self.batch, self.X.dtype)
 
 
-def decompose(X: Float[torch.Tensor, "train features"], least: float, intercept: bool) -> Directions:
-    """Principal directions of the training rows, in double precision where they are few or ill-conditioned."""
-    primal = X.shape[1] <= X.shape[0]
-    for work in precisions(min(X.shape), X.dtype):
-        T = X.to(work)
-        mean = T.mean(0) if intercept else torch.zeros_like(T[0])
-        T = T - mean
-        G = gram(T.T) if primal else gram(T)
-        if intercept and not primal:
-            G += G.diagonal().mean() / len(G)  # keeps the constant direction, which T lacks, away from zero
-        values, vectors = eigh(G)
-        values.clamp_(min=0)
-        condition = float((values[-1] + least) / (values[0] + least))
-        if condition < MOST_CONDITION[work]:
-            return Directions(
-                values.to(X.dtype),
-                mean.to(X.dtype),
-                (vectors if primal else product(T.T, vectors)).to(X.dtype).contiguous(),
-                None if primal else vectors.T.to(X.dtype).contiguous(),
-                condition,
-            )
-    raise too_small(least, condition)
-
-
 def span(
     values: Float[torch.Tensor, " m"], alphas: Sequence[float], dtype: torch.dtype
 ) -> tuple[Float[torch.Tensor, "r m"], Float[torch.Tensor, "alphas r"]]:
@@ -210,11 +175,3 @@ def span(
         if float((factors - factors @ Vt[:r].T @ Vt[:r]).abs().max()) < SPAN_TOLERANCE[dtype]:
             return ((resolvents * scale) @ Vt[:r].T).T.to(dtype), (Vt[:r] / scale).T.to(dtype).contiguous()
     return resolvents.T.to(dtype), torch.eye(len(grid), dtype=dtype, device=values.device)
-
-
-def _projection(directions: Directions, train: Float[torch.Tensor, "train features"]) -> torch.Tensor:
-    return product(directions.back.T, train.T).contiguous() if directions.project is None else directions.project
-
-
-def _without(A: torch.Tensor, rows: slice) -> torch.Tensor:
-    return torch.cat([A[: rows.start], A[rows.stop :]])

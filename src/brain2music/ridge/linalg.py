@@ -1,9 +1,10 @@
 """Dense symmetric kernels, each by the routine that was measured fastest where the array lies.
 
-On the CPU, single-precision products go through oneDNN, which torch reaches by a convolution: on processors whose
-maker MKL and OpenBLAS do not know (AMD EPYC of 2024: 430 GFLOP/s on two cores against 195 and 200) only oneDNN uses
-AVX-512. The eigendecomposition is scipy's ``syevd`` (divide and conquer: a seventh of its default). All else, and
-everything on a GPU, is torch's own: OpenBLAS between steps of torch has two sets of threads wait for one another.
+Where the CPU has AVX-512, single-precision products go through oneDNN, which torch reaches by a convolution: on
+processors whose maker MKL and OpenBLAS do not know (AMD EPYC of 2024: 430 GFLOP/s on two cores against 195 and 200)
+only oneDNN uses it. Without AVX-512 torch's own product is as fast, and twice as fast on flat matrices. The
+eigendecomposition is scipy's ``syevd`` (divide and conquer: a seventh of its default). All else, and everything on a
+GPU, is torch's own: OpenBLAS between steps of torch has two sets of threads wait for one another.
 """
 
 import scipy.linalg
@@ -16,12 +17,14 @@ TRIANGLE = 8
 """Strips a symmetric product is cut into: 9/16 of the square is worked out."""
 SMALL = 1e8
 """Operations below which setting up a convolution costs more than it saves."""
+CONVOLVES = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+"""Whether products gain by being convolutions."""
 
 
 def product(A: Float[torch.Tensor, "m k"], B: Float[torch.Tensor, "k n"]) -> Float[torch.Tensor, "m n"]:
     """``A @ B``; ``A`` should be the larger and lie by rows, ``B`` is best a transpose of rows."""
     (m, k), n = A.shape, B.shape[1]
-    if A.device.type != "cpu" or A.dtype != torch.float32 or 2.0 * m * n * k < SMALL:
+    if not CONVOLVES or A.device.type != "cpu" or A.dtype != torch.float32 or 2.0 * m * n * k < SMALL:
         return A @ B
     pixels = A.contiguous().view(1, 1, m, k).permute(0, 3, 1, 2)
     kernels = B.T.contiguous().view(n, 1, 1, k).permute(0, 3, 1, 2)

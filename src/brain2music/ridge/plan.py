@@ -10,6 +10,9 @@ EIGEN = 12.0
 SPAN = 0.65
 """Share of the grid's α that ``foldwise.span`` leaves to be worked out, roughly."""
 
+MOST_SPAN = 0.9
+"""The same where features are about as many as rows: their eigenvalues reach from the greatest to none."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -18,12 +21,14 @@ class Plan:
     Attributes
     ----------
     dual : over rows with one factorisation (``dual.py``), else over features fold by fold (``foldwise.py``).
+    forms : squared errors, where these are the score, as quadratic forms (``forms.py``).
     batch : targets treated at a time.
     block : features read at a time.
     gigabytes : working memory beyond X, Y and the result, estimated.
     """
 
     dual: bool
+    forms: bool
     batch: int
     block: int
     gigabytes: float
@@ -66,8 +71,9 @@ def plan(
         raise ValueError(f"this needs {least * itemsize / 2**30:.1f} GB: give memory_gb={memory_gb:g} at least that")
     batch = int(min(n_targets, 2048 if dual else 512, (budget - fixed) / 2 / per_target))
     block = int(min(n_features, 4096, (budget - fixed) / 2 / n_rows)) if dual else min(n_features, 4096)
+    forms = not dual and _forms_pay(*problem) and _forms_fixed(n_rows, n_features, n_folds) < 0.9 * budget
     used = fixed + batch * per_target if not dual else fixed + max(batch * per_target, block * n_rows)
-    return Plan(dual, batch, block, used * itemsize / 2**30, (n_rows, n_features, n_targets))
+    return Plan(dual, forms, batch, block, used * itemsize / 2**30, (n_rows, n_features, n_targets))
 
 
 def _dual_operations(n: int, p: int, t: int, alphas: int, folds: int) -> float:
@@ -91,3 +97,16 @@ def _foldwise_fixed(n: int, p: int, alphas: int, folds: int) -> float:
     m = min(train, p)
     operator = (alphas + 1) * min(n / folds, m) * m + p * m
     return 6.0 * n * p + 6.0 * m * m + operator * (folds if p <= train else 2)
+
+
+def _forms_pay(n: int, p: int, t: int, alphas: int, folds: int) -> bool:
+    """Whether forms take less work than predictions: many targets, and features about as many as rows, or more."""
+    held, train = n / folds, n * (1 - 1 / folds)
+    m = min(train, p)
+    predicting = 2 * MOST_SPAN * alphas * folds * min(held, m) * m * t
+    making = alphas * (2 * folds * held * m * train + n**3)
+    return making + alphas * n * n * t < predicting
+
+
+def _forms_fixed(n: int, p: int, folds: int) -> float:
+    return 6.0 * n * p + 6.0 * min(n, p) ** 2 + 3.0 * n * n + folds * n * min(n * (1 - 1 / folds), p)

@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float, Shaped
 
 from .blocks import Array, Moments, Targets, centre_, centred_gram, like, to_tensor
+from .directions import decompose
 from .dual import DualSolver, factorise
 from .folds import assign_folds, check_folds
-from .foldwise import FoldwiseSolver, decompose
+from .foldwise import FoldwiseSolver
 from .plan import Plan, plan
 from .precision import MOST_CONDITION, precisions, too_small
 from .result import RidgeFit
@@ -144,7 +145,7 @@ def _foldwise_solver(
         whole = decompose(rows, alphas[0], intercept)
         if whole.condition <= 1e6:
             break
-    return FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch), features
+    return FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch, how.forms), features
 
 
 def _ordered(K: Float[torch.Tensor, "n n"], order: Shaped[torch.Tensor, " n"]) -> Float[torch.Tensor, "n n"]:

@@ -1,6 +1,7 @@
 """What a fit is: weights, the penalties chosen and how they scored, and prediction."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -60,4 +61,37 @@ class RidgeFit:
         """(rows, features) -> (rows, targets); a memory map is read a block of features at a time."""
         if X.ndim != 2 or X.shape[1] != len(self._x_mean):
             raise ValueError(f"X has shape {tuple(X.shape)}: this fit needs (rows, {len(self._x_mean)})")
-        return like(apply(X, self._x_mean, self._coef, self._block).add_(self._y_mean), self.best_alphas)
+        centred = self._over_rows(X, self._rows) if self._few(len(X)) else self._over_features(X)
+        return like(centred.add_(self._y_mean), self.best_alphas)
+
+    def _over_features(self, X: Array) -> Float[torch.Tensor, "rows targets"]:
+        return apply(X, self._x_mean, self._coef, self._block)
+
+    def _over_rows(self, X: Array, fitted: Array | None) -> Float[torch.Tensor, "rows targets"]:
+        """By products of the rows of X with those that were fitted, without weights over features."""
+        assert fitted is not None
+        work = self._weights.dtype
+        inner = torch.zeros(len(X), len(fitted), dtype=torch.float64, device=self._weights.device)
+        blocks = (column_blocks(each, work, self._block) for each in (X, fitted))
+        for (columns, asked), (_, block) in zip(*blocks, strict=True):
+            mean = self._x_mean[columns].to(work)
+            inner += (asked - mean) @ (block - mean).T
+        return (inner.to(work) @ self._weights).to(self._y_mean.dtype)
+
+    def _few(self, rows: int) -> bool:
+        """Whether products with the fitted rows take less work than weights over features would."""
+        features, (fitted, targets) = len(self._x_mean), self._weights.shape
+        return self._rows is not None and rows * fitted * (features + targets) < features * targets * (fitted + rows)
+
+
+def predict_many(fits: Sequence[RidgeFit], X: Array) -> list[Array]:
+    """What each fit of :func:`.fit.ridge_cv_many` predicts; work that they share is done once."""
+    first = fits[0]
+    if any(fit._rows is not first._rows for fit in fits) or first._rows is None:
+        return [fit.predict(X) for fit in fits]
+    sizes = [fit._weights.shape[1] for fit in fits]
+    alphas = torch.cat([torch.as_tensor(fit.best_alphas) for fit in fits])
+    weights, y_mean = torch.cat([fit._weights for fit in fits], 1), torch.cat([fit._y_mean for fit in fits])
+    joined = replace(first, best_alphas=alphas, _weights=weights, _y_mean=y_mean)
+    parts = torch.as_tensor(joined.predict(X)).split(sizes, 1)
+    return [like(part, fit.best_alphas) for part, fit in zip(parts, fits, strict=True)]
