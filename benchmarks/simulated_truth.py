@@ -296,9 +296,9 @@ def _composed(folder: Path, shape: Shape) -> Path:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--design", choices=list(SHAPES), default="quick")
+    parser.add_argument("--design", choices=list(SHAPES), default="ds003720")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--decode-seeds", type=int, default=5, help="how many of the seeds are decoded too")
+    parser.add_argument("--decode-seeds", type=int, default=2, help="how many of the seeds are decoded too")
     parser.add_argument("--option", default="selected+whitened", help="our decoder: a name of decode_with")
     parser.add_argument("--embedding", default="musicnn-mtt")
     parser.add_argument("--music", type=Path, help="a folder GENRE/TRACK.wav of pieces of 15 s or more")

@@ -23,6 +23,7 @@ from brain2music.artifacts import write_json
 from brain2music.audio.compose.genres import GENRES
 from brain2music.codec.registry import get_token_codec
 from brain2music.generate.musiclm.condition import Conditioner
+from brain2music.generate.musiclm.config import ACOUSTIC_RATE
 from brain2music.generate.musiclm.semantic import FILE, MusicnnFrames, SemanticTokenizer, codebook_use
 from brain2music.progress import progress
 from brain2music.train.mulan_data import Composed
@@ -57,6 +58,8 @@ def main() -> None:
     recorded = list(recordings(given.recorded, given.seconds)) if given.recorded else []
     ear, codec = Ear(given.mulan, given.step, device), get_token_codec(given.codec, given.levels, device)
     tokenisers = Tokenisers(given.codec, codec, ear)
+    if not given.single and codec.rate != ACOUSTIC_RATE * codec.frame:
+        parser.error(f"three stages need a codec of {ACOUSTIC_RATE:g} frames a second, not {given.codec}: add --single")
     if not given.single:
         features = MusicnnFrames(device)
         semantic = semantic_tokens(given, [*spread(composed, recorded, given.fit_pieces)], features)

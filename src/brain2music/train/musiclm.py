@@ -19,7 +19,8 @@ from ..codec.registry import get_token_codec
 from ..errors import InputError
 from ..generate.musiclm.condition import Conditioner
 from ..generate.musiclm.config import STAGES, Plan, Size, StageConfig, StageName, Vocabulary, stages
-from ..generate.musiclm.model import MusicLM, levels_of
+from ..generate.musiclm.folder import describe, levels_of
+from ..generate.musiclm.model import MusicLM
 from ..generate.musiclm.semantic import FILE as SEMANTIC
 from ..generate.musiclm.semantic import SemanticTokenizer
 from ..generate.musiclm.stage import Condition, Stage
@@ -152,9 +153,7 @@ class MusicLMTask:
         self.conditioner.save(folder)
         if self.plan == "three":
             shutil.copy(self.folder / SEMANTIC, folder)
-        MusicLM.describe(
-            folder, self.plan, self.data.about["codec"], self.data.about["codec_sha256"], self._provenance()
-        )
+        describe(folder, self.plan, self.data.about["codec"], self.data.about["codec_sha256"], self._provenance())
         write_text(folder / "README.md", self._card(models))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:

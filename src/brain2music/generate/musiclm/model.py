@@ -8,8 +8,8 @@ of a single stage writes the acoustic tokens at once, and may do so for a codec 
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,14 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from ...artifacts import digest_file, digest_text, read_json, write_json
 from ...codec.codes import Codes, TokenCodec
-from ...codec.registry import get_token_codec
 from ...embed.embeddings import Embeddings, Space
 from ...embed.windows import mono_at
 from ...errors import InputError
-from ...weights import find
 from ..reconstruction import Reconstruction
 from .condition import Conditioner
-from .config import SEMANTIC_RATE, STAGES, Plan, StageName
+from .config import SEMANTIC_RATE, Plan, StageName
+from .folder import codec_digest, describe, read_parts
 from .prompts import Sound, check_length, embed_sounds, embed_texts, seeded
 from .sampling import Sampling
 from .semantic import MusicnnFrames, SemanticTokenizer
@@ -36,8 +34,6 @@ from .windows import SECTION_S, Window, windows
 
 BATCH = 16
 """Pieces made at once; more take more memory and little less time each."""
-VOCODER = "griffin-lim"
-"""Of models whose codec is of mel tokens, unless another is asked for: nothing has to be installed."""
 
 
 class MusicLM:
@@ -48,7 +44,8 @@ class MusicLM:
     stages : by name: the paper's three, or "acoustic" alone. conditioner : of the embedding.
     semantic : tokens of recordings, for continuing them; a single stage needs none.
     codec : whose codes the stages were trained on. sampling : of each stage.
-    name : what the outputs say they come from. sha256 : digest of its weights, "none" before they are saved.
+    name : what the outputs say they come from. sha256 : digest of all that decides what it makes, "none" before that
+        is saved.
     """
 
     def __init__(
@@ -192,23 +189,8 @@ class MusicLM:
         if self.semantic is not None:
             self.semantic.save(folder)
         plan: Plan = "single" if "acoustic" in self.stages else "three"
-        self.describe(folder, plan, codec, _codec_digest(codec), provenance or {}, self.sampling)
+        describe(folder, plan, codec, codec_digest(codec), provenance or {}, self.sampling)
         return folder
-
-    @staticmethod
-    def describe(
-        folder: Path,
-        plan: Plan,
-        codec: str,
-        codec_sha256: str,
-        provenance: dict[str, Any],
-        sampling: Mapping[StageName, Sampling] | None = None,
-    ) -> None:
-        """Write a model folder's config.json: its stages and how they are sampled, its codec, where it came from."""
-        chosen = {name: asdict(how) for name, how in (sampling or {}).items()}
-        settings = {"model": "MusicLM", "plan": plan, "sampling": chosen, "provenance": provenance}
-        sung = {"codec": codec, "codec_sha256": codec_sha256, "vocoder": VOCODER}
-        write_json(folder / "config.json", {**settings, **sung})
 
     @classmethod
     def from_pretrained(
@@ -228,33 +210,7 @@ class MusicLM:
         ------
         InputError : there is no such model, it is incomplete, or its codec is not the one it was trained with.
         """
-        folder = find(name)
-        settings = read_json(folder / "config.json")
-        if not isinstance(settings, dict) or settings.get("model") != "MusicLM":
-            raise InputError("this is not a MusicLM", folder / "config.json", "name a folder that holds one")
-        missing = [key for key in ("plan", "codec", "codec_sha256", "vocoder", "sampling") if key not in settings]
-        if missing or settings["plan"] not in STAGES:
-            wrong = f"lacks {', '.join(missing)}" if missing else f"names no known plan ({settings['plan']!r})"
-            raise InputError(f"the model's description {wrong}", folder / "config.json", "copy the folder again")
-        codec = codec or settings["codec"]
-        if _codec_digest(codec) != settings["codec_sha256"]:
-            raise InputError(
-                f"the codec {codec} is not the one this model was trained with",
-                folder,
-                "use them as they came together",
-            )
-        names = STAGES[settings["plan"]]
-        weights = [folder / stage / "model.safetensors" for stage in names]
-        found = {stage: Stage.from_pretrained(folder / stage).to(device) for stage in names}
-        return cls(
-            found,
-            Conditioner.load(folder),
-            None if settings["plan"] == "single" else SemanticTokenizer.load(folder),
-            get_token_codec(str(codec), levels_of(found), str(device), vocoder or settings["vocoder"]),
-            {stage: Sampling(**how) for stage, how in settings["sampling"].items()},
-            folder.name,
-            digest_text("".join(digest_file(path) for path in weights)),
-        )
+        return cls(**read_parts(name, device, codec, vocoder))
 
     def _vectors(
         self, embedding: Embeddings | np.ndarray | None, text: Sequence[str] | None, like: Sequence[Sound] | None
@@ -355,11 +311,6 @@ class MusicLM:
         return Reconstruction(np.ascontiguousarray(wave[None], dtype=np.float32), self.rate, source)
 
 
-def levels_of(stages: Mapping[StageName, Stage]) -> int:
-    """How many of the codec's levels the stages write."""
-    return max(stage.config.first_level + stage.config.levels for stage in stages.values())
-
-
 def _nothing(batch: int, levels: int, stage: Stage) -> Int[Tensor, "batch levels 0"]:
     """No codes yet."""
     return torch.zeros(batch, levels, 0, dtype=torch.long, device=stage.heads.device)
@@ -368,7 +319,3 @@ def _nothing(batch: int, levels: int, stage: Stage) -> Int[Tensor, "batch levels
 def _given(given: Tensor | None, window: Window, repeat: int) -> Tensor | None:
     """What a window sees of the tokens given to its stage."""
     return None if given is None else given[:, :, window.start // repeat : -(-window.stop // repeat)]
-
-
-def _codec_digest(codec: str | Path) -> str:
-    return digest_file(find(codec) / "model.safetensors")
