@@ -15,8 +15,8 @@ and draws a listener. Responses are cleaned as a run cleans them and follow the 
 * ``bayes_ratio``: two-way identification by our decoder over that by :func:`bayes_optimal`, means over seeds.
 * ``shuffled_identification``: our decoder after training clips have changed places.
 
-    python benchmarks/simulated_truth.py [--design NAME] [--seeds N] [--decode-seeds N] [--option NAME]
-                                         [--embedding NAME] [--music DIR]
+    python benchmarks/simulated_truth.py [--design NAME] [--seeds N] [--first-seed N] [--decode-seeds N]
+                                         [--option NAME] [--embedding NAME] [--music DIR]
 """
 
 import argparse
@@ -40,7 +40,7 @@ from brain2music.decode.windows import match_windows
 from brain2music.embed.clips import embed_clips
 from brain2music.embed.embeddings import Embeddings
 from brain2music.embed.registry import get_embedder
-from brain2music.encode.ceiling import response_ceiling, shrunken_ceiling
+from brain2music.encode.ceiling import of_average, response_ceiling, shrunken_ceiling
 from brain2music.encode.encoder import Fit, correlation, encode
 from brain2music.encode.features import Windows
 from brain2music.encode.significance import fdr, permutation_test
@@ -81,19 +81,18 @@ def main() -> None:
         f"simulated, design {options.design}, snr {music.shape.snr:g}, {len(music.clips)} pieces, {options.embedding}"
     )
     found, ratios = [], []
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         listener = music.listener(seed)
         train, test = responses(listener, "train"), responses(listener, "test")
         found.append(encoded(listener, train, test, music.described, seed))
         line = "auc {:.3f}  found {:4.0f}  false {:.3f}  ceiling error {:.3f} repeats {:.3f} floor {:.3f}".format(
             *found[-1]
         )
-        if seed < options.decode_seeds:
+        if seed < options.first_seed + options.decode_seeds:
             ratios.append(decoded(listener, train, test, music, options.option, seed))
             line += "  ours {:.3f}  ridge {:.3f}  bayes {:.3f}  shuffled {:.3f}".format(*ratios[-1])
         print(f"seed {seed:>2}  {line}", flush=True)
     auc, _, false, ceiling_error, by_repeats, floor = np.mean(found, axis=0)
-    ours, _, bayes, shuffled = np.mean(ratios, axis=0)
     error = np.std([each[2] for each in found]) / np.sqrt(len(found))
     print(f"voxel_auc: {auc:.4f}")
     print(f"control_fdr: {false:.4f}")
@@ -101,6 +100,9 @@ def main() -> None:
     print(f"ceiling_floor: {floor:.4f}")
     print(f"ceiling_error_repeats: {by_repeats:.4f}")
     print(f"ceiling_error: {ceiling_error:.4f}")
+    if not ratios:
+        return
+    ours, _, bayes, shuffled = np.mean(ratios, axis=0)
     print(f"identification_best: {ours:.4f}")
     print(f"identification_bayes: {bayes:.4f}")
     print(f"bayes_ratio: {ours / bayes:.4f}")
@@ -163,7 +165,8 @@ def encoded(
     false = float((found & (planted == 0)).sum() / max(1, found.sum()))
     ceiling = response_ceiling(test, Windows(1, 1, test.n_scans))
     assert ceiling is not None
-    steadied = shrunken_ceiling(ceiling, listener.repeats, result.r, found)
+    learned = of_average(result.cv_scores[0], listener.repeats)
+    steadied = shrunken_ceiling(ceiling, listener.repeats, result.r, found, learned)
     error = float(np.abs(steadied - planted)[signal & found].mean())
     by_repeats = float(np.abs(ceiling.r - planted)[signal].mean())
     floor = float(np.abs(_of_grey(listener, _realised(listener, test)) - planted)[signal].mean())
@@ -298,6 +301,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--design", choices=list(SHAPES), default="ds003720")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--decode-seeds", type=int, default=2, help="how many of the seeds are decoded too")
     parser.add_argument("--option", default="selected+whitened", help="our decoder: a name of decode_with")
     parser.add_argument("--embedding", default="musicnn-mtt")

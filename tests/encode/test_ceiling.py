@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import uniform_filter1d
 from scipy.stats import kstest
 
-from brain2music.encode.ceiling import noise_ceiling, normalised, response_ceiling, shrunken_ceiling
+from brain2music.encode.ceiling import noise_ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
 from brain2music.encode.features import Windows, average_in
 
 
@@ -98,8 +98,18 @@ def test_an_encoder_steadies_the_ceilings_of_the_voxels_it_finds(rng):
     error, before = (np.abs(each - planted)[found & (planted > 0)].mean() for each in (steadied, ceiling.r))
     assert error < 0.92 * before
     np.testing.assert_array_equal(steadied[~found], ceiling.r[~found])
+    learned = of_average(explained**2 * signal_var / (signal_var + 1) + rng.standard_normal(900) / 100, 4)
+    with_training = shrunken_ceiling(ceiling, 4, r, found, learned)
+    assert np.abs(with_training - planted)[found & (planted > 0)].mean() < 0.97 * error
+    np.testing.assert_array_equal(with_training[~found], ceiling.r[~found])
     nothing = np.zeros(900, dtype=bool)
     np.testing.assert_array_equal(shrunken_ceiling(ceiling, 4, r, nothing), ceiling.r)
+
+
+def test_the_average_of_presentations_is_explained_better_than_one():
+    """A model that knows the signal, of variance 1 beside noise of variance 3: r² is 1/4 of one, 4/7 of four's mean."""
+    np.testing.assert_allclose(of_average(np.array([0.25, -0.1, 0.0]), 4), [4 / 7, 0.0, 0.0])
+    np.testing.assert_allclose(of_average(np.array([0.25]), 1), [0.25])
 
 
 def test_normalised_correlations_stay_defined_only_where_there_is_signal():

@@ -171,6 +171,17 @@ def test_given_penalties(dual, force, rng) -> None:
     np.testing.assert_array_equal(fit.best_alphas, alphas)
 
 
+@quiet
+def test_weights_of_many_targets_by_an_operator_for_each_penalty(force, rng) -> None:
+    X, _, _ = make_problem("many rows", rng)
+    Y = X[:, :1] * rng.standard_normal(400) + rng.standard_normal((len(X), 400))
+    force(False)
+    fit = ridge_cv(X, Y, alphas=[1.0, 1000.0], dtype="float64")
+    assert len(np.unique(fit.best_alphas)) * len(X) < Y.shape[1]
+    expected = Ridge(alpha=fit.best_alphas, solver="svd").fit(X, Y).coef_.T
+    np.testing.assert_allclose(fit.coef, expected, rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.parametrize("n", [1, 50, 96, 97, 250])
 def test_band_is_similar_to_the_matrix(n, rng) -> None:
     A = rng.standard_normal((n, n))

@@ -88,7 +88,11 @@ def response_ceiling(responses: Responses, windows: Windows) -> Ceiling | None:
 
 
 def shrunken_ceiling(
-    ceiling: Ceiling, n_repeats: int, r: Float[np.ndarray, " voxels"], found: Bool[np.ndarray, " voxels"]
+    ceiling: Ceiling,
+    n_repeats: int,
+    r: Float[np.ndarray, " voxels"],
+    found: Bool[np.ndarray, " voxels"],
+    learned: Float[np.ndarray, " voxels"] | None = None,
 ) -> Float[np.ndarray, " voxels"]:
     """Ceilings of single voxels, steadied by how well an encoder predicts them; for maps, not for dividing r by.
 
@@ -98,9 +102,13 @@ def shrunken_ceiling(
     the shares on r² over voxels that the encoder found, and the share from repeats, each by its own variance (of
     repeats: the spread of shares, robustly, over voxels that were not found).
 
+    With ``learned``, r² inside the training set is a second regressor, and the regression is over as many voxels as
+    were found, those with the highest: voxels chosen by the repeats themselves have too high a share there.
+
     Parameters
     ----------
     n_repeats : averaged. r : of the encoder's predictions with that average. found : voxels predicted beyond chance.
+    learned : cross-validated r² inside a training set of other clips, as of that average (:func:`of_average`).
 
     Returns
     -------
@@ -110,14 +118,23 @@ def shrunken_ceiling(
     share = np.divide(ceiling.signal, of_mean, out=np.zeros_like(of_mean), where=of_mean > 0)
     if found.sum() < 3 or found.all():
         return ceiling.r
+    design, chosen = np.stack([np.ones_like(r), r**2], axis=1), found
+    if learned is not None:
+        design = np.column_stack([design, learned])
+        chosen = learned >= np.sort(learned)[-found.sum()]
     known = share[~found]
     error = (1.4826 * np.median(np.abs(known - np.median(known)))) ** 2
-    slope, level = np.polyfit(r[found] ** 2, share[found], 1)
-    predicted = level + slope * r**2
-    spread = max(float(np.square(share - predicted)[found].mean() - error), 0.0)
+    predicted = design @ np.linalg.lstsq(design[chosen], share[chosen])[0]
+    spread = max(float(np.square(share - predicted)[chosen].mean() - error), 0.0)
     own = spread / max(spread + error, np.finfo(float).tiny)
     composite = np.sqrt(np.clip(predicted + own * (share - predicted), 0, 1))
     return np.where(found, composite, ceiling.r)
+
+
+def of_average(r2: Float[np.ndarray, " voxels"], times: float | int) -> Float[np.ndarray, " voxels"]:
+    """r² of one presentation as of the average of so many (Spearman 1910, Brown 1910); below 0 counts as 0."""
+    explained = np.maximum(r2, 0)
+    return times * explained / (1 + (times - 1) * explained)
 
 
 def normalised(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .band import WIDTH
+from .forms import AT_ONCE
 
 EIGEN = 12.0
 """An m x m eigendecomposition takes as long as so many times m³ operations of matrix products (measured)."""
@@ -109,4 +110,4 @@ def _forms_pay(n: int, p: int, t: int, alphas: int, folds: int) -> bool:
 
 
 def _forms_fixed(n: int, p: int, folds: int) -> float:
-    return 6.0 * n * p + 6.0 * min(n, p) ** 2 + 3.0 * n * n + folds * n * min(n * (1 - 1 / folds), p)
+    return 6.0 * n * p + 6.0 * min(n, p) ** 2 + (2.0 + AT_ONCE) * n * n + folds * n * min(n * (1 - 1 / folds), p)

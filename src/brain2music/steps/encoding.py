@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float, Float32
 
 from ..artifacts import write_table
 from ..brain.responses import Responses
-from ..encode.ceiling import Ceiling, normalised, response_ceiling, shrunken_ceiling
+from ..encode.ceiling import Ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
 from ..encode.compare import difference, draw_clips, mean_intervals, partition, roi_table, unique_intervals
 from ..encode.encoder import Encoded, Fit, encode, encode_kfold
 from ..encode.features import Windows, common_windows
@@ -73,9 +73,13 @@ def encoding_files(listener: Listener, names: Sequence[str], outputs: Outputs) -
 
 @dataclass(frozen=True)
 class _Results:
-    """One subject's encoders, all of the same clips, windows and voxels."""
+    """One subject's encoders, all of the same clips, windows and voxels.
+
+    ``trained_repeats`` is how often clips were heard that encoders were fitted to, None where they are those scored.
+    """
 
     scored: Responses
+    trained_repeats: int | None
     windows: Windows
     encoded: dict[str, Encoded]
     permuted: dict[str, Permuted]
@@ -125,7 +129,8 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
     if config.partition and test is not None and len(embeddings) > 1:
         settings: dict[str, Any] = {"alphas": config.alphas, "n_folds": config.folds, "seed": config.seed}
         parts = partition(train, test, list(embeddings.values()), windows=windows, n_draws=BAND_DRAWS, **settings)
-    return _Results(scored, windows, encoded, permuted, sets, ceiling, parts, draws)
+    trained_repeats = None if test is None else int(train.n_repeats.max())
+    return _Results(scored, trained_repeats, windows, encoded, permuted, sets, ceiling, parts, draws)
 
 
 def _sets(scored: Responses, ceiling: Ceiling | None) -> dict[str, Bool[np.ndarray, " voxels"]]:
@@ -135,6 +140,14 @@ def _sets(scored: Responses, ceiling: Ceiling | None) -> dict[str, Bool[np.ndarr
         sets[RELIABLE] = reliable
     roi = np.array((scored.space.roi if scored.space is not None else None) or [""] * scored.n_voxels)
     return sets | {str(name): roi == name for name in np.unique(roi) if name}
+
+
+def _steadied(results: _Results, name: str, ceiling: Ceiling) -> Float[np.ndarray, " voxels"]:
+    encoded, repeats = results.encoded[name], int(results.scored.n_repeats.max())
+    learned = None
+    if results.trained_repeats is not None:
+        learned = of_average(encoded.cv_scores.mean(axis=0), repeats / results.trained_repeats)
+    return shrunken_ceiling(ceiling, repeats, encoded.r, results.significant[name], learned)
 
 
 def _voxel_table(results: _Results, name: str) -> pd.DataFrame:
@@ -147,9 +160,7 @@ def _voxel_table(results: _Results, name: str) -> pd.DataFrame:
             "roi": (space.roi if space is not None else None) or [""] * len(encoded.r),
             "r": encoded.r,
             "ceiling": nothing if ceiling is None else ceiling.r,
-            "ceiling_steadied": nothing
-            if ceiling is None
-            else shrunken_ceiling(ceiling, int(results.scored.n_repeats.max()), encoded.r, results.significant[name]),
+            "ceiling_steadied": nothing if ceiling is None else _steadied(results, name, ceiling),
             "normalised": nothing if ceiling is None else normalised(encoded.r, ceiling.r),
             "p": permuted.p,
             "q": fdr(permuted.p),
