@@ -14,7 +14,8 @@ app = typer.Typer()
 
 _QUALITY = (
     "How it sounds: musiclm-small was trained for an hour of one processor core. Expect the colour and density of what "
-    "was asked for, as a hollow texture; no melody to remember, no words, no form beyond seconds."
+    "was asked for, as a hollow texture; no melody to remember, no words, no form beyond seconds. "
+    "One piece in seven falls silent: try another seed."
 )
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="wav or flac to write; a JSON of its origin beside it.")]

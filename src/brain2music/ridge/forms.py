@@ -11,12 +11,13 @@ precision is beside the variance of y.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 
 from .blocks import Targets
-from .directions import Directions, decompose, projection, without
+from .directions import decompose, projection, without
 from .linalg import Square, add_gram, mirror
 
 STRIPS = 16
@@ -49,19 +50,23 @@ def errors_by_forms(
     return out
 
 
+@dataclass(frozen=True)
 class _Fold:
-    """A fold's residuals as an operator on all rows of y, for any α."""
+    """A fold's residuals as an operator on all rows of y; its hat is A diag(1 / (values + α)) project + mean."""
 
-    def __init__(self, rows: slice, n: int, A: torch.Tensor, fit: Directions, project: torch.Tensor, mean: float):
-        self.rows, self.n, self.A, self.values, self.project, self.mean = rows, n, A, fit.values, project, mean
+    rows: slice
+    A: Float[torch.Tensor, "held m"]
+    values: Float[torch.Tensor, " m"]
+    project: Float[torch.Tensor, "m train"]
+    mean: float
 
     @classmethod
     def fitted(cls, X: Float[torch.Tensor, "rows features"], rows: slice, least: float, intercept: bool) -> "_Fold":
         """Without these rows."""
         train = without(X, rows)
         fit = decompose(train, least, intercept)
-        A = (X[rows] - fit.mean) @ fit.back  # (held, m)
-        return cls(rows, len(X), A, fit, projection(fit, train - fit.mean), 1 / len(train) if intercept else 0.0)
+        project = projection(fit, train - fit.mean)
+        return cls(rows, (X[rows] - fit.mean) @ fit.back, fit.values, project, 1 / len(train) if intercept else 0.0)
 
     def residuals(self, alpha: float) -> Float[torch.Tensor, "held rows"]:
         """E: the identity here, minus the hat matrix elsewhere, for errors that are averaged over the fold."""

@@ -61,18 +61,18 @@ class RidgeFit:
         """(rows, features) -> (rows, targets); a memory map is read a block of features at a time."""
         if X.ndim != 2 or X.shape[1] != len(self._x_mean):
             raise ValueError(f"X has shape {tuple(X.shape)}: this fit needs (rows, {len(self._x_mean)})")
-        centred = self._over_rows(X, self._rows) if self._few(len(X)) else self._over_features(X)
+        centred = self._over_rows(X) if self._few(len(X)) else self._over_features(X)
         return like(centred.add_(self._y_mean), self.best_alphas)
 
     def _over_features(self, X: Array) -> Float[torch.Tensor, "rows targets"]:
         return apply(X, self._x_mean, self._coef, self._block)
 
-    def _over_rows(self, X: Array, fitted: Array | None) -> Float[torch.Tensor, "rows targets"]:
+    def _over_rows(self, X: Array) -> Float[torch.Tensor, "rows targets"]:
         """By products of the rows of X with those that were fitted, without weights over features."""
-        assert fitted is not None
+        assert self._rows is not None
         work = self._weights.dtype
-        inner = torch.zeros(len(X), len(fitted), dtype=torch.float64, device=self._weights.device)
-        blocks = (column_blocks(each, work, self._block) for each in (X, fitted))
+        inner = torch.zeros(len(X), len(self._rows), dtype=torch.float64, device=self._weights.device)
+        blocks = (column_blocks(each, work, self._block) for each in (X, self._rows))
         for (columns, asked), (_, block) in zip(*blocks, strict=True):
             mean = self._x_mean[columns].to(work)
             inner += (asked - mean) @ (block - mean).T
