@@ -76,7 +76,7 @@ class RidgeFit:
         for (columns, asked), (_, block) in zip(*blocks, strict=True):
             mean = self._x_mean[columns].to(work)
             inner += (asked - mean) @ (block - mean).T
-        return (inner.to(work) @ self._weights).to(self._y_mean.dtype)
+        return (inner @ self._weights.double()).to(self._y_mean.dtype)
 
     def _few(self, rows: int) -> bool:
         """Whether products with the fitted rows take less work than weights over features would."""
