@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--case", required=True, choices=[*CASES, "floor", "growth"])
     parser.add_argument("--backend", default="torch", choices=["torch", "numpy"], help="himalaya's")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--figure", type=Path, help="draw growth here")
     parser.add_argument("--side", choices=[*SIDES, "simulate"], help="used by the script itself: do one side's work")
     parser.add_argument("--folder", type=Path, help="used by the script itself: where the data lie")
     parser.add_argument("--columns", type=int, nargs=2, help="used by the script itself: only these targets")
@@ -71,7 +72,7 @@ def main() -> None:
     if arguments.side:
         work(arguments)
     elif arguments.case == "growth":
-        growth()
+        growth(arguments.figure)
     elif arguments.case == "floor":
         floor(arguments)
     else:
@@ -146,22 +147,42 @@ def floor(arguments: argparse.Namespace) -> None:
     print(f"ours_over_floor: {ours['seconds'] / least['seconds']:.2f}")
 
 
-def growth() -> None:
-    """Every size doubled twice from a moderate problem; exponents of the times."""
+def growth(figure: Path | None) -> None:
+    """Every size doubled twice from a moderate problem; exponents of the times, and a figure if asked for."""
     from brain2music.ridge import ridge_cv
 
     base = {"n": 1200, "p": 4800, "targets": 400, "folds": 4, "alphas": 8}
-    rng = np.random.default_rng(0)
+    rng, grown = np.random.default_rng(0), {}
     for name in base:
-        times = []
+        times: list[float] = []
         for factor in (1, 2, 4):
             size = base | {name: base[name] * factor}
             X = rng.standard_normal((size["n"], size["p"]), dtype=np.float32)
             Y = X[:, : size["targets"]] + 10 * rng.standard_normal((size["n"], size["targets"]), dtype=np.float32)
             grid = np.logspace(0, 6, size["alphas"])
             times.append(min(clock(lambda: ridge_cv(X, Y, alphas=grid, n_folds=size["folds"])) for _ in range(3)))  # noqa: B023
+        grown[name] = times
         exponent = np.polyfit(np.log([1, 2, 4]), np.log(times), 1)[0]
         print(f"seconds_{name}: {', '.join(f'{t:.3f}' for t in times)}\nexponent_{name}: {exponent:.2f}")
+    if figure is not None:
+        draw(base, grown, figure)
+
+
+def draw(base: dict[str, int], grown: dict[str, list[float]], path: Path) -> None:
+    """Seconds against the size relative to the first, both on scales of doubling."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    canvas, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    for name, times in grown.items():
+        axes.loglog([1, 2, 4], times, marker="o", base=2, label=f"{name} (from {base[name]:,})")
+    axes.set_xticks([1, 2, 4], ["1 ×", "2 ×", "4 ×"])
+    axes.set(xlabel="size", ylabel="seconds, two threads", title="Cross-validated ridge: one size doubled at a time")
+    axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.savefig(path, dpi=150)
 
 
 def simulate(case: Case, folder: Path) -> None:
