@@ -174,12 +174,15 @@ def draw(base: dict[str, int], grown: dict[str, list[float]], path: Path) -> Non
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    import torch
 
     canvas, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
     for name, times in grown.items():
         axes.loglog([1, 2, 4], times, marker="o", base=2, label=f"{name} (from {base[name]:,})")
     axes.set_xticks([1, 2, 4], ["1 ×", "2 ×", "4 ×"])
-    axes.set(xlabel="size", ylabel="seconds, two threads", title="Cross-validated ridge: one size doubled at a time")
+    axes.set(
+        xlabel="size", ylabel=f"seconds, {torch.get_num_threads()} threads", title="Ridge: one size doubled at a time"
+    )
     axes.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, dpi=150)

@@ -172,7 +172,7 @@ def test_given_penalties(dual, force, rng) -> None:
 
 
 @quiet
-def test_weights_of_many_targets_by_an_operator_for_each_penalty(force, rng) -> None:
+def test_weights_of_many_targets_that_share_few_penalties(force, rng) -> None:
     X, _, _ = make_problem("many rows", rng)
     Y = X[:, :1] * rng.standard_normal(400) + rng.standard_normal((len(X), 400))
     force(False)

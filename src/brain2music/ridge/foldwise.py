@@ -92,14 +92,6 @@ class FoldwiseSolver:
         """Weights on centred features at the given penalty of every target."""
         project = projection(self.whole, self.X)
         out = torch.empty(self.X.shape[1], len(alphas), dtype=self.X.dtype, device=self.X.device)
-        used = alphas.unique()
-        if len(used) * len(self.X) < len(alphas):  # one product with Y, by an operator for each penalty, is the least
-            for alpha in used:
-                operator = product(self.whole.back / (self.whole.values + alpha.to(out)), project)
-                for columns, Y in self._batches():
-                    mine = (alphas[columns] == alpha).nonzero().ravel()
-                    out[:, mine + columns.start] = product(operator, Y[:, mine])
-            return out
         for columns, Y in self._batches():
             z = product(project, Y)
             z /= self.whole.values[:, None] + alphas[columns].to(z)

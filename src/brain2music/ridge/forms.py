@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from .blocks import Targets
 from .directions import decompose, projection, without
-from .linalg import Square, add_gram, mirror
+from .linalg import Square, add_gram, mirror, product
 
 STRIPS = 16
 """Strips of rows that a triangle is cut into: 17/32 of the square is multiplied."""
@@ -71,7 +71,7 @@ class _Fold:
     def residuals(self, alpha: float) -> Float[torch.Tensor, "held rows"]:
         """E: the identity here, minus the hat matrix elsewhere, for errors that are averaged over the fold."""
         held = self.rows.stop - self.rows.start
-        hat = (self.A / (self.values + alpha)) @ self.project + self.mean
+        hat = product(self.A / (self.values + alpha), self.project) + self.mean
         own = torch.eye(held, dtype=hat.dtype, device=hat.device)
         return torch.cat([-hat[:, : self.rows.start], own, -hat[:, self.rows.start :]], 1) * held**-0.5
 
@@ -93,7 +93,7 @@ def evaluate(form: Square, Y: Float[torch.Tensor, "rows targets"]) -> Float[torc
     """yᵀ M y of every column."""
     out = torch.zeros_like(Y[0])
     for strip in _strips(len(form)):
-        out += (Y[strip] * (form[strip, strip.start :] @ Y[strip.start :])).sum(0)
+        out += (Y[strip] * product(form[strip, strip.start :], Y[strip.start :])).sum(0)
     return out
 
 

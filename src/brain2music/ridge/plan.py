@@ -70,7 +70,9 @@ def plan(
     least = fixed + 16 * per_target + 16.0 * n_rows
     if least > budget:
         raise ValueError(f"this needs {least * itemsize / 2**30:.1f} GB: give memory_gb={memory_gb:g} at least that")
-    forms = not dual and _forms_pay(*problem) and _forms_fixed(n_rows, n_features, n_folds) < 0.9 * budget
+    fixed_by_forms = _forms_fixed(n_rows, n_features, n_folds)
+    forms = not dual and _forms_pay(*problem) and fixed_by_forms < 0.9 * budget
+    fixed = max(fixed, fixed_by_forms) if forms else fixed
     batch = int(min(n_targets, 2048 if dual or forms else 512, (budget - fixed) / 2 / per_target))
     block = int(min(n_features, 4096, (budget - fixed) / 2 / n_rows)) if dual else min(n_features, 4096)
     used = fixed + batch * per_target if not dual else fixed + max(batch * per_target, block * n_rows)
