@@ -1,7 +1,8 @@
 """Do encoding and decoding find what was planted? Simulated studies, measured against their truth.
 
 Music is composed once; every seed deals it anew to the runs of the design, at its default signal-to-noise ratio,
-and draws a listener. Responses are cleaned as a run cleans them and follow the sound by three scans.
+and draws a listener. Responses are cleaned as a run cleans them, of the five components of white matter that
+fMRIPrep would offer too (``--components 0``: not of these), and follow the sound by three scans.
 
 * ``voxel_auc``: area under the ROC curve of the test-set correlation of ridge encoding (log-mel, MFCC and chroma,
   genre, standardised, in windows of 3 s and those 3 s before) between voxels whose planted ceiling is at least 0.2
@@ -16,7 +17,7 @@ and draws a listener. Responses are cleaned as a run cleans them and follow the 
 * ``shuffled_identification``: our decoder after training clips have changed places.
 
     python benchmarks/simulated_truth.py [--design NAME] [--seeds N] [--first-seed N] [--decode-seeds N]
-                                         [--option NAME] [--embedding NAME] [--music DIR]
+                                         [--option NAME] [--embedding NAME] [--music DIR] [--components N]
 """
 
 import argparse
@@ -32,7 +33,7 @@ from sklearn.metrics import roc_auc_score
 
 from brain2music.audio.compose.genres import GENRES
 from brain2music.audio.render import write_corpus
-from brain2music.brain.clean import detrend, zscore
+from brain2music.brain.clean import detrend, regress_out, zscore
 from brain2music.brain.responses import Responses
 from brain2music.decode.decoder import Decoded
 from brain2music.decode.options import decode_shuffled_with, decode_with
@@ -47,6 +48,7 @@ from brain2music.encode.significance import fdr, permutation_test
 from brain2music.errors import Brain2MusicWarning
 from brain2music.score.identification import identification, similarity
 from brain2music.study.simulate.bold import SPONTANEOUS_AR1, physiological_courses
+from brain2music.study.simulate.confounds import white_matter_courses
 from brain2music.study.simulate.dataset import hear
 from brain2music.study.simulate.design import SHAPES, PlannedRun, Shape, plan_runs
 from brain2music.study.simulate.features import FeatureSpace
@@ -76,15 +78,16 @@ def main() -> None:
     warnings.simplefilter("ignore", Brain2MusicWarning)
     with tempfile.TemporaryDirectory() as folder:
         shape = SHAPES[options.design]
-        music = Music(options.music or _composed(Path(folder), shape), shape, options.embedding)
+        music = Music(options.music or _composed(Path(folder), shape), shape, options.embedding, options.components)
     print(
-        f"simulated, design {options.design}, snr {music.shape.snr:g}, {len(music.clips)} pieces, {options.embedding}"
+        f"simulated, design {options.design}, snr {music.shape.snr:g}, {len(music.clips)} pieces, {options.embedding}, "
+        f"{options.components} components of white matter regressed out"
     )
     found, ratios = [], []
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         listener = music.listener(seed)
-        train, test = responses(listener, "train"), responses(listener, "test")
-        found.append(encoded(listener, train, test, music.described, seed))
+        train, test = (responses(listener, split, music.components) for split in ("train", "test"))
+        found.append(encoded(listener, train, test, music, seed))
         line = "auc {:.3f}  found {:4.0f}  false {:.3f}  ceiling error {:.3f} repeats {:.3f} floor {:.3f}".format(
             *found[-1]
         )
@@ -112,8 +115,8 @@ def main() -> None:
 class Music:
     """All pieces, as they are heard, described and embedded; each gives one clip."""
 
-    def __init__(self, folder: Path, shape: Shape, embedding: str) -> None:
-        self.shape = shape
+    def __init__(self, folder: Path, shape: Shape, embedding: str, components: int) -> None:
+        self.shape, self.components = shape, components
         self.tracks = {genre: dict.fromkeys(sorted(pool), CLIP_S) for genre, pool in catalogue(folder).items()}
         self.clips = [Clip(track, 0.0, CLIP_S, genre) for genre, pool in self.tracks.items() for track in pool]
         self.space: FeatureSpace = hear(folder, [self.in_runs(self.clips)])
@@ -134,15 +137,18 @@ class Music:
         return list(plan_runs(shape, tracks, np.random.default_rng(len(clips))))
 
 
-def responses(listener: Listener, split: str) -> Responses:
-    """The grey matter's responses to a split: detrended and z-scored per run, cut, repeats averaged."""
+def responses(listener: Listener, split: str, components: int) -> Responses:
+    """The grey matter's responses to a split: detrended, cleaned and z-scored per run, cut, repeats averaged."""
     rows: dict[Clip, list[np.ndarray]] = {}
     groups: dict[Clip, int] = {}
     for number, run in enumerate(listener.runs):
         if run.split != split:
             continue
-        scans = listener.scans(number)[:, listener.brain.grey].astype(np.float32)
-        scans = zscore(detrend(scans, run.tr))[0]
+        stored = listener.scans(number)
+        scans = detrend(stored[:, listener.brain.grey].astype(np.float32), run.tr)
+        if components:
+            scans = regress_out(scans, white_matter_courses(stored, listener.brain, run.tr, components))
+        scans = zscore(scans)[0]
         for shown in run.presentations[1:]:
             lagged = np.minimum(np.array(shown.volumes) + LAG_TR, run.n_volumes - 1)
             rows.setdefault(shown.clip, []).append(scans[lagged])
@@ -154,12 +160,12 @@ def responses(listener: Listener, split: str) -> Responses:
 
 
 def encoded(
-    listener: Listener, train: Responses, test: Responses, described: Embeddings, seed: int
+    listener: Listener, train: Responses, test: Responses, music: Music, seed: int
 ) -> tuple[float, float, float, float, float, float]:
     """Area under the ROC curve, voxels found, the false among them, errors of ceilings (two) and their floor."""
-    planted = _of_grey(listener, listener.ceiling(listener.repeats))
+    planted = _of_grey(listener, listener.ceiling(listener.repeats, physiology=not music.components))
     signal = planted >= SIGNAL
-    result = encode(train, described, test, described, delays=DELAYS, fit=Fit(standardise=True))
+    result = encode(train, music.described, test, music.described, delays=DELAYS, fit=Fit(standardise=True))
     tested = permutation_test(result.predicted, result.measured, np.random.default_rng(seed), PERMUTATIONS)
     found = fdr(tested.p) <= LEVEL
     false = float((found & (planted == 0)).sum() / max(1, found.sum()))
@@ -192,15 +198,15 @@ def bayes_optimal(listener: Listener, test: Responses, music: Music) -> np.ndarr
     the planted weights, haemodynamics and delays, s is computed for every piece that is not among the test clips, heard
     in random order, so that what the clip before leaves behind is in C_ss as it is in r; C_ss, C_ys and E[y] are
     moments over these pieces. N is the planted noise's covariance for averages of the window's scans: AR(1) noise,
-    physiology and spontaneous activity, over the number of repeats. Drift is taken as removed. Responses are z-scored,
-    so s and N are in units of each voxel's standard deviation over a run.
+    spontaneous activity, and physiology where it is not regressed out, over the number of repeats. Drift is taken as
+    removed. Responses are z-scored, so s and N are in units of each voxel's standard deviation over a run.
     """
     known = [clip for clip in music.clips if clip not in set(test.clips)]
     s, y = _noiseless(listener, music, known)
     asked = match_windows(test, music.embedded)
     heard = np.flatnonzero(_of_grey(listener, np.ones(len(listener.tuning.voxels), np.float32)))
     s, y_mean = (s - s.mean(axis=0)) / np.sqrt(len(s)), y.mean(axis=0)
-    own, shared = _noise(listener, _scans_in_window(music))
+    own, shared = _noise(listener, music)
     factors = np.zeros((len(own), len(heard)))
     factors[heard] = np.linalg.qr(s, mode="r").T  # factors factorsᵀ = C_ss
     factors = np.hstack([factors, shared / np.sqrt(listener.repeats)])
@@ -221,7 +227,7 @@ def _noiseless(listener: Listener, music: Music, clips: Sequence[Clip]) -> tuple
     """Windows of noiseless responses (pairs, heard), in run standard deviations, and their embeddings."""
     data, names = [], []
     for run in music.in_runs(clips):
-        scans = respond(run, listener.tuning, music.space.frames) / _sd(listener)[listener.tuning.voxels]
+        scans = respond(run, listener.tuning, music.space.frames) / _sd(listener, music)[listener.tuning.voxels]
         for shown in run.presentations[1:]:
             data.append((scans - scans.mean(axis=0))[np.minimum(np.array(shown.volumes) + LAG_TR, len(scans) - 1)])
             names.append(shown.clip)
@@ -231,9 +237,9 @@ def _noiseless(listener: Listener, music: Music, clips: Sequence[Clip]) -> tuple
     return pairs.X.astype(np.float64), pairs.Y.astype(np.float64)
 
 
-def _noise(listener: Listener, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise over ``length`` scans, in run standard deviations: its covariance is diag(own) + shared sharedᵀ."""
-    noise, grey, sd = listener.noise, listener.brain.grey, _sd(listener)
+def _noise(listener: Listener, music: Music) -> tuple[np.ndarray, np.ndarray]:
+    """Noise over a window's scans, in run standard deviations: its covariance is diag(own) + shared sharedᵀ."""
+    noise, grey, sd, length = listener.noise, listener.brain.grey, _sd(listener, music), _scans_in_window(music)
     own = np.array([toeplitz(a ** np.arange(length)).mean() for a in noise.ar1[grey].astype(np.float64)])
     long = replace(listener.runs[0], n_volumes=20_000)
     courses = physiological_courses(long, np.random.default_rng(0))
@@ -243,7 +249,8 @@ def _noise(listener: Listener, length: int) -> tuple[np.ndarray, np.ndarray]:
     spontaneous[listener.tuning.voxels] = listener.tuning.spontaneous
     spontaneous = (spontaneous / sd[:, None])[grey]
     kept = toeplitz(SPONTANEOUS_AR1 ** np.arange(length)).mean()
-    shared = [physiology @ np.linalg.cholesky(np.cov(averaged.T)), np.sqrt(kept) * spontaneous]
+    shared = [np.sqrt(kept) * spontaneous]
+    shared += [] if music.components else [physiology @ np.linalg.cholesky(np.cov(averaged.T))]
     return own * (noise.sd / sd)[grey].astype(np.float64) ** 2, np.hstack(shared)
 
 
@@ -259,10 +266,11 @@ def _realised(listener: Listener, test: Responses) -> np.ndarray:
     return correlation(np.stack([data[clip] for clip in test.clips]), measured)
 
 
-def _sd(listener: Listener) -> np.ndarray:
-    """Standard deviation of every voxel of the brain over a run, drift removed."""
-    variance = listener.noise.total_sd.astype(np.float64) ** 2
-    variance[listener.tuning.voxels] = listener.noise_sd**2 + listener.signal_sd**2
+def _sd(listener: Listener, music: Music) -> np.ndarray:
+    """Standard deviation of every voxel of the brain over a run, drift removed, and physiology where it is."""
+    scanner = listener.noise.sd if music.components else listener.noise.total_sd
+    variance = scanner.astype(np.float64) ** 2
+    variance[listener.tuning.voxels] = listener.other_sd(scanner) ** 2 + listener.signal_sd**2
     return np.sqrt(variance)
 
 
@@ -305,6 +313,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--decode-seeds", type=int, default=2, help="how many of the seeds are decoded too")
     parser.add_argument("--option", default="selected+whitened", help="our decoder: a name of decode_with")
     parser.add_argument("--embedding", default="musicnn-mtt")
+    parser.add_argument("--components", type=int, default=5, help="of white matter, regressed out; 0 for none")
     parser.add_argument("--music", type=Path, help="a folder GENRE/TRACK.wav of pieces of 15 s or more")
     return parser.parse_args()
 

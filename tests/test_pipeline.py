@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +119,28 @@ def test_what_depends_on_a_change_is_made_again(change: str, study: TinyStudy, t
         study.write_image("task-Test_run-01", np.random.default_rng(7).normal(100, 10, (3, 4, 5, 10)).astype("f4"))
     run(read(study, config), tmp_path / "out", config)
     assert digest_file(outputs.predictions("01", "logmel")) != before
+
+
+def test_confounds_are_regressed_out_and_a_changed_table_counts(study: TinyStudy, tmp_path: Path) -> None:
+    plain = digest_file(run(read(study), tmp_path / "plain", CONFIG).predictions("01", "logmel"))
+    config = CONFIG.model_copy(update={"confounds": ("a_comp_cor_0[0-4]",)})
+    with pytest.raises(InputError, match="the confounds table is missing"):
+        run(read(study, config), tmp_path / "out", config)
+    made = [plain]
+    for seed in range(2):
+        write_confounds(study, np.random.default_rng(seed))
+        outputs = run(read(study, config), tmp_path / "out", config)
+        made.append(digest_file(outputs.predictions("01", "logmel")))
+    assert len(set(made)) == 3
+    assert "cleaned of a_comp_cor_0[0-4]" in outputs.description.read_text()
+
+
+def write_confounds(study: TinyStudy, rng: np.random.Generator) -> None:
+    """One component a run, beside its image."""
+    for image in sorted(study.root.rglob("*_bold.nii.gz")):
+        course = rng.standard_normal(nibabel.load(image).shape[3])
+        table = image.with_name(image.name.replace("_bold.nii.gz", "_desc-confounds_timeseries.tsv"))
+        table.write_text("\n".join(["a_comp_cor_00", *map(str, course)]) + "\n")
 
 
 def add_subject(study: TinyStudy) -> None:

@@ -104,7 +104,7 @@ def measure(listener: Listener, outputs: Outputs) -> None:
         values = np.full(scored.n_voxels, np.nan) if scored.repeats is None else repeat_reliability(scored)
         write_table(reliability, reliability_table(scored, values))
 
-    settings = listener.config.model_dump(mode="json", include={"detrend", "lag_tr"})
+    settings = listener.config.model_dump(mode="json", include={"detrend", "confounds", "lag_tr"})
     stage([summary, reliability], make, listener.digests, settings, reliability.with_suffix(".json"))
 
 

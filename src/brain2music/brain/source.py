@@ -9,7 +9,7 @@ from ..config import RunConfig
 from ..study.bids import read_study
 from ..study.stimuli import Stimuli
 from ..study.study import Clip, Study
-from .load import common_voxels, load_responses
+from .load import common_voxels, confounds_table, load_responses
 from .responses import Responses
 
 
@@ -116,10 +116,12 @@ class BidsSource:
         return common_voxels(train, self._load(subject, "test", lag_tr))
 
     def digests(self, subject: str) -> dict[str, str]:
-        """sha256 of the subject's images and events."""
+        """sha256 of the subject's images and events, and of its confounds where they are regressed out."""
         runs = self.study.runs_of(subject)
         files = [run.events for run in runs] + [run.bold for run in runs if run.bold is not None]
-        return {str(path.relative_to(self.study.root)): digest_file(path) for path in files}
+        digests = {str(path.relative_to(self.study.root)): digest_file(path) for path in files}
+        tables = [confounds_table(run, self.derivatives) for run in runs] if self.config.confounds else []
+        return digests | {path.name: digest_file(path) for path in tables if path.is_file()}
 
     def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:
         return load_responses(
@@ -128,5 +130,6 @@ class BidsSource:
             split,
             lag_tr=lag_tr,
             detrend=self.config.detrend,
+            confounds=self.config.confounds,
             derivatives=self.derivatives,
         )

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int
 
+from ..processor import multiplies_bfloat16
+
 Screening = Literal["auto", "bfloat16", "float32"]
 Prepare = Callable[[Float[np.ndarray, "n dims"]], Float32[np.ndarray, "n dims"]]
 """What turns rows as they are stored into rows to search, each by itself: centred and of length 1, say."""
@@ -220,11 +222,5 @@ def _padded(rows: np.ndarray) -> np.ndarray:
 
 def _coarse_dtype(screening: Screening) -> torch.dtype:
     if screening == "auto":
-        screening = "bfloat16" if _multiplies_bfloat16() else "float32"
+        screening = "bfloat16" if multiplies_bfloat16() else "float32"
     return torch.bfloat16 if screening == "bfloat16" else torch.float32
-
-
-def _multiplies_bfloat16() -> bool:
-    """Whether products of bfloat16 are native, and so faster than float32 and accumulated in float32."""
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # not in every version of torch
-    return torch.backends.mkldnn.is_available() and bool(supported())

@@ -103,7 +103,8 @@ def _cleaned(config: RunConfig) -> str:
         "linear": "linearly detrended",
         "none": "left undetrended",
     }
-    return f"{ways[config.detrend]} and z-scored per run"
+    confounds = f"cleaned of {', '.join(config.confounds)} of fMRIPrep, " if config.confounds else ""
+    return f"{ways[config.detrend]}, {confounds}and z-scored per run"
 
 
 def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict[str, Any]:

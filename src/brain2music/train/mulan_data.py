@@ -31,6 +31,7 @@ from ..embed.mulan.fast import halved
 from ..embed.mulan.features import VERSION, Heard, Listener
 from ..embed.musicnn import RATE, Network, load_network, network_on, package_folder
 from ..errors import InputError
+from ..processor import multiplies_bfloat16
 from ..progress import Advance
 
 WINDOW_S, STEP_S = 10.0, 10.0
@@ -148,7 +149,7 @@ def _networks(device: str) -> list[Network]:
     """musicnn-MSD and -MTT: in half precision on a processor, on a device as they are."""
     networks = [load_network(model, package_folder())[0] for model in ("msd", "mtt")]
     if device == "cpu":
-        return [halved(network) for network in networks]
+        return [halved(network) for network in networks] if multiplies_bfloat16() else networks
     return [network_on(network, torch.device(device)) for network in networks]
 
 

@@ -18,6 +18,7 @@ from ..audio.compose.caption import captions, pace_words
 from ..audio.compose.genres import GENRES
 from ..embed.mulan.minilm import POOLED, SentenceEncoder
 from ..embed.musicnn import package_folder, read_tag_names
+from ..processor import multiplies_bfloat16
 from ..progress import Advance
 from .mulan_data import piece_of
 
@@ -78,11 +79,11 @@ class TextStore:
             self._remember(metadata["texts"], arrays["pooled"])
 
     def add(self, texts: Iterable[str], encoder: SentenceEncoder, progress: Advance | None = None) -> None:
-        """Read the texts that are new; in the processor's half precision, which is three times as fast here."""
+        """Read the texts that are new; in half precision where the processor is three times as fast in it."""
         new = [text for text in dict.fromkeys(texts) if text not in self.rows]
         for first in range(0, len(new), _PER_FILE):
             part = new[first : first + _PER_FILE]
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
                 pooled = encoder.pooled(part).astype(np.float16)
             file = self.folder / f"texts-{len(self._files):04d}.safetensors"
             write_arrays(file, {"pooled": pooled}, {"texts": part, "encoder": encoder.digest})

@@ -1,7 +1,8 @@
 """musicnn's front end as matrix products in half precision: three times as fast where thousands of hours are heard.
 
 The widest convolutions see one channel, which processors do slowly; unfolded into matrices they run at the speed of
-bfloat16 products. The features differ from the exact ones by less than pieces of one style do: good enough to train
+bfloat16 products, where the processor has them. The features differ from the exact ones by less than pieces of one
+style do: good enough to train
 on, never used to embed.
 """
 

@@ -24,6 +24,7 @@ from ..bids import read_study
 from ..stimuli import Stimuli
 from ..study import Clip
 from . import sources
+from .confounds import confounds_table
 from .design import SHAPES, PlannedRun, Shape, events_table, plan_runs, runs_of_study
 from .features import FeatureSpace, feature_space, sound_features
 from .images import write_bold
@@ -65,7 +66,7 @@ def simulate(
         default 0.27 for ds003720, at which single-trial genre classification is what users of the real data
         report (27-40 %; ``benchmarks/simulated_snr.py``), and 0.6 for quick, which has a quarter of the clips
         to learn from.
-    motion : move the head, and write the movements beside the truth as confounds.
+    motion : move the head, and write the movements with the other confounds.
     n_jobs : runs worked on at once; default every core. Does not change what is written.
     progress : called with steps done and in total.
 
@@ -160,21 +161,21 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def _write_run(root: Path, subject: str, listener: Listener, motion: bool, index: int) -> None:
-    """Write one run's image, sidecar and events, and the head's movements where it moves."""
+    """Write one run's image, sidecar and events, and confounds as fMRIPrep names them."""
     run = listener.runs[index]
     name = f"sub-{subject}_{run.name}"
     raw, derived = (folder / f"sub-{subject}" / "func" for folder in (root, root / FOLDER))
     raw.mkdir(parents=True, exist_ok=True)
-    moved = listener.motion(index) if motion else None
-    write_bold(raw / f"{name}_bold.nii.gz", listener.scans(index), listener.brain, run.tr, moved)
+    scans, moved = listener.scans(index), listener.motion(index) if motion else None
+    write_bold(raw / f"{name}_bold.nii.gz", scans, listener.brain, run.tr, moved)
     write_json(raw / f"{name}_bold.json", {**_SIDECAR, "RepetitionTime": run.tr, "TaskName": run.task})
     if run.events is None:
         write_text(raw / f"{name}_events.tsv", events_table(run))
     else:
         shutil.copyfile(run.events, raw / f"{name}_events.tsv")
-    if moved is not None:
-        columns = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
-        write_table(derived / f"{name}_desc-confounds_timeseries.tsv", pd.DataFrame(moved, columns=columns))
+    write_table(
+        derived / f"{name}_desc-confounds_timeseries.tsv", confounds_table(scans, listener.brain, run.tr, moved)
+    )
 
 
 _SIDECAR = {

@@ -55,8 +55,11 @@ class Listener:
     @property
     def noise_sd(self) -> Float32[np.ndarray, " heard"]:
         """Standard deviation of all noise of the voxels that hear, drift taken as removed."""
-        scanner = self.noise.total_sd[self.tuning.voxels]
-        return np.sqrt(scanner**2 + (self.tuning.spontaneous**2).sum(1))
+        return self.other_sd(self.noise.total_sd)
+
+    def other_sd(self, scanner: Float32[np.ndarray, " voxels"]) -> Float32[np.ndarray, " heard"]:
+        """Standard deviation of the voxels that hear but for the response: the scanner's noise, and spontaneous."""
+        return np.sqrt(scanner[self.tuning.voxels] ** 2 + (self.tuning.spontaneous**2).sum(1))
 
     @threadpool_limits.wrap(limits=1)  # sums must not depend on the number of threads
     def scans(self, run: int) -> Int16[np.ndarray, "scans voxels"]:
@@ -79,9 +82,13 @@ class Listener:
         shown = Counter(p.clip for run in self.runs if run.split == "test" for p in run.presentations if not p.carry_in)
         return min(shown.values(), default=1)
 
-    def ceiling(self, repeats: int = 1) -> Float32[np.ndarray, " heard"]:
-        """Correlation, scan by scan, of the noiseless response with the mean of repeats, without drift."""
-        return self.signal_sd / np.sqrt(self.signal_sd**2 + self.noise_sd**2 / repeats)
+    def ceiling(self, repeats: int = 1, *, physiology: bool = True) -> Float32[np.ndarray, " heard"]:
+        """Correlation, scan by scan, of the noiseless response with the mean of repeats, without drift.
+
+        ``physiology`` is part of the noise, unless confounds are regressed out.
+        """
+        noise_sd = self.noise_sd if physiology else self.other_sd(self.noise.sd)
+        return self.signal_sd / np.sqrt(self.signal_sd**2 + noise_sd**2 / repeats)
 
 
 @threadpool_limits.wrap(limits=1)
