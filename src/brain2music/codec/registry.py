@@ -85,8 +85,12 @@ def get_codec(name: str, levels: int | None = None) -> Codec:
     raise InputError(f"a {kind} is no codec", folder / "config.json", "name a SoundStream or an autoencoder")
 
 
-def get_token_codec(name: str, levels: int | None = None, device: str = "cpu", vocoder: str = "hifigan") -> TokenCodec:
+def get_token_codec(
+    name: str, levels: int | None = None, device: str = "cpu", vocoder: str = "hifigan", smoothing: float = 0.0
+) -> TokenCodec:
     """The named codec, if it makes tokens; a SoundStream is put on the device, mel tokens sing by the vocoder.
+
+    ``smoothing`` is of mel tokens (:class:`.mel_tokens.MelTokenCodec`).
 
     Raises
     ------
@@ -101,7 +105,7 @@ def get_token_codec(name: str, levels: int | None = None, device: str = "cpu", v
     if vocoder not in VOCODERS:
         raise InputError(f"there is no vocoder {vocoder!r}", mend=f"choose from {', '.join(VOCODERS)}")
     if isinstance(codec, MelTokenCodec):
-        return MelTokenCodec(codec.model, name, levels, vocoder)
+        return MelTokenCodec(codec.model, name, levels, vocoder, smoothing)
     if isinstance(codec, SoundStreamCodec):
         codec.model.to(device)
     return codec

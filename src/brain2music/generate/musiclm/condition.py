@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from ...artifacts import read_arrays, write_arrays
 from ...embed.embeddings import Space
 from ...embed.mulan.tokens import MulanTokenizer
 from ...errors import InputError
+from .bridge import Bridge
 from .stage import Condition
 
 FILE = "condition.safetensors"
@@ -23,13 +25,22 @@ class Conditioner:
 
     Parameters
     ----------
-    space : the embeddings' space. tokenizer : of 12 × 1024 (MusicLM's MuLan tokens), frozen.
+    space : the embeddings' space that the stages were trained in. tokenizer : of 12 × 1024 (MusicLM's MuLan tokens),
+        frozen.
     renormalise : bring averages of windows, which are shorter than 1, back to length 1 first. MusicLM does not
         say; text embeddings have length 1, so the default keeps both sides alike.
+    bridge : leads into that space from the one whose embeddings are to be given.
     """
 
-    def __init__(self, space: Space, tokenizer: MulanTokenizer, renormalise: bool = True) -> None:
-        self.space, self.tokenizer, self.renormalise = space, tokenizer, renormalise
+    def __init__(
+        self, space: Space, tokenizer: MulanTokenizer, renormalise: bool = True, bridge: Bridge | None = None
+    ) -> None:
+        self.own_space, self.tokenizer, self.renormalise, self.bridge = space, tokenizer, renormalise, bridge
+
+    @property
+    def space(self) -> Space:
+        """Of the embeddings that are to be given."""
+        return self.own_space if self.bridge is None else self.bridge.space
 
     @classmethod
     def fit(
@@ -46,6 +57,7 @@ class Conditioner:
 
     def __call__(self, vectors: Float[Tensor, "batch dims"]) -> Condition:
         """Conditions, shown both as tokens and as vectors; on the CPU."""
+        vectors = vectors if self.bridge is None else self.bridge(vectors.float())
         vectors = functional.normalize(vectors.float(), dim=-1) if self.renormalise else vectors.float()
         return Condition(self.tokenizer.encode(vectors), vectors, torch.ones(len(vectors), 2, dtype=torch.bool))
 
@@ -58,7 +70,7 @@ class Conditioner:
         """
         if space is not None and (space.name, space.version, space.sha256, space.dims) != _identity(self.space):
             raise InputError(
-                f"the embedding is of {space.name} ({space.sha256[:12]}), the generator was trained on "
+                f"the embedding is of {space.name} ({space.sha256[:12]}), the generator takes "
                 f"{self.space.name} ({self.space.sha256[:12]})",
                 mend=f"embed with {self.space.name}, or take a generator trained on {space.name}",
             )
@@ -75,16 +87,20 @@ class Conditioner:
         return torch.from_numpy(rows)
 
     def save(self, folder: Path) -> None:
-        """Write the codebooks (half precision) and the space."""
+        """Write the codebooks (half precision), the space, and the bridge to it."""
         arrays = {"codebooks": self.tokenizer.codebooks.numpy().astype(np.float16)}
-        write_arrays(folder / FILE, arrays, {"space": asdict(self.space), "renormalise": self.renormalise})
+        about: dict[str, Any] = {"space": asdict(self.own_space), "renormalise": self.renormalise}
+        if self.bridge is not None:
+            arrays, about = arrays | self.bridge.arrays(), about | {"bridge": self.bridge.about()}
+        write_arrays(folder / FILE, arrays, about)
 
     @classmethod
     def load(cls, folder: Path) -> "Conditioner":
         """What :meth:`save` wrote."""
         arrays, metadata = read_arrays(folder / FILE)
         tokenizer = MulanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
-        return cls(Space(**metadata["space"]), tokenizer, metadata["renormalise"])
+        bridge = Bridge.read(arrays, metadata["bridge"]) if "bridge" in metadata else None
+        return cls(Space(**metadata["space"]), tokenizer, metadata["renormalise"], bridge)
 
 
 def _identity(space: Space) -> tuple[str, str, str, int]:

@@ -1,0 +1,52 @@
+"""Condition a trained MusicLM by a later MuLan than the one it was trained with, without training it again.
+
+    python runs/musiclm_bridge.py MODEL DATA OUT --own OLD_MULAN [--given mulan-small]
+
+``DATA`` is music prepared by runs/mulan_data.py, heard by both MuLans; ``OUT`` is the model with a linear bridge
+(``generate/musiclm/bridge.py``). Prints the mean cosine of mapped and own vectors, of pieces held out of the fit.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from brain2music.embed.catalogue import EMBEDDINGS
+from brain2music.embed.mulan.embedder import MuLanEmbedder
+from brain2music.generate.musiclm.bridge import Bridge
+from brain2music.generate.musiclm.condition import Conditioner
+from brain2music.train.mulan_data import read_shards
+from brain2music.weights import find
+
+
+def main() -> None:
+    """Fit and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a MusicLM's folder or name")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--own", type=Path, required=True, help="folder of the MuLan that the model was trained with")
+    parser.add_argument("--given", default="mulan-small", help="folder or name of the one that is to condition it")
+    arguments = parser.parse_args()
+    folder = find(arguments.model)
+    conditioner = Conditioner.load(folder)
+    trained = conditioner.own_space
+    shipped = arguments.given in EMBEDDINGS
+    given = EMBEDDINGS[arguments.given].weights.parts[0].folder() if shipped else Path(arguments.given)
+    name = arguments.given if shipped else trained.name
+    ours, theirs = (MuLanEmbedder(each, trained.window_s, trained.step_s, name) for each in (arguments.own, given))
+    if ours.space.sha256 != trained.sha256:
+        parser.error(f"{arguments.own} is not the MuLan that {folder.name} was trained with")
+    vectors, groups = [], []
+    for number, shard in enumerate(read_shards(arguments.data)):
+        vectors.append([each.embed_features(shard.features) for each in (theirs, ours)])
+        groups += [f"{number} {piece}" for piece in shard.piece]
+    bridge = Bridge.fit(theirs.space, *(np.concatenate(side) for side in zip(*vectors, strict=True)), np.array(groups))
+    shutil.copytree(folder, arguments.out)
+    Conditioner(trained, conditioner.tokenizer, conditioner.renormalise, bridge).save(arguments.out)
+    print(f"sounds: {len(groups)}\nalike: {bridge.alike:.4f}")
+
+
+if __name__ == "__main__":
+    main()
