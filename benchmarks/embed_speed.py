@@ -1,6 +1,6 @@
 """How fast music is embedded, end to end, and where the time goes: decoding, mel spectrogram, network.
 
-Run: python benchmarks/embed_speed.py [--folder DIR] [--processes 2] [--files 60]
+Run: python benchmarks/embed_speed.py [--folder DIR] [--processes 2] [--files 120]
 
 A gallery is built of the first 15 s of recorded music (44.1 kHz stereo Vorbis in the shared data; any folder will
 do), as `brain2music gallery build` builds it: processes that decode, resample and embed, each on one thread.
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=REAL_DATA / "recorded")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--files", type=int, default=60)
+    parser.add_argument("--files", type=int, default=120)
     options = parser.parse_args()
     torch.set_num_threads(1)
     files = find_audio(options.folder)[: options.files]

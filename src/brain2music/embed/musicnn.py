@@ -5,9 +5,10 @@ arXiv 1909.06654). The weights are read from the ``musicnn`` wheel, which is nev
 TensorFlow 1).
 
 The network reads patches of 187 frames (3 s). A window's embedding is the mean over the patches inside it,
-which begin every 1.5 s; windows that overlap share patches, and each is computed once. Every patch goes
-through the network alone, so that its numbers depend on nothing else. Sound shorter than 3 s is repeated
-from its start to 3 s: added silence would be heard by the network, and would make every short sound alike.
+which begin every 1.5 s; windows that overlap share patches, and each is computed once. Patches that overlap share
+what filters make of their frames, but for those at either end, which see the zeros beyond; every patch has the numbers
+that it would have alone. Sound shorter than 3 s is repeated from its start to 3 s: added silence would be heard by the
+network, and would make every short sound alike.
 
 The published extractor rounds the mel spectrogram to half precision, where loud frames overflow; here it
 stays in single precision.
@@ -16,7 +17,7 @@ stays in single precision.
 import ast
 import copy
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -44,6 +45,7 @@ DIMS = 753
 _VERSION = "1"
 _EPSILON = 1e-3
 _TIMBRAL, _TEMPORAL = (0, 1), (2, 3, 4)
+_LONGEST_SHARED = 32  # frames on one side of a filter: of longer ones, most of a patch sees the zeros at its ends
 
 
 class Features(NamedTuple):
@@ -174,24 +176,25 @@ class Network:
     @torch.inference_mode()
     def __call__(self, frames: Float32[torch.Tensor, "frames 96"], starts: list[int]) -> Features:
         """Features of the patches of ``frames`` (log-mel) that begin at ``starts``, each by itself."""
-        patches = [self._patch(frames[start : start + PATCH_FRAMES]) for start in starts]
+        heard = self._input(frames)
+        fronts = zip(*(block.patches(heard, starts) for block in self._front), strict=True)
+        patches = [self._pool(self._middle_maps(torch.cat(front))) for front in fronts]
         return Features(*(torch.stack(column) for column in zip(*patches, strict=True)))
 
     @torch.inference_mode()
     def temporal(self, frames: Float32[torch.Tensor, "frames 96"]) -> Float32[torch.Tensor, "frames 192"]:
         """The three middle layers before pooling, a vector every 16 ms, of log-mel frames of any length."""
-        return self._feature_maps(self._input(frames))[-3 * 64 :].T
+        heard = self._input(frames)
+        return self._middle_maps(torch.cat([block(heard) for block in self._front]))[-3 * 64 :].T
 
-    def _patch(self, patch: Float32[torch.Tensor, "187 96"]) -> tuple[torch.Tensor, ...]:
-        maps = self._feature_maps(self._input(patch))
+    def _pool(self, maps: Float32[torch.Tensor, "753 frames"]) -> tuple[torch.Tensor, ...]:
         top, mean = maps.amax(1), maps.mean(1)
         pooled = self._pooled(torch.stack([top, mean], dim=1).flatten())
         penultimate = self._last(functional.relu(self._dense(pooled)))
         return mean, top, penultimate, torch.sigmoid(self._out(penultimate))
 
-    def _feature_maps(self, patch: Float32[torch.Tensor, "frames 96"]) -> Float32[torch.Tensor, "753 frames"]:
-        """Front end (timbral and temporal filters) and three layers with residual connections."""
-        front = torch.cat([block(patch) for block in self._front])
+    def _middle_maps(self, front: Float32[torch.Tensor, "561 frames"]) -> Float32[torch.Tensor, "753 frames"]:
+        """The front end (timbral and temporal filters), and three layers with residual connections."""
         first = self._middle[0](front)
         second = first + self._middle[1](first)
         third = second + self._middle[2](second)
@@ -231,9 +234,43 @@ class _MaxBlock:
         self._padding = (0, 0, (length - 1) // 2, length // 2)
 
     def __call__(self, patch: Float32[torch.Tensor, "frames 96"]) -> Float32[torch.Tensor, "channels frames"]:
-        padded = functional.pad(patch, self._padding)[None, None]
-        extreme = self._sign * functional.conv2d(padded, self._kernel)[0].amax(2)
+        return self._finish(self._extreme(functional.pad(patch, self._padding)[None])[0])
+
+    def patches(
+        self, frames: Float32[torch.Tensor, "frames 96"], starts: list[int]
+    ) -> list[Float32[torch.Tensor, "channels 187"]]:
+        """The same of every patch by itself; frames that several patches hear alike are worked out once."""
+        before, after = self._padding[2:]
+        patches = [frames[start : start + PATCH_FRAMES] for start in starts]
+        if after > _LONGEST_SHARED:
+            return [self(patch) for patch in patches]
+        inner = frames.new_empty(len(self._bias), len(frames))
+        for first, last in _runs(starts, before, after):
+            inner[:, first:last] = self._extreme(frames[first - before : last + after][None])[0]
+        left = torch.stack([functional.pad(patch[: before + after], (0, 0, before, 0)) for patch in patches])
+        right = torch.stack([functional.pad(patch[-before - after :], (0, 0, 0, after)) for patch in patches])
+        ends = zip(starts, self._extreme(left), self._extreme(right), strict=True)
+        return [
+            self._finish(torch.cat([one, inner[:, start + before : start + PATCH_FRAMES - after], other], dim=1))
+            for start, one, other in ends
+        ]
+
+    def _extreme(self, padded: Float32[torch.Tensor, "batch padded 96"]) -> Float32[torch.Tensor, "batch channels _"]:
+        """The convolution's maximum over frequency (minimum, where the sign is turned), without padding."""
+        return self._sign * functional.conv2d(padded[:, None], self._kernel).amax(3)
+
+    def _finish(self, extreme: Float32[torch.Tensor, "channels frames"]) -> Float32[torch.Tensor, "channels frames"]:
         return functional.relu(extreme + self._bias) * self._scale + self._shift
+
+
+def _runs(starts: list[int], before: int, after: int) -> Iterator[tuple[int, int]]:
+    """Stretches of at most a patch that cover all frames of the patches but the first and last few of each."""
+    done = 0
+    for start in sorted(starts):
+        first, last = max(done, start + before), start + PATCH_FRAMES - after
+        if first < last:
+            yield first, last
+        done = max(done, last)
 
 
 class _Block:

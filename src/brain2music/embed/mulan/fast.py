@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.nn import functional
 
-from ..musicnn import Network, _MaxBlock
+from ..musicnn import PATCH_FRAMES, Network, _MaxBlock
 
 
 def halved(network: Network) -> Network:
@@ -40,3 +40,7 @@ class _Unfolded:
         unfolded = padded.as_strided(shape, (1, width, width, 1)).reshape(places * frames, -1)
         found = (unfolded @ self._matrix).unflatten(0, (places, frames)).amax(0).float().T
         return functional.relu(block._sign * found + block._bias) * block._scale + block._shift
+
+    def patches(self, frames: Float32[Tensor, "frames 96"], starts: list[int]) -> list[Float32[Tensor, "channels 187"]]:
+        """Every patch by itself."""
+        return [self(frames[start : start + PATCH_FRAMES]) for start in starts]
