@@ -45,6 +45,7 @@ DIMS = 753
 _VERSION = "1"
 _EPSILON = 1e-3
 _TIMBRAL, _TEMPORAL = (0, 1), (2, 3, 4)
+_TOGETHER = 16  # patches: bounds the memory that a long recording takes
 _LONGEST_SHARED = 32  # frames on one side of a filter: of longer ones, most of a patch sees the zeros at its ends
 
 
@@ -176,9 +177,12 @@ class Network:
     @torch.inference_mode()
     def __call__(self, frames: Float32[torch.Tensor, "frames 96"], starts: list[int]) -> Features:
         """Features of the patches of ``frames`` (log-mel) that begin at ``starts``, each by itself."""
-        heard = self._input(frames)
-        fronts = zip(*(block.patches(heard, starts) for block in self._front), strict=True)
-        patches = [self._pool(self._middle_maps(torch.cat(front))) for front in fronts]
+        heard, patches = self._input(frames), []
+        for first in range(0, len(starts), _TOGETHER):
+            some = starts[first : first + _TOGETHER]
+            stretch, places = heard[min(some) : max(some) + PATCH_FRAMES], [start - min(some) for start in some]
+            fronts = zip(*(block.patches(stretch, places) for block in self._front), strict=True)
+            patches += [self._pool(self._middle_maps(torch.cat(front))) for front in fronts]
         return Features(*(torch.stack(column) for column in zip(*patches, strict=True)))
 
     @torch.inference_mode()
