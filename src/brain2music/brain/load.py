@@ -46,7 +46,7 @@ def load_responses(
     ----------
     lag_tr : scans by which the responses follow the sound: 0 in the paper, 3 in the work that followed.
     detrend, window_s, confounds : as in :mod:`brain2music.brain.clean`; confounds are columns of the
-        fMRIPrep table beside the image (or in ``derivatives``), regressed out after detrending.
+        fMRIPrep table beside the image or in the derivatives, regressed out after detrending.
     zscore : scale every voxel per run; constant voxels become 0.
     mask : an image, or the space of responses loaded before; default :func:`voxel_space`.
     work_dir : where arrays above ``in_memory_bytes`` are memory-mapped; without it they stay in memory.
@@ -74,7 +74,7 @@ def load_responses(
         series = np.nan_to_num(series, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         series = clean.detrend(series, run.tr, detrend, window_s)
         if confounds:
-            table = confounds_table(run, derivatives)
+            table = confounds_table(run, derivatives or study.root / "derivatives")
             series = clean.regress_out(series, clean.read_confounds(table, confounds, len(series)))
         if zscore:
             series, flat = clean.zscore(series)
@@ -238,12 +238,12 @@ def _scans_of(run: Run, presentation: Presentation, lag_tr: int, n_run: int, n_c
     return np.minimum(np.arange(start, start + n_clip) + lag_tr, n_run - 1)
 
 
-def confounds_table(run: Run, derivatives: Path | None) -> Path:
+def confounds_table(run: Run, derivatives: Path) -> Path:
     """fMRIPrep's table of a run: beside the image, or anywhere in the derivatives."""
     name = f"{run.name}_desc-confounds_timeseries.tsv"
     assert run.bold is not None
     beside = run.bold.with_name(name)
-    if beside.is_file() or derivatives is None:
+    if beside.is_file():
         return beside
     return next(iter(sorted(derivatives.rglob(name))), beside)
 
