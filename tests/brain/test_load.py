@@ -181,4 +181,10 @@ def test_confounds_are_removed(study, mask_file, rng):
     design = np.column_stack([np.ones(16), table[:, 0]])
     residual = series - design @ np.linalg.lstsq(design, series, rcond=None)[0]
     np.testing.assert_allclose(cleaned.data, residual[4:].reshape(3, 4, -1), atol=1e-3)
+    beside = run.bold.with_name(f"{run.name}_desc-confounds_timeseries.tsv")
+    elsewhere = study.root / "derivatives" / "fmriprep" / beside.name
+    elsewhere.parent.mkdir(parents=True)
+    beside.rename(elsewhere)
+    again = load_responses(alone, "001", "train", mask=mask_file, confounds=("trans_*",), **RAW)
+    np.testing.assert_array_equal(again.data, cleaned.data)
     assert cleaned.tr == run.tr

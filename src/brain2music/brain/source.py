@@ -120,12 +120,11 @@ class BidsSource:
         runs = self.study.runs_of(subject)
         files = [run.events for run in runs] + [run.bold for run in runs if run.bold is not None]
         digests = {str(path.relative_to(self.study.root)): digest_file(path) for path in files}
-        tables = (
-            [confounds_table(run, self.derivatives or self.study.root / "derivatives") for run in runs]
-            if self.config.confounds
-            else []
-        )
-        return digests | {path.name: digest_file(path) for path in tables if path.is_file()}
+        if self.config.confounds:
+            folder = self.derivatives or self.study.root / "derivatives"
+            tables = [confounds_table(run, folder) for run in runs]
+            digests |= {path.name: digest_file(path) for path in tables if path.is_file()}
+        return digests
 
     def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:
         return load_responses(
