@@ -74,7 +74,7 @@ def load_responses(
         series = np.nan_to_num(series, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         series = clean.detrend(series, run.tr, detrend, window_s)
         if confounds:
-            table = confounds_table(run, derivatives or study.root / "derivatives")
+            table = confounds_table(study, run, derivatives)
             series = clean.regress_out(series, clean.read_confounds(table, confounds, len(series)))
         if zscore:
             series, flat = clean.zscore(series)
@@ -238,14 +238,14 @@ def _scans_of(run: Run, presentation: Presentation, lag_tr: int, n_run: int, n_c
     return np.minimum(np.arange(start, start + n_clip) + lag_tr, n_run - 1)
 
 
-def confounds_table(run: Run, derivatives: Path) -> Path:
-    """fMRIPrep's table of a run: beside the image, or anywhere in the derivatives."""
+def confounds_table(study: Study, run: Run, derivatives: Path | None) -> Path:
+    """fMRIPrep's table of a run: beside the image, or anywhere in the derivatives, by default the study's own."""
     name = f"{run.name}_desc-confounds_timeseries.tsv"
     assert run.bold is not None
     beside = run.bold.with_name(name)
     if beside.is_file():
         return beside
-    return next(iter(sorted(derivatives.rglob(name))), beside)
+    return next(iter(sorted((derivatives or study.root / "derivatives").rglob(name))), beside)
 
 
 def _warn(subject: str, split: str, finite: Bool[np.ndarray, " voxels"], constant: Bool[np.ndarray, " voxels"]) -> None:

@@ -121,8 +121,7 @@ class BidsSource:
         files = [run.events for run in runs] + [run.bold for run in runs if run.bold is not None]
         digests = {str(path.relative_to(self.study.root)): digest_file(path) for path in files}
         if self.config.confounds:
-            folder = self.derivatives or self.study.root / "derivatives"
-            tables = [confounds_table(run, folder) for run in runs]
+            tables = [confounds_table(self.study, run, self.derivatives) for run in runs]
             digests |= {path.name: digest_file(path) for path in tables if path.is_file()}
         return digests
 

@@ -2,8 +2,7 @@
 
 The widest convolutions see one channel, which processors do slowly; unfolded into matrices they run at the speed of
 bfloat16 products, where the processor has them. The features differ from the exact ones by less than pieces of one
-style do: good enough to train
-on, never used to embed.
+style do: good enough to train on, never used to embed.
 """
 
 import copy
