@@ -1,6 +1,7 @@
-"""What the processor does fast."""
+"""What the processor does fast, and with how many threads."""
 
 import torch
+from threadpoolctl import threadpool_limits
 
 
 def multiplies_bfloat16() -> bool:
@@ -10,3 +11,13 @@ def multiplies_bfloat16() -> bool:
     """
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # not in every version of torch
     return torch.backends.mkldnn.is_available() and bool(supported())
+
+
+def use_one_thread() -> None:
+    """Leave this process one thread of torch and of every BLAS loaded, for there is a process for every core.
+
+    numpy's and scipy's BLAS bring threads of their own, which wait for each other by spinning: two processes of two
+    threads on two cores embedded 62 s of music a second, of one thread 76.
+    """
+    torch.set_num_threads(1)
+    threadpool_limits(1)

@@ -8,7 +8,7 @@ import torch
 
 from brain2music.generate.musiclm.config import StageConfig, StageName, stages
 from brain2music.generate.musiclm.sampling import Sampling, choose, guided
-from brain2music.generate.musiclm.stage import Condition, Stage
+from brain2music.generate.musiclm.stage import Condition, Stage, _mistaken
 from brain2music.generate.musiclm.transformer import BUCKETS, Transformer, bucket
 
 from .conftest import WORDS, make_inputs
@@ -243,3 +243,15 @@ def walked_log_probabilities(
 
     assert torch.equal(stage.walk(condition, given, frames, choice, codes[:, :, :known] if known else None), codes)
     return total
+
+
+def test_a_mistaken_past_is_anothers_up_to_a_frame_and_its_own_from_there() -> None:
+    torch.manual_seed(0)
+    codes = torch.arange(64)[:, None, None].expand(-1, 3, 50).clone()
+    heard = _mistaken(codes, 0.5)
+    wrong = heard != codes
+    assert torch.equal(heard[wrong], codes.roll(1, 0)[wrong])
+    assert (wrong[:, :1] == wrong).all()  # all levels of a frame
+    assert (wrong[:, 0].int().diff(dim=1) <= 0).all()  # never right before wrong
+    assert 0.3 < wrong[:, 0, 0].float().mean() < 0.7
+    assert torch.equal(_mistaken(codes, 0.0), codes)

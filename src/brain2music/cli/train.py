@@ -231,6 +231,7 @@ def musiclm(
     minutes: Minutes = None,
     shrink: Annotated[float, typer.Option(help="Divide the batches by this.", min=1e-3)] = 1.0,
     codec: Annotated[str, typer.Option(help="Codec to write samples with; none by default.")] = "",
+    begin_from: Annotated[str, typer.Option(help="A trained MusicLM to begin at; none by default.")] = "",
     precision: Precision = None,
     accumulate: Accumulate = 1,
     every: Every = 1000,
@@ -244,6 +245,6 @@ def musiclm(
     from ..train.loop import fit
     from ..train.musiclm import MusicLMTask
 
-    task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec)
+    task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec, begin_from)
     plan = _plan(steps, minutes, precision, accumulate, every, log_every, seed, device)
     print(fit(task, plan, out, resume, began))

@@ -30,6 +30,11 @@ class Space:
     step_s: float
     sample_rate: int
 
+    def same_as(self, other: "Space") -> bool:
+        """Whether vectors of both may meet, however long the windows are that they were made from."""
+        mine, theirs = ((space.name, space.version, space.sha256, space.dims) for space in (self, other))
+        return mine == theirs
+
     def require_same(self, other: "Space") -> None:
         """Raise :class:`InputError` naming the first field in which two spaces differ."""
         for field in self.__dataclass_fields__:

@@ -17,6 +17,7 @@ from ..embed.embedder import Embedder
 from ..embed.embeddings import Space
 from ..embed.registry import get_embedder
 from ..errors import InputError
+from ..processor import use_one_thread
 from .shards import Embedded, write_shard
 from .storage import Store
 
@@ -130,10 +131,8 @@ def _on_cluster(job: Job, shards: Iterable[Sequence[Track]], scheduler: str) -> 
 @lru_cache(maxsize=1)
 def _embedder(space: Space) -> Embedder:
     """This process's own embedder of a space, on one thread: there is a process for every core."""
-    import torch
-
-    torch.set_num_threads(1)
     made = get_embedder(space.name, space.window_s, space.step_s)
+    use_one_thread()  # of all that the embedder brought
     made.space.require_same(space)
     return made
 

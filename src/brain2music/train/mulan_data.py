@@ -31,7 +31,7 @@ from ..embed.mulan.fast import halved
 from ..embed.mulan.features import VERSION, Heard, Listener
 from ..embed.musicnn import RATE, Network, load_network, network_on, package_folder
 from ..errors import InputError
-from ..processor import multiplies_bfloat16
+from ..processor import multiplies_bfloat16, use_one_thread
 from ..progress import Advance
 
 WINDOW_S, STEP_S = 10.0, 10.0
@@ -112,7 +112,7 @@ def prepare(
     networks = _networks(device)
     listener = Listener(WINDOW_S, STEP_S)
     began, done = time.monotonic(), 0
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=use_one_thread) as pool:
         for file, shard in zip(files, shards, strict=True):
             if not file.is_file():
                 if time.monotonic() - began > 60 * minutes:
@@ -151,10 +151,6 @@ def _networks(device: str) -> list[Network]:
     if device == "cpu":
         return [halved(network) for network in networks] if multiplies_bfloat16() else networks
     return [network_on(network, torch.device(device)) for network in networks]
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @cache

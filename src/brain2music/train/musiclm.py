@@ -25,6 +25,7 @@ from ..generate.musiclm.semantic import FILE as SEMANTIC
 from ..generate.musiclm.semantic import SemanticTokenizer
 from ..generate.musiclm.stage import Condition, Stage
 from .engine import Engine
+from .musiclm_begin import begin_at
 from .schedule import cosine, set_rate
 from .tokens import TokenData, entropy, shares
 
@@ -69,6 +70,7 @@ class MusicLMTask:
     size, plan : of the stages. only : train these; the others are exported as they begin.
     shrink : divide the batches by this, for small machines.
     codec : where the codec lies, to write samples with; "" for none.
+    begin : a trained model to begin at (:func:`.musiclm_begin.begin_at`); "" for none.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class MusicLMTask:
         only: Sequence[str] = (),
         shrink: float = 1.0,
         codec: str = "",
+        begin: str = "",
     ) -> None:
         self.data, self.folder, self.seed, self.codec = TokenData(shards), shards, seed, codec
         self.conditioner = Conditioner.load(shards)
@@ -103,6 +106,8 @@ class MusicLMTask:
         often = self._shares()
         self.unigram = {name: entropy(of) for name, of in often.items()}
         self._begin(often)
+        if begin:
+            begin_at(begin, self.models, self.conditioner, self.data.windows())
         self.seconds_per_batch = sum(self._batch_size(name) * self.configs[name].crop_s for name in self.only)
 
     def batch(self, step: int) -> Batch:

@@ -29,6 +29,7 @@ from ..embed.musicnn import network_on
 from ..embed.registry import get_embedder
 from ..errors import InputError
 from ..generate.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
+from ..processor import use_one_thread
 from ..progress import Advance
 from ..weights import find
 from .mulan_data import Composed
@@ -270,8 +271,8 @@ _EAR: list[Ear] = []
 
 
 def _start_worker(embedding: str, step_s: float) -> None:
-    torch.set_num_threads(1)
     _EAR[:] = [Ear(embedding, step_s)]
+    use_one_thread()
 
 
 def _hear(source: Composed | Recording, seconds: float) -> Heard | None:

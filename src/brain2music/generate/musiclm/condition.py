@@ -68,7 +68,7 @@ class Conditioner:
         ------
         InputError : they are of another space (named by its sha), have other dimensions, or are not finite or zero.
         """
-        if space is not None and (space.name, space.version, space.sha256, space.dims) != _identity(self.space):
+        if space is not None and not self.space.same_as(space):
             raise InputError(
                 f"the embedding is of {space.name} ({space.sha256[:12]}), the generator takes "
                 f"{self.space.name} ({self.space.sha256[:12]})",
@@ -101,7 +101,3 @@ class Conditioner:
         tokenizer = MulanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
         bridge = Bridge.read(arrays, metadata["bridge"]) if "bridge" in metadata else None
         return cls(Space(**metadata["space"]), tokenizer, metadata["renormalise"], bridge)
-
-
-def _identity(space: Space) -> tuple[str, str, str, int]:
-    return space.name, space.version, space.sha256, space.dims

@@ -35,6 +35,8 @@ class StageConfig:
     everywhere : add the condition's vector to every step, too: nothing has to learn to look back at it.
     forgotten : chance that part of an example's past is hidden from it in training (Bowman et al. 2016, "word
         dropout", arXiv 1511.06349): what came before says nearly all that the condition says, but not at the start.
+    mistaken : chance that an example's past is another's in training, up to a frame drawn at random: what was drawn
+        before may be at odds with the condition, and it is the condition that is to be followed.
     pattern : order of the predicted codes. crop_s, stride_s : longest segment, and how far a longer one advances.
     layers, heads, width, hidden, dropout : of the transformer. table : width of the token table, and of what a code
         is chosen by; projected to and from ``width``, level by level, where they are not the same.
@@ -65,6 +67,7 @@ class StageConfig:
     condition: tuple[str, ...] = ()
     everywhere: bool = False
     forgotten: float = 0.0
+    mistaken: float = 0.0
     embedding: int = 128
     condition_levels: int = 12
     condition_codes: int = 1024
@@ -182,6 +185,7 @@ def _shape(size: Size, name: StageName, words: Vocabulary) -> dict[str, Any]:
     return {
         **{"layers": layers, "heads": heads, "width": width, "hidden": 4 * width, "table": table, "dropout": dropout},
         **{"everywhere": "vector" in condition, "forgotten": 0.5 if "vector" in condition else 0.0},
+        "mistaken": 0.25 if "vector" in condition else 0.0,
         **{"condition": condition, "pattern": "flattened" if flat else "delay"},
         "given_as": "prefix" if faithful else "aligned",
     }

@@ -70,7 +70,8 @@ class Stage(Pretrained):
         """log p of every predicted code, given all before it in the pattern; conditions carry no loss."""
         table = self._layout(codes.shape[2])
         prefix = self.prefix(condition, given)
-        inputs = self._inputs(self._arrange(codes, table), len(table.code))
+        heard = _mistaken(codes, self.config.mistaken) if self.training and self.config.mistaken else codes
+        inputs = self._inputs(self._arrange(heard, table), len(table.code))
         if self.training and self.config.forgotten:
             inputs = inputs * _remembered(inputs, self.config.forgotten)
         inputs = inputs + self._aligned(condition, given, table)
@@ -248,6 +249,14 @@ def _remembered(inputs: Float[Tensor, "batch steps width"], forgotten: float) ->
     kept = torch.rand(inputs.shape[:2], device=inputs.device) >= rate
     kept[:, 0] = True
     return kept[..., None].to(inputs.dtype)
+
+
+def _mistaken(codes: Int[Tensor, "batch levels frames"], chance: float) -> Int[Tensor, "batch levels frames"]:
+    """The same, but some examples, each with this chance, begin as their neighbour does, up to a frame of their own."""
+    batch, _, frames = codes.shape
+    end = torch.randint(frames + 1, (batch, 1, 1), device=codes.device)
+    wrong = (torch.rand(batch, 1, 1, device=codes.device) < chance) & (torch.arange(frames, device=codes.device) < end)
+    return torch.where(wrong, codes.roll(1, 0), codes)
 
 
 def _drawn(
