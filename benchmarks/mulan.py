@@ -27,11 +27,11 @@ from brain2music.audio.compose.genres import GENRES, MOODS
 from brain2music.audio.compose.instruments import INSTRUMENTS, KITS
 from brain2music.audio.compose.piece import Piece
 from brain2music.audio.io import find_audio, read_audio
-from brain2music.embed.catalogue import EMBEDDINGS
 from brain2music.embed.mulan.embedder import MuLanEmbedder
 from brain2music.embed.musicnn import MusicnnEmbedder
 from brain2music.progress import progress
 from brain2music.train.mulan_data import Composed, piece_of, prepare, read_shards
+from brain2music.weights import find
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SEED = 20_231_107  # of the held-out pieces: no training used it
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("out/mulan-held-out"))
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    folder = given.model or EMBEDDINGS["mulan-small"].weights.parts[0].folder()
+    folder = find(given.model or "mulan-small")
     embedder = MuLanEmbedder(folder, 10.0, 1.5)
 
     sounds, pieces, captions = held_out(embedder, given.cache, given.workers)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brain2music.artifacts import new_folder
 from brain2music.embed.catalogue import EMBEDDINGS
 from brain2music.embed.mulan.embedder import MuLanEmbedder
 from brain2music.generate.musiclm.bridge import Bridge
@@ -32,9 +33,8 @@ def main() -> None:
     folder = find(arguments.model)
     conditioner = Conditioner.load(folder)
     trained = conditioner.own_space
-    shipped = arguments.given in EMBEDDINGS
-    given = EMBEDDINGS[arguments.given].weights.parts[0].folder() if shipped else Path(arguments.given)
-    name = arguments.given if shipped else trained.name
+    given = find(arguments.given)
+    name = arguments.given if arguments.given in EMBEDDINGS else trained.name
     ours, theirs = (MuLanEmbedder(each, trained.window_s, trained.step_s, name) for each in (arguments.own, given))
     if ours.space.sha256 != trained.sha256:
         parser.error(f"{arguments.own} is not the MuLan that {folder.name} was trained with")
@@ -43,8 +43,9 @@ def main() -> None:
         vectors.append([each.embed_features(shard.features) for each in (theirs, ours)])
         groups += [f"{number} {piece}" for piece in shard.piece]
     bridge = Bridge.fit(theirs.space, *(np.concatenate(side) for side in zip(*vectors, strict=True)), np.array(groups))
-    shutil.copytree(folder, arguments.out)
-    Conditioner(trained, conditioner.tokenizer, conditioner.renormalise, bridge).save(arguments.out)
+    with new_folder(arguments.out) as out:
+        shutil.copytree(folder, out, dirs_exist_ok=True)
+        Conditioner(trained, conditioner.tokenizer, conditioner.renormalise, bridge).save(out)
     print(f"sounds: {len(groups)}\nalike: {bridge.alike:.4f}")
 
 

@@ -7,6 +7,7 @@ every output still has the digest that was recorded. Inputs are only ever read.
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a hidden folder beside ``path`` that takes its place on success and is removed otherwise."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError("the output folder is not empty", path, "name a new folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.part-", dir=path.parent))
+    try:
+        root = temporary / path.name
+        root.mkdir()
+        yield root
+        if path.exists():
+            path.rmdir()
+        root.rename(path)
+    finally:
+        shutil.rmtree(temporary)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,10 +3,8 @@
 import math
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from ... import __version__
-from ...artifacts import write_json, write_table, write_text
+from ...artifacts import new_folder, write_json, write_table, write_text
 from ...audio.render import write_corpus
 from ...errors import InputError
 from ..bids import read_study
@@ -140,24 +138,6 @@ def hear(
 def clips_of(heard: Sequence[Sequence[PlannedRun]]) -> list[Clip]:
     """Every distinct clip that somebody hears, in order."""
     return list(dict.fromkeys(shown.clip for runs in heard for run in runs for shown in run.presentations))
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside ``path`` that takes its place on success and is removed otherwise."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError("the output folder is not empty", path, "name a new folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.part-", dir=path.parent))
-    try:
-        root = temporary / path.name
-        root.mkdir()
-        yield root
-        if path.exists():
-            path.rmdir()
-        root.rename(path)
-    finally:
-        shutil.rmtree(temporary)
 
 
 def _write_run(root: Path, subject: str, listener: Listener, motion: bool, index: int) -> None:
