@@ -199,3 +199,10 @@ def test_a_gallery_never_answers_with_the_stimulus_itself(study: TinyStudy, tmp_
     assert not any(track.endswith(("jazz.00005", "jazz.00006")) for track in found["track"])
     record = json.loads(outputs.study.read_text())
     assert {leak["kind"] for leak in record["leaks"]} == {"gallery"}
+
+
+def test_the_methods_paragraph_names_the_decoder_that_was_used() -> None:
+    (sentence,) = _decoder(RunConfig(decoder="selected+whitened"))
+    assert sentence.startswith("The decoder was selected+whitened (ridge from the voxels")
+    assert "; no direction of the embedding" in sentence
+    assert _decoder(RunConfig()) == []

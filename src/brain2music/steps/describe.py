@@ -10,6 +10,7 @@ from .. import __version__
 from ..artifacts import read_json, write_json
 from ..brain.source import Source
 from ..config import RunConfig
+from ..decode.options import decoder_options
 from ..embed.embedder import Embedder
 from ..gallery.gallery import Gallery
 from ..layout import Outputs
@@ -74,6 +75,7 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
         f"Stimuli were embedded as presented by {names}.",
         f"Ridge regression predicted every dimension of the embedding with its own penalty, chosen by "
         f"{config.folds}-fold cross-validation over clips inside the training set, and was scored {folds}.",
+        *_decoder(config),
         "Identification accuracy counts, for each clip, how often its predicted embedding correlates more with its "
         "own than with another clip's embedding (strictly; chance 0.5).",
         f"Intervals are 95 % bootstrap intervals over clips, p values come from {config.permutations:,} permutations "
@@ -94,6 +96,15 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
     if source.simulated:
         parts.insert(0, "The brain data are simulated.")
     return " ".join(parts)
+
+
+def _decoder(config: RunConfig) -> list[str]:
+    """What was decoded by, where it is not plain ridge regression."""
+    if config.decoder == "ridge":
+        return []
+    known = decoder_options()
+    what = "; ".join(known[part].removeprefix("ridge, ") for part in config.decoder.split("+"))
+    return [f"The decoder was {config.decoder} ({what}), fitted inside the training set."]
 
 
 def _cleaned(config: RunConfig) -> str:
