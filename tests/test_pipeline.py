@@ -22,6 +22,7 @@ from brain2music.errors import InputError, LeakageError
 from brain2music.gallery.build import build_gallery
 from brain2music.layout import Outputs
 from brain2music.pipeline import run
+from brain2music.steps.describe import _decoder
 
 CONFIG = RunConfig(
     embeddings=("logmel", "mfcc-chroma"), window_s=1.5, lag_tr=0, also_lags=(1,), folds=2, permutations=100, fade_s=0.1
