@@ -2,7 +2,8 @@
 
 Music is composed once; every seed deals it anew to the runs of the design, at its default signal-to-noise ratio,
 and draws a listener. Responses are cleaned as a run cleans them, of the five components of white matter that
-fMRIPrep would offer too (``--components 0``: not of these), and follow the sound by three scans.
+fMRIPrep would offer too, with the slow cosines that belong to them (``--components 0``: not of these), and follow the
+sound by three scans.
 
 * ``voxel_auc``: area under the ROC curve of the test-set correlation of ridge encoding (log-mel, MFCC and chroma,
   genre, standardised, in windows of 3 s and those 3 s before) between voxels whose planted ceiling is at least 0.2
@@ -48,7 +49,7 @@ from brain2music.encode.significance import fdr, permutation_test
 from brain2music.errors import Brain2MusicWarning
 from brain2music.score.identification import identification, similarity
 from brain2music.study.simulate.bold import SPONTANEOUS_AR1, physiological_courses
-from brain2music.study.simulate.confounds import white_matter_courses
+from brain2music.study.simulate.confounds import slow_courses, white_matter_courses
 from brain2music.study.simulate.dataset import hear
 from brain2music.study.simulate.design import SHAPES, PlannedRun, Shape, plan_runs
 from brain2music.study.simulate.features import FeatureSpace
@@ -147,7 +148,8 @@ def responses(listener: Listener, split: str, components: int) -> Responses:
         stored = listener.scans(number)
         scans = detrend(stored[:, listener.brain.grey].astype(np.float32), run.tr)
         if components:
-            scans = regress_out(scans, white_matter_courses(stored, listener.brain, run.tr, components))
+            courses = white_matter_courses(stored, listener.brain, run.tr, components)
+            scans = regress_out(scans, np.hstack([courses, slow_courses(len(scans), run.tr)]))
         scans = zscore(scans)[0]
         for shown in run.presentations[1:]:
             lagged = np.minimum(np.array(shown.volumes) + LAG_TR, run.n_volumes - 1)

@@ -133,7 +133,9 @@ def test_confounds_are_regressed_out_and_a_changed_table_counts(study: TinyStudy
         outputs = run(read(study, config), tmp_path / "out", config)
         made.append(digest_file(outputs.predictions("01", "logmel")))
     assert len(set(made)) == 3
-    assert "cleaned of a_comp_cor_0[0-4]" in outputs.study.read_text()
+    said = json.loads(outputs.study.read_text())
+    assert "cleaned of a_comp_cor_0[0-4]" in said["methods"]
+    assert any('"cosine*"' in warning for warning in said["warnings"])
 
 
 def write_confounds(study: TinyStudy, rng: np.random.Generator) -> None:

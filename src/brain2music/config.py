@@ -30,7 +30,7 @@ class RunConfig(BaseModel):
     detrend: Literal["median", "cosine", "linear", "none"] = Field("median", description="the paper: 240-s median")
     confounds: tuple[str, ...] = Field(
         (),
-        description="columns of fMRIPrep's confounds tables to regress out (a_comp_cor_0[0-4]); the paper: none",
+        description="columns of fMRIPrep's confounds to regress out (a_comp_cor_0[0-4], cosine*); the paper: none",
     )
     decoder: str = Field("ridge", description="how embeddings are decoded: a name of decode.options, or base+head")
     ablations: tuple[str, ...] = Field((), description="further decoders, scored by identification beside the first")

@@ -1,5 +1,7 @@
 """Cleaning: against scipy and nilearn, and against drifts that were put in."""
 
+import warnings
+
 import numpy as np
 import pytest
 from nilearn.signal import clean as nilearn_clean
@@ -7,7 +9,7 @@ from scipy.ndimage import median_filter
 from scipy.signal import detrend as scipy_detrend
 
 from brain2music.brain.clean import cosine_basis, detrend, read_confounds, regress_out, zscore
-from brain2music.errors import InputError
+from brain2music.errors import Brain2MusicWarning, InputError
 
 
 @pytest.fixture
@@ -91,3 +93,13 @@ def test_confounds_are_chosen_by_pattern(tmp_path):
         read_confounds(table, ("csf",), 4)
     with pytest.raises(InputError, match="the confounds table is missing"):
         read_confounds(tmp_path / "none.tsv", ("csf",), 3)
+
+
+def test_components_without_their_cosines_are_warned_of(tmp_path):
+    table = tmp_path / "confounds.tsv"
+    table.write_text("a_comp_cor_00\tcosine00\n1\t4\n2\t5\n")
+    with pytest.warns(Brain2MusicWarning, match="ask for .cosine"):
+        read_confounds(table, ("a_comp_cor_*",), 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_confounds(table, ("a_comp_cor_*", "cosine*"), 2).shape == (2, 2)

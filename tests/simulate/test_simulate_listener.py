@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter1d
 
-from brain2music.brain.clean import cosine_basis, regress_out
+from brain2music.brain.clean import regress_out
 from brain2music.study.simulate.bold import physiological_courses
 from brain2music.study.simulate.brain import REGIONS, grow_brain
-from brain2music.study.simulate.confounds import white_matter_courses
+from brain2music.study.simulate.confounds import slow_courses, white_matter_courses
 from brain2music.study.simulate.features import RATE
 from brain2music.study.simulate.listener import Listener, make_listener
 from brain2music.study.simulate.tuning import hrf_basis
@@ -65,7 +65,7 @@ def test_components_of_white_matter_are_the_physiology(fine: Listener) -> None:
     courses = white_matter_courses(fine.scans(TEST_RUN), fine.brain, plan.tr)
     planted = physiological_courses(plan, np.random.default_rng([3, 102, 0, TEST_RUN, 0]))
     shared = planted @ fine.noise.physiology[:1].T  # the three in the proportions that all voxels have them in
-    slow = cosine_basis(len(planted), 10)
+    slow = slow_courses(len(planted), plan.tr)
     left = regress_out(shared, np.column_stack([courses, slow]))
     assert left.var() < 0.05 * regress_out(shared, slow).var()
 
@@ -74,7 +74,7 @@ def test_without_them_ceilings_are_those_without_physiology(fine: Listener) -> N
     heard, truth, found = fine.tuning.voxels, fine.signal(TEST_RUN), []
     for seed in range(4):
         scans = replace(fine, seed=seed).scans(TEST_RUN)
-        slow, courses = cosine_basis(len(scans), 10), white_matter_courses(scans, fine.brain, 1.5)
+        slow, courses = slow_courses(len(scans), 1.5), white_matter_courses(scans, fine.brain, 1.5)
         for confounds in (slow, np.column_stack([slow, courses])):
             cleaned = (regress_out(each, confounds)[10:] for each in (scans[:, heard].astype(np.float32), truth))
             found.append(_correlation(*cleaned).mean())

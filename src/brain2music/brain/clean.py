@@ -1,5 +1,6 @@
 """Cleaning of one run's time series, on plain arrays (scans, voxels): drift, confounds, scaling."""
 
+import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from ..errors import InputError
+from ..errors import Brain2MusicWarning, InputError
 
 Detrending = Literal["median", "cosine", "linear", "none"]
 
@@ -83,6 +84,17 @@ def cosine_basis(n_scans: int, n_cosines: int) -> Float[np.ndarray, "scans cosin
     return np.sqrt(2 / n_scans) * np.cos(phase * orders)
 
 
+def lacks_cosines(columns: Sequence[str]) -> bool:
+    """Whether CompCor's components are asked for without the cosines that fMRIPrep high-passed its data by first.
+
+    The components say nothing of what is slower, and leave it in every voxel (fMRIPrep's documentation, "Confounds").
+    """
+    return any("comp_cor" in name for name in columns) and not any(name.startswith("cosine") for name in columns)
+
+
+LACKS_COSINES = 'components (comp_cor) say nothing of slow noise: ask for "cosine*" among the confounds too'
+
+
 def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np.ndarray, "scans columns"]:
     """Read nuisance columns from an fMRIPrep confounds table.
 
@@ -98,7 +110,8 @@ def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np
 
     Notes
     -----
-    The "n/a" with which derivatives begin become the mean of their column.
+    The "n/a" with which derivatives begin become the mean of their column. Components without their cosines are warned
+    of (:func:`lacks_cosines`).
     """
     import pandas as pd
 
@@ -116,6 +129,8 @@ def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np
         names += [name for name in found if name not in names]
     if len(table) != n_scans:
         raise InputError(f"the table has {len(table)} rows for {n_scans} scans", path, "use the table of this run")
+    if lacks_cosines(columns):
+        warnings.warn(LACKS_COSINES, Brain2MusicWarning, stacklevel=2)
     chosen = table[names].apply(pd.to_numeric, errors="coerce")
     return chosen.fillna(chosen.mean()).fillna(0.0).to_numpy(dtype=np.float64)
 

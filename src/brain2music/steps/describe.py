@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import __version__
 from ..artifacts import read_json, write_json
+from ..brain.clean import LACKS_COSINES, lacks_cosines
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decode.options import decoder_options
@@ -151,6 +152,8 @@ def _warnings(
         said.append("no artist index was given, so songs and artists shared by training and test are not known")
     if config.lag_tr == 0:
         said.append("without a lag, the first scans of a clip reflect the clip before it")
+    if lacks_cosines(config.confounds):
+        said.append(LACKS_COSINES)
     searched = {gallery.space.name for gallery in galleries}
     left = [embedder.space.name for embedder in embedders if embedder.space.name not in searched]
     if galleries and left:
