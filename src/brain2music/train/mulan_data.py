@@ -29,7 +29,8 @@ from ..audio.io import read_audio
 from ..audio.render import render
 from ..embed.mulan.fast import halved
 from ..embed.mulan.features import VERSION, Heard, Listener
-from ..embed.musicnn import RATE, Network, load_network, network_on, package_folder
+from ..embed.musicnn import RATE, load_network, package_folder
+from ..embed.musicnn_network import Network, network_on
 from ..errors import InputError
 from ..processor import multiplies_bfloat16, use_one_thread
 from ..progress import Advance

@@ -25,7 +25,7 @@ from ..embed.embedder import Embedder
 from ..embed.embeddings import Space
 from ..embed.mulan.embedder import MuLanEmbedder
 from ..embed.mulan.features import Listener
-from ..embed.musicnn import network_on
+from ..embed.musicnn_network import network_on
 from ..embed.registry import get_embedder
 from ..errors import InputError
 from ..generate.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.nn import functional
 
-from ..musicnn import PATCH_FRAMES, Network, _MaxBlock
+from ..musicnn_network import PATCH_FRAMES, Network, _MaxBlock
 
 
 def halved(network: Network) -> Network:

@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from ..musicnn import HOP, PATCH_FRAMES, RATE, MusicnnEmbedder, Network
+from ..musicnn import HOP, RATE, MusicnnEmbedder
+from ..musicnn_network import PATCH_FRAMES, Network
 from ..windows import mono_at, window_starts
 
 VERSION = "1"

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from ...artifacts import read_arrays, write_arrays
 from ...codec.kmeans import kmeans, nearest
-from ...embed.musicnn import HOP, RATE, load_network, log_mel, network_on, package_folder
+from ...embed.musicnn import HOP, RATE, load_network, log_mel, package_folder
+from ...embed.musicnn_network import network_on
 from ...embed.windows import mono_at
 from ...errors import InputError
 from .config import SEMANTIC_RATE

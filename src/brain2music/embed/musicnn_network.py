@@ -1,0 +1,218 @@
+"""musicnn's network, at inference, in plain tensors.
+
+It reads patches of 187 log-mel frames (3 s). Patches that overlap share what filters make of their frames, but for
+those at either end, which see the zeros beyond; every patch has the numbers that it would have alone.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch.nn import functional
+
+PATCH_FRAMES = 187
+DIMS = 753
+_EPSILON = 1e-3
+_TIMBRAL, _TEMPORAL = (0, 1), (2, 3, 4)
+_TOGETHER = 16  # patches: bounds the memory that a long recording takes
+_LONGEST_SHARED = 32  # frames on one side of a filter: of longer ones, most of a patch sees the zeros at its ends
+
+
+class Features(NamedTuple):
+    """What the network gives for each patch: pooled features, the penultimate layer, and tags in [0, 1]."""
+
+    mean_pool: Float32[torch.Tensor, "patches 753"]
+    max_pool: Float32[torch.Tensor, "patches 753"]
+    penultimate: Float32[torch.Tensor, "patches 200"]
+    tags: Float32[torch.Tensor, "patches 50"]
+
+
+class Network:
+    """The musicnn network, at inference: plain tensors, no module state.
+
+    Parameters
+    ----------
+    variables : the checkpoint's variables by name; :class:`ValueError` where one is missing or misshapen.
+    """
+
+    def __init__(self, variables: Mapping[str, np.ndarray]) -> None:
+        if wrong := [
+            name for name, shape in _shapes().items() if name not in variables or variables[name].shape != shape
+        ]:
+            raise ValueError(f"variable {wrong[0]!r} is missing or misshapen")
+        self._input = _Affine(variables, 0)
+        self._front = [_MaxBlock(variables, number) for number in (*_TIMBRAL, *_TEMPORAL)]
+        self._middle = [_Block(variables, number) for number in (5, 6, 7)]
+        self._pooled, self._last = _Affine(variables, 9), _Affine(variables, 10)
+        self._dense, self._out = _Linear(variables, "dense"), _Linear(variables, "dense_1")
+
+    @torch.inference_mode()
+    def __call__(self, frames: Float32[torch.Tensor, "frames 96"], starts: list[int]) -> Features:
+        """Features of the patches of ``frames`` (log-mel) that begin at ``starts``, each by itself."""
+        heard, patches = self._input(frames), []
+        for first in range(0, len(starts), _TOGETHER):
+            some = starts[first : first + _TOGETHER]
+            stretch, places = heard[min(some) : max(some) + PATCH_FRAMES], [start - min(some) for start in some]
+            fronts = zip(*(block.patches(stretch, places) for block in self._front), strict=True)
+            patches += [self._pool(self._middle_maps(torch.cat(front))) for front in fronts]
+        return Features(*(torch.stack(column) for column in zip(*patches, strict=True)))
+
+    @torch.inference_mode()
+    def temporal(self, frames: Float32[torch.Tensor, "frames 96"]) -> Float32[torch.Tensor, "frames 192"]:
+        """The three middle layers before pooling, a vector every 16 ms, of log-mel frames of any length."""
+        heard = self._input(frames)
+        return self._middle_maps(torch.cat([block(heard) for block in self._front]))[-3 * 64 :].T
+
+    def _pool(self, maps: Float32[torch.Tensor, "753 frames"]) -> tuple[torch.Tensor, ...]:
+        top, mean = maps.amax(1), maps.mean(1)
+        pooled = self._pooled(torch.stack([top, mean], dim=1).flatten())
+        penultimate = self._last(functional.relu(self._dense(pooled)))
+        return mean, top, penultimate, torch.sigmoid(self._out(penultimate))
+
+    def _middle_maps(self, front: Float32[torch.Tensor, "561 frames"]) -> Float32[torch.Tensor, "753 frames"]:
+        """The front end (timbral and temporal filters), and three layers with residual connections."""
+        first = self._middle[0](front)
+        second = first + self._middle[1](first)
+        third = second + self._middle[2](second)
+        return torch.cat([front, first, second, third])
+
+
+class _Affine:
+    """Batch normalisation at inference: x * scale + shift per channel."""
+
+    def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
+        prefix = f"batch_normalization_{number}".removesuffix("_0")
+        gamma, beta, mean, variance = (
+            variables[f"{prefix}/{name}"].astype(np.float64)
+            for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        scale = gamma / np.sqrt(variance + _EPSILON)
+        self.scale, self.shift = _tensor(scale), _tensor(beta - mean * scale)
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        return values * self.scale + self.shift
+
+
+class _MaxBlock:
+    """Convolution, ReLU, normalisation, maximum over frequency: (frames, 96) -> (channels, frames).
+
+    ReLU and normalisation are monotone in each channel, so the maximum is taken before them, and leaves them
+    little to do. Where the normalisation's scale is negative, turning the kernel's sign makes it the minimum.
+    """
+
+    def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
+        kernel, bias = _convolution(variables, number)
+        affine = _Affine(variables, number + 1)
+        self._sign = torch.where(affine.scale < 0, -1.0, 1.0)[:, None]
+        self._kernel = (kernel.permute(3, 2, 0, 1) * self._sign[:, :, None, None]).contiguous()
+        self._bias, self._scale, self._shift = bias[:, None], affine.scale[:, None], affine.shift[:, None]
+        length = kernel.shape[0]
+        self._padding = (0, 0, (length - 1) // 2, length // 2)
+
+    def __call__(self, patch: Float32[torch.Tensor, "frames 96"]) -> Float32[torch.Tensor, "channels frames"]:
+        return self._finish(self._extreme(functional.pad(patch, self._padding)[None])[0])
+
+    def patches(
+        self, frames: Float32[torch.Tensor, "frames 96"], starts: list[int]
+    ) -> list[Float32[torch.Tensor, "channels 187"]]:
+        """The same of every patch by itself; frames that several patches hear alike are worked out once."""
+        before, after = self._padding[2:]
+        patches = [frames[start : start + PATCH_FRAMES] for start in starts]
+        if after > _LONGEST_SHARED:
+            return [self(patch) for patch in patches]
+        inner = frames.new_empty(len(self._bias), len(frames))
+        for first, last in _runs(starts, before, after):
+            inner[:, first:last] = self._extreme(frames[first - before : last + after][None])[0]
+        left = torch.stack([functional.pad(patch[: before + after], (0, 0, before, 0)) for patch in patches])
+        right = torch.stack([functional.pad(patch[-before - after :], (0, 0, 0, after)) for patch in patches])
+        ends = zip(starts, self._extreme(left), self._extreme(right), strict=True)
+        return [
+            self._finish(torch.cat([one, inner[:, start + before : start + PATCH_FRAMES - after], other], dim=1))
+            for start, one, other in ends
+        ]
+
+    def _extreme(self, padded: Float32[torch.Tensor, "batch padded 96"]) -> Float32[torch.Tensor, "batch channels _"]:
+        """The convolution's maximum over frequency (minimum, where the sign is turned), without padding."""
+        return self._sign * functional.conv2d(padded[:, None], self._kernel).amax(3)
+
+    def _finish(self, extreme: Float32[torch.Tensor, "channels frames"]) -> Float32[torch.Tensor, "channels frames"]:
+        return functional.relu(extreme + self._bias) * self._scale + self._shift
+
+
+def _runs(starts: list[int], before: int, after: int) -> Iterator[tuple[int, int]]:
+    """Stretches of at most a patch that cover all frames of the patches but the first and last few of each."""
+    done = 0
+    for start in sorted(starts):
+        first, last = max(done, start + before), start + PATCH_FRAMES - after
+        if first < last:
+            yield first, last
+        done = max(done, last)
+
+
+class _Block:
+    """Convolution over seven frames, ReLU, normalisation: (channels, frames) -> (64, frames)."""
+
+    def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
+        kernel, bias = _convolution(variables, number)
+        affine = _Affine(variables, number + 1)
+        self._kernel, self._bias = kernel[:, :, 0].permute(2, 1, 0).contiguous(), bias
+        self._scale, self._shift = affine.scale[:, None], affine.shift[:, None]
+
+    def __call__(self, maps: Float32[torch.Tensor, "channels frames"]) -> Float32[torch.Tensor, "64 frames"]:
+        rectified = functional.relu(functional.conv1d(maps[None], self._kernel, self._bias, padding=3)[0])
+        return rectified * self._scale + self._shift
+
+
+class _Linear:
+    def __init__(self, variables: Mapping[str, np.ndarray], name: str) -> None:
+        self._kernel, self._bias = _tensor(variables[f"{name}/kernel"].T), _tensor(variables[f"{name}/bias"])
+
+    def __call__(self, values: Float32[torch.Tensor, " inputs"]) -> Float32[torch.Tensor, " outputs"]:
+        return self._kernel @ values + self._bias
+
+
+def network_on(network: Network, device: torch.device) -> Network:
+    """A copy of a network, which is no module, with its tensors on the device; itself where that is the CPU."""
+    return network if device.type == "cpu" else _moved(copy.deepcopy(network), device)
+
+
+def _moved(part: Any, device: torch.device) -> Any:
+    for name, value in vars(part).items():
+        if isinstance(value, torch.Tensor):
+            setattr(part, name, value.to(device))
+        elif isinstance(value, list):
+            for each in value:
+                _moved(each, device)
+        elif hasattr(value, "__dict__"):
+            _moved(value, device)
+    return part
+
+
+def _convolution(variables: Mapping[str, np.ndarray], number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    prefix = f"conv2d_{number}".removesuffix("_0")
+    return _tensor(variables[f"{prefix}/kernel"]), _tensor(variables[f"{prefix}/bias"])
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
+
+
+def _shapes() -> dict[str, tuple[int, ...]]:
+    """Every variable of the network and its shape."""
+    kernels = [(7, 38, 1, 204), (7, 67, 1, 204), (128, 1, 1, 51), (64, 1, 1, 51), (32, 1, 1, 51)]
+    kernels += [(7, 561, 1, 64), (7, 64, 1, 64), (7, 64, 1, 64)]
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number, kernel in enumerate(kernels):
+        prefix = f"conv2d_{number}".removesuffix("_0")
+        shapes |= {f"{prefix}/kernel": kernel, f"{prefix}/bias": kernel[-1:]}
+    for name, inputs, outputs in (("dense", 2 * DIMS, 200), ("dense_1", 200, 50)):
+        shapes |= {f"{name}/kernel": (inputs, outputs), f"{name}/bias": (outputs,)}
+    widths = [1, *(kernel[-1] for kernel in kernels), 2 * DIMS, 200]
+    for number, width in enumerate(widths):
+        prefix = f"batch_normalization_{number}".removesuffix("_0")
+        statistics = ("gamma", "beta", "moving_mean", "moving_variance")
+        shapes |= {f"{prefix}/{statistic}": (width,) for statistic in statistics}
+    return shapes
