@@ -9,7 +9,7 @@ sound by three scans.
   genre, standardised, in windows of 3 s and those 3 s before) between voxels whose planted ceiling is at least 0.2
   and all other grey matter.
 * ``control_fdr``: share of voxels without signal among those found with the false discovery rate at 0.05 (10,000
-  permutations of clips, over all grey matter); ``control_fdr_error`` is the standard error over seeds.
+  permutations of clips within runs, over all grey matter); ``control_fdr_error`` is the standard error over seeds.
 * ``ceiling_error``: mean absolute difference of estimated and planted noise ceilings, scan by scan, of signal voxels
   that encoding found, steadied by the encoder; ``ceiling_error_repeats`` is that of the plain estimate from repeats, of
   all signal voxels, and ``ceiling_floor`` what the correlation of the true noiseless response with the same average of
@@ -168,7 +168,8 @@ def encoded(
     planted = _of_grey(listener, listener.ceiling(listener.repeats, physiology=not music.components))
     signal = planted >= SIGNAL
     result = encode(train, music.described, test, music.described, delays=DELAYS, fit=Fit(standardise=True))
-    tested = permutation_test(result.predicted, result.measured, np.random.default_rng(seed), PERMUTATIONS)
+    rng = np.random.default_rng(seed)
+    tested = permutation_test(result.predicted, result.measured, rng, PERMUTATIONS, blocks=test.groups)
     found = fdr(tested.p) <= LEVEL
     false = float((found & (planted == 0)).sum() / max(1, found.sum()))
     ceiling = response_ceiling(test, Windows(1, 1, test.n_scans))

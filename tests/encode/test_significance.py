@@ -98,3 +98,27 @@ def test_false_discovery_rates_are_benjamini_and_hochbergs(rng):
 def test_one_clip_cannot_be_permuted(rng):
     with pytest.raises(ValueError, match="two or more"):
         permutation_test(overlapping(rng, 3, 1), overlapping(rng, 3, 1), rng)
+
+
+def test_where_runs_are_balanced_clips_are_exchangeable_within_them_only(rng):
+    """60 clips, one of each genre in every run of four: predictions know the genre, responses have no mean by run."""
+    runs, genre = np.repeat(np.arange(15), 4), np.tile(np.arange(4), 15)
+    predicted, measured = overlapping(rng, 4000, 60), overlapping(rng, 4000, 60)
+    predicted = 0.5 * predicted + rng.standard_normal((4, 1, 4000), dtype=np.float32)[genre]
+    measured -= np.stack([measured[runs == run].mean(axis=(0, 1)) for run in runs])[:, None]
+    free, within = (
+        permutation_test(predicted, measured, np.random.default_rng(0), 1999, blocks=blocks) for blocks in (None, runs)
+    )
+    assert (free.p < 0.01).mean() > 0.015
+    assert (within.p < 0.01).mean() == pytest.approx(0.01, abs=0.004)
+    np.testing.assert_allclose(free.r, within.r)
+
+
+def test_clips_that_have_a_run_to_themselves_are_permuted_freely(rng):
+    predicted, measured = overlapping(rng, 20, 12), overlapping(rng, 20, 12)
+    alone, free = (
+        permutation_test(predicted, measured, np.random.default_rng(0), 99, blocks=blocks)
+        for blocks in (np.arange(12), None)
+    )
+    np.testing.assert_array_equal(alone.p, free.p)
+    assert len(np.unique(alone.p)) > 5

@@ -123,7 +123,7 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
         predicted, measured = encoded[name].predicted, encoded[name].measured
         rng = np.random.default_rng(config.seed)
         members = np.stack(list(sets.values()))
-        permuted[name] = permutation_test(predicted, measured, rng, config.permutations, members)
+        permuted[name] = permutation_test(predicted, measured, rng, config.permutations, members, scored.groups)
     draws = draw_clips(len(scored.clips), np.random.default_rng(config.seed), DRAWS)
     parts = None
     if config.partition and test is not None and len(embeddings) > 1:
