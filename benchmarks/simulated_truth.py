@@ -165,7 +165,7 @@ def encoded(
     listener: Listener, train: Responses, test: Responses, music: Music, seed: int
 ) -> tuple[float, float, float, float, float, float]:
     """Area under the ROC curve, voxels found, the false among them, errors of ceilings (two) and their floor."""
-    planted = _of_grey(listener, listener.ceiling(listener.repeats, physiology=not music.components))
+    planted = _of_grey(listener, listener.ceiling(listener.repeats, cleaned=music.components > 0))
     signal = planted >= SIGNAL
     result = encode(train, music.described, test, music.described, delays=DELAYS, fit=Fit(standardise=True))
     rng = np.random.default_rng(seed)
@@ -178,7 +178,7 @@ def encoded(
     steadied = shrunken_ceiling(ceiling, listener.repeats, result.r, found, learned)
     error = float(np.abs(steadied - planted)[signal & found].mean())
     by_repeats = float(np.abs(ceiling.r - planted)[signal].mean())
-    floor = float(np.abs(_of_grey(listener, _realised(listener, test)) - planted)[signal].mean())
+    floor = float(np.abs(_of_grey(listener, _realised(listener, test, music)) - planted)[signal].mean())
     return float(roc_auc_score(signal, result.r)), float(found.sum()), false, error, by_repeats, floor
 
 
@@ -257,11 +257,13 @@ def _noise(listener: Listener, music: Music) -> tuple[np.ndarray, np.ndarray]:
     return own * (noise.sd / sd)[grey].astype(np.float64) ** 2, np.hstack(shared)
 
 
-def _realised(listener: Listener, test: Responses) -> np.ndarray:
+def _realised(listener: Listener, test: Responses, music: Music) -> np.ndarray:
     """Correlation of the true noiseless response with the average of the repeats, scan by scan, of voxels that hear."""
     data = {}
     for number, run in enumerate(listener.runs):
         scans = listener.signal(number)
+        if music.components:
+            scans = regress_out(scans, slow_courses(len(scans), run.tr))
         for shown in run.presentations[1:]:
             data[shown.clip] = scans[np.minimum(np.array(shown.volumes) + LAG_TR, len(scans) - 1)]
     grey = np.flatnonzero(listener.brain.grey)

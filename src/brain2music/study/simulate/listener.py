@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float32, Int16
+from scipy.linalg import toeplitz
 from threadpoolctl import threadpool_limits
 
-from .bold import Noise, draw_noise, head_motion, simulate_run, spontaneous_courses
+from .bold import SPONTANEOUS_AR1, Noise, draw_noise, head_motion, simulate_run, spontaneous_courses
 from .brain import Brain, grow_brain
+from .confounds import slow_courses
 from .design import PlannedRun
 from .features import FeatureSpace
 from .images import stored
@@ -57,9 +59,15 @@ class Listener:
         """Standard deviation of all noise of the voxels that hear, drift taken as removed."""
         return self.other_sd(self.noise.total_sd)
 
-    def other_sd(self, scanner: Float32[np.ndarray, " voxels"]) -> Float32[np.ndarray, " heard"]:
-        """Standard deviation of the voxels that hear but for the response: the scanner's noise, and spontaneous."""
-        return np.sqrt(scanner[self.tuning.voxels] ** 2 + (self.tuning.spontaneous**2).sum(1))
+    def other_sd(
+        self, scanner: Float32[np.ndarray, " voxels"], spontaneous: float = 1.0
+    ) -> Float32[np.ndarray, " heard"]:
+        """Standard deviation of the voxels that hear but for the response: the scanner's noise, and spontaneous.
+
+        The latter's own is multiplied by ``spontaneous``.
+        """
+        own = (self.tuning.spontaneous**2).sum(1) * np.float32(spontaneous**2)
+        return np.sqrt(scanner[self.tuning.voxels] ** 2 + own)
 
     @threadpool_limits.wrap(limits=1)  # sums must not depend on the number of threads
     def scans(self, run: int) -> Int16[np.ndarray, "scans voxels"]:
@@ -82,13 +90,25 @@ class Listener:
         shown = Counter(p.clip for run in self.runs if run.split == "test" for p in run.presentations if not p.carry_in)
         return min(shown.values(), default=1)
 
-    def ceiling(self, repeats: int = 1, *, physiology: bool = True) -> Float32[np.ndarray, " heard"]:
+    def ceiling(self, repeats: int = 1, *, cleaned: bool = False) -> Float32[np.ndarray, " heard"]:
         """Correlation, scan by scan, of the noiseless response with the mean of repeats, without drift.
 
-        ``physiology`` is part of the noise, unless confounds are regressed out.
+        ``cleaned`` of white matter's components and the cosines that belong to them: of physiology, and of what is
+        slow in all that is left, the response included.
         """
-        noise_sd = self.noise_sd if physiology else self.other_sd(self.noise.sd)
-        return self.signal_sd / np.sqrt(self.signal_sd**2 + noise_sd**2 / repeats)
+        signal, noise = self.signal_sd, self.noise_sd
+        if cleaned:
+            run = next(run for run in self.runs if run.split == self._scored)
+            slow = slow_courses(run.n_volumes, run.tr)
+            signal = _spread(self.runs, self.tuning, self.space, self._scored, cleaned=True)
+            scanner = self.noise.sd * np.sqrt(_left(self.noise.ar1, slow))
+            noise = self.other_sd(scanner, float(np.sqrt(_left(np.array([SPONTANEOUS_AR1], np.float32), slow)[0])))
+        return signal / np.sqrt(signal**2 + noise**2 / repeats)
+
+    @property
+    def _scored(self) -> str:
+        """The split whose ceilings are told."""
+        return "test" if any(run.split == "test" for run in self.runs) else "train"
 
 
 @threadpool_limits.wrap(limits=1)
@@ -118,18 +138,38 @@ def make_listener(
         weights=tuning.weights * scale[:, None],
         spontaneous=tuning.spontaneous * (SPONTANEOUS * other_sd)[:, None],
     )
-    signal_sd = _spread(runs, tuning, space, "test" if any(run.split == "test" for run in runs) else "train")
-    return Listener(brain, tuning, noise, tuple(runs), space, signal_sd, seed, index)
+    unmeasured = Listener(brain, tuning, noise, tuple(runs), space, np.zeros(0, np.float32), seed, index)
+    return replace(unmeasured, signal_sd=_spread(runs, tuning, space, unmeasured._scored))
 
 
 def _spread(
-    runs: Sequence[PlannedRun], tuning: Tuning, space: FeatureSpace, split: str
+    runs: Sequence[PlannedRun],
+    tuning: Tuning,
+    space: FeatureSpace,
+    split: str,
+    cleaned: bool = False,
 ) -> Float32[np.ndarray, " heard"]:
-    """Standard deviation within runs of the noiseless responses, over one split's scans without carry-ins."""
+    """Standard deviation within runs of the noiseless responses, over one split's scans without carry-ins.
+
+    ``cleaned`` of what is slow in them.
+    """
     variances, weights = [], []
     for run in (run for run in runs if run.split == split):
         used = np.unique([scan for shown in run.presentations if not shown.carry_in for scan in shown.volumes])
         used = used[used < run.n_volumes]
-        variances.append(respond(run, tuning, space.frames)[used].var(axis=0, dtype=np.float64))
+        response = respond(run, tuning, space.frames)
+        if cleaned:
+            basis = np.linalg.qr(slow_courses(run.n_volumes, run.tr))[0].astype(np.float32)
+            response = response - basis @ (basis.T @ (response - response.mean(axis=0)))
+        variances.append(response[used].var(axis=0, dtype=np.float64))
         weights.append(len(used))
     return np.sqrt(np.average(variances, axis=0, weights=weights)).astype(np.float32)
+
+
+def _left(
+    ar1: Float32[np.ndarray, " voxels"], slow: Float[np.ndarray, "scans cosines"]
+) -> Float32[np.ndarray, " voxels"]:
+    """Share of the variance of AR(1) noise that is left after least squares on the slow courses."""
+    basis, grid = np.linalg.qr(slow)[0], np.linspace(0, 0.95, 20)
+    taken = [np.einsum("sc,st,tc->", basis, toeplitz(a ** np.arange(len(basis))), basis) for a in grid]
+    return np.interp(ar1, grid, 1 - np.array(taken) / len(basis)).astype(np.float32)
