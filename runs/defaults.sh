@@ -29,15 +29,15 @@ autoencoder() {                                                                 
   "$bin/brain2music" train autoencoder "$out/stereo" "$out/jen1-autoencoder-small" --size small --minutes 40 --batch-size 6 \
     --seconds 0.6 --lr 6e-4 --waveform 100 --adversarial-after 1 --held-out "$held_out" $(resumed "$out/jen1-autoencoder-small")
 }
-hearing() {                                                                              # 60 minutes
-  "$bin/python" runs/mulan_data.py rendered "$out/heard" --pieces-per-genre 280 --seed 1000 --workers 2
+hearing() {                                                                              # 90 minutes
+  "$bin/python" runs/mulan_data.py rendered "$out/heard" --pieces-per-genre 700 --seed 1000 --workers 2
   "$bin/python" runs/mulan_data.py recorded "$out/heard" --packages "$out/packages" --workers 2
 }
-mulan() {                                                                                # 8 minutes
-  "$bin/brain2music" train mulan "$out/heard" "$out/mulan-small" --size small --batch-size 768 --minutes 8 $(resumed "$out/mulan-small")
+mulan() {                                                                                # 4 minutes
+  "$bin/brain2music" train mulan "$out/heard" "$out/mulan-small" --size small --batch-size 768 --steps 450 $(resumed "$out/mulan-small")
 }
-tokens() {                                                                               # 34 minutes
-  "$bin/python" runs/musiclm_data.py "$out/tokens" --pieces-per-genre 80 --seed 7 --seconds 15 --workers 2 \
+tokens() {                                                                               # 60 minutes
+  "$bin/python" runs/musiclm_data.py "$out/tokens" --pieces-per-genre 300 --seed 7 --seconds 15 --workers 2 \
     --recorded "$out/mono" --codec mel-tokens-6k --levels 8 --single --mulan "${MULAN:-mulan-small}"
 }
 musiclm() {                                                                              # 64 minutes

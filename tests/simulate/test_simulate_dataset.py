@@ -154,8 +154,9 @@ def test_motion_moves_the_head_and_is_written(
     confounds = sorted((tmp_path / "moving").rglob("*_desc-confounds_timeseries.tsv"))
     assert len(confounds) == 3
     moved = pd.read_csv(confounds[0], sep="\t")
-    assert list(moved)[5:] == ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
-    assert (moved.iloc[0, 5:] == 0).all()
+    assert list(moved)[:6] == [*(f"a_comp_cor_{k:02d}" for k in range(5)), "cosine00"]
+    assert list(moved)[-6:] == ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
+    assert (moved.iloc[0, -6:] == 0).all()
     assert 0 < moved["trans_x"].abs().max() < 3
     assert moved["rot_x"].abs().max() < 0.05
     bold = "sub-001/func/sub-001_task-Test_run-01_bold.nii.gz"
