@@ -2,7 +2,7 @@
 # Train every checkpoint that ships again, from its data: defaults.sh [OUT] [STAGE...]
 # Stages: packages music soundstream autoencoder hearing mulan tokens musiclm; all of them by default, each after those
 # before it. What is there is kept, so the same command goes on after an interruption. Needs apt-get (Debian), about
-# 4 GB, and 5 hours of two cores; the costs beside the stages are those of one core. The models end in OUT/*/model.
+# 4 GB, and 7 hours of two cores; the costs beside the stages are those of one core. The models end in OUT/*/model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(realpath "${BIN:-.venv/bin}")
@@ -40,8 +40,8 @@ tokens() {                                                                      
   "$bin/python" runs/musiclm_data.py "$out/tokens" --pieces-per-genre 300 --seed 7 --seconds 15 --workers 2 \
     --recorded "$out/mono" --codec mel-tokens-6k --levels 8 --single --mulan "${MULAN:-mulan-small}"
 }
-musiclm() {                                                                              # 64 minutes
-  "$bin/brain2music" train musiclm "$out/tokens" "$out/musiclm-small" --single --size small --minutes 64 --shrink 8 \
+musiclm() {                                                                              # 120 minutes
+  "$bin/brain2music" train musiclm "$out/tokens" "$out/musiclm-small" --single --size small --minutes 120 --shrink 8 \
     --precision no $(resumed "$out/musiclm-small")
 }
 
