@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter1d
+from scipy.signal import lfilter
 from scipy.stats import kstest
 
+from brain2music.brain.clean import regress_out
 from brain2music.encode.ceiling import noise_ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
 from brain2music.encode.features import Windows, average_in
+from brain2music.study.simulate.confounds import slow_courses
 
 
 def planted_repeats(rng, signal_var, n_repeats=4, n_clips=60, n_scans=10):
@@ -73,6 +76,23 @@ def test_drift_removed_from_runs_does_not_pass_for_anticorrelated_signal(rng):
     assert abs(ceiling.signal[100:].mean()) < 0.015
     naive = (np.var(repeats.mean(axis=0), axis=(0, 1)) * 4 - np.var(repeats, axis=(1, 2)).mean(axis=0)) / 3
     assert naive[100:].mean() < -0.03  # the plain formula's
+
+
+def test_slow_noise_that_was_filtered_hides_no_signal(rng):
+    """Cosines of 128 s, as fMRIPrep's, regressed out: what is left of slow noise covaries negatively minutes apart."""
+    slow, hears = np.repeat([True, False], [300, 1200]), np.tile(np.repeat([True, False], [30, 270]), 5)
+    repeats, signal = planted_repeats(rng, 0.25 * hears, n_clips=60)
+    runs, cosines = np.repeat(np.arange(6), 10), slow_courses(400, 1.5)
+    for run in range(6):
+        noise = rng.standard_normal((400, 1500))
+        noise[:, slow] = lfilter([np.sqrt(1 - 0.85**2)], [1, -0.85], noise[:, slow], axis=0)
+        heard = np.tile(signal[runs == run].reshape(100, -1), (4, 1))
+        kept = regress_out((heard + noise).astype(np.float32), cosines)
+        repeats[:, runs == run] = kept.reshape(4, 10, 10, -1)
+    found = noise_ceiling(repeats, runs).signal
+    assert abs(found[slow & ~hears].mean()) < 0.006  # -0.012 where every voxel is taken to be as slow
+    assert abs(found[~slow & ~hears].mean()) < 0.006
+    assert abs(found[slow & hears].mean() - found[~slow & hears].mean()) < 0.02
 
 
 def test_p_agrees_with_permuted_clips(rng):

@@ -47,10 +47,10 @@ def noise_ceiling(
     """Ceilings, their variances and p from two repeats or more.
 
     A run's slow drift, and the filter that took it out, would pass for covariance between repeats that were heard in
-    one run (removing slow fluctuations makes scans minutes apart covary negatively, by as much as a weak signal). So
-    repeats are brought to one mean within their run, and the covariance of different clips heard next to each other,
-    as a share of the variance and pooled over voxels, is taken off that of the same clips. Means of runs over repeats
-    count as signal (0 where voxels were z-scored per run).
+    one run (removing slow fluctuations makes scans minutes apart covary negatively, by as much as a weak signal, most
+    where noise is slow). So repeats are brought to one mean within their run, and the covariance of different clips
+    heard next to each other, pooled over voxels and shared out by how slow the noise of each is, is taken off that of
+    the same clips. Means of runs over repeats count as signal (0 where voxels were z-scored per run).
 
     p is the upper tail of the mean covariance between repeats, had each repeat's clips been dealt anew (whole, their
     windows together): normal, with the mean and variance over all permutations (Hoeffding 1951, Ann. Math. Stat.
@@ -70,10 +70,9 @@ def noise_ceiling(
     within, run_means = _within_runs(repeats, runs)
     x = within + (run_means - run_means.mean(axis=0))
     n = n_clips * n_windows
-    total = (x**2).sum(axis=(1, 2), dtype=np.float64).mean(axis=0) / n
     averaged = x.mean(axis=0)
-    of_mean = (averaged**2).sum(axis=(0, 1), dtype=np.float64) / n
-    signal = _between_repeats(of_mean, total, n_repeats) - _left_by_drift(within, runs) * total
+    total, of_mean = _mean_product(x, x), _mean_product(averaged, averaged)
+    signal = _between_repeats(of_mean, total, n_repeats) - _left_by_drift(within, runs)
     noise = np.maximum(total - signal, 0)
     share = np.divide(signal, of_mean, out=np.zeros_like(signal), where=of_mean > 0)
     return Ceiling(np.sqrt(np.clip(share, 0, 1)), signal, noise, _p_of_covariance(x, signal * n))
@@ -173,26 +172,40 @@ def _between_repeats(of_mean: Any, total: Any, n_repeats: int) -> Any:
     return (n_repeats * of_mean - total) / (n_repeats - 1)
 
 
-def _left_by_drift(x: Float32[np.ndarray, "repeats clips windows voxels"], runs: Int[np.ndarray, " clips"]) -> float:
-    """Covariance between repeats that is not the clips', as a share of the variance, over all voxels.
+def _left_by_drift(
+    x: Float32[np.ndarray, "repeats clips windows voxels"], runs: Int[np.ndarray, " clips"]
+) -> Float[np.ndarray, " voxels"]:
+    """Covariance between repeats that is not the clips': that of clips that followed each other in a run.
 
-    It is that of clips that followed each other in a run, but for what centring m clips takes off: a clip's own
-    covariance with another is -1/m of that of clip means.
+    (But for what centring m clips takes off: a clip's own covariance with another is -1/m of that of clip means.) It is
+    hardly known in a single voxel: the total of all is shared out by how slow each voxel's noise is.
     """
     before, averaged = np.flatnonzero(runs[:-1] == runs[1:]), x.mean(axis=0)
-    variance = _mean_square(x)
-    if not len(before) or variance == 0:
-        return 0.0
-    of_mean = float((averaged[before] * averaged[before + 1]).mean(dtype=np.float64))
-    within = float((x[:, before] * x[:, before + 1]).mean(dtype=np.float64))
-    neighbours = _between_repeats(of_mean, within, len(x))
-    same = _between_repeats(_mean_square(averaged.mean(axis=1)), _mean_square(x.mean(axis=2)), len(x))
+    slow = _slow_noise(x)
+    if not len(before) or not slow.any():
+        return np.zeros(x.shape[3])
+    of_mean = _mean_product(averaged[before], averaged[before + 1])
+    neighbours = _between_repeats(of_mean, _mean_product(x[:, before], x[:, before + 1]), len(x))
+    clips, by_repeat = averaged.mean(axis=1), x.mean(axis=2)
+    same = _between_repeats(_mean_product(clips, clips), _mean_product(by_repeat, by_repeat), len(x))
     share = len(np.unique(runs)) / len(runs)
-    return float((1 - share) * neighbours + share * same) / variance
+    return slow * ((1 - share) * neighbours + share * same).mean() / slow.mean()
 
 
-def _mean_square(x: Float32[np.ndarray, "..."]) -> float:
-    return float((x**2).mean(dtype=np.float64))
+def _slow_noise(x: Float32[np.ndarray, "repeats clips windows voxels"]) -> Float[np.ndarray, " voxels"]:
+    """Long-run variance of what differs between repeats: its autocovariance summed over all lags inside a clip.
+
+    It is what the noise has near frequency 0, which a filter that takes it out leaves as covariance at long lags.
+    """
+    noise, n_windows = x - x.mean(axis=0), x.shape[2]
+    at_lags = [_mean_product(noise[:, :, : n_windows - k], noise[:, :, k:]) for k in range(n_windows)]
+    return np.maximum(at_lags[0] + 2 * np.sum(at_lags[1:], axis=0), 0) * len(x) / (len(x) - 1)
+
+
+def _mean_product(a: Float32[np.ndarray, "*rows voxels"], b: Float32[np.ndarray, "*rows voxels"]) -> Any:
+    """Of every voxel, over all rows."""
+    rows = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
+    return np.einsum("rv,rv->v", *rows, dtype=np.float64) / len(rows[0])
 
 
 def _p_of_covariance(
