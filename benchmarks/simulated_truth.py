@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, toeplitz
+from scipy.linalg import cho_factor, cho_solve
 from sklearn.metrics import roc_auc_score
 
 from brain2music.audio.compose.genres import GENRES
@@ -53,7 +53,7 @@ from brain2music.study.simulate.confounds import slow_courses, white_matter_cour
 from brain2music.study.simulate.dataset import hear
 from brain2music.study.simulate.design import SHAPES, PlannedRun, Shape, plan_runs
 from brain2music.study.simulate.features import FeatureSpace
-from brain2music.study.simulate.listener import Listener, make_listener
+from brain2music.study.simulate.listener import Listener, autoregressive_left, make_listener
 from brain2music.study.simulate.sources import catalogue
 from brain2music.study.simulate.tuning import respond
 from brain2music.study.stimuli import Stimuli
@@ -202,7 +202,8 @@ def bayes_optimal(listener: Listener, test: Responses, music: Music) -> np.ndarr
     in random order, so that what the clip before leaves behind is in C_ss as it is in r; C_ss, C_ys and E[y] are
     moments over these pieces. N is the planted noise's covariance for averages of the window's scans: AR(1) noise,
     spontaneous activity, and physiology where it is not regressed out, over the number of repeats. Drift is taken as
-    removed. Responses are z-scored, so s and N are in units of each voxel's standard deviation over a run.
+    removed; cosines, where they are regressed out, are taken from s, and in expectation from N. Responses are
+    z-scored, so s and N are in units of each voxel's standard deviation over a run.
     """
     known = [clip for clip in music.clips if clip not in set(test.clips)]
     s, y = _noiseless(listener, music, known)
@@ -228,9 +229,11 @@ def _solve(diagonal: np.ndarray, factors: np.ndarray, right: np.ndarray) -> np.n
 
 def _noiseless(listener: Listener, music: Music, clips: Sequence[Clip]) -> tuple[np.ndarray, np.ndarray]:
     """Windows of noiseless responses (pairs, heard), in run standard deviations, and their embeddings."""
-    data, names = [], []
+    data, names, sd = [], [], _sd(listener, music)[listener.tuning.voxels]
     for run in music.in_runs(clips):
-        scans = respond(run, listener.tuning, music.space.frames) / _sd(listener, music)[listener.tuning.voxels]
+        scans = respond(run, listener.tuning, music.space.frames) / sd
+        if music.components:
+            scans = regress_out(scans, slow_courses(len(scans), run.tr))
         for shown in run.presentations[1:]:
             data.append((scans - scans.mean(axis=0))[np.minimum(np.array(shown.volumes) + LAG_TR, len(scans) - 1)])
             names.append(shown.clip)
@@ -243,7 +246,8 @@ def _noiseless(listener: Listener, music: Music, clips: Sequence[Clip]) -> tuple
 def _noise(listener: Listener, music: Music) -> tuple[np.ndarray, np.ndarray]:
     """Noise over a window's scans, in run standard deviations: its covariance is diag(own) + shared sharedᵀ."""
     noise, grey, sd, length = listener.noise, listener.brain.grey, _sd(listener, music), _scans_in_window(music)
-    own = np.array([toeplitz(a ** np.arange(length)).mean() for a in noise.ar1[grey].astype(np.float64)])
+    slow = _slow(listener, music)
+    own = autoregressive_left(noise.ar1[grey], slow, length).astype(np.float64)
     long = replace(listener.runs[0], n_volumes=20_000)
     courses = physiological_courses(long, np.random.default_rng(0))
     averaged = np.lib.stride_tricks.sliding_window_view(courses, length, axis=0).mean(axis=2)
@@ -251,7 +255,7 @@ def _noise(listener: Listener, music: Music) -> tuple[np.ndarray, np.ndarray]:
     spontaneous = np.zeros((len(sd), listener.tuning.spontaneous.shape[1]))
     spontaneous[listener.tuning.voxels] = listener.tuning.spontaneous
     spontaneous = (spontaneous / sd[:, None])[grey]
-    kept = toeplitz(SPONTANEOUS_AR1 ** np.arange(length)).mean()
+    kept = autoregressive_left(np.array([SPONTANEOUS_AR1], np.float32), slow, length)
     shared = [np.sqrt(kept) * spontaneous]
     shared += [] if music.components else [physiology @ np.linalg.cholesky(np.cov(averaged.T))]
     return own * (noise.sd / sd)[grey].astype(np.float64) ** 2, np.hstack(shared)
@@ -272,11 +276,17 @@ def _realised(listener: Listener, test: Responses, music: Music) -> np.ndarray:
 
 
 def _sd(listener: Listener, music: Music) -> np.ndarray:
-    """Standard deviation of every voxel of the brain over a run, drift removed, and physiology where it is."""
-    scanner = listener.noise.sd if music.components else listener.noise.total_sd
-    variance = scanner.astype(np.float64) ** 2
-    variance[listener.tuning.voxels] = listener.other_sd(scanner) ** 2 + listener.signal_sd**2
+    """Standard deviation of every voxel of the brain over a run, as cleaned."""
+    spread = listener.spread(cleaned=music.components > 0)
+    variance = spread.scanner.astype(np.float64) ** 2
+    variance[listener.tuning.voxels] = spread.noise**2 + spread.response**2
     return np.sqrt(variance)
+
+
+def _slow(listener: Listener, music: Music) -> np.ndarray:
+    """The slow courses that are regressed out of a run, (scans, courses); none without components."""
+    run = listener.runs[0]
+    return slow_courses(run.n_volumes, run.tr)[:, : None if music.components else 0]
 
 
 def _scans_in_window(music: Music) -> int:

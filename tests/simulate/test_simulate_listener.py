@@ -82,7 +82,7 @@ def test_cleaned_of_them_and_of_what_is_slow_ceilings_are_those_planted(fine: Li
 
 
 def test_snr_is_what_was_asked_for(listener: Listener) -> None:
-    heard, noise = listener.tuning.voxels, listener.noise_sd
+    heard, noise = listener.tuning.voxels, listener.spread().noise
     signal = np.concatenate([listener.signal(run)[10:] - listener.signal(run)[10:].mean(0) for run in (0, 1)])
     np.testing.assert_allclose(signal.std(0) / noise, listener.tuning.snr, rtol=1e-3)
     heschl = np.isin(listener.brain.region[heard], [1, 2])

@@ -54,21 +54,6 @@ class Listener:
         courses = spontaneous_courses(self.runs[run].n_volumes, self.tuning.spontaneous.shape[1], rng)
         return courses @ self.tuning.spontaneous.T
 
-    @property
-    def noise_sd(self) -> Float32[np.ndarray, " heard"]:
-        """Standard deviation of all noise of the voxels that hear, drift taken as removed."""
-        return self.other_sd(self.noise.total_sd)
-
-    def other_sd(
-        self, scanner: Float32[np.ndarray, " voxels"], spontaneous: float = 1.0
-    ) -> Float32[np.ndarray, " heard"]:
-        """Standard deviation of the voxels that hear but for the response: the scanner's noise, and spontaneous.
-
-        The latter's own is multiplied by ``spontaneous``.
-        """
-        own = (self.tuning.spontaneous**2).sum(1) * np.float32(spontaneous**2)
-        return np.sqrt(scanner[self.tuning.voxels] ** 2 + own)
-
     @threadpool_limits.wrap(limits=1)  # sums must not depend on the number of threads
     def scans(self, run: int) -> Int16[np.ndarray, "scans voxels"]:
         """A run as the scanner stores it, without head motion; the same numbers on every call."""
@@ -91,24 +76,45 @@ class Listener:
         return min(shown.values(), default=1)
 
     def ceiling(self, repeats: int = 1, *, cleaned: bool = False) -> Float32[np.ndarray, " heard"]:
-        """Correlation, scan by scan, of the noiseless response with the mean of repeats, without drift.
+        """Correlation, scan by scan, of the noiseless response with the mean of repeats, without drift."""
+        spread = self.spread(cleaned=cleaned)
+        return spread.response / np.sqrt(spread.response**2 + spread.noise**2 / repeats)
+
+    def spread(self, *, cleaned: bool = False) -> "Spread":
+        """Standard deviations within a run, drift taken as removed.
 
         ``cleaned`` of white matter's components and the cosines that belong to them: of physiology, and of what is
         slow in all that is left, the response included.
         """
-        signal, noise = self.signal_sd, self.noise_sd
+        heard, own = self.tuning.voxels, (self.tuning.spontaneous**2).sum(1)
+        response, scanner = self.signal_sd, self.noise.total_sd
         if cleaned:
             run = next(run for run in self.runs if run.split == self._scored)
             slow = slow_courses(run.n_volumes, run.tr)
-            signal = _spread(self.runs, self.tuning, self.space, self._scored, cleaned=True)
-            scanner = self.noise.sd * np.sqrt(_left(self.noise.ar1, slow))
-            noise = self.other_sd(scanner, float(np.sqrt(_left(np.array([SPONTANEOUS_AR1], np.float32), slow)[0])))
-        return signal / np.sqrt(signal**2 + noise**2 / repeats)
+            response = _response_sd(self.runs, self.tuning, self.space, self._scored, cleaned=True)
+            scanner = self.noise.sd * np.sqrt(autoregressive_left(self.noise.ar1, slow))
+            own = own * autoregressive_left(np.array([SPONTANEOUS_AR1], np.float32), slow)
+        return Spread(response, np.sqrt(scanner[heard] ** 2 + own), scanner)
 
     @property
     def _scored(self) -> str:
         """The split whose ceilings are told."""
         return "test" if any(run.split == "test" for run in self.runs) else "train"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations, in the image's units.
+
+    Attributes
+    ----------
+    response, noise : of voxels that hear: the noiseless response, and all else (the scanner's noise, and spontaneous).
+    scanner : of the scanner's noise in every voxel, with the physiology that is not removed.
+    """
+
+    response: Float32[np.ndarray, " heard"]
+    noise: Float32[np.ndarray, " heard"]
+    scanner: Float32[np.ndarray, " voxels"]
 
 
 @threadpool_limits.wrap(limits=1)
@@ -132,17 +138,17 @@ def make_listener(
     tuning = tune(brain, space, train, snr, (seed, _SHARED), rng)
     other_sd = noise.total_sd[tuning.voxels]
     wanted = tuning.snr * other_sd * np.float32(np.hypot(1, SPONTANEOUS))
-    scale = wanted / _spread(runs, tuning, space, "train")
+    scale = wanted / _response_sd(runs, tuning, space, "train")
     tuning = replace(
         tuning,
         weights=tuning.weights * scale[:, None],
         spontaneous=tuning.spontaneous * (SPONTANEOUS * other_sd)[:, None],
     )
     unmeasured = Listener(brain, tuning, noise, tuple(runs), space, np.zeros(0, np.float32), seed, index)
-    return replace(unmeasured, signal_sd=_spread(runs, tuning, space, unmeasured._scored))
+    return replace(unmeasured, signal_sd=_response_sd(runs, tuning, space, unmeasured._scored))
 
 
-def _spread(
+def _response_sd(
     runs: Sequence[PlannedRun],
     tuning: Tuning,
     space: FeatureSpace,
@@ -166,10 +172,15 @@ def _spread(
     return np.sqrt(np.average(variances, axis=0, weights=weights)).astype(np.float32)
 
 
-def _left(
-    ar1: Float32[np.ndarray, " voxels"], slow: Float[np.ndarray, "scans cosines"]
+def autoregressive_left(
+    ar1: Float32[np.ndarray, " voxels"], slow: Float[np.ndarray, "scans cosines"], window: int = 1
 ) -> Float32[np.ndarray, " voxels"]:
-    """Share of the variance of AR(1) noise that is left after least squares on the slow courses."""
+    """Variance, in a run, of averages of ``window`` scans of AR(1) noise of unit variance, less what is slow in it.
+
+    ``slow`` are courses taken off by least squares; there may be none of them.
+    """
+    n = len(slow)
     basis, grid = np.linalg.qr(slow)[0], np.linspace(0, 0.95, 20)
-    taken = [np.einsum("sc,st,tc->", basis, toeplitz(a ** np.arange(len(basis))), basis) for a in grid]
-    return np.interp(ar1, grid, 1 - np.array(taken) / len(basis)).astype(np.float32)
+    means = np.lib.stride_tricks.sliding_window_view(np.eye(n) - basis @ basis.T, window, axis=0).mean(axis=-1)
+    left = [np.einsum("ws,st,wt->", means, toeplitz(a ** np.arange(n)), means, optimize=True) for a in grid]
+    return np.interp(ar1, grid, np.array(left) / len(means)).astype(np.float32)
