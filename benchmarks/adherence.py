@@ -216,7 +216,7 @@ def _through_codec(model: MusicLM, sound: Sound, rng: np.random.Generator | None
     codes = model.codes_of(resample(sound[0], sound[1], model.rate))
     if rng is not None:
         codes = codes[:, torch.from_numpy(rng.permutation(codes.shape[1]))]
-    return model.sound_of(codes), model.rate
+    return model.sound_of(codes, drawn=False), model.rate
 
 
 def _hear(judge: Embedder, sounds: list[Sound]) -> np.ndarray:

@@ -43,6 +43,8 @@ tokens() {                                                                      
 musiclm() {                                                                              # 120 minutes
   "$bin/brain2music" train musiclm "$out/tokens" "$out/musiclm-small" --single --size small --minutes 120 --shrink 8 \
     --precision no $(resumed "$out/musiclm-small")
+  "$bin/python" -c "from brain2music.audio.render import write_corpus; write_corpus('$out/composed', 5, 8, 15.0)"
+  "$bin/brain2music" train postfilter "$out/musiclm-small/model" "$out/composed" "$out/mono"
 }
 
 for stage in packages music soundstream autoencoder hearing mulan tokens musiclm; do

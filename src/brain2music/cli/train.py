@@ -248,3 +248,24 @@ def musiclm(
     task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec, begin_from)
     plan = _plan(steps, minutes, precision, accumulate, every, log_every, seed, device)
     print(fit(task, plan, out, resume, began))
+
+
+@train_app.command()
+def postfilter(
+    model: Annotated[Path, typer.Argument(help="Folder of a MusicLM on mel tokens; the postfilter is put into it.")],
+    music: Annotated[list[Path], typer.Argument(help="Folders of sound files, such as it was trained on.")],
+    pieces: Annotated[int, typer.Option(help="Of each folder, made again from their embeddings.", min=2)] = 32,
+    seconds: Annotated[float, typer.Option(help="Of each piece.", min=6.0)] = 15.0,
+    codec: Annotated[Path | None, typer.Option(help="Folder of its codec, if it did not ship.")] = None,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+) -> None:
+    """Give what MusicLM draws the modulations of music: one filter of its spectrograms, for all pieces alike."""
+    from ..generate.musiclm.model import MusicLM
+    from ..progress import progress
+    from ..train.postfilter import fit_postfilter
+
+    with progress("postfilter") as advance:
+        found = fit_postfilter(MusicLM.from_pretrained(model, device, codec), music, pieces, seconds, seed, advance)
+    found.save(model)
+    print(f"gains={found.gains.min():.2f}..{found.gains.max():.2f}")

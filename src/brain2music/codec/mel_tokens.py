@@ -14,7 +14,6 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from .codes import Codes, check_ids, chosen_levels, prepare
@@ -93,8 +92,6 @@ class MelTokenCodec:
     ----------
     model : fitted. name : in the registry. levels : how many to use, all by default: fewer take fewer bits.
     vocoder : "hifigan", whose wheel has to be installed, or "griffin-lim", which needs nothing.
-    smoothing : standard deviation, in frames, of a Gaussian that decoded spectrograms are smoothed by over time; ids
-        that were drawn, not encoded, flicker more from frame to frame than those of music.
     generator : HiFi-GAN's network, the universal one by default.
 
     Raises
@@ -111,14 +108,13 @@ class MelTokenCodec:
         name: str,
         levels: int | None = None,
         vocoder: Vocoder = "hifigan",
-        smoothing: float = 0.0,
         generator: Generator | None = None,
     ) -> None:
         self.model, self.name, config = model.eval(), name, model.config
         self.levels = chosen_levels(levels, config.levels, name)
         self.frame, self.codes = HOP * config.frames, config.codes
         self.kbps = config.kbps * self.levels / config.levels
-        self._generator, self._vocoder, self._smoothing = generator, vocoder, smoothing
+        self._generator, self._vocoder = generator, vocoder
 
     @cached_property
     def vocoder(self) -> MelHiFiGAN | GriffinLim:
@@ -138,7 +134,13 @@ class MelTokenCodec:
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
         """The sound of ids of any number of levels; :class:`InputError` for codes of another codec."""
+        return self.sing(self.spectrogram(codes), codes.samples)
+
+    def spectrogram(self, codes: Codes) -> Float32[np.ndarray, "frames 80"]:
+        """The log-mel frames that ids stand for; errors as :meth:`decode`."""
         check_ids(codes.values, self.model.config.levels, self.codes, self.name)
-        mel = self.model.decode(torch.from_numpy(codes.values.astype(np.int64))).numpy()
-        mel = gaussian_filter1d(mel, self._smoothing, axis=0) if self._smoothing else mel
-        return self.vocoder.decode(Codes(self.vocoder.name, mel, codes.samples))
+        return self.model.decode(torch.from_numpy(codes.values.astype(np.int64))).numpy()
+
+    def sing(self, mel: Float32[np.ndarray, "frames 80"], samples: int) -> Float32[np.ndarray, "1 samples"]:
+        """So many samples of a log-mel spectrogram's sound."""
+        return self.vocoder.decode(Codes(self.vocoder.name, mel, samples))

@@ -85,12 +85,8 @@ def get_codec(name: str, levels: int | None = None) -> Codec:
     raise InputError(f"a {kind} is no codec", folder / "config.json", "name a SoundStream or an autoencoder")
 
 
-def get_token_codec(
-    name: str, levels: int | None = None, device: str = "cpu", vocoder: str = "hifigan", smoothing: float = 0.0
-) -> TokenCodec:
+def get_token_codec(name: str, levels: int | None = None, device: str = "cpu", vocoder: str = "hifigan") -> TokenCodec:
     """The named codec, if it makes tokens; a SoundStream is put on the device, mel tokens sing by the vocoder.
-
-    ``smoothing`` is of mel tokens (:class:`.mel_tokens.MelTokenCodec`).
 
     Raises
     ------
@@ -105,7 +101,7 @@ def get_token_codec(
     if vocoder not in VOCODERS:
         raise InputError(f"there is no vocoder {vocoder!r}", mend=f"choose from {', '.join(VOCODERS)}")
     if isinstance(codec, MelTokenCodec):
-        return MelTokenCodec(codec.model, name, levels, vocoder, smoothing)
+        return MelTokenCodec(codec.model, name, levels, vocoder)
     if isinstance(codec, SoundStreamCodec):
         codec.model.to(device)
     return codec

@@ -15,6 +15,8 @@ from ...weights import find
 from .condition import FILE as CONDITION
 from .condition import Conditioner
 from .config import STAGES, Plan, StageName
+from .postfilter import FILE as POSTFILTER
+from .postfilter import Postfilter
 from .sampling import Sampling
 from .semantic import SemanticTokenizer
 from .stage import Stage
@@ -22,9 +24,7 @@ from .stage import Stage
 CONFIG = "config.json"
 VOCODER = "griffin-lim"
 """Of models whose codec is of mel tokens, unless another is asked for: nothing has to be installed."""
-SMOOTHING = 0.6
-"""Frames of 11.6 ms that what such a model draws is smoothed by: it then flickers as much as music does."""
-_KEYS = ("plan", "codec", "codec_sha256", "vocoder", "smoothing", "sampling")
+_KEYS = ("plan", "codec", "codec_sha256", "vocoder", "sampling")
 
 
 def describe(
@@ -38,7 +38,7 @@ def describe(
     """Write a model folder's config.json: its stages and how they are sampled, its codec, where it came from."""
     chosen = {name: asdict(how) for name, how in (sampling or {}).items()}
     settings = {"model": "MusicLM", "plan": plan, "sampling": chosen}
-    sung = {"codec": codec, "codec_sha256": codec_sha256, "vocoder": VOCODER, "smoothing": SMOOTHING}
+    sung = {"codec": codec, "codec_sha256": codec_sha256, "vocoder": VOCODER}
     write_json(folder / CONFIG, {**settings, **sung, "provenance": provenance})
 
 
@@ -60,7 +60,8 @@ def read_parts(
         "stages": stages,
         "conditioner": Conditioner.load(folder),
         "semantic": None if settings["plan"] == "single" else SemanticTokenizer.load(folder),
-        "codec": get_token_codec(str(codec), levels_of(stages), str(device), vocoder, settings["smoothing"]),
+        "codec": get_token_codec(str(codec), levels_of(stages), str(device), vocoder),
+        "postfilter": Postfilter.load(folder) if (folder / POSTFILTER).is_file() else None,
         "sampling": {stage: Sampling(**how) for stage, how in settings["sampling"].items()},
         "name": folder.name,
         "sha256": _digest(folder, names, settings, vocoder),
@@ -91,5 +92,6 @@ def _settings(folder: Path) -> dict[str, Any]:
 def _digest(folder: Path, names: tuple[StageName, ...], settings: dict[str, Any], vocoder: str) -> str:
     """Of all that decides what the model makes: weights, sizes, how it is sampled, what sings."""
     files = [folder / stage / file for stage in names for file in ("model.safetensors", "config.json")]
-    decides = [settings["sampling"], settings["codec_sha256"], vocoder, settings["smoothing"]]
-    return digest_text("".join(map(digest_file, [*files, folder / CONDITION])) + json.dumps(decides, sort_keys=True))
+    files += [each for each in (folder / CONDITION, folder / POSTFILTER) if each.is_file()]
+    decides = [settings["sampling"], settings["codec_sha256"], vocoder]
+    return digest_text("".join(map(digest_file, files)) + json.dumps(decides, sort_keys=True))

@@ -19,6 +19,7 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from ...codec.codes import Codes, TokenCodec
+from ...codec.mel_tokens import MelTokenCodec
 from ...embed.embeddings import Embeddings, Space
 from ...embed.windows import mono_at
 from ...errors import InputError
@@ -26,6 +27,7 @@ from ..reconstruction import Reconstruction
 from .condition import Conditioner
 from .config import SEMANTIC_RATE, Plan, StageName
 from .folder import codec_digest, describe, read_parts
+from .postfilter import Postfilter
 from .prompts import Sound, check_length, embed_sounds, embed_texts, seeded
 from .sampling import Sampling
 from .semantic import MusicnnFrames, SemanticTokenizer
@@ -44,6 +46,7 @@ class MusicLM:
     stages : by name: the paper's three, or "acoustic" alone. conditioner : of the embedding.
     semantic : tokens of recordings, for continuing them; a single stage needs none.
     codec : whose codes the stages were trained on. sampling : of each stage.
+    postfilter : of the spectrograms of drawn tokens, where the codec is of mel tokens.
     name : what the outputs say they come from. sha256 : digest of all that decides what it makes, "none" before that
         is saved.
     """
@@ -55,6 +58,7 @@ class MusicLM:
         semantic: SemanticTokenizer | None,
         codec: TokenCodec,
         sampling: dict[StageName, Sampling] | None = None,
+        postfilter: Postfilter | None = None,
         name: str = "musiclm",
         sha256: str = "none",
     ) -> None:
@@ -62,7 +66,7 @@ class MusicLM:
         configs = {name: stage.config for name, stage in stages.items()}
         own = {name: Sampling(config.temperature, guidance=config.guidance) for name, config in configs.items()}
         self.sampling: dict[StageName, Sampling] = {**own, **(sampling or {})}
-        self.name, self.sha256 = name, sha256
+        self.postfilter, self.name, self.sha256 = postfilter, name, sha256
         for stage in stages.values():
             stage.eval()
 
@@ -188,6 +192,8 @@ class MusicLM:
         self.conditioner.save(folder)
         if self.semantic is not None:
             self.semantic.save(folder)
+        if self.postfilter is not None:
+            self.postfilter.save(folder)
         plan: Plan = "single" if "acoustic" in self.stages else "three"
         describe(folder, plan, codec, codec_digest(codec), provenance or {}, self.sampling)
         return folder
@@ -289,10 +295,13 @@ class MusicLM:
         """Acoustic codes of mono sound at :attr:`rate`."""
         return torch.from_numpy(self.codec.encode(sound[None], self.rate).values.T.astype(np.int64))
 
-    def sound_of(self, codes: Int[Tensor, "levels frames"]) -> Float32[np.ndarray, " samples"]:
-        """Mono sound at :attr:`rate` of acoustic codes."""
+    def sound_of(self, codes: Int[Tensor, "levels frames"], drawn: bool = True) -> Float32[np.ndarray, " samples"]:
+        """Mono sound at :attr:`rate` of acoustic codes; ``drawn`` ones pass the postfilter, where there is one."""
         values = codes.T.cpu().numpy().astype(np.int16)
-        return self.codec.decode(Codes(self.codec.name, values, len(values) * self.codec.frame))[0]
+        given = Codes(self.codec.name, values, len(values) * self.codec.frame)
+        if not drawn or self.postfilter is None or not isinstance(self.codec, MelTokenCodec):
+            return self.codec.decode(given)[0]
+        return self.codec.sing(self.postfilter(self.codec.spectrogram(given)), given.samples)[0]
 
     def _prompt(self, end: Float32[np.ndarray, " samples"]) -> tuple[Tensor | None, Tensor]:
         """Semantic (where there is such a stage) and acoustic codes of the end of a recording."""

@@ -1,0 +1,67 @@
+"""``train postfilter``: how spectra that a trained MusicLM draws differ from those of music."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from ..audio.io import duration_of, find_audio, read_audio
+from ..codec.codes import Codes
+from ..codec.hifigan import log_mel
+from ..codec.mel_tokens import MelTokenCodec
+from ..errors import InputError
+from ..generate.musiclm.model import BATCH, MusicLM
+from ..generate.musiclm.postfilter import Postfilter
+from ..generate.musiclm.prompts import embed_sounds, seeded
+from ..progress import Advance
+
+_SHORTEST_S = 6.0
+
+
+@torch.inference_mode()
+def fit_postfilter(
+    model: MusicLM,
+    music: Sequence[Path],
+    pieces: int = 32,
+    seconds: float = 15.0,
+    seed: int = 0,
+    progress: Advance | None = None,
+) -> Postfilter:
+    """Make music again from its embeddings, and compare the modulations of both; the codec's loss is made up for too.
+
+    Parameters
+    ----------
+    music : folders of sound files. pieces : drawn at random from each folder. seconds : of each, from its start.
+
+    Raises
+    ------
+    InputError : the codec is not of mel tokens, or a folder holds no music, short or unreadable music.
+    """
+    codec = model.codec
+    if not isinstance(codec, MelTokenCodec):
+        raise InputError(f"{codec.name} makes no spectrograms to filter", mend="a postfilter is for mel tokens only")
+    rng, chosen = np.random.default_rng(seed), []
+    for files in map(find_audio, music):
+        chosen += [files[i] for i in rng.permutation(len(files))[:pieces]]
+    for file in chosen:
+        if min(duration_of(file), seconds) < _SHORTEST_S:
+            raise InputError(
+                "this piece is too short to show slow modulations", file, f"give {_SHORTEST_S:g} s of each or more"
+            )
+    drawn, real = [], []
+    for number, first in enumerate(range(0, len(chosen), BATCH)):
+        sounds = [read_audio(file, model.rate, duration=seconds) for file in chosen[first : first + BATCH]]
+        condition = model.conditioner(embed_sounds(sounds, model.conditioner)).to(model.device)
+        made = model.tokens([condition], seconds, seeded(seed, number, model.device))
+        drawn += [_spectrogram(codec, each) for each in made]
+        real += [log_mel(sound).T.numpy() for sound, _ in sounds]
+        if progress is not None:
+            progress(len(drawn), len(chosen))
+    return Postfilter.fit(drawn, real)
+
+
+def _spectrogram(codec: MelTokenCodec, codes: torch.Tensor) -> Float32[np.ndarray, "frames 80"]:
+    values = codes.T.cpu().numpy().astype(np.int16)
+    return codec.spectrogram(Codes(codec.name, values, len(values) * codec.frame))
