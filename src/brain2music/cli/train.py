@@ -252,7 +252,15 @@ def musiclm(
 
 @train_app.command()
 def postfilter(
-    model: Annotated[Path, typer.Argument(help="Folder of a MusicLM on mel tokens; the postfilter is put into it.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a MusicLM on mel tokens; the postfilter is put into it.",
+            exists=True,
+            file_okay=False,
+            resolve_path=True,
+        ),
+    ],
     music: Annotated[list[Path], typer.Argument(help="Folders of sound files, such as it was trained on.")],
     pieces: Annotated[int, typer.Option(help="Of each folder, made again from their embeddings.", min=2)] = 32,
     seconds: Annotated[float, typer.Option(help="Of each piece.", min=6.0)] = 15.0,
