@@ -27,6 +27,7 @@ COMMANDS = [
     ["continue"],
     ["story"],
     *(["train", family] for family in ("autoencoder", "mulan", "musiclm", "semantic", "soundstream", "w2v-bert")),
+    ["train", "postfilter"],
 ]
 
 
