@@ -15,7 +15,7 @@ from ...artifacts import read_arrays, write_arrays
 from ...errors import InputError
 
 FILE = "postfilter.safetensors"
-FRAMES = 256  # of 11.6 ms: 3 s, which 0.34 Hz is the slowest modulation of
+FRAMES = 256  # of 11.6 ms: 3 s, so that modulations are told apart from 0.34 Hz on
 BANDS = 80
 _RANGE = (0.2, 4.0)
 _BLUR = (1.0, 1.5)  # quefrencies, modulation frequencies
