@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 from brain2music.artifacts import write_arrays
 from brain2music.audio.io import write_audio
 from brain2music.cli import app
+from brain2music.codec.hifigan import MELS
 from brain2music.errors import InputError
 from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.postfilter import BANDS, FILE, FRAMES, Postfilter
+from brain2music.generate.musiclm.postfilter import FILE, FRAMES, Postfilter
 from brain2music.train.postfilter import fit_postfilter
 from brain2music.weights import find
 
-NONE = Postfilter(np.ones((BANDS, FRAMES // 2 + 1), np.float32))
+NONE = Postfilter(np.ones((MELS, FRAMES // 2 + 1), np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def slow(rng: np.random.Generator, frames: int = 1200) -> np.ndarray:
     """A spectrogram that changes slowly, brighter and louder in some pieces than in others."""
-    return gaussian_filter1d(rng.standard_normal((frames, BANDS)), 6, axis=0).astype(np.float32) + rng.normal(-4, 1)
+    return gaussian_filter1d(rng.standard_normal((frames, MELS)), 6, axis=0).astype(np.float32) + rng.normal(-4, 1)
 
 
 def flicker(mel: np.ndarray) -> float:
@@ -52,7 +53,7 @@ def test_gains_of_one_change_nothing(frames: int) -> None:
 def test_it_takes_flicker_away_and_leaves_the_mean() -> None:
     rng = np.random.default_rng(1)
     real = [slow(rng) for _ in range(8)]
-    drawn = [slow(rng) + 0.2 * rng.standard_normal((1200, BANDS)).astype(np.float32) for _ in range(8)]
+    drawn = [slow(rng) + 0.2 * rng.standard_normal((1200, MELS)).astype(np.float32) for _ in range(8)]
     found = Postfilter.fit(drawn, real)
     assert found.gains[:, 1:3].mean() == pytest.approx(1, abs=0.15)
     assert found.gains[:, -20:].max() < 0.35

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 
 from ..audio.io import duration_of, find_audio, read_audio
-from ..codec.codes import Codes
 from ..codec.hifigan import log_mel
 from ..codec.mel_tokens import MelTokenCodec
 from ..errors import InputError
@@ -55,13 +53,8 @@ def fit_postfilter(
         sounds = [read_audio(file, model.rate, duration=seconds) for file in chosen[first : first + BATCH]]
         condition = model.conditioner(embed_sounds(sounds, model.conditioner)).to(model.device)
         made = model.tokens([condition], seconds, seeded(seed, number, model.device))
-        drawn += [_spectrogram(codec, each) for each in made]
+        drawn += [codec.spectrogram(model.as_codes(each)) for each in made]
         real += [log_mel(sound).T.numpy() for sound, _ in sounds]
         if progress is not None:
             progress(len(drawn), len(chosen))
     return Postfilter.fit(drawn, real)
-
-
-def _spectrogram(codec: MelTokenCodec, codes: torch.Tensor) -> Float32[np.ndarray, "frames 80"]:
-    values = codes.T.cpu().numpy().astype(np.int16)
-    return codec.spectrogram(Codes(codec.name, values, len(values) * codec.frame))

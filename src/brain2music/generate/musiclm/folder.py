@@ -92,6 +92,6 @@ def _settings(folder: Path) -> dict[str, Any]:
 def _digest(folder: Path, names: tuple[StageName, ...], settings: dict[str, Any], vocoder: str) -> str:
     """Of all that decides what the model makes: weights, sizes, how it is sampled, what sings."""
     files = [folder / stage / file for stage in names for file in ("model.safetensors", "config.json")]
-    files += [each for each in (folder / CONDITION, folder / POSTFILTER) if each.is_file()]
+    files += [folder / CONDITION, *folder.glob(POSTFILTER)]
     decides = [settings["sampling"], settings["codec_sha256"], vocoder]
     return digest_text("".join(map(digest_file, files)) + json.dumps(decides, sort_keys=True))

@@ -297,11 +297,15 @@ class MusicLM:
 
     def sound_of(self, codes: Int[Tensor, "levels frames"], drawn: bool = True) -> Float32[np.ndarray, " samples"]:
         """Mono sound at :attr:`rate` of acoustic codes; ``drawn`` ones pass the postfilter, where there is one."""
-        values = codes.T.cpu().numpy().astype(np.int16)
-        given = Codes(self.codec.name, values, len(values) * self.codec.frame)
+        given = self.as_codes(codes)
         if not drawn or self.postfilter is None or not isinstance(self.codec, MelTokenCodec):
             return self.codec.decode(given)[0]
         return self.codec.sing(self.postfilter(self.codec.spectrogram(given)), given.samples)[0]
+
+    def as_codes(self, codes: Int[Tensor, "levels frames"]) -> Codes:
+        """Acoustic codes as the codec takes them."""
+        values = codes.T.cpu().numpy().astype(np.int16)
+        return Codes(self.codec.name, values, len(values) * self.codec.frame)
 
     def _prompt(self, end: Float32[np.ndarray, " samples"]) -> tuple[Tensor | None, Tensor]:
         """Semantic (where there is such a stage) and acoustic codes of the end of a recording."""

@@ -12,11 +12,11 @@ from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
 from ...artifacts import read_arrays, write_arrays
+from ...codec.hifigan import MELS
 from ...errors import InputError
 
 FILE = "postfilter.safetensors"
 FRAMES = 256  # of 11.6 ms: 3 s, so that modulations are told apart from 0.34 Hz on
-BANDS = 80
 _RANGE = (0.2, 4.0)
 _BLUR = (1.0, 1.5)  # quefrencies, modulation frequencies
 
@@ -65,7 +65,7 @@ class Postfilter:
         """What :meth:`save` wrote; :class:`InputError` where it is not that."""
         arrays, metadata = read_arrays(folder / FILE)
         gains = arrays.get("gains", np.empty(0))
-        right = metadata.get("kind") == "modulation postfilter" and gains.shape == (BANDS, FRAMES // 2 + 1)
+        right = metadata.get("kind") == "modulation postfilter" and gains.shape == (MELS, FRAMES // 2 + 1)
         if not right or not np.isfinite(gains).all():
             raise InputError("this is not a postfilter of spectrograms", folder / FILE, "copy the folder again")
         return cls(gains)
