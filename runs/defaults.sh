@@ -40,11 +40,12 @@ tokens() {                                                                      
   "$bin/python" runs/musiclm_data.py "$out/tokens" --pieces-per-genre 300 --seed 7 --seconds 15 --workers 2 \
     --recorded "$out/mono" --codec mel-tokens-6k --levels 8 --single --mulan "${MULAN:-mulan-small}"
 }
-musiclm() {                                                                              # 120 minutes
+musiclm() {                                                                              # 180 minutes
   "$bin/brain2music" train musiclm "$out/tokens" "$out/musiclm-small" --single --size small --minutes 120 --shrink 8 \
     --precision no $(resumed "$out/musiclm-small")
-  "$bin/python" -c "from brain2music.audio.render import write_corpus; write_corpus('$out/composed', 5, 8, 15.0)"
-  "$bin/brain2music" train postfilter "$out/musiclm-small/model" "$out/composed" "$out/mono"
+  "$bin/python" -c "from brain2music.audio.render import write_corpus; write_corpus('$out/composed', 24, 8, 15.0)"
+  "$bin/brain2music" train refiner "$out/musiclm-small/model" "$out/refiner" "$out/composed" "$out/mono" --pieces 240 \
+    --steps 1300 $(resumed "$out/refiner")
 }
 
 for stage in packages music soundstream autoencoder hearing mulan tokens musiclm; do

@@ -28,6 +28,7 @@ COMMANDS = [
     ["story"],
     *(["train", family] for family in ("autoencoder", "mulan", "musiclm", "semantic", "soundstream", "w2v-bert")),
     ["train", "postfilter"],
+    ["train", "refiner"],
 ]
 
 

@@ -104,7 +104,7 @@ def test_what_it_cannot_be_fitted_to_is_refused(model: MusicLM, single: MusicLM,
     with pytest.raises(InputError, match="makes no spectrograms"):
         fit_postfilter(single, [music])
     write_audio(tmp_path / "short.wav", np.ones(22_050, np.float32), 22_050)
-    with pytest.raises(InputError, match="too short to show slow modulations"):
+    with pytest.raises(InputError, match="too short to learn from"):
         fit_postfilter(model, [music, tmp_path])
     with pytest.raises(InputError, match="no such folder"):
         fit_postfilter(model, [tmp_path / "nowhere"])

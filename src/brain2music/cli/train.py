@@ -1,5 +1,6 @@
 """Commands that train models of ours: one a family, all with the same options of the loop."""
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -277,3 +278,48 @@ def postfilter(
         found = fit_postfilter(MusicLM.from_pretrained(model, device, codec), music, pieces, seconds, seed, advance)
     found.save(model)
     print(f"gains={found.gains.min():.2f}..{found.gains.max():.2f}")
+
+
+@train_app.command()
+def refiner(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a single-stage MusicLM on mel tokens; refiner and postfilter are put into it.",
+            exists=True,
+            file_okay=False,
+            resolve_path=True,
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder for drawn examples, checkpoints and log.")],
+    music: Annotated[list[Path], typer.Argument(help="Folders of sound files, such as it was trained on.")],
+    pieces: Annotated[int, typer.Option(help="Of each folder, drawn beside.", min=2)] = 300,
+    seconds: Annotated[float, typer.Option(help="Of each piece; shorter ones are left out.", min=6.0)] = 15.0,
+    codec: Annotated[Path | None, typer.Option(help="Folder of its codec, if it did not ship.")] = None,
+    steps: Steps = 1500,
+    minutes: Minutes = None,
+    precision: Precision = None,
+    every: Every = 100,
+    log_every: LogEvery = 20,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    resume: Resume = False,
+) -> None:
+    """Bring what MusicLM draws nearer to music: a network for its spectrograms, and a postfilter for what it leaves."""
+    began = time.monotonic()
+    from ..generate.musiclm.model import MusicLM
+    from ..generate.musiclm.refiner import FOLDER
+    from ..progress import progress
+    from ..train.postfilter import fit_postfilter
+    from ..train.refiner import train_refiner
+
+    whole = MusicLM.from_pretrained(model, device, codec)
+    plan = _plan(steps, minutes, precision, 1, every, log_every, seed, device)
+    with progress("examples") as advance:
+        whole.refiner = train_refiner(
+            whole, music, out, plan, pieces, seconds, resume=resume, began=began, progress=advance
+        ).to(device)
+    with progress("postfilter") as advance:
+        found = fit_postfilter(whole, music, seconds=seconds, seed=seed, progress=advance)
+    shutil.copytree(out / "model", model / FOLDER, dirs_exist_ok=True)
+    found.save(model)

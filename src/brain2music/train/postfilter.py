@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from ..audio.io import duration_of, find_audio, read_audio
+from ..audio.io import read_audio
 from ..codec.hifigan import log_mel
-from ..codec.mel_tokens import MelTokenCodec
 from ..errors import InputError
 from ..generate.musiclm.model import BATCH, MusicLM
 from ..generate.musiclm.postfilter import Postfilter
 from ..generate.musiclm.prompts import embed_sounds, seeded
 from ..progress import Advance
+from .drawn import choose_music, mel_tokens_of
 
 _SHORTEST_S = 6.0
 
@@ -37,23 +36,16 @@ def fit_postfilter(
     ------
     InputError : the codec is not of mel tokens, or a folder holds no music, short or unreadable music.
     """
-    codec = model.codec
-    if not isinstance(codec, MelTokenCodec):
-        raise InputError(f"{codec.name} makes no spectrograms to filter", mend="a postfilter is for mel tokens only")
-    rng, chosen = np.random.default_rng(seed), []
-    for files in map(find_audio, music):
-        chosen += [files[i] for i in rng.permutation(len(files))[:pieces]]
-    for file in chosen:
-        if min(duration_of(file), seconds) < _SHORTEST_S:
-            raise InputError(
-                "this piece is too short to show slow modulations", file, f"give {_SHORTEST_S:g} s of each or more"
-            )
+    codec = mel_tokens_of(model)
+    if seconds < _SHORTEST_S:
+        raise InputError(f"{seconds:g} s show no slow modulations", mend=f"give {_SHORTEST_S:g} s of each or more")
+    chosen = choose_music(music, pieces, _SHORTEST_S, seed)
     drawn, real = [], []
     for number, first in enumerate(range(0, len(chosen), BATCH)):
         sounds = [read_audio(file, model.rate, duration=seconds) for file in chosen[first : first + BATCH]]
         condition = model.conditioner(embed_sounds(sounds, model.conditioner)).to(model.device)
         made = model.tokens([condition], seconds, seeded(seed, number, model.device))
-        drawn += [codec.spectrogram(model.as_codes(each)) for each in made]
+        drawn += [model.refined(codec.spectrogram(model.as_codes(each))) for each in made]
         real += [log_mel(sound).T.numpy() for sound, _ in sounds]
         if progress is not None:
             progress(len(drawn), len(chosen))

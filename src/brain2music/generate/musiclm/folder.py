@@ -17,6 +17,8 @@ from .condition import Conditioner
 from .config import STAGES, Plan, StageName
 from .postfilter import FILE as POSTFILTER
 from .postfilter import Postfilter
+from .refiner import FOLDER as REFINER
+from .refiner import Refiner
 from .sampling import Sampling
 from .semantic import SemanticTokenizer
 from .stage import Stage
@@ -61,6 +63,7 @@ def read_parts(
         "conditioner": Conditioner.load(folder),
         "semantic": None if settings["plan"] == "single" else SemanticTokenizer.load(folder),
         "codec": get_token_codec(str(codec), levels_of(stages), str(device), vocoder),
+        "refiner": Refiner.from_pretrained(folder / REFINER).to(device) if (folder / REFINER).is_dir() else None,
         "postfilter": Postfilter.load(folder) if (folder / POSTFILTER).is_file() else None,
         "sampling": {stage: Sampling(**how) for stage, how in settings["sampling"].items()},
         "name": folder.name,
@@ -91,7 +94,8 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 def _digest(folder: Path, names: tuple[StageName, ...], settings: dict[str, Any], vocoder: str) -> str:
     """Of all that decides what the model makes: weights, sizes, how it is sampled, what sings."""
-    files = [folder / stage / file for stage in names for file in ("model.safetensors", "config.json")]
+    networks = [*names, *(each.name for each in folder.glob(REFINER))]
+    files = [folder / network / file for network in networks for file in ("model.safetensors", "config.json")]
     files += [folder / CONDITION, *folder.glob(POSTFILTER)]
     decides = [settings["sampling"], settings["codec_sha256"], vocoder]
     return digest_text("".join(map(digest_file, files)) + json.dumps(decides, sort_keys=True))

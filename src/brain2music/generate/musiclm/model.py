@@ -29,6 +29,8 @@ from .config import SEMANTIC_RATE, Plan, StageName
 from .folder import codec_digest, describe, read_parts
 from .postfilter import Postfilter
 from .prompts import Sound, check_length, embed_sounds, embed_texts, seeded
+from .refiner import FOLDER as REFINER
+from .refiner import Refiner
 from .sampling import Sampling
 from .semantic import MusicnnFrames, SemanticTokenizer
 from .stage import Condition, Stage
@@ -46,7 +48,7 @@ class MusicLM:
     stages : by name: the paper's three, or "acoustic" alone. conditioner : of the embedding.
     semantic : tokens of recordings, for continuing them; a single stage needs none.
     codec : whose codes the stages were trained on. sampling : of each stage.
-    postfilter : of the spectrograms of drawn tokens, where the codec is of mel tokens.
+    refiner, postfilter : of the spectrograms of drawn tokens, where the codec is of mel tokens; one after the other.
     name : what the outputs say they come from. sha256 : digest of all that decides what it makes, "none" before that
         is saved.
     """
@@ -58,6 +60,7 @@ class MusicLM:
         semantic: SemanticTokenizer | None,
         codec: TokenCodec,
         sampling: dict[StageName, Sampling] | None = None,
+        refiner: Refiner | None = None,
         postfilter: Postfilter | None = None,
         name: str = "musiclm",
         sha256: str = "none",
@@ -66,7 +69,7 @@ class MusicLM:
         configs = {name: stage.config for name, stage in stages.items()}
         own = {name: Sampling(config.temperature, guidance=config.guidance) for name, config in configs.items()}
         self.sampling: dict[StageName, Sampling] = {**own, **(sampling or {})}
-        self.postfilter, self.name, self.sha256 = postfilter, name, sha256
+        self.refiner, self.postfilter, self.name, self.sha256 = refiner, postfilter, name, sha256
         for stage in stages.values():
             stage.eval()
 
@@ -192,6 +195,8 @@ class MusicLM:
         self.conditioner.save(folder)
         if self.semantic is not None:
             self.semantic.save(folder)
+        if self.refiner is not None:
+            self.refiner.save_pretrained(folder / REFINER, half=True)
         if self.postfilter is not None:
             self.postfilter.save(folder)
         plan: Plan = "single" if "acoustic" in self.stages else "three"
@@ -296,11 +301,16 @@ class MusicLM:
         return torch.from_numpy(self.codec.encode(sound[None], self.rate).values.T.astype(np.int64))
 
     def sound_of(self, codes: Int[Tensor, "levels frames"], drawn: bool = True) -> Float32[np.ndarray, " samples"]:
-        """Mono sound at :attr:`rate` of acoustic codes; ``drawn`` ones pass the postfilter, where there is one."""
+        """Mono sound at :attr:`rate` of acoustic codes; ``drawn`` ones pass refiner and postfilter, where they are."""
         given = self.as_codes(codes)
-        if not drawn or self.postfilter is None or not isinstance(self.codec, MelTokenCodec):
+        if not drawn or not isinstance(self.codec, MelTokenCodec):
             return self.codec.decode(given)[0]
-        return self.codec.sing(self.postfilter(self.codec.spectrogram(given)), given.samples)[0]
+        mel = self.refined(self.codec.spectrogram(given))
+        return self.codec.sing(mel if self.postfilter is None else self.postfilter(mel), given.samples)[0]
+
+    def refined(self, mel: Float32[np.ndarray, "frames 80"]) -> Float32[np.ndarray, "frames 80"]:
+        """What the refiner, where there is one, makes of a spectrogram of drawn codes."""
+        return mel if self.refiner is None else self.refiner.refine(mel)
 
     def as_codes(self, codes: Int[Tensor, "levels frames"]) -> Codes:
         """Acoustic codes as the codec takes them."""

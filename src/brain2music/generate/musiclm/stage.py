@@ -68,18 +68,27 @@ class Stage(Pretrained):
         codes: Int[Tensor, "batch levels frames"],
     ) -> Float[Tensor, "batch levels frames"]:
         """log p of every predicted code, given all before it in the pattern; conditions carry no loss."""
+        heard = _mistaken(codes, self.config.mistaken) if self.training and self.config.mistaken else codes
+        logits = self.logits(condition, given, heard)
+        return -functional.cross_entropy(logits.flatten(0, 2).float(), codes.flatten(), reduction="none").view_as(codes)
+
+    def logits(
+        self,
+        condition: Condition | None,
+        given: Int[Tensor, "batch given_levels given_frames"] | None,
+        codes: Int[Tensor, "batch levels frames"],
+    ) -> Float[Tensor, "batch levels frames codes"]:
+        """Of what could stand in the place of every code, given all before it in the pattern."""
         table = self._layout(codes.shape[2])
         prefix = self.prefix(condition, given)
-        heard = _mistaken(codes, self.config.mistaken) if self.training and self.config.mistaken else codes
-        inputs = self._inputs(self._arrange(heard, table), len(table.code))
+        inputs = self._inputs(self._arrange(codes, table), len(table.code))
         if self.training and self.config.forgotten:
             inputs = inputs * _remembered(inputs, self.config.forgotten)
         inputs = inputs + self._aligned(condition, given, table)
         hidden = self.transformer(torch.cat([prefix, inputs], dim=1))[:, prefix.shape[1] :]
         chosen_by = self.drop(hidden).unflatten(2, (-1, self.config.table))  # (batch, steps, slots, table)
         at_codes = chosen_by[:, table.step.to(hidden.device), table.slot.to(hidden.device)]
-        logits = torch.einsum("bqte,qce->bqtc", at_codes, self.heads) + self.bias[:, None]
-        return -functional.cross_entropy(logits.flatten(0, 2).float(), codes.flatten(), reduction="none").view_as(codes)
+        return torch.einsum("bqte,qce->bqtc", at_codes, self.heads) + self.bias[:, None]
 
     @torch.no_grad()
     def begin(self, codebooks: Float[Tensor, "all_levels codes table"], shares: Float[Tensor, "levels codes"]) -> None:

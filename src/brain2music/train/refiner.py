@@ -1,0 +1,176 @@
+"""``train refiner``: a MusicLM's draws beside the music they were drawn from, and what leads from one to the other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..artifacts import read_arrays
+from ..codec.hifigan import HOP, RATE
+from ..codec.mel_tokens import MelTokens
+from ..errors import InputError
+from ..generate.musiclm.model import MusicLM
+from ..generate.musiclm.refiner import Refiner, RefinerConfig
+from ..progress import Advance
+from .card import write_card
+from .drawn import choose_music, mel_tokens_of
+from .engine import Engine
+from .loop import fit
+from .plan import Plan
+from .refiner_data import write_examples
+from .schedule import cosine, set_rate
+
+Pair = tuple[Float[Tensor, "batch frames 80"], Float[Tensor, "batch frames 80"]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a refiner is trained.
+
+    Attributes
+    ----------
+    batch : crops a step, of ``seconds`` each. rate : peak learning rate. own : share of crops whose tokens are the
+        music's own: what was not drawn wrong is to be left alone. held_out : share of pieces.
+    """
+
+    batch: int = 16
+    seconds: float = 4.0
+    rate: float = 1e-3
+    warmup: int = 50
+    own: float = 0.2
+    held_out: float = 0.05
+
+
+class RefinerTask:
+    """Training of a refiner on the shards of :mod:`.refiner_data`, for :func:`brain2music.train.loop.fit`.
+
+    Raises
+    ------
+    InputError : one piece is too little, or the pieces are shorter than a crop.
+    """
+
+    averaged: tuple[str, ...] = ("refiner",)
+
+    def __init__(
+        self, shards: Sequence[Path], codec: MelTokens, recipe: Recipe, config: RefinerConfig, seed: int
+    ) -> None:
+        arrays = [read_arrays(shard)[0] for shard in shards]
+        self.mel, self.codes, self.drawn = (
+            torch.from_numpy(np.concatenate([each[name] for each in arrays])) for name in ("mel", "codes", "drawn")
+        )
+        self.codec, self.recipe, self.seed = codec, recipe, seed
+        self.frames = codec.config.frames
+        self.rate = RATE / HOP / codec.config.frames  # tokens a second
+        self.crop = round(recipe.seconds * self.rate)
+        if self.codes.shape[2] <= self.crop:
+            raise InputError(f"pieces of {recipe.seconds:g} s or less are too short", mend="give more --seconds")
+        order = np.random.default_rng(seed).permutation(len(self.mel))
+        held = max(1, round(recipe.held_out * len(order)))
+        self.held, self.training = order[:held], order[held:]
+        if len(self.training) == 0:
+            raise InputError("one piece is too little to learn from", mend="give more --pieces")
+        torch.manual_seed(seed)
+        self.models: dict[str, nn.Module] = {"refiner": Refiner(config)}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "refiner": torch.optim.AdamW(self.models["refiner"].parameters(), recipe.rate, weight_decay=0.01)
+        }
+        self.seconds_per_batch = recipe.batch * recipe.seconds
+
+    def batch(self, step: int) -> Pair:
+        """Spectrograms of tokens, most of them drawn, and of music."""
+        rng = np.random.default_rng([self.seed, step])
+        rows = rng.choice(self.training, self.recipe.batch)
+        return self._crops(rows, rng.random(len(rows)) < self.recipe.own, rng)
+
+    def update(self, batch: Pair, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
+        """One step towards the mean absolute difference of log-mel frames."""
+        rate = self.recipe.rate * cosine(engine.progress, step, warm_up=self.recipe.warmup)
+        set_rate(self.optimizers["refiner"], rate)
+        with engine.autocast():
+            loss = _difference(self.models["refiner"](batch[0]), batch[1])
+        engine.backward(loss)
+        engine.step(self.optimizers["refiner"], clip=1.0)
+        return {"loss": loss.detach(), "rate": rate}
+
+    @torch.no_grad()
+    def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
+        """Mean absolute differences of held-out pieces, drawn and coded, before and after."""
+        device = next(models["refiner"].parameters()).device
+        found: dict[str, float] = {}
+        for name, own in (("drawn", False), ("coded", True)):
+            given, true = self._crops(self.held, np.full(len(self.held), own), np.random.default_rng([self.seed, 0, 1]))
+            made = torch.cat([models["refiner"](part.to(device)).cpu() for part in given.split(self.recipe.batch)])
+            found |= {name: float(_difference(made, true)), f"{name}_before": float(_difference(given, true))}
+        return found
+
+    def export(self, models: dict[str, nn.Module], folder: Path) -> None:
+        """The refiner with its card."""
+        refiner = models["refiner"]
+        assert isinstance(refiner, Refiner)
+        refiner.save_pretrained(folder, half=True)
+        facts = {
+            "what": "spectrograms of drawn tokens, brought nearer to music",
+            "command": "brain2music train refiner MODEL OUT MUSIC...",
+            "music": f"{len(self.mel)} pieces of {self.codes.shape[2] / self.rate:.0f} s",
+        }
+        write_card(folder, refiner, facts, self.validate(models))
+
+    def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
+        """Nothing to hear before the postfilter is fitted to it."""
+
+    def complaint(self, history: list[dict[str, Any]]) -> str | None:
+        """It must come nearer to music within its first thousand steps."""
+        last = next((row for row in reversed(history) if "val_drawn" in row), {"step": 0})
+        if last["step"] >= 1000 and last["val_drawn"] > last["val_drawn_before"]:
+            return "refined draws are further from music than before: lower the learning rate, or give more pieces"
+        return None
+
+    def _crops(self, rows: np.ndarray, own: np.ndarray, rng: np.random.Generator) -> Pair:
+        given, true = [], []
+        for row, is_own in zip(rows, own, strict=True):
+            first = int(rng.integers(self.codes.shape[2] - self.crop + 1))
+            tokens = (self.codes if is_own else self.drawn)[row, :, first : first + self.crop]
+            given.append(self.codec.decode(tokens.T.long()))
+            true.append(self.mel[row, self.frames * first : self.frames * (first + self.crop)].float())
+        return torch.stack(given), torch.stack(true)
+
+
+def train_refiner(
+    model: MusicLM,
+    music: Sequence[Path],
+    out: Path,
+    plan: Plan,
+    pieces: int = 300,
+    seconds: float = 15.0,
+    resume: bool = False,
+    began: float | None = None,
+    recipe: Recipe | None = None,
+    config: RefinerConfig | None = None,
+    progress: Advance | None = None,
+) -> Refiner:
+    """Draw beside the music, keep that in ``OUT/examples``, and train; the refiner, in ``OUT/model``, too.
+
+    Parameters
+    ----------
+    music : folders of sound files. pieces : drawn at random from each. seconds : of each, from its start.
+
+    Raises
+    ------
+    InputError : the model is not of a single stage on mel tokens, or the music is missing, short or unreadable.
+    """
+    if "acoustic" not in model.stages:
+        raise InputError("a refiner is for models of a single stage", mend="train musiclm --single")
+    codec, recipe = mel_tokens_of(model), recipe or Recipe()
+    files = choose_music(music, pieces, seconds, plan.seed)
+    shards = write_examples(model, files, out / "examples", seconds, plan.seed, progress)
+    task = RefinerTask(shards, codec.model, recipe, config or RefinerConfig(), plan.seed)
+    return Refiner.from_pretrained(fit(task, plan, out, resume, began))
+
+
+def _difference(made: Tensor, true: Tensor) -> Tensor:
+    return (made.float() - true.float()).abs().mean()

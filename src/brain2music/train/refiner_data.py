@@ -1,0 +1,116 @@
+"""What a refiner learns from: music as spectrograms, its tokens, and tokens drawn with its true past in sight.
+
+A shard is one safetensors file: ``mel`` (pieces, frames, 80) in half precision, ``codes`` and ``drawn`` (pieces,
+levels, frames) as int16; which files they are of, and the model that drew them, is in its metadata. Shards are written
+atomically and kept when they are there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ..artifacts import write_arrays
+from ..audio.io import read_audio
+from ..codec.hifigan import log_mel
+from ..codec.mel_tokens import MelTokenCodec
+from ..generate.musiclm.model import MusicLM
+from ..generate.musiclm.prompts import embed_sounds, seeded
+from ..generate.musiclm.sampling import Sampling, choose, guided
+from ..generate.musiclm.stage import Condition, Stage
+from ..generate.musiclm.windows import windows
+from ..progress import Advance
+from .drawn import mel_tokens_of
+
+PER_SHARD = 20
+GUIDANCE = (0.0, 1.0, 1.5, 2.0)
+"""Draws are guided so, piece by piece at random: what is asked for later is not known. More leads out of music."""
+_SEEN_S = 0.5  # of the true past, at least
+
+
+@torch.inference_mode()
+def write_examples(
+    model: MusicLM, files: Sequence[Path], out: Path, seconds: float, seed: int, progress: Advance | None = None
+) -> list[Path]:
+    """Write ``OUT/<number>.safetensors`` of the first so many seconds of each file; shards that are there are kept."""
+    codec, rng = mel_tokens_of(model), np.random.default_rng([seed, 1])
+    guidance = rng.choice(GUIDANCE, len(files))
+    shards = []
+    for first in range(0, len(files), PER_SHARD):
+        shard = out / f"{first // PER_SHARD:04d}.safetensors"
+        shards.append(shard)
+        some = range(first, min(first + PER_SHARD, len(files)))
+        if not shard.is_file():
+            draws = (seeded(seed, i, model.device) for i in some)
+            rows = [
+                _example(model, codec, files[i], seconds, float(guidance[i]), draw)
+                for i, draw in zip(some, draws, strict=True)
+            ]
+            mel, codes, drawn = (np.stack(column) for column in zip(*rows, strict=True))
+            about = {"files": [files[i].name for i in some], "model": model.sha256, "seconds": seconds, "seed": seed}
+            write_arrays(shard, {"mel": mel.astype(np.float16), "codes": codes, "drawn": drawn}, about)
+        if progress is not None:
+            progress(some.stop, len(files))
+    return shards
+
+
+def _example(
+    model: MusicLM, codec: MelTokenCodec, file: Path, seconds: float, guidance: float, generator: torch.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A piece's spectrogram, codes and drawn codes, of whole tokens."""
+    sound = read_audio(file, model.rate, duration=seconds)
+    codes = model.codes_of(sound[0])
+    codes = codes[:, : int(seconds * model.rate) // codec.frame]
+    mel = log_mel(sound[0]).T.numpy()[: codes.shape[1] * codec.model.config.frames]
+    condition = model.conditioner(embed_sounds([sound], model.conditioner)).to(model.device)
+    stage = model.stages["acoustic"]
+    sampling = replace(model.sampling["acoustic"], guidance=guidance)
+    drawn = draw_beside(stage, condition, codes[None].to(model.device), sampling, generator)[0]
+    return mel, codes.numpy().astype(np.int16), drawn.cpu().numpy().astype(np.int16)
+
+
+@torch.inference_mode()
+def draw_beside(
+    stage: Stage,
+    condition: Condition,
+    codes: Int[Tensor, "1 levels frames"],
+    sampling: Sampling,
+    generator: torch.Generator,
+) -> Int[Tensor, "1 levels frames"]:
+    """Codes drawn where true ones stand, from what is likely after the true past: what is made keeps in step.
+
+    Level after level (of the finer ones several at once), for a code makes up for what those above it leave.
+    """
+    crop, seen = stage.config.frames, round(_SEEN_S * stage.config.rate)
+    out = codes.clone()
+    for window in windows(codes.shape[2], crop, crop - seen):
+        heard = codes[:, :, window.start : window.stop].clone()
+        for levels in _groups(stage.config.levels):
+            heard[:, levels] = _likely(stage, condition, heard, levels, sampling, generator)
+        out[:, :, window.first : window.stop] = heard[:, :, window.first - window.start :]
+    return out
+
+
+def _likely(
+    stage: Stage,
+    condition: Condition,
+    heard: Int[Tensor, "1 levels frames"],
+    levels: slice,
+    sampling: Sampling,
+    generator: torch.Generator,
+) -> Int[Tensor, "1 some frames"]:
+    """Codes of some levels, drawn for all frames at once."""
+    both = Condition(*(torch.cat(pair) for pair in zip(condition, condition.null(), strict=True)))
+    logits = stage.logits(both, None, heard.repeat(2, 1, 1))[:, levels]
+    return choose(guided(logits, sampling.guidance), sampling, generator)
+
+
+def _groups(levels: int) -> list[slice]:
+    """One level, one, two, four, ..."""
+    bounds = [0, *(2**i for i in range(levels.bit_length() + 1))]
+    return [slice(a, min(b, levels)) for a, b in pairwise(bounds) if a < levels]
