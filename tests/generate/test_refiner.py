@@ -102,6 +102,8 @@ def test_examples_that_are_there_are_kept(model: MusicLM, music: Path, tmp_path:
     time = shard.stat().st_mtime_ns
     write_examples(model, files, tmp_path, 6.0, seed=0)
     assert shard.stat().st_mtime_ns == time
+    with pytest.raises(InputError, match=r"drawn otherwise \(files, seed\)"):
+        write_examples(model, files[::-1], tmp_path, 6.0, seed=1)
 
 
 def test_it_is_a_part_of_its_model(tmp_path: Path) -> None:

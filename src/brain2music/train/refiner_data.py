@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ..artifacts import write_arrays
+from ..artifacts import read_arrays, write_arrays
 from ..audio.io import read_audio
 from ..codec.hifigan import log_mel
 from ..codec.mel_tokens import MelTokenCodec
+from ..errors import InputError
 from ..generate.musiclm.model import MusicLM
 from ..generate.musiclm.prompts import embed_sounds, seeded
 from ..generate.musiclm.sampling import Sampling, choose, guided
@@ -37,7 +39,12 @@ _SEEN_S = 0.5  # of the true past, at least
 def write_examples(
     model: MusicLM, files: Sequence[Path], out: Path, seconds: float, seed: int, progress: Advance | None = None
 ) -> list[Path]:
-    """Write ``OUT/<number>.safetensors`` of the first so many seconds of each file; shards that are there are kept."""
+    """Write ``OUT/<number>.safetensors`` of the first so many seconds of each file; shards that are there are kept.
+
+    Raises
+    ------
+    InputError : a shard is there that another model, other music or another seed made.
+    """
     codec, rng = mel_tokens_of(model), np.random.default_rng([seed, 1])
     guidance = rng.choice(GUIDANCE, len(files))
     shards = []
@@ -45,18 +52,30 @@ def write_examples(
         shard = out / f"{first // PER_SHARD:04d}.safetensors"
         shards.append(shard)
         some = range(first, min(first + PER_SHARD, len(files)))
-        if not shard.is_file():
+        about = {"files": [files[i].name for i in some], "model": model.sha256, "seconds": seconds, "seed": seed}
+        if shard.is_file():
+            _check(shard, about)
+        else:
             draws = (seeded(seed, i, model.device) for i in some)
             rows = [
                 _example(model, codec, files[i], seconds, float(guidance[i]), draw)
                 for i, draw in zip(some, draws, strict=True)
             ]
             mel, codes, drawn = (np.stack(column) for column in zip(*rows, strict=True))
-            about = {"files": [files[i].name for i in some], "model": model.sha256, "seconds": seconds, "seed": seed}
             write_arrays(shard, {"mel": mel.astype(np.float16), "codes": codes, "drawn": drawn}, about)
         if progress is not None:
             progress(some.stop, len(files))
     return shards
+
+
+def _check(shard: Path, about: dict[str, Any]) -> None:
+    different = [key for key, value in read_arrays(shard)[1].items() if value != about.get(key)]
+    if different:
+        raise InputError(
+            f"these examples were drawn otherwise ({', '.join(different)})",
+            shard,
+            "remove the folder or give another",
+        )
 
 
 def _example(
