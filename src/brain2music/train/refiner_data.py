@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ..artifacts import read_arrays, write_arrays
+from ..artifacts import digest_array, digest_text, read_arrays, write_arrays
 from ..audio.io import read_audio
 from ..codec.hifigan import log_mel
 from ..codec.mel_tokens import MelTokenCodec
@@ -46,13 +46,13 @@ def write_examples(
     InputError : a shard is there that another model, other music or another seed made.
     """
     codec, rng = mel_tokens_of(model), np.random.default_rng([seed, 1])
-    guidance = rng.choice(GUIDANCE, len(files))
+    guidance, drawn_by = rng.choice(GUIDANCE, len(files)), _digest(model.stages["acoustic"])
     shards = []
     for first in range(0, len(files), PER_SHARD):
         shard = out / f"{first // PER_SHARD:04d}.safetensors"
         shards.append(shard)
         some = range(first, min(first + PER_SHARD, len(files)))
-        about = {"files": [files[i].name for i in some], "model": model.sha256, "seconds": seconds, "seed": seed}
+        about = {"files": [files[i].name for i in some], "drawn_by": drawn_by, "seconds": seconds, "seed": seed}
         if shard.is_file():
             _check(shard, about)
         else:
@@ -66,6 +66,11 @@ def write_examples(
         if progress is not None:
             progress(some.stop, len(files))
     return shards
+
+
+def _digest(stage: Stage) -> str:
+    """Of the weights, as they are: what mends the draws does not count."""
+    return digest_text("".join(digest_array(each.detach().cpu().numpy()) for each in stage.parameters()))
 
 
 def _check(shard: Path, about: dict[str, Any]) -> None:
