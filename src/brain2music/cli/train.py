@@ -306,7 +306,6 @@ def refiner(
     resume: Resume = False,
 ) -> None:
     """Bring what MusicLM draws nearer to music: a network for its spectrograms, and a postfilter for what it leaves."""
-    began = time.monotonic()
     from ..generate.musiclm.model import MusicLM
     from ..generate.musiclm.refiner import FOLDER
     from ..progress import progress
@@ -316,10 +315,9 @@ def refiner(
     whole = MusicLM.from_pretrained(model, device, codec)
     plan = _plan(steps, minutes, precision, 1, every, log_every, seed, device)
     with progress("examples") as advance:
-        whole.refiner = train_refiner(
-            whole, music, out, plan, pieces, seconds, resume=resume, began=began, progress=advance
-        ).to(device)
+        found = train_refiner(whole, music, out, plan, pieces, seconds, resume=resume, progress=advance)
+    whole.refiner = found.to(device)
     with progress("postfilter") as advance:
-        found = fit_postfilter(whole, music, seconds=seconds, seed=seed, progress=advance)
+        filtering = fit_postfilter(whole, music, seconds=seconds, seed=seed, progress=advance)
     shutil.copytree(out / "model", model / FOLDER, dirs_exist_ok=True)
-    found.save(model)
+    filtering.save(model)

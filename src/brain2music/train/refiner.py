@@ -148,7 +148,6 @@ def train_refiner(
     pieces: int = 300,
     seconds: float = 15.0,
     resume: bool = False,
-    began: float | None = None,
     recipe: Recipe | None = None,
     config: RefinerConfig | None = None,
     progress: Advance | None = None,
@@ -169,7 +168,7 @@ def train_refiner(
     files = choose_music(music, pieces, seconds, plan.seed)
     shards = write_examples(model, files, out / "examples", seconds, plan.seed, progress)
     task = RefinerTask(shards, codec.model, recipe, config or RefinerConfig(), plan.seed)
-    return Refiner.from_pretrained(fit(task, plan, out, resume, began))
+    return Refiner.from_pretrained(fit(task, plan, out, resume))
 
 
 def _difference(made: Tensor, true: Tensor) -> Tensor:
