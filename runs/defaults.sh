@@ -2,7 +2,7 @@
 # Train every checkpoint that ships again, from its data: defaults.sh [OUT] [STAGE...]
 # Stages: packages music soundstream autoencoder hearing mulan tokens musiclm; all of them by default, each after those
 # before it. What is there is kept, so the same command goes on after an interruption. Needs apt-get (Debian), about
-# 4 GB, and 7 hours of two cores; the costs beside the stages are those of one core. The models end in OUT/*/model.
+# 4 GB, and 8 hours of two cores; the costs beside the stages are those of one core. The models end in OUT/*/model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(realpath "${BIN:-.venv/bin}")

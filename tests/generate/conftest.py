@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from brain2music.audio.io import write_audio
 from brain2music.codec.registry import get_token_codec
 from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
 from brain2music.embed.embeddings import Space
@@ -52,6 +53,21 @@ def three(codec: Path, conditioner: Conditioner) -> MusicLM:
 @pytest.fixture(scope="session")
 def single(codec: Path, conditioner: Conditioner) -> MusicLM:
     return make_model("single", codec, conditioner)
+
+
+@pytest.fixture(scope="module")
+def model() -> MusicLM:
+    """The one that ships."""
+    return MusicLM.from_pretrained("musiclm-small")
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two files of 6 s of noise."""
+    folder, rng = tmp_path_factory.mktemp("music"), np.random.default_rng(0)
+    for number in range(2):
+        write_audio(folder / f"{number}.wav", 0.1 * rng.standard_normal(6 * 22_050).astype(np.float32), 22_050)
+    return folder
 
 
 def make_model(plan: Plan, codec: Path, conditioner: Conditioner) -> MusicLM:

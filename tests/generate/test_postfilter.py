@@ -22,19 +22,6 @@ from brain2music.weights import find
 NONE = Postfilter(np.ones((MELS, FRAMES // 2 + 1), np.float32))
 
 
-@pytest.fixture(scope="module")
-def model() -> MusicLM:
-    return MusicLM.from_pretrained("musiclm-small")
-
-
-@pytest.fixture(scope="module")
-def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, rng = tmp_path_factory.mktemp("music"), np.random.default_rng(0)
-    for number in range(2):
-        write_audio(folder / f"{number}.wav", 0.1 * rng.standard_normal(6 * 22_050).astype(np.float32), 22_050)
-    return folder
-
-
 def slow(rng: np.random.Generator, frames: int = 1200) -> np.ndarray:
     """A spectrogram that changes slowly, brighter and louder in some pieces than in others."""
     return gaussian_filter1d(rng.standard_normal((frames, MELS)), 6, axis=0).astype(np.float32) + rng.normal(-4, 1)

@@ -10,7 +10,6 @@ from scipy.ndimage import gaussian_filter1d
 from typer.testing import CliRunner
 
 from brain2music.artifacts import read_arrays, write_arrays
-from brain2music.audio.io import write_audio
 from brain2music.cli import app
 from brain2music.codec.hifigan import MELS
 from brain2music.codec.mel_tokens import MelTokens
@@ -26,19 +25,6 @@ from brain2music.train.refiner_data import draw_beside, write_examples
 from brain2music.weights import find
 
 SMALL = RefinerConfig(width=32, blocks=2)
-
-
-@pytest.fixture(scope="module")
-def model() -> MusicLM:
-    return MusicLM.from_pretrained("musiclm-small")
-
-
-@pytest.fixture(scope="module")
-def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, rng = tmp_path_factory.mktemp("music"), np.random.default_rng(0)
-    for number in range(2):
-        write_audio(folder / f"{number}.wav", 0.1 * rng.standard_normal(6 * 22_050).astype(np.float32), 22_050)
-    return folder
 
 
 def plan(steps: int) -> Plan:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from brain2music.artifacts import digest_file
 from brain2music.embed.registry import get_embedder
@@ -12,11 +11,6 @@ from brain2music.weights import find
 
 NAME = "musiclm-small"
 MOST_MB = 30
-
-
-@pytest.fixture(scope="module")
-def model() -> MusicLM:
-    return MusicLM.from_pretrained(NAME)
 
 
 def test_it_makes_music_that_is_not_silence_and_repeats(model: MusicLM) -> None:

@@ -129,8 +129,7 @@ def _likely(
     generator: torch.Generator,
 ) -> Int[Tensor, "1 some frames"]:
     """Codes of some levels, drawn for all frames at once."""
-    both = Condition(*(torch.cat(pair) for pair in zip(condition, condition.null(), strict=True)))
-    logits = stage.logits(both, None, heard.repeat(2, 1, 1))[:, levels]
+    logits = stage.logits(condition.beside_null(), None, heard.repeat(2, 1, 1))[:, levels]
     return choose(guided(logits, sampling.guidance), sampling, generator)
 
 

@@ -30,6 +30,10 @@ class Condition(NamedTuple):
         """The same with everything withheld."""
         return self._replace(shown=torch.zeros_like(self.shown))
 
+    def beside_null(self) -> "Condition":
+        """All items, then all of them again with everything withheld: what :func:`.sampling.guided` takes apart."""
+        return Condition(*(torch.cat(pair) for pair in zip(self, self.null(), strict=True)))
+
     def to(self, device: torch.device) -> "Condition":
         """The same on a device."""
         return Condition(*(each.to(device) for each in self))
@@ -138,8 +142,7 @@ class Stage(Pretrained):
     ) -> Int[Tensor, "batch levels frames"]:
         """Step through the pattern with a cache, asking ``choice`` for the codes of every step not yet known."""
         if condition is not None and guidance != 1.0:
-            both = (condition, condition.null())
-            condition = Condition(*(torch.cat(pair) for pair in zip(*both, strict=True)))
+            condition = condition.beside_null()
             given = None if given is None else given.repeat(2, 1, 1)
         table, twice = self._layout(frames), 2 if guidance != 1.0 else 1
         prefix, aligned = self.prefix(condition, given), self._aligned(condition, given, table)
