@@ -15,7 +15,7 @@ class Directions:
 
     ``values`` (m,) eigenvalues λ; ``mean`` (features,); ``back`` (features, m) takes z / (λ + α) to weights;
     ``project`` (m, train) takes y to z, None in primal form, where ``back.T @ T.T`` does; ``condition`` is that of
-    the matrix with the least α on its diagonal.
+    the matrix with the least α on its diagonal. All in the precision of the factorisation.
     """
 
     values: Float[torch.Tensor, " m"]
@@ -23,6 +23,13 @@ class Directions:
     back: Float[torch.Tensor, "features m"]
     project: Float[torch.Tensor, "m train"] | None
     condition: float
+
+    def to(self, dtype: torch.dtype) -> "Directions":
+        """The same in another precision."""
+        project = None if self.project is None else self.project.to(dtype).contiguous()
+        return Directions(
+            self.values.to(dtype), self.mean.to(dtype), self.back.to(dtype).contiguous(), project, self.condition
+        )
 
 
 def decompose(X: Float[torch.Tensor, "train features"], least: float, intercept: bool) -> Directions:
@@ -39,13 +46,8 @@ def decompose(X: Float[torch.Tensor, "train features"], least: float, intercept:
         values.clamp_(min=0)
         condition = float((values[-1] + least) / (values[0] + least))
         if condition < MOST_CONDITION[work]:
-            return Directions(
-                values.to(X.dtype),
-                mean.to(X.dtype),
-                (vectors if primal else product(T.T, vectors)).to(X.dtype).contiguous(),
-                None if primal else vectors.T.to(X.dtype).contiguous(),
-                condition,
-            )
+            back = vectors if primal else product(T.T, vectors)
+            return Directions(values, mean, back, None if primal else vectors.T, condition)
     raise too_small(least, condition)
 
 

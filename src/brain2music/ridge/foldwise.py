@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from .blocks import Targets
 from .directions import Directions, decompose, projection, without
-from .forms import errors_by_forms
+from .forms import Forms
 from .linalg import product
 from .scores import from_moments
 
@@ -66,7 +66,8 @@ class FoldwiseSolver:
     def scores(self, score: str) -> Float[torch.Tensor, "alphas targets"]:
         """Mean over folds."""
         if score == "mse" and self.forms:
-            return -errors_by_forms(self.X, self.targets, self.folds, self.alphas, self.intercept, self.batch)
+            forms = Forms.of(self.X, self.whole, self.folds, self.intercept)
+            return -forms.errors(self.targets, self.alphas, self.batch)
         out = torch.zeros(len(self.alphas), len(self.targets.mean), dtype=self.X.dtype, device=self.X.device)
         for operators in self._operators():
             for columns, Y in self._batches():
@@ -78,7 +79,7 @@ class FoldwiseSolver:
         """Every row predicted by a fit that did not see its fold, at the given penalty of every target."""
         out = torch.empty(len(self.X), len(alphas), dtype=self.X.dtype, device=self.X.device)
         for fold in self.folds:
-            directions = decompose(without(self.X, fold), min(self.alphas), self.intercept)
+            directions = decompose(without(self.X, fold), min(self.alphas), self.intercept).to(self.X.dtype)
             train = without(self.X, fold) - directions.mean
             project = projection(directions, train)
             for columns, Y in self._batches():
@@ -90,12 +91,13 @@ class FoldwiseSolver:
 
     def weights(self, alphas: Float[torch.Tensor, " targets"]) -> Float[torch.Tensor, "features targets"]:
         """Weights on centred features at the given penalty of every target."""
-        project = projection(self.whole, self.X)
+        whole = self.whole.to(self.X.dtype)
+        project = projection(whole, self.X)
         out = torch.empty(self.X.shape[1], len(alphas), dtype=self.X.dtype, device=self.X.device)
         for columns, Y in self._batches():
             z = product(project, Y)
-            z /= self.whole.values[:, None] + alphas[columns].to(z)
-            out[:, columns] = product(self.whole.back, z)
+            z /= whole.values[:, None] + alphas[columns].to(z)
+            out[:, columns] = product(whole.back, z)
         return out
 
     def _operators(self) -> Iterator[list[FoldOperator]]:
@@ -106,7 +108,7 @@ class FoldwiseSolver:
             yield from ([self._operator(fold)] for fold in self.folds)
 
     def _operator(self, fold: slice) -> FoldOperator:
-        directions = decompose(without(self.X, fold), min(self.alphas), self.intercept)
+        directions = decompose(without(self.X, fold), min(self.alphas), self.intercept).to(self.X.dtype)
         A = (self.X[fold] - directions.mean) @ directions.back
         mean = A.mean(0)
         A = A - mean

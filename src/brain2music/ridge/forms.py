@@ -1,13 +1,13 @@
 """Held-out squared errors as quadratic forms: for many more targets than rows, half of the work of predicting them.
 
-The residuals of a fold F are linear in y: r_F = E y, with the identity in the columns of F and minus the fold's hat
-matrix (refitted without F, mean included) in those of the other rows T. Hence the mean over folds of the mean squared
-error is, for each α, one quadratic form in y,
+With R = I - H what a fit on all rows leaves of y (H the hat matrix, mean included), a refit without the rows F leaves
+exactly r_F = (R_FF)⁻¹ R_F y of theirs. Hence the mean over folds of the mean squared error is, for each α, one
+quadratic form in y,
 
-    mse(α) = yᵀ M y,    M = Σ_F E_Fᵀ E_F / (folds · rows of F),
+    mse(α) = yᵀ M y,    M = Σ_F E_Fᵀ E_F / (folds · rows of F),    E_F = (R_FF)⁻¹ R_F,
 
-and of a symmetric M only one triangle has to be multiplied, for all folds at once. Errors are as exact as single
-precision is beside the variance of y.
+and of a symmetric M only one triangle has to be multiplied, for all folds at once; nothing is refitted in a fold.
+Errors are as exact as single precision is beside the variance of y.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,9 @@ import torch
 from jaxtyping import Float
 
 from .blocks import Targets
-from .directions import decompose, projection, without
-from .linalg import Square, add_gram, mirror, product
+from .directions import Directions
+from .linalg import Square, gram, product, solve_spd
+from .precision import MOST_CONDITION
 
 STRIPS = 16
 """Strips of rows that a triangle is cut into: 17/32 of the square is multiplied."""
@@ -27,66 +28,59 @@ AT_ONCE = 4
 """Forms held at once: targets are read, centred and brought into order once for so many."""
 
 
-def errors_by_forms(
-    X: Float[torch.Tensor, "rows features"],
-    targets: Targets,
-    folds: Sequence[slice],
-    alphas: Sequence[float],
-    intercept: bool,
-    batch: int,
-) -> Float[torch.Tensor, "alphas targets"]:
-    """Mean squared error of the held-out predictions of every target at every α, averaged over folds.
-
-    The rows of ``X`` are ordered so that every fold is a slice.
-    """
-    fits = [_Fold.fitted(X, fold, min(alphas), intercept) for fold in folds]
-    out = torch.empty(len(alphas), len(targets.mean), dtype=X.dtype, device=X.device)
-    for first in range(0, len(alphas), AT_ONCE):
-        several = alphas[first : first + AT_ONCE]
-        forms = [sum_of_squares([fit.residuals(alpha) for fit in fits]) for alpha in several]
-        for columns, Y in targets.batches(batch, X.dtype):
-            for row, form in enumerate(forms, start=first):
-                out[row, columns] = evaluate(form, Y)
-    return out
-
-
 @dataclass(frozen=True)
-class _Fold:
-    """A fold's residuals as an operator on all rows of y; its hat is A diag(1 / (values + α)) project + mean."""
+class Forms:
+    """What makes M at any α: the fit on all rows leaves of y all but its unit ``vectors``, each by λ / (λ + α).
 
-    rows: slice
-    A: Float[torch.Tensor, "held m"]
+    Rows are ordered so that every fold is a slice; ``vectors`` and ``values`` are as exact as the factorisation,
+    forms are ``kept`` in the precision of the rows.
+    """
+
+    vectors: Float[torch.Tensor, "n m"]
     values: Float[torch.Tensor, " m"]
-    project: Float[torch.Tensor, "m train"]
-    mean: float
+    folds: Sequence[slice]
+    intercept: bool
+    kept: torch.dtype
 
     @classmethod
-    def fitted(cls, X: Float[torch.Tensor, "rows features"], rows: slice, least: float, intercept: bool) -> "_Fold":
-        """Without these rows."""
-        train = without(X, rows)
-        fit = decompose(train, least, intercept)
-        project = projection(fit, train - fit.mean)
-        return cls(rows, (X[rows] - fit.mean) @ fit.back, fit.values, project, 1 / len(train) if intercept else 0.0)
+    def of(
+        cls, X: Float[torch.Tensor, "n features"], whole: Directions, folds: Sequence[slice], intercept: bool
+    ) -> "Forms":
+        """Of the rows that have these directions."""
+        if whole.project is not None:
+            return cls(whole.project.T, whole.values, folds, intercept, X.dtype)
+        vectors = product(X.to(whole.back) - whole.mean, whole.back)
+        lengths = vectors.norm(dim=0)  # the roots of λ, without what λ has of rounding
+        return cls(vectors / lengths.clamp_min(1e-30), lengths.square(), folds, intercept, X.dtype)
 
-    def residuals(self, alpha: float) -> Float[torch.Tensor, "held rows"]:
-        """E: the identity here, minus the hat matrix elsewhere, for errors that are averaged over the fold."""
-        held = self.rows.stop - self.rows.start
-        hat = product(self.A / (self.values + alpha), self.project) + self.mean
-        own = torch.eye(held, dtype=hat.dtype, device=hat.device)
-        return torch.cat([-hat[:, : self.rows.start], own, -hat[:, self.rows.start :]], 1) * held**-0.5
+    def errors(self, targets: Targets, alphas: Sequence[float], batch: int) -> Float[torch.Tensor, "alphas targets"]:
+        """Mean squared error of the held-out predictions of every target at every α, averaged over folds."""
+        out = torch.empty(len(alphas), len(targets.mean), dtype=self.kept, device=self.vectors.device)
+        for first in range(0, len(alphas), AT_ONCE):
+            forms = [self.form(alpha) for alpha in alphas[first : first + AT_ONCE]]
+            for columns, Y in targets.batches(batch, self.kept):
+                for row, form in enumerate(forms, start=first):
+                    out[row, columns] = evaluate(form, Y)
+        return out
 
+    def form(self, alpha: float) -> Square:
+        """M for :func:`evaluate`: what lies right of a strip counts twice, what lies left of it not at all."""
+        R, errors = self.residual_maker(alpha), []
+        for fold in self.folds:
+            weight = (len(self.folds) * (fold.stop - fold.start)) ** -0.5
+            errors.append((weight * solve_spd(R[fold, fold], R[fold])).to(self.kept))
+        form = gram(torch.cat(errors).T)
+        for strip in _strips(len(form)):
+            form[strip, strip.stop :] *= 2
+        return form
 
-def sum_of_squares(operators: Sequence[Float[torch.Tensor, "_held rows"]]) -> Square:
-    """The mean of EᵀE over the operators, for :func:`evaluate`: what lies right of a strip counts twice, left none."""
-    n = operators[0].shape[1]
-    total = operators[0].new_zeros(n, n)
-    for operator in operators:
-        add_gram(total, operator.T.contiguous())
-    mirror(total)
-    total /= len(operators)
-    for strip in _strips(n):
-        total[strip, strip.stop :] *= 2
-    return total
+    def residual_maker(self, alpha: float) -> Square:
+        """R, in the precision of the factorisation where that of the rows does not resolve it."""
+        resolved = bool(self.values.max() + alpha < alpha * MOST_CONDITION[self.kept])
+        share = (self.values / (self.values + alpha)).sqrt()
+        R = -gram((self.vectors * share).to(self.kept if resolved else self.vectors.dtype))
+        R.diagonal().add_(1)
+        return R.sub_(R.mean()) if self.intercept else R  # the constant direction leaves nothing
 
 
 def evaluate(form: Square, Y: Float[torch.Tensor, "rows targets"]) -> Float[torch.Tensor, " targets"]:

@@ -70,7 +70,7 @@ def plan(
     least = fixed + 16 * per_target + 16.0 * n_rows
     if least > budget:
         raise ValueError(f"this needs {least * itemsize / 2**30:.1f} GB: give memory_gb={memory_gb:g} at least that")
-    fixed_by_forms = _forms_fixed(n_rows, n_features, n_folds)
+    fixed_by_forms = _forms_fixed(n_rows, n_features)
     forms = not dual and _forms_pay(*problem) and fixed_by_forms < 0.9 * budget
     fixed = max(fixed, fixed_by_forms) if forms else fixed
     batch = int(min(n_targets, 2048 if dual or forms else 512, (budget - fixed) / 2 / per_target))
@@ -107,9 +107,9 @@ def _forms_pay(n: int, p: int, t: int, alphas: int, folds: int) -> bool:
     held, train = n / folds, n * (1 - 1 / folds)
     m = min(train, p)
     predicting = 2 * MOST_SPAN * alphas * folds * min(held, m) * m * t
-    making = alphas * (2 * folds * held * m * train + n**3)
+    making = alphas * n * n * (min(n, p) + 2 * held + n)
     return making + alphas * n * n * t < predicting
 
 
-def _forms_fixed(n: int, p: int, folds: int) -> float:
-    return 6.0 * n * p + 6.0 * min(n, p) ** 2 + (2.0 + AT_ONCE) * n * n + folds * n * min(n * (1 - 1 / folds), p)
+def _forms_fixed(n: int, p: int) -> float:
+    return 4.0 * n * p + 4.0 * min(n, p) ** 2 + (4.0 + AT_ONCE) * n * n + 3.0 * n * min(n, p)
