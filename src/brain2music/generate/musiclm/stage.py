@@ -73,8 +73,9 @@ class Stage(Pretrained):
     ) -> Float[Tensor, "batch levels frames"]:
         """log p of every predicted code, given all before it in the pattern; conditions carry no loss."""
         heard = _mistaken(codes, self.config.mistaken) if self.training and self.config.mistaken else codes
-        logits = self.logits(condition, given, heard)
-        return -functional.cross_entropy(logits.flatten(0, 2).float(), codes.flatten(), reduction="none").view_as(codes)
+        scores, aims = self._scores(condition, given, heard), codes.transpose(0, 1)  # levels first
+        loss = functional.cross_entropy(scores.flatten(0, 1).float(), aims.flatten(), reduction="none")
+        return -loss.view_as(aims).transpose(0, 1)
 
     def logits(
         self,
@@ -83,16 +84,8 @@ class Stage(Pretrained):
         codes: Int[Tensor, "batch levels frames"],
     ) -> Float[Tensor, "batch levels frames codes"]:
         """Of what could stand in the place of every code, given all before it in the pattern."""
-        table = self._layout(codes.shape[2])
-        prefix = self.prefix(condition, given)
-        inputs = self._inputs(self._arrange(codes, table), len(table.code))
-        if self.training and self.config.forgotten:
-            inputs = inputs * _remembered(inputs, self.config.forgotten)
-        inputs = inputs + self._aligned(condition, given, table)
-        hidden = self.transformer(torch.cat([prefix, inputs], dim=1))[:, prefix.shape[1] :]
-        chosen_by = self.drop(hidden).unflatten(2, (-1, self.config.table))  # (batch, steps, slots, table)
-        at_codes = chosen_by[:, table.step.to(hidden.device), table.slot.to(hidden.device)]
-        return torch.einsum("bqte,qce->bqtc", at_codes, self.heads) + self.bias[:, None]
+        scores = self._scores(condition, given, codes)
+        return scores.unflatten(1, (codes.shape[0], codes.shape[2])).transpose(0, 1)
 
     @torch.no_grad()
     def begin(self, codebooks: Float[Tensor, "all_levels codes table"], shares: Float[Tensor, "levels codes"]) -> None:
@@ -157,6 +150,24 @@ class Stage(Pretrained):
             if step + 1 < len(table.code):
                 hidden = self._advance(cache, steps[:, step], aligned[:, min(step + 1, aligned.shape[1] - 1)], twice)
         return collect(steps, table) - self._first_ids()[:, None]
+
+    def _scores(
+        self,
+        condition: Condition | None,
+        given: Int[Tensor, "batch given_levels given_frames"] | None,
+        codes: Int[Tensor, "batch levels frames"],
+    ) -> Float[Tensor, "levels batch*frames codes"]:
+        """:meth:`logits`, levels first, as they come out of the product: nothing so large is copied."""
+        table = self._layout(codes.shape[2])
+        prefix = self.prefix(condition, given)
+        inputs = self._inputs(self._arrange(codes, table), len(table.code))
+        if self.training and self.config.forgotten:
+            inputs = inputs * _remembered(inputs, self.config.forgotten)
+        inputs = inputs + self._aligned(condition, given, table)
+        hidden = self.transformer(torch.cat([prefix, inputs], dim=1))[:, prefix.shape[1] :]
+        chosen_by = self.drop(hidden).unflatten(2, (-1, self.config.table))  # (batch, steps, slots, table)
+        at_codes = chosen_by[:, table.step.to(hidden.device), table.slot.to(hidden.device)].transpose(0, 1)
+        return torch.baddbmm(self.bias[:, None], at_codes.flatten(1, 2), self.heads.transpose(1, 2))
 
     def prefix(
         self, condition: Condition | None, given: Int[Tensor, "batch given_levels given_frames"] | None
