@@ -5,10 +5,11 @@
     python benchmarks/adherence.py --generator musiclm-small --frechet --shards FOLDER    and distances, memorisation
 
 Held-out music is made again from its own embedding, and identified among all clips (two-way, Brain2Music Eq. 2) by
-musicnn-MTT's mean-pooled features, standardised over the clips: composed pieces of a seed that no training used, and
-the shared recordings of packages that no training used. Every clip counts with the mean over its draws; none is chosen.
-The oracle is the clip itself through the codec. With ``--run``, embeddings are those that a run decoded; then
-``information_kept`` is the part of the decoded identification above chance that is left in the sound.
+musicnn-MTT's mean-pooled features (``--judge`` names others, or several), standardised over the clips: composed pieces
+of a seed that no training used, and the shared recordings of packages that no training used. Every clip counts with
+the mean over its draws; none is chosen. The oracle is the clip itself through the codec. With ``--run``, embeddings
+are those that a run decoded; then ``information_kept`` is the part of the decoded identification above chance that is
+left in the sound.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--guidance", type=float, help="default the model's own")
     parser.add_argument("--seed", type=int, default=990_001, help="of the composer: one that no training used")
-    parser.add_argument("--judge", default="musicnn-mtt")
+    parser.add_argument("--judge", nargs="+", default=["musicnn-mtt"], help="several hear the same draws")
     parser.add_argument("--vocoder", help="of mel tokens, default the model's own")
     parser.add_argument("--sets", nargs="*", choices=("rendered", "recorded"), default=("rendered", "recorded"))
     parser.add_argument("--recorded", type=Path, default=REAL_DATA / "recorded")
@@ -63,7 +64,7 @@ def main() -> None:
     model = MusicLM.from_pretrained(name, codec=given.codec, vocoder=given.vocoder)
     if given.guidance is not None:
         model = _guided(model, given.guidance)
-    judge = get_embedder(given.judge)
+    judges = {"" if i == 0 else f"_{each}": get_embedder(each) for i, each in enumerate(given.judge)}
     makers = {
         "rendered": lambda: composed(given.clips, given.seed, given.seconds),
         "recorded": lambda: recordings(given.recorded, given.clips, given.seconds),
@@ -71,11 +72,13 @@ def main() -> None:
     for name in given.sets:
         sounds, labels = makers[name]()
         vectors = embed_sounds(sounds, model.conditioner).numpy()
-        made, _ = report(name, model, judge, sounds, vectors, labels, given)
+        made = draws_of(model, vectors, given)
+        for suffix, judge in judges.items():
+            report(name, suffix, model, judge, sounds, made, labels)
         if given.frechet:
-            print_frechet(name, model, judge, sounds, made, given)
+            print_frechet(name, model, judges, sounds, made[0], given)
     if given.run is not None:
-        report_brain(model, judge, given)
+        report_brain(model, judges, given)
     if given.shards is not None:
         print_memorisation(model, given.shards)
 
@@ -96,36 +99,40 @@ def recordings(folder: Path, count: int, seconds: float) -> tuple[list[Sound], l
     return [read_audio(file, duration=seconds) for file in chosen], [file.name.split(".")[0] for file in chosen]
 
 
+def draws_of(model: MusicLM, vectors: np.ndarray, given: argparse.Namespace) -> list[list[Sound]]:
+    """``--draws`` times a piece of each embedding."""
+    made = generate_from_embeddings(model, vectors, given.seconds, given.draws, seed=0)
+    return [[(draw.waveform[0], draw.rate) for draw in draws] for draws in zip(*made)]  # noqa: B905
+
+
 def report(
     name: str,
+    suffix: str,
     model: MusicLM,
     judge: Embedder,
     sounds: list[Sound],
-    vectors: np.ndarray,
+    made: list[list[Sound]],
     labels: list[str],
-    given: argparse.Namespace,
-) -> tuple[np.ndarray, float]:
-    """Print how well generated music is identified; the judge's vectors of it, (draws, clips, dims), and how well."""
-    made = generate_from_embeddings(model, vectors, given.seconds, given.draws, seed=0)
-    heard = np.stack([_hear(judge, [(draw.waveform[0], draw.rate) for draw in draws]) for draws in zip(*made)])  # noqa: B905
+) -> float:
+    """Print how well a judge identifies generated music, and return it; ``suffix`` tells judges apart."""
+    heard = np.stack([_hear(judge, draws) for draws in made])  # (draws, clips, dims)
     true = _hear(judge, sounds)
     scores = np.mean([identification(_alike(draw, true)) for draw in heard], axis=0)
-    _print(f"identification_{name}", scores)
+    _print(f"identification_{name}{suffix}", scores)
     if name == "brain":
         per_genre = _one_a_genre([_alike(draw, true) for draw in heard], labels)
-        print(f"identification_brain_per_genre: {per_genre:.4f}")
+        print(f"identification_brain_per_genre{suffix}: {per_genre:.4f}")
     else:
         through = [_through_codec(model, sound) for sound in sounds]
-        _print(f"oracle_{name}", identification(_alike(_hear(judge, through), true)))
+        _print(f"oracle_{name}{suffix}", identification(_alike(_hear(judge, through), true)))
         inside = np.mean([within_group(_alike(draw, true), labels) for draw in heard], axis=0)
         if np.isfinite(inside).any():
-            print(
-                f"identification_{name}_within_{'genre' if name == 'rendered' else 'package'}: {np.nanmean(inside):.4f}"
-            )
-    return heard, float(scores.mean())
+            within = "genre" if name == "rendered" else "package"
+            print(f"identification_{name}_within_{within}{suffix}: {np.nanmean(inside):.4f}")
+    return float(scores.mean())
 
 
-def report_brain(model: MusicLM, judge: Embedder, given: argparse.Namespace) -> None:
+def report_brain(model: MusicLM, judges: dict[str, Embedder], given: argparse.Namespace) -> None:
     """The same from the embeddings that a run decoded, beside their own identification."""
     layout = Outputs(given.run)
     table = pd.read_parquet(layout.predictions(given.subject, model.conditioner.space.name))
@@ -136,32 +143,39 @@ def report_brain(model: MusicLM, judge: Embedder, given: argparse.Namespace) -> 
         for side in ("predicted", "true")
     )
     centre = true.mean(axis=0)
-    decoded = identification(similarity(predicted - centre, true - centre))
+    decoded = identification(similarity(predicted - centre, true - centre)).mean()
     sounds = [read_audio(layout.stimulus(name), duration=given.seconds) for name in names]
-    _, generated = report("brain", model, judge, sounds, predicted, genres, given)
-    print(f"identification_decoded: {decoded.mean():.4f}")
-    print(f"information_kept: {(generated - 0.5) / (decoded.mean() - 0.5):.4f}")
+    made = draws_of(model, predicted, given)
+    print(f"identification_decoded: {decoded:.4f}")
+    for suffix, judge in judges.items():
+        generated = report("brain", suffix, model, judge, sounds, made, genres)
+        print(f"information_kept{suffix}: {(generated - 0.5) / (decoded - 0.5):.4f}")
 
 
 def print_frechet(
-    name: str, model: MusicLM, judge: Embedder, sounds: list[Sound], made: np.ndarray, given: argparse.Namespace
+    name: str,
+    model: MusicLM,
+    judges: dict[str, Embedder],
+    sounds: list[Sound],
+    made: list[Sound],
+    given: argparse.Namespace,
 ) -> None:
-    """Distances of the judge's vectors from those of the clips: generated, unconditioned, and two kinds of nothing."""
+    """Distances of a judge's vectors from those of the clips: generated, unconditioned, and two kinds of nothing."""
     rng, count = np.random.default_rng(0), len(sounds)
     blank = np.ones((count, model.conditioner.space.dims), np.float32)
     free = model.generate(embedding=blank, seconds=given.seconds, guidance=0.0)
     noise = [((0.1 * rng.standard_normal(len(sound))).astype(np.float32), rate) for sound, rate in sounds]
-    shuffled = [_through_codec(model, sound, rng) for sound in sounds]
     others = {
-        "generated": made[0],
-        "unconditioned": _hear(judge, [(each.waveform[0], each.rate) for each in free]),
-        "shuffled_frames": _hear(judge, shuffled),
-        "noise": _hear(judge, noise),
+        "generated": made,
+        "unconditioned": [(each.waveform[0], each.rate) for each in free],
+        "shuffled_frames": [_through_codec(model, sound, rng) for sound in sounds],
+        "noise": noise,
     }
-    true = _hear(judge, sounds)
-    for what, vectors in others.items():
-        found = frechet_distance(true, vectors, rng, shrinkage="ledoit-wolf")
-        print(f"frechet_{name}_{what}: {found.value:.3f}  (n {found.n_reference}, floor {found.floor:.3f})")
+    for suffix, judge in judges.items():
+        true = _hear(judge, sounds)
+        for what, heard in others.items():
+            found = frechet_distance(true, _hear(judge, heard), rng, shrinkage="ledoit-wolf")
+            print(f"frechet_{name}_{what}{suffix}: {found.value:.3f}  (n {found.n_reference}, floor {found.floor:.3f})")
 
 
 @torch.inference_mode()
