@@ -74,6 +74,17 @@ def test_errors_as_forms_equal_refitting(kind, intercept, force, rng) -> None:
         np.testing.assert_allclose(fit.cv_scores, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("scale", [np.ones(1000), np.logspace(0, -3, 1000)])
+def test_forms_in_single_precision_are_right_where_penalties_are_small(scale, force, rng) -> None:
+    """Small penalties leave single precision for double, great ones leave hardly anything to predict with."""
+    X = (rng.standard_normal((1100, 1000)) * scale).astype(np.float32)
+    Y = (X[:, :2] + rng.standard_normal((1100, 2))).astype(np.float32)
+    force(False, forms=True)
+    alphas = np.logspace(-1, 8, 10)
+    single, double = (ridge_cv(X, Y, alphas=alphas, score="mse", dtype=dtype) for dtype in ("float32", "float64"))
+    np.testing.assert_allclose(single.cv_scores, double.cv_scores, rtol=2e-5)
+
+
 def test_the_plan_takes_forms_for_many_targets_of_many_features() -> None:
     assert plan(4800, 4096, 60_000, 15, 5, 2).forms
     assert not plan(4800, 512, 60_000, 15, 5, 2).forms  # a fold's triangle is far smaller than all rows
