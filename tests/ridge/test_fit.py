@@ -85,6 +85,29 @@ def test_forms_in_single_precision_are_right_where_penalties_are_small(scale, fo
     np.testing.assert_allclose(single.cv_scores, double.cv_scores, rtol=2e-5)
 
 
+@quiet
+def test_forms_are_left_where_they_cannot_resolve_the_errors(force, rng) -> None:
+    """Features of 1e5 beside a penalty of 0.01: what is left of the identity would have no digits."""
+    X, Y, groups = make_problem("random", rng)
+    X, folds = 1e5 * X, assign_folds(len(X), groups, 4)
+    reference = refitted(X, Y, ALPHAS, folds, True)
+    expected = [np.mean([score_of("mse", Y[folds == f], p[folds == f]) for f in range(4)], 0) for p in reference]
+    force(False, forms=True)
+    fit = ridge_cv(X, Y, alphas=ALPHAS, folds=folds, score="mse", dtype="float64")
+    np.testing.assert_allclose(fit.cv_scores, expected, rtol=1e-6)
+
+
+@quiet
+def test_forms_are_left_where_single_precision_was_enough_to_factorise(force, rng) -> None:
+    """Rows that are all alike in size are well-conditioned beside any penalty, however small it is beside them."""
+    X = 100 * rng.standard_normal((1100, 3000), dtype=np.float32)
+    Y = (X[:, :2] / 100 + rng.standard_normal((1100, 2))).astype(np.float32)
+    force(False, forms=True)
+    alphas = np.array([1e-1, 1e4, 1e8])
+    single, double = (ridge_cv(X, Y, alphas=alphas, score="mse", dtype=dtype) for dtype in ("float32", "float64"))
+    np.testing.assert_allclose(single.cv_scores, double.cv_scores, rtol=2e-4)
+
+
 def test_the_plan_takes_forms_for_many_targets_of_many_features() -> None:
     assert plan(4800, 4096, 60_000, 15, 5, 2).forms
     assert not plan(4800, 512, 60_000, 15, 5, 2).forms  # a fold's triangle is far smaller than all rows

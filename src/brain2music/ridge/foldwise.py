@@ -51,7 +51,7 @@ class FoldwiseSolver:
 
     ``X`` (rows, features) is centred if ``intercept``, its rows are ordered so that every fold is a slice;
     ``whole`` are the directions of all rows; ``batch`` targets are treated at a time; ``forms`` says whether squared
-    errors are worth working out as quadratic forms (``forms.py``).
+    errors are worth working out as quadratic forms (``forms.py``), where these resolve them.
     """
 
     whole: Directions
@@ -67,7 +67,8 @@ class FoldwiseSolver:
         """Mean over folds."""
         if score == "mse" and self.forms:
             forms = Forms.of(self.X, self.whole, self.folds, self.intercept)
-            return -forms.errors(self.targets, self.alphas, self.batch)
+            if forms.resolve(min(self.alphas)):
+                return -forms.errors(self.targets, self.alphas, self.batch)
         out = torch.zeros(len(self.alphas), len(self.targets.mean), dtype=self.X.dtype, device=self.X.device)
         for operators in self._operators():
             for columns, Y in self._batches():

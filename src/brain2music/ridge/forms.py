@@ -19,10 +19,12 @@ from jaxtyping import Float
 from .blocks import Targets
 from .directions import Directions
 from .linalg import Square, gram, product, solve_spd
-from .precision import MOST_CONDITION
 
 STRIPS = 16
 """Strips of rows that a triangle is cut into: 17/32 of the square is multiplied."""
+
+RESOLVED = {torch.float32: 1e4, torch.float64: 1e9}
+"""Greatest λ over α up to which a precision has digits left in R, which is made by taking H away from I."""
 
 AT_ONCE = 4
 """Forms held at once: targets are read, centred and brought into order once for so many."""
@@ -53,6 +55,10 @@ class Forms:
         lengths = vectors.norm(dim=0)  # the roots of λ, without what λ has of rounding
         return cls(vectors / lengths.clamp_min(1e-30), lengths.square(), folds, intercept, X.dtype)
 
+    def resolve(self, alpha: float) -> bool:
+        """Whether errors at this and greater α can be told in the precision of the factorisation."""
+        return float(self.values.max()) < alpha * RESOLVED[self.vectors.dtype]
+
     def errors(self, targets: Targets, alphas: Sequence[float], batch: int) -> Float[torch.Tensor, "alphas targets"]:
         """Mean squared error of the held-out predictions of every target at every α, averaged over folds."""
         out = torch.empty(len(alphas), len(targets.mean), dtype=self.kept, device=self.vectors.device)
@@ -76,7 +82,7 @@ class Forms:
 
     def residual_maker(self, alpha: float) -> Square:
         """R, in the precision of the factorisation where that of the rows does not resolve it."""
-        resolved = bool(self.values.max() + alpha < alpha * MOST_CONDITION[self.kept])
+        resolved = float(self.values.max()) < alpha * RESOLVED[self.kept]
         share = (self.values / (self.values + alpha)).sqrt()
         R = -gram((self.vectors * share).to(self.kept if resolved else self.vectors.dtype))
         R.diagonal().add_(1)
