@@ -72,11 +72,12 @@ def main() -> None:
     for name in given.sets:
         sounds, labels = makers[name]()
         vectors = embed_sounds(sounds, model.conditioner).numpy()
-        made = draws_of(model, vectors, given)
-        for suffix, judge in judges.items():
-            report(name, suffix, model, judge, sounds, made, labels)
+        made, through = draws_of(model, vectors, given), [_through_codec(model, sound) for sound in sounds]
+        heard = {
+            suffix: report(name, suffix, judge, sounds, made, labels, through)[0] for suffix, judge in judges.items()
+        }
         if given.frechet:
-            print_frechet(name, model, judges, sounds, made[0], given)
+            print_frechet(name, model, judges, sounds, heard, given)
     if given.run is not None:
         report_brain(model, judges, given)
     if given.shards is not None:
@@ -108,13 +109,16 @@ def draws_of(model: MusicLM, vectors: np.ndarray, given: argparse.Namespace) -> 
 def report(
     name: str,
     suffix: str,
-    model: MusicLM,
     judge: Embedder,
     sounds: list[Sound],
     made: list[list[Sound]],
     labels: list[str],
-) -> float:
-    """Print how well a judge identifies generated music, and return it; ``suffix`` tells judges apart."""
+    through: list[Sound],
+) -> tuple[np.ndarray, float]:
+    """Print how well generated music is identified; the judge's vectors of it, (draws, clips, dims), and how well.
+
+    ``suffix`` tells judges apart; ``through`` are the sounds coded and decoded, the oracle.
+    """
     heard = np.stack([_hear(judge, draws) for draws in made])  # (draws, clips, dims)
     true = _hear(judge, sounds)
     scores = np.mean([identification(_alike(draw, true)) for draw in heard], axis=0)
@@ -123,13 +127,12 @@ def report(
         per_genre = _one_a_genre([_alike(draw, true) for draw in heard], labels)
         print(f"identification_brain_per_genre{suffix}: {per_genre:.4f}")
     else:
-        through = [_through_codec(model, sound) for sound in sounds]
         _print(f"oracle_{name}{suffix}", identification(_alike(_hear(judge, through), true)))
         inside = np.mean([within_group(_alike(draw, true), labels) for draw in heard], axis=0)
         if np.isfinite(inside).any():
             within = "genre" if name == "rendered" else "package"
             print(f"identification_{name}_within_{within}{suffix}: {np.nanmean(inside):.4f}")
-    return float(scores.mean())
+    return heard, float(scores.mean())
 
 
 def report_brain(model: MusicLM, judges: dict[str, Embedder], given: argparse.Namespace) -> None:
@@ -148,7 +151,7 @@ def report_brain(model: MusicLM, judges: dict[str, Embedder], given: argparse.Na
     made = draws_of(model, predicted, given)
     print(f"identification_decoded: {decoded:.4f}")
     for suffix, judge in judges.items():
-        generated = report("brain", suffix, model, judge, sounds, made, genres)
+        _, generated = report("brain", suffix, judge, sounds, made, genres, [])
         print(f"information_kept{suffix}: {(generated - 0.5) / (decoded - 0.5):.4f}")
 
 
@@ -157,24 +160,27 @@ def print_frechet(
     model: MusicLM,
     judges: dict[str, Embedder],
     sounds: list[Sound],
-    made: list[Sound],
+    made: dict[str, np.ndarray],
     given: argparse.Namespace,
 ) -> None:
-    """Distances of a judge's vectors from those of the clips: generated, unconditioned, and two kinds of nothing."""
+    """Distances of a judge's vectors from those of the clips: generated, unconditioned, and two kinds of nothing.
+
+    ``made`` are each judge's vectors of what was generated, of which the first draw counts.
+    """
     rng, count = np.random.default_rng(0), len(sounds)
     blank = np.ones((count, model.conditioner.space.dims), np.float32)
     free = model.generate(embedding=blank, seconds=given.seconds, guidance=0.0)
     noise = [((0.1 * rng.standard_normal(len(sound))).astype(np.float32), rate) for sound, rate in sounds]
     others = {
-        "generated": made,
         "unconditioned": [(each.waveform[0], each.rate) for each in free],
         "shuffled_frames": [_through_codec(model, sound, rng) for sound in sounds],
         "noise": noise,
     }
     for suffix, judge in judges.items():
         true = _hear(judge, sounds)
-        for what, heard in others.items():
-            found = frechet_distance(true, _hear(judge, heard), rng, shrinkage="ledoit-wolf")
+        vectors = {"generated": made[suffix][0]} | {what: _hear(judge, heard) for what, heard in others.items()}
+        for what, each in vectors.items():
+            found = frechet_distance(true, each, rng, shrinkage="ledoit-wolf")
             print(f"frechet_{name}_{what}{suffix}: {found.value:.3f}  (n {found.n_reference}, floor {found.floor:.3f})")
 
 
