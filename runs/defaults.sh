@@ -20,7 +20,8 @@ packages() { "$bin/python" runs/recorded_music.py fetch "$out/packages"; }      
 music() {                                                                                # 20 minutes
   local make=("$bin/python" runs/training_data.py "$out/packages" -o)
   [ -e "$out/stereo/manifest.tsv" ] || "${make[@]}" "$out/stereo" --minutes 130 --kbps 128 --megabytes 150
-  [ -e "$out/mono/manifest.tsv" ] || "${make[@]}" "$out/mono" --rate 24000 --channels 1 --kbps 40 --segment 30 --megabytes 60 --minutes 300
+  [ -e "$out/mono/manifest.tsv" ] || "${make[@]}" "$out/mono" --rate 24000 --channels 1 --kbps 40 \
+    --segment 30 --megabytes 60 --minutes 300
 }
 soundstream() {                                                                          # 78 minutes
   "$bin/brain2music" train soundstream "$out/stereo" "$out/soundstream-small" --size small --minutes 78 --batch-size 10 \

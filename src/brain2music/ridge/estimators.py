@@ -57,7 +57,8 @@ class _LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 raise ValueError(f"{path} holds a {settings.get('class', 'foreign file')}: load it with that class")
             fitted = cls(**settings["params"])
             for name in file.keys():  # noqa: SIM118 (not a dict)
-                setattr(fitted, name, np.asfortranarray(file.get_tensor(name)))  # as fitted: BLAS rounds by order
+                setattr(fitted, name, file.get_tensor(name))
+            fitted.coef_ = np.asfortranarray(fitted.coef_)  # as fitted: BLAS rounds by the order in memory
         fitted.n_features_in_ = settings["n_features"]
         return fitted
 

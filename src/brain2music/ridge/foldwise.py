@@ -80,7 +80,7 @@ class FoldwiseSolver:
         """Every row predicted by a fit that did not see its fold, at the given penalty of every target."""
         out = torch.empty(len(self.X), len(alphas), dtype=self.X.dtype, device=self.X.device)
         for fold in self.folds:
-            directions = decompose(without(self.X, fold), min(self.alphas), self.intercept).to(self.X.dtype)
+            directions = self._directions(fold)
             train = without(self.X, fold) - directions.mean
             project = projection(directions, train)
             for columns, Y in self._batches():
@@ -101,6 +101,10 @@ class FoldwiseSolver:
             out[:, columns] = product(whole.back, z)
         return out
 
+    def _directions(self, fold: slice) -> Directions:
+        """Of the rows outside a fold."""
+        return decompose(without(self.X, fold), min(self.alphas), self.intercept).to(self.X.dtype)
+
     def _operators(self) -> Iterator[list[FoldOperator]]:
         """All folds at once where they are small (primal), else one after the other."""
         if self.X.shape[1] <= len(self.X) - max(fold.stop - fold.start for fold in self.folds):
@@ -109,7 +113,7 @@ class FoldwiseSolver:
             yield from ([self._operator(fold)] for fold in self.folds)
 
     def _operator(self, fold: slice) -> FoldOperator:
-        directions = decompose(without(self.X, fold), min(self.alphas), self.intercept).to(self.X.dtype)
+        directions = self._directions(fold)
         A = (self.X[fold] - directions.mean) @ directions.back
         mean = A.mean(0)
         A = A - mean

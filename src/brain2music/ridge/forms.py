@@ -57,7 +57,7 @@ class Forms:
 
     def resolve(self, alpha: float) -> bool:
         """Whether errors at this and greater α can be told in the precision of the factorisation."""
-        return float(self.values.max()) < alpha * RESOLVED[self.vectors.dtype]
+        return self._resolves(self.vectors.dtype, alpha)
 
     def errors(self, targets: Targets, alphas: Sequence[float], batch: int) -> Float[torch.Tensor, "alphas targets"]:
         """Mean squared error of the held-out predictions of every target at every α, averaged over folds."""
@@ -82,11 +82,14 @@ class Forms:
 
     def residual_maker(self, alpha: float) -> Square:
         """R, in the precision of the factorisation where that of the rows does not resolve it."""
-        resolved = float(self.values.max()) < alpha * RESOLVED[self.kept]
+        work = self.kept if self._resolves(self.kept, alpha) else self.vectors.dtype
         share = (self.values / (self.values + alpha)).sqrt()
-        R = -gram((self.vectors * share).to(self.kept if resolved else self.vectors.dtype))
+        R = -gram((self.vectors * share).to(work))
         R.diagonal().add_(1)
         return R.sub_(R.mean()) if self.intercept else R  # the constant direction leaves nothing
+
+    def _resolves(self, precision: torch.dtype, alpha: float) -> bool:
+        return float(self.values.max()) < alpha * RESOLVED[precision]
 
 
 def evaluate(form: Square, Y: Float[torch.Tensor, "rows targets"]) -> Float[torch.Tensor, " targets"]:
