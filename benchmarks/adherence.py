@@ -14,6 +14,8 @@ left in the sound.
 
 import argparse
 import os
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,8 +126,12 @@ def report(
     scores = np.mean([identification(_alike(draw, true)) for draw in heard], axis=0)
     _print(f"identification_{name}{suffix}", scores)
     if name == "brain":
-        per_genre = _one_a_genre([_alike(draw, true) for draw in heard], labels)
-        print(f"identification_brain_per_genre{suffix}: {per_genre:.4f}")
+        together = _alike_to_all(heard, true)
+        _print(f"identification_brain_pooled{suffix}", np.mean([identification(each) for each in together], axis=0))
+        for how, alike in (("", [_alike(draw, true) for draw in heard]), ("_pooled", together)):
+            two_way, top_1 = np.mean([_one_a_genre(each, labels) for each in alike], axis=0)
+            _print(f"identification_brain_per_genre{how}{suffix}", two_way)
+            _print(f"ten_way_top_1_brain{how}{suffix}", top_1)
     else:
         _print(f"oracle_{name}{suffix}", identification(_alike(_hear(judge, through), true)))
         inside = np.mean([within_group(_alike(draw, true), labels) for draw in heard], axis=0)
@@ -165,23 +171,27 @@ def print_frechet(
 ) -> None:
     """Distances of a judge's vectors from those of the clips: generated, unconditioned, and two kinds of nothing.
 
-    ``made`` are each judge's vectors of what was generated, of which the first draw counts.
+    ``made`` are each judge's vectors of what was generated, (draws, clips, dims). A draw is a set of as many pieces as
+    there are clips; distances are means over draws, which are as many with and without a condition.
     """
     rng, count = np.random.default_rng(0), len(sounds)
     blank = np.ones((count, model.conditioner.space.dims), np.float32)
-    free = model.generate(embedding=blank, seconds=given.seconds, guidance=0.0)
     noise = [((0.1 * rng.standard_normal(len(sound))).astype(np.float32), rate) for sound, rate in sounds]
     others = {
-        "unconditioned": [(each.waveform[0], each.rate) for each in free],
-        "shuffled_frames": [_through_codec(model, sound, rng) for sound in sounds],
-        "noise": noise,
+        "unconditioned": draws_of(_guided(model, 0.0), blank, given),
+        "shuffled_frames": [[_through_codec(model, sound, rng) for sound in sounds]],
+        "noise": [noise],
     }
     for suffix, judge in judges.items():
         true = _hear(judge, sounds)
-        vectors = {"generated": made[suffix][0]} | {what: _hear(judge, heard) for what, heard in others.items()}
-        for what, each in vectors.items():
-            found = frechet_distance(true, each, rng, shrinkage="ledoit-wolf")
-            print(f"frechet_{name}_{what}{suffix}: {found.value:.3f}  (n {found.n_reference}, floor {found.floor:.3f})")
+        heard = {what: np.stack([_hear(judge, draw) for draw in draws]) for what, draws in others.items()}
+        for what, vectors in ({"generated": made[suffix]} | heard).items():
+            found = [frechet_distance(true, draw, rng, shrinkage="ledoit-wolf") for draw in vectors]
+            values = [each.value for each in found]
+            print(
+                f"frechet_{name}_{what}{suffix}: {np.mean(values):.3f}  ({min(values):.3f} to {max(values):.3f} over "
+                f"{len(values)} draws of {found[0].n_reference}, floor {np.mean([each.floor for each in found]):.3f})"
+            )
 
 
 @torch.inference_mode()
@@ -222,11 +232,16 @@ def _transported(first: torch.Tensor, second: torch.Tensor, centres: torch.Tenso
     return float((left[:, None] * kernel * right[None] * alike).sum())
 
 
-def _one_a_genre(alike: list[np.ndarray], genres: list[str], pools: int = 500) -> float:
-    """Two-way identification in pools of one clip a genre, averaged over random pools."""
-    rng, rows = np.random.default_rng(0), {genre: np.flatnonzero(np.array(genres) == genre) for genre in set(genres)}
-    pools_ = [[rng.choice(rows[genre]) for genre in sorted(rows)] for _ in range(pools)]
-    return float(np.mean([identification(c[np.ix_(pool, pool)]).mean() for pool in pools_ for c in alike]))
+def _one_a_genre(c: np.ndarray, genres: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Each clip's two-way identification, and its chance to rank first, in pools of one clip of every genre.
+
+    Expectations over all such pools, whose other clips are drawn each by itself.
+    """
+    labels = np.array(genres)
+    beaten = np.diagonal(c)[:, None] > c
+    shares = np.stack([beaten[:, labels == genre].mean(axis=1) for genre in sorted(set(genres))], axis=1)
+    shares[labels[:, None] == np.array(sorted(set(genres)))] = np.nan  # of a clip's own genre only itself is there
+    return np.nanmean(shares, axis=1), np.nanprod(shares, axis=1)
 
 
 def _through_codec(model: MusicLM, sound: Sound, rng: np.random.Generator | None = None) -> Sound:
@@ -244,16 +259,29 @@ def _hear(judge: Embedder, sounds: list[Sound]) -> np.ndarray:
 
 
 def _alike(made: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Correlations of features that are standardised over the clips, both sides by the true ones."""
+    """Correlations of features that are standardised over the clips, both sides by the true ones.
+
+    What all draws have in common, the sound of the codec for example, counts against them.
+    """
     mean, scale = true.mean(axis=0), true.std(axis=0) + 1e-6
     return similarity((made - mean) / scale, (true - mean) / scale)
 
 
-def _guided(model: MusicLM, guidance: float) -> MusicLM:
-    from dataclasses import replace
+def _alike_to_all(heard: np.ndarray, true: np.ndarray) -> list[np.ndarray]:
+    """Each draw's correlations, features standardised over the clips and all draws together, (draws, clips, dims).
 
-    model.sampling = {name: replace(how, guidance=guidance) for name, how in model.sampling.items()}
-    return model
+    So was the music that Brain2Music's authors published scored, of which 0.816 in pools of one clip a genre is known.
+    """
+    together = np.concatenate([true[None], heard]).reshape(-1, true.shape[1])
+    mean, scale = together.mean(axis=0), together.std(axis=0) + 1e-6
+    return [similarity((draw - mean) / scale, (true - mean) / scale) for draw in heard]
+
+
+def _guided(model: MusicLM, guidance: float) -> MusicLM:
+    """The same model, otherwise guided."""
+    other = copy(model)
+    other.sampling = {name: replace(how, guidance=guidance) for name, how in model.sampling.items()}
+    return other
 
 
 def _print(name: str, scores: np.ndarray) -> None:
