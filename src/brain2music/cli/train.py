@@ -233,9 +233,6 @@ def musiclm(
     shrink: Annotated[float, typer.Option(help="Divide the batches by this.", min=1e-3)] = 1.0,
     codec: Annotated[str, typer.Option(help="Codec to write samples with; none by default.")] = "",
     begin_from: Annotated[str, typer.Option(help="A trained MusicLM to begin at; none by default.")] = "",
-    noisy: Annotated[
-        float, typer.Option(help="Share of examples whose embedding is as noisy as a decoded one.", min=0.0, max=1.0)
-    ] = 0.0,
     precision: Precision = None,
     accumulate: Accumulate = 1,
     every: Every = 1000,
@@ -249,9 +246,7 @@ def musiclm(
     from ..train.loop import fit
     from ..train.musiclm import MusicLMTask
 
-    task = MusicLMTask(
-        shards, size, "single" if single else "three", seed, stage or (), shrink, codec, begin_from, noisy
-    )
+    task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec, begin_from)
     plan = _plan(steps, minutes, precision, accumulate, every, log_every, seed, device)
     print(fit(task, plan, out, resume, began))
 

@@ -24,7 +24,6 @@ from ..generate.musiclm.model import MusicLM
 from ..generate.musiclm.semantic import FILE as SEMANTIC
 from ..generate.musiclm.semantic import SemanticTokenizer
 from ..generate.musiclm.stage import Condition, Stage
-from .condition_noise import ConditionNoise
 from .engine import Engine
 from .musiclm_begin import begin_at
 from .schedule import cosine, set_rate
@@ -72,7 +71,6 @@ class MusicLMTask:
     shrink : divide the batches by this, for small machines.
     codec : where the codec lies, to write samples with; "" for none.
     begin : a trained model to begin at (:func:`.musiclm_begin.begin_at`); "" for none.
-    noisy : share of the training examples that see a noisy embedding (:mod:`.condition_noise`).
     """
 
     def __init__(
@@ -85,12 +83,10 @@ class MusicLMTask:
         shrink: float = 1.0,
         codec: str = "",
         begin: str = "",
-        noisy: float = 0.0,
     ) -> None:
         self.data, self.folder, self.seed, self.codec = TokenData(shards), shards, seed, codec
         self.conditioner = Conditioner.load(shards)
         self.recipe = RECIPES[size]
-        self.noise = ConditionNoise.fit(self.data.windows(), noisy) if noisy else None
         self.shrink, self.plan, self.names = shrink, plan, STAGES[plan]
         if unknown := sorted(set(only) - set(self.names)):
             raise InputError(f"there is no stage {unknown[0]!r}", mend=f"choose from {', '.join(self.names)}")
@@ -117,9 +113,7 @@ class MusicLMTask:
     def batch(self, step: int) -> Batch:
         """Crops for every stage, drawn by (seed, step) alone."""
         return {
-            name: self._crops(
-                name, self.training, self._batch_size(name), np.random.default_rng([self.seed, step, i]), self.noise
-            )
+            name: self._crops(name, self.training, self._batch_size(name), np.random.default_rng([self.seed, step, i]))
             for i, name in enumerate(self.names)
             if name in self.only
         }
@@ -192,14 +186,7 @@ class MusicLMTask:
                 )
         return None
 
-    def _crops(
-        self,
-        name: StageName,
-        pieces: np.ndarray,
-        count: int,
-        rng: np.random.Generator,
-        noise: ConditionNoise | None = None,
-    ) -> dict[str, Tensor]:
+    def _crops(self, name: StageName, pieces: np.ndarray, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Tokens, and the condition of the same stretch, of random crops."""
         config, step_s = self.configs[name], self.data.step_s
         rows: list[tuple[Tensor, ...]] = []
@@ -210,7 +197,7 @@ class MusicLMTask:
             vector = self.data.embedding(piece["windows"], start, config.crop_s)
             rows.append((*_split(piece, start, config, self.data.rate), vector))
         given, codes, vectors = (torch.stack(column) for column in zip(*rows, strict=True))
-        condition = self.conditioner(vectors if noise is None else noise(vectors, rng))
+        condition = self.conditioner(vectors)
         return {"given": given.long(), "codes": codes.long(), "tokens": condition.tokens, "vector": condition.vector}
 
     def _batch_size(self, name: StageName) -> int:
