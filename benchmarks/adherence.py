@@ -33,7 +33,7 @@ from brain2music.generate.musiclm.prompts import Sound, embed_sounds
 from brain2music.generate.registry import generate_from_embeddings
 from brain2music.layout import Outputs
 from brain2music.score.audio import frechet_distance
-from brain2music.score.identification import identification, similarity, within_group
+from brain2music.score.identification import identification, one_per_group, similarity, within_group
 from brain2music.score.uncertainty import bootstrap_interval
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
@@ -129,7 +129,7 @@ def report(
         together = _alike_to_all(heard, true)
         _print(f"identification_brain_pooled{suffix}", np.mean([identification(each) for each in together], axis=0))
         for how, alike in (("", [_alike(draw, true) for draw in heard]), ("_pooled", together)):
-            two_way, top_1 = np.mean([_one_a_genre(each, labels) for each in alike], axis=0)
+            two_way, top_1 = np.mean([one_per_group(each, labels) for each in alike], axis=0)
             _print(f"identification_brain_per_genre{how}{suffix}", two_way)
             _print(f"ten_way_top_1_brain{how}{suffix}", top_1)
     else:
@@ -230,18 +230,6 @@ def _transported(first: torch.Tensor, second: torch.Tensor, centres: torch.Tenso
         left = weights / (kernel @ right)
         right = goal / (kernel.T @ left)
     return float((left[:, None] * kernel * right[None] * alike).sum())
-
-
-def _one_a_genre(c: np.ndarray, genres: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Each clip's two-way identification, and its chance to rank first, in pools of one clip of every genre.
-
-    Expectations over all such pools, whose other clips are drawn each by itself.
-    """
-    labels = np.array(genres)
-    beaten = np.diagonal(c)[:, None] > c
-    shares = np.stack([beaten[:, labels == genre].mean(axis=1) for genre in sorted(set(genres))], axis=1)
-    shares[labels[:, None] == np.array(sorted(set(genres)))] = np.nan  # of a clip's own genre only itself is there
-    return np.nanmean(shares, axis=1), np.nanprod(shares, axis=1)
 
 
 def _through_codec(model: MusicLM, sound: Sound, rng: np.random.Generator | None = None) -> Sound:

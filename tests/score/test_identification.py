@@ -1,6 +1,6 @@
 """Identification against the equations written out, hand-computed examples and sampling."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from scipy.stats import pearsonr
 from brain2music.score.identification import (
     identification,
     n_way,
+    one_per_group,
     per_group,
     ranks,
     similarity,
@@ -96,6 +97,28 @@ def test_within_group_ignores_other_groups(rng: np.random.Generator) -> None:
     scores = within_group(c, labels)
     np.testing.assert_array_equal(scores[rows], equations_2_and_3(c[np.ix_(rows, rows)]))
     assert np.isnan(scores[5])
+
+
+def test_one_per_group_is_the_expectation_over_all_pools(rng: np.random.Generator) -> None:
+    c, labels = rng.standard_normal((9, 9)), [*"abcabcabb"]
+    rows = [[i for i, label in enumerate(labels) if label == group] for group in "abc"]
+    pools = [np.array(pool) for pool in product(*rows)]
+    two_way, first = one_per_group(c, labels)
+    for clip in range(9):
+        inside = [(c[np.ix_(pool, pool)], int(np.flatnonzero(pool == clip)[0])) for pool in pools if clip in pool]
+        assert two_way[clip] == pytest.approx(np.mean([identification(part)[at] for part, at in inside]))
+        assert first[clip] == pytest.approx(np.mean([top_k(part, 1)[at] for part, at in inside]))
+
+
+def test_one_per_group_counts_ties_as_lost_and_wants_two_groups() -> None:
+    two_way, first = one_per_group(np.ones((4, 4)), [*"aabb"])
+    assert not two_way.any()
+    assert not first.any()
+    assert all(np.isnan(each).all() for each in one_per_group(np.eye(2), [*"aa"]))
+    with pytest.raises(ValueError, match="3 labels for 2 clips"):
+        one_per_group(np.eye(2), [*"abc"])
+    with pytest.raises(ValueError, match="not finite"):
+        one_per_group(np.full((2, 2), np.nan), [*"ab"])
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])

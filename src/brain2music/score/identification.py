@@ -62,6 +62,29 @@ def within_group(c: Float[np.ndarray, "n n"], labels: Sequence[Hashable]) -> Flo
     return np.diagonal(within_group_payoff(c, labels)).copy()
 
 
+def one_per_group(
+    c: Float[np.ndarray, "n n"], labels: Sequence[Hashable]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Identification, and the chance to rank first, in pools of the clip and one clip of every other group.
+
+    Exact expectations over all such pools, of which Brain2Music's page of examples (a clip a genre) is one; NaN where
+    there is one group only. Chances are 0.5, and 1 in as many as there are groups.
+    """
+    if len(labels) != len(c):
+        raise ValueError(f"{len(labels)} labels for {len(c)} clips")
+    if not np.isfinite(c).all():
+        raise ValueError("similarities are not finite")
+    groups = members(labels)
+    beaten = np.diagonal(c)[:, None] > c
+    shares = np.stack([beaten[:, rows].mean(axis=1) for rows in groups.values()])  # (groups, clips)
+    two_way, first = np.full(len(c), np.nan), np.full(len(c), np.nan)
+    if len(groups) > 1:
+        for number, rows in enumerate(groups.values()):
+            others = np.delete(shares, number, axis=0)[:, rows]
+            two_way[rows], first[rows] = others.mean(axis=0), others.prod(axis=0)
+    return two_way, first
+
+
 def per_group(values: Float[np.ndarray, " n"], labels: Sequence[Hashable]) -> dict[Hashable, float]:
     """Mean of a per-clip score in each group, in the order in which groups first appear."""
     if len(labels) != len(values):
