@@ -10,6 +10,8 @@ of a seed that no training used, and the shared recordings of packages that no t
 the mean over its draws; none is chosen. The oracle is the clip itself through the codec. With ``--run``, embeddings
 are those that a run decoded; then ``information_kept`` is the part of the decoded identification above chance that is
 left in the sound.
+
+Scores named ``pooled`` standardise over clips and draws together, as the paper's published music was scored.
 """
 
 import argparse
