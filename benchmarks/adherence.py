@@ -128,9 +128,10 @@ def report(
     scores = np.mean([identification(_alike(draw, true)) for draw in heard], axis=0)
     _print(f"identification_{name}{suffix}", scores)
     if name == "brain":
-        together = _alike_to_all(heard, true)
-        _print(f"identification_brain_pooled{suffix}", np.mean([identification(each) for each in together], axis=0))
-        for how, alike in (("", [_alike(draw, true) for draw in heard]), ("_pooled", together)):
+        together = np.concatenate([true, *heard])  # as the music was scored of which 0.816 is known in pools of ten
+        pooled = [_alike(draw, true, by=together) for draw in heard]
+        _print(f"identification_brain_pooled{suffix}", np.mean([identification(each) for each in pooled], axis=0))
+        for how, alike in (("", [_alike(draw, true) for draw in heard]), ("_pooled", pooled)):
             two_way, top_1 = np.mean([one_per_group(each, labels) for each in alike], axis=0)
             _print(f"identification_brain_per_genre{how}{suffix}", two_way)
             _print(f"ten_way_top_1_brain{how}{suffix}", top_1)
@@ -248,23 +249,14 @@ def _hear(judge: Embedder, sounds: list[Sound]) -> np.ndarray:
     return np.stack([judge.embed(*sound).mean(axis=0) for sound in sounds])
 
 
-def _alike(made: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Correlations of features that are standardised over the clips, both sides by the true ones.
+def _alike(made: np.ndarray, true: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
+    """Correlations of features that are standardised by the mean and deviation of some rows, by default the true ones.
 
-    What all draws have in common, the sound of the codec for example, counts against them.
+    By the true ones, what all draws have in common counts against them, the sound of the codec for example.
     """
-    mean, scale = true.mean(axis=0), true.std(axis=0) + 1e-6
+    by = true if by is None else by
+    mean, scale = by.mean(axis=0), by.std(axis=0) + 1e-6
     return similarity((made - mean) / scale, (true - mean) / scale)
-
-
-def _alike_to_all(heard: np.ndarray, true: np.ndarray) -> list[np.ndarray]:
-    """Each draw's correlations, features standardised over the clips and all draws together, (draws, clips, dims).
-
-    So was the music that Brain2Music's authors published scored, of which 0.816 in pools of one clip a genre is known.
-    """
-    together = np.concatenate([true[None], heard]).reshape(-1, true.shape[1])
-    mean, scale = together.mean(axis=0), together.std(axis=0) + 1e-6
-    return [similarity((draw - mean) / scale, (true - mean) / scale) for draw in heard]
 
 
 def _guided(model: MusicLM, guidance: float) -> MusicLM:
