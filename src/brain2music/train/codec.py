@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from ..audio.io import write_audio
 from ..codec.autoencoder import Autoencoder
 from ..codec.discriminators import Discriminators
-from ..codec.losses import adversarial_loss, discriminator_loss, feature_loss, reconstruction_loss
+from ..codec.losses import reconstruction_loss
 from ..codec.soundstream import SoundStream
 from ..codec.whitening import LatentWhitening
+from .adversarial import judge
 from .audio_data import Crops
 from .card import write_card
 from .engine import Engine
@@ -131,7 +132,16 @@ class CodecTask:
             logs["waveform"] = (batch - decoded).abs().mean()
             loss = loss + settings.waveform * logs["waveform"]
         if engine.progress >= settings.adversarial_after:
-            slope, judged = self._judge(batch, decoded, engine)
+            slope, judged = judge(
+                self.models["discriminators"],
+                self.optimizers["discriminators"],
+                batch,
+                decoded,
+                engine,
+                adversarial=settings.adversarial,
+                features=settings.features,
+                clip=settings.discriminator_clip,
+            )
             loss = loss + (decoded * slope).sum()  # its gradient at the sound is the slope of the judges' losses
             logs |= judged
         engine.backward(loss)
@@ -211,23 +221,6 @@ class CodecTask:
             return result, 0.0, {}
         used = codes_used(result.codes.transpose(0, 1).flatten(1), self.codes)
         return result.wave, result.commitment, {"commitment": result.commitment, "codes_used": used.mean()}
-
-    def _judge(
-        self,
-        batch: Float[Tensor, "batch channels samples"],
-        decoded: Float[Tensor, "batch channels samples"],
-        engine: Engine,
-    ) -> tuple[Float[Tensor, "batch channels samples"], dict[str, Tensor | float]]:
-        """Step the discriminators; the slope of their losses at the decoded sound, and what to log."""
-        heard = decoded.detach().requires_grad_()
-        with engine.autocast():
-            real, fake = self.models["discriminators"](batch), self.models["discriminators"](heard)
-        adversarial, features = adversarial_loss(fake), feature_loss(real, fake)
-        slope = engine.gradient(self.settings.adversarial * adversarial + self.settings.features * features, heard)
-        loss = discriminator_loss(real, fake)
-        engine.backward(loss)
-        engine.step(self.optimizers["discriminators"], self.settings.discriminator_clip)
-        return slope, {"adversarial": adversarial, "features": features, "discriminator": loss}
 
 
 def as_it_is(crops: Crops, rate: int, most: int) -> Crops:
