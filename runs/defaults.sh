@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train every checkpoint that ships again, from its data: defaults.sh [OUT] [STAGE...]
-# Stages: packages music soundstream autoencoder hearing mulan tokens musiclm; all of them by default, each after those
+# Stages: packages music soundstream autoencoder inverse hearing mulan tokens musiclm; all of them by default, each after those
 # before it. What is there is kept, so the same command goes on after an interruption. Needs apt-get (Debian), about
 # 4 GB, and 8 hours of two cores; the costs beside the stages are those of one core. The models end in OUT/*/model.
 set -euo pipefail
@@ -15,6 +15,11 @@ mkdir -p "$out"
 wanted() { [ ${#stages[@]} -eq 0 ] || [[ " ${stages[*]} " == *" $1 "* ]]; }
 resumed() { [ -e "$1/log.jsonl" ] && echo --resume || true; }
 timed() { local began=$SECONDS; "${@:2}"; echo "stage=$1 seconds=$((SECONDS - began))"; }
+
+composed() {
+  [ -e "$out/composed/corpus.json" ] ||
+    "$bin/python" -c "from brain2music.audio.render import write_corpus; write_corpus('$out/composed', 24, 8, 15.0)"
+}
 
 packages() { "$bin/python" runs/recorded_music.py fetch "$out/packages"; }               # 2 minutes
 music() {                                                                                # 20 minutes
@@ -31,6 +36,11 @@ autoencoder() {                                                                 
   "$bin/brain2music" train autoencoder "$out/stereo" "$out/jen1-autoencoder-small" --size small --minutes 40 --batch-size 6 \
     --seconds 0.6 --lr 6e-4 --waveform 100 --adversarial-after 1 --held-out "$held_out" $(resumed "$out/jen1-autoencoder-small")
 }
+inverse() {                                                                              # 11 minutes
+  composed
+  "$bin/brain2music" train mel-inverse "$out/mel-inverse" "$out/composed" "$out/mono" --steps 3000 --precision "$precision" \
+    --held-out "$held_out" $(resumed "$out/mel-inverse")
+}
 hearing() {                                                                              # 90 minutes
   "$bin/python" runs/mulan_data.py rendered "$out/heard" --pieces-per-genre 700 --seed 1000 --workers 2
   "$bin/python" runs/mulan_data.py recorded "$out/heard" --packages "$out/packages" --workers 2
@@ -45,11 +55,11 @@ tokens() {                                                                      
 musiclm() {                                                                              # 180 minutes
   "$bin/brain2music" train musiclm "$out/tokens" "$out/musiclm-small" --single --size small --minutes 120 --shrink 8 \
     --precision "$precision" $(resumed "$out/musiclm-small")
-  "$bin/python" -c "from brain2music.audio.render import write_corpus; write_corpus('$out/composed', 24, 8, 15.0)"
-  "$bin/brain2music" train refiner "$out/musiclm-small/model" "$out/refiner" "$out/composed" "$out/mono" --pieces 240 \
-    --steps 1300 --precision "$precision" $(resumed "$out/refiner")
+  composed
+  "$bin/brain2music" train refiner "$out/musiclm-small/model" "$out/refiner" "$out/composed" "$out/mono" --pieces 160 \
+    --steps 3000 --precision "$precision" $(resumed "$out/refiner")
 }
 
-for stage in packages music soundstream autoencoder hearing mulan tokens musiclm; do
+for stage in packages music soundstream autoencoder inverse hearing mulan tokens musiclm; do
   if wanted "$stage"; then timed "$stage" "$stage"; fi
 done

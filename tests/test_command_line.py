@@ -29,6 +29,7 @@ COMMANDS = [
     *(["train", family] for family in ("autoencoder", "mulan", "musiclm", "semantic", "soundstream", "w2v-bert")),
     ["train", "postfilter"],
     ["train", "refiner"],
+    ["train", "mel-inverse"],
 ]
 
 

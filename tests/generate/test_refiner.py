@@ -1,12 +1,14 @@
 """The refiner: nothing until it is trained, nearer to music after; draws that keep in step; a part of its model."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
 from typer.testing import CliRunner
 
 from brain2music.artifacts import read_arrays, write_arrays
@@ -15,12 +17,13 @@ from brain2music.codec.hifigan import MELS
 from brain2music.codec.mel_tokens import MelTokens
 from brain2music.errors import InputError
 from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.postfilter import Postfilter
+from brain2music.generate.musiclm.postfilter import FRAMES, Postfilter
 from brain2music.generate.musiclm.refiner import FOLDER, Refiner, RefinerConfig
 from brain2music.generate.musiclm.sampling import Sampling
+from brain2music.train.engine import Engine
 from brain2music.train.loop import fit
 from brain2music.train.plan import Plan
-from brain2music.train.refiner import Recipe, RefinerTask, train_refiner
+from brain2music.train.refiner import Pair, Recipe, RefinerTask, train_refiner
 from brain2music.train.refiner_data import draw_beside, write_examples
 from brain2music.weights import find
 
@@ -37,8 +40,9 @@ def test_untrained_it_changes_nothing(frames: int) -> None:
     np.testing.assert_array_equal(Refiner(SMALL).refine(mel), mel)
 
 
-def test_it_learns_what_was_meant(tmp_path: Path) -> None:
-    """Of slow music whose tokens flicker; the music's own tokens are hardly touched."""
+@pytest.fixture(scope="module")
+def flickering(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shard of slow music whose drawn tokens flicker."""
     rng, codec = np.random.default_rng(0), MelTokens.from_pretrained("mel-tokens-6k")
     mels = gaussian_filter1d(rng.standard_normal((24, 400, MELS)), 8, axis=1).astype(np.float32) * 4 - 5
 
@@ -47,14 +51,67 @@ def test_it_learns_what_was_meant(tmp_path: Path) -> None:
 
     noisy = mels + 2 * rng.standard_normal(mels.shape).astype(np.float32)
     arrays = {"mel": mels.astype(np.float16), "codes": np.stack([*map(codes, mels)])}
-    write_arrays(tmp_path / "0.safetensors", arrays | {"drawn": np.stack([*map(codes, noisy)])}, {})
-    task = RefinerTask([tmp_path / "0.safetensors"], codec, Recipe(rate=5e-3, warmup=5), SMALL, seed=0)
+    shard = tmp_path_factory.mktemp("flickering") / "0.safetensors"
+    write_arrays(shard, arrays | {"drawn": np.stack([*map(codes, noisy)])}, {})
+    return shard
+
+
+def of(shard: Path, recipe: Recipe) -> RefinerTask:
+    return RefinerTask([shard], MelTokens.from_pretrained("mel-tokens-6k"), recipe, SMALL, seed=0)
+
+
+def test_it_learns_what_was_meant(flickering: Path, tmp_path: Path) -> None:
+    """The music's own tokens are hardly touched."""
+    task = of(flickering, Recipe(seconds=4.0, rate=5e-3, warmup=5, adversarial_after=1.0))
     before = task.validate(task.models)
     assert before["drawn"] == before["drawn_before"] > 1.3 * before["coded"]
     found = Refiner.from_pretrained(fit(task, plan(100), tmp_path / "out"))
     after = task.validate({"refiner": found})
     assert after["drawn"] < 0.8 * before["drawn"]
     assert after["coded"] < 1.05 * before["coded"]
+
+
+def test_discriminators_keep_it_from_taking_the_mean(tmp_path: Path) -> None:
+    """Of noise, of which tokens drawn anew say nothing, differences alone make its mean; discriminators want noise."""
+    rng, codec = np.random.default_rng(0), MelTokens.from_pretrained("mel-tokens-6k")
+    true, other = (rng.standard_normal((16, 240, MELS)).astype(np.float32) - 4 for _ in range(2))
+    codes = [
+        np.stack([codec.encode(torch.from_numpy(each))[:, :8].T.numpy() for each in side]) for side in (true, other)
+    ]
+    arrays = {"mel": true.astype(np.float16), "codes": codes[0].astype(np.int16), "drawn": codes[1].astype(np.int16)}
+    write_arrays(tmp_path / "0.safetensors", arrays, {})
+    deviations = []
+    for after in (1.0, 0.3):
+        task = of(
+            tmp_path / "0.safetensors",
+            Recipe(batch=4, own=0.0, rate=5e-3, adversarial_rate=2e-3, warmup=5, adversarial_after=after),
+        )
+        found = Refiner.from_pretrained(fit(task, plan(150), tmp_path / str(after)))
+        with torch.no_grad():
+            deviations.append(float(found(codec.decode(torch.from_numpy(codes[1][0].T))[None]).std()))
+    assert deviations[0] < 0.5
+    assert deviations[1] > 1.2 * deviations[0]
+
+
+def test_a_killed_training_ends_with_the_same_weights(
+    flickering: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in its adversarial part, whose discriminators go on as they were."""
+    recipe, update = Recipe(batch=2, warmup=1), RefinerTask.update
+
+    def killed(self: RefinerTask, batch: Pair, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
+        if step == 7:
+            raise KeyboardInterrupt
+        return update(self, batch, step, engine)
+
+    fit(of(flickering, recipe), plan(10), tmp_path / "whole")
+    monkeypatch.setattr(RefinerTask, "update", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit(of(flickering, recipe), plan(10), tmp_path / "killed")
+    monkeypatch.undo()
+    fit(of(flickering, recipe), plan(10), tmp_path / "killed", resume=True)
+    files = [tmp_path / name / "model" / "model.safetensors" for name in ("whole", "killed")]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_draws_keep_in_step(model: MusicLM) -> None:
@@ -111,23 +168,30 @@ def test_it_is_a_part_of_its_model(tmp_path: Path) -> None:
     assert not np.allclose(without.sound_of(codes), again.sound_of(codes), atol=0.02)
 
 
-def test_the_command_puts_both_into_the_model(music: Path, tmp_path: Path) -> None:
+def test_the_command_puts_it_into_the_model_and_takes_the_postfilter_out(music: Path, tmp_path: Path) -> None:
+    """One that was fitted to other draws would spoil it; without discriminators a new one is fitted."""
     folder, out = tmp_path / "musiclm", tmp_path / "out"
     shutil.copytree(find("musiclm-small"), folder)
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
-    old = Postfilter.load(folder).gains
-    words = ["train", "refiner", str(folder), str(out), str(music), "--pieces", "2", "--seconds", "6", "--steps", "2"]
+    old = Postfilter(np.ones((MELS, FRAMES // 2 + 1), np.float32))
+    old.save(folder)
+    words = ["train", "refiner", str(folder), str(out), str(music), "--pieces", "2", "--seconds", "6", "--steps", "4"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     model = MusicLM.from_pretrained(folder)
     assert model.refiner is not None
-    assert model.postfilter is not None
-    assert not np.array_equal(model.postfilter.gains, old)
+    assert model.postfilter is None
     assert "2 pieces of 6 s" in (folder / FOLDER / "README.md").read_text(encoding="utf-8")
     assert "holds a training" in str(CliRunner().invoke(app, words).exception)
     again = CliRunner().invoke(app, [*words, "--resume"])
     assert again.exit_code == 0, again.output
     assert MusicLM.from_pretrained(folder).sha256 == model.sha256
+    words[3] = str(tmp_path / "alone")
+    alone = CliRunner().invoke(app, [*words, "--no-adversarial"])
+    assert alone.exit_code == 0, alone.output
+    filtering = MusicLM.from_pretrained(folder).postfilter
+    assert filtering is not None
+    assert not np.array_equal(filtering.gains, old.gains)
 
 
 def test_what_it_cannot_learn_from_is_refused(

@@ -108,6 +108,28 @@ train_app.command("autoencoder", help="Train JEN-1's autoencoder: 48 kHz stereo 
 )
 
 
+@train_app.command("mel-inverse")
+def train_mel_inverse(
+    out: Annotated[Path, typer.Argument(help="Folder for decoded sound, checkpoints, log and the model.")],
+    music: Annotated[list[Path], typer.Argument(help="Folders of sound files, or manifests.")],
+    steps: Steps = 3000,
+    minutes: Minutes = None,
+    precision: Precision = None,
+    every: Every = 500,
+    log_every: LogEvery = 50,
+    held_out: HeldOut = None,
+    seed: Seed = 0,
+    n_jobs: Jobs = None,
+    device: Device = None,
+    resume: Resume = False,
+) -> None:
+    """Train what gives Griffin-Lim its magnitudes: of all frequencies, from those of mel bands."""
+    from ..train.mel_inverse import train_mel_inverse as train
+
+    plan = _plan(steps, minutes, precision, 1, every, log_every, seed, device)
+    train(music, out, plan, held_out, resume, n_jobs=n_jobs)
+
+
 @train_app.command("w2v-bert")
 def train_w2v_bert(
     data: Data,
@@ -285,7 +307,7 @@ def refiner(
     model: Annotated[
         Path,
         typer.Argument(
-            help="Folder of a single-stage MusicLM on mel tokens; refiner and postfilter are put into it.",
+            help="Folder of a single-stage MusicLM on mel tokens; the refiner is put into it.",
             exists=True,
             file_okay=False,
             resolve_path=True,
@@ -295,6 +317,10 @@ def refiner(
     music: Annotated[list[Path], typer.Argument(help="Folders of sound files, such as it was trained on.")],
     pieces: Annotated[int, typer.Option(help="Of each folder, drawn beside.", min=2)] = 300,
     seconds: Annotated[float, typer.Option(help="Of each piece; shorter ones are left out.", min=6.0)] = 15.0,
+    adversarial: Annotated[
+        bool,
+        typer.Option(help="Against discriminators of spectrograms; without, a postfilter is fitted to what it leaves."),
+    ] = True,
     codec: Annotated[Path | None, typer.Option(help="Folder of its codec, if it did not ship.")] = None,
     steps: Steps = 1500,
     minutes: Minutes = None,
@@ -305,19 +331,23 @@ def refiner(
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     resume: Resume = False,
 ) -> None:
-    """Bring what MusicLM draws nearer to music: a network for its spectrograms, and a postfilter for what it leaves."""
+    """Bring what MusicLM draws nearer to music: a network for its spectrograms, trained on music drawn again."""
     from ..generate.musiclm.model import MusicLM
+    from ..generate.musiclm.postfilter import FILE
     from ..generate.musiclm.refiner import FOLDER
     from ..progress import progress
     from ..train.postfilter import fit_postfilter
-    from ..train.refiner import train_refiner
+    from ..train.refiner import Recipe, train_refiner
 
     whole = MusicLM.from_pretrained(model, device, codec)
     plan = _plan(steps, minutes, precision, 1, every, log_every, seed, device)
+    recipe = Recipe() if adversarial else Recipe(adversarial_after=1.0)
     with progress("examples") as advance:
-        found = train_refiner(whole, music, out, plan, pieces, seconds, resume=resume, progress=advance)
-    whole.refiner = found.to(device)
-    with progress("postfilter") as advance:
-        filtering = fit_postfilter(whole, music, seconds=seconds, seed=seed, progress=advance)
+        found = train_refiner(whole, music, out, plan, pieces, seconds, resume, recipe, progress=advance)
+    if adversarial:  # nothing is left for a postfilter to make up for, and one of before would spoil it
+        (model / FILE).unlink(missing_ok=True)
+    else:
+        whole.refiner = found.to(device)
+        with progress("postfilter") as advance:
+            fit_postfilter(whole, music, seconds=seconds, seed=seed, progress=advance).save(model)
     shutil.copytree(out / "model", model / FOLDER, dirs_exist_ok=True)
-    filtering.save(model)

@@ -22,6 +22,8 @@ from ..errors import InputError
 from .codes import Codes, prepare
 
 RATE, N_FFT, HOP, MELS, FMAX = 22_050, 1024, 256, 80, 8000.0
+CENTRE, SCALE = -4.0, 2.0
+"""Of log-mel frames of music, roughly: what networks on them are given is brought near to mean 0 and deviation 1."""
 _FLOOR = 1e-5
 _SLOPE = 0.1
 _FILE = "data/generator_universal.pth.tar"
@@ -114,9 +116,19 @@ def log_mel(wave: Float32[np.ndarray, " samples"]) -> Float32[Tensor, "80 frames
     around = (N_FFT - HOP) // 2
     mirrored = len(padded) > around
     signal = torch.from_numpy(np.pad(padded, around, mode="reflect") if mirrored else np.pad(padded, around))
-    spectrum = torch.stft(signal, N_FFT, HOP, window=torch.hann_window(N_FFT), center=False, return_complex=True)
-    magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
-    return (mel_filters() @ magnitude).clamp(min=_FLOOR).log()
+    return bands(magnitudes(signal))
+
+
+def magnitudes(signal: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch bins frames"]:
+    """Of the Fourier transform in the frames that lie inside a signal."""
+    window = torch.hann_window(N_FFT, device=signal.device)
+    spectrum = torch.stft(signal, N_FFT, HOP, window=window, center=False, return_complex=True)
+    return (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
+
+
+def bands(magnitude: Float[Tensor, "*batch bins frames"]) -> Float[Tensor, "*batch 80 frames"]:
+    """ln of mel magnitudes."""
+    return (mel_filters().to(magnitude.device) @ magnitude).clamp(min=_FLOOR).log()
 
 
 def load_generator() -> Generator:

@@ -12,15 +12,18 @@ from torch import Tensor, nn
 
 from ..artifacts import read_arrays
 from ..codec.hifigan import HOP, RATE
+from ..codec.mel_discriminators import MelDiscriminators
 from ..codec.mel_tokens import MelTokens
 from ..errors import InputError
 from ..generate.musiclm.model import MusicLM
 from ..generate.musiclm.refiner import Refiner, RefinerConfig
 from ..progress import Advance
+from .adversarial import judge
 from .card import write_card
 from .drawn import choose_music, mel_tokens_of
 from .engine import Engine
 from .loop import fit
+from .monitor import gan_complaint
 from .plan import Plan
 from .refiner_data import write_examples
 from .schedule import cosine, set_rate
@@ -34,16 +37,27 @@ class Recipe:
 
     Attributes
     ----------
-    batch : crops a step, of ``seconds`` each. rate : peak learning rate. own : share of crops whose tokens are the
-        music's own: what was not drawn wrong is to be left alone. held_out : share of pieces.
+    batch : crops a step, of ``seconds`` each. own : share of crops whose tokens are the music's own: what was not
+        drawn wrong is to be left alone. held_out : share of pieces.
+    adversarial_after : the part of the budget (steps or minutes) that is trained by differences alone; 1: all of it.
+    rate, adversarial_rate, discriminator_rate : peak learning rates of the first part, of the second, and of the
+        discriminators; each falls as a cosine. clip : norms to which gradients are clipped.
+    difference, features, adversarial : weights of the losses.
     """
 
     batch: int = 16
-    seconds: float = 4.0
-    rate: float = 1e-3
-    warmup: int = 50
+    seconds: float = 2.0
     own: float = 0.2
     held_out: float = 0.05
+    adversarial_after: float = 0.3
+    rate: float = 1e-3
+    adversarial_rate: float = 1e-4
+    discriminator_rate: float = 8e-4
+    warmup: int = 50
+    clip: float = 10.0
+    difference: float = 2.0
+    features: float = 4.0
+    adversarial: float = 1.0
 
 
 class RefinerTask:
@@ -75,9 +89,9 @@ class RefinerTask:
         if len(self.training) == 0:
             raise InputError("one piece is too little to learn from", mend="give more --pieces")
         torch.manual_seed(seed)
-        self.models: dict[str, nn.Module] = {"refiner": Refiner(config)}
+        self.models: dict[str, nn.Module] = {"refiner": Refiner(config), "discriminators": MelDiscriminators()}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "refiner": torch.optim.AdamW(self.models["refiner"].parameters(), recipe.rate, weight_decay=0.01)
+            name: torch.optim.AdamW(model.parameters(), betas=(0.8, 0.99)) for name, model in self.models.items()
         }
         self.seconds_per_batch = recipe.batch * recipe.seconds
 
@@ -88,14 +102,30 @@ class RefinerTask:
         return self._crops(rows, rng.random(len(rows)) < self.recipe.own, rng)
 
     def update(self, batch: Pair, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
-        """One step towards the mean absolute difference of log-mel frames."""
-        rate = self.recipe.rate * cosine(engine.progress, step, warm_up=self.recipe.warmup)
-        set_rate(self.optimizers["refiner"], rate)
+        """One step towards music and, after the first part of the budget, away from what the discriminators find."""
+        recipe, (given, true) = self.recipe, batch
+        self._set_rates(engine.progress, step)
         with engine.autocast():
-            loss = _difference(self.models["refiner"](batch[0]), batch[1])
+            made = self.models["refiner"](given).float()
+        difference = _difference(made, true)
+        loss = recipe.difference * difference
+        logs: dict[str, Tensor | float] = {"difference": difference.detach()}
+        if engine.progress >= recipe.adversarial_after:
+            slope, judged = judge(
+                self.models["discriminators"],
+                self.optimizers["discriminators"],
+                true,
+                made,
+                engine,
+                adversarial=recipe.adversarial,
+                features=recipe.features,
+                clip=recipe.clip,
+            )
+            loss = loss + (made * slope).sum()  # its gradient is the slope of what the discriminators find
+            logs |= judged
         engine.backward(loss)
-        engine.step(self.optimizers["refiner"], clip=1.0)
-        return {"loss": loss.detach(), "rate": rate}
+        engine.step(self.optimizers["refiner"], recipe.clip)
+        return logs
 
     @torch.no_grad()
     def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
@@ -124,11 +154,21 @@ class RefinerTask:
         """Nothing to hear before the postfilter is fitted to it."""
 
     def complaint(self, history: list[dict[str, Any]]) -> str | None:
-        """It must come nearer to music within its first thousand steps."""
+        """It must come nearer to music within its first thousand steps, and not lose its discriminators."""
         last = next((row for row in reversed(history) if "val_drawn" in row), {"step": 0})
         if last["step"] >= 1000 and last["val_drawn"] > last["val_drawn_before"]:
             return "refined draws are further from music than before: lower the learning rate, or give more pieces"
-        return None
+        return gan_complaint(history)
+
+    def _set_rates(self, progress: float, step: int) -> None:
+        """Each part of the budget has its own peak and its own fall."""
+        recipe, after = self.recipe, self.recipe.adversarial_after
+        if progress < after:
+            set_rate(self.optimizers["refiner"], recipe.rate * cosine(progress / after, step, warm_up=recipe.warmup))
+            return
+        factor = cosine((progress - after) / (1 - after), step) if after < 1 else 0.0
+        set_rate(self.optimizers["refiner"], recipe.adversarial_rate * factor)
+        set_rate(self.optimizers["discriminators"], recipe.discriminator_rate * factor)
 
     def _crops(self, rows: np.ndarray, own: np.ndarray, rng: np.random.Generator) -> Pair:
         given, true = [], []

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ...artifacts import digest_file, digest_text, read_json, write_json
+from ...codec.griffin_lim import INVERSE
 from ...codec.registry import get_token_codec
 from ...errors import InputError
 from ...weights import find
@@ -77,7 +78,7 @@ def levels_of(stages: Mapping[StageName, Stage]) -> int:
 
 
 def codec_digest(codec: str | Path) -> str:
-    """Of the weights of a codec that ships, or lies in a folder."""
+    """Of the weights of a codec, or of a part of one, that ships or lies in a folder."""
     return digest_file(find(codec) / "model.safetensors")
 
 
@@ -97,5 +98,6 @@ def _digest(folder: Path, names: tuple[StageName, ...], settings: dict[str, Any]
     networks = [*names, *(each.name for each in folder.glob(REFINER))]
     files = [folder / network / file for network in networks for file in ("model.safetensors", "config.json")]
     files += [folder / CONDITION, *folder.glob(POSTFILTER)]
-    decides = [settings["sampling"], settings["codec_sha256"], vocoder]
+    sings = [vocoder, codec_digest(INVERSE)] if vocoder == VOCODER else [vocoder]
+    decides = [settings["sampling"], settings["codec_sha256"], *sings]
     return digest_text("".join(map(digest_file, files)) + json.dumps(decides, sort_keys=True))

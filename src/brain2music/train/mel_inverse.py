@@ -1,0 +1,141 @@
+"""``train mel-inverse``: magnitudes of all frequencies from those of mel bands, learned from any music."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..codec.hifigan import HOP, N_FFT, RATE, bands, magnitudes
+from ..codec.mel_inverse import FLOOR, MelInverse, MelInverseConfig
+from .audio_data import Crops, open_corpus
+from .card import write_card
+from .engine import Engine
+from .loop import fit
+from .manifest import read_sources, refuse_held_out, split
+from .plan import Plan
+from .schedule import cosine, set_rate
+
+VALIDATED = 64
+"""Crops in a validation."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an inverse is trained: crops a step, frames of each, and the peak learning rate."""
+
+    batch: int = 16
+    frames: int = 112
+    rate: float = 1e-3
+    clip: float = 10.0
+
+
+class MelInverseTask:
+    """A :class:`MelInverse` towards the mean absolute difference of log magnitudes.
+
+    Parameters
+    ----------
+    crops : what is trained on, mono at 22.05 kHz. validation : sounds that are not, (sounds, samples). facts : lines
+        of the model card.
+    """
+
+    averaged: tuple[str, ...] = ("inverse",)
+
+    def __init__(
+        self,
+        model: MelInverse,
+        crops: Crops,
+        validation: Float[Tensor, "sounds samples"],
+        recipe: Recipe,
+        facts: Mapping[str, Any],
+    ) -> None:
+        self.crops, self.validation, self.recipe, self.facts = crops, validation, recipe, facts
+        self.models: dict[str, nn.Module] = {"inverse": model}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"inverse": torch.optim.AdamW(model.parameters())}
+        self.seconds_per_batch = crops.batch_size * crops.frames / RATE
+
+    def batch(self, step: int) -> Float[Tensor, "batch samples"]:
+        """Random crops."""
+        return self.crops.batch(step)[:, 0]
+
+    def update(self, batch: Float[Tensor, "batch samples"], step: int, engine: Engine) -> Mapping[str, Tensor | float]:
+        """One step."""
+        set_rate(self.optimizers["inverse"], self.recipe.rate * cosine(engine.progress, step))
+        true = magnitudes(batch)
+        with engine.autocast():
+            found = self.models["inverse"](bands(true))
+        loss = _difference(found, true)
+        engine.backward(loss)
+        engine.step(self.optimizers["inverse"], self.recipe.clip)
+        return {"difference": loss.detach()}
+
+    @torch.no_grad()
+    def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
+        """Mean absolute differences of log magnitudes, in nepers, and those of bands spread evenly."""
+        device = next(models["inverse"].parameters()).device
+        true = magnitudes(self.validation.to(device))
+        even = MelInverse(MelInverseConfig(width=16, blocks=0)).to(device)
+        return {
+            "difference": float(_difference(models["inverse"](bands(true)), true)),
+            "difference_before": float(_difference(even(bands(true)), true)),
+        }
+
+    def export(self, models: dict[str, nn.Module], folder: Path) -> None:
+        """The inverse with its card."""
+        model = models["inverse"]
+        assert isinstance(model, MelInverse)
+        model.save_pretrained(folder, half=True)
+        facts = {"what": "magnitudes of all frequencies from those of 80 mel bands, for Griffin-Lim", **self.facts}
+        write_card(folder, model, facts, self.validate(models))
+
+    def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
+        """Nothing: magnitudes are not heard without phases."""
+
+    def complaint(self, history: list[dict[str, Any]]) -> str | None:
+        """It must do better than spreading bands evenly within its first thousand steps."""
+        last = next((row for row in reversed(history) if "val_difference" in row), {"step": 0})
+        if last["step"] >= 1000 and last["val_difference"] > last["val_difference_before"]:
+            return "magnitudes are further off than bands spread evenly: lower the learning rate, or give more music"
+        return None
+
+
+def train_mel_inverse(
+    music: Sequence[Path],
+    out: Path,
+    plan: Plan,
+    held_out: Path | None = None,
+    resume: bool = False,
+    recipe: Recipe | None = None,
+    config: MelInverseConfig | None = None,
+    n_jobs: int | None = None,
+) -> MelInverse:
+    """Train on folders of sound files (or manifests), decoded once into ``OUT/cache``; what ``OUT/model`` holds.
+
+    Raises
+    ------
+    InputError : a folder holds no sound that can be read, or a file of ``held_out``.
+    """
+    recipe = recipe or Recipe()
+    sources = [source for folder in music for source in read_sources(folder)]
+    if held_out is not None:
+        refuse_held_out(sources, held_out)
+    samples = N_FFT + HOP * (recipe.frames - 1)
+    training, validation = (open_corpus(part, RATE, 1, out / "cache", n_jobs=n_jobs) for part in split(sources))
+    held = Crops(validation, samples, VALIDATED, plan.seed, gain_db=None).batch(0)[:, 0]
+    minutes = training.frames.sum() / RATE / 60
+    facts = {
+        "command": "brain2music train mel-inverse OUT MUSIC...",
+        "data": f"{', '.join(folder.name for folder in music)}: {len(training.frames)} sounds, {minutes:.0f} minutes",
+        "steps": f"{plan.steps} of {recipe.batch} × {samples / RATE:.2f} s, seed {plan.seed}",
+    }
+    torch.manual_seed(plan.seed)
+    crops = Crops(training, samples, recipe.batch, plan.seed)
+    task = MelInverseTask(MelInverse(config), crops, held, recipe, facts)
+    return MelInverse.from_pretrained(fit(task, plan, out, resume))
+
+
+def _difference(found: Tensor, true: Tensor) -> Tensor:
+    return (found.float() - true.clamp(min=FLOOR).log()).abs().mean()
