@@ -12,19 +12,21 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from brain2music.artifacts import read_arrays, write_arrays
+from brain2music.audio.io import read_audio
 from brain2music.cli import app
 from brain2music.codec.hifigan import MELS
 from brain2music.codec.mel_tokens import MelTokens
 from brain2music.errors import InputError
 from brain2music.generate.musiclm.model import MusicLM
 from brain2music.generate.musiclm.postfilter import FRAMES, Postfilter
+from brain2music.generate.musiclm.prompts import embed_sounds, seeded
 from brain2music.generate.musiclm.refiner import FOLDER, Refiner, RefinerConfig
 from brain2music.generate.musiclm.sampling import Sampling
 from brain2music.train.engine import Engine
 from brain2music.train.loop import fit
 from brain2music.train.plan import Plan
 from brain2music.train.refiner import Pair, Recipe, RefinerTask, train_refiner
-from brain2music.train.refiner_data import draw_beside, write_examples
+from brain2music.train.refiner_data import GUIDANCE, draw_beside, write_examples, write_free_draws
 from brain2music.weights import find
 
 SMALL = RefinerConfig(width=32, blocks=2)
@@ -42,7 +44,7 @@ def test_untrained_it_changes_nothing(frames: int) -> None:
 
 @pytest.fixture(scope="module")
 def flickering(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shard of slow music whose drawn tokens flicker."""
+    """A shard of slow music whose drawn tokens flicker, which stand for free ones, too."""
     rng, codec = np.random.default_rng(0), MelTokens.from_pretrained("mel-tokens-6k")
     mels = gaussian_filter1d(rng.standard_normal((24, 400, MELS)), 8, axis=1).astype(np.float32) * 4 - 5
 
@@ -52,12 +54,14 @@ def flickering(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noisy = mels + 2 * rng.standard_normal(mels.shape).astype(np.float32)
     arrays = {"mel": mels.astype(np.float16), "codes": np.stack([*map(codes, mels)])}
     shard = tmp_path_factory.mktemp("flickering") / "0.safetensors"
-    write_arrays(shard, arrays | {"drawn": np.stack([*map(codes, noisy)])}, {})
+    drawn = np.stack([*map(codes, noisy)])
+    write_arrays(shard, arrays | {"drawn": drawn, "free": drawn}, {})
     return shard
 
 
 def of(shard: Path, recipe: Recipe) -> RefinerTask:
-    return RefinerTask([shard], MelTokens.from_pretrained("mel-tokens-6k"), recipe, SMALL, seed=0)
+    free = [shard] if recipe.adversarial_after < 1 else []
+    return RefinerTask([shard], free, MelTokens.from_pretrained("mel-tokens-6k"), recipe, SMALL, seed=0)
 
 
 def test_it_learns_what_was_meant(flickering: Path, tmp_path: Path) -> None:
@@ -78,13 +82,22 @@ def test_discriminators_keep_it_from_taking_the_mean(tmp_path: Path) -> None:
     codes = [
         np.stack([codec.encode(torch.from_numpy(each))[:, :8].T.numpy() for each in side]) for side in (true, other)
     ]
-    arrays = {"mel": true.astype(np.float16), "codes": codes[0].astype(np.int16), "drawn": codes[1].astype(np.int16)}
-    write_arrays(tmp_path / "0.safetensors", arrays, {})
+    arrays = dict(zip(("codes", "drawn", "free"), (codes[i].astype(np.int16) for i in (0, 1, 1)), strict=True))
+    write_arrays(tmp_path / "0.safetensors", arrays | {"mel": true.astype(np.float16)}, {})
     deviations = []
     for after in (1.0, 0.3):
         task = of(
             tmp_path / "0.safetensors",
-            Recipe(batch=4, own=0.0, rate=5e-3, adversarial_rate=2e-3, warmup=5, adversarial_after=after),
+            Recipe(
+                batch=2,
+                own=0.0,
+                free=1,
+                seconds=1.0,
+                rate=5e-3,
+                adversarial_rate=2e-3,
+                warmup=5,
+                adversarial_after=after,
+            ),
         )
         found = Refiner.from_pretrained(fit(task, plan(150), tmp_path / str(after)))
         with torch.no_grad():
@@ -97,7 +110,7 @@ def test_a_killed_training_ends_with_the_same_weights(
     flickering: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in its adversarial part, whose discriminators go on as they were."""
-    recipe, update = Recipe(batch=2, warmup=1), RefinerTask.update
+    recipe, update = Recipe(batch=2, free=1, warmup=1), RefinerTask.update
 
     def killed(self: RefinerTask, batch: Pair, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         if step == 7:
@@ -146,6 +159,24 @@ def test_examples_that_are_there_are_kept(model: MusicLM, music: Path, tmp_path:
     assert shard.stat().st_mtime_ns == time
     with pytest.raises(InputError, match=r"drawn otherwise \(files, seed\)"):
         write_examples(model, files[::-1], tmp_path, 6.0, seed=1)
+
+
+def test_free_draws_follow_their_embeddings_and_are_kept(model: MusicLM, music: Path, tmp_path: Path) -> None:
+    """Drawn as what is asked of the model is, guided by one of the guidances that are not none."""
+    files = sorted(music.iterdir())
+    (shard,) = write_free_draws(model, files, tmp_path, 6.0, seed=0)
+    arrays, about = read_arrays(shard)
+    assert arrays["free"].shape == (2, 8, 259)  # whole tokens that last as long
+    assert about["files"] == ["0.wav", "1.wav"]
+    sounds = [read_audio(file, model.rate, duration=6.0) for file in files]
+    condition, guidance = model.conditioner(embed_sounds(sounds, model.conditioner)), GUIDANCE[1:]
+    asked = [model.tokens([condition], 6.0, seeded(0, 0, model.device), each).numpy() for each in guidance]
+    assert sum(np.array_equal(arrays["free"], each) for each in asked) == 1
+    time = shard.stat().st_mtime_ns
+    write_free_draws(model, files, tmp_path, 6.0, seed=0)
+    assert shard.stat().st_mtime_ns == time
+    with pytest.raises(InputError, match=r"drawn otherwise \(seconds\)"):
+        write_free_draws(model, files, tmp_path, 5.0, seed=0)
 
 
 def test_it_is_a_part_of_its_model(tmp_path: Path) -> None:

@@ -25,13 +25,15 @@ def judge(
     Parameters
     ----------
     discriminators : from a batch to its judgements (:data:`brain2music.codec.losses.Judgement`), one each.
-    real, made : batches of one shape, of which ``made`` may have a graph; none of this goes into it.
+    real, made : batches, of which ``made`` may have a graph; none of this goes into it. It may be the longer one: its
+        first are compared with the real ones, those that follow only judged.
     clip : norm to which the gradients of the discriminators are clipped.
     """
     heard = made.detach().requires_grad_()
     with engine.autocast():
         of_real, of_made = discriminators(real), discriminators(heard)
-    deceived, apart = adversarial_loss(of_made), feature_loss(of_real, of_made)
+    paired = [(logits, [layer[: len(real)] for layer in layers]) for logits, layers in of_made]
+    deceived, apart = adversarial_loss(of_made), feature_loss(of_real, paired)
     slope = engine.gradient(adversarial * deceived + features * apart, heard)
     loss = discriminator_loss(of_real, of_made)
     engine.backward(loss)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int16
 from torch import Tensor, nn
 
 from ..artifacts import read_arrays
@@ -25,10 +25,11 @@ from .engine import Engine
 from .loop import fit
 from .monitor import gan_complaint
 from .plan import Plan
-from .refiner_data import write_examples
+from .refiner_data import write_examples, write_free_draws
 from .schedule import cosine, set_rate
 
-Pair = tuple[Float[Tensor, "batch frames 80"], Float[Tensor, "batch frames 80"]]
+Pair = tuple[Float[Tensor, "more frames 80"], Float[Tensor, "batch frames 80"]]
+"""Spectrograms of tokens and of music: to the first of the former belong the latter, the others were drawn freely."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,18 @@ class Recipe:
     Attributes
     ----------
     batch : crops a step, of ``seconds`` each. own : share of crops whose tokens are the music's own: what was not
-        drawn wrong is to be left alone. held_out : share of pieces.
+        drawn wrong is to be left alone. free : crops besides, of draws that run free, whose music is not known: only
+        the discriminators hear them. held_out : share of pieces.
     adversarial_after : the part of the budget (steps or minutes) that is trained by differences alone; 1: all of it.
     rate, adversarial_rate, discriminator_rate : peak learning rates of the first part, of the second, and of the
         discriminators; each falls as a cosine. clip : norms to which gradients are clipped.
     difference, features, adversarial : weights of the losses.
     """
 
-    batch: int = 16
+    batch: int = 12
     seconds: float = 2.0
     own: float = 0.2
+    free: int = 6
     held_out: float = 0.05
     adversarial_after: float = 0.3
     rate: float = 1e-3
@@ -63,6 +66,10 @@ class Recipe:
 class RefinerTask:
     """Training of a refiner on the shards of :mod:`.refiner_data`, for :func:`brain2music.train.loop.fit`.
 
+    Parameters
+    ----------
+    shards : of examples. free : of free draws; none where it is trained by differences alone.
+
     Raises
     ------
     InputError : one piece is too little, or the pieces are shorter than a crop.
@@ -71,12 +78,19 @@ class RefinerTask:
     averaged: tuple[str, ...] = ("refiner",)
 
     def __init__(
-        self, shards: Sequence[Path], codec: MelTokens, recipe: Recipe, config: RefinerConfig, seed: int
+        self,
+        shards: Sequence[Path],
+        free: Sequence[Path],
+        codec: MelTokens,
+        recipe: Recipe,
+        config: RefinerConfig,
+        seed: int,
     ) -> None:
         arrays = [read_arrays(shard)[0] for shard in shards]
         self.mel, self.codes, self.drawn = (
             torch.from_numpy(np.concatenate([each[name] for each in arrays])) for name in ("mel", "codes", "drawn")
         )
+        self.free = torch.from_numpy(np.concatenate([read_arrays(each)[0]["free"] for each in free])) if free else None
         self.codec, self.recipe, self.seed = codec, recipe, seed
         self.frames = codec.config.frames
         self.rate = RATE / HOP / codec.config.frames  # tokens a second
@@ -99,7 +113,11 @@ class RefinerTask:
         """Spectrograms of tokens, most of them drawn, and of music."""
         rng = np.random.default_rng([self.seed, step])
         rows = rng.choice(self.training, self.recipe.batch)
-        return self._crops(rows, rng.random(len(rows)) < self.recipe.own, rng)
+        given, true = self._crops(rows, rng.random(len(rows)) < self.recipe.own, rng)
+        if self.free is None:
+            return given, true
+        pieces = self.free[rng.integers(len(self.free), size=self.recipe.free)]
+        return torch.cat([given, *(self._decoded(each, self._first(rng))[None] for each in pieces)]), true
 
     def update(self, batch: Pair, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step towards music and, after the first part of the budget, away from what the discriminators find."""
@@ -107,7 +125,7 @@ class RefinerTask:
         self._set_rates(engine.progress, step)
         with engine.autocast():
             made = self.models["refiner"](given).float()
-        difference = _difference(made, true)
+        difference = _difference(made[: len(true)], true)
         loss = recipe.difference * difference
         logs: dict[str, Tensor | float] = {"difference": difference.detach()}
         if engine.progress >= recipe.adversarial_after:
@@ -173,11 +191,17 @@ class RefinerTask:
     def _crops(self, rows: np.ndarray, own: np.ndarray, rng: np.random.Generator) -> Pair:
         given, true = [], []
         for row, is_own in zip(rows, own, strict=True):
-            first = int(rng.integers(self.codes.shape[2] - self.crop + 1))
-            tokens = (self.codes if is_own else self.drawn)[row, :, first : first + self.crop]
-            given.append(self.codec.decode(tokens.T.long()))
+            first = self._first(rng)
+            given.append(self._decoded((self.codes if is_own else self.drawn)[row], first))
             true.append(self.mel[row, self.frames * first : self.frames * (first + self.crop)].float())
         return torch.stack(given), torch.stack(true)
+
+    def _first(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(self.codes.shape[2] - self.crop + 1))
+
+    def _decoded(self, tokens: Int16[Tensor, "levels longer"], first: int) -> Float[Tensor, "frames 80"]:
+        """The spectrogram of a crop."""
+        return self.codec.decode(tokens[:, first : first + self.crop].T.long())
 
 
 def train_refiner(
@@ -192,7 +216,7 @@ def train_refiner(
     config: RefinerConfig | None = None,
     progress: Advance | None = None,
 ) -> Refiner:
-    """Draw beside the music, keep that in ``OUT/examples``, and train; the refiner, in ``OUT/model``, too.
+    """Draw beside the music and freely, keep that in ``OUT/examples`` and ``OUT/free``, and train ``OUT/model``.
 
     Parameters
     ----------
@@ -207,7 +231,10 @@ def train_refiner(
     codec, recipe = mel_tokens_of(model), recipe or Recipe()
     files = choose_music(music, pieces, seconds, plan.seed)
     shards = write_examples(model, files, out / "examples", seconds, plan.seed, progress)
-    task = RefinerTask(shards, codec.model, recipe, config or RefinerConfig(), plan.seed)
+    free: list[Path] = []
+    if recipe.adversarial_after < 1:
+        free = write_free_draws(model, files, out / "free", seconds, plan.seed, progress)
+    task = RefinerTask(shards, free, codec.model, recipe, config or RefinerConfig(), plan.seed)
     return Refiner.from_pretrained(fit(task, plan, out, resume))
 
 

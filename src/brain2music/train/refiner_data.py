@@ -1,11 +1,11 @@
-"""What a refiner learns from: music as spectrograms, its tokens, and tokens drawn with its true past in sight.
+"""What refiners learn from: spectrograms of music, its tokens, and tokens drawn, with the true past in sight or freely.
 
 A shard is one safetensors file: ``mel`` (pieces, frames, 80) in half precision, ``codes`` and ``drawn`` (pieces,
-levels, frames) as int16; which files they are of, and the model that drew them, is in its metadata. Shards are written
-atomically and kept when they are there.
+levels, frames) as int16, or ``free`` alone; which files they are of, and the model that drew them, is in its metadata.
+Shards are written atomically and kept when they are there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -45,9 +45,49 @@ def write_examples(
     ------
     InputError : a shard is there that another model, other music or another seed made.
     """
-    codec, rng = mel_tokens_of(model), np.random.default_rng([seed, 1])
-    guidance, drawn_by = rng.choice(GUIDANCE, len(files)), _digest(model.stages["acoustic"])
-    shards = []
+    codec, guidance = mel_tokens_of(model), np.random.default_rng([seed, 1]).choice(GUIDANCE, len(files))
+
+    def examples(some: range) -> dict[str, np.ndarray]:
+        rows = [
+            _example(model, codec, files[i], seconds, float(guidance[i]), seeded(seed, i, model.device)) for i in some
+        ]
+        mel, codes, drawn = (np.stack(column) for column in zip(*rows, strict=True))
+        return {"mel": mel.astype(np.float16), "codes": codes, "drawn": drawn}
+
+    return _shards(model, files, out, seconds, seed, examples, progress)
+
+
+@torch.inference_mode()
+def write_free_draws(
+    model: MusicLM, files: Sequence[Path], out: Path, seconds: float, seed: int, progress: Advance | None = None
+) -> list[Path]:
+    """Write ``OUT/<number>.safetensors`` of what the model makes of each file's embedding, running free of its music.
+
+    A shard is guided alike, by one of the guidances above 0 at random. Errors as :func:`write_examples`.
+    """
+    guidance = np.random.default_rng([seed, 2]).choice(GUIDANCE[1:], -(-len(files) // PER_SHARD))
+
+    def draws(some: range) -> dict[str, np.ndarray]:
+        sounds = [read_audio(files[i], model.rate, duration=seconds) for i in some]
+        condition = model.conditioner(embed_sounds(sounds, model.conditioner)).to(model.device)
+        number = some.start // PER_SHARD
+        free = model.tokens([condition], seconds, seeded(seed, number, model.device), float(guidance[number]))
+        return {"free": free.cpu().numpy().astype(np.int16)}
+
+    return _shards(model, files, out, seconds, seed, draws, progress)
+
+
+def _shards(
+    model: MusicLM,
+    files: Sequence[Path],
+    out: Path,
+    seconds: float,
+    seed: int,
+    make: Callable[[range], dict[str, np.ndarray]],
+    progress: Advance | None,
+) -> list[Path]:
+    """What ``make`` gives for files of these numbers, a shard for every so many."""
+    drawn_by, shards = _digest(model.stages["acoustic"]), []
     for first in range(0, len(files), PER_SHARD):
         shard = out / f"{first // PER_SHARD:04d}.safetensors"
         shards.append(shard)
@@ -56,13 +96,7 @@ def write_examples(
         if shard.is_file():
             _check(shard, about)
         else:
-            draws = (seeded(seed, i, model.device) for i in some)
-            rows = [
-                _example(model, codec, files[i], seconds, float(guidance[i]), draw)
-                for i, draw in zip(some, draws, strict=True)
-            ]
-            mel, codes, drawn = (np.stack(column) for column in zip(*rows, strict=True))
-            write_arrays(shard, {"mel": mel.astype(np.float16), "codes": codes, "drawn": drawn}, about)
+            write_arrays(shard, make(some), about)
         if progress is not None:
             progress(some.stop, len(files))
     return shards

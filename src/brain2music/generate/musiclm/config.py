@@ -167,7 +167,7 @@ def _what(name: StageName, words: Vocabulary) -> dict[str, Any]:
         given = {"given": "acoustic", "given_levels": coarse, "given_codes": words.acoustic_codes}
         crop = {"crop_s": 3.0, "stride_s": 3.0, "temperature": 0.4}
         return {**acoustic, **given, **crop, "first_level": coarse, "levels": levels - coarse}
-    crop = {"crop_s": 4.0, "stride_s": 2.0, "temperature": 0.9, "guidance": 2.0}
+    crop = {"crop_s": 4.0, "stride_s": 2.0, "temperature": 0.9, "guidance": 1.5}
     return {**acoustic, **crop, "first_level": 0, "levels": levels}
 
 
