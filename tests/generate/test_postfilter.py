@@ -52,8 +52,10 @@ def test_it_takes_flicker_away_and_leaves_the_mean() -> None:
     assert np.abs(made - new).std() < 0.6 * np.abs(noisy - new).std()
 
 
-def test_it_is_a_part_of_its_model(model: MusicLM, tmp_path: Path) -> None:
+def test_it_is_a_part_of_its_model(model: MusicLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It filters what is drawn and not what is coded, is saved with the model, and decides its digest."""
+    monkeypatch.setattr(model, "refiner", None)
+    monkeypatch.setattr(model, "postfilter", Postfilter(0.5 * NONE.gains))
     assert model.postfilter is not None
     codes = torch.from_numpy(np.random.default_rng(0).integers(0, 1024, (8, 100)))
     drawn, coded = model.sound_of(codes), model.sound_of(codes, drawn=False)
@@ -77,7 +79,7 @@ def test_a_file_that_is_no_postfilter_is_refused(tmp_path: Path) -> None:
 def test_the_command_fits_one_and_puts_it_into_the_model(music: Path, tmp_path: Path) -> None:
     folder = tmp_path / "musiclm"
     shutil.copytree(find("musiclm-small"), folder)
-    (folder / FILE).unlink()
+    assert not (folder / FILE).exists()
     done = CliRunner().invoke(app, ["train", "postfilter", str(folder), str(music), "--pieces", "2", "--seconds", "6"])
     assert done.exit_code == 0, done.output
     assert "gains=" in done.output

