@@ -70,11 +70,7 @@ class WaveDiscriminator(nn.Module):
         self.last = weight_norm(nn.Conv1d(widths[-1], 1, 3, padding=1))
 
     def forward(self, x: Float[Tensor, "batch channels samples"]) -> Judgement:
-        features = []
-        for layer in self.layers:
-            x = functional.leaky_relu(layer(x), _SLOPE)
-            features.append(x)
-        return self.last(x), features
+        return judgement(x, self.layers, self.last)
 
 
 class StftDiscriminator(nn.Module):
@@ -129,6 +125,15 @@ class _StftBlock(nn.Module):
         branch = self.strided(functional.leaky_relu(self.same(x), _SLOPE))
         shortcut = self.shortcut(x)[..., : branch.shape[-2], : branch.shape[-1]]
         return functional.leaky_relu(branch + shortcut, _SLOPE)
+
+
+def judgement(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> Judgement:
+    """What plain layers, each followed by a leaky rectifier, say of ``x``: logits and the features of all of them."""
+    features = []
+    for layer in layers:
+        x = functional.leaky_relu(layer(x), _SLOPE)
+        features.append(x)
+    return last(x), features
 
 
 def _slower(wave: Float[Tensor, "batch channels samples"], scale: int) -> Float[Tensor, "batch channels slower"]:

@@ -7,13 +7,11 @@ that says where it is; one over frames alone knows every band, and so hears a ba
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
+from .discriminators import judgement
 from .hifigan import CENTRE, MELS, SCALE
 from .losses import Judgement
-
-_SLOPE = 0.2
 
 
 class MelDiscriminators(nn.Module):
@@ -57,7 +55,7 @@ class ImageDiscriminator(nn.Module):
 
     def forward(self, mel: Float[Tensor, "batch 80 frames"]) -> Judgement:
         image = mel[:, None]
-        return _judgement(torch.cat([image, self.bands.expand_as(image)], 1), self.layers, self.last)
+        return judgement(torch.cat([image, self.bands.expand_as(image)], 1), self.layers, self.last)
 
 
 class FrameDiscriminator(nn.Module):
@@ -71,12 +69,4 @@ class FrameDiscriminator(nn.Module):
         self.last = weight_norm(nn.Conv1d(width, 1, 3, padding=1))
 
     def forward(self, mel: Float[Tensor, "batch 80 frames"]) -> Judgement:
-        return _judgement(mel, self.layers, self.last)
-
-
-def _judgement(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> Judgement:
-    features = []
-    for layer in layers:
-        x = functional.leaky_relu(layer(x), _SLOPE)
-        features.append(x)
-    return last(x), features
+        return judgement(mel, self.layers, self.last)

@@ -122,13 +122,14 @@ class RefinerTask:
     def update(self, batch: Pair, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step towards music and, after the first part of the budget, away from what the discriminators find."""
         recipe, (given, true) = self.recipe, batch
+        judged_now = engine.progress >= recipe.adversarial_after
         self._set_rates(engine.progress, step)
         with engine.autocast():
-            made = self.models["refiner"](given).float()
+            made = self.models["refiner"](given if judged_now else given[: len(true)]).float()
         difference = _difference(made[: len(true)], true)
         loss = recipe.difference * difference
         logs: dict[str, Tensor | float] = {"difference": difference.detach()}
-        if engine.progress >= recipe.adversarial_after:
+        if judged_now:
             slope, judged = judge(
                 self.models["discriminators"],
                 self.optimizers["discriminators"],
@@ -184,7 +185,7 @@ class RefinerTask:
         if progress < after:
             set_rate(self.optimizers["refiner"], recipe.rate * cosine(progress / after, step, warm_up=recipe.warmup))
             return
-        factor = cosine((progress - after) / (1 - after), step) if after < 1 else 0.0
+        factor = cosine((progress - after) / (1 - after), step)
         set_rate(self.optimizers["refiner"], recipe.adversarial_rate * factor)
         set_rate(self.optimizers["discriminators"], recipe.discriminator_rate * factor)
 
