@@ -1,0 +1,144 @@
+"""Commands that train MusicLM and what belongs to it: its tokens, its stages, and what mends its draws."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Seed
+from .train_options import Accumulate, Device, Every, LogEvery, Minutes, Out, Precision, Resume, Size, Steps, plan_of
+
+app = typer.Typer()
+
+Music = Annotated[list[Path], typer.Argument(help="Folders of sound files, such as it was trained on.")]
+OwnCodec = Annotated[Path | None, typer.Option(help="Folder of its codec, if it did not ship.")]
+OnDevice = Annotated[str, typer.Option(help="cpu, cuda, ...")]
+
+
+@app.command()
+def semantic(
+    data: Annotated[Path, typer.Argument(help="Folder of sound files.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write semantic_tokens.safetensors to.")],
+    codes: Annotated[int, typer.Option(help="Tokens.", min=2)] = 1024,
+    seconds: Annotated[float, typer.Option(help="Of each file.", min=3.0)] = 30.0,
+    seed: Seed = 0,
+) -> None:
+    """Fit semantic tokens: k-means of musicnn's temporal features, 25 a second."""
+    from ..progress import progress
+    from ..train.semantic import train_semantic
+
+    with progress("semantic tokens") as advance:
+        report = train_semantic(data, out, codes, seconds, seed, advance)
+    print("\n".join(f"{name}={value:.4g}" for name, value in report.items()))
+
+
+@app.command()
+def musiclm(
+    shards: Annotated[Path, typer.Argument(help="Folder of tokens, as runs/musiclm_data.py writes it.")],
+    out: Out,
+    size: Size = "small",
+    single: Annotated[bool, typer.Option("--single", help="One stage instead of three.")] = False,
+    stage: Annotated[list[str] | None, typer.Option(help="Train only this stage; repeatable.")] = None,
+    steps: Steps = 100_000,
+    minutes: Minutes = None,
+    shrink: Annotated[float, typer.Option(help="Divide the batches by this.", min=1e-3)] = 1.0,
+    codec: Annotated[str, typer.Option(help="Codec to write samples with; none by default.")] = "",
+    begin_from: Annotated[str, typer.Option(help="A trained MusicLM to begin at; none by default.")] = "",
+    precision: Precision = None,
+    accumulate: Accumulate = 1,
+    every: Every = 1000,
+    log_every: LogEvery = 50,
+    seed: Seed = 0,
+    device: Device = None,
+    resume: Resume = False,
+) -> None:
+    """Train MusicLM's stages on tokens."""
+    began = time.monotonic()
+    from ..train.loop import fit
+    from ..train.musiclm import MusicLMTask
+
+    task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec, begin_from)
+    plan = plan_of(steps, minutes, precision, accumulate, every, log_every, seed, device)
+    print(fit(task, plan, out, resume, began))
+
+
+@app.command()
+def postfilter(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a MusicLM on mel tokens; the postfilter is put into it.",
+            exists=True,
+            file_okay=False,
+            resolve_path=True,
+        ),
+    ],
+    music: Music,
+    pieces: Annotated[int, typer.Option(help="Of each folder, made again from their embeddings.", min=2)] = 32,
+    seconds: Annotated[float, typer.Option(help="Of each piece.", min=6.0)] = 15.0,
+    codec: OwnCodec = None,
+    seed: Seed = 0,
+    device: OnDevice = "cpu",
+) -> None:
+    """Give what MusicLM draws the modulations of music: one filter of its spectrograms, for all pieces alike."""
+    from ..generate.musiclm.model import MusicLM
+    from ..progress import progress
+    from ..train.postfilter import fit_postfilter
+
+    with progress("postfilter") as advance:
+        found = fit_postfilter(MusicLM.from_pretrained(model, device, codec), music, pieces, seconds, seed, advance)
+    found.save(model)
+    print(f"gains={found.gains.min():.2f}..{found.gains.max():.2f}")
+
+
+@app.command()
+def refiner(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a single-stage MusicLM on mel tokens; the refiner is put into it.",
+            exists=True,
+            file_okay=False,
+            resolve_path=True,
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder for drawn examples, checkpoints and log.")],
+    music: Music,
+    pieces: Annotated[int, typer.Option(help="Of each folder, drawn again.", min=2)] = 300,
+    seconds: Annotated[float, typer.Option(help="Of each piece; shorter ones are left out.", min=6.0)] = 15.0,
+    adversarial: Annotated[
+        bool,
+        typer.Option(help="Against discriminators of spectrograms; without, a postfilter is fitted to what it leaves."),
+    ] = True,
+    codec: OwnCodec = None,
+    steps: Steps = 3000,
+    minutes: Minutes = None,
+    precision: Precision = None,
+    every: Every = 100,
+    log_every: LogEvery = 20,
+    seed: Seed = 0,
+    device: OnDevice = "cpu",
+    resume: Resume = False,
+) -> None:
+    """Bring what MusicLM draws nearer to music: a network for its spectrograms, trained on music drawn again."""
+    from ..generate.musiclm.model import MusicLM
+    from ..generate.musiclm.postfilter import FILE
+    from ..generate.musiclm.refiner import FOLDER
+    from ..progress import progress
+    from ..train.postfilter import fit_postfilter
+    from ..train.refiner import Recipe, train_refiner
+
+    whole = MusicLM.from_pretrained(model, device, codec)
+    plan = plan_of(steps, minutes, precision, 1, every, log_every, seed, device)
+    recipe = Recipe() if adversarial else Recipe(adversarial_after=1.0)
+    with progress("examples") as advance:
+        found = train_refiner(whole, music, out, plan, pieces, seconds, resume, recipe, progress=advance)
+    if adversarial:  # nothing is left for a postfilter to make up for, and one of before would spoil it
+        (model / FILE).unlink(missing_ok=True)
+    else:
+        whole.refiner = found.to(device)
+        with progress("postfilter") as advance:
+            fit_postfilter(whole, music, seconds=seconds, seed=seed, progress=advance).save(model)
+    shutil.copytree(out / "model", model / FOLDER, dirs_exist_ok=True)
