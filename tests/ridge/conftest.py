@@ -49,8 +49,8 @@ def refitted(X: np.ndarray, Y: np.ndarray, alphas: np.ndarray, folds: np.ndarray
 def force(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Have the dual (or the foldwise) solver taken whatever the shape, in batches of 2 targets."""
 
-    def choose(dual: bool, forms: bool = False) -> None:
-        chosen = {"dual": dual, "forms": forms, "batch": 2, "block": 37}
+    def choose(dual: bool, forms: bool = False, rounded: bool = False, batch: int = 2) -> None:
+        chosen = {"dual": dual, "forms": forms, "rounded": rounded, "batch": batch, "block": 37}
         monkeypatch.setattr(problem_module, "plan", lambda *a: dataclasses.replace(plan(*a), **chosen))
 
     return choose

@@ -108,8 +108,29 @@ def test_forms_are_left_where_single_precision_was_enough_to_factorise(force, rn
     np.testing.assert_allclose(single.cv_scores, double.cv_scores, rtol=2e-4)
 
 
+@quiet
+def test_penalties_ruled_out_by_rounded_numbers_are_not_the_best(force, rng) -> None:
+    """Targets of every strength and of none: penalties and best scores are the exact way's, the rest are near."""
+    X = rng.standard_normal((1100, 1000), dtype=np.float32)  # fewer numbers are left to double precision
+    strength = np.repeat([0.0, 0.03, 0.3, 3.0], 300).astype(np.float32)
+    Y = strength * (X[:, :8] @ rng.standard_normal((8, 1200), dtype=np.float32))
+    Y += rng.standard_normal((1100, 1200), dtype=np.float32)
+    Y[0, 5] += 300  # one row counts for all
+    settings = {"alphas": np.logspace(1, 6, 12), "score": "mse"}
+    force(False, forms=True, batch=500)
+    exact = ridge_cv(X, Y, **settings)
+    force(False, forms=True, rounded=True, batch=500)
+    rounded = ridge_cv(X, Y, **settings)
+    np.testing.assert_array_equal(rounded.best_alphas, exact.best_alphas)
+    np.testing.assert_allclose(rounded.cv_scores.max(0), exact.cv_scores.max(0), rtol=1e-5)
+    np.testing.assert_allclose(rounded.cv_scores, exact.cv_scores, rtol=2e-2)
+    assert not np.array_equal(rounded.cv_scores, exact.cv_scores)
+
+
 def test_the_plan_takes_forms_for_many_targets_of_many_features() -> None:
     assert plan(4800, 4096, 60_000, 15, 5, 2).forms
+    assert [plan(4800, 4096, 60_000, 15, 5, gb, rounded=True).rounded for gb in (2, 4)] == [False, True]
+    assert not plan(4800, 4096, 60_000, 15, 5, 4).rounded
     assert not plan(4800, 512, 60_000, 15, 5, 2).forms  # a fold's triangle is far smaller than all rows
     assert not plan(4800, 60_000, 128, 15, 5, 2).forms
 

@@ -1,4 +1,5 @@
-"""Linear maps on plain arrays, with scikit-learn skins on top. Imports nothing else of ours.
+"""Linear maps on plain arrays, with scikit-learn skins on top. Imports nothing else of ours but what the processor
+can do.
 
 Start with :func:`ridge_cv`; ``dual.py`` and ``foldwise.py`` are its two ways of solving, ``plan.py`` chooses.
 """

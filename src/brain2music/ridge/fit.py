@@ -47,7 +47,9 @@ def ridge_cv(
     alphas : penalties to try; default 20 from 0.1 to 1e8.
     groups : (rows,) rows with the same label stay in the same fold; default contiguous folds.
     folds : (rows,) the fold of every row, instead of ``groups`` and ``n_folds``.
-    score : ``r2``, ``correlation`` or ``mse`` (minus the mean squared error), averaged over folds.
+    score : ``r2``, ``correlation`` or ``mse`` (minus the mean squared error), averaged over folds. The last is found
+        fastest for tens of thousands of targets: where the processor multiplies bfloat16, penalties that cannot be a
+        target's best are ruled out by it, and have ``cv_scores`` right to about three digits.
     per_target : a penalty for every target, else one for all.
     keep_held_out : keep the held-out predictions at the best penalty.
     dtype : ``float32`` or ``float64``; single precision is left by itself where the features are too
@@ -100,7 +102,7 @@ def ridge_cv_many(
     grid = _check_alphas(alphas)
     check_score(score)
     with threads_for(_operations(X, Ys, n_folds)):
-        problem = prepare(X, Ys, grid, groups, n_folds, folds, fit_intercept, dtype, memory_gb)
+        problem = prepare(X, Ys, grid, groups, n_folds, folds, fit_intercept, dtype, memory_gb, per_target=per_target)
         if score != "mse" and min(fold.stop - fold.start for fold in problem.solver.folds) < 2:
             raise ValueError(f"score={score!r} needs 2 rows in every fold: give fewer folds or score='mse'")
         scores = problem.solver.scores(score)

@@ -51,7 +51,8 @@ class FoldwiseSolver:
 
     ``X`` (rows, features) is centred if ``intercept``, its rows are ordered so that every fold is a slice;
     ``whole`` are the directions of all rows; ``batch`` targets are treated at a time; ``forms`` says whether squared
-    errors are worth working out as quadratic forms (``forms.py``), where these resolve them.
+    errors are worth working out as quadratic forms (``forms.py``), where these resolve them, and ``rounded`` whether
+    only the best of every target has to be exact.
     """
 
     whole: Directions
@@ -62,13 +63,16 @@ class FoldwiseSolver:
     intercept: bool
     batch: int
     forms: bool = False
+    rounded: bool = False
 
     def scores(self, score: str) -> Float[torch.Tensor, "alphas targets"]:
         """Mean over folds."""
         if score == "mse" and self.forms:
             forms = Forms.of(self.X, self.whole, self.folds, self.intercept)
             if forms.resolve(min(self.alphas)):
-                return -forms.errors(self.targets, self.alphas, self.batch)
+                rounded = self.rounded and self.X.dtype == torch.float32
+                errors = forms.least_errors if rounded else forms.errors
+                return -errors(self.targets, self.alphas, self.batch)
         out = torch.zeros(len(self.alphas), len(self.targets.mean), dtype=self.X.dtype, device=self.X.device)
         for operators in self._operators():
             for columns, Y in self._batches():

@@ -7,7 +7,8 @@ quadratic form in y,
     mse(α) = yᵀ M y,    M = Σ_F E_Fᵀ E_F / (folds · rows of F),    E_F = (R_FF)⁻¹ R_F,
 
 and of a symmetric M only one triangle has to be multiplied, for all folds at once; nothing is refitted in a fold.
-Errors are as exact as single precision is beside the variance of y.
+Errors are as exact as single precision is beside the variance of y. Where only the best α of every target is asked
+for, most of them are ruled out in bfloat16 first (``quadratic.py``).
 """
 
 from collections.abc import Sequence
@@ -19,9 +20,7 @@ from jaxtyping import Float
 from .blocks import Targets
 from .directions import Directions
 from .linalg import Square, gram, product, solve_spd
-
-STRIPS = 16
-"""Strips of rows that a triangle is cut into: 17/32 of the square is multiplied."""
+from .quadratic import Form, Screen, least
 
 RESOLVED = {torch.float32: 1e4, torch.float64: 1e9}
 """Greatest λ over α up to which a precision has digits left in R, which is made by taking H away from I."""
@@ -61,24 +60,30 @@ class Forms:
 
     def errors(self, targets: Targets, alphas: Sequence[float], batch: int) -> Float[torch.Tensor, "alphas targets"]:
         """Mean squared error of the held-out predictions of every target at every α, averaged over folds."""
-        out = torch.empty(len(alphas), len(targets.mean), dtype=self.kept, device=self.vectors.device)
+        out = self._empty(targets, alphas)
         for first in range(0, len(alphas), AT_ONCE):
             forms = [self.form(alpha) for alpha in alphas[first : first + AT_ONCE]]
             for columns, Y in targets.batches(batch, self.kept):
                 for row, form in enumerate(forms, start=first):
-                    out[row, columns] = evaluate(form, Y)
+                    out[row, columns] = form(Y)
         return out
 
-    def form(self, alpha: float) -> Square:
-        """M for :func:`evaluate`: what lies right of a strip counts twice, what lies left of it not at all."""
+    def least_errors(
+        self, targets: Targets, alphas: Sequence[float], batch: int
+    ) -> Float[torch.Tensor, "alphas targets"]:
+        """The same, but only where they are, or might be, a target's least; elsewhere to three digits or so."""
+        out, screens = self._empty(targets, alphas), [Screen.of(self.form(alpha)) for alpha in alphas]
+        for columns, Y in targets.batches(batch, self.kept):
+            out[:, columns] = least(screens, Y)
+        return out
+
+    def form(self, alpha: float) -> Form:
+        """M."""
         R, errors = self.residual_maker(alpha), []
         for fold in self.folds:
             weight = (len(self.folds) * (fold.stop - fold.start)) ** -0.5
             errors.append((weight * solve_spd(R[fold, fold], R[fold])).to(self.kept))
-        form = gram(torch.cat(errors).T)
-        for strip in _strips(len(form)):
-            form[strip, strip.stop :] *= 2
-        return form
+        return Form.of(gram(torch.cat(errors).T))
 
     def residual_maker(self, alpha: float) -> Square:
         """R, in the precision of the factorisation where that of the rows does not resolve it."""
@@ -88,18 +93,8 @@ class Forms:
         R.diagonal().add_(1)
         return R.sub_(R.mean()) if self.intercept else R  # the constant direction leaves nothing
 
+    def _empty(self, targets: Targets, alphas: Sequence[float]) -> Float[torch.Tensor, "alphas targets"]:
+        return torch.empty(len(alphas), len(targets.mean), dtype=self.kept, device=self.vectors.device)
+
     def _resolves(self, precision: torch.dtype, alpha: float) -> bool:
         return float(self.values.max()) < alpha * RESOLVED[precision]
-
-
-def evaluate(form: Square, Y: Float[torch.Tensor, "rows targets"]) -> Float[torch.Tensor, " targets"]:
-    """yᵀ M y of every column."""
-    out = torch.zeros_like(Y[0])
-    for strip in _strips(len(form)):
-        out += (Y[strip] * product(form[strip, strip.start :], Y[strip.start :])).sum(0)
-    return out
-
-
-def _strips(n: int) -> list[slice]:
-    step = max(-(-n // STRIPS), 32)
-    return [slice(start, min(start + step, n)) for start in range(0, n, step)]

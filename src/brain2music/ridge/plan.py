@@ -11,6 +11,9 @@ EIGEN = 12.0
 SPAN = 0.65
 """Share of the grid's α that ``foldwise.span`` leaves to be worked out, roughly."""
 
+ROUNDED = 0.3
+"""Share of the work on forms that is left where most are ruled out in bfloat16 (measured)."""
+
 MOST_SPAN = 0.9
 """The same where features are about as many as rows: their eigenvalues reach from the greatest to none."""
 
@@ -22,7 +25,8 @@ class Plan:
     Attributes
     ----------
     dual : over rows with one factorisation (``dual.py``), else over features fold by fold (``foldwise.py``).
-    forms : squared errors, where these are the score, as quadratic forms (``forms.py``).
+    forms : squared errors, where these are the score, as quadratic forms (``forms.py``). rounded : most of them in
+        bfloat16 first (``quadratic.py``).
     batch : targets treated at a time.
     block : features read at a time.
     gigabytes : working memory beyond X, Y and the result, estimated.
@@ -30,6 +34,7 @@ class Plan:
 
     dual: bool
     forms: bool
+    rounded: bool
     batch: int
     block: int
     gigabytes: float
@@ -51,8 +56,11 @@ def plan(
     n_folds: int = 5,
     memory_gb: float | int = 4,
     itemsize: int = 4,
+    rounded: bool = False,
 ) -> Plan:
     """Choose by counting operations, and fit the batches into ``memory_gb``; nothing is allocated.
+
+    ``rounded`` says whether penalties that cannot be best may be ruled out in bfloat16, which takes more memory.
 
     Raises ValueError when the least that is needed exceeds ``memory_gb``.
     """
@@ -70,13 +78,14 @@ def plan(
     least = fixed + 16 * per_target + 16.0 * n_rows
     if least > budget:
         raise ValueError(f"this needs {least * itemsize / 2**30:.1f} GB: give memory_gb={memory_gb:g} at least that")
-    fixed_by_forms = _forms_fixed(n_rows, n_features)
-    forms = not dual and _forms_pay(*problem) and fixed_by_forms < 0.9 * budget
+    rounded = rounded and _forms_fixed(n_rows, n_features, n_alphas, True) < 0.9 * budget
+    fixed_by_forms = _forms_fixed(n_rows, n_features, n_alphas, rounded)
+    forms = not dual and _forms_pay(*problem, rounded) and fixed_by_forms < 0.9 * budget
     fixed = max(fixed, fixed_by_forms) if forms else fixed
     batch = int(min(n_targets, 2048 if dual or forms else 512, (budget - fixed) / 2 / per_target))
     block = int(min(n_features, 4096, (budget - fixed) / 2 / n_rows)) if dual else min(n_features, 4096)
     used = fixed + batch * per_target if not dual else fixed + max(batch * per_target, block * n_rows)
-    return Plan(dual, forms, batch, block, used * itemsize / 2**30, (n_rows, n_features, n_targets))
+    return Plan(dual, forms, forms and rounded, batch, block, used * itemsize / 2**30, (n_rows, n_features, n_targets))
 
 
 def _dual_operations(n: int, p: int, t: int, alphas: int, folds: int) -> float:
@@ -102,14 +111,15 @@ def _foldwise_fixed(n: int, p: int, alphas: int, folds: int) -> float:
     return 6.0 * n * p + 6.0 * m * m + operator * (folds if p <= train else 2)
 
 
-def _forms_pay(n: int, p: int, t: int, alphas: int, folds: int) -> bool:
+def _forms_pay(n: int, p: int, t: int, alphas: int, folds: int, rounded: bool) -> bool:
     """Whether forms take less work than predictions: many targets, and features about as many as rows, or more."""
     held, train = n / folds, n * (1 - 1 / folds)
     m = min(train, p)
     predicting = 2 * MOST_SPAN * alphas * folds * min(held, m) * m * t
     making = alphas * n * n * (min(n, p) + 2 * held + n)
-    return making + alphas * n * n * t < predicting
+    return making + (ROUNDED if rounded else 1) * alphas * n * n * t < predicting
 
 
-def _forms_fixed(n: int, p: int) -> float:
-    return 4.0 * n * p + 4.0 * min(n, p) ** 2 + (4.0 + AT_ONCE) * n * n + 3.0 * n * min(n, p)
+def _forms_fixed(n: int, p: int, alphas: int, rounded: bool) -> float:
+    kept = 0.85 * alphas if rounded else 0.6 * AT_ONCE
+    return 4.0 * n * p + 4.0 * min(n, p) ** 2 + (5.0 + kept) * n * n + 3.0 * n * min(n, p)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 
+from ..processor import multiplies_bfloat16
 from .blocks import Array, Moments, Targets, centre_, centred_gram, like, to_tensor
 from .directions import decompose
 from .dual import DualSolver, factorise
@@ -84,15 +85,20 @@ def prepare(
     dtype: str,
     memory_gb: float | int,
     grams: GramOf | None = None,
+    per_target: bool = False,
 ) -> Problem:
-    """Check the arguments, plan, and factorise; ``grams`` gives X's Gram matrix where it is known already."""
+    """Check the arguments, plan, and factorise; ``grams`` gives X's Gram matrix where it is known already.
+
+    ``per_target`` says that of the scores only the best of every target counts.
+    """
     _check_shapes(X, Ys)
     kept = _check_dtype(dtype)
     n = X.shape[0]
     fold_of_row = assign_folds(n, groups, n_folds) if folds is None else check_folds(folds, n)
     sizes = np.bincount(fold_of_row)
     n_targets = sum(Y.shape[1] for Y in Ys)
-    how = plan(n, X.shape[1], n_targets, len(grid), len(sizes), memory_gb, kept.itemsize)
+    rounded = per_target and kept == torch.float32 and _device(X).type == "cpu" and multiplies_bfloat16()
+    how = plan(n, X.shape[1], n_targets, len(grid), len(sizes), memory_gb, kept.itemsize, rounded)
     log.info("%s", how)
     order = torch.as_tensor(np.argsort(fold_of_row, kind="stable"), device=_device(X))
     slices = tuple(slice(a, b) for a, b in pairwise([0, *sizes.cumsum().tolist()]))
@@ -145,7 +151,8 @@ def _foldwise_solver(
         whole = decompose(rows, alphas[0], intercept)
         if whole.condition <= 1e6:
             break
-    return FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch, how.forms), features
+    solver = FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch, how.forms, how.rounded)
+    return solver, features
 
 
 def _ordered(K: Float[torch.Tensor, "n n"], order: Shaped[torch.Tensor, " n"]) -> Float[torch.Tensor, "n n"]:

@@ -19,7 +19,8 @@ class RidgeFit:
     ----------
     alphas : (alphas,) the grid, ascending.
     best_alphas : (targets,)
-    cv_scores : (alphas, targets) mean over folds; greater is better.
+    cv_scores : (alphas, targets) mean over folds; greater is better. Those that are not a target's best may be rounded
+        (``score`` of :func:`.fit.ridge_cv`).
     on_edge : (targets,) whether the best penalty is the grid's first or last.
     held_out : (rows, targets) predictions of every row by a fit that did not see its fold, at the best penalty;
         None unless asked for.

@@ -1,0 +1,94 @@
+"""Quadratic forms yᵀ M y of many columns y, and which of several forms is least for each.
+
+Where the processor multiplies bfloat16 natively it does so three to seven times as fast as single precision. A form
+evaluated so is wrong by about 1e-4 of itself, for its millions of roundings cancel, and that is far less than lies
+between most penalties of a grid. So the least form is looked for with rounded numbers, evaluated exactly, and so are
+all that might still be less: by how much the rounded ones go wrong is known from the one of each column that was
+evaluated both ways.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+
+from .linalg import Square, product
+
+STRIPS = 8
+"""Strips of rows that a triangle is cut into: 9/16 of the square is multiplied."""
+
+SURE = 8.0
+"""Standard deviations of what rounding does within which a form counts as one that might be less."""
+
+Columns = Float[torch.Tensor, "rows columns"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A symmetric M by strips of its rows, each from its own square on; what lies right of the square counts twice."""
+
+    strips: tuple[Float[torch.Tensor, "_strip _right"], ...]
+
+    @classmethod
+    def of(cls, M: Square) -> "Form":
+        """Its upper triangle."""
+        step = max(-(-len(M) // STRIPS), 32)
+        strips = [M[start : start + step, start:].clone() for start in range(0, len(M), step)]
+        for strip in strips:
+            strip[:, len(strip) :] *= 2
+        return cls(tuple(strips))
+
+    def __call__(self, Y: Columns, rounded: Columns | None = None) -> Float[torch.Tensor, " columns"]:
+        """yᵀ M y of every column; ``rounded``, in the precision of the strips, stands for the y right of M."""
+        right, out, first = Y if rounded is None else rounded, torch.zeros_like(Y[0]), 0
+        for strip in self.strips:
+            out += (Y[first : first + len(strip)] * product(strip, right[first:])).sum(0)
+            first += len(strip)
+        return out
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A form, its diagonal, and what else there is of it in bfloat16: the diagonal's roundings would not cancel."""
+
+    exact: Form
+    diagonal: Float[torch.Tensor, " rows"]
+    rounded: Form
+
+    @classmethod
+    def of(cls, form: Form) -> "Screen":
+        """Of a form in single precision."""
+        strips = tuple(strip.bfloat16() for strip in form.strips)
+        for strip in strips:
+            strip.diagonal().zero_()
+        return cls(form, torch.cat([strip.diagonal() for strip in form.strips]), Form(strips))
+
+
+def least(screens: Sequence[Screen], Y: Columns) -> Float[torch.Tensor, "forms columns"]:
+    """yᵀ M y of every form and column: exact where it is or might be the column's least, else by rounded numbers.
+
+    An exact value is the least of its column.
+    """
+    squares, low = Y.square(), Y.bfloat16()
+    out = torch.stack([screen.diagonal @ squares + screen.rounded(Y, low) for screen in screens])
+    rough, place = out.min(0)
+    exact = torch.zeros_like(out, dtype=torch.bool).scatter_(0, place[None], True)
+    _evaluate(screens, Y, exact, out)
+    found = out.gather(0, place[None])[0]
+    wrong = (found - rough).abs()
+    usual = (wrong / found.clamp_min(1e-30)).square().mean().sqrt()
+    _evaluate(screens, Y, (out < found + SURE * torch.maximum(wrong, usual * found)) & ~exact, out)
+    return out
+
+
+def _evaluate(
+    screens: Sequence[Screen],
+    Y: Columns,
+    wanted: Bool[torch.Tensor, "forms columns"],
+    out: Float[torch.Tensor, "forms columns"],
+) -> None:
+    """Exactly what is wanted, into its place."""
+    for screen, mine, row in zip(screens, wanted, out, strict=True):
+        if mine.any():
+            row[mine] = screen.exact(Y[:, mine])

@@ -1,0 +1,43 @@
+"""Quadratic forms: a triangle in strips, and the least of several found with rounded numbers first."""
+
+import numpy as np
+import pytest
+import torch
+
+from brain2music.ridge.quadratic import Form, Screen, least
+
+
+def _forms(rows: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Positive definite; the third is the second over again, the fourth all but."""
+    roots = [rng.standard_normal((rows, rows)) / rows**0.5 for _ in range(3)]
+    plain = [root @ root.T + strength * np.eye(rows) for root, strength in zip(roots, (1.0, 1.1, 2.0), strict=True)]
+    return [plain[0], plain[1], plain[1], plain[1] * (1 + 3e-6), plain[2]]
+
+
+@pytest.mark.parametrize("rows", [20, 100, 333])
+def test_a_form_is_that_of_the_whole_matrix(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    M, Y = _forms(rows, rng)[0], rng.standard_normal((rows, 7))
+    found = Form.of(torch.from_numpy(M))(torch.from_numpy(Y))
+    np.testing.assert_allclose(found, np.einsum("it,ij,jt->t", Y, M, Y), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["plain", "one row", "alike", "nothing"])
+def test_the_least_is_exact_and_none_that_is_less_is_missed(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    matrices = _forms(400, rng)
+    Y = rng.standard_normal((400, 300)).astype(np.float32)
+    if kind == "one row":
+        Y *= np.logspace(0, -4, 400)[:, None]
+    if kind == "alike":
+        Y = np.repeat(Y[:, :3], 100, axis=1)
+    if kind == "nothing":
+        Y[:, ::2] = 0
+    forms = [Form.of(torch.from_numpy(M.astype(np.float32))) for M in matrices]
+    exact = torch.stack([form(torch.from_numpy(Y)) for form in forms])
+    found = least([Screen.of(form) for form in forms], torch.from_numpy(Y))
+    torch.testing.assert_close(found.min(0).values, exact.min(0).values, rtol=1e-6, atol=0)
+    torch.testing.assert_close(found, exact, rtol=2e-2, atol=1e-20)
+    others = torch.tensor([0, 1, 4])  # none of them another over again
+    assert torch.equal(found[others].argmin(0), exact[others].argmin(0))
+    assert bool((found == exact).all(0)[0]) == (kind == "nothing")
