@@ -59,7 +59,7 @@ CASES = {
     "decode128_12": Case(60_000, (128,), 12),
     "four_embeddings_12": Case(60_000, (128, 128, 1024, 128), 12),
     "encode512": Case(128, (60_000,), 5, delays=4, sampled=(1024, 8192)),
-    "encode4096": Case(1024, (60_000,), 5, delays=4, sampled=(1024, 8192), memory_gb=3.0),
+    "encode4096": Case(1024, (60_000,), 5, delays=4, sampled=(1024, 8192), memory_gb=3.5),
 }
 
 
