@@ -1,9 +1,7 @@
-"""Discriminators of log-mel spectrograms: one sees an image of bands and frames, one frames of all bands, one loudness.
+"""Discriminators of log-mel spectrograms: one sees an image of bands and frames, the other frames of all bands.
 
 A convolution over an image finds what is wrong anywhere, and so cannot tell one band from another but by a channel
-that says where it is; one over frames alone knows every band, and so hears a balance that is off throughout. Both see
-half a second. What is uneven in time, a pulse that is not kept or blurred, shows over seconds only: the third sees
-three of the loudness of a few wide bands.
+that says where it is; one over frames alone knows every band, and so hears a balance that is off throughout.
 """
 
 import torch
@@ -23,16 +21,14 @@ class MelDiscriminators(nn.Module):
     ----------
     width : of the image judge's first layer; the last have three times this. A multiple of 16, as is
         :class:`~brain2music.codec.discriminators.Discriminators`'s and for the same reason.
-    frames_width, loudness_width : of all layers of the frame judge and of the one of loudness.
+    frames_width : of all layers of the frame judge.
     """
 
-    def __init__(self, width: int = 32, frames_width: int = 128, loudness_width: int = 64) -> None:
+    def __init__(self, width: int = 32, frames_width: int = 128) -> None:
         super().__init__()
         if width % 16:
             raise ValueError(f"the image judge's width is {width}; make it a multiple of 16")
-        self.judges = nn.ModuleList(
-            [ImageDiscriminator(width), FrameDiscriminator(frames_width), LoudnessDiscriminator(loudness_width)]
-        )
+        self.judges = nn.ModuleList([ImageDiscriminator(width), FrameDiscriminator(frames_width)])
 
     def forward(self, mel: Float[Tensor, "batch frames 80"]) -> list[Judgement]:
         """One (logits, features) for each judge: logits vary over time, the first's over bands too."""
@@ -74,21 +70,3 @@ class FrameDiscriminator(nn.Module):
 
     def forward(self, mel: Float[Tensor, "batch 80 frames"]) -> Judgement:
         return judgement(mel, self.layers, self.last)
-
-
-class LoudnessDiscriminator(nn.Module):
-    """Convolutions of nine frames, all strided, over the means of wide bands and of all: its last layer sees 3 s."""
-
-    def __init__(self, width: int, wide: int = 8) -> None:
-        super().__init__()
-        if MELS % wide:
-            raise ValueError(f"{MELS} bands cannot be parted into {wide}")
-        self.wide = wide
-        layers = [nn.Conv1d(wide + 1, width, 9, stride=2, padding=4)]
-        layers += [nn.Conv1d(width, width, 9, stride=2, padding=4) for _ in range(4)]
-        self.layers = nn.ModuleList(weight_norm(layer) for layer in layers)
-        self.last = weight_norm(nn.Conv1d(width, 1, 3, padding=1))
-
-    def forward(self, mel: Float[Tensor, "batch 80 frames"]) -> Judgement:
-        loudness = torch.cat([mel.unflatten(1, (self.wide, -1)).mean(2), mel.mean(1, keepdim=True)], 1)
-        return judgement(loudness, self.layers, self.last)

@@ -47,10 +47,10 @@ class Recipe:
     difference, features, adversarial : weights of the losses.
     """
 
-    batch: int = 8
-    seconds: float = 4.0
+    batch: int = 12
+    seconds: float = 2.0
     own: float = 0.2
-    free: int = 4
+    free: int = 6
     held_out: float = 0.05
     adversarial_after: float = 0.3
     rate: float = 1e-3
@@ -235,7 +235,7 @@ def train_refiner(
     free: list[Path] = []
     if recipe.adversarial_after < 1:
         free = write_free_draws(model, files, out / "free", seconds, plan.seed, progress)
-    task = RefinerTask(shards, free, codec.model, recipe, config or RefinerConfig(blocks=12, cycle=6), plan.seed)
+    task = RefinerTask(shards, free, codec.model, recipe, config or RefinerConfig(), plan.seed)
     return Refiner.from_pretrained(fit(task, plan, out, resume))
 
 

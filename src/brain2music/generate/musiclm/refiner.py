@@ -16,11 +16,10 @@ FOLDER = "refiner"
 
 @dataclass(frozen=True)
 class RefinerConfig:
-    """Sizes. ``blocks`` are dilated by 1, 2, 4, ... and by 1 again after every ``cycle`` of them."""
+    """Sizes. ``blocks`` are dilated by 1, 2, 4, 8, 1, ...: eight of them see 0.7 s."""
 
     width: int = 160
     blocks: int = 8
-    cycle: int = 4
 
 
 class Refiner(Pretrained):
@@ -38,9 +37,7 @@ class Refiner(Pretrained):
         super().__init__()
         self.config = config
         self.first = nn.Conv1d(MELS, config.width, 3, padding=1)
-        self.blocks = nn.ModuleList(
-            DilatedBlock(config.width, 2 ** (number % config.cycle)) for number in range(config.blocks)
-        )
+        self.blocks = nn.ModuleList(DilatedBlock(config.width, 2 ** (number % 4)) for number in range(config.blocks))
         self.last = silent(nn.Conv1d(config.width, MELS, 1))
 
     def forward(self, mel: Float[Tensor, "batch frames 80"]) -> Float[Tensor, "batch frames 80"]:
