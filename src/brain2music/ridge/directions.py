@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 
 from .linalg import eigh, gram, product
-from .precision import MOST_CONDITION, precisions, too_small
+from .precision import MOST_CONDITION, beyond, precisions, too_small
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ def decompose(X: Float[torch.Tensor, "train features"], least: float, intercept:
         G = gram(T.T) if primal else gram(T)
         if intercept and not primal:
             G += G.diagonal().mean() / len(G)  # keeps the constant direction, which T lacks, away from zero
+        if work == torch.float32 and beyond(G, least):
+            continue
         values, vectors = eigh(G)
         values.clamp_(min=0)
         condition = float((values[-1] + least) / (values[0] + least))
