@@ -79,17 +79,19 @@ class Forms:
 
     def form(self, alpha: float) -> Form:
         """M."""
-        R, errors = self.residual_maker(alpha), []
+        R = self.residual_maker(alpha)
+        errors = torch.empty(R.shape, dtype=self.kept, device=R.device)
         for fold in self.folds:
             weight = (len(self.folds) * (fold.stop - fold.start)) ** -0.5
-            errors.append((weight * solve_spd(R[fold, fold], R[fold])).to(self.kept))
-        return Form.of(gram(torch.cat(errors).T))
+            errors[fold] = weight * solve_spd(R[fold, fold], R[fold])
+        del R  # in double precision as large as all that follows
+        return Form.of(gram(errors.T))
 
     def residual_maker(self, alpha: float) -> Square:
         """R, in the precision of the factorisation where that of the rows does not resolve it."""
         work = self.kept if self._resolves(self.kept, alpha) else self.vectors.dtype
         share = (self.values / (self.values + alpha)).sqrt()
-        R = -gram((self.vectors * share).to(work))
+        R = gram((self.vectors * share).to(work)).neg_()
         R.diagonal().add_(1)
         return R.sub_(R.mean()) if self.intercept else R  # the constant direction leaves nothing
 

@@ -26,21 +26,32 @@ Columns = Float[torch.Tensor, "rows columns"]
 
 @dataclass(frozen=True)
 class Form:
-    """A symmetric M by strips of its rows, each from its own square on; what lies right of the square counts twice."""
+    """A symmetric M by strips of its rows, each from its own square on; what lies right of the square counts twice.
 
-    strips: tuple[Float[torch.Tensor, "_strip _right"], ...]
+    ``numbers`` holds the strips one after the other, for what is one piece of memory is given back as one.
+    """
+
+    numbers: Float[torch.Tensor, " numbers"]
+    shapes: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, M: Square) -> "Form":
         """Its upper triangle."""
         step = max(-(-len(M) // STRIPS), 32)
-        strips = [M[start : start + step, start:].clone() for start in range(0, len(M), step)]
-        for strip in strips:
+        strips = [M[start : start + step, start:] for start in range(0, len(M), step)]
+        form = cls(torch.cat([strip.flatten() for strip in strips]), tuple((*strip.shape,) for strip in strips))
+        for strip in form.strips:
             strip[:, len(strip) :] *= 2
-        return cls(tuple(strips))
+        return form
+
+    @property
+    def strips(self) -> list[Float[torch.Tensor, "_strip _right"]]:
+        """From the uppermost to the lowest."""
+        parts = self.numbers.split([rows * right for rows, right in self.shapes])
+        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def __call__(self, Y: Columns, rounded: Columns | None = None) -> Float[torch.Tensor, " columns"]:
-        """yᵀ M y of every column; ``rounded``, in the precision of the strips, stands for the y right of M."""
+        """yᵀ M y of every column; ``rounded``, in the precision of the numbers, stands for the y right of M."""
         right, out, first = Y if rounded is None else rounded, torch.zeros_like(Y[0]), 0
         for strip in self.strips:
             out += (Y[first : first + len(strip)] * product(strip, right[first:])).sum(0)
@@ -59,10 +70,10 @@ class Screen:
     @classmethod
     def of(cls, form: Form) -> "Screen":
         """Of a form in single precision."""
-        strips = tuple(strip.bfloat16() for strip in form.strips)
-        for strip in strips:
+        rounded = Form(form.numbers.bfloat16(), form.shapes)
+        for strip in rounded.strips:
             strip.diagonal().zero_()
-        return cls(form, torch.cat([strip.diagonal() for strip in form.strips]), Form(strips))
+        return cls(form, torch.cat([strip.diagonal() for strip in form.strips]), rounded)
 
 
 def least(screens: Sequence[Screen], Y: Columns) -> Float[torch.Tensor, "forms columns"]:
