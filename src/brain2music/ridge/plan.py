@@ -11,14 +11,14 @@ EIGEN = 12.0
 SPAN = 0.65
 """Share of the grid's α that ``foldwise.span`` leaves to be worked out, roughly."""
 
+MOST_SPAN = 0.9
+"""The same where features are about as many as rows: their eigenvalues reach from the greatest to none."""
+
 ROUNDED = 0.3
 """Share of the work on forms that is left where most are ruled out in bfloat16 (measured)."""
 
 TILE = 64
 """Targets at a time are a multiple of this, where they are more: bfloat16 products are a third slower beside it."""
-
-MOST_SPAN = 0.9
-"""The same where features are about as many as rows: their eigenvalues reach from the greatest to none."""
 
 
 @dataclass(frozen=True)

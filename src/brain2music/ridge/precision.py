@@ -16,7 +16,7 @@ def beyond(G: Float[torch.Tensor, "n n"], alpha: float) -> bool:
     """Whether G + αI is too ill-conditioned for its own precision, told without its eigenvalues.
 
     It is, where less its greatest one over the most allowed it is not positive definite any more: a Cholesky
-    factorisation, a fiftieth of the work. The greatest is found by powers, and so not overestimated.
+    factorisation, a tenth of the time. The greatest is found by powers, and so not overestimated.
     """
     vector = torch.ones_like(G[0])
     for _ in range(20):

@@ -1,6 +1,6 @@
 """Quadratic forms yᵀ M y of many columns y, and which of several forms is least for each.
 
-Where the processor multiplies bfloat16 natively it does so three to seven times as fast as single precision. A form
+Where the processor multiplies bfloat16 natively it does so three to six times as fast as single precision. A form
 evaluated so is wrong by about 1e-4 of itself, for its millions of roundings cancel, and that is far less than lies
 between most penalties of a grid. So the least form is looked for with rounded numbers, evaluated exactly, and so are
 all that might still be less: by how much the rounded ones go wrong is known from the one of each column that was
