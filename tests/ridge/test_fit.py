@@ -110,7 +110,7 @@ def test_forms_are_left_where_single_precision_was_enough_to_factorise(force, rn
 
 @quiet
 def test_penalties_ruled_out_by_rounded_numbers_are_not_the_best(force, rng) -> None:
-    """Targets of every strength and of none: penalties and best scores are the exact way's, the rest are near."""
+    """Targets of every strength and of none: penalties and best scores are the exact way's, the rest are estimates."""
     X = rng.standard_normal((1100, 1000), dtype=np.float32)  # fewer numbers are left to double precision
     strength = np.repeat([0.0, 0.03, 0.3, 3.0], 300).astype(np.float32)
     Y = strength * (X[:, :8] @ rng.standard_normal((8, 1200), dtype=np.float32))
@@ -123,8 +123,11 @@ def test_penalties_ruled_out_by_rounded_numbers_are_not_the_best(force, rng) -> 
     rounded = ridge_cv(X, Y, **settings)
     np.testing.assert_array_equal(rounded.best_alphas, exact.best_alphas)
     np.testing.assert_allclose(rounded.cv_scores.max(0), exact.cv_scores.max(0), rtol=1e-5)
-    np.testing.assert_allclose(rounded.cv_scores, exact.cv_scores, rtol=2e-2)
-    assert not np.array_equal(rounded.cv_scores, exact.cv_scores)
+    near = exact.cv_scores > 1.2 * exact.cv_scores.max(0)
+    np.testing.assert_allclose(rounded.cv_scores[near], exact.cv_scores[near], rtol=2e-2)
+    assert not np.array_equal(rounded.cv_scores[near], exact.cv_scores[near])
+    np.testing.assert_allclose(rounded.cv_scores, exact.cv_scores, rtol=0.6)  # six deviations of a sketch
+    assert np.abs(rounded.cv_scores / exact.cv_scores - 1)[~near].max() > 0.05
 
 
 def test_the_plan_takes_forms_for_many_targets_of_many_features() -> None:
@@ -320,7 +323,7 @@ def test_constant_columns_are_named(rng) -> None:
         ({"n_folds": 30}, "2 rows in every fold"),
         ({"score": "r"}, "unknown"),
         ({"dtype": "float16"}, "float32"),
-        ({"memory_gb": 1e-7}, "give memory_gb"),
+        ({"memory_gb": 1e-7}, r"needs 0\.01 GB: give memory_gb"),
         ({"X": np.ones((30, 4)) * 1e9 + np.arange(30)[:, None] * 1e9, "alphas": [1e-9]}, "too small"),
     ],
 )  # fmt: skip

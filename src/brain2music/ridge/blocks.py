@@ -133,12 +133,26 @@ class Targets:
         """(targets,) the set every target belongs to."""
         return np.repeat(np.arange(len(self.sets)), [y.shape[1] for y in self.sets])
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the rows were so already."""
+        return bool((self.order.diff() == 1).all())
+
     def batches(self, width: int, dtype: torch.dtype) -> Iterator[tuple[slice, torch.Tensor]]:
         """Yield ``(columns, their targets)``, at most ``width`` at a time."""
         for start in range(0, len(self.mean), width):
             columns = slice(start, min(start + width, len(self.mean)))
-            block = self._columns(columns, dtype).to(self.order.device)
-            yield columns, (block - self.mean[columns].to(dtype))[self.order]
+            yield columns, self._centred(self._columns(columns, dtype), self.mean[columns])
+
+    def these(self, wanted: Shaped[torch.Tensor, " some"], dtype: torch.dtype) -> torch.Tensor:
+        """A few targets by their numbers."""
+        parts = [self._columns(slice(column, column + 1), dtype) for column in wanted.tolist()]
+        return self._centred(torch.cat(parts, 1), self.mean[wanted])
+
+    def _centred(self, block: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        block = block.to(self.order.device)
+        block -= mean.to(block.dtype)
+        return block if self.in_order else block[self.order]
 
     def _columns(self, wanted: slice, dtype: torch.dtype) -> torch.Tensor:
         parts, first = [], 0

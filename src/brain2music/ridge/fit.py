@@ -49,7 +49,8 @@ def ridge_cv(
     folds : (rows,) the fold of every row, instead of ``groups`` and ``n_folds``.
     score : ``r2``, ``correlation`` or ``mse`` (minus the mean squared error), averaged over folds. The last is found
         fastest for tens of thousands of targets: where the processor multiplies bfloat16, penalties that cannot be a
-        target's best are ruled out by it, and have ``cv_scores`` right to about three digits.
+        target's best are ruled out by it, or by a sketch of the errors before, and have ``cv_scores`` right to about
+        three digits, or estimated to about a tenth.
     per_target : a penalty for every target, else one for all.
     keep_held_out : keep the held-out predictions at the best penalty.
     dtype : ``float32`` or ``float64``; single precision is left by itself where the features are too

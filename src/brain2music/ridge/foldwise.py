@@ -22,6 +22,7 @@ from .directions import Directions, decompose, projection, without
 from .forms import Forms
 from .linalg import product
 from .scores import from_moments
+from .search import least_errors
 
 Matrix = Float[torch.Tensor, "rows targets"]
 SPAN_TOLERANCE = {torch.float32: 2e-7, torch.float64: 1e-14}
@@ -70,9 +71,9 @@ class FoldwiseSolver:
         if score == "mse" and self.forms:
             forms = Forms.of(self.X, self.whole, self.folds, self.intercept)
             if forms.resolve(min(self.alphas)):
-                rounded = self.rounded and self.X.dtype == torch.float32
-                errors = forms.least_errors if rounded else forms.errors
-                return -errors(self.targets, self.alphas, self.batch)
+                if self.rounded and self.X.dtype == torch.float32:
+                    return -least_errors(forms, self.targets, self.alphas, self.batch)
+                return -forms.errors(self.targets, self.alphas, self.batch)
         out = torch.zeros(len(self.alphas), len(self.targets.mean), dtype=self.X.dtype, device=self.X.device)
         for operators in self._operators():
             for columns, Y in self._batches():
@@ -95,14 +96,27 @@ class FoldwiseSolver:
         return out
 
     def weights(self, alphas: Float[torch.Tensor, " targets"]) -> Float[torch.Tensor, "features targets"]:
-        """Weights on centred features at the given penalty of every target."""
+        """Weights on centred features at the given penalty of every target.
+
+        Targets of one penalty, where these are more than the rows, are multiplied by one operator made for them.
+        """
         whole = self.whole.to(self.X.dtype)
         project = projection(whole, self.X)
+        penalties, counts = alphas.unique(return_counts=True)
+        common = penalties[counts > len(self.X)]
+        operators = [product(whole.back / (whole.values + alpha.to(whole.values)), project) for alpha in common]
+        others = ~torch.isin(alphas, common)
         out = torch.empty(self.X.shape[1], len(alphas), dtype=self.X.dtype, device=self.X.device)
         for columns, Y in self._batches():
-            z = product(project, Y)
-            z /= whole.values[:, None] + alphas[columns].to(z)
-            out[:, columns] = product(whole.back, z)
+            batch, chosen = out[:, columns], alphas[columns]
+            for alpha, operator in zip(common, operators, strict=True):
+                mine = (chosen == alpha).nonzero().flatten()
+                batch.index_copy_(1, mine, product(operator, Y.index_select(1, mine)))
+            mine = others[columns].nonzero().flatten()
+            if len(mine):
+                z = product(project, Y.index_select(1, mine))
+                z /= whole.values[:, None] + chosen[mine].to(z)
+                batch.index_copy_(1, mine, product(whole.back, z))
         return out
 
     def _directions(self, fold: slice) -> Directions:

@@ -8,11 +8,13 @@ quadratic form in y,
 
 and of a symmetric M only one triangle has to be multiplied, for all folds at once; nothing is refitted in a fold.
 Errors are as exact as single precision is beside the variance of y. Where only the best α of every target is asked
-for, most of them are ruled out in bfloat16 first (``quadratic.py``).
+for, most need no form (``search.py``).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -20,7 +22,8 @@ from jaxtyping import Float
 from .blocks import Targets
 from .directions import Directions
 from .linalg import Square, gram, product, solve_spd
-from .quadratic import Form, Screen, least
+from .quadratic import Form
+from .sketch import Sketch, normals
 
 RESOLVED = {torch.float32: 1e4, torch.float64: 1e9}
 """Greatest λ over α up to which a precision has digits left in R, which is made by taking H away from I."""
@@ -68,35 +71,85 @@ class Forms:
                     out[row, columns] = form(Y)
         return out
 
-    def least_errors(
-        self, targets: Targets, alphas: Sequence[float], batch: int
-    ) -> Float[torch.Tensor, "alphas targets"]:
-        """The same, but only where they are, or might be, a target's least; elsewhere to three digits or so."""
-        out, screens = self._empty(targets, alphas), [Screen.of(self.form(alpha)) for alpha in alphas]
-        for columns, Y in targets.batches(batch, self.kept):
-            out[:, columns] = least(screens, Y)
-        return out
-
     def form(self, alpha: float) -> Form:
         """M."""
         R = self.residual_maker(alpha)
         errors = torch.empty(R.shape, dtype=self.kept, device=R.device)
         for fold in self.folds:
-            weight = (len(self.folds) * (fold.stop - fold.start)) ** -0.5
-            errors[fold] = weight * solve_spd(R[fold, fold], R[fold])
+            errors[fold] = self._weight(fold) * solve_spd(R[fold, fold], R[fold])
         del R  # in double precision as large as all that follows
         return Form.of(gram(errors.T))
 
+    def sketch(self, alphas: Sequence[float]) -> Sketch:
+        """S E = T R at every α and an infinite one, of the rows S_F (R_FF)⁻¹ of T; all of R is not made."""
+        S = normals(len(self.vectors)).to(self.vectors)
+        parts = torch.empty(len(alphas) + 1, *S.shape, dtype=torch.bfloat16, device=S.device)
+        for part, alpha in zip(parts, [*alphas, math.inf], strict=True):
+            shrunk = self._shrunk(alpha)
+            T = self._solved(shrunk, S.T.to(shrunk))
+            part[:] = _left(shrunk, self._constant(shrunk), T).T
+        return Sketch(parts)
+
+    def errors_at(self, alpha: float, Y: Float[torch.Tensor, "n targets"]) -> Float[torch.Tensor, " targets"]:
+        """Errors of a few targets, for which a form is not worth making."""
+        shrunk = self._shrunk(alpha)
+        left = _left(shrunk, self._constant(shrunk), Y.to(shrunk))
+        return self._solved(shrunk, left).square().sum(0).to(Y)
+
+    def null_errors(self, Y: Float[torch.Tensor, "n targets"]) -> Float[torch.Tensor, " targets"]:
+        """Errors at an infinite α, which predicts the mean of the other folds, or zero without an intercept."""
+        errors = torch.zeros_like(Y[0])
+        for fold in self.folds:
+            missing = Y[fold].sum(0) / (len(Y) - (fold.stop - fold.start)) if self.intercept else 0
+            errors += (self._weight(fold) * (Y[fold] + missing)).square().sum(0)
+        return errors
+
     def residual_maker(self, alpha: float) -> Square:
         """R, in the precision of the factorisation where that of the rows does not resolve it."""
-        work = self.kept if self._resolves(self.kept, alpha) else self.vectors.dtype
-        share = (self.values / (self.values + alpha)).sqrt()
-        R = gram((self.vectors * share).to(work)).neg_()
-        R.diagonal().add_(1)
-        return R.sub_(R.mean()) if self.intercept else R  # the constant direction leaves nothing
+        shrunk = self._shrunk(alpha)
+        return _residual_maker(shrunk, self._constant(shrunk))
+
+    def _shrunk(self, alpha: float) -> Float[torch.Tensor, "n m"]:
+        """What has H as its Gram matrix, less the mean's."""
+        vectors = self._short if self._resolves(self.kept, alpha) else self.vectors
+        return vectors * (self.values / (self.values + alpha)).sqrt().to(vectors)
+
+    @cached_property
+    def _short(self) -> Float[torch.Tensor, "n m"]:
+        return self.vectors.to(self.kept)
+
+    def _solved(self, shrunk: Float[torch.Tensor, "n m"], Y: Float[torch.Tensor, "n k"]) -> Float[torch.Tensor, "n k"]:
+        """The weighted (R_FF)⁻¹ y_F of all folds."""
+        out, constant = torch.empty_like(Y), self._constant(shrunk)
+        for fold in self.folds:
+            out[fold] = self._weight(fold) * solve_spd(_residual_maker(shrunk[fold], constant), Y[fold])
+        return out
+
+    def _constant(self, shrunk: Float[torch.Tensor, "n m"]) -> float:
+        """What each number of I - H has of the constant direction, of which R leaves nothing."""
+        n = len(shrunk)
+        return float(n - shrunk.sum(0).square().sum()) / n**2 if self.intercept else 0.0
+
+    def _weight(self, fold: slice) -> float:
+        """Of a fold's errors, so that their squares add up to the mean over folds of the mean squared error."""
+        return (len(self.folds) * (fold.stop - fold.start)) ** -0.5
 
     def _empty(self, targets: Targets, alphas: Sequence[float]) -> Float[torch.Tensor, "alphas targets"]:
         return torch.empty(len(alphas), len(targets.mean), dtype=self.kept, device=self.vectors.device)
 
     def _resolves(self, precision: torch.dtype, alpha: float) -> bool:
         return float(self.values.max()) < alpha * RESOLVED[precision]
+
+
+def _residual_maker(shrunk: Float[torch.Tensor, "n m"], constant: float) -> Square:
+    """I less the Gram matrix of these rows and the constant direction."""
+    R = gram(shrunk).neg_()
+    R.diagonal().add_(1)
+    return R.sub_(constant)
+
+
+def _left(
+    shrunk: Float[torch.Tensor, "n m"], constant: float, Y: Float[torch.Tensor, "n k"]
+) -> Float[torch.Tensor, "n k"]:
+    """R y, without R."""
+    return Y - product(shrunk, product(shrunk.T, Y)) - constant * Y.sum(0)

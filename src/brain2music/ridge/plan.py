@@ -1,5 +1,6 @@
 """Which of the two solvers a problem's shape asks for, and the memory it will take."""
 
+import math
 from dataclasses import dataclass
 
 from .band import WIDTH
@@ -80,7 +81,8 @@ def plan(
         per_target = 3.0 * n_rows + 3.0 * n_alphas * kept + 3.0 * min(n_rows, n_features)
     least = fixed + 16 * per_target + 16.0 * n_rows
     if least > budget:
-        raise ValueError(f"this needs {least * itemsize / 2**30:.1f} GB: give memory_gb={memory_gb:g} at least that")
+        needed = math.ceil(100 * least * itemsize / 2**30) / 100
+        raise ValueError(f"this needs {needed:g} GB: give memory_gb (here {memory_gb:g}) at least that")
     rounded = rounded and _forms_fixed(n_rows, n_features, n_alphas, True) < 0.9 * budget
     fixed_by_forms = _forms_fixed(n_rows, n_features, n_alphas, rounded)
     forms = not dual and _forms_pay(*problem, rounded) and fixed_by_forms < 0.9 * budget

@@ -124,9 +124,10 @@ def _dual_solver(
     how: Plan,
 ) -> tuple[DualSolver, Moments]:
     """Factorise the Gram matrix in single precision where that is safe, else in double."""
+    order = targets.order
     for work in precisions(n_rows, kept):
         K, features = grams(work)
-        kernel = factorise(_ordered(K, targets.order), work, intercept)
+        kernel = factorise(K if targets.in_order else K[order][:, order].contiguous(), work, intercept)
         condition = kernel.band.condition(alphas[0])
         if condition < MOST_CONDITION[work]:
             return DualSolver(kernel, targets, folds, alphas, how.batch), features
@@ -153,12 +154,6 @@ def _foldwise_solver(
             break
     solver = FoldwiseSolver(whole, rows, targets, folds, alphas, intercept, how.batch, how.forms, how.rounded)
     return solver, features
-
-
-def _ordered(K: Float[torch.Tensor, "n n"], order: Shaped[torch.Tensor, " n"]) -> Float[torch.Tensor, "n n"]:
-    if bool((order.diff() == 1).all()):
-        return K
-    return K[order][:, order].contiguous()
 
 
 def _check_dtype(dtype: str) -> torch.dtype:
