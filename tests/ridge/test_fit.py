@@ -130,6 +130,20 @@ def test_penalties_ruled_out_by_rounded_numbers_are_not_the_best(force, rng) -> 
     assert np.abs(rounded.cv_scores / exact.cv_scores - 1)[~near].max() > 0.05
 
 
+@quiet
+@pytest.mark.parametrize("features", [20, 90])
+def test_a_penalty_that_most_targets_share_gives_the_weights_that_it_gives_one(features: int, force, rng) -> None:
+    """Their one operator, and the two products of the others."""
+    X = rng.standard_normal((60, features))
+    Y = np.concatenate([10 * X[:, :1] + 0.1 * rng.standard_normal((60, 30)), rng.standard_normal((60, 200))], 1)
+    force(False, batch=70)
+    fit = ridge_cv(X, Y, alphas=[0.1, 1e6], dtype="float64")
+    counts = np.unique(fit.best_alphas, return_counts=True)[1]
+    assert counts.min() < 60
+    assert counts.max() > 90
+    np.testing.assert_allclose(fit.coef, Ridge(alpha=fit.best_alphas).fit(X, Y).coef_.T, rtol=1e-6, atol=1e-10)
+
+
 def test_the_plan_takes_forms_for_many_targets_of_many_features() -> None:
     assert plan(4800, 4096, 60_000, 15, 5, 2).forms
     assert [plan(4800, 4096, 60_000, 15, 5, gb, rounded=True).rounded for gb in (2, 4)] == [False, True]

@@ -98,12 +98,12 @@ class FoldwiseSolver:
     def weights(self, alphas: Float[torch.Tensor, " targets"]) -> Float[torch.Tensor, "features targets"]:
         """Weights on centred features at the given penalty of every target.
 
-        Targets of one penalty, where these are more than the rows, are multiplied by one operator made for them.
+        Targets of one penalty are multiplied by one operator, where they are so many that it is worth making.
         """
         whole = self.whole.to(self.X.dtype)
         project = projection(whole, self.X)
         penalties, counts = alphas.unique(return_counts=True)
-        common = penalties[counts > len(self.X)]
+        common = penalties[counts > max(self.X.shape)]
         operators = [product(whole.back / (whole.values + alpha.to(whole.values)), project) for alpha in common]
         others = ~torch.isin(alphas, common)
         out = torch.empty(self.X.shape[1], len(alphas), dtype=self.X.dtype, device=self.X.device)

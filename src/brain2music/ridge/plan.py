@@ -128,4 +128,4 @@ def _forms_pay(n: int, p: int, t: int, alphas: int, folds: int, rounded: bool) -
 
 def _forms_fixed(n: int, p: int, alphas: int, rounded: bool) -> float:
     kept = 0.85 * alphas if rounded else 0.6 * AT_ONCE
-    return 4.0 * n * p + 4.0 * min(n, p) ** 2 + (5.0 + kept) * n * n + 3.0 * n * min(n, p)
+    return 4.0 * n * p + 4.0 * min(n, p) ** 2 + (5.0 + kept) * n * n + 4.0 * n * min(n, p)

@@ -30,7 +30,7 @@ def least_errors(
     the least. Columns are in single precision.
     """
     sketch, shape = forms.sketch(alphas), (len(alphas), len(targets.mean))
-    out, bound = torch.empty(shape), torch.empty(shape)
+    out, bound = torch.empty(2, *shape, dtype=forms.kept)
     for columns, Y in targets.batches(batch, forms.kept):
         out[:, columns], bound[:, columns] = sketch(Y, forms.null_errors(Y))
     first = int(out.argmin(0).mode().values)
@@ -46,9 +46,9 @@ def least_errors(
         elif row != first:
             screens[row] = Screen.of(forms.form(alphas[row]))
     for columns, Y in targets.batches(batch, forms.kept):
-        errors, here, columns_of = out[:, columns], possible[:, columns], Batch.of(Y)
+        errors, here, taken = out[:, columns], possible[:, columns], Batch.of(Y)
         for row, screen in screens.items():
             if row != first and here[row].any():
-                errors[row, here[row]] = screen.of_some(columns_of, here[row])
+                errors[row, here[row]] = screen.of_some(taken, here[row])
         settle(screens, Y, here, errors)
     return out

@@ -19,7 +19,7 @@ from scipy.stats import chi2, norm
 from .linalg import product
 
 ROWS = 240
-"""Of a sketch: its estimates are wrong by an eleventh, and that is beside 1e-3 of rounding."""
+"""Of a sketch: its estimates are wrong by an eleventh of themselves, beside which 1e-3 of rounding is little."""
 
 CHANCE = 1e-9
 """Of a bound that is wrong."""
