@@ -73,7 +73,7 @@ class Forms:
 
     def form(self, alpha: float) -> Form:
         """M."""
-        R = self.residual_maker(alpha)
+        R = self.residuals(alpha).square()
         errors = torch.empty(R.shape, dtype=self.kept, device=R.device)
         for fold in self.folds:
             errors[fold] = self._weight(fold) * solve_spd(R[fold, fold], R[fold])
@@ -85,16 +85,14 @@ class Forms:
         S = normals(len(self.vectors)).to(self.vectors)
         parts = torch.empty(len(alphas) + 1, *S.shape, dtype=torch.bfloat16, device=S.device)
         for part, alpha in zip(parts, [*alphas, math.inf], strict=True):
-            shrunk = self._shrunk(alpha)
-            T = self._solved(shrunk, S.T.to(shrunk))
-            part[:] = _left(shrunk, self._constant(shrunk), T).T
+            residuals = self.residuals(alpha)
+            part[:] = residuals(self._solved(residuals, S.T.to(residuals.shrunk))).T
         return Sketch(parts)
 
     def errors_at(self, alpha: float, Y: Float[torch.Tensor, "n targets"]) -> Float[torch.Tensor, " targets"]:
         """Errors of a few targets, for which a form is not worth making."""
-        shrunk = self._shrunk(alpha)
-        left = _left(shrunk, self._constant(shrunk), Y.to(shrunk))
-        return self._solved(shrunk, left).square().sum(0).to(Y)
+        residuals = self.residuals(alpha)
+        return self._solved(residuals, residuals(Y.to(residuals.shrunk))).square().sum(0).to(Y)
 
     def null_errors(self, Y: Float[torch.Tensor, "n targets"]) -> Float[torch.Tensor, " targets"]:
         """Errors at an infinite α, which predicts the mean of the other folds, or zero without an intercept."""
@@ -104,31 +102,23 @@ class Forms:
             errors += (self._weight(fold) * (Y[fold] + missing)).square().sum(0)
         return errors
 
-    def residual_maker(self, alpha: float) -> Square:
+    def residuals(self, alpha: float) -> "Residuals":
         """R, in the precision of the factorisation where that of the rows does not resolve it."""
-        shrunk = self._shrunk(alpha)
-        return _residual_maker(shrunk, self._constant(shrunk))
-
-    def _shrunk(self, alpha: float) -> Float[torch.Tensor, "n m"]:
-        """What has H as its Gram matrix, less the mean's."""
         vectors = self._short if self._resolves(self.kept, alpha) else self.vectors
-        return vectors * (self.values / (self.values + alpha)).sqrt().to(vectors)
+        shrunk = vectors * (self.values / (self.values + alpha)).sqrt().to(vectors)
+        n = len(shrunk)
+        return Residuals(shrunk, float(n - shrunk.sum(0).square().sum()) / n**2 if self.intercept else 0.0)
 
     @cached_property
     def _short(self) -> Float[torch.Tensor, "n m"]:
         return self.vectors.to(self.kept)
 
-    def _solved(self, shrunk: Float[torch.Tensor, "n m"], Y: Float[torch.Tensor, "n k"]) -> Float[torch.Tensor, "n k"]:
+    def _solved(self, residuals: "Residuals", Y: Float[torch.Tensor, "n k"]) -> Float[torch.Tensor, "n k"]:
         """The weighted (R_FF)⁻¹ y_F of all folds."""
-        out, constant = torch.empty_like(Y), self._constant(shrunk)
+        out = torch.empty_like(Y)
         for fold in self.folds:
-            out[fold] = self._weight(fold) * solve_spd(_residual_maker(shrunk[fold], constant), Y[fold])
+            out[fold] = self._weight(fold) * solve_spd(residuals.square(fold), Y[fold])
         return out
-
-    def _constant(self, shrunk: Float[torch.Tensor, "n m"]) -> float:
-        """What each number of I - H has of the constant direction, of which R leaves nothing."""
-        n = len(shrunk)
-        return float(n - shrunk.sum(0).square().sum()) / n**2 if self.intercept else 0.0
 
     def _weight(self, fold: slice) -> float:
         """Of a fold's errors, so that their squares add up to the mean over folds of the mean squared error."""
@@ -141,15 +131,19 @@ class Forms:
         return float(self.values.max()) < alpha * RESOLVED[precision]
 
 
-def _residual_maker(shrunk: Float[torch.Tensor, "n m"], constant: float) -> Square:
-    """I less the Gram matrix of these rows and the constant direction."""
-    R = gram(shrunk).neg_()
-    R.diagonal().add_(1)
-    return R.sub_(constant)
+@dataclass(frozen=True)
+class Residuals:
+    """R at one α: I less the Gram matrix of the ``shrunk`` rows, and less a ``constant``, of which R leaves nothing."""
 
+    shrunk: Float[torch.Tensor, "n m"]
+    constant: float
 
-def _left(
-    shrunk: Float[torch.Tensor, "n m"], constant: float, Y: Float[torch.Tensor, "n k"]
-) -> Float[torch.Tensor, "n k"]:
-    """R y, without R."""
-    return Y - product(shrunk, product(shrunk.T, Y)) - constant * Y.sum(0)
+    def square(self, rows: slice = slice(None)) -> Square:
+        """Of these rows and columns."""
+        R = gram(self.shrunk[rows]).neg_()
+        R.diagonal().add_(1)
+        return R.sub_(self.constant)
+
+    def __call__(self, Y: Float[torch.Tensor, "n k"]) -> Float[torch.Tensor, "n k"]:
+        """R y, without making R."""
+        return Y - product(self.shrunk, product(self.shrunk.T, Y)) - self.constant * Y.sum(0)

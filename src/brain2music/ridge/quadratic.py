@@ -108,7 +108,8 @@ def settle(
 ) -> None:
     """Make ``out``, where it holds yᵀ M y by rounded numbers, exact wherever that is or might be its column's least.
 
-    Only what is ``possible`` is by rounded numbers and has a screen; the rest is raised to the least where it is less.
+    What is ``possible`` is by rounded numbers where it has a screen, and exact where it has none; what is not is raised
+    to the least where it is less.
     """
     rough, place = out.where(possible, torch.inf).min(0)
     exact = torch.zeros_like(possible).scatter_(0, place[None], True)
