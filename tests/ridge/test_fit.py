@@ -9,6 +9,7 @@ from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 
 from brain2music.ridge import RidgeWarning, assign_folds, linalg, plan, predict_many, ridge, ridge_cv, ridge_cv_many
 from brain2music.ridge.band import reduce_to_band
+from brain2music.ridge.blocks import Targets
 from brain2music.ridge.foldwise import span
 
 from .conftest import KINDS, make_problem, refitted
@@ -142,6 +143,19 @@ def test_a_penalty_that_most_targets_share_gives_the_weights_that_it_gives_one(f
     assert counts.min() < 60
     assert counts.max() > 90
     np.testing.assert_allclose(fit.coef, Ridge(alpha=fit.best_alphas).fit(X, Y).coef_.T, rtol=1e-6, atol=1e-10)
+
+
+def test_targets_are_found_by_their_numbers_in_whatever_set_they_are(rng) -> None:
+    Y, order, wanted = (
+        rng.standard_normal((30, 50)),
+        torch.from_numpy(rng.permutation(30)),
+        torch.tensor([3, 4, 20, 49]),
+    )
+    sets = [Y[:, :20].astype(np.float32), torch.from_numpy(Y[:, 20:21]), Y[:, 21:]]
+    targets = Targets.of(sets, order, centre=True)
+    expected = (Y - Y.mean(0))[order][:, wanted]
+    np.testing.assert_allclose(targets.these(wanted, torch.float64), expected, atol=1e-6)
+    np.testing.assert_allclose(targets.these(wanted[1:2], torch.float64), expected[:, 1:2], atol=1e-6)
 
 
 def test_the_plan_takes_forms_for_many_targets_of_many_features() -> None:

@@ -145,9 +145,14 @@ class Targets:
             yield columns, self._centred(self._columns(columns, dtype), self.mean[columns])
 
     def these(self, wanted: Shaped[torch.Tensor, " some"], dtype: torch.dtype) -> torch.Tensor:
-        """A few targets by their numbers."""
-        parts = [self._columns(slice(column, column + 1), dtype) for column in wanted.tolist()]
-        return self._centred(torch.cat(parts, 1), self.mean[wanted])
+        """Targets by their numbers, which ascend."""
+        parts, first = [], 0
+        for y in self.sets:
+            mine = wanted[(wanted >= first) & (wanted < first + y.shape[1])] - first
+            if len(mine):
+                parts.append(to_tensor(_taken(y, mine), dtype))
+            first += y.shape[1]
+        return self._centred(parts[0] if len(parts) == 1 else torch.cat(parts, 1), self.mean[wanted])
 
     def _centred(self, block: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
         block = block.to(self.order.device)
@@ -162,6 +167,13 @@ class Targets:
                 parts.append(to_tensor(y[:, low:high], dtype, copy=True))
             first += y.shape[1]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def _taken(array: Array, columns: Shaped[torch.Tensor, " some"]) -> Array:
+    """A copy of some columns."""
+    if isinstance(array, torch.Tensor):
+        return array.index_select(1, columns.to(array.device))
+    return np.take(array, columns.cpu().numpy(), axis=1)
 
 
 def like(tensor: torch.Tensor, example: Array) -> Array:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from .blocks import Targets
 from .directions import Directions, decompose, projection, without
@@ -104,19 +104,15 @@ class FoldwiseSolver:
         project = projection(whole, self.X)
         penalties, counts = alphas.unique(return_counts=True)
         common = penalties[counts > max(self.X.shape)]
-        operators = [product(whole.back / (whole.values + alpha.to(whole.values)), project) for alpha in common]
-        others = ~torch.isin(alphas, common)
         out = torch.empty(self.X.shape[1], len(alphas), dtype=self.X.dtype, device=self.X.device)
-        for columns, Y in self._batches():
-            batch, chosen = out[:, columns], alphas[columns]
-            for alpha, operator in zip(common, operators, strict=True):
-                mine = (chosen == alpha).nonzero().flatten()
-                batch.index_copy_(1, mine, product(operator, Y.index_select(1, mine)))
-            mine = others[columns].nonzero().flatten()
-            if len(mine):
-                z = product(project, Y.index_select(1, mine))
-                z /= whole.values[:, None] + chosen[mine].to(z)
-                batch.index_copy_(1, mine, product(whole.back, z))
+        for alpha in common:
+            operator = product(whole.back / (whole.values + alpha.to(whole.values)), project)
+            for mine, Y in self._chosen(alphas == alpha):
+                out.index_copy_(1, mine, product(operator, Y))
+        for mine, Y in self._chosen(~torch.isin(alphas, common)):
+            z = product(project, Y)
+            z /= whole.values[:, None] + alphas[mine].to(z)
+            out.index_copy_(1, mine, product(whole.back, z))
         return out
 
     def _directions(self, fold: slice) -> Directions:
@@ -180,6 +176,13 @@ class FoldwiseSolver:
 
     def _batches(self) -> Iterator[tuple[slice, Matrix]]:
         return self.targets.batches(self.batch, self.X.dtype)
+
+    def _chosen(self, wanted: Bool[torch.Tensor, " targets"]) -> Iterator[tuple[Int[torch.Tensor, " some"], Matrix]]:
+        """Some of the targets by their numbers, as many at a time as :meth:`_batches` gives."""
+        numbers = wanted.nonzero().flatten()
+        for first in range(0, len(numbers), self.batch):
+            mine = numbers[first : first + self.batch]
+            yield mine, self.targets.these(mine, self.X.dtype)
 
 
 def span(
