@@ -41,9 +41,9 @@ from brain2music.study.simulate import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EMBEDDING = "musicnn-mtt"
-REAL = ("ridge", "calibrated", "whitened", "contrastive", "nonlinear", "nonlinear+contrastive", "auto")
+REAL = ("ridge", "calibrated", "whitened", "contrastive", "nonlinear", "nonlinear+contrastive", "exemplars", "auto")
 SIMULATED = ("ridge", "roi-ensemble", "selected", "stacked", "calibrated", "whitened", "contrastive", "nonlinear")
-SIMULATED += ("stacked+whitened", "stacked+contrastive", "auto")
+SIMULATED += ("exemplars", "stacked+whitened", "stacked+contrastive", "auto")
 SLOW = ("selected", "auto")
 LAGS = (3, 2, 4)
 """Scans; the first is the main lag, the others are for stacking."""

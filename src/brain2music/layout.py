@@ -19,8 +19,9 @@ class Outputs:
         retrieval by the true embedding, or "caption"), ``rank``, ``track``, ``title``, ``artist``, ``licence``,
         ``track_genre``, ``path`` (of the gallery's file), ``start_s``, ``cosine``, ``caption`` (of its rows).
     ``generated_table`` : one row a generated piece: ``clip``, ``genre``, ``condition`` ("brain": the prediction,
-        calibrated; "uncalibrated"; "oracle": the true embedding), ``take`` (from 0), ``window`` (of the embedding
-        it was made from, -1 for their mean), ``file`` (from the output folder), ``generator``, ``seed``, ``draw``.
+        calibrated and drawn towards the training music; "uncalibrated": as it is; "oracle": the true embedding),
+        ``take`` (from 0), ``window`` (of the embedding it was made from, -1 for their mean), ``file`` (from the
+        output folder), ``generator``, ``seed``.
     ``reliability`` : one row a voxel: ``roi``, ``reliability`` (mean correlation between repeats).
     ``alphas`` : one row a target dimension: ``dim``, ``alpha``, ``cv_score``, ``on_edge``.
     ``encoding`` : one row a voxel: ``voxel``, ``roi``, ``r``, ``ceiling``, ``ceiling_steadied`` (by the encoder, see

@@ -16,7 +16,7 @@ from .artifacts import digest_array, digest_text, stage, write_json, write_table
 from .brain.reliability import repeat_reliability
 from .brain.source import Source
 from .config import RunConfig
-from .decode.options import with_calibration
+from .decode.options import with_calibration, with_exemplars
 from .embed.captions import read_captions
 from .embed.embedder import Embedder
 from .embed.registry import get_embedder
@@ -131,15 +131,15 @@ def reconstruct(
         write_table(predictions, predictions_table(decoded))
         write_table(similarities, similarity_table(decoded, clip_similarity(decoded)))
         write_table(alphas, alphas_table(decoded))
-        if gallery is not None or maker is not None:
-            calibrated = listener.decode(music[name], decoder=with_calibration(config.decoder))
         if gallery is not None:
+            calibrated = listener.decode(music[name], decoder=with_calibration(config.decoder))
             found, retrieved = retrieve(listener, decoded, calibrated, gallery, music)
             write_table(retrieval, found)
             export_retrieved(found, outputs)
             scores += retrieved
         if maker is not None:
-            made, judged = generate(listener, decoded, calibrated, maker, music, outputs)
+            given = listener.decode(music[name], decoder=with_exemplars(config.decoder))
+            made, judged = generate(listener, decoded, given, maker, music, outputs)
             write_table(generated, made)
             scores += judged
         write_scores(scores_file, scores)

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import sqrtm
+from scipy.special import softmax
 from sklearn.covariance import LedoitWolf
 from sklearn.kernel_ridge import KernelRidge
 
 from brain2music.artifacts import write_arrays
 from brain2music.decode.contrastive import contrastive, info_nce
 from brain2music.decode.decoder import Fit
+from brain2music.decode.exemplars import TEMPERATURES, Exemplars, exemplars
 from brain2music.decode.nonlinear import WIDTHS, nonlinear
 from brain2music.decode.problem import HeldOut, Problem, View, identification, shrunk_spectrum
 from brain2music.decode.select import encoding_scores, selected
@@ -97,6 +99,33 @@ def test_a_calibration_survives_the_disk_and_other_files_are_refused(rng, tmp_pa
         Calibration.load(tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="all true embeddings are equal"):
         Calibration.fit(predicted, np.ones_like(true))
+
+
+def test_exemplars_are_half_the_prediction_and_half_what_it_calls_to_mind(rng):
+    predicted, true = rng.standard_normal((2, 30, 6)).astype(np.float32)
+    mapped = Exemplars.of(held_out_of(predicted, true), 0.1).transform(predicted)
+    own, clips = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (predicted, true))
+    recalled = softmax(own @ clips.T / 0.1, axis=1) @ clips
+    both = own + recalled / np.linalg.norm(recalled, axis=1, keepdims=True)
+    expected = both / np.linalg.norm(both, axis=1, keepdims=True) * np.linalg.norm(true, axis=1).mean()
+    np.testing.assert_allclose(mapped, expected, rtol=1e-4, atol=1e-5)
+    assert np.isfinite(Exemplars.of(held_out_of(predicted, true), 0.1).transform(np.zeros_like(predicted))).all()
+
+
+def test_exemplars_lead_noisy_predictions_nearer_to_music_of_a_few_kinds(rng):
+    kinds = rng.standard_normal((8, 40))
+    true = kinds[rng.integers(8, size=300)] + 0.3 * rng.standard_normal((300, 40))
+    true -= true.mean(0)
+    predicted = 0.1 * (true + 2 * rng.standard_normal(true.shape))
+    fitted, across = exemplars(held_out_of(predicted, true), 0)
+    assert fitted.temperature in TEMPERATURES
+
+    def nearness(rows):
+        return similarity(rows.astype(np.float64), true).diagonal().mean()
+
+    assert nearness(across.predicted) > nearness(predicted) + 0.1
+    lengths = [np.linalg.norm(rows, axis=1).mean() for rows in (across.predicted, true)]
+    assert lengths[0] == pytest.approx(lengths[1], rel=0.02)
 
 
 def test_whitening_is_the_power_of_the_covariance_of_true_embeddings(rng):

@@ -18,6 +18,7 @@ from ..errors import InputError
 from .contrastive import contrastive
 from .decoder import Decoded, Fit, Grouping, Prediction, assemble, deal_folds, match_sides
 from .ensemble import rank_regions
+from .exemplars import exemplars
 from .nonlinear import nonlinear
 from .problem import HeldOut, Problem, View
 from .select import selected
@@ -57,7 +58,12 @@ BASES: Mapping[str, Base] = {
     "stacked": stacked,
     "nonlinear": nonlinear,
 }
-HEADS: Mapping[str, Head] = {"calibrated": calibrated, "whitened": whitened, "contrastive": contrastive}
+HEADS: Mapping[str, Head] = {
+    "calibrated": calibrated,
+    "whitened": whitened,
+    "contrastive": contrastive,
+    "exemplars": exemplars,
+}
 AUTO = ("ridge", "whitened", "contrastive", "stacked", "stacked+contrastive")
 """What ``auto`` chooses among, by identification of held-out training clips."""
 
@@ -73,6 +79,7 @@ def decoder_options() -> dict[str, str]:
         "calibrated": "ridge, predictions given the mean and covariance of true embeddings",
         "whitened": "ridge, no direction of the embedding drowning out the others",
         "contrastive": "ridge, predictions turned towards their own clip and away from others (InfoNCE)",
+        "exemplars": "ridge, predictions drawn towards the training music that they lie among, for generators",
         "auto": f"the one of {', '.join(AUTO)} that identifies most held-out training clips",
     }
 
@@ -216,6 +223,11 @@ def fit_calibration(
 def with_calibration(name: str) -> str:
     """The option whose predictions are calibrated besides; ``auto``, which no head joins, gives calibrated ridge."""
     return "calibrated" if name == "auto" else name if name.endswith("calibrated") else f"{name}+calibrated"
+
+
+def with_exemplars(name: str) -> str:
+    """The option whose predictions a generator is given: calibrated, and drawn towards the training music."""
+    return name if name.endswith("exemplars") else f"{with_calibration(name)}+exemplars"
 
 
 def predict_with(name: str, problem: Problem) -> Prediction:

@@ -42,8 +42,8 @@ class Found:
     """What one embedding retrieved for a clip: the best by brain, by oracle and by caption, and the brain's next.
 
     ``words`` : the caption, "" where the run had none.
-    ``made`` : what was generated from the prediction with its shrinkage undone, from the prediction as it is, and
-    from the true embedding, by these names, each a few takes in the order in which they were made.
+    ``made`` : what was generated from the prediction as generators are given it, from the prediction as it is, and
+    from the true embedding, by condition ("brain", ...), each a few takes in the order in which they were made.
     """
 
     embedding: str

@@ -33,17 +33,18 @@ Files = list[list[Path]]
 def generate(
     listener: Listener,
     decoded: Decoded,
-    calibrated: Decoded,
+    given: Decoded,
     generator: Generator,
     music: Music,
     outputs: Outputs,
 ) -> tuple[pd.DataFrame, list[Score]]:
     """Make music of every scored clip, and score it by every embedding of the run.
 
-    From the prediction with its shrinkage undone ("brain"), from the prediction as it is ("uncalibrated"), and from
+    From what generators are ``given``, the prediction calibrated and drawn towards the training music
+    (:mod:`brain2music.decode.exemplars`; "brain"), from the prediction as it is ("uncalibrated"), and from
     the true embedding ("oracle", the ceiling). Pieces lie in files, and are judged as they lie there.
     """
-    found = {"brain": calibrated.predicted, "uncalibrated": decoded.predicted, "oracle": decoded.true}
+    found = {"brain": given.predicted, "uncalibrated": decoded.predicted, "oracle": decoded.true}
     takes = {name: make(name, found[name], listener, decoded, generator, outputs) for name in CONDITIONS}
     scores: list[Score] = []
     for embedder in music.hearing:
