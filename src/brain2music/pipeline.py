@@ -124,6 +124,7 @@ def reconstruct(
     generated = outputs.generated_table(subject, name)
     gallery = next((gallery for gallery in galleries if gallery.space.name == name), None)
     maker = generator if generator is not None and generator.space.name == name else None
+    for_generator = with_exemplars(config.decoder)
 
     def make() -> None:
         decoded = listener.decode(music[name])
@@ -138,7 +139,7 @@ def reconstruct(
             export_retrieved(found, outputs)
             scores += retrieved
         if maker is not None:
-            given = listener.decode(music[name], decoder=with_exemplars(config.decoder))
+            given = listener.decode(music[name], decoder=for_generator)
             made, judged = generate(listener, decoded, given, maker, music, outputs)
             write_table(generated, made)
             scores += judged
@@ -151,10 +152,10 @@ def reconstruct(
     if gallery is not None:
         inputs["gallery"] = digest_array(np.asarray(gallery.vectors))
         files.append(retrieval)
-    if maker is not None:
-        inputs["generator"] = maker.sha256
-        files.append(generated)
     settings = {**config.model_dump(mode="json"), "space": asdict(embedder.space)}
+    if maker is not None:
+        inputs["generator"], settings["given"] = maker.sha256, for_generator
+        files.append(generated)
     stage(files, make, inputs, settings)
 
 
