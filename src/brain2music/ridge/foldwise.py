@@ -104,15 +104,18 @@ class FoldwiseSolver:
         project = projection(whole, self.X)
         penalties, counts = alphas.unique(return_counts=True)
         common = penalties[counts > max(self.X.shape)]
+        operators = [
+            product(whole.back / (whole.values + alpha.to(whole.values)), project).contiguous() for alpha in common
+        ]
         out = torch.empty(self.X.shape[1], len(alphas), dtype=self.X.dtype, device=self.X.device)
-        for alpha in common:
-            operator = product(whole.back / (whole.values + alpha.to(whole.values)), project)
-            for mine, Y in self._chosen(alphas == alpha):
-                out.index_copy_(1, mine, product(operator, Y))
         for mine, Y in self._chosen(~torch.isin(alphas, common)):
             z = product(project, Y)
             z /= whole.values[:, None] + alphas[mine].to(z)
             out.index_copy_(1, mine, product(whole.back, z))
+        del whole, project  # as large as the operators, and wanted no more
+        for alpha, operator in zip(common, operators, strict=True):
+            for mine, Y in self._chosen(alphas == alpha):
+                out.index_copy_(1, mine, product(operator, Y))
         return out
 
     def _directions(self, fold: slice) -> Directions:
