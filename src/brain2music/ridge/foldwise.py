@@ -12,7 +12,7 @@ precision, and then combined.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,10 +21,13 @@ from .blocks import Targets
 from .directions import Directions, decompose, projection, without
 from .forms import Forms
 from .linalg import product
+from .memory import give_back
 from .scores import from_moments
 from .search import least_errors
 
 Matrix = Float[torch.Tensor, "rows targets"]
+NARROW = 256
+"""Targets whose weights are made at a time: these take as much memory as all targets."""
 SPAN_TOLERANCE = {torch.float32: 2e-7, torch.float64: 1e-14}
 
 
@@ -81,6 +84,10 @@ class FoldwiseSolver:
                     out[:, columns] += self._score(operator, Y, inputs, score) / len(self.folds)
         return out
 
+    def scored(self) -> "FoldwiseSolver":
+        """The same without what only scores take: directions more exact than weights are."""
+        return replace(self, whole=self.whole.to(self.X.dtype))
+
     def held_out(self, alphas: Float[torch.Tensor, " targets"]) -> Matrix:
         """Every row predicted by a fit that did not see its fold, at the given penalty of every target."""
         out = torch.empty(len(self.X), len(alphas), dtype=self.X.dtype, device=self.X.device)
@@ -113,6 +120,7 @@ class FoldwiseSolver:
             z /= whole.values[:, None] + alphas[mine].to(z)
             out.index_copy_(1, mine, product(whole.back, z))
         del whole, project  # as large as the operators, and wanted no more
+        give_back()
         for alpha, operator in zip(common, operators, strict=True):
             for mine, Y in self._chosen(alphas == alpha):
                 out.index_copy_(1, mine, product(operator, Y))
@@ -181,10 +189,10 @@ class FoldwiseSolver:
         return self.targets.batches(self.batch, self.X.dtype)
 
     def _chosen(self, wanted: Bool[torch.Tensor, " targets"]) -> Iterator[tuple[Int[torch.Tensor, " some"], Matrix]]:
-        """Some of the targets by their numbers, as many at a time as :meth:`_batches` gives."""
-        numbers = wanted.nonzero().flatten()
-        for first in range(0, len(numbers), self.batch):
-            mine = numbers[first : first + self.batch]
+        """Some of the targets by their numbers."""
+        numbers, width = wanted.nonzero().flatten(), min(self.batch, NARROW)
+        for first in range(0, len(numbers), width):
+            mine = numbers[first : first + width]
             yield mine, self.targets.these(mine, self.X.dtype)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,6 +36,10 @@ class Problem:
     features: Moments
     how: Plan
     kept: torch.dtype
+
+    def scored(self) -> "Problem":
+        """The same without what only scores take."""
+        return replace(self, solver=self.solver.scored())
 
     def fits(
         self,

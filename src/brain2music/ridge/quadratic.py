@@ -21,6 +21,9 @@ STRIPS = 8
 SURE = 8.0
 """Standard deviations of what rounding does within which a form counts as one that might be less."""
 
+WIDTHS = (64, 256)
+"""Columns are taken in multiples of the former up to the latter, and of the latter beyond."""
+
 Columns = Float[torch.Tensor, "rows columns"]
 
 
@@ -95,9 +98,10 @@ class Screen:
 
     def of_some(self, batch: Batch, wanted: Bool[torch.Tensor, " columns"]) -> Float[torch.Tensor, " some"]:
         """The same of some of the columns: of all, and then taken, where they are most."""
-        if 2 * wanted.sum() > len(wanted):
+        count = int(wanted.sum())
+        if 2 * count > len(wanted):
             return self(batch)[wanted]
-        return self(Batch.of(_taken(batch.Y, wanted)))
+        return self(Batch.of(_taken(batch.Y, wanted)))[:count]
 
 
 def settle(
@@ -133,9 +137,15 @@ def _evaluate(
     for row, screen in screens.items():
         mine = wanted[row]
         if mine.any():
-            out[row, mine] = screen.exact(_taken(Y, mine))
+            out[row, mine] = screen.exact(_taken(Y, mine))[: int(mine.sum())]
 
 
-def _taken(Y: Columns, wanted: Bool[torch.Tensor, " columns"]) -> Float[torch.Tensor, "rows _some"]:
-    """Some of the columns: four times as fast as by a mask."""
-    return Y.index_select(1, wanted.nonzero().flatten())
+def _taken(Y: Columns, wanted: Bool[torch.Tensor, " columns"]) -> Float[torch.Tensor, "rows _more"]:
+    """Some of the columns, the first of them again and again up to one of a few widths.
+
+    By their numbers they are taken four times as fast as by a mask. For every width there has been oneDNN keeps what it
+    prepared: 0.2 GB for as many as there are columns.
+    """
+    numbers = wanted.nonzero().flatten()
+    tile = WIDTHS[0] if len(numbers) <= WIDTHS[1] else WIDTHS[1]
+    return Y.index_select(1, torch.cat([numbers, numbers[:1].expand(-len(numbers) % tile)]))

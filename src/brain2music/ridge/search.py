@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from .blocks import Targets
 from .forms import Forms
+from .memory import give_back
 from .quadratic import Batch, Screen, settle
 
 ROUNDING = 1e-2
@@ -51,4 +52,5 @@ def least_errors(
             if row != first and here[row].any():
                 errors[row, here[row]] = screen.of_some(taken, here[row])
         settle(screens, Y, here, errors)
+        give_back()
     return out
