@@ -11,7 +11,8 @@ minutes, less of it is run, and the output says so:
 * four embeddings: one of the three fits that are alike (128 targets each) stands for all three.
 
 Differences of predictions are relative to the greatest prediction of the target. Decoding cases are also solved in
-double precision with the alphas found, to say whose differences they are: ``ours_from_double``, ``peer_from_double``.
+double precision with the alphas found, by the book, to say whose differences they are: ``ours_from_double``,
+``peer_from_double``; and by the peer: ``ours_from_peer_in_double`` is without its rounding.
 """
 
 import argparse
@@ -305,11 +306,26 @@ def side_floor(
     return {"seconds": seconds, "gram": gram, "eigh": seconds - gram}, None, None
 
 
+def side_peer_double(
+    case: Case, train: np.ndarray, test: np.ndarray, Y: np.ndarray, folds: np.ndarray, arguments: argparse.Namespace
+) -> Side:
+    """himalaya in double precision, with the alphas that our side chose."""
+    from himalaya.backend import set_backend
+    from himalaya.kernel_ridge import KernelRidge
+
+    backend, found = set_backend(arguments.backend), alphas_found(arguments.folder)
+    start = time.perf_counter()
+    model = KernelRidge(alpha=found.astype(np.float64), fit_intercept=True)
+    fitted = model.fit(train.astype(np.float64), Y.astype(np.float64))
+    predictions = backend.to_numpy(fitted.predict(test.astype(np.float64)))
+    return {"seconds": time.perf_counter() - start}, predictions, found
+
+
 def side_double(
     case: Case, train: np.ndarray, test: np.ndarray, Y: np.ndarray, folds: np.ndarray, arguments: argparse.Namespace
 ) -> Side:
     """Kernel ridge by the book in double precision, with the alphas that our side chose."""
-    (found,) = (np.load(path)["alphas"] for path in arguments.folder.glob("ours-*.npz"))
+    found = alphas_found(arguments.folder)
     start = time.perf_counter()
     K, across = np.zeros((len(train), len(train))), np.zeros((len(test), len(train)))
     for first in range(0, train.shape[1], 4096):
@@ -333,7 +349,14 @@ SIDES: dict[str, Callable[..., Side]] = {
     "primal": side_peer,
     "floor": side_floor,
     "double": side_double,
+    "peerdouble": side_peer_double,
 }
+
+
+def alphas_found(folder: Path) -> np.ndarray:
+    """What our side chose."""
+    (path,) = folder.glob("ours-*.npz")
+    return np.load(path)["alphas"]
 
 
 def agreement(folder: Path) -> tuple[float, float]:
@@ -354,7 +377,9 @@ def agreement(folder: Path) -> tuple[float, float]:
 def from_double(arguments: argparse.Namespace, folder: Path) -> dict[str, float]:
     """How far each side's predictions are from those in double precision, where both chose the same alphas."""
     run("double", arguments, folder)
+    run("peerdouble", arguments, folder)
     (exact,) = (np.load(path)["predictions"] for path in folder.glob("double-*.npz"))
+    (theirs_exact,) = (np.load(path)["predictions"] for path in folder.glob("peerdouble-*.npz"))
     (mine,) = (np.load(path) for path in folder.glob("ours-*.npz"))
     found: dict[str, list[np.ndarray]] = {"ours_from_double": [], "peer_from_double": []}
     for path in folder.glob("kernel-*.npz"):
@@ -364,7 +389,9 @@ def from_double(arguments: argparse.Namespace, folder: Path) -> dict[str, float]
         sides = mine["predictions"][:, first:last], theirs["predictions"]
         for name, side in zip(found, sides, strict=True):
             found[name].append((np.abs(side - wanted).max(0) / np.abs(wanted).max(0))[equal])
-    return {name: float(np.concatenate(each).max()) for name, each in found.items()}
+    without_rounding = np.abs(mine["predictions"] - theirs_exact).max(0) / np.abs(theirs_exact).max(0)
+    differences = {name: float(np.concatenate(each).max()) for name, each in found.items()}
+    return differences | {"ours_from_peer_in_double": float(without_rounding.max())}
 
 
 def clock(task: Callable[[], object]) -> float:

@@ -110,7 +110,7 @@ def ridge_cv_many(
         best = _best(scores, problem.targets.set_of_target, per_target)
         _warn_edge(best.cpu().numpy(), grid)
         _warn_constant(problem)
-        problem = problem.scored()
+        problem = problem.scored()  # weights want the memory
         return problem.fits(grid, best, scores, keep_held_out)
 
 

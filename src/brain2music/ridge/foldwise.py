@@ -27,7 +27,7 @@ from .search import least_errors
 
 Matrix = Float[torch.Tensor, "rows targets"]
 NARROW = 256
-"""Targets whose weights are made at a time: these take as much memory as all targets."""
+"""Targets whose weights are made at a time: by then those made before fill the memory."""
 SPAN_TOLERANCE = {torch.float32: 2e-7, torch.float64: 1e-14}
 
 
