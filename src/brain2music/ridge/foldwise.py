@@ -119,8 +119,9 @@ class FoldwiseSolver:
             z = product(project, Y)
             z /= whole.values[:, None] + alphas[mine].to(z)
             out.index_copy_(1, mine, product(whole.back, z))
-        del whole, project  # as large as the operators, and wanted no more
-        give_back()
+        del project  # as large as an operator, and wanted no more
+        if operators:  # many targets: their weights are the largest piece of all
+            give_back()
         for alpha, operator in zip(common, operators, strict=True):
             for mine, Y in self._chosen(alphas == alpha):
                 out.index_copy_(1, mine, product(operator, Y))

@@ -15,7 +15,6 @@ from .directions import decompose
 from .dual import DualSolver, factorise
 from .folds import assign_folds, check_folds
 from .foldwise import FoldwiseSolver
-from .memory import give_back
 from .plan import Plan, plan
 from .precision import MOST_CONDITION, precisions, too_small
 from .result import RidgeFit
@@ -55,7 +54,6 @@ class Problem:
         if keep_held_out:
             held_out = torch.empty(len(order), len(best), dtype=self.kept, device=order.device)
             held_out[order] = (self.solver.held_out(chosen) + self.targets.mean).to(self.kept)
-        give_back()  # what scoring left free, before the largest piece of all is taken
         weights = self.solver.weights(chosen)
         weights = weights if self.how.dual else weights.to(self.kept)
         edge = (best == 0) | (best == len(grid) - 1)
