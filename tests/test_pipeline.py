@@ -204,6 +204,22 @@ def test_a_gallery_never_answers_with_the_stimulus_itself(study: TinyStudy, tmp_
     assert {leak["kind"] for leak in record["leaks"]} == {"gallery"}
 
 
+def test_a_gallery_meets_a_study_of_any_tr(study: TinyStudy, tmp_path: Path) -> None:
+    """The windows of a gallery come at the model's own step (here 0.5 s), those of a study at its TR (1.5 s)."""
+    music = tmp_path / "music"
+    shutil.copytree(study.root / "stimuli", music)
+    for number, path in enumerate(sorted(music.rglob("*.wav"))):
+        path.rename(path.with_name(f"other.{number}.wav"))
+    build_gallery(music, tmp_path / "fits", get_embedder("logmel", 1.5, 0.5))
+    build_gallery(music, tmp_path / "differs", get_embedder("logmel", 1.0, 1.5))
+    config = CONFIG.model_copy(update={"embeddings": ("logmel",), "encode": False})
+    with pytest.raises(InputError, match=r"differ in window_s.*--window-s 1\.5"):
+        run(read(study), tmp_path / "out", config, galleries=[tmp_path / "differs"])
+    assert not list((tmp_path / "out").glob("sub-*"))
+    outputs = run(read(study), tmp_path / "out", config, galleries=[tmp_path / "fits"])
+    assert len(pd.read_parquet(outputs.retrieval("01", "logmel"))) > 0
+
+
 def test_the_methods_paragraph_names_the_decoder_that_was_used() -> None:
     (sentence,) = _decoder(RunConfig(decoder="selected+whitened"))
     assert sentence.startswith("The decoder was selected+whitened (ridge from the voxels")

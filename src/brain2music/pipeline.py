@@ -33,7 +33,7 @@ from .steps.encoding import encode_subject, encoding_files
 from .steps.generation import generate, require_fit
 from .steps.listen import export_retrieved, export_stimuli
 from .steps.listener import Listener, Music
-from .steps.retrieval import retrieve
+from .steps.retrieval import require_gallery, retrieve
 from .steps.scoring import score
 from .steps.tables import alphas_table, predictions_table, reliability_table, similarity_table
 
@@ -70,6 +70,7 @@ def run(
     judges = tuple(get_embedder(name, config.window_s, source.step_s) for name in only)
     opened = [Gallery.open(folder) for folder in galleries]
     for gallery in opened:
+        require_gallery(gallery, embedders)
         leaks += gallery_leaks(source.test_clips or source.train_clips, gallery.tracks["track"])
     generator = None if config.generator is None else get_generator(config.generator)
     if generator is not None:

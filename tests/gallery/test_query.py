@@ -29,10 +29,12 @@ def test_a_recording_finds_itself(gallery: Gallery, embedder: Bands) -> None:
 
 def test_the_registrys_embedder_is_taken_by_default(music: Path, tmp_path: Path) -> None:
     built = build_gallery(music, tmp_path / "out", get_embedder("logmel", 2.0, 0.5))
-    found = search_like(built, Path(built.tracks["path"].iloc[2]), 1)
-    assert found["track"].tolist() == [built.tracks["track"].iloc[2]]
-    with pytest.raises(InputError, match="differ in step_s"):
-        search_like(built, Path(built.tracks["path"].iloc[2]), 1, get_embedder("logmel", 2.0, 1.0))
+    other_step = get_embedder("logmel", 2.0, 1.0)
+    for embedder in (None, other_step):  # means over windows meet, whatever the step between them
+        found = search_like(built, Path(built.tracks["path"].iloc[2]), 1, embedder)
+        assert found["track"].tolist() == [built.tracks["track"].iloc[2]]
+    with pytest.raises(InputError, match="differ in window_s"):
+        search_like(built, Path(built.tracks["path"].iloc[2]), 1, get_embedder("logmel", 1.0, 0.5))
 
 
 def test_vectors_in_a_file_find_their_tracks(gallery: Gallery, tmp_path: Path) -> None:

@@ -40,6 +40,9 @@ def gallery_build(
         Path | None, typer.Option(help="TSV, CSV or Parquet: file, title, artist, genre, licence; FMA's or Jamendo's.")
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store vectors in 16 bits.")] = False,
+    window_s: Annotated[
+        float | None, typer.Option(help="Seconds of sound per vector, as in a run's settings; default the model's own.")
+    ] = None,
     n_jobs: Jobs = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")] = None,
 ) -> None:
@@ -52,7 +55,7 @@ def gallery_build(
         built = build_gallery(
             music,
             out,
-            get_embedder(embedding),
+            get_embedder(embedding, window_s),
             metadata=metadata,
             half=half,
             n_jobs=n_jobs,

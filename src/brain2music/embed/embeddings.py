@@ -37,7 +37,17 @@ class Space:
 
     def require_same(self, other: "Space") -> None:
         """Raise :class:`InputError` naming the first field in which two spaces differ."""
-        for field in self.__dataclass_fields__:
+        self._require(other, tuple(self.__dataclass_fields__))
+
+    def require_same_means(self, other: "Space") -> None:
+        """Raise :class:`InputError` unless means over windows may meet: those do not depend on the step.
+
+        A gallery's windows follow the model's own step and a study's its TR; both means stand for the whole sound.
+        """
+        self._require(other, tuple(field for field in self.__dataclass_fields__ if field != "step_s"))
+
+    def _require(self, other: "Space", fields: tuple[str, ...]) -> None:
+        for field in fields:
             mine, theirs = getattr(self, field), getattr(other, field)
             if mine != theirs:
                 raise InputError(

@@ -136,7 +136,7 @@ class Gallery:
         ----------
         queries : (queries, dims), in units of ``space``.
         k : tracks a query; fewer are given where fewer may be found.
-        space : what the queries are: must be the gallery's.
+        space : what the queries are: must be the gallery's, but for the step between windows, whose mean a query is.
         centre : (dims,) or one number; None takes the gallery's mean.
         where : (tracks,) which tracks may be found, as :meth:`select` gives.
 
@@ -144,7 +144,7 @@ class Gallery:
         ------
         InputError : another space, no track that may be found, or queries that are not finite.
         """
-        self.space.require_same(space)
+        self.space.require_same_means(space)
         if not np.isfinite(queries).all():
             raise InputError("some queries are not finite", mend="look for NaN where they were predicted")
         found = len(self) if where is None else int(where.sum())

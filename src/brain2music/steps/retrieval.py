@@ -1,5 +1,6 @@
 """Music found for what a brain heard, and how like it is to the stimulus, by the decoded and by other embeddings."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from jaxtyping import Float32, Int
 from ..audio.io import read_audio
 from ..decode.decoder import Decoded
 from ..embed.clips import embed_files
+from ..embed.embedder import Embedder
 from ..embed.embeddings import Embeddings
+from ..errors import InputError
 from ..gallery.gallery import Gallery, Hits
 from ..score.retrieval import score_retrieval
 from ..score.score import Score
@@ -81,6 +84,16 @@ def retrieve(
 
     scores += agreement("retrieve", partial(first, brain), partial(first, oracle), listener, decoded, music)
     return retrieval_table(decoded, gallery, searched, music.captions), scores
+
+
+def require_gallery(gallery: Gallery, embedders: Sequence[Embedder]) -> None:
+    """:class:`InputError` where a gallery and the run's embedding of its name cannot meet, before anything is made."""
+    for space in (embedder.space for embedder in embedders if embedder.space.name == gallery.space.name):
+        try:
+            gallery.space.require_same_means(space)
+        except InputError as problem:
+            mend = f"build it again with --window-s {space.window_s:g} and the same model, or change window_s"
+            raise InputError(problem.what, gallery.root, mend) from None
 
 
 def _embedded_part(gallery: Gallery, row: int) -> Sound:
