@@ -26,7 +26,8 @@ import torch
 
 from brain2music.audio.compose.compose import compose
 from brain2music.audio.compose.genres import GENRES
-from brain2music.audio.io import find_audio, read_audio
+from brain2music.audio.find import find_audio
+from brain2music.audio.io import read_audio
 from brain2music.audio.render import render
 from brain2music.embed.embedder import Embedder
 from brain2music.embed.registry import get_embedder

@@ -25,7 +25,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from brain2music.audio.io import find_audio, read_audio
+from brain2music.audio.find import find_audio
+from brain2music.audio.io import read_audio
 from brain2music.codec.autoencoder import mask_frames
 from brain2music.codec.codes import Codec, Codes, prepare
 from brain2music.codec.hub import EnCodec

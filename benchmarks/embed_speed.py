@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from brain2music.audio.io import find_audio, read_audio
+from brain2music.audio.find import find_audio
+from brain2music.audio.io import read_audio
 from brain2music.embed.catalogue import EMBEDDINGS
 from brain2music.embed.embedder import Embedder
 from brain2music.embed.musicnn import RATE, MusicnnEmbedder

@@ -26,7 +26,8 @@ from brain2music.audio.compose.caption import pace_words
 from brain2music.audio.compose.genres import GENRES, MOODS
 from brain2music.audio.compose.instruments import INSTRUMENTS, KITS
 from brain2music.audio.compose.piece import Piece
-from brain2music.audio.io import find_audio, read_audio
+from brain2music.audio.find import find_audio
+from brain2music.audio.io import read_audio
 from brain2music.embed.mulan.embedder import MuLanEmbedder
 from brain2music.embed.musicnn import MusicnnEmbedder
 from brain2music.progress import progress

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from brain2music.audio.compose.genres import GENRES
-from brain2music.audio.io import duration_of, find_audio
+from brain2music.audio.find import find_audio
+from brain2music.audio.io import duration_of
 from brain2music.errors import InputError
 from brain2music.progress import progress
 from brain2music.train.mulan_data import WINDOW_S, Composed, Recorded, prepare

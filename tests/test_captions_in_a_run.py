@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent / "study"))
 from test_pipeline import CONFIG, gallery_of, read
 from tiny_study import TinyStudy
 
-from brain2music.audio.io import find_audio, read_audio
+from brain2music.audio.find import find_audio
+from brain2music.audio.io import read_audio
 from brain2music.embed.embedder import Embedder
 from brain2music.embed.registry import get_embedder
 from brain2music.errors import InputError

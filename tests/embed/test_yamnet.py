@@ -41,7 +41,8 @@ def test_short_sounds_have_one_window(yamnet: YamnetEmbedder, samples: int) -> N
 
 
 def test_music_is_called_music(yamnet: YamnetEmbedder, real_data: Path) -> None:
-    from brain2music.audio.io import find_audio, read_audio
+    from brain2music.audio.find import find_audio
+    from brain2music.audio.io import read_audio
 
     probabilities = yamnet.classes(*read_audio(find_audio(real_data / "recorded")[0], duration=5.0))
     assert probabilities.shape == (521,) == (len(yamnet.class_names),)

@@ -1,4 +1,4 @@
-"""Sound files: reading (a part of) one, resampling, writing, and finding those in a folder."""
+"""Sound files: reading (a part of) one, resampling, writing."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from ..artifacts import atomic_path
 from ..errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
-"""What :func:`find_audio` takes for a sound file; all are read without ffmpeg."""
+"""What :func:`brain2music.audio.find.find_audio` takes for a sound file; all are read without ffmpeg."""
 
 _WRITERS: dict[str, dict[str, Any]] = {
     ".wav": {"format": "WAV", "subtype": "PCM_16"},
@@ -116,23 +116,6 @@ def resample(
     return np.ascontiguousarray(soxr.resample(waveform.T, source_rate, target_rate).T, dtype=np.float32)
 
 
-def find_audio(folder: str | Path) -> list[Path]:
-    """All sound files in a folder and below it, sorted by path; hidden files and folders are passed over.
-
-    Raises
-    ------
-    InputError : the folder does not exist or holds none.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError("there is no such folder", folder, "check the path")
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    found = sorted(path for path in files if not _is_hidden(path.relative_to(folder)))
-    if not found:
-        raise InputError("the folder holds no sound files", folder, f"put {', '.join(SUFFIXES)} files there")
-    return found
-
-
 def duration_of(path: str | Path) -> float:
     """Seconds of sound in a file, from its header; :class:`InputError` when it is missing or unreadable."""
     import soundfile
@@ -160,7 +143,3 @@ def _nothing_to_read(start: float, duration: float | None, length: float) -> str
         return "the sound file holds no samples"
     asked = f"{start:g} s to the end" if duration is None else f"{duration:g} s from {start:g} s"
     return f"asked for {asked} of a sound file of {length:.2f} s"
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)

@@ -21,7 +21,7 @@ def embed(
     embedding: EmbeddingName = "musicnn-mtt",
 ) -> None:
     """Embed audio files or folders of them."""
-    from ..audio.io import find_audio
+    from ..audio.find import find_audio
     from ..embed.clips import embed_files
     from ..embed.registry import get_embedder
     from ..embed.store import save_embeddings

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from ..audio.io import SUFFIXES, find_audio
+from ..audio.find import find_audio
+from ..audio.io import SUFFIXES
 from ..errors import InputError
 from .corpora import find_metadata, read_metadata
 

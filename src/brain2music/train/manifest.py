@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..artifacts import digest_file
-from ..audio.io import find_audio
+from ..audio.find import find_audio
 from ..errors import InputError, LeakageError
 
 TABLES = {".tsv": "\t", ".csv": ","}

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..audio.io import find_audio, read_audio
+from ..audio.find import find_audio
+from ..audio.io import read_audio
 from ..errors import InputError
 from ..generate.musiclm.config import SEMANTIC_RATE
 from ..generate.musiclm.semantic import (
