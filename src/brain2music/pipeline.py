@@ -194,8 +194,8 @@ def read_each_other(source: Source, music: Music, config: RunConfig, outputs: Ou
 
 def collect_scores(source: Source, config: RunConfig, outputs: Outputs, level: Level) -> None:
     """Gather the scores of every subject decoded so far into one file; at group level their summary too."""
-    files = [outputs.scores_of(subject, name) for subject in source.subjects for name in config.embeddings]
-    files += [outputs.encoding_scores(subject) for subject in source.subjects] if config.encode else []
+    files = [outputs.scores_of(subject, name) for subject in source.everyone for name in config.embeddings]
+    files += [outputs.encoding_scores(subject) for subject in source.everyone] if config.encode else []
     files += [outputs.across(name) for name in config.embeddings] if config.across and level == "group" else []
     scores = [score for file in files if file.is_file() for score in read_scores(file)]
     if not scores:

@@ -1,6 +1,6 @@
 """Reading a study: who heard what when, and over which scans."""
 
-import shutil
+import warnings
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_study import CLIP_S, HEADER, TR, TinyStudy, voxels
 
-from brain2music.errors import InputError
+from brain2music.errors import Brain2MusicWarning, InputError
 from brain2music.study.bids import read_study
 from brain2music.study.events import Event
 from brain2music.study.index import _NamesOnly, group_recordings, index_bids
@@ -227,9 +227,7 @@ def test_other_tasks_are_left_alone(tiny: TinyStudy) -> None:
 
 
 def test_subjects(tiny: TinyStudy) -> None:
-    shutil.copytree(tiny.root / "sub-01", tiny.root / "sub-02")
-    for path in (tiny.root / "sub-02" / "func").iterdir():
-        path.rename(path.with_name(path.name.replace("sub-01", "sub-02")))
+    tiny.copy_subject("02")
     assert read_study(tiny.root).subjects == ("01", "02")
     assert read_study(tiny.root, subjects=["sub-02"]).subjects == ("02",)
     with pytest.raises(InputError, match=r"no run of subject 03\. Choose among 01, 02"):
@@ -338,3 +336,27 @@ def test_ds003720_tracks(real_data: Path) -> None:
     tracks = Counter(clip.track for clip in study.test_clips if clip.genre == "classical")
     assert sorted(tracks) == [f"classical.{n:05d}" for n in (7, 8, 25, 45, 71, 92)]
     assert {"classical.00037", "jazz.00058", "metal.00097"} <= {clip.track for clip in study.train_clips}
+
+
+def test_a_subject_at_fault_costs_that_subject_and_is_told(tiny: TinyStudy) -> None:
+    tiny.copy_subject("02")
+    for image in (tiny.root / "sub-02").rglob("*_bold.nii.gz"):
+        image.write_text("this was not downloaded")
+    with pytest.warns(Brain2MusicWarning, match=r"sub-02 is left out: .*sub-02_.* not a readable NIfTI"):
+        study = read_study(tiny.root)
+    assert (study.subjects, study.everyone) == (("01",), ("01",))
+    assert "sub-02 is left out" in study.remarks[0]
+    with pytest.raises(InputError, match="sub-02_"):
+        read_study(tiny.root, subjects=["02"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alone = read_study(tiny.root, subjects=["01"])
+    assert (alone.subjects, alone.everyone, alone.remarks) == (("01",), ("01", "02"), ())
+    assert {finding.subject for finding in tiny.check() if finding.severity == "error"} == {"02"}
+
+
+def test_a_fault_above_the_subjects_stops_the_study(tiny: TinyStudy) -> None:
+    tiny.copy_subject("02")
+    (tiny.root / "task-Training_bold.json").write_text("{")
+    with pytest.raises(InputError, match=r"task-Training_bold\.json"):
+        read_study(tiny.root)

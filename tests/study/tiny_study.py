@@ -1,6 +1,7 @@
 """A tiny BIDS study on disk, whole, for tests to break."""
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -39,6 +40,13 @@ class TinyStudy:
         self.write_events(name, [HEADER, *rows])
         self.write_json(self.sidecar(name), {"RepetitionTime": TR, "TaskName": "listening"})
         self.write_image(name, voxels(2 * len(tracks), seed=len(tracks)))
+
+    def copy_subject(self, label: str) -> None:
+        """Copy all of the first subject's raw files to another."""
+        for path in sorted(self.func.iterdir()):
+            copy = self.root / f"sub-{label}" / "func" / path.name.replace("sub-01", f"sub-{label}")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
 
     def events(self, name: str) -> Path:
         return self.func / f"sub-01_{name}_events.tsv"

@@ -153,6 +153,14 @@ class ArrayStudy:
     def subjects(self) -> tuple[str, ...]:
         return tuple(subject.label for subject in self.settings.subjects)
 
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        return self.subjects
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return ()
+
     @cached_property
     def stimuli(self) -> Stimuli:
         given = self.settings.stimuli

@@ -1,6 +1,8 @@
 """Where responses come from: the one interface the pipeline sees, and its BIDS side (arrays have theirs)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import relpath
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -18,7 +20,8 @@ class Source(Protocol):
     """A study as the pipeline needs it.
 
     ``folds`` is None where test clips were heard apart, else the number of folds that all clips are scored
-    in.
+    in. ``subjects`` are those to be read; ``everyone`` those of the whole study; ``remarks``
+    say what was read around or left out.
     """
 
     @property
@@ -33,6 +36,10 @@ class Source(Protocol):
     def folds(self) -> int | None: ...
     @property
     def subjects(self) -> tuple[str, ...]: ...
+    @property
+    def everyone(self) -> tuple[str, ...]: ...
+    @property
+    def remarks(self) -> tuple[str, ...]: ...
     @property
     def step_s(self) -> float: ...
     @property
@@ -63,13 +70,20 @@ class BidsSource:
 
     @classmethod
     def read(
-        cls, root: Path, config: RunConfig, *, stimuli: Path | None = None, derivatives: Path | None = None
+        cls,
+        root: Path,
+        config: RunConfig,
+        *,
+        stimuli: Path | None = None,
+        derivatives: Path | None = None,
+        subjects: Sequence[str] = (),
     ) -> "BidsSource":
-        """Read the study; :class:`InputError` names the first thing wrong with it."""
+        """Read the study, of some subjects or all; :class:`InputError` names the first thing wrong with it."""
         study = read_study(
             root,
             stimuli=stimuli,
             derivatives=derivatives,
+            subjects=subjects or None,
             train_task=config.train_task,
             test_task=config.test_task,
         )
@@ -90,6 +104,14 @@ class BidsSource:
     @property
     def subjects(self) -> tuple[str, ...]:
         return self.study.subjects
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        return self.study.everyone or self.study.subjects
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return self.study.remarks
 
     @property
     def step_s(self) -> float:
@@ -119,11 +141,10 @@ class BidsSource:
         """sha256 of the subject's images and events, and of its confounds where they are regressed out."""
         runs = self.study.runs_of(subject)
         files = [run.events for run in runs] + [run.bold for run in runs if run.bold is not None]
-        digests = {str(path.relative_to(self.study.root)): digest_file(path) for path in files}
         if self.config.confounds:
             tables = [confounds_table(self.study, run, self.derivatives) for run in runs]
-            digests |= {path.name: digest_file(path) for path in tables if path.is_file()}
-        return digests
+            files += [path for path in tables if path.is_file()]
+        return {relpath(path, self.study.root): digest_file(path) for path in files}
 
     def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:
         return load_responses(

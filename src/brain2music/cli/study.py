@@ -105,8 +105,9 @@ def run(
     from ..report.page import build_report
 
     settings = _settings(config, embedding, captions, judge, generator, draws, lag_tr)
-    source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives)
-    run_pipeline(source, out, settings, level=level, subjects=participant_label or (), galleries=gallery or ())
+    subjects = participant_label or ()
+    source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives, subjects=subjects)
+    run_pipeline(source, out, settings, level=level, galleries=gallery or ())
     print(build_report(out))
 
 

@@ -28,7 +28,7 @@ def describe(
 ) -> None:
     """Write ``study.json`` for the report, and the derivatives' ``dataset_description.json``."""
     gallery = galleries[0] if galleries else None
-    measured = {label: outputs.summary(label) for label in source.subjects}
+    measured = {label: outputs.summary(label) for label in source.everyone}
     measured = {label: read_json(path) for label, path in measured.items() if path.is_file()}
     earlier = read_json(outputs.study) if outputs.study.is_file() else {}
     record = {
@@ -147,7 +147,7 @@ def _warnings(
     source: Source, config: RunConfig, embedders: Sequence[Embedder], galleries: Sequence[Gallery]
 ) -> list[str]:
     """What a reader should know before believing the scores."""
-    said = []
+    said = list(source.remarks)
     if config.track_index is None and source.kind == "bids" and not source.simulated:
         said.append("no artist index was given, so songs and artists shared by training and test are not known")
     if config.lag_tr == 0:

@@ -1,12 +1,13 @@
 """A BIDS folder to a :class:`Study`. One set of rules: what reading raises, ``check`` reports."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import Brain2MusicWarning, InputError
 from .events import read_library
-from .finding import Finding, error
+from .finding import Finding, error, of_subject
 from .images import Header
 from .index import IMAGE, BidsFile, Key, Recording, group_recordings, index_bids, read_object
 from .runs import check_grids, mark_carry_ins, read_run
@@ -48,9 +49,9 @@ def read_study(
     Raises
     ------
     InputError : the first error that :func:`.check.check_study` would report, the contents of images and
-        recordings aside.
+        recordings aside; errors of one subject only where no other subject is left (:meth:`Survey.require`).
     """
-    survey = survey_study(
+    return survey_study(
         Path(root),
         stimuli=None if stimuli is None else Path(stimuli),
         derivatives=None if derivatives is None else Path(derivatives),
@@ -58,11 +59,7 @@ def read_study(
         train_task=train_task,
         test_task=test_task,
         need_images=need_images,
-    )
-    for finding in survey.findings:
-        if finding.severity == "error":
-            raise finding.as_error()
-    return survey.study
+    ).require()
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,28 @@ class Survey:
     study: Study
     headers: tuple[Header, ...]
     findings: tuple[Finding, ...]
+
+    def require(self, further: Sequence[Finding] = ()) -> Study:
+        """The study without the subjects at fault, each told by a warning.
+
+        Parameters
+        ----------
+        further : what was found beyond the survey, in the contents of images and recordings.
+
+        Raises
+        ------
+        InputError : an error concerns more than one subject, or no subject is left.
+        """
+        errors = [finding for finding in (*self.findings, *further) if finding.severity == "error"]
+        first = {finding.subject: finding for finding in reversed(errors)}
+        left = [run for run in self.study.runs if run.subject not in first]
+        if errors and (None in first or not left):
+            raise first.get(None, errors[0]).as_error()
+        remarks = [f"sub-{subject} is left out: {first[subject].as_error()}" for subject in sorted(filter(None, first))]
+        for remark in remarks:
+            warnings.warn(remark, Brain2MusicWarning, stacklevel=2)
+        everyone = tuple(label for label in self.study.everyone if label not in first)
+        return replace(self.study, runs=tuple(left), everyone=everyone, remarks=(*self.study.remarks, *remarks))
 
 
 def survey_study(
@@ -92,19 +111,26 @@ def survey_study(
     name, simulated = str(description.get("Name", root.name)), description.get("Simulated") is True
 
     files = _index(root, findings) if root.is_dir() else []
-    recordings = _choose_subjects(group_recordings(files, root), subjects, root, findings)
+    recordings = group_recordings(files, root)
+    everyone = tuple(sorted({recording.subject for recording in recordings}))
+    recordings = _choose_subjects(recordings, subjects, root, findings)
     splits = _choose_tasks(recordings, train_task, test_task, root, findings)
     recordings = [recording for recording in recordings if recording.task in splits]
     recordings = _take_preprocessed(recordings, root, derivatives, findings)
     need_image = need_images and _has_images(recordings, root, findings)
 
     library = read_library([root / "stimuli", *([stimuli] if stimuli else [])], findings)
-    read = [read_run(run, splits[run.task], library, need_image, findings) for run in recordings]
+    read = []
+    for recording in recordings:
+        found: list[Finding] = []
+        read.append(read_run(recording, splits[recording.task], library, need_image, found))
+        findings += of_subject(found, recording.subject)
     runs = mark_carry_ins([run for run, _ in read])
     headers = tuple(header for _, header in read if header)
     check_grids(runs, headers, findings)
     runs.sort(key=lambda run: run.split == "test")
-    return Survey(Study(root, name, tuple(runs), stimuli, simulated), headers, tuple(dict.fromkeys(findings)))
+    study = Study(root, name, tuple(runs), stimuli, simulated, everyone)
+    return Survey(study, headers, tuple(dict.fromkeys(findings)))
 
 
 def _read_description(root: Path, findings: list[Finding]) -> dict[str, object]:

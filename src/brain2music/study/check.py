@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .bids import Survey, survey_study
-from .finding import Finding, error, warning
+from .finding import Finding, error, of_subject, warning
 from .images import report_voxels, scan_voxels
 from .stimuli import Stimuli, StimulusError
 from .study import Run, Study
@@ -43,8 +43,8 @@ def check_study(
 
 def _check_images(survey: Survey) -> Iterator[Finding]:
     runs = sorted(survey.study.runs, key=lambda run: run.subject)
-    for _, group in groupby(runs, key=lambda run: run.subject):
-        yield from _check_voxels(list(group), survey)
+    for subject, group in groupby(runs, key=lambda run: run.subject):
+        yield from of_subject(_check_voxels(list(group), survey), subject)
 
 
 def _check_voxels(runs: Sequence[Run], survey: Survey) -> list[Finding]:

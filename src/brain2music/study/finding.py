@@ -1,6 +1,7 @@
 """One problem of a study: what is wrong, where, and how to mend it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,8 @@ from ..errors import InputError
 class Finding:
     """A problem of a study. An error keeps the study from being read or run; a warning is read around.
 
-    ``code`` names the kind ("tr-mismatch"), ``what`` the problem with its value, ``mend`` what to do.
+    ``code`` names the kind ("tr-mismatch"), ``what`` the problem with its value, ``mend`` what to do. ``subject`` is
+    set where the problem concerns that subject alone: an error then costs the subject, not the study.
     """
 
     severity: Literal["error", "warning"]
@@ -19,6 +21,7 @@ class Finding:
     file: Path
     what: str
     mend: str
+    subject: str | None = None
 
     def as_error(self) -> InputError:
         """The finding as the exception that reading raises."""
@@ -36,3 +39,9 @@ def error(code: str, file: Path, what: str, mend: str) -> Finding:
 def warning(code: str, file: Path, what: str, mend: str) -> Finding:
     """A finding that is read around."""
     return Finding("warning", code, file, what, mend)
+
+
+def of_subject(findings: Iterable[Finding], subject: str) -> list[Finding]:
+    """The findings, those at the subject's own files (``sub-<label>_…``) marked as the subject's."""
+    own = f"sub-{subject}_"
+    return [replace(finding, subject=subject) if finding.file.name.startswith(own) else finding for finding in findings]

@@ -87,6 +87,8 @@ class Study:
     runs : every run of every subject, training runs first, in run order.
     stimuli : the folder of recordings that clips are cut from, or None.
     simulated : True for simulated brains: shown as such wherever results are.
+    everyone : labels of all subjects that the folder has, whether they were read or not; sorted.
+    remarks : what was read around or left out, a line each.
     """
 
     root: Path
@@ -94,6 +96,8 @@ class Study:
     runs: tuple[Run, ...]
     stimuli: Path | None = None
     simulated: bool = False
+    everyone: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def subjects(self) -> tuple[str, ...]:
