@@ -11,6 +11,18 @@ from .errors import InputError
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class EventRows(BaseModel):
+    """Which rows of the tables of events are presentations of music: those whose ``column`` holds one of ``values``.
+
+    In TOML: ``events = { column = "trial_type", values = ["music"] }``. Capitals do not count.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: str = Field("trial_type", min_length=1)
+    values: tuple[str, ...] = Field(min_length=1)
+
+
 class RunConfig(BaseModel):
     """What a decoding run does; every default has its source in the Brain2Music paper or names its departure.
 
@@ -63,6 +75,9 @@ class RunConfig(BaseModel):
     )
     train_task: str | None = Field(None, description="task label of the training runs; default the one with 'train'")
     test_task: str | None = Field(None, description="task label of the test runs; default the one with 'test'")
+    events: EventRows | None = Field(
+        None, description="rows of the tables of events that count, by a column and its values; default all of music"
+    )
     track_index: str | None = Field(None, description="artist/title index (Sturm's GTZANindex.txt) for leakage checks")
     allow_leaks: tuple[Literal["clip", "overlap", "track", "carry-in"], ...] = Field(
         (), description="leaks that are reported instead of refused; songs and artists are only ever reported"

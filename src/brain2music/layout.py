@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from .names import file_name, safe_name
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -64,11 +66,11 @@ class Outputs:
 
     def stimulus(self, clip: str) -> Path:
         """A test clip as it was presented, for the report's players."""
-        return self.root / "stimuli" / f"{clip}.mp3"
+        return self.root / "stimuli" / f"{safe_name(clip)}.mp3"
 
     def retrieved(self, track: str) -> Path:
         """The retrieved excerpt of a gallery track, for the report's players."""
-        return self.root / "retrieved" / f"{_safe(track)}.mp3"
+        return self.root / "retrieved" / f"{file_name(track)}.mp3"
 
     def scores_of(self, subject: str, embedding: str) -> Path:
         """One subject's scores in one embedding, a list of records."""
@@ -96,7 +98,7 @@ class Outputs:
 
     def generated(self, subject: str, embedding: str, condition: str, clip: str, take: int) -> Path:
         """One generated piece."""
-        return self._file(subject, f"{embedding}{condition}", f"{_safe(clip)}-{take}.flac", folder="generated")
+        return self._file(subject, f"{embedding}{condition}", f"{safe_name(clip)}-{take}.flac", folder="generated")
 
     def alphas(self, subject: str, embedding: str) -> Path:
         """The regularisation chosen for each dimension."""
@@ -137,7 +139,3 @@ class Outputs:
 
 def _alphanumeric(name: str) -> str:
     return re.sub(r"[^0-9A-Za-z]", "", name)
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^0-9A-Za-z._-]+", "-", name).strip("-.") or "track"

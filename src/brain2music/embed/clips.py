@@ -1,6 +1,5 @@
 """Embedding lists: the clips of a study as they were presented, and sound files."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from jaxtyping import Float32
 from ..artifacts import digest_array, read_arrays, stage, write_arrays
 from ..audio.io import read_audio
 from ..errors import InputError
+from ..names import safe_name
 from ..progress import Advance
 from ..study.study import Clip
 from .embedder import Embedder
@@ -109,7 +109,7 @@ def _embed_clip(
         return embedder.embed(waveform, rate)
     space = embedder.space
     folder = cache_dir / f"{space.name}_{space.window_s:g}s_every_{space.step_s:g}s"
-    file = folder / f"{re.sub(r'[^0-9A-Za-z._-]+', '-', clip.name)}.safetensors"
+    file = folder / f"{safe_name(clip.name)}.safetensors"
     stage(
         [file],
         lambda: write_arrays(file, {"embedding": embedder.embed(waveform, rate)}, {"space": asdict(space)}),

@@ -1,10 +1,12 @@
 """The nouns of a listening study: clips, runs, presentations, and the study that holds them."""
 
-import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+from ..names import safe_name, unique_names
 
 Split = Literal["train", "test"]
 
@@ -15,6 +17,7 @@ class Clip:
 
     ``track`` is the recording's id ("blues.00017"; for other studies the stimulus' file name), ``start`` and
     ``end`` the excerpt in seconds of that recording. Two clips are the same clip when those three agree.
+    ``label`` is the clip's name where another clip would have the same: see :func:`name_clips`.
     """
 
     track: str
@@ -22,6 +25,7 @@ class Clip:
     end: float
     genre: str = field(default="", compare=False)
     caption: str | None = field(default=None, compare=False)
+    label: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
@@ -35,8 +39,14 @@ class Clip:
     @property
     def name(self) -> str:
         """A file-name-safe id, unique within a study: ``blues.00017_6.44-21.44``."""
-        track = re.sub(r"[^\w.-]+", "-", self.track).strip("-.")
-        return f"{track}_{self.start:g}-{self.end:g}"
+        return self.label or f"{safe_name(self.track)}_{self.start:g}-{self.end:g}"
+
+
+def name_clips(clips: Iterable[Clip]) -> dict[Clip, str]:
+    """The label of every clip whose own name another clip has too, or that is too long: its name with a digest."""
+    plain = {f"{clip.track}\t{float(clip.start)!r}\t{float(clip.end)!r}": clip for clip in dict.fromkeys(clips)}
+    names = unique_names({key: replace(clip, label="").name for key, clip in plain.items()})
+    return {clip: names[key] for key, clip in plain.items() if names[key] != replace(clip, label="").name}
 
 
 @dataclass(frozen=True)
