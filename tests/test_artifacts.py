@@ -18,6 +18,7 @@ from brain2music.artifacts import (
     write_table,
     write_text,
 )
+from brain2music.audio.io import write_audio
 from brain2music.errors import InputError
 
 
@@ -34,6 +35,41 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("library", ["own", "soundfile", "safetensors", "pyarrow"])
+def test_a_full_disk_is_one_line_whatever_library_writes(library: str, tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / f"a.{ {'soundfile': 'wav', 'safetensors': 'safetensors'}.get(library, 'bin') }"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))  # the disk has no more room than that
+    try:
+        with pytest.raises(InputError, match="no room left"):
+            _write_much(library, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _write_much(library: str, path: Path) -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, 100_000).astype(np.float32)
+    if library == "safetensors":
+        write_arrays(path, {"a": noise})
+    elif library == "pyarrow":
+        write_table(path, pd.DataFrame({"a": noise}))
+    elif library == "own":
+        write_text(path, "a" * 100_000)
+    else:
+        write_audio(path, noise, 8000)
+
+
+@pytest.mark.parametrize("folder", ["a file", "a name that is too long"])
+def test_a_folder_that_cannot_be_made_is_one_line(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    within = "file/x" if folder == "a file" else "x" * 300
+    with pytest.raises(InputError, match="cannot be written"):
+        write_text(tmp_path / within / "a.txt", "a")
 
 
 def test_json_takes_numpy_and_says_null_for_nan(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ A stage is skipped when the sidecar beside its outputs records the same inputs, 
 every output still has the digest that was recorded. Inputs are only ever read.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -28,10 +29,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success fsync it and rename it to ``path``, else remove it.
 
     The temporary name keeps the suffixes of ``path``, so libraries that choose a format by suffix are content.
+
+    Raises
+    ------
+    InputError : the folder cannot be made or written to, or the disk is full, whatever the library that was writing
+        makes of that.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.name, dir=path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.name, dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from None
     os.close(handle)
     temporary = Path(name)
     try:
@@ -40,6 +49,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except InputError:
+        raise
+    except Exception as error:
+        if not _is_full(temporary, error):
+            raise
+        raise _unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -189,6 +204,33 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _is_full(temporary: Path, error: Exception) -> bool:
+    """Whether writing failed for want of room: libraries say "system error", and the like, so a further write is tried.
+
+    A write that failed for that has taken all the room there was.
+    """
+    if getattr(error, "errno", None) in _FULL or "No space left" in str(error):
+        return True
+    try:
+        with temporary.open("ab") as file:
+            file.write(bytes(1 << 20))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as again:
+        return again.errno in _FULL
+    return False
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    if error.errno in _FULL:
+        return InputError("there is no room left to write this", path, "make room on the disk, or name another folder")
+    what = f"this cannot be written ({error.strerror or error})"
+    return InputError(what, path, "name another folder, or change its permissions")
 
 
 def _umask() -> int:

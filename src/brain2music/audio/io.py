@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 
+from .. import __version__
 from ..artifacts import atomic_path
 from ..errors import InputError
 
@@ -23,6 +24,8 @@ _WRITERS: dict[str, dict[str, Any]] = {
         "compression_level": 0.7,
     },
 }
+MAKER = f"brain2music {__version__}"
+"""The tag *software* of the sound files that we write; :mod:`brain2music.outputs` knows them by it."""
 _WRITE_BLOCK = 65536  # libsndfile's Vorbis encoder keeps a whole write on its stack
 
 
@@ -93,15 +96,18 @@ def write_audio(path: str | Path, waveform: Float[np.ndarray, "*channels samples
     if waveform.size == 0 or not np.isfinite(waveform).all():
         raise ValueError("the waveform to write is empty or holds NaN or infinite samples")
     frames = np.atleast_2d(waveform / max(1.0, float(np.abs(waveform).max()))).T
-    with atomic_path(path) as temporary:
-        try:
-            with soundfile.SoundFile(
+    try:
+        with (
+            atomic_path(path) as temporary,
+            soundfile.SoundFile(
                 temporary, "w", samplerate=rate, channels=frames.shape[1], **_WRITERS[path.suffix.lower()]
-            ) as file:
-                for first in range(0, len(frames), _WRITE_BLOCK):
-                    file.write(frames[first : first + _WRITE_BLOCK])
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"cannot write this at {rate} Hz ({error})", path, "resample it or choose wav") from None
+            ) as file,
+        ):
+            file.software = MAKER
+            for first in range(0, len(frames), _WRITE_BLOCK):
+                file.write(frames[first : first + _WRITE_BLOCK])
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"cannot write this at {rate} Hz ({error})", path, "resample it or choose wav") from None
 
 
 def resample(

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float32
 
 from ..artifacts import digest_file
+from ..audio.arrays import AnyWaveform
 from .embeddings import Space
 from .hub_windows import best_device, each_window
 from .tflite import LYRA, open_model
@@ -45,8 +46,8 @@ class CodecAverage:
         self.codec = codec
         self.space = Space(name, _VERSION, codec.sha256, codec.dims, window_s, step_s, codec.rate)
 
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 of a mono waveform at any rate."""
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 of a waveform at any rate, mono or stereo."""
         windows = each_window(waveform, rate, self.space, _SHORTEST_S)
         return np.stack([self.codec.frames(window).mean(axis=0, dtype=np.float32) for window in windows])
 

@@ -1,10 +1,12 @@
 """What every embedding of sound can do, and what some can besides: embed text, or name AudioSet's classes."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
+from ..audio.arrays import AnyWaveform
 from .embeddings import Space
 
 
@@ -14,8 +16,8 @@ class Embedder(Protocol):
 
     space: Space
 
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 of a mono waveform; one window where it is shorter than a window."""
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 of a waveform, mono or stereo; one window where it is shorter than a window."""
         ...
 
 
@@ -25,7 +27,7 @@ class TextEmbedder(Protocol):
 
     space: Space
 
-    def embed_text(self, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
+    def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
         """(texts, dims) float32, unit rows; :class:`InputError` where a text is empty."""
         ...
 
@@ -41,6 +43,6 @@ class Tagger(Protocol):
         """AudioSet's display names, in the order of :meth:`classes`."""
         ...
 
-    def classes(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, " classes"]:
+    def classes(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, " classes"]:
         """(classes,) probabilities, of the whole sound."""
         ...

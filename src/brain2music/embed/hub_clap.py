@@ -5,6 +5,7 @@ embeddings: windows are cut here into pieces of at most 10 s (:func:`~.hub_windo
 vectors is scaled back to length 1. Text and sound of MusicLDM must come from the CLAP it was trained with.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from ..audio.arrays import AnyWaveform
 from ..errors import InputError
 from .embeddings import Space
 from .hub_weights import HubWeights, require_transformers
 from .hub_windows import best_device, embed_in_pieces, unit
+from .texts import as_texts
 
 LONGEST_S = 10.0
 _LONGEST_TEXT = 77
@@ -58,15 +61,15 @@ class ClapEmbedder:
         dims, rate = self.model.config.projection_dim, self.extractor.sampling_rate
         self.space = Space(name, _VERSION, weights.digest(), dims, window_s, step_s, rate)
 
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 unit rows of a mono waveform at any rate."""
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 unit rows of a waveform at any rate, mono or stereo."""
         return embed_in_pieces(waveform, rate, self.space, LONGEST_S, self._of_sound)
 
     @torch.inference_mode()
-    def embed_text(self, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
+    def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
         """(texts, dims) float32 unit rows; text over 77 tokens is cut. Each by itself, whatever its neighbours are."""
         rows = [np.zeros((0, self.space.dims), np.float32)]
-        for text in require_texts(texts):
+        for text in as_texts(texts):
             tokens = self.tokeniser(text, truncation=True, max_length=_LONGEST_TEXT, return_tensors="pt")
             tokens = {key: tokens[key].to(self.device) for key in ("input_ids", "attention_mask")}
             rows.append(unwrap(self.model.get_text_features(**tokens)).float().cpu().numpy())
@@ -90,13 +93,6 @@ class ClapEmbedder:
 def unwrap(features: Any) -> torch.Tensor:
     """The vectors: transformers 4 gives the tensor itself, transformers 5 an object around it."""
     return features if isinstance(features, torch.Tensor) else features.pooler_output
-
-
-def require_texts(texts: list[str]) -> list[str]:
-    """The texts; :class:`InputError` where one is empty."""
-    if any(not text.strip() for text in texts):
-        raise InputError("a text to embed is empty", mend="write what the music is like")
-    return texts
 
 
 def load(kind: Any, folder: Path, **options: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from ..audio.arrays import AnyWaveform
 from ..errors import InputError
 from .embeddings import Space
 from .hub_clap import load
@@ -56,8 +57,8 @@ class HiddenStateEmbedder:
             self.extractor.sampling_rate,
         )
 
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 of a mono waveform at any rate."""
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 of a waveform at any rate, mono or stereo."""
         return np.stack([self._of_window(w) for w in each_window(waveform, rate, self.space, _SHORTEST_S)])
 
     @torch.inference_mode()

@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..audio.arrays import AnyWaveform
 from ..errors import InputError
 from .embeddings import Space
 from .hub_weights import HubWeights, read_config, weight_files
@@ -47,8 +48,8 @@ class MuqEmbedder:
         self.depth = depth
         self.space = Space(name, _VERSION, weights.digest(), self.model.width, window_s, step_s, RATE)
 
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 of a mono waveform at any rate."""
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 of a waveform at any rate, mono or stereo."""
         return np.stack([self._of_window(w) for w in each_window(waveform, rate, self.space, _SHORTEST_S)])
 
     @torch.inference_mode()

@@ -6,6 +6,7 @@ projection to 512 dimensions, scaled to unit length. In the checkpoint ``mulan.a
 The sizes of MuQ and of XLM-RoBERTa, and the tokeniser, are read from their own repositories.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..audio.arrays import AnyWaveform
 from ..errors import InputError
 from .embeddings import Space
-from .hub_clap import load, require_texts
+from .hub_clap import load
 from .hub_muq import ONLY_TRAINING, RATE, Muq, fill, read_state
 from .hub_weights import HubWeights, read_config, require_transformers
 from .hub_windows import best_device, embed_in_pieces, unit
+from .texts import as_texts
 
 LONGEST_S = 10.0
 _LONGEST_TEXT = 512
@@ -75,15 +78,15 @@ class MuqMulanEmbedder:
         self.audio, self.text = audio, text
         self.space = Space(name, _VERSION, weights.digest(), dims, window_s, step_s, RATE)
 
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, 512) float32 unit rows of a mono waveform at any rate."""
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 512) float32 unit rows of a waveform at any rate, mono or stereo."""
         return embed_in_pieces(waveform, rate, self.space, LONGEST_S, self._of_sound)
 
     @torch.inference_mode()
-    def embed_text(self, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
+    def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
         """(texts, 512) float32 unit rows."""
         rows = [np.zeros((0, self.space.dims), np.float32)]
-        for text in require_texts(texts):
+        for text in as_texts(texts):
             tokens = self.tokeniser(text, truncation=True, max_length=_LONGEST_TEXT, return_tensors="pt")
             tokens = {key: tokens[key].to(self.device) for key in ("input_ids", "attention_mask")}
             rows.append(self.text(self.text.model(**tokens).last_hidden_state).cpu().numpy())

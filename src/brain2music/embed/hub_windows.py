@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from ..audio.arrays import AnyWaveform
 from .embeddings import Space
 from .windows import mono_at, window_starts
 
@@ -14,7 +15,7 @@ _TOLERANCE = 1e-6
 
 
 def each_window(
-    waveform: Float32[np.ndarray, " samples"], rate: int, space: Space, shortest_s: float = 0.0
+    waveform: AnyWaveform, rate: int, space: Space, shortest_s: float = 0.0
 ) -> Iterator[Float32[np.ndarray, " window"]]:
     """Every window of a mono waveform at the space's rate; the whole sound where it is shorter than one.
 
@@ -46,13 +47,13 @@ def pieces(window: Float32[np.ndarray, " samples"], rate: int, longest_s: float)
 
 
 def embed_in_pieces(
-    waveform: Float32[np.ndarray, " samples"],
+    waveform: AnyWaveform,
     rate: int,
     space: Space,
     longest_s: float,
     of_sound: Callable[[Float32[np.ndarray, " piece"]], Float32[np.ndarray, " dims"]],
 ) -> Float32[np.ndarray, "windows dims"]:
-    """(windows, dims) unit rows of a mono waveform at any rate: the mean direction of each window's pieces."""
+    """(windows, dims) unit rows of any waveform: the mean direction of each window's pieces."""
     return np.stack(
         [
             mean_direction([of_sound(piece) for piece in pieces(window, space.sample_rate, longest_s)])

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float32
 
 from ..artifacts import digest_file
+from ..audio.arrays import AnyWaveform
 from ..audio.mel import mel_spectrogram
 from ..errors import InputError
 from .embeddings import Space
@@ -64,17 +65,15 @@ class MusicnnEmbedder:
         self.tag_names = read_tag_names(model, folder)
         self.space = Space(f"musicnn-{model}", _VERSION, digest, DIMS, window_s, step_s, RATE)
 
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, 753) float32 of a mono waveform at any rate."""
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 753) float32 of a waveform at any rate, mono or stereo."""
         return self.features(waveform, rate, "mean_pool")
 
-    def tags(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows 50"]:
+    def tags(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 50"]:
         """(windows, 50) probabilities of :attr:`tag_names`."""
         return self.features(waveform, rate, "tags")
 
-    def features(
-        self, waveform: Float32[np.ndarray, " samples"], rate: int, kind: Kind
-    ) -> Float32[np.ndarray, "windows features"]:
+    def features(self, waveform: AnyWaveform, rate: int, kind: Kind) -> Float32[np.ndarray, "windows features"]:
         """Any of the network's :class:`Features`, averaged over the patches of each window."""
         frames, windows = self.prepare(waveform, rate)
         starts = sorted({start for window in windows for start in window})
@@ -82,9 +81,7 @@ class MusicnnEmbedder:
         rows = {start: row for row, start in enumerate(starts)}
         return np.stack([patches[[rows[start] for start in window]].mean(axis=0) for window in windows])
 
-    def prepare(
-        self, waveform: Float32[np.ndarray, " samples"], rate: int
-    ) -> tuple[Float32[torch.Tensor, "frames 96"], list[list[int]]]:
+    def prepare(self, waveform: AnyWaveform, rate: int) -> tuple[Float32[torch.Tensor, "frames 96"], list[list[int]]]:
         """The log-mel spectrogram, and for each window the frames at which its patches begin."""
         sound = mono_at(waveform, rate, RATE)
         duration = len(sound) / RATE

@@ -5,7 +5,7 @@ from math import floor
 import numpy as np
 from jaxtyping import Float32
 
-from ..errors import InputError
+from ..audio.arrays import AnyWaveform, as_waveform
 
 _TOLERANCE_S = 0.02
 """A file may end this much before its last window does: decoders and resamplers drop a few samples."""
@@ -24,12 +24,8 @@ def window_starts(duration: float, window_s: float, step_s: float) -> list[float
     return [index * step_s for index in range(n_windows(duration, window_s, step_s))]
 
 
-def mono_at(waveform: Float32[np.ndarray, " samples"], rate: int, target: int) -> Float32[np.ndarray, " resampled"]:
-    """The waveform resampled to ``target`` Hz; :class:`InputError` when it is empty or not finite."""
+def mono_at(waveform: AnyWaveform, rate: int, target: int) -> Float32[np.ndarray, " resampled"]:
+    """Any waveform in mono at ``target`` Hz; errors as :func:`brain2music.audio.arrays.as_waveform`."""
     from ..audio.io import resample
 
-    if waveform.size == 0:
-        raise InputError("the sound to embed has no samples", mend="leave it out, or replace the file")
-    if not np.isfinite(waveform).all():
-        raise InputError("the sound to embed has samples that are not finite", mend="export the file again")
-    return resample(waveform, rate, target)
+    return resample(*as_waveform(waveform, rate), target)

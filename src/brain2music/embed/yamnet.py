@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from ..artifacts import digest_file
+from ..audio.arrays import AnyWaveform
 from ..errors import InputError
 from .embeddings import Space
 from .tflite import YAMNET, open_model
@@ -46,8 +47,8 @@ class YamnetEmbedder:
         with self._names.open(encoding="utf-8", newline="") as file:
             return tuple(row["display_name"] for row in csv.DictReader(file))
 
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows 1024"]:
-        """(windows, 1024) float32 of a mono waveform at any rate."""
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 1024"]:
+        """(windows, 1024) float32 of a waveform at any rate, mono or stereo."""
         sound = mono_at(waveform, rate, RATE)
         frames, window = self._frames(sound)[0], round(self.space.window_s * RATE)
         seconds = window_starts(len(sound) / RATE, self.space.window_s, self.space.step_s)
@@ -56,7 +57,7 @@ class YamnetEmbedder:
         inside = [(middles >= start) & (middles < start + window) for start in starts]
         return np.stack([frames[rows if rows.any() else slice(-1, None)].mean(axis=0) for rows in inside])
 
-    def classes(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, " 521"]:
+    def classes(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, " 521"]:
         """The probability of every class, the mean over the sound's frames."""
         return self._frames(mono_at(waveform, rate, RATE))[1].mean(axis=0)
 

@@ -1,5 +1,6 @@
 """A trained MuLan as an embedding of the registry: sound and text into one space."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import torch
 from jaxtyping import Float32
 
 from ...artifacts import digest_file, digest_text
+from ...audio.arrays import AnyWaveform
 from ...errors import InputError
 from ...study.study import Clip
 from ..embeddings import Space
+from ..texts import as_texts
 from ..windows import mono_at, n_windows, window_starts
 from .features import Listener
 from .minilm import sentence_encoder
@@ -43,8 +46,8 @@ class MuLanEmbedder:
         digest = digest_text(digest_file(Path(folder) / WEIGHTS) + heard)
         self.space = Space(name, _VERSION, digest, self.model.config.dims, window_s, step_s, RATE)
 
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, 128) float32, unit rows, of a mono waveform at any rate."""
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 128) float32, unit rows, of a waveform at any rate, mono or stereo."""
         if self._listener is not None:
             return self.embed_features(self._listener(waveform, rate))
         sound = mono_at(waveform, rate, RATE)
@@ -57,7 +60,7 @@ class MuLanEmbedder:
         """The same of windows already heard (:class:`.features.Listener`)."""
         return self._audio(torch.from_numpy(features))
 
-    def embed_text(self, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
+    def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
         """(texts, 128) float32, unit rows; :class:`InputError` where a text is empty or the encoder is not here."""
         return text_vectors(self.model, texts)
 
@@ -83,7 +86,7 @@ class MuLanTextEmbedder:
         digest = digest_file(Path(folder) / WEIGHTS)
         self.space = Space("mulan-text", _VERSION, digest, self.model.config.dims, window_s, step_s, 0)
 
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """A caption cannot be read from sound: always :class:`InputError`."""
         raise InputError("mulan-text reads a clip's caption, not its sound", mend="choose mulan-small for sound")
 
@@ -95,8 +98,8 @@ class MuLanTextEmbedder:
         return np.repeat(vector, n_windows(clip.duration, self.space.window_s, self.space.step_s), axis=0)
 
 
-def text_vectors(model: MuLan, texts: list[str]) -> Float32[np.ndarray, "texts dims"]:
+def text_vectors(model: MuLan, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
     """Unit vectors of texts; :class:`InputError` where one is empty or the sentence encoder is not here."""
-    pooled = torch.from_numpy(sentence_encoder().pooled(texts))
+    pooled = torch.from_numpy(sentence_encoder().pooled(as_texts(texts)))
     with torch.inference_mode():
         return model.text(pooled).numpy()

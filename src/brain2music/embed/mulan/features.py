@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from ...audio.arrays import AnyWaveform
 from ..musicnn import HOP, RATE, MusicnnEmbedder
 from ..musicnn_network import PATCH_FRAMES, Network
 from ..windows import mono_at, window_starts
@@ -57,11 +58,11 @@ class Listener:
     def __init__(self, window_s: float = 10.0, step_s: float = 1.0) -> None:
         self.musicnn = MusicnnEmbedder("msd", window_s, step_s)
 
-    def __call__(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows 2130"]:
-        """The features (windows, 2130) of a mono waveform at any rate."""
+    def __call__(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 2130"]:
+        """The features (windows, 2130) of a waveform at any rate, mono or stereo."""
         return self.finish(self.hear(waveform, rate), self.musicnn.network)[0]
 
-    def hear(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Heard:
+    def hear(self, waveform: AnyWaveform, rate: int) -> Heard:
         """All that needs no network."""
         space = self.musicnn.space
         sound = mono_at(waveform, rate, RATE)

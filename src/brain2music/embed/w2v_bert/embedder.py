@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float32
 
 from ...artifacts import digest_file
+from ...audio.arrays import AnyWaveform
 from ..embeddings import Space
 from ..hub_windows import best_device, each_window
 from .model import W2vBert
@@ -32,8 +33,8 @@ class W2vBertEmbedder:
         self.space = Space(name, "1", digest, config.width, window_s, step_s, config.sample_rate)
 
     @torch.inference_mode()
-    def embed(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, width) float32 of a mono waveform at any rate; each window by itself."""
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, width) float32 of a waveform at any rate, mono or stereo; each window by itself."""
         return np.stack(
             [
                 self.model.at_depth(torch.from_numpy(window)[None].to(best_device()), self.depth)[0]

@@ -1,0 +1,107 @@
+"""Sound that is given as an array: of any kind of numbers, mono or stereo, either way round; or refused by name.
+
+Every function of the package that takes a waveform and a rate takes it through here, so that all mean the same by it.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Shaped
+
+from ..errors import InputError
+from .channels import mix
+
+AnyWaveform = Shaped[np.ndarray, "..."]
+"""(samples,), (channels, samples) or (samples, channels), as :func:`as_waveform` takes it."""
+LOUDEST = 64.0
+"""Floats beyond this are integers that nobody scaled; a recording is within ±1, or a little above."""
+_FULL_SCALE = {"int8": 2.0**7, "int16": 2.0**15, "int32": 2.0**31, "uint8": 2.0**7}
+_MEND = "give floats within ±1, or int16"
+
+
+def as_waveform(array: Any, rate: Any) -> tuple[Float32[np.ndarray, " samples"], int]:
+    """A mono waveform (samples,) within about ±1, and its rate in Hz; stereo is mixed (:func:`.channels.mix`).
+
+    Parameters
+    ----------
+    array : (samples,), (channels, samples) or (samples, channels), of one or two channels. Floats are taken as they
+        are; int8, int16, int32 and uint8 by their full scale.
+    rate : in Hz, a whole number from 1,000 to 768,000.
+
+    Raises
+    ------
+    InputError : the array is empty, has another shape or kind of numbers, or holds NaN or infinities; floats or
+        int32 that look like unscaled 16-bit samples; no such rate.
+    """
+    samples, rate = as_channels(array, rate)
+    return mix(samples), rate
+
+
+def as_channels(array: Any, rate: Any) -> tuple[Float32[np.ndarray, "channels samples"], int]:
+    """The same with its channels as they are: (channels, samples), one or two."""
+    rate = as_rate(rate)
+    if isinstance(array, str | bytes) or hasattr(array, "__fspath__"):
+        raise InputError(f"a waveform is an array of samples, not {array!r}", mend="read the file with read_audio")
+    try:
+        given = np.asarray(array)
+    except Exception as error:  # of whatever library the object is from
+        raise InputError(f"this is not a waveform ({error})", mend=_MEND) from None
+    samples = _channels_first(given)
+    if samples.size == 0:
+        raise InputError("the waveform holds no samples", mend="leave it out, or give one with sound")
+    scaled = _scaled(samples)
+    if not np.isfinite(scaled).all():
+        raise InputError("the waveform holds NaN or infinite samples", mend="clean it first")
+    if (peak := float(np.abs(scaled).max())) > LOUDEST:
+        raise InputError(f"the waveform reaches {peak:g}: floats lie within ±1", mend="divide integers by full scale")
+    return scaled, rate
+
+
+def as_rate(rate: Any) -> int:
+    """A rate in Hz as a whole number; :class:`InputError` where it is none between 1 and 768 kHz."""
+    try:
+        whole = int(rate)
+        fits = whole == float(rate) and 1000 <= whole <= 768_000 and not isinstance(rate, bool | str)
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise InputError(f"the sound has a rate of {_short(rate)} Hz", mend="give a whole one between 1 and 768 kHz")
+    return whole
+
+
+def _channels_first(given: np.ndarray) -> np.ndarray:
+    """(channels, samples), whichever way round; the shorter side is the channels."""
+    if given.ndim == 1:
+        return given[None]
+    if given.ndim != 2:
+        what = "a single number" if given.ndim == 0 else f"an array of shape {given.shape}"
+        raise InputError(
+            f"{what} is not a waveform", mend="give (samples,) or (channels, samples), one sound at a time"
+        )
+    channels, samples = sorted(given.shape)
+    if channels > 2 or (channels == samples == 2):
+        raise InputError(
+            f"an array of shape {given.shape} is not a waveform of one or two channels",
+            mend="mix it down to mono or stereo, or give one sound at a time",
+        )
+    return given if given.shape[0] <= given.shape[1] else given.T
+
+
+def _scaled(samples: np.ndarray) -> Float32[np.ndarray, "channels samples"]:
+    kind = samples.dtype.name
+    if samples.dtype.kind == "f":
+        return np.ascontiguousarray(samples, dtype=np.float32)
+    if kind not in _FULL_SCALE:
+        raise InputError(f"a waveform of {kind} has no full scale to go by", mend=_MEND)
+    numbers = samples.astype(np.float64)
+    if kind == "uint8":
+        numbers -= 128.0
+    peak = np.abs(numbers).max()
+    if kind == "int32" and 0 < peak <= 2**15:
+        raise InputError(f"the waveform of int32 reaches {peak:.0f} only, as 16-bit samples do", mend="give int16")
+    return np.ascontiguousarray(numbers / _FULL_SCALE[kind], dtype=np.float32)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

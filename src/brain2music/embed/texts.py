@@ -1,0 +1,29 @@
+"""Texts that are to be embedded: one, or several; or refused by name."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import InputError
+
+
+def as_texts(texts: str | Iterable[str]) -> list[str]:
+    """A list of texts; a single string is one text, not as many as it has letters.
+
+    Raises
+    ------
+    InputError : one is empty, or is no text.
+    """
+    if isinstance(texts, str):
+        texts = [texts]
+    try:
+        listed: list[Any] = list(texts)
+    except TypeError:
+        listed = [texts]
+    for text in listed:
+        if isinstance(texts, bytes) or not isinstance(text, str):
+            raise InputError(
+                f"{texts if isinstance(texts, bytes) else text!r} is no text", mend="give a string, or several"
+            )
+        if not text.strip():
+            raise InputError("a text to embed is empty", mend="write what the music is like")
+    return listed

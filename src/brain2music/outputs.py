@@ -1,0 +1,128 @@
+"""Where a command may write: not over its input, nor over a file that is not ours, and known before the work."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .artifacts import digest_file, read_json
+from .errors import InputError
+
+_MAKER = "brain2music"
+
+
+def require_output(
+    path: str | Path,
+    inputs: Iterable[str | Path] = (),
+    suffixes: Sequence[str] = (),
+    beside: Iterable[str | Path] = (),
+    overwrite: bool = False,
+) -> Path:
+    """The path to write, if a command may write there; to be asked before the work.
+
+    Ours is what says so itself: the tag *software* of a sound file, ``generated_by`` in JSON and safetensors, the
+    metadata of our Parquet files and codes, or a JSON beside the file that lists it among its outputs. Whatever else
+    lies there was put there by somebody, and is written over only if that is asked for.
+
+    Parameters
+    ----------
+    inputs : files that the command reads; never written over, by whatever name or link they are reached.
+    suffixes : that can be written, such as ``(".wav", ".flac")``; empty for any.
+    beside : further files that are written with it, such as a JSON of its origin.
+    overwrite : write over files that are not ours.
+
+    Raises
+    ------
+    InputError : the suffix cannot be written, the path is a folder or an input, holds a file that is not ours, or
+        its folder cannot be written to.
+    """
+    path = Path(path)
+    if suffixes and path.suffix.lower() not in suffixes:
+        kind = repr(path.suffix) if path.suffix else "files without a suffix"
+        raise InputError(f"cannot write {kind}", path, f"use {', '.join(suffixes)}")
+    read = [Path(each) for each in inputs]
+    for each in (path, *map(Path, beside)):
+        _require_free(each, read, overwrite)
+        _require_writable(each)
+    return path
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file says that it was made by this package."""
+    for says in (_says_so, _listed_beside):
+        try:
+            if says(path):
+                return True
+        except Exception:
+            continue
+    return False
+
+
+def _require_free(path: Path, inputs: list[Path], overwrite: bool) -> None:
+    if path.is_dir():
+        raise InputError("the output is a folder", path, "name a file")
+    if path.exists() and not path.is_file():
+        raise InputError("the output is a device or a pipe", path, "name a file")
+    if any(_same(path, each) for each in inputs):
+        raise InputError("the output is an input too, and inputs are never written over", path, "name another file")
+    if os.path.lexists(path) and not overwrite and not is_ours(path):
+        raise InputError(
+            "there is a file that brain2music did not make", path, "name another, or add --overwrite to replace it"
+        )
+
+
+def _same(path: Path, given: Path) -> bool:
+    """Whether two paths are one file, also by links."""
+    if path.exists() and given.exists():
+        return path.samefile(given)
+    return os.path.realpath(path) == os.path.realpath(given)
+
+
+def _require_writable(path: Path) -> None:
+    folder = path.absolute().parent
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if not folder.is_dir():
+        raise InputError("this is a file, not a folder to write into", folder, "name another folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError("the folder cannot be written to", folder, "name another, or change its permissions")
+
+
+def _says_so(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return _made(json.loads(path.read_text(encoding="utf-8")).get("generated_by"))
+    if suffix == ".safetensors":
+        return _tensors_are_ours(path)
+    if suffix == ".parquet":
+        import pyarrow.parquet as parquet
+
+        return any(key.decode().startswith(_MAKER) for key in parquet.read_schema(path).metadata or {})
+    import soundfile
+
+    with soundfile.SoundFile(path) as file:
+        return _made(file.software)
+
+
+def _tensors_are_ours(path: Path) -> bool:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata() or {}
+        names = set(file.keys())
+    codes = names == {"values"} and {"codec", "samples"} <= set(metadata)
+    return codes or _made(metadata.get("generated_by")) or isinstance(json.loads(metadata["json"]), dict)
+
+
+def _listed_beside(path: Path) -> bool:
+    """Whether the sidecar of a stage, or the JSON beside a sound, names the file."""
+    sidecar = path.with_suffix(".json")
+    if sidecar == path or not sidecar.is_file():
+        return False
+    described = read_json(sidecar)
+    return _made(described.get("generated_by")) and described["outputs"].get(path.name) == digest_file(path)
+
+
+def _made(maker: Any) -> bool:
+    return isinstance(maker, str) and maker.startswith(_MAKER)
