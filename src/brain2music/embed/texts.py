@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import InputError
 
 
-def as_texts(texts: str | Iterable[str]) -> list[str]:
+def as_texts(texts: Any) -> list[str]:
     """A list of texts; a single string is one text, not as many as it has letters.
 
     Raises
