@@ -13,17 +13,11 @@ def as_texts(texts: Any) -> list[str]:
     ------
     InputError : one is empty, or is no text.
     """
-    if isinstance(texts, str):
-        texts = [texts]
-    try:
-        listed: list[Any] = list(texts)
-    except TypeError:
-        listed = [texts]
+    single = isinstance(texts, str | bytes) or not isinstance(texts, Iterable)
+    listed: list[Any] = [texts] if single else list(texts)
     for text in listed:
-        if isinstance(texts, bytes) or not isinstance(text, str):
-            raise InputError(
-                f"{texts if isinstance(texts, bytes) else text!r} is no text", mend="give a string, or several"
-            )
+        if not isinstance(text, str):
+            raise InputError(f"{text!r} is no text", mend="give a string, or several")
         if not text.strip():
             raise InputError("a text to embed is empty", mend="write what the music is like")
     return listed
