@@ -1,6 +1,10 @@
-"""Outputs on disk: whole or not there, known by their provenance, and back as they were."""
+"""Outputs on disk: whole or not there, and back as they were; whatever is wrong with a file is one line."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +14,11 @@ import pytest
 from brain2music.artifacts import (
     atomic_path,
     digest_array,
+    new_folder,
     read_arrays,
     read_json,
-    stage,
+    read_object,
+    sweep,
     write_arrays,
     write_json,
     write_table,
@@ -77,12 +83,48 @@ def test_json_takes_numpy_and_says_null_for_nan(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 0.5, "b": [None, None], "c": "x", "d": [0, 1]}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])
-def test_broken_json_is_named(content: bytes, tmp_path: Path) -> None:
+BROKEN = {
+    "empty": b"",
+    "cut off": b"{",
+    "no text": b"\xff\xfe",
+    "nested deeply": b"[" * 100_000,
+    "objects nested deeply": b'{"a":' * 100_000,
+    "a number of 10,000 digits": b"1" * 10_000,
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_broken_json_is_named(what: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.json"):
+    path.write_bytes(BROKEN[what])
+    with pytest.raises(InputError, match=r"a\.json: this is not valid JSON"):
         read_json(path)
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with pytest.raises(InputError, match="missing"):
+        read_json(path)
+    path.symlink_to(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_json(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match="not a file"):
+        read_json(path)
+    path.rmdir()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="not a file"):  # and does not wait for somebody to write
+        read_json(path)
+
+
+def test_json_may_begin_with_a_mark_and_must_hold_what_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b'\xef\xbb\xbf{"RepetitionTime": 1.5}')
+    assert read_object(path) == {"RepetitionTime": 1.5}
+    path.write_text("[1]")
+    with pytest.raises(InputError, match="list, not an object"):
+        read_object(path)
 
 
 def test_arrays_come_back_bit_for_bit(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -108,49 +150,45 @@ def test_digests_tell_shape_and_type_apart() -> None:
     assert len({digest_array(flat), digest_array(flat.reshape(2, 2)), digest_array(np.zeros(2, np.float64))}) == 3
 
 
-class Counted:
-    """A stage that writes a file and counts how often it ran."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path, self.ran = folder / "out.txt", 0
-
-    def __call__(self, inputs: str = "a", settings: int = 1) -> bool:
-        return stage([self.path], self._make, {"in": inputs}, {"s": settings})
-
-    def _make(self) -> None:
-        self.ran += 1
-        write_text(self.path, "made")
+WRITE_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from brain2music.artifacts import atomic_path, new_folder
+with new_folder(Path(sys.argv[1]) / "study") as root, atomic_path(Path(sys.argv[1]) / "a.nii.gz") as temporary:
+    (root / "half").touch()
+    temporary.write_text("half of")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
-def test_a_stage_runs_once_for_the_same_inputs(tmp_path: Path) -> None:
-    made = Counted(tmp_path)
-    assert made()
-    assert not made()
-    assert made.ran == 1
+def test_what_a_killed_write_left_is_swept_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", WRITE_AND_DIE, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+    with atomic_path(tmp_path / "b.txt") as temporary, new_folder(tmp_path / "study") as root:
+        (root / "whole").touch()
+        temporary.write_text("whole")
+        sweep(tmp_path)
+        with pytest.raises(RuntimeError), new_folder(tmp_path / "study"):
+            raise RuntimeError
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.txt", "study"]
+    assert (tmp_path / "b.txt").read_text() == "whole"
+    assert [path.name for path in (tmp_path / "study").iterdir()] == ["whole"]
 
 
-@pytest.mark.parametrize("change", ["inputs", "settings", "edited", "removed", "sidecar"])
-def test_a_stage_runs_again_after_a_change(change: str, tmp_path: Path) -> None:
-    made = Counted(tmp_path)
-    made()
-    if change == "edited":
-        made.path.write_text("by hand")
-    elif change == "removed":
-        made.path.unlink()
-    elif change == "sidecar":
-        made.path.with_suffix(".json").unlink()
-    changed = {"inputs": "b"} if change == "inputs" else {"settings": 2} if change == "settings" else {}
-    assert made(**changed)
-    assert made.ran == 2
+def test_a_long_name_is_written_as_a_short_one(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 250 + ".txt")
+    write_text(path, "a")
+    assert path.read_text() == "a"
 
 
-def test_a_stage_that_failed_is_not_taken_for_done(tmp_path: Path) -> None:
-    made = Counted(tmp_path)
-    made()
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(InputError, match="there is a folder where a file is to be written"):
+        write_text(tmp_path / "a.txt", "a")
 
-    def fail() -> None:
-        raise RuntimeError
 
-    with pytest.raises(RuntimeError):
-        stage([made.path], fail, {"in": "b"}, {"s": 1})
-    assert made(inputs="a")
+def test_a_link_to_itself_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").symlink_to(tmp_path / "a.txt")
+    write_text(tmp_path / "a.txt", "a")
+    assert (tmp_path / "a.txt").read_text() == "a"

@@ -1,48 +1,53 @@
-"""Stage outputs on disk: atomic writes, digests, and the provenance sidecar beside every output.
+"""Files: written whole or not at all, read with one readable line for whatever is wrong with them, and digests.
 
-A stage is skipped when the sidecar beside its outputs records the same inputs, settings and code version, and
-every output still has the digest that was recorded. Inputs are only ever read.
+What a write that was killed leaves behind (``.part-…``) is known from what is being written, on whatever machine, and
+removed by :func:`sweep`.
 """
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import __version__
 from .errors import InputError
+from .locks import hold, is_at, remove_abandoned
 
 if TYPE_CHECKING:
     import pandas
+
+PART = ".part-"
+"""What the names of unfinished files begin with."""
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success fsync it and rename it to ``path``, else remove it.
 
-    The temporary name keeps the suffixes of ``path``, so libraries that choose a format by suffix are content.
+    The temporary name keeps the suffixes of ``path``, so libraries that choose a format by suffix are content. They
+    must write to the file that is there and not put another in its place.
 
     Raises
     ------
-    InputError : the folder cannot be made or written to, or the disk is full, whatever the library that was writing
-        makes of that.
+    InputError : the folder cannot be made or written to, there is a folder of that name, or the disk is full, whatever
+        the library that was writing makes of that.
     """
     path = Path(path)
     try:
+        if path.is_dir():
+            raise InputError("there is a folder where a file is to be written", path, "move it elsewhere")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.name, dir=path.parent)
+        handle, temporary = _held(path)
     except OSError as error:
         raise _unwritable(path, error) from None
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -57,6 +62,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise _unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writes that were killed left in a folder and below it; never what is being written."""
+    for leftover in folder.rglob(f"{PART}*"):
+        remove_abandoned(leftover)
+
+
+def _held(path: Path) -> tuple[int, Path]:
+    """A temporary file beside ``path``, and its descriptor, which is held while it is being written."""
+    suffix = "".join(path.suffixes[-2:])
+    while True:
+        handle, name = tempfile.mkstemp(prefix=PART, suffix=suffix if len(suffix) < 20 else "", dir=path.parent)
+        hold(handle)
+        if is_at(Path(name), handle):
+            return handle, Path(name)
+        os.close(handle)  # swept between making and holding
 
 
 @contextmanager
@@ -65,7 +88,12 @@ def new_folder(path: Path) -> Iterator[Path]:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError("the output folder is not empty", path, "name a new folder")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.part-", dir=path.parent))
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}{PART}*"):
+        if remove_abandoned(leftover / "held"):
+            shutil.rmtree(leftover, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}{PART}", dir=path.parent))
+    handle = os.open(temporary / "held", os.O_RDWR | os.O_CREAT)
+    hold(handle)
     try:
         root = temporary / path.name
         root.mkdir()
@@ -75,34 +103,60 @@ def new_folder(path: Path) -> Iterator[Path]:
         root.rename(path)
     finally:
         shutil.rmtree(temporary)
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
+    """Write UTF-8 text atomically; bytes of file names that are no text are spelt out ("\\udcff")."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically: sorted keys, two-space indent, numpy scalars and paths accepted, NaN as null."""
-    write_text(path, json.dumps(_plain(value), indent=2, sort_keys=True, allow_nan=False) + "\n")
+    write_text(path, json.dumps(plain(value), indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; :class:`InputError` names the file when it is missing or malformed."""
+    """Read a JSON file; :class:`InputError` names the file when it is missing, unreadable or malformed."""
+    path = Path(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():
+            raise InputError("this is not a file", path, "put a JSON file there")
+        return parse_json(path.read_bytes(), path)
     except FileNotFoundError:
         raise InputError("the file is missing", path, "check the path") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"this is not valid JSON ({error})", path, "correct or replace the file") from None
+    except OSError as error:
+        raise InputError(f"the file cannot be read ({error.strerror})", path, "check its permissions") from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that must hold an object; :class:`InputError` also where it holds something else."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        what = f"this JSON holds a {type(value).__name__}, not an object"
+        raise InputError(what, path, "replace the file with a valid JSON object")
+    return value
+
+
+def parse_json(text: str | bytes, file: Path | str, mend: str = "correct or replace the file") -> Any:
+    """Parse JSON that came from ``file`` (UTF-8, with or without a mark); :class:`InputError` where it cannot be.
+
+    That takes in what ``json`` raises other errors for: thousands of nested lists, numbers of thousands of digits.
+    """
+    try:
+        return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise InputError("this is not valid JSON (it is nested too deeply)", file, mend) from None
+    except ValueError as error:  # of the text, of its encoding, of a number
+        raise InputError(f"this is not valid JSON ({error})", file, mend) from None
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any] | None = None) -> None:
     """Write named arrays and JSON metadata as one safetensors file, atomically."""
     from safetensors.numpy import save_file
 
-    header = {"json": json.dumps(_plain(dict(metadata or {})), sort_keys=True)}
+    header = {"json": json.dumps(plain(dict(metadata or {})), sort_keys=True)}
     with atomic_path(path) as temporary:
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata=header)
 
@@ -114,10 +168,10 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            return arrays, json.loads((file.metadata() or {}).get("json", "{}"))
+            return arrays, parse_json((file.metadata() or {}).get("json", "{}"), path, "write it again")
     except FileNotFoundError:
         raise InputError("the file is missing", path, "check the path") from None
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError) as error:
         raise InputError(f"this is not a readable safetensors file ({error})", path, "write it again") from None
 
 
@@ -147,60 +201,16 @@ def digest_array(array: np.ndarray) -> str:
     return hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def stage(
-    outputs: Sequence[Path],
-    make: Callable[[], Sequence[Path] | None],
-    inputs: Mapping[str, str],
-    settings: Mapping[str, Any],
-    sidecar: Path | None = None,
-) -> bool:
-    """Run ``make`` unless its outputs are already here from the same inputs and settings; True if it ran.
-
-    Parameters
-    ----------
-    outputs : files that ``make`` writes, each atomically, all in one folder.
-    make : writes them; it may return further files of that folder that it wrote, which are then outputs too.
-    inputs : name -> digest of everything read.
-    settings : whatever changes the result.
-    sidecar : the provenance file; default the first output with ``.json`` for its suffix.
-    """
-    sidecar = sidecar or _sidecar_of(outputs[0])
-    wanted = _plain({"version": __version__, "inputs": dict(inputs), "settings": dict(settings)})
-    if _is_current(sidecar, wanted, outputs):
-        return False
-    sidecar.unlink(missing_ok=True)
-    written = make() or ()
-    digests = {path.name: digest_file(path) for path in (*outputs, *written)}
-    write_json(sidecar, {**wanted, "outputs": digests, "generated_by": f"brain2music {__version__}"})
-    return True
-
-
-def _sidecar_of(path: Path) -> Path:
-    stem = path.name.removesuffix(".gz")
-    return path.with_name(stem.rsplit(".", 1)[0] + ".json")
-
-
-def _is_current(sidecar: Path, wanted: dict[str, Any], outputs: Sequence[Path]) -> bool:
-    if not sidecar.is_file() or not all(path.is_file() for path in outputs):
-        return False
-    found = read_json(sidecar)
-    same = all(found.get(key) == value for key, value in wanted.items())
-    digests: dict[str, str] = found.get("outputs") or {}
-    paths = {name: sidecar.parent / name for name in digests}
-    whole = all(path.is_file() and digest_file(path) == digests[name] for name, path in paths.items())
-    return same and whole and {path.name for path in outputs} <= set(digests)
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON types: numpy scalars, arrays, paths and tuples unpacked; NaN and infinities as None."""
+def plain(value: Any) -> Any:
+    """A value as JSON types: numpy scalars, arrays, paths and tuples unpacked; NaN and infinities as None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset | np.ndarray):
-        return [_plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+        return [plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value

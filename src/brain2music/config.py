@@ -101,7 +101,11 @@ def read_toml(path: Path) -> dict[str, object]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("the file is missing", path, "check the path") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"the file cannot be read ({error.strerror})", path, "name a TOML file") from None
+    except RecursionError:
+        raise InputError("this is not valid TOML (it is nested too deeply)", path, "correct the file") from None
+    except ValueError as error:  # of the text, of its encoding, of a number
         raise InputError(f"this is not valid TOML ({error})", path, "correct the file") from None
 
 

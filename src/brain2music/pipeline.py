@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from .artifacts import digest_array, digest_text, stage, write_json, write_table
+from .artifacts import digest_array, digest_text, write_json, write_table
 from .brain.reliability import repeat_reliability
 from .brain.source import Source
 from .config import RunConfig
@@ -24,6 +24,7 @@ from .errors import InputError
 from .gallery.gallery import Gallery
 from .generate.registry import Generator, get_generator
 from .layout import Outputs
+from .provenance import stage
 from .score.leakage import gallery_leaks, read_gtzan_index, require_no_leak
 from .score.records import read_scores, summarise, write_scores
 from .score.unseen import clip_similarity

@@ -1,6 +1,5 @@
 """Lists of clips and files: embedded each by itself, cached while nothing changes, stored, read back."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 import pyarrow.parquet as parquet
 import pytest
 
+from brain2music.artifacts import digest_array, read_arrays, write_arrays
 from brain2music.audio.io import write_audio
 from brain2music.embed.baselines import LogMel
 from brain2music.embed.clips import embed_clips, embed_files
@@ -92,11 +92,22 @@ def test_cache_that_was_damaged_is_made_again(tmp_path, embedder):
 
 def test_cached_clips_say_where_they_come_from(tmp_path, embedder):
     embed_clips(CLIPS[:1], Noise(), embedder, cache_dir=tmp_path)
-    (sidecar,) = tmp_path.rglob("*.json")
-    provenance = json.loads(sidecar.read_text())
-    assert provenance["settings"]["clip"] == CLIPS[0].name
-    assert provenance["settings"]["space"]["name"] == "logmel"
-    assert len(provenance["inputs"]["waveform"]) == 64
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    provenance = read_arrays(file)[1]
+    assert provenance["clip"] == CLIPS[0].name
+    assert provenance["space"]["name"] == "logmel"
+    assert provenance["waveform"] == digest_array(Noise().waveform(CLIPS[0])[0])
+
+
+def test_a_cached_embedding_that_was_changed_is_made_again(tmp_path, embedder):
+    embed_clips(CLIPS[:1], Noise(seed=1), embedder, cache_dir=tmp_path)
+    (file,) = tmp_path.rglob("*.safetensors")
+    arrays, metadata = read_arrays(file)
+    write_arrays(file, {"embedding": arrays["embedding"] + 1}, metadata)
+    np.testing.assert_array_equal(
+        embed_clips(CLIPS[:1], Noise(seed=1), embedder, cache_dir=tmp_path).data,
+        embed_clips(CLIPS[:1], Noise(seed=1), embedder).data,
+    )
 
 
 def test_clips_of_different_lengths_are_refused(embedder):

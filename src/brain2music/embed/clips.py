@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
-from ..artifacts import digest_array, read_arrays, stage, write_arrays
+from .. import __version__
+from ..artifacts import digest_array, read_arrays, write_arrays
 from ..audio.io import read_audio
 from ..errors import InputError
 from ..names import safe_name
@@ -110,14 +111,28 @@ def _embed_clip(
     space = embedder.space
     folder = cache_dir / f"{space.name}_{space.window_s:g}s_every_{space.step_s:g}s"
     file = folder / f"{safe_name(clip.name)}.safetensors"
-    stage(
-        [file],
-        lambda: write_arrays(file, {"embedding": embedder.embed(waveform, rate)}, {"space": asdict(space)}),
-        inputs={"waveform": digest_array(waveform)},
-        settings={"clip": clip.name, "rate": rate, "space": asdict(space)},
-        sidecar=file.with_name(f"{file.stem}.json"),
-    )
-    return read_arrays(file)[0]["embedding"]
+    sound = {"clip": clip.name, "rate": rate, "waveform": digest_array(waveform)}
+    made_from = {"version": __version__, **sound, "space": asdict(space)}
+    kept = _kept(file, made_from)
+    if kept is not None:
+        return kept
+    embedding = embedder.embed(waveform, rate)
+    write_arrays(file, {"embedding": embedding}, {**made_from, "sha256": digest_array(embedding)})
+    return embedding
+
+
+def _kept(file: Path, made_from: dict[str, Any]) -> Float32[np.ndarray, "windows dims"] | None:
+    """The embedding in a file, if it is whole and made from just this; processes may write it at any time."""
+    if not file.is_file():
+        return None
+    try:
+        arrays, metadata = read_arrays(file)
+    except InputError:
+        return None
+    embedding = arrays.get("embedding")
+    if embedding is None or metadata != {**made_from, "sha256": digest_array(embedding)}:
+        return None
+    return embedding
 
 
 def _stack(

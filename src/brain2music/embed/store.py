@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from jaxtyping import Float32
 
-from ..artifacts import atomic_path
+from ..artifacts import atomic_path, parse_json
 from ..errors import InputError
 from .embeddings import Embeddings, Space
 
@@ -44,7 +44,7 @@ def load_embeddings(path: str | Path) -> Embeddings:
         raise InputError("the file of embeddings is missing", path, "check the path")
     try:
         table = parquet.read_table(path, partitioning=None)
-        space = Space(**json.loads((table.schema.metadata or {})[_KEY]))
+        space = Space(**parse_json((table.schema.metadata or {})[_KEY], path))
         names = table["name"].to_pylist()
         windows = names.count(names[0]) if names else 1
         values = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)

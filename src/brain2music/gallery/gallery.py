@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float32, Int
 
-from ..artifacts import digest_file
+from ..artifacts import digest_file, parse_json
 from ..embed.embeddings import Space
 from ..errors import InputError
 from .ann import AnnIndex, Measured
@@ -227,10 +227,9 @@ def read_description(store: Store) -> dict[str, Any]:
     """gallery.json; :class:`InputError` when this is not a gallery that can be read."""
     if not store.exists(DESCRIPTION):
         raise InputError("this is not a gallery (it has no gallery.json)", store.root, "build it with gallery build")
-    try:
-        description = json.loads(store.read(DESCRIPTION))
-    except ValueError as error:
-        raise InputError(f"gallery.json is not valid JSON ({error})", store.root, "build it again") from None
+    description = parse_json(store.read(DESCRIPTION), f"{store.root}/{DESCRIPTION}", "build it again")
+    if not isinstance(description, dict):
+        raise InputError("gallery.json holds no object", store.root, "build it again")
     if description.get("format") != FORMAT:
         raise InputError(f"gallery format {description.get('format')!r} is not {FORMAT}", store.root, "build it again")
     return cast(dict[str, Any], description)
@@ -252,7 +251,7 @@ def map_arrays(file: Path) -> dict[str, np.ndarray]:
     try:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
-            header: dict[str, Any] = json.loads(stream.read(length))
+            header: dict[str, Any] = parse_json(stream.read(length), file)
         return dict(_mapped(file, header, 8 + length, "r"))
     except (OSError, ValueError, KeyError, OverflowError, MemoryError) as error:
         raise InputError(f"the vectors cannot be read ({error})", file, "build the gallery again") from None

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from ..artifacts import digest_array, stage
+from ..artifacts import digest_array
 from ..audio.io import read_audio
 from ..decode.decoder import Decoded
 from ..embed.embedder import Embedder
@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..generate.registry import Generator
 from ..layout import Outputs
 from ..progress import progress
+from ..provenance import stage
 from ..score.generation import score_generated
 from ..score.score import Score
 from .agreement import Sound, agreement

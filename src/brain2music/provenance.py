@@ -1,0 +1,183 @@
+"""What outputs were made from: a record beside them, by which they are kept, made again, or known to belong no longer.
+
+A stage is skipped when its record names the same inputs, settings and code version, and every output still has the
+digest that was recorded. A record is written before its outputs too, so that those of a run that was killed are known
+for what they are. Nothing is ever removed that no record names, or that was edited since.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from . import __version__
+from .artifacts import digest_file, plain, read_object, write_json
+from .errors import Brain2MusicWarning, InputError
+
+MAKER = "brain2music"
+
+
+@dataclass
+class Stages:
+    """The stages of a run, and what belongs to them; everything else of ours below a folder may then be removed.
+
+    ``records`` are the provenance files of the stages that were run or found to be current.
+    """
+
+    records: list[Path] = field(default_factory=list)
+
+    def stage(
+        self,
+        outputs: Sequence[Path],
+        make: Callable[[], Iterable[Path] | None],
+        inputs: Mapping[str, str],
+        settings: Mapping[str, Any],
+        record: Path | None = None,
+    ) -> bool:
+        """Run a :func:`stage` and remember that it belongs here; True if it ran."""
+        record = record or record_of(outputs[0])
+        ran = stage(outputs, make, inputs, settings, record)
+        self.records.append(record)
+        return ran
+
+    def discard_others(self, folder: Path) -> list[Path]:
+        """Remove what was made below a folder by other stages than these; the files that were removed."""
+        kept = {path for record in self.records for path in (record, *outputs_of(record))}
+        others = [path for path in sorted(folder.rglob("*.json")) if path not in kept and read_record(path)]
+        return [path for record in others for path in discard(record, kept)]
+
+
+def stage(
+    outputs: Sequence[Path],
+    make: Callable[[], Iterable[Path] | None],
+    inputs: Mapping[str, str],
+    settings: Mapping[str, Any],
+    record: Path | None = None,
+) -> bool:
+    """Run ``make`` unless its outputs are already here from the same inputs and settings; True if it ran.
+
+    What an earlier run of the stage made and this one does not is removed.
+
+    Parameters
+    ----------
+    outputs : files that ``make`` writes, each atomically, all in one folder or below it.
+    make : writes them; it may return further files of that folder that it wrote, which are then outputs too.
+    inputs : name -> digest of everything read.
+    settings : whatever changes the result.
+    record : the provenance file, in that folder; default the first output with ``.json`` for its suffix.
+
+    Raises
+    ------
+    InputError : there is a folder where a file is to be written.
+    """
+    record = record or record_of(outputs[0])
+    wanted = plain({"version": __version__, "inputs": dict(inputs), "settings": dict(settings)})
+    if is_current(record, wanted, outputs):
+        return False
+    for path in (record, *outputs):
+        if path.is_dir():
+            raise InputError("there is a folder where a file is to be written", path, "move it elsewhere")
+    earlier = _digests(record)
+    begun = dict.fromkeys({*earlier, *(_name(path, record) for path in outputs)})
+    write_record(record, wanted, begun)
+    written = [*outputs, *(make() or ())]
+    digests = {_name(path, record): digest_file(path) for path in written}
+    remove(record.parent, {name: digest for name, digest in earlier.items() if name not in digests})
+    write_record(record, wanted, digests)
+    return True
+
+
+def write_record(record: Path, made_from: Mapping[str, Any], outputs: Mapping[str, str | None]) -> None:
+    """Write a provenance file: ``version``, ``inputs`` and ``settings``, digests of outputs (None: unfinished)."""
+    write_json(record, {**made_from, "outputs": outputs, "generated_by": f"{MAKER} {__version__}"})
+
+
+def read_record(record: Path) -> dict[str, Any] | None:
+    """What a provenance file says; None where it is missing, damaged, or no such file."""
+    try:
+        found = read_object(record)
+    except InputError:
+        return None
+    maker = found.get("generated_by")
+    ours = isinstance(maker, str) and maker.startswith(MAKER)
+    return (
+        found if ours and all(isinstance(found.get(key), dict) for key in ("inputs", "outputs", "settings")) else None
+    )
+
+
+def outputs_of(record: Path) -> list[Path]:
+    """The files that a provenance file names."""
+    return [record.parent / name for name in _digests(record)]
+
+
+def is_current(record: Path, wanted: Mapping[str, Any], outputs: Iterable[Path] = ()) -> bool:
+    """Whether a record is of outputs made from ``wanted``, ``outputs`` among them, and all are as recorded."""
+    found = read_record(record)
+    if found is None or any(found.get(key) != value for key, value in wanted.items()):
+        return False
+    return is_whole(record) and {_name(path, record) for path in outputs} <= set(_digests(record))
+
+
+def is_whole(record: Path) -> bool:
+    """Whether every output that a record names has the digest that it names."""
+    digests = _digests(record)
+    return bool(digests) and all(_is_same(record.parent / name, digest) for name, digest in digests.items())
+
+
+def discard(record: Path, kept: Iterable[Path] = ()) -> list[Path]:
+    """Remove the outputs that a record names, but for those ``kept``, and the record; what was removed."""
+    names = {_name(path, record) for path in kept if path.is_relative_to(record.parent)}
+    gone = remove(record.parent, {name: digest for name, digest in _digests(record).items() if name not in names})
+    record.unlink(missing_ok=True)
+    return gone
+
+
+def remove(folder: Path, digests: Mapping[str, str | None]) -> list[Path]:
+    """Remove files of a folder that still are as recorded, or were never finished; those that were removed.
+
+    One that was edited since stays, and that is said.
+    """
+    gone = []
+    for name, digest in digests.items():
+        path = folder / name
+        if not path.is_file():
+            continue
+        if digest is None or _is_same(path, digest):
+            path.unlink()
+            gone.append(path)
+        else:
+            what = f"{path} belongs to an earlier run and was changed since: it is kept, and no longer used"
+            warnings.warn(what, Brain2MusicWarning, stacklevel=3)
+    for below in sorted({path.parent for path in gone} - {folder}):
+        if not any(below.iterdir()):
+            below.rmdir()
+    return gone
+
+
+def record_of(path: Path) -> Path:
+    """The default name of the record of an output: its own with ``.json`` for its suffix."""
+    stem = path.name.removesuffix(".gz")
+    return path.with_name(stem.rsplit(".", 1)[0] + ".json")
+
+
+def _digests(record: Path) -> dict[str, str | None]:
+    """Output -> digest, of a record that can be read; names that leave its folder do not count."""
+    found = read_record(record)
+    named: dict[str, Any] = {} if found is None else found["outputs"]
+    return {
+        name: digest if isinstance(digest, str) else None
+        for name, digest in named.items()
+        if name and "\0" not in name and not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+    }
+
+
+def _name(path: Path, record: Path) -> str:
+    return path.relative_to(record.parent).as_posix()
+
+
+def _is_same(path: Path, digest: str | None) -> bool:
+    try:
+        return digest is not None and path.is_file() and digest_file(path) == digest
+    except OSError:
+        return False
