@@ -1,14 +1,19 @@
 """The settings of a run. Every field changes results; where files lie and how many processes run are arguments."""
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+DEFAULT_LAG_S = 4.5
+"""Seconds: the lag of Brain2Music's follow-up work, 3 TR of 1.5 s."""
+LAGS = frozenset({"lag_s", "lag_tr"})
 
 
 class EventRows(BaseModel):
@@ -34,9 +39,15 @@ class RunConfig(BaseModel):
     embeddings: tuple[str, ...] = Field(("musicnn-mtt",), min_length=1, description="embeddings to decode into")
     judges: tuple[str, ...] = Field((), description="embeddings that are not decoded and only judge what is made")
     window_s: float | None = Field(None, gt=0, description="seconds of sound per embedding; default the model's own")
-    lag_tr: int = Field(3, ge=0, le=10, description="scans by which responses follow the sound (follow-up work)")
-    also_lags: tuple[Annotated[int, Field(ge=0, le=10)], ...] = Field(
-        (0,), description="further lags scored by identification only; 0 is the paper's"
+    lag_s: float | None = Field(
+        None, ge=0, le=30, description="seconds by which responses follow the sound; default 4.5 (follow-up work: 3 TR)"
+    )
+    lag_tr: int | None = Field(None, ge=0, le=100, description="the same in scans, in place of lag_s")
+    also_lags: tuple[Annotated[int, Field(ge=0, le=100)], ...] = Field(
+        (0,), description="further lags in scans, scored by identification only; 0 is the paper's"
+    )
+    also_lags_s: tuple[Annotated[float, Field(ge=0, le=30)], ...] = Field(
+        (), description="further lags in seconds, scored by identification only"
     )
     scans_per_window: int | None = Field(None, ge=1, description="scans averaged per window; default ceil(window/TR)")
     detrend: Literal["median", "cosine", "linear", "none"] = Field("median", description="the paper: 240-s median")
@@ -85,14 +96,36 @@ class RunConfig(BaseModel):
     shuffles: int = Field(5, ge=1, description="decoders fitted to shuffled clips, the measured chance level")
     seed: int = Field(0, ge=0, description="seed of permutations, bootstraps and baselines")
 
+    @model_validator(mode="after")
+    def _one_lag(self) -> "RunConfig":
+        if self.lag_s is not None and self.lag_tr is not None:
+            raise ValueError("the lag is given as lag_s (seconds) or as lag_tr (scans), not both")
+        return self
+
+    def lag_in_scans(self, tr: float) -> int:
+        """The lag in whole scans of ``tr`` seconds, halves up: 6 at a TR of 0.8 s, 0 at a sparse TR of 10 s."""
+        if self.lag_tr is not None:
+            return self.lag_tr
+        return _scans(DEFAULT_LAG_S if self.lag_s is None else self.lag_s, tr)
+
+    def also_lags_in_scans(self, tr: float) -> tuple[int, ...]:
+        """The further lags in whole scans of ``tr`` seconds, each once and without the lag itself."""
+        every = (*self.also_lags, *(_scans(seconds, tr) for seconds in self.also_lags_s))
+        return tuple(lag for lag in dict.fromkeys(every) if lag != self.lag_in_scans(tr))
+
     @classmethod
     def from_toml(cls, path: Path | None = None, **given: object) -> "RunConfig":
         """Read settings from a TOML file; keyword arguments that are not None or empty win over it."""
         settings = read_toml(path) if path is not None else {}
-        settings.update(
-            {key: value for key, value in given.items() if value is not None and value != () and value != []}
-        )
-        return validated(cls, settings, path)
+        asked = {key: value for key, value in given.items() if value is not None and value != () and value != []}
+        if asked.keys() & LAGS:
+            settings = {key: value for key, value in settings.items() if key not in LAGS}  # a lag is one or the other
+        return validated(cls, settings | asked, path)
+
+
+def _scans(seconds: float, tr: float) -> int:
+    """Seconds in whole scans, halves up as wherever times meet scans."""
+    return math.floor(seconds / tr + 0.5 + 1e-6)
 
 
 def read_toml(path: Path) -> dict[str, object]:

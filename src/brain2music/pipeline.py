@@ -101,12 +101,13 @@ def measure(listener: Listener, outputs: Outputs) -> None:
     def make() -> None:
         train, test = listener.responses
         scored = train if test is None else test
-        counts = {"n_voxels": scored.n_voxels, "n_scans": scored.n_scans, "tr": scored.tr}
+        counts = {"n_voxels": scored.n_voxels, "n_scans": scored.n_scans, "tr": scored.tr, "lag_tr": scored.lag_tr}
         write_json(summary, {**counts, "n_repeats": int(scored.n_repeats.max())})
         values = np.full(scored.n_voxels, np.nan) if scored.repeats is None else repeat_reliability(scored)
         write_table(reliability, reliability_table(scored, values))
 
-    settings = listener.config.model_dump(mode="json", include={"detrend", "confounds", "lag_tr"})
+    settings = listener.config.model_dump(mode="json", include={"detrend", "confounds"})
+    settings["lag_tr"] = listener.lag_tr
     stage([summary, reliability], make, listener.digests, settings, reliability.with_suffix(".json"))
 
 

@@ -1,6 +1,6 @@
 """Studies of response arrays: the Zenodo layout in small, every kind of file and list, and the real natsound165."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from scipy.io import loadmat, savemat
 
 from brain2music.brain.arrays import read_arrays_study, shift_within_runs
-from brain2music.errors import InputError
+from brain2music.errors import Brain2MusicWarning, InputError
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,6 +101,53 @@ def test_split_runs_and_lag_of_a_table(tmp_path, sounds, write_toml, rng):
     assert train.groups.tolist() == [0, 0, 1]
     assert test.n_repeats.tolist() == [4]
     assert [clip.track for clip in study.test_clips] == ["s3.wav"]
+
+
+def epochs(
+    tmp_path: Path, write_toml: Callable[..., Path], runs: Sequence[str], axes: str, rng
+) -> tuple[Path, np.ndarray]:
+    """Six clips of three scans of two voxels in the given layout, one run label a clip ("-" for no column)."""
+    data = rng.standard_normal((6, 3, 2)).astype(np.float32)
+    columns = [
+        f"s{i}.wav" + ("" if runs == "-" else f"\t{run}") for i, run in enumerate(runs if runs != "-" else "-" * 6)
+    ]
+    text = "\n".join(["file" if runs == "-" else "file\trun", *columns]) + "\n"
+    np.save(tmp_path / "r.npy", data if "clips" in axes else data.reshape(18, 2))
+    top = {"axes": axes, "folds": 2} | ({} if "clips" in axes else {"scans_per_clip": 3})
+    return write_toml(table(tmp_path, text), 'train = { file = "r.npy" }', **top), data
+
+
+@pytest.mark.parametrize("axes", ['["clips", "scans", "voxels"]', '["time", "voxels"]'])
+@pytest.mark.parametrize("runs", ["-", "123456"], ids=["no column", "a run a clip"])
+def test_rows_that_nothing_is_known_to_follow_are_never_shifted(tmp_path, sounds, write_toml, rng, axes, runs):
+    path, data = epochs(tmp_path, write_toml, runs, axes, rng)
+    study = read_arrays_study(path)
+    with pytest.warns(Brain2MusicWarning, match="column run"):
+        responses = study.responses("1", 2)[0]
+    np.testing.assert_array_equal(responses.data, data)
+    assert (responses.lag_tr, study.has_time) == (0, False)
+
+
+@pytest.mark.parametrize("axes", ['["clips", "scans", "voxels"]', '["time", "voxels"]'])
+def test_rows_of_a_run_are_shifted_within_it(tmp_path, sounds, write_toml, rng, axes):
+    path, data = epochs(tmp_path, write_toml, "111222", axes, rng)
+    responses = read_arrays_study(path).responses("1", 2)[0]
+    series = data.reshape(2, 9, 2)
+    wanted = series[:, np.minimum(np.arange(9) + 2, 8)].reshape(6, 3, 2)
+    np.testing.assert_array_equal(responses.data, wanted)
+
+
+@pytest.mark.parametrize("runs", ["121212", "112221"])
+def test_clips_of_a_run_that_are_apart_are_refused(tmp_path, sounds, write_toml, rng, runs):
+    path, _ = epochs(tmp_path, write_toml, runs, '["clips", "scans", "voxels"]', rng)
+    with pytest.raises(InputError, match="column run"):
+        read_arrays_study(path)
+
+
+def test_a_row_without_its_run_is_named(tmp_path, sounds, write_toml, rng):
+    path, _ = epochs(tmp_path, write_toml, ["1", "1", "1", "", "2", "2"], '["clips", "scans", "voxels"]', rng)
+    with pytest.raises(InputError, match=r"s3\.wav"):
+        read_arrays_study(path).responses("1", 0)
 
 
 def test_shift_by_nothing_is_the_same(rng):

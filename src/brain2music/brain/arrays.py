@@ -1,5 +1,6 @@
 """Responses that come as arrays with a list of stimuli, as a TOML file says (``runs/natsound165.toml``)."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..artifacts import digest_file
 from ..config import read_toml, validated
-from ..errors import InputError
+from ..errors import Brain2MusicWarning, InputError
 from ..study.stimuli import Stimuli
 from ..study.study import Clip
 from .array_files import read_array, resolve
@@ -20,6 +21,10 @@ from .responses import Responses
 from .stimulus_lists import StimulusList, list_from_events, list_from_names, list_from_table
 
 Axis = Literal["clips", "scans", "voxels", "time"]
+EPOCHS = (
+    "the list of stimuli has no runs of several clips, so rows are taken as epochs, without a lag. "
+    "Give it a column run, clips of a run in the order heard, if scans follow one another from row to row."
+)
 _AXES = ({"clips", "voxels"}, {"time", "voxels"}, {"clips", "scans", "voxels"})
 
 
@@ -74,7 +79,7 @@ class ArraySettings(_Strict):
 
     ``tr`` is the seconds between scans; for arrays without time, those that a response stands for. ``axes``
     names the arrays' axes: clips and voxels; time and voxels, ``scans_per_clip`` scans for each clip in
-    turn; or all three. ``folds`` is given where there are no test arrays. ``test_repeats`` is the
+    turn; or clips, scans and voxels. ``folds`` is given where there are no test arrays. ``test_repeats`` is the
     presentations averaged in them.
     """
 
@@ -117,6 +122,7 @@ def read_arrays_study(path: Path) -> "ArrayStudy":
     for clip in (*study.train_clips, *study.test_clips):
         if study.stimuli.folder.is_dir():
             study.stimuli.find(clip)
+    study.require_order()
     return study
 
 
@@ -150,6 +156,20 @@ class ArrayStudy:
         return self.settings.tr
 
     @property
+    def has_time(self) -> bool:
+        """Whether the arrays have scans, and the list of stimuli the runs in which clips followed one another."""
+        listed = [each for each in self._lists.values() if each.clips]
+        return self._has_scans and all(each.order == "heard" for each in listed)
+
+    @property
+    def _has_scans(self) -> bool:
+        return set(self.settings.axes) != {"clips", "voxels"} and self.settings.scans_per_clip != 1
+
+    def tr_of(self, subject: str) -> float:
+        """Seconds between scans, of every subject."""
+        return self.settings.tr
+
+    @property
     def subjects(self) -> tuple[str, ...]:
         return tuple(subject.label for subject in self.settings.subjects)
 
@@ -178,12 +198,12 @@ class ArrayStudy:
         """The subject's training and test responses; the latter None where ``folds`` says how to score.
 
         With a lag, a clip's scans are taken ``lag_tr`` later in its run, whose last scan is repeated past
-        its end.
+        its end; never in the next row of arrays whose list names no runs (:attr:`has_time`).
 
         Raises
         ------
         InputError : there is no such subject, an array does not have the size that the list asks for or
-            holds NaN, or a lag is asked for where there is no time.
+            holds NaN.
         """
         arrays = next((each for each in self.settings.subjects if each.label == subject), None)
         if arrays is None:
@@ -192,6 +212,15 @@ class ArrayStudy:
         if arrays.test is None:
             return train, None
         return train, self._read(subject, arrays.test, self._lists["test"], lag_tr, self.settings.test_repeats)
+
+    def require_order(self) -> None:
+        """:class:`InputError` where runs are named, but what follows a clip in its run is not in the next row."""
+        if self._has_scans and any(each.order == "mixed" for each in self._lists.values()):
+            what = "clips of other runs, or of the other split, stand between clips of a run in the list of stimuli"
+            mend = (
+                "list each run's clips together, in the order heard; or leave out the column run (then without a lag)"
+            )
+            raise InputError(what, self.path, mend)
 
     def digests(self, subject: str) -> dict[str, str]:
         """sha256 of the subject's arrays and of this file."""
@@ -222,9 +251,11 @@ class ArrayStudy:
         data = _ordered(read_array(path, array.variable), self.settings, len(stimuli.clips), path)
         if not np.isfinite(data).all():
             raise InputError("the array holds NaN or infinite responses", path, "leave these voxels out")
-        if lag_tr and data.shape[1] > 1:
-            data = shift_within_runs(data, stimuli.runs, lag_tr)
-        lag = lag_tr if data.shape[1] > 1 else 0
+        lag = lag_tr if data.shape[1] > 1 and self.has_time else 0
+        if lag:
+            data = shift_within_runs(data, stimuli.runs, lag)
+        elif lag_tr and data.shape[1] > 1:
+            warnings.warn(f"{self.path}: {EPOCHS}", Brain2MusicWarning, stacklevel=3)
         counts = np.full(len(stimuli.clips), n_repeats)
         return Responses(subject, data, stimuli.clips, stimuli.runs, self.step_s, lag, counts)
 

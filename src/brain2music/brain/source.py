@@ -49,6 +49,15 @@ class Source(Protocol):
     @property
     def test_clips(self) -> tuple[Clip, ...]: ...
 
+    @property
+    def has_time(self) -> bool:
+        """Whether scans follow one another from clip to clip, so that responses can be taken with a lag."""
+        ...
+
+    def tr_of(self, subject: str) -> float:
+        """Seconds between the subject's scans."""
+        ...
+
     def responses(self, subject: str, lag_tr: int) -> tuple[Responses, Responses | None]:
         """The subject's training and test responses; the latter None where ``folds`` says how to score."""
         ...
@@ -116,6 +125,13 @@ class BidsSource:
     @property
     def step_s(self) -> float:
         return self.study.runs[0].tr
+
+    @property
+    def has_time(self) -> bool:
+        return True
+
+    def tr_of(self, subject: str) -> float:
+        return self.study.runs_of(subject)[0].tr
 
     @property
     def stimuli(self) -> Stimuli:

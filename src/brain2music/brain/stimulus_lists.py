@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
@@ -15,10 +17,16 @@ from ..study.study import Clip, Run
 
 @dataclass(frozen=True)
 class StimulusList:
-    """Clips in the order of an array's rows, and ``runs``, the run of each; clips of a run are neighbours."""
+    """Clips in the order of an array's rows, and ``runs``, the run of each.
+
+    ``order`` is "heard" where the clips of each run are neighbours in the order in which they were heard, so that
+    the scans of one are followed by those of the next; "unknown" where no run of several clips is named: rows are
+    epochs; "mixed" where clips of other runs, or of the other split, stand between those of a run.
+    """
 
     clips: tuple[Clip, ...]
     runs: Int[np.ndarray, " clips"]
+    order: Literal["heard", "unknown", "mixed"] = "unknown"
 
     def __post_init__(self) -> None:
         if len(self.clips) != len(self.runs):
@@ -35,8 +43,8 @@ def list_from_names(names: Sequence[str], genres: Sequence[str], folder: Path) -
 def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
     """A TSV with ``file`` and maybe ``genre``, ``start``, ``end``, ``run``, ``split``, in array order.
 
-    Without ``start`` and ``end`` a clip is the whole file; without ``run`` all clips are of one run; without
-    ``split`` all are training clips.
+    Without ``start`` and ``end`` a clip is the whole file; without ``run`` the order of the clips tells nothing of
+    the order in which they were heard; without ``split`` all are training clips.
 
     Raises
     ------
@@ -60,12 +68,19 @@ def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
         _row_clip(dict(zip(columns, values, strict=True)), folder, table)
         for values in zip(*columns.values(), strict=True)
     ]
-    runs = np.unique(list(rows["run"]) if "run" in rows else [""] * len(rows), return_inverse=True)[1]
+    names = columns.get("run", [""] * len(rows))
+    if any(names) and not all(names):
+        row = columns["file"][names.index("")]
+        raise InputError(
+            f"the row of {row!r} names no run", table, "name the run of every row, or leave the column out"
+        )
+    runs, order = np.unique(names, return_inverse=True)[1], _order(names, splits)
     _require_distinct(clips, table)
     return {
         split: StimulusList(
             tuple(clip for clip, of in zip(clips, splits, strict=True) if of == split),
             runs[np.array(splits) == split],
+            order,
         )
         for split in ("train", "test")
     }
@@ -88,13 +103,22 @@ def list_from_events(root: Path, subjects: Sequence[str]) -> dict[str, StimulusL
     }
 
 
+def _order(runs: Sequence[str], splits: Sequence[str]) -> Literal["heard", "unknown", "mixed"]:
+    """What the column ``run`` tells of the order in which clips were heard."""
+    rows = list(zip(runs, splits, strict=True))
+    if not any(runs) or len(set(rows)) == len(rows):
+        return "unknown"
+    blocks = [row for row, _ in groupby(rows)]
+    return "heard" if len(blocks) == len(set(rows)) else "mixed"
+
+
 def _heard(runs: Sequence[Run]) -> StimulusList:
     run_of: dict[Clip, int] = {}
     for index, run in enumerate(runs):
         for presentation in run.presentations:
             if not presentation.carry_in:
                 run_of.setdefault(presentation.clip, index)
-    return StimulusList(tuple(run_of), np.array(list(run_of.values()), dtype=int))
+    return StimulusList(tuple(run_of), np.array(list(run_of.values()), dtype=int), "heard")
 
 
 def _nothing() -> StimulusList:

@@ -25,6 +25,9 @@ Captions = Annotated[
 ]
 Draws = Annotated[int | None, typer.Option(help="Pieces generated from one embedding; default 3.", min=1)]
 Labels = Annotated[list[str] | None, typer.Option(help="Only this subject; repeatable.")]
-Lag = Annotated[int | None, typer.Option(help="Scans by which responses follow the sound; default 3.", min=0, max=10)]
+Lag = Annotated[
+    float | None, typer.Option("--lag", help="Seconds by which responses follow the sound; default 4.5.", min=0, max=30)
+]
+LagScans = Annotated[int | None, typer.Option("--lag-tr", help="The same in scans.", min=0, max=100)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that brain2music did not make.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]

@@ -16,6 +16,7 @@ from .options import (
     Judges,
     Labels,
     Lag,
+    LagScans,
     Seed,
 )
 
@@ -96,7 +97,8 @@ def run(
     generator: GeneratorName = None,
     judge: Judges = None,
     draws: Draws = None,
-    lag_tr: Lag = None,
+    lag: Lag = None,
+    lag_tr: LagScans = None,
     config: ConfigFile = None,
 ) -> None:
     """Decode a BIDS study (a BIDS App); running again does only what is missing or has changed."""
@@ -104,7 +106,7 @@ def run(
     from ..pipeline import run as run_pipeline
     from ..report.page import build_report
 
-    settings = _settings(config, embedding, captions, judge, generator, draws, lag_tr)
+    settings = _settings(config, embedding, captions, judge, generator, draws, lag, lag_tr)
     subjects = participant_label or ()
     source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives, subjects=subjects)
     run_pipeline(source, out, settings, level=level, galleries=gallery or ())
@@ -122,7 +124,8 @@ def run_arrays(
     generator: GeneratorName = None,
     judge: Judges = None,
     draws: Draws = None,
-    lag_tr: Lag = None,
+    lag: Lag = None,
+    lag_tr: LagScans = None,
     config: ConfigFile = None,
 ) -> None:
     """Decode response arrays that come with a list of stimuli (ARRAYS_TOML says where they are)."""
@@ -130,7 +133,7 @@ def run_arrays(
     from ..pipeline import run as run_pipeline
     from ..report.page import build_report
 
-    settings = _settings(config, embedding, captions, judge, generator, draws, lag_tr)
+    settings = _settings(config, embedding, captions, judge, generator, draws, lag, lag_tr)
     source = read_arrays_study(arrays_toml)
     run_pipeline(source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ())
     print(build_report(out))
@@ -151,6 +154,7 @@ def _settings(
     judges: list[str] | None,
     generator: str | None,
     draws: int | None,
+    lag_s: float | None,
     lag_tr: int | None,
 ) -> "RunConfig":
     """The file's settings, and what the command line says instead."""
@@ -163,5 +167,6 @@ def _settings(
         judges=judges,
         generator=generator,
         draws=draws,
+        lag_s=lag_s,
         lag_tr=lag_tr,
     )

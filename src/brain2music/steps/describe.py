@@ -69,10 +69,10 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
     )
     folds = f"in {source.folds} folds of clips" if source.folds else "on clips of held-out test runs"
     parts = [
-        f"Responses of each voxel were {_cleaned(config)}, shifted by {config.lag_tr} TR and averaged over the scans "
+        f"Responses of each voxel were {_cleaned(config)}, {_lagged(source, config)} and averaged over the scans "
         f"of each window of sound (Denk et al., 2023, arXiv 2307.11078)."
         if source.kind == "bids"
-        else f"Responses came as arrays ({source.name}).",
+        else f"Responses came as arrays ({source.name}) and were {_lagged(source, config)}.",
         f"Stimuli were embedded as presented by {names}.",
         f"Ridge regression predicted every dimension of the embedding with its own penalty, chosen by "
         f"{config.folds}-fold cross-validation over clips inside the training set, and was scored {folds}.",
@@ -119,13 +119,36 @@ def _cleaned(config: RunConfig) -> str:
     return f"{ways[config.detrend]}, {confounds}and z-scored per run"
 
 
+def _about_lag(source: Source, config: RunConfig) -> list[str]:
+    if not source.has_time:
+        return []
+    unshifted = [tr for tr in map(source.tr_of, source.subjects) if config.lag_in_scans(tr) == 0]
+    if not unshifted:
+        return []
+    if config.lag_s == 0 or config.lag_tr == 0:
+        return ["without a lag, the first scans of a clip reflect the clip before it"]
+    return [f"the lag is less than half of a scan of {max(unshifted):g} s, so responses were not shifted"]
+
+
+def _lagged(source: Source, config: RunConfig) -> str:
+    """By how much responses were shifted, in seconds as asked for and in the scans that it became."""
+    if not source.has_time:
+        return "not shifted in time"
+    lags = {(source.tr_of(label), config.lag_in_scans(source.tr_of(label))) for label in source.subjects}
+    told = [f"{lag} TR ({lag * tr:g} s)" for tr, lag in sorted(lags)]
+    return f"shifted by {' or '.join(told)}"
+
+
 def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict[str, Any]:
     scored = source.test_clips or source.train_clips
-    first: dict[str, Any] = next(iter(measured.values()), {"tr": source.step_s, "n_repeats": 1, "n_scans": 0})
+    nothing = {"tr": source.step_s, "n_repeats": 1, "n_scans": 0}
+    first: dict[str, Any] = next(iter(measured.values()), nothing)
+    lag = first.get("lag_tr", config.lag_in_scans(first["tr"]) if source.has_time else 0)
     train, test = (Counter(clip.genre for clip in clips) for clips in (source.train_clips, scored))
     return {
         "tr": first["tr"],
-        "lag_tr": config.lag_tr if source.kind == "bids" else 0,
+        "lag_tr": lag,
+        "lag_s": lag * first["tr"],
         "n_train": len(source.train_clips),
         "n_test": len(scored),
         "n_repeats": first["n_repeats"],
@@ -150,8 +173,7 @@ def _warnings(
     said = list(source.remarks)
     if config.track_index is None and source.kind == "bids" and not source.simulated:
         said.append("no artist index was given, so songs and artists shared by training and test are not known")
-    if config.lag_tr == 0:
-        said.append("without a lag, the first scans of a clip reflect the clip before it")
+    said += _about_lag(source, config)
     if lacks_cosines(config.confounds):
         said.append(LACKS_COSINES)
     searched = {gallery.space.name for gallery in galleries}

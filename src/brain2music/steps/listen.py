@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..audio.io import read_audio, write_audio
+from ..audio.io import read_audio, resample, write_audio
 from ..brain.source import Source
 from ..layout import Outputs
 
 RATE = 22_050
+MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+"""Hz that mp3 knows (MPEG-1, 2 and 2.5, layer III)."""
 
 
 def export_stimuli(source: Source, outputs: Outputs) -> None:
@@ -16,7 +18,14 @@ def export_stimuli(source: Source, outputs: Outputs) -> None:
     for clip in source.test_clips or source.train_clips:
         path = outputs.stimulus(clip.name)
         if not path.is_file():
-            write_audio(path, *source.stimuli.waveform(clip))
+            waveform, rate = source.stimuli.waveform(clip)
+            known = mp3_rate(rate)
+            write_audio(path, resample(waveform, rate, known), known)
+
+
+def mp3_rate(rate: int) -> int:
+    """The lowest rate of mp3 that loses nothing of a sound of this rate; the highest where there is none."""
+    return next((known for known in MP3_RATES if known >= rate), MP3_RATES[-1])
 
 
 def export_retrieved(found: pd.DataFrame, outputs: Outputs, seconds: float = 15.0) -> None:

@@ -107,10 +107,22 @@ class Listener:
         """sha256 of all that the responses are made from."""
         return self.source.digests(self.subject)
 
+    @property
+    def lag_tr(self) -> int:
+        """Scans by which responses follow the sound: the lag of the settings at this subject's TR."""
+        source = self.source
+        return self.config.lag_in_scans(source.tr_of(self.subject)) if source.has_time else 0
+
+    @property
+    def also_lags(self) -> tuple[int, ...]:
+        """Further lags in scans; none where responses have no time."""
+        source = self.source
+        return self.config.also_lags_in_scans(source.tr_of(self.subject)) if source.has_time else ()
+
     @cached_property
     def responses(self) -> tuple[Responses, Responses | None]:
         """Training and test responses; one set and None where clips are scored in folds."""
-        return self.source.responses(self.subject, self.config.lag_tr)
+        return self.source.responses(self.subject, self.lag_tr)
 
     @property
     def trained_on(self) -> tuple[Clip, ...]:
@@ -120,7 +132,7 @@ class Listener:
     def decode(self, embeddings: Embeddings, *, lag_tr: int | None = None, decoder: str | None = None) -> Decoded:
         """Predict the scored clips by the settings of the run, or at another lag, or by another decoder."""
         name = decoder or self.config.decoder
-        other = lag_tr is not None and lag_tr != self.config.lag_tr
+        other = lag_tr is not None and lag_tr != self.lag_tr
         train, test = self.source.responses(self.subject, lag_tr or 0) if other else self.responses
         if test is None:
             return decode_kfold_with(name, train, embeddings, **self._settings)

@@ -72,10 +72,11 @@ def _score_captions(card: ScoreCard, listener: Listener, decoded: Decoded, music
 
 def _score_lags(card: ScoreCard, listener: Listener, embeddings: Embeddings) -> list[Score]:
     scores: list[Score] = []
-    for lag_tr in listener.config.also_lags:
-        if lag_tr == listener.config.lag_tr or listener.responses[0].n_scans == 1:
-            continue
+    if listener.responses[0].n_scans == 1:
+        return scores
+    tr = listener.source.tr_of(listener.subject)
+    for lag_tr in listener.also_lags:
         c = clip_similarity(listener.decode(embeddings, lag_tr=lag_tr))
-        note = "as in the paper" if lag_tr == 0 else ""
+        note = "as in the paper" if lag_tr == 0 else f"{lag_tr * tr:g} s"
         scores.append(card.identification(f"identification/lag={lag_tr}", c, note=note))
     return scores
