@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 
-from brain2music.ridge import RidgeWarning, assign_folds, linalg, plan, predict_many, ridge, ridge_cv, ridge_cv_many
+from brain2music.ridge import RidgeWarning, assign_folds, plan, predict_many, ridge, ridge_cv, ridge_cv_many
 from brain2music.ridge.band import reduce_to_band
 from brain2music.ridge.blocks import Targets
 from brain2music.ridge.foldwise import span
@@ -266,17 +266,6 @@ def test_weights_of_many_targets_that_share_few_penalties(force, rng) -> None:
     assert len(np.unique(fit.best_alphas)) * len(X) < Y.shape[1]
     expected = Ridge(alpha=fit.best_alphas, solver="svd").fit(X, Y).coef_.T
     np.testing.assert_allclose(fit.coef, expected, rtol=1e-6, atol=1e-9)
-
-
-@pytest.mark.parametrize("shape", [(7, 30, 5), (64, 9, 40), (1, 1, 1)])
-def test_a_product_by_convolution_is_a_product(shape, monkeypatch, rng) -> None:
-    """What processors with AVX-512 take, checked on all."""
-    m, k, n = shape
-    A, B = (torch.from_numpy(rng.standard_normal(size).astype(np.float32)) for size in ((m, k), (k, n)))
-    monkeypatch.setattr(linalg, "SMALL", 0.0)
-    for convolves in (True, False):
-        monkeypatch.setattr(linalg, "CONVOLVES", convolves)
-        torch.testing.assert_close(linalg.product(A, B), A @ B, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, 50, 96, 97, 250])

@@ -1,53 +1,90 @@
-"""Dense symmetric kernels, each by the routine that was measured fastest where the array lies.
+"""Dense symmetric kernels, each by the routine that is fastest where the array lies.
 
-Where a CPU that is not Intel's has AVX-512, single-precision products go through oneDNN, which torch reaches by a
-convolution: MKL and OpenBLAS leave it unused there (AMD EPYC of 2024: 430 GFLOP/s on two cores against 195 and 200).
-Elsewhere torch's own product is as fast, and two to three times as fast on flat matrices (Xeon of 2024, 300 × 4,800 by
-4,800 × 2,048: 195 against 71; both ways 240 and 210 on large squares). The
-eigendecomposition is scipy's ``syevd`` (divide and conquer: a seventh of its default). All else, and everything on a
-GPU, is torch's own: OpenBLAS between steps of torch has two sets of threads wait for one another.
+On a CPU, large single-precision products go through torch's own routine or through oneDNN's, which torch reaches by a
+convolution; symmetric ones through strips of these or through OpenBLAS's ``syrk``. Which is faster differs from one
+processor to the next by up to twice, and so is measured (``routines.py``). Small products are torch's: OpenBLAS between
+steps of torch has two sets of threads wait for one another. The eigendecomposition is scipy's ``syevd`` (divide and
+conquer: a seventh of its default). Everything on a GPU is torch's own.
 """
 
-import platform
-from pathlib import Path
+from functools import cache
 
 import scipy.linalg
+import scipy.linalg.blas
 import torch
 from jaxtyping import Float
 from torch.nn.functional import conv2d
+
+from .routines import fastest
 
 Square = Float[torch.Tensor, "n n"]
 TRIANGLE = 8
 """Strips a symmetric product is cut into: 9/16 of the square is worked out."""
 SMALL = 1e8
 """Operations below which setting up a convolution costs more than it saves."""
-
-
-def _made_by_intel() -> bool:
-    about = Path("/proc/cpuinfo")
-    return "GenuineIntel" in (about.read_text() if about.is_file() else platform.processor())
-
-
-CONVOLVES = torch.backends.cpu.get_cpu_capability().startswith("AVX512") and not _made_by_intel()
-"""Whether products gain by being convolutions."""
+LARGE = 2e10
+"""Operations of a symmetric product from which another set of threads is worth waking: a tenth of a second."""
+THIN = 256
+"""A product with a side shorter than this is thin: there libraries differ more than where all sides are long."""
 
 
 def product(A: Float[torch.Tensor, "m k"], B: Float[torch.Tensor, "k n"]) -> Float[torch.Tensor, "m n"]:
     """``A @ B``; ``A`` should be the larger and lie by rows, ``B`` is best a transpose of rows."""
     (m, k), n = A.shape, B.shape[1]
-    if not CONVOLVES or A.device.type != "cpu" or A.dtype != torch.float32 or 2.0 * m * n * k < SMALL:
+    if A.device.type != "cpu" or A.dtype != torch.float32 or 2.0 * m * n * k < SMALL:
         return A @ B
+    return _convolved(A, B) if _convolves(min(m, k, n) < THIN, torch.get_num_threads()) else A @ B
+
+
+def add_gram(total: Square, rows: Float[torch.Tensor, "n k"]) -> None:
+    """``total += rows @ rows.T``; only the *lower* triangle of ``total`` is kept (see ``mirror``)."""
+    n, k = rows.shape
+    if rows.device.type != "cpu":
+        total += rows @ rows.T
+    elif 2.0 * n * n * k >= LARGE and _by_syrk(rows.dtype, torch.get_num_threads()):
+        _add_by_syrk(total, rows)
+    else:
+        _add_by_strips(total, rows)
+
+
+def _convolved(A: Float[torch.Tensor, "m k"], B: Float[torch.Tensor, "k n"]) -> Float[torch.Tensor, "m n"]:
+    (m, k), n = A.shape, B.shape[1]
     pixels = A.contiguous().view(1, 1, m, k).permute(0, 3, 1, 2)
     kernels = B.T.contiguous().view(n, 1, 1, k).permute(0, 3, 1, 2)
     return conv2d(pixels, kernels)[0, :, 0].T
 
 
-def add_gram(total: Square, rows: Float[torch.Tensor, "n k"]) -> None:
-    """``total += rows @ rows.T``; only the *lower* triangle of ``total`` is kept (see ``mirror``)."""
+def _add_by_strips(total: Square, rows: Float[torch.Tensor, "n k"]) -> None:
     n = len(rows)
-    step = n if rows.device.type != "cpu" else max(-(-n // TRIANGLE), 96)
+    step = max(-(-n // TRIANGLE), 96)
     for start in range(0, n, step):
         total[start:, start : start + step] += product(rows[start:], rows[start : start + step].T)
+
+
+def _add_by_syrk(total: Square, rows: Float[torch.Tensor, "n k"]) -> None:
+    """By BLAS, for which rows are columns and the lower triangle is the upper one."""
+    syrk = scipy.linalg.blas.ssyrk if rows.dtype == torch.float32 else scipy.linalg.blas.dsyrk
+    total += torch.from_numpy(syrk(1.0, rows.contiguous().numpy().T, trans=1).T)
+
+
+@cache
+def _convolves(thin: bool, threads: int) -> bool:
+    """Whether products of this shape are faster as convolutions, on so many threads."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    side, inner = (2048, 192) if thin else (1024, 1536)
+    A, B = torch.ones(side, inner), torch.ones(side, inner).T
+    routines = {"torch": lambda: A @ B, "convolution": lambda: _convolved(A, B)}
+    return fastest("thin product" if thin else "product", routines) == "convolution"
+
+
+@cache
+def _by_syrk(dtype: torch.dtype, threads: int) -> bool:
+    """Whether symmetric products are faster by BLAS's own routine than by strips, on so many threads."""
+    rows = torch.ones(1536, 2048, dtype=dtype)
+    total = torch.zeros(len(rows), len(rows), dtype=dtype)
+    routines = {"strips": lambda: _add_by_strips(total, rows), "syrk": lambda: _add_by_syrk(total, rows)}
+    return fastest(f"symmetric product in {str(dtype).removeprefix('torch.')}", routines) == "syrk"
 
 
 def mirror(total: Square) -> None:
