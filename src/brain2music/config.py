@@ -55,6 +55,10 @@ class RunConfig(BaseModel):
         (),
         description="columns of fMRIPrep's confounds to regress out (a_comp_cor_0[0-4], cosine*); the paper: none",
     )
+    raw_images: bool = Field(False, description="read the raw images even where preprocessed ones are there")
+    bids_filter: dict[str, str] = Field(
+        {}, description='BIDS entities of the images and runs to read, as {space = "T1w", rec = "norm"}; default all'
+    )
     decoder: str = Field("ridge", description="how embeddings are decoded: a name of decode.options, or base+head")
     ablations: tuple[str, ...] = Field((), description="further decoders, scored by identification beside the first")
     across: tuple[Literal["srm", "procrustes", "ridge"], ...] = Field(

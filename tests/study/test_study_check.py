@@ -18,7 +18,7 @@ from brain2music.study.check import check_study
 TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
 Fault = Callable[[TinyStudy], Path]
 FAULTS: dict[str, tuple[str, Fault]] = {}
-WARNINGS = {"label-quoted", "label-malformed", "excerpt-length", "image-longer", "constant voxels"}
+WARNINGS = {"label-quoted", "label-malformed", "excerpt-length", "image-longer", "constant voxels", "voxels-nan"}
 
 
 def fault(name: str, code: str | None = None) -> Callable[[Fault], Fault]:
@@ -198,6 +198,12 @@ def _(tiny: TinyStudy) -> Path:
     data = voxels(6)
     data[0, 0, 0, 3] = np.nan
     tiny.write_image(TRAIN, data)
+    return tiny.image(TRAIN)
+
+
+@fault("image of NaN", "voxels-nan")
+def _(tiny: TinyStudy) -> Path:
+    tiny.write_image(TRAIN, np.full((3, 4, 5, 6), np.nan, np.float32))
     return tiny.image(TRAIN)
 
 

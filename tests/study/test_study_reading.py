@@ -11,7 +11,8 @@ from tiny_study import CLIP_S, HEADER, TR, TinyStudy, voxels
 from brain2music.errors import Brain2MusicWarning, InputError
 from brain2music.study.bids import read_study
 from brain2music.study.events import Event
-from brain2music.study.index import _NamesOnly, group_recordings, index_bids
+from brain2music.study.index import index_bids
+from brain2music.study.recordings import group_recordings
 from brain2music.study.runs import mark_carry_ins, volumes_of
 from brain2music.study.study import Clip, Presentation, Run
 
@@ -251,41 +252,14 @@ def test_metadata_alone(tiny: TinyStudy) -> None:
         read_study(tiny.root)
 
 
-@pytest.mark.parametrize("given", [True, False])
-def test_preprocessed_images_take_the_place_of_the_raw(tiny: TinyStudy, given: bool) -> None:
-    prep = tiny.root / "derivatives" / "fmriprep"
-    for name, count in ((TRAIN, 6), (OTHER, 6), (TEST, 10)):
-        for space in ("T1w", "MNI152NLin2009cAsym"):
-            path = prep / "sub-01" / "func" / f"sub-01_{name}_space-{space}_desc-preproc_bold.nii.gz"
-            tiny.write_image(name, voxels(count, shape=(2, 2, 2)), path=path)
-    study = read_study(tiny.root, derivatives=prep if given else None)
-    for run in study.runs:
-        assert run.bold is not None
-        assert run.bold.parents[2] == prep
-        assert "space-MNI152NLin2009cAsym" in run.bold.name
-    assert study.runs[0].tr == TR
-
-
-def test_preprocessed_images_must_be_complete(tiny: TinyStudy) -> None:
-    prep = tiny.root / "derivatives" / "fmriprep"
-    path = prep / "sub-01" / "func" / f"sub-01_{TRAIN}_desc-preproc_bold.nii.gz"
-    tiny.write_image(TRAIN, voxels(6), path=path)
-    assert [run.bold for run in read_study(tiny.root).runs] == [tiny.image(name) for name in (TRAIN, OTHER, TEST)]
-    with pytest.raises(InputError, match="2 runs have no desc-preproc_bold"):
-        read_study(tiny.root, derivatives=prep)
-    with pytest.raises(InputError, match="no such folder"):
-        read_study(tiny.root, derivatives=tiny.root / "nowhere")
-
-
 def test_other_images_are_no_runs(tiny: TinyStudy) -> None:
     for folder in ("sourcedata", "code", "derivatives/x"):
         path = tiny.root / folder / "sub-01" / "func" / f"sub-01_{TRAIN}_bold.nii.gz"
         tiny.write_image(TRAIN, voxels(6), path=path)
-    assert len(group_recordings(index_bids(tiny.root), tiny.root)[0].images) == 1
+    assert len(group_recordings(index_bids(tiny.root), tiny.root)[0].raw) == 1
 
 
-def test_index_opens_no_file(tiny: TinyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_NamesOnly, "read_bytes", None)
+def test_index_opens_no_file(tiny: TinyStudy) -> None:
     before = [file.path for file in index_bids(tiny.root)]
     for path in before:
         path.write_bytes(b"\x00\xff")

@@ -181,6 +181,10 @@ class ArrayStudy:
     def remarks(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    def images(self) -> None:
+        return None
+
     @cached_property
     def stimuli(self) -> Stimuli:
         given = self.settings.stimuli

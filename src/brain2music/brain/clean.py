@@ -100,7 +100,7 @@ def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np
 
     Parameters
     ----------
-    path : ``*_desc-confounds_timeseries.tsv``.
+    path : ``*_desc-confounds_timeseries.tsv``, or by its older names.
     columns : names or shell patterns: ``("trans_?", "rot_?", "csf", "a_comp_cor_0[0-5]")``.
     n_scans : rows that must be there.
 

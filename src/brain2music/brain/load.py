@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from ..errors import Brain2MusicWarning, InputError
+from ..study.confounds import confounds_table
 from ..study.study import Clip, Presentation, Run, Split, Study
+from ..study.timing import same_tr
 from . import clean
 from .mask import choose_mask
 from .responses import Responses, VoxelSpace, restrict
@@ -184,7 +186,7 @@ def _runs(study: Study, subject: str, split: Split) -> tuple[Run, ...]:
     if not runs:
         raise InputError(f"sub-{subject} has no {split} runs with clips", study.root, "check the task names and events")
     trs = {run.tr for run in runs}
-    if len(trs) > 1:
+    if not all(same_tr(tr, runs[0].tr) for tr in trs):
         raise InputError(
             f"the {split} runs of sub-{subject} have different TRs {sorted(trs)}", study.root, "resample them"
         )
@@ -218,12 +220,13 @@ def _read_run(run: Run, space: VoxelSpace) -> Float32[np.ndarray, "scans voxels"
 
 
 def _require_grid(image: Image, space: VoxelSpace) -> None:
-    if image.grid != space.mask.shape or not np.allclose(image.affine, space.affine, atol=1e-3):
-        raise InputError(
-            f"the image's grid {image.grid} or affine differs from that of the mask {space.mask.shape}",
-            image.path,
-            "align all runs of a subject to one image first",
-        )
+    if image.grid != space.mask.shape:
+        what = f"the image has the grid {image.grid} but the mask, on that of the first run, {space.mask.shape}"
+    elif not np.allclose(image.affine, space.affine, atol=1e-3):
+        what = f"the image's affine differs from that of the mask, which is the first run's (grid {image.grid})"
+    else:
+        return
+    raise InputError(what, image.path, "align all runs of a subject to one image first")
 
 
 def _scans_of(run: Run, presentation: Presentation, lag_tr: int, n_run: int, n_clip: int) -> np.ndarray:
@@ -238,19 +241,11 @@ def _scans_of(run: Run, presentation: Presentation, lag_tr: int, n_run: int, n_c
     return np.minimum(np.arange(start, start + n_clip) + lag_tr, n_run - 1)
 
 
-def confounds_table(study: Study, run: Run, derivatives: Path | None) -> Path:
-    """fMRIPrep's table of a run: beside the image, or anywhere in the derivatives, by default the study's own."""
-    name = f"{run.name}_desc-confounds_timeseries.tsv"
-    assert run.bold is not None
-    beside = run.bold.with_name(name)
-    if beside.is_file():
-        return beside
-    return next(iter(sorted((derivatives or study.root / "derivatives").rglob(name))), beside)
-
-
 def _warn(subject: str, split: str, finite: Bool[np.ndarray, " voxels"], constant: Bool[np.ndarray, " voxels"]) -> None:
     if not finite.any():
         raise InputError(f"every voxel of sub-{subject} is NaN or infinite in a {split} run", mend="check the images")
+    if constant.sum() == finite.sum():
+        raise InputError(f"every voxel of sub-{subject} is constant in a {split} run", mend="check the images")
     for count, what in (
         (int((~finite).sum()), "are NaN or infinite in a run and left out"),
         (int(constant.sum()), "are constant in a run and set to 0 there"),

@@ -13,7 +13,7 @@ from .responses import VoxelSpace
 from .volumes import Image, open_image, read_volume
 
 _GREY = ("desc-grey_mask", "desc-gray_mask", "desc-cortex_mask", "label-GM_mask", "label-GM_desc-brain_mask")
-_BRAIN = ("desc-brain_mask",)
+_BRAIN = ("desc-brain_mask", "brainmask")
 
 
 def choose_mask(study: Study, subject: str, derivatives: Path | None = None, mask: Path | None = None) -> VoxelSpace:

@@ -9,9 +9,10 @@ from typing import Literal, Protocol, runtime_checkable
 from ..artifacts import digest_file
 from ..config import RunConfig
 from ..study.bids import read_study
+from ..study.confounds import confounds_table
 from ..study.stimuli import Stimuli
-from ..study.study import Clip, Study
-from .load import common_voxels, confounds_table, load_responses
+from ..study.study import Clip, ImageOrigin, Study
+from .load import common_voxels, load_responses
 from .responses import Responses
 
 
@@ -21,7 +22,7 @@ class Source(Protocol):
 
     ``folds`` is None where test clips were heard apart, else the number of folds that all clips are scored
     in. ``subjects`` are those to be read; ``everyone`` those of the whole study; ``remarks``
-    say what was read around or left out.
+    say what was read around or left out; ``images`` which images are read, None for arrays.
     """
 
     @property
@@ -40,6 +41,8 @@ class Source(Protocol):
     def everyone(self) -> tuple[str, ...]: ...
     @property
     def remarks(self) -> tuple[str, ...]: ...
+    @property
+    def images(self) -> ImageOrigin | None: ...
     @property
     def step_s(self) -> float: ...
     @property
@@ -95,6 +98,8 @@ class BidsSource:
             subjects=subjects or None,
             train_task=config.train_task,
             test_task=config.test_task,
+            raw_images=config.raw_images,
+            bids_filter=config.bids_filter,
         )
         return cls(study, config, derivatives)
 
@@ -121,6 +126,10 @@ class BidsSource:
     @property
     def remarks(self) -> tuple[str, ...]:
         return self.study.remarks
+
+    @property
+    def images(self) -> ImageOrigin | None:
+        return self.study.images
 
     @property
     def step_s(self) -> float:
@@ -158,8 +167,7 @@ class BidsSource:
         runs = self.study.runs_of(subject)
         files = [run.events for run in runs] + [run.bold for run in runs if run.bold is not None]
         if self.config.confounds:
-            tables = [confounds_table(self.study, run, self.derivatives) for run in runs]
-            files += [path for path in tables if path.is_file()]
+            files += [confounds_table(self.study, run, self.derivatives) for run in runs]
         return {relpath(path, self.study.root): digest_file(path) for path in files}
 
     def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:

@@ -67,6 +67,12 @@ class Leak(BaseModel):
     what: str
 
 
+class Images(BaseModel):
+    """Which images the responses were read from, in words."""
+
+    text: str
+
+
 class StudyRecord(BaseModel):
     """``study.json``, written by :func:`brain2music.pipeline.describe`."""
 
@@ -78,6 +84,7 @@ class StudyRecord(BaseModel):
     created: str
     subjects: list[str]
     embeddings: list[EmbeddingRecord]
+    images: Images | None = None
     design: Design
     settings: dict[str, Any] = {}
     gallery: GalleryRecord | None = None

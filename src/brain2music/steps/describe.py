@@ -40,6 +40,7 @@ def describe(
         "created": earlier.get("created", date.today().isoformat()),
         "subjects": sorted(measured),
         "embeddings": [asdict(embedder.space) for embedder in embedders],
+        "images": None if source.images is None else {**asdict(source.images), "text": str(source.images)},
         "design": _design(source, config, measured),
         "settings": config.model_dump(mode="json"),
         "gallery": None if gallery is None else _gallery(gallery),
@@ -69,6 +70,7 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
     )
     folds = f"in {source.folds} folds of clips" if source.folds else "on clips of held-out test runs"
     parts = [
+        *([] if source.images is None else [f"Responses were read from {source.images}."]),
         f"Responses of each voxel were {_cleaned(config)}, {_lagged(source, config)} and averaged over the scans "
         f"of each window of sound (Denk et al., 2023, arXiv 2307.11078)."
         if source.kind == "bids"

@@ -1,20 +1,22 @@
 """A BIDS folder to a :class:`Study`. One set of rules: what reading raises, ``check`` reports."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import Brain2MusicWarning, InputError
+from .choice import Filter
+from .derivatives import ImageChoice, choose_images, origin_of
+from .entities import ALTERNATIVES, BidsFile, plain_label
 from .events import read_library
-from .finding import Finding, error, of_subject
+from .finding import Finding, error, of_subject, warning
 from .images import Header
-from .index import IMAGE, BidsFile, Key, Recording, group_recordings, index_bids, read_object
+from .index import index_bids, leave_ignored, subject_labels
+from .recordings import Recording, group_recordings, read_object
 from .runs import check_grids, mark_carry_ins, read_run
 from .study import Split, Study
-
-SPACES = ("MNI152NLin2009cAsym", "MNI152NLin6Asym", "T1w", "")
-"""Spaces of preprocessed images, best first: regions are named in MNI space. "" is the run's own space."""
+from .timing import check_trs
 
 
 def read_study(
@@ -26,6 +28,8 @@ def read_study(
     train_task: str | None = None,
     test_task: str | None = None,
     need_images: bool = True,
+    raw_images: bool = False,
+    bids_filter: Filter | None = None,
 ) -> Study:
     """Read a BIDS study of people listening to music: its tables and image headers, no voxels and no sound.
 
@@ -33,13 +37,15 @@ def read_study(
     ----------
     root : the BIDS folder.
     stimuli : the folder of recordings; default ``root/stimuli`` where there is one.
-    derivatives : a folder of preprocessed images (``desc-preproc_bold``, as fMRIPrep writes) to take in place
-        of the raw; default the first in ``root/derivatives`` that has one for every run. Of several spaces
-        the first in ``SPACES`` is taken.
-    subjects : labels to read, with or without ``sub-``; default all.
+    derivatives : a folder of preprocessed images (``desc-preproc_bold``, as fMRIPrep writes) to read in place
+        of the raw, anywhere on disk; default the one in ``root/derivatives`` that has such. It must have one
+        for every run. Which of several images of a run is read, :data:`.choice.PREFERRED` says.
+    subjects : labels to read, with or without ``sub-``; default all. Nothing of other subjects is opened.
     train_task, test_task : task labels; default those that contain "train" and "test". A study of one task
         needs neither: all its runs are training runs, to be scored by cross-validation.
     need_images : False also reads studies whose images are not at hand; ``bold`` is then None.
+    raw_images : read the raw images even where there are preprocessed ones.
+    bids_filter : entities of the images and runs to read, as ``{"space": "T1w", "rec": "norm"}``.
 
     Returns
     -------
@@ -59,6 +65,8 @@ def read_study(
         train_task=train_task,
         test_task=test_task,
         need_images=need_images,
+        raw_images=raw_images,
+        bids_filter=bids_filter,
     ).require()
 
 
@@ -87,6 +95,7 @@ class Survey:
         if errors and (None in first or not left):
             raise first.get(None, errors[0]).as_error()
         remarks = [f"sub-{subject} is left out: {first[subject].as_error()}" for subject in sorted(filter(None, first))]
+        remarks += _read_around(finding for finding in self.findings if finding.subject not in filter(None, first))
         for remark in remarks:
             warnings.warn(remark, Brain2MusicWarning, stacklevel=2)
         everyone = tuple(label for label in self.study.everyone if label not in first)
@@ -102,6 +111,8 @@ def survey_study(
     train_task: str | None = None,
     test_task: str | None = None,
     need_images: bool = True,
+    raw_images: bool = False,
+    bids_filter: Filter | None = None,
 ) -> Survey:
     """:func:`read_study` that reports problems instead of raising the first, and returns what is left."""
     findings: list[Finding] = []
@@ -110,27 +121,38 @@ def survey_study(
         stimuli = root / "stimuli"
     name, simulated = str(description.get("Name", root.name)), description.get("Simulated") is True
 
-    files = _index(root, findings) if root.is_dir() else []
+    wanted, subjects = bids_filter or {}, subjects and [label.removeprefix("sub-") for label in subjects]
+    files = _index(root, subjects, findings) if root.is_dir() else []
     recordings = group_recordings(files, root)
-    everyone = tuple(sorted({recording.subject for recording in recordings}))
-    recordings = _choose_subjects(recordings, subjects, root, findings)
+    everyone = _require_subjects(recordings, subjects, root, findings)
     splits = _choose_tasks(recordings, train_task, test_task, root, findings)
-    recordings = [recording for recording in recordings if recording.task in splits]
-    recordings = _take_preprocessed(recordings, root, derivatives, findings)
+    recordings = [each for each in recordings if each.task in splits]
+    recordings = _filtered(recordings, wanted, root, findings)
+    recordings = choose_images(recordings, root, ImageChoice(derivatives, raw_images, wanted), findings)
     need_image = need_images and _has_images(recordings, root, findings)
 
     library = read_library([root / "stimuli", *([stimuli] if stimuli else [])], findings)
-    read = []
-    for recording in recordings:
-        found: list[Finding] = []
-        read.append(read_run(recording, splits[recording.task], library, need_image, found))
-        findings += of_subject(found, recording.subject)
+    read = [read_run(each, splits[each.task], library, need_image, findings) for each in recordings]
     runs = mark_carry_ins([run for run, _ in read])
     headers = tuple(header for _, header in read if header)
-    check_grids(runs, headers, findings)
     runs.sort(key=lambda run: run.split == "test")
-    study = Study(root, name, tuple(runs), stimuli, simulated, everyone)
+    check_grids(runs, headers, findings)
+    check_trs(runs, findings)
+    _report_uncompared(recordings, root, findings)
+    for subject in {each.subject for each in recordings}:
+        findings = of_subject(findings, subject)
+    study = Study(root, name, tuple(runs), stimuli, simulated, everyone, images=origin_of(recordings, root))
     return Survey(study, headers, tuple(dict.fromkeys(findings)))
+
+
+def _read_around(findings: Iterable[Finding]) -> Iterator[str]:
+    """The warnings among findings, one line for all of a kind."""
+    kinds: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.severity == "warning":
+            kinds.setdefault(finding.code, []).append(finding)
+    for first, *more in kinds.values():
+        yield f"{first.as_error()}" + (f" ({len(more)} more like it: see `brain2music check`)" if more else "")
 
 
 def _read_description(root: Path, findings: list[Finding]) -> dict[str, object]:
@@ -146,26 +168,39 @@ def _read_description(root: Path, findings: list[Finding]) -> dict[str, object]:
     return read_object(path, "description-invalid", findings)
 
 
-def _index(folder: Path, findings: list[Finding]) -> list[BidsFile]:
+def _index(folder: Path, subjects: Sequence[str] | None, findings: list[Finding]) -> list[BidsFile]:
     try:
-        return index_bids(folder)
+        return leave_ignored(index_bids(folder, subjects), folder, findings)
     except InputError as problem:
         findings.append(error("folder-unreadable", folder, problem.what, problem.mend))
         return []
 
 
-def _choose_subjects(
+def _require_subjects(
     recordings: list[Recording], subjects: Sequence[str] | None, root: Path, findings: list[Finding]
-) -> list[Recording]:
+) -> tuple[str, ...]:
+    """Report subjects that are asked for and have no run; the labels of all that the folder has."""
     present = {recording.subject for recording in recordings}
-    if root.is_dir() and not present:
+    labels = sorted(present) if subjects is None else subject_labels(root)
+    if root.is_dir() and not present and (subjects is None or not labels):
         mend = "name the folder that holds dataset_description.json and the sub-<label> folders"
         findings.append(error("runs-missing", root, "there is no BOLD run here", mend))
-    wanted = present if subjects is None else {label.removeprefix("sub-") for label in subjects}
-    for label in sorted(wanted - present):
-        mend = f"choose among {', '.join(sorted(present)) or 'none'}"
+    for label in sorted(set(subjects or ()) - present):
+        mend = f"choose among {', '.join(labels) or 'none'}"
         findings.append(error("subject-missing", root, f"there is no run of subject {label}", mend))
-    return [recording for recording in recordings if recording.subject in wanted]
+    return tuple(labels)
+
+
+def _filtered(recordings: list[Recording], wanted: Filter, root: Path, findings: list[Finding]) -> list[Recording]:
+    """The runs that the user's filter names."""
+    asked = {name: plain_label(name, label) for name, label in wanted.items() if name not in ALTERNATIVES}
+    left = [each for each in recordings if all(each.anchor.plain.get(n, "") == label for n, label in asked.items())]
+    if recordings and not left:
+        what = f"no run is called {', '.join(f'{name}-{label}' for name, label in asked.items())}"
+        findings.append(
+            error("runs-missing", root, what, f"correct bids_filter; there is {recordings[0].anchor.path.name}")
+        )
+    return left
 
 
 def _choose_tasks(
@@ -198,45 +233,19 @@ def _only(names: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _take_preprocessed(
-    recordings: list[Recording], root: Path, derivatives: Path | None, findings: list[Finding]
-) -> list[Recording]:
-    """Put preprocessed images in place of the raw, where a folder has one for every run."""
-    if derivatives is not None and not derivatives.is_dir():
-        mend = "name the folder that fMRIPrep wrote, or leave the derivatives out"
-        findings.append(error("derivatives-missing", derivatives, "there is no such folder", mend))
-        return recordings
-    beside = sorted(folder for folder in root.glob("derivatives/*") if folder.is_dir())
-    for folder in beside if derivatives is None else [derivatives]:
-        images = _preprocessed(_index(folder, findings))
-        missing = [recording for recording in recordings if recording.key not in images]
-        if not missing:
-            return [replace(recording, images=(images[recording.key],)) for recording in recordings]
-        if derivatives is not None:
-            what = f"{len(missing)} runs have no desc-preproc_bold image, {missing[0].anchor.name} among them"
-            mend = "preprocess all runs, or leave the derivatives out"
-            findings.append(error("preproc-missing", folder, what, mend))
-    return recordings
-
-
-def _preprocessed(files: Iterable[BidsFile]) -> dict[Key, Path]:
-    """The preprocessed image of each run, in the best space."""
-    images = [
-        file
-        for file in files
-        if file.suffix == "bold" and file.extension in IMAGE and file.entities.get("desc") == "preproc"
-    ]
-    images.sort(key=lambda file: (_rank(file.entities.get("space", "")), file.path), reverse=True)
-    return {file.key: file.path for file in images}
-
-
-def _rank(space: str) -> int:
-    return SPACES.index(space) if space in SPACES else len(SPACES)
+def _report_uncompared(recordings: Sequence[Recording], root: Path, findings: list[Finding]) -> None:
+    """Tell how many preprocessed images have no raw image at hand to compare their scans with."""
+    alone = [each for each in recordings if each.preprocessed and not any(raw.path.exists() for raw in each.raw)]
+    if alone:
+        what = (
+            f"{len(alone)} preprocessed images have no raw image at hand, so it is not known whether scans were dropped"
+        )
+        findings.append(warning("raw-missing", root, what, "get the raw images, or see that no scans were dropped"))
 
 
 def _has_images(recordings: Sequence[Recording], root: Path, findings: list[Finding]) -> bool:
     """Whether there are images at all; if not, that is one finding, not one a run."""
-    some = any(recording.images for recording in recordings)
+    some = any(recording.image or recording.raw for recording in recordings)
     if recordings and not some:
         what = "there are no BOLD images here, only metadata, so there are no responses to read"
         mend = "get the images, with `datalad get` or from OpenNeuro"

@@ -5,12 +5,13 @@ import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from .finding import Finding, error, warning
 
@@ -31,6 +32,7 @@ class Header:
     tr: float | None
     dtype: np.dtype
     offset: int
+    affine: Float[np.ndarray, "4 4"]
 
     @property
     def volume_bytes(self) -> int:
@@ -89,14 +91,18 @@ def scan_voxels(header: Header, findings: list[Finding]) -> Voxels | None:
 
 
 def report_voxels(header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z"], findings: list[Finding]) -> None:
-    """Report NaN and constant voxels.
+    """Report NaN and constant voxels: an error where no voxel is left, else a warning, as they are read around.
 
     Voxels that are zero throughout are background, unless ``alive``: they vary in another run.
     """
     path, total = header.path, voxels.finite.size
     if bad := int((~voxels.finite).sum()):
         what = f"{bad} of {total} voxels hold NaN or infinite values"
-        findings.append(error("voxels-nan", path, what, "export the image again, or mask those voxels with 0"))
+        if bad == total:
+            findings.append(error("voxels-nan", path, what, "export the image again"))
+            return
+        mend = "mask them with 0 if they lie outside the brain, else export the image again"
+        findings.append(warning("voxels-nan", path, f"{what}, and are left out", mend))
     constant = voxels.finite & ~voxels.varying
     if constant.all():
         findings.append(error("voxels-constant", path, "no voxel of the image ever changes", COPY_AGAIN))
@@ -104,6 +110,30 @@ def report_voxels(header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z
         what = f"{dead} of {total} voxels never change, {int((constant & alive).sum())} of them only in this run"
         mend = "leave them out with a mask; if they lie within the brain, look at the image"
         findings.append(warning("voxels-constant", path, what, mend))
+
+
+def trailing_bytes(path: Path, size: int) -> int | None:
+    """Bytes after the gzip streams that hold the first ``size`` bytes; None where such a stream is not whole.
+
+    A gzip file may be several streams, one after another; what follows the last one that is needed is no damage to it.
+    """
+    held, read = 0, 0
+    with path.open("rb") as file:
+        rest = file.read(1 << 20)
+        while rest:
+            stream = zlib.decompressobj(wbits=31)
+            try:
+                while not stream.eof and rest:
+                    held += len(stream.decompress(rest))
+                    read += len(rest) - len(stream.unused_data)
+                    rest = stream.unused_data or file.read(1 << 20)
+            except zlib.error:
+                return None
+            if not stream.eof:
+                return None
+            if held >= size:
+                return path.stat().st_size - read
+    return None
 
 
 def _load(path: Path) -> Any:
@@ -133,6 +163,7 @@ def _interpret(path: Path, image: Any) -> Header:
         tr=tr if told else None,
         dtype=header.get_data_dtype(),
         offset=int(image.dataobj.offset),
+        affine=np.asarray(image.affine, dtype=np.float64),
     )
 
 
@@ -151,14 +182,28 @@ def _checked(header: Header, shape: tuple[int, ...], path: Path, findings: list[
 
 def _volumes(header: Header, findings: list[Finding]) -> Iterator[Shaped[np.ndarray, "x y z"]]:
     opener = gzip.open if header.path.suffix == ".gz" else open
-    with cast(BinaryIO, opener(header.path, "rb")) as file:
+    with cast(BufferedIOBase, opener(header.path, "rb")) as file:
         file.seek(header.offset)
         for _ in range(header.n_volumes):
             buffer = file.read(header.volume_bytes)
             if len(buffer) < header.volume_bytes:
                 raise EOFError("the file ends there")
             yield np.frombuffer(buffer, header.dtype).reshape(header.shape, order="F")
-        extra = sum(map(len, iter(lambda: file.read(1 << 20), b"")))  # to the end, where gzip keeps its checksum
+        extra = _read_rest(file, header)  # to the end, where gzip keeps its checksum
     if extra:
-        what = f"the image holds {extra} bytes more than its header promises"
+        what = f"{extra} bytes follow the image that its header promises; they are not read"
         findings.append(warning("image-longer", header.path, what, "find out which is right, or copy it again"))
+
+
+def _read_rest(file: BufferedIOBase, header: Header) -> int:
+    """Bytes that follow the last scan; an error where they are of a stream that the scans need."""
+    extra = 0
+    try:
+        while more := file.read(1 << 20):
+            extra += len(more)
+    except (OSError, EOFError, zlib.error):
+        trailing = trailing_bytes(header.path, header.file_bytes)
+        if trailing is None:
+            raise
+        return extra + trailing
+    return extra

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
+import numpy as np
+
 from .events import TOLERANCE, Event, Library, read_events
 from .finding import Finding, error
 from .images import Header, read_header
-from .index import Recording, read_metadata
+from .recordings import Recording
 from .study import Presentation, Run, Split
+from .timing import read_tr
 
 
 def read_run(
@@ -18,23 +21,25 @@ def read_run(
 ) -> tuple[Run, Header | None]:
     """A run as far as it is legible; where not, a finding, ``tr`` NaN, volumes empty."""
     header = _read_image(recording, need_image, findings)
-    tr = _read_tr(recording, header, findings)
+    tr = read_tr(recording, header, findings)
     events = _read_events(recording, library, findings)
     if header and math.isfinite(tr):
         _check_length(recording, events, tr, header, findings)
+    named = recording.anchor.run_entities
     run = Run(
         subject=recording.subject,
         task=recording.task,
-        label=recording.label,
+        label=named.get("run", ""),
         split=split,
-        events=recording.events[-1] if recording.events else recording.anchor,
+        events=recording.events[-1].path if recording.events else recording.anchor.path,
         bold=header.path if header else None,
         tr=tr,
         n_volumes=header.n_volumes if header else None,
         presentations=tuple(
             Presentation(event.clip, event.onset, event.duration, volumes_of(event, tr)) for event in events
         ),
-        session=recording.session or None,
+        session=named.get("ses"),
+        entities=tuple(named.items()),
     )
     return run, header
 
@@ -69,15 +74,35 @@ def mark_carry_ins(runs: Sequence[Run]) -> list[Run]:
 
 
 def check_grids(runs: Sequence[Run], headers: Sequence[Header], findings: list[Finding]) -> None:
-    """Report runs whose image has another grid than the subject's first."""
-    shapes = {header.path: header.shape for header in headers}
-    for _, group in groupby(runs, key=lambda run: run.subject):
-        paths = [run.bold for run in group if run.bold]
-        for path in paths:
-            if shapes[path] != shapes[paths[0]]:
-                what = f"the image has {shapes[path]} voxels but {paths[0].name} has {shapes[paths[0]]}"
-                mend = "resample all runs of a subject to one grid"
-                findings.append(error("grid-mismatch", path, what, mend))
+    """Report runs whose image has another grid than the subject's first: other voxels, or elsewhere in space."""
+    by_path = {header.path: header for header in headers}
+    first: dict[str, Header] = {}
+    mend = "resample all runs of a subject to one grid"
+    for run in runs:
+        if run.bold is None:
+            continue
+        header = by_path[run.bold]
+        like = first.setdefault(run.subject, header)
+        if header.shape != like.shape:
+            what = f"the image has {header.shape} voxels but {like.path.name} has {like.shape}"
+            findings.append(error("grid-mismatch", run.bold, what, mend))
+        elif not np.allclose(header.affine, like.affine, atol=1e-3):
+            what = f"the image's affine differs from that of {like.path.name} {_difference(header, like)}"
+            findings.append(error("grid-mismatch", run.bold, what, mend))
+
+
+def _difference(header: Header, like: Header) -> str:
+    """How two affines differ, in words."""
+    sizes, others = (np.linalg.norm(each.affine[:3, :3], axis=0) for each in (header, like))
+    if not np.allclose(sizes, others, atol=1e-3):
+        return f"(voxels of {_listed(sizes)} mm, not {_listed(others)})"
+    if not np.allclose(header.affine[:3, :3], like.affine[:3, :3], atol=1e-3):
+        return "(its axes are turned)"
+    return f"(it lies {_listed(header.affine[:3, 3] - like.affine[:3, 3])} mm away)"
+
+
+def _listed(numbers: np.ndarray) -> str:
+    return " × ".join(f"{number:.3g}" for number in numbers)
 
 
 def _is_carried(run: Run, previous: Run, heard: Counter) -> bool:
@@ -94,45 +119,28 @@ def _carry_first(run: Run) -> Run:
 
 
 def _read_image(recording: Recording, need_image: bool, findings: list[Finding]) -> Header | None:
-    if len(recording.images) > 1:
-        what = f"this run has several images: {', '.join(path.name for path in recording.images)}"
-        mend = "keep one image a run: remove the copy, or combine the echoes"
-        findings.append(error("run-duplicate", recording.images[0], what, mend))
-    if recording.images:
-        return read_header(recording.images[0], findings)
-    if need_image:
+    if recording.image is not None:
+        return read_header(recording.image.path, findings)
+    if need_image and not recording.raw:
         mend = "get its bold.nii.gz, or remove the run"
-        findings.append(error("image-missing", recording.anchor, "this run has no image", mend))
+        findings.append(error("image-missing", recording.anchor.path, "this run has no image", mend))
     return None
 
 
-def _read_tr(recording: Recording, header: Header | None, findings: list[Finding]) -> float:
-    """Seconds between scans by the sidecar; NaN and a finding where it does not say."""
-    if not recording.sidecars:
-        mend = "write one that gives RepetitionTime in seconds"
-        what = "no sidecar (bold.json) goes with this run"
-        findings.append(error("sidecar-missing", recording.anchor, what, mend))
-        return math.nan
-    sidecar, before = recording.sidecars[-1], len(findings)
-    tr = read_metadata(recording.sidecars, findings).get("RepetitionTime")
-    if tr is None and len(findings) > before:
-        return math.nan
-    if isinstance(tr, bool) or not isinstance(tr, int | float) or not 0 < tr < math.inf:
-        what = f"RepetitionTime is {'missing' if tr is None else repr(tr)}"
-        findings.append(error("tr-invalid", sidecar, what, "give the seconds between scans, over 0"))
-        return math.nan
-    if header and header.tr is not None and abs(header.tr - tr) > TOLERANCE * tr:
-        what = f"RepetitionTime is {tr:g} s but the header of {header.path.name} says {header.tr:g} s"
-        mend = "find out which is right and correct the other"
-        findings.append(error("tr-mismatch", sidecar, what, mend))
-    return float(tr)
-
-
 def _read_events(recording: Recording, library: Library, findings: list[Finding]) -> tuple[Event, ...]:
-    if recording.events:
-        return read_events(recording.events[-1], library, findings)
-    mend = "write one that tells when which clip was heard"
-    findings.append(error("events-missing", recording.anchor, "no events.tsv goes with this run", mend))
+    events, anchor = recording.events, recording.anchor.path
+    if len(events) > 1:
+        what = f"several tables of events go with this run equally: {', '.join(file.path.name for file in events)}"
+        findings.append(error("events-several", anchor, what, "keep the one that is the run's own"))
+        return ()
+    if events:
+        return read_events(events[0].path, library, findings)
+    tables = (file for file in recording.around if file.suffix == "events" and file.key[:2] == recording.key[:2])
+    others = ", ".join(sorted(file.path.name for file in tables)[:5])
+    what = "no events.tsv goes with this run" + (
+        f"; those of the task name what it does not: {others}" if others else ""
+    )
+    findings.append(error("events-missing", anchor, what, "write one that tells when which clip was heard"))
     return ()
 
 
@@ -144,7 +152,7 @@ def _check_length(
         if volumes_of(event, tr).start >= header.n_volumes:
             what = f"line {event.line}: the event at {event.onset:g} s starts after the recording ends ({has})"
             mend = "correct its onset, or remove it"
-            findings.append(error("event-outside", recording.events[-1], what, mend))
+            findings.append(error("event-outside", recording.events[-1].path, what, mend))
     if events and max(volumes_of(event, tr).stop for event in events) > header.n_volumes:
         what = f"the run has {has} but its last event ends at {max(event.end for event in events):g} s"
         mend = "get the complete image, or remove the events that it does not cover"

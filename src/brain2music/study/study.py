@@ -65,7 +65,10 @@ class Presentation:
 
 @dataclass(frozen=True)
 class Run:
-    """One BOLD run: its files, timing and what was heard. ``bold`` is None where only metadata is at hand."""
+    """One BOLD run: its files, timing and what was heard. ``bold`` is None where only metadata is at hand.
+
+    ``entities`` : all that the names of its files say to tell it from other runs, in their order.
+    """
 
     subject: str
     task: str
@@ -77,13 +80,34 @@ class Run:
     n_volumes: int | None
     presentations: tuple[Presentation, ...]
     session: str | None = None
+    entities: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
         """The run's BIDS entities: ``sub-001_task-Test_run-01``."""
+        if self.entities:
+            return "_".join(f"{name}-{label}" for name, label in self.entities)
         session = f"_ses-{self.session}" if self.session else ""
         run = f"_run-{self.label}" if self.label else ""
         return f"sub-{self.subject}{session}_task-{self.task}{run}"
+
+
+@dataclass(frozen=True)
+class ImageOrigin:
+    """Which images the responses are read from: raw, or preprocessed ones of a folder, in a space."""
+
+    kind: Literal["raw", "preprocessed"] = "raw"
+    folder: str = ""
+    description: str = ""
+    space: str = ""
+    resolution: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "raw":
+            return "the raw images, as they are"
+        named = {"desc": self.description, "space": self.space, "res": self.resolution}
+        labels = ", ".join(f"{name}-{label}" for name, label in named.items() if label)
+        return f"the preprocessed images ({labels}) of {self.folder}"
 
 
 @dataclass(frozen=True)
@@ -99,6 +123,7 @@ class Study:
     simulated : True for simulated brains: shown as such wherever results are.
     everyone : labels of all subjects that the folder has, whether they were read or not; sorted.
     remarks : what was read around or left out, a line each.
+    images : which images are read; None without images.
     """
 
     root: Path
@@ -108,6 +133,7 @@ class Study:
     simulated: bool = False
     everyone: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    images: ImageOrigin | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:

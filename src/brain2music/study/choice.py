@@ -1,0 +1,75 @@
+"""Which of several images of one run is read: an order of preference, and a filter of the user's."""
+
+from collections.abc import Mapping, Sequence
+
+from .entities import DERIVED, BidsFile, plain_label
+from .finding import Finding, error
+
+SPACES = ("MNI152NLin2009cAsym", "MNI152NLin6Asym", "T1w", "")
+"""Spaces of preprocessed images, best first: regions are named in MNI space. "" is the run's own space."""
+DESCRIPTIONS = ("preproc", "optcom")
+"""What preprocessed images are called, best first: by fMRIPrep, and by tedana, which combines echoes."""
+PREFERRED = {
+    "part": ("", "mag"),
+    "echo": ("",),
+    "desc": DESCRIPTIONS,
+    "space": SPACES,
+    "cohort": ("",),
+    "res": ("", "native"),
+}
+"""For each entity the labels that come before others, best first; "" is its absence. In this order they are decided:
+magnitude and never phase, combined echoes before single, then how and where to the image was processed. Of numbered
+resolutions the coarsest is taken, the closest to that of BOLD. Nothing else is preferred to anything."""
+Filter = Mapping[str, str]
+"""Entities of the images to read, as ``{"space": "T1w"}``; "" for images that lack the entity."""
+
+
+def choose(images: Sequence[BidsFile]) -> list[BidsFile]:
+    """The image to read; several where none of them is preferred, [] where there are phase images only."""
+    left = [file for file in images if file.plain.get("part", "") in PREFERRED["part"]]
+    for name in PREFERRED:
+        best = min((_rank(name, file) for file in left), default=0)
+        left = [file for file in left if _rank(name, file) == best]
+    return left
+
+
+def kept_by(images: Sequence[BidsFile], wanted: Filter, raw: bool) -> list[BidsFile]:
+    """The images that the filter names. Raw images lack entities of derivatives, and are not filtered by them."""
+    asked = {name: label for name, label in wanted.items() if not (raw and name in DERIVED)}
+    return [
+        file
+        for file in images
+        if all(file.plain.get(name, "") == plain_label(name, label) for name, label in asked.items())
+    ]
+
+
+def grid_of(file: BidsFile) -> tuple[str, ...]:
+    """How an image was processed, and where to: what all images of a study must have in common."""
+    return tuple(file.plain.get(name, "") for name in DERIVED)
+
+
+def several(code: str, images: Sequence[BidsFile], raw: bool) -> Finding:
+    """The finding that none of several images of a run is preferred: lists them, and says how to choose."""
+    paths = [file.path for file in images]
+    names = sorted({name for file in images for name in file.plain if _differ(name, images)})
+    same = len({path.name for path in paths}) < len(paths)
+    listed = ", ".join(str(path) if same else path.name for path in sorted(paths))
+    what = f"this run has several {'' if raw else 'preprocessed '}images and none comes first: {listed}"
+    label = next((file.plain[names[0]] for file in images if names[0] in file.plain), "") if names else ""
+    pick = (
+        f'choose by bids_filter = {{{names[0]} = "{label}"}} in the settings' if names else "keep one, remove the copy"
+    )
+    return error(code, sorted(paths)[0], what, f"{pick}{', or combine the echoes' if names == ['echo'] else ''}")
+
+
+def _differ(name: str, images: Sequence[BidsFile]) -> bool:
+    return len({file.plain.get(name, "") for file in images}) > 1
+
+
+def _rank(name: str, file: BidsFile) -> tuple[int, int]:
+    label, preferred = file.plain.get(name, ""), PREFERRED[name]
+    if label in preferred:
+        return preferred.index(label), 0
+    if name == "res" and label.isdecimal():
+        return len(preferred), -int(label)
+    return len(preferred) + 1, 0

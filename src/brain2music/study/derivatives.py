@@ -1,0 +1,161 @@
+"""Preprocessed images in place of raw ones: from which folder, and which; never some of each."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from os.path import relpath
+from pathlib import Path
+
+from ..errors import InputError
+from .choice import DESCRIPTIONS, Filter, choose, grid_of, kept_by, several
+from .entities import ALTERNATIVES, IMAGE, BidsFile
+from .finding import Finding, error
+from .index import index_derivatives
+from .recordings import Recording
+from .study import ImageOrigin
+
+
+@dataclass(frozen=True)
+class ImageChoice:
+    """What a user may say of the images to read.
+
+    ``derivatives`` is a folder of preprocessed images; default the one in ``root/derivatives`` that has such, if any.
+    ``raw`` reads the raw images even so; ``wanted`` gives entities that the images must have.
+    """
+
+    derivatives: Path | None = None
+    raw: bool = False
+    wanted: Filter = field(default_factory=dict)
+
+
+def choose_images(
+    recordings: Sequence[Recording], root: Path, choice: ImageChoice, findings: list[Finding]
+) -> list[Recording]:
+    """Each run with the image to read: the preprocessed of one folder, or the raw; what is unclear is reported."""
+    subjects = {recording.subject for recording in recordings}
+    folder = None if choice.raw else _folder(recordings, root, choice, subjects, findings)
+    if folder is None:
+        return [_take_raw(recording, choice.wanted, findings) for recording in recordings]
+    files = _index(folder, subjects, findings)
+    taken = [_take_preprocessed(each, recordings, files, folder, choice, findings) for each in recordings]
+    _require_one_grid([each.image for each in taken if each.image and each.preprocessed], findings)
+    return taken
+
+
+def origin_of(recordings: Sequence[Recording], root: Path) -> ImageOrigin | None:
+    """Which images are read, in words; None where there are none."""
+    read = [each for each in recordings if each.image is not None]
+    if not read:
+        return None
+    first = next((each for each in read if each.preprocessed), read[0])
+    if first.image is None or first.own_root is None:
+        return ImageOrigin()
+    desc, space, _, res, _ = grid_of(first.image)
+    return ImageOrigin("preprocessed", relpath(first.own_root, root), desc, space, res)
+
+
+def _folder(
+    recordings: Sequence[Recording], root: Path, choice: ImageChoice, subjects: Collection[str], findings: list[Finding]
+) -> Path | None:
+    """The folder of preprocessed images: the one named, else the only one of the study's that has any."""
+    given = choice.derivatives
+    if given is not None and given.is_dir():
+        return given
+    if given is not None:
+        mend = "name the folder that fMRIPrep wrote, or leave the derivatives out"
+        findings.append(error("derivatives-missing", given, "there is no such folder", mend))
+        return None
+    beside = sorted(path for path in root.glob("derivatives/*") if path.is_dir() and not path.name.startswith("sub-"))
+    direct = [root / "derivatives"] if any(root.glob("derivatives/sub-*")) else []
+    keys = {recording.key[:2] for recording in recordings}
+    found = []
+    for folder in [*direct, *beside]:
+        images = _preprocessed(_index(folder, subjects, findings), choice.wanted)
+        if any(file.key[:2] in keys for file in images):
+            found.append(folder)
+    if len(found) > 1:
+        what = f"several folders hold preprocessed images: {', '.join(map(str, found))}"
+        findings.append(error("derivatives-several", root / "derivatives", what, "choose one with --derivatives"))
+    return found[0] if found else None
+
+
+def _index(folder: Path, subjects: Collection[str], findings: list[Finding]) -> list[BidsFile]:
+    try:
+        return index_derivatives(folder, subjects)
+    except InputError as problem:
+        findings.append(error("folder-unreadable", folder, problem.what, problem.mend))
+        return []
+
+
+def _preprocessed(files: Sequence[BidsFile], wanted: Filter) -> list[BidsFile]:
+    """The images that are called preprocessed, or as the user's filter calls them."""
+    called = (wanted["desc"],) if "desc" in wanted else DESCRIPTIONS
+    return [file for file in files if _is_image(file) and file.plain.get("desc", "") in called]
+
+
+def _is_image(file: BidsFile) -> bool:
+    return file.suffix == "bold" and file.extension in IMAGE
+
+
+def _take_raw(recording: Recording, wanted: Filter, findings: list[Finding]) -> Recording:
+    images = kept_by(recording.raw, wanted, raw=True)
+    chosen = choose(images)
+    if not chosen:
+        if recording.raw:
+            listed = ", ".join(file.path.name for file in recording.raw)
+            what = f"none of this run's images is a magnitude image that bids_filter asks for: {listed}"
+            mend = "get the magnitude image, or change bids_filter"
+            findings.append(error("image-missing", recording.raw[0].path, what, mend))
+        return recording
+    if len(chosen) > 1:
+        findings.append(several("run-duplicate", chosen, raw=True))
+    return recording.take(chosen[0])
+
+
+def _take_preprocessed(
+    recording: Recording,
+    recordings: Sequence[Recording],
+    files: Sequence[BidsFile],
+    folder: Path,
+    choice: ImageChoice,
+    findings: list[Finding],
+) -> Recording:
+    images = [file for file in _preprocessed(files, choice.wanted) if _made_from(file, recording, recordings)]
+    kept = kept_by(images, choice.wanted, raw=False)
+    chosen = choose(kept)
+    if not chosen:
+        others = [file.path.name for file in files if _is_image(file) and _made_from(file, recording, recordings)]
+        has = f"; it has {', '.join(others)}" if others else ""
+        asked = "".join(f", {name}-{label}" for name, label in choice.wanted.items())
+        what = f"this run has no desc-preproc_bold image{asked} in {folder}{has}"
+        mend = "preprocess all runs, choose by bids_filter, or read the raw images with raw_images = true"
+        findings.append(error("preproc-missing", recording.anchor.path, what, mend))
+        return recording
+    if len(chosen) > 1:
+        findings.append(several("preproc-several", chosen, raw=False))
+    return recording.take(chosen[0], files, folder)
+
+
+def _made_from(image: BidsFile, recording: Recording, recordings: Sequence[Recording]) -> bool:
+    """Whether an image was made from a run: it names all that the run does, and no other run is as close."""
+    if image.key == recording.key:
+        return True
+    if not _run_items(recording.anchor) < _run_items(image):
+        return False
+    closer = (other for other in recordings if other.subject == recording.subject and other is not recording)
+    own = _run_items(recording.anchor)
+    return not any(own < _run_items(other.anchor) <= _run_items(image) for other in closer)
+
+
+def _run_items(file: BidsFile) -> frozenset[tuple[str, str]]:
+    return frozenset((name, label) for name, label in file.plain.items() if name not in ALTERNATIVES)
+
+
+def _require_one_grid(images: Sequence[BidsFile], findings: list[Finding]) -> None:
+    """Report images of another description, space or resolution than the best that is among them."""
+    best = choose(images)
+    for file in images:
+        if best and grid_of(file) != grid_of(best[0]):
+            like = best[0].path.name
+            what = f"this run has no image processed like {like}: the best that it has is {file.path.name}"
+            mend = "bring all runs to one space, or name one that all have by bids_filter"
+            findings.append(error("preproc-missing", file.path, what, mend))
