@@ -156,7 +156,8 @@ def judge(source: Path, keep: Path) -> tuple[str, bool, str]:
     if contents(source) != before:
         wrong.append("the case's own files were changed")
     (work / "output.txt").write_text(case.text if case else "")
-    how = "" if wanted or wrong else "by what holds of every case"
+    unseen = "by what holds of every case" if case and case.ran else "nothing that can be run: look at its recipe"
+    how = "" if wanted or wrong else unseen
     return source.name, not wrong, "; ".join(wrong) or how
 
 
