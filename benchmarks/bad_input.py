@@ -92,15 +92,26 @@ def events_without_onset(bench: Bench) -> tuple[list[str], str | Path]:
 
 
 @case
-def onset_is_a_word(bench: Bench) -> tuple[list[str], str | Path]:
-    bench.study.edit(bench.study.events(TRAIN), "\n3\t", "\nsoon\t")
-    return bench.run(), bench.study.events(TRAIN)
+def onsets_are_words(bench: Bench) -> tuple[list[str], str | Path]:
+    events = bench.study.events(TRAIN)
+    bench.study.edit(events, "\n3\t", "\nsoon\t")
+    bench.study.edit(events, "\n6\t", "\nlater\t")
+    return bench.run(), events
 
 
 @case
-def onset_is_negative(bench: Bench) -> tuple[list[str], str | Path]:
-    bench.study.edit(bench.study.events(TRAIN), "\n3\t", "\n-3\t")
-    return bench.run(), bench.study.events(TRAIN)
+def onsets_are_in_milliseconds(bench: Bench) -> tuple[list[str], str | Path]:
+    events = bench.study.events(TRAIN)
+    bench.study.edit(events, "\n3\t", "\n3000\t")
+    bench.study.edit(events, "\n6\t", "\n6000\t")
+    return bench.run(), events
+
+
+@case
+def stimulus_outside_the_folder(bench: Bench) -> tuple[list[str], str | Path]:
+    events = bench.study.events(TRAIN)
+    bench.study.edit(events, "\tjazz\t1\t", "\t../../jazz\t1\t")
+    return bench.run(), events
 
 
 @case

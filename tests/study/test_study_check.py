@@ -18,7 +18,10 @@ from brain2music.study.check import check_study
 TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
 Fault = Callable[[TinyStudy], Path]
 FAULTS: dict[str, tuple[str, Fault]] = {}
+ROW_AT_FAULT = {"run-short", "event-outside", "row-ragged", "onset is no number", "onset-negative", "duration-invalid"}
+ROW_AT_FAULT |= {"excerpt-invalid", "label-missing"}
 WARNINGS = {"label-quoted", "label-malformed", "excerpt-length", "image-longer", "constant voxels", "voxels-nan"}
+WARNINGS |= ROW_AT_FAULT
 
 
 def fault(name: str, code: str | None = None) -> Callable[[Fault], Fault]:
@@ -88,7 +91,7 @@ def _(tiny: TinyStudy) -> Path:
 @fault("run-short")
 def _(tiny: TinyStudy) -> Path:
     tiny.write_image(TRAIN, voxels(5))
-    return tiny.image(TRAIN)
+    return tiny.events(TRAIN)
 
 
 @fault("event-outside")
@@ -401,6 +404,16 @@ def test_reading_raises_what_checking_reports(tiny: TinyStudy, name: str) -> Non
 def test_warnings_are_read_around(tiny: TinyStudy, name: str) -> None:
     FAULTS[name][1](tiny)
     assert len(read_study(tiny.root).runs) == 3
+
+
+@pytest.mark.parametrize("name", sorted(ROW_AT_FAULT))
+def test_a_row_at_fault_costs_that_row(tiny: TinyStudy, name: str) -> None:
+    FAULTS[name][1](tiny)
+    before, after = (
+        len(run.presentations)
+        for run in (read_study(TinyStudy(tiny.root.parent / "whole").root).runs[0], read_study(tiny.root).runs[0])
+    )
+    assert (before, after) == (3, 2)
 
 
 def test_all_faults_are_found_at_once(tiny: TinyStudy) -> None:

@@ -10,11 +10,12 @@ from tiny_study import CLIP_S, HEADER, TR, TinyStudy, voxels
 
 from brain2music.errors import Brain2MusicWarning, InputError
 from brain2music.study.bids import read_study
-from brain2music.study.events import Event
+from brain2music.study.event import Event
 from brain2music.study.index import index_bids
 from brain2music.study.recordings import group_recordings
-from brain2music.study.runs import mark_carry_ins, volumes_of
+from brain2music.study.runs import mark_carry_ins
 from brain2music.study.study import Clip, Presentation, Run
+from brain2music.study.usable import volumes_of
 
 TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
 
@@ -197,7 +198,10 @@ def test_stim_id(tiny: TinyStudy) -> None:
     assert (first, first.genre) == (Clip("jazz/a.wav", 0.0, 3.0), "jazz")
     assert (second, second.genre) == (Clip("stim-b", 0.0, 3.0), "")
     tiny.edit(tiny.events(TRAIN), "stim-b", "stim-d")
-    with pytest.raises(InputError, match=r"line 4: stim_id 'stim-d' is not listed"):
+    (presentation,) = read_study(tiny.root).runs[0].presentations  # a row at fault costs that row
+    assert presentation.clip == first
+    tiny.edit(tiny.events(TRAIN), "stim-a", "stim-e")
+    with pytest.raises(InputError, match=r"line 2: stim_id 'stim-e' is not listed"):
         read_study(tiny.root)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -10,10 +11,13 @@ import soundfile
 
 from brain2music.study.check import check_study
 from brain2music.study.finding import Finding
+from brain2music.study.study import Study
 
 TR = 1.5
 CLIP_S = 3.0
 RATE = 8000
+STIM_FILE = "onset\tduration\tstim_file"
+RUNS = ("task-music_run-01", "task-music_run-02", "task-music_run-03")
 HEADER = "onset\tduration\tgenre\ttrack\tstart\tend"
 
 
@@ -99,3 +103,17 @@ class TinyStudy:
 def voxels(n_volumes: int, seed: int = 0, shape: tuple[int, int, int] = (3, 4, 5)) -> np.ndarray:
     """A float32 image whose voxels all vary."""
     return np.random.default_rng(seed).normal(100, 10, (*shape, n_volumes)).astype(np.float32)
+
+
+Write = Callable[..., TinyStudy]
+"""Writes a study of runs of one task from the rows of their events."""
+
+
+def song(number: int) -> str:
+    """The ``stim_file`` of a tiny study's track."""
+    return f"jazz/jazz.{number:05d}.wav"
+
+
+def heard(study: Study) -> list[tuple[str, float, float]]:
+    """Every presentation's recording, start and end, run by run."""
+    return [(each.clip.track, each.clip.start, each.clip.end) for run in study.runs for each in run.presentations]

@@ -100,6 +100,7 @@ class BidsSource:
             test_task=config.test_task,
             raw_images=config.raw_images,
             bids_filter=config.bids_filter,
+            events=config.events,
         )
         return cls(study, config, derivatives)
 

@@ -5,16 +5,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..config import EventRows
 from ..errors import Brain2MusicWarning, InputError
 from .choice import Filter
 from .derivatives import ImageChoice, choose_images, origin_of
 from .entities import ALTERNATIVES, BidsFile, plain_label
-from .events import read_library
+from .events import EventReader, read_library
+from .excerpts import settle_clips, with_clips
 from .finding import Finding, error, of_subject, warning
 from .images import Header
 from .index import index_bids, leave_ignored, subject_labels
 from .recordings import Recording, group_recordings, read_object
 from .runs import check_grids, mark_carry_ins, read_run
+from .stimuli import recording_lengths
 from .study import Split, Study
 from .timing import check_trs
 
@@ -27,6 +30,7 @@ def read_study(
     subjects: Sequence[str] | None = None,
     train_task: str | None = None,
     test_task: str | None = None,
+    events: EventRows | None = None,
     need_images: bool = True,
     raw_images: bool = False,
     bids_filter: Filter | None = None,
@@ -43,6 +47,7 @@ def read_study(
     subjects : labels to read, with or without ``sub-``; default all. Nothing of other subjects is opened.
     train_task, test_task : task labels; default those that contain "train" and "test". A study of one task
         needs neither: all its runs are training runs, to be scored by cross-validation.
+    events : which rows of the tables of events count; default all that are music (:func:`.rows.chosen_rows`).
     need_images : False also reads studies whose images are not at hand; ``bold`` is then None.
     raw_images : read the raw images even where there are preprocessed ones.
     bids_filter : entities of the images and runs to read, as ``{"space": "T1w", "rec": "norm"}``.
@@ -64,6 +69,7 @@ def read_study(
         subjects=subjects,
         train_task=train_task,
         test_task=test_task,
+        events=events,
         need_images=need_images,
         raw_images=raw_images,
         bids_filter=bids_filter,
@@ -110,6 +116,7 @@ def survey_study(
     subjects: Sequence[str] | None = None,
     train_task: str | None = None,
     test_task: str | None = None,
+    events: EventRows | None = None,
     need_images: bool = True,
     raw_images: bool = False,
     bids_filter: Filter | None = None,
@@ -132,8 +139,10 @@ def survey_study(
     need_image = need_images and _has_images(recordings, root, findings)
 
     library = read_library([root / "stimuli", *([stimuli] if stimuli else [])], findings)
-    read = [read_run(each, splits[each.task], library, need_image, findings) for each in recordings]
-    runs = mark_carry_ins([run for run, _ in read])
+    reader = EventReader(library, events, recording_lengths(stimuli))
+    read = [read_run(each, splits[each.task], reader, need_image, findings) for each in recordings]
+    reader.report([run.events for run, _ in read], root, findings)
+    runs = mark_carry_ins(with_clips([run for run, _ in read], settle_clips(reader.all_events(root))))
     headers = tuple(header for _, header in read if header)
     runs.sort(key=lambda run: run.split == "test")
     check_grids(runs, headers, findings)

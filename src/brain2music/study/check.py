@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..config import EventRows
 from .bids import Survey, survey_study
 from .finding import Finding, error, of_subject, warning
 from .images import report_voxels, scan_voxels
@@ -21,6 +22,7 @@ def check_study(
     subjects: Sequence[str] | None = None,
     train_task: str | None = None,
     test_task: str | None = None,
+    events: EventRows | None = None,
 ) -> list[Finding]:
     """Look for all faults of a study, in its tables, its images and its recordings.
 
@@ -36,6 +38,7 @@ def check_study(
         subjects=subjects,
         train_task=train_task,
         test_task=test_task,
+        events=events,
     )
     found = [*survey.findings, *_check_images(survey), *_check_sound(survey.study)]
     return list(dict.fromkeys(found))

@@ -1,34 +1,20 @@
-"""events.tsv to events: which clip was heard when. Problems are reported; the legible rows remain."""
+"""events.tsv to events: which clip was presented when. Problems are reported; the legible rows remain."""
 
+import posixpath
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .finding import Finding, error, warning
+from ..config import EventRows
+from .event import Event, Lengths
+from .finding import Finding, error, settle_faults, warning
+from .rows import SOURCES, chosen_rows, report_passed
+from .sections import find_sections, holds_run_times, without_blocks
+from .stimuli import leaves_folder
 from .study import Clip
 from .tables import Row, Table, is_quoted, read_table, unquote
-
-TOLERANCE = 1e-3
-"""By how much times may disagree: seconds, or a part of the TR."""
-SOURCES = ("stim_id", "stim_file", "track")
-"""The columns that may name a recording; the first that is filled does."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """A clip heard from ``onset`` for ``duration`` seconds of its run; ``line`` is its line in the table."""
-
-    clip: Clip
-    onset: float
-    duration: float
-    line: int
-
-    @property
-    def end(self) -> float:
-        """Seconds of the run at which the clip ends."""
-        return self.onset + self.duration
 
 
 @dataclass(frozen=True)
@@ -37,6 +23,52 @@ class Library:
 
     path: Path
     rows: Mapping[str, Row] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """A table of events as read: its events in order of time, and how often which other rows were passed over."""
+
+    events: tuple[Event, ...] = ()
+    passed: Counter[str] = field(default_factory=Counter)
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class EventReader:
+    """Reads the tables of events of a study, each once.
+
+    ``rows`` is the setting that says which rows count, ``lengths`` knows the recordings where they are at hand.
+    """
+
+    library: Library
+    rows: EventRows | None = None
+    lengths: Lengths = lambda _: None
+    tables: dict[Path, EventTable] = field(default_factory=dict, init=False)
+
+    def __call__(self, path: Path) -> EventTable:
+        """The table at a path."""
+        if path not in self.tables:
+            self.tables[path] = read_events(path, self.library, rows=self.rows, lengths=self.lengths)
+        return self.tables[path]
+
+    def all_events(self, root: Path) -> list[Event]:
+        """The events of all tables of a BIDS folder: which clips there are hangs on no choice of subjects or tasks."""
+        for pattern in ("sub-*/func/*_events.tsv", "sub-*/ses-*/func/*_events.tsv"):
+            for path in root.glob(pattern):
+                self(path)
+        return [event for path in sorted(self.tables) for event in self.tables[path].events]
+
+    def report(self, used: Iterable[Path], root: Path, findings: list[Finding]) -> None:
+        """Say which rows of the tables in use were passed over; an error where nothing is left of them."""
+        tables = [self.tables[path] for path in sorted(set(used) & set(self.tables))]
+        passed = sum((table.passed for table in tables), Counter[str]())
+        if passed:
+            findings.append(report_passed(passed, next(path for path in sorted(used) if self.tables[path].passed)))
+            if not any(table.events for table in tables):
+                what = "no row of the tables of events is a presentation of music"
+                mend = "name the recordings there, or say which rows count with the setting events"
+                findings.append(error("events-empty", root, what, mend))
 
 
 def read_library(folders: Sequence[Path], findings: list[Finding]) -> Library:
@@ -53,56 +85,89 @@ def read_library(folders: Sequence[Path], findings: list[Finding]) -> Library:
     if key is None:
         findings.append(table.lacks("stimulus_id"))
         return Library(table.path)
-    return Library(table.path, {row.text(key): row for row in table.rows})
+    for row in table.rows:
+        if row.surplus:
+            what = f"line {row.line}: the row has {row.surplus} cells more than the header; it is left out"
+            findings.append(warning("row-ragged", table.path, what, "give every row the header's columns"))
+    return Library(table.path, {row.text(key): row for row in table.rows if not row.surplus})
 
 
-def read_events(path: Path, library: Library, findings: list[Finding]) -> tuple[Event, ...]:
-    """The clips heard in a run, in order of time.
+def read_events(
+    path: Path, library: Library, *, rows: EventRows | None = None, lengths: Lengths = lambda _: None
+) -> EventTable:
+    """The clips presented in a run, in order of time.
 
     A clip is named by ``genre``, ``track``, ``start`` and ``end`` (ds003720), by ``stim_file`` (BIDS, below
     ``/stimuli``), or by ``stim_id`` (BIDS extension proposal 44); by the latter two it runs from ``start``
-    (default 0) to ``end`` (default ``start + duration``). Rows that name no sound (rest, button presses) are
-    passed over. Quotes around labels, also those that lack their partner, are left out with a warning.
+    (default 0; of rows that run on, see :func:`.sections.find_sections`) to ``end`` (default ``start + duration``).
+    Rows that are no music are passed over (:func:`.rows.chosen_rows`), and so are rows that span others
+    (:func:`.sections.without_blocks`). A row at fault is left out with a warning; where most are, that is an error.
+    Quotes around labels, also those that lack their partner, are left out with a warning.
     """
-    before = len(findings)
+    findings: list[Finding] = []
     table = read_table(path, findings)
     if table is None or not _has_columns(table, findings):
-        return ()
+        return EventTable(findings=tuple(findings))
     _report_quotes(table, findings)
-    read = [_read_event(row, library, findings) for row in table.rows if _is_heard(row, library)]
-    events = sorted((event for event in read if event), key=lambda event: event.onset)
-    _report_overlaps(path, events, findings)
-    if not read and not any(finding.severity == "error" for finding in findings[before:]):
+    counted, passed = chosen_rows(table, library.rows, rows, findings)
+    events, faults = _read_rows(counted, library, lengths, findings)
+    settle_faults(faults, len(counted) - len(events), len(counted), findings)
+    events = find_sections(without_blocks(events, path, findings), path, lengths, findings)
+    if not counted and not passed and not findings:
         what = "no event of this run names a recording"
         findings.append(error("events-empty", path, what, "list what was heard, one row a clip"))
-    return tuple(events)
+    return EventTable(tuple(events), passed, tuple(findings))
 
 
-def _is_heard(row: Row, library: Library) -> bool:
-    stimulus = library.rows.get(row.text("stim_id"))
-    kind = stimulus.text("type") if stimulus else ""
-    return any(map(row.text, SOURCES)) and (not kind or "audio" in kind.lower())
+def _read_rows(
+    rows: Sequence[Row], library: Library, lengths: Lengths, findings: list[Finding]
+) -> tuple[list[Event], list[Finding]]:
+    """The legible rows in order of time, and what is wrong with the others."""
+    events: list[Event] = []
+    faults: list[Finding] = []
+    for row in rows:
+        event = _read_event(row, library, faults)
+        events += [event] if event else []
+    events.sort(key=lambda event: (event.onset, event.line))
+    if holds_run_times(events, lengths):
+        what = "the column start holds times of the run, not of the recordings; it is left out, and so is end"
+        findings.append(
+            warning("start-is-run-time", rows[0].path, what, "give where in its recording each clip starts")
+        )
+        events = [_whole(event) for event in events]
+    by_line = {row.line: row for row in rows}
+    for event in events:
+        if abs(event.clip.duration - event.duration) > 0.1:
+            what = f"line {event.line}: the event lasts {event.duration:g} s but its excerpt {event.clip.duration:g} s"
+            mend = "make duration and end - start agree"
+            findings.append(warning("excerpt-length", by_line[event.line].path, what, mend))
+    return events, faults
+
+
+def _whole(event: Event) -> Event:
+    return replace(event, clip=replace(event.clip, start=0.0, end=event.duration), measured=True, placed=False)
 
 
 def _read_event(row: Row, library: Library, findings: list[Finding]) -> Event | None:
     """One row; None and findings, all that apply, where it is not legible."""
     before = len(findings)
+    if row.surplus:
+        what = f"the row has {row.surplus} cells more than the header"
+        findings.append(row.error("row-ragged", what, "give every row the header's columns"))
     onset, duration = row.number("onset", findings), row.number("duration", findings)
-    if onset < 0:
-        what = f"the onset is {onset:g} s"
-        findings.append(row.error("onset-negative", what, "count onsets from the first scan of the run"))
     if duration <= 0:
         what = f"the duration is {duration:g} s"
         findings.append(row.error("duration-invalid", what, "give durations in seconds, over 0"))
     start, end = _read_excerpt(row, duration, findings)
     track, about = _read_recording(row, library, findings)
+    genre = unquote(about.text("genre"))
+    if leaves_folder(track) or leaves_folder(genre):
+        what = f"the recording {track!r} lies outside the folder of stimuli"
+        findings.append(row.error("stimulus-outside", what, "put it into that folder, and name it relative to it"))
     if len(findings) > before:
         return None
-    clip = Clip(track, start, end, genre=unquote(about.text("genre")), caption=about.text("caption") or None)
-    if abs(clip.duration - duration) > 0.1:
-        what = f"line {row.line}: the event lasts {duration:g} s but its excerpt {clip.duration:g} s"
-        findings.append(warning("excerpt-length", row.path, what, "make duration and end - start agree"))
-    return Event(clip, onset, duration, row.line)
+    clip = Clip(track, start, end, genre=genre, caption=about.text("caption") or None)
+    return Event(clip, onset, duration, row.line, measured=not row.text("end"), placed=bool(row.text("start")))
 
 
 def _read_excerpt(row: Row, duration: float, findings: list[Finding]) -> tuple[float, float]:
@@ -138,8 +203,9 @@ def _read_recording(row: Row, library: Library, findings: list[Finding]) -> tupl
 
 
 def _below_stimuli(text: str) -> str:
-    """A path relative to /stimuli, from what studies write in its place."""
-    return text.removeprefix("bids::").lstrip("/").removeprefix("stimuli/")
+    """A path relative to /stimuli, from what studies write in its place; a recording has one, however written."""
+    below = text.removeprefix("bids::").lstrip("/").removeprefix("./").removeprefix("stimuli/")
+    return posixpath.normpath(below) if below else below
 
 
 def _has_columns(table: Table, findings: list[Finding]) -> bool:
@@ -164,13 +230,3 @@ def _report_quotes(table: Table, findings: list[Finding]) -> None:
         if unquote(label) != label:
             what = f"the label {label} has a quote without partner; read as {unquote(label)}"
             findings.append(warning("label-malformed", table.path, what, mend))
-
-
-def _report_overlaps(path: Path, events: Sequence[Event], findings: list[Finding]) -> None:
-    for earlier, later in pairwise(events):
-        if later.onset < earlier.end - TOLERANCE:
-            what = (
-                f"line {later.line}: the event at {later.onset:g} s starts before that of line "
-                f"{earlier.line} ends, at {earlier.end:g} s"
-            )
-            findings.append(error("events-overlap", path, what, "correct the onset or the duration"))

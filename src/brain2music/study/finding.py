@@ -1,6 +1,6 @@
 """One problem of a study: what is wrong, where, and how to mend it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -45,3 +45,16 @@ def of_subject(findings: Iterable[Finding], subject: str) -> list[Finding]:
     """The findings, those at the subject's own files (``sub-<label>_…``) marked as the subject's."""
     own = f"sub-{subject}_"
     return [replace(finding, subject=subject) if finding.file.name.startswith(own) else finding for finding in findings]
+
+
+def settle_faults(faults: Sequence[Finding], lost: int, of: int, findings: list[Finding]) -> None:
+    """Add what is wrong with single rows of a table, ``lost`` of the ``of`` that count.
+
+    A row at fault costs that row: a warning. Where most rows are at fault the table is, and they stay errors; so
+    does a recording outside the folder of stimuli.
+    """
+    for fault in faults:
+        if 2 * lost > of or fault.code == "stimulus-outside":
+            findings.append(fault)
+        else:
+            findings.append(replace(fault, severity="warning", what=f"{fault.what}; left out"))

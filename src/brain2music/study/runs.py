@@ -1,6 +1,5 @@
 """One BOLD recording to a :class:`Run`: its TR, its length, what was heard when, and the carry-ins."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,30 +7,33 @@ from itertools import groupby
 
 import numpy as np
 
-from .events import TOLERANCE, Event, Library, read_events
+from .event import Event
+from .events import EventReader
 from .finding import Finding, error
 from .images import Header, read_header
 from .recordings import Recording
 from .study import Presentation, Run, Split
 from .timing import read_tr
+from .usable import usable_events, volumes_of
 
 
 def read_run(
-    recording: Recording, split: Split, library: Library, need_image: bool, findings: list[Finding]
+    recording: Recording, split: Split, reader: EventReader, need_image: bool, findings: list[Finding]
 ) -> tuple[Run, Header | None]:
     """A run as far as it is legible; where not, a finding, ``tr`` NaN, volumes empty."""
     header = _read_image(recording, need_image, findings)
     tr = read_tr(recording, header, findings)
-    events = _read_events(recording, library, findings)
-    if header and math.isfinite(tr):
-        _check_length(recording, events, tr, header, findings)
+    table = recording.events[-1].path if recording.events else recording.anchor.path
+    events = usable_events(
+        _read_events(recording, reader, findings), tr, header.n_volumes if header else None, table, findings
+    )
     named = recording.anchor.run_entities
     run = Run(
         subject=recording.subject,
         task=recording.task,
         label=named.get("run", ""),
         split=split,
-        events=recording.events[-1].path if recording.events else recording.anchor.path,
+        events=table,
         bold=header.path if header else None,
         tr=tr,
         n_volumes=header.n_volumes if header else None,
@@ -42,17 +44,6 @@ def read_run(
         entities=tuple(named.items()),
     )
     return run, header
-
-
-def volumes_of(event: Event, tr: float) -> range:
-    """The scans of an event: from ``onset / tr``, ``duration / tr`` of them, both rounded, halves up.
-
-    So events of one duration cover equally many scans, wherever they start. Empty where ``tr`` is not known.
-    """
-    if not math.isfinite(tr):
-        return range(0)
-    first, count = (math.floor(time / tr + 0.5 + TOLERANCE) for time in (event.onset, event.duration))
-    return range(first, first + max(count, 1))
 
 
 def mark_carry_ins(runs: Sequence[Run]) -> list[Run]:
@@ -127,14 +118,16 @@ def _read_image(recording: Recording, need_image: bool, findings: list[Finding])
     return None
 
 
-def _read_events(recording: Recording, library: Library, findings: list[Finding]) -> tuple[Event, ...]:
+def _read_events(recording: Recording, reader: EventReader, findings: list[Finding]) -> tuple[Event, ...]:
     events, anchor = recording.events, recording.anchor.path
     if len(events) > 1:
         what = f"several tables of events go with this run equally: {', '.join(file.path.name for file in events)}"
         findings.append(error("events-several", anchor, what, "keep the one that is the run's own"))
         return ()
     if events:
-        return read_events(events[0].path, library, findings)
+        table = reader(events[0].path)
+        findings += table.findings
+        return table.events
     tables = (file for file in recording.around if file.suffix == "events" and file.key[:2] == recording.key[:2])
     others = ", ".join(sorted(file.path.name for file in tables)[:5])
     what = "no events.tsv goes with this run" + (
@@ -142,18 +135,3 @@ def _read_events(recording: Recording, library: Library, findings: list[Finding]
     )
     findings.append(error("events-missing", anchor, what, "write one that tells when which clip was heard"))
     return ()
-
-
-def _check_length(
-    recording: Recording, events: Sequence[Event], tr: float, header: Header, findings: list[Finding]
-) -> None:
-    has = f"{header.n_volumes} scans of {tr:g} s"
-    for event in events:
-        if volumes_of(event, tr).start >= header.n_volumes:
-            what = f"line {event.line}: the event at {event.onset:g} s starts after the recording ends ({has})"
-            mend = "correct its onset, or remove it"
-            findings.append(error("event-outside", recording.events[-1].path, what, mend))
-    if events and max(volumes_of(event, tr).stop for event in events) > header.n_volumes:
-        what = f"the run has {has} but its last event ends at {max(event.end for event in events):g} s"
-        mend = "get the complete image, or remove the events that it does not cover"
-        findings.append(error("run-short", header.path, what, mend))

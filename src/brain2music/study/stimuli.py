@@ -1,8 +1,10 @@
 """Stimuli as they were presented: excerpts of recordings, cut, faded and brought to one level."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import posixpath
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 from jaxtyping import Float32
@@ -13,8 +15,8 @@ from .study import Clip
 
 EXTENSIONS = (".wav", ".au", ".mp3", ".flac", ".ogg")
 GTZAN_FOLDERS = ("", "genres_original", "genres", "Data/genres_original")
-SLACK_S = 0.1
-"""Seconds that a recording may lack at its end; filled with silence."""
+SLACK_S = 0.15
+"""Seconds that a recording may lack at its end, as logged durations do; filled with silence."""
 
 
 class StimulusError(InputError):
@@ -51,7 +53,15 @@ class Stimuli:
         object.__setattr__(self, "folder", Path(self.folder))
 
     def find(self, clip: Clip) -> Path:
-        """The recording that the clip is cut from; :class:`StimulusError` where there is none."""
+        """The recording that the clip is cut from; :class:`StimulusError` where there is none.
+
+        A name that leaves the folder is refused; links in the folder may lead anywhere.
+        """
+        for name in (clip.track, clip.genre):
+            if leaves_folder(name):
+                what = f"the recording {name!r} lies outside the folder of stimuli"
+                mend = "put it into that folder, and name it relative to it"
+                raise StimulusError("stimulus-outside", what, self.folder, mend)
         for path in self._candidates(clip):
             if path.is_file():
                 return path
@@ -107,6 +117,27 @@ class Stimuli:
         if clip.track.endswith(EXTENSIONS):
             return clip.track
         return f"{clip.genre}/{clip.track}.wav" if clip.genre else f"{clip.track}.wav"
+
+
+def leaves_folder(name: str) -> bool:
+    """Whether a relative path leads out of its folder by its parts, whatever the system it was written on."""
+    windows = PureWindowsPath(name)
+    parts = posixpath.normpath("/".join(windows.parts)).split("/")
+    return name.startswith("/") or ".." in parts or bool(Path(name).anchor)
+
+
+def recording_lengths(folder: Path | None) -> Callable[[Clip], float | None]:
+    """What tells the seconds of a clip's whole recording; None for one that is not in the folder, or not legible."""
+    stimuli = None if folder is None else Stimuli(folder)
+
+    @cache
+    def length(clip: Clip) -> float | None:
+        try:
+            return None if stimuli is None else duration_of(stimuli.find(clip))
+        except InputError:
+            return None
+
+    return lambda clip: length(replace(clip, start=0.0, end=1.0))
 
 
 def fade(length: int, fade_s: float, rate: int) -> Float32[np.ndarray, " samples"]:

@@ -14,11 +14,15 @@ QUOTES = "'\"`‘’“”"
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: ``line`` of the file, counted from 1, and its cells by column."""
+    """A row of a table: ``line`` of the file, counted from 1, and its cells by column.
+
+    ``surplus`` is how many filled cells the row has beyond the header's columns.
+    """
 
     path: Path
     line: int
     cells: Mapping[str, str]
+    surplus: int = 0
 
     def text(self, column: str) -> str:
         """The cell without the quotes around it; "" where it is missing, empty or n/a."""
@@ -74,11 +78,10 @@ def read_table(path: Path, findings: list[Finding]) -> Table | None:
         findings.append(error("table-empty", path, "the table is empty", "write its header and its rows"))
         return None
     (_, columns), *body = filled
-    rows = [Row(path, line, dict(zip(columns, cells, strict=False))) for line, cells in body]
-    for row, (_, cells) in zip(rows, body, strict=True):
-        if any(cells[len(columns) :]):
-            what = f"the row has {len(cells)} cells but the header {len(columns)}"
-            findings.append(row.error("row-ragged", what, "give every row the header's columns"))
+    width = len(columns)
+    rows = [
+        Row(path, line, dict(zip(columns, cells, strict=False)), sum(map(bool, cells[width:]))) for line, cells in body
+    ]
     return Table(path, tuple(columns), tuple(rows))
 
 

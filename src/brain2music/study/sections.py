@@ -1,0 +1,149 @@
+"""Rows that are not one presentation each, from the start: blocks, doubles, sections, and times of another clock."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from .event import Event, Lengths
+from .finding import Finding, warning
+from .stimuli import SLACK_S
+
+JITTER_S = 0.1
+"""By how much logged times of one thing differ at most."""
+SAME_CLOCK_S = 0.02
+"""By how much times by one clock differ at most."""
+SHORT = 0.15
+"""Part of an event that others within it take at most, for them to be no clips but probes or beeps."""
+
+
+def without_blocks(events: Sequence[Event], path: Path, findings: list[Finding]) -> list[Event]:
+    """The events without what is logged twice, spans several others (a block), or is a short sound within another.
+
+    Parameters
+    ----------
+    events : in order of time.
+    """
+    once = _without_repeated_rows(events, path, findings)
+    onsets = [event.onset for event in once]
+    left_out: dict[Event, str] = {}
+    for event in once:
+        inner = _within(event, once, onsets)
+        if sum(other.duration for other in inner) < SHORT * event.duration:
+            left_out |= dict.fromkeys(inner, f"is a short sound within that of line {event.line}")
+        elif len(inner) > 1:
+            left_out[event] = f"spans {len(inner)} others, a block"
+    for event, what in left_out.items():
+        what = f"line {event.line}: the event from {event.onset:g} to {event.end:g} s {what}; it is left out"
+        mend = "if it is a presentation of music on its own, correct onsets and durations"
+        findings.append(warning("event-spans-others", path, what, mend))
+    return [event for event in once if event not in left_out]
+
+
+def holds_run_times(events: Sequence[Event], lengths: Lengths) -> bool:
+    """Whether the starts of excerpts are times of the run, by its own or by another clock.
+
+    So they are where they grow from row to row over several recordings, and either most lie beyond the ends of these,
+    or they are the onsets, or keep one distance from the onsets of recordings that are not at hand.
+
+    Parameters
+    ----------
+    events : in order of time.
+    """
+    events = [event for event in events if event.placed]
+    starts = np.array([event.clip.start for event in events])
+    recordings = len({event.clip.track for event in events})
+    if recordings < 2 or not (np.diff(starts) > 0).all():
+        return False
+    distance = starts - [event.onset for event in events]
+    alike = bool(np.ptp(distance) < SAME_CLOCK_S)
+    known = [(event, lengths(event.clip)) for event in events]
+    beyond = [event.clip.start + event.duration > length + SLACK_S for event, length in known if length is not None]
+    if 2 * sum(beyond) > len(beyond):
+        return alike or len(events) > 3
+    needed = (3 if beyond else 2) if abs(distance[0]) < SAME_CLOCK_S else (len(events) + 1 if beyond else 3)
+    return alike and recordings >= needed
+
+
+def find_sections(events: Sequence[Event], path: Path, lengths: Lengths, findings: list[Finding]) -> list[Event]:
+    """The events, those of one recording that run on without a gap as its sections, in turn; with a warning.
+
+    Only where neither ``start`` nor ``end`` says otherwise, and the recording is as long, if it is at hand: a
+    shorter one is taken as presented again and again, with a warning too.
+    """
+    found: list[Event] = []
+    sections: list[list[Event]] = []
+    repeats: list[list[Event]] = []
+    for group in _running_on(events):
+        length = lengths(group[0].clip) if len(group) > 1 else 0.0
+        if len(group) == 1:
+            found += group
+        elif length is None or length > group[-1].end - group[0].onset - 2 * SLACK_S:
+            found += [_section(event, group[0].onset) for event in group]
+            sections.append(group)
+        else:
+            found += group
+            repeats.append(group)
+    _say(sections, "taken as its sections", "0 where it begins again", path, findings)
+    _say(repeats, "it is shorter than that, so taken as its beginning each time", "0 if so", path, findings)
+    return found
+
+
+def _say(groups: Sequence[Sequence[Event]], taken: str, example: str, path: Path, findings: list[Finding]) -> None:
+    if groups:
+        lines = ", ".join(f"{group[0].line}-{group[-1].line} ({group[0].clip.track})" for group in groups[:3])
+        more = f" and {len(groups) - 3} times more" if len(groups) > 3 else ""
+        what = f"rows of one recording run on without a gap, lines {lines}{more}; {taken}"
+        mend = f"give start, where in its recording each begins ({example})"
+        findings.append(warning("rows-run-on", path, what, mend))
+
+
+def _without_repeated_rows(events: Sequence[Event], path: Path, findings: list[Finding]) -> list[Event]:
+    once: list[Event] = []
+    for event in events:
+        near = [other for other in once[-3:] if _agrees(event, other)]
+        if near:
+            what = f"line {event.line}: the event at {event.onset:g} s is that of line {near[0].line} again"
+            findings.append(warning("event-twice", path, f"{what}; it is left out", "list every presentation once"))
+        else:
+            once.append(event)
+    return once
+
+
+def _agrees(event: Event, other: Event) -> bool:
+    """Whether two rows tell of one presentation."""
+    ends = ((event.onset, other.onset), (event.duration, other.duration), (event.clip.start, other.clip.start))
+    close = all(abs(one - another) < _jitter(event.duration) for one, another in ends)
+    return close and event.clip.track == other.clip.track
+
+
+def _running_on(events: Sequence[Event]) -> list[list[Event]]:
+    groups: list[list[Event]] = [[event] for event in events[:1]]
+    for earlier, later in pairwise(events):
+        same = earlier.clip.track == later.clip.track
+        unsaid = all(event.measured and not event.placed for event in (earlier, later))
+        close = abs(later.onset - earlier.end) <= _jitter(min(earlier.duration, later.duration))
+        if same and unsaid and close:
+            groups[-1].append(later)
+        else:
+            groups.append([later])
+    return groups
+
+
+def _section(event: Event, first: float) -> Event:
+    start = round(event.onset - first, 6)
+    return replace(event, clip=replace(event.clip, start=start, end=round(start + event.duration, 6)))
+
+
+def _within(event: Event, events: Sequence[Event], onsets: Sequence[float]) -> list[Event]:
+    """The others that lie within an event, shorter than it."""
+    slack = _jitter(event.duration)
+    near = events[bisect_left(onsets, event.onset - slack) : bisect_right(onsets, event.end)]
+    return [other for other in near if other.end <= event.end + slack and other.duration < event.duration - slack]
+
+
+def _jitter(duration: float) -> float:
+    return min(JITTER_S, 0.05 * duration)

@@ -1,0 +1,105 @@
+"""Which scans an event covers, and which events of a run can be used: those that were scanned, one at a time."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from .event import Event
+from .finding import Finding, error, settle_faults, warning
+
+TOLERANCE = 1e-3
+"""By how much times may disagree: seconds, or a part of the TR."""
+
+
+def volumes_of(event: Event, tr: float) -> range:
+    """The scans of an event: from ``onset / tr``, ``duration / tr`` of them, both rounded, halves up.
+
+    So events of one duration cover equally many scans, wherever they start. Empty where ``tr`` is not known.
+    """
+    if not math.isfinite(tr):
+        return range(0)
+    first, count = (math.floor(time / tr + 0.5 + TOLERANCE) for time in (event.onset, event.duration))
+    return range(first, first + max(count, 1))
+
+
+def usable_events(
+    events: Sequence[Event], tr: float, n_volumes: int | None, path: Path, findings: list[Finding]
+) -> tuple[Event, ...]:
+    """The events of which every scan is there, and that were heard alone.
+
+    One that begins before the first stored scan (legal in BIDS) is left out with a warning. So is one beyond the
+    last scan, and both of two that overlap by more than half a TR; where most events do, that is an error.
+
+    Parameters
+    ----------
+    events : in order of time.
+    n_volumes : scans of the run; None where that is not known.
+    path : their table.
+    """
+    scanned = _from_the_first_scan(events, tr, path, findings)
+    if not math.isfinite(tr):
+        return tuple(scanned)
+    faults: list[Finding] = []
+    lost = _overlapping(scanned, tr, path, faults, findings)
+    if n_volumes is not None:
+        lost |= _beyond(scanned, tr, n_volumes, path, faults)
+    settle_faults(faults, len(lost), len(scanned), findings)
+    return tuple(event for event in scanned if event not in lost)
+
+
+def _from_the_first_scan(events: Sequence[Event], tr: float, path: Path, findings: list[Finding]) -> list[Event]:
+    known = math.isfinite(tr)
+    early = [event for event in events if (volumes_of(event, tr).start if known else event.onset) < 0]
+    if early:
+        lines = ", ".join(f"line {event.line} at {event.onset:g} s" for event in early[:3])
+        what = f"{len(early)} events begin before the first stored scan ({lines}); they are left out"
+        mend = "if they were scanned, count onsets from the first scan of the run"
+        findings.append(warning("onset-negative", path, what, mend))
+    return [event for event in events if event not in early]
+
+
+def _overlapping(
+    events: Sequence[Event], tr: float, path: Path, faults: list[Finding], findings: list[Finding]
+) -> set[Event]:
+    lost: set[Event] = set()
+    small: list[float] = []
+    latest = events[0] if events else None
+    for later in events[1:]:
+        assert latest is not None
+        overlap = latest.end - later.onset
+        if overlap > min(tr, later.duration, latest.duration) / 2 + TOLERANCE:
+            what = (
+                f"line {later.line}: the event at {later.onset:g} s starts before that of line "
+                f"{latest.line} ends, at {latest.end:g} s; so neither was heard alone"
+            )
+            faults.append(error("events-overlap", path, what, "correct the onset or the duration"))
+            lost |= {latest, later}
+        elif overlap > TOLERANCE:
+            small.append(overlap)
+        latest = max(latest, later, key=lambda event: event.end)
+    if small:
+        what = f"{len(small)} events start up to {max(small):.3g} s before the one before them ends, less than a scan"
+        findings.append(
+            warning("events-touch", path, what, "if that is not how they were heard, correct the durations")
+        )
+    return lost
+
+
+def _beyond(events: Sequence[Event], tr: float, n_volumes: int, path: Path, faults: list[Finding]) -> set[Event]:
+    """The events that the run ends before or in; one scan more than the shortest is left to rounding."""
+    lost: set[Event] = set()
+    has = f"{n_volumes} scans of {tr:g} s"
+    shortest = min((len(volumes_of(event, tr)) for event in events), default=0)
+    for event in events:
+        scans = volumes_of(event, tr)
+        mend = "get the complete image, or correct or remove the event"
+        if scans.start >= n_volumes:
+            what = f"line {event.line}: the event at {event.onset:g} s starts after the recording ends ({has})"
+            faults.append(error("event-outside", path, what, mend))
+        elif scans.stop > n_volumes and (len(scans) > shortest + 1 or scans.start + shortest > n_volumes):
+            what = f"line {event.line}: the event ends at {event.end:g} s but the run has {has}"
+            faults.append(error("run-short", path, what, mend))
+        else:
+            continue
+        lost.add(event)
+    return lost

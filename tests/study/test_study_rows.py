@@ -1,0 +1,147 @@
+"""Rows that are no music, rows at fault, and rows that name what lies elsewhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_study import RUNS, STIM_FILE, TinyStudy, Write, heard, song
+
+from brain2music.config import EventRows, RunConfig
+from brain2music.errors import InputError
+from brain2music.study.bids import read_study, survey_study
+from brain2music.study.check import check_study
+from brain2music.study.finding import Finding
+from brain2music.study.stimuli import Stimuli, leaves_folder
+from brain2music.study.study import Clip
+
+MUSIC = [f"{6 * i}\t3\t{song(i + 1)}\tmusic" for i in range(5)]
+KINDS = f"{STIM_FILE}\ttrial_type"
+OURS = [(song(i), 0.0, 3.0) for i in range(1, 6)]
+
+
+def warned(tiny: TinyStudy, code: str) -> list[Finding]:
+    found = survey_study(tiny.root).findings
+    assert {finding.severity for finding in found} <= {"warning"}
+    return [finding for finding in found if finding.code == code]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "images/scale.png\trating",
+        "images/scale.PNG\tmusic",
+        "film.mp4\tn/a",
+        "jazz/jazz.00006.wav\tsilence",
+        "jazz/jazz.00006.wav\tcatch_trial",
+        "jazz/jazz.00006.wav\tCue tone 2",
+        "jazz/jazz.00006.wav\tno music",
+        "silence_3s.wav\tmusic",
+        "n/a\tmusic",
+        "notes.txt\tn/a",
+    ],
+)
+def test_rows_that_are_no_music_are_passed_over_and_said(listening: Write, row: str) -> None:
+    tiny = listening([*MUSIC, f"40\t3\t{row}", f"45\t3\t{row}"], header=KINDS)
+    assert heard(read_study(tiny.root)) == OURS
+    (finding,) = warned(tiny, "rows-passed-over")
+    assert finding.what.startswith("2 rows")
+    file, kind = row.split("\t")
+    assert (kind if kind not in ("n/a", "music") else file) in finding.what or file == "n/a"
+
+
+@pytest.mark.parametrize(
+    "kind", ["music", "Silent Night", "rest of the world", "film music", "section0", "n/a", "response to Bach"]
+)
+def test_rows_of_music_are_not_passed_over(listening: Write, kind: str) -> None:
+    tiny = listening([line.replace("\tmusic", f"\t{kind}") for line in MUSIC], header=KINDS)
+    assert heard(read_study(tiny.root)) == OURS
+    assert survey_study(tiny.root).findings == ()
+
+
+def test_which_rows_count_can_be_chosen(listening: Write, tmp_path: Path) -> None:
+    rows = [line.replace("\tmusic", "\tsilence") if i % 2 else line for i, line in enumerate(MUSIC)]
+    tiny = listening(rows, header=KINDS)
+    (tmp_path / "config.toml").write_text('events = { column = "trial_type", values = ["Silence"] }')
+    chosen = RunConfig.from_toml(tmp_path / "config.toml").events
+    assert heard(read_study(tiny.root, events=chosen)) == [OURS[1], OURS[3]]
+    assert heard(read_study(tiny.root)) == [OURS[0], OURS[2], OURS[4]]
+    with pytest.raises(InputError, match=r"no row of the tables.*setting events"):
+        read_study(tiny.root, events=EventRows(values=("jazz",)))
+    with pytest.raises(InputError, match="has no column kind"):
+        read_study(tiny.root, events=EventRows(column="kind", values=("jazz",)))
+
+
+def test_what_lies_before_the_first_scan_is_left_out(listening: Write) -> None:
+    tiny = listening(["-9\t3\t" + song(6) + "\tmusic", "-2\t3\t" + song(6) + "\tmusic", *MUSIC[1:]], header=KINDS)
+    assert heard(read_study(tiny.root)) == OURS[1:]
+    (finding,) = warned(tiny, "onset-negative")
+    assert "line 2 at -9 s, line 3 at -2 s" in finding.what
+
+
+def test_an_onset_that_rounds_to_the_first_scan_is_there(listening: Write) -> None:
+    tiny = listening(["-0.5\t3\t" + song(1) + "\tmusic", *MUSIC[1:]], header=KINDS)
+    assert heard(read_study(tiny.root)) == OURS
+    assert read_study(tiny.root).runs[0].presentations[0].volumes == range(2)
+
+
+def test_small_overlaps_are_tolerated_and_large_ones_cost_both_rows(listening: Write) -> None:
+    touching = [f"{3 * i - 0.05 * i}\t3\t{song(i + 1)}\tmusic" for i in range(5)]
+    tiny = listening(touching, header=KINDS)
+    assert heard(read_study(tiny.root)) == OURS
+    (finding,) = warned(tiny, "events-touch")
+    assert "4 events start up to 0.05 s" in finding.what
+    tiny.write_events(RUNS[0], [KINDS, *MUSIC, f"25\t3\t{song(6)}\tmusic"])
+    assert heard(read_study(tiny.root)) == OURS[:4]
+    assert len(warned(tiny, "events-overlap")) == 1
+
+
+def test_blocks_probes_and_doubles_are_left_out(listening: Write) -> None:
+    block = [f"0\t15\t{song(6)}\tblock", f"18\t9\t{song(1)}\tn/a"]
+    tiny = listening([*block, *MUSIC, f"12.5\t0.2\t{song(6)}\ttarget", MUSIC[3]], header=KINDS)
+    assert heard(read_study(tiny.root)) == OURS
+    assert len(warned(tiny, "event-spans-others")) == 3
+    assert len(warned(tiny, "event-twice")) == 1
+
+
+@pytest.mark.parametrize("row", ["n/a\t3", "60\tn/a", "60\t0", "soon\t3", "900\t3", "58.5\t3", "60\t-3"])
+def test_one_row_at_fault_costs_that_row(listening: Write, row: str) -> None:
+    tiny = listening([*MUSIC, f"{row}\t{song(6)}\tmusic"], header=KINDS)
+    assert heard(read_study(tiny.root)) == OURS
+    (finding,) = survey_study(tiny.root).findings
+    assert (finding.severity, finding.file) == ("warning", tiny.events(RUNS[0]))
+    assert finding.what.startswith("line 7: ")
+    assert finding.what.endswith("left out")
+
+
+def test_a_table_mostly_at_fault_is_refused(listening: Write) -> None:
+    tiny = listening([f"{6000 * i}\t3\t{song(i + 1)}\tmusic" for i in range(5)], header=KINDS)  # milliseconds
+    with pytest.raises(InputError, match="starts after the recording ends"):
+        read_study(tiny.root)
+
+
+@pytest.mark.parametrize("name", ["../secret.wav", "jazz/../../secret.wav", "/stimuli/../secret.wav", "..\\secret.wav"])
+def test_nothing_outside_the_folder_of_stimuli_is_read(listening: Write, name: str) -> None:
+    tiny = listening([*MUSIC, f"40\t3\t{name}\tmusic"], header=KINDS)
+    soundfile.write(tiny.root / "secret.wav", np.ones(32_000) / 2, 8000)
+    (found,) = [finding for finding in check_study(tiny.root) if finding.code == "stimulus-outside"]
+    assert (found.severity, found.file) == ("error", tiny.events(RUNS[0]))
+    with pytest.raises(InputError, match="lies outside the folder of stimuli"):
+        read_study(tiny.root)
+
+
+@pytest.mark.parametrize("clip", [Clip("../secret", 0.0, 1.0), Clip("secret", 0.0, 1.0, genre="../..")])
+def test_clips_are_not_cut_from_outside(tmp_path: Path, clip: Clip) -> None:
+    (tmp_path / "stimuli").mkdir()
+    (tmp_path / "secret.wav").touch()
+    with pytest.raises(InputError, match="lies outside"):
+        Stimuli(tmp_path / "stimuli").find(clip)
+
+
+def test_links_of_a_data_manager_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "annex").mkdir()
+    (tmp_path / "annex" / "key.wav").touch()
+    (tmp_path / "stimuli").mkdir()
+    (tmp_path / "stimuli" / "song.wav").symlink_to(tmp_path / "annex" / "key.wav")
+    assert Stimuli(tmp_path / "stimuli").find(Clip("song.wav", 0.0, 1.0)).name == "song.wav"
+    assert [leaves_folder(name) for name in ("a..b/c", "a/../b", "..")] == [False, False, True]
