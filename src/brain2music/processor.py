@@ -3,6 +3,8 @@
 import torch
 from threadpoolctl import threadpool_limits
 
+from .errors import InputError
+
 
 def multiplies_bfloat16() -> bool:
     """Whether products of bfloat16 are native, and so faster than float32 and accumulated in float32.
@@ -11,6 +13,18 @@ def multiplies_bfloat16() -> bool:
     """
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # not in every version of torch
     return torch.backends.mkldnn.is_available() and bool(supported())
+
+
+def require_device(name: str) -> torch.device:
+    """The named device; :class:`InputError` where there is none."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        what = f"there is no {name} device here"
+        reason = "" if str(name).startswith("cuda") else f" ({str(error).splitlines()[0][:80]})"
+        raise InputError(what + reason, mend="leave --device away, or give cpu") from None
+    return device
 
 
 def use_one_thread() -> None:

@@ -1,32 +1,19 @@
 """Sound files: reading (a part of) one, resampling, writing."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from .. import __version__
-from ..artifacts import atomic_path
 from ..errors import InputError
+from .formats import write_tagged
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 """What :func:`brain2music.audio.find.find_audio` takes for a sound file; all are read without ffmpeg."""
 
-_WRITERS: dict[str, dict[str, Any]] = {
-    ".wav": {"format": "WAV", "subtype": "PCM_16"},
-    ".flac": {"format": "FLAC", "subtype": "PCM_16"},
-    ".ogg": {"format": "OGG", "subtype": "VORBIS"},
-    ".mp3": {
-        "format": "MP3",
-        "subtype": "MPEG_LAYER_III",
-        "bitrate_mode": "VARIABLE",
-        "compression_level": 0.7,
-    },
-}
 MAKER = f"brain2music {__version__}"
 """The tag *software* of the sound files that we write; :mod:`brain2music.outputs` knows them by it."""
-_WRITE_BLOCK = 65536  # libsndfile's Vorbis encoder keeps a whole write on its stack
 
 
 def read_audio(
@@ -88,26 +75,10 @@ def write_audio(path: str | Path, waveform: Float[np.ndarray, "*channels samples
     InputError : the suffix is not one of these, or the format does not know the rate (mp3 above 48 kHz).
     ValueError : the waveform is empty or not finite.
     """
-    import soundfile
-
-    path = Path(path)
-    if path.suffix.lower() not in _WRITERS:
-        raise InputError(f"cannot write {path.suffix or 'no suffix'!r} files", path, f"use {', '.join(_WRITERS)}")
     if waveform.size == 0 or not np.isfinite(waveform).all():
         raise ValueError("the waveform to write is empty or holds NaN or infinite samples")
-    frames = np.atleast_2d(waveform / max(1.0, float(np.abs(waveform).max()))).T
-    try:
-        with (
-            atomic_path(path) as temporary,
-            soundfile.SoundFile(
-                temporary, "w", samplerate=rate, channels=frames.shape[1], **_WRITERS[path.suffix.lower()]
-            ) as file,
-        ):
-            file.software = MAKER
-            for first in range(0, len(frames), _WRITE_BLOCK):
-                file.write(frames[first : first + _WRITE_BLOCK])
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"cannot write this at {rate} Hz ({error})", path, "resample it or choose wav") from None
+    whole = np.atleast_2d(waveform / max(1.0, float(np.abs(waveform).max()))).astype(np.float32)
+    write_tagged(Path(path), whole, rate, {"software": MAKER})
 
 
 def resample(

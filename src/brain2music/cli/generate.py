@@ -1,14 +1,18 @@
 """Commands that make music: generate, continue, story."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .options import Seed
+from .options import Overwrite, Seed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
     from ..generate.musiclm.model import MusicLM
+    from ..progress import Advance
 
 app = typer.Typer()
 
@@ -18,11 +22,13 @@ _QUALITY = (
     "What a text asks for is met less surely, and one that asks for calm may end in near silence: try another seed."
 )
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="wav or flac to write; a JSON of its origin beside it.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="wav, flac, ogg or mp3 to write; a JSON of its origin beside it.")
+]
 GeneratorName = Annotated[str, typer.Option("--generator", help="A shipped generator, or a folder of one.")]
 Seconds = Annotated[float, typer.Option(help="Seconds of new music, 1 to 600.")]
 Guidance = Annotated[
-    float | None, typer.Option(help="Follow the condition more (2, 3) or less (0); default the model's own.")
+    float | None, typer.Option(help="Follow the condition more (2, 3) or less (0), up to 100; default the model's own.")
 ]
 Codec = Annotated[Path | None, typer.Option(help="Folder of the generator's codec, if it did not ship.")]
 Vocoder = Annotated[
@@ -40,7 +46,12 @@ def generate(
     text: Annotated[str | None, typer.Option(help="Describe the music.")] = None,
     like: Annotated[Path | None, typer.Option(help="A recording to be like.")] = None,
     embedding: Annotated[
-        Path | None, typer.Option(help="A vector (.npy), or embeddings that know their space (.parquet).")
+        Path | None,
+        typer.Option(help="A vector or (items, windows, dims) (.npy), or embeddings with their space (.parquet)."),
+    ] = None,
+    rows: Annotated[
+        Literal["items", "windows"] | None,
+        typer.Option(help="What the rows of a two-dimensional .npy are: a piece for each item, or windows of one."),
     ] = None,
     generator: GeneratorName = "musiclm-small",
     seconds: Seconds = 15.0,
@@ -50,24 +61,24 @@ def generate(
     vocoder: Vocoder = None,
     seed: Seed = 0,
     device: Device = "cpu",
+    overwrite: Overwrite = False,
 ) -> None:
     """Make new music from a text, a recording or an embedding."""
     if sum(each is not None for each in (text, like, embedding)) != 1:
         raise typer.BadParameter("give exactly one of --text, --like and --embedding")
-    from ..audio.io import read_audio
-    from ..generate.musiclm.prompts import read_embedding
+    from ..generate.musiclm.prompts import check_guidance, check_length, count_items
 
-    asked: dict[str, Any] = {"seconds": seconds, "seed": seed, "draws": draws, "guidance": guidance}
-    if text is not None:
-        asked["text"] = [text]
-    if like is not None:
-        asked["like"] = [read_audio(like)]
-    if embedding is not None:
-        asked["embedding"] = read_embedding(embedding)
-    made = _musiclm(generator, codec, vocoder, device).generate(**asked)
-    for number, each in enumerate(made, start=1):
-        path = output if len(made) == 1 else output.with_stem(f"{output.stem}-{number}")
-        print(each.write(path))
+    check_length(seconds, draws)
+    check_guidance(guidance)
+    count = count_items(embedding, rows) * draws
+    outputs = [output if count == 1 else output.with_stem(f"{output.stem}-{number + 1}") for number in range(count)]
+    _require(outputs, [each for each in (like, embedding) if each], overwrite)
+    model = _musiclm(generator, codec, vocoder, device, output)
+    with _progress("generate") as advance:
+        asked: dict[str, Any] = {"seconds": seconds, "seed": seed, "draws": draws, "guidance": guidance, "rows": rows}
+        made = model.pieces(embedding, text, None if like is None else [like], **asked, progress=advance)
+        for path, each in zip(outputs, made, strict=True):
+            print(each.write(path))
 
 
 @app.command("continue", epilog=_QUALITY)
@@ -82,13 +93,24 @@ def continue_(
     vocoder: Vocoder = None,
     seed: Seed = 0,
     device: Device = "cpu",
+    overwrite: Overwrite = False,
 ) -> None:
-    """Go on where a recording ends."""
-    from ..audio.io import read_audio
+    """Go on where a recording ends: the recording, then new music.
 
-    sound = read_audio(recording)
+    The recording keeps its channels, its sampling rate and its samples (to the bit in wav and flac). The new part is
+    made in mono at the generator's rate, stands in every channel at that channel's level, and is faded in over 40 ms.
+    """
+    from ..audio.formats import check_format
+    from ..audio.headers import shape_of
+    from ..generate.musiclm.prompts import check_guidance, check_length
+
+    check_length(seconds)
+    check_guidance(guidance)
+    _require([output], [recording], overwrite)
+    check_format(output, *shape_of(recording))
     model = _musiclm(generator, codec, vocoder, device)
-    made = model.continuation(sound, seconds=seconds, seed=seed, text=text, guidance=guidance)
+    with _progress("continue") as advance:
+        made = model.continuation(recording, seconds, seed, text, guidance, advance)
     print(made.write(output, f"Continuation of {recording.name}"))
 
 
@@ -102,13 +124,37 @@ def story(
     vocoder: Vocoder = None,
     seed: Seed = 0,
     device: Device = "cpu",
+    overwrite: Overwrite = False,
 ) -> None:
     """One piece whose prompt changes every 15 s."""
-    made = _musiclm(generator, codec, vocoder, device).story(texts, seed=seed, guidance=guidance)
+    from ..generate.musiclm.prompts import check_guidance
+
+    check_guidance(guidance)
+    _require([output], [], overwrite)
+    model = _musiclm(generator, codec, vocoder, device, output)
+    with _progress("story") as advance:
+        made = model.story(texts, seed=seed, guidance=guidance, progress=advance)
     print(made.write(output, "Story"))
 
 
-def _musiclm(name: str, codec: Path | None, vocoder: str | None, device: str) -> "MusicLM":
+def _require(outputs: "Sequence[Path]", inputs: "Sequence[Path]", overwrite: bool) -> None:
+    """Refuse, before the work, to write where or what cannot be written."""
+    from ..audio.formats import FORMATS
+    from ..outputs import require_output
+
+    for path in outputs:
+        require_output(path, inputs, tuple(FORMATS), [path.with_suffix(".json")], overwrite)
+
+
+def _progress(what: str) -> "AbstractContextManager[Advance]":
+    from ..progress import progress
+
+    return progress(what)
+
+
+def _musiclm(name: str, codec: Path | None, vocoder: str | None, device: str, output: Path | None = None) -> "MusicLM":
+    """The generator, which has to fit the file that it is to write."""
+    from ..audio.formats import check_format
     from ..errors import InputError
     from ..generate.musiclm.model import MusicLM
     from ..generate.registry import get_generator
@@ -116,4 +162,6 @@ def _musiclm(name: str, codec: Path | None, vocoder: str | None, device: str) ->
     found = get_generator(name, device, codec, vocoder)
     if not isinstance(found, MusicLM):
         raise InputError(f"{name} does not take texts, recordings and embeddings alike", mend="name a MusicLM")
+    if output is not None:
+        check_format(output, found.rate)
     return found

@@ -36,14 +36,19 @@ class Generator(Protocol):
 
     def generate(
         self,
-        embedding: Embeddings | Float[np.ndarray, "*items dims"] | None = None,
-        text: Sequence[str] | None = None,
+        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
+        text: str | Sequence[str] | None = None,
         *,
         seconds: float = 15.0,
         seed: int = 0,
         draws: int = 1,
+        first_item: int = 0,
     ) -> list[Reconstruction]:
-        """``draws`` pieces of every item, all of the first item first."""
+        """``draws`` pieces of every item, all of the first item first.
+
+        Items are numbered from ``first_item``; a piece follows from its item, the seed and the numbers of item and
+        draw, whatever is made with it. An array is (dims,) of one item, or (items, windows, dims).
+        """
         ...
 
 
@@ -73,5 +78,5 @@ def generate_from_embeddings(
     generator: Generator, embeddings: Float[np.ndarray, "items dims"], seconds: float, draws: int, seed: int
 ) -> list[list[Reconstruction]]:
     """``draws`` pieces of each embedding; nothing chooses among them."""
-    made = generator.generate(embedding=embeddings, seconds=seconds, draws=draws, seed=seed)
+    made = generator.generate(embedding=embeddings[:, None], seconds=seconds, draws=draws, seed=seed)
     return [made[first : first + draws] for first in range(0, len(made), draws)]

@@ -88,7 +88,11 @@ def make(
             def write(part: np.ndarray = part, wanted: list[Path] = wanted, first: int = first) -> None:
                 given = Embeddings(part.reshape(-1, 1, part.shape[-1]), _names(part), decoded.space)
                 made = generator.generate(
-                    embedding=given, seconds=config.generate_s, seed=config.seed + first, draws=config.draws
+                    embedding=given,
+                    seconds=config.generate_s,
+                    seed=config.seed,
+                    draws=config.draws,
+                    first_item=first * vectors.shape[1],
                 )
                 for piece, file in zip(made, wanted, strict=True):
                     piece.write(file, f"Generated: {condition}, {name}, subject {subject}")
@@ -132,12 +136,11 @@ def _table(
     """One row a piece: see :class:`brain2music.layout.Outputs`."""
     config, rows = listener.config, []
     for condition, files in takes.items():
-        for number, (clip, mine) in enumerate(zip(decoded.clips, files, strict=True)):
+        for clip, mine in zip(decoded.clips, files, strict=True):
             for take, file in enumerate(mine):
                 window = take // config.draws if config.generate_from == "windows" else -1
-                seed = config.seed + number // TOGETHER * TOGETHER
                 place = file.relative_to(outputs.root).as_posix()
-                rows.append((clip.name, clip.genre, condition, take, window, place, generator.name, seed))
+                rows.append((clip.name, clip.genre, condition, take, window, place, generator.name, config.seed))
     columns = ["clip", "genre", "condition", "take", "window", "file", "generator", "seed"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -12,6 +12,7 @@ from ...artifacts import digest_file, digest_text, read_json, write_json
 from ...codec.griffin_lim import INVERSE
 from ...codec.registry import get_token_codec
 from ...errors import InputError
+from ...processor import require_device
 from ...weights import find
 from .condition import FILE as CONDITION
 from .condition import Conditioner
@@ -49,6 +50,7 @@ def read_parts(
     name: str | Path, device: str | torch.device, codec: str | Path | None, vocoder: str | None
 ) -> dict[str, Any]:
     """What ``MusicLM`` is made of, by parameter; see :meth:`.model.MusicLM.from_pretrained`."""
+    require_device(str(device))
     folder = find(name)
     settings = _settings(folder)
     codec = codec or settings["codec"]

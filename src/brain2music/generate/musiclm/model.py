@@ -7,9 +7,7 @@ of a single stage writes the acoustic tokens at once, and may do so for a codec 
     embedding ─► semantic tokens ─► coarse acoustic tokens ─► fine acoustic tokens ─► waveform
 """
 
-import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +19,36 @@ from torch import Tensor
 from ...codec.codes import Codes, TokenCodec
 from ...codec.mel_tokens import MelTokenCodec
 from ...embed.embeddings import Embeddings, Space
-from ...embed.windows import mono_at
+from ...embed.texts import as_texts
 from ...errors import InputError
-from ..reconstruction import Reconstruction
+from ...progress import Advance
+from ..reconstruction import Reconstruction, limited
 from .condition import Conditioner
-from .config import SEMANTIC_RATE, Plan, StageName
+from .config import Plan, StageName
+from .continuing import continued
 from .folder import codec_digest, describe, read_parts
+from .origin import origin
 from .postfilter import Postfilter
-from .prompts import Sound, check_length, embed_sounds, embed_texts, seeded
+from .prompts import (
+    Prompts,
+    Recording,
+    Rows,
+    check_guidance,
+    check_length,
+    check_seed,
+    embed_texts,
+    of_embeddings,
+    of_sounds,
+    of_texts,
+    seeded,
+)
 from .refiner import FOLDER as REFINER
 from .refiner import Refiner
-from .sampling import Sampling
+from .sampling import Randomness, Sampling
 from .semantic import MusicnnFrames, SemanticTokenizer
 from .stage import Condition, Stage
-from .windows import SECTION_S, Window, windows
+from .windows import SECTION_S
+from .writer import Counted, Prompt, Writer
 
 BATCH = 16
 """Pieces made at once; more take more memory and little less time each."""
@@ -70,6 +84,7 @@ class MusicLM:
         own = {name: Sampling(config.temperature, guidance=config.guidance) for name, config in configs.items()}
         self.sampling: dict[StageName, Sampling] = {**own, **(sampling or {})}
         self.refiner, self.postfilter, self.name, self.sha256 = refiner, postfilter, name, sha256
+        self.writer = Writer(stages, self.sampling, codec.rate, codec.frame)
         for stage in stages.values():
             stage.eval()
 
@@ -90,102 +105,122 @@ class MusicLM:
 
     def generate(
         self,
-        embedding: Embeddings | Float[np.ndarray, "*items dims"] | None = None,
-        text: Sequence[str] | None = None,
-        like: Sequence[Sound] | None = None,
+        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
+        text: str | Sequence[str] | None = None,
+        like: Recording | Sequence[Recording] | None = None,
         *,
         seconds: float = 15.0,
         seed: int = 0,
         draws: int = 1,
         guidance: float | None = None,
+        rows: Rows | None = None,
+        first_item: int = 0,
+        progress: Advance | None = None,
     ) -> list[Reconstruction]:
         """New music, one piece an item and draw (all draws of the first item first).
 
+        A piece follows from its item, the seed, and the numbers of item and draw: it does not depend on how many items
+        and draws are made with it.
+
         Parameters
         ----------
-        embedding : (items, 128) or (128,) in :attr:`conditioner`'s space, or :class:`Embeddings`, which say their
-            space and are averaged over windows. text : prompts. like : sounds to be like.
+        embedding : in :attr:`conditioner`'s space: :class:`Embeddings`, which say their space and are averaged over
+            windows; an array (128,) of one item or (items, windows, 128); (rows, 128) with ``rows``; or a file.
+        text : a prompt, or several. like : a sound to be like, or several; a sound is (waveform, rate), or a file.
         seconds : 1 to 600; beyond 30 each further 15 continue the 15 before.
         draws : pieces for each item; none is chosen among them.
-        guidance : classifier-free guidance of the first two stages; the checkpoint's own by default.
+        guidance : classifier-free guidance of the first two stages, 0 to 100; the checkpoint's own by default.
+        rows : what the rows of a two-dimensional embedding are: "items", or "windows" of one item.
+        first_item : the number of the first item, where these are some of many.
+        progress : called as ``progress(done, total)``.
 
         Raises
         ------
         InputError : not exactly one of the three is given, or it cannot be used.
         """
+        asked = {"seconds": seconds, "seed": seed, "draws": draws, "guidance": guidance}
+        return list(self.pieces(embedding, text, like, **asked, rows=rows, first_item=first_item, progress=progress))
+
+    def pieces(
+        self,
+        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
+        text: str | Sequence[str] | None = None,
+        like: Recording | Sequence[Recording] | None = None,
+        *,
+        seconds: float = 15.0,
+        seed: int = 0,
+        draws: int = 1,
+        guidance: float | None = None,
+        rows: Rows | None = None,
+        first_item: int = 0,
+        progress: Advance | None = None,
+    ) -> Iterator[Reconstruction]:
+        """What :meth:`generate` gives, each as soon as it is made; what cannot be used is refused before the first."""
         check_length(seconds, draws)
-        vectors, what = self._vectors(embedding, text, like)
-        made = self._batched([vectors], seconds, seed, draws, guidance)
-        labels = [label for label in what for _ in range(draws)]
-        return [self._reconstruction(made[i], seed, i % draws, label, guidance) for i, label in enumerate(labels)]
+        check_guidance(guidance)
+        check_seed(seed)
+        prompts = self._prompts(embedding, text, like, rows)
+        made = self.waves([prompts.vectors], seconds, seed, draws, guidance, first_item, progress)
+
+        def each() -> Iterator[Reconstruction]:
+            for number, wave in enumerate(made):
+                item, draw = divmod(number, draws)
+                own = {"item": first_item + item, "draw": draw, **prompts.origins[item]}
+                yield self.piece(wave, "generate", seed, guidance, own)
+
+        return each()
 
     def story(
-        self, texts: Sequence[str], seconds: float | None = None, seed: int = 0, guidance: float | None = None
+        self,
+        texts: str | Sequence[str],
+        seconds: float | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+        progress: Advance | None = None,
     ) -> Reconstruction:
         """One piece whose prompt changes every 15 s, each part continuing the one before (story mode)."""
+        texts = as_texts(texts)
         if not texts:
             raise InputError("the story has no prompts", mend="give at least one")
         seconds = SECTION_S * len(texts) if seconds is None else seconds
         check_length(seconds)
+        check_guidance(guidance)
         vectors = embed_texts(texts, self.conditioner)
-        made = self._batched([row[None] for row in vectors], seconds, seed, 1, guidance)
-        return self._reconstruction(made[0], seed, 0, {"story": list(texts)}, guidance)
+        made = self.waves([row[None] for row in vectors], seconds, seed, 1, guidance, 0, progress)
+        return self.piece(next(made), "story", seed, guidance, {"item": 0, "draw": 0, "story": texts})
 
     def continuation(
         self,
-        sound: Sound,
+        sound: Recording,
         seconds: float = 15.0,
         seed: int = 0,
         text: str | None = None,
         guidance: float | None = None,
+        progress: Advance | None = None,
     ) -> Reconstruction:
         """A recording followed by ``seconds`` of music that goes on from its last 15 s.
 
-        The condition is the recording's own embedding, or a text's. Its own part stays as it was, in mono at the
-        codec's rate.
-        """
-        check_length(seconds)
-        own = mono_at(*sound, self.rate)
-        if len(own) < self.rate:
-            raise InputError(
-                f"a recording of {len(own) / self.rate:.2f} s cannot be continued", mend="give 1 s or more"
-            )
-        end = own[-round(SECTION_S * self.rate) :]
-        unit = 2 * self.codec.frame  # a semantic token spans two frames of the codec
-        end = end[len(end) % unit :]
-        if text is not None:
-            vectors = embed_texts([text], self.conditioner)
-        else:
-            vectors = embed_sounds([(end, self.rate)], self.conditioner)
-        prompt = self._prompt(end)
-        length = len(end) / self.rate + seconds
-        made = self._batched([vectors], length, seed, 1, guidance, prompt)[0][len(end) :]
-        label = {"continues_s": len(own) / self.rate, "text": text}
-        return self._reconstruction(np.concatenate([own, made]), seed, 0, label, guidance)
+        The condition is the recording's own embedding, or a text's. The recording keeps its channels, its rate and its
+        samples; what is new is made in mono, stands in every channel at that channel's level, and joins without a
+        click (:func:`..joining.join`).
 
-    @torch.inference_mode()
+        Parameters
+        ----------
+        sound : (waveform, rate), the waveform mono or (channels, samples); or a file.
+        """
+        return continued(self, sound, seconds, seed, text, guidance, progress)
+
     def tokens(
         self,
         conditions: Sequence[Condition],
         seconds: float,
-        generator: torch.Generator,
+        generator: Randomness,
         guidance: float | None = None,
-        prompt: tuple[Tensor | None, Tensor] | None = None,
+        prompt: Prompt | None = None,
+        advance: Callable[[], None] | None = None,
     ) -> Int[Tensor, "batch levels frames"]:
-        """Acoustic codes of all levels; a condition a section of 15 s, or one for all of it.
-
-        ``prompt`` holds the semantic (batch, 1, n) and acoustic (batch, levels, 2 n) codes to go on from.
-        """
-        known_semantic, known = prompt or (None, None)
-        if "acoustic" in self.stages:
-            frames = math.ceil(seconds * self.rate / self.codec.frame)
-            return self._fill("acoustic", conditions, None, frames, generator, guidance, known)
-        count = round(seconds * SEMANTIC_RATE)
-        coarse = self.stages["coarse"].config.levels
-        semantic = self._fill("semantic", conditions, None, count, generator, guidance, known_semantic)
-        first = None if known is None else known[:, :coarse]
-        rough = self._fill("coarse", conditions, semantic, 2 * count, generator, guidance, first)
-        return torch.cat([rough, self._refine(rough, generator)], dim=1)
+        """Acoustic codes of all levels: see :meth:`.writer.Writer.tokens`."""
+        return self.writer.tokens(conditions, seconds, generator, guidance, prompt, advance)
 
     def save_pretrained(self, folder: str | Path, codec: str, provenance: dict[str, Any] | None = None) -> Path:
         """Write the model as a folder: a sub-folder a stage, in half precision; the codec is named, not copied."""
@@ -223,78 +258,42 @@ class MusicLM:
         """
         return cls(**read_parts(name, device, codec, vocoder))
 
-    def _vectors(
-        self, embedding: Embeddings | np.ndarray | None, text: Sequence[str] | None, like: Sequence[Sound] | None
-    ) -> tuple[Float[Tensor, "items dims"], list[dict[str, Any]]]:
+    def _prompts(self, embedding: Any, text: Any, like: Any, rows: Rows | None) -> Prompts:
         if sum(each is not None for each in (embedding, text, like)) != 1:
             raise InputError("give exactly one of an embedding, a text and a recording to be like")
         if text is not None:
-            return embed_texts(text, self.conditioner), [{"text": each} for each in text]
+            return of_texts(text, self.conditioner)
         if like is not None:
-            return embed_sounds(like, self.conditioner), [{"like": "a recording"}] * len(like)
-        if isinstance(embedding, Embeddings):
-            vectors = self.conditioner.check(embedding.mean, embedding.space)
-        else:
-            vectors = self.conditioner.check(np.asarray(embedding))
-        return vectors, [{"embedding": self.conditioner.space.name}] * len(vectors)
+            return of_sounds(like, self.conditioner)
+        return of_embeddings(embedding, self.conditioner, rows)
 
-    def _batched(
+    def waves(
         self,
         sections: Sequence[Float[Tensor, "items dims"]],
         seconds: float,
         seed: int,
         draws: int,
         guidance: float | None,
-        prompt: tuple[Tensor | None, Tensor] | None = None,
-    ) -> list[Float32[np.ndarray, " samples"]]:
-        """Waveforms of every item and draw, a batch at a time."""
-        device = self.device
-        conditions = [self.conditioner(part).repeat(draws).to(device) for part in sections]
-        made: list[np.ndarray] = []
-        for number, first in enumerate(range(0, len(conditions[0].vector), BATCH)):
-            part = [Condition(*(each[first : first + BATCH] for each in condition)) for condition in conditions]
-            codes = self.tokens(part, seconds, seeded(seed, number, device), guidance, prompt)
-            made += [self.sound_of(row) for row in codes]
-        length = round(seconds * self.rate)
-        return [np.pad(wave[:length], (0, max(0, length - len(wave)))) for wave in made]
-
-    def _fill(
-        self,
-        name: StageName,
-        conditions: Sequence[Condition],
-        given: Int[Tensor, "batch given_levels given_frames"] | None,
-        frames: int,
-        generator: torch.Generator,
-        guidance: float | None,
-        known: Int[Tensor, "batch levels known_frames"] | None,
-    ) -> Int[Tensor, "batch levels frames"]:
-        """A stage's codes of all frames, window after window."""
-        stage, sampling = self.stages[name], self.sampling[name]
-        config = stage.config
-        if guidance is not None:
-            sampling = replace(sampling, guidance=guidance)
-        batch = len(conditions[0].vector)
-        done = _nothing(batch, config.levels, stage) if known is None else known
-        section = round(SECTION_S * config.rate) if len(conditions) > 1 else None
-        stride, crop = round(config.stride_s * config.rate), config.frames
-        for window in windows(frames, crop, stride, done.shape[2], section):
-            condition = conditions[min(window.section, len(conditions) - 1)]
-            seen = _given(given, window, config.given_repeat)
-            prefix = done[:, :, window.start : window.first]
-            new = stage.sample(condition, seen, window.stop - window.start, sampling, generator, prefix)
-            done = torch.cat([done, new[:, :, window.first - window.start :]], dim=2)
-        return done
-
-    def _refine(
-        self, coarse: Int[Tensor, "batch coarse_levels frames"], generator: torch.Generator
-    ) -> Int[Tensor, "batch fine_levels frames"]:
-        """Fine levels, in chunks of 3 s that know nothing of each other and are made side by side (AudioLM)."""
-        stage, (batch, _, frames) = self.stages["fine"], coarse.shape
-        chunk = min(frames, stage.config.frames)
-        padded = torch.cat([coarse, coarse[:, :, -1:].expand(-1, -1, -frames % chunk)], dim=2)
-        chunks = padded.unflatten(2, (-1, chunk)).transpose(1, 2).flatten(0, 1)
-        fine = stage.sample(None, chunks, chunk, self.sampling["fine"], generator)
-        return fine.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2)[:, :, :frames]
+        first_item: int = 0,
+        progress: Advance | None = None,
+        prompt: Prompt | None = None,
+    ) -> Iterator[Float32[np.ndarray, " samples"]]:
+        """Waveforms of every item and draw, some at a time, each by randomness of its own."""
+        if isinstance(self.codec, MelTokenCodec):
+            self.codec.vocoder  # noqa: B018 (that it is not here is said before the work)
+        items, length = len(sections[0]), round(seconds * self.rate)
+        pieces = [(item, draw) for item in range(items) for draw in range(draws)]
+        conditions = [Condition.stack([self.conditioner(row[None]) for row in part]) for part in sections]
+        counted = Counted(progress, self.writer.steps(seconds, prompt, len(sections)) * -(-len(pieces) // BATCH))
+        for first in range(0, len(pieces), BATCH):
+            some = pieces[first : first + BATCH]
+            rows = [item for item, _ in some]
+            part = [Condition(*(each[rows] for each in condition)).to(self.device) for condition in conditions]
+            cpu = torch.device("cpu")  # the same numbers on every device
+            generators = [seeded(seed, first_item + item, cpu, draw) for item, draw in some]
+            for codes in self.tokens(part, seconds, generators, guidance, prompt, counted):
+                wave = self.sound_of(codes)[:length]
+                yield np.pad(wave, (0, length - len(wave)))
 
     def codes_of(self, sound: Float32[np.ndarray, " samples"]) -> Int[Tensor, "levels frames"]:
         """Acoustic codes of mono sound at :attr:`rate`."""
@@ -317,7 +316,7 @@ class MusicLM:
         values = codes.T.cpu().numpy().astype(np.int16)
         return Codes(self.codec.name, values, len(values) * self.codec.frame)
 
-    def _prompt(self, end: Float32[np.ndarray, " samples"]) -> tuple[Tensor | None, Tensor]:
+    def prompt(self, end: Float32[np.ndarray, " samples"]) -> Prompt:
         """Semantic (where there is such a stage) and acoustic codes of the end of a recording."""
         acoustic = self.codes_of(end)[None].to(self.device)
         if self.semantic is None:
@@ -325,20 +324,9 @@ class MusicLM:
         semantic = self.semantic.encode(end, self.rate, MusicnnFrames(self.device))[: acoustic.shape[2] // 2]
         return semantic[None, None], acoustic
 
-    def _reconstruction(
-        self, wave: Float32[np.ndarray, " samples"], seed: int, draw: int, what: dict[str, Any], guidance: float | None
+    def piece(
+        self, wave: Float32[np.ndarray, "*channels samples"], command: str, seed: int, guidance: float | None, own: Any
     ) -> Reconstruction:
-        source = {"generator": "musiclm", "checkpoint": self.name, "seed": seed, "draw": draw, **what}
-        if guidance is not None:
-            source["guidance"] = guidance
-        return Reconstruction(np.ascontiguousarray(wave[None], dtype=np.float32), self.rate, source)
-
-
-def _nothing(batch: int, levels: int, stage: Stage) -> Int[Tensor, "batch levels 0"]:
-    """No codes yet."""
-    return torch.zeros(batch, levels, 0, dtype=torch.long, device=stage.heads.device)
-
-
-def _given(given: Tensor | None, window: Window, repeat: int) -> Tensor | None:
-    """What a window sees of the tokens given to its stage."""
-    return None if given is None else given[:, :, window.start // repeat : -(-window.stop // repeat)]
+        """A waveform that this model made, with all that decides it."""
+        waveform, gain = limited(np.atleast_2d(wave))
+        return Reconstruction(waveform, self.rate, {**origin(self, command, seed, guidance), "gain": gain, **own})

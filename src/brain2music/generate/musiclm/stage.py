@@ -1,7 +1,6 @@
 """One stage: conditions before, a pattern of codes after; the same prefix in training and in sampling."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,8 +10,9 @@ from torch.nn import functional
 
 from ...codec.pretrained import Pretrained
 from .config import StageConfig
+from .exact import ExactLogits
 from .patterns import Layout, arrange, collect, layout
-from .sampling import Sampling, choose, guided
+from .sampling import Draws, Randomness, Sampling, guided
 from .transformer import Cache, Transformer
 
 Choice = Callable[[int, Float[Tensor, "batch slots codes"]], Int[Tensor, "batch slots"]]
@@ -37,6 +37,19 @@ class Condition(NamedTuple):
     def to(self, device: torch.device) -> "Condition":
         """The same on a device."""
         return Condition(*(each.to(device) for each in self))
+
+    @classmethod
+    def stack(cls, conditions: Sequence["Condition"]) -> "Condition":
+        """The items of several, one after the other."""
+        return cls(*(torch.cat(parts) for parts in zip(*conditions, strict=True)))
+
+    def item(self, row: int) -> "Condition":
+        """One item alone."""
+        return Condition(*(each[row : row + 1] for each in self))
+
+    def double(self) -> "Condition":
+        """The same in double precision."""
+        return self._replace(vector=self.vector.double())
 
     def repeat(self, times: int) -> "Condition":
         """Each item ``times`` times in a row."""
@@ -112,16 +125,16 @@ class Stage(Pretrained):
         given: Int[Tensor, "batch given_levels given_frames"] | None,
         frames: int,
         sampling: Sampling,
-        generator: torch.Generator,
+        generator: Randomness,
         known: Int[Tensor, "batch levels known_frames"] | None = None,
     ) -> Int[Tensor, "batch levels frames"]:
         """Codes of ``frames`` frames; the first are ``known``, where some are.
 
-        Guidance other than 1 doubles the batch by the null condition; a stage without conditions ignores it.
+        Guidance other than 1 doubles the batch by the null condition; a stage without conditions ignores it. With a
+        generator for each item, an item's codes do not depend on those beside it.
         """
         guidance = sampling.guidance if self.config.condition else 1.0
-        choice = partial(_drawn, sampling=sampling, generator=generator)
-        return self.walk(condition, given, frames, choice, known, guidance)
+        return self.walk(condition, given, frames, Draws(sampling, generator), known, guidance)
 
     @torch.inference_mode()
     def walk(
@@ -134,6 +147,7 @@ class Stage(Pretrained):
         guidance: float = 1.0,
     ) -> Int[Tensor, "batch levels frames"]:
         """Step through the pattern with a cache, asking ``choice`` for the codes of every step not yet known."""
+        exact = ExactLogits(self, condition, given, frames, guidance)
         if condition is not None and guidance != 1.0:
             condition = condition.beside_null()
             given = None if given is None else given.repeat(2, 1, 1)
@@ -146,6 +160,8 @@ class Stage(Pretrained):
         for step in range(first, len(table.code)):
             logits = self._logits(hidden, step)
             codes = choice(step, guided(logits, guidance) if twice == 2 else logits)
+            if isinstance(choice, Draws):
+                codes = choice.settled(codes, exact.after(steps, step))
             steps[:, step] = torch.where(fixed[step], steps[:, step], codes + self._offsets(step))
             if step + 1 < len(table.code):
                 hidden = self._advance(cache, steps[:, step], aligned[:, min(step + 1, aligned.shape[1] - 1)], twice)
@@ -280,9 +296,3 @@ def _mistaken(codes: Int[Tensor, "batch levels frames"], chance: float) -> Int[T
     end = torch.randint(frames + 1, (batch, 1, 1), device=codes.device)
     wrong = (torch.rand(batch, 1, 1, device=codes.device) < chance) & (torch.arange(frames, device=codes.device) < end)
     return torch.where(wrong, codes.roll(1, 0), codes)
-
-
-def _drawn(
-    step: int, logits: Float[Tensor, "batch slots codes"], sampling: Sampling, generator: torch.Generator
-) -> Int[Tensor, "batch slots"]:
-    return choose(logits, sampling, generator)

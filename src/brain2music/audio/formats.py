@@ -1,0 +1,86 @@
+"""The kinds of sound files that are written: what each can hold, told before there is something to write."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from ..artifacts import atomic_path
+from ..errors import InputError
+
+_BLOCK = 65536  # libsndfile's Vorbis encoder keeps a whole write on its stack
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+
+class Format(NamedTuple):
+    """A kind of file: libsndfile's name, its coding by bits (0 where it is lossy), most channels, rates (all: ())."""
+
+    name: str
+    codings: dict[int, str]
+    channels: int
+    rates: tuple[int, ...] = ()
+    options: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+
+
+FORMATS = {
+    ".wav": Format("WAV", {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}, 1024),
+    ".flac": Format("FLAC", {16: "PCM_16", 24: "PCM_24"}, 8),
+    ".ogg": Format("OGG", {0: "VORBIS"}, 255),
+    ".mp3": Format("MP3", {0: "MPEG_LAYER_III"}, 2, _MP3_RATES, {"bitrate_mode": "VARIABLE", "compression_level": 0.7}),
+}
+"""By suffix."""
+_HIGHEST = {".flac": 655_350, ".ogg": 192_000}  # Hz
+
+
+def check_format(path: Path, rate: int, channels: int = 1) -> None:
+    """:class:`InputError` unless a file of this suffix can hold sound of this rate and so many channels."""
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(f"cannot write {path.suffix or 'no suffix'!r} files", path, f"use {', '.join(FORMATS)}")
+    kind = FORMATS[suffix]
+    if (kind.rates and rate not in kind.rates) or rate > _HIGHEST.get(suffix, rate):
+        raise InputError(f"cannot write {suffix} files of {rate} Hz", path, "choose wav or flac, or resample it first")
+    if channels > kind.channels:
+        raise InputError(f"cannot write {suffix} files of {channels} channels", path, "choose wav")
+
+
+def write_tagged(
+    path: Path, waveform: Float32[np.ndarray, "channels samples"], rate: int, tags: dict[str, str], bits: int = 16
+) -> None:
+    """Write a waveform within ±1 atomically, with tags; what came from whole numbers of ``bits`` is written as them.
+
+    Parameters
+    ----------
+    tags : libsndfile's: title, artist, comment, software, ... bits : 16, 24, or 32 for floats; the most that the
+        format has where that is less.
+
+    Raises
+    ------
+    InputError : as :func:`check_format`, or the disk is full.
+    """
+    import soundfile
+
+    check_format(path, rate, len(waveform))
+    kind = FORMATS[path.suffix.lower()]
+    bits = min(bits, max(kind.codings))
+    frames = _as_written(waveform.T, bits)
+    with (
+        atomic_path(path) as temporary,
+        soundfile.SoundFile(
+            temporary, "w", rate, frames.shape[1], kind.codings[bits], format=kind.name, **kind.options
+        ) as file,
+    ):
+        for name, text in tags.items():
+            setattr(file, name, text)
+        for first in range(0, len(frames), _BLOCK):
+            file.write(frames[first : first + _BLOCK])
+
+
+def _as_written(frames: np.ndarray, bits: int) -> np.ndarray:
+    """Whole numbers, that is what libsndfile reads as these floats; floats themselves for 0 and 32 bits."""
+    if bits in (0, 32):
+        return frames
+    most = 2 ** (bits - 1)
+    numbers = np.rint(frames * np.float64(most)).clip(-most, most - 1)
+    return numbers.astype(np.int16) if bits == 16 else (numbers.astype(np.int32) << 8)

@@ -1,0 +1,30 @@
+"""What a sound file holds, by its header: how many channels, at which rate, in how many bits."""
+
+from pathlib import Path
+
+from .io import read_audio
+
+_BITS = dict.fromkeys(("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "ALAC_16"), 16)
+_BITS |= dict.fromkeys(("FLOAT", "DOUBLE", "PCM_32", "ALAC_32"), 32)
+
+
+def shape_of(path: str | Path) -> tuple[int, int]:
+    """(rate in Hz, channels); :class:`InputError` where there is no such file, or it cannot be read."""
+    import soundfile
+
+    try:
+        information = soundfile.info(path)
+    except soundfile.LibsndfileError:  # says why, or knows the file
+        waveform, rate = read_audio(path, mono=False)
+        return rate, len(waveform)
+    return information.samplerate, information.channels
+
+
+def bits_of(path: str | Path) -> int:
+    """Bits that the samples of a sound file need: 16, 24, or 32 for floats; 24 of what is lossy."""
+    import soundfile
+
+    try:
+        return _BITS.get(soundfile.info(path).subtype, 24)
+    except soundfile.LibsndfileError:
+        return 24

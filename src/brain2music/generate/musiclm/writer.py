@@ -1,0 +1,138 @@
+"""The stages at work: tokens of any length, window after window, each stage after the one before."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ...progress import Advance
+from .config import SEMANTIC_RATE, StageName
+from .sampling import Randomness, Sampling
+from .stage import Condition, Stage
+from .windows import SECTION_S, Window, windows
+
+Prompt = tuple[Tensor | None, Tensor]
+"""Semantic (batch, 1, n) and acoustic (batch, levels, 2 n) codes to go on from; a single stage needs the latter."""
+
+
+class Writer:
+    """Writes acoustic codes.
+
+    Parameters
+    ----------
+    stages : by name: the paper's three, or "acoustic" alone. sampling : of each stage.
+    rate, frame : of the codec: Hz, and samples that a frame stands for.
+    """
+
+    def __init__(
+        self, stages: Mapping[StageName, Stage], sampling: Mapping[StageName, Sampling], rate: int, frame: int
+    ) -> None:
+        self.stages, self.sampling, self.rate, self.frame = stages, sampling, rate, frame
+
+    @torch.inference_mode()
+    def tokens(
+        self,
+        conditions: Sequence[Condition],
+        seconds: float,
+        generator: Randomness,
+        guidance: float | None = None,
+        prompt: Prompt | None = None,
+        advance: Callable[[], None] | None = None,
+    ) -> Int[Tensor, "batch levels frames"]:
+        """Acoustic codes of all levels; a condition a section of 15 s, or one for all of it.
+
+        Parameters
+        ----------
+        generator : one for all items together, or one for each: then none depends on the others.
+        prompt : what to go on from. advance : called after each of :meth:`steps`.
+        """
+        known_semantic, known = prompt or (None, None)
+        if "acoustic" in self.stages:
+            frames = self._frames(seconds)
+            return self._fill("acoustic", conditions, None, frames, generator, guidance, known, advance)
+        count = round(seconds * SEMANTIC_RATE)
+        coarse = self.stages["coarse"].config.levels
+        semantic = self._fill("semantic", conditions, None, count, generator, guidance, known_semantic, advance)
+        first = None if known is None else known[:, :coarse]
+        rough = self._fill("coarse", conditions, semantic, 2 * count, generator, guidance, first, advance)
+        return torch.cat([rough, self._refine(rough, generator)], dim=1)
+
+    def steps(self, seconds: float, prompt: Prompt | None = None, sections: int = 1) -> int:
+        """How many windows :meth:`tokens` fills of the stages that take long."""
+        known_semantic, known = prompt or (None, None)
+        if "acoustic" in self.stages:
+            return len(self._windows("acoustic", self._frames(seconds), known, sections))
+        count = round(seconds * SEMANTIC_RATE)
+        first = self._windows("semantic", count, known_semantic, sections)
+        return len(first) + len(self._windows("coarse", 2 * count, known, sections))
+
+    def _frames(self, seconds: float) -> int:
+        return math.ceil(seconds * self.rate / self.frame)
+
+    def _windows(self, name: StageName, frames: int, known: Tensor | None, sections: int) -> list[Window]:
+        config = self.stages[name].config
+        section = round(SECTION_S * config.rate) if sections > 1 else None
+        stride, done = round(config.stride_s * config.rate), 0 if known is None else known.shape[2]
+        return windows(frames, config.frames, stride, done, section)
+
+    def _fill(
+        self,
+        name: StageName,
+        conditions: Sequence[Condition],
+        given: Int[Tensor, "batch given_levels given_frames"] | None,
+        frames: int,
+        generator: Randomness,
+        guidance: float | None,
+        known: Int[Tensor, "batch levels known_frames"] | None,
+        advance: Callable[[], None] | None,
+    ) -> Int[Tensor, "batch levels frames"]:
+        """A stage's codes of all frames, window after window."""
+        stage, sampling = self.stages[name], self.sampling[name]
+        if guidance is not None:
+            sampling = replace(sampling, guidance=guidance)
+        done = _nothing(len(conditions[0].vector), stage) if known is None else known
+        for window in self._windows(name, frames, known, len(conditions)):
+            condition = conditions[min(window.section, len(conditions) - 1)]
+            seen = _given(given, window, stage.config.given_repeat)
+            prefix = done[:, :, window.start : window.first]
+            new = stage.sample(condition, seen, window.stop - window.start, sampling, generator, prefix)
+            done = torch.cat([done, new[:, :, window.first - window.start :]], dim=2)
+            if advance is not None:
+                advance()
+        return done
+
+    def _refine(
+        self, coarse: Int[Tensor, "batch coarse_levels frames"], generator: Randomness
+    ) -> Int[Tensor, "batch fine_levels frames"]:
+        """Fine levels, in chunks of 3 s that know nothing of each other and are made side by side (AudioLM)."""
+        stage, (batch, _, frames) = self.stages["fine"], coarse.shape
+        chunk = min(frames, stage.config.frames)
+        padded = torch.cat([coarse, coarse[:, :, -1:].expand(-1, -1, -frames % chunk)], dim=2)
+        chunks = padded.unflatten(2, (-1, chunk)).transpose(1, 2).flatten(0, 1)
+        fine = stage.sample(None, chunks, chunk, self.sampling["fine"], generator)
+        return fine.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2)[:, :, :frames]
+
+
+class Counted:
+    """Tells progress how many steps of all are done."""
+
+    def __init__(self, progress: Advance | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def __call__(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _nothing(batch: int, stage: Stage) -> Int[Tensor, "batch levels 0"]:
+    """No codes yet."""
+    return torch.zeros(batch, stage.config.levels, 0, dtype=torch.long, device=stage.heads.device)
+
+
+def _given(given: Tensor | None, window: Window, repeat: int) -> Tensor | None:
+    """What a window sees of the tokens given to its stage."""
+    return None if given is None else given[:, :, window.start // repeat : -(-window.stop // repeat)]
