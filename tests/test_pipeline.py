@@ -125,7 +125,7 @@ def test_what_depends_on_a_change_is_made_again(change: str, study: TinyStudy, t
 def test_confounds_are_regressed_out_and_a_changed_table_counts(study: TinyStudy, tmp_path: Path) -> None:
     plain = digest_file(run(read(study), tmp_path / "plain", CONFIG).predictions("01", "logmel"))
     config = CONFIG.model_copy(update={"confounds": ("a_comp_cor_0[0-4]",)})
-    with pytest.raises(InputError, match="the confounds table is missing"):
+    with pytest.raises(InputError, match=r"the confounds table .* is missing"):
         run(read(study, config), tmp_path / "out", config)
     made = [plain]
     for seed in range(2):

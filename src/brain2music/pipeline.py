@@ -8,7 +8,6 @@ was stopped is finished by the same command, with the same bytes.
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -17,28 +16,24 @@ from .brain.reliability import repeat_reliability
 from .brain.source import Source
 from .config import RunConfig
 from .decode.options import with_calibration, with_exemplars
-from .embed.captions import read_captions
 from .embed.embedder import Embedder
-from .embed.registry import get_embedder
 from .errors import InputError
 from .gallery.gallery import Gallery
-from .generate.registry import Generator, get_generator
+from .generate.registry import Generator
 from .layout import Outputs
 from .provenance import stage
-from .score.leakage import gallery_leaks, read_gtzan_index, require_no_leak
 from .score.records import read_scores, summarise, write_scores
 from .score.unseen import clip_similarity
 from .steps.across import require_people, score_across
 from .steps.describe import describe
 from .steps.encoding import encode_subject, encoding_files
-from .steps.generation import generate, require_fit
+from .steps.gate import Level, admit, prepare
+from .steps.generation import generate
 from .steps.listen import export_retrieved, export_stimuli
 from .steps.listener import Listener, Music
-from .steps.retrieval import require_gallery, retrieve
+from .steps.retrieval import retrieve
 from .steps.scoring import score
 from .steps.tables import alphas_table, predictions_table, reliability_table, similarity_table
-
-Level = Literal["participant", "group"]
 
 
 def run(
@@ -52,6 +47,9 @@ def run(
 ) -> Outputs:
     """Decode a study and score it. :class:`Outputs` says what is written where.
 
+    Whatever stands in the way is found first (:mod:`brain2music.steps.gate`), and nothing is computed then; where it
+    concerns one subject of several, the others are run.
+
     Parameters
     ----------
     level : "participant" decodes; "group" adds the summary over the subjects that were decoded.
@@ -64,33 +62,24 @@ def run(
     InputError : whatever else is at fault with the input.
     """
     outputs = Outputs(root)
-    index = None if config.track_index is None else read_gtzan_index(config.track_index)
-    leaks = require_no_leak(source.train_clips, source.test_clips, index, config.allow_leaks)
-    embedders = tuple(get_embedder(name, config.window_s, source.step_s) for name in config.embeddings)
-    only = [name for name in config.judges if name not in config.embeddings]
-    judges = tuple(get_embedder(name, config.window_s, source.step_s) for name in only)
-    opened = [Gallery.open(folder) for folder in galleries]
-    for gallery in opened:
-        require_gallery(gallery, embedders)
-        leaks += gallery_leaks(source.test_clips or source.train_clips, gallery.tracks["track"])
-    generator = None if config.generator is None else get_generator(config.generator)
-    if generator is not None:
-        require_fit(generator, embedders)
+    wanted = _chosen(source, subjects)
+    source = source if tuple(wanted) == source.subjects else source.keep(wanted)
+    ready = prepare(source, config, outputs, level=level, galleries=galleries)
+    source = admit(source, ready.findings, named=wanted if subjects else ())
     if level == "participant":
-        captions = {} if config.captions is None else read_captions(config.captions)
-        music = Music(source, embedders, outputs, judges, captions)
-        for subject in _chosen(source, subjects):
+        music = Music(source, ready.embedders, outputs, ready.judges, ready.captions)
+        for subject in source.subjects:
             listener = Listener(source, subject, config)
             measure(listener, outputs)
-            for embedder in embedders:
-                reconstruct(listener, embedder, music, opened, generator, outputs)
+            for embedder in ready.embedders:
+                reconstruct(listener, embedder, music, ready.galleries, ready.generator, outputs)
             if config.encode:
                 map_voxels(listener, music, outputs)
         export_stimuli(source, outputs)
     elif config.across:
-        read_each_other(source, Music(source, embedders, outputs), config, outputs)
+        read_each_other(source, Music(source, ready.embedders, outputs), config, outputs)
     collect_scores(source, config, outputs, level)
-    describe(source, config, embedders, opened, leaks, outputs)
+    describe(source, config, ready.embedders, ready.galleries, ready.leaks, outputs)
     return outputs
 
 

@@ -1,8 +1,8 @@
 """Responses that come as arrays with a list of stimuli, as a TOML file says (``runs/natsound165.toml``)."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ..artifacts import digest_file
 from ..config import read_toml, validated
 from ..errors import Brain2MusicWarning, InputError
-from ..study.stimuli import Stimuli
+from ..study.finding import Finding, error, warning
+from ..study.stimuli import Stimuli, StimulusError
 from ..study.study import Clip
 from .array_files import read_array, resolve
 from .responses import Responses
@@ -128,11 +129,18 @@ def read_arrays_study(path: Path) -> "ArrayStudy":
 
 @dataclass(frozen=True)
 class ArrayStudy:
-    """A study of response arrays, as the pipeline's :class:`brain2music.brain.source.Source`."""
+    """A study of response arrays, as the pipeline's :class:`brain2music.brain.source.Source`.
+
+    ``chosen`` are the subjects that are read, None for all; ``said`` are remarks on what is read around,
+    ``gone`` the subjects at fault.
+    """
 
     path: Path
     settings: ArraySettings
     kind: Literal["arrays"] = "arrays"
+    chosen: tuple[str, ...] | None = None
+    said: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -171,15 +179,18 @@ class ArrayStudy:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        return tuple(subject.label for subject in self.settings.subjects)
+        return self.everyone if self.chosen is None else self.chosen
 
     @property
     def everyone(self) -> tuple[str, ...]:
-        return self.subjects
+        return tuple(subject.label for subject in self.settings.subjects if subject.label not in self.gone)
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        return ()
+        return self.said
+
+    def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "ArrayStudy":
+        return replace(self, chosen=tuple(subjects), said=(*self.said, *remarks), gone=(*self.gone, *gone))
 
     @property
     def images(self) -> None:
@@ -216,6 +227,33 @@ class ArrayStudy:
         if arrays.test is None:
             return train, None
         return train, self._read(subject, arrays.test, self._lists["test"], lag_tr, self.settings.test_repeats)
+
+    def scans_of(self, subject: str) -> int:
+        return self.settings.scans_per_clip or self.responses(subject)[0].n_scans
+
+    def voxels_of(self, subject: str) -> int:
+        return self.responses(subject)[0].n_voxels
+
+    def clips_of(self, subject: str) -> tuple[Clip, ...]:
+        return self.train_clips
+
+    def examine(self) -> list[Finding]:
+        """Faults of the subjects' arrays, and of all recordings."""
+        found = []
+        for subject in self.subjects:
+            try:
+                self.responses(subject)
+            except InputError as problem:
+                found.append(error("array-unusable", problem.file, problem.what, problem.mend, subject))
+        for clip in dict.fromkeys((*self.train_clips, *self.test_clips)):
+            try:
+                self.stimuli.waveform(clip)
+            except StimulusError as problem:
+                found.append(error(problem.code, problem.file, problem.what, problem.mend))
+        if self._has_scans and not self.has_time:
+            what, mend = EPOCHS.split(". ", 1)
+            found.append(warning("arrays-epochs", self.path, what, mend))
+        return found
 
     def require_order(self) -> None:
         """:class:`InputError` where runs are named, but what follows a clip in its run is not in the next row."""

@@ -62,12 +62,12 @@ def load_responses(
 
     Raises
     ------
-    InputError : an image is missing, truncated or on another grid; a run ends before its clips; clips differ
-        in scans.
+    InputError : an image is missing, truncated or on another grid; a run ends before its clips.
     """
     runs = _runs(study, subject, split)
     space = mask if isinstance(mask, VoxelSpace) else voxel_space(study, subject, derivatives, mask)
-    store = _Store.allocate(runs, int(space.mask.sum()), _Room(work_dir, f"sub-{subject}_{split}", in_memory_bytes))
+    room = _Room(work_dir, f"sub-{subject}_{split}", in_memory_bytes)
+    store = _Store.allocate(runs, scans_per_clip(study, subject), int(space.mask.sum()), room)
     finite = np.ones(int(space.mask.sum()), dtype=bool)
     constant = np.zeros_like(finite)
     for done, run in enumerate(runs, start=1):
@@ -150,9 +150,9 @@ class _Store:
     seen: Counter[Clip] = field(default_factory=Counter)
 
     @classmethod
-    def allocate(cls, runs: Sequence[Run], n_voxels: int, room: _Room) -> "_Store":
+    def allocate(cls, runs: Sequence[Run], n_scans: int, n_voxels: int, room: _Room) -> "_Store":
         heard = Counter(presentation.clip for run in runs for presentation in _heard(run))
-        shape = (len(heard), _common_length(runs), n_voxels)
+        shape = (len(heard), n_scans, n_voxels)
         counts = set(heard.values())
         alike = len(counts) == 1 and counts != {1}
         repeats = room.zeros("repeats", (max(counts), *shape)) if alike else None
@@ -197,18 +197,9 @@ def _heard(run: Run) -> tuple[Presentation, ...]:
     return tuple(presentation for presentation in run.presentations if not presentation.carry_in)
 
 
-def _common_length(runs: Sequence[Run]) -> int:
-    """Scans per clip; presentations may differ by one scan, by rounding: the shortest then counts."""
-    lengths = {len(presentation.volumes): (run, presentation) for run in runs for presentation in _heard(run)}
-    shortest, longest = min(lengths), max(lengths)
-    if shortest == 0 or longest > shortest + 1:
-        run, presentation = lengths[shortest]
-        raise InputError(
-            f"clips cover {shortest} to {longest} scans; the shortest is {presentation.clip.name}",
-            run.events,
-            "give clips of one length, or analyse each length as a study of its own",
-        )
-    return shortest
+def scans_per_clip(study: Study, subject: str) -> int:
+    """Scans of each of a subject's clips, the first that all presentations of both splits have."""
+    return min(len(presentation.volumes) for run in study.runs_of(subject) for presentation in _heard(run))
 
 
 def _read_run(run: Run, space: VoxelSpace) -> Float32[np.ndarray, "scans voxels"]:

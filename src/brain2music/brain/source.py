@@ -1,18 +1,25 @@
 """Where responses come from: the one interface the pipeline sees, and its BIDS side (arrays have theirs)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from os.path import relpath
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from ..artifacts import digest_file
 from ..config import RunConfig
-from ..study.bids import read_study
+from ..errors import InputError
+from ..study.bids import Survey, survey_study
+from ..study.check import check_images, check_sound
 from ..study.confounds import confounds_table
+from ..study.finding import Finding, error
 from ..study.stimuli import Stimuli
 from ..study.study import Clip, ImageOrigin, Study
-from .load import common_voxels, load_responses
+from .clean import read_confounds
+from .load import common_voxels, load_responses, scans_per_clip, voxel_space
+from .mask import first_bold
 from .responses import Responses
 
 
@@ -53,12 +60,37 @@ class Source(Protocol):
     def test_clips(self) -> tuple[Clip, ...]: ...
 
     @property
+    def path(self) -> Path:
+        """The study's folder or file."""
+        ...
+
+    @property
     def has_time(self) -> bool:
         """Whether scans follow one another from clip to clip, so that responses can be taken with a lag."""
         ...
 
     def tr_of(self, subject: str) -> float:
         """Seconds between the subject's scans."""
+        ...
+
+    def scans_of(self, subject: str) -> int:
+        """Scans of each of the subject's clips."""
+        ...
+
+    def voxels_of(self, subject: str) -> int:
+        """Voxels of the subject's images or arrays, at most."""
+        ...
+
+    def clips_of(self, subject: str) -> tuple[Clip, ...]:
+        """The clips that decoders of the subject are fitted to."""
+        ...
+
+    def examine(self) -> list[Finding]:
+        """What is wrong with the contents of images, arrays, tables and recordings: all is read once."""
+        ...
+
+    def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "Source":
+        """The same study of some of its subjects, with further remarks; ``gone`` are no longer among everyone."""
         ...
 
     def responses(self, subject: str, lag_tr: int) -> tuple[Responses, Responses | None]:
@@ -90,8 +122,31 @@ class BidsSource:
         derivatives: Path | None = None,
         subjects: Sequence[str] = (),
     ) -> "BidsSource":
-        """Read the study, of some subjects or all; :class:`InputError` names the first thing wrong with it."""
-        study = read_study(
+        """Read the study, of some subjects or all.
+
+        Raises
+        ------
+        InputError : the first thing wrong with the study, or with a subject of ``subjects``; what is wrong with one
+            of all subjects only costs that one.
+        """
+        survey = cls.survey(root, config, stimuli=stimuli, derivatives=derivatives, subjects=subjects)
+        named = [label.removeprefix("sub-") for label in subjects]
+        for finding in survey.findings:
+            if finding.severity == "error" and finding.subject in named:
+                raise finding.as_error()
+        return cls(survey.require(), config, derivatives)
+
+    @staticmethod
+    def survey(
+        root: Path,
+        config: RunConfig,
+        *,
+        stimuli: Path | None = None,
+        derivatives: Path | None = None,
+        subjects: Sequence[str] = (),
+    ) -> Survey:
+        """What is legible of the study by the settings of a run, and all that is wrong with it."""
+        return survey_study(
             root,
             stimuli=stimuli,
             derivatives=derivatives,
@@ -102,7 +157,6 @@ class BidsSource:
             bids_filter=config.bids_filter,
             events=config.events,
         )
-        return cls(study, config, derivatives)
 
     @property
     def name(self) -> str:
@@ -137,11 +191,54 @@ class BidsSource:
         return self.study.runs[0].tr
 
     @property
+    def path(self) -> Path:
+        return self.study.root
+
+    @property
     def has_time(self) -> bool:
         return True
 
     def tr_of(self, subject: str) -> float:
         return self.study.runs_of(subject)[0].tr
+
+    def scans_of(self, subject: str) -> int:
+        return scans_per_clip(self.study, subject)
+
+    def voxels_of(self, subject: str) -> int:
+        return math.prod(first_bold(self.study, subject).grid)
+
+    def clips_of(self, subject: str) -> tuple[Clip, ...]:
+        return self.study.clips_of("train", subject)
+
+    def examine(self) -> list[Finding]:
+        """Faults of all images, recordings, masks, segmentations and confounds."""
+        found = [*check_images(self.study), *check_sound(self.study, self.stimuli)]
+        for subject in self.subjects:
+            found += self._examine_tables(subject)
+        return found
+
+    def _examine_tables(self, subject: str) -> list[Finding]:
+        """What else the subject's responses are made with: mask, region names and confounds."""
+        found = []
+        try:
+            voxel_space(self.study, subject, self.derivatives)
+        except InputError as problem:
+            found.append(error("mask-unusable", problem.file, problem.what, problem.mend, subject))
+        for run in self.study.runs_of(subject) if self.config.confounds else ():
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # the run says so itself
+                    table = confounds_table(self.study, run, self.derivatives)
+                    read_confounds(table, self.config.confounds, run.n_volumes or 0)
+            except InputError as problem:
+                found.append(error("confounds-unusable", problem.file, problem.what, problem.mend, subject))
+        return found
+
+    def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "BidsSource":
+        runs = tuple(run for run in self.study.runs if run.subject in subjects)
+        everyone = tuple(label for label in self.everyone if label not in gone)
+        study = replace(self.study, runs=runs, everyone=everyone, remarks=(*self.remarks, *remarks))
+        return replace(self, study=study)
 
     @property
     def stimuli(self) -> Stimuli:

@@ -68,13 +68,31 @@ def simulate(
 
 @app.command()
 def check(
-    bids_dir: Path,
+    bids_dir: Annotated[Path, typer.Argument(help="A BIDS folder, or the TOML file of a study of arrays.")],
+    out: Annotated[Path | None, typer.Argument(help="Where the run will write; default: not looked at.")] = None,
+    level: Annotated[Literal["participant", "group"], typer.Argument(help="Level of the analysis.")] = "participant",
+    participant_label: Labels = None,
     stimuli: Annotated[Path | None, typer.Option(help="Folder of the recordings; default BIDS_DIR/stimuli.")] = None,
+    derivatives: Annotated[Path | None, typer.Option(help="Preprocessed data (fMRIPrep).")] = None,
+    embedding: EmbeddingNames = None,
+    gallery: Galleries = None,
+    captions: Captions = None,
+    generator: GeneratorName = None,
+    judge: Judges = None,
+    draws: Draws = None,
+    lag: Lag = None,
+    lag_tr: LagScans = None,
+    config: ConfigFile = None,
 ) -> None:
-    """List every problem of a study, each with its file and its mend; exit 1 if any is an error."""
-    from ..study.check import check_study
+    """List all that `run` with the same words would refuse or read around; exit 1 if it would refuse."""
+    from ..steps.check import check_arrays, check_bids
 
-    findings = check_study(bids_dir, stimuli)
+    settings = _settings(config, embedding, captions, judge, generator, draws, lag, lag_tr)
+    labels, galleries = participant_label or (), gallery or ()
+    if bids_dir.is_file():
+        findings = check_arrays(bids_dir, settings, out, labels, galleries)
+    else:
+        findings = check_bids(bids_dir, settings, out, labels, galleries, level, stimuli, derivatives)
     for finding in findings:
         print(finding)
     errors = sum(finding.severity == "error" for finding in findings)

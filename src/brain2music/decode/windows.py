@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from ..brain.responses import Responses
-from ..embed.embeddings import Embeddings
+from ..embed.embeddings import Embeddings, Space
 from ..errors import InputError
 
 _TOLERANCE = 0.01  # of a TR: below it, differences of window and step from whole scans are rounding
@@ -54,19 +54,15 @@ def match_windows(responses: Responses, embeddings: Embeddings, *, scans_per_win
     InputError : a clip has no embedding, the step is not a multiple of the TR, or no window fits into the
         scans.
     """
-    targets = _targets(responses, embeddings)
-    k = scans_per_window or max(1, ceil(embeddings.space.window_s / responses.tr - _TOLERANCE))
+    targets, space = _targets(responses, embeddings), embeddings.space
     if responses.n_scans == 1:
         return _pairs(responses.data, targets.mean(axis=1, keepdims=True, dtype=np.float32))
     if targets.shape[1] == 1:
+        k = scans_per_window or _covered(space, responses.tr)
         return _pairs(responses.data[:, :k].mean(axis=1, keepdims=True), targets)
-    step = _step_in_scans(responses, embeddings)
+    step = step_in_scans(space, responses.tr)
+    k = window_in_scans(space, responses.tr, responses.n_scans, scans_per_window)
     n_windows = min(targets.shape[1], (responses.n_scans - k) // step + 1)
-    if n_windows < 1:
-        raise InputError(
-            f"a window of {embeddings.space.name} covers {k} scans, but clips have {responses.n_scans}",
-            mend="choose an embedding with a shorter window, or fewer scans per window",
-        )
     averaged = np.empty((len(responses.clips), n_windows, responses.n_voxels), np.float32)
     for j in range(n_windows):
         responses.data[:, j * step : j * step + k].mean(axis=1, out=averaged[:, j])
@@ -86,16 +82,40 @@ def _targets(responses: Responses, embeddings: Embeddings) -> Float32[np.ndarray
     return embeddings.data[[row_of[clip.name] for clip in responses.clips]]
 
 
-def _step_in_scans(responses: Responses, embeddings: Embeddings) -> int:
-    exact = embeddings.space.step_s / responses.tr
+def window_in_scans(space: Space, tr: float, n_scans: int, asked: int | None = None) -> int:
+    """Scans that are averaged in a window: ⌈window / TR⌉, or as many as were asked for, of the ``n_scans`` of a clip.
+
+    Where the window is as long as the clip, rounding up may count one scan more than the clip has: all it has then.
+
+    Raises
+    ------
+    InputError : clips have fewer scans.
+    """
+    k = asked or _covered(space, tr)
+    if asked is None and k == n_scans + 1:
+        return n_scans
+    if k > n_scans:
+        raise InputError(
+            f"a window of {space.name} covers {k} scans, but clips have {n_scans}",
+            mend="choose an embedding with a shorter window, or smaller window_s or scans_per_window",
+        )
+    return k
+
+
+def step_in_scans(space: Space, tr: float) -> int:
+    """Scans between windows; :class:`InputError` where they are not whole."""
+    exact = space.step_s / tr
     step = round(exact)
     if step < 1 or abs(exact - step) > _TOLERANCE:
         raise InputError(
-            f"{embeddings.space.name} has a vector every {embeddings.space.step_s:g} s, no multiple of the "
-            f"TR of {responses.tr:g} s",
-            mend="embed the stimuli with a step of one TR",
+            f"{space.name} has a vector every {space.step_s:g} s, no multiple of the TR of {tr:g} s",
+            mend="run subjects of each TR by themselves (--participant-label), or embed with a step of one TR",
         )
     return step
+
+
+def _covered(space: Space, tr: float) -> int:
+    return max(1, ceil(space.window_s / tr - _TOLERANCE))
 
 
 def _pairs(x: Float32[np.ndarray, "clips windows voxels"], y: Float32[np.ndarray, "clips windows dims"]) -> Matched:

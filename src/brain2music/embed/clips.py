@@ -1,5 +1,6 @@
 """Embedding lists: the clips of a study as they were presented, and sound files."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from jaxtyping import Float32
 from .. import __version__
 from ..artifacts import digest_array, read_arrays, write_arrays
 from ..audio.io import read_audio
-from ..errors import InputError
+from ..errors import Brain2MusicWarning, InputError
 from ..names import safe_name
 from ..progress import Advance
 from ..study.study import Clip
@@ -48,14 +49,14 @@ def embed_clips(
 
     Parameters
     ----------
-    clips : of one length, so that all have the same number of windows.
+    clips : where they differ in their number of windows, of each the first ones that all have.
     stimuli : where their sound comes from; not asked by ``genre-onehot`` and ``mulan-text``.
     cache_dir : keep each clip's embedding there, and use it again while space and presented sound are the same.
     progress : called with (clips done, clips) after each.
 
     Raises
     ------
-    InputError : a recording cannot be read, or the clips differ in their number of windows.
+    InputError : a recording cannot be read.
     """
     rows: list[Float32[np.ndarray, "windows dims"]] = []
     for clip in clips:
@@ -63,14 +64,9 @@ def embed_clips(
             rows.append(embedder.label(clip))
         else:
             rows.append(_embed_clip(clip, stimuli, embedder, cache_dir))
-        if len(rows[-1]) != len(rows[0]):
-            raise InputError(
-                f"clips {clips[0].name} and {clip.name} have {len(rows[0])} and {len(rows[-1])} windows",
-                mend=f"embed clips of one length, or none longer than {embedder.space.window_s:g} s",
-            )
         if progress is not None:
             progress(len(rows), len(clips))
-    return Embeddings(_stack(rows, embedder), tuple(clip.name for clip in clips), embedder.space)
+    return Embeddings(_stack(_in_common(rows, embedder), embedder), tuple(clip.name for clip in clips), embedder.space)
 
 
 def embed_files(
@@ -133,6 +129,17 @@ def _kept(file: Path, made_from: dict[str, Any]) -> Float32[np.ndarray, "windows
     if embedding is None or metadata != {**made_from, "sha256": digest_array(embedding)}:
         return None
     return embedding
+
+
+def _in_common(
+    rows: list[Float32[np.ndarray, "windows dims"]], embedder: Embedder
+) -> list[Float32[np.ndarray, "windows dims"]]:
+    """The first windows of every clip, as many as all have."""
+    fewest, most = min(map(len, rows), default=0), max(map(len, rows), default=0)
+    if fewest < most:
+        text = f"clips have {fewest} to {most} windows of {embedder.space.name}; the first {fewest} of each are used"
+        warnings.warn(text, Brain2MusicWarning, stacklevel=3)
+    return [row[:fewest] for row in rows]
 
 
 def _stack(

@@ -58,6 +58,8 @@ def common_windows(
     length = scans_per_window or max(1, ceil(space.window_s / responses.tr - _TOLERANCE))
     if n_windows == 1 or responses.n_scans == 1:
         return Windows(min(length, responses.n_scans), 1, 1)
+    if scans_per_window is None and length == responses.n_scans + 1:
+        length = responses.n_scans  # the window is as long as the clip, and was rounded up
     if length > responses.n_scans:
         raise InputError(
             f"a window of {space.name} covers {length} scans, but clips have {responses.n_scans}",

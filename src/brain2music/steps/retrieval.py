@@ -1,15 +1,16 @@
 """Music found for what a brain heard, and how like it is to the stimulus, by the decoded and by other embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Int
 
 from ..audio.io import read_audio
+from ..brain.source import Source
 from ..decode.decoder import Decoded
 from ..embed.clips import embed_files
 from ..embed.embedder import Embedder
@@ -18,10 +19,13 @@ from ..errors import InputError
 from ..gallery.gallery import Gallery, Hits
 from ..score.retrieval import score_retrieval
 from ..score.score import Score
+from ..study.finding import Finding, error, warning
 from .agreement import Sound, agreement
 from .listener import Listener, Music, clip_means
 from .tables import retrieval_table
 
+LOOKED_AT = 2000
+"""Recordings of a gallery that are looked for before a run, evenly spread over its tracks."""
 RANDOM_DRAWS = 20  # galleries' tracks drawn at random per clip: the paper's chance line
 
 
@@ -38,7 +42,7 @@ def retrieve(
     config = listener.config
     predicted, true = clip_means(decoded)
     own = [clip.track for clip in decoded.clips]
-    where = gallery.select(exclude=[*own, *(f"*/{track}" for track in own)])
+    where = others_than(gallery, own)
     mean = decoded.train_mean.mean(axis=0)  # predictions are shrunk towards it: about another, they point one way
     brain = gallery.search(predicted, config.retrieve, space=decoded.space, centre=mean, where=where)
     unshrunk = gallery.search(clip_means(calibrated)[0], 1, space=decoded.space, centre=mean, where=where)
@@ -86,14 +90,42 @@ def retrieve(
     return retrieval_table(decoded, gallery, searched, music.captions), scores
 
 
-def require_gallery(gallery: Gallery, embedders: Sequence[Embedder]) -> None:
-    """:class:`InputError` where a gallery and the run's embedding of its name cannot meet, before anything is made."""
-    for space in (embedder.space for embedder in embedders if embedder.space.name == gallery.space.name):
-        try:
-            gallery.space.require_same_means(space)
-        except InputError as problem:
-            mend = f"build it again with --window-s {space.window_s:g} and the same model, or change window_s"
-            raise InputError(problem.what, gallery.root, mend) from None
+def check_gallery(
+    gallery: Gallery, others: Sequence[Gallery], embedders: Sequence[Embedder], source: Source
+) -> Iterator[Finding]:
+    """What keeps a gallery from being searched in a run, or from being searched at all.
+
+    Parameters
+    ----------
+    others : the run's galleries before it. embedders : the embeddings that are decoded.
+    """
+    folder, name = gallery.folder, gallery.space.name
+    spaces = [embedder.space for embedder in embedders if embedder.space.name == name]
+    if not spaces or any(other.space.name == name for other in others):
+        why = "is not decoded" if not spaces else "has another gallery already"
+        what = f"the gallery is not searched: its embedding {name} {why}"
+        yield warning("gallery-unused", folder, what, f"add --embedding {name}, or give one gallery an embedding")
+        return
+    try:
+        gallery.space.require_same_means(spaces[0])
+    except InputError as problem:
+        window = f"{spaces[0].window_s:g}"
+        mend = f"build it again with --window-s {window} and the same model, or change window_s"
+        yield error("gallery-differs", folder, problem.what, mend)
+    scored = source.test_clips or source.train_clips
+    if not others_than(gallery, [clip.track for clip in scored]).any():
+        what = "the gallery holds nothing but the study's own stimuli"
+        yield error("gallery-empty", folder, what, "build one of other music")
+    paths = gallery.tracks["path"]
+    gone = [path for path in paths.iloc[:: max(1, len(paths) // LOOKED_AT)] if not Path(path).is_file()]
+    if gone:
+        what = f"{len(gone)} recordings of the gallery are no longer where they were, {gone[0]} among them"
+        yield error("gallery-moved", folder, what, "put them back, or build the gallery again where they are")
+
+
+def others_than(gallery: Gallery, own: Sequence[str]) -> Bool[np.ndarray, " tracks"]:
+    """The gallery's tracks that are not among these recordings."""
+    return gallery.select(exclude=[*own, *(f"*/{track}" for track in own)])
 
 
 def _embedded_part(gallery: Gallery, row: int) -> Sound:

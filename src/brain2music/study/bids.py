@@ -229,7 +229,8 @@ def _choose_tasks(
     testing = test or _only(task for task in tasks if "test" in task.lower() and task != training)
     if training is None or training == testing or (testing is None and train is None):
         what = f"it is unclear which task is for training and which for testing; tasks: {', '.join(tasks)}"
-        findings.append(error("tasks-unclear", root, what, "name the training task and the test task"))
+        mend = 'name them in the settings (--config FILE): train_task = "…"; test_task, where test clips are apart'
+        findings.append(error("tasks-unclear", root, what, mend))
         return everything
     splits: dict[str, Split] = {training: "train"}
     if testing is not None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ..config import EventRows
-from .bids import Survey, survey_study
-from .finding import Finding, error, of_subject, warning
-from .images import report_voxels, scan_voxels
+from .bids import survey_study
+from .finding import Finding, error, of_subject
+from .images import read_header, report_voxels, scan_voxels
 from .stimuli import Stimuli, StimulusError
 from .study import Run, Study
 
@@ -40,21 +40,24 @@ def check_study(
         test_task=test_task,
         events=events,
     )
-    found = [*survey.findings, *_check_images(survey), *_check_sound(survey.study)]
+    study = survey.study
+    recordings = None if study.stimuli is None else Stimuli(study.stimuli)
+    found = [*survey.findings, *check_images(study), *check_sound(study, recordings)]
     return list(dict.fromkeys(found))
 
 
-def _check_images(survey: Survey) -> Iterator[Finding]:
-    runs = sorted(survey.study.runs, key=lambda run: run.subject)
+def check_images(study: Study) -> Iterator[Finding]:
+    """Faults in what the images hold; every scan is read once."""
+    runs = sorted(study.runs, key=lambda run: run.subject)
     for subject, group in groupby(runs, key=lambda run: run.subject):
-        yield from of_subject(_check_voxels(list(group), survey), subject)
+        yield from of_subject(_check_voxels(list(group)), subject)
 
 
-def _check_voxels(runs: Sequence[Run], survey: Survey) -> list[Finding]:
+def _check_voxels(runs: Sequence[Run]) -> list[Finding]:
     """Scan one subject's images; a voxel that varies in one of them is expected to vary in all."""
     findings: list[Finding] = []
-    paths = {run.bold for run in runs}
-    headers = [header for header in survey.headers if header.path in paths]
+    paths = dict.fromkeys(run.bold for run in runs if run.bold is not None)
+    headers = [header for path in paths if (header := read_header(path, [])) is not None]
     scans = [(header, scan_voxels(header, findings)) for header in headers]
     for header, voxels in scans:
         if voxels is not None:
@@ -63,18 +66,18 @@ def _check_voxels(runs: Sequence[Run], survey: Survey) -> list[Finding]:
     return findings
 
 
-def _check_sound(study: Study) -> Iterator[Finding]:
-    if study.stimuli is None:
-        what = "no folder of recordings was given and there is no stimuli folder, so no sound was checked"
-        yield warning("stimuli-missing", study.root, what, "name the folder of recordings")
+def check_sound(study: Study, recordings: Stimuli | None) -> Iterator[Finding]:
+    """Faults of the recordings, each clip as it will be presented."""
+    if recordings is None or (study.stimuli is None and not recordings.folder.is_dir()):
+        what = "no folder of recordings was given and there is no stimuli folder"
+        yield error("stimuli-missing", study.root, what, "name the folder of recordings (--stimuli)")
         return
-    if not study.stimuli.is_dir():
+    if not recordings.folder.is_dir():
         what = "there is no such folder of recordings"
-        yield error("stimuli-missing", study.stimuli, what, "name the folder of recordings")
+        yield error("stimuli-missing", recordings.folder, what, "name the folder of recordings")
         return
-    recordings = Stimuli(study.stimuli)
     for clip in dict.fromkeys(study.train_clips + study.test_clips):
         try:
             recordings.waveform(clip)
         except StimulusError as problem:
-            yield error(problem.code, problem.file or study.stimuli, problem.what, problem.mend)
+            yield error(problem.code, problem.file or recordings.folder, problem.what, problem.mend)

@@ -18,7 +18,7 @@ class Finding:
 
     severity: Literal["error", "warning"]
     code: str
-    file: Path
+    file: Path | None
     what: str
     mend: str
     subject: str | None = None
@@ -31,20 +31,23 @@ class Finding:
         return f"{self.severity} [{self.code}] {self.as_error()}"
 
 
-def error(code: str, file: Path, what: str, mend: str) -> Finding:
-    """A finding that stops the study."""
-    return Finding("error", code, file, what, mend)
+def error(code: str, file: Path | None, what: str, mend: str, subject: str | None = None) -> Finding:
+    """A finding that stops the study, or the one subject."""
+    return Finding("error", code, file, what, mend, subject)
 
 
-def warning(code: str, file: Path, what: str, mend: str) -> Finding:
+def warning(code: str, file: Path | None, what: str, mend: str, subject: str | None = None) -> Finding:
     """A finding that is read around."""
-    return Finding("warning", code, file, what, mend)
+    return Finding("warning", code, file, what, mend, subject)
 
 
 def of_subject(findings: Iterable[Finding], subject: str) -> list[Finding]:
     """The findings, those at the subject's own files (``sub-<label>_…``) marked as the subject's."""
     own = f"sub-{subject}_"
-    return [replace(finding, subject=subject) if finding.file.name.startswith(own) else finding for finding in findings]
+    return [
+        replace(finding, subject=subject) if finding.file and finding.file.name.startswith(own) else finding
+        for finding in findings
+    ]
 
 
 def settle_faults(faults: Sequence[Finding], lost: int, of: int, findings: list[Finding]) -> None:

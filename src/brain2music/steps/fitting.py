@@ -1,0 +1,45 @@
+"""Whether music and responses will fit together: scans, windows and folds, from tables and headers alone."""
+
+from collections.abc import Iterator, Sequence
+
+from ..brain.source import Source
+from ..config import RunConfig
+from ..decode.windows import step_in_scans, window_in_scans
+from ..embed.embedder import Embedder
+from ..embed.embeddings import Space
+from ..embed.windows import n_windows
+from ..errors import InputError
+from ..study.finding import Finding, error, warning
+from ..study.study import Clip
+
+LABELS_ONLY = ("genre-onehot", "mulan-text")
+"""Embeddings of one vector a clip, however long it is."""
+
+
+def check_fit(source: Source, config: RunConfig, embedders: Sequence[Embedder]) -> list[Finding]:
+    """Windows longer than the clips' scans, steps that are no whole scans, and folds that the clips do not allow."""
+    found: list[Finding] = []
+    lengths = _lengths((*source.train_clips, *source.test_clips))
+    if len({round(seconds, 1) for seconds in lengths}) > 1:
+        what = f"clips last {lengths[0]:g} to {lengths[-1]:g} s: of each the windows and scans that all have are used"
+        found.append(warning("clips-differ", source.path, what, "give clips of one length, to use all of each"))
+    for subject in source.subjects:
+        for embedder in embedders:
+            found += _check_windows(source, config, subject, embedder.space, lengths[0])
+    return found
+
+
+def _lengths(clips: Sequence[Clip]) -> list[float]:
+    return sorted(clip.duration for clip in clips) or [0.0]
+
+
+def _check_windows(source: Source, config: RunConfig, subject: str, space: Space, shortest: float) -> Iterator[Finding]:
+    n_scans, tr = source.scans_of(subject), source.tr_of(subject)
+    heard = 1 if space.name in LABELS_ONLY else n_windows(shortest, space.window_s, space.step_s)
+    if n_scans == 1 or heard == 1:
+        return
+    try:
+        step_in_scans(space, tr)
+        window_in_scans(space, tr, n_scans, config.scans_per_window)
+    except InputError as problem:
+        yield error("windows-unfit", source.path, f"sub-{subject}: {problem.what}", problem.mend, subject)

@@ -1,0 +1,209 @@
+"""The gate of a run: all that stands in its way, found before anything is computed.
+
+``check`` tells what is found here, and ``run`` refuses by it: both call :func:`prepare` and :func:`admit`.
+"""
+
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from ..brain.source import Source
+from ..config import RunConfig
+from ..decode.options import require_option
+from ..embed.captions import read_captions, with_captions
+from ..embed.embedder import Embedder
+from ..embed.registry import get_embedder
+from ..errors import Brain2MusicWarning, InputError, LeakageError
+from ..gallery.gallery import Gallery
+from ..generate.registry import Generator, get_generator
+from ..layout import Outputs
+from ..score.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
+from ..study.finding import Finding, error, warning
+from .across import require_people
+from .fitting import check_fit
+from .generation import require_fit
+from .retrieval import check_gallery
+from .room import check_room
+
+Level = Literal["participant", "group"]
+Made = TypeVar("Made")
+LEAK = "leak"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a run works with, opened, and all that was found on the way; what could not be opened is not there."""
+
+    findings: tuple[Finding, ...]
+    embedders: tuple[Embedder, ...]
+    judges: tuple[Embedder, ...]
+    galleries: tuple[Gallery, ...]
+    generator: Generator | None
+    captions: Mapping[str, str]
+    leaks: tuple[Leak, ...]
+
+
+def prepare(
+    source: Source,
+    config: RunConfig,
+    outputs: Outputs | None,
+    *,
+    level: Level = "participant",
+    galleries: Sequence[Path] = (),
+) -> Ready:
+    """Open what a run asks for and look at all that it will read, without computing or writing anything.
+
+    Parameters
+    ----------
+    source : the study, as far as its tables and headers are sound.
+    outputs : where the run will write; None leaves that out.
+    level, galleries : as for :func:`brain2music.pipeline.run`.
+    """
+    found: list[Finding] = []
+    judged_only = [name for name in config.judges if name not in config.embeddings]
+    embedders, judges = (_embedders(names, source, config, found) for names in (config.embeddings, judged_only))
+    opened = _galleries(galleries, embedders, source, found)
+    generator = _generator(config, embedders, found)
+    captions = _captions(source, config, found)
+    for name in dict.fromkeys((config.decoder, *config.ablations)):
+        _attempt(lambda name=name: require_option(name), "decoder-unknown", found)
+    leaks = _leaks(source, config, opened, found)
+    if level == "participant":
+        found += source.examine()
+        found += check_fit(source, config, embedders)
+    elif outputs is not None:
+        _group(source, config, outputs, found)
+    if outputs is not None:
+        found += check_room(source, config, outputs, (*embedders, *judges), generator)
+    return Ready(tuple(dict.fromkeys(found)), embedders, judges, opened, generator, captions, leaks)
+
+
+def judge(findings: Sequence[Finding], subjects: Sequence[str], named: Collection[str] = ()) -> list[Finding]:
+    """The findings by their effect: what only costs a subject that was not named, while others remain, is a warning.
+
+    Parameters
+    ----------
+    subjects : all that would run. named : those that were asked for one by one.
+    """
+    faulty = {finding.subject for finding in findings if finding.severity == "error"}
+    if None in faulty or not set(subjects) - faulty or faulty & set(named):
+        return list(findings)
+    return [_left_out(finding) if finding.severity == "error" else finding for finding in findings]
+
+
+def admit(source: Source, findings: Sequence[Finding], named: Collection[str] = ()) -> Source:
+    """The source without the subjects at fault, each with a line that says so.
+
+    Raises
+    ------
+    LeakageError : training and test data share what they must not.
+    InputError : the first fault that concerns the whole study, a subject that was named, or all that there are.
+    """
+    judged = judge(findings, source.subjects, named)
+    errors = [finding for finding in judged if finding.severity == "error"]
+    errors.sort(key=lambda finding: finding.subject is not None)
+    if errors:
+        first = errors[0].as_error()
+        raise LeakageError(first.what, first.file, first.mend) if errors[0].code == LEAK else first
+    lines = _lines(judged)
+    for line in lines:
+        warnings.warn(line, Brain2MusicWarning, stacklevel=2)
+    gone = {str(finding.subject) for finding in findings if finding.severity == "error"}
+    return source.keep([label for label in source.subjects if label not in gone], lines, gone)
+
+
+def _lines(judged: Sequence[Finding]) -> list[str]:
+    """Warnings, of each kind the first, and how many more there are."""
+    kinds: dict[tuple[str, str | None], list[Finding]] = {}
+    for finding in judged:
+        if finding.severity == "warning":
+            kinds.setdefault((finding.code, finding.subject), []).append(finding)
+    more = [f" ({len(each) - 1} more such; `check` lists them)" if len(each) > 1 else "" for each in kinds.values()]
+    return [f"{each[0].as_error()}{rest}" for each, rest in zip(kinds.values(), more, strict=True)]
+
+
+def _left_out(finding: Finding) -> Finding:
+    what = f"sub-{finding.subject} is left out: {finding.what}"
+    return replace(finding, severity="warning", what=what)
+
+
+def _attempt(make: Callable[[], Made], code: str, found: list[Finding]) -> Made | None:
+    """What is made; None and a finding where it cannot be."""
+    try:
+        return make()
+    except (InputError, OSError) as problem:
+        if not isinstance(problem, InputError):
+            problem = InputError(str(problem), None, "make it readable")
+        found.append(error(code, problem.file, problem.what, problem.mend))
+        return None
+
+
+def _embedders(names: Sequence[str], source: Source, config: RunConfig, found: list[Finding]) -> tuple[Embedder, ...]:
+    made = (
+        _attempt(lambda name=name: get_embedder(name, config.window_s, source.step_s), "embedding-unusable", found)
+        for name in dict.fromkeys(names)
+    )
+    return tuple(each for each in made if each is not None)
+
+
+def _galleries(
+    folders: Sequence[Path], embedders: Sequence[Embedder], source: Source, found: list[Finding]
+) -> tuple[Gallery, ...]:
+    opened: list[Gallery] = []
+    for folder in folders:
+        gallery = _attempt(lambda folder=folder: Gallery.open(folder), "gallery-unusable", found)
+        if gallery is not None:
+            opened.append(gallery)
+            found += check_gallery(gallery, opened[:-1], embedders, source)
+    return tuple(opened)
+
+
+def _generator(config: RunConfig, embedders: tuple[Embedder, ...], found: list[Finding]) -> Generator | None:
+    name = config.generator
+    if name is None:
+        return None
+    generator = _attempt(lambda: get_generator(name), "generator-unusable", found)
+    if generator is not None:
+        _attempt(lambda: require_fit(generator, embedders), "generator-unfit", found)
+    return generator
+
+
+def _captions(source: Source, config: RunConfig, found: list[Finding]) -> Mapping[str, str]:
+    path = config.captions
+    if path is None:
+        return {}
+    captions = _attempt(lambda: read_captions(path), "captions-unusable", found)
+    if captions is not None:
+        clips = (*source.train_clips, *source.test_clips)
+        _attempt(lambda: with_captions(clips, captions), "captions-missing", found)
+    return captions or {}
+
+
+def _leaks(source: Source, config: RunConfig, galleries: Sequence[Gallery], found: list[Finding]) -> tuple[Leak, ...]:
+    path = config.track_index
+    index = None if path is None else _attempt(lambda: read_gtzan_index(path), "track-index-unusable", found)
+    sides = source.train_clips, source.test_clips
+    try:
+        require_no_leak(*sides, index, config.allow_leaks)
+    except LeakageError as problem:
+        found.append(error(LEAK, problem.file, problem.what, problem.mend))
+    leaks = [leak for leak in check_split(*sides, index, config.allow_leaks) if leak.severity == "warning"]
+    for gallery in galleries:
+        leaks += gallery_leaks(source.test_clips or source.train_clips, gallery.tracks["track"])
+    if leaks:
+        what = f"{len(leaks)} things are shared by training and test data or the gallery; {leaks[0]}"
+        found.append(warning(LEAK, None, what, "keep it in mind: the page lists them"))
+    return tuple(leaks)
+
+
+def _group(source: Source, config: RunConfig, outputs: Outputs, found: list[Finding]) -> None:
+    """What the group level needs of participants that were decoded before."""
+    for name in config.embeddings:
+        decoded = [subject for subject in source.everyone if outputs.scores_of(subject, name).is_file()]
+        if not decoded:
+            what = "no subject has been decoded here"
+            found.append(error("group-empty", outputs.root, what, "run the participant level first"))
+            return
+        _attempt(lambda decoded=decoded: require_people(source, config, decoded), "across-impossible", found)

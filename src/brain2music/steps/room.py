@@ -1,0 +1,93 @@
+"""Whether a run can write where it shall: not over its input, and with room for all that it will make."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..artifacts import read_json
+from ..brain.source import Source
+from ..config import RunConfig
+from ..embed.embedder import Embedder
+from ..embed.windows import n_windows
+from ..errors import InputError
+from ..generate.registry import Generator
+from ..layout import Outputs
+from ..study.finding import Finding, error, warning
+
+MP3_BYTES_S = 40_000
+"""At most, of the page's sound, a second."""
+VOXEL_BYTES = 14 * 8
+"""Of a voxel in the tables and maps of one embedding, uncompressed."""
+PAGE_BYTES = 20 << 20
+"""Of pages and figures, a subject."""
+SPARE = 1.5
+"""Room is short below so many times the estimate."""
+
+
+def check_room(
+    source: Source, config: RunConfig, outputs: Outputs, embedders: Sequence[Embedder], generator: Generator | None
+) -> Iterator[Finding]:
+    """What is wrong with the output folder."""
+    root = outputs.root
+    there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+    if root.exists() and not root.is_dir():
+        yield error("output-unusable", root, "the output is a file, not a folder", "name a folder for the outputs")
+        return
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        what = f"nothing can be written in {there}"
+        yield error("output-unusable", root, what, "name a folder that you may write to")
+        return
+    yield from _check_owner(source, root)
+    need = max(0, bytes_needed(source, config, embedders, generator) - _size(root))
+    free = shutil.disk_usage(there).free
+    if free < need:
+        what = f"about {_told(need)} will be written, and {_told(free)} are free there"
+        yield error("disk-full", root, what, "free some room, or name a folder on another disk")
+    elif free < SPARE * need:
+        what = f"about {_told(need)} will be written, and only {_told(free)} are free there"
+        yield warning("disk-nearly-full", root, what, "free some room")
+
+
+def bytes_needed(source: Source, config: RunConfig, embedders: Sequence[Embedder], generator: Generator | None) -> int:
+    """About what a run of all subjects writes, rather too much than too little."""
+    clips = (*source.train_clips, *source.test_clips)
+    scored = source.test_clips or source.train_clips
+    total = MP3_BYTES_S * int(sum(clip.duration for clip in scored))
+    for embedder in embedders:
+        space = embedder.space
+        windows = sum(n_windows(clip.duration, space.window_s, space.step_s) for clip in clips)
+        vectors = 4 * space.dims * windows
+        table = 2 * 4 * space.dims * windows + 8 * len(scored) ** 2
+        total += vectors + len(source.subjects) * table
+    voxels = sum(source.voxels_of(subject) for subject in source.subjects)
+    total += voxels * VOXEL_BYTES * (len(config.embeddings) if config.encode else 1)
+    if generator is not None:
+        pieces = 3 * config.draws * len(scored) * len(source.subjects)
+        total += int(pieces * config.generate_s * generator.rate * 2)
+    return total + PAGE_BYTES * len(source.subjects)
+
+
+def _check_owner(source: Source, root: Path) -> Iterator[Finding]:
+    description = Outputs(root).description
+    if root.resolve() == source.path.resolve():
+        yield error("output-is-input", root, "the output folder is the study itself", "name another folder for outputs")
+    elif description.is_file() and not _is_ours(description):
+        what = "the output folder holds a data set that brain2music did not make"
+        yield error("output-foreign", description, what, "name another folder for the outputs")
+
+
+def _is_ours(description: Path) -> bool:
+    try:
+        made = read_json(description).get("GeneratedBy", [])
+        return any(each.get("Name") == "brain2music" for each in made)
+    except (InputError, OSError, AttributeError, TypeError):
+        return True  # a damaged one of ours is made again
+
+
+def _size(root: Path) -> int:
+    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) if root.is_dir() else 0
+
+
+def _told(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
