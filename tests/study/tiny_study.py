@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -19,6 +19,10 @@ RATE = 8000
 STIM_FILE = "onset\tduration\tstim_file"
 RUNS = ("task-music_run-01", "task-music_run-02", "task-music_run-03")
 HEADER = "onset\tduration\tgenre\ttrack\tstart\tend"
+
+
+SCANS = {"task-Training_run-01": 6, "task-Training_run-02": 6, "task-Test_run-01": 10}
+"""The study's runs, and their scans."""
 
 
 class TinyStudy:
@@ -44,6 +48,16 @@ class TinyStudy:
         self.write_events(name, [HEADER, *rows])
         self.write_json(self.sidecar(name), {"RepetitionTime": TR, "TaskName": "listening"})
         self.write_image(name, voxels(2 * len(tracks), seed=len(tracks)))
+
+    def add_preprocessed(
+        self, entities: str = "desc-preproc", names: Sequence[str] = tuple(SCANS), folder: str = "derivatives/fmriprep"
+    ) -> list[Path]:
+        """Write a preprocessed image of each run, of as many scans as the raw."""
+        paths = []
+        for name in names:
+            path = self.root / folder / "sub-01" / "func" / f"sub-01_{name}_{entities}_bold.nii.gz"
+            paths.append(self.write_image(name, voxels(SCANS[name], shape=(2, 2, 2)), path=path))
+        return paths
 
     def copy_subject(self, label: str) -> None:
         """Copy all of the first subject's raw files to another."""

@@ -100,8 +100,9 @@ class Survey:
         left = [run for run in self.study.runs if run.subject not in first]
         if errors and (None in first or not left):
             raise first.get(None, errors[0]).as_error()
-        remarks = [f"sub-{subject} is left out: {first[subject].as_error()}" for subject in sorted(filter(None, first))]
-        remarks += _read_around(finding for finding in self.findings if finding.subject not in filter(None, first))
+        at_fault = sorted(subject for subject in first if subject is not None)
+        remarks = [f"sub-{subject} is left out: {first[subject].as_error()}" for subject in at_fault]
+        remarks += _read_around(finding for finding in self.findings if finding.subject not in at_fault)
         for remark in remarks:
             warnings.warn(remark, Brain2MusicWarning, stacklevel=2)
         everyone = tuple(label for label in self.study.everyone if label not in first)

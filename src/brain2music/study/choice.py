@@ -14,7 +14,6 @@ PREFERRED = {
     "echo": ("",),
     "desc": DESCRIPTIONS,
     "space": SPACES,
-    "cohort": ("",),
     "res": ("", "native"),
 }
 """For each entity the labels that come before others, best first; "" is its absence. In this order they are decided:
@@ -28,8 +27,10 @@ def choose(images: Sequence[BidsFile]) -> list[BidsFile]:
     """The image to read; several where none of them is preferred, [] where there are phase images only."""
     left = [file for file in images if file.plain.get("part", "") in PREFERRED["part"]]
     for name in PREFERRED:
-        best = min((_rank(name, file) for file in left), default=0)
+        best = min((_rank(name, file) for file in left), default=None)
         left = [file for file in left if _rank(name, file) == best]
+        if _differ(name, left):
+            break  # what is decided later tells nothing of these
     return left
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import InputError
 from .choice import DESCRIPTIONS, Filter, choose, grid_of, kept_by, several
 from .entities import ALTERNATIVES, IMAGE, BidsFile
-from .finding import Finding, error
+from .finding import Finding, error, warning
 from .index import index_derivatives
 from .recordings import Recording
 from .study import ImageOrigin
@@ -69,9 +69,15 @@ def _folder(
     keys = {recording.key[:2] for recording in recordings}
     found = []
     for folder in [*direct, *beside]:
-        images = _preprocessed(_index(folder, subjects, findings), choice.wanted)
-        if any(file.key[:2] in keys for file in images):
+        files = [file for file in _index(folder, subjects, findings) if file.key[:2] in keys]
+        if _preprocessed(files, choice):
             found.append(folder)
+        elif others := [file for file in files if _is_image(file)]:
+            what = (
+                f"the images of this folder are not called desc-preproc and not read, {others[0].path.name} among them"
+            )
+            mend = "to read them in place of the raw, name their desc by bids_filter, or the folder with --derivatives"
+            findings.append(warning("preproc-unread", folder, what, mend))
     if len(found) > 1:
         what = f"several folders hold preprocessed images: {', '.join(map(str, found))}"
         findings.append(error("derivatives-several", root / "derivatives", what, "choose one with --derivatives"))
@@ -86,10 +92,15 @@ def _index(folder: Path, subjects: Collection[str], findings: list[Finding]) -> 
         return []
 
 
-def _preprocessed(files: Sequence[BidsFile], wanted: Filter) -> list[BidsFile]:
-    """The images that are called preprocessed, or as the user's filter calls them."""
-    called = (wanted["desc"],) if "desc" in wanted else DESCRIPTIONS
-    return [file for file in files if _is_image(file) and file.plain.get("desc", "") in called]
+def _preprocessed(files: Sequence[BidsFile], choice: ImageChoice) -> list[BidsFile]:
+    """The images that are called preprocessed, or as the user's filter calls them.
+
+    In a folder that the user names these may be images of any description, where none is called preprocessed.
+    """
+    images = [file for file in files if _is_image(file)]
+    called = (choice.wanted["desc"],) if "desc" in choice.wanted else DESCRIPTIONS
+    found = [file for file in images if file.plain.get("desc", "") in called]
+    return found or (images if choice.derivatives and "desc" not in choice.wanted else [])
 
 
 def _is_image(file: BidsFile) -> bool:
@@ -119,7 +130,7 @@ def _take_preprocessed(
     choice: ImageChoice,
     findings: list[Finding],
 ) -> Recording:
-    images = [file for file in _preprocessed(files, choice.wanted) if _made_from(file, recording, recordings)]
+    images = [file for file in _preprocessed(files, choice) if _made_from(file, recording, recordings)]
     kept = kept_by(images, choice.wanted, raw=False)
     chosen = choose(kept)
     if not chosen:
