@@ -169,6 +169,8 @@ FAULTY_LISTS = {
     "split": "file\tsplit\ns0.wav\tvalid\n",
     "end": "file\tend\ns0.wav\tlater\n",
     "no column": "sound\ns0.wav\n",
+    "twice by measured times": "file\tend\ns4.wav\t1.97\ns4.wav\t2.02\n",
+    "outside": SIX.replace("s5.wav", "../s5.wav"),
 }
 FAULTY_STIMULI = {
     "two lists": 'table = "list.tsv"\nevents = "ds"',
@@ -199,6 +201,8 @@ FAULTS = {
     "rank": r"r\.npy: the array has 2 axes",
     "count": r"r\.npy: the array \(6, 3\) has 6 clips, but 5 clips make 5",
     "twice": r"list\.tsv: s4\.wav_0-2 is listed twice",
+    "twice by measured times": r"list\.tsv: s4\.wav_0-2\.02 is listed twice, also as 0-1\.97 s",
+    "outside": r"the stimulus '\.\./s5\.wav' lies outside the folder",
     "no sound": r"wav: the sound of the stimulus 's9\.wav' is missing",
     "split": r"list\.tsv: the split 'valid'",
     "no column": r"list\.tsv: the list of stimuli has no column file",

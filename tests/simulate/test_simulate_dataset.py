@@ -257,6 +257,14 @@ def test_catalogue_refuses_what_it_cannot_name(tmp_path: Path, rng: np.random.Ge
         catalogue(tmp_path)
 
 
+def test_catalogue_names_music_of_any_script(tmp_path: Path, rng: np.random.Generator) -> None:
+    for name in ("夜.wav", "朝.wav", "a song!.wav", "a song?.wav", "plain song.wav"):
+        write_tones(tmp_path / "jazz" / name, rng, 1.0)
+    files = catalogue(tmp_path)["jazz"]
+    assert len({track.casefold() for track in files}) == 5
+    assert {"jazz.夜", "jazz.朝", "jazz.plain-song"} < set(files)
+
+
 def test_composing_needs_numbers() -> None:
     clips = [Clip("jazz.00004", 0.0, 15.0, "jazz"), Clip("rock.00001", 0.0, 15.0, "rock")]
     assert compose_counts(clips) == {"jazz": 5, "rock": 2}

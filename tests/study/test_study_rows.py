@@ -90,7 +90,7 @@ def test_small_overlaps_are_tolerated_and_large_ones_cost_both_rows(listening: W
     tiny = listening(touching, header=KINDS)
     assert heard(read_study(tiny.root)) == OURS
     (finding,) = warned(tiny, "events-touch")
-    assert "4 events start up to 0.05 s" in finding.what
+    assert "4 overlaps" in finding.what
     tiny.write_events(RUNS[0], [KINDS, *MUSIC, f"25\t3\t{song(6)}\tmusic"])
     assert heard(read_study(tiny.root)) == OURS[:4]
     assert len(warned(tiny, "events-overlap")) == 1
@@ -112,6 +112,16 @@ def test_one_row_at_fault_costs_that_row(listening: Write, row: str) -> None:
     assert (finding.severity, finding.file) == ("warning", tiny.events(RUNS[0]))
     assert finding.what.startswith("line 7: ")
     assert finding.what.endswith("left out")
+
+
+def test_a_presentation_that_was_broken_off_is_left_out(listening: Write) -> None:
+    whole = [f"{5 * i}\t3.7\t{song(1 + i % 5)}\tmusic" for i in range(10)]
+    tiny = listening([*whole, f"55\t0.9\t{song(6)}\tmusic"], header=KINDS)
+    assert len(heard(read_study(tiny.root))) == 10
+    (finding,) = warned(tiny, "presentation-broken-off")
+    assert "broken off after 0.9 s" in finding.what
+    tiny.write_track(6, seconds=0.9)  # a short recording is what it is
+    assert len(heard(read_study(tiny.root))) == 11
 
 
 def test_a_table_mostly_at_fault_is_refused(listening: Write) -> None:

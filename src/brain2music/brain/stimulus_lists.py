@@ -1,8 +1,9 @@
 """The stimuli of response arrays, in their order: from names, a table, or a BIDS study's events."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
+from os.path import normpath
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,10 @@ from jaxtyping import Int
 from ..audio.io import SUFFIXES, duration_of
 from ..errors import InputError
 from ..study.bids import read_study
-from ..study.study import Clip, Run
+from ..study.event import Event
+from ..study.excerpts import settle_clips
+from ..study.stimuli import leaves_folder
+from ..study.study import Clip, Run, name_clips
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,9 @@ class StimulusList:
 
 def list_from_names(names: Sequence[str], genres: Sequence[str], folder: Path) -> dict[str, StimulusList]:
     """One clip a name: the whole of the sound file of that name in the folder. All are training clips."""
-    clips = tuple(_whole(_sound_file(folder, name), folder, genre) for name, genre in zip(names, genres, strict=True))
-    _require_distinct(clips, folder)
+    whole = [_whole(_sound_file(folder, name), folder, genre) for name, genre in zip(names, genres, strict=True)]
+    _require_distinct(whole, folder)
+    clips = _labelled(whole)
     return {"train": StimulusList(clips, np.arange(len(clips))), "test": _nothing()}
 
 
@@ -76,6 +81,7 @@ def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
         )
     runs, order = np.unique(names, return_inverse=True)[1], _order(names, splits)
     _require_distinct(clips, table)
+    clips = _labelled(clips)
     return {
         split: StimulusList(
             tuple(clip for clip, of in zip(clips, splits, strict=True) if of == split),
@@ -141,13 +147,29 @@ def _whole(path: Path, folder: Path, genre: str) -> Clip:
 
 def _sound_file(folder: Path, name: str) -> Path:
     """The file in the folder with this name, or with this name and a sound's extension."""
+    if leaves_folder(name):
+        what, mend = f"the stimulus {name!r} lies outside the folder", "put it there, and name it relative to it"
+        raise InputError(what, folder, mend)
+    name = normpath(name)
     for path in (folder / name, *(folder / f"{name}{suffix}" for suffix in SUFFIXES)):
         if path.is_file():
             return path
     raise InputError(f"the sound of the stimulus {name!r} is missing", folder, "put it there, or correct the list")
 
 
+def _labelled(clips: Sequence[Clip]) -> tuple[Clip, ...]:
+    """The clips with labels where their names would be alike."""
+    labels = name_clips(clips)
+    return tuple(replace(clip, label=labels.get(clip, "")) for clip in clips)
+
+
 def _require_distinct(clips: Sequence[Clip], source: Path) -> None:
-    repeated = sorted({clip.name for clip in clips if clips.count(clip) > 1})
-    if repeated:
-        raise InputError(f"{repeated[0]} is listed twice", source, "average repeated stimuli in the arrays first")
+    """Every clip is there once, also where the times of its excerpt were measured."""
+    settled = settle_clips(Event(clip, 0.0, clip.duration, line) for line, clip in enumerate(clips))
+    seen: dict[Clip, Clip] = {}
+    for clip in clips:
+        other = seen.setdefault(settled[clip], clip)
+        if other is not clip:
+            also = "" if other == clip else f", also as {other.start:g}-{other.end:g} s"
+            what = f"{clip.name} is listed twice{also}"
+            raise InputError(what, source, "average repeated stimuli in the arrays first")

@@ -16,7 +16,7 @@ from .finding import Finding, error, of_subject, warning
 from .images import Header
 from .index import index_bids, leave_ignored, subject_labels
 from .recordings import Recording, group_recordings, read_object
-from .runs import check_grids, mark_carry_ins, read_run
+from .runs import check_grids, mark_carry_ins, read_run, without_broken_off
 from .stimuli import recording_lengths
 from .study import Split, Study
 from .timing import check_trs
@@ -143,7 +143,8 @@ def survey_study(
     reader = EventReader(library, events, recording_lengths(stimuli))
     read = [read_run(each, splits[each.task], reader, need_image, findings) for each in recordings]
     reader.report([run.events for run, _ in read], root, findings)
-    runs = mark_carry_ins(with_clips([run for run, _ in read], settle_clips(reader.all_events(root))))
+    runs = with_clips([run for run, _ in read], settle_clips(reader.all_events(root)))
+    runs = mark_carry_ins(without_broken_off(runs, reader.lengths, findings))
     headers = tuple(header for _, header in read if header)
     runs.sort(key=lambda run: run.split == "test")
     check_grids(runs, headers, findings)

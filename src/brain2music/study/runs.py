@@ -7,11 +7,12 @@ from itertools import groupby
 
 import numpy as np
 
-from .event import Event
+from .event import Event, Lengths
 from .events import EventReader
-from .finding import Finding, error
+from .finding import Finding, error, warning
 from .images import Header, read_header
 from .recordings import Recording
+from .stimuli import SLACK_S
 from .study import Presentation, Run, Split
 from .timing import read_tr
 from .usable import usable_events, volumes_of
@@ -62,6 +63,42 @@ def mark_carry_ins(runs: Sequence[Run]) -> list[Run]:
         mostly = 2 * sum(starts) > len(ring)
         marked += [_carry_first(run) if start or mostly else run for run, start in zip(ring, starts, strict=True)]
     return marked
+
+
+def without_broken_off(runs: Sequence[Run], lengths: Lengths, findings: list[Finding]) -> list[Run]:
+    """The runs without the few presentations that were broken off: shorter than the rest of their subject's.
+
+    Only those of excerpts that are longer at another time, or of recordings that go on (``lengths``); where they are
+    more than a tenth, they are the design, and stay.
+    """
+    longest: dict[tuple[str, float], float] = {}
+    for run in runs:
+        for each in run.presentations:
+            excerpt = each.clip.track, each.clip.start
+            longest[excerpt] = max(each.duration, longest.get(excerpt, 0.0))
+    usual: dict[str, float] = {}
+    for subject in {run.subject for run in runs}:
+        durations = [each.duration for run in runs if run.subject == subject for each in run.presentations]
+        usual[subject] = float(np.median(durations)) if durations else 0.0
+
+    def is_broken_off(each: Presentation, run: Run) -> bool:
+        if each.duration > 0.75 * usual[run.subject] or each.duration > usual[run.subject] - 1.5 * run.tr:
+            return False
+        whole = lengths(each.clip) or 0.0
+        there = max(longest[each.clip.track, each.clip.start], whole - each.clip.start)
+        return there > usual[run.subject] - SLACK_S
+
+    broken = [(run, each) for run in runs for each in run.presentations if is_broken_off(each, run)]
+    if not broken or 10 * len(broken) > sum(len(run.presentations) for run in runs):
+        return list(runs)
+    for run, each in broken:
+        what = f"{each.clip.name} at {each.onset:g} s was broken off after {each.duration:g} s, and is left out"
+        mend = "correct its duration if it was presented to its end"
+        findings.append(warning("presentation-broken-off", run.events, what, mend))
+    return [
+        replace(run, presentations=tuple(each for each in run.presentations if (run, each) not in broken))
+        for run in runs
+    ]
 
 
 def check_grids(runs: Sequence[Run], headers: Sequence[Header], findings: list[Finding]) -> None:

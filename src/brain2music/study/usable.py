@@ -52,7 +52,8 @@ def _from_the_first_scan(events: Sequence[Event], tr: float, path: Path, finding
     early = [event for event in events if (volumes_of(event, tr).start if known else event.onset) < 0]
     if early:
         lines = ", ".join(f"line {event.line} at {event.onset:g} s" for event in early[:3])
-        what = f"{len(early)} events begin before the first stored scan ({lines}); they are left out"
+        begin = "1 event begins" if len(early) == 1 else f"{len(early)} events begin"
+        what = f"{begin} before the first stored scan ({lines}): left out"
         mend = "if they were scanned, count onsets from the first scan of the run"
         findings.append(warning("onset-negative", path, what, mend))
     return [event for event in events if event not in early]
@@ -78,7 +79,7 @@ def _overlapping(
             small.append(overlap)
         latest = max(latest, later, key=lambda event: event.end)
     if small:
-        what = f"{len(small)} events start up to {max(small):.3g} s before the one before them ends, less than a scan"
+        what = f"{len(small)} overlaps of neighbouring events, up to {max(small):.3g} s, less than half a scan"
         findings.append(
             warning("events-touch", path, what, "if that is not how they were heard, correct the durations")
         )

@@ -1,7 +1,6 @@
 """The recordings that a simulated study plays: composed by rule, or taken from a user's folder of music."""
 
 import math
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 from ...audio.compose.genres import GENRES
 from ...audio.io import duration_of
 from ...errors import InputError
+from ...names import unique_names
 from ..stimuli import EXTENSIONS, GTZAN_FOLDERS, Stimuli
 from ..study import Clip
 
@@ -107,10 +107,11 @@ def read_truth_table(stimuli: Path, clips: Iterable[Clip]) -> pd.DataFrame | Non
 
 def _tracks(genre: Path) -> dict[str, Path]:
     tracks: dict[str, Path] = {}
-    for path in sorted(genre.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
-            continue
-        label = re.sub(r"[^0-9A-Za-z._-]+", "-", path.stem.removeprefix(f"{genre.name}."))
+    files = [path for path in sorted(genre.iterdir()) if path.suffix.lower() in EXTENSIONS]
+    files = [path for path in files if not path.name.startswith(".")]
+    labels = unique_names({path.stem: path.stem.removeprefix(f"{genre.name}.") for path in files})
+    for path in files:
+        label = labels[path.stem]
         track = f"{genre.name}.{int(label):05d}" if label.isdecimal() else f"{genre.name}.{label}"
         if track in tracks:
             raise InputError(f"two files are both track {track}", path, f"rename it or {tracks[track].name}")
