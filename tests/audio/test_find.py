@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from brain2music.audio.find import AGAIN, DANGLING, HIDDEN, SPECIAL, describe, find_audio, search_audio, shown
+from brain2music.audio.find import AGAIN, DANGLING, HIDDEN, SPECIAL, UNREAD, describe, find_audio, search_audio
+from brain2music.audio.paths import as_path, shown
 from brain2music.errors import InputError
 
 
@@ -48,7 +49,7 @@ def test_what_is_passed_over_is_kept_with_its_reason(tmp_path: Path) -> None:
     found = search_audio(tmp_path, leave_out=[tmp_path / "out"])
     assert names(found.files, tmp_path) == ["a.wav"]
     reasons = {path.name: why for path, why in found.passed_over}
-    assert reasons.pop("self.wav").startswith("of which nothing is known")
+    assert reasons.pop("self.wav").startswith(UNREAD)
     unread = "whose suffix .xyz is not read"
     assert reasons == {
         **{"._a.wav": HIDDEN, ".git": HIDDEN, "gone.wav": DANGLING, "pipe.wav": SPECIAL},
@@ -71,4 +72,8 @@ def test_names_that_are_not_utf8_are_found_and_can_be_shown(tmp_path: Path) -> N
     (file,) = find_audio(tmp_path)
     assert os.fsencode(file.name) == b"mod\x85.wav"
     assert shown(file.name) == r"mod\x85.wav"
+    assert as_path(shown(file)) == file
     assert shown("Ölung.wav") == "Ölung.wav"
+    named = tmp_path / r"mod\x85.wav"
+    named.touch()
+    assert as_path(named) == named

@@ -102,7 +102,7 @@ def test_a_first_build_killed_at_any_step_resumes(
     assert digests(out) == digests(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("step", range(9))
+@pytest.mark.parametrize("step", range(8))
 def test_a_gallery_stays_whole_while_it_is_added_to(
     step: int, music: Path, tmp_path: Path, embedder: Bands, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,8 +41,9 @@ def fma(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("below", ["", "fma_small"])
 def test_fma_is_known_by_its_layout(below: str, fma: Path) -> None:
-    root, tracks = list_tracks(fma / below)
-    assert root == fma / below
+    corpus = list_tracks(fma / below)
+    tracks = corpus.tracks
+    assert corpus.root == fma / below
     assert list(tracks["path"])[-1].endswith("001/001010.wav")
     assert list(tracks["title"]) == ["Food", "Ölung", "This"]
     assert list(tracks["artist"]) == ["Ann", "Bob, Jr.", "Cy"]
@@ -56,7 +57,7 @@ def test_jamendo_with_and_without_its_tables_beside(tmp_path: Path) -> None:
     table.write_text(JAMENDO)
     for name in ("14/214.low.wav", "15/215.wav"):
         write_tone(tmp_path / "audio" / name, 440, 1.0)
-    bare = list_tracks(tmp_path / "audio", table)[1]
+    bare = list_tracks(tmp_path / "audio", table).tracks
     assert list(bare["artist"]) == ["artist_000014"] * 2
     assert list(bare["genre"]) == ["punkrock", "metal"]
     assert list(bare["licence"]) == ["unknown"] * 2
@@ -65,7 +66,7 @@ def test_jamendo_with_and_without_its_tables_beside(tmp_path: Path) -> None:
     licences = "14/214.mp3\nA Song by Jo from Jamendo: http://www.jamendo.com/track/214\nAvailable under a Creative "
     licences += "Commons Attribution-ShareAlike license: http://creativecommons.org/licenses/by-sa/3.0/\n\n"
     (tmp_path / "audio_licenses.txt").write_text(licences)
-    full = list_tracks(tmp_path / "audio", table)[1]
+    full = list_tracks(tmp_path / "audio", table).tracks
     assert full.loc[0, ["title", "artist", "licence"]].tolist() == ['A "Song', "Jo", "CC-BY-SA-3.0"]
     assert full.loc[1, ["title", "licence"]].tolist() == ["track_0000215", "unknown"]
 
@@ -79,8 +80,9 @@ def test_a_table_of_files_is_a_corpus(suffix: str, music: Path, tmp_path: Path) 
         table.to_parquet(manifest)
     else:
         table.to_csv(manifest, sep="," if suffix == ".csv" else "\t", index=False)
-    root, tracks = list_tracks(manifest)
-    assert root == tmp_path
+    corpus = list_tracks(manifest)
+    tracks = corpus.tracks
+    assert corpus.root == tmp_path
     assert list(tracks["path"]) == ["music/rock/a.wav", "music/album/x.wav", "music/absent.wav"]
     assert list(tracks["licence"]) == ["CC0-1.0", "unknown", "CC-BY-4.0"]
     assert list(tracks["bytes"] > 0) == [True, True, False]

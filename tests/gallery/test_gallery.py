@@ -113,5 +113,5 @@ def test_what_is_not_a_gallery_is_named(gallery: Gallery, tmp_path: Path) -> Non
         Gallery.open(tmp_path)
     description = gallery.folder / "gallery.json"
     write_json(description, {**read_json(description), "format": 99})
-    with pytest.raises(InputError, match="gallery format 99 is not 2"):
+    with pytest.raises(InputError, match="gallery format 99 is not 3"):
         Gallery.open(gallery.folder)

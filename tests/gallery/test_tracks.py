@@ -18,7 +18,7 @@ def table(folder: Path, text: str, name: str = "table.tsv") -> Path:
 def test_metadata_is_found_by_path_stem_or_name(music: Path, tmp_path: Path) -> None:
     rows = "File\tTitle\tlicense\nblues/blues.00000.wav\tOne\tCC-BY\n"
     rows += "blues/blues.00001\tTwo\tCC0\nx.wav\tX\t\ny\t\tMIT\n"
-    tracks = list_tracks(music, table(tmp_path, rows))[1].set_index("track")
+    tracks = list_tracks(music, table(tmp_path, rows)).tracks.set_index("track")
     assert tracks.loc["blues/blues.00000", ["title", "licence", "genre"]].tolist() == [
         "One",
         "CC-BY",
@@ -32,23 +32,23 @@ def test_metadata_is_found_by_path_stem_or_name(music: Path, tmp_path: Path) -> 
 
 def test_a_csv_may_give_genre_and_artist(music: Path, tmp_path: Path) -> None:
     rows = 'file,artist,genre\nrock/a.wav,"Doe, J.",surf\n'
-    tracks = list_tracks(music, table(tmp_path, rows, "table.csv"))[1].set_index("track")
+    tracks = list_tracks(music, table(tmp_path, rows, "table.csv")).tracks.set_index("track")
     assert tracks.loc["rock/a", ["artist", "genre"]].tolist() == ["Doe, J.", "surf"]
     assert tracks.loc["rock/b", "genre"] == "rock"
 
 
 def test_files_that_would_share_an_id_keep_their_suffix(music: Path) -> None:
     write_tone(music / "rock" / "a.flac", 640)
-    tracks = list(list_tracks(music)[1]["track"])
+    tracks = list(list_tracks(music).tracks["track"])
     assert {"rock/a.flac", "rock/a.wav", "rock/b"} <= set(tracks)
     assert len(tracks) == len(set(tracks))
 
 
 def test_excluded_by_id_path_or_pattern(music: Path) -> None:
-    tracks = set(list_tracks(music, exclude=["blues/*", "rock/a", "album/x.wav"])[1]["track"])
+    tracks = set(list_tracks(music, exclude=["blues/*", "rock/a", "album/x.wav"]).tracks["track"])
     assert tracks == {"rock/b", "rock/c", "tango/tango.01", "album/y"}
     write_tone(music / "album" / "z [live].wav", 500)
-    assert "album/z [live]" not in set(list_tracks(music, exclude=["album/z [live]"])[1]["track"])
+    assert "album/z [live]" not in set(list_tracks(music, exclude=["album/z [live]"]).tracks["track"])
     with pytest.raises(InputError, match="every sound file is excluded"):
         list_tracks(music, exclude=["*"])
 

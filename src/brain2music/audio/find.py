@@ -8,11 +8,14 @@ from pathlib import Path
 
 from ..errors import InputError
 from .io import SUFFIXES
+from .paths import shown
 
 HIDDEN = "hidden"
 DANGLING = "a link that leads nowhere"
 AGAIN = "a link to a folder that is read already"
 SPECIAL = "not a regular file"
+UNREAD = "that cannot be read"
+"""What reasons begin with where nothing is known of a file or a folder's contents."""
 
 
 @dataclass
@@ -76,11 +79,6 @@ def describe(passed_over: Sequence[tuple[str | Path, str]], folder: str | Path =
     return "; ".join(parts)
 
 
-def shown(path: str | Path) -> str:
-    r"""A path as text that can be printed and stored: bytes of a name that are not UTF-8 as "\x85"."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 def _walk(folder: Path, leave_out: set[str]) -> Found:
     """Folders before the links to them, so that files bear the names they have without links."""
     found = Found()
@@ -105,7 +103,7 @@ def _read_folder(path: Path, found: Found, folders: list[Path], links: list[Path
     try:
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
     except OSError as error:
-        found.passed_over.append((path, f"a folder that cannot be read ({error.strerror})"))
+        found.passed_over.append((path, f"{UNREAD} ({error.strerror})"))
         return
     for entry in entries:
         file = Path(entry.path)
@@ -115,7 +113,7 @@ def _read_folder(path: Path, found: Found, folders: list[Path], links: list[Path
         except FileNotFoundError:
             why = DANGLING
         except OSError as error:
-            why = f"of which nothing is known ({error.strerror})"
+            why = f"{UNREAD} ({error.strerror})"
         if why is None and stat.S_ISDIR(mode):
             (links if entry.is_symlink() else folders).append(file)
             continue

@@ -8,6 +8,9 @@ import typer
 from .options import EmbeddingName, Jobs
 
 Patterns = Annotated[list[str] | None, typer.Option(help="Only such tracks, such as 'CC-BY*'; repeatable.")]
+Excluded = Annotated[
+    list[str] | None, typer.Option(help="Not these tracks: ids, paths, names or patterns; repeatable.")
+]
 
 app = typer.Typer()
 gallery_app = typer.Typer(no_args_is_help=True, help="Music that exists: build, search and inspect a gallery.")
@@ -43,10 +46,15 @@ def gallery_build(
     window_s: Annotated[
         float | None, typer.Option(help="Seconds of sound per vector, as in a run's settings; default the model's own.")
     ] = None,
+    exclude: Excluded = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove tracks of other folders too where their files are gone.")
+    ] = False,
+    wait: Annotated[bool, typer.Option(help="Wait for another build of the same gallery.")] = True,
     n_jobs: Jobs = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")] = None,
 ) -> None:
-    """Embed music into a gallery; running again resumes, or adds only what is new."""
+    """Embed music into a gallery: a second folder is added; running again takes what is new, changed or gone."""
     from ..embed.registry import get_embedder
     from ..gallery.build import build_gallery
     from ..progress import progress
@@ -58,6 +66,9 @@ def gallery_build(
             get_embedder(embedding, window_s),
             metadata=metadata,
             half=half,
+            exclude=exclude or (),
+            prune=prune,
+            wait=wait,
             n_jobs=n_jobs,
             scheduler=scheduler,
             progress=advance,
@@ -75,7 +86,7 @@ def gallery_search(
     licence: Patterns = None,
     genre: Patterns = None,
     artist: Patterns = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Not these tracks; repeatable.")] = None,
+    exclude: Excluded = None,
     exclude_artist: Annotated[list[str] | None, typer.Option(help="Not these artists; repeatable.")] = None,
     duplicates: Annotated[bool, typer.Option(help="Find marked duplicates too.")] = True,
 ) -> None:

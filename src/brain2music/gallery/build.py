@@ -1,50 +1,39 @@
-"""Building a gallery from a corpus of music: incremental, resumable, and never half-written.
+"""Building a gallery from a corpus of music: incremental, resumable, never half-written, and by one process at a time.
 
-Tracks are embedded in shards, each one file written at once, so that a kill loses at most one a process. When
-all are done, a new index is written beside the old one, and replacing ``gallery.json`` is the single step that
-makes it the gallery; only then are the shards and the old index removed. Whenever a build is killed,
-``gallery.json`` names a complete index or none, and the next build embeds only what is new or has changed.
-
-Vectors go from shards to the index a shard at a time: memory holds the table of tracks and little else.
+Files are known by their contents. What is new is embedded in shards, each one file written at once, so that a kill
+loses at most one a process. When all are done, a new index is written beside the old one, and replacing
+``gallery.json`` is the single step that makes it the gallery; only then are the shards and the old index removed.
+Whenever a build is killed, ``gallery.json`` names a complete index or none, and the next build embeds only what is
+new, has changed, or is damaged.
 """
 
-import json
+import io
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from .. import __version__
-from ..artifacts import digest_file
+from ..audio.find import describe
+from ..audio.paths import shown
 from ..embed.embedder import Embedder
-from ..errors import InputError
-from .ann import AnnIndex
-from .gallery import (
-    ANN,
-    DESCRIPTION,
-    EXACT_ROWS,
-    FORMAT,
-    TRACKS,
-    VECTORS,
-    WINDOWS,
-    Gallery,
-    create_arrays,
-    directions_about,
-    map_arrays,
-    read_description,
-    read_tracks,
-)
-from .shards import FOLDER, KEY, PLACES, list_shards, read_shard
+from ..errors import Brain2MusicWarning, InputError
+from .description import COLUMNS, EMBEDDED, write_description
+from .gallery import Gallery
+from .index import next_index, write_index
+from .lock import locked
+from .repair import Begun, begin, known
+from .shards import FOLDER
+from .sources import Listing, list_sources
 from .storage import Store
-from .tracks import list_tracks
-from .work import Job, Refused, embed_all
+from .work import Job, Refused, Track, embed_all
 
 Progress = Callable[[int, int], None]
 
 REJECTED = "rejected.tsv"
+
+_SHOWN = 3  # refused files that a warning names
 
 
 def build_gallery(
@@ -57,6 +46,8 @@ def build_gallery(
     exclude: Iterable[str] = (),
     keep_windows: bool = False,
     half: bool = False,
+    prune: bool = False,
+    wait: bool = True,
     progress: Progress | None = None,
     n_jobs: int | None = 1,
     scheduler: str | None = None,
@@ -64,177 +55,109 @@ def build_gallery(
 ) -> Gallery:
     """Embed the first seconds of every track of a corpus; run again, only what is new or has changed.
 
+    Building from a second corpus adds it. Building from one again takes its files as they are now: tracks whose files
+    are gone leave, and titles and licences are those that its table has now (:mod:`brain2music.gallery.kept`).
+
     Parameters
     ----------
     music : a folder, searched with its sub-folders, or a table of files; never written to.
     out : the gallery's folder, made where absent, or a URL that fsspec knows ("s3://bucket/gallery").
     embedder : what embeds; its space is recorded with the digest of its weights.
-    metadata, exclude : see :func:`brain2music.gallery.tracks.list_tracks`.
+    metadata, exclude : see :func:`brain2music.gallery.tracks.list_tracks`; without one, the table that this corpus
+        was built with last.
     seconds : length of the part embedded, from the start (the paper takes 15 s; Brain2Music §4).
     keep_windows : keep the vectors of windows too, not only their mean.
     half : store vectors in 16 bits.
-    progress : called with (tracks done, tracks to do) of this build.
+    prune : remove tracks of other corpora too whose files are gone.
+    wait : for another process that changes the gallery; else that is an error.
+    progress : called with (recordings done, recordings to do) of this build.
     n_jobs : processes; None takes every core. More than one needs an embedder of the registry.
     scheduler : address of a Dask scheduler whose workers see ``music`` and ``out``; instead of processes.
-    shard_size : tracks that a kill can lose, of each process.
+    shard_size : recordings that a kill can lose, of each process.
 
     Returns
     -------
-    The gallery, opened. Files that cannot be embedded are listed in ``rejected.tsv`` with the reason. Past
-    three million tracks it holds an approximate index too.
+    The gallery, opened. Files that were passed over or cannot be embedded are warned of, and listed in
+    ``rejected.tsv`` with the reason. Past three million tracks it holds an approximate index too.
 
     Raises
     ------
     InputError
-        No sound files, none that can be embedded, a metadata table at fault, or a gallery that was built with
-        other settings at ``out``.
+        No sound files, none that can be embedded, a metadata table at fault, a gallery that was built with
+        other settings at ``out``, or one that another process changes.
     """
-    root, listing = list_tracks(Path(music), None if metadata is None else Path(metadata), exclude)
+    music = Path(music)
+    if not music.exists():
+        raise InputError("there is no such folder or table", music, "check the path")
     store = Store(out if "://" in str(out) else Path(out).resolve())
     settings = {"space": asdict(embedder.space), "seconds": seconds, "keep_windows": keep_windows, "half": half}
-    description = _begin(store, root, settings)
-    known = _known(store, description)
-    todo = listing[KEY].merge(known[KEY], how="left", indicator=True).query("_merge == 'left_only'")[KEY]
-    tracks = [(path, int(size), int(modified)) for path, size, modified in todo.itertuples(index=False)]
-    shards = [tracks[first : first + shard_size] for first in range(0, len(tracks), shard_size)]
-    job = Job(str(root.resolve()), store.root, embedder.space, seconds, keep_windows, half)
-    done, rejected = 0, list[Refused]()
-    for count, refused in embed_all(job, shards, embedder, n_jobs, scheduler):
-        done, rejected = done + count, rejected + refused
-        if progress is not None:
-            progress(done, len(tracks))
-    store.write(
-        REJECTED, pd.DataFrame(sorted(rejected), columns=["path", "why"]).to_csv(sep="\t", index=False).encode()
-    )
-    _commit(store, listing, _known(store, description) if shards else known, description)
+    job = Job(store.root, embedder.space, seconds, keep_windows, half)
+    with locked(store, "building a gallery", wait):
+        begun = begin(store, settings, shown(music.resolve()))
+        leave_out = [store.local] if store.local else []
+        table = None if metadata is None else Path(metadata)
+        listing = list_sources(begun, music.resolve(), table, exclude, leave_out, prune)
+        todo = listing.tracks[~listing.tracks["sha256"].isin(set(begun.known["sha256"]))].drop_duplicates("sha256")
+        tracks: list[Track] = list(zip(todo["where"], todo["sha256"], strict=True))
+        shards = [tracks[first : first + shard_size] for first in range(0, len(tracks), shard_size)]
+        done, refused = 0, list[Refused]()
+        for count, some in embed_all(job, shards, embedder, n_jobs, scheduler):
+            done, refused = done + count, refused + some
+            if progress is not None:
+                progress(done, len(tracks))
+        _tell(store, listing, refused)
+        _commit(store, listing, begun)
     return Gallery.open(store.local or store.root)
 
 
-def _begin(store: Store, root: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """The gallery's description: that of the gallery in store where it was built alike, else a new one."""
-    fresh = {
-        "format": FORMAT,
-        "generated_by": f"brain2music {__version__}",
-        "music": str(root.resolve()),
-        "settings": settings,
-        "index": None,
-        "files": {},
-    }
-    if store.exists(DESCRIPTION):
-        found = read_description(store)
-        for name in settings:
-            if found["settings"].get(name) != settings[name]:
-                was, now = found["settings"].get(name), settings[name]
-                raise InputError(
-                    f"this gallery was built with {name} {was}, not {now}", store.root, "choose another folder"
-                )
-        store.sweep()
-        fresh |= {"index": found["index"], "files": found["files"]}
-    _describe(store, fresh)
-    return fresh
+def _tell(store: Store, listing: Listing, refused: list[Refused]) -> None:
+    """Warn of what is not in the gallery, and list it in ``rejected.tsv``."""
+    contents = listing.tracks.set_index("where")["sha256"].to_dict()
+    reasons = {contents[path]: reason for path, reason in refused}
+    names = [source["music"] for source in listing.sources]
+    columns = listing.tracks[["source", "path", "sha256"]].itertuples(index=False)
+    rows = [(names[number], path, reasons[sha256]) for number, path, sha256 in columns if sha256 in reasons]
+    if listing.passed_over:
+        told = describe([(path, reason) for _, path, reason in listing.passed_over])
+        warnings.warn(f"passed over: {told}", Brain2MusicWarning, stacklevel=3)
+    if rows:
+        first = "; ".join(f"{path}: {reason}" for _, path, reason in rows[:_SHOWN])
+        told = f"{len(rows)} sound files could not be embedded ({first}{'; …' if len(rows) > _SHOWN else ''})"
+        warnings.warn(f"{told}; all are listed in {store.root}/{REJECTED}", Brain2MusicWarning, stacklevel=3)
+    listed = [(path, reason, source) for source, path, reason in [*rows, *listing.passed_over]]
+    earlier = _rejected_of(store, set(names) - set(listing.listed))
+    table = pd.DataFrame(sorted(listed + earlier), columns=["path", "why", "source"])
+    store.write(REJECTED, table.to_csv(sep="\t", index=False).encode())
 
 
-def _describe(store: Store, description: dict[str, Any]) -> None:
-    store.write(DESCRIPTION, (json.dumps(description, indent=2, sort_keys=True) + "\n").encode())
+def _rejected_of(store: Store, sources: set[str]) -> list[tuple[str, str, str]]:
+    """What was rejected of other sources, which were not listed now."""
+    if not sources or not store.exists(REJECTED):
+        return []
+    try:
+        table = pd.read_csv(io.BytesIO(store.read(REJECTED)), sep="\t", dtype=str, keep_default_na=False)
+        rows = table[table["source"].isin(sources)][["path", "why", "source"]]
+    except (ValueError, KeyError):
+        return []
+    return [(path, why, source) for path, why, source in rows.itertuples(index=False)]
 
 
-def _known(store: Store, description: dict[str, Any]) -> pd.DataFrame:
-    """Where the vectors of embedded tracks lie: in the index in use, or in shards of builds that did not finish."""
-    tables = [list_shards(store)]
-    if description["index"] is not None:
-        tracks = read_tracks(_index_file(store, description, TRACKS))
-        stored = tracks["windows"] if description["settings"]["keep_windows"] else pd.Series(1, tracks.index)
-        tables.insert(0, tracks.assign(source="index", first=stored.cumsum() - stored, stored=stored)[PLACES])
-    known = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-    return known.drop_duplicates(KEY, keep="last")
-
-
-def _index_file(store: Store, description: dict[str, Any], name: str) -> Path:
-    return store.fetch(f"{description['index']}/{name}", description["files"][name]["sha256"])
-
-
-def _commit(store: Store, listing: pd.DataFrame, known: pd.DataFrame, description: dict[str, Any]) -> None:
+def _commit(store: Store, listing: Listing, begun: Begun) -> None:
     """Make the embedded tracks of the listing the gallery's index, unless they already are."""
-    places = listing.merge(known, on=KEY, how="inner", sort=False)
+    description = begun.description
+    places = known(store, description, begun.tracks, begun.damaged).rename(columns={"source": "file"})
+    places = listing.tracks.merge(places, on="sha256", how="inner", sort=False).assign(start_s=0.0)
     if places.empty:
         raise InputError(
             "none of the sound files could be embedded", f"{store.root}/{REJECTED}", "see the reasons there"
         )
-    table = places.assign(start_s=0.0).drop(columns=["source", "first", "stored"])
-    current = description["index"]
-    if current is None or not read_tracks(_index_file(store, description, TRACKS)).equals(table):
-        current = f"index-{1 if current is None else 1 + int(current.removeprefix('index-')):04d}"
-        files = _write_index(store, current, table, places, description)
-        _describe(store, {**description, "index": current, "files": files})
+    table = places[[*COLUMNS, *EMBEDDED]]
+    wanted = {**description, "sources": listing.sources}
+    if description["index"] is None or begun.damaged or not begun.tracks.equals(table):
+        wanted["index"] = next_index(begun.in_use)
+        wanted["files"] = write_index(store, wanted["index"], table, places, description)
+    if wanted != description:
+        write_description(store, wanted)
     for name in store.names():
-        if name == FOLDER or (name.startswith("index-") and name != current):
+        if name == FOLDER or (name.startswith("index-") and name != wanted["index"]):
             store.remove(name)
-
-
-def _write_index(
-    store: Store, index: str, table: pd.DataFrame, places: pd.DataFrame, description: dict[str, Any]
-) -> dict[str, Any]:
-    """Write every file of an index; returns the size and digest of each."""
-    settings, files = description["settings"], {}
-    dims, dtype = settings["space"]["dims"], np.float16 if settings["half"] else np.float32
-    with store.writing(f"{index}/{TRACKS}") as path:
-        table.to_parquet(path, index=False)
-        files[TRACKS] = _state(path)
-    with store.writing(f"{index}/{VECTORS}") as path:
-        arrays = create_arrays(path, {"vectors": ((len(table), dims), dtype), "mean": ((dims,), np.float32)})
-        if settings["keep_windows"]:
-            with store.writing(f"{index}/{WINDOWS}") as whole:
-                windows = create_arrays(whole, {"windows": ((int(places["stored"].sum()), dims), dtype)})["windows"]
-                _gather(store, places, description, windows, arrays["vectors"])
-                windows.flush()
-                files[WINDOWS] = _state(whole)
-        else:
-            _gather(store, places, description, arrays["vectors"], None)
-        arrays["mean"][:] = _mean(arrays["vectors"])
-        for array in arrays.values():
-            array.flush()
-        files[VECTORS] = _state(path)
-        if len(table) > EXACT_ROWS:
-            files |= _write_ann(store, index, arrays["vectors"], arrays["mean"])
-    return files
-
-
-def _gather(
-    store: Store,
-    places: pd.DataFrame,
-    description: dict[str, Any],
-    stored: np.ndarray,
-    means: np.ndarray | None,
-) -> None:
-    """Bring what is stored of every track into the order of the table, and the means of each where they are more."""
-    ends = places["stored"].cumsum().to_numpy()
-    counts, firsts = places["stored"].to_numpy(), places["first"].to_numpy()
-    for source, rows in places.groupby("source", sort=False).indices.items():
-        if source == "index":
-            name = WINDOWS if description["settings"]["keep_windows"] else VECTORS
-            vectors = map_arrays(_index_file(store, description, name))[name.partition(".")[0]]
-        else:
-            vectors = read_shard(store, str(source))
-        for row in rows:
-            part = vectors[firsts[row] : firsts[row] + counts[row]]
-            stored[ends[row] - counts[row] : ends[row]] = part
-            if means is not None:
-                means[row] = part.mean(axis=0, dtype=np.float32)
-
-
-def _write_ann(store: Store, index: str, vectors: np.ndarray, mean: np.ndarray) -> dict[str, Any]:
-    ann = AnnIndex.build(vectors, prepare=directions_about(mean))
-    with store.writing(f"{index}/{ANN}") as path:
-        ann.save(path)
-        return {ANN: {**_state(path), "measured": asdict(ann.measured)}}
-
-
-def _mean(vectors: np.ndarray) -> np.ndarray:
-    total = np.zeros(vectors.shape[1])
-    for first in range(0, len(vectors), 65_536):
-        total += vectors[first : first + 65_536].sum(axis=0, dtype=np.float64)
-    return (total / len(vectors)).astype(np.float32)
-
-
-def _state(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": digest_file(path)}

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import InputError
+from .text_tables import read_text_table
 
 _NAMES = {"license": "licence", "path": "file", "filename": "file", "audio": "file"}
 
@@ -67,16 +68,14 @@ def _reading(file: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
 
 
 def _read_plain(file: Path) -> pd.DataFrame:
-    if file.suffix.lower() == ".parquet":
-        given = pd.read_parquet(file).fillna("").astype(str)
-    else:
-        separator = "," if file.suffix.lower() == ".csv" else "\t"
-        given = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    is_parquet = file.suffix.lower() == ".parquet"
+    given = pd.read_parquet(file).fillna("").astype(str) if is_parquet else read_text_table(file)
     given = given.rename(columns=lambda name: str(name).strip().lower())
     found = ", ".join(given.columns)
     given = given.rename(columns={old: new for old, new in _NAMES.items() if new not in given})
     if list(given.columns).count("file") != 1:
         raise InputError(f"the table has no column 'file' (found: {found})", file, "name that column 'file'")
+    given = given.loc[:, ~given.columns.duplicated()]
     return given.apply(lambda column: column.str.strip().replace("n/a", ""))
 
 
@@ -118,7 +117,7 @@ def _first_genre(genres: str, names: dict[int, str]) -> str:
 
 
 def _read_jamendo(file: Path) -> pd.DataFrame:
-    rows = [line.split("\t") for line in file.read_text(encoding="utf-8-sig").splitlines()[1:] if line]
+    rows = [line.split("\t") for line in file.read_text(encoding="utf-8-sig").split("\n")[1:] if line]
     about = file.with_name("raw.meta.tsv")
     meta = pd.read_csv(about, sep="\t", dtype=str, keep_default_na=False, quoting=3) if about.is_file() else None
     known = {} if meta is None else meta.drop_duplicates("TRACK_ID").set_index("TRACK_ID").to_dict("index")

@@ -11,6 +11,7 @@ from jaxtyping import Int
 
 from ..errors import InputError
 from .gallery import DUPLICATES, Gallery
+from .lock import locked
 from .storage import Store
 
 _NEIGHBOURS = 10  # tracks nearest to each that are looked at; groups may be larger, being joined
@@ -56,11 +57,14 @@ def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
 def mark_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0) -> pd.DataFrame:
     """:func:`find_duplicates`, written into the gallery as ``duplicates.tsv``; they show when it is next opened.
 
-    Marks are kept by track: those found after a build replace them.
+    Marks are kept by track and contents: one whose file changes, or whose original goes, is no longer marked.
     """
     found = find_duplicates(gallery, cosine, seconds)
+    holds = dict(zip(gallery.tracks["track"], gallery.tracks["sha256"], strict=True))
+    marks = found.assign(sha256=found["track"].map(holds), of_sha256=found["duplicate_of"].map(holds))
     store = Store(gallery.root)
-    store.write(DUPLICATES, found.to_csv(sep="\t", index=False).encode())
+    with locked(store, "marking duplicates"):
+        store.write(DUPLICATES, marks.to_csv(sep="\t", index=False).encode())
     return found
 
 

@@ -6,41 +6,38 @@
     gallery.json           space, settings and origin; names the index in use, with the digests of its files
     index-0001/            tracks.parquet, vectors.safetensors, and windows.safetensors where they were kept;
                            past three million tracks ann.faiss too, whose measured recall is in gallery.json
-    rejected.tsv           sound files that could not be embedded, and why
+    rejected.tsv           what was passed over, sound files that could not be embedded, and why
     duplicates.tsv         recordings that are there twice, where they were looked for
 
 The folder may lie on object storage; what is read is then copied once.
 """
 
 import io
-import json
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float32, Int
 
-from ..artifacts import digest_file, parse_json
+from ..artifacts import digest_file
 from ..embed.embeddings import Space
-from ..errors import InputError
+from ..errors import Brain2MusicWarning, InputError
 from .ann import AnnIndex, Measured
+from .arrays import map_arrays
+from .description import ANN, TRACKS, VECTORS, WINDOWS, locations, read_description, read_tracks
+from .patterns import matching, matching_tracks
 from .search import ExactIndex, Prepare, as_float32
 from .storage import Store
-from .tracks import matches
 
-FORMAT = 2
-DESCRIPTION = "gallery.json"
-TRACKS, VECTORS, WINDOWS, ANN = "tracks.parquet", "vectors.safetensors", "windows.safetensors", "ann.faiss"
 DUPLICATES = "duplicates.tsv"
 
 EXACT_ROWS = 3_000_000
 """Up to here search is exact: about 0.3 s for 60 queries."""
-
-_TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 Statistic = float | Float[np.ndarray, " dims"] | None
 
@@ -62,8 +59,9 @@ class Gallery:
     folder, root : where the gallery lies, as a path and as it was given ("s3://bucket/gallery").
     space : what its vectors are.
     tracks : one row a track: ``track`` (its id), ``path``, ``title``, ``artist``, ``genre``, ``licence``,
-        ``start_s`` and ``duration_s`` (the part of the recording that was embedded), ``recording_s`` (all of
-        it), ``windows``, and ``duplicate_of`` (the track that it repeats, or "").
+        ``sha256`` (of the file that was embedded), ``start_s`` and ``duration_s`` (the part of the recording that
+        was embedded), ``recording_s`` (all of it), ``windows``, and ``duplicate_of`` (the track that it repeats, or
+        ""). Paths are text (:mod:`brain2music.audio.paths`).
     seconds : how much of each recording was embedded, from its start; shorter ones as a whole.
     vectors : (tracks, dims) float32, or float16 where built so, mean over the windows of that part; a memory map.
     mean : (dims,) float32, of the vectors.
@@ -88,17 +86,26 @@ class Gallery:
         ``check`` compares the contents of every file with its digest, not only the size.
         """
         store = Store(folder)
-        description = read_description(store)
+        while True:
+            description = read_description(store)
+            try:
+                return cls._open(store, description, check)
+            except InputError:
+                if read_description(store)["index"] == description["index"]:
+                    raise  # else a build has put another index in its place meanwhile
+
+    @classmethod
+    def _open(cls, store: Store, description: dict[str, Any], check: bool) -> "Gallery":
         index = description["index"]
         if index is None:
-            raise InputError("this gallery is unfinished", folder, "run the same build again: it resumes")
+            raise InputError("this gallery is unfinished", store.root, "run the same build again: it resumes")
         files = {name: store.fetch(f"{index}/{name}", state["sha256"]) for name, state in description["files"].items()}
         for name, path in files.items():
             _require_whole(path, description["files"][name], check)
         arrays, tracks = map_arrays(files[VECTORS]), read_tracks(files[TRACKS])
-        music, settings = Path(description["music"]), description["settings"]
-        tracks = tracks.assign(path=[str(music / path) for path in tracks["path"]])
-        tracks = tracks.drop(columns=["bytes", "modified_ns"]).assign(duplicate_of=_duplicates(store, tracks["track"]))
+        settings = description["settings"]
+        tracks = tracks.assign(path=locations(tracks, description), duplicate_of=_duplicates(store, tracks))
+        tracks = tracks.drop(columns=["source", "bytes", "modified_ns"], errors="ignore")
         measured = description["files"].get(ANN, {}).get("measured")
         return cls(
             store.local or Path(store.root),
@@ -165,23 +172,35 @@ class Gallery:
         exclude: Iterable[str] = (),
         exclude_artists: Iterable[str] = (),
         duplicates: bool = True,
+        warn: bool = True,
     ) -> Bool[np.ndarray, " tracks"]:
         """Which tracks meet all conditions, each a list of patterns ("CC-BY*", "rock", "blues.*").
 
-        ``exclude`` is matched against track ids (a study's own stimuli, say), ``exclude_artists`` against
-        artists. Upper and lower case differ only in track ids. Without ``duplicates``, of recordings that are
-        there twice only the first may be found (:func:`brain2music.gallery.duplicates.mark_duplicates`).
+        ``tracks`` and ``exclude`` (a study's own stimuli, say) are ids, paths or names of tracks, or patterns of
+        these (:func:`brain2music.gallery.patterns.matching_tracks`); ``exclude_artists`` is matched against artists.
+        In licences, genres and artists upper and lower case do not differ. Without ``duplicates``, of recordings that
+        are there twice only the first may be found (:func:`brain2music.gallery.duplicates.mark_duplicates`).
+        Patterns that nothing matches are warned of, unless ``warn`` is False.
         """
-        passing = np.ones(len(self), bool)
+        passing, unmatched = np.ones(len(self), bool), list[str]()
+        ids, paths = list(self.tracks["track"]), list(self.tracks["path"])
+
+        def of(kind: str, found: tuple[Bool[np.ndarray, " tracks"], list[str]]) -> Bool[np.ndarray, " tracks"]:
+            unmatched.extend(f"{kind} {pattern!r}" for pattern in found[1])
+            return found[0]
+
         for column, patterns in (("licence", licences), ("genre", genres), ("artist", artists)):
             if patterns is not None:
-                passing &= matches(self.tracks[column].str.lower(), [pattern.lower() for pattern in patterns])
+                passing &= of(column, matching(list(self.tracks[column]), patterns))
         if tracks is not None:
-            passing &= matches(self.tracks["track"], list(tracks))
+            passing &= of("track", matching_tracks(ids, paths, tracks))
         if not duplicates:
             passing &= (self.tracks["duplicate_of"] == "").to_numpy()
-        passing &= ~matches(self.tracks["track"], list(exclude))
-        return passing & ~matches(self.tracks["artist"].str.lower(), [name.lower() for name in exclude_artists])
+        passing &= ~of("exclude", matching_tracks(ids, paths, exclude))
+        passing &= ~of("exclude artist", matching(list(self.tracks["artist"]), exclude_artists))
+        if unmatched and warn:
+            warnings.warn(f"{self.root}: no track matches {', '.join(unmatched)}", Brain2MusicWarning, stacklevel=2)
+        return passing
 
     def ranked(self, hits: Hits) -> pd.DataFrame:
         """Hits as a table, one row a query and rank (from 1), with what is known of the track."""
@@ -223,66 +242,6 @@ class Gallery:
         return self._indices[key]
 
 
-def read_description(store: Store) -> dict[str, Any]:
-    """gallery.json; :class:`InputError` when this is not a gallery that can be read."""
-    if not store.exists(DESCRIPTION):
-        raise InputError("this is not a gallery (it has no gallery.json)", store.root, "build it with gallery build")
-    description = parse_json(store.read(DESCRIPTION), f"{store.root}/{DESCRIPTION}", "build it again")
-    if not isinstance(description, dict):
-        raise InputError("gallery.json holds no object", store.root, "build it again")
-    if description.get("format") != FORMAT:
-        raise InputError(f"gallery format {description.get('format')!r} is not {FORMAT}", store.root, "build it again")
-    return cast(dict[str, Any], description)
-
-
-def read_tracks(file: Path) -> pd.DataFrame:
-    """The table of tracks; :class:`InputError` when it is missing or damaged."""
-    try:
-        return pd.read_parquet(file)
-    except (OSError, ValueError) as error:
-        raise InputError(f"the table of tracks cannot be read ({error})", file, "build the gallery again") from None
-
-
-def map_arrays(file: Path) -> dict[str, np.ndarray]:
-    """The float32 or float16 arrays of a safetensors file as read-only memory maps.
-
-    The layout is eight bytes for the length of the header, the header as JSON, then the arrays as raw bytes.
-    """
-    try:
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header: dict[str, Any] = parse_json(stream.read(length), file)
-        return dict(_mapped(file, header, 8 + length, "r"))
-    except (OSError, ValueError, KeyError, OverflowError, MemoryError) as error:
-        raise InputError(f"the vectors cannot be read ({error})", file, "build the gallery again") from None
-
-
-def create_arrays(file: Path, arrays: Mapping[str, tuple[tuple[int, ...], type]]) -> dict[str, np.memmap]:
-    """A new safetensors file of arrays of zeros, (shape, type) each, as memory maps to fill in."""
-    header: dict[str, Any] = {}
-    end = 0
-    for name, (shape, dtype) in arrays.items():
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        kind = next(kind for kind, known in _TYPES.items() if known == dtype)
-        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [end, end + size]}
-        end += size
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with file.open("wb") as stream:
-        stream.write(len(text).to_bytes(8, "little") + text)
-        stream.truncate(8 + len(text) + end)
-    return _mapped(file, header, 8 + len(text), "r+")
-
-
-def _mapped(file: Path, header: dict[str, Any], first: int, mode: Literal["r", "r+"]) -> dict[str, np.memmap]:
-    maps: dict[str, np.memmap] = {}
-    for name, entry in header.items():
-        if name != "__metadata__":
-            dtype, begin = _TYPES[entry["dtype"]], first + entry["data_offsets"][0]
-            maps[name] = np.memmap(file, dtype=dtype, mode=mode, offset=begin, shape=tuple(entry["shape"]))
-    return maps
-
-
 def directions_about(centre: Float[np.ndarray, " dims"]) -> Prepare:
     """What brings rows to their directions from a centre; one at the centre has no direction and stays 0."""
     return lambda rows: _directions(rows, centre)
@@ -302,9 +261,18 @@ def _require_whole(path: Path, state: dict[str, Any], check: bool) -> None:
         raise InputError("this file cannot be read: its contents have changed", path, "build the gallery again")
 
 
-def _duplicates(store: Store, tracks: pd.Series) -> pd.Series:
-    """Of every track the one that it repeats, or ""."""
+def _duplicates(store: Store, tracks: pd.DataFrame) -> pd.Series:
+    """Of every track the one that it repeats, or ""; marks count while both tracks hold what they held."""
     if not store.exists(DUPLICATES):
         return pd.Series("", tracks.index)
-    found = pd.read_csv(io.BytesIO(store.read(DUPLICATES)), sep="\t", dtype=str, keep_default_na=False)
-    return tracks.map(dict(zip(found["track"], found["duplicate_of"], strict=True))).fillna("")
+    try:
+        found = pd.read_csv(io.BytesIO(store.read(DUPLICATES)), sep="\t", dtype=str, keep_default_na=False)
+        if "sha256" not in found:  # of an earlier format
+            found = found.assign(sha256="", of_sha256="")
+        marks = list(zip(found["track"], found["duplicate_of"], found["sha256"], found["of_sha256"], strict=True))
+    except (ValueError, KeyError) as error:
+        what = f"{DUPLICATES} cannot be read ({error})"
+        raise InputError(what, store.root, "run `brain2music gallery duplicates` again, or remove the file") from None
+    holds = dict(zip(tracks["track"], tracks["sha256"], strict=True))
+    valid = {track: of for track, of, own, other in marks if holds.get(track) == own and holds.get(of) == other}
+    return tracks["track"].map(valid).fillna("")

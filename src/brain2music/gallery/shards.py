@@ -14,26 +14,25 @@ from jaxtyping import Float
 
 from .storage import Store, digest
 
-KEY = ["path", "bytes", "modified_ns"]
-"""A file that has not changed since."""
-
-PLACES = [*KEY, "duration_s", "recording_s", "windows", "source", "first", "stored"]
-"""Columns that say where a track's vectors lie: ``stored`` rows of ``source`` from ``first``."""
+PLACES = ["sha256", "duration_s", "recording_s", "windows", "source", "first", "stored"]
+"""Columns that say where the vectors of a file's contents lie: ``stored`` rows of ``source`` from ``first``."""
 
 FOLDER = "shards"
 
+_ROWS = "by_sha256"
+"""The key of a shard's metadata under which its rows lie."""
+
 _TYPES = {
-    name: "str" if name in ("path", "source") else "float64" if name.endswith("_s") else "int64" for name in PLACES
+    name: "str" if name in ("sha256", "source") else "float64" if name.endswith("_s") else "int64" for name in PLACES
 }
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """What a gallery keeps of one track."""
+    """What a gallery keeps of one recording."""
 
-    path: str
-    bytes: int
-    modified_ns: int
+    sha256: str
+    """of the file's contents"""
     duration_s: float
     """of the part that was embedded"""
     recording_s: float
@@ -49,9 +48,9 @@ def write_shard(store: Store, tracks: Sequence[Embedded]) -> None:
 
     if not tracks:
         return
-    rows = [(t.path, t.bytes, t.modified_ns, t.duration_s, t.recording_s, t.windows, len(t.stored)) for t in tracks]
+    rows = [(t.sha256, t.duration_s, t.recording_s, t.windows, len(t.stored)) for t in tracks]
     vectors = np.ascontiguousarray(np.concatenate([track.stored for track in tracks]))
-    contents = save({"vectors": vectors}, {"json": json.dumps(rows)})
+    contents = save({"vectors": vectors}, {_ROWS: json.dumps(rows)})
     store.write(f"{FOLDER}/{digest(contents)}.safetensors", contents)
 
 
@@ -63,8 +62,11 @@ def list_shards(store: Store) -> pd.DataFrame:
         if digest(contents) != name.removesuffix(".safetensors"):
             store.remove(f"{FOLDER}/{name}")
             continue
-        header = json.loads(contents[8 : 8 + int.from_bytes(contents[:8], "little")])
-        table = pd.DataFrame(json.loads(header["__metadata__"]["json"]), columns=[*PLACES[:6], "stored"])
+        header = json.loads(contents[8 : 8 + int.from_bytes(contents[:8], "little")])["__metadata__"]
+        if _ROWS not in header:  # of an earlier format, which did not know contents
+            store.remove(f"{FOLDER}/{name}")
+            continue
+        table = pd.DataFrame(json.loads(header[_ROWS]), columns=[*PLACES[:4], "stored"])
         first = table["stored"].cumsum() - table["stored"]
         tables.append(table.assign(source=f"{FOLDER}/{name}", first=first)[PLACES])
     return pd.concat(tables[1:] or tables, ignore_index=True)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..artifacts import atomic_path, digest_file
+from ..artifacts import atomic_path, digest_file, sweep
 from ..errors import InputError
 
 
@@ -57,6 +57,19 @@ class Store:
         with self.writing(name) as path:
             path.write_bytes(contents)
 
+    def create(self, name: str, contents: bytes) -> bool:
+        """Write a small file unless it is there; whether it was written. Of several who try, one succeeds."""
+        try:
+            if self.local:
+                self.local.mkdir(parents=True, exist_ok=True)
+                with (self.local / name).open("xb") as file:
+                    file.write(contents)
+            else:
+                self._files.pipe_file(f"{self._base}/{name}", contents, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Yield a local path to write; when all went well, it becomes the named file in one step."""
@@ -68,6 +81,19 @@ class Store:
             path = Path(folder) / Path(name).name
             yield path
             self._files.put_file(str(path), f"{self._base}/{name}")
+
+    def is_whole(self, name: str, size: int, sha256: str) -> bool:
+        """Whether a file has the size and contents that were recorded; a damaged local copy is fetched once more."""
+        try:
+            path = self.fetch(name, sha256)
+            if path.stat().st_size == size and digest_file(path) == sha256:
+                return True
+            if self.local:
+                return False
+            path.unlink()
+            return self.fetch(name, sha256).stat().st_size == size
+        except (InputError, OSError):
+            return False
 
     def fetch(self, name: str, sha256: str) -> Path:
         """A local path to read a file at: itself, or a copy whose digest is ``sha256``."""
@@ -91,8 +117,8 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what writes that were killed left behind."""
-        for leftover in self.local.rglob(".part-*") if self.local else ():
-            leftover.unlink(missing_ok=True)
+        if self.local:
+            sweep(self.local)
 
 
 def digest(contents: bytes) -> str:

@@ -1,91 +1,126 @@
 """Which tracks a corpus of music holds; their title, artist, genre and licence where a table gives them."""
 
-import re
+import hashlib
+import os
+import warnings
 from collections import Counter
-from collections.abc import Iterable
-from fnmatch import translate
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Bool
 
-from ..audio.find import find_audio
-from ..audio.io import SUFFIXES
-from ..errors import InputError
+from ..audio.find import Found, search_audio
+from ..audio.paths import as_path, shown
+from ..errors import Brain2MusicWarning, InputError
 from .corpora import find_metadata, read_metadata
+from .metadata import with_metadata, without_suffix
+from .patterns import matching_tracks
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 """GTZAN's genres, which are its folders' names."""
 
-_GIVEN = ("title", "artist", "genre", "licence")
+
+@dataclass(frozen=True)
+class Corpus:
+    """The tracks of one folder or table of files.
+
+    Attributes
+    ----------
+    root : the folder that paths start from.
+    tracks : one row a file: ``track`` (path without its suffix; with it where two files would share an id), ``path``
+        (below the root, else absolute), ``title`` (default: the file's name), ``artist`` (""), ``genre`` (the
+        folder's name in GTZAN's layout, else ""), ``licence`` ("unknown") and ``bytes`` of the file (-1 where it is
+        missing). Paths are text, with bytes that are not UTF-8 as :func:`brain2music.audio.paths.shown` gives them.
+    passed_over : files, folders, links and rows that were not taken, with the reason.
+    """
+
+    root: Path
+    tracks: pd.DataFrame
+    passed_over: list[tuple[Path, str]]
 
 
-def list_tracks(music: Path, metadata: Path | None = None, exclude: Iterable[str] = ()) -> tuple[Path, pd.DataFrame]:
+def list_tracks(
+    music: Path, metadata: Path | None = None, exclude: Iterable[str] = (), leave_out: Sequence[Path] = ()
+) -> Corpus:
     """Every sound file of a corpus: of a folder, sorted by path, or of a table of files, in its order.
 
     Parameters
     ----------
-    music : a folder, searched with its sub-folders; or a table (TSV, CSV, Parquet) whose column ``file`` holds
-        paths, absolute or from the table's own folder, with their suffixes. Files that are not there are found
-        out when they are read.
+    music : a folder, searched with its sub-folders (:func:`brain2music.audio.find.search_audio`); or a table (TSV,
+        CSV, Parquet) whose column ``file`` holds paths, absolute or from the table's own folder, with their suffixes.
+        Files that are not there are found out when they are read; one that is listed twice is one track.
     metadata : a table with a column ``file`` (path below ``music``, with or without its suffix, or just the
         file's name) and any of ``title``, ``artist``, ``genre``, ``licence``; or that of a known corpus: see
         :func:`brain2music.gallery.corpora.read_metadata`. FMA's is found by itself where it lies beside.
-    exclude : patterns of track ids or paths to leave out, "jazz/jazz.00054*".
-
-    Returns
-    -------
-    The folder that paths start from, and a table: ``track`` (path without its suffix; with it where two files
-    would share an id), ``path`` (below the folder), ``title`` (default: the file's name), ``artist`` (""),
-    ``genre`` (the folder's name in GTZAN's layout, else ""), ``licence`` ("unknown"), ``bytes`` and
-    ``modified_ns`` of the file (-1 where it is missing).
+    exclude : ids, paths, names or patterns of tracks to leave out, "jazz/jazz.00054*"; one that means none is warned
+        of. See :func:`brain2music.gallery.patterns.matching_tracks`.
+    leave_out : folders not to look into.
 
     Raises
     ------
     InputError : no such folder, no sound files, a table that cannot be read or that names none of the files.
     """
     if music.is_file():
-        root, given = music.parent, read_metadata(music)
-        files = [root / name for name in given["file"]]
+        root, found = music.parent, _listed(music)
         metadata = metadata or music
     else:
-        root, files = music, find_audio(music)
+        root, found = music, search_audio(music, leave_out)
         metadata = metadata or find_metadata(music)
-    paths = [PurePosixPath(file.relative_to(root).as_posix() if file.is_relative_to(root) else file) for file in files]
-    stems = [_without_suffix(str(path)) for path in paths]
+    files = {shown(below(file, root).as_posix()): file for file in found.files}
+    table = _table([PurePosixPath(path) for path in files], [_size(file) for file in files.values()])
+    alike = [(file, "shown like another") for file in found.files if file not in set(files.values())]
+    if metadata is not None:
+        table = with_metadata(table, metadata, root)
+    return Corpus(root, _without(table, list(exclude), music, root), found.passed_over + alike)
+
+
+def unique(names: Sequence[str], paths: Sequence[str], taken: Collection[str] = ()) -> list[str]:
+    """Names of tracks, with a digest of the path where two would be the same or one is taken."""
+    counts = Counter([*names, *set(taken)])
+    return [
+        name if counts[name] == 1 else f"{name}~{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+        for name, path in zip(names, paths, strict=True)
+    ]
+
+
+def _listed(table: Path) -> Found:
+    """The files of a table, each once."""
+    names = read_metadata(table)["file"]
+    files = dict.fromkeys(as_path(os.path.normpath(table.parent / name)) for name in names if name)
+    counts = Counter(names)
+    passed = [(Path(name), "listed more than once") for name, count in counts.items() if name and count > 1]
+    passed += [(table, "a row without a file")] * counts[""]
+    return Found(list(files), passed)
+
+
+def below(file: Path, root: Path) -> Path:
+    """A path from a root, where it lies below it."""
+    return file.relative_to(root) if file.is_relative_to(root) else file
+
+
+def _table(paths: Sequence[PurePosixPath], sizes: Sequence[int]) -> pd.DataFrame:
+    stems = [without_suffix(str(path)) for path in paths]
     shared = {stem for stem, count in Counter(stems).items() if count > 1}
-    states = [_state(file) for file in files]
-    table = pd.DataFrame(
+    ids = [str(path) if stem in shared else stem for path, stem in zip(paths, stems, strict=True)]
+    return pd.DataFrame(
         {
-            "track": [str(path) if stem in shared else stem for path, stem in zip(paths, stems, strict=True)],
+            "track": unique(ids, [str(path) for path in paths]),
             "path": [str(path) for path in paths],
             "title": [path.stem for path in paths],
             "artist": "",
             "genre": [_folder_genre(path) for path in paths],
             "licence": "unknown",
-            "bytes": [size for size, _ in states],
-            "modified_ns": [modified for _, modified in states],
+            "bytes": sizes,
         }
     )
-    if metadata is not None:
-        table = _with_metadata(table, metadata)
-    return root, _without(table, list(exclude), music)
 
 
-def matches(values: pd.Series, patterns: Iterable[str]) -> Bool[np.ndarray, " n"]:
-    """True where a value equals, or matches, one of some patterns with shell wildcards."""
-    given = set(patterns)
-    wild = re.compile("|".join(translate(pattern) for pattern in sorted(given)) or "(?!)")
-    return np.array([value in given or wild.match(value) is not None for value in values], dtype=bool)
-
-
-def _state(file: Path) -> tuple[int, int]:
+def _size(file: Path) -> int:
     try:
-        state = file.stat()
+        return file.stat().st_size
     except OSError:
-        return -1, -1
-    return state.st_size, state.st_mtime_ns
+        return -1
 
 
 def _folder_genre(path: PurePosixPath) -> str:
@@ -94,40 +129,14 @@ def _folder_genre(path: PurePosixPath) -> str:
     return parent if parent in GENRES or (parent and path.name.startswith(f"{parent}.")) else ""
 
 
-def _with_metadata(table: pd.DataFrame, file: Path) -> pd.DataFrame:
-    given = read_metadata(file)
-    entries: dict[str, int] = {}
-    for row, name in enumerate(given["file"]):
-        for key in (name, _without_suffix(name)):
-            if entries.setdefault(key, row) != row and key == name:
-                raise InputError(f"{name!r} is listed twice", file, "keep one row a file")
-    rows = [_entry(entries, PurePosixPath(path)) for path in table["path"]]
-    if all(row is None for row in rows):
-        mend = f"write paths below the folder, such as {table['path'].iloc[0]!r}, into the column 'file'"
-        raise InputError("the table names none of the folder's sound files", file, mend)
-    for column in _GIVEN:
-        if column in given:
-            values = [given[column].iloc[row] if row is not None else "" for row in rows]
-            table[column] = [new or old for new, old in zip(values, table[column], strict=True)]
-    return table
-
-
-def _entry(entries: dict[str, int], path: PurePosixPath) -> int | None:
-    bare = _without_suffix(str(path))  # Jamendo's small files are "14/214.low.mp3" for "14/214.mp3"
-    for key in (str(path), bare, bare.removesuffix(".low"), path.name, path.stem):
-        if key in entries:
-            return entries[key]
-    return None
-
-
-def _without_suffix(name: str) -> str:
-    """A path without the suffix of a sound file; "blues.00017" has none."""
-    stem, dot, suffix = name.rpartition(".")
-    return stem if f"{dot}{suffix}".lower() in SUFFIXES else name
-
-
-def _without(table: pd.DataFrame, patterns: list[str], folder: Path) -> pd.DataFrame:
-    left_out = matches(table["track"], patterns) | matches(table["path"], patterns)
+def _without(table: pd.DataFrame, patterns: list[str], music: Path, root: Path) -> pd.DataFrame:
+    if not patterns:
+        return table
+    paths = [os.path.join(shown(root.absolute()), path) for path in table["path"]]
+    left_out, unmatched = matching_tracks(list(table["track"]), paths, patterns)
+    if unmatched:
+        named = ", ".join(map(repr, unmatched))
+        warnings.warn(f"{music}: no sound file is meant by exclude {named}", Brain2MusicWarning, stacklevel=4)
     if left_out.all():
-        raise InputError("every sound file is excluded", folder, "exclude fewer")
+        raise InputError("every sound file is excluded", music, "exclude fewer")
     return table[~left_out].reset_index(drop=True)

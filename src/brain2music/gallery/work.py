@@ -2,8 +2,10 @@
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
@@ -12,16 +14,18 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
+from ..artifacts import digest_file
 from ..audio.io import duration_of, read_audio
+from ..audio.paths import as_path
 from ..embed.embedder import Embedder
 from ..embed.embeddings import Space
 from ..embed.registry import get_embedder
-from ..errors import InputError
+from ..errors import Brain2MusicWarning, InputError
 from ..processor import use_one_thread
 from .shards import Embedded, write_shard
 from .storage import Store
 
-Track = tuple[str, int, int]  # path below the music, size and time of change
+Track = tuple[str, str]  # path, sha256 of the contents
 Refused = tuple[str, str]  # path, why
 
 _READERS = 2  # threads that decode ahead of the network, in each process
@@ -31,7 +35,6 @@ _READERS = 2  # threads that decode ahead of the network, in each process
 class Job:
     """What to do with every track; travels to other processes and machines."""
 
-    music: str
     out: str
     space: Space
     seconds: float
@@ -54,7 +57,7 @@ def embed_all(
     if scheduler is not None:
         yield from _on_cluster(job, shards, scheduler)
     elif n_jobs > 1:
-        yield from _in_processes(job, shards, n_jobs)
+        yield from _in_processes(job, shards, embedder, n_jobs)
     else:
         yield from (embed_shard(job, shard, embedder) for shard in shards)
 
@@ -64,23 +67,30 @@ def embed_shard(job: Job, tracks: Sequence[Track], embedder: Embedder | None = N
     embedder = embedder or _embedder(job.space)
     done, refused = [], []
     with ThreadPoolExecutor(_READERS) as readers:
-        reads = [readers.submit(_read, Path(job.music) / path, job) for path, _, _ in tracks]
-        for (path, size, modified), read in zip(tracks, reads, strict=True):
+        reads = [readers.submit(_read, as_path(path), sha256, job) for path, sha256 in tracks]
+        for (path, sha256), read in zip(tracks, reads, strict=True):
             try:
                 waveform, recording_s = read.result()
                 windows = _checked(embedder.embed(waveform, job.space.sample_rate))
             except InputError as error:
                 refused.append((path, error.what))
                 continue
+            except OSError as error:
+                refused.append((path, f"the sound file cannot be read ({error.strerror})"))
+                continue
             duration = len(waveform) / job.space.sample_rate
-            done.append(Embedded(path, size, modified, duration, recording_s, len(windows), _stored(windows, job)))
+            done.append(Embedded(sha256, duration, recording_s, len(windows), _stored(windows, job)))
     write_shard(Store(job.out), done)
     return len(tracks), refused
 
 
-def _read(path: Path, job: Job) -> tuple[Float32[np.ndarray, " samples"], float]:
+def _read(path: Path, sha256: str, job: Job) -> tuple[Float32[np.ndarray, " samples"], float]:
+    """What is to be embedded of a file, and its length in seconds; the contents are those that were listed."""
     waveform, _ = read_audio(path, job.space.sample_rate, duration=job.seconds)
-    return waveform, duration_of(path)
+    recording_s = duration_of(path)
+    if digest_file(path) != sha256:
+        raise InputError("the sound file changed during the build", path, "build again")
+    return waveform, recording_s
 
 
 def _checked(windows: Float32[np.ndarray, "windows dims"]) -> Float32[np.ndarray, "windows dims"]:
@@ -94,11 +104,19 @@ def _stored(windows: Float32[np.ndarray, "windows dims"], job: Job) -> Float[np.
     return kept.astype(np.float16 if job.half else np.float32, copy=False)
 
 
-def _in_processes(job: Job, shards: Iterable[Sequence[Track]], n_jobs: int) -> Iterator[tuple[int, list[Refused]]]:
+def _in_processes(
+    job: Job, shards: Iterable[Sequence[Track]], embedder: Embedder, n_jobs: int
+) -> Iterator[tuple[int, list[Refused]]]:
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_end_with_parent)
+    try:
+        pool = ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_end_with_parent)
+    except (OSError, ImportError, NotImplementedError) as error:
+        what = f"processes cannot share memory here ({error}): one process embeds; --n-jobs 1 asks for that"
+        warnings.warn(what, Brain2MusicWarning, stacklevel=3)
+        yield from (embed_shard(job, shard, embedder) for shard in shards)
+        return
     waiting = iter(shards)
     try:
         pending: set[Future[tuple[int, list[Refused]]]] = set()
@@ -109,6 +127,9 @@ def _in_processes(job: Job, shards: Iterable[Sequence[Track]], n_jobs: int) -> I
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
+    except BrokenProcessPool:
+        what = "a process that embeds was ended, as happens where memory is short"
+        raise InputError(what, mend="run the same build again with fewer --n-jobs: it resumes") from None
     finally:
         pool.shutdown(cancel_futures=True)
 

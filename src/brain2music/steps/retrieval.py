@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Bool, Float32, Int
 
 from ..audio.io import read_audio
+from ..audio.paths import as_path
 from ..brain.source import Source
 from ..decode.decoder import Decoded
 from ..embed.clips import embed_files
@@ -117,7 +118,7 @@ def check_gallery(
         what = "the gallery holds nothing but the study's own stimuli"
         yield error("gallery-empty", folder, what, "build one of other music")
     paths = gallery.tracks["path"]
-    gone = [path for path in paths.iloc[:: max(1, len(paths) // LOOKED_AT)] if not Path(path).is_file()]
+    gone = [path for path in paths.iloc[:: max(1, len(paths) // LOOKED_AT)] if not as_path(path).is_file()]
     if gone:
         what = f"{len(gone)} recordings of the gallery are no longer where they were, {gone[0]} among them"
         yield error("gallery-moved", folder, what, "put them back, or build the gallery again where they are")
@@ -125,7 +126,7 @@ def check_gallery(
 
 def others_than(gallery: Gallery, own: Sequence[str]) -> Bool[np.ndarray, " tracks"]:
     """The gallery's tracks that are not among these recordings."""
-    return gallery.select(exclude=[*own, *(f"*/{track}" for track in own)])
+    return gallery.select(exclude=own, warn=False)  # most galleries hold none of them
 
 
 def _embedded_part(gallery: Gallery, row: int) -> Sound:

@@ -1,0 +1,79 @@
+"""What a gallery says of itself: ``gallery.json``, and the table of its tracks.
+
+``gallery.json`` holds the settings of the build, the ``sources`` (folders and tables of files, in the order in which
+they were first built from; each with its ``root``, from which paths start, the ``prefix`` of its tracks' ids, its
+``metadata`` and what was excluded),
+and the index in use with the size and sha256 of each of its files.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+
+from ..artifacts import parse_json
+from ..errors import InputError
+from .storage import Store
+
+FORMAT = 3
+DESCRIPTION = "gallery.json"
+TRACKS, VECTORS, WINDOWS, ANN = "tracks.parquet", "vectors.safetensors", "windows.safetensors", "ann.faiss"
+
+_READ = (2, FORMAT)
+"""Formats that can be read: 2 has one source, and knows files by size and time."""
+
+COLUMNS = ["track", "source", "path", "title", "artist", "genre", "licence", "bytes", "sha256"]
+"""What is known of a track's file: ``source`` counts the sources, ``sha256`` is that of the file's contents."""
+
+EMBEDDED = ["duration_s", "recording_s", "windows", "start_s"]
+"""What is known of a track once it is embedded."""
+
+
+class DamagedError(InputError):
+    """gallery.json is not what was written."""
+
+
+def read_description(store: Store) -> dict[str, Any]:
+    """gallery.json; :class:`InputError` when it is not one that can be read, :class:`DamagedError` when damaged."""
+    if not store.exists(DESCRIPTION):
+        raise InputError("this is not a gallery (it has no gallery.json)", store.root, "build it with gallery build")
+    try:
+        description = parse_json(store.read(DESCRIPTION), f"{store.root}/{DESCRIPTION}", "build it again")
+    except InputError as error:
+        raise DamagedError(error.what, error.file, error.mend) from None
+    found = description.get("format") if isinstance(description, dict) else None
+    if found not in _READ:
+        mend = "build it again in another folder, or install a newer brain2music"
+        raise InputError(f"gallery format {found!r} is not {FORMAT}", store.root, mend)
+    if found == 2:
+        source = {
+            "music": description["music"],
+            "root": description["music"],
+            "prefix": "",
+            "metadata": None,
+            "exclude": [],
+        }
+        description["sources"] = [source]
+    return cast(dict[str, Any], description)
+
+
+def write_description(store: Store, description: dict[str, Any]) -> None:
+    """Write gallery.json in one step."""
+    store.write(DESCRIPTION, (json.dumps(description, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_tracks(file: Path) -> pd.DataFrame:
+    """The table of tracks; :class:`InputError` when it is missing or damaged."""
+    try:
+        table = pd.read_parquet(file)
+        return table if "source" in table else table.assign(source=0, sha256="")  # format 2
+    except (OSError, ValueError) as error:
+        raise InputError(f"the table of tracks cannot be read ({error})", file, "build the gallery again") from None
+
+
+def locations(tracks: pd.DataFrame, description: dict[str, Any]) -> list[str]:
+    """Where the file of every track lies: absolute paths, as :func:`brain2music.audio.paths.shown` gives them."""
+    roots = [source["root"] for source in description["sources"]]
+    return [os.path.join(roots[source], path) for source, path in zip(tracks["source"], tracks["path"], strict=True)]

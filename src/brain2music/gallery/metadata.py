@@ -1,0 +1,113 @@
+"""What a table tells about the tracks of a corpus: which row is about which file."""
+
+import posixpath
+import unicodedata
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from ..audio.io import SUFFIXES
+from ..audio.paths import shown
+from ..errors import Brain2MusicWarning, InputError
+from .corpora import read_metadata
+
+GIVEN = ("title", "artist", "genre", "licence")
+
+_SHOWN = 3  # rows that a warning names
+
+
+def with_metadata(tracks: pd.DataFrame, table: Path, root: Path) -> pd.DataFrame:
+    """Tracks with the titles, artists, genres and licences that a table has for them; others keep theirs.
+
+    A row is about the file whose path it gives, from ``root``; else the one of that path but for the suffix; else
+    that of that name, with its suffix or without. Rows about no file, and rows whose name several folders have, are
+    warned of and not used.
+
+    Raises
+    ------
+    InputError : the table cannot be read, is about none of the files, or has two different rows for one.
+    """
+    given = read_metadata(table)
+    given = given[given["file"] != ""].assign(file=lambda rows: [plain_path(name, root) for name in rows["file"]])
+    given = given.drop_duplicates(ignore_index=True)
+    names, twice = list(given["file"]), given["file"][given["file"].duplicated()]
+    if len(twice):
+        raise InputError(f"{twice.iloc[0]!r} is listed twice", table, "keep one row a file")
+    rows, several = _rows([plain_path(path, root) for path in tracks["path"]], names)
+    if not any(row is not None for row in rows) and not several:
+        mend = f"write paths below the folder, such as {shown(tracks['path'].iloc[0])!r}, into the column 'file'"
+        raise InputError("the table names none of the folder's sound files", table, mend)
+    _warn(table, names, rows, several)
+    for column in GIVEN:
+        if column in given:
+            values = [given[column].iloc[row] if row is not None else "" for row in rows]
+            tracks[column] = [new or old for new, old in zip(values, tracks[column], strict=True)]
+    return tracks
+
+
+def plain_path(name: str, root: Path) -> str:
+    """A path as it is compared: from the root, accents composed, without "./" and the like."""
+    path = unicodedata.normalize("NFC", shown(name)).strip()
+    above = unicodedata.normalize("NFC", shown(root)).rstrip("/") + "/"
+    return posixpath.normpath(path.removeprefix(above))
+
+
+def without_suffix(name: str) -> str:
+    """A path without the suffix of a sound file; "blues.00017" has none."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if f"{dot}{suffix}".lower() in SUFFIXES else name
+
+
+def _bare(name: str) -> str:
+    return without_suffix(name).removesuffix(".low")  # Jamendo's small files are "14/214.low.mp3" for "14/214.mp3"
+
+
+_STEPS: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
+    (str, str),
+    (without_suffix, without_suffix),
+    (_bare, without_suffix),
+    (lambda path: PurePosixPath(path).name, str),
+    (lambda path: without_suffix(PurePosixPath(path).name), without_suffix),
+)
+"""What of a file's path must equal what of a row's: the strictest first."""
+
+
+def _rows(paths: Sequence[str], names: Sequence[str]) -> tuple[list[int | None], dict[int, list[str]]]:
+    """The row of every file, or None; and the files of rows that fit several, which are given to none."""
+    rows: list[int | None] = [None] * len(paths)
+    open_rows, several = dict(enumerate(names)), dict[int, list[str]]()
+    for of_file, of_row in _STEPS:
+        files: dict[str, list[int]] = {}
+        for file, path in enumerate(paths):
+            if rows[file] is None:
+                files.setdefault(of_file(path), []).append(file)
+        for row, name in list(open_rows.items()):
+            fitting = files.pop(of_row(name), None) or files.pop(of_row(name.replace("\\", "/")), [])
+            if fitting:
+                del open_rows[row]
+            if len({_bare(paths[file]) for file in fitting}) > 1:
+                several[row] = [paths[file] for file in fitting]
+            else:
+                for file in fitting:
+                    rows[file] = row
+    return rows, several
+
+
+def _warn(table: Path, names: Sequence[str], rows: Sequence[int | None], several: dict[int, list[str]]) -> None:
+    used = {*rows, *several}
+    none = [name for row, name in enumerate(names) if row not in used]
+    if none:
+        what = f"{len(none)} of {len(names)} rows name no sound file of their own ({_first(none)})"
+        warnings.warn(f"{table}: {what}", Brain2MusicWarning, stacklevel=4)
+    if several:
+        told = [f"{names[row]}: {_first(files)}" for row, files in several.items()]
+        what = (
+            f"{len(several)} rows name several sound files each, and are not used; write paths ({_first(told, '; ')})"
+        )
+        warnings.warn(f"{table}: {what}", Brain2MusicWarning, stacklevel=4)
+
+
+def _first(names: Sequence[str], between: str = ", ") -> str:
+    return between.join(names[:_SHOWN]) + (f"{between}…" if len(names) > _SHOWN else "")

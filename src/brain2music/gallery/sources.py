@@ -1,0 +1,183 @@
+"""The folders and tables that a gallery is built from: which files each has, and under which ids.
+
+A file is one track, whichever source lists it; the last one that did owns it. Ids of the first source's tracks are
+their paths below it; those of every further source begin with its name, "B/001".
+"""
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from ..artifacts import digest_file
+from ..audio.find import UNREAD
+from ..audio.paths import as_path, shown
+from ..errors import Brain2MusicWarning, InputError
+from .description import COLUMNS, locations
+from .kept import keep
+from .metadata import GIVEN
+from .repair import Begun
+from .tracks import below, list_tracks, unique
+
+_READERS = 4  # files that are read at a time to know their contents
+
+Source = dict[str, Any]
+PassedOver = tuple[str, str, str]
+"""Source, path, why."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a gallery is to hold.
+
+    Attributes
+    ----------
+    tracks : in the columns :data:`~brain2music.gallery.description.COLUMNS`, and ``where``, the absolute path.
+    sources : in order; ``tracks["source"]`` counts them.
+    passed_over : what was not taken of the sources that were listed.
+    listed : the sources that were listed.
+    """
+
+    tracks: pd.DataFrame
+    sources: list[Source]
+    passed_over: list[PassedOver]
+    listed: list[str]
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of one source; ``unseen`` are paths, of folders too, of which nothing can be said this time."""
+
+    source: Source
+    tracks: pd.DataFrame
+    passed_over: list[PassedOver]
+    unseen: set[str]
+
+
+def list_sources(
+    begun: Begun, music: Path, metadata: Path | None, exclude: Iterable[str], leave_out: Sequence[Path], prune: bool
+) -> Listing:
+    """The tracks of a gallery once it is built from ``music``; where it is damaged, every source is listed anew.
+
+    Raises
+    ------
+    InputError : the source holds no sound files, or its table is at fault.
+    """
+    old = begun.tracks.assign(where=locations(begun.tracks, begun.description))
+    sources, own = _sources(begun.description["sources"], music, metadata, list(exclude))
+    is_new = own == len(begun.description["sources"])
+    files = {own: _list_source(sources[own], old, leave_out)}
+    if begun.damaged:
+        files |= _list_others(sources, own, old, leave_out)
+    for number, one in files.items():
+        sources[number] = one.source
+    new = pd.concat([one.tracks.assign(source=number) for number, one in files.items()], ignore_index=True)
+    new = new.drop_duplicates("where", ignore_index=True)
+    kept, moved_from = keep(old, new, [source["music"] for source in sources], _unseen(files), prune)
+    order = list(range(len(sources)))
+    if is_new:
+        order[own] = own if moved_from is None else moved_from
+        prefix = _prefix(music, old["track"]) if moved_from is None else sources[moved_from]["prefix"]
+        sources[own]["prefix"] = prefix
+    new["track"] = [sources[number]["prefix"] + name for number, name in zip(new["source"], new["track"], strict=True)]
+    new["track"] = unique(list(new["track"]), list(new["where"]), taken=set(kept["track"]))
+    tracks = pd.concat([table for table in (new, kept) if len(table)], ignore_index=True)
+    tracks = tracks.assign(order=[order[number] for number in tracks["source"]])
+    tracks = tracks.sort_values("order", kind="stable", ignore_index=True)
+    used = sorted(set(tracks["source"]), key=order.__getitem__)
+    tracks["source"] = tracks["source"].map({number: place for place, number in enumerate(used)})
+    return Listing(
+        tracks[[*COLUMNS, "where"]],
+        [sources[number] for number in used],
+        [entry for one in files.values() for entry in one.passed_over],
+        [one.source["music"] for one in files.values()],
+    )
+
+
+def _sources(
+    known: Sequence[Source], music: Path, metadata: Path | None, exclude: list[str]
+) -> tuple[list[Source], int]:
+    """The sources, with the one that is built from now, and its number; the table it had is used again."""
+    sources = [dict(source) for source in known]
+    own = next((number for number, source in enumerate(sources) if source["music"] == shown(music)), len(sources))
+    if own == len(sources):
+        sources.append({"music": shown(music), "root": "", "prefix": "", "metadata": None})
+    sources[own]["exclude"] = exclude
+    if metadata is not None:
+        sources[own]["metadata"] = shown(metadata.resolve())
+    return sources, own
+
+
+def _prefix(music: Path, ids: Iterable[str]) -> str:
+    """What ids of a further source begin with: as much of the end of its path as no track's id begins with."""
+    taken = list(ids)
+    if not taken:
+        return ""
+    parts = PurePosixPath(shown(music.with_suffix("") if music.is_file() else music)).parts
+    for count in range(1, len(parts)):
+        prefix = "/".join(parts[-count:]) + "/"
+        if not any(track.startswith(prefix) for track in taken):
+            return prefix
+    return shown(music) + "/"
+
+
+def _list_others(
+    sources: Sequence[Source], own: int, old: pd.DataFrame, leave_out: Sequence[Path]
+) -> dict[int, _Files]:
+    files = {}
+    for number, source in enumerate(sources):
+        if number != own and as_path(source["music"]).exists():
+            try:
+                files[number] = _list_source(source, old, leave_out)
+            except InputError as error:
+                warnings.warn(f"not built again: {error}", Brain2MusicWarning, stacklevel=4)
+    return files
+
+
+def _list_source(source: Source, old: pd.DataFrame, leave_out: Sequence[Path]) -> _Files:
+    music, table = as_path(source["music"]), None if source["metadata"] is None else as_path(source["metadata"])
+    is_there = table is None or table.is_file()
+    corpus = list_tracks(music, table if is_there else None, source["exclude"], leave_out)
+    root = shown(corpus.root)
+    tracks = corpus.tracks.assign(where=[os.path.join(root, path) for path in corpus.tracks["path"]])
+    if not is_there:
+        what = f"{table}: the table of tracks is gone; titles and licences stay as they were"
+        warnings.warn(what, Brain2MusicWarning, stacklevel=4)
+        tracks = _as_they_were(tracks, old)
+    passed = [(source["music"], shown(below(path, corpus.root)), why) for path, why in corpus.passed_over]
+    unseen = {shown(path) for path, why in corpus.passed_over if why.startswith(UNREAD)}
+    with ThreadPoolExecutor(_READERS) as readers:
+        digests = list(readers.map(_digest, tracks["where"]))
+    for path, where, digest in zip(tracks["path"], tracks["where"], digests, strict=True):
+        if isinstance(digest, FileNotFoundError):
+            passed.append((source["music"], path, "the sound file is missing"))
+        elif isinstance(digest, OSError):
+            unseen.add(where)
+            passed.append((source["music"], path, f"the sound file cannot be read ({digest.strerror})"))
+    tracks["sha256"] = [digest if isinstance(digest, str) else "" for digest in digests]
+    tracks = tracks[tracks["sha256"] != ""]
+    return _Files(source | {"root": root}, tracks, passed, unseen)
+
+
+def _digest(path: str) -> str | OSError:
+    try:
+        return digest_file(as_path(path))
+    except OSError as error:
+        return error
+
+
+def _as_they_were(tracks: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
+    """Tracks with what the gallery has known of them so far."""
+    given = old.drop_duplicates("where").set_index("where")[list(GIVEN)]
+    for column in GIVEN:
+        tracks[column] = tracks["where"].map(given[column]).fillna(tracks[column])
+    return tracks
+
+
+def _unseen(files: dict[int, _Files]) -> set[str]:
+    return {path for one in files.values() for path in one.unseen}
