@@ -9,7 +9,7 @@ from nilearn.image import resample_to_img
 from nilearn.masking import compute_epi_mask
 
 from brain2music.brain.load import load_responses, voxel_space
-from brain2music.brain.mask import choose_mask, sample_nearest
+from brain2music.brain.mask import check_masks, choose_mask, sample_nearest
 from brain2music.brain.roi import find_dseg, label_voxels, read_label_table
 from brain2music.errors import InputError
 
@@ -119,3 +119,24 @@ def test_tables_and_labels_that_do_not_fit_are_named(study, mask_file, tmp_path)
     table.write_text("index\tname\none\tA1\n")
     with pytest.raises(InputError, match="this is not a label table"):
         read_label_table(table)
+
+
+def test_masks_are_looked_for_in_the_folder_named_and_then_in_the_studys(study, anat, rng, tmp_path):
+    own = write(anat / "sub-001_label-GM_mask.nii.gz", rng.random(GRID) > 0.5)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    np.testing.assert_array_equal(choose_mask(study, "001", elsewhere).mask, own)
+    named = write(elsewhere / "sub-001" / "sub-001_desc-brain_mask.nii.gz", rng.random(GRID) > 0.2)
+    np.testing.assert_array_equal(choose_mask(study, "001", elsewhere).mask, named)
+
+
+def test_masks_on_another_grid_are_told_with_the_share_that_lies_within(study, anat):
+    write(anat / "sub-001_desc-brain_mask.nii.gz", np.ones(GRID))
+    assert check_masks(study, "001") == []
+    moved = AFFINE.copy()
+    moved[0, 3] += 2.0 * 2  # two of five voxels along x
+    write(anat / "sub-001_desc-brain_mask.nii.gz", np.ones(GRID), moved)
+    (finding,) = check_masks(study, "001")
+    assert (finding.severity, finding.code, finding.subject) == ("warning", "mask-resampled", "001")
+    assert "affine differs" in finding.what
+    assert "60% of it lies within" in finding.what

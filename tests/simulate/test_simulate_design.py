@@ -104,3 +104,20 @@ def test_runs_without_images_get_the_volumes_that_their_events_need(study_folder
     study = read_study(study_folder)
     blind = tuple(replace(run, n_volumes=None, bold=None) for run in study.runs)
     assert [run.n_volumes for run in runs_of_study(replace(study, runs=blind), "001")] == [110, 110, 410]
+
+
+def test_runs_that_any_entity_tells_apart_keep_names_of_their_own(tmp_path: Path) -> None:
+    """Events of two sessions and two directions, of one run number, are four runs to simulate."""
+    for session in ("a", "b"):
+        func = tmp_path / "sub-01" / f"ses-{session}" / "func"
+        func.mkdir(parents=True)
+        for direction in ("AP", "PA"):
+            name = f"sub-01_ses-{session}_task-Training_dir-{direction}_run-1"
+            lines = ["onset\tduration\tgenre\ttrack\tstart\tend", "0\t15\tjazz\t1\t0\t15"]
+            (func / f"{name}_events.tsv").write_text("\n".join(lines) + "\n")
+            (func / f"{name}_bold.json").write_text('{"RepetitionTime": 1.5}')
+    (tmp_path / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.9.0"}')
+    runs = runs_of_study(read_study(tmp_path, need_images=False), "01")
+    assert [run.name for run in runs] == [
+        f"ses-{session}_task-Training_dir-{direction}_run-1" for session in "ab" for direction in ("AP", "PA")
+    ]

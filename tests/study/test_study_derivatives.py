@@ -241,3 +241,12 @@ def test_images_of_other_descriptions_are_read_only_where_asked_for(tiny: TinySt
     tiny.add_preprocessed("desc-smoothed", folder="derivatives/xcp")
     with pytest.raises(InputError, match=r'desc-denoised.*desc-smoothed.*bids_filter = \{desc = "denoised"\}'):
         read_study(tiny.root, derivatives=tiny.root / "derivatives" / "xcp")
+
+
+def test_the_raw_header_is_compared_too(tiny: TinyStudy) -> None:
+    path = tiny.add_preprocessed(MNI)[0]
+    tiny.write_image(TRAIN, voxels(6), tr=2)
+    (said,) = found(tiny, "tr-mismatch")  # the preprocessed header bears the sidecar out
+    assert said.startswith("warning: RepetitionTime is 1.5 s but the header of sub-01_task-Training_run-01_bold.nii.gz")
+    tiny.write_image("", voxels(6, shape=(2, 2, 2)), tr=1, path=path)
+    assert sorted(said.split(":")[0] for said in found(tiny, "tr-mismatch")) == ["error", "warning"]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..errors import InputError
+from ..study.finding import Finding
 from ..study.study import Study
 from .responses import VoxelSpace
 from .volumes import Image, open_image, read_volume
@@ -25,8 +26,7 @@ def choose_mask(study: Study, subject: str, derivatives: Path | None = None, mas
 
     Parameters
     ----------
-    derivatives : where to look; default ``root/derivatives``. Only masks in the same ``space-`` as the BOLD
-        count.
+    derivatives : where to look before ``root/derivatives``. Only masks in the same ``space-`` as the BOLD count.
     mask : a NIfTI image, voxels above 0.5 are in; brought to the BOLD grid by nearest neighbour.
 
     Raises
@@ -34,14 +34,46 @@ def choose_mask(study: Study, subject: str, derivatives: Path | None = None, mas
     InputError : the subject has no BOLD image, or the mask keeps no voxel.
     """
     bold = first_bold(study, subject)
-    if mask is not None:
-        return _space(bold, read_mask(mask, bold), mask)
-    folder = derivatives if derivatives is not None else study.root / "derivatives"
-    for endings in (_GREY, _BRAIN):
-        found = list(_masks_in(folder, subject, endings, bold.path))
-        if found:
-            return _space(bold, np.logical_and.reduce([read_mask(path, bold) for path in found]), found[0])
+    found = mask_files(study, subject, derivatives, mask)
+    if found:
+        return _space(bold, np.logical_and.reduce([read_mask(path, bold) for path in found]), found[0])
     return _space(bold, epi_mask(bold), bold.path)
+
+
+def mask_files(study: Study, subject: str, derivatives: Path | None = None, mask: Path | None = None) -> list[Path]:
+    """The images that :func:`choose_mask` takes the subject's mask from; [] where it makes one of the first run."""
+    if mask is not None:
+        return [mask]
+    bold = first_bold(study, subject).path
+    for folder in derivative_folders(study, derivatives):
+        for endings in (_GREY, _BRAIN):
+            if found := _masks_in(folder, subject, endings, bold):
+                return found
+    return []
+
+
+def check_masks(study: Study, subject: str, derivatives: Path | None = None) -> list[Finding]:
+    """Report masks on another grid than the BOLD images', which are brought to it by nearest neighbour."""
+    bold, findings = first_bold(study, subject), []
+    for path in mask_files(study, subject, derivatives):
+        image = open_image(path)
+        if image.grid != bold.grid or not np.allclose(image.affine, bold.affine, atol=1e-3):
+            volume = read_volume(image) > 0.5
+            sizes = [abs(np.linalg.det(each.affine[:3, :3])) for each in (image, bold)]
+            kept = sizes[1] * read_mask(path, bold).sum() / max(sizes[0] * volume.sum(), 1e-9)
+            differs = "affine" if image.grid == bold.grid else "grid"
+            what = (
+                f"the mask's {differs} differs from that of {bold.path.name}; {kept:.0%} of it lies within that image"
+            )
+            mend = "see that both are in one space; it is brought to the image by nearest neighbour"
+            findings.append(Finding("warning", "mask-resampled", path, what, mend, subject))
+    return findings
+
+
+def derivative_folders(study: Study, derivatives: Path | None) -> list[Path]:
+    """Where a subject's derivatives are looked for: first the folder that was named, then the study's own."""
+    own = study.root / "derivatives"
+    return [own] if derivatives is None else [derivatives, own]
 
 
 def first_bold(study: Study, subject: str) -> Image:

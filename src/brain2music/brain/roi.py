@@ -7,7 +7,7 @@ from jaxtyping import Bool
 
 from ..errors import InputError
 from ..study.study import Study
-from .mask import derivative_files, first_bold, sample_nearest
+from .mask import derivative_files, derivative_folders, first_bold, sample_nearest
 from .responses import VoxelSpace
 from .volumes import open_image, read_volume
 
@@ -39,8 +39,9 @@ def label_voxels(space: VoxelSpace, dseg: Path, table: Path | None = None) -> Vo
 
 def find_dseg(study: Study, subject: str, derivatives: Path | None = None) -> Path | None:
     """The subject's segmentation in the derivatives, with a table and in the BOLD's space, or None."""
-    folder = derivatives if derivatives is not None else study.root / "derivatives"
-    found = derivative_files(folder, subject, ("dseg",), first_bold(study, subject).path)
+    bold = first_bold(study, subject).path
+    folders = derivative_folders(study, derivatives)
+    found = (path for folder in folders for path in derivative_files(folder, subject, ("dseg",), bold))
     return next((path for path in found if _table_of(path).is_file()), None)
 
 

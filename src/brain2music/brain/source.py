@@ -19,7 +19,7 @@ from ..study.stimuli import Stimuli
 from ..study.study import Clip, ImageOrigin, Study
 from .clean import read_confounds
 from .load import common_voxels, load_responses, scans_per_clip, voxel_space
-from .mask import first_bold
+from .mask import check_masks, first_bold
 from .responses import Responses
 
 
@@ -219,9 +219,10 @@ class BidsSource:
 
     def _examine_tables(self, subject: str) -> list[Finding]:
         """What else the subject's responses are made with: mask, region names and confounds."""
-        found = []
+        found: list[Finding] = []
         try:
             voxel_space(self.study, subject, self.derivatives)
+            found += check_masks(self.study, subject, self.derivatives)
         except InputError as problem:
             found.append(error("mask-unusable", problem.file, problem.what, problem.mend, subject))
         for run in self.study.runs_of(subject) if self.config.confounds else ():

@@ -39,7 +39,7 @@ def read_tr(recording: Recording, header: Header | None, findings: list[Finding]
     tr = raw if own is None else own
     assert tr is not None
     if header is not None:
-        _check_header(recording, tr, header, findings)
+        _check_header(recording, tr, header, findings, known=recording.preprocessed and header.tr == 1)
         if recording.preprocessed:
             _check_scans(recording, raw or tr, tr, header, findings)
     return tr
@@ -113,12 +113,15 @@ def _regular(timing: Any) -> float | None:
     return mean if regular else None
 
 
-def _check_header(recording: Recording, tr: float, header: Header, findings: list[Finding]) -> None:
+def _check_header(
+    recording: Recording, tr: float, header: Header, findings: list[Finding], known: bool = False
+) -> None:
     """Compare with the header: a fault known of programs that write headers is a warning, any other an error."""
     if header.tr is None or same_tr(header.tr, tr):
         return
-    known = not PLAUSIBLE[0] <= header.tr <= PLAUSIBLE[1] or (recording.preprocessed and header.tr == 1)
-    file = (recording.own_sidecars or recording.sidecars)[-1][-1].path
+    known = known or not PLAUSIBLE[0] <= header.tr <= PLAUSIBLE[1]
+    of_raw = header.path == recording.anchor.path
+    file = ((of_raw and recording.sidecars) or recording.own_sidecars or recording.sidecars)[-1][-1].path
     what = f"RepetitionTime is {tr:g} s but the header of {header.path.name} says {header.tr:g} s"
     if known:
         mend = "correct the header if other programs read it"
@@ -139,6 +142,8 @@ def _check_scans(recording: Recording, raw_tr: float, tr: float, header: Header,
             what = f"RepetitionTime is {tr:g} s but {raw_tr:g} s beside the raw image; the image's own sidecar governs"
             findings.append(warning("tr-resampled", header.path, what, "see that it was resampled in time"))
         return
+    borne_out = header.tr is not None and same_tr(header.tr, raw_tr)
+    _check_header(recording, raw_tr, raw, findings, known=borne_out)
     before = f"{raw.n_volumes} scans of {raw_tr:g} s"
     gap = raw.n_volumes * raw_tr - header.n_volumes * tr
     if resampled and abs(gap) <= max(tr, raw_tr) and raw.n_volumes != header.n_volumes:

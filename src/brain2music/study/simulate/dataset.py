@@ -144,7 +144,9 @@ def _write_run(root: Path, subject: str, listener: Listener, motion: bool, index
     """Write one run's image, sidecar and events, and confounds as fMRIPrep names them."""
     run = listener.runs[index]
     name = f"sub-{subject}_{run.name}"
-    raw, derived = (folder / f"sub-{subject}" / "func" for folder in (root, root / FOLDER))
+    session = dict(run.entities).get("ses")
+    own = Path(f"sub-{subject}", *([f"ses-{session}"] if session else []), "func")
+    raw, derived = root / own, root / FOLDER / own
     raw.mkdir(parents=True, exist_ok=True)
     scans, moved = listener.scans(index), listener.motion(index) if motion else None
     write_bold(raw / f"{name}_bold.nii.gz", scans, listener.brain, run.tr, moved)

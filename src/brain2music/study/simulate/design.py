@@ -45,7 +45,10 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run to simulate. ``events`` is the file to copy, or None where the events are ours to write."""
+    """One run to simulate. ``events`` is the file to copy, or None where the events are ours to write.
+
+    ``entities`` are those of a real run's names; none where task and label are all.
+    """
 
     task: str
     label: str
@@ -54,10 +57,13 @@ class PlannedRun:
     n_volumes: int
     presentations: tuple[Presentation, ...]
     events: Path | None = None
+    entities: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
         """The run's BIDS entities after the subject: ``task-Test_run-01``."""
+        if self.entities:
+            return "_".join(f"{name}-{label}" for name, label in self.entities if name != "sub")
         return f"task-{self.task}" + (f"_run-{self.label}" if self.label else "")
 
     @property
@@ -103,6 +109,7 @@ def runs_of_study(study: Study, subject: str) -> tuple[PlannedRun, ...]:
             n_volumes=run.n_volumes or _volumes_until(run.presentations[-1], run.tr),
             presentations=run.presentations,
             events=run.events,
+            entities=run.entities,
         )
         for run in study.runs_of(subject)
     )
