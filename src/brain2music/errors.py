@@ -1,6 +1,8 @@
 """What users are told. Everything a user can cause is an :class:`InputError`; anything else is our own bug."""
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 
 class Brain2MusicWarning(UserWarning):
@@ -36,3 +38,15 @@ class InputError(Exception):
 
 class LeakageError(InputError):
     """Training and test data share something they must not share."""
+
+
+def short_warnings() -> None:
+    """Show our own warnings as one line on stderr, from now on; those of libraries stay as they are."""
+    library_format = warnings.formatwarning
+
+    def one_line(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> str:
+        if issubclass(category, Brain2MusicWarning):
+            return f"warning: {message}\n"
+        return library_format(message, category, *rest, **more)
+
+    warnings.formatwarning = one_line

@@ -1,14 +1,15 @@
 """The commands. Each one reads its arguments and calls one function; heavy imports wait until a command runs."""
 
+import io
 import os
 import sys
 import traceback
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .. import __version__
-from ..errors import Brain2MusicWarning, InputError
+from ..errors import InputError, short_warnings
 from . import codec, generate, music, study, train
 
 app = typer.Typer(
@@ -38,7 +39,10 @@ def options(
 def main() -> None:
     """Run a command. Exit codes: 0 done, 1 the input is at fault, 2 usage, 130 interrupted (resumable)."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the core to others
-    _short_warnings()
+    short_warnings()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text
     try:
         code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -56,17 +60,3 @@ def main() -> None:
     if code == 130:
         print("interrupted; the same command resumes", file=sys.stderr)
     sys.exit(code)
-
-
-def _short_warnings() -> None:
-    """Our own warnings as one line on stderr; those of libraries stay as they are."""
-    import warnings
-
-    library_format = warnings.formatwarning
-
-    def one_line(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> str:
-        if issubclass(category, Brain2MusicWarning):
-            return f"warning: {message}\n"
-        return library_format(message, category, *rest, **more)
-
-    warnings.formatwarning = one_line

@@ -1,11 +1,12 @@
 """Commands on embeddings and galleries: embed, gallery build, search and info, models."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from .options import EmbeddingName, Jobs
+from .options import EmbeddingName, Jobs, Overwrite
 
 Patterns = Annotated[list[str] | None, typer.Option(help="Only such tracks, such as 'CC-BY*'; repeatable.")]
 Excluded = Annotated[
@@ -22,15 +23,30 @@ def embed(
     audio: Annotated[list[Path], typer.Argument(help="Files or folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
     embedding: EmbeddingName = "musicnn-mtt",
+    overwrite: Overwrite = False,
 ) -> None:
-    """Embed audio files or folders of them."""
-    from ..audio.find import find_audio
+    """Embed audio files or folders of them; those that cannot be embedded are named and left out."""
+    from ..audio.find import describe
     from ..embed.clips import embed_files
+    from ..embed.listing import list_files
     from ..embed.registry import get_embedder
     from ..embed.store import save_embeddings
+    from ..errors import InputError
+    from ..outputs import require_output
 
-    files = [file for path in audio for file in (find_audio(path) if path.is_dir() else [path])]
-    save_embeddings(output, embed_files(files, get_embedder(embedding)))
+    found = list_files(audio)
+    if found.passed_over:
+        print(f"warning: passed over: {describe(found.passed_over)}", file=sys.stderr)
+    require_output(output, found.files, overwrite=overwrite)
+    refused = list[Path]()
+
+    def refuse(path: Path, error: InputError) -> None:
+        refused.append(path)
+        print(f"warning: not embedded: {error}", file=sys.stderr)
+
+    save_embeddings(output, embed_files(found.files, get_embedder(embedding), refused=refuse))
+    if refused:
+        print(f"warning: {len(refused)} of {len(found.files)} files are not in {output}", file=sys.stderr)
     print(output)
 
 

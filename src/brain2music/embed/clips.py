@@ -1,7 +1,7 @@
 """Embedding lists: the clips of a study as they were presented, and sound files."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from .. import __version__
 from ..artifacts import digest_array, read_arrays, write_arrays
 from ..audio.io import read_audio
+from ..audio.paths import shown
 from ..errors import Brain2MusicWarning, InputError
 from ..names import safe_name
 from ..progress import Advance
@@ -74,6 +75,7 @@ def embed_files(
     embedder: Embedder,
     max_seconds: float | None = None,
     progress: Advance | None = None,
+    refused: Callable[[Path, InputError], None] | None = None,
 ) -> Embeddings:
     """Embeddings of sound files, named by their paths as given.
 
@@ -83,19 +85,29 @@ def embed_files(
         the mean over its windows.
     max_seconds : read only the beginning of each file (15 in Brain2Music's retrieval).
     progress : called with (files done, files) after each.
+    refused : called with a file that is missing, unreadable or empty, and why; the others are embedded without it.
 
     Raises
     ------
-    InputError : a file is missing, unreadable or empty.
+    InputError : a file is missing, unreadable or empty and ``refused`` is None; or none can be embedded.
     """
     rows: list[Float32[np.ndarray, "windows dims"]] = []
-    for path in paths:
-        rows.append(embedder.embed(*read_audio(path, duration=max_seconds)))
+    names: list[str] = []
+    for done, path in enumerate(paths, 1):
+        try:
+            rows.append(embedder.embed(*read_audio(path, duration=max_seconds)))
+            names.append(shown(path))
+        except InputError as error:
+            if refused is None or len(paths) == 1:
+                raise
+            refused(path, error)
         if progress is not None:
-            progress(len(rows), len(paths))
+            progress(done, len(paths))
+    if paths and not rows:
+        raise InputError(f"none of {len(paths)} sound files can be embedded", mend="see what is said of each")
     if len({len(row) for row in rows}) > 1:
         rows = [row.mean(axis=0, keepdims=True) for row in rows]
-    return Embeddings(_stack(rows, embedder), tuple(map(str, paths)), embedder.space)
+    return Embeddings(_stack(rows, embedder), tuple(names), embedder.space)
 
 
 def _embed_clip(

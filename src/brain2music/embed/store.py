@@ -1,6 +1,8 @@
 """Embeddings on disk: one Parquet file, readable by anything, that says which space it is in."""
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +19,13 @@ _KEY = b"brain2music_space"
 
 
 def save_embeddings(path: str | Path, embeddings: Embeddings) -> None:
-    """Write Parquet: ``name``, ``window``, ``vector`` per clip and window; the space as metadata."""
+    """Write Parquet: ``name``, ``window``, ``vector`` per clip and window; the space as metadata.
+
+    Raises
+    ------
+    InputError : two clips have one name.
+    """
+    _require_unique(embeddings.names, path)
     clips, windows, dims = embeddings.data.shape
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.data.reshape(-1)), dims)
     table = pa.table(
@@ -45,15 +53,30 @@ def load_embeddings(path: str | Path) -> Embeddings:
     try:
         table = parquet.read_table(path, partitioning=None)
         space = Space(**parse_json((table.schema.metadata or {})[_KEY], path))
-        names = table["name"].to_pylist()
-        windows = names.count(names[0]) if names else 1
+        names, window = table["name"].to_pylist(), table["window"].to_numpy()
+        windows = int(window.max()) + 1 if len(window) else 1
         values = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         data = values.astype(np.float32).reshape(-1, windows, space.dims)
-        return Embeddings(data, tuple(names[::windows]), space)
+        clips = tuple(names[::windows])
+        if (
+            names != [name for name in clips for _ in range(windows)]
+            or (window.reshape(-1, windows) != np.arange(windows)).any()
+        ):
+            raise ValueError("its rows are not every clip's windows in order")
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"this is not a file of embeddings ({error})", path, "write it with `brain2music embed`"
         ) from None
+    _require_unique(clips, path)
+    return Embeddings(data, clips, space)
+
+
+def _require_unique(names: Sequence[str], path: str | Path) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{len(twice)} names stand for several clips each, such as {twice[0]!r}", path, "embed each once"
+        )
 
 
 def read_vectors(path: Path) -> Float32[np.ndarray, "*items dims"]:

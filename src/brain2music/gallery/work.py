@@ -20,7 +20,7 @@ from ..audio.paths import as_path
 from ..embed.embedder import Embedder
 from ..embed.embeddings import Space
 from ..embed.registry import get_embedder
-from ..errors import Brain2MusicWarning, InputError
+from ..errors import Brain2MusicWarning, InputError, short_warnings
 from ..processor import use_one_thread
 from .shards import Embedded, write_shard
 from .storage import Store
@@ -111,7 +111,7 @@ def _in_processes(
 
     context = multiprocessing.get_context("spawn")
     try:
-        pool = ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_end_with_parent)
+        pool = ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_begin)
     except (OSError, ImportError, NotImplementedError) as error:
         what = f"processes cannot share memory here ({error}): one process embeds; --n-jobs 1 asks for that"
         warnings.warn(what, Brain2MusicWarning, stacklevel=3)
@@ -158,9 +158,11 @@ def _embedder(space: Space) -> Embedder:
     return made
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that started it is killed, which pools do not do."""
+def _begin() -> None:
+    """End this process when the one that started it is killed, which pools do not do; warn as that one does."""
     import multiprocessing
+
+    short_warnings()
 
     parent = multiprocessing.parent_process()
     assert parent is not None
