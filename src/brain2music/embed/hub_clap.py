@@ -19,6 +19,7 @@ from .embeddings import Space
 from .hub_weights import HubWeights, require_transformers
 from .hub_windows import best_device, embed_in_pieces, unit
 from .texts import as_texts
+from .words import require_known_to
 
 LONGEST_S = 10.0
 _LONGEST_TEXT = 77
@@ -69,7 +70,8 @@ class ClapEmbedder:
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
         """(texts, dims) float32 unit rows; text over 77 tokens is cut. Each by itself, whatever its neighbours are."""
         rows = [np.zeros((0, self.space.dims), np.float32)]
-        for text in as_texts(texts):
+        require_known_to(self.tokeniser, listed := as_texts(texts), _LONGEST_TEXT)
+        for text in listed:
             tokens = self.tokeniser(text, truncation=True, max_length=_LONGEST_TEXT, return_tensors="pt")
             tokens = {key: tokens[key].to(self.device) for key in ("input_ids", "attention_mask")}
             rows.append(unwrap(self.model.get_text_features(**tokens)).float().cpu().numpy())

@@ -23,6 +23,7 @@ from .hub_muq import ONLY_TRAINING, RATE, Muq, fill, read_state
 from .hub_weights import HubWeights, read_config, require_transformers
 from .hub_windows import best_device, embed_in_pieces, unit
 from .texts import as_texts
+from .words import require_known_to
 
 LONGEST_S = 10.0
 _LONGEST_TEXT = 512
@@ -86,7 +87,8 @@ class MuqMulanEmbedder:
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
         """(texts, 512) float32 unit rows."""
         rows = [np.zeros((0, self.space.dims), np.float32)]
-        for text in as_texts(texts):
+        require_known_to(self.tokeniser, listed := as_texts(texts), _LONGEST_TEXT, english=False)
+        for text in listed:
             tokens = self.tokeniser(text, truncation=True, max_length=_LONGEST_TEXT, return_tensors="pt")
             tokens = {key: tokens[key].to(self.device) for key in ("input_ids", "attention_mask")}
             rows.append(self.text(self.text.model(**tokens).last_hidden_state).cpu().numpy())

@@ -10,7 +10,8 @@ from ..audio.io import resample
 from .reconstruction import LOUDEST
 
 CROSSFADE_S = 0.04
-_ORDER, _TAIL_S = 128, 0.25  # of the linear prediction, and the sound it is learned from
+_TAIL_S, _ORDER_S, _LEAST_ORDER = 0.25, 0.006, 128  # what linear prediction learns from, and how far it looks back
+_NOISE = 1e-4  # beside the sound: of pure tones Burg's method learns to explode
 _MOST_GAIN = 8.0
 _SILENCE = 1e-5
 
@@ -53,21 +54,22 @@ def join(
     rise[:fade] = (1 - np.cos(np.pi * np.arange(1, fade + 1) / (fade + 1))) / 2
     following = gains[:, None] * new * rise
     for channel, row in zip(following, own, strict=True):
-        channel[:fade] += (1 - rise[:fade]) * predicted(row[-round(_TAIL_S * rate) :], fade)
+        channel[:fade] += (1 - rise[:fade]) * predicted(row[-round(_TAIL_S * rate) :], fade, round(_ORDER_S * rate))
     waveform = np.concatenate([own, following], axis=1, dtype=np.float32)
     return Joined(waveform, [float(f"{gain:.4g}") for gain in gains])
 
 
-def predicted(tail: Float[np.ndarray, " samples"], count: int) -> Float[np.ndarray, " count"]:
-    """What a sound would go on with, by linear prediction; never louder than it was."""
+def predicted(tail: Float[np.ndarray, " samples"], count: int, order: int = 0) -> Float[np.ndarray, " count"]:
+    """What a sound would go on with, by linear prediction from ``order`` samples; never louder than it was."""
     import librosa
 
     loudest = float(np.abs(tail).max())
     if loudest < _SILENCE:
         return np.zeros(count)
     wave = tail.astype(np.float64)
-    order = min(_ORDER, len(wave) // 3)
-    filtered = librosa.lpc(wave, order=order)
+    order = min(max(order, _LEAST_ORDER), len(wave) // 3)
+    noise = np.random.default_rng(0).standard_normal(len(wave))
+    filtered = librosa.lpc(wave + _NOISE * wave.std() * noise, order=order)
     state = lfiltic([1.0], filtered, wave[::-1][:order])
     return lfilter([1.0], filtered, np.zeros(count), zi=state)[0].clip(-loudest, loudest)
 

@@ -79,7 +79,7 @@ def make(
         [outputs.generated(subject, name, condition, clip.name, take) for take in range(count)]
         for clip in decoded.clips
     ]
-    settings = {"generator": generator.name, "seconds": config.generate_s, "draws": config.draws, "seed": config.seed}
+    common = {"generator": generator.name, "seconds": config.generate_s, "draws": config.draws, "seed": config.seed}
     with progress(f"generate from {condition}") as advance:
         for first in range(0, len(files), TOGETHER):
             part = vectors[first : first + TOGETHER]
@@ -98,6 +98,7 @@ def make(
                     piece.write(file, f"Generated: {condition}, {name}, subject {subject}")
 
             sidecar = wanted[0].with_name(f"{wanted[0].stem}_together.json")
+            settings = {**common, "first_item": first * vectors.shape[1]}
             inputs = {"embeddings": digest_array(part), "generator": generator.sha256}
             stage(wanted, write, inputs, settings, sidecar)
             advance(min(first + TOGETHER, len(files)), len(files))

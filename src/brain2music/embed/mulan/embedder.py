@@ -94,12 +94,17 @@ class MuLanTextEmbedder:
         """(windows, 128) unit rows of one clip; :class:`InputError` when it has no caption."""
         if not clip.caption:
             raise InputError(f"clip {clip.name} has no caption", mend="give captions with the study's stimuli")
-        vector = text_vectors(self.model, [clip.caption])
+        try:
+            vector = text_vectors(self.model, [clip.caption])
+        except InputError as error:
+            raise InputError(f"the caption of clip {clip.name}: {error.what}", error.file, error.mend) from None
         return np.repeat(vector, n_windows(clip.duration, self.space.window_s, self.space.step_s), axis=0)
 
 
 def text_vectors(model: MuLan, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
-    """Unit vectors of texts; :class:`InputError` where one is empty or the sentence encoder is not here."""
-    pooled = torch.from_numpy(sentence_encoder().pooled(as_texts(texts)))
+    """Unit vectors of texts; :class:`InputError` where one is empty or unknown, or the sentence encoder is not here."""
+    encoder, listed = sentence_encoder(), as_texts(texts)
+    encoder.require_known(listed)
+    pooled = torch.from_numpy(encoder.pooled(listed))
     with torch.inference_mode():
         return model.text(pooled).numpy()

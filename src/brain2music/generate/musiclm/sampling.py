@@ -93,7 +93,7 @@ def _waiting(
         return torch.zeros_like(logits)
     generators = [generator] if isinstance(generator, torch.Generator) else generator
     found = torch.empty(logits.shape, dtype=torch.float32, device=generators[0].device)
-    for share, own in zip(found.chunk(len(generators)), generators, strict=True):
+    for share, own in zip(found.unflatten(0, (len(generators), -1)), generators, strict=True):
         share.exponential_(generator=own)
     return found.log_().to(logits)
 
@@ -121,11 +121,21 @@ def _allowed(
     if sampling.temperature != 0:
         logits = logits / sampling.temperature
     if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
-        edge = logits.topk(sampling.top_k).values[..., -1:]
-        logits = logits.masked_fill(logits < edge - slack, float("-inf"))
+        logits = _without(logits, logits < logits.topk(sampling.top_k).values[..., -1:], slack)
     if sampling.top_p is not None:
-        logits = logits.masked_fill(_outside(logits, sampling.top_p + slack), float("-inf"))
+        logits = _without(logits, _outside(logits, sampling.top_p + slack), slack)
     return logits
+
+
+def _without(
+    logits: Float[Tensor, "*batch codes"], outside: Bool[Tensor, "*batch codes"], slack: float
+) -> Float[Tensor, "*batch codes"]:
+    """Minus infinity outside; and only where that is sure (slack above 0), or also where it is not (below)."""
+    if slack > 0:
+        outside = logits < logits.masked_fill(outside, float("inf")).amin(-1, keepdim=True) - 2 * slack
+    elif slack < 0:
+        outside = logits <= logits.masked_fill(~outside, float("-inf")).amax(-1, keepdim=True) - 2 * slack
+    return logits.masked_fill(outside, float("-inf"))
 
 
 def _outside(logits: Float[Tensor, "*batch codes"], top_p: float) -> Tensor:
