@@ -146,3 +146,13 @@ def test_one_recording_by_several_spellings_is_one(listening: Write) -> None:
     ]
     tiny = listening([f"{5 * i}\t3\t{name}" for i, name in enumerate(spelt)])
     assert read_study(tiny.root).train_clips == (Clip(song(1), 0.0, 3.0),)
+
+
+def test_one_recording_with_and_without_its_suffix_is_one(listening: Write) -> None:
+    tiny = listening([f"0\t3\t{song(1)}", "5\t3\tjazz/jazz.00001", f"10\t3\t{song(1)}", "15\t3\tjazz/jazz.00002"])
+    assert read_study(tiny.root).train_clips == (Clip(song(1), 0.0, 3.0), Clip("jazz/jazz.00002", 0.0, 3.0))
+
+
+def test_logged_starts_and_ends_are_measured_too(rng: np.random.Generator) -> None:
+    starts, ends = 10 + rng.uniform(-0.05, 0.05, 50), 14 + rng.uniform(-0.02, 0.02, 50)
+    assert set(settled(events(*zip(starts.tolist(), ends.tolist(), strict=True)))) == {Clip("a", 10.0, 14.0)}

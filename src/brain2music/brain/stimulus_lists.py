@@ -69,7 +69,7 @@ def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
     if unknown := sorted(set(splits) - {"train", "test"}):
         raise InputError(f"the split {unknown[0]!r} is neither train nor test", table, "correct the column split")
     columns = {str(name): [str(value) for value in rows[name]] for name in rows}
-    clips = [
+    listed = [
         _row_clip(dict(zip(columns, values, strict=True)), folder, table)
         for values in zip(*columns.values(), strict=True)
     ]
@@ -80,8 +80,8 @@ def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
             f"the row of {row!r} names no run", table, "name the run of every row, or leave the column out"
         )
     runs, order = np.unique(names, return_inverse=True)[1], _order(names, splits)
-    _require_distinct(clips, table)
-    clips = _labelled(clips)
+    _require_distinct(listed, table)
+    clips = _labelled(listed)
     return {
         split: StimulusList(
             tuple(clip for clip, of in zip(clips, splits, strict=True) if of == split),

@@ -17,7 +17,7 @@ from .images import Header
 from .index import index_bids, leave_ignored, subject_labels
 from .recordings import Recording, group_recordings, read_object
 from .runs import check_grids, mark_carry_ins, read_run, without_broken_off
-from .stimuli import recording_lengths
+from .stimuli import Recordings
 from .study import Split, Study
 from .timing import check_trs
 
@@ -140,10 +140,11 @@ def survey_study(
     need_image = need_images and _has_images(recordings, root, findings)
 
     library = read_library([root / "stimuli", *([stimuli] if stimuli else [])], findings)
-    reader = EventReader(library, events, recording_lengths(stimuli))
+    files = Recordings(stimuli)
+    reader = EventReader(library, events, files.length)
     read = [read_run(each, splits[each.task], reader, need_image, findings) for each in recordings]
     reader.report([run.events for run, _ in read], root, findings)
-    runs = with_clips([run for run, _ in read], settle_clips(reader.all_events(root)))
+    runs = with_clips([run for run, _ in read], settle_clips(reader.all_events(root), files.file))
     runs = mark_carry_ins(without_broken_off(runs, reader.lengths, findings))
     headers = tuple(header for _, header in read if header)
     runs.sort(key=lambda run: run.split == "test")

@@ -1,8 +1,9 @@
 """One clip for all presentations of one excerpt: logged times differ by tens of milliseconds, recordings do not."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,31 +20,39 @@ ROUNDED_S = 0.2
 _Read = tuple[float, float, bool, bool]
 
 
-def settle_clips(events: Iterable[Event]) -> dict[Clip, Clip]:
+def settle_clips(events: Iterable[Event], locate: Callable[[Clip], Path | None] = lambda _: None) -> dict[Clip, Clip]:
     """The clip that every excerpt of a study is one of: itself, or the one it agrees with.
 
     Excerpts of one recording are one clip where their starts and durations agree within ``TOLERANCE_S``: those that
     the tables give (``start`` and ``end``) with one another, those taken from logged times with the excerpt in their
     midst, so that no chain of small differences ever joins different ones. A clip has the excerpt that most of its
-    presentations have; where all differ, being measured, their median to a tenth of a second.
+    presentations have; where all differ, being measured, their median to a tenth of a second. Times in ``start`` and
+    ``end`` that are no hundredths of a second count as measured too. A recording that goes by several names (with and
+    without its suffix) has the one that most presentations give.
 
     Parameters
     ----------
     events : of all runs, tasks and subjects. Their order does not count.
+    locate : the file of a clip's recording; None where it is not at hand.
 
     Returns
     -------
     clip as read -> clip; labelled where names would be alike (:func:`.study.name_clips`).
     """
+    events = list(events)
+    track_of = _one_track_each(events, locate)
     counts: defaultdict[str, Counter[_Read]] = defaultdict(Counter)
+    names: defaultdict[str, set[str]] = defaultdict(set)
     for event in events:
-        clip = event.clip
-        counts[clip.track][clip.start, clip.end, event.measured, event.placed or not clip.start] += 1
+        clip, track = event.clip, track_of[event.clip.track]
+        measured = event.measured or not (_is_round(clip.start) and _is_round(clip.end))
+        counts[track][clip.start, clip.end, measured, event.placed or not clip.start] += 1
+        names[track].add(clip.track)
     settled: dict[Clip, Clip] = {}
     for track in sorted(counts):
         for group in _groups(_excerpts(counts[track])):
             clip = group.clip(track)
-            settled |= {Clip(track, start, end): clip for start, end in group.ends}
+            settled |= {Clip(name, start, end): clip for start, end in group.ends for name in names[track]}
     labels = name_clips(settled.values())
     return {read: replace(clip, label=labels.get(clip, "")) for read, clip in settled.items()}
 
@@ -58,7 +67,21 @@ def with_clips(runs: Iterable[Run], settled: Mapping[Clip, Clip]) -> list[Run]:
 
 def _settle(clip: Clip, settled: Mapping[Clip, Clip]) -> Clip:
     found = settled[clip]
-    return replace(clip, start=found.start, end=found.end, label=found.label)
+    return replace(clip, track=found.track, start=found.start, end=found.end, label=found.label)
+
+
+def _one_track_each(events: Iterable[Event], locate: Callable[[Clip], Path | None]) -> dict[str, str]:
+    """Track -> the track that its recording has most often, among equals the first by name."""
+    heard = Counter(event.clip.track for event in events)
+    clips = {event.clip.track: event.clip for event in events}
+    files: dict[str | Path, list[str]] = {}
+    for track in sorted(heard, key=lambda track: (-heard[track], track)):
+        files.setdefault(locate(clips[track]) or track, []).append(track)
+    return {track: tracks[0] for tracks in files.values() for track in tracks}
+
+
+def _is_round(seconds: float) -> bool:
+    return abs(seconds - round(seconds, 2)) < 1e-6
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from .tables import Row, Table
 
 SOURCES = ("stim_id", "stim_file", "track")
 """The columns that may name a recording; the first that is filled does."""
-KINDS = ("trial_type", "stim_type")
+KINDS = ("trial_type", "stim_type", "stimulus_type", "event_type", "condition", "category")
 """The columns that say of what kind a row is."""
 NOT_MUSIC = re.compile(
     "cues?|pictures?|images?|photos?|videos?|visual|text|silen(ce|t)|quiet|pause|break|rest(ing)?|baseline|fix(ation)?|"

@@ -1,9 +1,9 @@
 """Stimuli as they were presented: excerpts of recordings, cut, faded and brought to one level."""
 
 import posixpath
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -15,6 +15,7 @@ from .study import Clip
 
 EXTENSIONS = (".wav", ".au", ".mp3", ".flac", ".ogg")
 GTZAN_FOLDERS = ("", "genres_original", "genres", "Data/genres_original")
+_CORRECT = "or give start and end in seconds of the recording"
 SLACK_S = 0.15
 """Seconds that a recording may lack at its end, as logged durations do; filled with silence."""
 
@@ -63,8 +64,9 @@ class Stimuli:
                 mend = "put it into that folder, and name it relative to it"
                 raise StimulusError("stimulus-outside", what, self.folder, mend)
         for path in self._candidates(clip):
-            if path.is_file():
-                return path
+            with suppress(OSError):  # of a name that is too long
+                if path.is_file():
+                    return path
         what = f"the recording of {clip.track!r} is missing"
         if not self.folder.is_dir():
             what = f"there is no folder of stimuli here, so {what}"
@@ -89,7 +91,7 @@ class Stimuli:
             lasts = duration_of(path)
             if lasts < clip.end - SLACK_S:
                 what = f"the recording lasts {lasts:.2f} s but the clip ends at {clip.end:g} s"
-                raise StimulusError("audio-short", what, path, "put the complete recording there")
+                raise StimulusError("audio-short", what, path, f"put the complete recording there, {_CORRECT}")
             return read_audio(path, rate=None, mono=True, start=clip.start, duration=clip.duration)
         except StimulusError:
             raise
@@ -126,18 +128,32 @@ def leaves_folder(name: str) -> bool:
     return name.startswith("/") or ".." in parts or bool(Path(name).anchor)
 
 
-def recording_lengths(folder: Path | None) -> Callable[[Clip], float | None]:
-    """What tells the seconds of a clip's whole recording; None for one that is not in the folder, or not legible."""
-    stimuli = None if folder is None else Stimuli(folder)
+@dataclass(frozen=True)
+class Recordings:
+    """Where the recordings of clips are, and how long; None for what is not in the folder or not legible."""
 
-    @cache
-    def length(clip: Clip) -> float | None:
-        try:
-            return None if stimuli is None else duration_of(stimuli.find(clip))
-        except InputError:
-            return None
+    folder: Path | None
+    _files: dict[tuple[str, str], Path | None] = field(default_factory=dict, init=False, repr=False)
+    _lengths: dict[Path, float | None] = field(default_factory=dict, init=False, repr=False)
 
-    return lambda clip: length(replace(clip, start=0.0, end=1.0))
+    def file(self, clip: Clip) -> Path | None:
+        """The recording's file; looked for once."""
+        key = clip.track, clip.genre
+        if key not in self._files:
+            self._files[key] = None
+            if self.folder is not None:
+                with suppress(InputError):
+                    self._files[key] = Stimuli(self.folder).find(clip)
+        return self._files[key]
+
+    def length(self, clip: Clip) -> float | None:
+        """The recording's seconds; read once."""
+        path = self.file(clip)
+        if path is not None and path not in self._lengths:
+            self._lengths[path] = None
+            with suppress(InputError):
+                self._lengths[path] = duration_of(path)
+        return None if path is None else self._lengths[path]
 
 
 def fade(length: int, fade_s: float, rate: int) -> Float32[np.ndarray, " samples"]:
