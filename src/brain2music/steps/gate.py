@@ -72,12 +72,19 @@ def prepare(
     leaks = _leaks(source, config, opened, found)
     if level == "participant":
         found += source.examine()
+        source = _sound(source, found)
         found += check_fit(source, config, embedders)
     elif outputs is not None:
         _group(source, config, outputs, found)
     if outputs is not None:
-        found += check_room(source, config, outputs, (*embedders, *judges), generator)
+        found += check_room(_sound(source, found), config, outputs, (*embedders, *judges), generator)
     return Ready(tuple(dict.fromkeys(found)), embedders, judges, opened, generator, captions, leaks)
+
+
+def _sound(source: Source, found: Sequence[Finding]) -> Source:
+    """The source without the subjects at fault so far, of whom nothing more can be asked."""
+    faulty = {finding.subject for finding in found if finding.severity == "error"}
+    return source.keep([label for label in source.subjects if label not in faulty])
 
 
 def judge(findings: Sequence[Finding], subjects: Sequence[str], named: Collection[str] = ()) -> list[Finding]:

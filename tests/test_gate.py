@@ -1,0 +1,271 @@
+"""The gate: what `check` reports and `run` refuses is the same, and is found before anything is computed."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import soundfile
+
+sys.path.insert(0, str(Path(__file__).parent / "study"))
+from tiny_study import TR, TinyStudy, voxels
+
+from brain2music.brain.arrays import read_arrays_study
+from brain2music.brain.source import BidsSource
+from brain2music.config import RunConfig
+from brain2music.embed.registry import get_embedder
+from brain2music.errors import Brain2MusicWarning, InputError, LeakageError
+from brain2music.gallery.build import build_gallery
+from brain2music.pipeline import run
+from brain2music.steps.check import check_arrays, check_bids
+
+CONFIG = RunConfig(
+    embeddings=("logmel",),
+    window_s=1.5,
+    lag_tr=0,
+    also_lags=(),
+    folds=2,
+    permutations=100,
+    fade_s=0.1,
+    shuffles=1,
+    encode=False,
+    unseen_genres=False,
+)
+TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
+Fault = Callable[[TinyStudy, Path], dict]
+FAULTS: dict[str, tuple[str, Fault]] = {}
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> TinyStudy:
+    study = TinyStudy(tmp_path / "study")
+    study.add_mask()
+    return study
+
+
+def fault(code: str) -> Callable[[Fault], Fault]:
+    """Register a way to stop a run: it breaks a study and returns the settings to try it with."""
+
+    def register(breaks: Fault) -> Fault:
+        FAULTS[breaks.__name__] = (code, breaks)
+        return breaks
+
+    return register
+
+
+@fault("leak")
+def a_training_clip_is_a_test_clip(study: TinyStudy, folder: Path) -> dict:
+    study.edit(study.events(TRAIN), "\tjazz\t1\t", "\tjazz\t5\t")
+    return {}
+
+
+@fault("decoder-unknown")
+def a_decoder_of_no_known_name(study: TinyStudy, folder: Path) -> dict:
+    return {"ablations": ("rigde",)}
+
+
+@fault("embedding-unusable")
+def a_judge_of_no_known_name(study: TinyStudy, folder: Path) -> dict:
+    return {"judges": ("logmal",)}
+
+
+@fault("generator-unusable")
+def a_generator_that_is_not_there(study: TinyStudy, folder: Path) -> dict:
+    return {"generator": "no-such-model"}
+
+
+@fault("generator-unfit")
+def a_generator_of_another_embedding(study: TinyStudy, folder: Path) -> dict:
+    return {"generator": "musiclm-small"}
+
+
+@fault("captions-unusable")
+def captions_that_are_not_there(study: TinyStudy, folder: Path) -> dict:
+    return {"captions": str(folder / "captions.csv")}
+
+
+@fault("captions-missing")
+def captions_that_lack_a_clip(study: TinyStudy, folder: Path) -> dict:
+    (folder / "captions.csv").write_text("ID,DescEN\njazz.00001,slow\n")
+    return {"captions": str(folder / "captions.csv")}
+
+
+@fault("track-index-unusable")
+def an_index_that_is_not_there(study: TinyStudy, folder: Path) -> dict:
+    return {"track_index": str(folder / "index.txt")}
+
+
+@fault("confounds-unusable")
+def confounds_of_no_such_name(study: TinyStudy, folder: Path) -> dict:
+    for image in study.func.glob("*_bold.nii.gz"):
+        n = nibabel.load(image).shape[3]
+        table = image.with_name(image.name.replace("_bold.nii.gz", "_desc-confounds_timeseries.tsv"))
+        table.write_text("\n".join(["rot_x", *map(str, range(n))]) + "\n")
+    return {"confounds": ("trans_x",)}
+
+
+@fault("windows-unfit")
+def a_window_of_more_scans_than_clips_have(study: TinyStudy, folder: Path) -> dict:
+    return {"scans_per_window": 3}
+
+
+@fault("audio-missing")
+def a_recording_that_is_not_there(study: TinyStudy, folder: Path) -> dict:
+    study.track(1).unlink()
+    return {}
+
+
+@fault("image-truncated")
+def an_image_that_breaks_off(study: TinyStudy, folder: Path) -> dict:
+    image = study.image(TEST)
+    image.write_bytes(image.read_bytes()[:-40])
+    return {}
+
+
+@fault("mask-unusable")
+def a_mask_of_nothing(study: TinyStudy, folder: Path) -> dict:
+    mask = study.root / "derivatives" / "masks" / "sub-01" / "anat" / "sub-01_desc-brain_mask.nii.gz"
+    study.write_image("", np.zeros((3, 4, 5), np.uint8), path=mask)
+    return {}
+
+
+@fault("output-unusable")
+def an_output_that_is_a_file(study: TinyStudy, folder: Path) -> dict:
+    (folder / "out").write_text("mine")
+    return {}
+
+
+@fault("output-foreign")
+def an_output_that_is_another_data_set(study: TinyStudy, folder: Path) -> dict:
+    (folder / "out").mkdir()
+    (folder / "out" / "dataset_description.json").write_text('{"Name": "Somebody\'s"}')
+    return {}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_check_reports_what_run_refuses_before_the_work(
+    name: str, study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, breaks = FAULTS[name]
+    config = CONFIG.model_copy(update=breaks(study, tmp_path))
+    monkeypatch.setattr("brain2music.pipeline.Listener", lambda *_: pytest.fail("something was computed"))
+    reported = [each for each in check_bids(study.root, config, tmp_path / "out") if each.severity == "error"]
+    assert code in {each.code for each in reported}
+    with pytest.raises(InputError) as refused:
+        run(BidsSource.read(study.root, config), tmp_path / "out", config)
+    assert str(refused.value) in {str(each.as_error()) for each in reported}
+    assert isinstance(refused.value, LeakageError) == (code == "leak")
+
+
+def test_a_study_without_fault_passes_and_runs(study: TinyStudy, tmp_path: Path) -> None:
+    assert check_bids(study.root, CONFIG, tmp_path / "out") == []
+    run(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
+    assert check_bids(study.root, CONFIG, tmp_path / "out") == []  # its own outputs may lie there
+
+
+def test_a_full_disk_is_told_before_the_work(study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(InputError, match=r"will be written, and 0 MB are free"):
+        run(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_gallery_of_nothing_but_the_stimuli_or_of_music_that_is_gone_is_refused(
+    study: TinyStudy, tmp_path: Path
+) -> None:
+    music = tmp_path / "music"
+    shutil.copytree(study.root / "stimuli", music)
+    for number in range(1, 5):
+        (music / "jazz" / f"jazz.{number:05d}.wav").unlink()  # those of the test clips remain
+    build_gallery(music, tmp_path / "gallery", get_embedder("logmel", 1.5))
+    shutil.rmtree(music)
+    found = check_bids(study.root, CONFIG, None, galleries=[tmp_path / "gallery"])
+    assert {"gallery-empty", "gallery-moved"} <= {each.code for each in found if each.severity == "error"}
+    other = CONFIG.model_copy(update={"embeddings": ("mfcc-chroma",)})
+    found = check_bids(study.root, other, None, galleries=[tmp_path / "gallery"])
+    assert [each.severity for each in found if each.code == "gallery-unused"] == ["warning"]
+
+
+def add_subject(study: TinyStudy, label: str) -> None:
+    """Another subject with the responses of the first."""
+    for folder in (study.root, study.root / "derivatives" / "masks"):
+        shutil.copytree(folder / "sub-01", folder / f"sub-{label}")
+        for path in sorted((folder / f"sub-{label}").rglob("sub-01*")):
+            path.rename(path.with_name(path.name.replace("sub-01", f"sub-{label}")))
+
+
+def break_image(study: TinyStudy) -> None:
+    """The voxels of a scan of sub-02 are cut off, which no header tells."""
+    image = study.root / "sub-02" / "func" / f"sub-02_{TEST}_bold.nii.gz"
+    image.write_bytes(image.read_bytes()[:-40])
+
+
+def slow_down(study: TinyStudy) -> None:
+    """The scans of sub-02 take longer than those of sub-01."""
+    for name, count in ((TRAIN, 6), (OTHER, 6), (TEST, 10)):
+        start = study.root / "sub-02" / "func" / f"sub-02_{name}_bold"
+        start.with_suffix(".json").write_text(json.dumps({"RepetitionTime": 2 * TR / 3}))
+        study.write_image("", voxels(3 * count // 2), tr=2 * TR / 3, path=start.with_suffix(".nii.gz"))
+
+
+@pytest.mark.parametrize("breaks", [break_image, slow_down])
+def test_a_subject_at_fault_costs_that_subject(
+    breaks: Callable[[TinyStudy], None], study: TinyStudy, tmp_path: Path
+) -> None:
+    add_subject(study, "02")
+    breaks(study)
+    found = check_bids(study.root, CONFIG, tmp_path / "out")
+    assert {each.severity for each in found} == {"warning"}
+    assert any("sub-02 is left out" in each.what for each in found)
+    with pytest.warns(Brain2MusicWarning, match="sub-02 is left out"):
+        outputs = run(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
+    record = json.loads(outputs.study.read_text())
+    assert record["subjects"] == ["01"]
+    assert any("sub-02 is left out" in line for line in record["warnings"])
+
+
+def test_a_subject_at_fault_that_is_asked_for_is_refused(study: TinyStudy, tmp_path: Path) -> None:
+    add_subject(study, "02")
+    break_image(study)
+    for labels in (["02"], ["sub-01", "sub-02"]):
+        assert any(each.severity == "error" for each in check_bids(study.root, CONFIG, None, labels))
+        source = BidsSource.read(study.root, CONFIG, subjects=labels)
+        with pytest.raises(InputError, match="sub-02"):
+            run(source, tmp_path / "out", CONFIG, subjects=labels)
+    assert check_bids(study.root, CONFIG, None, ["01"]) == []
+
+
+def arrays(folder: Path, **subjects: np.ndarray) -> Path:
+    """A study of arrays: twelve sounds, a voxel by clips array a subject."""
+    (folder / "snd").mkdir()
+    for number in range(12):
+        noise = np.random.default_rng(number).uniform(-0.5, 0.5, 16_000)
+        soundfile.write(folder / "snd" / f"s{number:02d}.wav", noise, 8000)
+    (folder / "list.tsv").write_text("file\n" + "".join(f"s{number:02d}.wav\n" for number in range(12)))
+    text = (
+        'name = "toy"\ntr = 2.0\naxes = ["clips", "voxels"]\nfolds = 3\n[stimuli]\nfolder = "snd"\ntable = "list.tsv"\n'
+    )
+    for label, data in subjects.items():
+        np.save(folder / f"{label}.npy", data)
+        text += f'[[subjects]]\nlabel = "{label}"\ntrain = {{ file = "{label}.npy" }}\n'
+    (folder / "arrays.toml").write_text(text)
+    return folder / "arrays.toml"
+
+
+def test_arrays_pass_the_same_gate(tmp_path: Path, rng: np.random.Generator) -> None:
+    whole = rng.standard_normal((12, 5)).astype(np.float32)
+    path = arrays(tmp_path, a=whole, b=np.full((12, 5), np.nan, np.float32))
+    found = check_arrays(path, CONFIG, tmp_path / "out")
+    assert [(each.code, each.severity, each.subject) for each in found] == [("array-unusable", "warning", "b")]
+    with pytest.warns(Brain2MusicWarning, match="sub-b is left out"):
+        outputs = run(read_arrays_study(path), tmp_path / "out", CONFIG)
+    assert json.loads(outputs.study.read_text())["subjects"] == ["a"]
+    with pytest.raises(InputError, match="NaN"):
+        run(read_arrays_study(path), tmp_path / "out", CONFIG, subjects=["b"])
+    (tmp_path / "snd" / "s03.wav").write_bytes(b"no sound")
+    assert [each.severity for each in check_arrays(path, CONFIG)] == ["error"]
