@@ -29,18 +29,22 @@ def without_blocks(events: Sequence[Event], path: Path, findings: list[Finding])
     """
     once = _without_repeated_rows(events, path, findings)
     onsets = [event.onset for event in once]
-    left_out: dict[Event, str] = {}
+    probes: dict[Event, int] = {}
+    blocks: dict[Event, int] = {}
     for event in once:
         inner = _within(event, once, onsets)
         if sum(other.duration for other in inner) < SHORT * event.duration:
-            left_out |= dict.fromkeys(inner, f"is a short sound within that of line {event.line}")
+            probes |= dict.fromkeys(inner, event.line)
         elif len(inner) > 1:
-            left_out[event] = f"spans {len(inner)} others, a block"
-    for event, what in left_out.items():
-        what = f"line {event.line}: the event from {event.onset:g} to {event.end:g} s {what}; it is left out"
-        mend = "if it is a presentation of music on its own, correct onsets and durations"
-        findings.append(warning("event-spans-others", path, what, mend))
-    return [event for event in once if event not in left_out]
+            blocks[event] = len(inner)
+    for left_out, like in ((blocks, "spans {} others: a block"), (probes, "is a short sound within line {}")):
+        if left_out:
+            first, number = next(iter(left_out.items()))
+            more = f", and {len(left_out) - 1} more events like it" if len(left_out) > 1 else ""
+            what = f"line {first.line}: the event from {first.onset:g} to {first.end:g} s {like.format(number)}{more}"
+            mend = "if it is a presentation of music on its own, correct onsets and durations"
+            findings.append(warning("event-spans-others", path, f"{what}; left out", mend))
+    return [event for event in once if event not in blocks and event not in probes]
 
 
 def holds_run_times(events: Sequence[Event], lengths: Lengths) -> bool:
@@ -106,8 +110,8 @@ def _without_repeated_rows(events: Sequence[Event], path: Path, findings: list[F
     for event in events:
         near = [other for other in once[-3:] if _agrees(event, other)]
         if near:
-            what = f"line {event.line}: the event at {event.onset:g} s is that of line {near[0].line} again"
-            findings.append(warning("event-twice", path, f"{what}; it is left out", "list every presentation once"))
+            what = f"line {event.line}: the event at {event.onset:g} s is that of line {near[0].line} again; left out"
+            findings.append(warning("event-twice", path, what, "list every presentation once"))
         else:
             once.append(event)
     return once

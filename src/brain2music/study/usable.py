@@ -54,7 +54,7 @@ def _from_the_first_scan(events: Sequence[Event], tr: float, path: Path, finding
         lines = ", ".join(f"line {event.line} at {event.onset:g} s" for event in early[:3])
         begin = "1 event begins" if len(early) == 1 else f"{len(early)} events begin"
         what = f"{begin} before the first stored scan ({lines}): left out"
-        mend = "if they were scanned, count onsets from the first scan of the run"
+        mend = "if that was scanned, count onsets from the first scan of the run"
         findings.append(warning("onset-negative", path, what, mend))
     return [event for event in events if event not in early]
 
@@ -79,7 +79,7 @@ def _overlapping(
             small.append(overlap)
         latest = max(latest, later, key=lambda event: event.end)
     if small:
-        what = f"{len(small)} overlaps of neighbouring events, up to {max(small):.3g} s, less than half a scan"
+        what = f"neighbouring events overlap {len(small)} times, by up to {max(small):.3g} s, less than half a scan"
         findings.append(
             warning("events-touch", path, what, "if that is not how they were heard, correct the durations")
         )
