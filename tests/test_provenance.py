@@ -124,7 +124,7 @@ def test_what_a_killed_stage_wrote_goes_with_it(tmp_path: Path) -> None:
     stages = Stages()
     stages.stage([tmp_path / "kept"], lambda: write_text(tmp_path / "kept", "k"), {}, {})
     (tmp_path / "foreign.json").write_text('{"outputs": {"kept": null}}')
-    gone = stages.discard_others(tmp_path)
+    gone = stages.discard(stages.others(tmp_path))
     assert [path.name for path in gone] == ["dropped"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["foreign.json", "kept", "kept.json"]
 
@@ -135,5 +135,6 @@ def test_a_record_never_removes_what_lies_outside_its_folder(tmp_path: Path) -> 
     record = {"generated_by": "brain2music 0", "inputs": {}, "settings": {}, "version": "0", "outputs": outputs}
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.json").write_text(json.dumps(record))
-    assert Stages().discard_others(tmp_path / "in") == []
+    stages = Stages()
+    assert stages.discard(stages.others(tmp_path / "in")) == []
     assert (tmp_path / "outside").exists()

@@ -65,9 +65,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what writes that were killed left in a folder and below it; never what is being written."""
-    for leftover in folder.rglob(f"{PART}*"):
+def sweep(folder: Path, *, below: bool = True) -> None:
+    """Remove what writes that were killed left in a folder, and ``below`` it; never what is being written."""
+    for leftover in folder.rglob(f"{PART}*") if below else folder.glob(f"{PART}*"):
         remove_abandoned(leftover)
 
 

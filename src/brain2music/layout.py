@@ -60,6 +60,24 @@ class Outputs:
         """Embeddings of the stimuli, kept so that every subject and every later run finds them."""
         return self.root / "embeddings"
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that runs write to, but for the output folder itself."""
+        named = ("embeddings", "stimuli", "retrieved", "group")
+        return [*(self.root / name for name in named), *sorted(self.root.glob("sub-*/"))]
+
+    def lock(self, what: str = "") -> Path:
+        """What a process holds while it works on a subject ("sub-01"), the group, or what all share ("")."""
+        return self.root / f".{what or 'shared'}.lock"
+
+    def folder(self, subject: str) -> Path:
+        """A subject's outputs."""
+        return self.root / f"sub-{subject}"
+
+    def record(self, subject: str) -> Path:
+        """What a subject's outputs are, written when all are there: see :mod:`brain2music.steps.subjects`."""
+        return self._file(subject, "run", "record.json")
+
     def page(self, subject: str) -> Path:
         """A subject's report."""
         return self.root / f"sub-{subject}.html"
@@ -73,8 +91,16 @@ class Outputs:
         return self.root / "retrieved" / f"{file_name(track)}.mp3"
 
     def scores_of(self, subject: str, embedding: str) -> Path:
-        """One subject's scores in one embedding, a list of records."""
+        """One subject's scores of decoding in one embedding, a list of records."""
         return self._file(subject, embedding, "scores.json")
+
+    def retrieval_scores(self, subject: str, embedding: str) -> Path:
+        """Scores of what the gallery gave, a list of records."""
+        return self._file(subject, embedding, "retrievalscores.json")
+
+    def generated_scores(self, subject: str, embedding: str) -> Path:
+        """Scores of what was generated, a list of records."""
+        return self._file(subject, embedding, "generatedscores.json")
 
     def across(self, embedding: str) -> Path:
         """Scores of all subjects by each other's decoders in one embedding, a list of records."""

@@ -7,11 +7,12 @@ was stopped is finished by the same command, with the same bytes.
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from .artifacts import digest_array, digest_text, write_json, write_table
+from .artifacts import write_json, write_table
 from .brain.reliability import repeat_reliability
 from .brain.source import Source
 from .config import RunConfig
@@ -21,18 +22,23 @@ from .errors import InputError
 from .gallery.gallery import Gallery
 from .generate.registry import Generator
 from .layout import Outputs
-from .provenance import stage
+from .locks import locked
+from .provenance import Stages
 from .score.records import read_scores, summarise, write_scores
 from .score.unseen import clip_similarity
 from .steps.across import require_people, score_across
+from .steps.claim import claim
 from .steps.describe import describe
-from .steps.encoding import encode_subject, encoding_files
+from .steps.encoding import encode_subject, encoding_files, possible_files
 from .steps.gate import Level, admit, prepare
 from .steps.generation import generate
 from .steps.listen import export_retrieved, export_stimuli
 from .steps.listener import Listener, Music
+from .steps.origins import gallery_digests, judged_by, made_from, of_source, told
 from .steps.retrieval import retrieve
 from .steps.scoring import score
+from .steps.settings import seen
+from .steps.subjects import Records, gather, retrieved_tables, score_files, working_on
 from .steps.tables import alphas_table, predictions_table, reliability_table, similarity_table
 
 
@@ -66,24 +72,30 @@ def run(
     source = source if tuple(wanted) == source.subjects else source.keep(wanted)
     ready = prepare(source, config, outputs, level=level, galleries=galleries)
     source = admit(source, ready.findings, named=wanted if subjects else ())
+    claim(source, outputs)
+    music = Music(source, ready.embedders, outputs, ready.judges, ready.captions)
     if level == "participant":
-        music = Music(source, ready.embedders, outputs, ready.judges, ready.captions)
         for subject in source.subjects:
             listener = Listener(source, subject, config)
-            measure(listener, outputs)
-            for embedder in ready.embedders:
-                reconstruct(listener, embedder, music, ready.galleries, ready.generator, outputs)
-            if config.encode:
-                map_voxels(listener, music, outputs)
-        export_stimuli(source, outputs)
-    elif config.across:
-        read_each_other(source, Music(source, ready.embedders, outputs), config, outputs)
-    collect_scores(source, config, outputs, level)
-    describe(source, config, ready.embedders, ready.galleries, ready.leaks, outputs)
+            with working_on(subject, source, config, outputs) as stages:
+                measure(listener, outputs, stages)
+                for embedder in ready.embedders:
+                    reconstruct(listener, embedder, music, ready.galleries, ready.generator, outputs, stages)
+                if config.encode:
+                    map_voxels(listener, music, outputs, stages)
+    else:
+        read_each_other(source, music, config, outputs)
+    with locked(outputs.lock(), "putting the results of all subjects together"):
+        records = gather(source, config, outputs, level)
+        kept = {name for subject in records if subject not in source.subjects for name in records[subject]["sounds"]}
+        export_stimuli(source, outputs, music.sounds, kept)
+        export_retrieved(retrieved_tables(records, config, outputs), outputs)
+        collect_scores(records, config, outputs, level)
+        describe(source, config, ready.embedders, ready.galleries, ready.leaks, records, outputs)
     return outputs
 
 
-def measure(listener: Listener, outputs: Outputs) -> None:
+def measure(listener: Listener, outputs: Outputs, stages: Stages) -> None:
     """Count a subject's responses, and measure their reliability where clips were repeated."""
     summary, reliability = outputs.summary(listener.subject), outputs.reliability(listener.subject)
 
@@ -95,9 +107,8 @@ def measure(listener: Listener, outputs: Outputs) -> None:
         values = np.full(scored.n_voxels, np.nan) if scored.repeats is None else repeat_reliability(scored)
         write_table(reliability, reliability_table(scored, values))
 
-    settings = listener.config.model_dump(mode="json", include={"detrend", "confounds"})
-    settings["lag_tr"] = listener.lag_tr
-    stage([summary, reliability], make, listener.digests, settings, reliability.with_suffix(".json"))
+    settings = {**seen("measure", listener.config), "lag_tr": listener.lag_tr}
+    stages.stage([summary, reliability], make, listener.digests, settings, reliability.with_suffix(".json"))
 
 
 def reconstruct(
@@ -107,88 +118,95 @@ def reconstruct(
     galleries: Sequence[Gallery],
     generator: Generator | None,
     outputs: Outputs,
+    stages: Stages,
 ) -> None:
-    """One subject, one embedding: decode, score, retrieve, generate, and write the tables."""
+    """One subject, one embedding: decode, retrieve and generate, each with its scores, and again only if it must."""
     subject, config, name = listener.subject, listener.config, embedder.space.name
-    predictions, similarities = outputs.predictions(subject, name), outputs.similarity(subject, name)
-    alphas, scores_file = outputs.alphas(subject, name), outputs.scores_of(subject, name)
-    retrieval = outputs.retrieval(subject, name)
-    generated = outputs.generated_table(subject, name)
+    decoded = cache(lambda decoder=None: listener.decode(music[name], decoder=decoder))
+    inputs = made_from(listener, embedder, music)
+    tables = [place(subject, name) for place in (outputs.predictions, outputs.similarity, outputs.alphas)]
+
+    def decode() -> None:
+        found = decoded()
+        written = (predictions_table(found), similarity_table(found, clip_similarity(found)), alphas_table(found))
+        for table, rows in zip(tables, written, strict=True):
+            write_table(table, rows)
+        write_scores(outputs.scores_of(subject, name), score(listener, found, music))
+
+    files = [*tables, outputs.scores_of(subject, name)]
+    stages.stage(files, decode, inputs, told("decode", listener, embedder))
+
     gallery = next((gallery for gallery in galleries if gallery.space.name == name), None)
-    maker = generator if generator is not None and generator.space.name == name else None
-    for_generator = with_exemplars(config.decoder)
-
-    def make() -> None:
-        decoded = listener.decode(music[name])
-        scores = score(listener, decoded, music)
-        write_table(predictions, predictions_table(decoded))
-        write_table(similarities, similarity_table(decoded, clip_similarity(decoded)))
-        write_table(alphas, alphas_table(decoded))
-        if gallery is not None:
-            calibrated = listener.decode(music[name], decoder=with_calibration(config.decoder))
-            found, retrieved = retrieve(listener, decoded, calibrated, gallery, music)
-            write_table(retrieval, found)
-            export_retrieved(found, outputs)
-            scores += retrieved
-        if maker is not None:
-            given = listener.decode(music[name], decoder=for_generator)
-            made, judged = generate(listener, decoded, given, maker, music, outputs)
-            write_table(generated, made)
-            scores += judged
-        write_scores(scores_file, scores)
-
-    inputs = {**listener.digests, "stimuli": music.digest(name)}
-    if music.captions:
-        inputs["captions"] = digest_text("\n".join(f"{track}\t{text}" for track, text in music.captions.items()))
-    files = [predictions, similarities, alphas, scores_file]
     if gallery is not None:
-        inputs["gallery"] = digest_array(np.asarray(gallery.vectors))
-        files.append(retrieval)
-    settings = {**config.model_dump(mode="json"), "space": asdict(embedder.space)}
-    if maker is not None:
-        inputs["generator"], settings["given"] = maker.sha256, for_generator
-        files.append(generated)
-    stage(files, make, inputs, settings)
+        retrieval, scores = outputs.retrieval(subject, name), outputs.retrieval_scores(subject, name)
+
+        def search(gallery: Gallery = gallery) -> None:
+            calibrated = decoded(with_calibration(config.decoder))
+            table, judged = retrieve(listener, decoded(), calibrated, gallery, music)
+            write_table(retrieval, table)
+            write_scores(scores, judged)
+
+        searched = {**inputs, **judged_by(listener, music), **gallery_digests(gallery)}
+        stages.stage([retrieval, scores], search, searched, told("retrieve", listener, embedder, music))
+
+    if generator is not None and generator.space.name == name:
+        generated, scores = outputs.generated_table(subject, name), outputs.generated_scores(subject, name)
+
+        def compose(generator: Generator = generator) -> list[Path]:
+            given = decoded(with_exemplars(config.decoder))
+            table, judged, pieces = generate(listener, decoded(), given, generator, music, outputs)
+            write_table(generated, table)
+            write_scores(scores, judged)
+            return pieces
+
+        composed = {**inputs, **judged_by(listener, music), "generator": generator.sha256}
+        stages.stage([generated, scores], compose, composed, told("generate", listener, embedder, music))
 
 
-def map_voxels(listener: Listener, music: Music, outputs: Outputs) -> None:
+def map_voxels(listener: Listener, music: Music, outputs: Outputs, stages: Stages) -> None:
     """One subject, all embeddings: predict voxels, test and map them."""
-    names = [embedder.space.name for embedder in music.embedders]
-    tables = [outputs.encoding(listener.subject, name) for name in names]
-    scores = outputs.encoding_scores(listener.subject)
+    subject, names = listener.subject, [embedder.space.name for embedder in music.embedders]
+    scores = outputs.encoding_scores(subject)
 
     def make() -> list[Path]:
         write_scores(scores, encode_subject(listener, music, outputs))
         return encoding_files(listener, names, outputs)
 
-    inputs = {**listener.digests, **{f"stimuli in {name}": music.digest(name) for name in names}}
-    settings = {**listener.config.model_dump(mode="json"), "spaces": [asdict(each.space) for each in music.embedders]}
-    stage([scores, *tables], make, inputs, settings, scores.with_name(f"{scores.stem}_provenance.json"))
+    inputs = {key: value for each in music.embedders for key, value in made_from(listener, each, music).items()}
+    settings = told("encode", listener) | {"spaces": [asdict(each.space) for each in music.embedders]}
+    record = scores.with_name(f"{scores.stem}_provenance.json")
+    stages.stage([scores], make, inputs, settings, record, possible_files(subject, names, outputs))
 
 
 def read_each_other(source: Source, music: Music, config: RunConfig, outputs: Outputs) -> None:
-    """Align the subjects decoded so far, and decode each by the others."""
-    for name in config.embeddings:
-        subjects = [subject for subject in source.subjects if outputs.scores_of(subject, name).is_file()]
-        require_people(source, config, subjects)
-        listeners = {subject: Listener(source, subject, config) for subject in subjects}
-        inputs = {f"sub-{who} {key}": value for who, each in listeners.items() for key, value in each.digests.items()}
-        file = outputs.across(name)
+    """At group level, where it is asked for, align the subjects decoded so far, and decode each by the others."""
+    stages = Stages()
+    with locked(outputs.lock("group"), "decoding each subject by the others"):
+        for name in config.embeddings if config.across else ():
+            subjects = [subject for subject in source.subjects if outputs.scores_of(subject, name).is_file()]
+            require_people(source, config, subjects)
+            listeners = {subject: Listener(source, subject, config) for subject in subjects}
+            embedder, file = music.embedder(name), outputs.across(name)
+            inputs = {
+                f"sub-{subject} {key}": value
+                for subject, listener in listeners.items()
+                for key, value in made_from(listener, embedder, music).items()
+            }
 
-        def make(name: str = name, subjects: list[str] = subjects, file: Path = file) -> None:
-            write_scores(file, score_across(source, subjects, name, music, config))
+            def make(name: str = name, subjects: list[str] = subjects, file: Path = file) -> None:
+                write_scores(file, score_across(source, subjects, name, music, config))
 
-        settings = {**config.model_dump(mode="json"), "subjects": subjects}
-        made_from = {**inputs, "stimuli": music.digest(name)}
-        stage([file], make, made_from, settings, file.with_name(f"{file.stem}_provenance.json"))
+            settings = seen("across", config) | {"space": asdict(embedder.space), "subjects": subjects}
+            record = file.with_name(f"{file.stem}_provenance.json")
+            stages.stage([file], make, inputs, settings | of_source(source), record)
+        stages.discard(stages.others(outputs.root / "group"))
 
 
-def collect_scores(source: Source, config: RunConfig, outputs: Outputs, level: Level) -> None:
-    """Gather the scores of every subject decoded so far into one file; at group level their summary too."""
-    files = [outputs.scores_of(subject, name) for subject in source.everyone for name in config.embeddings]
-    files += [outputs.encoding_scores(subject) for subject in source.everyone] if config.encode else []
+def collect_scores(records: Records, config: RunConfig, outputs: Outputs, level: Level) -> None:
+    """Gather the scores of every finished subject into one file; at group level their summary too."""
+    files = [file for subject in records for file in score_files(subject, records[subject], config, outputs)]
     files += [outputs.across(name) for name in config.embeddings] if config.across and level == "group" else []
-    scores = [score for file in files if file.is_file() for score in read_scores(file)]
+    scores = [score for file in files for score in read_scores(file)]
     if not scores:
         raise InputError("no subject has been decoded here", outputs.root, "run the participant level first")
     write_scores(outputs.scores, [*(summarise(scores) if level == "group" else []), *scores])

@@ -34,18 +34,26 @@ class Stages:
         inputs: Mapping[str, str],
         settings: Mapping[str, Any],
         record: Path | None = None,
+        perhaps: Sequence[Path] = (),
     ) -> bool:
         """Run a :func:`stage` and remember that it belongs here; True if it ran."""
         record = record or record_of(outputs[0])
-        ran = stage(outputs, make, inputs, settings, record)
+        ran = stage(outputs, make, inputs, settings, record, perhaps)
         self.records.append(record)
         return ran
 
-    def discard_others(self, folder: Path) -> list[Path]:
-        """Remove what was made below a folder by other stages than these; the files that were removed."""
-        kept = {path for record in self.records for path in (record, *outputs_of(record))}
-        others = [path for path in sorted(folder.rglob("*.json")) if path not in kept and read_record(path)]
-        return [path for record in others for path in discard(record, kept)]
+    def others(self, folder: Path) -> list[Path]:
+        """The provenance files below a folder that neither are of these stages nor among their outputs."""
+        kept = self._kept()
+        return [path for path in sorted(folder.rglob("*.json")) if path not in kept and read_record(path)]
+
+    def discard(self, records: Iterable[Path]) -> list[Path]:
+        """Remove what other stages made; the files that were removed."""
+        kept = self._kept()
+        return [path for record in records for path in discard(record, kept)]
+
+    def _kept(self) -> set[Path]:
+        return {path for record in self.records for path in (record, *outputs_of(record))}
 
 
 def stage(
@@ -54,6 +62,7 @@ def stage(
     inputs: Mapping[str, str],
     settings: Mapping[str, Any],
     record: Path | None = None,
+    perhaps: Sequence[Path] = (),
 ) -> bool:
     """Run ``make`` unless its outputs are already here from the same inputs and settings; True if it ran.
 
@@ -66,6 +75,8 @@ def stage(
     inputs : name -> digest of everything read.
     settings : whatever changes the result.
     record : the provenance file, in that folder; default the first output with ``.json`` for its suffix.
+    perhaps : the files that ``make`` may return, where they are known: so they are removed if it is killed, and the
+        stage never run again.
 
     Raises
     ------
@@ -79,7 +90,7 @@ def stage(
         if path.is_dir():
             raise InputError("there is a folder where a file is to be written", path, "move it elsewhere")
     earlier = _digests(record)
-    begun = dict.fromkeys({*earlier, *(_name(path, record) for path in outputs)})
+    begun = dict.fromkeys({*earlier, *(_name(path, record) for path in (*outputs, *perhaps))})
     write_record(record, wanted, begun)
     written = [*outputs, *(make() or ())]
     digests = {_name(path, record): digest_file(path) for path in written}

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..artifacts import digest_file
+from ..artifacts import digest_file, digest_text
 from ..config import read_toml, validated
 from ..errors import Brain2MusicWarning, InputError
 from ..study.finding import Finding, error, warning
@@ -202,6 +202,18 @@ class ArrayStudy:
         return Stimuli(resolve(given.folder, self.path), fade_s=given.fade_s, rms=given.rms)
 
     @property
+    def root(self) -> None:
+        return None
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        arrays = (array for each in self.settings.subjects for array in (each.train, each.test) if array is not None)
+        return (self.path, self.stimuli.folder, *(resolve(array.file, self.path) for array in arrays))
+
+    def clips_heard(self, subject: str) -> tuple[Clip, ...]:
+        return (*self.train_clips, *self.test_clips)
+
+    @property
     def train_clips(self) -> tuple[Clip, ...]:
         return self._lists["train"].clips
 
@@ -265,11 +277,13 @@ class ArrayStudy:
             raise InputError(what, self.path, mend)
 
     def digests(self, subject: str) -> dict[str, str]:
-        """sha256 of the subject's arrays and of this file."""
+        """sha256 of the subject's arrays, of what this file says of them, and of the stimuli in their order."""
         arrays = next(each for each in self.settings.subjects if each.label == subject)
         files = [arrays.train.file, *([arrays.test.file] if arrays.test else [])]
         named = {file: digest_file(resolve(file, self.path)) for file in files}
-        return {self.path.name: digest_file(self.path), **named}
+        told = self.settings.model_dump_json(exclude={"subjects", "stimuli", "name"}) + arrays.model_dump_json()
+        rows = [(split, each.clips, each.runs.tolist(), each.order) for split, each in self._lists.items()]
+        return {**named, self.path.name: digest_text(told), "stimuli": digest_text(repr(rows))}
 
     @cached_property
     def _lists(self) -> dict[str, StimulusList]:

@@ -45,6 +45,12 @@ def find_dseg(study: Study, subject: str, derivatives: Path | None = None) -> Pa
     return next((path for path in found if _table_of(path).is_file()), None)
 
 
+def dseg_files(study: Study, subject: str, derivatives: Path | None = None) -> list[Path]:
+    """The segmentation of :func:`find_dseg` and the table of its names; nothing where there is none."""
+    dseg = find_dseg(study, subject, derivatives)
+    return [] if dseg is None else [dseg, _table_of(dseg)]
+
+
 def read_label_table(path: Path) -> dict[int, str]:
     """Read ``index -> name`` from a BIDS label table."""
     import pandas as pd

@@ -8,7 +8,7 @@ from os.path import relpath
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from ..artifacts import digest_file
+from ..artifacts import digest_file, digest_text
 from ..config import RunConfig
 from ..errors import InputError
 from ..study.bids import Survey, survey_study
@@ -19,8 +19,9 @@ from ..study.stimuli import Stimuli
 from ..study.study import Clip, ImageOrigin, Study
 from .clean import read_confounds
 from .load import common_voxels, load_responses, scans_per_clip, voxel_space
-from .mask import check_masks, first_bold
+from .mask import check_masks, first_bold, mask_files
 from .responses import Responses
+from .roi import dseg_files
 
 
 @runtime_checkable
@@ -54,6 +55,20 @@ class Source(Protocol):
     def step_s(self) -> float: ...
     @property
     def stimuli(self) -> Stimuli: ...
+    @property
+    def root(self) -> Path | None:
+        """The folder that is the study's alone, with all that is in it; None where its files lie here and there."""
+        ...
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Folders and files that the study is read from."""
+        ...
+
+    def clips_heard(self, subject: str) -> tuple[Clip, ...]:
+        """Every clip that the subject heard."""
+        ...
+
     @property
     def train_clips(self) -> tuple[Clip, ...]: ...
     @property
@@ -98,7 +113,7 @@ class Source(Protocol):
         ...
 
     def digests(self, subject: str) -> dict[str, str]:
-        """sha256 of every file that the subject's responses are made from."""
+        """sha256 of every file that the subject's responses are made from, and of what was read of when and how."""
         ...
 
 
@@ -247,6 +262,18 @@ class BidsSource:
         return Stimuli(folder, fade_s=self.config.fade_s, rms=self.config.rms)
 
     @property
+    def root(self) -> Path:
+        return self.study.root
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        derivatives = () if self.derivatives is None else (self.derivatives,)
+        return (self.study.root, self.stimuli.folder, *derivatives)
+
+    def clips_heard(self, subject: str) -> tuple[Clip, ...]:
+        return (*self.study.clips_of("train", subject), *self.study.clips_of("test", subject))
+
+    @property
     def train_clips(self) -> tuple[Clip, ...]:
         return self.study.train_clips
 
@@ -262,12 +289,17 @@ class BidsSource:
         return common_voxels(train, self._load(subject, "test", lag_tr))
 
     def digests(self, subject: str) -> dict[str, str]:
-        """sha256 of the subject's images and events, and of its confounds where they are regressed out."""
+        """sha256 of the subject's images, events, masks, segmentation and its names; of its confounds where they are
+        regressed out; and of what events and sidecars say, as it was understood.
+        """
         runs = self.study.runs_of(subject)
         files = [run.events for run in runs] + [run.bold for run in runs if run.bold is not None]
+        files += mask_files(self.study, subject, self.derivatives) + dseg_files(self.study, subject, self.derivatives)
         if self.config.confounds:
             files += [confounds_table(self.study, run, self.derivatives) for run in runs]
-        return {relpath(path, self.study.root): digest_file(path) for path in files}
+        understood = "\n".join(repr(replace(run, events=Path(), bold=None)) for run in runs)
+        digests = {relpath(path, self.study.root): digest_file(path) for path in files}
+        return {**digests, "runs": digest_text(understood)}
 
     def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:
         return load_responses(

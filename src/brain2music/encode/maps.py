@@ -25,8 +25,13 @@ def write_statmap(
     """
     with atomic_path(path) as temporary:
         nib.save(statmap_image(values, space), temporary)
-    sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
-    write_json(sidecar, {"Description": ("Simulated: " if simulated else "") + description, "Simulated": simulated})
+    told = ("Simulated: " if simulated else "") + description
+    write_json(sidecar_of(path), {"Description": told, "Simulated": simulated})
+
+
+def sidecar_of(path: Path) -> Path:
+    """The JSON beside an image that describes it."""
+    return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
 
 
 def statmap_image(values: Float[np.ndarray, " voxels"], space: VoxelSpace) -> Any:

@@ -7,15 +7,18 @@ from datetime import date
 from typing import Any
 
 from .. import __version__
-from ..artifacts import read_json, write_json
+from ..artifacts import read_object, write_json
 from ..brain.clean import LACKS_COSINES, lacks_cosines
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decode.options import decoder_options
 from ..embed.embedder import Embedder
+from ..errors import InputError
 from ..gallery.gallery import Gallery
 from ..layout import Outputs
 from ..score.leakage import Leak
+from .settings import deciding
+from .subjects import Records, unlike
 
 
 def describe(
@@ -24,20 +27,19 @@ def describe(
     embedders: Sequence[Embedder],
     galleries: Sequence[Gallery],
     leaks: Sequence[Leak],
+    records: Records,
     outputs: Outputs,
 ) -> None:
-    """Write ``study.json`` for the report, and the derivatives' ``dataset_description.json``."""
+    """Write ``study.json`` for the report, of the finished subjects."""
     gallery = galleries[0] if galleries else None
-    measured = {label: outputs.summary(label) for label in source.everyone}
-    measured = {label: read_json(path) for label, path in measured.items() if path.is_file()}
-    earlier = read_json(outputs.study) if outputs.study.is_file() else {}
+    measured = {label: read_object(outputs.summary(label)) for label in records}
     record = {
         "name": source.name,
         "simulated": source.simulated,
         "note": source.note,
         "source": source.kind,
         "version": __version__,
-        "created": earlier.get("created", date.today().isoformat()),
+        "created": _created(outputs),
         "subjects": sorted(measured),
         "embeddings": [asdict(embedder.space) for embedder in embedders],
         "images": None if source.images is None else {**asdict(source.images), "text": str(source.images)},
@@ -45,21 +47,18 @@ def describe(
         "settings": config.model_dump(mode="json"),
         "gallery": None if gallery is None else _gallery(gallery),
         "leaks": [{"kind": leak.kind, "what": str(leak)} for leak in leaks],
-        "warnings": _warnings(source, config, embedders, galleries),
+        "warnings": [*_warnings(source, config, embedders, galleries), *_other_settings(records, config)],
         "methods": methods(source, config, embedders, gallery),
     }
     write_json(outputs.study, record)
-    write_json(
-        outputs.description,
-        {
-            "Name": f"brain2music decoding of {source.name}",
-            "BIDSVersion": "1.10.0",
-            "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": "brain2music", "Version": __version__}],
-            "SourceDatasets": [{"Name": source.name}],
-            "Simulated": source.simulated,
-        },
-    )
+
+
+def _created(outputs: Outputs) -> str:
+    """The day when the study was first described here; today where that cannot be read."""
+    try:
+        return date.fromisoformat(read_object(outputs.study)["created"]).isoformat()
+    except (InputError, KeyError, TypeError, ValueError):
+        return date.today().isoformat()
 
 
 def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], gallery: Gallery | None) -> str:
@@ -161,6 +160,11 @@ def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict
         },
         "evaluation": f"{source.folds}-fold cross-validation" if source.folds else "held-out test runs",
     }
+
+
+def _other_settings(records: Records, config: RunConfig) -> list[str]:
+    differ = unlike(records, deciding(config)).items()
+    return [f"sub-{subject} was made with other settings: {what}" for subject, what in differ]
 
 
 def _gallery(gallery: Gallery) -> dict[str, Any]:

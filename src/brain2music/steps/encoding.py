@@ -17,7 +17,7 @@ from ..encode.compare import difference, draw_clips, mean_intervals, partition, 
 from ..encode.encoder import Encoded, Fit, encode, encode_kfold
 from ..encode.features import Windows, common_windows
 from ..encode.figures import map_figure
-from ..encode.maps import write_statmap
+from ..encode.maps import sidecar_of, write_statmap
 from ..encode.significance import Permuted, fdr, gaussian_p, permutation_test
 from ..layout import Outputs
 from ..ridge.banded import Partition
@@ -58,17 +58,25 @@ def encode_subject(listener: Listener, music: Music, outputs: Outputs) -> list[S
 
 
 def encoding_files(listener: Listener, names: Sequence[str], outputs: Outputs) -> list[Path]:
-    """All that :func:`encode_subject` writes for these embeddings, but for the sidecars of maps."""
+    """All that :func:`encode_subject` writes for these embeddings."""
     subject = listener.subject
     files = [outputs.encoding_rois(subject), *(outputs.encoding(subject, name) for name in names)]
     train, test = listener.responses
     scored = train if test is None else test
     if scored.space is not None:
-        files += [outputs.statmap(subject, name, "r") for name in names]
-        files.append(outputs.encoding_figure(subject, names[0]))
+        maps = [outputs.statmap(subject, name, "r") for name in names]
         if scored.repeats is not None:
-            files.append(outputs.statmap(subject, "responses", "ceiling"))
+            maps.append(outputs.statmap(subject, "responses", "ceiling"))
+        files += [outputs.encoding_figure(subject, names[0]), *maps, *map(sidecar_of, maps)]
     return files
+
+
+def possible_files(subject: str, names: Sequence[str], outputs: Outputs) -> list[Path]:
+    """All that :func:`encode_subject` may write for these embeddings."""
+    maps = [outputs.statmap(subject, name, "r") for name in names]
+    maps.append(outputs.statmap(subject, "responses", "ceiling"))
+    tables = [outputs.encoding_rois(subject), *(outputs.encoding(subject, name) for name in names)]
+    return [*tables, outputs.encoding_figure(subject, names[0]), *maps, *map(sidecar_of, maps)]
 
 
 @dataclass(frozen=True)

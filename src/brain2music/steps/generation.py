@@ -1,5 +1,6 @@
 """Music made of what a brain heard, and how like it is to the stimulus: by decoded and by true embeddings."""
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -38,8 +39,8 @@ def generate(
     generator: Generator,
     music: Music,
     outputs: Outputs,
-) -> tuple[pd.DataFrame, list[Score]]:
-    """Make music of every scored clip, and score it by every embedding of the run.
+) -> tuple[pd.DataFrame, list[Score], list[Path]]:
+    """Make music of every scored clip, and score it by every embedding of the run; also the files that were written.
 
     From what generators are ``given``, the prediction calibrated and drawn towards the training music
     (:mod:`brain2music.decode.exemplars`; "brain"), from the prediction as it is ("uncalibrated"), and from
@@ -53,7 +54,8 @@ def generate(
     scores += agreement(
         "generate", partial(_read, takes["brain"]), partial(_read, takes["oracle"]), listener, decoded, music
     )
-    return _table(takes, decoded, listener, generator, outputs), scores
+    written = [file for files in takes.values() for file in _written(files)]
+    return _table(takes, decoded, listener, generator, outputs), scores, written
 
 
 def require_fit(generator: Generator, embedders: tuple[Embedder, ...]) -> None:
@@ -80,6 +82,7 @@ def make(
         for clip in decoded.clips
     ]
     common = {"generator": generator.name, "seconds": config.generate_s, "draws": config.draws, "seed": config.seed}
+    common["space"] = asdict(decoded.space)
     with progress(f"generate from {condition}") as advance:
         for first in range(0, len(files), TOGETHER):
             part = vectors[first : first + TOGETHER]
@@ -97,12 +100,27 @@ def make(
                 for piece, file in zip(made, wanted, strict=True):
                     piece.write(file, f"Generated: {condition}, {name}, subject {subject}")
 
-            sidecar = wanted[0].with_name(f"{wanted[0].stem}_together.json")
             settings = {**common, "first_item": first * vectors.shape[1]}
             inputs = {"embeddings": digest_array(part), "generator": generator.sha256}
-            stage(wanted, write, inputs, settings, sidecar)
+            stage([each for file in wanted for each in _both(file)], write, inputs, settings, _record(wanted[0]))
             advance(min(first + TOGETHER, len(files)), len(files))
     return files
+
+
+def _both(file: Path) -> tuple[Path, Path]:
+    """A piece and the JSON of its origin."""
+    return file, file.with_suffix(".json")
+
+
+def _record(first: Path) -> Path:
+    """The provenance of pieces that are generated together, from the first of them."""
+    return first.with_name(f"{first.stem}_together.json")
+
+
+def _written(files: Files) -> list[Path]:
+    """All that :func:`make` writes for these."""
+    pieces = [each for clip in files for file in clip for each in _both(file)]
+    return [*pieces, *(_record(clip[0]) for clip in files[::TOGETHER])]
 
 
 def _read(files: Files) -> list[list[Sound]]:

@@ -1,26 +1,63 @@
 """Sound for the report: every scored clip as presented, and every first hit, as small mp3 files."""
 
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from .. import __version__
+from ..artifacts import digest_file, digest_text
 from ..audio.io import read_audio, resample, write_audio
 from ..brain.source import Source
+from ..errors import InputError
 from ..layout import Outputs
+from ..provenance import read_record, remove, write_record
+from ..study.stimuli import Stimuli
+from ..study.study import Clip
 
 RATE = 22_050
+SECONDS = 15.0
+"""Of a retrieved track, as judged in the paper."""
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 """Hz that mp3 knows (MPEG-1, 2 and 2.5, layer III)."""
+Sound = tuple[str, Callable[[Path], None]]
+"""What a sound is made from, as a digest, and what writes it."""
 
 
-def export_stimuli(source: Source, outputs: Outputs) -> None:
-    """The clips that are scored; files that are there are kept."""
+def sound_digests(source: Source) -> dict[Clip, str]:
+    """Of every clip the digest of what its sound as presented is made from: the recording, the part of it, its edges
+    and level. Nothing is decoded. "" where there is no recording.
+    """
+    return {clip: _origin(source.stimuli, clip) for clip in (*source.train_clips, *source.test_clips)}
+
+
+def export_stimuli(source: Source, outputs: Outputs, sounds: Mapping[Clip, str], others: Collection[str]) -> None:
+    """The clips that are scored, where there are recordings; files of ``others``, of subjects not run here, stay."""
+    wanted: dict[Path, Sound] = {}
     for clip in source.test_clips or source.train_clips:
-        path = outputs.stimulus(clip.name)
-        if not path.is_file():
-            waveform, rate = source.stimuli.waveform(clip)
-            known = mp3_rate(rate)
-            write_audio(path, resample(waveform, rate, known), known)
+        if sounds[clip]:
+            wanted[outputs.stimulus(clip.name)] = (sounds[clip], partial(_write_stimulus, source, clip))
+    _shelve(outputs.root / "stimuli", wanted, others)
+
+
+def export_retrieved(tables: Collection[Path], outputs: Outputs) -> None:
+    """The beginning of every track of rank 1 in any of these tables; none where its recording is no longer there."""
+    wanted: dict[Path, Sound] = {}
+    away: set[str] = set()
+    for table in map(pd.read_parquet, tables):
+        for row in table[table["rank"] == 1].drop_duplicates("track").itertuples():
+            path, music, start = outputs.retrieved(str(row.track)), Path(str(row.path)), float(str(row.start_s))
+            if path in wanted:
+                continue
+            if digest := _digest(music):
+                wanted[path] = (digest_text(f"{digest} {start} {SECONDS}"), partial(_write_excerpt, music, start))
+            else:
+                away.add(path.name)
+    _shelve(outputs.root / "retrieved", wanted, away)
 
 
 def mp3_rate(rate: int) -> int:
@@ -28,10 +65,61 @@ def mp3_rate(rate: int) -> int:
     return next((known for known in MP3_RATES if known >= rate), MP3_RATES[-1])
 
 
-def export_retrieved(found: pd.DataFrame, outputs: Outputs, seconds: float = 15.0) -> None:
-    """The first ``seconds`` of every track of rank 1; files that are there are kept."""
-    for row in found[found["rank"] == 1].drop_duplicates("track").itertuples():
-        path = outputs.retrieved(str(row.track))
-        if not path.is_file():
-            waveform, rate = read_audio(Path(str(row.path)), RATE, start=float(str(row.start_s)), duration=seconds)
-            write_audio(path, waveform, rate)
+def _shelve(folder: Path, wanted: Mapping[Path, Sound], kept: Collection[str]) -> None:
+    """Make the sounds that are missing or were made from something else; remove those that are not wanted.
+
+    Only files of the folder's own record are removed, and those that are ``kept`` not even if they are not wanted.
+    """
+    record = folder / "provenance.json"
+    found: dict[str, Any] = read_record(record) or {}
+    inputs: dict[str, Any] = found.get("inputs", {})
+    outputs: dict[str, Any] = found.get("outputs", {}) if found.get("version") == __version__ else {}
+    stays = {name: digest for name, digest in outputs.items() if name in kept and (folder / name).is_file()}
+    made_from = {path.name: digest for path, (digest, _) in wanted.items()} | {name: inputs[name] for name in stays}
+    current = stays | {
+        path.name: outputs[path.name]
+        for path in wanted
+        if inputs.get(path.name) == made_from[path.name] and _digest(path) == outputs.get(path.name)
+    }
+    if set(current) == set(outputs) == set(made_from):
+        return
+    described: dict[str, Any] = {"version": __version__, "inputs": made_from, "settings": {}}
+    write_record(record, described, dict.fromkeys({*outputs, *made_from}) | current)
+    remove(folder, {name: digest for name, digest in outputs.items() if name not in made_from})
+    for path, (_, write) in wanted.items():
+        if path.name not in current:
+            write(path)
+    write_record(record, described, {path.name: digest_file(path) for path in wanted} | stays)
+
+
+def _write_stimulus(source: Source, clip: Clip, path: Path) -> None:
+    waveform, rate = source.stimuli.waveform(clip)
+    known = mp3_rate(rate)
+    write_audio(path, resample(waveform, rate, known), known)
+
+
+def _write_excerpt(music: Path, start: float, path: Path) -> None:
+    write_audio(path, *read_audio(music, RATE, start=start, duration=SECONDS))
+
+
+def _origin(stimuli: Stimuli, clip: Clip) -> str:
+    try:
+        digest = _digest(stimuli.find(clip))
+    except InputError:
+        return ""
+    presented = {name: value for name, value in asdict(stimuli).items() if name != "folder"}
+    return digest_text(json.dumps([digest, clip.start, clip.end, presented], sort_keys=True))
+
+
+@cache
+def _known(path: Path, size: int, modified: int) -> str:
+    return digest_file(path)
+
+
+def _digest(path: Path) -> str | None:
+    """A file's digest, taken once; None where there is no such file."""
+    try:
+        state = path.stat()
+        return _known(path, state.st_size, state.st_mtime_ns) if path.is_file() else None
+    except OSError:
+        return None

@@ -1,6 +1,6 @@
 """What a run decodes: a listener's responses and the music that was heard, each made when first asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from ..artifacts import digest_array
+from ..artifacts import digest_array, digest_text
 from ..brain.responses import Responses
 from ..brain.source import Source
 from ..config import RunConfig
@@ -29,6 +29,7 @@ from ..progress import progress
 from ..score.card import ScoreCard
 from ..score.score import ScoredStage
 from ..study.study import Clip
+from .listen import sound_digests
 
 LABELS = ("genre-onehot", "mulan-text")
 """Embeddings of what is known of a clip: they hear nothing, and judge nothing."""
@@ -84,9 +85,20 @@ class Music:
             self._said[name] = {clip.name: vector for clip, vector in zip(every, vectors, strict=True)}
         return np.stack([self._said[name][clip.name] for clip in clips])
 
-    def digest(self, name: str) -> str:
-        """sha256 of the embeddings: whatever changes in the sound or the model changes it."""
-        return digest_array(self[name].data)
+    def digest(self, name: str, clips: Iterable[Clip]) -> str:
+        """sha256 of the embeddings of some clips, in whatever order: what changes in sound or model changes it."""
+        row = {each: i for i, each in enumerate(self[name].names)}
+        names = sorted({clip.name for clip in clips})
+        return digest_array(self[name].data[[row[each] for each in names]]) + digest_text("\n".join(names))
+
+    @cached_property
+    def sounds(self) -> dict[Clip, str]:
+        """Of every clip the digest of what its presented sound is made from, without its being read."""
+        return sound_digests(self.source)
+
+    def presented(self, clips: Iterable[Clip]) -> str:
+        """sha256 of what the presented sounds of some clips are made from."""
+        return digest_text("\n".join(sorted(f"{clip.name}\t{self.sounds[clip]}" for clip in set(clips))))
 
     def means(self, name: str, clips: tuple[Clip, ...]) -> Float32[np.ndarray, "clips dims"]:
         """One vector a clip, the mean over its windows."""

@@ -1,16 +1,15 @@
-"""Whether a run can write where it shall: not over its input, and with room for all that it will make."""
+"""Whether a run can write where it shall, with room for all that it will make."""
 
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from ..artifacts import read_json
 from ..brain.source import Source
 from ..config import RunConfig
 from ..embed.embedder import Embedder
 from ..embed.windows import n_windows
-from ..errors import InputError
 from ..generate.registry import Generator
 from ..layout import Outputs
 from ..study.finding import Finding, error, warning
@@ -38,7 +37,6 @@ def check_room(
         what = f"nothing can be written in {there}"
         yield error("output-unusable", root, what, "name a folder that you may write to")
         return
-    yield from _check_owner(source, root)
     need = max(0, bytes_needed(source, config, embedders, generator) - _size(root))
     free = shutil.disk_usage(there).free
     if free < need:
@@ -68,25 +66,13 @@ def bytes_needed(source: Source, config: RunConfig, embedders: Sequence[Embedder
     return total + PAGE_BYTES * len(source.subjects)
 
 
-def _check_owner(source: Source, root: Path) -> Iterator[Finding]:
-    description = Outputs(root).description
-    if root.resolve() == source.path.resolve():
-        yield error("output-is-input", root, "the output folder is the study itself", "name another folder for outputs")
-    elif description.is_file() and not _is_ours(description):
-        what = "the output folder holds a data set that brain2music did not make"
-        yield error("output-foreign", description, what, "name another folder for the outputs")
-
-
-def _is_ours(description: Path) -> bool:
-    try:
-        made = read_json(description).get("GeneratedBy", [])
-        return any(each.get("Name") == "brain2music" for each in made)
-    except (InputError, OSError, AttributeError, TypeError):
-        return True  # a damaged one of ours is made again
-
-
 def _size(root: Path) -> int:
-    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) if root.is_dir() else 0
+    """Bytes of all files, of which other processes may remove some meanwhile."""
+    total = 0
+    for path in root.rglob("*") if root.is_dir() else ():
+        with suppress(OSError):
+            total += path.lstat().st_size
+    return total
 
 
 def _told(size: int) -> str:

@@ -1,0 +1,104 @@
+"""Whether a folder may be a run's output: apart from its inputs, and not somebody else's. Asked before the work."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..artifacts import read_object, sweep, write_json
+from ..brain.source import Source
+from ..errors import Brain2MusicWarning, InputError
+from ..layout import Outputs
+from ..locks import locked
+
+MAKER = "brain2music"
+ANOTHER = "name another output folder"
+
+
+def require_place(source: Source, outputs: Outputs, galleries: Sequence[str | Path] = ()) -> None:
+    """Ask whether a study's outputs may be written to a folder.
+
+    Raises
+    ------
+    InputError : it is an input or lies in one (other than the study's ``derivatives``), an input lies where outputs are
+        written, or it holds what another program made.
+    """
+    _require_apart(source, outputs, [Path(each) for each in galleries if "://" not in str(each)])
+    _require_ours(outputs)
+
+
+def claim(source: Source, outputs: Outputs) -> None:
+    """Take a folder for the outputs of a study: describe it, and remove what writes that were killed left there."""
+    with locked(outputs.lock(), "beginning a run"):
+        _require_ours(outputs)
+        _tell_of_another(source, outputs)
+        sweep(outputs.root, below=False)
+        for folder in outputs.folders:
+            sweep(folder)
+        write_json(outputs.description, _description(source))
+
+
+def _require_apart(source: Source, outputs: Outputs, galleries: Sequence[Path]) -> None:
+    out = outputs.root.resolve()
+    study = None if source.root is None else source.root.resolve()
+    for place in (*source.places, *galleries):
+        place = place.resolve()
+        if out == place:
+            raise InputError("the output folder is an input, and inputs are never written to", outputs.root, ANOTHER)
+        if any(place.is_relative_to(folder.resolve()) for folder in outputs.folders):
+            mend = "name another output folder, or keep the input elsewhere"
+            raise InputError(f"an input lies where the run writes its outputs ({place})", outputs.root, mend)
+    for place in (*([study] if study else ()), *galleries):
+        inside = place.resolve()
+        beside = inside == study and inside / "derivatives" in out.parents
+        if inside in out.parents and not beside:
+            mend = f"name a folder outside it{', or one in its derivatives/' if inside == study else ''}"
+            raise InputError(f"the output folder lies in an input ({place})", outputs.root, mend)
+
+
+def _require_ours(outputs: Outputs) -> None:
+    try:
+        found = read_object(outputs.description)
+    except InputError:
+        pages = [outputs.index, outputs.scores, *outputs.root.glob("sub-*.html")]
+        others = [path for path in (outputs.description, *pages) if path.exists()]
+        if others and not _is_run(outputs.study):
+            what = f"the folder holds a {others[0].name} that brain2music did not make"
+            raise InputError(what, outputs.root, ANOTHER) from None
+        return
+    makers = found.get("GeneratedBy")
+    names = [maker.get("Name") for maker in makers if isinstance(maker, dict)] if isinstance(makers, list) else []
+    if MAKER not in names:
+        told = f"the derivatives of {names[0]}" if names else "a data set that brain2music did not make"
+        raise InputError(f"the folder holds {told}", outputs.root, ANOTHER)
+
+
+def _tell_of_another(source: Source, outputs: Outputs) -> None:
+    """Warn where the folder was of a study of another name."""
+    try:
+        before = read_object(outputs.description).get("SourceDatasets")
+    except InputError:
+        return
+    if before != _description(source)["SourceDatasets"]:
+        what = f"{outputs.root}: results were of a study of another name ({before}), and are now of {source.name}"
+        warnings.warn(what, Brain2MusicWarning, stacklevel=3)
+
+
+def _is_run(study: Path) -> bool:
+    try:
+        return {"embeddings", "design", "methods"} <= set(read_object(study))
+    except InputError:
+        return False
+
+
+def _description(source: Source) -> dict[str, Any]:
+    """BIDS dataset_description.json of the derivatives."""
+    return {
+        "Name": f"brain2music decoding of {source.name}",
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": MAKER, "Version": __version__}],
+        "SourceDatasets": [{"Name": source.name}],
+        "Simulated": source.simulated,
+    }

@@ -1,0 +1,55 @@
+"""What each stage's outputs are made from: digests of its inputs, and the settings it sees."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..artifacts import digest_array, digest_text
+from ..brain.source import Source
+from ..decode.options import with_exemplars
+from ..embed.embedder import Embedder
+from ..gallery.gallery import Gallery
+from .listener import Listener, Music
+from .settings import StageName, seen
+
+
+def made_from(listener: Listener, embedder: Embedder, music: Music) -> dict[str, str]:
+    """Of what a subject's decoding into an embedding is made: responses, embeddings of the clips, captions."""
+    name, clips = embedder.space.name, listener.source.clips_heard(listener.subject)
+    digests = {**listener.digests, f"embeddings in {name}": music.digest(name, clips)}
+    if music.captions:
+        digests["captions"] = digest_text("\n".join(f"{track}\t{text}" for track, text in music.captions.items()))
+    return digests
+
+
+def judged_by(listener: Listener, music: Music) -> dict[str, str]:
+    """The sounds that what is retrieved or generated is compared with."""
+    return {"stimuli": music.presented(listener.source.clips_heard(listener.subject))}
+
+
+def gallery_digests(gallery: Gallery) -> dict[str, str]:
+    """A gallery's vectors, and all that its table says of the tracks."""
+    rows = pd.util.hash_pandas_object(gallery.tracks, index=False).to_numpy()
+    told = digest_array(rows) + digest_text("\t".join(gallery.tracks.columns))
+    return {"gallery": digest_array(np.asarray(gallery.vectors)), "tracks of the gallery": told}
+
+
+def told(
+    stage: StageName, listener: Listener, embedder: Embedder | None = None, music: Music | None = None
+) -> dict[str, Any]:
+    """The settings of a stage: those of the run that it sees, its embedding, and the embeddings that judge."""
+    settings = {**seen(stage, listener.config), **of_source(listener.source), "lag_tr": listener.lag_tr}
+    if embedder is not None:
+        settings["space"] = asdict(embedder.space)
+    if music is not None:
+        settings["judges"] = [asdict(each.space) for each in music.hearing]
+    if stage == "generate":
+        settings["given"] = with_exemplars(listener.config.decoder)
+    return settings
+
+
+def of_source(source: Source) -> dict[str, Any]:
+    """What scores repeat of the study, and into how many folds it is divided."""
+    return {"simulated": source.simulated, "note": source.note, "folds of clips": source.folds}

@@ -1,0 +1,141 @@
+"""A subject's outputs as a whole: worked on by one process at a time, and finished or not.
+
+Processes that run different subjects into one folder meet only where all subjects are put together, which takes in
+those alone that are finished: whose record is there, and every output as it was recorded.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..artifacts import digest_file, read_object, write_json
+from ..brain.source import Source
+from ..config import RunConfig
+from ..errors import Brain2MusicWarning, InputError
+from ..layout import Outputs
+from ..locks import locked
+from ..provenance import Stages, is_whole, outputs_of, read_record
+from .gate import Level
+from .settings import deciding
+
+Records = Mapping[str, Mapping[str, Any]]
+"""Each finished subject's record: ``settings``, ``stages`` (provenance file -> digest), ``sounds`` (stimuli)."""
+
+
+@contextmanager
+def working_on(subject: str, source: Source, config: RunConfig, outputs: Outputs) -> Iterator[Stages]:
+    """Hold a subject while its stages run; then remove what these no longer make, and record what they made.
+
+    Outputs in embeddings that this run does not decode into are right as they are, and stay; that is said.
+    """
+    record, folder = outputs.record(subject), outputs.folder(subject)
+    with locked(outputs.lock(f"sub-{subject}"), f"decoding sub-{subject}"):
+        record.unlink(missing_ok=True)
+        stages = Stages()
+        yield stages
+        others = {path: _embedding(path) for path in stages.others(folder)}
+        left = sorted({name for name in others.values() if name is not None and name not in config.embeddings})
+        gone = stages.discard(path for path, name in others.items() if name not in left)
+        if gone:
+            _warn(f"{folder}: removed {len(gone)} files of an earlier run that these settings do not make")
+        if left:
+            _warn(f"{folder}: outputs of an earlier run in {', '.join(left)} are left as they are, and not shown")
+        made = {path.relative_to(folder).as_posix(): digest_file(path) for path in stages.records}
+        sounds = [outputs.stimulus(clip.name).name for clip in source.clips_heard(subject)]
+        write_json(record, {"settings": deciding(config), "stages": made, "sounds": sorted(set(sounds))})
+
+
+def gather(source: Source, config: RunConfig, outputs: Outputs, level: Level) -> Records:
+    """The records of all subjects of the study that are finished.
+
+    Said is which are not, which were made with other settings than these, and which are no longer in the study.
+
+    Raises
+    ------
+    InputError : at group level, subjects were made with different settings.
+    """
+    found = {subject: finished(outputs, subject) for subject in source.everyone}
+    records = {subject: record for subject, record in found.items() if record is not None}
+    for subject, record in found.items():
+        if record is None and outputs.folder(subject).is_dir():
+            _warn(f"sub-{subject} is being worked on, unfinished or was changed: run it to have it among the results")
+    for folder in outputs.root.glob("sub-*/"):
+        subject = folder.name.removeprefix("sub-")
+        if subject not in source.everyone and outputs.record(subject).is_file():
+            _warn(f"sub-{subject} is no longer in the study: {folder} and its page are no longer among the results")
+    if level == "group" and records:
+        first, *others = records
+        if differ := unlike({subject: records[subject] for subject in others}, records[first]["settings"]):
+            subject, what = next(iter(differ.items()))
+            mend = "run the participant level of all subjects with the same settings"
+            raise InputError(
+                f"sub-{subject} was made with other settings than sub-{first} ({what})", outputs.root, mend
+            )
+    for subject, what in unlike(records, deciding(config)).items():
+        _warn(f"sub-{subject} was made with other settings than these: {what}")
+    return records
+
+
+def retrieved_tables(records: Records, config: RunConfig, outputs: Outputs) -> list[Path]:
+    """What galleries gave finished subjects."""
+    tables = {outputs.retrieval(subject, name) for subject in records for name in config.embeddings}
+    return sorted(tables & {file for subject in records for file in files_of(outputs, subject, records[subject])})
+
+
+def score_files(subject: str, record: Mapping[str, Any], config: RunConfig, outputs: Outputs) -> list[Path]:
+    """The files of a finished subject's scores."""
+    places = (outputs.scores_of, outputs.retrieval_scores, outputs.generated_scores)
+    files = [place(subject, name) for name in config.embeddings for place in places]
+    made = files_of(outputs, subject, record)
+    return [file for file in (*files, outputs.encoding_scores(subject)) if file in made]
+
+
+def finished(outputs: Outputs, subject: str) -> dict[str, Any] | None:
+    """A subject's record, if all its outputs are there as recorded; else None."""
+    try:
+        record = read_object(outputs.record(subject))
+    except InputError:
+        return None
+    stages = record.get("stages")
+    kinds = {"settings": dict, "stages": dict, "sounds": list}
+    if not isinstance(stages, dict) or not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
+        return None
+    whole = (_is_same(outputs.folder(subject) / name, digest) for name, digest in stages.items())
+    return record if stages and all(whole) else None
+
+
+def files_of(outputs: Outputs, subject: str, record: Mapping[str, Any]) -> set[Path]:
+    """Every file that a finished subject's stages made."""
+    return {path for name in record["stages"] for path in outputs_of(outputs.folder(subject) / name)}
+
+
+def unlike(records: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]) -> dict[str, str]:
+    """Subjects that were made with other settings than these, and which of theirs differ, in words."""
+    told = {}
+    for subject, record in records.items():
+        found = record["settings"]
+        keys = [key for key in sorted({*settings, *found}) if found.get(key) != settings.get(key)]
+        if keys:
+            told[subject] = ", ".join(f"{key} {found.get(key)} and not {settings.get(key)}" for key in keys)
+    return told
+
+
+def _is_same(record: Path, digest: Any) -> bool:
+    try:
+        return record.is_file() and digest_file(record) == digest and is_whole(record)
+    except OSError:
+        return False
+
+
+def _embedding(record: Path) -> str | None:
+    """The embedding that a stage was about."""
+    found = read_record(record)
+    space = None if found is None else found["settings"].get("space")
+    name = space.get("name") if isinstance(space, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _warn(what: str) -> None:
+    warnings.warn(what, Brain2MusicWarning, stacklevel=4)
