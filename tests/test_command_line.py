@@ -88,7 +88,7 @@ def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
     monkeypatch.setattr("brain2music.report.page.build_report", interrupt)
     assert call(monkeypatch, "report", "somewhere") == 130
-    assert "resumes" in capsys.readouterr().err
+    assert "run the same command again to finish" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

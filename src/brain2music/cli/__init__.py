@@ -2,8 +2,12 @@
 
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -11,6 +15,9 @@ import typer
 from .. import __version__
 from ..errors import InputError, short_warnings
 from . import codec, generate, music, study, train
+
+ENDED = 128
+"""Exit codes above this are of commands that a signal ended: 128 and its number."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,26 +44,59 @@ def options(
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 done, 1 the input is at fault, 2 usage, 130 interrupted (resumable)."""
+    """Run a command. Exit codes: 0 done, 1 the input is at fault, 2 usage, 128 + n ended by signal n (resumable)."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the core to others
     short_warnings()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text
+    with _signals_that_end() as ended:
+        code = _run(ended)
+    if code > ENDED:
+        print("interrupted; run the same command again to finish", file=sys.stderr)
+    sys.exit(code)
+
+
+def _run(ended: list[int]) -> int:
+    """Run the command that the shell gave; its exit code."""
     try:
-        code = app(standalone_mode=False)
+        return int(app(standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
-        code = 130
-    except (InputError, OSError) as error:
-        if "--debug" in sys.argv:
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        code = 1
+        return ENDED + (ended[0] if ended else signal.SIGINT)
     except Exception as error:
+        if ended:
+            return ENDED + ended[0]  # an interrupted library says so in its own way
+        if isinstance(error, InputError | OSError):
+            if "--debug" in sys.argv:
+                traceback.print_exc()
+            print(f"error: {error}", file=sys.stderr)
+            return 1
         if not (hasattr(error, "exit_code") and hasattr(error, "show")):
             raise  # a fault of ours
         error.show()  # a usage error, of whichever click this typer carries
-        code = error.exit_code
-    if code == 130:
-        print("interrupted; the same command resumes", file=sys.stderr)
-    sys.exit(code)
+        return int(error.exit_code)
+
+
+@contextmanager
+def _signals_that_end() -> Iterator[list[int]]:
+    """Signals that ask to end raise KeyboardInterrupt, so that locks and half-written files go; yield those that came.
+
+    Signals that are ignored (``nohup``) stay so.
+    """
+    ended: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        ended.append(number)
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    usual = {signal.SIG_DFL, signal.default_int_handler}
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in numbers if here and signal.getsignal(number) in usual}
+    try:
+        for number in before:
+            signal.signal(number, end)
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

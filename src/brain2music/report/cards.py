@@ -1,5 +1,6 @@
 """The listening cards: what was heard in every test clip, and what its decoded embedding retrieved and generated."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,8 @@ class Shelf:
     def player(self, path: Path) -> Player:
         """The player of a file below the run's folder."""
         if path not in self._players:
-            here = path.is_file()
-            source = quote(path.relative_to(self.outputs.root).as_posix()) if here else None
+            here = path.is_file() and path.is_relative_to(self.outputs.root) and ".." not in path.parts
+            source = quote(os.fsencode(path.relative_to(self.outputs.root).as_posix())) if here else None
             self._players[path] = Player(source, thumbnail(path) if here else None)
         return self._players[path]
 

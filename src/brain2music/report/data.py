@@ -1,14 +1,14 @@
 """What a run left on disk, read back and checked, so that pages can be rebuilt from a folder alone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from brain2music.artifacts import read_json
 from brain2music.errors import InputError
@@ -82,7 +82,7 @@ class StudyRecord(BaseModel):
     source: Literal["bids", "arrays"]
     version: str
     created: str
-    subjects: list[str]
+    subjects: list[Annotated[str, Field(pattern=r"^[^/\\]+$")]]
     embeddings: list[EmbeddingRecord]
     images: Images | None = None
     design: Design
@@ -151,8 +151,13 @@ class RunRecord:
     subjects: tuple[Subject, ...]
 
 
-def read_run(root: Path) -> RunRecord:
-    """Read a run's folder.
+def read_study(outputs: Outputs) -> StudyRecord:
+    """Read what was run; :class:`InputError` where ``study.json`` is missing or broken."""
+    return _validate(StudyRecord, read_json(outputs.study), outputs.study)
+
+
+def read_run(root: Path, but: Collection[str] = ()) -> RunRecord:
+    """Read a run's folder, ``but`` for some subjects.
 
     Raises
     ------
@@ -160,9 +165,9 @@ def read_run(root: Path) -> RunRecord:
         Naming the file: ``study.json`` or ``scores.json`` if missing, any other if it is there but broken.
     """
     outputs = Outputs(Path(root))
-    study = _validate(StudyRecord, read_json(outputs.study), outputs.study)
+    study = read_study(outputs)
     scores = _validate(list[Score], [score.as_row() for score in read_scores(outputs.scores)], outputs.scores)
-    subjects = tuple(_read_subject(outputs, study, label) for label in study.subjects)
+    subjects = tuple(_read_subject(outputs, study, label) for label in study.subjects if label not in but)
     return RunRecord(outputs, study, tuple(scores), subjects)
 
 

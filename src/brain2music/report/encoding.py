@@ -1,6 +1,7 @@
 """Which regions an embedding predicts, against which null, and where: the "Encoding" section of a subject's page."""
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -117,4 +118,4 @@ def _map(outputs: Outputs, subject: str, names: Sequence[str]) -> dict[str, Any]
 
 
 def _address(path: Path, root: Path) -> str:
-    return quote(path.relative_to(root).as_posix())
+    return quote(os.fsencode(path.relative_to(root).as_posix()))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from brain2music.artifacts import write_text
+from brain2music.errors import InputError
+from brain2music.layout import Outputs
+from brain2music.locks import locked, try_locked
 from brain2music.report import figures
 from brain2music.report.cards import Shelf, cards_of
 from brain2music.report.comparisons import decoders_view, unseen_view
-from brain2music.report.data import Decoded, RunRecord, Subject, read_run
+from brain2music.report.data import Decoded, RunRecord, Subject, read_run, read_study
 from brain2music.report.encoding import encoding_view
 from brain2music.report.summary import (
     encoding_headlines,
@@ -36,7 +40,8 @@ def build_report(root: Path) -> Path:
     """Write ``index.html`` and every ``sub-<label>.html`` from what a run left in ``root``, and nothing else.
 
     The pages hold their figures, styles and scripts, and point at ``stimuli/`` and ``retrieved/`` by relative
-    paths. Rebuilt from the same folder they are the same bytes. Unless all can be made, none is written.
+    paths. Rebuilt from the same folder they are the same bytes. Unless all can be made, none is written. The page of a
+    subject that another process is working on stays as it is: that process will write it.
 
     Returns
     -------
@@ -48,14 +53,25 @@ def build_report(root: Path) -> Path:
     InputError
         Naming the file that is missing or broken.
     """
-    run = read_run(Path(root))
-    templates = _templates()
-    shelf = Shelf(run.outputs)
-    pages = {run.outputs.page(subject.label): _subject_page(templates, run, subject, shelf) for subject in run.subjects}
-    pages[run.outputs.index] = _index_page(templates, run)
-    for path, html in pages.items():
-        write_text(path, html)
-    return run.outputs.index
+    outputs = Outputs(Path(root))
+    if not outputs.root.is_dir():
+        raise InputError("there is no such folder", outputs.root, "name the output folder of a run")
+    with ExitStack() as stack:
+        stack.enter_context(locked(outputs.lock(), "writing the pages"))
+        busy = [subject for subject in read_study(outputs).subjects if not _hold(stack, outputs, subject)]
+        run = read_run(outputs.root, but=busy)
+        templates = _templates()
+        shelf = Shelf(outputs)
+        pages = {outputs.page(each.label): _subject_page(templates, run, each, shelf) for each in run.subjects}
+        pages[outputs.index] = _index_page(templates, run)
+        for path, html in pages.items():
+            write_text(path, html)
+    return outputs.index
+
+
+def _hold(stack: ExitStack, outputs: Outputs, subject: str) -> bool:
+    """Keep other processes from a subject while its outputs are read; False where one is just making them."""
+    return stack.enter_context(try_locked(outputs.lock(f"sub-{subject}"), "writing the pages"))
 
 
 def _index_page(templates: Environment, run: RunRecord) -> str:
