@@ -16,40 +16,21 @@ MAKER = "brain2music"
 ANOTHER = "name another output folder"
 
 
-def require_place(source: Source, outputs: Outputs, galleries: Sequence[str | Path] = ()) -> None:
-    """Ask whether a study's outputs may be written to a folder.
-
-    Raises
-    ------
-    InputError : it is an input or lies in one (other than the study's ``derivatives``), an input lies where outputs are
-        written, or it holds what another program made.
+def require_apart(source: Source, outputs: Outputs, galleries: Sequence[str | Path] = ()) -> None:
+    """:class:`InputError` where a folder of outputs is an input, lies in one (but for the study's ``derivatives``), or
+    holds one where outputs are written.
     """
-    _require_apart(source, outputs, [Path(each) for each in galleries if "://" not in str(each)])
-    _require_ours(outputs)
-
-
-def claim(source: Source, outputs: Outputs) -> None:
-    """Take a folder for the outputs of a study: describe it, and remove what writes that were killed left there."""
-    with locked(outputs.lock(), "beginning a run"):
-        _require_ours(outputs)
-        _tell_of_another(source, outputs)
-        sweep(outputs.root, below=False)
-        for folder in outputs.folders:
-            sweep(folder)
-        write_json(outputs.description, _description(source))
-
-
-def _require_apart(source: Source, outputs: Outputs, galleries: Sequence[Path]) -> None:
     out = outputs.root.resolve()
     study = None if source.root is None else source.root.resolve()
-    for place in (*source.places, *galleries):
+    indexed = [Path(each) for each in galleries if "://" not in str(each)]
+    for place in (*source.places, *indexed):
         place = place.resolve()
         if out == place:
             raise InputError("the output folder is an input, and inputs are never written to", outputs.root, ANOTHER)
         if any(place.is_relative_to(folder.resolve()) for folder in outputs.folders):
             mend = "name another output folder, or keep the input elsewhere"
             raise InputError(f"an input lies where the run writes its outputs ({place})", outputs.root, mend)
-    for place in (*([study] if study else ()), *galleries):
+    for place in (*([study] if study else ()), *indexed):
         inside = place.resolve()
         beside = inside == study and inside / "derivatives" in out.parents
         if inside in out.parents and not beside:
@@ -57,7 +38,8 @@ def _require_apart(source: Source, outputs: Outputs, galleries: Sequence[Path]) 
             raise InputError(f"the output folder lies in an input ({place})", outputs.root, mend)
 
 
-def _require_ours(outputs: Outputs) -> None:
+def require_ours(outputs: Outputs) -> None:
+    """:class:`InputError` where a folder holds what another program made."""
     try:
         found = read_object(outputs.description)
     except InputError:
@@ -72,6 +54,17 @@ def _require_ours(outputs: Outputs) -> None:
     if MAKER not in names:
         told = f"the derivatives of {names[0]}" if names else "a data set that brain2music did not make"
         raise InputError(f"the folder holds {told}", outputs.root, ANOTHER)
+
+
+def claim(source: Source, outputs: Outputs) -> None:
+    """Take a folder for the outputs of a study: describe it, and remove what writes that were killed left there."""
+    with locked(outputs.lock(), "beginning a run"):
+        require_ours(outputs)
+        _tell_of_another(source, outputs)
+        sweep(outputs.root, below=False)
+        for folder in outputs.folders:
+            sweep(folder)
+        write_json(outputs.description, _description(source))
 
 
 def _tell_of_another(source: Source, outputs: Outputs) -> None:

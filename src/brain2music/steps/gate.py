@@ -22,7 +22,7 @@ from ..layout import Outputs
 from ..score.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
 from ..study.finding import Finding, error, warning
 from .across import require_people
-from .claim import require_place
+from .claim import require_apart, require_ours
 from .fitting import check_fit
 from .generation import require_fit
 from .retrieval import check_gallery
@@ -78,7 +78,8 @@ def prepare(
     elif outputs is not None:
         _group(source, config, outputs, found)
     if outputs is not None:
-        _attempt(lambda: require_place(source, outputs, galleries), "output-unfit", found)
+        _attempt(lambda: require_apart(source, outputs, galleries), "output-is-input", found)
+        _attempt(lambda: require_ours(outputs), "output-foreign", found)
         found += check_room(_sound(source, found), config, outputs, (*embedders, *judges), generator)
     return Ready(tuple(dict.fromkeys(found)), embedders, judges, opened, generator, captions, leaks)
 

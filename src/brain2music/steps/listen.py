@@ -35,8 +35,11 @@ def sound_digests(source: Source) -> dict[Clip, str]:
     return {clip: _origin(source.stimuli, clip) for clip in (*source.train_clips, *source.test_clips)}
 
 
-def export_stimuli(source: Source, outputs: Outputs, sounds: Mapping[Clip, str], others: Collection[str]) -> None:
+def export_stimuli(
+    source: Source, outputs: Outputs, sounds: Mapping[Clip, str] | None = None, others: Collection[str] = ()
+) -> None:
     """The clips that are scored, where there are recordings; files of ``others``, of subjects not run here, stay."""
+    sounds = sound_digests(source) if sounds is None else sounds
     wanted: dict[Path, Sound] = {}
     for clip in source.test_clips or source.train_clips:
         if sounds[clip]:

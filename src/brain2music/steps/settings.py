@@ -11,7 +11,9 @@ StageName = Literal["measure", "decode", "retrieve", "generate", "encode", "acro
 
 DESCRIBED = {"track_index", "allow_leaks"}
 """Only ``study.json`` says these, and is written every time."""
-DIGESTED = {"embeddings", "judges", "window_s", "fade_s", "rms", "captions", "train_task", "test_task"}
+DIGESTED = {"embeddings", "judges", "window_s", "fade_s", "rms", "captions"} | {
+    *("train_task", "test_task", "raw_images", "bids_filter", "events")
+}
 """Part of the inputs' digests: of embeddings and their spaces, presented sounds, captions and presentations."""
 RETRIEVAL = {"retrieve"}
 GENERATION = {"generator", "generate_from", "generate_s", "draws"}
