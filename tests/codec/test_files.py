@@ -126,9 +126,10 @@ def test_memory_does_not_grow_with_length(soundstream_folder: Path, rng: np.rand
 @pytest.mark.parametrize(
     ("sound", "what"),
     [
-        (np.zeros((6, 100)), "6 channels"),
-        (np.full((1, 100), np.nan), "NaN or infinite"),
+        (np.zeros((6, 2400)), "6 channels"),
+        (np.full((1, 2400), np.nan), "NaN or infinite"),
         (np.zeros((1, 0)), "no samples"),
+        (np.zeros((1, 24)), "1 ms of sound"),
     ],
 )
 def test_bad_files_are_refused_by_name(tmp_path: Path, sound: np.ndarray, what: str) -> None:
@@ -139,7 +140,7 @@ def test_bad_files_are_refused_by_name(tmp_path: Path, sound: np.ndarray, what: 
 
 
 def test_a_failed_encoding_leaves_no_file(soundstream_folder: Path, tmp_path: Path) -> None:
-    file = _written(tmp_path / "bad.wav", np.full((1, 100), np.nan), 24000)
+    file = _written(tmp_path / "bad.wav", np.full((1, 2400), np.nan), 24000)
     with pytest.raises(InputError):
         encode_file(file, tmp_path / "out.codes", get_codec(str(soundstream_folder)))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.wav", "soundstream"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
-from .io import SUFFIXES
+from .containers import is_available
+from .io import COMMON, NEEDS_PYAV, SUFFIXES
 from .paths import shown
 
 HIDDEN = "hidden"
@@ -62,7 +63,7 @@ def search_audio(folder: str | Path, leave_out: Sequence[Path] = ()) -> Found:
     found = _walk(folder, {os.path.realpath(path) for path in leave_out})
     if not found.files:
         passed = f" (passed over: {describe(found.passed_over, folder)})" if found.passed_over else ""
-        raise InputError(f"the folder holds no sound files{passed}", folder, f"put {', '.join(SUFFIXES)} files there")
+        raise InputError(f"the folder holds no sound files{passed}", folder, f"put {', '.join(COMMON)} files there")
     return found
 
 
@@ -128,6 +129,8 @@ def _reason(file: Path, mode: int) -> str | None:
     """Why a file is not taken for sound; None where it is."""
     if not stat.S_ISREG(mode):
         return SPECIAL
+    if file.suffix.lower() in NEEDS_PYAV and not is_available():
+        return f"of {file.suffix.lower()}, for which PyAV is needed: pip install 'brain2music[formats]'"
     if file.suffix.lower() in SUFFIXES:
         return None
     return f"whose suffix {shown(file.suffix)} is not read" if file.suffix else "without a suffix"

@@ -7,10 +7,15 @@ from jaxtyping import Float, Float32
 
 from .. import __version__
 from ..errors import InputError
+from .channels import mix
 from .formats import write_tagged
+from .reading import open_sound
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
-"""What :func:`brain2music.audio.find.find_audio` takes for a sound file; all are read without ffmpeg."""
+NEEDS_PYAV = (".m4a", ".m4b", ".aac", ".mp4", ".webm", ".weba", ".wma", ".mka", ".ac3", ".ape", ".wv", ".tta", ".amr")
+"""Suffixes of sound files that are read by PyAV only, the extra ``formats``."""
+COMMON = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
+SUFFIXES = (*COMMON, ".wave", ".aifc", ".snd", ".caf", ".w64", ".rf64", ".bwf", ".mp2", *NEEDS_PYAV)
+"""What is taken for a sound file in folders, and where a file is looked up by a name without its suffix."""
 
 MAKER = f"brain2music {__version__}"
 """The tag *software* of the sound files that we write; :mod:`brain2music.outputs` knows them by it."""
@@ -27,9 +32,10 @@ def read_audio(
 
     Parameters
     ----------
-    path : wav, flac, ogg, opus, mp3, aiff or au.
+    path : wav, flac, ogg, opus, mp3, aiff, au, caf, w64 or rf64; with PyAV also m4a, aac, mp4, webm, wma and others.
+        The bytes tell which, not the name.
     rate : Hz to resample to; None keeps the file's own.
-    mono : average the channels, giving (samples,); otherwise (channels, samples).
+    mono : average the channels (:func:`.channels.mix`), giving (samples,); otherwise (channels, samples).
     start, duration : the part to read, in seconds; where the file ends earlier, what there is.
 
     Returns
@@ -38,31 +44,26 @@ def read_audio(
 
     Raises
     ------
-    InputError : the file is missing, unreadable, holds no samples in the asked part, or NaN or infinite ones.
+    InputError : the file cannot be read (:func:`.reading.open_sound`), or holds no samples in the asked part, or NaN
+        or infinite ones.
     """
-    import soundfile
+    path = Path(path)
+    with open_sound(path) as sound:
+        own_rate, first = sound.rate, round(start * sound.rate)
+        frames = sound.frames if duration is None else round(duration * own_rate)
+        if not 0 <= first < sound.frames or frames <= 0:
+            what = _nothing_to_read(start, duration, sound.frames / own_rate)
+            raise InputError(what, path, "check the part asked for")
+        samples = sound.read(first, frames)
+    require_finite(samples, path)
+    waveform = mix(samples, source=path) if mono else samples
+    return (waveform, own_rate) if rate is None else (resample(waveform, own_rate, rate), rate)
 
-    path = _existing(path)
-    try:
-        with soundfile.SoundFile(path) as file:
-            own_rate, first = file.samplerate, round(start * file.samplerate)
-            frames = file.frames if duration is None else round(duration * own_rate)
-            if not 0 <= first < file.frames or frames <= 0:
-                raise InputError(
-                    _nothing_to_read(start, duration, file.frames / own_rate),
-                    path,
-                    "check the part asked for",
-                )
-            file.seek(first)
-            samples = file.read(frames, dtype="float32", always_2d=True).T
-    except soundfile.LibsndfileError as error:
-        raise _unreadable(path, error) from None
-    if samples.shape[1] == 0:
-        raise InputError("the sound file ends before its header says", path, "replace the file with a complete copy")
+
+def require_finite(samples: Float32[np.ndarray, "channels samples"], path: Path) -> None:
+    """:class:`InputError` where a file holds NaN or infinite samples."""
     if not np.isfinite(samples).all():
         raise InputError("the sound file holds NaN or infinite samples", path, "export it again as 16-bit wav")
-    waveform = samples.mean(axis=0) if mono else np.ascontiguousarray(samples)
-    return (waveform, own_rate) if rate is None else (resample(waveform, own_rate, rate), rate)
 
 
 def write_audio(path: str | Path, waveform: Float[np.ndarray, "*channels samples"], rate: int) -> None:
@@ -94,29 +95,11 @@ def resample(
 
 
 def duration_of(path: str | Path) -> float:
-    """Seconds of sound in a file, from its header; :class:`InputError` when it is missing or unreadable."""
-    import soundfile
-
-    path = _existing(path)
-    try:
-        information = soundfile.info(path)
-    except soundfile.LibsndfileError as error:
-        raise _unreadable(path, error) from None
-    return information.frames / information.samplerate
-
-
-def _existing(path: str | Path) -> Path:
-    if not Path(path).is_file():
-        raise InputError("the sound file is missing", path, "check the path")
-    return Path(path)
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"this is not a readable sound file ({error})", path, "convert it to wav, flac, ogg or mp3")
+    """Seconds of sound that a file holds, whatever its header says; errors as :func:`.reading.open_sound`."""
+    with open_sound(path) as sound:
+        return sound.frames / sound.rate
 
 
 def _nothing_to_read(start: float, duration: float | None, length: float) -> str:
-    if length == 0:
-        return "the sound file holds no samples"
     asked = f"{start:g} s to the end" if duration is None else f"{duration:g} s from {start:g} s"
     return f"asked for {asked} of a sound file of {length:.2f} s"

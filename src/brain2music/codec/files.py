@@ -11,7 +11,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from ..artifacts import atomic_path
-from ..audio.io import duration_of, read_audio, write_audio
+from ..audio.channels import mix, polarities, products
+from ..audio.io import duration_of, read_audio, require_finite, write_audio
+from ..audio.reading import Reader, open_sound
 from ..errors import Brain2MusicWarning, InputError
 from ..progress import Advance
 from .codes import Codec, check_length, check_sound, mixed
@@ -67,39 +69,46 @@ def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: No
 
 
 def read_blocks(path: Path, rate: int, channels: int) -> Iterator[Float32[np.ndarray, "channels samples"]]:
-    """A sound file in blocks of about ten seconds, resampled and mixed to mono or spread to stereo."""
-    import soundfile
+    """A sound file in blocks of about ten seconds, resampled and mixed to mono or spread to stereo.
+
+    What :func:`brain2music.audio.io.read_audio` gives of it as a whole, with the same errors and warnings.
+    """
     import soxr
 
-    duration_of(path)  # refuses what is missing or unreadable, in one line
-    with soundfile.SoundFile(path) as file:
+    with open_sound(path) as sound:
         try:
-            check_sound(file.channels, file.samplerate)
+            check_sound(sound.channels, sound.rate)
         except InputError as error:
             raise InputError(error.what, path, error.mend) from None
-        if file.frames == 0:
-            raise InputError("the sound file holds no samples", path, "give one with sound")
-        resampler = soxr.ResampleStream(file.samplerate, rate, channels, dtype="float32")
-        for block in _frames(file, path, round(BLOCK_S * file.samplerate)):
-            sound = np.ascontiguousarray(mixed(block.T, channels).T)
-            if file.samplerate != rate:
-                sound = resampler.resample_chunk(sound, last=file.tell() == file.frames)
-            yield np.ascontiguousarray(sound.reshape(-1, channels).T)
+        signs = _signs(sound) if channels < sound.channels else None
+        resampler = soxr.ResampleStream(sound.rate, rate, channels, dtype="float32")
+        for block, last in _with_last(sound.blocks(round(BLOCK_S * sound.rate))):
+            require_finite(block, path)
+            one = mixed(block, channels) if signs is None else mix(block, signs)[None]
+            if sound.rate != rate:
+                one = resampler.resample_chunk(np.ascontiguousarray(one.T), last=last).reshape(-1, channels).T
+            yield np.ascontiguousarray(one)
 
 
-def _frames(file: "object", path: Path, frames: int) -> Iterator[Float32[np.ndarray, "samples channels"]]:
-    import soundfile
+def _signs(sound: Reader) -> Float32[np.ndarray, " channels"]:
+    """How to mix the channels of a file, from all of it; a reading of its own, that memory need not hold it."""
+    sums = np.zeros((sound.channels, sound.channels))
+    for block in sound.blocks(round(BLOCK_S * sound.rate)):
+        sums += products(np.nan_to_num(block, posinf=0, neginf=0))
+    return polarities(sums, sound.path)
 
-    assert isinstance(file, soundfile.SoundFile)
-    while file.tell() < file.frames:
-        block = file.read(frames, dtype="float32", always_2d=True)
-        if len(block) == 0:
-            raise InputError(
-                "the sound file ends before its header says", path, "replace the file with a complete copy"
-            )
-        if not np.isfinite(block).all():
-            raise InputError("the sound file holds NaN or infinite samples", path, "export it again as 16-bit wav")
-        yield block
+
+def _with_last(
+    blocks: Iterable[Float32[np.ndarray, "channels samples"]],
+) -> Iterator[tuple[Float32[np.ndarray, "channels samples"], bool]]:
+    """Every block, and whether it is the last."""
+    held = None
+    for block in blocks:
+        if held is not None:
+            yield held, False
+        held = block
+    if held is not None:
+        yield held, True
 
 
 def _counted(

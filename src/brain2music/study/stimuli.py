@@ -9,11 +9,12 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 from jaxtyping import Float32
 
-from ..audio.io import duration_of, read_audio
+from ..audio.io import SUFFIXES, duration_of, read_audio
 from ..errors import InputError
 from .study import Clip
 
-EXTENSIONS = (".wav", ".au", ".mp3", ".flac", ".ogg")
+EXTENSIONS = tuple(dict.fromkeys((".wav", ".au", ".mp3", ".flac", ".ogg", *SUFFIXES)))
+"""Of recordings, in the order in which they are looked for."""
 GTZAN_FOLDERS = ("", "genres_original", "genres", "Data/genres_original")
 _CORRECT = "or give start and end in seconds of the recording"
 SLACK_S = 0.15
