@@ -32,7 +32,6 @@ class FfmpegReader(Reader):
         self.frames = sum(block.shape[1] for block in self._decoded())
         if self._lost and self.frames:
             self.say(f"{self._lost} damaged places of the sound are passed over")
-        self._require_some()
 
     def blocks(self, size: int, first: int = 0) -> Iterator[Block]:
         at, held = 0, [np.zeros((self.channels, 0), np.float32)]

@@ -95,8 +95,8 @@ def resample(
 
 
 def duration_of(path: str | Path) -> float:
-    """Seconds of sound that a file holds, whatever its header says; errors as :func:`.reading.open_sound`."""
-    with open_sound(path) as sound:
+    """Seconds of sound that a file holds, whatever its header says, be it none; errors as of :func:`read_audio`."""
+    with open_sound(path, least_s=0.0) as sound:
         return sound.frames / sound.rate
 
 

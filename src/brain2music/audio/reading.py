@@ -85,16 +85,9 @@ class Reader(ABC):
         if abs(self.frames - told) > 0.01 * self.rate:
             self.say(f"the header says {seconds:.2f} s of sound, {there:.2f} s are there; what is there is used")
 
-    def _require_some(self) -> None:
-        if self.frames == 0:
-            raise InputError("the sound file holds no samples", self.path, _AGAIN)
-        if self.frames < SHORTEST_S * self.rate:
-            what = f"the sound file holds {1000 * self.frames / self.rate:.3g} ms of sound only"
-            raise InputError(what, self.path, f"give {1000 * SHORTEST_S:g} ms or more")
 
-
-def open_sound(path: str | Path) -> Reader:
-    """A sound file of any format that can be read here.
+def open_sound(path: str | Path, least_s: float = SHORTEST_S) -> Reader:
+    """A sound file of any format that can be read here, with so many seconds of sound at least.
 
     Raises
     ------
@@ -110,11 +103,22 @@ def open_sound(path: str | Path) -> Reader:
         if path.stat().st_size == 0:
             raise InputError("the sound file is empty", path, _AGAIN)
         try:
-            return SndfileReader(path)
+            sound: Reader = SndfileReader(path)
         except soundfile.LibsndfileError as error:
-            return _by_ffmpeg(path, error)
+            sound = _by_ffmpeg(path, error)
     except OSError as error:
         raise InputError(f"the sound file cannot be read ({error.strerror})", path, "check its permissions") from None
+    if sound.frames < least_s * sound.rate:
+        sound.close()
+        raise _too_short(sound)
+    return sound
+
+
+def _too_short(sound: Reader) -> InputError:
+    if sound.frames == 0:
+        return InputError("the sound file holds no samples", sound.path, _AGAIN)
+    what = f"the sound file holds {1000 * sound.frames / sound.rate:.3g} ms of sound only"
+    return InputError(what, sound.path, f"give {1000 * SHORTEST_S:g} ms or more")
 
 
 def _by_ffmpeg(path: Path, error: Exception) -> Reader:
@@ -140,7 +144,6 @@ class SndfileReader(Reader):
         self._file = self._opened(self._mended if not self._is_mp3 else Mended())
         try:
             self._measure()
-            self._require_some()
         except BaseException:
             self.close()
             raise

@@ -94,7 +94,8 @@ def _other_than_music(row: Row, library: Mapping[str, Row]) -> str | None:
 def _may_be_sound(file: str) -> bool:
     suffix = PurePosixPath(file).suffix.lower()
     kind = _TYPES.guess_type(f"x{suffix}")[0]
-    return suffix in SUFFIXES or (suffix not in _SEEN and (kind is None or kind.startswith("audio/")))
+    is_film = kind is not None and kind.startswith("video/")
+    return (suffix in SUFFIXES and not is_film) or (suffix not in _SEEN and (kind is None or kind.startswith("audio/")))
 
 
 def _stem(file: str) -> str:
