@@ -35,7 +35,8 @@ def read_text_table(file: Path) -> pd.DataFrame:
         quoted = all(_is_quoted(name) for name in heading.split("\t"))
         rows = _rows_of_csv(text, "\t", file) if quoted else _rows_of_tsv(text, file)
     columns, *rest = [row for row in rows if any(field.strip() for field in row)]
-    return pd.DataFrame([row + [""] * (len(columns) - len(row)) for row in rest], columns=columns, dtype=str)
+    width = len(columns)
+    return pd.DataFrame([(row + [""] * width)[:width] for row in rest], columns=columns, dtype=str)
 
 
 def _rows_of_tsv(text: str, file: Path) -> list[list[str]]:
