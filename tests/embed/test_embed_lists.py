@@ -1,5 +1,6 @@
 """Lists of clips and files: embedded each by itself, cached while nothing changes, stored, read back."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from brain2music.embed.embeddings import Embeddings
 from brain2music.embed.registry import get_embedder
 from brain2music.embed.store import load_embeddings, save_embeddings
 from brain2music.errors import Brain2MusicWarning, InputError
-from brain2music.study.study import Clip
+from brain2music.study.study import Clip, name_clips
 
 CLIPS = tuple(Clip(f"folder/{genre}.00001", 0.0, 2.0, genre=genre) for genre in ("blues", "jazz", "rock"))
 
@@ -51,6 +52,15 @@ class Counting(LogMel):
 @pytest.fixture
 def embedder() -> Counting:
     return Counting(window_s=1.0, step_s=0.5)
+
+
+def test_two_clips_of_one_name_are_refused(embedder):
+    alike = [Clip("piece 0!", 0.0, 2.0), Clip("piece 0#", 0.0, 2.0)]
+    with pytest.raises(InputError, match=r"'piece 0!' and of 'piece 0#' are both named piece-0_0-2"):
+        embed_clips(alike, Noise(), embedder)
+    labels = name_clips(alike)
+    labelled = [replace(clip, label=labels[clip]) for clip in alike]
+    assert embed_clips([*labelled, labelled[0]], Noise(), embedder).data.shape[0] == 3
 
 
 def test_clips_are_embedded_each_by_itself(embedder):

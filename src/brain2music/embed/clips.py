@@ -57,8 +57,9 @@ def embed_clips(
 
     Raises
     ------
-    InputError : a recording cannot be read.
+    InputError : a recording cannot be read, or two clips have one name.
     """
+    _require_own_names(clips)
     rows: list[Float32[np.ndarray, "windows dims"]] = []
     for clip in clips:
         if isinstance(embedder, Labelled):
@@ -108,6 +109,15 @@ def embed_files(
     if len({len(row) for row in rows}) > 1:
         rows = [row.mean(axis=0, keepdims=True) for row in rows]
     return Embeddings(_stack(rows, embedder), tuple(names), embedder.space)
+
+
+def _require_own_names(clips: Sequence[Clip]) -> None:
+    named: dict[str, Clip] = {}
+    for clip in clips:
+        other = named.setdefault(clip.name, clip)
+        if other != clip:
+            what = f"clips of {other.track!r} and of {clip.track!r} are both named {clip.name}"
+            raise InputError(what, mend="give them the labels of brain2music.study.study.name_clips")
 
 
 def _embed_clip(
