@@ -28,7 +28,7 @@ def settle_clips(events: Iterable[Event], locate: Callable[[Clip], Path | None] 
     midst, so that no chain of small differences ever joins different ones. A clip has the excerpt that most of its
     presentations have; where all differ, being measured, their median to a tenth of a second. Times in ``start`` and
     ``end`` that are no hundredths of a second count as measured too. A recording that goes by several names (with and
-    without its suffix) has the one that most presentations give.
+    without its suffix) has the longest of them.
 
     Parameters
     ----------
@@ -40,18 +40,18 @@ def settle_clips(events: Iterable[Event], locate: Callable[[Clip], Path | None] 
     clip as read -> clip; labelled where names would be alike (:func:`.study.name_clips`).
     """
     events = list(events)
-    track_of = _one_track_each(events, locate)
+    known_as = _one_track_each(events, locate)
     counts: defaultdict[str, Counter[_Read]] = defaultdict(Counter)
     names: defaultdict[str, set[str]] = defaultdict(set)
     for event in events:
-        clip, track = event.clip, track_of[event.clip.track]
+        clip, track = event.clip, known_as[event.clip.track].track
         measured = event.measured or not (_is_round(clip.start) and _is_round(clip.end))
         counts[track][clip.start, clip.end, measured, event.placed or not clip.start] += 1
         names[track].add(clip.track)
     settled: dict[Clip, Clip] = {}
     for track in sorted(counts):
         for group in _groups(_excerpts(counts[track])):
-            clip = group.clip(track)
+            clip = replace(group.clip(track), genre=known_as[track].genre)
             settled |= {Clip(name, start, end): clip for start, end in group.ends for name in names[track]}
     labels = name_clips(settled.values())
     return {read: replace(clip, label=labels.get(clip, "")) for read, clip in settled.items()}
@@ -67,17 +67,17 @@ def with_clips(runs: Iterable[Run], settled: Mapping[Clip, Clip]) -> list[Run]:
 
 def _settle(clip: Clip, settled: Mapping[Clip, Clip]) -> Clip:
     found = settled[clip]
-    return replace(clip, track=found.track, start=found.start, end=found.end, label=found.label)
+    genre = clip.genre or found.genre
+    return replace(clip, track=found.track, start=found.start, end=found.end, label=found.label, genre=genre)
 
 
-def _one_track_each(events: Iterable[Event], locate: Callable[[Clip], Path | None]) -> dict[str, str]:
-    """Track -> the track that its recording has most often, among equals the first by name."""
-    heard = Counter(event.clip.track for event in events)
-    clips = {event.clip.track: event.clip for event in events}
+def _one_track_each(events: Iterable[Event], locate: Callable[[Clip], Path | None]) -> dict[str, Clip]:
+    """Track -> a clip of the track that its recording goes by: the longest, among equals the first by name."""
+    clips = {event.clip.track: event.clip for event in sorted(events, key=lambda event: event.clip.genre)}
     files: dict[str | Path, list[str]] = {}
-    for track in sorted(heard, key=lambda track: (-heard[track], track)):
+    for track in sorted(clips, key=lambda track: (-len(track), track)):
         files.setdefault(locate(clips[track]) or track, []).append(track)
-    return {track: tracks[0] for tracks in files.values() for track in tracks}
+    return {track: clips[tracks[0]] for tracks in files.values() for track in tracks}
 
 
 def _is_round(seconds: float) -> bool:
