@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 
 from ..errors import InputError
 from ..study.finding import Finding
+from ..study.index import index_derivatives
 from ..study.study import Study
 from .responses import VoxelSpace
 from .volumes import Image, open_image, read_volume
@@ -122,10 +123,11 @@ def sample_nearest(
 
 
 def derivative_files(folder: Path, subject: str, endings: Iterable[str], bold: Path) -> list[Path]:
-    """A subject's derivatives with one of these endings, in the space of the BOLD, sorted."""
+    """A subject's derivatives with one of these endings, in the space of the BOLD, sorted; links are followed."""
     pattern = re.compile(rf"sub-{re.escape(subject)}(_.*)?_({'|'.join(map(re.escape, endings))})\.nii(\.gz)?$")
-    files = sorted(folder.rglob(f"sub-{subject}*.nii*")) if folder.is_dir() else []
-    return [path for path in files if pattern.fullmatch(path.name) and _entity(path) == _entity(bold)]
+    files = index_derivatives(folder, [subject]) if folder.is_dir() else []
+    paths = [file.path for file in files if pattern.fullmatch(file.path.name)]
+    return [path for path in paths if _entity(path) == _entity(bold)]
 
 
 def _masks_in(folder: Path, subject: str, endings: Iterable[str], bold: Path) -> list[Path]:
