@@ -225,6 +225,17 @@ def test_faults_are_named_with_their_file(tmp_path, sounds, write_toml, case):
         read_arrays_study(broken(case, tmp_path, write_toml)).responses("1", 0)
 
 
+def test_stimuli_whose_names_differ_in_signs_have_names_of_their_own(tmp_path, sounds, write_toml):
+    folder = Path(read_arrays_study(broken("r.npy", tmp_path, write_toml)).stimuli.folder)
+    for number, name in enumerate(["a 0!.wav", "a 0#.wav"]):
+        (folder / f"s{number}.wav").rename(folder / name)
+    listed = table(tmp_path, SIX.replace("s0.wav", "a 0!.wav").replace("s1.wav", "a 0#.wav"))
+    study = read_arrays_study(write_toml(listed, 'train = { file = "r.npy" }', axes=CLIPS, folds=2))
+    names = [clip.name for clip in study.train_clips]
+    assert len(set(names)) == 6
+    assert names[2] == "s2.wav_0-2"
+
+
 def test_unknown_subjects_are_named(tmp_path, sounds, write_toml):
     study = read_arrays_study(broken("r.npy", tmp_path, write_toml))
     with pytest.raises(InputError, match="no subject '7'"):

@@ -68,6 +68,8 @@ def test_excerpts_that_are_alike_everywhere_stay_exactly() -> None:
     [
         [(0.0, 15.0), (15.0, 30.0)],  # adjacent
         [(0.0, 4.0), (0.5, 4.5)],
+        [(0.0, 4.0), (0.0, 4.15)],
+        [(0.0, 0.6), (0.0, 0.65)],
         [(0.0, 0.25), (0.0, 0.3), (0.0, 0.35)],  # gates of a growing excerpt
         [(0.0, 4.0), (0.0, 4.5), (0.0, 5.0)],
         [(100.0, 110.0), (100.5, 110.5)],
@@ -91,6 +93,12 @@ def test_no_chain_of_small_differences_joins_different_excerpts() -> None:
 def test_measured_ends_may_spread_to_both_sides(rng: np.random.Generator) -> None:
     ends = 4 + rng.uniform(-0.09, 0.09, 100)
     assert set(settled(events(*((0.0, end) for end in ends), measured=True))) == {Clip("a", 0.0, 4.0)}
+
+
+@pytest.mark.parametrize(("duration", "spread"), [(0.5, 0.035), (1.0, 0.07), (4.0, 0.19), (15.0, 0.45)])
+def test_times_logged_to_milliseconds_never_make_a_clip(duration: float, spread: float) -> None:
+    ends = [duration, duration, duration + spread + 0.0003, duration - spread + 0.0004]
+    assert set(settled(events(*((0.0, end) for end in ends), measured=True))) == {Clip("a", 0.0, duration)}
 
 
 def test_what_a_table_says_wins_over_what_was_measured() -> None:

@@ -140,11 +140,11 @@ def survey_study(
     need_image = need_images and _has_images(recordings, root, findings)
 
     library = read_library([root / "stimuli", *([stimuli] if stimuli else [])], findings)
-    files = Recordings(stimuli)
-    reader = EventReader(library, events, files.length)
+    sounds = Recordings(stimuli)
+    reader = EventReader(library, events, sounds.length)
     read = [read_run(each, splits[each.task], reader, need_image, findings) for each in recordings]
     reader.report([run.events for run, _ in read], root, findings)
-    runs = with_clips([run for run, _ in read], settle_clips(reader.all_events(root), files.file))
+    runs = with_clips([run for run, _ in read], settle_clips(reader.all_events(root), sounds.file))
     runs = mark_carry_ins(without_broken_off(runs, reader.lengths, findings))
     headers = tuple(header for _, header in read if header)
     runs.sort(key=lambda run: run.split == "test")

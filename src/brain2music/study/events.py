@@ -204,7 +204,7 @@ def _read_recording(row: Row, library: Library, findings: list[Finding]) -> tupl
 
 def _below_stimuli(text: str) -> str:
     """A path relative to /stimuli, from what studies write in its place; a recording has one, however written."""
-    below = text.removeprefix("bids::").lstrip("/").removeprefix("./").removeprefix("stimuli/")
+    below = text.replace("\\", "/").removeprefix("bids::").lstrip("/").removeprefix("./").removeprefix("stimuli/")
     return posixpath.normpath(below) if below else below
 
 

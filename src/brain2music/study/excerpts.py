@@ -12,7 +12,11 @@ from .event import Event
 from .study import Clip, Run, name_clips
 
 TOLERANCE_S = 0.1
-"""Seconds by which the ends of an excerpt may differ between its presentations; 5 % of one that is shorter than 2 s."""
+"""Seconds by which the ends of an excerpt may differ between its presentations."""
+SHORT = 0.08
+"""The part of a short excerpt that is tolerated at most: 0.1 s are it from 1.25 s on."""
+LOGGED, LOGGED_S = 0.05, 0.5
+"""The part of a long excerpt that is tolerated, up to so many seconds, where its times were logged to milliseconds."""
 DRIFT = 0.01
 """The part of a section's distance from the recording's start by which that, summed from logged times, may differ."""
 ROUNDED_S = 0.2
@@ -25,7 +29,8 @@ def settle_clips(events: Iterable[Event], locate: Callable[[Clip], Path | None] 
 
     Excerpts of one recording are one clip where their starts and durations agree within ``TOLERANCE_S``: those that
     the tables give (``start`` and ``end``) with one another, those taken from logged times with the excerpt in their
-    midst, so that no chain of small differences ever joins different ones. A clip has the excerpt that most of its
+    midst, so that no chain of small differences ever joins different ones; logged times are allowed more in long
+    excerpts (``LOGGED``), less in short ones (``SHORT``). A clip has the excerpt that most of its
     presentations have; where all differ, being measured, their median to a tenth of a second. Times in ``start`` and
     ``end`` that are no hundredths of a second count as measured too. A recording that goes by several names (with and
     without its suffix) has the longest of them.
@@ -104,10 +109,17 @@ class _Excerpts:
     def near(self, row: int) -> Bool[np.ndarray, " excerpts"]:
         """Which excerpts agree with one of them."""
         start, duration = map(float, self.times[row])
-        tolerance = min(TOLERANCE_S, 0.05 * duration)
+        tolerance = min(TOLERANCE_S, SHORT * duration)
+        logged = self.measured & self.measured[row] & (self.logged | self.logged[row])
+        allowed = np.where(logged, max(tolerance, min(LOGGED * duration, LOGGED_S)), tolerance)
         drift = min(DRIFT * start, duration / 4) * (self.summed & self.summed[row])
-        allowed = np.stack([tolerance + drift, np.full(len(drift), tolerance)], axis=1) + 1e-9
-        return (np.abs(self.times - self.times[row]) <= allowed).all(axis=1)
+        differ = np.abs(self.times - self.times[row])
+        return (differ[:, 0] <= allowed + drift + 1e-9) & (differ[:, 1] <= allowed + 1e-9)
+
+    @property
+    def logged(self) -> Bool[np.ndarray, " excerpts"]:
+        """Which have times that are no hundredths of a second."""
+        return (np.abs(self.times - self.times.round(2)) > 1e-6).any(axis=1)
 
     def clip(self, track: str) -> Clip:
         """The clip that all are."""
