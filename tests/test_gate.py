@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -267,5 +268,33 @@ def test_arrays_pass_the_same_gate(tmp_path: Path, rng: np.random.Generator) -> 
     assert json.loads(outputs.study.read_text())["subjects"] == ["a"]
     with pytest.raises(InputError, match="NaN"):
         run(read_arrays_study(path), tmp_path / "out", CONFIG, subjects=["b"])
-    (tmp_path / "snd" / "s03.wav").write_bytes(b"no sound")
-    assert [each.severity for each in check_arrays(path, CONFIG)] == ["error"]
+
+
+def test_a_recording_at_fault_costs_its_clip(tmp_path: Path, rng: np.random.Generator) -> None:
+    data = rng.standard_normal((12, 5)).astype(np.float32)
+    path = arrays(tmp_path, a=data)
+    (tmp_path / "snd" / "s03.wav").write_bytes(b"RIFF")
+    (tmp_path / "list.tsv").write_text("file\tend\n" + "".join(f"s{number:02d}.wav\t2\n" for number in range(12)))
+    (finding,) = [each for each in check_arrays(path, CONFIG) if "s03" in str(each)]
+    assert (finding.code, finding.severity) == ("audio-unreadable", "warning")
+    with pytest.warns(Brain2MusicWarning, match=r"s03\.wav.*left out"):
+        outputs = run(read_arrays_study(path), tmp_path / "out", CONFIG)
+    clips = set(pd.read_parquet(outputs.predictions("a", "logmel"))["clip"])
+    assert len(clips) == 11
+    assert not any("s03" in clip for clip in clips)
+    responses = read_arrays_study(path).without(read_arrays_study(path).train_clips[3:4]).responses("a")[0]
+    np.testing.assert_array_equal(responses.data[:, 0], np.delete(data, 3, axis=0))
+
+
+def test_recordings_at_fault_are_left_out_while_they_are_few(study: TinyStudy, tmp_path: Path) -> None:
+    study.add_run("task-Training_run-03", [7, 8, 9, 10, 11])
+    for track in range(7, 12):
+        study.write_track(track)
+    study.track(8).unlink()
+    source = BidsSource.read(study.root, CONFIG)
+    assert {each.severity for each in check_bids(study.root, CONFIG)} == {"warning"}
+    with pytest.warns(Brain2MusicWarning, match=r"jazz\.00008.*left out"):
+        run(source, tmp_path / "out", CONFIG)
+    for track in (7, 9):
+        study.track(track).unlink()
+    assert [each.code for each in check_bids(study.root, CONFIG) if each.severity == "error"] == ["audio-missing"] * 3

@@ -5,107 +5,26 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Int
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..artifacts import digest_file, digest_text
 from ..config import read_toml, validated
 from ..errors import Brain2MusicWarning, InputError
 from ..study.finding import Finding, error, warning
-from ..study.stimuli import Stimuli, StimulusError
+from ..study.stimuli import Stimuli
 from ..study.study import Clip
 from .array_files import read_array, resolve
+from .array_settings import ArrayFile, ArraySettings, Axis
 from .responses import Responses
 from .stimulus_lists import StimulusList, list_from_events, list_from_names, list_from_table
 
-Axis = Literal["clips", "scans", "voxels", "time"]
 EPOCHS = (
     "the list of stimuli has no runs of several clips, so rows are taken as epochs, without a lag. "
     "Give it a column run, clips of a run in the order heard, if scans follow one another from row to row."
 )
-_AXES = ({"clips", "voxels"}, {"time", "voxels"}, {"clips", "scans", "voxels"})
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ArrayFile(_Strict):
-    """An array: a .npy file, or a named ``variable`` of a .mat or .safetensors file."""
-
-    file: str
-    variable: str | None = None
-
-
-class StimuliSettings(_Strict):
-    """The stimuli in the order of the arrays: one of ``table``, ``names`` and ``events``.
-
-    ``table`` is a TSV with the column ``file`` and, where known, ``genre``, ``start``, ``end``, ``run`` and
-    ``split`` ("train" or "test"); ``names`` an array of names, each a sound file in ``folder`` without its
-    extension, with ``genres`` beside it; ``events`` a BIDS folder, whose clips are taken run by run without
-    the carry-ins. ``fade_s`` and ``rms`` say how they were presented
-    (:class:`brain2music.study.stimuli.Stimuli`).
-    """
-
-    folder: str
-    table: str | None = None
-    names: ArrayFile | None = None
-    genres: ArrayFile | None = None
-    events: str | None = None
-    fade_s: Annotated[float, Field(ge=0)] = 0.0
-    rms: Annotated[float, Field(gt=0)] | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "StimuliSettings":
-        if sum(source is not None for source in (self.table, self.names, self.events)) != 1:
-            raise ValueError("give exactly one of table, names and events")
-        if self.genres is not None and self.names is None:
-            raise ValueError("genres stands beside names")
-        return self
-
-
-class SubjectSettings(_Strict):
-    """One subject's arrays: ``train`` alone, or with ``test``, in which repeats are averaged."""
-
-    label: Annotated[str, Field(pattern=r"^[0-9A-Za-z]+$")]
-    train: ArrayFile
-    test: ArrayFile | None = None
-
-
-class ArraySettings(_Strict):
-    """A study of response arrays. Paths are relative to the file; ``${VARIABLE}`` and ``~`` are expanded.
-
-    ``tr`` is the seconds between scans; for arrays without time, those that a response stands for. ``axes``
-    names the arrays' axes: clips and voxels; time and voxels, ``scans_per_clip`` scans for each clip in
-    turn; or clips, scans and voxels. ``folds`` is given where there are no test arrays. ``test_repeats`` is the
-    presentations averaged in them.
-    """
-
-    name: Annotated[str, Field(min_length=1)]
-    note: str = ""
-    simulated: bool = False
-    tr: Annotated[float, Field(gt=0)]
-    axes: tuple[Axis, ...]
-    scans_per_clip: Annotated[int, Field(ge=1)] | None = None
-    folds: Annotated[int, Field(ge=2)] | None = None
-    test_repeats: Annotated[int, Field(ge=1)] = 1
-    stimuli: StimuliSettings
-    subjects: Annotated[tuple[SubjectSettings, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "ArraySettings":
-        if len(set(self.axes)) != len(self.axes) or set(self.axes) not in _AXES:
-            raise ValueError("axes are clips and voxels, time and voxels, or clips, scans and voxels, in any order")
-        if ("time" in self.axes) != (self.scans_per_clip is not None):
-            raise ValueError("scans_per_clip is given with a time axis, and only with it")
-        if any((subject.test is None) != (self.folds is not None) for subject in self.subjects):
-            raise ValueError("give folds, or a test array for every subject")
-        if len({subject.label for subject in self.subjects}) != len(self.subjects):
-            raise ValueError("two subjects have the same label")
-        return self
 
 
 def read_arrays_study(path: Path) -> "ArrayStudy":
@@ -132,7 +51,7 @@ class ArrayStudy:
     """A study of response arrays, as the pipeline's :class:`brain2music.brain.source.Source`.
 
     ``chosen`` are the subjects that are read, None for all; ``said`` are remarks on what is read around,
-    ``gone`` the subjects at fault.
+    ``gone`` the subjects at fault, ``lost`` the clips that cannot be heard.
     """
 
     path: Path
@@ -141,6 +60,7 @@ class ArrayStudy:
     chosen: tuple[str, ...] | None = None
     said: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    lost: frozenset[Clip] = frozenset()
 
     @property
     def name(self) -> str:
@@ -192,6 +112,9 @@ class ArrayStudy:
     def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "ArrayStudy":
         return replace(self, chosen=tuple(subjects), said=(*self.said, *remarks), gone=(*self.gone, *gone))
 
+    def without(self, clips: Collection[Clip]) -> "ArrayStudy":
+        return replace(self, lost=self.lost | set(clips))
+
     @property
     def images(self) -> None:
         return None
@@ -215,11 +138,11 @@ class ArrayStudy:
 
     @property
     def train_clips(self) -> tuple[Clip, ...]:
-        return self._lists["train"].clips
+        return tuple(clip for clip in self._lists["train"].clips if clip not in self.lost)
 
     @property
     def test_clips(self) -> tuple[Clip, ...]:
-        return self._lists["test"].clips
+        return tuple(clip for clip in self._lists["test"].clips if clip not in self.lost)
 
     def responses(self, subject: str, lag_tr: int = 0) -> tuple[Responses, Responses | None]:
         """The subject's training and test responses; the latter None where ``folds`` says how to score.
@@ -250,18 +173,13 @@ class ArrayStudy:
         return self.train_clips
 
     def examine(self) -> list[Finding]:
-        """Faults of the subjects' arrays, and of all recordings."""
+        """Faults of the subjects' arrays."""
         found = []
         for subject in self.subjects:
             try:
                 self.responses(subject)
             except InputError as problem:
                 found.append(error("array-unusable", problem.file, problem.what, problem.mend, subject))
-        for clip in dict.fromkeys((*self.train_clips, *self.test_clips)):
-            try:
-                self.stimuli.waveform(clip)
-            except StimulusError as problem:
-                found.append(error(problem.code, problem.file, problem.what, problem.mend))
         if self._has_scans and not self.has_time:
             what, mend = EPOCHS.split(". ", 1)
             found.append(warning("arrays-epochs", self.path, what, mend))
@@ -312,8 +230,11 @@ class ArrayStudy:
             data = shift_within_runs(data, stimuli.runs, lag)
         elif lag_tr and data.shape[1] > 1:
             warnings.warn(f"{self.path}: {EPOCHS}", Brain2MusicWarning, stacklevel=3)
-        counts = np.full(len(stimuli.clips), n_repeats)
-        return Responses(subject, data, stimuli.clips, stimuli.runs, self.step_s, lag, counts)
+        kept = np.array([clip not in self.lost for clip in stimuli.clips], dtype=bool)
+        clips = tuple(clip for clip in stimuli.clips if clip not in self.lost)
+        if not kept.all():
+            data = data[kept]
+        return Responses(subject, data, clips, stimuli.runs[kept], self.step_s, lag, np.full(len(clips), n_repeats))
 
 
 def shift_within_runs(

@@ -199,7 +199,8 @@ def _heard(run: Run) -> tuple[Presentation, ...]:
 
 def scans_per_clip(study: Study, subject: str) -> int:
     """Scans of each of a subject's clips, the first that all presentations of both splits have."""
-    return min(len(presentation.volumes) for run in study.runs_of(subject) for presentation in _heard(run))
+    lengths = (len(presentation.volumes) for run in study.runs_of(subject) for presentation in _heard(run))
+    return min(lengths, default=1)
 
 
 def _read_run(run: Run, space: VoxelSpace) -> Float32[np.ndarray, "scans voxels"]:

@@ -12,11 +12,11 @@ from ..artifacts import digest_file, digest_text
 from ..config import RunConfig
 from ..errors import InputError
 from ..study.bids import Survey, survey_study
-from ..study.check import check_images, check_sound
+from ..study.check import check_images
 from ..study.confounds import confounds_table
 from ..study.finding import Finding, error
 from ..study.stimuli import Stimuli
-from ..study.study import Clip, ImageOrigin, Study
+from ..study.study import Clip, ImageOrigin, Presentation, Run, Study
 from .clean import read_confounds
 from .load import common_voxels, load_responses, scans_per_clip, voxel_space
 from .mask import check_masks, first_bold, mask_files
@@ -101,11 +101,15 @@ class Source(Protocol):
         ...
 
     def examine(self) -> list[Finding]:
-        """What is wrong with the contents of images, arrays, tables and recordings: all is read once."""
+        """What is wrong with the contents of images, arrays and tables: all is read once."""
         ...
 
     def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "Source":
         """The same study of some of its subjects, with further remarks; ``gone`` are no longer among everyone."""
+        ...
+
+    def without(self, clips: Collection[Clip]) -> "Source":
+        """The same study as if these clips had not been heard."""
         ...
 
     def responses(self, subject: str, lag_tr: int) -> tuple[Responses, Responses | None]:
@@ -226,8 +230,8 @@ class BidsSource:
         return self.study.clips_of("train", subject)
 
     def examine(self) -> list[Finding]:
-        """Faults of all images, recordings, masks, segmentations and confounds."""
-        found = [*check_images(self.study), *check_sound(self.study, self.stimuli)]
+        """Faults of all images, masks, segmentations and confounds."""
+        found = list(check_images(self.study))
         for subject in self.subjects:
             found += self._examine_tables(subject)
         return found
@@ -255,6 +259,13 @@ class BidsSource:
         everyone = tuple(label for label in self.everyone if label not in gone)
         study = replace(self.study, runs=runs, everyone=everyone, remarks=(*self.remarks, *remarks))
         return replace(self, study=study)
+
+    def without(self, clips: Collection[Clip]) -> "BidsSource":
+        def rest(run: Run) -> tuple[Presentation, ...]:
+            return tuple(each for each in run.presentations if each.carry_in or each.clip not in clips)
+
+        runs = tuple(replace(run, presentations=rest(run)) for run in self.study.runs)
+        return replace(self, study=replace(self.study, runs=runs))
 
     @property
     def stimuli(self) -> Stimuli:

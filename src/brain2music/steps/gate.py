@@ -20,7 +20,9 @@ from ..gallery.gallery import Gallery
 from ..generate.registry import Generator, get_generator
 from ..layout import Outputs
 from ..score.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
+from ..study.check import find_unheard, no_recordings
 from ..study.finding import Finding, error, warning
+from ..study.study import Clip
 from .across import require_people
 from .claim import require_apart, require_ours
 from .fitting import check_fit
@@ -31,11 +33,16 @@ from .room import check_room
 Level = Literal["participant", "group"]
 Made = TypeVar("Made")
 LEAK = "leak"
+FEW = 4
+"""Fewer than one in so many clips may be lost by their recordings; else the folder is at fault."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """What a run works with, opened, and all that was found on the way; what could not be opened is not there."""
+    """What a run works with, opened, and all that was found on the way; what could not be opened is not there.
+
+    ``lost`` are the clips to do without, whose recordings are at fault.
+    """
 
     findings: tuple[Finding, ...]
     embedders: tuple[Embedder, ...]
@@ -44,6 +51,7 @@ class Ready:
     generator: Generator | None
     captions: Mapping[str, str]
     leaks: tuple[Leak, ...]
+    lost: frozenset[Clip] = frozenset()
 
 
 def prepare(
@@ -67,27 +75,31 @@ def prepare(
     embedders, judges = (_embedders(names, source, config, found) for names in (config.embeddings, judged_only))
     opened = _galleries(galleries, embedders, source, found)
     generator = _generator(config, embedders, found)
+    lost = _lost(source, found) if level == "participant" else frozenset()
+    source = source.without(lost) if lost else source
     captions = _captions(source, config, found)
     for name in dict.fromkeys((config.decoder, *config.ablations)):
         _attempt(lambda name=name: require_option(name), "decoder-unknown", found)
     leaks = _leaks(source, config, opened, found)
     if level == "participant":
         found += source.examine()
-        source = _sound(source, found)
-        found += check_fit(source, config, embedders)
+        if sound := _sound(source, found):
+            found += check_fit(sound, config, embedders)
     elif outputs is not None:
         _group(source, config, outputs, found)
     if outputs is not None:
         _attempt(lambda: require_apart(source, outputs, galleries), "output-is-input", found)
         _attempt(lambda: require_ours(outputs), "output-foreign", found)
-        found += check_room(_sound(source, found), config, outputs, (*embedders, *judges), generator)
-    return Ready(tuple(dict.fromkeys(found)), embedders, judges, opened, generator, captions, leaks)
+        if sound := _sound(source, found):
+            found += check_room(sound, config, outputs, (*embedders, *judges), generator)
+    return Ready(tuple(dict.fromkeys(found)), embedders, judges, opened, generator, captions, leaks, lost)
 
 
-def _sound(source: Source, found: Sequence[Finding]) -> Source:
-    """The source without the subjects at fault so far, of whom nothing more can be asked."""
+def _sound(source: Source, found: Sequence[Finding]) -> Source | None:
+    """The source without the subjects at fault so far, of whom nothing more can be asked; None without any."""
     faulty = {finding.subject for finding in found if finding.severity == "error"}
-    return source.keep([label for label in source.subjects if label not in faulty])
+    left = [label for label in source.subjects if label not in faulty]
+    return source.keep(left) if left else None
 
 
 def judge(findings: Sequence[Finding], subjects: Sequence[str], named: Collection[str] = ()) -> list[Finding]:
@@ -178,6 +190,21 @@ def _generator(config: RunConfig, embedders: tuple[Embedder, ...], found: list[F
     if generator is not None:
         _attempt(lambda: require_fit(generator, embedders), "generator-unfit", found)
     return generator
+
+
+def _lost(source: Source, found: list[Finding]) -> frozenset[Clip]:
+    """The clips whose recordings are at fault, where these are few in each split; where they are many: errors."""
+    if not source.stimuli.folder.is_dir():
+        found.append(no_recordings(source.stimuli.folder))
+        return frozenset()
+    sides = source.train_clips, source.test_clips
+    faults = find_unheard((*sides[0], *sides[1]), source.stimuli)
+    if any(FEW * sum(clip in faults for clip in side) >= len(side) > 0 for side in sides):
+        found += faults.values()
+        return frozenset()
+    for clip, fault in faults.items():
+        found.append(replace(fault, severity="warning", what=f"{fault.what}: {clip.name} is left out"))
+    return frozenset(faults)
 
 
 def _captions(source: Source, config: RunConfig, found: list[Finding]) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """Every problem that a study has, each with its file and its mend."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from .bids import survey_study
 from .finding import Finding, error, of_subject
 from .images import read_header, report_voxels, scan_voxels
 from .stimuli import Stimuli, StimulusError
-from .study import Run, Study
+from .study import Clip, Run, Study
 
 
 def check_study(
@@ -68,16 +68,23 @@ def _check_voxels(runs: Sequence[Run]) -> list[Finding]:
 
 def check_sound(study: Study, recordings: Stimuli | None) -> Iterator[Finding]:
     """Faults of the recordings, each clip as it will be presented."""
-    if recordings is None or (study.stimuli is None and not recordings.folder.is_dir()):
-        what = "no folder of recordings was given and there is no stimuli folder"
-        yield error("stimuli-missing", study.root, what, "name the folder of recordings (--stimuli)")
+    if recordings is None or not recordings.folder.is_dir():
+        yield no_recordings(study.stimuli or study.root)
         return
-    if not recordings.folder.is_dir():
-        what = "there is no such folder of recordings"
-        yield error("stimuli-missing", recordings.folder, what, "name the folder of recordings")
-        return
-    for clip in dict.fromkeys(study.train_clips + study.test_clips):
+    yield from find_unheard(study.train_clips + study.test_clips, recordings).values()
+
+
+def no_recordings(folder: Path) -> Finding:
+    """The finding that there is no folder of recordings."""
+    return error("stimuli-missing", folder, "there is no folder of recordings", "name it by --stimuli")
+
+
+def find_unheard(clips: Iterable[Clip], recordings: Stimuli) -> dict[Clip, Finding]:
+    """The clips that cannot be presented, each with what is wrong with its recording."""
+    found: dict[Clip, Finding] = {}
+    for clip in dict.fromkeys(clips):
         try:
             recordings.waveform(clip)
         except StimulusError as problem:
-            yield error(problem.code, problem.file or recordings.folder, problem.what, problem.mend)
+            found[clip] = error(problem.code, problem.file or recordings.folder, problem.what, problem.mend)
+    return found

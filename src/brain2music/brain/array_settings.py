@@ -1,0 +1,87 @@
+"""What a TOML file says of a study of response arrays: its arrays, their axes, and its stimuli."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Axis = Literal["clips", "scans", "voxels", "time"]
+_AXES = ({"clips", "voxels"}, {"time", "voxels"}, {"clips", "scans", "voxels"})
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArrayFile(_Strict):
+    """An array: a .npy file, or a named ``variable`` of a .mat or .safetensors file."""
+
+    file: str
+    variable: str | None = None
+
+
+class StimuliSettings(_Strict):
+    """The stimuli in the order of the arrays: one of ``table``, ``names`` and ``events``.
+
+    ``table`` is a TSV with the column ``file`` and, where known, ``genre``, ``start``, ``end``, ``run`` and
+    ``split`` ("train" or "test"); ``names`` an array of names, each a sound file in ``folder`` without its
+    extension, with ``genres`` beside it; ``events`` a BIDS folder, whose clips are taken run by run without
+    the carry-ins. ``fade_s`` and ``rms`` say how they were presented
+    (:class:`brain2music.study.stimuli.Stimuli`).
+    """
+
+    folder: str
+    table: str | None = None
+    names: ArrayFile | None = None
+    genres: ArrayFile | None = None
+    events: str | None = None
+    fade_s: Annotated[float, Field(ge=0)] = 0.0
+    rms: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "StimuliSettings":
+        if sum(source is not None for source in (self.table, self.names, self.events)) != 1:
+            raise ValueError("give exactly one of table, names and events")
+        if self.genres is not None and self.names is None:
+            raise ValueError("genres stands beside names")
+        return self
+
+
+class SubjectSettings(_Strict):
+    """One subject's arrays: ``train`` alone, or with ``test``, in which repeats are averaged."""
+
+    label: Annotated[str, Field(pattern=r"^[0-9A-Za-z]+$")]
+    train: ArrayFile
+    test: ArrayFile | None = None
+
+
+class ArraySettings(_Strict):
+    """A study of response arrays. Paths are relative to the file; ``${VARIABLE}`` and ``~`` are expanded.
+
+    ``tr`` is the seconds between scans; for arrays without time, those that a response stands for. ``axes``
+    names the arrays' axes: clips and voxels; time and voxels, ``scans_per_clip`` scans for each clip in
+    turn; or clips, scans and voxels. ``folds`` is given where there are no test arrays. ``test_repeats`` is the
+    presentations averaged in them.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    note: str = ""
+    simulated: bool = False
+    tr: Annotated[float, Field(gt=0)]
+    axes: tuple[Axis, ...]
+    scans_per_clip: Annotated[int, Field(ge=1)] | None = None
+    folds: Annotated[int, Field(ge=2)] | None = None
+    test_repeats: Annotated[int, Field(ge=1)] = 1
+    stimuli: StimuliSettings
+    subjects: Annotated[tuple[SubjectSettings, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ArraySettings":
+        if len(set(self.axes)) != len(self.axes) or set(self.axes) not in _AXES:
+            raise ValueError("axes are clips and voxels, time and voxels, or clips, scans and voxels, in any order")
+        if ("time" in self.axes) != (self.scans_per_clip is not None):
+            raise ValueError("scans_per_clip is given with a time axis, and only with it")
+        if any((subject.test is None) != (self.folds is not None) for subject in self.subjects):
+            raise ValueError("give folds, or a test array for every subject")
+        if len({subject.label for subject in self.subjects}) != len(self.subjects):
+            raise ValueError("two subjects have the same label")
+        return self
