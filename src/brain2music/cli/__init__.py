@@ -60,7 +60,8 @@ def main() -> None:
 def _run(ended: list[int]) -> int:
     """Run the command that the shell gave; its exit code."""
     try:
-        return int(app(standalone_mode=False) or 0)
+        code = int(app(standalone_mode=False) or 0)
+        return ENDED + ended[0] if ended else code  # typer itself answers an interruption, whatever signal it was
     except (KeyboardInterrupt, typer.Abort):
         return ENDED + (ended[0] if ended else signal.SIGINT)
     except Exception as error:

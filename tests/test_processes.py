@@ -1,0 +1,94 @@
+"""Real processes on one folder: subjects beside each other, killed, interrupted; the same command finishes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "study"))
+from test_pipeline import add_subject, digests
+from tiny_study import TinyStudy
+
+from brain2music.layout import Outputs
+
+SETTINGS = """
+embeddings = ["logmel"]
+window_s = 1.5
+lag_tr = 0
+also_lags = []
+folds = 2
+permutations = 100
+shuffles = 1
+unseen_genres = false
+encode = false
+"""
+MAIN = "from brain2music.cli import main; main()"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> TinyStudy:
+    study = TinyStudy(tmp_path / "study")
+    study.add_mask()
+    add_subject(study)
+    (tmp_path / "settings.toml").write_text(SETTINGS)
+    return study
+
+
+def start(study: TinyStudy, out: str, *labels: str) -> "subprocess.Popen[str]":
+    """Begin to decode some subjects."""
+    folder = study.root.parent
+    words = ["run", str(study.root), str(folder / out), "participant", "--config", str(folder / "settings.toml")]
+    words += [word for label in labels for word in ("--participant-label", label)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", MAIN, *words], stdout=pipe, stderr=pipe, text=True)
+
+
+def until(path: Path, process: "subprocess.Popen[str]") -> None:
+    """Wait for a file that the process will make."""
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.01)
+    assert path.exists(), process.communicate()[1]
+
+
+def leftovers(out: Path) -> list[Path]:
+    return [path for path in out.rglob(".*") if path.is_file()]
+
+
+@pytest.mark.slow
+def test_subjects_of_two_processes_end_on_one_page_also_after_kills(study: TinyStudy, tmp_path: Path) -> None:
+    out = Outputs(tmp_path / "out")
+    first, second = start(study, "out", "01"), start(study, "out", "02")
+    until(out.lock("sub-02"), second)
+    second.send_signal(signal.SIGKILL)
+    assert first.wait() == 0, first.communicate()[1]
+    second.communicate()
+    beside = [start(study, "out", "02"), start(study, "out", "02"), start(study, "out", "01")]
+    for process in beside:
+        assert process.wait() == 0, process.communicate()[1]
+    assert leftovers(out.root) == []
+    page = out.index.read_text()
+    assert "sub-01.html" in page
+    assert "sub-02.html" in page
+    together = start(study, "whole", "01", "02")
+    assert together.wait() == 0, together.communicate()[1]
+    assert list(digests(out).values()) == list(digests(Outputs(tmp_path / "whole")).values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_a_run_in_one_line_with_nothing_left(
+    number: signal.Signals, study: TinyStudy, tmp_path: Path
+) -> None:
+    out = Outputs(tmp_path / "out")
+    process = start(study, "out", "01")
+    until(out.lock("sub-01"), process)
+    os.kill(process.pid, number)
+    told = process.communicate()[1]
+    assert process.returncode == 128 + number
+    assert told.rstrip().endswith("interrupted; run the same command again to finish")
+    assert "Traceback" not in told
+    assert leftovers(out.root) == []
