@@ -45,7 +45,7 @@ def test_rows_that_are_no_music_are_passed_over_and_said(listening: Write, row: 
     tiny = listening([*MUSIC, f"40\t3\t{row}", f"45\t3\t{row}"], header=KINDS)
     assert heard(read_study(tiny.root)) == OURS
     (finding,) = warned(tiny, "rows-passed-over")
-    assert finding.what.startswith("2 rows")
+    assert ": 2 rows, " in finding.what
     file, kind = row.split("\t")
     assert (kind if kind not in ("n/a", "music") else file) in finding.what or file == "n/a"
 
@@ -66,7 +66,7 @@ def test_which_rows_count_can_be_chosen(listening: Write, tmp_path: Path) -> Non
     chosen = RunConfig.from_toml(tmp_path / "config.toml").events
     assert heard(read_study(tiny.root, events=chosen)) == [OURS[1], OURS[3]]
     assert heard(read_study(tiny.root)) == [OURS[0], OURS[2], OURS[4]]
-    with pytest.raises(InputError, match=r"no row of the tables.*setting events"):
+    with pytest.raises(InputError, match=r"no presentation of music is left.*setting events"):
         read_study(tiny.root, events=EventRows(values=("jazz",)))
     with pytest.raises(InputError, match="has no column kind"):
         read_study(tiny.root, events=EventRows(column="kind", values=("jazz",)))
@@ -83,6 +83,13 @@ def test_an_onset_that_rounds_to_the_first_scan_is_there(listening: Write) -> No
     tiny = listening(["-0.5\t3\t" + song(1) + "\tmusic", *MUSIC[1:]], header=KINDS)
     assert heard(read_study(tiny.root)) == OURS
     assert read_study(tiny.root).runs[0].presentations[0].volumes == range(2)
+
+
+def test_a_study_without_a_presentation_left_is_refused(listening: Write) -> None:
+    early = [f"{6 * i - 500}\t3\t{song(i + 1)}\tmusic" for i in range(5)]
+    assert heard(read_study(listening(early, MUSIC, header=KINDS).root)) == OURS
+    with pytest.raises(InputError, match=r"no presentation of music is left in the runs of task music of sub-01"):
+        read_study(listening(early, header=KINDS).root)
 
 
 def test_small_overlaps_are_tolerated_and_large_ones_cost_both_rows(listening: Write) -> None:

@@ -16,7 +16,7 @@ from .finding import Finding, error, of_subject, warning
 from .images import Header
 from .index import index_bids, leave_ignored, subject_labels
 from .recordings import Recording, group_recordings, read_object
-from .runs import check_grids, mark_carry_ins, read_run, without_broken_off
+from .runs import check_grids, mark_carry_ins, read_run, require_presentations, without_broken_off
 from .stimuli import Recordings
 from .study import Split, Study
 from .timing import check_trs
@@ -143,9 +143,10 @@ def survey_study(
     sounds = Recordings(stimuli)
     reader = EventReader(library, events, sounds.length)
     read = [read_run(each, splits[each.task], reader, need_image, findings) for each in recordings]
-    reader.report([run.events for run, _ in read], root, findings)
+    reader.report([run.events for run, _ in read], findings)
     runs = with_clips([run for run, _ in read], settle_clips(reader.all_events(root), sounds.file))
     runs = mark_carry_ins(without_broken_off(runs, reader.lengths, findings))
+    require_presentations(runs, findings)
     headers = tuple(header for _, header in read if header)
     runs.sort(key=lambda run: run.split == "test")
     check_grids(runs, headers, findings)

@@ -59,16 +59,13 @@ class EventReader:
                 self(path)
         return [event for path in sorted(self.tables) for event in self.tables[path].events]
 
-    def report(self, used: Iterable[Path], root: Path, findings: list[Finding]) -> None:
-        """Say which rows of the tables in use were passed over; an error where nothing is left of them."""
-        tables = [self.tables[path] for path in sorted(set(used) & set(self.tables))]
-        passed = sum((table.passed for table in tables), Counter[str]())
+    def report(self, used: Iterable[Path], findings: list[Finding]) -> None:
+        """Say which rows of the tables in use were passed over."""
+        tables = {path: self.tables[path] for path in sorted(used) if path in self.tables}
+        passed = sum((table.passed for table in tables.values()), Counter[str]())
         if passed:
-            findings.append(report_passed(passed, next(path for path in sorted(used) if self.tables[path].passed)))
-            if not any(table.events for table in tables):
-                what = "no row of the tables of events is a presentation of music"
-                mend = "name the recordings there, or say which rows count with the setting events"
-                findings.append(error("events-empty", root, what, mend))
+            first = next(path for path, table in tables.items() if table.passed)
+            findings.append(report_passed(passed, first, self.rows))
 
 
 def read_library(folders: Sequence[Path], findings: list[Finding]) -> Library:

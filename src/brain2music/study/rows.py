@@ -56,12 +56,15 @@ def chosen_rows(
     return counted, passed
 
 
-def report_passed(passed: Counter[str], path: Path) -> Finding:
-    """One line that says how many rows are passed over, and which."""
+def report_passed(passed: Counter[str], path: Path, rows: EventRows | None) -> Finding:
+    """One line that says how many rows are passed over, and which; ``rows`` is the setting that chose."""
     named = [f"{label} ({count})" for label, count in sorted(passed.items(), key=lambda each: (-each[1], each[0]))]
     more = f" and {len(named) - MOST_SAID} more kinds" if len(named) > MOST_SAID else ""
-    what = f"{passed.total()} rows of the study's events are no music and are passed over: "
+    count = f"{passed.total()} rows" if passed.total() > 1 else "1 row"
+    what = f"passed over as no music, of the events of all runs: {count}, "
     mend = "if some of them are music, say which rows count with the setting events (a column and its values)"
+    if rows is not None:
+        mend = "if some of them count, correct the setting events"
     return warning("rows-passed-over", path, what + ", ".join(named[:MOST_SAID]) + more, mend)
 
 

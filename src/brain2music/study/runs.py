@@ -101,6 +101,19 @@ def without_broken_off(runs: Sequence[Run], lengths: Lengths, findings: list[Fin
     ]
 
 
+def require_presentations(runs: Sequence[Run], findings: list[Finding]) -> None:
+    """Report subjects of whose runs of a task no presentation is left, where nothing else says why."""
+    if any(finding.severity == "error" for finding in findings):
+        return
+    ordered = sorted(runs, key=lambda run: (run.subject, run.task))
+    for (subject, task), group in groupby(ordered, key=lambda run: (run.subject, run.task)):
+        own = list(group)
+        if not any(run.presentations for run in own):
+            what = f"no presentation of music is left in the runs of task {task} of sub-{subject}"
+            mend = "name the recordings in the events, or say which rows count with the setting events"
+            findings.append(error("events-empty", own[0].events, what, mend))
+
+
 def check_grids(runs: Sequence[Run], headers: Sequence[Header], findings: list[Finding]) -> None:
     """Report runs whose image has another grid than the subject's first: other voxels, or elsewhere in space."""
     by_path = {header.path: header for header in headers}
