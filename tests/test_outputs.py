@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from brain2music.artifacts import stage, write_arrays, write_json, write_text
+from brain2music.artifacts import write_arrays, write_json, write_text
 from brain2music.errors import InputError
 from brain2music.outputs import is_ours, require_output
+from brain2music.provenance import stage
 
 
 @pytest.fixture

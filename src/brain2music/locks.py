@@ -150,5 +150,5 @@ def _holder(path: Path) -> str:
     try:
         owner = json.loads(path.read_text(encoding="utf-8"))
         return f"process {owner['pid']} on {owner['host']} is {owner['doing']}"
-    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun or ended
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # it has only just begun or ended
         return "another process is at work"

@@ -1,12 +1,11 @@
 """Where a command may write: not over its input, nor over a file that is not ours, and known before the work."""
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .artifacts import digest_file, read_json
+from .artifacts import digest_file, parse_json, read_json, read_object
 from .errors import InputError
 
 _MAKER = "brain2music"
@@ -92,7 +91,7 @@ def _require_writable(path: Path) -> None:
 def _says_so(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return _made(json.loads(path.read_text(encoding="utf-8")).get("generated_by"))
+        return _made(read_object(path).get("generated_by"))
     if suffix == ".safetensors":
         return _tensors_are_ours(path)
     if suffix == ".parquet":
@@ -112,7 +111,7 @@ def _tensors_are_ours(path: Path) -> bool:
         metadata = file.metadata() or {}
         names = set(file.keys())
     codes = names == {"values"} and {"codec", "samples"} <= set(metadata)
-    return codes or _made(metadata.get("generated_by")) or isinstance(json.loads(metadata["json"]), dict)
+    return codes or _made(metadata.get("generated_by")) or isinstance(parse_json(metadata["json"], path), dict)
 
 
 def _listed_beside(path: Path) -> bool:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..artifacts import parse_json
 from ..errors import InputError
 from ..locks import PAUSE_S
 from ..locks import locked as locked_file
@@ -76,7 +77,7 @@ def _is_left_behind(held: dict[str, str]) -> bool:
 
 def _holder(store: Store) -> dict[str, str]:
     try:
-        held = json.loads(store.read(LOCK))
-    except (InputError, ValueError):
+        held = parse_json(store.read(LOCK), f"{store.root}/{LOCK}")
+    except InputError:
         return {}
     return held if isinstance(held, dict) else {}

@@ -89,6 +89,11 @@ def _shelve(folder: Path, wanted: Mapping[Path, Sound], kept: Collection[str]) -
     described: dict[str, Any] = {"version": __version__, "inputs": made_from, "settings": {}}
     write_record(record, described, dict.fromkeys({*outputs, *made_from}) | current)
     remove(folder, {name: digest for name, digest in outputs.items() if name not in made_from})
+    if not made_from:
+        record.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        return
     for path, (_, write) in wanted.items():
         if path.name not in current:
             write(path)
