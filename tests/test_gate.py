@@ -168,6 +168,17 @@ def test_a_study_without_fault_passes_and_runs(study: TinyStudy, tmp_path: Path)
     assert check_bids(study.root, CONFIG, tmp_path / "out") == []  # its own outputs may lie there
 
 
+@pytest.mark.parametrize("place", ["OUT", "results/first", "derivatives/brain2music"])
+def test_outputs_may_lie_in_a_folder_of_their_own_in_the_study(place: str, study: TinyStudy) -> None:
+    assert check_bids(study.root, CONFIG, study.root / place) == []
+
+
+@pytest.mark.parametrize("place", ["", "sub-01/out", "stimuli", "stimuli/jazz/out", "sourcedata/out"])
+def test_outputs_never_lie_among_inputs(place: str, study: TinyStudy) -> None:
+    found = check_bids(study.root, CONFIG, study.root / place)
+    assert "output-is-input" in {each.code for each in found if each.severity == "error"}
+
+
 def test_a_full_disk_is_told_before_the_work(study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1000))

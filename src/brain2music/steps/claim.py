@@ -11,14 +11,15 @@ from ..brain.source import Source
 from ..errors import Brain2MusicWarning, InputError
 from ..layout import Outputs
 from ..locks import locked
+from ..study.index import NOT_RAW
 
 MAKER = "brain2music"
 ANOTHER = "name another output folder"
 
 
 def require_apart(source: Source, outputs: Outputs, galleries: Sequence[str | Path] = ()) -> None:
-    """:class:`InputError` where a folder of outputs is an input, lies in one (but for the study's ``derivatives``), or
-    holds one where outputs are written.
+    """:class:`InputError` where a folder of outputs is an input, lies among inputs, or holds one where outputs are
+    written. A folder of its own at the top of the study, or in its ``derivatives``, is none of these.
     """
     out = outputs.root.resolve()
     study = None if source.root is None else source.root.resolve()
@@ -30,12 +31,15 @@ def require_apart(source: Source, outputs: Outputs, galleries: Sequence[str | Pa
         if any(place.is_relative_to(folder.resolve()) for folder in outputs.folders):
             mend = "name another output folder, or keep the input elsewhere"
             raise InputError(f"an input lies where the run writes its outputs ({place})", outputs.root, mend)
-    for place in (*([study] if study else ()), *indexed):
-        inside = place.resolve()
-        beside = inside == study and inside / "derivatives" in out.parents
-        if inside in out.parents and not beside:
-            mend = f"name a folder outside it{', or one in its derivatives/' if inside == study else ''}"
+    for place in (*source.places, *indexed):
+        if place.resolve() in out.parents and (place.resolve() != study or _is_read(out.relative_to(study).parts[0])):
+            mend = f"name a folder outside it{', or one in its derivatives/' if place.resolve() == study else ''}"
             raise InputError(f"the output folder lies in an input ({place})", outputs.root, mend)
+
+
+def _is_read(part: str) -> bool:
+    """Whether a folder at the top of a BIDS study is for inputs; others may hold outputs."""
+    return part.startswith("sub-") or part in NOT_RAW - {"derivatives"} or part == "stimuli"
 
 
 def require_ours(outputs: Outputs) -> None:
