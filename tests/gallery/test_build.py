@@ -1,5 +1,7 @@
 """Building: what is recorded, what is refused, and that a kill loses at most one shard."""
 
+import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +14,7 @@ import pytest
 import soundfile
 
 from brain2music.artifacts import digest_file
+from brain2music.audio.io import read_audio
 from brain2music.errors import InputError
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
@@ -134,6 +137,22 @@ def test_corrupt_and_short_files_are_listed_and_passed_over(music: Path, tmp_pat
     assert "readable" in rejected["rock/text.mp3"]
     assert len(gallery) == 8
     assert not set(gallery.tracks["track"]) & {"rock/b", "rock/text", "rock/short"}
+
+
+def test_a_name_that_is_not_utf8_is_a_track_that_can_be_opened_and_meant(
+    music: Path, tmp_path: Path, embedder: Bands
+) -> None:
+    raw = os.fsencode(music) + b"/rock/mod\x85.wav"
+    os.rename(music / "rock" / "b.wav", raw)
+    (tmp_path / "table.tsv").write_text("file\ttitle\nrock/mod\\x85.wav\tModern\n")
+    gallery = build_gallery(music, tmp_path / "out", embedder, metadata=tmp_path / "table.tsv")
+    tracks = gallery.tracks.set_index("track")
+    assert tracks.loc[r"rock/mod\x85", "title"] == "Modern"
+    row = list(gallery.tracks["track"]).index(r"rock/mod\x85")
+    waveform, rate = read_audio(tracks["path"].iloc[row])
+    np.testing.assert_array_equal(embedder.embed(waveform, rate).mean(axis=0), gallery.vectors[row])
+    assert gallery.select(exclude=[r"mod\x85.wav", os.fsdecode(raw)]).tolist().index(False) == row
+    json.dumps(gallery.tracks["path"].tolist(), ensure_ascii=False).encode()  # what can be printed and stored
 
 
 def test_vectors_that_are_not_finite_are_refused(music: Path, tmp_path: Path) -> None:

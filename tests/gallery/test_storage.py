@@ -9,7 +9,7 @@ import pytest
 
 from brain2music.embed.embedder import Embedder
 from brain2music.embed.registry import get_embedder
-from brain2music.errors import InputError
+from brain2music.errors import Brain2MusicWarning, InputError
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
 from brain2music.gallery.shards import list_shards
@@ -125,6 +125,21 @@ def test_processes_and_a_cluster_build_the_same(cluster: bool, music: Path, tmp_
         there = build_gallery(music, tmp_path / "out", logmel, n_jobs=2, shard_size=3)
     same(there, here)
     assert (tmp_path / "out" / "rejected.tsv").read_text() == (tmp_path / "here" / "rejected.tsv").read_text()
+
+
+def test_one_process_embeds_where_several_cannot_share_memory(
+    music: Path, tmp_path: Path, embedder: Bands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in containers whose /dev/shm cannot be written: no semaphore can be made there."""
+
+    def read_only(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("multiprocessing.synchronize._multiprocessing.SemLock", read_only)
+    with pytest.warns(Brain2MusicWarning, match=r"Read-only file system\): one process embeds; --n-jobs 1"):
+        there = build_gallery(music, tmp_path / "out", embedder, n_jobs=3, shard_size=2)
+    assert embedder.calls == 9
+    same(there, build_gallery(music, tmp_path / "here", embedder))
 
 
 def test_a_scheduler_that_does_not_answer_is_named(music: Path, tmp_path: Path, embedder: Bands) -> None:

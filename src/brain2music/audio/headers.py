@@ -1,8 +1,10 @@
 """What a sound file holds, by its header: how many channels, at which rate, in how many bits."""
 
+import os
 from pathlib import Path
 
 from .io import read_audio
+from .paths import as_path
 
 _BITS = dict.fromkeys(("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "ALAC_16"), 16)
 _BITS |= dict.fromkeys(("FLOAT", "DOUBLE", "PCM_32", "ALAC_32"), 32)
@@ -13,7 +15,7 @@ def shape_of(path: str | Path) -> tuple[int, int]:
     import soundfile
 
     try:
-        information = soundfile.info(path)
+        information = soundfile.info(os.fsencode(as_path(path)))
     except soundfile.LibsndfileError:  # says why, or knows the file
         waveform, rate = read_audio(path, mono=False)
         return rate, len(waveform)
@@ -25,6 +27,6 @@ def bits_of(path: str | Path) -> int:
     import soundfile
 
     try:
-        return _BITS.get(soundfile.info(path).subtype, 24)
+        return _BITS.get(soundfile.info(os.fsencode(as_path(path))).subtype, 24)
     except soundfile.LibsndfileError:
         return 24

@@ -17,6 +17,7 @@ from jaxtyping import Float32
 
 from ..errors import Brain2MusicWarning, InputError
 from .mending import Mended, MendedFile, is_mp3, kind_of, mend, ogg_seconds
+from .paths import as_path
 
 SHORTEST_S = 0.05
 """A file with less sound than this holds none to speak of."""
@@ -89,6 +90,8 @@ class Reader(ABC):
 def open_sound(path: str | Path, least_s: float = SHORTEST_S) -> Reader:
     """A sound file of any format that can be read here, with so many seconds of sound at least.
 
+    A path whose bytes are not UTF-8 may be given as it is shown (:mod:`.paths`).
+
     Raises
     ------
     InputError : the file is missing, empty, no sound or of a format that needs PyAV, which is not installed; it holds
@@ -96,7 +99,7 @@ def open_sound(path: str | Path, least_s: float = SHORTEST_S) -> Reader:
     """
     import soundfile
 
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise InputError("the sound file is missing", path, "check the path")
     try:
