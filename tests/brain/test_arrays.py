@@ -66,7 +66,7 @@ def test_every_kind_of_array_file(tmp_path, sounds, write_toml, rng, kind):
     waveform, rate = study.stimuli.waveform(train.clips[3])
     np.testing.assert_allclose(waveform, np.sin(np.arange(16000) * 0.4), atol=1e-3)
     assert rate == 8000
-    assert set(study.digests("1")) == {"arrays.toml", f"r.{kind}"}
+    assert set(study.digests("1")) == {"arrays.toml", "stimuli", f"r.{kind}"}
 
 
 @pytest.mark.parametrize("axes", [("voxels", "time"), ("time", "voxels"), ("scans", "voxels", "clips")])
