@@ -1,5 +1,6 @@
 """The kinds of sound files that are written: what each can hold, told before there is something to write."""
 
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +44,19 @@ def check_format(path: Path, rate: int, channels: int = 1) -> None:
         raise InputError(f"cannot write {suffix} files of {rate} Hz", path, "choose wav or flac, or resample it first")
     if channels > kind.channels:
         raise InputError(f"cannot write {suffix} files of {channels} channels", path, "choose wav")
+
+
+def require_room(path: Path, rate: int, channels: int, seconds: float, bits: int = 16) -> None:
+    """:class:`InputError` where so much sound would fill the disk: of a wav file, whose size is known beforehand."""
+    if path.suffix.lower() != ".wav":
+        return
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    needed, free = round(seconds * rate) * channels * bits // 8, shutil.disk_usage(folder).free
+    if needed > free:
+        what = f"there is no room left to write this: {needed / 1e6:.1f} MB, where {free / 1e6:.1f} MB are free"
+        raise InputError(what, path, "make room on the disk, or name another folder")
 
 
 def write_tagged(

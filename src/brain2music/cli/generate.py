@@ -43,7 +43,10 @@ Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 @app.command(epilog=_QUALITY)
 def generate(
     output: Output,
-    text: Annotated[str | None, typer.Option(help="Describe the music.")] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(help='Describe the music, in English: what there is. What follows a "no" is heard, too.'),
+    ] = None,
     like: Annotated[Path | None, typer.Option(help="A recording to be like.")] = None,
     embedding: Annotated[
         Path | None,
@@ -73,7 +76,7 @@ def generate(
     count = count_items(embedding, rows) * draws
     outputs = [output if count == 1 else output.with_stem(f"{output.stem}-{number + 1}") for number in range(count)]
     _require(outputs, [each for each in (like, embedding) if each], overwrite)
-    model = _musiclm(generator, codec, vocoder, device, output)
+    model = _musiclm(generator, codec, vocoder, device, output, count * seconds)
     with _progress("generate") as advance:
         asked: dict[str, Any] = {"seconds": seconds, "seed": seed, "draws": draws, "guidance": guidance, "rows": rows}
         made = model.pieces(embedding, text, None if like is None else [like], **asked, progress=advance)
@@ -100,14 +103,16 @@ def continue_(
     The recording keeps its channels, its sampling rate and its samples (to the bit in wav and flac). The new part is
     made in mono at the generator's rate, stands in every channel at that channel's level, and is faded in over 40 ms.
     """
-    from ..audio.formats import check_format
-    from ..audio.headers import shape_of
+    from ..audio.formats import check_format, require_room
+    from ..audio.headers import bits_of, seconds_of, shape_of
     from ..generate.musiclm.prompts import check_guidance, check_length
 
     check_length(seconds)
     check_guidance(guidance)
     _require([output], [recording], overwrite)
-    check_format(output, *shape_of(recording))
+    rate, channels = shape_of(recording)
+    check_format(output, rate, channels)
+    require_room(output, rate, channels, seconds_of(recording) + seconds, bits_of(recording))
     model = _musiclm(generator, codec, vocoder, device)
     with _progress("continue") as advance:
         made = model.continuation(recording, seconds, seed, text, guidance, advance)
@@ -128,10 +133,11 @@ def story(
 ) -> None:
     """One piece whose prompt changes every 15 s."""
     from ..generate.musiclm.prompts import check_guidance
+    from ..generate.musiclm.windows import SECTION_S
 
     check_guidance(guidance)
     _require([output], [], overwrite)
-    model = _musiclm(generator, codec, vocoder, device, output)
+    model = _musiclm(generator, codec, vocoder, device, output, SECTION_S * len(texts))
     with _progress("story") as advance:
         made = model.story(texts, seed=seed, guidance=guidance, progress=advance)
     print(made.write(output, "Story"))
@@ -152,9 +158,11 @@ def _progress(what: str) -> "AbstractContextManager[Advance]":
     return progress(what)
 
 
-def _musiclm(name: str, codec: Path | None, vocoder: str | None, device: str, output: Path | None = None) -> "MusicLM":
-    """The generator, which has to fit the file that it is to write."""
-    from ..audio.formats import check_format
+def _musiclm(
+    name: str, codec: Path | None, vocoder: str | None, device: str, output: Path | None = None, seconds: float = 0.0
+) -> "MusicLM":
+    """The generator, which has to fit the file that it is to write, and the file the disk."""
+    from ..audio.formats import check_format, require_room
     from ..errors import InputError
     from ..generate.musiclm.model import MusicLM
     from ..generate.registry import get_generator
@@ -164,4 +172,5 @@ def _musiclm(name: str, codec: Path | None, vocoder: str | None, device: str, ou
         raise InputError(f"{name} does not take texts, recordings and embeddings alike", mend="name a MusicLM")
     if output is not None:
         check_format(output, found.rate)
+        require_room(output, found.rate, 1, seconds)
     return found

@@ -78,7 +78,7 @@ class Conditioner:
         if rows.ndim != 2 or rows.shape[1] != self.space.dims or len(rows) == 0:
             raise InputError(
                 f"an embedding of shape {np.shape(vectors)} where {self.space.name} has {self.space.dims} dimensions",
-                mend=f"give ({self.space.dims},) or (items, {self.space.dims})",
+                mend=f"give ({self.space.dims},) of one item, or (items, windows, {self.space.dims})",
             )
         if not np.isfinite(rows).all():
             raise InputError("the embedding holds NaN or infinite values", mend="compute it again")

@@ -138,7 +138,7 @@ class MusicLM:
         ------
         InputError : not exactly one of the three is given, or it cannot be used.
         """
-        asked = {"seconds": seconds, "seed": seed, "draws": draws, "guidance": guidance}
+        asked: Any = {"seconds": seconds, "seed": seed, "draws": draws, "guidance": guidance}
         return list(self.pieces(embedding, text, like, **asked, rows=rows, first_item=first_item, progress=progress))
 
     def pieces(

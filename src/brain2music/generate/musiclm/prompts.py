@@ -1,7 +1,7 @@
 """What a user may ask for, checked: how long, how often, by which seed; which words, recordings, embeddings."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from ...artifacts import digest_array, digest_file
-from ...audio.arrays import as_channels
+from ...audio.arrays import AnyWaveform, as_channels
 from ...audio.io import read_audio
 from ...embed.embedder import Embedder, TextEmbedder
 from ...embed.embeddings import Embeddings
@@ -28,8 +28,8 @@ MOST_DRAWS = 64
 MOST_GUIDANCE = 100.0
 MOST_SEED = 2**32 - 1
 
-Sound = tuple[Float32[np.ndarray, "*channels samples"], int]
-"""A waveform, mono or (channels, samples), and its rate in Hz."""
+Sound = tuple[AnyWaveform, int]
+"""A waveform, mono or stereo, either way round, and its rate in Hz."""
 Recording = Sound | Path | str
 """A sound, or the file of one."""
 Rows = Literal["items", "windows"]
@@ -44,7 +44,7 @@ class Prompts:
     origins: list[dict[str, Any]]
 
 
-def check_length(seconds: float, draws: int = 1) -> None:
+def check_length(seconds: Any, draws: Any = 1) -> None:
     """:class:`InputError` where so much music cannot be made."""
     if not SHORTEST_S <= _number(seconds, "seconds") <= LONGEST_S:  # also refuses NaN
         raise InputError(
@@ -54,31 +54,31 @@ def check_length(seconds: float, draws: int = 1) -> None:
         raise InputError(f"{draws} draws cannot be made", mend=f"ask for 1 to {MOST_DRAWS}")
 
 
-def check_guidance(guidance: float | None) -> None:
+def check_guidance(guidance: Any) -> None:
     """:class:`InputError` where a condition cannot be followed so much."""
     if guidance is not None and not 0 <= _number(guidance, "guidance") <= MOST_GUIDANCE:
         raise InputError(f"the guidance is {guidance:g}", mend=f"choose 0 to {MOST_GUIDANCE:g}")
 
 
-def check_seed(seed: int) -> None:
+def check_seed(seed: Any) -> None:
     """:class:`InputError` where the seed is no whole number from 0 to 2³² - 1."""
     if not 0 <= _whole(seed, "seed") <= MOST_SEED:
         raise InputError(f"the seed is {seed}", mend=f"choose 0 to {MOST_SEED}")
 
 
-def of_texts(texts: str | Sequence[str], conditioner: Conditioner) -> Prompts:
+def of_texts(texts: Any, conditioner: Conditioner) -> Prompts:
     """Prompts in words; a single string is one text."""
     texts = as_texts(texts)
     return Prompts(embed_texts(texts, conditioner), [{"text": text} for text in texts])
 
 
-def of_sounds(sounds: Recording | Sequence[Recording], conditioner: Conditioner) -> Prompts:
+def of_sounds(sounds: Any, conditioner: Conditioner) -> Prompts:
     """Recordings to be like; a single one may be given by itself."""
     read = [read_recording(each, "like") for each in _recordings(sounds)]
     return Prompts(embed_sounds([sound for sound, _ in read], conditioner), [origin for _, origin in read])
 
 
-def of_embeddings(given: Any, conditioner: Conditioner, rows: Rows | None = None) -> Prompts:
+def of_embeddings(given: Any, conditioner: Conditioner, rows: Any = None) -> Prompts:
     """Embeddings: with their space, in an array, or in a file of either.
 
     Raises
@@ -125,11 +125,13 @@ def embed_sounds(sounds: Sequence[Sound], conditioner: Conditioner) -> Float[Ten
     return conditioner.check(np.stack(rows), embedder.space)
 
 
-def read_recording(recording: Recording, use: str, mono: bool = True) -> tuple[Sound, dict[str, Any]]:
+def read_recording(recording: Any, use: str, mono: bool = True) -> tuple[Sound, dict[str, Any]]:
     """A sound, and its origin by what it is used as: of a file its name and digest, of an array digest and rate."""
     if isinstance(recording, Path | str):
         sound = read_audio(recording, mono=mono)
         return sound, {use: Path(recording).name, f"{use}_sha256": digest_file(Path(recording))}
+    if not isinstance(recording, tuple | list) or len(recording) != 2:
+        raise InputError("a recording is a waveform with its rate, or a file", mend="give (waveform, rate)")
     waveform, rate = recording
     digest = digest_array(as_channels(waveform, rate)[0])
     return recording, {use: "a recording", f"{use}_sha256": digest, f"{use}_rate": int(rate)}
@@ -157,7 +159,7 @@ def seeded(seed: int, item: int, device: torch.device, draw: int = 0) -> torch.G
     return torch.Generator(device).manual_seed(int(state >> 1))
 
 
-def _one_per_item(given: Any, rows: Rows | None) -> Float32[np.ndarray, "*items dims"]:
+def _one_per_item(given: Any, rows: Any) -> Float32[np.ndarray, "*items dims"]:
     """(items, dims), or (dims,), of an array of numbers of one to three dimensions."""
     if isinstance(given, str):
         raise InputError(f"{given[:40]!r} is a text, not an embedding", mend="give it as text, or the file as a Path")
@@ -177,24 +179,17 @@ def _one_per_item(given: Any, rows: Rows | None) -> Float32[np.ndarray, "*items 
     return vectors.mean(axis=0) if vectors.ndim == 2 and rows == "windows" and len(vectors) else vectors
 
 
-def _recordings(sounds: Any) -> list[Recording]:
+def _recordings(sounds: Any) -> list[Any]:
     if isinstance(sounds, str | Path):
         return [sounds]
     is_one = isinstance(sounds, tuple) and len(sounds) == 2 and isinstance(sounds[1], int | float | np.number)
-    found = [sounds] if is_one else list(sounds)
-    for each in found:
-        if not isinstance(each, str | Path) and not (isinstance(each, tuple | list) and len(each) == 2):
-            raise InputError(
-                "a recording to be like is a waveform with its rate, or a file", mend="give (waveform, rate)"
-            )
-    return found
+    return [sounds] if is_one or not isinstance(sounds, Iterable) else list(sounds)
 
 
 def _number(value: Any, name: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{name}: {value!r} is no number", mend="give a number") from None
+    if not isinstance(value, int | float | np.number):
+        raise InputError(f"{name}: {value!r} is no number", mend="give a number")
+    return float(value)
 
 
 def _whole(value: Any, name: str) -> int:
