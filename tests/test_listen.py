@@ -1,5 +1,6 @@
 """Sound of the page: stimuli of any rate become mp3 of what they were."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parent / "study"))
 from tiny_study import TinyStudy
 
+from brain2music.artifacts import digest_file
 from brain2music.audio.io import read_audio
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
@@ -31,3 +33,54 @@ def test_stimuli_of_any_rate_are_on_the_page(rate: int, tmp_path: Path) -> None:
         pitch = np.fft.rfftfreq(len(heard), 1 / rate_there)[np.abs(np.fft.rfft(heard)).argmax()]
         assert pitch == pytest.approx(440, abs=2)
         assert np.sqrt(np.mean(heard**2)) == pytest.approx(0.2, rel=0.05)
+
+
+def exported(study: TinyStudy, others: tuple[str, ...] = (), fade_s: float = 0.0) -> dict[str, str]:
+    source = BidsSource.read(study.root, RunConfig(fade_s=fade_s))
+    export_stimuli(source, Outputs(study.root.parent / "out"), others=others)
+    return {path.name: digest_file(path) for path in (study.root.parent / "out" / "stimuli").glob("*.mp3")}
+
+
+def test_stimuli_are_kept_while_the_sound_is_the_same_and_made_again_with_it(tmp_path: Path) -> None:
+    study = TinyStudy(tmp_path / "study")
+    first = exported(study)
+    (kept, changed) = sorted(first)
+    modified = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "stimuli").iterdir()}
+    assert exported(study) == first
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "stimuli").iterdir()} == modified
+    shutil.copy(study.track(1), study.track(6))
+    after = exported(study, others=(changed,))  # another subject's page plays it too
+    assert after[kept] == first[kept]
+    assert after[changed] != first[changed]
+    (tmp_path / "out" / "stimuli" / kept).write_text("edited")
+    assert exported(study) == after
+    assert set(exported(study, fade_s=1.0).values()).isdisjoint(after.values())
+
+
+def test_stimuli_of_other_subjects_stay_and_those_of_none_go(tmp_path: Path) -> None:
+    study = TinyStudy(tmp_path / "study")
+    first = exported(study)
+    (left, gone) = sorted(first)
+    study.add_run("task-Test_run-01", [4, 4, 4])
+    assert set(exported(study, others=(left,))) == {left, "jazz.00004_0.5-3.5.mp3"}
+    assert gone not in exported(study)
+
+
+def test_stimuli_that_a_kill_left_half_made_are_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = TinyStudy(tmp_path / "study")
+    whole = exported(study)
+    shutil.rmtree(tmp_path / "out")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("brain2music.steps.listen.write_audio", stop)
+        with pytest.raises(KeyboardInterrupt):
+            exported(study)
+    assert exported(study) == whole
+    record = tmp_path / "out" / "stimuli" / "provenance.json"
+    (tmp_path / "precious").write_text("mine")
+    record.write_text(record.read_text().replace('"outputs": {', '"outputs": {"../../precious": null,'))
+    assert exported(study) == whole
+    assert (tmp_path / "precious").read_text() == "mine"

@@ -89,7 +89,7 @@ def stage(
     for path in (record, *outputs):
         if path.is_dir():
             raise InputError("there is a folder where a file is to be written", path, "move it elsewhere")
-    earlier = _digests(record)
+    earlier = digests_of(record)
     begun = dict.fromkeys({*earlier, *(_name(path, record) for path in (*outputs, *perhaps))})
     write_record(record, wanted, begun)
     written = [*outputs, *(make() or ())]
@@ -119,7 +119,18 @@ def read_record(record: Path) -> dict[str, Any] | None:
 
 def outputs_of(record: Path) -> list[Path]:
     """The files that a provenance file names."""
-    return [record.parent / name for name in _digests(record)]
+    return [record.parent / name for name in digests_of(record)]
+
+
+def digests_of(record: Path) -> dict[str, str | None]:
+    """Output -> digest (None: unfinished), as a record names them; names that leave its folder do not count."""
+    found = read_record(record)
+    named: dict[str, Any] = {} if found is None else found["outputs"]
+    return {
+        name: digest if isinstance(digest, str) else None
+        for name, digest in named.items()
+        if name and "\0" not in name and not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+    }
 
 
 def is_current(record: Path, wanted: Mapping[str, Any], outputs: Iterable[Path] = ()) -> bool:
@@ -127,19 +138,19 @@ def is_current(record: Path, wanted: Mapping[str, Any], outputs: Iterable[Path] 
     found = read_record(record)
     if found is None or any(found.get(key) != value for key, value in wanted.items()):
         return False
-    return is_whole(record) and {_name(path, record) for path in outputs} <= set(_digests(record))
+    return is_whole(record) and {_name(path, record) for path in outputs} <= set(digests_of(record))
 
 
 def is_whole(record: Path) -> bool:
     """Whether every output that a record names has the digest that it names."""
-    digests = _digests(record)
+    digests = digests_of(record)
     return bool(digests) and all(_is_same(record.parent / name, digest) for name, digest in digests.items())
 
 
 def discard(record: Path, kept: Iterable[Path] = ()) -> list[Path]:
     """Remove the outputs that a record names, but for those ``kept``, and the record; what was removed."""
     names = {_name(path, record) for path in kept if path.is_relative_to(record.parent)}
-    gone = remove(record.parent, {name: digest for name, digest in _digests(record).items() if name not in names})
+    gone = remove(record.parent, {name: digest for name, digest in digests_of(record).items() if name not in names})
     record.unlink(missing_ok=True)
     return gone
 
@@ -170,17 +181,6 @@ def record_of(path: Path) -> Path:
     """The default name of the record of an output: its own with ``.json`` for its suffix."""
     stem = path.name.removesuffix(".gz")
     return path.with_name(stem.rsplit(".", 1)[0] + ".json")
-
-
-def _digests(record: Path) -> dict[str, str | None]:
-    """Output -> digest, of a record that can be read; names that leave its folder do not count."""
-    found = read_record(record)
-    named: dict[str, Any] = {} if found is None else found["outputs"]
-    return {
-        name: digest if isinstance(digest, str) else None
-        for name, digest in named.items()
-        if name and "\0" not in name and not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
-    }
 
 
 def _name(path: Path, record: Path) -> str:

@@ -15,7 +15,7 @@ from ..audio.io import read_audio, resample, write_audio
 from ..brain.source import Source
 from ..errors import InputError
 from ..layout import Outputs
-from ..provenance import read_record, remove, write_record
+from ..provenance import digests_of, read_record, remove, write_record
 from ..study.stimuli import Stimuli
 from ..study.study import Clip
 
@@ -74,16 +74,21 @@ def _shelve(folder: Path, wanted: Mapping[Path, Sound], kept: Collection[str]) -
     Only files of the folder's own record are removed, and those that are ``kept`` not even if they are not wanted.
     """
     record = folder / "provenance.json"
-    found: dict[str, Any] = read_record(record) or {}
-    inputs: dict[str, Any] = found.get("inputs", {})
-    outputs: dict[str, Any] = found.get("outputs", {}) if found.get("version") == __version__ else {}
-    stays = {name: digest for name, digest in outputs.items() if name in kept and (folder / name).is_file()}
-    made_from = {path.name: digest for path, (digest, _) in wanted.items()} | {name: inputs[name] for name in stays}
-    current = stays | {
-        path.name: outputs[path.name]
-        for path in wanted
-        if inputs.get(path.name) == made_from[path.name] and _digest(path) == outputs.get(path.name)
+    found = read_record(record) or {}
+    known: dict[str, str] = found["inputs"] if found.get("version") == __version__ else {}
+    outputs = digests_of(record)
+    made_from = {path.name: digest for path, (digest, _) in wanted.items()}
+    stays = {
+        name: digest
+        for name, digest in outputs.items()
+        if name in kept and name in known and name not in made_from and _holds(folder / name, digest)
     }
+    current = {
+        name: outputs[name]
+        for name, digest in made_from.items()
+        if known.get(name) == digest and _holds(folder / name, outputs.get(name))
+    } | stays
+    made_from |= {name: known[name] for name in stays}
     if set(current) == set(outputs) == set(made_from):
         return
     described: dict[str, Any] = {"version": __version__, "inputs": made_from, "settings": {}}
@@ -98,6 +103,11 @@ def _shelve(folder: Path, wanted: Mapping[Path, Sound], kept: Collection[str]) -
         if path.name not in current:
             write(path)
     write_record(record, described, {path.name: digest_file(path) for path in wanted} | stays)
+
+
+def _holds(path: Path, digest: str | None) -> bool:
+    """Whether a file was finished, and is as it was."""
+    return digest is not None and _digest(path) == digest
 
 
 def _write_stimulus(source: Source, clip: Clip, path: Path) -> None:
