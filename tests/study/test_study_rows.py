@@ -111,6 +111,11 @@ def test_blocks_probes_and_doubles_are_left_out(listening: Write) -> None:
     assert len(warned(tiny, "event-twice")) == 1
 
 
+def test_a_row_for_the_whole_run_is_a_block_however_sparse_its_clips(listening: Write) -> None:
+    tiny = listening([*MUSIC, f"0\t150\t{song(6)}\trun"], header=KINDS, n_volumes=100)
+    assert heard(read_study(tiny.root)) == OURS
+
+
 @pytest.mark.parametrize("row", ["n/a\t3", "60\tn/a", "60\t0", "soon\t3", "900\t3", "58.5\t3", "60\t-3"])
 def test_one_row_at_fault_costs_that_row(listening: Write, row: str) -> None:
     tiny = listening([*MUSIC, f"{row}\t{song(6)}\tmusic"], header=KINDS)

@@ -18,6 +18,8 @@ SAME_CLOCK_S = 0.02
 """By how much times by one clock differ at most."""
 SHORT = 0.15
 """Part of an event that others within it take at most, for them to be no clips but probes or beeps."""
+PROBE_S = 1.0
+"""Seconds that a probe or beep lasts at most."""
 
 
 def without_blocks(events: Sequence[Event], path: Path, findings: list[Finding]) -> list[Event]:
@@ -33,7 +35,8 @@ def without_blocks(events: Sequence[Event], path: Path, findings: list[Finding])
     blocks: dict[Event, int] = {}
     for event in once:
         inner = _within(event, once, onsets)
-        if sum(other.duration for other in inner) < SHORT * event.duration:
+        durations = [other.duration for other in inner]
+        if sum(durations) < SHORT * event.duration and max(durations, default=0.0) <= PROBE_S:
             probes |= dict.fromkeys(inner, event.line)
         elif len(inner) > 1:
             blocks[event] = len(inner)
