@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from functools import cache
 from importlib import resources
 from multiprocessing import get_context
@@ -18,6 +18,7 @@ from .. import __version__
 from ..artifacts import read_json, write_json, write_table
 from ..errors import InputError
 from ..progress import Advance
+from ..workers import Workers
 from .compose.caption import caption
 from .compose.compose import compose
 from .compose.genres import GENRES
@@ -144,7 +145,7 @@ def _make_all(orders: list[_Order], n_jobs: int | None) -> Iterator[dict[str, An
     if workers <= 1:
         yield from map(_make, orders)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with Workers(workers, mp_context=get_context("spawn")) as pool:
         pending = [pool.submit(_make, order) for order in orders]
         try:
             for done in as_completed(pending):

@@ -4,7 +4,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -22,6 +22,7 @@ from ..embed.embeddings import Space
 from ..embed.registry import get_embedder
 from ..errors import Brain2MusicWarning, InputError, short_warnings
 from ..processor import use_one_thread
+from ..workers import Workers
 from .shards import Embedded, write_shard
 from .storage import Store
 
@@ -111,7 +112,7 @@ def _in_processes(
 
     context = multiprocessing.get_context("spawn")
     try:
-        pool = ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_begin)
+        pool = Workers(n_jobs, mp_context=context, initializer=_begin)
     except (OSError, ImportError, NotImplementedError) as error:
         what = f"processes cannot share memory here ({error}): one process embeds; --n-jobs 1 asks for that"
         warnings.warn(what, Brain2MusicWarning, stacklevel=3)

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..artifacts import atomic_path, read_json, write_json
 from ..audio.io import duration_of
 from ..errors import InputError
 from ..progress import progress
+from ..workers import Workers
 from .manifest import Source
 
 BLOCK = 20.0
@@ -143,7 +143,7 @@ def _decode_in_parallel(
     rows, failures = [], []
     jobs = [(path, sources[number], *place, rate, channels) for number, place in allotted.items()]
     workers = min(n_jobs or len(os.sched_getaffinity(0)), len(jobs) or 1)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, progress("decode") as advance:
+    with Workers(workers, mp_context=get_context("spawn")) as pool, progress("decode") as advance:
         for done, (number, result) in enumerate(zip(allotted, pool.map(_decode_one, jobs), strict=True), start=1):
             if isinstance(result, str):
                 failures.append(result)

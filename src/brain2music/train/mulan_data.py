@@ -8,7 +8,6 @@ file's metadata. Shards that are there are kept.
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from math import inf
@@ -34,6 +33,7 @@ from ..embed.musicnn_network import Network, network_on
 from ..errors import InputError
 from ..processor import multiplies_bfloat16, use_one_thread
 from ..progress import Advance
+from ..workers import Workers
 
 WINDOW_S, STEP_S = 10.0, 10.0
 SECONDS = 10.0
@@ -113,7 +113,7 @@ def prepare(
     networks = _networks(device)
     listener = Listener(WINDOW_S, STEP_S)
     began, done = time.monotonic(), 0
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=use_one_thread) as pool:
+    with Workers(workers, mp_context=get_context("spawn"), initializer=use_one_thread) as pool:
         for file, shard in zip(files, shards, strict=True):
             if not file.is_file():
                 if time.monotonic() - began > 60 * minutes:

@@ -8,7 +8,7 @@ building goes on where it stopped, and parts of a corpus may be built on several
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -32,6 +32,7 @@ from ..generate.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTo
 from ..processor import use_one_thread
 from ..progress import Advance
 from ..weights import find
+from ..workers import Workers
 from .mulan_data import Composed
 
 RATE = 24000
@@ -187,7 +188,7 @@ def listen(
 ) -> Iterator[Heard | None]:
     """Every source in order, rendered or read, by ``workers`` processes; None for recordings that are too short."""
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(embedding, step_s)) as pool:
+    with Workers(workers, context, initializer=_start_worker, initargs=(embedding, step_s)) as pool:
         waiting: list[Future[Heard | None]] = []
         try:
             for source in sources:

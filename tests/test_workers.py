@@ -1,0 +1,31 @@
+"""Processes that work for one, interrupted as a terminal does it: all at once."""
+
+import os
+import signal
+import subprocess
+import sys
+
+WORK = """
+import time
+from multiprocessing import get_context
+from brain2music.workers import Workers
+try:
+    with Workers(2, mp_context=get_context("spawn")) as pool:
+        assert sum(pool.map(abs, range(-3, 3))) == 9
+        waiting = [pool.submit(time.sleep, 600) for _ in range(6)]
+        print("begun", flush=True)
+        waiting[0].result()
+except KeyboardInterrupt:
+    print("ended")
+"""
+
+
+def test_an_interruption_is_heard_once_and_ends_all() -> None:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", WORK]
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=120) == ("ended\n", "")
+    assert process.returncode == 0
