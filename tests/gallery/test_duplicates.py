@@ -12,7 +12,7 @@ from brain2music.gallery.build import build_gallery
 from brain2music.gallery.duplicates import find_duplicates, mark_duplicates
 from brain2music.gallery.gallery import Gallery
 
-from .conftest import Bands
+from .conftest import Bands, write_tone
 
 
 @pytest.fixture
@@ -44,6 +44,15 @@ def test_marks_can_be_left_out_of_a_search(gallery: Gallery) -> None:
     hits = marked.search(np.array(marked.vectors[row : row + 1]), 3, space=marked.space, where=where)
     assert where[hits.indices].all()
     assert marked.select().all()
+
+
+def test_marks_hold_while_both_recordings_are_what_they_were(gallery: Gallery, music: Path, embedder: Bands) -> None:
+    mark_duplicates(gallery, cosine=0.99999)
+    write_tone(music / "rock" / "copy.wav", 3950)
+    marked = build_gallery(music, gallery.folder, embedder, seconds=3.0).tracks.set_index("track")["duplicate_of"]
+    assert (marked["rock/copy"], marked["tango/coded"]) == ("", "rock/a")
+    (music / "rock" / "a.wav").unlink()
+    assert set(build_gallery(music, gallery.folder, embedder, seconds=3.0).tracks["duplicate_of"]) == {""}
 
 
 def test_impossible_limits_are_refused(gallery: Gallery) -> None:

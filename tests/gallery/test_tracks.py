@@ -69,6 +69,11 @@ def test_tables_at_fault_are_named(text: str, what: str, music: Path, tmp_path: 
     assert caught.value.file == file
 
 
+def test_a_single_sound_file_is_no_corpus(music: Path) -> None:
+    with pytest.raises(InputError, match="a sound file, not a folder"):
+        list_tracks(music / "rock" / "a.wav")
+
+
 def test_an_absent_table_and_an_absent_folder_are_named(music: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the file is missing"):
         list_tracks(music, tmp_path / "none.tsv")

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from ..audio.find import Found, search_audio
+from ..audio.io import SUFFIXES
 from ..audio.paths import as_path, shown
 from ..errors import Brain2MusicWarning, InputError
 from .corpora import find_metadata, read_metadata
@@ -61,6 +62,8 @@ def list_tracks(
     ------
     InputError : no such folder, no sound files, a table that cannot be read or that names none of the files.
     """
+    if music.is_file() and music.suffix.lower() in SUFFIXES:
+        raise InputError("this is a sound file, not a folder or a table of files", music, "give its folder")
     if music.is_file():
         root, found = music.parent, _listed(music)
         metadata = metadata or music
