@@ -68,7 +68,7 @@ def read_parts(
         "codec": get_token_codec(str(codec), levels_of(stages), str(device), vocoder),
         "refiner": Refiner.from_pretrained(folder / REFINER).to(device) if (folder / REFINER).is_dir() else None,
         "postfilter": Postfilter.load(folder) if (folder / POSTFILTER).is_file() else None,
-        "sampling": {stage: Sampling(**how) for stage, how in settings["sampling"].items()},
+        "sampling": _sampling(folder, settings["sampling"]),
         "name": folder.name,
         "sha256": _digest(folder, names, settings, vocoder),
     }
@@ -93,6 +93,15 @@ def _settings(folder: Path) -> dict[str, Any]:
         wrong = f"lacks {', '.join(missing)}" if missing else f"names no known plan ({settings['plan']!r})"
         raise InputError(f"the model's description {wrong}", folder / CONFIG, "copy the folder again")
     return settings
+
+
+def _sampling(folder: Path, given: Any) -> dict[StageName, Sampling]:
+    try:
+        return {stage: Sampling(**how) for stage, how in given.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the model's sampling cannot be used ({error})", folder / CONFIG, "copy the folder again"
+        ) from None
 
 
 def _digest(folder: Path, names: tuple[StageName, ...], settings: dict[str, Any], vocoder: str) -> str:

@@ -134,7 +134,7 @@ def read_recording(recording: Any, use: str, mono: bool = True) -> tuple[Sound, 
         raise InputError("a recording is a waveform with its rate, or a file", mend="give (waveform, rate)")
     waveform, rate = recording
     digest = digest_array(as_channels(waveform, rate)[0])
-    return recording, {use: "a recording", f"{use}_sha256": digest, f"{use}_rate": int(rate)}
+    return (waveform, rate), {use: "a recording", f"{use}_sha256": digest, f"{use}_rate": int(rate)}
 
 
 def count_items(embedding: Path | None, rows: Rows | None = None) -> int:
