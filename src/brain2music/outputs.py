@@ -20,9 +20,9 @@ def require_output(
 ) -> Path:
     """The path to write, if a command may write there; to be asked before the work.
 
-    Ours is what says so itself: the tag *software* of a sound file, ``generated_by`` in JSON and safetensors, the
-    metadata of our Parquet files and codes, or a JSON beside the file that lists it among its outputs. Whatever else
-    lies there was put there by somebody, and is written over only if that is asked for.
+    Ours is what says so itself: the tag *software* of a sound file (of mp3 *album*), ``generated_by`` in JSON and
+    safetensors, the metadata of our Parquet files and codes, or a JSON beside the file that lists it among its
+    outputs. Whatever else lies there was put there by somebody, and is written over only if that is asked for.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def _says_so(path: Path) -> bool:
     import soundfile
 
     with soundfile.SoundFile(path) as file:
-        return _made(file.software)
+        return _made(file.software) or _made(file.album)
 
 
 def _tensors_are_ours(path: Path) -> bool:

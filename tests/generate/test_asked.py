@@ -27,6 +27,8 @@ from brain2music.generate.musiclm.prompts import (
     of_texts,
 )
 from brain2music.generate.musiclm.sampling import Sampling
+from brain2music.generate.reconstruction import Reconstruction
+from brain2music.outputs import is_ours
 from brain2music.processor import require_device
 
 from .conftest import SPACE
@@ -195,3 +197,13 @@ def test_what_a_format_does_not_hold_is_known_beforehand(name: str, rate: int, c
     check_format(Path("a.wav"), rate, channels)
     with pytest.raises(InputError, match="cannot write"):
         check_format(Path(name), rate, channels)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_what_was_made_may_be_made_again_in_its_place(tmp_path: Path, suffix: str) -> None:
+    piece = Reconstruction(np.full((1, 9000), 0.3, np.float32), 22_050, {"text": "é🎸"})
+    path = piece.write(tmp_path / f"a{suffix}")
+    write_audio(tmp_path / f"b{suffix}", piece.waveform, piece.rate)
+    assert is_ours(path)
+    assert is_ours(path.with_suffix(".json"))
+    assert is_ours(tmp_path / f"b{suffix}")

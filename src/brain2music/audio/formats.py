@@ -79,6 +79,8 @@ def write_tagged(
     kind = FORMATS[path.suffix.lower()]
     bits = min(bits, max(kind.codings))
     frames = _as_written(waveform.T, bits)
+    if kind.name == "MP3" and "software" in tags:
+        tags = {"album": tags["software"], **tags}  # LAME puts its own name for the software
     with (
         atomic_path(path) as temporary,
         soundfile.SoundFile(
