@@ -1,0 +1,183 @@
+"""Is p honest where clips are scored in folds? Studies in which the brain knows nothing of the music.
+
+Every study has 40 clips, heard in runs of ten: responses of 60 voxels, alike in space and slow in time and centred by
+run as scans are that were z-scored, and an embedding of 16 dimensions; the two are drawn apart. In every other study
+the clips are two excerpts each of 20 recordings, and excerpts of one recording are alike, in the responses as in the
+embedding. The steps of a run score them, in folds.
+
+* ``share_p_05_decode``: share of studies whose identification has p of at most 0.05.
+* ``share_p_05_encode``: the same of the mean correlation over voxels (the row ``r``).
+* ``share_p_05_voxels``: share of voxels with p of at most 0.05, over all studies; ``share_max_t``: of studies in which
+  any voxel is found family-wise; ``share_fdr`` with the false discovery rate at 0.05.
+* ``share_p_05_others``: of every other score of decoding that has a p, the share, over studies.
+* ``identification``, ``chance_decode``, ``r``, ``chance_encode``: means, and what is told beside them as chance.
+* ``…_alone``, ``…_excerpts``: of studies of either kind.
+
+    python benchmarks/null_folds.py [--studies 1000] [--seed 0] [--decoder NAME] [--processes 2] [--json FILE]
+"""
+
+import argparse
+import os
+import tempfile
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+
+from brain2music.artifacts import write_json
+from brain2music.brain.responses import Responses
+from brain2music.config import RunConfig
+from brain2music.embed.embeddings import Embeddings, Space
+from brain2music.layout import Outputs
+from brain2music.steps.encoding import encode_subject
+from brain2music.steps.listener import Listener, Music
+from brain2music.steps.scoring import score
+from brain2music.study.stimuli import Stimuli
+from brain2music.study.study import Clip
+
+CLIPS, RUN, SCANS, VOXELS, DIMS, FACTORS = 40, 10, 4, 60, 16, 12
+SPACE = Space("null", "1", "none", DIMS, 3.0, 1.5, 16000)
+KINDS = ("alone", "excerpts")
+
+
+@dataclass(frozen=True)
+class Null:
+    """A study in memory, as a source of the pipeline."""
+
+    responses_: Responses
+    kind: Literal["arrays"] = "arrays"
+    name: str = "null"
+    simulated: bool = True
+    note: str = ""
+    folds: int = 5
+    subjects: tuple[str, ...] = ("01",)
+    step_s: float = 1.5
+    stimuli: Stimuli = field(default_factory=lambda: Stimuli(Path("nowhere")))
+    test_clips: tuple[Clip, ...] = ()
+
+    @property
+    def train_clips(self) -> tuple[Clip, ...]:
+        return self.responses_.clips
+
+    def responses(self, subject: str, lag_tr: int) -> tuple[Responses, None]:
+        return self.responses_, None
+
+    def digests(self, subject: str) -> dict[str, str]:
+        return {}
+
+
+def draw(kind: str, rng: np.random.Generator) -> tuple[Null, Embeddings]:
+    """Responses and an embedding that have nothing to do with each other."""
+    excerpts = 2 if kind == "excerpts" else 1
+    recording = np.arange(CLIPS) // excerpts
+    runs = np.arange(CLIPS) // RUN
+
+    def drawn(n: int, size: int) -> np.ndarray:
+        own, shared = rng.standard_normal((CLIPS, 1, size)), rng.standard_normal((CLIPS, 1, size))[recording]
+        slow = own if excerpts == 1 else 0.5 * own + shared
+        return slow + 0.7 * rng.standard_normal((CLIPS, n, size))
+
+    data = drawn(SCANS, FACTORS) @ rng.standard_normal((FACTORS, VOXELS)) + drawn(SCANS, VOXELS)
+    for run in np.unique(runs):
+        data[runs == run] -= data[runs == run].mean(axis=(0, 1))
+    clips = tuple(Clip(f"track{r}", 8.0 * (i % excerpts), 8.0 * (i % excerpts) + 6.0) for i, r in enumerate(recording))
+    ones = np.ones(CLIPS, dtype=int)
+    responses = Responses("01", data.astype(np.float32), clips, runs, 1.5, 0, ones)
+    music = drawn(SCANS - 1, DIMS) * np.geomspace(3, 0.3, DIMS)
+    return Null(responses), Embeddings(music.astype(np.float32), tuple(clip.name for clip in clips), SPACE)
+
+
+def run(number: int, seed: int, settings: RunConfig) -> dict[str, float]:
+    """What the steps of a run make of one study: p and value of every score, and of the voxels."""
+    kind = KINDS[number % 2]
+    source, embeddings = draw(kind, np.random.default_rng((seed, number)))
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        outputs, listener = Outputs(Path(folder)), Listener(source, "01", settings)
+        music = Music(source, (_Silent(),), outputs)
+        music._done[SPACE.name] = embeddings
+        scores = score(listener, listener.decode(embeddings), music) + encode_subject(listener, music, outputs)
+        voxels = pd.read_parquet(outputs.encoding("01", SPACE.name))
+    found = {f"{each.stage} {each.metric}": each for each in scores}
+    values = {f"p {name}": each.p for name, each in found.items() if each.p is not None}
+    for name in ("decode identification", "encode r"):
+        values |= {f"value {name}": found[name].value, f"chance {name}": found[name].chance}
+    values["chance decode identification"] = found["decode identification/shuffled"].value
+    values["voxels"] = float((voxels["p"] <= 0.05).mean())
+    values["max"], values["fdr"] = float((voxels["p_max"] < 0.05).any()), float((voxels["q"] < 0.05).any())
+    return values
+
+
+class _Silent:
+    """An embedder that is asked for nothing but its space."""
+
+    space = SPACE
+
+    def embed(self, waveform: np.ndarray, rate: int) -> np.ndarray:
+        raise NotImplementedError
+
+
+def shares(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The figures that are printed, of some studies."""
+    table = pd.DataFrame(rows)
+    tests = table[[column for column in table if column.startswith("p ")]]
+    # a score without p in some studies (no group to test in) counts where it has one
+    low = {str(name).removeprefix("p "): float((each.dropna() <= 0.05).mean()) for name, each in tests.items()}
+    others = [share for name, share in low.items() if name not in ("decode identification", "encode r")]
+    figures = {
+        "share_p_05_decode": low.get("decode identification", float("nan")),
+        "share_p_05_encode": low.get("encode r", float("nan")),
+        "share_p_05_voxels": float(table["voxels"].mean()),
+        "share_max_t": float(table["max"].mean()),
+        "share_fdr": float(table["fdr"].mean()),
+        "share_p_05_others": float(np.mean(others)) if others else float("nan"),
+    }
+    for name, stage in (("decode identification", "decode"), ("encode r", "encode")):
+        short = name.split()[1]
+        figures |= {short: float(table[f"value {name}"].mean()), f"chance_{stage}": float(table[f"chance {name}"].mean())}
+    return figures | {f"p {name}": share for name, share in low.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--decoder", default="ridge")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    settings = RunConfig.from_toml(
+        folds=3,
+        permutations=1000,
+        also_lags=(0,),
+        lag_tr=0,
+        decoder=given.decoder,
+        unseen_genres=False,
+        seed=given.seed,
+    )
+    started = time.perf_counter()
+    with ProcessPoolExecutor(given.processes) as pool:
+        rows = list(pool.map(partial(run, seed=given.seed, settings=settings), range(given.studies), chunksize=4))
+    figures = shares(rows)
+    for place, kind in enumerate(KINDS):
+        figures |= {f"{name}_{kind}": value for name, value in shares(rows[place :: len(KINDS)]).items()}
+    seconds = time.perf_counter() - started
+    for name, value in figures.items():
+        print(f"{name}: {value:.4f}")
+    print(f"studies: {given.studies}\nseconds: {seconds:.0f}")
+    if given.json is not None:
+        record = {"date": date.today().isoformat(), "studies": given.studies, "seed": given.seed, **figures}
+        write_json(given.json, record | {"decoder": given.decoder, "seconds": round(seconds)})
+
+
+if __name__ == "__main__":
+    main()
