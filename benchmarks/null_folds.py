@@ -143,7 +143,10 @@ def shares(rows: list[dict[str, float]]) -> dict[str, float]:
     }
     for name, stage in (("decode identification", "decode"), ("encode r", "encode")):
         short = name.split()[1]
-        figures |= {short: float(table[f"value {name}"].mean()), f"chance_{stage}": float(table[f"chance {name}"].mean())}
+        figures |= {
+            short: float(table[f"value {name}"].mean()),
+            f"chance_{stage}": float(table[f"chance {name}"].mean()),
+        }
     return figures | {f"p {name}": share for name, share in low.items()}
 
 

@@ -93,7 +93,7 @@ def test_folds_can_keep_runs_together(planted):
     by_run = decode(train, train_embeddings, test, test_embeddings, groups="run")
     by_clip = decode(train, train_embeddings, test, test_embeddings, groups="clip")
     assert (by_run.cv_scores != by_clip.cv_scores).all()
-    with pytest.raises(InputError, match="20 runs in the training set cannot make 21 folds"):
+    with pytest.raises(InputError, match="20 training runs of 40 clips cannot make 21 folds"):
         decode(train, train_embeddings, test, test_embeddings, groups="run", n_folds=21)
 
 

@@ -69,7 +69,7 @@ def test_a_prediction_does_not_depend_on_the_other_test_clips(sides, name):
 @pytest.mark.parametrize("name", [*EACH, "selected+contrastive+calibrated"])
 def test_folds_never_see_the_clips_that_they_predict(sides, name):
     responses, embeddings, *_ = sides
-    settings = {"n_folds": 2, "inner_folds": 3, "alphas": ALPHAS, "together": ["a"] * 20 + ["b"] * 20}
+    settings = {"n_folds": 2, "inner_folds": 3, "alphas": ALPHAS, "folds": [np.arange(20), np.arange(20, 40)]}
     honest = decode_kfold_with(name, responses, embeddings, **settings)
     poisoned = replace(embeddings, data=embeddings.data.copy())
     poisoned.data[:20] = poisoned.data[:20][::-1] * 3.0

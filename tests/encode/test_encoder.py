@@ -96,5 +96,5 @@ def test_sides_that_cannot_meet_are_told(rng, planted):
         encode(train, train_emb, type(test)(**{**vars(test), "lag_tr": 3}), test_emb)
     with pytest.raises(InputError, match="10 training clips cannot make 11 folds"):
         encode(train, train_emb, test, test_emb, fit=Fit(n_folds=11))
-    with pytest.raises(InputError, match="4 clips cannot make 5 folds"):
+    with pytest.raises(InputError, match="4 clips or groups of clips cannot make 5 folds"):
         encode_kfold(test, test_emb, n_folds=5)

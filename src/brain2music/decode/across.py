@@ -9,7 +9,7 @@ from ..brain.load import common_voxels
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
 from ..errors import InputError, LeakageError
-from .decoder import Decoded, Fit, Grouping, assemble, match_sides
+from .decoder import Decoded, Fit, Grouping, assemble, match_sides, undivided
 from .options import predict_with, require_option
 from .problem import Problem, View
 from .windows import Matched
@@ -53,7 +53,7 @@ def decode_across(
     InputError : as for ``align`` and ``decode_with``; a subject lacks a split.
     LeakageError : somebody's test clip is a training clip.
     """
-    shared = _Shared(train, test, embeddings, method, n_components, scans_per_window)
+    shared = _Shared(train, test, embeddings, method, n_components, scans_per_window, groups)
     everybody = range(len(shared.pairs))
     fit = Fit(alphas, n_folds, groups)
     return [shared.decode(i, [j for j in everybody if j != i], option, fit, seed) for i in everybody]
@@ -77,7 +77,7 @@ def decode_pooled(
 
     Everything else is as for :func:`decode_across`.
     """
-    shared = _Shared(train, test, embeddings, method, n_components, scans_per_window)
+    shared = _Shared(train, test, embeddings, method, n_components, scans_per_window, groups)
     everybody = range(len(shared.pairs))
     fit = Fit(alphas, n_folds, groups)
     return [shared.decode(i, everybody, option, fit, seed) for i in everybody]
@@ -94,6 +94,7 @@ class _Shared:
         method: str,
         n_components: int,
         scans_per_window: int | None,
+        groups: Grouping,
     ) -> None:
         sides = _sides(train, test)
         known, self.asked = in_one_order([ours for ours, _ in sides]), [theirs for _, theirs in sides]
@@ -101,13 +102,13 @@ class _Shared:
         both = enumerate(zip(known, self.asked, strict=True))
         aligned = [(alignment.transform(i, ours), alignment.transform(i, theirs)) for i, (ours, theirs) in both]
         self.pairs = [match_sides(ours, embeddings, theirs, embeddings, scans_per_window) for ours, theirs in aligned]
-        self.space, self.runs = embeddings.space, known[0].groups
+        self.space, self.units = embeddings.space, undivided(known[0], groups)
 
     def decode(self, subject: int, teachers: Sequence[int], option: str, fit: Fit, seed: int) -> Decoded:
         """The subject's test clips by the teachers' training pairs."""
         require_option(option)
         pool, own = _stacked([self.pairs[i].train for i in teachers]), self.pairs[subject]
-        prediction = predict_with(option, Problem((View(pool, own.test.X),), self.runs, fit, seed))
+        prediction = predict_with(option, Problem((View(pool, own.test.X),), self.units, fit, seed))
         return assemble(prediction, own.test, self.asked[subject].clips, self.space, fit)
 
 

@@ -1,7 +1,7 @@
 """Responses to embeddings: a ridge decoder per subject, fitted on training clips or inside folds."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,10 +13,12 @@ from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings, Space
 from ..errors import Brain2MusicWarning, InputError
 from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
+from ..study.folds import deal_folds, hold_together, inner_groups, require_whole
 from ..study.study import Clip
 from .windows import Matched, match_windows
 
 Grouping = Literal["clip", "run"]
+Labels = Sequence[Hashable] | Int[np.ndarray, " clips"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def decode(
     alphas : penalties tried, default 20 from 0.1 to 1e8 (the paper does not give its own); the best is
         chosen for each dimension.
     n_folds : folds of the cross-validation inside the training set that chooses them.
-    groups : what a fold may not divide: the overlapping windows of a clip, or the clips of a run.
+    groups : what a fold may not divide: a recording, with all its excerpts ("clip"), or the clips of a run besides.
     scans_per_window : scans averaged per window; default ⌈window / TR⌉.
     standardise : scale every voxel to unit variance over the training pairs first. Responses that are
         z-scored per run do without. Targets are always centred on the training pairs.
@@ -84,8 +86,8 @@ def decode(
         to fold.
     """
     fit = Fit(alphas, n_folds, groups, standardise)
-    sides = match_sides(train, train_embeddings, test, test_embeddings, scans_per_window)
-    prediction = fit_predict(sides.train, sides.test.X, sides.runs, fit)
+    sides = match_sides(train, train_embeddings, test, test_embeddings, scans_per_window, groups)
+    prediction = fit_predict(sides.train, sides.test.X, sides.units, fit)
     decoded = assemble(prediction, sides.test, test.clips, train_embeddings.space, fit)
     warn_on_edge(decoded)
     return decoded
@@ -97,7 +99,8 @@ def decode_kfold(
     *,
     n_folds: int = 10,
     seed: int = 0,
-    together: Sequence[str] | None = None,
+    together: Labels | None = None,
+    folds: Sequence[Int[np.ndarray, " held_out"]] | None = None,
     alphas: Sequence[float] | None = None,
     inner_folds: int = 5,
     groups: Grouping = "clip",
@@ -108,18 +111,21 @@ def decode_kfold(
 
     Parameters
     ----------
-    n_folds : outer folds; clips are dealt out at random by ``seed``.
-    together : a label per clip; clips with one label (an artist, a run) stay in one fold.
+    n_folds : outer folds; recordings, with all their excerpts, are dealt out at random by ``seed``.
+    together : a label per clip; clips with one label (an artist, a run) stay in one fold besides.
+    folds : the clips held out in each fold, instead of those dealt by ``n_folds`` and ``seed``.
     inner_folds, the rest : as ``n_folds`` and the rest of :func:`decode`.
 
     Raises
     ------
-    InputError : windows do not match, or there are fewer clips or labels than folds.
+    InputError : windows do not match, or there are fewer recordings or labels than folds.
+    LeakageError : ``folds`` divide a recording or label.
     """
     fit = Fit(alphas, inner_folds, groups, standardise)
     pairs = match_windows(responses, embeddings, scans_per_window=scans_per_window)
-    folds = list(deal_folds(len(responses.clips), n_folds, seed, together))
-    prediction = predict_folds(pairs, responses.groups, folds, fit)
+    units = undivided(responses, groups, together)
+    folds = outer_folds(responses, n_folds, seed, together, folds)
+    prediction = predict_folds(pairs, units, folds, fit)
     decoded = assemble(prediction, pairs, responses.clips, embeddings.space, fit)
     warn_on_edge(decoded)
     return decoded
@@ -157,11 +163,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Sides:
-    """Matched training and test pairs, and the run of each training clip."""
+    """Matched training and test pairs, and what folds may not divide of the training clips (:func:`undivided`)."""
 
     train: Matched
     test: Matched
-    runs: Int[np.ndarray, " clips"]
+    units: Int[np.ndarray, " clips"]
 
 
 def match_sides(
@@ -170,6 +176,8 @@ def match_sides(
     test: Responses,
     test_embeddings: Embeddings,
     scans_per_window: int | None = None,
+    groups: Grouping = "clip",
+    together: Labels | None = None,
 ) -> Sides:
     """Match the windows of both sides; :class:`InputError` where the sides cannot meet."""
     train_embeddings.space.require_same(test_embeddings.space)
@@ -177,19 +185,41 @@ def match_sides(
     return Sides(
         match_windows(train, train_embeddings, scans_per_window=scans_per_window),
         match_windows(test, test_embeddings, scans_per_window=scans_per_window),
-        train.groups,
+        undivided(train, groups, together),
     )
+
+
+def undivided(
+    responses: Responses, groups: Grouping = "clip", together: Labels | None = None
+) -> Int[np.ndarray, " clips"]:
+    """What no fold may divide, a number per clip: recordings, and whatever else is held together."""
+    labels = ([] if together is None else [together]) + ([responses.groups] if groups == "run" else [])
+    return hold_together(responses.clips, *labels)
+
+
+def outer_folds(
+    responses: Responses,
+    n_folds: int,
+    seed: int,
+    together: Labels | None = None,
+    folds: Sequence[Int[np.ndarray, " held_out"]] | None = None,
+) -> list[Int[np.ndarray, " held_out"]]:
+    """The folds given, or else dealt; none divides a recording or what shares a label."""
+    units = undivided(responses, together=together)
+    dealt = list(deal_folds(len(units), n_folds, seed, units) if folds is None else folds)
+    require_whole(dealt, units)
+    return dealt
 
 
 def fit_predict(
     train: Matched,
     test_X: Float32[np.ndarray, "test voxels"],
-    runs: Int[np.ndarray, " clips"],
+    units: Int[np.ndarray, " clips"],
     fit: Fit,
     keep_held_out: bool = False,
 ) -> Prediction:
     """Fit on matched pairs, predict for other responses; nothing of ``test_X`` enters the fit."""
-    groups = cv_groups(train, runs, fit)
+    groups = cv_groups(train, units, fit)
     train_X = train.X
     if fit.standardise:
         mean, sd = train_X.mean(axis=0), train_X.std(axis=0)
@@ -214,16 +244,9 @@ def fit_predict(
     )
 
 
-def cv_groups(train: Matched, runs: Int[np.ndarray, " clips"], fit: Fit) -> Int[np.ndarray, " pairs"]:
+def cv_groups(train: Matched, units: Int[np.ndarray, " clips"], fit: Fit) -> Int[np.ndarray, " pairs"]:
     """What the cross-validation inside the training set may not divide; :class:`InputError` where it is too little."""
-    groups = train.groups if fit.groups == "clip" else runs[train.groups]
-    n_groups = len(np.unique(groups))
-    if n_groups < fit.n_folds:
-        raise InputError(
-            f"{n_groups} {fit.groups}s in the training set cannot make {fit.n_folds} folds",
-            mend="ask for fewer folds, or group by clip",
-        )
-    return groups
+    return inner_groups(units, train.groups, fit.n_folds, fit.groups)
 
 
 def correlations(
@@ -236,7 +259,7 @@ def correlations(
 
 
 def predict_folds(
-    pairs: Matched, runs: Int[np.ndarray, " clips"], folds: Sequence[Int[np.ndarray, " held_out"]], fit: Fit
+    pairs: Matched, units: Int[np.ndarray, " clips"], folds: Sequence[Int[np.ndarray, " held_out"]], fit: Fit
 ) -> Prediction:
     """Predict the clips held out in each fold from all others."""
     values, train_mean = np.empty_like(pairs.Y), np.empty_like(pairs.Y)
@@ -244,7 +267,7 @@ def predict_folds(
     for held_out in folds:
         test = np.isin(pairs.groups, held_out)
         train = Matched(pairs.X[~test], pairs.Y[~test], pairs.groups[~test], pairs.window[~test])
-        fitted = fit_predict(train, pairs.X[test], runs, fit)
+        fitted = fit_predict(train, pairs.X[test], units, fit)
         values[test], train_mean[test] = fitted.values, fitted.train_mean
         fits.append(fitted)
     return Prediction(
@@ -253,29 +276,6 @@ def predict_folds(
         np.concatenate([each.best_alphas for each in fits]),
         np.concatenate([each.cv_scores for each in fits]),
     )
-
-
-def deal_folds(
-    n_clips: int, n_folds: int, seed: int, together: Sequence[str] | None = None
-) -> Iterator[Int[np.ndarray, " held_out"]]:
-    """Clips held out in each fold: every clip once, labels undivided, sizes as even as they allow."""
-    labels = np.arange(n_clips) if together is None else np.unique(np.array(together), return_inverse=True)[1]
-    if len(labels) != n_clips:
-        raise ValueError(f"{len(labels)} labels for {n_clips} clips")
-    sizes = np.bincount(labels)
-    if not 2 <= n_folds <= len(sizes):
-        raise InputError(
-            f"{len(sizes)} clips or groups of clips cannot make {n_folds} folds",
-            mend="ask for at least two folds and at most one a group",
-        )
-    fold_of = np.empty(len(sizes), dtype=int)
-    filled = np.zeros(n_folds, dtype=int)
-    shuffled = np.random.default_rng(seed).permutation(len(sizes))
-    for label in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        fold_of[label] = filled.argmin()
-        filled[fold_of[label]] += sizes[label]
-    for fold in range(n_folds):
-        yield np.flatnonzero(fold_of[labels] == fold)
 
 
 def assemble(prediction: Prediction, asked: Matched, clips: tuple[Clip, ...], space: Space, fit: Fit) -> Decoded:

@@ -66,9 +66,9 @@ def decode_ensemble(
     """
     fit = Fit(alphas, n_folds, groups, standardise)
     train, test = common_voxels(train, test)
-    sides = match_sides(train, train_embeddings, test, test_embeddings, scans_per_window)
+    sides = match_sides(train, train_embeddings, test, test_embeddings, scans_per_window, groups)
     roi = None if train.space is None else train.space.roi
-    problem = Problem((View(sides.train, sides.test.X, roi),), sides.runs, fit)
+    problem = Problem((View(sides.train, sides.test.X, roi),), sides.units, fit)
     averaged, ranked = rank_regions(problem, n_best, min_voxels)
     decoded = assemble(averaged, sides.test, test.clips, train_embeddings.space, fit)
     return Ensemble(decoded, ranked[:n_best], ranked)

@@ -9,20 +9,22 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int
 
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
 from ..errors import InputError
+from ..study.study import Clip
 from .contrastive import contrastive
-from .decoder import Decoded, Fit, Grouping, Prediction, assemble, deal_folds, match_sides
+from .decoder import Decoded, Fit, Grouping, Labels, Prediction, assemble, match_sides, outer_folds, undivided
 from .ensemble import rank_regions
 from .exemplars import exemplars
 from .nonlinear import nonlinear
 from .problem import HeldOut, Problem, View
 from .select import selected
 from .shrinkage import Calibration, calibrated
+from .shuffled import decode_kfold_shuffled, shuffled_orders
 from .stack import stacked
 from .whiten import whitened
 from .windows import Matched, match_windows
@@ -95,6 +97,7 @@ def decode_with(
     alphas: Sequence[float] | None = None,
     n_folds: int = 5,
     groups: Grouping = "clip",
+    together: Labels | None = None,
     scans_per_window: int | None = None,
     standardise: bool = False,
     seed: int = 0,
@@ -104,6 +107,7 @@ def decode_with(
     Parameters
     ----------
     also : training and test responses of the same clips at other lags, for ``stacked``.
+    together : a label per training clip; no fold divides clips of one label (an artist), nor a recording.
 
     Raises
     ------
@@ -114,10 +118,10 @@ def decode_with(
     views = []
     for ours, theirs in ((train, test), *also):
         ours, theirs = common_voxels(ours, theirs)
-        sides = match_sides(ours, train_embeddings, theirs, test_embeddings, scans_per_window)
+        sides = match_sides(ours, train_embeddings, theirs, test_embeddings, scans_per_window, groups, together)
         views.append((sides, _roi(ours)))
     first = views[0][0]
-    problem = Problem(tuple(View(s.train, s.test.X, roi) for s, roi in views), first.runs, fit, seed)
+    problem = Problem(tuple(View(s.train, s.test.X, roi) for s, roi in views), first.units, fit, seed)
     return assemble(predict_with(name, problem), first.test, test.clips, train_embeddings.space, fit)
 
 
@@ -127,10 +131,10 @@ def decode_kfold_with(
     embeddings: Embeddings,
     *,
     also: Sequence[Responses] = (),
-    without: Sequence[str] = (),
     n_folds: int = 10,
     seed: int = 0,
-    together: Sequence[str] | None = None,
+    together: Labels | None = None,
+    folds: Sequence[Int[np.ndarray, " held_out"]] | None = None,
     alphas: Sequence[float] | None = None,
     inner_folds: int = 5,
     groups: Grouping = "clip",
@@ -142,7 +146,6 @@ def decode_kfold_with(
     Parameters
     ----------
     also : responses to the same clips at other lags, for ``stacked``.
-    without : names of clips that no fold is fitted to; they are predicted like the others.
 
     Raises
     ------
@@ -154,13 +157,13 @@ def decode_kfold_with(
         (match_windows(each, embeddings, scans_per_window=scans_per_window), _roi(each)) for each in (responses, *also)
     ]
     pairs = views[0][0]
-    barred = np.isin([clip.name for clip in responses.clips], without)[pairs.groups]
+    units = undivided(responses, groups, together)
     values, train_mean = np.empty_like(pairs.Y), np.empty_like(pairs.Y)
     fits = []
-    for held_out in deal_folds(len(responses.clips), n_folds, seed, together):
+    for held_out in outer_folds(responses, n_folds, seed, together, folds):
         test = np.isin(pairs.groups, held_out)
-        parts = tuple(View(_rows(each, ~test & ~barred), each.X[test], roi) for each, roi in views)
-        fits.append(predict_with(name, Problem(parts, responses.groups, fit, seed)))
+        parts = tuple(View(_rows(each, ~test), each.X[test], roi) for each, roi in views)
+        fits.append(predict_with(name, Problem(parts, units, fit, seed)))
         values[test], train_mean[test] = fits[-1].values, fits[-1].train_mean
     found = Prediction(
         values,
@@ -189,12 +192,41 @@ def decode_shuffled_with(
 
 
 def decode_kfold_shuffled_with(
-    name: str, responses: Responses, embeddings: Embeddings, *, n_shuffles: int = 10, seed: int = 0, **settings: Any
+    name: str,
+    responses: Responses,
+    embeddings: Embeddings,
+    *,
+    n_shuffles: int = 10,
+    seed: int = 0,
+    together: Labels | None = None,
+    groups: Grouping = "clip",
+    **settings: Any,
 ) -> tuple[Decoded, ...]:
-    """:func:`decode_kfold_with` after the clips' embeddings have changed places, ``n_shuffles`` times."""
-    rng = np.random.default_rng(seed)
-    shuffles = (shuffled(embeddings, responses, rng) for _ in range(n_shuffles))
-    return tuple(decode_kfold_with(name, responses, each, seed=seed, **settings) for each in shuffles)
+    """:func:`decode_kfold_with` refitted after recordings have changed places, as :func:`decode_kfold_shuffled`."""
+    if name == "ridge":
+        together_settings = {"together": together, "groups": groups, "seed": seed}
+        return decode_kfold_shuffled(responses, embeddings, n_shuffles=n_shuffles, **together_settings, **settings)
+    found = []
+    for order in shuffled_orders(responses, groups, together, n_shuffles, seed):
+        moved = tuple(responses.clips[i] for i in order)
+        other = decode_kfold_with(
+            name,
+            responses,
+            in_place_of(embeddings, responses.clips, moved),
+            seed=seed,
+            together=together,
+            groups=groups,
+            **settings,
+        )
+        found.append(replace(other, clips=moved))
+    return tuple(found)
+
+
+def in_place_of(embeddings: Embeddings, clips: Sequence[Clip], moved: Sequence[Clip]) -> Embeddings:
+    """The clips' embeddings, each that of the clip which has come in its place."""
+    row = {name: i for i, name in enumerate(embeddings.names)}
+    data = embeddings.data[[row[clip.name] for clip in moved]]
+    return Embeddings(data, tuple(clip.name for clip in clips), embeddings.space)
 
 
 def shuffled(embeddings: Embeddings, responses: Responses, rng: np.random.Generator) -> Embeddings:
@@ -214,7 +246,8 @@ def fit_calibration(
     """
     require_option(name)
     pairs = match_windows(train, embeddings, scans_per_window=scans_per_window)
-    problem = Problem((View(pairs, pairs.X[:1], _roi(train)),), train.groups, Fit(**{"n_folds": 5, **settings}))
+    units = undivided(train, settings.get("groups", "clip"))
+    problem = Problem((View(pairs, pairs.X[:1], _roi(train)),), units, Fit(**{"n_folds": 5, **settings}))
     predicted = predict_with(name, problem).held_out
     assert predicted is not None
     return Calibration.fit(predicted, pairs.Y)

@@ -25,11 +25,12 @@ class View:
 class Problem:
     """Training pairs in one view or several (the main lag first), and the responses asked for.
 
-    ``runs`` is the run of each training clip; ``seed`` fixes whatever an option draws.
+    ``units`` says what no fold may divide, a number per clip (:func:`.decoder.undivided`); ``seed`` fixes whatever an
+    option draws.
     """
 
     views: tuple[View, ...]
-    runs: Int[np.ndarray, " clips"]
+    units: Int[np.ndarray, " clips"]
     fit: Fit
     seed: int = 0
 
@@ -41,7 +42,7 @@ class Problem:
     @property
     def folds(self) -> Int[np.ndarray, " pairs"]:
         """The fold in which each training pair is held out: those of :func:`fit_predict`."""
-        groups = cv_groups(self.views[0].train, self.runs, self.fit)
+        groups = cv_groups(self.views[0].train, self.units, self.fit)
         return assign_folds(len(groups), groups, self.fit.n_folds)
 
     def predict(
@@ -51,7 +52,7 @@ class Problem:
         fit: Fit | None = None,
     ) -> Prediction:
         """A ridge from other features of the same pairs, with held-out predictions."""
-        return fit_predict(replace(self.views[0].train, X=X), test_X, self.runs, fit or self.fit, keep_held_out=True)
+        return fit_predict(replace(self.views[0].train, X=X), test_X, self.units, fit or self.fit, keep_held_out=True)
 
 
 @dataclass(frozen=True)

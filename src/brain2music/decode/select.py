@@ -32,7 +32,7 @@ def selected(problem: Problem) -> Prediction:
     held_out = np.empty((len(counts), *train.Y.shape), np.float32)
     for fold in np.unique(folds):
         rest, held = _rows(train, folds != fold), folds == fold
-        part = Problem((type(view)(rest, train.X[held]),), problem.runs, problem.fit, problem.seed)
+        part = Problem((type(view)(rest, train.X[held]),), problem.units, problem.fit, problem.seed)
         order = _ranked(part)
         for k, count in enumerate(counts):
             chosen = order[:count]
@@ -58,7 +58,7 @@ def encoding_scores(
 def _ranked(problem: Problem) -> Int[np.ndarray, " voxels"]:
     """Voxels, best predicted first."""
     train = problem.views[0].train
-    groups = cv_groups(train, problem.runs, problem.fit)
+    groups = cv_groups(train, problem.units, problem.fit)
     return np.argsort(-encoding_scores(train, groups, problem.fit.n_folds), kind="stable")
 
 

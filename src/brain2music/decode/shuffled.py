@@ -4,20 +4,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
+from ..study.folds import draw_orders
 from .decoder import (
     Decoded,
     Fit,
     Grouping,
+    Labels,
     Prediction,
     assemble,
-    deal_folds,
     fit_predict,
     match_sides,
+    outer_folds,
     predict_folds,
+    undivided,
 )
 from .windows import Matched, match_windows
 
@@ -41,9 +44,9 @@ def decode_shuffled(
     Windows of a clip stay together and in order. All permutations are fitted at once, as further targets.
     """
     fit = Fit(alphas, n_folds, groups, standardise)
-    sides = match_sides(train, train_embeddings, test, test_embeddings, scans_per_window)
+    sides = match_sides(train, train_embeddings, test, test_embeddings, scans_per_window, groups)
     stacked = replace(sides.train, Y=_stack(sides.train, n_shuffles, seed))
-    prediction = fit_predict(stacked, sides.test.X, sides.runs, fit)
+    prediction = fit_predict(stacked, sides.test.X, sides.units, fit)
     space = train_embeddings.space
     return tuple(assemble(part, sides.test, test.clips, space, fit) for part in _parts(prediction, n_shuffles))
 
@@ -55,24 +58,42 @@ def decode_kfold_shuffled(
     n_shuffles: int = 10,
     n_folds: int = 10,
     seed: int = 0,
-    together: Sequence[str] | None = None,
+    together: Labels | None = None,
+    folds: Sequence[Int[np.ndarray, " held_out"]] | None = None,
     alphas: Sequence[float] | None = None,
     inner_folds: int = 5,
     groups: Grouping = "clip",
     scans_per_window: int | None = None,
     standardise: bool = True,
 ) -> tuple[Decoded, ...]:
-    """:func:`decode_kfold` with all clips' embeddings permuted, in ``predicted`` and in ``true``."""
+    """:func:`decode_kfold` refitted after recordings' embeddings have changed places (:func:`shuffled_orders`).
+
+    That is what the score would be if brain and music had nothing to do with each other, all choices of the fit
+    included. Permuting the clips of predictions, which is exact for clips of a test set, makes too little of it: fits
+    of different folds share clips, so that their predictions are wrong together. Each result names the clips whose
+    music it is about in the places of those whose responses they are. All permutations are fitted at once, as further
+    targets.
+    """
     fit = Fit(alphas, inner_folds, groups, standardise)
     pairs = match_windows(responses, embeddings, scans_per_window=scans_per_window)
-    stacked = replace(pairs, Y=_stack(pairs, n_shuffles, seed))
-    folds = list(deal_folds(len(responses.clips), n_folds, seed, together))
-    prediction = predict_folds(stacked, responses.groups, folds, fit)
-    truths = (replace(pairs, Y=y) for y in np.split(stacked.Y, n_shuffles, axis=1))
+    by_clip = pairs.Y.reshape(len(responses.clips), pairs.n_windows, -1)
+    orders = shuffled_orders(responses, groups, together, n_shuffles, seed)
+    truths = [replace(pairs, Y=by_clip[order].reshape(pairs.Y.shape)) for order in orders]
+    stacked = replace(pairs, Y=np.concatenate([truth.Y for truth in truths], axis=1))
+    dealt = outer_folds(responses, n_folds, seed, together, folds)
+    prediction = predict_folds(stacked, undivided(responses, groups, together), dealt, fit)
     return tuple(
-        assemble(part, truth, responses.clips, embeddings.space, fit)
-        for part, truth in zip(_parts(prediction, n_shuffles), truths, strict=True)
+        assemble(part, truth, tuple(responses.clips[i] for i in order), embeddings.space, fit)
+        for part, truth, order in zip(_parts(prediction, n_shuffles), truths, orders, strict=True)
     )
+
+
+def shuffled_orders(
+    responses: Responses, groups: Grouping, together: Labels | None, n_shuffles: int, seed: int
+) -> Int[np.ndarray, "shuffles clips"]:
+    """Orders of the clips in which no recording keeps its place, within runs where they are long enough."""
+    units = undivided(responses, groups, together)
+    return draw_orders(units, n_shuffles, np.random.default_rng(seed), responses.groups, displaced=True)
 
 
 def _stack(pairs: Matched, n_shuffles: int, seed: int) -> Float32[np.ndarray, "pairs targets"]:

@@ -1,5 +1,6 @@
 """Generalisation to genres that the decoder never trained on (Brain2Music §4.3, Fig. 7a)."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,10 @@ from jaxtyping import Bool
 
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
-from ..errors import InputError
-from .decoder import Decoded
-from .options import decode_kfold_with, decode_with
+from ..errors import Brain2MusicWarning, InputError
+from ..study.folds import most_folds
+from .decoder import Decoded, Labels, undivided
+from .options import decode_with
 
 
 def decode_unseen(
@@ -40,27 +42,53 @@ def decode_unseen(
     InputError : nothing is left to train on, or no test clip is of the genre.
     """
     found = {}
+    together = settings.pop("together", None)
     for genre in _genres(test, genres):
-        keep = np.array([clip.genre != genre for clip in train.clips])
+        keep = _without(train, genre, together)
+        fitting = _settings_for(train, keep, genre, together, settings)
+        if fitting is None:
+            continue
         lags = [(_of_clips(ours, keep), theirs) for ours, theirs in also]
-        rest = _of_clips(train, _some(keep, genre))
-        found[genre] = decode_with(name, rest, train_embeddings, test, test_embeddings, also=lags, **settings)
+        rest = _of_clips(train, keep)
+        found[genre] = decode_with(name, rest, train_embeddings, test, test_embeddings, also=lags, **fitting)
     return found
 
 
 def decode_kfold_unseen(
-    name: str, responses: Responses, embeddings: Embeddings, *, genres: Sequence[str] | None = None, **settings: Any
+    name: str,
+    responses: Responses,
+    embeddings: Embeddings,
+    *,
+    genres: Sequence[str] | None = None,
+    standardise: bool = True,
+    **settings: Any,
 ) -> dict[str, Decoded]:
-    """:func:`decode_unseen` in folds: besides the clips held out, no fold is fitted to the genre's clips.
+    """:func:`decode_unseen` of the clips themselves: every genre by one fit to all recordings without clips of it.
 
-    ``settings`` are those of :func:`brain2music.decode.options.decode_kfold_with`.
+    The genre's clips are held out from that fit; what it says of the others, which it knows, is not to be scored.
+    ``settings`` are those of :func:`brain2music.decode.options.decode_with`.
     """
-    found = {}
-    for genre in _genres(responses, genres):
-        without = [clip.name for clip in responses.clips if clip.genre == genre]
-        _some(np.array([clip.genre != genre for clip in responses.clips]), genre)
-        found[genre] = decode_kfold_with(name, responses, embeddings, without=without, **settings)
-    return found
+    sides = (responses, embeddings, responses, embeddings)
+    return decode_unseen(name, *sides, genres=genres, standardise=standardise, **settings)
+
+
+def _without(train: Responses, genre: str, together: Labels | None) -> Bool[np.ndarray, " clips"]:
+    """Training clips that have nothing of the genre, nor any other excerpt of a recording that has."""
+    units, of_genre = undivided(train, together=together), np.array([clip.genre == genre for clip in train.clips])
+    return _some(~np.isin(units, units[of_genre]), genre)
+
+
+def _settings_for(
+    train: Responses, keep: Bool[np.ndarray, " clips"], genre: str, together: Labels | None, settings: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The settings of a fit to the clips that are left, in the folds that they allow; None where these are none."""
+    units, asked = undivided(train, settings.get("groups", "clip"), together)[keep], settings.get("n_folds", 5)
+    folds = most_folds(units, asked)
+    if folds == 0:
+        text = f"too few clips are left to train on without the genre {genre!r}: it is not scored as unseen"
+        warnings.warn(text, Brain2MusicWarning, stacklevel=4)
+        return None
+    return {**settings, "n_folds": folds, "together": units}
 
 
 def _genres(scored: Responses, asked: Sequence[str] | None) -> list[str]:

@@ -1,20 +1,23 @@
 """Embeddings to responses: a ridge encoder of every voxel, fitted on training clips or inside folds."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
 from ..brain.load import common_voxels
 from ..brain.responses import Responses, VoxelSpace
 from ..embed.embeddings import Embeddings, Space
 from ..errors import InputError
 from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
+from ..study.folds import deal_folds, hold_together, inner_groups, require_whole
 from ..study.study import Clip
 from .features import Pairs, Windows, match_scans
+
+Labels = Sequence[Hashable] | Int[np.ndarray, " clips"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def encode(
     windows: Windows | None = None,
     delays: Sequence[int] = (0,),
     fit: Fit | None = None,
+    together: Labels | None = None,
 ) -> Encoded:
     """Fit every voxel on the training clips, predict the test clips (Brain2Music §3.4).
 
@@ -82,17 +86,19 @@ def encode(
     fit : ``alphas`` tried, the best chosen for each voxel by ``n_folds`` over clips; ``standardise`` scales features
         to unit variance over the training pairs, for embeddings that mix units (musicnn does better without: mean r
         0.76 against 0.73 on natsound165's six components); ``memory_gb`` to work in.
+    together : a label per training clip; no fold divides clips of one label (an artist), nor a recording.
 
     Raises
     ------
     InputError : the two sides differ in voxels, TR, lag or embedding; windows do not match; too few clips to fold.
     """
     fit = fit or Fit()
+    units = _undivided(train, together)
     train_embeddings.space.require_same(test_embeddings.space)
     train, test = _require_alike(train, test)
     known = match_scans(train, train_embeddings, windows=windows, delays=delays)
     asked = match_scans(test, test_embeddings, windows=windows, delays=delays)
-    part = _fit_predict(known, asked.X, fit)
+    part = _fit_predict(known, asked.X, units, fit)
     return _assemble([part], part.predicted, asked.Y - part.mean, test, train_embeddings.space, fit)
 
 
@@ -102,6 +108,8 @@ def encode_kfold(
     *,
     n_folds: int = 10,
     seed: int = 0,
+    together: Labels | None = None,
+    folds: Sequence[Int[np.ndarray, " held_out"]] | None = None,
     windows: Windows | None = None,
     delays: Sequence[int] = (0,),
     fit: Fit | None = None,
@@ -109,32 +117,43 @@ def encode_kfold(
     """Predict every clip from encoders fitted without it; scaling and penalties are fitted in the fold.
 
     Voxels that cannot be predicted get correlations a little below 0 (-0.08 for 60 clips): what the training clips of
-    a fold happen to show is missing from those held out. Tests against permuted clips are conservative by that much.
+    a fold happen to show is missing from those held out. :func:`brain2music.encode.chance.chance_in_folds` tells by
+    how much, and what p has to be made of.
 
     Parameters
     ----------
-    n_folds : outer folds; clips are dealt out at random by ``seed``.
+    n_folds : outer folds; recordings, with all their excerpts, are dealt out at random by ``seed``.
+    together : a label per clip; clips with one label (an artist) stay in one fold besides.
+    folds : the clips held out in each fold, instead of those dealt by ``n_folds`` and ``seed``.
     windows, delays, fit : as in :func:`encode`.
 
     Raises
     ------
-    InputError : windows do not match, or there are fewer clips than folds.
+    InputError : windows do not match, or there are fewer recordings or labels than folds.
+    LeakageError : ``folds`` divide a recording or label.
     """
-    fit, n_clips = fit or Fit(), len(responses.clips)
-    if not 2 <= n_folds <= n_clips:
-        raise InputError(f"{n_clips} clips cannot make {n_folds} folds", mend="ask for two folds or more, one a clip")
+    fit, units = fit or Fit(), _undivided(responses, together)
+    dealt = list(deal_folds(len(units), n_folds, seed, units) if folds is None else folds)
+    require_whole(dealt, units)
     pairs = match_scans(responses, embeddings, windows=windows, delays=delays)
-    fold_of = np.random.default_rng(seed).permutation(n_clips) % n_folds
+    parts, predicted, measured = predict_folds(pairs, dealt, units, fit)
+    return _assemble(parts, predicted, measured, responses, embeddings.space, fit)
+
+
+def predict_folds(
+    pairs: Pairs, folds: Sequence[Int[np.ndarray, " held_out"]], units: Int[np.ndarray, " clips"], fit: Fit
+) -> tuple[list["Part"], Float32[np.ndarray, "pairs voxels"], Float32[np.ndarray, "pairs voxels"]]:
+    """Every fit, and predicted and measured responses less the mean of the training pairs of their fold."""
     predicted, measured = np.empty_like(pairs.Y), np.empty_like(pairs.Y)
     parts = []
-    for fold in range(n_folds):
-        held_out = (fold_of == fold)[pairs.groups]
+    for fold in folds:
+        held_out = np.isin(pairs.groups, fold)
         known = Pairs(pairs.X[~held_out], pairs.Y[~held_out], pairs.groups[~held_out])
-        part = _fit_predict(known, pairs.X[held_out], fit)
+        part = _fit_predict(known, pairs.X[held_out], units, fit)
         predicted[held_out] = part.predicted
         measured[held_out] = pairs.Y[held_out] - part.mean
         parts.append(part)
-    return _assemble(parts, predicted, measured, responses, embeddings.space, fit)
+    return parts, predicted, measured
 
 
 def correlation(
@@ -154,7 +173,7 @@ def standardised(x: Float32[np.ndarray, "clips windows voxels"]) -> Float32[np.n
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """What one fit gave: predictions less the training mean, that mean, and per voxel the penalty and its score."""
 
     predicted: Float32[np.ndarray, "pairs voxels"]
@@ -163,10 +182,14 @@ class _Part:
     cv_scores: Float[np.ndarray, " voxels"]
 
 
-def _fit_predict(known: Pairs, asked: Float32[np.ndarray, "asked features"], fit: Fit) -> _Part:
-    n_clips = len(np.unique(known.groups))
-    if n_clips < fit.n_folds:
-        raise InputError(f"{n_clips} training clips cannot make {fit.n_folds} folds", mend="ask for fewer folds")
+def _undivided(responses: Responses, together: Labels | None) -> Int[np.ndarray, " clips"]:
+    return hold_together(responses.clips, *([] if together is None else [together]))
+
+
+def _fit_predict(
+    known: Pairs, asked: Float32[np.ndarray, "asked features"], units: Int[np.ndarray, " clips"], fit: Fit
+) -> Part:
+    groups = inner_groups(units, known.groups, fit.n_folds)
     centre, mean = known.X.mean(axis=0), known.Y.mean(axis=0, dtype=np.float64).astype(np.float32)
     scale = np.ones_like(centre)
     if fit.standardise:
@@ -178,11 +201,11 @@ def _fit_predict(known: Pairs, asked: Float32[np.ndarray, "asked features"], fit
             (known.X - centre) * scale,
             known.Y - mean,
             alphas=fit.grid,
-            groups=known.groups,
+            groups=groups,
             n_folds=fit.n_folds,
             memory_gb=fit.memory_gb,
         )
-    return _Part(
+    return Part(
         np.asarray(ridge.predict((asked - centre) * scale), dtype=np.float32),
         mean,
         np.asarray(ridge.best_alphas, dtype=np.float64),
@@ -191,7 +214,7 @@ def _fit_predict(known: Pairs, asked: Float32[np.ndarray, "asked features"], fit
 
 
 def _assemble(
-    parts: Sequence[_Part],
+    parts: Sequence[Part],
     predicted: Float32[np.ndarray, "pairs voxels"],
     measured: Float32[np.ndarray, "pairs voxels"],
     responses: Responses,
