@@ -61,6 +61,9 @@ class Null:
     folds: int = 5
     subjects: tuple[str, ...] = ("01",)
     step_s: float = 1.5
+    has_time: bool = True
+    images: None = None
+    remarks: tuple[str, ...] = ()
     stimuli: Stimuli = field(default_factory=lambda: Stimuli(Path("nowhere")))
     test_clips: tuple[Clip, ...] = ()
 
@@ -70,6 +73,9 @@ class Null:
 
     def responses(self, subject: str, lag_tr: int) -> tuple[Responses, None]:
         return self.responses_, None
+
+    def tr_of(self, subject: str) -> float:
+        return self.step_s
 
     def digests(self, subject: str) -> dict[str, str]:
         return {}

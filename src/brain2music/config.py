@@ -94,10 +94,18 @@ class RunConfig(BaseModel):
         None, description="rows of the tables of events that count, by a column and its values; default all of music"
     )
     track_index: str | None = Field(None, description="artist/title index (Sturm's GTZANindex.txt) for leakage checks")
+    hold_together: Literal["recording", "song", "artist"] = Field(
+        "artist", description="what no fold divides; songs and artists where track_index knows them"
+    )
     allow_leaks: tuple[Literal["clip", "overlap", "track", "carry-in"], ...] = Field(
         (), description="leaks that are reported instead of refused; songs and artists are only ever reported"
     )
-    shuffles: int = Field(5, ge=1, description="decoders fitted to shuffled clips, the measured chance level")
+    shuffles: int | None = Field(
+        None,
+        ge=1,
+        description="decoders fitted to shuffled clips: the measured chance level, and p where clips are scored in "
+        "folds; default 5, in folds 20",
+    )
     seed: int = Field(0, ge=0, description="seed of permutations, bootstraps and baselines")
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from scipy.stats import norm
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
 from ..ridge.banded import Partition, variance_partition
+from ..study.folds import hold_together
 from .ceiling import FLOOR, Ceiling
 from .encoder import Encoded
 from .features import Windows, match_scans
@@ -153,7 +154,13 @@ def partition(
         test_bands.append((new.X - centre) * scale)
     clips = np.unique(asked[0].groups, return_inverse=True)[1]
     return variance_partition(
-        bands, known[0].Y, test_bands, asked[0].Y, groups_test=clips, groups=known[0].groups, **settings
+        bands,
+        known[0].Y,
+        test_bands,
+        asked[0].Y,
+        groups_test=clips,
+        groups=hold_together(train.clips)[known[0].groups],
+        **settings,
     )
 
 

@@ -7,7 +7,8 @@ exchangeable within runs only (exchangeability blocks: Winkler et al. 2014, Neur
 one clip of each genre, permuting freely finds a fifth too many of the voxels without signal.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -15,10 +16,23 @@ from scipy.sparse import csr_array
 from scipy.special import gammaln
 from scipy.stats import false_discovery_control, t
 
+from ..study.folds import draw_orders
 from .encoder import standardised
 
 _ROUNDING = 1e-6  # of a correlation: permuted ones that differ by less are ties
 _BATCH_BYTES = 32 << 20
+
+
+class Calibration(Protocol):
+    """How correlations of clips predicted in folds lie about those of permuted clips, by mean and deviation."""
+
+    def calibrated(self, r: Any, mean: Any, sd: Any) -> Any:
+        """The correlation that is as rare among permuted clips as ``r`` is by chance."""
+        ...
+
+    def expected(self, mean: Any, sd: Any) -> Any:
+        """The correlation that chance brings."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,12 +45,14 @@ class Permuted:
     p : (voxels,) one-sided, at least 1 / (1 + permutations).
     p_max : (voxels,) the same against the largest correlation of all voxels: family-wise (Nichols & Holmes 2002).
     p_mean : (sets,) of the mean correlation of each set of voxels asked for.
+    chance : (voxels,) the correlation expected without signal: 0 but where clips were predicted in folds.
     """
 
     r: Float[np.ndarray, " voxels"]
     p: Float[np.ndarray, " voxels"]
     p_max: Float[np.ndarray, " voxels"]
     p_mean: Float[np.ndarray, " sets"]
+    chance: Float[np.ndarray, " voxels"]
 
 
 def permutation_test(
@@ -46,6 +62,9 @@ def permutation_test(
     n: int = 1000,
     sets: Bool[np.ndarray, "sets voxels"] | None = None,
     blocks: Int[np.ndarray, " clips"] | None = None,
+    *,
+    together: Int[np.ndarray, " clips"] | None = None,
+    chance: Calibration | None = None,
 ) -> Permuted:
     """Correlate predictions with the responses to other clips, ``n`` times, all voxels by the same permutations.
 
@@ -57,6 +76,8 @@ def permutation_test(
     sets : (sets, voxels) groups of voxels, such as regions, whose mean correlation is tested too.
     blocks : (clips,) the run of each clip, within which clips change places; all of them do by default, and where
         there are fewer than ``n`` ways to permute within runs.
+    together : (clips,) the recording of each clip; recordings with several clips change places whole.
+    chance : for clips predicted in folds, where chance lies (:func:`brain2music.encode.chance.chance_in_folds`).
 
     Raises ValueError for fewer than two clips.
     """
@@ -64,22 +85,54 @@ def permutation_test(
     if n_clips < 2:
         raise ValueError(f"{n_clips} clip: a permutation test needs two or more")
     a, b = standardised(predicted), standardised(measured)
-    drawn = _orders(np.zeros(n_clips, int) if blocks is None else blocks, n, rng)
+    if together is None or (chance is None and len(np.unique(together)) == n_clips):
+        drawn = _orders(np.zeros(n_clips, int) if blocks is None else blocks, n, rng)
+    else:
+        drawn = draw_orders(together, n, rng, blocks)
     picks = _picks(np.vstack([np.arange(n_clips), drawn]), n_clips)
     weights = np.zeros((0, n_voxels)) if sets is None else sets / np.maximum(sets.sum(axis=1, keepdims=True), 1)
-    r, above = np.empty(n_voxels), np.empty(n_voxels)
+    r, above, tested, expected = np.empty(n_voxels), np.empty(n_voxels), np.empty(n_voxels), np.zeros(n_voxels)
     largest, means = np.full(n, -np.inf), np.zeros((n + 1, len(weights)))
     size = max(1, _BATCH_BYTES // (4 * max(n_clips**2, n)))
     for first in range(0, n_voxels, size):
         batch = slice(first, first + size)
         null = picks @ _products(a[..., batch], b[..., batch])
         r[batch], permuted = null[0], null[1:]
+        if chance is not None:
+            moments = permuted.mean(axis=0), permuted.std(axis=0)
+            expected[batch] = chance.expected(*moments)
+            null[0] = chance.calibrated(null[0], *moments)
+        tested[batch] = null[0]
         above[batch] = (permuted >= null[0] - _ROUNDING).sum(axis=0)
         largest = np.maximum(largest, permuted.max(axis=1))
         means += null @ weights[:, batch].T
-    above_max = n - np.searchsorted(np.sort(largest), r - _ROUNDING)
+    above_max = n - np.searchsorted(np.sort(largest), tested - _ROUNDING)
     above_mean = (means[1:] >= means[0] - _ROUNDING).sum(axis=0)
-    return Permuted(r, (1 + above) / (1 + n), (1 + above_max) / (1 + n), (1 + above_mean) / (1 + n))
+    return Permuted(r, (1 + above) / (1 + n), (1 + above_max) / (1 + n), (1 + above_mean) / (1 + n), expected)
+
+
+def without_p(permuted: Permuted) -> Permuted:
+    """The same where nothing can be said of chance: p is NaN."""
+    nothing = {name: np.full_like(getattr(permuted, name), np.nan) for name in ("p", "p_max", "p_mean")}
+    return replace(permuted, **nothing)
+
+
+def permuted_moments(
+    predicted: Float32[np.ndarray, "clips windows voxels"],
+    measured: Float32[np.ndarray, "clips windows voxels"],
+    orders: Int[np.ndarray, "orders clips"],
+) -> tuple[Float[np.ndarray, " voxels"], Float[np.ndarray, " voxels"], Float[np.ndarray, " voxels"]]:
+    """The correlation of every voxel, and mean and standard deviation of those with clips in other orders."""
+    n_clips, _, n_voxels = predicted.shape
+    a, b = standardised(predicted), standardised(measured)
+    picks = _picks(np.vstack([np.arange(n_clips), orders]), n_clips)
+    found = np.empty((3, n_voxels))
+    size = max(1, _BATCH_BYTES // (4 * max(n_clips**2, len(orders))))
+    for first in range(0, n_voxels, size):
+        batch = slice(first, first + size)
+        null = picks @ _products(a[..., batch], b[..., batch])
+        found[:, batch] = null[0], null[1:].mean(axis=0), null[1:].std(axis=0)
+    return found[0], found[1], found[2]
 
 
 def gaussian_p(r: Float[np.ndarray, " voxels"], n: int) -> Float[np.ndarray, " voxels"]:

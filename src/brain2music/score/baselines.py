@@ -8,7 +8,7 @@ information.
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from .identification import members
 
@@ -33,3 +33,18 @@ def genre_oracle(
     if unknown:
         raise ValueError(f"no training clips of genre {', '.join(unknown)}")
     return np.stack([centroids[genre] for genre in genres]).astype(np.float64)
+
+
+def genre_oracle_in_folds(
+    vectors: Float[np.ndarray, "clips dims"],
+    genres: Sequence[Hashable],
+    folds: Sequence[Int[np.ndarray, " held_out"]],
+) -> Float[np.ndarray, "clips dims"]:
+    """:func:`genre_oracle` in folds: of the clips outside each clip's fold, all of them where none is of its genre."""
+    labels, found = np.unique([str(genre) for genre in genres], return_inverse=True)[1], np.empty(vectors.shape)
+    for fold in folds:
+        trained = np.delete(np.arange(len(vectors)), fold)
+        for clip in fold:
+            alike = trained[labels[trained] == labels[clip]]
+            found[clip] = vectors[alike if len(alike) else trained].mean(axis=0, dtype=np.float64)
+    return found

@@ -1,5 +1,7 @@
 """What training and test data must not share, checked before anything is fitted.
 
+Clips scored in folds are split as often as there are folds: the same holds of each, as it is dealt.
+
 The official split of ds003720 shares no clip and no track, but by Sturm's index 6 of its 60 test clips are
 from a song that is also trained on, and 50 of the 58 he identified share the artist with a training clip. So
 the same clip, overlapping excerpts, the same track and unmarked carry-ins are errors; the same song or artist
@@ -21,6 +23,7 @@ from ..errors import InputError, LeakageError
 from ..study.runs import mark_carry_ins
 from ..study.study import Clip, Run
 
+HeldTogether = Literal["recording", "song", "artist"]
 LeakKind = Literal["clip", "overlap", "track", "carry-in", "song", "artist", "gallery"]
 ERRORS: tuple[LeakKind, ...] = ("clip", "overlap", "track", "carry-in")
 """Kinds that stop a run unless they are allowed by name."""
@@ -96,14 +99,44 @@ def require_no_leak(
     runs: Sequence[Run] = (),
 ) -> list[Leak]:
     """:func:`check_split` that raises :class:`LeakageError` on an error and returns the warnings."""
-    leaks = check_split(train_clips, test_clips, index, allow, runs)
-    errors = [leak for leak in leaks if leak.severity == "error"]
-    if errors:
-        kinds = ", ".join(dict.fromkeys(leak.kind for leak in errors))
-        what = f"training and test data share something in {len(errors)} places ({kinds}); {errors[0]}"
-        mend = f"take it out of the training data; if it is meant, allow {kinds} by name"
-        raise LeakageError(what, None, mend)
-    return leaks
+    return _refused(check_split(train_clips, test_clips, index, allow, runs))
+
+
+def check_folds(
+    clips: Sequence[Clip],
+    folds: Iterable[Int[np.ndarray, " held_out"]],
+    index: pd.DataFrame | None = None,
+    allow: Collection[str] = (),
+) -> list[Leak]:
+    """:func:`check_split` of every fold, given the clips that each holds out: the folds as they are used."""
+    found: dict[tuple[LeakKind, Clip], list[str]] = defaultdict(list)
+    for fold in folds:
+        held_out = np.isin(np.arange(len(clips)), fold)
+        train, test = ([clip for clip, here in zip(clips, held_out, strict=True) if here == side] for side in (0, 1))
+        for leak in check_split(train, test, index):
+            found[leak.kind, leak.clip] += leak.others
+    return _as_leaks(found, allow)
+
+
+def require_no_leak_in_folds(
+    clips: Sequence[Clip],
+    folds: Iterable[Int[np.ndarray, " held_out"]],
+    index: pd.DataFrame | None = None,
+    allow: Collection[str] = (),
+) -> list[Leak]:
+    """:func:`check_folds` that raises :class:`LeakageError` on an error and returns the warnings."""
+    return _refused(check_folds(clips, folds, index, allow))
+
+
+def shared_labels(clips: Sequence[Clip], index: pd.DataFrame | None, by: HeldTogether) -> list[list[str]]:
+    """What :func:`brain2music.study.folds.hold_together` takes besides recordings: nothing, songs, or artists too.
+
+    A song that is known by its title alone, of no known artist, is none.
+    """
+    if index is None or by == "recording":
+        return []
+    known = [_songs(index), *([_column(index, "artist")] if by == "artist" else [])]
+    return [[_of_track(each, clip.track) for clip in clips] for each in known]
 
 
 def require_disjoint_rows(train_ids: Iterable[Any], test_ids: Iterable[Any]) -> None:
@@ -182,6 +215,16 @@ _SAYS: dict[LeakKind, str] = {
 }
 
 
+def _refused(leaks: list[Leak]) -> list[Leak]:
+    errors = [leak for leak in leaks if leak.severity == "error"]
+    if errors:
+        kinds = ", ".join(dict.fromkeys(leak.kind for leak in errors))
+        what = f"training and test data share something in {len(errors)} places ({kinds}); {errors[0]}"
+        mend = f"take it out of the training data; if it is meant, allow {kinds} by name"
+        raise LeakageError(what, None, mend)
+    return leaks
+
+
 def _kind_on_one_track(clip: Clip, other: Clip) -> LeakKind:
     if clip == other:
         return "clip"
@@ -195,10 +238,10 @@ def _find_shared(
     known: Mapping[str, str],
     found: dict[tuple[LeakKind, Clip], list[str]],
 ) -> None:
-    sharing = _grouped(train, lambda clip: known.get(clip.track, ""))
+    sharing = _grouped(train, lambda clip: _of_track(known, clip.track))
     for clip in test:
-        key = known.get(clip.track)
-        others = [other.name for other in sharing.get(key or "", ()) if other.track != clip.track]
+        key = _of_track(known, clip.track)
+        others = [other.name for other in sharing.get(key, ()) if other.track != clip.track]
         if key and others:
             found[kind, clip] = others
 
@@ -233,6 +276,11 @@ def _column(index: pd.DataFrame, column: str) -> dict[str, str]:
     pairs = zip(index["track"], index[column], strict=True)
     plain = {track: re.sub(r"[\W_]+", "", str(value).casefold()) for track, value in pairs}
     return {track: value for track, value in plain.items() if value}
+
+
+def _of_track(known: Mapping[str, str], track: str) -> str:
+    """What is known of a track, by its id or by the name of its file; "" where nothing is."""
+    return known.get(track) or known.get(_plain_track(track), "")
 
 
 def _plain_track(track: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from .card import ScoreCard
 from .identification import identification, similarity
@@ -37,6 +37,8 @@ def score_retrieval(
     gallery_genres: Sequence[str] | None = None,
     note: str = "",
     draws: int = 10_000,
+    in_folds: bool = False,
+    together: Int[np.ndarray, " clips"] | None = None,
 ) -> list[Score]:
     """Every score of retrieved music against the clips that were heard.
 
@@ -53,6 +55,8 @@ def score_retrieval(
     retrieved_genres, oracle_genres, gallery_genres : genres of the retrieved tracks, of those that the oracle
         retrieved, and of the whole gallery; "" where unknown. With the first, agreement of genres is scored:
         it concerns no judge, so give them for one judge only.
+    in_folds : predictions are of folds, so that what they retrieve has no p.
+    together : the recording of each clip, as for :class:`.card.ScoreCard`.
 
     Returns
     -------
@@ -63,17 +67,18 @@ def score_retrieval(
     ceiling = {} if oracle is None else {"identification": _accuracy(oracle, true)}
     if oracle_genres is not None:
         ceiling["genre-agreement"] = _agreement(oracle_genres, genres)
-    card = ScoreCard(subject, embedding, stage, rng, simulated, note, ceiling, draws)
+    card = ScoreCard(subject, embedding, stage, rng, simulated, note, ceiling, draws, in_folds, together)
+    apart = replace(card, in_folds=False)  # for what was not predicted
     scores = card.identification_family(similarity(retrieved, true), genres)
     if calibrated is not None:
         found = "retrieved by the calibrated prediction"
         scores.append(card.identification("identification/calibrated", similarity(calibrated, true), note=found))
     if oracle is not None:
         found = "retrieved by the true embedding"
-        scores.append(card.identification("identification/oracle", similarity(oracle, true), note=found))
+        scores.append(apart.identification("identification/oracle", similarity(oracle, true), note=found))
     if caption is not None:
         found = "retrieved by the clip's caption, no brain"
-        scores.append(card.identification("identification/caption", similarity(caption, true), note=found))
+        scores.append(apart.identification("identification/caption", similarity(caption, true), note=found))
     if random is not None:
         scores.append(_random_track(card, random, true))
     if judge != embedding:

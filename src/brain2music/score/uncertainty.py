@@ -5,6 +5,10 @@ to predictions was as likely as the true one. A score that is a mean over clips 
 matrix, ``payoff[i, j]`` = what clip ``i`` would score were ``j`` the right candidate (see
 ``identification``), whose entries are picked anew for every permutation.
 
+Clips predicted in folds are no such case: every fit has seen most of the other clips, so that predictions of different
+folds are wrong together, and clips permuted after the fit vary by a fifth less than chance does. There p is made from
+decoders refitted to permuted recordings (:func:`refitted_p`), or not given.
+
 Bootstrap: clips are resampled as a whole, so a clip that is drawn takes part both as one scored and as a
 candidate that others are compared with. Copies of a clip are not compared with each other. The interval is
 the bias-corrected and accelerated one (Efron 1987), which scores near 1 need: there a symmetric interval runs
@@ -15,8 +19,9 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.stats import norm, t
+from scipy.stats import chi2, norm, t
 
+from ..study.folds import draw_orders
 from .identification import members
 
 Interval = tuple[float, float]
@@ -32,6 +37,7 @@ def permutation_p(
     *,
     rows: Bool[np.ndarray, " n"] | None = None,
     blocks: Sequence[Hashable] | None = None,
+    together: Int[np.ndarray, " n"] | None = None,
 ) -> float:
     """One-sided p, (1 + count) / (1 + n): how often a random assignment of clips scores as high as the true.
 
@@ -42,8 +48,9 @@ def permutation_p(
     n : permutations; the smallest p is 1 / (n + 1).
     rows : clips that are scored; all by default.
     blocks : permute only among clips of the same label (for scores within a genre).
+    together : the recording of each clip; recordings with several clips change places whole.
     """
-    null = permutation_null(payoff, rng, n, rows=rows, blocks=blocks)
+    null = permutation_null(payoff, rng, n, rows=rows, blocks=blocks, together=together)
     scored = slice(None) if rows is None else rows
     observed = np.diagonal(payoff)[scored].mean()
     return float((1 + np.sum(null >= observed - 1e-12)) / (1 + n))
@@ -56,15 +63,39 @@ def permutation_null(
     *,
     rows: Bool[np.ndarray, " n"] | None = None,
     blocks: Sequence[Hashable] | None = None,
+    together: Int[np.ndarray, " n"] | None = None,
 ) -> Float[np.ndarray, " permutations"]:
     """The score under ``n`` random assignments of clips; see :func:`permutation_p`."""
     clips = np.arange(len(payoff))
     scored = clips if rows is None else clips[rows]
     null = []
     for first in range(0, n, _CHUNK):
-        order = _permutations(min(_CHUNK, n - first), len(payoff), rng, blocks)
+        order = _permutations(min(_CHUNK, n - first), len(payoff), rng, blocks, together)
         null.append(payoff[scored, order[:, scored]].mean(axis=1))
     return np.concatenate(null)
+
+
+def refitted_p(
+    observed: float, refits: Float[np.ndarray, " refits"], null: Float[np.ndarray, " permutations"]
+) -> float | None:
+    """One-sided p of a score among those of a few refits to permuted clips; None where they tell nothing.
+
+    The refits say where chance lies and how far it spreads, ``null`` (clips permuted after the fit) of what form it is.
+    With a normal form this is Student's prediction interval: the score is one more draw from the distribution that R
+    refits came from where (score - mean) / (SD √(1 + 1/R)) is t with R - 1 degrees of freedom. Another form takes the
+    place of the normal in t. p is at least 1 / (1 + permutations).
+    """
+    n, spread = len(refits), float(null.std())
+    sd = float(refits.std(ddof=1)) if n > 1 else 0.0
+    if not (sd > 1e-12 and spread > 1e-12):
+        return None
+    z = (observed - refits.mean()) / (sd * np.sqrt(1 + 1 / n))
+    form = (null - null.mean()) / spread
+    if abs(z) < 1e-9:
+        return float((form >= 0).mean())
+    beyond = form[form * z > 0] / z
+    p = float(chi2.cdf((n - 1) * beyond**2, n - 1).sum() / len(form))
+    return float(max(p if z > 0 else 1 - p, 1 / (1 + len(null))))
 
 
 def bootstrap_interval(
@@ -158,9 +189,18 @@ def mean_interval(values: Float[np.ndarray, " subjects"], level: float = 0.95) -
 
 
 def _permutations(
-    draws: int, n: int, rng: np.random.Generator, blocks: Sequence[Hashable] | None
+    draws: int,
+    n: int,
+    rng: np.random.Generator,
+    blocks: Sequence[Hashable] | None,
+    together: Int[np.ndarray, " n"] | None,
 ) -> Int[np.ndarray, "draws n"]:
-    """Random orders of ``range(n)``, one a row; inside blocks where given."""
+    """Random orders of ``range(n)``, one a row; inside blocks where given, and of whole recordings."""
+    if together is not None and len(np.unique(together)) < n:
+        order = np.empty((draws, n), dtype=int)
+        for rows in members([0] * n if blocks is None else blocks).values():
+            order[:, rows] = rows[draw_orders(together[rows], draws, rng)]
+        return order
     if blocks is None:
         return rng.permuted(np.tile(np.arange(n), (draws, 1)), axis=1)
     order = np.tile(np.arange(n), (draws, 1))

@@ -1,9 +1,10 @@
 """Identification of genres that the decoder never trained on, beside the model that had them (Brain2Music Fig. 7a)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from ..decode.decoder import Decoded
 from .card import ScoreCard
@@ -34,8 +35,13 @@ def score_unseen(card: ScoreCard, full: Decoded, unseen: Mapping[str, Decoded]) 
             inside = np.ix_(rows, rows)
             trained = f"{np.diagonal(identification_payoff(seen[inside])).mean():.3f} when trained on"
             metric = f"identification/unseen-genre={genre}/within-genre"
-            scores.append(card.identification(metric, c[inside], note=trained))
+            apart = replace(card, in_folds=False, together=_within(card, rows))  # one fit left all of these clips out
+            scores.append(apart.identification(metric, c[inside], note=trained))
     return scores
+
+
+def _within(card: ScoreCard, rows: Bool[np.ndarray, " clips"]) -> Int[np.ndarray, " members"] | None:
+    return None if card.together is None else card.together[rows]
 
 
 def clip_similarity(decoded: Decoded) -> Float[np.ndarray, "clips clips"]:

@@ -52,7 +52,7 @@ def score_across(source: Source, subjects: Sequence[str], name: str, music: Musi
                 method,
                 option=config.decoder,
                 alphas=config.alphas,
-                n_folds=config.folds,
+                n_folds=min(listener.plan.inner for listener in listeners),
                 scans_per_window=config.scans_per_window,
                 seed=config.seed,
             )

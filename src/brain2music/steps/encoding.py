@@ -13,12 +13,13 @@ from jaxtyping import Bool, Float, Float32
 from ..artifacts import write_table
 from ..brain.responses import Responses
 from ..encode.ceiling import Ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
+from ..encode.chance import chance_in_folds
 from ..encode.compare import difference, draw_clips, mean_intervals, partition, roi_table, unique_intervals
 from ..encode.encoder import Encoded, Fit, encode, encode_kfold
 from ..encode.features import Windows, common_windows
 from ..encode.figures import map_figure
 from ..encode.maps import sidecar_of, write_statmap
-from ..encode.significance import Permuted, fdr, gaussian_p, permutation_test
+from ..encode.significance import Permuted, fdr, gaussian_p, permutation_test, without_p
 from ..layout import Outputs
 from ..ridge.banded import Partition
 from ..score.card import ScoreCard
@@ -107,35 +108,46 @@ class _Results:
         return roi_table(self.encoded, self.sets, self.draws, significant=self.significant, ceiling=self.ceiling)
 
     @property
+    def in_folds(self) -> bool:
+        """Whether the clips that were fitted to are those scored."""
+        return self.trained_repeats is None
+
+    @property
     def summarised(self) -> str:
         """The set of voxels that stands for the brain."""
         return RELIABLE if RELIABLE in self.sets else ALL
 
 
 def _encode_all(listener: Listener, music: Music) -> _Results:
-    config, source = listener.config, listener.source
+    config = listener.config
     embeddings = {each.space.name: music[each.space.name] for each in music.embedders}
     train, test = listener.responses
     scored = train if test is None else test
     windows = common_windows(scored, list(embeddings.values()), config.scans_per_window)
-    fit = Fit(config.alphas, config.folds)
+    fit, planned = Fit(config.alphas, listener.plan.inner), listener.plan
     ceiling = response_ceiling(scored, windows)
     sets = _sets(scored, ceiling)
     encoded, permuted = {}, {}
     for name, heard in embeddings.items():
+        calibration = None
         if test is None:
-            n_folds = source.folds or 10
-            encoded[name] = encode_kfold(train, heard, n_folds=n_folds, seed=config.seed, windows=windows, fit=fit)
+            dealt: dict[str, Any] = {"folds": planned.held_out, "windows": windows, "fit": fit}
+            encoded[name] = encode_kfold(train, heard, together=planned.together, **dealt)
+            rng = np.random.default_rng(config.seed)
+            calibration = chance_in_folds(train, heard, rng, units=planned.together, **dealt)
         else:
-            encoded[name] = encode(train, heard, test, heard, windows=windows, fit=fit)
+            together = planned.together
+            encoded[name] = encode(train, heard, test, heard, windows=windows, fit=fit, together=together)
         predicted, measured = encoded[name].predicted, encoded[name].measured
+        tested = {"together": listener.recordings, "chance": calibration}
         rng = np.random.default_rng(config.seed)
         members = np.stack(list(sets.values()))
-        permuted[name] = permutation_test(predicted, measured, rng, config.permutations, members, scored.groups)
+        found = permutation_test(predicted, measured, rng, config.permutations, members, scored.groups, **tested)
+        permuted[name] = found if test is not None or calibration is not None else without_p(found)
     draws = draw_clips(len(scored.clips), np.random.default_rng(config.seed), DRAWS)
     parts = None
     if config.partition and test is not None and len(embeddings) > 1:
-        settings: dict[str, Any] = {"alphas": config.alphas, "n_folds": config.folds, "seed": config.seed}
+        settings: dict[str, Any] = {"alphas": config.alphas, "n_folds": planned.inner, "seed": config.seed}
         parts = partition(train, test, list(embeddings.values()), windows=windows, n_draws=BAND_DRAWS, **settings)
     trained_repeats = None if test is None else int(train.n_repeats.max())
     return _Results(scored, trained_repeats, windows, encoded, permuted, sets, ceiling, parts, draws)
@@ -173,7 +185,7 @@ def _voxel_table(results: _Results, name: str) -> pd.DataFrame:
             "p": permuted.p,
             "q": fdr(permuted.p),
             "p_max": permuted.p_max,
-            "p_gaussian": gaussian_p(encoded.r, encoded.measured[..., 0].size),
+            "p_gaussian": nothing if results.in_folds else gaussian_p(encoded.r, encoded.measured[..., 0].size),
             "significant": results.significant[name],
             "alpha": np.median(encoded.best_alphas, axis=0),
             "unique": nothing if results.parts is None else results.parts.unique[list(results.encoded).index(name)],
@@ -203,6 +215,7 @@ def _scores(results: _Results, listener: Listener, name: str) -> list[Score]:
     card, encoded, permuted = _card(listener, name), results.encoded[name], results.permuted[name]
     n = len(encoded.clips)
     p_of = dict(zip(results.sets, permuted.p_mean.tolist(), strict=True))
+    about = "; chance as refits to shuffled clips have it" if results.in_folds else ""
     scores = []
     rows: list[dict[Any, Any]] = results.rois[results.rois["embedding"] == name].to_dict("records")
     for row in rows:
@@ -210,19 +223,27 @@ def _scores(results: _Results, listener: Listener, name: str) -> list[Score]:
         metric = "r" if roi == results.summarised else f"r/roi={roi}"
         note = f"mean over {row['voxels']} {'reliable ' if roi == RELIABLE else ''}voxels"
         note += "" if np.isnan(row["normalised_r"]) else f", {row['normalised_r']:.2f} of the ceiling"
-        scores.append(
-            card.row(metric, row["mean_r"], 0.0, n=n, candidates=n, interval=interval, p=p_of[roi], note=note)
-        )
-    gaussian = fdr(gaussian_p(encoded.r, encoded.measured[..., 0].size)) < LEVEL
-    for metric, found, note in (
+        p, chance = p_of[roi] if np.isfinite(p_of[roi]) else None, float(permuted.chance[results.sets[roi]].mean())
+        told: dict[str, Any] = {"n": n, "candidates": n, "interval": interval, "p": p, "note": note + about}
+        scores.append(card.row(metric, row["mean_r"], chance, **told))
+    return scores + _found(results, card, name)
+
+
+def _found(results: _Results, card: ScoreCard, name: str) -> list[Score]:
+    """The share of voxels that are predicted beyond chance, by each test."""
+    encoded, permuted, n = results.encoded[name], results.permuted[name], len(results.encoded[name].clips)
+    if np.isnan(permuted.p).all():
+        return []
+    tests = [
         ("significant", results.significant[name], f"FDR {LEVEL:g}, clips permuted"),
         ("significant/max-T", permuted.p_max < LEVEL, f"family-wise {LEVEL:g}, clips permuted"),
-        (
-            "significant/gaussian",
-            gaussian,
-            f"FDR {LEVEL:g}, gaussian (paper): windows taken as independent",
-        ),
-    ):
+    ]
+    if not results.in_folds:
+        gaussian = fdr(gaussian_p(encoded.r, encoded.measured[..., 0].size)) < LEVEL
+        note = f"FDR {LEVEL:g}, gaussian (paper): windows taken as independent"
+        tests.append(("significant/gaussian", gaussian, note))
+    scores = []
+    for metric, found, note in tests:
         told = f"share of {len(found)} voxels: {int(found.sum())}, {note}"
         scores.append(card.row(metric, found.mean(), 0.0, n=n, candidates=n, note=told))
     return scores
@@ -234,9 +255,10 @@ def _compared(results: _Results, listener: Listener, name: str, other: str) -> S
     a, b = results.encoded[name], results.encoded[other]
     differs = difference(a, b, results.draws)
     low, high = mean_intervals(a, [voxels], results.draws, less=b)[0]
-    better, worse = ((differs.q < LEVEL) & (sign * differs.value > 0) for sign in (1, -1))
-    note = f"{name} less {other} over {int(voxels.sum())} voxels; of all voxels {int(better.sum())} are predicted "
-    note += f"better and {int(worse.sum())} worse (FDR {LEVEL:g})"
+    note = f"{name} less {other} over {int(voxels.sum())} voxels"
+    if not results.in_folds:  # there clips are no independent samples
+        better, worse = ((differs.q < LEVEL) & (sign * differs.value > 0) for sign in (1, -1))
+        note += f"; of all voxels {int(better.sum())} are predicted better and {int(worse.sum())} worse (FDR {LEVEL:g})"
     n = len(a.clips)
     card = _card(listener, name)
     return card.row(

@@ -1,12 +1,12 @@
 """What a run decodes: a listener's responses and the music that was heard, each made when first asked for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
 from ..artifacts import digest_array, digest_text
 from ..brain.responses import Responses
@@ -27,10 +27,14 @@ from ..embed.embeddings import Embeddings
 from ..layout import Outputs
 from ..progress import progress
 from ..score.card import ScoreCard
+from ..score.leakage import read_gtzan_index, require_no_leak_in_folds, shared_labels
 from ..score.score import ScoredStage
+from ..study.folds import FoldPlan, hold_together, plan_folds
 from ..study.study import Clip
 from .listen import sound_digests
 
+SHUFFLES, SHUFFLES_IN_FOLDS = 5, 20
+"""Decoders fitted to shuffled clips; in folds, p is made of them."""
 LABELS = ("genre-onehot", "mulan-text")
 """Embeddings of what is known of a clip: they hear nothing, and judge nothing."""
 
@@ -147,37 +151,90 @@ class Listener:
         other = lag_tr is not None and lag_tr != self.lag_tr
         train, test = self.source.responses(self.subject, lag_tr or 0) if other else self.responses
         if test is None:
-            return decode_kfold_with(name, train, embeddings, **self._settings)
-        return decode_with(name, train, embeddings, test, embeddings, **self._settings)
+            return decode_kfold_with(name, train, embeddings, **self._folded(train))
+        return decode_with(name, train, embeddings, test, embeddings, **self._settings(train))
 
     def decode_shuffled(self, embeddings: Embeddings) -> tuple[Decoded, ...]:
         """The same fits to clips that have changed places."""
-        name, n_shuffles = self.config.decoder, self.config.shuffles
+        name, asked = self.config.decoder, self.config.shuffles
         train, test = self.responses
         if test is None:
-            return decode_kfold_shuffled_with(name, train, embeddings, n_shuffles=n_shuffles, **self._settings)
-        return decode_shuffled_with(name, train, embeddings, test, embeddings, n_shuffles=n_shuffles, **self._settings)
+            n = asked or SHUFFLES_IN_FOLDS
+            return decode_kfold_shuffled_with(name, train, embeddings, n_shuffles=n, **self._folded(train))
+        settings = {**self._settings(train), "n_shuffles": asked or SHUFFLES}
+        return decode_shuffled_with(name, train, embeddings, test, embeddings, **settings)
 
     def decode_unseen(self, embeddings: Embeddings) -> dict[str, Decoded]:
         """For each genre, the scored clips by decoders fitted without it."""
         train, test = self.responses
         if test is None:
-            return decode_kfold_unseen(self.config.decoder, train, embeddings, **self._settings)
-        return decode_unseen(self.config.decoder, train, embeddings, test, embeddings, **self._settings)
+            return decode_kfold_unseen(self.config.decoder, train, embeddings, **self._settings(train))
+        return decode_unseen(self.config.decoder, train, embeddings, test, embeddings, **self._settings(train))
 
     def card(self, embedding: str, stage: ScoredStage) -> ScoreCard:
         """What the scores of one embedding and stage have in common."""
         config, source = self.config, self.source
         rng = np.random.default_rng(config.seed)
-        return ScoreCard(self.subject, embedding, stage, rng, source.simulated, source.note, draws=config.permutations)
+        return ScoreCard(
+            subject=self.subject,
+            embedding=embedding,
+            stage=stage,
+            rng=rng,
+            simulated=source.simulated,
+            note=source.note,
+            draws=config.permutations,
+            in_folds=self.in_folds,
+            together=self.recordings,
+        )
 
     @property
-    def _settings(self) -> dict[str, Any]:
-        config = self.config
-        shared = {"alphas": config.alphas, "scans_per_window": config.scans_per_window, "seed": config.seed}
-        if self.responses[1] is None:
-            return {**shared, "n_folds": self.source.folds or 10, "inner_folds": config.folds}
-        return {**shared, "n_folds": config.folds}
+    def in_folds(self) -> bool:
+        """Whether clips are predicted in folds, there being no test clips."""
+        return self.responses[1] is None
+
+    @cached_property
+    def recordings(self) -> Int[np.ndarray, " clips"]:
+        """The recording of each scored clip, and what else is held together."""
+        train, test = self.responses
+        return plan(train.clips, None, self.config).together if test is None else hold_together(test.clips)
+
+    @cached_property
+    def plan(self) -> FoldPlan:
+        """How clips are divided; the folds that are dealt have passed the leakage gate."""
+        return self._plan(self.responses[0])
+
+    def _plan(self, train: Responses) -> FoldPlan:
+        n_folds = (self.source.folds or 10) if self.in_folds else None
+        return plan(train.clips, n_folds, self.config)
+
+    def _settings(self, train: Responses) -> dict[str, Any]:
+        config, planned = self.config, self._plan(train)
+        return {
+            "alphas": config.alphas,
+            "scans_per_window": config.scans_per_window,
+            "seed": config.seed,
+            "n_folds": planned.inner,
+            "together": planned.together,
+        }
+
+    def _folded(self, train: Responses) -> dict[str, Any]:
+        settings, planned = self._settings(train), self._plan(train)
+        return {**settings, "inner_folds": settings.pop("n_folds"), "folds": planned.held_out}
+
+
+def plan(clips: Sequence[Clip], n_folds: int | None, config: RunConfig) -> FoldPlan:
+    """The folds of a run by its settings, past the leakage gate: what ``run`` uses, and ``check`` can ask before.
+
+    Raises
+    ------
+    InputError : the clips do not make folds.
+    LeakageError : a fold trains on what it tests on.
+    """
+    index = None if config.track_index is None else read_gtzan_index(config.track_index)
+    together = hold_together(clips, *shared_labels(clips, index, config.hold_together))
+    planned = plan_folds(together, n_folds, config.folds, seed=config.seed)
+    require_no_leak_in_folds(clips, planned.held_out, index, config.allow_leaks)
+    return planned
 
 
 def clip_means(decoded: Decoded) -> tuple[Float32[np.ndarray, "clips dims"], Float32[np.ndarray, "clips dims"]]:

@@ -82,6 +82,8 @@ def retrieve(
             **(genre_agreement if judge == decoded.space.name else {}),
             note=listener.source.note,
             draws=config.permutations,
+            in_folds=listener.in_folds,
+            together=listener.recordings,
         )
 
     def first(hits: Hits) -> list[list[Sound]]:

@@ -1,41 +1,51 @@
 """Scores of a decoder beside its baselines: shuffled clips, other lags, and what knowing the genre would give."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..decode.decoder import Decoded
 from ..embed.embeddings import Embeddings
-from ..score.baselines import genre_centroids
+from ..score.baselines import genre_centroids, genre_oracle_in_folds
 from ..score.card import ScoreCard
 from ..score.identification import identification, similarity
 from ..score.score import Score
-from ..score.table import score_decoding
+from ..score.table import Refit, score_decoding
 from ..score.unseen import clip_similarity, score_unseen
+from ..study.folds import FEWEST
 from .listener import Listener, Music, clip_means
 
 
 def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
-    """Every score of one decoder. In folds, statistics of the training clips are those of all clips."""
+    """Every score of one decoder. In folds, statistics of the training clips are those of all clips.
+
+    There p is made from decoders refitted to shuffled recordings (:func:`~brain2music.score.uncertainty.refitted_p`),
+    for those scores that were refitted; others have none.
+    """
     source, config, space = listener.source, listener.config, decoded.space
-    train = music.means(space.name, listener.trained_on)
     predicted, true = clip_means(decoded)
-    rng = np.random.default_rng(config.seed)
-    shown: dict[str, Any] = {"subject": listener.subject, "embedding": space.name, "simulated": source.simulated}
+    card = listener.card(space.name, "decode")
+    shuffled = listener.decode_shuffled(music[space.name])
+    enough = listener.in_folds and len(np.unique(listener.recordings)) >= FEWEST
     scores = score_decoding(
         predicted,
         true,
         [clip.genre for clip in decoded.clips],
+        subject=listener.subject,
+        embedding=space.name,
+        simulated=source.simulated,
         train_mean=decoded.train_mean,
-        train_centroids=genre_centroids(train, [clip.genre for clip in listener.trained_on]),
-        rng=rng,
+        train_centroids=_centroids(listener, decoded, music),
+        rng=card.rng,
         note=source.note,
         draws=config.permutations,
-        **shown,
+        in_folds=listener.in_folds,
+        refits=[_refit(each) for each in shuffled] if enough else (),
+        together=listener.recordings,
     )
-    card = ScoreCard(stage="decode", rng=rng, note=source.note, draws=config.permutations, **shown)
     scores += _score_captions(card, listener, decoded, music)
-    scores.append(_score_shuffled(card, listener.decode_shuffled(music[space.name])))
+    scores.append(_score_shuffled(card, shuffled))
     scores += _score_lags(card, listener, music[space.name])
     for name in config.ablations:
         c = clip_similarity(listener.decode(music[space.name], decoder=name))
@@ -43,6 +53,18 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
     if config.unseen_genres and len({clip.genre for clip in decoded.clips}) > 1:
         scores += score_unseen(card, decoded, listener.decode_unseen(music[space.name]))
     return scores
+
+
+def _refit(shuffled: Decoded) -> Refit:
+    return Refit(*clip_means(shuffled), shuffled.train_mean, [clip.genre for clip in shuffled.clips])
+
+
+def _centroids(listener: Listener, decoded: Decoded, music: Music) -> Any:
+    """What the genre oracle knows: of training clips, and in folds of those outside each clip's fold."""
+    genres, vectors = [clip.genre for clip in listener.trained_on], music.means(decoded.space.name, listener.trained_on)
+    if listener.in_folds:
+        return genre_oracle_in_folds(vectors, genres, listener.plan.held_out)
+    return genre_centroids(vectors, genres)
 
 
 def _score_shuffled(card: ScoreCard, shuffled: tuple[Decoded, ...]) -> Score:
@@ -65,8 +87,9 @@ def _score_captions(card: ScoreCard, listener: Listener, decoded: Decoded, music
         return []
     true = clip_means(decoded)[1] - decoded.train_mean.mean(axis=0)
     note = "the clip's caption, no brain"
+    apart = replace(card, in_folds=False)  # nothing was fitted, in folds or else
     return [
-        card.identification("identification/baseline=caption", similarity(said - told.mean(axis=0), true), note=note)
+        apart.identification("identification/baseline=caption", similarity(said - told.mean(axis=0), true), note=note)
     ]
 
 
