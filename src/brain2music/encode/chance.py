@@ -6,11 +6,11 @@ share clips, so that their predictions are wrong together and vary by more than 
 refits: voxels drawn at random, each with its responses to the clips permuted in its own way, are fitted like all
 others, choice of penalties included, as further targets of the same factorisation. How their correlations lie about
 those of clips permuted after the fit is much the same for every voxel (being counted in standard deviations of these);
-that distribution calibrates the permutation test of the voxels themselves (:class:`Chance`).
+that distribution calibrates the permutation test of the voxels themselves
+(:class:`~brain2music.encode.significance.Chance`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,37 +21,13 @@ from ..embed.embeddings import Embeddings
 from ..study.folds import FEWEST, draw_orders
 from .encoder import Fit, predict_folds
 from .features import Pairs, Windows, match_scans
-from .significance import permuted_moments
+from .significance import Chance, permuted_moments
 
 REFITS = 2000
 """Refits that chance is measured by: enough for the 99th percentile."""
 _LEVELS = (0.95, 0.975, 0.99)
 """Where the upper tail of refits is laid on that of permuted clips."""
 _ORDERS = 200
-
-
-@dataclass(frozen=True)
-class Chance:
-    """Where a voxel without signal lies among clips permuted after the fit, in their standard deviations.
-
-    Attributes
-    ----------
-    shift : its mean. scale : its spread, as the upper tail has it. n : refits that tell.
-    """
-
-    shift: float
-    scale: float
-    n: int
-
-    def calibrated(
-        self, r: Float[np.ndarray, "..."], mean: Float[np.ndarray, "..."], sd: Float[np.ndarray, "..."]
-    ) -> Float[np.ndarray, "..."]:
-        """The correlation that is as rare among permuted clips (``mean``, ``sd``) as ``r`` is among refits."""
-        return mean + (r - mean - self.shift * sd) / self.scale
-
-    def expected(self, mean: Float[np.ndarray, "..."], sd: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        """The correlation that chance brings."""
-        return mean + self.shift * sd
 
 
 def chance_in_folds(

@@ -8,7 +8,6 @@ one clip of each genre, permuting freely finds a fifth too many of the voxels wi
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -23,16 +22,30 @@ _ROUNDING = 1e-6  # of a correlation: permuted ones that differ by less are ties
 _BATCH_BYTES = 32 << 20
 
 
-class Calibration(Protocol):
-    """How correlations of clips predicted in folds lie about those of permuted clips, by mean and deviation."""
+@dataclass(frozen=True)
+class Chance:
+    """Where a voxel without signal lies among clips permuted after the fit, in their standard deviations.
 
-    def calibrated(self, r: Any, mean: Any, sd: Any) -> Any:
-        """The correlation that is as rare among permuted clips as ``r`` is by chance."""
-        ...
+    For clips predicted in folds; :func:`brain2music.encode.chance.chance_in_folds` measures it.
 
-    def expected(self, mean: Any, sd: Any) -> Any:
+    Attributes
+    ----------
+    shift : its mean. scale : its spread, as the upper tail has it. n : refits that tell.
+    """
+
+    shift: float
+    scale: float
+    n: int
+
+    def calibrated(
+        self, r: Float[np.ndarray, "..."], mean: Float[np.ndarray, "..."], sd: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """The correlation that is as rare among permuted clips (``mean``, ``sd``) as ``r`` is among refits."""
+        return mean + (r - mean - self.shift * sd) / self.scale
+
+    def expected(self, mean: Float[np.ndarray, "..."], sd: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """The correlation that chance brings."""
-        ...
+        return mean + self.shift * sd
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ def permutation_test(
     blocks: Int[np.ndarray, " clips"] | None = None,
     *,
     together: Int[np.ndarray, " clips"] | None = None,
-    chance: Calibration | None = None,
+    chance: Chance | None = None,
 ) -> Permuted:
     """Correlate predictions with the responses to other clips, ``n`` times, all voxels by the same permutations.
 
