@@ -13,10 +13,13 @@ from ..brain.source import Source
 from ..config import RunConfig
 from ..decode.options import decoder_options
 from ..embed.embedder import Embedder
+from ..encode.chance import REFITS
 from ..errors import InputError
 from ..gallery.gallery import Gallery
 from ..layout import Outputs
 from ..score.leakage import Leak
+from .dividing import plan
+from .listener import SHUFFLES_IN_FOLDS
 from .settings import deciding
 from .subjects import Records, unlike
 
@@ -67,7 +70,9 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
         f"{space.name} ({space.dims} dimensions, windows of {space.window_s:g} s every {space.step_s:g} s)"
         for space in (embedder.space for embedder in embedders)
     )
-    folds = f"in {source.folds} folds of clips" if source.folds else "on clips of held-out test runs"
+    planned = plan(source.train_clips, source.folds, config)
+    n_folds = len(planned.held_out)
+    folds = f"in {n_folds} folds of recordings" if source.folds else "on clips of held-out test runs"
     parts = [
         *([] if source.images is None else [f"Responses were read from {source.images}."]),
         f"Responses of each voxel were {_cleaned(config)}, {_lagged(source, config)} and averaged over the scans "
@@ -76,12 +81,11 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
         else f"Responses came as arrays ({source.name}) and were {_lagged(source, config)}.",
         f"Stimuli were embedded as presented by {names}.",
         f"Ridge regression predicted every dimension of the embedding with its own penalty, chosen by "
-        f"{config.folds}-fold cross-validation over clips inside the training set, and was scored {folds}.",
+        f"{planned.inner}-fold cross-validation over recordings inside the training set, and was scored {folds}.",
         *_decoder(config),
         "Identification accuracy counts, for each clip, how often its predicted embedding correlates more with its "
         "own than with another clip's embedding (strictly; chance 0.5).",
-        f"Intervals are 95 % bootstrap intervals over clips, p values come from {config.permutations:,} permutations "
-        f"of clips.",
+        f"Intervals are 95 % bootstrap intervals over clips, {_tested(source, config)}",
     ]
     if gallery is not None:
         parts.append(
@@ -98,6 +102,18 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
     if source.simulated:
         parts.insert(0, "The brain data are simulated.")
     return " ".join(parts)
+
+
+def _tested(source: Source, config: RunConfig) -> str:
+    """What p values come from."""
+    if source.folds is None:
+        return f"p values come from {config.permutations:,} permutations of clips."
+    n = config.shuffles or SHUFFLES_IN_FOLDS
+    return (
+        f"p values come from {n} decoders refitted to permuted recordings (Student's t, with the form of "
+        f"{config.permutations:,} permutations of clips in place of the normal), and in encoding from permutations "
+        f"calibrated by {REFITS:,} refits; scores that were not refitted have none."
+    )
 
 
 def _decoder(config: RunConfig) -> list[str]:
@@ -146,6 +162,7 @@ def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict
     first: dict[str, Any] = next(iter(measured.values()), nothing)
     lag = first.get("lag_tr", config.lag_in_scans(first["tr"]) if source.has_time else 0)
     train, test = (Counter(clip.genre for clip in clips) for clips in (source.train_clips, scored))
+    n_folds = len(plan(source.train_clips, source.folds, config).held_out)
     return {
         "tr": first["tr"],
         "lag_tr": lag,
@@ -158,7 +175,7 @@ def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict
         "genres": {
             genre or "unlabelled": {"train": train[genre], "test": test[genre]} for genre in sorted(train | test)
         },
-        "evaluation": f"{source.folds}-fold cross-validation" if source.folds else "held-out test runs",
+        "evaluation": f"{n_folds}-fold cross-validation" if source.folds else "held-out test runs",
     }
 
 

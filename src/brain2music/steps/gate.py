@@ -25,6 +25,7 @@ from ..study.finding import Finding, error, warning
 from ..study.study import Clip
 from .across import require_people
 from .claim import require_apart, require_ours
+from .dividing import check_division
 from .fitting import check_fit
 from .generation import require_fit
 from .retrieval import check_gallery
@@ -227,6 +228,8 @@ def _leaks(source: Source, config: RunConfig, galleries: Sequence[Gallery], foun
     except LeakageError as problem:
         found.append(error(LEAK, problem.file, problem.what, problem.mend))
     leaks = [leak for leak in check_split(*sides, index, config.allow_leaks) if leak.severity == "warning"]
+    if path is None or index is not None:
+        leaks += check_division(source, config, found)
     for gallery in galleries:
         leaks += gallery_leaks(source.test_clips or source.train_clips, gallery.tracks["track"])
     if leaks:

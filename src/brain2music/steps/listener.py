@@ -1,6 +1,6 @@
 """What a run decodes: a listener's responses and the music that was heard, each made when first asked for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -27,10 +27,12 @@ from ..embed.embeddings import Embeddings
 from ..layout import Outputs
 from ..progress import progress
 from ..score.card import ScoreCard
-from ..score.leakage import read_gtzan_index, require_no_leak_in_folds, shared_labels
 from ..score.score import ScoredStage
-from ..study.folds import FoldPlan, hold_together, plan_folds
+from ..study.folds import FoldPlan, hold_together
 from ..study.study import Clip
+from ..study.folds import FoldPlan, hold_together
+from ..study.study import Clip
+from .dividing import plan
 from .listen import sound_digests
 
 SHUFFLES, SHUFFLES_IN_FOLDS = 5, 20
@@ -220,21 +222,6 @@ class Listener:
     def _folded(self, train: Responses) -> dict[str, Any]:
         settings, planned = self._settings(train), self._plan(train)
         return {**settings, "inner_folds": settings.pop("n_folds"), "folds": planned.held_out}
-
-
-def plan(clips: Sequence[Clip], n_folds: int | None, config: RunConfig) -> FoldPlan:
-    """The folds of a run by its settings, past the leakage gate: what ``run`` uses, and ``check`` can ask before.
-
-    Raises
-    ------
-    InputError : the clips do not make folds.
-    LeakageError : a fold trains on what it tests on.
-    """
-    index = None if config.track_index is None else read_gtzan_index(config.track_index)
-    together = hold_together(clips, *shared_labels(clips, index, config.hold_together))
-    planned = plan_folds(together, n_folds, config.folds, seed=config.seed)
-    require_no_leak_in_folds(clips, planned.held_out, index, config.allow_leaks)
-    return planned
 
 
 def clip_means(decoded: Decoded) -> tuple[Float32[np.ndarray, "clips dims"], Float32[np.ndarray, "clips dims"]]:
