@@ -10,14 +10,18 @@ import pytest
 
 from brain2music.errors import InputError, LeakageError
 from brain2music.score.leakage import (
+    check_folds,
     check_split,
     gallery_leaks,
     grouped_folds,
     read_gtzan_index,
     require_disjoint_rows,
     require_no_leak,
+    require_no_leak_in_folds,
+    shared_labels,
 )
 from brain2music.study.bids import read_study
+from brain2music.study.folds import deal_folds, hold_together
 from brain2music.study.study import Clip, Presentation, Run
 
 TRAIN = (Clip("a", 0.0, 15.0), Clip("b", 5.0, 20.0), Clip("c", 0.0, 15.0))
@@ -41,6 +45,41 @@ def kinds(leaks: list) -> list[tuple[str, str, str]]:
 def test_a_clean_split_is_clean() -> None:
     assert check_split(TRAIN, TEST) == []
     assert require_no_leak(TRAIN, TEST) == []
+
+
+def test_the_gate_covers_folds_as_they_are_dealt() -> None:
+    clips = (*TRAIN, *TEST, Clip("b", 15.0, 30.0), Clip("b", 40.0, 50.0))
+    torn = [np.array([0, 1]), np.array([2, 3, 4]), np.array([5, 6])]
+    assert {(leak.kind, leak.clip.name) for leak in check_folds(clips, torn)} == {
+        ("overlap", "b_5-20"),
+        ("track", "b_5-20"),
+        ("overlap", "b_15-30"),
+        ("track", "b_40-50"),
+    }
+    with pytest.raises(LeakageError, match=r"overlap.*b_5-20"):
+        require_no_leak_in_folds(clips, torn)
+    assert all(leak.severity == "warning" for leak in check_folds(clips, torn, allow=["overlap", "track"]))
+    whole = list(deal_folds(len(clips), 3, 0, hold_together(clips)))
+    assert require_no_leak_in_folds(clips, whole) == []
+
+
+def test_songs_and_artists_are_held_together_where_an_index_knows_them() -> None:
+    clips = (*TRAIN, *TEST)
+    assert shared_labels(clips, None, "artist") == []
+    by = {each: hold_together(clips, *shared_labels(clips, INDEX, each)).tolist() for each in ("recording", "song")}
+    assert by == {"recording": [0, 1, 2, 3, 4], "song": [0, 1, 2, 0, 3]}
+    artists = hold_together(clips, *shared_labels(clips, INDEX, "artist"))
+    assert artists.tolist() == [0, 0, 1, 0, 2]
+    dealt = list(deal_folds(5, 3, 0, artists))
+    assert check_folds(clips, dealt, INDEX) == []
+    apart = [np.array([i]) for i in range(5)]
+    assert {leak.kind for leak in require_no_leak_in_folds(clips, apart, INDEX)} == {"song", "artist"}
+
+
+def test_an_index_knows_tracks_by_their_files() -> None:
+    clips = [Clip("genres/a.wav", 0.0, 5.0), Clip("d.mp3", 0.0, 5.0)]
+    assert hold_together(clips, *shared_labels(clips, INDEX, "song")).tolist() == [0, 0]
+    assert {leak.kind for leak in check_split(clips[:1], clips[1:], INDEX)} == {"song", "artist"}
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from brain2music.errors import InputError
-from brain2music.score.baselines import genre_centroids, genre_oracle
+from brain2music.score.baselines import genre_centroids, genre_oracle, genre_oracle_in_folds
 from brain2music.score.identification import identification, similarity
 from brain2music.score.records import read_scores, summarise, write_scores
 from brain2music.score.retrieval import score_retrieval
 from brain2music.score.score import Score
-from brain2music.score.table import score_decoding
+from brain2music.score.table import Refit, score_decoding
 
 GENRES = [f"genre{i % 5}" for i in range(40)]
 WHO = {"subject": "001", "embedding": "musicnn-mtt", "simulated": True, "draws": 500}
@@ -225,3 +225,33 @@ def test_what_is_not_a_list_of_scores_is_named(text: str, tmp_path: Path) -> Non
     with pytest.raises(InputError) as caught:
         read_scores(file)
     assert caught.value.file == file
+
+
+def test_in_folds_p_is_of_refits_or_not_given(planted: dict[str, np.ndarray], rng: np.random.Generator) -> None:
+    without = decoding(planted, in_folds=True)
+    assert {metric for metric, score in without.items() if score.p is not None} == {
+        "identification/baseline=random-vector",
+        "correlation/sample/baseline=random-vector",
+    }
+    mean = planted["train"].mean(axis=0)
+    orders = [rng.permutation(40) for _ in range(8)]
+    refits = [
+        Refit(mean + rng.normal(size=(40, 30)), planted["true"][order], mean, [GENRES[i] for i in order])
+        for order in orders
+    ]
+    table = decoding(planted, in_folds=True, refits=refits)
+    given = {metric for metric, score in table.items() if score.p is not None}
+    assert given == set(without) - {m for m in without if "mean-vector" in m or "genre-centroid" in m}
+    assert table["identification"].p < 1e-3
+    assert {m: s.value for m, s in table.items()} == pytest.approx({m: s.value for m, s in without.items()})
+    expected = np.mean([np.diagonal(similarity(r.predicted - mean, r.true - mean)).mean() for r in refits])
+    assert table["correlation/sample"].chance == pytest.approx(expected)
+
+
+def test_the_genre_oracle_in_folds_does_not_know_the_clip(rng: np.random.Generator) -> None:
+    vectors, genres = rng.normal(size=(6, 3)), list("aabbbc")
+    folds = [np.array([0, 2]), np.array([1, 3]), np.array([4, 5])]
+    oracle = genre_oracle_in_folds(vectors, genres, folds)
+    np.testing.assert_allclose(oracle[0], vectors[1])
+    np.testing.assert_allclose(oracle[2], vectors[[3, 4]].mean(axis=0))
+    np.testing.assert_allclose(oracle[5], vectors[:4].mean(axis=0))

@@ -20,6 +20,7 @@ from brain2music.score.uncertainty import (
     mean_interval,
     permutation_null,
     permutation_p,
+    refitted_p,
 )
 
 
@@ -152,3 +153,43 @@ def test_repeats_are_equal(rng: np.random.Generator) -> None:
         for _ in range(2)
     )
     assert first == second
+
+
+def test_p_of_refits_is_students_where_the_null_is_normal(rng: np.random.Generator) -> None:
+    refits, null = rng.normal(0.5, 0.02, 12), stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)
+    for observed in (0.44, 0.5, 0.53, 0.56, 0.6):
+        t = (observed - refits.mean()) / (refits.std(ddof=1) * np.sqrt(1 + 1 / 12))
+        expected = max(stats.t.sf(t, 11), 1 / 20_001)
+        assert refitted_p(observed, refits, null) == pytest.approx(expected, rel=0.02, abs=1e-4)
+
+
+def test_p_of_refits_is_uniform_without_information(rng: np.random.Generator) -> None:
+    """Where refits spread by a quarter more than permuted clips, about another mean."""
+    drawn, null = 0.48 + 0.025 * rng.standard_normal((2000, 9)), 0.5 + 0.02 * rng.standard_normal(2000)
+    values = [refitted_p(float(each[0]), each[1:], null) for each in drawn]
+    assert stats.kstest(values, "uniform").pvalue > 0.001
+
+
+def test_p_of_refits_has_the_form_of_permuted_clips(rng: np.random.Generator) -> None:
+    """A count of hits is no normal number: its p is that of the count."""
+    null = rng.poisson(1.0, 20_000).astype(float)
+    values = [refitted_p(float(rng.poisson(1.0)), rng.poisson(1.0, 60).astype(float), null) for _ in range(1000)]
+    assert np.mean(np.array(values) <= 0.05) < 0.065
+
+
+def test_refits_that_tell_nothing_give_no_p(rng: np.random.Generator) -> None:
+    assert refitted_p(0.7, np.array([0.5]), rng.standard_normal(100)) is None
+    assert refitted_p(0.7, np.full(9, 0.5), rng.standard_normal(100)) is None
+    assert refitted_p(0.7, rng.standard_normal(9), np.full(100, 0.5)) is None
+
+
+def test_recordings_change_places_whole(rng: np.random.Generator) -> None:
+    """Predictions that know a recording by itself, whichever: permuted clip by clip that looks like information."""
+    together, found = np.repeat(np.arange(20), 2), {True: [], False: []}
+    for _ in range(100):
+        sides = [rng.normal(size=(20, 12))[together] + 0.1 * rng.normal(size=(40, 12)) for _ in range(2)]
+        payoff = identification_payoff(similarity(*sides))
+        for whole, values in found.items():
+            values.append(permutation_p(payoff, rng, 199, together=together if whole else None))
+    low = {whole: np.mean([p <= 0.1 or p >= 0.9 for p in values]) for whole, values in found.items()}
+    assert low[True] < 0.32 < low[False]

@@ -100,7 +100,7 @@ def decode_kfold(
     n_folds: int = 10,
     seed: int = 0,
     together: Labels | None = None,
-    folds: Sequence[Int[np.ndarray, " held_out"]] | None = None,
+    folds: Sequence[Int[np.ndarray, " _"]] | None = None,
     alphas: Sequence[float] | None = None,
     inner_folds: int = 5,
     groups: Grouping = "clip",
@@ -202,8 +202,8 @@ def outer_folds(
     n_folds: int,
     seed: int,
     together: Labels | None = None,
-    folds: Sequence[Int[np.ndarray, " held_out"]] | None = None,
-) -> list[Int[np.ndarray, " held_out"]]:
+    folds: Sequence[Int[np.ndarray, " _"]] | None = None,
+) -> list[Int[np.ndarray, " _"]]:
     """The folds given, or else dealt; none divides a recording or what shares a label."""
     units = undivided(responses, together=together)
     dealt = list(deal_folds(len(units), n_folds, seed, units) if folds is None else folds)
@@ -259,7 +259,7 @@ def correlations(
 
 
 def predict_folds(
-    pairs: Matched, units: Int[np.ndarray, " clips"], folds: Sequence[Int[np.ndarray, " held_out"]], fit: Fit
+    pairs: Matched, units: Int[np.ndarray, " clips"], folds: Sequence[Int[np.ndarray, " _"]], fit: Fit
 ) -> Prediction:
     """Predict the clips held out in each fold from all others."""
     values, train_mean = np.empty_like(pairs.Y), np.empty_like(pairs.Y)

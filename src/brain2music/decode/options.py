@@ -134,7 +134,7 @@ def decode_kfold_with(
     n_folds: int = 10,
     seed: int = 0,
     together: Labels | None = None,
-    folds: Sequence[Int[np.ndarray, " held_out"]] | None = None,
+    folds: Sequence[Int[np.ndarray, " _"]] | None = None,
     alphas: Sequence[float] | None = None,
     inner_folds: int = 5,
     groups: Grouping = "clip",

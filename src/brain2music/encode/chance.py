@@ -35,7 +35,7 @@ def chance_in_folds(
     embeddings: Embeddings,
     rng: np.random.Generator,
     *,
-    folds: Sequence[Int[np.ndarray, " held_out"]],
+    folds: Sequence[Int[np.ndarray, " _"]],
     units: Int[np.ndarray, " clips"],
     windows: Windows | None = None,
     fit: Fit | None = None,

@@ -109,7 +109,7 @@ def encode_kfold(
     n_folds: int = 10,
     seed: int = 0,
     together: Labels | None = None,
-    folds: Sequence[Int[np.ndarray, " held_out"]] | None = None,
+    folds: Sequence[Int[np.ndarray, " _"]] | None = None,
     windows: Windows | None = None,
     delays: Sequence[int] = (0,),
     fit: Fit | None = None,
@@ -141,7 +141,7 @@ def encode_kfold(
 
 
 def predict_folds(
-    pairs: Pairs, folds: Sequence[Int[np.ndarray, " held_out"]], units: Int[np.ndarray, " clips"], fit: Fit
+    pairs: Pairs, folds: Sequence[Int[np.ndarray, " _"]], units: Int[np.ndarray, " clips"], fit: Fit
 ) -> tuple[list["Part"], Float32[np.ndarray, "pairs voxels"], Float32[np.ndarray, "pairs voxels"]]:
     """Every fit, and predicted and measured responses less the mean of the training pairs of their fold."""
     predicted, measured = np.empty_like(pairs.Y), np.empty_like(pairs.Y)

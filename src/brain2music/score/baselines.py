@@ -38,7 +38,7 @@ def genre_oracle(
 def genre_oracle_in_folds(
     vectors: Float[np.ndarray, "clips dims"],
     genres: Sequence[Hashable],
-    folds: Sequence[Int[np.ndarray, " held_out"]],
+    folds: Sequence[Int[np.ndarray, " _"]],
 ) -> Float[np.ndarray, "clips dims"]:
     """:func:`genre_oracle` in folds: of the clips outside each clip's fold, all of them where none is of its genre."""
     labels, found = np.unique([str(genre) for genre in genres], return_inverse=True)[1], np.empty(vectors.shape)

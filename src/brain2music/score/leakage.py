@@ -104,7 +104,7 @@ def require_no_leak(
 
 def check_folds(
     clips: Sequence[Clip],
-    folds: Iterable[Int[np.ndarray, " held_out"]],
+    folds: Iterable[Int[np.ndarray, " _"]],
     index: pd.DataFrame | None = None,
     allow: Collection[str] = (),
 ) -> list[Leak]:
@@ -120,7 +120,7 @@ def check_folds(
 
 def require_no_leak_in_folds(
     clips: Sequence[Clip],
-    folds: Iterable[Int[np.ndarray, " held_out"]],
+    folds: Iterable[Int[np.ndarray, " _"]],
     index: pd.DataFrame | None = None,
     allow: Collection[str] = (),
 ) -> list[Leak]:

@@ -40,7 +40,7 @@ def hold_together(clips: Sequence[Clip], *labels: Iterable[Hashable]) -> Int[np.
 
 def deal_folds(
     n_clips: int, n_folds: int, seed: int, together: Sequence[Hashable] | Int[np.ndarray, " clips"] | None = None
-) -> Iterator[Int[np.ndarray, " held_out"]]:
+) -> Iterator[Int[np.ndarray, " _"]]:
     """Clips held out in each fold: every clip once, labels undivided, sizes as even as they allow."""
     labels = np.arange(n_clips) if together is None else np.unique(np.array(together), return_inverse=True)[1]
     if len(labels) != n_clips:
@@ -61,7 +61,7 @@ def deal_folds(
         yield np.flatnonzero(fold_of[labels] == fold)
 
 
-def require_whole(folds: Iterable[Int[np.ndarray, " held_out"]], together: Int[np.ndarray, " clips"]) -> None:
+def require_whole(folds: Iterable[Int[np.ndarray, " _"]], together: Int[np.ndarray, " clips"]) -> None:
     """:class:`LeakageError` where a fold holds out a clip and trains on another of its group."""
     for fold in folds:
         held_out = np.isin(np.arange(len(together)), fold)
@@ -86,7 +86,7 @@ class FoldPlan:
     """
 
     together: Int[np.ndarray, " clips"]
-    held_out: tuple[Int[np.ndarray, " held_out"], ...]
+    held_out: tuple[Int[np.ndarray, " _"], ...]
     inner: int
     lines: tuple[str, ...] = ()
 
