@@ -74,6 +74,9 @@ class Null:
     def responses(self, subject: str, lag_tr: int) -> tuple[Responses, None]:
         return self.responses_, None
 
+    def clips_of(self, subject: str) -> tuple[Clip, ...]:
+        return self.responses_.clips
+
     def tr_of(self, subject: str) -> float:
         return self.step_s
 

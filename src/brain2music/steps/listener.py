@@ -30,8 +30,6 @@ from ..score.card import ScoreCard
 from ..score.score import ScoredStage
 from ..study.folds import FoldPlan, hold_together
 from ..study.study import Clip
-from ..study.folds import FoldPlan, hold_together
-from ..study.study import Clip
 from .dividing import plan
 from .listen import sound_digests
 
@@ -204,6 +202,16 @@ class Listener:
     def plan(self) -> FoldPlan:
         """How clips are divided; the folds that are dealt have passed the leakage gate."""
         return self._plan(self.responses[0])
+
+    @cached_property
+    def division(self) -> str:
+        """A digest of how clips are divided, with all that an index of songs and artists has said of it."""
+        heard = set(self.source.clips_of(self.subject))
+        clips = [clip for clip in self.source.train_clips if clip in heard]
+        planned = plan(clips, self.source.folds, self.config)
+        return digest_text(
+            repr((planned.together.tolist(), [each.tolist() for each in planned.held_out], planned.inner))
+        )
 
     def _plan(self, train: Responses) -> FoldPlan:
         n_folds = (self.source.folds or 10) if self.in_folds else None

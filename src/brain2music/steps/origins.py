@@ -18,7 +18,7 @@ from .settings import StageName, seen
 def made_from(listener: Listener, embedder: Embedder, music: Music) -> dict[str, str]:
     """Of what a subject's decoding into an embedding is made: responses, embeddings of the clips, captions."""
     name, clips = embedder.space.name, listener.source.clips_heard(listener.subject)
-    digests = {**listener.digests, f"embeddings in {name}": music.digest(name, clips)}
+    digests = {**listener.digests, "division": listener.division, f"embeddings in {name}": music.digest(name, clips)}
     if music.captions:
         digests["captions"] = digest_text("\n".join(f"{track}\t{text}" for track, text in music.captions.items()))
     return digests

@@ -20,7 +20,7 @@ GENERATION = {"generator", "generate_from", "generate_s", "draws"}
 ENCODING = {"encode", "partition"}
 COMPARED = {"ablations", "also_lags", "also_lags_s", "unseen_genres", "shuffles"}
 """What the decoder is compared with when it is scored."""
-FITTED = {"decoder", "folds", "alphas", "scans_per_window", "seed", "permutations"}
+FITTED = {"decoder", "folds", "hold_together", "alphas", "scans_per_window", "seed", "permutations"}
 
 _UNSEEN: dict[StageName, set[str]] = {
     "measure": RETRIEVAL | GENERATION | ENCODING | COMPARED | FITTED | {"across"},
