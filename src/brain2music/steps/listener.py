@@ -209,9 +209,8 @@ class Listener:
         heard = set(self.source.clips_of(self.subject))
         clips = [clip for clip in self.source.train_clips if clip in heard]
         planned = plan(clips, self.source.folds, self.config)
-        return digest_text(
-            repr((planned.together.tolist(), [each.tolist() for each in planned.held_out], planned.inner))
-        )
+        held_out = [fold.tolist() for fold in planned.held_out]
+        return digest_text(repr((planned.together.tolist(), held_out, planned.inner)))
 
     def _plan(self, train: Responses) -> FoldPlan:
         n_folds = (self.source.folds or 10) if self.in_folds else None
