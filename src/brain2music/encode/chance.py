@@ -3,8 +3,8 @@
 Clips permuted after the fit are no null there. What the training clips of a fold happen to show is missing from those
 held out, so that voxels without signal have correlations below 0 (-0.08 for 60 clips), and the fits of different folds
 share clips, so that their predictions are wrong together and vary by more than permuted ones do. Both are measured by
-refits: voxels drawn at random, each with its responses to the clips permuted in its own way, are fitted like all
-others, choice of penalties included, as further targets of the same factorisation. How their correlations lie about
+refits: voxels drawn at random, their responses to the clips permuted in many ways, are fitted like all others, choice
+of penalties included, as further targets of the same factorisation. How their correlations lie about
 those of clips permuted after the fit is much the same for every voxel (being counted in standard deviations of these);
 that distribution calibrates the permutation test of the voxels themselves
 (:class:`~brain2music.encode.significance.Chance`).
@@ -21,11 +21,13 @@ from ..embed.embeddings import Embeddings
 from ..study.folds import FEWEST, draw_orders
 from .encoder import Fit, predict_folds
 from .features import Pairs, Windows, match_scans
-from .significance import Chance, permuted_moments
+from .significance import Chance, permuted_correlations
 
 REFITS = 2000
-"""Refits that chance is measured by: enough for the 99th percentile."""
-_LEVELS = (0.95, 0.975, 0.99)
+"""Refits that chance is measured by: enough for the upper tail."""
+_VOXELS = 20
+"""Voxels that share a permutation: their mean tells of means over voxels."""
+_LEVELS = (0.975, 0.99, 0.995)
 """Where the upper tail of refits is laid on that of permuted clips."""
 _ORDERS = 200
 
@@ -48,29 +50,31 @@ def chance_in_folds(
     if len(np.unique(units)) < FEWEST:
         return None
     pairs = match_scans(responses, embeddings, windows=windows)
-    n_clips = len(responses.clips)
-    by_clip = pairs.Y.reshape(n_clips, -1, responses.n_voxels)
+    by_clip = pairs.Y.reshape(len(responses.clips), -1, responses.n_voxels)
     varying = np.flatnonzero(np.ptp(pairs.Y, axis=0) > 0)
     if not len(varying):
         return None
-    orders = draw_orders(units, n, rng, responses.groups, displaced=True)
-    drawn = rng.choice(varying, n)
-    moved = np.empty((*by_clip.shape[:2], n), np.float32)
-    for k, (order, voxel) in enumerate(zip(orders, drawn, strict=True)):
-        moved[..., k] = by_clip[order, :, voxel]
-    refitted = Pairs(pairs.X, moved.reshape(len(pairs.Y), n), pairs.groups)
+    n_orders = max(2, n // _VOXELS)
+    orders = draw_orders(units, n_orders, rng, responses.groups, displaced=True)
+    moved = np.empty((*by_clip.shape[:2], n_orders, _VOXELS), np.float32)
+    for k, order in enumerate(orders):
+        moved[:, :, k] = by_clip[order][:, :, rng.choice(varying, _VOXELS, replace=len(varying) < _VOXELS)]
+    refitted = Pairs(pairs.X, moved.reshape(len(pairs.Y), -1), pairs.groups)
     _, predicted, measured = predict_folds(refitted, folds, units, fit or Fit())
-    sides = (each.reshape(moved.shape) for each in (predicted, measured))
-    r, mean, sd = permuted_moments(*sides, draw_orders(units, _ORDERS, rng, responses.groups))
-    return _laid_over(r, mean, sd)
+    sides = (each.reshape(*moved.shape[:2], -1) for each in (predicted, measured))
+    return _laid_over(permuted_correlations(*sides, draw_orders(units, _ORDERS, rng, responses.groups)))
 
 
-def _laid_over(
-    r: Float[np.ndarray, " refits"], mean: Float[np.ndarray, " refits"], sd: Float[np.ndarray, " refits"]
-) -> Chance | None:
-    usable = sd > 1e-6
-    if not usable.any():
+def _laid_over(null: Float[np.ndarray, "orders refits"]) -> Chance | None:
+    """Where the first row lies among the others, refit by refit, and as the mean of those that share a permutation."""
+    of_means = null.reshape(len(null), -1, _VOXELS).mean(axis=2)
+    z, of_means = (
+        (each[0] - each[1:].mean(axis=0))[usable] / spread[usable]
+        for each in (null, of_means)
+        for spread in [each[1:].std(axis=0)]
+        for usable in [spread > 1e-6]
+    )
+    if len(z) < 2 or len(of_means) < 2:
         return None
-    z = (r[usable] - mean[usable]) / sd[usable]
     tail = (np.quantile(z, _LEVELS) - z.mean()) / norm.ppf(_LEVELS)
-    return Chance(float(z.mean()), float(max(tail.mean(), 1e-3)), len(z))
+    return Chance(float(z.mean()), float(max(tail.mean(), 1.0)), len(z), float(max(of_means.std(), 1.0)))

@@ -30,18 +30,27 @@ class Chance:
 
     Attributes
     ----------
-    shift : its mean. scale : its spread, as the upper tail has it. n : refits that tell.
+    shift : its mean. scale : its spread, as the upper tail has it. mean_scale : the spread of the mean over many
+        voxels, whose tails are no longer than those of permuted clips.
+    n : refits that tell.
     """
 
     shift: float
     scale: float
     n: int
+    mean_scale: float = 1.0
 
     def calibrated(
         self, r: Float[np.ndarray, "..."], mean: Float[np.ndarray, "..."], sd: Float[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
         """The correlation that is as rare among permuted clips (``mean``, ``sd``) as ``r`` is among refits."""
         return mean + (r - mean - self.shift * sd) / self.scale
+
+    def calibrated_in_sets(
+        self, r: Float[np.ndarray, "..."], mean: Float[np.ndarray, "..."], sd: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """The same as a part of the mean over half of the voxels or more."""
+        return mean + (r - mean - self.shift * sd) / self.mean_scale
 
     def expected(self, mean: Float[np.ndarray, "..."], sd: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """The correlation that chance brings."""
@@ -105,6 +114,7 @@ def permutation_test(
     picks = _picks(np.vstack([np.arange(n_clips), drawn]), n_clips)
     weights = np.zeros((0, n_voxels)) if sets is None else sets / np.maximum(sets.sum(axis=1, keepdims=True), 1)
     r, above, tested, expected = np.empty(n_voxels), np.empty(n_voxels), np.empty(n_voxels), np.zeros(n_voxels)
+    large = weights.max(axis=1, initial=0) * n_voxels <= 2  # sets of half of the voxels or more
     largest, means = np.full(n, -np.inf), np.zeros((n + 1, len(weights)))
     size = max(1, _BATCH_BYTES // (4 * max(n_clips**2, n)))
     for first in range(0, n_voxels, size):
@@ -114,7 +124,9 @@ def permutation_test(
         if chance is not None:
             moments = permuted.mean(axis=0), permuted.std(axis=0)
             expected[batch] = chance.expected(*moments)
-            null[0] = chance.calibrated(null[0], *moments)
+            in_sets = chance.calibrated_in_sets(r[batch], *moments)
+            null[0] = chance.calibrated(r[batch], *moments)
+            means[0, large] += (in_sets - null[0]) @ weights[large][:, batch].T
         tested[batch] = null[0]
         above[batch] = (permuted >= null[0] - _ROUNDING).sum(axis=0)
         largest = np.maximum(largest, permuted.max(axis=1))
@@ -130,22 +142,18 @@ def without_p(permuted: Permuted) -> Permuted:
     return replace(permuted, **nothing)
 
 
-def permuted_moments(
+def permuted_correlations(
     predicted: Float32[np.ndarray, "clips windows voxels"],
     measured: Float32[np.ndarray, "clips windows voxels"],
     orders: Int[np.ndarray, "orders clips"],
-) -> tuple[Float[np.ndarray, " voxels"], Float[np.ndarray, " voxels"], Float[np.ndarray, " voxels"]]:
-    """The correlation of every voxel, and mean and standard deviation of those with clips in other orders."""
+) -> Float32[np.ndarray, "more voxels"]:
+    """(1 + orders, voxels): the correlation of every voxel, then those with the responses to clips in other orders."""
     n_clips, _, n_voxels = predicted.shape
     a, b = standardised(predicted), standardised(measured)
     picks = _picks(np.vstack([np.arange(n_clips), orders]), n_clips)
-    found = np.empty((3, n_voxels))
     size = max(1, _BATCH_BYTES // (4 * max(n_clips**2, len(orders))))
-    for first in range(0, n_voxels, size):
-        batch = slice(first, first + size)
-        null = picks @ _products(a[..., batch], b[..., batch])
-        found[:, batch] = null[0], null[1:].mean(axis=0), null[1:].std(axis=0)
-    return found[0], found[1], found[2]
+    batches = [slice(first, first + size) for first in range(0, n_voxels, size)]
+    return np.concatenate([picks @ _products(a[..., each], b[..., each]) for each in batches], axis=1)
 
 
 def gaussian_p(r: Float[np.ndarray, " voxels"], n: int) -> Float[np.ndarray, " voxels"]:
