@@ -44,7 +44,8 @@ def read_study(
     derivatives : a folder of preprocessed images (``desc-preproc_bold``, as fMRIPrep writes) to read in place
         of the raw, anywhere on disk; default the one in ``root/derivatives`` that has such. It must have one
         for every run. Which of several images of a run is read, :data:`.choice.PREFERRED` says.
-    subjects : labels to read, with or without ``sub-``; default all. Nothing of other subjects is opened.
+    subjects : labels to read, with or without ``sub-``; default all. Of other subjects only the
+        tables of events are opened: they tell which excerpts are one clip (:func:`.excerpts.settle_clips`).
     train_task, test_task : task labels; default those that contain "train" and "test". A study of one task
         needs neither: all its runs are training runs, to be scored by cross-validation.
     events : which rows of the tables of events count; default all that are music (:func:`.rows.chosen_rows`).
@@ -54,7 +55,7 @@ def read_study(
 
     Returns
     -------
-    The study. Every presentation knows the scans it covers (:func:`.runs.volumes_of`), and whether it is a
+    The study. Every presentation knows the scans it covers (:func:`.usable.volumes_of`), and whether it is a
     run's carry-in (:func:`.runs.mark_carry_ins`).
 
     Raises
