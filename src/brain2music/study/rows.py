@@ -58,7 +58,7 @@ def chosen_rows(
 
 def report_passed(passed: Counter[str], path: Path, rows: EventRows | None) -> Finding:
     """One line that says how many rows are passed over, and which; ``rows`` is the setting that chose."""
-    named = [f"{label} ({count})" for label, count in sorted(passed.items(), key=lambda each: (-each[1], each[0]))]
+    named = [f"{label}: {count}" for label, count in sorted(passed.items(), key=lambda each: (-each[1], each[0]))]
     more = f" and {len(named) - MOST_SAID} more kinds" if len(named) > MOST_SAID else ""
     count = f"{passed.total()} rows" if passed.total() > 1 else "1 row"
     what = f"passed over as no music, of the events of all runs: {count}, "
@@ -81,16 +81,16 @@ def _other_than_music(row: Row, library: Mapping[str, Row]) -> str | None:
     called = next(filter(None, kinds), "")
     if not any(map(row.text, SOURCES)):
         return called or "rows that name no recording"
+    stimulus = library.get(row.text("stim_id"))
+    file = (stimulus.text("filename") if stimulus else "") or row.text("stim_file") or row.text("track")
+    if not _may_be_sound(file):
+        return f"{called} ({PurePosixPath(file).suffix}, no sound)".strip()
     for kind in kinds:
         if _says_other(kind):
             return kind
-    stimulus = library.get(row.text("stim_id"))
     kind = stimulus.text("type").lower() if stimulus else ""
     if kind and not any(word in kind for word in _HEARD):
         return f"stimuli of type {kind}"
-    file = (stimulus.text("filename") if stimulus else "") or row.text("stim_file") or row.text("track")
-    if not _may_be_sound(file):
-        return f"{called} {file}".strip()
     return f"{called} {file}".strip() if _says_other(_stem(file)) else None
 
 
