@@ -121,8 +121,8 @@ def system(name: str) -> Codec:
         "lyra": partial(Lyra, REAL_DATA / "lyra_v2"),
     }
     folder, _, vocoder = name.partition(":")
-    if vocoder:
-        return get_token_codec(folder, vocoder=vocoder)
+    if vocoder or folder.startswith("mel-tokens"):
+        return get_token_codec(folder, vocoder=vocoder or "hifigan")
     return special[name]() if name in special else get_codec(name)
 
 

@@ -81,7 +81,7 @@ def _channels_first(given: np.ndarray) -> np.ndarray:
     channels, samples = sorted(given.shape)
     if channels > 2 or (channels == samples == 2):
         raise InputError(
-            f"an array of shape {given.shape} is not a waveform of one or two channels",
+            f"an array of shape {given.shape} has {channels} channels, and a waveform one or two",
             mend="mix it down to mono or stereo, or give one sound at a time",
         )
     return given if given.shape[0] <= given.shape[1] else given.T

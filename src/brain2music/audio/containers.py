@@ -75,7 +75,7 @@ class FfmpegReader(Reader):
         import av
 
         try:
-            with self.path.open("rb") as file, av.open(file, metadata_errors="ignore") as container:
+            with self.path.open("rb") as file, av.open(file, "r", metadata_errors="ignore") as container:
                 if not container.streams.audio:
                     raise self._unreadable("it holds no sound")
                 for packet in container.demux(container.streams.audio[0]):
@@ -84,7 +84,7 @@ class FfmpegReader(Reader):
                     except av.FFmpegError:
                         self._lost += 1
         except av.FFmpegError as error:
-            raise self._unreadable(error.strerror) from None
+            raise self._unreadable(error.strerror or "it cannot be decoded") from None
 
     def _unreadable(self, why: str) -> InputError:
         what = f"this {self._kind} file is damaged" if self._kind else "this is not a readable sound file"

@@ -158,9 +158,10 @@ class SndfileReader(Reader):
             block, failed = self._pull(min(size, self.frames - at))
             if failed and len(block) == 0:
                 tries += 1
-                block = self._after_damage(at, tries)
-                if block is None:
+                instead = self._after_damage(at, tries)
+                if instead is None:
                     break
+                block = instead
             elif len(block) == 0:
                 break
             self._lost += failed and self._is_mp3

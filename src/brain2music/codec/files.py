@@ -3,6 +3,7 @@
 Codes themselves go to the disk as they come (:mod:`codes_file`). Codecs that are not ours work on whole files.
 """
 
+import json
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,60 +13,75 @@ from jaxtyping import Float32
 
 from ..artifacts import atomic_path
 from ..audio.channels import mix, polarities, products
-from ..audio.io import duration_of, read_audio, require_finite, write_audio
+from ..audio.io import MAKER, duration_of, read_audio, require_finite
+from ..audio.limit import limit_blocks
 from ..audio.reading import Reader, open_sound
 from ..errors import Brain2MusicWarning, InputError
 from ..progress import Advance
 from .codes import Codec, check_length, check_sound, mixed
 from .codes_file import CodesFile, codes_writer, write_codes
-from .ours import BLOCK_S, BlockCodec
-from .registry import get_codec
+from .loudness import Meter, restore
+from .mel_tokens import MelTokenCodec
+from .ours import BLOCK_S, Block, BlockCodec, cut
+from .registry import get_codec, weights_digest
 
 
 def encode_file(audio: Path, out: Path, codec: Codec, advance: Advance = lambda done, total: None) -> None:
-    """Encode a sound file into a safetensors file of codes.
+    """Encode a sound file into a safetensors file of codes, which says by which codec and weights.
 
     Raises
     ------
     InputError : the sound is missing, unreadable, empty, not finite, or of more than two channels.
     """
+    origin = {"weights_sha256": weights_digest(codec.name), "source": audio.name}
     if not isinstance(codec, BlockCodec):
         waveform, rate = read_audio(audio, mono=False)
-        write_codes(out, codec.encode(waveform, rate))
+        write_codes(out, codec.encode(waveform, rate), origin)
         return
-    total, samples = round(duration_of(audio)), 0
+    total, samples, meter = round(duration_of(audio)), 0, Meter(codec.rate)
 
     def counted() -> Iterator[Float32[np.ndarray, "channels samples"]]:
         nonlocal samples
         for block in read_blocks(audio, codec.rate, codec.channels):
             samples += block.shape[1]
+            meter.push(block)
             yield block
             advance(min(round(samples / codec.rate), total), total)
 
-    with codes_writer(out, codec.name) as writer:
+    with codes_writer(out, codec.name, origin) as writer:
         for values in codec.encode_blocks(counted()):
             writer.append(values)
         check_length(samples, codec.rate)
-        writer.samples = samples
+        writer.samples, writer.levels = samples, meter.finish() if codec.metered else None
 
 
-def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: None) -> None:
-    """Decode a file of codes, by the codec it names, into a 16-bit wav file.
+def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: None, vocoder: str | None = None) -> None:
+    """Decode a file of codes, by the codec it names, into a 16-bit wav file whose comment says what from.
 
     Raises
     ------
-    InputError : the file is missing or damaged, its codec is not here, or ``out`` is no wav file.
+    InputError : the file is missing or damaged, its codec is not here or has other weights, or ``out`` is no wav file.
     """
     if out.suffix.lower() != ".wav":
         raise InputError(f"cannot decode into {out.suffix or 'no suffix'!r} files", out, "name a .wav file")
     codes = CodesFile(file)
-    codec = get_codec(codes.codec)
-    if not isinstance(codec, BlockCodec):
-        write_audio(out, codec.decode(codes.read()), codec.rate)
-        return
-    piece = round(BLOCK_S * codec.rate / codec.frame)
-    blocks = codec.decode_blocks(codes.pieces(piece))
-    _write_blocks(out, _counted(blocks, codes.samples, advance), codec.rate, codec.channels)
+    codec, weights = get_codec(codes.codec, vocoder=vocoder), weights_digest(codes.codec)
+    if codes.weights and codes.weights != weights:
+        raise InputError(
+            f"these codes were made by other weights of {codes.codec} ({codes.weights[:12]}, here {weights[:12]})",
+            file,
+            "encode the sound again, or decode where it was encoded",
+        )
+    origin = {"codec": codes.codec, "weights_sha256": weights, "codes": file.name}
+    if isinstance(codec, MelTokenCodec):
+        origin["vocoder"] = codec.vocoder.name
+    if isinstance(codec, BlockCodec):
+        pieces = codes.pieces(round(BLOCK_S * codec.rate / codec.frame))
+        blocks: Iterable[Block] = cut(codec.decode_blocks(pieces), codes.samples)
+        blocks = blocks if codes.levels is None else restore(blocks, codes.levels, codec.rate)
+    else:
+        blocks = [codec.decode(codes.read())]
+    _write_blocks(out, _counted(blocks, codes.samples, advance), codec.rate, codec.channels, origin)
 
 
 def read_blocks(path: Path, rate: int, channels: int) -> Iterator[Float32[np.ndarray, "channels samples"]]:
@@ -111,30 +127,32 @@ def _with_last(
         yield held, True
 
 
-def _counted(
-    blocks: Iterable[Float32[np.ndarray, "channels samples"]], samples: int, advance: Advance
-) -> Iterator[Float32[np.ndarray, "channels samples"]]:
-    """The blocks without what lies beyond the last sample."""
+def _counted(blocks: Iterable[Block], samples: int, advance: Advance) -> Iterator[Block]:
     done = 0
     for block in blocks:
-        yield block[:, : samples - done]
-        done = min(samples, done + block.shape[1])
-        advance(done, samples)
+        yield block
+        done += block.shape[1]
+        advance(min(done, samples), samples)
 
 
-def _write_blocks(
-    out: Path, blocks: Iterable[Float32[np.ndarray, "channels samples"]], rate: int, channels: int
-) -> None:
-    """A wav file, block by block; samples beyond ±1 are clipped, and that is said."""
+def _write_blocks(out: Path, blocks: Iterable[Block], rate: int, channels: int, origin: dict[str, str]) -> None:
+    """A wav file, block by block; samples beyond ±1 are turned down with their surroundings, and that is said."""
     import soundfile
 
-    clipped = 0
+    loud = 0
+
+    def watched() -> Iterator[Block]:
+        nonlocal loud
+        for block in blocks:
+            loud += int((np.abs(block) > 1).sum())
+            yield block
+
     with (
         atomic_path(out) as temporary,
         soundfile.SoundFile(temporary, "w", rate, channels, subtype="PCM_16", format="WAV") as file,
     ):
-        for block in blocks:
-            clipped += int((np.abs(block) > 1).sum())
-            file.write(block.T.clip(-1, 1))
-    if clipped:
-        warnings.warn(f"{out}: {clipped} decoded samples were beyond ±1 and are clipped", Brain2MusicWarning, 2)
+        file.software, file.comment = MAKER, json.dumps(origin, sort_keys=True)
+        for block in limit_blocks(watched(), rate):
+            file.write(block.T)
+    if loud:
+        warnings.warn(f"{out}: {loud} decoded samples were beyond ±1 and are turned down", Brain2MusicWarning, 2)

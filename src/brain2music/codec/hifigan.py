@@ -7,9 +7,11 @@ when its digest is the known one.
 """
 
 import importlib.util
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,13 +20,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..artifacts import digest_file
+from ..audio.arrays import AnyWaveform
 from ..errors import InputError
 from .codes import Codes, prepare
+from .stream import Sliding
+
+Piece = TypeVar("Piece")
 
 RATE, N_FFT, HOP, MELS, FMAX = 22_050, 1024, 256, 80, 8000.0
 CENTRE, SCALE = -4.0, 2.0
 """Of log-mel frames of music, roughly: what networks on them are given is brought near to mean 0 and deviation 1."""
 _FLOOR = 1e-5
+_CONTEXT = 32  # frames to either side that the network sees, at most
 _SLOPE = 0.1
 _FILE = "data/generator_universal.pth.tar"
 _SHA256 = "771eaf4876485a35e25577563d390c262e23c2421e4a8c929eacfde34a5b7a60"
@@ -98,7 +105,7 @@ class MelHiFiGAN:
     def __init__(self, generator: Generator | None = None) -> None:
         self.generator = (load_generator() if generator is None else generator).eval()
 
-    def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
         """Log-mel frames (ceil(samples / 256), 80) in half precision, not quantised."""
         wave = prepare(waveform, rate, self.rate, self.channels)[0]
         return Codes(self.name, log_mel(wave).T.numpy().astype(np.float16), len(wave))
@@ -109,6 +116,14 @@ class MelHiFiGAN:
         mel = torch.from_numpy(codes.values.astype(np.float32)).T[None]
         return self.generator(mel)[0].numpy()[:, : codes.samples]
 
+    def blocks(self, mels: Iterable[Float32[np.ndarray, "frames 80"]]) -> Iterator[Float32[np.ndarray, "1 samples"]]:
+        """The same of frames that come in pieces, equal to the whole but for rounding; 256 samples a frame."""
+        sliding = Sliding(self.generator, 1, HOP, _CONTEXT)
+        for mel, last in with_last(mels):
+            with torch.inference_mode():
+                sound = sliding.push(torch.from_numpy(mel).T[None], last)[0].numpy()
+            yield sound
+
 
 def log_mel(wave: Float32[np.ndarray, " samples"]) -> Float32[Tensor, "80 frames"]:
     """HiFi-GAN's input: ln of mel magnitudes, frame i in the middle of samples 256 i to 256 (i + 1)."""
@@ -117,6 +132,39 @@ def log_mel(wave: Float32[np.ndarray, " samples"]) -> Float32[Tensor, "80 frames
     mirrored = len(padded) > around
     signal = torch.from_numpy(np.pad(padded, around, mode="reflect") if mirrored else np.pad(padded, around))
     return bands(magnitudes(signal))
+
+
+def log_mel_blocks(
+    blocks: Iterable[Float32[np.ndarray, " samples"]], multiple: int = 1
+) -> Iterator[Float32[Tensor, "80 frames"]]:
+    """:func:`log_mel` of sound that comes in blocks; every piece but the last has a multiple of so many frames."""
+    around, held, begun = (N_FFT - HOP) // 2, np.zeros(0, np.float32), False
+    samples = 0
+    for block in blocks:
+        held, samples = np.concatenate([held, block]), samples + len(block)
+        if not begun and len(held) > N_FFT:
+            held, begun = np.concatenate([held[around:0:-1], held]), True
+        ready = (len(held) - N_FFT) // HOP if begun else 0
+        if (ready := ready - ready % multiple) > 0:
+            yield bands(magnitudes(torch.from_numpy(held[: (ready - 1) * HOP + N_FFT])))
+            held = held[ready * HOP :]
+    if not begun:
+        yield log_mel(held)
+        return
+    rest = np.pad(np.pad(held, (0, -samples % HOP)), (0, around), mode="reflect")
+    if len(rest) >= N_FFT:
+        yield bands(magnitudes(torch.from_numpy(rest)))
+
+
+def with_last(pieces: Iterable[Piece]) -> Iterator[tuple[Piece, bool]]:
+    """Every piece, and whether it is the last."""
+    held: list[Piece] = []
+    for piece in pieces:
+        if held:
+            yield held.pop(), False
+        held.append(piece)
+    for piece in held:
+        yield piece, True
 
 
 def magnitudes(signal: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch bins frames"]:

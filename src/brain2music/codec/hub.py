@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float32, Int
 
+from ..audio.arrays import AnyWaveform
+from ..audio.limit import limit
 from ..errors import InputError
 from ..weights import own_folder
 from .codes import Codes, prepare
@@ -109,7 +111,7 @@ class EnCodec(HubCodec):
         return int(self.model.quantizer.get_num_quantizers_for_bandwidth(self.bandwidth))
 
     @torch.inference_mode()
-    def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
         """Ids (frames, levels)."""
         wave = prepare(waveform, rate, self.rate, self.channels)
         ids = self.model.encode(torch.from_numpy(wave)[None], bandwidth=self.bandwidth).audio_codes
@@ -118,10 +120,11 @@ class EnCodec(HubCodec):
     @torch.inference_mode()
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
         """The sound, as long as what was encoded."""
-        return fitted(self.model.decode(self._ids(codes)[None, None], [None]).audio_values[0].numpy(), codes.samples)
+        wave = self.model.decode(self._ids(codes)[None, None], [None]).audio_values[0].numpy()
+        return limit(fitted(wave, codes.samples), self.rate)
 
     @torch.inference_mode()
-    def latents(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Float32[np.ndarray, "frames dims"]:
+    def latents(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "frames dims"]:
         """The encoder's output before it is quantised."""
         wave = torch.from_numpy(prepare(waveform, rate, self.rate, self.channels))
         return self.model.encoder(wave[None])[0].T.numpy()
@@ -154,7 +157,7 @@ class DAC(HubCodec):
         return int(self.model.config.n_codebooks)
 
     @torch.inference_mode()
-    def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
         """Ids (frames, levels); the end is padded with zeros to whole frames."""
         wave = self._padded(waveform, rate)
         samples = prepare(waveform, rate, self.rate, 1).shape[1]
@@ -164,14 +167,14 @@ class DAC(HubCodec):
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
         """The sound, as long as what was encoded."""
         wave = self.model.decode(audio_codes=self._ids(codes)[None]).audio_values
-        return fitted(wave.reshape(1, -1).numpy(), codes.samples)
+        return limit(fitted(wave.reshape(1, -1).numpy(), codes.samples), self.rate)
 
     @torch.inference_mode()
-    def latents(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Float32[np.ndarray, "frames dims"]:
+    def latents(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "frames dims"]:
         """The encoder's output before it is quantised."""
         return self.model.encoder(self._padded(waveform, rate))[0].T.numpy()
 
-    def _padded(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Float32[torch.Tensor, "1 1 n"]:
+    def _padded(self, waveform: AnyWaveform, rate: int) -> Float32[torch.Tensor, "1 1 n"]:
         wave = prepare(waveform, rate, self.rate, 1)
         return torch.from_numpy(np.pad(wave, ((0, 0), (0, -wave.shape[1] % self.hop))))[None]
 

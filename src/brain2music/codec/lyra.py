@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
+from ..audio.arrays import AnyWaveform
+from ..audio.limit import limit
 from ..errors import InputError
 from .codes import Codes, prepare
 
@@ -46,7 +48,7 @@ class Lyra:
                 "ai-edge-litert, which runs Lyra, is not installed", mend="pip install 'brain2music[score]'"
             )
 
-    def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
         """Codes (frames, 46), a frame every 20 ms; the end is padded with zeros to whole frames."""
         wave, quantize = prepare(waveform, rate, self.rate, self.channels)[0], self._runner(1, "encode")
         ids = [
@@ -62,9 +64,9 @@ class Lyra:
             look_up(encoding_indices=ids.reshape(LEVELS, 1, 1))["output_0"] for ids in codes.values.astype(np.int32)
         )
         sound = np.concatenate([synthesise(input_audio=latent)["output_0"][0] for latent in latents])
-        return sound[None, : codes.samples]
+        return limit(sound[None, : codes.samples], self.rate)
 
-    def latents(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Float32[np.ndarray, "frames 64"]:
+    def latents(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "frames 64"]:
         """The encoder's 64 numbers a frame, before they are quantised."""
         return np.stack(self._frames(prepare(waveform, rate, self.rate, self.channels)[0]))
 

@@ -5,25 +5,23 @@ Nothing but codebooks is trained, in minutes: a spectrogram needs few numbers, a
 Neighbouring frames go into one vector, which spends no bits twice on what they share.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import log2
-from typing import Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from .codes import Codes, check_ids, chosen_levels, prepare
+from .codes import Codes, check_ids, chosen_levels
 from .griffin_lim import GriffinLim
-from .hifigan import HOP, MELS, RATE, Generator, MelHiFiGAN, log_mel
+from .hifigan import HOP, MELS, RATE, Generator, MelHiFiGAN, log_mel_blocks
+from .ours import Block, BlockCodec, Values
 from .pretrained import Pretrained
 from .quantizer import ResidualVectorQuantizer
-
-Vocoder = Literal["hifigan", "griffin-lim"]
-VOCODERS: tuple[Vocoder, ...] = get_args(Vocoder)
+from .vocoders import Vocoder
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class MelTokens(Pretrained):
         return torch.cat([mel, mel[-1:].expand(missing, -1)]).reshape(-1, self.config.frames * MELS)
 
 
-class MelTokenCodec:
+class MelTokenCodec(BlockCodec):
     """Mono sound at 22.05 kHz <-> mel tokens; values are ids (vectors, levels) as int16.
 
     Parameters
@@ -126,18 +124,17 @@ class MelTokenCodec:
         """Of the levels in use."""
         return self.model.quantizer.codebooks[: self.levels]
 
-    def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
+    def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
         """Ids (vectors, levels), a vector for every ``config.frames`` · 256 samples."""
-        wave = prepare(waveform, rate, self.rate, self.channels)[0]
-        ids = self.model.encode(log_mel(wave).T)[:, : self.levels]
-        return Codes(self.name, ids.numpy().astype(np.int16), len(wave))
+        for mel in log_mel_blocks((block[0] for block in blocks), self.model.config.frames):
+            yield self.model.encode(mel.T)[:, : self.levels].numpy().astype(np.int16)
 
-    def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
+    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
         """The sound of ids of any number of levels; :class:`InputError` for codes of another codec."""
-        return self.sing(self.spectrogram(codes), codes.samples)
+        return self.vocoder.blocks(self.spectrogram(Codes(self.name, piece, 0)) for piece in pieces)
 
     def spectrogram(self, codes: Codes) -> Float32[np.ndarray, "frames 80"]:
-        """The log-mel frames that ids stand for; errors as :meth:`decode`."""
+        """The log-mel frames that ids stand for; errors as :meth:`decode_blocks`."""
         check_ids(codes.values, self.model.config.levels, self.codes, self.name)
         return self.model.decode(torch.from_numpy(codes.values.astype(np.int64))).numpy()
 

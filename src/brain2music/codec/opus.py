@@ -4,8 +4,10 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
+from ..audio.arrays import AnyWaveform
+from ..audio.limit import limit
 from .codes import Codes, prepare
 
 
@@ -30,7 +32,7 @@ class Opus:
     def name(self) -> str:
         return f"opus-{self.kbps:g}k"
 
-    def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
         """The bytes of an Ogg Opus file, (bytes, 1)."""
         import soundfile
 
@@ -47,7 +49,7 @@ class Opus:
         import soundfile
 
         frames, _ = soundfile.read(io.BytesIO(codes.values.tobytes()), dtype="float32", always_2d=True)
-        return np.ascontiguousarray(frames.T[:, : codes.samples])
+        return limit(np.ascontiguousarray(frames.T[:, : codes.samples]), self.rate)
 
     @staticmethod
     def bits(codes: Codes) -> int:

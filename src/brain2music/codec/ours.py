@@ -1,17 +1,20 @@
-"""SoundStream and the JEN-1 autoencoder as codecs: any sound in, whole or in blocks; constant memory."""
+"""Codecs that work in blocks: any sound in, whole or not, in constant memory; SoundStream and the JEN-1 autoencoder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float32, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from ..audio.arrays import AnyWaveform
+from ..audio.limit import limit_blocks
 from ..errors import InputError
 from .autoencoder import Autoencoder
 from .codes import Codes, check_ids, chosen_levels, prepare
+from .loudness import Meter, restore
 from .soundstream import SoundStream
 from .stream import Sliding, SoundStreamStream, context_of
 
@@ -27,9 +30,10 @@ class BlockCodec(ABC):
     Attributes
     ----------
     name : in the registry. rate : Hz. channels : of sound. frame : samples of one frame of codes.
-    kbps : kilobits a second.
+    kbps : kilobits a second. metered : whether the sound's level is kept beside its codes (:mod:`.loudness`).
     """
 
+    metered = True
     name: str
     rate: int
     channels: int
@@ -44,7 +48,7 @@ class BlockCodec(ABC):
     def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
         """Whole frames of sound; the caller cuts the end."""
 
-    def encode(self, waveform: Float[np.ndarray, "any samples"], rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
         """Codes of a waveform (channels, samples).
 
         Raises
@@ -52,15 +56,32 @@ class BlockCodec(ABC):
         InputError : the sound is empty, not finite, of more than two channels, or of an unheard-of rate.
         """
         sound = prepare(waveform, rate, self.rate, self.channels)
-        block = round(BLOCK_S * self.rate)
+        block, meter = round(BLOCK_S * self.rate), Meter(self.rate)
+        meter.push(sound)
         blocks = (sound[:, first : first + block] for first in range(0, sound.shape[1], block))
-        return Codes(self.name, np.concatenate(list(self.encode_blocks(blocks))), sound.shape[1])
+        levels = meter.finish() if self.metered else None
+        return Codes(self.name, np.concatenate(list(self.encode_blocks(blocks))), sound.shape[1], levels)
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
-        """The waveform at the codec's rate."""
+        """The waveform at the codec's rate, within ±1."""
         piece = round(BLOCK_S * self.rate / self.frame)
         pieces = (codes.values[first : first + piece] for first in range(0, len(codes.values), piece))
-        return np.concatenate(list(self.decode_blocks(pieces)), axis=1)[:, : codes.samples]
+        return np.concatenate(list(self.finished(pieces, codes.samples, codes.levels)), axis=1)
+
+    def finished(
+        self, pieces: Iterable[Values], samples: int, levels: UInt8[np.ndarray, " steps"] | None
+    ) -> Iterator[Block]:
+        """Sound of codes, of so many samples, at the level it had where that is known, its peaks within ±1."""
+        blocks = cut(self.decode_blocks(pieces), samples)
+        return limit_blocks(blocks if levels is None else restore(blocks, levels, self.rate), self.rate)
+
+
+def cut(blocks: Iterable[Block], samples: int) -> Iterator[Block]:
+    """The blocks without what lies beyond the last sample."""
+    done = 0
+    for block in blocks:
+        yield block[:, : samples - done]
+        done = min(samples, done + block.shape[1])
 
 
 class SoundStreamCodec(BlockCodec):
@@ -110,7 +131,9 @@ class SoundStreamCodec(BlockCodec):
 
 
 class AutoencoderCodec(BlockCodec):
-    """Latents of a trained autoencoder; values are (frames, dim) as float16."""
+    """Latents of a trained autoencoder; values are (frames, dim) as float16. They keep the level by themselves."""
+
+    metered = False
 
     def __init__(self, model: Autoencoder, name: str) -> None:
         self.name, self.model = name, model.eval()
