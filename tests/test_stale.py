@@ -176,7 +176,7 @@ def test_a_damaged_file_of_the_folder_is_made_again(bench: Bench) -> None:
         path.write_text(("[" * 100_000, "[1, 2]", "{", '{"outputs": 3, "created": ["x"]}')[number % 4])
     shutil.rmtree(bench.out / "retrieved")
     assert bench.run() == before
-    outputs.description.write_text("{")
+    outputs.description.write_text('{"Name": NaN}')
     assert bench.run() == before
 
 

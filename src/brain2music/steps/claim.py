@@ -55,7 +55,7 @@ def require_ours(outputs: Outputs) -> None:
         return
     makers = found.get("GeneratedBy")
     names = [maker.get("Name") for maker in makers if isinstance(maker, dict)] if isinstance(makers, list) else []
-    if MAKER not in names:
+    if MAKER not in names and (names or not _is_run(outputs.study)):
         told = f"the derivatives of {names[0]}" if names else "a data set that brain2music did not make"
         raise InputError(f"the folder holds {told}", outputs.root, ANOTHER)
 

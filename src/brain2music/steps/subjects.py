@@ -32,6 +32,8 @@ def working_on(subject: str, source: Source, config: RunConfig, outputs: Outputs
     """
     record, folder = outputs.record(subject), outputs.folder(subject)
     with locked(outputs.lock(f"sub-{subject}"), f"decoding sub-{subject}"):
+        if record.is_dir():
+            raise InputError("there is a folder where a file is to be written", record, "move it elsewhere")
         record.unlink(missing_ok=True)
         stages = Stages()
         yield stages
