@@ -214,8 +214,8 @@ def test_subjects_of_other_settings_are_said_and_never_averaged(tmp_path: Path) 
     ("place", "told"),
     [
         ("study", "the output folder is an input"),
-        ("study/results", "lies in an input"),
-        ("study/derivatives", "lies in an input"),
+        ("study/sub-01/out", "lies in an input"),
+        ("study/derivatives", "the output folder is an input"),
         ("study/stimuli/out", "lies in an input"),
         ("fmriprep", "the derivatives of fMRIPrep"),
         ("web", "an? index.html that brain2music did not make"),

@@ -26,7 +26,7 @@ def require_apart(source: Source, outputs: Outputs, galleries: Sequence[str | Pa
     indexed = [Path(each) for each in galleries if "://" not in str(each)]
     for place in (*source.places, *indexed):
         place = place.resolve()
-        if out == place:
+        if out == place or (study is not None and out == study / "derivatives"):
             raise InputError("the output folder is an input, and inputs are never written to", outputs.root, ANOTHER)
         if any(place.is_relative_to(folder.resolve()) for folder in outputs.folders):
             mend = "name another output folder, or keep the input elsewhere"
@@ -77,7 +77,7 @@ def _tell_of_another(source: Source, outputs: Outputs) -> None:
         before = read_object(outputs.description).get("SourceDatasets")
     except InputError:
         return
-    if before != _description(source)["SourceDatasets"]:
+    if before not in (None, _description(source)["SourceDatasets"]):
         what = f"{outputs.root}: results were of a study of another name ({before}), and are now of {source.name}"
         warnings.warn(what, Brain2MusicWarning, stacklevel=3)
 
