@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from ..brain.source import Source
 from ..config import RunConfig
@@ -33,6 +33,7 @@ from .room import check_room
 
 Level = Literal["participant", "group"]
 Made = TypeVar("Made")
+Given = ParamSpec("Given")
 LEAK = "leak"
 FEW = 4
 """Fewer than one in so many clips may be lost by their recordings; else the folder is at fault."""
@@ -80,7 +81,7 @@ def prepare(
     source = source.without(lost) if lost else source
     captions = _captions(source, config, found)
     for name in dict.fromkeys((config.decoder, *config.ablations)):
-        _attempt(lambda name=name: require_option(name), "decoder-unknown", found)
+        _attempt("decoder-unknown", found, require_option, name)
     leaks = _leaks(source, config, opened, found)
     if level == "participant":
         found += source.examine()
@@ -89,8 +90,8 @@ def prepare(
     elif outputs is not None:
         _group(source, config, outputs, found)
     if outputs is not None:
-        _attempt(lambda: require_apart(source, outputs, galleries), "output-is-input", found)
-        _attempt(lambda: require_ours(outputs), "output-foreign", found)
+        _attempt("output-is-input", found, require_apart, source, outputs, galleries)
+        _attempt("output-foreign", found, require_ours, outputs)
         if sound := _sound(source, found):
             found += check_room(sound, config, outputs, (*embedders, *judges), generator)
     return Ready(tuple(dict.fromkeys(found)), embedders, judges, opened, generator, captions, leaks, lost)
@@ -152,10 +153,12 @@ def _left_out(finding: Finding) -> Finding:
     return replace(finding, severity="warning", what=what)
 
 
-def _attempt(make: Callable[[], Made], code: str, found: list[Finding]) -> Made | None:
-    """What is made; None and a finding where it cannot be."""
+def _attempt(
+    code: str, found: list[Finding], make: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
+) -> Made | None:
+    """What is made of what is given; None and a finding where it cannot be."""
     try:
-        return make()
+        return make(*given, **named)
     except (InputError, OSError) as problem:
         if not isinstance(problem, InputError):
             problem = InputError(str(problem), None, "make it readable")
@@ -165,7 +168,7 @@ def _attempt(make: Callable[[], Made], code: str, found: list[Finding]) -> Made 
 
 def _embedders(names: Sequence[str], source: Source, config: RunConfig, found: list[Finding]) -> tuple[Embedder, ...]:
     made = (
-        _attempt(lambda name=name: get_embedder(name, config.window_s, source.step_s), "embedding-unusable", found)
+        _attempt("embedding-unusable", found, get_embedder, name, config.window_s, source.step_s)
         for name in dict.fromkeys(names)
     )
     return tuple(each for each in made if each is not None)
@@ -176,7 +179,7 @@ def _galleries(
 ) -> tuple[Gallery, ...]:
     opened: list[Gallery] = []
     for folder in folders:
-        gallery = _attempt(lambda folder=folder: Gallery.open(folder), "gallery-unusable", found)
+        gallery = _attempt("gallery-unusable", found, Gallery.open, folder)
         if gallery is not None:
             opened.append(gallery)
             found += check_gallery(gallery, opened[:-1], embedders, source)
@@ -187,9 +190,9 @@ def _generator(config: RunConfig, embedders: tuple[Embedder, ...], found: list[F
     name = config.generator
     if name is None:
         return None
-    generator = _attempt(lambda: get_generator(name), "generator-unusable", found)
+    generator = _attempt("generator-unusable", found, get_generator, name)
     if generator is not None:
-        _attempt(lambda: require_fit(generator, embedders), "generator-unfit", found)
+        _attempt("generator-unfit", found, require_fit, generator, embedders)
     return generator
 
 
@@ -212,16 +215,16 @@ def _captions(source: Source, config: RunConfig, found: list[Finding]) -> Mappin
     path = config.captions
     if path is None:
         return {}
-    captions = _attempt(lambda: read_captions(path), "captions-unusable", found)
+    captions = _attempt("captions-unusable", found, read_captions, path)
     if captions is not None:
         clips = (*source.train_clips, *source.test_clips)
-        _attempt(lambda: with_captions(clips, captions), "captions-missing", found)
+        _attempt("captions-missing", found, with_captions, clips, captions)
     return captions or {}
 
 
 def _leaks(source: Source, config: RunConfig, galleries: Sequence[Gallery], found: list[Finding]) -> tuple[Leak, ...]:
     path = config.track_index
-    index = None if path is None else _attempt(lambda: read_gtzan_index(path), "track-index-unusable", found)
+    index = None if path is None else _attempt("track-index-unusable", found, read_gtzan_index, path)
     sides = source.train_clips, source.test_clips
     try:
         require_no_leak(*sides, index, config.allow_leaks)
@@ -246,4 +249,4 @@ def _group(source: Source, config: RunConfig, outputs: Outputs, found: list[Find
             what = "no subject has been decoded here"
             found.append(error("group-empty", outputs.root, what, "run the participant level first"))
             return
-        _attempt(lambda decoded=decoded: require_people(source, config, decoded), "across-impossible", found)
+        _attempt("across-impossible", found, require_people, source, config, decoded)
