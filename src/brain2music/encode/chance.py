@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
@@ -25,7 +25,7 @@ from .significance import Chance, permuted_correlations
 
 REFITS = 2000
 """Refits that chance is measured by: enough for the upper tail."""
-_VOXELS = 20
+_VOXELS = 50
 """Voxels that share a permutation: their mean tells of means over voxels."""
 _LEVELS = (0.975, 0.99, 0.995)
 """Where the upper tail of refits is laid on that of permuted clips."""
@@ -77,4 +77,6 @@ def _laid_over(null: Float[np.ndarray, "orders refits"]) -> Chance | None:
     if len(z) < 2 or len(of_means) < 2:
         return None
     tail = (np.quantile(z, _LEVELS) - z.mean()) / norm.ppf(_LEVELS)
-    return Chance(float(z.mean()), float(max(tail.mean(), 1.0)), len(z), float(max(of_means.std(), 1.0)))
+    n_means = len(of_means)
+    few = t.ppf(0.95, n_means - 1) / norm.ppf(0.95) * np.sqrt(1 + 1 / n_means)  # a spread that is known from so many
+    return Chance(float(z.mean()), float(max(tail.mean(), 1.0)), len(z), float(max(of_means.std(ddof=1) * few, 1.0)))

@@ -65,7 +65,8 @@ class Permuted:
     ----------
     r : (voxels,)
     p : (voxels,) one-sided, at least 1 / (1 + permutations).
-    p_max : (voxels,) the same against the largest correlation of all voxels: family-wise (Nichols & Holmes 2002).
+    p_max : (voxels,) the same against the largest correlation of all voxels: family-wise (Nichols & Holmes 2002); NaN
+        in folds.
     p_mean : (sets,) of the mean correlation of each set of voxels asked for.
     chance : (voxels,) the correlation expected without signal: 0 but where clips were predicted in folds.
     """
@@ -133,7 +134,10 @@ def permutation_test(
         means += null @ weights[:, batch].T
     above_max = n - np.searchsorted(np.sort(largest), tested - _ROUNDING)
     above_mean = (means[1:] >= means[0] - _ROUNDING).sum(axis=0)
-    return Permuted(r, (1 + above) / (1 + n), (1 + above_max) / (1 + n), (1 + above_mean) / (1 + n), expected)
+    p_max = (1 + above_max) / (1 + n)
+    if chance is not None:  # how the largest of refits lies among the largest of permuted clips is not measured
+        p_max = np.full(n_voxels, np.nan)
+    return Permuted(r, (1 + above) / (1 + n), p_max, (1 + above_mean) / (1 + n), expected)
 
 
 def without_p(permuted: Permuted) -> Permuted:
