@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,9 +92,9 @@ class ScoreCard:
         n, others = len(c), [each for each, _ in refits]
         scores = [self.identification("identification", c, refits=[_accuracy(each) for each in others])]
         ways: list[tuple[str, float, int, Payoff]] = [
-            (f"top{k}", k / n, n, lambda each, k=k: top_k_payoff(each, k)) for k in (1, 3, 5) if k < n
+            (f"top{k}", k / n, n, partial(top_k_payoff, k=k)) for k in (1, 3, 5) if k < n
         ]
-        ways += [("10-way", 0.1, 10, lambda each: n_way_payoff(each, 10))] if n >= 10 else []
+        ways += [("10-way", 0.1, 10, partial(n_way_payoff, n=10))] if n >= 10 else []
         for metric, chance, candidates, payoff in ways:
             values = [float(np.diagonal(payoff(each)).mean()) for each in others]
             scores.append(self.payoff(metric, payoff(c), chance, candidates, refits=values))
