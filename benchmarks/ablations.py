@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from brain2music._utils.errors import Brain2MusicWarning
 from brain2music.brain.arrays import read_arrays_study
 from brain2music.brain.responses import Responses
 from brain2music.brain.source import BidsSource
@@ -35,7 +36,6 @@ from brain2music.decode.windows import match_windows
 from brain2music.embed.clips import embed_clips
 from brain2music.embed.embeddings import Embeddings
 from brain2music.embed.registry import get_embedder
-from brain2music.errors import Brain2MusicWarning
 from brain2music.score.identification import identification, similarity
 from brain2music.study.simulate import simulate
 

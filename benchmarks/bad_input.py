@@ -20,7 +20,7 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "study"))
 from tiny_study import TinyStudy, voxels  # the same study that the tests break
 
-from brain2music.artifacts import digest_file
+from brain2music._utils.files import digest_file
 from brain2music.cli import main
 
 TRAIN, TEST = "task-Training_run-01", "task-Test_run-01"

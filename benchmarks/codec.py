@@ -25,6 +25,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from brain2music._utils.errors import InputError
+from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.codec.autoencoder import mask_frames
@@ -35,8 +37,6 @@ from brain2music.codec.opus import Opus
 from brain2music.codec.ours import AutoencoderCodec, SoundStreamCodec
 from brain2music.codec.registry import get_codec, get_token_codec
 from brain2music.codec.whitening import LatentWhitening
-from brain2music.errors import InputError
-from brain2music.progress import progress
 from brain2music.score.audio import code_use, log_mel_distance, visqol
 from brain2music.score.uncertainty import bootstrap_interval
 

@@ -33,7 +33,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 
-from brain2music.artifacts import write_json
+from brain2music._utils.files import write_json
 from brain2music.brain.responses import Responses
 from brain2music.config import RunConfig
 from brain2music.embed.embeddings import Embeddings, Space

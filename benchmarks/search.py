@@ -33,10 +33,10 @@ import faiss
 import numpy as np
 import torch
 
-from brain2music.artifacts import read_json, write_json
+from brain2music._utils.files import read_json, write_json
+from brain2music._utils.progress import progress
 from brain2music.gallery.ann import AnnIndex, Measured
 from brain2music.gallery.search import ExactIndex, as_float32
-from brain2music.progress import progress
 
 K = 10
 DIMS, PER_CLUSTER, SPREAD = 128, 100, 0.6

@@ -32,6 +32,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.metrics import roc_auc_score
 
+from brain2music._utils.errors import Brain2MusicWarning
 from brain2music.audio.compose.genres import GENRES
 from brain2music.audio.render import write_corpus
 from brain2music.brain.clean import detrend, regress_out, zscore
@@ -46,7 +47,6 @@ from brain2music.encode.ceiling import of_average, response_ceiling, shrunken_ce
 from brain2music.encode.encoder import Fit, correlation, encode
 from brain2music.encode.features import Windows
 from brain2music.encode.significance import fdr, permutation_test
-from brain2music.errors import Brain2MusicWarning
 from brain2music.score.identification import identification, similarity
 from brain2music.study.simulate.bold import SPONTANEOUS_AR1, physiological_courses
 from brain2music.study.simulate.confounds import slow_courses, white_matter_courses

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import torch
 
-from brain2music.artifacts import write_text
+from brain2music._utils.files import write_text
+from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.codec.hifigan import RATE, log_mel
 from brain2music.codec.mel_tokens import MelTokens, MelTokensConfig
-from brain2music.progress import progress
 
 CARD = """# {name}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brain2music.artifacts import new_folder
+from brain2music._utils.files import new_folder
 from brain2music.embed.catalogue import EMBEDDINGS
 from brain2music.embed.mulan.embedder import MuLanEmbedder
 from brain2music.generate.musiclm.bridge import Bridge

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brain2music.artifacts import write_table, write_text
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import write_table, write_text
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import duration_of, read_audio, write_audio
-from brain2music.errors import InputError
 from brain2music.study.bids import read_study
 
 BUNDLES = {

@@ -23,10 +23,10 @@ import pandas as pd
 import soundfile
 from recorded_music import LICENCES, STEMS
 
-from brain2music.artifacts import atomic_path, digest_file, write_table
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import atomic_path, digest_file, write_table
+from brain2music._utils.progress import progress
 from brain2music.audio.io import SUFFIXES, resample
-from brain2music.errors import InputError
-from brain2music.progress import progress
 
 SHORTEST_S = 25.0
 QUIETEST = 1e-3  # root mean square below which a segment is left out

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2music.artifacts import (
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import (
     atomic_path,
     digest_array,
     new_folder,
@@ -25,7 +26,6 @@ from brain2music.artifacts import (
     write_text,
 )
 from brain2music.audio.io import write_audio
-from brain2music.errors import InputError
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_digests_tell_shape_and_type_apart() -> None:
 WRITE_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
-from brain2music.artifacts import atomic_path, new_folder
+from brain2music._utils.files import atomic_path, new_folder
 with new_folder(Path(sys.argv[1]) / "study") as root, atomic_path(Path(sys.argv[1]) / "a.nii.gz") as temporary:
     (root / "half").touch()
     temporary.write_text("half of")

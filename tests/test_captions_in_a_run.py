@@ -12,11 +12,11 @@ sys.path.insert(0, str(Path(__file__).parent / "study"))
 from test_pipeline import CONFIG, gallery_of, read
 from tiny_study import TinyStudy
 
+from brain2music._utils.errors import InputError
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.embed.embedder import Embedder
 from brain2music.embed.registry import get_embedder
-from brain2music.errors import InputError
 from brain2music.layout import Outputs
 from brain2music.pipeline import run
 from brain2music.report.page import build_report

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from brain2music._utils.errors import InputError
 from brain2music.config import RunConfig
-from brain2music.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parent / "study"))
 from tiny_study import TR, TinyStudy, voxels
 
+from brain2music._utils.errors import Brain2MusicWarning, InputError, LeakageError
 from brain2music.brain.arrays import read_arrays_study
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.embed.registry import get_embedder
-from brain2music.errors import Brain2MusicWarning, InputError, LeakageError
 from brain2music.gallery.build import build_gallery
 from brain2music.pipeline import run
 from brain2music.steps.check import check_arrays, check_bids

@@ -12,13 +12,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent / "study"))
 from tiny_study import TinyStudy
 
-from brain2music.artifacts import digest_file
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.codec.registry import get_token_codec
 from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
 from brain2music.config import RunConfig
 from brain2music.embed.registry import get_embedder
-from brain2music.errors import InputError
 from brain2music.generate.musiclm.condition import Conditioner
 from brain2music.generate.musiclm.config import Vocabulary, stages
 from brain2music.generate.musiclm.model import MusicLM

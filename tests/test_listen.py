@@ -11,7 +11,7 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parent / "study"))
 from tiny_study import TinyStudy
 
-from brain2music.artifacts import digest_file
+from brain2music._utils.files import digest_file
 from brain2music.audio.io import read_audio
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig

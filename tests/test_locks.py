@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from brain2music.errors import InputError
-from brain2music.locks import locked, try_locked
+from brain2music._utils.errors import InputError
+from brain2music._utils.locks import locked, try_locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from brain2music.locks import locked
+from brain2music._utils.locks import locked
 with locked(Path(sys.argv[1]), "decoding sub-01"):
     print("held", flush=True)
     sys.stdin.readline()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from brain2music.names import LONGEST, file_name, safe_name, unique_names
+from brain2music._utils.names import LONGEST, file_name, safe_name, unique_names
 from brain2music.study.study import Clip, name_clips
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from brain2music.artifacts import write_arrays, write_json, write_text
-from brain2music.errors import InputError
-from brain2music.outputs import is_ours, require_output
+from brain2music._utils.destinations import is_ours, require_output
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import write_arrays, write_json, write_text
 from brain2music.provenance import stage
 
 

@@ -14,11 +14,11 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parent / "study"))
 from tiny_study import TinyStudy
 
-from brain2music.artifacts import digest_file
+from brain2music._utils.errors import InputError, LeakageError
+from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.embed.registry import get_embedder
-from brain2music.errors import InputError, LeakageError
 from brain2music.gallery.build import build_gallery
 from brain2music.layout import Outputs
 from brain2music.pipeline import run

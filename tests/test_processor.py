@@ -7,7 +7,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from brain2music.processor import use_one_thread
+from brain2music._utils.cpu import use_one_thread
 
 
 def threads() -> list[int]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from brain2music.artifacts import write_text
-from brain2music.errors import Brain2MusicWarning, InputError
+from brain2music._utils.errors import Brain2MusicWarning, InputError
+from brain2music._utils.files import write_text
 from brain2music.provenance import Stages, stage
 
 

@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent / "study"))
 from test_pipeline import add_subject, digests, read
 from tiny_study import TinyStudy
 
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.config import RunConfig
 from brain2music.embed.registry import get_embedder
-from brain2music.errors import Brain2MusicWarning, InputError
 from brain2music.gallery.build import build_gallery
 from brain2music.layout import Outputs
 from brain2music.pipeline import run

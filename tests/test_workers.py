@@ -8,7 +8,7 @@ import sys
 WORK = """
 import time
 from multiprocessing import get_context
-from brain2music.workers import Workers
+from brain2music._utils.workers import Workers
 try:
     with Workers(2, mp_context=get_context("spawn")) as pool:
         assert sum(pool.map(abs, range(-3, 3))) == 9

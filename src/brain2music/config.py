@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from .errors import InputError
+from ._utils.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
 

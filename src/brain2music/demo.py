@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from .artifacts import write_table
+from ._utils.files import write_table
+from ._utils.progress import progress
 from .audio.render import write_corpus
 from .brain.source import BidsSource
 from .config import RunConfig
 from .embed.registry import get_embedder
 from .gallery.build import build_gallery
 from .pipeline import run
-from .progress import progress
 from .report.page import build_report
 from .study.simulate import simulate
 

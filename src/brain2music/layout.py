@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .names import file_name, safe_name
+from ._utils.names import file_name, safe_name
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from .artifacts import write_json, write_table
+from ._utils.errors import InputError
+from ._utils.files import write_json, write_table
+from ._utils.locks import locked
 from .brain.reliability import repeat_reliability
 from .brain.source import Source
 from .config import RunConfig
 from .decode.options import with_calibration, with_exemplars
 from .embed.embedder import Embedder
-from .errors import InputError
 from .gallery.gallery import Gallery
 from .generate.registry import Generator
 from .layout import Outputs
-from .locks import locked
 from .provenance import Stages
 from .score.records import read_scores, summarise, write_scores
 from .score.unseen import clip_similarity

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from . import __version__
-from .artifacts import digest_file, plain, read_object, write_json
-from .errors import Brain2MusicWarning, InputError
+from ._utils.errors import Brain2MusicWarning, InputError
+from ._utils.files import digest_file, plain, read_object, write_json
 
 MAKER = "brain2music"
 

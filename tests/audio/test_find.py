@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from brain2music._utils.errors import InputError
 from brain2music.audio.find import AGAIN, DANGLING, HIDDEN, SPECIAL, UNREAD, describe, find_audio, search_audio
 from brain2music.audio.paths import as_path, shown
-from brain2music.errors import InputError
 
 
 def touch(*files: Path) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from brain2music._utils.errors import InputError
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import duration_of, read_audio, resample, write_audio
-from brain2music.errors import InputError
 
 RATE = 22050
 

@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.audio.arrays import as_channels, as_rate, as_waveform
 from brain2music.audio.channels import mix
-from brain2music.errors import Brain2MusicWarning, InputError
 
 RATE = 8000
 

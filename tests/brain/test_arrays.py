@@ -9,8 +9,8 @@ import soundfile
 from safetensors.numpy import save_file
 from scipy.io import loadmat, savemat
 
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.brain.arrays import read_arrays_study, shift_within_runs
-from brain2music.errors import Brain2MusicWarning, InputError
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,8 +8,8 @@ from nilearn.signal import clean as nilearn_clean
 from scipy.ndimage import median_filter
 from scipy.signal import detrend as scipy_detrend
 
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.brain.clean import cosine_basis, detrend, read_confounds, regress_out, zscore
-from brain2music.errors import Brain2MusicWarning, InputError
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from nilearn.maskers import NiftiMasker
 
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.brain.load import common_voxels, load_responses
 from brain2music.brain.volumes import open_image, read_voxels
-from brain2music.errors import Brain2MusicWarning, InputError
 from brain2music.study.study import Clip, Run, Study
 
 GRID = (5, 4, 3)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio, resample
 from brain2music.codec.codes import Codec
 from brain2music.codec.hifigan import Generator, MelHiFiGAN, Shape, fold_weight_norm, load_generator, log_mel
-from brain2music.errors import InputError
 
 TINY = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3, 5), dilations=(1, 3))
 

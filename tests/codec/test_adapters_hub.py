@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from brain2music._utils.errors import InputError
 from brain2music.codec.codes import Codec
 from brain2music.codec.hub import DAC, EnCodec, fitted
-from brain2music.errors import InputError
 
 transformers = pytest.importorskip("transformers")
 RATE = 24_000

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio, resample
 from brain2music.codec.codes import Codec
 from brain2music.codec.lyra import FILES, FRAME, LEVELS, Lyra
 from brain2music.codec.opus import Opus, ogg_packets
-from brain2music.errors import InputError
 
 
 def music(rng: np.random.Generator, rate: int, seconds: float = 4.0, channels: int = 1) -> np.ndarray:

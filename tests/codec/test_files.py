@@ -11,7 +11,8 @@ import soundfile
 import torch
 from typer.testing import CliRunner
 
-from brain2music.artifacts import digest_file
+from brain2music._utils.errors import Brain2MusicWarning, InputError
+from brain2music._utils.files import digest_file
 from brain2music.cli import app
 from brain2music.codec.codes import Codec, Codes
 from brain2music.codec.codes_file import CodesFile, write_codes
@@ -19,7 +20,6 @@ from brain2music.codec.files import decode_file, encode_file, read_blocks
 from brain2music.codec.ours import AutoencoderCodec, SoundStreamCodec
 from brain2music.codec.registry import get_codec, names
 from brain2music.codec.soundstream import SoundStream
-from brain2music.errors import Brain2MusicWarning, InputError
 
 
 @pytest.fixture(params=["soundstream_folder", "autoencoder_folder"])

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from brain2music._utils.errors import InputError
 from brain2music.codec.autoencoder import Autoencoder, AutoencoderConfig, mask_frames
 from brain2music.codec.layers import Up
 from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
 from brain2music.codec.whitening import LatentWhitening
-from brain2music.errors import InputError
 
 _MEGABYTES = 1e6
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
+from brain2music._utils.errors import InputError, LeakageError
 from brain2music.brain.align import METHODS
 from brain2music.brain.responses import Responses
 from brain2music.decode import across
@@ -14,7 +15,6 @@ from brain2music.decode.across import decode_across, decode_pooled
 from brain2music.decode.decoder import Decoded
 from brain2music.decode.problem import identification
 from brain2music.embed.embeddings import Embeddings
-from brain2music.errors import InputError, LeakageError
 
 DIMS = 6
 Study = tuple[list[Responses], list[Responses], Embeddings]

@@ -8,12 +8,12 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
 
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.brain.responses import VoxelSpace
 from brain2music.decode.decoder import deal_folds, decode, decode_kfold
 from brain2music.decode.ensemble import correlations, decode_ensemble
 from brain2music.decode.shuffled import decode_kfold_shuffled, decode_shuffled
 from brain2music.decode.windows import match_windows
-from brain2music.errors import Brain2MusicWarning, InputError
 
 
 def identification(decoded) -> float:
@@ -32,7 +32,7 @@ def test_planted_embeddings_come_back_in_their_own_units(planted):
     assert decoded.space.name == "toy"
 
 
-@pytest.mark.filterwarnings("ignore::brain2music.errors.Brain2MusicWarning")
+@pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 def test_equals_scikit_learn_at_the_chosen_penalties(planted):
     train, train_embeddings, test, test_embeddings = planted(noise=5.0)
     decoded = decode(train, train_embeddings, test, test_embeddings, alphas=[1e3, 1.0, 1e6])
@@ -145,7 +145,7 @@ def test_folds_hold_out_every_clip_once_and_keep_labels_together():
         list(deal_folds(31, 12, seed=1, together=together))
 
 
-@pytest.mark.filterwarnings("ignore::brain2music.errors.Brain2MusicWarning")
+@pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 def test_shuffled_decoding_is_at_chance_and_keeps_the_truth(planted):
     sides = planted(n_clips=60)
     shuffles = decode_shuffled(*sides, n_shuffles=20, seed=1)
@@ -155,7 +155,7 @@ def test_shuffled_decoding_is_at_chance_and_keeps_the_truth(planted):
     assert (shuffles[0].predicted != shuffles[1].predicted).any()
 
 
-@pytest.mark.filterwarnings("ignore::brain2music.errors.Brain2MusicWarning")
+@pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 def test_shuffled_kfold_equals_decoding_permuted_embeddings(planted):
     responses, embeddings, *_ = planted(n_clips=30)
     shuffles = decode_kfold_shuffled(responses, embeddings, n_shuffles=10, n_folds=5, seed=2)
@@ -191,7 +191,7 @@ def regional(rng, make_responses, make_embeddings):
     return sides
 
 
-@pytest.mark.filterwarnings("ignore::brain2music.errors.Brain2MusicWarning")
+@pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 def test_ensemble_finds_the_regions_with_signal_and_averages_them(regional):
     ensemble = decode_ensemble(*regional, n_best=3, min_voxels=5)
     assert {region.name for region in ensemble.chosen} == {"signal0", "signal1", "signal2"}
@@ -205,7 +205,7 @@ def test_ensemble_finds_the_regions_with_signal_and_averages_them(regional):
     assert identification(ensemble.decoded) > 0.9
 
 
-@pytest.mark.filterwarnings("ignore::brain2music.errors.Brain2MusicWarning")
+@pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 def test_ensemble_chooses_without_the_test_set(regional, rng):
     train, train_embeddings, test, test_embeddings = regional
     other = replace(test_embeddings, data=rng.standard_normal(test_embeddings.data.shape).astype(np.float32))

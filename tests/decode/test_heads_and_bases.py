@@ -8,7 +8,8 @@ from scipy.special import softmax
 from sklearn.covariance import LedoitWolf
 from sklearn.kernel_ridge import KernelRidge
 
-from brain2music.artifacts import write_arrays
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import write_arrays
 from brain2music.decode.contrastive import contrastive, info_nce
 from brain2music.decode.decoder import Fit
 from brain2music.decode.exemplars import TEMPERATURES, Exemplars, exemplars
@@ -19,7 +20,6 @@ from brain2music.decode.shrinkage import Calibration
 from brain2music.decode.stack import convex_weights
 from brain2music.decode.whiten import fit_whitening, whitened
 from brain2music.decode.windows import Matched
-from brain2music.errors import InputError
 from brain2music.score.identification import identification as scored
 from brain2music.score.identification import similarity
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from brain2music._utils.errors import InputError
 from brain2music.decode.decoder import decode, decode_kfold
 from brain2music.decode.ensemble import decode_ensemble
 from brain2music.decode.options import (
@@ -19,9 +20,8 @@ from brain2music.decode.options import (
     fit_calibration,
 )
 from brain2music.decode.problem import identification
-from brain2music.errors import InputError
 
-pytestmark = pytest.mark.filterwarnings("ignore::brain2music.errors.Brain2MusicWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 
 ALPHAS = [0.1, 10.0, 1e3, 1e5]
 EACH = sorted(decoder_options())

@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from brain2music._utils.errors import InputError, LeakageError
 from brain2music.decode.decoder import Fit, cv_groups, decode_kfold, undivided
 from brain2music.decode.options import decode_kfold_shuffled_with, decode_kfold_with, decode_with
 from brain2music.decode.problem import HeldOut, Problem, View
 from brain2music.decode.shuffled import shuffled_orders
 from brain2music.decode.unseen import decode_kfold_unseen
 from brain2music.decode.windows import match_windows
-from brain2music.errors import InputError, LeakageError
 from brain2music.ridge.folds import assign_folds
 from brain2music.study.study import Clip
 
-pytestmark = pytest.mark.filterwarnings("ignore::brain2music.errors.Brain2MusicWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 ALPHAS = [1.0, 1e2, 1e4]
 
 

@@ -4,10 +4,10 @@ import librosa
 import numpy as np
 import pytest
 
+from brain2music._utils.errors import InputError
 from brain2music.audio.mel import mel_filters, mel_spectrogram
 from brain2music.embed.baselines import GTZAN_GENRES, GenreOneHot, LogMel, MfccChroma
 from brain2music.embed.windows import n_windows, window_starts
-from brain2music.errors import InputError
 from brain2music.study.study import Clip
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
+from brain2music._utils.errors import InputError
 from brain2music.audio.io import write_audio
 from brain2music.cli import main
 from brain2music.embed.clips import embed_files
@@ -16,7 +17,6 @@ from brain2music.embed.embeddings import Embeddings
 from brain2music.embed.listing import TWICE, list_files
 from brain2music.embed.registry import get_embedder
 from brain2music.embed.store import load_embeddings, save_embeddings
-from brain2music.errors import InputError
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
+from brain2music._utils.errors import InputError
 from brain2music.embed import sources
 from brain2music.embed.catalogue import EMBEDDINGS
 from brain2music.embed.registry import get_embedder, models, pull
-from brain2music.errors import InputError
 
 WITHOUT_WEIGHTS = [name for name, member in EMBEDDINGS.items() if member.weights is None]
 

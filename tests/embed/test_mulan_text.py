@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from brain2music._utils.errors import InputError
 from brain2music.embed.mulan import minilm
 from brain2music.embed.mulan.minilm import LAYERS, PACKAGE, SentenceEncoder, wheel_folder
-from brain2music.errors import InputError
 
 TEXTS = [
     "techno",

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from brain2music._utils.errors import InputError
 from brain2music.embed.mulan.tokens import MulanTokenizer
-from brain2music.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from musicnn_reference import random_variables, reference, variables_by_layout
 
+from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio
 from brain2music.embed.musicnn import MusicnnEmbedder, log_mel
 from brain2music.embed.musicnn_network import Network
-from brain2music.errors import InputError
 
 KINDS = ("mean_pool", "max_pool", "penultimate", "tags")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from bundle import plain_crc32c, write_bundle
 
+from brain2music._utils.errors import InputError
 from brain2music.embed.tf_checkpoint import crc32c, read_checkpoint
-from brain2music.errors import InputError
 
 
 @pytest.fixture

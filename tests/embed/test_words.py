@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.embed.registry import get_text_embedder
 from brain2music.embed.words import require_known
-from brain2music.errors import Brain2MusicWarning, InputError
 
 
 def letters(word: str) -> list[str]:

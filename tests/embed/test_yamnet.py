@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from brain2music._utils.errors import InputError
 from brain2music.embed.registry import get_embedder, models
 from brain2music.embed.yamnet import FRAME, HOP, RATE, YamnetEmbedder
-from brain2music.errors import InputError
 
 pytestmark = pytest.mark.real_data
 

@@ -6,9 +6,9 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
+from brain2music._utils.errors import InputError
 from brain2music.encode.encoder import Fit, correlation, encode, encode_kfold, standardised
 from brain2music.encode.features import match_scans
-from brain2music.errors import InputError
 
 ALPHAS = (0.1, 10.0, 1000.0)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from brain2music.artifacts import digest_file
+from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.embed.embeddings import Embeddings, Space

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from brain2music._utils.errors import InputError
 from brain2music.decode.windows import match_windows
 from brain2music.encode.features import Windows, average_in, common_windows, features_in, match_scans
-from brain2music.errors import InputError
 
 
 def test_windows_are_those_of_decoding_with_the_roles_swapped(rng, make_responses, make_embeddings):

@@ -6,7 +6,7 @@ import pytest
 from nilearn.maskers import NiftiMasker
 from PIL import Image
 
-from brain2music.artifacts import read_json
+from brain2music._utils.files import read_json
 from brain2music.brain.responses import VoxelSpace
 from brain2music.encode.figures import map_figure
 from brain2music.encode.maps import is_mni_like, surface_values, write_statmap

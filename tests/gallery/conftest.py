@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from brain2music._utils.errors import InputError
 from brain2music.embed.embeddings import Space
-from brain2music.errors import InputError
 
 RATE = 8000
 

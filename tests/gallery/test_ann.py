@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.gallery.ann import AnnIndex
 from brain2music.gallery.search import ExactIndex
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from brain2music.artifacts import digest_file
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import digest_file
 from brain2music.audio.io import read_audio
-from brain2music.errors import InputError
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
 

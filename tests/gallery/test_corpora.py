@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.gallery.corpora import creative_commons, read_metadata
 from brain2music.gallery.tracks import list_tracks
 

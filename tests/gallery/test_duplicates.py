@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.duplicates import find_duplicates, mark_duplicates
 from brain2music.gallery.gallery import Gallery

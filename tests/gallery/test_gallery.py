@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brain2music.artifacts import read_json, write_json
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import read_json, write_json
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.duplicates import mark_duplicates
 from brain2music.gallery.gallery import Gallery
@@ -57,7 +57,7 @@ def test_a_second_build_waits_or_is_refused(music: Path, tmp_path: Path, capsys:
 
 def test_a_lock_of_a_killed_process_is_taken_over(music: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    script = "import sys; from pathlib import Path; from brain2music.locks import locked\n"
+    script = "import sys; from pathlib import Path; from brain2music._utils.locks import locked\n"
     script += "with locked(Path(sys.argv[1]), 'building a gallery'): print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "out" / LOCK)],

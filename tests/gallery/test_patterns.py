@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from brain2music.errors import Brain2MusicWarning
+from brain2music._utils.errors import Brain2MusicWarning
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.patterns import matching, matching_tracks
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from brain2music.errors import Brain2MusicWarning
+from brain2music._utils.errors import Brain2MusicWarning
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.embed.embedder import Embedder
 from brain2music.embed.registry import get_embedder
-from brain2music.errors import Brain2MusicWarning, InputError
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
 from brain2music.gallery.shards import list_shards

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.gallery.tracks import list_tracks
 
 from .conftest import write_tone

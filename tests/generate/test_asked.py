@@ -10,11 +10,13 @@ import soundfile
 import torch
 from typer.testing import CliRunner
 
+from brain2music._utils.cpu import require_device
+from brain2music._utils.destinations import is_ours
+from brain2music._utils.errors import InputError
 from brain2music.audio.formats import check_format, require_room
 from brain2music.audio.io import read_audio, write_audio
 from brain2music.cli import app
 from brain2music.embed.embeddings import Embeddings
-from brain2music.errors import InputError
 from brain2music.generate.musiclm import prompts
 from brain2music.generate.musiclm.condition import Conditioner
 from brain2music.generate.musiclm.model import MusicLM
@@ -28,8 +30,6 @@ from brain2music.generate.musiclm.prompts import (
 )
 from brain2music.generate.musiclm.sampling import Sampling
 from brain2music.generate.reconstruction import Reconstruction
-from brain2music.outputs import is_ours
-from brain2music.processor import require_device
 
 from .conftest import SPACE
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy.stats import ortho_group
 
+from brain2music._utils.errors import InputError
 from brain2music.embed.embeddings import Embeddings, Space
-from brain2music.errors import InputError
 from brain2music.generate.musiclm.bridge import Bridge
 from brain2music.generate.musiclm.condition import Conditioner
 from brain2music.generate.musiclm.model import MusicLM

@@ -11,13 +11,13 @@ import soundfile
 import torch
 from typer.testing import CliRunner
 
-from brain2music.artifacts import read_json, write_json
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import read_json, write_json
 from brain2music.cli import app
 from brain2music.codec.hifigan import Generator as VocoderNetwork
 from brain2music.codec.hifigan import Shape
 from brain2music.codec.mel_tokens import MelTokenCodec, MelTokens, MelTokensConfig
 from brain2music.embed.embeddings import Embeddings, Space
-from brain2music.errors import InputError
 from brain2music.generate.musiclm.condition import Conditioner
 from brain2music.generate.musiclm.config import stages
 from brain2music.generate.musiclm.model import MusicLM

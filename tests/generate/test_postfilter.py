@@ -9,11 +9,11 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from typer.testing import CliRunner
 
-from brain2music.artifacts import write_arrays
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import write_arrays
 from brain2music.audio.io import write_audio
 from brain2music.cli import app
 from brain2music.codec.hifigan import MELS
-from brain2music.errors import InputError
 from brain2music.generate.musiclm.model import MusicLM
 from brain2music.generate.musiclm.postfilter import FILE, FRAMES, Postfilter
 from brain2music.train.postfilter import fit_postfilter

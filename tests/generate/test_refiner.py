@@ -11,12 +11,12 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from typer.testing import CliRunner
 
-from brain2music.artifacts import read_arrays, write_arrays
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import read_arrays, write_arrays
 from brain2music.audio.io import read_audio
 from brain2music.cli import app
 from brain2music.codec.hifigan import MELS
 from brain2music.codec.mel_tokens import MelTokens
-from brain2music.errors import InputError
 from brain2music.generate.musiclm.model import MusicLM
 from brain2music.generate.musiclm.postfilter import FRAMES, Postfilter
 from brain2music.generate.musiclm.prompts import embed_sounds, seeded

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.generate.musiclm.semantic import (
     MusicnnFrames,
     SemanticTokenizer,

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.report import figures
 from brain2music.report.dots import Dot, dot_plot, unseen_bars
 from brain2music.report.pictures import MOST_BYTES, WIDEST, shrunken

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.score.card import ScoreCard
 from brain2music.score.classes import (
     GENRES,

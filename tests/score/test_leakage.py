@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2music.errors import InputError, LeakageError
+from brain2music._utils.errors import InputError, LeakageError
 from brain2music.score.leakage import (
     check_folds,
     check_split,

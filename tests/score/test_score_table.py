@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.score.baselines import genre_centroids, genre_oracle, genre_oracle_in_folds
 from brain2music.score.identification import identification, similarity
 from brain2music.score.records import read_scores, summarise, write_scores

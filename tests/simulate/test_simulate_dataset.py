@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2music.artifacts import digest_file
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import digest_file
 from brain2music.brain.mask import choose_mask
 from brain2music.brain.roi import find_dseg, label_voxels
-from brain2music.errors import InputError
 from brain2music.study.bids import read_study
 from brain2music.study.check import check_study
 from brain2music.study.simulate import read_truth, simulate

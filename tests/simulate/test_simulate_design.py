@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.study.bids import read_study
 from brain2music.study.simulate.design import SHAPES, PlannedRun, events_table, plan_runs, runs_of_study
 from brain2music.study.simulate.listener import Listener

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brain2music.errors import InputError, LeakageError
+from brain2music._utils.errors import InputError, LeakageError
 from brain2music.ridge.folds import assign_folds
 from brain2music.study.folds import (
     deal_folds,

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from tiny_study import HEADER, RATE, TinyStudy, voxels
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.study.bids import read_study
 from brain2music.study.check import check_study
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_study import CLIP_S, HEADER, TR, TinyStudy, voxels
 
-from brain2music.errors import Brain2MusicWarning, InputError
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.study.bids import read_study
 from brain2music.study.event import Event
 from brain2music.study.index import index_bids

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 from tiny_study import RUNS, STIM_FILE, TinyStudy, Write, heard, song
 
+from brain2music._utils.errors import InputError
 from brain2music.config import EventRows, RunConfig
-from brain2music.errors import InputError
 from brain2music.study.bids import read_study, survey_study
 from brain2music.study.check import check_study
 from brain2music.study.finding import Finding

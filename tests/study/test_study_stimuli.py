@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.study.stimuli import Stimuli, StimulusError, fade
 from brain2music.study.study import Clip
 

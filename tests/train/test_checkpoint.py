@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_task import SmallTask
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.train import checkpoint as checkpoint_module
 from brain2music.train.average import Averages
 from brain2music.train.checkpoint import load_checkpoint, save_checkpoint

@@ -11,7 +11,7 @@ import small_task
 import torch
 from small_task import SmallTask, losses
 
-from brain2music.errors import Brain2MusicWarning, InputError
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.train import engine as engine_module
 from brain2music.train import loop
 from brain2music.train.loop import Plan, fit

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.artifacts import write_arrays, write_table
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import write_arrays, write_table
 from brain2music.audio.compose.genres import GENRES
 from brain2music.audio.io import write_audio
 from brain2music.embed.mulan.features import DIMS, VERSION, Listener
@@ -15,7 +16,6 @@ from brain2music.embed.mulan.minilm import PACKAGE, POOLED, sentence_encoder
 from brain2music.embed.mulan.model import SIZES, MuLan
 from brain2music.embed.mulan.tokens import MulanTokenizer
 from brain2music.embed.musicnn import RATE
-from brain2music.errors import InputError
 from brain2music.train import mulan_data
 from brain2music.train.engine import Engine
 from brain2music.train.loop import fit

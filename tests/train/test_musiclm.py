@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.artifacts import read_arrays, write_arrays
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import read_arrays, write_arrays
 from brain2music.codec.registry import get_token_codec
 from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
 from brain2music.embed.embeddings import Space
-from brain2music.errors import InputError
 from brain2music.generate.musiclm.condition import Conditioner
 from brain2music.generate.musiclm.model import MusicLM
 from brain2music.generate.musiclm.semantic import Clusters, MusicnnFrames, SemanticTokenizer

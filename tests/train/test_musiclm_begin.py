@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import ortho_group
 
+from brain2music._utils.errors import InputError
 from brain2music.embed.embeddings import Space
-from brain2music.errors import InputError
 from brain2music.generate.musiclm.bridge import Bridge
 from brain2music.generate.musiclm.condition import Conditioner
 from brain2music.generate.musiclm.config import Vocabulary, stages

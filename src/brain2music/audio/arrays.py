@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Shaped
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .channels import mix
 
 AnyWaveform = Shaped[np.ndarray, "..."]

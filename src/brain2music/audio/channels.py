@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from ..errors import Brain2MusicWarning
+from .._utils.errors import Brain2MusicWarning
 
 CANCELLED = 0.01
 """Channels cancel where their mean keeps less than this share of their own mean energy (-20 dB; unrelated stereo keeps

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .reading import Block, Reader
 
 _BLOCK = 1 << 16

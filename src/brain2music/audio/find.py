@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .containers import is_available
 from .io import COMMON, NEEDS_PYAV, SUFFIXES
 from .paths import shown

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from ..artifacts import atomic_path
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import atomic_path
 
 _BLOCK = 65536  # libsndfile's Vorbis encoder keeps a whole write on its stack
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from .. import __version__
-from ..errors import InputError
+from .._utils.errors import InputError
 from .channels import mix
 from .formats import write_tagged
 from .reading import open_sound
@@ -18,7 +18,7 @@ SUFFIXES = (*COMMON, ".wave", ".aifc", ".snd", ".caf", ".w64", ".rf64", ".bwf", 
 """What is taken for a sound file in folders, and where a file is looked up by a name without its suffix."""
 
 MAKER = f"brain2music {__version__}"
-"""The tag *software* of the sound files that we write; :mod:`brain2music.outputs` knows them by it."""
+"""The tag *software* of the sound files that we write; :mod:`brain2music._utils.destinations` knows them by it."""
 
 
 def read_audio(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from ..errors import Brain2MusicWarning, InputError
+from .._utils.errors import Brain2MusicWarning, InputError
 from .mending import Mended, MendedFile, is_mp3, kind_of, mend, ogg_seconds
 from .paths import as_path
 

@@ -15,10 +15,10 @@ import pandas as pd
 from jaxtyping import Float32
 
 from .. import __version__
-from ..artifacts import read_json, write_json, write_table
-from ..errors import InputError
-from ..progress import Advance
-from ..workers import Workers
+from .._utils.errors import InputError
+from .._utils.files import read_json, write_json, write_table
+from .._utils.progress import Advance
+from .._utils.workers import Workers
 from .compose.caption import caption
 from .compose.compose import compose
 from .compose.genres import GENRES

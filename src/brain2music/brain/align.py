@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from scipy.linalg import eigh, orthogonal_procrustes, solve, svd
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .responses import Responses
 
 METHODS = ("srm", "procrustes", "ridge")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..artifacts import read_arrays
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import read_arrays
 
 
 def resolve(text: str, base: Path) -> Path:

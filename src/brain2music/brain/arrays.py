@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Int
 
-from ..artifacts import digest_file, digest_text
+from .._utils.errors import Brain2MusicWarning, InputError
+from .._utils.files import digest_file, digest_text
 from ..config import read_toml, validated
-from ..errors import Brain2MusicWarning, InputError
 from ..study.finding import Finding, error, warning
 from ..study.stimuli import Stimuli
 from ..study.study import Clip

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from ..errors import Brain2MusicWarning, InputError
+from .._utils.errors import Brain2MusicWarning, InputError
 
 Detrending = Literal["median", "cosine", "linear", "none"]
 

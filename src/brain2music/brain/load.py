@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from ..errors import Brain2MusicWarning, InputError
+from .._utils.errors import Brain2MusicWarning, InputError
 from ..study.confounds import confounds_table
 from ..study.study import Clip, Presentation, Run, Split, Study
 from ..study.timing import same_tr

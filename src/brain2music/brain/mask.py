@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..study.finding import Finding
 from ..study.index import index_derivatives
 from ..study.study import Study

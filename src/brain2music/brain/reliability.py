@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float, Float32
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .responses import Responses
 
 

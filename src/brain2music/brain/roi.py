@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..study.study import Study
 from .mask import derivative_files, derivative_folders, first_bold, sample_nearest
 from .responses import VoxelSpace

@@ -8,9 +8,9 @@ from os.path import relpath
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from ..artifacts import digest_file, digest_text
+from .._utils.errors import InputError
+from .._utils.files import digest_file, digest_text
 from ..config import RunConfig
-from ..errors import InputError
 from ..study.bids import Survey, survey_study
 from ..study.check import check_images
 from ..study.confounds import confounds_table

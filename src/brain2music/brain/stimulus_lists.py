@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
+from .._utils.errors import InputError
 from ..audio.io import SUFFIXES, duration_of
-from ..errors import InputError
 from ..study.bids import read_study
 from ..study.event import Event
 from ..study.excerpts import settle_clips

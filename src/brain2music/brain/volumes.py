@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from ..errors import InputError
+from .._utils.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import InputError, short_warnings
+from .._utils.errors import InputError, short_warnings
 from . import codec, generate, music, study, train
 
 ENDED = 128

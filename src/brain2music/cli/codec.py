@@ -30,10 +30,10 @@ def encode(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a sound file into codes: tokens or latents, with its level in 20 bits a second more."""
+    from .._utils.destinations import require_output
+    from .._utils.progress import progress
     from ..codec.files import encode_file
     from ..codec.registry import get_codec
-    from ..outputs import require_output
-    from ..progress import progress
 
     require_output(output, [audio], _CODES, overwrite=overwrite)
     chosen = get_codec(codec, levels)
@@ -56,9 +56,9 @@ def decode(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn codes back into sound, as loud as it was, with peaks below full scale."""
+    from .._utils.destinations import require_output
+    from .._utils.progress import progress
     from ..codec.files import decode_file
-    from ..outputs import require_output
-    from ..progress import progress
 
     require_output(output, [file], (".wav",), overwrite=overwrite)
     with progress("decode") as advance:

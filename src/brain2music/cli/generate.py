@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    from .._utils.progress import Advance
     from ..generate.musiclm.model import MusicLM
-    from ..progress import Advance
 
 app = typer.Typer()
 
@@ -145,15 +145,15 @@ def story(
 
 def _require(outputs: "Sequence[Path]", inputs: "Sequence[Path]", overwrite: bool) -> None:
     """Refuse, before the work, to write where or what cannot be written."""
+    from .._utils.destinations import require_output
     from ..audio.formats import FORMATS
-    from ..outputs import require_output
 
     for path in outputs:
         require_output(path, inputs, tuple(FORMATS), [path.with_suffix(".json")], overwrite)
 
 
 def _progress(what: str) -> "AbstractContextManager[Advance]":
-    from ..progress import progress
+    from .._utils.progress import progress
 
     return progress(what)
 
@@ -162,8 +162,8 @@ def _musiclm(
     name: str, codec: Path | None, vocoder: str | None, device: str, output: Path | None = None, seconds: float = 0.0
 ) -> "MusicLM":
     """The generator, which has to fit the file that it is to write, and the file the disk."""
+    from .._utils.errors import InputError
     from ..audio.formats import check_format, require_room
-    from ..errors import InputError
     from ..generate.musiclm.model import MusicLM
     from ..generate.registry import get_generator
 

@@ -26,13 +26,13 @@ def embed(
     overwrite: Overwrite = False,
 ) -> None:
     """Embed audio files or folders of them; those that cannot be embedded are named and left out."""
+    from .._utils.destinations import require_output
+    from .._utils.errors import InputError
     from ..audio.find import describe
     from ..embed.clips import embed_files
     from ..embed.listing import list_files
     from ..embed.registry import get_embedder
     from ..embed.store import save_embeddings
-    from ..errors import InputError
-    from ..outputs import require_output
 
     found = list_files(audio)
     if found.passed_over:
@@ -71,9 +71,9 @@ def gallery_build(
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")] = None,
 ) -> None:
     """Embed music into a gallery: a second folder is added; running again takes what is new, changed or gone."""
+    from .._utils.progress import progress
     from ..embed.registry import get_embedder
     from ..gallery.build import build_gallery
-    from ..progress import progress
 
     with progress("gallery") as advance:
         built = build_gallery(

@@ -47,7 +47,7 @@ def simulate(
     n_jobs: Jobs = None,
 ) -> None:
     """Write a simulated BIDS study with stimuli and its ground truth."""
-    from ..progress import progress
+    from .._utils.progress import progress
     from ..study.simulate import simulate as write_study
 
     with progress("simulate") as advance:

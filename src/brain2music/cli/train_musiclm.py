@@ -26,7 +26,7 @@ def semantic(
     seed: Seed = 0,
 ) -> None:
     """Fit semantic tokens: k-means of musicnn's temporal features, 25 a second."""
-    from ..progress import progress
+    from .._utils.progress import progress
     from ..train.semantic import train_semantic
 
     with progress("semantic tokens") as advance:
@@ -83,8 +83,8 @@ def postfilter(
     device: OnDevice = "cpu",
 ) -> None:
     """Give what MusicLM draws the modulations of music: one filter of its spectrograms, for all pieces alike."""
+    from .._utils.progress import progress
     from ..generate.musiclm.model import MusicLM
-    from ..progress import progress
     from ..train.postfilter import fit_postfilter
 
     with progress("postfilter") as advance:
@@ -123,10 +123,10 @@ def refiner(
     resume: Resume = False,
 ) -> None:
     """Bring what MusicLM draws nearer to music: a network for its spectrograms, trained on music drawn again."""
+    from .._utils.progress import progress
     from ..generate.musiclm.model import MusicLM
     from ..generate.musiclm.postfilter import FILE
     from ..generate.musiclm.refiner import FOLDER
-    from ..progress import progress
     from ..train.postfilter import fit_postfilter
     from ..train.refiner import Recipe, train_refiner
 

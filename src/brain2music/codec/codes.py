@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped, UInt8
 from torch import Tensor
 
+from .._utils.errors import InputError
 from ..audio.arrays import AnyWaveform, as_channels
 from ..audio.channels import mix
 from ..audio.io import resample
-from ..errors import InputError
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 
 from .. import __version__
-from ..artifacts import atomic_path
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import atomic_path
 from .codes import Codes
 
 _ROOM = 4096

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from ..artifacts import atomic_path
+from .._utils.errors import Brain2MusicWarning, InputError
+from .._utils.files import atomic_path
+from .._utils.progress import Advance
 from ..audio.channels import mix, polarities, products
 from ..audio.io import MAKER, duration_of, read_audio, require_finite
 from ..audio.limit import limit_blocks
 from ..audio.reading import Reader, open_sound
-from ..errors import Brain2MusicWarning, InputError
-from ..progress import Advance
 from .codes import Codec, check_length, check_sound, mixed
 from .codes_file import CodesFile, codes_writer, write_codes
 from .loudness import Meter, restore

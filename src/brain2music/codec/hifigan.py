@@ -19,9 +19,9 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..artifacts import digest_file
+from .._utils.errors import InputError
+from .._utils.files import digest_file
 from ..audio.arrays import AnyWaveform
-from ..errors import InputError
 from .codes import Codes, prepare
 from .stream import Sliding
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int
 
+from .._utils.errors import InputError
 from ..audio.arrays import AnyWaveform
 from ..audio.limit import limit
-from ..errors import InputError
 from ..weights import own_folder
 from .codes import Codes, prepare
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from .._utils.errors import InputError
 from ..audio.arrays import AnyWaveform
 from ..audio.limit import limit
-from ..errors import InputError
 from .codes import Codes, prepare
 
 FRAME, LEVELS, BITS_PER_CODE = 320, 46, 4

@@ -9,9 +9,9 @@ from jaxtyping import Float32, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from .._utils.errors import InputError
 from ..audio.arrays import AnyWaveform
 from ..audio.limit import limit_blocks
-from ..errors import InputError
 from .autoencoder import Autoencoder
 from .codes import Codes, check_ids, chosen_levels, prepare
 from .loudness import Meter, restore

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..artifacts import atomic_path, read_json, write_json
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import atomic_path, read_json, write_json
 from ..weights import find
 
 Model = TypeVar("Model", bound="Pretrained")

@@ -6,8 +6,8 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..artifacts import digest_file, read_json
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import digest_file, read_json
 from ..weights import find, own_folder
 from .codes import Codec, TokenCodec
 from .vocoders import VOCODERS, Vocoder

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from ..artifacts import read_arrays, write_arrays
+from .._utils.files import read_arrays, write_arrays
 
 _QUIET = 1e-3
 """No level is taken below this: what silence leaves in the latents is no music."""

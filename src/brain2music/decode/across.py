@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .._utils.errors import InputError, LeakageError
 from ..brain.align import N_COMPONENTS, align, in_one_order
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
-from ..errors import InputError, LeakageError
 from .decoder import Decoded, Fit, Grouping, assemble, match_sides, undivided
 from .options import predict_with, require_option
 from .problem import Problem, View

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
+from .._utils.errors import Brain2MusicWarning, InputError
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings, Space
-from ..errors import Brain2MusicWarning, InputError
 from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
 from ..study.folds import deal_folds, hold_together, inner_groups, require_whole
 from ..study.study import Clip

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._utils.errors import Brain2MusicWarning, InputError
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
-from ..errors import Brain2MusicWarning, InputError
 from .decoder import Decoded, Fit, Grouping, Prediction, assemble, correlations, match_sides
 from .problem import Problem, View, regions
 

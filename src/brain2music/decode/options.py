@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
+from .._utils.errors import InputError
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
-from ..errors import InputError
 from ..study.study import Clip
 from .contrastive import contrastive
 from .decoder import Decoded, Fit, Grouping, Labels, Prediction, assemble, match_sides, outer_folds, undivided

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
-from ..artifacts import read_arrays, write_arrays
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import read_arrays, write_arrays
 from .problem import HeldOut, shrunk_spectrum
 
 MOST_GAIN = 4.0

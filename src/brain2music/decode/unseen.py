@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from .._utils.errors import Brain2MusicWarning, InputError
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
-from ..errors import Brain2MusicWarning, InputError
 from ..study.folds import most_folds
 from .decoder import Decoded, Labels, undivided
 from .options import decode_with

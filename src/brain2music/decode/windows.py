@@ -6,9 +6,9 @@ from math import ceil
 import numpy as np
 from jaxtyping import Float32, Int
 
+from .._utils.errors import InputError
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings, Space
-from ..errors import InputError
 
 _TOLERANCE = 0.01  # of a TR: below it, differences of window and step from whole scans are rounding
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from ..artifacts import digest_text
+from .._utils.errors import InputError
+from .._utils.files import digest_text
 from ..audio.arrays import AnyWaveform
 from ..audio.mel import mel_spectrogram
-from ..errors import InputError
 from ..study.study import Clip
 from .embeddings import Space
 from .windows import mono_at, n_windows, window_starts

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..study.study import Clip
 from .embedder import TextEmbedder
 

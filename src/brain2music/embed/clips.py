@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from .. import __version__
-from ..artifacts import digest_array, read_arrays, write_arrays
+from .._utils.errors import Brain2MusicWarning, InputError
+from .._utils.files import digest_array, read_arrays, write_arrays
+from .._utils.names import safe_name
+from .._utils.progress import Advance
 from ..audio.io import read_audio
 from ..audio.paths import shown
-from ..errors import Brain2MusicWarning, InputError
-from ..names import safe_name
-from ..progress import Advance
 from ..study.study import Clip
 from .embedder import Embedder
 from .embeddings import Embeddings

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 
 
 @dataclass(frozen=True)

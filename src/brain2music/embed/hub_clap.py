@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from .._utils.errors import InputError
 from ..audio.arrays import AnyWaveform
-from ..errors import InputError
 from .embeddings import Space
 from .hub_weights import HubWeights, require_transformers
 from .hub_windows import best_device, embed_in_pieces, unit

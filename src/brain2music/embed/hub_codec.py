@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32
 from torch.nn import functional
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .hub_clap import load
 from .hub_weights import HubWeights, require_transformers
 from .hub_windows import best_device

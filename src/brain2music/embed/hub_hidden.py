@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from .._utils.errors import InputError
 from ..audio.arrays import AnyWaveform
-from ..errors import InputError
 from .embeddings import Space
 from .hub_clap import load
 from .hub_weights import HubWeights, read_config, require_transformers

@@ -13,8 +13,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .._utils.errors import InputError
 from ..audio.arrays import AnyWaveform
-from ..errors import InputError
 from .embeddings import Space
 from .hub_weights import HubWeights, read_config, weight_files
 from .hub_windows import best_device, each_window

@@ -15,8 +15,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .._utils.errors import InputError
 from ..audio.arrays import AnyWaveform
-from ..errors import InputError
 from .embeddings import Space
 from .hub_clap import load
 from .hub_muq import ONLY_TRAINING, RATE, Muq, fill, read_state

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..weights import FOLDER_VARIABLE, own_folder
 
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -57,7 +57,7 @@ class HubWeights:
 
     def digest(self) -> str:
         """The sha256 of the weight file (of the digests of the parts, where they are several)."""
-        from ..artifacts import digest_text
+        from .._utils.files import digest_text
 
         files = weight_files(self.folder())
         digests = [_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
@@ -122,7 +122,7 @@ def weight_files(folder: Path) -> list[Path]:
     ------
     InputError : there are none, one is missing, or there is a pickle in their place.
     """
-    from ..artifacts import read_json
+    from .._utils.files import read_json
 
     index = folder / "model.safetensors.index.json"
     if index.is_file():
@@ -150,7 +150,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 def read_config(folder: Path) -> dict:
     """``config.json`` of a model's folder; :class:`InputError` when it is missing or malformed."""
-    from ..artifacts import read_json
+    from .._utils.files import read_json
 
     config = read_json(folder / "config.json")
     if not isinstance(config, dict):
@@ -181,6 +181,6 @@ def _cache() -> str:
 @lru_cache(maxsize=32)
 def _digest(file: Path, *state: int) -> str:
     """The sha256 of a file, computed once per process and state of the file."""
-    from ..artifacts import digest_file
+    from .._utils.files import digest_file
 
     return digest_file(file)

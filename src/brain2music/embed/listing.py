@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from .._utils.errors import InputError
 from ..audio.find import Found, search_audio
 from ..audio.paths import as_path
-from ..errors import InputError
 
 TWICE = "named before"
 

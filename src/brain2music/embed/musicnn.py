@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from ..artifacts import digest_file
+from .._utils.errors import InputError
+from .._utils.files import digest_file
 from ..audio.arrays import AnyWaveform
 from ..audio.mel import mel_spectrogram
-from ..errors import InputError
 from .embeddings import Space
 from .musicnn_network import DIMS, PATCH_FRAMES, Network
 from .tf_checkpoint import read_checkpoint

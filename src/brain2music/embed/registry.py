@@ -8,7 +8,7 @@ own are found by the environment (:mod:`brain2music.embed.hub_weights`).
 import difflib
 from dataclasses import dataclass
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .catalogue import EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
 from .embedder import Embedder, TextEmbedder
 from .sources import Weights

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..weights import FOLDER_VARIABLE, SHIPPED, own_folder
 
 

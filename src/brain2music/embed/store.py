@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from jaxtyping import Float32
 
-from ..artifacts import atomic_path, parse_json
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import atomic_path, parse_json
 from .embeddings import Embeddings, Space
 
 _KEY = b"brain2music_space"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import InputError
+from .._utils.errors import InputError
 
 
 def as_texts(texts: Any) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt32
 
-from ..errors import InputError
+from .._utils.errors import InputError
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48

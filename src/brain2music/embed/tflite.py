@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..weights import FOLDER_VARIABLE
 from .sources import Files
 

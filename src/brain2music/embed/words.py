@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from ..errors import Brain2MusicWarning, InputError
+from .._utils.errors import Brain2MusicWarning, InputError
 
 _SHOWN = 5
 _INSIDE = re.compile(r"[/,;|()\[\]–—-]+")

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from ..artifacts import digest_file
+from .._utils.errors import InputError
+from .._utils.files import digest_file
 from ..audio.arrays import AnyWaveform
-from ..errors import InputError
 from .embeddings import Space
 from .tflite import YAMNET, open_model
 from .windows import mono_at, window_starts

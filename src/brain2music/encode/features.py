@@ -7,9 +7,9 @@ from math import ceil
 import numpy as np
 from jaxtyping import Float32, Int
 
+from .._utils.errors import InputError
 from ..brain.responses import Responses
 from ..embed.embeddings import Embeddings
-from ..errors import InputError
 from ..ridge.delays import delayed
 from ..study.study import Clip
 

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from ..artifacts import atomic_path
+from .._utils.files import atomic_path
 from ..brain.responses import VoxelSpace
 from .maps import is_mni_like, statmap_image, surface_values
 

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 from jaxtyping import Float
 
-from ..artifacts import atomic_path, write_json
+from .._utils.files import atomic_path, write_json
 from ..brain.responses import VoxelSpace
 
 SIDES = ("left", "right")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .search import ExactIndex, Prepare, as_float32, rank, require_answerable
 
 Progress = Callable[[int, int], None]

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..artifacts import parse_json
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import parse_json
 
 _TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 

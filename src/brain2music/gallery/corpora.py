@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .text_tables import read_text_table
 
 _NAMES = {"license": "licence", "path": "file", "filename": "file", "audio": "file"}

@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import pandas as pd
 
-from ..artifacts import parse_json
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import parse_json
 from .storage import Store
 
 FORMAT = 3

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .gallery import DUPLICATES, Gallery
 from .lock import locked
 from .storage import Store

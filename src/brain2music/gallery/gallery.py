@@ -24,9 +24,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float32, Int
 
-from ..artifacts import digest_file
+from .._utils.errors import Brain2MusicWarning, InputError
+from .._utils.files import digest_file
 from ..embed.embeddings import Space
-from ..errors import Brain2MusicWarning, InputError
 from .ann import AnnIndex, Measured
 from .arrays import map_arrays
 from .description import ANN, TRACKS, VECTORS, WINDOWS, locations, read_description, read_tracks

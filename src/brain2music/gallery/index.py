@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..artifacts import digest_file
+from .._utils.files import digest_file
 from .ann import AnnIndex
 from .arrays import create_arrays, map_arrays
 from .description import ANN, TRACKS, VECTORS, WINDOWS

@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from .._utils.errors import Brain2MusicWarning
 from ..audio.find import describe
 from ..audio.paths import as_path
-from ..errors import Brain2MusicWarning
 
 _Fate = Literal["stays", "unseen", "astray", "moved", "gone", "left out"]
 

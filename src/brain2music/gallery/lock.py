@@ -1,7 +1,7 @@
 """One build at a time: whoever changes a gallery holds its lock, and others wait for it or are refused.
 
-On a disk the operating system holds the lock (:mod:`brain2music.locks`). Object storage gets a file that can be made
-only once; one left behind by a process of this machine that is no more is taken over.
+On a disk the operating system holds the lock (:mod:`brain2music._utils.locks`). Object storage gets a file that can be
+made only once; one left behind by a process of this machine that is no more is taken over.
 """
 
 import json
@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..artifacts import parse_json
-from ..errors import InputError
-from ..locks import PAUSE_S
-from ..locks import locked as locked_file
+from .._utils.errors import InputError
+from .._utils.files import parse_json
+from .._utils.locks import PAUSE_S
+from .._utils.locks import locked as locked_file
 from .storage import Store
 
 LOCK = ".lock"

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from .._utils.errors import Brain2MusicWarning, InputError
 from ..audio.io import SUFFIXES
 from ..audio.paths import shown
-from ..errors import Brain2MusicWarning, InputError
 from .corpora import read_metadata
 
 GIVEN = ("title", "artist", "genre", "licence")

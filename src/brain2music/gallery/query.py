@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32
 
+from .._utils.errors import InputError
 from ..audio.io import read_audio
 from ..embed.embedder import Embedder, TextEmbedder
 from ..embed.registry import get_embedder, get_text_embedder
 from ..embed.store import read_vectors
-from ..errors import InputError
 from .gallery import Gallery
 
 SHOWN = ["query", "rank", "cosine", "track", "title", "artist", "genre", "licence", "path"]

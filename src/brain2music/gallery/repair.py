@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from .. import __version__
-from ..errors import Brain2MusicWarning, InputError
+from .._utils.errors import Brain2MusicWarning, InputError
 from .description import (
     COLUMNS,
     DESCRIPTION,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int
 
-from ..processor import multiplies_bfloat16
+from .._utils.cpu import multiplies_bfloat16
 
 Screening = Literal["auto", "bfloat16", "float32"]
 Prepare = Callable[[Float[np.ndarray, "n dims"]], Float32[np.ndarray, "n dims"]]

@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from ..artifacts import digest_file
+from .._utils.errors import Brain2MusicWarning, InputError
+from .._utils.files import digest_file
 from ..audio.find import UNREAD
 from ..audio.paths import as_path, shown
-from ..errors import Brain2MusicWarning, InputError
 from .description import COLUMNS, locations
 from .kept import keep
 from .metadata import GIVEN

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..artifacts import atomic_path, digest_file, sweep
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import atomic_path, digest_file, sweep
 
 
 class Store:

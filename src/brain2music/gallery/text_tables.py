@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import InputError
+from .._utils.errors import InputError
 
 
 def read_text_table(file: Path) -> pd.DataFrame:

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from .._utils.errors import Brain2MusicWarning, InputError
 from ..audio.find import Found, search_audio
 from ..audio.io import SUFFIXES
 from ..audio.paths import as_path, shown
-from ..errors import Brain2MusicWarning, InputError
 from .corpora import find_metadata, read_metadata
 from .metadata import with_metadata, without_suffix
 from .patterns import matching_tracks

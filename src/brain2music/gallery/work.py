@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
-from ..artifacts import digest_file
+from .._utils.cpu import use_one_thread
+from .._utils.errors import Brain2MusicWarning, InputError, short_warnings
+from .._utils.files import digest_file
+from .._utils.workers import Workers
 from ..audio.io import duration_of, read_audio
 from ..audio.paths import as_path
 from ..embed.embedder import Embedder
 from ..embed.embeddings import Space
 from ..embed.registry import get_embedder
-from ..errors import Brain2MusicWarning, InputError, short_warnings
-from ..processor import use_one_thread
-from ..workers import Workers
 from .shards import Embedded, write_shard
 from .storage import Store
 

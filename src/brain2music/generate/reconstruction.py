@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from ..artifacts import write_json
+from .._utils.files import write_json
 from ..audio.formats import write_tagged
 from ..audio.io import MAKER
 

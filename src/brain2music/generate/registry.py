@@ -7,9 +7,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from ..artifacts import read_json
+from .._utils.errors import InputError
+from .._utils.files import read_json
 from ..embed.embeddings import Embeddings, Space
-from ..errors import InputError
 from ..weights import find
 from .reconstruction import Reconstruction
 

@@ -10,8 +10,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from brain2music.artifacts import read_json
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
+from brain2music._utils.files import read_json
 from brain2music.layout import Outputs
 from brain2music.score.records import read_scores
 from brain2music.score.score import Score

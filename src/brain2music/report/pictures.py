@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from brain2music.errors import InputError
+from brain2music._utils.errors import InputError
 from brain2music.report.pictures import data_uri
 
 WIDTH, HEIGHT = 360, 100

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 
-from ..processor import multiplies_bfloat16
+from .._utils.cpu import multiplies_bfloat16
 from .blocks import Array, Moments, Targets, centre_, centred_gram, like, to_tensor
 from .directions import decompose
 from .dual import DualSolver, factorise

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int
 
+from .._utils.errors import InputError
 from ..audio.io import resample
 from ..audio.mel import mel_filters
-from ..errors import InputError
 
 if TYPE_CHECKING:
     from visqol import VisqolApi

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .card import ScoreCard
 from .score import Score
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from ..errors import InputError, LeakageError
+from .._utils.errors import InputError, LeakageError
 from ..study.runs import mark_carry_ins
 from ..study.study import Clip, Run
 

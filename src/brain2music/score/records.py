@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts import read_json, write_json
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import read_json, write_json
 from .score import Score
 from .uncertainty import mean_interval
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from .._utils.errors import InputError
 from ..brain.load import common_voxels
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decode.across import decode_across, decode_pooled
-from ..errors import InputError
 from ..score.score import Score
 from ..score.unseen import clip_similarity
 from .listener import Listener, Music

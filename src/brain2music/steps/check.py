@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from .._utils.errors import InputError
 from ..brain.arrays import read_arrays_study
 from ..brain.source import BidsSource, Source
 from ..config import RunConfig
-from ..errors import InputError
 from ..layout import Outputs
 from ..study.finding import Finding, error
 from .gate import Level, judge, prepare

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..artifacts import read_object, sweep, write_json
+from .._utils.errors import Brain2MusicWarning, InputError
+from .._utils.files import read_object, sweep, write_json
+from .._utils.locks import locked
 from ..brain.source import Source
-from ..errors import Brain2MusicWarning, InputError
 from ..layout import Outputs
-from ..locks import locked
 from ..study.index import NOT_RAW
 
 MAKER = "brain2music"

@@ -7,14 +7,14 @@ from datetime import date
 from typing import Any
 
 from .. import __version__
-from ..artifacts import read_object, write_json
+from .._utils.errors import InputError
+from .._utils.files import read_object, write_json
 from ..brain.clean import LACKS_COSINES, lacks_cosines
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decode.options import decoder_options
 from ..embed.embedder import Embedder
 from ..encode.chance import REFITS
-from ..errors import InputError
 from ..gallery.gallery import Gallery
 from ..layout import Outputs
 from ..score.leakage import Leak

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float32
 
-from ..artifacts import write_table
+from .._utils.files import write_table
 from ..brain.responses import Responses
 from ..encode.ceiling import Ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
 from ..encode.chance import chance_in_folds

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
 
+from .._utils.errors import Brain2MusicWarning, InputError, LeakageError
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decode.options import require_option
 from ..embed.captions import read_captions, with_captions
 from ..embed.embedder import Embedder
 from ..embed.registry import get_embedder
-from ..errors import Brain2MusicWarning, InputError, LeakageError
 from ..gallery.gallery import Gallery
 from ..generate.registry import Generator, get_generator
 from ..layout import Outputs

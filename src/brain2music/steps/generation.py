@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from ..artifacts import digest_array
+from .._utils.errors import InputError
+from .._utils.files import digest_array
+from .._utils.progress import progress
 from ..audio.io import read_audio
 from ..decode.decoder import Decoded
 from ..embed.embedder import Embedder
 from ..embed.embeddings import Embeddings
-from ..errors import InputError
 from ..generate.registry import Generator
 from ..layout import Outputs
-from ..progress import progress
 from ..provenance import stage
 from ..score.generation import score_generated
 from ..score.score import Score

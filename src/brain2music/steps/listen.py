@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from .. import __version__
-from ..artifacts import digest_file, digest_text
+from .._utils.errors import InputError
+from .._utils.files import digest_file, digest_text
 from ..audio.io import read_audio, resample, write_audio
 from ..brain.source import Source
-from ..errors import InputError
 from ..layout import Outputs
 from ..provenance import digests_of, read_record, remove, write_record
 from ..study.stimuli import Stimuli

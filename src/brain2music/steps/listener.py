@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int
 
-from ..artifacts import digest_array, digest_text
+from .._utils.files import digest_array, digest_text
+from .._utils.progress import progress
 from ..brain.responses import Responses
 from ..brain.source import Source
 from ..config import RunConfig
@@ -25,7 +26,6 @@ from ..embed.clips import embed_clips
 from ..embed.embedder import Embedder, TextEmbedder
 from ..embed.embeddings import Embeddings
 from ..layout import Outputs
-from ..progress import progress
 from ..score.card import ScoreCard
 from ..score.score import ScoredStage
 from ..study.folds import FoldPlan, hold_together

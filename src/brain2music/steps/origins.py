@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..artifacts import digest_array, digest_text
+from .._utils.files import digest_array, digest_text
 from ..brain.source import Source
 from ..decode.options import with_exemplars
 from ..embed.embedder import Embedder

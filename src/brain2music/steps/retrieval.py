@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32, Int
 
+from .._utils.errors import InputError
 from ..audio.io import read_audio
 from ..audio.paths import as_path
 from ..brain.source import Source
@@ -16,7 +17,6 @@ from ..decode.decoder import Decoded
 from ..embed.clips import embed_files
 from ..embed.embedder import Embedder
 from ..embed.embeddings import Embeddings
-from ..errors import InputError
 from ..gallery.gallery import Gallery, Hits
 from ..score.retrieval import score_retrieval
 from ..score.score import Score

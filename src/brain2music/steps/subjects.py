@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..artifacts import digest_file, read_object, write_json
+from .._utils.errors import Brain2MusicWarning, InputError
+from .._utils.files import digest_file, read_object, write_json
+from .._utils.locks import locked
 from ..brain.source import Source
 from ..config import RunConfig
-from ..errors import Brain2MusicWarning, InputError
 from ..layout import Outputs
-from ..locks import locked
 from ..provenance import Stages, is_whole, outputs_of, read_record
 from .gate import Level
 from .settings import deciding

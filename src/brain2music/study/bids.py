@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .._utils.errors import Brain2MusicWarning, InputError
 from ..config import EventRows
-from ..errors import Brain2MusicWarning, InputError
 from .choice import Filter
 from .derivatives import ImageChoice, choose_images, origin_of
 from .entities import ALTERNATIVES, BidsFile, plain_label

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .entities import DERIVED, BidsFile, parse_name
 from .index import index_derivatives
 from .study import Run, Study

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from os.path import relpath
 from pathlib import Path
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .choice import DESCRIPTIONS, Filter, choose, grid_of, kept_by, several
 from .entities import ALTERNATIVES, IMAGE, BidsFile
 from .finding import Finding, error, warning

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ..errors import InputError
+from .._utils.errors import InputError
 
 
 @dataclass(frozen=True)

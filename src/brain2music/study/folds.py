@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from ..errors import InputError, LeakageError
+from .._utils.errors import InputError, LeakageError
 from .study import Clip
 
 FEWEST = 5

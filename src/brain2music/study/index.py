@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .entities import BidsFile, parse_name
 from .finding import Finding, error, warning
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..artifacts import read_json
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import read_json
 from .entities import IMAGE, BidsFile, Key, inherited
 from .finding import Finding, error
 

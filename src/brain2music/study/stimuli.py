@@ -9,8 +9,8 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 from jaxtyping import Float32
 
+from .._utils.errors import InputError
 from ..audio.io import SUFFIXES, duration_of, read_audio
-from ..errors import InputError
 from .study import Clip
 
 EXTENSIONS = tuple(dict.fromkeys((".wav", ".au", ".mp3", ".flac", ".ogg", *SUFFIXES)))

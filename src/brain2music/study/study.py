@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from ..names import safe_name, unique_names
+from .._utils.names import safe_name, unique_names
 
 Split = Literal["train", "test"]
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float32, Int16
 from torch import Tensor
 
-from ..errors import Brain2MusicWarning, InputError
+from .._utils.errors import Brain2MusicWarning, InputError
 from .decoding import as_int16, decode_all, decoded_blocks, frames_of
 from .manifest import Source
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from ..artifacts import write_text
+from .._utils.files import write_text
 
 
 def write_card(folder: Path, model: nn.Module, facts: Mapping[str, Any], scores: Mapping[str, float]) -> None:

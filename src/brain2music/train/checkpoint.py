@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..artifacts import atomic_path
-from ..errors import InputError
+from .._utils.errors import InputError
+from .._utils.files import atomic_path
 from .average import Averages
 from .engine import Engine
 from .task import Task

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int16
 
-from ..artifacts import atomic_path, read_json, write_json
+from .._utils.errors import InputError
+from .._utils.files import atomic_path, read_json, write_json
+from .._utils.progress import progress
+from .._utils.workers import Workers
 from ..audio.io import duration_of
-from ..errors import InputError
-from ..progress import progress
-from ..workers import Workers
 from .manifest import Source
 
 BLOCK = 20.0

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .._utils.errors import InputError
 from ..audio.find import find_audio
 from ..audio.io import duration_of
 from ..codec.mel_tokens import MelTokenCodec
-from ..errors import InputError
 from ..generate.musiclm.model import MusicLM
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from .plan import Plan
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}

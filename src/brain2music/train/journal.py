@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..artifacts import atomic_path, write_text
+from .._utils.files import atomic_path, write_text
 
 
 class Journal:

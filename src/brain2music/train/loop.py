@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import Brain2MusicWarning, InputError
-from ..progress import progress
+from .._utils.errors import Brain2MusicWarning, InputError
+from .._utils.progress import progress
 from .average import Averages
 from .checkpoint import load_checkpoint, save_checkpoint
 from .engine import Engine

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts import digest_file
+from .._utils.errors import InputError, LeakageError
+from .._utils.files import digest_file
 from ..audio.find import find_audio
-from ..errors import InputError, LeakageError
 
 TABLES = {".tsv": "\t", ".csv": ","}
 

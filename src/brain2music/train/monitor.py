@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from ..errors import InputError
+from .._utils.errors import InputError
 
 RECENT = 5
 """Log lines that must agree before anything is said."""

@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
+from .._utils.errors import InputError
 from ..embed.mulan.loss import Form, contrastive_loss, resting_loss
 from ..embed.mulan.model import MuLan
 from ..embed.mulan.spectrogram import Masking, spec_augment
-from ..errors import InputError
 from .engine import Engine
 from .schedule import cosine, set_rate
 

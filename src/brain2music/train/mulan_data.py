@@ -19,7 +19,11 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32, UInt8
 
-from ..artifacts import read_arrays, write_arrays
+from .._utils.cpu import multiplies_bfloat16, use_one_thread
+from .._utils.errors import InputError
+from .._utils.files import read_arrays, write_arrays
+from .._utils.progress import Advance
+from .._utils.workers import Workers
 from ..audio.compose.caption import caption
 from ..audio.compose.compose import compose
 from ..audio.compose.genres import GENRES
@@ -30,10 +34,6 @@ from ..embed.mulan.fast import halved
 from ..embed.mulan.features import VERSION, Heard, Listener
 from ..embed.musicnn import RATE, load_network, package_folder
 from ..embed.musicnn_network import Network, network_on
-from ..errors import InputError
-from ..processor import multiplies_bfloat16, use_one_thread
-from ..progress import Advance
-from ..workers import Workers
 
 WINDOW_S, STEP_S = 10.0, 10.0
 SECONDS = 10.0

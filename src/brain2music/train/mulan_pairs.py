@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from .._utils.errors import InputError
+from .._utils.progress import progress
 from ..embed.mulan.minilm import sentence_encoder
-from ..errors import InputError
-from ..progress import progress
 from .mulan import Batch
 from .mulan_data import Shard, read_shards
 from .mulan_texts import Texts, TextStore, texts_of

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from .._utils.errors import InputError
 from ..audio.io import duration_of, read_audio
 from ..embed.mulan.spectrogram import FRAMES, HOP, RATE, log_mel, windows_of
-from ..errors import InputError
 from .mulan import Batch
 from .mulan_pairs import read_texts
 

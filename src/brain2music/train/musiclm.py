@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..artifacts import write_text
+from .._utils.errors import InputError
+from .._utils.files import write_text
 from ..codec.registry import get_token_codec
-from ..errors import InputError
 from ..generate.musiclm.condition import Conditioner
 from ..generate.musiclm.config import STAGES, Plan, Size, StageConfig, StageName, Vocabulary, stages
 from ..generate.musiclm.folder import describe, levels_of

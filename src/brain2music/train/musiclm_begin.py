@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import InputError
+from .._utils.errors import InputError
 from ..generate.musiclm.condition import Conditioner
 from ..generate.musiclm.stage import Stage
 from ..generate.musiclm.tokens import SPECIALS, Family

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
+from .._utils.errors import InputError
+from .._utils.progress import Advance
 from ..audio.io import read_audio
 from ..codec.hifigan import log_mel
-from ..errors import InputError
 from ..generate.musiclm.model import BATCH, MusicLM
 from ..generate.musiclm.postfilter import Postfilter
 from ..generate.musiclm.prompts import embed_sounds, seeded
-from ..progress import Advance
 from .drawn import choose_music, mel_tokens_of
 
 _SHORTEST_S = 6.0

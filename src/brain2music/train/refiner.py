@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float, Int16
 from torch import Tensor, nn
 
-from ..artifacts import read_arrays
+from .._utils.errors import InputError
+from .._utils.files import read_arrays
+from .._utils.progress import Advance
 from ..codec.hifigan import HOP, RATE
 from ..codec.mel_discriminators import MelDiscriminators
 from ..codec.mel_tokens import MelTokens
-from ..errors import InputError
 from ..generate.musiclm.model import MusicLM
 from ..generate.musiclm.refiner import Refiner, RefinerConfig
-from ..progress import Advance
 from .adversarial import judge
 from .card import write_card
 from .drawn import choose_music, mel_tokens_of

@@ -16,17 +16,17 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ..artifacts import digest_array, digest_text, read_arrays, write_arrays
+from .._utils.errors import InputError
+from .._utils.files import digest_array, digest_text, read_arrays, write_arrays
+from .._utils.progress import Advance
 from ..audio.io import read_audio
 from ..codec.hifigan import log_mel
 from ..codec.mel_tokens import MelTokenCodec
-from ..errors import InputError
 from ..generate.musiclm.model import MusicLM
 from ..generate.musiclm.prompts import embed_sounds, seeded
 from ..generate.musiclm.sampling import Sampling, choose, guided
 from ..generate.musiclm.stage import Condition, Stage
 from ..generate.musiclm.windows import windows
-from ..progress import Advance
 from .drawn import mel_tokens_of
 
 PER_SHARD = 20

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .._utils.errors import InputError
+from .._utils.progress import Advance
 from ..audio.find import find_audio
 from ..audio.io import read_audio
-from ..errors import InputError
 from ..generate.musiclm.config import SEMANTIC_RATE
 from ..generate.musiclm.semantic import (
     FrameFeatures,
@@ -21,7 +22,6 @@ from ..generate.musiclm.semantic import (
     codebook_use,
     pooled,
 )
-from ..progress import Advance
 
 FIRST_S = 2400.0
 """Seconds of sound in the first batch, which gives scales and first centres: about 60 frames a code."""

@@ -48,4 +48,7 @@ class Task(Protocol):
         """Write sounds and pictures while training runs; may do nothing. After a resume the folder may be there."""
 
     def complaint(self, history: list[dict[str, float]]) -> str | None:
-        """A sentence to warn by when training goes wrong; raise :class:`~brain2music.errors.InputError` to stop it."""
+        """A sentence to warn by when training goes wrong.
+
+        Raise :class:`~brain2music._utils.errors.InputError` to stop it.
+        """

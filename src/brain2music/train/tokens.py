@@ -19,7 +19,11 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from ..artifacts import digest_file, read_arrays, write_arrays
+from .._utils.cpu import use_one_thread
+from .._utils.errors import InputError
+from .._utils.files import digest_file, read_arrays, write_arrays
+from .._utils.progress import Advance
+from .._utils.workers import Workers
 from ..codec.codes import TokenCodec
 from ..embed.embedder import Embedder
 from ..embed.embeddings import Space
@@ -27,12 +31,8 @@ from ..embed.mulan.embedder import MuLanEmbedder
 from ..embed.mulan.features import Listener
 from ..embed.musicnn_network import network_on
 from ..embed.registry import get_embedder
-from ..errors import InputError
 from ..generate.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
-from ..processor import use_one_thread
-from ..progress import Advance
 from ..weights import find
-from ..workers import Workers
 from .mulan_data import Composed
 
 RATE = 24000

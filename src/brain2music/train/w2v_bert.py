@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor, nn
 
-from ..artifacts import write_text
+from .._utils.errors import InputError
+from .._utils.files import write_text
 from ..embed.w2v_bert.config import W2vBertConfig
 from ..embed.w2v_bert.losses import losses, span_mask
 from ..embed.w2v_bert.model import W2vBert
-from ..errors import InputError
 from .audio_data import Crops, open_corpus
 from .engine import Engine
 from .loop import fit

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ..errors import InputError
+from .._utils.errors import InputError
 
 FOLDER_VARIABLE = "BRAIN2MUSIC_MODELS"
 SHIPPED = Path(__file__).parent

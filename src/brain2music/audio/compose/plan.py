@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from ...errors import InputError
+from ..._utils.errors import InputError
 from .genres import GENRES, MOODS, Genre
 from .theory import Chord, chord_of, is_minor
 

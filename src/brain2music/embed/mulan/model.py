@@ -15,8 +15,8 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...artifacts import atomic_path, read_json, write_json
-from ...errors import InputError
+from ..._utils.errors import InputError
+from ..._utils.files import atomic_path, read_json, write_json
 from .features import DIMS, VERSION
 from .minilm import POOLED
 from .spectrogram import FRAMES

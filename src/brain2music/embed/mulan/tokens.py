@@ -9,9 +9,9 @@ from pathlib import Path
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from ...artifacts import atomic_path
+from ..._utils.errors import InputError
+from ..._utils.files import atomic_path
 from ...codec.quantizer import ResidualVectorQuantizer
-from ...errors import InputError
 
 LEVELS, CODES = 12, 1024
 FILE = "tokens.safetensors"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from ...artifacts import digest_file
+from ..._utils.files import digest_file
 from ...audio.arrays import AnyWaveform
 from ..embeddings import Space
 from ..hub_windows import best_device, each_window

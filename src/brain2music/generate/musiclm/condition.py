@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from ...artifacts import read_arrays, write_arrays
+from ..._utils.errors import InputError
+from ..._utils.files import read_arrays, write_arrays
 from ...embed.embeddings import Space
 from ...embed.mulan.tokens import MulanTokenizer
-from ...errors import InputError
 from .bridge import Bridge
 from .stage import Condition
 

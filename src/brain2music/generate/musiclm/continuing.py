@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..._utils.errors import InputError
+from ..._utils.progress import Advance
 from ...audio.arrays import as_channels
 from ...audio.channels import mix
 from ...audio.headers import bits_of
 from ...embed.windows import mono_at
-from ...errors import InputError
-from ...progress import Advance
 from ..joining import join
 from ..reconstruction import Reconstruction
 from .prompts import (

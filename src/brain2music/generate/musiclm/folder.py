@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from ...artifacts import digest_file, digest_text, read_json, write_json
+from ..._utils.cpu import require_device
+from ..._utils.errors import InputError
+from ..._utils.files import digest_file, digest_text, read_json, write_json
 from ...codec.griffin_lim import INVERSE
 from ...codec.registry import get_token_codec
-from ...errors import InputError
-from ...processor import require_device
 from ...weights import find
 from .condition import FILE as CONDITION
 from .condition import Conditioner

@@ -16,12 +16,12 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
+from ..._utils.errors import InputError
+from ..._utils.progress import Advance
 from ...codec.codes import Codes, TokenCodec
 from ...codec.mel_tokens import MelTokenCodec
 from ...embed.embeddings import Embeddings, Space
 from ...embed.texts import as_texts
-from ...errors import InputError
-from ...progress import Advance
 from ..reconstruction import Reconstruction, limited
 from .condition import Conditioner
 from .config import Plan, StageName

@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from ...artifacts import read_arrays, write_arrays
+from ..._utils.errors import InputError
+from ..._utils.files import read_arrays, write_arrays
 from ...codec.hifigan import MELS
-from ...errors import InputError
 
 FILE = "postfilter.safetensors"
 FRAMES = 256  # of 11.6 ms: 3 s, so that modulations are told apart from 0.34 Hz on

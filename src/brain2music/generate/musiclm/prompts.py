@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from ...artifacts import digest_array, digest_file
+from ..._utils.errors import InputError
+from ..._utils.files import digest_array, digest_file
 from ...audio.arrays import AnyWaveform, as_channels
 from ...audio.io import read_audio
 from ...embed.embedder import Embedder, TextEmbedder
@@ -19,7 +20,6 @@ from ...embed.embeddings import Embeddings
 from ...embed.registry import get_embedder
 from ...embed.store import load_embeddings, read_vectors
 from ...embed.texts import as_texts
-from ...errors import InputError
 from .condition import Conditioner
 
 SHORTEST_S, LONGEST_S = 1.0, 600.0

@@ -16,12 +16,12 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 from torch.nn import functional
 
-from ...artifacts import read_arrays, write_arrays
+from ..._utils.errors import InputError
+from ..._utils.files import read_arrays, write_arrays
 from ...codec.kmeans import kmeans, nearest
 from ...embed.musicnn import HOP, RATE, load_network, log_mel, package_folder
 from ...embed.musicnn_network import network_on
 from ...embed.windows import mono_at
-from ...errors import InputError
 from .config import SEMANTIC_RATE
 
 FILE = "semantic_tokens.safetensors"

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ...progress import Advance
+from ..._utils.progress import Advance
 from .config import SEMANTIC_RATE, StageName
 from .sampling import Randomness, Sampling
 from .stage import Condition, Stage

@@ -15,9 +15,9 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from ... import __version__
-from ...artifacts import new_folder, write_json, write_table, write_text
+from ..._utils.errors import InputError
+from ..._utils.files import new_folder, write_json, write_table, write_text
 from ...audio.render import write_corpus
-from ...errors import InputError
 from ..bids import read_study
 from ..stimuli import Stimuli
 from ..study import Clip

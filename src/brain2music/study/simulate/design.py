@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ...errors import InputError
+from ..._utils.errors import InputError
 from ..study import Clip, Presentation, Split, Study
 
 Item = TypeVar("Item")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..._utils.errors import InputError
+from ..._utils.names import unique_names
 from ...audio.compose.genres import GENRES
 from ...audio.io import duration_of
-from ...errors import InputError
-from ...names import unique_names
 from ..stimuli import EXTENSIONS, GTZAN_FOLDERS, Stimuli
 from ..study import Clip
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from ...artifacts import read_arrays, write_arrays, write_json, write_table
-from ...errors import InputError
+from ..._utils.errors import InputError
+from ..._utils.files import read_arrays, write_arrays, write_json, write_table
 from .bold import SPONTANEOUS_AR1
 from .brain import FAMILIES, REGIONS
 from .features import RATE, FeatureSpace

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .artifacts import digest_file, parse_json, read_json, read_object
 from .errors import InputError
+from .files import digest_file, parse_json, read_json, read_object
 
 _MAKER = "brain2music"
 
