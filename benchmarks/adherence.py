@@ -34,7 +34,7 @@ from brain2music.embed.registry import get_embedder
 from brain2music.generate.musiclm.model import MusicLM
 from brain2music.generate.musiclm.prompts import Sound, embed_sounds
 from brain2music.generate.registry import generate_from_embeddings
-from brain2music.layout import Outputs
+from brain2music.pipeline.outputs import Outputs
 from brain2music.score.audio import frechet_distance
 from brain2music.score.identification import identification, one_per_group, similarity, within_group
 from brain2music.score.uncertainty import bootstrap_interval

@@ -37,10 +37,10 @@ from brain2music._utils.files import write_json
 from brain2music.brain.responses import Responses
 from brain2music.config import RunConfig
 from brain2music.embed.embeddings import Embeddings, Space
-from brain2music.layout import Outputs
-from brain2music.steps.encoding import encode_subject
-from brain2music.steps.listener import Listener, Music
-from brain2music.steps.scoring import score
+from brain2music.pipeline.encoding import encode_subject
+from brain2music.pipeline.listener import Listener, Music
+from brain2music.pipeline.outputs import Outputs
+from brain2music.pipeline.scoring import score
 from brain2music.study.stimuli import Stimuli
 from brain2music.study.study import Clip
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.pipeline import run
+from brain2music.pipeline.run import run
 from brain2music.score.records import read_scores
 from brain2music.study.simulate import simulate
 

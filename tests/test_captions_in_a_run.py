@@ -17,8 +17,8 @@ from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.embed.embedder import Embedder
 from brain2music.embed.registry import get_embedder
-from brain2music.layout import Outputs
-from brain2music.pipeline import run
+from brain2music.pipeline.outputs import Outputs
+from brain2music.pipeline.run import run
 from brain2music.report.page import build_report
 
 
@@ -46,7 +46,7 @@ def run_with(study: TinyStudy, captions: Path, out: Path, monkeypatch: pytest.Mo
         found = get_embedder(name, *settings)
         return Worded(found, study.root / "stimuli") if name == "logmel" else found
 
-    monkeypatch.setattr("brain2music.pipeline.get_embedder", worded)
+    monkeypatch.setattr("brain2music.pipeline.run.get_embedder", worded)
     config = CONFIG.model_copy(update={"captions": str(captions), "encode": False, "unseen_genres": False})
     return run(read(study, config), out, config, galleries=[gallery_of(study, out.parent)])
 

@@ -21,8 +21,8 @@ from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.embed.registry import get_embedder
 from brain2music.gallery.build import build_gallery
-from brain2music.pipeline import run
-from brain2music.steps.check import check_arrays, check_bids
+from brain2music.pipeline.check import check_arrays, check_bids
+from brain2music.pipeline.run import run
 
 CONFIG = RunConfig(
     embeddings=("logmel",),
@@ -153,7 +153,7 @@ def test_check_reports_what_run_refuses_before_the_work(
 ) -> None:
     code, breaks = FAULTS[name]
     config = CONFIG.model_copy(update=breaks(study, tmp_path))
-    monkeypatch.setattr("brain2music.pipeline.Listener", lambda *_: pytest.fail("something was computed"))
+    monkeypatch.setattr("brain2music.pipeline.run.Listener", lambda *_: pytest.fail("something was computed"))
     reported = [each for each in check_bids(study.root, config, tmp_path / "out") if each.severity == "error"]
     assert code in {each.code for each in reported}
     with pytest.raises(InputError) as refused:

@@ -25,8 +25,8 @@ from brain2music.generate.musiclm.model import MusicLM
 from brain2music.generate.musiclm.semantic import Clusters, SemanticTokenizer
 from brain2music.generate.musiclm.stage import Stage
 from brain2music.generate.registry import get_generator
-from brain2music.layout import Outputs
-from brain2music.pipeline import run
+from brain2music.pipeline.outputs import Outputs
+from brain2music.pipeline.run import run
 from brain2music.report.page import build_report
 
 CONDITIONS = ("brain", "uncalibrated", "oracle")

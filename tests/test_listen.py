@@ -15,8 +15,8 @@ from brain2music._utils.files import digest_file
 from brain2music.audio.io import read_audio
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.layout import Outputs
-from brain2music.steps.listen import export_stimuli
+from brain2music.pipeline.listen import export_stimuli
+from brain2music.pipeline.outputs import Outputs
 
 
 @pytest.mark.parametrize("rate", [4_000, 12_500, 44_056, 44_100, 88_200, 96_000, 176_400, 192_000])
@@ -75,7 +75,7 @@ def test_stimuli_that_a_kill_left_half_made_are_finished(tmp_path: Path, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("brain2music.steps.listen.write_audio", stop)
+        patch.setattr("brain2music.pipeline.listen.write_audio", stop)
         with pytest.raises(KeyboardInterrupt):
             exported(study)
     assert exported(study) == whole

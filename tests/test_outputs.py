@@ -10,7 +10,7 @@ import soundfile
 from brain2music._utils.destinations import is_ours, require_output
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_arrays, write_json, write_text
-from brain2music.provenance import stage
+from brain2music.pipeline.cache import stage
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.embed.registry import get_embedder
 from brain2music.gallery.build import build_gallery
-from brain2music.layout import Outputs
-from brain2music.pipeline import run
-from brain2music.steps.describe import _decoder
+from brain2music.pipeline.describe import _decoder
+from brain2music.pipeline.outputs import Outputs
+from brain2music.pipeline.run import run
 
 CONFIG = RunConfig(
     embeddings=("logmel", "mfcc-chroma"), window_s=1.5, lag_tr=0, also_lags=(1,), folds=2, permutations=100, fade_s=0.1
@@ -83,7 +83,7 @@ def test_running_again_changes_no_byte_and_decodes_nothing(
     study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = digests(run(read(study), tmp_path / "out", CONFIG))
-    monkeypatch.setattr("brain2music.steps.listener.decode_with", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr("brain2music.pipeline.listener.decode_with", lambda *_, **__: pytest.fail("decoded again"))
     assert digests(run(read(study), tmp_path / "out", CONFIG)) == first
 
 
@@ -96,7 +96,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("brain2music.pipeline.write_scores", stop)
+        patch.setattr("brain2music.pipeline.run.write_scores", stop)
         with pytest.raises(KeyboardInterrupt):
             run(read(study), tmp_path / "out", CONFIG)
     assert not (tmp_path / "out" / "scores.json").exists()

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "study"))
 from test_pipeline import add_subject, digests
 from tiny_study import TinyStudy
 
-from brain2music.layout import Outputs
+from brain2music.pipeline.outputs import Outputs
 
 SETTINGS = """
 embeddings = ["logmel"]

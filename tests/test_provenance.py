@@ -7,7 +7,7 @@ import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music._utils.files import write_text
-from brain2music.provenance import Stages, stage
+from brain2music.pipeline.cache import Stages, stage
 
 
 class Counted:

@@ -20,11 +20,11 @@ from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.config import RunConfig
 from brain2music.embed.registry import get_embedder
 from brain2music.gallery.build import build_gallery
-from brain2music.layout import Outputs
-from brain2music.pipeline import run
+from brain2music.pipeline.outputs import Outputs
+from brain2music.pipeline.run import run
+from brain2music.pipeline.settings import DESCRIBED, DIGESTED, seen
+from brain2music.pipeline.subjects import finished
 from brain2music.report.page import build_report
-from brain2music.steps.settings import DESCRIBED, DIGESTED, seen
-from brain2music.steps.subjects import finished
 
 CONFIG = RunConfig(
     embeddings=("logmel",), window_s=1.5, lag_tr=0, also_lags=(), folds=2, permutations=100, fade_s=0.1,

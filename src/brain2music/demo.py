@@ -11,7 +11,7 @@ from .brain.source import BidsSource
 from .config import RunConfig
 from .embed.registry import get_embedder
 from .gallery.build import build_gallery
-from .pipeline import run
+from .pipeline.run import run
 from .report.page import build_report
 from .study.simulate import simulate
 

@@ -13,9 +13,9 @@ from brain2music.config import RunConfig
 from brain2music.embed.embeddings import Embeddings, Space
 from brain2music.encode.ceiling import response_ceiling
 from brain2music.encode.features import Windows
-from brain2music.layout import Outputs
-from brain2music.steps.encoding import encode_subject, encoding_files
-from brain2music.steps.listener import Listener, Music
+from brain2music.pipeline.encoding import encode_subject, encoding_files
+from brain2music.pipeline.listener import Listener, Music
+from brain2music.pipeline.outputs import Outputs
 from brain2music.study.simulate import Truth, read_truth, simulate
 from brain2music.study.simulate.design import SHAPES, Shape
 

@@ -14,7 +14,7 @@ import soundfile
 from PIL import Image
 
 from brain2music._utils.files import write_json, write_table
-from brain2music.layout import Outputs
+from brain2music.pipeline.outputs import Outputs
 from brain2music.report.page import build_report
 from brain2music.score.score import Score
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from brain2music.layout import Outputs
+from brain2music.pipeline.outputs import Outputs
 from brain2music.report.cards import Shelf
 
 NAMES = [

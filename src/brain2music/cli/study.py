@@ -85,7 +85,7 @@ def check(
     config: ConfigFile = None,
 ) -> None:
     """List all that `run` with the same words would refuse or read around; exit 1 if it would refuse."""
-    from ..steps.check import check_arrays, check_bids
+    from ..pipeline.check import check_arrays, check_bids
 
     settings = _settings(config, embedding, captions, judge, generator, draws, lag, lag_tr)
     labels, galleries = participant_label or (), gallery or ()
@@ -121,7 +121,7 @@ def run(
 ) -> None:
     """Decode a BIDS study (a BIDS App); running again does only what is missing or has changed."""
     from ..brain.source import BidsSource
-    from ..pipeline import run as run_pipeline
+    from ..pipeline.run import run as run_pipeline
     from ..report.page import build_report
 
     settings = _settings(config, embedding, captions, judge, generator, draws, lag, lag_tr)
@@ -148,7 +148,7 @@ def run_arrays(
 ) -> None:
     """Decode response arrays that come with a list of stimuli (ARRAYS_TOML says where they are)."""
     from ..brain.arrays import read_arrays_study
-    from ..pipeline import run as run_pipeline
+    from ..pipeline.run import run as run_pipeline
     from ..report.page import build_report
 
     settings = _settings(config, embedding, captions, judge, generator, draws, lag, lag_tr)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from brain2music.layout import Outputs
+from brain2music.pipeline.outputs import Outputs
 from brain2music.report.data import Decoded, Subject
 from brain2music.report.spectrogram import thumbnail
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_json
-from brain2music.layout import Outputs
+from brain2music.pipeline.outputs import Outputs
 from brain2music.score.records import read_scores
 from brain2music.score.score import Score
 
@@ -102,7 +102,7 @@ class Decoded:
     clips, genres : of the scored clips, in the order of the rows below.
     similarity : (clips, clips) Pearson r of each prediction (row) with each true embedding (column).
     predicted, true : (clips, dims) averages over windows.
-    retrieval : the retrieval table of :class:`~brain2music.layout.Outputs`.
+    retrieval : the retrieval table of :class:`~brain2music.pipeline.outputs.Outputs`.
     generated : the table of generated pieces. alphas : the table of chosen regularisation.
     """
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
-from brain2music.layout import Outputs
+from brain2music.pipeline.outputs import Outputs
 from brain2music.report.data import Subject
 from brain2music.report.dots import Dot, dot_plot
 from brain2music.report.pictures import shrunken

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_text
 from brain2music._utils.locks import locked, try_locked
-from brain2music.layout import Outputs
+from brain2music.pipeline.outputs import Outputs
 from brain2music.report import figures
 from brain2music.report.cards import Shelf, cards_of
 from brain2music.report.comparisons import decoders_view, unseen_view

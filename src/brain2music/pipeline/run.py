@@ -1,6 +1,6 @@
 """The whole reconstruction, top-down: responses to predicted embeddings, to music that exists, to scores.
 
-:func:`run` is the flow; each step is one call into the folder that does the work, with :mod:`brain2music.steps`
+:func:`run` is the flow; each step is one call into the folder that does the work, with :mod:`brain2music.pipeline`
 between. A step is skipped when its outputs are there already, made from the same inputs and settings: a run that
 was stopped is finished by the same command, with the same bytes.
 """
@@ -12,34 +12,34 @@ from pathlib import Path
 
 import numpy as np
 
-from ._utils.errors import InputError
-from ._utils.files import write_json, write_table
-from ._utils.locks import locked
-from .brain.reliability import repeat_reliability
-from .brain.source import Source
-from .config import RunConfig
-from .decode.options import with_calibration, with_exemplars
-from .embed.embedder import Embedder
-from .gallery.gallery import Gallery
-from .generate.registry import Generator
-from .layout import Outputs
-from .provenance import Stages
-from .score.records import read_scores, summarise, write_scores
-from .score.unseen import clip_similarity
-from .steps.across import require_people, score_across
-from .steps.claim import claim
-from .steps.describe import describe
-from .steps.encoding import encode_subject, encoding_files, possible_files
-from .steps.gate import Level, admit, prepare
-from .steps.generation import generate
-from .steps.listen import export_retrieved, export_stimuli
-from .steps.listener import Listener, Music
-from .steps.origins import gallery_digests, judged_by, made_from, of_source, told
-from .steps.retrieval import retrieve
-from .steps.scoring import score
-from .steps.settings import seen
-from .steps.subjects import Records, gather, retrieved_tables, score_files, working_on
-from .steps.tables import alphas_table, predictions_table, reliability_table, similarity_table
+from .._utils.errors import InputError
+from .._utils.files import write_json, write_table
+from .._utils.locks import locked
+from ..brain.reliability import repeat_reliability
+from ..brain.source import Source
+from ..config import RunConfig
+from ..decode.options import with_calibration, with_exemplars
+from ..embed.embedder import Embedder
+from ..gallery.gallery import Gallery
+from ..generate.registry import Generator
+from ..score.records import read_scores, summarise, write_scores
+from ..score.unseen import clip_similarity
+from .across import require_people, score_across
+from .cache import Stages
+from .claim import claim
+from .describe import describe
+from .encoding import encode_subject, encoding_files, possible_files
+from .gate import Level, admit, prepare
+from .generation import generate
+from .listen import export_retrieved, export_stimuli
+from .listener import Listener, Music
+from .origins import gallery_digests, judged_by, made_from, of_source, told
+from .outputs import Outputs
+from .retrieval import retrieve
+from .scoring import score
+from .settings import seen
+from .subjects import Records, gather, retrieved_tables, score_files, working_on
+from .tables import alphas_table, predictions_table, reliability_table, similarity_table
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
 ) -> Outputs:
     """Decode a study and score it. :class:`Outputs` says what is written where.
 
-    Whatever stands in the way is found first (:mod:`brain2music.steps.gate`), and nothing is computed then; where it
+    Whatever stands in the way is found first (:mod:`brain2music.pipeline.gate`), and nothing is computed then; where it
     concerns one subject of several, the others are run.
 
     Parameters

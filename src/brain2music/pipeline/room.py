@@ -11,8 +11,8 @@ from ..config import RunConfig
 from ..embed.embedder import Embedder
 from ..embed.windows import n_windows
 from ..generate.registry import Generator
-from ..layout import Outputs
 from ..study.finding import Finding, error, warning
+from .outputs import Outputs
 
 MP3_BYTES_S = 40_000
 """At most, of the page's sound, a second."""

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._utils.names import file_name, safe_name
+from .._utils.names import file_name, safe_name
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Outputs:
 
     @property
     def study(self) -> Path:
-        """What was run, for the report: see :func:`brain2music.pipeline.describe`."""
+        """What was run, for the report: see :func:`brain2music.pipeline.run.describe`."""
         return self.root / "study.json"
 
     @property
@@ -75,7 +75,7 @@ class Outputs:
         return self.root / f"sub-{subject}"
 
     def record(self, subject: str) -> Path:
-        """What a subject's outputs are, written when all are there: see :mod:`brain2music.steps.subjects`."""
+        """What a subject's outputs are, written when all are there: see :mod:`brain2music.pipeline.subjects`."""
         return self._file(subject, "run", "record.json")
 
     def page(self, subject: str) -> Path:

@@ -15,9 +15,9 @@ from .._utils.files import digest_file, read_object, write_json
 from .._utils.locks import locked
 from ..brain.source import Source
 from ..config import RunConfig
-from ..layout import Outputs
-from ..provenance import Stages, is_whole, outputs_of, read_record
+from .cache import Stages, is_whole, outputs_of, read_record
 from .gate import Level
+from .outputs import Outputs
 from .settings import deciding
 
 Records = Mapping[str, Mapping[str, Any]]

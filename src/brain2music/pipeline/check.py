@@ -7,9 +7,9 @@ from .._utils.errors import InputError
 from ..brain.arrays import read_arrays_study
 from ..brain.source import BidsSource, Source
 from ..config import RunConfig
-from ..layout import Outputs
 from ..study.finding import Finding, error
 from .gate import Level, judge, prepare
+from .outputs import Outputs
 
 
 def check_bids(

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import __version__
-from ._utils.errors import Brain2MusicWarning, InputError
-from ._utils.files import digest_file, plain, read_object, write_json
+from .. import __version__
+from .._utils.errors import Brain2MusicWarning, InputError
+from .._utils.files import digest_file, plain, read_object, write_json
 
 MAKER = "brain2music"
 

@@ -16,12 +16,12 @@ from ..decode.decoder import Decoded
 from ..embed.embedder import Embedder
 from ..embed.embeddings import Embeddings
 from ..generate.registry import Generator
-from ..layout import Outputs
-from ..provenance import stage
 from ..score.generation import score_generated
 from ..score.score import Score
 from .agreement import Sound, agreement
+from .cache import stage
 from .listener import Listener, Music
+from .outputs import Outputs
 
 TOGETHER = 5
 """Clips that are generated at once, and again after an interruption."""
@@ -152,7 +152,7 @@ def _judge(
 def _table(
     takes: dict[str, Files], decoded: Decoded, listener: Listener, generator: Generator, outputs: Outputs
 ) -> pd.DataFrame:
-    """One row a piece: see :class:`brain2music.layout.Outputs`."""
+    """One row a piece: see :class:`brain2music.pipeline.outputs.Outputs`."""
     config, rows = listener.config, []
     for condition, files in takes.items():
         for clip, mine in zip(decoded.clips, files, strict=True):

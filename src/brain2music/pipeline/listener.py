@@ -25,13 +25,13 @@ from ..embed.captions import embed_captions, with_captions
 from ..embed.clips import embed_clips
 from ..embed.embedder import Embedder, TextEmbedder
 from ..embed.embeddings import Embeddings
-from ..layout import Outputs
 from ..score.card import ScoreCard
 from ..score.score import ScoredStage
 from ..study.folds import FoldPlan, hold_together
 from ..study.study import Clip
 from .dividing import plan
 from .listen import sound_digests
+from .outputs import Outputs
 
 SHUFFLES, SHUFFLES_IN_FOLDS = 5, 20
 """Decoders fitted to shuffled clips; in folds, p is made of them."""

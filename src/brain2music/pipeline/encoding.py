@@ -20,11 +20,11 @@ from ..encode.features import Windows, common_windows
 from ..encode.figures import map_figure
 from ..encode.maps import sidecar_of, write_statmap
 from ..encode.significance import Permuted, fdr, gaussian_p, permutation_test, without_p
-from ..layout import Outputs
 from ..ridge.banded import Partition
 from ..score.card import ScoreCard
 from ..score.score import Score
 from .listener import Listener, Music
+from .outputs import Outputs
 
 LEVEL = 0.05
 """Of the false discovery rate, and of p where a map is cut off."""

@@ -1,4 +1,4 @@
-"""Results as tables, in the columns that :class:`brain2music.layout.Outputs` promises."""
+"""Results as tables, in the columns that :class:`brain2music.pipeline.outputs.Outputs` promises."""
 
 from collections.abc import Mapping, Sequence
 

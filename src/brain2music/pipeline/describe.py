@@ -16,10 +16,10 @@ from ..decode.options import decoder_options
 from ..embed.embedder import Embedder
 from ..encode.chance import REFITS
 from ..gallery.gallery import Gallery
-from ..layout import Outputs
 from ..score.leakage import Leak
 from .dividing import plan
 from .listener import SHUFFLES_IN_FOLDS
+from .outputs import Outputs
 from .settings import deciding
 from .subjects import Records, unlike
 

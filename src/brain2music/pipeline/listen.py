@@ -14,10 +14,10 @@ from .._utils.errors import InputError
 from .._utils.files import digest_file, digest_text
 from ..audio.io import read_audio, resample, write_audio
 from ..brain.source import Source
-from ..layout import Outputs
-from ..provenance import digests_of, read_record, remove, write_record
 from ..study.stimuli import Stimuli
 from ..study.study import Clip
+from .cache import digests_of, read_record, remove, write_record
+from .outputs import Outputs
 
 RATE = 22_050
 SECONDS = 15.0

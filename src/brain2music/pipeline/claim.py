@@ -10,8 +10,8 @@ from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import read_object, sweep, write_json
 from .._utils.locks import locked
 from ..brain.source import Source
-from ..layout import Outputs
 from ..study.index import NOT_RAW
+from .outputs import Outputs
 
 MAKER = "brain2music"
 ANOTHER = "name another output folder"

@@ -18,7 +18,6 @@ from ..embed.embedder import Embedder
 from ..embed.registry import get_embedder
 from ..gallery.gallery import Gallery
 from ..generate.registry import Generator, get_generator
-from ..layout import Outputs
 from ..score.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
 from ..study.check import find_unheard, no_recordings
 from ..study.finding import Finding, error, warning
@@ -28,6 +27,7 @@ from .claim import require_apart, require_ours
 from .dividing import check_division
 from .fitting import check_fit
 from .generation import require_fit
+from .outputs import Outputs
 from .retrieval import check_gallery
 from .room import check_room
 
