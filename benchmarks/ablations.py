@@ -37,7 +37,7 @@ from brain2music.embed.clips import embed_clips
 from brain2music.embed.embeddings import Embeddings
 from brain2music.embed.registry import get_embedder
 from brain2music.score.identification import identification, similarity
-from brain2music.study.simulate import simulate
+from brain2music.simulation.brain import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EMBEDDING = "musicnn-mtt"

@@ -24,11 +24,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from brain2music.audio.compose.compose import compose
-from brain2music.audio.compose.genres import GENRES
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.audio.render import render
 from brain2music.embed.embedder import Embedder
 from brain2music.embed.registry import get_embedder
 from brain2music.generate.musiclm.model import MusicLM
@@ -38,6 +35,9 @@ from brain2music.pipeline.outputs import Outputs
 from brain2music.score.audio import frechet_distance
 from brain2music.score.identification import identification, one_per_group, similarity, within_group
 from brain2music.score.uncertainty import bootstrap_interval
+from brain2music.simulation.music.compose import compose
+from brain2music.simulation.music.genres import GENRES
+from brain2music.simulation.music.render import render
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 NAMES = {"musiclm": "musiclm-small"}

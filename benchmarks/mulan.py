@@ -23,14 +23,14 @@ import pandas as pd
 import torch
 
 from brain2music._utils.progress import progress
-from brain2music.audio.compose.caption import pace_words
-from brain2music.audio.compose.genres import GENRES, MOODS
-from brain2music.audio.compose.instruments import INSTRUMENTS, KITS
-from brain2music.audio.compose.piece import Piece
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.embed.mulan.embedder import MuLanEmbedder
 from brain2music.embed.musicnn import MusicnnEmbedder
+from brain2music.simulation.music.caption import pace_words
+from brain2music.simulation.music.genres import GENRES, MOODS
+from brain2music.simulation.music.instruments import INSTRUMENTS, KITS
+from brain2music.simulation.music.piece import Piece
 from brain2music.train.mulan_data import Composed, piece_of, prepare, read_shards
 from brain2music.weights import find
 

@@ -19,11 +19,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from brain2music.audio.render import write_corpus
-from brain2music.study.simulate.dataset import clips_of, hear, plan_listening
-from brain2music.study.simulate.design import SHAPES
-from brain2music.study.simulate.listener import Listener, make_listener
-from brain2music.study.simulate.sources import compose_counts
+from brain2music.simulation.brain.dataset import clips_of, hear, plan_listening
+from brain2music.simulation.brain.design import SHAPES
+from brain2music.simulation.brain.listener import Listener, make_listener
+from brain2music.simulation.brain.sources import compose_counts
+from brain2music.simulation.music.render import write_corpus
 
 LAG_TR = 3
 N_VOXELS = 1300

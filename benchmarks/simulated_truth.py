@@ -33,8 +33,6 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.metrics import roc_auc_score
 
 from brain2music._utils.errors import Brain2MusicWarning
-from brain2music.audio.compose.genres import GENRES
-from brain2music.audio.render import write_corpus
 from brain2music.brain.clean import detrend, regress_out, zscore
 from brain2music.brain.responses import Responses
 from brain2music.decode.decoder import Decoded
@@ -48,14 +46,16 @@ from brain2music.encode.encoder import Fit, correlation, encode
 from brain2music.encode.features import Windows
 from brain2music.encode.significance import fdr, permutation_test
 from brain2music.score.identification import identification, similarity
-from brain2music.study.simulate.bold import SPONTANEOUS_AR1, physiological_courses
-from brain2music.study.simulate.confounds import slow_courses, white_matter_courses
-from brain2music.study.simulate.dataset import hear
-from brain2music.study.simulate.design import SHAPES, PlannedRun, Shape, plan_runs
-from brain2music.study.simulate.features import FeatureSpace
-from brain2music.study.simulate.listener import Listener, autoregressive_left, make_listener
-from brain2music.study.simulate.sources import catalogue
-from brain2music.study.simulate.tuning import respond
+from brain2music.simulation.brain.bold import SPONTANEOUS_AR1, physiological_courses
+from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses
+from brain2music.simulation.brain.dataset import hear
+from brain2music.simulation.brain.design import SHAPES, PlannedRun, Shape, plan_runs
+from brain2music.simulation.brain.features import FeatureSpace
+from brain2music.simulation.brain.listener import Listener, autoregressive_left, make_listener
+from brain2music.simulation.brain.sources import catalogue
+from brain2music.simulation.brain.tuning import respond
+from brain2music.simulation.music.genres import GENRES
+from brain2music.simulation.music.render import write_corpus
 from brain2music.study.stimuli import Stimuli
 from brain2music.study.study import Clip
 

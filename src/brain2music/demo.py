@@ -6,14 +6,14 @@ import pandas as pd
 
 from ._utils.files import write_table
 from ._utils.progress import progress
-from .audio.render import write_corpus
 from .brain.source import BidsSource
 from .config import RunConfig
 from .embed.registry import get_embedder
 from .gallery.build import build_gallery
 from .pipeline.run import run
 from .report.page import build_report
-from .study.simulate import simulate
+from .simulation.brain import simulate
+from .simulation.music.render import write_corpus
 
 FIRST_TRACK = 1000  # of the gallery: past the numbers of any study, so that no stimulus is in it
 TRACKS_PER_GENRE = 6

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.audio.compose.caption import caption, captions
-from brain2music.audio.compose.compose import compose
-from brain2music.audio.compose.genres import GENRES
-from brain2music.audio.compose.instruments import DRUMS, INSTRUMENTS
-from brain2music.audio.compose.theory import SCALES, TONICS, chord_of
+from brain2music.simulation.music.caption import caption, captions
+from brain2music.simulation.music.compose import compose
+from brain2music.simulation.music.genres import GENRES
+from brain2music.simulation.music.instruments import DRUMS, INSTRUMENTS
+from brain2music.simulation.music.theory import SCALES, TONICS, chord_of
 
 SEEDS = range(6)
 

@@ -10,10 +10,10 @@ import pretty_midi
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.audio.compose.compose import compose
-from brain2music.audio.compose.genres import GENRES
 from brain2music.audio.io import duration_of, read_audio
-from brain2music.audio.render import LEVEL, PEAK, midi_bytes, render, write_corpus
+from brain2music.simulation.music.compose import compose
+from brain2music.simulation.music.genres import GENRES
+from brain2music.simulation.music.render import LEVEL, PEAK, midi_bytes, render, write_corpus
 
 SMALL = {"blues": 1, "metal": 2}
 

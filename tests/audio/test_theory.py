@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from brain2music.audio.compose.genres import GENRES, MOODS
-from brain2music.audio.compose.instruments import DRUMS, INSTRUMENTS, KITS
-from brain2music.audio.compose.plan import Bar
-from brain2music.audio.compose.rhythm import fitting, hits, swung
-from brain2music.audio.compose.theory import SCALES, TONICS, chord_of, key_name, ladder, nearest, voicing
+from brain2music.simulation.music.genres import GENRES, MOODS
+from brain2music.simulation.music.instruments import DRUMS, INSTRUMENTS, KITS
+from brain2music.simulation.music.plan import Bar
+from brain2music.simulation.music.rhythm import fitting, hits, swung
+from brain2music.simulation.music.theory import SCALES, TONICS, chord_of, key_name, ladder, nearest, voicing
 
 BAR = Bar(0, 8.0, "verse", 0, False, "I", ())
 

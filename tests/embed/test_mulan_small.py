@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.audio.compose.compose import compose
-from brain2music.audio.render import render
 from brain2music.embed.catalogue import EMBEDDINGS
 from brain2music.embed.mulan.tokens import MulanTokenizer
 from brain2music.embed.registry import get_embedder, get_text_embedder
 from brain2music.embed.sources import OwnWeights, Together
+from brain2music.simulation.music.compose import compose
+from brain2music.simulation.music.render import render
 from brain2music.study.study import Clip
 
 pytestmark = pytest.mark.skipif(

@@ -9,7 +9,7 @@ from scipy.stats import kstest
 from brain2music.brain.clean import regress_out
 from brain2music.encode.ceiling import noise_ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
 from brain2music.encode.features import Windows, average_in
-from brain2music.study.simulate.confounds import slow_courses
+from brain2music.simulation.brain.confounds import slow_courses
 
 
 def planted_repeats(rng, signal_var, n_repeats=4, n_clips=60, n_scans=10):

@@ -16,8 +16,8 @@ from brain2music.encode.features import Windows
 from brain2music.pipeline.encoding import encode_subject, encoding_files
 from brain2music.pipeline.listener import Listener, Music
 from brain2music.pipeline.outputs import Outputs
-from brain2music.study.simulate import Truth, read_truth, simulate
-from brain2music.study.simulate.design import SHAPES, Shape
+from brain2music.simulation.brain import Truth, read_truth, simulate
+from brain2music.simulation.brain.design import SHAPES, Shape
 
 pytestmark = pytest.mark.slow
 

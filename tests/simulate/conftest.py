@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from brain2music.study.simulate import simulate
-from brain2music.study.simulate.dataset import hear, plan_listening
-from brain2music.study.simulate.design import SHAPES, Shape
-from brain2music.study.simulate.listener import Listener, make_listener
+from brain2music.simulation.brain import simulate
+from brain2music.simulation.brain.dataset import hear, plan_listening
+from brain2music.simulation.brain.design import SHAPES, Shape
+from brain2music.simulation.brain.listener import Listener, make_listener
 
 SMALL = Shape(train_runs=2, train_clips=10, test_runs=1, test_clips=10, repeats=4, resolution_mm=8.0, snr=0.6)
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")

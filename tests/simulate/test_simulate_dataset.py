@@ -13,13 +13,13 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import digest_file
 from brain2music.brain.mask import choose_mask
 from brain2music.brain.roi import find_dseg, label_voxels
+from brain2music.simulation.brain import read_truth, simulate
+from brain2music.simulation.brain.design import Shape
+from brain2music.simulation.brain.images import SLOPE, write_bold
+from brain2music.simulation.brain.listener import Listener
+from brain2music.simulation.brain.sources import catalogue, compose_counts
 from brain2music.study.bids import read_study
 from brain2music.study.check import check_study
-from brain2music.study.simulate import read_truth, simulate
-from brain2music.study.simulate.design import Shape
-from brain2music.study.simulate.images import SLOPE, write_bold
-from brain2music.study.simulate.listener import Listener
-from brain2music.study.simulate.sources import catalogue, compose_counts
 from brain2music.study.study import Clip
 
 from .conftest import write_tones
@@ -203,7 +203,7 @@ def test_labels_of_given_music_are_heard(music: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_without_music_it_is_composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from brain2music.study.simulate import design
+    from brain2music.simulation.brain import design
 
     tiny = Shape(train_runs=2, train_clips=5, test_runs=1, test_clips=5, repeats=2, resolution_mm=12.0, snr=1.0)
     monkeypatch.setitem(design.SHAPES, "quick", tiny)

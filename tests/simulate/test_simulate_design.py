@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
+from brain2music.simulation.brain.design import SHAPES, PlannedRun, events_table, plan_runs, runs_of_study
+from brain2music.simulation.brain.listener import Listener
+from brain2music.simulation.brain.sources import composed_lengths
 from brain2music.study.bids import read_study
-from brain2music.study.simulate.design import SHAPES, PlannedRun, events_table, plan_runs, runs_of_study
-from brain2music.study.simulate.listener import Listener
-from brain2music.study.simulate.sources import composed_lengths
 from brain2music.study.study import Clip, Presentation
 
 DESIGNS = dict(SHAPES)  # as they are, before a fixture makes "quick" smaller

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain2music.study.simulate.features import RATE, feature_space, label_features, sound_features
+from brain2music.simulation.brain.features import RATE, feature_space, label_features, sound_features
 from brain2music.study.study import Clip
 
 HZ = 22050

@@ -7,12 +7,12 @@ import pytest
 from scipy.ndimage import uniform_filter1d
 
 from brain2music.brain.clean import regress_out
-from brain2music.study.simulate.bold import physiological_courses
-from brain2music.study.simulate.brain import REGIONS, grow_brain
-from brain2music.study.simulate.confounds import slow_courses, white_matter_courses
-from brain2music.study.simulate.features import RATE
-from brain2music.study.simulate.listener import Listener, make_listener
-from brain2music.study.simulate.tuning import hrf_basis
+from brain2music.simulation.brain.bold import physiological_courses
+from brain2music.simulation.brain.brain import REGIONS, grow_brain
+from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses
+from brain2music.simulation.brain.features import RATE
+from brain2music.simulation.brain.listener import Listener, make_listener
+from brain2music.simulation.brain.tuning import hrf_basis
 
 TEST_RUN = 2
 CONTROL = [i + 1 for i, region in enumerate(REGIONS) if region.gain == 0]

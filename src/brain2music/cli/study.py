@@ -48,7 +48,7 @@ def simulate(
 ) -> None:
     """Write a simulated BIDS study with stimuli and its ground truth."""
     from .._utils.progress import progress
-    from ..study.simulate import simulate as write_study
+    from ..simulation.brain import simulate as write_study
 
     with progress("simulate") as advance:
         write_study(

@@ -24,16 +24,16 @@ from .._utils.errors import InputError
 from .._utils.files import read_arrays, write_arrays
 from .._utils.progress import Advance
 from .._utils.workers import Workers
-from ..audio.compose.caption import caption
-from ..audio.compose.compose import compose
-from ..audio.compose.genres import GENRES
-from ..audio.compose.piece import Piece, Track
 from ..audio.io import read_audio
-from ..audio.render import render
 from ..embed.mulan.fast import halved
 from ..embed.mulan.features import VERSION, Heard, Listener
 from ..embed.musicnn import RATE, load_network, package_folder
 from ..embed.musicnn_network import Network, network_on
+from ..simulation.music.caption import caption
+from ..simulation.music.compose import compose
+from ..simulation.music.genres import GENRES
+from ..simulation.music.piece import Piece, Track
+from ..simulation.music.render import render
 
 WINDOW_S, STEP_S = 10.0, 10.0
 SECONDS = 10.0
@@ -43,7 +43,7 @@ _SPREAD = 6.0  # deviations kept on either side of the mean
 
 @dataclass(frozen=True)
 class Composed:
-    """A piece by its number: the same as in a corpus of :func:`brain2music.audio.render.write_corpus`."""
+    """A piece by its number: the same as in a corpus of :func:`brain2music.simulation.music.render.write_corpus`."""
 
     seed: int
     genre: str

@@ -279,9 +279,9 @@ def _start_worker(embedding: str, step_s: float) -> None:
 def _hear(source: Composed | Recording, seconds: float) -> Heard | None:
     """In a worker: the sound of a source, and all of it that needs no device."""
     from ..audio.io import duration_of, read_audio, resample
-    from ..audio.render import render
     from ..embed.musicnn import RATE as MEL_RATE
     from ..embed.musicnn import log_mel
+    from ..simulation.music.render import render
 
     if isinstance(source, Composed):
         sound = render(source.piece(seconds), RATE)

@@ -17,10 +17,10 @@ from threadpoolctl import threadpool_limits
 from ... import __version__
 from ..._utils.errors import InputError
 from ..._utils.files import new_folder, write_json, write_table, write_text
-from ...audio.render import write_corpus
-from ..bids import read_study
-from ..stimuli import Stimuli
-from ..study import Clip
+from ...study.bids import read_study
+from ...study.stimuli import Stimuli
+from ...study.study import Clip
+from ..music.render import write_corpus
 from . import sources
 from .confounds import confounds_table
 from .design import SHAPES, PlannedRun, Shape, events_table, plan_runs, runs_of_study
@@ -176,7 +176,7 @@ Made by `brain2music simulate`: design `{design}`, seed {seed}, signal-to-noise 
 * `sub-*/func`: simulated BOLD runs, and what was played when: a part of a recording, from `start` to `end`.
 * `stimuli`: the recordings, GENRE/TRACK. Presented with 2-s sine fades, all at one level.
 * `derivatives/simulation`: the truth. Regions, and for each voxel of grey matter the features it follows, its
-  signal-to-noise ratio, delay and noise ceiling; `brain2music.study.simulate.read_truth` reads it.
+  signal-to-noise ratio, delay and noise ceiling; `brain2music.simulation.brain.read_truth` reads it.
 """
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Complex64, Float, Float32
 
-from ..study import Clip
+from ...study.study import Clip
 
 RATE = 10
 """Feature frames per second."""

@@ -9,10 +9,10 @@ import pandas as pd
 
 from ..._utils.errors import InputError
 from ..._utils.names import unique_names
-from ...audio.compose.genres import GENRES
 from ...audio.io import duration_of
-from ..stimuli import EXTENSIONS, GTZAN_FOLDERS, Stimuli
-from ..study import Clip
+from ...study.stimuli import EXTENSIONS, GTZAN_FOLDERS, Stimuli
+from ...study.study import Clip
+from ..music.genres import GENRES
 
 SECONDS = 30.0
 """Length of a composed track, as in GTZAN."""

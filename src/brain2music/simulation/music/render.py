@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from .. import __version__
-from .._utils.errors import InputError
-from .._utils.files import read_json, write_json, write_table
-from .._utils.progress import Advance
-from .._utils.workers import Workers
-from .compose.caption import caption
-from .compose.compose import compose
-from .compose.genres import GENRES
-from .compose.piece import Piece
-from .io import resample, write_audio
+from ... import __version__
+from ..._utils.errors import InputError
+from ..._utils.files import read_json, write_json, write_table
+from ..._utils.progress import Advance
+from ..._utils.workers import Workers
+from ...audio.io import resample, write_audio
+from .caption import caption
+from .compose import compose
+from .genres import GENRES
+from .piece import Piece
 
 LEVEL = 0.1
 """RMS of a rendered piece (-20 dB full scale), unless its peak asks for less."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..._utils.errors import InputError
-from ..study import Clip, Presentation, Split, Study
+from ...study.study import Clip, Presentation, Split, Study
 
 Item = TypeVar("Item")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from ..study import Clip
+from ...study.study import Clip
 from .brain import FAMILIES, REGIONS, Brain
 from .design import PlannedRun
 from .features import RATE, FeatureSpace

@@ -1,0 +1,1 @@
+"""Studies with known truth: simulated brains, composed music."""
