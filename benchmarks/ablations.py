@@ -32,10 +32,10 @@ from brain2music.config import RunConfig
 from brain2music.decode import options
 from brain2music.decode.decoder import Decoded, Fit, deal_folds
 from brain2music.decode.problem import HeldOut, Problem, View
-from brain2music.decode.windows import match_windows
-from brain2music.embed.clips import embed_clips
-from brain2music.embed.embeddings import Embeddings
-from brain2music.embed.registry import get_embedder
+from brain2music.embeddings.alignment import match_windows
+from brain2music.embeddings.clips import embed_clips
+from brain2music.embeddings.embeddings import Embeddings
+from brain2music.models.embedders import get_embedder
 from brain2music.score.identification import identification, similarity
 from brain2music.simulation.brain import simulate
 

@@ -26,11 +26,11 @@ import torch
 
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.embed.embedder import Embedder
-from brain2music.embed.registry import get_embedder
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.prompts import Sound, embed_sounds
-from brain2music.generate.registry import generate_from_embeddings
+from brain2music.embeddings.embedder import Embedder
+from brain2music.models.embedders import get_embedder
+from brain2music.models.generators import generate_from_embeddings
+from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.prompts import Sound, embed_sounds
 from brain2music.pipeline.outputs import Outputs
 from brain2music.score.audio import frechet_distance
 from brain2music.score.identification import identification, one_per_group, similarity, within_group
@@ -205,7 +205,7 @@ def print_memorisation(model: MusicLM, shards: Path, pieces: int = 100) -> None:
     Approximate matches have a cosine similarity of at least 0.85 between tokens' centres, on average over the optimal
     transport between both histograms (Sinkhorn). A single-stage model is probed by its first acoustic level.
     """
-    from brain2music.generate.musiclm.sampling import Sampling
+    from brain2music.models.musiclm.sampling import Sampling
     from brain2music.train.tokens import TokenData
 
     data, exact, alike = TokenData(shards), 0, 0

@@ -29,14 +29,14 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.codec.autoencoder import mask_frames
-from brain2music.codec.codes import Codec, Codes, prepare
-from brain2music.codec.hub import EnCodec
-from brain2music.codec.lyra import Lyra
-from brain2music.codec.opus import Opus
-from brain2music.codec.ours import AutoencoderCodec, SoundStreamCodec
-from brain2music.codec.registry import get_codec, get_token_codec
-from brain2music.codec.whitening import LatentWhitening
+from brain2music.models.adapters.codecs import EnCodec
+from brain2music.models.adapters.lyra import Lyra
+from brain2music.models.adapters.opus import Opus
+from brain2music.models.autoencoder.model import mask_frames
+from brain2music.models.autoencoder.whitening import LatentWhitening
+from brain2music.models.codec_parts.codes import Codec, Codes, prepare
+from brain2music.models.codec_parts.ours import AutoencoderCodec, SoundStreamCodec
+from brain2music.models.codecs import get_codec, get_token_codec
 from brain2music.score.audio import code_use, log_mel_distance, visqol
 from brain2music.score.uncertainty import bootstrap_interval
 

@@ -28,9 +28,9 @@ import soundfile
 import torch
 from transformers import EncodecConfig, EncodecModel
 
-from brain2music.codec.autoencoder import Autoencoder, AutoencoderConfig
-from brain2music.codec.registry import get_codec
-from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
+from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig
+from brain2music.models.codecs import get_codec
+from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
 

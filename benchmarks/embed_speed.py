@@ -22,11 +22,11 @@ import torch
 
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.embed.catalogue import EMBEDDINGS
-from brain2music.embed.embedder import Embedder
-from brain2music.embed.musicnn import RATE, MusicnnEmbedder
-from brain2music.embed.registry import get_embedder
+from brain2music.embeddings.embedder import Embedder
 from brain2music.gallery.build import build_gallery
+from brain2music.models.catalogue import EMBEDDINGS
+from brain2music.models.embedders import get_embedder
+from brain2music.models.musicnn.embedder import RATE, MusicnnEmbedder
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SECONDS = 15.0

@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from brain2music.embed.embeddings import Space
+from brain2music.embeddings.embeddings import Space
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
 

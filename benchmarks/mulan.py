@@ -25,8 +25,8 @@ import torch
 from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.embed.mulan.embedder import MuLanEmbedder
-from brain2music.embed.musicnn import MusicnnEmbedder
+from brain2music.models.mulan.embedder import MuLanEmbedder
+from brain2music.models.musicnn.embedder import MusicnnEmbedder
 from brain2music.simulation.music.caption import pace_words
 from brain2music.simulation.music.genres import GENRES, MOODS
 from brain2music.simulation.music.instruments import INSTRUMENTS, KITS

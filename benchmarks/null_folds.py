@@ -36,7 +36,7 @@ import pandas as pd
 from brain2music._utils.files import write_json
 from brain2music.brain.responses import Responses
 from brain2music.config import RunConfig
-from brain2music.embed.embeddings import Embeddings, Space
+from brain2music.embeddings.embeddings import Embeddings, Space
 from brain2music.pipeline.encoding import encode_subject
 from brain2music.pipeline.listener import Listener, Music
 from brain2music.pipeline.outputs import Outputs

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import torch
 
-from brain2music.generate.musiclm.config import StageConfig
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.sampling import Sampling
-from brain2music.generate.musiclm.stage import Condition, Stage
+from brain2music.models.musiclm.config import StageConfig
+from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.sampling import Sampling
+from brain2music.models.musiclm.stage import Condition, Stage
 
 LEVELS, CODES, RATE = 4, 1024, 50.0
 

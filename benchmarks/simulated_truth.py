@@ -37,14 +37,14 @@ from brain2music.brain.clean import detrend, regress_out, zscore
 from brain2music.brain.responses import Responses
 from brain2music.decode.decoder import Decoded
 from brain2music.decode.options import decode_shuffled_with, decode_with
-from brain2music.decode.windows import match_windows
-from brain2music.embed.clips import embed_clips
-from brain2music.embed.embeddings import Embeddings
-from brain2music.embed.registry import get_embedder
+from brain2music.embeddings.alignment import match_windows
+from brain2music.embeddings.clips import embed_clips
+from brain2music.embeddings.embeddings import Embeddings
 from brain2music.encode.ceiling import of_average, response_ceiling, shrunken_ceiling
 from brain2music.encode.encoder import Fit, correlation, encode
 from brain2music.encode.features import Windows
 from brain2music.encode.significance import fdr, permutation_test
+from brain2music.models.embedders import get_embedder
 from brain2music.score.identification import identification, similarity
 from brain2music.simulation.brain.bold import SPONTANEOUS_AR1, physiological_courses
 from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses

@@ -15,8 +15,8 @@ from brain2music._utils.files import write_text
 from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.codec.hifigan import RATE, log_mel
-from brain2music.codec.mel_tokens import MelTokens, MelTokensConfig
+from brain2music.models.mel_tokens.hifigan import RATE, log_mel
+from brain2music.models.mel_tokens.model import MelTokens, MelTokensConfig
 
 CARD = """# {name}
 

@@ -21,10 +21,10 @@ import torch
 
 from brain2music._utils.files import write_json
 from brain2music._utils.progress import progress
-from brain2music.codec.registry import get_token_codec
-from brain2music.generate.musiclm.condition import Conditioner
-from brain2music.generate.musiclm.config import ACOUSTIC_RATE
-from brain2music.generate.musiclm.semantic import FILE, MusicnnFrames, SemanticTokenizer, codebook_use
+from brain2music.models.codecs import get_token_codec
+from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.config import ACOUSTIC_RATE
+from brain2music.models.musiclm.semantic import FILE, MusicnnFrames, SemanticTokenizer, codebook_use
 from brain2music.simulation.music.genres import GENRES
 from brain2music.train.mulan_data import Composed
 from brain2music.train.semantic import fit_semantic

@@ -15,8 +15,8 @@ from tiny_study import TinyStudy
 from brain2music._utils.errors import InputError
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.embed.embedder import Embedder
-from brain2music.embed.registry import get_embedder
+from brain2music.embeddings.embedder import Embedder
+from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
 from brain2music.report.page import build_report

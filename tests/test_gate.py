@@ -19,8 +19,8 @@ from brain2music._utils.errors import Brain2MusicWarning, InputError, LeakageErr
 from brain2music.brain.arrays import read_arrays_study
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.embed.registry import get_embedder
 from brain2music.gallery.build import build_gallery
+from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.check import check_arrays, check_bids
 from brain2music.pipeline.run import run
 

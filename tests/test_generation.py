@@ -15,16 +15,16 @@ from tiny_study import TinyStudy
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
-from brain2music.codec.registry import get_token_codec
-from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
 from brain2music.config import RunConfig
-from brain2music.embed.registry import get_embedder
-from brain2music.generate.musiclm.condition import Conditioner
-from brain2music.generate.musiclm.config import Vocabulary, stages
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.semantic import Clusters, SemanticTokenizer
-from brain2music.generate.musiclm.stage import Stage
-from brain2music.generate.registry import get_generator
+from brain2music.models.codecs import get_token_codec
+from brain2music.models.embedders import get_embedder
+from brain2music.models.generators import get_generator
+from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.config import Vocabulary, stages
+from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.semantic import Clusters, SemanticTokenizer
+from brain2music.models.musiclm.stage import Stage
+from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
 from brain2music.report.page import build_report

@@ -18,8 +18,8 @@ from brain2music._utils.errors import InputError, LeakageError
 from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.embed.registry import get_embedder
 from brain2music.gallery.build import build_gallery
+from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.describe import _decoder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run

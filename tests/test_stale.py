@@ -18,8 +18,8 @@ from tiny_study import TinyStudy
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.config import RunConfig
-from brain2music.embed.registry import get_embedder
 from brain2music.gallery.build import build_gallery
+from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
 from brain2music.pipeline.settings import DESCRIBED, DIGESTED, seen

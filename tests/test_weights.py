@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.registry import get_embedder
+from brain2music.models.embedders import get_embedder
 from brain2music.weights import SHIPPED, find
 
 NAME = "mulan-small"

@@ -8,8 +8,8 @@ from ._utils.files import write_table
 from ._utils.progress import progress
 from .brain.source import BidsSource
 from .config import RunConfig
-from .embed.registry import get_embedder
 from .gallery.build import build_gallery
+from .models.embedders import get_embedder
 from .pipeline.run import run
 from .report.page import build_report
 from .simulation.brain import simulate

@@ -8,7 +8,7 @@ from brain2music._utils.errors import InputError
 from brain2music.audio import containers, find
 from brain2music.audio.find import search_audio
 from brain2music.audio.io import duration_of, read_audio
-from brain2music.codec.files import read_blocks
+from brain2music.models.codec_parts.files import read_blocks
 
 RATE = 48000
 CODECS = {"m4a": "aac", "mp4": "aac", "webm": "libopus", "wma": "wmav2", "aac": "aac"}

@@ -11,7 +11,7 @@ from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.audio.io import duration_of, read_audio
 from brain2music.audio.mp3 import count_frames
 from brain2music.audio.reading import open_sound
-from brain2music.codec.files import read_blocks
+from brain2music.models.codec_parts.files import read_blocks
 
 RATE = 22050
 SECONDS = 3

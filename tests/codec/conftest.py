@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from brain2music.codec.autoencoder import Autoencoder, AutoencoderConfig
-from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
+from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig
+from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 
 @pytest.fixture

@@ -11,8 +11,15 @@ from torch import nn
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio, resample
-from brain2music.codec.codes import Codec
-from brain2music.codec.hifigan import Generator, MelHiFiGAN, Shape, fold_weight_norm, load_generator, log_mel
+from brain2music.models.codec_parts.codes import Codec
+from brain2music.models.mel_tokens.hifigan import (
+    Generator,
+    MelHiFiGAN,
+    Shape,
+    fold_weight_norm,
+    load_generator,
+    log_mel,
+)
 
 TINY = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3, 5), dilations=(1, 3))
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.codec.codes import Codec
-from brain2music.codec.hub import DAC, EnCodec, fitted
+from brain2music.models.adapters.codecs import DAC, EnCodec, fitted
+from brain2music.models.codec_parts.codes import Codec
 
 transformers = pytest.importorskip("transformers")
 RATE = 24_000

@@ -9,9 +9,9 @@ import soundfile
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio, resample
-from brain2music.codec.codes import Codec
-from brain2music.codec.lyra import FILES, FRAME, LEVELS, Lyra
-from brain2music.codec.opus import Opus, ogg_packets
+from brain2music.models.adapters.lyra import FILES, FRAME, LEVELS, Lyra
+from brain2music.models.adapters.opus import Opus, ogg_packets
+from brain2music.models.codec_parts.codes import Codec
 
 
 def music(rng: np.random.Generator, rate: int, seconds: float = 4.0, channels: int = 1) -> np.ndarray:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.codec.autoencoder import Autoencoder, AutoencoderConfig
-from brain2music.codec.lapped import Lapped, mdct
+from brain2music.models.autoencoder.lapped import Lapped, mdct
+from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig
 
 HOP = 24
 

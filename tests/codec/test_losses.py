@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.codec.discriminators import Discriminators
-from brain2music.codec.losses import (
+from brain2music.models.codec_parts.discriminators import Discriminators
+from brain2music.models.codec_parts.losses import (
     WINDOWS,
     adversarial_loss,
     discriminator_loss,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brain2music.audio.limit import CEILING, limit, limit_blocks
-from brain2music.codec.loudness import Meter, restore
+from brain2music.models.codec_parts.loudness import Meter, restore
 
 RATE = 1000
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.codec.hifigan import MELS
-from brain2music.codec.losses import discriminator_loss
-from brain2music.codec.mel_discriminators import MelDiscriminators
+from brain2music.models.codec_parts.losses import discriminator_loss
+from brain2music.models.mel_tokens.hifigan import MELS
+from brain2music.models.mel_tokens.mel_discriminators import MelDiscriminators
 
 
 def test_each_gives_logits_over_time_and_the_features_of_all_layers() -> None:

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from brain2music._utils.errors import LeakageError
 from brain2music.audio.io import write_audio
 from brain2music.cli import app
-from brain2music.codec.hifigan import MELS, N_FFT, RATE, bands, log_mel, magnitudes
-from brain2music.codec.mel_inverse import BINS, MelInverse, MelInverseConfig
+from brain2music.models.mel_tokens.hifigan import MELS, N_FFT, RATE, bands, log_mel, magnitudes
+from brain2music.models.mel_tokens.mel_inverse import BINS, MelInverse, MelInverseConfig
 from brain2music.train.engine import Engine
 from brain2music.train.mel_inverse import MelInverseTask, Recipe, train_mel_inverse
 from brain2music.train.plan import Plan

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from brain2music._utils.errors import InputError
 from brain2music.cli import app
 from brain2music.cli.codec import DEFAULT
-from brain2music.codec.codes import Codec, Codes, TokenCodec
-from brain2music.codec.griffin_lim import GriffinLim
-from brain2music.codec.hifigan import RATE, Generator, Shape, log_mel
-from brain2music.codec.mel_tokens import MelTokenCodec, MelTokens, MelTokensConfig
-from brain2music.codec.registry import get_token_codec
+from brain2music.models.codec_parts.codes import Codec, Codes, TokenCodec
+from brain2music.models.codecs import get_token_codec
+from brain2music.models.mel_tokens.griffin_lim import GriffinLim
+from brain2music.models.mel_tokens.hifigan import RATE, Generator, Shape, log_mel
+from brain2music.models.mel_tokens.model import MelTokenCodec, MelTokens, MelTokensConfig
 
 TINY = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
 

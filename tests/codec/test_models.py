@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.codec.autoencoder import Autoencoder, AutoencoderConfig, mask_frames
-from brain2music.codec.layers import Up
-from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
-from brain2music.codec.whitening import LatentWhitening
+from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig, mask_frames
+from brain2music.models.autoencoder.whitening import LatentWhitening
+from brain2music.models.codec_parts.layers import Up
+from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 _MEGABYTES = 1e6
 

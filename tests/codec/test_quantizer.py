@@ -6,8 +6,8 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from brain2music.codec.kmeans import kmeans, nearest
-from brain2music.codec.quantizer import ResidualVectorQuantizer
+from brain2music.models.codec_parts.kmeans import kmeans, nearest
+from brain2music.models.codec_parts.quantizer import ResidualVectorQuantizer
 
 
 def _fitted(vectors: torch.Tensor, levels: int = 4, size: int = 16) -> ResidualVectorQuantizer:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from brain2music.codec.autoencoder import Autoencoder, AutoencoderConfig
-from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
-from brain2music.codec.stream import Sliding, context_of
+from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig
+from brain2music.models.codec_parts.stream import Sliding, context_of
+from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 _CHUNKS = [(1, 479, 480, 481, 3000), (5000,), (7,) * 60, (2400, 2400)]
 

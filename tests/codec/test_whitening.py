@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.codec.whitening import LatentWhitening
+from brain2music.models.autoencoder.whitening import LatentWhitening
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from brain2music.brain.responses import Responses, VoxelSpace
-from brain2music.embed.embeddings import Embeddings, Space
+from brain2music.embeddings.embeddings import Embeddings, Space
 from brain2music.study.study import Clip
 
 

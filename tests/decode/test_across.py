@@ -14,7 +14,7 @@ from brain2music.decode import across
 from brain2music.decode.across import decode_across, decode_pooled
 from brain2music.decode.decoder import Decoded
 from brain2music.decode.problem import identification
-from brain2music.embed.embeddings import Embeddings
+from brain2music.embeddings.embeddings import Embeddings
 
 DIMS = 6
 Study = tuple[list[Responses], list[Responses], Embeddings]

@@ -13,7 +13,7 @@ from brain2music.brain.responses import VoxelSpace
 from brain2music.decode.decoder import deal_folds, decode, decode_kfold
 from brain2music.decode.ensemble import correlations, decode_ensemble
 from brain2music.decode.shuffled import decode_kfold_shuffled, decode_shuffled
-from brain2music.decode.windows import match_windows
+from brain2music.embeddings.alignment import match_windows
 
 
 def identification(decoded) -> float:

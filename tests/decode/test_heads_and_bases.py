@@ -19,7 +19,7 @@ from brain2music.decode.select import encoding_scores, selected
 from brain2music.decode.shrinkage import Calibration
 from brain2music.decode.stack import convex_weights
 from brain2music.decode.whiten import fit_whitening, whitened
-from brain2music.decode.windows import Matched
+from brain2music.embeddings.alignment import Matched
 from brain2music.score.identification import identification as scored
 from brain2music.score.identification import similarity
 

@@ -11,7 +11,7 @@ from brain2music.decode.options import decode_kfold_shuffled_with, decode_kfold_
 from brain2music.decode.problem import HeldOut, Problem, View
 from brain2music.decode.shuffled import shuffled_orders
 from brain2music.decode.unseen import decode_kfold_unseen
-from brain2music.decode.windows import match_windows
+from brain2music.embeddings.alignment import match_windows
 from brain2music.ridge.folds import assign_folds
 from brain2music.study.study import Clip
 

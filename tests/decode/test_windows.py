@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.decode.windows import match_windows
+from brain2music.embeddings.alignment import match_windows
 
 PAPER = [(1.5, 10, 1, 10), (5.0, 7, 4, 7), (10.0, 4, 7, 4), (15.0, 1, 10, 1)]
 

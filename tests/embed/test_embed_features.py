@@ -6,8 +6,8 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.mel import mel_filters, mel_spectrogram
-from brain2music.embed.baselines import GTZAN_GENRES, GenreOneHot, LogMel, MfccChroma
-from brain2music.embed.windows import n_windows, window_starts
+from brain2music.embeddings.windows import n_windows, window_starts
+from brain2music.models.baselines import GTZAN_GENRES, GenreOneHot, LogMel, MfccChroma
 from brain2music.study.study import Clip
 
 

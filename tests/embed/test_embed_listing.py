@@ -12,11 +12,11 @@ import pytest
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import write_audio
 from brain2music.cli import main
-from brain2music.embed.clips import embed_files
-from brain2music.embed.embeddings import Embeddings
-from brain2music.embed.listing import TWICE, list_files
-from brain2music.embed.registry import get_embedder
-from brain2music.embed.store import load_embeddings, save_embeddings
+from brain2music.embeddings.clips import embed_files
+from brain2music.embeddings.embeddings import Embeddings
+from brain2music.embeddings.listing import TWICE, list_files
+from brain2music.embeddings.store import load_embeddings, save_embeddings
+from brain2music.models.embedders import get_embedder
 
 
 @pytest.fixture

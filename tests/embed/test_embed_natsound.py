@@ -6,8 +6,8 @@ from scipy.io import loadmat
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 
-from brain2music.embed.clips import embed_files
-from brain2music.embed.registry import get_embedder
+from brain2music.embeddings.clips import embed_files
+from brain2music.models.embedders import get_embedder
 
 
 @pytest.mark.real_data

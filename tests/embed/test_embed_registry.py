@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.embed import sources
-from brain2music.embed.catalogue import EMBEDDINGS
-from brain2music.embed.registry import get_embedder, models, pull
+from brain2music.models import sources
+from brain2music.models.catalogue import EMBEDDINGS
+from brain2music.models.embedders import get_embedder, models, pull
 
 WITHOUT_WEIGHTS = [name for name, member in EMBEDDINGS.items() if member.weights is None]
 
@@ -106,7 +106,7 @@ def test_pull_of_what_has_no_weights_runs_nothing(monkeypatch):
 def test_looking_at_the_registry_loads_nothing_heavy():
     code = (
         "import sys\n"
-        "from brain2music.embed.registry import models\n"
+        "from brain2music.models.embedders import models\n"
         "models()\n"
         "assert not {'torch', 'librosa', 'pandas', 'musicnn', 'pyarrow'} & set(sys.modules)\n"
     )

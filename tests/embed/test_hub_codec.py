@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
-from brain2music.embed.codec_average import CodecAverage, FrameCodec
-from brain2music.embed.registry import get_embedder, models
+from brain2music.models.codec_average import CodecAverage, FrameCodec
+from brain2music.models.embedders import get_embedder, models
+from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 NAMES = ["soundstream-avg", "encodec-avg", "dac-avg"]
 RATES = {"soundstream-avg": 24000, "encodec-avg": 24000, "dac-avg": 16000}

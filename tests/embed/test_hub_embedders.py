@@ -9,11 +9,11 @@ import tiny_hub
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.catalogue import EMBEDDINGS
-from brain2music.embed.embedder import TextEmbedder
-from brain2music.embed.hub_clap import unwrap
-from brain2music.embed.hub_windows import mean_direction, pieces, unit
-from brain2music.embed.registry import get_embedder, get_text_embedder
+from brain2music.embeddings.embedder import TextEmbedder
+from brain2music.models.adapters.clap import unwrap
+from brain2music.models.adapters.hub_windows import mean_direction, pieces, unit
+from brain2music.models.catalogue import EMBEDDINGS
+from brain2music.models.embedders import get_embedder, get_text_embedder
 
 JOINT = ["clap-music", "clap-musicldm", "muq-mulan"]
 LAYERED = ["hubert-avg", "mert-avg", "w2v-bert-2-avg", "muq-avg"]

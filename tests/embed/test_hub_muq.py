@@ -7,9 +7,9 @@ import tiny_hub
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.hub_muq import MelDecibels, htk_filters
-from brain2music.embed.registry import get_embedder
-from brain2music.embed.w2v_bert.conformer import Conformer, ConformerSize
+from brain2music.models.adapters.muq import MelDecibels, htk_filters
+from brain2music.models.embedders import get_embedder
+from brain2music.models.w2v_bert.conformer import Conformer, ConformerSize
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [("swish", "silu"), ("gelu", "gelu")])

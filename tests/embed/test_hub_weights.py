@@ -9,9 +9,9 @@ import tiny_hub
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.catalogue import EMBEDDINGS
-from brain2music.embed.hub_weights import HubWeights, weight_files
-from brain2music.embed.registry import get_embedder, pull
+from brain2music.models.adapters.hub_weights import HubWeights, weight_files
+from brain2music.models.catalogue import EMBEDDINGS
+from brain2music.models.embedders import get_embedder, pull
 
 pytest.importorskip("huggingface_hub")
 PUBLIC = [name for name, member in EMBEDDINGS.items() if isinstance(member.weights, HubWeights)]

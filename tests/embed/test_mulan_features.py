@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from brain2music.embed.mulan.features import _TEMPI, DIMS, Listener, sections
-from brain2music.embed.musicnn import MusicnnEmbedder
+from brain2music.models.mulan.features import _TEMPI, DIMS, Listener, sections
+from brain2music.models.musicnn.embedder import MusicnnEmbedder
 
 RATE = 16000
 

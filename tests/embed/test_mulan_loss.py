@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from brain2music.embed.mulan.loss import contrastive_loss, resting_loss
+from brain2music.models.mulan.loss import contrastive_loss, resting_loss
 
 TAU = torch.tensor(0.1)
 

@@ -7,12 +7,12 @@ import torch
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_json, write_json
 from brain2music.audio.mel import mel_filters
-from brain2music.embed.mulan.embedder import MuLanEmbedder
-from brain2music.embed.mulan.features import DIMS
-from brain2music.embed.mulan.minilm import POOLED
-from brain2music.embed.mulan.model import SIZES, MuLan, MuLanConfig
-from brain2music.embed.mulan.spectrogram import FRAMES, Masking, log_mel, spec_augment, windows_of
-from brain2music.embed.mulan.towers import ResNet
+from brain2music.models.mulan.embedder import MuLanEmbedder
+from brain2music.models.mulan.features import DIMS
+from brain2music.models.mulan.minilm import POOLED
+from brain2music.models.mulan.model import SIZES, MuLan, MuLanConfig
+from brain2music.models.mulan.spectrogram import FRAMES, Masking, log_mel, spec_augment, windows_of
+from brain2music.models.mulan.towers import ResNet
 
 TOWERS = ("musicnn", "resnet50", "ast")
 

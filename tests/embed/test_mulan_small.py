@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.catalogue import EMBEDDINGS
-from brain2music.embed.mulan.tokens import MulanTokenizer
-from brain2music.embed.registry import get_embedder, get_text_embedder
-from brain2music.embed.sources import OwnWeights, Together
+from brain2music.models.catalogue import EMBEDDINGS
+from brain2music.models.embedders import get_embedder, get_text_embedder
+from brain2music.models.mulan.tokens import MulanTokenizer
+from brain2music.models.sources import OwnWeights, Together
 from brain2music.simulation.music.compose import compose
 from brain2music.simulation.music.render import render
 from brain2music.study.study import Clip

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.mulan import minilm
-from brain2music.embed.mulan.minilm import LAYERS, PACKAGE, SentenceEncoder, wheel_folder
+from brain2music.models.mulan import minilm
+from brain2music.models.mulan.minilm import LAYERS, PACKAGE, SentenceEncoder, wheel_folder
 
 TEXTS = [
     "techno",

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.mulan.tokens import MulanTokenizer
+from brain2music.models.mulan.tokens import MulanTokenizer
 
 
 @pytest.fixture(scope="module")

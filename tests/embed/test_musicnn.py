@@ -10,8 +10,8 @@ from musicnn_reference import random_variables, reference, variables_by_layout
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio
-from brain2music.embed.musicnn import MusicnnEmbedder, log_mel
-from brain2music.embed.musicnn_network import Network
+from brain2music.models.musicnn.embedder import MusicnnEmbedder, log_mel
+from brain2music.models.musicnn.network import Network
 
 KINDS = ("mean_pool", "max_pool", "penultimate", "tags")
 
@@ -109,7 +109,7 @@ def test_tags_are_those_of_the_package(musicnn_folder):
 def test_the_package_is_never_imported(musicnn_folder):
     code = (
         "import sys, numpy\n"
-        "from brain2music.embed.registry import get_embedder\n"
+        "from brain2music.models.embedders import get_embedder\n"
         "get_embedder('musicnn-mtt').embed(numpy.zeros(48000, numpy.float32), 16000)\n"
         "assert not {'musicnn', 'tensorflow', 'librosa'} & set(sys.modules)\n"
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.texts import as_texts
+from brain2music.embeddings.texts import as_texts
 
 
 def test_one_string_is_one_text():

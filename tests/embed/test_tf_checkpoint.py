@@ -7,7 +7,7 @@ import pytest
 from bundle import plain_crc32c, write_bundle
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.tf_checkpoint import crc32c, read_checkpoint
+from brain2music.models.musicnn.tf_checkpoint import crc32c, read_checkpoint
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from torch.nn import functional
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import write_audio
-from brain2music.embed.registry import get_embedder, models
-from brain2music.embed.w2v_bert.config import SIZES, W2vBertConfig
-from brain2music.embed.w2v_bert.losses import contrastive_loss, distractors, losses, span_mask
-from brain2music.embed.w2v_bert.model import W2vBert
-from brain2music.embed.w2v_bert.quantiser import GumbelQuantiser, ProjectionQuantiser, diversity_loss, perplexity
+from brain2music.models.embedders import get_embedder, models
+from brain2music.models.w2v_bert.config import SIZES, W2vBertConfig
+from brain2music.models.w2v_bert.losses import contrastive_loss, distractors, losses, span_mask
+from brain2music.models.w2v_bert.model import W2vBert
+from brain2music.models.w2v_bert.quantiser import GumbelQuantiser, ProjectionQuantiser, diversity_loss, perplexity
 from brain2music.train.loop import Plan
 from brain2music.train.w2v_bert import PATIENCE, Recipe, W2vBertTask, train_w2v_bert
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.embed.registry import get_text_embedder
-from brain2music.embed.words import require_known
+from brain2music.embeddings.words import require_known
+from brain2music.models.embedders import get_text_embedder
 
 
 def letters(word: str) -> list[str]:

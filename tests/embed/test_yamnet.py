@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.registry import get_embedder, models
-from brain2music.embed.yamnet import FRAME, HOP, RATE, YamnetEmbedder
+from brain2music.models.embedders import get_embedder, models
+from brain2music.models.yamnet.embedder import FRAME, HOP, RATE, YamnetEmbedder
 
 pytestmark = pytest.mark.real_data
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brain2music.embed.embeddings import Space
+from brain2music.embeddings.embeddings import Space
 from brain2music.encode.compare import (
     difference,
     draw_clips,

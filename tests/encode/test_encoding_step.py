@@ -10,7 +10,7 @@ import soundfile
 from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.embed.embeddings import Embeddings, Space
+from brain2music.embeddings.embeddings import Embeddings, Space
 from brain2music.encode.ceiling import response_ceiling
 from brain2music.encode.features import Windows
 from brain2music.pipeline.encoding import encode_subject, encoding_files

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.decode.windows import match_windows
+from brain2music.embeddings.alignment import match_windows
 from brain2music.encode.features import Windows, average_in, common_windows, features_in, match_scans
 
 

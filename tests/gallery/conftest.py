@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.embeddings import Space
+from brain2music.embeddings.embeddings import Space
 
 RATE = 8000
 

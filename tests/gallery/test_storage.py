@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.embed.embedder import Embedder
-from brain2music.embed.registry import get_embedder
+from brain2music.embeddings.embedder import Embedder
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
 from brain2music.gallery.shards import list_shards
 from brain2music.gallery.storage import Store
+from brain2music.models.embedders import get_embedder
 
 from .conftest import Bands, write_tone
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from brain2music.audio.io import write_audio
-from brain2music.codec.registry import get_token_codec
-from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
-from brain2music.embed.embeddings import Space
-from brain2music.generate.musiclm.condition import Conditioner
-from brain2music.generate.musiclm.config import Plan, StageConfig, Vocabulary, stages
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.semantic import Clusters, SemanticTokenizer
-from brain2music.generate.musiclm.stage import Condition, Stage
+from brain2music.embeddings.embeddings import Space
+from brain2music.models.codecs import get_token_codec
+from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.config import Plan, StageConfig, Vocabulary, stages
+from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.semantic import Clusters, SemanticTokenizer
+from brain2music.models.musiclm.stage import Condition, Stage
+from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 WORDS = Vocabulary(
     acoustic_codes=32, acoustic_levels=4, semantic_codes=16, condition_levels=3, condition_codes=8, embedding=8

@@ -15,12 +15,13 @@ from brain2music._utils.destinations import is_ours
 from brain2music._utils.errors import InputError
 from brain2music.audio.formats import check_format, require_room
 from brain2music.audio.io import read_audio, write_audio
+from brain2music.audio.sound import Reconstruction
 from brain2music.cli import app
-from brain2music.embed.embeddings import Embeddings
-from brain2music.generate.musiclm import prompts
-from brain2music.generate.musiclm.condition import Conditioner
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.prompts import (
+from brain2music.embeddings.embeddings import Embeddings
+from brain2music.models.musiclm import prompts
+from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.prompts import (
     check_guidance,
     check_length,
     check_seed,
@@ -28,8 +29,7 @@ from brain2music.generate.musiclm.prompts import (
     of_sounds,
     of_texts,
 )
-from brain2music.generate.musiclm.sampling import Sampling
-from brain2music.generate.reconstruction import Reconstruction
+from brain2music.models.musiclm.sampling import Sampling
 
 from .conftest import SPACE
 

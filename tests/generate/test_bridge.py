@@ -9,10 +9,10 @@ import torch
 from scipy.stats import ortho_group
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.embeddings import Embeddings, Space
-from brain2music.generate.musiclm.bridge import Bridge
-from brain2music.generate.musiclm.condition import Conditioner
-from brain2music.generate.musiclm.model import MusicLM
+from brain2music.embeddings.embeddings import Embeddings, Space
+from brain2music.models.musiclm.bridge import Bridge
+from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.model import MusicLM
 
 from .conftest import SPACE
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.embed.embeddings import Embeddings
-from brain2music.generate.musiclm.exact import ExactLogits
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.sampling import Draws, Sampling, _is_close, _picked, _waiting, choose
-from brain2music.generate.musiclm.stage import Condition
+from brain2music.embeddings.embeddings import Embeddings
+from brain2music.models.musiclm.exact import ExactLogits
+from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.sampling import Draws, Sampling, _is_close, _picked, _waiting, choose
+from brain2music.models.musiclm.stage import Condition
 
 from .conftest import SPACE, make_inputs
 

@@ -8,9 +8,9 @@ import pytest
 import soundfile
 import torch
 
-from brain2music.generate.joining import join, predicted
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.reconstruction import LOUDEST, limited
+from brain2music.audio.joining import join, predicted
+from brain2music.audio.sound import LOUDEST, limited
+from brain2music.models.musiclm.model import MusicLM
 
 RATE = 44_100
 
@@ -80,7 +80,7 @@ def test_a_waveform_that_is_too_loud_is_scaled_as_a_whole_and_by_what_is_said() 
 def test_a_continued_file_keeps_channels_rate_and_every_bit(
     single: MusicLM, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suffix: str, subtype: str, written: str
 ) -> None:
-    monkeypatch.setattr("brain2music.generate.musiclm.continuing.embed_sounds", lambda *_: torch.ones(1, 8))
+    monkeypatch.setattr("brain2music.models.musiclm.continuing.embed_sounds", lambda *_: torch.ones(1, 8))
     monkeypatch.setattr(single, "semantic", None)
     rng = np.random.default_rng(0)
     recording = tmp_path / f"own{suffix}"

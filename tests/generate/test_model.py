@@ -13,17 +13,17 @@ from typer.testing import CliRunner
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_json, write_json
+from brain2music.audio.sound import Reconstruction
 from brain2music.cli import app
-from brain2music.codec.hifigan import Generator as VocoderNetwork
-from brain2music.codec.hifigan import Shape
-from brain2music.codec.mel_tokens import MelTokenCodec, MelTokens, MelTokensConfig
-from brain2music.embed.embeddings import Embeddings, Space
-from brain2music.generate.musiclm.condition import Conditioner
-from brain2music.generate.musiclm.config import stages
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.stage import Condition, Stage
-from brain2music.generate.reconstruction import Reconstruction
-from brain2music.generate.registry import Generator, generate_from_embeddings, get_generator
+from brain2music.embeddings.embeddings import Embeddings, Space
+from brain2music.models.generators import Generator, generate_from_embeddings, get_generator
+from brain2music.models.mel_tokens.hifigan import Generator as VocoderNetwork
+from brain2music.models.mel_tokens.hifigan import Shape
+from brain2music.models.mel_tokens.model import MelTokenCodec, MelTokens, MelTokensConfig
+from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.config import stages
+from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.stage import Condition, Stage
 from brain2music.weights import find
 
 from .conftest import SPACE, WORDS
@@ -105,11 +105,9 @@ def test_a_story_changes_its_condition_with_the_section(three: MusicLM, monkeypa
 
 
 def test_a_continuation_keeps_the_recording_and_goes_on(three: MusicLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "brain2music.generate.musiclm.continuing.embed_sounds", lambda *_: torch.from_numpy(VECTORS[:1])
-    )
+    monkeypatch.setattr("brain2music.models.musiclm.continuing.embed_sounds", lambda *_: torch.from_numpy(VECTORS[:1]))
     three.semantic.features["sha256"] = (
-        __import__("brain2music.generate.musiclm.semantic", fromlist=["MusicnnFrames"]).MusicnnFrames().sha256
+        __import__("brain2music.models.musiclm.semantic", fromlist=["MusicnnFrames"]).MusicnnFrames().sha256
     )
     sound = (0.1 * np.random.default_rng(1).standard_normal(24000 * 2)).astype(np.float32)
     made = three.continuation((sound, 24000), seconds=1.0)
@@ -163,7 +161,7 @@ def test_an_embedding_of_another_space_is_named_by_its_digest(three: MusicLM) ->
 
 
 def test_another_codec_than_the_trained_one_is_refused(folder: Path, tmp_path: Path) -> None:
-    from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
+    from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
     torch.manual_seed(9)
     other = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(tmp_path / "other")

@@ -13,9 +13,9 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_arrays
 from brain2music.audio.io import write_audio
 from brain2music.cli import app
-from brain2music.codec.hifigan import MELS
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.postfilter import FILE, FRAMES, Postfilter
+from brain2music.models.mel_tokens.hifigan import MELS
+from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.postfilter import FILE, FRAMES, Postfilter
 from brain2music.train.postfilter import fit_postfilter
 from brain2music.weights import find
 

@@ -15,13 +15,13 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_arrays, write_arrays
 from brain2music.audio.io import read_audio
 from brain2music.cli import app
-from brain2music.codec.hifigan import MELS
-from brain2music.codec.mel_tokens import MelTokens
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.postfilter import FRAMES, Postfilter
-from brain2music.generate.musiclm.prompts import embed_sounds, seeded
-from brain2music.generate.musiclm.refiner import FOLDER, Refiner, RefinerConfig
-from brain2music.generate.musiclm.sampling import Sampling
+from brain2music.models.mel_tokens.hifigan import MELS
+from brain2music.models.mel_tokens.model import MelTokens
+from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.postfilter import FRAMES, Postfilter
+from brain2music.models.musiclm.prompts import embed_sounds, seeded
+from brain2music.models.musiclm.refiner import FOLDER, Refiner, RefinerConfig
+from brain2music.models.musiclm.sampling import Sampling
 from brain2music.train.engine import Engine
 from brain2music.train.loop import fit
 from brain2music.train.plan import Plan

@@ -9,7 +9,7 @@ import torch
 from sklearn.cluster import KMeans
 
 from brain2music._utils.errors import InputError
-from brain2music.generate.musiclm.semantic import (
+from brain2music.models.musiclm.semantic import (
     MusicnnFrames,
     SemanticTokenizer,
     StreamingKMeans,
@@ -101,7 +101,7 @@ def test_saved_and_loaded_it_gives_the_same_tokens_and_refuses_other_features(tm
 
 
 def test_musicnn_frames_are_those_that_its_network_pools() -> None:
-    from brain2music.embed.musicnn import PATCH_SAMPLES, log_mel
+    from brain2music.models.musicnn.embedder import PATCH_SAMPLES, log_mel
 
     sound = (0.1 * np.random.default_rng(0).standard_normal(PATCH_SAMPLES)).astype(np.float32)
     model = MusicnnFrames()

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from brain2music._utils.files import digest_file
-from brain2music.embed.registry import get_embedder
-from brain2music.generate.musiclm.model import MusicLM
+from brain2music.models.embedders import get_embedder
+from brain2music.models.musiclm.model import MusicLM
 from brain2music.weights import find
 
 NAME = "musiclm-small"

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from brain2music.generate.musiclm.config import StageConfig, StageName, stages
-from brain2music.generate.musiclm.sampling import Sampling, choose, guided
-from brain2music.generate.musiclm.stage import Condition, Stage, _mistaken
-from brain2music.generate.musiclm.transformer import BUCKETS, Transformer, bucket
+from brain2music.models.musiclm.config import StageConfig, StageName, stages
+from brain2music.models.musiclm.sampling import Sampling, choose, guided
+from brain2music.models.musiclm.stage import Condition, Stage, _mistaken
+from brain2music.models.musiclm.transformer import BUCKETS, Transformer, bucket
 
 from .conftest import WORDS, make_inputs
 

@@ -10,10 +10,15 @@ from typer.testing import CliRunner
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.cli import app
-from brain2music.codec.autoencoder import Autoencoder, AutoencoderConfig
-from brain2music.codec.discriminators import Discriminators
-from brain2music.codec.losses import adversarial_loss, discriminator_loss, feature_loss, reconstruction_loss
-from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
+from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig
+from brain2music.models.codec_parts.discriminators import Discriminators
+from brain2music.models.codec_parts.losses import (
+    adversarial_loss,
+    discriminator_loss,
+    feature_loss,
+    reconstruction_loss,
+)
+from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.train import loop
 from brain2music.train.audio_data import Crops, open_corpus
 from brain2music.train.codec import Codec, CodecSettings, CodecTask, codes_used

@@ -10,11 +10,11 @@ import torch
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_arrays, write_table
 from brain2music.audio.io import write_audio
-from brain2music.embed.mulan.features import DIMS, VERSION, Listener
-from brain2music.embed.mulan.minilm import PACKAGE, POOLED, sentence_encoder
-from brain2music.embed.mulan.model import SIZES, MuLan
-from brain2music.embed.mulan.tokens import MulanTokenizer
-from brain2music.embed.musicnn import RATE
+from brain2music.models.mulan.features import DIMS, VERSION, Listener
+from brain2music.models.mulan.minilm import PACKAGE, POOLED, sentence_encoder
+from brain2music.models.mulan.model import SIZES, MuLan
+from brain2music.models.mulan.tokens import MulanTokenizer
+from brain2music.models.musicnn.embedder import RATE
 from brain2music.simulation.music.genres import GENRES
 from brain2music.train import mulan_data
 from brain2music.train.engine import Engine

@@ -9,12 +9,12 @@ import torch
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_arrays, write_arrays
-from brain2music.codec.registry import get_token_codec
-from brain2music.codec.soundstream import SoundStream, SoundStreamConfig
-from brain2music.embed.embeddings import Space
-from brain2music.generate.musiclm.condition import Conditioner
-from brain2music.generate.musiclm.model import MusicLM
-from brain2music.generate.musiclm.semantic import Clusters, MusicnnFrames, SemanticTokenizer
+from brain2music.embeddings.embeddings import Space
+from brain2music.models.codecs import get_token_codec
+from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.semantic import Clusters, MusicnnFrames, SemanticTokenizer
+from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.train.loop import fit
 from brain2music.train.mulan_data import Composed
 from brain2music.train.musiclm import MusicLMTask

@@ -8,12 +8,12 @@ import torch
 from scipy.stats import ortho_group
 
 from brain2music._utils.errors import InputError
-from brain2music.embed.embeddings import Space
-from brain2music.generate.musiclm.bridge import Bridge
-from brain2music.generate.musiclm.condition import Conditioner
-from brain2music.generate.musiclm.config import Vocabulary, stages
-from brain2music.generate.musiclm.folder import describe
-from brain2music.generate.musiclm.stage import Condition, Stage
+from brain2music.embeddings.embeddings import Space
+from brain2music.models.musiclm.bridge import Bridge
+from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.config import Vocabulary, stages
+from brain2music.models.musiclm.folder import describe
+from brain2music.models.musiclm.stage import Condition, Stage
 from brain2music.train.musiclm_begin import begin_at
 
 OLD = Space("old", "1", "0" * 64, 8, 10.0, 1.0, 16000)

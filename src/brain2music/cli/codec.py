@@ -32,8 +32,8 @@ def encode(
     """Turn a sound file into codes: tokens or latents, with its level in 20 bits a second more."""
     from .._utils.destinations import require_output
     from .._utils.progress import progress
-    from ..codec.files import encode_file
-    from ..codec.registry import get_codec
+    from ..models.codec_parts.files import encode_file
+    from ..models.codecs import get_codec
 
     require_output(output, [audio], _CODES, overwrite=overwrite)
     chosen = get_codec(codec, levels)
@@ -58,7 +58,7 @@ def decode(
     """Turn codes back into sound, as loud as it was, with peaks below full scale."""
     from .._utils.destinations import require_output
     from .._utils.progress import progress
-    from ..codec.files import decode_file
+    from ..models.codec_parts.files import decode_file
 
     require_output(output, [file], (".wav",), overwrite=overwrite)
     with progress("decode") as advance:

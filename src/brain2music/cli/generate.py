@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from .._utils.progress import Advance
-    from ..generate.musiclm.model import MusicLM
+    from ..models.musiclm.model import MusicLM
 
 app = typer.Typer()
 
@@ -69,7 +69,7 @@ def generate(
     """Make new music from a text, a recording or an embedding."""
     if sum(each is not None for each in (text, like, embedding)) != 1:
         raise typer.BadParameter("give exactly one of --text, --like and --embedding")
-    from ..generate.musiclm.prompts import check_guidance, check_length, count_items
+    from ..models.musiclm.prompts import check_guidance, check_length, count_items
 
     check_length(seconds, draws)
     check_guidance(guidance)
@@ -105,7 +105,7 @@ def continue_(
     """
     from ..audio.formats import check_format, require_room
     from ..audio.headers import bits_of, seconds_of, shape_of
-    from ..generate.musiclm.prompts import check_guidance, check_length
+    from ..models.musiclm.prompts import check_guidance, check_length
 
     check_length(seconds)
     check_guidance(guidance)
@@ -132,8 +132,8 @@ def story(
     overwrite: Overwrite = False,
 ) -> None:
     """One piece whose prompt changes every 15 s."""
-    from ..generate.musiclm.prompts import check_guidance
-    from ..generate.musiclm.windows import SECTION_S
+    from ..models.musiclm.prompts import check_guidance
+    from ..models.musiclm.windows import SECTION_S
 
     check_guidance(guidance)
     _require([output], [], overwrite)
@@ -164,8 +164,8 @@ def _musiclm(
     """The generator, which has to fit the file that it is to write, and the file the disk."""
     from .._utils.errors import InputError
     from ..audio.formats import check_format, require_room
-    from ..generate.musiclm.model import MusicLM
-    from ..generate.registry import get_generator
+    from ..models.generators import get_generator
+    from ..models.musiclm.model import MusicLM
 
     found = get_generator(name, device, codec, vocoder)
     if not isinstance(found, MusicLM):

@@ -29,10 +29,10 @@ def embed(
     from .._utils.destinations import require_output
     from .._utils.errors import InputError
     from ..audio.find import describe
-    from ..embed.clips import embed_files
-    from ..embed.listing import list_files
-    from ..embed.registry import get_embedder
-    from ..embed.store import save_embeddings
+    from ..embeddings.clips import embed_files
+    from ..embeddings.listing import list_files
+    from ..embeddings.store import save_embeddings
+    from ..models.embedders import get_embedder
 
     found = list_files(audio)
     if found.passed_over:
@@ -72,8 +72,8 @@ def gallery_build(
 ) -> None:
     """Embed music into a gallery: a second folder is added; running again takes what is new, changed or gone."""
     from .._utils.progress import progress
-    from ..embed.registry import get_embedder
     from ..gallery.build import build_gallery
+    from ..models.embedders import get_embedder
 
     with progress("gallery") as advance:
         built = build_gallery(
@@ -165,9 +165,9 @@ def models(
     name: Annotated[str, typer.Argument(help="Whose weights.")] = "musicnn",
 ) -> None:
     """List the embeddings and the codecs: name, whether it is here, what it is, where its weights come from."""
-    from ..codec.registry import listing as codecs
-    from ..embed.registry import models as listing
-    from ..embed.registry import pull
+    from ..models.codecs import listing as codecs
+    from ..models.embedders import models as listing
+    from ..models.embedders import pull
 
     if action == "pull":
         pull(name)

@@ -147,7 +147,7 @@ def train_w2v_bert(
     began = time.monotonic()
     from dataclasses import replace
 
-    from ..embed.w2v_bert.config import SIZES
+    from ..models.w2v_bert.config import SIZES
     from ..train.w2v_bert import Recipe
     from ..train.w2v_bert import train_w2v_bert as train
 

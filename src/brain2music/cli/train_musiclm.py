@@ -84,7 +84,7 @@ def postfilter(
 ) -> None:
     """Give what MusicLM draws the modulations of music: one filter of its spectrograms, for all pieces alike."""
     from .._utils.progress import progress
-    from ..generate.musiclm.model import MusicLM
+    from ..models.musiclm.model import MusicLM
     from ..train.postfilter import fit_postfilter
 
     with progress("postfilter") as advance:
@@ -124,9 +124,9 @@ def refiner(
 ) -> None:
     """Bring what MusicLM draws nearer to music: a network for its spectrograms, trained on music drawn again."""
     from .._utils.progress import progress
-    from ..generate.musiclm.model import MusicLM
-    from ..generate.musiclm.postfilter import FILE
-    from ..generate.musiclm.refiner import FOLDER
+    from ..models.musiclm.model import MusicLM
+    from ..models.musiclm.postfilter import FILE
+    from ..models.musiclm.refiner import FOLDER
     from ..train.postfilter import fit_postfilter
     from ..train.refiner import Recipe, train_refiner
 

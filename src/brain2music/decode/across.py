@@ -8,11 +8,11 @@ from .._utils.errors import InputError, LeakageError
 from ..brain.align import N_COMPONENTS, align, in_one_order
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
-from ..embed.embeddings import Embeddings
+from ..embeddings.alignment import Matched
+from ..embeddings.embeddings import Embeddings
 from .decoder import Decoded, Fit, Grouping, assemble, match_sides, undivided
 from .options import predict_with, require_option
 from .problem import Problem, View
-from .windows import Matched
 
 
 def decode_across(

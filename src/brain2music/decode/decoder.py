@@ -11,11 +11,11 @@ from jaxtyping import Bool, Float, Float32, Int
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
-from ..embed.embeddings import Embeddings, Space
+from ..embeddings.alignment import Matched, match_windows
+from ..embeddings.embeddings import Embeddings, Space
 from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
 from ..study.folds import deal_folds, hold_together, inner_groups, require_whole
 from ..study.study import Clip
-from .windows import Matched, match_windows
 
 Grouping = Literal["clip", "run"]
 Labels = Sequence[Hashable] | Int[np.ndarray, " clips"]

@@ -9,7 +9,7 @@ import numpy as np
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
-from ..embed.embeddings import Embeddings
+from ..embeddings.embeddings import Embeddings
 from .decoder import Decoded, Fit, Grouping, Prediction, assemble, correlations, match_sides
 from .problem import Problem, View, regions
 

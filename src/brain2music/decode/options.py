@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float32, Int
 from .._utils.errors import InputError
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
-from ..embed.embeddings import Embeddings
+from ..embeddings.alignment import Matched, match_windows
+from ..embeddings.embeddings import Embeddings
 from ..study.study import Clip
 from .contrastive import contrastive
 from .decoder import Decoded, Fit, Grouping, Labels, Prediction, assemble, match_sides, outer_folds, undivided
@@ -27,7 +28,6 @@ from .shrinkage import Calibration, calibrated
 from .shuffled import decode_kfold_shuffled, shuffled_orders
 from .stack import stacked
 from .whiten import whitened
-from .windows import Matched, match_windows
 
 
 class Transform(Protocol):

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 from scipy.stats import rankdata
 
+from ..embeddings.alignment import Matched
 from ..ridge.folds import assign_folds
 from .decoder import Fit, Prediction, cv_groups, fit_predict
-from .windows import Matched
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
+from ..embeddings.alignment import Matched
 from ..ridge.fit import RidgeWarning, ridge_cv
 from .decoder import Prediction, correlations, cv_groups
 from .problem import Problem
-from .windows import Matched
 
 SHARES = (1.0, 0.3, 0.1, 0.03, 0.01)
 """Shares of the voxels that are tried."""

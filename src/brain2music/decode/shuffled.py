@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from ..brain.responses import Responses
-from ..embed.embeddings import Embeddings
+from ..embeddings.alignment import Matched, match_windows
+from ..embeddings.embeddings import Embeddings
 from ..study.folds import draw_orders
 from .decoder import (
     Decoded,
@@ -22,7 +23,6 @@ from .decoder import (
     predict_folds,
     undivided,
 )
-from .windows import Matched, match_windows
 
 
 def decode_shuffled(

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..brain.responses import Responses
-from ..embed.embeddings import Embeddings
+from ..embeddings.embeddings import Embeddings
 from ..study.folds import most_folds
 from .decoder import Decoded, Labels, undivided
 from .options import decode_with

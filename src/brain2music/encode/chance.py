@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from scipy.stats import norm, t
 
 from ..brain.responses import Responses
-from ..embed.embeddings import Embeddings
+from ..embeddings.embeddings import Embeddings
 from ..study.folds import FEWEST, draw_orders
 from .encoder import Fit, predict_folds
 from .features import Pairs, Windows, match_scans

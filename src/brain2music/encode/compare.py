@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Float32
 from scipy.stats import norm
 
 from ..brain.responses import Responses
-from ..embed.embeddings import Embeddings
+from ..embeddings.embeddings import Embeddings
 from ..ridge.banded import Partition, variance_partition
 from ..study.folds import hold_together
 from .ceiling import FLOOR, Ceiling

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int
 from .._utils.errors import InputError
 from ..brain.load import common_voxels
 from ..brain.responses import Responses, VoxelSpace
-from ..embed.embeddings import Embeddings, Space
+from ..embeddings.embeddings import Embeddings, Space
 from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
 from ..study.folds import deal_folds, hold_together, inner_groups, require_whole
 from ..study.study import Clip

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Int
 
 from .._utils.errors import InputError
 from ..brain.responses import Responses
-from ..embed.embeddings import Embeddings
+from ..embeddings.embeddings import Embeddings
 from ..ridge.delays import delayed
 from ..study.study import Clip
 

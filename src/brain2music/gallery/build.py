@@ -18,7 +18,7 @@ import pandas as pd
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..audio.find import describe
 from ..audio.paths import shown
-from ..embed.embedder import Embedder
+from ..embeddings.embedder import Embedder
 from .description import COLUMNS, EMBEDDED, write_description
 from .gallery import Gallery
 from .index import next_index, write_index

@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import digest_file
-from ..embed.embeddings import Space
+from ..embeddings.embeddings import Space
 from .ann import AnnIndex, Measured
 from .arrays import map_arrays
 from .description import ANN, TRACKS, VECTORS, WINDOWS, locations, read_description, read_tracks

@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float32
 
 from .._utils.errors import InputError
 from ..audio.io import read_audio
-from ..embed.embedder import Embedder, TextEmbedder
-from ..embed.registry import get_embedder, get_text_embedder
-from ..embed.store import read_vectors
+from ..embeddings.embedder import Embedder, TextEmbedder
+from ..embeddings.store import read_vectors
+from ..models.embedders import get_embedder, get_text_embedder
 from .gallery import Gallery
 
 SHOWN = ["query", "rank", "cosine", "track", "title", "artist", "genre", "licence", "path"]

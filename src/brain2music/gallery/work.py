@@ -20,9 +20,9 @@ from .._utils.files import digest_file
 from .._utils.workers import Workers
 from ..audio.io import duration_of, read_audio
 from ..audio.paths import as_path
-from ..embed.embedder import Embedder
-from ..embed.embeddings import Space
-from ..embed.registry import get_embedder
+from ..embeddings.embedder import Embedder
+from ..embeddings.embeddings import Space
+from ..models.embedders import get_embedder
 from .shards import Embedded, write_shard
 from .storage import Store
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from ..decode.decoder import Decoded
-from ..embed.embedder import Tagger
+from ..embeddings.embedder import Tagger
 from ..score.classes import score_agreement
 from ..score.score import Score, ScoredStage
 from .listener import Listener, Music

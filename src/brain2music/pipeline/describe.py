@@ -13,7 +13,7 @@ from ..brain.clean import LACKS_COSINES, lacks_cosines
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decode.options import decoder_options
-from ..embed.embedder import Embedder
+from ..embeddings.embedder import Embedder
 from ..encode.chance import REFITS
 from ..gallery.gallery import Gallery
 from ..score.leakage import Leak

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from .._utils.errors import InputError
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decode.windows import step_in_scans, window_in_scans
-from ..embed.embedder import Embedder
-from ..embed.embeddings import Space
-from ..embed.windows import n_windows
+from ..embeddings.alignment import step_in_scans, window_in_scans
+from ..embeddings.embedder import Embedder
+from ..embeddings.embeddings import Space
+from ..embeddings.windows import n_windows
 from ..study.finding import Finding, error, warning
 from ..study.study import Clip
 

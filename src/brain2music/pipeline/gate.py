@@ -13,11 +13,11 @@ from .._utils.errors import Brain2MusicWarning, InputError, LeakageError
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decode.options import require_option
-from ..embed.captions import read_captions, with_captions
-from ..embed.embedder import Embedder
-from ..embed.registry import get_embedder
+from ..embeddings.captions import read_captions, with_captions
+from ..embeddings.embedder import Embedder
 from ..gallery.gallery import Gallery
-from ..generate.registry import Generator, get_generator
+from ..models.embedders import get_embedder
+from ..models.generators import Generator, get_generator
 from ..score.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
 from ..study.check import find_unheard, no_recordings
 from ..study.finding import Finding, error, warning

@@ -13,9 +13,9 @@ from .._utils.files import digest_array
 from .._utils.progress import progress
 from ..audio.io import read_audio
 from ..decode.decoder import Decoded
-from ..embed.embedder import Embedder
-from ..embed.embeddings import Embeddings
-from ..generate.registry import Generator
+from ..embeddings.embedder import Embedder
+from ..embeddings.embeddings import Embeddings
+from ..models.generators import Generator
 from ..score.generation import score_generated
 from ..score.score import Score
 from .agreement import Sound, agreement

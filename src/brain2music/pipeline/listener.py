@@ -21,10 +21,10 @@ from ..decode.options import (
     decode_with,
 )
 from ..decode.unseen import decode_kfold_unseen, decode_unseen
-from ..embed.captions import embed_captions, with_captions
-from ..embed.clips import embed_clips
-from ..embed.embedder import Embedder, TextEmbedder
-from ..embed.embeddings import Embeddings
+from ..embeddings.captions import embed_captions, with_captions
+from ..embeddings.clips import embed_clips
+from ..embeddings.embedder import Embedder, TextEmbedder
+from ..embeddings.embeddings import Embeddings
 from ..score.card import ScoreCard
 from ..score.score import ScoredStage
 from ..study.folds import FoldPlan, hold_together

@@ -9,7 +9,7 @@ import pandas as pd
 from .._utils.files import digest_array, digest_text
 from ..brain.source import Source
 from ..decode.options import with_exemplars
-from ..embed.embedder import Embedder
+from ..embeddings.embedder import Embedder
 from ..gallery.gallery import Gallery
 from .listener import Listener, Music
 from .settings import StageName, seen

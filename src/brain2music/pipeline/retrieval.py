@@ -14,9 +14,9 @@ from ..audio.io import read_audio
 from ..audio.paths import as_path
 from ..brain.source import Source
 from ..decode.decoder import Decoded
-from ..embed.clips import embed_files
-from ..embed.embedder import Embedder
-from ..embed.embeddings import Embeddings
+from ..embeddings.clips import embed_files
+from ..embeddings.embedder import Embedder
+from ..embeddings.embeddings import Embeddings
 from ..gallery.gallery import Gallery, Hits
 from ..score.retrieval import score_retrieval
 from ..score.score import Score

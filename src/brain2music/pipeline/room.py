@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..brain.source import Source
 from ..config import RunConfig
-from ..embed.embedder import Embedder
-from ..embed.windows import n_windows
-from ..generate.registry import Generator
+from ..embeddings.embedder import Embedder
+from ..embeddings.windows import n_windows
+from ..models.generators import Generator
 from ..study.finding import Finding, error, warning
 from .outputs import Outputs
 

@@ -19,9 +19,9 @@ from ..brain.reliability import repeat_reliability
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decode.options import with_calibration, with_exemplars
-from ..embed.embedder import Embedder
+from ..embeddings.embedder import Embedder
 from ..gallery.gallery import Gallery
-from ..generate.registry import Generator
+from ..models.generators import Generator
 from ..score.records import read_scores, summarise, write_scores
 from ..score.unseen import clip_similarity
 from .across import require_people, score_across

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..decode.decoder import Decoded
-from ..embed.embeddings import Embeddings
+from ..embeddings.embeddings import Embeddings
 from ..score.baselines import genre_centroids, genre_oracle_in_folds
 from ..score.card import ScoreCard
 from ..score.identification import identification, similarity

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..codec.losses import adversarial_loss, discriminator_loss, feature_loss
+from ..models.codec_parts.losses import adversarial_loss, discriminator_loss, feature_loss
 from .engine import Engine
 
 
@@ -24,7 +24,7 @@ def judge(
 
     Parameters
     ----------
-    discriminators : from a batch to its judgements (:data:`brain2music.codec.losses.Judgement`), one each.
+    discriminators : from a batch to its judgements (:data:`brain2music.models.codec_parts.losses.Judgement`), one each.
     real, made : batches, of which ``made`` may have a graph; none of this goes into it. It may be the longer one: its
         first are compared with the real ones, those that follow only judged.
     clip : norm to which the gradients of the discriminators are clipped.

@@ -20,11 +20,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..audio.io import write_audio
-from ..codec.autoencoder import Autoencoder
-from ..codec.discriminators import Discriminators
-from ..codec.losses import reconstruction_loss
-from ..codec.soundstream import SoundStream
-from ..codec.whitening import LatentWhitening
+from ..models.autoencoder.model import Autoencoder
+from ..models.autoencoder.whitening import LatentWhitening
+from ..models.codec_parts.discriminators import Discriminators
+from ..models.codec_parts.losses import reconstruction_loss
+from ..models.soundstream.model import SoundStream
 from .adversarial import judge
 from .audio_data import Crops
 from .card import write_card

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import torch
 
 from .._utils.errors import Brain2MusicWarning
-from ..codec.autoencoder import Autoencoder, AutoencoderConfig
-from ..codec.discriminators import Discriminators
-from ..codec.soundstream import SoundStream, SoundStreamConfig
+from ..models.autoencoder.model import Autoencoder, AutoencoderConfig
+from ..models.codec_parts.discriminators import Discriminators
+from ..models.soundstream.model import SoundStream, SoundStreamConfig
 from .audio_data import Corpus, Crops, open_corpus
 from .codec import LISTENED, Codec, CodecSettings, CodecTask, as_it_is
 from .loop import Plan, fit

@@ -8,8 +8,8 @@ import numpy as np
 from .._utils.errors import InputError
 from ..audio.find import find_audio
 from ..audio.io import duration_of
-from ..codec.mel_tokens import MelTokenCodec
-from ..generate.musiclm.model import MusicLM
+from ..models.mel_tokens.model import MelTokenCodec
+from ..models.musiclm.model import MusicLM
 
 
 def mel_tokens_of(model: MusicLM) -> MelTokenCodec:

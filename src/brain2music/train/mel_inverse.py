@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..codec.hifigan import HOP, N_FFT, RATE, bands, magnitudes
-from ..codec.mel_inverse import FLOOR, MelInverse, MelInverseConfig
+from ..models.mel_tokens.hifigan import HOP, N_FFT, RATE, bands, magnitudes
+from ..models.mel_tokens.mel_inverse import FLOOR, MelInverse, MelInverseConfig
 from .audio_data import Crops, open_corpus
 from .card import write_card
 from .engine import Engine

@@ -16,9 +16,9 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from .._utils.errors import InputError
-from ..embed.mulan.loss import Form, contrastive_loss, resting_loss
-from ..embed.mulan.model import MuLan
-from ..embed.mulan.spectrogram import Masking, spec_augment
+from ..models.mulan.loss import Form, contrastive_loss, resting_loss
+from ..models.mulan.model import MuLan
+from ..models.mulan.spectrogram import Masking, spec_augment
 from .engine import Engine
 from .schedule import cosine, set_rate
 

@@ -25,10 +25,10 @@ from .._utils.files import read_arrays, write_arrays
 from .._utils.progress import Advance
 from .._utils.workers import Workers
 from ..audio.io import read_audio
-from ..embed.mulan.fast import halved
-from ..embed.mulan.features import VERSION, Heard, Listener
-from ..embed.musicnn import RATE, load_network, package_folder
-from ..embed.musicnn_network import Network, network_on
+from ..models.mulan.fast import halved
+from ..models.mulan.features import VERSION, Heard, Listener
+from ..models.musicnn.embedder import RATE, load_network, package_folder
+from ..models.musicnn.network import Network, network_on
 from ..simulation.music.caption import caption
 from ..simulation.music.compose import compose
 from ..simulation.music.genres import GENRES

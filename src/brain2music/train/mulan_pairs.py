@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._utils.errors import InputError
 from .._utils.progress import progress
-from ..embed.mulan.minilm import sentence_encoder
+from ..models.mulan.minilm import sentence_encoder
 from .mulan import Batch
 from .mulan_data import Shard, read_shards
 from .mulan_texts import Texts, TextStore, texts_of

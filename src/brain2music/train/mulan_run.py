@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from ..embed.mulan.model import SIZES, MuLan, Size, Tower
-from ..embed.mulan.tokens import CODES, LEVELS, MulanTokenizer
+from ..models.mulan.model import SIZES, MuLan, Size, Tower
+from ..models.mulan.tokens import CODES, LEVELS, MulanTokenizer
 from .card import write_card
 from .loop import fit
 from .mulan import MuLanTask, Pairs, Recipe

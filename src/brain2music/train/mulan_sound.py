@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._utils.errors import InputError
 from ..audio.io import duration_of, read_audio
-from ..embed.mulan.spectrogram import FRAMES, HOP, RATE, log_mel, windows_of
+from ..models.mulan.spectrogram import FRAMES, HOP, RATE, log_mel, windows_of
 from .mulan import Batch
 from .mulan_pairs import read_texts
 

@@ -16,8 +16,8 @@ from jaxtyping import Float32
 from .._utils.cpu import multiplies_bfloat16
 from .._utils.files import read_arrays, write_arrays
 from .._utils.progress import Advance
-from ..embed.mulan.minilm import POOLED, SentenceEncoder
-from ..embed.musicnn import package_folder, read_tag_names
+from ..models.mulan.minilm import POOLED, SentenceEncoder
+from ..models.musicnn.embedder import package_folder, read_tag_names
 from ..simulation.music.caption import captions, pace_words
 from ..simulation.music.genres import GENRES
 from .mulan_data import piece_of

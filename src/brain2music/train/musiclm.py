@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from .._utils.errors import InputError
 from .._utils.files import write_text
-from ..codec.registry import get_token_codec
-from ..generate.musiclm.condition import Conditioner
-from ..generate.musiclm.config import STAGES, Plan, Size, StageConfig, StageName, Vocabulary, stages
-from ..generate.musiclm.folder import describe, levels_of
-from ..generate.musiclm.model import MusicLM
-from ..generate.musiclm.semantic import FILE as SEMANTIC
-from ..generate.musiclm.semantic import SemanticTokenizer
-from ..generate.musiclm.stage import Condition, Stage
+from ..models.codecs import get_token_codec
+from ..models.musiclm.condition import Conditioner
+from ..models.musiclm.config import STAGES, Plan, Size, StageConfig, StageName, Vocabulary, stages
+from ..models.musiclm.folder import describe, levels_of
+from ..models.musiclm.model import MusicLM
+from ..models.musiclm.semantic import FILE as SEMANTIC
+from ..models.musiclm.semantic import SemanticTokenizer
+from ..models.musiclm.stage import Condition, Stage
 from .engine import Engine
 from .musiclm_begin import begin_at
 from .schedule import cosine, set_rate

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .._utils.errors import InputError
-from ..generate.musiclm.condition import Conditioner
-from ..generate.musiclm.stage import Stage
-from ..generate.musiclm.tokens import SPECIALS, Family
+from ..models.musiclm.condition import Conditioner
+from ..models.musiclm.stage import Stage
+from ..models.musiclm.tokens import SPECIALS, Family
 from ..weights import find
 
 CONDITION = "condition"  # the family of condition tokens

@@ -8,10 +8,10 @@ import torch
 from .._utils.errors import InputError
 from .._utils.progress import Advance
 from ..audio.io import read_audio
-from ..codec.hifigan import log_mel
-from ..generate.musiclm.model import BATCH, MusicLM
-from ..generate.musiclm.postfilter import Postfilter
-from ..generate.musiclm.prompts import embed_sounds, seeded
+from ..models.mel_tokens.hifigan import log_mel
+from ..models.musiclm.model import BATCH, MusicLM
+from ..models.musiclm.postfilter import Postfilter
+from ..models.musiclm.prompts import embed_sounds, seeded
 from .drawn import choose_music, mel_tokens_of
 
 _SHORTEST_S = 6.0

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from .._utils.errors import InputError
 from .._utils.files import read_arrays
 from .._utils.progress import Advance
-from ..codec.hifigan import HOP, RATE
-from ..codec.mel_discriminators import MelDiscriminators
-from ..codec.mel_tokens import MelTokens
-from ..generate.musiclm.model import MusicLM
-from ..generate.musiclm.refiner import Refiner, RefinerConfig
+from ..models.mel_tokens.hifigan import HOP, RATE
+from ..models.mel_tokens.mel_discriminators import MelDiscriminators
+from ..models.mel_tokens.model import MelTokens
+from ..models.musiclm.model import MusicLM
+from ..models.musiclm.refiner import Refiner, RefinerConfig
 from .adversarial import judge
 from .card import write_card
 from .drawn import choose_music, mel_tokens_of

@@ -20,13 +20,13 @@ from .._utils.errors import InputError
 from .._utils.files import digest_array, digest_text, read_arrays, write_arrays
 from .._utils.progress import Advance
 from ..audio.io import read_audio
-from ..codec.hifigan import log_mel
-from ..codec.mel_tokens import MelTokenCodec
-from ..generate.musiclm.model import MusicLM
-from ..generate.musiclm.prompts import embed_sounds, seeded
-from ..generate.musiclm.sampling import Sampling, choose, guided
-from ..generate.musiclm.stage import Condition, Stage
-from ..generate.musiclm.windows import windows
+from ..models.mel_tokens.hifigan import log_mel
+from ..models.mel_tokens.model import MelTokenCodec
+from ..models.musiclm.model import MusicLM
+from ..models.musiclm.prompts import embed_sounds, seeded
+from ..models.musiclm.sampling import Sampling, choose, guided
+from ..models.musiclm.stage import Condition, Stage
+from ..models.musiclm.windows import windows
 from .drawn import mel_tokens_of
 
 PER_SHARD = 20

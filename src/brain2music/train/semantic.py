@@ -13,8 +13,8 @@ from .._utils.errors import InputError
 from .._utils.progress import Advance
 from ..audio.find import find_audio
 from ..audio.io import read_audio
-from ..generate.musiclm.config import SEMANTIC_RATE
-from ..generate.musiclm.semantic import (
+from ..models.musiclm.config import SEMANTIC_RATE
+from ..models.musiclm.semantic import (
     FrameFeatures,
     MusicnnFrames,
     SemanticTokenizer,

@@ -24,14 +24,14 @@ from .._utils.errors import InputError
 from .._utils.files import digest_file, read_arrays, write_arrays
 from .._utils.progress import Advance
 from .._utils.workers import Workers
-from ..codec.codes import TokenCodec
-from ..embed.embedder import Embedder
-from ..embed.embeddings import Space
-from ..embed.mulan.embedder import MuLanEmbedder
-from ..embed.mulan.features import Listener
-from ..embed.musicnn_network import network_on
-from ..embed.registry import get_embedder
-from ..generate.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
+from ..embeddings.embedder import Embedder
+from ..embeddings.embeddings import Space
+from ..models.codec_parts.codes import TokenCodec
+from ..models.embedders import get_embedder
+from ..models.mulan.embedder import MuLanEmbedder
+from ..models.mulan.features import Listener
+from ..models.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
+from ..models.musicnn.network import network_on
 from ..weights import find
 from .mulan_data import Composed
 
@@ -279,8 +279,8 @@ def _start_worker(embedding: str, step_s: float) -> None:
 def _hear(source: Composed | Recording, seconds: float) -> Heard | None:
     """In a worker: the sound of a source, and all of it that needs no device."""
     from ..audio.io import duration_of, read_audio, resample
-    from ..embed.musicnn import RATE as MEL_RATE
-    from ..embed.musicnn import log_mel
+    from ..models.musicnn.embedder import RATE as MEL_RATE
+    from ..models.musicnn.embedder import log_mel
     from ..simulation.music.render import render
 
     if isinstance(source, Composed):

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from .._utils.errors import InputError
 from .._utils.files import write_text
-from ..embed.w2v_bert.config import W2vBertConfig
-from ..embed.w2v_bert.losses import losses, span_mask
-from ..embed.w2v_bert.model import W2vBert
+from ..models.w2v_bert.config import W2vBertConfig
+from ..models.w2v_bert.losses import losses, span_mask
+from ..models.w2v_bert.model import W2vBert
 from .audio_data import Crops, open_corpus
 from .engine import Engine
 from .loop import fit
@@ -145,7 +145,7 @@ def train_w2v_bert(
 
     Parameters
     ----------
-    config : one of :data:`~brain2music.embed.w2v_bert.config.SIZES`, or any other.
+    config : one of :data:`~brain2music.models.w2v_bert.config.SIZES`, or any other.
     held_out : refuse data that holds a file of this folder.
     began : as of :func:`.loop.fit`.
 

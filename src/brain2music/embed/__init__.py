@@ -1,1 +1,0 @@
-"""Sound to embeddings: one file a model, one registry."""

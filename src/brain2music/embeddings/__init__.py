@@ -1,0 +1,1 @@
+"""Embeddings: the noun, the protocol, the store, and where they meet scans."""

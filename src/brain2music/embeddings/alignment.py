@@ -1,0 +1,128 @@
+"""Meeting of brain and music in time: every embedding's window with the scans it covers."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from .._utils.errors import InputError
+from ..brain.responses import Responses
+from .embeddings import Embeddings, Space
+
+_TOLERANCE = 0.01  # of a TR: below it, differences of window and step from whole scans are rounding
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Pairs of responses and embeddings, clip-major: all windows of the first clip, then those of the second.
+
+    Attributes
+    ----------
+    X : (pairs, voxels), each the average of the scans that a window covers.
+    Y : (pairs, dims), the window's embedding.
+    groups : (pairs,) index of the clip; pairs of one clip overlap in time and belong in one fold.
+    window : (pairs,) index of the window in its clip.
+    """
+
+    X: Float32[np.ndarray, "pairs voxels"]
+    Y: Float32[np.ndarray, "pairs dims"]
+    groups: Int[np.ndarray, " pairs"]
+    window: Int[np.ndarray, " pairs"]
+
+    @property
+    def n_windows(self) -> int:
+        """Windows per clip."""
+        return int(self.window[-1]) + 1
+
+
+def match_windows(responses: Responses, embeddings: Embeddings, *, scans_per_window: int | None = None) -> Matched:
+    """Average responses in the windows of the embeddings (Brain2Music §3.2, Eq. 1).
+
+    Window j starts ``j * step_s`` into the clip and is paired with the mean of the k scans from there on,
+    for all windows whose scans exist. k is ⌈window_s / TR⌉: 7 for MuLan's 10 s at a TR of 1.5 s. (The paper
+    says five, yet lists seven.) An embedding with one window for the whole clip takes at most the scans there
+    are; responses without a time axis (one scan a clip) meet the average over windows.
+
+    Parameters
+    ----------
+    responses, embeddings : clips are matched by name; embeddings of other clips are passed over.
+    scans_per_window : k, where it shall differ.
+
+    Raises
+    ------
+    InputError : a clip has no embedding, the step is not a multiple of the TR, or no window fits into the
+        scans.
+    """
+    targets, space = _targets(responses, embeddings), embeddings.space
+    if responses.n_scans == 1:
+        return _pairs(responses.data, targets.mean(axis=1, keepdims=True, dtype=np.float32))
+    if targets.shape[1] == 1:
+        k = scans_per_window or _covered(space, responses.tr)
+        return _pairs(responses.data[:, :k].mean(axis=1, keepdims=True), targets)
+    step = step_in_scans(space, responses.tr)
+    k = window_in_scans(space, responses.tr, responses.n_scans, scans_per_window)
+    n_windows = min(targets.shape[1], (responses.n_scans - k) // step + 1)
+    averaged = np.empty((len(responses.clips), n_windows, responses.n_voxels), np.float32)
+    for j in range(n_windows):
+        responses.data[:, j * step : j * step + k].mean(axis=1, out=averaged[:, j])
+    return _pairs(averaged, targets[:, :n_windows])
+
+
+def _targets(responses: Responses, embeddings: Embeddings) -> Float32[np.ndarray, "clips windows dims"]:
+    """Embeddings in the order of the responses' clips."""
+    row_of = {name: row for row, name in enumerate(embeddings.names)}
+    missing = [clip.name for clip in responses.clips if clip.name not in row_of]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of {len(responses.clips)} clips have no {embeddings.space.name} embedding: "
+            f"{', '.join(missing[:3])}",
+            mend="embed the stimuli of all clips",
+        )
+    return embeddings.data[[row_of[clip.name] for clip in responses.clips]]
+
+
+def window_in_scans(space: Space, tr: float, n_scans: int, asked: int | None = None) -> int:
+    """Scans that are averaged in a window: ⌈window / TR⌉, or as many as were asked for, of the ``n_scans`` of a clip.
+
+    Where the window is as long as the clip, rounding up may count one scan more than the clip has: all it has then.
+
+    Raises
+    ------
+    InputError : clips have fewer scans.
+    """
+    k = asked or _covered(space, tr)
+    if asked is None and k == n_scans + 1:
+        return n_scans
+    if k > n_scans:
+        raise InputError(
+            f"a window of {space.name} covers {k} scans, but clips have {n_scans}",
+            mend="choose an embedding with a shorter window, or smaller window_s or scans_per_window",
+        )
+    return k
+
+
+def step_in_scans(space: Space, tr: float) -> int:
+    """Scans between windows; :class:`InputError` where they are not whole."""
+    exact = space.step_s / tr
+    step = round(exact)
+    if step < 1 or abs(exact - step) > _TOLERANCE:
+        raise InputError(
+            f"{space.name} has a vector every {space.step_s:g} s, no multiple of the TR of {tr:g} s",
+            mend="run subjects of each TR by themselves (--participant-label), or embed with a step of one TR",
+        )
+    return step
+
+
+def _covered(space: Space, tr: float) -> int:
+    return max(1, ceil(space.window_s / tr - _TOLERANCE))
+
+
+def _pairs(x: Float32[np.ndarray, "clips windows voxels"], y: Float32[np.ndarray, "clips windows dims"]) -> Matched:
+    n_clips, n_windows = x.shape[:2]
+    return Matched(
+        np.ascontiguousarray(x).reshape(n_clips * n_windows, -1),
+        np.ascontiguousarray(y).reshape(n_clips * n_windows, -1),
+        np.repeat(np.arange(n_clips), n_windows),
+        np.tile(np.arange(n_windows), n_clips),
+    )

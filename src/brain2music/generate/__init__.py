@@ -1,1 +1,0 @@
-"""New music: generators of ours, adapters to public ones, and what they all return."""

@@ -1,0 +1,1 @@
+"""One folder per model, and the registries that find them by name."""

@@ -1,0 +1,1 @@
+"""Public models, as what this package asks of its own."""

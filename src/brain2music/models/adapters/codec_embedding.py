@@ -1,0 +1,72 @@
+"""EnCodec and DAC through transformers, as frames of de-quantised vectors for :mod:`.codec_average`."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch.nn import functional
+
+from ..._utils.errors import InputError
+from .clap import load
+from .hub_weights import HubWeights, require_transformers
+from .hub_windows import best_device
+
+_KBPS = 6.0
+
+
+class EncodecFrames:
+    """EnCodec at 24 kHz mono (Défossez et al. 2022, arXiv 2210.13438), at 6 kbps or the highest rate below.
+
+    Raises
+    ------
+    InputError : the weights are not here, damaged, or of the stereo model, which cuts and scales its sound.
+    """
+
+    def __init__(self, weights: HubWeights) -> None:
+        require_transformers(weights.name)
+        from transformers import EncodecModel
+
+        self._model = load(EncodecModel, weights.folder()).to(best_device())
+        config = self._model.config
+        if config.audio_channels != 1 or config.normalize or config.chunk_length_s:
+            raise InputError(
+                "this EnCodec is not the mono one of 24 kHz", weights.folder(), "take facebook/encodec_24khz"
+            )
+        rates = config.target_bandwidths
+        self._kbps = max((rate for rate in rates if rate <= _KBPS), default=min(rates))
+        self.rate, self.dims, self.sha256 = config.sampling_rate, config.hidden_size, weights.digest()
+
+    @torch.inference_mode()
+    def frames(self, sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames dims"]:
+        """(frames, dims)."""
+        codes = self._model.encode(_wave(sound), bandwidth=self._kbps).audio_codes[0]
+        return self._model.quantizer.decode(codes.transpose(0, 1))[0].T.cpu().numpy()
+
+
+class DacFrames:
+    """The Descript audio codec at 44.1 kHz (Kumar et al. 2023, arXiv 2306.06546), all levels.
+
+    Raises
+    ------
+    InputError : the weights are not here, or damaged.
+    """
+
+    def __init__(self, weights: HubWeights) -> None:
+        require_transformers(weights.name)
+        from transformers import DacModel
+
+        self._model = load(DacModel, weights.folder()).to(best_device())
+        config = self._model.config
+        self._hop = int(np.prod(config.downsampling_ratios))
+        self.rate, self.dims, self.sha256 = config.sampling_rate, config.hidden_size, weights.digest()
+
+    @torch.inference_mode()
+    def frames(self, sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames dims"]:
+        """(frames, dims); the end is padded with zeros to a whole frame."""
+        wave = functional.pad(_wave(sound), (0, -len(sound) % self._hop))
+        return self._model.encode(wave).quantized_representation[0].T.cpu().numpy()
+
+
+def _wave(sound: Float32[np.ndarray, " samples"]) -> Any:
+    return torch.from_numpy(sound)[None, None].to(best_device())

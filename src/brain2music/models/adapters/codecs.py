@@ -1,0 +1,205 @@
+"""EnCodec and DAC, the public neural codecs, by transformers, from a local folder or the Hugging Face cache.
+
+Défossez et al., "High fidelity neural audio compression" (2022, arXiv 2210.13438); Kumar et al., "High-fidelity audio
+compression with improved RVQGAN" (2023, arXiv 2306.06546). Nothing is fetched here, and only safetensors are read.
+"""
+
+import importlib.util
+from abc import ABC, abstractmethod
+from math import log2
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int
+
+from ..._utils.errors import InputError
+from ...audio.arrays import AnyWaveform
+from ...audio.limit import limit
+from ...weights import own_folder
+from ..codec_parts.codes import Codes, prepare
+
+
+class HubCodec(ABC):
+    """What the two share: rate, channels, codebooks.
+
+    Parameters
+    ----------
+    model : transformers' model. name : of the codec.
+    """
+
+    def __init__(self, model: Any, name: str) -> None:
+        self.model, self.name = model.eval(), name
+        self.rate = int(model.config.sampling_rate)
+
+    @property
+    def kbps(self) -> float:
+        """Kilobits a second."""
+        return self.rate / self.hop * self.levels * log2(self.model.config.codebook_size) / 1000
+
+    @property
+    @abstractmethod
+    def hop(self) -> int:
+        """Samples of a frame."""
+
+    @property
+    @abstractmethod
+    def levels(self) -> int:
+        """Codebooks in use."""
+
+    def _codes(self, ids: Int[torch.Tensor, "levels frames"], samples: int) -> Codes:
+        return Codes(self.name, ids.T.numpy().astype(np.int16), samples)
+
+    def _ids(self, codes: Codes) -> Int[torch.Tensor, "levels frames"]:
+        return torch.from_numpy(codes.values.T.astype(np.int64))
+
+
+class EnCodec(HubCodec):
+    """EnCodec at one of its bandwidths, without chunks: the mono models of 24 kHz and 32 kHz (MusicGen's).
+
+    Parameters
+    ----------
+    bandwidth : in kbps, one of the checkpoint's; ignored where it has a single one.
+
+    Raises
+    ------
+    InputError : the checkpoint cuts sound into chunks or normalises them (the 48 kHz model), or has no such bandwidth.
+    """
+
+    def __init__(self, model: Any, name: str = "encodec-24khz", bandwidth: float = 6.0) -> None:
+        super().__init__(model, name)
+        config = model.config
+        if config.chunk_length_s is not None or config.normalize:
+            raise InputError(f"{name} codes sound in normalised chunks", mend="take the 24 or 32 kHz model")
+        widths = list(config.target_bandwidths)
+        if len(widths) > 1 and bandwidth not in widths:
+            raise InputError(f"{name} has no bandwidth of {bandwidth:g} kbps", mend=f"choose one of {widths}")
+        self.bandwidth = bandwidth if len(widths) > 1 else widths[0]
+        self.channels = int(config.audio_channels)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path | None = None, bandwidth: float = 6.0) -> "EnCodec":
+        """A checkpoint's folder; default ``$BRAIN2MUSIC_MODELS/encodec-24khz``, then the Hugging Face cache.
+
+        Raises
+        ------
+        InputError : transformers or the weights are not here, or as the constructor.
+        """
+        return cls(_loaded("EncodecModel", "encodec-24khz", "facebook/encodec_24khz", folder), bandwidth=bandwidth)
+
+    @classmethod
+    def random(cls, seed: int = 0) -> "EnCodec":
+        """The 24 kHz architecture with random weights and codebooks: a floor for scores, made from no data."""
+        _require_transformers("encodec-random")
+        from transformers import EncodecConfig, EncodecModel
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = EncodecModel(EncodecConfig())
+            for name, codebook in model.named_buffers():
+                if name.endswith("codebook.embed"):
+                    codebook.normal_(std=0.1)
+        return cls(model, "encodec-random")
+
+    @property
+    def hop(self) -> int:
+        return int(np.prod(self.model.config.upsampling_ratios))
+
+    @property
+    def levels(self) -> int:
+        return int(self.model.quantizer.get_num_quantizers_for_bandwidth(self.bandwidth))
+
+    @torch.inference_mode()
+    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
+        """Ids (frames, levels)."""
+        wave = prepare(waveform, rate, self.rate, self.channels)
+        ids = self.model.encode(torch.from_numpy(wave)[None], bandwidth=self.bandwidth).audio_codes
+        return self._codes(ids[0, 0], wave.shape[1])
+
+    @torch.inference_mode()
+    def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
+        """The sound, as long as what was encoded."""
+        wave = self.model.decode(self._ids(codes)[None, None], [None]).audio_values[0].numpy()
+        return limit(fitted(wave, codes.samples), self.rate)
+
+    @torch.inference_mode()
+    def latents(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "frames dims"]:
+        """The encoder's output before it is quantised."""
+        wave = torch.from_numpy(prepare(waveform, rate, self.rate, self.channels))
+        return self.model.encoder(wave[None])[0].T.numpy()
+
+
+class DAC(HubCodec):
+    """The Descript audio codec with all its codebooks, mono."""
+
+    channels = 1
+
+    def __init__(self, model: Any, name: str = "dac-44khz") -> None:
+        super().__init__(model, name)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path | None = None) -> "DAC":
+        """A checkpoint's folder; default ``$BRAIN2MUSIC_MODELS/dac-44khz``, then the Hugging Face cache.
+
+        Raises
+        ------
+        InputError : transformers or the weights are not here.
+        """
+        return cls(_loaded("DacModel", "dac-44khz", "descript/dac_44khz", folder))
+
+    @property
+    def hop(self) -> int:
+        return int(np.prod(self.model.config.downsampling_ratios))
+
+    @property
+    def levels(self) -> int:
+        return int(self.model.config.n_codebooks)
+
+    @torch.inference_mode()
+    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
+        """Ids (frames, levels); the end is padded with zeros to whole frames."""
+        wave = self._padded(waveform, rate)
+        samples = prepare(waveform, rate, self.rate, 1).shape[1]
+        return self._codes(self.model.encode(wave).audio_codes[0], samples)
+
+    @torch.inference_mode()
+    def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
+        """The sound, as long as what was encoded."""
+        wave = self.model.decode(audio_codes=self._ids(codes)[None]).audio_values
+        return limit(fitted(wave.reshape(1, -1).numpy(), codes.samples), self.rate)
+
+    @torch.inference_mode()
+    def latents(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "frames dims"]:
+        """The encoder's output before it is quantised."""
+        return self.model.encoder(self._padded(waveform, rate))[0].T.numpy()
+
+    def _padded(self, waveform: AnyWaveform, rate: int) -> Float32[torch.Tensor, "1 1 n"]:
+        wave = prepare(waveform, rate, self.rate, 1)
+        return torch.from_numpy(np.pad(wave, ((0, 0), (0, -wave.shape[1] % self.hop))))[None]
+
+
+def fitted(waveform: Float32[np.ndarray, "channels decoded"], samples: int) -> Float32[np.ndarray, "channels samples"]:
+    """The first ``samples`` of what was decoded; silence where it ends before."""
+    return np.pad(waveform[:, :samples], ((0, 0), (0, max(0, samples - waveform.shape[1]))))
+
+
+def _loaded(model_class: str, name: str, repo: str, folder: str | Path | None) -> Any:
+    _require_transformers(name)
+    import transformers
+
+    own = own_folder(name)
+    source = str(folder or (own if own is not None and (own / "config.json").is_file() else repo))
+    try:
+        return getattr(transformers, model_class).from_pretrained(source, local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{name} cannot be loaded from {source} ({reason})",
+            mend=f"run `hf download {repo}`, or save it as $BRAIN2MUSIC_MODELS/{name}",
+        ) from None
+
+
+def _require_transformers(name: str) -> None:
+    if importlib.util.find_spec("transformers") is None:
+        raise InputError(f"transformers, which runs {name}, is not installed", mend="pip install 'brain2music[hub]'")

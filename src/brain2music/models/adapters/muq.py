@@ -1,0 +1,192 @@
+"""MuQ (Zhu et al. 2025, arXiv 2501.01108) from its published weights, without its package and torchaudio.
+
+24 kHz sound -> 128 mel bands in decibels at 100 Hz -> two residual convolutions down to 25 Hz -> a conformer. In the
+checkpoint everything lies under ``model.``: ``conv``, ``conformer`` and, as buffers, window and mel filters.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..._utils.errors import InputError
+from ...audio.arrays import AnyWaveform
+from ...embeddings.embeddings import Space
+from ..w2v_bert.conformer import Conformer, ConformerSize
+from .hub_weights import HubWeights, read_config, weight_files
+from .hub_windows import best_device, each_window
+
+RATE, N_FFT = 24000, 2048
+_SHORTEST_S = 0.2
+_VERSION = "1"
+_ACTIVATIONS: dict[str, Literal["silu", "gelu"]] = {"swish": "silu", "silu": "silu", "gelu": "gelu"}
+ONLY_TRAINING = (
+    *("model.linear.", "model.cls_token", "model.quantizer", "model.rvq.", "model.recon_proj."),
+    *("model.conformer.pos_conv_embed.", "model.conformer.embed_positions."),
+)
+"""Beginnings of the names of tensors that the encoder does not use."""
+
+
+class MuqEmbedder:
+    """The mean over each window of MuQ's states at a relative depth, as :class:`.hub_hidden.HiddenStateEmbedder`.
+
+    Raises
+    ------
+    InputError : the weights are not here, damaged, or not MuQ's.
+    """
+
+    def __init__(self, name: str, weights: HubWeights, window_s: float, step_s: float, depth: float) -> None:
+        self.device = best_device()
+        folder = weights.folder()
+        self.model = Muq(read_config(folder))
+        fill(self.model, read_state(folder), folder, skip=ONLY_TRAINING, within="model.")
+        self.model.to(self.device).eval()
+        self.depth = depth
+        self.space = Space(name, _VERSION, weights.digest(), self.model.width, window_s, step_s, RATE)
+
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 of a waveform at any rate, mono or stereo."""
+        return np.stack([self._of_window(w) for w in each_window(waveform, rate, self.space, _SHORTEST_S)])
+
+    @torch.inference_mode()
+    def _of_window(self, window: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:
+        states = self.model(torch.from_numpy(window)[None].to(self.device))
+        return states[round(self.depth * (len(states) - 1))][0].mean(0).cpu().numpy()
+
+
+class Muq(nn.Module):
+    """The encoder of MuQ.
+
+    Parameters
+    ----------
+    config : the published ``config.json``; :class:`InputError` where a size is missing or of another kind.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__()
+        try:
+            inner, stat = config["w2v2_config"], config["stat"]
+            self.hop, self.width = int(config.get("hop_length", 240)), int(config.get("encoder_dim", 1024))
+            mels, channels = int(config.get("n_mels", 128)), int(config.get("conv_dim", 512))
+            self.mean, self.std = float(stat["melspec_2048_mean"]), float(stat["melspec_2048_std"])
+            size = ConformerSize(
+                self.width,
+                int(config.get("encoder_depth", 12)),
+                int(inner["num_attention_heads"]),
+                int(inner["intermediate_size"]),
+                int(inner.get("conv_depthwise_kernel_size", 31)),
+                _ACTIVATIONS[inner.get("hidden_act", "swish")],
+                norm="batch",
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"this is not MuQ's configuration ({error})", None, "download the model again") from None
+        if int(config.get("label_rate", 25)) != 25 or inner.get("position_embeddings_type", "rotary") != "rotary":
+            raise InputError("this MuQ has other frames or positions than 25 Hz and rotary ones", None, "take another")
+        self.preprocessor_melspec_2048 = MelDecibels(mels, self.hop)
+        self.conv = _Subsampling(mels, channels, self.width)
+        self.conformer = Conformer(size)
+
+    def forward(self, sound: Float[Tensor, "batch samples"]) -> list[Float[Tensor, "batch frames width"]]:
+        """The states before the first block and after each, at 25 Hz, of sound at 24 kHz."""
+        mel = self.preprocessor_melspec_2048(sound)[..., :-1]
+        return self.conformer(self.conv((mel - self.mean) / self.std))
+
+
+class MelDecibels(nn.Module):
+    """torchaudio's MelSpectrogram (2048 samples, HTK's mel, no norm, reflected edges) and AmplitudeToDB.
+
+    Filters and window are buffers of the checkpoint and come from there.
+    """
+
+    mel_stft: Any
+
+    def __init__(self, mels: int, hop: int) -> None:
+        super().__init__()
+        self.hop = hop
+        self.mel_stft = nn.Module()
+        self.mel_stft.spectrogram, self.mel_stft.mel_scale = nn.Module(), nn.Module()
+        self.mel_stft.spectrogram.register_buffer("window", torch.hann_window(N_FFT))
+        self.mel_stft.mel_scale.register_buffer("fb", htk_filters(RATE, N_FFT, mels))
+
+    def forward(self, sound: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch mels frames"]:
+        """10 log10 of the power in each band, from -100 dB."""
+        window, filters = self.mel_stft.spectrogram.window, self.mel_stft.mel_scale.fb
+        spectrum = torch.stft(sound, N_FFT, self.hop, window=window, pad_mode="reflect", return_complex=True)
+        power = spectrum.real.square() + spectrum.imag.square()
+        return 10 * torch.log10((filters.T @ power).clamp_min(1e-10))
+
+
+def htk_filters(rate: int, n_fft: int, mels: int) -> Float[Tensor, "bins mels"]:
+    """Triangles of unit height from 0 Hz to half the rate, equally spaced in 2595 log10(1 + f / 700)."""
+    top = 2595.0 * np.log10(1.0 + rate / 2 / 700.0)
+    edges = 700.0 * (10.0 ** (np.linspace(0.0, top, mels + 2) / 2595.0) - 1.0)
+    bins = np.linspace(0.0, rate / 2, n_fft // 2 + 1)[:, None]
+    rising, falling = (bins - edges[:-2]) / np.diff(edges)[:-1], (edges[2:] - bins) / np.diff(edges)[1:]
+    return torch.from_numpy(np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32))
+
+
+def read_state(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of a model's folder, by name; :class:`InputError` when a file is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    state: dict[str, Tensor] = {}
+    for file in weight_files(folder):
+        try:
+            state |= load_file(file)
+        except SafetensorError as error:
+            raise InputError(f"this is no safetensors file ({error})", file, "download the model again") from None
+    return state
+
+
+def fill(
+    module: nn.Module, state: dict[str, Tensor], folder: Path, skip: tuple[str, ...] = (), within: str = ""
+) -> None:
+    """Load the tensors under a prefix into a module, all of them but those that ``skip`` names.
+
+    Raises
+    ------
+    InputError : a tensor is missing, too many, or of another shape.
+    """
+    given = {
+        name.removeprefix(within): value.float() if value.is_floating_point() else value
+        for name, value in state.items()
+        if name.startswith(within) and not name.startswith(skip)
+    }
+    try:
+        missing, unexpected = module.load_state_dict(given, strict=False)
+    except RuntimeError as error:
+        what = str(error).strip().splitlines()[-1].strip()
+        raise InputError(f"the weights do not fit ({what})", folder, "download the model again") from None
+    missing = [name for name in missing if "mel_stft" not in name]
+    if wrong := missing or unexpected:
+        what = "lack" if missing else "hold an unknown"
+        raise InputError(f"the weights {what} {within}{wrong[0]}", folder, "download the model again")
+
+
+class _Subsampling(nn.Module):
+    def __init__(self, mels: int, channels: int, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(_Residual(1, channels), _Residual(channels, channels))
+        self.linear = nn.Linear(channels * mels // 4, width)
+
+    def forward(self, mel: Float[Tensor, "batch mels frames"]) -> Float[Tensor, "batch fewer width"]:
+        return self.linear(self.conv(mel[:, None]).permute(0, 3, 1, 2).flatten(2))
+
+
+class _Residual(nn.Module):
+    """Two convolutions, the first with stride 2 in both directions, and one beside them."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.BatchNorm2d(outputs)
+        self.conv2, self.bn2 = nn.Conv2d(outputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs)
+        self.conv3, self.bn3 = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.BatchNorm2d(outputs)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        inner = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(maps)))))
+        return functional.relu(inner + self.bn3(self.conv3(maps)))

@@ -1,0 +1,187 @@
+"""MuQ-MuLan (Zhu et al. 2025, arXiv 2501.01108): sound and text in one space, without its package and torchaudio.
+
+Sound: a layer of MuQ; text: XLM-RoBERTa; each through a projection, a small transformer, a mean over time and a last
+projection to 512 dimensions, scaled to unit length. In the checkpoint ``mulan.audio`` and ``mulan.text`` hold
+``model``, ``proj`` and ``transformer``, and ``mulan.audio_to_latents`` and ``mulan.text_to_latents`` lie beside them.
+The sizes of MuQ and of XLM-RoBERTa, and the tokeniser, are read from their own repositories.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..._utils.errors import InputError
+from ...audio.arrays import AnyWaveform
+from ...embeddings.embeddings import Space
+from ...embeddings.texts import as_texts
+from ...embeddings.words import require_known_to
+from .clap import load
+from .hub_weights import HubWeights, read_config, require_transformers
+from .hub_windows import best_device, embed_in_pieces, unit
+from .muq import ONLY_TRAINING, RATE, Muq, fill, read_state
+
+LONGEST_S = 10.0
+_LONGEST_TEXT = 512
+_VERSION = "1"
+_BUFFERS = ("model.embeddings.position_ids", "model.embeddings.token_type_ids")
+
+
+class MuqMulanEmbedder:
+    """Unit vectors of sound and of text in MuQ-MuLan's space.
+
+    Windows over 10 s are cut into pieces whose mean is scaled back to length 1 (the published code leaves it shorter),
+    shorter ones are repeated from their start to 10 s (as in the published code).
+    Each text goes through alone: the text tower averages over padding too.
+
+    Parameters
+    ----------
+    name : of the space. weights : of MuQ-MuLan. muq, roberta : settings of the two models inside it.
+
+    Raises
+    ------
+    InputError : something is not here, damaged, or of a kind that is not read here.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        weights: HubWeights,
+        muq: HubWeights,
+        roberta: HubWeights,
+        window_s: float = 10.0,
+        step_s: float = 1.5,
+    ) -> None:
+        require_transformers(name)
+        from transformers import AutoTokenizer, XLMRobertaConfig, XLMRobertaModel
+
+        folder, text_folder = weights.folder(), roberta.folder()
+        config, state = read_config(folder), read_state(folder)
+        self.tokeniser = load(AutoTokenizer, text_folder)
+        text_model = XLMRobertaModel(XLMRobertaConfig.from_pretrained(str(text_folder), local_files_only=True))
+        self.device = best_device()
+        try:
+            self.layer = int(config["audio_model"].get("use_layer_idx", -1))
+            dims = int(config["mulan"]["dim_latent"])
+            audio = _Tower(Muq(read_config(muq.folder())), config["audio_model"], config["audio_transformer"], dims)
+            text = _Tower(text_model, config["text_model"], config["text_transformer"], dims)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"this is not MuQ-MuLan's configuration ({error})", folder / "config.json", "download it again"
+            ) from None
+        for tower, side, skip in ((audio, "audio", ONLY_TRAINING), (text, "text", _BUFFERS)):
+            fill(tower, _of_side(state, side, skip), folder)
+            tower.to(self.device).eval()
+        self.audio, self.text = audio, text
+        self.space = Space(name, _VERSION, weights.digest(), dims, window_s, step_s, RATE)
+
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 512) float32 unit rows of a waveform at any rate, mono or stereo."""
+        return embed_in_pieces(waveform, rate, self.space, LONGEST_S, self._of_sound)
+
+    @torch.inference_mode()
+    def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
+        """(texts, 512) float32 unit rows."""
+        rows = [np.zeros((0, self.space.dims), np.float32)]
+        require_known_to(self.tokeniser, listed := as_texts(texts), _LONGEST_TEXT, english=False)
+        for text in listed:
+            tokens = self.tokeniser(text, truncation=True, max_length=_LONGEST_TEXT, return_tensors="pt")
+            tokens = {key: tokens[key].to(self.device) for key in ("input_ids", "attention_mask")}
+            rows.append(self.text(self.text.model(**tokens).last_hidden_state).cpu().numpy())
+        return unit(np.concatenate(rows))
+
+    @torch.inference_mode()
+    def _of_sound(self, piece: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:
+        whole = np.resize(piece, round(LONGEST_S * RATE))
+        states = self.audio.model(torch.from_numpy(whole)[None].to(self.device))
+        return self.audio(states[self.layer])[0].cpu().numpy()
+
+
+class _Tower(nn.Module):
+    """What follows the states of a pretrained model: projection, transformer, mean over time, last projection."""
+
+    transformer: Any
+
+    def __init__(self, model: nn.Module, sizes: dict[str, Any], shape: dict[str, Any], latent: int) -> None:
+        super().__init__()
+        width, dim = sizes.get("model_dim"), int(shape["dim"])
+        always = isinstance(model, Muq)
+        self.model = model
+        self.proj = nn.Linear(int(width), dim) if width and (always or width != dim) else nn.Identity()
+        self.transformer = nn.Module()
+        self.transformer.layers = nn.ModuleList(
+            nn.ModuleList([_Attention(dim, int(shape["heads"]), int(shape["dim_head"])), _feed_forward(dim, shape)])
+            for _ in range(int(shape["tf_depth"]))
+        )
+        self.to_latents = nn.Linear(dim, latent)
+
+    def forward(self, states: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch dims"]:
+        states = self.proj(states)
+        for attention, feed_forward in self.transformer.layers:
+            states = states + attention(states)
+            states = states + feed_forward(states)
+        return self.to_latents(states.mean(dim=1))
+
+
+class _Attention(nn.Module):
+    """Attention by cosines: queries and keys of unit length, scaled by learned factors and by 8."""
+
+    def __init__(self, dim: int, heads: int, head_width: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = _Norm(dim)
+        self.to_q = nn.Linear(dim, heads * head_width, bias=False)
+        self.to_kv = nn.Linear(dim, 2 * heads * head_width, bias=False)
+        self.q_scale, self.k_scale = nn.Parameter(torch.ones(head_width)), nn.Parameter(torch.ones(head_width))
+        self.to_out = nn.Sequential(nn.Linear(heads * head_width, dim, bias=False))
+
+    def forward(self, states: Float[Tensor, "batch frames dim"]) -> Float[Tensor, "batch frames dim"]:
+        states = self.norm(states)
+        query, key, value = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in (self.to_q(states), *self.to_kv(states).chunk(2, dim=-1))
+        )
+        query = functional.normalize(query, dim=-1) * self.q_scale
+        key = functional.normalize(key, dim=-1) * self.k_scale
+        attended = functional.scaled_dot_product_attention(query, key, value, scale=8.0)
+        return self.to_out(attended.transpose(1, 2).flatten(2))
+
+
+class _Norm(nn.Module):
+    """Layer normalisation with a scale and no shift."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.learned_gamma = nn.Parameter(torch.ones(dim))
+
+    def forward(self, states: Tensor) -> Tensor:
+        return functional.layer_norm(states, states.shape[-1:], self.learned_gamma)
+
+
+class _Gate(nn.Module):
+    """The first half times the GELU of the second."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        values, gate = states.chunk(2, dim=-1)
+        return functional.gelu(gate) * values
+
+
+def _feed_forward(dim: int, shape: dict[str, Any]) -> nn.Sequential:
+    inner = int(dim * int(shape.get("ff_mult", 4)) * 2 / 3)
+    layers = [_Norm(dim), nn.Linear(dim, 2 * inner, bias=False), _Gate(), nn.Identity()]
+    return nn.Sequential(*layers, nn.Linear(inner, dim, bias=False))
+
+
+def _of_side(state: dict[str, Tensor], side: str, skip: tuple[str, ...]) -> dict[str, Tensor]:
+    """The tensors of one tower under the names that :class:`_Tower` gives them."""
+    tower, last = f"mulan.{side}.", f"mulan.{side}_to_latents."
+    found = {name.replace(last, "to_latents."): value for name, value in state.items() if name.startswith(last)}
+    for name, value in state.items():
+        plain = name.removeprefix(tower).replace("model.model.", "model.", 1)
+        if name.startswith(tower) and not plain.startswith((*skip, "aggregator.")):
+            found[plain] = value
+    return found

@@ -1,0 +1,1 @@
+"""JEN-1's autoencoder."""

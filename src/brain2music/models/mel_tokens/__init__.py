@@ -1,0 +1,1 @@
+"""Mel spectrograms as tokens, and vocoders to turn them into sound."""

@@ -1,0 +1,110 @@
+"""A trained MuLan as an embedding of the registry: sound and text into one space."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from ..._utils.errors import InputError
+from ..._utils.files import digest_file, digest_text
+from ...audio.arrays import AnyWaveform
+from ...embeddings.embeddings import Space
+from ...embeddings.texts import as_texts
+from ...embeddings.windows import mono_at, n_windows, window_starts
+from ...study.study import Clip
+from .features import Listener
+from .minilm import sentence_encoder
+from .model import WEIGHTS, MuLan
+from .spectrogram import RATE, log_mel, windows_of
+
+_VERSION = "1"
+_BATCH = 32
+
+
+class MuLanEmbedder:
+    """Sound and text to unit vectors of 128 dims.
+
+    Parameters
+    ----------
+    folder : of the model, as :meth:`.model.MuLan.save_pretrained` leaves it.
+    window_s, step_s : seconds of sound per vector and between vectors. The model was trained on windows of 10 s.
+    name : of the space.
+
+    Raises
+    ------
+    InputError : the model, or a frozen model under it, is not here; spectrogram towers hear windows of 10 s only.
+    """
+
+    def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.0, name: str = "mulan-small") -> None:
+        self.model = MuLan.from_pretrained(folder)
+        self._listener = Listener(window_s, step_s) if self.model.reads_features else None
+        if self._listener is None and window_s != 10.0:
+            raise InputError(f"{name} hears windows of 10 s, not {window_s:g} s", mend="leave the window as it is")
+        heard = self._listener.musicnn.space.sha256 if self._listener else ""
+        digest = digest_text(digest_file(Path(folder) / WEIGHTS) + heard)
+        self.space = Space(name, _VERSION, digest, self.model.config.dims, window_s, step_s, RATE)
+
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 128) float32, unit rows, of a waveform at any rate, mono or stereo."""
+        if self._listener is not None:
+            return self.embed_features(self._listener(waveform, rate))
+        sound = mono_at(waveform, rate, RATE)
+        if len(sound) < RATE // 100:
+            sound = np.resize(sound, RATE // 100)
+        starts = window_starts(len(sound) / RATE, self.space.window_s, self.space.step_s)
+        return self._audio(windows_of(log_mel(sound, self.model.config.mels), starts))
+
+    def embed_features(self, features: Float32[np.ndarray, "windows features"]) -> Float32[np.ndarray, "windows dims"]:
+        """The same of windows already heard (:class:`.features.Listener`)."""
+        return self._audio(torch.from_numpy(features))
+
+    def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
+        """(texts, 128) float32, unit rows; :class:`InputError` where a text is empty or the encoder is not here."""
+        return text_vectors(self.model, texts)
+
+    def average(self, vectors: Float32[np.ndarray, "windows dims"]) -> Float32[np.ndarray, " dims"]:
+        """One vector of a sound from those of its windows, re-normalised where the model says so."""
+        return self.model.average(torch.from_numpy(vectors)).numpy()
+
+    def _audio(self, windows: torch.Tensor) -> Float32[np.ndarray, "windows dims"]:
+        with torch.inference_mode():
+            return torch.cat([self.model.audio(part) for part in windows.split(_BATCH)]).numpy()
+
+
+class MuLanTextEmbedder:
+    """MuLan_text of Brain2Music: a clip's caption through the text tower, one vector repeated over its windows.
+
+    Parameters
+    ----------
+    folder, window_s, step_s : as of :class:`MuLanEmbedder`; only the number of windows follows from the latter.
+    """
+
+    def __init__(self, folder: Path, window_s: float = 15.0, step_s: float = 1.5) -> None:
+        self.model = MuLan.from_pretrained(folder)
+        digest = digest_file(Path(folder) / WEIGHTS)
+        self.space = Space("mulan-text", _VERSION, digest, self.model.config.dims, window_s, step_s, 0)
+
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """A caption cannot be read from sound: always :class:`InputError`."""
+        raise InputError("mulan-text reads a clip's caption, not its sound", mend="choose mulan-small for sound")
+
+    def label(self, clip: Clip) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 128) unit rows of one clip; :class:`InputError` when it has no caption."""
+        if not clip.caption:
+            raise InputError(f"clip {clip.name} has no caption", mend="give captions with the study's stimuli")
+        try:
+            vector = text_vectors(self.model, [clip.caption])
+        except InputError as error:
+            raise InputError(f"the caption of clip {clip.name}: {error.what}", error.file, error.mend) from None
+        return np.repeat(vector, n_windows(clip.duration, self.space.window_s, self.space.step_s), axis=0)
+
+
+def text_vectors(model: MuLan, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
+    """Unit vectors of texts; :class:`InputError` where one is empty or unknown, or the sentence encoder is not here."""
+    encoder, listed = sentence_encoder(), as_texts(texts)
+    encoder.require_known(listed)
+    pooled = torch.from_numpy(encoder.pooled(listed))
+    with torch.inference_mode():
+        return model.text(pooled).numpy()

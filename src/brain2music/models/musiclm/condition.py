@@ -1,0 +1,103 @@
+"""From embeddings to what conditions the stages: checked, brought to length 1, and quantised into 12 tokens."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from ..._utils.errors import InputError
+from ..._utils.files import read_arrays, write_arrays
+from ...embeddings.embeddings import Space
+from ..mulan.tokens import MulanTokenizer
+from .bridge import Bridge
+from .stage import Condition
+
+FILE = "condition.safetensors"
+
+
+class Conditioner:
+    """Embeddings of one space as conditions; its codebooks are fitted once and never change.
+
+    Parameters
+    ----------
+    space : the embeddings' space that the stages were trained in. tokenizer : of 12 × 1024 (MusicLM's MuLan tokens),
+        frozen.
+    renormalise : bring averages of windows, which are shorter than 1, back to length 1 first. MusicLM does not
+        say; text embeddings have length 1, so the default keeps both sides alike.
+    bridge : leads into that space from the one whose embeddings are to be given.
+    """
+
+    def __init__(
+        self, space: Space, tokenizer: MulanTokenizer, renormalise: bool = True, bridge: Bridge | None = None
+    ) -> None:
+        self.own_space, self.tokenizer, self.renormalise, self.bridge = space, tokenizer, renormalise, bridge
+
+    @property
+    def space(self) -> Space:
+        """Of the embeddings that are to be given."""
+        return self.own_space if self.bridge is None else self.bridge.space
+
+    @classmethod
+    def fit(
+        cls,
+        space: Space,
+        vectors: Float[Tensor, "vectors dims"],
+        levels: int = 12,
+        codes: int = 1024,
+        renormalise: bool = True,
+    ) -> "Conditioner":
+        """Learn the codebooks from embeddings of the training set."""
+        vectors = functional.normalize(vectors, dim=-1) if renormalise else vectors
+        return cls(space, MulanTokenizer.fit(vectors, levels, codes), renormalise)
+
+    def __call__(self, vectors: Float[Tensor, "batch dims"]) -> Condition:
+        """Conditions, shown both as tokens and as vectors; on the CPU."""
+        vectors = vectors if self.bridge is None else self.bridge(vectors.float())
+        vectors = functional.normalize(vectors.float(), dim=-1) if self.renormalise else vectors.float()
+        return Condition(self.tokenizer.encode(vectors), vectors, torch.ones(len(vectors), 2, dtype=torch.bool))
+
+    def check(self, vectors: np.ndarray, space: Space | None = None) -> Float[Tensor, "batch dims"]:
+        """Embeddings from outside as (batch, dims).
+
+        Raises
+        ------
+        InputError : they are of another space (named by its sha), have other dimensions, or are not finite or zero.
+        """
+        if space is not None and not self.space.same_as(space):
+            raise InputError(
+                f"the embedding is of {space.name} ({space.sha256[:12]}), the generator takes "
+                f"{self.space.name} ({self.space.sha256[:12]})",
+                mend=f"embed with {self.space.name}, or take a generator trained on {space.name}",
+            )
+        rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
+        if rows.ndim != 2 or rows.shape[1] != self.space.dims or len(rows) == 0:
+            raise InputError(
+                f"an embedding of shape {np.shape(vectors)} where {self.space.name} has {self.space.dims} dimensions",
+                mend=f"give ({self.space.dims},) of one item, or (items, windows, {self.space.dims})",
+            )
+        if not np.isfinite(rows).all():
+            raise InputError("the embedding holds NaN or infinite values", mend="compute it again")
+        if (np.linalg.norm(rows, axis=1) == 0).any():
+            raise InputError("an embedding is all zeros and points nowhere", mend="compute it again")
+        return torch.from_numpy(rows)
+
+    def save(self, folder: Path) -> None:
+        """Write the codebooks (half precision), the space, and the bridge to it."""
+        arrays = {"codebooks": self.tokenizer.codebooks.numpy().astype(np.float16)}
+        about: dict[str, Any] = {"space": asdict(self.own_space), "renormalise": self.renormalise}
+        if self.bridge is not None:
+            arrays, about = arrays | self.bridge.arrays(), about | {"bridge": self.bridge.about()}
+        write_arrays(folder / FILE, arrays, about)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Conditioner":
+        """What :meth:`save` wrote."""
+        arrays, metadata = read_arrays(folder / FILE)
+        tokenizer = MulanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
+        bridge = Bridge.read(arrays, metadata["bridge"]) if "bridge" in metadata else None
+        return cls(Space(**metadata["space"]), tokenizer, metadata["renormalise"], bridge)

@@ -1,0 +1,60 @@
+"""A recording, and music that goes on from it: what it is conditioned on, what it is given, how the two are joined."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..._utils.errors import InputError
+from ..._utils.progress import Advance
+from ...audio.arrays import as_channels
+from ...audio.channels import mix
+from ...audio.headers import bits_of
+from ...audio.joining import join
+from ...audio.sound import Reconstruction
+from ...embeddings.windows import mono_at
+from .prompts import (
+    Recording,
+    check_guidance,
+    check_length,
+    check_seed,
+    embed_sounds,
+    embed_texts,
+    read_recording,
+)
+from .windows import SECTION_S
+
+if TYPE_CHECKING:
+    from .model import MusicLM
+
+
+def continued(
+    model: "MusicLM",
+    recording: Recording,
+    seconds: float,
+    seed: int,
+    text: str | None,
+    guidance: float | None,
+    progress: Advance | None,
+) -> Reconstruction:
+    """See :meth:`.model.MusicLM.continuation`."""
+    check_length(seconds)
+    check_guidance(guidance)
+    check_seed(seed)
+    (waveform, rate), origin = read_recording(recording, "continues", mono=False)
+    own = waveform if not isinstance(recording, tuple) else as_channels(waveform, rate)[0]
+    heard = mono_at(mix(own), rate, model.rate)
+    if len(heard) < model.rate:
+        raise InputError(f"a recording of {len(heard) / model.rate:.2f} s cannot be continued", mend="give 1 s or more")
+    end = heard[-round(SECTION_S * model.rate) :]
+    unit = 2 * model.codec.frame  # a semantic token spans two frames of the codec
+    end = end[len(end) % unit :]
+    if text is not None:
+        vectors = embed_texts([text], model.conditioner)
+    else:
+        vectors = embed_sounds([(end, model.rate)], model.conditioner)
+    length = len(end) / model.rate + seconds
+    made = next(model.waves([vectors], length, seed, 1, guidance, 0, progress, model.prompt(end)))
+    whole = join(own, rate, made, model.rate, len(end), seconds)
+    origin |= {"item": 0, "draw": 0, "text": text, "own_s": own.shape[1] / rate, "new_gains": whole.gains}
+    origin |= {"new_channels": "the same mono in each, at its level"} if len(own) > 1 else {}
+    bits = bits_of(recording) if not isinstance(recording, tuple) else 16
+    return replace(model.piece(whole.waveform, "continue", seed, guidance, origin), rate=rate, bits=bits)

@@ -1,0 +1,114 @@
+"""A MusicLM as a folder: config.json, a sub-folder a stage, what conditions them; the codec is named, not copied."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..._utils.cpu import require_device
+from ..._utils.errors import InputError
+from ..._utils.files import digest_file, digest_text, read_json, write_json
+from ...weights import find
+from ..codecs import get_token_codec
+from ..mel_tokens.griffin_lim import INVERSE
+from .condition import FILE as CONDITION
+from .condition import Conditioner
+from .config import STAGES, Plan, StageName
+from .postfilter import FILE as POSTFILTER
+from .postfilter import Postfilter
+from .refiner import FOLDER as REFINER
+from .refiner import Refiner
+from .sampling import Sampling
+from .semantic import SemanticTokenizer
+from .stage import Stage
+
+CONFIG = "config.json"
+VOCODER = "griffin-lim"
+"""Of models whose codec is of mel tokens, unless another is asked for: nothing has to be installed."""
+_KEYS = ("plan", "codec", "codec_sha256", "vocoder", "sampling")
+
+
+def describe(
+    folder: Path,
+    plan: Plan,
+    codec: str,
+    codec_sha256: str,
+    provenance: dict[str, Any],
+    sampling: Mapping[StageName, Sampling] | None = None,
+) -> None:
+    """Write a model folder's config.json: its stages and how they are sampled, its codec, where it came from."""
+    chosen = {name: asdict(how) for name, how in (sampling or {}).items()}
+    settings = {"model": "MusicLM", "plan": plan, "sampling": chosen}
+    sung = {"codec": codec, "codec_sha256": codec_sha256, "vocoder": VOCODER}
+    write_json(folder / CONFIG, {**settings, **sung, "provenance": provenance})
+
+
+def read_parts(
+    name: str | Path, device: str | torch.device, codec: str | Path | None, vocoder: str | None
+) -> dict[str, Any]:
+    """What ``MusicLM`` is made of, by parameter; see :meth:`.model.MusicLM.from_pretrained`."""
+    require_device(str(device))
+    folder = find(name)
+    settings = _settings(folder)
+    codec = codec or settings["codec"]
+    if codec_digest(codec) != settings["codec_sha256"]:
+        raise InputError(
+            f"the codec {codec} is not the one this model was trained with", folder, "use them as they came together"
+        )
+    vocoder = vocoder or settings["vocoder"]
+    names: tuple[StageName, ...] = STAGES[settings["plan"]]
+    stages = {stage: Stage.from_pretrained(folder / stage).to(device) for stage in names}
+    return {
+        "stages": stages,
+        "conditioner": Conditioner.load(folder),
+        "semantic": None if settings["plan"] == "single" else SemanticTokenizer.load(folder),
+        "codec": get_token_codec(str(codec), levels_of(stages), str(device), vocoder),
+        "refiner": Refiner.from_pretrained(folder / REFINER).to(device) if (folder / REFINER).is_dir() else None,
+        "postfilter": Postfilter.load(folder) if (folder / POSTFILTER).is_file() else None,
+        "sampling": _sampling(folder, settings["sampling"]),
+        "name": folder.name,
+        "sha256": _digest(folder, names, settings, vocoder),
+    }
+
+
+def levels_of(stages: Mapping[StageName, Stage]) -> int:
+    """How many of the codec's levels the stages write."""
+    return max(stage.config.first_level + stage.config.levels for stage in stages.values())
+
+
+def codec_digest(codec: str | Path) -> str:
+    """Of the weights of a codec, or of a part of one, that ships or lies in a folder."""
+    return digest_file(find(codec) / "model.safetensors")
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    settings = read_json(folder / CONFIG)
+    if not isinstance(settings, dict) or settings.get("model") != "MusicLM":
+        raise InputError("this is not a MusicLM", folder / CONFIG, "name a folder that holds one")
+    missing = [key for key in _KEYS if key not in settings]
+    if missing or settings["plan"] not in STAGES:
+        wrong = f"lacks {', '.join(missing)}" if missing else f"names no known plan ({settings['plan']!r})"
+        raise InputError(f"the model's description {wrong}", folder / CONFIG, "copy the folder again")
+    return settings
+
+
+def _sampling(folder: Path, given: Any) -> dict[StageName, Sampling]:
+    try:
+        return {stage: Sampling(**how) for stage, how in given.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the model's sampling cannot be used ({error})", folder / CONFIG, "copy the folder again"
+        ) from None
+
+
+def _digest(folder: Path, names: tuple[StageName, ...], settings: dict[str, Any], vocoder: str) -> str:
+    """Of all that decides what the model makes: weights, sizes, how it is sampled, what sings."""
+    networks = [*names, *(each.name for each in folder.glob(REFINER))]
+    files = [folder / network / file for network in networks for file in ("model.safetensors", "config.json")]
+    files += [folder / CONDITION, *folder.glob(POSTFILTER)]
+    sings = [vocoder, codec_digest(INVERSE)] if vocoder == VOCODER else [vocoder]
+    decides = [settings["sampling"], settings["codec_sha256"], *sings]
+    return digest_text("".join(map(digest_file, files)) + json.dumps(decides, sort_keys=True))

@@ -1,0 +1,204 @@
+"""What a user may ask for, checked: how long, how often, by which seed; which words, recordings, embeddings."""
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from ..._utils.errors import InputError
+from ..._utils.files import digest_array, digest_file
+from ...audio.arrays import AnyWaveform, as_channels
+from ...audio.io import read_audio
+from ...embeddings.embedder import Embedder, TextEmbedder
+from ...embeddings.embeddings import Embeddings
+from ...embeddings.store import load_embeddings, read_vectors
+from ...embeddings.texts import as_texts
+from ..embedders import get_embedder
+from .condition import Conditioner
+
+SHORTEST_S, LONGEST_S = 1.0, 600.0
+MOST_WORDS = 200
+MOST_DRAWS = 64
+MOST_GUIDANCE = 100.0
+MOST_SEED = 2**32 - 1
+
+Sound = tuple[AnyWaveform, int]
+"""A waveform, mono or stereo, either way round, and its rate in Hz."""
+Recording = Sound | Path | str
+"""A sound, or the file of one."""
+Rows = Literal["items", "windows"]
+"""What the rows of a two-dimensional array are: items, each with a piece of its own, or windows of one item."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What pieces are to be like: ``vectors`` (items, dims), and of each item where it came from, as JSON types."""
+
+    vectors: Float[Tensor, "items dims"]
+    origins: list[dict[str, Any]]
+
+
+def check_length(seconds: Any, draws: Any = 1) -> None:
+    """:class:`InputError` where so much music cannot be made."""
+    if not SHORTEST_S <= _number(seconds, "seconds") <= LONGEST_S:  # also refuses NaN
+        raise InputError(
+            f"{seconds:g} s of music cannot be made", mend=f"ask for {SHORTEST_S:g} to {LONGEST_S:g} seconds"
+        )
+    if not 1 <= _whole(draws, "draws") <= MOST_DRAWS:
+        raise InputError(f"{draws} draws cannot be made", mend=f"ask for 1 to {MOST_DRAWS}")
+
+
+def check_guidance(guidance: Any) -> None:
+    """:class:`InputError` where a condition cannot be followed so much."""
+    if guidance is not None and not 0 <= _number(guidance, "guidance") <= MOST_GUIDANCE:
+        raise InputError(f"the guidance is {guidance:g}", mend=f"choose 0 to {MOST_GUIDANCE:g}")
+
+
+def check_seed(seed: Any) -> None:
+    """:class:`InputError` where the seed is no whole number from 0 to 2³² - 1."""
+    if not 0 <= _whole(seed, "seed") <= MOST_SEED:
+        raise InputError(f"the seed is {seed}", mend=f"choose 0 to {MOST_SEED}")
+
+
+def of_texts(texts: Any, conditioner: Conditioner) -> Prompts:
+    """Prompts in words; a single string is one text."""
+    texts = as_texts(texts)
+    return Prompts(embed_texts(texts, conditioner), [{"text": text} for text in texts])
+
+
+def of_sounds(sounds: Any, conditioner: Conditioner) -> Prompts:
+    """Recordings to be like; a single one may be given by itself."""
+    read = [read_recording(each, "like") for each in _recordings(sounds)]
+    return Prompts(embed_sounds([sound for sound, _ in read], conditioner), [origin for _, origin in read])
+
+
+def of_embeddings(given: Any, conditioner: Conditioner, rows: Any = None) -> Prompts:
+    """Embeddings: with their space, in an array, or in a file of either.
+
+    Raises
+    ------
+    InputError : an array of two dimensions whose rows may be items as well as windows of one; another space or shape.
+    """
+    origin: dict[str, Any] = {"embedding": conditioner.space.name}
+    if isinstance(given, Path):
+        origin |= {"file": given.name, "file_sha256": digest_file(given) if given.is_file() else ""}
+        given = read_embedding(given)
+    if isinstance(given, Embeddings):
+        vectors, names = conditioner.check(given.mean, given.space), list(given.names)
+    else:
+        vectors = conditioner.check(_one_per_item(given, rows))
+        names = [""] * len(vectors)
+    digests = [{"embedding_sha256": digest_array(row)} for row in vectors.numpy()]
+    named = [{"name": name} if name else {} for name in names]
+    return Prompts(vectors, [{**origin, **each, **name} for each, name in zip(digests, named, strict=True)])
+
+
+def embed_texts(texts: Sequence[str], conditioner: Conditioner) -> Float[Tensor, "texts dims"]:
+    """Embeddings of prompts; :class:`InputError` where one is empty or too long, or the space knows no text.
+
+    Each by itself: beside longer ones, its last bits would be others.
+    """
+    for text in texts:
+        words = len(text.split())
+        if words > MOST_WORDS:
+            raise InputError(f"the text has {words} words", mend=f"describe the music in at most {MOST_WORDS}")
+    if not texts:
+        raise InputError("there is no text", mend="describe the music in a few words")
+    embedder = _embedder(conditioner)
+    if not isinstance(embedder, TextEmbedder):
+        raise InputError(f"{embedder.space.name} embeds no text", mend="give a recording or an embedding instead")
+    return conditioner.check(np.concatenate([embedder.embed_text([text]) for text in texts]), embedder.space)
+
+
+def embed_sounds(sounds: Sequence[Sound], conditioner: Conditioner) -> Float[Tensor, "sounds dims"]:
+    """Embeddings of recordings, each the mean over its windows."""
+    if not sounds:
+        raise InputError("there is no recording to be like", mend="give at least one")
+    embedder = _embedder(conditioner)
+    rows = [embedder.embed(waveform, rate).mean(axis=0) for waveform, rate in sounds]
+    return conditioner.check(np.stack(rows), embedder.space)
+
+
+def read_recording(recording: Any, use: str, mono: bool = True) -> tuple[Sound, dict[str, Any]]:
+    """A sound, and its origin by what it is used as: of a file its name and digest, of an array digest and rate."""
+    if isinstance(recording, Path | str):
+        sound = read_audio(recording, mono=mono)
+        return sound, {use: Path(recording).name, f"{use}_sha256": digest_file(Path(recording))}
+    if not isinstance(recording, tuple | list) or len(recording) != 2:
+        raise InputError("a recording is a waveform with its rate, or a file", mend="give (waveform, rate)")
+    waveform, rate = recording
+    digest = digest_array(as_channels(waveform, rate)[0])
+    return (waveform, rate), {use: "a recording", f"{use}_sha256": digest, f"{use}_rate": int(rate)}
+
+
+def count_items(embedding: Path | None, rows: Rows | None = None) -> int:
+    """How many items a file of embeddings holds; one where something else is given."""
+    if embedding is None:
+        return 1
+    given = read_embedding(embedding)
+    return len(given.names) if isinstance(given, Embeddings) else len(np.atleast_2d(_one_per_item(given, rows)))
+
+
+def read_embedding(file: Path) -> Embeddings | Float32[np.ndarray, "*items dims"]:
+    """A numpy array, or embeddings with their space (Parquet); :class:`InputError` where it is neither."""
+    if file.suffix != ".npy":
+        return load_embeddings(file)
+    return read_vectors(file)
+
+
+def seeded(seed: int, item: int, device: torch.device, draw: int = 0) -> torch.Generator:
+    """Randomness of a draw of an item, whatever else is made by the seed; :class:`InputError` where that is none."""
+    check_seed(seed)
+    state = np.random.SeedSequence([seed, item, draw]).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(state >> 1))
+
+
+def _one_per_item(given: Any, rows: Any) -> Float32[np.ndarray, "*items dims"]:
+    """(items, dims), or (dims,), of an array of numbers of one to three dimensions."""
+    if isinstance(given, str):
+        raise InputError(f"{given[:40]!r} is a text, not an embedding", mend="give it as text, or the file as a Path")
+    if rows not in (None, "items", "windows"):
+        raise InputError(f"rows cannot be {rows!r}", mend='choose "items" or "windows"')
+    try:
+        vectors = np.asarray(given, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"this is not an embedding ({error})", mend="give an array of numbers") from None
+    if vectors.ndim == 3 and vectors.size:
+        return vectors.mean(axis=1)
+    if vectors.ndim == 2 and len(vectors) > 1 and rows is None:
+        raise InputError(
+            f"the {len(vectors)} rows of an embedding of shape {vectors.shape} may be items, or windows of one",
+            mend='say rows="items" for a piece of each, or rows="windows" for one piece of their mean',
+        )
+    return vectors.mean(axis=0) if vectors.ndim == 2 and rows == "windows" and len(vectors) else vectors
+
+
+def _recordings(sounds: Any) -> list[Any]:
+    if isinstance(sounds, str | Path):
+        return [sounds]
+    is_one = isinstance(sounds, tuple) and len(sounds) == 2 and isinstance(sounds[1], int | float | np.number)
+    return [sounds] if is_one or not isinstance(sounds, Iterable) else list(sounds)
+
+
+def _number(value: Any, name: str) -> float:
+    if not isinstance(value, int | float | np.number):
+        raise InputError(f"{name}: {value!r} is no number", mend="give a number")
+    return float(value)
+
+
+def _whole(value: Any, name: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputError(f"{name}: {value!r} is no whole number", mend="give a whole number") from None
+
+
+def _embedder(conditioner: Conditioner) -> Embedder:
+    space = conditioner.space
+    return get_embedder(space.name, space.window_s, space.step_s)

@@ -1,0 +1,184 @@
+"""Semantic tokens: features of a music model 25 times a second, standardised by dimension, and k-means.
+
+AudioLM (Borsos et al. 2022, arXiv 2209.03143) standardises every dimension over the data set before k-means of
+1024 clusters; MusicLM takes such tokens from w2v-BERT. Any model with frames will do here
+(:class:`FrameFeatures`); the small default hears the layers of musicnn-MSD before their pooling, because they
+were trained on real music and need no further weights. musicnn-MTT stays the independent judge.
+"""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+from torch.nn import functional
+
+from ..._utils.errors import InputError
+from ..._utils.files import read_arrays, write_arrays
+from ...embeddings.windows import mono_at
+from ..codec_parts.kmeans import kmeans, nearest
+from ..musicnn.embedder import HOP, RATE, load_network, log_mel, package_folder
+from ..musicnn.network import network_on
+from .config import SEMANTIC_RATE
+
+FILE = "semantic_tokens.safetensors"
+
+
+@runtime_checkable
+class FrameFeatures(Protocol):
+    """A model that gives a vector every so often.
+
+    Attributes
+    ----------
+    name, sha256 : of the model and its weights. dims : of a vector. hz : vectors a second, exactly.
+    """
+
+    name: str
+    sha256: str
+    dims: int
+    hz: Fraction
+
+    def frames(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float[Tensor, "frames dims"]:
+        """The vectors of a mono waveform at any rate."""
+        ...
+
+
+class MusicnnFrames:
+    """The three temporal layers (3 × 64) of musicnn-MSD before pooling, every 16 ms."""
+
+    name, dims, hz = "musicnn-msd-temporal", 192, Fraction(RATE, HOP)
+
+    def __init__(self, device: str | torch.device = "cpu") -> None:
+        network, self.sha256 = load_network("msd", package_folder())
+        self.device = torch.device(device)
+        self._network = network_on(network, self.device)
+
+    def frames(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float[Tensor, "frames 192"]:
+        """The layers' values over the whole sound; its last frame stands for what is left over."""
+        return self.of_mel(log_mel(mono_at(waveform, rate, RATE)))
+
+    def of_mel(self, mel: Float32[Tensor, "frames 96"]) -> Float[Tensor, "frames 192"]:
+        """The same from the log-mel spectrogram that musicnn reads."""
+        return self._network.temporal(mel.to(self.device))
+
+
+class Clusters(NamedTuple):
+    """Mean and deviation of every dimension over the data set, and the centres in those units."""
+
+    mean: Float[Tensor, " dims"]
+    scale: Float[Tensor, " dims"]
+    centres: Float[Tensor, "codes dims"]
+
+
+class SemanticTokenizer:
+    """Sound to semantic tokens.
+
+    Parameters
+    ----------
+    clusters : from :class:`StreamingKMeans`. features : the name and sha256 of the model they were fitted on.
+    """
+
+    def __init__(self, clusters: Clusters, features: dict[str, str]) -> None:
+        self.clusters, self.features = clusters, features
+
+    @property
+    def codes(self) -> int:
+        """How many tokens there are."""
+        return len(self.clusters.centres)
+
+    def tokens(self, features: Float[Tensor, "frames dims"], hz: Fraction) -> Int[Tensor, " tokens"]:
+        """A token every 40 ms of features at ``hz``."""
+        mean, scale, centres = (part.to(features.device) for part in self.clusters)
+        return nearest((pooled(features, hz) - mean) / scale, centres)
+
+    def encode(
+        self, waveform: Float32[np.ndarray, " samples"], rate: int, model: FrameFeatures
+    ) -> Int[Tensor, " tokens"]:
+        """The tokens of a waveform; :class:`InputError` where ``model`` is not the one they were fitted on."""
+        if model.sha256 != self.features["sha256"]:
+            raise InputError(
+                f"semantic tokens of {self.features['name']} ({self.features['sha256'][:12]}) cannot be made with "
+                f"{model.name} ({model.sha256[:12]})",
+                mend="use the model that they were fitted on",
+            )
+        return self.tokens(model.frames(waveform, rate), model.hz)
+
+    def save(self, folder: Path, report: dict[str, Any] | None = None) -> None:
+        """Write the clusters (half precision) and what they were fitted on."""
+        arrays = {name: part.cpu().numpy().astype(np.float16) for name, part in self.clusters._asdict().items()}
+        write_arrays(folder / FILE, arrays, {"features": self.features, **(report or {})})
+
+    @classmethod
+    def load(cls, folder: Path) -> "SemanticTokenizer":
+        """What :meth:`save` wrote."""
+        arrays, metadata = read_arrays(folder / FILE)
+        parts = (torch.from_numpy(arrays[name].astype(np.float32)) for name in Clusters._fields)
+        return cls(Clusters(*parts), metadata["features"])
+
+
+class StreamingKMeans:
+    """Mini-batch k-means (Sculley 2010) over features that need not fit into memory at once.
+
+    The first batch gives the scale of every dimension and the first centres (Lloyd's iterations); every later one
+    moves each centre towards its members by their share of all members it ever had. Centres that a batch of at
+    least ten members each leaves without any start again from a random member.
+    """
+
+    def __init__(self, codes: int = 1024, seed: int = 0) -> None:
+        self.codes, self._seed = codes, seed
+        self._clusters: Clusters | None = None
+        self._seen = torch.zeros(codes)
+        self._generator = torch.Generator()
+
+    def add(self, features: Float[Tensor, "frames dims"]) -> None:
+        """Learn from a batch of frames; give the first at least a few frames a code."""
+        features = features.float()
+        if self._clusters is None:
+            self._begin(features)
+        mean, scale, centres = self.clusters
+        values = (features - mean) / scale
+        ids = nearest(values, centres)
+        counts = torch.bincount(ids, minlength=self.codes).to(values)
+        sums = torch.zeros_like(centres).index_add_(0, ids, values)
+        self._seen += counts
+        moved = centres + (sums - counts[:, None] * centres) / self._seen.clamp(min=1)[:, None]
+        fresh = values[torch.randint(len(values), (self.codes,), generator=self._generator, device=values.device)]
+        dead = (counts == 0) & (len(values) >= 10 * self.codes)
+        self._seen = torch.where(dead, self._seen.new_ones(()), self._seen)
+        self._clusters = Clusters(mean, scale, torch.where(dead[:, None], fresh, moved))
+
+    @property
+    def clusters(self) -> Clusters:
+        """What was learned so far."""
+        if self._clusters is None:
+            raise ValueError("nothing was learned yet")
+        return self._clusters
+
+    @property
+    def counts(self) -> Float[Tensor, " codes"]:
+        """How many frames each code had since it began."""
+        return self._seen
+
+    def _begin(self, features: Float[Tensor, "frames dims"]) -> None:
+        mean, scale = features.mean(0), features.std(0, correction=0).clamp(min=1e-4)
+        self._generator = torch.Generator(features.device).manual_seed(self._seed)
+        centres = kmeans((features - mean) / scale, self.codes, 10, self._generator)
+        self._clusters = Clusters(mean, scale, centres)
+        self._seen = features.new_zeros(self.codes)
+
+
+def pooled(features: Float[Tensor, "frames dims"], hz: Fraction) -> Float[Tensor, "tokens dims"]:
+    """Means over 40 ms, 25 a second, of features at ``hz``; what a frame spans of two tokens goes to both in part."""
+    ratio = Fraction(SEMANTIC_RATE) / hz
+    spread = features.repeat_interleave(ratio.numerator, dim=0)
+    return functional.avg_pool1d(spread.T[None], ratio.denominator)[0].T
+
+
+def codebook_use(counts: Float[Tensor, " codes"]) -> dict[str, float]:
+    """Share of the codes that occur, and the perplexity of their use (the number of codes were it even)."""
+    share = counts.double() / counts.sum()
+    entropy = -(share * share.clamp(min=1e-12).log()).sum()
+    return {"codes_used": float((share > 0).double().mean()), "perplexity": float(entropy.exp())}

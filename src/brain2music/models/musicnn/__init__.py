@@ -1,0 +1,1 @@
+"""musicnn, music taggers, as embeddings."""

@@ -1,0 +1,145 @@
+"""musicnn: music taggers pretrained on real music (MagnaTagATune, Million Song Dataset), run in torch.
+
+Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging" (2019,
+arXiv 1909.06654). The weights are read from the ``musicnn`` wheel, which is never imported (it would ask for
+TensorFlow 1).
+
+The network reads patches of 187 frames (3 s). A window's embedding is the mean over the patches inside it,
+which begin every 1.5 s; windows that overlap share patches, and each is computed once. Sound shorter than 3 s is
+repeated from its start to 3 s: added silence would be heard by the network, and would make every short sound alike.
+
+The published extractor rounds the mel spectrogram to half precision, where loud frames overflow; here it
+stays in single precision.
+"""
+
+import ast
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from ..._utils.errors import InputError
+from ..._utils.files import digest_file
+from ...audio.arrays import AnyWaveform
+from ...audio.mel import mel_spectrogram
+from ...embeddings.embeddings import Space
+from ...embeddings.windows import mono_at, window_starts
+from .network import DIMS, PATCH_FRAMES, Network
+from .tf_checkpoint import read_checkpoint
+
+Model = Literal["mtt", "msd"]
+Kind = Literal["mean_pool", "max_pool", "penultimate", "tags"]
+
+RATE, N_FFT, HOP, MELS = 16000, 512, 256, 96
+PATCH_SAMPLES = PATCH_FRAMES * HOP
+PATCH_HOP_S = 1.5
+_VERSION = "1"
+
+
+class MusicnnEmbedder:
+    """The 753 mean-pooled features of a musicnn model, averaged over each window.
+
+    Parameters
+    ----------
+    model : "mtt" (MagnaTagATune) or "msd" (Million Song Dataset).
+    window_s, step_s : seconds of sound per vector and between vectors; MuLan's 10 and 1.5 by default.
+    folder : the installed ``musicnn`` package; found by itself by default.
+
+    Raises
+    ------
+    InputError : the weights are not installed, or damaged; a window is shorter than the network's 3 s.
+    """
+
+    def __init__(self, model: Model, window_s: float = 10.0, step_s: float = 1.5, folder: Path | None = None) -> None:
+        if window_s < 3.0 or step_s <= 0:
+            raise InputError(
+                f"musicnn reads windows of 3 s or more, not {window_s:g} s every {step_s:g} s",
+                mend="choose a longer window, and a positive step",
+            )
+        folder = folder or package_folder()
+        self.network, digest = load_network(model, folder)
+        self.tag_names = read_tag_names(model, folder)
+        self.space = Space(f"musicnn-{model}", _VERSION, digest, DIMS, window_s, step_s, RATE)
+
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 753) float32 of a waveform at any rate, mono or stereo."""
+        return self.features(waveform, rate, "mean_pool")
+
+    def tags(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 50"]:
+        """(windows, 50) probabilities of :attr:`tag_names`."""
+        return self.features(waveform, rate, "tags")
+
+    def features(self, waveform: AnyWaveform, rate: int, kind: Kind) -> Float32[np.ndarray, "windows features"]:
+        """Any of the network's :class:`Features`, averaged over the patches of each window."""
+        frames, windows = self.prepare(waveform, rate)
+        starts = sorted({start for window in windows for start in window})
+        patches = getattr(self.network(frames, starts), kind).numpy()
+        rows = {start: row for row, start in enumerate(starts)}
+        return np.stack([patches[[rows[start] for start in window]].mean(axis=0) for window in windows])
+
+    def prepare(self, waveform: AnyWaveform, rate: int) -> tuple[Float32[torch.Tensor, "frames 96"], list[list[int]]]:
+        """The log-mel spectrogram, and for each window the frames at which its patches begin."""
+        sound = mono_at(waveform, rate, RATE)
+        duration = len(sound) / RATE
+        if len(sound) < PATCH_SAMPLES:
+            sound = np.resize(sound, PATCH_SAMPLES)
+        frames = log_mel(sound)
+        window_s = max(3.0, min(self.space.window_s, duration))
+        inside = window_starts(window_s, 3.0, PATCH_HOP_S)
+        last = len(frames) - PATCH_FRAMES
+        return frames, [
+            [min(last, round((start + offset) * RATE / HOP)) for offset in inside]
+            for start in window_starts(duration, self.space.window_s, self.space.step_s)
+        ]
+
+
+def log_mel(waveform: Float32[np.ndarray, " samples"]) -> Float32[torch.Tensor, "frames 96"]:
+    """The network's input, log10(10000 mel + 1), of a waveform at 16 kHz."""
+    return torch.log10(10000.0 * mel_spectrogram(waveform, RATE, N_FFT, HOP, MELS) + 1.0)
+
+
+def package_folder() -> Path:
+    """Where the ``musicnn`` package lies, without importing it; :class:`InputError` when it is not there."""
+    spec = importlib.util.find_spec("musicnn")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError("the weights of musicnn are not installed", mend="run `brain2music models pull musicnn`")
+    return Path(spec.submodule_search_locations[0])
+
+
+def read_tag_names(model: Model, folder: Path) -> tuple[str, ...]:
+    """The model's 50 tags, read from the package's source without running it."""
+    file = folder / "configuration.py"
+    try:
+        statements = ast.parse(file.read_text(encoding="utf-8")).body
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"the tag names cannot be read ({error})", file, _AGAIN) from None
+    for statement in statements:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == f"{model.upper()}_LABELS":
+            return tuple(ast.literal_eval(statement.value))
+    raise InputError(f"there are no tag names for {model!r}", file, _AGAIN)
+
+
+def load_network(model: Model, folder: Path) -> "tuple[Network, str]":
+    """The network and the sha256 of its weights, read once per process and state of the file."""
+    index = folder / f"{model.upper()}_musicnn" / ".index"
+    data = index.with_name(".data-00000-of-00001")
+    for file in (index, data):
+        if not file.is_file():
+            raise InputError("a file of musicnn's weights is missing", file, _AGAIN)
+    return _load(index, data, data.stat().st_mtime_ns, index.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _load(index: Path, data: Path, *modified: int) -> tuple[Network, str]:
+    variables = read_checkpoint(index, data, skip=("Adam", "Adam_1"))
+    try:
+        return Network(variables), digest_file(data)
+    except ValueError as error:
+        raise InputError(f"these are not the weights of musicnn: {error}", data, _AGAIN) from None
+
+
+_AGAIN = "install the weights again with `brain2music models pull musicnn`"

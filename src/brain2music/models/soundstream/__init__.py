@@ -1,0 +1,1 @@
+"""SoundStream, a neural codec."""

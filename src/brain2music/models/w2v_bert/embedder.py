@@ -1,0 +1,46 @@
+"""A trained w2v-BERT of ours as an embedding: its states at one depth, averaged over each window."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from ..._utils.files import digest_file
+from ...audio.arrays import AnyWaveform
+from ...embeddings.embeddings import Space
+from ..adapters.hub_windows import best_device, each_window
+from .model import W2vBert
+
+NAME, DEPTH = "w2v-bert-avg", 19 / 24
+_SHORTEST_S = 0.2
+
+
+class W2vBertEmbedder:
+    """The mean over each window of the states at a relative depth, 0 (before the first block) to 1 (after the last).
+
+    Raises
+    ------
+    InputError : the folder holds no w2v-BERT of ours.
+    """
+
+    def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.5, depth: float = DEPTH) -> None:
+        self.model = W2vBert.from_pretrained(folder).to(best_device())
+        self.depth = depth
+        name = NAME if depth == DEPTH else f"{NAME}@{depth:g}"
+        config = self.model.config
+        digest = digest_file(folder / "model.safetensors")
+        self.space = Space(name, "1", digest, config.width, window_s, step_s, config.sample_rate)
+
+    @torch.inference_mode()
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, width) float32 of a waveform at any rate, mono or stereo; each window by itself."""
+        return np.stack(
+            [
+                self.model.at_depth(torch.from_numpy(window)[None].to(best_device()), self.depth)[0]
+                .mean(0)
+                .cpu()
+                .numpy()
+                for window in each_window(waveform, rate, self.space, _SHORTEST_S)
+            ]
+        )

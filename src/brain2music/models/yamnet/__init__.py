@@ -1,0 +1,1 @@
+"""YAMNet, an audio tagger, as an embedding."""

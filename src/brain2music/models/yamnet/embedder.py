@@ -1,0 +1,88 @@
+"""YAMNet, Google's tagger of AudioSet's 521 classes: an embedding of 1,024 dimensions, and the classes themselves.
+
+Plakal & Ellis, "YAMNet" (2020, github.com/tensorflow/models, Apache-2.0), as a TFLite file. It was trained on neither
+the music nor the features that ours learn from, so it judges what they retrieve and generate independently.
+"""
+
+import csv
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from ..._utils.errors import InputError
+from ..._utils.files import digest_file
+from ...audio.arrays import AnyWaveform
+from ...embeddings.embeddings import Space
+from ...embeddings.windows import mono_at, window_starts
+from .tflite import YAMNET, open_model
+
+RATE, FRAME, HOP = 16000, 15600, 7800
+_EMBEDDING = "global_average_pooling2d/Mean"
+
+
+class YamnetEmbedder:
+    """The mean over each window of YAMNet's 1,024 numbers a frame (0.975 s, one every 0.4875 s).
+
+    Parameters
+    ----------
+    folder : holds the model and the names of its classes. window_s, step_s : seconds of a window and between them.
+
+    Raises
+    ------
+    InputError : the package that runs it is not installed, or a file is not what it should be.
+    """
+
+    def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.5) -> None:
+        model, names = YAMNET.files
+        self._names = folder / names
+        self.space = Space("yamnet", "1", digest_file(folder / model), 1024, window_s, step_s, RATE)
+        self._run = _runner(folder / model)
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """AudioSet's display names, in the order of :meth:`classes`."""
+        with self._names.open(encoding="utf-8", newline="") as file:
+            return tuple(row["display_name"] for row in csv.DictReader(file))
+
+    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 1024"]:
+        """(windows, 1024) float32 of a waveform at any rate, mono or stereo."""
+        sound = mono_at(waveform, rate, RATE)
+        frames, window = self._frames(sound)[0], round(self.space.window_s * RATE)
+        seconds = window_starts(len(sound) / RATE, self.space.window_s, self.space.step_s)
+        starts = [round(start * RATE) for start in seconds]
+        middles = np.arange(len(frames)) * HOP + FRAME / 2
+        inside = [(middles >= start) & (middles < start + window) for start in starts]
+        return np.stack([frames[rows if rows.any() else slice(-1, None)].mean(axis=0) for rows in inside])
+
+    def classes(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, " 521"]:
+        """The probability of every class, the mean over the sound's frames."""
+        return self._frames(mono_at(waveform, rate, RATE))[1].mean(axis=0)
+
+    def _frames(
+        self, sound: Float32[np.ndarray, " samples"]
+    ) -> tuple[Float32[np.ndarray, "frames 1024"], Float32[np.ndarray, "frames 521"]]:
+        """Embedding and classes of every frame; the end is padded with zeros to a whole one."""
+        count = max(1, 1 + -(-(len(sound) - FRAME) // HOP))
+        padded = np.pad(sound, (0, max(0, FRAME + (count - 1) * HOP - len(sound)))).astype(np.float32)
+        found = [self._run(padded[first : first + FRAME]) for first in range(0, count * HOP, HOP)]
+        vectors, classes = zip(*found, strict=True)
+        return np.stack(vectors), np.stack(classes)
+
+
+def _runner(file: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """A frame of sound -> its embedding and classes."""
+    model = open_model(file, YAMNET, inside=True)
+    given, classes = model.get_input_details()[0]["index"], model.get_output_details()[0]["index"]
+    inner = [each["index"] for each in model.get_tensor_details() if each["name"].endswith(_EMBEDDING)]
+    if len(inner) != 1:
+        raise InputError("this TFLite model is not YAMNet", file, YAMNET.command)
+
+    def run(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        model.set_tensor(given, frame)
+        model.invoke()
+        return model.get_tensor(inner[0]).ravel(), model.get_tensor(classes).ravel()
+
+    return run
