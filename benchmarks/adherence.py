@@ -206,7 +206,7 @@ def print_memorisation(model: MusicLM, shards: Path, pieces: int = 100) -> None:
     transport between both histograms (Sinkhorn). A single-stage model is probed by its first acoustic level.
     """
     from brain2music.models.musiclm.sampling import Sampling
-    from brain2music.train.tokens import TokenData
+    from brain2music.models.musiclm.token_shards import TokenData
 
     data, exact, alike = TokenData(shards), 0, 0
     semantic = "semantic" in model.stages

@@ -26,12 +26,12 @@ from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.models.mulan.embedder import MuLanEmbedder
+from brain2music.models.mulan.training_data import Composed, piece_of, prepare, read_shards
 from brain2music.models.musicnn.embedder import MusicnnEmbedder
 from brain2music.simulation.music.caption import pace_words
 from brain2music.simulation.music.genres import GENRES, MOODS
 from brain2music.simulation.music.instruments import INSTRUMENTS, KITS
 from brain2music.simulation.music.piece import Piece
-from brain2music.train.mulan_data import Composed, piece_of, prepare, read_shards
 from brain2music.weights import find
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))

@@ -19,8 +19,8 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import duration_of
+from brain2music.models.mulan.training_data import WINDOW_S, Composed, Recorded, prepare
 from brain2music.simulation.music.genres import GENRES
-from brain2music.train.mulan_data import WINDOW_S, Composed, Recorded, prepare
 
 PACKAGES = {  # package: style, licence (spec: the only recorded music that shipped models are trained on)
     "colobot-common-sounds": ("ambient soundtrack", "GPL-3+"),

@@ -15,9 +15,9 @@ import numpy as np
 from brain2music._utils.files import new_folder
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.mulan.embedder import MuLanEmbedder
+from brain2music.models.mulan.training_data import read_shards
 from brain2music.models.musiclm.bridge import Bridge
 from brain2music.models.musiclm.condition import Conditioner
-from brain2music.train.mulan_data import read_shards
 from brain2music.weights import find
 
 

@@ -22,13 +22,21 @@ import torch
 from brain2music._utils.files import write_json
 from brain2music._utils.progress import progress
 from brain2music.models.codecs import get_token_codec
+from brain2music.models.mulan.training_data import Composed
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import ACOUSTIC_RATE
 from brain2music.models.musiclm.semantic import FILE, MusicnnFrames, SemanticTokenizer, codebook_use
+from brain2music.models.musiclm.token_shards import (
+    Ear,
+    Recording,
+    TokenData,
+    Tokenisers,
+    frames_of,
+    listen,
+    write_shards,
+)
+from brain2music.models.musiclm.train_semantic import fit_semantic
 from brain2music.simulation.music.genres import GENRES
-from brain2music.train.mulan_data import Composed
-from brain2music.train.semantic import fit_semantic
-from brain2music.train.tokens import Ear, Recording, TokenData, Tokenisers, frames_of, listen, write_shards
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from brain2music.audio.io import write_audio
 from brain2music.cli import app
 from brain2music.models.mel_tokens.hifigan import MELS, N_FFT, RATE, bands, log_mel, magnitudes
 from brain2music.models.mel_tokens.mel_inverse import BINS, MelInverse, MelInverseConfig
-from brain2music.train.engine import Engine
-from brain2music.train.mel_inverse import MelInverseTask, Recipe, train_mel_inverse
-from brain2music.train.plan import Plan
+from brain2music.models.mel_tokens.train_mel_inverse import MelInverseTask, Recipe, train_mel_inverse
+from brain2music.training.engine import Engine
+from brain2music.training.plan import Plan
 
 TIME = np.arange(2 * RATE) / RATE
 SMALL = MelInverseConfig(width=32, blocks=2)

@@ -17,8 +17,8 @@ from brain2music.models.w2v_bert.config import SIZES, W2vBertConfig
 from brain2music.models.w2v_bert.losses import contrastive_loss, distractors, losses, span_mask
 from brain2music.models.w2v_bert.model import W2vBert
 from brain2music.models.w2v_bert.quantiser import GumbelQuantiser, ProjectionQuantiser, diversity_loss, perplexity
-from brain2music.train.loop import Plan
-from brain2music.train.w2v_bert import PATIENCE, Recipe, W2vBertTask, train_w2v_bert
+from brain2music.models.w2v_bert.training import PATIENCE, Recipe, W2vBertTask, train_w2v_bert
+from brain2music.training.loop import Plan
 
 TINY = SIZES["tiny"]
 

@@ -21,12 +21,12 @@ from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.postfilter import FRAMES, Postfilter
 from brain2music.models.musiclm.prompts import embed_sounds, seeded
 from brain2music.models.musiclm.refiner import FOLDER, Refiner, RefinerConfig
+from brain2music.models.musiclm.refiner_data import GUIDANCE, draw_beside, write_examples, write_free_draws
 from brain2music.models.musiclm.sampling import Sampling
-from brain2music.train.engine import Engine
-from brain2music.train.loop import fit
-from brain2music.train.plan import Plan
-from brain2music.train.refiner import Pair, Recipe, RefinerTask, train_refiner
-from brain2music.train.refiner_data import GUIDANCE, draw_beside, write_examples, write_free_draws
+from brain2music.models.musiclm.train_refiner import Pair, Recipe, RefinerTask, train_refiner
+from brain2music.training.engine import Engine
+from brain2music.training.loop import fit
+from brain2music.training.plan import Plan
 from brain2music.weights import find
 
 SMALL = RefinerConfig(width=32, blocks=2)

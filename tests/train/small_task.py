@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from brain2music.train.loop import Engine, Plan, fit
+from brain2music.training.loop import Engine, Plan, fit
 
 
 @dataclass

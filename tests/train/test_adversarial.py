@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from brain2music.models.codec_parts.adversarial import judge
 from brain2music.models.codec_parts.losses import adversarial_loss, discriminator_loss, feature_loss
 from brain2music.models.mel_tokens.hifigan import MELS
 from brain2music.models.mel_tokens.mel_discriminators import MelDiscriminators
-from brain2music.train.adversarial import judge
-from brain2music.train.engine import Engine
-from brain2music.train.plan import Plan
+from brain2music.training.engine import Engine
+from brain2music.training.plan import Plan
 
 
 @pytest.mark.parametrize("more", [0, 3])

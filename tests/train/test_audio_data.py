@@ -9,9 +9,9 @@ import torch
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError, LeakageError
 from brain2music.audio.io import resample
-from brain2music.train import decoding
-from brain2music.train.audio_data import Crops, FileCorpus, MappedCorpus, open_corpus
-from brain2music.train.manifest import Source, read_sources, refuse_held_out, split
+from brain2music.training import decoding
+from brain2music.training.audio_data import Crops, FileCorpus, MappedCorpus, open_corpus
+from brain2music.training.manifest import Source, read_sources, refuse_held_out, split
 
 RATE = 8000
 

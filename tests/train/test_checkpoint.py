@@ -5,11 +5,11 @@ import torch
 from small_task import SmallTask
 
 from brain2music._utils.errors import InputError
-from brain2music.train import checkpoint as checkpoint_module
-from brain2music.train.average import Averages
-from brain2music.train.checkpoint import load_checkpoint, save_checkpoint
-from brain2music.train.engine import Engine
-from brain2music.train.plan import Plan
+from brain2music.training import checkpoint as checkpoint_module
+from brain2music.training.average import Averages
+from brain2music.training.checkpoint import load_checkpoint, save_checkpoint
+from brain2music.training.engine import Engine
+from brain2music.training.plan import Plan
 
 
 def prepared(task: SmallTask) -> tuple[SmallTask, Averages, Engine]:

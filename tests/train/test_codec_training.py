@@ -18,16 +18,16 @@ from brain2music.models.codec_parts.losses import (
     feature_loss,
     reconstruction_loss,
 )
+from brain2music.models.codec_parts.training import Codec, CodecSettings, CodecTask, codes_used
+from brain2music.models.codec_parts.training_runs import CodecRun, train_soundstream
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
-from brain2music.train import loop
-from brain2music.train.audio_data import Crops, open_corpus
-from brain2music.train.codec import Codec, CodecSettings, CodecTask, codes_used
-from brain2music.train.codec_runs import CodecRun, train_soundstream
-from brain2music.train.engine import Engine
-from brain2music.train.loop import Plan, fit
-from brain2music.train.manifest import Source
-from brain2music.train.monitor import GRACE, gan_complaint
-from brain2music.train.schedule import cosine
+from brain2music.training import loop
+from brain2music.training.audio_data import Crops, open_corpus
+from brain2music.training.engine import Engine
+from brain2music.training.loop import Plan, fit
+from brain2music.training.manifest import Source
+from brain2music.training.monitor import GRACE, gan_complaint
+from brain2music.training.schedule import cosine
 
 PLAN = Plan(steps=8, log_every=1, validate_every=4, checkpoint_every=3, device="cpu", workers=1)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from brain2music.train.journal import Journal, draw_curves, read_log
-from brain2music.train.prefetch import prefetched
+from brain2music.training.journal import Journal, draw_curves, read_log
+from brain2music.training.prefetch import prefetched
 
 CPU = torch.device("cpu")
 

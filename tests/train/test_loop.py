@@ -12,9 +12,9 @@ import torch
 from small_task import SmallTask, losses
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.train import engine as engine_module
-from brain2music.train import loop
-from brain2music.train.loop import Plan, fit
+from brain2music.training import engine as engine_module
+from brain2music.training import loop
+from brain2music.training.loop import Plan, fit
 
 PLAN = Plan(steps=30, log_every=4, validate_every=10, checkpoint_every=7, device="cpu")
 

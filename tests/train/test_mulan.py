@@ -10,21 +10,21 @@ import torch
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_arrays, write_table
 from brain2music.audio.io import write_audio
+from brain2music.models.mulan import training_data as mulan_data
 from brain2music.models.mulan.features import DIMS, VERSION, Listener
 from brain2music.models.mulan.minilm import PACKAGE, POOLED, sentence_encoder
 from brain2music.models.mulan.model import SIZES, MuLan
+from brain2music.models.mulan.pairs import CachedPairs
 from brain2music.models.mulan.tokens import MulanTokenizer
+from brain2music.models.mulan.training import PATIENCE, Batch, MuLanTask, Recipe, recall
+from brain2music.models.mulan.training_data import Composed, Recorded, piece_of, prepare, read_shards, truth_of
+from brain2music.models.mulan.training_run import train_mulan
+from brain2music.models.mulan.training_texts import TextStore, texts_of
 from brain2music.models.musicnn.embedder import RATE
 from brain2music.simulation.music.genres import GENRES
-from brain2music.train import mulan_data
-from brain2music.train.engine import Engine
-from brain2music.train.loop import fit
-from brain2music.train.mulan import PATIENCE, Batch, MuLanTask, Recipe, recall
-from brain2music.train.mulan_data import Composed, Recorded, piece_of, prepare, read_shards, truth_of
-from brain2music.train.mulan_pairs import CachedPairs
-from brain2music.train.mulan_run import train_mulan
-from brain2music.train.mulan_texts import TextStore, texts_of
-from brain2music.train.plan import Plan
+from brain2music.training.engine import Engine
+from brain2music.training.loop import fit
+from brain2music.training.plan import Plan
 
 PLAN = Plan(steps=40, validate_every=40, checkpoint_every=40, log_every=10, device="cpu")
 RECIPE = Recipe(batch=32, rate=3e-3)

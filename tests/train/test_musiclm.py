@@ -11,16 +11,16 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_arrays, write_arrays
 from brain2music.embeddings.embeddings import Space
 from brain2music.models.codecs import get_token_codec
+from brain2music.models.mulan.training_data import Composed
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.semantic import Clusters, MusicnnFrames, SemanticTokenizer
+from brain2music.models.musiclm.token_shards import Ear, TokenData, Tokenisers, entropy, shares, write_shards
+from brain2music.models.musiclm.train_semantic import fit_semantic
+from brain2music.models.musiclm.training import MusicLMTask
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
-from brain2music.train.loop import fit
-from brain2music.train.mulan_data import Composed
-from brain2music.train.musiclm import MusicLMTask
-from brain2music.train.plan import Plan
-from brain2music.train.semantic import fit_semantic
-from brain2music.train.tokens import Ear, TokenData, Tokenisers, entropy, shares, write_shards
+from brain2music.training.loop import fit
+from brain2music.training.plan import Plan
 
 SPACE = Space("logmel", "1", "none", 8, 10.0, 1.0, 16000)
 GENRES, CODES, SEMANTIC = 3, 32, 16

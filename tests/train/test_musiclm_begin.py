@@ -13,8 +13,8 @@ from brain2music.models.musiclm.bridge import Bridge
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import Vocabulary, stages
 from brain2music.models.musiclm.folder import describe
+from brain2music.models.musiclm.initialise import begin_at
 from brain2music.models.musiclm.stage import Condition, Stage
-from brain2music.train.musiclm_begin import begin_at
 
 OLD = Space("old", "1", "0" * 64, 8, 10.0, 1.0, 16000)
 NEW = Space("new", "1", "1" * 64, 12, 10.0, 1.0, 16000)

@@ -71,8 +71,8 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
         resume: Resume = False,
     ) -> None:
         began = time.monotonic()
-        from ..train.codec import CodecSettings
-        from ..train.codec_runs import CodecRun, train_autoencoder, train_soundstream
+        from ..models.codec_parts.training import CodecSettings
+        from ..models.codec_parts.training_runs import CodecRun, train_autoencoder, train_soundstream
 
         settings = CodecSettings(
             lr=lr,
@@ -114,7 +114,7 @@ def train_mel_inverse(
     resume: Resume = False,
 ) -> None:
     """Train what gives Griffin-Lim its magnitudes: of all frequencies, from those of mel bands."""
-    from ..train.mel_inverse import train_mel_inverse as train
+    from ..models.mel_tokens.train_mel_inverse import train_mel_inverse as train
 
     plan = plan_of(steps, minutes, precision, 1, every, log_every, seed, device)
     train(music, out, plan, held_out, resume, n_jobs=n_jobs)
@@ -148,8 +148,8 @@ def train_w2v_bert(
     from dataclasses import replace
 
     from ..models.w2v_bert.config import SIZES
-    from ..train.w2v_bert import Recipe
-    from ..train.w2v_bert import train_w2v_bert as train
+    from ..models.w2v_bert.training import Recipe
+    from ..models.w2v_bert.training import train_w2v_bert as train
 
     config = SIZES[size] if quantiser is None else replace(SIZES[size], quantiser=quantiser)
     plan = plan_of(steps, minutes, precision, accumulate, every, log_every, seed, device)
@@ -179,8 +179,8 @@ def mulan(
     resume: Resume = False,
 ) -> None:
     """Train a MuLan: sound and text into one space, so that text finds music."""
-    from ..train.mulan import Recipe
-    from ..train.mulan_run import train_mulan
+    from ..models.mulan.training import Recipe
+    from ..models.mulan.training_run import train_mulan
 
     recipe = Recipe(batch_size, chunk, lr, form=loss, hardness=hard_negatives, seed=seed)
     plan = plan_of(steps, minutes, precision, accumulate, every, log_every, seed, device)

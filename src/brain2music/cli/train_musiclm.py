@@ -27,7 +27,7 @@ def semantic(
 ) -> None:
     """Fit semantic tokens: k-means of musicnn's temporal features, 25 a second."""
     from .._utils.progress import progress
-    from ..train.semantic import train_semantic
+    from ..models.musiclm.train_semantic import train_semantic
 
     with progress("semantic tokens") as advance:
         report = train_semantic(data, out, codes, seconds, seed, advance)
@@ -56,8 +56,8 @@ def musiclm(
 ) -> None:
     """Train MusicLM's stages on tokens."""
     began = time.monotonic()
-    from ..train.loop import fit
-    from ..train.musiclm import MusicLMTask
+    from ..models.musiclm.training import MusicLMTask
+    from ..training.loop import fit
 
     task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec, begin_from)
     plan = plan_of(steps, minutes, precision, accumulate, every, log_every, seed, device)
@@ -85,7 +85,7 @@ def postfilter(
     """Give what MusicLM draws the modulations of music: one filter of its spectrograms, for all pieces alike."""
     from .._utils.progress import progress
     from ..models.musiclm.model import MusicLM
-    from ..train.postfilter import fit_postfilter
+    from ..models.musiclm.train_postfilter import fit_postfilter
 
     with progress("postfilter") as advance:
         found = fit_postfilter(MusicLM.from_pretrained(model, device, codec), music, pieces, seconds, seed, advance)
@@ -127,8 +127,8 @@ def refiner(
     from ..models.musiclm.model import MusicLM
     from ..models.musiclm.postfilter import FILE
     from ..models.musiclm.refiner import FOLDER
-    from ..train.postfilter import fit_postfilter
-    from ..train.refiner import Recipe, train_refiner
+    from ..models.musiclm.train_postfilter import fit_postfilter
+    from ..models.musiclm.train_refiner import Recipe, train_refiner
 
     whole = MusicLM.from_pretrained(model, device, codec)
     plan = plan_of(steps, minutes, precision, 1, every, log_every, seed, device)

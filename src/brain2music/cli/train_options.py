@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from ..train.plan import Plan
+    from ..training.plan import Plan
 
 Data = Annotated[Path, typer.Argument(help="Folder of sound files, or a manifest (tsv, csv, parquet; column file).")]
 Out = Annotated[Path, typer.Argument(help="Folder for checkpoints, log, samples and the model.")]
@@ -55,7 +55,7 @@ def plan_of(
     """The options of the loop, shared by all commands."""
     import torch
 
-    from ..train.plan import Plan
+    from ..training.plan import Plan
 
     on_gpu = torch.cuda.is_available() and device != "cpu"
     return Plan(

@@ -26,7 +26,8 @@ class Refiner(Pretrained):
     """Log-mel frames of drawn tokens -> of music: residual convolutions over time.
 
     A drawn code says less of its frame than its neighbours do together: each was one of many that were likely. Learned
-    from tokens drawn with the true past in sight, whose music is known (:mod:`brain2music.train.refiner`).
+    from tokens drawn with the true past in sight, whose music is known
+    (:mod:`brain2music.models.musiclm.train_refiner`).
     Discriminators keep it from taking the mean of what could have been meant; without them a postfilter makes up for
     that.
     """

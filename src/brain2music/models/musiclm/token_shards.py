@@ -19,21 +19,21 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from .._utils.cpu import use_one_thread
-from .._utils.errors import InputError
-from .._utils.files import digest_file, read_arrays, write_arrays
-from .._utils.progress import Advance
-from .._utils.workers import Workers
-from ..embeddings.embedder import Embedder
-from ..embeddings.embeddings import Space
-from ..models.codec_parts.codes import TokenCodec
-from ..models.embedders import get_embedder
-from ..models.mulan.embedder import MuLanEmbedder
-from ..models.mulan.features import Listener
-from ..models.musiclm.semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
-from ..models.musicnn.network import network_on
-from ..weights import find
-from .mulan_data import Composed
+from ..._utils.cpu import use_one_thread
+from ..._utils.errors import InputError
+from ..._utils.files import digest_file, read_arrays, write_arrays
+from ..._utils.progress import Advance
+from ..._utils.workers import Workers
+from ...embeddings.embedder import Embedder
+from ...embeddings.embeddings import Space
+from ...weights import find
+from ..codec_parts.codes import TokenCodec
+from ..embedders import get_embedder
+from ..mulan.embedder import MuLanEmbedder
+from ..mulan.features import Listener
+from ..mulan.training_data import Composed
+from ..musicnn.network import network_on
+from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
 
 RATE = 24000
 CODEBOOKS = "codebooks.safetensors"
@@ -278,10 +278,10 @@ def _start_worker(embedding: str, step_s: float) -> None:
 
 def _hear(source: Composed | Recording, seconds: float) -> Heard | None:
     """In a worker: the sound of a source, and all of it that needs no device."""
-    from ..audio.io import duration_of, read_audio, resample
-    from ..models.musicnn.embedder import RATE as MEL_RATE
-    from ..models.musicnn.embedder import log_mel
-    from ..simulation.music.render import render
+    from ...audio.io import duration_of, read_audio, resample
+    from ...simulation.music.render import render
+    from ..musicnn.embedder import RATE as MEL_RATE
+    from ..musicnn.embedder import log_mel
 
     if isinstance(source, Composed):
         sound = render(source.piece(seconds), RATE)

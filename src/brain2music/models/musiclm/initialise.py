@@ -8,11 +8,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .._utils.errors import InputError
-from ..models.musiclm.condition import Conditioner
-from ..models.musiclm.stage import Stage
-from ..models.musiclm.tokens import SPECIALS, Family
-from ..weights import find
+from ..._utils.errors import InputError
+from ...weights import find
+from .condition import Conditioner
+from .stage import Stage
+from .tokens import SPECIALS, Family
 
 CONDITION = "condition"  # the family of condition tokens
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .._utils.errors import InputError
-from ..audio.find import find_audio
-from ..audio.io import duration_of
-from ..models.mel_tokens.model import MelTokenCodec
-from ..models.musiclm.model import MusicLM
+from ..._utils.errors import InputError
+from ...audio.find import find_audio
+from ...audio.io import duration_of
+from ..mel_tokens.model import MelTokenCodec
+from .model import MusicLM
 
 
 def mel_tokens_of(model: MusicLM) -> MelTokenCodec:

@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..models.mel_tokens.hifigan import HOP, N_FFT, RATE, bands, magnitudes
-from ..models.mel_tokens.mel_inverse import FLOOR, MelInverse, MelInverseConfig
-from .audio_data import Crops, open_corpus
-from .card import write_card
-from .engine import Engine
-from .loop import fit
-from .manifest import read_sources, refuse_held_out, split
-from .plan import Plan
-from .schedule import cosine, set_rate
+from ...training.audio_data import Crops, open_corpus
+from ...training.card import write_card
+from ...training.engine import Engine
+from ...training.loop import fit
+from ...training.manifest import read_sources, refuse_held_out, split
+from ...training.plan import Plan
+from ...training.schedule import cosine, set_rate
+from .hifigan import HOP, N_FFT, RATE, bands, magnitudes
+from .mel_inverse import FLOOR, MelInverse, MelInverseConfig
 
 VALIDATED = 64
 """Crops in a validation."""

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from .._utils.errors import InputError
-from .._utils.progress import progress
-from ..models.mulan.minilm import sentence_encoder
-from .mulan import Batch
-from .mulan_data import Shard, read_shards
-from .mulan_texts import Texts, TextStore, texts_of
+from ..._utils.errors import InputError
+from ..._utils.progress import progress
+from .minilm import sentence_encoder
+from .training import Batch
+from .training_data import Shard, read_shards
+from .training_texts import Texts, TextStore, texts_of
 
 VIEWS = 1  # windows of a row at once: composed pieces have no more
 _VALIDATION = 500  # composed pieces at most, and one in twenty

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from .._utils.errors import InputError
-from .._utils.progress import Advance
-from ..audio.io import read_audio
-from ..models.mel_tokens.hifigan import log_mel
-from ..models.musiclm.model import BATCH, MusicLM
-from ..models.musiclm.postfilter import Postfilter
-from ..models.musiclm.prompts import embed_sounds, seeded
+from ..._utils.errors import InputError
+from ..._utils.progress import Advance
+from ...audio.io import read_audio
+from ..mel_tokens.hifigan import log_mel
 from .drawn import choose_music, mel_tokens_of
+from .model import BATCH, MusicLM
+from .postfilter import Postfilter
+from .prompts import embed_sounds, seeded
 
 _SHORTEST_S = 6.0
 

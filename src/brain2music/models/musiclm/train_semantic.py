@@ -9,19 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .._utils.errors import InputError
-from .._utils.progress import Advance
-from ..audio.find import find_audio
-from ..audio.io import read_audio
-from ..models.musiclm.config import SEMANTIC_RATE
-from ..models.musiclm.semantic import (
-    FrameFeatures,
-    MusicnnFrames,
-    SemanticTokenizer,
-    StreamingKMeans,
-    codebook_use,
-    pooled,
-)
+from ..._utils.errors import InputError
+from ..._utils.progress import Advance
+from ...audio.find import find_audio
+from ...audio.io import read_audio
+from .config import SEMANTIC_RATE
+from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer, StreamingKMeans, codebook_use, pooled
 
 FIRST_S = 2400.0
 """Seconds of sound in the first batch, which gives scales and first centres: about 60 frames a code."""

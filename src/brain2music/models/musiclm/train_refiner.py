@@ -10,23 +10,23 @@ import torch
 from jaxtyping import Float, Int16
 from torch import Tensor, nn
 
-from .._utils.errors import InputError
-from .._utils.files import read_arrays
-from .._utils.progress import Advance
-from ..models.mel_tokens.hifigan import HOP, RATE
-from ..models.mel_tokens.mel_discriminators import MelDiscriminators
-from ..models.mel_tokens.model import MelTokens
-from ..models.musiclm.model import MusicLM
-from ..models.musiclm.refiner import Refiner, RefinerConfig
-from .adversarial import judge
-from .card import write_card
+from ..._utils.errors import InputError
+from ..._utils.files import read_arrays
+from ..._utils.progress import Advance
+from ...training.card import write_card
+from ...training.engine import Engine
+from ...training.loop import fit
+from ...training.monitor import gan_complaint
+from ...training.plan import Plan
+from ...training.schedule import cosine, set_rate
+from ..codec_parts.adversarial import judge
+from ..mel_tokens.hifigan import HOP, RATE
+from ..mel_tokens.mel_discriminators import MelDiscriminators
+from ..mel_tokens.model import MelTokens
 from .drawn import choose_music, mel_tokens_of
-from .engine import Engine
-from .loop import fit
-from .monitor import gan_complaint
-from .plan import Plan
+from .model import MusicLM
+from .refiner import Refiner, RefinerConfig
 from .refiner_data import write_examples, write_free_draws
-from .schedule import cosine, set_rate
 
 Pair = tuple[Float[Tensor, "more frames 80"], Float[Tensor, "batch frames 80"]]
 """Spectrograms of tokens and of music: to the first of the former belong the latter, the others were drawn freely."""
@@ -64,7 +64,7 @@ class Recipe:
 
 
 class RefinerTask:
-    """Training of a refiner on the shards of :mod:`.refiner_data`, for :func:`brain2music.train.loop.fit`.
+    """Training of a refiner on the shards of :mod:`.refiner_data`, for :func:`brain2music.training.loop.fit`.
 
     Parameters
     ----------

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from .._utils.errors import InputError
-from ..audio.io import duration_of, read_audio
-from ..models.mulan.spectrogram import FRAMES, HOP, RATE, log_mel, windows_of
-from .mulan import Batch
-from .mulan_pairs import read_texts
+from ..._utils.errors import InputError
+from ...audio.io import duration_of, read_audio
+from .pairs import read_texts
+from .spectrogram import FRAMES, HOP, RATE, log_mel, windows_of
+from .training import Batch
 
 _SECONDS = FRAMES * HOP / RATE
 _VALIDATION = 500  # files at most, and one in twenty

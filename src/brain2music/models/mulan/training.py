@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
-from .._utils.errors import InputError
-from ..models.mulan.loss import Form, contrastive_loss, resting_loss
-from ..models.mulan.model import MuLan
-from ..models.mulan.spectrogram import Masking, spec_augment
-from .engine import Engine
-from .schedule import cosine, set_rate
+from ..._utils.errors import InputError
+from ...training.engine import Engine
+from ...training.schedule import cosine, set_rate
+from .loss import Form, contrastive_loss, resting_loss
+from .model import MuLan
+from .spectrogram import Masking, spec_augment
 
 PATIENCE = 300
 """Steps after which the loss must have left that of a model that knows nothing."""
@@ -76,7 +76,7 @@ class Recipe:
 
 
 class MuLanTask:
-    """A :class:`brain2music.train.task.Task`.
+    """A :class:`brain2music.training.task.Task`.
 
     Parameters
     ----------

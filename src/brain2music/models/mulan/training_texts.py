@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from .._utils.cpu import multiplies_bfloat16
-from .._utils.files import read_arrays, write_arrays
-from .._utils.progress import Advance
-from ..models.mulan.minilm import POOLED, SentenceEncoder
-from ..models.musicnn.embedder import package_folder, read_tag_names
-from ..simulation.music.caption import captions, pace_words
-from ..simulation.music.genres import GENRES
-from .mulan_data import piece_of
+from ..._utils.cpu import multiplies_bfloat16
+from ..._utils.files import read_arrays, write_arrays
+from ..._utils.progress import Advance
+from ...simulation.music.caption import captions, pace_words
+from ...simulation.music.genres import GENRES
+from ..musicnn.embedder import package_folder, read_tag_names
+from .minilm import POOLED, SentenceEncoder
+from .training_data import piece_of
 
 CAPTIONS = 4
 _PER_FILE = 2000

@@ -14,20 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._utils.errors import InputError
-from .._utils.files import write_text
-from ..models.codecs import get_token_codec
-from ..models.musiclm.condition import Conditioner
-from ..models.musiclm.config import STAGES, Plan, Size, StageConfig, StageName, Vocabulary, stages
-from ..models.musiclm.folder import describe, levels_of
-from ..models.musiclm.model import MusicLM
-from ..models.musiclm.semantic import FILE as SEMANTIC
-from ..models.musiclm.semantic import SemanticTokenizer
-from ..models.musiclm.stage import Condition, Stage
-from .engine import Engine
-from .musiclm_begin import begin_at
-from .schedule import cosine, set_rate
-from .tokens import TokenData, entropy, shares
+from ..._utils.errors import InputError
+from ..._utils.files import write_text
+from ...training.engine import Engine
+from ...training.schedule import cosine, set_rate
+from ..codecs import get_token_codec
+from .condition import Conditioner
+from .config import STAGES, Plan, Size, StageConfig, StageName, Vocabulary, stages
+from .folder import describe, levels_of
+from .initialise import begin_at
+from .model import MusicLM
+from .semantic import FILE as SEMANTIC
+from .semantic import SemanticTokenizer
+from .stage import Condition, Stage
+from .token_shards import TokenData, entropy, shares
 
 Batch = dict[StageName, dict[str, Tensor]]
 _HELD_OUT = 0.03
@@ -62,7 +62,7 @@ RECIPES: dict[Size, Recipe] = {
 
 
 class MusicLMTask:
-    """Training of the stages named, for :func:`brain2music.train.loop.fit`.
+    """Training of the stages named, for :func:`brain2music.training.loop.fit`.
 
     Parameters
     ----------

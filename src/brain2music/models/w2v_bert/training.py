@@ -9,16 +9,16 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor, nn
 
-from .._utils.errors import InputError
-from .._utils.files import write_text
-from ..models.w2v_bert.config import W2vBertConfig
-from ..models.w2v_bert.losses import losses, span_mask
-from ..models.w2v_bert.model import W2vBert
-from .audio_data import Crops, open_corpus
-from .engine import Engine
-from .loop import fit
-from .manifest import Source, read_sources, refuse_held_out, split
-from .plan import Plan
+from ..._utils.errors import InputError
+from ..._utils.files import write_text
+from ...training.audio_data import Crops, open_corpus
+from ...training.engine import Engine
+from ...training.loop import fit
+from ...training.manifest import Source, read_sources, refuse_held_out, split
+from ...training.plan import Plan
+from .config import W2vBertConfig
+from .losses import losses, span_mask
+from .model import W2vBert
 
 CARD = "README.md"
 FEW_CODES, COLLAPSED = 0.05, 1.05

@@ -16,18 +16,18 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from .._utils.errors import InputError
-from .._utils.files import digest_array, digest_text, read_arrays, write_arrays
-from .._utils.progress import Advance
-from ..audio.io import read_audio
-from ..models.mel_tokens.hifigan import log_mel
-from ..models.mel_tokens.model import MelTokenCodec
-from ..models.musiclm.model import MusicLM
-from ..models.musiclm.prompts import embed_sounds, seeded
-from ..models.musiclm.sampling import Sampling, choose, guided
-from ..models.musiclm.stage import Condition, Stage
-from ..models.musiclm.windows import windows
+from ..._utils.errors import InputError
+from ..._utils.files import digest_array, digest_text, read_arrays, write_arrays
+from ..._utils.progress import Advance
+from ...audio.io import read_audio
+from ..mel_tokens.hifigan import log_mel
+from ..mel_tokens.model import MelTokenCodec
 from .drawn import mel_tokens_of
+from .model import MusicLM
+from .prompts import embed_sounds, seeded
+from .sampling import Sampling, choose, guided
+from .stage import Condition, Stage
+from .windows import windows
 
 PER_SHARD = 20
 GUIDANCE = (0.0, 1.0, 1.5, 2.0)

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..models.codec_parts.losses import adversarial_loss, discriminator_loss, feature_loss
-from .engine import Engine
+from ...training.engine import Engine
+from .losses import adversarial_loss, discriminator_loss, feature_loss
 
 
 def judge(

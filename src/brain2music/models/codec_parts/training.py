@@ -19,18 +19,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ..audio.io import write_audio
-from ..models.autoencoder.model import Autoencoder
-from ..models.autoencoder.whitening import LatentWhitening
-from ..models.codec_parts.discriminators import Discriminators
-from ..models.codec_parts.losses import reconstruction_loss
-from ..models.soundstream.model import SoundStream
+from ...audio.io import write_audio
+from ...training.audio_data import Crops
+from ...training.card import write_card
+from ...training.engine import Engine
+from ...training.monitor import gan_complaint
+from ...training.schedule import cosine, set_rate
+from ..autoencoder.model import Autoencoder
+from ..autoencoder.whitening import LatentWhitening
+from ..soundstream.model import SoundStream
 from .adversarial import judge
-from .audio_data import Crops
-from .card import write_card
-from .engine import Engine
-from .monitor import gan_complaint
-from .schedule import cosine, set_rate
+from .discriminators import Discriminators
+from .losses import reconstruction_loss
 
 Codec = SoundStream | Autoencoder
 LISTENED = 4
@@ -72,7 +72,7 @@ class CodecSettings:
 
 
 class CodecTask:
-    """A codec and its discriminators; a :class:`~brain2music.train.task.Task`.
+    """A codec and its discriminators; a :class:`~brain2music.training.task.Task`.
 
     Parameters
     ----------

@@ -19,21 +19,21 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32, UInt8
 
-from .._utils.cpu import multiplies_bfloat16, use_one_thread
-from .._utils.errors import InputError
-from .._utils.files import read_arrays, write_arrays
-from .._utils.progress import Advance
-from .._utils.workers import Workers
-from ..audio.io import read_audio
-from ..models.mulan.fast import halved
-from ..models.mulan.features import VERSION, Heard, Listener
-from ..models.musicnn.embedder import RATE, load_network, package_folder
-from ..models.musicnn.network import Network, network_on
-from ..simulation.music.caption import caption
-from ..simulation.music.compose import compose
-from ..simulation.music.genres import GENRES
-from ..simulation.music.piece import Piece, Track
-from ..simulation.music.render import render
+from ..._utils.cpu import multiplies_bfloat16, use_one_thread
+from ..._utils.errors import InputError
+from ..._utils.files import read_arrays, write_arrays
+from ..._utils.progress import Advance
+from ..._utils.workers import Workers
+from ...audio.io import read_audio
+from ...simulation.music.caption import caption
+from ...simulation.music.compose import compose
+from ...simulation.music.genres import GENRES
+from ...simulation.music.piece import Piece, Track
+from ...simulation.music.render import render
+from ..musicnn.embedder import RATE, load_network, package_folder
+from ..musicnn.network import Network, network_on
+from .fast import halved
+from .features import VERSION, Heard, Listener
 
 WINDOW_S, STEP_S = 10.0, 10.0
 SECONDS = 10.0

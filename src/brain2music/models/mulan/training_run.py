@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from ..models.mulan.model import SIZES, MuLan, Size, Tower
-from ..models.mulan.tokens import CODES, LEVELS, MulanTokenizer
-from .card import write_card
-from .loop import fit
-from .mulan import MuLanTask, Pairs, Recipe
-from .mulan_pairs import CachedPairs
-from .mulan_sound import SoundPairs
-from .plan import Plan
+from ...training.card import write_card
+from ...training.loop import fit
+from ...training.plan import Plan
+from .model import SIZES, MuLan, Size, Tower
+from .pairs import CachedPairs
+from .tokens import CODES, LEVELS, MulanTokenizer
+from .training import MuLanTask, Pairs, Recipe
+from .training_sound import SoundPairs
 
 
 def train_mulan(

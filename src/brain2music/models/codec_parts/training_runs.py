@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import torch
 
-from .._utils.errors import Brain2MusicWarning
-from ..models.autoencoder.model import Autoencoder, AutoencoderConfig
-from ..models.codec_parts.discriminators import Discriminators
-from ..models.soundstream.model import SoundStream, SoundStreamConfig
-from .audio_data import Corpus, Crops, open_corpus
-from .codec import LISTENED, Codec, CodecSettings, CodecTask, as_it_is
-from .loop import Plan, fit
-from .manifest import Source, read_sources, refuse_held_out, split
+from ..._utils.errors import Brain2MusicWarning
+from ...training.audio_data import Corpus, Crops, open_corpus
+from ...training.loop import Plan, fit
+from ...training.manifest import Source, read_sources, refuse_held_out, split
+from ..autoencoder.model import Autoencoder, AutoencoderConfig
+from ..soundstream.model import SoundStream, SoundStreamConfig
+from .discriminators import Discriminators
+from .training import LISTENED, Codec, CodecSettings, CodecTask, as_it_is
 
 Size = Literal["tiny", "small", "paper"]
 VALIDATED = 64
