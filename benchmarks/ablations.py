@@ -29,14 +29,14 @@ from brain2music.brain.arrays import read_arrays_study
 from brain2music.brain.responses import Responses
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.decode import options
-from brain2music.decode.decoder import Decoded, Fit, deal_folds
-from brain2music.decode.problem import HeldOut, Problem, View
+from brain2music.decoding import options
+from brain2music.decoding.decoder import Decoded, Fit, deal_folds
+from brain2music.decoding.problem import HeldOut, Problem, View
 from brain2music.embeddings.alignment import match_windows
 from brain2music.embeddings.clips import embed_clips
 from brain2music.embeddings.embeddings import Embeddings
+from brain2music.metrics.identification import identification, similarity
 from brain2music.models.embedders import get_embedder
-from brain2music.score.identification import identification, similarity
 from brain2music.simulation.brain import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -27,14 +27,14 @@ import torch
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.embeddings.embedder import Embedder
+from brain2music.metrics.audio import frechet_distance
+from brain2music.metrics.identification import identification, one_per_group, similarity, within_group
+from brain2music.metrics.uncertainty import bootstrap_interval
 from brain2music.models.embedders import get_embedder
 from brain2music.models.generators import generate_from_embeddings
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.prompts import Sound, embed_sounds
 from brain2music.pipeline.outputs import Outputs
-from brain2music.score.audio import frechet_distance
-from brain2music.score.identification import identification, one_per_group, similarity, within_group
-from brain2music.score.uncertainty import bootstrap_interval
 from brain2music.simulation.music.compose import compose
 from brain2music.simulation.music.genres import GENRES
 from brain2music.simulation.music.render import render

@@ -29,6 +29,8 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
+from brain2music.metrics.audio import code_use, log_mel_distance, visqol
+from brain2music.metrics.uncertainty import bootstrap_interval
 from brain2music.models.adapters.codecs import EnCodec
 from brain2music.models.adapters.lyra import Lyra
 from brain2music.models.adapters.opus import Opus
@@ -37,8 +39,6 @@ from brain2music.models.autoencoder.whitening import LatentWhitening
 from brain2music.models.codec_parts.codes import Codec, Codes, prepare
 from brain2music.models.codec_parts.ours import AutoencoderCodec, SoundStreamCodec
 from brain2music.models.codecs import get_codec, get_token_codec
-from brain2music.score.audio import code_use, log_mel_distance, visqol
-from brain2music.score.uncertainty import bootstrap_interval
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SECONDS, COMMON = 10.0, 24_000

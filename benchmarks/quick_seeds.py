@@ -11,8 +11,8 @@ from pathlib import Path
 
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
+from brain2music.metrics.records import read_scores
 from brain2music.pipeline.run import run
-from brain2music.score.records import read_scores
 from brain2music.simulation.brain import simulate
 
 

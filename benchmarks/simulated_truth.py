@@ -35,17 +35,17 @@ from sklearn.metrics import roc_auc_score
 from brain2music._utils.errors import Brain2MusicWarning
 from brain2music.brain.clean import detrend, regress_out, zscore
 from brain2music.brain.responses import Responses
-from brain2music.decode.decoder import Decoded
-from brain2music.decode.options import decode_shuffled_with, decode_with
+from brain2music.decoding.decoder import Decoded
+from brain2music.decoding.options import decode_shuffled_with, decode_with
 from brain2music.embeddings.alignment import match_windows
 from brain2music.embeddings.clips import embed_clips
 from brain2music.embeddings.embeddings import Embeddings
-from brain2music.encode.ceiling import of_average, response_ceiling, shrunken_ceiling
-from brain2music.encode.encoder import Fit, correlation, encode
-from brain2music.encode.features import Windows
-from brain2music.encode.significance import fdr, permutation_test
+from brain2music.encoding.ceiling import of_average, response_ceiling, shrunken_ceiling
+from brain2music.encoding.encoder import Fit, correlation, encode
+from brain2music.encoding.features import Windows
+from brain2music.encoding.significance import fdr, permutation_test
+from brain2music.metrics.identification import identification, similarity
 from brain2music.models.embedders import get_embedder
-from brain2music.score.identification import identification, similarity
 from brain2music.simulation.brain.bold import SPONTANEOUS_AR1, physiological_courses
 from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses
 from brain2music.simulation.brain.dataset import hear

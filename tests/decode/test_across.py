@@ -10,10 +10,10 @@ from scipy.stats import ortho_group
 from brain2music._utils.errors import InputError, LeakageError
 from brain2music.brain.align import METHODS
 from brain2music.brain.responses import Responses
-from brain2music.decode import across
-from brain2music.decode.across import decode_across, decode_pooled
-from brain2music.decode.decoder import Decoded
-from brain2music.decode.problem import identification
+from brain2music.decoding import across
+from brain2music.decoding.across import decode_across, decode_pooled
+from brain2music.decoding.decoder import Decoded
+from brain2music.decoding.problem import identification
 from brain2music.embeddings.embeddings import Embeddings
 
 DIMS = 6

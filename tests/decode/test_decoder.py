@@ -10,9 +10,9 @@ from sklearn.model_selection import GroupKFold
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.brain.responses import VoxelSpace
-from brain2music.decode.decoder import deal_folds, decode, decode_kfold
-from brain2music.decode.ensemble import correlations, decode_ensemble
-from brain2music.decode.shuffled import decode_kfold_shuffled, decode_shuffled
+from brain2music.decoding.decoder import deal_folds, decode, decode_kfold
+from brain2music.decoding.ensemble import correlations, decode_ensemble
+from brain2music.decoding.shuffled import decode_kfold_shuffled, decode_shuffled
 from brain2music.embeddings.alignment import match_windows
 
 

@@ -10,18 +10,18 @@ from sklearn.kernel_ridge import KernelRidge
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_arrays
-from brain2music.decode.contrastive import contrastive, info_nce
-from brain2music.decode.decoder import Fit
-from brain2music.decode.exemplars import TEMPERATURES, Exemplars, exemplars
-from brain2music.decode.nonlinear import WIDTHS, nonlinear
-from brain2music.decode.problem import HeldOut, Problem, View, identification, shrunk_spectrum
-from brain2music.decode.select import encoding_scores, selected
-from brain2music.decode.shrinkage import Calibration
-from brain2music.decode.stack import convex_weights
-from brain2music.decode.whiten import fit_whitening, whitened
+from brain2music.decoding.contrastive import contrastive, info_nce
+from brain2music.decoding.decoder import Fit
+from brain2music.decoding.exemplars import TEMPERATURES, Exemplars, exemplars
+from brain2music.decoding.nonlinear import WIDTHS, nonlinear
+from brain2music.decoding.problem import HeldOut, Problem, View, identification, shrunk_spectrum
+from brain2music.decoding.select import encoding_scores, selected
+from brain2music.decoding.shrinkage import Calibration
+from brain2music.decoding.stack import convex_weights
+from brain2music.decoding.whiten import fit_whitening, whitened
 from brain2music.embeddings.alignment import Matched
-from brain2music.score.identification import identification as scored
-from brain2music.score.identification import similarity
+from brain2music.metrics.identification import identification as scored
+from brain2music.metrics.identification import similarity
 
 
 def problem_of(X, Y, test_X, **fit):

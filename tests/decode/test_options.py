@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.decode.decoder import decode, decode_kfold
-from brain2music.decode.ensemble import decode_ensemble
-from brain2music.decode.options import (
+from brain2music.decoding.decoder import decode, decode_kfold
+from brain2music.decoding.ensemble import decode_ensemble
+from brain2music.decoding.options import (
     AUTO,
     BASES,
     HEADS,
@@ -19,7 +19,7 @@ from brain2music.decode.options import (
     decoder_options,
     fit_calibration,
 )
-from brain2music.decode.problem import identification
+from brain2music.decoding.problem import identification
 
 pytestmark = pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
-from brain2music.decode.decoder import Fit, cv_groups, decode_kfold, undivided
-from brain2music.decode.options import decode_kfold_shuffled_with, decode_kfold_with, decode_with
-from brain2music.decode.problem import HeldOut, Problem, View
-from brain2music.decode.shuffled import shuffled_orders
-from brain2music.decode.unseen import decode_kfold_unseen
+from brain2music.decoding.decoder import Fit, cv_groups, decode_kfold, undivided
+from brain2music.decoding.options import decode_kfold_shuffled_with, decode_kfold_with, decode_with
+from brain2music.decoding.problem import HeldOut, Problem, View
+from brain2music.decoding.shuffled import shuffled_orders
+from brain2music.decoding.unseen import decode_kfold_unseen
 from brain2music.embeddings.alignment import match_windows
 from brain2music.ridge.folds import assign_folds
 from brain2music.study.study import Clip

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.decode.decoder import decode, decode_kfold
-from brain2music.decode.unseen import decode_kfold_unseen, decode_unseen
-from brain2music.score.card import ScoreCard
-from brain2music.score.unseen import score_unseen
+from brain2music.decoding.decoder import decode, decode_kfold
+from brain2music.decoding.unseen import decode_kfold_unseen, decode_unseen
+from brain2music.metrics.card import ScoreCard
+from brain2music.metrics.unseen import score_unseen
 
 pytestmark = pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 GENRES = ("blues", "jazz", "rock")

@@ -7,8 +7,8 @@ from scipy.signal import lfilter
 from scipy.stats import kstest
 
 from brain2music.brain.clean import regress_out
-from brain2music.encode.ceiling import noise_ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
-from brain2music.encode.features import Windows, average_in
+from brain2music.encoding.ceiling import noise_ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
+from brain2music.encoding.features import Windows, average_in
 from brain2music.simulation.brain.confounds import slow_courses
 
 

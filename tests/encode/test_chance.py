@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
-from brain2music.encode.chance import chance_in_folds
-from brain2music.encode.encoder import Fit, encode_kfold
-from brain2music.encode.significance import Chance, permutation_test, permuted_correlations, without_p
+from brain2music.encoding.chance import chance_in_folds
+from brain2music.encoding.encoder import Fit, encode_kfold
+from brain2music.encoding.significance import Chance, permutation_test, permuted_correlations, without_p
 from brain2music.study.folds import deal_folds, hold_together
 from brain2music.study.study import Clip
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brain2music.embeddings.embeddings import Space
-from brain2music.encode.compare import (
+from brain2music.encoding.compare import (
     difference,
     draw_clips,
     mean_intervals,
@@ -13,8 +13,8 @@ from brain2music.encode.compare import (
     roi_table,
     unique_intervals,
 )
-from brain2music.encode.encoder import Encoded, Fit, encode
-from brain2music.encode.features import common_windows
+from brain2music.encoding.encoder import Encoded, Fit, encode
+from brain2music.encoding.features import common_windows
 from brain2music.study.study import Clip
 
 
@@ -47,7 +47,7 @@ def test_resampled_correlations_are_those_of_the_drawn_clips(rng, make_encoded):
 def test_batches_of_voxels_change_nothing(rng, make_encoded, monkeypatch):
     encoded, draws = make_encoded(*rng.standard_normal((2, 8, 3, 11))), draw_clips(8, rng, 30)
     whole = np.hstack([r for _, r in resampled(encoded, draws)])
-    monkeypatch.setattr("brain2music.encode.compare._BATCH_BYTES", 4 * 30 * 2)
+    monkeypatch.setattr("brain2music.encoding.compare._BATCH_BYTES", 4 * 30 * 2)
     batches = list(resampled(encoded, draws))
     assert len(batches) == 6
     np.testing.assert_allclose(np.hstack([r for _, r in batches]), whole, atol=1e-6)

@@ -11,8 +11,8 @@ from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.embeddings.embeddings import Embeddings, Space
-from brain2music.encode.ceiling import response_ceiling
-from brain2music.encode.features import Windows
+from brain2music.encoding.ceiling import response_ceiling
+from brain2music.encoding.features import Windows
 from brain2music.pipeline.encoding import encode_subject, encoding_files
 from brain2music.pipeline.listener import Listener, Music
 from brain2music.pipeline.outputs import Outputs

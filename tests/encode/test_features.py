@@ -5,7 +5,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.embeddings.alignment import match_windows
-from brain2music.encode.features import Windows, average_in, common_windows, features_in, match_scans
+from brain2music.encoding.features import Windows, average_in, common_windows, features_in, match_scans
 
 
 def test_windows_are_those_of_decoding_with_the_roles_swapped(rng, make_responses, make_embeddings):

@@ -8,8 +8,8 @@ from PIL import Image
 
 from brain2music._utils.files import read_json
 from brain2music.brain.responses import VoxelSpace
-from brain2music.encode.figures import map_figure
-from brain2music.encode.maps import is_mni_like, surface_values, write_statmap
+from brain2music.encoding.figures import map_figure
+from brain2music.encoding.maps import is_mni_like, surface_values, write_statmap
 
 
 @pytest.fixture(scope="module")

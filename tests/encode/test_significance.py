@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import uniform_filter1d
 from scipy.stats import pearsonr
 
-from brain2music.encode.significance import fdr, gaussian_p, permutation_test
+from brain2music.encoding.significance import fdr, gaussian_p, permutation_test
 
 
 def overlapping(rng, n_voxels, n_clips=30):
@@ -57,7 +57,7 @@ def test_correlations_and_p_are_those_of_permuting_clip_by_clip(rng):
 def test_batches_of_voxels_change_nothing(rng, monkeypatch):
     predicted, measured = overlapping(rng, 50, 10), overlapping(rng, 50, 10)
     whole = permutation_test(predicted, measured, np.random.default_rng(1), 99)
-    monkeypatch.setattr("brain2music.encode.significance._BATCH_BYTES", 4 * 7 * 100)
+    monkeypatch.setattr("brain2music.encoding.significance._BATCH_BYTES", 4 * 7 * 100)
     parts = permutation_test(predicted, measured, np.random.default_rng(1), 99)
     for field in ("r", "p", "p_max"):
         np.testing.assert_array_equal(getattr(whole, field), getattr(parts, field))

@@ -14,9 +14,9 @@ import soundfile
 from PIL import Image
 
 from brain2music._utils.files import write_json, write_table
+from brain2music.metrics.score import Score
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report.page import build_report
-from brain2music.score.score import Score
 
 REGIONS = ("Heschl's gyrus", "planum temporale", "superior temporal", "inferior frontal")
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")

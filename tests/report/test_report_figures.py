@@ -13,11 +13,11 @@ import soundfile
 from PIL import Image
 
 from brain2music._utils.errors import InputError
+from brain2music.metrics.score import Score
 from brain2music.report import figures
 from brain2music.report.dots import Dot, dot_plot, unseen_bars
 from brain2music.report.pictures import MOST_BYTES, WIDEST, shrunken
 from brain2music.report.spectrogram import HEIGHT, WIDTH, thumbnail
-from brain2music.score.score import Score
 
 
 def picture_of(path: Path) -> np.ndarray:

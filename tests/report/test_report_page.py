@@ -13,9 +13,9 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import InputError
+from brain2music.metrics.records import read_scores, summarise, write_scores
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report.page import build_report
-from brain2music.score.records import read_scores, summarise, write_scores
 
 MakeRun = Callable[..., Path]
 MakePages = Callable[..., dict[str, str]]

@@ -8,8 +8,8 @@ import scipy.linalg
 from sklearn.covariance import ledoit_wolf
 
 from brain2music._utils.errors import InputError
-from brain2music.score import audio
-from brain2music.score.audio import code_use, frechet_distance, log_mel_distance, visqol
+from brain2music.metrics import audio
+from brain2music.metrics.audio import code_use, frechet_distance, log_mel_distance, visqol
 
 RATE = 24_000
 

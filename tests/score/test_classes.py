@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.score.card import ScoreCard
-from brain2music.score.classes import (
+from brain2music.metrics.card import ScoreCard
+from brain2music.metrics.classes import (
     GENRES,
     GROUPS,
     INSTRUMENTS,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
-from brain2music.score.leakage import (
+from brain2music.metrics.leakage import (
     check_folds,
     check_split,
     gallery_leaks,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.score.baselines import genre_centroids, genre_oracle, genre_oracle_in_folds
-from brain2music.score.identification import identification, similarity
-from brain2music.score.records import read_scores, summarise, write_scores
-from brain2music.score.retrieval import score_retrieval
-from brain2music.score.score import Score
-from brain2music.score.table import Refit, score_decoding
+from brain2music.metrics.baselines import genre_centroids, genre_oracle, genre_oracle_in_folds
+from brain2music.metrics.identification import identification, similarity
+from brain2music.metrics.records import read_scores, summarise, write_scores
+from brain2music.metrics.retrieval import score_retrieval
+from brain2music.metrics.score import Score
+from brain2music.metrics.table import Refit, score_decoding
 
 GENRES = [f"genre{i % 5}" for i in range(40)]
 WHO = {"subject": "001", "embedding": "musicnn-mtt", "simulated": True, "draws": 500}

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from brain2music.score.identification import (
+from brain2music.metrics.identification import (
     identification,
     identification_payoff,
     similarity,
     within_group,
     within_group_payoff,
 )
-from brain2music.score.uncertainty import (
+from brain2music.metrics.uncertainty import (
     bootstrap,
     bootstrap_identification,
     bootstrap_interval,
@@ -123,7 +123,7 @@ def test_a_draw_is_scored_as_the_clips_it_holds(rng: np.random.Generator) -> Non
         (labels, np.array(labels)[:, None] == np.array(labels)),
     ):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("brain2music.score.uncertainty.bootstrap", keep)
+            patch.setattr("brain2music.metrics.uncertainty.bootstrap", keep)
             bootstrap_identification(c, rng, blocks=blocks)
         assert kept["statistic"](weights)[0] == pytest.approx(written_out(same))
         whole = within_group(c, labels) if blocks else identification(c)

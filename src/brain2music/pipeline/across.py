@@ -6,9 +6,9 @@ from .._utils.errors import InputError
 from ..brain.load import common_voxels
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decode.across import decode_across, decode_pooled
-from ..score.score import Score
-from ..score.unseen import clip_similarity
+from ..decoding.across import decode_across, decode_pooled
+from ..metrics.score import Score
+from ..metrics.unseen import clip_similarity
 from .listener import Listener, Music
 
 WAYS = (

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from ..decode.decoder import Decoded
+from ..decoding.decoder import Decoded
 from ..embeddings.embedder import Tagger
-from ..score.classes import score_agreement
-from ..score.score import Score, ScoredStage
+from ..metrics.classes import score_agreement
+from ..metrics.score import Score, ScoredStage
 from .listener import Listener, Music
 
 Sound = tuple[Float32[np.ndarray, " samples"], int]

@@ -12,11 +12,11 @@ from .._utils.files import read_object, write_json
 from ..brain.clean import LACKS_COSINES, lacks_cosines
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decode.options import decoder_options
+from ..decoding.options import decoder_options
 from ..embeddings.embedder import Embedder
-from ..encode.chance import REFITS
+from ..encoding.chance import REFITS
 from ..gallery.gallery import Gallery
-from ..score.leakage import Leak
+from ..metrics.leakage import Leak
 from .dividing import plan
 from .listener import SHUFFLES_IN_FOLDS
 from .outputs import Outputs

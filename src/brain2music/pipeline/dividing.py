@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from .._utils.errors import InputError, LeakageError
 from ..brain.source import Source
 from ..config import RunConfig
-from ..score.leakage import Leak, check_folds, read_gtzan_index, require_no_leak_in_folds, shared_labels
+from ..metrics.leakage import Leak, check_folds, read_gtzan_index, require_no_leak_in_folds, shared_labels
 from ..study.finding import Finding, error, warning
 from ..study.folds import FoldPlan, hold_together, plan_folds
 from ..study.study import Clip

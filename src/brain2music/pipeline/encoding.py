@@ -12,17 +12,17 @@ from jaxtyping import Bool, Float, Float32
 
 from .._utils.files import write_table
 from ..brain.responses import Responses
-from ..encode.ceiling import Ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
-from ..encode.chance import chance_in_folds
-from ..encode.compare import difference, draw_clips, mean_intervals, partition, roi_table, unique_intervals
-from ..encode.encoder import Encoded, Fit, encode, encode_kfold
-from ..encode.features import Windows, common_windows
-from ..encode.figures import map_figure
-from ..encode.maps import sidecar_of, write_statmap
-from ..encode.significance import Permuted, fdr, gaussian_p, permutation_test, without_p
+from ..encoding.ceiling import Ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
+from ..encoding.chance import chance_in_folds
+from ..encoding.compare import difference, draw_clips, mean_intervals, partition, roi_table, unique_intervals
+from ..encoding.encoder import Encoded, Fit, encode, encode_kfold
+from ..encoding.features import Windows, common_windows
+from ..encoding.figures import map_figure
+from ..encoding.maps import sidecar_of, write_statmap
+from ..encoding.significance import Permuted, fdr, gaussian_p, permutation_test, without_p
+from ..metrics.card import ScoreCard
+from ..metrics.score import Score
 from ..ridge.banded import Partition
-from ..score.card import ScoreCard
-from ..score.score import Score
 from .listener import Listener, Music
 from .outputs import Outputs
 

@@ -12,13 +12,13 @@ from typing import Literal, ParamSpec, TypeVar
 from .._utils.errors import Brain2MusicWarning, InputError, LeakageError
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decode.options import require_option
+from ..decoding.options import require_option
 from ..embeddings.captions import read_captions, with_captions
 from ..embeddings.embedder import Embedder
 from ..gallery.gallery import Gallery
+from ..metrics.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
 from ..models.embedders import get_embedder
 from ..models.generators import Generator, get_generator
-from ..score.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
 from ..study.check import find_unheard, no_recordings
 from ..study.finding import Finding, error, warning
 from ..study.study import Clip

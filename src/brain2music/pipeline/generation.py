@@ -12,12 +12,12 @@ from .._utils.errors import InputError
 from .._utils.files import digest_array
 from .._utils.progress import progress
 from ..audio.io import read_audio
-from ..decode.decoder import Decoded
+from ..decoding.decoder import Decoded
 from ..embeddings.embedder import Embedder
 from ..embeddings.embeddings import Embeddings
+from ..metrics.generation import score_generated
+from ..metrics.score import Score
 from ..models.generators import Generator
-from ..score.generation import score_generated
-from ..score.score import Score
 from .agreement import Sound, agreement
 from .cache import stage
 from .listener import Listener, Music
@@ -43,7 +43,7 @@ def generate(
     """Make music of every scored clip, and score it by every embedding of the run; also the files that were written.
 
     From what generators are ``given``, the prediction calibrated and drawn towards the training music
-    (:mod:`brain2music.decode.exemplars`; "brain"), from the prediction as it is ("uncalibrated"), and from
+    (:mod:`brain2music.decoding.exemplars`; "brain"), from the prediction as it is ("uncalibrated"), and from
     the true embedding ("oracle", the ceiling). Pieces lie in files, and are judged as they lie there.
     """
     found = {"brain": given.predicted, "uncalibrated": decoded.predicted, "oracle": decoded.true}

@@ -13,20 +13,15 @@ from .._utils.progress import progress
 from ..brain.responses import Responses
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decode.decoder import Decoded
-from ..decode.options import (
-    decode_kfold_shuffled_with,
-    decode_kfold_with,
-    decode_shuffled_with,
-    decode_with,
-)
-from ..decode.unseen import decode_kfold_unseen, decode_unseen
+from ..decoding.decoder import Decoded
+from ..decoding.options import decode_kfold_shuffled_with, decode_kfold_with, decode_shuffled_with, decode_with
+from ..decoding.unseen import decode_kfold_unseen, decode_unseen
 from ..embeddings.captions import embed_captions, with_captions
 from ..embeddings.clips import embed_clips
 from ..embeddings.embedder import Embedder, TextEmbedder
 from ..embeddings.embeddings import Embeddings
-from ..score.card import ScoreCard
-from ..score.score import ScoredStage
+from ..metrics.card import ScoreCard
+from ..metrics.score import ScoredStage
 from ..study.folds import FoldPlan, hold_together
 from ..study.study import Clip
 from .dividing import plan

@@ -8,7 +8,7 @@ import pandas as pd
 
 from .._utils.files import digest_array, digest_text
 from ..brain.source import Source
-from ..decode.options import with_exemplars
+from ..decoding.options import with_exemplars
 from ..embeddings.embedder import Embedder
 from ..gallery.gallery import Gallery
 from .listener import Listener, Music

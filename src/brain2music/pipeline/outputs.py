@@ -27,10 +27,10 @@ class Outputs:
     ``reliability`` : one row a voxel: ``roi``, ``reliability`` (mean correlation between repeats).
     ``alphas`` : one row a target dimension: ``dim``, ``alpha``, ``cv_score``, ``on_edge``.
     ``encoding`` : one row a voxel: ``voxel``, ``roi``, ``r``, ``ceiling``, ``ceiling_steadied`` (by the encoder, see
-        :func:`brain2music.encode.ceiling.shrunken_ceiling`), ``normalised`` (by ``ceiling``), ``p`` (clips
+        :func:`brain2music.encoding.ceiling.shrunken_ceiling`), ``normalised`` (by ``ceiling``), ``p`` (clips
         permuted), ``q``, ``p_max`` (family-wise), ``p_gaussian`` (the paper's null), ``significant`` (q < 0.05),
         ``alpha``, ``unique`` (variance that no other embedding explains; NaN where it was not asked for).
-    ``encoding_rois`` : one row an embedding and region, of :func:`brain2music.encode.compare.roi_table`.
+    ``encoding_rois`` : one row an embedding and region, of :func:`brain2music.encoding.compare.roi_table`.
     """
 
     root: Path
@@ -47,7 +47,7 @@ class Outputs:
 
     @property
     def scores(self) -> Path:
-        """Every score of the run, a list of :class:`brain2music.score.score.Score` records."""
+        """Every score of the run, a list of :class:`brain2music.metrics.score.Score` records."""
         return self.root / "scores.json"
 
     @property

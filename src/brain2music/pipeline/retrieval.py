@@ -13,13 +13,13 @@ from .._utils.errors import InputError
 from ..audio.io import read_audio
 from ..audio.paths import as_path
 from ..brain.source import Source
-from ..decode.decoder import Decoded
+from ..decoding.decoder import Decoded
 from ..embeddings.clips import embed_files
 from ..embeddings.embedder import Embedder
 from ..embeddings.embeddings import Embeddings
 from ..gallery.gallery import Gallery, Hits
-from ..score.retrieval import score_retrieval
-from ..score.score import Score
+from ..metrics.retrieval import score_retrieval
+from ..metrics.score import Score
 from ..study.finding import Finding, error, warning
 from .agreement import Sound, agreement
 from .listener import Listener, Music, clip_means

@@ -18,12 +18,12 @@ from .._utils.locks import locked
 from ..brain.reliability import repeat_reliability
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decode.options import with_calibration, with_exemplars
+from ..decoding.options import with_calibration, with_exemplars
 from ..embeddings.embedder import Embedder
 from ..gallery.gallery import Gallery
+from ..metrics.records import read_scores, summarise, write_scores
+from ..metrics.unseen import clip_similarity
 from ..models.generators import Generator
-from ..score.records import read_scores, summarise, write_scores
-from ..score.unseen import clip_similarity
 from .across import require_people, score_across
 from .cache import Stages
 from .claim import claim

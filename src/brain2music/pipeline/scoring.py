@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from ..decode.decoder import Decoded
+from ..decoding.decoder import Decoded
 from ..embeddings.embeddings import Embeddings
-from ..score.baselines import genre_centroids, genre_oracle_in_folds
-from ..score.card import ScoreCard
-from ..score.identification import identification, similarity
-from ..score.score import Score
-from ..score.table import Refit, score_decoding
-from ..score.unseen import clip_similarity, score_unseen
+from ..metrics.baselines import genre_centroids, genre_oracle_in_folds
+from ..metrics.card import ScoreCard
+from ..metrics.identification import identification, similarity
+from ..metrics.score import Score
+from ..metrics.table import Refit, score_decoding
+from ..metrics.unseen import clip_similarity, score_unseen
 from ..study.folds import FEWEST
 from .listener import Listener, Music, clip_means
 
@@ -20,7 +20,7 @@ from .listener import Listener, Music, clip_means
 def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
     """Every score of one decoder. In folds, statistics of the training clips are those of all clips.
 
-    There p is made from decoders refitted to shuffled recordings (:func:`~brain2music.score.uncertainty.refitted_p`),
+    There p is made from decoders refitted to shuffled recordings (:func:`~brain2music.metrics.uncertainty.refitted_p`),
     for those scores that were refitted; others have none.
     """
     source, config, space = listener.source, listener.config, decoded.space

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from brain2music.metrics.score import Score
 from brain2music.report.dots import Dot, dot_plot, unseen_bars
 from brain2music.report.summary import genre_of, unseen_genre_of
-from brain2music.score.score import Score
 
 WITHIN = "/within-genre"
 OWN = "identification"

@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_json
+from brain2music.metrics.records import read_scores
+from brain2music.metrics.score import Score
 from brain2music.pipeline.outputs import Outputs
-from brain2music.score.records import read_scores
-from brain2music.score.score import Score
 
 AGAIN = "run the study again, or restore the file"
 

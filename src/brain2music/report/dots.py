@@ -7,8 +7,8 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib import rc_context
 
+from brain2music.metrics.score import Score
 from brain2music.report.inline import ACCENT, INK, LINE, MARKERS, MUTED, PALETTE, STYLE, inline, no_ticks, plot_axes
-from brain2music.score.score import Score
 
 SPREAD = 0.56
 """Of a row's height, over which its dots are spread."""

@@ -10,12 +10,12 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
+from brain2music.metrics.score import Score
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report.data import Subject
 from brain2music.report.dots import Dot, dot_plot
 from brain2music.report.pictures import shrunken
 from brain2music.report.summary import encoding_headlines
-from brain2music.score.score import Score
 
 SUMMARIES = {"reliable": "reliable voxels", "all": "all voxels"}
 """Rows of the table of regions that are no region, first in table and figure."""

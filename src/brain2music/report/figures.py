@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from brain2music.metrics.score import Score
 from brain2music.report.inline import (
     ACCENT,
     INK,
@@ -27,7 +28,6 @@ from brain2music.report.inline import (
     plot_axes,
 )
 from brain2music.report.summary import genre_of
-from brain2music.score.score import Score
 
 POSITIVE, NEGATIVE = "#2a8f86", "#c9763a"  # mid-tones, readable on white and on near-black
 MOST_ROIS = 12

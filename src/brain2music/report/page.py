@@ -15,6 +15,8 @@ from markupsafe import Markup, escape
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_text
 from brain2music._utils.locks import locked, try_locked
+from brain2music.metrics.records import GROUP
+from brain2music.metrics.score import Score
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report import figures
 from brain2music.report.cards import Shelf, cards_of
@@ -30,8 +32,6 @@ from brain2music.report.summary import (
     summarise,
     unseen_genre_of,
 )
-from brain2music.score.records import GROUP
-from brain2music.score.score import Score
 
 RELIABLE = 0.1
 

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from brain2music.metrics.records import GROUP
+from brain2music.metrics.score import Score
 from brain2music.report.data import RunRecord
-from brain2music.score.records import GROUP
-from brain2music.score.score import Score
 
 ALPHA = 0.05
 GENRE = "identification/genre="

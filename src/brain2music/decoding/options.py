@@ -43,13 +43,13 @@ Head = Callable[[HeldOut, int], tuple[Transform, HeldOut]]
 
 
 def ridge(problem: Problem) -> Prediction:
-    """:func:`brain2music.decode.decoder.decode`, with held-out predictions."""
+    """:func:`brain2music.decoding.decoder.decode`, with held-out predictions."""
     view = problem.views[0]
     return problem.predict(view.train.X, view.test_X)
 
 
 def best_regions(problem: Problem) -> Prediction:
-    """:func:`brain2music.decode.ensemble.decode_ensemble` with the paper's six regions."""
+    """:func:`brain2music.decoding.ensemble.decode_ensemble` with the paper's six regions."""
     return rank_regions(problem)[0]
 
 
@@ -102,7 +102,7 @@ def decode_with(
     standardise: bool = False,
     seed: int = 0,
 ) -> Decoded:
-    """:func:`brain2music.decode.decoder.decode` by the named option; "ridge" is that function.
+    """:func:`brain2music.decoding.decoder.decode` by the named option; "ridge" is that function.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def decode_kfold_with(
     scans_per_window: int | None = None,
     standardise: bool = True,
 ) -> Decoded:
-    """:func:`brain2music.decode.decoder.decode_kfold` by the named option.
+    """:func:`brain2music.decoding.decoder.decode_kfold` by the named option.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def decode_ensemble(
     ----------
     n_best : regions averaged.
     min_voxels : regions with fewer voxels are passed over.
-    alphas, n_folds, the rest : as for :func:`brain2music.decode.decoder.decode`.
+    alphas, n_folds, the rest : as for :func:`brain2music.decoding.decoder.decode`.
 
     Raises
     ------

@@ -26,7 +26,7 @@ _BATCH_BYTES = 32 << 20
 class Chance:
     """Where a voxel without signal lies among clips permuted after the fit, in their standard deviations.
 
-    For clips predicted in folds; :func:`brain2music.encode.chance.chance_in_folds` measures it.
+    For clips predicted in folds; :func:`brain2music.encoding.chance.chance_in_folds` measures it.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ def permutation_test(
     blocks : (clips,) the run of each clip, within which clips change places; all of them do by default, and where
         there are fewer than ``n`` ways to permute within runs.
     together : (clips,) the recording of each clip; recordings with several clips change places whole.
-    chance : for clips predicted in folds, where chance lies (:func:`brain2music.encode.chance.chance_in_folds`).
+    chance : for clips predicted in folds, where chance lies (:func:`brain2music.encoding.chance.chance_in_folds`).
 
     Raises ValueError for fewer than two clips.
     """

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..decode.decoder import Decoded
+from ..decoding.decoder import Decoded
 from .card import ScoreCard
 from .identification import identification_payoff, similarity
 from .score import Score
@@ -21,7 +21,7 @@ def score_unseen(card: ScoreCard, full: Decoded, unseen: Mapping[str, Decoded]) 
     Parameters
     ----------
     full : decoded with all genres. unseen : for each genre, all clips decoded without it
-        (:func:`brain2music.decode.unseen.decode_unseen`).
+        (:func:`brain2music.decoding.unseen.decode_unseen`).
     """
     genres = np.array([clip.genre for clip in full.clips])
     seen = clip_similarity(full)

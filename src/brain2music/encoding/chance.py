@@ -7,7 +7,7 @@ refits: voxels drawn at random, their responses to the clips permuted in many wa
 of penalties included, as further targets of the same factorisation. How their correlations lie about
 those of clips permuted after the fit is much the same for every voxel (being counted in standard deviations of these);
 that distribution calibrates the permutation test of the voxels themselves
-(:class:`~brain2music.encode.significance.Chance`).
+(:class:`~brain2music.encoding.significance.Chance`).
 """
 
 from collections.abc import Sequence

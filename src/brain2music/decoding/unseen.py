@@ -35,7 +35,7 @@ def decode_unseen(
     Parameters
     ----------
     genres : those left out in turn; default every genre of the test clips.
-    also, settings : as for :func:`brain2music.decode.options.decode_with`.
+    also, settings : as for :func:`brain2music.decoding.options.decode_with`.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def decode_kfold_unseen(
     """:func:`decode_unseen` of the clips themselves: every genre by one fit to all recordings without clips of it.
 
     The genre's clips are held out from that fit; what it says of the others, which it knows, is not to be scored.
-    ``settings`` are those of :func:`brain2music.decode.options.decode_with`.
+    ``settings`` are those of :func:`brain2music.decoding.options.decode_with`.
     """
     sides = (responses, embeddings, responses, embeddings)
     return decode_unseen(name, *sides, genres=genres, standardise=standardise, **settings)

@@ -89,7 +89,7 @@ def roi_table(
 
     Columns: ``embedding``, ``roi``, ``voxels``, ``mean_r`` with its interval ``low`` and ``high`` over clips,
     ``median_r``, ``ceiling`` (mean), ``normalised_r`` (mean r / mean ceiling of the voxels whose ceiling is at least
-    :data:`~brain2music.encode.ceiling.FLOOR`, steadier than a mean of quotients) and ``significant`` (share).
+    :data:`~brain2music.encoding.ceiling.FLOOR`, steadier than a mean of quotients) and ``significant`` (share).
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def partition(
 ) -> Partition:
     """What each embedding explains alone and together, by banded ridge (Brain2Music's rebuttal, A.1.8).
 
-    ``standardise`` is as in :func:`~brain2music.encode.encoder.encode`; ``settings`` go to
+    ``standardise`` is as in :func:`~brain2music.encoding.encoder.encode`; ``settings`` go to
     :func:`~brain2music.ridge.banded.banded_ridge_cv`. :class:`Partition` holds r², the product measure and the unique
     share per embedding, and what is shared, in the test clips of every voxel.
 

@@ -81,7 +81,7 @@ def encode(
     Parameters
     ----------
     windows : the windows of scans to predict; default the embedding's own. Give
-        :func:`~brain2music.encode.features.common_windows` to compare embeddings on the same rows.
+        :func:`~brain2music.encoding.features.common_windows` to compare embeddings on the same rows.
     delays : windows by which copies of the features precede the response (finite impulse response).
     fit : ``alphas`` tried, the best chosen for each voxel by ``n_folds`` over clips; ``standardise`` scales features
         to unit variance over the training pairs, for embeddings that mix units (musicnn does better without: mean r
@@ -117,7 +117,7 @@ def encode_kfold(
     """Predict every clip from encoders fitted without it; scaling and penalties are fitted in the fold.
 
     Voxels that cannot be predicted get correlations a little below 0 (-0.08 for 60 clips): what the training clips of
-    a fold happen to show is missing from those held out. :func:`brain2music.encode.chance.chance_in_folds` tells by
+    a fold happen to show is missing from those held out. :func:`brain2music.encoding.chance.chance_in_folds` tells by
     how much, and what p has to be made of.
 
     Parameters

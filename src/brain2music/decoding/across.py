@@ -40,8 +40,8 @@ def decode_across(
     train, test : one a subject, in the same order; all heard the same training clips, matched by name.
     embeddings : of all training and test clips; others are passed over.
     method, n_components : as for :func:`brain2music.brain.align.align`.
-    option : a name of :func:`brain2music.decode.options.decoder_options`.
-    alphas, n_folds, groups, scans_per_window, seed : as for :func:`brain2music.decode.options.decode_with`. Folds do
+    option : a name of :func:`brain2music.decoding.options.decoder_options`.
+    alphas, n_folds, groups, scans_per_window, seed : as for :func:`brain2music.decoding.options.decode_with`. Folds do
         not divide a clip between subjects.
 
     Returns
