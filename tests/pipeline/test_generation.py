@@ -1,15 +1,12 @@
 """A run that generates: files for every take, scores from them, a page to listen on, and going on after a stop."""
 
 import json
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import soundfile
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent / "study"))
 from tiny_study import TinyStudy
 
 from brain2music._utils.errors import InputError

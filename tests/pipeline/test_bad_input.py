@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-_PATH = Path(__file__).parents[1] / "benchmarks" / "bad_input.py"
+_PATH = Path(__file__).parents[2] / "benchmarks" / "bad_input.py"
 _SPEC = importlib.util.spec_from_file_location("bad_input", _PATH)
 assert _SPEC is not None
 assert _SPEC.loader is not None

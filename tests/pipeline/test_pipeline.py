@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import nibabel
@@ -10,8 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-
-sys.path.insert(0, str(Path(__file__).parent / "study"))
 from tiny_study import TinyStudy
 
 from brain2music._utils.errors import InputError, LeakageError

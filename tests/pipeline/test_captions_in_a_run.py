@@ -1,14 +1,11 @@
 """A run with captions, in an embedding that embeds text: what words find, and what they tell without a brain."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "study"))
 from test_pipeline import CONFIG, gallery_of, read
 from tiny_study import TinyStudy
 

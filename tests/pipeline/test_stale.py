@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,6 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "study"))
 from test_pipeline import add_subject, digests, read
 from tiny_study import TinyStudy
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-
-sys.path.insert(0, str(Path(__file__).parent / "study"))
 from tiny_study import TR, TinyStudy, voxels
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError, LeakageError

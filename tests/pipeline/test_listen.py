@@ -1,14 +1,11 @@
 """Sound of the page: stimuli of any rate become mp3 of what they were."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-
-sys.path.insert(0, str(Path(__file__).parent / "study"))
 from tiny_study import TinyStudy
 
 from brain2music._utils.files import digest_file
