@@ -7,6 +7,7 @@ steps of torch has two sets of threads wait for one another. The eigendecomposit
 conquer: a seventh of its default). Everything on a GPU is torch's own.
 """
 
+from collections.abc import Iterator
 from functools import cache
 
 import scipy.linalg
@@ -55,16 +56,21 @@ def _convolved(A: Float[torch.Tensor, "m k"], B: Float[torch.Tensor, "k n"]) -> 
 
 
 def _add_by_strips(total: Square, rows: Float[torch.Tensor, "n k"]) -> None:
-    n = len(rows)
-    step = max(-(-n // TRIANGLE), 96)
-    for start in range(0, n, step):
-        total[start:, start : start + step] += product(rows[start:], rows[start : start + step].T)
+    for strip in _strips(len(rows)):
+        total[strip.start :, strip] += product(rows[strip.start :], rows[strip].T)
 
 
 def _add_by_syrk(total: Square, rows: Float[torch.Tensor, "n k"]) -> None:
     """By BLAS, for which rows are columns and the lower triangle is the upper one."""
     syrk = scipy.linalg.blas.ssyrk if rows.dtype == torch.float32 else scipy.linalg.blas.dsyrk
-    total += torch.from_numpy(syrk(1.0, rows.contiguous().numpy().T, trans=1).T)
+    found = torch.from_numpy(syrk(1.0, rows.contiguous().numpy().T, trans=1).T)
+    for strip in _strips(len(rows)):
+        total[strip.start :, strip] += found[strip.start :, strip]
+
+
+def _strips(n: int) -> Iterator[slice]:
+    step = max(-(-n // TRIANGLE), 96)
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 @cache
