@@ -22,7 +22,7 @@ with locked(Path(sys.argv[1]), "decoding sub-01"):
 COUNT = """
 import sys
 from pathlib import Path
-from brain2music import locks
+from brain2music._utils import locks
 locks.PAUSE_S = 0.001
 path = Path(sys.argv[1])
 for _ in range(20):

@@ -204,8 +204,9 @@ def decode_kfold_shuffled_with(
 ) -> tuple[Decoded, ...]:
     """:func:`decode_kfold_with` refitted after recordings have changed places, as :func:`decode_kfold_shuffled`."""
     if name == "ridge":
-        together_settings = {"together": together, "groups": groups, "seed": seed}
-        return decode_kfold_shuffled(responses, embeddings, n_shuffles=n_shuffles, **together_settings, **settings)
+        return decode_kfold_shuffled(
+            responses, embeddings, n_shuffles=n_shuffles, together=together, groups=groups, seed=seed, **settings
+        )
     found = []
     for order in shuffled_orders(responses, groups, together, n_shuffles, seed):
         moved = tuple(responses.clips[i] for i in order)

@@ -61,8 +61,9 @@ def chance_in_folds(
         moved[:, :, k] = by_clip[order][:, :, rng.choice(varying, _VOXELS, replace=len(varying) < _VOXELS)]
     refitted = Pairs(pairs.X, moved.reshape(len(pairs.Y), -1), pairs.groups)
     _, predicted, measured = predict_folds(refitted, folds, units, fit or Fit())
-    sides = (each.reshape(*moved.shape[:2], -1) for each in (predicted, measured))
-    return _laid_over(permuted_correlations(*sides, draw_orders(units, _ORDERS, rng, responses.groups)))
+    shape = (*moved.shape[:2], -1)
+    orders = draw_orders(units, _ORDERS, rng, responses.groups)
+    return _laid_over(permuted_correlations(predicted.reshape(shape), measured.reshape(shape), orders))
 
 
 def _laid_over(null: Float[np.ndarray, "orders refits"]) -> Chance | None:

@@ -139,10 +139,18 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
             together = planned.together
             encoded[name] = encode(train, heard, test, heard, windows=windows, fit=fit, together=together)
         predicted, measured = encoded[name].predicted, encoded[name].measured
-        tested = {"together": listener.recordings, "chance": calibration}
         rng = np.random.default_rng(config.seed)
         members = np.stack(list(sets.values()))
-        found = permutation_test(predicted, measured, rng, config.permutations, members, scored.groups, **tested)
+        found = permutation_test(
+            predicted,
+            measured,
+            rng,
+            config.permutations,
+            members,
+            scored.groups,
+            together=listener.recordings,
+            chance=calibration,
+        )
         permuted[name] = found if test is not None or calibration is not None else without_p(found)
     draws = draw_clips(len(scored.clips), np.random.default_rng(config.seed), DRAWS)
     parts = None
