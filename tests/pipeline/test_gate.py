@@ -17,9 +17,11 @@ from brain2music.brain.arrays import read_arrays_study
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.gallery.build import build_gallery
+from brain2music.metrics.records import read_scores
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.check import check_arrays, check_bids
 from brain2music.pipeline.run import run
+from brain2music.pipeline.tested import about_p
 
 CONFIG = RunConfig(
     embeddings=("logmel",),
@@ -267,15 +269,44 @@ def arrays(folder: Path, **subjects: np.ndarray) -> Path:
 
 
 def test_arrays_pass_the_same_gate(tmp_path: Path, rng: np.random.Generator) -> None:
-    whole = rng.standard_normal((12, 5)).astype(np.float32)
+    whole, config = rng.standard_normal((12, 5)).astype(np.float32), CONFIG.model_copy(update={"shuffles": 5})
     path = arrays(tmp_path, a=whole, b=np.full((12, 5), np.nan, np.float32))
-    found = check_arrays(path, CONFIG, tmp_path / "out")
+    found = check_arrays(path, config, tmp_path / "out")
     assert [(each.code, each.severity, each.subject) for each in found] == [("array-unusable", "warning", "b")]
     with pytest.warns(Brain2MusicWarning, match="sub-b is left out"):
         outputs = run(read_arrays_study(path), tmp_path / "out", CONFIG)
     assert json.loads(outputs.study.read_text())["subjects"] == ["a"]
     with pytest.raises(InputError, match="NaN"):
         run(read_arrays_study(path), tmp_path / "out", CONFIG, subjects=["b"])
+
+
+def test_why_there_is_no_p_is_said_before_and_beside_the_score(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = arrays(tmp_path, a=rng.standard_normal((12, 5)).astype(np.float32))
+    (finding,) = check_arrays(path, CONFIG)
+    assert (finding.code, finding.severity) == ("p-missing", "warning")
+    assert "no p" in finding.what
+    assert "set shuffles to 20" in finding.mend
+    with pytest.warns(Brain2MusicWarning, match="no p"):
+        outputs = run(read_arrays_study(path), tmp_path / "out", CONFIG)
+    (score,) = [each for each in read_scores(outputs.scores) if each.metric == "identification"]
+    assert score.p is None
+    assert "set shuffles to 20" in score.note
+    enough = CONFIG.model_copy(update={"shuffles": 5})
+    assert check_arrays(path, enough) == []
+    outputs = run(read_arrays_study(path), tmp_path / "out", enough)
+    (score,) = [each for each in read_scores(outputs.scores) if each.metric == "identification"]
+    assert score.p is not None
+    assert "no p" not in score.note
+
+
+@pytest.mark.parametrize(
+    ("recordings", "shuffles", "says"),
+    [(4, None, "give 5 recordings"), (12, 1, "shuffles"), (12, 2, "hardly be small"), (12, 5, ""), (12, None, "")],
+)
+def test_what_p_in_folds_lacks_is_named(recordings: int, shuffles: int | None, says: str) -> None:
+    remark = about_p(np.arange(2 * recordings) // 2, shuffles)
+    assert (remark is None) == (not says)
+    assert says in " ".join(remark or ())
 
 
 def test_a_recording_at_fault_costs_its_clip(tmp_path: Path, rng: np.random.Generator) -> None:

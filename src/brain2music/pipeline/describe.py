@@ -18,10 +18,10 @@ from ..encoding.chance import REFITS
 from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak
 from .dividing import plan
-from .listener import SHUFFLES_IN_FOLDS
 from .outputs import Outputs
 from .settings import deciding
 from .subjects import Records, unlike
+from .tested import SHUFFLES_IN_FOLDS
 
 
 def describe(

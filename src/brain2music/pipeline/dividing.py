@@ -9,6 +9,7 @@ from ..metrics.leakage import Leak, check_folds, read_gtzan_index, require_no_le
 from ..study.finding import Finding, error, warning
 from ..study.folds import FoldPlan, hold_together, plan_folds
 from ..study.study import Clip
+from .tested import about_p
 
 
 def plan(clips: Sequence[Clip], n_folds: int | None, config: RunConfig) -> FoldPlan:
@@ -46,5 +47,7 @@ def check_division(source: Source, config: RunConfig, found: list[Finding]) -> l
             mend = "give more recordings, or ask for fewer folds (the setting folds)"
             found += [warning("folds-fewer", source.path, line, mend) for line in planned.lines]
             index = None if config.track_index is None else read_gtzan_index(config.track_index)
+            if source.folds is not None and (remark := about_p(planned.together, config.shuffles)):
+                found.append(warning("p-missing", None, *remark))
             leaks |= dict.fromkeys(check_folds(clips, planned.held_out, index, config.allow_leaks))
     return list(leaks)

@@ -27,9 +27,8 @@ from ..study.study import Clip
 from .dividing import plan
 from .listen import sound_digests
 from .outputs import Outputs
+from .tested import SHUFFLES, SHUFFLES_IN_FOLDS
 
-SHUFFLES, SHUFFLES_IN_FOLDS = 5, 20
-"""Decoders fitted to shuffled clips; in folds, p is made of them."""
 LABELS = ("genre-onehot", "mulan-text")
 """Embeddings of what is known of a clip: they hear nothing, and judge nothing."""
 

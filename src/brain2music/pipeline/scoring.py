@@ -15,6 +15,7 @@ from ..metrics.table import Refit, score_decoding
 from ..metrics.unseen import clip_similarity, score_unseen
 from ..study.folds import FEWEST
 from .listener import Listener, Music, clip_means
+from .tested import about_p
 
 
 def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
@@ -44,6 +45,7 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
         refits=[_refit(each) for each in shuffled] if enough else (),
         together=listener.recordings,
     )
+    scores = [_say_untested(each, listener) for each in scores]
     scores += _score_captions(card, listener, decoded, music)
     scores.append(_score_shuffled(card, shuffled))
     scores += _score_lags(card, listener, music[space.name])
@@ -53,6 +55,15 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
     if config.unseen_genres and len({clip.genre for clip in decoded.clips}) > 1:
         scores += score_unseen(card, decoded, listener.decode_unseen(music[space.name]))
     return scores
+
+
+def _say_untested(score: Score, listener: Listener) -> Score:
+    """The score with a note why it has no p, where clips are predicted in folds and it would have one otherwise."""
+    if score.p is not None or not listener.in_folds or "/baseline=" in score.metric:
+        return score
+    remark = about_p(listener.recordings, listener.config.shuffles)
+    why = "no p: the refits to shuffled clips all scored alike" if remark is None else ", ".join(remark)
+    return replace(score, note="; ".join(part for part in (score.note, why) if part))
 
 
 def _refit(shuffled: Decoded) -> Refit:

@@ -1,0 +1,33 @@
+"""How many decoders are refitted to shuffled clips, and whether p can be made from them where clips are in folds."""
+
+import numpy as np
+from jaxtyping import Int
+
+from ..study.folds import FEWEST
+
+SHUFFLES, SHUFFLES_IN_FOLDS = 5, 20
+"""Decoders fitted to shuffled clips; in folds, p is made from them."""
+FEW_REFITS = 5
+"""With fewer refits than this, p is seldom under 0.05 however good the score."""
+
+
+def about_p(together: Int[np.ndarray, " clips"], shuffles: int | None) -> tuple[str, str] | None:
+    """Why scores of clips predicted in folds have no p, or a blunt one, and what gives one; None where p is sound.
+
+    Parameters
+    ----------
+    together : (clips,) the recording of each clip.
+    shuffles : the setting.
+    """
+    refits, recordings = shuffles or SHUFFLES_IN_FOLDS, len(np.unique(together))
+    source = "clips are scored in folds, where p is made from decoders refitted to shuffled clips"
+    enough = f"set shuffles to {SHUFFLES_IN_FOLDS} or more, or leave it out"
+    if recordings < FEWEST:
+        what = f"decoding has no p: {source}, and {recordings} recordings are too few to shuffle"
+        return what, f"give {FEWEST} recordings or more"
+    if refits < 2:
+        return f"decoding has no p: {source}, and the setting shuffles asks for one only", enough
+    if refits < FEW_REFITS:
+        what = f"p of decoding can hardly be small: {source}, and the setting shuffles asks for {refits} only"
+        return what, enough
+    return None
