@@ -1,5 +1,6 @@
 """Studies of response arrays: the Zenodo layout in small, every kind of file and list, and the real natsound165."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -203,7 +204,7 @@ FAULTS = {
     "twice": r"list\.tsv: s4\.wav_0-2 is listed twice",
     "twice by measured times": r"list\.tsv: s4\.wav_0-2\.02 is listed twice, also as 0-1\.97 s",
     "outside": r"the stimulus '\.\./s5\.wav' lies outside the folder",
-    "no sound": r"wav: the sound of the stimulus 's9\.wav' is missing",
+    "no sound": r"wav: the recording of 's9\.wav' is missing",
     "split": r"list\.tsv: the split 'valid'",
     "no column": r"list\.tsv: the list of stimuli has no column file",
     "no list": r"gone\.tsv: the list of stimuli is missing",
@@ -234,6 +235,13 @@ def test_stimuli_whose_names_differ_in_signs_have_names_of_their_own(tmp_path, s
     names = [clip.name for clip in study.train_clips]
     assert len(set(names)) == 6
     assert names[2] == "s2.wav_0-2"
+
+
+def test_a_stimulus_under_two_names_is_listed_twice(tmp_path, sounds, write_toml):
+    folder = Path(read_arrays_study(broken("r.npy", tmp_path, write_toml)).stimuli.folder)
+    shutil.copyfile(folder / "s1.wav", folder / "s5.wav")
+    with pytest.raises(InputError, match=r"s5\.wav_0-2 is listed twice, also by the name of s1\.wav"):
+        read_arrays_study(broken("r.npy", tmp_path, write_toml)).responses("1", 0)
 
 
 def test_unknown_subjects_are_named(tmp_path, sounds, write_toml):

@@ -63,6 +63,13 @@ def a_training_clip_is_a_test_clip(study: TinyStudy, folder: Path) -> dict:
     return {}
 
 
+@fault("test-clips-few")
+def a_single_test_clip(study: TinyStudy, folder: Path) -> dict:
+    for onset in (3, 9):
+        study.edit(study.events(TEST), f"{onset}\t3\tjazz\t5\t", f"{onset}\t3\tjazz\t6\t")
+    return {}
+
+
 @fault("decoder-unknown")
 def a_decoder_of_no_known_name(study: TinyStudy, folder: Path) -> dict:
     return {"ablations": ("rigde",)}
@@ -297,6 +304,26 @@ def test_why_there_is_no_p_is_said_before_and_beside_the_score(tmp_path: Path, r
     (score,) = [each for each in read_scores(outputs.scores) if each.metric == "identification"]
     assert score.p is not None
     assert "no p" not in score.note
+
+
+def test_genres_that_training_cannot_do_without_are_said_before(study: TinyStudy, tmp_path: Path) -> None:
+    study.edit(study.events(TEST), "\tjazz\t5\t", "\tpop\t5\t")
+    (study.root / "stimuli" / "pop").mkdir()
+    shutil.copyfile(study.track(5), study.root / "stimuli" / "pop" / "pop.00005.wav")
+    config = CONFIG.model_copy(update={"unseen_genres": True})
+    found = check_bids(study.root, config)
+    assert [(each.code, each.severity) for each in found] == [
+        ("genre-untrained", "warning"),
+        ("genres-bound", "warning"),
+    ]
+    assert "is of pop" in found[0].what
+    assert "without jazz" in found[1].what
+    with pytest.warns(Brain2MusicWarning, match="without jazz") as said:
+        outputs = run(BidsSource.read(study.root, config), tmp_path / "out", config)
+    assert len(said) == 2
+    scored = {each.metric for each in read_scores(outputs.scores)}
+    assert "identification/unseen-genre=pop" in scored
+    assert "identification/unseen-genre=jazz" not in scored
 
 
 @pytest.mark.parametrize(

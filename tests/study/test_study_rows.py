@@ -1,5 +1,6 @@
 """Rows that are no music, rows at fault, and rows that name what lies elsewhere."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +142,25 @@ def test_a_table_mostly_at_fault_is_refused(listening: Write) -> None:
         read_study(tiny.root)
 
 
-@pytest.mark.parametrize("name", ["../secret.wav", "jazz/../../secret.wav", "/stimuli/../secret.wav", "..\\secret.wav"])
+@pytest.mark.parametrize(
+    ("header", "row", "mend"),
+    [
+        ("onset,duration,stim_file", "{},3,{}", "separate columns by tabs, not by commas"),
+        ("onset  duration  stim_file", "{}  3  {}", "separate columns by tabs, not by spaces"),
+        ("Onset\tDuration\tStim File", "{}\t3\t{}", "onset for Onset, duration for Duration"),
+        (STIM_FILE, "{},0\t3\t{}", "with a decimal point: 0.0"),
+        (STIM_FILE, "{}000\t3000\t{}", "in seconds, if these are milliseconds"),
+    ],
+)
+def test_how_a_table_is_to_be_written_is_said(listening: Write, header: str, row: str, mend: str) -> None:
+    tiny = listening([row.format(6 * i, song(i + 1)) for i in range(5)], header=header)
+    found = [finding for finding in survey_study(tiny.root).findings if finding.severity == "error"]
+    assert mend in found[0].mend
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.wav", "jazz/../../secret.wav", "/stimuli/../secret.wav", "..\\secret.wav", "D:\\secret.wav"]
+)
 def test_nothing_outside_the_folder_of_stimuli_is_read(listening: Write, name: str) -> None:
     tiny = listening([*MUSIC, f"40\t3\t{name}\tmusic"], header=KINDS)
     soundfile.write(tiny.root / "secret.wav", np.ones(32_000) / 2, 8000)
@@ -157,6 +176,33 @@ def test_clips_are_not_cut_from_outside(tmp_path: Path, clip: Clip) -> None:
     (tmp_path / "secret.wav").touch()
     with pytest.raises(InputError, match="lies outside"):
         Stimuli(tmp_path / "stimuli").find(clip)
+
+
+@pytest.mark.parametrize("place", ["C:\\Exp\\Stimuli\\", "/home/lab/stimuli/", "bids::stimuli/", "/stimuli/", "./"])
+def test_paths_of_the_machine_that_presented_are_read_below_stimuli(listening: Write, place: str) -> None:
+    tiny = listening([line.replace("jazz/", f"{place}jazz/") for line in MUSIC], header=KINDS)
+    assert heard(read_study(tiny.root)) == OURS
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_a_recording_under_two_names_is_one(listening: Write, link: bool) -> None:
+    again = [line.replace("/jazz", "/copy") for line in MUSIC]
+    tiny = listening(MUSIC, again, header=KINDS)
+    for number in range(1, 6):
+        copy = tiny.track(number).with_name(f"copy.{number:05d}.wav")
+        copy.symlink_to(tiny.track(number)) if link else shutil.copyfile(tiny.track(number), copy)
+    first, second = read_study(tiny.root).runs
+    clips = [[each.clip for each in run.presentations] for run in (first, second)]
+    assert clips[0] == clips[1]
+    assert len(set(clips[0])) == 5
+    (finding,) = warned(tiny, "recordings-alike")
+    assert "4 more pairs" in finding.what
+    for number in range(1, 6):
+        copy = tiny.track(number).with_name(f"copy.{number:05d}.wav")
+        copy.unlink()
+        soundfile.write(copy, np.random.default_rng(number + 50).uniform(-0.5, 0.5, 32_000), 8000)
+    assert len(set(heard(read_study(tiny.root)))) == 10
+    assert warned(tiny, "recordings-alike") == []
 
 
 def test_links_of_a_data_manager_are_followed(tmp_path: Path) -> None:

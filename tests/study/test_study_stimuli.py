@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import InputError
+from brain2music.study.check import find_respelt
 from brain2music.study.stimuli import Stimuli, StimulusError, fade
 from brain2music.study.study import Clip
 
@@ -41,6 +42,36 @@ def test_found_in_every_layout(tmp_path: Path, clip: Clip, place: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     assert Stimuli(tmp_path).find(clip) == path
+
+
+@pytest.mark.parametrize(
+    ("track", "place"),
+    [
+        ("song.wav", "song.WAV"),
+        ("song", "Song.Wav"),
+        ("Folk/Song.wav", "folk/SONG.wav"),
+        ("B\u00e9la.wav", "Be\u0301la.wav"),
+        ("be\u0301la/1.wav", "B\u00c9LA/1.wav"),
+    ],
+)
+def test_case_and_accents_that_file_systems_change_are_read_around(tmp_path: Path, track: str, place: str) -> None:
+    path, stimuli, clip = tmp_path / place, Stimuli(tmp_path), Clip(track, 0.0, 1.0)
+    write(path)
+    assert stimuli.find(clip) == path
+    assert stimuli.respelt(clip) == path
+    (finding,) = find_respelt([clip, Clip(track, 1.0, 2.0)], stimuli)
+    assert place in finding.what
+    write(tmp_path / track if "." in track else tmp_path / f"{track}.wav")
+    assert stimuli.find(clip) != path
+    assert find_respelt([clip], stimuli) == []
+
+
+def test_of_several_spellings_none_is_guessed(tmp_path: Path) -> None:
+    for name in ("SONG.wav", "Song.wav"):
+        write(tmp_path / name)
+    assert Stimuli(tmp_path).find(Clip("Song.wav", 0.0, 1.0)).name == "Song.wav"
+    with pytest.raises(StimulusError, match=r"SONG\.wav.*Song\.wav"):
+        Stimuli(tmp_path).find(Clip("song.wav", 0.0, 1.0))
 
 
 def test_presented_as_in_the_experiment(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which voxels: a mask of the study's derivatives where there is one, else one of the first run."""
 
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -98,10 +99,17 @@ def epi_mask(bold: Image) -> Bool[np.ndarray, "x y z"]:
     """nilearn's brain mask from the intensities of a run."""
     from nilearn.masking import compute_epi_mask
 
+    what = "no mask goes with the image, and no brain was found in it"
+    mend = "put a mask of the brain on this grid, called as the image but desc-brain_mask, into the derivatives"
     try:
-        return np.asarray(compute_epi_mask(str(bold.path), ensure_finite=True).dataobj).astype(bool)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that nothing was found is said below
+            mask = np.asarray(compute_epi_mask(str(bold.path), ensure_finite=True).dataobj).astype(bool)
     except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"no brain was found in the image ({error})", bold.path, "give a mask") from None
+        raise InputError(f"{what} ({error})", bold.path, mend) from None
+    if not mask.any():
+        raise InputError(what, bold.path, mend)
+    return mask
 
 
 def sample_nearest(

@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Int
 
 from .._utils.errors import InputError
-from ..audio.io import SUFFIXES, duration_of
+from ..audio.io import duration_of
 from ..study.bids import read_study
 from ..study.event import Event
 from ..study.excerpts import settle_clips
-from ..study.stimuli import leaves_folder
+from ..study.sound_files import SoundFiles
+from ..study.stimuli import Stimuli, leaves_folder
 from ..study.study import Clip, Run, name_clips
 
 
@@ -40,8 +41,7 @@ class StimulusList:
 def list_from_names(names: Sequence[str], genres: Sequence[str], folder: Path) -> dict[str, StimulusList]:
     """One clip a name: the whole of the sound file of that name in the folder. All are training clips."""
     whole = [_whole(_sound_file(folder, name), folder, genre) for name, genre in zip(names, genres, strict=True)]
-    _require_distinct(whole, folder)
-    clips = _labelled(whole)
+    clips = _labelled(_recordings(whole, folder, folder))
     return {"train": StimulusList(clips, np.arange(len(clips))), "test": _nothing()}
 
 
@@ -80,8 +80,7 @@ def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
             f"the row of {row!r} names no run", table, "name the run of every row, or leave the column out"
         )
     runs, order = np.unique(names, return_inverse=True)[1], _order(names, splits)
-    _require_distinct(listed, table)
-    clips = _labelled(listed)
+    clips = _labelled(_recordings(listed, folder, table))
     return {
         split: StimulusList(
             tuple(clip for clip, of in zip(clips, splits, strict=True) if of == split),
@@ -151,10 +150,7 @@ def _sound_file(folder: Path, name: str) -> Path:
         what, mend = f"the stimulus {name!r} lies outside the folder", "put it there, and name it relative to it"
         raise InputError(what, folder, mend)
     name = normpath(name)
-    for path in (folder / name, *(folder / f"{name}{suffix}" for suffix in SUFFIXES)):
-        if path.is_file():
-            return path
-    raise InputError(f"the sound of the stimulus {name!r} is missing", folder, "put it there, or correct the list")
+    return Stimuli(folder).find(Clip(name, 0.0, 1.0))
 
 
 def _labelled(clips: Sequence[Clip]) -> tuple[Clip, ...]:
@@ -163,13 +159,22 @@ def _labelled(clips: Sequence[Clip]) -> tuple[Clip, ...]:
     return tuple(replace(clip, label=labels.get(clip, "")) for clip in clips)
 
 
-def _require_distinct(clips: Sequence[Clip], source: Path) -> None:
-    """Every clip is there once, also where the times of its excerpt were measured."""
+def _recordings(listed: Sequence[Clip], folder: Path, source: Path) -> list[Clip]:
+    """The clips, those of one recording under several names by its first.
+
+    Every clip is there once, also where the times of its excerpt were measured, and whatever its name.
+    """
+    sounds = SoundFiles(folder)
+    files = [sounds.recording(clip) or folder / clip.track for clip in listed]
+    clips = [replace(clip, track=path.relative_to(folder).as_posix()) for clip, path in zip(listed, files, strict=True)]
     settled = settle_clips(Event(clip, 0.0, clip.duration, line) for line, clip in enumerate(clips))
     seen: dict[Clip, Clip] = {}
-    for clip in clips:
-        other = seen.setdefault(settled[clip], clip)
-        if other is not clip:
-            also = "" if other == clip else f", also as {other.start:g}-{other.end:g} s"
-            what = f"{clip.name} is listed twice{also}"
+    for clip, named in zip(clips, listed, strict=True):
+        other = seen.setdefault(settled[clip], named)
+        if other is not named:
+            differ = other.start != named.start or other.end != named.end
+            also = f", also as {other.start:g}-{other.end:g} s" if differ else ""
+            also += f", also by the name of {other.track}" if other.track != named.track else ""
+            what = f"{named.name} is listed twice{also}"
             raise InputError(what, source, "average repeated stimuli in the arrays first")
+    return clips

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..brain.responses import Responses
 from ..embeddings.embeddings import Embeddings
-from ..study.folds import most_folds
+from ..study.folds import clips_without_genre, most_folds
 from .decoder import Decoded, Labels, undivided
 from .options import decode_with
 
@@ -39,7 +39,11 @@ def decode_unseen(
 
     Raises
     ------
-    InputError : nothing is left to train on, or no test clip is of the genre.
+    InputError : no test clip is of the genre.
+
+    Warns
+    -----
+    Brain2MusicWarning : without a genre too few clips are left to train on; it is left out.
     """
     found = {}
     together = settings.pop("together", None)
@@ -74,8 +78,7 @@ def decode_kfold_unseen(
 
 def _without(train: Responses, genre: str, together: Labels | None) -> Bool[np.ndarray, " clips"]:
     """Training clips that have nothing of the genre, nor any other excerpt of a recording that has."""
-    units, of_genre = undivided(train, together=together), np.array([clip.genre == genre for clip in train.clips])
-    return _some(~np.isin(units, units[of_genre]), genre)
+    return clips_without_genre(train.clips, genre, undivided(train, together=together))
 
 
 def _settings_for(
@@ -98,12 +101,6 @@ def _genres(scored: Responses, asked: Sequence[str] | None) -> list[str]:
         what = f"no scored clip is of the genre {unknown[0]!r}" if unknown else "no scored clip has a genre"
         raise InputError(what, mend=f"choose among {', '.join(known)}" if known else "give genres with the stimuli")
     return list(asked) if asked is not None else known
-
-
-def _some(keep: Bool[np.ndarray, " clips"], genre: str) -> Bool[np.ndarray, " clips"]:
-    if not keep.any():
-        raise InputError(f"every training clip is of the genre {genre!r}", mend="train on several genres")
-    return keep
 
 
 def _of_clips(responses: Responses, keep: Bool[np.ndarray, " clips"]) -> Responses:

@@ -7,7 +7,7 @@ from ..brain.source import Source
 from ..config import RunConfig
 from ..metrics.leakage import Leak, check_folds, read_gtzan_index, require_no_leak_in_folds, shared_labels
 from ..study.finding import Finding, error, warning
-from ..study.folds import FoldPlan, hold_together, plan_folds
+from ..study.folds import FoldPlan, clips_without_genre, hold_together, most_folds, plan_folds
 from ..study.study import Clip
 from .tested import about_p
 
@@ -36,6 +36,7 @@ def check_division(source: Source, config: RunConfig, found: list[Finding]) -> l
     leaks: dict[Leak, None] = {}
     for subject in source.subjects:
         heard = set(source.clips_of(subject))
+        _check_scored(source, config, subject, found)
         clips = [clip for clip in source.train_clips if clip in heard]
         try:
             planned = plan(clips, source.folds, config)
@@ -51,3 +52,40 @@ def check_division(source: Source, config: RunConfig, found: list[Finding]) -> l
                 found.append(warning("p-missing", None, *remark))
             leaks |= dict.fromkeys(check_folds(clips, planned.held_out, index, config.allow_leaks))
     return list(leaks)
+
+
+def unseen_genres(source: Source, config: RunConfig, subject: str) -> tuple[list[str], list[str]]:
+    """The genres of the scored clips that can be left out of training, and those without which too little is left."""
+    index = None if config.track_index is None else read_gtzan_index(config.track_index)
+    trained = _clips(source, subject, source.train_clips)
+    scored = trained if source.folds is not None else _clips(source, subject, source.test_clips)
+    together = hold_together(trained, *shared_labels(trained, index, config.hold_together))
+    genres = sorted({clip.genre for clip in scored if clip.genre})
+    rest = {genre: together[clips_without_genre(trained, genre, together)] for genre in genres}
+    left_out = [genre for genre in genres if most_folds(rest[genre], config.folds)]
+    return left_out, [genre for genre in genres if genre not in left_out]
+
+
+def _check_scored(source: Source, config: RunConfig, subject: str, found: list[Finding]) -> None:
+    """Add that there are too few test clips to tell apart, and which genres cannot be scored as unseen."""
+    if source.folds is None and (n := len(_clips(source, subject, source.test_clips))) < 2:
+        what = f"sub-{subject} heard {n} test clip{'' if n == 1 else 's'}; a clip is identified among two or more"
+        mend = "give more test clips, or take the test runs away, to score the training clips in folds"
+        found.append(error("test-clips-few", source.path, what, mend, subject))
+    trained = {clip.genre for clip in _clips(source, subject, source.train_clips)}
+    scored = {clip.genre for clip in _clips(source, subject, source.test_clips)}
+    if len(scored) > 1 and (new := scored - trained):
+        named = ", ".join(genre or "no genre" for genre in sorted(new))
+        what = f"no training clip is of {named}, as test clips are: what knowing the genre would give is not scored"
+        found.append(warning("genre-untrained", source.path, what, "see that genres are spelt alike"))
+    if not config.unseen_genres:
+        return
+    left_out, bound = unseen_genres(source, config, subject)
+    if bound and len(left_out) + len(bound) > 1:
+        what = f"too few clips are left to train on without {', '.join(bound)}: not scored as unseen"
+        found.append(warning("genres-bound", source.path, what, "give more clips of other genres"))
+
+
+def _clips(source: Source, subject: str, among: Sequence[Clip]) -> list[Clip]:
+    heard = set(source.clips_heard(subject))
+    return [clip for clip in among if clip in heard]

@@ -19,7 +19,7 @@ from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
 from ..models.embedders import get_embedder
 from ..models.generators import Generator, get_generator
-from ..study.check import find_unheard, no_recordings
+from ..study.check import find_respelt, find_unheard, no_recordings
 from ..study.finding import Finding, error, warning
 from ..study.study import Clip
 from .across import require_people
@@ -202,6 +202,7 @@ def _lost(source: Source, found: list[Finding]) -> frozenset[Clip]:
         found.append(no_recordings(source.stimuli.folder))
         return frozenset()
     sides = source.train_clips, source.test_clips
+    found += find_respelt((*sides[0], *sides[1]), source.stimuli)
     faults = find_unheard((*sides[0], *sides[1]), source.stimuli)
     if any(FEW * sum(clip in faults for clip in side) >= len(side) > 0 for side in sides):
         found += faults.values()

@@ -24,7 +24,7 @@ from ..metrics.card import ScoreCard
 from ..metrics.score import ScoredStage
 from ..study.folds import FoldPlan, hold_together
 from ..study.study import Clip
-from .dividing import plan
+from .dividing import plan, unseen_genres
 from .listen import sound_digests
 from .outputs import Outputs
 from .tested import SHUFFLES, SHUFFLES_IN_FOLDS
@@ -159,11 +159,12 @@ class Listener:
         return decode_shuffled_with(name, train, embeddings, test, embeddings, **settings)
 
     def decode_unseen(self, embeddings: Embeddings) -> dict[str, Decoded]:
-        """For each genre, the scored clips by decoders fitted without it."""
+        """For each genre that the decoder can do without, the scored clips by decoders fitted without it."""
         train, test = self.responses
+        settings = {**self._settings(train), "genres": unseen_genres(self.source, self.config, self.subject)[0]}
         if test is None:
-            return decode_kfold_unseen(self.config.decoder, train, embeddings, **self._settings(train))
-        return decode_unseen(self.config.decoder, train, embeddings, test, embeddings, **self._settings(train))
+            return decode_kfold_unseen(self.config.decoder, train, embeddings, **settings)
+        return decode_unseen(self.config.decoder, train, embeddings, test, embeddings, **settings)
 
     def card(self, embedding: str, stage: ScoredStage) -> ScoreCard:
         """What the scores of one embedding and stage have in common."""

@@ -71,8 +71,14 @@ def _refit(shuffled: Decoded) -> Refit:
 
 
 def _centroids(listener: Listener, decoded: Decoded, music: Music) -> Any:
-    """What the genre oracle knows: of training clips, and in folds of those outside each clip's fold."""
-    genres, vectors = [clip.genre for clip in listener.trained_on], music.means(decoded.space.name, listener.trained_on)
+    """What the genre oracle knows: of training clips, and in folds of those outside each clip's fold.
+
+    None where genre tells no two scored clips apart, or one was not trained on (the gate has said so).
+    """
+    genres, scored = [clip.genre for clip in listener.trained_on], {clip.genre for clip in decoded.clips}
+    if len(scored) < 2 or not scored <= set(genres):
+        return None
+    vectors = music.means(decoded.space.name, listener.trained_on)
     if listener.in_folds:
         return genre_oracle_in_folds(vectors, genres, listener.plan.held_out)
     return genre_centroids(vectors, genres)

@@ -17,7 +17,7 @@ from .images import Header
 from .index import index_bids, leave_ignored, subject_labels
 from .recordings import Recording, group_recordings, read_object
 from .runs import check_grids, mark_carry_ins, read_run, require_presentations, without_broken_off
-from .stimuli import Recordings
+from .sound_files import SoundFiles
 from .study import Split, Study
 from .timing import check_trs
 
@@ -141,11 +141,12 @@ def survey_study(
     need_image = need_images and _has_images(recordings, root, findings)
 
     library = read_library([root / "stimuli", *([stimuli] if stimuli else [])], findings)
-    sounds = Recordings(stimuli)
+    sounds = SoundFiles(stimuli)
     reader = EventReader(library, events, sounds.length)
     read = [read_run(each, splits[each.task], reader, need_image, findings) for each in recordings]
     reader.report([run.events for run, _ in read], findings)
-    runs = with_clips([run for run, _ in read], settle_clips(reader.all_events(root), sounds.file))
+    runs = with_clips([run for run, _ in read], settle_clips(reader.all_events(root), sounds.recording))
+    findings += sounds.copies()
     runs = mark_carry_ins(without_broken_off(runs, reader.lengths, findings))
     require_presentations(runs, findings)
     headers = tuple(header for _, header in read if header)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..config import EventRows
 from .bids import survey_study
-from .finding import Finding, error, of_subject
+from .finding import Finding, error, of_subject, warning
 from .images import read_header, report_voxels, scan_voxels
 from .stimuli import Stimuli, StimulusError
 from .study import Clip, Run, Study
@@ -71,12 +71,26 @@ def check_sound(study: Study, recordings: Stimuli | None) -> Iterator[Finding]:
     if recordings is None or not recordings.folder.is_dir():
         yield no_recordings(study.stimuli or study.root)
         return
-    yield from find_unheard(study.train_clips + study.test_clips, recordings).values()
+    clips = study.train_clips + study.test_clips
+    yield from find_respelt(clips, recordings)
+    yield from find_unheard(clips, recordings).values()
 
 
 def no_recordings(folder: Path) -> Finding:
     """The finding that there is no folder of recordings."""
     return error("stimuli-missing", folder, "there is no folder of recordings", "name it by --stimuli")
+
+
+def find_respelt(clips: Iterable[Clip], recordings: Stimuli) -> list[Finding]:
+    """One finding for all clips whose recordings are spelt otherwise in their folder."""
+    respelt = {clip.track: path for clip in dict.fromkeys(clips) if (path := recordings.respelt(clip))}
+    if not respelt:
+        return []
+    (track, path), *more = respelt.items()
+    what = f"{path.relative_to(recordings.folder)} is taken for {track}, spelt otherwise"
+    what += f", and so are {len(more)} more recordings" if more else ""
+    mend = "if that is wrong, spell stimuli and their files alike (letters, accents)"
+    return [warning("stimulus-respelt", recordings.folder, what, mend)]
 
 
 def find_unheard(clips: Iterable[Clip], recordings: Stimuli) -> dict[Clip, Finding]:

@@ -12,7 +12,7 @@ from .event import Event, Lengths
 from .finding import Finding, error, settle_faults, warning
 from .rows import SOURCES, chosen_rows, report_passed
 from .sections import find_sections, holds_run_times, without_blocks
-from .stimuli import leaves_folder
+from .stimuli import has_drive, leaves_folder
 from .study import Clip
 from .tables import Row, Table, is_quoted, read_table, unquote
 
@@ -201,7 +201,10 @@ def _read_recording(row: Row, library: Library, findings: list[Finding]) -> tupl
 
 def _below_stimuli(text: str) -> str:
     """A path relative to /stimuli, from what studies write in its place; a recording has one, however written."""
-    below = text.replace("\\", "/").removeprefix("bids::").lstrip("/").removeprefix("./").removeprefix("stimuli/")
+    below = text.replace("\\", "/").removeprefix("bids::")
+    if below.startswith("/") or has_drive(below):  # as on the machine that presented it
+        below = re.split(r"(?<=/)stimuli/", below, flags=re.IGNORECASE)[-1]
+    below = below.lstrip("/").removeprefix("./").removeprefix("stimuli/")
     return posixpath.normpath(below) if below else below
 
 

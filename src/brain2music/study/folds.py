@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from .._utils.errors import InputError, LeakageError
 from .study import Clip
@@ -114,10 +114,11 @@ def plan_folds(
     trained = [np.delete(together, fold) for fold in held_out] or [together]
     inner = min(most_folds(each, inner_folds) for each in trained)
     if inner < 2 or (n_folds is not None and not held_out):
-        what = f"{_counted(together)} cannot be divided into folds of training and test clips"
-        raise InputError(
-            what, mend="give more recordings: the setting folds needs two folds of two clips, of two recordings"
-        )
+        if n_folds is None:
+            what = f"{_counted(together)} for training are too few to choose penalties by cross-validation"
+            raise InputError(what, mend="give more recordings for training (4 are always enough)")
+        what = f"{_counted(together)} are too few to be divided into folds of training and test clips"
+        raise InputError(what, mend="give more recordings (8 are always enough), or test runs of other recordings")
     if inner < inner_folds:
         lines.append(f"{_counted(together)} allow penalties to be chosen in {inner} folds, not {inner_folds} (folds)")
     return FoldPlan(together, tuple(held_out), inner, tuple(lines))
@@ -150,6 +151,14 @@ def most_folds(together: Int[np.ndarray, " clips"], n_folds: int) -> int:
         if _loads(together, folds).min() >= 2:
             return folds
     return 0
+
+
+def clips_without_genre(
+    clips: Sequence[Clip], genre: str, together: Int[np.ndarray, " clips"]
+) -> Bool[np.ndarray, " clips"]:
+    """Which clips have nothing of a genre, nor are held together with a clip that has."""
+    of_genre = np.array([clip.genre == genre for clip in clips])
+    return ~np.isin(together, together[of_genre])
 
 
 def draw_orders(
@@ -214,4 +223,5 @@ def _shuffled(
 
 def _counted(together: Int[np.ndarray, " clips"]) -> str:
     n_groups = len(np.unique(together))
-    return f"{len(together)} clips" + (f" of {n_groups} recordings" if n_groups < len(together) else "")
+    clips = "1 clip" if len(together) == 1 else f"{len(together)} clips"
+    return clips + (f" of {n_groups} recordings" if n_groups < len(together) else "")

@@ -1,9 +1,10 @@
 """Stimuli as they were presented: excerpts of recordings, cut, faded and brought to one level."""
 
 import posixpath
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -57,7 +58,9 @@ class Stimuli:
     def find(self, clip: Clip) -> Path:
         """The recording that the clip is cut from; :class:`StimulusError` where there is none.
 
-        A name that leaves the folder is refused; links in the folder may lead anywhere.
+        Where no file is spelt as the clip's track, one that differs in small and capital letters or in how accents
+        are encoded, as file systems do, is taken (:meth:`respelt`). A name that leaves the folder is refused; links
+        in the folder may lead anywhere.
         """
         for name in (clip.track, clip.genre):
             if leaves_folder(name):
@@ -68,11 +71,23 @@ class Stimuli:
             with suppress(OSError):  # of a name that is too long
                 if path.is_file():
                     return path
+        if alike := self._alike(clip):
+            if len(alike) == 1:
+                return alike[0]
+            what = f"several recordings differ from {clip.track!r} in spelling only: {', '.join(map(str, alike))}"
+            raise StimulusError("audio-several", what, self.folder, "name one of them as it is spelt")
         what = f"the recording of {clip.track!r} is missing"
         if not self.folder.is_dir():
             what = f"there is no folder of stimuli here, so {what}"
         mend = f"put {self._expected(clip)} there, or name another folder of stimuli"
         raise StimulusError("audio-missing", what, self.folder, mend)
+
+    def respelt(self, clip: Clip) -> Path | None:
+        """The clip's recording, where it is spelt otherwise than the clip's track; None where it is not, or missing."""
+        with suppress(StimulusError, OSError):
+            path = self.find(clip)
+            return None if path in self._candidates(clip) else path
+        return None
 
     def waveform(self, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
         """The clip as presented, mono, ``round(duration · rate)`` samples long, and its rate in Hz.
@@ -116,6 +131,14 @@ class Stimuli:
             yield self.folder / f"{clip.track}{extension}"
             yield self.folder / f"{clip.track}_audio{extension}"  # BIDS extension proposal 44: stim-<label>_audio
 
+    def _alike(self, clip: Clip) -> list[Path]:
+        """The files that the clip may mean, whatever the case of letters and the form of accents."""
+        listed: dict[Path, dict[str, list[Path]]] = {}
+        for candidate in self._candidates(clip):
+            if found := _spelt_like(self.folder, candidate.relative_to(self.folder).parts, listed):
+                return found
+        return []
+
     def _expected(self, clip: Clip) -> str:
         if clip.track.endswith(EXTENSIONS):
             return clip.track
@@ -126,35 +149,29 @@ def leaves_folder(name: str) -> bool:
     """Whether a relative path leads out of its folder by its parts, whatever the system it was written on."""
     windows = PureWindowsPath(name)
     parts = posixpath.normpath("/".join(windows.parts)).split("/")
-    return name.startswith("/") or ".." in parts or bool(Path(name).anchor)
+    return name.startswith("/") or ".." in parts or bool(Path(name).anchor) or has_drive(name)
 
 
-@dataclass(frozen=True)
-class Recordings:
-    """Where the recordings of clips are, and how long; None for what is not in the folder or not legible."""
+def has_drive(name: str) -> bool:
+    """Whether a path begins with a drive of Windows, as in C:/Users."""
+    return name[:1].isalpha() and name[1:3] in (":/", ":\\")
 
-    folder: Path | None
-    _files: dict[tuple[str, str], Path | None] = field(default_factory=dict, init=False, repr=False)
-    _lengths: dict[Path, float | None] = field(default_factory=dict, init=False, repr=False)
 
-    def file(self, clip: Clip) -> Path | None:
-        """The recording's file; looked for once."""
-        key = clip.track, clip.genre
-        if key not in self._files:
-            self._files[key] = None
-            if self.folder is not None:
-                with suppress(InputError):
-                    self._files[key] = Stimuli(self.folder).find(clip)
-        return self._files[key]
+def _spelt_like(folder: Path, parts: Sequence[str], listed: dict[Path, dict[str, list[Path]]]) -> list[Path]:
+    """The files below a folder that a path may mean, whatever its case and accents; ``listed`` keeps what was read."""
+    if folder not in listed:
+        names = listed[folder] = {}
+        with suppress(OSError):
+            for path in sorted(folder.iterdir()):
+                names.setdefault(_plain(path.name), []).append(path)
+    alike = listed[folder].get(_plain(parts[0]), [])
+    if len(parts) == 1:
+        return [path for path in alike if path.is_file()]
+    return [file for path in alike if path.is_dir() for file in _spelt_like(path, parts[1:], listed)]
 
-    def length(self, clip: Clip) -> float | None:
-        """The recording's seconds; read once."""
-        path = self.file(clip)
-        if path is not None and path not in self._lengths:
-            self._lengths[path] = None
-            with suppress(InputError):
-                self._lengths[path] = duration_of(path)
-        return None if path is None else self._lengths[path]
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def fade(length: int, fade_s: float, rate: int) -> Float32[np.ndarray, " samples"]:

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from .finding import Finding, error
 
 MISSING = ("", "n/a")
+SEPARATORS = {",": "commas", ";": "semicolons", " ": "spaces"}
 QUOTES = "'\"`‘’“”"
 
 
@@ -40,7 +42,10 @@ class Row:
         if math.isfinite(value):
             return value
         what = f"{column} is {repr(text) if text else 'missing'}, not a number"
-        findings.append(self.error("number-invalid", what, f"give the {column} in seconds"))
+        mend = f"give the {column} in seconds"
+        if re.fullmatch(r"[-+]?\d+,\d+", text):
+            mend += f", with a decimal point: {text.replace(',', '.')}"
+        findings.append(self.error("number-invalid", what, mend))
         return math.nan
 
     def error(self, code: str, what: str, mend: str) -> Finding:
@@ -60,7 +65,18 @@ class Table:
         """The finding that these columns are missing."""
         has = ", ".join(self.columns)
         what = f"the table has no column {', '.join(columns)}; it has {has}"
-        return error("columns-missing", self.path, what, "add what is missing")
+        return error("columns-missing", self.path, what, self._mend_of(columns))
+
+    def _mend_of(self, columns: tuple[str, ...]) -> str:
+        """What to do about missing columns: the table may be separated by other signs, or spell them differently."""
+        sign = next((name for sign, name in SEPARATORS.items() if sign in self.columns[0]), None)
+        if len(self.columns) == 1 and sign is not None:
+            return f"separate columns by tabs, not by {sign}"
+        spelt = {name.casefold().replace(" ", "_"): name for name in self.columns}
+        alike = [(spelt[column], column) for column in columns if column in spelt]
+        if alike:
+            return "spell columns as BIDS does: " + ", ".join(f"{column} for {name}" for name, column in alike)
+        return "add what is missing"
 
 
 def read_table(path: Path, findings: list[Finding]) -> Table | None:

@@ -90,10 +90,12 @@ def _beyond(events: Sequence[Event], tr: float, n_volumes: int, path: Path, faul
     """The events that the run ends before or in; one scan more than the shortest is left to rounding."""
     lost: set[Event] = set()
     has = f"{n_volumes} scans of {tr:g} s"
+    mend = "get the complete image, or correct or remove the event"
+    if events and events[-1].onset > 100 * n_volumes * tr and events[-1].onset / 1000 < n_volumes * tr:
+        mend = "give onsets and durations in seconds, if these are milliseconds"
     shortest = min((len(volumes_of(event, tr)) for event in events), default=0)
     for event in events:
         scans = volumes_of(event, tr)
-        mend = "get the complete image, or correct or remove the event"
         if scans.start >= n_volumes:
             what = f"line {event.line}: the event at {event.onset:g} s starts after the recording ends ({has})"
             faults.append(error("event-outside", path, what, mend))
