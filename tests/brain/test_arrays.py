@@ -162,6 +162,7 @@ FAULTY_TOP = {
     "axes": {"axes": '["voxels"]', "folds": 2},
     "scans": {"axes": CLIPS, "folds": 2, "scans_per_clip": 2},
     "rank": {"axes": '["clips", "scans", "voxels"]', "folds": 2},
+    "milliseconds": {"axes": '["clips", "scans", "voxels"]', "folds": 2, "tr": 1500},
 }
 FAULTY_LISTS = {
     "count": SIX.replace("s5.wav\tpop\n", ""),
@@ -185,6 +186,9 @@ def broken(case: str, tmp_path: Path, write_toml: Callable[..., Path]) -> Path:
     np.save(tmp_path / "r.npy", np.zeros((6, 3), np.float32))
     np.save(tmp_path / "objects.npy", np.array([{}, 1], dtype=object), allow_pickle=True)
     np.save(tmp_path / "nan.npy", np.full((6, 3), np.nan, np.float32))
+    np.save(tmp_path / "complex.npy", np.zeros((6, 3), np.complex64))
+    np.save(tmp_path / "text.npy", np.full((6, 3), "a"))
+    np.save(tmp_path / "constant.npy", np.ones((6, 3)))
     (tmp_path / "text.mat").write_text("no matrix")
     savemat(tmp_path / "r.mat", {"R": 1, "S": 2})
     listed = table(tmp_path, FAULTY_LISTS.get(case, SIX))
@@ -213,6 +217,10 @@ FAULTS = {
     "variable": r"arrays\.toml: the environment variable NO_SUCH_FOLDER is not set",
     "none.npy": r"none\.npy: the array is missing",
     "objects.npy": r"objects\.npy: this is not a readable array",
+    "complex.npy": r"complex\.npy: the array holds complex64",
+    "text.npy": r"text\.npy: the array holds <U1",
+    "constant.npy": r"constant\.npy: no voxel of the array ever changes",
+    "milliseconds": r"arrays\.toml: .*tr is the seconds between scans",
     "nan.npy": r"nan\.npy: the array holds NaN",
     "text.mat": r"text\.mat: this is not a readable \.mat file",
     "r.mat": r"r\.mat: there is no variable None.*Choose among R, S",
@@ -235,6 +243,18 @@ def test_stimuli_whose_names_differ_in_signs_have_names_of_their_own(tmp_path, s
     names = [clip.name for clip in study.train_clips]
     assert len(set(names)) == 6
     assert names[2] == "s2.wav_0-2"
+
+
+def test_cells_are_read_as_in_tables_of_events(tmp_path, sounds, write_toml):
+    folder = Path(read_arrays_study(broken("r.npy", tmp_path, write_toml)).stimuli.folder)
+    (folder / "s0.wav").rename(folder / '"s" 0.wav')
+    rows = ['"s" 0.wav\tn/a\tn/a', '"s1.wav"\t"pop"\t1.5', *(f"s{number}.wav\tpop\tn/a" for number in range(2, 6))]
+    listed = table(tmp_path, "file\tgenre\tend\n" + "\n".join(rows) + "\n")
+    study = read_arrays_study(write_toml(listed, 'train = { file = "r.npy" }', axes=CLIPS, folds=2))
+    assert [(clip.track, clip.genre, clip.end) for clip in study.train_clips[:2]] == [
+        ('"s" 0.wav', "", 2.0),
+        ("s1.wav", "pop", 1.5),
+    ]
 
 
 def test_a_stimulus_under_two_names_is_listed_twice(tmp_path, sounds, write_toml):

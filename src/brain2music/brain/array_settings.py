@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ..study.timing import PLAUSIBLE
+
+LONGEST = PLAUSIBLE[1]
 Axis = Literal["clips", "scans", "voxels", "time"]
 _AXES = ({"clips", "voxels"}, {"time", "voxels"}, {"clips", "scans", "voxels"})
 
@@ -80,6 +83,8 @@ class ArraySettings(_Strict):
             raise ValueError("axes are clips and voxels, time and voxels, or clips, scans and voxels, in any order")
         if ("time" in self.axes) != (self.scans_per_clip is not None):
             raise ValueError("scans_per_clip is given with a time axis, and only with it")
+        if self.tr > LONGEST and self.scans_per_clip != 1 and set(self.axes) != {"clips", "voxels"}:
+            raise ValueError(f"tr is the seconds between scans, at most {LONGEST:g}; give 1.5 for 1500 ms")
         if any((subject.test is None) != (self.folds is not None) for subject in self.subjects):
             raise ValueError("give folds, or a test array for every subject")
         if len({subject.label for subject in self.subjects}) != len(self.subjects):

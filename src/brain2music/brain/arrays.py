@@ -225,6 +225,8 @@ class ArrayStudy:
         data = _ordered(read_array(path, array.variable), self.settings, len(stimuli.clips), path)
         if not np.isfinite(data).all():
             raise InputError("the array holds NaN or infinite responses", path, "leave these voxels out")
+        if len(data) > 1 and not (data != data[:1]).any():
+            raise InputError("no voxel of the array ever changes", path, "save the responses again")
         lag = lag_tr if data.shape[1] > 1 and self.has_time else 0
         if lag:
             data = shift_within_runs(data, stimuli.runs, lag)
@@ -258,6 +260,8 @@ def _ordered(
     if array.ndim != len(settings.axes):
         axes = ", ".join(settings.axes)
         raise InputError(f"the array has {array.ndim} axes, not ({axes})", path, "correct axes in the arrays file")
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"the array holds {array.dtype}, not real numbers", path, "save responses as real numbers")
     wanted: Sequence[Axis] = [axis for axis in ("clips", "time", "scans", "voxels") if axis in settings.axes]
     ordered = array.transpose([settings.axes.index(axis) for axis in wanted])
     scans = settings.scans_per_clip or 1

@@ -1,5 +1,6 @@
 """The stimuli of response arrays, in their order: from names, a table, or a BIDS study's events."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -18,6 +19,7 @@ from ..study.excerpts import settle_clips
 from ..study.sound_files import SoundFiles
 from ..study.stimuli import Stimuli, leaves_folder
 from ..study.study import Clip, Run, name_clips
+from ..study.tables import cell_text
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,17 @@ def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
     import pandas as pd
 
     try:
-        rows = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
+        rows = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
     except FileNotFoundError:
         raise InputError("the list of stimuli is missing", table, "check the path in the arrays file") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"this is not a readable table ({error})", table, "save it as TSV in UTF-8") from None
     if "file" not in rows:
         raise InputError("the list of stimuli has no column file", table, "name the sound files in it")
-    splits = list(rows["split"]) if "split" in rows else ["train"] * len(rows)
+    splits = [cell_text(str(value)) for value in rows["split"]] if "split" in rows else ["train"] * len(rows)
     if unknown := sorted(set(splits) - {"train", "test"}):
         raise InputError(f"the split {unknown[0]!r} is neither train nor test", table, "correct the column split")
-    columns = {str(name): [str(value) for value in rows[name]] for name in rows}
+    columns = {str(name): [cell_text(str(value)) for value in rows[name]] for name in rows}
     listed = [
         _row_clip(dict(zip(columns, values, strict=True)), folder, table)
         for values in zip(*columns.values(), strict=True)

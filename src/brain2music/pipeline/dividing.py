@@ -75,8 +75,8 @@ def _check_scored(source: Source, config: RunConfig, subject: str, found: list[F
     trained = {clip.genre for clip in _clips(source, subject, source.train_clips)}
     scored = {clip.genre for clip in _clips(source, subject, source.test_clips)}
     if len(scored) > 1 and (new := scored - trained):
-        named = ", ".join(genre or "no genre" for genre in sorted(new))
-        what = f"no training clip is of {named}, as test clips are: what knowing the genre would give is not scored"
+        named = ", ".join(sorted(new)) if all(new) else "some have none, or none that was trained on"
+        what = f"genres of test clips differ from those of training clips ({named}): the genre baseline is left out"
         found.append(warning("genre-untrained", source.path, what, "see that genres are spelt alike"))
     if not config.unseen_genres:
         return

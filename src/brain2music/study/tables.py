@@ -28,9 +28,7 @@ class Row:
 
     def text(self, column: str) -> str:
         """The cell without the quotes around it; "" where it is missing, empty or n/a."""
-        cell = self.cells.get(column, "")
-        value = unquote(cell) if is_quoted(cell) else cell
-        return "" if value in MISSING else value
+        return cell_text(self.cells.get(column, ""))
 
     def number(self, column: str, findings: list[Finding]) -> float:
         """The cell as a finite number; NaN and a finding where it is none."""
@@ -99,6 +97,12 @@ def read_table(path: Path, findings: list[Finding]) -> Table | None:
         Row(path, line, dict(zip(columns, cells, strict=False)), sum(map(bool, cells[width:]))) for line, cells in body
     ]
     return Table(path, tuple(columns), tuple(rows))
+
+
+def cell_text(cell: str) -> str:
+    """What a cell says, without the quotes around it; "" where it is empty or n/a."""
+    value = unquote(cell) if is_quoted(cell) else cell
+    return "" if value in MISSING else value
 
 
 def unquote(cell: str) -> str:
