@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
+from brain2music.metrics.leakage import check_split
 from brain2music.ridge.folds import assign_folds
 from brain2music.study.folds import (
     deal_folds,
@@ -30,6 +31,13 @@ def test_recordings_are_held_together_and_labels_join_them():
     song = ["", "", "s", "", "", "s", ""]
     assert hold_together(clips, artist, song).tolist() == [0, 0, 1, 0, 1, 1, 2]
     assert hold_together(clips, range(7), song).tolist() == hold_together(clips, song).tolist()
+
+
+def test_a_song_in_two_formats_is_one_recording():
+    clips = [Clip(name, 0.0, 8.0) for name in ("a/1.wav", "a/1.FLAC", "a/1", "b/1.wav", "a/1.5", "a/1.5.mp3")]
+    assert hold_together(clips).tolist() == [0, 0, 0, 1, 2, 2]
+    (leak,) = check_split(clips[:1], [clips[1], clips[3]])
+    assert (leak.kind, leak.clip, leak.severity) == ("overlap", clips[1], "error")
 
 
 def test_a_fold_that_divides_a_recording_is_refused():

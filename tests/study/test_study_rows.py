@@ -184,6 +184,25 @@ def test_paths_of_the_machine_that_presented_are_read_below_stimuli(listening: W
     assert heard(read_study(tiny.root)) == OURS
 
 
+@pytest.mark.parametrize(
+    ("column", "cells", "warns"),
+    [
+        ("stim_onset", "1", True),
+        ("audio_offset", "0.25", True),
+        ("stim_onset", "0", False),
+        ("trigger_start", "812.5", False),
+        ("onset_of", "drums", False),
+        ("loudness", "1", False),
+    ],
+)
+def test_a_column_that_may_place_clips_is_not_passed_over_in_silence(
+    listening: Write, column: str, cells: str, warns: bool
+) -> None:
+    tiny = listening([line.replace("music", cells) for line in MUSIC], header=f"{STIM_FILE}\t{column}")
+    assert heard(read_study(tiny.root)) == OURS
+    assert [column in finding.what for finding in warned(tiny, "column-unread")] == [True] * warns
+
+
 @pytest.mark.parametrize("link", [True, False])
 def test_a_recording_under_two_names_is_one(listening: Write, link: bool) -> None:
     again = [line.replace("/jazz", "/copy") for line in MUSIC]

@@ -78,9 +78,9 @@ def check_split(
     """
     train, test = tuple(dict.fromkeys(train_clips)), tuple(dict.fromkeys(test_clips))
     found: dict[tuple[LeakKind, Clip], list[str]] = defaultdict(list)
-    by_track = _grouped(train, lambda clip: clip.track)
+    by_track = _grouped(train, lambda clip: clip.recording)
     for clip in test:
-        for other in by_track.get(clip.track, ()):
+        for other in by_track.get(clip.recording, ()):
             found[_kind_on_one_track(clip, other), clip].append(other.name)
     if index is not None:
         _find_shared("song", train, test, _songs(index), found)

@@ -12,9 +12,12 @@ from .event import Event, Lengths
 from .finding import Finding, error, settle_faults, warning
 from .rows import SOURCES, chosen_rows, report_passed
 from .sections import find_sections, holds_run_times, without_blocks
-from .stimuli import has_drive, leaves_folder
+from .stimuli import SLACK_S, has_drive, leaves_folder
 from .study import Clip
 from .tables import Row, Table, is_quoted, read_table, unquote
+
+_STARTS = re.compile(r"start|offset|onset|begin|seek", re.IGNORECASE)
+"""What columns that say where a clip starts are called."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def read_events(
     counted, passed = chosen_rows(table, library.rows, rows, findings)
     events, faults = _read_rows(counted, library, lengths, findings)
     settle_faults(faults, len(counted) - len(events), len(counted), findings)
+    _report_unread_starts(table, counted, events, lengths, findings)
     events = find_sections(without_blocks(events, path, findings), path, lengths, findings)
     if not counted and not passed and not findings:
         what = "no event of this run names a recording"
@@ -139,6 +143,27 @@ def _read_rows(
             mend = "make duration and end - start agree"
             findings.append(warning("excerpt-length", by_line[event.line].path, what, mend))
     return events, faults
+
+
+def _report_unread_starts(
+    table: Table, rows: Sequence[Row], events: Sequence[Event], lengths: Lengths, findings: list[Finding]
+) -> None:
+    """Warn of a column that may say where in its recording each clip starts, and that is not read.
+
+    Only where recordings are longer than what was heard, and the column holds places in them, other than 0.
+    """
+    longest = max((lengths(event.clip) or 0.0 for event in events if not event.placed), default=0.0)
+    if longest <= max((event.duration for event in events), default=0.0) + 2 * SLACK_S:
+        return
+    for column in table.columns:
+        if column in ("onset", "start", "end") or not _STARTS.search(column):
+            continue
+        cells = [row.text(column) for row in rows]
+        values = [float(cell) for cell in cells if re.fullmatch(r"\d+(\.\d*)?", cell)]
+        if values and len(values) == len(list(filter(None, cells))) and 0 < max(values) < longest:
+            what = f"the column {column} is not read, and every clip taken from the start of its recording"
+            mend = "if it says where in its recording each clip starts, in seconds, call it start"
+            findings.append(warning("column-unread", table.path, what, mend))
 
 
 def _whole(event: Event) -> Event:

@@ -28,7 +28,7 @@ def hold_together(clips: Sequence[Clip], *labels: Iterable[Hashable]) -> Int[np.
     """
     group_of: dict[Hashable, int] = {}
     groups = np.arange(len(clips))
-    for kind, given in enumerate(([clip.track for clip in clips], *labels)):
+    for kind, given in enumerate(([clip.recording for clip in clips], *labels)):
         for i, label in enumerate(given):
             if label is None or label == "":
                 continue

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from .._utils.names import safe_name, unique_names
+from ..audio.io import SUFFIXES
 
 Split = Literal["train", "test"]
 
@@ -30,6 +31,12 @@ class Clip:
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
             raise ValueError(f"clip of {self.track!r} runs from {self.start} to {self.end} s")
+
+    @property
+    def recording(self) -> str:
+        """The track without a sound's suffix: a song in two formats is one recording."""
+        stem, dot, suffix = self.track.rpartition(".")
+        return stem if f"{dot}{suffix}".lower() in SUFFIXES else self.track
 
     @property
     def duration(self) -> float:
