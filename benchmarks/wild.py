@@ -1,10 +1,11 @@
 """Does what went wrong in users' hands go right? ``python benchmarks/wild.py [--cases FOLDER] [--only NAME ...]``.
 
 ``FOLDER/studies/NAME`` holds a small study with a ``RECIPE.txt`` (``run:``, ``got:``, ``want:``), ``FOLDER/sound/NAME``
-a ``recipe.sh``. Each is copied and run as its recipe says, in a folder of its own. A case that ``wild_wants.py`` knows
-is judged by its right value; one that it has not seen, by what holds of every case: no traceback, exit codes 0 and 1
-only, an error is one line that says what to do, `check` and `run` agree, nothing half-written is left, inputs are as
-they were. Prints one line per case, then ``right: N of M``; exits with 1 unless all are right.
+a ``recipe.sh``. Each is copied and run as its recipe says, in a folder of its own. A case that ``wild_wants.py`` (of
+studies) or ``wild_sounds.py`` knows is judged by its right value; one that they have not seen, by what holds of every
+case: no traceback, exit codes 0 and 1 only, an error is one line that says what to do, `check` and `run` agree, nothing
+half-written is left, inputs are as they were. Prints one line per case, then ``right: N of M``; exits with 1 unless all
+are right.
 """
 
 import argparse
@@ -19,10 +20,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import wild_sounds  # noqa: F401 (adds to WANTS)
 from wild_wants import WANTS
 
 CASES = Path(__file__).parents[1] / "../shared/cases"
 TIMEOUT_S = 900
+RENAMED = {
+    "brain2music.codec.registry": "brain2music.models.codecs",
+    "brain2music.embed.registry": "brain2music.models.embedders",
+    "brain2music.generate.registry": "brain2music.models.generators",
+    "brain2music.audio.compose": "brain2music.simulation.music",
+    "brain2music.audio.render": "brain2music.simulation.music.render",
+    "brain2music.embed.": "brain2music.embeddings.",
+    "brain2music.decode.": "brain2music.decoding.",
+    "brain2music.encode.": "brain2music.encoding.",
+    "brain2music.score.": "brain2music.metrics.",
+}
+"""Modules that recipes name as they were called when the cases were found, and their names now; the first that fits."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +117,24 @@ def run_study(source: Path, work: Path) -> Case:
 
 def run_sound(source: Path, work: Path) -> Case:
     """Run a recipe with its temporary folder below ``work``, where it can be looked at afterwards."""
-    ended = shell(f"bash {source / 'recipe.sh'}", work, "recipe.sh", CASES=str(source.parent), TMPDIR=str(work))
-    made = [path for path in work.iterdir() if path.is_dir()]
+    cases = work / "cases"
+    for part in (source, source.parent / "_tools"):
+        if part.is_dir():
+            shutil.copytree(part, cases / part.name, symlinks=True)
+    subprocess.run(["chmod", "-R", "u+w", cases], check=True)
+    for program in (*cases.rglob("*.sh"), *cases.rglob("*.py")):
+        program.write_text(_as_of_now(program.read_text(), cases))
+    recipe = cases / source.name / "recipe.sh"
+    ended = shell(f"bash {recipe}", work, "recipe.sh", CASES=str(cases), TMPDIR=str(work))
+    made = [path for path in work.iterdir() if path.is_dir() and path != cases]
     return Case(source.name, "sound", max(made, key=lambda path: path.stat().st_mtime, default=work), (ended,))
+
+
+def _as_of_now(program: str, cases: Path) -> str:
+    """A recipe with the modules' names of now, and the cases' folder also where no shell puts it in."""
+    for before, now in RENAMED.items():
+        program = program.replace(before, now)
+    return program.replace("$CASES/", f"{cases}/")
 
 
 def faults(case: Case) -> list[str]:
@@ -142,6 +171,7 @@ def judge(source: Path, keep: Path) -> tuple[str, bool, str]:
     work = keep / source.name
     work.mkdir()
     before = contents(source)
+    case = None
     try:
         case = (run_study if (source.parent.name == "studies") else run_sound)(source, work)
         wrong = faults(case)
@@ -152,7 +182,6 @@ def judge(source: Path, keep: Path) -> tuple[str, bool, str]:
         wrong, wanted = [f"not ended after {TIMEOUT_S} s"], None
     except Exception as problem:  # a judgement that fails is a case that is not right, not the end of the others
         wrong, wanted = [f"cannot be judged: {problem!r}"], None
-        case = None
     if contents(source) != before:
         wrong.append("the case's own files were changed")
     (work / "output.txt").write_text(case.text if case else "")

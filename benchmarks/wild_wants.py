@@ -1,7 +1,7 @@
-"""The right value of every case that is known: a function each, that says what is wrong, or nothing.
+"""The right value of every study that is known: a function each, that says what is wrong, or nothing.
 
 Each takes a case as ``wild.py`` ran it. Where a case's want allows several answers (right, or refused in one line that
-names the fault), so does its function.
+names the fault), so does its function. ``wild_sounds.py`` has those of sounds.
 """
 
 import json
@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 Wants = Callable[[Any], str]
@@ -226,160 +225,3 @@ def leaks(case: Any) -> str:
 @wants("volumes-dropped")
 def dropped(case: Any) -> str:
     return refused(case, r"\b5\b.*(scans|volumes)|(scans|volumes).*\b5\b")
-
-
-def after(case: Any, command: str) -> str:
-    """What a line of a recipe printed: from its echo to the next one's."""
-    parts = re.split(r"^\+ ", case.text, flags=re.MULTILINE)
-    return "\n".join(part.split("\n", 1)[-1] for part in parts if re.match(command, part))
-
-
-@wants("continue_stereo")
-def stereo(case: Any) -> str:
-    import soundfile
-
-    made = soundfile.info(case.folder / "c.wav")
-    source = next(iter(re.findall(r"info\('([^']*wide\.flac)'", case.text)), None)
-    given, _ = soundfile.read(source)
-    kept, rate = soundfile.read(case.folder / "c.wav")
-    if (made.channels, rate) != (2, 44100):
-        return f"{made.channels} channels at {rate} Hz"
-    apart = np.abs(kept[: len(given) - rate // 20] - given[: len(given) - rate // 20]).max()
-    return "" if apart < 1e-4 else f"the recording's own samples differ by {apart:.4f}"
-
-
-@wants("damaged_index")
-def damaged(case: Any) -> str:
-    ok = [after(case, f"brain2music gallery info {name}") for name in ("g", "h")]
-    last = case.text.rsplit("+ brain2music gallery info h --check", 1)[-1]
-    if re.search("error|damage|differ", last, re.IGNORECASE):
-        return f"still damaged: {last.strip()[:120]}"
-    return "" if all(ok) else "no word of the damage"
-
-
-@wants("damaged_sound")
-def sounds(case: Any) -> str:
-    rejected = case.folder / "g" / "rejected.tsv"
-    listed = rejected.read_text() if rejected.is_file() else ""
-    for name in ("gsm610.wav", "len0.wav"):
-        if name in listed:
-            return f"{name} is sound, and refused"
-    for name in ("empty.mp3", "1752_bytes.mp3"):
-        if name not in listed:
-            return f"{name} is not listed as refused"
-    return "" if (case.folder / "e.parquet").exists() else "the first bad file ends all"
-
-
-@wants("disk_full")
-def full(case: Any) -> str:
-    said = after(case, "brain2music (generate|decode)")
-    if "cannot write this at" in said:
-        return "the rate is blamed"
-    return "" if re.search("disk|space", said, re.IGNORECASE) or "Permission" in case.text else "no word of the disk"
-
-
-@wants("flac_unknown_length")
-def unknown_length(case: Any) -> str:
-    rejected = case.folder / "g" / "rejected.tsv"
-    wrong = rejected.is_file() and "x.flac" in rejected.read_text()
-    return "refused" if wrong or re.search(r"^error", case.text, re.MULTILINE) else ""
-
-
-@wants("late_refusal")
-def late(case: Any) -> str:
-    lines = [line for line in case.text.splitlines() if line.startswith("error")]
-    cuda, nan = after(case, "brain2music generate --text rock --device cuda"), (case.folder / "n.wav").exists()
-    if nan:
-        return "guidance nan is taken"
-    seconds = re.search(r"real\s+(\d+)m([\d.]+)s", case.text)
-    took = 60 * int(seconds[1]) + float(seconds[2]) if seconds else 0
-    if took > 40 and not (case.folder / "x.mp3").exists():
-        return "refused late"
-    return "" if len(lines) >= 1 and "error" in cuda + case.text else "no line"
-
-
-@wants("no_pulse")
-def pulse(case: Any) -> str:
-    return ""  # a figure that another issue asks for; here it must run
-
-
-@wants("no_shared_memory")
-def shared_memory(case: Any) -> str:
-    return "" if "tracks" in case.text else "nothing was built"
-
-
-@wants("non_utf8_name")
-def bytes_in_names(case: Any) -> str:
-    built = after(case, "brain2music gallery build")
-    return "" if re.search(r"\b[12] tracks?\b", built) and (case.folder / "e.parquet").exists() else "nothing was built"
-
-
-@wants("other_suffixes")
-def suffixes(case: Any) -> str:
-    built = after(case, "brain2music gallery build") + after(case, "cat g/rejected.tsv")
-    if not re.search(r"\b5 tracks\b", built):
-        return "CAF, W64, RF64 and AIFC are not taken"
-    return missing(built, "m4a", "wma", "webm")
-
-
-@wants("overwrites_input")
-def overwrites(case: Any) -> str:
-    kept = all((case.folder / name).read_bytes()[:4] == b"RIFF" for name in ("s.wav", "t.wav", "u.wav"))
-    notes = json.loads((case.folder / "u.json").read_text()) == {"my": "notes"}
-    return "" if kept and notes else "an input was written over"
-
-
-@wants("python_traps")
-def traps(case: Any) -> str:
-    lines = [line for line in case.text.splitlines() if not line.startswith("+")]
-    letters = any("'r', 'o'" in line for line in lines)
-    alike = [float(line) for line in lines if re.fullmatch(r"-?[01]\.\d+", line)]
-    if letters or (alike and min(alike) < 0.99):
-        return "text is taken as letters" if letters else f"int16 is taken as it is ({min(alike):.3f})"
-    return "an index error is shown" if "IndexError" in case.text or "RuntimeError" in case.text else ""
-
-
-@wants("same_size_and_time")
-def content(case: Any) -> str:
-    found = [re.split(r"^\+ ", part, flags=re.MULTILINE)[0] for part in case.text.split("gallery search")[1:]]
-    first = [
-        next((line for line in part.splitlines() if re.search(r"\.wav|\b001\b|\ba\b", line)), "") for part in found
-    ]
-    return "" if len(first) == 3 and all(first) else "no answer of a search"
-
-
-@wants("second_folder")
-def second(case: Any) -> str:
-    return missing(case.text, r"\b3 tracks")
-
-
-@wants("seed_and_draws")
-def seeds(case: Any) -> str:
-    """Same origin means same sound: of each pair of files, both agree or both differ."""
-    pairs = [("a", "b-1"), ("h", "g")]
-    for one, other in pairs:
-        files = [case.folder / f"{name}.{kind}" for kind in ("json", "wav") for name in (one, other)]
-        if not all(file.is_file() for file in files):
-            return f"{one} or {other} was not made"
-        alike = [files[i].read_bytes() == files[i + 1].read_bytes() for i in (0, 2)]
-        if alike[0] and not alike[1]:
-            return f"{one} and {other}: same origin, other sound"
-    drawn = [(case.folder / name).read_bytes() for name in ("a.wav", "b-1.wav")]
-    return "" if drawn[0] == drawn[1] else "the first of two draws is not the one draw"
-
-
-@wants("twice_in_the_list")
-def twice(case: Any) -> str:
-    shape = re.search(r"\((\d+), (\d+), 128\)", case.text)
-    return "" if shape and shape[1] == "3" else f"rows: {shape[0] if shape else 'none'}"
-
-
-@wants("two_builds")
-def two(case: Any) -> str:
-    said = re.findall(r"(\d+) tracks", case.text.rsplit("+ brain2music gallery info", 1)[-1])
-    return "" if said and said[0] == "150" else f"{said} of 150 tracks"
-
-
-@wants("unknown_words")
-def words(case: Any) -> str:
-    return missing(after(case, "brain2music generate") + case.text, "unknown|not know|no word|none of")
