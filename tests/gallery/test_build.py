@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from brain2music._utils.errors import InputError
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music._utils.files import digest_file
 from brain2music.audio.io import read_audio
 from brain2music.gallery.build import build_gallery
@@ -182,7 +182,7 @@ def test_other_settings_need_another_folder(music: Path, tmp_path: Path, embedde
     class Newer(Bands):
         space = replace(Bands.space, version="2")
 
-    with pytest.raises(InputError, match="built with space"):
+    with pytest.raises(InputError, match="built with version 1, not 2"):
         build_gallery(music, tmp_path / "out", Newer())
     with pytest.raises(InputError, match="built with seconds 15"):
         build_gallery(music, tmp_path / "out", embedder, seconds=10.0)
@@ -192,3 +192,57 @@ def test_progress_counts_the_tracks_of_this_build(music: Path, tmp_path: Path, e
     seen: list[tuple[int, int]] = []
     build_gallery(music, tmp_path / "out", embedder, shard_size=4, progress=lambda *at: seen.append(at))
     assert seen == [(4, 9), (8, 9), (9, 9)]
+
+
+def test_a_build_that_is_refused_leaves_nothing(music: Path, tmp_path: Path, embedder: Bands) -> None:
+    """No folder, no description that would bind the next build to the settings of this one."""
+    empty, out = tmp_path / "empty", tmp_path / "out"
+    empty.mkdir()
+    for wrong in ({"music": empty}, {"music": music, "exclude": ["*"]}, {"music": music, "metadata": empty}):
+        with pytest.raises(InputError):
+            build_gallery(wrong.pop("music"), out, embedder, **wrong)
+        assert not out.exists()
+    assert len(build_gallery(music, out, embedder, half=True)) == 9
+
+
+def test_a_gallery_is_not_built_among_other_files(music: Path, tmp_path: Path, embedder: Bands) -> None:
+    before = digests(music)
+    for out in (music, music / "rock"):
+        with pytest.raises(InputError, match="other files"):
+            build_gallery(music, out, embedder)
+    assert digests(music) == before
+    assert len(build_gallery(music, music / "gallery", embedder)) == 9
+
+
+def test_a_table_that_is_asked_for_has_to_be_there(music: Path, tmp_path: Path, embedder: Bands) -> None:
+    with pytest.raises(InputError, match=r"typo.tsv: there is no such table"):
+        build_gallery(music, tmp_path / "out", embedder, metadata=tmp_path / "typo.tsv")
+
+
+def test_a_table_whose_files_are_all_missing_is_refused(tmp_path: Path, embedder: Bands) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text("file\nmissing.wav\n")
+    with pytest.raises(InputError, match=r"list.csv: none of its sound files is there"):
+        build_gallery(table, tmp_path / "out", embedder)
+
+
+def test_another_embedding_is_refused_by_its_name(music: Path, tmp_path: Path, embedder: Bands) -> None:
+    build_gallery(music, tmp_path / "out", embedder)
+    for change, told in ({"name": "bars"}, "bands, not bars"), ({"window_s": 2.0}, r"window_s 1.0, not 2.0\."):
+        other = Bands()
+        other.space = replace(Bands.space, **change)
+        with pytest.raises(InputError, match=f"built with {told}"):
+            build_gallery(music, tmp_path / "out", other)
+
+
+@pytest.mark.parametrize("left", [None, "{", "[]"])
+def test_a_description_that_is_lost_is_made_again_with_a_word(
+    left: str | None, music: Path, tmp_path: Path, embedder: Bands
+) -> None:
+    out = tmp_path / "out"
+    build_gallery(music, out, embedder)
+    (out / "gallery.json").unlink()
+    if left is not None:
+        (out / "gallery.json").write_text(left)
+    with pytest.warns(Brain2MusicWarning, match=r"gallery.json is (gone|damaged); tracks of other folders"):
+        assert len(build_gallery(music, out, embedder)) == 9

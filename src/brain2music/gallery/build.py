@@ -9,7 +9,8 @@ new, has changed, or is damaged.
 
 import io
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -89,14 +90,18 @@ def build_gallery(
     music = Path(music)
     if not music.exists():
         raise InputError("there is no such folder or table", music, "check the path")
+    if metadata is not None and not Path(metadata).is_file():
+        raise InputError("there is no such table of tracks", metadata, "check the path")
     store = Store(out if "://" in str(out) else Path(out).resolve())
     settings = {"space": asdict(embedder.space), "seconds": seconds, "keep_windows": keep_windows, "half": half}
     job = Job(store.root, embedder.space, seconds, keep_windows, half)
-    with locked(store, "building a gallery", wait):
+    with _without_trace(store), locked(store, "building a gallery", wait):
         begun = begin(store, settings, shown(music.resolve()))
         leave_out = [store.local] if store.local else []
         table = None if metadata is None else Path(metadata)
         listing = list_sources(begun, music.resolve(), table, exclude, leave_out, prune)
+        if begun.is_new:
+            write_description(store, begun.description)
         todo = listing.tracks[~listing.tracks["sha256"].isin(set(begun.known["sha256"]))].drop_duplicates("sha256")
         tracks: list[Track] = list(zip(todo["where"], todo["sha256"], strict=True))
         shards = [tracks[first : first + shard_size] for first in range(0, len(tracks), shard_size)]
@@ -108,6 +113,19 @@ def build_gallery(
         _tell(store, listing, refused)
         _commit(store, listing, begun)
     return Gallery.open(store.local or store.root)
+
+
+@contextmanager
+def _without_trace(store: Store) -> Iterator[None]:
+    """Where a build is refused, remove the folder that it made and left empty."""
+    made = store.local if store.local and not store.local.exists() else None
+    try:
+        yield
+    except InputError:
+        if made:
+            with suppress(OSError):
+                made.rmdir()
+        raise
 
 
 def _tell(store: Store, listing: Listing, refused: list[Refused]) -> None:

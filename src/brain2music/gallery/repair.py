@@ -19,7 +19,6 @@ from .description import (
     DamagedError,
     read_description,
     read_tracks,
-    write_description,
 )
 from .shards import FOLDER, PLACES, list_shards
 from .storage import Store
@@ -36,6 +35,7 @@ class Begun:
     known : where whole vectors lie, in the index and in shards of builds that did not finish (:data:`PLACES`).
     damaged : files of the index that are not what they were.
     in_use : the index that gallery.json names, also where it is of an earlier format.
+    is_new : there is no gallery.json yet, or no whole one.
     """
 
     description: dict[str, Any]
@@ -43,16 +43,18 @@ class Begun:
     known: pd.DataFrame
     damaged: tuple[str, ...]
     in_use: str | None
+    is_new: bool = False
 
 
 def begin(store: Store, settings: dict[str, Any], music: str) -> Begun:
-    """Look at what is there, every file of it; make the gallery's description where there is none.
+    """Look at what is there, every file of it; nothing is written yet.
 
     Raises
     ------
-    InputError : the folder is not a gallery's, or that gallery was built with other settings.
+    InputError : the folder holds other files than a gallery's, or that gallery was built with other settings.
     """
-    description, in_use = _description(store, settings, music)
+    found = _found(store)
+    description, in_use = _description(store, found, settings, music)
     store.sweep()
     damaged = tuple(
         name
@@ -65,7 +67,7 @@ def begin(store: Store, settings: dict[str, Any], music: str) -> Begun:
     tracks = pd.DataFrame(columns=[*COLUMNS, *EMBEDDED])
     if description["index"] is not None and TRACKS not in damaged:
         tracks = read_tracks(index_file(store, description, TRACKS))
-    return Begun(description, tracks, known(store, description, tracks, damaged), damaged, in_use)
+    return Begun(description, tracks, known(store, description, tracks, damaged), damaged, in_use, found is None)
 
 
 def known(
@@ -86,7 +88,9 @@ def index_file(store: Store, description: dict[str, Any], name: str) -> Any:
     return store.fetch(f"{description['index']}/{name}", description["files"][name]["sha256"])
 
 
-def _description(store: Store, settings: dict[str, Any], music: str) -> tuple[dict[str, Any], str | None]:
+def _description(
+    store: Store, found: dict[str, Any] | None, settings: dict[str, Any], music: str
+) -> tuple[dict[str, Any], str | None]:
     """What to build upon, and the index in use."""
     fresh = {
         "format": FORMAT,
@@ -96,16 +100,12 @@ def _description(store: Store, settings: dict[str, Any], music: str) -> tuple[di
         "index": None,
         "files": {},
     }
-    found = _found(store)
     if found is None:
-        write_description(store, fresh)
         return fresh, None
     for name in settings:
         if found["settings"].get(name) != settings[name]:
-            was, now = found["settings"].get(name), settings[name]
-            raise InputError(
-                f"this gallery was built with {name} {was}, not {now}", store.root, "choose another folder"
-            )
+            other = _other(name, found["settings"].get(name), settings[name])
+            raise InputError(f"this gallery was built with {other}", store.root, "choose another folder")
     if found["format"] != FORMAT:
         (source,) = found["sources"]
         if source["music"] != music:
@@ -118,14 +118,36 @@ def _description(store: Store, settings: dict[str, Any], music: str) -> tuple[di
 
 
 def _found(store: Store) -> dict[str, Any] | None:
-    """The description that is there; None where there is none, or a damaged one of a gallery."""
+    """The description that is there; None in a new folder, or where that of a gallery is damaged or gone."""
+    names = [name for name in store.names() if not name.startswith(".")]
+    is_gallery = any(name == FOLDER or name.startswith("index-") for name in names)
     if not store.exists(DESCRIPTION):
-        return None
-    try:
-        return read_description(store)
-    except DamagedError:
-        if not any(name == FOLDER or name.startswith("index-") for name in store.names()):
-            raise InputError("this is not a gallery", store.root, "choose another folder") from None
-    what = f"{store.root}: {DESCRIPTION} is damaged; tracks of other folders have to be built again"
+        if names and not is_gallery:
+            raise InputError(f"this folder holds other files ({names[0]})", store.root, "name a new folder")
+        if not names:
+            return None
+        state = "gone"
+    else:
+        try:
+            return read_description(store)
+        except DamagedError:
+            state = "damaged"
+        if not is_gallery:
+            raise InputError("this is not a gallery", store.root, "choose another folder")
+    what = f"{store.root}: {DESCRIPTION} is {state}; tracks of other folders have to be built again"
     warnings.warn(what, Brain2MusicWarning, stacklevel=5)
     return None
+
+
+def _other(name: str, was: Any, now: Any) -> str:
+    """What of a setting is other: "musicnn-mtt, not mulan-small", "window_s 10.0, not 5.0"."""
+    if not isinstance(was, dict) or not isinstance(now, dict):
+        return f"{name} {was}, not {now}"
+    parts = [part for part in ("name", *now) if was.get(part) != now.get(part)]
+    if parts[0] == "name":
+        return f"{was.get('name')}, not {now['name']}"
+    return ", ".join(f"{part} {_short(was.get(part))}, not {_short(now.get(part))}" for part in dict.fromkeys(parts))
+
+
+def _short(value: Any) -> str:
+    return str(value)[:12]

@@ -86,6 +86,8 @@ def list_sources(
         sources[own]["prefix"] = prefix
     new["track"] = [sources[number]["prefix"] + name for number, name in zip(new["source"], new["track"], strict=True)]
     new["track"] = unique(list(new["track"]), list(new["where"]), taken=set(kept["track"]))
+    if not len(new) and not len(kept):
+        raise InputError("none of its sound files is there, or can be read", music, "check their paths and permissions")
     tracks = pd.concat([table for table in (new, kept) if len(table)], ignore_index=True)
     tracks = tracks.assign(order=[order[number] for number in tracks["source"]])
     tracks = tracks.sort_values("order", kind="stable", ignore_index=True)

@@ -7,6 +7,7 @@ own are found by the environment (:mod:`brain2music.models.adapters.hub_weights`
 
 import difflib
 from dataclasses import dataclass
+from math import inf
 
 from .._utils.errors import InputError
 from ..embeddings.embedder import Embedder, TextEmbedder
@@ -38,7 +39,7 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     member = EMBEDDINGS[_known(plain, tuple(EMBEDDINGS))]
     window_s = member.window_s if window_s is None else window_s
     step_s = member.step_s if step_s is None else step_s
-    if window_s <= 0 or step_s <= 0:
+    if not (0 < window_s < inf and 0 < step_s < inf):  # also refuses NaN
         raise InputError(
             f"windows of {window_s:g} s every {step_s:g} s cannot be", mend="give positive seconds for both"
         )
