@@ -1,5 +1,6 @@
 """Files as recorders, pipes and accidents leave them: what decodes is read, by every way; the rest is named."""
 
+import os
 import struct
 import warnings
 
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
+from brain2music.audio.headers import shape_of
 from brain2music.audio.io import duration_of, read_audio
 from brain2music.audio.mp3 import count_frames
 from brain2music.audio.reading import open_sound
@@ -249,3 +251,49 @@ def test_stereo_that_cancels_is_mixed_alike_as_a_whole_and_in_blocks(tmp_path, r
     np.testing.assert_allclose(found, wave, atol=1e-6)
     with pytest.warns(Brain2MusicWarning, match="cancel"):
         np.testing.assert_array_equal(blocks_of(tmp_path / "a.wav"), found)
+
+
+def test_what_is_no_file_is_named_for_what_it_is(tmp_path):
+    (tmp_path / "folder.wav").mkdir()
+    os.mkfifo(tmp_path / "pipe.wav")
+    for name, told in ("folder.wav", "a folder"), ("pipe.wav", "a pipe or a device"), ("none.wav", "is missing"):
+        with pytest.raises(InputError, match=told):
+            read_audio(tmp_path / name)
+
+
+@pytest.mark.parametrize("share", [1.0, 32768.0])
+def test_floats_that_nobody_scaled_are_refused_like_those_of_an_array(music, tmp_path, share):
+    soundfile.write(tmp_path / "x.wav", share * music, RATE, subtype="FLOAT")
+    if share == 1.0:
+        np.testing.assert_array_equal(read_audio(tmp_path / "x.wav")[0], music)
+        return
+    for read in (lambda path: read_audio(path), lambda path: list(read_blocks(path, RATE, 1))):
+        with pytest.raises(InputError, match=r"x.wav: the sound file reaches .* floats lie within ±1"):
+            read(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize(("subtype", "bits"), [("PCM_16", 16), ("PCM_U8", 16), ("PCM_24", 24), ("FLOAT", 32)])
+def test_the_shape_of_a_file_is_what_is_read_of_it_whatever_the_header_says(written, subtype, bits):
+    path = written("wav", subtype=subtype)
+    at = path.read_bytes().find(b"data") + 4
+    assert shape_of(path) == (RATE, 1, SECONDS, bits)
+    for size in (0, 0xFFFFFFFF, 0x7FFFFFFF):
+        copy = changed(path, [(at, struct.pack("<I", size))])
+        assert shape_of(copy)[:3] == (RATE, 1, pytest.approx(len(read_audio(copy)[0]) / RATE))
+        assert shape_of(copy).seconds == pytest.approx(SECONDS, abs=0.01)
+
+
+def test_a_damaged_mp3_is_spoken_of_by_us_alone(written, capfd):
+    """libmpg123 prints several lines a place past Python; ours goes by a warning, and later output is seen again."""
+    copy = changed(written("mp3"), garbage=(0.5, 0.6))
+    with pytest.warns(Brain2MusicWarning):
+        read_audio(copy)
+    assert capfd.readouterr().err == ""
+    os.write(2, b"seen")
+    assert capfd.readouterr().err == "seen"
+
+
+@pytest.mark.parametrize("asked", [{"start": float("nan")}, {"duration": float("nan")}, {"duration": float("inf")}])
+def test_a_part_is_asked_for_in_seconds(written, asked):
+    with pytest.raises(InputError, match="asked for"):
+        read_audio(written("wav"), **asked)

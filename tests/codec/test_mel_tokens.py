@@ -108,7 +108,14 @@ def test_a_saved_model_gives_the_same_tokens(fitted, tmp_path):
 @pytest.mark.parametrize("values", [np.full((3, 5), 32), np.zeros((3, 6), int), np.zeros((3, 5)), np.full((3, 5), -1)])
 def test_codes_of_another_codec_are_refused(codec, values):
     with pytest.raises(InputError, match="not codes of mel-tokens"):
-        codec.decode(Codes("other", values, 700))
+        codec.decode(Codes(codec.name, values, 700))
+
+
+def test_codes_are_decoded_by_the_codec_that_they_name_even_where_they_would_fit(codec):
+    values = np.zeros((3, 5), np.int16)
+    assert codec.decode(Codes(codec.name, values, 700)).shape == (1, 700)
+    with pytest.raises(InputError, match="codes of soundstream-small, not of"):
+        codec.decode(Codes("soundstream-small", values, 700))
 
 
 def test_the_default_of_the_command_ships(tmp_path: Path) -> None:

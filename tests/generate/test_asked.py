@@ -207,3 +207,21 @@ def test_what_was_made_may_be_made_again_in_its_place(tmp_path: Path, suffix: st
     assert is_ours(path)
     assert is_ours(path.with_suffix(".json"))
     assert is_ours(tmp_path / f"b{suffix}")
+
+
+def test_a_device_without_memory_is_none() -> None:
+    assert require_device("cpu").type == "cpu"
+    with pytest.raises(InputError, match="no meta device"):
+        require_device("meta")
+
+
+def test_the_file_of_an_embedding_that_does_not_fit_is_named(single: MusicLM, tmp_path: Path) -> None:
+    np.save(tmp_path / "short.npy", np.ones(5, np.float32))
+    with pytest.raises(InputError, match=r"short.npy: an embedding of shape \(5,\)"):
+        of_embeddings(tmp_path / "short.npy", single.conditioner)
+
+
+def test_whole_numbers_are_written_by_their_full_scale(tmp_path: Path) -> None:
+    wave = np.array([-8192, 0, 16384], np.int16)
+    write_audio(tmp_path / "x.wav", wave, RATE)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "x.wav", dtype="int16")[0], wave)

@@ -19,7 +19,7 @@ def require_device(name: str) -> torch.device:
     """The named device; :class:`InputError` where there is none."""
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         what = f"there is no {name} device here"
         reason = "" if str(name).startswith("cuda") else f" ({str(error).splitlines()[0][:80]})"

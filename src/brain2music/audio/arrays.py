@@ -49,7 +49,7 @@ def as_channels(array: Any, rate: Any) -> tuple[Float32[np.ndarray, "channels sa
     samples = _channels_first(given)
     if samples.size == 0:
         raise InputError("the waveform holds no samples", mend="leave it out, or give one with sound")
-    scaled = _scaled(samples)
+    scaled = as_floats(samples)
     if not np.isfinite(scaled).all():
         raise InputError("the waveform holds NaN or infinite samples", mend="clean it first")
     if (peak := float(np.abs(scaled).max())) > LOUDEST:
@@ -87,7 +87,8 @@ def _channels_first(given: np.ndarray) -> np.ndarray:
     return given if given.shape[0] <= given.shape[1] else given.T
 
 
-def _scaled(samples: np.ndarray) -> Float32[np.ndarray, "channels samples"]:
+def as_floats(samples: np.ndarray) -> Float32[np.ndarray, "*channels samples"]:
+    """Samples as floats: those of integers by their full scale; :class:`InputError` for other kinds of numbers."""
     kind = samples.dtype.name
     if samples.dtype.kind == "f":
         return np.ascontiguousarray(samples, dtype=np.float32)
@@ -96,7 +97,7 @@ def _scaled(samples: np.ndarray) -> Float32[np.ndarray, "channels samples"]:
     numbers = samples.astype(np.float64)
     if kind == "uint8":
         numbers -= 128.0
-    peak = np.abs(numbers).max()
+    peak = np.abs(numbers).max(initial=0.0)
     if kind == "int32" and 0 < peak <= 2**15:
         raise InputError(f"the waveform of int32 reaches {peak:.0f} only, as 16-bit samples do", mend="give int16")
     return np.ascontiguousarray(numbers / _FULL_SCALE[kind], dtype=np.float32)

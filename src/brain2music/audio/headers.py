@@ -1,44 +1,28 @@
-"""What a sound file holds, by its header: how many channels, at which rate, in how many bits."""
+"""What a sound file holds, before it is read: how many channels, at which rate, how long, in how many bits."""
 
-import os
+import warnings
 from pathlib import Path
+from typing import NamedTuple
 
-from .io import read_audio
-from .paths import as_path
-
-_BITS = dict.fromkeys(("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "ALAC_16"), 16)
-_LONGEST_S = 1e5
-_BITS |= dict.fromkeys(("FLOAT", "DOUBLE", "PCM_32", "ALAC_32"), 32)
+from .reading import open_sound
 
 
-def shape_of(path: str | Path) -> tuple[int, int]:
-    """(rate in Hz, channels); :class:`InputError` where there is no such file, or it cannot be read."""
-    import soundfile
+class Shape(NamedTuple):
+    """``rate`` in Hz, ``channels``, ``seconds`` that decode, and the ``bits`` that its samples need: 16, 24, or 32 for
+    floats; 24 of what is lossy."""
 
-    try:
-        information = soundfile.info(os.fsencode(as_path(path)))
-    except soundfile.LibsndfileError:  # says why, or knows the file
-        waveform, rate = read_audio(path, mono=False)
-        return rate, len(waveform)
-    return information.samplerate, information.channels
+    rate: int
+    channels: int
+    seconds: float
+    bits: int
 
 
-def seconds_of(path: str | Path) -> float:
-    """Seconds of sound by the header; 0 where it does not say, or lies beyond belief."""
-    import soundfile
+def shape_of(path: str | Path) -> Shape:
+    """The shape of a sound file as :func:`.reading.open_sound` finds it, whatever its header says, and as it fails.
 
-    try:
-        information = soundfile.info(path)
-    except soundfile.LibsndfileError:
-        return 0.0
-    return information.duration if information.duration < _LONGEST_S else 0.0
-
-
-def bits_of(path: str | Path) -> int:
-    """Bits that the samples of a sound file need: 16, 24, or 32 for floats; 24 of what is lossy."""
-    import soundfile
-
-    try:
-        return _BITS.get(soundfile.info(os.fsencode(as_path(path))).subtype, 24)
-    except soundfile.LibsndfileError:
-        return 24
+    What there is to warn of is left to whoever reads the sound.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_sound(path) as sound:
+            return Shape(sound.rate, sound.channels, sound.frames / sound.rate, sound.bits)

@@ -1,12 +1,14 @@
 """Sound files: reading (a part of) one, resampling, writing."""
 
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Shaped
 
 from .. import __version__
 from .._utils.errors import InputError
+from .arrays import LOUDEST, as_floats
 from .channels import mix
 from .formats import write_tagged
 from .reading import open_sound
@@ -44,38 +46,44 @@ def read_audio(
 
     Raises
     ------
-    InputError : the file cannot be read (:func:`.reading.open_sound`), or holds no samples in the asked part, or NaN
-        or infinite ones.
+    InputError : the file cannot be read (:func:`.reading.open_sound`), or holds no samples in the asked part, or NaN,
+        infinite or unscaled ones.
     """
     path = Path(path)
     with open_sound(path) as sound:
+        if not (isfinite(start) and isfinite(duration or 0.0)):
+            raise InputError(_nothing_to_read(start, duration, sound.frames / sound.rate), path, "give seconds")
         own_rate, first = sound.rate, round(start * sound.rate)
         frames = sound.frames if duration is None else round(duration * own_rate)
         if not 0 <= first < sound.frames or frames <= 0:
             what = _nothing_to_read(start, duration, sound.frames / own_rate)
             raise InputError(what, path, "check the part asked for")
         samples = sound.read(first, frames)
-    require_finite(samples, path)
+    require_sound(samples, path)
     waveform = mix(samples, source=path) if mono else samples
     return (waveform, own_rate) if rate is None else (resample(waveform, own_rate, rate), rate)
 
 
-def require_finite(samples: Float32[np.ndarray, "channels samples"], path: Path) -> None:
-    """:class:`InputError` where a file holds NaN or infinite samples."""
+def require_sound(samples: Float32[np.ndarray, "channels samples"], path: Path) -> None:
+    """:class:`InputError` where a file holds NaN or infinite samples, or floats that are integers nobody scaled."""
     if not np.isfinite(samples).all():
         raise InputError("the sound file holds NaN or infinite samples", path, "export it again as 16-bit wav")
+    if (peak := float(np.abs(samples).max(initial=0.0))) > LOUDEST:
+        raise InputError(f"the sound file reaches {peak:g}: floats lie within ±1", path, "export it as 16-bit wav")
 
 
-def write_audio(path: str | Path, waveform: Float[np.ndarray, "*channels samples"], rate: int) -> None:
+def write_audio(path: str | Path, waveform: Shaped[np.ndarray, "*channels samples"], rate: int) -> None:
     """Write a sound file atomically; its suffix gives the format: wav and flac in 16 bits, ogg, mp3 (small).
 
-    A waveform whose peak is above 1 is scaled down as a whole to peak 1: nothing is ever clipped.
+    Integers are taken by their full scale. A waveform whose peak is above 1 is scaled down as a whole to peak 1:
+    nothing is ever clipped.
 
     Raises
     ------
     InputError : the suffix is not one of these, or the format does not know the rate (mp3 above 48 kHz).
     ValueError : the waveform is empty or not finite.
     """
+    waveform = as_floats(np.asarray(waveform))
     if waveform.size == 0 or not np.isfinite(waveform).all():
         raise ValueError("the waveform to write is empty or holds NaN or infinite samples")
     whole = np.atleast_2d(waveform / max(1.0, float(np.abs(waveform).max()))).astype(np.float32)

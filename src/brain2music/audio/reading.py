@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from .._utils.errors import Brain2MusicWarning, InputError
+from .._utils.quiet import quiet_libraries
 from .mending import Mended, MendedFile, is_mp3, kind_of, mend, ogg_seconds
 from .paths import as_path
 
@@ -28,6 +29,8 @@ _UNKNOWN = 1 << 60
 _TRIES = 16
 _AGAIN = "replace the file with a complete copy"
 _FORMATS = "wav, flac, ogg or mp3"
+_BITS = dict.fromkeys(("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "ALAC_16"), 16)
+_BITS |= dict.fromkeys(("FLOAT", "DOUBLE", "PCM_32", "ALAC_32"), 32)
 
 Block = Float32[np.ndarray, "channels samples"]
 
@@ -38,12 +41,14 @@ class Reader(ABC):
     Attributes
     ----------
     path : of the file. rate : in Hz. channels : how many. frames : samples in each channel that decode.
+    bits : that the samples need: 16, 24, or 32 for floats; 24 of what is lossy.
     """
 
     path: Path
     rate: int
     channels: int
     frames: int
+    bits: int = 24
 
     @abstractmethod
     def blocks(self, size: int, first: int = 0) -> Iterator[Block]:
@@ -101,7 +106,7 @@ def open_sound(path: str | Path, least_s: float = SHORTEST_S) -> Reader:
 
     path = as_path(path)
     if not path.is_file():
-        raise InputError("the sound file is missing", path, "check the path")
+        raise _no_file(path)
     try:
         if path.stat().st_size == 0:
             raise InputError("the sound file is empty", path, _AGAIN)
@@ -115,6 +120,14 @@ def open_sound(path: str | Path, least_s: float = SHORTEST_S) -> Reader:
         sound.close()
         raise _too_short(sound)
     return sound
+
+
+def _no_file(path: Path) -> InputError:
+    if path.is_dir():
+        return InputError("this is a folder, not a sound file", path, "name a file in it")
+    if path.exists():
+        return InputError("this is a pipe or a device, not a sound file", path, "save the sound to a file first")
+    return InputError("the sound file is missing", path, "check the path")
 
 
 def _too_short(sound: Reader) -> InputError:
@@ -186,8 +199,10 @@ class SndfileReader(Reader):
             name.encode()
         except UnicodeEncodeError:  # bytes that are no UTF-8
             plain = False
-        file = soundfile.SoundFile(name if plain else MendedFile(self.path, mended))
+        with quiet_libraries():
+            file = soundfile.SoundFile(name if plain else MendedFile(self.path, mended))
         self.rate, self.channels, self.frames, self._at = file.samplerate, file.channels, file.frames, 0
+        self.bits = _BITS.get(file.subtype, 24)
         return file
 
     def _measure(self) -> None:
@@ -241,9 +256,10 @@ class SndfileReader(Reader):
         if last < 0:
             return True
         try:
-            self._file.seek(last)
-            reached = len(self._file.read(1)) == 1
-            self._file.seek(0)
+            with quiet_libraries():
+                self._file.seek(last)
+                reached = len(self._file.read(1)) == 1
+                self._file.seek(0)
         except soundfile.LibsndfileError:
             return False
         return reached
@@ -256,7 +272,8 @@ class SndfileReader(Reader):
             return first
         if self._exact:
             try:
-                return self._file.seek(first)
+                with quiet_libraries():
+                    return self._file.seek(first)
             except soundfile.LibsndfileError:  # some codecs of wav cannot
                 pass
         self._reopen()
@@ -268,7 +285,8 @@ class SndfileReader(Reader):
 
         block = np.full((count, self.channels), np.nan, np.float32)
         try:
-            return self._file.read(out=block), False
+            with quiet_libraries():
+                return self._file.read(out=block), False
         except soundfile.LibsndfileError:
             written = ~np.isnan(block).all(axis=1)
             return block[: int(written.sum()) if written.any() else 0], True
@@ -282,9 +300,10 @@ class SndfileReader(Reader):
         for step in range(1024, self.frames - at, 1024):
             self._reopen()
             try:
-                self._file.seek(at + step)
-                self._file.read(1)
-                self._file.seek(at + step)
+                with quiet_libraries():
+                    self._file.seek(at + step)
+                    self._file.read(1)
+                    self._file.seek(at + step)
             except soundfile.LibsndfileError:
                 continue
             self._silent += step

@@ -47,6 +47,8 @@ def main() -> None:
     """Run a command. Exit codes: 0 done, 1 the input is at fault, 2 usage, 128 + n ended by signal n (resumable)."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the core to others
     short_warnings()
+    if sys.stderr is sys.__stderr__ and sys.stderr is not None:
+        sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1)  # of our own: libraries are made quiet
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text

@@ -104,15 +104,15 @@ def continue_(
     made in mono at the generator's rate, stands in every channel at that channel's level, and is faded in over 40 ms.
     """
     from ..audio.formats import check_format, require_room
-    from ..audio.headers import bits_of, seconds_of, shape_of
+    from ..audio.headers import shape_of
     from ..models.musiclm.prompts import check_guidance, check_length
 
     check_length(seconds)
     check_guidance(guidance)
     _require([output], [recording], overwrite)
-    rate, channels = shape_of(recording)
-    check_format(output, rate, channels)
-    require_room(output, rate, channels, seconds_of(recording) + seconds, bits_of(recording))
+    own = shape_of(recording)
+    check_format(output, own.rate, own.channels)
+    require_room(output, own.rate, own.channels, own.seconds + seconds, own.bits)
     model = _musiclm(generator, codec, vocoder, device)
     with _progress("continue") as advance:
         made = model.continuation(recording, seconds, seed, text, guidance, advance)

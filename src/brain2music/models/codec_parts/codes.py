@@ -93,6 +93,13 @@ def check_ids(ids: Shaped[np.ndarray, "frames width"], levels: int, codes: int, 
         raise InputError(f"these are not codes of {name}", mend="decode with the codec that encoded them")
 
 
+def require_codes(codes: Codes, name: str) -> None:
+    """Refuse codes of another codec, whose ids may look like ours; names that are paths say nothing: folders move."""
+    is_path = any("/" in each or not each for each in (codes.codec, name))
+    if codes.codec != name and not is_path:
+        raise InputError(f"these are codes of {codes.codec}, not of {name}", mend="decode with the codec of that name")
+
+
 def prepare(
     waveform: AnyWaveform, rate: int, target_rate: int, channels: int
 ) -> Float32[np.ndarray, "channels resampled"]:

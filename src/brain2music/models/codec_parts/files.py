@@ -15,7 +15,7 @@ from ..._utils.errors import Brain2MusicWarning, InputError
 from ..._utils.files import atomic_path
 from ..._utils.progress import Advance
 from ...audio.channels import mix, polarities, products
-from ...audio.io import MAKER, duration_of, read_audio, require_finite
+from ...audio.io import MAKER, duration_of, read_audio, require_sound
 from ...audio.limit import limit_blocks
 from ...audio.reading import Reader, open_sound
 from ..codecs import get_codec, weights_digest
@@ -99,7 +99,7 @@ def read_blocks(path: Path, rate: int, channels: int) -> Iterator[Float32[np.nda
         signs = _signs(sound) if channels < sound.channels else None
         resampler = soxr.ResampleStream(sound.rate, rate, channels, dtype="float32")
         for block, last in _with_last(sound.blocks(round(BLOCK_S * sound.rate))):
-            require_finite(block, path)
+            require_sound(block, path)
             one = mixed(block, channels) if signs is None else mix(block, signs)[None]
             if sound.rate != rate:
                 one = resampler.resample_chunk(np.ascontiguousarray(one.T), last=last).reshape(-1, channels).T

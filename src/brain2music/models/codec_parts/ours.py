@@ -14,7 +14,7 @@ from ...audio.arrays import AnyWaveform
 from ...audio.limit import limit_blocks
 from ..autoencoder.model import Autoencoder
 from ..soundstream.model import SoundStream
-from .codes import Codes, check_ids, chosen_levels, prepare
+from .codes import Codes, check_ids, chosen_levels, prepare, require_codes
 from .loudness import Meter, restore
 from .stream import Sliding, SoundStreamStream, context_of
 
@@ -63,7 +63,8 @@ class BlockCodec(ABC):
         return Codes(self.name, np.concatenate(list(self.encode_blocks(blocks))), sound.shape[1], levels)
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
-        """The waveform at the codec's rate, within ±1."""
+        """The waveform at the codec's rate, within ±1; :class:`InputError` for codes of another codec."""
+        require_codes(codes, self.name)
         piece = round(BLOCK_S * self.rate / self.frame)
         pieces = (codes.values[first : first + piece] for first in range(0, len(codes.values), piece))
         return np.concatenate(list(self.finished(pieces, codes.samples, codes.levels)), axis=1)

@@ -40,7 +40,7 @@ class GriffinLim:
         first = HOP // 2  # librosa's frames lie around samples 256 i, the vocoder's half a hop later
         return sound[None, first : first + codes.samples].astype(np.float32)
 
-    def blocks(self, mels: Iterable[Float32[np.ndarray, "frames 80"]]) -> Iterator[Float32[np.ndarray, "1 samples"]]:
+    def blocks(self, mels: Iterable[Float32[np.ndarray, "_ 80"]]) -> Iterator[Float32[np.ndarray, "1 samples"]]:
         """The same of frames that come in pieces, of which some ten seconds are held at once; 256 samples a frame.
 
         What is one stretch is sung as a whole. Longer sound goes on stretch by stretch: phases are sought under the

@@ -116,7 +116,7 @@ class MelHiFiGAN:
         mel = torch.from_numpy(codes.values.astype(np.float32)).T[None]
         return self.generator(mel)[0].numpy()[:, : codes.samples]
 
-    def blocks(self, mels: Iterable[Float32[np.ndarray, "frames 80"]]) -> Iterator[Float32[np.ndarray, "1 samples"]]:
+    def blocks(self, mels: Iterable[Float32[np.ndarray, "_ 80"]]) -> Iterator[Float32[np.ndarray, "1 samples"]]:
         """The same of frames that come in pieces, equal to the whole but for rounding; 256 samples a frame."""
         sliding = Sliding(self.generator, 1, HOP, _CONTEXT)
         for mel, last in with_last(mels):

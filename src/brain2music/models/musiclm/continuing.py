@@ -1,13 +1,17 @@
 """A recording, and music that goes on from it: what it is conditioned on, what it is given, how the two are joined."""
 
+import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..._utils.errors import InputError
+import numpy as np
+
+from ..._utils.errors import Brain2MusicWarning, InputError
 from ..._utils.progress import Advance
 from ...audio.arrays import as_channels
 from ...audio.channels import mix
-from ...audio.headers import bits_of
+from ...audio.headers import shape_of
 from ...audio.joining import join
 from ...audio.sound import Reconstruction
 from ...embeddings.windows import mono_at
@@ -40,10 +44,12 @@ def continued(
     check_guidance(guidance)
     check_seed(seed)
     (waveform, rate), origin = read_recording(recording, "continues", mono=False)
-    own = waveform if not isinstance(recording, tuple) else as_channels(waveform, rate)[0]
+    file = _file(recording)
+    own = waveform if file else as_channels(waveform, rate)[0]
     heard = mono_at(mix(own), rate, model.rate)
     if len(heard) < model.rate:
-        raise InputError(f"a recording of {len(heard) / model.rate:.2f} s cannot be continued", mend="give 1 s or more")
+        what = f"a recording of {len(heard) / model.rate:.2f} s cannot be continued"
+        raise InputError(what, file, "give 1 s or more")
     end = heard[-round(SECTION_S * model.rate) :]
     unit = 2 * model.codec.frame  # a semantic token spans two frames of the codec
     end = end[len(end) % unit :]
@@ -55,6 +61,14 @@ def continued(
     made = next(model.waves([vectors], length, seed, 1, guidance, 0, progress, model.prompt(end)))
     whole = join(own, rate, made, model.rate, len(end), seconds)
     origin |= {"item": 0, "draw": 0, "text": text, "own_s": own.shape[1] / rate, "new_gains": whole.gains}
+    if (peak := float(np.abs(own).max())) > 1.0:
+        where = f"{file}: " if file else ""
+        what = f"{where}the recording reaches {peak:.3g}; it is turned down as a whole, with what follows it"
+        warnings.warn(what, Brain2MusicWarning, 2)
     origin |= {"new_channels": "the same mono in each, at its level"} if len(own) > 1 else {}
-    bits = bits_of(recording) if not isinstance(recording, tuple) else 16
+    bits = shape_of(file).bits if file else 16
     return replace(model.piece(whole.waveform, "continue", seed, guidance, origin), rate=rate, bits=bits)
+
+
+def _file(recording: Recording) -> Path | None:
+    return None if isinstance(recording, tuple | list) else Path(recording)

@@ -88,15 +88,23 @@ def of_embeddings(given: Any, conditioner: Conditioner, rows: Any = None) -> Pro
     origin: dict[str, Any] = {"embedding": conditioner.space.name}
     if isinstance(given, Path):
         origin |= {"file": given.name, "file_sha256": digest_file(given) if given.is_file() else ""}
-        given = read_embedding(given)
-    if isinstance(given, Embeddings):
-        vectors, names = conditioner.check(given.mean, given.space), list(given.names)
+        try:
+            vectors, names = _checked(read_embedding(given), conditioner, rows)
+        except InputError as error:
+            raise InputError(error.what, error.file or given, error.mend) from None
     else:
-        vectors = conditioner.check(_one_per_item(given, rows))
-        names = [""] * len(vectors)
+        vectors, names = _checked(given, conditioner, rows)
     digests = [{"embedding_sha256": digest_array(row)} for row in vectors.numpy()]
     named = [{"name": name} if name else {} for name in names]
     return Prompts(vectors, [{**origin, **each, **name} for each, name in zip(digests, named, strict=True)])
+
+
+def _checked(given: Any, conditioner: Conditioner, rows: Any) -> tuple[Float[Tensor, "items dims"], list[str]]:
+    """A vector of each item, and the names of those that have one."""
+    if isinstance(given, Embeddings):
+        return conditioner.check(given.mean, given.space), list(given.names)
+    vectors = conditioner.check(_one_per_item(given, rows))
+    return vectors, [""] * len(vectors)
 
 
 def embed_texts(texts: Sequence[str], conditioner: Conditioner) -> Float[Tensor, "texts dims"]:

@@ -1,0 +1,47 @@
+"""Keeping C libraries from talking to the user past us: what they print is about their insides."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_lock = threading.Lock()
+_depth = 0
+_kept: int | None = None
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Drop what is written to the standard error stream of the process (not Python's ``sys.stderr``) meanwhile.
+
+    For single calls of a library: whatever other threads print to it at that moment is dropped too.
+    """
+    _begin()
+    try:
+        yield
+    finally:
+        _end()
+
+
+def _begin() -> None:
+    global _depth, _kept
+    with _lock:
+        _depth += 1
+        if _depth == 1:
+            try:
+                _kept = os.dup(2)
+            except OSError:  # it is closed
+                return
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+
+
+def _end() -> None:
+    global _depth, _kept
+    with _lock:
+        _depth -= 1
+        if _depth == 0 and _kept is not None:
+            os.dup2(_kept, 2)
+            os.close(_kept)
+            _kept = None
