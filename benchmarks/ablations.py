@@ -30,7 +30,8 @@ from brain2music.brain.responses import Responses
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.decoding import options
-from brain2music.decoding.decoder import Decoded, Fit, deal_folds
+from brain2music.decoding.decoder import Decoded, deal_folds
+from brain2music.decoding.fits import Fit
 from brain2music.decoding.problem import HeldOut, Problem, View
 from brain2music.embeddings.alignment import match_windows
 from brain2music.embeddings.clips import embed_clips

@@ -11,11 +11,12 @@ from sklearn.kernel_ridge import KernelRidge
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_arrays
 from brain2music.decoding.contrastive import contrastive, info_nce
-from brain2music.decoding.decoder import Fit
 from brain2music.decoding.exemplars import TEMPERATURES, Exemplars, exemplars
-from brain2music.decoding.nonlinear import WIDTHS, nonlinear
+from brain2music.decoding.fits import Fit
+from brain2music.decoding.nonlinear import WIDTHS
+from brain2music.decoding.options import predict_with
 from brain2music.decoding.problem import HeldOut, Problem, View, identification, shrunk_spectrum
-from brain2music.decoding.select import encoding_scores, selected
+from brain2music.decoding.select import encoding_scores
 from brain2music.decoding.shrinkage import Calibration
 from brain2music.decoding.stack import convex_weights
 from brain2music.decoding.whiten import fit_whitening, whitened
@@ -52,7 +53,7 @@ def test_identification_is_that_of_the_scores(rng):
 
 def test_held_out_sides_are_about_the_mean_that_their_fold_was_fitted_with(rng):
     problem = problem_of(*rng.standard_normal((2, 20, 5)), rng.standard_normal((3, 5)), n_folds=4)
-    held_out = HeldOut.of(problem.predict(problem.views[0].train.X, problem.views[0].test_X), problem)
+    held_out = HeldOut.of(problem.ridge(problem.views[0].train.X), problem)
     for fold in range(4):
         expected = problem.Y[problem.folds != fold].mean(0)
         np.testing.assert_allclose(
@@ -188,21 +189,21 @@ def test_encoding_finds_the_voxels_that_hear_and_selection_keeps_them(rng):
     problem = problem_of(X[:80], Y[:80], X[80:])
     scores = encoding_scores(problem.views[0].train, np.arange(80))
     assert scores[hears].mean() > scores[~hears].mean() + 0.2
-    plain = problem.predict(problem.views[0].train.X, problem.views[0].test_X).values
-    error = [((values - Y[80:]) ** 2).mean() for values in (selected(problem).values, plain)]
+    plain = predict_with("ridge", problem).values
+    error = [((values - Y[80:]) ** 2).mean() for values in (predict_with("selected", problem).values, plain)]
     assert error[0] < 0.9 * error[1]
 
 
 def test_selection_of_all_voxels_is_ridge(rng):
     problem = problem_of(rng.standard_normal((30, 12)), rng.standard_normal((30, 3)), rng.standard_normal((4, 12)))
-    plain = problem.predict(problem.views[0].train.X, problem.views[0].test_X)
-    np.testing.assert_allclose(selected(problem).values, plain.values, atol=1e-5)
+    plain = predict_with("ridge", problem)
+    np.testing.assert_allclose(predict_with("selected", problem).values, plain.values, atol=1e-5)
 
 
 def test_nonlinear_is_kernel_ridge_at_one_of_its_widths(rng):
     X, test_X = rng.standard_normal((50, 3)), rng.standard_normal((6, 3))
     Y = np.stack([X[:, 0] * X[:, 1], X[:, 2] ** 2], axis=1)
-    found = nonlinear(problem_of(X, Y, test_X, alphas=[1.0]))
+    found = predict_with("nonlinear", problem_of(X, Y, test_X, alphas=[1.0]))
     Z, test_Z = ((each - X.mean(0)) / X.std(0) for each in (X, test_X))
     squared = ((Z[:, None] - Z) ** 2).sum(-1)
     gaps = []
@@ -219,7 +220,7 @@ def test_nonlinear_is_kernel_ridge_at_one_of_its_widths(rng):
 def test_nonlinear_decodes_what_no_line_can(rng):
     X = rng.standard_normal((200, 3))
     Y = np.stack([X[:, 0] * X[:, 1], X[:, 2] ** 2], axis=1)
-    found = nonlinear(problem_of(X[:150], Y[:150], X[150:]))
+    found = predict_with("nonlinear", problem_of(X[:150], Y[:150], X[150:]))
     assert np.corrcoef(found.values[:, 0], Y[150:, 0])[0, 1] > 0.8
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
-from brain2music.decoding.decoder import Fit, cv_groups, decode_kfold, undivided
+from brain2music.decoding.decoder import decode_kfold, undivided
+from brain2music.decoding.fits import Fit, cv_groups
 from brain2music.decoding.options import decode_kfold_shuffled_with, decode_kfold_with, decode_with
 from brain2music.decoding.problem import HeldOut, Problem, View
 from brain2music.decoding.shuffled import shuffled_orders
@@ -63,7 +64,7 @@ def test_penalties_are_chosen_on_whole_recordings(excerpts):
     folds = assign_folds(len(groups), groups, 5)
     assert all(len(np.unique(folds[units[pairs.groups] == unit])) == 1 for unit in range(12))
     problem = Problem((View(pairs, pairs.X[:1]),), units, Fit(ALPHAS, n_folds=5))
-    held_out = HeldOut.of(problem.predict(pairs.X, pairs.X[:1]), problem)
+    held_out = HeldOut.of(problem.ridge(pairs.X), problem)
     np.testing.assert_array_equal(held_out.fold, folds)
 
 

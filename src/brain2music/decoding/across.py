@@ -10,7 +10,8 @@ from ..brain.load import common_voxels
 from ..brain.responses import Responses
 from ..embeddings.alignment import Matched
 from ..embeddings.embeddings import Embeddings
-from .decoder import Decoded, Fit, Grouping, assemble, match_sides, undivided
+from .decoder import Decoded, assemble, match_sides, undivided
+from .fits import Fit, Grouping
 from .options import predict_with, require_option
 from .problem import Problem, View
 

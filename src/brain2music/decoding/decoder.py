@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -13,11 +12,9 @@ from ..brain.load import common_voxels
 from ..brain.responses import Responses
 from ..embeddings.alignment import Matched, match_windows
 from ..embeddings.embeddings import Embeddings, Space
-from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
-from ..study.folds import deal_folds, hold_together, inner_groups, require_whole
+from ..study.folds import deal_folds, hold_together, require_whole
 from ..study.study import Clip
 
-Grouping = Literal["clip", "run"]
 Labels = Sequence[Hashable] | Int[np.ndarray, " clips"]
 
 
@@ -132,36 +129,6 @@ def decode_kfold(
 
 
 @dataclass(frozen=True)
-class Fit:
-    """How one decoder is fitted: see :func:`decode`."""
-
-    alphas: Sequence[float] | None = None
-    n_folds: int = 5
-    groups: Grouping = "clip"
-    standardise: bool = False
-
-    @property
-    def grid(self) -> Float[np.ndarray, " alphas"]:
-        """The penalties tried."""
-        return np.array(DEFAULT_ALPHAS if self.alphas is None else sorted(self.alphas), dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What fits gave: ``values`` (pairs, dims), and per fit and dimension the best penalty and its score.
-
-    ``train_mean`` (pairs, dims) is the mean of the training targets in the fit that predicted the pair;
-    ``held_out`` the cross-validated prediction of every training pair, where it was asked for.
-    """
-
-    values: Float32[np.ndarray, "pairs dims"]
-    train_mean: Float32[np.ndarray, "pairs dims"]
-    best_alphas: Float[np.ndarray, "fits dims"]
-    cv_scores: Float[np.ndarray, "fits dims"]
-    held_out: Float32[np.ndarray, "training dims"] | None = None
-
-
-@dataclass(frozen=True)
 class Sides:
     """Matched training and test pairs, and what folds may not divide of the training clips (:func:`undivided`)."""
 
@@ -209,73 +176,6 @@ def outer_folds(
     dealt = list(deal_folds(len(units), n_folds, seed, units) if folds is None else folds)
     require_whole(dealt, units)
     return dealt
-
-
-def fit_predict(
-    train: Matched,
-    test_X: Float32[np.ndarray, "test voxels"],
-    units: Int[np.ndarray, " clips"],
-    fit: Fit,
-    keep_held_out: bool = False,
-) -> Prediction:
-    """Fit on matched pairs, predict for other responses; nothing of ``test_X`` enters the fit."""
-    groups = cv_groups(train, units, fit)
-    train_X = train.X
-    if fit.standardise:
-        mean, sd = train_X.mean(axis=0), train_X.std(axis=0)
-        scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-6 * np.abs(mean))
-        train_X, test_X = (train_X - mean) * scale, (test_X - mean) * scale
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RidgeWarning)  # said once for all fits, by warn_on_edge
-        ridge = ridge_cv(
-            train_X,
-            train.Y,
-            alphas=fit.grid,
-            groups=groups,
-            n_folds=fit.n_folds,
-            keep_held_out=keep_held_out,
-        )
-    return Prediction(
-        np.asarray(ridge.predict(test_X), dtype=np.float32),
-        np.tile(train.Y.mean(axis=0), (len(test_X), 1)),
-        np.asarray(ridge.best_alphas, dtype=np.float64)[None],
-        np.asarray(ridge.cv_scores, dtype=np.float64).max(axis=0)[None],
-        None if ridge.held_out is None else np.asarray(ridge.held_out, dtype=np.float32),
-    )
-
-
-def cv_groups(train: Matched, units: Int[np.ndarray, " clips"], fit: Fit) -> Int[np.ndarray, " pairs"]:
-    """What the cross-validation inside the training set may not divide; :class:`InputError` where it is too little."""
-    return inner_groups(units, train.groups, fit.n_folds, fit.groups)
-
-
-def correlations(
-    a: Float32[np.ndarray, "rows dims"], b: Float32[np.ndarray, "rows dims"]
-) -> Float32[np.ndarray, " dims"]:
-    """Pearson correlation per column; 0 where one is constant."""
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    norms = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
-    return np.divide((a * b).sum(axis=0), norms, out=np.zeros_like(norms), where=norms > 0)
-
-
-def predict_folds(
-    pairs: Matched, units: Int[np.ndarray, " clips"], folds: Sequence[Int[np.ndarray, " _"]], fit: Fit
-) -> Prediction:
-    """Predict the clips held out in each fold from all others."""
-    values, train_mean = np.empty_like(pairs.Y), np.empty_like(pairs.Y)
-    fits = []
-    for held_out in folds:
-        test = np.isin(pairs.groups, held_out)
-        train = Matched(pairs.X[~test], pairs.Y[~test], pairs.groups[~test], pairs.window[~test])
-        fitted = fit_predict(train, pairs.X[test], units, fit)
-        values[test], train_mean[test] = fitted.values, fitted.train_mean
-        fits.append(fitted)
-    return Prediction(
-        values,
-        train_mean,
-        np.concatenate([each.best_alphas for each in fits]),
-        np.concatenate([each.cv_scores for each in fits]),
-    )
 
 
 def assemble(prediction: Prediction, asked: Matched, clips: tuple[Clip, ...], space: Space, fit: Fit) -> Decoded:

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
 from ..embeddings.embeddings import Embeddings
-from .decoder import Decoded, Fit, Grouping, Prediction, assemble, correlations, match_sides
+from .decoder import Decoded, assemble, match_sides
+from .fits import Fit, Fitted, Grouping, Views, correlations
 from .problem import Problem, View, regions
 
 
@@ -70,31 +72,37 @@ def decode_ensemble(
     roi = None if train.space is None else train.space.roi
     problem = Problem((View(sides.train, sides.test.X, roi),), sides.units, fit)
     averaged, ranked = rank_regions(problem, n_best, min_voxels)
-    decoded = assemble(averaged, sides.test, test.clips, train_embeddings.space, fit)
+    decoded = assemble(averaged.predict(sides.test.X), sides.test, test.clips, train_embeddings.space, fit)
     return Ensemble(decoded, ranked[:n_best], ranked)
 
 
-def rank_regions(problem: Problem, n_best: int = 6, min_voxels: int = 10) -> tuple[Prediction, tuple[Region, ...]]:
-    """The mean prediction of the best regions, and all regions, best first; as :func:`decode_ensemble`."""
+def rank_regions(problem: Problem, n_best: int = 6, min_voxels: int = 10) -> tuple[Fitted, tuple[Region, ...]]:
+    """The mean of the decoders of the best regions, and all regions, best first; as :func:`decode_ensemble`."""
     view = problem.views[0]
     if view.roi is None:
         raise InputError("the responses have no region names", mend="give a segmentation (dseg.nii.gz, dseg.tsv)")
     large = regions(view.roi, min_voxels)
     if not large:
         raise InputError(f"no region has {min_voxels} voxels or more", mend="lower the smallest size of a region")
-    fits: list[tuple[Region, Prediction]] = []
+    fits: list[tuple[Region, Fitted]] = []
     for name, voxels in large.items():
-        prediction = problem.predict(view.train.X[:, voxels], view.test_X[:, voxels])
-        assert prediction.held_out is not None
-        score = float(correlations(prediction.held_out, problem.Y).mean())
-        fits.append((Region(name, int(voxels.sum()), score), prediction))
+        fitted = problem.ridge(view.train.X[:, voxels])
+        assert fitted.held_out is not None
+        score = float(correlations(fitted.held_out, problem.Y).mean())
+        fits.append((Region(name, int(voxels.sum()), score), fitted))
     fits.sort(key=lambda each: (-each[0].cv_score, each[0].name))
     if len(fits) < n_best:
         text = f"the ensemble is of {len(fits)} regions, not {n_best}: no more have {min_voxels} voxels"
         warnings.warn(text, Brain2MusicWarning, stacklevel=3)
-    best = [prediction for _, prediction in fits[:n_best]]
-    averaged = Prediction(
-        np.stack([each.values for each in best]).mean(axis=0),
+    chosen = [large[region.name] for region, _ in fits[:n_best]]
+    best = [fitted for _, fitted in fits[:n_best]]
+
+    def mean(views: Views) -> Float32[np.ndarray, "asked dims"]:
+        each = [fit.mapping([views[0][:, voxels]]) for fit, voxels in zip(best, chosen, strict=True)]
+        return np.stack(each).mean(axis=0)
+
+    averaged = Fitted(
+        mean,
         best[0].train_mean,
         np.concatenate([each.best_alphas for each in best]),
         np.concatenate([each.cv_scores for each in best]),

@@ -1,50 +1,57 @@
 """Ridge on Gaussian-kernel features of the responses: for few voxels or components, whose use may be curved."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float32
 
-from .decoder import Fit, Prediction
+from .fits import Fit, Fitted
 from .problem import Problem
 
 WIDTHS = (0.3, 1.0, 3.0, 10.0)
 """Kernel widths tried, as multiples of the median squared distance; the widest is nearly linear."""
 
+Features = Callable[[np.ndarray], np.ndarray]
+
 LANDMARKS = 1000
 """Training pairs, evenly spaced, whose span carries the features (Nyström); with fewer pairs they are exact."""
 
 
-def nonlinear(problem: Problem) -> Prediction:
+def nonlinear(problem: Problem) -> Fitted:
     """Kernel ridge with exp(-d²/(width · median d²)) over standardised responses, the width chosen with α by r².
 
     The features F of the training pairs have F Fᵀ = K, so that cross-validation over them is that of kernel ridge;
     they know nothing of the embeddings. Responses of many noisy voxels are nearly equidistant, and the kernel then
     nearly linear.
     """
-    view = problem.views[0]
-    X, test_X = _standardised(view.train.X, view.test_X)
+    standardised = _standardising(problem.views[0].train.X)
+    X = standardised(problem.views[0].train.X)
     marks = X[np.unique(np.linspace(0, len(X) - 1, min(len(X), LANDMARKS)).astype(int))]
     between = _distances(marks, marks)
     unit = np.median(between[np.triu_indices(len(marks), 1)])
     fit = Fit(problem.fit.alphas, problem.fit.n_folds, problem.fit.groups, standardise=False)
-    best: Prediction | None = None
+    tries: list[tuple[Fitted, Features]] = []
     for width in WIDTHS:
         values, vectors = np.linalg.eigh(np.exp(-between / (width * unit)))
         kept = values > 1e-6 * values[-1]
         span = vectors[:, kept] * np.sqrt(len(X) / values[kept])
-        mapped = [(np.exp(-_distances(each, marks) / (width * unit)) @ span).astype(np.float32) for each in (X, test_X)]
-        tried = problem.predict(mapped[0], mapped[1], fit)
-        if best is None or tried.cv_scores.mean() > best.cv_scores.mean():
-            best = tried
-    assert best is not None
-    return best
+        features = _features(marks, width * unit, span)
+        tried = problem.ridge(features(X), fit)
+        tries.append((tried, features))
+    best, chosen = max(tries, key=lambda each: each[0].cv_scores.mean())
+    return replace(best, mapping=lambda views: best.mapping([chosen(standardised(views[0]))]))
 
 
-def _standardised(
-    X: Float32[np.ndarray, "pairs voxels"], test_X: Float32[np.ndarray, "test voxels"]
-) -> tuple[np.ndarray, np.ndarray]:
+def _features(marks: np.ndarray, width: float, span: np.ndarray) -> Features:
+    """What gives the kernel features of standardised responses."""
+    return lambda X: (np.exp(-_distances(X, marks) / width) @ span).astype(np.float32)
+
+
+def _standardising(X: Float32[np.ndarray, "pairs voxels"]) -> Callable[[np.ndarray], np.ndarray]:
     mean, sd = X.mean(axis=0), X.std(axis=0)
     scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-6 * np.abs(mean))
-    return ((X - mean) * scale).astype(np.float64), ((test_X - mean) * scale).astype(np.float64)
+    return lambda rows: ((rows - mean) * scale).astype(np.float64)
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -18,9 +18,10 @@ from ..embeddings.alignment import Matched, match_windows
 from ..embeddings.embeddings import Embeddings
 from ..study.study import Clip
 from .contrastive import contrastive
-from .decoder import Decoded, Fit, Grouping, Labels, Prediction, assemble, match_sides, outer_folds, undivided
+from .decoder import Decoded, Labels, assemble, match_sides, outer_folds, undivided
 from .ensemble import rank_regions
 from .exemplars import exemplars
+from .fits import Fit, Fitted, Grouping, Prediction, Views
 from .nonlinear import nonlinear
 from .problem import HeldOut, Problem, View
 from .select import selected
@@ -38,17 +39,16 @@ class Transform(Protocol):
         ...
 
 
-Base = Callable[[Problem], Prediction]
+Base = Callable[[Problem], Fitted]
 Head = Callable[[HeldOut, int], tuple[Transform, HeldOut]]
 
 
-def ridge(problem: Problem) -> Prediction:
+def ridge(problem: Problem) -> Fitted:
     """:func:`brain2music.decoding.decoder.decode`, with held-out predictions."""
-    view = problem.views[0]
-    return problem.predict(view.train.X, view.test_X)
+    return problem.ridge(problem.views[0].train.X)
 
 
-def best_regions(problem: Problem) -> Prediction:
+def best_regions(problem: Problem) -> Fitted:
     """:func:`brain2music.decoding.ensemble.decode_ensemble` with the paper's six regions."""
     return rank_regions(problem)[0]
 
@@ -249,7 +249,7 @@ def fit_calibration(
     pairs = match_windows(train, embeddings, scans_per_window=scans_per_window)
     units = undivided(train, settings.get("groups", "clip"))
     problem = Problem((View(pairs, pairs.X[:1], _roi(train)),), units, Fit(**{"n_folds": 5, **settings}))
-    predicted = predict_with(name, problem).held_out
+    predicted = fit_with(name, problem).held_out
     assert predicted is not None
     return Calibration.fit(predicted, pairs.Y)
 
@@ -265,9 +265,14 @@ def with_exemplars(name: str) -> str:
 
 
 def predict_with(name: str, problem: Problem) -> Prediction:
+    """One fit of the named option, asked for the responses of the problem's views."""
+    return fit_with(name, problem).predict(*(view.test_X for view in problem.views))
+
+
+def fit_with(name: str, problem: Problem) -> Fitted:
     """One fit of the named option, with held-out predictions of its own."""
-    bases: dict[str, Prediction] = {}
-    results = [_predict(each, problem, bases) for each in (AUTO if name == "auto" else (name,))]
+    bases: dict[str, Fitted] = {}
+    results = [_fit(each, problem, bases) for each in (AUTO if name == "auto" else (name,))]
     if len(results) == 1:
         return results[0]
     return max(results, key=lambda each: HeldOut.of(each, problem).identification())
@@ -284,23 +289,27 @@ def require_option(name: str) -> None:
         raise InputError(f"there is no decoder {name!r}", mend=f"choose {known}, or join a base and a head by +")
 
 
-def _predict(name: str, problem: Problem, bases: dict[str, Prediction]) -> Prediction:
+def _fit(name: str, problem: Problem, bases: dict[str, Fitted]) -> Fitted:
     base, heads = _parse(name)
     if base not in bases:
         bases[base] = BASES[base](problem)
-    prediction = bases[base]
+    fitted = bases[base]
     for head in heads:
-        prediction = _mapped(prediction, problem, HEADS[head])
-    return prediction
+        fitted = with_head(fitted, problem, head)
+    return fitted
 
 
-def _mapped(prediction: Prediction, problem: Problem, head: Head) -> Prediction:
-    held_out = HeldOut.of(prediction, problem)
-    fitted, across = head(held_out, problem.seed)
-    assert prediction.held_out is not None
-    origin = prediction.held_out - held_out.predicted
-    values = prediction.train_mean + fitted.transform(prediction.values - prediction.train_mean)
-    return replace(prediction, values=values.astype(np.float32), held_out=origin + across.predicted)
+def with_head(fitted: Fitted, problem: Problem, name: str) -> Fitted:
+    """A fitted decoder whose predictions the named head maps; the decoder itself is not fitted again."""
+    held_out = HeldOut.of(fitted, problem)
+    head, across = HEADS[name](held_out, problem.seed)
+    assert fitted.held_out is not None
+    origin = fitted.held_out - held_out.predicted
+
+    def mapping(views: Views) -> Float32[np.ndarray, "asked dims"]:
+        return (fitted.train_mean + head.transform(fitted.mapping(views) - fitted.train_mean)).astype(np.float32)
+
+    return replace(fitted, mapping=mapping, held_out=origin + across.predicted)
 
 
 def _parse(name: str) -> tuple[str, list[str]]:

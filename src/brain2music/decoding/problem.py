@@ -9,12 +9,15 @@ from scipy.stats import rankdata
 
 from ..embeddings.alignment import Matched
 from ..ridge.folds import assign_folds
-from .decoder import Fit, Prediction, cv_groups, fit_predict
+from .fits import Fit, Fitted, Prediction, cv_groups, fit_ridge
 
 
 @dataclass(frozen=True)
 class View:
-    """One way of looking at the same pairs: the responses at one lag, and a region's name per voxel."""
+    """One way of looking at the same pairs: the responses at one lag, and a region's name per voxel.
+
+    ``test_X`` are the responses that :func:`.options.predict_with` is asked for; no fit looks at them.
+    """
 
     train: Matched
     test_X: Float32[np.ndarray, "test voxels"]
@@ -41,18 +44,13 @@ class Problem:
 
     @property
     def folds(self) -> Int[np.ndarray, " pairs"]:
-        """The fold in which each training pair is held out: those of :func:`fit_predict`."""
+        """The fold in which each training pair is held out: those of :func:`fit_ridge`."""
         groups = cv_groups(self.views[0].train, self.units, self.fit)
         return assign_folds(len(groups), groups, self.fit.n_folds)
 
-    def predict(
-        self,
-        X: Float32[np.ndarray, "pairs features"],
-        test_X: Float32[np.ndarray, "test features"],
-        fit: Fit | None = None,
-    ) -> Prediction:
+    def ridge(self, X: Float32[np.ndarray, "pairs features"], fit: Fit | None = None) -> Fitted:
         """A ridge from other features of the same pairs, with held-out predictions."""
-        return fit_predict(replace(self.views[0].train, X=X), test_X, self.units, fit or self.fit, keep_held_out=True)
+        return fit_ridge(replace(self.views[0].train, X=X), self.units, fit or self.fit, keep_held_out=True)
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,8 @@ class HeldOut:
     clip: Int[np.ndarray, " pairs"]
 
     @classmethod
-    def of(cls, prediction: Prediction, problem: Problem) -> "HeldOut":
-        """The held-out side of a prediction."""
+    def of(cls, prediction: Prediction | Fitted, problem: Problem) -> "HeldOut":
+        """The held-out side of a fit."""
         assert prediction.held_out is not None
         folds, mean = problem.folds, np.empty_like(problem.Y)
         for fold in np.unique(folds):

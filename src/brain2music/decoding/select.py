@@ -1,13 +1,14 @@
 """Voxels chosen by how well the music predicts them: cross-validated encoding inside the training set."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from ..embeddings.alignment import Matched
 from ..ridge.fit import RidgeWarning, ridge_cv
-from .decoder import Prediction, correlations, cv_groups
+from .fits import Fitted, correlations, cv_groups
 from .problem import Problem
 
 SHARES = (1.0, 0.3, 0.1, 0.03, 0.01)
@@ -19,7 +20,7 @@ FEWEST = 20
 _ALPHAS = np.logspace(0, 6, 7)
 
 
-def selected(problem: Problem) -> Prediction:
+def selected(problem: Problem) -> Fitted:
     """Ridge from the voxels best predicted by the embedding; how many is chosen by nested cross-validation.
 
     The follow-up work keeps voxels by a threshold on encoding r that was tuned on test results (R&B, arXiv
@@ -36,11 +37,11 @@ def selected(problem: Problem) -> Prediction:
         order = _ranked(part)
         for k, count in enumerate(counts):
             chosen = order[:count]
-            held_out[k, held] = part.predict(rest.X[:, chosen], train.X[held][:, chosen]).values
+            held_out[k, held] = part.ridge(rest.X[:, chosen]).predict(train.X[held][:, chosen]).values
     best = int(np.argmax([correlations(each, train.Y).mean() for each in held_out]))
     chosen = _ranked(problem)[: counts[best]]
-    final = problem.predict(train.X[:, chosen], view.test_X[:, chosen])
-    return Prediction(final.values, final.train_mean, final.best_alphas, final.cv_scores, held_out[best])
+    final = problem.ridge(train.X[:, chosen])
+    return replace(final, mapping=lambda views: final.mapping([views[0][:, chosen]]), held_out=held_out[best])
 
 
 def encoding_scores(

@@ -10,19 +10,8 @@ from ..brain.responses import Responses
 from ..embeddings.alignment import Matched, match_windows
 from ..embeddings.embeddings import Embeddings
 from ..study.folds import draw_orders
-from .decoder import (
-    Decoded,
-    Fit,
-    Grouping,
-    Labels,
-    Prediction,
-    assemble,
-    fit_predict,
-    match_sides,
-    outer_folds,
-    predict_folds,
-    undivided,
-)
+from .decoder import Decoded, Labels, assemble, match_sides, outer_folds, undivided
+from .fits import Fit, Grouping, Prediction, fit_predict, predict_folds
 
 
 def decode_shuffled(

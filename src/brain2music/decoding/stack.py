@@ -4,24 +4,23 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy.optimize import nnls
 
-from .decoder import Prediction
+from .fits import Fitted, Views
 from .problem import HeldOut, Problem, regions
 
 MIN_VOXELS = 10
 
 
-def stacked(problem: Problem) -> Prediction:
+def stacked(problem: Problem) -> Fitted:
     """Ridge for the whole brain and for each region, at each lag given, summed with weights of at least 0.
 
     Stacked regression (Breiman 1996, doi:10.1007/BF00117832): non-negative least squares of the embedding, its
     dimensions standardised, on the members' cross-validated predictions. The held-out predictions of the sum come
     from weights fitted to the other folds.
     """
-    members = [
-        problem.predict(view.train.X[:, voxels], view.test_X[:, voxels])
-        for view in problem.views
-        for voxels in _members(view.roi, view.train.X.shape[1])
+    parts = [
+        (lag, voxels) for lag, view in enumerate(problem.views) for voxels in _members(view.roi, view.train.X.shape[1])
     ]
+    members = [problem.ridge(problem.views[lag].train.X[:, voxels]) for lag, voxels in parts]
     held_out = [HeldOut.of(each, problem) for each in members]
     folds, true = held_out[0].fold, held_out[0].true
     about = np.stack([each.predicted for each in held_out])
@@ -34,8 +33,13 @@ def stacked(problem: Problem) -> Prediction:
         across[folds == fold] += np.tensordot(weights, about[:, folds == fold], 1)
     weights = convex_weights(gram, product)
     mean = members[0].train_mean
-    return Prediction(
-        mean + np.tensordot(weights, np.stack([each.values for each in members]) - mean, 1),
+
+    def summed(views: Views) -> Float32[np.ndarray, "asked dims"]:
+        each = [fit.mapping([views[lag][:, voxels]]) for fit, (lag, voxels) in zip(members, parts, strict=True)]
+        return mean + np.tensordot(weights, np.stack(each) - mean, 1)
+
+    return Fitted(
+        summed,
         mean,
         np.concatenate([each.best_alphas for each in members]),
         np.concatenate([each.cv_scores for each in members]),
