@@ -36,7 +36,7 @@ from brain2music.decoding.problem import HeldOut, Problem, View
 from brain2music.embeddings.alignment import match_windows
 from brain2music.embeddings.clips import embed_clips
 from brain2music.embeddings.embeddings import Embeddings
-from brain2music.metrics.identification import identification, similarity
+from brain2music.metrics.ranking import identification, similarity
 from brain2music.models.embedders import get_embedder
 from brain2music.simulation.brain import simulate
 

@@ -28,7 +28,7 @@ from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.embeddings.embedder import Embedder
 from brain2music.metrics.audio import frechet_distance
-from brain2music.metrics.identification import identification, one_per_group, similarity, within_group
+from brain2music.metrics.ranking import identification, one_per_group, similarity, within_group
 from brain2music.metrics.uncertainty import bootstrap_interval
 from brain2music.models.embedders import get_embedder
 from brain2music.models.generators import generate_from_embeddings

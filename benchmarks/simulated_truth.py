@@ -44,7 +44,7 @@ from brain2music.encoding.ceiling import of_average, response_ceiling, shrunken_
 from brain2music.encoding.encoder import Fit, correlation, encode
 from brain2music.encoding.features import Windows
 from brain2music.encoding.significance import fdr, permutation_test
-from brain2music.metrics.identification import identification, similarity
+from brain2music.metrics.ranking import identification, similarity
 from brain2music.models.embedders import get_embedder
 from brain2music.simulation.brain.bold import SPONTANEOUS_AR1, physiological_courses
 from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses

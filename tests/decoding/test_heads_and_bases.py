@@ -21,8 +21,8 @@ from brain2music.decoding.shrinkage import Calibration
 from brain2music.decoding.stack import convex_weights
 from brain2music.decoding.whiten import fit_whitening, whitened
 from brain2music.embeddings.alignment import Matched
-from brain2music.metrics.identification import identification as scored
-from brain2music.metrics.identification import similarity
+from brain2music.metrics.ranking import identification as scored
+from brain2music.metrics.ranking import similarity
 
 
 def problem_of(X, Y, test_X, **fit):

@@ -41,7 +41,7 @@ def test_marks_can_be_left_out_of_a_search(gallery: Gallery) -> None:
     where = marked.select(duplicates=False)
     assert set(marked.tracks["track"][~where]) == {"rock/copy", "tango/coded"}
     row = list(marked.tracks["track"]).index("rock/copy")
-    hits = marked.search(np.array(marked.vectors[row : row + 1]), 3, space=marked.space, where=where)
+    hits = marked.nearest(np.array(marked.vectors[row : row + 1]), 3, space=marked.space, where=where)
     assert where[hits.indices].all()
     assert marked.select().all()
 

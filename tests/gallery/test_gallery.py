@@ -22,7 +22,7 @@ def gallery(music: Path, tmp_path: Path, embedder: Bands) -> Gallery:
 
 
 def test_a_track_retrieves_itself(gallery: Gallery) -> None:
-    hits = gallery.search(np.array(gallery.vectors), 3, space=gallery.space)
+    hits = gallery.nearest(np.array(gallery.vectors), 3, space=gallery.space)
     np.testing.assert_array_equal(hits.indices[:, 0], range(9))
     np.testing.assert_allclose(hits.cosines[:, 0], 1, atol=1e-6)
     assert (np.diff(hits.cosines, axis=1) <= 0).all()
@@ -34,15 +34,15 @@ def test_cosines_are_those_of_the_definition(plain: bool, gallery: Gallery, rng:
     centre = 0 if plain else gallery.mean.astype(float)
     a, b = queries - centre, gallery.vectors - centre
     cosines = a @ b.T / np.linalg.norm(a, axis=1)[:, None] / np.linalg.norm(b, axis=1)
-    hits = gallery.search(queries, 9, space=gallery.space, **({"centre": 0.0} if plain else {}))
+    hits = gallery.nearest(queries, 9, space=gallery.space, **({"centre": 0.0} if plain else {}))
     np.testing.assert_allclose(hits.cosines, np.sort(cosines, axis=1)[:, ::-1], atol=1e-5)
     np.testing.assert_array_equal(hits.indices[:, 0], cosines.argmax(axis=1))
 
 
 def test_centring_takes_the_shared_mean_out(gallery: Gallery) -> None:
     queries = np.array(gallery.vectors)
-    plain = gallery.search(queries, 9, space=gallery.space, centre=0.0).cosines
-    centred = gallery.search(queries, 9, space=gallery.space).cosines
+    plain = gallery.nearest(queries, 9, space=gallery.space, centre=0.0).cosines
+    centred = gallery.nearest(queries, 9, space=gallery.space).cosines
     assert plain.min() > 0.9
     assert centred.min() < 0
 
@@ -50,13 +50,13 @@ def test_centring_takes_the_shared_mean_out(gallery: Gallery) -> None:
 def test_another_space_is_refused(gallery: Gallery) -> None:
     other = replace(gallery.space, sha256="f" * 64)
     with pytest.raises(InputError, match="differ in sha256"):
-        gallery.search(np.array(gallery.vectors), space=other)
+        gallery.nearest(np.array(gallery.vectors), space=other)
 
 
 def test_filters_bound_what_is_found(gallery: Gallery) -> None:
     def tracks(**conditions: list[str]) -> set[str]:
         where = gallery.select(**conditions)
-        hits = gallery.search(np.array(gallery.vectors[:2]), 9, space=gallery.space, where=where)
+        hits = gallery.nearest(np.array(gallery.vectors[:2]), 9, space=gallery.space, where=where)
         assert hits.indices.shape == (2, where.sum())
         return set(gallery.tracks["track"].iloc[hits.indices[0]])
 
@@ -77,7 +77,7 @@ def test_filters_bound_what_is_found(gallery: Gallery) -> None:
 
 
 def test_hits_become_a_table(gallery: Gallery) -> None:
-    table = gallery.ranked(gallery.search(np.array(gallery.vectors[3:5]), 2, space=gallery.space))
+    table = gallery.ranked(gallery.nearest(np.array(gallery.vectors[3:5]), 2, space=gallery.space))
     assert table["query"].tolist() == [0, 0, 1, 1]
     assert table["rank"].tolist() == [1, 2, 1, 2]
     assert table["track"].iloc[[0, 2]].tolist() == gallery.tracks["track"].iloc[3:5].tolist()
@@ -95,7 +95,7 @@ def test_an_opened_gallery_equals_the_built_one(gallery: Gallery) -> None:
 
 def test_queries_that_are_not_finite_are_refused(gallery: Gallery) -> None:
     with pytest.raises(InputError, match="not finite"):
-        gallery.search(np.full((1, 8), np.nan, np.float32), space=gallery.space)
+        gallery.nearest(np.full((1, 8), np.nan, np.float32), space=gallery.space)
 
 
 @pytest.mark.parametrize("name", ["vectors.safetensors", "tracks.parquet"])

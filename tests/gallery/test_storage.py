@@ -94,7 +94,7 @@ def test_half_precision_is_kept_and_searched(music: Path, tmp_path: Path, embedd
     half = build_gallery(music, tmp_path / "half", embedder, half=True)
     assert half.vectors.dtype == np.float16
     np.testing.assert_array_equal(half.vectors, full.vectors.astype(np.float16))
-    hits = half.search(np.array(full.vectors), 1, space=half.space)
+    hits = half.nearest(np.array(full.vectors), 1, space=half.space)
     np.testing.assert_array_equal(hits.indices[:, 0], range(9))
 
 
@@ -173,11 +173,11 @@ def test_many_tracks_make_an_approximate_index(
     assert gallery.measured is not None
     assert gallery.measured.recall >= 0.95
     queries = np.array(gallery.vectors[:50])
-    near = gallery.search(queries, 5, space=gallery.space)
+    near = gallery.nearest(queries, 5, space=gallery.space)
     np.testing.assert_array_equal(near.indices[:, 0], range(50))
     where = np.arange(1200) % 2 == 1
-    assert where[gallery.search(queries, 5, space=gallery.space, where=where).indices].all()
-    plain = gallery.search(queries, 5, space=gallery.space, centre=0.0)
+    assert where[gallery.nearest(queries, 5, space=gallery.space, where=where).indices].all()
+    plain = gallery.nearest(queries, 5, space=gallery.space, centre=0.0)
     a, b = queries.astype(float), np.asarray(gallery.vectors, float)
     cosines = a @ b.T / np.linalg.norm(a, axis=1)[:, None] / np.linalg.norm(b, axis=1)
     np.testing.assert_allclose(plain.cosines, -np.sort(-cosines, axis=1)[:, :5], atol=1e-6)

@@ -202,7 +202,7 @@ def test_what_a_format_does_not_hold_is_known_beforehand(name: str, rate: int, c
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
 def test_what_was_made_may_be_made_again_in_its_place(tmp_path: Path, suffix: str) -> None:
     piece = Reconstruction(np.full((1, 9000), 0.3, np.float32), 22_050, {"text": "é🎸"})
-    path = piece.write(tmp_path / f"a{suffix}")
+    path = piece.save(tmp_path / f"a{suffix}")
     write_audio(tmp_path / f"b{suffix}", piece.waveform, piece.rate)
     assert is_ours(path)
     assert is_ours(path.with_suffix(".json"))

@@ -85,7 +85,7 @@ def test_a_continued_file_keeps_channels_rate_and_every_bit(
     rng = np.random.default_rng(0)
     recording = tmp_path / f"own{suffix}"
     soundfile.write(recording, 0.9 * rng.uniform(-1, 1, (RATE + 7, 2)), RATE, subtype=subtype)
-    made = single.continuation(recording, seconds=1.0).write(tmp_path / f"new{suffix}")
+    made = single.continuation(recording, seconds=1.0).save(tmp_path / f"new{suffix}")
     before, after = (soundfile.read(path, dtype="float64")[0] for path in (recording, made))
     assert np.array_equal(after[: len(before)], before)
     assert after.shape == (len(before) + RATE, 2)

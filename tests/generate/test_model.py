@@ -119,14 +119,14 @@ def test_a_continuation_keeps_the_recording_and_goes_on(three: MusicLM, monkeypa
 
 def test_tags_and_sidecar_say_where_a_sound_came_from(tmp_path: Path) -> None:
     source = {"generator": "musiclm", "seed": 3}
-    path = Reconstruction(np.full((1, 100), 2.0, np.float32), 24000, source).write(tmp_path / "made.wav")
+    path = Reconstruction(np.full((1, 100), 2.0, np.float32), 24000, source).save(tmp_path / "made.wav")
     with soundfile.SoundFile(path) as file:
         assert json.loads(file.comment) == source
         assert file.software.startswith("brain2music")
         assert np.abs(file.read()).max() <= 1.0
     assert read_json(path.with_suffix(".json"))["source"] == source
     with pytest.raises(InputError, match=r"cannot write '\.xyz'"):
-        Reconstruction(np.ones((1, 9), np.float32), 24000).write(tmp_path / "made.xyz")
+        Reconstruction(np.ones((1, 9), np.float32), 24000).save(tmp_path / "made.xyz")
 
 
 @pytest.mark.parametrize(

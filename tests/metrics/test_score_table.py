@@ -9,7 +9,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.metrics.baselines import genre_centroids, genre_oracle, genre_oracle_in_folds
-from brain2music.metrics.identification import identification, similarity
+from brain2music.metrics.ranking import identification, similarity
 from brain2music.metrics.records import read_scores, summarise, write_scores
 from brain2music.metrics.retrieval import score_retrieval
 from brain2music.metrics.score import Score

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from brain2music.metrics.identification import (
+from brain2music.metrics.ranking import (
     identification,
     identification_payoff,
     similarity,

@@ -39,7 +39,7 @@ class Reconstruction:
         """How long it is."""
         return self.waveform.shape[1] / self.rate
 
-    def write(self, path: str | Path, title: str = "Generated music") -> Path:
+    def save(self, path: str | Path, title: str = "Generated music") -> Path:
         """Write wav, flac, ogg or mp3 with its source in the file's tags (title, software, comment), and as JSON.
 
         The JSON lies beside it, under the same name. A peak above 1 scales the whole down to 1.

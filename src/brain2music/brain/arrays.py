@@ -18,7 +18,7 @@ from ..study.stimuli import Stimuli
 from ..study.study import Clip
 from .array_files import read_array, resolve
 from .array_settings import ArrayFile, ArraySettings, Axis
-from .responses import Responses
+from .responses import Responses, SplitResponses
 from .stimulus_lists import StimulusList, list_from_events, list_from_names, list_from_table
 
 EPOCHS = (
@@ -144,7 +144,7 @@ class ArrayStudy:
     def test_clips(self) -> tuple[Clip, ...]:
         return tuple(clip for clip in self._lists["test"].clips if clip not in self.lost)
 
-    def responses(self, subject: str, lag_tr: int = 0) -> tuple[Responses, Responses | None]:
+    def responses(self, subject: str, lag_tr: int = 0) -> SplitResponses:
         """The subject's training and test responses; the latter None where ``folds`` says how to score.
 
         With a lag, a clip's scans are taken ``lag_tr`` later in its run, whose last scan is repeated past
@@ -160,8 +160,9 @@ class ArrayStudy:
             raise InputError(f"there is no subject {subject!r}", self.path, f"choose among {', '.join(self.subjects)}")
         train = self._read(subject, arrays.train, self._lists["train"], lag_tr, 1)
         if arrays.test is None:
-            return train, None
-        return train, self._read(subject, arrays.test, self._lists["test"], lag_tr, self.settings.test_repeats)
+            return SplitResponses(train, None)
+        test = self._read(subject, arrays.test, self._lists["test"], lag_tr, self.settings.test_repeats)
+        return SplitResponses(train, test)
 
     def scans_of(self, subject: str) -> int:
         return self.settings.scans_per_clip or self.responses(subject)[0].n_scans
@@ -236,7 +237,9 @@ class ArrayStudy:
         clips = tuple(clip for clip in stimuli.clips if clip not in self.lost)
         if not kept.all():
             data = data[kept]
-        return Responses(subject, data, clips, stimuli.runs[kept], self.step_s, lag, np.full(len(clips), n_repeats))
+        repeats = np.full(len(clips), n_repeats)
+        found = Responses(subject, data, clips, stimuli.runs[kept], self.step_s, lag, repeats)
+        return replace(found, simulated=self.simulated)
 
 
 def shift_within_runs(

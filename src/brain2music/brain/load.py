@@ -124,6 +124,24 @@ def common_voxels(train: Responses, test: Responses) -> tuple[Responses, Respons
     return restrict(train, both[a.mask]), restrict(test, both[b.mask])
 
 
+def require_alike(train: Responses, test: Responses) -> tuple[Responses, Responses]:
+    """Both on the voxels that both have; :class:`InputError` where they were not loaded alike."""
+    for name in ("tr", "lag_tr", "n_scans"):
+        of_train, of_test = getattr(train, name), getattr(test, name)
+        if of_train != of_test:
+            raise InputError(
+                f"training and test responses of sub-{train.subject} differ in {name} ({of_train} and {of_test})",
+                mend="load both with the same settings",
+            )
+    train, test = common_voxels(train, test)
+    if train.n_voxels != test.n_voxels:
+        raise InputError(
+            f"training responses have {train.n_voxels} voxels, test responses {test.n_voxels}",
+            mend="give arrays of the same voxels",
+        )
+    return train, test
+
+
 @dataclass(frozen=True)
 class _Room:
     """Where arrays live: in memory, or in files of ``folder`` when they are larger than ``limit`` bytes."""

@@ -1,6 +1,7 @@
 """The noun of the brain side: responses of every voxel to every clip."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -40,6 +41,7 @@ class Responses:
     repeats : (repeats, clips, scans, voxels) before averaging, where every clip was repeated alike; else
         None.
     space : where the voxels are; None for arrays that came without coordinates.
+    simulated : True for simulated brains, and said wherever a score of them is shown.
     """
 
     subject: str
@@ -51,12 +53,29 @@ class Responses:
     n_repeats: Int[np.ndarray, " clips"]
     repeats: Float32[np.ndarray, "repeats clips scans voxels"] | None = None
     space: VoxelSpace | None = None
+    simulated: bool = False
 
     def __post_init__(self) -> None:
         if len(self.clips) != len(self.data):
             raise ValueError(f"{len(self.clips)} clips for {len(self.data)} rows of responses")
         if self.space is not None and int(self.space.mask.sum()) != self.n_voxels:
             raise ValueError(f"mask of {int(self.space.mask.sum())} voxels for responses of {self.n_voxels}")
+
+    def __len__(self) -> int:
+        """Clips."""
+        return len(self.clips)
+
+    def __getitem__(self, rows: Int[np.ndarray, " chosen"] | Bool[np.ndarray, " clips"] | slice) -> "Responses":
+        """The responses to some of the clips."""
+        chosen = np.atleast_1d(np.arange(len(self))[rows])
+        return replace(
+            self,
+            data=self.data[rows] if isinstance(rows, slice) else self.data[chosen],
+            clips=tuple(self.clips[i] for i in chosen),
+            groups=self.groups[chosen],
+            n_repeats=self.n_repeats[chosen],
+            repeats=None if self.repeats is None else self.repeats[:, chosen],
+        )
 
     @property
     def n_scans(self) -> int:
@@ -67,6 +86,13 @@ class Responses:
     def n_voxels(self) -> int:
         """Voxels per scan."""
         return int(self.data.shape[2])
+
+
+class SplitResponses(NamedTuple):
+    """One subject's responses: ``train``, and ``test``, which is None where all clips are scored in folds."""
+
+    train: Responses
+    test: Responses | None
 
 
 def restrict(responses: Responses, keep: Bool[np.ndarray, " voxels"]) -> Responses:

@@ -20,7 +20,7 @@ from ..study.study import Clip, ImageOrigin, Presentation, Run, Study
 from .clean import read_confounds
 from .load import common_voxels, load_responses, scans_per_clip, voxel_space
 from .mask import check_masks, first_bold, mask_files
-from .responses import Responses
+from .responses import Responses, SplitResponses
 from .roi import dseg_files
 
 
@@ -112,7 +112,7 @@ class Source(Protocol):
         """The same study as if these clips had not been heard."""
         ...
 
-    def responses(self, subject: str, lag_tr: int) -> tuple[Responses, Responses | None]:
+    def responses(self, subject: str, lag_tr: int) -> SplitResponses:
         """The subject's training and test responses; the latter None where ``folds`` says how to score."""
         ...
 
@@ -292,12 +292,12 @@ class BidsSource:
     def test_clips(self) -> tuple[Clip, ...]:
         return self.study.test_clips
 
-    def responses(self, subject: str, lag_tr: int) -> tuple[Responses, Responses | None]:
+    def responses(self, subject: str, lag_tr: int) -> SplitResponses:
         """Both splits, on the voxels that are finite in every run."""
         train = self._load(subject, "train", lag_tr)
         if self.folds is not None:
-            return train, None
-        return common_voxels(train, self._load(subject, "test", lag_tr))
+            return SplitResponses(train, None)
+        return SplitResponses(*common_voxels(train, self._load(subject, "test", lag_tr)))
 
     def digests(self, subject: str) -> dict[str, str]:
         """sha256 of the subject's images, events, masks, segmentation and its names; of its confounds where they are
@@ -313,7 +313,7 @@ class BidsSource:
         return {**digests, "runs": digest_text(understood)}
 
     def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:
-        return load_responses(
+        loaded = load_responses(
             self.study,
             subject,
             split,
@@ -322,3 +322,4 @@ class BidsSource:
             confounds=self.config.confounds,
             derivatives=self.derivatives,
         )
+        return replace(loaded, simulated=self.simulated)

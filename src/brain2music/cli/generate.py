@@ -81,7 +81,7 @@ def generate(
         asked: dict[str, Any] = {"seconds": seconds, "seed": seed, "draws": draws, "guidance": guidance, "rows": rows}
         made = model.pieces(embedding, text, None if like is None else [like], **asked, progress=advance)
         for path, each in zip(outputs, made, strict=True):
-            print(each.write(path))
+            print(each.save(path))
 
 
 @app.command("continue", epilog=_QUALITY)
@@ -116,7 +116,7 @@ def continue_(
     model = _musiclm(generator, codec, vocoder, device)
     with _progress("continue") as advance:
         made = model.continuation(recording, seconds, seed, text, guidance, advance)
-    print(made.write(output, f"Continuation of {recording.name}"))
+    print(made.save(output, f"Continuation of {recording.name}"))
 
 
 @app.command(epilog=_QUALITY)
@@ -140,7 +140,7 @@ def story(
     model = _musiclm(generator, codec, vocoder, device, output, SECTION_S * len(texts))
     with _progress("story") as advance:
         made = model.story(texts, seed=seed, guidance=guidance, progress=advance)
-    print(made.write(output, "Story"))
+    print(made.save(output, "Story"))
 
 
 def _require(outputs: "Sequence[Path]", inputs: "Sequence[Path]", overwrite: bool) -> None:

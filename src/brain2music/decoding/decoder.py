@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from .._utils.errors import Brain2MusicWarning, InputError
-from ..brain.load import common_voxels
+from .._utils.errors import Brain2MusicWarning
+from ..brain.load import require_alike
 from ..brain.responses import Responses
 from ..embeddings.alignment import Matched, match_windows
 from ..embeddings.embeddings import Embeddings, Space
 from ..study.folds import deal_folds, hold_together, require_whole
 from ..study.study import Clip
+from .fits import Fit, Grouping, Prediction, fit_predict, predict_folds
 
 Labels = Sequence[Hashable] | Int[np.ndarray, " clips"]
 
@@ -148,7 +149,7 @@ def match_sides(
 ) -> Sides:
     """Match the windows of both sides; :class:`InputError` where the sides cannot meet."""
     train_embeddings.space.require_same(test_embeddings.space)
-    train, test = _require_alike(train, test)
+    train, test = require_alike(train, test)
     return Sides(
         match_windows(train, train_embeddings, scans_per_window=scans_per_window),
         match_windows(test, test_embeddings, scans_per_window=scans_per_window),
@@ -202,20 +203,3 @@ def warn_on_edge(decoded: Decoded) -> None:
             f"{high} by the largest penalty tried; widen the grid"
         )
         warnings.warn(text, Brain2MusicWarning, stacklevel=3)
-
-
-def _require_alike(train: Responses, test: Responses) -> tuple[Responses, Responses]:
-    for field in ("tr", "lag_tr", "n_scans"):
-        mine, theirs = getattr(train, field), getattr(test, field)
-        if mine != theirs:
-            raise InputError(
-                f"training and test responses of sub-{train.subject} differ in {field} ({mine} and {theirs})",
-                mend="load both with the same settings",
-            )
-    train, test = common_voxels(train, test)
-    if train.n_voxels != test.n_voxels:
-        raise InputError(
-            f"training responses have {train.n_voxels} voxels, test responses {test.n_voxels}",
-            mend="give arrays of the same voxels",
-        )
-    return train, test

@@ -19,7 +19,7 @@ Views = Sequence[Float32[np.ndarray, "asked voxels"]]
 
 @dataclass(frozen=True)
 class Fit:
-    """How one decoder is fitted: see :func:`decode`."""
+    """How one decoder is fitted: see :func:`.decoder.decode`."""
 
     alphas: Sequence[float] | None = None
     n_folds: int = 5

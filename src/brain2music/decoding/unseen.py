@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,8 +51,8 @@ def decode_unseen(
         fitting = _settings_for(train, keep, genre, together, settings)
         if fitting is None:
             continue
-        lags = [(_of_clips(ours, keep), theirs) for ours, theirs in also]
-        rest = _of_clips(train, keep)
+        lags = [(ours[keep], theirs) for ours, theirs in also]
+        rest = train[keep]
         found[genre] = decode_with(name, rest, train_embeddings, test, test_embeddings, also=lags, **fitting)
     return found
 
@@ -101,17 +100,3 @@ def _genres(scored: Responses, asked: Sequence[str] | None) -> list[str]:
         what = f"no scored clip is of the genre {unknown[0]!r}" if unknown else "no scored clip has a genre"
         raise InputError(what, mend=f"choose among {', '.join(known)}" if known else "give genres with the stimuli")
     return list(asked) if asked is not None else known
-
-
-def _of_clips(responses: Responses, keep: Bool[np.ndarray, " clips"]) -> Responses:
-    """The responses to some of the clips."""
-    repeats = None if responses.repeats is None else responses.repeats[:, keep]
-    clips = tuple(clip for clip, kept in zip(responses.clips, keep, strict=True) if kept)
-    return replace(
-        responses,
-        data=responses.data[keep],
-        clips=clips,
-        groups=responses.groups[keep],
-        n_repeats=responses.n_repeats[keep],
-        repeats=repeats,
-    )

@@ -54,32 +54,34 @@ def match_windows(responses: Responses, embeddings: Embeddings, *, scans_per_win
     InputError : a clip has no embedding, the step is not a multiple of the TR, or no window fits into the
         scans.
     """
-    targets, space = _targets(responses, embeddings), embeddings.space
+    targets = embeddings.of([clip.name for clip in responses.clips]).data
+    averaged = average_windows(responses, embeddings.space, targets.shape[1], scans_per_window)
     if responses.n_scans == 1:
-        return _pairs(responses.data, targets.mean(axis=1, keepdims=True, dtype=np.float32))
-    if targets.shape[1] == 1:
+        targets = targets.mean(axis=1, keepdims=True, dtype=np.float32)
+    return _pairs(averaged, targets[:, : averaged.shape[1]])
+
+
+def average_windows(
+    responses: Responses, space: Space, n_windows: int, scans_per_window: int | None = None
+) -> Float32[np.ndarray, "clips windows voxels"]:
+    """The mean of the scans that each window of a clip covers, for the windows that :func:`match_windows` pairs.
+
+    Parameters
+    ----------
+    space : of the embeddings. n_windows : that a clip has in them.
+    """
+    if responses.n_scans == 1:
+        return responses.data
+    if n_windows == 1:
         k = scans_per_window or _covered(space, responses.tr)
-        return _pairs(responses.data[:, :k].mean(axis=1, keepdims=True), targets)
+        return responses.data[:, :k].mean(axis=1, keepdims=True)
     step = step_in_scans(space, responses.tr)
     k = window_in_scans(space, responses.tr, responses.n_scans, scans_per_window)
-    n_windows = min(targets.shape[1], (responses.n_scans - k) // step + 1)
-    averaged = np.empty((len(responses.clips), n_windows, responses.n_voxels), np.float32)
-    for j in range(n_windows):
+    count = min(n_windows, (responses.n_scans - k) // step + 1)
+    averaged = np.empty((len(responses.clips), count, responses.n_voxels), np.float32)
+    for j in range(count):
         responses.data[:, j * step : j * step + k].mean(axis=1, out=averaged[:, j])
-    return _pairs(averaged, targets[:, :n_windows])
-
-
-def _targets(responses: Responses, embeddings: Embeddings) -> Float32[np.ndarray, "clips windows dims"]:
-    """Embeddings in the order of the responses' clips."""
-    row_of = {name: row for row, name in enumerate(embeddings.names)}
-    missing = [clip.name for clip in responses.clips if clip.name not in row_of]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of {len(responses.clips)} clips have no {embeddings.space.name} embedding: "
-            f"{', '.join(missing[:3])}",
-            mend="embed the stimuli of all clips",
-        )
-    return embeddings.data[[row_of[clip.name] for clip in responses.clips]]
+    return averaged
 
 
 def window_in_scans(space: Space, tr: float, n_scans: int, asked: int | None = None) -> int:

@@ -1,11 +1,13 @@
 """The nouns of the music side: a space that embeddings live in, and the embeddings of a list of clips."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32, Int
 
 from brain2music._utils.errors import InputError
+from brain2music.study.study import Clip
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,77 @@ class Embeddings:
         if self.data.shape[2] != self.space.dims:
             raise ValueError(f"{self.data.shape[2]} dims where {self.space.name} has {self.space.dims}")
 
+    def __len__(self) -> int:
+        """Clips."""
+        return len(self.names)
+
+    def __getitem__(self, rows: Int[np.ndarray, " chosen"] | Bool[np.ndarray, " clips"] | slice) -> "Embeddings":
+        """The embeddings of some of the clips."""
+        chosen = np.atleast_1d(np.arange(len(self))[rows])
+        return replace(self, data=self.data[chosen], names=tuple(self.names[i] for i in chosen))
+
+    def of(self, names: Sequence[str]) -> "Embeddings":
+        """The embeddings of the named clips, in that order.
+
+        Raises
+        ------
+        InputError : a clip is not among them.
+        """
+        row_of = {name: row for row, name in enumerate(self.names)}
+        missing = [name for name in names if name not in row_of]
+        if missing:
+            raise InputError(
+                f"{len(missing)} of {len(names)} clips have no {self.space.name} embedding: {', '.join(missing[:3])}",
+                mend="embed the stimuli of all clips",
+            )
+        return self[np.array([row_of[name] for name in names], dtype=int)]
+
     @property
     def mean(self) -> Float32[np.ndarray, "clips dims"]:
         """Average over windows: one vector a clip."""
         return self.data.mean(axis=1, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class DecodedEmbeddings(Embeddings):
+    """Embeddings predicted from responses, in the embedding's own units, with what it takes to score them.
+
+    Attributes
+    ----------
+    train_mean : (clips, dims) mean of the training targets in the fit that predicted each clip: scores and searches
+        are about it, because predictions are shrunk towards it.
+    clips : the clips whose responses were decoded.
+    subject : whose responses these are. simulated : whether that brain is simulated.
+    whole : whether a vector stands for the mean over all windows of its clip, the responses having no time axis.
+    in_folds : whether clips were predicted by fits that saw other clips of these.
+    """
+
+    train_mean: Float32[np.ndarray, "clips dims"]
+    clips: tuple[Clip, ...]
+    subject: str = ""
+    simulated: bool = False
+    whole: bool = False
+    in_folds: bool = False
+
+    def __getitem__(self, rows: Int[np.ndarray, " chosen"] | Bool[np.ndarray, " clips"] | slice) -> "DecodedEmbeddings":
+        """The predictions of some of the clips."""
+        chosen = np.atleast_1d(np.arange(len(self))[rows])
+        return replace(
+            self,
+            data=self.data[chosen],
+            names=tuple(self.names[i] for i in chosen),
+            train_mean=self.train_mean[chosen],
+            clips=tuple(self.clips[i] for i in chosen),
+        )
+
+    def truth(self, music: Embeddings) -> Float32[np.ndarray, "clips dims"]:
+        """One true vector per decoded clip, the mean over the windows that were decoded.
+
+        Raises
+        ------
+        InputError : ``music`` is of another space, or lacks a clip.
+        """
+        self.space.require_same(music.space)
+        data = music.of(self.names).data
+        windows = data.shape[1] if self.whole else self.data.shape[1]
+        return data[:, :windows].mean(axis=1, dtype=np.float32)

@@ -1,15 +1,14 @@
 """Embeddings to responses: a ridge encoder of every voxel, fitted on training clips or inside folds."""
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from .._utils.errors import InputError
-from ..brain.load import common_voxels
+from ..brain.load import require_alike
 from ..brain.responses import Responses, VoxelSpace
 from ..embeddings.embeddings import Embeddings, Space
 from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
@@ -95,7 +94,7 @@ def encode(
     fit = fit or Fit()
     units = _undivided(train, together)
     train_embeddings.space.require_same(test_embeddings.space)
-    train, test = _require_alike(train, test)
+    train, test = require_alike(train, test)
     known = match_scans(train, train_embeddings, windows=windows, delays=delays)
     asked = match_scans(test, test_embeddings, windows=windows, delays=delays)
     part = _fit_predict(known, asked.X, units, fit)
@@ -182,6 +181,16 @@ class Part:
     cv_scores: Float[np.ndarray, " voxels"]
 
 
+@dataclass(frozen=True)
+class FittedEncoder:
+    """Encoders of all voxels: ``mapping`` of features (rows, features) gives responses less their training mean."""
+
+    mapping: Callable[[Float32[np.ndarray, "rows features"]], Float32[np.ndarray, "rows voxels"]]
+    mean: Float32[np.ndarray, " voxels"]
+    best_alphas: Float[np.ndarray, " voxels"]
+    cv_scores: Float[np.ndarray, " voxels"]
+
+
 def _undivided(responses: Responses, together: Labels | None) -> Int[np.ndarray, " clips"]:
     return hold_together(responses.clips, *([] if together is None else [together]))
 
@@ -189,6 +198,12 @@ def _undivided(responses: Responses, together: Labels | None) -> Int[np.ndarray,
 def _fit_predict(
     known: Pairs, asked: Float32[np.ndarray, "asked features"], units: Int[np.ndarray, " clips"], fit: Fit
 ) -> Part:
+    fitted = fit_pairs(known, units, fit)
+    return Part(fitted.mapping(asked), fitted.mean, fitted.best_alphas, fitted.cv_scores)
+
+
+def fit_pairs(known: Pairs, units: Int[np.ndarray, " clips"], fit: Fit) -> FittedEncoder:
+    """Ridge of matched pairs, the penalty of each voxel chosen by cross-validation over undivided ``units``."""
     groups = inner_groups(units, known.groups, fit.n_folds)
     centre, mean = known.X.mean(axis=0), known.Y.mean(axis=0, dtype=np.float64).astype(np.float32)
     scale = np.ones_like(centre)
@@ -205,8 +220,8 @@ def _fit_predict(
             n_folds=fit.n_folds,
             memory_gb=fit.memory_gb,
         )
-    return Part(
-        np.asarray(ridge.predict((asked - centre) * scale), dtype=np.float32),
+    return FittedEncoder(
+        lambda rows: np.asarray(ridge.predict((rows - centre) * scale), dtype=np.float32),
         mean,
         np.asarray(ridge.best_alphas, dtype=np.float64),
         np.asarray(ridge.cv_scores, dtype=np.float64).max(axis=0),
@@ -233,20 +248,3 @@ def _assemble(
         np.stack([part.best_alphas for part in parts]),
         np.stack([part.cv_scores for part in parts]),
     )
-
-
-def _require_alike(train: Responses, test: Responses) -> tuple[Responses, Responses]:
-    for field in ("tr", "lag_tr", "n_scans"):
-        mine, theirs = getattr(train, field), getattr(test, field)
-        if mine != theirs:
-            raise InputError(
-                f"training and test responses of sub-{train.subject} differ in {field} ({mine} and {theirs})",
-                mend="load both with the same settings",
-            )
-    train, test = common_voxels(train, test)
-    if train.n_voxels != test.n_voxels:
-        raise InputError(
-            f"training responses have {train.n_voxels} voxels, test responses {test.n_voxels}",
-            mend="give arrays of the same voxels",
-        )
-    return train, test

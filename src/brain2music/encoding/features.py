@@ -115,7 +115,7 @@ def features_in(
     ------
     InputError : a clip has no embedding.
     """
-    data, space = _rows(embeddings, clips), embeddings.space
+    data, space = embeddings.of([clip.name for clip in clips]).data, embeddings.space
     if windows.count == 1:
         return np.ascontiguousarray(data.mean(axis=1, dtype=np.float32))
     first = np.arange(windows.count)[:, None] * windows.step * tr
@@ -128,15 +128,3 @@ def features_in(
     share = np.where(within.any(axis=1, keepdims=True), within, nearest).astype(np.float32)
     share /= share.sum(axis=1, keepdims=True)
     return np.ascontiguousarray(np.matmul(share, data)).reshape(len(clips) * windows.count, -1)
-
-
-def _rows(embeddings: Embeddings, clips: Sequence[Clip]) -> Float32[np.ndarray, "clips windows dims"]:
-    """Embeddings in the order of the clips."""
-    row_of = {name: row for row, name in enumerate(embeddings.names)}
-    missing = [clip.name for clip in clips if clip.name not in row_of]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of {len(clips)} clips have no {embeddings.space.name} embedding: {', '.join(missing[:3])}",
-            mend="embed the stimuli of all clips",
-        )
-    return embeddings.data[[row_of[clip.name] for clip in clips]]

@@ -75,7 +75,7 @@ def _pairs(
     left, right = [], []
     for begin in range(0, len(gallery), _QUERIES):
         vectors = np.asarray(gallery.vectors[begin : begin + _QUERIES], np.float32)
-        hits = gallery.search(vectors, _NEIGHBOURS, space=gallery.space)
+        hits = gallery.nearest(vectors, _NEIGHBOURS, space=gallery.space)
         query, place = np.nonzero(hits.cosines >= cosine)
         row, other = begin + query, hits.indices[query, place]
         near = (row != other) & (np.abs(lengths[row] - lengths[other]) <= seconds)

@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import digest_file
-from ..embeddings.embeddings import Space
+from ..embeddings.embeddings import DecodedEmbeddings, Embeddings, Space
 from .ann import AnnIndex, Measured
 from .arrays import map_arrays
 from .description import ANN, TRACKS, VECTORS, WINDOWS, locations, read_description, read_tracks
@@ -122,6 +122,46 @@ class Gallery:
         return len(self.tracks)
 
     def search(
+        self,
+        embeddings: Embeddings,
+        k: int = 5,
+        *,
+        centre: Statistic = None,
+        where: Bool[np.ndarray, " tracks"] | None = None,
+    ) -> pd.DataFrame:
+        """The tracks nearest to each clip's mean embedding, by cosine, best first.
+
+        Parameters
+        ----------
+        embeddings : Embeddings
+            Of the gallery's space. Of decoded embeddings the clips' own recordings are not found, and cosines are
+            about the mean of the training clips, towards which predictions are shrunk.
+        k : int, default 5
+            Tracks per clip; fewer where fewer may be found.
+        centre : ndarray of shape (dims,) or float, optional
+            What cosines are about; default the training mean of decoded embeddings, else the gallery's mean.
+        where : ndarray of bool of shape (tracks,), optional
+            Tracks that may be found, as :meth:`select` gives; default all but the clips' own recordings.
+
+        Returns
+        -------
+        DataFrame
+            One row per clip and rank: ``clip``, ``rank`` (from 1), the columns of :attr:`tracks`, ``cosine``.
+
+        Raises
+        ------
+        InputError
+            Another space, no track that may be found, or embeddings that are not finite.
+        """
+        if isinstance(embeddings, DecodedEmbeddings):
+            own = [clip.track for clip in embeddings.clips]
+            where = self.select(exclude=own, warn=False) if where is None else where
+            centre = embeddings.train_mean.mean(axis=0) if centre is None else centre
+        table = self.ranked(self.nearest(embeddings.mean, k, space=embeddings.space, centre=centre, where=where))
+        table.insert(0, "clip", [embeddings.names[row] for row in table.pop("query")])
+        return table
+
+    def nearest(
         self,
         queries: Float32[np.ndarray, "queries dims"],
         k: int = 10,

@@ -42,7 +42,7 @@ def search_like(
     embedder = embedder or get_embedder(space.name, space.window_s, space.step_s)
     waveform, rate = read_audio(recording, space.sample_rate, duration=gallery.seconds)
     query = embedder.embed(waveform, rate).mean(axis=0, keepdims=True, dtype=np.float32)
-    return gallery.ranked(gallery.search(query, k, space=embedder.space, where=where))[SHOWN]
+    return gallery.ranked(gallery.nearest(query, k, space=embedder.space, where=where))[SHOWN]
 
 
 def search_text(
@@ -73,7 +73,7 @@ def search_text(
     space = gallery.space
     embedder = embedder or get_text_embedder(space.name, space.window_s, space.step_s)
     query = embedder.embed_text([text])
-    return gallery.ranked(gallery.search(query, k, space=embedder.space, centre=0.0, where=where))[SHOWN]
+    return gallery.ranked(gallery.nearest(query, k, space=embedder.space, centre=0.0, where=where))[SHOWN]
 
 
 def search_vector(
@@ -90,7 +90,7 @@ def search_vector(
     InputError : the file is not such an array. Which space its numbers are in cannot be seen from it.
     """
     queries = _read_vectors(file, gallery.space.dims)
-    return gallery.ranked(gallery.search(queries, k, space=gallery.space, where=where))[SHOWN]
+    return gallery.ranked(gallery.nearest(queries, k, space=gallery.space, where=where))[SHOWN]
 
 
 def _read_vectors(file: Path, dims: int) -> Float32[np.ndarray, "queries dims"]:

@@ -1,1 +1,5 @@
-"""Predictions to numbers: identification, baselines, chance, intervals, leakage."""
+"""Scores, each with its chance, interval and p: ``__init__.pyi`` lists those for use from Python."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from .identification import members
+from .ranking import members
 
 
 def genre_centroids(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from .identification import (
+from .ranking import (
     identification_payoff,
     members,
     n_way_payoff,

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .card import ScoreCard
-from .identification import identification_payoff, n_way_payoff, similarity, within_group_payoff
+from .ranking import identification_payoff, n_way_payoff, similarity, within_group_payoff
 from .score import Score
 
 Made = Float[np.ndarray, "takes clips dims"]

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .card import ScoreCard
-from .identification import identification, similarity
+from .ranking import identification, similarity
 from .score import Score, ScoredStage
 from .uncertainty import bootstrap_interval
 

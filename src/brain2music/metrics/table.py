@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from .baselines import genre_oracle
 from .card import ScoreCard
-from .identification import identification, similarity
+from .ranking import identification, similarity
 from .score import Score, ScoredStage
 from .uncertainty import bootstrap
 

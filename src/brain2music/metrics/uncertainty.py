@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import chi2, norm, t
 
 from ..study.folds import draw_orders
-from .identification import members
+from .ranking import members
 
 Interval = tuple[float, float]
 Statistic = Callable[[Float[np.ndarray, "draws n"]], Float[np.ndarray, " draws"]]

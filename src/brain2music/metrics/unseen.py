@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from ..decoding.decoder import Decoded
 from .card import ScoreCard
-from .identification import identification_payoff, similarity
+from .ranking import identification_payoff, similarity
 from .score import Score
 
 

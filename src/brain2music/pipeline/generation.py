@@ -98,7 +98,7 @@ def make(
                     first_item=first * vectors.shape[1],
                 )
                 for piece, file in zip(made, wanted, strict=True):
-                    piece.write(file, f"Generated: {condition}, {name}, subject {subject}")
+                    piece.save(file, f"Generated: {condition}, {name}, subject {subject}")
 
             settings = {**common, "first_item": first * vectors.shape[1]}
             inputs = {"embeddings": digest_array(part), "generator": generator.sha256}

@@ -45,11 +45,13 @@ def retrieve(
     own = [clip.track for clip in decoded.clips]
     where = others_than(gallery, own)
     mean = decoded.train_mean.mean(axis=0)  # predictions are shrunk towards it: about another, they point one way
-    brain = gallery.search(predicted, config.retrieve, space=decoded.space, centre=mean, where=where)
-    unshrunk = gallery.search(clip_means(calibrated)[0], 1, space=decoded.space, centre=mean, where=where)
-    oracle = gallery.search(true, config.retrieve, space=decoded.space, centre=mean, where=where)
+    brain = gallery.nearest(predicted, config.retrieve, space=decoded.space, centre=mean, where=where)
+    unshrunk = gallery.nearest(clip_means(calibrated)[0], 1, space=decoded.space, centre=mean, where=where)
+    oracle = gallery.nearest(true, config.retrieve, space=decoded.space, centre=mean, where=where)
     said = music.said(decoded.space.name, decoded.clips)
-    told = None if said is None else gallery.search(said, config.retrieve, space=decoded.space, centre=0.0, where=where)
+    told = (
+        None if said is None else gallery.nearest(said, config.retrieve, space=decoded.space, centre=0.0, where=where)
+    )
     rng = np.random.default_rng(config.seed)
     allowed = np.flatnonzero(where)
     random = rng.choice(allowed, (RANDOM_DRAWS, len(decoded.clips)))

@@ -9,7 +9,7 @@ from ..decoding.decoder import Decoded
 from ..embeddings.embeddings import Embeddings
 from ..metrics.baselines import genre_centroids, genre_oracle_in_folds
 from ..metrics.card import ScoreCard
-from ..metrics.identification import identification, similarity
+from ..metrics.ranking import identification, similarity
 from ..metrics.score import Score
 from ..metrics.table import Refit, score_decoding
 from ..metrics.unseen import clip_similarity, score_unseen

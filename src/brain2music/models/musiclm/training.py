@@ -172,7 +172,7 @@ class MusicLMTask:
         model = MusicLM(stages_, self.conditioner, semantic, codec)
         vectors = np.stack([self.data.piece(int(i))["windows"].float().mean(0).numpy() for i in self.held[:2]])
         for number, made in enumerate(model.generate(embedding=vectors[:, None], seconds=5.0)):
-            made.write(folder / f"held-out-{number}.wav", "Sample of a MusicLM in training")
+            made.save(folder / f"held-out-{number}.wav", "Sample of a MusicLM in training")
 
     def complaint(self, history: list[dict[str, Any]]) -> str | None:
         """Training must leave the unigram entropy behind within its first thousand steps."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
-from brain2music.metrics.identification import (
+from brain2music.metrics.ranking import (
     identification,
     n_way,
     one_per_group,

@@ -1,0 +1,338 @@
+"""Studies for use from Python: loaded from BIDS, from arrays or simulated, each asked for responses and embeddings."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ._utils.errors import InputError
+from ._utils.files import digest_text
+from ._utils.progress import progress
+from .brain.arrays import ArrayStudy, read_arrays_study
+from .brain.responses import SplitResponses
+from .brain.source import BidsSource
+from .config import LAGS, RunConfig, validated
+from .embeddings.captions import read_captions, with_captions
+from .embeddings.clips import embed_clips
+from .embeddings.embeddings import Embeddings
+from .models.embedders import get_embedder
+from .study.study import Clip
+
+READ = ("train_task", "test_task", "raw_images", "bids_filter", "events")
+"""Settings by which a study was read: a run cannot change them any more."""
+
+
+@dataclass(frozen=True)
+class ListeningStudy:
+    """A study in which people listened to music, whether of images or of arrays.
+
+    Made by :func:`load_study`, :func:`load_arrays` or :func:`simulate_study`.
+
+    Attributes
+    ----------
+    source : BidsSource or ArrayStudy
+        Where its responses come from.
+    settings : RunConfig
+        The settings of its images and sounds, with which :func:`run` goes on.
+    """
+
+    source: BidsSource | ArrayStudy
+    settings: RunConfig
+    _embedded: dict[tuple[str, float], Embeddings] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """What the study calls itself."""
+        return self.source.name
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Labels of its subjects, without ``sub-``."""
+        return self.source.subjects
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the brains are simulated."""
+        return self.source.simulated
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """All clips, training clips first."""
+        return (*self.source.train_clips, *self.source.test_clips)
+
+    def responses(self, subject: str, *, lag_tr: int | None = None, lag_s: float | None = None) -> SplitResponses:
+        """One subject's responses to the clips, z-scored per run and averaged over repeats.
+
+        Parameters
+        ----------
+        subject : str
+            Its label, with or without ``sub-``.
+        lag_tr : int, optional
+            Scans by which responses follow the sound.
+        lag_s : float, optional
+            The same in seconds, rounded to whole scans; default 4.5 s. Responses without a time axis take no lag.
+
+        Returns
+        -------
+        SplitResponses
+            ``train`` and ``test``, each with ``data`` of shape (clips, scans, voxels); ``test`` is None where the
+            study has no test clips, and all are to be scored in folds (:func:`cross_validate`).
+
+        Raises
+        ------
+        InputError
+            There is no such subject; an image or array is missing or unusable; both lags are given.
+        """
+        label = subject.removeprefix("sub-")
+        if label not in self.subjects:
+            what = f"there is no subject {subject!r}"
+            raise InputError(what, self.source.path, f"choose among {', '.join(self.subjects)}")
+        if not self.source.has_time:
+            return self.source.responses(label, 0)
+        settings = _changed(self.settings, {"lag_tr": lag_tr, "lag_s": lag_s})
+        return self.source.responses(label, settings.lag_in_scans(self.source.tr_of(label)))
+
+    def embed(self, name: str, *, window_s: float | None = None, cache_dir: str | Path | None = None) -> Embeddings:
+        """Embeddings of all clips as they were presented, a window every TR.
+
+        Parameters
+        ----------
+        name : str
+            Of the embedding: see ``brain2music models``.
+        window_s : float, optional
+            Seconds of sound per window; default the model's own.
+        cache_dir : path, optional
+            Where each clip's embedding is kept, and found again while sound and model are the same; default a folder
+            of the study in ``$XDG_CACHE_HOME/brain2music`` (``~/.cache/brain2music``).
+
+        Returns
+        -------
+        Embeddings
+            ``data`` of shape (clips, windows, dims); ``names`` of the clips, training clips first.
+
+        Raises
+        ------
+        InputError
+            There is no such embedding, its weights are not here, or a recording is missing or cannot be read.
+        """
+        embedder = get_embedder(name, window_s or self.settings.window_s, self.source.step_s)
+        key = (name, embedder.space.window_s)
+        if key not in self._embedded:
+            folder = _cache_of(self.source.path) if cache_dir is None else Path(cache_dir)
+            captions = read_captions(self.settings.captions) if self.settings.captions else None
+            clips = with_captions(self.clips, captions) if captions else self.clips
+            with progress(f"embed {name}") as advance:
+                self._embedded[key] = embed_clips(clips, self.source.stimuli, embedder, folder, advance)
+        return self._embedded[key]
+
+
+def load_study(
+    bids_dir: str | Path,
+    stimuli: str | Path | None = None,
+    *,
+    derivatives: str | Path | None = None,
+    subjects: Sequence[str] = (),
+    **settings: Any,
+) -> ListeningStudy:
+    """Read a BIDS study: its tables and headers now, images and sound when they are asked for.
+
+    Parameters
+    ----------
+    bids_dir : str or Path
+        The BIDS folder.
+    stimuli : str or Path, optional
+        Folder of the recordings; default ``bids_dir/stimuli``.
+    derivatives : str or Path, optional
+        Preprocessed images (fMRIPrep); default the folder in ``bids_dir/derivatives`` that has them.
+    subjects : sequence of str, optional
+        Labels of the subjects to read; default all.
+    **settings
+        Fields of :class:`brain2music.config.RunConfig`, such as ``train_task``, ``detrend`` or ``confounds``.
+
+    Returns
+    -------
+    ListeningStudy
+        The study.
+
+    Raises
+    ------
+    InputError
+        The first thing that is wrong with the study, or with a subject that was named; a setting is not valid.
+
+    Examples
+    --------
+    >>> study = b2m.load_study("BIDS_DIR", stimuli="MUSIC")  # doctest: +SKIP
+    >>> bold, music = study.responses("001"), study.embed("mulan-small")  # doctest: +SKIP
+    """
+    config = validated(RunConfig, settings, None)
+    folders = {"stimuli": _path(stimuli), "derivatives": _path(derivatives)}
+    return ListeningStudy(BidsSource.read(Path(bids_dir), config, **folders, subjects=subjects), config)
+
+
+def load_arrays(arrays_toml: str | Path, **settings: Any) -> ListeningStudy:
+    """Read a study of response arrays with a list of stimuli.
+
+    Parameters
+    ----------
+    arrays_toml : str or Path
+        The file that says where arrays and stimuli are (an example is ``runs/natsound165.toml``).
+    **settings
+        Fields of :class:`brain2music.config.RunConfig`.
+
+    Returns
+    -------
+    ListeningStudy
+        The study.
+
+    Raises
+    ------
+    InputError
+        The file is not valid, a stimulus of the list cannot be found, or a setting is not valid.
+
+    Examples
+    --------
+    >>> bold = b2m.load_arrays("arrays.toml").responses("1")  # doctest: +SKIP
+    """
+    config = validated(RunConfig, settings, None)
+    return ListeningStudy(read_arrays_study(Path(arrays_toml)), config)
+
+
+def simulate_study(
+    out: str | Path,
+    *,
+    design: Literal["quick", "ds003720"] = "quick",
+    n_subjects: int = 1,
+    resolution_mm: float | None = None,
+    stimuli: str | Path | None = None,
+    seed: int = 0,
+    n_jobs: int | None = None,
+) -> ListeningStudy:
+    """Write a BIDS study of simulated brains with known truth, and load it.
+
+    Parameters
+    ----------
+    out : str or Path
+        A new or empty folder.
+    design : {"quick", "ds003720"}
+        6 + 2 runs and 120 + 20 clips, or the real study's 12 + 6 runs and 480 + 60 clips.
+    n_subjects : int, default 1
+        Simulated people.
+    resolution_mm : float, optional
+        Voxel size; default 6 mm for quick, 4 mm for ds003720.
+    stimuli : str or Path, optional
+        A folder of music, GENRE/TRACK.wav; default music composed by rule.
+    seed : int, default 0
+        The same seed gives the same bytes.
+    n_jobs : int, optional
+        Runs worked on at once; default every core.
+
+    Returns
+    -------
+    ListeningStudy
+        The study, whose responses and scores are marked as simulated.
+
+    Raises
+    ------
+    InputError
+        ``out`` is not empty, or the music does not suffice.
+
+    Examples
+    --------
+    >>> study = b2m.simulate_study("OUT")  # doctest: +SKIP
+    """
+    from .simulation.brain import simulate
+
+    with progress("simulate a study") as advance:
+        simulate(
+            out,
+            design=design,
+            n_subjects=n_subjects,
+            resolution_mm=resolution_mm,
+            seed=seed,
+            stimuli=stimuli,
+            n_jobs=n_jobs,
+            progress=advance,
+        )
+    return load_study(out)
+
+
+def run(
+    study: ListeningStudy,
+    out: str | Path,
+    *,
+    embeddings: Sequence[str] | None = None,
+    generator: str | None = None,
+    galleries: Sequence[str | Path] = (),
+    level: Literal["participant", "group"] = "participant",
+    subjects: Sequence[str] = (),
+    **settings: Any,
+) -> Path:
+    """Decode, retrieve, generate, score and map a study, as the command ``brain2music run`` does.
+
+    Running again does only what is missing or has changed.
+
+    Parameters
+    ----------
+    study : ListeningStudy
+        With the settings that it was loaded with.
+    out : str or Path
+        Folder of the outputs, outside the study or in its ``derivatives``.
+    embeddings : sequence of str, optional
+        Embeddings to decode into; default musicnn-mtt.
+    generator : str, optional
+        What makes music of the decoded embeddings.
+    galleries : sequence of path, optional
+        Music to retrieve from.
+    level : {"participant", "group"}
+        The group level adds the summary over subjects that were decoded.
+    subjects : sequence of str, optional
+        Subjects to decode; default all.
+    **settings
+        Further fields of :class:`brain2music.config.RunConfig`.
+
+    Returns
+    -------
+    Path
+        The page, ``OUT/index.html``; scores are in ``OUT/scores.json`` beside it.
+
+    Raises
+    ------
+    LeakageError
+        Training and test data share what they must not.
+    InputError
+        Whatever else is at fault with the input; a setting by which the study was read differs.
+
+    Examples
+    --------
+    >>> b2m.run(study, "OUT", embeddings=["mulan-small"], generator="musiclm-small")  # doctest: +SKIP
+    """
+    from .pipeline.run import run as run_pipeline
+    from .report.page import build_report
+
+    wanted = settings | {"embeddings": embeddings, "generator": generator}
+    config = _changed(study.settings, wanted)
+    for name in READ:
+        if getattr(config, name) != getattr(study.settings, name):
+            raise InputError(f"the study was read with another {name}", study.source.path, "give it to load_study")
+    source = study.source
+    source = replace(source, config=config) if isinstance(source, BidsSource) else source
+    paths = [Path(gallery) for gallery in galleries]
+    run_pipeline(source, Path(out), config, level=level, subjects=subjects, galleries=paths)
+    return build_report(Path(out))
+
+
+def _changed(settings: RunConfig, changes: dict[str, Any]) -> RunConfig:
+    """Settings with others in their place; None leaves one as it is, and a lag takes the place of any other."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    kept = settings.model_dump(exclude_unset=True, exclude=set(LAGS) if given.keys() & LAGS else set())
+    return validated(RunConfig, kept | given, None)
+
+
+def _cache_of(study: Path) -> Path:
+    root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return root / "brain2music" / "embeddings" / digest_text(str(study.resolve()))[:16]
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)

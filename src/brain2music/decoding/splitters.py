@@ -1,0 +1,157 @@
+"""Which clips are held out: splitters of scikit-learn's protocol over the clips of responses.
+
+None divides a recording. Every splitter of scikit-learn will do besides, where it is told of recordings
+(:func:`split_clips` passes genres as ``y`` and recordings as ``groups``), and is refused where it divides one.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int
+
+from .._utils.errors import InputError
+from ..brain.responses import Responses
+from ..study.folds import deal_folds, hold_together, require_whole
+from .decoder import Labels
+
+Split = tuple[Int[np.ndarray, " train"], Int[np.ndarray, " test"]]
+
+
+@runtime_checkable
+class Splitter(Protocol):
+    """scikit-learn's protocol of cross-validation."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
+        """Rows trained on and rows held out, fold by fold."""
+        ...
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """How many folds there are."""
+        ...
+
+
+class ClipKFold:
+    """K folds of recordings dealt out at random, each recording with all its clips in one fold.
+
+    Parameters
+    ----------
+    n_splits : int, default 10
+        Folds.
+    random_state : int, default 0
+        Seed by which recordings are dealt.
+
+    Examples
+    --------
+    >>> import numpy as np, brain2music as b2m
+    >>> bold = b2m.as_responses(np.zeros((20, 1, 3)))
+    >>> [len(test) for train, test in b2m.ClipKFold(4).split(bold)]
+    [5, 5, 5, 5]
+    """
+
+    def __init__(self, n_splits: int = 10, random_state: int = 0) -> None:
+        self.n_splits = n_splits
+        self.random_state = random_state
+
+    def split(self, X: Responses, y: Any = None, groups: Labels | None = None) -> Iterator[Split]:
+        """Rows trained on and rows held out; ``groups`` are labels that are not divided besides.
+
+        Raises
+        ------
+        InputError
+            There are fewer recordings than folds.
+        """
+        units = self._units(X, groups)
+        for held_out in deal_folds(len(units), self.n_splits, self.random_state, units):
+            yield np.setdiff1d(np.arange(len(units)), held_out), held_out
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Folds."""
+        return self.n_splits
+
+    def _units(self, X: Responses, groups: Labels | None) -> Int[np.ndarray, " clips"]:
+        return hold_together(X.clips, *([] if groups is None else [groups]))
+
+
+class RunKFold(ClipKFold):
+    """K folds of runs: clips heard in one run, and those of one recording, stay in one fold.
+
+    Parameters
+    ----------
+    n_splits, random_state
+        As for :class:`ClipKFold`.
+    """
+
+    def _units(self, X: Responses, groups: Labels | None) -> Int[np.ndarray, " clips"]:
+        return hold_together(X.clips, X.groups, *([] if groups is None else [groups]))
+
+
+class LeaveOneGenreOut:
+    """Every genre held out in turn, with a decoder that never heard it (Brain2Music [1]_, §4.3).
+
+    Other clips of a recording of the genre are left out of training too.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+    """
+
+    def split(self, X: Responses, y: Any = None, groups: Labels | None = None) -> Iterator[Split]:
+        """Rows trained on and rows held out; ``groups`` are labels that are not divided besides.
+
+        Raises
+        ------
+        InputError
+            Clips have fewer than two genres.
+        """
+        genres = np.array([clip.genre for clip in X.clips])
+        units = hold_together(X.clips, *([] if groups is None else [groups]))
+        for genre in _genres(genres):
+            held_out = np.flatnonzero(genres == genre)
+            yield np.flatnonzero(~np.isin(units, units[held_out])), held_out
+
+    def get_n_splits(self, X: Responses, y: Any = None, groups: Any = None) -> int:
+        """Genres of the clips of ``X``."""
+        return len(_genres(np.array([clip.genre for clip in X.clips])))
+
+
+def split_clips(
+    cv: Splitter | int | None, responses: Responses, groups: Labels | None = None
+) -> list[tuple[str, Split]]:
+    """The folds of a splitter with what each holds out, by name: a genre, or the number of the fold.
+
+    Parameters
+    ----------
+    cv : a splitter; a number of folds for :class:`ClipKFold`; None for its default.
+
+    Raises
+    ------
+    InputError : a fold holds out nothing or all.
+    LeakageError : a fold divides a recording, or clips of one label of ``groups``.
+    """
+    if cv is None or isinstance(cv, int):
+        cv = ClipKFold() if cv is None else ClipKFold(cv)
+    units = hold_together(responses.clips, *([] if groups is None else [groups]))
+    genres = np.array([clip.genre for clip in responses.clips])
+    ours = isinstance(cv, ClipKFold | LeaveOneGenreOut)
+    given = (responses, genres, groups) if ours else (np.arange(len(responses)), genres, units)
+    folds = []
+    for number, (train, test) in enumerate(cv.split(*given)):
+        if len(train) == 0 or len(test) == 0:
+            what = f"fold {number} trains on {len(train)} clips and holds out {len(test)}"
+            raise InputError(what, mend="choose another splitter, or fewer folds")
+        if np.isin(units[test], units[train]).any():
+            require_whole([test], units)
+        folds.append((_name(genres, test, number, isinstance(cv, LeaveOneGenreOut)), (train, test)))
+    return folds
+
+
+def _name(genres: np.ndarray, test: Int[np.ndarray, " test"], number: int, by_genre: bool) -> str:
+    return str(genres[test[0]]) if by_genre else str(number)
+
+
+def _genres(genres: np.ndarray) -> Sequence[str]:
+    known = [str(genre) for genre in np.unique(genres) if genre]
+    if len(known) < 2:
+        raise InputError(f"clips have {len(known)} genres", mend="give genres with the stimuli, at least two")
+    return known

@@ -1,0 +1,261 @@
+"""The encoder as a scikit-learn estimator over embeddings and responses, and what it scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float32
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .._utils.errors import InputError
+from ..brain.load import require_alike
+from ..brain.responses import Responses, VoxelSpace
+from ..embeddings.plain import as_nouns
+from ..study.folds import hold_together, most_folds
+from .ceiling import response_ceiling
+from .encoder import Fit, Labels, fit_pairs
+from .features import common_windows, match_scans
+from .maps import write_statmap
+from .significance import fdr, permutation_test
+
+Map = Literal["r", "ceiling", "p", "q"]
+
+
+@dataclass(frozen=True)
+class VoxelScores:
+    """How well every voxel is predicted.
+
+    Attributes
+    ----------
+    r : ndarray of shape (voxels,)
+        Pearson correlation of predicted and measured responses over the windows of all clips.
+    ceiling : ndarray of shape (voxels,)
+        Noise ceiling: the r of a perfect prediction; NaN where clips were not repeated.
+    p, q : ndarray of shape (voxels,)
+        One-sided p against permuted clips, and the false discovery rate (Benjamini-Hochberg).
+    space : VoxelSpace or None
+        Where the voxels are.
+    embedding, subject : str
+        What predicted, and whose responses.
+    n : int
+        Clips.
+    simulated : bool
+        Whether the brain is simulated.
+    """
+
+    r: Float[np.ndarray, " voxels"]
+    ceiling: Float[np.ndarray, " voxels"]
+    p: Float[np.ndarray, " voxels"]
+    q: Float[np.ndarray, " voxels"]
+    space: VoxelSpace | None
+    embedding: str
+    subject: str
+    n: int
+    simulated: bool = False
+
+    def to_nifti(self, path: str | Path, what: Map = "r") -> Path:
+        """Write one of the values per voxel as NIfTI with a JSON sidecar; 0 outside the mask and where NaN.
+
+        Parameters
+        ----------
+        path : str or Path
+            An image, ``.nii`` or ``.nii.gz``.
+        what : {"r", "ceiling", "p", "q"}
+            What to write.
+
+        Returns
+        -------
+        Path
+            The image.
+
+        Raises
+        ------
+        InputError
+            The responses came without coordinates, or the path is no image's.
+        """
+        path = Path(path)
+        if self.space is None:
+            raise InputError("these responses came without coordinates", mend="use to_frame() for a table of voxels")
+        if not path.name.endswith((".nii", ".nii.gz")):
+            raise InputError("a map is written as NIfTI", path, "name it .nii.gz")
+        told = f"{what} of responses predicted from {self.embedding}, {self.n} clips, subject {self.subject}"
+        write_statmap(path, getattr(self, what), self.space, description=told, simulated=self.simulated)
+        return path
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per voxel: ``roi`` ("" where unlabelled), ``r``, ``ceiling``, ``p``, ``q``, ``simulated``."""
+        roi = (None if self.space is None else self.space.roi) or [""] * len(self.r)
+        values: dict[str, Any] = {name: getattr(self, name) for name in ("r", "ceiling", "p", "q")}
+        return pd.DataFrame({"roi": list(roi), **values, "simulated": self.simulated})
+
+
+class Encoder(BaseEstimator):
+    """Predicts one subject's responses, voxel by voxel, from music embeddings.
+
+    Ridge regression from the embedding of each window to the mean response in it, with a penalty per voxel chosen by
+    cross-validation over recordings [1]_.
+
+    Parameters
+    ----------
+    alphas : sequence of float, optional
+        Ridge penalties tried; default 20 from 0.1 to 1e8.
+    n_folds : int, default 5
+        Folds of the cross-validation inside the training set; fewer where there are fewer recordings.
+    delays : sequence of int, default (0,)
+        Windows by which copies of the features precede the response (finite impulse response).
+    scans_per_window : int, optional
+        Scans averaged per window; default the length of the embedding's window over the TR, rounded up.
+    standardise : bool, default False
+        Scale every feature to unit variance over the training set.
+
+    Attributes
+    ----------
+    best_alphas_, cv_scores_ : ndarray of shape (voxels,)
+        The penalty chosen for each voxel, and its cross-validated r² inside the training set.
+    mean_ : ndarray of shape (voxels,)
+        Mean training response.
+    n_folds_ : int
+        Folds that were used.
+    space_ : Space
+        What the embeddings are.
+
+    Raises
+    ------
+    InputError
+        Clips have no embedding; windows do not fit the scans; too few recordings to fold.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078, §3.4.
+
+    Examples
+    --------
+    >>> import numpy as np, brain2music as b2m
+    >>> rng = np.random.default_rng(0)
+    >>> music = rng.normal(size=(60, 1, 4))
+    >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30))
+    >>> encoder = b2m.Encoder().fit(music[:50], bold[:50])
+    >>> bool((encoder.score(bold[50:], music[50:]).r > 0.9).all())
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        alphas: Sequence[float] | None = None,
+        n_folds: int = 5,
+        delays: Sequence[int] = (0,),
+        scans_per_window: int | None = None,
+        standardise: bool = False,
+    ) -> None:
+        self.alphas = alphas
+        self.n_folds = n_folds
+        self.delays = delays
+        self.scans_per_window = scans_per_window
+        self.standardise = standardise
+
+    def fit(self, embeddings: Any, responses: Any, groups: Labels | None = None) -> "Encoder":
+        """Fit on training clips.
+
+        Parameters
+        ----------
+        embeddings : Embeddings, or array of shape (clips, windows, dims) or (clips, dims)
+            Of the training clips, matched by name, and of any others (:meth:`score` looks there for its clips).
+        responses : Responses, or array of shape (clips, scans, voxels) or (clips, voxels)
+            Of the training clips.
+        groups : sequence, optional
+            A label per training clip, such as its artist: no fold divides clips of one label, nor of one recording.
+
+        Returns
+        -------
+        Encoder
+            Itself.
+        """
+        train, music = as_nouns(responses, embeddings)
+        self._windows = common_windows(train, [music], self.scans_per_window)
+        pairs = match_scans(train, music, windows=self._windows, delays=self.delays)
+        units = hold_together(train.clips, *([] if groups is None else [groups]))
+        self.n_folds_ = most_folds(units, self.n_folds) or self.n_folds
+        fitted = fit_pairs(pairs, units, Fit(self.alphas, self.n_folds_, self.standardise))
+        self._fitted, self._train, self._music, self.space_ = fitted, train[:0], music, music.space
+        self.best_alphas_, self.cv_scores_, self.mean_ = fitted.best_alphas, fitted.cv_scores, fitted.mean
+        return self
+
+    def predict(self, responses: Any, embeddings: Any = None) -> Float32[np.ndarray, "clips windows voxels"]:
+        """The responses that the music of the same clips predicts, averaged in its windows.
+
+        Parameters
+        ----------
+        responses, embeddings
+            As for :meth:`score`; only their clips and their place in time are looked at.
+
+        Returns
+        -------
+        ndarray of shape (clips, windows, voxels)
+            In the units of the training responses.
+        """
+        predicted, _, _ = self._sides(responses, embeddings)
+        return predicted + self.mean_
+
+    def score(
+        self, responses: Any, embeddings: Any = None, *, n_permutations: int = 1000, random_state: int = 0
+    ) -> VoxelScores:
+        """Correlate predicted with measured responses of clips that were not trained on.
+
+        Parameters
+        ----------
+        responses : Responses, or array of shape (clips, scans, voxels) or (clips, voxels)
+            Loaded as the training responses were.
+        embeddings : Embeddings or array, optional
+            Of these clips; default those that were given to :meth:`fit`.
+        n_permutations : int, default 1000
+            Permutations of clips within runs, for p.
+        random_state : int, default 0
+            Seed of these.
+
+        Returns
+        -------
+        VoxelScores
+            r per voxel, with noise ceiling, p and q.
+
+        Raises
+        ------
+        InputError
+            The responses differ from the training responses in voxels, TR, lag or scans; a clip has no embedding.
+        """
+        predicted, measured, scored = self._sides(responses, embeddings)
+        rng = np.random.default_rng(random_state)
+        recordings = hold_together(scored.clips)
+        tested = permutation_test(predicted, measured, rng, n_permutations, blocks=scored.groups, together=recordings)
+        ceiling = response_ceiling(scored, self._windows)
+        return VoxelScores(
+            tested.r,
+            np.full(len(tested.r), np.nan) if ceiling is None else ceiling.r,
+            tested.p,
+            fdr(tested.p),
+            scored.space,
+            self.space_.name,
+            scored.subject,
+            len(scored),
+            scored.simulated,
+        )
+
+    def _sides(
+        self, responses: Any, embeddings: Any
+    ) -> tuple[Float32[np.ndarray, "clips windows voxels"], Float32[np.ndarray, "clips windows voxels"], Responses]:
+        """Predicted and measured responses, less the training mean, and the responses as such."""
+        check_is_fitted(self)
+        scored, music = as_nouns(responses, self._music if embeddings is None else embeddings)
+        self.space_.require_same(music.space)
+        train, scored = require_alike(self._train, scored)
+        if train.n_voxels != len(self.mean_):
+            what = f"the responses lack {len(self.mean_) - train.n_voxels} of the voxels that were trained on"
+            raise InputError(what, mend="load both with the same mask")
+        pairs = match_scans(scored, music, windows=self._windows, delays=self.delays)
+        shape = (len(scored), self._windows.count, len(self.mean_))
+        measured = (pairs.Y - self.mean_).reshape(shape)
+        return self._fitted.mapping(pairs.X).reshape(shape), measured, scored

@@ -1,0 +1,2 @@
+from .decoded import identification as identification
+from .score import Score as Score

@@ -1,0 +1,216 @@
+"""Scores of decoded embeddings: of predictions at hand, and of decoders by cross-validation."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+from sklearn.base import clone
+
+from .._utils.errors import InputError
+from ..decoding.decoder import Labels
+from ..decoding.estimator import Decoder
+from ..decoding.splitters import Splitter, split_clips
+from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
+from ..embeddings.plain import as_nouns, as_steps
+from ..study.folds import hold_together
+from .card import ScoreCard
+from .ranking import similarity
+from .score import Score
+
+COLUMNS = ["held_out", "metric", "value", "low", "high", "p", "chance", "n", "candidates"]
+"""Of the table of :func:`cross_validate`, before what is the same in all rows."""
+
+
+def identification(
+    decoded: DecodedEmbeddings, music: Any, *, n_permutations: int = 10_000, random_state: int = 0
+) -> Score:
+    """How often a prediction is closer to its own clip than to another (Brain2Music [1]_, Eqs. 2-3).
+
+    Clips are compared by the Pearson correlation of their means over windows, about the mean of the training clips.
+
+    Parameters
+    ----------
+    decoded : DecodedEmbeddings
+        What :meth:`Decoder.predict` gives.
+    music : Embeddings or array of shape (clips, windows, dims)
+        True embeddings of these clips, matched by name, and of any others; an array has the same clips in order.
+    n_permutations : int, default 10000
+        Permutations of clips for p, and bootstrap draws for the interval.
+    random_state : int, default 0
+        Seed of both.
+
+    Returns
+    -------
+    Score
+        ``value`` between 0 and 1, ``low`` and ``high`` of its 95 % interval over clips, ``p`` against permuted clips
+        (None for clips that were predicted in folds, where permuted clips are no chance level), ``chance`` (0.5) and
+        ``n`` clips.
+
+    Raises
+    ------
+    InputError
+        The embeddings are of another space, lack a clip, or there is a single clip.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+
+    Examples
+    --------
+    >>> import numpy as np, brain2music as b2m
+    >>> rng = np.random.default_rng(0)
+    >>> music = rng.normal(size=(60, 1, 4))
+    >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30))
+    >>> decoded = b2m.Decoder().fit(bold[:50], music[:50]).predict(bold[50:])
+    >>> round(b2m.metrics.identification(decoded, music[50:]).value, 1)
+    1.0
+    """
+    return _identification("identification", decoded, music, n_permutations, random_state)
+
+
+def cross_val_predict(
+    decoder: Decoder, responses: Any, music: Any, *, cv: Splitter | int | None = None, groups: Labels | None = None
+) -> DecodedEmbeddings:
+    """Predict every clip by a decoder fitted without it.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        It is cloned for every fold.
+    responses, music : Responses and Embeddings, or arrays as for :meth:`Decoder.fit`
+        Of all clips.
+    cv : splitter or int, optional
+        Which clips are held out together; default ten folds of recordings (:class:`ClipKFold`).
+    groups : sequence, optional
+        A label per clip, such as its artist, that no fold divides.
+
+    Returns
+    -------
+    DecodedEmbeddings
+        Of the clips of ``responses``, in their order.
+
+    Raises
+    ------
+    InputError
+        A clip is held out never or more than once; else as :meth:`Decoder.fit`.
+    LeakageError
+        A fold divides a recording.
+    """
+    responses, music = as_nouns(responses, music)
+    folds = [split for _, split in split_clips(cv, responses, groups)]
+    rows = np.concatenate([test for _, test in folds])
+    if not np.array_equal(np.sort(rows), np.arange(len(responses))):
+        raise InputError("some clips are held out never, or more than once", mend="choose folds that hold out all once")
+    parts = [_fitted(decoder, responses, music, train, groups).predict(responses[test]) for train, test in folds]
+    order = np.argsort(rows)
+    first = parts[0]
+    return DecodedEmbeddings(
+        np.concatenate([part.data for part in parts])[order],
+        tuple(clip.name for clip in responses.clips),
+        first.space,
+        train_mean=np.concatenate([part.train_mean for part in parts])[order],
+        clips=responses.clips,
+        subject=first.subject,
+        simulated=first.simulated,
+        whole=first.whole,
+        in_folds=True,
+    )
+
+
+def cross_validate(
+    decoder: Decoder,
+    responses: Any,
+    music: Any,
+    *,
+    cv: Splitter | int | None = None,
+    groups: Labels | None = None,
+    n_permutations: int = 10_000,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Score a decoder on the clips that each fold holds out.
+
+    Parameters
+    ----------
+    decoder, responses, music, cv, groups
+        As for :func:`cross_val_predict`; a clip may be held out in several folds or none.
+    n_permutations, random_state
+        As for :func:`identification`.
+
+    Returns
+    -------
+    DataFrame
+        Two rows per fold, of columns ``held_out`` (the genre, or the number of the fold), ``metric``, ``value``,
+        ``low``, ``high``, ``p``, ``chance``, ``n`` and ``candidates``, ``embedding``, ``subject``, ``simulated``. The
+        metric ``identification`` is of the held-out clips among one another (in a fold of one clip there is none);
+        ``identification/all`` of the held-out clips among all clips, where genre alone gives a high score.
+
+    Raises
+    ------
+    InputError
+        As :meth:`Decoder.fit`.
+    LeakageError
+        A fold divides a recording.
+
+    Examples
+    --------
+    >>> import numpy as np, brain2music as b2m
+    >>> rng = np.random.default_rng(0)
+    >>> music = rng.normal(size=(60, 1, 4))
+    >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30))
+    >>> table = b2m.cross_validate(b2m.Decoder("ridge"), bold, music, cv=b2m.ClipKFold(3))
+    >>> list(table["held_out"])
+    ['0', '0', '1', '1', '2', '2']
+    """
+    responses, music = as_nouns(responses, music)
+    rows = []
+    for name, (train, test) in split_clips(cv, responses, groups):
+        decoded = _fitted(decoder, responses, music, train, groups).predict(responses)
+        held_out = np.isin(np.arange(len(responses)), test)
+        settings = (music, n_permutations, random_state)
+        scores = [_identification("identification", decoded[test], *settings)] if len(test) > 1 else []
+        scores.append(_identification("identification/all", decoded, *settings, held_out))
+        rows += [{"held_out": name, **asdict(score)} for score in scores]
+    return pd.DataFrame(rows)[[*COLUMNS, "embedding", "subject", "simulated"]]
+
+
+def _fitted(decoder: Decoder, responses: Any, music: Embeddings, train: np.ndarray, groups: Labels | None) -> Decoder:
+    labels = None if groups is None else [groups[row] for row in train]
+    return clone(decoder).fit(responses[train], music, labels)
+
+
+def _identification(
+    metric: str,
+    decoded: DecodedEmbeddings,
+    music: Any,
+    n_permutations: int,
+    random_state: int,
+    rows: Bool[np.ndarray, " clips"] | None = None,
+) -> Score:
+    if len(decoded) < 2:
+        raise InputError("a single clip was decoded, and there is no other to tell it from", mend="decode several")
+    if not isinstance(music, Embeddings):
+        music = _in_place_of(decoded, music)
+    card = ScoreCard(
+        subject=decoded.subject,
+        embedding=decoded.space.name,
+        stage="decode",
+        rng=np.random.default_rng(random_state),
+        simulated=decoded.simulated,
+        draws=n_permutations,
+        in_folds=decoded.in_folds,
+        together=hold_together(decoded.clips),
+    )
+    return card.identification(
+        metric, similarity(decoded.mean - decoded.train_mean, decoded.truth(music) - decoded.train_mean), rows
+    )
+
+
+def _in_place_of(decoded: DecodedEmbeddings, music: Any) -> Embeddings:
+    """An array of true embeddings, in the order of the decoded clips."""
+    true = as_steps(music, "embeddings", "dims")
+    if (len(true), true.shape[2]) != (len(decoded), decoded.space.dims):
+        what = f"{len(decoded)} clips were decoded in {decoded.space.dims} dims; true embeddings have the shape"
+        raise InputError(f"{what} {true.shape}", mend="give those of the same clips in the same order")
+    return Embeddings(true, decoded.names, decoded.space)
