@@ -16,6 +16,7 @@ from .embeddings.embeddings import DecodedEmbeddings as DecodedEmbeddings
 from .embeddings.embeddings import Embeddings as Embeddings
 from .embeddings.plain import as_responses as as_responses
 from .encoding.estimator import Encoder as Encoder
+from .gallery.build import build_gallery as build_gallery
 from .gallery.gallery import Gallery as Gallery
 from .metrics.decoded import cross_val_predict as cross_val_predict
 from .metrics.decoded import cross_validate as cross_validate

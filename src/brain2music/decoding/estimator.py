@@ -1,8 +1,8 @@
 """The decoder as a scikit-learn estimator over responses and embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -21,8 +21,11 @@ from .fits import Fit, Fitted
 from .options import fit_with, require_option, with_calibration, with_exemplars, with_head
 from .problem import Problem, View
 
-Form = Literal["plain", "matched", "denoised"]
-FORMS = {"plain": lambda name: name, "matched": with_calibration, "denoised": with_exemplars}
+FORMS: Mapping[str, Callable[[str], str]] = {
+    "plain": lambda name: name,
+    "matched": with_calibration,
+    "denoised": with_exemplars,
+}
 """For each form of a prediction the decoder that gives it."""
 
 
@@ -132,7 +135,7 @@ class Decoder(BaseEstimator):
         self.best_alphas_, self.cv_scores_, self.train_mean_ = fitted.best_alphas, fitted.cv_scores, fitted.train_mean
         return self
 
-    def predict(self, responses: Any, form: Form = "plain") -> DecodedEmbeddings:
+    def predict(self, responses: Any, form: str = "plain") -> DecodedEmbeddings:
         """Predicted embeddings of clips, in the embedding's own units.
 
         Parameters
@@ -179,7 +182,7 @@ class Decoder(BaseEstimator):
             raise InputError(what, mend="load both with the same mask")
         return asked
 
-    def _form(self, form: Form) -> Fitted:
+    def _form(self, form: str) -> Fitted:
         """The fitted decoder with the post-processing that a form asks for."""
         if form not in FORMS:
             raise InputError(f"there is no form {form!r} of a prediction", mend=f"choose {', '.join(FORMS)}")
