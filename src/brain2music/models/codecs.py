@@ -63,14 +63,28 @@ def get_codec(name: str, levels: int | None = None, vocoder: str | None = None) 
 
     Parameters
     ----------
-    name : of an adapter, of a model that ships (``mel-tokens-6k``, ``soundstream-small``,
+    name : str
+        Of an adapter (``opus-6k``), of a model that ships (``mel-tokens-6k``, ``soundstream-small``,
         ``jen1-autoencoder-small``), or a folder.
-    levels : of a codec of tokens to use, all by default.
-    vocoder : of a codec of mel tokens, :data:`DEFAULT_VOCODER` by default.
+    levels : int, optional
+        Quantisers of a codec of tokens to use; default all.
+    vocoder : str, optional
+        Of a codec of mel tokens; default :data:`DEFAULT_VOCODER`.
+
+    Returns
+    -------
+    Codec
+        ``encode(waveform, rate)`` gives codes or latents, ``decode`` the waveform (channels, samples) of these.
 
     Raises
     ------
-    InputError : there is no such codec, or it has no such levels, or no such vocoder.
+    InputError
+        There is no such codec, or it has no such levels, or no such vocoder.
+
+    Examples
+    --------
+    >>> codec = b2m.get_codec("soundstream-small")  # doctest: +SKIP
+    >>> sound = codec.decode(codec.encode(waveform, rate))  # doctest: +SKIP
     """
     codec = _named(name, levels, _known_vocoder(vocoder or DEFAULT_VOCODER))
     if vocoder is not None and not hasattr(codec, "vocoder"):

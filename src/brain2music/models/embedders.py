@@ -29,11 +29,30 @@ class Listing:
 
 
 def get_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> Embedder:
-    """The named embedding, ready to embed; window and step in seconds, the member's own by default.
+    """The named embedding, ready to embed.
+
+    Parameters
+    ----------
+    name : str
+        As ``brain2music models`` lists them; ``mert@0.5`` asks a layered model for a relative depth.
+    window_s, step_s : float, optional
+        Seconds of sound per vector, and between vectors; default the model's own.
+
+    Returns
+    -------
+    Embedder
+        ``embed(waveform, rate)`` gives (windows, dims).
 
     Raises
     ------
-    InputError : there is no such embedding, its weights are not here, or it cannot take such windows.
+    InputError
+        There is no such embedding, its weights are not here, or it cannot take such windows.
+
+    Examples
+    --------
+    >>> import numpy as np, brain2music as b2m
+    >>> b2m.get_embedder("logmel", 1.0, 1.0).embed(np.sin(np.arange(48000.0)), 16000).shape[0]
+    3
     """
     plain, _, asked = name.partition("@")
     member = EMBEDDINGS[_known(plain, tuple(EMBEDDINGS))]

@@ -59,11 +59,29 @@ def get_generator(
 
     Parameters
     ----------
-    codec : where its codec lies, if not among the shipped models. vocoder : of mel tokens, the model's own by default.
+    name : str or Path
+        ``musiclm-small``, or a folder that ``brain2music train musiclm`` wrote.
+    device : str, default "cpu"
+        Where it computes.
+    codec : str or Path, optional
+        Where its codec lies, if not among the shipped models.
+    vocoder : str, optional
+        Of mel tokens; default the model's own.
+
+    Returns
+    -------
+    Generator
+        ``generate(decoded)`` gives a piece per clip, each with ``save(path)``.
 
     Raises
     ------
-    InputError : there is no such model, it is no generator, or it is incomplete.
+    InputError
+        There is no such model, it is no generator, or it is incomplete.
+
+    Examples
+    --------
+    >>> generator = b2m.get_generator("musiclm-small")  # doctest: +SKIP
+    >>> generator.generate(decoded)[0].save("heard.wav")  # doctest: +SKIP
     """
     folder = find(name)
     kind = read_json(folder / "config.json").get("model")
