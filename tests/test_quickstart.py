@@ -14,13 +14,13 @@ import brain2music as b2m
 from brain2music.simulation.brain.design import SHAPES
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "quickstart.py"
-GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+GENRES = ("blues", "jazz", "pop")
 
 
 @pytest.fixture
 def music(tmp_path: Path, rng: np.random.Generator) -> Path:
     for genre in GENRES:
-        for number in range(3):
+        for number in range(4):
             path = tmp_path / "music" / genre / f"{genre}.{number:05d}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             pitch = 110 * 2 ** rng.uniform(0, 4)
@@ -32,8 +32,8 @@ def music(tmp_path: Path, rng: np.random.Generator) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("tr", [1.5, 2.0])
 def test_quickstart_runs_at(tr: float, music: Path, tmp_path: Path, monkeypatch, capsys) -> None:
-    small = replace(SHAPES["quick"], train_runs=1, train_clips=20, test_runs=1, resolution_mm=12.0)
-    small = replace(small, clip_s=12.0, repeats=2, tr=tr)
+    few = {"train_runs": 1, "train_clips": 9, "test_runs": 1, "test_clips": 3, "repeats": 2}
+    small = replace(SHAPES["quick"], **few, resolution_mm=12.0, clip_s=12.0, tr=tr)
     monkeypatch.setitem(SHAPES, "quick", small)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     study = b2m.simulate_study(tmp_path / "study", stimuli=music, n_jobs=1)
