@@ -10,8 +10,8 @@ demo: .venv/run
 
 test: export OMP_NUM_THREADS = 1 # the tests' arrays are too small to share between threads
 test: lint
-	$(BIN)/python -m pytest -q -m "not slow"
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile -m slow
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -270,9 +270,11 @@ def settings_out_of_range(bench: Bench) -> tuple[list[str], str | Path]:
 
 
 @case
-def more_folds_than_clips(bench: Bench) -> tuple[list[str], str | Path]:
-    bench.write("settings.toml", SETTINGS.replace("folds = 2", "folds = 50"))
-    return bench.run(), "50 folds"
+def fewer_clips_than_two_folds(bench: Bench) -> tuple[list[str], str | Path]:
+    for run, others in ((TRAIN, (2, 4)), (TRAIN.replace("01", "02"), (2, 3, 4))):
+        for number in others:
+            bench.study.edit(bench.study.events(run), f"\tjazz\t{number}\t", "\tjazz\t1\t")
+    return bench.run(), "penalties cannot be chosen"
 
 
 @case

@@ -43,7 +43,7 @@ def run_with(study: TinyStudy, captions: Path, out: Path, monkeypatch: pytest.Mo
         found = get_embedder(name, *settings)
         return Worded(found, study.root / "stimuli") if name == "logmel" else found
 
-    monkeypatch.setattr("brain2music.pipeline.run.get_embedder", worded)
+    monkeypatch.setattr("brain2music.pipeline.gate.get_embedder", worded)
     config = CONFIG.model_copy(update={"captions": str(captions), "encode": False, "unseen_genres": False})
     return run(read(study, config), out, config, galleries=[gallery_of(study, out.parent)])
 

@@ -115,7 +115,7 @@ def plan_folds(
     inner = min(most_folds(each, inner_folds) for each in trained)
     if inner < 2 or (n_folds is not None and not held_out):
         if n_folds is None:
-            what = f"{_counted(together)} for training are too few to choose penalties by cross-validation"
+            what = f"penalties cannot be chosen by cross-validation with only {_counted(together)} for training"
             raise InputError(what, mend="give more recordings for training (4 are always enough)")
         what = f"{_counted(together)} are too few to be divided into folds of training and test clips"
         raise InputError(what, mend="give more recordings (8 are always enough), or test runs of other recordings")
