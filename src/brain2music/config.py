@@ -160,7 +160,8 @@ def validated(model: type[Model], settings: object, path: Path | None) -> Model:
         return model.model_validate(settings)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the settings"
-        raise InputError(
-            f"{field}: {first['msg']} (got {first['input']!r})", path, "see `brain2music run --help`"
-        ) from None
+        field, told = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+        what = (
+            f"{field}: {told} (got {first['input']!r})" if field else told
+        )  # of the whole: all settings are its input
+        raise InputError(what, path, "see `brain2music run --help`") from None

@@ -220,7 +220,7 @@ FAULTS = {
     "complex.npy": r"complex\.npy: the array holds complex64",
     "text.npy": r"text\.npy: the array holds <U1",
     "constant.npy": r"constant\.npy: no voxel of the array ever changes",
-    "milliseconds": r"arrays\.toml: .*tr is the seconds between scans",
+    "milliseconds": r"arrays\.toml: tr is the seconds between scans",
     "nan.npy": r"nan\.npy: the array holds NaN",
     "text.mat": r"text\.mat: this is not a readable \.mat file",
     "r.mat": r"r\.mat: there is no variable None.*Choose among R, S",

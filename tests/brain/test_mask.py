@@ -64,6 +64,16 @@ def test_without_masks_it_is_nilearns(tmp_path, clips, make_run, rng):
     assert 0 < space.mask.sum() < space.mask.size
 
 
+def test_an_image_without_a_brain_asks_for_a_mask(tmp_path, clips, make_run, recwarn):
+    from brain2music.study.study import Study
+
+    volumes = np.ones((*GRID, 6), np.float32)
+    run = make_run(tmp_path, "01", "train", clips[:3], volumes)
+    with pytest.raises(InputError, match=r"no mask goes with the image.*desc-brain_mask, into the derivatives"):
+        choose_mask(Study(tmp_path, "tiny", (run,)), "001")
+    assert not recwarn.list
+
+
 def test_nearest_sampling_equals_nilearns(rng):
     source = nib.Nifti1Image(rng.integers(0, 9, (7, 6, 5)).astype(np.float32), np.diag([1.7, 1.9, 2.3, 1]))
     target = nib.Nifti1Image(np.zeros(GRID, np.float32), np.diag([2.1, 2.2, 2.7, 1]))
