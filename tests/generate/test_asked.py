@@ -225,3 +225,15 @@ def test_whole_numbers_are_written_by_their_full_scale(tmp_path: Path) -> None:
     wave = np.array([-8192, 0, 16384], np.int16)
     write_audio(tmp_path / "x.wav", wave, RATE)
     np.testing.assert_array_equal(soundfile.read(tmp_path / "x.wav", dtype="int16")[0], wave)
+
+
+def test_the_origin_of_a_sound_is_not_written_over_by_that_of_another_kind(tmp_path: Path) -> None:
+    Reconstruction(np.zeros((1, 800), np.float32), RATE, {"seed": 1}).write(tmp_path / "x.wav")
+    before = (tmp_path / "x.json").read_bytes()
+    asked = ["generate", "--text", "rock", "--seconds", "1", "-o"]
+    refused = CliRunner().invoke(app, [*asked, str(tmp_path / "x.flac"), "--overwrite"]).exception
+    assert isinstance(refused, InputError)
+    assert "x.json: this tells where x.wav came from" in str(refused)
+    assert (tmp_path / "x.json").read_bytes() == before
+    again = CliRunner().invoke(app, [*asked, str(tmp_path / "x.wav"), "--generator", "none"]).exception
+    assert "no model 'none'" in str(again)  # the same sound again may be made

@@ -144,12 +144,17 @@ def story(
 
 
 def _require(outputs: "Sequence[Path]", inputs: "Sequence[Path]", overwrite: bool) -> None:
-    """Refuse, before the work, to write where or what cannot be written."""
+    """Refuse, before the work, to write where or what cannot be written, or over the origin of another sound."""
     from .._utils.destinations import require_output
+    from .._utils.errors import InputError
     from ..audio.formats import FORMATS
 
     for path in outputs:
-        require_output(path, inputs, tuple(FORMATS), [path.with_suffix(".json")], overwrite)
+        origin = path.with_suffix(".json")
+        require_output(path, inputs, tuple(FORMATS), [origin], overwrite)
+        others = [other for suffix in FORMATS if (other := path.with_suffix(suffix)).exists()]
+        if origin.exists() and others and path not in others:
+            raise InputError(f"this tells where {others[0].name} came from", origin, "name the sound otherwise")
 
 
 def _progress(what: str) -> "AbstractContextManager[Advance]":
