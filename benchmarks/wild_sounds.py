@@ -149,7 +149,7 @@ def traps(case: Any) -> str:
     texts, vectors = [line for line in lines if line.startswith("[")], [line for line in lines if line.isdigit()]
     if texts != ["['rock']"] or vectors[:1] != ["1"]:
         return f"a text is taken as its letters: {texts} {vectors}"
-    refused = [line for line in lines if line.startswith("InputError ")]
+    refused = [line for line in lines if re.match(r"(\S+\.)?InputError\b", line)]
     if vectors[1:] != ["1"] and not any("rows" in line for line in refused):
         return "a piece a window"
     alike = [float(line) for line in lines if re.fullmatch(r"-?[01]\.\d+", line)]

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 
+from brain2music._utils.errors import Brain2MusicWarning
 from brain2music.audio.joining import join, predicted
 from brain2music.audio.sound import LOUDEST, limited
 from brain2music.models.musiclm.model import MusicLM
@@ -94,3 +95,17 @@ def test_a_continued_file_keeps_channels_rate_and_every_bit(
     assert source["continues"] == recording.name
     assert len(source["continues_sha256"]) == 64
     assert source["new_channels"].startswith("the same mono in each")
+
+
+def test_a_recording_beyond_full_scale_is_turned_down_with_a_word(
+    single: MusicLM, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("brain2music.models.musiclm.continuing.embed_sounds", lambda *_: torch.ones(1, 8))
+    monkeypatch.setattr(single, "semantic", None)
+    wave = chord(1.5, RATE, 1.0).astype(np.float32)
+    soundfile.write(tmp_path / "loud.wav", wave, RATE, subtype="FLOAT")
+    for recording, named in ((tmp_path / "loud.wav", "loud.wav: the recording"), ((wave, RATE), "the recording")):
+        with pytest.warns(Brain2MusicWarning, match=rf"{named} reaches .*; it is turned down as a whole"):
+            made = single.continuation(recording, seconds=1.0)
+        assert np.abs(made.waveform).max() < 1
+        np.testing.assert_allclose(made.waveform[0, : len(wave)], made.source["gain"] * wave, rtol=1e-4, atol=1e-6)
