@@ -16,7 +16,11 @@ from .reading import open_sound
 NEEDS_PYAV = (".m4a", ".m4b", ".aac", ".mp4", ".webm", ".weba", ".wma", ".mka", ".ac3", ".ape", ".wv", ".tta", ".amr")
 """Suffixes of sound files that are read by PyAV only, the extra ``formats``."""
 COMMON = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
-SUFFIXES = (*COMMON, ".wave", ".aifc", ".snd", ".caf", ".w64", ".rf64", ".bwf", ".mp2", *NEEDS_PYAV)
+SUFFIXES: tuple[str, ...] = (
+    *COMMON,
+    *(".wave", ".aifc", ".snd", ".caf", ".w64", ".rf64", ".bwf", ".mp2"),
+    *NEEDS_PYAV,
+)
 """What is taken for a sound file in folders, and where a file is looked up by a name without its suffix."""
 
 MAKER = f"brain2music {__version__}"
