@@ -228,7 +228,7 @@ def test_whole_numbers_are_written_by_their_full_scale(tmp_path: Path) -> None:
 
 
 def test_the_origin_of_a_sound_is_not_written_over_by_that_of_another_kind(tmp_path: Path) -> None:
-    Reconstruction(np.zeros((1, 800), np.float32), RATE, {"seed": 1}).write(tmp_path / "x.wav")
+    Reconstruction(np.zeros((1, 800), np.float32), RATE, {"seed": 1}).save(tmp_path / "x.wav")
     before = (tmp_path / "x.json").read_bytes()
     asked = ["generate", "--text", "rock", "--seconds", "1", "-o"]
     refused = CliRunner().invoke(app, [*asked, str(tmp_path / "x.flac"), "--overwrite"]).exception
