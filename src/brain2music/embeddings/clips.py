@@ -153,9 +153,7 @@ def _kept(file: Path, made_from: dict[str, Any]) -> Float32[np.ndarray, "windows
     return embedding
 
 
-def _in_common(
-    rows: list[Float32[np.ndarray, "windows dims"]], embedder: Embedder
-) -> list[Float32[np.ndarray, "windows dims"]]:
+def _in_common(rows: list[Float32[np.ndarray, "_ dims"]], embedder: Embedder) -> list[Float32[np.ndarray, "_ dims"]]:
     """The first windows of every clip, as many as all have."""
     fewest, most = min(map(len, rows), default=0), max(map(len, rows), default=0)
     if fewest < most:
