@@ -9,10 +9,11 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,14 +42,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         the library that was writing makes of that.
     """
     path = Path(path)
-    try:
-        if path.is_dir():
-            raise InputError("there is a folder where a file is to be written", path, "move it elsewhere")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = _held(path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    try:
+    suffix = "".join(path.suffixes[-2:])
+    temporary = path.parent / f"{PART}{secrets.token_hex(4)}{suffix if len(suffix) < 20 else ''}"
+    handle = None
+    try:  # named before it is made: an interruption at any moment finds what to remove
+        try:
+            if path.is_dir():
+                raise InputError("there is a folder where a file is to be written", path, "move it elsewhere")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = _held(temporary)
+        except OSError as error:
+            raise _unwritable(path, error) from None
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -61,8 +65,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise
         raise _unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
     finally:
-        temporary.unlink(missing_ok=True)
-        os.close(handle)
+        with suppress(OSError):
+            temporary.unlink()
+        if handle is not None:
+            os.close(handle)
 
 
 def sweep(folder: Path, *, below: bool = True) -> None:
@@ -71,14 +77,13 @@ def sweep(folder: Path, *, below: bool = True) -> None:
         remove_abandoned(leftover)
 
 
-def _held(path: Path) -> tuple[int, Path]:
-    """A temporary file beside ``path``, and its descriptor, which is held while it is being written."""
-    suffix = "".join(path.suffixes[-2:])
+def _held(temporary: Path) -> int:
+    """The descriptor of a new file, which is held while it is being written."""
     while True:
-        handle, name = tempfile.mkstemp(prefix=PART, suffix=suffix if len(suffix) < 20 else "", dir=path.parent)
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         hold(handle)
-        if is_at(Path(name), handle):
-            return handle, Path(name)
+        if is_at(temporary, handle):
+            return handle
         os.close(handle)  # swept between making and holding
 
 
