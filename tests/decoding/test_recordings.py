@@ -13,7 +13,7 @@ from brain2music.decoding.problem import HeldOut, Problem, View
 from brain2music.decoding.shuffled import shuffled_orders
 from brain2music.decoding.unseen import decode_kfold_unseen
 from brain2music.embeddings.alignment import match_windows
-from brain2music.ridge.folds import assign_folds
+from brain2music.ridge import assign_folds
 from brain2music.study.study import Clip
 
 pytestmark = pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from brain2music.ridge import problem as problem_module
-from brain2music.ridge.problem import plan
+from brain2music.ridge import _problem as problem_module
+from brain2music.ridge._problem import plan
 
 
 def make_problem(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

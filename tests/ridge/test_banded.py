@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from brain2music.ridge import banded_ridge_cv, delayed, ridge_cv, variance_partition
-from brain2music.ridge.descent import held_out_loss
+from brain2music.ridge._banded_gradient import held_out_loss
 
 pytestmark = pytest.mark.filterwarnings("ignore:the best alpha")
 ALPHAS = np.logspace(-1, 5, 7)

@@ -8,9 +8,9 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 
 from brain2music.ridge import RidgeWarning, assign_folds, plan, predict_many, ridge, ridge_cv, ridge_cv_many
-from brain2music.ridge.band import reduce_to_band
-from brain2music.ridge.blocks import Targets
-from brain2music.ridge.foldwise import span
+from brain2music.ridge._block_tridiagonal import reduce_to_band
+from brain2music.ridge._chunked import Targets
+from brain2music.ridge._primal_per_fold import span
 
 from .conftest import KINDS, make_problem, refitted
 

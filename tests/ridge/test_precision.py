@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.ridge.directions import decompose
-from brain2music.ridge.precision import beyond
+from brain2music.ridge._precision import beyond
+from brain2music.ridge._principal_axes import decompose
 
 
 @pytest.mark.parametrize(("least", "alpha", "expected"), [(1e-2, 1e-9, False), (1e-6, 1e-9, True), (1e-6, 1e-2, False)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.ridge.quadratic import Batch, Form, Screen, settle
+from brain2music.ridge._quadratic_form import Batch, Form, Screen, settle
 
 
 def _forms(rows: int, rng: np.random.Generator) -> list[np.ndarray]:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.ridge import linalg, ridge_cv, routines
+from brain2music.ridge import _linalg as linalg
+from brain2music.ridge import _routines as routines
+from brain2music.ridge import ridge_cv
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.ridge.directions import decompose
-from brain2music.ridge.forms import Forms
-from brain2music.ridge.sketch import Sketch, normals
+from brain2music.ridge._principal_axes import decompose
+from brain2music.ridge._quadratic_errors import Forms
+from brain2music.ridge._sketch import Sketch, normals
 
 FOLDS = (slice(0, 100), slice(100, 260), slice(260, 400))
 

@@ -5,7 +5,7 @@ import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
 from brain2music.metrics.leakage import check_split
-from brain2music.ridge.folds import assign_folds
+from brain2music.ridge import assign_folds
 from brain2music.study.folds import (
     deal_folds,
     draw_orders,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from ..embeddings.alignment import Matched
-from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
+from ..ridge import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
 from ..study.folds import inner_groups
 
 Grouping = Literal["clip", "run"]

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from scipy.stats import rankdata
 
 from ..embeddings.alignment import Matched
-from ..ridge.folds import assign_folds
+from ..ridge import assign_folds
 from .fits import Fit, Fitted, Prediction, cv_groups, fit_ridge
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from ..embeddings.alignment import Matched
-from ..ridge.fit import RidgeWarning, ridge_cv
+from ..ridge import RidgeWarning, ridge_cv
 from .fits import Fitted, correlations, cv_groups
 from .problem import Problem
 

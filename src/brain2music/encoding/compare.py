@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from ..brain.responses import Responses
 from ..embeddings.embeddings import Embeddings
-from ..ridge.banded import Partition, variance_partition
+from ..ridge import Partition, variance_partition
 from ..study.folds import hold_together
 from .ceiling import FLOOR, Ceiling
 from .encoder import Encoded
@@ -139,7 +139,7 @@ def partition(
     """What each embedding explains alone and together, by banded ridge (Brain2Music's rebuttal, A.1.8).
 
     ``standardise`` is as in :func:`~brain2music.encoding.encoder.encode`; ``settings`` go to
-    :func:`~brain2music.ridge.banded.banded_ridge_cv`. :class:`Partition` holds r², the product measure and the unique
+    :func:`~brain2music.ridge.banded_ridge_cv`. :class:`Partition` holds r², the product measure and the unique
     share per embedding, and what is shared, in the test clips of every voxel.
 
     Raises ValueError for fewer than two embeddings.

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int
 from ..brain.load import require_alike
 from ..brain.responses import Responses, VoxelSpace
 from ..embeddings.embeddings import Embeddings, Space
-from ..ridge.fit import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
+from ..ridge import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
 from ..study.folds import deal_folds, hold_together, inner_groups, require_whole
 from ..study.study import Clip
 from .features import Pairs, Windows, match_scans

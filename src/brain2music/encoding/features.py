@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int
 from .._utils.errors import InputError
 from ..brain.responses import Responses
 from ..embeddings.embeddings import Embeddings
-from ..ridge.delays import delayed
+from ..ridge import delayed
 from ..study.study import Clip
 
 _TOLERANCE = 0.01  # of a TR: below it, differences between times of sound and of scans are rounding

@@ -22,7 +22,7 @@ from ..encoding.maps import sidecar_of, write_statmap
 from ..encoding.significance import Permuted, fdr, gaussian_p, permutation_test, without_p
 from ..metrics.card import ScoreCard
 from ..metrics.score import Score
-from ..ridge.banded import Partition
+from ..ridge import Partition
 from .listener import Listener, Music
 from .outputs import Outputs
 

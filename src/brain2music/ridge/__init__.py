@@ -1,20 +1,24 @@
-"""Linear maps on plain arrays, with scikit-learn skins on top. Imports nothing else of ours but what the processor
-can do.
+"""Linear maps on plain arrays, with scikit-learn estimators on top.
 
-Start with :func:`ridge_cv`; ``dual.py`` and ``foldwise.py`` are its two ways of solving, ``plan.py`` chooses.
+Start with :func:`ridge_cv`, or with :class:`RidgeCV` among scikit-learn's tools. Modules are private: import from here.
+``_dual.py`` and ``_primal_per_fold.py`` are the two solvers, ``_plan.py`` chooses.
 """
 
-from .banded import BandedFit, Partition, banded_ridge_cv, variance_partition
-from .delays import delayed
-from .fit import RidgeWarning, ridge, ridge_cv, ridge_cv_many
-from .folds import assign_folds
-from .plan import Plan, plan
-from .result import RidgeFit, predict_many
+from ._banded import BandedFit, Partition, banded_ridge_cv, variance_partition
+from ._delays import delayed
+from ._estimators import BandedRidgeCV, RidgeCV
+from ._folds import assign_folds
+from ._plan import Plan, plan
+from ._result import RidgeFit, predict_many
+from ._ridge_cv import DEFAULT_ALPHAS, RidgeWarning, ridge, ridge_cv, ridge_cv_many
 
 __all__ = [
+    "DEFAULT_ALPHAS",
     "BandedFit",
+    "BandedRidgeCV",
     "Partition",
     "Plan",
+    "RidgeCV",
     "RidgeFit",
     "RidgeWarning",
     "assign_folds",

@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 
-from .linalg import Square, product
+from ._linalg import Square, product
 
 WIDTH = 96
 Columns = Float[torch.Tensor, "n k"]

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 
-from .blocks import Array, named
-from .problem import GramOf, Problem, prepare
-from .result import RidgeFit
-from .scores import check_score
-from .threads import operations, threads_for
+from ._chunked import Array, named
+from ._problem import GramOf, Problem, prepare
+from ._result import RidgeFit
+from ._scores import check_score
+from ._threads import operations, threads_for
 
 DEFAULT_ALPHAS = np.logspace(-1, 8, 20)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from .blocks import Array, apply, column_blocks, like
+from ._chunked import Array, apply, column_blocks, like
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class RidgeFit:
     alphas : (alphas,) the grid, ascending.
     best_alphas : (targets,)
     cv_scores : (alphas, targets) mean over folds; greater is better. Those that are not a target's best may be rounded
-        (``score`` of :func:`.fit.ridge_cv`).
+        (``score`` of :func:`._ridge_cv.ridge_cv`).
     on_edge : (targets,) whether the best penalty is the grid's first or last.
     held_out : (rows, targets) predictions of every row by a fit that did not see its fold, at the best penalty;
         None unless asked for.
@@ -86,7 +86,7 @@ class RidgeFit:
 
 
 def predict_many(fits: Sequence[RidgeFit], X: Array) -> list[Array]:
-    """What each fit of :func:`.fit.ridge_cv_many` predicts; work that they share is done once."""
+    """What each fit of :func:`._ridge_cv.ridge_cv_many` predicts; work that they share is done once."""
     first = fits[0]
     if any(fit._rows is not first._rows for fit in fits) or first._rows is None:
         return [fit.predict(X) for fit in fits]

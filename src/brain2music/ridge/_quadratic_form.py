@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 
-from .linalg import Square, product
+from ._linalg import Square, product
 
 STRIPS = 8
 """Strips of rows that a triangle is cut into: 9/16 of the square is multiplied."""

@@ -1,8 +1,8 @@
 """The penalty with the least squared error for every target, where most are not worth making a form of.
 
 Of a grid that is wide enough most penalties are best for no target at all. So what a sketch estimates as best for most
-targets is evaluated first, then what by its lower bound (``sketch.py``) could be better, for these targets alone;
-by rounded numbers, and exactly what may be the least (``quadratic.py``).
+targets is evaluated first, then what by its lower bound (``_sketch.py``) could be better, for these targets alone;
+by rounded numbers, and exactly what may be the least (``_quadratic_form.py``).
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 
-from .blocks import Targets
-from .forms import Forms
-from .memory import give_back
-from .quadratic import Batch, Screen, settle
+from ._chunked import Targets
+from ._memory import give_back
+from ._quadratic_errors import Forms
+from ._quadratic_form import Batch, Screen, settle
 
 ROUNDING = 1e-2
 """Share of itself that a rounded form is not wrong by."""

@@ -8,7 +8,7 @@ quadratic form in y,
 
 and of a symmetric M only one triangle has to be multiplied, for all folds at once; nothing is refitted in a fold.
 Errors are as exact as single precision is beside the variance of y. Where only the best α of every target is asked
-for, most need no form (``search.py``).
+for, most need no form (``_penalty_search.py``).
 """
 
 import math
@@ -19,11 +19,11 @@ from functools import cached_property
 import torch
 from jaxtyping import Float
 
-from .blocks import Targets
-from .directions import Directions
-from .linalg import Square, gram, product, solve_spd
-from .quadratic import Form
-from .sketch import Sketch, normals
+from ._chunked import Targets
+from ._linalg import Square, gram, product, solve_spd
+from ._principal_axes import Directions
+from ._quadratic_form import Form
+from ._sketch import Sketch, normals
 
 RESOLVED = {torch.float32: 1e4, torch.float64: 1e9}
 """Greatest λ over α up to which a precision has digits left in R, which is made by taking H away from I."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
 
-from .linalg import Square, add_gram, mirror
+from ._linalg import Square, add_gram, mirror
 
 Array = np.ndarray | torch.Tensor
 """What callers hand in and get back: numpy (memory maps too) or torch, on the CPU or a GPU."""

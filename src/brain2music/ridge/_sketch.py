@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from scipy.stats import chi2, norm
 
-from .linalg import product
+from ._linalg import product
 
 ROWS = 240
 """Of a sketch: its estimates are wrong by an eleventh of themselves, beside which 1e-3 of rounding is little."""

@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Float, Int
 
-from .blocks import Targets
-from .directions import Directions, decompose, projection, without
-from .forms import Forms
-from .linalg import product
-from .memory import give_back
-from .scores import from_moments
-from .search import least_errors
+from ._chunked import Targets
+from ._linalg import product
+from ._memory import give_back
+from ._penalty_search import least_errors
+from ._principal_axes import Directions, decompose, projection, without
+from ._quadratic_errors import Forms
+from ._scores import from_moments
 
 Matrix = Float[torch.Tensor, "rows targets"]
 NARROW = 256
@@ -55,8 +55,8 @@ class FoldwiseSolver:
 
     ``X`` (rows, features) is centred if ``intercept``, its rows are ordered so that every fold is a slice;
     ``whole`` are the directions of all rows; ``batch`` targets are treated at a time; ``forms`` says whether squared
-    errors are worth working out as quadratic forms (``forms.py``), where these resolve them, and ``rounded`` whether
-    only the best of every target has to be exact.
+    errors are worth working out as quadratic forms (``_quadratic_errors.py``), where these resolve them, and
+    ``rounded`` whether only the best of every target has to be exact.
     """
 
     whole: Directions

@@ -11,7 +11,7 @@ S - λ̄/(λ̄+α) I = α/(λ̄+α) · (K - λ̄I)(K + αI)⁻¹, which cancels 
     ŷ_F = (λ̄+α)⁻¹ (G_FF)⁻¹ [(K - λ̄I)(K + αI)⁻¹]_FT y_T     + the share of the constant direction.
 
 Nothing is refitted in a fold. In the constant direction K is given the eigenvalue λ̄; that share is then removed.
-K is not diagonalised but brought to band form (``band.py``), which serves every α as well.
+K is not diagonalised but brought to band form (``_block_tridiagonal.py``), which serves every α as well.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 
-from .band import Band, BandFactor, reduce_to_band
-from .blocks import Targets
-from .linalg import Square, gram, product, solve_spd
-from .scores import score_fold
+from ._block_tridiagonal import Band, BandFactor, reduce_to_band
+from ._chunked import Targets
+from ._linalg import Square, gram, product, solve_spd
+from ._scores import score_fold
 
 Matrix = Float[torch.Tensor, "rows targets"]
 

@@ -3,14 +3,14 @@
 import math
 from dataclasses import dataclass
 
-from .band import WIDTH
-from .forms import AT_ONCE
+from ._block_tridiagonal import WIDTH
+from ._quadratic_errors import AT_ONCE
 
 EIGEN = 12.0
 """An m x m eigendecomposition takes as long as so many times m³ operations of matrix products (measured)."""
 
 SPAN = 0.65
-"""Share of the grid's α that ``foldwise.span`` leaves to be worked out, roughly."""
+"""Share of the grid's α that ``_primal_per_fold.span`` leaves to be worked out, roughly."""
 
 MOST_SPAN = 0.9
 """The same where features are about as many as rows: their eigenvalues reach from the greatest to none."""
@@ -28,9 +28,9 @@ class Plan:
 
     Attributes
     ----------
-    dual : over rows with one factorisation (``dual.py``), else over features fold by fold (``foldwise.py``).
-    forms : squared errors, where these are the score, as quadratic forms (``forms.py``). rounded : most of them in
-        bfloat16 first (``quadratic.py``).
+    dual : over rows with one factorisation (``_dual.py``), else over features fold by fold (``_primal_per_fold.py``).
+    forms : squared errors, where these are the score, as quadratic forms (``_quadratic_errors.py``). rounded : most of
+        them in bfloat16 first (``_quadratic_form.py``).
     batch : targets treated at a time.
     block : features read at a time.
     gigabytes : working memory beyond X, Y and the result, estimated.

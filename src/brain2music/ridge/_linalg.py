@@ -2,9 +2,9 @@
 
 On a CPU, large single-precision products go through torch's own routine or through oneDNN's, which torch reaches by a
 convolution; symmetric ones through strips of these or through OpenBLAS's ``syrk``. Which is faster differs from one
-processor to the next by up to twice, and so is measured (``routines.py``). Small products are torch's: OpenBLAS between
-steps of torch has two sets of threads wait for one another. The eigendecomposition is scipy's ``syevd`` (divide and
-conquer: a seventh of its default). Everything on a GPU is torch's own.
+processor to the next by up to twice, and so is measured (``_routines.py``). Small products are torch's: OpenBLAS
+between steps of torch has two sets of threads wait for one another. The eigendecomposition is scipy's ``syevd``
+(divide and conquer: a seventh of its default). Everything on a GPU is torch's own.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch.nn.functional import conv2d
 
-from .routines import fastest
+from ._routines import fastest
 
 Square = Float[torch.Tensor, "n n"]
 TRIANGLE = 8

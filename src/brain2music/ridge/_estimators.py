@@ -14,8 +14,8 @@ from safetensors.numpy import save
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .banded import banded_ridge_cv
-from .fit import DEFAULT_ALPHAS, ridge_cv
+from ._banded import banded_ridge_cv
+from ._ridge_cv import DEFAULT_ALPHAS, ridge_cv
 
 Groups = Sequence[object] | Shaped[np.ndarray, " rows"]
 
@@ -63,7 +63,7 @@ class _LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return fitted
 
 
-class RidgeDecoder(_LinearMap):
+class RidgeCV(_LinearMap):
     """Responses -> embedding: ridge with a penalty for every target, by grouped cross-validation.
 
     Parameters are those of :func:`brain2music.ridge.ridge_cv`; ``scoring`` is its ``score``.
@@ -104,7 +104,7 @@ class RidgeDecoder(_LinearMap):
         self.per_target = per_target
         self.memory_gb = memory_gb
 
-    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> "RidgeDecoder":
+    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> "RidgeCV":
         """Fit (rows, features) -> (rows, targets); rows of one group (clip, run) stay in one fold."""
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=[np.float32, np.float64])
         fit = ridge_cv(
@@ -124,18 +124,7 @@ class RidgeDecoder(_LinearMap):
         return self
 
 
-class VoxelwiseEncoder(RidgeDecoder):
-    """Features -> voxels: the same map, with few features, many targets and predictions scored voxel by voxel."""
-
-    def score_voxels(self, X: Any, Y: Any) -> np.ndarray:
-        """Pearson correlation of every voxel's prediction with its measured response; NaN where one is constant."""
-        predicted, measured = self.predict(X), np.asarray(Y)
-        predicted, measured = predicted - predicted.mean(0), measured - measured.mean(0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return (predicted * measured).sum(0) / np.sqrt((predicted**2).sum(0) * (measured**2).sum(0))
-
-
-class BandedRidge(_LinearMap):
+class BandedRidgeCV(_LinearMap):
     """Several feature spaces side by side in X, each with a penalty of its own for every target.
 
     ``bands`` gives the number of features of each space, in the order of X's columns (None: one space); the other
@@ -143,7 +132,7 @@ class BandedRidge(_LinearMap):
 
     Attributes
     ----------
-    coef_, intercept_, best_alphas_ : as in :class:`RidgeDecoder`.
+    coef_, intercept_, best_alphas_ : as in :class:`RidgeCV`.
     cv_scores_ : (targets,) held-out r² of the penalties chosen.
     band_weights_ : (bands, targets) γ; band b is penalised by best_alphas_ / γ_b.
     alphas_ : (alphas,) the grid.
@@ -181,7 +170,7 @@ class BandedRidge(_LinearMap):
         self.memory_gb = memory_gb
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> "BandedRidge":
+    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> "BandedRidgeCV":
         """Fit (rows, features) -> (rows, targets); rows of one group (clip, run) stay in one fold."""
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=[np.float32, np.float64])
         sizes = [X.shape[1]] if self.bands is None else list(self.bands)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 
-from .linalg import eigh, gram, product
-from .precision import MOST_CONDITION, beyond, precisions, too_small
+from ._linalg import eigh, gram, product
+from ._precision import MOST_CONDITION, beyond, precisions, too_small
 
 
 @dataclass(frozen=True)

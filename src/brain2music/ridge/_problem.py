@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float, Shaped
 
 from .._utils.cpu import multiplies_bfloat16
-from .blocks import Array, Moments, Targets, centre_, centred_gram, like, to_tensor
-from .directions import decompose
-from .dual import DualSolver, factorise
-from .folds import assign_folds, check_folds
-from .foldwise import FoldwiseSolver
-from .plan import Plan, plan
-from .precision import MOST_CONDITION, precisions, too_small
-from .result import RidgeFit
+from ._chunked import Array, Moments, Targets, centre_, centred_gram, like, to_tensor
+from ._dual import DualSolver, factorise
+from ._folds import assign_folds, check_folds
+from ._plan import Plan, plan
+from ._precision import MOST_CONDITION, precisions, too_small
+from ._primal_per_fold import FoldwiseSolver
+from ._principal_axes import decompose
+from ._result import RidgeFit
 
 log = logging.getLogger(__name__)
 

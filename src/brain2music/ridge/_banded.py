@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 
-from .blocks import Moments, centred_gram
-from .descent import descend
-from .fit import DEFAULT_ALPHAS, solve
-from .folds import assign_folds, check_folds
-from .linalg import Square
-from .problem import GramOf, prepare
+from ._banded_gradient import descend
+from ._chunked import Moments, centred_gram
+from ._folds import assign_folds, check_folds
+from ._linalg import Square
+from ._problem import GramOf, prepare
+from ._ridge_cv import DEFAULT_ALPHAS, solve
 
 CONCENTRATIONS = (0.1, 1.0)
 """Dirichlet concentrations the draws alternate between: sparse and even."""
