@@ -29,7 +29,7 @@ def write_tagged(path):
 def refuse(message, *asked, **more):
     with pytest.raises(InputError, match=message) as caught:
         require_output(*asked, **more)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_a_new_file_may_be_written_also_in_a_folder_that_is_not_there_yet(tmp_path, song):

@@ -103,7 +103,7 @@ def test_a_file_at_fault_is_named(bad_file):
     with pytest.raises(InputError) as caught:
         read_audio(bad_file)
     assert caught.value.file == bad_file
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("bad_file", ["missing", "text", "empty", "folder"], indirect=True)

@@ -82,7 +82,7 @@ def test_what_is_no_sound_is_refused_in_one_line(case, wave):
     with pytest.raises(InputError, match=named) as caught:
         as_waveform(make(wave), RATE)
     assert "\n" not in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("rate", [0, -1, 0.5, 22050.5, np.nan, np.inf, None, "22050", True, [22050], 999, 768_001])

@@ -93,7 +93,7 @@ def test_object_storage_is_locked_by_a_file(tmp_path: Path) -> None:
     with locked(store, "building a gallery"):
         with pytest.raises(InputError, match=r"process \d+ on .* is building a gallery") as caught:
             locked(store, "marking duplicates", wait=False).__enter__()
-        assert "if it was killed, remove .lock there" in caught.value.mend
+        assert "if it was killed, remove .lock there" in caught.value.hint
     assert not store.exists(LOCK)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()

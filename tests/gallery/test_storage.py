@@ -68,7 +68,7 @@ def test_contents_that_changed_on_the_way_are_refused(
 def test_unknown_storage_is_named() -> None:
     with pytest.raises(InputError, match="cannot be reached") as caught:
         Gallery.open("nonsense://bucket")
-    assert caught.value.mend.startswith("install fsspec")
+    assert caught.value.hint.startswith("install fsspec")
 
 
 def test_a_damaged_shard_is_embedded_again(music: Path, tmp_path: Path, embedder: Bands) -> None:

@@ -292,7 +292,7 @@ def test_why_there_is_no_p_is_said_before_and_beside_the_score(tmp_path: Path, r
     (finding,) = check_arrays(path, CONFIG)
     assert (finding.code, finding.severity) == ("p-missing", "warning")
     assert "no p" in finding.what
-    assert "set shuffles to 20" in finding.mend
+    assert "set shuffles to 20" in finding.hint
     with pytest.warns(Brain2MusicWarning, match="no p"):
         outputs = run(read_arrays_study(path), tmp_path / "out", CONFIG)
     (score,) = [each for each in read_scores(outputs.scores) if each.metric == "identification"]

@@ -1,4 +1,4 @@
-"""Every fault that a study can have is made, and found by its code, at its file, with a mend."""
+"""Every fault that a study can have is made, and found by its code, at its file, with a hint."""
 
 import gzip
 import json
@@ -381,7 +381,7 @@ def test_fault_is_found(tiny: TinyStudy, name: str) -> None:
     assert found
     for finding in found:
         assert finding.severity == ("warning" if name in WARNINGS else "error")
-        assert finding.mend
+        assert finding.hint
         assert str(file) in str(finding)
 
 
@@ -483,7 +483,7 @@ def test_random_damage_never_raises(tiny: TinyStudy, seed: int) -> None:
         path.write_bytes(damaged[: rng.integers(1, len(damaged) + 1)])
     for finding in tiny.check():
         json.dumps(str(finding))
-        assert finding.mend
+        assert finding.hint
 
 
 @pytest.mark.real_data

@@ -153,13 +153,13 @@ def test_own_sidecars_are_inherited_within_the_derivatives_only(tiny: TinyStudy)
     assert [run.tr for run in read_study(tiny.root).runs] == [TR] * 3
 
 
-@pytest.mark.parametrize(("tr", "mend"), [(2000, "seconds: 2, if"), (60, "0.06, if"), (0.0015, "give it in seconds")])
-def test_a_tr_that_is_none_is_an_error(tiny: TinyStudy, tr: float, mend: str) -> None:
+@pytest.mark.parametrize(("tr", "hint"), [(2000, "seconds: 2, if"), (60, "0.06, if"), (0.0015, "give it in seconds")])
+def test_a_tr_that_is_none_is_an_error(tiny: TinyStudy, tr: float, hint: str) -> None:
     tiny.write_json(tiny.sidecar(TRAIN), {"RepetitionTime": tr})
     tiny.write_image(TRAIN, voxels(6), tr=0)
     (finding,) = [each for each in survey_study(tiny.root).findings if each.code == "tr-invalid"]
     assert finding.severity == "error"
-    assert mend in finding.mend
+    assert hint in finding.hint
 
 
 @pytest.mark.parametrize("tr", [0.1, 10, 20])

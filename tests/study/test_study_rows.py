@@ -143,7 +143,7 @@ def test_a_table_mostly_at_fault_is_refused(listening: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "row", "mend"),
+    ("header", "row", "hint"),
     [
         ("onset,duration,stim_file", "{},3,{}", "separate columns by tabs, not by commas"),
         ("onset  duration  stim_file", "{}  3  {}", "separate columns by tabs, not by spaces"),
@@ -152,10 +152,10 @@ def test_a_table_mostly_at_fault_is_refused(listening: Write) -> None:
         (STIM_FILE, "{}000\t3000\t{}", "in seconds, if these are milliseconds"),
     ],
 )
-def test_how_a_table_is_to_be_written_is_said(listening: Write, header: str, row: str, mend: str) -> None:
+def test_how_a_table_is_to_be_written_is_said(listening: Write, header: str, row: str, hint: str) -> None:
     tiny = listening([row.format(6 * i, song(i + 1)) for i in range(5)], header=header)
     found = [finding for finding in survey_study(tiny.root).findings if finding.severity == "error"]
-    assert mend in found[0].mend
+    assert hint in found[0].hint
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def require_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         what = f"there is no {name} device here"
         reason = "" if str(name).startswith("cuda") else f" ({str(error).splitlines()[0][:80]})"
-        raise InputError(what + reason, mend="leave --device away, or give cpu") from None
+        raise InputError(what + reason, hint="leave --device away, or give cpu") from None
     return device
 
 

@@ -18,21 +18,21 @@ class InputError(Exception):
         What is wrong, with the offending value.
     file : path or None
         The file or folder where it was found.
-    mend : str
+    hint : str
         What to do next, as an imperative.
     """
 
-    def __init__(self, what: str, file: str | Path | None = None, mend: str = "") -> None:
-        self.what, self.file, self.mend = (
+    def __init__(self, what: str, file: str | Path | None = None, hint: str = "") -> None:
+        self.what, self.file, self.hint = (
             what.rstrip("."),
             None if file is None else Path(file),
-            mend.rstrip("."),
+            hint.rstrip("."),
         )
         super().__init__(str(self))
 
     def __str__(self) -> str:
         where = f"{self.file}: " if self.file is not None else ""
-        then = f". {self.mend[0].upper()}{self.mend[1:]}." if self.mend else "."
+        then = f". {self.hint[0].upper()}{self.hint[1:]}." if self.hint else "."
         return " ".join(f"{where}{self.what}{then}".split())
 
 

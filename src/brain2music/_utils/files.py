@@ -144,7 +144,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def parse_json(text: str | bytes, file: Path | str, mend: str = "correct or replace the file") -> Any:
+def parse_json(text: str | bytes, file: Path | str, hint: str = "correct or replace the file") -> Any:
     """Parse JSON that came from ``file`` (UTF-8, with or without a mark); :class:`InputError` where it cannot be.
 
     That takes in what ``json`` raises other errors for: thousands of nested lists, numbers of thousands of digits.
@@ -152,9 +152,9 @@ def parse_json(text: str | bytes, file: Path | str, mend: str = "correct or repl
     try:
         return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
     except RecursionError:
-        raise InputError("this is not valid JSON (it is nested too deeply)", file, mend) from None
+        raise InputError("this is not valid JSON (it is nested too deeply)", file, hint) from None
     except ValueError as error:  # of the text, of its encoding, of a number
-        raise InputError(f"this is not valid JSON ({error})", file, mend) from None
+        raise InputError(f"this is not valid JSON ({error})", file, hint) from None
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any] | None = None) -> None:

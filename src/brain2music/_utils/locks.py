@@ -45,8 +45,8 @@ def locked(path: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
     handle = _take(path)
     if handle is None:
         if not wait:
-            mend = "wait until it has ended, or name another folder"
-            raise InputError(f"{_holder(path)} here", path.parent, mend)
+            hint = "wait until it has ended, or name another folder"
+            raise InputError(f"{_holder(path)} here", path.parent, hint)
         print(f"waiting: {_holder(path)} in {path.parent}", file=sys.stderr, flush=True)
         while handle is None:
             time.sleep(PAUSE_S)

@@ -16,7 +16,7 @@ AnyWaveform = Shaped[np.ndarray, "..."]
 LOUDEST = 64.0
 """Floats beyond this are integers that nobody scaled; a recording is within ±1, or a little above."""
 _FULL_SCALE = {"int8": 2.0**7, "int16": 2.0**15, "int32": 2.0**31, "uint8": 2.0**7}
-_MEND = "give floats within ±1, or int16"
+_HINT = "give floats within ±1, or int16"
 
 
 def as_waveform(array: Any, rate: Any) -> tuple[Float32[np.ndarray, " samples"], int]:
@@ -41,19 +41,19 @@ def as_channels(array: Any, rate: Any) -> tuple[Float32[np.ndarray, "channels sa
     """The same with its channels as they are: (channels, samples), one or two."""
     rate = as_rate(rate)
     if isinstance(array, str | bytes) or hasattr(array, "__fspath__"):
-        raise InputError(f"a waveform is an array of samples, not {array!r}", mend="read the file with read_audio")
+        raise InputError(f"a waveform is an array of samples, not {array!r}", hint="read the file with read_audio")
     try:
         given = np.asarray(array)
     except Exception as error:  # of whatever library the object is from
-        raise InputError(f"this is not a waveform ({error})", mend=_MEND) from None
+        raise InputError(f"this is not a waveform ({error})", hint=_HINT) from None
     samples = _channels_first(given)
     if samples.size == 0:
-        raise InputError("the waveform holds no samples", mend="leave it out, or give one with sound")
+        raise InputError("the waveform holds no samples", hint="leave it out, or give one with sound")
     scaled = as_floats(samples)
     if not np.isfinite(scaled).all():
-        raise InputError("the waveform holds NaN or infinite samples", mend="clean it first")
+        raise InputError("the waveform holds NaN or infinite samples", hint="clean it first")
     if (peak := float(np.abs(scaled).max())) > LOUDEST:
-        raise InputError(f"the waveform reaches {peak:g}: floats lie within ±1", mend="divide integers by full scale")
+        raise InputError(f"the waveform reaches {peak:g}: floats lie within ±1", hint="divide integers by full scale")
     return scaled, rate
 
 
@@ -65,7 +65,7 @@ def as_rate(rate: Any) -> int:
     except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
-        raise InputError(f"the sound has a rate of {_short(rate)} Hz", mend="give a whole one between 1 and 768 kHz")
+        raise InputError(f"the sound has a rate of {_short(rate)} Hz", hint="give a whole one between 1 and 768 kHz")
     return whole
 
 
@@ -76,13 +76,13 @@ def _channels_first(given: np.ndarray) -> np.ndarray:
     if given.ndim != 2:
         what = "a single number" if given.ndim == 0 else f"an array of shape {given.shape}"
         raise InputError(
-            f"{what} is not a waveform", mend="give (samples,) or (channels, samples), one sound at a time"
+            f"{what} is not a waveform", hint="give (samples,) or (channels, samples), one sound at a time"
         )
     channels, samples = sorted(given.shape)
     if channels > 2 or (channels == samples == 2):
         raise InputError(
             f"an array of shape {given.shape} has {channels} channels, and a waveform one or two",
-            mend="mix it down to mono or stereo, or give one sound at a time",
+            hint="mix it down to mono or stereo, or give one sound at a time",
         )
     return given if given.shape[0] <= given.shape[1] else given.T
 
@@ -93,13 +93,13 @@ def as_floats(samples: np.ndarray) -> Float32[np.ndarray, "*channels samples"]:
     if samples.dtype.kind == "f":
         return np.ascontiguousarray(samples, dtype=np.float32)
     if kind not in _FULL_SCALE:
-        raise InputError(f"a waveform of {kind} has no full scale to go by", mend=_MEND)
+        raise InputError(f"a waveform of {kind} has no full scale to go by", hint=_HINT)
     numbers = samples.astype(np.float64)
     if kind == "uint8":
         numbers -= 128.0
     peak = np.abs(numbers).max(initial=0.0)
     if kind == "int32" and 0 < peak <= 2**15:
-        raise InputError(f"the waveform of int32 reaches {peak:.0f} only, as 16-bit samples do", mend="give int16")
+        raise InputError(f"the waveform of int32 reaches {peak:.0f} only, as 16-bit samples do", hint="give int16")
     return np.ascontiguousarray(numbers / _FULL_SCALE[kind], dtype=np.float32)
 
 

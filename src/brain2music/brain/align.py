@@ -50,7 +50,7 @@ class Alignment:
             raise InputError(
                 f"responses of sub-{responses.subject} with {responses.n_voxels} voxels cannot be aligned by the map "
                 f"of sub-{self.subjects[i]} with {len(self.means[i])}",
-                mend="load training and test responses with the same mask",
+                hint="load training and test responses with the same mask",
             )
         repeats = None if responses.repeats is None else self._apply(i, responses.repeats)
         return replace(responses, data=self._apply(i, responses.data), repeats=repeats, space=None)
@@ -81,9 +81,9 @@ def align(train: Sequence[Responses], method: str = "srm", n_components: int = N
     InputError : fewer than two subjects, clips or clips' scans that differ between subjects, too few clips.
     """
     if method not in METHODS:
-        raise InputError(f"there is no alignment {method!r}", mend=f"choose among {', '.join(METHODS)}")
+        raise InputError(f"there is no alignment {method!r}", hint=f"choose among {', '.join(METHODS)}")
     if n_components < 1:
-        raise InputError(f"cannot align in {n_components} components", mend="ask for one or more")
+        raise InputError(f"cannot align in {n_components} components", hint="ask for one or more")
     train = in_one_order(train)
     series = [each.data.reshape(-1, each.n_voxels) for each in train]
     means = [x.mean(axis=0, dtype=np.float64).astype(np.float32) for x in series]
@@ -149,21 +149,21 @@ def in_one_order(train: Sequence[Responses]) -> list[Responses]:
     InputError : fewer than two subjects; or clips, scans, TR or lag differ between them.
     """
     if len(train) < 2:
-        raise InputError(f"{len(train)} subject cannot be aligned", mend="give two or more")
+        raise InputError(f"{len(train)} subject cannot be aligned", hint="give two or more")
     first, *others = train
     names = [clip.name for clip in first.clips]
     for each in others:
         for field in ("n_scans", "tr", "lag_tr"):
             if getattr(each, field) != getattr(first, field):
                 raise InputError(
-                    f"sub-{first.subject} and sub-{each.subject} differ in {field}", mend="load both alike"
+                    f"sub-{first.subject} and sub-{each.subject} differ in {field}", hint="load both alike"
                 )
         unshared = sorted(set(names) ^ {clip.name for clip in each.clips})
         if unshared:
             raise InputError(
                 f"sub-{first.subject} and sub-{each.subject} did not hear the same training clips: "
                 f"{len(unshared)} were heard by one only, {', '.join(unshared[:3])}",
-                mend="align subjects over the clips that all of them heard",
+                hint="align subjects over the clips that all of them heard",
             )
     return [first, *(_reordered(each, names) for each in others)]
 
@@ -195,7 +195,7 @@ def _folds(responses: Responses) -> Int[np.ndarray, " scans"]:
     """Folds of neighbouring clips, for every scan."""
     n_clips = len(responses.clips)
     if n_clips < N_FOLDS:
-        raise InputError(f"{n_clips} training clips cannot make {N_FOLDS} folds", mend="align by srm or procrustes")
+        raise InputError(f"{n_clips} training clips cannot make {N_FOLDS} folds", hint="align by srm or procrustes")
     return np.repeat(np.arange(n_clips) * N_FOLDS // n_clips, responses.n_scans)
 
 

@@ -180,20 +180,20 @@ class ArrayStudy:
             try:
                 self.responses(subject)
             except InputError as problem:
-                found.append(error("array-unusable", problem.file, problem.what, problem.mend, subject))
+                found.append(error("array-unusable", problem.file, problem.what, problem.hint, subject))
         if self._has_scans and not self.has_time:
-            what, mend = EPOCHS.split(". ", 1)
-            found.append(warning("arrays-epochs", self.path, what, mend))
+            what, hint = EPOCHS.split(". ", 1)
+            found.append(warning("arrays-epochs", self.path, what, hint))
         return found
 
     def require_order(self) -> None:
         """:class:`InputError` where runs are named, but what follows a clip in its run is not in the next row."""
         if self._has_scans and any(each.order == "mixed" for each in self._lists.values()):
             what = "clips of other runs, or of the other split, stand between clips of a run in the list of stimuli"
-            mend = (
+            hint = (
                 "list each run's clips together, in the order heard; or leave out the column run (then without a lag)"
             )
-            raise InputError(what, self.path, mend)
+            raise InputError(what, self.path, hint)
 
     def digests(self, subject: str) -> dict[str, str]:
         """sha256 of the subject's arrays, of what this file says of them, and of the stimuli in their order."""

@@ -117,10 +117,10 @@ def common_voxels(train: Responses, test: Responses) -> tuple[Responses, Respons
     if a is None or b is None or np.array_equal(a.mask, b.mask):
         return train, test
     if a.mask.shape != b.mask.shape or not np.allclose(a.affine, b.affine, atol=1e-4):
-        raise InputError("training and test responses lie on different grids", mend="load both with the same mask")
+        raise InputError("training and test responses lie on different grids", hint="load both with the same mask")
     both = a.mask & b.mask
     if not both.any():
-        raise InputError("training and test responses share no voxel", mend="load both with the same mask")
+        raise InputError("training and test responses share no voxel", hint="load both with the same mask")
     return restrict(train, both[a.mask]), restrict(test, both[b.mask])
 
 
@@ -131,13 +131,13 @@ def require_alike(train: Responses, test: Responses) -> tuple[Responses, Respons
         if of_train != of_test:
             raise InputError(
                 f"training and test responses of sub-{train.subject} differ in {name} ({of_train} and {of_test})",
-                mend="load both with the same settings",
+                hint="load both with the same settings",
             )
     train, test = common_voxels(train, test)
     if train.n_voxels != test.n_voxels:
         raise InputError(
             f"training responses have {train.n_voxels} voxels, test responses {test.n_voxels}",
-            mend="give arrays of the same voxels",
+            hint="give arrays of the same voxels",
         )
     return train, test
 
@@ -253,9 +253,9 @@ def _scans_of(run: Run, presentation: Presentation, lag_tr: int, n_run: int, n_c
 
 def _warn(subject: str, split: str, finite: Bool[np.ndarray, " voxels"], constant: Bool[np.ndarray, " voxels"]) -> None:
     if not finite.any():
-        raise InputError(f"every voxel of sub-{subject} is NaN or infinite in a {split} run", mend="check the images")
+        raise InputError(f"every voxel of sub-{subject} is NaN or infinite in a {split} run", hint="check the images")
     if constant.sum() == finite.sum():
-        raise InputError(f"every voxel of sub-{subject} is constant in a {split} run", mend="check the images")
+        raise InputError(f"every voxel of sub-{subject} is constant in a {split} run", hint="check the images")
     for count, what in (
         (int((~finite).sum()), "are NaN or infinite in a run and left out"),
         (int(constant.sum()), "are constant in a run and set to 0 there"),

@@ -67,8 +67,8 @@ def check_masks(study: Study, subject: str, derivatives: Path | None = None) -> 
             what = (
                 f"the mask's {differs} differs from that of {bold.path.name}; {kept:.0%} of it lies within that image"
             )
-            mend = "see that both are in one space; it is brought to the image by nearest neighbour"
-            findings.append(Finding("warning", "mask-resampled", path, what, mend, subject))
+            hint = "see that both are in one space; it is brought to the image by nearest neighbour"
+            findings.append(Finding("warning", "mask-resampled", path, what, hint, subject))
     return findings
 
 
@@ -100,15 +100,15 @@ def epi_mask(bold: Image) -> Bool[np.ndarray, "x y z"]:
     from nilearn.masking import compute_epi_mask
 
     what = "no mask goes with the image, and no brain was found in it"
-    mend = "put a mask of the brain on this grid, called as the image but desc-brain_mask, into the derivatives"
+    hint = "put a mask of the brain on this grid, called as the image but desc-brain_mask, into the derivatives"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that nothing was found is said below
             mask = np.asarray(compute_epi_mask(str(bold.path), ensure_finite=True).dataobj).astype(bool)
     except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{what} ({error})", bold.path, mend) from None
+        raise InputError(f"{what} ({error})", bold.path, hint) from None
     if not mask.any():
-        raise InputError(what, bold.path, mend)
+        raise InputError(what, bold.path, hint)
     return mask
 
 

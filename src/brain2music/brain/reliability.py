@@ -52,6 +52,6 @@ def _series(responses: Responses) -> Float32[np.ndarray, "repeats samples voxels
     if responses.repeats is None:
         raise InputError(
             f"reliability of sub-{responses.subject} needs clips that were all repeated equally often",
-            mend="use the runs in which clips were repeated",
+            hint="use the runs in which clips were repeated",
         )
     return responses.repeats.reshape(len(responses.repeats), -1, responses.n_voxels)

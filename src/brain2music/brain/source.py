@@ -243,7 +243,7 @@ class BidsSource:
             voxel_space(self.study, subject, self.derivatives)
             found += check_masks(self.study, subject, self.derivatives)
         except InputError as problem:
-            found.append(error("mask-unusable", problem.file, problem.what, problem.mend, subject))
+            found.append(error("mask-unusable", problem.file, problem.what, problem.hint, subject))
         for run in self.study.runs_of(subject) if self.config.confounds else ():
             try:
                 with warnings.catch_warnings():
@@ -251,7 +251,7 @@ class BidsSource:
                     table = confounds_table(self.study, run, self.derivatives)
                     read_confounds(table, self.config.confounds, run.n_volumes or 0)
             except InputError as problem:
-                found.append(error("confounds-unusable", problem.file, problem.what, problem.mend, subject))
+                found.append(error("confounds-unusable", problem.file, problem.what, problem.hint, subject))
         return found
 
     def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "BidsSource":

@@ -149,8 +149,8 @@ def _whole(path: Path, folder: Path, genre: str) -> Clip:
 def _sound_file(folder: Path, name: str) -> Path:
     """The file in the folder with this name, or with this name and a sound's extension."""
     if leaves_folder(name):
-        what, mend = f"the stimulus {name!r} lies outside the folder", "put it there, and name it relative to it"
-        raise InputError(what, folder, mend)
+        what, hint = f"the stimulus {name!r} lies outside the folder", "put it there, and name it relative to it"
+        raise InputError(what, folder, hint)
     name = normpath(name)
     return Stimuli(folder).find(Clip(name, 0.0, 1.0))
 

@@ -174,7 +174,7 @@ def _musiclm(
 
     found = get_generator(name, device, codec, vocoder)
     if not isinstance(found, MusicLM):
-        raise InputError(f"{name} does not take texts, recordings and embeddings alike", mend="name a MusicLM")
+        raise InputError(f"{name} does not take texts, recordings and embeddings alike", hint="name a MusicLM")
     if output is not None:
         check_format(output, found.rate)
         require_room(output, found.rate, 1, seconds)

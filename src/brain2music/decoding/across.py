@@ -118,7 +118,7 @@ def _sides(train: Sequence[Responses], test: Sequence[Responses]) -> list[tuple[
     if [each.subject for each in train] != [each.subject for each in test]:
         raise InputError(
             f"training responses are of {_named(train)}, test responses of {_named(test)}",
-            mend="give both splits of every subject, in the same order",
+            hint="give both splits of every subject, in the same order",
         )
     known = {clip.name for each in train for clip in each.clips}
     for each in test:
@@ -126,7 +126,7 @@ def _sides(train: Sequence[Responses], test: Sequence[Responses]) -> list[tuple[
         if leaked:
             raise LeakageError(
                 f"{len(leaked)} test clips of sub-{each.subject} are training clips: {', '.join(leaked[:3])}",
-                mend="keep every clip in one split, for all subjects",
+                hint="keep every clip in one split, for all subjects",
             )
     return [common_voxels(ours, theirs) for ours, theirs in zip(train, test, strict=True)]
 

@@ -80,10 +80,10 @@ def rank_regions(problem: Problem, n_best: int = 6, min_voxels: int = 10) -> tup
     """The mean of the decoders of the best regions, and all regions, best first; as :func:`decode_ensemble`."""
     view = problem.views[0]
     if view.roi is None:
-        raise InputError("the responses have no region names", mend="give a segmentation (dseg.nii.gz, dseg.tsv)")
+        raise InputError("the responses have no region names", hint="give a segmentation (dseg.nii.gz, dseg.tsv)")
     large = regions(view.roi, min_voxels)
     if not large:
-        raise InputError(f"no region has {min_voxels} voxels or more", mend="lower the smallest size of a region")
+        raise InputError(f"no region has {min_voxels} voxels or more", hint="lower the smallest size of a region")
     fits: list[tuple[Region, Fitted]] = []
     for name, voxels in large.items():
         fitted = problem.ridge(view.train.X[:, voxels])

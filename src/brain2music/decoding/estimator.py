@@ -179,13 +179,13 @@ class Decoder(BaseEstimator):
         train, asked = require_alike(self._train, asked)
         if train.n_voxels != self.n_features_in_:
             what = f"the responses lack {self.n_features_in_ - train.n_voxels} of the voxels that were trained on"
-            raise InputError(what, mend="load both with the same mask")
+            raise InputError(what, hint="load both with the same mask")
         return asked
 
     def _form(self, form: str) -> Fitted:
         """The fitted decoder with the post-processing that a form asks for."""
         if form not in FORMS:
-            raise InputError(f"there is no form {form!r} of a prediction", mend=f"choose {', '.join(FORMS)}")
+            raise InputError(f"there is no form {form!r} of a prediction", hint=f"choose {', '.join(FORMS)}")
         wanted = FORMS[form](self.name)
         if wanted not in self._forms:
             self._forms[wanted] = self._extended(wanted)

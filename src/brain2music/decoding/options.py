@@ -286,7 +286,7 @@ def require_option(name: str) -> None:
     unknown = [part for part in (base, *heads) if part not in BASES and part not in HEADS]
     if unknown or base not in BASES or any(head not in HEADS for head in heads):
         known = ", ".join(decoder_options())
-        raise InputError(f"there is no decoder {name!r}", mend=f"choose {known}, or join a base and a head by +")
+        raise InputError(f"there is no decoder {name!r}", hint=f"choose {known}, or join a base and a head by +")
 
 
 def _fit(name: str, problem: Problem, bases: dict[str, Fitted]) -> Fitted:

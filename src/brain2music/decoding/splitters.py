@@ -139,7 +139,7 @@ def split_clips(
     for number, (train, test) in enumerate(cv.split(*given)):
         if len(train) == 0 or len(test) == 0:
             what = f"fold {number} trains on {len(train)} clips and holds out {len(test)}"
-            raise InputError(what, mend="choose another splitter, or fewer folds")
+            raise InputError(what, hint="choose another splitter, or fewer folds")
         if np.isin(units[test], units[train]).any():
             require_whole([test], units)
         folds.append((_name(genres, test, number, isinstance(cv, LeaveOneGenreOut)), (train, test)))
@@ -153,5 +153,5 @@ def _name(genres: np.ndarray, test: Int[np.ndarray, " test"], number: int, by_ge
 def _genres(genres: np.ndarray) -> Sequence[str]:
     known = [str(genre) for genre in np.unique(genres) if genre]
     if len(known) < 2:
-        raise InputError(f"clips have {len(known)} genres", mend="give genres with the stimuli, at least two")
+        raise InputError(f"clips have {len(known)} genres", hint="give genres with the stimuli, at least two")
     return known

@@ -98,5 +98,5 @@ def _genres(scored: Responses, asked: Sequence[str] | None) -> list[str]:
     unknown = [genre for genre in asked or () if genre not in known]
     if unknown or not known:
         what = f"no scored clip is of the genre {unknown[0]!r}" if unknown else "no scored clip has a genre"
-        raise InputError(what, mend=f"choose among {', '.join(known)}" if known else "give genres with the stimuli")
+        raise InputError(what, hint=f"choose among {', '.join(known)}" if known else "give genres with the stimuli")
     return list(asked) if asked is not None else known

@@ -99,7 +99,7 @@ def window_in_scans(space: Space, tr: float, n_scans: int, asked: int | None = N
     if k > n_scans:
         raise InputError(
             f"a window of {space.name} covers {k} scans, but clips have {n_scans}",
-            mend="choose an embedding with a shorter window, or smaller window_s or scans_per_window",
+            hint="choose an embedding with a shorter window, or smaller window_s or scans_per_window",
         )
     return k
 
@@ -111,7 +111,7 @@ def step_in_scans(space: Space, tr: float) -> int:
     if step < 1 or abs(exact - step) > _TOLERANCE:
         raise InputError(
             f"{space.name} has a vector every {space.step_s:g} s, no multiple of the TR of {tr:g} s",
-            mend="run subjects of each TR by themselves (--participant-label), or embed with a step of one TR",
+            hint="run subjects of each TR by themselves (--participant-label), or embed with a step of one TR",
         )
     return step
 

@@ -50,7 +50,7 @@ def with_captions(clips: Iterable[Clip], captions: dict[str, str]) -> tuple[Clip
     """The clips with their captions; :class:`InputError` names a clip that has none."""
     clips = tuple(clips)
     if without := [clip.track for clip in clips if clip.track not in captions]:
-        raise InputError(f"there is no caption for {without[0]} ({len(without)} such clips)", mend="complete the table")
+        raise InputError(f"there is no caption for {without[0]} ({len(without)} such clips)", hint="complete the table")
     return tuple(replace(clip, caption=captions[clip.track]) for clip in clips)
 
 
@@ -58,5 +58,5 @@ def embed_captions(clips: Iterable[Clip], embedder: TextEmbedder) -> Float32[np.
     """MuLan_text of Brain2Music: one vector a clip, of its caption; :class:`InputError` where a clip has none."""
     clips = list(clips)
     if without := [clip.name for clip in clips if not clip.caption]:
-        raise InputError(f"clip {without[0]} has no caption", mend="read captions with the study")
+        raise InputError(f"clip {without[0]} has no caption", hint="read captions with the study")
     return embedder.embed_text([str(clip.caption) for clip in clips])

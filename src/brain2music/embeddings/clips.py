@@ -105,7 +105,7 @@ def embed_files(
         if progress is not None:
             progress(done, len(paths))
     if paths and not rows:
-        raise InputError(f"none of {len(paths)} sound files can be embedded", mend="see what is said of each")
+        raise InputError(f"none of {len(paths)} sound files can be embedded", hint="see what is said of each")
     if len({len(row) for row in rows}) > 1:
         rows = [row.mean(axis=0, keepdims=True) for row in rows]
     return Embeddings(_stack(rows, embedder), tuple(names), embedder.space)
@@ -117,7 +117,7 @@ def _require_own_names(clips: Sequence[Clip]) -> None:
         other = named.setdefault(clip.name, clip)
         if other != clip:
             what = f"clips of {other.track!r} and of {clip.track!r} are both named {clip.name}"
-            raise InputError(what, mend="give them the labels of brain2music.study.study.name_clips")
+            raise InputError(what, hint="give them the labels of brain2music.study.study.name_clips")
 
 
 def _embed_clip(

@@ -55,7 +55,7 @@ class Space:
                 raise InputError(
                     f"embeddings of two different spaces meet: {self.name} and {other.name} differ in "
                     f"{field} ({mine!r} and {theirs!r})",
-                    mend="embed both sides again with the same model and settings",
+                    hint="embed both sides again with the same model and settings",
                 )
 
 
@@ -94,7 +94,7 @@ class Embeddings:
         if missing:
             raise InputError(
                 f"{len(missing)} of {len(names)} clips have no {self.space.name} embedding: {', '.join(missing[:3])}",
-                mend="embed the stimuli of all clips",
+                hint="embed the stimuli of all clips",
             )
         return self[np.array([row_of[name] for name in names], dtype=int)]
 

@@ -71,24 +71,24 @@ def as_steps(values: Any, what: str, last: str) -> Float32[np.ndarray, "clips st
     try:
         array = np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise InputError(f"these {what} are no array of numbers ({error})", mend=f"give {shapes}") from None
+        raise InputError(f"these {what} are no array of numbers ({error})", hint=f"give {shapes}") from None
     if array.ndim not in (2, 3) or 0 in array.shape:
-        raise InputError(f"{what} have the shape {array.shape}", mend=f"give {shapes}")
+        raise InputError(f"{what} have the shape {array.shape}", hint=f"give {shapes}")
     if not np.isfinite(array).all():
-        raise InputError(f"some {what} are NaN or infinite", mend="leave these rows or columns out")
+        raise InputError(f"some {what} are NaN or infinite", hint="leave these rows or columns out")
     return array if array.ndim == 3 else array[:, None]
 
 
 def _require_rows(responses: int, embeddings: int) -> None:
     if responses != embeddings:
         what = f"there are responses to {responses} clips, and embeddings of {embeddings}"
-        raise InputError(what, mend="give arrays whose rows are the same clips in the same order")
+        raise InputError(what, hint="give arrays whose rows are the same clips in the same order")
 
 
 def _space(vectors: Float32[np.ndarray, "clips windows dims"], n_scans: int, tr: float) -> Space:
     _, n_windows, dims = vectors.shape
     if n_windows > n_scans > 1:
         what = f"clips have {n_windows} windows and {n_scans} scans"
-        raise InputError(what, mend="give embeddings with at most one window per scan")
+        raise InputError(what, hint="give embeddings with at most one window per scan")
     scans = n_scans - n_windows + 1 if n_scans > 1 else 1
     return Space(NAME, "1", "none", dims, scans * tr, tr, 0)

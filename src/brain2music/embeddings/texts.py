@@ -17,7 +17,7 @@ def as_texts(texts: Any) -> list[str]:
     listed: list[Any] = [texts] if single else list(texts)
     for text in listed:
         if not isinstance(text, str):
-            raise InputError(f"{text!r} is no text", mend="give a string, or several")
+            raise InputError(f"{text!r} is no text", hint="give a string, or several")
         if not text.strip():
-            raise InputError("a text to embed is empty", mend="write what the music is like")
+            raise InputError("a text to embed is empty", hint="write what the music is like")
     return listed

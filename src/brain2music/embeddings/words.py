@@ -51,7 +51,7 @@ def require_known(
         if not read.known:
             which = f"text {number} of {len(texts)}" if len(texts) > 1 else "the text"
             what = f"of {which} no word is known: {_listed(read.unknown) or repr(text[:40])}"
-            raise InputError(what, mend="describe the music in English words" if english else "describe it in words")
+            raise InputError(what, hint="describe the music in English words" if english else "describe it in words")
     _warn("not known to the text encoder, and left out", [read.unknown for read in found])
     _warn("too long for the text encoder, and cut from", [read.cut for read in found])
     negated = [_NEGATION.findall(text) for text in texts]

@@ -79,7 +79,7 @@ class VoxelScores:
         """
         path = Path(path)
         if self.space is None:
-            raise InputError("these responses came without coordinates", mend="use to_frame() for a table of voxels")
+            raise InputError("these responses came without coordinates", hint="use to_frame() for a table of voxels")
         if not path.name.endswith((".nii", ".nii.gz")):
             raise InputError("a map is written as NIfTI", path, "name it .nii.gz")
         told = f"{what} of responses predicted from {self.embedding}, {self.n} clips, subject {self.subject}"
@@ -254,7 +254,7 @@ class Encoder(BaseEstimator):
         train, scored = require_alike(self._train, scored)
         if train.n_voxels != len(self.mean_):
             what = f"the responses lack {len(self.mean_) - train.n_voxels} of the voxels that were trained on"
-            raise InputError(what, mend="load both with the same mask")
+            raise InputError(what, hint="load both with the same mask")
         pairs = match_scans(scored, music, windows=self._windows, delays=self.delays)
         shape = (len(scored), self._windows.count, len(self.mean_))
         measured = (pairs.Y - self.mean_).reshape(shape)

@@ -63,7 +63,7 @@ def common_windows(
     if length > responses.n_scans:
         raise InputError(
             f"a window of {space.name} covers {length} scans, but clips have {responses.n_scans}",
-            mend="choose an embedding with a shorter window, or fewer scans per window",
+            hint="choose an embedding with a shorter window, or fewer scans per window",
         )
     step = max(1, round(space.step_s / responses.tr))
     return Windows(length, step, min(n_windows, (responses.n_scans - length) // step + 1))

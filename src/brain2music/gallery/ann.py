@@ -87,7 +87,7 @@ class AnnIndex:
         """
         faiss = _faiss()
         if len(vectors) < 1000:
-            raise InputError(f"{len(vectors)} rows are too few for an approximate index", mend="search them exactly")
+            raise InputError(f"{len(vectors)} rows are too few for an approximate index", hint="search them exactly")
         lists = lists or 2 ** max(4, round(math.log2(2.6 * math.sqrt(len(vectors)))))
         read, width = prepare or as_float32, vectors.shape[1] + vectors.shape[1] % 2
         index = faiss.index_factory(width, f"IVF{lists},PQ{width // 2}x4fs", faiss.METRIC_INNER_PRODUCT)
@@ -128,7 +128,7 @@ class AnnIndex:
                 best = max(best, recall)
                 if recall - 2 * error >= target:
                     return cls(vectors, index, replace(measured, recall=recall), prepare)
-        raise InputError(f"recall@{k} is {best:.3f} at best, the target {target:g}", mend="lower the target")
+        raise InputError(f"recall@{k} is {best:.3f} at best, the target {target:g}", hint="lower the target")
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -225,5 +225,5 @@ def _faiss() -> Any:
     try:
         import faiss
     except ImportError:
-        raise InputError("approximate search needs faiss", mend="install brain2music[ann]") from None
+        raise InputError("approximate search needs faiss", hint="install brain2music[ann]") from None
     return faiss

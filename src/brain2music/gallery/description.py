@@ -42,13 +42,13 @@ def read_description(store: Store) -> dict[str, Any]:
     try:
         description = parse_json(store.read(DESCRIPTION), f"{store.root}/{DESCRIPTION}", "build it again")
     except InputError as error:
-        raise DamagedError(error.what, error.file, error.mend) from None
+        raise DamagedError(error.what, error.file, error.hint) from None
     if not isinstance(description, dict):
         raise DamagedError("this describes no gallery", f"{store.root}/{DESCRIPTION}", "build it again")
     found = description.get("format")
     if found not in _READ:
-        mend = "build it again in another folder, or install a newer brain2music"
-        raise InputError(f"gallery format {found!r} is not {FORMAT}", store.root, mend)
+        hint = "build it again in another folder, or install a newer brain2music"
+        raise InputError(f"gallery format {found!r} is not {FORMAT}", store.root, hint)
     if found == 2:
         source = {
             "music": description["music"],

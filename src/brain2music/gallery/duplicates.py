@@ -37,7 +37,7 @@ def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
     InputError : the cosine is not above 0 and at most 1, or the seconds are negative.
     """
     if not 0 < cosine <= 1 or seconds < 0:
-        raise InputError(f"a cosine of {cosine:g} within {seconds:g} s cannot be", mend="give 0 < cosine <= 1, s >= 0")
+        raise InputError(f"a cosine of {cosine:g} within {seconds:g} s cannot be", hint="give 0 < cosine <= 1, s >= 0")
     lengths = gallery.tracks["recording_s"].to_numpy()
     first = _groups(len(gallery), *_pairs(gallery, lengths, cosine, seconds))
     rows = np.flatnonzero(first != np.arange(len(gallery)))

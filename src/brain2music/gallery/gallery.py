@@ -193,7 +193,7 @@ class Gallery:
         """
         self.space.require_same_means(space)
         if not np.isfinite(queries).all():
-            raise InputError("some queries are not finite", mend="look for NaN where they were predicted")
+            raise InputError("some queries are not finite", hint="look for NaN where they were predicted")
         found = len(self) if where is None else int(where.sum())
         if found == 0:
             raise InputError("no track passes the filters", self.folder, "loosen the filters or add music")

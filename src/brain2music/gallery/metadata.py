@@ -37,8 +37,8 @@ def with_metadata(tracks: pd.DataFrame, table: Path, root: Path) -> pd.DataFrame
         raise InputError(f"{twice.iloc[0]!r} is listed twice", table, "keep one row a file")
     rows, several = _rows([plain_path(path, root) for path in tracks["path"]], names)
     if not any(row is not None for row in rows) and not several:
-        mend = f"write paths below the folder, such as {shown(tracks['path'].iloc[0])!r}, into the column 'file'"
-        raise InputError("the table names none of the folder's sound files", table, mend)
+        hint = f"write paths below the folder, such as {shown(tracks['path'].iloc[0])!r}, into the column 'file'"
+        raise InputError("the table names none of the folder's sound files", table, hint)
     _warn(table, names, rows, several)
     for column in GIVEN:
         if column in given:

@@ -96,8 +96,8 @@ def search_vector(
 def _read_vectors(file: Path, dims: int) -> Float32[np.ndarray, "queries dims"]:
     vectors = read_vectors(file)
     if vectors.ndim not in (1, 2) or vectors.shape[-1] != dims or not vectors.size:
-        mend = f"give ({dims},) or (queries, {dims})"
-        raise InputError(f"the array has shape {vectors.shape}, the gallery {dims} dims", file, mend)
+        hint = f"give ({dims},) or (queries, {dims})"
+        raise InputError(f"the array has shape {vectors.shape}, the gallery {dims} dims", file, hint)
     if not np.isfinite(vectors).all():
         raise InputError("some of the numbers are not finite", file, "look for NaN where they were made")
     return np.atleast_2d(vectors)

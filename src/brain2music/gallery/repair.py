@@ -109,8 +109,8 @@ def _description(
     if found["format"] != FORMAT:
         (source,) = found["sources"]
         if source["music"] != music:
-            mend = f"build it again from {source['music']} first, or choose another folder"
-            raise InputError("this gallery is of an earlier format", store.root, mend)
+            hint = f"build it again from {source['music']} first, or choose another folder"
+            raise InputError("this gallery is of an earlier format", store.root, hint)
         what = f"{store.root}: built before files were known by their contents; all are embedded again"
         warnings.warn(what, Brain2MusicWarning, stacklevel=4)
         return fresh, found["index"]

@@ -130,8 +130,8 @@ def _remote(root: str) -> tuple[Any, str]:
     try:
         files, base = importlib.import_module("fsspec.core").url_to_fs(root)
     except (ImportError, ValueError) as error:
-        mend = "install fsspec and its part for this storage (s3fs, gcsfs, adlfs)"
-        raise InputError(f"this storage cannot be reached ({error})", root, mend) from None
+        hint = "install fsspec and its part for this storage (s3fs, gcsfs, adlfs)"
+        raise InputError(f"this storage cannot be reached ({error})", root, hint) from None
     return files, str(base).rstrip("/")
 
 

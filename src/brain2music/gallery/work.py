@@ -130,7 +130,7 @@ def _in_processes(
                 yield future.result()
     except BrokenProcessPool:
         what = "a process that embeds was ended, as happens where memory is short"
-        raise InputError(what, mend="run the same build again with fewer --n-jobs: it resumes") from None
+        raise InputError(what, hint="run the same build again with fewer --n-jobs: it resumes") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -139,11 +139,11 @@ def _on_cluster(job: Job, shards: Iterable[Sequence[Track]], scheduler: str) -> 
     try:
         from distributed import Client, as_completed
     except ImportError:
-        raise InputError("a Dask cluster needs dask", mend="install brain2music[cluster]") from None
+        raise InputError("a Dask cluster needs dask", hint="install brain2music[cluster]") from None
     try:
         client = Client(scheduler, timeout="20s")
     except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {scheduler} ({error})", mend="check the address") from None
+        raise InputError(f"no Dask scheduler answers at {scheduler} ({error})", hint="check the address") from None
     work: Callable[[Sequence[Track]], tuple[int, list[Refused]]] = partial(embed_shard, job)
     with client:
         for future in as_completed(client.map(work, list(shards), pure=False)):

@@ -159,7 +159,7 @@ def _visqol() -> "VisqolApi":
         api = VisqolApi()
         api.create(mode="audio")
     except ImportError as error:
-        raise InputError(f"ViSQOL is not here ({error.name})", mend="pip install 'brain2music[score]'") from None
+        raise InputError(f"ViSQOL is not here ({error.name})", hint="pip install 'brain2music[score]'") from None
     return api
 
 

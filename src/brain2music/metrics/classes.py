@@ -121,7 +121,7 @@ def group_columns(group: ClassGroup, class_names: Sequence[str]) -> Int[np.ndarr
     if missing:
         raise InputError(
             f"the tagger has no class {', '.join(missing)} of the group {group.name!r}",
-            mend="use a tagger of AudioSet's classes with AudioSet's display names",
+            hint="use a tagger of AudioSet's classes with AudioSet's display names",
         )
     return np.array([places[name] for name in group.classes])
 

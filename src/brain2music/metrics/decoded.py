@@ -102,7 +102,7 @@ def cross_val_predict(
     folds = [split for _, split in split_clips(cv, responses, groups)]
     rows = np.concatenate([test for _, test in folds])
     if not np.array_equal(np.sort(rows), np.arange(len(responses))):
-        raise InputError("some clips are held out never, or more than once", mend="choose folds that hold out all once")
+        raise InputError("some clips are held out never, or more than once", hint="choose folds that hold out all once")
     parts = [_fitted(decoder, responses, music, train, groups).predict(responses[test]) for train, test in folds]
     order = np.argsort(rows)
     first = parts[0]
@@ -189,7 +189,7 @@ def _identification(
     rows: Bool[np.ndarray, " clips"] | None = None,
 ) -> Score:
     if len(decoded) < 2:
-        raise InputError("a single clip was decoded, and there is no other to tell it from", mend="decode several")
+        raise InputError("a single clip was decoded, and there is no other to tell it from", hint="decode several")
     if not isinstance(music, Embeddings):
         music = _in_place_of(decoded, music)
     card = ScoreCard(
@@ -212,5 +212,5 @@ def _in_place_of(decoded: DecodedEmbeddings, music: Any) -> Embeddings:
     true = as_steps(music, "embeddings", "dims")
     if (len(true), true.shape[2]) != (len(decoded), decoded.space.dims):
         what = f"{len(decoded)} clips were decoded in {decoded.space.dims} dims; true embeddings have the shape"
-        raise InputError(f"{what} {true.shape}", mend="give those of the same clips in the same order")
+        raise InputError(f"{what} {true.shape}", hint="give those of the same clips in the same order")
     return Embeddings(true, decoded.names, decoded.space)

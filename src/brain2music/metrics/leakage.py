@@ -220,8 +220,8 @@ def _refused(leaks: list[Leak]) -> list[Leak]:
     if errors:
         kinds = ", ".join(dict.fromkeys(leak.kind for leak in errors))
         what = f"training and test data share something in {len(errors)} places ({kinds}); {errors[0]}"
-        mend = f"take it out of the training data; if it is meant, allow {kinds} by name"
-        raise LeakageError(what, None, mend)
+        hint = f"take it out of the training data; if it is meant, allow {kinds} by name"
+        raise LeakageError(what, None, hint)
     return leaks
 
 

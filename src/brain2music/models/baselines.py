@@ -71,14 +71,14 @@ class GenreOneHot:
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """A genre cannot be read from sound here: always :class:`InputError`."""
-        raise InputError("genre-onehot reads a clip's label, not its sound", mend="choose another embedding")
+        raise InputError("genre-onehot reads a clip's label, not its sound", hint="choose another embedding")
 
     def label(self, clip: Clip) -> Float32[np.ndarray, "windows dims"]:
         """(windows, dims) of one clip; :class:`InputError` when its genre is none of :attr:`genres`."""
         if (row := self._rows.get(_plain(clip.genre))) is None:
             raise InputError(
                 f"clip {clip.name} is of genre {clip.genre!r}, which is none of {', '.join(self.genres)}",
-                mend="choose an embedding that reads the sound",
+                hint="choose an embedding that reads the sound",
             )
         windows = n_windows(clip.duration, self.space.window_s, self.space.step_s)
         return np.tile(np.eye(len(self.genres), dtype=np.float32)[row], (windows, 1))

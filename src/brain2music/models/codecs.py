@@ -88,7 +88,7 @@ def get_codec(name: str, levels: int | None = None, vocoder: str | None = None) 
     """
     codec = _named(name, levels, _known_vocoder(vocoder or DEFAULT_VOCODER))
     if vocoder is not None and not hasattr(codec, "vocoder"):
-        raise InputError(f"{name} needs no vocoder", mend="leave --vocoder out")
+        raise InputError(f"{name} needs no vocoder", hint="leave --vocoder out")
     return codec
 
 
@@ -96,7 +96,7 @@ def _known_vocoder(name: str) -> Vocoder:
     for known in VOCODERS:
         if name == known:
             return known
-    raise InputError(f"there is no vocoder {name!r}", mend=f"choose from {', '.join(VOCODERS)}")
+    raise InputError(f"there is no vocoder {name!r}", hint=f"choose from {', '.join(VOCODERS)}")
 
 
 def _named(name: str, levels: int | None, vocoder: Vocoder) -> Codec:
@@ -132,7 +132,7 @@ def get_token_codec(name: str, levels: int | None = None, device: str = "cpu", v
 
     codec = _named(name, levels, _known_vocoder(vocoder))
     if not isinstance(codec, TokenCodec):
-        raise InputError(f"{name} makes no tokens", mend="name a SoundStream or a codec of mel tokens")
+        raise InputError(f"{name} makes no tokens", hint="name a SoundStream or a codec of mel tokens")
     if isinstance(codec, SoundStreamCodec):
         codec.model.to(device)
     return codec
@@ -196,5 +196,5 @@ def names() -> list[str]:
 
 def _without_levels(codec: Codec, name: str, levels: int | None) -> Codec:
     if levels is not None:
-        raise InputError(f"{name} has no levels to choose", mend="leave --levels out")
+        raise InputError(f"{name} has no levels to choose", hint="leave --levels out")
     return codec

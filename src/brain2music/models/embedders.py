@@ -60,7 +60,7 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     step_s = member.step_s if step_s is None else step_s
     if not (0 < window_s < inf and 0 < step_s < inf):  # also refuses NaN
         raise InputError(
-            f"windows of {window_s:g} s every {step_s:g} s cannot be", mend="give positive seconds for both"
+            f"windows of {window_s:g} s every {step_s:g} s cannot be", hint="give positive seconds for both"
         )
     if member.depth is None and not asked:
         return member.make(window_s, step_s)
@@ -72,7 +72,7 @@ def get_text_embedder(name: str, window_s: float | None = None, step_s: float | 
     plain = name.partition("@")[0]
     if not EMBEDDINGS[_known(plain, tuple(EMBEDDINGS))].text:
         able = ", ".join(other for other, member in EMBEDDINGS.items() if member.text)
-        raise InputError(f"{name} embeds sound only", mend=f"choose one that embeds text too: {able}")
+        raise InputError(f"{name} embeds sound only", hint=f"choose one that embeds text too: {able}")
     embedder = get_embedder(name, window_s, step_s)
     assert isinstance(embedder, TextEmbedder)
     return embedder
@@ -110,20 +110,20 @@ def _known(name: str, names: tuple[str, ...]) -> str:
         return name
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
     guess = f"try {close[0]!r}; " if close else ""
-    raise InputError(f"there is no embedding {name!r}", mend=f"{guess}choose one of {', '.join(names)}")
+    raise InputError(f"there is no embedding {name!r}", hint=f"{guess}choose one of {', '.join(names)}")
 
 
 def _depth(name: str, member: Embedding) -> float:
     """The relative depth that a name asks for, the member's own where it asks for none."""
     plain, _, asked = name.partition("@")
     if member.depth is None:
-        raise InputError(f"{plain} has no layers to choose from, as {name!r} asks", mend=f"write {plain!r}")
+        raise InputError(f"{plain} has no layers to choose from, as {name!r} asks", hint=f"write {plain!r}")
     try:
         depth = float(asked) if asked else member.depth
     except ValueError:
         depth = -1.0
     if not 0.0 <= depth <= 1.0:
         raise InputError(
-            f"{asked!r} is no relative depth", mend=f"write a number from 0 to 1, as in '{plain}@{member.depth:g}'"
+            f"{asked!r} is no relative depth", hint=f"write a number from 0 to 1, as in '{plain}@{member.depth:g}'"
         )
     return depth

@@ -45,7 +45,7 @@ class Wheel:
             lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
             raise InputError(
                 f"pip could not install {self.pin} ({lines[-1]})",
-                mend=f"see to that, then run `{' '.join(command)}`",
+                hint=f"see to that, then run `{' '.join(command)}`",
             )
         importlib.invalidate_caches()
 
@@ -73,7 +73,7 @@ class OwnWeights:
             if folder is not None and (folder / "model.safetensors").is_file():
                 return folder
         raise InputError(
-            f"there is no trained {self.name} here", mend=f"run `{self.training}`, and copy OUT/model to {self._place}"
+            f"there is no trained {self.name} here", hint=f"run `{self.training}`, and copy OUT/model to {self._place}"
         )
 
     def available(self) -> bool:

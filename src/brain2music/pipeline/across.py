@@ -20,12 +20,12 @@ WAYS = (
 def require_people(source: Source, config: RunConfig, subjects: Sequence[str]) -> None:
     """:class:`InputError` where subjects are to be aligned and cannot be."""
     if config.across and source.folds is not None:
-        mend = "take `across` out of the settings"
-        raise InputError("subjects are aligned on training clips, and this study has no clips apart", mend=mend)
+        hint = "take `across` out of the settings"
+        raise InputError("subjects are aligned on training clips, and this study has no clips apart", hint=hint)
     if config.across and len(subjects) < 2:
         raise InputError(
             f"{len(subjects)} subject was decoded, and alignment across people needs two",
-            mend="run the participant level of more subjects, or take `across` out of the settings",
+            hint="run the participant level of more subjects, or take `across` out of the settings",
         )
 
 

@@ -52,11 +52,11 @@ def check_arrays(
     try:
         source = read_arrays_study(path)
     except InputError as problem:
-        return [error("arrays-invalid", problem.file, problem.what, problem.mend)]
+        return [error("arrays-invalid", problem.file, problem.what, problem.hint)]
     labels = plain(named)
     if unknown := [label for label in labels if label not in source.subjects]:
-        mend = f"choose among {', '.join(source.subjects)}"
-        return [error("subject-missing", path, f"there is no subject {unknown[0]}", mend)]
+        hint = f"choose among {', '.join(source.subjects)}"
+        return [error("subject-missing", path, f"there is no subject {unknown[0]}", hint)]
     source = source.keep(labels or source.subjects)
     return judge(_gate(source, config, out, galleries, "participant"), source.subjects, labels)
 

@@ -29,12 +29,12 @@ def require_apart(source: Source, outputs: Outputs, galleries: Sequence[str | Pa
         if out == place or (study is not None and out == study / "derivatives"):
             raise InputError("the output folder is an input, and inputs are never written to", outputs.root, ANOTHER)
         if any(place.is_relative_to(folder.resolve()) for folder in outputs.folders):
-            mend = "name another output folder, or keep the input elsewhere"
-            raise InputError(f"an input lies where the run writes its outputs ({place})", outputs.root, mend)
+            hint = "name another output folder, or keep the input elsewhere"
+            raise InputError(f"an input lies where the run writes its outputs ({place})", outputs.root, hint)
     for place in (*source.places, *indexed):
         if place.resolve() in out.parents and (place.resolve() != study or _is_read(out.relative_to(study).parts[0])):
-            mend = f"name a folder outside it{', or one in its derivatives/' if place.resolve() == study else ''}"
-            raise InputError(f"the output folder lies in an input ({place})", outputs.root, mend)
+            hint = f"name a folder outside it{', or one in its derivatives/' if place.resolve() == study else ''}"
+            raise InputError(f"the output folder lies in an input ({place})", outputs.root, hint)
 
 
 def _is_read(part: str) -> bool:

@@ -41,12 +41,12 @@ def check_division(source: Source, config: RunConfig, found: list[Finding]) -> l
         try:
             planned = plan(clips, source.folds, config)
         except LeakageError as problem:
-            found.append(error("leak", problem.file, problem.what, problem.mend))
+            found.append(error("leak", problem.file, problem.what, problem.hint))
         except InputError as problem:
-            found.append(error("folds-impossible", source.path, problem.what, problem.mend, subject))
+            found.append(error("folds-impossible", source.path, problem.what, problem.hint, subject))
         else:
-            mend = "give more recordings, or ask for fewer folds (the setting folds)"
-            found += [warning("folds-fewer", source.path, line, mend) for line in planned.lines]
+            hint = "give more recordings, or ask for fewer folds (the setting folds)"
+            found += [warning("folds-fewer", source.path, line, hint) for line in planned.lines]
             index = None if config.track_index is None else read_gtzan_index(config.track_index)
             if source.folds is not None and (remark := about_p(planned.together, config.shuffles)):
                 found.append(warning("p-missing", None, *remark))
@@ -70,8 +70,8 @@ def _check_scored(source: Source, config: RunConfig, subject: str, found: list[F
     """Add that there are too few test clips to tell apart, and which genres cannot be scored as unseen."""
     if source.folds is None and (n := len(_clips(source, subject, source.test_clips))) < 2:
         what = f"sub-{subject} heard {n} test clip{'' if n == 1 else 's'}; a clip is identified among two or more"
-        mend = "give more test clips, or take the test runs away, to score the training clips in folds"
-        found.append(error("test-clips-few", source.path, what, mend, subject))
+        hint = "give more test clips, or take the test runs away, to score the training clips in folds"
+        found.append(error("test-clips-few", source.path, what, hint, subject))
     trained = {clip.genre for clip in _clips(source, subject, source.train_clips)}
     scored = {clip.genre for clip in _clips(source, subject, source.test_clips)}
     if len(scored) > 1 and (new := scored - trained):

@@ -42,4 +42,4 @@ def _check_windows(source: Source, config: RunConfig, subject: str, space: Space
         step_in_scans(space, tr)
         window_in_scans(space, tr, n_scans, config.scans_per_window)
     except InputError as problem:
-        yield error("windows-unfit", source.path, f"sub-{subject}: {problem.what}", problem.mend, subject)
+        yield error("windows-unfit", source.path, f"sub-{subject}: {problem.what}", problem.hint, subject)

@@ -130,7 +130,7 @@ def admit(source: Source, findings: Sequence[Finding], named: Collection[str] = 
     errors.sort(key=lambda finding: finding.subject is not None)
     if errors:
         first = errors[0].as_error()
-        raise LeakageError(first.what, first.file, first.mend) if errors[0].code == LEAK else first
+        raise LeakageError(first.what, first.file, first.hint) if errors[0].code == LEAK else first
     lines = _lines(judged)
     for line in lines:
         warnings.warn(line, Brain2MusicWarning, stacklevel=2)
@@ -162,7 +162,7 @@ def _attempt(
     except (InputError, OSError) as problem:
         if not isinstance(problem, InputError):
             problem = InputError(str(problem), None, "make it readable")
-        found.append(error(code, problem.file, problem.what, problem.mend))
+        found.append(error(code, problem.file, problem.what, problem.hint))
         return None
 
 
@@ -230,7 +230,7 @@ def _leaks(source: Source, config: RunConfig, galleries: Sequence[Gallery], foun
     try:
         require_no_leak(*sides, index, config.allow_leaks)
     except LeakageError as problem:
-        found.append(error(LEAK, problem.file, problem.what, problem.mend))
+        found.append(error(LEAK, problem.file, problem.what, problem.hint))
     leaks = [leak for leak in check_split(*sides, index, config.allow_leaks) if leak.severity == "warning"]
     if path is None or index is not None:
         leaks += check_division(source, config, found)

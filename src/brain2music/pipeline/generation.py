@@ -62,7 +62,7 @@ def require_fit(generator: Generator, embedders: tuple[Embedder, ...]) -> None:
     """:class:`InputError` unless the generator takes one of the embeddings that are decoded."""
     if generator.space.name not in [embedder.space.name for embedder in embedders]:
         name = generator.space.name
-        raise InputError(f"the generator takes {name}, which is not decoded", mend=f"add --embedding {name}")
+        raise InputError(f"the generator takes {name}, which is not decoded", hint=f"add --embedding {name}")
 
 
 def make(

@@ -115,8 +115,8 @@ def check_gallery(
         gallery.space.require_same_means(spaces[0])
     except InputError as problem:
         window = f"{spaces[0].window_s:g}"
-        mend = f"build it again with --window-s {window} and the same model, or change window_s"
-        yield error("gallery-differs", folder, problem.what, mend)
+        hint = f"build it again with --window-s {window} and the same model, or change window_s"
+        yield error("gallery-differs", folder, problem.what, hint)
     scored = source.test_clips or source.train_clips
     if not others_than(gallery, [clip.track for clip in scored]).any():
         what = "the gallery holds nothing but the study's own stimuli"

@@ -218,5 +218,5 @@ def _chosen(source: Source, subjects: Sequence[str]) -> list[str]:
     unknown = [label for label in wanted if label not in source.subjects]
     if unknown:
         known = ", ".join(source.subjects)
-        raise InputError(f"there is no subject {unknown[0]!r}; there are {known}", mend="name one of these")
+        raise InputError(f"there is no subject {unknown[0]!r}; there are {known}", hint="name one of these")
     return wanted or list(source.subjects)

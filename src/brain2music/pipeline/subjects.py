@@ -71,9 +71,9 @@ def gather(source: Source, config: RunConfig, outputs: Outputs, level: Level) ->
         first, *others = records
         if differ := unlike({subject: records[subject] for subject in others}, records[first]["settings"]):
             subject, what = next(iter(differ.items()))
-            mend = "run the participant level of all subjects with the same settings"
+            hint = "run the participant level of all subjects with the same settings"
             raise InputError(
-                f"sub-{subject} was made with other settings than sub-{first} ({what})", outputs.root, mend
+                f"sub-{subject} was made with other settings than sub-{first} ({what})", outputs.root, hint
             )
     for subject, what in unlike(records, deciding(config)).items():
         _warn(f"sub-{subject} was made with other settings than these: {what}")

@@ -177,8 +177,8 @@ def _read_description(root: Path, findings: list[Finding]) -> dict[str, object]:
         findings.append(error("root-missing", root, what, "name the folder of a BIDS study"))
         return {}
     if not path.is_file():
-        mend = 'write {"Name": …, "BIDSVersion": "1.10.0"} there, or name the folder that holds this file'
-        findings.append(error("description-missing", path, "the file is missing", mend))
+        hint = 'write {"Name": …, "BIDSVersion": "1.10.0"} there, or name the folder that holds this file'
+        findings.append(error("description-missing", path, "the file is missing", hint))
         return {}
     return read_object(path, "description-invalid", findings)
 
@@ -187,7 +187,7 @@ def _index(folder: Path, subjects: Sequence[str] | None, findings: list[Finding]
     try:
         return leave_ignored(index_bids(folder, subjects), folder, findings)
     except InputError as problem:
-        findings.append(error("folder-unreadable", folder, problem.what, problem.mend))
+        findings.append(error("folder-unreadable", folder, problem.what, problem.hint))
         return []
 
 
@@ -198,11 +198,11 @@ def _require_subjects(
     present = {recording.subject for recording in recordings}
     labels = sorted(present) if subjects is None else subject_labels(root)
     if root.is_dir() and not present and (subjects is None or not labels):
-        mend = "name the folder that holds dataset_description.json and the sub-<label> folders"
-        findings.append(error("runs-missing", root, "there is no BOLD run here", mend))
+        hint = "name the folder that holds dataset_description.json and the sub-<label> folders"
+        findings.append(error("runs-missing", root, "there is no BOLD run here", hint))
     for label in sorted(set(subjects or ()) - present):
-        mend = f"choose among {', '.join(labels) or 'none'}"
-        findings.append(error("subject-missing", root, f"there is no run of subject {label}", mend))
+        hint = f"choose among {', '.join(labels) or 'none'}"
+        findings.append(error("subject-missing", root, f"there is no run of subject {label}", hint))
     return tuple(labels)
 
 
@@ -226,8 +226,8 @@ def _choose_tasks(
     everything: dict[str, Split] = dict.fromkeys(tasks, "train")
     for name in (train, test):
         if tasks and name is not None and name not in tasks:
-            mend = f"choose among {', '.join(tasks)}"
-            findings.append(error("task-missing", root, f"there is no task {name!r}", mend))
+            hint = f"choose among {', '.join(tasks)}"
+            findings.append(error("task-missing", root, f"there is no task {name!r}", hint))
             return everything
     if len(tasks) < 2 and test is None:
         return everything
@@ -235,8 +235,8 @@ def _choose_tasks(
     testing = test or _only(task for task in tasks if "test" in task.lower() and task != training)
     if training is None or training == testing or (testing is None and train is None):
         what = f"it is unclear which task is for training and which for testing; tasks: {', '.join(tasks)}"
-        mend = 'name them in the settings (--config FILE): train_task = "…"; test_task, where test clips are apart'
-        findings.append(error("tasks-unclear", root, what, mend))
+        hint = 'name them in the settings (--config FILE): train_task = "…"; test_task, where test clips are apart'
+        findings.append(error("tasks-unclear", root, what, hint))
         return everything
     splits: dict[str, Split] = {training: "train"}
     if testing is not None:
@@ -264,6 +264,6 @@ def _has_images(recordings: Sequence[Recording], root: Path, findings: list[Find
     some = any(recording.image or recording.raw for recording in recordings)
     if recordings and not some:
         what = "there are no BOLD images here, only metadata, so there are no responses to read"
-        mend = "get the images, with `datalad get` or from OpenNeuro"
-        findings.append(error("images-missing", root, what, mend))
+        hint = "get the images, with `datalad get` or from OpenNeuro"
+        findings.append(error("images-missing", root, what, hint))
     return some

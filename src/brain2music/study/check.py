@@ -1,4 +1,4 @@
-"""Every problem that a study has, each with its file and its mend."""
+"""Every problem that a study has, each with its file and its hint."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -89,8 +89,8 @@ def find_respelt(clips: Iterable[Clip], recordings: Stimuli) -> list[Finding]:
     (track, path), *more = respelt.items()
     what = f"{path.relative_to(recordings.folder)} is taken for {track}, spelt otherwise"
     what += f", and so are {len(more)} more recordings" if more else ""
-    mend = "if that is wrong, spell stimuli and their files alike (letters, accents)"
-    return [warning("stimulus-respelt", recordings.folder, what, mend)]
+    hint = "if that is wrong, spell stimuli and their files alike (letters, accents)"
+    return [warning("stimulus-respelt", recordings.folder, what, hint)]
 
 
 def find_unheard(clips: Iterable[Clip], recordings: Stimuli) -> dict[Clip, Finding]:
@@ -100,5 +100,5 @@ def find_unheard(clips: Iterable[Clip], recordings: Stimuli) -> dict[Clip, Findi
         try:
             recordings.waveform(clip)
         except StimulusError as problem:
-            found[clip] = error(problem.code, problem.file or recordings.folder, problem.what, problem.mend)
+            found[clip] = error(problem.code, problem.file or recordings.folder, problem.what, problem.hint)
     return found

@@ -35,8 +35,8 @@ def confounds_table(study: Study, run: Run, derivatives: Path | None = None) -> 
         if found:
             return found[0].path
     expected = f"{run.name}_desc-confounds_timeseries.tsv"
-    mend = "run fMRIPrep, name its folder with --derivatives, or ask for no confounds"
-    raise InputError(f"the confounds table {expected} is missing beside the image and in derivatives", run.bold, mend)
+    hint = "run fMRIPrep, name its folder with --derivatives, or ask for no confounds"
+    raise InputError(f"the confounds table {expected} is missing beside the image and in derivatives", run.bold, hint)
 
 
 def _tables(folder: Path, subject: str) -> list[BidsFile]:

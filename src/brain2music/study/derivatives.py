@@ -61,8 +61,8 @@ def _folder(
     if given is not None and given.is_dir():
         return given
     if given is not None:
-        mend = "name the folder that fMRIPrep wrote, or leave the derivatives out"
-        findings.append(error("derivatives-missing", given, "there is no such folder", mend))
+        hint = "name the folder that fMRIPrep wrote, or leave the derivatives out"
+        findings.append(error("derivatives-missing", given, "there is no such folder", hint))
         return None
     beside = sorted(path for path in root.glob("derivatives/*") if path.is_dir() and not path.name.startswith("sub-"))
     direct = [root / "derivatives"] if any(root.glob("derivatives/sub-*")) else []
@@ -76,8 +76,8 @@ def _folder(
             what = (
                 f"the images of this folder are not called desc-preproc and not read, {others[0].path.name} among them"
             )
-            mend = "to read them in place of the raw, name their desc by bids_filter, or the folder with --derivatives"
-            findings.append(warning("preproc-unread", folder, what, mend))
+            hint = "to read them in place of the raw, name their desc by bids_filter, or the folder with --derivatives"
+            findings.append(warning("preproc-unread", folder, what, hint))
     if len(found) > 1:
         what = f"several folders hold preprocessed images: {', '.join(map(str, found))}"
         findings.append(error("derivatives-several", root / "derivatives", what, "choose one with --derivatives"))
@@ -88,7 +88,7 @@ def _index(folder: Path, subjects: Collection[str], findings: list[Finding]) -> 
     try:
         return index_derivatives(folder, subjects)
     except InputError as problem:
-        findings.append(error("folder-unreadable", folder, problem.what, problem.mend))
+        findings.append(error("folder-unreadable", folder, problem.what, problem.hint))
         return []
 
 
@@ -114,8 +114,8 @@ def _take_raw(recording: Recording, wanted: Filter, findings: list[Finding]) -> 
         if recording.raw:
             listed = ", ".join(file.path.name for file in recording.raw)
             what = f"none of this run's images is a magnitude image that bids_filter asks for: {listed}"
-            mend = "get the magnitude image, or change bids_filter"
-            findings.append(error("image-missing", recording.raw[0].path, what, mend))
+            hint = "get the magnitude image, or change bids_filter"
+            findings.append(error("image-missing", recording.raw[0].path, what, hint))
         return recording
     if len(chosen) > 1:
         findings.append(several("run-duplicate", chosen, raw=True))
@@ -138,8 +138,8 @@ def _take_preprocessed(
         has = f"; it has {', '.join(others)}" if others else ""
         asked = "".join(f", {name}-{label}" for name, label in choice.wanted.items())
         what = f"this run has no desc-preproc_bold image{asked} in {folder}{has}"
-        mend = "preprocess all runs, choose by bids_filter, or read the raw images with raw_images = true"
-        findings.append(error("preproc-missing", recording.anchor.path, what, mend))
+        hint = "preprocess all runs, choose by bids_filter, or read the raw images with raw_images = true"
+        findings.append(error("preproc-missing", recording.anchor.path, what, hint))
         return recording
     if len(chosen) > 1:
         findings.append(several("preproc-several", chosen, raw=False))
@@ -168,5 +168,5 @@ def _require_one_grid(images: Sequence[BidsFile], findings: list[Finding]) -> No
         if best and grid_of(file) != grid_of(best[0]):
             like = best[0].path.name
             what = f"this run has no image processed like {like}: the best that it has is {file.path.name}"
-            mend = "bring all runs to one space, or name one that all have by bids_filter"
-            findings.append(error("preproc-missing", file.path, what, mend))
+            hint = "bring all runs to one space, or name one that all have by bids_filter"
+            findings.append(error("preproc-missing", file.path, what, hint))

@@ -140,8 +140,8 @@ def _read_rows(
     for event in events:
         if abs(event.clip.duration - event.duration) > 0.1:
             what = f"line {event.line}: the event lasts {event.duration:g} s but its excerpt {event.clip.duration:g} s"
-            mend = "make duration and end - start agree"
-            findings.append(warning("excerpt-length", by_line[event.line].path, what, mend))
+            hint = "make duration and end - start agree"
+            findings.append(warning("excerpt-length", by_line[event.line].path, what, hint))
     return events, faults
 
 
@@ -162,8 +162,8 @@ def _report_unread_starts(
         values = [float(cell) for cell in cells if re.fullmatch(r"\d+(\.\d*)?", cell)]
         if values and len(values) == len(list(filter(None, cells))) and 0 < max(values) < longest:
             what = f"the column {column} is not read, and every clip taken from the start of its recording"
-            mend = "if it says where in its recording each clip starts, in seconds, call it start"
-            findings.append(warning("column-unread", table.path, what, mend))
+            hint = "if it says where in its recording each clip starts, in seconds, call it start"
+            findings.append(warning("column-unread", table.path, what, hint))
 
 
 def _whole(event: Event) -> Event:
@@ -208,8 +208,8 @@ def _read_recording(row: Row, library: Library, findings: list[Finding]) -> tupl
         about = library.rows.get(stimulus, row)
         if about is row:
             what = f"stim_id {stimulus!r} is not listed in {library.path}"
-            mend = "list it there under stimulus_id, or correct the event"
-            findings.append(row.error("stimulus-unknown", what, mend))
+            hint = "list it there under stimulus_id, or correct the event"
+            findings.append(row.error("stimulus-unknown", what, hint))
         merged = {**row.cells, **{name: cell for name, cell in about.cells.items() if cell}}
         file = about.text("filename") or about.text("stim_file") or stimulus
         return _below_stimuli(file), Row(row.path, row.line, merged)
@@ -247,11 +247,11 @@ def _has_columns(table: Table, findings: list[Finding]) -> bool:
 def _report_quotes(table: Table, findings: list[Finding]) -> None:
     labels = {row.cells.get(name, "") for row in table.rows for name in ("genre", "track")}
     quoted = sorted(label for label in labels if is_quoted(label))
-    mend = "write labels without quotes"
+    hint = "write labels without quotes"
     if quoted:
         what = f"{len(quoted)} labels carry literal quotes, {quoted[0]} among them; read without them"
-        findings.append(warning("label-quoted", table.path, what, mend))
+        findings.append(warning("label-quoted", table.path, what, hint))
     for label in sorted(labels.difference(quoted)):
         if unquote(label) != label:
             what = f"the label {label} has a quote without partner; read as {unquote(label)}"
-            findings.append(warning("label-malformed", table.path, what, mend))
+            findings.append(warning("label-malformed", table.path, what, hint))

@@ -1,4 +1,4 @@
-"""One problem of a study: what is wrong, where, and how to mend it."""
+"""One problem of a study: what is wrong, where, and what to do about it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from .._utils.errors import InputError
 class Finding:
     """A problem of a study. An error keeps the study from being read or run; a warning is read around.
 
-    ``code`` names the kind ("tr-mismatch"), ``what`` the problem with its value, ``mend`` what to do. ``subject`` is
+    ``code`` names the kind ("tr-mismatch"), ``what`` the problem with its value, ``hint`` what to do. ``subject`` is
     set where the problem concerns that subject alone: an error then costs the subject, not the study.
     """
 
@@ -20,25 +20,25 @@ class Finding:
     code: str
     file: Path | None
     what: str
-    mend: str
+    hint: str
     subject: str | None = None
 
     def as_error(self) -> InputError:
         """The finding as the exception that reading raises."""
-        return InputError(self.what, self.file, self.mend)
+        return InputError(self.what, self.file, self.hint)
 
     def __str__(self) -> str:
         return f"{self.severity} [{self.code}] {self.as_error()}"
 
 
-def error(code: str, file: Path | None, what: str, mend: str, subject: str | None = None) -> Finding:
+def error(code: str, file: Path | None, what: str, hint: str, subject: str | None = None) -> Finding:
     """A finding that stops the study, or the one subject."""
-    return Finding("error", code, file, what, mend, subject)
+    return Finding("error", code, file, what, hint, subject)
 
 
-def warning(code: str, file: Path | None, what: str, mend: str, subject: str | None = None) -> Finding:
+def warning(code: str, file: Path | None, what: str, hint: str, subject: str | None = None) -> Finding:
     """A finding that is read around."""
-    return Finding("warning", code, file, what, mend, subject)
+    return Finding("warning", code, file, what, hint, subject)
 
 
 def of_subject(findings: Iterable[Finding], subject: str) -> list[Finding]:

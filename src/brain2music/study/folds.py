@@ -49,7 +49,7 @@ def deal_folds(
     if not 2 <= n_folds <= len(sizes):
         raise InputError(
             f"{len(sizes)} clips or groups of clips cannot make {n_folds} folds",
-            mend="ask for at least two folds and at most one a group (`folds`)",
+            hint="ask for at least two folds and at most one a group (`folds`)",
         )
     fold_of = np.empty(len(sizes), dtype=int)
     filled = np.zeros(n_folds, dtype=int)
@@ -69,7 +69,7 @@ def require_whole(folds: Iterable[Int[np.ndarray, " _"]], together: Int[np.ndarr
         if len(torn):
             raise LeakageError(
                 f"a fold divides {len(torn)} recordings (or songs, artists, runs) between training and test",
-                mend="deal folds by recording",
+                hint="deal folds by recording",
             )
 
 
@@ -116,9 +116,9 @@ def plan_folds(
     if inner < 2 or (n_folds is not None and not held_out):
         if n_folds is None:
             what = f"penalties cannot be chosen by cross-validation with only {_counted(together)} for training"
-            raise InputError(what, mend="give more recordings for training (4 are always enough)")
+            raise InputError(what, hint="give more recordings for training (4 are always enough)")
         what = f"{_counted(together)} are too few to be divided into folds of training and test clips"
-        raise InputError(what, mend="give more recordings (8 are always enough), or test runs of other recordings")
+        raise InputError(what, hint="give more recordings (8 are always enough), or test runs of other recordings")
     if inner < inner_folds:
         lines.append(f"{_counted(together)} allow penalties to be chosen in {inner} folds, not {inner_folds} (folds)")
     return FoldPlan(together, tuple(held_out), inner, tuple(lines))
@@ -136,12 +136,12 @@ def inner_groups(
     groups, rows = units[clip_of_pair], len(clip_of_pair)
     by_clip = units[np.unique(clip_of_pair)]
     n_units = len(np.unique(by_clip))
-    mend = "ask for fewer folds (the setting `folds`)"
+    hint = "ask for fewer folds (the setting `folds`)"
     if n_units < n_folds:
         n_named = f"{n_units} training {named}s" + (f" of {len(by_clip)} clips" if n_units < len(by_clip) else "")
-        raise InputError(f"{n_named} cannot make {n_folds} folds", mend=mend)
+        raise InputError(f"{n_named} cannot make {n_folds} folds", hint=hint)
     if rows == len(by_clip) and _loads(by_clip, n_folds).min() < 2:
-        raise InputError(f"{rows} training clips of one window cannot make {n_folds} folds of two or more", mend=mend)
+        raise InputError(f"{rows} training clips of one window cannot make {n_folds} folds of two or more", hint=hint)
     return groups
 
 

@@ -101,15 +101,15 @@ def report_voxels(header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z
         if bad == total:
             findings.append(error("voxels-nan", path, what, "export the image again"))
             return
-        mend = "mask them with 0 if they lie outside the brain, else export the image again"
-        findings.append(warning("voxels-nan", path, f"{what}, and are left out", mend))
+        hint = "mask them with 0 if they lie outside the brain, else export the image again"
+        findings.append(warning("voxels-nan", path, f"{what}, and are left out", hint))
     constant = voxels.finite & ~voxels.varying
     if constant.all():
         findings.append(error("voxels-constant", path, "no voxel of the image ever changes", COPY_AGAIN))
     elif dead := int((constant & (~voxels.zero | alive)).sum()):
         what = f"{dead} of {total} voxels never change, {int((constant & alive).sum())} of them only in this run"
-        mend = "leave them out with a mask; if they lie within the brain, look at the image"
-        findings.append(warning("voxels-constant", path, what, mend))
+        hint = "leave them out with a mask; if they lie within the brain, look at the image"
+        findings.append(warning("voxels-constant", path, what, hint))
 
 
 def trailing_bytes(path: Path, size: int) -> int | None:

@@ -107,17 +107,17 @@ def read_metadata(paths: Sequence[Path], findings: list[Finding]) -> dict[str, A
 
 def read_object(path: Path, code: str, findings: list[Finding]) -> dict[str, Any]:
     """A JSON file that must hold an object; {} and a finding where it does not."""
-    mend = "replace the file with a valid JSON object"
+    hint = "replace the file with a valid JSON object"
     try:
         value = read_json(path)
     except InputError as problem:
-        findings.append(error(code, path, problem.what, mend))
+        findings.append(error(code, path, problem.what, hint))
         return {}
     except OSError as problem:
-        findings.append(error(code, path, f"the file cannot be read ({problem.strerror})", mend))
+        findings.append(error(code, path, f"the file cannot be read ({problem.strerror})", hint))
         return {}
     if not isinstance(value, dict):
-        findings.append(error(code, path, f"this JSON holds a {type(value).__name__}, not an object", mend))
+        findings.append(error(code, path, f"this JSON holds a {type(value).__name__}, not an object", hint))
         return {}
     return value
 

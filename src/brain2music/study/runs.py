@@ -93,8 +93,8 @@ def without_broken_off(runs: Sequence[Run], lengths: Lengths, findings: list[Fin
         return list(runs)
     for run, each in broken:
         what = f"{each.clip.name} at {each.onset:g} s was broken off after {each.duration:g} s, and is left out"
-        mend = "correct its duration if it was presented to its end"
-        findings.append(warning("presentation-broken-off", run.events, what, mend))
+        hint = "correct its duration if it was presented to its end"
+        findings.append(warning("presentation-broken-off", run.events, what, hint))
     return [
         replace(run, presentations=tuple(each for each in run.presentations if (run, each) not in broken))
         for run in runs
@@ -110,15 +110,15 @@ def require_presentations(runs: Sequence[Run], findings: list[Finding]) -> None:
         own = list(group)
         if not any(run.presentations for run in own):
             what = f"no presentation of music is left in the runs of task {task} of sub-{subject}"
-            mend = "name the recordings in the events, or say which rows count with the setting events"
-            findings.append(error("events-empty", own[0].events, what, mend))
+            hint = "name the recordings in the events, or say which rows count with the setting events"
+            findings.append(error("events-empty", own[0].events, what, hint))
 
 
 def check_grids(runs: Sequence[Run], headers: Sequence[Header], findings: list[Finding]) -> None:
     """Report runs whose image has another grid than the subject's first: other voxels, or elsewhere in space."""
     by_path = {header.path: header for header in headers}
     first: dict[str, Header] = {}
-    mend = "resample all runs of a subject to one grid"
+    hint = "resample all runs of a subject to one grid"
     for run in runs:
         if run.bold is None:
             continue
@@ -126,10 +126,10 @@ def check_grids(runs: Sequence[Run], headers: Sequence[Header], findings: list[F
         like = first.setdefault(run.subject, header)
         if header.shape != like.shape:
             what = f"the image has {header.shape} voxels but {like.path.name} has {like.shape}"
-            findings.append(error("grid-mismatch", run.bold, what, mend))
+            findings.append(error("grid-mismatch", run.bold, what, hint))
         elif not np.allclose(header.affine, like.affine, atol=1e-3):
             what = f"the image's affine differs from that of {like.path.name} {_difference(header, like)}"
-            findings.append(error("grid-mismatch", run.bold, what, mend))
+            findings.append(error("grid-mismatch", run.bold, what, hint))
 
 
 def _difference(header: Header, like: Header) -> str:
@@ -163,8 +163,8 @@ def _read_image(recording: Recording, need_image: bool, findings: list[Finding])
     if recording.image is not None:
         return read_header(recording.image.path, findings)
     if need_image and not recording.raw:
-        mend = "get its bold.nii.gz, or remove the run"
-        findings.append(error("image-missing", recording.anchor.path, "this run has no image", mend))
+        hint = "get its bold.nii.gz, or remove the run"
+        findings.append(error("image-missing", recording.anchor.path, "this run has no image", hint))
     return None
 
 

@@ -45,8 +45,8 @@ def without_blocks(events: Sequence[Event], path: Path, findings: list[Finding])
             first, number = next(iter(left_out.items()))
             more = f", and {len(left_out) - 1} more events like it" if len(left_out) > 1 else ""
             what = f"line {first.line}: the event from {first.onset:g} to {first.end:g} s {like.format(number)}{more}"
-            mend = "if it is a presentation of music on its own, correct onsets and durations"
-            findings.append(warning("event-spans-others", path, f"{what}; left out", mend))
+            hint = "if it is a presentation of music on its own, correct onsets and durations"
+            findings.append(warning("event-spans-others", path, f"{what}; left out", hint))
     return [event for event in once if event not in blocks and event not in probes]
 
 
@@ -104,8 +104,8 @@ def _say(groups: Sequence[Sequence[Event]], taken: str, example: str, path: Path
         lines = ", ".join(f"{group[0].line}-{group[-1].line} ({group[0].clip.track})" for group in groups[:3])
         more = f" and {len(groups) - 3} times more" if len(groups) > 3 else ""
         what = f"rows of one recording run on without a gap, lines {lines}{more}; {taken}"
-        mend = f"give start, where in its recording each begins ({example})"
-        findings.append(warning("rows-run-on", path, what, mend))
+        hint = f"give start, where in its recording each begins ({example})"
+        findings.append(warning("rows-run-on", path, what, hint))
 
 
 def _without_repeated_rows(events: Sequence[Event], path: Path, findings: list[Finding]) -> list[Event]:

@@ -62,8 +62,8 @@ class SoundFiles:
             path, first = (each.relative_to(self.folder) for each in names[0])
             what = f"{path} and {first} are the same file, and taken for one recording"
             what += f"; so are {len(names) - 1} more pairs" if len(names) > 1 else ""
-            mend = "replace the copy, if these should differ"
-            yield warning("recordings-alike", self.folder, what, mend)
+            hint = "replace the copy, if these should differ"
+            yield warning("recordings-alike", self.folder, what, hint)
 
     def _first(self, path: Path) -> Path:
         size = path.stat().st_size

@@ -25,8 +25,8 @@ SLACK_S = 0.15
 class StimulusError(InputError):
     """A recording that cannot be presented; ``code`` is that of the finding it makes."""
 
-    def __init__(self, code: str, what: str, file: Path, mend: str) -> None:
-        super().__init__(what, file, mend)
+    def __init__(self, code: str, what: str, file: Path, hint: str) -> None:
+        super().__init__(what, file, hint)
         self.code = code
 
 
@@ -65,8 +65,8 @@ class Stimuli:
         for name in (clip.track, clip.genre):
             if leaves_folder(name):
                 what = f"the recording {name!r} lies outside the folder of stimuli"
-                mend = "put it into that folder, and name it relative to it"
-                raise StimulusError("stimulus-outside", what, self.folder, mend)
+                hint = "put it into that folder, and name it relative to it"
+                raise StimulusError("stimulus-outside", what, self.folder, hint)
         for path in self._candidates(clip):
             with suppress(OSError):  # of a name that is too long
                 if path.is_file():
@@ -79,8 +79,8 @@ class Stimuli:
         what = f"the recording of {clip.track!r} is missing"
         if not self.folder.is_dir():
             what = f"there is no folder of stimuli here, so {what}"
-        mend = f"put {self._expected(clip)} there, or name another folder of stimuli"
-        raise StimulusError("audio-missing", what, self.folder, mend)
+        hint = f"put {self._expected(clip)} there, or name another folder of stimuli"
+        raise StimulusError("audio-missing", what, self.folder, hint)
 
     def respelt(self, clip: Clip) -> Path | None:
         """The clip's recording, where it is spelt otherwise than the clip's track; None where it is not, or missing."""

@@ -40,15 +40,15 @@ class Row:
         if math.isfinite(value):
             return value
         what = f"{column} is {repr(text) if text else 'missing'}, not a number"
-        mend = f"give the {column} in seconds"
+        hint = f"give the {column} in seconds"
         if re.fullmatch(r"[-+]?\d+,\d+", text):
-            mend += f", with a decimal point: {text.replace(',', '.')}"
-        findings.append(self.error("number-invalid", what, mend))
+            hint += f", with a decimal point: {text.replace(',', '.')}"
+        findings.append(self.error("number-invalid", what, hint))
         return math.nan
 
-    def error(self, code: str, what: str, mend: str) -> Finding:
+    def error(self, code: str, what: str, hint: str) -> Finding:
         """A finding at this row."""
-        return error(code, self.path, f"line {self.line}: {what}", mend)
+        return error(code, self.path, f"line {self.line}: {what}", hint)
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Table:
         """The finding that these columns are missing."""
         has = ", ".join(self.columns)
         what = f"the table has no column {', '.join(columns)}; it has {has}"
-        return error("columns-missing", self.path, what, self._mend_of(columns))
+        return error("columns-missing", self.path, what, self._hint_for(columns))
 
-    def _mend_of(self, columns: tuple[str, ...]) -> str:
+    def _hint_for(self, columns: tuple[str, ...]) -> str:
         """What to do about missing columns: the table may be separated by other signs, or spell them differently."""
         sign = next((name for sign, name in SEPARATORS.items() if sign in self.columns[0]), None)
         if len(self.columns) == 1 and sign is not None:
@@ -84,8 +84,8 @@ def read_table(path: Path, findings: list[Finding]) -> Table | None:
             lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             numbered = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        mend = "save it as UTF-8 text with tabs between columns"
-        findings.append(error("table-unreadable", path, f"this is not a readable table ({problem})", mend))
+        hint = "save it as UTF-8 text with tabs between columns"
+        findings.append(error("table-unreadable", path, f"this is not a readable table ({problem})", hint))
         return None
     filled = [(line, cells) for line, cells in numbered if any(cells)]
     if not filled:

@@ -52,7 +52,7 @@ def check_trs(runs: Sequence[Run], findings: list[Finding]) -> None:
     scans of the other.
     """
     first: dict[str, Run] = {}
-    mend = "analyse runs of different TR as studies of their own, or resample them"
+    hint = "analyse runs of different TR as studies of their own, or resample them"
     for run in runs:
         if not math.isfinite(run.tr):
             continue
@@ -64,7 +64,7 @@ def check_trs(runs: Sequence[Run], findings: list[Finding]) -> None:
             report = warning if scans and same_tr(like.tr, scans * run.tr) else error
         if not same_tr(run.tr, like.tr):
             what = f"the TR is {run.tr:g} s but that of {like.name} is {like.tr:g} s"
-            findings.append(report("tr-differs", run.bold or run.events, what, mend))
+            findings.append(report("tr-differs", run.bold or run.events, what, hint))
 
 
 def same_tr(one: float, other: float) -> bool:
@@ -82,8 +82,8 @@ def _stated(levels: Sequence[Sequence[BidsFile]], findings: list[Finding]) -> fl
         if len(values) > 1:
             names = ", ".join(path.name for path in told)
             what = f"several sidecars apply to the run equally and give RepetitionTime {' and '.join(sorted(values))}"
-            mend = f"keep one of {names}"
-            findings.append(error("sidecar-several", level[0].path, what, mend))
+            hint = f"keep one of {names}"
+            findings.append(error("sidecar-several", level[0].path, what, hint))
             return None
         for path, each in told.items():
             merged |= each
@@ -124,8 +124,8 @@ def _check_header(
     file = ((of_raw and recording.sidecars) or recording.own_sidecars or recording.sidecars)[-1][-1].path
     what = f"RepetitionTime is {tr:g} s but the header of {header.path.name} says {header.tr:g} s"
     if known:
-        mend = "correct the header if other programs read it"
-        findings.append(warning("tr-mismatch", file, f"{what}; the sidecar governs", mend))
+        hint = "correct the header if other programs read it"
+        findings.append(warning("tr-mismatch", file, f"{what}; the sidecar governs", hint))
     else:
         findings.append(error("tr-mismatch", file, what, "find out which is right and correct the other"))
 
@@ -151,12 +151,12 @@ def _check_scans(recording: Recording, raw_tr: float, tr: float, header: Header,
         findings.append(warning("tr-resampled", header.path, what, "see that this was meant"))
     elif resampled:
         what = f"the preprocessed image has {scans} by its sidecar, but the raw image {before}"
-        mend = "correct RepetitionTime in the sidecar that is wrong"
-        findings.append(error("tr-mismatch", recording.own_sidecars[-1][-1].path, what, mend))
+        hint = "correct RepetitionTime in the sidecar that is wrong"
+        findings.append(error("tr-mismatch", recording.own_sidecars[-1][-1].path, what, hint))
     elif dropped := raw.n_volumes - header.n_volumes:
         few = f"{abs(dropped)} scans ({abs(gap):g} s) {'fewer' if dropped > 0 else 'more'} than the raw image"
         what = f"the preprocessed image has {scans}, {few} {anchor.path.name}, so events would be laid over other scans"
-        mend = (
+        hint = (
             "preprocess all scans of the run, or bring its events to the scans that are left and replace the raw image"
         )
-        findings.append(error("volumes-differ", header.path, what, mend))
+        findings.append(error("volumes-differ", header.path, what, hint))

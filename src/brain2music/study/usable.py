@@ -54,8 +54,8 @@ def _from_the_first_scan(events: Sequence[Event], tr: float, path: Path, finding
         lines = ", ".join(f"line {event.line} at {event.onset:g} s" for event in early[:3])
         begin = "1 event begins" if len(early) == 1 else f"{len(early)} events begin"
         what = f"{begin} before the first stored scan ({lines}): left out"
-        mend = "if that was scanned, count onsets from the first scan of the run"
-        findings.append(warning("onset-negative", path, what, mend))
+        hint = "if that was scanned, count onsets from the first scan of the run"
+        findings.append(warning("onset-negative", path, what, hint))
     return [event for event in events if event not in early]
 
 
@@ -90,18 +90,18 @@ def _beyond(events: Sequence[Event], tr: float, n_volumes: int, path: Path, faul
     """The events that the run ends before or in; one scan more than the shortest is left to rounding."""
     lost: set[Event] = set()
     has = f"{n_volumes} scans of {tr:g} s"
-    mend = "get the complete image, or correct or remove the event"
+    hint = "get the complete image, or correct or remove the event"
     if events and events[-1].onset > 100 * n_volumes * tr and events[-1].onset / 1000 < n_volumes * tr:
-        mend = "give onsets and durations in seconds, if these are milliseconds"
+        hint = "give onsets and durations in seconds, if these are milliseconds"
     shortest = min((len(volumes_of(event, tr)) for event in events), default=0)
     for event in events:
         scans = volumes_of(event, tr)
         if scans.start >= n_volumes:
             what = f"line {event.line}: the event at {event.onset:g} s starts after the recording ends ({has})"
-            faults.append(error("event-outside", path, what, mend))
+            faults.append(error("event-outside", path, what, hint))
         elif scans.stop > n_volumes and (len(scans) > shortest + 1 or scans.start + shortest > n_volumes):
             what = f"line {event.line}: the event ends at {event.end:g} s but the run has {has}"
-            faults.append(error("run-short", path, what, mend))
+            faults.append(error("run-short", path, what, hint))
         else:
             continue
         lost.add(event)

@@ -70,8 +70,8 @@ def load_checkpoint(path: Path, task: Task, averages: Averages, engine: Engine) 
             optimizer.load_state_dict(_optimizer_state(scalars["optimizers"][name], tensors, name))
     except (RuntimeError, KeyError, ValueError) as error:
         lines = str(error).splitlines()
-        mend = "resume with the settings that it was begun with, or train into another folder"
-        raise InputError(f"the checkpoint is of another model ({lines[-1].strip()})", path, mend) from None
+        hint = "resume with the settings that it was begun with, or train into another folder"
+        raise InputError(f"the checkpoint is of another model ({lines[-1].strip()})", path, hint) from None
     averages.updates, engine.seconds_before = scalars["averaged_updates"], scalars["seconds"]
     engine.scaler.load_state_dict(scalars["scaler"])
     return scalars["step"], scalars["window"]

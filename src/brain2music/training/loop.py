@@ -103,8 +103,8 @@ class _Training:
         self.journal.log(done, self.engine.speed(done, getattr(self.task, "seconds_per_batch", 0.0)))
         skipped, streak = self.engine.skipped()
         if streak >= PATIENCE:
-            mend = "lower the learning rate, use --precision no or look at the data, then give --resume"
-            raise InputError(f"the gradients were not finite in {streak} steps in a row", self.out, mend)
+            hint = "lower the learning rate, use --precision no or look at the data, then give --resume"
+            raise InputError(f"the gradients were not finite in {streak} steps in a row", self.out, hint)
         if skipped:
             self._warn(f"{skipped} steps up to {done} had non-finite gradients and were skipped")
         self._warn(self.task.complaint(self.journal.history))

@@ -24,8 +24,8 @@ def gan_complaint(history: list[dict[str, float]]) -> str | None:
     losses = [line["reconstruction"] for line in history if "reconstruction" in line]
     used = [line["codes_used"] for line in history if "codes_used" in line]
     if len(losses) > RECENT and min(losses[-RECENT:]) > 10 * min(losses):
-        mend = "begin anew with a lower --lr, or with the discriminators later"
-        raise InputError(f"the reconstruction collapsed: {losses[-1]:.3g} after {min(losses):.3g}", None, mend)
+        hint = "begin anew with a lower --lr, or with the discriminators later"
+        raise InputError(f"the reconstruction collapsed: {losses[-1]:.3g} after {min(losses):.3g}", None, hint)
     if judged and max(judged) < 0.02:
         return "the discriminators are never deceived (loss near 0): their gradients will vanish; lower their lr"
     if judged and min(judged) > 1.98 and _steps_with(history, "discriminator") > GRACE:

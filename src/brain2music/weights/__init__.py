@@ -20,8 +20,8 @@ def find(name: str | Path) -> Path:
         if folder is not None and (folder / "config.json").is_file():
             return folder
     shipped = sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
-    mend = f"give a model folder{', or one of ' + ', '.join(shipped) if shipped else ' (none ships)'}"
-    raise InputError(f"there is no model {str(name)!r}", mend=mend)
+    hint = f"give a model folder{', or one of ' + ', '.join(shipped) if shipped else ' (none ships)'}"
+    raise InputError(f"there is no model {str(name)!r}", hint=hint)
 
 
 def own_folder(name: str | Path) -> Path | None:

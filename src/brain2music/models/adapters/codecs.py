@@ -71,10 +71,10 @@ class EnCodec(HubCodec):
         super().__init__(model, name)
         config = model.config
         if config.chunk_length_s is not None or config.normalize:
-            raise InputError(f"{name} codes sound in normalised chunks", mend="take the 24 or 32 kHz model")
+            raise InputError(f"{name} codes sound in normalised chunks", hint="take the 24 or 32 kHz model")
         widths = list(config.target_bandwidths)
         if len(widths) > 1 and bandwidth not in widths:
-            raise InputError(f"{name} has no bandwidth of {bandwidth:g} kbps", mend=f"choose one of {widths}")
+            raise InputError(f"{name} has no bandwidth of {bandwidth:g} kbps", hint=f"choose one of {widths}")
         self.bandwidth = bandwidth if len(widths) > 1 else widths[0]
         self.channels = int(config.audio_channels)
 
@@ -196,10 +196,10 @@ def _loaded(model_class: str, name: str, repo: str, folder: str | Path | None) -
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"{name} cannot be loaded from {source} ({reason})",
-            mend=f"run `hf download {repo}`, or save it as $BRAIN2MUSIC_MODELS/{name}",
+            hint=f"run `hf download {repo}`, or save it as $BRAIN2MUSIC_MODELS/{name}",
         ) from None
 
 
 def _require_transformers(name: str) -> None:
     if importlib.util.find_spec("transformers") is None:
-        raise InputError(f"transformers, which runs {name}, is not installed", mend="pip install 'brain2music[hub]'")
+        raise InputError(f"transformers, which runs {name}, is not installed", hint="pip install 'brain2music[hub]'")

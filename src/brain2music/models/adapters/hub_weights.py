@@ -44,7 +44,7 @@ class HubWeights:
             raise InputError(
                 f"{self.repo} is not here: neither in {own_folder(self.name) or f'${FOLDER_VARIABLE}/{self.name}'} "
                 f"nor in the cache of the Hugging Face hub ({_cache()})",
-                mend=f"run `{self.command}`",
+                hint=f"run `{self.command}`",
             )
         return root
 
@@ -83,7 +83,7 @@ class HubWeights:
         except (HfHubHTTPError, OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
-                f"{self.repo} could not be fetched ({reason})", mend=f"see to that, then run `{self.command}`"
+                f"{self.repo} could not be fetched ({reason})", hint=f"see to that, then run `{self.command}`"
             ) from None
         self.folder()
         for other in self.needs:

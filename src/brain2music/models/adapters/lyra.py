@@ -42,10 +42,10 @@ class Lyra:
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = find_lyra() if folder is None else Path(folder)
         if missing := [name for name in FILES if not (self.folder / name).is_file()]:
-            raise InputError(f"{missing[0]} is missing", self.folder, _MEND)
+            raise InputError(f"{missing[0]} is missing", self.folder, _HINT)
         if importlib.util.find_spec("ai_edge_litert") is None:
             raise InputError(
-                "ai-edge-litert, which runs Lyra, is not installed", mend="pip install 'brain2music[score]'"
+                "ai-edge-litert, which runs Lyra, is not installed", hint="pip install 'brain2music[score]'"
             )
 
     def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
@@ -81,7 +81,7 @@ class Lyra:
         return Interpreter(str(self.folder / FILES[file]), num_threads=1).get_signature_runner(signature)
 
 
-_MEND = (
+_HINT = (
     "copy lyra/model_coeffs/*.tflite of github.com/google/lyra into a folder lyra-v2, and set BRAIN2MUSIC_MODELS to "
     "the folder that holds it"
 )
@@ -94,4 +94,4 @@ def find_lyra() -> Path:
     for folder in folders:
         if (folder / FILES[0]).is_file():
             return folder
-    raise InputError("Lyra V2 is not here", folders[0] if folders else None, _MEND)
+    raise InputError("Lyra V2 is not here", folders[0] if folders else None, _HINT)

@@ -82,7 +82,7 @@ class TokenCodec(Codec, Protocol):
 def chosen_levels(asked: int | None, there: int, name: str) -> int:
     """How many levels to use, all by default; :class:`InputError` where there are not so many."""
     if asked is not None and not 1 <= asked <= there:
-        raise InputError(f"{name} has {there} levels, not {asked}", mend="ask for 1 to all of them")
+        raise InputError(f"{name} has {there} levels, not {asked}", hint="ask for 1 to all of them")
     return there if asked is None else asked
 
 
@@ -90,14 +90,14 @@ def check_ids(ids: Shaped[np.ndarray, "frames width"], levels: int, codes: int, 
     """Refuse what is not ids of so many levels at most."""
     integers = 1 <= ids.shape[1] <= levels and np.issubdtype(ids.dtype, np.integer)
     if not integers or (ids.size and not 0 <= ids.min() <= ids.max() < codes):
-        raise InputError(f"these are not codes of {name}", mend="decode with the codec that encoded them")
+        raise InputError(f"these are not codes of {name}", hint="decode with the codec that encoded them")
 
 
 def require_codes(codes: Codes, name: str) -> None:
     """Refuse codes of another codec, whose ids may look like ours; names that are paths say nothing: folders move."""
     is_path = any("/" in each or not each for each in (codes.codec, name))
     if codes.codec != name and not is_path:
-        raise InputError(f"these are codes of {codes.codec}, not of {name}", mend="decode with the codec of that name")
+        raise InputError(f"these are codes of {codes.codec}, not of {name}", hint="decode with the codec of that name")
 
 
 def prepare(
@@ -118,15 +118,15 @@ def prepare(
 def check_length(samples: int, rate: int) -> None:
     """Refuse sound of which resampling leaves nothing."""
     if samples == 0:
-        raise InputError(f"the sound is shorter than one sample at {rate} Hz", mend="give a longer one")
+        raise InputError(f"the sound is shorter than one sample at {rate} Hz", hint="give a longer one")
 
 
 def check_sound(channels: int, rate: int) -> None:
     """Refuse by name what no codec here can take."""
     if channels not in (1, 2):
-        raise InputError(f"the sound has {channels} channels", mend="mix it down to mono or stereo")
+        raise InputError(f"the sound has {channels} channels", hint="mix it down to mono or stereo")
     if not 1000 <= rate <= 768_000:
-        raise InputError(f"the sound has a rate of {rate} Hz", mend="give one between 1 and 768 kHz")
+        raise InputError(f"the sound has a rate of {rate} Hz", hint="give one between 1 and 768 kHz")
 
 
 def mixed(waveform: Float32[np.ndarray, "any samples"], channels: int) -> Float32[np.ndarray, "channels samples"]:

@@ -95,7 +95,7 @@ def read_blocks(path: Path, rate: int, channels: int) -> Iterator[Float32[np.nda
         try:
             check_sound(sound.channels, sound.rate)
         except InputError as error:
-            raise InputError(error.what, path, error.mend) from None
+            raise InputError(error.what, path, error.hint) from None
         signs = _signs(sound) if channels < sound.channels else None
         resampler = soxr.ResampleStream(sound.rate, rate, channels, dtype="float32")
         for block, last in _with_last(sound.blocks(round(BLOCK_S * sound.rate))):

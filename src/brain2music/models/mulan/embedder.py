@@ -41,7 +41,7 @@ class MuLanEmbedder:
         self.model = MuLan.from_pretrained(folder)
         self._listener = Listener(window_s, step_s) if self.model.reads_features else None
         if self._listener is None and window_s != 10.0:
-            raise InputError(f"{name} hears windows of 10 s, not {window_s:g} s", mend="leave the window as it is")
+            raise InputError(f"{name} hears windows of 10 s, not {window_s:g} s", hint="leave the window as it is")
         heard = self._listener.musicnn.space.sha256 if self._listener else ""
         digest = digest_text(digest_file(Path(folder) / WEIGHTS) + heard)
         self.space = Space(name, _VERSION, digest, self.model.config.dims, window_s, step_s, RATE)
@@ -88,16 +88,16 @@ class MuLanTextEmbedder:
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """A caption cannot be read from sound: always :class:`InputError`."""
-        raise InputError("mulan-text reads a clip's caption, not its sound", mend="choose mulan-small for sound")
+        raise InputError("mulan-text reads a clip's caption, not its sound", hint="choose mulan-small for sound")
 
     def label(self, clip: Clip) -> Float32[np.ndarray, "windows dims"]:
         """(windows, 128) unit rows of one clip; :class:`InputError` when it has no caption."""
         if not clip.caption:
-            raise InputError(f"clip {clip.name} has no caption", mend="give captions with the study's stimuli")
+            raise InputError(f"clip {clip.name} has no caption", hint="give captions with the study's stimuli")
         try:
             vector = text_vectors(self.model, [clip.caption])
         except InputError as error:
-            raise InputError(f"the caption of clip {clip.name}: {error.what}", error.file, error.mend) from None
+            raise InputError(f"the caption of clip {clip.name}: {error.what}", error.file, error.hint) from None
         return np.repeat(vector, n_windows(clip.duration, self.space.window_s, self.space.step_s), axis=0)
 
 

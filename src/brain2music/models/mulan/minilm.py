@@ -76,7 +76,7 @@ class SentenceEncoder:
         InputError : a text is empty.
         """
         if empty := [row for row, text in enumerate(texts) if not text.strip()]:
-            raise InputError(f"text {empty[0]} is empty", mend="say in words what the music is like")
+            raise InputError(f"text {empty[0]} is empty", hint="say in words what the music is like")
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
         found = np.zeros((len(texts), POOLED), np.float32)
         for first in range(0, len(texts), _BATCH):
@@ -135,7 +135,7 @@ def wheel_folder() -> Path:
     """The model's folder inside its wheel, without importing it; :class:`InputError` when it is not installed."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise InputError("the sentence encoder is not installed", mend="run `brain2music models pull mulan-small`")
+        raise InputError("the sentence encoder is not installed", hint="run `brain2music models pull mulan-small`")
     return Path(spec.submodule_search_locations[0]) / "model"
 
 

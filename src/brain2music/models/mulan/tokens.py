@@ -39,7 +39,7 @@ class MulanTokenizer:
         """Codebooks by k-means, level after level; :class:`InputError` where there are fewer vectors than codes."""
         if len(vectors) < codes:
             raise InputError(
-                f"{len(vectors)} vectors are too few for {codes} codes", mend="give more, or ask for fewer"
+                f"{len(vectors)} vectors are too few for {codes} codes", hint="give more, or ask for fewer"
             )
         quantizer = ResidualVectorQuantizer(vectors.shape[1], levels, codes, dropout=False)
         quantizer.fit(vectors, seed=seed)

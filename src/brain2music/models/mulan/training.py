@@ -136,7 +136,7 @@ class MuLanTask:
             raise InputError(
                 f"after {lines[-1]['step']:g} steps the loss is {lines[-1]['loss']:.3f}, as if nothing were known "
                 f"({lines[-1]['resting_loss']:.3f} for this batch)",
-                mend="look whether the texts belong to their sounds; then lower the rate, or enlarge the batch",
+                hint="look whether the texts belong to their sounds; then lower the rate, or enlarge the batch",
             )
         return None
 

@@ -72,18 +72,18 @@ class Conditioner:
             raise InputError(
                 f"the embedding is of {space.name} ({space.sha256[:12]}), the generator takes "
                 f"{self.space.name} ({self.space.sha256[:12]})",
-                mend=f"embed with {self.space.name}, or take a generator trained on {space.name}",
+                hint=f"embed with {self.space.name}, or take a generator trained on {space.name}",
             )
         rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
         if rows.ndim != 2 or rows.shape[1] != self.space.dims or len(rows) == 0:
             raise InputError(
                 f"an embedding of shape {np.shape(vectors)} where {self.space.name} has {self.space.dims} dimensions",
-                mend=f"give ({self.space.dims},) of one item, or (items, windows, {self.space.dims})",
+                hint=f"give ({self.space.dims},) of one item, or (items, windows, {self.space.dims})",
             )
         if not np.isfinite(rows).all():
-            raise InputError("the embedding holds NaN or infinite values", mend="compute it again")
+            raise InputError("the embedding holds NaN or infinite values", hint="compute it again")
         if (np.linalg.norm(rows, axis=1) == 0).any():
-            raise InputError("an embedding is all zeros and points nowhere", mend="compute it again")
+            raise InputError("an embedding is all zeros and points nowhere", hint="compute it again")
         return torch.from_numpy(rows)
 
     def save(self, folder: Path) -> None:

@@ -15,7 +15,7 @@ from .model import MusicLM
 def mel_tokens_of(model: MusicLM) -> MelTokenCodec:
     """The model's codec; :class:`InputError` where it makes no spectrograms."""
     if not isinstance(model.codec, MelTokenCodec):
-        raise InputError(f"{model.codec.name} makes no spectrograms to mend", mend="take a model on mel tokens")
+        raise InputError(f"{model.codec.name} makes no spectrograms to hint", hint="take a model on mel tokens")
     return model.codec
 
 

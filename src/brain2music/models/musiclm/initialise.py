@@ -64,7 +64,7 @@ def _table(stage: Stage, there: Stage, same_tokens: bool) -> Float[Tensor, "toke
         elif family.name == CONDITION:
             table[_ids(stage, family)] = old[there.space.special("null")]
         else:
-            raise InputError(f"it writes other {family.name} tokens", mend="prepare the music with its own codec")
+            raise InputError(f"it writes other {family.name} tokens", hint="prepare the music with its own codec")
     return table
 
 

@@ -181,7 +181,7 @@ class MusicLM:
         """One piece whose prompt changes every 15 s, each part continuing the one before (story mode)."""
         texts = as_texts(texts)
         if not texts:
-            raise InputError("the story has no prompts", mend="give at least one")
+            raise InputError("the story has no prompts", hint="give at least one")
         seconds = SECTION_S * len(texts) if seconds is None else seconds
         check_length(seconds)
         check_guidance(guidance)

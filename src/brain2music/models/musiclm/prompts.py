@@ -48,22 +48,22 @@ def check_length(seconds: Any, draws: Any = 1) -> None:
     """:class:`InputError` where so much music cannot be made."""
     if not SHORTEST_S <= _number(seconds, "seconds") <= LONGEST_S:  # also refuses NaN
         raise InputError(
-            f"{seconds:g} s of music cannot be made", mend=f"ask for {SHORTEST_S:g} to {LONGEST_S:g} seconds"
+            f"{seconds:g} s of music cannot be made", hint=f"ask for {SHORTEST_S:g} to {LONGEST_S:g} seconds"
         )
     if not 1 <= _whole(draws, "draws") <= MOST_DRAWS:
-        raise InputError(f"{draws} draws cannot be made", mend=f"ask for 1 to {MOST_DRAWS}")
+        raise InputError(f"{draws} draws cannot be made", hint=f"ask for 1 to {MOST_DRAWS}")
 
 
 def check_guidance(guidance: Any) -> None:
     """:class:`InputError` where a condition cannot be followed so much."""
     if guidance is not None and not 0 <= _number(guidance, "guidance") <= MOST_GUIDANCE:
-        raise InputError(f"the guidance is {guidance:g}", mend=f"choose 0 to {MOST_GUIDANCE:g}")
+        raise InputError(f"the guidance is {guidance:g}", hint=f"choose 0 to {MOST_GUIDANCE:g}")
 
 
 def check_seed(seed: Any) -> None:
     """:class:`InputError` where the seed is no whole number from 0 to 2³² - 1."""
     if not 0 <= _whole(seed, "seed") <= MOST_SEED:
-        raise InputError(f"the seed is {seed}", mend=f"choose 0 to {MOST_SEED}")
+        raise InputError(f"the seed is {seed}", hint=f"choose 0 to {MOST_SEED}")
 
 
 def of_texts(texts: Any, conditioner: Conditioner) -> Prompts:
@@ -91,7 +91,7 @@ def of_embeddings(given: Any, conditioner: Conditioner, rows: Any = None) -> Pro
         try:
             vectors, names = _checked(read_embedding(given), conditioner, rows)
         except InputError as error:
-            raise InputError(error.what, error.file or given, error.mend) from None
+            raise InputError(error.what, error.file or given, error.hint) from None
     else:
         vectors, names = _checked(given, conditioner, rows)
     digests = [{"embedding_sha256": digest_array(row)} for row in vectors.numpy()]
@@ -115,19 +115,19 @@ def embed_texts(texts: Sequence[str], conditioner: Conditioner) -> Float[Tensor,
     for text in texts:
         words = len(text.split())
         if words > MOST_WORDS:
-            raise InputError(f"the text has {words} words", mend=f"describe the music in at most {MOST_WORDS}")
+            raise InputError(f"the text has {words} words", hint=f"describe the music in at most {MOST_WORDS}")
     if not texts:
-        raise InputError("there is no text", mend="describe the music in a few words")
+        raise InputError("there is no text", hint="describe the music in a few words")
     embedder = _embedder(conditioner)
     if not isinstance(embedder, TextEmbedder):
-        raise InputError(f"{embedder.space.name} embeds no text", mend="give a recording or an embedding instead")
+        raise InputError(f"{embedder.space.name} embeds no text", hint="give a recording or an embedding instead")
     return conditioner.check(np.concatenate([embedder.embed_text([text]) for text in texts]), embedder.space)
 
 
 def embed_sounds(sounds: Sequence[Sound], conditioner: Conditioner) -> Float[Tensor, "sounds dims"]:
     """Embeddings of recordings, each the mean over its windows."""
     if not sounds:
-        raise InputError("there is no recording to be like", mend="give at least one")
+        raise InputError("there is no recording to be like", hint="give at least one")
     embedder = _embedder(conditioner)
     rows = [embedder.embed(waveform, rate).mean(axis=0) for waveform, rate in sounds]
     return conditioner.check(np.stack(rows), embedder.space)
@@ -139,7 +139,7 @@ def read_recording(recording: Any, use: str, mono: bool = True) -> tuple[Sound, 
         sound = read_audio(recording, mono=mono)
         return sound, {use: Path(recording).name, f"{use}_sha256": digest_file(Path(recording))}
     if not isinstance(recording, tuple | list) or len(recording) != 2:
-        raise InputError("a recording is a waveform with its rate, or a file", mend="give (waveform, rate)")
+        raise InputError("a recording is a waveform with its rate, or a file", hint="give (waveform, rate)")
     waveform, rate = recording
     digest = digest_array(as_channels(waveform, rate)[0])
     return (waveform, rate), {use: "a recording", f"{use}_sha256": digest, f"{use}_rate": int(rate)}
@@ -170,19 +170,19 @@ def seeded(seed: int, item: int, device: torch.device, draw: int = 0) -> torch.G
 def _one_per_item(given: Any, rows: Any) -> Float32[np.ndarray, "*items dims"]:
     """(items, dims), or (dims,), of an array of numbers of one to three dimensions."""
     if isinstance(given, str):
-        raise InputError(f"{given[:40]!r} is a text, not an embedding", mend="give it as text, or the file as a Path")
+        raise InputError(f"{given[:40]!r} is a text, not an embedding", hint="give it as text, or the file as a Path")
     if rows not in (None, "items", "windows"):
-        raise InputError(f"rows cannot be {rows!r}", mend='choose "items" or "windows"')
+        raise InputError(f"rows cannot be {rows!r}", hint='choose "items" or "windows"')
     try:
         vectors = np.asarray(given, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise InputError(f"this is not an embedding ({error})", mend="give an array of numbers") from None
+        raise InputError(f"this is not an embedding ({error})", hint="give an array of numbers") from None
     if vectors.ndim == 3 and vectors.size:
         return vectors.mean(axis=1)
     if vectors.ndim == 2 and len(vectors) > 1 and rows is None:
         raise InputError(
             f"the {len(vectors)} rows of an embedding of shape {vectors.shape} may be items, or windows of one",
-            mend='say rows="items" for a piece of each, or rows="windows" for one piece of their mean',
+            hint='say rows="items" for a piece of each, or rows="windows" for one piece of their mean',
         )
     return vectors.mean(axis=0) if vectors.ndim == 2 and rows == "windows" and len(vectors) else vectors
 
@@ -196,7 +196,7 @@ def _recordings(sounds: Any) -> list[Any]:
 
 def _number(value: Any, name: str) -> float:
     if not isinstance(value, int | float | np.number):
-        raise InputError(f"{name}: {value!r} is no number", mend="give a number")
+        raise InputError(f"{name}: {value!r} is no number", hint="give a number")
     return float(value)
 
 
@@ -204,7 +204,7 @@ def _whole(value: Any, name: str) -> int:
     try:
         return operator.index(value)
     except TypeError:
-        raise InputError(f"{name}: {value!r} is no whole number", mend="give a whole number") from None
+        raise InputError(f"{name}: {value!r} is no whole number", hint="give a whole number") from None
 
 
 def _embedder(conditioner: Conditioner) -> Embedder:

@@ -102,7 +102,7 @@ class SemanticTokenizer:
             raise InputError(
                 f"semantic tokens of {self.features['name']} ({self.features['sha256'][:12]}) cannot be made with "
                 f"{model.name} ({model.sha256[:12]})",
-                mend="use the model that they were fitted on",
+                hint="use the model that they were fitted on",
             )
         return self.tokens(model.frames(waveform, rate), model.hz)
 

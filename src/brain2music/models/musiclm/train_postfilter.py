@@ -38,7 +38,7 @@ def fit_postfilter(
     """
     codec = mel_tokens_of(model)
     if seconds < _SHORTEST_S:
-        raise InputError(f"{seconds:g} s show no slow modulations", mend=f"give {_SHORTEST_S:g} s of each or more")
+        raise InputError(f"{seconds:g} s show no slow modulations", hint=f"give {_SHORTEST_S:g} s of each or more")
     chosen = choose_music(music, pieces, _SHORTEST_S, seed)
     drawn, real = [], []
     for number, first in enumerate(range(0, len(chosen), BATCH)):

@@ -96,12 +96,12 @@ class RefinerTask:
         self.rate = RATE / HOP / codec.config.frames  # tokens a second
         self.crop = round(recipe.seconds * self.rate)
         if self.codes.shape[2] <= self.crop:
-            raise InputError(f"pieces of {recipe.seconds:g} s or less are too short", mend="give more --seconds")
+            raise InputError(f"pieces of {recipe.seconds:g} s or less are too short", hint="give more --seconds")
         order = np.random.default_rng(seed).permutation(len(self.mel))
         held = max(1, round(recipe.held_out * len(order)))
         self.held, self.training = order[:held], order[held:]
         if len(self.training) == 0:
-            raise InputError("one piece is too little to learn from", mend="give more --pieces")
+            raise InputError("one piece is too little to learn from", hint="give more --pieces")
         torch.manual_seed(seed)
         self.models: dict[str, nn.Module] = {"refiner": Refiner(config), "discriminators": MelDiscriminators()}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
@@ -228,7 +228,7 @@ def train_refiner(
     InputError : the model is not of a single stage on mel tokens, or the music is missing, short or unreadable.
     """
     if "acoustic" not in model.stages:
-        raise InputError("a refiner is for models of a single stage", mend="train musiclm --single")
+        raise InputError("a refiner is for models of a single stage", hint="train musiclm --single")
     codec, recipe = mel_tokens_of(model), recipe or Recipe()
     files = choose_music(music, pieces, seconds, plan.seed)
     shards = write_examples(model, files, out / "examples", seconds, plan.seed, progress)

@@ -39,7 +39,7 @@ def fit_semantic(
             learner.add(torch.cat(waiting))
             waiting, held, needed = [], 0, 12 * codes
     if frames < codes:
-        raise InputError(f"{frames / SEMANTIC_RATE:.0f} s of sound are too little for {codes} tokens", mend="give more")
+        raise InputError(f"{frames / SEMANTIC_RATE:.0f} s of sound are too little for {codes} tokens", hint="give more")
     if waiting:
         learner.add(torch.cat(waiting))
     tokenizer = SemanticTokenizer(learner.clusters, {"name": model.name, "sha256": model.sha256})

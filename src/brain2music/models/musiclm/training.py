@@ -89,7 +89,7 @@ class MusicLMTask:
         self.recipe = RECIPES[size]
         self.shrink, self.plan, self.names = shrink, plan, STAGES[plan]
         if unknown := sorted(set(only) - set(self.names)):
-            raise InputError(f"there is no stage {unknown[0]!r}", mend=f"choose from {', '.join(self.names)}")
+            raise InputError(f"there is no stage {unknown[0]!r}", hint=f"choose from {', '.join(self.names)}")
         self.only = tuple(name for name in self.names if name in only or not only)
         torch.manual_seed(seed)
         self.configs = _configs(size, plan, self.data, self.conditioner)
@@ -245,7 +245,7 @@ class MusicLMTask:
 def _configs(size: Size, plan: Plan, data: TokenData, conditioner: Conditioner) -> dict[StageName, StageConfig]:
     """The size's stages, for the tokens at hand; crops no longer than the pieces."""
     if plan == "three" and "semantic_codes" not in data.about:
-        raise InputError("these shards hold no semantic tokens, which three stages need", mend="train --single")
+        raise InputError("these shards hold no semantic tokens, which three stages need", hint="train --single")
     levels, codes, dims = conditioner.tokenizer.codebooks.shape
     words = Vocabulary(
         acoustic_codes=data.about["codes"],

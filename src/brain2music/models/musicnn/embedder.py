@@ -58,7 +58,7 @@ class MusicnnEmbedder:
         if window_s < 3.0 or step_s <= 0:
             raise InputError(
                 f"musicnn reads windows of 3 s or more, not {window_s:g} s every {step_s:g} s",
-                mend="choose a longer window, and a positive step",
+                hint="choose a longer window, and a positive step",
             )
         folder = folder or package_folder()
         self.network, digest = load_network(model, folder)
@@ -106,7 +106,7 @@ def package_folder() -> Path:
     """Where the ``musicnn`` package lies, without importing it; :class:`InputError` when it is not there."""
     spec = importlib.util.find_spec("musicnn")
     if spec is None or not spec.submodule_search_locations:
-        raise InputError("the weights of musicnn are not installed", mend="run `brain2music models pull musicnn`")
+        raise InputError("the weights of musicnn are not installed", hint="run `brain2music models pull musicnn`")
     return Path(spec.submodule_search_locations[0])
 
 

@@ -117,7 +117,7 @@ class W2vBertTask:
         if len(used) == PATIENCE and max(used) < COLLAPSED:
             raise InputError(
                 f"the codebook has collapsed: every frame has had the same code for {PATIENCE} lines of the log",
-                mend="lower the learning rate, keep beta and diversity above zero, or take the quantiser 'projection'",
+                hint="lower the learning rate, keep beta and diversity above zero, or take the quantiser 'projection'",
             )
         if used and used[-1] < FEW_CODES * self.config.codes:
             return f"only {used[-1]:.1f} of {self.config.codes} codes are in use: the codebook may be collapsing"
@@ -157,7 +157,7 @@ def train_w2v_bert(
     if frames // config.hop // 4 < 2 * config.mask_span:
         raise InputError(
             f"crops of {recipe.seconds:g} s are too short for masks of {config.mask_span / 25:g} s",
-            mend=f"take crops of {2 * config.mask_span / 25:g} s or more",
+            hint=f"take crops of {2 * config.mask_span / 25:g} s or more",
         )
     sources = read_sources(data)
     if held_out is not None:

@@ -40,7 +40,7 @@ def open_model(file: Path, source: Files, inside: bool = False) -> Any:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError:
         raise InputError(
-            f"{source.title} needs a TFLite interpreter", mend="pip install 'brain2music[score]'"
+            f"{source.title} needs a TFLite interpreter", hint="pip install 'brain2music[score]'"
         ) from None
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     options = {"experimental_preserve_all_tensors": True, "experimental_op_resolver_type": plain} if inside else {}

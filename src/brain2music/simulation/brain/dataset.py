@@ -215,10 +215,10 @@ def _each(work: Callable[[Any], Item], items: Sequence[Any], n_jobs: int | None)
 
 def _check(design: str, n_subjects: int, resolution_mm: float | None, snr: float | None) -> None:
     if design not in SHAPES:
-        raise InputError(f"there is no design {design!r}", mend=f"choose among {', '.join(SHAPES)}")
+        raise InputError(f"there is no design {design!r}", hint=f"choose among {', '.join(SHAPES)}")
     if not 1 <= n_subjects <= 999:
-        raise InputError(f"cannot simulate {n_subjects} subjects", mend="ask for 1 to 999")
+        raise InputError(f"cannot simulate {n_subjects} subjects", hint="ask for 1 to 999")
     if resolution_mm is not None and not 1 <= resolution_mm <= 12:
-        raise InputError(f"cannot simulate voxels of {resolution_mm:g} mm", mend="choose 1 to 12 mm")
+        raise InputError(f"cannot simulate voxels of {resolution_mm:g} mm", hint="choose 1 to 12 mm")
     if snr is not None and not (math.isfinite(snr) and snr > 0):
-        raise InputError(f"{snr:g} is no signal-to-noise ratio", mend="give a number over 0")
+        raise InputError(f"{snr:g} is no signal-to-noise ratio", hint="give a number over 0")

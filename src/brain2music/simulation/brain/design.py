@@ -139,7 +139,7 @@ def _deal(tracks: Mapping[str, Mapping[str, float]], shape: Shape, rng: np.rando
     if len(cards) < shape.n_clips:
         raise InputError(
             f"{len(cards)} tracks last {shape.clip_s:g} s or more where the design needs {shape.n_clips}",
-            mend="give more music, or take the design 'quick'",
+            hint="give more music, or take the design 'quick'",
         )
     for genre, track, seconds in cards:
         start = math.floor(100 * rng.uniform(0, seconds - shape.clip_s)) / 100

@@ -60,7 +60,7 @@ def compose_counts(clips: Iterable[Clip]) -> dict[str, int]:
     for clip in clips:
         number = clip.track.removeprefix(f"{clip.genre}.")
         if not number.isdecimal():
-            raise InputError(f"no music can be composed for {clip.track!r}", mend="give the folder of stimuli")
+            raise InputError(f"no music can be composed for {clip.track!r}", hint="give the folder of stimuli")
         counts[clip.genre] = max(counts.get(clip.genre, 0), int(number) + 1)
     return counts
 

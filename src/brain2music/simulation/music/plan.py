@@ -80,7 +80,7 @@ def draw_plan(genre: str, rng: np.random.Generator, seconds: float) -> Plan:
     InputError : the genre is not in the table.
     """
     if genre not in GENRES:
-        raise InputError(f"there is no genre {genre!r}", mend=f"choose one of {', '.join(GENRES)}")
+        raise InputError(f"there is no genre {genre!r}", hint=f"choose one of {', '.join(GENRES)}")
     style = GENRES[genre]
     valence, energy = float(rng.random()), float(rng.random())
     slow, fast = style.tempo

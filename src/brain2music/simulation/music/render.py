@@ -179,9 +179,9 @@ def _make(order: _Order) -> dict[str, Any]:
 def _check(folder: Path, counts: Mapping[str, int], settings: dict[str, Any]) -> None:
     unknown = sorted(set(counts) - set(GENRES))
     if unknown:
-        raise InputError(f"there is no genre {unknown[0]!r}", mend=f"choose from {', '.join(GENRES)}")
+        raise InputError(f"there is no genre {unknown[0]!r}", hint=f"choose from {', '.join(GENRES)}")
     if not 0 <= settings["seed"] < 2**32:
-        raise InputError(f"the seed is {settings['seed']}", mend="choose one from 0 to 4294967295")
+        raise InputError(f"the seed is {settings['seed']}", hint="choose one from 0 to 4294967295")
     made = folder / "corpus.json"
     if made.is_file() and read_json(made) != settings:
         raise InputError("the folder holds a corpus made with other settings", made, "choose another folder")
