@@ -17,11 +17,10 @@ from unittest import mock
 import numpy as np
 import soundfile
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "study"))
-from tiny_study import TinyStudy, voxels  # the same study that the tests break
-
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from brain2music._utils.files import digest_file
 from brain2music.cli import main
+from tests.study.tiny_study import TinyStudy, voxels  # the same study that the tests break
 
 TRAIN, TEST = "task-Training_run-01", "task-Test_run-01"
 SETTINGS = (

@@ -14,13 +14,13 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, KFold
-from tiny_study import TinyStudy
 
 import brain2music as b2m
 from brain2music.embeddings.embeddings import Space
 from brain2music.metrics.records import read_scores
 from brain2music.pipeline.outputs import Outputs
 from brain2music.study.study import Clip
+from tests.study.tiny_study import TinyStudy
 
 SETTINGS = {"fade_s": 0.1, "folds": 2, "permutations": 100}
 RUN = {**SETTINGS, "window_s": 1.5, "lag_tr": 1, "also_lags": (), "shuffles": 1}

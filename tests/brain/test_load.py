@@ -126,7 +126,7 @@ def test_spoiled_gzip_is_named(tmp_path, clips, volumes, mask_file, make_run):
         load_responses(Study(tmp_path, "tiny", (run,)), "001", "train", mask=mask_file)
 
 
-@pytest.mark.parametrize("content", [b"", b"not an image at all", gzip.compress(b"short")])
+@pytest.mark.parametrize("content", [b"", b"not an image at all", gzip.compress(b"short", mtime=0)])
 def test_files_that_are_no_images_are_named(tmp_path, content):
     path = tmp_path / "bold.nii.gz"
     path.write_bytes(content)

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_pipeline import CONFIG, gallery_of, read
-from tiny_study import TinyStudy
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.find import find_audio
@@ -17,6 +15,9 @@ from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
 from brain2music.report.page import build_report
+from tests.study.tiny_study import TinyStudy
+
+from .test_pipeline import CONFIG, gallery_of, read
 
 
 class Worded:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from tiny_study import TR, TinyStudy, voxels
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError, LeakageError
 from brain2music.brain.arrays import read_arrays_study
@@ -22,6 +21,7 @@ from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.check import check_arrays, check_bids
 from brain2music.pipeline.run import run
 from brain2music.pipeline.tested import about_p
+from tests.study.tiny_study import TR, TinyStudy, voxels
 
 CONFIG = RunConfig(
     embeddings=("logmel",),

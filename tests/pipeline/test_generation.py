@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
-from tiny_study import TinyStudy
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import digest_file
@@ -25,6 +24,7 @@ from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
 from brain2music.report.page import build_report
+from tests.study.tiny_study import TinyStudy
 
 CONDITIONS = ("brain", "uncalibrated", "oracle")
 

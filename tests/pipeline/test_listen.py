@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tiny_study import TinyStudy
 
 from brain2music._utils.files import digest_file
 from brain2music.audio.io import read_audio
@@ -14,6 +13,7 @@ from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.pipeline.listen import export_stimuli
 from brain2music.pipeline.outputs import Outputs
+from tests.study.tiny_study import TinyStudy
 
 
 @pytest.mark.parametrize("rate", [4_000, 12_500, 44_056, 44_100, 88_200, 96_000, 176_400, 192_000])

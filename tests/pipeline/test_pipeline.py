@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from tiny_study import TinyStudy
 
 from brain2music._utils.errors import InputError, LeakageError
 from brain2music._utils.files import digest_file
@@ -20,6 +19,7 @@ from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.describe import _decoder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
+from tests.study.tiny_study import TinyStudy
 
 CONFIG = RunConfig(
     embeddings=("logmel", "mfcc-chroma"), window_s=1.5, lag_tr=0, also_lags=(1,), folds=2, permutations=100, fade_s=0.1

@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from test_pipeline import add_subject, digests
-from tiny_study import TinyStudy
 
 from brain2music.pipeline.outputs import Outputs
+from tests.study.tiny_study import TinyStudy
+
+from .test_pipeline import add_subject, digests
 
 SETTINGS = """
 embeddings = ["logmel"]

@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from test_pipeline import add_subject, digests, read
-from tiny_study import TinyStudy
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.config import RunConfig
@@ -23,6 +21,9 @@ from brain2music.pipeline.run import run
 from brain2music.pipeline.settings import DESCRIBED, DIGESTED, seen
 from brain2music.pipeline.subjects import finished
 from brain2music.report.page import build_report
+from tests.study.tiny_study import TinyStudy
+
+from .test_pipeline import add_subject, digests, read
 
 CONFIG = RunConfig(
     embeddings=("logmel",), window_s=1.5, lag_tr=0, also_lags=(), folds=2, permutations=100, fade_s=0.1,

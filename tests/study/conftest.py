@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tiny_study import RUNS, STIM_FILE, TR, TinyStudy, Write, voxels
+
+from .tiny_study import RUNS, STIM_FILE, TR, TinyStudy, Write, voxels
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_task import SmallTask
 
 from brain2music._utils.errors import InputError
 from brain2music.training import checkpoint as checkpoint_module
@@ -10,6 +9,8 @@ from brain2music.training.average import Averages
 from brain2music.training.checkpoint import load_checkpoint, save_checkpoint
 from brain2music.training.engine import Engine
 from brain2music.training.plan import Plan
+
+from .small_task import SmallTask
 
 
 def prepared(task: SmallTask) -> tuple[SmallTask, Averages, Engine]:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_task
 import torch
-from small_task import SmallTask, losses
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.training import engine as engine_module
 from brain2music.training import loop
 from brain2music.training.loop import Plan, fit
+
+from . import small_task
+from .small_task import SmallTask, losses
 
 PLAN = Plan(steps=30, log_every=4, validate_every=10, checkpoint_every=7, device="cpu")
 

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import tiny_hub
 import torch
 
 from brain2music._utils.errors import InputError
@@ -14,6 +13,8 @@ from brain2music.models.adapters.clap import unwrap
 from brain2music.models.adapters.hub_windows import mean_direction, pieces, unit
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.embedders import get_embedder, get_text_embedder
+
+from . import tiny_hub
 
 JOINT = ["clap-music", "clap-musicldm", "muq-mulan"]
 LAYERED = ["hubert-avg", "mert-avg", "w2v-bert-2-avg", "muq-avg"]

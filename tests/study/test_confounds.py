@@ -4,11 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_study import TinyStudy
 
 from brain2music._utils.errors import InputError
 from brain2music.study.bids import read_study
 from brain2music.study.confounds import confounds_table
+
+from .tiny_study import TinyStudy
 
 TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
 MNI = "space-MNI152NLin2009cAsym_res-2_desc-preproc"

@@ -6,12 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-from musicnn_reference import random_variables, reference, variables_by_layout
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio
 from brain2music.models.musicnn.embedder import MusicnnEmbedder, log_mel
 from brain2music.models.musicnn.network import Network
+
+from .reference import random_variables, reference, variables_by_layout
 
 KINDS = ("mean_pool", "max_pool", "penultimate", "tags")
 

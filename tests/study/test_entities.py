@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_study import HEADER, TinyStudy, voxels
 
 from brain2music._utils.errors import InputError
 from brain2music.study.bids import read_study
 from brain2music.study.entities import parse_name
+
+from .tiny_study import HEADER, TinyStudy, voxels
 
 TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
 

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tiny_study import RUNS, STIM_FILE, TinyStudy, Write, heard, song
 
 from brain2music.brain.load import load_responses
 from brain2music.study.bids import read_study, survey_study
 from brain2music.study.event import Event
 from brain2music.study.excerpts import settle_clips
 from brain2music.study.study import Clip
+
+from .tiny_study import RUNS, STIM_FILE, TinyStudy, Write, heard, song
 
 
 def codes(tiny: TinyStudy) -> list[str]:

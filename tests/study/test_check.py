@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tiny_study import HEADER, RATE, TinyStudy, voxels
 
 from brain2music._utils.errors import InputError
 from brain2music.study.bids import read_study
 from brain2music.study.check import check_study
+
+from .tiny_study import HEADER, RATE, TinyStudy, voxels
 
 TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
 Fault = Callable[[TinyStudy], Path]

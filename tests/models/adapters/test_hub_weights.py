@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny_hub
 import torch
 
 from brain2music._utils.errors import InputError
 from brain2music.models.adapters.hub_weights import HubWeights, weight_files
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.embedders import get_embedder, pull
+
+from . import tiny_hub
 
 pytest.importorskip("huggingface_hub")
 PUBLIC = [name for name, member in EMBEDDINGS.items() if isinstance(member.weights, HubWeights)]

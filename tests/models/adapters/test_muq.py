@@ -3,13 +3,14 @@
 import librosa
 import numpy as np
 import pytest
-import tiny_hub
 import torch
 
 from brain2music._utils.errors import InputError
 from brain2music.models.adapters.muq import MelDecibels, htk_filters
 from brain2music.models.embedders import get_embedder
 from brain2music.models.w2v_bert.conformer import Conformer, ConformerSize
+
+from . import tiny_hub
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [("swish", "silu"), ("gelu", "gelu")])

@@ -7,11 +7,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from tiny_study import TR, TinyStudy, voxels
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.study.bids import read_study, survey_study
 from brain2music.study.images import trailing_bytes
+
+from .tiny_study import TR, TinyStudy, voxels
 
 TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
 MNI = "space-MNI152NLin2009cAsym_desc-preproc"

@@ -6,7 +6,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tiny_study import CLIP_S, HEADER, TR, TinyStudy, voxels
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.study.bids import read_study
@@ -16,6 +15,8 @@ from brain2music.study.recordings import group_recordings
 from brain2music.study.runs import mark_carry_ins
 from brain2music.study.study import Clip, Presentation, Run
 from brain2music.study.usable import volumes_of
+
+from .tiny_study import CLIP_S, HEADER, TR, TinyStudy, voxels
 
 TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
 

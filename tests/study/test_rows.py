@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tiny_study import RUNS, STIM_FILE, TinyStudy, Write, heard, song
 
 from brain2music._utils.errors import InputError
 from brain2music.config import EventRows, RunConfig
@@ -15,6 +14,8 @@ from brain2music.study.check import check_study
 from brain2music.study.finding import Finding
 from brain2music.study.stimuli import Stimuli, leaves_folder
 from brain2music.study.study import Clip
+
+from .tiny_study import RUNS, STIM_FILE, TinyStudy, Write, heard, song
 
 MUSIC = [f"{6 * i}\t3\t{song(i + 1)}\tmusic" for i in range(5)]
 KINDS = f"{STIM_FILE}\ttrial_type"

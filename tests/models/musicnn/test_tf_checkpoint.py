@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle import plain_crc32c, write_bundle
 
 from brain2music._utils.errors import InputError
 from brain2music.models.musicnn.tf_checkpoint import crc32c, read_checkpoint
+
+from .bundle import plain_crc32c, write_bundle
 
 
 @pytest.fixture
