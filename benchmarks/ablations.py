@@ -153,7 +153,7 @@ def simulated_row(name: str, cache: Path) -> Row:
 @lru_cache(maxsize=1)
 def real_study(cache: Path) -> tuple[Responses, Embeddings]:
     """natsound165, embedded."""
-    study = read_arrays_study(REPOSITORY / "runs" / "natsound165.toml")
+    study = read_arrays_study(REPOSITORY / "recipes" / "natsound165.toml")
     embedder = get_embedder(EMBEDDING, None, study.step_s)
     return study.responses("pooled")[0], embed_clips(study.train_clips, study.stimuli, embedder, cache)
 

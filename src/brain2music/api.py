@@ -176,7 +176,7 @@ def load_arrays(arrays_toml: str | Path, **settings: Any) -> ListeningStudy:
     Parameters
     ----------
     arrays_toml : str or Path
-        The file that says where arrays and stimuli are (an example is ``runs/natsound165.toml``).
+        The file that says where arrays and stimuli are (an example is ``recipes/natsound165.toml``).
     **settings
         Fields of :class:`brain2music.config.RunConfig`.
 

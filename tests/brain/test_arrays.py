@@ -273,7 +273,7 @@ def test_unknown_subjects_are_named(tmp_path, sounds, write_toml):
 @pytest.mark.real_data
 def test_natsound165(real_data, monkeypatch):
     monkeypatch.setenv("BRAIN2MUSIC_REAL_DATA", str(real_data))
-    study = read_arrays_study(ROOT / "runs" / "natsound165.toml")
+    study = read_arrays_study(ROOT / "recipes" / "natsound165.toml")
     responses, none = study.responses("pooled", 3)
     assert none is None
     components = loadmat(real_data / "natsound165" / "components.mat")

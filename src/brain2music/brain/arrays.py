@@ -1,4 +1,4 @@
-"""Responses that come as arrays with a list of stimuli, as a TOML file says (``runs/natsound165.toml``)."""
+"""Responses that come as arrays with a list of stimuli, as a TOML file says (``recipes/natsound165.toml``)."""
 
 import warnings
 from collections.abc import Collection, Sequence

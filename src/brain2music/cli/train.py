@@ -158,7 +158,9 @@ def train_w2v_bert(
 
 @train_app.command()
 def mulan(
-    data: Annotated[Path, typer.Argument(help="Shards of runs/mulan_data.py; other towers: sound and captions.tsv.")],
+    data: Annotated[
+        Path, typer.Argument(help="Shards of recipes/mulan_data.py; other towers: sound and captions.tsv.")
+    ],
     out: Out,
     size: Size = "small",
     tower: Annotated[Literal["musicnn", "resnet50", "ast"], typer.Option(help="What hears the sound.")] = "musicnn",

@@ -36,7 +36,7 @@ def semantic(
 
 @app.command()
 def musiclm(
-    shards: Annotated[Path, typer.Argument(help="Folder of tokens, as runs/musiclm_data.py writes it.")],
+    shards: Annotated[Path, typer.Argument(help="Folder of tokens, as recipes/musiclm_data.py writes it.")],
     out: Out,
     size: Size = "small",
     single: Annotated[bool, typer.Option("--single", help="One stage instead of three.")] = False,

@@ -130,7 +130,7 @@ def read_shards(folder: Path) -> Iterator[Shard]:
     """Every shard of a folder, in order of their names; :class:`InputError` when there is none."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise InputError("the folder holds no prepared music", folder, "run runs/mulan_data.py first")
+        raise InputError("the folder holds no prepared music", folder, "run recipes/mulan_data.py first")
     for file in files:
         arrays, metadata = read_arrays(file)
         if metadata.get("features") != VERSION:

@@ -29,7 +29,7 @@ def train_mulan(
 
     Parameters
     ----------
-    data : for the tower on musicnn, the shards of ``runs/mulan_data.py``; for the others a folder of sound with
+    data : for the tower on musicnn, the shards of ``recipes/mulan_data.py``; for the others a folder of sound with
         captions (:class:`.mulan_sound.SoundPairs`).
     codes : of each level of the MuLan tokens, fitted to the training music at the end.
 

@@ -214,7 +214,7 @@ class TokenData:
 
         files = sorted(folder.glob("*-[0-9]*.safetensors"))
         if not files:
-            raise InputError("the folder holds no tokens", folder, "run runs/musiclm_data.py first")
+            raise InputError("the folder holds no tokens", folder, "run recipes/musiclm_data.py first")
         self.about: dict[str, Any] = {}
         for file in files:
             about = read_arrays(file)[1]

@@ -21,9 +21,9 @@ composed() {
     "$bin/python" -c "from brain2music.audio.render import write_corpus; write_corpus('$out/composed', 24, 8, 15.0)"
 }
 
-packages() { "$bin/python" runs/recorded_music.py fetch "$out/packages"; }               # 2 minutes
+packages() { "$bin/python" recipes/recorded_music.py fetch "$out/packages"; }               # 2 minutes
 music() {                                                                                # 20 minutes
-  local make=("$bin/python" runs/training_data.py "$out/packages" -o)
+  local make=("$bin/python" recipes/training_data.py "$out/packages" -o)
   [ -e "$out/stereo/manifest.tsv" ] || "${make[@]}" "$out/stereo" --minutes 130 --kbps 128 --megabytes 150
   [ -e "$out/mono/manifest.tsv" ] || "${make[@]}" "$out/mono" --rate 24000 --channels 1 --kbps 40 \
     --segment 30 --megabytes 60 --minutes 300
@@ -42,14 +42,14 @@ inverse() {                                                                     
     --held-out "$held_out" $(resumed "$out/mel-inverse")
 }
 hearing() {                                                                              # 90 minutes
-  "$bin/python" runs/mulan_data.py rendered "$out/heard" --pieces-per-genre 700 --seed 1000 --workers 2
-  "$bin/python" runs/mulan_data.py recorded "$out/heard" --packages "$out/packages" --workers 2
+  "$bin/python" recipes/mulan_data.py rendered "$out/heard" --pieces-per-genre 700 --seed 1000 --workers 2
+  "$bin/python" recipes/mulan_data.py recorded "$out/heard" --packages "$out/packages" --workers 2
 }
 mulan() {                                                                                # 4 minutes
   "$bin/brain2music" train mulan "$out/heard" "$out/mulan-small" --size small --batch-size 768 --steps 450 $(resumed "$out/mulan-small")
 }
 tokens() {                                                                               # 60 minutes
-  "$bin/python" runs/musiclm_data.py "$out/tokens" --pieces-per-genre 300 --seed 7 --seconds 15 --workers 2 \
+  "$bin/python" recipes/musiclm_data.py "$out/tokens" --pieces-per-genre 300 --seed 7 --seconds 15 --workers 2 \
     --recorded "$out/mono" --codec mel-tokens-6k --levels 8 --single --mulan "${MULAN:-mulan-small}"
 }
 musiclm() {                                                                              # 180 minutes

@@ -1,7 +1,7 @@
 """The music that mulan-small is trained on, as features: composed pieces, and recorded music of Debian's packages.
 
-    python runs/mulan_data.py rendered OUT [--pieces-per-genre N] [--seed S] [--workers W] [--minutes M]
-    python runs/mulan_data.py recorded OUT --packages CACHE [--excerpts 6]      CACHE: recorded_music.py fetch
+    python recipes/mulan_data.py rendered OUT [--pieces-per-genre N] [--seed S] [--workers W] [--minutes M]
+    python recipes/mulan_data.py recorded OUT --packages CACHE [--excerpts 6]      CACHE: recorded_music.py fetch
 
 Both may be interrupted and run again: shards that are there are kept. musicnn runs on a GPU where there is one.
 Captions are no part of it: they follow from the rows kept in the shards.
@@ -55,7 +55,7 @@ def recorded(cache: Path, excerpts: int) -> list[Recorded]:
     found = []
     for package, (style, licence) in PACKAGES.items():
         if not (cache / package).is_dir():
-            raise InputError(f"the package {package} is not here", cache, "run runs/recorded_music.py fetch first")
+            raise InputError(f"the package {package} is not here", cache, "run recipes/recorded_music.py fetch first")
         for path in find_audio(cache / package):
             if path.stem in STEMS or path.suffix not in (".ogg", ".mp3") or (length := _seconds(path)) < SHORTEST_S:
                 continue

@@ -7,9 +7,9 @@ export BRAIN2MUSIC_REAL_DATA
 bin=${BIN:-.venv/bin}
 out=${1:-out/natsound165}
 
-"$bin/brain2music" run-arrays runs/natsound165.toml "$out" --embedding musicnn-mtt --embedding logmel \
-  --config runs/natsound165_run.toml
-"$bin/python" runs/figures.py "$out/scores.json" \
+"$bin/brain2music" run-arrays recipes/natsound165.toml "$out" --embedding musicnn-mtt --embedding logmel \
+  --config recipes/natsound165_run.toml
+"$bin/python" recipes/figures.py "$out/scores.json" \
   identification=identification@musicnn-mtt \
   identification_best=identification/decoder=whitened@musicnn-mtt \
   identification_shuffled=identification/shuffled@musicnn-mtt \

@@ -1,8 +1,8 @@
 """Condition a trained MusicLM by a later MuLan than the one it was trained with, without training it again.
 
-    python runs/musiclm_bridge.py MODEL DATA OUT --own OLD_MULAN [--given mulan-small]
+    python recipes/musiclm_bridge.py MODEL DATA OUT --own OLD_MULAN [--given mulan-small]
 
-``DATA`` is music prepared by runs/mulan_data.py, heard by both MuLans; ``OUT`` is the model with a linear bridge
+``DATA`` is music prepared by recipes/mulan_data.py, heard by both MuLans; ``OUT`` is the model with a linear bridge
 (``generate/musiclm/bridge.py``). Prints the mean cosine of mapped and own vectors, of pieces held out of the fit.
 """
 

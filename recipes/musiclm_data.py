@@ -1,9 +1,9 @@
 """The tokens that MusicLM is trained on: composed pieces and free recordings, rendered, heard and quantised.
 
-    python runs/musiclm_data.py OUT --pieces-per-genre 800 --seed 7 --workers 14 --recorded FOLDER \\
+    python recipes/musiclm_data.py OUT --pieces-per-genre 800 --seed 7 --workers 14 --recorded FOLDER \\
         --codec mel-tokens-6k --mulan mulan-small --single
 
-``FOLDER`` is a set of 30-s segments as runs/training_data.py writes it (``--segment 30``). For three stages semantic
+``FOLDER`` is a set of 30-s segments as recipes/training_data.py writes it (``--segment 30``). For three stages semantic
 tokens are fitted first, on a part of the pieces; then shards are written, each kept once it is there, so that the same
 command goes on after an interruption, also with more pieces; last the embedding's codebooks are fitted. Composed
 pieces carry seeds: judge on others. ``--minutes`` stops between two shards, in time to fit what is left.

@@ -1,8 +1,8 @@
 """A compact training set from the free recorded music of Debian's packages: random segments as small Opus files.
 
-    python runs/recorded_music.py fetch CACHE
-    python runs/training_data.py CACHE -o FOLDER --megabytes 46
-    python runs/training_data.py CACHE -o MONO --rate 24000 --channels 1 --kbps 40 --segment 30 --megabytes 50
+    python recipes/recorded_music.py fetch CACHE
+    python recipes/training_data.py CACHE -o FOLDER --megabytes 46
+    python recipes/training_data.py CACHE -o MONO --rate 24000 --channels 1 --kbps 40 --segment 30 --megabytes 50
 
 Only packages that shipped models may train on are read (``LICENCES``); the shared held-out recordings are of others.
 A track's chance grows with the square root of its length, so that long tracks do not crowd out the others. Segments lie

@@ -8,16 +8,16 @@ bin=${BIN:-.venv/bin}
 out=${1:-out/recorded}
 cache=${2:-out/debian}
 
-"$bin/python" runs/recorded_music.py fetch "$cache"
-"$bin/python" runs/recorded_music.py gtzan "$cache" "$data/ds003720" "$out"
-"$bin/python" runs/recorded_music.py gallery "$cache" "$data/ds003720" "$out"
+"$bin/python" recipes/recorded_music.py fetch "$cache"
+"$bin/python" recipes/recorded_music.py gtzan "$cache" "$data/ds003720" "$out"
+"$bin/python" recipes/recorded_music.py gallery "$cache" "$data/ds003720" "$out"
 [ -e "$out/study" ] || "$bin/brain2music" simulate "$out/study" --design ds003720 --events "$data/ds003720" \
   --stimuli "$out/stimuli" --resolution 4
 "$bin/brain2music" gallery build "$out/gallery" "$out/gallery-musicnn" --metadata "$out/gallery/metadata.tsv"
 printf 'track_index = "%s"\n' "$(realpath "$out/stimuli/GTZANindex.txt")" > "$out/settings.toml"
 "$bin/brain2music" run "$out/study" "$out/results" participant --gallery "$out/gallery-musicnn" \
   --embedding musicnn-mtt --embedding musicnn-msd --embedding logmel --config "$out/settings.toml"
-"$bin/python" runs/figures.py "$out/results/scores.json" \
+"$bin/python" recipes/figures.py "$out/results/scores.json" \
   identification=identification@musicnn-mtt \
   identification_within_genre=identification/within-genre@musicnn-mtt \
   identification_shuffled=identification/shuffled@musicnn-mtt \
