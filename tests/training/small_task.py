@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from brain2music.training.loop import Engine, Plan, fit
+from brain2music.training.loop import Engine, TrainingArguments, fit
 
 
 @dataclass
@@ -69,7 +69,7 @@ class SmallTask:
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)  # it is there already when a killed training resumes
 
-    def complaint(self, history: list[dict[str, float]]) -> str | None:
+    def check_divergence(self, history: list[dict[str, float]]) -> str | None:
         return None
 
 
@@ -80,5 +80,5 @@ def losses(out: Path) -> list[tuple[int, float, float]]:
 
 
 if __name__ == "__main__":
-    folder, settings, plan = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
-    fit(SmallTask(**settings), Plan(**plan), folder)
+    folder, settings, arguments = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+    fit(SmallTask(**settings), TrainingArguments(**arguments), folder)

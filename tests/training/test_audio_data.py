@@ -9,9 +9,9 @@ import torch
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError, LeakageError
 from brain2music.audio.io import resample
-from brain2music.training import decoding
-from brain2music.training.audio_data import Crops, FileCorpus, MappedCorpus, open_corpus
-from brain2music.training.manifest import Source, read_sources, refuse_held_out, split
+from brain2music.training import decoded_audio
+from brain2music.training.audio_data import Crops, FileCorpus, MemoryMappedCorpus, open_corpus
+from brain2music.training.manifest import AudioSource, read_sources, refuse_held_out, split_sources
 
 RATE = 8000
 
@@ -39,7 +39,7 @@ def music(tmp_path: Path) -> Path:
     return folder
 
 
-def corpus_of(folder: Path, channels: int = 1, **more: float) -> MappedCorpus | FileCorpus:
+def corpus_of(folder: Path, channels: int = 1, **more: float) -> MemoryMappedCorpus | FileCorpus:
     with pytest.warns(Brain2MusicWarning, match="left out"):
         return open_corpus(read_sources(folder), RATE, channels, folder / ".cache", n_jobs=1, **more)  # type: ignore[return-value]
 
@@ -60,15 +60,15 @@ def test_decoding_gives_every_sound_at_one_rate(music: Path) -> None:
 
 def test_blocks_join_without_a_seam(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = resample(tone(2, 44100, 2).mean(axis=1), 44100, RATE)
-    monkeypatch.setattr(decoding, "BLOCK", 0.0317)
-    pieces = np.concatenate(list(decoding.decoded_blocks(Source(music / "b.wav"), RATE, 1)))[:, 0]
+    monkeypatch.setattr(decoded_audio, "BLOCK_S", 0.0317)
+    pieces = np.concatenate(list(decoded_audio.decoded_blocks(AudioSource(music / "b.wav"), RATE, 1)))[:, 0]
     np.testing.assert_allclose(pieces, whole, atol=1e-4)
 
 
 def test_decoded_sound_is_kept_until_a_file_changes(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = corpus_of(music)
     calls: list[object] = []
-    monkeypatch.setattr(decoding, "_decode_in_parallel", lambda *a: calls.append(a) or ([], []))
+    monkeypatch.setattr(decoded_audio, "_decode_in_parallel", lambda *a: calls.append(a) or ([], []))
     again = corpus_of(music)
     assert not calls
     assert again.frames.tolist() == first.frames.tolist()
@@ -79,15 +79,17 @@ def test_decoded_sound_is_kept_until_a_file_changes(music: Path, monkeypatch: py
 
 
 def test_processes_that_start_together_decode_once(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, decode = [], decoding._decode_in_parallel
+    calls, decode = [], decoded_audio._decode_in_parallel
 
     def counted(*arguments: object) -> object:
         calls.append(arguments)
         return decode(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(decoding, "_decode_in_parallel", counted)
+    monkeypatch.setattr(decoded_audio, "_decode_in_parallel", counted)
     with ThreadPoolExecutor(3) as pool:
-        jobs = [pool.submit(decoding.decode_all, read_sources(music), RATE, 1, music / ".cache", 1) for _ in range(3)]
+        jobs = [
+            pool.submit(decoded_audio.decode_all, read_sources(music), RATE, 1, music / ".cache", 1) for _ in range(3)
+        ]
         assert len({str(job.result()) for job in jobs}) == 1
     assert len(calls) == 1
 
@@ -96,7 +98,7 @@ def test_decoding_that_is_interrupted_leaves_nothing(music: Path, monkeypatch: p
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(decoding, "_decode_in_parallel", interrupted)
+    monkeypatch.setattr(decoded_audio, "_decode_in_parallel", interrupted)
     with pytest.raises(KeyboardInterrupt):
         open_corpus(read_sources(music), RATE, 1, music / ".cache")
     assert list((music / ".cache").iterdir()) == []
@@ -127,7 +129,7 @@ def test_crops_are_uniform_over_seconds_times_weight(tmp_path: Path) -> None:
     sounds = {"a": (1, 0.1), "b": (3, 0.2), "c": (2, 0.4)}  # seconds, level
     for name, (seconds, level) in sounds.items():
         soundfile.write(tmp_path / f"{name}.wav", np.full(seconds * RATE, level), RATE)
-    sources = [Source(tmp_path / f"{name}.wav", weight=2.0 if name == "c" else 1.0) for name in sounds]
+    sources = [AudioSource(tmp_path / f"{name}.wav", weight=2.0 if name == "c" else 1.0) for name in sounds]
     crops = Crops(open_corpus(sources, RATE, 1, tmp_path / "cache", n_jobs=1), 80, 2000, gain_db=None)
     levels = crops.batch(0)[:, 0, 40]
     shares = [float((levels.sub(level).abs() < 0.01).float().mean()) for _, level in sounds.values()]
@@ -138,7 +140,7 @@ def test_every_part_of_a_sound_is_drawn(tmp_path: Path) -> None:
     ramp = np.linspace(-0.5, 0.5, RATE)
     soundfile.write(tmp_path / "ramp.wav", ramp, RATE, subtype="FLOAT")
     crops = Crops(
-        open_corpus([Source(tmp_path / "ramp.wav")], RATE, 1, tmp_path / "c", n_jobs=1), 80, 3000, gain_db=None
+        open_corpus([AudioSource(tmp_path / "ramp.wav")], RATE, 1, tmp_path / "c", n_jobs=1), 80, 3000, gain_db=None
     )
     first = crops.batch(0)[:, 0, 0] + 0.5
     counts = torch.histc(first, bins=10, min=0, max=float(ramp[RATE - 80] + 0.5))
@@ -150,11 +152,11 @@ def test_silence_is_drawn_anew(tmp_path: Path) -> None:
     wave = np.zeros(10 * RATE, dtype=np.float32)
     wave[: 5 * RATE] = 0.3
     soundfile.write(tmp_path / "half.wav", wave, RATE)
-    corpus = open_corpus([Source(tmp_path / "half.wav")], RATE, 1, tmp_path / "c", n_jobs=1)
+    corpus = open_corpus([AudioSource(tmp_path / "half.wav")], RATE, 1, tmp_path / "c", n_jobs=1)
     silent = (Crops(corpus, 80, 1000).batch(0).abs().amax((1, 2)) == 0).float().mean()
     assert 0.02 < silent < 0.11  # one in 2⁴
     soundfile.write(tmp_path / "none.wav", np.zeros(RATE), RATE)
-    silence = open_corpus([Source(tmp_path / "none.wav")], RATE, 1, tmp_path / "c", n_jobs=1)
+    silence = open_corpus([AudioSource(tmp_path / "none.wav")], RATE, 1, tmp_path / "c", n_jobs=1)
     assert torch.equal(Crops(silence, 80, 4).batch(0), torch.zeros(4, 1, 80))
 
 
@@ -168,7 +170,7 @@ def test_a_short_sound_lies_between_zeros(music: Path) -> None:
 def test_gains_flip_scale_and_swap_but_never_clip(tmp_path: Path) -> None:
     wave = np.stack([np.full(RATE, 0.4), np.full(RATE, 0.1)], axis=1)
     soundfile.write(tmp_path / "x.wav", wave, RATE, subtype="FLOAT")
-    corpus = open_corpus([Source(tmp_path / "x.wav")], RATE, 2, tmp_path / "c", n_jobs=1)
+    corpus = open_corpus([AudioSource(tmp_path / "x.wav")], RATE, 2, tmp_path / "c", n_jobs=1)
     crops = Crops(corpus, 10, 400, gain_db=(-12.0, 20.0)).batch(0)[:, :, 0]
     loud, quiet = crops.abs().amax(1), crops.abs().amin(1)
     assert loud.max() == pytest.approx(1.0, abs=1e-4)
@@ -187,7 +189,7 @@ def test_manifests_of_every_kind_say_the_same(music: Path, suffix: str) -> None:
         table.to_parquet(path)
     else:
         table.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False, na_rep="n/a")
-    assert read_sources(path) == [Source(music / "a.wav", 0.25, 0.5, 3.0), Source(music / "b.wav")]
+    assert read_sources(path) == [AudioSource(music / "a.wav", 0.25, 0.5, 3.0), AudioSource(music / "b.wav")]
     corpus = open_corpus(read_sources(path), RATE, 1, music.parent / "cache", n_jobs=1)
     assert corpus.frames.tolist() == [4000, 16000]
     np.testing.assert_allclose(corpus.read(0, 0, 4000)[:, 0] / 32767, tone(1, RATE, 1)[2000:6000, 0], atol=1e-4)
@@ -228,10 +230,10 @@ def test_held_out_files_are_refused_under_any_name(music: Path, tmp_path: Path) 
 
 
 def test_the_split_keeps_files_apart() -> None:
-    sources = [Source(Path(f"{number % 40}.wav"), start=float(number)) for number in range(80)]
-    training, validation = split(sources)
+    sources = [AudioSource(Path(f"{number % 40}.wav"), start=float(number)) for number in range(80)]
+    training, validation = split_sources(sources)
     assert len({source.file for source in validation}) == 2
     assert {s.file for s in training} | {s.file for s in validation} == {s.file for s in sources}
     assert not {s.file for s in training} & {s.file for s in validation}
-    assert split(sources) == (training, validation)
-    assert split(sources[:1]) == (sources[:1], sources[:1])
+    assert split_sources(sources) == (training, validation)
+    assert split_sources(sources[:1]) == (sources[:1], sources[:1])

@@ -5,31 +5,31 @@ import torch
 
 from brain2music._utils.errors import InputError
 from brain2music.training import checkpoint as checkpoint_module
-from brain2music.training.average import Averages
+from brain2music.training.arguments import TrainingArguments
 from brain2music.training.checkpoint import load_checkpoint, save_checkpoint
+from brain2music.training.ema import EMA
 from brain2music.training.engine import Engine
-from brain2music.training.plan import Plan
 
 from .small_task import SmallTask
 
 
-def prepared(task: SmallTask) -> tuple[SmallTask, Averages, Engine]:
-    engine = Engine(Plan(device="cpu"))
-    averages = Averages({name: task.models[name] for name in task.averaged}, 0.9, engine.device)
+def prepared(task: SmallTask) -> tuple[SmallTask, EMA, Engine]:
+    engine = Engine(TrainingArguments(device="cpu"))
+    ema = EMA({name: task.models[name] for name in task.averaged}, 0.9, engine.device)
     engine.prepare(task.models, task.optimizers)
-    return task, averages, engine
+    return task, ema, engine
 
 
-def train(task: SmallTask, averages: Averages, engine: Engine, steps: range) -> None:
+def train(task: SmallTask, ema: EMA, engine: Engine, steps: range) -> None:
     for step in steps:
-        engine.start(step)
+        engine.seed_step(step)
         with engine.accumulating(task.models):
             task.update(task.batch(step), step, engine)
-        averages.update(task.models)
+        ema.update(task.models)
 
 
-def state(task: SmallTask, averages: Averages) -> list[torch.Tensor]:
-    modules = [*task.models.values(), *averages.copies.values()]
+def state(task: SmallTask, ema: EMA) -> list[torch.Tensor]:
+    modules = [*task.models.values(), *ema.copies.values()]
     held = [held for optimizer in task.optimizers.values() for held in optimizer.state_dict()["state"].values()]
     moments = [values[key].clone() for values in held for key in sorted(values)]
     return [*(value.clone() for module in modules for value in module.state_dict().values()), *moments]
@@ -84,16 +84,16 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: object) -> None:
 
 def test_weights_are_averaged_by_the_formula_and_buffers_copied() -> None:
     model = torch.nn.BatchNorm1d(1)
-    averages = Averages({"m": model}, 0.5, torch.device("cpu"))
+    ema = EMA({"m": model}, 0.5, torch.device("cpu"))
     expected = model.weight.detach().clone()
     for step, value in enumerate((3.0, 5.0, -1.0)):
         model.weight.data.fill_(value)
         model.running_mean.fill_(10 * value)
-        averages.update({"m": model})
+        ema.update({"m": model})
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * value
-    torch.testing.assert_close(averages.copies["m"].weight, expected)
-    assert float(averages.copies["m"].running_mean) == -10.0
+    torch.testing.assert_close(ema.copies["m"].weight, expected)
+    assert float(ema.copies["m"].running_mean) == -10.0
     assert float(model.weight.detach()) == -1.0
 
 

@@ -32,7 +32,7 @@ from .train_options import (
     Size,
     Steps,
     Waveform,
-    plan_of,
+    training_arguments,
 )
 
 app = typer.Typer()
@@ -70,7 +70,7 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
         device: Device = None,
         resume: Resume = False,
     ) -> None:
-        began = time.monotonic()
+        start_time = time.monotonic()
         from ..models.codec_parts.training import CodecSettings
         from ..models.codec_parts.training_runs import CodecRun, train_autoencoder, train_soundstream
 
@@ -83,9 +83,9 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
             compile=compiled,
         )
         run = CodecRun(data, out, size, seconds, batch_size, judges, held_out, cache, cache_gb, n_jobs, settings)
-        plan = plan_of(steps, minutes, precision, accumulate, every, log_every, seed, device)
+        arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
         train = {"soundstream": train_soundstream, "autoencoder": train_autoencoder}[kind]
-        train(run, plan, resume, began)
+        train(run, arguments, resume, start_time)
 
     return command
 
@@ -116,8 +116,8 @@ def train_mel_inverse(
     """Train what gives Griffin-Lim its magnitudes: of all frequencies, from those of mel bands."""
     from ..models.mel_tokens.train_mel_inverse import train_mel_inverse as train
 
-    plan = plan_of(steps, minutes, precision, 1, every, log_every, seed, device)
-    train(music, out, plan, held_out, resume, n_jobs=n_jobs)
+    arguments = training_arguments(steps, minutes, precision, 1, every, log_every, seed, device)
+    train(music, out, arguments, held_out, resume, n_jobs=n_jobs)
 
 
 @train_app.command("w2v-bert")
@@ -144,7 +144,7 @@ def train_w2v_bert(
     resume: Resume = False,
 ) -> None:
     """Train w2v-BERT: features of music at 25 Hz, from music without labels."""
-    began = time.monotonic()
+    start_time = time.monotonic()
     from dataclasses import replace
 
     from ..models.w2v_bert.config import SIZES
@@ -152,8 +152,10 @@ def train_w2v_bert(
     from ..models.w2v_bert.training import train_w2v_bert as train
 
     config = SIZES[size] if quantiser is None else replace(SIZES[size], quantiser=quantiser)
-    plan = plan_of(steps, minutes, precision, accumulate, every, log_every, seed, device)
-    train(data, out, Recipe(batch_size, seconds, lr, seed=seed), plan, config, held_out, resume, n_jobs, began)
+    arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
+    train(
+        data, out, Recipe(batch_size, seconds, lr, seed=seed), arguments, config, held_out, resume, n_jobs, start_time
+    )
 
 
 @train_app.command()
@@ -185,5 +187,5 @@ def mulan(
     from ..models.mulan.training_run import train_mulan
 
     recipe = Recipe(batch_size, chunk, lr, form=loss, hardness=hard_negatives, seed=seed)
-    plan = plan_of(steps, minutes, precision, accumulate, every, log_every, seed, device)
-    print(train_mulan(data, out, recipe, plan, size, tower, codes, resume))
+    arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
+    print(train_mulan(data, out, recipe, arguments, size, tower, codes, resume))

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from .options import Seed
-from .train_options import Accumulate, Device, Every, LogEvery, Minutes, Out, Precision, Resume, Size, Steps, plan_of
+from .train_options import (
+    Accumulate,
+    Device,
+    Every,
+    LogEvery,
+    Minutes,
+    Out,
+    Precision,
+    Resume,
+    Size,
+    Steps,
+    training_arguments,
+)
 
 app = typer.Typer()
 
@@ -55,13 +67,13 @@ def musiclm(
     resume: Resume = False,
 ) -> None:
     """Train MusicLM's stages on tokens."""
-    began = time.monotonic()
+    start_time = time.monotonic()
     from ..models.musiclm.training import MusicLMTask
     from ..training.loop import fit
 
     task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec, begin_from)
-    plan = plan_of(steps, minutes, precision, accumulate, every, log_every, seed, device)
-    print(fit(task, plan, out, resume, began))
+    arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
+    print(fit(task, arguments, out, resume, start_time))
 
 
 @app.command()
@@ -131,10 +143,10 @@ def refiner(
     from ..models.musiclm.train_refiner import Recipe, train_refiner
 
     whole = MusicLM.from_pretrained(model, device, codec)
-    plan = plan_of(steps, minutes, precision, 1, every, log_every, seed, device)
+    arguments = training_arguments(steps, minutes, precision, 1, every, log_every, seed, device)
     recipe = Recipe() if adversarial else Recipe(adversarial_after=1.0)
     with progress("examples") as advance:
-        found = train_refiner(whole, music, out, plan, pieces, seconds, resume, recipe, progress=advance)
+        found = train_refiner(whole, music, out, arguments, pieces, seconds, resume, recipe, progress=advance)
     if adversarial:  # nothing is left for a postfilter to make up for, and one of before would spoil it
         (model / FILE).unlink(missing_ok=True)
     else:

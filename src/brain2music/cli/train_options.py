@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from ..training.plan import Plan
+    from ..training.arguments import TrainingArguments
 
 Data = Annotated[Path, typer.Argument(help="Folder of sound files, or a manifest (tsv, csv, parquet; column file).")]
 Out = Annotated[Path, typer.Argument(help="Folder for checkpoints, log, samples and the model.")]
@@ -42,7 +42,7 @@ Compile = Annotated[bool, typer.Option("--compile", help="Compile the models: a 
 Accumulate = Annotated[int, typer.Option(help="Batches a step.", min=1)]
 
 
-def plan_of(
+def training_arguments(
     steps: int,
     minutes: float | None,
     precision: Literal["no", "bf16", "fp16"] | None,
@@ -51,14 +51,14 @@ def plan_of(
     log_every: int,
     seed: int,
     device: str | None,
-) -> "Plan":
+) -> "TrainingArguments":
     """The options of the loop, shared by all commands."""
     import torch
 
-    from ..training.plan import Plan
+    from ..training.arguments import TrainingArguments
 
     on_gpu = torch.cuda.is_available() and device != "cpu"
-    return Plan(
+    return TrainingArguments(
         steps=steps,
         minutes=minutes,
         precision=precision or ("bf16" if on_gpu else "no"),

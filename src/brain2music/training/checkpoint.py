@@ -1,7 +1,7 @@
-"""Checkpoints: one safetensors file with everything a training needs to go on, replaced atomically.
+"""Checkpoints: one safetensors file with all that a training needs to resume, replaced atomically.
 
-Tensors are named ``model/<name>/…``, ``average/<name>/…`` and ``optimizer/<name>/<parameter>/…``; scalars lie as JSON
-in the file's header. There is no state of random generators: every step is seeded by its number.
+Tensors are named ``model/<name>/…``, ``average/<name>/…`` and ``optimizer/<name>/<parameter>/…``; scalars are JSON in
+the file's header. There is no state of random generators: every step is seeded by its number.
 """
 
 import json
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .._utils.errors import InputError
 from .._utils.files import atomic_path
-from .average import Averages
+from .ema import EMA
 from .engine import Engine
 from .task import Task
 
@@ -20,18 +20,18 @@ State = dict[str, Any]
 
 
 def save_checkpoint(
-    path: Path, task: Task, averages: Averages, engine: Engine, step: int, window: dict[str, list[float]]
+    path: Path, task: Task, ema: EMA, engine: Engine, step: int, window: dict[str, list[float]]
 ) -> None:
-    """Write the state after ``step`` steps: to a temporary file, fsync, rename."""
+    """Write the state of a training after ``step`` steps, atomically; ``window`` is the log's unfinished window."""
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}
-    for name, model in _models(task, averages, engine).items():
+    for name, model in _models(task, ema, engine).items():
         tensors |= {f"{name}/{key}": value for key, value in model.state_dict().items()}
     scalars: State = {
         "step": step,
         "seconds": engine.seconds,
-        "averaged_updates": averages.updates,
+        "averaged_updates": ema.updates,
         "scaler": engine.scaler.state_dict(),
         "window": window,
         "optimizers": {},
@@ -48,12 +48,12 @@ def save_checkpoint(
         save_file(plain_tensors, temporary, metadata={"json": json.dumps(scalars)})
 
 
-def load_checkpoint(path: Path, task: Task, averages: Averages, engine: Engine) -> tuple[int, dict[str, list[float]]]:
-    """Put a checkpoint's state into the task; its step and the log's unfinished window.
+def load_checkpoint(path: Path, task: Task, ema: EMA, engine: Engine) -> tuple[int, dict[str, list[float]]]:
+    """Load a checkpoint into task, EMA and engine; return its step and the log's unfinished window.
 
     Raises
     ------
-    InputError : the file is damaged, or of other models.
+    InputError : the file is damaged, or holds other models.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -62,9 +62,9 @@ def load_checkpoint(path: Path, task: Task, averages: Averages, engine: Engine) 
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
             scalars = json.loads((file.metadata() or {})["json"])
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise InputError(f"this is not a readable checkpoint ({error})", path, "remove it to begin anew") from None
+        raise InputError(f"this is not a readable checkpoint ({error})", path, "remove it to start again") from None
     try:
-        for name, model in _models(task, averages, engine).items():
+        for name, model in _models(task, ema, engine).items():
             model.load_state_dict(_below(tensors, f"{name}/"))
         for name, optimizer in task.optimizers.items():
             optimizer.load_state_dict(_optimizer_state(scalars["optimizers"][name], tensors, name))
@@ -72,14 +72,14 @@ def load_checkpoint(path: Path, task: Task, averages: Averages, engine: Engine) 
         lines = str(error).splitlines()
         hint = "resume with the settings that it was begun with, or train into another folder"
         raise InputError(f"the checkpoint is of another model ({lines[-1].strip()})", path, hint) from None
-    averages.updates, engine.seconds_before = scalars["averaged_updates"], scalars["seconds"]
+    ema.updates, engine.seconds_before = scalars["averaged_updates"], scalars["seconds"]
     engine.scaler.load_state_dict(scalars["scaler"])
     return scalars["step"], scalars["window"]
 
 
-def _models(task: Task, averages: Averages, engine: Engine) -> dict[str, nn.Module]:
-    models = {f"model/{name}": engine.bare(model) for name, model in task.models.items()}
-    return models | {f"average/{name}": model for name, model in averages.copies.items()}
+def _models(task: Task, ema: EMA, engine: Engine) -> dict[str, nn.Module]:
+    models = {f"model/{name}": engine.unwrap(model) for name, model in task.models.items()}
+    return models | {f"average/{name}": model for name, model in ema.copies.items()}
 
 
 def _optimizer_state(scalars: State, tensors: dict[str, Tensor], name: str) -> State:

@@ -1,4 +1,4 @@
-"""What is trained on: a folder of sound files, or a table that names them."""
+"""Training data: a folder of sound files, or a table (manifest) that names them."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,14 @@ TABLES = {".tsv": "\t", ".csv": ","}
 
 
 @dataclass(frozen=True)
-class Source:
-    """A sound file, or a part of it: from ``start`` s, ``seconds`` s long (None: to the end), drawn ``weight`` times
-    as often as its length says."""
+class AudioSource:
+    """A sound file, or a part of it, to train on.
+
+    Attributes
+    ----------
+    file : the sound file. start, seconds : of the part, in seconds; ``seconds`` None is to the end.
+    weight : how much more often it is sampled than its length says.
+    """
 
     file: Path
     start: float = 0.0
@@ -30,19 +35,19 @@ class Source:
             raise ValueError(f"start {self.start:g}, seconds {self.seconds}, weight {self.weight:g}")
 
 
-def read_sources(data: str | Path) -> list[Source]:
-    """The sounds of a folder (all of them), or of a manifest.
+def read_sources(data: str | Path) -> list[AudioSource]:
+    """Read the sound files of a folder, or the rows of a manifest.
 
     A manifest is a TSV, CSV or Parquet table with a column ``file`` (relative to the manifest's folder, or absolute)
     and, optionally, ``start``, ``seconds`` and ``weight``.
 
     Raises
     ------
-    InputError : there is no such folder or table, it names no files, or a row is wrong (which one is said).
+    InputError : there is no such folder or table, it names no files, or a row is wrong (the error says which).
     """
     data = Path(data)
     if data.is_dir():
-        return [Source(file) for file in find_audio(data)]
+        return [AudioSource(file) for file in find_audio(data)]
     rows = _rows(data)
     if not rows:
         raise InputError("the manifest has no rows", data, "name at least one sound file in it")
@@ -51,23 +56,27 @@ def read_sources(data: str | Path) -> list[Source]:
     return [_source(row, number, data) for number, row in enumerate(rows, start=2)]
 
 
-def split(sources: Sequence[Source], part: float = 0.05, seed: int = 0) -> tuple[list[Source], list[Source]]:
-    """Sources to train on and, at least one, to validate with; no file is in both (unless there is only one)."""
+def split_sources(
+    sources: Sequence[AudioSource], share: float = 0.05, seed: int = 0
+) -> tuple[list[AudioSource], list[AudioSource]]:
+    """Split sources into training and validation (at least one); no file is in both, unless there is only one."""
     files = sorted({source.file for source in sources})
     if len(files) == 1:
         return list(sources), list(sources)
-    count = max(1, round(part * len(files)))
-    held = {files[index] for index in np.random.default_rng(seed).permutation(len(files))[:count]}
-    return [s for s in sources if s.file not in held], [s for s in sources if s.file in held]
+    count = max(1, round(share * len(files)))
+    held_out = {files[index] for index in np.random.default_rng(seed).permutation(len(files))[:count]}
+    return [s for s in sources if s.file not in held_out], [s for s in sources if s.file in held_out]
 
 
-def refuse_held_out(sources: Sequence[Source], folder: str | Path) -> None:
-    """Raise :class:`LeakageError` when a source is, byte for byte, one of the files in ``folder``."""
-    held: dict[int, set[str]] = {}
+def refuse_held_out(sources: Sequence[AudioSource], folder: str | Path) -> None:
+    """Raise :class:`LeakageError` where a source is, byte for byte, one of the held-out files in ``folder``."""
+    held_out: dict[int, set[str]] = {}
     for file in find_audio(folder):
-        held.setdefault(file.stat().st_size, set()).add(digest_file(file))
+        held_out.setdefault(file.stat().st_size, set()).add(digest_file(file))
     for file in sorted({source.file for source in sources}):
-        if file.is_file() and file.stat().st_size in held and digest_file(file) in held[file.stat().st_size]:
+        if not file.is_file():
+            continue
+        if (same_size := held_out.get(file.stat().st_size)) and digest_file(file) in same_size:
             raise LeakageError(f"this file is one of those held out in {folder}", file, "leave it out of the data")
 
 
@@ -92,9 +101,9 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
         raise InputError(f"this is not a readable table ({error})", path, "save it as UTF-8 text") from None
 
 
-def _source(row: Mapping[str, Any], number: int, manifest: Path) -> Source:
+def _source(row: Mapping[str, Any], number: int, manifest: Path) -> AudioSource:
     try:
-        return Source(
+        return AudioSource(
             manifest.parent / str(row["file"] or ""),
             start=_number(row.get("start"), 0.0),
             seconds=_number(row.get("seconds"), 0.0) or None,
@@ -105,7 +114,7 @@ def _source(row: Mapping[str, Any], number: int, manifest: Path) -> Source:
 
 
 def _number(value: Any, default: float) -> float:
-    """The cell as a number; an empty one, n/a and NaN are the default."""
+    """A cell as a number; the default where it is empty, n/a or NaN."""
     if value is None or str(value).strip() in ("", "n/a", "nan", "None"):
         return default
     return float(value)

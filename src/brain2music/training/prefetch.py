@@ -1,4 +1,4 @@
-"""Batches made ahead in threads, in order, and copied to the device while it computes."""
+"""Batches prepared in advance by threads, in order, and copied to the device while it computes."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,14 +13,14 @@ from torch import Tensor
 from .engine import to_device
 
 AHEAD = 4
-"""Batches ahead of the one in use, for each worker."""
+"""Batches in advance of the one in use, for each worker."""
 
 
 @contextmanager
-def prefetched(
+def prefetch_batches(
     make: Callable[[int], Any], numbers: Iterable[int], workers: int, device: torch.device
 ) -> Iterator[Iterator[Any]]:
-    """Yield an iterator over ``make(number)`` on the device; ``workers`` threads work ahead (0: made in place)."""
+    """Yield an iterator over ``make(number)`` on the device; ``workers`` threads prepare batches (0: no threads)."""
     numbers = iter(numbers)
     if workers == 0:
         yield (to_device(make(number), device) for number in numbers)

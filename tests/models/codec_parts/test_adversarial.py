@@ -7,14 +7,14 @@ from brain2music.models.codec_parts.adversarial import judge
 from brain2music.models.codec_parts.losses import adversarial_loss, discriminator_loss, feature_loss
 from brain2music.models.mel_tokens.hifigan import MELS
 from brain2music.models.mel_tokens.mel_discriminators import MelDiscriminators
+from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
-from brain2music.training.plan import Plan
 
 
 @pytest.mark.parametrize("more", [0, 3])
 def test_slope_and_step_are_those_of_the_losses(more: int) -> None:
     torch.manual_seed(0)
-    judges, engine = MelDiscriminators(16, 16), Engine(Plan(device="cpu"))
+    judges, engine = MelDiscriminators(16, 16), Engine(TrainingArguments(device="cpu"))
     real, made = torch.randn(2, 32, MELS) - 4, (torch.randn(2 + more, 32, MELS) - 4).requires_grad_()
     of_real, of_made = judges(real), judges(made)
     compared = [(logits, [layer[:2] for layer in layers]) for logits, layers in of_made]

@@ -23,13 +23,13 @@ from brain2music.models.codec_parts.training_runs import CodecRun, train_soundst
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.training import loop
 from brain2music.training.audio_data import Crops, open_corpus
+from brain2music.training.divergence import GRACE, gan_divergence
 from brain2music.training.engine import Engine
-from brain2music.training.loop import Plan, fit
-from brain2music.training.manifest import Source
-from brain2music.training.monitor import GRACE, gan_complaint
+from brain2music.training.loop import TrainingArguments, fit
+from brain2music.training.manifest import AudioSource
 from brain2music.training.schedule import cosine
 
-PLAN = Plan(steps=8, log_every=1, validate_every=4, checkpoint_every=3, device="cpu", workers=1)
+ARGUMENTS = TrainingArguments(steps=8, log_every=1, validate_every=4, checkpoint_every=3, device="cpu", workers=1)
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def codec_task(music: Path, kind: str = "soundstream", **settings: object) -> Co
         codec = Autoencoder(AutoencoderConfig.size("tiny"))
     channels = 1 if kind == "soundstream" else 2
     judges = Discriminators(channels, 4, scales=(1,), stft_windows=())
-    sources = [Source(music / "one.wav"), Source(music / "two.wav")]
+    sources = [AudioSource(music / "one.wav"), AudioSource(music / "two.wav")]
     corpus = open_corpus(sources, codec.config.rate, channels, music / "cache", n_jobs=1)
     crops = Crops(corpus, 3840, 3)
     chosen = CodecSettings(adversarial_after=0.4, **settings)  # type: ignore[arg-type]
@@ -77,7 +77,7 @@ def curve(out: Path) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize("kind", ["soundstream", "autoencoder"])
 def test_a_codec_stopped_midway_resumes_to_the_same_losses(music: Path, tmp_path: Path, kind: str) -> None:
-    fit(codec_task(music, kind, refits=(0.3, 0.9)), PLAN, tmp_path / "whole")
+    fit(codec_task(music, kind, refits=(0.3, 0.9)), ARGUMENTS, tmp_path / "whole")
     stopped = codec_task(music, kind, refits=(0.3, 0.9))
     update = stopped.update
 
@@ -88,8 +88,8 @@ def test_a_codec_stopped_midway_resumes_to_the_same_losses(music: Path, tmp_path
 
     stopped.update = failing  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
-        fit(stopped, PLAN, tmp_path / "parts")
-    fit(codec_task(music, kind, refits=(0.3, 0.9)), PLAN, tmp_path / "parts", resume=True)
+        fit(stopped, ARGUMENTS, tmp_path / "parts")
+    fit(codec_task(music, kind, refits=(0.3, 0.9)), ARGUMENTS, tmp_path / "parts", resume=True)
     whole, parts = curve(tmp_path / "whole"), curve(tmp_path / "parts")
     assert len(whole) == 10
     for one, other in zip(whole, parts, strict=True):
@@ -100,7 +100,7 @@ def test_one_pass_of_the_judges_gives_the_gradients_of_the_papers_losses(music: 
     task = codec_task(music, clip=1e9, discriminator_clip=1e9)
     codec, judges = task.models["codec"], task.models["discriminators"]
     grads: dict[str, list[torch.Tensor]] = {}
-    engine = Engine(PLAN)
+    engine = Engine(ARGUMENTS)
     batch = task.batch(0)
     torch.manual_seed(1)
     codec(batch)  # k-means
@@ -133,14 +133,14 @@ def test_one_pass_of_the_judges_gives_the_gradients_of_the_papers_losses(music: 
 def test_the_judges_wait_for_their_part_of_the_budget(music: Path, tmp_path: Path) -> None:
     task = codec_task(music)
     before = [value.clone() for value in task.models["discriminators"].parameters()]
-    fit(task, replace(PLAN, steps=4, validate_every=100), tmp_path / "early")
+    fit(task, replace(ARGUMENTS, steps=4, validate_every=100), tmp_path / "early")
     assert [("discriminator" in line) for line in curve(tmp_path / "early")[:4]] == [False, False, True, True]
     assert any(not torch.equal(a, b) for a, b in zip(before, task.models["discriminators"].parameters(), strict=True))
 
 
 def test_a_codec_learns_and_leaves_a_model_a_card_and_sounds(music: Path, tmp_path: Path) -> None:
     task = codec_task(music, lr=2e-2)  # a fifth of it at most: the rate is still rising
-    model = fit(task, replace(PLAN, steps=40, log_every=10, validate_every=20), tmp_path)
+    model = fit(task, replace(ARGUMENTS, steps=40, log_every=10, validate_every=20), tmp_path)
     reconstruction = [line["reconstruction"] for line in curve(tmp_path) if "reconstruction" in line]
     assert reconstruction[-1] < 0.9 * reconstruction[0]
     codec = SoundStream.from_pretrained(model)
@@ -167,7 +167,7 @@ def test_codebooks_are_learned_anew_where_the_budget_says(music: Path, tmp_path:
         refit(vectors, iterations)
 
     codec.quantizer.refit = counted  # type: ignore[method-assign]
-    fit(task, replace(PLAN, accumulate=accumulate), tmp_path / "out")
+    fit(task, replace(ARGUMENTS, accumulate=accumulate), tmp_path / "out")
     assert [steps for steps, _ in seen] == [4]
     assert seen[0][1] >= 32 * codec.config.codes
 
@@ -202,20 +202,20 @@ def lines(count: int, first: int = 0, **values: float) -> list[dict[str, float]]
 def test_monitors_say_what_goes_wrong_and_only_then(then: dict[str, float], said: str | None) -> None:
     healthy = {"discriminator": 1.4, "features": 0.1, "codes_used": 0.6, "reconstruction": 10.0}
     history = lines(40, **healthy)
-    assert gan_complaint(history) is None
-    complaint = gan_complaint(history + lines(5, 40, **(healthy | then)))
-    assert complaint is None if said is None else complaint is not None and said in complaint
-    assert gan_complaint(history + lines(4, 40, **(healthy | then)) + lines(1, 44, **healthy)) is None
+    assert gan_divergence(history) is None
+    check_divergence = gan_divergence(history + lines(5, 40, **(healthy | then)))
+    assert check_divergence is None if said is None else check_divergence is not None and said in check_divergence
+    assert gan_divergence(history + lines(4, 40, **(healthy | then)) + lines(1, 44, **healthy)) is None
 
 
 def test_judges_have_time_before_they_are_said_to_know_nothing() -> None:
-    assert gan_complaint(lines(GRACE // 100, discriminator=2.0)) is None
-    assert gan_complaint(lines(GRACE // 100 + 2, discriminator=2.0)) is not None
+    assert gan_divergence(lines(GRACE // 100, discriminator=2.0)) is None
+    assert gan_divergence(lines(GRACE // 100 + 2, discriminator=2.0)) is not None
 
 
 def test_a_lost_reconstruction_stops_training() -> None:
     with pytest.raises(InputError, match="the reconstruction collapsed: 120 after 10"):
-        gan_complaint(lines(20, reconstruction=10.0) + lines(5, 20, reconstruction=120.0))
+        gan_divergence(lines(20, reconstruction=10.0) + lines(5, 20, reconstruction=120.0))
 
 
 def test_batches_too_small_for_the_codebooks_are_warned_of(music: Path, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_batches_too_small_for_the_codebooks_are_warned_of(music: Path, tmp_path
         music, tmp_path, "tiny", seconds=0.02, batch_size=1, cache=music / "cache", n_jobs=1, settings=settings
     )
     with pytest.warns(Brain2MusicWarning, match="a batch holds 1 frames for 32 codes"):
-        train_soundstream(run, replace(PLAN, steps=1))
+        train_soundstream(run, replace(ARGUMENTS, steps=1))
 
 
 @pytest.mark.parametrize("kind", ["soundstream", "autoencoder"])

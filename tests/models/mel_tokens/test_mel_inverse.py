@@ -14,8 +14,8 @@ from brain2music.cli import app
 from brain2music.models.mel_tokens.hifigan import MELS, N_FFT, RATE, bands, log_mel, magnitudes
 from brain2music.models.mel_tokens.mel_inverse import BINS, MelInverse, MelInverseConfig
 from brain2music.models.mel_tokens.train_mel_inverse import MelInverseTask, Recipe, train_mel_inverse
+from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
-from brain2music.training.plan import Plan
 
 TIME = np.arange(2 * RATE) / RATE
 SMALL = MelInverseConfig(width=32, blocks=2)
@@ -37,8 +37,10 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def plan(steps: int) -> Plan:
-    return Plan(steps=steps, validate_every=steps, checkpoint_every=5, log_every=5, device="cpu", workers=0)
+def arguments(steps: int) -> TrainingArguments:
+    return TrainingArguments(
+        steps=steps, validate_every=steps, checkpoint_every=5, log_every=5, device="cpu", workers=0
+    )
 
 
 def test_what_ships_keeps_bands_and_finds_partials() -> None:
@@ -78,7 +80,7 @@ def test_it_learns_and_a_killed_training_ends_with_the_same_weights(
     recipe = Recipe(batch=4, frames=40, rate=1e-2)  # which a warm-up of 200 steps halves
 
     def train(out: Path, resume: bool = False) -> MelInverse:
-        return train_mel_inverse([music], out, plan(100), resume=resume, recipe=recipe, config=SMALL, n_jobs=1)
+        return train_mel_inverse([music], out, arguments(100), resume=resume, recipe=recipe, config=SMALL, n_jobs=1)
 
     whole = train(tmp_path / "whole")
     card = (tmp_path / "whole" / "model" / "README.md").read_text(encoding="utf-8")

@@ -22,11 +22,11 @@ from brain2music.models.mulan.training_run import train_mulan
 from brain2music.models.mulan.training_texts import TextStore, texts_of
 from brain2music.models.musicnn.embedder import RATE
 from brain2music.simulation.music.genres import GENRES
+from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
 from brain2music.training.loop import fit
-from brain2music.training.plan import Plan
 
-PLAN = Plan(steps=40, validate_every=40, checkpoint_every=40, log_every=10, device="cpu")
+ARGUMENTS = TrainingArguments(steps=40, validate_every=40, checkpoint_every=40, log_every=10, device="cpu")
 RECIPE = Recipe(batch=32, rate=3e-3)
 needs_wheels = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in (PACKAGE, "musicnn")), reason="the wheels are not installed"
@@ -62,20 +62,23 @@ def task(related: bool = True, **changes: object) -> MuLanTask:
 def test_planted_pairs_are_found(form, tmp_path):
     learner = task(form=form)
     before = learner.validate(learner.models)["recall_at_10"]
-    fit(learner, replace(PLAN, steps=80, ema_decay=0.9), tmp_path)
+    fit(learner, replace(ARGUMENTS, steps=80, ema_decay=0.9), tmp_path)
     assert before < 0.4
     assert learner.validate({"mulan": MuLan.from_pretrained(tmp_path / "model")})["recall_at_10"] > 0.8
 
 
 def test_unrelated_pairs_stop_the_training(tmp_path):
     learner = task(related=False, rate=1e-5)
-    learner.complaint([{"step": PATIENCE - 1, "loss": 3.46, "resting_loss": 3.4657}])
+    learner.check_divergence([{"step": PATIENCE - 1, "loss": 3.46, "resting_loss": 3.4657}])
     with pytest.raises(InputError, match=r"as if nothing were known \(3\.466 for this batch\)"):
-        fit(learner, replace(PLAN, steps=PATIENCE + 100, validate_every=10_000, checkpoint_every=10_000), tmp_path)
+        fit(learner, replace(ARGUMENTS, steps=PATIENCE + 100, validate_every=10_000, checkpoint_every=10_000), tmp_path)
 
 
 def test_a_line_of_validation_is_no_reason_to_stop():
-    assert task().complaint([{"step": PATIENCE, "loss": 1.0, "resting_loss": 3.0}, {"step": 900, "val_x": 1.0}]) is None
+    assert (
+        task().check_divergence([{"step": PATIENCE, "loss": 1.0, "resting_loss": 3.0}, {"step": 900, "val_x": 1.0}])
+        is None
+    )
 
 
 @pytest.mark.parametrize("form", ["symmetric", "decoupled"])
@@ -84,7 +87,7 @@ def test_chunks_give_the_gradient_of_the_whole_batch(form):
     for chunk in (0, 12):
         learner = task(form=form, chunk=chunk, noise=0.0)
         learner.models["mulan"].eval()  # dropout draws differently for other shapes
-        learner._forward_backward(Batch(*learner.batch(0)), 0, Engine(PLAN))
+        learner._forward_backward(Batch(*learner.batch(0)), 0, Engine(ARGUMENTS))
         gradients.append([weight.grad.clone() for weight in learner.models["mulan"].parameters()])
     for whole, chunked in zip(*gradients, strict=True):
         torch.testing.assert_close(chunked, whole, rtol=1e-4, atol=1e-6)
@@ -124,7 +127,7 @@ def write_shard(folder, count: int = 60) -> None:
 @needs_wheels
 def test_from_shards_to_a_model_with_tokens(tmp_path):
     write_shard(tmp_path / "data")
-    folder = train_mulan(tmp_path / "data", tmp_path / "out", RECIPE, PLAN, "tiny", codes=16)
+    folder = train_mulan(tmp_path / "data", tmp_path / "out", RECIPE, ARGUMENTS, "tiny", codes=16)
     assert {file.name for file in folder.iterdir()} == {
         "config.json",
         "model.safetensors",
@@ -240,12 +243,12 @@ def test_spectrogram_towers_train_on_sound(tower, tmp_path):
         )
     table = pd.DataFrame({"file": ["0.wav", "1.wav", "1.wav", "2.wav"], "caption": ["low", "noise", "hiss", "loud"]})
     write_table(tmp_path / "captions.tsv", table)
-    plan = replace(PLAN, steps=2, validate_every=2, checkpoint_every=2, log_every=1)
-    folder = train_mulan(tmp_path, tmp_path / "out", Recipe(batch=3, chunk=2), plan, "tiny", tower, codes=1)
+    arguments = replace(ARGUMENTS, steps=2, validate_every=2, checkpoint_every=2, log_every=1)
+    folder = train_mulan(tmp_path, tmp_path / "out", Recipe(batch=3, chunk=2), arguments, "tiny", tower, codes=1)
     assert MuLan.from_pretrained(folder).config.audio == tower
 
 
 def test_data_that_is_no_data(tmp_path):
     for tower, reason in (("musicnn", "no prepared music"), ("ast", "no captions")):
         with pytest.raises(InputError, match=reason):
-            train_mulan(tmp_path, tmp_path / "out", RECIPE, PLAN, "tiny", tower)
+            train_mulan(tmp_path, tmp_path / "out", RECIPE, ARGUMENTS, "tiny", tower)

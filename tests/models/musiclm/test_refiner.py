@@ -24,16 +24,18 @@ from brain2music.models.musiclm.refiner import FOLDER, Refiner, RefinerConfig
 from brain2music.models.musiclm.refiner_data import GUIDANCE, draw_beside, write_examples, write_free_draws
 from brain2music.models.musiclm.sampling import Sampling
 from brain2music.models.musiclm.train_refiner import Pair, Recipe, RefinerTask, train_refiner
+from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
 from brain2music.training.loop import fit
-from brain2music.training.plan import Plan
 from brain2music.weights import find
 
 SMALL = RefinerConfig(width=32, blocks=2)
 
 
-def plan(steps: int) -> Plan:
-    return Plan(steps=steps, validate_every=steps, checkpoint_every=2, log_every=2, device="cpu", workers=0)
+def arguments(steps: int) -> TrainingArguments:
+    return TrainingArguments(
+        steps=steps, validate_every=steps, checkpoint_every=2, log_every=2, device="cpu", workers=0
+    )
 
 
 @pytest.mark.parametrize("frames", [1, 86, 1291])
@@ -69,7 +71,7 @@ def test_it_learns_what_was_meant(flickering: Path, tmp_path: Path) -> None:
     task = of(flickering, Recipe(seconds=4.0, rate=5e-3, warmup=5, adversarial_after=1.0))
     before = task.validate(task.models)
     assert before["drawn"] == before["drawn_before"] > 1.3 * before["coded"]
-    found = Refiner.from_pretrained(fit(task, plan(100), tmp_path / "out"))
+    found = Refiner.from_pretrained(fit(task, arguments(100), tmp_path / "out"))
     after = task.validate({"refiner": found})
     assert after["drawn"] < 0.8 * before["drawn"]
     assert after["coded"] < 1.05 * before["coded"]
@@ -99,7 +101,7 @@ def test_discriminators_keep_it_from_taking_the_mean(tmp_path: Path) -> None:
                 adversarial_after=after,
             ),
         )
-        found = Refiner.from_pretrained(fit(task, plan(150), tmp_path / str(after)))
+        found = Refiner.from_pretrained(fit(task, arguments(150), tmp_path / str(after)))
         with torch.no_grad():
             deviations.append(float(found(codec.decode(torch.from_numpy(codes[1][0].T))[None]).std()))
     assert deviations[0] < 0.5
@@ -117,12 +119,12 @@ def test_a_killed_training_ends_with_the_same_weights(
             raise KeyboardInterrupt
         return update(self, batch, step, engine)
 
-    fit(of(flickering, recipe), plan(10), tmp_path / "whole")
+    fit(of(flickering, recipe), arguments(10), tmp_path / "whole")
     monkeypatch.setattr(RefinerTask, "update", killed)
     with pytest.raises(KeyboardInterrupt):
-        fit(of(flickering, recipe), plan(10), tmp_path / "killed")
+        fit(of(flickering, recipe), arguments(10), tmp_path / "killed")
     monkeypatch.undo()
-    fit(of(flickering, recipe), plan(10), tmp_path / "killed", resume=True)
+    fit(of(flickering, recipe), arguments(10), tmp_path / "killed", resume=True)
     files = [tmp_path / name / "model" / "model.safetensors" for name in ("whole", "killed")]
     assert files[0].read_bytes() == files[1].read_bytes()
 
@@ -229,11 +231,11 @@ def test_what_it_cannot_learn_from_is_refused(
     model: MusicLM, single: MusicLM, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match="makes no spectrograms"):
-        train_refiner(single, [music], tmp_path / "out", plan(1))
+        train_refiner(single, [music], tmp_path / "out", arguments(1))
     with pytest.raises(InputError, match=r"too short to learn from.*15 s"):
-        train_refiner(model, [music], tmp_path / "out", plan(1))
+        train_refiner(model, [music], tmp_path / "out", arguments(1))
     with pytest.raises(InputError, match="no such folder"):
-        train_refiner(model, [tmp_path / "nowhere"], tmp_path / "out", plan(1))
+        train_refiner(model, [tmp_path / "nowhere"], tmp_path / "out", arguments(1))
     monkeypatch.setattr(model, "stages", {"coarse": model.stages["acoustic"]})
     with pytest.raises(InputError, match="of a single stage"):
-        train_refiner(model, [music], tmp_path / "out", plan(1))
+        train_refiner(model, [music], tmp_path / "out", arguments(1))

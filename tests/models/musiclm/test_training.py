@@ -19,8 +19,8 @@ from brain2music.models.musiclm.token_shards import Ear, TokenData, Tokenisers, 
 from brain2music.models.musiclm.train_semantic import fit_semantic
 from brain2music.models.musiclm.training import MusicLMTask
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
+from brain2music.training.arguments import TrainingArguments
 from brain2music.training.loop import fit
-from brain2music.training.plan import Plan
 
 SPACE = Space("logmel", "1", "none", 8, 10.0, 1.0, 16000)
 GENRES, CODES, SEMANTIC = 3, 32, 16
@@ -59,8 +59,10 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def plan(steps: int) -> Plan:
-    return Plan(steps=steps, validate_every=steps, checkpoint_every=2, log_every=2, device="cpu", workers=0)
+def arguments(steps: int) -> TrainingArguments:
+    return TrainingArguments(
+        steps=steps, validate_every=steps, checkpoint_every=2, log_every=2, device="cpu", workers=0
+    )
 
 
 def test_a_batch_depends_on_seed_and_step_alone(shards: Path) -> None:
@@ -86,10 +88,10 @@ def test_an_embedding_is_the_mean_of_the_windows_inside_its_crop(shards: Path) -
 
 
 def test_killed_and_resumed_it_trains_as_if_never_stopped(shards: Path, tmp_path: Path) -> None:
-    fit(MusicLMTask(shards, "tiny", shrink=4.0), plan(4), tmp_path / "whole")
+    fit(MusicLMTask(shards, "tiny", shrink=4.0), arguments(4), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        fit(Interrupted(shards, "tiny", shrink=4.0), plan(4), tmp_path / "resumed")
-    fit(MusicLMTask(shards, "tiny", shrink=4.0), plan(4), tmp_path / "resumed", resume=True)
+        fit(Interrupted(shards, "tiny", shrink=4.0), arguments(4), tmp_path / "resumed")
+    fit(MusicLMTask(shards, "tiny", shrink=4.0), arguments(4), tmp_path / "resumed", resume=True)
     for stage in ("semantic", "coarse", "fine"):
         file = Path("model") / stage / "model.safetensors"
         whole, resumed = (read_arrays(tmp_path / name / file)[0] for name in ("whole", "resumed"))
@@ -100,7 +102,7 @@ def test_training_leaves_the_tokenisers_alone_and_exports_what_loads(shards: Pat
     codec = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(tmp_path / "codec-tiny")
     before = read_arrays(shards / "condition.safetensors")[0]["codebooks"]
     task = MusicLMTask(shards, "tiny", "single", shrink=8.0)
-    model = fit(task, plan(2), tmp_path / "out")
+    model = fit(task, arguments(2), tmp_path / "out")
     assert np.array_equal(read_arrays(model / "condition.safetensors")[0]["codebooks"], before)
     assert np.array_equal(task.conditioner.tokenizer.codebooks.numpy().astype(np.float16), before)
     with pytest.raises(InputError, match="not the one this model was trained with"):
@@ -161,7 +163,11 @@ def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_tiny_learns_more_than_frequencies_and_follows_its_condition(shards: Path, tmp_path: Path) -> None:
     task = MusicLMTask(shards, "tiny", seed=0, shrink=2.0)
-    fit(task, Plan(steps=150, validate_every=150, checkpoint_every=150, log_every=10, device="cpu"), tmp_path)
+    fit(
+        task,
+        TrainingArguments(steps=150, validate_every=150, checkpoint_every=150, log_every=10, device="cpu"),
+        tmp_path,
+    )
     found = task.validate({name: model.eval() for name, model in task.models.items()})
     for stage in ("semantic", "coarse", "fine"):
         assert found[stage] < 0.7 * found[f"{stage}_unigram"]

@@ -18,7 +18,7 @@ from brain2music.models.w2v_bert.losses import contrastive_loss, distractors, lo
 from brain2music.models.w2v_bert.model import W2vBert
 from brain2music.models.w2v_bert.quantiser import GumbelQuantiser, ProjectionQuantiser, diversity_loss, perplexity
 from brain2music.models.w2v_bert.training import PATIENCE, Recipe, W2vBertTask, train_w2v_bert
-from brain2music.training.loop import Plan
+from brain2music.training.loop import TrainingArguments
 
 TINY = SIZES["tiny"]
 
@@ -177,13 +177,15 @@ def music(tmp_path_factory):
 
 
 RECIPE = Recipe(batch_size=8, seconds=2.0, rate=1e-3)
-PLAN = Plan(steps=60, log_every=10, validate_every=100, checkpoint_every=100, device="cpu", ema_decay=0.9, workers=1)
+ARGUMENTS = TrainingArguments(
+    steps=60, log_every=10, validate_every=100, checkpoint_every=100, device="cpu", ema_decay=0.9, workers=1
+)
 
 
 @pytest.fixture(scope="module")
 def trained(music, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
-    train_w2v_bert(music, out, RECIPE, PLAN, TINY, n_jobs=1)
+    train_w2v_bert(music, out, RECIPE, ARGUMENTS, TINY, n_jobs=1)
     return out
 
 
@@ -221,8 +223,8 @@ def test_it_learns_on_recorded_music(real_data, tmp_path, quantiser):
     clips = pd.DataFrame({"file": sorted((real_data / "recorded").glob("*.ogg"))[::10]})
     clips.to_csv(tmp_path / "clips.tsv", sep="\t", index=False)
     config = dataclasses.replace(TINY, quantiser=quantiser)
-    plan = dataclasses.replace(PLAN, steps=100)
-    train_w2v_bert(tmp_path / "clips.tsv", tmp_path / "out", Recipe(8, 4.0, 1e-3), plan, config, n_jobs=1)
+    arguments = dataclasses.replace(ARGUMENTS, steps=100)
+    train_w2v_bert(tmp_path / "clips.tsv", tmp_path / "out", Recipe(8, 4.0, 1e-3), arguments, config, n_jobs=1)
     lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     first, last = (next(line for line in order if "masked" in line) for order in (lines, lines[::-1]))
     assert last["loss"] < 0.9 * first["loss"]
@@ -252,14 +254,14 @@ def test_collapse_is_warned_of_and_stops_the_training():
     task = object.__new__(W2vBertTask)
     task.config = W2vBertConfig()
     fine, few, one = {"codes_used": 500.0}, {"codes_used": 20.0}, {"codes_used": 1.0}
-    assert task.complaint([]) is None
-    assert task.complaint([few, fine]) is None
-    assert "20.0 of 1024 codes" in task.complaint([fine, few])
-    assert task.complaint([fine] + [one] * (PATIENCE - 1)) is not None
+    assert task.check_divergence([]) is None
+    assert task.check_divergence([few, fine]) is None
+    assert "20.0 of 1024 codes" in task.check_divergence([fine, few])
+    assert task.check_divergence([fine] + [one] * (PATIENCE - 1)) is not None
     with pytest.raises(InputError, match="collapsed"):
-        task.complaint([fine] + [one] * PATIENCE)
+        task.check_divergence([fine] + [one] * PATIENCE)
 
 
 def test_crops_too_short_to_mask_are_refused(music, tmp_path):
     with pytest.raises(InputError, match="too short for masks"):
-        train_w2v_bert(music, tmp_path, Recipe(seconds=0.5), PLAN, TINY)
+        train_w2v_bert(music, tmp_path, Recipe(seconds=0.5), ARGUMENTS, TINY)

@@ -5,8 +5,8 @@ features + 1 · reconstruction, all of them means (over positions, channels and 
 time, and the commitment of the quantiser, whose weight the paper does not give. JEN-1 (Li et al. 2023, arXiv
 2308.04729) adds a loss in the time domain. The discriminators are left out for the first part of the budget.
 
-Only the discriminators run in the plan's precision. The codec itself stays in single precision: a waveform rounded to
-eight bits carries a noise floor that a log spectrogram hears.
+Only the discriminators run in mixed precision. The codec itself stays in single precision: a waveform rounded to eight
+bits carries a noise floor that a log spectrogram hears.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from ...audio.io import write_audio
 from ...training.audio_data import Crops
-from ...training.card import write_card
+from ...training.divergence import gan_divergence
 from ...training.engine import Engine
-from ...training.monitor import gan_complaint
-from ...training.schedule import cosine, set_rate
+from ...training.model_card import write_model_card
+from ...training.schedule import cosine, set_lr
 from ..autoencoder.model import Autoencoder
 from ..autoencoder.whitening import LatentWhitening
 from ..soundstream.model import SoundStream
@@ -122,8 +122,8 @@ class CodecTask:
         Both gradients are of the present weights, so each judge hears each sound once.
         """
         settings, factor = self.settings, cosine(engine.progress, step)
-        set_rate(self.optimizers["codec"], settings.lr * factor)
-        set_rate(self.optimizers["discriminators"], settings.discriminator_lr * factor)
+        set_lr(self.optimizers["codec"], settings.lr * factor)
+        set_lr(self.optimizers["discriminators"], settings.discriminator_lr * factor)
         self._refit_if_due(step, engine)
         decoded, commitment, logs = self._decoded(batch)
         reconstruction = reconstruction_loss(batch, decoded, self.rate)
@@ -172,7 +172,7 @@ class CodecTask:
         codec.save_pretrained(folder)
         sound_hours = self.steps * self.seconds_per_batch / 3600
         facts = {**self.facts, "steps": self.steps, "hours of sound seen": round(sound_hours, 1)}
-        write_card(folder, codec, facts, self.last_validation)
+        write_model_card(folder, codec, facts, self.last_validation)
 
     @torch.no_grad()
     def _whitening(self, codec: Autoencoder) -> LatentWhitening:
@@ -193,9 +193,9 @@ class CodecTask:
             if not (originals / f"{number}.wav").exists():
                 write_audio(originals / f"{number}.wav", original, self.rate)
 
-    def complaint(self, history: list[dict[str, float]]) -> str | None:
+    def check_divergence(self, history: list[dict[str, float]]) -> str | None:
         """What goes wrong between the codec and its judges, before it collapses."""
-        return gan_complaint(history)
+        return gan_divergence(history)
 
     def _refit_if_due(self, step: int, engine: Engine) -> None:
         """Learn SoundStream's codebooks anew where a point of ``refits`` was passed since the step before."""
@@ -203,8 +203,8 @@ class CodecTask:
             return  # a further batch of the same step
         before, self.spent = self.spent, engine.progress
         if before is None:  # the first step of this call: where the steps are the budget, one step back is known
-            before = self.spent if engine.plan.minutes is not None else (step - 1) / engine.plan.steps
-        codec = engine.bare(self.models["codec"])
+            before = self.spent if engine.arguments.minutes is not None else (step - 1) / engine.arguments.steps
+        codec = engine.unwrap(self.models["codec"])
         if isinstance(codec, SoundStream) and any(before < point <= self.spent for point in self.settings.refits):
             wanted = FRAMES_A_CODE * codec.config.codes * codec.config.stride
             count = -(-wanted // (self.crops.batch_size * self.crops.frames))

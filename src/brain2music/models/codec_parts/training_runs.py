@@ -9,9 +9,9 @@ from typing import Any, Literal
 import torch
 
 from ..._utils.errors import Brain2MusicWarning
-from ...training.audio_data import Corpus, Crops, open_corpus
-from ...training.loop import Plan, fit
-from ...training.manifest import Source, read_sources, refuse_held_out, split
+from ...training.audio_data import AudioCorpus, Crops, open_corpus
+from ...training.loop import TrainingArguments, fit
+from ...training.manifest import AudioSource, read_sources, refuse_held_out, split_sources
 from ..autoencoder.model import Autoencoder, AutoencoderConfig
 from ..soundstream.model import SoundStream, SoundStreamConfig
 from .discriminators import Discriminators
@@ -51,20 +51,24 @@ class CodecRun:
     settings: CodecSettings = field(default_factory=CodecSettings)
 
 
-def train_soundstream(run: CodecRun, plan: Plan, resume: bool = False, began: float | None = None) -> Path:
+def train_soundstream(
+    run: CodecRun, arguments: TrainingArguments, resume: bool = False, start_time: float | None = None
+) -> Path:
     """Train a SoundStream; the folder of the model."""
-    torch.manual_seed(plan.seed)
+    torch.manual_seed(arguments.seed)
     codec = SoundStream(SoundStreamConfig.size(run.size))
     judges = Discriminators(1, **_JUDGES[run.judges or run.size], stft_windows=(1024,))
-    return _train(run, plan, codec, judges, 64, resume, began)
+    return _train(run, arguments, codec, judges, 64, resume, start_time)
 
 
-def train_autoencoder(run: CodecRun, plan: Plan, resume: bool = False, began: float | None = None) -> Path:
+def train_autoencoder(
+    run: CodecRun, arguments: TrainingArguments, resume: bool = False, start_time: float | None = None
+) -> Path:
     """Train JEN-1's autoencoder; the folder of the model. Its judges hear spectrograms of three resolutions."""
-    torch.manual_seed(plan.seed)
+    torch.manual_seed(arguments.seed)
     codec = Autoencoder(AutoencoderConfig.size(run.size))
     judges = Discriminators(2, **_JUDGES[run.judges or run.size], stft_windows=(512, 1024, 2048))
-    return _train(run, plan, codec, judges, 32, resume, began)
+    return _train(run, arguments, codec, judges, 32, resume, start_time)
 
 
 _JUDGES: dict[str, dict[str, Any]] = {
@@ -75,14 +79,20 @@ _JUDGES: dict[str, dict[str, Any]] = {
 
 
 def _train(
-    run: CodecRun, plan: Plan, codec: Codec, judges: Discriminators, batch: int, resume: bool, began: float | None
+    run: CodecRun,
+    arguments: TrainingArguments,
+    codec: Codec,
+    judges: Discriminators,
+    batch: int,
+    resume: bool,
+    start_time: float | None,
 ) -> Path:
     rate, hop, tiny = codec.config.rate, _hop(codec), run.size == "tiny"
     frames = max(1, round((run.seconds or (0.36 if tiny else 0.72)) * rate / hop)) * hop
     training, validation = _corpora(run, codec)
-    crops = Crops(training, frames, run.batch_size or (8 if tiny else batch), plan.seed)
-    held = Crops(validation, frames, 8 if tiny else VALIDATED, plan.seed, gain_db=None)
-    listened = Crops(validation, round(LISTENED_SECONDS * rate / hop) * hop, LISTENED, plan.seed, gain_db=None)
+    crops = Crops(training, frames, run.batch_size or (8 if tiny else batch), arguments.seed)
+    held = Crops(validation, frames, 8 if tiny else VALIDATED, arguments.seed, gain_db=None)
+    listened = Crops(validation, round(LISTENED_SECONDS * rate / hop) * hop, LISTENED, arguments.seed, gain_db=None)
     minutes = training.frames.sum() / rate / 60
     if isinstance(codec, Autoencoder) and codec.lapped is not None and not resume:
         codec.begin(as_it_is(crops, rate, BEGUN_FROM).batch(0))
@@ -90,13 +100,13 @@ def _train(
         "data": f"{run.data.name}: {len(training.frames)} sounds, {minutes:.0f} minutes",
         "size": run.size,
         "batch": f"{crops.batch_size} × {frames / rate:.2f} s",
-        "seed": plan.seed,
+        "seed": arguments.seed,
         **{name: value for name, value in asdict(run.settings).items() if name != "compile"},
     }
     if isinstance(codec, SoundStream):
         _warn_of_small_batches(crops.batch_size * frames // hop, codec.config)
     task = CodecTask(codec, judges, crops, held.batch(0), listened.batch(0), run.settings, facts)
-    return fit(task, plan, run.out, resume, began)
+    return fit(task, arguments, run.out, resume, start_time)
 
 
 def _warn_of_small_batches(frames: int, config: SoundStreamConfig) -> None:
@@ -113,16 +123,16 @@ def _hop(codec: Codec) -> int:
     return codec.config.stride if isinstance(codec, SoundStream) else codec.config.hop
 
 
-def _corpora(run: CodecRun, codec: Codec) -> tuple[Corpus, Corpus]:
+def _corpora(run: CodecRun, codec: Codec) -> tuple[AudioCorpus, AudioCorpus]:
     """The sounds to train on and those to validate with."""
     sources = read_sources(run.data)
     if run.held_out is not None:
         refuse_held_out(sources, run.held_out)
     channels = 1 if isinstance(codec, SoundStream) else codec.config.channels
 
-    def opened(part: Sequence[Source]) -> Corpus:
+    def opened(part: Sequence[AudioSource]) -> AudioCorpus:
         cache = run.cache or run.out / "cache"
         return open_corpus(part, codec.config.rate, channels, cache, run.cache_gb, run.n_jobs)
 
-    training, validation = split(sources)
+    training, validation = split_sources(sources)
     return opened(training), opened(validation)

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...training.arguments import TrainingArguments
 from ...training.audio_data import Crops, open_corpus
-from ...training.card import write_card
 from ...training.engine import Engine
 from ...training.loop import fit
-from ...training.manifest import read_sources, refuse_held_out, split
-from ...training.plan import Plan
-from ...training.schedule import cosine, set_rate
+from ...training.manifest import read_sources, refuse_held_out, split_sources
+from ...training.model_card import write_model_card
+from ...training.schedule import cosine, set_lr
 from .hifigan import HOP, N_FFT, RATE, bands, magnitudes
 from .mel_inverse import FLOOR, MelInverse, MelInverseConfig
 
@@ -63,7 +63,7 @@ class MelInverseTask:
 
     def update(self, batch: Float[Tensor, "batch samples"], step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step."""
-        set_rate(self.optimizers["inverse"], self.recipe.rate * cosine(engine.progress, step))
+        set_lr(self.optimizers["inverse"], self.recipe.rate * cosine(engine.progress, step))
         true = magnitudes(batch)
         with engine.autocast():
             found = self.models["inverse"](bands(true))
@@ -89,12 +89,12 @@ class MelInverseTask:
         assert isinstance(model, MelInverse)
         model.save_pretrained(folder, half=True)
         facts = {"what": "magnitudes of all frequencies from those of 80 mel bands, for Griffin-Lim", **self.facts}
-        write_card(folder, model, facts, self.validate(models))
+        write_model_card(folder, model, facts, self.validate(models))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         """Nothing: magnitudes are not heard without phases."""
 
-    def complaint(self, history: list[dict[str, Any]]) -> str | None:
+    def check_divergence(self, history: list[dict[str, Any]]) -> str | None:
         """It must do better than spreading bands evenly within its first thousand steps."""
         last = next((row for row in reversed(history) if "val_difference" in row), {"step": 0})
         if last["step"] >= 1000 and last["val_difference"] > last["val_difference_before"]:
@@ -105,7 +105,7 @@ class MelInverseTask:
 def train_mel_inverse(
     music: Sequence[Path],
     out: Path,
-    plan: Plan,
+    arguments: TrainingArguments,
     held_out: Path | None = None,
     resume: bool = False,
     recipe: Recipe | None = None,
@@ -123,18 +123,18 @@ def train_mel_inverse(
     if held_out is not None:
         refuse_held_out(sources, held_out)
     samples = N_FFT + HOP * (recipe.frames - 1)
-    training, validation = (open_corpus(part, RATE, 1, out / "cache", n_jobs=n_jobs) for part in split(sources))
-    held = Crops(validation, samples, VALIDATED, plan.seed, gain_db=None).batch(0)[:, 0]
+    training, validation = (open_corpus(part, RATE, 1, out / "cache", n_jobs=n_jobs) for part in split_sources(sources))
+    held = Crops(validation, samples, VALIDATED, arguments.seed, gain_db=None).batch(0)[:, 0]
     minutes = training.frames.sum() / RATE / 60
     facts = {
         "command": "brain2music train mel-inverse OUT MUSIC...",
         "data": f"{', '.join(folder.name for folder in music)}: {len(training.frames)} sounds, {minutes:.0f} minutes",
-        "steps": f"{plan.steps} of {recipe.batch} × {samples / RATE:.2f} s, seed {plan.seed}",
+        "steps": f"{arguments.steps} of {recipe.batch} × {samples / RATE:.2f} s, seed {arguments.seed}",
     }
-    torch.manual_seed(plan.seed)
-    crops = Crops(training, samples, recipe.batch, plan.seed)
+    torch.manual_seed(arguments.seed)
+    crops = Crops(training, samples, recipe.batch, arguments.seed)
     task = MelInverseTask(MelInverse(config), crops, held, recipe, facts)
-    return MelInverse.from_pretrained(fit(task, plan, out, resume))
+    return MelInverse.from_pretrained(fit(task, arguments, out, resume))
 
 
 def _difference(found: Tensor, true: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..._utils.errors import InputError
 from ...training.engine import Engine
-from ...training.schedule import cosine, set_rate
+from ...training.schedule import cosine, set_lr
 from .loss import Form, contrastive_loss, resting_loss
 from .model import MuLan
 from .spectrogram import Masking, spec_augment
@@ -105,7 +105,7 @@ class MuLanTask:
     def update(self, batch: tuple[Tensor, ...], step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step of both towers and the temperature."""
         optimizer = self.optimizers["mulan"]
-        set_rate(optimizer, self._recipe.rate * cosine(engine.progress, step, warm_up=self._recipe.warm_up))
+        set_lr(optimizer, self._recipe.rate * cosine(engine.progress, step, warmup_steps=self._recipe.warm_up))
         loss, temperature = self._forward_backward(Batch(*batch), step, engine)
         engine.step(optimizer)
         resting = resting_loss(len(batch[0]), self._recipe.form)
@@ -129,7 +129,7 @@ class MuLanTask:
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         """Nothing to hear: an embedding makes no sound."""
 
-    def complaint(self, history: list[dict[str, Any]]) -> str | None:
+    def check_divergence(self, history: list[dict[str, Any]]) -> str | None:
         """Stop where the loss stays at that of a model that knows nothing."""
         lines = [line for line in history if "loss" in line]
         if lines and lines[-1]["step"] >= PATIENCE and lines[-1]["loss"] > _LEFT * lines[-1]["resting_loss"]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from ...training.card import write_card
+from ...training.arguments import TrainingArguments
 from ...training.loop import fit
-from ...training.plan import Plan
+from ...training.model_card import write_model_card
 from .model import SIZES, MuLan, Size, Tower
 from .pairs import CachedPairs
 from .tokens import CODES, LEVELS, MulanTokenizer
@@ -19,7 +19,7 @@ def train_mulan(
     data: Path,
     out: Path,
     recipe: Recipe,
-    plan: Plan,
+    arguments: TrainingArguments,
     size: Size = "small",
     tower: Tower = "musicnn",
     codes: int = CODES,
@@ -58,9 +58,9 @@ def train_mulan(
             "what": f"joint embedding of music and text after MuLan (arXiv 2208.12415), {tower} tower, size {size}",
             "command": f"brain2music train mulan DATA OUT --tower {tower} --size {size}",
             "music": pairs.facts,
-            "steps": f"at most {plan.steps}, batches of {recipe.batch}",
+            "steps": f"at most {arguments.steps}, batches of {recipe.batch}",
             "tokens": f"{LEVELS} levels of {codes} codes, fitted to the training music and frozen",
         }
-        write_card(folder, trained, facts, scores)
+        write_model_card(folder, trained, facts, scores)
 
-    return fit(MuLanTask(model, pairs, recipe, finish), plan, out, resume)
+    return fit(MuLanTask(model, pairs, recipe, finish), arguments, out, resume)

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from ..._utils.errors import InputError
 from ..._utils.files import read_arrays
 from ..._utils.progress import Advance
-from ...training.card import write_card
+from ...training.arguments import TrainingArguments
+from ...training.divergence import gan_divergence
 from ...training.engine import Engine
 from ...training.loop import fit
-from ...training.monitor import gan_complaint
-from ...training.plan import Plan
-from ...training.schedule import cosine, set_rate
+from ...training.model_card import write_model_card
+from ...training.schedule import cosine, set_lr
 from ..codec_parts.adversarial import judge
 from ..mel_tokens.hifigan import HOP, RATE
 from ..mel_tokens.mel_discriminators import MelDiscriminators
@@ -167,27 +167,27 @@ class RefinerTask:
             "command": "brain2music train refiner MODEL OUT MUSIC...",
             "music": f"{len(self.mel)} pieces of {self.codes.shape[2] / self.rate:.0f} s",
         }
-        write_card(folder, refiner, facts, self.validate(models))
+        write_model_card(folder, refiner, facts, self.validate(models))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         """Nothing to hear before the postfilter is fitted to it."""
 
-    def complaint(self, history: list[dict[str, Any]]) -> str | None:
+    def check_divergence(self, history: list[dict[str, Any]]) -> str | None:
         """It must come nearer to music within its first thousand steps, and not lose its discriminators."""
         last = next((row for row in reversed(history) if "val_drawn" in row), {"step": 0})
         if last["step"] >= 1000 and last["val_drawn"] > last["val_drawn_before"]:
             return "refined draws are further from music than before: lower the learning rate, or give more pieces"
-        return gan_complaint(history)
+        return gan_divergence(history)
 
     def _set_rates(self, progress: float, step: int) -> None:
         """Each part of the budget has its own peak and its own fall."""
         recipe, after = self.recipe, self.recipe.adversarial_after
         if progress < after:
-            set_rate(self.optimizers["refiner"], recipe.rate * cosine(progress / after, step, warm_up=recipe.warmup))
+            set_lr(self.optimizers["refiner"], recipe.rate * cosine(progress / after, step, warmup_steps=recipe.warmup))
             return
         factor = cosine((progress - after) / (1 - after), step)
-        set_rate(self.optimizers["refiner"], recipe.adversarial_rate * factor)
-        set_rate(self.optimizers["discriminators"], recipe.discriminator_rate * factor)
+        set_lr(self.optimizers["refiner"], recipe.adversarial_rate * factor)
+        set_lr(self.optimizers["discriminators"], recipe.discriminator_rate * factor)
 
     def _crops(self, rows: np.ndarray, own: np.ndarray, rng: np.random.Generator) -> Pair:
         given, true = [], []
@@ -209,7 +209,7 @@ def train_refiner(
     model: MusicLM,
     music: Sequence[Path],
     out: Path,
-    plan: Plan,
+    arguments: TrainingArguments,
     pieces: int = 300,
     seconds: float = 15.0,
     resume: bool = False,
@@ -230,13 +230,13 @@ def train_refiner(
     if "acoustic" not in model.stages:
         raise InputError("a refiner is for models of a single stage", hint="train musiclm --single")
     codec, recipe = mel_tokens_of(model), recipe or Recipe()
-    files = choose_music(music, pieces, seconds, plan.seed)
-    shards = write_examples(model, files, out / "examples", seconds, plan.seed, progress)
+    files = choose_music(music, pieces, seconds, arguments.seed)
+    shards = write_examples(model, files, out / "examples", seconds, arguments.seed, progress)
     free: list[Path] = []
     if recipe.adversarial_after < 1:
-        free = write_free_draws(model, files, out / "free", seconds, plan.seed, progress)
-    task = RefinerTask(shards, free, codec.model, recipe, config or RefinerConfig(), plan.seed)
-    return Refiner.from_pretrained(fit(task, plan, out, resume))
+        free = write_free_draws(model, files, out / "free", seconds, arguments.seed, progress)
+    task = RefinerTask(shards, free, codec.model, recipe, config or RefinerConfig(), arguments.seed)
+    return Refiner.from_pretrained(fit(task, arguments, out, resume))
 
 
 def _difference(made: Tensor, true: Tensor) -> Tensor:

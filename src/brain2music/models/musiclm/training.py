@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..._utils.errors import InputError
 from ..._utils.files import write_text
 from ...training.engine import Engine
-from ...training.schedule import cosine, set_rate
+from ...training.schedule import cosine, set_lr
 from ..codecs import get_token_codec
 from .condition import Conditioner
 from .config import STAGES, Plan, Size, StageConfig, StageName, Vocabulary, stages
@@ -121,9 +121,9 @@ class MusicLMTask:
     def update(self, batch: Batch, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step of every stage."""
         logged: dict[str, Tensor | float] = {}
-        rate = self.recipe.rate * cosine(engine.progress, step, warm_up=self.recipe.warmup)
+        rate = self.recipe.rate * cosine(engine.progress, step, warmup_steps=self.recipe.warmup)
         for name, crops in batch.items():
-            set_rate(self.optimizers[name], rate)
+            set_lr(self.optimizers[name], rate)
             shown = _shown(len(crops["codes"]), self.recipe.withheld, engine.device)
             with engine.autocast():
                 loss = -self.models[name](*_arguments(crops, shown)).mean()
@@ -174,7 +174,7 @@ class MusicLMTask:
         for number, made in enumerate(model.generate(embedding=vectors[:, None], seconds=5.0)):
             made.save(folder / f"held-out-{number}.wav", "Sample of a MusicLM in training")
 
-    def complaint(self, history: list[dict[str, Any]]) -> str | None:
+    def check_divergence(self, history: list[dict[str, Any]]) -> str | None:
         """Training must leave the unigram entropy behind within its first thousand steps."""
         if len(history) < 2 or history[-1].get("step", 0) < 1000:
             return None

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from ..._utils.errors import InputError
 from ..._utils.files import write_text
+from ...training.arguments import TrainingArguments
 from ...training.audio_data import Crops, open_corpus
 from ...training.engine import Engine
 from ...training.loop import fit
-from ...training.manifest import Source, read_sources, refuse_held_out, split
-from ...training.plan import Plan
+from ...training.manifest import AudioSource, read_sources, refuse_held_out, split_sources
 from .config import W2vBertConfig
 from .losses import losses, span_mask
 from .model import W2vBert
@@ -111,7 +111,7 @@ class W2vBertTask:
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         """Nothing: it makes no sound."""
 
-    def complaint(self, history: Sequence[Mapping[str, float | int]]) -> str | None:
+    def check_divergence(self, history: Sequence[Mapping[str, float | int]]) -> str | None:
         """Codebook collapse: few codes in use is warned of; one code for every frame stops the training."""
         used = [line["codes_used"] for line in history if "codes_used" in line][-PATIENCE:]
         if len(used) == PATIENCE and max(used) < COLLAPSED:
@@ -134,12 +134,12 @@ def train_w2v_bert(
     data: Path,
     out: Path,
     recipe: Recipe,
-    plan: Plan,
+    arguments: TrainingArguments,
     config: W2vBertConfig,
     held_out: Path | None = None,
     resume: bool = False,
     n_jobs: int | None = None,
-    began: float | None = None,
+    start_time: float | None = None,
 ) -> Path:
     """Train on a folder or manifest of music and export to ``OUT/model``.
 
@@ -147,7 +147,7 @@ def train_w2v_bert(
     ----------
     config : one of :data:`~brain2music.models.w2v_bert.config.SIZES`, or any other.
     held_out : refuse data that holds a file of this folder.
-    began : as of :func:`.loop.fit`.
+    start_time : as of :func:`.loop.fit`.
 
     Raises
     ------
@@ -162,16 +162,16 @@ def train_w2v_bert(
     sources = read_sources(data)
     if held_out is not None:
         refuse_held_out(sources, held_out)
-    train, validation = split(sources, seed=recipe.seed)
+    train, validation = split_sources(sources, seed=recipe.seed)
 
-    def crops(part: list[Source], name: str, gain: tuple[float, float] | None) -> Crops:
+    def crops(part: list[AudioSource], name: str, gain: tuple[float, float] | None) -> Crops:
         corpus = open_corpus(part, config.sample_rate, 1, out / "cache" / name, n_jobs=n_jobs)
         return Crops(corpus, frames, recipe.batch_size, recipe.seed, gain)
 
     torch.manual_seed(recipe.seed)
     model = W2vBert(config)
     task = W2vBertTask(model, crops(train, "train", (-12.0, 6.0)), crops(validation, "held-out", None), recipe)
-    return fit(task, plan, out, resume, began)
+    return fit(task, arguments, out, resume, start_time)
 
 
 def _card(config: W2vBertConfig, recipe: Recipe) -> str:

@@ -1,34 +1,40 @@
-"""Signs that a training against discriminators is going wrong, from its log."""
+"""Signs in the log that training against discriminators diverges."""
 
 from statistics import median
 
 from .._utils.errors import InputError
 
 RECENT = 5
-"""Log lines that must agree before anything is said."""
+"""Log lines that must agree before a warning is given."""
 GRACE = 2000
 """Steps that the discriminators have to learn something."""
 
 
-def gan_complaint(history: list[dict[str, float]]) -> str | None:
-    """A sentence to warn by, or None.
+def gan_divergence(history: list[dict[str, float]]) -> str | None:
+    """Look for divergence between a generator and its discriminators in the lines of a training log.
 
-    Reads ``discriminator`` (hinge loss: 2 when the judges know nothing, 0 when nothing deceives them), ``features``,
-    ``codes_used`` and ``reconstruction`` of the log's lines.
+    Parameters
+    ----------
+    history : lines of the log, of which ``discriminator`` (hinge loss: 2 when the discriminators know nothing, 0 when
+        nothing deceives them), ``features``, ``codes_used`` and ``reconstruction`` are read.
+
+    Returns
+    -------
+    The text of a warning, or None.
 
     Raises
     ------
     InputError : the reconstruction has been lost for good: ten times its best in the last lines.
     """
-    judged, features = _recent(history, "discriminator"), [line["features"] for line in history if "features" in line]
+    hinge, features = _recent(history, "discriminator"), [line["features"] for line in history if "features" in line]
     losses = [line["reconstruction"] for line in history if "reconstruction" in line]
     used = [line["codes_used"] for line in history if "codes_used" in line]
     if len(losses) > RECENT and min(losses[-RECENT:]) > 10 * min(losses):
-        hint = "begin anew with a lower --lr, or with the discriminators later"
+        hint = "start again with a lower --lr, or with the discriminators later"
         raise InputError(f"the reconstruction collapsed: {losses[-1]:.3g} after {min(losses):.3g}", None, hint)
-    if judged and max(judged) < 0.02:
+    if hinge and max(hinge) < 0.02:
         return "the discriminators are never deceived (loss near 0): their gradients will vanish; lower their lr"
-    if judged and min(judged) > 1.98 and _steps_with(history, "discriminator") > GRACE:
+    if hinge and min(hinge) > 1.98 and _steps_with(history, "discriminator") > GRACE:
         return "the discriminators have learned nothing (loss near 2): raise their lr, or let them start later"
     if len(features) > 2 * RECENT and min(features[-RECENT:]) > 5 * median(features[:-RECENT]):
         return "the discriminators' features grow apart five-fold: a collapse is near; lower the learning rates"

@@ -1,4 +1,4 @@
-"""Model cards: what a trained model is, what it was trained on, and how well it does."""
+"""Model cards: what a trained model is, what it was trained on, and how well it performs."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,12 +10,13 @@ from torch import nn
 from .._utils.files import write_text
 
 
-def write_card(folder: Path, model: nn.Module, facts: Mapping[str, Any], scores: Mapping[str, float]) -> None:
-    """Write ``README.md`` beside a model: its facts and scores as tables, its settings likewise.
+def write_model_card(folder: Path, model: nn.Module, facts: Mapping[str, Any], scores: Mapping[str, float]) -> None:
+    """Write the model card ``README.md`` in a model's folder: training, validation and settings as tables.
 
     Parameters
     ----------
-    model : with a dataclass ``config``. facts : what to say of data and training. scores : of its validation.
+    folder : the model's folder. model : a module with a dataclass ``config``.
+    facts : lines about data and training, by title. scores : results of validation, by name.
     """
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     name = type(model).__name__

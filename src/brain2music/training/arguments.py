@@ -1,24 +1,25 @@
-"""How long and how a model is trained."""
+"""How long, on what and in which precision a model is trained."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How long and how to train.
+class TrainingArguments:
+    """How long, on what and in which precision to train: what all model families have in common.
 
     Attributes
     ----------
     steps : optimizer steps in all.
     minutes : wall-clock limit of this call; when it is reached training stops cleanly and exports. None: no limit.
-    precision : of ``engine.autocast()``.
+    precision : mixed precision of forward passes, ``engine.autocast()``; "no" is single precision.
     accumulate : batches whose gradients are summed into one step.
-    ema_decay : of the averaged weights (shorter at the start: min(decay, (1 + n) / (10 + n)) after n steps).
-    validate_every, checkpoint_every, log_every : steps; validation also writes samples.
-    seed : of the randomness inside ``update``.
+    ema_decay : decay of the moving average of weights, min(ema_decay, (1 + n) / (10 + n)) after n steps.
+    validate_every, checkpoint_every, log_every : steps between validations (which also write samples), checkpoints,
+        and lines of the log.
+    seed : seed of the randomness inside ``Task.update``.
     device : "cpu", "cuda", ...; None: the best there is.
-    workers : threads that make batches ahead.
+    workers : threads that prepare batches in advance.
     """
 
     steps: int = 100_000

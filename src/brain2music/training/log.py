@@ -11,16 +11,21 @@ from torch import Tensor
 from .._utils.files import atomic_path, write_text
 
 
-class Journal:
-    """Means of what every step returned, written as a line each time they are asked for.
+class TrainingLog:
+    """Means over steps of what each step returned, one JSON line per call of :meth:`log`.
 
-    Values stay tensors on their device until then. A journal that resumes at step ``first`` drops the lines of later
-    steps and goes on with the unfinished ``window``, so the file is that of a training that was never stopped.
+    Values stay tensors on their device until a line is written. A log that resumes at step ``first`` drops the lines
+    of later steps and goes on with the unfinished ``window``, so the file is that of a training that never stopped.
+
+    Parameters
+    ----------
+    path : of the file of JSON lines. first : the step that training resumes at. window : values since the last line,
+        from a checkpoint. write : whether this process writes the file.
 
     Attributes
     ----------
     history : all lines, oldest first.
-    warned : the complaints that were already shown.
+    warned : the warnings that were already shown.
     """
 
     def __init__(
@@ -30,33 +35,33 @@ class Journal:
         self._window: dict[str, list[Tensor | float]] = {name: [*values] for name, values in (window or {}).items()}
         self.history = [line for line in read_log(path) if line["step"] <= first] if path.exists() else []
         if write:
-            write_text(path, "".join(_text(line) for line in self.history))
+            write_text(path, "".join(_json_line(line) for line in self.history))
 
-    def add(self, losses: Mapping[str, Tensor | float]) -> None:
-        """Remember what a step returned."""
-        for name, value in losses.items():
+    def add(self, values: Mapping[str, Tensor | float]) -> None:
+        """Add the values of one step to the window."""
+        for name, value in values.items():
             self._window.setdefault(name, []).append(value.detach() if isinstance(value, Tensor) else value)
 
     def log(self, step: int, more: Mapping[str, float]) -> None:
-        """Write the means since the last line."""
+        """Write a line with the means over the window and the values ``more``, and empty the window."""
         means = {name: sum(values) / len(values) for name, values in self.window().items()}
         self._window = {}
         self.write(step, {**means, **more})
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a line as it is."""
+        """Append a line of the given values."""
         self.history.append({"step": float(step), **{name: float(value) for name, value in values.items()}})
         if self._writes:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(_text(self.history[-1]))
+                file.write(_json_line(self.history[-1]))
 
     def window(self) -> dict[str, list[float]]:
-        """What was remembered since the last line, as numbers."""
-        return {name: _numbers(values) for name, values in self._window.items()}
+        """The values added since the last line, as numbers."""
+        return {name: _as_floats(values) for name, values in self._window.items()}
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """The lines of a log, a last one that was cut off left away."""
+    """Read the lines of a training log; a last line that was cut off is left out."""
     lines = []
     for text in path.read_text(encoding="utf-8").splitlines():
         try:
@@ -68,7 +73,7 @@ def read_log(path: Path) -> list[dict[str, float]]:
 
 
 def draw_curves(log: Path, picture: Path) -> None:
-    """Draw every logged value over the steps; nothing where matplotlib is not installed."""
+    """Draw every value of a training log against the step; do nothing where matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -93,14 +98,14 @@ def draw_curves(log: Path, picture: Path) -> None:
         figure.savefig(temporary, dpi=90)
 
 
-def _text(line: Mapping[str, float]) -> str:
-    """A line of the file; what is not finite is null there."""
+def _json_line(line: Mapping[str, float]) -> str:
+    """A line of the file; values that are not finite become null."""
     finite = {name: value if math.isfinite(value) else None for name, value in line.items()}
     return json.dumps({**finite, "step": int(line["step"])}) + "\n"
 
 
-def _numbers(values: Sequence[Tensor | float | int]) -> list[float]:
-    """All values as floats, with one wait for the device."""
+def _as_floats(values: Sequence[Tensor | float | int]) -> list[float]:
+    """All values as floats, with a single wait for the device."""
     tensors = [value for value in values if isinstance(value, Tensor)]
     if not tensors:
         return [float(value) for value in values]

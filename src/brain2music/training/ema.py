@@ -1,4 +1,4 @@
-"""An exponential moving average of models' weights (EMA)."""
+"""An exponential moving average (EMA) of the weights of models in training."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,15 @@ import torch
 from torch import Tensor, nn
 
 
-class Averages:
-    """Averaged copies of models: weights ← d · weights + (1 − d) · new ones; buffers are copied as they are.
+class EMA:
+    """Averaged copies of models: weights ← d · weights + (1 − d) · new weights; buffers are copied as they are.
 
     d = min(decay, (1 + n) / (10 + n)) after n updates, so that the first random weights are soon forgotten. A
     quantiser's codebooks are buffers: an average of two of them, where a code was replaced in between, is neither.
+
+    Parameters
+    ----------
+    models : the models to average, by name. decay : d after many updates. device : where the copies are kept.
     """
 
     def __init__(self, models: Mapping[str, nn.Module], decay: float, device: torch.device) -> None:
@@ -29,12 +33,12 @@ class Averages:
             weights: list[Tensor] = list(models[name].parameters())
             if weights:
                 torch._foreach_lerp_(list(average.parameters()), weights, 1 - decay)
-            for mine, theirs in zip(average.buffers(), models[name].buffers(), strict=True):
-                mine.copy_(theirs)
+            for averaged_buffer, buffer in zip(average.buffers(), models[name].buffers(), strict=True):
+                averaged_buffer.copy_(buffer)
 
     @contextmanager
-    def standing_in(self, models: Mapping[str, nn.Module]) -> Iterator[dict[str, nn.Module]]:
-        """The models in eval mode, averaged ones in their place; back in training mode afterwards."""
+    def evaluation_models(self, models: Mapping[str, nn.Module]) -> Iterator[dict[str, nn.Module]]:
+        """Models in eval mode, averaged copies in place of those that have one; back in training mode afterwards."""
         for model in models.values():
             model.eval()
         try:
