@@ -30,7 +30,7 @@ from brain2music.brain.responses import Responses
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.decoding import options
-from brain2music.decoding.decoder import Decoded, deal_folds
+from brain2music.decoding.decoder import Decoded, group_k_fold
 from brain2music.decoding.fits import Fit
 from brain2music.decoding.problem import HeldOut, Problem, View
 from brain2music.embeddings.alignment import match_windows
@@ -111,7 +111,7 @@ def real_row(name: str, cache: Path, n_seeds: int, n_shuffles: int) -> Row:
         for seed in range(n_seeds):
             decoded = options.decode_kfold_with(name, responses, embeddings, seed=seed)
             note(row, decoded)
-            row.in_fold.append(in_fold(decoded, list(deal_folds(len(responses.clips), 10, seed))))
+            row.in_fold.append(in_fold(decoded, list(group_k_fold(len(responses.clips), 10, seed))))
         row.seconds = time.perf_counter() - started
         shuffles = options.decode_kfold_shuffled_with(name, responses, embeddings, n_shuffles=n_shuffles)
         row.shuffled = [identified(each) for each in shuffles]
@@ -124,10 +124,10 @@ def inside_training(name: str, cache: Path) -> float:
     pairs = match_windows(responses, embeddings)
     found = []
     with _quiet():
-        for held_out in deal_folds(len(responses.clips), 10, seed=0):
+        for held_out in group_k_fold(len(responses.clips), 10, seed=0):
             keep = ~np.isin(pairs.groups, held_out)
             train = type(pairs)(pairs.X[keep], pairs.Y[keep], pairs.groups[keep], pairs.window[keep])
-            problem = Problem((View(train, pairs.X[~keep]),), responses.groups, Fit(standardise=True))
+            problem = Problem((View(train, pairs.X[~keep]),), responses.runs, Fit(standardise=True))
             found.append(HeldOut.of(options.predict_with(name, problem), problem).identification())
     return float(np.mean(found))
 

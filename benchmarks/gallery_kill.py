@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from brain2music.embeddings.embeddings import Space
+from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
 
@@ -46,7 +46,7 @@ FOLDER = 1000  # files
 class Numbers:
     """The number that a file spells, as a random vector."""
 
-    space = Space("numbers", "1", "none", DIMS, 1.0, 1.0, RATE)
+    space = EmbeddingSpace("numbers", "1", "none", DIMS, 1.0, 1.0, RATE)
 
     def embed(self, waveform: np.ndarray, rate: int) -> np.ndarray:
         return vector_of(int((waveform[:BITS] > 0) @ (1 << np.arange(BITS))))[None]

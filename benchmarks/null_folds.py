@@ -36,7 +36,7 @@ import pandas as pd
 from brain2music._utils.files import write_json
 from brain2music.brain.responses import Responses
 from brain2music.config import RunConfig
-from brain2music.embeddings.embeddings import Embeddings, Space
+from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.pipeline.encoding import encode_subject
 from brain2music.pipeline.listener import Listener, Music
 from brain2music.pipeline.outputs import Outputs
@@ -45,7 +45,7 @@ from brain2music.study.stimuli import Stimuli
 from brain2music.study.study import Clip
 
 CLIPS, RUN, SCANS, VOXELS, DIMS, FACTORS = 40, 10, 4, 60, 16, 12
-SPACE = Space("null", "1", "none", DIMS, 3.0, 1.5, 16000)
+SPACE = EmbeddingSpace("null", "1", "none", DIMS, 3.0, 1.5, 16000)
 KINDS = ("alone", "excerpts")
 
 

@@ -19,10 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from brain2music.simulation.brain.dataset import clips_of, hear, plan_listening
+from brain2music.simulation.brain.dataset import clips_of, extract_features, plan_subjects
 from brain2music.simulation.brain.design import SHAPES
-from brain2music.simulation.brain.listener import Listener, make_listener
 from brain2music.simulation.brain.sources import compose_counts
+from brain2music.simulation.brain.subject import SimulatedSubject, make_subject
 from brain2music.simulation.music.render import write_corpus
 
 LAG_TR = 3
@@ -33,31 +33,31 @@ def main() -> None:
     """Print a row a subject, then the first subject's accuracy."""
     options = _options()
     shape = replace(SHAPES["ds003720"], snr=options.snr or SHAPES["ds003720"].snr)
-    heard = plan_listening(["001"], shape, options.seed, music=options.music)
+    planned = plan_subjects(["001"], shape, options.seed, music=options.music)
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         stimuli = options.music or Path(folder) / "stimuli"
         if options.music is None:
-            write_corpus(stimuli, compose_counts(clips_of(heard)), options.seed)
-        space = hear(stimuli, heard)
+            write_corpus(stimuli, compose_counts(clips_of(planned)), options.seed)
+        space = extract_features(stimuli, planned)
         accuracies = []
         print(f"simulated, {shape.resolution_mm:g} mm, snr {shape.snr:g}, seed {options.seed}, chance 0.100")
         print("subject  grey voxels  hearing  mean ceiling (1 trial, 4 repeats)  svm genre accuracy")
         for index in range(options.subjects):
-            listener = make_listener(heard[0], space, shape.resolution_mm, shape.snr, options.seed, index)
-            accuracies.append(genre_accuracy(listener))
-            ceilings = f"{listener.ceiling().mean():.3f}, {listener.ceiling(4).mean():.3f}"
-            sizes = f"{listener.brain.grey.sum():>11}  {len(listener.tuning.voxels):>7}"
+            subject = make_subject(planned[0], space, shape.resolution_mm, shape.snr, options.seed, index)
+            accuracies.append(genre_accuracy(subject))
+            ceilings = f"{subject.ceiling().mean():.3f}, {subject.ceiling(4).mean():.3f}"
+            sizes = f"{subject.brain.grey.sum():>11}  {len(subject.tuning.voxels):>7}"
             print(f"{index + 1:>7}  {sizes}  {ceilings:>33}  {accuracies[-1]:>18.3f}", flush=True)
     print(f"svm_genre_accuracy: {accuracies[0]:.4f}")
 
 
-def genre_accuracy(listener: Listener) -> float:
+def genre_accuracy(subject: SimulatedSubject) -> float:
     """Leave-one-run-out accuracy of a linear SVM on the grey matter's single-trial clip means."""
     responses, genres, runs = [], [], []
-    for number, run in enumerate(listener.runs):
+    for number, run in enumerate(subject.runs):
         if run.split != "train":
             continue
-        scans = listener.scans(number)[:, listener.brain.grey].astype(np.float32)
+        scans = subject.scans(number)[:, subject.brain.grey].astype(np.float32)
         scans = (scans - scans.mean(0)) / scans.std(0)
         for shown in run.presentations[1:]:
             lagged = np.minimum(np.array(shown.volumes) + LAG_TR, run.n_volumes - 1)

@@ -1,7 +1,7 @@
 """Do encoding and decoding find what was planted? Simulated studies, measured against their truth.
 
 Music is composed once; every seed deals it anew to the runs of the design, at its default signal-to-noise ratio,
-and draws a listener. Responses are cleaned as a run cleans them, of the five components of white matter that
+and draws a subject. Responses are cleaned as a run cleans them, of the five components of white matter that
 fMRIPrep would offer too, with the slow cosines that belong to them (``--components 0``: not of these), and follow the
 sound by three scans.
 
@@ -48,11 +48,11 @@ from brain2music.metrics.ranking import identification, similarity
 from brain2music.models.embedders import get_embedder
 from brain2music.simulation.brain.bold import SPONTANEOUS_AR1, physiological_courses
 from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses
-from brain2music.simulation.brain.dataset import hear
+from brain2music.simulation.brain.dataset import extract_features
 from brain2music.simulation.brain.design import SHAPES, PlannedRun, Shape, plan_runs
 from brain2music.simulation.brain.features import FeatureSpace
-from brain2music.simulation.brain.listener import Listener, autoregressive_left, make_listener
 from brain2music.simulation.brain.sources import catalogue
+from brain2music.simulation.brain.subject import SimulatedSubject, autoregressive_left, make_subject
 from brain2music.simulation.brain.tuning import respond
 from brain2music.simulation.music.genres import GENRES
 from brain2music.simulation.music.render import write_corpus
@@ -86,14 +86,14 @@ def main() -> None:
     )
     found, ratios = [], []
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        listener = music.listener(seed)
-        train, test = (responses(listener, split, music.components) for split in ("train", "test"))
-        found.append(encoded(listener, train, test, music, seed))
+        subject = music.subject(seed)
+        train, test = (responses(subject, split, music.components) for split in ("train", "test"))
+        found.append(encoded(subject, train, test, music, seed))
         line = "auc {:.3f}  found {:4.0f}  false {:.3f}  ceiling error {:.3f} repeats {:.3f} floor {:.3f}".format(
             *found[-1]
         )
         if seed < options.first_seed + options.decode_seeds:
-            ratios.append(decoded(listener, train, test, music, options.option, seed))
+            ratios.append(decoded(subject, train, test, music, options.option, seed))
             line += "  ours {:.3f}  ridge {:.3f}  bayes {:.3f}  shuffled {:.3f}".format(*ratios[-1])
         print(f"seed {seed:>2}  {line}", flush=True)
     auc, _, false, ceiling_error, by_repeats, floor = np.mean(found, axis=0)
@@ -120,16 +120,16 @@ class Music:
         self.shape, self.components = shape, components
         self.tracks = {genre: dict.fromkeys(sorted(pool), CLIP_S) for genre, pool in catalogue(folder).items()}
         self.clips = [Clip(track, 0.0, CLIP_S, genre) for genre, pool in self.tracks.items() for track in pool]
-        self.space: FeatureSpace = hear(folder, [self.in_runs(self.clips)])
+        self.space: FeatureSpace = extract_features(folder, [self.in_runs(self.clips)])
         stimuli = Stimuli(folder)
         described = [embed_clips(self.clips, stimuli, get_embedder(name, w, TR)) for name, w in DESCRIPTIONS.items()]
         self.described = _side_by_side(described)
         self.embedded = embed_clips(self.clips, stimuli, get_embedder(embedding, step_s=TR))
 
-    def listener(self, seed: int) -> Listener:
+    def subject(self, seed: int) -> SimulatedSubject:
         """A study of its own: other clips in each run, another person."""
         runs = plan_runs(self.shape, self.tracks, np.random.default_rng((seed, 0)))
-        return make_listener(runs, self.space, self.shape.resolution_mm, self.shape.snr, seed)
+        return make_subject(runs, self.space, self.shape.resolution_mm, self.shape.snr, seed)
 
     def in_runs(self, clips: Sequence[Clip]) -> list[PlannedRun]:
         """Training runs of these clips, 20 in each, in an order drawn at random."""
@@ -138,17 +138,17 @@ class Music:
         return list(plan_runs(shape, tracks, np.random.default_rng(len(clips))))
 
 
-def responses(listener: Listener, split: str, components: int) -> Responses:
+def responses(subject: SimulatedSubject, split: str, components: int) -> Responses:
     """The grey matter's responses to a split: detrended, cleaned and z-scored per run, cut, repeats averaged."""
     rows: dict[Clip, list[np.ndarray]] = {}
     groups: dict[Clip, int] = {}
-    for number, run in enumerate(listener.runs):
+    for number, run in enumerate(subject.runs):
         if run.split != split:
             continue
-        stored = listener.scans(number)
-        scans = detrend(stored[:, listener.brain.grey].astype(np.float32), run.tr)
+        stored = subject.scans(number)
+        scans = detrend(stored[:, subject.brain.grey].astype(np.float32), run.tr)
         if components:
-            courses = white_matter_courses(stored, listener.brain, run.tr, components)
+            courses = white_matter_courses(stored, subject.brain, run.tr, components)
             scans = regress_out(scans, np.hstack([courses, slow_courses(len(scans), run.tr)]))
         scans = zscore(scans)[0]
         for shown in run.presentations[1:]:
@@ -162,39 +162,39 @@ def responses(listener: Listener, split: str, components: int) -> Responses:
 
 
 def encoded(
-    listener: Listener, train: Responses, test: Responses, music: Music, seed: int
+    subject: SimulatedSubject, train: Responses, test: Responses, music: Music, seed: int
 ) -> tuple[float, float, float, float, float, float]:
     """Area under the ROC curve, voxels found, the false among them, errors of ceilings (two) and their floor."""
-    planted = _of_grey(listener, listener.ceiling(listener.repeats, cleaned=music.components > 0))
+    planted = _of_grey(subject, subject.ceiling(subject.repeats, cleaned=music.components > 0))
     signal = planted >= SIGNAL
     result = encode(train, music.described, test, music.described, delays=DELAYS, fit=Fit(standardise=True))
     rng = np.random.default_rng(seed)
-    tested = permutation_test(result.predicted, result.measured, rng, PERMUTATIONS, blocks=test.groups)
+    tested = permutation_test(result.predicted, result.measured, rng, PERMUTATIONS, blocks=test.runs)
     found = fdr(tested.p) <= LEVEL
     false = float((found & (planted == 0)).sum() / max(1, found.sum()))
     ceiling = response_ceiling(test, Windows(1, 1, test.n_scans))
     assert ceiling is not None
-    learned = of_average(result.cv_scores[0], listener.repeats)
-    steadied = shrunken_ceiling(ceiling, listener.repeats, result.r, found, learned)
+    learned = of_average(result.cv_scores[0], subject.repeats)
+    steadied = shrunken_ceiling(ceiling, subject.repeats, result.r, found, learned)
     error = float(np.abs(steadied - planted)[signal & found].mean())
     by_repeats = float(np.abs(ceiling.r - planted)[signal].mean())
-    floor = float(np.abs(_of_grey(listener, _realised(listener, test, music)) - planted)[signal].mean())
+    floor = float(np.abs(_of_grey(subject, _realised(subject, test, music)) - planted)[signal].mean())
     return float(roc_auc_score(signal, result.r)), float(found.sum()), false, error, by_repeats, floor
 
 
 def decoded(
-    listener: Listener, train: Responses, test: Responses, music: Music, option: str, seed: int
+    subject: SimulatedSubject, train: Responses, test: Responses, music: Music, option: str, seed: int
 ) -> tuple[float, float, float, float]:
     """Identification by our decoder, by plain ridge, by the Bayes-optimal one, and by ours after shuffling."""
     sides = (train, music.embedded, test, music.embedded)
     ours, plain = (decode_with(name, *sides, seed=seed) for name in (option, "ridge"))
     shuffled = decode_shuffled_with(option, *sides, n_shuffles=N_SHUFFLES, seed=seed)
-    best = replace(plain, predicted=bayes_optimal(listener, test, music))
+    best = replace(plain, predicted=bayes_optimal(subject, test, music))
     by_shuffled = float(np.mean([_identified(each) for each in shuffled]))
     return _identified(ours), _identified(plain), _identified(best), by_shuffled
 
 
-def bayes_optimal(listener: Listener, test: Responses, music: Music) -> np.ndarray:
+def bayes_optimal(subject: SimulatedSubject, test: Responses, music: Music) -> np.ndarray:
     """The linear decoder of least squared error, from the truth: E[y] + C_ys (C_ss + N)⁻¹ r.
 
     r is a window's average response (all grey matter, all repeats averaged), y its embedding, s the noiseless r. With
@@ -206,17 +206,17 @@ def bayes_optimal(listener: Listener, test: Responses, music: Music) -> np.ndarr
     z-scored, so s and N are in units of each voxel's standard deviation over a run.
     """
     known = [clip for clip in music.clips if clip not in set(test.clips)]
-    s, y = _noiseless(listener, music, known)
+    s, y = _noiseless(subject, music, known)
     asked = match_windows(test, music.embedded)
-    heard = np.flatnonzero(_of_grey(listener, np.ones(len(listener.tuning.voxels), np.float32)))
+    heard = np.flatnonzero(_of_grey(subject, np.ones(len(subject.tuning.voxels), np.float32)))
     s, y_mean = (s - s.mean(axis=0)) / np.sqrt(len(s)), y.mean(axis=0)
-    own, shared = _noise(listener, music)
+    own, shared = _noise(subject, music)
     factors = np.zeros((len(own), len(heard)))
     factors[heard] = np.linalg.qr(s, mode="r").T  # factors factorsᵀ = C_ss
-    factors = np.hstack([factors, shared / np.sqrt(listener.repeats)])
+    factors = np.hstack([factors, shared / np.sqrt(subject.repeats)])
     c_sy = np.zeros((len(own), y.shape[1]))
     c_sy[heard] = s.T @ (y - y_mean) / np.sqrt(len(s))
-    predicted = y_mean + asked.X @ _solve(own / listener.repeats, factors, c_sy)
+    predicted = y_mean + asked.X @ _solve(own / subject.repeats, factors, c_sy)
     return predicted.reshape(len(test.clips), asked.n_windows, -1).astype(np.float32)
 
 
@@ -227,11 +227,11 @@ def _solve(diagonal: np.ndarray, factors: np.ndarray, right: np.ndarray) -> np.n
     return right / diagonal[:, None] - scaled @ cho_solve(inner, scaled.T @ right)
 
 
-def _noiseless(listener: Listener, music: Music, clips: Sequence[Clip]) -> tuple[np.ndarray, np.ndarray]:
-    """Windows of noiseless responses (pairs, heard), in run standard deviations, and their embeddings."""
-    data, names, sd = [], [], _sd(listener, music)[listener.tuning.voxels]
+def _noiseless(subject: SimulatedSubject, music: Music, clips: Sequence[Clip]) -> tuple[np.ndarray, np.ndarray]:
+    """Windows of noiseless responses (pairs, planned), in run standard deviations, and their embeddings."""
+    data, names, sd = [], [], _sd(subject, music)[subject.tuning.voxels]
     for run in music.in_runs(clips):
-        scans = respond(run, listener.tuning, music.space.frames) / sd
+        scans = respond(run, subject.tuning, music.space.frames) / sd
         if music.components:
             scans = regress_out(scans, slow_courses(len(scans), run.tr))
         for shown in run.presentations[1:]:
@@ -243,17 +243,17 @@ def _noiseless(listener: Listener, music: Music, clips: Sequence[Clip]) -> tuple
     return pairs.X.astype(np.float64), pairs.Y.astype(np.float64)
 
 
-def _noise(listener: Listener, music: Music) -> tuple[np.ndarray, np.ndarray]:
+def _noise(subject: SimulatedSubject, music: Music) -> tuple[np.ndarray, np.ndarray]:
     """Noise over a window's scans, in run standard deviations: its covariance is diag(own) + shared sharedᵀ."""
-    noise, grey, sd, length = listener.noise, listener.brain.grey, _sd(listener, music), _scans_in_window(music)
-    slow = _slow(listener, music)
+    noise, grey, sd, length = subject.noise, subject.brain.grey, _sd(subject, music), _scans_in_window(music)
+    slow = _slow(subject, music)
     own = autoregressive_left(noise.ar1[grey], slow, length).astype(np.float64)
-    long = replace(listener.runs[0], n_volumes=20_000)
+    long = replace(subject.runs[0], n_volumes=20_000)
     courses = physiological_courses(long, np.random.default_rng(0))
     averaged = np.lib.stride_tricks.sliding_window_view(courses, length, axis=0).mean(axis=2)
     physiology = (noise.physiology / sd[:, None])[grey].astype(np.float64)
-    spontaneous = np.zeros((len(sd), listener.tuning.spontaneous.shape[1]))
-    spontaneous[listener.tuning.voxels] = listener.tuning.spontaneous
+    spontaneous = np.zeros((len(sd), subject.tuning.spontaneous.shape[1]))
+    spontaneous[subject.tuning.voxels] = subject.tuning.spontaneous
     spontaneous = (spontaneous / sd[:, None])[grey]
     kept = autoregressive_left(np.array([SPONTANEOUS_AR1], np.float32), slow, length)
     shared = [np.sqrt(kept) * spontaneous]
@@ -261,31 +261,31 @@ def _noise(listener: Listener, music: Music) -> tuple[np.ndarray, np.ndarray]:
     return own * (noise.sd / sd)[grey].astype(np.float64) ** 2, np.hstack(shared)
 
 
-def _realised(listener: Listener, test: Responses, music: Music) -> np.ndarray:
+def _realised(subject: SimulatedSubject, test: Responses, music: Music) -> np.ndarray:
     """Correlation of the true noiseless response with the average of the repeats, scan by scan, of voxels that hear."""
     data = {}
-    for number, run in enumerate(listener.runs):
-        scans = listener.signal(number)
+    for number, run in enumerate(subject.runs):
+        scans = subject.signal(number)
         if music.components:
             scans = regress_out(scans, slow_courses(len(scans), run.tr))
         for shown in run.presentations[1:]:
             data[shown.clip] = scans[np.minimum(np.array(shown.volumes) + LAG_TR, len(scans) - 1)]
-    grey = np.flatnonzero(listener.brain.grey)
-    measured = test.data[..., np.searchsorted(grey, listener.tuning.voxels)]
+    grey = np.flatnonzero(subject.brain.grey)
+    measured = test.data[..., np.searchsorted(grey, subject.tuning.voxels)]
     return correlation(np.stack([data[clip] for clip in test.clips]), measured)
 
 
-def _sd(listener: Listener, music: Music) -> np.ndarray:
+def _sd(subject: SimulatedSubject, music: Music) -> np.ndarray:
     """Standard deviation of every voxel of the brain over a run, as cleaned."""
-    spread = listener.spread(cleaned=music.components > 0)
+    spread = subject.spread(cleaned=music.components > 0)
     variance = spread.scanner.astype(np.float64) ** 2
-    variance[listener.tuning.voxels] = spread.noise**2 + spread.response**2
+    variance[subject.tuning.voxels] = spread.noise**2 + spread.response**2
     return np.sqrt(variance)
 
 
-def _slow(listener: Listener, music: Music) -> np.ndarray:
+def _slow(subject: SimulatedSubject, music: Music) -> np.ndarray:
     """The slow courses that are regressed out of a run, (scans, courses); none without components."""
-    run = listener.runs[0]
+    run = subject.runs[0]
     return slow_courses(run.n_volumes, run.tr)[:, : None if music.components else 0]
 
 
@@ -299,11 +299,11 @@ def _identified(decoded: Decoded) -> float:
     return float(identification(similarity(predicted, true)).mean())
 
 
-def _of_grey(listener: Listener, values: np.ndarray) -> np.ndarray:
+def _of_grey(subject: SimulatedSubject, values: np.ndarray) -> np.ndarray:
     """Values of the voxels that hear among the grey matter's, 0 elsewhere."""
-    every = np.zeros(listener.brain.n_voxels)
-    every[listener.tuning.voxels] = values
-    return every[listener.brain.grey]
+    every = np.zeros(subject.brain.n_voxels)
+    every[subject.tuning.voxels] = values
+    return every[subject.brain.grey]
 
 
 def _side_by_side(parts: Sequence[Embeddings]) -> Embeddings:

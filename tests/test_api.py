@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, KFold
 
 import brain2music as b2m
-from brain2music.embeddings.embeddings import Space
+from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.metrics.records import read_scores
 from brain2music.pipeline.outputs import Outputs
 from brain2music.study.study import Clip
@@ -41,7 +41,7 @@ def planted(rng: np.random.Generator) -> tuple[b2m.Responses, b2m.Embeddings]:
     genres = ("blues", "jazz", "pop", "rock")
     clips = tuple(Clip(f"t{i // 2}", 10.0 * (i % 2), 10.0 * (i % 2) + 7.5, genres[i // 2 % 4]) for i in range(40))
     windows = np.stack([scans[:, j : j + 3].mean(axis=1) for j in range(3)], axis=1)
-    space = Space("planted", "1", "none", 4, 4.5, 1.5, 8000)
+    space = EmbeddingSpace("planted", "1", "none", 4, 4.5, 1.5, 8000)
     noise = 0.05 * rng.normal(size=(40, 5, 25))
     data = (scans @ rng.normal(size=(4, 25)) + noise).astype(np.float32)
     runs = np.repeat(np.arange(4), 10)

@@ -164,7 +164,7 @@ def test_what_cannot_be_aligned_is_refused_in_words(planted) -> None:
         train[1],
         data=train[1].data[1:],
         clips=train[1].clips[1:],
-        groups=train[1].groups[1:],
+        runs=train[1].runs[1:],
         n_repeats=train[1].n_repeats[1:],
     )
     with pytest.raises(InputError, match="did not hear the same training clips: 1 were heard by one only, train0_0"):

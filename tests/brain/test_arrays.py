@@ -99,7 +99,7 @@ def test_split_runs_and_lag_of_a_table(tmp_path, sounds, write_toml, rng):
     np.testing.assert_array_equal(train.data[1], series[[7, 7, 7, 7]])
     np.testing.assert_array_equal(train.data[2], series[[11, 11, 11, 11]])
     assert (train.clips[0].start, train.clips[0].end, train.lag_tr) == (0.5, 1.5, 3)
-    assert train.groups.tolist() == [0, 0, 1]
+    assert train.runs.tolist() == [0, 0, 1]
     assert test.n_repeats.tolist() == [4]
     assert [clip.track for clip in study.test_clips] == ["s3.wav"]
 
@@ -307,8 +307,8 @@ def test_zenodo_8275363_layout_on_the_real_events(real_data, tmp_path, sounds, w
     train, test = study.responses("001", 0)
     assert train.data.shape == (480, 10, 5)
     assert test.data.shape == (60, 10, 5)
-    assert np.bincount(train.groups).tolist() == [40] * 12
-    assert np.bincount(test.groups).tolist() == [10] * 6
+    assert np.bincount(train.runs).tolist() == [40] * 12
+    assert np.bincount(test.runs).tolist() == [10] * 6
     series = np.load(tmp_path / "sub-001_Resp_Training.npy").T
     np.testing.assert_array_equal(train.data[41], series[410:420])
     np.testing.assert_array_equal(

@@ -46,7 +46,7 @@ def test_clips_are_cut_after_the_carry_in_and_the_end_is_padded(study, mask_file
     expected = padded[4 + lag : 16 + lag].reshape(3, 4, -1)
     np.testing.assert_allclose(responses.data[3:], expected, rtol=1e-6)
     assert responses.clips == study.train_clips
-    assert responses.groups.tolist() == [0, 0, 0, 1, 1, 1]
+    assert responses.runs.tolist() == [0, 0, 0, 1, 1, 1]
     assert responses.repeats is None
     assert responses.lag_tr == lag
 

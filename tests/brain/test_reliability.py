@@ -30,7 +30,7 @@ def test_both_recover_the_signals_share_of_variance(study, mask_file, rng):
     clips = tuple(replace(test.clips[0], track=f"t{i}") for i in range(200))
     counts = np.full(200, 4)
     responses = replace(
-        test, data=repeats.mean(0), repeats=repeats, clips=clips, groups=counts, n_repeats=counts, space=None
+        test, data=repeats.mean(0), repeats=repeats, clips=clips, runs=counts, n_repeats=counts, space=None
     )
     assert repeat_reliability(responses).mean() == pytest.approx(0.5, abs=0.01)
     assert split_half_reliability(responses).mean() == pytest.approx(0.8, abs=0.01)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from brain2music.brain.responses import Responses, VoxelSpace
-from brain2music.embeddings.embeddings import Embeddings, Space
+from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.study.study import Clip
 
 
@@ -15,7 +15,7 @@ def make_embeddings() -> Callable[..., Embeddings]:
     """``make(data, clips, window_s=, step_s=)`` with data (clips, windows, dims)."""
 
     def make(data: np.ndarray, clips: tuple[Clip, ...], window_s: float = 3.0, step_s: float = 1.5) -> Embeddings:
-        space = Space("toy", "1", "none", data.shape[2], window_s, step_s, 16000)
+        space = EmbeddingSpace("toy", "1", "none", data.shape[2], window_s, step_s, 16000)
         return Embeddings(data.astype(np.float32), tuple(clip.name for clip in clips), space)
 
     return make

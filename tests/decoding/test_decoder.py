@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.brain.responses import VoxelSpace
-from brain2music.decoding.decoder import deal_folds, decode, decode_kfold
+from brain2music.decoding.decoder import decode, decode_kfold, group_k_fold
 from brain2music.decoding.ensemble import correlations, decode_ensemble
 from brain2music.decoding.shuffled import decode_kfold_shuffled, decode_shuffled
 from brain2music.embeddings.alignment import match_windows
@@ -135,14 +135,14 @@ def test_kfold_never_sees_the_clip_it_predicts(planted):
 
 
 def test_folds_hold_out_every_clip_once_and_keep_labels_together():
-    together = [f"artist{i // 3}" for i in range(31)]
-    folds = list(deal_folds(31, 5, seed=1, together=together))
+    artists = [f"artist{i // 3}" for i in range(31)]
+    folds = list(group_k_fold(31, 5, seed=1, groups=artists))
     assert sorted(np.concatenate(folds)) == list(range(31))
     fold_of = {clip: k for k, fold in enumerate(folds) for clip in fold}
-    assert all(len({fold_of[i] for i in range(31) if together[i] == label}) == 1 for label in together)
+    assert all(len({fold_of[i] for i in range(31) if artists[i] == label}) == 1 for label in artists)
     assert max(map(len, folds)) - min(map(len, folds)) <= 3
     with pytest.raises(InputError, match="11 clips or groups of clips cannot make 12 folds"):
-        list(deal_folds(31, 12, seed=1, together=together))
+        list(group_k_fold(31, 12, seed=1, groups=artists))
 
 
 @pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")

@@ -70,9 +70,9 @@ def test_penalties_are_chosen_on_whole_recordings(excerpts):
 
 def test_runs_that_share_a_recording_are_one(excerpts):
     responses, _ = excerpts
-    by_run = undivided(replace(responses, groups=np.arange(36) // 6), "run")
+    by_run = undivided(replace(responses, runs=np.arange(36) // 6), "run")
     assert by_run.max() == 5
-    crossing = undivided(replace(responses, groups=np.arange(36) // 4), "run")
+    crossing = undivided(replace(responses, runs=np.arange(36) // 4), "run")
     assert len(np.unique(crossing)) == 3
 
 

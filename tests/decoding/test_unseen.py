@@ -41,7 +41,7 @@ def test_the_genre_is_left_out_and_the_rest_kept(sides):
         train,
         data=train.data[keep],
         clips=tuple(clip for clip in train.clips if clip.genre != "jazz"),
-        groups=train.groups[keep],
+        runs=train.runs[keep],
         n_repeats=train.n_repeats[keep],
     )
     expected = decode(rest, train_embeddings, *others)

@@ -5,7 +5,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.embeddings.captions import embed_captions, read_captions, with_captions
-from brain2music.embeddings.embeddings import Space
+from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.study.study import Clip
 
 GOOD = '\ufeffID,DescEN\nblues.00017_15s,A slow blues.\ndisco.000011_15s,"Disco, with strings."\n'
@@ -54,7 +54,7 @@ def test_a_missing_file_is_named(tmp_path):
 class _Lengths:
     """Embeds a text by its length."""
 
-    space = Space("lengths", "1", "none", 1, 15.0, 1.5, 0)
+    space = EmbeddingSpace("lengths", "1", "none", 1, 15.0, 1.5, 0)
 
     def embed_text(self, texts: list[str]) -> np.ndarray:
         return np.array([[len(text)] for text in texts], np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from brain2music.brain.responses import Responses, VoxelSpace
-from brain2music.embeddings.embeddings import Embeddings, Space
+from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.study.study import Clip
 
 
@@ -17,7 +17,7 @@ def make_embeddings() -> Callable[..., Embeddings]:
     def make(
         data: np.ndarray, clips: tuple[Clip, ...], name: str = "toy", window_s: float = 3.0, step_s: float = 1.5
     ) -> Embeddings:
-        space = Space(name, "1", "none", data.shape[2], window_s, step_s, 16000)
+        space = EmbeddingSpace(name, "1", "none", data.shape[2], window_s, step_s, 16000)
         return Embeddings(data.astype(np.float32), tuple(clip.name for clip in clips), space)
 
     return make

@@ -149,5 +149,5 @@ def test_windows_go_through_every_repeat(rng, make_responses):
     repeats = rng.standard_normal((3, 6, 5, 4)).astype(np.float32)
     responses = make_responses(repeats.mean(axis=0), repeats=repeats)
     windows = Windows(2, 1, 4)
-    expected = noise_ceiling(np.stack([average_in(each, windows) for each in repeats]), responses.groups)
+    expected = noise_ceiling(np.stack([average_in(each, windows) for each in repeats]), responses.runs)
     np.testing.assert_array_equal(response_ceiling(responses, windows).r, expected.r)

@@ -9,7 +9,7 @@ from brain2music._utils.errors import InputError, LeakageError
 from brain2music.encoding.chance import chance_in_folds
 from brain2music.encoding.encoder import Fit, encode_kfold
 from brain2music.encoding.significance import Chance, permutation_test, permuted_correlations, without_p
-from brain2music.study.folds import deal_folds, hold_together
+from brain2music.study.folds import group_clips, group_k_fold
 from brain2music.study.study import Clip
 
 
@@ -28,16 +28,16 @@ def deaf(rng, make_responses, make_embeddings):
 
 def test_chance_is_where_voxels_without_signal_lie(deaf):
     responses, embeddings = deaf(40, 600)
-    units = hold_together(responses.clips)
-    folds = list(deal_folds(40, 8, 0, units))
+    groups = group_clips(responses.clips)
+    folds = list(group_k_fold(40, 8, 0, groups))
     encoded = encode_kfold(responses, embeddings, folds=folds, fit=Fit(n_folds=3))
-    known = {"folds": folds, "units": units, "fit": Fit(n_folds=3)}
+    known = {"folds": folds, "groups": groups, "fit": Fit(n_folds=3)}
     chance = chance_in_folds(responses, embeddings, np.random.default_rng(1), n=600, **known)
     assert chance.shift < -0.2
     assert chance.scale > 1.02
     rng = np.random.default_rng(2)
     tested = permutation_test(
-        encoded.predicted, encoded.measured, rng, 400, blocks=responses.groups, together=units, chance=chance
+        encoded.predicted, encoded.measured, rng, 400, blocks=responses.runs, groups=groups, chance=chance
     )
     assert tested.chance.mean() == pytest.approx(encoded.r.mean(), abs=0.025)
     assert encoded.r.mean() < -0.03
@@ -47,14 +47,14 @@ def test_chance_is_where_voxels_without_signal_lie(deaf):
 
 def test_chance_repeats_and_needs_recordings_to_exchange(deaf):
     responses, embeddings = deaf(12, 5)
-    units = hold_together(responses.clips)
-    folds = list(deal_folds(12, 4, 0, units))
-    known = {"folds": folds, "units": units, "fit": Fit(n_folds=3), "n": 50}
+    groups = group_clips(responses.clips)
+    folds = list(group_k_fold(12, 4, 0, groups))
+    known = {"folds": folds, "groups": groups, "fit": Fit(n_folds=3), "n": 50}
     first, second = (chance_in_folds(responses, embeddings, np.random.default_rng(1), **known) for _ in range(2))
     assert first == second
     few = np.arange(12) // 4
     folds = [np.arange(4 * k, 4 * k + 4) for k in range(3)]
-    known = {"folds": folds, "units": few, "fit": Fit(n_folds=2), "n": 50}
+    known = {"folds": folds, "groups": few, "fit": Fit(n_folds=2), "n": 50}
     assert chance_in_folds(responses, embeddings, np.random.default_rng(1), **known) is None
 
 
@@ -65,7 +65,7 @@ def test_a_calibration_moves_chance_to_that_of_permuted_clips(rng):
     np.testing.assert_allclose(chance.calibrated(chance.expected(mean, sd), mean, sd), mean)
     np.testing.assert_allclose(chance.calibrated(chance.expected(mean, sd) + 1.2 * sd, mean, sd), mean + sd)
     predicted, measured = (rng.standard_normal((20, 3, 8)).astype(np.float32) for _ in range(2))
-    given = {"blocks": np.arange(20) // 10, "together": np.arange(20)}
+    given = {"blocks": np.arange(20) // 10, "groups": np.arange(20)}
     plain = permutation_test(predicted, measured, np.random.default_rng(0), 300, **given)
     same = permutation_test(predicted, measured, np.random.default_rng(0), 300, chance=Chance(0.0, 1.0, 9), **given)
     np.testing.assert_allclose(same.p, plain.p, atol=0.1)
@@ -87,14 +87,14 @@ def test_permuted_correlations_are_those_with_clips_in_other_orders(rng):
 def test_recordings_change_places_whole_in_the_permutation_test(rng):
     """Responses and predictions that know the recording apart: clip by clip, that would look like signal."""
     song = np.arange(40) // 2
-    together, low = song, {True: 0, False: 0}
+    recordings, low = song, {True: 0, False: 0}
     for _ in range(40):
         sides = [
             (rng.standard_normal((20, 1, 1))[song] + 0.1 * rng.standard_normal((40, 2, 1))).astype(np.float32)
             for _ in range(2)
         ]
         for whole in low:
-            test = permutation_test(*sides, np.random.default_rng(0), 99, together=together if whole else None)
+            test = permutation_test(*sides, np.random.default_rng(0), 99, groups=recordings if whole else None)
             low[whole] += int(test.p[0] <= 0.1 or test.p[0] >= 0.9)
     assert low[True] <= 16 < low[False] + 6
 

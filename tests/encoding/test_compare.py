@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brain2music.embeddings.embeddings import Space
+from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.encoding.compare import (
     difference,
     draw_clips,
@@ -23,7 +23,7 @@ def make_encoded():
     """``make(predicted, measured)`` with (clips, windows, voxels) each."""
 
     def make(predicted, measured):
-        space, nothing = Space("toy", "1", "none", 1, 3.0, 1.5, 16000), np.zeros((1, predicted.shape[2]))
+        space, nothing = EmbeddingSpace("toy", "1", "none", 1, 3.0, 1.5, 16000), np.zeros((1, predicted.shape[2]))
         clips = tuple(Clip(f"t{i}", 0.0, 15.0) for i in range(len(predicted)))
         arrays = (predicted.astype(np.float32), measured.astype(np.float32))
         return Encoded(*arrays, clips, space, None, np.ones(1), nothing, nothing)

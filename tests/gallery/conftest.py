@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import InputError
-from brain2music.embeddings.embeddings import Space
+from brain2music.embeddings.embeddings import EmbeddingSpace
 
 RATE = 8000
 
@@ -15,7 +15,7 @@ RATE = 8000
 class Bands:
     """Log energy in eight bands, one window a second, plus a large shared mean."""
 
-    space = Space("bands", "1", "none", 8, 1.0, 1.0, RATE)
+    space = EmbeddingSpace("bands", "1", "none", 8, 1.0, 1.0, RATE)
 
     def __init__(self) -> None:
         self.calls = 0

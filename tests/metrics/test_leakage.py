@@ -21,7 +21,7 @@ from brain2music.metrics.leakage import (
     shared_labels,
 )
 from brain2music.study.bids import read_study
-from brain2music.study.folds import deal_folds, hold_together
+from brain2music.study.folds import group_clips, group_k_fold
 from brain2music.study.study import Clip, Presentation, Run
 
 TRAIN = (Clip("a", 0.0, 15.0), Clip("b", 5.0, 20.0), Clip("c", 0.0, 15.0))
@@ -59,18 +59,18 @@ def test_the_gate_covers_folds_as_they_are_dealt() -> None:
     with pytest.raises(LeakageError, match=r"overlap.*b_5-20"):
         require_no_leak_in_folds(clips, torn)
     assert all(leak.severity == "warning" for leak in check_folds(clips, torn, allow=["overlap", "track"]))
-    whole = list(deal_folds(len(clips), 3, 0, hold_together(clips)))
+    whole = list(group_k_fold(len(clips), 3, 0, group_clips(clips)))
     assert require_no_leak_in_folds(clips, whole) == []
 
 
 def test_songs_and_artists_are_held_together_where_an_index_knows_them() -> None:
     clips = (*TRAIN, *TEST)
     assert shared_labels(clips, None, "artist") == []
-    by = {each: hold_together(clips, *shared_labels(clips, INDEX, each)).tolist() for each in ("recording", "song")}
+    by = {each: group_clips(clips, *shared_labels(clips, INDEX, each)).tolist() for each in ("recording", "song")}
     assert by == {"recording": [0, 1, 2, 3, 4], "song": [0, 1, 2, 0, 3]}
-    artists = hold_together(clips, *shared_labels(clips, INDEX, "artist"))
+    artists = group_clips(clips, *shared_labels(clips, INDEX, "artist"))
     assert artists.tolist() == [0, 0, 1, 0, 2]
-    dealt = list(deal_folds(5, 3, 0, artists))
+    dealt = list(group_k_fold(5, 3, 0, artists))
     assert check_folds(clips, dealt, INDEX) == []
     apart = [np.array([i]) for i in range(5)]
     assert {leak.kind for leak in require_no_leak_in_folds(clips, apart, INDEX)} == {"song", "artist"}
@@ -78,7 +78,7 @@ def test_songs_and_artists_are_held_together_where_an_index_knows_them() -> None
 
 def test_an_index_knows_tracks_by_their_files() -> None:
     clips = [Clip("genres/a.wav", 0.0, 5.0), Clip("d.mp3", 0.0, 5.0)]
-    assert hold_together(clips, *shared_labels(clips, INDEX, "song")).tolist() == [0, 0]
+    assert group_clips(clips, *shared_labels(clips, INDEX, "song")).tolist() == [0, 0]
     assert {leak.kind for leak in check_split(clips[:1], clips[1:], INDEX)} == {"song", "artist"}
 
 

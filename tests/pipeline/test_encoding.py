@@ -10,7 +10,7 @@ import soundfile
 from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.embeddings.embeddings import Embeddings, Space
+from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.encoding.ceiling import response_ceiling
 from brain2music.encoding.features import Windows
 from brain2music.pipeline.encoding import encode_subject, encoding_files
@@ -51,7 +51,7 @@ class Given:
     """An embedder that only names its space: the vectors are there already."""
 
     def __init__(self, name: str, dims: int) -> None:
-        self.space = Space(name, "1", "none", dims, 3.0, 1.5, RATE)
+        self.space = EmbeddingSpace(name, "1", "none", dims, 3.0, 1.5, RATE)
 
     def embed(self, waveform, rate):
         raise AssertionError("nothing is left to embed")

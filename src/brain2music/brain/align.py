@@ -175,7 +175,7 @@ def _reordered(responses: Responses, names: Sequence[str]) -> Responses:
         responses,
         data=responses.data[rows],
         clips=tuple(responses.clips[row] for row in rows),
-        groups=responses.groups[rows],
+        runs=responses.runs[rows],
         n_repeats=responses.n_repeats[rows],
         repeats=None if responses.repeats is None else responses.repeats[:, rows],
     )

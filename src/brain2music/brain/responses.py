@@ -34,7 +34,7 @@ class Responses:
     data : (clips, scans, voxels) float32, z-scored per run, averaged over repeats, lag already applied; may
         be a memory map.
     clips : the clip of each row.
-    groups : (clips,) the run a clip was heard in first; clips of one run are neighbours in time.
+    runs : (clips,) the run in which each clip was first presented; clips of one run are neighbours in time.
     tr : seconds between scans.
     lag_tr : scans by which responses were shifted to meet the haemodynamic delay.
     n_repeats : (clips,) presentations averaged.
@@ -47,7 +47,7 @@ class Responses:
     subject: str
     data: Float32[np.ndarray, "clips scans voxels"]
     clips: tuple[Clip, ...]
-    groups: Int[np.ndarray, " clips"]
+    runs: Int[np.ndarray, " clips"]
     tr: float
     lag_tr: int
     n_repeats: Int[np.ndarray, " clips"]
@@ -72,7 +72,7 @@ class Responses:
             self,
             data=self.data[rows] if isinstance(rows, slice) else self.data[chosen],
             clips=tuple(self.clips[i] for i in chosen),
-            groups=self.groups[chosen],
+            runs=self.runs[chosen],
             n_repeats=self.n_repeats[chosen],
             repeats=None if self.repeats is None else self.repeats[:, chosen],
         )

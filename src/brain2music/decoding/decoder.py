@@ -11,8 +11,8 @@ from .._utils.errors import Brain2MusicWarning
 from ..brain.load import require_alike
 from ..brain.responses import Responses
 from ..embeddings.alignment import Matched, match_windows
-from ..embeddings.embeddings import Embeddings, Space
-from ..study.folds import deal_folds, hold_together, require_whole
+from ..embeddings.embeddings import Embeddings, EmbeddingSpace
+from ..study.folds import group_clips, group_k_fold, require_undivided
 from ..study.study import Clip
 from .fits import Fit, Grouping, Prediction, fit_predict, predict_folds
 
@@ -40,7 +40,7 @@ class Decoded:
     true: Float32[np.ndarray, "clips windows dims"]
     train_mean: Float32[np.ndarray, "clips dims"]
     clips: tuple[Clip, ...]
-    space: Space
+    space: EmbeddingSpace
     alphas: Float[np.ndarray, " alphas"]
     best_alphas: Float[np.ndarray, "fits dims"]
     cv_scores: Float[np.ndarray, "fits dims"]
@@ -161,8 +161,8 @@ def undivided(
     responses: Responses, groups: Grouping = "clip", together: Labels | None = None
 ) -> Int[np.ndarray, " clips"]:
     """What no fold may divide, a number per clip: recordings, and whatever else is held together."""
-    labels = ([] if together is None else [together]) + ([responses.groups] if groups == "run" else [])
-    return hold_together(responses.clips, *labels)
+    labels = ([] if together is None else [together]) + ([responses.runs] if groups == "run" else [])
+    return group_clips(responses.clips, *labels)
 
 
 def outer_folds(
@@ -174,12 +174,14 @@ def outer_folds(
 ) -> list[Int[np.ndarray, " _"]]:
     """The folds given, or else dealt; none divides a recording or what shares a label."""
     units = undivided(responses, together=together)
-    dealt = list(deal_folds(len(units), n_folds, seed, units) if folds is None else folds)
-    require_whole(dealt, units)
+    dealt = list(group_k_fold(len(units), n_folds, seed, units) if folds is None else folds)
+    require_undivided(dealt, units)
     return dealt
 
 
-def assemble(prediction: Prediction, asked: Matched, clips: tuple[Clip, ...], space: Space, fit: Fit) -> Decoded:
+def assemble(
+    prediction: Prediction, asked: Matched, clips: tuple[Clip, ...], space: EmbeddingSpace, fit: Fit
+) -> Decoded:
     """Pairs back to (clips, windows, dims)."""
     shape = (len(clips), asked.n_windows, space.dims)
     return Decoded(

@@ -63,7 +63,7 @@ class Decoder(BaseEstimator):
         Folds that were used.
     n_features_in_ : int
         Voxels.
-    space_ : Space
+    space_ : EmbeddingSpace
         What the predicted embeddings are.
 
     Raises

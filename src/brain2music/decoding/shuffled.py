@@ -9,7 +9,7 @@ from jaxtyping import Float32, Int
 from ..brain.responses import Responses
 from ..embeddings.alignment import Matched, match_windows
 from ..embeddings.embeddings import Embeddings
-from ..study.folds import draw_orders
+from ..study.folds import draw_permutations
 from .decoder import Decoded, Labels, assemble, match_sides, outer_folds, undivided
 from .fits import Fit, Grouping, Prediction, fit_predict, predict_folds
 
@@ -82,7 +82,7 @@ def shuffled_orders(
 ) -> Int[np.ndarray, "shuffles clips"]:
     """Orders of the clips in which no recording keeps its place, within runs where they are long enough."""
     units = undivided(responses, groups, together)
-    return draw_orders(units, n_shuffles, np.random.default_rng(seed), responses.groups, displaced=True)
+    return draw_permutations(units, n_shuffles, np.random.default_rng(seed), responses.runs, deranged=True)
 
 
 def _stack(pairs: Matched, n_shuffles: int, seed: int) -> Float32[np.ndarray, "pairs targets"]:

@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from .._utils.errors import InputError
 from ..brain.responses import Responses
-from ..study.folds import deal_folds, hold_together, require_whole
+from ..study.folds import group_clips, group_k_fold, require_undivided
 from .decoder import Labels
 
 Split = tuple[Int[np.ndarray, " train"], Int[np.ndarray, " test"]]
@@ -62,7 +62,7 @@ class ClipKFold:
             There are fewer recordings than folds.
         """
         units = self._units(X, groups)
-        for held_out in deal_folds(len(units), self.n_splits, self.random_state, units):
+        for held_out in group_k_fold(len(units), self.n_splits, self.random_state, units):
             yield np.setdiff1d(np.arange(len(units)), held_out), held_out
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
@@ -70,7 +70,7 @@ class ClipKFold:
         return self.n_splits
 
     def _units(self, X: Responses, groups: Labels | None) -> Int[np.ndarray, " clips"]:
-        return hold_together(X.clips, *([] if groups is None else [groups]))
+        return group_clips(X.clips, *([] if groups is None else [groups]))
 
 
 class RunKFold(ClipKFold):
@@ -83,7 +83,7 @@ class RunKFold(ClipKFold):
     """
 
     def _units(self, X: Responses, groups: Labels | None) -> Int[np.ndarray, " clips"]:
-        return hold_together(X.clips, X.groups, *([] if groups is None else [groups]))
+        return group_clips(X.clips, X.runs, *([] if groups is None else [groups]))
 
 
 class LeaveOneGenreOut:
@@ -105,7 +105,7 @@ class LeaveOneGenreOut:
             Clips have fewer than two genres.
         """
         genres = np.array([clip.genre for clip in X.clips])
-        units = hold_together(X.clips, *([] if groups is None else [groups]))
+        units = group_clips(X.clips, *([] if groups is None else [groups]))
         for genre in _genres(genres):
             held_out = np.flatnonzero(genres == genre)
             yield np.flatnonzero(~np.isin(units, units[held_out])), held_out
@@ -131,7 +131,7 @@ def split_clips(
     """
     if cv is None or isinstance(cv, int):
         cv = ClipKFold() if cv is None else ClipKFold(cv)
-    units = hold_together(responses.clips, *([] if groups is None else [groups]))
+    units = group_clips(responses.clips, *([] if groups is None else [groups]))
     genres = np.array([clip.genre for clip in responses.clips])
     ours = isinstance(cv, ClipKFold | LeaveOneGenreOut)
     given = (responses, genres, groups) if ours else (np.arange(len(responses)), genres, units)
@@ -141,7 +141,7 @@ def split_clips(
             what = f"fold {number} trains on {len(train)} clips and holds out {len(test)}"
             raise InputError(what, hint="choose another splitter, or fewer folds")
         if np.isin(units[test], units[train]).any():
-            require_whole([test], units)
+            require_undivided([test], units)
         folds.append((_name(genres, test, number, isinstance(cv, LeaveOneGenreOut)), (train, test)))
     return folds
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..brain.responses import Responses
 from ..embeddings.embeddings import Embeddings
-from ..study.folds import clips_without_genre, most_folds
+from ..study.folds import leave_genre_out, most_folds
 from .decoder import Decoded, Labels, undivided
 from .options import decode_with
 
@@ -77,7 +77,7 @@ def decode_kfold_unseen(
 
 def _without(train: Responses, genre: str, together: Labels | None) -> Bool[np.ndarray, " clips"]:
     """Training clips that have nothing of the genre, nor any other excerpt of a recording that has."""
-    return clips_without_genre(train.clips, genre, undivided(train, together=together))
+    return leave_genre_out(train.clips, genre, undivided(train, together=together))
 
 
 def _settings_for(

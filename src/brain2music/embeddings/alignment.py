@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int
 
 from .._utils.errors import InputError
 from ..brain.responses import Responses
-from .embeddings import Embeddings, Space
+from .embeddings import Embeddings, EmbeddingSpace
 
 _TOLERANCE = 0.01  # of a TR: below it, differences of window and step from whole scans are rounding
 
@@ -62,7 +62,7 @@ def match_windows(responses: Responses, embeddings: Embeddings, *, scans_per_win
 
 
 def average_windows(
-    responses: Responses, space: Space, n_windows: int, scans_per_window: int | None = None
+    responses: Responses, space: EmbeddingSpace, n_windows: int, scans_per_window: int | None = None
 ) -> Float32[np.ndarray, "clips windows voxels"]:
     """The mean of the scans that each window of a clip covers, for the windows that :func:`match_windows` pairs.
 
@@ -84,7 +84,7 @@ def average_windows(
     return averaged
 
 
-def window_in_scans(space: Space, tr: float, n_scans: int, asked: int | None = None) -> int:
+def window_in_scans(space: EmbeddingSpace, tr: float, n_scans: int, asked: int | None = None) -> int:
     """Scans that are averaged in a window: ⌈window / TR⌉, or as many as were asked for, of the ``n_scans`` of a clip.
 
     Where the window is as long as the clip, rounding up may count one scan more than the clip has: all it has then.
@@ -104,7 +104,7 @@ def window_in_scans(space: Space, tr: float, n_scans: int, asked: int | None = N
     return k
 
 
-def step_in_scans(space: Space, tr: float) -> int:
+def step_in_scans(space: EmbeddingSpace, tr: float) -> int:
     """Scans between windows; :class:`InputError` where they are not whole."""
     exact = space.step_s / tr
     step = round(exact)
@@ -116,7 +116,7 @@ def step_in_scans(space: Space, tr: float) -> int:
     return step
 
 
-def _covered(space: Space, tr: float) -> int:
+def _covered(space: EmbeddingSpace, tr: float) -> int:
     return max(1, ceil(space.window_s / tr - _TOLERANCE))
 
 

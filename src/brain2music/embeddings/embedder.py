@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from ..audio.arrays import AnyWaveform
-from .embeddings import Space
+from .embeddings import EmbeddingSpace
 
 
 @runtime_checkable
 class Embedder(Protocol):
     """Anything that turns sound into vectors of one space."""
 
-    space: Space
+    space: EmbeddingSpace
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, dims) float32 of a waveform, mono or stereo; one window where it is shorter than a window."""
@@ -25,7 +25,7 @@ class Embedder(Protocol):
 class TextEmbedder(Protocol):
     """Anything that turns text into vectors of the space its sound side lives in."""
 
-    space: Space
+    space: EmbeddingSpace
 
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
         """(texts, dims) float32, unit rows; :class:`InputError` where a text is empty."""
@@ -36,7 +36,7 @@ class TextEmbedder(Protocol):
 class Tagger(Protocol):
     """Anything that says how probable each of AudioSet's classes is in a sound."""
 
-    space: Space
+    space: EmbeddingSpace
 
     @property
     def class_names(self) -> tuple[str, ...]:

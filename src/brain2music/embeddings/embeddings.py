@@ -11,7 +11,7 @@ from brain2music.study.study import Clip
 
 
 @dataclass(frozen=True)
-class Space:
+class EmbeddingSpace:
     """What an embedding is, exactly. Vectors of two spaces that differ in any field must not meet.
 
     Attributes
@@ -32,23 +32,23 @@ class Space:
     step_s: float
     sample_rate: int
 
-    def same_as(self, other: "Space") -> bool:
+    def same_as(self, other: "EmbeddingSpace") -> bool:
         """Whether vectors of both may meet, however long the windows are that they were made from."""
         mine, theirs = ((space.name, space.version, space.sha256, space.dims) for space in (self, other))
         return mine == theirs
 
-    def require_same(self, other: "Space") -> None:
+    def require_same(self, other: "EmbeddingSpace") -> None:
         """Raise :class:`InputError` naming the first field in which two spaces differ."""
         self._require(other, tuple(self.__dataclass_fields__))
 
-    def require_same_means(self, other: "Space") -> None:
+    def require_same_means(self, other: "EmbeddingSpace") -> None:
         """Raise :class:`InputError` unless means over windows may meet: those do not depend on the step.
 
         A gallery's windows follow the model's own step and a study's its TR; both means stand for the whole sound.
         """
         self._require(other, tuple(field for field in self.__dataclass_fields__ if field != "step_s"))
 
-    def _require(self, other: "Space", fields: tuple[str, ...]) -> None:
+    def _require(self, other: "EmbeddingSpace", fields: tuple[str, ...]) -> None:
         for field in fields:
             mine, theirs = getattr(self, field), getattr(other, field)
             if mine != theirs:
@@ -65,7 +65,7 @@ class Embeddings:
 
     data: Float32[np.ndarray, "clips windows dims"]
     names: tuple[str, ...]
-    space: Space
+    space: EmbeddingSpace
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.data):

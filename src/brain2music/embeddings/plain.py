@@ -8,7 +8,7 @@ from jaxtyping import Float32
 from .._utils.errors import InputError
 from ..brain.responses import Responses
 from ..study.study import Clip
-from .embeddings import Embeddings, Space
+from .embeddings import Embeddings, EmbeddingSpace
 
 NAME = "array"
 """Of the space that plain arrays of embeddings are in."""
@@ -85,10 +85,10 @@ def _require_rows(responses: int, embeddings: int) -> None:
         raise InputError(what, hint="give arrays whose rows are the same clips in the same order")
 
 
-def _space(vectors: Float32[np.ndarray, "clips windows dims"], n_scans: int, tr: float) -> Space:
+def _space(vectors: Float32[np.ndarray, "clips windows dims"], n_scans: int, tr: float) -> EmbeddingSpace:
     _, n_windows, dims = vectors.shape
     if n_windows > n_scans > 1:
         what = f"clips have {n_windows} windows and {n_scans} scans"
         raise InputError(what, hint="give embeddings with at most one window per scan")
     scans = n_scans - n_windows + 1 if n_scans > 1 else 1
-    return Space(NAME, "1", "none", dims, scans * tr, tr, 0)
+    return EmbeddingSpace(NAME, "1", "none", dims, scans * tr, tr, 0)

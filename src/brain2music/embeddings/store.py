@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from .._utils.errors import InputError
 from .._utils.files import atomic_path, parse_json
-from .embeddings import Embeddings, Space
+from .embeddings import Embeddings, EmbeddingSpace
 
 _KEY = b"brain2music_space"
 
@@ -52,7 +52,7 @@ def load_embeddings(path: str | Path) -> Embeddings:
         raise InputError("the file of embeddings is missing", path, "check the path")
     try:
         table = parquet.read_table(path, partitioning=None)
-        space = Space(**parse_json((table.schema.metadata or {})[_KEY], path))
+        space = EmbeddingSpace(**parse_json((table.schema.metadata or {})[_KEY], path))
         names, window = table["name"].to_pylist(), table["window"].to_numpy()
         windows = int(window.max()) + 1 if len(window) else 1
         values = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)

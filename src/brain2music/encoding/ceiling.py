@@ -83,7 +83,7 @@ def response_ceiling(responses: Responses, windows: Windows) -> Ceiling | None:
     if responses.repeats is None or len(responses.repeats) < 2:
         return None
     averaged = np.stack([average_in(repeat, windows) for repeat in responses.repeats])
-    return noise_ceiling(averaged, responses.groups)
+    return noise_ceiling(averaged, responses.runs)
 
 
 def shrunken_ceiling(

@@ -18,7 +18,7 @@ from scipy.stats import norm, t
 
 from ..brain.responses import Responses
 from ..embeddings.embeddings import Embeddings
-from ..study.folds import FEWEST, draw_orders
+from ..study.folds import FEWEST, draw_permutations
 from .encoder import Fit, predict_folds
 from .features import Pairs, Windows, match_scans
 from .significance import Chance, permuted_correlations
@@ -38,7 +38,7 @@ def chance_in_folds(
     rng: np.random.Generator,
     *,
     folds: Sequence[Int[np.ndarray, " _"]],
-    units: Int[np.ndarray, " clips"],
+    groups: Int[np.ndarray, " clips"],
     windows: Windows | None = None,
     fit: Fit | None = None,
     n: int = REFITS,
@@ -47,7 +47,7 @@ def chance_in_folds(
 
     None where there are too few recordings (:data:`~brain2music.study.folds.FEWEST`) to change places.
     """
-    if len(np.unique(units)) < FEWEST:
+    if len(np.unique(groups)) < FEWEST:
         return None
     pairs = match_scans(responses, embeddings, windows=windows)
     by_clip = pairs.Y.reshape(len(responses.clips), -1, responses.n_voxels)
@@ -55,14 +55,14 @@ def chance_in_folds(
     if not len(varying):
         return None
     n_orders = max(2, n // _VOXELS)
-    orders = draw_orders(units, n_orders, rng, responses.groups, displaced=True)
+    orders = draw_permutations(groups, n_orders, rng, responses.runs, deranged=True)
     moved = np.empty((*by_clip.shape[:2], n_orders, _VOXELS), np.float32)
     for k, order in enumerate(orders):
         moved[:, :, k] = by_clip[order][:, :, rng.choice(varying, _VOXELS, replace=len(varying) < _VOXELS)]
     refitted = Pairs(pairs.X, moved.reshape(len(pairs.Y), -1), pairs.groups)
-    _, predicted, measured = predict_folds(refitted, folds, units, fit or Fit())
+    _, predicted, measured = predict_folds(refitted, folds, groups, fit or Fit())
     shape = (*moved.shape[:2], -1)
-    orders = draw_orders(units, _ORDERS, rng, responses.groups)
+    orders = draw_permutations(groups, _ORDERS, rng, responses.runs)
     return _laid_over(permuted_correlations(predicted.reshape(shape), measured.reshape(shape), orders))
 
 

@@ -15,7 +15,7 @@ from scipy.stats import norm
 from ..brain.responses import Responses
 from ..embeddings.embeddings import Embeddings
 from ..ridge import Partition, variance_partition
-from ..study.folds import hold_together
+from ..study.folds import group_clips
 from .ceiling import FLOOR, Ceiling
 from .encoder import Encoded
 from .features import Windows, match_scans
@@ -159,7 +159,7 @@ def partition(
         test_bands,
         asked[0].Y,
         groups_test=clips,
-        groups=hold_together(train.clips)[known[0].groups],
+        groups=group_clips(train.clips)[known[0].groups],
         **settings,
     )
 

@@ -10,9 +10,9 @@ from jaxtyping import Float, Float32, Int
 
 from ..brain.load import require_alike
 from ..brain.responses import Responses, VoxelSpace
-from ..embeddings.embeddings import Embeddings, Space
+from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..ridge import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
-from ..study.folds import deal_folds, hold_together, inner_groups, require_whole
+from ..study.folds import group_clips, group_k_fold, inner_groups, require_undivided
 from ..study.study import Clip
 from .features import Pairs, Windows, match_scans
 
@@ -37,7 +37,7 @@ class Encoded:
     predicted: Float32[np.ndarray, "clips windows voxels"]
     measured: Float32[np.ndarray, "clips windows voxels"]
     clips: tuple[Clip, ...]
-    space: Space
+    space: EmbeddingSpace
     voxels: VoxelSpace | None
     alphas: Float[np.ndarray, " alphas"]
     best_alphas: Float[np.ndarray, "fits voxels"]
@@ -73,7 +73,7 @@ def encode(
     windows: Windows | None = None,
     delays: Sequence[int] = (0,),
     fit: Fit | None = None,
-    together: Labels | None = None,
+    groups: Labels | None = None,
 ) -> Encoded:
     """Fit every voxel on the training clips, predict the test clips (Brain2Music §3.4).
 
@@ -85,19 +85,19 @@ def encode(
     fit : ``alphas`` tried, the best chosen for each voxel by ``n_folds`` over clips; ``standardise`` scales features
         to unit variance over the training pairs, for embeddings that mix units (musicnn does better without: mean r
         0.76 against 0.73 on natsound165's six components); ``memory_gb`` to work in.
-    together : a label per training clip; no fold divides clips of one label (an artist), nor a recording.
+    groups : a label per training clip; no fold divides clips of one label (an artist), nor a recording.
 
     Raises
     ------
     InputError : the two sides differ in voxels, TR, lag or embedding; windows do not match; too few clips to fold.
     """
     fit = fit or Fit()
-    units = _undivided(train, together)
+    groups = _groups_of(train, groups)
     train_embeddings.space.require_same(test_embeddings.space)
     train, test = require_alike(train, test)
     known = match_scans(train, train_embeddings, windows=windows, delays=delays)
     asked = match_scans(test, test_embeddings, windows=windows, delays=delays)
-    part = _fit_predict(known, asked.X, units, fit)
+    part = _fit_predict(known, asked.X, groups, fit)
     return _assemble([part], part.predicted, asked.Y - part.mean, test, train_embeddings.space, fit)
 
 
@@ -107,7 +107,7 @@ def encode_kfold(
     *,
     n_folds: int = 10,
     seed: int = 0,
-    together: Labels | None = None,
+    groups: Labels | None = None,
     folds: Sequence[Int[np.ndarray, " _"]] | None = None,
     windows: Windows | None = None,
     delays: Sequence[int] = (0,),
@@ -122,7 +122,7 @@ def encode_kfold(
     Parameters
     ----------
     n_folds : outer folds; recordings, with all their excerpts, are dealt out at random by ``seed``.
-    together : a label per clip; clips with one label (an artist) stay in one fold besides.
+    groups : a label per clip; clips with one label (an artist) stay in one fold besides.
     folds : the clips held out in each fold, instead of those dealt by ``n_folds`` and ``seed``.
     windows, delays, fit : as in :func:`encode`.
 
@@ -131,16 +131,16 @@ def encode_kfold(
     InputError : windows do not match, or there are fewer recordings or labels than folds.
     LeakageError : ``folds`` divide a recording or label.
     """
-    fit, units = fit or Fit(), _undivided(responses, together)
-    dealt = list(deal_folds(len(units), n_folds, seed, units) if folds is None else folds)
-    require_whole(dealt, units)
+    fit, groups = fit or Fit(), _groups_of(responses, groups)
+    dealt = list(group_k_fold(len(groups), n_folds, seed, groups) if folds is None else folds)
+    require_undivided(dealt, groups)
     pairs = match_scans(responses, embeddings, windows=windows, delays=delays)
-    parts, predicted, measured = predict_folds(pairs, dealt, units, fit)
+    parts, predicted, measured = predict_folds(pairs, dealt, groups, fit)
     return _assemble(parts, predicted, measured, responses, embeddings.space, fit)
 
 
 def predict_folds(
-    pairs: Pairs, folds: Sequence[Int[np.ndarray, " _"]], units: Int[np.ndarray, " clips"], fit: Fit
+    pairs: Pairs, folds: Sequence[Int[np.ndarray, " _"]], groups: Int[np.ndarray, " clips"], fit: Fit
 ) -> tuple[list["Part"], Float32[np.ndarray, "pairs voxels"], Float32[np.ndarray, "pairs voxels"]]:
     """Every fit, and predicted and measured responses less the mean of the training pairs of their fold."""
     predicted, measured = np.empty_like(pairs.Y), np.empty_like(pairs.Y)
@@ -148,7 +148,7 @@ def predict_folds(
     for fold in folds:
         held_out = np.isin(pairs.groups, fold)
         known = Pairs(pairs.X[~held_out], pairs.Y[~held_out], pairs.groups[~held_out])
-        part = _fit_predict(known, pairs.X[held_out], units, fit)
+        part = _fit_predict(known, pairs.X[held_out], groups, fit)
         predicted[held_out] = part.predicted
         measured[held_out] = pairs.Y[held_out] - part.mean
         parts.append(part)
@@ -191,20 +191,20 @@ class FittedEncoder:
     cv_scores: Float[np.ndarray, " voxels"]
 
 
-def _undivided(responses: Responses, together: Labels | None) -> Int[np.ndarray, " clips"]:
-    return hold_together(responses.clips, *([] if together is None else [together]))
+def _groups_of(responses: Responses, groups: Labels | None) -> Int[np.ndarray, " clips"]:
+    return group_clips(responses.clips, *([] if groups is None else [groups]))
 
 
 def _fit_predict(
-    known: Pairs, asked: Float32[np.ndarray, "asked features"], units: Int[np.ndarray, " clips"], fit: Fit
+    known: Pairs, asked: Float32[np.ndarray, "asked features"], groups: Int[np.ndarray, " clips"], fit: Fit
 ) -> Part:
-    fitted = fit_pairs(known, units, fit)
+    fitted = fit_pairs(known, groups, fit)
     return Part(fitted.mapping(asked), fitted.mean, fitted.best_alphas, fitted.cv_scores)
 
 
-def fit_pairs(known: Pairs, units: Int[np.ndarray, " clips"], fit: Fit) -> FittedEncoder:
-    """Ridge of matched pairs, the penalty of each voxel chosen by cross-validation over undivided ``units``."""
-    groups = inner_groups(units, known.groups, fit.n_folds)
+def fit_pairs(known: Pairs, groups: Int[np.ndarray, " clips"], fit: Fit) -> FittedEncoder:
+    """Ridge of matched pairs, the penalty of each voxel chosen by cross-validation over undivided ``groups``."""
+    pair_groups = inner_groups(groups, known.groups, fit.n_folds)
     centre, mean = known.X.mean(axis=0), known.Y.mean(axis=0, dtype=np.float64).astype(np.float32)
     scale = np.ones_like(centre)
     if fit.standardise:
@@ -216,7 +216,7 @@ def fit_pairs(known: Pairs, units: Int[np.ndarray, " clips"], fit: Fit) -> Fitte
             (known.X - centre) * scale,
             known.Y - mean,
             alphas=fit.grid,
-            groups=groups,
+            groups=pair_groups,
             n_folds=fit.n_folds,
             memory_gb=fit.memory_gb,
         )
@@ -233,7 +233,7 @@ def _assemble(
     predicted: Float32[np.ndarray, "pairs voxels"],
     measured: Float32[np.ndarray, "pairs voxels"],
     responses: Responses,
-    space: Space,
+    space: EmbeddingSpace,
     fit: Fit,
 ) -> Encoded:
     """Pairs back to (clips, windows, voxels)."""

@@ -15,7 +15,7 @@ from .._utils.errors import InputError
 from ..brain.load import require_alike
 from ..brain.responses import Responses, VoxelSpace
 from ..embeddings.plain import as_nouns
-from ..study.folds import hold_together, most_folds
+from ..study.folds import group_clips, most_folds
 from .ceiling import response_ceiling
 from .encoder import Fit, Labels, fit_pairs
 from .features import common_windows, match_scans
@@ -120,7 +120,7 @@ class Encoder(BaseEstimator):
         Mean training response.
     n_folds_ : int
         Folds that were used.
-    space_ : Space
+    space_ : EmbeddingSpace
         What the embeddings are.
 
     Raises
@@ -178,7 +178,7 @@ class Encoder(BaseEstimator):
         train, music = as_nouns(responses, embeddings)
         self._windows = common_windows(train, [music], self.scans_per_window)
         pairs = match_scans(train, music, windows=self._windows, delays=self.delays)
-        units = hold_together(train.clips, *([] if groups is None else [groups]))
+        units = group_clips(train.clips, *([] if groups is None else [groups]))
         self.n_folds_ = most_folds(units, self.n_folds) or self.n_folds
         fitted = fit_pairs(pairs, units, Fit(self.alphas, self.n_folds_, self.standardise))
         self._fitted, self._train, self._music, self.space_ = fitted, train[:0], music, music.space
@@ -229,8 +229,8 @@ class Encoder(BaseEstimator):
         """
         predicted, measured, scored = self._sides(responses, embeddings)
         rng = np.random.default_rng(random_state)
-        recordings = hold_together(scored.clips)
-        tested = permutation_test(predicted, measured, rng, n_permutations, blocks=scored.groups, together=recordings)
+        recordings = group_clips(scored.clips)
+        tested = permutation_test(predicted, measured, rng, n_permutations, blocks=scored.runs, groups=recordings)
         ceiling = response_ceiling(scored, self._windows)
         return VoxelScores(
             tested.r,

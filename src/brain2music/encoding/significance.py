@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from scipy.special import gammaln
 from scipy.stats import false_discovery_control, t
 
-from ..study.folds import draw_orders
+from ..study.folds import draw_permutations
 from .encoder import standardised
 
 _ROUNDING = 1e-6  # of a correlation: permuted ones that differ by less are ties
@@ -86,7 +86,7 @@ def permutation_test(
     sets: Bool[np.ndarray, "sets voxels"] | None = None,
     blocks: Int[np.ndarray, " clips"] | None = None,
     *,
-    together: Int[np.ndarray, " clips"] | None = None,
+    groups: Int[np.ndarray, " clips"] | None = None,
     chance: Chance | None = None,
 ) -> Permuted:
     """Correlate predictions with the responses to other clips, ``n`` times, all voxels by the same permutations.
@@ -99,7 +99,7 @@ def permutation_test(
     sets : (sets, voxels) groups of voxels, such as regions, whose mean correlation is tested too.
     blocks : (clips,) the run of each clip, within which clips change places; all of them do by default, and where
         there are fewer than ``n`` ways to permute within runs.
-    together : (clips,) the recording of each clip; recordings with several clips change places whole.
+    groups : (clips,) the recording of each clip; recordings with several clips change places whole.
     chance : for clips predicted in folds, where chance lies (:func:`brain2music.encoding.chance.chance_in_folds`).
 
     Raises ValueError for fewer than two clips.
@@ -108,10 +108,10 @@ def permutation_test(
     if n_clips < 2:
         raise ValueError(f"{n_clips} clip: a permutation test needs two or more")
     a, b = standardised(predicted), standardised(measured)
-    if together is None or (chance is None and len(np.unique(together)) == n_clips):
+    if groups is None or (chance is None and len(np.unique(groups)) == n_clips):
         drawn = _orders(np.zeros(n_clips, int) if blocks is None else blocks, n, rng)
     else:
-        drawn = draw_orders(together, n, rng, blocks)
+        drawn = draw_permutations(groups, n, rng, blocks)
     picks = _picks(np.vstack([np.arange(n_clips), drawn]), n_clips)
     weights = np.zeros((0, n_voxels)) if sets is None else sets / np.maximum(sets.sum(axis=1, keepdims=True), 1)
     r, above, tested, expected = np.empty(n_voxels), np.empty(n_voxels), np.empty(n_voxels), np.zeros(n_voxels)

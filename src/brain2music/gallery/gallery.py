@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import digest_file
-from ..embeddings.embeddings import DecodedEmbeddings, Embeddings, Space
+from ..embeddings.embeddings import DecodedEmbeddings, Embeddings, EmbeddingSpace
 from .ann import AnnIndex, Measured
 from .arrays import map_arrays
 from .description import ANN, TRACKS, VECTORS, WINDOWS, locations, read_description, read_tracks
@@ -71,7 +71,7 @@ class Gallery:
 
     folder: Path
     root: str
-    space: Space
+    space: EmbeddingSpace
     tracks: pd.DataFrame
     seconds: float
     vectors: Float[np.ndarray, "tracks dims"]
@@ -110,7 +110,7 @@ class Gallery:
         return cls(
             store.local or Path(store.root),
             store.root,
-            Space(**settings["space"]),
+            EmbeddingSpace(**settings["space"]),
             tracks,
             settings["seconds"],
             files=files,
@@ -166,7 +166,7 @@ class Gallery:
         queries: Float32[np.ndarray, "queries dims"],
         k: int = 10,
         *,
-        space: Space,
+        space: EmbeddingSpace,
         centre: Statistic = None,
         where: Bool[np.ndarray, " tracks"] | None = None,
     ) -> Hits:

@@ -21,7 +21,7 @@ from .._utils.workers import Workers
 from ..audio.io import duration_of, read_audio
 from ..audio.paths import as_path
 from ..embeddings.embedder import Embedder
-from ..embeddings.embeddings import Space
+from ..embeddings.embeddings import EmbeddingSpace
 from ..models.embedders import get_embedder
 from .shards import Embedded, write_shard
 from .storage import Store
@@ -37,7 +37,7 @@ class Job:
     """What to do with every track; travels to other processes and machines."""
 
     out: str
-    space: Space
+    space: EmbeddingSpace
     seconds: float
     keep_windows: bool
     half: bool
@@ -151,7 +151,7 @@ def _on_cluster(job: Job, shards: Iterable[Sequence[Track]], scheduler: str) -> 
 
 
 @lru_cache(maxsize=1)
-def _embedder(space: Space) -> Embedder:
+def _embedder(space: EmbeddingSpace) -> Embedder:
     """This process's own embedder of a space, on one thread: there is a process for every core."""
     made = get_embedder(space.name, space.window_s, space.step_s)
     use_one_thread()  # of all that the embedder brought

@@ -14,7 +14,7 @@ from ..decoding.estimator import Decoder
 from ..decoding.splitters import Splitter, split_clips
 from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
 from ..embeddings.plain import as_nouns, as_steps
-from ..study.folds import hold_together
+from ..study.folds import group_clips
 from .card import ScoreCard
 from .ranking import similarity
 from .score import Score
@@ -200,7 +200,7 @@ def _identification(
         simulated=decoded.simulated,
         draws=n_permutations,
         in_folds=decoded.in_folds,
-        together=hold_together(decoded.clips),
+        together=group_clips(decoded.clips),
     )
     return card.identification(
         metric, similarity(decoded.mean - decoded.train_mean, decoded.truth(music) - decoded.train_mean), rows

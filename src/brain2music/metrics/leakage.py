@@ -129,7 +129,7 @@ def require_no_leak_in_folds(
 
 
 def shared_labels(clips: Sequence[Clip], index: pd.DataFrame | None, by: HeldTogether) -> list[list[str]]:
-    """What :func:`brain2music.study.folds.hold_together` takes besides recordings: nothing, songs, or artists too.
+    """What :func:`brain2music.study.folds.group_clips` takes besides recordings: nothing, songs, or artists too.
 
     A song that is known by its title alone, of no known artist, is none.
     """

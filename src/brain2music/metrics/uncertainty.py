@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.stats import chi2, norm, t
 
-from ..study.folds import draw_orders
+from ..study.folds import draw_permutations
 from .ranking import members
 
 Interval = tuple[float, float]
@@ -199,7 +199,7 @@ def _permutations(
     if together is not None and len(np.unique(together)) < n:
         order = np.empty((draws, n), dtype=int)
         for rows in members([0] * n if blocks is None else blocks).values():
-            order[:, rows] = rows[draw_orders(together[rows], draws, rng)]
+            order[:, rows] = rows[draw_permutations(together[rows], draws, rng)]
         return order
     if blocks is None:
         return rng.permuted(np.tile(np.arange(n), (draws, 1)), axis=1)

@@ -11,7 +11,7 @@ from .._utils.errors import InputError
 from .._utils.files import digest_text
 from ..audio.arrays import AnyWaveform
 from ..audio.mel import mel_spectrogram
-from ..embeddings.embeddings import Space
+from ..embeddings.embeddings import EmbeddingSpace
 from ..embeddings.windows import mono_at, n_windows, window_starts
 from ..study.study import Clip
 
@@ -22,7 +22,7 @@ class LogMel:
     """The mean over each window of log10(10000 mel + 1): 96 bands at 16 kHz, as musicnn reads."""
 
     def __init__(self, window_s: float = 10.0, step_s: float = 1.5) -> None:
-        self.space = Space("logmel", "1", "none", 96, window_s, step_s, 16000)
+        self.space = EmbeddingSpace("logmel", "1", "none", 96, window_s, step_s, 16000)
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 96"]:
         """(windows, 96) float32 of a waveform at any rate, mono or stereo."""
@@ -39,7 +39,7 @@ class MfccChroma:
     """
 
     def __init__(self, window_s: float = 10.0, step_s: float = 1.5) -> None:
-        self.space = Space("mfcc-chroma", "1", "none", 64, window_s, step_s, 22050)
+        self.space = EmbeddingSpace("mfcc-chroma", "1", "none", 64, window_s, step_s, 22050)
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 64"]:
         """(windows, 64) float32 of a waveform at any rate, mono or stereo, repeated to a frame where shorter."""
@@ -66,7 +66,7 @@ class GenreOneHot:
     def __init__(self, window_s: float = 15.0, step_s: float = 1.5, genres: tuple[str, ...] = GTZAN_GENRES) -> None:
         self.genres = genres
         digest = digest_text("\n".join(genres))
-        self.space = Space("genre-onehot", "1", digest, len(genres), window_s, step_s, 0)
+        self.space = EmbeddingSpace("genre-onehot", "1", digest, len(genres), window_s, step_s, 0)
         self._rows = {_plain(genre): row for row, genre in enumerate(genres)}
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
@@ -88,7 +88,7 @@ def _over_windows(
     frames: Float32[np.ndarray, "frames features"],
     samples: int,
     hop: int,
-    space: Space,
+    space: EmbeddingSpace,
     summary: Callable[[np.ndarray], np.ndarray],
 ) -> Float32[np.ndarray, "windows dims"]:
     """A summary of the frames centred in each window."""

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from .._utils.files import digest_file
 from ..audio.arrays import AnyWaveform
-from ..embeddings.embeddings import Space
+from ..embeddings.embeddings import EmbeddingSpace
 from .adapters.hub_windows import best_device, each_window
 from .yamnet.tflite import LYRA, open_model
 
@@ -44,7 +44,7 @@ class CodecAverage:
 
     def __init__(self, name: str, codec: FrameCodec, window_s: float = 10.0, step_s: float = 1.5) -> None:
         self.codec = codec
-        self.space = Space(name, _VERSION, codec.sha256, codec.dims, window_s, step_s, codec.rate)
+        self.space = EmbeddingSpace(name, _VERSION, codec.sha256, codec.dims, window_s, step_s, codec.rate)
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, dims) float32 of a waveform at any rate, mono or stereo."""

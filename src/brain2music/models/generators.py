@@ -10,7 +10,7 @@ from jaxtyping import Float
 from .._utils.errors import InputError
 from .._utils.files import read_json
 from ..audio.sound import Reconstruction
-from ..embeddings.embeddings import Embeddings, Space
+from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..weights import find
 
 
@@ -30,7 +30,7 @@ class Generator(Protocol):
         ...
 
     @property
-    def space(self) -> Space:
+    def space(self) -> EmbeddingSpace:
         """Of the embeddings it takes."""
         ...
 

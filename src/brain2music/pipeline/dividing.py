@@ -7,7 +7,7 @@ from ..brain.source import Source
 from ..config import RunConfig
 from ..metrics.leakage import Leak, check_folds, read_gtzan_index, require_no_leak_in_folds, shared_labels
 from ..study.finding import Finding, error, warning
-from ..study.folds import FoldPlan, clips_without_genre, hold_together, most_folds, plan_folds
+from ..study.folds import FoldPlan, group_clips, leave_genre_out, most_folds, plan_folds
 from ..study.study import Clip
 from .tested import about_p
 
@@ -25,8 +25,8 @@ def plan(clips: Sequence[Clip], n_folds: int | None, config: RunConfig) -> FoldP
     LeakageError : a fold trains on what it tests on.
     """
     index = None if config.track_index is None else read_gtzan_index(config.track_index)
-    together = hold_together(clips, *shared_labels(clips, index, config.hold_together))
-    planned = plan_folds(together, n_folds, config.folds, seed=config.seed)
+    groups = group_clips(clips, *shared_labels(clips, index, config.hold_together))
+    planned = plan_folds(groups, n_folds, config.folds, seed=config.seed)
     require_no_leak_in_folds(clips, planned.held_out, index, config.allow_leaks)
     return planned
 
@@ -46,9 +46,9 @@ def check_division(source: Source, config: RunConfig, found: list[Finding]) -> l
             found.append(error("folds-impossible", source.path, problem.what, problem.hint, subject))
         else:
             hint = "give more recordings, or ask for fewer folds (the setting folds)"
-            found += [warning("folds-fewer", source.path, line, hint) for line in planned.lines]
+            found += [warning("folds-fewer", source.path, line, hint) for line in planned.remarks]
             index = None if config.track_index is None else read_gtzan_index(config.track_index)
-            if source.folds is not None and (remark := about_p(planned.together, config.shuffles)):
+            if source.folds is not None and (remark := about_p(planned.groups, config.shuffles)):
                 found.append(warning("p-missing", None, *remark))
             leaks |= dict.fromkeys(check_folds(clips, planned.held_out, index, config.allow_leaks))
     return list(leaks)
@@ -59,9 +59,9 @@ def unseen_genres(source: Source, config: RunConfig, subject: str) -> tuple[list
     index = None if config.track_index is None else read_gtzan_index(config.track_index)
     trained = _clips(source, subject, source.train_clips)
     scored = trained if source.folds is not None else _clips(source, subject, source.test_clips)
-    together = hold_together(trained, *shared_labels(trained, index, config.hold_together))
+    groups = group_clips(trained, *shared_labels(trained, index, config.hold_together))
     genres = sorted({clip.genre for clip in scored if clip.genre})
-    rest = {genre: together[clips_without_genre(trained, genre, together)] for genre in genres}
+    rest = {genre: groups[leave_genre_out(trained, genre, groups)] for genre in genres}
     left_out = [genre for genre in genres if most_folds(rest[genre], config.folds)]
     return left_out, [genre for genre in genres if genre not in left_out]
 

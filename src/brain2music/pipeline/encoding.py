@@ -132,12 +132,11 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
         calibration = None
         if test is None:
             dealt: dict[str, Any] = {"folds": planned.held_out, "windows": windows, "fit": fit}
-            encoded[name] = encode_kfold(train, heard, together=planned.together, **dealt)
+            encoded[name] = encode_kfold(train, heard, groups=planned.groups, **dealt)
             rng = np.random.default_rng(config.seed)
-            calibration = chance_in_folds(train, heard, rng, units=planned.together, **dealt)
+            calibration = chance_in_folds(train, heard, rng, groups=planned.groups, **dealt)
         else:
-            together = planned.together
-            encoded[name] = encode(train, heard, test, heard, windows=windows, fit=fit, together=together)
+            encoded[name] = encode(train, heard, test, heard, windows=windows, fit=fit, groups=planned.groups)
         predicted, measured = encoded[name].predicted, encoded[name].measured
         rng = np.random.default_rng(config.seed)
         members = np.stack(list(sets.values()))
@@ -147,8 +146,8 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
             rng,
             config.permutations,
             members,
-            scored.groups,
-            together=listener.recordings,
+            scored.runs,
+            groups=listener.recordings,
             chance=calibration,
         )
         permuted[name] = found if test is not None or calibration is not None else without_p(found)

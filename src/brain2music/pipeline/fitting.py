@@ -7,7 +7,7 @@ from ..brain.source import Source
 from ..config import RunConfig
 from ..embeddings.alignment import step_in_scans, window_in_scans
 from ..embeddings.embedder import Embedder
-from ..embeddings.embeddings import Space
+from ..embeddings.embeddings import EmbeddingSpace
 from ..embeddings.windows import n_windows
 from ..study.finding import Finding, error, warning
 from ..study.study import Clip
@@ -33,7 +33,9 @@ def _lengths(clips: Sequence[Clip]) -> list[float]:
     return sorted(clip.duration for clip in clips) or [0.0]
 
 
-def _check_windows(source: Source, config: RunConfig, subject: str, space: Space, shortest: float) -> Iterator[Finding]:
+def _check_windows(
+    source: Source, config: RunConfig, subject: str, space: EmbeddingSpace, shortest: float
+) -> Iterator[Finding]:
     n_scans, tr = source.scans_of(subject), source.tr_of(subject)
     heard = 1 if space.name in LABELS_ONLY else n_windows(shortest, space.window_s, space.step_s)
     if n_scans == 1 or heard == 1:

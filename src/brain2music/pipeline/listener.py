@@ -22,7 +22,7 @@ from ..embeddings.embedder import Embedder, TextEmbedder
 from ..embeddings.embeddings import Embeddings
 from ..metrics.card import ScoreCard
 from ..metrics.score import ScoredStage
-from ..study.folds import FoldPlan, hold_together
+from ..study.folds import FoldPlan, group_clips
 from ..study.study import Clip
 from .dividing import plan, unseen_genres
 from .listen import sound_digests
@@ -191,7 +191,7 @@ class Listener:
     def recordings(self) -> Int[np.ndarray, " clips"]:
         """The recording of each scored clip, and what else is held together."""
         train, test = self.responses
-        return plan(train.clips, None, self.config).together if test is None else hold_together(test.clips)
+        return plan(train.clips, None, self.config).groups if test is None else group_clips(test.clips)
 
     @cached_property
     def plan(self) -> FoldPlan:
@@ -205,7 +205,7 @@ class Listener:
         clips = [clip for clip in self.source.train_clips if clip in heard]
         planned = plan(clips, self.source.folds, self.config)
         held_out = [fold.tolist() for fold in planned.held_out]
-        return digest_text(repr((planned.together.tolist(), held_out, planned.inner)))
+        return digest_text(repr((planned.groups.tolist(), held_out, planned.inner)))
 
     def _plan(self, train: Responses) -> FoldPlan:
         n_folds = (self.source.folds or 10) if self.in_folds else None
@@ -218,7 +218,7 @@ class Listener:
             "scans_per_window": config.scans_per_window,
             "seed": config.seed,
             "n_folds": planned.inner,
-            "together": planned.together,
+            "together": planned.groups,
         }
 
     def _folded(self, train: Responses) -> dict[str, Any]:

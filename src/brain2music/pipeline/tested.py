@@ -11,15 +11,15 @@ FEW_REFITS = 5
 """With fewer refits than this, p is seldom under 0.05 however good the score."""
 
 
-def about_p(together: Int[np.ndarray, " clips"], shuffles: int | None) -> tuple[str, str] | None:
+def about_p(groups: Int[np.ndarray, " clips"], shuffles: int | None) -> tuple[str, str] | None:
     """Why scores of clips predicted in folds have no p, or a blunt one, and what gives one; None where p is sound.
 
     Parameters
     ----------
-    together : (clips,) the recording of each clip.
+    groups : (clips,) the recording of each clip.
     shuffles : the setting.
     """
-    refits, recordings = shuffles or SHUFFLES_IN_FOLDS, len(np.unique(together))
+    refits, recordings = shuffles or SHUFFLES_IN_FOLDS, len(np.unique(groups))
     source = "clips are scored in folds, where p is made from decoders refitted to shuffled clips"
     enough = f"set shuffles to {SHUFFLES_IN_FOLDS} or more, or leave it out"
     if recordings < FEWEST:

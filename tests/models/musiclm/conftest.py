@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from brain2music.audio.io import write_audio
-from brain2music.embeddings.embeddings import Space
+from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.models.codecs import get_token_codec
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import Plan, StageConfig, Vocabulary, stages
@@ -20,7 +20,7 @@ from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 WORDS = Vocabulary(
     acoustic_codes=32, acoustic_levels=4, semantic_codes=16, condition_levels=3, condition_codes=8, embedding=8
 )
-SPACE = Space("logmel", "1", "none", 8, 10.0, 1.5, 16000)
+SPACE = EmbeddingSpace("logmel", "1", "none", 8, 10.0, 1.5, 16000)
 
 
 class RampFeatures:

@@ -9,14 +9,14 @@ import torch
 from scipy.stats import ortho_group
 
 from brain2music._utils.errors import InputError
-from brain2music.embeddings.embeddings import Embeddings, Space
+from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.models.musiclm.bridge import Bridge
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.model import MusicLM
 
 from .conftest import SPACE
 
-OTHER = Space("mulan-other", "1", "abcdef012345" * 5, 12, 10.0, 1.5, 16000)
+OTHER = EmbeddingSpace("mulan-other", "1", "abcdef012345" * 5, 12, 10.0, 1.5, 16000)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import ortho_group
 
 from brain2music._utils.errors import InputError
-from brain2music.embeddings.embeddings import Space
+from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.models.musiclm.bridge import Bridge
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import Vocabulary, stages
@@ -16,8 +16,8 @@ from brain2music.models.musiclm.folder import describe
 from brain2music.models.musiclm.initialise import begin_at
 from brain2music.models.musiclm.stage import Condition, Stage
 
-OLD = Space("old", "1", "0" * 64, 8, 10.0, 1.0, 16000)
-NEW = Space("new", "1", "1" * 64, 12, 10.0, 1.0, 16000)
+OLD = EmbeddingSpace("old", "1", "0" * 64, 8, 10.0, 1.0, 16000)
+NEW = EmbeddingSpace("new", "1", "1" * 64, 12, 10.0, 1.0, 16000)
 WORDS = Vocabulary(acoustic_codes=32, acoustic_levels=4, acoustic_rate=50.0, acoustic_dims=0, condition_levels=2,
                    condition_codes=8, embedding=8)  # fmt: skip
 CODES = torch.randint(32, (5, 4, 20), generator=torch.Generator().manual_seed(0))

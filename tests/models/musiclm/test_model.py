@@ -15,7 +15,7 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_json, write_json
 from brain2music.audio.sound import Reconstruction
 from brain2music.cli import app
-from brain2music.embeddings.embeddings import Embeddings, Space
+from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.models.generators import Generator, generate_from_embeddings, get_generator
 from brain2music.models.mel_tokens.hifigan import Generator as VocoderNetwork
 from brain2music.models.mel_tokens.hifigan import Shape
@@ -153,10 +153,10 @@ def test_what_cannot_be_made_is_refused(three: MusicLM, asked: dict, message: st
 
 
 def test_an_embedding_of_another_space_is_named_by_its_digest(three: MusicLM) -> None:
-    other = Space("mulan-other", "1", "abcdef012345" * 5, 8, 10.0, 1.5, 16000)
+    other = EmbeddingSpace("mulan-other", "1", "abcdef012345" * 5, 8, 10.0, 1.5, 16000)
     with pytest.raises(InputError, match=r"mulan-other \(abcdef012345\)"):
         three.generate(embedding=Embeddings(VECTORS[:, None], ("a", "b"), other))
-    same_in_other_windows = Space("logmel", "1", "none", 8, 10.0, 5.0, 16000)
+    same_in_other_windows = EmbeddingSpace("logmel", "1", "none", 8, 10.0, 5.0, 16000)
     three.generate(embedding=Embeddings(VECTORS[:, None], ("a", "b"), same_in_other_windows), seconds=1.0)
 
 

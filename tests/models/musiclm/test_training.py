@@ -9,7 +9,7 @@ import torch
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_arrays, write_arrays
-from brain2music.embeddings.embeddings import Space
+from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.models.codecs import get_token_codec
 from brain2music.models.mulan.training_data import Composed
 from brain2music.models.musiclm.condition import Conditioner
@@ -22,7 +22,7 @@ from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.loop import fit
 
-SPACE = Space("logmel", "1", "none", 8, 10.0, 1.0, 16000)
+SPACE = EmbeddingSpace("logmel", "1", "none", 8, 10.0, 1.0, 16000)
 GENRES, CODES, SEMANTIC = 3, 32, 16
 
 

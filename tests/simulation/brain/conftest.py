@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from brain2music.simulation.brain import simulate
-from brain2music.simulation.brain.dataset import hear, plan_listening
+from brain2music.simulation.brain.dataset import extract_features, plan_subjects
 from brain2music.simulation.brain.design import SHAPES, Shape
-from brain2music.simulation.brain.listener import Listener, make_listener
+from brain2music.simulation.brain.subject import SimulatedSubject, make_subject
 
 SMALL = Shape(train_runs=2, train_clips=10, test_runs=1, test_clips=10, repeats=4, resolution_mm=8.0, snr=0.6)
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
@@ -56,7 +56,7 @@ def study_folder(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def listener(music: Path) -> Listener:
+def subject(music: Path) -> SimulatedSubject:
     """The subject of the small study, in memory."""
-    heard = plan_listening(["001"], SMALL, 3, music=music)
-    return make_listener(heard[0], hear(music, heard, n_jobs=1), SMALL.resolution_mm, SMALL.snr, 3)
+    planned = plan_subjects(["001"], SMALL, 3, music=music)
+    return make_subject(planned[0], extract_features(music, planned, n_jobs=1), SMALL.resolution_mm, SMALL.snr, 3)

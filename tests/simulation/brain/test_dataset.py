@@ -16,8 +16,8 @@ from brain2music.brain.roi import find_dseg, label_voxels
 from brain2music.simulation.brain import read_truth, simulate
 from brain2music.simulation.brain.design import Shape
 from brain2music.simulation.brain.images import SLOPE, write_bold
-from brain2music.simulation.brain.listener import Listener
 from brain2music.simulation.brain.sources import catalogue, compose_counts
+from brain2music.simulation.brain.subject import SimulatedSubject
 from brain2music.study.bids import read_study
 from brain2music.study.check import check_study
 from brain2music.study.study import Clip
@@ -54,22 +54,22 @@ def test_simulated_is_said_wherever_one_looks(study_folder: Path) -> None:
         assert json.loads(sidecar.read_text())["Simulated"] is True
 
 
-def test_images_have_the_header_that_scanners_give(study_folder: Path, listener: Listener) -> None:
+def test_images_have_the_header_that_scanners_give(study_folder: Path, subject: SimulatedSubject) -> None:
     image = nibabel.load(study_folder / "sub-001/func/sub-001_task-Test_run-01_bold.nii.gz")
     assert image.get_data_dtype() == np.int16
     assert image.header.get_zooms()[3] == pytest.approx(1.5)
     assert image.header.get_xyzt_units() == ("mm", "sec")
-    assert image.shape == (*listener.brain.mask.shape, 410)
-    np.testing.assert_allclose(image.affine, listener.brain.affine)
+    assert image.shape == (*subject.brain.mask.shape, 410)
+    np.testing.assert_allclose(image.affine, subject.brain.affine)
     data = image.get_fdata(dtype=np.float32)
-    np.testing.assert_array_equal(data[listener.brain.mask].T, listener.scans(2) * np.float32(SLOPE))
-    assert not data[~listener.brain.mask].any()
+    np.testing.assert_array_equal(data[subject.brain.mask].T, subject.scans(2) * np.float32(SLOPE))
+    assert not data[~subject.brain.mask].any()
 
 
-def test_masks_and_regions_are_found_by_the_brain_side(study_folder: Path, listener: Listener) -> None:
+def test_masks_and_regions_are_found_by_the_brain_side(study_folder: Path, subject: SimulatedSubject) -> None:
     study = read_study(study_folder)
     space = choose_mask(study, "001")
-    assert space.mask.sum() == listener.brain.grey.sum()
+    assert space.mask.sum() == subject.brain.grey.sum()
     dseg = find_dseg(study, "001")
     assert dseg is not None
     labelled = label_voxels(space, dseg)
@@ -77,7 +77,7 @@ def test_masks_and_regions_are_found_by_the_brain_side(study_folder: Path, liste
     assert labelled.roi == tuple(truth.table["roi"])
 
 
-def test_truth_gives_the_very_responses(study_folder: Path, listener: Listener) -> None:
+def test_truth_gives_the_very_responses(study_folder: Path, subject: SimulatedSubject) -> None:
     """Noiseless responses computed anew, by plain convolution, from what is on disk."""
     truth = read_truth(study_folder, "001")
     run = read_study(study_folder).runs[0]
@@ -88,14 +88,14 @@ def test_truth_gives_the_very_responses(study_folder: Path, listener: Listener) 
         response = np.convolve(drive @ truth.weights[row], truth.hrf[row])
         scans = np.round((np.arange(110) * 1.5 - heard["delay_s"].iloc[row]) * truth.rate).astype(int)
         expected = np.where(scans >= 0, response[np.clip(scans, 0, len(drive) - 1)], response[0])
-        ours = listener.signal(0)[:, row]
+        ours = subject.signal(0)[:, row]
         np.testing.assert_allclose(ours, expected, atol=1e-3 * ours.std())
 
 
-def test_truth_tells_of_every_grey_voxel(study_folder: Path, listener: Listener) -> None:
+def test_truth_tells_of_every_grey_voxel(study_folder: Path, subject: SimulatedSubject) -> None:
     truth = read_truth(study_folder, "001")
-    table, grey = truth.table, listener.brain.grey
-    np.testing.assert_array_equal(table[["i", "j", "k"]], np.argwhere(listener.brain.mask)[grey])
+    table, grey = truth.table, subject.brain.grey
+    np.testing.assert_array_equal(table[["i", "j", "k"]], np.argwhere(subject.brain.mask)[grey])
     silent = table[table["family"] == "none"]
     assert (silent["ceiling_mean"] == 0).all()
     assert silent["delay_s"].isna().all()
@@ -148,7 +148,7 @@ def test_real_events_are_copied_byte_by_byte_and_subjects_differ(
 
 
 def test_motion_moves_the_head_and_is_written(
-    study_folder: Path, music: Path, listener: Listener, tmp_path: Path
+    study_folder: Path, music: Path, subject: SimulatedSubject, tmp_path: Path
 ) -> None:
     simulate(tmp_path / "moving", stimuli=music, seed=3, motion=True)
     confounds = sorted((tmp_path / "moving").rglob("*_desc-confounds_timeseries.tsv"))
@@ -165,11 +165,11 @@ def test_motion_moves_the_head_and_is_written(
     assert (still[..., -1] != moving[..., -1]).any()
 
 
-def test_a_voxel_of_motion_is_a_voxel_of_shift(listener: Listener, tmp_path: Path) -> None:
-    scans = np.stack([listener.scans(0)[0]] * 2)
+def test_a_voxel_of_motion_is_a_voxel_of_shift(subject: SimulatedSubject, tmp_path: Path) -> None:
+    scans = np.stack([subject.scans(0)[0]] * 2)
     motion = np.zeros((2, 6))
     motion[1, 1] = 8.0
-    write_bold(tmp_path / "moved.nii.gz", scans, listener.brain, 1.5, motion)
+    write_bold(tmp_path / "moved.nii.gz", scans, subject.brain, 1.5, motion)
     still, moved = np.moveaxis(np.asarray(nibabel.load(tmp_path / "moved.nii.gz").dataobj), 3, 0)
     np.testing.assert_allclose(moved[:, 1:], still[:, :-1], atol=SLOPE)
 

@@ -9,8 +9,8 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.simulation.brain.design import SHAPES, PlannedRun, events_table, plan_runs, runs_of_study
-from brain2music.simulation.brain.listener import Listener
 from brain2music.simulation.brain.sources import composed_lengths
+from brain2music.simulation.brain.subject import SimulatedSubject
 from brain2music.study.bids import read_study
 from brain2music.study.study import Clip, Presentation
 
@@ -72,12 +72,12 @@ def test_structure_equals_the_real_runs(real_data: Path) -> None:
         ]
 
 
-def test_events_are_read_back_as_planned(study_folder: Path, listener: Listener) -> None:
+def test_events_are_read_back_as_planned(study_folder: Path, subject: SimulatedSubject) -> None:
     read = runs_of_study(read_study(study_folder), "001")
-    assert [run.presentations for run in read] == [run.presentations for run in listener.runs]
-    assert [run.n_volumes for run in read] == [run.n_volumes for run in listener.runs]
+    assert [run.presentations for run in read] == [run.presentations for run in subject.runs]
+    assert [run.n_volumes for run in read] == [run.n_volumes for run in subject.runs]
     genres = [[shown.clip.genre for shown in run.presentations] for run in read]
-    assert genres == [[shown.clip.genre for shown in run.presentations] for run in listener.runs]
+    assert genres == [[shown.clip.genre for shown in run.presentations] for run in subject.runs]
 
 
 def test_names_that_are_no_numbers_stay_names() -> None:

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 
 from ..._utils.errors import InputError
 from ...audio.arrays import AnyWaveform
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ...embeddings.words import require_known_to
 from .hub_weights import HubWeights, require_transformers
@@ -60,7 +60,7 @@ class ClapEmbedder:
         self.tokeniser = load(AutoTokenizer, folder if tokeniser is None else root / tokeniser)
         self.fused = bool(self.model.config.audio_config.enable_fusion)
         dims, rate = self.model.config.projection_dim, self.extractor.sampling_rate
-        self.space = Space(name, _VERSION, weights.digest(), dims, window_s, step_s, rate)
+        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, rate)
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, dims) float32 unit rows of a waveform at any rate, mono or stereo."""

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from ..._utils.errors import InputError
 from ...audio.arrays import AnyWaveform
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from .clap import load
 from .hub_weights import HubWeights, read_config, require_transformers
 from .hub_windows import best_device, each_window
@@ -47,7 +47,7 @@ class HiddenStateEmbedder:
         self.model.to(self.device)
         self.layer = round(depth * self.model.config.num_hidden_layers)
         self._input = self.extractor.model_input_names[0]
-        self.space = Space(
+        self.space = EmbeddingSpace(
             name,
             _VERSION,
             weights.digest(),

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float32
 
 from ...audio.arrays import AnyWaveform
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.windows import mono_at, window_starts
 
 _TOLERANCE = 1e-6
 
 
 def each_window(
-    waveform: AnyWaveform, rate: int, space: Space, shortest_s: float = 0.0
+    waveform: AnyWaveform, rate: int, space: EmbeddingSpace, shortest_s: float = 0.0
 ) -> Iterator[Float32[np.ndarray, " window"]]:
     """Every window of a mono waveform at the space's rate; the whole sound where it is shorter than one.
 
@@ -49,7 +49,7 @@ def pieces(window: Float32[np.ndarray, " samples"], rate: int, longest_s: float)
 def embed_in_pieces(
     waveform: AnyWaveform,
     rate: int,
-    space: Space,
+    space: EmbeddingSpace,
     longest_s: float,
     of_sound: Callable[[Float32[np.ndarray, " piece"]], Float32[np.ndarray, " dims"]],
 ) -> Float32[np.ndarray, "windows dims"]:

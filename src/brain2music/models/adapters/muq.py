@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from ..._utils.errors import InputError
 from ...audio.arrays import AnyWaveform
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ..w2v_bert.conformer import Conformer, ConformerSize
 from .hub_weights import HubWeights, read_config, weight_files
 from .hub_windows import best_device, each_window
@@ -46,7 +46,7 @@ class MuqEmbedder:
         fill(self.model, read_state(folder), folder, skip=ONLY_TRAINING, within="model.")
         self.model.to(self.device).eval()
         self.depth = depth
-        self.space = Space(name, _VERSION, weights.digest(), self.model.width, window_s, step_s, RATE)
+        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), self.model.width, window_s, step_s, RATE)
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, dims) float32 of a waveform at any rate, mono or stereo."""

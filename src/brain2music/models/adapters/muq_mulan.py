@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from ..._utils.errors import InputError
 from ...audio.arrays import AnyWaveform
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ...embeddings.words import require_known_to
 from .clap import load
@@ -77,7 +77,7 @@ class MuqMulanEmbedder:
             fill(tower, _of_side(state, side, skip), folder)
             tower.to(self.device).eval()
         self.audio, self.text = audio, text
-        self.space = Space(name, _VERSION, weights.digest(), dims, window_s, step_s, RATE)
+        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, RATE)
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, 512) float32 unit rows of a waveform at any rate, mono or stereo."""

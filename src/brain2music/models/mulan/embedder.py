@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from ..._utils.errors import InputError
 from ..._utils.files import digest_file, digest_text
 from ...audio.arrays import AnyWaveform
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ...embeddings.windows import mono_at, n_windows, window_starts
 from ...study.study import Clip
@@ -44,7 +44,7 @@ class MuLanEmbedder:
             raise InputError(f"{name} hears windows of 10 s, not {window_s:g} s", hint="leave the window as it is")
         heard = self._listener.musicnn.space.sha256 if self._listener else ""
         digest = digest_text(digest_file(Path(folder) / WEIGHTS) + heard)
-        self.space = Space(name, _VERSION, digest, self.model.config.dims, window_s, step_s, RATE)
+        self.space = EmbeddingSpace(name, _VERSION, digest, self.model.config.dims, window_s, step_s, RATE)
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, 128) float32, unit rows, of a waveform at any rate, mono or stereo."""
@@ -84,7 +84,7 @@ class MuLanTextEmbedder:
     def __init__(self, folder: Path, window_s: float = 15.0, step_s: float = 1.5) -> None:
         self.model = MuLan.from_pretrained(folder)
         digest = digest_file(Path(folder) / WEIGHTS)
-        self.space = Space("mulan-text", _VERSION, digest, self.model.config.dims, window_s, step_s, 0)
+        self.space = EmbeddingSpace("mulan-text", _VERSION, digest, self.model.config.dims, window_s, step_s, 0)
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """A caption cannot be read from sound: always :class:`InputError`."""

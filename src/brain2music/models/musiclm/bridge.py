@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional
 
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ...ridge import ridge_cv
 
 
@@ -26,7 +26,7 @@ class Bridge:
     alike : mean cosine of mapped and own vectors of music that the map was not fitted to.
     """
 
-    space: Space
+    space: EmbeddingSpace
     weights: Float[Tensor, "dims own"]
     offset: Float[Tensor, " own"]
     alike: float
@@ -34,7 +34,7 @@ class Bridge:
     @classmethod
     def fit(
         cls,
-        space: Space,
+        space: EmbeddingSpace,
         given: Float32[np.ndarray, "sounds dims"],
         own: Float32[np.ndarray, "sounds own"],
         groups: np.ndarray | None = None,
@@ -63,4 +63,4 @@ class Bridge:
     def read(cls, arrays: dict[str, np.ndarray], about: dict[str, object]) -> "Bridge":
         """What :meth:`arrays` and :meth:`about` gave."""
         weights, offset = (torch.from_numpy(arrays[name]) for name in ("bridge", "bridge_offset"))
-        return cls(Space(**about["space"]), weights, offset, float(about["alike"]))  # type: ignore[arg-type]
+        return cls(EmbeddingSpace(**about["space"]), weights, offset, float(about["alike"]))  # type: ignore[arg-type]

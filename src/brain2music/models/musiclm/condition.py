@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ..._utils.errors import InputError
 from ..._utils.files import read_arrays, write_arrays
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ..mulan.tokens import MulanTokenizer
 from .bridge import Bridge
 from .stage import Condition
@@ -33,19 +33,19 @@ class Conditioner:
     """
 
     def __init__(
-        self, space: Space, tokenizer: MulanTokenizer, renormalise: bool = True, bridge: Bridge | None = None
+        self, space: EmbeddingSpace, tokenizer: MulanTokenizer, renormalise: bool = True, bridge: Bridge | None = None
     ) -> None:
         self.own_space, self.tokenizer, self.renormalise, self.bridge = space, tokenizer, renormalise, bridge
 
     @property
-    def space(self) -> Space:
+    def space(self) -> EmbeddingSpace:
         """Of the embeddings that are to be given."""
         return self.own_space if self.bridge is None else self.bridge.space
 
     @classmethod
     def fit(
         cls,
-        space: Space,
+        space: EmbeddingSpace,
         vectors: Float[Tensor, "vectors dims"],
         levels: int = 12,
         codes: int = 1024,
@@ -61,7 +61,7 @@ class Conditioner:
         vectors = functional.normalize(vectors.float(), dim=-1) if self.renormalise else vectors.float()
         return Condition(self.tokenizer.encode(vectors), vectors, torch.ones(len(vectors), 2, dtype=torch.bool))
 
-    def check(self, vectors: np.ndarray, space: Space | None = None) -> Float[Tensor, "batch dims"]:
+    def check(self, vectors: np.ndarray, space: EmbeddingSpace | None = None) -> Float[Tensor, "batch dims"]:
         """Embeddings from outside as (batch, dims).
 
         Raises
@@ -100,4 +100,4 @@ class Conditioner:
         arrays, metadata = read_arrays(folder / FILE)
         tokenizer = MulanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
         bridge = Bridge.read(arrays, metadata["bridge"]) if "bridge" in metadata else None
-        return cls(Space(**metadata["space"]), tokenizer, metadata["renormalise"], bridge)
+        return cls(EmbeddingSpace(**metadata["space"]), tokenizer, metadata["renormalise"], bridge)

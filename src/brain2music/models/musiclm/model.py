@@ -19,7 +19,7 @@ from torch import Tensor
 from ..._utils.errors import InputError
 from ..._utils.progress import Advance
 from ...audio.sound import Reconstruction, limited
-from ...embeddings.embeddings import Embeddings, Space
+from ...embeddings.embeddings import Embeddings, EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..codec_parts.codes import Codes, TokenCodec
 from ..mel_tokens.model import MelTokenCodec
@@ -94,7 +94,7 @@ class MusicLM:
         return self.codec.rate
 
     @property
-    def space(self) -> Space:
+    def space(self) -> EmbeddingSpace:
         """Of the embeddings it takes."""
         return self.conditioner.space
 

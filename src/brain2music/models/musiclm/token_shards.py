@@ -25,7 +25,7 @@ from ..._utils.files import digest_file, read_arrays, write_arrays
 from ..._utils.progress import Advance
 from ..._utils.workers import Workers
 from ...embeddings.embedder import Embedder
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ...weights import find
 from ..codec_parts.codes import TokenCodec
 from ..embedders import get_embedder
@@ -75,7 +75,7 @@ class Ear:
             self._network = network_on(self._listener.musicnn.network, self.device)
 
     @property
-    def space(self) -> Space:
+    def space(self) -> EmbeddingSpace:
         """Of the embeddings."""
         return self.embedder.space
 

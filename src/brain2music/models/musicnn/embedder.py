@@ -26,7 +26,7 @@ from ..._utils.errors import InputError
 from ..._utils.files import digest_file
 from ...audio.arrays import AnyWaveform
 from ...audio.mel import mel_spectrogram
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.windows import mono_at, window_starts
 from .network import DIMS, PATCH_FRAMES, Network
 from .tf_checkpoint import read_checkpoint
@@ -63,7 +63,7 @@ class MusicnnEmbedder:
         folder = folder or package_folder()
         self.network, digest = load_network(model, folder)
         self.tag_names = read_tag_names(model, folder)
-        self.space = Space(f"musicnn-{model}", _VERSION, digest, DIMS, window_s, step_s, RATE)
+        self.space = EmbeddingSpace(f"musicnn-{model}", _VERSION, digest, DIMS, window_s, step_s, RATE)
 
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, 753) float32 of a waveform at any rate, mono or stereo."""

@@ -8,7 +8,7 @@ from jaxtyping import Float32
 
 from ..._utils.files import digest_file
 from ...audio.arrays import AnyWaveform
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ..adapters.hub_windows import best_device, each_window
 from .model import W2vBert
 
@@ -30,7 +30,7 @@ class W2vBertEmbedder:
         name = NAME if depth == DEPTH else f"{NAME}@{depth:g}"
         config = self.model.config
         digest = digest_file(folder / "model.safetensors")
-        self.space = Space(name, "1", digest, config.width, window_s, step_s, config.sample_rate)
+        self.space = EmbeddingSpace(name, "1", digest, config.width, window_s, step_s, config.sample_rate)
 
     @torch.inference_mode()
     def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:

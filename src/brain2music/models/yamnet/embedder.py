@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from ..._utils.errors import InputError
 from ..._utils.files import digest_file
 from ...audio.arrays import AnyWaveform
-from ...embeddings.embeddings import Space
+from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.windows import mono_at, window_starts
 from .tflite import YAMNET, open_model
 
@@ -38,7 +38,7 @@ class YamnetEmbedder:
     def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.5) -> None:
         model, names = YAMNET.files
         self._names = folder / names
-        self.space = Space("yamnet", "1", digest_file(folder / model), 1024, window_s, step_s, RATE)
+        self.space = EmbeddingSpace("yamnet", "1", digest_file(folder / model), 1024, window_s, step_s, RATE)
         self._run = _runner(folder / model)
 
     @cached_property

@@ -26,7 +26,7 @@ from .confounds import confounds_table
 from .design import SHAPES, PlannedRun, Shape, events_table, plan_runs, runs_of_study
 from .features import FeatureSpace, feature_space, sound_features
 from .images import write_bold
-from .listener import Listener, make_listener
+from .subject import SimulatedSubject, make_subject
 from .truth import FOLDER, write_features, write_truth
 
 Advance = Callable[[int, int], None]
@@ -75,28 +75,28 @@ def simulate(
     _check(design, n_subjects, resolution_mm, snr)
     shape = SHAPES[design]
     shape = replace(shape, resolution_mm=resolution_mm or shape.resolution_mm, snr=snr or shape.snr)
-    subjects = [f"{number:03d}" for number in range(1, n_subjects + 1)]
+    labels = [f"{number:03d}" for number in range(1, n_subjects + 1)]
     with new_folder(Path(out)) as root, threadpool_limits(1):
-        heard = plan_listening(subjects, shape, seed, events, stimuli)
-        clips = clips_of(heard)
+        planned = plan_subjects(labels, shape, seed, events, stimuli)
+        clips = clips_of(planned)
         composed = {} if stimuli is not None else sources.compose_counts(clips)
-        steps = _Steps(progress, sum(composed.values()) + len(clips) + sum(map(len, heard)))
+        steps = _Steps(progress, sum(composed.values()) + len(clips) + sum(map(len, planned)))
         if stimuli is None:
             write_corpus(root / "stimuli", composed, seed, sources.SECONDS, n_jobs=n_jobs, progress=steps.one)
         else:
             sources.copy_tracks(clips, Path(stimuli), root / "stimuli", by_events=events is not None)
-        space = hear(root / "stimuli", heard, n_jobs, steps.one)
+        space = extract_features(root / "stimuli", planned, n_jobs, steps.one)
         settings = {"design": design, "seed": seed, "snr": shape.snr, "resolution_mm": shape.resolution_mm}
-        _write_description(root, subjects, settings, events)
+        _write_description(root, labels, settings, events)
         write_features(root, space)
-        for index, (subject, runs) in enumerate(zip(subjects, heard, strict=True)):
-            listener = make_listener(runs, space, shape.resolution_mm, shape.snr, seed, index)
-            write_truth(root, subject, listener, settings)
-            for _ in _each(partial(_write_run, root, subject, listener, motion), range(len(runs)), n_jobs):
+        for index, (label, runs) in enumerate(zip(labels, planned, strict=True)):
+            subject = make_subject(runs, space, shape.resolution_mm, shape.snr, seed, index)
+            write_truth(root, label, subject, settings)
+            for _ in _each(partial(_write_run, root, label, subject, motion), range(len(runs)), n_jobs):
                 steps.one()
 
 
-def plan_listening(
+def plan_subjects(
     subjects: Sequence[str],
     shape: Shape,
     seed: int,
@@ -116,14 +116,14 @@ def plan_listening(
 
 
 @threadpool_limits.wrap(limits=1)  # sums must not depend on the number of threads
-def hear(
+def extract_features(
     stimuli: Path,
-    heard: Sequence[Sequence[PlannedRun]],
+    planned: Sequence[Sequence[PlannedRun]],
     n_jobs: int | None = None,
     one_done: Callable[[], None] = lambda: None,
 ) -> FeatureSpace:
-    """The features of everything that is heard, as it is presented from the folder ``stimuli``."""
-    clips = clips_of(heard)
+    """The features of everything that is planned, as it is presented from the folder ``stimuli``."""
+    clips = clips_of(planned)
     presented = Stimuli(stimuli)
     sounds = {}
     for clip, features in zip(
@@ -131,33 +131,31 @@ def hear(
     ):
         sounds[clip] = features
         one_done()
-    train = clips_of([[run for run in runs if run.split == "train"] for runs in heard])
+    train = clips_of([[run for run in runs if run.split == "train"] for runs in planned])
     return feature_space(sounds, sources.read_truth_table(stimuli, clips), train)
 
 
-def clips_of(heard: Sequence[Sequence[PlannedRun]]) -> list[Clip]:
+def clips_of(planned: Sequence[Sequence[PlannedRun]]) -> list[Clip]:
     """Every distinct clip that somebody hears, in order."""
-    return list(dict.fromkeys(shown.clip for runs in heard for run in runs for shown in run.presentations))
+    return list(dict.fromkeys(shown.clip for runs in planned for run in runs for shown in run.presentations))
 
 
-def _write_run(root: Path, subject: str, listener: Listener, motion: bool, index: int) -> None:
+def _write_run(root: Path, label: str, subject: SimulatedSubject, motion: bool, index: int) -> None:
     """Write one run's image, sidecar and events, and confounds as fMRIPrep names them."""
-    run = listener.runs[index]
-    name = f"sub-{subject}_{run.name}"
+    run = subject.runs[index]
+    name = f"sub-{label}_{run.name}"
     session = dict(run.entities).get("ses")
-    own = Path(f"sub-{subject}", *([f"ses-{session}"] if session else []), "func")
+    own = Path(f"sub-{label}", *([f"ses-{session}"] if session else []), "func")
     raw, derived = root / own, root / FOLDER / own
     raw.mkdir(parents=True, exist_ok=True)
-    scans, moved = listener.scans(index), listener.motion(index) if motion else None
-    write_bold(raw / f"{name}_bold.nii.gz", scans, listener.brain, run.tr, moved)
+    scans, moved = subject.scans(index), subject.motion(index) if motion else None
+    write_bold(raw / f"{name}_bold.nii.gz", scans, subject.brain, run.tr, moved)
     write_json(raw / f"{name}_bold.json", {**_SIDECAR, "RepetitionTime": run.tr, "TaskName": run.task})
     if run.events is None:
         write_text(raw / f"{name}_events.tsv", events_table(run))
     else:
         shutil.copyfile(run.events, raw / f"{name}_events.tsv")
-    write_table(
-        derived / f"{name}_desc-confounds_timeseries.tsv", confounds_table(scans, listener.brain, run.tr, moved)
-    )
+    write_table(derived / f"{name}_desc-confounds_timeseries.tsv", confounds_table(scans, subject.brain, run.tr, moved))
 
 
 _SIDECAR = {

@@ -15,7 +15,7 @@ from .bold import SPONTANEOUS_AR1
 from .brain import FAMILIES, REGIONS
 from .features import RATE, FeatureSpace
 from .images import write_map
-from .listener import Listener
+from .subject import SimulatedSubject
 from .tuning import hrf_basis
 
 FOLDER = Path("derivatives") / "simulation"
@@ -30,7 +30,7 @@ class Truth:
     table : one row a grey-matter voxel: ``i j k`` (index in the image), ``x y z`` (mm, MNI), ``roi`` (""
         where unlabelled), ``family`` (early, middle, late or none), ``snr``, ``delay_s`` (lateness of the
         response), ``peak_s`` (time of its peak), ``ceiling`` and ``ceiling_mean`` (see
-        :meth:`Listener.ceiling`: the correlation scan by scan of the noiseless response with one presentation
+        :meth:`SimulatedSubject.ceiling`: the correlation scan by scan of the noiseless response with one presentation
         of the test runs, and with the average of all).
     weights : (heard, features) in image units, rows as the table's rows whose family is not "none".
     hrf : (heard, steps) the response of each of these voxels to one frame, at ``rate`` Hz, ``delay_s`` not
@@ -84,21 +84,21 @@ def write_features(root: Path, space: FeatureSpace) -> None:
     write_arrays(root / FOLDER / "features.safetensors", frames, about)
 
 
-def write_truth(root: Path, subject: str, listener: Listener, settings: Mapping[str, Any]) -> None:
+def write_truth(root: Path, label: str, subject: SimulatedSubject, settings: Mapping[str, Any]) -> None:
     """Write a subject's masks, regions, truth table, weights and map of ceilings."""
-    paths, brain, noise, grey = _paths(root, subject), listener.brain, listener.noise, listener.brain.grey
+    paths, brain, noise, grey = _paths(root, label), subject.brain, subject.noise, subject.brain.grey
     for path in paths.values():
         path.parent.mkdir(parents=True, exist_ok=True)
-    table = _truth_table(listener)
+    table = _truth_table(subject)
     write_table(paths["table"], table[grey].reset_index(drop=True))
     arrays = {
-        "weights": listener.tuning.weights,
-        "hrf": listener.tuning.hrf @ hrf_basis(),
+        "weights": subject.tuning.weights,
+        "hrf": subject.tuning.hrf @ hrf_basis(),
         "sd": noise.sd[grey],
         "ar1": noise.ar1[grey],
         "drift": noise.drift[grey],
         "physiology": noise.physiology[grey],
-        "spontaneous": listener.tuning.spontaneous,
+        "spontaneous": subject.tuning.spontaneous,
     }
     about = {**settings, "spontaneous_ar1": SPONTANEOUS_AR1, "simulated": True}
     write_arrays(paths["weights"], arrays, about)
@@ -110,13 +110,13 @@ def write_truth(root: Path, subject: str, listener: Listener, settings: Mapping[
     write_map(paths["ceiling"], table["ceiling_mean"].to_numpy(np.float32), brain)
     write_json(
         paths["ceiling"].with_name(paths["ceiling"].name.replace(".nii.gz", ".json")),
-        _about_ceiling(listener),
+        _about_ceiling(subject),
     )
 
 
-def _truth_table(listener: Listener) -> pd.DataFrame:
+def _truth_table(subject: SimulatedSubject) -> pd.DataFrame:
     """The table over all voxels of the brain, in C order of the mask."""
-    brain, tuning, heard = listener.brain, listener.tuning, listener.tuning.voxels
+    brain, tuning, heard = subject.brain, subject.tuning, subject.tuning.voxels
     table = pd.DataFrame(np.argwhere(brain.mask), columns=["i", "j", "k"])
     table[["x", "y", "z"]] = brain.xyz
     table["roi"] = np.array(["", *(region.name for region in REGIONS)])[brain.region]
@@ -127,21 +127,21 @@ def _truth_table(listener: Listener) -> pd.DataFrame:
         ("snr", tuning.snr, 0.0),
         ("delay_s", tuning.delay_s, np.nan),
         ("peak_s", peak, np.nan),
-        ("ceiling", listener.ceiling(), 0.0),
-        ("ceiling_mean", listener.ceiling(listener.repeats), 0.0),
+        ("ceiling", subject.ceiling(), 0.0),
+        ("ceiling_mean", subject.ceiling(subject.repeats), 0.0),
     ):
         table[column] = np.float32(elsewhere)
         table.loc[heard, column] = values.astype(np.float32)
     return table
 
 
-def _about_ceiling(listener: Listener) -> dict[str, Any]:
-    what = f"scan-by-scan correlation of the noiseless response with the mean of {listener.repeats} test repeats"
+def _about_ceiling(subject: SimulatedSubject) -> dict[str, Any]:
+    what = f"scan-by-scan correlation of the noiseless response with the mean of {subject.repeats} test repeats"
     return {"Description": f"Simulated: planted {what}", "Simulated": True}
 
 
-def _paths(root: Path, subject: str) -> dict[str, Path]:
-    folder, name = root / FOLDER / f"sub-{subject}", f"sub-{subject}"
+def _paths(root: Path, label: str) -> dict[str, Path]:
+    folder, name = root / FOLDER / f"sub-{label}", f"sub-{label}"
     return {
         "brain": folder / "anat" / f"{name}_desc-brain_mask.nii.gz",
         "grey": folder / "anat" / f"{name}_label-GM_mask.nii.gz",

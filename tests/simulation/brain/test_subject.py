@@ -11,56 +11,56 @@ from brain2music.simulation.brain.bold import physiological_courses
 from brain2music.simulation.brain.brain import REGIONS, grow_brain
 from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses
 from brain2music.simulation.brain.features import RATE
-from brain2music.simulation.brain.listener import Listener, make_listener
+from brain2music.simulation.brain.subject import SimulatedSubject, make_subject
 from brain2music.simulation.brain.tuning import hrf_basis
 
 TEST_RUN = 2
 CONTROL = [i + 1 for i, region in enumerate(REGIONS) if region.gain == 0]
 
 
-def repeats_of(listener: Listener) -> np.ndarray:
+def repeats_of(subject: SimulatedSubject) -> np.ndarray:
     """The test run's scans, drift removed, as (repeats, scans, voxels), z-scored."""
-    scans = listener.scans(TEST_RUN).astype(np.float32)
+    scans = subject.scans(TEST_RUN).astype(np.float32)
     scans -= uniform_filter1d(scans, 161, axis=0)
     scans = scans[10:].reshape(4, 100, -1)
     return (scans - scans.mean(1, keepdims=True)) / scans.std(1, keepdims=True)
 
 
-def test_voxels_that_hear_repeat_themselves_and_control_regions_do_not(listener: Listener) -> None:
+def test_voxels_that_hear_repeat_themselves_and_control_regions_do_not(subject: SimulatedSubject) -> None:
     """Agreement, the mean correlation between repeats, over eight sessions: one session's physiology is shared."""
-    sessions = [repeats_of(replace(listener, seed=seed)) for seed in range(8)]
+    sessions = [repeats_of(replace(subject, seed=seed)) for seed in range(8)]
     agreement = np.mean([((repeats.sum(0) ** 2).mean(0) - 4) / 12 for repeats in sessions], axis=0)
-    heard, control = listener.tuning.voxels, np.isin(listener.brain.region, CONTROL)
+    heard, control = subject.tuning.voxels, np.isin(subject.brain.region, CONTROL)
     assert control.sum() > 30
     assert agreement[heard].mean() > 0.12
     assert abs(agreement[control].mean()) < 0.02
     assert agreement[heard].mean() > np.quantile(agreement[control], 0.99)
 
 
-def test_signal_is_the_same_in_all_repeats(listener: Listener) -> None:
-    later = listener.signal(TEST_RUN)[110:].reshape(3, 100, -1)
+def test_signal_is_the_same_in_all_repeats(subject: SimulatedSubject) -> None:
+    later = subject.signal(TEST_RUN)[110:].reshape(3, 100, -1)
     np.testing.assert_allclose(later[1], later[2], atol=1e-3 * later.std())
     np.testing.assert_array_less(0.999, [np.corrcoef(later[0][:, v], later[1][:, v])[0, 1] for v in range(20)])
 
 
-def test_ceilings_are_what_many_repeats_estimate(listener: Listener) -> None:
-    quiet = replace(listener, noise=replace(listener.noise, drift=np.zeros_like(listener.noise.drift)))
-    heard, truth = listener.tuning.voxels, quiet.signal(TEST_RUN)[10:]
+def test_ceilings_are_what_many_repeats_estimate(subject: SimulatedSubject) -> None:
+    quiet = replace(subject, noise=replace(subject.noise, drift=np.zeros_like(subject.noise.drift)))
+    heard, truth = subject.tuning.voxels, quiet.signal(TEST_RUN)[10:]
     runs = np.stack([replace(quiet, seed=seed).scans(TEST_RUN)[10:, heard] for seed in range(24)]).astype(float)
     single = np.mean([_correlation(run, truth) for run in runs], axis=0)
     fours = np.mean([_correlation(four.mean(0), truth) for four in runs.reshape(6, 4, *truth.shape)], axis=0)
-    assert np.abs(single - listener.ceiling()).mean() < 0.02
-    assert np.abs(fours - listener.ceiling(4)).mean() < 0.03
-    assert abs(np.mean(single - listener.ceiling())) < 0.01
+    assert np.abs(single - subject.ceiling()).mean() < 0.02
+    assert np.abs(fours - subject.ceiling(4)).mean() < 0.03
+    assert abs(np.mean(single - subject.ceiling())) < 0.01
 
 
 @pytest.fixture(scope="module")
-def fine(listener: Listener) -> Listener:
+def fine(subject: SimulatedSubject) -> SimulatedSubject:
     """The same music heard by a brain of 4-mm voxels, whose white matter shows what all of it shares."""
-    return make_listener(listener.runs, listener.space, 4.0, 0.6, seed=3)
+    return make_subject(subject.runs, subject.space, 4.0, 0.6, seed=3)
 
 
-def test_components_of_white_matter_are_the_physiology(fine: Listener) -> None:
+def test_components_of_white_matter_are_the_physiology(fine: SimulatedSubject) -> None:
     plan = fine.runs[TEST_RUN]
     courses = white_matter_courses(fine.scans(TEST_RUN), fine.brain, plan.tr)
     planted = physiological_courses(plan, np.random.default_rng([3, 102, 0, TEST_RUN, 0]))
@@ -70,7 +70,7 @@ def test_components_of_white_matter_are_the_physiology(fine: Listener) -> None:
     assert left.var() < 0.05 * regress_out(shared, slow).var()
 
 
-def test_cleaned_of_them_and_of_what_is_slow_ceilings_are_those_planted(fine: Listener) -> None:
+def test_cleaned_of_them_and_of_what_is_slow_ceilings_are_those_planted(fine: SimulatedSubject) -> None:
     heard, truth, found = fine.tuning.voxels, fine.signal(TEST_RUN), []
     for seed in range(4):
         scans = replace(fine, seed=seed).scans(TEST_RUN)
@@ -81,32 +81,32 @@ def test_cleaned_of_them_and_of_what_is_slow_ceilings_are_those_planted(fine: Li
     assert np.mean(found) > fine.ceiling().mean()
 
 
-def test_snr_is_what_was_asked_for(listener: Listener) -> None:
-    heard, noise = listener.tuning.voxels, listener.spread().noise
-    signal = np.concatenate([listener.signal(run)[10:] - listener.signal(run)[10:].mean(0) for run in (0, 1)])
-    np.testing.assert_allclose(signal.std(0) / noise, listener.tuning.snr, rtol=1e-3)
-    heschl = np.isin(listener.brain.region[heard], [1, 2])
-    assert np.median(listener.tuning.snr[heschl]) == pytest.approx(0.6, rel=0.15)
+def test_snr_is_what_was_asked_for(subject: SimulatedSubject) -> None:
+    heard, noise = subject.tuning.voxels, subject.spread().noise
+    signal = np.concatenate([subject.signal(run)[10:] - subject.signal(run)[10:].mean(0) for run in (0, 1)])
+    np.testing.assert_allclose(signal.std(0) / noise, subject.tuning.snr, rtol=1e-3)
+    heschl = np.isin(subject.brain.region[heard], [1, 2])
+    assert np.median(subject.tuning.snr[heschl]) == pytest.approx(0.6, rel=0.15)
 
 
-def test_noise_has_the_spread_that_the_truth_says(listener: Listener) -> None:
-    deaf = np.setdiff1d(np.arange(listener.brain.n_voxels), listener.tuning.voxels)
-    quiet = replace(listener, noise=replace(listener.noise, drift=np.zeros_like(listener.noise.drift)))
+def test_noise_has_the_spread_that_the_truth_says(subject: SimulatedSubject) -> None:
+    deaf = np.setdiff1d(np.arange(subject.brain.n_voxels), subject.tuning.voxels)
+    quiet = replace(subject, noise=replace(subject.noise, drift=np.zeros_like(subject.noise.drift)))
     scans = np.concatenate([replace(quiet, seed=seed).scans(TEST_RUN) for seed in range(4)]) * 0.25
-    ratio = scans[:, deaf].std(0) / listener.noise.total_sd[deaf]
+    ratio = scans[:, deaf].std(0) / subject.noise.total_sd[deaf]
     assert ratio.mean() == pytest.approx(1, abs=0.02)
     assert ratio.std() < 0.06
 
 
-def test_planted_delays_are_recovered(listener: Listener) -> None:
+def test_planted_delays_are_recovered(subject: SimulatedSubject) -> None:
     """Each voxel's response leads or trails that of the same voxel without delay by its delay."""
-    on_time = replace(listener, tuning=replace(listener.tuning, delay_s=np.zeros_like(listener.tuning.delay_s)))
-    late, prompt = listener.signal(0)[20:-5], on_time.signal(0)
+    on_time = replace(subject, tuning=replace(subject.tuning, delay_s=np.zeros_like(subject.tuning.delay_s)))
+    late, prompt = subject.signal(0)[20:-5], on_time.signal(0)
     times, shifts = np.arange(len(prompt)) * 1.5, np.arange(-2, 2.01, 0.1)
     errors = []
     for voxel in range(0, late.shape[1], 7):
         fits = [_correlation(np.interp(times - s, times, prompt[:, voxel])[20:-5], late[:, voxel]) for s in shifts]
-        errors.append(shifts[int(np.argmax(fits))] - listener.tuning.delay_s[voxel])
+        errors.append(shifts[int(np.argmax(fits))] - subject.tuning.delay_s[voxel])
     assert np.abs(errors).mean() < 0.15
 
 
@@ -116,30 +116,30 @@ def test_responses_peak_when_nilearn_says() -> None:
     assert spm.argmax() / RATE == pytest.approx(5, abs=0.3)
 
 
-def test_subjects_share_part_of_their_tuning(listener: Listener) -> None:
-    other = make_listener(listener.runs, listener.space, 8.0, 0.6, listener.seed, index=1)
-    places = {tuple(listener.brain.xyz[v]): row for row, v in enumerate(listener.tuning.voxels)}
+def test_subjects_share_part_of_their_tuning(subject: SimulatedSubject) -> None:
+    other = make_subject(subject.runs, subject.space, 8.0, 0.6, subject.seed, index=1)
+    places = {tuple(subject.brain.xyz[v]): row for row, v in enumerate(subject.tuning.voxels)}
     shared = [
         (places[tuple(other.brain.xyz[v])], row)
         for row, v in enumerate(other.tuning.voxels)
         if tuple(other.brain.xyz[v]) in places
     ]
     alike = [
-        np.corrcoef(listener.tuning.weights[a], other.tuning.weights[b])[0, 1]
+        np.corrcoef(subject.tuning.weights[a], other.tuning.weights[b])[0, 1]
         for a, b in shared
-        if listener.tuning.family[a] == other.tuning.family[b]
+        if subject.tuning.family[a] == other.tuning.family[b]
     ]
     assert len(alike) > 30
     assert 0.15 < np.mean(alike) < 0.75
 
 
-def test_families_lie_where_they_should(listener: Listener) -> None:
-    family = listener.tuning.family
-    region = listener.brain.region[listener.tuning.voxels]
+def test_families_lie_where_they_should(subject: SimulatedSubject) -> None:
+    family = subject.tuning.family
+    region = subject.brain.region[subject.tuning.voxels]
     assert set(family[np.isin(region, [1, 2])]) == {0}
     assert set(family[np.isin(region, [9, 10])]) == {2}
-    weights = listener.tuning.weights
-    assert not weights[family == 0][:, listener.space.columns("late")].any()
+    weights = subject.tuning.weights
+    assert not weights[family == 0][:, subject.space.columns("late")].any()
 
 
 def test_brains_have_every_region_in_grey_matter(rng: np.random.Generator) -> None:
@@ -156,10 +156,10 @@ def test_two_millimetres_give_the_order_of_the_real_voxels(rng: np.random.Genera
     assert 60_000 < brain.grey.sum() < 200_000
 
 
-def test_physiology_is_standardised_and_differs_between_runs(listener: Listener) -> None:
-    courses = physiological_courses(listener.runs[TEST_RUN], np.random.default_rng(0))
+def test_physiology_is_standardised_and_differs_between_runs(subject: SimulatedSubject) -> None:
+    courses = physiological_courses(subject.runs[TEST_RUN], np.random.default_rng(0))
     np.testing.assert_allclose(courses.std(0), 1, rtol=1e-4)
-    again = physiological_courses(listener.runs[TEST_RUN], np.random.default_rng(1))
+    again = physiological_courses(subject.runs[TEST_RUN], np.random.default_rng(1))
     assert abs(np.corrcoef(courses[:, 2], again[:, 2])[0, 1]) < 0.3
 
 

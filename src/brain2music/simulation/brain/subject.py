@@ -24,7 +24,7 @@ SPONTANEOUS = 1.0
 
 
 @dataclass(frozen=True)
-class Listener:
+class SimulatedSubject:
     """A simulated subject. ``tuning.weights`` are in the image's units: responses are what is added to it.
 
     Attributes
@@ -118,14 +118,14 @@ class Spread:
 
 
 @threadpool_limits.wrap(limits=1)
-def make_listener(
+def make_subject(
     runs: Sequence[PlannedRun],
     space: FeatureSpace,
     resolution_mm: float,
     snr: float,
     seed: int,
     index: int = 0,
-) -> Listener:
+) -> SimulatedSubject:
     """Draw one subject.
 
     ``snr`` is the median over Heschl's gyrus of the response's standard deviation over training scans relative
@@ -144,7 +144,7 @@ def make_listener(
         weights=tuning.weights * scale[:, None],
         spontaneous=tuning.spontaneous * (SPONTANEOUS * other_sd)[:, None],
     )
-    unmeasured = Listener(brain, tuning, noise, tuple(runs), space, np.zeros(0, np.float32), seed, index)
+    unmeasured = SimulatedSubject(brain, tuning, noise, tuple(runs), space, np.zeros(0, np.float32), seed, index)
     return replace(unmeasured, signal_sd=_response_sd(runs, tuning, space, unmeasured._scored))
 
 
