@@ -24,7 +24,8 @@ from tests.study.tiny_study import TinyStudy, voxels  # the same study that the 
 
 TRAIN, TEST = "task-Training_run-01", "task-Test_run-01"
 SETTINGS = (
-    'embeddings = ["logmel"]\nwindow_s = 1.5\nlag_tr = 0\nfolds = 2\npermutations = 100\nrms = 0.1\nfade_s = 0.1\n'
+    'embeddings = ["logmel"]\nwindow_s = 1.5\n[events]\nlag_tr = 0\n[decoding]\nn_inner_folds = 2\nn_outer_folds = 4\n'
+    "[evaluation]\nn_permutations = 100\n[stimuli]\nrms = 0.1\nfade_s = 0.1\n"
 )
 
 
@@ -265,7 +266,7 @@ def settings_have_an_unknown_field(bench: Bench) -> tuple[list[str], str | Path]
 
 @case
 def settings_out_of_range(bench: Bench) -> tuple[list[str], str | Path]:
-    return bench.run(), bench.write("settings.toml", SETTINGS.replace("folds = 2", "folds = 1"))
+    return bench.run(), bench.write("settings.toml", SETTINGS.replace("n_inner_folds = 2", "n_inner_folds = 1"))
 
 
 @case

@@ -167,12 +167,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     settings = RunConfig.from_toml(
-        folds=3,
-        permutations=1000,
-        also_lags=(0,),
+        n_inner_folds=3,
+        n_permutations=1000,
+        compare_lags_tr=(0,),
         lag_tr=0,
         decoder=given.decoder,
-        unseen_genres=False,
+        leave_one_genre_out=False,
         seed=given.seed,
     )
     started = time.perf_counter()

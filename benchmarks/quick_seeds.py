@@ -32,7 +32,13 @@ def main() -> None:
 
 def decode_seed(seed: int, embedding: str) -> tuple[float, float, float]:
     """Identification of the test clips, its permutation p, and identification by decoders of shuffled clips."""
-    config = RunConfig(embeddings=(embedding,), also_lags=(), shuffles=20, unseen_genres=False, encode=False)
+    config = RunConfig.of(
+        embeddings=(embedding,),
+        compare_lags_tr=(),
+        n_permuted_fits=20,
+        leave_one_genre_out=False,
+        encoding={"enabled": False},
+    )
     with tempfile.TemporaryDirectory() as folder:
         simulate(Path(folder) / "study", design="quick", seed=seed)
         outputs = run(BidsSource.read(Path(folder) / "study", config), Path(folder) / "out", config)

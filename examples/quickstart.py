@@ -49,7 +49,7 @@ def main(study_dir: Path, out: Path, embedding: str, generator: str, seconds: fl
     found_voxels = (voxels.q < 0.05).sum()
     print(f"\nvoxels that the music predicts (q < 0.05): {found_voxels} of {len(voxels.q)}; r per voxel: {image}")
 
-    page = b2m.run(study, out / "run", embeddings=[embedding], generator=generator, generate_s=seconds, draws=1)
+    page = b2m.run(study, out / "run", embeddings=[embedding], generator=generator, duration_s=seconds, n_samples=1)
     print(f"all of it, as the command does it: {page}")
 
 

@@ -14,7 +14,7 @@ cache=${2:-out/debian}
 [ -e "$out/study" ] || "$bin/brain2music" simulate "$out/study" --design ds003720 --events "$data/ds003720" \
   --stimuli "$out/stimuli" --resolution 4
 "$bin/brain2music" gallery build "$out/gallery" "$out/gallery-musicnn" --metadata "$out/gallery/metadata.tsv"
-printf 'track_index = "%s"\n' "$(realpath "$out/stimuli/GTZANindex.txt")" > "$out/settings.toml"
+printf '[stimuli]\ntrack_index = "%s"\n' "$(realpath "$out/stimuli/GTZANindex.txt")" > "$out/settings.toml"
 "$bin/brain2music" run "$out/study" "$out/results" participant --gallery "$out/gallery-musicnn" \
   --embedding musicnn-mtt --embedding musicnn-msd --embedding logmel --config "$out/settings.toml"
 "$bin/python" recipes/figures.py "$out/results/scores.json" \

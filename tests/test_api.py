@@ -22,8 +22,8 @@ from brain2music.pipeline.outputs import Outputs
 from brain2music.study.study import Clip
 from tests.study.tiny_study import TinyStudy
 
-SETTINGS = {"fade_s": 0.1, "folds": 2, "permutations": 100}
-RUN = {**SETTINGS, "window_s": 1.5, "lag_tr": 1, "also_lags": (), "shuffles": 1}
+SETTINGS = {"fade_s": 0.1, "n_inner_folds": 2, "n_outer_folds": 4, "n_permutations": 100}
+RUN = {**SETTINGS, "window_s": 1.5, "lag_tr": 1, "compare_lags_tr": (), "n_permuted_fits": 1}
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_folds_of_a_study_without_test_clips_are_those_of_a_run(tiny: TinyStudy,
         path.unlink()
     tiny.add_run("task-Training_run-03", [5, 6, 1, 3])
     study = b2m.load_study(tiny.root, **SETTINGS)
-    b2m.run(study, tmp_path / "out", embeddings=["logmel"], encode=False, **RUN)
+    b2m.run(study, tmp_path / "out", embeddings=["logmel"], encoding={"enabled": False}, **RUN)
     bold, music = study.responses("01", lag_tr=1), study.embed("logmel", window_s=1.5)
     assert bold.test is None
     decoder = b2m.Decoder(n_folds=2, standardise=True)
@@ -171,7 +171,7 @@ def test_embeddings_are_kept_where_the_caller_says(tiny: TinyStudy, tmp_path: Pa
 
 
 def test_a_run_cannot_read_the_study_anew(tiny: TinyStudy, tmp_path: Path) -> None:
-    with pytest.raises(b2m.InputError, match="read with another train_task"):
+    with pytest.raises(b2m.InputError, match=r"read with another events\.train_task"):
         b2m.run(b2m.load_study(tiny.root), tmp_path / "out", train_task="Other")
     with pytest.raises(b2m.InputError, match="alpha"):
         b2m.load_study(tiny.root, alpha=3)

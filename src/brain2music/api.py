@@ -12,14 +12,17 @@ from ._utils.progress import progress
 from .brain.arrays import ArrayStudy, read_arrays_study
 from .brain.responses import SplitResponses
 from .brain.source import BidsSource
-from .config import LAGS, RunConfig, validated
+from .config import RunConfig
 from .embeddings.captions import read_captions, with_captions
 from .embeddings.clips import embed_clips
 from .embeddings.embeddings import Embeddings
 from .models.embedders import get_embedder
 from .study.study import Clip
 
-READ = ("train_task", "test_task", "raw_images", "bids_filter", "events")
+READ = (
+    *("events.train_task", "events.test_task", "events.column", "events.values"),
+    *("preprocessing.raw_images", "preprocessing.bids_filter"),
+)
 """Settings by which a study was read: a run cannot change them any more."""
 
 
@@ -90,7 +93,7 @@ class ListeningStudy:
             raise InputError(what, self.source.path, f"choose among {', '.join(self.subjects)}")
         if not self.source.has_time:
             return self.source.responses(label, 0)
-        settings = _changed(self.settings, {"lag_tr": lag_tr, "lag_s": lag_s})
+        settings = self.settings.changed(**_given(lag_tr=lag_tr, lag_s=lag_s))
         return self.source.responses(label, settings.lag_in_scans(self.source.tr_of(label)))
 
     def embed(self, name: str, *, window_s: float | None = None, cache_dir: str | Path | None = None) -> Embeddings:
@@ -120,7 +123,7 @@ class ListeningStudy:
         key = (name, embedder.space.window_s)
         if key not in self._embedded:
             folder = _cache_of(self.source.path) if cache_dir is None else Path(cache_dir)
-            captions = read_captions(self.settings.captions) if self.settings.captions else None
+            captions = read_captions(self.settings.stimuli.captions) if self.settings.stimuli.captions else None
             clips = with_captions(self.clips, captions) if captions else self.clips
             with progress(f"embed {name}") as advance:
                 self._embedded[key] = embed_clips(clips, self.source.stimuli, embedder, folder, advance)
@@ -148,7 +151,8 @@ def load_study(
     subjects : sequence of str, optional
         Labels of the subjects to read; default all.
     **settings
-        Fields of :class:`brain2music.config.RunConfig`, such as ``train_task``, ``detrend`` or ``confounds``.
+        Settings of :class:`brain2music.config.RunConfig`, each by its name alone
+        (``detrend="cosine"``) or in its section (``preprocessing={"detrend": "cosine"}``).
 
     Returns
     -------
@@ -165,7 +169,7 @@ def load_study(
     >>> study = b2m.load_study("BIDS_DIR", stimuli="MUSIC")  # doctest: +SKIP
     >>> bold, music = study.responses("001"), study.embed("mulan-small")  # doctest: +SKIP
     """
-    config = validated(RunConfig, settings, None)
+    config = RunConfig.of(**settings)
     folders = {"stimuli": _path(stimuli), "derivatives": _path(derivatives)}
     return ListeningStudy(BidsSource.read(Path(bids_dir), config, **folders, subjects=subjects), config)
 
@@ -178,7 +182,7 @@ def load_arrays(arrays_toml: str | Path, **settings: Any) -> ListeningStudy:
     arrays_toml : str or Path
         The file that says where arrays and stimuli are (an example is ``recipes/natsound165.toml``).
     **settings
-        Fields of :class:`brain2music.config.RunConfig`.
+        Settings of :class:`brain2music.config.RunConfig`, by name or in sections as of :func:`load_study`.
 
     Returns
     -------
@@ -194,7 +198,7 @@ def load_arrays(arrays_toml: str | Path, **settings: Any) -> ListeningStudy:
     --------
     >>> bold = b2m.load_arrays("arrays.toml").responses("1")  # doctest: +SKIP
     """
-    config = validated(RunConfig, settings, None)
+    config = RunConfig.of(**settings)
     return ListeningStudy(read_arrays_study(Path(arrays_toml)), config)
 
 
@@ -289,7 +293,7 @@ def run(
     subjects : sequence of str, optional
         Subjects to decode; default all.
     **settings
-        Further fields of :class:`brain2music.config.RunConfig`.
+        Further settings of :class:`brain2music.config.RunConfig`, by name or in sections as of :func:`load_study`.
 
     Returns
     -------
@@ -310,10 +314,10 @@ def run(
     from .pipeline.run import run as run_pipeline
     from .report.page import build_report
 
-    wanted = settings | {"embeddings": embeddings, "generator": generator}
-    config = _changed(study.settings, wanted)
+    config = study.settings.changed(**settings, **_given(embeddings=embeddings, generator=generator))
+    before, after = study.settings.flat(), config.flat()
     for name in READ:
-        if getattr(config, name) != getattr(study.settings, name):
+        if after[name] != before[name]:
             raise InputError(f"the study was read with another {name}", study.source.path, "give it to load_study")
     source = study.source
     source = replace(source, config=config) if isinstance(source, BidsSource) else source
@@ -322,11 +326,8 @@ def run(
     return build_report(Path(out))
 
 
-def _changed(settings: RunConfig, changes: dict[str, Any]) -> RunConfig:
-    """Settings with others in their place; None leaves one as it is, and a lag takes the place of any other."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    kept = settings.model_dump(exclude_unset=True, exclude=set(LAGS) if given.keys() & LAGS else set())
-    return validated(RunConfig, kept | given, None)
+def _given(**arguments: Any) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def _cache_of(study: Path) -> Path:

@@ -1,167 +1,364 @@
-"""The settings of a run. Every field changes results; where files lie and how many processes run are arguments."""
+"""The settings of a run, in sections. Every field changes results; where files lie and how many run is no setting.
 
+A TOML file gives each setting in its section. From Python a setting may be given in its section or by its name alone,
+for no name is in two sections::
+
+    RunConfig.of(decoding={"decoder": "selected"}, seed=1)
+    RunConfig.of(decoder="selected", seed=1)
+"""
+
+import difflib
 import math
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ._utils.errors import InputError
-
-Model = TypeVar("Model", bound=BaseModel)
+from ._utils.toml import read_toml, validated
 
 DEFAULT_LAG_S = 4.5
 """Seconds: the lag of Brain2Music's follow-up work, 3 TR of 1.5 s."""
 LAGS = frozenset({"lag_s", "lag_tr"})
 
+LagTr = Annotated[int, Field(ge=0, le=100)]
+LagS = Annotated[float, Field(ge=0, le=30)]
 
-class EventRows(BaseModel):
-    """Which rows of the tables of events are presentations of music: those whose ``column`` holds one of ``values``.
 
-    In TOML: ``events = { column = "trial_type", values = ["music"] }``. Capitals do not count.
-    """
+class Section(BaseModel):
+    """Settings that belong together: unknown names are refused, and values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EventRows(Section):
+    """Which rows of the tables of events are presentations of music: those whose ``column`` holds one of ``values``.
+
+    Capitals do not count.
+    """
 
     column: str = Field("trial_type", min_length=1)
     values: tuple[str, ...] = Field(min_length=1)
 
 
-class RunConfig(BaseModel):
-    """What a decoding run does; every default has its source in the Brain2Music paper or names its departure.
+class StimuliConfig(Section):
+    """The recordings: how they sounded as they were presented, and what is known of them."""
 
-    A TOML file may give any of these fields; command-line options win over the file.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    embeddings: tuple[str, ...] = Field(("musicnn-mtt",), min_length=1, description="embeddings to decode into")
-    judges: tuple[str, ...] = Field((), description="embeddings that are not decoded and only judge what is made")
-    window_s: float | None = Field(None, gt=0, description="seconds of sound per embedding; default the model's own")
-    lag_s: float | None = Field(
-        None, ge=0, le=30, description="seconds by which responses follow the sound; default 4.5 (follow-up work: 3 TR)"
-    )
-    lag_tr: int | None = Field(None, ge=0, le=100, description="the same in scans, in place of lag_s")
-    also_lags: tuple[Annotated[int, Field(ge=0, le=100)], ...] = Field(
-        (0,), description="further lags in scans, scored by identification only; 0 is the paper's"
-    )
-    also_lags_s: tuple[Annotated[float, Field(ge=0, le=30)], ...] = Field(
-        (), description="further lags in seconds, scored by identification only"
-    )
-    scans_per_window: int | None = Field(None, ge=1, description="scans averaged per window; default ceil(window/TR)")
-    detrend: Literal["median", "cosine", "linear", "none"] = Field("median", description="the paper: 240-s median")
-    confounds: tuple[str, ...] = Field(
-        (),
-        description="columns of fMRIPrep's confounds to regress out (a_comp_cor_0[0-4], cosine*); the paper: none",
-    )
-    raw_images: bool = Field(False, description="read the raw images even where preprocessed ones are there")
-    bids_filter: dict[str, str] = Field(
-        {}, description='BIDS entities of the images and runs to read, as {space = "T1w", rec = "norm"}; default all'
-    )
-    decoder: str = Field("ridge", description="how embeddings are decoded: a name of decode.options, or base+head")
-    ablations: tuple[str, ...] = Field((), description="further decoders, scored by identification beside the first")
-    across: tuple[Literal["srm", "procrustes", "ridge"], ...] = Field(
-        (), description="alignments by which others' decoders read each subject, at group level"
-    )
-    unseen_genres: bool = Field(True, description="score every genre by decoders fitted without it")
-    encode: bool = Field(True, description="predict voxels from embeddings, and map which carry them")
-    partition: bool = Field(False, description="how much of the voxels each embedding explains that no other does")
-    folds: int = Field(5, ge=2, description="folds of the cross-validation that chooses alpha, grouped by clip")
-    alphas: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
-        None, description="ridge penalties tried, per target dimension; default logspace(-1, 8, 20)"
-    )
-    captions: str | None = Field(
-        None, description="table of captions (ID, DescEN) to search and compare by, in embeddings that embed text"
-    )
-    generator: str | None = Field(None, description="what makes music from decoded embeddings: a name or folder")
-    generate_from: Literal["mean", "windows"] = Field(
-        "mean", description="one embedding a clip, the mean over its windows (the paper), or each window's own"
-    )
-    generate_s: float = Field(15.0, ge=1, le=600, description="seconds of a generated piece")
-    draws: int = Field(3, ge=1, description="pieces generated from one embedding; none is chosen among them")
-    retrieve: int = Field(5, ge=1, description="tracks retrieved per clip")
-    permutations: int = Field(10_000, ge=100, description="clip permutations behind every p")
-    fade_s: float = Field(2.0, ge=0, description="sine fades of the stimuli as presented")
-    rms: float | None = Field(
+    fade_s: float = Field(2.0, ge=0, description="Seconds of the sine fades at both ends of a clip as presented.")
+    rms: Annotated[float | None, BeforeValidator(lambda value: None if value == "none" else value)] = Field(
         0.13210295550519335,
         gt=0,
-        description="root mean square that stimuli were normalised to; none: as recorded",
+        description="Root mean square that clips were normalised to; 'none': presented as recorded.",
     )
-    train_task: str | None = Field(None, description="task label of the training runs; default the one with 'train'")
-    test_task: str | None = Field(None, description="task label of the test runs; default the one with 'test'")
-    events: EventRows | None = Field(
-        None, description="rows of the tables of events that count, by a column and its values; default all of music"
-    )
-    track_index: str | None = Field(None, description="artist/title index (Sturm's GTZANindex.txt) for leakage checks")
-    hold_together: Literal["recording", "song", "artist"] = Field(
-        "artist", description="what no fold divides; songs and artists where track_index knows them"
-    )
-    allow_leaks: tuple[Literal["clip", "overlap", "track", "carry-in"], ...] = Field(
-        (), description="leaks that are reported instead of refused; songs and artists are only ever reported"
-    )
-    shuffles: int | None = Field(
+    captions: str | None = Field(
         None,
-        ge=1,
-        description="decoders fitted to shuffled clips: the measured chance level, and p where clips are scored in "
-        "folds; default 5, in folds 20",
+        description="Table of captions of the clips (CSV: ID, DescEN) to search and compare by, where an embedding "
+        "also embeds text.",
     )
-    seed: int = Field(0, ge=0, description="seed of permutations, bootstraps and baselines")
+    track_index: str | None = Field(
+        None, description="Index of artists and titles (Sturm's GTZANindex.txt), to find songs and artists that recur."
+    )
+
+
+class EventsConfig(Section):
+    """Which presentations count, which of them train and test, and by how much responses follow them."""
+
+    train_task: str | None = Field(None, description="Task label of the training runs; default the one with 'train'.")
+    test_task: str | None = Field(None, description="Task label of the test runs; default the one with 'test'.")
+    column: str = Field(
+        "trial_type", min_length=1, description="Column of the events tables that tells presentations apart."
+    )
+    values: tuple[str, ...] = Field(
+        (), description="Values of that column that are presentations of music, in any case; default all that are."
+    )
+    lag_s: float | None = Field(
+        None, ge=0, le=30, description="Seconds by which responses follow the sound; default 4.5 (3 TR of 1.5 s)."
+    )
+    lag_tr: int | None = Field(None, ge=0, le=100, description="The same lag in scans, in place of seconds.")
+
+    @property
+    def rows(self) -> EventRows | None:
+        """The rows that count; None where they are all that are of music."""
+        return EventRows(column=self.column, values=self.values) if self.values else None
 
     @model_validator(mode="after")
-    def _one_lag(self) -> "RunConfig":
+    def _values_of_a_column(self) -> "EventsConfig":
+        if "column" in self.model_fields_set and not self.values:
+            raise ValueError("column is given without values: name the values that are presentations of music")
+        return self
+
+    @model_validator(mode="after")
+    def _one_lag(self) -> "EventsConfig":
         if self.lag_s is not None and self.lag_tr is not None:
             raise ValueError("the lag is given as lag_s (seconds) or as lag_tr (scans), not both")
         return self
 
+
+class PreprocessingConfig(Section):
+    """From images to responses."""
+
+    detrend: Literal["median", "cosine", "linear", "none"] = Field(
+        "median", description="How slow drifts are removed; the paper: a 240-s median filter."
+    )
+    confounds: tuple[str, ...] = Field(
+        (),
+        description="Columns of fMRIPrep's confounds to regress out (a_comp_cor_0[0-4], cosine*); the paper: none.",
+    )
+    raw_images: bool = Field(False, description="Read the raw images even where preprocessed ones exist.")
+    bids_filter: dict[str, str] = Field(
+        {}, description="BIDS entities of the images and runs to read, such as space=T1w; default all."
+    )
+
+
+class DecodingConfig(Section):
+    """How embeddings are predicted from responses."""
+
+    decoder: str = Field("ridge", description="The regressor, and any post-processing joined to it by '+'.")
+    n_outer_folds: int | None = Field(
+        None,
+        ge=2,
+        description="Folds in which clips are scored where there is no test set; default the study's own, else 10.",
+    )
+    n_inner_folds: int = Field(
+        5, ge=2, description="Folds of the cross-validation within the training set that chooses the ridge penalty."
+    )
+    group_by: Literal["recording", "song", "artist"] = Field(
+        "artist", description="What no fold divides; songs and artists where the track index knows them."
+    )
+    alphas: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+        None, description="Ridge penalties tried for every target dimension; default logspace(-1, 8, 20)."
+    )
+    standardise: bool | None = Field(
+        None,
+        description="Standardise each voxel over the training clips; default only where clips are scored in folds "
+        "(with a test set, responses are z-scored per run).",
+    )
+    scans_per_window: int | None = Field(
+        None, ge=1, description="Scans averaged per window of sound; default ceil(window / TR)."
+    )
+    lags_tr: tuple[LagTr, ...] = Field(
+        (), description="Further lags in scans, whose responses the regressor 'stacked' is fitted to as well."
+    )
+    lags_s: tuple[LagS, ...] = Field((), description="The same further lags in seconds.")
+
+
+class EvaluationConfig(Section):
+    """What the decoder is compared with, and how scores are tested."""
+
+    n_permutations: int = Field(10_000, ge=100, description="Permutations of clips behind each p value.")
+    n_permuted_fits: int | None = Field(
+        None,
+        ge=1,
+        description="Decoders refitted to permuted clips, which measure the chance level (and give p where clips are "
+        "scored in folds); default 5, in folds 20.",
+    )
+    leave_one_genre_out: bool = Field(True, description="Score each genre by decoders fitted without it.")
+    compare_lags_tr: tuple[LagTr, ...] = Field(
+        (0,), description="Further lags in scans at which the decoder is scored by identification; the paper: 0."
+    )
+    compare_lags_s: tuple[LagS, ...] = Field((), description="The same further lags in seconds.")
+    compare_decoders: tuple[str, ...] = Field(
+        (), description="Further decoders, scored by identification beside the main one."
+    )
+    further_embeddings: tuple[str, ...] = Field(
+        (), description="Further embeddings that are not decoded, in which retrieved and generated music is scored."
+    )
+    between_subject: tuple[Literal["srm", "procrustes", "ridge"], ...] = Field(
+        (), description="Alignments by which each subject is decoded by the others' decoders, at group level."
+    )
+    allow_leaks: tuple[Literal["clip", "overlap", "track", "carry-in"], ...] = Field(
+        (), description="Leaks between training and test that are reported and not refused."
+    )
+
+
+class RetrievalConfig(Section):
+    """Music that exists, found by the decoded embedding."""
+
+    k: int = Field(5, ge=1, description="Tracks retrieved per clip.")
+
+
+class GenerationConfig(Section):
+    """New music, made from the decoded embedding."""
+
+    generator: str | None = Field(None, description="Generator of music: a name, or the folder of a trained one.")
+    conditioning: Literal["mean", "windows"] = Field(
+        "mean", description="Generate from the mean embedding of each clip (the paper), or from each of its windows."
+    )
+    duration_s: float = Field(15.0, ge=1, le=600, description="Seconds of each generated piece.")
+    n_samples: int = Field(3, ge=1, description="Pieces generated from each embedding; all are scored.")
+
+
+class EncodingConfig(Section):
+    """Which voxels carry the music."""
+
+    enabled: bool = Field(True, description="Predict voxels from embeddings, and map the correlation.")
+    variance_partitioning: bool = Field(
+        False, description="Also map the variance that each embedding explains and no other does."
+    )
+
+
+class RunConfig(Section):
+    """What a run does. Each default is that of the Brain2Music paper, or the description names its source."""
+
+    embeddings: tuple[str, ...] = Field(
+        ("musicnn-mtt",), min_length=1, description="Embeddings of music that are decoded, by name."
+    )
+    window_s: float | None = Field(
+        None, gt=0, description="Seconds of sound per embedding vector; default the model's own."
+    )
+    seed: int = Field(0, ge=0, description="Seed of permutations, bootstraps, folds and generated music.")
+
+    stimuli: StimuliConfig = StimuliConfig()
+    events: EventsConfig = EventsConfig()
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    generation: GenerationConfig = GenerationConfig()
+    encoding: EncodingConfig = EncodingConfig()
+
     def lag_in_scans(self, tr: float) -> int:
         """The lag in whole scans of ``tr`` seconds, halves up: 6 at a TR of 0.8 s, 0 at a sparse TR of 10 s."""
-        if self.lag_tr is not None:
-            return self.lag_tr
-        return _scans(DEFAULT_LAG_S if self.lag_s is None else self.lag_s, tr)
+        events = self.events
+        if events.lag_tr is not None:
+            return events.lag_tr
+        return _scans(DEFAULT_LAG_S if events.lag_s is None else events.lag_s, tr)
 
-    def also_lags_in_scans(self, tr: float) -> tuple[int, ...]:
-        """The further lags in whole scans of ``tr`` seconds, each once and without the lag itself."""
-        every = (*self.also_lags, *(_scans(seconds, tr) for seconds in self.also_lags_s))
+    def compare_lags_in_scans(self, tr: float) -> tuple[int, ...]:
+        """The lags to compare with in whole scans of ``tr`` seconds, each once and without the lag itself."""
+        return self._other_lags(self.evaluation.compare_lags_tr, self.evaluation.compare_lags_s, tr)
+
+    def further_lags_in_scans(self, tr: float) -> tuple[int, ...]:
+        """The lags that the stacked regressor is fitted to beside the lag itself, in whole scans, each once."""
+        return self._other_lags(self.decoding.lags_tr, self.decoding.lags_s, tr)
+
+    def _other_lags(self, lags_tr: tuple[int, ...], lags_s: tuple[float, ...], tr: float) -> tuple[int, ...]:
+        every = (*lags_tr, *(_scans(seconds, tr) for seconds in lags_s))
         return tuple(lag for lag in dict.fromkeys(every) if lag != self.lag_in_scans(tr))
 
+    def flat(self) -> dict[str, Any]:
+        """Every setting by its full name, ``section.name`` or ``name``, as JSON types."""
+        told = self.model_dump(mode="json")
+        single = {name: value for name, value in told.items() if name not in SECTIONS}
+        return single | {f"{part}.{name}": value for part in SECTIONS for name, value in told[part].items()}
+
     @classmethod
-    def from_toml(cls, path: Path | None = None, **given: object) -> "RunConfig":
-        """Read settings from a TOML file; keyword arguments that are not None or empty win over it."""
-        settings = read_toml(path) if path is not None else {}
-        asked = {key: value for key, value in given.items() if value is not None and value != () and value != []}
-        if asked.keys() & LAGS:
-            settings = {key: value for key, value in settings.items() if key not in LAGS}  # a lag is one or the other
-        return validated(cls, settings | asked, path)
+    def of(cls, **settings: object) -> "RunConfig":
+        """Settings given in their sections or by name; see :mod:`brain2music.config`."""
+        return validated(cls, in_sections(settings), None)
+
+    @classmethod
+    def from_toml(cls, path: Path | None = None, **settings: object) -> "RunConfig":
+        """Read settings from a TOML file; keyword arguments, as of :meth:`of`, win over it."""
+        told = {} if path is None else read_toml(path)
+        _refuse_unsectioned(told, path)
+        return validated(cls, told, path).changed(**settings)
+
+    def changed(self, **settings: object) -> "RunConfig":
+        """These settings with others in their place; a lag takes the place of the other form of the lag."""
+        new, kept = in_sections(settings), self.model_dump(exclude_unset=True)
+        if LAGS & new.get("events", {}).keys():
+            kept["events"] = {key: value for key, value in kept.get("events", {}).items() if key not in LAGS}
+        merged = {
+            key: kept.get(key, {}) | value if key in SECTIONS and isinstance(value, dict) else value
+            for key, value in new.items()
+        }
+        return validated(RunConfig, kept | merged, None)
+
+
+SECTIONS: dict[str, type[Section]] = {
+    name: field.annotation
+    for name, field in RunConfig.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+}
+"""The sections of a run's settings, in the order of the data's flow."""
+PLACES: dict[str, str] = {name: section for section, model in SECTIONS.items() for name in model.model_fields}
+"""The section of each setting that is in one."""
+RENAMED = {
+    "judges": "evaluation.further_embeddings",
+    "also_lags": "evaluation.compare_lags_tr",
+    "also_lags_s": "evaluation.compare_lags_s",
+    "ablations": "evaluation.compare_decoders",
+    "across": "evaluation.between_subject",
+    "unseen_genres": "evaluation.leave_one_genre_out",
+    "encode": "encoding.enabled",
+    "partition": "encoding.variance_partitioning",
+    "folds": "decoding.n_inner_folds",
+    "generate_from": "generation.conditioning",
+    "generate_s": "generation.duration_s",
+    "draws": "generation.n_samples",
+    "retrieve": "retrieval.k",
+    "permutations": "evaluation.n_permutations",
+    "hold_together": "decoding.group_by",
+    "shuffles": "evaluation.n_permuted_fits",
+}
+"""Names of settings before they had sections, and what they are now."""
+
+
+def in_sections(settings: Mapping[str, object]) -> dict[str, Any]:
+    """Settings given by name or in sections, all in sections.
+
+    Raises
+    ------
+    InputError : a name is unknown or was renamed, or a setting is given twice.
+    """
+    placed: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name in SECTIONS:
+            given = value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
+            if not isinstance(given, Mapping):
+                raise InputError(f"{name} is a section of settings, not one (got {value!r})", hint=_HELP)
+            _refuse_renamed(given, None, name)
+        elif name in PLACES:
+            name, given = PLACES[name], {name: value}
+        else:
+            _refuse_renamed({name: value}, None)
+            placed[name] = value
+            continue
+        section = placed.setdefault(name, {})
+        if twice := sorted(section.keys() & given.keys()):
+            raise InputError(f"{twice[0]} is given twice, by name and in {name}", hint="give it once")
+        section.update(given)
+    return placed
+
+
+_HELP = "see `brain2music run --help`"
+
+
+def _refuse_unsectioned(settings: Mapping[str, object], path: Path | None) -> None:
+    """In a file, settings are in their sections."""
+    for name, value in settings.items():
+        if name in SECTIONS and isinstance(value, Mapping):
+            _refuse_renamed(value, path, name)
+        elif name in PLACES:
+            raise InputError(f"{name} is now {PLACES[name]}.{name}", path, f"write it under [{PLACES[name]}]")
+        else:
+            _refuse_renamed({name: value}, path)
+
+
+def _refuse_renamed(settings: Mapping[str, object], path: Path | None, section: str | None = None) -> None:
+    """Name the setting that an old or unknown name means."""
+    known: type[BaseModel] = RunConfig if section is None else SECTIONS[section]
+    for name in settings:
+        if name in known.model_fields:
+            continue
+        old = name if section is None else f"{section}.{name}"
+        if name in RENAMED:
+            raise InputError(f"{old} is now {RENAMED[name]}", path, _under(RENAMED[name]))
+        if name in PLACES and section is not None:
+            raise InputError(f"there is no {old}, but {PLACES[name]}.{name}", path, _under(f"{PLACES[name]}.{name}"))
+        every = {key: f"{place}.{key}" for key, place in PLACES.items()} | {key: key for key in RunConfig.model_fields}
+        close = difflib.get_close_matches(name, every, 1)
+        hint = f"did you mean {every[close[0]]}?" if close else _HELP
+        raise InputError(f"there is no setting {old}", path, hint)
+
+
+def _under(place: str) -> str:
+    section, name = place.split(".")
+    return f"write {name} under [{section}]"
 
 
 def _scans(seconds: float, tr: float) -> int:
     """Seconds in whole scans, halves up as wherever times meet scans."""
     return math.floor(seconds / tr + 0.5 + 1e-6)
-
-
-def read_toml(path: Path) -> dict[str, object]:
-    """Read a TOML file; :class:`InputError` names the file when it is missing or malformed."""
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("the file is missing", path, "check the path") from None
-    except OSError as error:
-        raise InputError(f"the file cannot be read ({error.strerror})", path, "name a TOML file") from None
-    except RecursionError:
-        raise InputError("this is not valid TOML (it is nested too deeply)", path, "correct the file") from None
-    except ValueError as error:  # of the text, of its encoding, of a number
-        raise InputError(f"this is not valid TOML ({error})", path, "correct the file") from None
-
-
-def validated(model: type[Model], settings: object, path: Path | None) -> Model:
-    """Validate settings against a pydantic model; the first problem becomes one readable line."""
-    try:
-        return model.model_validate(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field, told = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
-        what = (
-            f"{field}: {told} (got {first['input']!r})" if field else told
-        )  # of the whole: all settings are its input
-        raise InputError(what, path, "see `brain2music run --help`") from None

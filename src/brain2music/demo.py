@@ -28,7 +28,7 @@ def run_demo(out: Path, *, seed: int = 0, n_jobs: int | None = None) -> Path:
             simulate(study, design="quick", seed=seed, n_jobs=n_jobs, progress=advance)
     with progress("compose a gallery") as advance:
         write_corpus(music, TRACKS_PER_GENRE, seed=seed, n_jobs=n_jobs, progress=advance, first=FIRST_TRACK)
-    config = RunConfig(embeddings=EMBEDDINGS, seed=seed)
+    config = RunConfig.of(embeddings=EMBEDDINGS, seed=seed)
     source = BidsSource.read(study, config)
     embedder = get_embedder(EMBEDDINGS[0], config.window_s, source.step_s)
     with progress("embed the gallery") as advance:

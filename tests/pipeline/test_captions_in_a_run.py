@@ -45,7 +45,7 @@ def run_with(study: TinyStudy, captions: Path, out: Path, monkeypatch: pytest.Mo
         return Worded(found, study.root / "stimuli") if name == "logmel" else found
 
     monkeypatch.setattr("brain2music.pipeline.gate.get_embedder", worded)
-    config = CONFIG.model_copy(update={"captions": str(captions), "encode": False, "unseen_genres": False})
+    config = CONFIG.changed(captions=str(captions), encoding={"enabled": False}, leave_one_genre_out=False)
     return run(read(study, config), out, config, galleries=[gallery_of(study, out.parent)])
 
 

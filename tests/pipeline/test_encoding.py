@@ -60,8 +60,13 @@ class Given:
 @pytest.fixture(scope="module")
 def heard(study_folder, truth, tmp_path_factory) -> tuple[Listener, Music, Outputs]:
     """The true features as one embedding, noise as another."""
-    config = RunConfig(
-        embeddings=("truth", "noise"), lag_tr=3, permutations=2000, detrend="cosine", folds=4, partition=True
+    config = RunConfig.of(
+        embeddings=("truth", "noise"),
+        lag_tr=3,
+        n_permutations=2000,
+        detrend="cosine",
+        n_inner_folds=4,
+        variance_partitioning=True,
     )
     source, outputs = BidsSource.read(study_folder, config), Outputs(tmp_path_factory.mktemp("out"))
     names = tuple(truth.features)

@@ -23,17 +23,17 @@ from brain2music.pipeline.run import run
 from brain2music.pipeline.tested import about_p
 from tests.study.tiny_study import TR, TinyStudy, voxels
 
-CONFIG = RunConfig(
+CONFIG = RunConfig.of(
     embeddings=("logmel",),
     window_s=1.5,
     lag_tr=0,
-    also_lags=(),
-    folds=2,
-    permutations=100,
+    compare_lags_tr=(),
+    n_inner_folds=2,
+    n_permutations=100,
     fade_s=0.1,
-    shuffles=1,
-    encode=False,
-    unseen_genres=False,
+    n_permuted_fits=1,
+    encoding={"enabled": False},
+    leave_one_genre_out=False,
 )
 TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
 Fault = Callable[[TinyStudy, Path], dict]
@@ -72,12 +72,12 @@ def a_single_test_clip(study: TinyStudy, folder: Path) -> dict:
 
 @fault("decoder-unknown")
 def a_decoder_of_no_known_name(study: TinyStudy, folder: Path) -> dict:
-    return {"ablations": ("rigde",)}
+    return {"compare_decoders": ("rigde",)}
 
 
 @fault("embedding-unusable")
 def a_judge_of_no_known_name(study: TinyStudy, folder: Path) -> dict:
-    return {"judges": ("logmal",)}
+    return {"further_embeddings": ("logmal",)}
 
 
 @fault("generator-unusable")
@@ -158,7 +158,7 @@ def test_check_reports_what_run_refuses_before_the_work(
     name: str, study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, breaks = FAULTS[name]
-    config = CONFIG.model_copy(update=breaks(study, tmp_path))
+    config = CONFIG.changed(**breaks(study, tmp_path))
     monkeypatch.setattr("brain2music.pipeline.run.Listener", lambda *_: pytest.fail("something was computed"))
     reported = [each for each in check_bids(study.root, config, tmp_path / "out") if each.severity == "error"]
     assert code in {each.code for each in reported}
@@ -204,7 +204,7 @@ def test_a_gallery_of_nothing_but_the_stimuli_or_of_music_that_is_gone_is_refuse
     shutil.rmtree(music)
     found = check_bids(study.root, CONFIG, None, galleries=[tmp_path / "gallery"])
     assert {"gallery-empty", "gallery-moved"} <= {each.code for each in found if each.severity == "error"}
-    other = CONFIG.model_copy(update={"embeddings": ("mfcc-chroma",)})
+    other = CONFIG.changed(embeddings=("mfcc-chroma",))
     found = check_bids(study.root, other, None, galleries=[tmp_path / "gallery"])
     assert [each.severity for each in found if each.code == "gallery-unused"] == ["warning"]
 
@@ -276,7 +276,7 @@ def arrays(folder: Path, **subjects: np.ndarray) -> Path:
 
 
 def test_arrays_pass_the_same_gate(tmp_path: Path, rng: np.random.Generator) -> None:
-    whole, config = rng.standard_normal((12, 5)).astype(np.float32), CONFIG.model_copy(update={"shuffles": 5})
+    whole, config = rng.standard_normal((12, 5)).astype(np.float32), CONFIG.changed(n_permuted_fits=5)
     path = arrays(tmp_path, a=whole, b=np.full((12, 5), np.nan, np.float32))
     found = check_arrays(path, config, tmp_path / "out")
     assert [(each.code, each.severity, each.subject) for each in found] == [("array-unusable", "warning", "b")]
@@ -292,13 +292,13 @@ def test_why_there_is_no_p_is_said_before_and_beside_the_score(tmp_path: Path, r
     (finding,) = check_arrays(path, CONFIG)
     assert (finding.code, finding.severity) == ("p-missing", "warning")
     assert "no p" in finding.what
-    assert "set shuffles to 20" in finding.hint
+    assert "set evaluation.n_permuted_fits to 20" in finding.hint
     with pytest.warns(Brain2MusicWarning, match="no p"):
         outputs = run(read_arrays_study(path), tmp_path / "out", CONFIG)
     (score,) = [each for each in read_scores(outputs.scores) if each.metric == "identification"]
     assert score.p is None
-    assert "set shuffles to 20" in score.note
-    enough = CONFIG.model_copy(update={"shuffles": 5})
+    assert "set evaluation.n_permuted_fits to 20" in score.note
+    enough = CONFIG.changed(n_permuted_fits=5)
     assert check_arrays(path, enough) == []
     outputs = run(read_arrays_study(path), tmp_path / "out", enough)
     (score,) = [each for each in read_scores(outputs.scores) if each.metric == "identification"]
@@ -310,7 +310,7 @@ def test_genres_that_training_cannot_do_without_are_said_before(study: TinyStudy
     study.edit(study.events(TEST), "\tjazz\t5\t", "\tpop\t5\t")
     (study.root / "stimuli" / "pop").mkdir()
     shutil.copyfile(study.track(5), study.root / "stimuli" / "pop" / "pop.00005.wav")
-    config = CONFIG.model_copy(update={"unseen_genres": True})
+    config = CONFIG.changed(leave_one_genre_out=True)
     found = check_bids(study.root, config)
     assert [(each.code, each.severity) for each in found] == [
         ("genre-untrained", "warning"),
@@ -327,11 +327,17 @@ def test_genres_that_training_cannot_do_without_are_said_before(study: TinyStudy
 
 
 @pytest.mark.parametrize(
-    ("recordings", "shuffles", "says"),
-    [(4, None, "give 5 recordings"), (12, 1, "shuffles"), (12, 2, "hardly be small"), (12, 5, ""), (12, None, "")],
+    ("recordings", "n_fits", "says"),
+    [
+        (4, None, "give 5 recordings"),
+        (12, 1, "n_permuted_fits"),
+        (12, 2, "hardly be small"),
+        (12, 5, ""),
+        (12, None, ""),
+    ],
 )
-def test_what_p_in_folds_lacks_is_named(recordings: int, shuffles: int | None, says: str) -> None:
-    remark = about_p(np.arange(2 * recordings) // 2, shuffles)
+def test_what_p_in_folds_lacks_is_named(recordings: int, n_fits: int | None, says: str) -> None:
+    remark = about_p(np.arange(2 * recordings) // 2, n_fits)
     assert (remark is None) == (not says)
     assert says in " ".join(remark or ())
 

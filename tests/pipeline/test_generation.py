@@ -62,11 +62,23 @@ def study(tmp_path: Path) -> TinyStudy:
 def config(generator: Path | str, **changes: object) -> RunConfig:
     """Settings of a quick run that generates two takes a clip."""
     settings = {
-        **{"embeddings": ("logmel", "mfcc-chroma"), "window_s": 1.5, "lag_tr": 0, "also_lags": (), "folds": 2},
-        **{"permutations": 100, "fade_s": 0.1, "encode": False, "unseen_genres": False, "shuffles": 1},
-        **{"generator": str(generator), "draws": 2, "generate_s": 1.5},
+        **{
+            "embeddings": ("logmel", "mfcc-chroma"),
+            "window_s": 1.5,
+            "lag_tr": 0,
+            "compare_lags_tr": (),
+            "n_inner_folds": 2,
+        },
+        **{
+            "n_permutations": 100,
+            "fade_s": 0.1,
+            "encoding": {"enabled": False},
+            "leave_one_genre_out": False,
+            "n_permuted_fits": 1,
+        },
+        **{"generator": str(generator), "n_samples": 2, "duration_s": 1.5},
     }
-    return RunConfig(**{**settings, **changes})  # type: ignore[arg-type]
+    return RunConfig.of(**{**settings, **changes})  # type: ignore[arg-type]
 
 
 def generate(study: TinyStudy, out: Path, settings: RunConfig) -> Outputs:
@@ -114,7 +126,7 @@ def test_a_run_that_was_stopped_makes_only_what_is_missing(study: TinyStudy, gen
 
 
 def test_each_window_may_have_its_own_takes(study: TinyStudy, generator: Path, tmp_path: Path) -> None:
-    outputs = generate(study, tmp_path / "out", config(generator, generate_from="windows"))
+    outputs = generate(study, tmp_path / "out", config(generator, conditioning="windows"))
     table = pd.read_parquet(outputs.generated_table("01", "logmel"))
     predictions = pd.read_parquet(outputs.predictions("01", "logmel"))
     assert len(table) == len(CONDITIONS) * 2 * len(predictions)
@@ -139,7 +151,7 @@ def test_a_judge_that_is_not_decoded_scores_sound_and_classes(
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "yamnet").symlink_to(real_data / "yamnet")
     monkeypatch.setenv("BRAIN2MUSIC_MODELS", str(tmp_path / "models"))
-    settings = config(generator, embeddings=("logmel",), judges=("yamnet",), draws=1)
+    settings = config(generator, embeddings=("logmel",), further_embeddings=("yamnet",), n_samples=1)
     outputs = generate(study, tmp_path / "out", settings)
     scores = {(each["stage"], each["metric"]): each for each in json.loads(outputs.scores.read_text())}
     assert scores["generate", "identification/judge=yamnet"]["embedding"] == "logmel"

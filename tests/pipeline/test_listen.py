@@ -22,7 +22,7 @@ def test_stimuli_of_any_rate_are_on_the_page(rate: int, tmp_path: Path) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(4 * rate) / rate)
     for number in (5, 6):
         soundfile.write(study.track(number), tone, rate)
-    source = BidsSource.read(study.root, RunConfig(fade_s=0, rms=0.2))
+    source = BidsSource.read(study.root, RunConfig.of(fade_s=0, rms=0.2))
     export_stimuli(source, Outputs(tmp_path / "out"))
     for clip in source.test_clips:
         heard, rate_there = read_audio(Outputs(tmp_path / "out").stimulus(clip.name))
@@ -33,7 +33,7 @@ def test_stimuli_of_any_rate_are_on_the_page(rate: int, tmp_path: Path) -> None:
 
 
 def exported(study: TinyStudy, others: tuple[str, ...] = (), fade_s: float = 0.0) -> dict[str, str]:
-    source = BidsSource.read(study.root, RunConfig(fade_s=fade_s))
+    source = BidsSource.read(study.root, RunConfig.of(fade_s=fade_s))
     export_stimuli(source, Outputs(study.root.parent / "out"), others=others)
     return {path.name: digest_file(path) for path in (study.root.parent / "out" / "stimuli").glob("*.mp3")}
 

@@ -21,8 +21,14 @@ from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
 from tests.study.tiny_study import TinyStudy
 
-CONFIG = RunConfig(
-    embeddings=("logmel", "mfcc-chroma"), window_s=1.5, lag_tr=0, also_lags=(1,), folds=2, permutations=100, fade_s=0.1
+CONFIG = RunConfig.of(
+    embeddings=("logmel", "mfcc-chroma"),
+    window_s=1.5,
+    lag_tr=0,
+    compare_lags_tr=(1,),
+    n_inner_folds=2,
+    n_permutations=100,
+    fade_s=0.1,
 )
 
 
@@ -107,7 +113,7 @@ def test_what_depends_on_a_change_is_made_again(change: str, study: TinyStudy, t
     before = digest_file(outputs.predictions("01", "logmel"))
     config = CONFIG
     if change == "setting":
-        config = CONFIG.model_copy(update={"detrend": "linear"})
+        config = CONFIG.changed(detrend="linear")
     elif change == "sound":
         study.track(5).unlink()
         study.write_track(5, seconds=4.5)
@@ -121,7 +127,7 @@ def test_what_depends_on_a_change_is_made_again(change: str, study: TinyStudy, t
 
 def test_confounds_are_regressed_out_and_a_changed_table_counts(study: TinyStudy, tmp_path: Path) -> None:
     plain = digest_file(run(read(study), tmp_path / "plain", CONFIG).predictions("01", "logmel"))
-    config = CONFIG.model_copy(update={"confounds": ("a_comp_cor_0[0-4]",)})
+    config = CONFIG.changed(confounds=("a_comp_cor_0[0-4]",))
     with pytest.raises(InputError, match=r"the confounds table .* is missing"):
         run(read(study, config), tmp_path / "out", config)
     made = [plain]
@@ -155,7 +161,7 @@ def add_subject(study: TinyStudy) -> None:
 
 def test_at_group_level_subjects_are_read_by_each_others_decoders(study: TinyStudy, tmp_path: Path) -> None:
     add_subject(study)
-    config = CONFIG.model_copy(update={"across": ("srm",), "embeddings": ("logmel",), "encode": False})
+    config = CONFIG.changed(between_subject=("srm",), embeddings=("logmel",), encoding={"enabled": False})
     run(read(study), tmp_path / "out", config, subjects=["01"])
     with pytest.raises(InputError, match="needs two"):
         run(read(study), tmp_path / "out", config, level="group")
@@ -209,7 +215,7 @@ def test_a_gallery_meets_a_study_of_any_tr(study: TinyStudy, tmp_path: Path) -> 
         path.rename(path.with_name(f"other.{number}.wav"))
     build_gallery(music, tmp_path / "fits", get_embedder("logmel", 1.5, 0.5))
     build_gallery(music, tmp_path / "differs", get_embedder("logmel", 1.0, 1.5))
-    config = CONFIG.model_copy(update={"embeddings": ("logmel",), "encode": False})
+    config = CONFIG.changed(embeddings=("logmel",), encoding={"enabled": False})
     with pytest.raises(InputError, match=r"differ in window_s.*--window-s 1\.5"):
         run(read(study), tmp_path / "out", config, galleries=[tmp_path / "differs"])
     assert not list((tmp_path / "out").glob("sub-*"))
@@ -218,7 +224,7 @@ def test_a_gallery_meets_a_study_of_any_tr(study: TinyStudy, tmp_path: Path) -> 
 
 
 def test_the_methods_paragraph_names_the_decoder_that_was_used() -> None:
-    (sentence,) = _decoder(RunConfig(decoder="selected+whitened"))
+    (sentence,) = _decoder(RunConfig.of(decoder="selected+whitened"))
     assert sentence.startswith("The decoder was selected+whitened (ridge from the voxels")
     assert "; no direction of the embedding" in sentence
     assert _decoder(RunConfig()) == []

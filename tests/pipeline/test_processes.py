@@ -17,13 +17,17 @@ from .test_pipeline import add_subject, digests
 SETTINGS = """
 embeddings = ["logmel"]
 window_s = 1.5
+[events]
 lag_tr = 0
-also_lags = []
-folds = 2
-permutations = 100
-shuffles = 1
-unseen_genres = false
-encode = false
+[decoding]
+n_inner_folds = 2
+[evaluation]
+compare_lags_tr = []
+n_permutations = 100
+n_permuted_fits = 1
+leave_one_genre_out = false
+[encoding]
+enabled = false
 """
 MAIN = "from brain2music.cli import main; main()"
 

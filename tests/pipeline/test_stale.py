@@ -13,21 +13,21 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.config import RunConfig
+from brain2music.config import SECTIONS, RunConfig
 from brain2music.gallery.build import build_gallery
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
-from brain2music.pipeline.settings import DESCRIBED, DIGESTED, seen
+from brain2music.pipeline.settings import DECIDING, DESCRIBED, DIGESTED, SEEN, seen
 from brain2music.pipeline.subjects import finished
 from brain2music.report.page import build_report
 from tests.study.tiny_study import TinyStudy
 
 from .test_pipeline import add_subject, digests, read
 
-CONFIG = RunConfig(
-    embeddings=("logmel",), window_s=1.5, lag_tr=0, also_lags=(), folds=2, permutations=100, fade_s=0.1,
-    unseen_genres=False, shuffles=1,
+CONFIG = RunConfig.of(
+    embeddings=("logmel",), window_s=1.5, lag_tr=0, compare_lags_tr=(), n_inner_folds=2, n_permutations=100, fade_s=0.1,
+    leave_one_genre_out=False, n_permuted_fits=1,
 )  # fmt: skip
 
 
@@ -78,11 +78,11 @@ def another_sound(bench: Bench) -> None:
 
 
 def another_fade(bench: Bench) -> None:
-    bench.config = CONFIG.model_copy(update={"fade_s": 0.5})
+    bench.config = CONFIG.changed(fade_s=0.5)
 
 
 def another_level(bench: Bench) -> None:
-    bench.config = CONFIG.model_copy(update={"rms": None})
+    bench.config = CONFIG.changed(rms=None)
 
 
 def a_renamed_region(bench: Bench) -> None:
@@ -104,11 +104,11 @@ def no_gallery(bench: Bench) -> None:
 
 
 def no_encoding(bench: Bench) -> None:
-    bench.config = CONFIG.model_copy(update={"encode": False})
+    bench.config = CONFIG.changed(encoding={"enabled": False})
 
 
 def fewer_retrieved(bench: Bench) -> None:
-    bench.config = CONFIG.model_copy(update={"retrieve": 1})
+    bench.config = CONFIG.changed(k=1)
 
 
 CHANGES = [another_sound, another_fade, another_level, a_renamed_region, a_smaller_mask, a_corrected_title, no_gallery]
@@ -152,7 +152,7 @@ def test_what_is_removed_is_said_and_what_is_not_ours_stays(bench: Bench) -> Non
 @pytest.mark.slow
 def test_outputs_in_an_embedding_that_is_left_out_stay_and_are_not_shown(bench: Bench) -> None:
     before = bench.first
-    bench.config = CONFIG.model_copy(update={"embeddings": ("mfcc-chroma",)})
+    bench.config = CONFIG.changed(embeddings=("mfcc-chroma",))
     with pytest.warns(Brain2MusicWarning, match="outputs of an earlier run in logmel are left as they are"):
         after = bench.run()
     name = Outputs(bench.out).predictions("01", "logmel").relative_to(bench.out).as_posix()
@@ -180,12 +180,14 @@ def test_a_damaged_file_of_the_folder_is_made_again(bench: Bench) -> None:
 
 
 def test_every_setting_counts_somewhere_and_no_stage_sees_what_only_another_uses() -> None:
-    stages = ("measure", "decode", "retrieve", "generate", "encode", "across")
-    counted = {name for stage in stages for name in seen(stage, CONFIG)}
-    assert set(RunConfig.model_fields) - counted == (DESCRIBED | DIGESTED | {"encode"}) & set(RunConfig.model_fields)
-    later = {"retrieve", "generator", "generate_from", "generate_s", "draws", "partition"}
+    every = set(CONFIG.flat())
+    counted = {name for step in SEEN for name in seen(step, CONFIG)}
+    assert every - counted == (DESCRIBED | DIGESTED | DECIDING) - {"evaluation.between_subject"}
+    assert {place for places in SEEN.values() for place in places} <= every | set(SECTIONS)
+    later = {name for name in every if name.partition(".")[0] in ("retrieval", "generation", "encoding")}
     assert not later & set(seen("decode", CONFIG))
-    assert not later - {"retrieve"} & set(seen("retrieve", CONFIG))
+    assert later & set(seen("retrieve", CONFIG)) == {"retrieval.k"}
+    assert {name.partition(".")[0] for name in later & set(seen("generate", CONFIG))} == {"generation"}
     assert "seed" in seen("encode", CONFIG)
 
 
@@ -194,10 +196,12 @@ def test_subjects_of_other_settings_are_said_and_never_averaged(tmp_path: Path) 
     study = TinyStudy(tmp_path / "study")
     study.add_mask()
     add_subject(study)
-    config = CONFIG.model_copy(update={"encode": False})
+    config = CONFIG.changed(encoding={"enabled": False})
     run(read(study, config), tmp_path / "out", config, subjects=["01"])
-    other = config.model_copy(update={"detrend": "linear"})
-    with pytest.warns(Brain2MusicWarning, match="sub-01 was made with other settings than these: detrend median"):
+    other = config.changed(detrend="linear")
+    with pytest.warns(
+        Brain2MusicWarning, match="sub-01 was made with other settings than these: preprocessing.detrend median"
+    ):
         outputs = run(read(study, other), tmp_path / "out", other, subjects=["02"])
     assert any("sub-01 was made" in line for line in json.loads(outputs.study.read_text())["warnings"])
     with pytest.raises(InputError, match="sub-02 was made with other settings than sub-01"):

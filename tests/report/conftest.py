@@ -241,7 +241,7 @@ def _study(
             "genres": {genre: {"train": 6 * test, "test": test} for genre in genres},
             "evaluation": "held-out test runs",
         },
-        "settings": {"seed": 0, "decoder": "ridge", "folds": 5, "alphas": [1, 10, 100], "stimuli": "stimuli" + hostile},
+        "settings": {"seed": 0, "decoding.decoder": "ridge", "decoding.alphas": [1], "stimuli": "stimuli" + hostile},
         "gallery": {"name": "free", "tracks": 200, "licences": {"CC BY": 180}} if gallery else None,
         "leaks": [], "warnings": ["3 dimensions chose an α on the edge of the grid" + hostile],
         "methods": "Responses were z-scored per run." + hostile + "\n\nA ridge decoder followed.",

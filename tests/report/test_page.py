@@ -197,7 +197,7 @@ def test_encoding_that_was_not_asked_for_is_said_so(make_run: MakeRun) -> None:
     root = make_run()
     for path in root.rglob("*.parquet"):
         path.unlink()
-    edit_json(Outputs(root).study, settings={"encode": False})
+    edit_json(Outputs(root).study, settings={"encoding.enabled": False})
     assert "No encoding: the run was told not to encode." in pages_of(root)["sub-001.html"]
 
 

@@ -53,7 +53,7 @@ def test_of_resolutions_the_coarsest_and_first_the_images_own(tiny: TinyStudy) -
 def test_spaces_of_which_none_is_preferred_are_listed(tiny: TinyStudy) -> None:
     tiny.add_preprocessed("space-MNIPediatricAsym_cohort-1_desc-preproc")
     tiny.add_preprocessed("space-OASIS30ANTs_desc-preproc")
-    with pytest.raises(InputError, match=r"MNIPediatricAsym.*OASIS30ANTs.*Choose by bids_filter"):
+    with pytest.raises(InputError, match=r"MNIPediatricAsym.*OASIS30ANTs.*Choose by preprocessing.bids_filter"):
         read_study(tiny.root)
 
 

@@ -63,11 +63,11 @@ def test_rows_of_music_are_not_passed_over(listening: Write, kind: str) -> None:
 def test_which_rows_count_can_be_chosen(listening: Write, tmp_path: Path) -> None:
     rows = [line.replace("\tmusic", "\tsilence") if i % 2 else line for i, line in enumerate(MUSIC)]
     tiny = listening(rows, header=KINDS)
-    (tmp_path / "config.toml").write_text('events = { column = "trial_type", values = ["Silence"] }')
-    chosen = RunConfig.from_toml(tmp_path / "config.toml").events
+    (tmp_path / "config.toml").write_text('[events]\nvalues = ["Silence"]')
+    chosen = RunConfig.from_toml(tmp_path / "config.toml").events.rows
     assert heard(read_study(tiny.root, events=chosen)) == [OURS[1], OURS[3]]
     assert heard(read_study(tiny.root)) == [OURS[0], OURS[2], OURS[4]]
-    with pytest.raises(InputError, match=r"no presentation of music is left.*setting events"):
+    with pytest.raises(InputError, match=r"no presentation of music is left.*setting events.values"):
         read_study(tiny.root, events=EventRows(values=("jazz",)))
     with pytest.raises(InputError, match="has no column kind"):
         read_study(tiny.root, events=EventRows(column="kind", values=("jazz",)))

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import digest_file, digest_text
-from ..config import read_toml, validated
+from .._utils.toml import read_toml, validated
 from ..study.finding import Finding, error, warning
 from ..study.stimuli import Stimuli
 from ..study.study import Clip

@@ -23,6 +23,9 @@ from .mask import check_masks, first_bold, mask_files
 from .responses import Responses, SplitResponses
 from .roi import dseg_files
 
+OUTER_FOLDS = 10
+"""Folds in which the clips of a BIDS study without test runs are scored, unless the settings say another number."""
+
 
 @runtime_checkable
 class Source(Protocol):
@@ -170,11 +173,11 @@ class BidsSource:
             stimuli=stimuli,
             derivatives=derivatives,
             subjects=subjects or None,
-            train_task=config.train_task,
-            test_task=config.test_task,
-            raw_images=config.raw_images,
-            bids_filter=config.bids_filter,
-            events=config.events,
+            train_task=config.events.train_task,
+            test_task=config.events.test_task,
+            raw_images=config.preprocessing.raw_images,
+            bids_filter=config.preprocessing.bids_filter,
+            events=config.events.rows,
         )
 
     @property
@@ -187,7 +190,7 @@ class BidsSource:
 
     @property
     def folds(self) -> int | None:
-        return None if self.study.test_clips else 2 * self.config.folds
+        return None if self.study.test_clips else OUTER_FOLDS
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -244,12 +247,12 @@ class BidsSource:
             found += check_masks(self.study, subject, self.derivatives)
         except InputError as problem:
             found.append(error("mask-unusable", problem.file, problem.what, problem.hint, subject))
-        for run in self.study.runs_of(subject) if self.config.confounds else ():
+        for run in self.study.runs_of(subject) if self.config.preprocessing.confounds else ():
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # the run says so itself
                     table = confounds_table(self.study, run, self.derivatives)
-                    read_confounds(table, self.config.confounds, run.n_volumes or 0)
+                    read_confounds(table, self.config.preprocessing.confounds, run.n_volumes or 0)
             except InputError as problem:
                 found.append(error("confounds-unusable", problem.file, problem.what, problem.hint, subject))
         return found
@@ -270,7 +273,7 @@ class BidsSource:
     @property
     def stimuli(self) -> Stimuli:
         folder = self.study.stimuli or self.study.root / "stimuli"
-        return Stimuli(folder, fade_s=self.config.fade_s, rms=self.config.rms)
+        return Stimuli(folder, fade_s=self.config.stimuli.fade_s, rms=self.config.stimuli.rms)
 
     @property
     def root(self) -> Path:
@@ -306,7 +309,7 @@ class BidsSource:
         runs = self.study.runs_of(subject)
         files = [run.events for run in runs] + [run.bold for run in runs if run.bold is not None]
         files += mask_files(self.study, subject, self.derivatives) + dseg_files(self.study, subject, self.derivatives)
-        if self.config.confounds:
+        if self.config.preprocessing.confounds:
             files += [confounds_table(self.study, run, self.derivatives) for run in runs]
         understood = "\n".join(repr(replace(run, events=Path(), bold=None)) for run in runs)
         digests = {relpath(path, self.study.root): digest_file(path) for path in files}
@@ -318,8 +321,8 @@ class BidsSource:
             subject,
             split,
             lag_tr=lag_tr,
-            detrend=self.config.detrend,
-            confounds=self.config.confounds,
+            detrend=self.config.preprocessing.detrend,
+            confounds=self.config.preprocessing.confounds,
             derivatives=self.derivatives,
         )
         return replace(loaded, simulated=self.simulated)

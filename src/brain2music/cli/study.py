@@ -178,13 +178,16 @@ def _settings(
     """The file's settings, and what the command line says instead."""
     from ..config import RunConfig
 
+    given = {
+        "embeddings": embeddings or None,
+        "captions": None if captions is None else str(captions),
+        "further_embeddings": judges or None,
+        "generator": generator,
+        "n_samples": draws,
+        "lag_s": lag_s,
+        "lag_tr": lag_tr,
+    }
     return RunConfig.from_toml(
         file,
-        embeddings=embeddings,
-        captions=None if captions is None else str(captions),
-        judges=judges,
-        generator=generator,
-        draws=draws,
-        lag_s=lag_s,
-        lag_tr=lag_tr,
+        **{name: value for name, value in given.items() if value is not None},
     )

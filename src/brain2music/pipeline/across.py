@@ -19,13 +19,13 @@ WAYS = (
 
 def require_people(source: Source, config: RunConfig, subjects: Sequence[str]) -> None:
     """:class:`InputError` where subjects are to be aligned and cannot be."""
-    if config.across and source.folds is not None:
-        hint = "take `across` out of the settings"
+    if config.evaluation.between_subject and source.folds is not None:
+        hint = "take `evaluation.between_subject` out of the settings"
         raise InputError("subjects are aligned on training clips, and this study has no clips apart", hint=hint)
-    if config.across and len(subjects) < 2:
+    if config.evaluation.between_subject and len(subjects) < 2:
         raise InputError(
             f"{len(subjects)} subject was decoded, and alignment across people needs two",
-            hint="run the participant level of more subjects, or take `across` out of the settings",
+            hint="run the participant level of more subjects, or take `evaluation.between_subject` out of the settings",
         )
 
 
@@ -43,17 +43,17 @@ def score_across(source: Source, subjects: Sequence[str], name: str, music: Musi
         sides.append(common_voxels(train, test))
     train_sides, test_sides = ([side[i] for side in sides] for i in (0, 1))
     scores: list[Score] = []
-    for method in config.across:
+    for method in config.evaluation.between_subject:
         for way, decode, told in WAYS:
             found = decode(
                 train_sides,
                 test_sides,
                 music[name],
                 method,
-                option=config.decoder,
-                alphas=config.alphas,
+                option=config.decoding.decoder,
+                alphas=config.decoding.alphas,
                 n_folds=min(listener.plan.inner for listener in listeners),
-                scans_per_window=config.scans_per_window,
+                scans_per_window=config.decoding.scans_per_window,
                 seed=config.seed,
             )
             note = told.format(others=len(subjects) - 1, subjects=len(subjects)) + f", aligned by {method}"

@@ -17,7 +17,7 @@ from ..embeddings.embedder import Embedder
 from ..encoding.chance import REFITS
 from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak
-from .dividing import plan
+from .dividing import outer_folds, plan
 from .outputs import Outputs
 from .settings import deciding
 from .subjects import Records, unlike
@@ -47,7 +47,7 @@ def describe(
         "embeddings": [asdict(embedder.space) for embedder in embedders],
         "images": None if source.images is None else {**asdict(source.images), "text": str(source.images)},
         "design": _design(source, config, measured),
-        "settings": config.model_dump(mode="json"),
+        "settings": config.flat(),
         "gallery": None if gallery is None else _gallery(gallery),
         "leaks": [{"kind": leak.kind, "what": str(leak)} for leak in leaks],
         "warnings": [*_warnings(source, config, embedders, galleries), *_other_settings(records, config)],
@@ -70,7 +70,7 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
         f"{space.name} ({space.dims} dimensions, windows of {space.window_s:g} s every {space.step_s:g} s)"
         for space in (embedder.space for embedder in embedders)
     )
-    planned = plan(source.train_clips, source.folds, config)
+    planned = plan(source.train_clips, outer_folds(source, config), config)
     n_folds = len(planned.held_out)
     folds = f"in {n_folds} folds of recordings" if source.folds else "on clips of held-out test runs"
     parts = [
@@ -92,10 +92,11 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
             f"Music was retrieved from {len(gallery):,} tracks by the cosine similarity of the mean predicted "
             f"embedding, both centred by the mean of the training clips."
         )
-    if config.generator is not None:
-        what = "the mean predicted embedding" if config.generate_from == "mean" else "each window's predicted embedding"
+    made = config.generation
+    if made.generator is not None:
+        what = "the mean predicted embedding" if made.conditioning == "mean" else "each window's predicted embedding"
         parts.append(
-            f"Music of {config.generate_s:g} s was generated from {what} by {config.generator}, {config.draws} times, "
+            f"Music of {made.duration_s:g} s was generated from {what} by {made.generator}, {made.n_samples} times, "
             f"with none chosen, after the shrinkage of the predictions was undone by optimal transport fitted to "
             f"held-out predictions of training clips; also from predictions as they were and from the true embedding."
         )
@@ -107,22 +108,22 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
 def _tested(source: Source, config: RunConfig) -> str:
     """What p values come from."""
     if source.folds is None:
-        return f"p values come from {config.permutations:,} permutations of clips."
-    n = config.shuffles or SHUFFLES_IN_FOLDS
+        return f"p values come from {config.evaluation.n_permutations:,} permutations of clips."
+    n = config.evaluation.n_permuted_fits or SHUFFLES_IN_FOLDS
     return (
         f"p values come from {n} decoders refitted to permuted recordings (Student's t, with the form of "
-        f"{config.permutations:,} permutations of clips in place of the normal), and in encoding from permutations "
-        f"calibrated by {REFITS:,} refits; scores that were not refitted have none."
+        f"{config.evaluation.n_permutations:,} permutations of clips in place of the normal), and in encoding from "
+        f"permutations calibrated by {REFITS:,} refits; scores that were not refitted have none."
     )
 
 
 def _decoder(config: RunConfig) -> list[str]:
     """What was decoded by, where it is not plain ridge regression."""
-    if config.decoder == "ridge":
+    if config.decoding.decoder == "ridge":
         return []
     known = decoder_options()
-    what = "; ".join(known[part].removeprefix("ridge, ") for part in config.decoder.split("+"))
-    return [f"The decoder was {config.decoder} ({what}), fitted inside the training set."]
+    what = "; ".join(known[part].removeprefix("ridge, ") for part in config.decoding.decoder.split("+"))
+    return [f"The decoder was {config.decoding.decoder} ({what}), fitted inside the training set."]
 
 
 def _cleaned(config: RunConfig) -> str:
@@ -132,8 +133,12 @@ def _cleaned(config: RunConfig) -> str:
         "linear": "linearly detrended",
         "none": "left undetrended",
     }
-    confounds = f"cleaned of {', '.join(config.confounds)} of fMRIPrep, " if config.confounds else ""
-    return f"{ways[config.detrend]}, {confounds}and z-scored per run"
+    confounds = (
+        f"cleaned of {', '.join(config.preprocessing.confounds)} of fMRIPrep, "
+        if config.preprocessing.confounds
+        else ""
+    )
+    return f"{ways[config.preprocessing.detrend]}, {confounds}and z-scored per run"
 
 
 def _about_lag(source: Source, config: RunConfig) -> list[str]:
@@ -142,7 +147,7 @@ def _about_lag(source: Source, config: RunConfig) -> list[str]:
     unshifted = [tr for tr in map(source.tr_of, source.subjects) if config.lag_in_scans(tr) == 0]
     if not unshifted:
         return []
-    if config.lag_s == 0 or config.lag_tr == 0:
+    if config.events.lag_s == 0 or config.events.lag_tr == 0:
         return ["without a lag, the first scans of a clip reflect the clip before it"]
     return [f"the lag is less than half of a scan of {max(unshifted):g} s, so responses were not shifted"]
 
@@ -162,7 +167,7 @@ def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict
     first: dict[str, Any] = next(iter(measured.values()), nothing)
     lag = first.get("lag_tr", config.lag_in_scans(first["tr"]) if source.has_time else 0)
     train, test = (Counter(clip.genre for clip in clips) for clips in (source.train_clips, scored))
-    n_folds = len(plan(source.train_clips, source.folds, config).held_out)
+    n_folds = len(plan(source.train_clips, outer_folds(source, config), config).held_out)
     return {
         "tr": first["tr"],
         "lag_tr": lag,
@@ -194,10 +199,10 @@ def _warnings(
 ) -> list[str]:
     """What a reader should know before believing the scores."""
     said = list(source.remarks)
-    if config.track_index is None and source.kind == "bids" and not source.simulated:
+    if config.stimuli.track_index is None and source.kind == "bids" and not source.simulated:
         said.append("no artist index was given, so songs and artists shared by training and test are not known")
     said += _about_lag(source, config)
-    if lacks_cosines(config.confounds):
+    if lacks_cosines(config.preprocessing.confounds):
         said.append(LACKS_COSINES)
     searched = {gallery.space.name for gallery in galleries}
     left = [embedder.space.name for embedder in embedders if embedder.space.name not in searched]

@@ -12,6 +12,11 @@ from ..study.study import Clip
 from .tested import about_p
 
 
+def outer_folds(source: Source, config: RunConfig) -> int | None:
+    """The folds that all clips are scored in, by the settings or else the study's own; None with test clips."""
+    return None if source.folds is None else config.decoding.n_outer_folds or source.folds
+
+
 def plan(clips: Sequence[Clip], n_folds: int | None, config: RunConfig) -> FoldPlan:
     """The folds of the clips that are fitted to, by the settings of a run.
 
@@ -24,10 +29,10 @@ def plan(clips: Sequence[Clip], n_folds: int | None, config: RunConfig) -> FoldP
     InputError : the clips do not make folds.
     LeakageError : a fold trains on what it tests on.
     """
-    index = None if config.track_index is None else read_gtzan_index(config.track_index)
-    groups = group_clips(clips, *shared_labels(clips, index, config.hold_together))
-    planned = plan_folds(groups, n_folds, config.folds, seed=config.seed)
-    require_no_leak_in_folds(clips, planned.held_out, index, config.allow_leaks)
+    index = None if config.stimuli.track_index is None else read_gtzan_index(config.stimuli.track_index)
+    groups = group_clips(clips, *shared_labels(clips, index, config.decoding.group_by))
+    planned = plan_folds(groups, n_folds, config.decoding.n_inner_folds, seed=config.seed)
+    require_no_leak_in_folds(clips, planned.held_out, index, config.evaluation.allow_leaks)
     return planned
 
 
@@ -39,30 +44,32 @@ def check_division(source: Source, config: RunConfig, found: list[Finding]) -> l
         _check_scored(source, config, subject, found)
         clips = [clip for clip in source.train_clips if clip in heard]
         try:
-            planned = plan(clips, source.folds, config)
+            planned = plan(clips, outer_folds(source, config), config)
         except LeakageError as problem:
             found.append(error("leak", problem.file, problem.what, problem.hint))
         except InputError as problem:
             found.append(error("folds-impossible", source.path, problem.what, problem.hint, subject))
         else:
-            hint = "give more recordings, or ask for fewer folds (the setting folds)"
+            hint = (
+                "give more recordings, or ask for fewer folds (the settings decoding.n_outer_folds and n_inner_folds)"
+            )
             found += [warning("folds-fewer", source.path, line, hint) for line in planned.remarks]
-            index = None if config.track_index is None else read_gtzan_index(config.track_index)
-            if source.folds is not None and (remark := about_p(planned.groups, config.shuffles)):
+            index = None if config.stimuli.track_index is None else read_gtzan_index(config.stimuli.track_index)
+            if source.folds is not None and (remark := about_p(planned.groups, config.evaluation.n_permuted_fits)):
                 found.append(warning("p-missing", None, *remark))
-            leaks |= dict.fromkeys(check_folds(clips, planned.held_out, index, config.allow_leaks))
+            leaks |= dict.fromkeys(check_folds(clips, planned.held_out, index, config.evaluation.allow_leaks))
     return list(leaks)
 
 
 def unseen_genres(source: Source, config: RunConfig, subject: str) -> tuple[list[str], list[str]]:
     """The genres of the scored clips that can be left out of training, and those without which too little is left."""
-    index = None if config.track_index is None else read_gtzan_index(config.track_index)
+    index = None if config.stimuli.track_index is None else read_gtzan_index(config.stimuli.track_index)
     trained = _clips(source, subject, source.train_clips)
     scored = trained if source.folds is not None else _clips(source, subject, source.test_clips)
-    groups = group_clips(trained, *shared_labels(trained, index, config.hold_together))
+    groups = group_clips(trained, *shared_labels(trained, index, config.decoding.group_by))
     genres = sorted({clip.genre for clip in scored if clip.genre})
     rest = {genre: groups[leave_genre_out(trained, genre, groups)] for genre in genres}
-    left_out = [genre for genre in genres if most_folds(rest[genre], config.folds)]
+    left_out = [genre for genre in genres if most_folds(rest[genre], config.decoding.n_inner_folds)]
     return left_out, [genre for genre in genres if genre not in left_out]
 
 
@@ -78,7 +85,7 @@ def _check_scored(source: Source, config: RunConfig, subject: str, found: list[F
         named = ", ".join(sorted(new)) if all(new) else "some have none, or none that was trained on"
         what = f"genres of test clips differ from those of training clips ({named}): the genre baseline is left out"
         found.append(warning("genre-untrained", source.path, what, "see that genres are spelt alike"))
-    if not config.unseen_genres:
+    if not config.evaluation.leave_one_genre_out:
         return
     left_out, bound = unseen_genres(source, config, subject)
     if bound and len(left_out) + len(bound) > 1:

@@ -123,8 +123,8 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
     embeddings = {each.space.name: music[each.space.name] for each in music.embedders}
     train, test = listener.responses
     scored = train if test is None else test
-    windows = common_windows(scored, list(embeddings.values()), config.scans_per_window)
-    fit, planned = Fit(config.alphas, listener.plan.inner), listener.plan
+    windows = common_windows(scored, list(embeddings.values()), config.decoding.scans_per_window)
+    fit, planned = Fit(config.decoding.alphas, listener.plan.inner), listener.plan
     ceiling = response_ceiling(scored, windows)
     sets = _sets(scored, ceiling)
     encoded, permuted = {}, {}
@@ -144,7 +144,7 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
             predicted,
             measured,
             rng,
-            config.permutations,
+            config.evaluation.n_permutations,
             members,
             scored.runs,
             groups=listener.recordings,
@@ -153,8 +153,8 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
         permuted[name] = found if test is not None or calibration is not None else without_p(found)
     draws = draw_clips(len(scored.clips), np.random.default_rng(config.seed), DRAWS)
     parts = None
-    if config.partition and test is not None and len(embeddings) > 1:
-        settings: dict[str, Any] = {"alphas": config.alphas, "n_folds": planned.inner, "seed": config.seed}
+    if config.encoding.variance_partitioning and test is not None and len(embeddings) > 1:
+        settings: dict[str, Any] = {"alphas": config.decoding.alphas, "n_folds": planned.inner, "seed": config.seed}
         parts = partition(train, test, list(embeddings.values()), windows=windows, n_draws=BAND_DRAWS, **settings)
     trained_repeats = None if test is None else int(train.n_repeats.max())
     return _Results(scored, trained_repeats, windows, encoded, permuted, sets, ceiling, parts, draws)

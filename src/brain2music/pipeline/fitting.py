@@ -42,6 +42,6 @@ def _check_windows(
         return
     try:
         step_in_scans(space, tr)
-        window_in_scans(space, tr, n_scans, config.scans_per_window)
+        window_in_scans(space, tr, n_scans, config.decoding.scans_per_window)
     except InputError as problem:
         yield error("windows-unfit", source.path, f"sub-{subject}: {problem.what}", problem.hint, subject)

@@ -73,14 +73,14 @@ def prepare(
     level, galleries : as for :func:`brain2music.pipeline.run`.
     """
     found: list[Finding] = []
-    judged_only = [name for name in config.judges if name not in config.embeddings]
+    judged_only = [name for name in config.evaluation.further_embeddings if name not in config.embeddings]
     embedders, judges = (_embedders(names, source, config, found) for names in (config.embeddings, judged_only))
     opened = _galleries(galleries, embedders, source, found)
     generator = _generator(config, embedders, found)
     lost = _lost(source, found) if level == "participant" else frozenset()
     source = source.without(lost) if lost else source
     captions = _captions(source, config, found)
-    for name in dict.fromkeys((config.decoder, *config.ablations)):
+    for name in dict.fromkeys((config.decoding.decoder, *config.evaluation.compare_decoders)):
         _attempt("decoder-unknown", found, require_option, name)
     leaks = _leaks(source, config, opened, found)
     if level == "participant":
@@ -187,7 +187,7 @@ def _galleries(
 
 
 def _generator(config: RunConfig, embedders: tuple[Embedder, ...], found: list[Finding]) -> Generator | None:
-    name = config.generator
+    name = config.generation.generator
     if name is None:
         return None
     generator = _attempt("generator-unusable", found, get_generator, name)
@@ -213,7 +213,7 @@ def _lost(source: Source, found: list[Finding]) -> frozenset[Clip]:
 
 
 def _captions(source: Source, config: RunConfig, found: list[Finding]) -> Mapping[str, str]:
-    path = config.captions
+    path = config.stimuli.captions
     if path is None:
         return {}
     captions = _attempt("captions-unusable", found, read_captions, path)
@@ -224,14 +224,14 @@ def _captions(source: Source, config: RunConfig, found: list[Finding]) -> Mappin
 
 
 def _leaks(source: Source, config: RunConfig, galleries: Sequence[Gallery], found: list[Finding]) -> tuple[Leak, ...]:
-    path = config.track_index
+    path = config.stimuli.track_index
     index = None if path is None else _attempt("track-index-unusable", found, read_gtzan_index, path)
     sides = source.train_clips, source.test_clips
     try:
-        require_no_leak(*sides, index, config.allow_leaks)
+        require_no_leak(*sides, index, config.evaluation.allow_leaks)
     except LeakageError as problem:
         found.append(error(LEAK, problem.file, problem.what, problem.hint))
-    leaks = [leak for leak in check_split(*sides, index, config.allow_leaks) if leak.severity == "warning"]
+    leaks = [leak for leak in check_split(*sides, index, config.evaluation.allow_leaks) if leak.severity == "warning"]
     if path is None or index is not None:
         leaks += check_division(source, config, found)
     for gallery in galleries:

@@ -75,13 +75,18 @@ def make(
 ) -> Files:
     """Generate from one kind of embedding; files that are there, made from the same, are kept."""
     config, subject, name = listener.config, listener.subject, decoded.space.name
-    vectors = windows if config.generate_from == "windows" else windows.mean(axis=1, keepdims=True)
-    count = vectors.shape[1] * config.draws
+    vectors = windows if config.generation.conditioning == "windows" else windows.mean(axis=1, keepdims=True)
+    count = vectors.shape[1] * config.generation.n_samples
     files = [
         [outputs.generated(subject, name, condition, clip.name, take) for take in range(count)]
         for clip in decoded.clips
     ]
-    common = {"generator": generator.name, "seconds": config.generate_s, "draws": config.draws, "seed": config.seed}
+    common = {
+        "generator": generator.name,
+        "seconds": config.generation.duration_s,
+        "draws": config.generation.n_samples,
+        "seed": config.seed,
+    }
     common["space"] = asdict(decoded.space)
     with progress(f"generate from {condition}") as advance:
         for first in range(0, len(files), TOGETHER):
@@ -92,9 +97,9 @@ def make(
                 given = Embeddings(part.reshape(-1, 1, part.shape[-1]), _names(part), decoded.space)
                 made = generator.generate(
                     embedding=given,
-                    seconds=config.generate_s,
+                    seconds=config.generation.duration_s,
                     seed=config.seed,
-                    draws=config.draws,
+                    draws=config.generation.n_samples,
                     first_item=first * vectors.shape[1],
                 )
                 for piece, file in zip(made, wanted, strict=True):
@@ -157,7 +162,7 @@ def _table(
     for condition, files in takes.items():
         for clip, mine in zip(decoded.clips, files, strict=True):
             for take, file in enumerate(mine):
-                window = take // config.draws if config.generate_from == "windows" else -1
+                window = take // config.generation.n_samples if config.generation.conditioning == "windows" else -1
                 place = file.relative_to(outputs.root).as_posix()
                 rows.append((clip.name, clip.genre, condition, take, window, place, generator.name, config.seed))
     columns = ["clip", "genre", "condition", "take", "window", "file", "generator", "seed"]

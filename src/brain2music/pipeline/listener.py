@@ -24,7 +24,7 @@ from ..metrics.card import ScoreCard
 from ..metrics.score import ScoredStage
 from ..study.folds import FoldPlan, group_clips
 from ..study.study import Clip
-from .dividing import plan, unseen_genres
+from .dividing import outer_folds, plan, unseen_genres
 from .listen import sound_digests
 from .outputs import Outputs
 from .tested import SHUFFLES, SHUFFLES_IN_FOLDS
@@ -127,7 +127,7 @@ class Listener:
     def also_lags(self) -> tuple[int, ...]:
         """Further lags in scans; none where responses have no time."""
         source = self.source
-        return self.config.also_lags_in_scans(source.tr_of(self.subject)) if source.has_time else ()
+        return self.config.compare_lags_in_scans(source.tr_of(self.subject)) if source.has_time else ()
 
     @cached_property
     def responses(self) -> tuple[Responses, Responses | None]:
@@ -141,7 +141,7 @@ class Listener:
 
     def decode(self, embeddings: Embeddings, *, lag_tr: int | None = None, decoder: str | None = None) -> Decoded:
         """Predict the scored clips by the settings of the run, or at another lag, or by another decoder."""
-        name = decoder or self.config.decoder
+        name = decoder or self.config.decoding.decoder
         other = lag_tr is not None and lag_tr != self.lag_tr
         train, test = self.source.responses(self.subject, lag_tr or 0) if other else self.responses
         if test is None:
@@ -150,7 +150,7 @@ class Listener:
 
     def decode_shuffled(self, embeddings: Embeddings) -> tuple[Decoded, ...]:
         """The same fits to clips that have changed places."""
-        name, asked = self.config.decoder, self.config.shuffles
+        name, asked = self.config.decoding.decoder, self.config.evaluation.n_permuted_fits
         train, test = self.responses
         if test is None:
             n = asked or SHUFFLES_IN_FOLDS
@@ -163,8 +163,8 @@ class Listener:
         train, test = self.responses
         settings = {**self._settings(train), "genres": unseen_genres(self.source, self.config, self.subject)[0]}
         if test is None:
-            return decode_kfold_unseen(self.config.decoder, train, embeddings, **settings)
-        return decode_unseen(self.config.decoder, train, embeddings, test, embeddings, **settings)
+            return decode_kfold_unseen(self.config.decoding.decoder, train, embeddings, **settings)
+        return decode_unseen(self.config.decoding.decoder, train, embeddings, test, embeddings, **settings)
 
     def card(self, embedding: str, stage: ScoredStage) -> ScoreCard:
         """What the scores of one embedding and stage have in common."""
@@ -177,7 +177,7 @@ class Listener:
             rng=rng,
             simulated=source.simulated,
             note=source.note,
-            draws=config.permutations,
+            draws=config.evaluation.n_permutations,
             in_folds=self.in_folds,
             together=self.recordings,
         )
@@ -203,19 +203,19 @@ class Listener:
         """A digest of how clips are divided, with all that an index of songs and artists has said of it."""
         heard = set(self.source.clips_of(self.subject))
         clips = [clip for clip in self.source.train_clips if clip in heard]
-        planned = plan(clips, self.source.folds, self.config)
+        planned = plan(clips, outer_folds(self.source, self.config), self.config)
         held_out = [fold.tolist() for fold in planned.held_out]
         return digest_text(repr((planned.groups.tolist(), held_out, planned.inner)))
 
     def _plan(self, train: Responses) -> FoldPlan:
-        n_folds = (self.source.folds or 10) if self.in_folds else None
+        n_folds = outer_folds(self.source, self.config) if self.in_folds else None
         return plan(train.clips, n_folds, self.config)
 
     def _settings(self, train: Responses) -> dict[str, Any]:
         config, planned = self.config, self._plan(train)
         return {
-            "alphas": config.alphas,
-            "scans_per_window": config.scans_per_window,
+            "alphas": config.decoding.alphas,
+            "scans_per_window": config.decoding.scans_per_window,
             "seed": config.seed,
             "n_folds": planned.inner,
             "together": planned.groups,

@@ -46,7 +46,7 @@ def told(
     if music is not None:
         settings["judges"] = [asdict(each.space) for each in music.hearing]
     if stage == "generate":
-        settings["given"] = with_exemplars(listener.config.decoder)
+        settings["given"] = with_exemplars(listener.config.decoding.decoder)
     return settings
 
 

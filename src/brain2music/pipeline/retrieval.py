@@ -45,12 +45,14 @@ def retrieve(
     own = [clip.track for clip in decoded.clips]
     where = others_than(gallery, own)
     mean = decoded.train_mean.mean(axis=0)  # predictions are shrunk towards it: about another, they point one way
-    brain = gallery.nearest(predicted, config.retrieve, space=decoded.space, centre=mean, where=where)
+    brain = gallery.nearest(predicted, config.retrieval.k, space=decoded.space, centre=mean, where=where)
     unshrunk = gallery.nearest(clip_means(calibrated)[0], 1, space=decoded.space, centre=mean, where=where)
-    oracle = gallery.nearest(true, config.retrieve, space=decoded.space, centre=mean, where=where)
+    oracle = gallery.nearest(true, config.retrieval.k, space=decoded.space, centre=mean, where=where)
     said = music.said(decoded.space.name, decoded.clips)
     told = (
-        None if said is None else gallery.nearest(said, config.retrieve, space=decoded.space, centre=0.0, where=where)
+        None
+        if said is None
+        else gallery.nearest(said, config.retrieval.k, space=decoded.space, centre=0.0, where=where)
     )
     rng = np.random.default_rng(config.seed)
     allowed = np.flatnonzero(where)
@@ -83,7 +85,7 @@ def retrieve(
             random=vectors[random],
             **(genre_agreement if judge == decoded.space.name else {}),
             note=listener.source.note,
-            draws=config.permutations,
+            draws=config.evaluation.n_permutations,
             in_folds=listener.in_folds,
             together=listener.recordings,
         )

@@ -59,10 +59,10 @@ def bytes_needed(source: Source, config: RunConfig, embedders: Sequence[Embedder
         table = 2 * 4 * space.dims * windows + 8 * len(scored) ** 2
         total += vectors + len(source.subjects) * table
     voxels = sum(source.voxels_of(subject) for subject in source.subjects)
-    total += voxels * VOXEL_BYTES * (len(config.embeddings) if config.encode else 1)
+    total += voxels * VOXEL_BYTES * (len(config.embeddings) if config.encoding.enabled else 1)
     if generator is not None:
-        pieces = 3 * config.draws * len(scored) * len(source.subjects)
-        total += int(pieces * config.generate_s * generator.rate * 2)
+        pieces = 3 * config.generation.n_samples * len(scored) * len(source.subjects)
+        total += int(pieces * config.generation.duration_s * generator.rate * 2)
     return total + PAGE_BYTES * len(source.subjects)
 
 

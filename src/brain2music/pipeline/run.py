@@ -64,7 +64,7 @@ def run(
 
     Raises
     ------
-    LeakageError : training and test data share a clip, or what else ``config.allow_leaks`` does not name.
+    LeakageError : training and test data share a clip, or what else ``config.evaluation.allow_leaks`` does not name.
     InputError : whatever else is at fault with the input.
     """
     outputs = Outputs(root)
@@ -82,7 +82,7 @@ def run(
                 measure(listener, outputs, stages)
                 for embedder in ready.embedders:
                     reconstruct(listener, embedder, music, ready.galleries, ready.generator, outputs, stages)
-                if config.encode:
+                if config.encoding.enabled:
                     map_voxels(listener, music, outputs, stages)
     else:
         read_each_other(source, music, config, outputs)
@@ -142,7 +142,7 @@ def reconstruct(
         retrieval, scores = outputs.retrieval(subject, name), outputs.retrieval_scores(subject, name)
 
         def search(gallery: Gallery = gallery) -> None:
-            calibrated = decoded(with_calibration(config.decoder))
+            calibrated = decoded(with_calibration(config.decoding.decoder))
             table, judged = retrieve(listener, decoded(), calibrated, gallery, music)
             write_table(retrieval, table)
             write_scores(scores, judged)
@@ -154,7 +154,7 @@ def reconstruct(
         generated, scores = outputs.generated_table(subject, name), outputs.generated_scores(subject, name)
 
         def compose(generator: Generator = generator) -> list[Path]:
-            given = decoded(with_exemplars(config.decoder))
+            given = decoded(with_exemplars(config.decoding.decoder))
             table, judged, pieces = generate(listener, decoded(), given, generator, music, outputs)
             write_table(generated, table)
             write_scores(scores, judged)
@@ -183,7 +183,7 @@ def read_each_other(source: Source, music: Music, config: RunConfig, outputs: Ou
     """At group level, where it is asked for, align the subjects decoded so far, and decode each by the others."""
     stages = Stages()
     with locked(outputs.lock("group"), "decoding each subject by the others"):
-        for name in config.embeddings if config.across else ():
+        for name in config.embeddings if config.evaluation.between_subject else ():
             subjects = [subject for subject in source.subjects if outputs.scores_of(subject, name).is_file()]
             require_people(source, config, subjects)
             listeners = {subject: Listener(source, subject, config) for subject in subjects}
@@ -206,7 +206,11 @@ def read_each_other(source: Source, music: Music, config: RunConfig, outputs: Ou
 def collect_scores(records: Records, config: RunConfig, outputs: Outputs, level: Level) -> None:
     """Gather the scores of every finished subject into one file; at group level their summary too."""
     files = [file for subject in records for file in score_files(subject, records[subject], config, outputs)]
-    files += [outputs.across(name) for name in config.embeddings] if config.across and level == "group" else []
+    files += (
+        [outputs.across(name) for name in config.embeddings]
+        if config.evaluation.between_subject and level == "group"
+        else []
+    )
     scores = [score for file in files for score in read_scores(file)]
     if not scores:
         raise InputError("no subject has been decoded here", outputs.root, "run the participant level first")

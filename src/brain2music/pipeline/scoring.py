@@ -40,7 +40,7 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
         train_centroids=_centroids(listener, decoded, music),
         rng=card.rng,
         note=source.note,
-        draws=config.permutations,
+        draws=config.evaluation.n_permutations,
         in_folds=listener.in_folds,
         refits=[_refit(each) for each in shuffled] if enough else (),
         together=listener.recordings,
@@ -49,10 +49,10 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
     scores += _score_captions(card, listener, decoded, music)
     scores.append(_score_shuffled(card, shuffled))
     scores += _score_lags(card, listener, music[space.name])
-    for name in config.ablations:
+    for name in config.evaluation.compare_decoders:
         c = clip_similarity(listener.decode(music[space.name], decoder=name))
         scores.append(card.identification(f"identification/decoder={name}", c))
-    if config.unseen_genres and len({clip.genre for clip in decoded.clips}) > 1:
+    if config.evaluation.leave_one_genre_out and len({clip.genre for clip in decoded.clips}) > 1:
         scores += score_unseen(card, decoded, listener.decode_unseen(music[space.name]))
     return scores
 
@@ -61,7 +61,7 @@ def _say_untested(score: Score, listener: Listener) -> Score:
     """The score with a note why it has no p, where clips are predicted in folds and it would have one otherwise."""
     if score.p is not None or not listener.in_folds or "/baseline=" in score.metric:
         return score
-    remark = about_p(listener.recordings, listener.config.shuffles)
+    remark = about_p(listener.recordings, listener.config.evaluation.n_permuted_fits)
     why = "no p: the refits to shuffled clips all scored alike" if remark is None else ", ".join(remark)
     return replace(score, note="; ".join(part for part in (score.note, why) if part))
 

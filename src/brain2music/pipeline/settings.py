@@ -1,6 +1,7 @@
-"""Which settings each stage of a run sees: what another stage alone uses never makes it run again.
+"""Which settings each step of a run may see: a step is run again when one of these changes, and not otherwise.
 
-Stages are told what they do not see, so that a setting that is new counts everywhere until it is named here.
+A section's name stands for all its settings, ``section.name`` for one. A setting that no step sees is
+only described, is part of the inputs' digests, or decides whether a step runs at all; there are no others.
 """
 
 from typing import Any, Literal
@@ -9,34 +10,43 @@ from ..config import RunConfig
 
 StageName = Literal["measure", "decode", "retrieve", "generate", "encode", "across"]
 
-DESCRIBED = {"track_index", "allow_leaks"}
-"""Only ``study.json`` says these, and is written every time."""
-DIGESTED = {"embeddings", "judges", "window_s", "fade_s", "rms", "captions"} | {
-    *("train_task", "test_task", "raw_images", "bids_filter", "events")
+DESCRIBED = {"stimuli.track_index", "evaluation.allow_leaks"}
+"""Only ``study.json`` names these, and is written every time; how clips are divided is a digest."""
+DIGESTED = {"embeddings", "window_s", "evaluation.further_embeddings"} | {
+    *("stimuli.fade_s", "stimuli.rms", "stimuli.captions", "preprocessing.raw_images", "preprocessing.bids_filter"),
+    *("events.train_task", "events.test_task", "events.column", "events.values"),
 }
 """Part of the inputs' digests: of embeddings and their spaces, presented sounds, captions and presentations."""
-RETRIEVAL = {"retrieve"}
-GENERATION = {"generator", "generate_from", "generate_s", "draws"}
-ENCODING = {"encode", "partition"}
-COMPARED = {"ablations", "also_lags", "also_lags_s", "unseen_genres", "shuffles"}
-"""What the decoder is compared with when it is scored."""
-FITTED = {"decoder", "folds", "hold_together", "alphas", "scans_per_window", "seed", "permutations"}
+DECIDING = {"encoding.enabled", "evaluation.between_subject"}
+"""Whether a step runs at all."""
 
-_UNSEEN: dict[StageName, set[str]] = {
-    "measure": RETRIEVAL | GENERATION | ENCODING | COMPARED | FITTED | {"across"},
-    "decode": RETRIEVAL | GENERATION | ENCODING | {"across"},
-    "retrieve": GENERATION | ENCODING | COMPARED | {"across"},
-    "generate": RETRIEVAL | ENCODING | COMPARED | {"across"},
-    "encode": RETRIEVAL | GENERATION | COMPARED | {"encode", "decoder", "across"},
-    "across": RETRIEVAL | GENERATION | ENCODING | COMPARED,
+_RESPONSES = {"events.lag_s", "events.lag_tr", "preprocessing.detrend", "preprocessing.confounds"}
+_FOLDS = {"decoding.n_outer_folds", "decoding.n_inner_folds", "decoding.group_by"}
+_DECODED = {*_RESPONSES, "decoding", "evaluation.n_permutations", "seed"}
+
+SEEN: dict[StageName, set[str]] = {
+    "measure": _RESPONSES,
+    "decode": _DECODED
+    | {"evaluation.n_permuted_fits", "evaluation.leave_one_genre_out", "evaluation.compare_decoders"}
+    | {"evaluation.compare_lags_tr", "evaluation.compare_lags_s"},
+    "retrieve": _DECODED | {"retrieval"},
+    "generate": _DECODED | {"generation"},
+    "encode": _RESPONSES
+    | _FOLDS
+    | {"decoding.alphas", "decoding.scans_per_window", "evaluation.n_permutations", "seed"}
+    | {"encoding.variance_partitioning"},
+    "across": _DECODED | {"evaluation.between_subject"},
 }
+"""For each step, the sections and single settings that change what it makes."""
 
 
 def seen(stage: StageName, config: RunConfig) -> dict[str, Any]:
-    """The settings that a stage sees, as JSON types."""
-    return config.model_dump(mode="json", exclude=DESCRIBED | DIGESTED | _UNSEEN[stage])
+    """The settings that a step sees, ``section.name`` → value as JSON types."""
+    settings = config.flat()
+    return {name: value for name, value in settings.items() if {name, name.partition(".")[0]} & SEEN[stage]}
 
 
 def deciding(config: RunConfig) -> dict[str, Any]:
     """The settings that decide a subject's outputs, as JSON types: those that subjects of one study share."""
-    return config.model_dump(mode="json", exclude=DESCRIBED | {"across"})
+    left_out = DESCRIBED | {"evaluation.between_subject"}
+    return {name: value for name, value in config.flat().items() if name not in left_out}

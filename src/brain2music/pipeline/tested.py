@@ -11,23 +11,23 @@ FEW_REFITS = 5
 """With fewer refits than this, p is seldom under 0.05 however good the score."""
 
 
-def about_p(groups: Int[np.ndarray, " clips"], shuffles: int | None) -> tuple[str, str] | None:
+def about_p(groups: Int[np.ndarray, " clips"], n_permuted_fits: int | None) -> tuple[str, str] | None:
     """Why scores of clips predicted in folds have no p, or a blunt one, and what gives one; None where p is sound.
 
     Parameters
     ----------
     groups : (clips,) the recording of each clip.
-    shuffles : the setting.
+    n_permuted_fits : the setting.
     """
-    refits, recordings = shuffles or SHUFFLES_IN_FOLDS, len(np.unique(groups))
+    refits, recordings = n_permuted_fits or SHUFFLES_IN_FOLDS, len(np.unique(groups))
     source = "clips are scored in folds, where p is made from decoders refitted to shuffled clips"
-    enough = f"set shuffles to {SHUFFLES_IN_FOLDS} or more, or leave it out"
+    enough = f"set evaluation.n_permuted_fits to {SHUFFLES_IN_FOLDS} or more, or leave it out"
     if recordings < FEWEST:
         what = f"decoding has no p: {source}, and {recordings} recordings are too few to shuffle"
         return what, f"give {FEWEST} recordings or more"
     if refits < 2:
-        return f"decoding has no p: {source}, and the setting shuffles asks for one only", enough
+        return f"decoding has no p: {source}, and the setting n_permuted_fits asks for one only", enough
     if refits < FEW_REFITS:
-        what = f"p of decoding can hardly be small: {source}, and the setting shuffles asks for {refits} only"
+        what = f"p of decoding can hardly be small: {source}, and the setting n_permuted_fits asks for {refits} only"
         return what, enough
     return None

@@ -88,7 +88,7 @@ def _subject_page(templates: Environment, run: RunRecord, subject: Subject, shel
     scores = [score for score in run.scores if score.subject == subject.label]
     shown = {decoded.embedding.name for decoded in subject.decoded}
     reliability = subject.reliability
-    decoder, lag_tr = str(run.study.settings.get("decoder", "own decoder")), run.study.design.lag_tr
+    decoder, lag_tr = str(run.study.settings.get("decoding.decoder", "own decoder")), run.study.design.lag_tr
     name = f"sub-{subject.label}"
     return templates.get_template("subject.html.j2").render(
         study=run.study,

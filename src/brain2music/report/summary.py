@@ -91,10 +91,11 @@ def _retrieval(run: RunRecord, scores: Sequence[Score]) -> str:
 def _generation(run: RunRecord, scores: Sequence[Score]) -> str:
     ceilings = [score.ceiling for score in scores if score.ceiling is not None]
     oracle = f"; from the true embedding it reaches {_percent(sum(ceilings) / len(ceilings))}" if ceilings else ""
+    generator = run.study.settings.get("generation.generator")
     return (
-        f"Music generated from the {scores[0].embedding} embedding by {run.study.settings.get('generator')}, judged "
-        f"by that embedding, resembled the clip that was heard more than another in {_percent(_mean(scores))} of "
-        f"comparisons ({_frame(scores)}{oracle})."
+        f"Music generated from the {scores[0].embedding} embedding by {generator}, judged by that embedding, resembled "
+        f"the clip that was heard more than another in {_percent(_mean(scores))} of comparisons "
+        f"({_frame(scores)}{oracle})."
     )
 
 

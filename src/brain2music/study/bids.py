@@ -213,7 +213,12 @@ def _filtered(recordings: list[Recording], wanted: Filter, root: Path, findings:
     if recordings and not left:
         what = f"no run is called {', '.join(f'{name}-{label}' for name, label in asked.items())}"
         findings.append(
-            error("runs-missing", root, what, f"correct bids_filter; there is {recordings[0].anchor.path.name}")
+            error(
+                "runs-missing",
+                root,
+                what,
+                f"correct preprocessing.bids_filter; there is {recordings[0].anchor.path.name}",
+            )
         )
     return left
 
@@ -235,7 +240,7 @@ def _choose_tasks(
     testing = test or _only(task for task in tasks if "test" in task.lower() and task != training)
     if training is None or training == testing or (testing is None and train is None):
         what = f"it is unclear which task is for training and which for testing; tasks: {', '.join(tasks)}"
-        hint = 'name them in the settings (--config FILE): train_task = "…"; test_task, where test clips are apart'
+        hint = 'name them in the settings: events.train_task = "…"; events.test_task, where test clips are apart'
         findings.append(error("tasks-unclear", root, what, hint))
         return everything
     splits: dict[str, Split] = {training: "train"}

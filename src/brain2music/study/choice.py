@@ -58,7 +58,9 @@ def several(code: str, images: Sequence[BidsFile], raw: bool) -> Finding:
     what = f"this run has several {'' if raw else 'preprocessed '}images and none comes first: {listed}"
     label = next((file.plain[names[0]] for file in images if names[0] in file.plain), "") if names else ""
     pick = (
-        f'choose by bids_filter = {{{names[0]} = "{label}"}} in the settings' if names else "keep one, remove the copy"
+        f'choose by preprocessing.bids_filter = {{{names[0]} = "{label}"}} in the settings'
+        if names
+        else "keep one, remove the copy"
     )
     return error(code, sorted(paths)[0], what, f"{pick}{', or combine the echoes' if names == ['echo'] else ''}")
 

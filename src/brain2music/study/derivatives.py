@@ -76,7 +76,9 @@ def _folder(
             what = (
                 f"the images of this folder are not called desc-preproc and not read, {others[0].path.name} among them"
             )
-            hint = "to read them in place of the raw, name their desc by bids_filter, or the folder with --derivatives"
+            hint = (
+                "to read them in place of the raw, name their desc by preprocessing.bids_filter, or give --derivatives"
+            )
             findings.append(warning("preproc-unread", folder, what, hint))
     if len(found) > 1:
         what = f"several folders hold preprocessed images: {', '.join(map(str, found))}"
@@ -114,7 +116,7 @@ def _take_raw(recording: Recording, wanted: Filter, findings: list[Finding]) -> 
         if recording.raw:
             listed = ", ".join(file.path.name for file in recording.raw)
             what = f"none of this run's images is a magnitude image that bids_filter asks for: {listed}"
-            hint = "get the magnitude image, or change bids_filter"
+            hint = "get the magnitude image, or change preprocessing.bids_filter"
             findings.append(error("image-missing", recording.raw[0].path, what, hint))
         return recording
     if len(chosen) > 1:
@@ -138,7 +140,7 @@ def _take_preprocessed(
         has = f"; it has {', '.join(others)}" if others else ""
         asked = "".join(f", {name}-{label}" for name, label in choice.wanted.items())
         what = f"this run has no desc-preproc_bold image{asked} in {folder}{has}"
-        hint = "preprocess all runs, choose by bids_filter, or read the raw images with raw_images = true"
+        hint = "preprocess all runs, choose by preprocessing.bids_filter, or set preprocessing.raw_images to true"
         findings.append(error("preproc-missing", recording.anchor.path, what, hint))
         return recording
     if len(chosen) > 1:
@@ -168,5 +170,5 @@ def _require_one_grid(images: Sequence[BidsFile], findings: list[Finding]) -> No
         if best and grid_of(file) != grid_of(best[0]):
             like = best[0].path.name
             what = f"this run has no image processed like {like}: the best that it has is {file.path.name}"
-            hint = "bring all runs to one space, or name one that all have by bids_filter"
+            hint = "bring all runs to one space, or name one that all have by preprocessing.bids_filter"
             findings.append(error("preproc-missing", file.path, what, hint))

@@ -127,7 +127,7 @@ def plan_folds(groups: Int[np.ndarray, " clips"], n_folds: int | None, inner_fol
     n_folds : int or None
         Outer folds; None where there is a separate test set.
     inner_folds : int
-        Folds inside each training set, with at least two clips each (the setting ``folds``).
+        Folds inside each training set, with at least two clips each (the setting ``decoding.n_inner_folds``).
 
     Raises
     ------
@@ -174,7 +174,7 @@ def inner_groups(
     """
     by_clip = groups[np.unique(clip_of_pair)]
     n_rows, n_groups = len(clip_of_pair), len(np.unique(by_clip))
-    hint = "ask for fewer folds (the setting `folds`)"
+    hint = "ask for fewer folds (the settings `decoding.n_outer_folds` and `n_inner_folds`)"
     if n_groups < n_folds:
         counted = f"{n_groups} training {unit}s" + (f" of {len(by_clip)} clips" if n_groups < len(by_clip) else "")
         raise InputError(f"{counted} cannot make {n_folds} folds", hint=hint)

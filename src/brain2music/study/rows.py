@@ -62,9 +62,9 @@ def report_passed(passed: Counter[str], path: Path, rows: EventRows | None) -> F
     more = f" and {len(named) - MOST_SAID} more kinds" if len(named) > MOST_SAID else ""
     count = f"{passed.total()} rows" if passed.total() > 1 else "1 row"
     what = f"passed over as no music, of the events of all runs: {count}, "
-    hint = "if some of them are music, say which rows count with the setting events (a column and its values)"
+    hint = "if some of them are music, say which rows count with the settings events.column and events.values"
     if rows is not None:
-        hint = "if some of them count, correct the setting events"
+        hint = "if some of them count, correct the setting events.values"
     return warning("rows-passed-over", path, what + ", ".join(named[:MOST_SAID]) + more, hint)
 
 

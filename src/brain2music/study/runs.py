@@ -110,7 +110,7 @@ def require_presentations(runs: Sequence[Run], findings: list[Finding]) -> None:
         own = list(group)
         if not any(run.presentations for run in own):
             what = f"no presentation of music is left in the runs of task {task} of sub-{subject}"
-            hint = "name the recordings in the events, or say which rows count with the setting events"
+            hint = "name the recordings in the events, or say which rows count with the setting events.values"
             findings.append(error("events-empty", own[0].events, what, hint))
 
 
