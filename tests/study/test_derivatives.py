@@ -24,12 +24,12 @@ def found(tiny: TinyStudy, code: str) -> list[str]:
     return [f"{finding.severity}: {finding.what}" for finding in findings if finding.code == code]
 
 
-@pytest.mark.parametrize("given", [True, False])
-def test_preprocessed_images_take_the_place_of_the_raw_in_the_best_space(tiny: TinyStudy, given: bool) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_preprocessed_images_take_the_place_of_the_raw_in_the_best_space(tiny: TinyStudy, named: bool) -> None:
     tiny.add_preprocessed("space-T1w_desc-preproc")
     paths = tiny.add_preprocessed(MNI)
     tiny.add_preprocessed("desc-smoothAROMAnonaggr")
-    study = read_study(tiny.root, derivatives=tiny.root / "derivatives" / "fmriprep" if given else None)
+    study = read_study(tiny.root, derivatives=tiny.root / "derivatives" / "fmriprep" if named else None)
     assert [run.bold for run in study.runs] == paths
     assert str(study.images) == (
         "the preprocessed images (desc-preproc, space-MNI152NLin2009cAsym) of derivatives/fmriprep"

@@ -169,7 +169,7 @@ def test_folders_of_other_subjects_are_not_entered(tiny: TinyStudy) -> None:
     (tiny.root / "sub-02" / "func").rename(tiny.root / "sub-02" / "hidden")
     (tiny.root / "sub-02" / "func").symlink_to(tiny.root)  # a loop
     assert read_study(tiny.root, subjects=["sub-01"]).subjects == ("01",)
-    assert read_study(tiny.root).everyone == ("01", "02")
+    assert read_study(tiny.root).all_subjects == ("01", "02")
 
 
 @pytest.mark.parametrize(

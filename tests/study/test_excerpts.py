@@ -9,10 +9,10 @@ import pytest
 from brain2music.brain.load import load_responses
 from brain2music.study.bids import read_study, survey_study
 from brain2music.study.event import Event
-from brain2music.study.excerpts import settle_clips
+from brain2music.study.excerpts import merge_excerpts
 from brain2music.study.study import Clip
 
-from .tiny_study import RUNS, STIM_FILE, TinyStudy, Write, heard, song
+from .tiny_study import RUNS, STIM_FILE, TinyStudy, Write, presented, song
 
 
 def codes(tiny: TinyStudy) -> list[str]:
@@ -43,25 +43,25 @@ def test_clips_hang_neither_on_the_subjects_asked_for_nor_on_tasks(listening: Wr
     (tiny.root / "sub-02" / "func" / "sub-02_task-music_run-02_events.tsv").write_text(
         f"{STIM_FILE}\n0\t4.0011\t{song(1)}\n"
     )
-    everyone = read_study(tiny.root)
-    assert set(everyone.train_clips) == {Clip(song(1), 0.0, 4.0)}
+    whole = read_study(tiny.root)
+    assert set(whole.train_clips) == {Clip(song(1), 0.0, 4.0)}
     for subject in ("01", "02"):
-        assert read_study(tiny.root, subjects=[subject]).train_clips == everyone.train_clips
+        assert read_study(tiny.root, subjects=[subject]).train_clips == whole.train_clips
 
 
 def events(*excerpts: tuple[float, float], track: str = "a", measured: bool = False) -> list[Event]:
     return [Event(Clip(track, start, end), 0.0, end - start, 2, measured) for start, end in excerpts]
 
 
-def settled(given: list[Event]) -> list[Clip]:
-    found = settle_clips(given)
-    assert settle_clips(given[::-1]) == found
-    return [found[event.clip] for event in given]
+def merged(excerpts: list[Event]) -> list[Clip]:
+    found = merge_excerpts(excerpts)
+    assert merge_excerpts(excerpts[::-1]) == found
+    return [found[event.clip] for event in excerpts]
 
 
 def test_excerpts_that_are_alike_everywhere_stay_exactly() -> None:
     clips = events((6.44, 21.44), (6.44, 21.44), (0.5, 15.5)) + events((6.44, 21.44), track="b")
-    assert settled(clips) == [event.clip for event in clips]
+    assert merged(clips) == [event.clip for event in clips]
 
 
 @pytest.mark.parametrize(
@@ -77,34 +77,34 @@ def test_excerpts_that_are_alike_everywhere_stay_exactly() -> None:
     ],
 )
 def test_designed_excerpts_stay_apart(different: list[tuple[float, float]]) -> None:
-    assert settled(events(*different)) == [Clip("a", *each) for each in different]
+    assert merged(events(*different)) == [Clip("a", *each) for each in different]
 
 
 def test_no_chain_of_small_differences_joins_different_excerpts() -> None:
     steps = [round(0.08 * i, 2) for i in range(20)]
-    given = events(*((start, start + 5.0) for start in steps))
-    for event, clip in zip(given, settled(given), strict=True):
+    excerpts = events(*((start, start + 5.0) for start in steps))
+    for event, clip in zip(excerpts, merged(excerpts), strict=True):
         assert abs(event.clip.start - clip.start) <= 0.1 + 1e-9
     of_clip: dict[Clip, list[float]] = {}
-    for event, clip in zip(given, settled(given), strict=True):
+    for event, clip in zip(excerpts, merged(excerpts), strict=True):
         of_clip.setdefault(clip, []).append(event.clip.start)
     assert max(np.ptp(starts) for starts in of_clip.values()) <= 0.1 + 1e-9
 
 
 def test_measured_ends_may_spread_to_both_sides(rng: np.random.Generator) -> None:
     ends = 4 + rng.uniform(-0.09, 0.09, 100)
-    assert set(settled(events(*((0.0, end) for end in ends), measured=True))) == {Clip("a", 0.0, 4.0)}
+    assert set(merged(events(*((0.0, end) for end in ends), measured=True))) == {Clip("a", 0.0, 4.0)}
 
 
 @pytest.mark.parametrize(("duration", "spread"), [(0.5, 0.035), (1.0, 0.07), (4.0, 0.19), (15.0, 0.45)])
 def test_times_logged_to_milliseconds_never_make_a_clip(duration: float, spread: float) -> None:
     ends = [duration, duration, duration + spread + 0.0003, duration - spread + 0.0004]
-    assert set(settled(events(*((0.0, end) for end in ends), measured=True))) == {Clip("a", 0.0, duration)}
+    assert set(merged(events(*((0.0, end) for end in ends), measured=True))) == {Clip("a", 0.0, duration)}
 
 
 def test_what_a_table_says_wins_over_what_was_measured() -> None:
-    given = events((0.0, 4.03)) + events((0.0, 4.05), (0.0, 4.06), measured=True)
-    assert set(settled(given)) == {Clip("a", 0.0, 4.03)}
+    excerpts = events((0.0, 4.03)) + events((0.0, 4.05), (0.0, 4.06), measured=True)
+    assert set(merged(excerpts)) == {Clip("a", 0.0, 4.03)}
 
 
 def test_rows_that_run_on_are_sections_of_a_recording(listening: Write) -> None:
@@ -140,10 +140,10 @@ def test_starts_in_recordings_are_taken_as_they_are(listening: Write) -> None:
     starts = [0.0, 0.2, 0.4, 0.6, 0.8]
     lines = [f"{6 * i}\t3\t{song(i + 1)}\t{start}" for i, start in enumerate(starts)]
     tiny = listening(lines, header=f"{STIM_FILE}\tstart")
-    assert [start for _, start, _ in heard(read_study(tiny.root))] == starts
+    assert [start for _, start, _ in presented(read_study(tiny.root))] == starts
     whole = [f"{6 * i}\t6\tconcert.wav\t{6 * i}" for i in range(5)]  # played from the first scan on
     tiny.write_events(RUNS[0], [f"{STIM_FILE}\tstart", *whole])
-    assert [start for _, start, _ in heard(read_study(tiny.root))] == [0, 6, 12, 18, 24]
+    assert [start for _, start, _ in presented(read_study(tiny.root))] == [0, 6, 12, 18, 24]
 
 
 def test_one_recording_by_several_spellings_is_one(listening: Write) -> None:
@@ -164,4 +164,4 @@ def test_one_recording_with_and_without_its_suffix_is_one(listening: Write) -> N
 
 def test_logged_starts_and_ends_are_measured_too(rng: np.random.Generator) -> None:
     starts, ends = 10 + rng.uniform(-0.05, 0.05, 50), 14 + rng.uniform(-0.02, 0.02, 50)
-    assert set(settled(events(*zip(starts.tolist(), ends.tolist(), strict=True)))) == {Clip("a", 10.0, 14.0)}
+    assert set(merged(events(*zip(starts.tolist(), ends.tolist(), strict=True)))) == {Clip("a", 10.0, 14.0)}

@@ -1,4 +1,4 @@
-"""Recordings are whole in every fold and wherever they change places, and folds are those that the clips allow."""
+"""Groups of clips are whole in every fold and every permutation, and folds are those that the clips allow."""
 
 import numpy as np
 import pytest
@@ -19,11 +19,11 @@ from brain2music.study.study import Clip
 
 
 def excerpts(*counts: int) -> tuple[Clip, ...]:
-    """Clips of recordings with so many excerpts each."""
+    """Clips of recordings with the given numbers of excerpts."""
     return tuple(Clip(f"track{i}", 10.0 * j, 10.0 * j + 8) for i, n in enumerate(counts) for j in range(n))
 
 
-def test_recordings_are_held_together_and_labels_join_them():
+def test_recordings_are_groups_and_labels_join_them():
     clips = excerpts(2, 1, 1, 2, 1)
     assert group_clips(clips).tolist() == [0, 0, 1, 2, 3, 3, 4]
     artist = ["a", "", "b", "a", None, "", ""]
@@ -96,7 +96,7 @@ def test_folds_of_a_single_row_are_refused_before_the_fit():
         inner_groups(np.array([0, 0, 0, 1, 1, 2, 2, 3, 3]), np.repeat(clips, 2), 5)
 
 
-def test_recordings_change_places_whole(rng):
+def test_recordings_are_permuted_whole(rng):
     groups = group_clips(excerpts(*[1] * 6, *[2] * 6))
     orders = draw_permutations(groups, 50, rng, deranged=True)
     assert (np.sort(orders, axis=1) == np.arange(18)).all()
@@ -106,7 +106,7 @@ def test_recordings_change_places_whole(rng):
     assert (groups[pairs[..., 0]] == groups[pairs[..., 1]]).all()
 
 
-def test_orders_are_drawn_evenly(rng):
+def test_permutations_are_drawn_evenly(rng):
     orders = draw_permutations(np.arange(6), 6000, rng)
     counts = np.stack([(orders == i).sum(axis=0) for i in range(6)])
     assert np.abs(counts / 6000 - 1 / 6).max() < 0.03
@@ -122,14 +122,14 @@ def test_recordings_stay_within_runs_that_are_long_enough(rng):
     assert (short[draw_permutations(np.arange(20), 30, rng, short)] != short).any()
 
 
-def test_recordings_heard_in_several_runs_change_with_their_like(rng):
+def test_recordings_of_several_runs_are_exchanged_with_their_like(rng):
     runs = np.repeat([0, 1, 2], 6)  # six recordings, an excerpt of each in every run
     orders = draw_permutations(np.tile(np.arange(6), 3), 30, rng, runs, deranged=True)
     assert (runs[orders] == runs).all()
     assert (orders[:, :6] % 6 == orders[:, 6:12] % 6).all()
 
 
-def test_recordings_of_all_lengths_fill_one_anothers_places(rng):
+def test_recordings_of_all_lengths_are_exchanged(rng):
     groups = group_clips(excerpts(2, 3, 4, 5, 6, 7))
     orders = draw_permutations(groups, 40, rng, deranged=True)
     for i in range(6):

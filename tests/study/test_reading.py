@@ -1,4 +1,4 @@
-"""Reading a study: who heard what when, and over which scans."""
+"""Reading a study: runs, presentations and the scans that they cover."""
 
 import warnings
 from collections import Counter
@@ -57,7 +57,7 @@ def test_carry_in_is_known_from_the_other_runs_when_the_ring_is_broken() -> None
     "played",
     [
         [(1, 2, 3), (4, 5, 6)],  # nothing comes twice
-        [(1, 2, 2, 1)],  # begins with what it ends with, but no clip is heard more often than another
+        [(1, 2, 2, 1)],  # begins with what it ends with, but no clip is presented more often than another
         [(1,)],
     ],
 )
@@ -294,14 +294,14 @@ def test_ds003720_is_read_exactly(real_data: Path) -> None:
     assert not {clip.track for clip in study.train_clips} & {clip.track for clip in study.test_clips}
     for subject in study.subjects:
         for split, per_genre, repeats in (("train", 48, 1), ("test", 6, 4)):
-            heard = Counter(
+            counts = Counter(
                 presentation.clip
                 for run in study.runs_of(subject, split)
                 for presentation in run.presentations
                 if not presentation.carry_in
             )
-            assert set(heard.values()) == {repeats}
-            assert set(Counter(clip.genre for clip in heard).values()) == {per_genre}
+            assert set(counts.values()) == {repeats}
+            assert set(Counter(clip.genre for clip in counts).values()) == {per_genre}
     for run in study.runs:
         assert run.tr == 1.5
         assert [presentation.carry_in for presentation in run.presentations] == [True] + [False] * 40
@@ -323,14 +323,14 @@ def test_a_subject_at_fault_costs_that_subject_and_is_told(tiny: TinyStudy) -> N
         image.write_text("this was not downloaded")
     with pytest.warns(Brain2MusicWarning, match=r"sub-02 is left out: .*sub-02_.* not a readable NIfTI"):
         study = read_study(tiny.root)
-    assert (study.subjects, study.everyone) == (("01",), ("01",))
+    assert (study.subjects, study.all_subjects) == (("01",), ("01",))
     assert "sub-02 is left out" in study.remarks[0]
     with pytest.raises(InputError, match="sub-02_"):
         read_study(tiny.root, subjects=["02"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         alone = read_study(tiny.root, subjects=["01"])
-    assert (alone.subjects, alone.everyone, alone.remarks) == (("01",), ("01", "02"), ())
+    assert (alone.subjects, alone.all_subjects, alone.remarks) == (("01",), ("01", "02"), ())
     assert {finding.subject for finding in tiny.check() if finding.severity == "error"} == {"02"}
 
 

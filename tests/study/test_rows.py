@@ -15,11 +15,11 @@ from brain2music.study.finding import Finding
 from brain2music.study.stimuli import Stimuli, leaves_folder
 from brain2music.study.study import Clip
 
-from .tiny_study import RUNS, STIM_FILE, TinyStudy, Write, heard, song
+from .tiny_study import RUNS, STIM_FILE, TinyStudy, Write, presented, song
 
 MUSIC = [f"{6 * i}\t3\t{song(i + 1)}\tmusic" for i in range(5)]
 KINDS = f"{STIM_FILE}\ttrial_type"
-OURS = [(song(i), 0.0, 3.0) for i in range(1, 6)]
+SONGS = [(song(i), 0.0, 3.0) for i in range(1, 6)]
 
 
 def warned(tiny: TinyStudy, code: str) -> list[Finding]:
@@ -29,7 +29,7 @@ def warned(tiny: TinyStudy, code: str) -> list[Finding]:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "label"),
     [
         ("images/scale.png\trating", "rating (.png, no sound): 2"),
         ("images/scale.PNG\tmusic", "music (.PNG, no sound): 2"),
@@ -44,19 +44,19 @@ def warned(tiny: TinyStudy, code: str) -> list[Finding]:
         ("n/a\tn/a", "rows that name no recording: 2"),
     ],
 )
-def test_rows_that_are_no_music_are_passed_over_and_said(listening: Write, row: str, said: str) -> None:
+def test_rows_that_are_no_music_are_left_out_and_counted(listening: Write, row: str, label: str) -> None:
     tiny = listening([*MUSIC, f"40\t3\t{row}", f"45\t3\t{row}"], header=KINDS)
-    assert heard(read_study(tiny.root)) == OURS
-    (finding,) = warned(tiny, "rows-passed-over")
-    assert f": 2 rows, {said}" in finding.what
+    assert presented(read_study(tiny.root)) == SONGS
+    (finding,) = warned(tiny, "rows-skipped")
+    assert f": 2 rows, {label}" in finding.what
 
 
 @pytest.mark.parametrize(
     "kind", ["music", "Silent Night", "rest of the world", "film music", "section0", "n/a", "response to Bach"]
 )
-def test_rows_of_music_are_not_passed_over(listening: Write, kind: str) -> None:
+def test_rows_of_music_are_kept(listening: Write, kind: str) -> None:
     tiny = listening([line.replace("\tmusic", f"\t{kind}") for line in MUSIC], header=KINDS)
-    assert heard(read_study(tiny.root)) == OURS
+    assert presented(read_study(tiny.root)) == SONGS
     assert survey_study(tiny.root).findings == ()
 
 
@@ -65,8 +65,8 @@ def test_which_rows_count_can_be_chosen(listening: Write, tmp_path: Path) -> Non
     tiny = listening(rows, header=KINDS)
     (tmp_path / "config.toml").write_text('[events]\nvalues = ["Silence"]')
     chosen = RunConfig.from_toml(tmp_path / "config.toml").events.rows
-    assert heard(read_study(tiny.root, events=chosen)) == [OURS[1], OURS[3]]
-    assert heard(read_study(tiny.root)) == [OURS[0], OURS[2], OURS[4]]
+    assert presented(read_study(tiny.root, events=chosen)) == [SONGS[1], SONGS[3]]
+    assert presented(read_study(tiny.root)) == [SONGS[0], SONGS[2], SONGS[4]]
     with pytest.raises(InputError, match=r"no presentation of music is left.*setting events.values"):
         read_study(tiny.root, events=EventRows(values=("jazz",)))
     with pytest.raises(InputError, match="has no column kind"):
@@ -75,20 +75,20 @@ def test_which_rows_count_can_be_chosen(listening: Write, tmp_path: Path) -> Non
 
 def test_what_lies_before_the_first_scan_is_left_out(listening: Write) -> None:
     tiny = listening(["-9\t3\t" + song(6) + "\tmusic", "-2\t3\t" + song(6) + "\tmusic", *MUSIC[1:]], header=KINDS)
-    assert heard(read_study(tiny.root)) == OURS[1:]
+    assert presented(read_study(tiny.root)) == SONGS[1:]
     (finding,) = warned(tiny, "onset-negative")
     assert "line 2 at -9 s, line 3 at -2 s" in finding.what
 
 
 def test_an_onset_that_rounds_to_the_first_scan_is_there(listening: Write) -> None:
     tiny = listening(["-0.5\t3\t" + song(1) + "\tmusic", *MUSIC[1:]], header=KINDS)
-    assert heard(read_study(tiny.root)) == OURS
+    assert presented(read_study(tiny.root)) == SONGS
     assert read_study(tiny.root).runs[0].presentations[0].volumes == range(2)
 
 
 def test_a_study_without_a_presentation_left_is_refused(listening: Write) -> None:
     early = [f"{6 * i - 500}\t3\t{song(i + 1)}\tmusic" for i in range(5)]
-    assert heard(read_study(listening(early, MUSIC, header=KINDS).root)) == OURS
+    assert presented(read_study(listening(early, MUSIC, header=KINDS).root)) == SONGS
     with pytest.raises(InputError, match=r"no presentation of music is left in the runs of task music of sub-01"):
         read_study(listening(early, header=KINDS).root)
 
@@ -96,31 +96,31 @@ def test_a_study_without_a_presentation_left_is_refused(listening: Write) -> Non
 def test_small_overlaps_are_tolerated_and_large_ones_cost_both_rows(listening: Write) -> None:
     touching = [f"{3 * i - 0.05 * i}\t3\t{song(i + 1)}\tmusic" for i in range(5)]
     tiny = listening(touching, header=KINDS)
-    assert heard(read_study(tiny.root)) == OURS
+    assert presented(read_study(tiny.root)) == SONGS
     (finding,) = warned(tiny, "events-touch")
     assert "overlap 4 times, by up to 0.05 s" in finding.what
     tiny.write_events(RUNS[0], [KINDS, *MUSIC, f"25\t3\t{song(6)}\tmusic"])
-    assert heard(read_study(tiny.root)) == OURS[:4]
+    assert presented(read_study(tiny.root)) == SONGS[:4]
     assert len(warned(tiny, "events-overlap")) == 1
 
 
 def test_blocks_probes_and_doubles_are_left_out(listening: Write) -> None:
     block = [f"0\t15\t{song(6)}\tblock", f"18\t9\t{song(1)}\tn/a"]
     tiny = listening([*block, *MUSIC, f"12.5\t0.2\t{song(6)}\ttarget", MUSIC[3]], header=KINDS)
-    assert heard(read_study(tiny.root)) == OURS
+    assert presented(read_study(tiny.root)) == SONGS
     assert len(warned(tiny, "event-spans-others")) == 2
     assert len(warned(tiny, "event-twice")) == 1
 
 
 def test_a_row_for_the_whole_run_is_a_block_however_sparse_its_clips(listening: Write) -> None:
     tiny = listening([*MUSIC, f"0\t150\t{song(6)}\trun"], header=KINDS, n_volumes=100)
-    assert heard(read_study(tiny.root)) == OURS
+    assert presented(read_study(tiny.root)) == SONGS
 
 
 @pytest.mark.parametrize("row", ["n/a\t3", "60\tn/a", "60\t0", "soon\t3", "900\t3", "58.5\t3", "60\t-3"])
 def test_one_row_at_fault_costs_that_row(listening: Write, row: str) -> None:
     tiny = listening([*MUSIC, f"{row}\t{song(6)}\tmusic"], header=KINDS)
-    assert heard(read_study(tiny.root)) == OURS
+    assert presented(read_study(tiny.root)) == SONGS
     (finding,) = survey_study(tiny.root).findings
     assert (finding.severity, finding.file) == ("warning", tiny.events(RUNS[0]))
     assert finding.what.startswith("line 7: ")
@@ -130,11 +130,11 @@ def test_one_row_at_fault_costs_that_row(listening: Write, row: str) -> None:
 def test_a_presentation_that_was_broken_off_is_left_out(listening: Write) -> None:
     whole = [f"{5 * i}\t3.7\t{song(1 + i % 5)}\tmusic" for i in range(10)]
     tiny = listening([*whole, f"55\t0.9\t{song(6)}\tmusic"], header=KINDS)
-    assert len(heard(read_study(tiny.root))) == 10
+    assert len(presented(read_study(tiny.root))) == 10
     (finding,) = warned(tiny, "presentation-broken-off")
     assert "broken off after 0.9 s" in finding.what
     tiny.write_track(6, seconds=0.9)  # a short recording is what it is
-    assert len(heard(read_study(tiny.root))) == 11
+    assert len(presented(read_study(tiny.root))) == 11
 
 
 def test_a_table_mostly_at_fault_is_refused(listening: Write) -> None:
@@ -182,7 +182,7 @@ def test_clips_are_not_cut_from_outside(tmp_path: Path, clip: Clip) -> None:
 @pytest.mark.parametrize("place", ["C:\\Exp\\Stimuli\\", "/home/lab/stimuli/", "bids::stimuli/", "/stimuli/", "./"])
 def test_paths_of_the_machine_that_presented_are_read_below_stimuli(listening: Write, place: str) -> None:
     tiny = listening([line.replace("jazz/", f"{place}jazz/") for line in MUSIC], header=KINDS)
-    assert heard(read_study(tiny.root)) == OURS
+    assert presented(read_study(tiny.root)) == SONGS
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_column_that_may_place_clips_is_not_passed_over_in_silence(
     listening: Write, column: str, cells: str, warns: bool
 ) -> None:
     tiny = listening([line.replace("music", cells) for line in MUSIC], header=f"{STIM_FILE}\t{column}")
-    assert heard(read_study(tiny.root)) == OURS
+    assert presented(read_study(tiny.root)) == SONGS
     assert [column in finding.what for finding in warned(tiny, "column-unread")] == [True] * warns
 
 
@@ -221,7 +221,7 @@ def test_a_recording_under_two_names_is_one(listening: Write, link: bool) -> Non
         copy = tiny.track(number).with_name(f"copy.{number:05d}.wav")
         copy.unlink()
         soundfile.write(copy, np.random.default_rng(number + 50).uniform(-0.5, 0.5, 32_000), 8000)
-    assert len(set(heard(read_study(tiny.root)))) == 10
+    assert len(set(presented(read_study(tiny.root)))) == 10
     assert warned(tiny, "recordings-alike") == []
 
 

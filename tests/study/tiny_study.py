@@ -26,7 +26,7 @@ SCANS = {"task-Training_run-01": 6, "task-Training_run-02": 6, "task-Test_run-01
 
 
 class TinyStudy:
-    """One subject: two training runs in a ring, one test run of two clips heard twice; two scans a clip."""
+    """One subject: two training runs in a ring, one test run of two clips presented twice; two scans per clip."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.func = root, root / "sub-01" / "func"
@@ -128,6 +128,6 @@ def song(number: int) -> str:
     return f"jazz/jazz.{number:05d}.wav"
 
 
-def heard(study: Study) -> list[tuple[str, float, float]]:
+def presented(study: Study) -> list[tuple[str, float, float]]:
     """Every presentation's recording, start and end, run by run."""
     return [(each.clip.track, each.clip.start, each.clip.end) for run in study.runs for each in run.presentations]

@@ -99,10 +99,10 @@ class ArrayStudy:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        return self.everyone if self.chosen is None else self.chosen
+        return self.all_subjects if self.chosen is None else self.chosen
 
     @property
-    def everyone(self) -> tuple[str, ...]:
+    def all_subjects(self) -> tuple[str, ...]:
         return tuple(subject.label for subject in self.settings.subjects if subject.label not in self.gone)
 
     @property

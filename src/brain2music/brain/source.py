@@ -32,7 +32,7 @@ class Source(Protocol):
     """A study as the pipeline needs it.
 
     ``folds`` is None where test clips were heard apart, else the number of folds that all clips are scored
-    in. ``subjects`` are those to be read; ``everyone`` those of the whole study; ``remarks``
+    in. ``subjects`` are those to be read; ``all_subjects`` those of the whole study; ``remarks``
     say what was read around or left out; ``images`` which images are read, None for arrays.
     """
 
@@ -49,7 +49,7 @@ class Source(Protocol):
     @property
     def subjects(self) -> tuple[str, ...]: ...
     @property
-    def everyone(self) -> tuple[str, ...]: ...
+    def all_subjects(self) -> tuple[str, ...]: ...
     @property
     def remarks(self) -> tuple[str, ...]: ...
     @property
@@ -108,7 +108,7 @@ class Source(Protocol):
         ...
 
     def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "Source":
-        """The same study of some of its subjects, with further remarks; ``gone`` are no longer among everyone."""
+        """The same study of some of its subjects, with further remarks; ``gone`` are no longer among all_subjects."""
         ...
 
     def without(self, clips: Collection[Clip]) -> "Source":
@@ -197,8 +197,8 @@ class BidsSource:
         return self.study.subjects
 
     @property
-    def everyone(self) -> tuple[str, ...]:
-        return self.study.everyone or self.study.subjects
+    def all_subjects(self) -> tuple[str, ...]:
+        return self.study.all_subjects or self.study.subjects
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -259,8 +259,8 @@ class BidsSource:
 
     def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "BidsSource":
         runs = tuple(run for run in self.study.runs if run.subject in subjects)
-        everyone = tuple(label for label in self.everyone if label not in gone)
-        study = replace(self.study, runs=runs, everyone=everyone, remarks=(*self.remarks, *remarks))
+        all_subjects = tuple(label for label in self.all_subjects if label not in gone)
+        study = replace(self.study, runs=runs, all_subjects=all_subjects, remarks=(*self.remarks, *remarks))
         return replace(self, study=study)
 
     def without(self, clips: Collection[Clip]) -> "BidsSource":

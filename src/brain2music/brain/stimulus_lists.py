@@ -15,7 +15,7 @@ from .._utils.errors import InputError
 from ..audio.io import duration_of
 from ..study.bids import read_study
 from ..study.event import Event
-from ..study.excerpts import settle_clips
+from ..study.excerpts import merge_excerpts
 from ..study.sound_files import SoundFiles
 from ..study.stimuli import Stimuli, leaves_folder
 from ..study.study import Clip, Run, name_clips
@@ -169,10 +169,10 @@ def _recordings(listed: Sequence[Clip], folder: Path, source: Path) -> list[Clip
     sounds = SoundFiles(folder)
     files = [sounds.recording(clip) or folder / clip.track for clip in listed]
     clips = [replace(clip, track=path.relative_to(folder).as_posix()) for clip, path in zip(listed, files, strict=True)]
-    settled = settle_clips(Event(clip, 0.0, clip.duration, line) for line, clip in enumerate(clips))
+    merged = merge_excerpts(Event(clip, 0.0, clip.duration, line) for line, clip in enumerate(clips))
     seen: dict[Clip, Clip] = {}
     for clip, named in zip(clips, listed, strict=True):
-        other = seen.setdefault(settled[clip], named)
+        other = seen.setdefault(merged[clip], named)
         if other is not named:
             differ = other.start != named.start or other.end != named.end
             also = f", also as {other.start:g}-{other.end:g} s" if differ else ""

@@ -19,7 +19,7 @@ from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
 from ..models.embedders import get_embedder
 from ..models.generators import Generator, get_generator
-from ..study.check import find_respelt, find_unheard, no_recordings
+from ..study.check import find_respelt, find_unpresentable, no_recordings
 from ..study.finding import Finding, error, warning
 from ..study.study import Clip
 from .across import require_people
@@ -203,7 +203,7 @@ def _lost(source: Source, found: list[Finding]) -> frozenset[Clip]:
         return frozenset()
     sides = source.train_clips, source.test_clips
     found += find_respelt((*sides[0], *sides[1]), source.stimuli)
-    faults = find_unheard((*sides[0], *sides[1]), source.stimuli)
+    faults = find_unpresentable((*sides[0], *sides[1]), source.stimuli)
     if any(FEW * sum(clip in faults for clip in side) >= len(side) > 0 for side in sides):
         found += faults.values()
         return frozenset()
@@ -245,7 +245,7 @@ def _leaks(source: Source, config: RunConfig, galleries: Sequence[Gallery], foun
 def _group(source: Source, config: RunConfig, outputs: Outputs, found: list[Finding]) -> None:
     """What the group level needs of participants that were decoded before."""
     for name in config.embeddings:
-        decoded = [subject for subject in source.everyone if outputs.scores_of(subject, name).is_file()]
+        decoded = [subject for subject in source.all_subjects if outputs.scores_of(subject, name).is_file()]
         if not decoded:
             what = "no subject has been decoded here"
             found.append(error("group-empty", outputs.root, what, "run the participant level first"))

@@ -58,14 +58,14 @@ def gather(source: Source, config: RunConfig, outputs: Outputs, level: Level) ->
     ------
     InputError : at group level, subjects were made with different settings.
     """
-    found = {subject: finished(outputs, subject) for subject in source.everyone}
+    found = {subject: finished(outputs, subject) for subject in source.all_subjects}
     records = {subject: record for subject, record in found.items() if record is not None}
     for subject, record in found.items():
         if record is None and outputs.folder(subject).is_dir():
             _warn(f"sub-{subject} is being worked on, unfinished or was changed: run it to have it among the results")
     for folder in outputs.root.glob("sub-*/"):
         subject = folder.name.removeprefix("sub-")
-        if subject not in source.everyone and outputs.record(subject).is_file():
+        if subject not in source.all_subjects and outputs.record(subject).is_file():
             _warn(f"sub-{subject} is no longer in the study: {folder} and its page are no longer among the results")
     if level == "group" and records:
         first, *others = records

@@ -1,1 +1,1 @@
-"""BIDS in: runs, events to clips, stimuli as presented, checks of a study, and the simulated study."""
+"""Reading of BIDS studies: runs, events, clips, stimuli as presented, folds, and checks of a study."""

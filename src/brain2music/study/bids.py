@@ -1,4 +1,4 @@
-"""A BIDS folder to a :class:`Study`. One set of rules: what reading raises, ``check`` reports."""
+"""Reading of a BIDS folder into a :class:`Study`; whatever reading raises, ``check`` reports, by the same rules."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from .choice import Filter
 from .derivatives import ImageChoice, choose_images, origin_of
 from .entities import ALTERNATIVES, BidsFile, plain_label
 from .events import EventReader, read_library
-from .excerpts import settle_clips, with_clips
+from .excerpts import merge_excerpts, with_clips
 from .finding import Finding, error, of_subject, warning
 from .images import Header
 from .index import index_bids, leave_ignored, subject_labels
@@ -35,33 +35,44 @@ def read_study(
     raw_images: bool = False,
     bids_filter: Filter | None = None,
 ) -> Study:
-    """Read a BIDS study of people listening to music: its tables and image headers, no voxels and no sound.
+    """Read a BIDS study in which people listened to music: its tables and image headers, but no voxels and no sound.
 
     Parameters
     ----------
-    root : the BIDS folder.
-    stimuli : the folder of recordings; default ``root/stimuli`` where there is one.
-    derivatives : a folder of preprocessed images (``desc-preproc_bold``, as fMRIPrep writes) to read in place
-        of the raw, anywhere on disk; default the one in ``root/derivatives`` that has such. It must have one
-        for every run. Which of several images of a run is read, :data:`.choice.PREFERRED` says.
-    subjects : labels to read, with or without ``sub-``; default all. Of other subjects only the
-        tables of events are opened: they tell which excerpts are one clip (:func:`.excerpts.settle_clips`).
-    train_task, test_task : task labels; default those that contain "train" and "test". A study of one task
-        needs neither: all its runs are training runs, to be scored by cross-validation.
-    events : which rows of the tables of events count; default all that are music (:func:`.rows.chosen_rows`).
-    need_images : False also reads studies whose images are not at hand; ``bold`` is then None.
-    raw_images : read the raw images even where there are preprocessed ones.
-    bids_filter : entities of the images and runs to read, as ``{"space": "T1w", "rec": "norm"}``.
+    root : str or Path
+        The BIDS folder.
+    stimuli : str or Path, optional
+        The folder of recordings; by default ``root/stimuli`` if it exists.
+    derivatives : str or Path, optional
+        A folder of preprocessed images (``desc-preproc_bold``, as fMRIPrep writes), anywhere on disk, to read in
+        place of the raw ones; by default the one in ``root/derivatives`` that has any. It must have one for every
+        run. :data:`.choice.PREFERRED` decides between several images of a run.
+    subjects : sequence of str, optional
+        Labels to read, with or without ``sub-``; by default all. Of other subjects only the tables of events are
+        read, as all excerpts are merged into clips (:func:`.excerpts.merge_excerpts`).
+    train_task, test_task : str, optional
+        Task labels; by default those that contain "train" and "test". A study of one task needs neither: all its
+        runs are training runs, to be scored by cross-validation.
+    events : EventRows, optional
+        Which rows of the tables of events count; by default all that are music (:func:`.rows.chosen_rows`).
+    need_images : bool
+        Whether images must be available; if False, ``bold`` may be None.
+    raw_images : bool
+        Whether to read the raw images even if there are preprocessed ones.
+    bids_filter : dict, optional
+        Entities of the images and runs to read, such as ``{"space": "T1w", "rec": "norm"}``.
 
     Returns
     -------
-    The study. Every presentation knows the scans it covers (:func:`.usable.volumes_of`), and whether it is a
-    run's carry-in (:func:`.runs.mark_carry_ins`).
+    Study
+        With the scans of every presentation (:func:`.usable.volumes_of`) and the carry-ins of runs
+        (:func:`.runs.mark_carry_ins`).
 
     Raises
     ------
-    InputError : the first error that :func:`.check.check_study` would report, the contents of images and
-        recordings aside; errors of one subject only where no other subject is left (:meth:`Survey.require`).
+    InputError
+        The first error that :func:`.check.check_study` would report, apart from the contents of images and
+        recordings; errors of one subject only if no other subject is left (:meth:`Survey.require`).
     """
     return survey_study(
         Path(root),
@@ -79,22 +90,24 @@ def read_study(
 
 @dataclass(frozen=True)
 class Survey:
-    """All that is legible of a study, the headers of its images, and every problem met on the way."""
+    """Everything that is legible of a study, the headers of its images, and all problems that were found."""
 
     study: Study
     headers: tuple[Header, ...]
     findings: tuple[Finding, ...]
 
     def require(self, further: Sequence[Finding] = ()) -> Study:
-        """The study without the subjects at fault, each told by a warning.
+        """The study without the subjects that have errors; warns of each.
 
         Parameters
         ----------
-        further : what was found beyond the survey, in the contents of images and recordings.
+        further : sequence of Finding
+            Findings beyond the survey, in the contents of images and recordings.
 
         Raises
         ------
-        InputError : an error concerns more than one subject, or no subject is left.
+        InputError
+            If an error concerns more than one subject, or no subject is left.
         """
         errors = [finding for finding in (*self.findings, *further) if finding.severity == "error"]
         first = {finding.subject: finding for finding in reversed(errors)}
@@ -103,11 +116,11 @@ class Survey:
             raise first.get(None, errors[0]).as_error()
         at_fault = sorted(subject for subject in first if subject is not None)
         remarks = [f"sub-{subject} is left out: {first[subject].as_error()}" for subject in at_fault]
-        remarks += _read_around(finding for finding in self.findings if finding.subject not in at_fault)
+        remarks += _warnings(finding for finding in self.findings if finding.subject not in at_fault)
         for remark in remarks:
             warnings.warn(remark, Brain2MusicWarning, stacklevel=2)
-        everyone = tuple(label for label in self.study.everyone if label not in first)
-        return replace(self.study, runs=tuple(left), everyone=everyone, remarks=(*self.study.remarks, *remarks))
+        subjects = tuple(label for label in self.study.all_subjects if label not in first)
+        return replace(self.study, runs=tuple(left), all_subjects=subjects, remarks=(*self.study.remarks, *remarks))
 
 
 def survey_study(
@@ -123,7 +136,7 @@ def survey_study(
     raw_images: bool = False,
     bids_filter: Filter | None = None,
 ) -> Survey:
-    """:func:`read_study` that reports problems instead of raising the first, and returns what is left."""
+    """Read a study as :func:`read_study` does, but collect all problems instead of raising the first."""
     findings: list[Finding] = []
     description = _read_description(root, findings)
     if stimuli is None and (root / "stimuli").is_dir():
@@ -133,7 +146,7 @@ def survey_study(
     wanted, subjects = bids_filter or {}, subjects and [label.removeprefix("sub-") for label in subjects]
     files = _index(root, subjects, findings) if root.is_dir() else []
     recordings = group_recordings(files, root)
-    everyone = _require_subjects(recordings, subjects, root, findings)
+    all_subjects = _require_subjects(recordings, subjects, root, findings)
     splits = _choose_tasks(recordings, train_task, test_task, root, findings)
     recordings = [each for each in recordings if each.task in splits]
     recordings = _filtered(recordings, wanted, root, findings)
@@ -145,7 +158,7 @@ def survey_study(
     reader = EventReader(library, events, sounds.length)
     read = [read_run(each, splits[each.task], reader, need_image, findings) for each in recordings]
     reader.report([run.events for run, _ in read], findings)
-    runs = with_clips([run for run, _ in read], settle_clips(reader.all_events(root), sounds.recording))
+    runs = with_clips([run for run, _ in read], merge_excerpts(reader.all_events(root), sounds.recording))
     findings += sounds.copies()
     runs = mark_carry_ins(without_broken_off(runs, reader.lengths, findings))
     require_presentations(runs, findings)
@@ -156,11 +169,11 @@ def survey_study(
     _report_uncompared(recordings, root, findings)
     for subject in {each.subject for each in recordings}:
         findings = of_subject(findings, subject)
-    study = Study(root, name, tuple(runs), stimuli, simulated, everyone, images=origin_of(recordings, root))
+    study = Study(root, name, tuple(runs), stimuli, simulated, all_subjects, images=origin_of(recordings, root))
     return Survey(study, headers, tuple(dict.fromkeys(findings)))
 
 
-def _read_around(findings: Iterable[Finding]) -> Iterator[str]:
+def _warnings(findings: Iterable[Finding]) -> Iterator[str]:
     """The warnings among findings, one line for all of a kind."""
     kinds: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -194,7 +207,7 @@ def _index(folder: Path, subjects: Sequence[str] | None, findings: list[Finding]
 def _require_subjects(
     recordings: list[Recording], subjects: Sequence[str] | None, root: Path, findings: list[Finding]
 ) -> tuple[str, ...]:
-    """Report subjects that are asked for and have no run; the labels of all that the folder has."""
+    """Report requested subjects without runs; returns the labels of all subjects in the folder."""
     present = {recording.subject for recording in recordings}
     labels = sorted(present) if subjects is None else subject_labels(root)
     if root.is_dir() and not present and (subjects is None or not labels):
@@ -207,7 +220,7 @@ def _require_subjects(
 
 
 def _filtered(recordings: list[Recording], wanted: Filter, root: Path, findings: list[Finding]) -> list[Recording]:
-    """The runs that the user's filter names."""
+    """The runs that match the user's filter."""
     asked = {name: plain_label(name, label) for name, label in wanted.items() if name not in ALTERNATIVES}
     left = [each for each in recordings if all(each.anchor.plain.get(n, "") == label for n, label in asked.items())]
     if recordings and not left:
@@ -226,7 +239,7 @@ def _filtered(recordings: list[Recording], wanted: Filter, root: Path, findings:
 def _choose_tasks(
     recordings: Iterable[Recording], train: str | None, test: str | None, root: Path, findings: list[Finding]
 ) -> dict[str, Split]:
-    """The split of each task in use. Where that is unclear: a finding, and every task is for training."""
+    """Choose the split of each task; if that is unclear, all are for training and there is a finding."""
     tasks = sorted({recording.task for recording in recordings})
     everything: dict[str, Split] = dict.fromkeys(tasks, "train")
     for name in (train, test):
@@ -255,7 +268,7 @@ def _only(names: Iterable[str]) -> str | None:
 
 
 def _report_uncompared(recordings: Sequence[Recording], root: Path, findings: list[Finding]) -> None:
-    """Tell how many preprocessed images have no raw image at hand to compare their scans with."""
+    """Report how many preprocessed images have no raw image to compare their scans with."""
     alone = [each for each in recordings if each.preprocessed and not any(raw.path.exists() for raw in each.raw)]
     if alone:
         what = (
@@ -265,7 +278,7 @@ def _report_uncompared(recordings: Sequence[Recording], root: Path, findings: li
 
 
 def _has_images(recordings: Sequence[Recording], root: Path, findings: list[Finding]) -> bool:
-    """Whether there are images at all; if not, that is one finding, not one a run."""
+    """Whether there are images at all; if not, that is one finding instead of one per run."""
     some = any(recording.image or recording.raw for recording in recordings)
     if recordings and not some:
         what = "there are no BOLD images here, only metadata, so there are no responses to read"

@@ -1,4 +1,4 @@
-"""Every problem that a study has, each with its file and its hint."""
+"""Checks of a whole study: every problem with its file and what to do about it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -24,12 +24,20 @@ def check_study(
     test_task: str | None = None,
     events: EventRows | None = None,
 ) -> list[Finding]:
-    """Look for all faults of a study, in its tables, its images and its recordings.
+    """Find all problems of a study, in its tables, its images and its recordings.
 
-    What :func:`.bids.read_study` would stop at is found here too; beyond that every scan and every clip is
-    read, one at a time. Never raises for a broken study; [] for one without fault.
+    Includes everything that :func:`.bids.read_study` would raise; beyond that, every scan and every clip is read, one
+    at a time.
 
-    Parameters are those of :func:`.bids.read_study`.
+    Parameters
+    ----------
+    root, stimuli, derivatives, subjects, train_task, test_task, events
+        As for :func:`.bids.read_study`.
+
+    Returns
+    -------
+    list of Finding
+        Empty for a study without problems. A broken study is never raised.
     """
     survey = survey_study(
         Path(root),
@@ -47,14 +55,14 @@ def check_study(
 
 
 def check_images(study: Study) -> Iterator[Finding]:
-    """Faults in what the images hold; every scan is read once."""
+    """Find problems in the voxels of the images; every scan is read once."""
     runs = sorted(study.runs, key=lambda run: run.subject)
     for subject, group in groupby(runs, key=lambda run: run.subject):
         yield from of_subject(_check_voxels(list(group)), subject)
 
 
 def _check_voxels(runs: Sequence[Run]) -> list[Finding]:
-    """Scan one subject's images; a voxel that varies in one of them is expected to vary in all."""
+    """Check the images of one subject; a voxel that varies in one of them is expected to vary in all."""
     findings: list[Finding] = []
     paths = dict.fromkeys(run.bold for run in runs if run.bold is not None)
     headers = [header for path in paths if (header := read_header(path, [])) is not None]
@@ -67,22 +75,22 @@ def _check_voxels(runs: Sequence[Run]) -> list[Finding]:
 
 
 def check_sound(study: Study, recordings: Stimuli | None) -> Iterator[Finding]:
-    """Faults of the recordings, each clip as it will be presented."""
+    """Find problems of the recordings, by cutting every clip as it is presented."""
     if recordings is None or not recordings.folder.is_dir():
         yield no_recordings(study.stimuli or study.root)
         return
     clips = study.train_clips + study.test_clips
     yield from find_respelt(clips, recordings)
-    yield from find_unheard(clips, recordings).values()
+    yield from find_unpresentable(clips, recordings).values()
 
 
 def no_recordings(folder: Path) -> Finding:
-    """The finding that there is no folder of recordings."""
+    """Make the error that there is no folder of recordings."""
     return error("stimuli-missing", folder, "there is no folder of recordings", "name it by --stimuli")
 
 
 def find_respelt(clips: Iterable[Clip], recordings: Stimuli) -> list[Finding]:
-    """One finding for all clips whose recordings are spelt otherwise in their folder."""
+    """Report all clips whose recordings are spelt differently in their folder, in one finding."""
     respelt = {clip.track: path for clip in dict.fromkeys(clips) if (path := recordings.respelt(clip))}
     if not respelt:
         return []
@@ -93,8 +101,8 @@ def find_respelt(clips: Iterable[Clip], recordings: Stimuli) -> list[Finding]:
     return [warning("stimulus-respelt", recordings.folder, what, hint)]
 
 
-def find_unheard(clips: Iterable[Clip], recordings: Stimuli) -> dict[Clip, Finding]:
-    """The clips that cannot be presented, each with what is wrong with its recording."""
+def find_unpresentable(clips: Iterable[Clip], recordings: Stimuli) -> dict[Clip, Finding]:
+    """Find the clips that cannot be presented, with the problem of the recording of each."""
     found: dict[Clip, Finding] = {}
     for clip in dict.fromkeys(clips):
         try:

@@ -1,4 +1,4 @@
-"""Which of several images of one run is read: an order of preference, and a filter of the user's."""
+"""Choice among several images of one run, by an order of preference and the user's filter."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from .finding import Finding, error
 SPACES = ("MNI152NLin2009cAsym", "MNI152NLin6Asym", "T1w", "")
 """Spaces of preprocessed images, best first: regions are named in MNI space. "" is the run's own space."""
 DESCRIPTIONS = ("preproc", "optcom")
-"""What preprocessed images are called, best first: by fMRIPrep, and by tedana, which combines echoes."""
+"""Descriptions of preprocessed images, best first: those of fMRIPrep, and of tedana, which combines echoes."""
 PREFERRED = {
     "part": ("", "mag"),
     "echo": ("",),
@@ -16,26 +16,26 @@ PREFERRED = {
     "space": SPACES,
     "res": ("", "native"),
 }
-"""For each entity the labels that come before others, best first; "" is its absence. In this order they are decided:
-magnitude and never phase, combined echoes before single, then how and where to the image was processed. Of numbered
-resolutions the coarsest is taken, the closest to that of BOLD. Nothing else is preferred to anything."""
+"""The preferred labels of each entity, best first; "" is its absence. Entities are decided in this order: magnitude
+and never phase, combined echoes before single ones, then processing, space and resolution. Of numbered resolutions
+the coarsest is taken, which is the closest to that of BOLD. There are no other preferences."""
 Filter = Mapping[str, str]
-"""Entities of the images to read, as ``{"space": "T1w"}``; "" for images that lack the entity."""
+"""Entities of the images to read, such as ``{"space": "T1w"}``; "" selects images that lack the entity."""
 
 
 def choose(images: Sequence[BidsFile]) -> list[BidsFile]:
-    """The image to read; several where none of them is preferred, [] where there are phase images only."""
+    """Choose the image to read; several if none of them is preferred, [] if there are only phase images."""
     left = [file for file in images if file.plain.get("part", "") in PREFERRED["part"]]
     for name in PREFERRED:
         best = min((_rank(name, file) for file in left), default=None)
         left = [file for file in left if _rank(name, file) == best]
         if _differ(name, left):
-            break  # what is decided later tells nothing of these
+            break  # the preferences that follow do not apply to these
     return left
 
 
 def kept_by(images: Sequence[BidsFile], wanted: Filter, raw: bool) -> list[BidsFile]:
-    """The images that the filter names. Raw images lack entities of derivatives, and are not filtered by them."""
+    """Apply the filter to images; raw images lack the entities of derivatives, and are not filtered by them."""
     asked = {name: label for name, label in wanted.items() if not (raw and name in DERIVED)}
     return [
         file
@@ -45,12 +45,12 @@ def kept_by(images: Sequence[BidsFile], wanted: Filter, raw: bool) -> list[BidsF
 
 
 def grid_of(file: BidsFile) -> tuple[str, ...]:
-    """How an image was processed, and where to: what all images of a study must have in common."""
+    """The labels of processing, space and resolution, which all images of a study must have in common."""
     return tuple(file.plain.get(name, "") for name in DERIVED)
 
 
 def several(code: str, images: Sequence[BidsFile], raw: bool) -> Finding:
-    """The finding that none of several images of a run is preferred: lists them, and says how to choose."""
+    """Make the error that none of several images of a run is preferred, with how to choose one."""
     paths = [file.path for file in images]
     names = sorted({name for file in images for name in file.plain if _differ(name, images)})
     same = len({path.name for path in paths}) < len(paths)

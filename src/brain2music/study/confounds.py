@@ -1,4 +1,4 @@
-"""Which table of confounds is a run's: by what the names say, under newer and older names."""
+"""Search for the table of confounds of a run, under the newer and older names of fMRIPrep."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,19 +9,20 @@ from .index import index_derivatives
 from .study import Run, Study
 
 KINDS = ("timeseries", "regressors", "confounds")
-"""What the tables are called, newest first: ``desc-confounds_timeseries.tsv`` since fMRIPrep 20.2,
+"""Suffixes of the tables, newest first: ``desc-confounds_timeseries.tsv`` since fMRIPrep 20.2,
 ``desc-confounds_regressors.tsv`` since 1.2, ``bold_confounds.tsv`` before."""
 
 
 def confounds_table(study: Study, run: Run, derivatives: Path | None = None) -> Path:
-    """fMRIPrep's table of a run's confounds.
+    """Find fMRIPrep's table of confounds of a run.
 
-    It names what the run's image does but for space and description, and lies beside the image, or in
-    ``derivatives``, or (default) anywhere in the study's.
+    The table has the entities of the run's image except space and description. It is searched for beside the image,
+    then in ``derivatives``, by default anywhere in the derivatives of the study.
 
     Raises
     ------
-    InputError : there is none; several are equally close.
+    InputError
+        If there is no table, or several are equally close.
     """
     assert run.bold is not None
     image = parse_name(run.bold)
@@ -52,7 +53,7 @@ def _kind(file: BidsFile) -> int | None:
 
 
 def _closest(tables: Sequence[BidsFile], image: BidsFile) -> list[BidsFile]:
-    """The tables of the image's run that name the most of what it names, of the newest kind."""
+    """The tables of the run that share the most entities with the image, of the newest kind."""
     own = [file for file in tables if file.key == image.key and file.is_within(image, besides=DERIVED)]
     if not own:
         return []

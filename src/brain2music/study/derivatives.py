@@ -1,4 +1,4 @@
-"""Preprocessed images in place of raw ones: from which folder, and which; never some of each."""
+"""Choice of preprocessed images in place of raw ones: all runs of a study have the one or the other."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +16,16 @@ from .study import ImageOrigin
 
 @dataclass(frozen=True)
 class ImageChoice:
-    """What a user may say of the images to read.
+    """The user's options for the images to read.
 
-    ``derivatives`` is a folder of preprocessed images; default the one in ``root/derivatives`` that has such, if any.
-    ``raw`` reads the raw images even so; ``wanted`` gives entities that the images must have.
+    Attributes
+    ----------
+    derivatives : Path or None
+        A folder of preprocessed images; by default the one in ``root/derivatives`` that has any.
+    raw : bool
+        Whether to read the raw images in any case.
+    wanted : dict
+        Entities that the images must have.
     """
 
     derivatives: Path | None = None
@@ -30,7 +36,7 @@ class ImageChoice:
 def choose_images(
     recordings: Sequence[Recording], root: Path, choice: ImageChoice, findings: list[Finding]
 ) -> list[Recording]:
-    """Each run with the image to read: the preprocessed of one folder, or the raw; what is unclear is reported."""
+    """Choose the image of each run, the preprocessed one of one folder or the raw one; report ambiguities."""
     subjects = {recording.subject for recording in recordings}
     folder = None if choice.raw else _folder(recordings, root, choice, subjects, findings)
     if folder is None:
@@ -42,7 +48,7 @@ def choose_images(
 
 
 def origin_of(recordings: Sequence[Recording], root: Path) -> ImageOrigin | None:
-    """Which images are read, in words; None where there are none."""
+    """Describe the images that are read; None if there are none."""
     read = [each for each in recordings if each.image is not None]
     if not read:
         return None
@@ -56,13 +62,13 @@ def origin_of(recordings: Sequence[Recording], root: Path) -> ImageOrigin | None
 def _folder(
     recordings: Sequence[Recording], root: Path, choice: ImageChoice, subjects: Collection[str], findings: list[Finding]
 ) -> Path | None:
-    """The folder of preprocessed images: the one named, else the only one of the study's that has any."""
-    given = choice.derivatives
-    if given is not None and given.is_dir():
-        return given
-    if given is not None:
+    """The folder of preprocessed images: the one that the user names, else the only one of the study that has any."""
+    named = choice.derivatives
+    if named is not None and named.is_dir():
+        return named
+    if named is not None:
         hint = "name the folder that fMRIPrep wrote, or leave the derivatives out"
-        findings.append(error("derivatives-missing", given, "there is no such folder", hint))
+        findings.append(error("derivatives-missing", named, "there is no such folder", hint))
         return None
     beside = sorted(path for path in root.glob("derivatives/*") if path.is_dir() and not path.name.startswith("sub-"))
     direct = [root / "derivatives"] if any(root.glob("derivatives/sub-*")) else []
@@ -95,9 +101,9 @@ def _index(folder: Path, subjects: Collection[str], findings: list[Finding]) -> 
 
 
 def _preprocessed(files: Sequence[BidsFile], choice: ImageChoice) -> list[BidsFile]:
-    """The images that are called preprocessed, or as the user's filter calls them.
+    """The images with the description of preprocessed ones, or with that of the user's filter.
 
-    In a folder that the user names these may be images of any description, where none is called preprocessed.
+    In a folder that the user names, images of any description if none is described as preprocessed.
     """
     images = [file for file in files if _is_image(file)]
     called = (choice.wanted["desc"],) if "desc" in choice.wanted else DESCRIPTIONS
@@ -149,7 +155,7 @@ def _take_preprocessed(
 
 
 def _made_from(image: BidsFile, recording: Recording, recordings: Sequence[Recording]) -> bool:
-    """Whether an image was made from a run: it names all that the run does, and no other run is as close."""
+    """Whether an image was made from a run: it has all entities of the run, and no other run is as close."""
     if image.key == recording.key:
         return True
     if not _run_items(recording.anchor) < _run_items(image):
@@ -164,7 +170,7 @@ def _run_items(file: BidsFile) -> frozenset[tuple[str, str]]:
 
 
 def _require_one_grid(images: Sequence[BidsFile], findings: list[Finding]) -> None:
-    """Report images of another description, space or resolution than the best that is among them."""
+    """Report images whose description, space or resolution differs from that of the best among them."""
     best = choose(images)
     for file in images:
         if best and grid_of(file) != grid_of(best[0]):

@@ -1,4 +1,4 @@
-"""What BIDS names say: entities, inheritance, and which file of several is the closest to another."""
+"""Parsing of BIDS file names: entities, inheritance, and the closest of several files to another."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ IMAGE = (".nii", ".nii.gz")
 NUMBERS = {"run", "echo", "flip", "inv", "chunk"}
 """Entities whose labels are numbers: ``run-1`` and ``run-01`` are one run."""
 DERIVED = ("desc", "space", "cohort", "res", "den")
-"""Entities that only derivatives have: how an image was processed, and the grid it was brought to."""
+"""Entities that only derivatives have: the processing of an image, and the grid it was resampled to."""
 ALTERNATIVES = ("part", "echo", *DERIVED, "rec")
-"""Entities that tell images of one run apart; any other entity, known or not, tells runs apart."""
+"""Entities that distinguish images of one run; any other entity, known or not, distinguishes runs."""
 Key = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
-"""Subject, task, session, run and what else tells the run apart; the run padded with zeros, to sort by number."""
+"""Subject, task, session, run and all other entities of the run; the run is padded with zeros, to sort by number."""
 
 
 @dataclass(frozen=True)
 class BidsFile:
-    """A file and what its name says; ``entities`` as written ("01"), keyed by their short names ("sub")."""
+    """A file with the entities of its name, as written ("01") and keyed by their short names ("sub")."""
 
     path: Path
     entities: dict[str, str]
@@ -29,12 +29,12 @@ class BidsFile:
 
     @cached_property
     def plain(self) -> dict[str, str]:
-        """The entities with numbers written in one way."""
+        """The entities with numbers normalised."""
         return {name: plain_label(name, label) for name, label in self.entities.items()}
 
     @property
     def run_entities(self) -> dict[str, str]:
-        """The entities, as written, that tell the run from others."""
+        """The entities, as written, that distinguish the run from others."""
         return {name: label for name, label in self.entities.items() if name not in ALTERNATIVES}
 
     @cached_property
@@ -46,20 +46,21 @@ class BidsFile:
         return subject, task, session, f"{int(run):09d}" if run.isdecimal() else run, tuple(rest)
 
     def is_within(self, other: "BidsFile", besides: Iterable[str] = ()) -> bool:
-        """Whether the file names nothing that the other does not, ``besides`` left out."""
+        """Whether the other file has all entities of this one, apart from ``besides``."""
         own = {name: label for name, label in self.plain.items() if name not in set(besides)}
         return own.items() <= other.plain.items()
 
     def applies_to(self, other: "BidsFile", root: Path) -> bool:
-        """BIDS inheritance: this file lies in a folder above and names nothing that the other does not."""
+        """Whether this file is inherited by the other: it is in a folder above and has no further entities."""
         folder = self.path.parent
         return (folder == root or folder in other.path.parents) and self.is_within(other)
 
 
 def parse_name(path: Path) -> BidsFile | None:
-    """What a file's name says; None where it is no BIDS name.
+    """Parse the name of a file; None if it is not a BIDS name.
 
-    Knows the names of fMRIPrep before 1.2: ``…_bold_confounds.tsv``, ``…_bold_space-T1w_preproc.nii.gz``.
+    The names of fMRIPrep before 1.2 are understood too: ``…_bold_confounds.tsv``,
+    ``…_bold_space-T1w_preproc.nii.gz``.
     """
     stem, dot, rest = path.name.partition(".")
     old = "_bold_" in stem
@@ -75,14 +76,14 @@ def parse_name(path: Path) -> BidsFile | None:
 
 
 def plain_label(name: str, label: str) -> str:
-    """A label as it is compared: numbers without leading zeros."""
+    """Normalise a label for comparison: numbers have no leading zeros."""
     return str(int(label)) if name in NUMBERS and label.isdecimal() else label
 
 
 def inherited(files: Iterable[BidsFile], suffix: str, extension: str, by: BidsFile, root: Path) -> list[list[BidsFile]]:
-    """The files of a kind that apply to another, from the most general to the closest; equals together.
+    """List the files of a kind that apply to another, grouped in levels from the most general to the closest.
 
-    Closer is who lies deeper; of one folder, who names more entities.
+    A file in a deeper folder is closer; of files in one folder, the one with more entities.
     """
     levels: dict[tuple[int, int], list[BidsFile]] = {}
     for file in files:

@@ -1,4 +1,4 @@
-"""The noun of a table of events: a clip at its time in a run."""
+"""The data class of a row of a table of events: a clip at its time in a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from .study import Clip
 
 Lengths = Callable[[Clip], float | None]
-"""Seconds of a clip's whole recording; None where it is not at hand."""
+"""Gives the duration in seconds of a clip's whole recording; None if the file is not available."""
 
 
 @dataclass(frozen=True)
 class Event:
     """A clip presented from ``onset`` for ``duration`` seconds of its run; ``line`` is its line in the table.
 
-    ``measured`` : the clip's end, and of sections its start, were taken from the times of the run. ``placed`` : the
-    table says where in its recording the clip starts.
+    ``measured`` : whether the end of the clip (for sections, also the start) comes from the times of the run.
+    ``placed`` : whether the table says where in its recording the clip starts.
     """
 
     clip: Clip

@@ -1,4 +1,4 @@
-"""events.tsv to events: which clip was presented when. Problems are reported; the legible rows remain."""
+"""Reading of tables of events: which clip was presented when. Problems are reported; the legible rows remain."""
 
 import posixpath
 import re
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from ..config import EventRows
 from .event import Event, Lengths
-from .finding import Finding, error, settle_faults, warning
-from .rows import SOURCES, chosen_rows, report_passed
+from .finding import Finding, add_row_faults, error, warning
+from .rows import RECORDING_COLUMNS, chosen_rows, report_skipped
 from .sections import find_sections, holds_run_times, without_blocks
 from .stimuli import SLACK_S, has_drive, leaves_folder
 from .study import Clip
 from .tables import Row, Table, is_quoted, read_table, unquote
 
 _STARTS = re.compile(r"start|offset|onset|begin|seek", re.IGNORECASE)
-"""What columns that say where a clip starts are called."""
+"""Names of columns that may say where in its recording a clip starts."""
 
 
 @dataclass(frozen=True)
 class Library:
-    """What ``stimuli.tsv`` (BIDS extension proposal 44) says of each stimulus id; empty without one."""
+    """The rows of ``stimuli.tsv`` (BIDS extension proposal 44) by stimulus id; empty without such a table."""
 
     path: Path
     rows: Mapping[str, Row] = field(default_factory=dict)
@@ -30,10 +30,10 @@ class Library:
 
 @dataclass(frozen=True)
 class EventTable:
-    """A table of events as read: its events in order of time, and how often which other rows were passed over."""
+    """The contents of a table of events: its events in order of time, and counts of the rows that are no music."""
 
     events: tuple[Event, ...] = ()
-    passed: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     findings: tuple[Finding, ...] = ()
 
 
@@ -41,7 +41,7 @@ class EventTable:
 class EventReader:
     """Reads the tables of events of a study, each once.
 
-    ``rows`` is the setting that says which rows count, ``lengths`` knows the recordings where they are at hand.
+    ``rows`` is the setting that says which rows count; ``lengths`` gives the durations of available recordings.
     """
 
     library: Library
@@ -50,32 +50,32 @@ class EventReader:
     tables: dict[Path, EventTable] = field(default_factory=dict, init=False)
 
     def __call__(self, path: Path) -> EventTable:
-        """The table at a path."""
+        """Read the table at a path."""
         if path not in self.tables:
             self.tables[path] = read_events(path, self.library, rows=self.rows, lengths=self.lengths)
         return self.tables[path]
 
     def all_events(self, root: Path) -> list[Event]:
-        """The events of all tables of a BIDS folder: which clips there are hangs on no choice of subjects or tasks."""
+        """The events of all tables of a BIDS folder, so that clips do not depend on the subjects and tasks chosen."""
         for pattern in ("sub-*/func/*_events.tsv", "sub-*/ses-*/func/*_events.tsv"):
             for path in root.glob(pattern):
                 self(path)
         return [event for path in sorted(self.tables) for event in self.tables[path].events]
 
     def report(self, used: Iterable[Path], findings: list[Finding]) -> None:
-        """Say which rows of the tables in use were passed over."""
+        """Report the rows of the given tables that are not music."""
         tables = {path: self.tables[path] for path in sorted(used) if path in self.tables}
-        passed = sum((table.passed for table in tables.values()), Counter[str]())
-        if passed:
-            first = next(path for path, table in tables.items() if table.passed)
-            findings.append(report_passed(passed, first, self.rows))
+        skipped = sum((table.skipped for table in tables.values()), Counter[str]())
+        if skipped:
+            first = next(path for path, table in tables.items() if table.skipped)
+            findings.append(report_skipped(skipped, first, self.rows))
 
 
 def read_library(folders: Sequence[Path], findings: list[Finding]) -> Library:
-    """Read the first ``stimuli.tsv`` of the folders.
+    """Read the first ``stimuli.tsv`` found in the folders.
 
     Its ``stimulus_id`` (or ``stim_id``) names a stimulus, ``filename`` its file; ``type``, ``genre`` and
-    ``caption`` are taken where given. Without ``filename`` the file is ``<stimulus_id>_audio.<extension>``.
+    ``caption`` are optional. Without ``filename`` the file is ``<stimulus_id>_audio.<extension>``.
     """
     path = next((folder / "stimuli.tsv" for folder in folders if (folder / "stimuli.tsv").is_file()), None)
     table = path and read_table(path, findings)
@@ -95,35 +95,35 @@ def read_library(folders: Sequence[Path], findings: list[Finding]) -> Library:
 def read_events(
     path: Path, library: Library, *, rows: EventRows | None = None, lengths: Lengths = lambda _: None
 ) -> EventTable:
-    """The clips presented in a run, in order of time.
+    """Read the clips presented in one run, in order of time.
 
     A clip is named by ``genre``, ``track``, ``start`` and ``end`` (ds003720), by ``stim_file`` (BIDS, below
-    ``/stimuli``), or by ``stim_id`` (BIDS extension proposal 44); by the latter two it runs from ``start``
-    (default 0; of rows that run on, see :func:`.sections.find_sections`) to ``end`` (default ``start + duration``).
-    Rows that are no music are passed over (:func:`.rows.chosen_rows`), and so are rows that span others
-    (:func:`.sections.without_blocks`). A row at fault is left out with a warning; where most are, that is an error.
-    Quotes around labels, also those that lack their partner, are left out with a warning.
+    ``/stimuli``), or by ``stim_id`` (BIDS extension proposal 44). With the latter two it extends from ``start``
+    (default 0; for contiguous rows see :func:`.sections.find_sections`) to ``end`` (default ``start + duration``).
+    Rows that are not music (:func:`.rows.chosen_rows`) and rows that span others (:func:`.sections.without_blocks`)
+    are skipped. A faulty row is left out with a warning; if most rows are faulty, that is an error. Quotes around
+    labels, paired or not, are removed with a warning.
     """
     findings: list[Finding] = []
     table = read_table(path, findings)
     if table is None or not _has_columns(table, findings):
         return EventTable(findings=tuple(findings))
     _report_quotes(table, findings)
-    counted, passed = chosen_rows(table, library.rows, rows, findings)
+    counted, skipped = chosen_rows(table, library.rows, rows, findings)
     events, faults = _read_rows(counted, library, lengths, findings)
-    settle_faults(faults, len(counted) - len(events), len(counted), findings)
+    add_row_faults(faults, len(counted) - len(events), len(counted), findings)
     _report_unread_starts(table, counted, events, lengths, findings)
     events = find_sections(without_blocks(events, path, findings), path, lengths, findings)
-    if not counted and not passed and not findings:
+    if not counted and not skipped and not findings:
         what = "no event of this run names a recording"
-        findings.append(error("events-empty", path, what, "list what was heard, one row a clip"))
-    return EventTable(tuple(events), passed, tuple(findings))
+        findings.append(error("events-empty", path, what, "list what was presented, one row per clip"))
+    return EventTable(tuple(events), skipped, tuple(findings))
 
 
 def _read_rows(
     rows: Sequence[Row], library: Library, lengths: Lengths, findings: list[Finding]
 ) -> tuple[list[Event], list[Finding]]:
-    """The legible rows in order of time, and what is wrong with the others."""
+    """Read rows into events in order of time; also returns the findings about illegible rows."""
     events: list[Event] = []
     faults: list[Finding] = []
     for row in rows:
@@ -148,9 +148,9 @@ def _read_rows(
 def _report_unread_starts(
     table: Table, rows: Sequence[Row], events: Sequence[Event], lengths: Lengths, findings: list[Finding]
 ) -> None:
-    """Warn of a column that may say where in its recording each clip starts, and that is not read.
+    """Warn of an unread column that may say where in its recording each clip starts.
 
-    Only where recordings are longer than what was heard, and the column holds places in them, other than 0.
+    Only if recordings are longer than their clips, and the column holds positions in them other than 0.
     """
     longest = max((lengths(event.clip) or 0.0 for event in events if not event.placed), default=0.0)
     if longest <= max((event.duration for event in events), default=0.0) + 2 * SLACK_S:
@@ -171,7 +171,7 @@ def _whole(event: Event) -> Event:
 
 
 def _read_event(row: Row, library: Library, findings: list[Finding]) -> Event | None:
-    """One row; None and findings, all that apply, where it is not legible."""
+    """Read one row; None and all findings that apply if it is not legible."""
     before = len(findings)
     if row.surplus:
         what = f"the row has {row.surplus} cells more than the header"
@@ -203,7 +203,7 @@ def _read_excerpt(row: Row, duration: float, findings: list[Finding]) -> tuple[f
 
 
 def _read_recording(row: Row, library: Library, findings: list[Finding]) -> tuple[str, Row]:
-    """The recording's id, and the row that tells its genre and caption."""
+    """The id of the recording, and the row with its genre and caption."""
     if stimulus := row.text("stim_id"):
         about = library.rows.get(stimulus, row)
         if about is row:
@@ -225,7 +225,7 @@ def _read_recording(row: Row, library: Library, findings: list[Finding]) -> tupl
 
 
 def _below_stimuli(text: str) -> str:
-    """A path relative to /stimuli, from what studies write in its place; a recording has one, however written."""
+    """Normalise the ways in which studies write the path of a recording to a path relative to ``/stimuli``."""
     below = text.replace("\\", "/").removeprefix("bids::")
     if below.startswith("/") or has_drive(below):  # as on the machine that presented it
         below = re.split(r"(?<=/)stimuli/", below, flags=re.IGNORECASE)[-1]
@@ -235,7 +235,7 @@ def _below_stimuli(text: str) -> str:
 
 def _has_columns(table: Table, findings: list[Finding]) -> bool:
     missing = [name for name in ("onset", "duration") if name not in table.columns]
-    if not set(SOURCES) & set(table.columns):
+    if not set(RECORDING_COLUMNS) & set(table.columns):
         missing.append("track (with genre, start and end), stim_file or stim_id")
     elif not {"stim_file", "stim_id"} & set(table.columns):
         missing += [name for name in ("start", "end") if name not in table.columns]

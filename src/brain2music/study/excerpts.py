@@ -1,4 +1,4 @@
-"""One clip for all presentations of one excerpt: logged times differ by tens of milliseconds, recordings do not."""
+"""Merging of excerpts whose logged times differ by tens of milliseconds only into one clip."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,37 +12,40 @@ from .event import Event
 from .study import Clip, Run, name_clips
 
 TOLERANCE_S = 0.1
-"""Seconds by which the ends of an excerpt may differ between its presentations."""
+"""The largest difference, in seconds, between the ends of an excerpt in several presentations."""
 SHORT = 0.08
-"""The part of a short excerpt that is tolerated at most: 0.1 s are it from 1.25 s on."""
+"""The largest difference relative to a short excerpt; 0.1 s apply from 1.25 s on."""
 LOGGED, LOGGED_S = 0.05, 0.5
-"""The part of a long excerpt that is tolerated, up to so many seconds, where its times were logged to milliseconds."""
+"""The largest difference relative to a long excerpt whose times were logged to milliseconds, and its maximum."""
 DRIFT = 0.01
-"""The part of a section's distance from the recording's start by which that, summed from logged times, may differ."""
+"""The largest difference of the start of a section, summed from logged times, relative to that start."""
 ROUNDED_S = 0.2
 """Excerpts shorter than this are not rounded."""
 _Read = tuple[float, float, bool, bool]
 
 
-def settle_clips(events: Iterable[Event], locate: Callable[[Clip], Path | None] = lambda _: None) -> dict[Clip, Clip]:
-    """The clip that every excerpt of a study is one of: itself, or the one it agrees with.
+def merge_excerpts(events: Iterable[Event], locate: Callable[[Clip], Path | None] = lambda _: None) -> dict[Clip, Clip]:
+    """Merge the excerpts of a study into clips: each becomes itself, or the clip it agrees with.
 
-    Excerpts of one recording are one clip where their starts and durations agree within ``TOLERANCE_S``: those that
-    the tables give (``start`` and ``end``) with one another, those taken from logged times with the excerpt in their
-    midst, so that no chain of small differences ever joins different ones; logged times are allowed more in long
-    excerpts (``LOGGED``), less in short ones (``SHORT``). A clip has the excerpt that most of its
-    presentations have; where all differ, being measured, their median to a tenth of a second. Times in ``start`` and
-    ``end`` that are no hundredths of a second count as measured too. A recording that goes by several names (with and
-    without its suffix) has the longest of them.
+    Excerpts of one recording are one clip if their starts and durations agree within ``TOLERANCE_S``. Those that the
+    tables give (``start`` and ``end``) must agree with one another; those from logged times, with the central excerpt
+    of the group, so that no chain of small differences joins different ones. The tolerance for logged times is larger
+    in long excerpts (``LOGGED``) and smaller in short ones (``SHORT``). A clip has the excerpt that most of its
+    presentations have; if all are measured and differ, their median, to a tenth of a second. Times in ``start`` and
+    ``end`` with fractions of hundredths of a second count as measured too. A recording that has several names (with
+    and without its suffix) gets the longest of them.
 
     Parameters
     ----------
-    events : of all runs, tasks and subjects. Their order does not count.
-    locate : the file of a clip's recording; None where it is not at hand.
+    events : iterable of Event
+        Of all runs, tasks and subjects, in any order.
+    locate : callable
+        Gives the file of a clip's recording; None if it is not available.
 
     Returns
     -------
-    clip as read -> clip; labelled where names would be alike (:func:`.study.name_clips`).
+    dict of Clip to Clip
+        The clip of every excerpt that was read; labelled if names would coincide (:func:`.study.name_clips`).
     """
     events = list(events)
     known_as = _one_track_each(events, locate)
@@ -53,31 +56,31 @@ def settle_clips(events: Iterable[Event], locate: Callable[[Clip], Path | None] 
         measured = event.measured or not (_is_round(clip.start) and _is_round(clip.end))
         counts[track][clip.start, clip.end, measured, event.placed or not clip.start] += 1
         names[track].add(clip.track)
-    settled: dict[Clip, Clip] = {}
+    merged: dict[Clip, Clip] = {}
     for track in sorted(counts):
         for group in _groups(_excerpts(counts[track])):
             clip = replace(group.clip(track), genre=known_as[track].genre)
-            settled |= {Clip(name, start, end): clip for start, end in group.ends for name in names[track]}
-    labels = name_clips(settled.values())
-    return {read: replace(clip, label=labels.get(clip, "")) for read, clip in settled.items()}
+            merged |= {Clip(name, start, end): clip for start, end in group.ends for name in names[track]}
+    labels = name_clips(merged.values())
+    return {read: replace(clip, label=labels.get(clip, "")) for read, clip in merged.items()}
 
 
-def with_clips(runs: Iterable[Run], settled: Mapping[Clip, Clip]) -> list[Run]:
-    """The runs with every presentation's clip as settled; its onset, duration and scans stay."""
+def with_clips(runs: Iterable[Run], merged: Mapping[Clip, Clip]) -> list[Run]:
+    """Replace the clip of every presentation by the one it was merged into; onset, duration and scans stay."""
     return [
-        replace(run, presentations=tuple(replace(each, clip=_settle(each.clip, settled)) for each in run.presentations))
+        replace(run, presentations=tuple(replace(each, clip=_merged(each.clip, merged)) for each in run.presentations))
         for run in runs
     ]
 
 
-def _settle(clip: Clip, settled: Mapping[Clip, Clip]) -> Clip:
-    found = settled[clip]
+def _merged(clip: Clip, merged: Mapping[Clip, Clip]) -> Clip:
+    found = merged[clip]
     genre = clip.genre or found.genre
     return replace(clip, track=found.track, start=found.start, end=found.end, label=found.label, genre=genre)
 
 
 def _one_track_each(events: Iterable[Event], locate: Callable[[Clip], Path | None]) -> dict[str, Clip]:
-    """Track -> a clip of the track that its recording goes by: the longest, among equals the first by name."""
+    """Map each track to a clip of the track that names its recording: the longest, among equals the first by name."""
     clips = {event.clip.track: event.clip for event in sorted(events, key=lambda event: event.clip.genre)}
     files: dict[str | Path, list[str]] = {}
     for track in sorted(clips, key=lambda track: (-len(track), track)):
@@ -93,7 +96,7 @@ def _is_round(seconds: float) -> bool:
 class _Excerpts:
     """Excerpts of one recording: ``times`` (excerpts, 2) are starts and durations; ``count`` presentations of each.
 
-    ``measured`` : no table gives the end. ``summed`` : no table gives the start, of a section.
+    ``measured`` : no table gives the end. ``summed`` : no table gives the start of a section.
     """
 
     ends: tuple[tuple[float, float], ...]
@@ -107,7 +110,7 @@ class _Excerpts:
         return _Excerpts(ends, self.times[rows], self.count[rows], self.measured[rows], self.summed[rows])
 
     def near(self, row: int) -> Bool[np.ndarray, " excerpts"]:
-        """Which excerpts agree with one of them."""
+        """Mark the excerpts that agree with one of them."""
         start, duration = map(float, self.times[row])
         tolerance = min(TOLERANCE_S, SHORT * duration)
         logged = self.measured & self.measured[row] & (self.logged | self.logged[row])
@@ -118,22 +121,22 @@ class _Excerpts:
 
     @property
     def logged(self) -> Bool[np.ndarray, " excerpts"]:
-        """Which have times that are no hundredths of a second."""
+        """Mark the excerpts whose times have fractions of hundredths of a second."""
         return (np.abs(self.times - self.times.round(2)) > 1e-6).any(axis=1)
 
     def clip(self, track: str) -> Clip:
-        """The clip that all are."""
-        given = self.count * ~self.measured
-        most = int(np.argmax(given if given.any() else self.count))  # of equals the first, by time
+        """The clip that all of them are merged into."""
+        from_table = self.count * ~self.measured
+        most = int(np.argmax(from_table if from_table.any() else self.count))  # of equals the first, by time
         shortest = self.times[:, 1].min()
-        if given.any() or 2 * self.count[most] > self.count.sum() or shortest < ROUNDED_S:
+        if from_table.any() or 2 * self.count[most] > self.count.sum() or shortest < ROUNDED_S:
             return Clip(track, *self.ends[most])
         digits = 1 if shortest > 1 else 2
         start, duration = (self._middle(column, digits) for column in self.times.T)
         return Clip(track, start, round(start + duration, 6))
 
     def _middle(self, values: Float[np.ndarray, " excerpts"], digits: int) -> float:
-        """The value that all have, else their median, rounded."""
+        """The common value of all, else their median, rounded."""
         if np.ptp(values) == 0:
             return float(values[0])
         return round(float(np.median(np.repeat(values, self.count))), digits)
@@ -158,7 +161,7 @@ def _excerpts(counts: Mapping[_Read, int]) -> _Excerpts:
 
 
 def _groups(excerpts: _Excerpts) -> Iterator[_Excerpts]:
-    """Groups around leaders: the excerpt most often presented, among equals the one with most others about it."""
+    """Group excerpts around leaders: the one presented most often, among equals the one with most others near it."""
     left = excerpts
     while len(left.ends):
         near = np.stack([left.near(row) for row in range(len(left.ends))])
@@ -170,11 +173,11 @@ def _groups(excerpts: _Excerpts) -> Iterator[_Excerpts]:
 
 
 def _agreeing(excerpts: _Excerpts, leader: int, near: Bool[np.ndarray, "excerpts excerpts"]) -> list[int]:
-    """The rows that belong to a leader, the nearest first; those that a table gives must agree with one another too."""
+    """The rows that agree with a leader, the nearest first; those from a table must agree with one another too."""
     distance = np.abs(excerpts.times - excerpts.times[leader]).max(axis=1)
     group: list[int] = []
     for row in map(int, np.argsort(distance, kind="stable")):
-        given = not excerpts.measured[[row, *group]].all()
-        if near[leader, row] and (not given or near[row, group].all()):
+        from_table = not excerpts.measured[[row, *group]].all()
+        if near[leader, row] and (not from_table or near[row, group].all()):
             group.append(row)
     return sorted(group)

@@ -1,4 +1,4 @@
-"""One problem of a study: what is wrong, where, and what to do about it."""
+"""The data class of a problem of a study: what is wrong, where, and what to do about it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +10,21 @@ from .._utils.errors import InputError
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem of a study. An error keeps the study from being read or run; a warning is read around.
+    """A problem of a study. An error prevents the study from being read or run; a warning does not.
 
-    ``code`` names the kind ("tr-mismatch"), ``what`` the problem with its value, ``hint`` what to do. ``subject`` is
-    set where the problem concerns that subject alone: an error then costs the subject, not the study.
+    Attributes
+    ----------
+    severity : "error" or "warning"
+    code : str
+        The kind of problem ("tr-mismatch").
+    file : Path or None
+        The file where it was found.
+    what : str
+        The problem, with the offending value.
+    hint : str
+        What to do about it.
+    subject : str or None
+        The only subject that the problem concerns, if any: an error then excludes the subject, not the study.
     """
 
     severity: Literal["error", "warning"]
@@ -32,17 +43,17 @@ class Finding:
 
 
 def error(code: str, file: Path | None, what: str, hint: str, subject: str | None = None) -> Finding:
-    """A finding that stops the study, or the one subject."""
+    """Make a finding that prevents the study, or the one subject, from being used."""
     return Finding("error", code, file, what, hint, subject)
 
 
 def warning(code: str, file: Path | None, what: str, hint: str, subject: str | None = None) -> Finding:
-    """A finding that is read around."""
+    """Make a finding that does not prevent the study from being used."""
     return Finding("warning", code, file, what, hint, subject)
 
 
 def of_subject(findings: Iterable[Finding], subject: str) -> list[Finding]:
-    """The findings, those at the subject's own files (``sub-<label>_…``) marked as the subject's."""
+    """Mark the findings at a subject's own files (``sub-<label>_…``) as concerning that subject."""
     own = f"sub-{subject}_"
     return [
         replace(finding, subject=subject) if finding.file and finding.file.name.startswith(own) else finding
@@ -50,14 +61,14 @@ def of_subject(findings: Iterable[Finding], subject: str) -> list[Finding]:
     ]
 
 
-def settle_faults(faults: Sequence[Finding], lost: int, of: int, findings: list[Finding]) -> None:
-    """Add what is wrong with single rows of a table, ``lost`` of the ``of`` that count.
+def add_row_faults(faults: Sequence[Finding], n_faulty: int, n_rows: int, findings: list[Finding]) -> None:
+    """Add the faults of single rows of a table to the findings, as warnings if most rows are intact.
 
-    A row at fault costs that row: a warning. Where most rows are at fault the table is, and they stay errors; so
-    does a recording outside the folder of stimuli.
+    If more than half of the ``n_rows`` are faulty, the faults stay errors; so does a recording outside the folder of
+    stimuli.
     """
     for fault in faults:
-        if 2 * lost > of or fault.code == "stimulus-outside":
+        if 2 * n_faulty > n_rows or fault.code == "stimulus-outside":
             findings.append(fault)
         else:
             findings.append(replace(fault, severity="warning", what=f"{fault.what}; left out"))

@@ -1,4 +1,4 @@
-"""BOLD images: what the header promises and, read scan by scan, whether the voxels keep it."""
+"""Checks of BOLD images: the header, and scan by scan whether the voxels agree with it."""
 
 import gzip
 import math
@@ -17,14 +17,14 @@ from .finding import Finding, error, warning
 
 COPY_AGAIN = "copy or download the image again"
 DEFLATE_LIMIT = 1032
-"""A gzip file never holds more than so many times its own size."""
+"""The largest compression ratio of a gzip file."""
 SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
 """NIfTI's codes of the units of time."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a 4-D image says of itself; ``tr`` in seconds, None where the header does not tell."""
+    """The header of a 4-D image; ``tr`` is in seconds, None if the header does not say."""
 
     path: Path
     shape: tuple[int, int, int]
@@ -36,7 +36,7 @@ class Header:
 
     @property
     def volume_bytes(self) -> int:
-        """Bytes that one scan takes."""
+        """Bytes of one scan."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     @property
@@ -46,7 +46,7 @@ class Header:
 
 
 def read_header(path: Path, findings: list[Finding]) -> Header | None:
-    """The header of a BOLD image, or None and a finding. Reads no voxels."""
+    """Read the header of a BOLD image, but no voxels; None and a finding if that fails."""
     if not path.exists():
         what = "the image is a link to nothing: its content was not downloaded"
         findings.append(error("image-missing", path, what, "get it, with `datalad get` or from OpenNeuro"))
@@ -64,7 +64,7 @@ def read_header(path: Path, findings: list[Finding]) -> Header | None:
 
 @dataclass(frozen=True)
 class Voxels:
-    """Which voxels vary over a run, are finite throughout, and are zero throughout; each (x, y, z)."""
+    """Masks (x, y, z) of the voxels that vary over a run, are finite throughout, and are zero throughout."""
 
     varying: Bool[np.ndarray, "x y z"]
     finite: Bool[np.ndarray, "x y z"]
@@ -72,7 +72,7 @@ class Voxels:
 
 
 def scan_voxels(header: Header, findings: list[Finding]) -> Voxels | None:
-    """Read every scan once; None and a finding where the file ends or breaks before its header says."""
+    """Read every scan once; None and a finding if the file ends or breaks before the last scan of its header."""
     varying, finite, zero = (np.full(header.shape, value, order="F") for value in (False, True, True))
     first: np.ndarray | None = None
     count = 0
@@ -91,9 +91,9 @@ def scan_voxels(header: Header, findings: list[Finding]) -> Voxels | None:
 
 
 def report_voxels(header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z"], findings: list[Finding]) -> None:
-    """Report NaN and constant voxels: an error where no voxel is left, else a warning, as they are read around.
+    """Report NaN and constant voxels, which are left out: a warning, or an error if no voxel remains.
 
-    Voxels that are zero throughout are background, unless ``alive``: they vary in another run.
+    Voxels that are zero throughout are background, unless they are ``alive``, which means they vary in another run.
     """
     path, total = header.path, voxels.finite.size
     if bad := int((~voxels.finite).sum()):
@@ -113,9 +113,9 @@ def report_voxels(header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z
 
 
 def trailing_bytes(path: Path, size: int) -> int | None:
-    """Bytes after the gzip streams that hold the first ``size`` bytes; None where such a stream is not whole.
+    """Count the bytes after the gzip streams that hold the first ``size`` bytes; None if such a stream is broken.
 
-    A gzip file may be several streams, one after another; what follows the last one that is needed is no damage to it.
+    A gzip file may consist of several streams; whatever follows the last one that is needed does no harm.
     """
     held, read = 0, 0
     with path.open("rb") as file:
@@ -137,7 +137,7 @@ def trailing_bytes(path: Path, size: int) -> int | None:
 
 
 def _load(path: Path) -> Any:
-    """Open a NIfTI; nibabel's remarks on headers that it mends are not for the user."""
+    """Open a NIfTI without nibabel's remarks on the headers that it repairs."""
     logger = nib.imageglobals.logger
     disabled, logger.disabled = logger.disabled, True
     try:
@@ -154,13 +154,13 @@ def _interpret(path: Path, image: Any) -> Header:
     zooms = header.get_zooms()
     unit = int(header["xyzt_units"]) & 0b111000
     tr = float(zooms[3]) * SECONDS.get(unit, 1.0) if len(zooms) > 3 else 0.0
-    told = tr > 0 and math.isfinite(tr) and (unit in SECONDS or tr != 1)
+    is_known = tr > 0 and math.isfinite(tr) and (unit in SECONDS or tr != 1)
     shape = (*image.shape, 1, 1, 1, 1)
     return Header(
         path=path,
         shape=(shape[0], shape[1], shape[2]),
         n_volumes=shape[3],
-        tr=tr if told else None,
+        tr=tr if is_known else None,
         dtype=header.get_data_dtype(),
         offset=int(image.dataobj.offset),
         affine=np.asarray(image.affine, dtype=np.float64),
@@ -196,7 +196,7 @@ def _volumes(header: Header, findings: list[Finding]) -> Iterator[Shaped[np.ndar
 
 
 def _read_rest(file: BufferedIOBase, header: Header) -> int:
-    """Bytes that follow the last scan; an error where they are of a stream that the scans need."""
+    """Count the bytes after the last scan; raises if they belong to a stream that the scans need."""
     extra = 0
     try:
         while more := file.read(1 << 20):

@@ -1,4 +1,4 @@
-"""The files of a BIDS folder by their names; no file but ``.bidsignore`` is opened."""
+"""Index of the files of a BIDS folder by their names; no file but ``.bidsignore`` is opened."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -14,7 +14,7 @@ NEITHER = {"sourcedata", "code", "figures", "logs", "log"}
 
 
 def index_bids(root: Path, subjects: Collection[str] | None = None) -> list[BidsFile]:
-    """The files with BIDS names in a raw folder, sorted by path.
+    """List the files with BIDS names in a raw folder, sorted by path.
 
     Parameters
     ----------
@@ -28,17 +28,17 @@ def index_bids(root: Path, subjects: Collection[str] | None = None) -> list[Bids
 
 
 def index_derivatives(folder: Path, subjects: Collection[str] | None = None) -> list[BidsFile]:
-    """:func:`index_bids` of derivatives, whose subjects may lie one folder down or more."""
+    """List the files with BIDS names in derivatives, whose subjects may be one folder down or more."""
     return _index(folder, subjects, NEITHER, inside=False)
 
 
 def subject_labels(root: Path) -> list[str]:
-    """The labels of the subjects that have a folder, sorted."""
+    """List the labels of the subjects that have a folder, sorted."""
     return sorted(path.name.removeprefix("sub-") for path in root.glob("sub-*") if path.is_dir())
 
 
 def leave_ignored(files: list[BidsFile], root: Path, findings: list[Finding]) -> list[BidsFile]:
-    """The files that ``.bidsignore`` of the folder (patterns as git's) does not name; what it names is told."""
+    """Leave out the files that ``.bidsignore`` of the folder names, with patterns as in git, and report them."""
     path = root / ".bidsignore"
     if not path.is_file():
         return files
@@ -68,7 +68,7 @@ def _index(root: Path, subjects: Collection[str] | None, never: set[str], inside
 
 
 def _walk(root: Path, subjects: Collection[str] | None, never: set[str], inside: bool) -> Iterator[Path]:
-    """Files below a folder; linked folders are entered once. ``inside``: of the root's folders only ``sub-``."""
+    """Iterate over the files below a folder; ``inside`` enters only its folders ``sub-…``. Links are followed once."""
     entered: set[str] = set()
     for folder, below, files in os.walk(root, onerror=_raise, followlinks=True):
         here = os.path.realpath(folder)

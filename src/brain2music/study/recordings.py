@@ -1,4 +1,4 @@
-"""Which files make up each BOLD run: its images, and the sidecars and events that apply to them."""
+"""Grouping of files into BOLD runs: images, and the sidecars and events that apply to them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +15,22 @@ from .finding import Finding, error
 class Recording:
     """The files of one BOLD run.
 
-    ``key`` names and sorts the run; ``anchor`` is the raw file that it is known by, its image where there is one;
-    ``raw`` are its raw images, alternatives of one another; ``around`` are files that may apply to the anchor.
-    ``image`` is the one to read. Where it is preprocessed, ``own_root`` is the folder of the derivatives, and ``own``
-    are its files.
+    Attributes
+    ----------
+    key : Key
+        Identifies and sorts the run.
+    anchor : BidsFile
+        The raw file that represents the run: its image, if there is one.
+    raw : tuple of BidsFile
+        The raw images, of which one is read.
+    root : Path
+        The BIDS folder.
+    around : tuple of BidsFile
+        Files that may apply to the anchor.
+    image : BidsFile or None
+        The image to read.
+    own_root, own
+        If the image is preprocessed: the folder of the derivatives, and its files.
     """
 
     key: Key
@@ -32,12 +44,12 @@ class Recording:
 
     @property
     def subject(self) -> str:
-        """The subject's label, without ``sub-``."""
+        """The label of the subject, without ``sub-``."""
         return self.anchor.entities["sub"]
 
     @property
     def task(self) -> str:
-        """The task's label."""
+        """The label of the task."""
         return self.anchor.entities["task"]
 
     @property
@@ -47,34 +59,34 @@ class Recording:
 
     @property
     def sidecars(self) -> list[list[BidsFile]]:
-        """The raw image's sidecars, from the most general to the closest, equals together."""
+        """The sidecars of the raw image, grouped in levels from the most general to the closest."""
         return inherited(self.around, "bold", ".json", self.anchor, self.root)
 
     @property
     def own_sidecars(self) -> list[list[BidsFile]]:
-        """The preprocessed image's sidecars, likewise; none where the raw is read."""
+        """The sidecars of the preprocessed image, likewise; none if the raw image is read."""
         if self.image is None or self.own_root is None:
             return []
         return inherited(self.own, "bold", ".json", self.image, self.own_root)
 
     @property
     def events(self) -> list[BidsFile]:
-        """The closest table of events; several where they are equally close."""
+        """The closest table of events; several if they are equally close."""
         levels = inherited(self.around, "events", ".tsv", self.anchor, self.root)
         return levels[-1] if levels else []
 
     def take(self, image: BidsFile, own: Sequence[BidsFile] = (), own_root: Path | None = None) -> "Recording":
-        """The recording with an image to read; its anchor becomes the raw image that it was made from."""
+        """Set the image to read; the anchor becomes the raw image that it was made from."""
         origin = [raw for raw in self.raw if raw.is_within(image)] or list(self.raw)
         anchor = origin[0] if origin else self.anchor
         return replace(self, image=image, anchor=anchor, own=tuple(own), own_root=own_root)
 
 
 def group_recordings(files: Iterable[BidsFile], root: Path) -> list[Recording]:
-    """The BOLD runs that the raw files speak of: by image, own sidecar or own events; in order of time.
+    """Group raw files into BOLD runs, in order: each has an image, or a sidecar or table of events of its own.
 
-    Files that differ in any entity but ``entities.ALTERNATIVES`` are of different runs. A sidecar or table of events
-    that names less than others do is theirs, and no run.
+    Files that differ in any entity but ``entities.ALTERNATIVES`` belong to different runs. A sidecar or table of
+    events with fewer entities than other files is inherited by these, and makes no run.
     """
     raw = [file for file in files if file.suffix in ("bold", "events")]
     by_key: dict[Key, list[BidsFile]] = {}
@@ -98,7 +110,7 @@ def group_recordings(files: Iterable[BidsFile], root: Path) -> list[Recording]:
 
 
 def read_metadata(paths: Sequence[Path], findings: list[Finding]) -> dict[str, Any]:
-    """Sidecars merged, the closest winning; the unreadable are reported."""
+    """Merge sidecars, of which the last takes precedence; unreadable ones are reported."""
     merged: dict[str, Any] = {}
     for path in paths:
         merged |= read_object(path, "sidecar-invalid", findings)
@@ -106,7 +118,7 @@ def read_metadata(paths: Sequence[Path], findings: list[Finding]) -> dict[str, A
 
 
 def read_object(path: Path, code: str, findings: list[Finding]) -> dict[str, Any]:
-    """A JSON file that must hold an object; {} and a finding where it does not."""
+    """Read a JSON file that must hold an object; {} and a finding if it does not."""
     hint = "replace the file with a valid JSON object"
     try:
         value = read_json(path)

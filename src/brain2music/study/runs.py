@@ -1,4 +1,4 @@
-"""One BOLD recording to a :class:`Run`: its TR, its length, what was heard when, and the carry-ins."""
+"""Reading of one BOLD run: its TR, its length, its presentations, and the carry-ins."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from .usable import usable_events, volumes_of
 def read_run(
     recording: Recording, split: Split, reader: EventReader, need_image: bool, findings: list[Finding]
 ) -> tuple[Run, Header | None]:
-    """A run as far as it is legible; where not, a finding, ``tr`` NaN, volumes empty."""
+    """Read a run as far as it is legible; otherwise with a finding, ``tr`` NaN and volumes empty."""
     header = _read_image(recording, need_image, findings)
     tr = read_tr(recording, header, findings)
     table = recording.events[-1].path if recording.events else recording.anchor.path
     events = usable_events(
         _read_events(recording, reader, findings), tr, header.n_volumes if header else None, table, findings
     )
-    named = recording.anchor.run_entities
+    entities = recording.anchor.run_entities
     run = Run(
         subject=recording.subject,
         task=recording.task,
-        label=named.get("run", ""),
+        label=entities.get("run", ""),
         split=split,
         events=table,
         bold=header.path if header else None,
@@ -41,35 +41,35 @@ def read_run(
         presentations=tuple(
             Presentation(event.clip, event.onset, event.duration, volumes_of(event, tr)) for event in events
         ),
-        session=named.get("ses"),
-        entities=tuple(named.items()),
+        session=entities.get("ses"),
+        entities=tuple(entities.items()),
     )
     return run, header
 
 
 def mark_carry_ins(runs: Sequence[Run]) -> list[Run]:
-    """Mark a run's first clip as carry-in where it only keeps the run's first scans out of the data.
+    """Mark the first clip of a run as carry-in if it only keeps the first scans of the run out of the data.
 
-    It does when it equals the last clip of the same run, or of the previous run of the same subject and task
-    (the runs form a ring: before the first comes the last), and is heard more often than the clip heard
-    least. Where most of a subject's runs of a task start so, all do: the ring may lack runs. The runs of
-    a subject and task must stand together, in order of time.
+    It does if it equals the last clip of the same run, or of the previous run of the same subject and task (runs are
+    circular: the last precedes the first), and is presented more often than the clip presented least often. If most
+    runs of a subject and task start with a carry-in, all do, as some runs may be missing. The runs of a subject and
+    task must be adjacent, in order of time.
     """
     marked: list[Run] = []
     for _, group in groupby(runs, key=lambda run: (run.subject, run.task)):
         ring = list(group)
-        heard = Counter(presentation.clip for run in ring for presentation in run.presentations)
-        starts = [_is_carried(run, ring[index - 1], heard) for index, run in enumerate(ring)]
+        counts = Counter(presentation.clip for run in ring for presentation in run.presentations)
+        starts = [_is_carried(run, ring[index - 1], counts) for index, run in enumerate(ring)]
         mostly = 2 * sum(starts) > len(ring)
         marked += [_carry_first(run) if start or mostly else run for run, start in zip(ring, starts, strict=True)]
     return marked
 
 
 def without_broken_off(runs: Sequence[Run], lengths: Lengths, findings: list[Finding]) -> list[Run]:
-    """The runs without the few presentations that were broken off: shorter than the rest of their subject's.
+    """Leave out the few presentations that were broken off: those shorter than the others of the subject.
 
-    Only those of excerpts that are longer at another time, or of recordings that go on (``lengths``); where they are
-    more than a tenth, they are the design, and stay.
+    Only those of excerpts that are longer elsewhere, or of recordings that continue (``lengths``). If they are more
+    than a tenth, short presentations belong to the design and are kept.
     """
     longest: dict[tuple[str, float], float] = {}
     for run in runs:
@@ -102,7 +102,7 @@ def without_broken_off(runs: Sequence[Run], lengths: Lengths, findings: list[Fin
 
 
 def require_presentations(runs: Sequence[Run], findings: list[Finding]) -> None:
-    """Report subjects of whose runs of a task no presentation is left, where nothing else says why."""
+    """Report subjects without any presentation in the runs of a task, if no other error explains it."""
     if any(finding.severity == "error" for finding in findings):
         return
     ordered = sorted(runs, key=lambda run: (run.subject, run.task))
@@ -115,7 +115,7 @@ def require_presentations(runs: Sequence[Run], findings: list[Finding]) -> None:
 
 
 def check_grids(runs: Sequence[Run], headers: Sequence[Header], findings: list[Finding]) -> None:
-    """Report runs whose image has another grid than the subject's first: other voxels, or elsewhere in space."""
+    """Report runs whose image differs from the first of the subject in voxels or position in space."""
     by_path = {header.path: header for header in headers}
     first: dict[str, Header] = {}
     hint = "resample all runs of a subject to one grid"
@@ -146,12 +146,12 @@ def _listed(numbers: np.ndarray) -> str:
     return " × ".join(f"{number:.3g}" for number in numbers)
 
 
-def _is_carried(run: Run, previous: Run, heard: Counter) -> bool:
+def _is_carried(run: Run, previous: Run, counts: Counter) -> bool:
     if len(run.presentations) < 2:
         return False
     first = run.presentations[0].clip
     lasts = [other.presentations[-1].clip for other in (run, previous) if other.presentations]
-    return first in lasts and heard[first] > min(heard.values())
+    return first in lasts and counts[first] > min(counts.values())
 
 
 def _carry_first(run: Run) -> Run:
@@ -183,5 +183,5 @@ def _read_events(recording: Recording, reader: EventReader, findings: list[Findi
     what = "no events.tsv goes with this run" + (
         f"; those of the task name what it does not: {others}" if others else ""
     )
-    findings.append(error("events-missing", anchor, what, "write one that tells when which clip was heard"))
+    findings.append(error("events-missing", anchor, what, "write one that says when each clip was presented"))
     return ()

@@ -1,4 +1,4 @@
-"""Rows that are not one presentation each, from the start: blocks, doubles, sections, and times of another clock."""
+"""Rows that are not one presentation each: blocks, repeated rows, sections of a recording, times of another clock."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from .finding import Finding, warning
 from .stimuli import SLACK_S
 
 JITTER_S = 0.1
-"""By how much logged times of one thing differ at most."""
+"""The largest difference between logged times of one event."""
 SAME_CLOCK_S = 0.02
-"""By how much times by one clock differ at most."""
+"""The largest difference between times of one clock."""
 SHORT = 0.15
-"""Part of an event that others within it take at most, for them to be no clips but probes or beeps."""
+"""The largest part of an event that shorter ones within it may take to count as probes or beeps, not clips."""
 PROBE_S = 1.0
-"""Seconds that a probe or beep lasts at most."""
+"""The longest duration of a probe or beep, in seconds."""
 
 
 def without_blocks(events: Sequence[Event], path: Path, findings: list[Finding]) -> list[Event]:
-    """The events without what is logged twice, spans several others (a block), or is a short sound within another.
+    """Leave out events that are logged twice, span several others (blocks), or are short sounds within another.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def without_blocks(events: Sequence[Event], path: Path, findings: list[Finding])
 def holds_run_times(events: Sequence[Event], lengths: Lengths) -> bool:
     """Whether the starts of excerpts are times of the run, by its own or by another clock.
 
-    So they are where they grow from row to row over several recordings, and either most lie beyond the ends of these,
-    or they are the onsets, or keep one distance from the onsets of recordings that are not at hand.
+    They are if they increase from row to row over several recordings, and either most are beyond the ends of these,
+    or they equal the onsets, or differ by a constant from the onsets of recordings that are not available.
 
     Parameters
     ----------
@@ -76,10 +76,10 @@ def holds_run_times(events: Sequence[Event], lengths: Lengths) -> bool:
 
 
 def find_sections(events: Sequence[Event], path: Path, lengths: Lengths, findings: list[Finding]) -> list[Event]:
-    """The events, those of one recording that run on without a gap as its sections, in turn; with a warning.
+    """Take contiguous events of one recording as its sections, in turn, with a warning.
 
-    Only where neither ``start`` nor ``end`` says otherwise, and the recording is as long, if it is at hand: a
-    shorter one is taken as presented again and again, with a warning too.
+    Only if neither ``start`` nor ``end`` says otherwise, and the recording, if available, is long enough: a shorter
+    one is taken as presented repeatedly, with a warning too.
     """
     found: list[Event] = []
     sections: list[list[Event]] = []
@@ -94,12 +94,14 @@ def find_sections(events: Sequence[Event], path: Path, lengths: Lengths, finding
         else:
             found += group
             repeats.append(group)
-    _say(sections, "taken as its sections", "0 where it begins again", path, findings)
-    _say(repeats, "it is shorter than that, so taken as its beginning each time", "0 if so", path, findings)
+    _warn_contiguous(sections, "taken as its sections", "0 where it begins again", path, findings)
+    _warn_contiguous(repeats, "it is shorter than that, so taken as its beginning each time", "0 if so", path, findings)
     return found
 
 
-def _say(groups: Sequence[Sequence[Event]], taken: str, example: str, path: Path, findings: list[Finding]) -> None:
+def _warn_contiguous(
+    groups: Sequence[Sequence[Event]], taken: str, example: str, path: Path, findings: list[Finding]
+) -> None:
     if groups:
         lines = ", ".join(f"{group[0].line}-{group[-1].line} ({group[0].clip.track})" for group in groups[:3])
         more = f" and {len(groups) - 3} times more" if len(groups) > 3 else ""
@@ -121,7 +123,7 @@ def _without_repeated_rows(events: Sequence[Event], path: Path, findings: list[F
 
 
 def _agrees(event: Event, other: Event) -> bool:
-    """Whether two rows tell of one presentation."""
+    """Whether two rows describe one presentation."""
     ends = ((event.onset, other.onset), (event.duration, other.duration), (event.clip.start, other.clip.start))
     close = all(abs(one - another) < _jitter(event.duration) for one, another in ends)
     return close and event.clip.track == other.clip.track
@@ -131,9 +133,9 @@ def _running_on(events: Sequence[Event]) -> list[list[Event]]:
     groups: list[list[Event]] = [[event] for event in events[:1]]
     for earlier, later in pairwise(events):
         same = earlier.clip.track == later.clip.track
-        unsaid = all(event.measured and not event.placed for event in (earlier, later))
+        unplaced = all(event.measured and not event.placed for event in (earlier, later))
         close = abs(later.onset - earlier.end) <= _jitter(min(earlier.duration, later.duration))
-        if same and unsaid and close:
+        if same and unplaced and close:
             groups[-1].append(later)
         else:
             groups.append([later])
@@ -146,7 +148,7 @@ def _section(event: Event, first: float) -> Event:
 
 
 def _within(event: Event, events: Sequence[Event], onsets: Sequence[float]) -> list[Event]:
-    """The others that lie within an event, shorter than it."""
+    """The other events that are within an event and shorter than it."""
     slack = _jitter(event.duration)
     near = events[bisect_left(onsets, event.onset - slack) : bisect_right(onsets, event.end)]
     return [other for other in near if other.end <= event.end + slack and other.duration < event.duration - slack]

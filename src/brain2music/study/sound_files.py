@@ -1,4 +1,4 @@
-"""The recordings that clips are cut from, as files: how long each is, and which of several names are one recording."""
+"""Files of the recordings that clips are excerpts of: their durations, and which names mean one recording."""
 
 import filecmp
 import hashlib
@@ -14,12 +14,12 @@ from .stimuli import Stimuli
 from .study import Clip
 
 _HEAD = 1 << 16
-"""Bytes by which files that differ are mostly told apart."""
+"""Bytes that distinguish most files."""
 
 
 @dataclass(frozen=True)
 class SoundFiles:
-    """Where the recordings of clips are, and how long; None for what is not in the folder or not legible."""
+    """Locations and durations of the recordings of clips; None for those not in the folder or not legible."""
 
     folder: Path | None
     _files: dict[tuple[str, str], Path | None] = field(default_factory=dict, init=False, repr=False)
@@ -28,7 +28,7 @@ class SoundFiles:
     _alike: dict[tuple[int, bytes], list[Path]] = field(default_factory=dict, init=False, repr=False)
 
     def file(self, clip: Clip) -> Path | None:
-        """The recording's file; looked for once."""
+        """The file of the recording; searched for once."""
         key = clip.track, clip.genre
         if key not in self._files:
             self._files[key] = None
@@ -38,7 +38,7 @@ class SoundFiles:
         return self._files[key]
 
     def recording(self, clip: Clip) -> Path | None:
-        """The file that stands for the recording: the first that was asked for of those with the same bytes."""
+        """The file that represents the recording: of those with the same bytes, the first that was requested."""
         path = self.file(clip)
         if path is not None and path not in self._firsts:
             self._firsts[path] = path
@@ -47,7 +47,7 @@ class SoundFiles:
         return None if path is None else self._firsts[path]
 
     def length(self, clip: Clip) -> float | None:
-        """The recording's seconds; read once."""
+        """The duration of the recording in seconds; read once."""
         path = self.file(clip)
         if path is not None and path not in self._lengths:
             self._lengths[path] = None
@@ -56,7 +56,7 @@ class SoundFiles:
         return None if path is None else self._lengths[path]
 
     def copies(self) -> Iterator[Finding]:
-        """One finding for all recordings that go by several names."""
+        """Report all recordings that have several names, in one finding."""
         names = [(path, first) for path, first in self._firsts.items() if path != first]
         if names and self.folder is not None:
             path, first = (each.relative_to(self.folder) for each in names[0])

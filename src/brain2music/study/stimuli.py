@@ -1,4 +1,4 @@
-"""Stimuli as they were presented: excerpts of recordings, cut, faded and brought to one level."""
+"""Stimuli as they were presented: excerpts of recordings, faded and normalised to one level."""
 
 import posixpath
 import unicodedata
@@ -15,15 +15,15 @@ from ..audio.io import SUFFIXES, duration_of, read_audio
 from .study import Clip
 
 EXTENSIONS = tuple(dict.fromkeys((".wav", ".au", ".mp3", ".flac", ".ogg", *SUFFIXES)))
-"""Of recordings, in the order in which they are looked for."""
+"""Extensions of recordings, in the order in which they are tried."""
 GTZAN_FOLDERS = ("", "genres_original", "genres", "Data/genres_original")
 _CORRECT = "or give start and end in seconds of the recording"
 SLACK_S = 0.15
-"""Seconds that a recording may lack at its end, as logged durations do; filled with silence."""
+"""Seconds that may be missing at the end of a recording, as durations are logged; filled with silence."""
 
 
 class StimulusError(InputError):
-    """A recording that cannot be presented; ``code`` is that of the finding it makes."""
+    """Raised for a recording that cannot be presented; ``code`` is that of the corresponding finding."""
 
     def __init__(self, code: str, what: str, file: Path, hint: str) -> None:
         super().__init__(what, file, hint)
@@ -32,18 +32,21 @@ class StimulusError(InputError):
 
 @dataclass(frozen=True)
 class Stimuli:
-    """Cuts clips from the recordings in ``folder`` and presents them as ds003720's experiment did.
+    """Waveforms of clips as the experiment of ds003720 presented them, from the recordings in a folder.
 
     ``wav[start:end]``, times ``sin(linspace(0, π/2, fade_s · rate))`` at its start and mirrored at its end,
     times ``rms / rms(clip)`` (Nakai et al. 2021, doi:10.1002/brb3.1936, and their stimulus script).
 
     Attributes
     ----------
-    folder : GTZAN (``<genre>/<genre>.<nnnnn>.wav``, also below ``genres_original``) or any folder of sound
-        files, where a clip's track is the file's path in it, with or without its extension.
-    fade_s : length of each fade in seconds; 0 leaves the edges as recorded.
-    rms : root mean square of every presented clip; None leaves the level as recorded. The default is the
-        constant of the experiment as a third party reports it.
+    folder : Path
+        GTZAN (``<genre>/<genre>.<nnnnn>.wav``, also below ``genres_original``) or any folder of sound files; the
+        track of a clip is then the path of the file in the folder, with or without its extension.
+    fade_s : float
+        Duration of each fade in seconds; 0 leaves the edges as recorded.
+    rms : float or None
+        Root mean square of every presented clip; None leaves the level as recorded. The default is the constant of
+        the experiment as a third party reports it.
     """
 
     folder: Path
@@ -56,11 +59,11 @@ class Stimuli:
         object.__setattr__(self, "folder", Path(self.folder))
 
     def find(self, clip: Clip) -> Path:
-        """The recording that the clip is cut from; :class:`StimulusError` where there is none.
+        """Find the recording that the clip is an excerpt of; raises :class:`StimulusError` if there is none.
 
-        Where no file is spelt as the clip's track, one that differs in small and capital letters or in how accents
-        are encoded, as file systems do, is taken (:meth:`respelt`). A name that leaves the folder is refused; links
-        in the folder may lead anywhere.
+        If no file is spelt exactly as the track of the clip, one that differs in case or in the encoding of accents,
+        as between file systems, is taken (:meth:`respelt`). A name that leaves the folder is refused; links in the
+        folder may lead anywhere.
         """
         for name in (clip.track, clip.genre):
             if leaves_folder(name):
@@ -83,18 +86,26 @@ class Stimuli:
         raise StimulusError("audio-missing", what, self.folder, hint)
 
     def respelt(self, clip: Clip) -> Path | None:
-        """The clip's recording, where it is spelt otherwise than the clip's track; None where it is not, or missing."""
+        """The recording of the clip if it is spelt differently from the track; None if not, or if it is missing."""
         with suppress(StimulusError, OSError):
             path = self.find(clip)
             return None if path in self._candidates(clip) else path
         return None
 
     def waveform(self, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
-        """The clip as presented, mono, ``round(duration · rate)`` samples long, and its rate in Hz.
+        """The waveform of the clip as presented.
+
+        Returns
+        -------
+        waveform : (samples,) float32
+            Mono, ``round(duration · rate)`` samples.
+        rate : int
+            Sample rate in Hz.
 
         Raises
         ------
-        StimulusError : the recording is missing, unreadable, ends before the clip does, or is silent there.
+        StimulusError
+            If the recording is missing, unreadable, ends before the clip does, or is silent there.
         """
         path = self.find(clip)
         excerpt, rate = self._read(path, clip)
@@ -104,9 +115,9 @@ class Stimuli:
 
     def _read(self, path: Path, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
         try:
-            lasts = duration_of(path)
-            if lasts < clip.end - SLACK_S:
-                what = f"the recording lasts {lasts:.2f} s but the clip ends at {clip.end:g} s"
+            length_s = duration_of(path)
+            if length_s < clip.end - SLACK_S:
+                what = f"the recording lasts {length_s:.2f} s but the clip ends at {clip.end:g} s"
                 raise StimulusError("audio-short", what, path, f"put the complete recording there, {_CORRECT}")
             return read_audio(path, rate=None, mono=True, start=clip.start, duration=clip.duration)
         except StimulusError:
@@ -132,7 +143,7 @@ class Stimuli:
             yield self.folder / f"{clip.track}_audio{extension}"  # BIDS extension proposal 44: stim-<label>_audio
 
     def _alike(self, clip: Clip) -> list[Path]:
-        """The files that the clip may mean, whatever the case of letters and the form of accents."""
+        """Files whose names differ from those of the clip's candidates in case and in the form of accents only."""
         listed: dict[Path, dict[str, list[Path]]] = {}
         for candidate in self._candidates(clip):
             if found := _spelt_like(self.folder, candidate.relative_to(self.folder).parts, listed):
@@ -146,19 +157,19 @@ class Stimuli:
 
 
 def leaves_folder(name: str) -> bool:
-    """Whether a relative path leads out of its folder by its parts, whatever the system it was written on."""
+    """Whether a relative path leads out of its folder, on whatever system it was written."""
     windows = PureWindowsPath(name)
     parts = posixpath.normpath("/".join(windows.parts)).split("/")
     return name.startswith("/") or ".." in parts or bool(Path(name).anchor) or has_drive(name)
 
 
 def has_drive(name: str) -> bool:
-    """Whether a path begins with a drive of Windows, as in C:/Users."""
+    """Whether a path begins with a Windows drive, as in C:/Users."""
     return name[:1].isalpha() and name[1:3] in (":/", ":\\")
 
 
 def _spelt_like(folder: Path, parts: Sequence[str], listed: dict[Path, dict[str, list[Path]]]) -> list[Path]:
-    """The files below a folder that a path may mean, whatever its case and accents; ``listed`` keeps what was read."""
+    """Files below a folder that match a path except for case and accents; ``listed`` caches folders."""
     if folder not in listed:
         names = listed[folder] = {}
         with suppress(OSError):
@@ -175,7 +186,7 @@ def _plain(name: str) -> str:
 
 
 def fade(length: int, fade_s: float, rate: int) -> Float32[np.ndarray, " samples"]:
-    """A gain of ``length`` samples: a quarter sine up over ``fade_s`` seconds, mirrored down at the end.
+    """Make a gain of ``length`` samples that rises as a quarter sine over ``fade_s`` seconds and falls at the end.
 
     Fades longer than half of the clip are shortened to half of it.
     """

@@ -1,4 +1,4 @@
-"""The nouns of a listening study: clips, runs, presentations, and the study that holds them."""
+"""The data classes of a music-listening study: clips, presentations, runs, and the study that holds them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -14,11 +14,20 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True, order=True)
 class Clip:
-    """An excerpt of a recording: what was heard, apart from when.
+    """An excerpt of a recording, whenever it is presented.
 
-    ``track`` is the recording's id ("blues.00017"; for other studies the stimulus' file name), ``start`` and
-    ``end`` the excerpt in seconds of that recording. Two clips are the same clip when those three agree.
-    ``label`` is the clip's name where another clip would have the same: see :func:`name_clips`.
+    Two clips are the same when ``track``, ``start`` and ``end`` are equal.
+
+    Attributes
+    ----------
+    track : str
+        The id of the recording ("blues.00017"; in other studies the file name of the stimulus).
+    start, end : float
+        The excerpt, in seconds of the recording.
+    genre : str
+    caption : str or None
+    label : str
+        The name of the clip if another clip would have the same one (see :func:`name_clips`).
     """
 
     track: str
@@ -34,7 +43,7 @@ class Clip:
 
     @property
     def recording(self) -> str:
-        """The track without a sound's suffix: a song in two formats is one recording."""
+        """The track without the suffix of a sound file: a song in two formats is one recording."""
         stem, dot, suffix = self.track.rpartition(".")
         return stem if f"{dot}{suffix}".lower() in SUFFIXES else self.track
 
@@ -45,12 +54,12 @@ class Clip:
 
     @property
     def name(self) -> str:
-        """A file-name-safe id, unique within a study: ``blues.00017_6.44-21.44``."""
+        """An id that is safe as a file name and unique within a study: ``blues.00017_6.44-21.44``."""
         return self.label or f"{safe_name(self.track)}_{self.start:g}-{self.end:g}"
 
 
 def name_clips(clips: Iterable[Clip]) -> dict[Clip, str]:
-    """The label of every clip whose own name another clip has too, or that is too long: its name with a digest."""
+    """Give a label (the name with a digest) to every clip whose name is too long or is also that of another clip."""
     plain = {f"{clip.track}\t{float(clip.start)!r}\t{float(clip.end)!r}": clip for clip in dict.fromkeys(clips)}
     names = unique_names({key: replace(clip, label="").name for key, clip in plain.items()})
     return {clip: names[key] for key, clip in plain.items() if names[key] != replace(clip, label="").name}
@@ -58,9 +67,17 @@ def name_clips(clips: Iterable[Clip]) -> dict[Clip, str]:
 
 @dataclass(frozen=True)
 class Presentation:
-    """One clip heard once: ``onset`` and ``duration`` in seconds of the run, ``volumes`` the scans it covers.
+    """One presentation of a clip in a run.
 
-    ``carry_in`` marks a clip played only to keep the run's first scans out of the data: never used.
+    Attributes
+    ----------
+    clip : Clip
+    onset, duration : float
+        Seconds from the first scan of the run.
+    volumes : range
+        The scans that the presentation covers.
+    carry_in : bool
+        Whether the clip was presented only to keep the first scans of the run out of the data; it is never used.
     """
 
     clip: Clip
@@ -72,9 +89,24 @@ class Presentation:
 
 @dataclass(frozen=True)
 class Run:
-    """One BOLD run: its files, timing and what was heard. ``bold`` is None where only metadata is at hand.
+    """One BOLD run: its files, its timing and its presentations.
 
-    ``entities`` : all that the names of its files say to tell it from other runs, in their order.
+    Attributes
+    ----------
+    subject, task, label : str
+        The BIDS labels of the subject, the task and the run.
+    split : "train" or "test"
+    events : Path
+        The table of events.
+    bold : Path or None
+        The image; None if only the metadata are available.
+    tr : float
+        Repetition time in seconds.
+    n_volumes : int or None
+    presentations : tuple of Presentation
+    session : str or None
+    entities : tuple of (str, str)
+        All BIDS entities that distinguish this run from others, in the order of the file name.
     """
 
     subject: str
@@ -101,7 +133,7 @@ class Run:
 
 @dataclass(frozen=True)
 class ImageOrigin:
-    """Which images the responses are read from: raw, or preprocessed ones of a folder, in a space."""
+    """The kind of images that responses are read from: raw ones, or preprocessed ones in a given space."""
 
     kind: Literal["raw", "preprocessed"] = "raw"
     folder: str = ""
@@ -123,14 +155,22 @@ class Study:
 
     Attributes
     ----------
-    root : the BIDS folder.
-    name : its name in dataset_description.json.
-    runs : every run of every subject, training runs first, in run order.
-    stimuli : the folder of recordings that clips are cut from, or None.
-    simulated : True for simulated brains: shown as such wherever results are.
-    everyone : labels of all subjects that the folder has, whether they were read or not; sorted.
-    remarks : what was read around or left out, a line each.
-    images : which images are read; None without images.
+    root : Path
+        The BIDS folder.
+    name : str
+        The name in ``dataset_description.json``.
+    runs : tuple of Run
+        All runs of all subjects, training runs first, in order.
+    stimuli : Path or None
+        The folder of the recordings that clips are excerpts of.
+    simulated : bool
+        Whether the brains are simulated, which is shown wherever results are.
+    all_subjects : tuple of str
+        Labels of all subjects in the folder, whether or not they were read; sorted.
+    remarks : tuple of str
+        One line for each thing that was ignored or left out.
+    images : ImageOrigin or None
+        The kind of images that are read; None without images.
     """
 
     root: Path
@@ -138,7 +178,7 @@ class Study:
     runs: tuple[Run, ...]
     stimuli: Path | None = None
     simulated: bool = False
-    everyone: tuple[str, ...] = ()
+    all_subjects: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     images: ImageOrigin | None = None
 
@@ -148,19 +188,19 @@ class Study:
         return tuple(sorted({run.subject for run in self.runs}))
 
     def runs_of(self, subject: str, split: Split | None = None) -> tuple[Run, ...]:
-        """The subject's runs, of one split where given."""
+        """Runs of one subject, of both splits or of one."""
         return tuple(run for run in self.runs if run.subject == subject and split in (None, run.split))
 
     def clips_of(self, split: Split, subject: str | None = None) -> tuple[Clip, ...]:
-        """Distinct clips of a split, of one subject or all, as first presented; carry-ins are left out."""
-        heard = (
+        """Distinct clips of a split without carry-ins, of one subject or of all, in order of first presentation."""
+        presented = (
             presentation.clip
             for run in self.runs
             if run.split == split and subject in (None, run.subject)
             for presentation in run.presentations
             if not presentation.carry_in
         )
-        return tuple(dict.fromkeys(heard))
+        return tuple(dict.fromkeys(presented))
 
     @cached_property
     def train_clips(self) -> tuple[Clip, ...]:

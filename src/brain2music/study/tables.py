@@ -1,4 +1,4 @@
-"""Tab-separated tables of text, row by row, that can tell where in the file a problem lies."""
+"""Reading of tab-separated tables, row by row, with the line numbers that findings need."""
 
 import csv
 import math
@@ -18,7 +18,7 @@ QUOTES = "'\"`‘’“”"
 class Row:
     """A row of a table: ``line`` of the file, counted from 1, and its cells by column.
 
-    ``surplus`` is how many filled cells the row has beyond the header's columns.
+    ``surplus`` is the number of filled cells beyond the columns of the header.
     """
 
     path: Path
@@ -27,11 +27,11 @@ class Row:
     surplus: int = 0
 
     def text(self, column: str) -> str:
-        """The cell without the quotes around it; "" where it is missing, empty or n/a."""
+        """The text of a cell without quotes around it; "" if it is missing, empty or n/a."""
         return cell_text(self.cells.get(column, ""))
 
     def number(self, column: str, findings: list[Finding]) -> float:
-        """The cell as a finite number; NaN and a finding where it is none."""
+        """The value of a cell as a finite number; NaN and a finding if it is not one."""
         text = self.text(column)
         try:
             value = float(text)
@@ -47,26 +47,26 @@ class Row:
         return math.nan
 
     def error(self, code: str, what: str, hint: str) -> Finding:
-        """A finding at this row."""
+        """Make an error at this row."""
         return error(code, self.path, f"line {self.line}: {what}", hint)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as read: its columns and its rows."""
+    """A table: its columns and its rows."""
 
     path: Path
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
     def lacks(self, *columns: str) -> Finding:
-        """The finding that these columns are missing."""
+        """Make the error that these columns are missing."""
         has = ", ".join(self.columns)
         what = f"the table has no column {', '.join(columns)}; it has {has}"
         return error("columns-missing", self.path, what, self._hint_for(columns))
 
     def _hint_for(self, columns: tuple[str, ...]) -> str:
-        """What to do about missing columns: the table may be separated by other signs, or spell them differently."""
+        """What to do about missing columns: the table may use another separator, or spell them differently."""
         sign = next((name for sign, name in SEPARATORS.items() if sign in self.columns[0]), None)
         if len(self.columns) == 1 and sign is not None:
             return f"separate columns by tabs, not by {sign}"
@@ -78,7 +78,7 @@ class Table:
 
 
 def read_table(path: Path, findings: list[Finding]) -> Table | None:
-    """Read a UTF-8 TSV file with a header; None and a finding where it is not legible. Quotes are kept."""
+    """Read a UTF-8 TSV file with a header, quotes included; None and a finding if it is not legible."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -100,16 +100,16 @@ def read_table(path: Path, findings: list[Finding]) -> Table | None:
 
 
 def cell_text(cell: str) -> str:
-    """What a cell says, without the quotes around it; "" where it is empty or n/a."""
+    """The text of a cell without quotes around it; "" if it is empty or n/a."""
     value = unquote(cell) if is_quoted(cell) else cell
     return "" if value in MISSING else value
 
 
 def unquote(cell: str) -> str:
-    """The cell without quotes at its ends, paired or not."""
+    """Remove quotes at the ends of a cell, paired or not."""
     return cell.strip(QUOTES + " ")
 
 
 def is_quoted(cell: str) -> bool:
-    """Whether quotes stand at both ends."""
+    """Whether a cell has quotes at both ends."""
     return len(cell) > 1 and cell[0] in QUOTES and cell[-1] in QUOTES

@@ -1,4 +1,4 @@
-"""The seconds between a run's scans, by its sidecars; and whether headers and raw images bear them out."""
+"""Repetition times from sidecars, and whether headers and raw images agree with them."""
 
 import math
 from collections.abc import Sequence
@@ -13,16 +13,17 @@ from .recordings import Recording, read_metadata
 from .study import Run
 
 TOLERANCE = 1e-3
-"""By how much two TRs may differ, as a part of the TR."""
+"""The largest difference between equal TRs, relative to the TR."""
 PLAUSIBLE = (0.1, 30.0)
-"""Seconds between scans: from the fastest inverse imaging to sparse sampling of long clips."""
+"""The range of TRs in seconds: from the fastest inverse imaging to sparse sampling of long clips."""
 
 
 def read_tr(recording: Recording, header: Header | None, findings: list[Finding]) -> float:
-    """Seconds between the scans of the image that is read; NaN and a finding where no sidecar says.
+    """Read the TR, in seconds, of the image that is read; NaN and a finding if no sidecar gives it.
 
-    The sidecar governs, and a preprocessed image's own before the raw image's: it may have been resampled in time.
-    That its scans are then those of the raw image is checked, in number or in duration.
+    The sidecar takes precedence over the header, and that of a preprocessed image over that of the raw image, since
+    the former may have been resampled in time. Its scans are then compared with those of the raw image, in number or
+    in duration.
     """
     before = len(findings)
     raw = _stated(recording.sidecars, findings)
@@ -46,10 +47,10 @@ def read_tr(recording: Recording, header: Header | None, findings: list[Finding]
 
 
 def check_trs(runs: Sequence[Run], findings: list[Finding]) -> None:
-    """Report runs whose TR is not that of the subject's first run, and subjects whose TR is not the first subject's.
+    """Report runs whose TR differs from the first run of the subject, and subjects whose TR differs from the first's.
 
-    The latter is a warning where the study's windows of sound, which follow one another by the first TR, fall on whole
-    scans of the other.
+    The latter is a warning if the windows of sound of the study, whose step is the first TR, are whole scans of the
+    other.
     """
     first: dict[str, Run] = {}
     hint = "analyse runs of different TR as studies of their own, or resample them"
@@ -68,24 +69,24 @@ def check_trs(runs: Sequence[Run], findings: list[Finding]) -> None:
 
 
 def same_tr(one: float, other: float) -> bool:
-    """Whether two TRs are the same but for rounding."""
+    """Whether two TRs are equal except for rounding."""
     return abs(one - other) <= TOLERANCE * other
 
 
 def _stated(levels: Sequence[Sequence[BidsFile]], findings: list[Finding]) -> float | None:
-    """The TR that sidecars state, the closest winning; None where none does, or a finding says why not."""
+    """The TR in sidecars, of which the closest takes precedence; None if there is none, or with a finding."""
     merged: dict[str, Any] = {}
     source = Path()
     for level in levels:
-        told = {file.path: read_metadata([file.path], findings) for file in level}
-        values = {str(each["RepetitionTime"]) for each in told.values() if "RepetitionTime" in each}
+        metadata_of = {file.path: read_metadata([file.path], findings) for file in level}
+        values = {str(each["RepetitionTime"]) for each in metadata_of.values() if "RepetitionTime" in each}
         if len(values) > 1:
-            names = ", ".join(path.name for path in told)
+            names = ", ".join(path.name for path in metadata_of)
             what = f"several sidecars apply to the run equally and give RepetitionTime {' and '.join(sorted(values))}"
             hint = f"keep one of {names}"
             findings.append(error("sidecar-several", level[0].path, what, hint))
             return None
-        for path, each in told.items():
+        for path, each in metadata_of.items():
             merged |= each
             source = path if {"RepetitionTime", "VolumeTiming"} & each.keys() else source
     tr = merged.get("RepetitionTime", _regular(merged.get("VolumeTiming")))
@@ -104,7 +105,7 @@ def _stated(levels: Sequence[Sequence[BidsFile]], findings: list[Finding]) -> fl
 
 
 def _regular(timing: Any) -> float | None:
-    """The step of onsets of scans that follow one another regularly from 0; None for others."""
+    """The step of regular onsets of scans that begin at 0; None for others."""
     if not isinstance(timing, list) or len(timing) < 2 or not all(isinstance(each, int | float) for each in timing):
         return None
     steps = [later - earlier for earlier, later in pairwise(timing)]
@@ -116,7 +117,7 @@ def _regular(timing: Any) -> float | None:
 def _check_header(
     recording: Recording, tr: float, header: Header, findings: list[Finding], known: bool = False
 ) -> None:
-    """Compare with the header: a fault known of programs that write headers is a warning, any other an error."""
+    """Compare a TR with the header: faults that programs are known to write are warnings, any others errors."""
     if header.tr is None or same_tr(header.tr, tr):
         return
     known = known or not PLAUSIBLE[0] <= header.tr <= PLAUSIBLE[1]
@@ -131,7 +132,7 @@ def _check_header(
 
 
 def _check_scans(recording: Recording, raw_tr: float, tr: float, header: Header, findings: list[Finding]) -> None:
-    """Compare a preprocessed image with the raw one: as many scans; or, resampled in time, the same duration."""
+    """Compare a preprocessed image with the raw one, in number of scans or, if resampled in time, in duration."""
     ignored: list[Finding] = []
     anchor = recording.anchor
     raw = read_header(anchor.path, ignored) if anchor.extension in IMAGE and anchor.path.exists() else None

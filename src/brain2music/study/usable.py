@@ -1,20 +1,20 @@
-"""Which scans an event covers, and which events of a run can be used: those that were scanned, one at a time."""
+"""The scans that an event covers, and the usable events of a run: those that were scanned and do not overlap."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from .event import Event
-from .finding import Finding, error, settle_faults, warning
+from .finding import Finding, add_row_faults, error, warning
 
 TOLERANCE = 1e-3
-"""By how much times may disagree: seconds, or a part of the TR."""
+"""The largest difference between equal times, in seconds or relative to the TR."""
 
 
 def volumes_of(event: Event, tr: float) -> range:
-    """The scans of an event: from ``onset / tr``, ``duration / tr`` of them, both rounded, halves up.
+    """The scans that an event covers: ``duration / tr`` of them from ``onset / tr``, both rounded, halves up.
 
-    So events of one duration cover equally many scans, wherever they start. Empty where ``tr`` is not known.
+    Events of one duration therefore cover equally many scans, wherever they start. Empty if ``tr`` is unknown.
     """
     if not math.isfinite(tr):
         return range(0)
@@ -25,16 +25,22 @@ def volumes_of(event: Event, tr: float) -> range:
 def usable_events(
     events: Sequence[Event], tr: float, n_volumes: int | None, path: Path, findings: list[Finding]
 ) -> tuple[Event, ...]:
-    """The events of which every scan is there, and that were heard alone.
+    """Keep the events whose scans are all available and that do not overlap with others.
 
-    One that begins before the first stored scan (legal in BIDS) is left out with a warning. So is one beyond the
-    last scan, and both of two that overlap by more than half a TR; where most events do, that is an error.
+    An event before the first stored scan (legal in BIDS) is left out with a warning. So is one beyond the last scan,
+    and both of two that overlap by more than half a TR; if most events are, that is an error.
 
     Parameters
     ----------
-    events : in order of time.
-    n_volumes : scans of the run; None where that is not known.
-    path : their table.
+    events : sequence of Event
+        In order of time.
+    tr : float
+    n_volumes : int or None
+        Scans of the run; None if unknown.
+    path : Path
+        The table of the events.
+    findings : list of Finding
+        Problems are appended.
     """
     scanned = _from_the_first_scan(events, tr, path, findings)
     if not math.isfinite(tr):
@@ -43,7 +49,7 @@ def usable_events(
     lost = _overlapping(scanned, tr, path, faults, findings)
     if n_volumes is not None:
         lost |= _beyond(scanned, tr, n_volumes, path, faults)
-    settle_faults(faults, len(lost), len(scanned), findings)
+    add_row_faults(faults, len(lost), len(scanned), findings)
     return tuple(event for event in scanned if event not in lost)
 
 
@@ -71,7 +77,7 @@ def _overlapping(
         if overlap > min(tr, later.duration, latest.duration) / 2 + TOLERANCE:
             what = (
                 f"line {later.line}: the event at {later.onset:g} s starts before that of line "
-                f"{latest.line} ends, at {latest.end:g} s; so neither was heard alone"
+                f"{latest.line} ends, at {latest.end:g} s; so neither was presented alone"
             )
             faults.append(error("events-overlap", path, what, "correct the onset or the duration"))
             lost |= {latest, later}
@@ -80,14 +86,12 @@ def _overlapping(
         latest = max(latest, later, key=lambda event: event.end)
     if small:
         what = f"neighbouring events overlap {len(small)} times, by up to {max(small):.3g} s, less than half a scan"
-        findings.append(
-            warning("events-touch", path, what, "if that is not how they were heard, correct the durations")
-        )
+        findings.append(warning("events-touch", path, what, "if they were presented otherwise, correct the durations"))
     return lost
 
 
 def _beyond(events: Sequence[Event], tr: float, n_volumes: int, path: Path, faults: list[Finding]) -> set[Event]:
-    """The events that the run ends before or in; one scan more than the shortest is left to rounding."""
+    """The events that extend beyond the run; one scan more than the shortest event has is attributed to rounding."""
     lost: set[Event] = set()
     has = f"{n_volumes} scans of {tr:g} s"
     hint = "get the complete image, or correct or remove the event"
