@@ -108,7 +108,7 @@ def recordings(folder: Path, count: int, seconds: float) -> tuple[list[Sound], l
 def draws_of(model: MusicLM, vectors: np.ndarray, given: argparse.Namespace) -> list[list[Sound]]:
     """``--draws`` times a piece of each embedding."""
     made = generate_from_embeddings(model, vectors, given.seconds, given.draws, seed=0)
-    return [[(draw.waveform[0], draw.rate) for draw in draws] for draws in zip(*made)]  # noqa: B905
+    return [[(draw.waveform[0], draw.sample_rate) for draw in draws] for draws in zip(*made)]  # noqa: B905
 
 
 def report(
@@ -180,7 +180,7 @@ def print_frechet(
     """
     rng, count = np.random.default_rng(0), len(sounds)
     blank = np.ones((count, model.conditioner.space.dims), np.float32)
-    noise = [((0.1 * rng.standard_normal(len(sound))).astype(np.float32), rate) for sound, rate in sounds]
+    noise = [((0.1 * rng.standard_normal(len(sound))).astype(np.float32), sample_rate) for sound, sample_rate in sounds]
     others = {
         "unconditioned": draws_of(_guided(model, 0.0), blank, given),
         "shuffled_frames": [[_through_codec(model, sound, rng) for sound in sounds]],
@@ -240,10 +240,10 @@ def _through_codec(model: MusicLM, sound: Sound, rng: np.random.Generator | None
     """The sound coded and decoded; with ``rng``, its frames in random order."""
     from brain2music.audio.io import resample
 
-    codes = model.codes_of(resample(sound[0], sound[1], model.rate))
+    codes = model.codes_of(resample(sound[0], sound[1], model.sample_rate))
     if rng is not None:
         codes = codes[:, torch.from_numpy(rng.permutation(codes.shape[1]))]
-    return model.sound_of(codes, drawn=False), model.rate
+    return model.sound_of(codes, drawn=False), model.sample_rate
 
 
 def _hear(judge: Embedder, sounds: list[Sound]) -> np.ndarray:

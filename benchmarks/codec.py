@@ -135,27 +135,27 @@ def one_thread() -> None:
 def measure(job: tuple[Path, dict[str, str]]) -> dict[str, Heard]:
     """One clip through the systems asked of it."""
     clip, systems = job
-    sound, rate = read_audio(clip, mono=False, duration=SECONDS)
+    sound, sample_rate = read_audio(clip, mono=False, duration=SECONDS)
     found = {}
     for name, codec_name in systems.items():
         codec = system(codec_name)
-        codes = codec.encode(sound, rate)
+        codes = codec.encode(sound, sample_rate)
         made, kbps = codec.decode(codes), kbps_of(codec, codes)
         if codec.channels == 1:
-            found[name] = compared(sound, rate, made, codec.rate, COMMON, 1, kbps)
+            found[name] = compared(sound, sample_rate, made, codec.sample_rate, COMMON, 1, kbps)
         else:
-            found[name] = compared(sound, rate, made, codec.rate, codec.rate, codec.channels, kbps)
-            found[f"{name}_24k"] = compared(sound, rate, made, codec.rate, COMMON, 1, kbps)
+            found[name] = compared(sound, sample_rate, made, codec.sample_rate, codec.sample_rate, codec.channels, kbps)
+            found[f"{name}_24k"] = compared(sound, sample_rate, made, codec.sample_rate, COMMON, 1, kbps)
     return found
 
 
 def compared(
-    sound: np.ndarray, rate: int, made: np.ndarray, made_rate: int, common: int, channels: int, kbps: float
+    sound: np.ndarray, sample_rate: int, made: np.ndarray, made_rate: int, common: int, channels: int, kbps: float
 ) -> Heard:
     """The measures of a pair brought to a common rate and number of channels."""
-    reference, ours = prepare(sound, rate, common, channels), prepare(made, made_rate, common, channels)
+    reference, ours = prepare(sound, sample_rate, common, channels), prepare(made, made_rate, common, channels)
     samples = min(reference.shape[1], ours.shape[1])
-    assert reference.shape[1] - samples <= 1 + common // min(rate, made_rate)  # rounding of resampled lengths
+    assert reference.shape[1] - samples <= 1 + common // min(sample_rate, made_rate)  # rounding of resampled lengths
     reference, ours = reference[:, :samples], ours[:, :samples]
     return Heard(
         visqol(reference.mean(axis=0), ours.mean(axis=0), common), log_mel_distance(reference, ours, common), kbps
@@ -196,8 +196,8 @@ def tell_codes(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None:
     """Which codes are used, and what of the latents' energy each level leaves."""
     assert isinstance(codec, SoundStreamCodec)
     model, ids, left = codec.model, [], []
-    for sound, rate in sounds:
-        wave = torch.from_numpy(prepare(sound, rate, codec.rate, 1))[None]
+    for sound, sample_rate in sounds:
+        wave = torch.from_numpy(prepare(sound, sample_rate, codec.sample_rate, 1))[None]
         with torch.inference_mode():
             latents = model.latents(wave)
             codes = model.quantize(latents)
@@ -217,12 +217,12 @@ def tell_latents(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None
     assert isinstance(codec, AutoencoderCodec)
     model, seen, plain, masked = codec.model, [], [], []
     torch.manual_seed(0)
-    for sound, rate in sounds:
-        wave = prepare(sound, rate, codec.rate, codec.channels)
+    for sound, sample_rate in sounds:
+        wave = prepare(sound, sample_rate, codec.sample_rate, codec.channels)
         latents = model.encode(torch.from_numpy(wave)[None])
         seen.append(latents)
         for distances, given in ((plain, latents), (masked, mask_frames(latents, 0.05))):
-            distances.append(log_mel_distance(wave, model.decode(given)[0].numpy(), codec.rate))
+            distances.append(log_mel_distance(wave, model.decode(given)[0].numpy(), codec.sample_rate))
     print(f"masking_cost={np.mean(masked) / np.mean(plain) - 1:.4f}")
     if model.whitening is None:
         print("whitened_covariance=absent: the model folder holds no whitening.safetensors")

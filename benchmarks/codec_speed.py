@@ -49,7 +49,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     small, paper = SoundStreamConfig.size("small"), SoundStreamConfig.size("paper")
-    mono = 0.1 * torch.randn(1, 1, small.rate * options.seconds)
+    mono = 0.1 * torch.randn(1, 1, small.sample_rate * options.seconds)
     pairs = {
         "soundstream": ours(SoundStream(small).eval(), mono),
         "stream": streamed(SoundStream(small).eval(), mono),
@@ -96,7 +96,7 @@ def streamed(model: SoundStream, wave: torch.Tensor) -> Pair:
 def encodec(like: SoundStreamConfig, wave: torch.Tensor) -> Pair:
     """transformers' EnCodec with random weights, of a SoundStream's rates and greatest width."""
     config = EncodecConfig(
-        sampling_rate=like.rate,
+        sampling_rate=like.sample_rate,
         upsampling_ratios=[8, 5, 4, 3],
         num_filters=max(like.encoder_channels) // 16,
         hidden_size=like.dim,
@@ -132,12 +132,12 @@ def best_times(pairs: dict[str, Pair], rounds: int) -> dict[str, tuple[float, fl
 
 def tell_memory(codec: str, hours: float) -> None:
     """Peak memory and speed of both commands on a short and on a long file."""
-    rate = get_codec(codec).rate
+    sample_rate = get_codec(codec).sample_rate
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for label, seconds in (("minute", 60.0), (f"{hours:g}_hours", 3600 * hours)):
             sound, codes, back = folder / f"{label}.wav", folder / f"{label}.safetensors", folder / f"{label}-back.wav"
-            write_noise(sound, rate, seconds)
+            write_noise(sound, sample_rate, seconds)
             encode = [sound, "-o", codes, "--codec", codec]
             for what, arguments in (
                 ("encode", encode),
@@ -147,17 +147,17 @@ def tell_memory(codec: str, hours: float) -> None:
                 print(
                     f"{what}_x_realtime_{label}: {seconds / took:.1f}\npeak_gb_{what}_{label}: {peak:.3f}", flush=True
                 )
-            assert soundfile.info(back).frames == round(seconds * rate)
+            assert soundfile.info(back).frames == round(seconds * sample_rate)
             for file in (sound, codes, back):
                 file.unlink()
 
 
-def write_noise(path: Path, rate: int, seconds: float) -> None:
+def write_noise(path: Path, sample_rate: int, seconds: float) -> None:
     """Quiet noise, ten seconds at a time."""
-    rng, left = np.random.default_rng(0), round(seconds * rate)
-    with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
+    rng, left = np.random.default_rng(0), round(seconds * sample_rate)
+    with soundfile.SoundFile(path, "w", sample_rate, 1, "PCM_16") as file:
         while left:
-            block = min(left, 10 * rate)
+            block = min(left, 10 * sample_rate)
             file.write(0.1 * rng.standard_normal(block, dtype=np.float32))
             left -= block
 

@@ -26,7 +26,7 @@ from brain2music.embeddings.embedder import Embedder
 from brain2music.gallery.build import build_gallery
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.embedders import get_embedder
-from brain2music.models.musicnn.embedder import RATE, MusicnnEmbedder
+from brain2music.models.musicnn.embedder import SAMPLE_RATE, MusicnnEmbedder
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SECONDS = 15.0
@@ -88,12 +88,12 @@ def time_stages(files: list[Path], embedder: Embedder) -> dict[str, float]:
         mel = MusicnnEmbedder("mtt", embedder.space.window_s, embedder.space.step_s)
     for file in files:
         clock = [time.perf_counter()]
-        sound, _ = read_audio(file, rate=RATE, duration=SECONDS)
+        sound, _ = read_audio(file, sample_rate=SAMPLE_RATE, duration=SECONDS)
         clock.append(time.perf_counter())
         if mel is not None:
-            mel.prepare(sound, RATE)
+            mel.prepare(sound, SAMPLE_RATE)
         clock.append(time.perf_counter())
-        embedder.embed(sound, RATE)
+        embedder.embed(sound, SAMPLE_RATE)
         clock.append(time.perf_counter())
         decode, prepare, whole = np.diff(clock)
         spent["decode"] += decode

@@ -154,9 +154,9 @@ def recorded(embedder: MuLanEmbedder, folder: Path) -> tuple[np.ndarray, np.ndar
     judge = MusicnnEmbedder("mtt")
     vectors, tags = [], []
     for file in find_audio(folder):
-        sound, rate = read_audio(file)
-        vectors.append(embedder.average(embedder.embed(sound, rate)))
-        tags.append(judge.tags(sound, rate).mean(axis=0))
+        sound, sample_rate = read_audio(file)
+        vectors.append(embedder.average(embedder.embed(sound, sample_rate)))
+        tags.append(judge.tags(sound, sample_rate).mean(axis=0))
     return np.stack(vectors), np.stack(tags), list(judge.tag_names)
 
 

@@ -15,7 +15,7 @@ from brain2music._utils.files import write_text
 from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.models.mel_tokens.hifigan import RATE, log_mel
+from brain2music.models.mel_tokens.hifigan import SAMPLE_RATE, log_mel
 from brain2music.models.mel_tokens.model import MelTokens, MelTokensConfig
 
 CARD = """# {name}
@@ -47,7 +47,7 @@ def main() -> None:
     model.fit(train, given.iterations, given.seed)
     errors = {"train": error(model, train[:20]), "held_out": error(model, held_out)}
     model.save_pretrained(given.out, half=True)
-    minutes = sum(map(len, train)) * 256 / RATE / 60
+    minutes = sum(map(len, train)) * 256 / SAMPLE_RATE / 60
     about = vars(model.config) | vars(given) | errors
     write_text(
         given.out / "README.md", CARD.format(name=given.out.name, kbps=model.config.kbps, minutes=minutes, **about)
@@ -60,7 +60,7 @@ def read_mels(folder: Path) -> list[torch.Tensor]:
     files, mels = find_audio(folder), []
     with progress("mel spectrograms") as advance:
         for file in files:
-            mels.append(log_mel(read_audio(file, RATE)[0]).T.half())
+            mels.append(log_mel(read_audio(file, SAMPLE_RATE)[0]).T.half())
             advance(len(mels), len(files))
     return [mel.float() for mel in mels]
 

@@ -24,7 +24,7 @@ from brain2music._utils.progress import progress
 from brain2music.models.codecs import get_token_codec
 from brain2music.models.mulan.training_data import Composed
 from brain2music.models.musiclm.condition import Conditioner
-from brain2music.models.musiclm.config import ACOUSTIC_RATE
+from brain2music.models.musiclm.config import ACOUSTIC_FRAME_RATE
 from brain2music.models.musiclm.semantic import FILE, MusicnnFrames, SemanticTokenizer, codebook_use
 from brain2music.models.musiclm.token_shards import (
     Ear,
@@ -66,8 +66,10 @@ def main() -> None:
     recorded = list(recordings(given.recorded, given.seconds)) if given.recorded else []
     ear, codec = Ear(given.mulan, given.step, device), get_token_codec(given.codec, given.levels, device)
     tokenisers = Tokenisers(given.codec, codec, ear)
-    if not given.single and codec.rate != ACOUSTIC_RATE * codec.frame:
-        parser.error(f"three stages need a codec of {ACOUSTIC_RATE:g} frames a second, not {given.codec}: add --single")
+    if not given.single and codec.sample_rate != ACOUSTIC_FRAME_RATE * codec.frame:
+        parser.error(
+            f"three stages need a codec of {ACOUSTIC_FRAME_RATE:g} frames a second, not {given.codec}: add --single"
+        )
     if not given.single:
         features = MusicnnFrames(device)
         semantic = semantic_tokens(given, [*spread(composed, recorded, given.fit_pieces)], features)

@@ -10,13 +10,13 @@ from brain2music.audio.find import search_audio
 from brain2music.audio.io import duration_of, read_audio
 from brain2music.models.codec_parts.files import read_blocks
 
-RATE = 48000
+SAMPLE_RATE = 48000
 CODECS = {"m4a": "aac", "mp4": "aac", "webm": "libopus", "wma": "wmav2", "aac": "aac"}
 
 
 @pytest.fixture(scope="module")
 def stereo():
-    time = np.arange(2 * RATE) / RATE
+    time = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
     return np.stack([0.3 * np.sin(2 * np.pi * hertz * time) for hertz in (440, 660)]).astype(np.float32)
 
 
@@ -28,11 +28,11 @@ def write(stereo, tmp_path):
         path = tmp_path / f"a.{suffix}"
         kind = {"m4a": "ipod", "wma": "asf", "aac": "adts"}.get(suffix, suffix)
         with av.open(str(path), "w", format=kind) as container:
-            stream = container.add_stream(CODECS[suffix], rate=RATE, layout="stereo")
+            stream = container.add_stream(CODECS[suffix], rate=SAMPLE_RATE, layout="stereo")
             stream.bit_rate = 128_000
             frame = av.AudioFrame.from_ndarray(stereo, format="fltp", layout="stereo")
-            frame.sample_rate = RATE
-            resampler = av.AudioResampler(stream.format, "stereo", RATE, stream.frame_size or 1024)
+            frame.sample_rate = SAMPLE_RATE
+            resampler = av.AudioResampler(stream.format, "stereo", SAMPLE_RATE, stream.frame_size or 1024)
             for part in (*resampler.resample(frame), *resampler.resample(None), None):
                 container.mux(stream.encode(part))
         return path
@@ -43,15 +43,15 @@ def write(stereo, tmp_path):
 @pytest.mark.parametrize("suffix", CODECS)
 def test_containers_are_read_whole_in_parts_and_in_blocks(suffix, write, stereo):
     path = write(suffix)
-    found, rate = read_audio(path, mono=False)
-    assert (rate, found.shape[0]) == (RATE, 2)
-    assert duration_of(path) == found.shape[1] / RATE == pytest.approx(2, abs=0.06)
+    found, sample_rate = read_audio(path, mono=False)
+    assert (sample_rate, found.shape[0]) == (SAMPLE_RATE, 2)
+    assert duration_of(path) == found.shape[1] / SAMPLE_RATE == pytest.approx(2, abs=0.06)
     for channel, hertz in zip(found, (440, 660), strict=True):
-        spectrum = np.abs(np.fft.rfft(channel[:RATE]))
+        spectrum = np.abs(np.fft.rfft(channel[:SAMPLE_RATE]))
         assert spectrum.argmax() == hertz
     part, _ = read_audio(path, mono=False, start=0.5, duration=1.0)
-    np.testing.assert_array_equal(part, found[:, RATE // 2 : 3 * RATE // 2])
-    np.testing.assert_array_equal(np.concatenate(list(read_blocks(path, RATE, 2)), axis=1), found)
+    np.testing.assert_array_equal(part, found[:, SAMPLE_RATE // 2 : 3 * SAMPLE_RATE // 2])
+    np.testing.assert_array_equal(np.concatenate(list(read_blocks(path, SAMPLE_RATE, 2)), axis=1), found)
 
 
 def test_the_bytes_say_what_it_is(write):

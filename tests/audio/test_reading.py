@@ -15,14 +15,14 @@ from brain2music.audio.mp3 import count_frames
 from brain2music.audio.reading import open_sound
 from brain2music.models.codec_parts.files import read_blocks
 
-RATE = 22050
+SAMPLE_RATE = 22050
 SECONDS = 3
 FORMATS = {"wav": "WAV", "flac": "FLAC", "mp3": "MP3", "aiff": "AIFF", "au": "AU", "caf": "CAF", "w64": "W64"}
 
 
 @pytest.fixture(scope="module")
 def music():
-    time = np.arange(SECONDS * RATE) / RATE
+    time = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE
     noise = 0.2 * np.random.default_rng(0).standard_normal(len(time)) * (time > SECONDS / 2)  # louder later: VBR
     return (0.01 * np.sin(2 * np.pi * 440 * time) + noise).astype(np.float32)
 
@@ -31,7 +31,7 @@ def music():
 def written(music, tmp_path):
     def write(suffix, **options):
         path = tmp_path / f"whole.{suffix}"
-        soundfile.write(path, music, RATE, format=FORMATS.get(suffix, "RF64"), **options)
+        soundfile.write(path, music, SAMPLE_RATE, format=FORMATS.get(suffix, "RF64"), **options)
         return path
 
     return write
@@ -67,7 +67,7 @@ def unknown_length(suffix, path):
 
 
 def blocks_of(path):
-    return np.concatenate(list(read_blocks(path, RATE, 1)), axis=1)[0]
+    return np.concatenate(list(read_blocks(path, SAMPLE_RATE, 1)), axis=1)[0]
 
 
 @pytest.mark.parametrize("suffix", ["flac", "wav", "au", "caf"])
@@ -76,12 +76,12 @@ def test_a_header_without_a_length_costs_no_sample(suffix, written):
     path = changed(whole, unknown_length(suffix, whole))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found, rate = read_audio(path)
+        found, sample_rate = read_audio(path)
         np.testing.assert_array_equal(found, read_audio(whole)[0])
         np.testing.assert_array_equal(blocks_of(path), found)
-        assert (rate, duration_of(path)) == (RATE, SECONDS)
+        assert (sample_rate, duration_of(path)) == (SAMPLE_RATE, SECONDS)
         part, _ = read_audio(path, start=1.0, duration=0.5)
-    np.testing.assert_array_equal(part, found[RATE : RATE + RATE // 2])
+    np.testing.assert_array_equal(part, found[SAMPLE_RATE : SAMPLE_RATE + SAMPLE_RATE // 2])
 
 
 @pytest.mark.parametrize("length", [0, 0xFFFFFFFF, 0x7FFFF000, 0x80000000])
@@ -95,7 +95,7 @@ def test_lengths_that_pipes_write_in_wav(length, written):
 
 def test_a_wav_whose_sound_is_really_empty_is_no_sound(tmp_path):
     path = tmp_path / "a.wav"
-    head = b"RIFF\x28\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0" + struct.pack("<IIHH", RATE, 2 * RATE, 2, 16)
+    head = b"RIFF\x28\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0" + struct.pack("<IIHH", SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
     path.write_bytes(head + b"data\0\0\0\0LIST\x04\0\0\0INFO")
     with pytest.raises(InputError, match="no samples"):
         read_audio(path)
@@ -126,7 +126,7 @@ def test_an_mp3_that_tells_no_length_is_read_to_its_end(written):
     path = changed(whole, [(tag_of(whole), bytes(4))])
     found, _ = read_audio(path)
     assert duration_of(path) == pytest.approx(SECONDS, abs=0.12)  # a tag tells the encoder's delay too
-    assert len(found) == round(duration_of(path) * RATE)
+    assert len(found) == round(duration_of(path) * SAMPLE_RATE)
     expected = read_audio(whole)[0][-9000:-1000]
     lag = int(np.correlate(found[-12000:], expected, "valid").argmax())
     np.testing.assert_allclose(found[len(found) - 12000 + lag :][: len(expected)], expected, atol=1e-3)
@@ -145,7 +145,7 @@ def test_frames_are_counted_past_tags_and_rubbish(written, tmp_path):
     (tmp_path / "a.mp3").write_bytes(picture + data + b"TAG" + bytes(125))
     found = count_frames(tmp_path / "a.mp3")
     assert found is not None
-    assert found.samples == SECONDS * RATE
+    assert found.samples == SECONDS * SAMPLE_RATE
     np.testing.assert_array_equal(read_audio(tmp_path / "a.mp3")[0], read_audio(tmp_path / "whole.mp3")[0])
 
 
@@ -159,7 +159,7 @@ def test_what_is_left_of_a_cut_file_is_used_if_it_is_most(suffix, written):
     with pytest.warns(Brain2MusicWarning):
         np.testing.assert_array_equal(blocks_of(path), found)
     with pytest.warns(Brain2MusicWarning):
-        assert duration_of(path) == len(found) / RATE
+        assert duration_of(path) == len(found) / SAMPLE_RATE
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "caf", "w64"])
@@ -179,7 +179,7 @@ def test_damage_inside_a_flac_is_silent_and_what_follows_stays_in_its_place(writ
     assert len(found) == len(expected)
     same = found == expected
     assert same.mean() > 0.6
-    assert same[-RATE // 8 :].all()
+    assert same[-SAMPLE_RATE // 8 :].all()
     with pytest.warns(Brain2MusicWarning, match="damaged"):
         np.testing.assert_array_equal(blocks_of(path), found)
 
@@ -188,7 +188,7 @@ def test_damage_inside_an_mp3_is_passed_over(written):
     path = changed(written("mp3", bitrate_mode="VARIABLE"), garbage=(0.4, 0.5))
     with pytest.warns(Brain2MusicWarning, match="damaged parts are passed over"):
         found, _ = read_audio(path)
-    assert 2 < len(found) / RATE < SECONDS
+    assert 2 < len(found) / SAMPLE_RATE < SECONDS
     with pytest.warns(Brain2MusicWarning):
         np.testing.assert_array_equal(blocks_of(path), found)
 
@@ -196,30 +196,30 @@ def test_damage_inside_an_mp3_is_passed_over(written):
 @pytest.mark.parametrize(("garbage", "least"), [((0.1, 0.15), 9), ((0.9, 0.95), 11)])
 def test_an_ogg_that_gives_less_than_its_last_page_says_is_warned_of(garbage, least, tmp_path, music):
     path = tmp_path / "whole.ogg"
-    soundfile.write(path, np.tile(music, 4), RATE, format="OGG")
+    soundfile.write(path, np.tile(music, 4), SAMPLE_RATE, format="OGG")
     with pytest.warns(Brain2MusicWarning, match=r"12\.00 s of sound, 1\d\.\d\d s are there"):
         found, _ = read_audio(changed(path, garbage=garbage))
-    assert least < len(found) / RATE < 12
+    assert least < len(found) / SAMPLE_RATE < 12
 
 
 @pytest.mark.parametrize("subtype", ["GSM610", "IMA_ADPCM", "ULAW"])
 def test_codecs_inside_wav_are_read(subtype, tmp_path, music):
     soundfile.write(tmp_path / "a.wav", music, 8000, subtype=subtype)
-    found, rate = read_audio(tmp_path / "a.wav")
-    assert rate == 8000
+    found, sample_rate = read_audio(tmp_path / "a.wav")
+    assert sample_rate == 8000
     np.testing.assert_array_equal(read_audio(tmp_path / "a.wav", start=1.0, duration=2.0)[0], found[8000:24000])
 
 
 @pytest.mark.parametrize("suffix", ["caf", "w64", "rf64", "aifc", "wave"])
 def test_rarer_formats_are_read(suffix, tmp_path, music):
     kind = {"caf": "CAF", "w64": "W64", "rf64": "RF64", "aifc": "AIFF", "wave": "WAV"}[suffix]
-    soundfile.write(tmp_path / f"a.{suffix}", music, RATE, format=kind)
+    soundfile.write(tmp_path / f"a.{suffix}", music, SAMPLE_RATE, format=kind)
     np.testing.assert_allclose(read_audio(tmp_path / f"a.{suffix}")[0], music, atol=1 / 2**14)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.mp3", "WAV"), ("a.wav", "MP3"), ("a.flac", "OGG"), ("a", "FLAC")])
 def test_the_bytes_say_what_a_file_is_not_its_name(name, kind, tmp_path, music):
-    soundfile.write(tmp_path / name, music, RATE, format=kind)
+    soundfile.write(tmp_path / name, music, SAMPLE_RATE, format=kind)
     assert duration_of(tmp_path / name) == pytest.approx(SECONDS, abs=0.01)
 
 
@@ -244,8 +244,8 @@ def test_next_to_no_sound_is_none(milliseconds, tmp_path):
 
 
 def test_stereo_that_cancels_is_mixed_alike_as_a_whole_and_in_blocks(tmp_path, rng):
-    wave = 0.1 * rng.standard_normal(12 * RATE)
-    soundfile.write(tmp_path / "a.wav", np.stack([wave, -wave], axis=1), RATE, subtype="FLOAT")
+    wave = 0.1 * rng.standard_normal(12 * SAMPLE_RATE)
+    soundfile.write(tmp_path / "a.wav", np.stack([wave, -wave], axis=1), SAMPLE_RATE, subtype="FLOAT")
     with pytest.warns(Brain2MusicWarning, match="cancel"):
         found, _ = read_audio(tmp_path / "a.wav")
     np.testing.assert_allclose(found, wave, atol=1e-6)
@@ -263,11 +263,11 @@ def test_what_is_no_file_is_named_for_what_it_is(tmp_path):
 
 @pytest.mark.parametrize("share", [1.0, 32768.0])
 def test_floats_that_nobody_scaled_are_refused_like_those_of_an_array(music, tmp_path, share):
-    soundfile.write(tmp_path / "x.wav", share * music, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "x.wav", share * music, SAMPLE_RATE, subtype="FLOAT")
     if share == 1.0:
         np.testing.assert_array_equal(read_audio(tmp_path / "x.wav")[0], music)
         return
-    for read in (lambda path: read_audio(path), lambda path: list(read_blocks(path, RATE, 1))):
+    for read in (lambda path: read_audio(path), lambda path: list(read_blocks(path, SAMPLE_RATE, 1))):
         with pytest.raises(InputError, match=r"x.wav: the sound file reaches .* floats lie within ±1"):
             read(tmp_path / "x.wav")
 
@@ -276,10 +276,10 @@ def test_floats_that_nobody_scaled_are_refused_like_those_of_an_array(music, tmp
 def test_the_shape_of_a_file_is_what_is_read_of_it_whatever_the_header_says(written, subtype, bits):
     path = written("wav", subtype=subtype)
     at = path.read_bytes().find(b"data") + 4
-    assert shape_of(path) == (RATE, 1, SECONDS, bits)
+    assert shape_of(path) == (SAMPLE_RATE, 1, SECONDS, bits)
     for size in (0, 0xFFFFFFFF, 0x7FFFFFFF):
         copy = changed(path, [(at, struct.pack("<I", size))])
-        assert shape_of(copy)[:3] == (RATE, 1, pytest.approx(len(read_audio(copy)[0]) / RATE))
+        assert shape_of(copy)[:3] == (SAMPLE_RATE, 1, pytest.approx(len(read_audio(copy)[0]) / SAMPLE_RATE))
         assert shape_of(copy).seconds == pytest.approx(SECONDS, abs=0.01)
 
 

@@ -22,12 +22,12 @@ def test_a_clip_that_really_is_shorter_has_fewer_windows():
     assert window_starts(13.0, 10.0, 1.5) == [0.0, 1.5, 3.0]
 
 
-@pytest.mark.parametrize(("rate", "n_fft", "n_mels"), [(16000, 512, 96), (22050, 2048, 128), (44100, 1024, 40)])
-def test_mel_filters_equal_librosa(rate, n_fft, n_mels):
-    expected = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels)
-    np.testing.assert_allclose(mel_filters(rate, n_fft, n_mels), expected, atol=1e-9, rtol=1e-5)
-    high = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels, norm=None)
-    np.testing.assert_allclose(mel_filters(rate, n_fft, n_mels, unit_area=False), high, atol=1e-6)
+@pytest.mark.parametrize(("sample_rate", "n_fft", "n_mels"), [(16000, 512, 96), (22050, 2048, 128), (44100, 1024, 40)])
+def test_mel_filters_equal_librosa(sample_rate, n_fft, n_mels):
+    expected = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels)
+    np.testing.assert_allclose(mel_filters(sample_rate, n_fft, n_mels), expected, atol=1e-9, rtol=1e-5)
+    high = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, norm=None)
+    np.testing.assert_allclose(mel_filters(sample_rate, n_fft, n_mels, unit_area=False), high, atol=1e-6)
 
 
 @pytest.mark.parametrize("samples", [100, 16000, 16001])

@@ -45,22 +45,22 @@ def here(codecs, monkeypatch):
 def test_a_window_is_the_mean_of_its_frames(here, rng, name):
     embedder = get_embedder(name, window_s=1.0, step_s=0.5)
     assert isinstance(embedder, CodecAverage)
-    rate = embedder.space.sample_rate
-    assert rate == RATES[name]
-    sound = rng.standard_normal(2 * rate).astype(np.float32) / 10
-    found = embedder.embed(sound, rate)
+    sample_rate = embedder.space.sample_rate
+    assert sample_rate == RATES[name]
+    sound = rng.standard_normal(2 * sample_rate).astype(np.float32) / 10
+    found = embedder.embed(sound, sample_rate)
     assert found.shape == (3, embedder.space.dims)
-    np.testing.assert_array_equal(found, embedder.embed(sound, rate))
-    frames = embedder.codec.frames(sound[rate // 2 : rate // 2 + rate])
+    np.testing.assert_array_equal(found, embedder.embed(sound, sample_rate))
+    frames = embedder.codec.frames(sound[sample_rate // 2 : sample_rate // 2 + sample_rate])
     np.testing.assert_allclose(found[1], frames.mean(axis=0), atol=1e-5)
-    assert embedder.embed(sound[:100], rate).shape == (1, embedder.space.dims)
+    assert embedder.embed(sound[:100], sample_rate).shape == (1, embedder.space.dims)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_decoders_take_the_frames(here, rng, name):
     """What is averaged is what the codec's own decoder makes its sound of."""
     codec = get_embedder(name).codec
-    sound = rng.standard_normal(codec.rate).astype(np.float32) / 10
+    sound = rng.standard_normal(codec.sample_rate).astype(np.float32) / 10
     given = torch.from_numpy(codec.frames(sound)).T[None]
     model, wave = codec._model, torch.from_numpy(sound)[None, None]
     with torch.no_grad():

@@ -13,12 +13,12 @@ from brain2music.training import decoded_audio
 from brain2music.training.audio_data import Crops, FileCorpus, MemoryMappedCorpus, open_corpus
 from brain2music.training.manifest import AudioSource, read_sources, refuse_held_out, split_sources
 
-RATE = 8000
+SAMPLE_RATE = 8000
 
 
-def tone(seconds: float, rate: int, channels: int, hertz: float = 440.0) -> np.ndarray:
+def tone(seconds: float, sample_rate: int, channels: int, hertz: float = 440.0) -> np.ndarray:
     """A tone, left louder than right, (frames, channels)."""
-    wave = np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+    wave = np.sin(2 * np.pi * hertz * np.arange(round(seconds * sample_rate)) / sample_rate)
     return (wave[:, None] * np.linspace(0.5, 0.2, channels)).astype(np.float32)
 
 
@@ -27,13 +27,13 @@ def music(tmp_path: Path) -> Path:
     """Four files of 1, 2, 3 and 0.2 s: other rates, other channels; and two that are none."""
     folder = tmp_path / "music"
     folder.mkdir()
-    for name, seconds, rate, channels in (
+    for name, seconds, sample_rate, channels in (
         ("a", 1, 8000, 1),
         ("b", 2, 44100, 2),
         ("c", 3, 192000, 6),
         ("d", 0.2, 8000, 1),
     ):
-        soundfile.write(folder / f"{name}.wav", tone(seconds, rate, channels), rate, subtype="FLOAT")
+        soundfile.write(folder / f"{name}.wav", tone(seconds, sample_rate, channels), sample_rate, subtype="FLOAT")
     (folder / "text.wav").write_text("no sound")
     soundfile.write(folder / "nan.wav", np.full(800, np.nan, dtype=np.float32), 8000, subtype="FLOAT")
     return folder
@@ -41,12 +41,12 @@ def music(tmp_path: Path) -> Path:
 
 def corpus_of(folder: Path, channels: int = 1, **more: float) -> MemoryMappedCorpus | FileCorpus:
     with pytest.warns(Brain2MusicWarning, match="left out"):
-        return open_corpus(read_sources(folder), RATE, channels, folder / ".cache", n_jobs=1, **more)  # type: ignore[return-value]
+        return open_corpus(read_sources(folder), SAMPLE_RATE, channels, folder / ".cache", n_jobs=1, **more)  # type: ignore[return-value]
 
 
 def test_decoding_gives_every_sound_at_one_rate(music: Path) -> None:
     with pytest.warns(Brain2MusicWarning) as warned:
-        corpus = open_corpus(read_sources(music), RATE, 2, music / ".cache", n_jobs=1)
+        corpus = open_corpus(read_sources(music), SAMPLE_RATE, 2, music / ".cache", n_jobs=1)
     assert sorted(str(w.message).split(": ")[2].split(" (")[0] for w in warned) == [
         "the sound file holds NaN or infinite samples. Export it again.",
         "this is not a readable sound file",
@@ -59,9 +59,9 @@ def test_decoding_gives_every_sound_at_one_rate(music: Path) -> None:
 
 
 def test_blocks_join_without_a_seam(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = resample(tone(2, 44100, 2).mean(axis=1), 44100, RATE)
+    whole = resample(tone(2, 44100, 2).mean(axis=1), 44100, SAMPLE_RATE)
     monkeypatch.setattr(decoded_audio, "BLOCK_S", 0.0317)
-    pieces = np.concatenate(list(decoded_audio.decoded_blocks(AudioSource(music / "b.wav"), RATE, 1)))[:, 0]
+    pieces = np.concatenate(list(decoded_audio.decoded_blocks(AudioSource(music / "b.wav"), SAMPLE_RATE, 1)))[:, 0]
     np.testing.assert_allclose(pieces, whole, atol=1e-4)
 
 
@@ -88,7 +88,8 @@ def test_processes_that_start_together_decode_once(music: Path, monkeypatch: pyt
     monkeypatch.setattr(decoded_audio, "_decode_in_parallel", counted)
     with ThreadPoolExecutor(3) as pool:
         jobs = [
-            pool.submit(decoded_audio.decode_all, read_sources(music), RATE, 1, music / ".cache", 1) for _ in range(3)
+            pool.submit(decoded_audio.decode_all, read_sources(music), SAMPLE_RATE, 1, music / ".cache", 1)
+            for _ in range(3)
         ]
         assert len({str(job.result()) for job in jobs}) == 1
     assert len(calls) == 1
@@ -100,7 +101,7 @@ def test_decoding_that_is_interrupted_leaves_nothing(music: Path, monkeypatch: p
 
     monkeypatch.setattr(decoded_audio, "_decode_in_parallel", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        open_corpus(read_sources(music), RATE, 1, music / ".cache")
+        open_corpus(read_sources(music), SAMPLE_RATE, 1, music / ".cache")
     assert list((music / ".cache").iterdir()) == []
 
 
@@ -128,35 +129,38 @@ def test_a_batch_is_a_function_of_seed_and_step(music: Path) -> None:
 def test_crops_are_uniform_over_seconds_times_weight(tmp_path: Path) -> None:
     sounds = {"a": (1, 0.1), "b": (3, 0.2), "c": (2, 0.4)}  # seconds, level
     for name, (seconds, level) in sounds.items():
-        soundfile.write(tmp_path / f"{name}.wav", np.full(seconds * RATE, level), RATE)
+        soundfile.write(tmp_path / f"{name}.wav", np.full(seconds * SAMPLE_RATE, level), SAMPLE_RATE)
     sources = [AudioSource(tmp_path / f"{name}.wav", weight=2.0 if name == "c" else 1.0) for name in sounds]
-    crops = Crops(open_corpus(sources, RATE, 1, tmp_path / "cache", n_jobs=1), 80, 2000, gain_db=None)
+    crops = Crops(open_corpus(sources, SAMPLE_RATE, 1, tmp_path / "cache", n_jobs=1), 80, 2000, gain_db=None)
     levels = crops.batch(0)[:, 0, 40]
     shares = [float((levels.sub(level).abs() < 0.01).float().mean()) for _, level in sounds.values()]
     assert shares == pytest.approx([1 / 8, 3 / 8, 4 / 8], abs=0.04)  # 3 standard errors of 2000 draws
 
 
 def test_every_part_of_a_sound_is_drawn(tmp_path: Path) -> None:
-    ramp = np.linspace(-0.5, 0.5, RATE)
-    soundfile.write(tmp_path / "ramp.wav", ramp, RATE, subtype="FLOAT")
+    ramp = np.linspace(-0.5, 0.5, SAMPLE_RATE)
+    soundfile.write(tmp_path / "ramp.wav", ramp, SAMPLE_RATE, subtype="FLOAT")
     crops = Crops(
-        open_corpus([AudioSource(tmp_path / "ramp.wav")], RATE, 1, tmp_path / "c", n_jobs=1), 80, 3000, gain_db=None
+        open_corpus([AudioSource(tmp_path / "ramp.wav")], SAMPLE_RATE, 1, tmp_path / "c", n_jobs=1),
+        80,
+        3000,
+        gain_db=None,
     )
     first = crops.batch(0)[:, 0, 0] + 0.5
-    counts = torch.histc(first, bins=10, min=0, max=float(ramp[RATE - 80] + 0.5))
+    counts = torch.histc(first, bins=10, min=0, max=float(ramp[SAMPLE_RATE - 80] + 0.5))
     assert counts.min() > 230  # 300 expected, standard error 16
     assert first.max() > 0.97
 
 
 def test_silence_is_drawn_anew(tmp_path: Path) -> None:
-    wave = np.zeros(10 * RATE, dtype=np.float32)
-    wave[: 5 * RATE] = 0.3
-    soundfile.write(tmp_path / "half.wav", wave, RATE)
-    corpus = open_corpus([AudioSource(tmp_path / "half.wav")], RATE, 1, tmp_path / "c", n_jobs=1)
+    wave = np.zeros(10 * SAMPLE_RATE, dtype=np.float32)
+    wave[: 5 * SAMPLE_RATE] = 0.3
+    soundfile.write(tmp_path / "half.wav", wave, SAMPLE_RATE)
+    corpus = open_corpus([AudioSource(tmp_path / "half.wav")], SAMPLE_RATE, 1, tmp_path / "c", n_jobs=1)
     silent = (Crops(corpus, 80, 1000).batch(0).abs().amax((1, 2)) == 0).float().mean()
     assert 0.02 < silent < 0.11  # one in 2⁴
-    soundfile.write(tmp_path / "none.wav", np.zeros(RATE), RATE)
-    silence = open_corpus([AudioSource(tmp_path / "none.wav")], RATE, 1, tmp_path / "c", n_jobs=1)
+    soundfile.write(tmp_path / "none.wav", np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    silence = open_corpus([AudioSource(tmp_path / "none.wav")], SAMPLE_RATE, 1, tmp_path / "c", n_jobs=1)
     assert torch.equal(Crops(silence, 80, 4).batch(0), torch.zeros(4, 1, 80))
 
 
@@ -168,9 +172,9 @@ def test_a_short_sound_lies_between_zeros(music: Path) -> None:
 
 
 def test_gains_flip_scale_and_swap_but_never_clip(tmp_path: Path) -> None:
-    wave = np.stack([np.full(RATE, 0.4), np.full(RATE, 0.1)], axis=1)
-    soundfile.write(tmp_path / "x.wav", wave, RATE, subtype="FLOAT")
-    corpus = open_corpus([AudioSource(tmp_path / "x.wav")], RATE, 2, tmp_path / "c", n_jobs=1)
+    wave = np.stack([np.full(SAMPLE_RATE, 0.4), np.full(SAMPLE_RATE, 0.1)], axis=1)
+    soundfile.write(tmp_path / "x.wav", wave, SAMPLE_RATE, subtype="FLOAT")
+    corpus = open_corpus([AudioSource(tmp_path / "x.wav")], SAMPLE_RATE, 2, tmp_path / "c", n_jobs=1)
     crops = Crops(corpus, 10, 400, gain_db=(-12.0, 20.0)).batch(0)[:, :, 0]
     loud, quiet = crops.abs().amax(1), crops.abs().amin(1)
     assert loud.max() == pytest.approx(1.0, abs=1e-4)
@@ -190,9 +194,9 @@ def test_manifests_of_every_kind_say_the_same(music: Path, suffix: str) -> None:
     else:
         table.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False, na_rep="n/a")
     assert read_sources(path) == [AudioSource(music / "a.wav", 0.25, 0.5, 3.0), AudioSource(music / "b.wav")]
-    corpus = open_corpus(read_sources(path), RATE, 1, music.parent / "cache", n_jobs=1)
+    corpus = open_corpus(read_sources(path), SAMPLE_RATE, 1, music.parent / "cache", n_jobs=1)
     assert corpus.frames.tolist() == [4000, 16000]
-    np.testing.assert_allclose(corpus.read(0, 0, 4000)[:, 0] / 32767, tone(1, RATE, 1)[2000:6000, 0], atol=1e-4)
+    np.testing.assert_allclose(corpus.read(0, 0, 4000)[:, 0] / 32767, tone(1, SAMPLE_RATE, 1)[2000:6000, 0], atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +226,7 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
 def test_held_out_files_are_refused_under_any_name(music: Path, tmp_path: Path) -> None:
     held = tmp_path / "held"
     held.mkdir()
-    soundfile.write(held / "x.wav", tone(1.5, RATE, 1), RATE)
+    soundfile.write(held / "x.wav", tone(1.5, SAMPLE_RATE, 1), SAMPLE_RATE)
     refuse_held_out(read_sources(music), held)
     (music / "other name.wav").write_bytes((held / "x.wav").read_bytes())
     with pytest.raises(LeakageError, match=r"other name\.wav.*held out"):

@@ -1,6 +1,7 @@
 """Sound that is given as an array: of any kind of numbers, mono or stereo, either way round; or refused by name.
 
-Every function of the package that takes a waveform and a rate takes it through here, so that all mean the same by it.
+Every function of the package that takes a waveform and a sample rate takes it through here, so that all mean the same
+by it.
 """
 
 from typing import Any
@@ -19,27 +20,27 @@ _FULL_SCALE = {"int8": 2.0**7, "int16": 2.0**15, "int32": 2.0**31, "uint8": 2.0*
 _HINT = "give floats within ±1, or int16"
 
 
-def as_waveform(array: Any, rate: Any) -> tuple[Float32[np.ndarray, " samples"], int]:
-    """A mono waveform (samples,) within about ±1, and its rate in Hz; stereo is mixed (:func:`.channels.mix`).
+def as_waveform(array: Any, sample_rate: Any) -> tuple[Float32[np.ndarray, " samples"], int]:
+    """A mono waveform (samples,) within about ±1, and its sample rate in Hz; stereo is mixed (:func:`.channels.mix`).
 
     Parameters
     ----------
     array : (samples,), (channels, samples) or (samples, channels), of one or two channels. Floats are taken as they
         are; int8, int16, int32 and uint8 by their full scale.
-    rate : in Hz, a whole number from 1,000 to 768,000.
+    sample_rate : in Hz, a whole number from 1,000 to 768,000.
 
     Raises
     ------
     InputError : the array is empty, has another shape or kind of numbers, or holds NaN or infinities; floats or
-        int32 that look like unscaled 16-bit samples; no such rate.
+        int32 that look like unscaled 16-bit samples; no such sample rate.
     """
-    samples, rate = as_channels(array, rate)
-    return mix(samples), rate
+    samples, sample_rate = as_channels(array, sample_rate)
+    return mix(samples), sample_rate
 
 
-def as_channels(array: Any, rate: Any) -> tuple[Float32[np.ndarray, "channels samples"], int]:
+def as_channels(array: Any, sample_rate: Any) -> tuple[Float32[np.ndarray, "channels samples"], int]:
     """The same with its channels as they are: (channels, samples), one or two."""
-    rate = as_rate(rate)
+    sample_rate = as_sample_rate(sample_rate)
     if isinstance(array, str | bytes) or hasattr(array, "__fspath__"):
         raise InputError(f"a waveform is an array of samples, not {array!r}", hint="read the file with read_audio")
     try:
@@ -54,18 +55,20 @@ def as_channels(array: Any, rate: Any) -> tuple[Float32[np.ndarray, "channels sa
         raise InputError("the waveform holds NaN or infinite samples", hint="clean it first")
     if (peak := float(np.abs(scaled).max())) > LOUDEST:
         raise InputError(f"the waveform reaches {peak:g}: floats lie within ±1", hint="divide integers by full scale")
-    return scaled, rate
+    return scaled, sample_rate
 
 
-def as_rate(rate: Any) -> int:
-    """A rate in Hz as a whole number; :class:`InputError` where it is none between 1 and 768 kHz."""
+def as_sample_rate(sample_rate: Any) -> int:
+    """A sample rate in Hz as a whole number; :class:`InputError` where it is none between 1 and 768 kHz."""
     try:
-        whole = int(rate)
-        fits = whole == float(rate) and 1000 <= whole <= 768_000 and not isinstance(rate, bool | str)
+        whole = int(sample_rate)
+        fits = whole == float(sample_rate) and 1000 <= whole <= 768_000 and not isinstance(sample_rate, bool | str)
     except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
-        raise InputError(f"the sound has a rate of {_short(rate)} Hz", hint="give a whole one between 1 and 768 kHz")
+        raise InputError(
+            f"the sound has a sample rate of {_short(sample_rate)} Hz", hint="give a whole one between 1 and 768 kHz"
+        )
     return whole
 
 

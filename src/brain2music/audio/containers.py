@@ -28,7 +28,7 @@ class FfmpegReader(Reader):
 
     def __init__(self, path: Path, kind: str = "") -> None:
         self.path, self._kind, self._lost = path, kind, 0
-        self.rate, self.channels = self._format()
+        self.sample_rate, self.channels = self._format()
         self.frames = sum(block.shape[1] for block in self._decoded())
         if self._lost and self.frames:
             self.say(f"{self._lost} damaged places of the sound are passed over")

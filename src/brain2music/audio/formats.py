@@ -11,16 +11,22 @@ from .._utils.errors import InputError
 from .._utils.files import atomic_path
 
 _BLOCK = 65536  # libsndfile's Vorbis encoder keeps a whole write on its stack
-_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_MP3_SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
 class Format(NamedTuple):
-    """A kind of file: libsndfile's name, its coding by bits (0 where it is lossy), most channels, rates (all: ())."""
+    """A format of sound files.
+
+    Attributes
+    ----------
+    name : libsndfile's. codings : libsndfile's subtype by bits per sample (0 where it is lossy).
+    channels : the most it can hold. sample_rates : those it can hold, in Hz; () for all. options : of libsndfile.
+    """
 
     name: str
     codings: dict[int, str]
     channels: int
-    rates: tuple[int, ...] = ()
+    sample_rates: tuple[int, ...] = ()
     options: dict[str, Any] = {}  # noqa: RUF012 (never changed)
 
 
@@ -28,39 +34,47 @@ FORMATS = {
     ".wav": Format("WAV", {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}, 1024),
     ".flac": Format("FLAC", {16: "PCM_16", 24: "PCM_24"}, 8),
     ".ogg": Format("OGG", {0: "VORBIS"}, 255),
-    ".mp3": Format("MP3", {0: "MPEG_LAYER_III"}, 2, _MP3_RATES, {"bitrate_mode": "VARIABLE", "compression_level": 0.7}),
+    ".mp3": Format(
+        "MP3", {0: "MPEG_LAYER_III"}, 2, _MP3_SAMPLE_RATES, {"bitrate_mode": "VARIABLE", "compression_level": 0.7}
+    ),
 }
 """By suffix."""
 _HIGHEST = {".flac": 655_350, ".ogg": 192_000}  # Hz
 
 
-def check_format(path: Path, rate: int, channels: int = 1) -> None:
-    """:class:`InputError` unless a file of this suffix can hold sound of this rate and so many channels."""
+def check_format(path: Path, sample_rate: int, channels: int = 1) -> None:
+    """:class:`InputError` unless a file of this suffix can hold sound of this sample rate and so many channels."""
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise InputError(f"cannot write {path.suffix or 'no suffix'!r} files", path, f"use {', '.join(FORMATS)}")
     kind = FORMATS[suffix]
-    if (kind.rates and rate not in kind.rates) or rate > _HIGHEST.get(suffix, rate):
-        raise InputError(f"cannot write {suffix} files of {rate} Hz", path, "choose wav or flac, or resample it first")
+    if (kind.sample_rates and sample_rate not in kind.sample_rates) or sample_rate > _HIGHEST.get(suffix, sample_rate):
+        raise InputError(
+            f"cannot write {suffix} files of {sample_rate} Hz", path, "choose wav or flac, or resample it first"
+        )
     if channels > kind.channels:
         raise InputError(f"cannot write {suffix} files of {channels} channels", path, "choose wav")
 
 
-def require_room(path: Path, rate: int, channels: int, seconds: float, bits: int = 16) -> None:
+def require_room(path: Path, sample_rate: int, channels: int, seconds: float, bits: int = 16) -> None:
     """:class:`InputError` where so much sound would fill the disk: of a wav file, whose size is known beforehand."""
     if path.suffix.lower() != ".wav":
         return
     folder = path.absolute().parent
     while not folder.exists():
         folder = folder.parent
-    needed, free = round(seconds * rate) * channels * bits // 8, shutil.disk_usage(folder).free
+    needed, free = round(seconds * sample_rate) * channels * bits // 8, shutil.disk_usage(folder).free
     if needed > free:
         what = f"there is no room left to write this: {needed / 1e6:.1f} MB, where {free / 1e6:.1f} MB are free"
         raise InputError(what, path, "make room on the disk, or name another folder")
 
 
 def write_tagged(
-    path: Path, waveform: Float32[np.ndarray, "channels samples"], rate: int, tags: dict[str, str], bits: int = 16
+    path: Path,
+    waveform: Float32[np.ndarray, "channels samples"],
+    sample_rate: int,
+    tags: dict[str, str],
+    bits: int = 16,
 ) -> None:
     """Write a waveform within ±1 atomically, with tags; what came from whole numbers of ``bits`` is written as them.
 
@@ -75,7 +89,7 @@ def write_tagged(
     """
     import soundfile
 
-    check_format(path, rate, len(waveform))
+    check_format(path, sample_rate, len(waveform))
     kind = FORMATS[path.suffix.lower()]
     bits = min(bits, max(kind.codings))
     frames = _as_written(waveform.T, bits)
@@ -84,7 +98,7 @@ def write_tagged(
     with (
         atomic_path(path) as temporary,
         soundfile.SoundFile(
-            temporary, "w", rate, frames.shape[1], kind.codings[bits], format=kind.name, **kind.options
+            temporary, "w", sample_rate, frames.shape[1], kind.codings[bits], format=kind.name, **kind.options
         ) as file,
     ):
         for name, text in tags.items():

@@ -1,4 +1,4 @@
-"""What a sound file holds, before it is read: how many channels, at which rate, how long, in how many bits."""
+"""What a sound file holds, before it is read: how many channels, at which sample rate, how long, in how many bits."""
 
 import warnings
 from pathlib import Path
@@ -8,10 +8,10 @@ from .reading import open_sound
 
 
 class Shape(NamedTuple):
-    """``rate`` in Hz, ``channels``, ``seconds`` that decode, and the ``bits`` that its samples need: 16, 24, or 32 for
-    floats; 24 of what is lossy."""
+    """``sample_rate`` in Hz, ``channels``, ``seconds`` that decode, and the ``bits`` that its samples need: 16, 24, or
+    32 for floats; 24 of what is lossy."""
 
-    rate: int
+    sample_rate: int
     channels: int
     seconds: float
     bits: int
@@ -25,4 +25,4 @@ def shape_of(path: str | Path) -> Shape:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with open_sound(path) as sound:
-            return Shape(sound.rate, sound.channels, sound.frames / sound.rate, sound.bits)
+            return Shape(sound.sample_rate, sound.channels, sound.frames / sound.sample_rate, sound.bits)

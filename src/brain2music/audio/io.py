@@ -29,7 +29,7 @@ MAKER = f"brain2music {__version__}"
 
 def read_audio(
     path: str | Path,
-    rate: int | None = None,
+    sample_rate: int | None = None,
     mono: bool = True,
     start: float = 0.0,
     duration: float | None = None,
@@ -40,13 +40,13 @@ def read_audio(
     ----------
     path : wav, flac, ogg, opus, mp3, aiff, au, caf, w64 or rf64; with PyAV also m4a, aac, mp4, webm, wma and others.
         The bytes tell which, not the name.
-    rate : Hz to resample to; None keeps the file's own.
+    sample_rate : Hz to resample to; None keeps the file's own.
     mono : average the channels (:func:`.channels.mix`), giving (samples,); otherwise (channels, samples).
     start, duration : the part to read, in seconds; where the file ends earlier, what there is.
 
     Returns
     -------
-    The waveform in [-1, 1] and its rate in Hz.
+    The waveform in [-1, 1] and its sample rate in Hz.
 
     Raises
     ------
@@ -56,8 +56,8 @@ def read_audio(
     path = Path(path)
     with open_sound(path) as sound:
         if not (isfinite(start) and isfinite(duration or 0.0)):
-            raise InputError(_nothing_to_read(start, duration, sound.frames / sound.rate), path, "give seconds")
-        own_rate, first = sound.rate, round(start * sound.rate)
+            raise InputError(_nothing_to_read(start, duration, sound.frames / sound.sample_rate), path, "give seconds")
+        own_rate, first = sound.sample_rate, round(start * sound.sample_rate)
         frames = sound.frames if duration is None else round(duration * own_rate)
         if not 0 <= first < sound.frames or frames <= 0:
             what = _nothing_to_read(start, duration, sound.frames / own_rate)
@@ -65,7 +65,7 @@ def read_audio(
         samples = sound.read(first, frames)
     require_sound(samples, path)
     waveform = mix(samples, source=path) if mono else samples
-    return (waveform, own_rate) if rate is None else (resample(waveform, own_rate, rate), rate)
+    return (waveform, own_rate) if sample_rate is None else (resample(waveform, own_rate, sample_rate), sample_rate)
 
 
 def require_sound(samples: Float32[np.ndarray, "channels samples"], path: Path) -> None:
@@ -76,7 +76,7 @@ def require_sound(samples: Float32[np.ndarray, "channels samples"], path: Path) 
         raise InputError(f"the sound file reaches {peak:g}: floats lie within ±1", path, "export it as 16-bit wav")
 
 
-def write_audio(path: str | Path, waveform: Shaped[np.ndarray, "*channels samples"], rate: int) -> None:
+def write_audio(path: str | Path, waveform: Shaped[np.ndarray, "*channels samples"], sample_rate: int) -> None:
     """Write a sound file atomically; its suffix gives the format: wav and flac in 16 bits, ogg, mp3 (small).
 
     Integers are taken by their full scale. A waveform whose peak is above 1 is scaled down as a whole to peak 1:
@@ -84,14 +84,14 @@ def write_audio(path: str | Path, waveform: Shaped[np.ndarray, "*channels sample
 
     Raises
     ------
-    InputError : the suffix is not one of these, or the format does not know the rate (mp3 above 48 kHz).
+    InputError : the suffix is not one of these, or the format does not know the sample rate (mp3 above 48 kHz).
     ValueError : the waveform is empty or not finite.
     """
     waveform = as_floats(np.asarray(waveform))
     if waveform.size == 0 or not np.isfinite(waveform).all():
         raise ValueError("the waveform to write is empty or holds NaN or infinite samples")
     whole = np.atleast_2d(waveform / max(1.0, float(np.abs(waveform).max()))).astype(np.float32)
-    write_tagged(Path(path), whole, rate, {"software": MAKER})
+    write_tagged(Path(path), whole, sample_rate, {"software": MAKER})
 
 
 def resample(
@@ -109,7 +109,7 @@ def resample(
 def duration_of(path: str | Path) -> float:
     """Seconds of sound that a file holds, whatever its header says, be it none; errors as of :func:`read_audio`."""
     with open_sound(path, least_s=0.0) as sound:
-        return sound.frames / sound.rate
+        return sound.frames / sound.sample_rate
 
 
 def _nothing_to_read(start: float, duration: float | None, length: float) -> str:

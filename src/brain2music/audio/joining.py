@@ -25,7 +25,7 @@ class Joined(NamedTuple):
 
 def join(
     own: Float[np.ndarray, "channels samples"],
-    rate: int,
+    sample_rate: int,
     made: Float[np.ndarray, " made_samples"],
     made_rate: int,
     start: int,
@@ -33,28 +33,30 @@ def join(
 ) -> Joined:
     """The recording, then ``seconds`` of what was made in mono, in every channel.
 
-    What was made is resampled to the recording's rate and brought to the level of each of its channels. Over the first
-    40 ms it is faded in against what linear prediction says the recording would have gone on with (Burg's method, as
-    for the concealment of lost packets), so that there is no step in the waveform.
+    What was made is resampled to the recording's sample rate and brought to the level of each of its channels. Over the
+    first 40 ms it is faded in against what linear prediction says the recording would have gone on with (Burg's method,
+    as for the concealment of lost packets), so that there is no step in the waveform.
 
     Parameters
     ----------
-    own : the recording, at ``rate`` Hz. made : mono at ``made_rate`` Hz; up to ``start`` it stands for the end of the
-        recording, and tells how much louder or softer than that it is.
+    own : the recording, at ``sample_rate`` Hz. made : mono at ``made_rate`` Hz; up to ``start`` it stands for the end
+        of the recording, and tells how much louder or softer than that it is.
     """
-    heard = resample(made, made_rate, rate)
-    first = round(start * rate / made_rate)
-    count = round(seconds * rate)
+    heard = resample(made, made_rate, sample_rate)
+    first = round(start * sample_rate / made_rate)
+    count = round(seconds * sample_rate)
     new = np.pad(heard[first : first + count], (0, max(0, first + count - len(heard))))
     gains = _gains(own[:, -first:], heard[:first])
     peak = max(gains) * float(np.abs(new).max(initial=0))
     gains = gains * min(1.0, LOUDEST / max(peak, 1e-9))
-    fade = min(count, round(CROSSFADE_S * rate))
+    fade = min(count, round(CROSSFADE_S * sample_rate))
     rise = np.ones(count)
     rise[:fade] = (1 - np.cos(np.pi * np.arange(1, fade + 1) / (fade + 1))) / 2
     following = gains[:, None] * new * rise
     for channel, row in zip(following, own, strict=True):
-        channel[:fade] += (1 - rise[:fade]) * predicted(row[-round(_TAIL_S * rate) :], fade, round(_ORDER_S * rate))
+        channel[:fade] += (1 - rise[:fade]) * predicted(
+            row[-round(_TAIL_S * sample_rate) :], fade, round(_ORDER_S * sample_rate)
+        )
     waveform = np.concatenate([own, following], axis=1, dtype=np.float32)
     return Joined(waveform, [float(f"{gain:.4g}") for gain in gains])
 

@@ -11,17 +11,17 @@ _AHEAD_S = 0.005
 Block = Float32[np.ndarray, "channels samples"]
 
 
-def limit(waveform: Float[np.ndarray, "channels samples"], rate: int) -> Block:
+def limit(waveform: Float[np.ndarray, "channels samples"], sample_rate: int) -> Block:
     """A waveform whose peaks above :data:`CEILING` are turned down to it, smoothly over 10 ms to either side.
 
     All channels are turned down alike. What lies farther from such a peak stays as it is, bit for bit.
     """
-    return np.concatenate(list(limit_blocks([np.asarray(waveform, np.float32)], rate)), axis=1)
+    return np.concatenate(list(limit_blocks([np.asarray(waveform, np.float32)], sample_rate)), axis=1)
 
 
-def limit_blocks(blocks: Iterable[Block], rate: int) -> Iterator[Block]:
+def limit_blocks(blocks: Iterable[Block], sample_rate: int) -> Iterator[Block]:
     """The same of sound that comes in blocks; what comes out does not depend on where they were cut."""
-    ahead = max(1, round(_AHEAD_S * rate))
+    ahead = max(1, round(_AHEAD_S * sample_rate))
     held, given = None, 0  # samples with their neighbours, and how many of them were given before
     for block in blocks:
         held = block if held is None else np.concatenate([held, block], axis=1)

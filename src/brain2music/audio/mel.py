@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32
 
 
 def mel_spectrogram(
-    waveform: Float32[np.ndarray, " samples"], rate: int, n_fft: int, hop: int, n_mels: int
+    waveform: Float32[np.ndarray, " samples"], sample_rate: int, n_fft: int, hop: int, n_mels: int
 ) -> Float32[torch.Tensor, "frames mels"]:
     """Power mel spectrogram as ``librosa.feature.melspectrogram``: Hann, centred, zero-padded.
 
@@ -18,14 +18,14 @@ def mel_spectrogram(
     window = torch.hann_window(n_fft)
     spectrum = torch.stft(signal, n_fft, hop, window=window, pad_mode="constant", return_complex=True)
     power = spectrum.real.square() + spectrum.imag.square()
-    return power.T @ torch.from_numpy(mel_filters(rate, n_fft, n_mels)).T
+    return power.T @ torch.from_numpy(mel_filters(sample_rate, n_fft, n_mels)).T
 
 
 @lru_cache
-def mel_filters(rate: int, n_fft: int, n_mels: int, unit_area: bool = True) -> Float32[np.ndarray, "mels bins"]:
-    """Triangular filters from 0 Hz to half the rate, equally spaced in Slaney's mel, of unit area or unit height."""
-    edges = _mel_to_hz(np.linspace(0.0, _hz_to_mel(rate / 2), n_mels + 2))
-    bins = np.linspace(0.0, rate / 2, n_fft // 2 + 1)
+def mel_filters(sample_rate: int, n_fft: int, n_mels: int, unit_area: bool = True) -> Float32[np.ndarray, "mels bins"]:
+    """Triangular mel filters from 0 Hz to half the sample rate (Slaney's mel scale), of unit area or unit height."""
+    edges = _mel_to_hz(np.linspace(0.0, _hz_to_mel(sample_rate / 2), n_mels + 2))
+    bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
     triangles = np.maximum(0.0, np.minimum(rising, falling))

@@ -88,8 +88,8 @@ def ogg_seconds(path: Path) -> float | None:
     samples = int.from_bytes(end[last + 6 : last + 14], "little", signed=True)
     for sign, at in ((b"\x01vorbis", 11), (b"OpusHead", -1)):
         if (found := start.find(sign)) >= 0 and samples > 0:
-            rate = 48000 if at < 0 else int.from_bytes(start[found + at + 1 : found + at + 5], "little")
-            return samples / rate if rate else None
+            sample_rate = 48000 if at < 0 else int.from_bytes(start[found + at + 1 : found + at + 5], "little")
+            return samples / sample_rate if sample_rate else None
     return None
 
 

@@ -42,7 +42,7 @@ class Mp3:
 
 @dataclass(frozen=True)
 class _Header:
-    kind: tuple[int, int, int]  # version, layer, rate: the same in all frames of a stream
+    kind: tuple[int, int, int]  # version, layer, sample rate: the same in all frames of a stream
     length: int
     samples: int
     side: int  # bytes between the header and where a tag may lie
@@ -109,12 +109,12 @@ def _header(data: bytes, at: int) -> _Header | None:
         return None  # reserved, or of a free bitrate
     first = version == 3
     table = f"1.{layer}" if first else ("2.1" if layer == 1 else "2.3")
-    rate, bits, padding = _RATES[version][rate_index], 1000 * _KBPS[table][kbps_index - 1], data[at + 2] >> 1 & 1
+    sample_rate, bits, padding = _RATES[version][rate_index], 1000 * _KBPS[table][kbps_index - 1], data[at + 2] >> 1 & 1
     samples = 384 if layer == 1 else 576 if layer == 3 and not first else 1152
-    length = (12 * bits // rate + padding) * 4 if layer == 1 else samples // 8 * bits // rate + padding
+    length = (12 * bits // sample_rate + padding) * 4 if layer == 1 else samples // 8 * bits // sample_rate + padding
     mono = data[at + 3] >> 6 == 3
     side = (17 if mono else 32) if first else (9 if mono else 17)
-    return _Header((version, layer, rate), length, samples, side)
+    return _Header((version, layer, sample_rate), length, samples, side)
 
 
 def _tag(data: bytes, at: int, header: _Header) -> tuple[int | None, int] | None:

@@ -40,12 +40,12 @@ class Reader(ABC):
 
     Attributes
     ----------
-    path : of the file. rate : in Hz. channels : how many. frames : samples in each channel that decode.
+    path : of the file. sample_rate : in Hz. channels : how many. frames : samples in each channel that decode.
     bits : that the samples need: 16, 24, or 32 for floats; 24 of what is lossy.
     """
 
     path: Path
-    rate: int
+    sample_rate: int
     channels: int
     frames: int
     bits: int = 24
@@ -85,10 +85,10 @@ class Reader(ABC):
 
     def _require_most(self, told: int | float, strict: bool = True) -> None:
         """Say that the header promises other than there is; refuse less than :data:`MOST`, where ``strict``."""
-        seconds, there = told / self.rate, self.frames / self.rate
+        seconds, there = told / self.sample_rate, self.frames / self.sample_rate
         if strict and self.frames < MOST * told:
             raise InputError(f"only {there:.2f} s of {seconds:.2f} s of sound can be read", self.path, _AGAIN)
-        if abs(self.frames - told) > 0.01 * self.rate:
+        if abs(self.frames - told) > 0.01 * self.sample_rate:
             self.say(f"the header says {seconds:.2f} s of sound, {there:.2f} s are there; what is there is used")
 
 
@@ -116,7 +116,7 @@ def open_sound(path: str | Path, least_s: float = SHORTEST_S) -> Reader:
             sound = _by_ffmpeg(path, error)
     except OSError as error:
         raise InputError(f"the sound file cannot be read ({error.strerror})", path, "check its permissions") from None
-    if sound.frames < least_s * sound.rate:
+    if sound.frames < least_s * sound.sample_rate:
         sound.close()
         raise _too_short(sound)
     return sound
@@ -133,7 +133,7 @@ def _no_file(path: Path) -> InputError:
 def _too_short(sound: Reader) -> InputError:
     if sound.frames == 0:
         return InputError("the sound file holds no samples", sound.path, _AGAIN)
-    what = f"the sound file holds {1000 * sound.frames / sound.rate:.3g} ms of sound only"
+    what = f"the sound file holds {1000 * sound.frames / sound.sample_rate:.3g} ms of sound only"
     return InputError(what, sound.path, f"give {1000 * SHORTEST_S:g} ms or more")
 
 
@@ -201,7 +201,7 @@ class SndfileReader(Reader):
             plain = False
         with quiet_libraries():
             file = soundfile.SoundFile(name if plain else MendedFile(self.path, mended))
-        self.rate, self.channels, self.frames, self._at = file.samplerate, file.channels, file.frames, 0
+        self.sample_rate, self.channels, self.frames, self._at = file.samplerate, file.channels, file.frames, 0
         self.bits = _BITS.get(file.subtype, 24)
         return file
 
@@ -236,8 +236,8 @@ class SndfileReader(Reader):
             self._reopen()
             if told < _UNKNOWN:
                 self._require_most(told)
-        elif (seconds := ogg_seconds(self.path)) is not None and seconds * self.rate > 1.05 * told:
-            self._require_most(seconds * self.rate)
+        elif (seconds := ogg_seconds(self.path)) is not None and seconds * self.sample_rate > 1.05 * told:
+            self._require_most(seconds * self.sample_rate)
 
     def _quietly(self) -> Iterator[Block]:
         with warnings.catch_warnings():
@@ -322,10 +322,10 @@ class SndfileReader(Reader):
     def tell_damage(self, samples: int) -> None:
         silent, lost, self._silent, self._lost = self._silent, self._lost, 0, 0
         if silent > (1 - MOST) * samples:
-            what = f"only {(samples - silent) / self.rate:.2f} s of {samples / self.rate:.2f} s of sound can be read"
-            raise InputError(what, self.path, _AGAIN)
+            seconds, readable = samples / self.sample_rate, (samples - silent) / self.sample_rate
+            raise InputError(f"only {readable:.2f} s of {seconds:.2f} s of sound can be read", self.path, _AGAIN)
         if silent:
-            self.say(f"{silent / self.rate:.2f} s of the sound are damaged, and silent here")
+            self.say(f"{silent / self.sample_rate:.2f} s of the sound are damaged, and silent here")
         elif lost and self._is_mp3:
             self.say(f"the sound is damaged, and the damaged parts are passed over ({lost} places)")
 

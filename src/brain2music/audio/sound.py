@@ -18,7 +18,7 @@ LOUDEST = 0.999
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A waveform (channels, samples) float32 at ``rate`` Hz.
+    """A waveform (channels, samples) float32 at ``sample_rate`` Hz.
 
     ``source`` says where it came from: ``generator``, ``checkpoint``, ``seed``, ``draw``, ``condition`` and
     whatever else the generator was asked for, as JSON types. ``bits`` is what its samples are written in, where the
@@ -26,7 +26,7 @@ class Reconstruction:
     """
 
     waveform: Float32[np.ndarray, "channels samples"]
-    rate: int
+    sample_rate: int
     source: dict[str, Any] = field(default_factory=dict)
     bits: int = 16
 
@@ -37,7 +37,7 @@ class Reconstruction:
     @property
     def seconds(self) -> float:
         """How long it is."""
-        return self.waveform.shape[1] / self.rate
+        return self.waveform.shape[1] / self.sample_rate
 
     def save(self, path: str | Path, title: str = "Generated music") -> Path:
         """Write wav, flac, ogg or mp3 with its source in the file's tags (title, software, comment), and as JSON.
@@ -46,13 +46,13 @@ class Reconstruction:
 
         Raises
         ------
-        InputError : the suffix is none of these, or the format does not know the rate or so many channels.
+        InputError : the suffix is none of these, or the format does not know the sample rate or so many channels.
         """
         path = Path(path)
         waveform = self.waveform / max(1.0, float(np.abs(self.waveform).max()))
         tags = {"title": title, "software": MAKER, "comment": json.dumps(self.source, sort_keys=True)}
-        write_tagged(path, waveform, self.rate, tags, self.bits)
-        described = {"title": title, "rate": self.rate, "seconds": self.seconds, "source": self.source}
+        write_tagged(path, waveform, self.sample_rate, tags, self.bits)
+        described = {"title": title, "rate": self.sample_rate, "seconds": self.seconds, "source": self.source}
         write_json(path.with_suffix(".json"), {**described, "generated_by": MAKER})
         return path
 

@@ -111,8 +111,8 @@ def continue_(
     check_guidance(guidance)
     _require([output], [recording], overwrite)
     own = shape_of(recording)
-    check_format(output, own.rate, own.channels)
-    require_room(output, own.rate, own.channels, own.seconds + seconds, own.bits)
+    check_format(output, own.sample_rate, own.channels)
+    require_room(output, own.sample_rate, own.channels, own.seconds + seconds, own.bits)
     model = _musiclm(generator, codec, vocoder, device)
     with _progress("continue") as advance:
         made = model.continuation(recording, seconds, seed, text, guidance, advance)
@@ -176,6 +176,6 @@ def _musiclm(
     if not isinstance(found, MusicLM):
         raise InputError(f"{name} does not take texts, recordings and embeddings alike", hint="name a MusicLM")
     if output is not None:
-        check_format(output, found.rate)
-        require_room(output, found.rate, 1, seconds)
+        check_format(output, found.sample_rate)
+        require_room(output, found.sample_rate, 1, seconds)
     return found

@@ -71,10 +71,10 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
         resume: Resume = False,
     ) -> None:
         start_time = time.monotonic()
-        from ..models.codec_parts.training import CodecSettings
+        from ..models.codec_parts.training import CodecHyperparameters
         from ..models.codec_parts.training_runs import CodecRun, train_autoencoder, train_soundstream
 
-        settings = CodecSettings(
+        hparams = CodecHyperparameters(
             lr=lr,
             discriminator_lr=lr,
             adversarial_after=adversarial_after,
@@ -82,7 +82,7 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
             refits=tuple(refit or ()),
             compile=compiled,
         )
-        run = CodecRun(data, out, size, seconds, batch_size, judges, held_out, cache, cache_gb, n_jobs, settings)
+        run = CodecRun(data, out, size, seconds, batch_size, judges, held_out, cache, cache_gb, n_jobs, hparams)
         arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
         train = {"soundstream": train_soundstream, "autoencoder": train_autoencoder}[kind]
         train(run, arguments, resume, start_time)
@@ -148,14 +148,13 @@ def train_w2v_bert(
     from dataclasses import replace
 
     from ..models.w2v_bert.config import SIZES
-    from ..models.w2v_bert.training import Recipe
+    from ..models.w2v_bert.training import W2vBertHyperparameters
     from ..models.w2v_bert.training import train_w2v_bert as train
 
     config = SIZES[size] if quantiser is None else replace(SIZES[size], quantiser=quantiser)
     arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
-    train(
-        data, out, Recipe(batch_size, seconds, lr, seed=seed), arguments, config, held_out, resume, n_jobs, start_time
-    )
+    hparams = W2vBertHyperparameters(batch_size, seconds, lr, seed=seed)
+    train(data, out, hparams, arguments, config, held_out, resume, n_jobs, start_time)
 
 
 @train_app.command()
@@ -183,9 +182,9 @@ def mulan(
     resume: Resume = False,
 ) -> None:
     """Train a MuLan: sound and text into one space, so that text finds music."""
-    from ..models.mulan.training import Recipe
+    from ..models.mulan.training import MuLanHyperparameters
     from ..models.mulan.training_run import train_mulan
 
-    recipe = Recipe(batch_size, chunk, lr, form=loss, hardness=hard_negatives, seed=seed)
+    hparams = MuLanHyperparameters(batch_size, chunk, lr, form=loss, hardness=hard_negatives, seed=seed)
     arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
-    print(train_mulan(data, out, recipe, arguments, size, tower, codes, resume))
+    print(train_mulan(data, out, hparams, arguments, size, tower, codes, resume))

@@ -140,13 +140,13 @@ def refiner(
     from ..models.musiclm.postfilter import FILE
     from ..models.musiclm.refiner import FOLDER
     from ..models.musiclm.train_postfilter import fit_postfilter
-    from ..models.musiclm.train_refiner import Recipe, train_refiner
+    from ..models.musiclm.train_refiner import PostNetHyperparameters, train_refiner
 
     whole = MusicLM.from_pretrained(model, device, codec)
     arguments = training_arguments(steps, minutes, precision, 1, every, log_every, seed, device)
-    recipe = Recipe() if adversarial else Recipe(adversarial_after=1.0)
+    hparams = PostNetHyperparameters() if adversarial else PostNetHyperparameters(adversarial_after=1.0)
     with progress("examples") as advance:
-        found = train_refiner(whole, music, out, arguments, pieces, seconds, resume, recipe, progress=advance)
+        found = train_refiner(whole, music, out, arguments, pieces, seconds, resume, hparams, progress=advance)
     if adversarial:  # nothing is left for a postfilter to make up for, and one of before would spoil it
         (model / FILE).unlink(missing_ok=True)
     else:

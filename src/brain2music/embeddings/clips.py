@@ -26,7 +26,7 @@ class Sounds(Protocol):
     """Where a clip's sound comes from: :class:`brain2music.study.stimuli.Stimuli`, or anything alike."""
 
     def waveform(self, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
-        """The clip as presented, mono, and its rate in Hz."""
+        """The clip as presented, mono, and its sample rate in Hz."""
         ...
 
 
@@ -123,18 +123,18 @@ def _require_own_names(clips: Sequence[Clip]) -> None:
 def _embed_clip(
     clip: Clip, stimuli: Sounds, embedder: Embedder, cache_dir: Path | None
 ) -> Float32[np.ndarray, "windows dims"]:
-    waveform, rate = stimuli.waveform(clip)
+    waveform, sample_rate = stimuli.waveform(clip)
     if cache_dir is None:
-        return embedder.embed(waveform, rate)
+        return embedder.embed(waveform, sample_rate)
     space = embedder.space
     folder = cache_dir / f"{space.name}_{space.window_s:g}s_every_{space.step_s:g}s"
     file = folder / f"{safe_name(clip.name)}.safetensors"
-    sound = {"clip": clip.name, "rate": rate, "waveform": digest_array(waveform)}
+    sound = {"clip": clip.name, "rate": sample_rate, "waveform": digest_array(waveform)}
     made_from = {"version": __version__, **sound, "space": asdict(space)}
     kept = _kept(file, made_from)
     if kept is not None:
         return kept
-    embedding = embedder.embed(waveform, rate)
+    embedding = embedder.embed(waveform, sample_rate)
     write_arrays(file, {"embedding": embedding}, {**made_from, "sha256": digest_array(embedding)})
     return embedding
 

@@ -16,7 +16,7 @@ class Embedder(Protocol):
 
     space: EmbeddingSpace
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
         """(windows, dims) float32 of a waveform, mono or stereo; one window where it is shorter than a window."""
         ...
 
@@ -43,6 +43,6 @@ class Tagger(Protocol):
         """AudioSet's display names, in the order of :meth:`classes`."""
         ...
 
-    def classes(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, " classes"]:
+    def classes(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, " classes"]:
         """(classes,) probabilities, of the whole sound."""
         ...

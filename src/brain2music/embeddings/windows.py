@@ -24,8 +24,8 @@ def window_starts(duration: float, window_s: float, step_s: float) -> list[float
     return [index * step_s for index in range(n_windows(duration, window_s, step_s))]
 
 
-def mono_at(waveform: AnyWaveform, rate: int, target: int) -> Float32[np.ndarray, " resampled"]:
+def mono_at(waveform: AnyWaveform, sample_rate: int, target: int) -> Float32[np.ndarray, " resampled"]:
     """Any waveform in mono at ``target`` Hz; errors as :func:`brain2music.audio.arrays.as_waveform`."""
     from ..audio.io import resample
 
-    return resample(*as_waveform(waveform, rate), target)
+    return resample(*as_waveform(waveform, sample_rate), target)

@@ -24,9 +24,9 @@ class LogMel:
     def __init__(self, window_s: float = 10.0, step_s: float = 1.5) -> None:
         self.space = EmbeddingSpace("logmel", "1", "none", 96, window_s, step_s, 16000)
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 96"]:
-        """(windows, 96) float32 of a waveform at any rate, mono or stereo."""
-        sound = mono_at(waveform, rate, self.space.sample_rate)
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows 96"]:
+        """(windows, 96) float32 of a waveform at any sample rate, mono or stereo."""
+        sound = mono_at(waveform, sample_rate, self.space.sample_rate)
         frames = torch.log10(10000.0 * mel_spectrogram(sound, 16000, 512, 256, 96) + 1.0).numpy()
         return _over_windows(frames, len(sound), 256, self.space, lambda frames: frames.mean(axis=0))
 
@@ -41,11 +41,11 @@ class MfccChroma:
     def __init__(self, window_s: float = 10.0, step_s: float = 1.5) -> None:
         self.space = EmbeddingSpace("mfcc-chroma", "1", "none", 64, window_s, step_s, 22050)
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 64"]:
-        """(windows, 64) float32 of a waveform at any rate, mono or stereo, repeated to a frame where shorter."""
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows 64"]:
+        """(windows, 64) float32 of a waveform at any sample rate, mono or stereo, repeated to a frame where shorter."""
         from librosa.feature import chroma_stft, mfcc
 
-        sound = mono_at(waveform, rate, self.space.sample_rate)
+        sound = mono_at(waveform, sample_rate, self.space.sample_rate)
         if len(sound) < 2048:
             sound = np.resize(sound, 2048)
         timbre = mfcc(y=sound, sr=22050, n_mfcc=20, n_fft=2048, hop_length=512)
@@ -69,7 +69,7 @@ class GenreOneHot:
         self.space = EmbeddingSpace("genre-onehot", "1", digest, len(genres), window_s, step_s, 0)
         self._rows = {_plain(genre): row for row, genre in enumerate(genres)}
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
         """A genre cannot be read from sound here: always :class:`InputError`."""
         raise InputError("genre-onehot reads a clip's label, not its sound", hint="choose another embedding")
 

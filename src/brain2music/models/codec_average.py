@@ -27,10 +27,10 @@ class FrameCodec(Protocol):
 
     Attributes
     ----------
-    rate : Hz of the mono sound it reads. dims : of a vector. sha256 : of its weights.
+    sample_rate : Hz of the mono sound it reads. dims : of a vector. sha256 : of its weights.
     """
 
-    rate: int
+    sample_rate: int
     dims: int
     sha256: str
 
@@ -44,11 +44,11 @@ class CodecAverage:
 
     def __init__(self, name: str, codec: FrameCodec, window_s: float = 10.0, step_s: float = 1.5) -> None:
         self.codec = codec
-        self.space = EmbeddingSpace(name, _VERSION, codec.sha256, codec.dims, window_s, step_s, codec.rate)
+        self.space = EmbeddingSpace(name, _VERSION, codec.sha256, codec.dims, window_s, step_s, codec.sample_rate)
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 of a waveform at any rate, mono or stereo."""
-        windows = each_window(waveform, rate, self.space, _SHORTEST_S)
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 of a waveform at any sample rate, mono or stereo."""
+        windows = each_window(waveform, sample_rate, self.space, _SHORTEST_S)
         return np.stack([self.codec.frames(window).mean(axis=0, dtype=np.float32) for window in windows])
 
 
@@ -64,7 +64,7 @@ class SoundStreamFrames:
         from .soundstream.model import SoundStream
 
         self._model = SoundStream.from_pretrained(folder).to(best_device())
-        self.rate, self.sha256 = self._model.config.rate, digest_file(folder / "model.safetensors")
+        self.sample_rate, self.sha256 = self._model.config.sample_rate, digest_file(folder / "model.safetensors")
         self.dims = self._model.config.dim
 
     @torch.inference_mode()
@@ -85,7 +85,7 @@ class LyraFrames:
     InputError : the interpreter is not installed, or the file is no model of Lyra's.
     """
 
-    rate, dims, _frame = 16000, 64, 320
+    sample_rate, dims, _frame = 16000, 64, 320
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / LYRA.files[0]

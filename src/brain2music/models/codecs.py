@@ -74,7 +74,7 @@ def get_codec(name: str, levels: int | None = None, vocoder: str | None = None) 
     Returns
     -------
     Codec
-        ``encode(waveform, rate)`` gives codes or latents, ``decode`` the waveform (channels, samples) of these.
+        ``encode(waveform, sample_rate)`` gives codes or latents, ``decode`` the waveform (channels, samples) of these.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def get_codec(name: str, levels: int | None = None, vocoder: str | None = None) 
     Examples
     --------
     >>> codec = b2m.get_codec("soundstream-small")  # doctest: +SKIP
-    >>> sound = codec.decode(codec.encode(waveform, rate))  # doctest: +SKIP
+    >>> sound = codec.decode(codec.encode(waveform, sample_rate))  # doctest: +SKIP
     """
     codec = _named(name, levels, _known_vocoder(vocoder or DEFAULT_VOCODER))
     if vocoder is not None and not hasattr(codec, "vocoder"):

@@ -41,7 +41,7 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     Returns
     -------
     Embedder
-        ``embed(waveform, rate)`` gives (windows, dims).
+        ``embed(waveform, sample_rate)`` gives (windows, dims).
 
     Raises
     ------

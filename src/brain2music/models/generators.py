@@ -25,7 +25,7 @@ class Generator(Protocol):
     sha256: str
 
     @property
-    def rate(self) -> int:
+    def sample_rate(self) -> int:
         """Hz of what it makes."""
         ...
 

@@ -62,7 +62,7 @@ def bytes_needed(source: Source, config: RunConfig, embedders: Sequence[Embedder
     total += voxels * VOXEL_BYTES * (len(config.embeddings) if config.encoding.enabled else 1)
     if generator is not None:
         pieces = 3 * config.generation.n_samples * len(scored) * len(source.subjects)
-        total += int(pieces * config.generation.duration_s * generator.rate * 2)
+        total += int(pieces * config.generation.duration_s * generator.sample_rate * 2)
     return total + PAGE_BYTES * len(source.subjects)
 
 

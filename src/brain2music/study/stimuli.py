@@ -119,7 +119,7 @@ class Stimuli:
             if length_s < clip.end - SLACK_S:
                 what = f"the recording lasts {length_s:.2f} s but the clip ends at {clip.end:g} s"
                 raise StimulusError("audio-short", what, path, f"put the complete recording there, {_CORRECT}")
-            return read_audio(path, rate=None, mono=True, start=clip.start, duration=clip.duration)
+            return read_audio(path, sample_rate=None, mono=True, start=clip.start, duration=clip.duration)
         except StimulusError:
             raise
         except InputError as problem:

@@ -68,10 +68,10 @@ def test_windows_are_as_many_as_fit_and_the_same_each_time(here, sound, name):
 @pytest.mark.parametrize("name", [*JOINT, *LAYERED])
 def test_a_window_depends_on_nothing_outside_it(here, sound, name):
     embedder = get_embedder(name, window_s=1.0, step_s=1.0)
-    rate = embedder.space.sample_rate
-    sound = np.random.default_rng(1).standard_normal(3 * rate).astype(np.float32) / 10
-    alone = embedder.embed(sound[rate : 2 * rate], rate)
-    np.testing.assert_allclose(embedder.embed(sound, rate)[1], alone[0], atol=1e-6)
+    sample_rate = embedder.space.sample_rate
+    sound = np.random.default_rng(1).standard_normal(3 * sample_rate).astype(np.float32) / 10
+    alone = embedder.embed(sound[sample_rate : 2 * sample_rate], sample_rate)
+    np.testing.assert_allclose(embedder.embed(sound, sample_rate)[1], alone[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [*JOINT, *LAYERED])
@@ -87,14 +87,14 @@ def test_the_space_names_the_weight_file(here, name):
 @pytest.mark.parametrize("name", JOINT)
 def test_sound_longer_than_ten_seconds_is_cut_not_cropped(here, name):
     embedder = get_embedder(name, window_s=15.0, step_s=1.5)
-    rate = embedder.space.sample_rate
-    sound = np.random.default_rng(2).standard_normal(15 * rate).astype(np.float32)
+    sample_rate = embedder.space.sample_rate
+    sound = np.random.default_rng(2).standard_normal(15 * sample_rate).astype(np.float32)
     sound *= np.linspace(0.01, 0.5, len(sound), dtype=np.float32)
-    found = embedder.embed(sound, rate)
-    np.testing.assert_array_equal(found, embedder.embed(sound, rate))
+    found = embedder.embed(sound, sample_rate)
+    np.testing.assert_array_equal(found, embedder.embed(sound, sample_rate))
     assert found.shape == (1, embedder.space.dims)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-6)
-    short = get_embedder(name, window_s=10.0, step_s=5.0).embed(sound, rate)
+    short = get_embedder(name, window_s=10.0, step_s=5.0).embed(sound, sample_rate)
     np.testing.assert_allclose(np.linalg.norm(short, axis=1), 1.0, atol=1e-6)
     assert np.linalg.norm(short.mean(axis=0)) < 1 - 1e-7
     np.testing.assert_allclose(found[0], mean_direction(list(short)), atol=1e-5)

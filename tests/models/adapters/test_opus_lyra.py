@@ -14,11 +14,11 @@ from brain2music.models.adapters.opus import Opus, ogg_packets
 from brain2music.models.codec_parts.codes import Codec
 
 
-def music(rng: np.random.Generator, rate: int, seconds: float = 4.0, channels: int = 1) -> np.ndarray:
+def music(rng: np.random.Generator, sample_rate: int, seconds: float = 4.0, channels: int = 1) -> np.ndarray:
     """Chords that change four times a second, over noise."""
-    t = np.arange(round(seconds * rate)) / rate
+    t = np.arange(round(seconds * sample_rate)) / sample_rate
     pitch = 110 * 2 ** (rng.integers(0, 24, round(4 * seconds) + 1)[(4 * t).astype(int)] / 12)
-    tones = sum(np.sin(k * np.cumsum(2 * np.pi * pitch / rate)) / k for k in range(1, 12))
+    tones = sum(np.sin(k * np.cumsum(2 * np.pi * pitch / sample_rate)) / k for k in range(1, 12))
     return (0.1 * tones + 0.01 * rng.standard_normal((channels, len(t)))).astype(np.float32)
 
 
@@ -46,16 +46,18 @@ def test_opus_gives_back_as_many_samples_in_time_and_in_tune(rng):
     assert likeness > 0.97
 
 
-@pytest.mark.parametrize(("rate", "channels", "samples"), [(44_100, 2, 30_001), (16_000, 1, 777), (48_000, 1, 1)])
-def test_opus_takes_any_rate_and_channels_and_a_single_sample(rng, rate, channels, samples):
+@pytest.mark.parametrize(
+    ("sample_rate", "channels", "samples"), [(44_100, 2, 30_001), (16_000, 1, 777), (48_000, 1, 1)]
+)
+def test_opus_takes_any_rate_and_channels_and_a_single_sample(rng, sample_rate, channels, samples):
     wave = (0.1 * rng.standard_normal((channels, samples))).astype(np.float32)
     codec = Opus(12.0)
     assert isinstance(codec, Codec)
-    codes = codec.encode(wave, rate)
+    codes = codec.encode(wave, sample_rate)
     assert codes.values.dtype == np.uint8
     assert codes.codec == codec.name == "opus-12k"
     assert codec.decode(codes).shape == (1, codes.samples)
-    assert abs(codes.samples - samples * 48_000 / rate) <= 1
+    assert abs(codes.samples - samples * 48_000 / sample_rate) <= 1
 
 
 def test_opus_below_what_the_library_can_do_is_refused():
@@ -110,8 +112,8 @@ def test_lyra_is_found_by_the_environment(monkeypatch, real_data):
 
 @pytest.mark.real_data
 def test_lyra_codes_music_in_16_codes_a_level_and_in_time(lyra, real_data):
-    wave, rate = read_audio(real_data / "recorded" / "freecol.03.ogg", duration=3.0, mono=False)
-    codes = lyra.encode(wave, rate)
+    wave, sample_rate = read_audio(real_data / "recorded" / "freecol.03.ogg", duration=3.0, mono=False)
+    codes = lyra.encode(wave, sample_rate)
     assert isinstance(lyra, Codec)
     assert codes.values.shape == (150, LEVELS)
     assert codes.values.min() == 0
@@ -119,7 +121,7 @@ def test_lyra_codes_music_in_16_codes_a_level_and_in_time(lyra, real_data):
     assert lyra.kbps == 9.2
     back = lyra.decode(codes)
     assert back.shape == (1, 48_000)
-    lag, likeness = lag_and_likeness(resample(wave.mean(axis=0), rate, 16_000), back[0])
+    lag, likeness = lag_and_likeness(resample(wave.mean(axis=0), sample_rate, 16_000), back[0])
     assert lag == 0
     assert likeness > 0.8
 

@@ -55,7 +55,7 @@ def test_too_little_sound_is_refused() -> None:
 
 def test_an_autoencoder_begins_as_its_linear_code() -> None:
     config = AutoencoderConfig(
-        rate=4800,
+        sample_rate=4800,
         latent_rate=200,
         patch=6,
         strides=(2, 2),

@@ -31,23 +31,23 @@ def _sound(rng: np.random.Generator, samples: int, channels: int = 1) -> np.ndar
     return (0.1 * rng.standard_normal((channels, samples))).astype(np.float32)
 
 
-def _written(path: Path, sound: np.ndarray, rate: int) -> Path:
-    soundfile.write(path, sound.T, rate, subtype="FLOAT")
+def _written(path: Path, sound: np.ndarray, sample_rate: int) -> Path:
+    soundfile.write(path, sound.T, sample_rate, subtype="FLOAT")
     return path
 
 
 def test_both_are_codecs(codec: SoundStreamCodec | AutoencoderCodec) -> None:
     assert isinstance(codec, Codec)
-    assert (codec.rate, codec.channels) in ((24000, 1), (48000, 2))
+    assert (codec.sample_rate, codec.channels) in ((24000, 1), (48000, 2))
 
 
-@pytest.mark.parametrize("rate", [8000, 24000, 44100, 192000])
+@pytest.mark.parametrize("sample_rate", [8000, 24000, 44100, 192000])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_any_rate_in_mono_or_stereo(codec: Codec, rng: np.random.Generator, rate: int, channels: int) -> None:
-    codes = codec.encode(_sound(rng, rate // 5, channels), rate)
+def test_any_rate_in_mono_or_stereo(codec: Codec, rng: np.random.Generator, sample_rate: int, channels: int) -> None:
+    codes = codec.encode(_sound(rng, sample_rate // 5, channels), sample_rate)
     decoded = codec.decode(codes)
     assert decoded.shape == (codec.channels, codes.samples)
-    assert abs(codes.samples - codec.rate // 5) <= 1
+    assert abs(codes.samples - codec.sample_rate // 5) <= 1
     assert np.isfinite(decoded).all()
 
 
@@ -57,13 +57,13 @@ def test_any_rate_in_mono_or_stereo(codec: Codec, rng: np.random.Generator, rate
     ids=["silence", "DC", "clipped", "one sample"],
 )
 def test_odd_sounds_come_back_finite_and_whole(codec: Codec, sound: np.ndarray) -> None:
-    decoded = codec.decode(codec.encode(sound, codec.rate))
+    decoded = codec.decode(codec.encode(sound, codec.sample_rate))
     assert decoded.shape == (codec.channels, sound.shape[1])
     assert np.isfinite(decoded).all()
 
 
 @pytest.mark.parametrize(
-    ("sound", "rate", "what"),
+    ("sound", "sample_rate", "what"),
     [
         (np.full((1, 100), np.nan), 24000, "NaN or infinite"),
         (np.full((1, 100), np.inf), 24000, "NaN or infinite"),
@@ -73,18 +73,18 @@ def test_odd_sounds_come_back_finite_and_whole(codec: Codec, sound: np.ndarray) 
         (np.zeros((1, 1)), 192000, "shorter than one sample"),
     ],
 )
-def test_what_cannot_be_coded_is_refused_by_name(codec: Codec, sound: np.ndarray, rate: int, what: str) -> None:
+def test_what_cannot_be_coded_is_refused_by_name(codec: Codec, sound: np.ndarray, sample_rate: int, what: str) -> None:
     with pytest.raises(InputError, match=what):
-        codec.encode(sound, rate)
+        codec.encode(sound, sample_rate)
 
 
-@pytest.mark.parametrize(("channels", "rate"), [(1, 44100), (2, 24000), (2, 48000)])
+@pytest.mark.parametrize(("channels", "sample_rate"), [(1, 44100), (2, 24000), (2, 48000)])
 def test_a_file_gives_the_codes_of_its_waveform(
-    codec: Codec, rng: np.random.Generator, tmp_path: Path, channels: int, rate: int
+    codec: Codec, rng: np.random.Generator, tmp_path: Path, channels: int, sample_rate: int
 ) -> None:
-    sound = _sound(rng, 11 * rate + 7, channels)  # more than one block
-    encode_file(_written(tmp_path / "a.wav", sound, rate), tmp_path / "a.codes", codec)
-    stored, whole = CodesFile(tmp_path / "a.codes").read(), codec.encode(sound, rate)
+    sound = _sound(rng, 11 * sample_rate + 7, channels)  # more than one block
+    encode_file(_written(tmp_path / "a.wav", sound, sample_rate), tmp_path / "a.codes", codec)
+    stored, whole = CodesFile(tmp_path / "a.codes").read(), codec.encode(sound, sample_rate)
     assert (stored.codec, stored.samples) == (codec.name, whole.samples)
     assert stored.values.dtype == whole.values.dtype
     if stored.values.dtype == np.int16:
@@ -94,11 +94,11 @@ def test_a_file_gives_the_codes_of_its_waveform(
 
 
 def test_a_decoded_file_is_the_decoded_waveform(codec: Codec, rng: np.random.Generator, tmp_path: Path) -> None:
-    codes = codec.encode(_sound(rng, 5 * codec.rate, codec.channels), codec.rate)
+    codes = codec.encode(_sound(rng, 5 * codec.sample_rate, codec.channels), codec.sample_rate)
     write_codes(tmp_path / "a.codes", codes)
     decode_file(tmp_path / "a.codes", tmp_path / "a.wav")
-    decoded, rate = soundfile.read(tmp_path / "a.wav", always_2d=True, dtype="float32")
-    assert rate == codec.rate
+    decoded, sample_rate = soundfile.read(tmp_path / "a.wav", always_2d=True, dtype="float32")
+    assert sample_rate == codec.sample_rate
     np.testing.assert_allclose(decoded.T, codec.decode(codes).clip(-1, 1), atol=1e-4)
 
 
@@ -215,18 +215,18 @@ def test_clipping_of_decoded_sound_is_said(soundstream: SoundStream, tmp_path: P
 
 def test_the_default_codec_keeps_level_and_silence(tmp_path: Path) -> None:
     """A piece of 12 s, loud, soft and silent, through files: each part comes back within a decibel, peaks below 1."""
-    codec, rate = get_codec("mel-tokens-6k"), 22_050
-    time = np.arange(4 * rate) / rate
+    codec, sample_rate = get_codec("mel-tokens-6k"), 22_050
+    time = np.arange(4 * sample_rate) / sample_rate
     chord = sum(np.sin(2 * np.pi * hertz * time) for hertz in (220, 277, 330)) * (1 + np.sin(2 * np.pi * 2 * time)) / 6
     parts = [0.99 * chord, 0.02 * chord, 0 * chord]
-    file = _written(tmp_path / "in.wav", np.concatenate(parts)[None], rate)
+    file = _written(tmp_path / "in.wav", np.concatenate(parts)[None], sample_rate)
     encode_file(file, tmp_path / "codes", codec)
     decode_file(tmp_path / "codes", tmp_path / "out.wav")
     found = soundfile.read(tmp_path / "out.wav")[0].reshape(3, -1)
-    inner = slice(rate // 2, -rate // 2)
+    inner = slice(sample_rate // 2, -sample_rate // 2)
     for real, back in zip(parts[:2], found[:2], strict=True):
         assert abs(20 * np.log10(back[inner].std() / real[inner].std())) < 1
-    assert not found[2, rate:].any()
+    assert not found[2, sample_rate:].any()
     assert np.abs(found).max() < 1
     np.testing.assert_allclose(codec.decode(CodesFile(tmp_path / "codes").read())[0], found.ravel(), atol=1e-4)
 

@@ -76,10 +76,10 @@ def test_reconstruction_of_the_same_sound_is_nothing_and_its_gradient_finite() -
     assert torch.isfinite(decoded.grad).all()
 
 
-@pytest.mark.parametrize("rate", [24000, 48000])
+@pytest.mark.parametrize("sample_rate", [24000, 48000])
 @pytest.mark.parametrize("window", WINDOWS)
-def test_no_mel_band_is_empty(window: int, rate: int) -> None:
-    bands = mel_bands(window, rate, _CPU)
+def test_no_mel_band_is_empty(window: int, sample_rate: int) -> None:
+    bands = mel_bands(window, sample_rate, _CPU)
     assert (bands.amax(1) > 0).all()
     assert bands.shape[0] == 64 or window < 512
 

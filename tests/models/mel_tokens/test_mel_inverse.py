@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from brain2music._utils.errors import LeakageError
 from brain2music.audio.io import write_audio
 from brain2music.cli import app
-from brain2music.models.mel_tokens.hifigan import MELS, N_FFT, RATE, bands, log_mel, magnitudes
+from brain2music.models.mel_tokens.hifigan import MELS, N_FFT, SAMPLE_RATE, bands, log_mel, magnitudes
 from brain2music.models.mel_tokens.mel_inverse import BINS, MelInverse, MelInverseConfig
-from brain2music.models.mel_tokens.train_mel_inverse import MelInverseTask, Recipe, train_mel_inverse
+from brain2music.models.mel_tokens.train_mel_inverse import MelInverseHyperparameters, MelInverseTask, train_mel_inverse
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
 
-TIME = np.arange(2 * RATE) / RATE
+TIME = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
 SMALL = MelInverseConfig(width=32, blocks=2)
 
 
@@ -33,7 +33,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, rng = tmp_path_factory.mktemp("inverse"), np.random.default_rng(0)
     for number in range(8):
         notes = [sum(np.sin(2 * np.pi * hz * k * TIME) / k for k in range(1, 9)) for hz in rng.uniform(110, 700, 2)]
-        write_audio(folder / f"{number}.wav", (0.1 * sum(notes)).astype(np.float32)[None], RATE)
+        write_audio(folder / f"{number}.wav", (0.1 * sum(notes)).astype(np.float32)[None], SAMPLE_RATE)
     return folder
 
 
@@ -51,7 +51,7 @@ def test_what_ships_keeps_bands_and_finds_partials() -> None:
     assert found.shape == even.shape == (BINS, len(mel))
     assert np.abs(bands(torch.from_numpy(found)).T.numpy() - mel).mean() < 0.05
     numbers = np.arange(14, 23)
-    peaks, valleys = (np.round(220 * (numbers + offset) * N_FFT / RATE).astype(int) for offset in (0.0, 0.5))
+    peaks, valleys = (np.round(220 * (numbers + offset) * N_FFT / SAMPLE_RATE).astype(int) for offset in (0.0, 0.5))
 
     def contrast(magnitude: np.ndarray) -> float:
         level = 20 * np.log10(magnitude[:, 40:120]).mean(axis=1)
@@ -67,7 +67,7 @@ def test_silence_is_silent() -> None:
 
 def test_untrained_it_spreads_bands_evenly() -> None:
     """Noise, which is even, comes back within its own chance; so does its level above the last band."""
-    noise = np.random.default_rng(0).standard_normal(4 * RATE).astype(np.float32)
+    noise = np.random.default_rng(0).standard_normal(4 * SAMPLE_RATE).astype(np.float32)
     mel, true = bands(magnitudes(torch.from_numpy(noise))), magnitudes(torch.from_numpy(noise))
     found = MelInverse(SMALL)(mel[None])[0].detach().exp()
     ratio = (found.mean(1) / true.mean(1)).numpy()
@@ -77,10 +77,10 @@ def test_untrained_it_spreads_bands_evenly() -> None:
 def test_it_learns_and_a_killed_training_ends_with_the_same_weights(
     music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = Recipe(batch=4, frames=40, rate=1e-2)  # which a warm-up of 200 steps halves
+    hparams = MelInverseHyperparameters(batch=4, frames=40, lr=1e-2)  # which a warm-up of 200 steps halves
 
     def train(out: Path, resume: bool = False) -> MelInverse:
-        return train_mel_inverse([music], out, arguments(100), resume=resume, recipe=recipe, config=SMALL, n_jobs=1)
+        return train_mel_inverse([music], out, arguments(100), resume=resume, hparams=hparams, config=SMALL, n_jobs=1)
 
     whole = train(tmp_path / "whole")
     card = (tmp_path / "whole" / "model" / "README.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from brain2music.cli.codec import DEFAULT
 from brain2music.models.codec_parts.codes import Codec, Codes, TokenCodec
 from brain2music.models.codecs import get_token_codec
 from brain2music.models.mel_tokens.griffin_lim import GriffinLim
-from brain2music.models.mel_tokens.hifigan import RATE, Generator, Shape, log_mel
+from brain2music.models.mel_tokens.hifigan import SAMPLE_RATE, Generator, Shape, log_mel
 from brain2music.models.mel_tokens.model import MelTokenCodec, MelTokens, MelTokensConfig
 
 TINY = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
@@ -121,8 +121,8 @@ def test_codes_are_decoded_by_the_codec_that_they_name_even_where_they_would_fit
 def test_the_default_of_the_command_ships(tmp_path: Path) -> None:
     """`encode` and `decode` with nothing chosen: mel tokens, with the vocoder that `make` installs."""
     sound = tmp_path / "tone.wav"
-    time = np.arange(RATE // 2) / RATE
-    soundfile.write(sound, 0.3 * np.sin(2 * np.pi * 440 * time), RATE)
+    time = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
+    soundfile.write(sound, 0.3 * np.sin(2 * np.pi * 440 * time), SAMPLE_RATE)
     codes, made, run = tmp_path / "a.safetensors", tmp_path / "b.wav", CliRunner().invoke
     done = run(app, ["encode", str(sound), "-o", str(codes)], catch_exceptions=False)
     assert f"{DEFAULT} at 5.59863 kbps" in done.output
@@ -150,7 +150,7 @@ def test_the_networks_sound_of_blocks_is_that_of_the_whole(codec, rng):
 
 def test_griffin_lim_goes_on_from_stretch_to_stretch_without_a_seam():
     """A glide of 12 s: where stretches meet, its spectrogram is met as well as elsewhere, and no sample jumps."""
-    time = np.arange(12 * RATE) / RATE
+    time = np.arange(12 * SAMPLE_RATE) / SAMPLE_RATE
     wave = 0.3 * np.sin(2 * np.pi * (200 * time + 40 * time**2)).astype(np.float32)
     mel = log_mel(wave).T.numpy()
     found = np.concatenate(list(GriffinLim().blocks(np.array_split(mel, 7))), axis=1)[0]
@@ -160,4 +160,7 @@ def test_griffin_lim_goes_on_from_stretch_to_stretch_without_a_seam():
     assert errors[at].mean() < 1.5 * np.median(errors)
     steps = np.abs(np.diff(found))
     assert steps[860 * 256 - 3000 : 860 * 256 + 3000].max() <= steps.max()
-    assert np.corrcoef(np.abs(np.fft.rfft(found[: 9 * RATE])), np.abs(np.fft.rfft(wave[: 9 * RATE])))[0, 1] > 0.9
+    assert (
+        np.corrcoef(np.abs(np.fft.rfft(found[: 9 * SAMPLE_RATE])), np.abs(np.fft.rfft(wave[: 9 * SAMPLE_RATE])))[0, 1]
+        > 0.9
+    )

@@ -16,18 +16,18 @@ from brain2music.models.mulan.minilm import PACKAGE, POOLED, sentence_encoder
 from brain2music.models.mulan.model import SIZES, MuLan
 from brain2music.models.mulan.pairs import CachedPairs
 from brain2music.models.mulan.tokens import MulanTokenizer
-from brain2music.models.mulan.training import PATIENCE, Batch, MuLanTask, Recipe, recall
+from brain2music.models.mulan.training import PATIENCE, Batch, MuLanHyperparameters, MuLanTask, recall
 from brain2music.models.mulan.training_data import Composed, Recorded, piece_of, prepare, read_shards, truth_of
 from brain2music.models.mulan.training_run import train_mulan
 from brain2music.models.mulan.training_texts import TextStore, texts_of
-from brain2music.models.musicnn.embedder import RATE
+from brain2music.models.musicnn.embedder import SAMPLE_RATE
 from brain2music.simulation.music.genres import GENRES
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
 from brain2music.training.loop import fit
 
 ARGUMENTS = TrainingArguments(steps=40, validate_every=40, checkpoint_every=40, log_every=10, device="cpu")
-RECIPE = Recipe(batch=32, rate=3e-3)
+HYPERPARAMETERS = MuLanHyperparameters(batch=32, lr=3e-3)
 needs_wheels = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in (PACKAGE, "musicnn")), reason="the wheels are not installed"
 )
@@ -55,7 +55,7 @@ class Planted:
 
 def task(related: bool = True, **changes: object) -> MuLanTask:
     torch.manual_seed(0)
-    return MuLanTask(MuLan(SIZES["musicnn", "tiny"]), Planted(related), replace(RECIPE, **changes))
+    return MuLanTask(MuLan(SIZES["musicnn", "tiny"]), Planted(related), replace(HYPERPARAMETERS, **changes))
 
 
 @pytest.mark.parametrize("form", ["symmetric", "decoupled"])
@@ -68,7 +68,7 @@ def test_planted_pairs_are_found(form, tmp_path):
 
 
 def test_unrelated_pairs_stop_the_training(tmp_path):
-    learner = task(related=False, rate=1e-5)
+    learner = task(related=False, lr=1e-5)
     learner.check_divergence([{"step": PATIENCE - 1, "loss": 3.46, "resting_loss": 3.4657}])
     with pytest.raises(InputError, match=r"as if nothing were known \(3\.466 for this batch\)"):
         fit(learner, replace(ARGUMENTS, steps=PATIENCE + 100, validate_every=10_000, checkpoint_every=10_000), tmp_path)
@@ -127,7 +127,7 @@ def write_shard(folder, count: int = 60) -> None:
 @needs_wheels
 def test_from_shards_to_a_model_with_tokens(tmp_path):
     write_shard(tmp_path / "data")
-    folder = train_mulan(tmp_path / "data", tmp_path / "out", RECIPE, ARGUMENTS, "tiny", codes=16)
+    folder = train_mulan(tmp_path / "data", tmp_path / "out", HYPERPARAMETERS, ARGUMENTS, "tiny", codes=16)
     assert {file.name for file in folder.iterdir()} == {
         "config.json",
         "model.safetensors",
@@ -218,7 +218,7 @@ def test_music_is_heard_once(tmp_path, monkeypatch):
     composed, recorded = read_shards(tmp_path / "out")
     assert composed.features.shape == (1, DIMS)
     assert recorded.rows[0]["song"] == tmp_path.name
-    twice = Listener(10.0, 10.0)(2 * _heard(tmp_path / "song.wav"), RATE)
+    twice = Listener(10.0, 10.0)(2 * _heard(tmp_path / "song.wav"), SAMPLE_RATE)
     np.testing.assert_allclose(recorded.features[0], twice[0], rtol=0.02, atol=0.1)  # half precision
     monkeypatch.setattr(mulan_data, "_write", lambda *_: pytest.fail("heard again"))
     assert prepare(sources, tmp_path / "out", "rendered-3", per_shard=1) == files
@@ -228,7 +228,7 @@ def test_music_is_heard_once(tmp_path, monkeypatch):
 def _heard(file):
     from brain2music.audio.io import read_audio
 
-    return read_audio(file, RATE, start=0.5, duration=10.0)[0]
+    return read_audio(file, SAMPLE_RATE, start=0.5, duration=10.0)[0]
 
 
 @needs_wheels
@@ -244,11 +244,13 @@ def test_spectrogram_towers_train_on_sound(tower, tmp_path):
     table = pd.DataFrame({"file": ["0.wav", "1.wav", "1.wav", "2.wav"], "caption": ["low", "noise", "hiss", "loud"]})
     write_table(tmp_path / "captions.tsv", table)
     arguments = replace(ARGUMENTS, steps=2, validate_every=2, checkpoint_every=2, log_every=1)
-    folder = train_mulan(tmp_path, tmp_path / "out", Recipe(batch=3, chunk=2), arguments, "tiny", tower, codes=1)
+    folder = train_mulan(
+        tmp_path, tmp_path / "out", MuLanHyperparameters(batch=3, chunk=2), arguments, "tiny", tower, codes=1
+    )
     assert MuLan.from_pretrained(folder).config.audio == tower
 
 
 def test_data_that_is_no_data(tmp_path):
     for tower, reason in (("musicnn", "no prepared music"), ("ast", "no captions")):
         with pytest.raises(InputError, match=reason):
-            train_mulan(tmp_path, tmp_path / "out", RECIPE, ARGUMENTS, "tiny", tower)
+            train_mulan(tmp_path, tmp_path / "out", HYPERPARAMETERS, ARGUMENTS, "tiny", tower)

@@ -28,8 +28,8 @@ class RampFeatures:
 
     name, sha256, dims, hz = "ramp", "0" * 64, 2, Fraction(50)
 
-    def frames(self, waveform: np.ndarray, rate: int) -> torch.Tensor:
-        return torch.arange(int(len(waveform) * self.hz / rate)).float()[:, None].expand(-1, 2)
+    def frames(self, waveform: np.ndarray, sample_rate: int) -> torch.Tensor:
+        return torch.arange(int(len(waveform) * self.hz / sample_rate)).float()[:, None].expand(-1, 2)
 
 
 @pytest.fixture(scope="session")

@@ -45,10 +45,10 @@ class Letters:
     def embed_text(self, texts: list[str]) -> np.ndarray:
         return np.array([[float(len(text)), *[float(ord(text[0]))] * 7] for text in texts], np.float32)
 
-    def embed(self, waveform: np.ndarray, rate: int) -> np.ndarray:
+    def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         from brain2music.audio.arrays import as_waveform
 
-        wave, _ = as_waveform(waveform, rate)
+        wave, _ = as_waveform(waveform, sample_rate)
         return np.array([[float(len(wave)), *[float(wave.std())] * 7]], np.float32)
 
 
@@ -111,7 +111,7 @@ def test_a_sound_to_be_like_comes_either_way_round_alone_or_from_a_file(single: 
         (lambda by: of_texts(["rock", 3], by), "3 is no text"),
         (lambda by: of_texts([], by), "no text"),
         (lambda by: of_sounds([], by), "no recording"),
-        (lambda by: of_sounds([ROWS], by), "waveform with its rate"),
+        (lambda by: of_sounds([ROWS], by), "waveform with its sample rate"),
         (lambda by: of_embeddings("rock", by), "is a text, not an embedding"),
         (lambda by: of_embeddings(ROWS, by, "clips"), "rows cannot be 'clips'"),
         (lambda by: of_embeddings([["a"]], by), "not an embedding"),
@@ -191,19 +191,19 @@ def test_sound_that_is_written_and_read_again_keeps_every_sample(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    ("name", "rate", "channels"), [("a.mp3", 96_000, 1), ("a.mp3", 44_100, 6), ("a.flac", 44_100, 9)]
+    ("name", "sample_rate", "channels"), [("a.mp3", 96_000, 1), ("a.mp3", 44_100, 6), ("a.flac", 44_100, 9)]
 )
-def test_what_a_format_does_not_hold_is_known_beforehand(name: str, rate: int, channels: int) -> None:
-    check_format(Path("a.wav"), rate, channels)
+def test_what_a_format_does_not_hold_is_known_beforehand(name: str, sample_rate: int, channels: int) -> None:
+    check_format(Path("a.wav"), sample_rate, channels)
     with pytest.raises(InputError, match="cannot write"):
-        check_format(Path(name), rate, channels)
+        check_format(Path(name), sample_rate, channels)
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
 def test_what_was_made_may_be_made_again_in_its_place(tmp_path: Path, suffix: str) -> None:
     piece = Reconstruction(np.full((1, 9000), 0.3, np.float32), 22_050, {"text": "é🎸"})
     path = piece.save(tmp_path / f"a{suffix}")
-    write_audio(tmp_path / f"b{suffix}", piece.waveform, piece.rate)
+    write_audio(tmp_path / f"b{suffix}", piece.waveform, piece.sample_rate)
     assert is_ours(path)
     assert is_ours(path.with_suffix(".json"))
     assert is_ours(tmp_path / f"b{suffix}")

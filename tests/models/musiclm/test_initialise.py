@@ -18,7 +18,7 @@ from brain2music.models.musiclm.stage import Condition, Stage
 
 OLD = EmbeddingSpace("old", "1", "0" * 64, 8, 10.0, 1.0, 16000)
 NEW = EmbeddingSpace("new", "1", "1" * 64, 12, 10.0, 1.0, 16000)
-WORDS = Vocabulary(acoustic_codes=32, acoustic_levels=4, acoustic_rate=50.0, acoustic_dims=0, condition_levels=2,
+WORDS = Vocabulary(acoustic_codes=32, acoustic_levels=4, acoustic_frame_rate=50.0, acoustic_dims=0, condition_levels=2,
                    condition_codes=8, embedding=8)  # fmt: skip
 CODES = torch.randint(32, (5, 4, 20), generator=torch.Generator().manual_seed(0))
 

@@ -16,23 +16,23 @@ from brain2music.models.musiclm.model import MusicLM
 RATE = 44_100
 
 
-def chord(seconds: float, rate: int, level: float = 0.1, phase: float = 0.0) -> np.ndarray:
-    time = np.arange(round(seconds * rate)) / rate
+def chord(seconds: float, sample_rate: int, level: float = 0.1, phase: float = 0.0) -> np.ndarray:
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
     return level * sum(np.sin(2 * np.pi * hz * time + phase) for hz in (220.0, 277.2, 329.6, 1760.0))
 
 
-@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 96_000])
+@pytest.mark.parametrize("sample_rate", [8000, 22_050, 44_100, 96_000])
 @pytest.mark.parametrize("phase", [0.0, 1.3, 2.9])
-def test_there_is_no_step_where_new_music_begins(rate: int, phase: float) -> None:
-    own = np.stack([chord(1.5, rate), chord(1.5, rate, 0.05, 0.4)]).astype(np.float32)
+def test_there_is_no_step_where_new_music_begins(sample_rate: int, phase: float) -> None:
+    own = np.stack([chord(1.5, sample_rate), chord(1.5, sample_rate, 0.05, 0.4)]).astype(np.float32)
     made = chord(3.0, 22_050, 0.1, phase).astype(np.float32)
-    whole = join(own, rate, made, 22_050, round(1.5 * 22_050), 1.5).waveform
+    whole = join(own, sample_rate, made, 22_050, round(1.5 * 22_050), 1.5).waveform
     count = own.shape[1]
     assert np.array_equal(whole[:, :count], own)
-    assert whole.shape == (2, count + round(1.5 * rate))
+    assert whole.shape == (2, count + round(1.5 * sample_rate))
     steps = np.abs(np.diff(whole, axis=1))
-    near = steps[:, count - rate // 4 : count - 1]
-    assert (steps[:, count - 1 : count + rate // 20].max(axis=1) <= 1.1 * np.quantile(near, 0.999, axis=1)).all()
+    near = steps[:, count - sample_rate // 4 : count - 1]
+    assert (steps[:, count - 1 : count + sample_rate // 20].max(axis=1) <= 1.1 * np.quantile(near, 0.999, axis=1)).all()
 
 
 def test_new_music_has_the_level_of_each_channel() -> None:

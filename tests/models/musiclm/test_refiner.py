@@ -23,7 +23,7 @@ from brain2music.models.musiclm.prompts import embed_sounds, seeded
 from brain2music.models.musiclm.refiner import FOLDER, Refiner, RefinerConfig
 from brain2music.models.musiclm.refiner_data import GUIDANCE, draw_beside, write_examples, write_free_draws
 from brain2music.models.musiclm.sampling import Sampling
-from brain2music.models.musiclm.train_refiner import Pair, Recipe, RefinerTask, train_refiner
+from brain2music.models.musiclm.train_refiner import Pair, PostNetHyperparameters, RefinerTask, train_refiner
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
 from brain2music.training.loop import fit
@@ -61,14 +61,14 @@ def flickering(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shard
 
 
-def of(shard: Path, recipe: Recipe) -> RefinerTask:
-    free = [shard] if recipe.adversarial_after < 1 else []
-    return RefinerTask([shard], free, MelTokens.from_pretrained("mel-tokens-6k"), recipe, SMALL, seed=0)
+def of(shard: Path, hparams: PostNetHyperparameters) -> RefinerTask:
+    free = [shard] if hparams.adversarial_after < 1 else []
+    return RefinerTask([shard], free, MelTokens.from_pretrained("mel-tokens-6k"), hparams, SMALL, seed=0)
 
 
 def test_it_learns_what_was_meant(flickering: Path, tmp_path: Path) -> None:
     """The music's own tokens are hardly touched."""
-    task = of(flickering, Recipe(seconds=4.0, rate=5e-3, warmup=5, adversarial_after=1.0))
+    task = of(flickering, PostNetHyperparameters(seconds=4.0, lr=5e-3, warmup_steps=5, adversarial_after=1.0))
     before = task.validate(task.models)
     assert before["drawn"] == before["drawn_before"] > 1.3 * before["coded"]
     found = Refiner.from_pretrained(fit(task, arguments(100), tmp_path / "out"))
@@ -90,14 +90,14 @@ def test_discriminators_keep_it_from_taking_the_mean(tmp_path: Path) -> None:
     for after in (1.0, 0.3):
         task = of(
             tmp_path / "0.safetensors",
-            Recipe(
+            PostNetHyperparameters(
                 batch=2,
                 own=0.0,
                 free=1,
                 seconds=1.0,
-                rate=5e-3,
-                adversarial_rate=2e-3,
-                warmup=5,
+                lr=5e-3,
+                adversarial_lr=2e-3,
+                warmup_steps=5,
                 adversarial_after=after,
             ),
         )
@@ -112,19 +112,19 @@ def test_a_killed_training_ends_with_the_same_weights(
     flickering: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in its adversarial part, whose discriminators go on as they were."""
-    recipe, update = Recipe(batch=2, free=1, warmup=1), RefinerTask.update
+    hparams, update = PostNetHyperparameters(batch=2, free=1, warmup_steps=1), RefinerTask.update
 
     def killed(self: RefinerTask, batch: Pair, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         if step == 7:
             raise KeyboardInterrupt
         return update(self, batch, step, engine)
 
-    fit(of(flickering, recipe), arguments(10), tmp_path / "whole")
+    fit(of(flickering, hparams), arguments(10), tmp_path / "whole")
     monkeypatch.setattr(RefinerTask, "update", killed)
     with pytest.raises(KeyboardInterrupt):
-        fit(of(flickering, recipe), arguments(10), tmp_path / "killed")
+        fit(of(flickering, hparams), arguments(10), tmp_path / "killed")
     monkeypatch.undo()
-    fit(of(flickering, recipe), arguments(10), tmp_path / "killed", resume=True)
+    fit(of(flickering, hparams), arguments(10), tmp_path / "killed", resume=True)
     files = [tmp_path / name / "model" / "model.safetensors" for name in ("whole", "killed")]
     assert files[0].read_bytes() == files[1].read_bytes()
 
@@ -170,7 +170,7 @@ def test_free_draws_follow_their_embeddings_and_are_kept(model: MusicLM, music: 
     arrays, about = read_arrays(shard)
     assert arrays["free"].shape == (2, 8, 259)  # whole tokens that last as long
     assert about["files"] == ["0.wav", "1.wav"]
-    sounds = [read_audio(file, model.rate, duration=6.0) for file in files]
+    sounds = [read_audio(file, model.sample_rate, duration=6.0) for file in files]
     condition, guidance = model.conditioner(embed_sounds(sounds, model.conditioner)), GUIDANCE[1:]
     asked = [model.tokens([condition], 6.0, seeded(0, 0, model.device), each).numpy() for each in guidance]
     assert sum(np.array_equal(arrays["free"], each) for each in asked) == 1

@@ -16,7 +16,7 @@ MOST_MB = 30
 def test_it_makes_music_that_is_not_silence_and_repeats(model: MusicLM) -> None:
     vector = np.random.default_rng(0).standard_normal(model.space.dims).astype(np.float32)
     first, again = (model.generate(embedding=vector, seconds=2.0, seed=3)[0] for _ in range(2))
-    assert first.waveform.shape == (1, 2 * model.rate)
+    assert first.waveform.shape == (1, 2 * model.sample_rate)
     assert np.isfinite(first.waveform).all()
     assert 0.003 < np.sqrt(np.mean(first.waveform**2)) < 0.5
     assert np.array_equal(first.waveform, again.waveform)

@@ -179,7 +179,7 @@ def test_a_stage_begins_from_the_codec() -> None:
 
 
 def test_three_stages_need_two_frames_for_each_semantic_token() -> None:
-    words = replace(WORDS, acoustic_rate=22_050 / 512)
+    words = replace(WORDS, acoustic_frame_rate=22_050 / 512)
     with pytest.raises(ValueError, match="50 frames a second"):
         stages("tiny", "three", words)
     assert stages("tiny", "single", words)["acoustic"].frames == round(4 * 22_050 / 512)

@@ -43,8 +43,10 @@ def test_tags_equal_reference_on_recorded_music(musicnn_folder, real_data, model
     embedder = MusicnnEmbedder(model, window_s=3.0, folder=musicnn_folder)
     variables = variables_by_layout(musicnn_folder / f"{model.upper()}_musicnn/.data-00000-of-00001")
     for file in sorted((real_data / "recorded").glob("*.ogg"))[::40]:
-        sound, rate = read_audio(file, rate=16000, start=5.0, duration=3.02)
-        np.testing.assert_allclose(embedder.tags(sound, rate), reference(variables, sound, [0])[3], atol=1e-4, rtol=0)
+        sound, sample_rate = read_audio(file, sample_rate=16000, start=5.0, duration=3.02)
+        np.testing.assert_allclose(
+            embedder.tags(sound, sample_rate), reference(variables, sound, [0])[3], atol=1e-4, rtol=0
+        )
 
 
 def test_windows_average_the_patches_inside_them(musicnn_folder, rng):

@@ -17,7 +17,7 @@ from brain2music.models.w2v_bert.config import SIZES, W2vBertConfig
 from brain2music.models.w2v_bert.losses import contrastive_loss, distractors, losses, span_mask
 from brain2music.models.w2v_bert.model import W2vBert
 from brain2music.models.w2v_bert.quantiser import GumbelQuantiser, ProjectionQuantiser, diversity_loss, perplexity
-from brain2music.models.w2v_bert.training import PATIENCE, Recipe, W2vBertTask, train_w2v_bert
+from brain2music.models.w2v_bert.training import PATIENCE, W2vBertHyperparameters, W2vBertTask, train_w2v_bert
 from brain2music.training.loop import TrainingArguments
 
 TINY = SIZES["tiny"]
@@ -176,7 +176,7 @@ def music(tmp_path_factory):
     return folder
 
 
-RECIPE = Recipe(batch_size=8, seconds=2.0, rate=1e-3)
+HYPERPARAMETERS = W2vBertHyperparameters(batch_size=8, seconds=2.0, lr=1e-3)
 ARGUMENTS = TrainingArguments(
     steps=60, log_every=10, validate_every=100, checkpoint_every=100, device="cpu", ema_decay=0.9, workers=1
 )
@@ -185,7 +185,7 @@ ARGUMENTS = TrainingArguments(
 @pytest.fixture(scope="module")
 def trained(music, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
-    train_w2v_bert(music, out, RECIPE, ARGUMENTS, TINY, n_jobs=1)
+    train_w2v_bert(music, out, HYPERPARAMETERS, ARGUMENTS, TINY, n_jobs=1)
     return out
 
 
@@ -224,7 +224,9 @@ def test_it_learns_on_recorded_music(real_data, tmp_path, quantiser):
     clips.to_csv(tmp_path / "clips.tsv", sep="\t", index=False)
     config = dataclasses.replace(TINY, quantiser=quantiser)
     arguments = dataclasses.replace(ARGUMENTS, steps=100)
-    train_w2v_bert(tmp_path / "clips.tsv", tmp_path / "out", Recipe(8, 4.0, 1e-3), arguments, config, n_jobs=1)
+    train_w2v_bert(
+        tmp_path / "clips.tsv", tmp_path / "out", W2vBertHyperparameters(8, 4.0, 1e-3), arguments, config, n_jobs=1
+    )
     lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     first, last = (next(line for line in order if "masked" in line) for order in (lines, lines[::-1]))
     assert last["loss"] < 0.9 * first["loss"]
@@ -264,4 +266,4 @@ def test_collapse_is_warned_of_and_stops_the_training():
 
 def test_crops_too_short_to_mask_are_refused(music, tmp_path):
     with pytest.raises(InputError, match="too short for masks"):
-        train_w2v_bert(music, tmp_path, Recipe(seconds=0.5), ARGUMENTS, TINY)
+        train_w2v_bert(music, tmp_path, W2vBertHyperparameters(seconds=0.5), ARGUMENTS, TINY)

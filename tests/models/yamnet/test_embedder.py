@@ -7,7 +7,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.models.embedders import get_embedder, models
-from brain2music.models.yamnet.embedder import FRAME, HOP, RATE, YamnetEmbedder
+from brain2music.models.yamnet.embedder import FRAME, HOP, SAMPLE_RATE, YamnetEmbedder
 
 pytestmark = pytest.mark.real_data
 
@@ -21,23 +21,23 @@ def yamnet(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return embedder
 
 
-def tones(seconds: float, rate: int = RATE) -> np.ndarray:
-    time = np.arange(round(seconds * rate)) / rate
+def tones(seconds: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
     return (0.2 * np.sin(2 * np.pi * 440 * time) + 0.1 * np.sin(2 * np.pi * 660 * time)).astype(np.float32)
 
 
 def test_windows_are_means_of_their_frames(yamnet: YamnetEmbedder) -> None:
     sound = tones(4.0)
-    found = yamnet.embed(sound, RATE)
+    found = yamnet.embed(sound, SAMPLE_RATE)
     assert found.shape == (3, 1024)
     frames = np.stack([yamnet._run(sound[first : first + FRAME])[0] for first in range(0, len(sound) - FRAME, HOP)])
-    middles = (np.arange(len(frames)) * HOP + FRAME / 2) / RATE
+    middles = (np.arange(len(frames)) * HOP + FRAME / 2) / SAMPLE_RATE
     np.testing.assert_allclose(found[1], frames[(middles >= 1) & (middles < 3)].mean(axis=0), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("samples", [1, 800, FRAME, FRAME + 1])
 def test_short_sounds_have_one_window(yamnet: YamnetEmbedder, samples: int) -> None:
-    assert yamnet.embed(tones(2.0)[:samples], RATE).shape == (1, 1024)
+    assert yamnet.embed(tones(2.0)[:samples], SAMPLE_RATE).shape == (1, 1024)
 
 
 def test_music_is_called_music(yamnet: YamnetEmbedder, real_data: Path) -> None:

@@ -59,12 +59,12 @@ class ClapEmbedder:
         self.extractor = load(ClapFeatureExtractor, folder if extractor is None else root / extractor)
         self.tokeniser = load(AutoTokenizer, folder if tokeniser is None else root / tokeniser)
         self.fused = bool(self.model.config.audio_config.enable_fusion)
-        dims, rate = self.model.config.projection_dim, self.extractor.sampling_rate
-        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, rate)
+        dims, sample_rate = self.model.config.projection_dim, self.extractor.sampling_rate
+        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, sample_rate)
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 unit rows of a waveform at any rate, mono or stereo."""
-        return embed_in_pieces(waveform, rate, self.space, LONGEST_S, self._of_sound)
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 unit rows of a waveform at any sample rate, mono or stereo."""
+        return embed_in_pieces(waveform, sample_rate, self.space, LONGEST_S, self._of_sound)
 
     @torch.inference_mode()
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:

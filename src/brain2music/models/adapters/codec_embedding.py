@@ -16,7 +16,7 @@ _KBPS = 6.0
 
 
 class EncodecFrames:
-    """EnCodec at 24 kHz mono (Défossez et al. 2022, arXiv 2210.13438), at 6 kbps or the highest rate below.
+    """EnCodec at 24 kHz mono (Défossez et al. 2022, arXiv 2210.13438), at 6 kbps or the highest bitrate below it.
 
     Raises
     ------
@@ -33,9 +33,9 @@ class EncodecFrames:
             raise InputError(
                 "this EnCodec is not the mono one of 24 kHz", weights.folder(), "take facebook/encodec_24khz"
             )
-        rates = config.target_bandwidths
-        self._kbps = max((rate for rate in rates if rate <= _KBPS), default=min(rates))
-        self.rate, self.dims, self.sha256 = config.sampling_rate, config.hidden_size, weights.digest()
+        bitrates = config.target_bandwidths
+        self._kbps = max((kbps for kbps in bitrates if kbps <= _KBPS), default=min(bitrates))
+        self.sample_rate, self.dims, self.sha256 = config.sampling_rate, config.hidden_size, weights.digest()
 
     @torch.inference_mode()
     def frames(self, sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames dims"]:
@@ -59,7 +59,7 @@ class DacFrames:
         self._model = load(DacModel, weights.folder()).to(best_device())
         config = self._model.config
         self._hop = int(np.prod(config.downsampling_ratios))
-        self.rate, self.dims, self.sha256 = config.sampling_rate, config.hidden_size, weights.digest()
+        self.sample_rate, self.dims, self.sha256 = config.sampling_rate, config.hidden_size, weights.digest()
 
     @torch.inference_mode()
     def frames(self, sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames dims"]:

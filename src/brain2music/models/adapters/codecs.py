@@ -22,7 +22,7 @@ from ..codec_parts.codes import Codes, prepare
 
 
 class HubCodec(ABC):
-    """What the two share: rate, channels, codebooks.
+    """What the two share: sample rate, channels, codebooks.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ class HubCodec(ABC):
 
     def __init__(self, model: Any, name: str) -> None:
         self.model, self.name = model.eval(), name
-        self.rate = int(model.config.sampling_rate)
+        self.sample_rate = int(model.config.sampling_rate)
 
     @property
     def kbps(self) -> float:
         """Kilobits a second."""
-        return self.rate / self.hop * self.levels * log2(self.model.config.codebook_size) / 1000
+        return self.sample_rate / self.hop * self.levels * log2(self.model.config.codebook_size) / 1000
 
     @property
     @abstractmethod
@@ -111,9 +111,9 @@ class EnCodec(HubCodec):
         return int(self.model.quantizer.get_num_quantizers_for_bandwidth(self.bandwidth))
 
     @torch.inference_mode()
-    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """Ids (frames, levels)."""
-        wave = prepare(waveform, rate, self.rate, self.channels)
+        wave = prepare(waveform, sample_rate, self.sample_rate, self.channels)
         ids = self.model.encode(torch.from_numpy(wave)[None], bandwidth=self.bandwidth).audio_codes
         return self._codes(ids[0, 0], wave.shape[1])
 
@@ -121,12 +121,12 @@ class EnCodec(HubCodec):
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
         """The sound, as long as what was encoded."""
         wave = self.model.decode(self._ids(codes)[None, None], [None]).audio_values[0].numpy()
-        return limit(fitted(wave, codes.samples), self.rate)
+        return limit(fitted(wave, codes.samples), self.sample_rate)
 
     @torch.inference_mode()
-    def latents(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "frames dims"]:
+    def latents(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "frames dims"]:
         """The encoder's output before it is quantised."""
-        wave = torch.from_numpy(prepare(waveform, rate, self.rate, self.channels))
+        wave = torch.from_numpy(prepare(waveform, sample_rate, self.sample_rate, self.channels))
         return self.model.encoder(wave[None])[0].T.numpy()
 
 
@@ -157,25 +157,25 @@ class DAC(HubCodec):
         return int(self.model.config.n_codebooks)
 
     @torch.inference_mode()
-    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """Ids (frames, levels); the end is padded with zeros to whole frames."""
-        wave = self._padded(waveform, rate)
-        samples = prepare(waveform, rate, self.rate, 1).shape[1]
+        wave = self._padded(waveform, sample_rate)
+        samples = prepare(waveform, sample_rate, self.sample_rate, 1).shape[1]
         return self._codes(self.model.encode(wave).audio_codes[0], samples)
 
     @torch.inference_mode()
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
         """The sound, as long as what was encoded."""
         wave = self.model.decode(audio_codes=self._ids(codes)[None]).audio_values
-        return limit(fitted(wave.reshape(1, -1).numpy(), codes.samples), self.rate)
+        return limit(fitted(wave.reshape(1, -1).numpy(), codes.samples), self.sample_rate)
 
     @torch.inference_mode()
-    def latents(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "frames dims"]:
+    def latents(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "frames dims"]:
         """The encoder's output before it is quantised."""
-        return self.model.encoder(self._padded(waveform, rate))[0].T.numpy()
+        return self.model.encoder(self._padded(waveform, sample_rate))[0].T.numpy()
 
-    def _padded(self, waveform: AnyWaveform, rate: int) -> Float32[torch.Tensor, "1 1 n"]:
-        wave = prepare(waveform, rate, self.rate, 1)
+    def _padded(self, waveform: AnyWaveform, sample_rate: int) -> Float32[torch.Tensor, "1 1 n"]:
+        wave = prepare(waveform, sample_rate, self.sample_rate, 1)
         return torch.from_numpy(np.pad(wave, ((0, 0), (0, -wave.shape[1] % self.hop))))[None]
 
 

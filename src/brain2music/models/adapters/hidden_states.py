@@ -57,9 +57,9 @@ class HiddenStateEmbedder:
             self.extractor.sampling_rate,
         )
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 of a waveform at any rate, mono or stereo."""
-        return np.stack([self._of_window(w) for w in each_window(waveform, rate, self.space, _SHORTEST_S)])
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 of a waveform at any sample rate, mono or stereo."""
+        return np.stack([self._of_window(w) for w in each_window(waveform, sample_rate, self.space, _SHORTEST_S)])
 
     @torch.inference_mode()
     def _of_window(self, window: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:

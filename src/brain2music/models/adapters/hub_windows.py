@@ -15,13 +15,13 @@ _TOLERANCE = 1e-6
 
 
 def each_window(
-    waveform: AnyWaveform, rate: int, space: EmbeddingSpace, shortest_s: float = 0.0
+    waveform: AnyWaveform, sample_rate: int, space: EmbeddingSpace, shortest_s: float = 0.0
 ) -> Iterator[Float32[np.ndarray, " window"]]:
-    """Every window of a mono waveform at the space's rate; the whole sound where it is shorter than one.
+    """Every window of a mono waveform at the space's sample rate; the whole sound where it is shorter than one.
 
     ``shortest_s`` : sound shorter than this is repeated from its start, for networks that need so much.
     """
-    sound = mono_at(waveform, rate, space.sample_rate)
+    sound = mono_at(waveform, sample_rate, space.sample_rate)
     shortest = ceil(shortest_s * space.sample_rate)
     starts = window_starts(len(sound) / space.sample_rate, space.window_s, space.step_s)
     if len(sound) < shortest:
@@ -32,13 +32,15 @@ def each_window(
         yield sound[first : first + length]
 
 
-def pieces(window: Float32[np.ndarray, " samples"], rate: int, longest_s: float) -> list[Float32[np.ndarray, " piece"]]:
+def pieces(
+    window: Float32[np.ndarray, " samples"], sample_rate: int, longest_s: float
+) -> list[Float32[np.ndarray, " piece"]]:
     """A window cut into the fewest pieces of at most ``longest_s``, of one length, evenly spread over all of it.
 
     Joint models read 10 s, and crop longer sound at random: the same clip would give two vectors. These cuts depend
     on the length alone. 15 s give [0, 10] and [5, 15].
     """
-    longest = round(longest_s * rate)
+    longest = round(longest_s * sample_rate)
     count = max(1, ceil(len(window) / longest - _TOLERANCE))
     if count == 1:
         return [window[:longest]]
@@ -48,7 +50,7 @@ def pieces(window: Float32[np.ndarray, " samples"], rate: int, longest_s: float)
 
 def embed_in_pieces(
     waveform: AnyWaveform,
-    rate: int,
+    sample_rate: int,
     space: EmbeddingSpace,
     longest_s: float,
     of_sound: Callable[[Float32[np.ndarray, " piece"]], Float32[np.ndarray, " dims"]],
@@ -57,7 +59,7 @@ def embed_in_pieces(
     return np.stack(
         [
             mean_direction([of_sound(piece) for piece in pieces(window, space.sample_rate, longest_s)])
-            for window in each_window(waveform, rate, space)
+            for window in each_window(waveform, sample_rate, space)
         ]
     )
 

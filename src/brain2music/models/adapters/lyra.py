@@ -35,9 +35,9 @@ class Lyra:
     """
 
     name = "lyra-v2"
-    rate = 16_000
+    sample_rate = 16_000
     channels = 1
-    kbps = rate / FRAME * LEVELS * BITS_PER_CODE / 1000
+    kbps = sample_rate / FRAME * LEVELS * BITS_PER_CODE / 1000
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = find_lyra() if folder is None else Path(folder)
@@ -48,9 +48,9 @@ class Lyra:
                 "ai-edge-litert, which runs Lyra, is not installed", hint="pip install 'brain2music[score]'"
             )
 
-    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """Codes (frames, 46), a frame every 20 ms; the end is padded with zeros to whole frames."""
-        wave, quantize = prepare(waveform, rate, self.rate, self.channels)[0], self._runner(1, "encode")
+        wave, quantize = prepare(waveform, sample_rate, self.sample_rate, self.channels)[0], self._runner(1, "encode")
         ids = [
             quantize(input_frames=latent[None, None], num_quantizers=np.int32(LEVELS))["output_0"].ravel()
             for latent in self._frames(wave)
@@ -64,11 +64,11 @@ class Lyra:
             look_up(encoding_indices=ids.reshape(LEVELS, 1, 1))["output_0"] for ids in codes.values.astype(np.int32)
         )
         sound = np.concatenate([synthesise(input_audio=latent)["output_0"][0] for latent in latents])
-        return limit(sound[None, : codes.samples], self.rate)
+        return limit(sound[None, : codes.samples], self.sample_rate)
 
-    def latents(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "frames 64"]:
+    def latents(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "frames 64"]:
         """The encoder's 64 numbers a frame, before they are quantised."""
-        return np.stack(self._frames(prepare(waveform, rate, self.rate, self.channels)[0]))
+        return np.stack(self._frames(prepare(waveform, sample_rate, self.sample_rate, self.channels)[0]))
 
     def _frames(self, wave: Float32[np.ndarray, " samples"]) -> list[Float32[np.ndarray, "64"]]:
         encode = self._runner(0)

@@ -20,7 +20,7 @@ from ..w2v_bert.conformer import Conformer, ConformerSize
 from .hub_weights import HubWeights, read_config, weight_files
 from .hub_windows import best_device, each_window
 
-RATE, N_FFT = 24000, 2048
+SAMPLE_RATE, N_FFT = 24000, 2048
 _SHORTEST_S = 0.2
 _VERSION = "1"
 _ACTIVATIONS: dict[str, Literal["silu", "gelu"]] = {"swish": "silu", "silu": "silu", "gelu": "gelu"}
@@ -46,11 +46,11 @@ class MuqEmbedder:
         fill(self.model, read_state(folder), folder, skip=ONLY_TRAINING, within="model.")
         self.model.to(self.device).eval()
         self.depth = depth
-        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), self.model.width, window_s, step_s, RATE)
+        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), self.model.width, window_s, step_s, SAMPLE_RATE)
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 of a waveform at any rate, mono or stereo."""
-        return np.stack([self._of_window(w) for w in each_window(waveform, rate, self.space, _SHORTEST_S)])
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, dims) float32 of a waveform at any sample rate, mono or stereo."""
+        return np.stack([self._of_window(w) for w in each_window(waveform, sample_rate, self.space, _SHORTEST_S)])
 
     @torch.inference_mode()
     def _of_window(self, window: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:
@@ -110,7 +110,7 @@ class MelDecibels(nn.Module):
         self.mel_stft = nn.Module()
         self.mel_stft.spectrogram, self.mel_stft.mel_scale = nn.Module(), nn.Module()
         self.mel_stft.spectrogram.register_buffer("window", torch.hann_window(N_FFT))
-        self.mel_stft.mel_scale.register_buffer("fb", htk_filters(RATE, N_FFT, mels))
+        self.mel_stft.mel_scale.register_buffer("fb", htk_filters(SAMPLE_RATE, N_FFT, mels))
 
     def forward(self, sound: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch mels frames"]:
         """10 log10 of the power in each band, from -100 dB."""
@@ -120,11 +120,11 @@ class MelDecibels(nn.Module):
         return 10 * torch.log10((filters.T @ power).clamp_min(1e-10))
 
 
-def htk_filters(rate: int, n_fft: int, mels: int) -> Float[Tensor, "bins mels"]:
-    """Triangles of unit height from 0 Hz to half the rate, equally spaced in 2595 log10(1 + f / 700)."""
-    top = 2595.0 * np.log10(1.0 + rate / 2 / 700.0)
+def htk_filters(sample_rate: int, n_fft: int, mels: int) -> Float[Tensor, "bins mels"]:
+    """Triangles of unit height from 0 Hz to half the sample rate, equally spaced in 2595 log10(1 + f / 700)."""
+    top = 2595.0 * np.log10(1.0 + sample_rate / 2 / 700.0)
     edges = 700.0 * (10.0 ** (np.linspace(0.0, top, mels + 2) / 2595.0) - 1.0)
-    bins = np.linspace(0.0, rate / 2, n_fft // 2 + 1)[:, None]
+    bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)[:, None]
     rising, falling = (bins - edges[:-2]) / np.diff(edges)[:-1], (edges[2:] - bins) / np.diff(edges)[1:]
     return torch.from_numpy(np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32))
 

@@ -23,7 +23,7 @@ from ...embeddings.words import require_known_to
 from .clap import load
 from .hub_weights import HubWeights, read_config, require_transformers
 from .hub_windows import best_device, embed_in_pieces, unit
-from .muq import ONLY_TRAINING, RATE, Muq, fill, read_state
+from .muq import ONLY_TRAINING, SAMPLE_RATE, Muq, fill, read_state
 
 LONGEST_S = 10.0
 _LONGEST_TEXT = 512
@@ -77,11 +77,11 @@ class MuqMulanEmbedder:
             fill(tower, _of_side(state, side, skip), folder)
             tower.to(self.device).eval()
         self.audio, self.text = audio, text
-        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, RATE)
+        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, SAMPLE_RATE)
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, 512) float32 unit rows of a waveform at any rate, mono or stereo."""
-        return embed_in_pieces(waveform, rate, self.space, LONGEST_S, self._of_sound)
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 512) float32 unit rows of a waveform at any sample rate, mono or stereo."""
+        return embed_in_pieces(waveform, sample_rate, self.space, LONGEST_S, self._of_sound)
 
     @torch.inference_mode()
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
@@ -96,7 +96,7 @@ class MuqMulanEmbedder:
 
     @torch.inference_mode()
     def _of_sound(self, piece: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:
-        whole = np.resize(piece, round(LONGEST_S * RATE))
+        whole = np.resize(piece, round(LONGEST_S * SAMPLE_RATE))
         states = self.audio.model(torch.from_numpy(whole)[None].to(self.device))
         return self.audio(states[self.layer])[0].cpu().numpy()
 

@@ -21,7 +21,7 @@ class Opus:
     """
 
     kbps: float = 6.0
-    rate = 48_000
+    sample_rate = 48_000
     channels = 1
 
     def __post_init__(self) -> None:
@@ -32,14 +32,14 @@ class Opus:
     def name(self) -> str:
         return f"opus-{self.kbps:g}k"
 
-    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """The bytes of an Ogg Opus file, (bytes, 1)."""
         import soundfile
 
-        wave, file = prepare(waveform, rate, self.rate, self.channels), io.BytesIO()
+        wave, file = prepare(waveform, sample_rate, self.sample_rate, self.channels), io.BytesIO()
         level = 1 - (self.kbps - 6) / 250  # libsndfile: from 256 (0) down to 6 (1) kbps
         with soundfile.SoundFile(
-            file, "w", self.rate, self.channels, format="OGG", subtype="OPUS", compression_level=level
+            file, "w", self.sample_rate, self.channels, format="OGG", subtype="OPUS", compression_level=level
         ) as writer:
             writer.write(wave.T)
         return Codes(self.name, np.frombuffer(file.getvalue(), dtype=np.uint8)[:, None], wave.shape[1])
@@ -49,7 +49,7 @@ class Opus:
         import soundfile
 
         frames, _ = soundfile.read(io.BytesIO(codes.values.tobytes()), dtype="float32", always_2d=True)
-        return limit(np.ascontiguousarray(frames.T[:, : codes.samples]), self.rate)
+        return limit(np.ascontiguousarray(frames.T[:, : codes.samples]), self.sample_rate)
 
     @staticmethod
     def bits(codes: Codes) -> int:

@@ -9,7 +9,7 @@ of the strides (384 by default), the latent rate is a setting, and the two are c
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -30,8 +30,8 @@ class AutoencoderConfig:
 
     Attributes
     ----------
-    rate : Hz of the sound. latent_rate : Hz of the latents. patch, strides : their product times latent_rate is the
-        rate; ``patch`` samples are taken by the first layer at once (1 in the paper).
+    sample_rate : Hz of the sound. latent_rate : Hz of the latents. patch, strides : their product times latent_rate is
+        the sample rate; ``patch`` samples are taken by the first layer at once (1 in the paper).
     encoder_channels, decoder_channels : widths from the waveform's side to the latents', one more than strides.
     dim : of a latent frame. masked : the part of latent frames set to zero before the decoder in training.
     causal : look back only. lapped : a linear way round the networks (:mod:`.lapped`), which the paper has not.
@@ -41,7 +41,9 @@ class AutoencoderConfig:
     ValueError : hop times latent rate is not the sample rate.
     """
 
-    rate: int = 48000
+    json_keys: ClassVar = {"sample_rate": "rate"}
+
+    sample_rate: int = 48000
     latent_rate: int = 125
     channels: int = 2
     patch: int = 24
@@ -55,9 +57,9 @@ class AutoencoderConfig:
     lapped: bool = True
 
     def __post_init__(self) -> None:
-        if self.hop * self.latent_rate != self.rate:
+        if self.hop * self.latent_rate != self.sample_rate:
             raise ValueError(
-                f"a hop of {self.hop} at {self.rate} Hz gives {self.rate / self.hop:g} latents a second, "
+                f"a hop of {self.hop} at {self.sample_rate} Hz gives {self.sample_rate / self.hop:g} latents a second, "
                 f"not {self.latent_rate}"
             )
 
@@ -76,7 +78,7 @@ class AutoencoderConfig:
 
 
 class Autoencoder(Pretrained):
-    """Stereo sound at ``config.rate`` Hz <-> latents (dim, frames), one frame every ``config.hop`` samples.
+    """Stereo sound at ``config.sample_rate`` Hz <-> latents (dim, frames), one frame every ``config.hop`` samples.
 
     ``whitening`` is what :class:`LatentWhitening` learnt of its latents, or None; it is saved beside the weights.
     """

@@ -21,7 +21,7 @@ class Codes:
     ----------
     codec : the name of the codec that reads them.
     values : (frames, width): token ids (frames, levels), latents (frames, dim), or packets of bytes.
-    samples : of sound in each channel, at the codec's rate.
+    samples : of sound in each channel, at the codec's sample rate.
     levels : how loud it is, as :mod:`.loudness` measures it; None where that is not known.
     """
 
@@ -37,25 +37,25 @@ class Codec(Protocol):
 
     Attributes
     ----------
-    name : as in the registry. rate : Hz of what ``decode`` gives. channels : of what ``decode`` gives.
+    name : as in the registry. sample_rate : Hz of what ``decode`` gives. channels : of what ``decode`` gives.
     kbps : kilobits a second that the codes take.
     """
 
     @property
     def name(self) -> str: ...
     @property
-    def rate(self) -> int: ...
+    def sample_rate(self) -> int: ...
     @property
     def channels(self) -> int: ...
     @property
     def kbps(self) -> float: ...
 
-    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
-        """Codes of a waveform in mono or stereo at any rate."""
+    def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
+        """Codes of a waveform in mono or stereo at any sample rate."""
         ...
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
-        """The waveform (channels, samples) at the codec's own rate and number of channels."""
+        """The waveform (channels, samples) at the codec's own sample rate and number of channels."""
         ...
 
 
@@ -101,32 +101,32 @@ def require_codes(codes: Codes, name: str) -> None:
 
 
 def prepare(
-    waveform: AnyWaveform, rate: int, target_rate: int, channels: int
+    waveform: AnyWaveform, sample_rate: int, target_rate: int, channels: int
 ) -> Float32[np.ndarray, "channels resampled"]:
-    """A waveform at another rate, mixed to mono or spread to stereo.
+    """A waveform at another sample rate, mixed to mono or spread to stereo.
 
     Raises
     ------
-    InputError : as :func:`brain2music.audio.arrays.as_channels`, or it is shorter than a sample at that rate.
+    InputError : as :func:`brain2music.audio.arrays.as_channels`, or it is shorter than a sample at that sample rate.
     """
-    sound, rate = as_channels(waveform, rate)
-    resampled = resample(mixed(sound, channels), rate, target_rate)
+    sound, sample_rate = as_channels(waveform, sample_rate)
+    resampled = resample(mixed(sound, channels), sample_rate, target_rate)
     check_length(resampled.shape[1], target_rate)
     return resampled
 
 
-def check_length(samples: int, rate: int) -> None:
+def check_length(samples: int, sample_rate: int) -> None:
     """Refuse sound of which resampling leaves nothing."""
     if samples == 0:
-        raise InputError(f"the sound is shorter than one sample at {rate} Hz", hint="give a longer one")
+        raise InputError(f"the sound is shorter than one sample at {sample_rate} Hz", hint="give a longer one")
 
 
-def check_sound(channels: int, rate: int) -> None:
+def check_sound(channels: int, sample_rate: int) -> None:
     """Refuse by name what no codec here can take."""
     if channels not in (1, 2):
         raise InputError(f"the sound has {channels} channels", hint="mix it down to mono or stereo")
-    if not 1000 <= rate <= 768_000:
-        raise InputError(f"the sound has a rate of {rate} Hz", hint="give one between 1 and 768 kHz")
+    if not 1000 <= sample_rate <= 768_000:
+        raise InputError(f"the sound has a sample rate of {sample_rate} Hz", hint="give one between 1 and 768 kHz")
 
 
 def mixed(waveform: Float32[np.ndarray, "any samples"], channels: int) -> Float32[np.ndarray, "channels samples"]:

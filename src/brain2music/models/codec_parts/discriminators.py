@@ -137,7 +137,7 @@ def judgement(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> Judgement:
 
 
 def _slower(wave: Float[Tensor, "batch channels samples"], scale: int) -> Float[Tensor, "batch channels slower"]:
-    """The waveform averaged down to a lower rate, as MelGAN does it."""
+    """The waveform averaged down to a lower sample rate, as MelGAN does it."""
     for _ in range(scale.bit_length() - 1):
         wave = functional.avg_pool1d(wave, 4, stride=2, padding=1, count_include_pad=False)
     return wave

@@ -35,23 +35,23 @@ def encode_file(audio: Path, out: Path, codec: Codec, advance: Advance = lambda 
     """
     origin = {"weights_sha256": weights_digest(codec.name), "source": audio.name}
     if not isinstance(codec, BlockCodec):
-        waveform, rate = read_audio(audio, mono=False)
-        write_codes(out, codec.encode(waveform, rate), origin)
+        waveform, sample_rate = read_audio(audio, mono=False)
+        write_codes(out, codec.encode(waveform, sample_rate), origin)
         return
-    total, samples, meter = round(duration_of(audio)), 0, Meter(codec.rate)
+    total, samples, meter = round(duration_of(audio)), 0, Meter(codec.sample_rate)
 
     def counted() -> Iterator[Float32[np.ndarray, "channels samples"]]:
         nonlocal samples
-        for block in read_blocks(audio, codec.rate, codec.channels):
+        for block in read_blocks(audio, codec.sample_rate, codec.channels):
             samples += block.shape[1]
             meter.push(block)
             yield block
-            advance(min(round(samples / codec.rate), total), total)
+            advance(min(round(samples / codec.sample_rate), total), total)
 
     with codes_writer(out, codec.name, origin) as writer:
         for values in codec.encode_blocks(counted()):
             writer.append(values)
-        check_length(samples, codec.rate)
+        check_length(samples, codec.sample_rate)
         writer.samples, writer.levels = samples, meter.finish() if codec.metered else None
 
 
@@ -76,15 +76,15 @@ def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: No
     if isinstance(codec, MelTokenCodec):
         origin["vocoder"] = codec.vocoder.name
     if isinstance(codec, BlockCodec):
-        pieces = codes.pieces(round(BLOCK_S * codec.rate / codec.frame))
+        pieces = codes.pieces(round(BLOCK_S * codec.sample_rate / codec.frame))
         blocks: Iterable[Block] = cut(codec.decode_blocks(pieces), codes.samples)
-        blocks = blocks if codes.levels is None else restore(blocks, codes.levels, codec.rate)
+        blocks = blocks if codes.levels is None else restore(blocks, codes.levels, codec.sample_rate)
     else:
         blocks = [codec.decode(codes.read())]
-    _write_blocks(out, _counted(blocks, codes.samples, advance), codec.rate, codec.channels, origin)
+    _write_blocks(out, _counted(blocks, codes.samples, advance), codec.sample_rate, codec.channels, origin)
 
 
-def read_blocks(path: Path, rate: int, channels: int) -> Iterator[Float32[np.ndarray, "channels samples"]]:
+def read_blocks(path: Path, sample_rate: int, channels: int) -> Iterator[Float32[np.ndarray, "channels samples"]]:
     """A sound file in blocks of about ten seconds, resampled and mixed to mono or spread to stereo.
 
     What :func:`brain2music.audio.io.read_audio` gives of it as a whole, with the same errors and warnings.
@@ -93,15 +93,15 @@ def read_blocks(path: Path, rate: int, channels: int) -> Iterator[Float32[np.nda
 
     with open_sound(path) as sound:
         try:
-            check_sound(sound.channels, sound.rate)
+            check_sound(sound.channels, sound.sample_rate)
         except InputError as error:
             raise InputError(error.what, path, error.hint) from None
         signs = _signs(sound) if channels < sound.channels else None
-        resampler = soxr.ResampleStream(sound.rate, rate, channels, dtype="float32")
-        for block, last in _with_last(sound.blocks(round(BLOCK_S * sound.rate))):
+        resampler = soxr.ResampleStream(sound.sample_rate, sample_rate, channels, dtype="float32")
+        for block, last in _with_last(sound.blocks(round(BLOCK_S * sound.sample_rate))):
             require_sound(block, path)
             one = mixed(block, channels) if signs is None else mix(block, signs)[None]
-            if sound.rate != rate:
+            if sound.sample_rate != sample_rate:
                 one = resampler.resample_chunk(np.ascontiguousarray(one.T), last=last).reshape(-1, channels).T
             yield np.ascontiguousarray(one)
 
@@ -109,7 +109,7 @@ def read_blocks(path: Path, rate: int, channels: int) -> Iterator[Float32[np.nda
 def _signs(sound: Reader) -> Float32[np.ndarray, " channels"]:
     """How to mix the channels of a file, from all of it; a reading of its own, that memory need not hold it."""
     sums = np.zeros((sound.channels, sound.channels))
-    for block in sound.blocks(round(BLOCK_S * sound.rate)):
+    for block in sound.blocks(round(BLOCK_S * sound.sample_rate)):
         sums += products(np.nan_to_num(block, posinf=0, neginf=0))
     return polarities(sums, sound.path)
 
@@ -135,7 +135,7 @@ def _counted(blocks: Iterable[Block], samples: int, advance: Advance) -> Iterato
         advance(min(done, samples), samples)
 
 
-def _write_blocks(out: Path, blocks: Iterable[Block], rate: int, channels: int, origin: dict[str, str]) -> None:
+def _write_blocks(out: Path, blocks: Iterable[Block], sample_rate: int, channels: int, origin: dict[str, str]) -> None:
     """A wav file, block by block; samples beyond ±1 are turned down with their surroundings, and that is said."""
     import soundfile
 
@@ -149,10 +149,10 @@ def _write_blocks(out: Path, blocks: Iterable[Block], rate: int, channels: int, 
 
     with (
         atomic_path(out) as temporary,
-        soundfile.SoundFile(temporary, "w", rate, channels, subtype="PCM_16", format="WAV") as file,
+        soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype="PCM_16", format="WAV") as file,
     ):
         file.software, file.comment = MAKER, json.dumps(origin, sort_keys=True)
-        for block in limit_blocks(watched(), rate):
+        for block in limit_blocks(watched(), sample_rate):
             file.write(block.T)
     if loud:
         warnings.warn(f"{out}: {loud} decoded samples were beyond ±1 and are turned down", Brain2MusicWarning, 2)

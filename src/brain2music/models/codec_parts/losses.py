@@ -27,7 +27,7 @@ Judgement = tuple[Float[Tensor, "..."], Sequence[Float[Tensor, "..."]]]
 def reconstruction_loss(
     wave: Float[Tensor, "batch channels samples"],
     decoded: Float[Tensor, "batch channels samples"],
-    rate: int,
+    sample_rate: int,
     average: Average = "bins",
     windows: Sequence[int] = WINDOWS,
 ) -> Float[Tensor, ""]:
@@ -38,14 +38,14 @@ def reconstruction_loss(
 
     Parameters
     ----------
-    wave, decoded : at ``rate`` Hz. windows : in samples; those longer than the waveform are padded with zeros.
+    wave, decoded : at ``sample_rate`` Hz. windows : in samples; those longer than the waveform are padded with zeros.
     average : "none" sums over time as the paper writes it, so that the loss grows with the length of a crop;
         "frames" takes the mean over time; "bins" takes, besides, the mean over the bands inside both norms, so
         that a scale with fewer bands weighs no less. Always the mean over batch and channels.
     """
     total = wave.new_zeros((), dtype=torch.float32)
     for window in windows:
-        target, ours = mel_pair(wave, decoded, rate, window)
+        target, ours = mel_pair(wave, decoded, sample_rate, window)
         linear = (target - ours).abs()
         squared = (target.clamp(min=_FLOOR).log() - ours.clamp(min=_FLOOR).log()).square()
         if average == "bins":
@@ -81,14 +81,14 @@ def feature_loss(real: Sequence[Judgement], decoded: Sequence[Judgement]) -> Flo
 def mel_pair(
     wave: Float[Tensor, "batch channels samples"],
     decoded: Float[Tensor, "batch channels samples"],
-    rate: int,
+    sample_rate: int,
     window: int,
 ) -> tuple[Float[Tensor, "signals mels frames"], Float[Tensor, "signals mels frames"]]:
     """Mel magnitude spectrograms of two batches, in single precision, from one Fourier transform."""
     with torch.autocast(wave.device.type, enabled=False):
         both = torch.cat([wave.flatten(0, 1), decoded.flatten(0, 1)]).float()
         both = functional.pad(both, (0, max(0, window - both.shape[-1])))
-        taper, filters = _taper(window, both.device), mel_bands(window, rate, both.device)
+        taper, filters = _taper(window, both.device), mel_bands(window, sample_rate, both.device)
         spectrum = torch.stft(both, window, window // 4, window=taper, center=False, return_complex=True)
         power = spectrum.real.square() + spectrum.imag.square()
         target, ours = (filters @ (power + 1e-14).sqrt()).chunk(2)
@@ -96,9 +96,9 @@ def mel_pair(
 
 
 @lru_cache(maxsize=64)
-def mel_bands(window: int, rate: int, device: torch.device) -> Float[Tensor, "mels bins"]:
-    """Triangles of height one on the mel scale from 0 to rate / 2, at most 64 and none of them empty."""
-    counts = (mel_filters(rate, window, mels, unit_area=False) for mels in range(_MELS, 0, -1))
+def mel_bands(window: int, sample_rate: int, device: torch.device) -> Float[Tensor, "mels bins"]:
+    """Triangles of height one on the mel scale from 0 to sample rate / 2, at most 64 and none of them empty."""
+    counts = (mel_filters(sample_rate, window, mels, unit_area=False) for mels in range(_MELS, 0, -1))
     filters = next(filters for filters in counts if (filters.max(axis=1) > 0).all())
     return torch.from_numpy(filters).to(device)
 

@@ -18,10 +18,10 @@ Block = Float32[np.ndarray, "channels samples"]
 
 
 class Meter:
-    """Measures the level of sound that comes in blocks; ``rate`` in Hz."""
+    """Measures the level of sound that comes in blocks; ``sample_rate`` in Hz."""
 
-    def __init__(self, rate: int) -> None:
-        self._step, self._held = round(STEP_S * rate), list[Block]()
+    def __init__(self, sample_rate: int) -> None:
+        self._step, self._held = round(STEP_S * sample_rate), list[Block]()
         self._found: list[int] = []
 
     def push(self, block: Block) -> None:
@@ -38,11 +38,11 @@ class Meter:
         return np.array(self._found, dtype=np.uint8)
 
 
-def restore(blocks: Iterable[Block], levels: UInt8[np.ndarray, " steps"], rate: int) -> Iterator[Block]:
+def restore(blocks: Iterable[Block], levels: UInt8[np.ndarray, " steps"], sample_rate: int) -> Iterator[Block]:
     """Sound brought to the levels that were measured, step by step, by gains that glide from one middle to the next."""
     before: float | None = None
     held: tuple[Block, float, int] | None = None
-    for index, step in enumerate(_in_steps(blocks, round(STEP_S * rate))):
+    for index, step in enumerate(_in_steps(blocks, round(STEP_S * sample_rate))):
         level = int(levels[min(index, len(levels) - 1)]) if len(levels) else 0
         gain = _gain(step, level) if len(levels) else 1.0
         if held is not None:

@@ -29,43 +29,43 @@ class BlockCodec(ABC):
 
     Attributes
     ----------
-    name : in the registry. rate : Hz. channels : of sound. frame : samples of one frame of codes.
+    name : in the registry. sample_rate : Hz. channels : of sound. frame : samples of one frame of codes.
     kbps : kilobits a second. metered : whether the sound's level is kept beside its codes (:mod:`.loudness`).
     """
 
     metered = True
     name: str
-    rate: int
+    sample_rate: int
     channels: int
     frame: int
     kbps: float
 
     @abstractmethod
     def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
-        """Codes of sound that is at the codec's rate and number of channels."""
+        """Codes of sound that is at the codec's sample rate and number of channels."""
 
     @abstractmethod
     def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
         """Whole frames of sound; the caller cuts the end."""
 
-    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """Codes of a waveform (channels, samples).
 
         Raises
         ------
-        InputError : the sound is empty, not finite, of more than two channels, or of an unheard-of rate.
+        InputError : the sound is empty, not finite, of more than two channels, or of an unheard-of sample rate.
         """
-        sound = prepare(waveform, rate, self.rate, self.channels)
-        block, meter = round(BLOCK_S * self.rate), Meter(self.rate)
+        sound = prepare(waveform, sample_rate, self.sample_rate, self.channels)
+        block, meter = round(BLOCK_S * self.sample_rate), Meter(self.sample_rate)
         meter.push(sound)
         blocks = (sound[:, first : first + block] for first in range(0, sound.shape[1], block))
         levels = meter.finish() if self.metered else None
         return Codes(self.name, np.concatenate(list(self.encode_blocks(blocks))), sound.shape[1], levels)
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
-        """The waveform at the codec's rate, within ±1; :class:`InputError` for codes of another codec."""
+        """The waveform at the codec's sample rate, within ±1; :class:`InputError` for codes of another codec."""
         require_codes(codes, self.name)
-        piece = round(BLOCK_S * self.rate / self.frame)
+        piece = round(BLOCK_S * self.sample_rate / self.frame)
         pieces = (codes.values[first : first + piece] for first in range(0, len(codes.values), piece))
         return np.concatenate(list(self.finished(pieces, codes.samples, codes.levels)), axis=1)
 
@@ -74,7 +74,7 @@ class BlockCodec(ABC):
     ) -> Iterator[Block]:
         """Sound of codes, of so many samples, at the level it had where that is known, its peaks within ±1."""
         blocks = cut(self.decode_blocks(pieces), samples)
-        return limit_blocks(blocks if levels is None else restore(blocks, levels, self.rate), self.rate)
+        return limit_blocks(blocks if levels is None else restore(blocks, levels, self.sample_rate), self.sample_rate)
 
 
 def cut(blocks: Iterable[Block], samples: int) -> Iterator[Block]:
@@ -102,7 +102,7 @@ class SoundStreamCodec(BlockCodec):
     def __init__(self, model: SoundStream, name: str, levels: int | None = None) -> None:
         self.name, self.model = name, model.eval()
         self.levels = chosen_levels(levels, model.config.levels, name)
-        self.rate, self.frame, self.codes = model.config.rate, model.config.stride, model.config.codes
+        self.sample_rate, self.frame, self.codes = model.config.sample_rate, model.config.stride, model.config.codes
         self.kbps = model.config.kbps * self.levels / model.config.levels
 
     @property
@@ -111,7 +111,7 @@ class SoundStreamCodec(BlockCodec):
         return self.model.quantizer.codebooks[: self.levels]
 
     def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
-        """Ids of mono sound at the codec's rate."""
+        """Ids of mono sound at the codec's sample rate."""
         stream = SoundStreamStream(self.model, self.levels)
         for block in blocks:
             yield self._ids(stream.encode(self._tensor(block)))
@@ -139,11 +139,11 @@ class AutoencoderCodec(BlockCodec):
     def __init__(self, model: Autoencoder, name: str) -> None:
         self.name, self.model = name, model.eval()
         config = model.config
-        self.rate, self.channels, self.frame = config.rate, config.channels, config.hop
+        self.sample_rate, self.channels, self.frame = config.sample_rate, config.channels, config.hop
         self.kbps = config.latent_rate * config.dim * 16 / 1000
 
     def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
-        """Latents of sound at the codec's rate and number of channels."""
+        """Latents of sound at the codec's sample rate and number of channels."""
         context = -(-context_of(self.model.encoder) // self.frame)
         sliding = Sliding(self.model.encode, self.frame, 1, context)
         for latents in _pushed(sliding, blocks, self._tensor, self.frame):

@@ -1,6 +1,10 @@
-"""Models as folders: config.json, model.safetensors."""
+"""Models as folders: ``config.json`` and ``model.safetensors``.
 
-from dataclasses import asdict, fields
+The keys of files that ship do not change. Where attributes of a configuration are named otherwise than their keys in
+``config.json``, its class lists the keys in ``json_keys``.
+"""
+
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -14,8 +18,21 @@ from ...weights import find
 Model = TypeVar("Model", bound="Pretrained")
 
 
+def config_to_json(config: Any) -> dict[str, Any]:
+    """The fields of a configuration (a dataclass) by their keys in ``config.json``."""
+    return {key: getattr(config, name) for key, name in _names(type(config)).items()}
+
+
+def config_from_json(kind: type, values: dict[str, Any], file: Path) -> Any:
+    """A configuration (a dataclass) from the values of ``config.json``; :class:`InputError` for unknown keys."""
+    names = _names(kind)
+    if unknown := sorted(set(values) - set(names)):
+        raise InputError(f"unknown settings {unknown}", file, "use the version that wrote it")
+    return kind(**{names[key]: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
 class Pretrained(nn.Module):
-    """A module that is built from one frozen dataclass and lives in a folder.
+    """A module that is built from one frozen dataclass and is saved as a folder.
 
     A subclass names its configuration in ``Config``, takes one in its constructor, and keeps it as ``config``.
     """
@@ -23,15 +40,17 @@ class Pretrained(nn.Module):
     Config: ClassVar[type]
     training_only: ClassVar[tuple[str, ...]] = ()
     """Ends of the names of tensors that are not saved: only training needs them, and its checkpoints hold them."""
+    stored_name: ClassVar[str] = ""
+    """The kind of model in ``config.json``; the name of the class by default."""
     config: Any
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
-        """Write config.json and model.safetensors (in half precision, if asked); returns the folder."""
+        """Write config.json and model.safetensors, in half precision where ``half``; return the folder."""
         from safetensors.torch import save_file
 
         folder = Path(folder)
         state = {name: _stored(value, half) for name, value in self.state_dict().items() if self._is_saved(name)}
-        write_json(folder / "config.json", {"model": type(self).__name__, **asdict(self.config)})
+        write_json(folder / "config.json", {"model": self._kind(), **config_to_json(self.config)})
         with atomic_path(folder / "model.safetensors") as temporary:
             save_file(state, temporary)
         return folder
@@ -46,19 +65,19 @@ class Pretrained(nn.Module):
         """
         folder = find(name)
         settings = read_json(folder / "config.json")
-        if not isinstance(settings, dict) or settings.pop("model", None) != cls.__name__:
+        if not isinstance(settings, dict) or settings.pop("model", None) != cls._kind():
             raise InputError(f"this is not a {cls.__name__}", folder / "config.json", "name a folder that holds one")
-        known = {field.name for field in fields(cls.Config)}
-        if unknown := sorted(set(settings) - known):
-            raise InputError(f"unknown settings {unknown}", folder / "config.json", "use the version that wrote it")
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
-        model = cls(cls.Config(**values))
+        model = cls(config_from_json(cls.Config, settings, folder / "config.json"))
         model._load(folder / "model.safetensors")
         model.after_loading(folder)
         return model.eval()
 
+    @classmethod
+    def _kind(cls) -> str:
+        return cls.stored_name or cls.__name__
+
     def after_loading(self, folder: Path) -> None:
-        """What a subclass adds once its weights are in place."""
+        """Called after the weights are loaded; subclasses add what they need."""
 
     def _load(self, path: Path) -> None:
         from safetensors import SafetensorError
@@ -77,6 +96,12 @@ class Pretrained(nn.Module):
 
     def _is_saved(self, name: str) -> bool:
         return not name.endswith(self.training_only)
+
+
+def _names(kind: type) -> dict[str, str]:
+    """The attributes of a configuration by their keys in ``config.json``."""
+    keys: dict[str, str] = getattr(kind, "json_keys", {})
+    return {keys.get(each.name, each.name): each.name for each in fields(kind)}
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:

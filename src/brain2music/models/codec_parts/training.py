@@ -42,7 +42,7 @@ FRAMES_A_CODE = 32
 
 
 @dataclass(frozen=True)
-class CodecSettings:
+class CodecHyperparameters:
     """How a codec is trained.
 
     Attributes
@@ -91,22 +91,22 @@ class CodecTask:
         crops: Crops,
         validation: Float[Tensor, "batch channels samples"],
         listening: Float[Tensor, "sounds channels longer"],
-        settings: CodecSettings,
+        hparams: CodecHyperparameters,
         facts: Mapping[str, Any],
     ) -> None:
-        self.rate, self.settings, self.facts = codec.config.rate, settings, facts
+        self.sample_rate, self.hparams, self.facts = codec.config.sample_rate, hparams, facts
         self.models: dict[str, nn.Module] = {"codec": codec, "discriminators": discriminators}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "codec": _adam(codec, settings.lr),
-            "discriminators": _adam(discriminators, settings.discriminator_lr),
+            "codec": _adam(codec, hparams.lr),
+            "discriminators": _adam(discriminators, hparams.discriminator_lr),
         }
         self.codes = codec.config.codes if isinstance(codec, SoundStream) else 0
         self.crops, self.validation, self.listening = crops, validation, listening
-        self.seconds_per_batch = crops.batch_size * crops.frames / self.rate
+        self.seconds_per_batch = crops.batch_size * crops.frames / self.sample_rate
         self.last_validation: dict[str, float] = {}
         self.steps = 0
         self.spent: float | None = None  # the part of the budget at the last step
-        if settings.compile:
+        if hparams.compile:
             for part in (codec.encoder, codec.decoder, discriminators):
                 part.compile()
 
@@ -121,31 +121,31 @@ class CodecTask:
 
         Both gradients are of the present weights, so each judge hears each sound once.
         """
-        settings, factor = self.settings, cosine(engine.progress, step)
-        set_lr(self.optimizers["codec"], settings.lr * factor)
-        set_lr(self.optimizers["discriminators"], settings.discriminator_lr * factor)
+        hparams, factor = self.hparams, cosine(engine.progress, step)
+        set_lr(self.optimizers["codec"], hparams.lr * factor)
+        set_lr(self.optimizers["discriminators"], hparams.discriminator_lr * factor)
         self._refit_if_due(step, engine)
         decoded, commitment, logs = self._decoded(batch)
-        reconstruction = reconstruction_loss(batch, decoded, self.rate)
-        loss = settings.reconstruction * reconstruction + settings.commitment * commitment
-        if settings.waveform:
+        reconstruction = reconstruction_loss(batch, decoded, self.sample_rate)
+        loss = hparams.reconstruction * reconstruction + hparams.commitment * commitment
+        if hparams.waveform:
             logs["waveform"] = (batch - decoded).abs().mean()
-            loss = loss + settings.waveform * logs["waveform"]
-        if engine.progress >= settings.adversarial_after:
+            loss = loss + hparams.waveform * logs["waveform"]
+        if engine.progress >= hparams.adversarial_after:
             slope, judged = judge(
                 self.models["discriminators"],
                 self.optimizers["discriminators"],
                 batch,
                 decoded,
                 engine,
-                adversarial=settings.adversarial,
-                features=settings.features,
-                clip=settings.discriminator_clip,
+                adversarial=hparams.adversarial,
+                features=hparams.features,
+                clip=hparams.discriminator_clip,
             )
             loss = loss + (decoded * slope).sum()  # its gradient at the sound is the slope of the judges' losses
             logs |= judged
         engine.backward(loss)
-        norm = engine.step(self.optimizers["codec"], settings.clip)
+        norm = engine.step(self.optimizers["codec"], hparams.clip)
         self.steps = step + 1
         return {"reconstruction": reconstruction, **logs, **({} if norm is None else {"norm": norm})}
 
@@ -155,7 +155,7 @@ class CodecTask:
         losses, codes = [], []
         for part in self.validation.split(16):
             result = codec(part.to(device))
-            losses.append(reconstruction_loss(part.to(device), _wave(result), self.rate) * len(part))
+            losses.append(reconstruction_loss(part.to(device), _wave(result), self.sample_rate) * len(part))
             codes += [] if isinstance(result, Tensor) else [result.codes.transpose(0, 1).flatten(1)]
         self.last_validation = {"reconstruction": float(torch.stack(losses).sum() / len(self.validation))}
         if codes:
@@ -177,7 +177,7 @@ class CodecTask:
     @torch.no_grad()
     def _whitening(self, codec: Autoencoder) -> LatentWhitening:
         """Of latents of the training sounds at their own loudness."""
-        crops = as_it_is(self.crops, self.rate, WHITENED)
+        crops = as_it_is(self.crops, self.sample_rate, WHITENED)
         learned, device = LatentWhitening(codec.config.dim, levelled=True), next(codec.parameters()).device
         for number in range(crops.batch_size):
             learned.update(codec.encode(replace(crops, batch_size=1).batch(number).to(device)))
@@ -189,9 +189,9 @@ class CodecTask:
         decoded = _wave(models["codec"](self.listening.to(device))).float().cpu().numpy()
         originals = folder.parent / "original"
         for number, (sound, original) in enumerate(zip(decoded, self.listening.numpy(), strict=True)):
-            write_audio(folder / f"{number}.wav", sound, self.rate)
+            write_audio(folder / f"{number}.wav", sound, self.sample_rate)
             if not (originals / f"{number}.wav").exists():
-                write_audio(originals / f"{number}.wav", original, self.rate)
+                write_audio(originals / f"{number}.wav", original, self.sample_rate)
 
     def check_divergence(self, history: list[dict[str, float]]) -> str | None:
         """What goes wrong between the codec and its judges, before it collapses."""
@@ -205,7 +205,7 @@ class CodecTask:
         if before is None:  # the first step of this call: where the steps are the budget, one step back is known
             before = self.spent if engine.arguments.minutes is not None else (step - 1) / engine.arguments.steps
         codec = engine.unwrap(self.models["codec"])
-        if isinstance(codec, SoundStream) and any(before < point <= self.spent for point in self.settings.refits):
+        if isinstance(codec, SoundStream) and any(before < point <= self.spent for point in self.hparams.refits):
             wanted = FRAMES_A_CODE * codec.config.codes * codec.config.stride
             count = -(-wanted // (self.crops.batch_size * self.crops.frames))
             with torch.no_grad():
@@ -223,10 +223,10 @@ class CodecTask:
         return result.wave, result.commitment, {"commitment": result.commitment, "codes_used": used.mean()}
 
 
-def as_it_is(crops: Crops, rate: int, most: int) -> Crops:
+def as_it_is(crops: Crops, sample_rate: int, most: int) -> Crops:
     """One batch of crops of 10 s at their own loudness: ``most``, or fewer where the corpus is shorter than that."""
-    seconds = float(crops.corpus.frames.sum()) / rate
-    return replace(crops, frames=10 * rate, batch_size=min(most, ceil(seconds / 10)), gain_db=None)
+    seconds = float(crops.corpus.frames.sum()) / sample_rate
+    return replace(crops, frames=10 * sample_rate, batch_size=min(most, ceil(seconds / 10)), gain_db=None)
 
 
 def codes_used(codes: Int[Tensor, "levels frames"], size: int) -> Float[Tensor, " levels"]:

@@ -15,7 +15,7 @@ from ...training.manifest import AudioSource, read_sources, refuse_held_out, spl
 from ..autoencoder.model import Autoencoder, AutoencoderConfig
 from ..soundstream.model import SoundStream, SoundStreamConfig
 from .discriminators import Discriminators
-from .training import LISTENED, Codec, CodecSettings, CodecTask, as_it_is
+from .training import LISTENED, Codec, CodecHyperparameters, CodecTask, as_it_is
 
 Size = Literal["tiny", "small", "paper"]
 VALIDATED = 64
@@ -48,7 +48,7 @@ class CodecRun:
     cache: Path | None = None
     cache_gb: float = 50.0
     n_jobs: int | None = None
-    settings: CodecSettings = field(default_factory=CodecSettings)
+    hparams: CodecHyperparameters = field(default_factory=CodecHyperparameters)
 
 
 def train_soundstream(
@@ -87,25 +87,27 @@ def _train(
     resume: bool,
     start_time: float | None,
 ) -> Path:
-    rate, hop, tiny = codec.config.rate, _hop(codec), run.size == "tiny"
-    frames = max(1, round((run.seconds or (0.36 if tiny else 0.72)) * rate / hop)) * hop
+    sample_rate, hop, tiny = codec.config.sample_rate, _hop(codec), run.size == "tiny"
+    frames = max(1, round((run.seconds or (0.36 if tiny else 0.72)) * sample_rate / hop)) * hop
     training, validation = _corpora(run, codec)
     crops = Crops(training, frames, run.batch_size or (8 if tiny else batch), arguments.seed)
     held = Crops(validation, frames, 8 if tiny else VALIDATED, arguments.seed, gain_db=None)
-    listened = Crops(validation, round(LISTENED_SECONDS * rate / hop) * hop, LISTENED, arguments.seed, gain_db=None)
-    minutes = training.frames.sum() / rate / 60
+    listened = Crops(
+        validation, round(LISTENED_SECONDS * sample_rate / hop) * hop, LISTENED, arguments.seed, gain_db=None
+    )
+    minutes = training.frames.sum() / sample_rate / 60
     if isinstance(codec, Autoencoder) and codec.lapped is not None and not resume:
-        codec.begin(as_it_is(crops, rate, BEGUN_FROM).batch(0))
+        codec.begin(as_it_is(crops, sample_rate, BEGUN_FROM).batch(0))
     facts = {
         "data": f"{run.data.name}: {len(training.frames)} sounds, {minutes:.0f} minutes",
         "size": run.size,
-        "batch": f"{crops.batch_size} × {frames / rate:.2f} s",
+        "batch": f"{crops.batch_size} × {frames / sample_rate:.2f} s",
         "seed": arguments.seed,
-        **{name: value for name, value in asdict(run.settings).items() if name != "compile"},
+        **{name: value for name, value in asdict(run.hparams).items() if name != "compile"},
     }
     if isinstance(codec, SoundStream):
         _warn_of_small_batches(crops.batch_size * frames // hop, codec.config)
-    task = CodecTask(codec, judges, crops, held.batch(0), listened.batch(0), run.settings, facts)
+    task = CodecTask(codec, judges, crops, held.batch(0), listened.batch(0), run.hparams, facts)
     return fit(task, arguments, run.out, resume, start_time)
 
 
@@ -132,7 +134,7 @@ def _corpora(run: CodecRun, codec: Codec) -> tuple[AudioCorpus, AudioCorpus]:
 
     def opened(part: Sequence[AudioSource]) -> AudioCorpus:
         cache = run.cache or run.out / "cache"
-        return open_corpus(part, codec.config.rate, channels, cache, run.cache_gb, run.n_jobs)
+        return open_corpus(part, codec.config.sample_rate, channels, cache, run.cache_gb, run.n_jobs)
 
     training, validation = split_sources(sources)
     return opened(training), opened(validation)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from ..codec_parts.codes import Codes
-from .hifigan import HOP, MELS, N_FFT, RATE
+from .hifigan import HOP, MELS, N_FFT, SAMPLE_RATE
 from .mel_inverse import MelInverse
 
 ITERATIONS = 32
@@ -27,7 +27,7 @@ class GriffinLim:
     """80 log-mel bands at 86 Hz to sound; the same spectrogram always gives the same sound."""
 
     name = "mel-griffin-lim"
-    rate = RATE
+    sample_rate = SAMPLE_RATE
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
         """The sound of log-mel frames, aligned with what they were taken from."""

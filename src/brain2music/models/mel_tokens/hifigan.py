@@ -27,7 +27,7 @@ from ..codec_parts.stream import Sliding
 
 Piece = TypeVar("Piece")
 
-RATE, N_FFT, HOP, MELS, FMAX = 22_050, 1024, 256, 80, 8000.0
+SAMPLE_RATE, N_FFT, HOP, MELS, FMAX = 22_050, 1024, 256, 80, 8000.0
 CENTRE, SCALE = -4.0, 2.0
 """Of log-mel frames of music, roughly: what networks on them are given is brought near to mean 0 and deviation 1."""
 _FLOOR = 1e-5
@@ -98,16 +98,16 @@ class MelHiFiGAN:
     """
 
     name = "mel-hifigan"
-    rate = RATE
+    sample_rate = SAMPLE_RATE
     channels = 1
-    kbps = RATE / HOP * MELS * 16 / 1000
+    kbps = SAMPLE_RATE / HOP * MELS * 16 / 1000
 
     def __init__(self, generator: Generator | None = None) -> None:
         self.generator = (load_generator() if generator is None else generator).eval()
 
-    def encode(self, waveform: AnyWaveform, rate: int) -> Codes:
+    def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """Log-mel frames (ceil(samples / 256), 80) in half precision, not quantised."""
-        wave = prepare(waveform, rate, self.rate, self.channels)[0]
+        wave = prepare(waveform, sample_rate, self.sample_rate, self.channels)[0]
         return Codes(self.name, log_mel(wave).T.numpy().astype(np.float16), len(wave))
 
     @torch.inference_mode()
@@ -211,4 +211,4 @@ def mel_filters() -> Float32[Tensor, "80 bins"]:
     """The bands of :func:`log_mel`."""
     import librosa
 
-    return torch.from_numpy(librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=MELS, fmax=FMAX, dtype=np.float32))
+    return torch.from_numpy(librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=MELS, fmax=FMAX, dtype=np.float32))

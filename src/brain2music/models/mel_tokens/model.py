@@ -22,7 +22,7 @@ from ..codec_parts.pretrained import Pretrained
 from ..codec_parts.quantizer import ResidualVectorQuantizer
 from ..codec_parts.vocoders import Vocoder
 from .griffin_lim import GriffinLim
-from .hifigan import HOP, MELS, RATE, Generator, MelHiFiGAN, log_mel_blocks
+from .hifigan import HOP, MELS, SAMPLE_RATE, Generator, MelHiFiGAN, log_mel_blocks
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class MelTokensConfig:
     @property
     def kbps(self) -> float:
         """Kilobits a second."""
-        return RATE / HOP / self.frames * self.levels * log2(self.codes) / 1000
+        return SAMPLE_RATE / HOP / self.frames * self.levels * log2(self.codes) / 1000
 
 
 class MelTokens(Pretrained):
@@ -98,7 +98,7 @@ class MelTokenCodec(BlockCodec):
     InputError : it has no such number of levels. HiFi-GAN's wheel is not installed (when sound is asked for).
     """
 
-    rate = RATE
+    sample_rate = SAMPLE_RATE
     channels = 1
 
     def __init__(

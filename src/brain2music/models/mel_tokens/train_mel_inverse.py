@@ -16,7 +16,7 @@ from ...training.loop import fit
 from ...training.manifest import read_sources, refuse_held_out, split_sources
 from ...training.model_card import write_model_card
 from ...training.schedule import cosine, set_lr
-from .hifigan import HOP, N_FFT, RATE, bands, magnitudes
+from .hifigan import HOP, N_FFT, SAMPLE_RATE, bands, magnitudes
 from .mel_inverse import FLOOR, MelInverse, MelInverseConfig
 
 VALIDATED = 64
@@ -24,12 +24,12 @@ VALIDATED = 64
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MelInverseHyperparameters:
     """How an inverse is trained: crops a step, frames of each, and the peak learning rate."""
 
     batch: int = 16
     frames: int = 112
-    rate: float = 1e-3
+    lr: float = 1e-3
     clip: float = 10.0
 
 
@@ -49,13 +49,13 @@ class MelInverseTask:
         model: MelInverse,
         crops: Crops,
         validation: Float[Tensor, "sounds samples"],
-        recipe: Recipe,
+        hparams: MelInverseHyperparameters,
         facts: Mapping[str, Any],
     ) -> None:
-        self.crops, self.validation, self.recipe, self.facts = crops, validation, recipe, facts
+        self.crops, self.validation, self.hparams, self.facts = crops, validation, hparams, facts
         self.models: dict[str, nn.Module] = {"inverse": model}
         self.optimizers: dict[str, torch.optim.Optimizer] = {"inverse": torch.optim.AdamW(model.parameters())}
-        self.seconds_per_batch = crops.batch_size * crops.frames / RATE
+        self.seconds_per_batch = crops.batch_size * crops.frames / SAMPLE_RATE
 
     def batch(self, step: int) -> Float[Tensor, "batch samples"]:
         """Random crops."""
@@ -63,13 +63,13 @@ class MelInverseTask:
 
     def update(self, batch: Float[Tensor, "batch samples"], step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step."""
-        set_lr(self.optimizers["inverse"], self.recipe.rate * cosine(engine.progress, step))
+        set_lr(self.optimizers["inverse"], self.hparams.lr * cosine(engine.progress, step))
         true = magnitudes(batch)
         with engine.autocast():
             found = self.models["inverse"](bands(true))
         loss = _difference(found, true)
         engine.backward(loss)
-        engine.step(self.optimizers["inverse"], self.recipe.clip)
+        engine.step(self.optimizers["inverse"], self.hparams.clip)
         return {"difference": loss.detach()}
 
     @torch.no_grad()
@@ -108,7 +108,7 @@ def train_mel_inverse(
     arguments: TrainingArguments,
     held_out: Path | None = None,
     resume: bool = False,
-    recipe: Recipe | None = None,
+    hparams: MelInverseHyperparameters | None = None,
     config: MelInverseConfig | None = None,
     n_jobs: int | None = None,
 ) -> MelInverse:
@@ -118,22 +118,24 @@ def train_mel_inverse(
     ------
     InputError : a folder holds no sound that can be read, or a file of ``held_out``.
     """
-    recipe = recipe or Recipe()
+    hparams = hparams or MelInverseHyperparameters()
     sources = [source for folder in music for source in read_sources(folder)]
     if held_out is not None:
         refuse_held_out(sources, held_out)
-    samples = N_FFT + HOP * (recipe.frames - 1)
-    training, validation = (open_corpus(part, RATE, 1, out / "cache", n_jobs=n_jobs) for part in split_sources(sources))
+    samples = N_FFT + HOP * (hparams.frames - 1)
+    training, validation = (
+        open_corpus(part, SAMPLE_RATE, 1, out / "cache", n_jobs=n_jobs) for part in split_sources(sources)
+    )
     held = Crops(validation, samples, VALIDATED, arguments.seed, gain_db=None).batch(0)[:, 0]
-    minutes = training.frames.sum() / RATE / 60
+    minutes = training.frames.sum() / SAMPLE_RATE / 60
     facts = {
         "command": "brain2music train mel-inverse OUT MUSIC...",
         "data": f"{', '.join(folder.name for folder in music)}: {len(training.frames)} sounds, {minutes:.0f} minutes",
-        "steps": f"{arguments.steps} of {recipe.batch} × {samples / RATE:.2f} s, seed {arguments.seed}",
+        "steps": f"{arguments.steps} of {hparams.batch} × {samples / SAMPLE_RATE:.2f} s, seed {arguments.seed}",
     }
     torch.manual_seed(arguments.seed)
-    crops = Crops(training, samples, recipe.batch, arguments.seed)
-    task = MelInverseTask(MelInverse(config), crops, held, recipe, facts)
+    crops = Crops(training, samples, hparams.batch, arguments.seed)
+    task = MelInverseTask(MelInverse(config), crops, held, hparams, facts)
     return MelInverse.from_pretrained(fit(task, arguments, out, resume))
 
 

@@ -17,7 +17,7 @@ from ...study.study import Clip
 from .features import Listener
 from .minilm import sentence_encoder
 from .model import WEIGHTS, MuLan
-from .spectrogram import RATE, log_mel, windows_of
+from .spectrogram import SAMPLE_RATE, log_mel, windows_of
 
 _VERSION = "1"
 _BATCH = 32
@@ -44,16 +44,16 @@ class MuLanEmbedder:
             raise InputError(f"{name} hears windows of 10 s, not {window_s:g} s", hint="leave the window as it is")
         heard = self._listener.musicnn.space.sha256 if self._listener else ""
         digest = digest_text(digest_file(Path(folder) / WEIGHTS) + heard)
-        self.space = EmbeddingSpace(name, _VERSION, digest, self.model.config.dims, window_s, step_s, RATE)
+        self.space = EmbeddingSpace(name, _VERSION, digest, self.model.config.dims, window_s, step_s, SAMPLE_RATE)
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, 128) float32, unit rows, of a waveform at any rate, mono or stereo."""
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 128) float32, unit rows, of a waveform at any sample rate, mono or stereo."""
         if self._listener is not None:
-            return self.embed_features(self._listener(waveform, rate))
-        sound = mono_at(waveform, rate, RATE)
-        if len(sound) < RATE // 100:
-            sound = np.resize(sound, RATE // 100)
-        starts = window_starts(len(sound) / RATE, self.space.window_s, self.space.step_s)
+            return self.embed_features(self._listener(waveform, sample_rate))
+        sound = mono_at(waveform, sample_rate, SAMPLE_RATE)
+        if len(sound) < SAMPLE_RATE // 100:
+            sound = np.resize(sound, SAMPLE_RATE // 100)
+        starts = window_starts(len(sound) / SAMPLE_RATE, self.space.window_s, self.space.step_s)
         return self._audio(windows_of(log_mel(sound, self.model.config.mels), starts))
 
     def embed_features(self, features: Float32[np.ndarray, "windows features"]) -> Float32[np.ndarray, "windows dims"]:
@@ -86,7 +86,7 @@ class MuLanTextEmbedder:
         digest = digest_file(Path(folder) / WEIGHTS)
         self.space = EmbeddingSpace("mulan-text", _VERSION, digest, self.model.config.dims, window_s, step_s, 0)
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
         """A caption cannot be read from sound: always :class:`InputError`."""
         raise InputError("mulan-text reads a clip's caption, not its sound", hint="choose mulan-small for sound")
 

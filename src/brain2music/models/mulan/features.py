@@ -23,7 +23,7 @@ from jaxtyping import Float32
 
 from ...audio.arrays import AnyWaveform
 from ...embeddings.windows import mono_at, window_starts
-from ..musicnn.embedder import HOP, RATE, MusicnnEmbedder
+from ..musicnn.embedder import HOP, SAMPLE_RATE, MusicnnEmbedder
 from ..musicnn.network import PATCH_FRAMES, Network
 
 VERSION = "1"
@@ -58,21 +58,21 @@ class Listener:
     def __init__(self, window_s: float = 10.0, step_s: float = 1.0) -> None:
         self.musicnn = MusicnnEmbedder("msd", window_s, step_s)
 
-    def __call__(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 2130"]:
-        """The features (windows, 2130) of a waveform at any rate, mono or stereo."""
-        return self.finish(self.hear(waveform, rate), self.musicnn.network)[0]
+    def __call__(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows 2130"]:
+        """The features (windows, 2130) of a waveform at any sample rate, mono or stereo."""
+        return self.finish(self.hear(waveform, sample_rate), self.musicnn.network)[0]
 
-    def hear(self, waveform: AnyWaveform, rate: int) -> Heard:
+    def hear(self, waveform: AnyWaveform, sample_rate: int) -> Heard:
         """All that needs no network."""
         space = self.musicnn.space
-        sound = mono_at(waveform, rate, RATE)
-        duration = len(sound) / RATE
-        frames, patches = self.musicnn.prepare(sound, RATE)
+        sound = mono_at(waveform, sample_rate, SAMPLE_RATE)
+        duration = len(sound) / SAMPLE_RATE
+        frames, patches = self.musicnn.prepare(sound, SAMPLE_RATE)
         pitches = pitch_energies(sound)
         rest = []
         for start in window_starts(duration, space.window_s, space.step_s):
-            mel = _part(frames, start, space.window_s, RATE / HOP, PATCH_FRAMES)
-            notes = _part(pitches, start, space.window_s, RATE / _PITCH_HOP, 1)
+            mel = _part(frames, start, space.window_s, SAMPLE_RATE / HOP, PATCH_FRAMES)
+            notes = _part(pitches, start, space.window_s, SAMPLE_RATE / _PITCH_HOP, 1)
             rest.append(np.concatenate([_spectrum(mel), _pitch(notes), _chroma(notes), _pulse(mel)]))
         return Heard(frames, patches, np.stack(rest).astype(np.float32))
 
@@ -103,7 +103,7 @@ def pitch_energies(sound: Float32[np.ndarray, " samples"]) -> Float32[torch.Tens
 @cache
 def _semitones() -> Float32[torch.Tensor, "72 bins"]:
     """Triangles in pitch, a semitone to either side; where bins lie farther apart, the nearest two share."""
-    bins = np.maximum(np.arange(_N_FFT // 2 + 1) * RATE / _N_FFT, 1e-3)
+    bins = np.maximum(np.arange(_N_FFT // 2 + 1) * SAMPLE_RATE / _N_FFT, 1e-3)
     pitch = 69 + 12 * np.log2(bins / 440)
     distance = np.abs(pitch[None] - np.arange(_LOWEST, _HIGHEST + 1)[:, None])
     return torch.from_numpy(np.clip(1 - distance, 0, None).astype(np.float32))
@@ -150,14 +150,14 @@ def _autocorrelation(onsets: Float32[np.ndarray, " frames"]) -> np.ndarray:
     centred = onsets - onsets.mean()
     spectrum = np.fft.rfft(centred, 2 * len(centred))
     correlation = np.fft.irfft(np.abs(spectrum) ** 2)[: len(centred)]
-    lags = 60 * RATE / HOP / _TEMPI
+    lags = 60 * SAMPLE_RATE / HOP / _TEMPI
     found = np.interp(lags, np.arange(len(centred)), correlation, right=0.0)
     return found / max(float(correlation[0]), 1e-9)
 
 
 def _fourier(onsets: Float32[np.ndarray, " frames"]) -> np.ndarray:
     """Strength of the pulse at each tempo, beside the strength of all onsets."""
-    times = np.arange(len(onsets)) * HOP / RATE
+    times = np.arange(len(onsets)) * HOP / SAMPLE_RATE
     waves = np.exp(-2j * np.pi * np.outer(_TEMPI / 60, times))
     centred = (onsets - onsets.mean()) * np.hanning(len(onsets))
     return np.abs(waves @ centred) / max(float(onsets.sum()), 1e-9)

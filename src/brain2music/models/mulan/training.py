@@ -52,22 +52,22 @@ class Pairs(Protocol):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MuLanHyperparameters:
     """How it is trained.
 
     Attributes
     ----------
     batch : pairs; chunk : how many of them go through the towers at once (0: all).
-    rate, warm_up, decay : peak learning rate, steps over which it rises, weight decay.
+    lr, warmup_steps, weight_decay : peak learning rate, steps over which it rises, weight decay.
     form, hardness : of the loss (:func:`.embed.mulan.loss.contrastive_loss`).
     masking : SpecAugment of spectrogram towers. noise : deviations of noise on cached features.
     """
 
     batch: int = 768
     chunk: int = 0
-    rate: float = 1e-3
-    warm_up: int = 50
-    decay: float = 0.05
+    lr: float = 1e-3
+    warmup_steps: int = 50
+    weight_decay: float = 0.05
     form: Form = "symmetric"
     hardness: float = 0.0
     masking: Masking = field(default_factory=Masking)
@@ -80,7 +80,7 @@ class MuLanTask:
 
     Parameters
     ----------
-    model : to be trained. pairs : what it learns from. recipe : how.
+    model : to be trained. pairs : what it learns from. hparams : how.
     finish : called with the trained model, the folder it was written to, and its validation (tokens, model card).
     """
 
@@ -90,25 +90,28 @@ class MuLanTask:
         self,
         model: MuLan,
         pairs: Pairs,
-        recipe: Recipe,
+        hparams: MuLanHyperparameters,
         finish: Callable[[MuLan, Path, Mapping[str, float]], None] | None = None,
     ) -> None:
         self.models: dict[str, nn.Module] = {"mulan": model}
-        self.optimizers: dict[str, torch.optim.Optimizer] = {"mulan": _optimizer(model, recipe)}
-        self._pairs, self._recipe, self._finish = pairs, recipe, finish
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"mulan": _optimizer(model, hparams)}
+        self._pairs, self._hparams, self._finish = pairs, hparams, finish
         self._reads_features = model.reads_features
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
         """The :class:`Batch` of a step: a function of seed and step."""
-        return tuple(self._pairs.draw(self._recipe.batch, np.random.default_rng([self._recipe.seed, step])))
+        return tuple(self._pairs.draw(self._hparams.batch, np.random.default_rng([self._hparams.seed, step])))
 
     def update(self, batch: tuple[Tensor, ...], step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step of both towers and the temperature."""
         optimizer = self.optimizers["mulan"]
-        set_lr(optimizer, self._recipe.rate * cosine(engine.progress, step, warmup_steps=self._recipe.warm_up))
+        set_lr(
+            optimizer,
+            self._hparams.lr * cosine(engine.progress, step, warmup_steps=self._hparams.warmup_steps),
+        )
         loss, temperature = self._forward_backward(Batch(*batch), step, engine)
         engine.step(optimizer)
-        resting = resting_loss(len(batch[0]), self._recipe.form)
+        resting = resting_loss(len(batch[0]), self._hparams.form)
         return {"loss": loss, "resting_loss": resting, "temperature": temperature}
 
     def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
@@ -136,13 +139,13 @@ class MuLanTask:
             raise InputError(
                 f"after {lines[-1]['step']:g} steps the loss is {lines[-1]['loss']:.3f}, as if nothing were known "
                 f"({lines[-1]['resting_loss']:.3f} for this batch)",
-                hint="look whether the texts belong to their sounds; then lower the rate, or enlarge the batch",
+                hint="look whether the texts belong to their sounds; lower the learning rate, or enlarge the batch",
             )
         return None
 
     def _forward_backward(self, batch: Batch, step: int, engine: Engine) -> tuple[Tensor, Tensor]:
         model = self.models["mulan"]
-        chunk = self._recipe.chunk or len(batch.texts)
+        chunk = self._hparams.chunk or len(batch.texts)
         if chunk >= len(batch.texts):
             sounds, texts, temperature = self._embed(model, batch, engine)
             loss = self._loss(sounds, texts, temperature, batch.which)
@@ -157,12 +160,17 @@ class MuLanTask:
 
     def _augmented(self, windows: Tensor) -> Tensor:
         if self._reads_features:
-            return windows + self._recipe.noise * _deviation(windows) * torch.randn_like(windows)
-        return spec_augment(windows.flatten(0, 1), self._recipe.masking).unflatten(0, windows.shape[:2])
+            return windows + self._hparams.noise * _deviation(windows) * torch.randn_like(windows)
+        return spec_augment(windows.flatten(0, 1), self._hparams.masking).unflatten(0, windows.shape[:2])
 
     def _loss(self, sounds: Tensor, texts: Tensor, temperature: Tensor, which: Tensor) -> Tensor:
         return contrastive_loss(
-            sounds.float(), texts.float(), temperature, which, form=self._recipe.form, hardness=self._recipe.hardness
+            sounds.float(),
+            texts.float(),
+            temperature,
+            which,
+            form=self._hparams.form,
+            hardness=self._hparams.hardness,
         )
 
 
@@ -200,14 +208,14 @@ def _chunked(
     return loss.detach(), temperature.detach()
 
 
-def _optimizer(model: MuLan, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(model: MuLan, hparams: MuLanHyperparameters) -> torch.optim.Optimizer:
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     others = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": recipe.decay},
+        {"params": decayed, "weight_decay": hparams.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98))
+    return torch.optim.AdamW(groups, lr=hparams.lr, betas=(0.9, 0.98))
 
 
 def _deviation(windows: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from ...simulation.music.compose import compose
 from ...simulation.music.genres import GENRES
 from ...simulation.music.piece import Piece, Track
 from ...simulation.music.render import render
-from ..musicnn.embedder import RATE, load_network, package_folder
+from ..musicnn.embedder import SAMPLE_RATE, load_network, package_folder
 from ..musicnn.network import Network, network_on
 from .fast import halved
 from .features import VERSION, Heard, Listener
@@ -164,8 +164,8 @@ def _hear(source: Composed | Recorded) -> tuple[dict[str, Any], Heard]:
     listener = _listener()
     if isinstance(source, Composed):
         piece = source.piece()
-        return truth_of(source, piece), listener.hear(render(piece, RATE), RATE)
-    stems = [read_audio(file, RATE, start=source.start_s, duration=WINDOW_S)[0] for file in source.files]
+        return truth_of(source, piece), listener.hear(render(piece, SAMPLE_RATE), SAMPLE_RATE)
+    stems = [read_audio(file, SAMPLE_RATE, start=source.start_s, duration=WINDOW_S)[0] for file in source.files]
     sound = np.stack([stem[: min(map(len, stems))] for stem in stems]).sum(axis=0)
     row = {
         "package": source.package,
@@ -175,7 +175,7 @@ def _hear(source: Composed | Recorded) -> tuple[dict[str, Any], Heard]:
         "song": source.files[0].parent.name if source.files[0].stem == "song" else source.files[0].stem,
         "start_s": source.start_s,
     }
-    return row, listener.hear(sound, RATE)
+    return row, listener.hear(sound, SAMPLE_RATE)
 
 
 def truth_of(source: Composed, piece: Piece) -> dict[str, Any]:

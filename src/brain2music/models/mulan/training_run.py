@@ -11,14 +11,14 @@ from ...training.model_card import write_model_card
 from .model import SIZES, MuLan, Size, Tower
 from .pairs import CachedPairs
 from .tokens import CODES, LEVELS, MulanTokenizer
-from .training import MuLanTask, Pairs, Recipe
+from .training import MuLanHyperparameters, MuLanTask, Pairs
 from .training_sound import SoundPairs
 
 
 def train_mulan(
     data: Path,
     out: Path,
-    recipe: Recipe,
+    hparams: MuLanHyperparameters,
     arguments: TrainingArguments,
     size: Size = "small",
     tower: Tower = "musicnn",
@@ -38,7 +38,7 @@ def train_mulan(
     InputError : the data is not such a folder, or nothing is learned.
     """
     config = SIZES[tower, size]
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(hparams.seed)
     model = MuLan(config)
     pairs: Pairs
     if model.reads_features:
@@ -58,9 +58,9 @@ def train_mulan(
             "what": f"joint embedding of music and text after MuLan (arXiv 2208.12415), {tower} tower, size {size}",
             "command": f"brain2music train mulan DATA OUT --tower {tower} --size {size}",
             "music": pairs.facts,
-            "steps": f"at most {arguments.steps}, batches of {recipe.batch}",
+            "steps": f"at most {arguments.steps}, batches of {hparams.batch}",
             "tokens": f"{LEVELS} levels of {codes} codes, fitted to the training music and frozen",
         }
         write_model_card(folder, trained, facts, scores)
 
-    return fit(MuLanTask(model, pairs, recipe, finish), arguments, out, resume)
+    return fit(MuLanTask(model, pairs, hparams, finish), arguments, out, resume)

@@ -11,10 +11,10 @@ from torch import Tensor
 from ..._utils.errors import InputError
 from ...audio.io import duration_of, read_audio
 from .pairs import read_texts
-from .spectrogram import FRAMES, HOP, RATE, log_mel, windows_of
+from .spectrogram import FRAMES, HOP, SAMPLE_RATE, log_mel, windows_of
 from .training import Batch
 
-_SECONDS = FRAMES * HOP / RATE
+_SECONDS = FRAMES * HOP / SAMPLE_RATE
 _VALIDATION = 500  # files at most, and one in twenty
 
 
@@ -64,9 +64,9 @@ class SoundPairs:
         return [self._windows(row, 0.0, None) for row in self._held_out], self.pooled[texts]
 
     def _windows(self, row: int, start: float, seconds: float | None) -> Float32[Tensor, "windows 1000 mels"]:
-        sound, _ = read_audio(self._files[row], RATE, start=start, duration=seconds)
+        sound, _ = read_audio(self._files[row], SAMPLE_RATE, start=start, duration=seconds)
         frames = log_mel(np.resize(sound, max(len(sound), HOP)), self._mels)
-        whole = max(1, round(len(sound) / RATE // _SECONDS))
+        whole = max(1, round(len(sound) / SAMPLE_RATE // _SECONDS))
         return windows_of(frames, [number * _SECONDS for number in range(whole)])
 
 

@@ -1,7 +1,7 @@
 """What a stage of MusicLM is, and the three of each size. Rates and crops are the paper's at every size."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from .patterns import Pattern
 from .tokens import Family, TokenSpace
@@ -12,7 +12,7 @@ StageName = Literal["semantic", "coarse", "fine", "acoustic"]
 STAGES: dict[Plan, tuple[StageName, ...]] = {"three": ("semantic", "coarse", "fine"), "single": ("acoustic",)}
 """The paper's three stages; or one that writes all acoustic levels straight from the embedding."""
 
-SEMANTIC_RATE, ACOUSTIC_RATE = 25, 50.0
+SEMANTIC_FRAME_RATE, ACOUSTIC_FRAME_RATE = 25, 50.0
 """Frames a second of the semantic tokens, and of MusicLM's codec."""
 COARSE_LEVELS = 4
 
@@ -24,7 +24,7 @@ class StageConfig:
     Attributes
     ----------
     name : "semantic", "coarse" or "fine"; "acoustic" for the only one of a single stage.
-    family, first_level, levels, codes : the tokens it predicts. rate : their frames a second.
+    family, first_level, levels, codes : the tokens it predicts. frame_rate : their frames per second.
     given, given_levels, given_codes, given_repeat : the tokens it is given, and how many predicted frames each of
         their frames spans; "" for none.
     given_as : before the predicted segment ("prefix", the paper), or each frame of it added to the step that
@@ -43,11 +43,13 @@ class StageConfig:
     temperature, guidance : of sampling, unless something else is asked for (MusicLM has no guidance: 1).
     """
 
+    json_keys: ClassVar = {"frame_rate": "rate"}
+
     name: StageName
     family: str
     first_level: int
     levels: int
-    rate: float
+    frame_rate: float
     crop_s: float
     stride_s: float
     temperature: float
@@ -85,7 +87,7 @@ class StageConfig:
     @property
     def frames(self) -> int:
         """Predicted frames of a whole crop."""
-        return round(self.crop_s * self.rate)
+        return round(self.crop_s * self.frame_rate)
 
     @property
     def given_frames(self) -> int:
@@ -105,14 +107,14 @@ class Vocabulary:
 
     Attributes
     ----------
-    acoustic_rate : frames of the codec a second. acoustic_dims : dimensions of its codebooks, which the small sizes'
-        tables begin from; 0 where they are not at hand.
+    acoustic_frame_rate : frames of the codec a second. acoustic_dims : dimensions of its codebooks, which the small
+        sizes' tables begin from; 0 where they are not at hand.
     embedding : dimensions of the embedding that is the condition.
     """
 
     acoustic_codes: int = 1024
     acoustic_levels: int = 12
-    acoustic_rate: float = ACOUSTIC_RATE
+    acoustic_frame_rate: float = ACOUSTIC_FRAME_RATE
     acoustic_dims: int = 0
     semantic_codes: int = 1024
     condition_levels: int = 12
@@ -136,9 +138,9 @@ def stages(size: Size, plan: Plan = "three", words: Vocabulary | None = None) ->
     (delay), add what they are given to the steps it belongs to, and see the embedding as tokens and as a vector.
     """
     words = words or Vocabulary()
-    if plan == "three" and words.acoustic_rate != 2 * SEMANTIC_RATE:
-        needed = 2 * SEMANTIC_RATE
-        raise ValueError(f"three stages need a codec of {needed} frames a second, not {words.acoustic_rate:.4g}")
+    if plan == "three" and words.acoustic_frame_rate != 2 * SEMANTIC_FRAME_RATE:
+        needed = 2 * SEMANTIC_FRAME_RATE
+        raise ValueError(f"three stages need a codec of {needed} frames a second, not {words.acoustic_frame_rate:.4g}")
     return {name: StageConfig(name=name, **_what(name, words), **_shape(size, name, words)) for name in STAGES[plan]}
 
 
@@ -152,12 +154,23 @@ def _what(name: StageName, words: Vocabulary) -> dict[str, Any]:
         "condition_codes": words.condition_codes,
         "embedding": words.embedding,
     }
-    acoustic = {"family": "acoustic", "codes": words.acoustic_codes, "rate": words.acoustic_rate, **conditioned}
+    acoustic = {
+        "family": "acoustic",
+        "codes": words.acoustic_codes,
+        "frame_rate": words.acoustic_frame_rate,
+        **conditioned,
+    }
     coarse, levels = words.coarse_levels, words.acoustic_levels
     if name == "semantic":
         return {
             **{"family": "semantic", "first_level": 0, "levels": 1, "codes": words.semantic_codes},
-            **{"rate": float(SEMANTIC_RATE), "crop_s": 30.0, "stride_s": 15.0, "temperature": 1.0, **conditioned},
+            **{
+                "frame_rate": float(SEMANTIC_FRAME_RATE),
+                "crop_s": 30.0,
+                "stride_s": 15.0,
+                "temperature": 1.0,
+                **conditioned,
+            },
         }
     if name == "coarse":
         given = {"given": "semantic", "given_levels": 1, "given_codes": words.semantic_codes, "given_repeat": 2}

@@ -43,31 +43,31 @@ def continued(
     check_length(seconds)
     check_guidance(guidance)
     check_seed(seed)
-    (waveform, rate), origin = read_recording(recording, "continues", mono=False)
+    (waveform, sample_rate), origin = read_recording(recording, "continues", mono=False)
     file = _file(recording)
-    own = waveform if file else as_channels(waveform, rate)[0]
-    heard = mono_at(mix(own), rate, model.rate)
-    if len(heard) < model.rate:
-        what = f"a recording of {len(heard) / model.rate:.2f} s cannot be continued"
+    own = waveform if file else as_channels(waveform, sample_rate)[0]
+    heard = mono_at(mix(own), sample_rate, model.sample_rate)
+    if len(heard) < model.sample_rate:
+        what = f"a recording of {len(heard) / model.sample_rate:.2f} s cannot be continued"
         raise InputError(what, file, "give 1 s or more")
-    end = heard[-round(SECTION_S * model.rate) :]
+    end = heard[-round(SECTION_S * model.sample_rate) :]
     unit = 2 * model.codec.frame  # a semantic token spans two frames of the codec
     end = end[len(end) % unit :]
     if text is not None:
         vectors = embed_texts([text], model.conditioner)
     else:
-        vectors = embed_sounds([(end, model.rate)], model.conditioner)
-    length = len(end) / model.rate + seconds
+        vectors = embed_sounds([(end, model.sample_rate)], model.conditioner)
+    length = len(end) / model.sample_rate + seconds
     made = next(model.waves([vectors], length, seed, 1, guidance, 0, progress, model.prompt(end)))
-    whole = join(own, rate, made, model.rate, len(end), seconds)
-    origin |= {"item": 0, "draw": 0, "text": text, "own_s": own.shape[1] / rate, "new_gains": whole.gains}
+    whole = join(own, sample_rate, made, model.sample_rate, len(end), seconds)
+    origin |= {"item": 0, "draw": 0, "text": text, "own_s": own.shape[1] / sample_rate, "new_gains": whole.gains}
     if (peak := float(np.abs(own).max())) > 1.0:
         where = f"{file}: " if file else ""
         what = f"{where}the recording reaches {peak:.3g}; it is turned down as a whole, with what follows it"
         warnings.warn(what, Brain2MusicWarning, 2)
     origin |= {"new_channels": "the same mono in each, at its level"} if len(own) > 1 else {}
     bits = shape_of(file).bits if file else 16
-    return replace(model.piece(whole.waveform, "continue", seed, guidance, origin), rate=rate, bits=bits)
+    return replace(model.piece(whole.waveform, "continue", seed, guidance, origin), sample_rate=sample_rate, bits=bits)
 
 
 def _file(recording: Recording) -> Path | None:

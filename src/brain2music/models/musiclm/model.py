@@ -84,14 +84,14 @@ class MusicLM:
         own = {name: Sampling(config.temperature, guidance=config.guidance) for name, config in configs.items()}
         self.sampling: dict[StageName, Sampling] = {**own, **(sampling or {})}
         self.refiner, self.postfilter, self.name, self.sha256 = refiner, postfilter, name, sha256
-        self.writer = Writer(stages, self.sampling, codec.rate, codec.frame)
+        self.writer = Writer(stages, self.sampling, codec.sample_rate, codec.frame)
         for stage in stages.values():
             stage.eval()
 
     @property
-    def rate(self) -> int:
+    def sample_rate(self) -> int:
         """Hz of what it makes."""
-        return self.codec.rate
+        return self.codec.sample_rate
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -126,7 +126,8 @@ class MusicLM:
         ----------
         embedding : in :attr:`conditioner`'s space: :class:`Embeddings`, which say their space and are averaged over
             windows; an array (128,) of one item or (items, windows, 128); (rows, 128) with ``rows``; or a file.
-        text : a prompt, or several. like : a sound to be like, or several; a sound is (waveform, rate), or a file.
+        text : a prompt, or several. like : a sound to be like, or several; a sound is (waveform, sample_rate), or a
+            file.
         seconds : 1 to 600; beyond 30 each further 15 continue the 15 before.
         draws : pieces for each item; none is chosen among them.
         guidance : classifier-free guidance of the first two stages, 0 to 100; the checkpoint's own by default.
@@ -200,13 +201,13 @@ class MusicLM:
     ) -> Reconstruction:
         """A recording followed by ``seconds`` of music that goes on from its last 15 s.
 
-        The condition is the recording's own embedding, or a text's. The recording keeps its channels, its rate and its
-        samples; what is new is made in mono, stands in every channel at that channel's level, and joins without a
-        click (:func:`..joining.join`).
+        The condition is the recording's own embedding, or a text's. The recording keeps its channels, its sample rate
+        and its samples; what is new is made in mono, stands in every channel at that channel's level, and joins without
+        a click (:func:`..joining.join`).
 
         Parameters
         ----------
-        sound : (waveform, rate), the waveform mono or (channels, samples); or a file.
+        sound : (waveform, sample_rate), the waveform mono or (channels, samples); or a file.
         """
         return continued(self, sound, seconds, seed, text, guidance, progress)
 
@@ -281,7 +282,7 @@ class MusicLM:
         """Waveforms of every item and draw, some at a time, each by randomness of its own."""
         if isinstance(self.codec, MelTokenCodec):
             self.codec.vocoder  # noqa: B018 (that it is not here is said before the work)
-        items, length = len(sections[0]), round(seconds * self.rate)
+        items, length = len(sections[0]), round(seconds * self.sample_rate)
         pieces = [(item, draw) for item in range(items) for draw in range(draws)]
         conditions = [Condition.stack([self.conditioner(row[None]) for row in part]) for part in sections]
         counted = Counted(progress, self.writer.steps(seconds, prompt, len(sections)) * -(-len(pieces) // BATCH))
@@ -297,7 +298,7 @@ class MusicLM:
 
     def codes_of(self, sound: Float32[np.ndarray, " samples"]) -> Int[Tensor, "levels frames"]:
         """Acoustic codes of mono sound at :attr:`rate`."""
-        return torch.from_numpy(self.codec.encode(sound[None], self.rate).values.T.astype(np.int64))
+        return torch.from_numpy(self.codec.encode(sound[None], self.sample_rate).values.T.astype(np.int64))
 
     def sound_of(self, codes: Int[Tensor, "levels frames"], drawn: bool = True) -> Float32[np.ndarray, " samples"]:
         """Mono sound at :attr:`rate` of acoustic codes; ``drawn`` ones pass refiner and postfilter, where they are."""
@@ -321,7 +322,7 @@ class MusicLM:
         acoustic = self.codes_of(end)[None].to(self.device)
         if self.semantic is None:
             return None, acoustic
-        semantic = self.semantic.encode(end, self.rate, MusicnnFrames(self.device))[: acoustic.shape[2] // 2]
+        semantic = self.semantic.encode(end, self.sample_rate, MusicnnFrames(self.device))[: acoustic.shape[2] // 2]
         return semantic[None, None], acoustic
 
     def piece(
@@ -329,4 +330,6 @@ class MusicLM:
     ) -> Reconstruction:
         """A waveform that this model made, with all that decides it."""
         waveform, gain = limited(np.atleast_2d(wave))
-        return Reconstruction(waveform, self.rate, {**origin(self, command, seed, guidance), "gain": gain, **own})
+        return Reconstruction(
+            waveform, self.sample_rate, {**origin(self, command, seed, guidance), "gain": gain, **own}
+        )

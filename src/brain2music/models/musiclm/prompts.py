@@ -29,7 +29,7 @@ MOST_GUIDANCE = 100.0
 MOST_SEED = 2**32 - 1
 
 Sound = tuple[AnyWaveform, int]
-"""A waveform, mono or stereo, either way round, and its rate in Hz."""
+"""A waveform, mono or stereo, either way round, and its sample rate in Hz."""
 Recording = Sound | Path | str
 """A sound, or the file of one."""
 Rows = Literal["items", "windows"]
@@ -129,20 +129,22 @@ def embed_sounds(sounds: Sequence[Sound], conditioner: Conditioner) -> Float[Ten
     if not sounds:
         raise InputError("there is no recording to be like", hint="give at least one")
     embedder = _embedder(conditioner)
-    rows = [embedder.embed(waveform, rate).mean(axis=0) for waveform, rate in sounds]
+    rows = [embedder.embed(waveform, sample_rate).mean(axis=0) for waveform, sample_rate in sounds]
     return conditioner.check(np.stack(rows), embedder.space)
 
 
 def read_recording(recording: Any, use: str, mono: bool = True) -> tuple[Sound, dict[str, Any]]:
-    """A sound, and its origin by what it is used as: of a file its name and digest, of an array digest and rate."""
+    """A recording as (waveform, sample_rate), and its origin: name and digest of a file, digest of an array."""
     if isinstance(recording, Path | str):
         sound = read_audio(recording, mono=mono)
         return sound, {use: Path(recording).name, f"{use}_sha256": digest_file(Path(recording))}
     if not isinstance(recording, tuple | list) or len(recording) != 2:
-        raise InputError("a recording is a waveform with its rate, or a file", hint="give (waveform, rate)")
-    waveform, rate = recording
-    digest = digest_array(as_channels(waveform, rate)[0])
-    return (waveform, rate), {use: "a recording", f"{use}_sha256": digest, f"{use}_rate": int(rate)}
+        raise InputError(
+            "a recording is a waveform with its sample rate, or a file", hint="give (waveform, sample_rate)"
+        )
+    waveform, sample_rate = recording
+    digest = digest_array(as_channels(waveform, sample_rate)[0])
+    return (waveform, sample_rate), {use: "a recording", f"{use}_sha256": digest, f"{use}_rate": int(sample_rate)}
 
 
 def count_items(embedding: Path | None, rows: Rows | None = None) -> int:

@@ -68,7 +68,7 @@ def write_free_draws(
     guidance = np.random.default_rng([seed, 2]).choice(GUIDANCE[1:], -(-len(files) // PER_SHARD))
 
     def draws(some: range) -> dict[str, np.ndarray]:
-        sounds = [read_audio(files[i], model.rate, duration=seconds) for i in some]
+        sounds = [read_audio(files[i], model.sample_rate, duration=seconds) for i in some]
         condition = model.conditioner(embed_sounds(sounds, model.conditioner)).to(model.device)
         number = some.start // PER_SHARD
         free = model.tokens([condition], seconds, seeded(seed, number, model.device), float(guidance[number]))
@@ -121,9 +121,9 @@ def _example(
     model: MusicLM, codec: MelTokenCodec, file: Path, seconds: float, guidance: float, generator: torch.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A piece's spectrogram, codes and drawn codes, of whole tokens."""
-    sound = read_audio(file, model.rate, duration=seconds)
+    sound = read_audio(file, model.sample_rate, duration=seconds)
     codes = model.codes_of(sound[0])
-    codes = codes[:, : int(seconds * model.rate) // codec.frame]
+    codes = codes[:, : int(seconds * model.sample_rate) // codec.frame]
     mel = log_mel(sound[0]).T.numpy()[: codes.shape[1] * codec.model.config.frames]
     condition = model.conditioner(embed_sounds([sound], model.conditioner)).to(model.device)
     stage = model.stages["acoustic"]
@@ -144,7 +144,7 @@ def draw_beside(
 
     Level after level (of the finer ones several at once), for a code makes up for what those above it leave.
     """
-    crop, seen = stage.config.frames, round(_SEEN_S * stage.config.rate)
+    crop, seen = stage.config.frames, round(_SEEN_S * stage.config.frame_rate)
     out = codes.clone()
     for window in windows(codes.shape[2], crop, crop - seen):
         heard = codes[:, :, window.start : window.stop].clone()

@@ -20,9 +20,9 @@ from ..._utils.errors import InputError
 from ..._utils.files import read_arrays, write_arrays
 from ...embeddings.windows import mono_at
 from ..codec_parts.kmeans import kmeans, nearest
-from ..musicnn.embedder import HOP, RATE, load_network, log_mel, package_folder
+from ..musicnn.embedder import HOP, SAMPLE_RATE, load_network, log_mel, package_folder
 from ..musicnn.network import network_on
-from .config import SEMANTIC_RATE
+from .config import SEMANTIC_FRAME_RATE
 
 FILE = "semantic_tokens.safetensors"
 
@@ -41,24 +41,24 @@ class FrameFeatures(Protocol):
     dims: int
     hz: Fraction
 
-    def frames(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float[Tensor, "frames dims"]:
-        """The vectors of a mono waveform at any rate."""
+    def frames(self, waveform: Float32[np.ndarray, " samples"], sample_rate: int) -> Float[Tensor, "frames dims"]:
+        """The vectors of a mono waveform at any sample rate."""
         ...
 
 
 class MusicnnFrames:
     """The three temporal layers (3 × 64) of musicnn-MSD before pooling, every 16 ms."""
 
-    name, dims, hz = "musicnn-msd-temporal", 192, Fraction(RATE, HOP)
+    name, dims, hz = "musicnn-msd-temporal", 192, Fraction(SAMPLE_RATE, HOP)
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
         network, self.sha256 = load_network("msd", package_folder())
         self.device = torch.device(device)
         self._network = network_on(network, self.device)
 
-    def frames(self, waveform: Float32[np.ndarray, " samples"], rate: int) -> Float[Tensor, "frames 192"]:
+    def frames(self, waveform: Float32[np.ndarray, " samples"], sample_rate: int) -> Float[Tensor, "frames 192"]:
         """The layers' values over the whole sound; its last frame stands for what is left over."""
-        return self.of_mel(log_mel(mono_at(waveform, rate, RATE)))
+        return self.of_mel(log_mel(mono_at(waveform, sample_rate, SAMPLE_RATE)))
 
     def of_mel(self, mel: Float32[Tensor, "frames 96"]) -> Float[Tensor, "frames 192"]:
         """The same from the log-mel spectrogram that musicnn reads."""
@@ -95,7 +95,7 @@ class SemanticTokenizer:
         return nearest((pooled(features, hz) - mean) / scale, centres)
 
     def encode(
-        self, waveform: Float32[np.ndarray, " samples"], rate: int, model: FrameFeatures
+        self, waveform: Float32[np.ndarray, " samples"], sample_rate: int, model: FrameFeatures
     ) -> Int[Tensor, " tokens"]:
         """The tokens of a waveform; :class:`InputError` where ``model`` is not the one they were fitted on."""
         if model.sha256 != self.features["sha256"]:
@@ -104,7 +104,7 @@ class SemanticTokenizer:
                 f"{model.name} ({model.sha256[:12]})",
                 hint="use the model that they were fitted on",
             )
-        return self.tokens(model.frames(waveform, rate), model.hz)
+        return self.tokens(model.frames(waveform, sample_rate), model.hz)
 
     def save(self, folder: Path, report: dict[str, Any] | None = None) -> None:
         """Write the clusters (half precision) and what they were fitted on."""
@@ -172,7 +172,7 @@ class StreamingKMeans:
 
 def pooled(features: Float[Tensor, "frames dims"], hz: Fraction) -> Float[Tensor, "tokens dims"]:
     """Means over 40 ms, 25 a second, of features at ``hz``; what a frame spans of two tokens goes to both in part."""
-    ratio = Fraction(SEMANTIC_RATE) / hz
+    ratio = Fraction(SEMANTIC_FRAME_RATE) / hz
     spread = features.repeat_interleave(ratio.numerator, dim=0)
     return functional.avg_pool1d(spread.T[None], ratio.denominator)[0].T
 

@@ -283,9 +283,9 @@ class Stage(Pretrained):
 
 def _remembered(inputs: Float[Tensor, "batch steps width"], forgotten: float) -> Float[Tensor, "batch steps 1"]:
     """1 for the steps that an example remembers: all of them, or each with a chance of its own; never not the start."""
-    rate = torch.rand(len(inputs), 1, device=inputs.device)
-    rate = torch.where(torch.rand_like(rate) < forgotten, rate, 0.0)
-    kept = torch.rand(inputs.shape[:2], device=inputs.device) >= rate
+    hidden_share = torch.rand(len(inputs), 1, device=inputs.device)
+    hidden_share = torch.where(torch.rand_like(hidden_share) < forgotten, hidden_share, 0.0)
+    kept = torch.rand(inputs.shape[:2], device=inputs.device) >= hidden_share
     kept[:, 0] = True
     return kept[..., None].to(inputs.dtype)
 

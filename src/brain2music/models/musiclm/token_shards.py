@@ -35,7 +35,7 @@ from ..mulan.training_data import Composed
 from ..musicnn.network import network_on
 from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
 
-RATE = 24000
+SAMPLE_RATE = 24000
 CODEBOOKS = "codebooks.safetensors"
 """What the codec's codes stand for, beside the shards."""
 _AHEAD = 3  # pieces under way for each worker
@@ -81,7 +81,11 @@ class Ear:
 
     def hear(self, sound: Float32[np.ndarray, " samples"]) -> Any:
         """In a worker: everything before the network, or the embedding itself."""
-        return self.embedder.embed(sound, RATE) if self._listener is None else self._listener.hear(sound, RATE)
+        return (
+            self.embedder.embed(sound, SAMPLE_RATE)
+            if self._listener is None
+            else self._listener.hear(sound, SAMPLE_RATE)
+        )
 
     def finish(self, heard: Any) -> Float32[np.ndarray, "windows dims"]:
         """The embedding of what :meth:`hear` gave."""
@@ -110,7 +114,7 @@ class Tokenisers:
     @torch.inference_mode()
     def __call__(self, heard: Heard) -> dict[str, np.ndarray]:
         """A piece's arrays, cut to whole semantic tokens where there are such."""
-        codes = np.ascontiguousarray(self.codec.encode(heard.sound[None], RATE).values.T)
+        codes = np.ascontiguousarray(self.codec.encode(heard.sound[None], SAMPLE_RATE).values.T)
         windows = self.ear.finish(heard.ear).astype(np.float16)
         if self.semantic is None or self.features is None:
             return {"codes": codes, "windows": windows}
@@ -126,7 +130,7 @@ class Tokenisers:
         return {
             "codec": find(self.name).name,
             "codec_sha256": digest_file(find(self.name) / "model.safetensors"),
-            "codec_rate": codec.rate / codec.frame,
+            "codec_rate": codec.sample_rate / codec.frame,
             "codes": codec.codes,
             "space": vars(self.ear.space),
             **spoken,
@@ -135,7 +139,9 @@ class Tokenisers:
 
 def frames_of(features: FrameFeatures, heard: Heard) -> Float[Tensor, "frames dims"]:
     """The features of a piece; musicnn's from the log-mel frames that the worker made."""
-    return features.of_mel(heard.mel) if isinstance(features, MusicnnFrames) else features.frames(heard.sound, RATE)
+    return (
+        features.of_mel(heard.mel) if isinstance(features, MusicnnFrames) else features.frames(heard.sound, SAMPLE_RATE)
+    )
 
 
 def write_shards(
@@ -226,7 +232,7 @@ class TokenData:
         self.pieces = np.array(
             [(number, row) for number, shard in enumerate(self.shards) for row in range(len(shard["codes"]))]
         )
-        self.levels, self.rate = self.shards[0]["codes"].shape[1], float(self.about["codec_rate"])
+        self.levels, self.frame_rate = self.shards[0]["codes"].shape[1], float(self.about["codec_rate"])
         beside = folder / CODEBOOKS
         self.codebooks = torch.from_numpy(read_arrays(beside)[0]["codebooks"]) if beside.is_file() else None
         self.step_s, self.window_s = float(self.about["space"]["step_s"]), float(self.about["space"]["window_s"])
@@ -237,7 +243,7 @@ class TokenData:
     @property
     def seconds(self) -> float:
         """Of all pieces together."""
-        return sum(len(shard["codes"]) * shard["codes"].shape[2] for shard in self.shards) / self.rate
+        return sum(len(shard["codes"]) * shard["codes"].shape[2] for shard in self.shards) / self.frame_rate
 
     def piece(self, index: int) -> dict[str, Tensor]:
         """One piece's ``codes`` and ``windows``, and ``semantic`` where there are such tokens."""
@@ -280,20 +286,20 @@ def _hear(source: Composed | Recording, seconds: float) -> Heard | None:
     """In a worker: the sound of a source, and all of it that needs no device."""
     from ...audio.io import duration_of, read_audio, resample
     from ...simulation.music.render import render
-    from ..musicnn.embedder import RATE as MEL_RATE
+    from ..musicnn.embedder import SAMPLE_RATE as MEL_RATE
     from ..musicnn.embedder import log_mel
 
     if isinstance(source, Composed):
-        sound = render(source.piece(seconds), RATE)
+        sound = render(source.piece(seconds), SAMPLE_RATE)
         row = {"genre": source.genre, "seed": source.seed, "number": source.number, "composed": True}
     else:
         if duration_of(source.file) - source.start_s < seconds - 0.05:
             return None
-        sound, _ = read_audio(source.file, RATE, start=source.start_s, duration=seconds)
+        sound, _ = read_audio(source.file, SAMPLE_RATE, start=source.start_s, duration=seconds)
         row = {"file": source.file.name, "start_s": source.start_s, "licence": source.licence, "composed": False}
-    count = round(seconds * RATE)
+    count = round(seconds * SAMPLE_RATE)
     sound = np.pad(sound[:count], (0, max(0, count - len(sound))))
-    return Heard(row, sound, log_mel(resample(sound, RATE, MEL_RATE)), _EAR[0].hear(sound))
+    return Heard(row, sound, log_mel(resample(sound, SAMPLE_RATE, MEL_RATE)), _EAR[0].hear(sound))
 
 
 def _embedder(embedding: str, step_s: float) -> Embedder:

@@ -42,7 +42,7 @@ def fit_postfilter(
     chosen = choose_music(music, pieces, _SHORTEST_S, seed)
     drawn, real = [], []
     for number, first in enumerate(range(0, len(chosen), BATCH)):
-        sounds = [read_audio(file, model.rate, duration=seconds) for file in chosen[first : first + BATCH]]
+        sounds = [read_audio(file, model.sample_rate, duration=seconds) for file in chosen[first : first + BATCH]]
         condition = model.conditioner(embed_sounds(sounds, model.conditioner)).to(model.device)
         made = model.tokens([condition], seconds, seeded(seed, number, model.device))
         drawn += [model.refined(codec.spectrogram(model.as_codes(each))) for each in made]

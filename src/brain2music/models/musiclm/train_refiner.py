@@ -20,7 +20,7 @@ from ...training.loop import fit
 from ...training.model_card import write_model_card
 from ...training.schedule import cosine, set_lr
 from ..codec_parts.adversarial import judge
-from ..mel_tokens.hifigan import HOP, RATE
+from ..mel_tokens.hifigan import HOP, SAMPLE_RATE
 from ..mel_tokens.mel_discriminators import MelDiscriminators
 from ..mel_tokens.model import MelTokens
 from .drawn import choose_music, mel_tokens_of
@@ -33,7 +33,7 @@ Pair = tuple[Float[Tensor, "more frames 80"], Float[Tensor, "batch frames 80"]]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PostNetHyperparameters:
     """How a refiner is trained.
 
     Attributes
@@ -42,7 +42,7 @@ class Recipe:
         drawn wrong is to be left alone. free : crops besides, of draws that run free, whose music is not known: only
         the discriminators hear them. held_out : share of pieces.
     adversarial_after : the part of the budget (steps or minutes) that is trained by differences alone; 1: all of it.
-    rate, adversarial_rate, discriminator_rate : peak learning rates of the first part, of the second, and of the
+    lr, adversarial_lr, discriminator_lr : peak learning rates of the first part, of the second, and of the
         discriminators; each falls as a cosine. clip : norms to which gradients are clipped.
     difference, features, adversarial : weights of the losses.
     """
@@ -53,10 +53,10 @@ class Recipe:
     free: int = 6
     held_out: float = 0.05
     adversarial_after: float = 0.3
-    rate: float = 1e-3
-    adversarial_rate: float = 1e-4
-    discriminator_rate: float = 8e-4
-    warmup: int = 50
+    lr: float = 1e-3
+    adversarial_lr: float = 1e-4
+    discriminator_lr: float = 8e-4
+    warmup_steps: int = 50
     clip: float = 10.0
     difference: float = 2.0
     features: float = 4.0
@@ -82,7 +82,7 @@ class RefinerTask:
         shards: Sequence[Path],
         free: Sequence[Path],
         codec: MelTokens,
-        recipe: Recipe,
+        hparams: PostNetHyperparameters,
         config: RefinerConfig,
         seed: int,
     ) -> None:
@@ -91,14 +91,14 @@ class RefinerTask:
             torch.from_numpy(np.concatenate([each[name] for each in arrays])) for name in ("mel", "codes", "drawn")
         )
         self.free = torch.from_numpy(np.concatenate([read_arrays(each)[0]["free"] for each in free])) if free else None
-        self.codec, self.recipe, self.seed = codec, recipe, seed
+        self.codec, self.hparams, self.seed = codec, hparams, seed
         self.frames = codec.config.frames
-        self.rate = RATE / HOP / codec.config.frames  # tokens a second
-        self.crop = round(recipe.seconds * self.rate)
+        self.token_rate = SAMPLE_RATE / HOP / codec.config.frames  # tokens per second
+        self.crop = round(hparams.seconds * self.token_rate)
         if self.codes.shape[2] <= self.crop:
-            raise InputError(f"pieces of {recipe.seconds:g} s or less are too short", hint="give more --seconds")
+            raise InputError(f"pieces of {hparams.seconds:g} s or less are too short", hint="give more --seconds")
         order = np.random.default_rng(seed).permutation(len(self.mel))
-        held = max(1, round(recipe.held_out * len(order)))
+        held = max(1, round(hparams.held_out * len(order)))
         self.held, self.training = order[:held], order[held:]
         if len(self.training) == 0:
             raise InputError("one piece is too little to learn from", hint="give more --pieces")
@@ -107,27 +107,27 @@ class RefinerTask:
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             name: torch.optim.AdamW(model.parameters(), betas=(0.8, 0.99)) for name, model in self.models.items()
         }
-        self.seconds_per_batch = recipe.batch * recipe.seconds
+        self.seconds_per_batch = hparams.batch * hparams.seconds
 
     def batch(self, step: int) -> Pair:
         """Spectrograms of tokens, most of them drawn, and of music."""
         rng = np.random.default_rng([self.seed, step])
-        rows = rng.choice(self.training, self.recipe.batch)
-        given, true = self._crops(rows, rng.random(len(rows)) < self.recipe.own, rng)
+        rows = rng.choice(self.training, self.hparams.batch)
+        given, true = self._crops(rows, rng.random(len(rows)) < self.hparams.own, rng)
         if self.free is None:
             return given, true
-        pieces = self.free[rng.integers(len(self.free), size=self.recipe.free)]
+        pieces = self.free[rng.integers(len(self.free), size=self.hparams.free)]
         return torch.cat([given, *(self._decoded(each, self._first(rng))[None] for each in pieces)]), true
 
     def update(self, batch: Pair, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step towards music and, after the first part of the budget, away from what the discriminators find."""
-        recipe, (given, true) = self.recipe, batch
-        judged_now = engine.progress >= recipe.adversarial_after
+        hparams, (given, true) = self.hparams, batch
+        judged_now = engine.progress >= hparams.adversarial_after
         self._set_rates(engine.progress, step)
         with engine.autocast():
             made = self.models["refiner"](given if judged_now else given[: len(true)]).float()
         difference = _difference(made[: len(true)], true)
-        loss = recipe.difference * difference
+        loss = hparams.difference * difference
         logs: dict[str, Tensor | float] = {"difference": difference.detach()}
         if judged_now:
             slope, judged = judge(
@@ -136,14 +136,14 @@ class RefinerTask:
                 true,
                 made,
                 engine,
-                adversarial=recipe.adversarial,
-                features=recipe.features,
-                clip=recipe.clip,
+                adversarial=hparams.adversarial,
+                features=hparams.features,
+                clip=hparams.clip,
             )
             loss = loss + (made * slope).sum()  # its gradient is the slope of what the discriminators find
             logs |= judged
         engine.backward(loss)
-        engine.step(self.optimizers["refiner"], recipe.clip)
+        engine.step(self.optimizers["refiner"], hparams.clip)
         return logs
 
     @torch.no_grad()
@@ -153,7 +153,7 @@ class RefinerTask:
         found: dict[str, float] = {}
         for name, own in (("drawn", False), ("coded", True)):
             given, true = self._crops(self.held, np.full(len(self.held), own), np.random.default_rng([self.seed, 0, 1]))
-            made = torch.cat([models["refiner"](part.to(device)).cpu() for part in given.split(self.recipe.batch)])
+            made = torch.cat([models["refiner"](part.to(device)).cpu() for part in given.split(self.hparams.batch)])
             found |= {name: float(_difference(made, true)), f"{name}_before": float(_difference(given, true))}
         return found
 
@@ -165,7 +165,7 @@ class RefinerTask:
         facts = {
             "what": "spectrograms of drawn tokens, brought nearer to music",
             "command": "brain2music train refiner MODEL OUT MUSIC...",
-            "music": f"{len(self.mel)} pieces of {self.codes.shape[2] / self.rate:.0f} s",
+            "music": f"{len(self.mel)} pieces of {self.codes.shape[2] / self.token_rate:.0f} s",
         }
         write_model_card(folder, refiner, facts, self.validate(models))
 
@@ -181,13 +181,16 @@ class RefinerTask:
 
     def _set_rates(self, progress: float, step: int) -> None:
         """Each part of the budget has its own peak and its own fall."""
-        recipe, after = self.recipe, self.recipe.adversarial_after
+        hparams, after = self.hparams, self.hparams.adversarial_after
         if progress < after:
-            set_lr(self.optimizers["refiner"], recipe.rate * cosine(progress / after, step, warmup_steps=recipe.warmup))
+            set_lr(
+                self.optimizers["refiner"],
+                hparams.lr * cosine(progress / after, step, warmup_steps=hparams.warmup_steps),
+            )
             return
         factor = cosine((progress - after) / (1 - after), step)
-        set_lr(self.optimizers["refiner"], recipe.adversarial_rate * factor)
-        set_lr(self.optimizers["discriminators"], recipe.discriminator_rate * factor)
+        set_lr(self.optimizers["refiner"], hparams.adversarial_lr * factor)
+        set_lr(self.optimizers["discriminators"], hparams.discriminator_lr * factor)
 
     def _crops(self, rows: np.ndarray, own: np.ndarray, rng: np.random.Generator) -> Pair:
         given, true = [], []
@@ -213,7 +216,7 @@ def train_refiner(
     pieces: int = 300,
     seconds: float = 15.0,
     resume: bool = False,
-    recipe: Recipe | None = None,
+    hparams: PostNetHyperparameters | None = None,
     config: RefinerConfig | None = None,
     progress: Advance | None = None,
 ) -> Refiner:
@@ -229,13 +232,13 @@ def train_refiner(
     """
     if "acoustic" not in model.stages:
         raise InputError("a refiner is for models of a single stage", hint="train musiclm --single")
-    codec, recipe = mel_tokens_of(model), recipe or Recipe()
+    codec, hparams = mel_tokens_of(model), hparams or PostNetHyperparameters()
     files = choose_music(music, pieces, seconds, arguments.seed)
     shards = write_examples(model, files, out / "examples", seconds, arguments.seed, progress)
     free: list[Path] = []
-    if recipe.adversarial_after < 1:
+    if hparams.adversarial_after < 1:
         free = write_free_draws(model, files, out / "free", seconds, arguments.seed, progress)
-    task = RefinerTask(shards, free, codec.model, recipe, config or RefinerConfig(), arguments.seed)
+    task = RefinerTask(shards, free, codec.model, hparams, config or RefinerConfig(), arguments.seed)
     return Refiner.from_pretrained(fit(task, arguments, out, resume))
 
 

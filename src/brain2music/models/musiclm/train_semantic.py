@@ -13,7 +13,7 @@ from ..._utils.errors import InputError
 from ..._utils.progress import Advance
 from ...audio.find import find_audio
 from ...audio.io import read_audio
-from .config import SEMANTIC_RATE
+from .config import SEMANTIC_FRAME_RATE
 from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer, StreamingKMeans, codebook_use, pooled
 
 FIRST_S = 2400.0
@@ -31,7 +31,7 @@ def fit_semantic(
     """
     learner = StreamingKMeans(codes, seed)
     waiting: list[Tensor] = []
-    held, frames, needed = 0, 0, round(FIRST_S * SEMANTIC_RATE * codes / 1024)
+    held, frames, needed = 0, 0, round(FIRST_S * SEMANTIC_FRAME_RATE * codes / 1024)
     for batch in batches:
         waiting.append(pooled(batch, model.hz))
         held, frames = held + len(waiting[-1]), frames + len(waiting[-1])
@@ -39,11 +39,13 @@ def fit_semantic(
             learner.add(torch.cat(waiting))
             waiting, held, needed = [], 0, 12 * codes
     if frames < codes:
-        raise InputError(f"{frames / SEMANTIC_RATE:.0f} s of sound are too little for {codes} tokens", hint="give more")
+        raise InputError(
+            f"{frames / SEMANTIC_FRAME_RATE:.0f} s of sound are too little for {codes} tokens", hint="give more"
+        )
     if waiting:
         learner.add(torch.cat(waiting))
     tokenizer = SemanticTokenizer(learner.clusters, {"name": model.name, "sha256": model.sha256})
-    report = {"seconds": frames / SEMANTIC_RATE, "codes": codes, "dims": model.dims}
+    report = {"seconds": frames / SEMANTIC_FRAME_RATE, "codes": codes, "dims": model.dims}
     return tokenizer, report | codebook_use(learner.counts)
 
 

@@ -35,29 +35,29 @@ _VALIDATED = 128  # crops a stage
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MusicLMHyperparameters:
     """How the stages of a size are trained.
 
     Attributes
     ----------
-    batch : crops a step, by stage. rate : peak learning rate. warmup : steps.
+    batch : crops a step, by stage. lr : peak learning rate. warmup_steps : steps over which it rises.
     withheld : chances that a crop sees no condition at all, only its tokens, or only its vector; so that guidance has
         a null to start from, and each form can be used without the other.
     """
 
     batch: dict[StageName, int]
-    rate: float
-    warmup: int
+    lr: float
+    warmup_steps: int
     weight_decay: float = 0.05
     withheld: tuple[float, float, float] = (0.1, 0.15, 0.15)
 
 
 _TINY: dict[StageName, int] = {"semantic": 8, "coarse": 8, "fine": 16, "acoustic": 8}
 _SMALL: dict[StageName, int] = {"semantic": 64, "coarse": 96, "fine": 192, "acoustic": 96}
-RECIPES: dict[Size, Recipe] = {
-    "paper": Recipe({"semantic": 256, "coarse": 256, "fine": 256, "acoustic": 256}, 3e-4, 4000),
-    "small": Recipe(_SMALL, 1.5e-3, 100),
-    "tiny": Recipe(_TINY, 5e-3, 20),
+HYPERPARAMETERS: dict[Size, MusicLMHyperparameters] = {
+    "paper": MusicLMHyperparameters({"semantic": 256, "coarse": 256, "fine": 256, "acoustic": 256}, 3e-4, 4000),
+    "small": MusicLMHyperparameters(_SMALL, 1.5e-3, 100),
+    "tiny": MusicLMHyperparameters(_TINY, 5e-3, 20),
 }
 
 
@@ -86,7 +86,7 @@ class MusicLMTask:
     ) -> None:
         self.data, self.folder, self.seed, self.codec = TokenData(shards), shards, seed, codec
         self.conditioner = Conditioner.load(shards)
-        self.recipe = RECIPES[size]
+        self.hparams = HYPERPARAMETERS[size]
         self.shrink, self.plan, self.names = shrink, plan, STAGES[plan]
         if unknown := sorted(set(only) - set(self.names)):
             raise InputError(f"there is no stage {unknown[0]!r}", hint=f"choose from {', '.join(self.names)}")
@@ -95,7 +95,7 @@ class MusicLMTask:
         self.configs = _configs(size, plan, self.data, self.conditioner)
         self.models: dict[str, nn.Module] = {name: Stage(config) for name, config in self.configs.items()}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: _optimizer(self.models[name], self.recipe) for name in self.only
+            name: _optimizer(self.models[name], self.hparams) for name in self.only
         }
         self.averaged: tuple[str, ...] = self.names
         order = np.random.default_rng(seed).permutation(len(self.data))
@@ -121,10 +121,10 @@ class MusicLMTask:
     def update(self, batch: Batch, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step of every stage."""
         logged: dict[str, Tensor | float] = {}
-        rate = self.recipe.rate * cosine(engine.progress, step, warmup_steps=self.recipe.warmup)
+        lr = self.hparams.lr * cosine(engine.progress, step, warmup_steps=self.hparams.warmup_steps)
         for name, crops in batch.items():
-            set_lr(self.optimizers[name], rate)
-            shown = _shown(len(crops["codes"]), self.recipe.withheld, engine.device)
+            set_lr(self.optimizers[name], lr)
+            shown = _shown(len(crops["codes"]), self.hparams.withheld, engine.device)
             with engine.autocast():
                 loss = -self.models[name](*_arguments(crops, shown)).mean()
             engine.backward(loss)
@@ -132,7 +132,7 @@ class MusicLMTask:
             logged[name] = loss.detach()
             if norm is not None:
                 logged[f"{name}_norm"] = norm
-        return {**logged, "rate": rate}
+        return {**logged, "lr": lr}
 
     @torch.no_grad()
     def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
@@ -191,17 +191,17 @@ class MusicLMTask:
         config, step_s = self.configs[name], self.data.step_s
         rows: list[tuple[Tensor, ...]] = []
         for piece in (self.data.piece(int(i)) for i in rng.choice(pieces, count)):
-            seconds = piece["codes"].shape[1] / self.data.rate
-            grid = step_s if config.condition and config.crop_s >= self.data.window_s else 2 / config.rate
+            seconds = piece["codes"].shape[1] / self.data.frame_rate
+            grid = step_s if config.condition and config.crop_s >= self.data.window_s else 2 / config.frame_rate
             start = grid * int(rng.integers(math.floor((seconds - config.crop_s) / grid + 1e-6) + 1))
             vector = self.data.embedding(piece["windows"], start, config.crop_s)
-            rows.append((*_split(piece, start, config, self.data.rate), vector))
+            rows.append((*_split(piece, start, config, self.data.frame_rate), vector))
         given, codes, vectors = (torch.stack(column) for column in zip(*rows, strict=True))
         condition = self.conditioner(vectors)
         return {"given": given.long(), "codes": codes.long(), "tokens": condition.tokens, "vector": condition.vector}
 
     def _batch_size(self, name: StageName) -> int:
-        return max(1, round(self.recipe.batch[name] / self.shrink))
+        return max(1, round(self.hparams.batch[name] / self.shrink))
 
     def _begin(self, often: dict[str, Tensor]) -> None:
         """Begin the acoustic stages whose tables are as wide as the codec's codebooks from these."""
@@ -250,7 +250,7 @@ def _configs(size: Size, plan: Plan, data: TokenData, conditioner: Conditioner) 
     words = Vocabulary(
         acoustic_codes=data.about["codes"],
         acoustic_levels=data.levels,
-        acoustic_rate=data.rate,
+        acoustic_frame_rate=data.frame_rate,
         acoustic_dims=0 if data.codebooks is None else data.codebooks.shape[2],
         semantic_codes=data.about.get("semantic_codes", 0),
         condition_levels=levels,
@@ -258,17 +258,17 @@ def _configs(size: Size, plan: Plan, data: TokenData, conditioner: Conditioner) 
         embedding=dims,
     )
     found = stages(size, plan, words)
-    longest = min(shard["codes"].shape[2] for shard in data.shards) / data.rate
+    longest = min(shard["codes"].shape[2] for shard in data.shards) / data.frame_rate
     return {
         name: replace(config, crop_s=min(config.crop_s, longest), stride_s=min(config.stride_s, longest))
         for name, config in found.items()
     }
 
 
-def _split(piece: dict[str, Tensor], start: float, config: StageConfig, rate: float) -> tuple[Tensor, Tensor]:
+def _split(piece: dict[str, Tensor], start: float, config: StageConfig, frame_rate: float) -> tuple[Tensor, Tensor]:
     """What a stage is given, and what it predicts, of the crop of a piece that starts after so many seconds."""
-    first, semantic = round(start * rate), slice(round(start * 25), round((start + config.crop_s) * 25))
-    codes = piece["codes"][:, first : first + round(config.crop_s * rate)]
+    first, semantic = round(start * frame_rate), slice(round(start * 25), round((start + config.crop_s) * 25))
+    codes = piece["codes"][:, first : first + round(config.crop_s * frame_rate)]
     nothing = codes[:0]
     if config.name == "semantic":
         return nothing, piece["semantic"][None, semantic]
@@ -285,7 +285,7 @@ def _arguments(crops: Mapping[str, Tensor], shown: Tensor) -> tuple[Condition, T
 
 
 def _shown(count: int, withheld: tuple[float, float, float], device: torch.device) -> Tensor:
-    """(count, 2): whether tokens and vector are shown, drawn by the chances of a recipe."""
+    """(count, 2): whether tokens and vector are shown, drawn by the chances of a hparams."""
     none, tokens, vector = withheld
     draw = torch.rand(count, device=device)
     only_tokens = (draw >= none) & (draw < none + tokens)
@@ -303,10 +303,10 @@ def _loss(model: nn.Module, crops: dict[str, Tensor], shown: tuple[bool, bool], 
     return total / count
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, hparams: MusicLMHyperparameters) -> torch.optim.Optimizer:
     """AdamW; weight decay on matrices only."""
     groups = [
-        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": hparams.weight_decay},
         {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, recipe.rate, betas=(0.9, 0.95), fused=torch.cuda.is_available())
+    return torch.optim.AdamW(groups, hparams.lr, betas=(0.9, 0.95), fused=torch.cuda.is_available())

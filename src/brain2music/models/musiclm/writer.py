@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ..._utils.progress import Advance
-from .config import SEMANTIC_RATE, StageName
+from .config import SEMANTIC_FRAME_RATE, StageName
 from .sampling import Randomness, Sampling
 from .stage import Condition, Stage
 from .windows import SECTION_S, Window, windows
@@ -24,13 +24,13 @@ class Writer:
     Parameters
     ----------
     stages : by name: the paper's three, or "acoustic" alone. sampling : of each stage.
-    rate, frame : of the codec: Hz, and samples that a frame stands for.
+    sample_rate, frame : of the codec: Hz, and samples that a frame stands for.
     """
 
     def __init__(
-        self, stages: Mapping[StageName, Stage], sampling: Mapping[StageName, Sampling], rate: int, frame: int
+        self, stages: Mapping[StageName, Stage], sampling: Mapping[StageName, Sampling], sample_rate: int, frame: int
     ) -> None:
-        self.stages, self.sampling, self.rate, self.frame = stages, sampling, rate, frame
+        self.stages, self.sampling, self.sample_rate, self.frame = stages, sampling, sample_rate, frame
 
     @torch.inference_mode()
     def tokens(
@@ -53,7 +53,7 @@ class Writer:
         if "acoustic" in self.stages:
             frames = self._frames(seconds)
             return self._fill("acoustic", conditions, None, frames, generator, guidance, known, advance)
-        count = round(seconds * SEMANTIC_RATE)
+        count = round(seconds * SEMANTIC_FRAME_RATE)
         coarse = self.stages["coarse"].config.levels
         semantic = self._fill("semantic", conditions, None, count, generator, guidance, known_semantic, advance)
         first = None if known is None else known[:, :coarse]
@@ -65,17 +65,17 @@ class Writer:
         known_semantic, known = prompt or (None, None)
         if "acoustic" in self.stages:
             return len(self._windows("acoustic", self._frames(seconds), known, sections))
-        count = round(seconds * SEMANTIC_RATE)
+        count = round(seconds * SEMANTIC_FRAME_RATE)
         first = self._windows("semantic", count, known_semantic, sections)
         return len(first) + len(self._windows("coarse", 2 * count, known, sections))
 
     def _frames(self, seconds: float) -> int:
-        return math.ceil(seconds * self.rate / self.frame)
+        return math.ceil(seconds * self.sample_rate / self.frame)
 
     def _windows(self, name: StageName, frames: int, known: Tensor | None, sections: int) -> list[Window]:
         config = self.stages[name].config
-        section = round(SECTION_S * config.rate) if sections > 1 else None
-        stride, done = round(config.stride_s * config.rate), 0 if known is None else known.shape[2]
+        section = round(SECTION_S * config.frame_rate) if sections > 1 else None
+        stride, done = round(config.stride_s * config.frame_rate), 0 if known is None else known.shape[2]
         return windows(frames, config.frames, stride, done, section)
 
     def _fill(

@@ -34,7 +34,7 @@ from .tf_checkpoint import read_checkpoint
 Model = Literal["mtt", "msd"]
 Kind = Literal["mean_pool", "max_pool", "penultimate", "tags"]
 
-RATE, N_FFT, HOP, MELS = 16000, 512, 256, 96
+SAMPLE_RATE, N_FFT, HOP, MELS = 16000, 512, 256, 96
 PATCH_SAMPLES = PATCH_FRAMES * HOP
 PATCH_HOP_S = 1.5
 _VERSION = "1"
@@ -63,28 +63,30 @@ class MusicnnEmbedder:
         folder = folder or package_folder()
         self.network, digest = load_network(model, folder)
         self.tag_names = read_tag_names(model, folder)
-        self.space = EmbeddingSpace(f"musicnn-{model}", _VERSION, digest, DIMS, window_s, step_s, RATE)
+        self.space = EmbeddingSpace(f"musicnn-{model}", _VERSION, digest, DIMS, window_s, step_s, SAMPLE_RATE)
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, 753) float32 of a waveform at any rate, mono or stereo."""
-        return self.features(waveform, rate, "mean_pool")
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, 753) float32 of a waveform at any sample rate, mono or stereo."""
+        return self.features(waveform, sample_rate, "mean_pool")
 
-    def tags(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 50"]:
+    def tags(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows 50"]:
         """(windows, 50) probabilities of :attr:`tag_names`."""
-        return self.features(waveform, rate, "tags")
+        return self.features(waveform, sample_rate, "tags")
 
-    def features(self, waveform: AnyWaveform, rate: int, kind: Kind) -> Float32[np.ndarray, "windows features"]:
+    def features(self, waveform: AnyWaveform, sample_rate: int, kind: Kind) -> Float32[np.ndarray, "windows features"]:
         """Any of the network's :class:`Features`, averaged over the patches of each window."""
-        frames, windows = self.prepare(waveform, rate)
+        frames, windows = self.prepare(waveform, sample_rate)
         starts = sorted({start for window in windows for start in window})
         patches = getattr(self.network(frames, starts), kind).numpy()
         rows = {start: row for row, start in enumerate(starts)}
         return np.stack([patches[[rows[start] for start in window]].mean(axis=0) for window in windows])
 
-    def prepare(self, waveform: AnyWaveform, rate: int) -> tuple[Float32[torch.Tensor, "frames 96"], list[list[int]]]:
+    def prepare(
+        self, waveform: AnyWaveform, sample_rate: int
+    ) -> tuple[Float32[torch.Tensor, "frames 96"], list[list[int]]]:
         """The log-mel spectrogram, and for each window the frames at which its patches begin."""
-        sound = mono_at(waveform, rate, RATE)
-        duration = len(sound) / RATE
+        sound = mono_at(waveform, sample_rate, SAMPLE_RATE)
+        duration = len(sound) / SAMPLE_RATE
         if len(sound) < PATCH_SAMPLES:
             sound = np.resize(sound, PATCH_SAMPLES)
         frames = log_mel(sound)
@@ -92,14 +94,14 @@ class MusicnnEmbedder:
         inside = window_starts(window_s, 3.0, PATCH_HOP_S)
         last = len(frames) - PATCH_FRAMES
         return frames, [
-            [min(last, round((start + offset) * RATE / HOP)) for offset in inside]
+            [min(last, round((start + offset) * SAMPLE_RATE / HOP)) for offset in inside]
             for start in window_starts(duration, self.space.window_s, self.space.step_s)
         ]
 
 
 def log_mel(waveform: Float32[np.ndarray, " samples"]) -> Float32[torch.Tensor, "frames 96"]:
     """The network's input, log10(10000 mel + 1), of a waveform at 16 kHz."""
-    return torch.log10(10000.0 * mel_spectrogram(waveform, RATE, N_FFT, HOP, MELS) + 1.0)
+    return torch.log10(10000.0 * mel_spectrogram(waveform, SAMPLE_RATE, N_FFT, HOP, MELS) + 1.0)
 
 
 def package_folder() -> Path:

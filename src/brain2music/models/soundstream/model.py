@@ -8,7 +8,7 @@ arXiv 2107.03312); the variant of 24 kHz, stride 480, 50 Hz and 12 × 1024 codes
 from dataclasses import dataclass, replace
 from math import log2, prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,15 +29,17 @@ class SoundStreamConfig:
 
     Attributes
     ----------
-    rate : Hz. patch, strides : of the encoder, in order; their product is the samples of a frame. The paper has no
-        patch (1); the small size takes 20 samples at once, so that two processor cores train it in an hour.
+    sample_rate : Hz. patch, strides : of the encoder, in order; their product is the samples of a frame. The paper has
+        no patch (1); the small size takes 20 samples at once, so that two processor cores train it in an hour.
     encoder_channels, decoder_channels : widths from the waveform's side to the latents', one more than strides;
         multiples of 16, which convolutions on a CPU run several times faster than others.
     dim : of a latent frame, and so of the codes. levels, codes : of the quantiser.
     rare : see :class:`ResidualVectorQuantizer`. film : whether the bottleneck has the denoising switch.
     """
 
-    rate: int = 24000
+    json_keys: ClassVar = {"sample_rate": "rate"}
+
+    sample_rate: int = 24000
     patch: int = 20
     strides: tuple[int, ...] = (4, 6)
     encoder_channels: tuple[int, ...] = (96, 192, 320)
@@ -57,7 +59,7 @@ class SoundStreamConfig:
     @property
     def kbps(self) -> float:
         """Kilobits a second with all levels."""
-        return self.rate / self.stride * self.levels * log2(self.codes) / 1000
+        return self.sample_rate / self.stride * self.levels * log2(self.codes) / 1000
 
     @classmethod
     def size(cls, name: Literal["tiny", "small", "paper", "paper-320"]) -> "SoundStreamConfig":
@@ -80,7 +82,7 @@ class Reconstruction(NamedTuple):
 
 
 class SoundStream(Pretrained):
-    """Mono sound at ``config.rate`` Hz <-> codes (levels, frames), one frame every ``config.stride`` samples."""
+    """Mono sound at ``config.sample_rate`` Hz <-> codes (levels, frames), one frame every ``config.stride`` samples."""
 
     Config = SoundStreamConfig
     training_only = (".counts", ".sums")

@@ -33,14 +33,14 @@ class W2vBertEmbedder:
         self.space = EmbeddingSpace(name, "1", digest, config.width, window_s, step_s, config.sample_rate)
 
     @torch.inference_mode()
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, width) float32 of a waveform at any rate, mono or stereo; each window by itself."""
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
+        """(windows, width) float32 of a waveform at any sample rate, mono or stereo; each window by itself."""
         return np.stack(
             [
                 self.model.at_depth(torch.from_numpy(window)[None].to(best_device()), self.depth)[0]
                 .mean(0)
                 .cpu()
                 .numpy()
-                for window in each_window(waveform, rate, self.space, _SHORTEST_S)
+                for window in each_window(waveform, sample_rate, self.space, _SHORTEST_S)
             ]
         )

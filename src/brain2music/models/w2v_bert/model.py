@@ -62,7 +62,7 @@ class W2vBert(Pretrained):
 
         Parameters
         ----------
-        sound : at the configuration's rate. mask : the frames at 25 Hz that are replaced by noise.
+        sound : at the configuration's sample rate. mask : the frames at 25 Hz that are replaced by noise.
         temperature : of the soft choice of codes.
         """
         features = self.features(sound)

@@ -16,6 +16,7 @@ from ...training.audio_data import Crops, open_corpus
 from ...training.engine import Engine
 from ...training.loop import fit
 from ...training.manifest import AudioSource, read_sources, refuse_held_out, split_sources
+from ...training.schedule import set_lr
 from .config import W2vBertConfig
 from .losses import losses, span_mask
 from .model import W2vBert
@@ -28,21 +29,21 @@ PATIENCE = 10
 
 
 @dataclass(frozen=True)
-class Recipe:
+class W2vBertHyperparameters:
     """How the weights are moved.
 
     Attributes
     ----------
     batch_size : crops. seconds : of each.
-    rate : the highest learning rate of AdamW. warm_up : the part of the budget over which it rises; it falls
+    lr : peak learning rate of AdamW. warmup_share : share of the budget over which it rises; it falls
         linearly to zero afterwards (wav2vec 2.0). clip : norm of the gradients.
     seed : of crops, masks and validation.
     """
 
     batch_size: int = 16
     seconds: float = 8.0
-    rate: float = 5e-4
-    warm_up: float = 0.08
+    lr: float = 5e-4
+    warmup_share: float = 0.08
     weight_decay: float = 0.01
     clip: float = 1.0
     seed: int = 0
@@ -58,18 +59,18 @@ class W2vBertTask:
     Parameters
     ----------
     model : fresh; the statistics of its mel bands are taken from the first crops.
-    train, held_out : mono crops at the model's rate.
+    train, held_out : mono crops at the model's sample rate.
     """
 
     averaged: tuple[str, ...] = ("w2v_bert",)
 
-    def __init__(self, model: W2vBert, train: Crops, held_out: Crops, recipe: Recipe) -> None:
-        self.config, self.recipe, self._train, self._held_out = model.config, recipe, train, held_out
+    def __init__(self, model: W2vBert, train: Crops, held_out: Crops, hparams: W2vBertHyperparameters) -> None:
+        self.config, self.hparams, self._train, self._held_out = model.config, hparams, train, held_out
         self.models: dict[str, nn.Module] = {"w2v_bert": model}
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, recipe.rate, (0.9, 0.98), weight_decay=recipe.weight_decay)
+        optimizer = torch.optim.AdamW(parameters, hparams.lr, (0.9, 0.98), weight_decay=hparams.weight_decay)
         self.optimizers: dict[str, torch.optim.Optimizer] = {"w2v_bert": optimizer}
-        self.seconds_per_batch = recipe.batch_size * recipe.seconds
+        self.seconds_per_batch = hparams.batch_size * hparams.seconds
         self._frames = model.frames(train.frames)
         model.measure(train.batch(0)[:, 0])
 
@@ -81,13 +82,14 @@ class W2vBertTask:
         """One step; the soft choice of codes hardens over the budget."""
         (sound, mask), config, spent = batch, self.config, engine.progress
         temperature = config.gumbel_start * (config.gumbel_end / config.gumbel_start) ** spent
-        for group in self.optimizers["w2v_bert"].param_groups:
-            group["lr"] = self.recipe.rate * min(spent / self.recipe.warm_up, (1 - spent) / (1 - self.recipe.warm_up))
+        warmup = self.hparams.warmup_share
+        lr = self.hparams.lr * min(spent / warmup, (1 - spent) / (1 - warmup))
+        set_lr(self.optimizers["w2v_bert"], lr)
         with engine.autocast():
             outputs = self.models["w2v_bert"](sound, mask, temperature)
         found = losses(outputs, mask, config)
         engine.backward(found["loss"])
-        norm = engine.step(self.optimizers["w2v_bert"], self.recipe.clip)
+        norm = engine.step(self.optimizers["w2v_bert"], self.hparams.clip)
         return {name: value.detach() for name, value in found.items()} | ({} if norm is None else {"norm": norm})
 
     @torch.no_grad()
@@ -97,7 +99,7 @@ class W2vBertTask:
         device = next(model.parameters()).device
         sound, mask = (part.to(device) for part in self._masked(self._held_out, 0))
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(self.recipe.seed)
+            torch.manual_seed(self.hparams.seed)
             found = losses(model(sound, mask, self.config.gumbel_end), mask, self.config)
         return {name: float(value) for name, value in found.items()}
 
@@ -106,7 +108,7 @@ class W2vBertTask:
         model = models["w2v_bert"]
         assert isinstance(model, W2vBert)
         model.save_pretrained(folder)
-        write_text(folder / CARD, _card(self.config, self.recipe))
+        write_text(folder / CARD, _card(self.config, self.hparams))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         """Nothing: it makes no sound."""
@@ -124,7 +126,7 @@ class W2vBertTask:
         return None
 
     def _masked(self, crops: Crops, step: int) -> Batch:
-        rng = np.random.default_rng((self.recipe.seed, 1, step))
+        rng = np.random.default_rng((self.hparams.seed, 1, step))
         config = self.config
         mask = span_mask(rng, crops.batch_size, self._frames, config.mask_probability, config.mask_span)
         return crops.batch(step)[:, 0], mask
@@ -133,7 +135,7 @@ class W2vBertTask:
 def train_w2v_bert(
     data: Path,
     out: Path,
-    recipe: Recipe,
+    hparams: W2vBertHyperparameters,
     arguments: TrainingArguments,
     config: W2vBertConfig,
     held_out: Path | None = None,
@@ -153,35 +155,35 @@ def train_w2v_bert(
     ------
     InputError : there is no readable music, the crops are too short to mask, or the codebook collapses.
     """
-    frames = round(recipe.seconds * config.sample_rate)
+    frames = round(hparams.seconds * config.sample_rate)
     if frames // config.hop // 4 < 2 * config.mask_span:
         raise InputError(
-            f"crops of {recipe.seconds:g} s are too short for masks of {config.mask_span / 25:g} s",
+            f"crops of {hparams.seconds:g} s are too short for masks of {config.mask_span / 25:g} s",
             hint=f"take crops of {2 * config.mask_span / 25:g} s or more",
         )
     sources = read_sources(data)
     if held_out is not None:
         refuse_held_out(sources, held_out)
-    train, validation = split_sources(sources, seed=recipe.seed)
+    train, validation = split_sources(sources, seed=hparams.seed)
 
     def crops(part: list[AudioSource], name: str, gain: tuple[float, float] | None) -> Crops:
         corpus = open_corpus(part, config.sample_rate, 1, out / "cache" / name, n_jobs=n_jobs)
-        return Crops(corpus, frames, recipe.batch_size, recipe.seed, gain)
+        return Crops(corpus, frames, hparams.batch_size, hparams.seed, gain)
 
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(hparams.seed)
     model = W2vBert(config)
-    task = W2vBertTask(model, crops(train, "train", (-12.0, 6.0)), crops(validation, "held-out", None), recipe)
+    task = W2vBertTask(model, crops(train, "train", (-12.0, 6.0)), crops(validation, "held-out", None), hparams)
     return fit(task, arguments, out, resume, start_time)
 
 
-def _card(config: W2vBertConfig, recipe: Recipe) -> str:
+def _card(config: W2vBertConfig, hparams: W2vBertHyperparameters) -> str:
     return f"""# w2v-BERT for music
 
 Self-supervised features at 25 Hz after w2v-BERT (arXiv 2108.06209): {config.contrastive_blocks} + \
 {config.masked_blocks} conformer blocks of width {config.width}, {config.codebooks} codebook(s) of {config.codes} \
 codes, {config.quantiser} quantiser; sound at {config.sample_rate} Hz.
 
-* Trained by `brain2music train w2v-bert` on crops of {recipe.seconds:g} s, {recipe.batch_size} a batch.
+* Trained by `brain2music train w2v-bert` on crops of {hparams.seconds:g} s, {hparams.batch_size} a batch.
 * Use: `--embedding w2v-bert-avg` with this folder as `$BRAIN2MUSIC_MODELS/w2v-bert-avg`; another depth by
   `w2v-bert-avg@0.5`.
 """

@@ -19,7 +19,7 @@ from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.windows import mono_at, window_starts
 from .tflite import YAMNET, open_model
 
-RATE, FRAME, HOP = 16000, 15600, 7800
+SAMPLE_RATE, FRAME, HOP = 16000, 15600, 7800
 _EMBEDDING = "global_average_pooling2d/Mean"
 
 
@@ -38,7 +38,7 @@ class YamnetEmbedder:
     def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.5) -> None:
         model, names = YAMNET.files
         self._names = folder / names
-        self.space = EmbeddingSpace("yamnet", "1", digest_file(folder / model), 1024, window_s, step_s, RATE)
+        self.space = EmbeddingSpace("yamnet", "1", digest_file(folder / model), 1024, window_s, step_s, SAMPLE_RATE)
         self._run = _runner(folder / model)
 
     @cached_property
@@ -47,19 +47,19 @@ class YamnetEmbedder:
         with self._names.open(encoding="utf-8", newline="") as file:
             return tuple(row["display_name"] for row in csv.DictReader(file))
 
-    def embed(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, "windows 1024"]:
-        """(windows, 1024) float32 of a waveform at any rate, mono or stereo."""
-        sound = mono_at(waveform, rate, RATE)
-        frames, window = self._frames(sound)[0], round(self.space.window_s * RATE)
-        seconds = window_starts(len(sound) / RATE, self.space.window_s, self.space.step_s)
-        starts = [round(start * RATE) for start in seconds]
+    def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows 1024"]:
+        """(windows, 1024) float32 of a waveform at any sample rate, mono or stereo."""
+        sound = mono_at(waveform, sample_rate, SAMPLE_RATE)
+        frames, window = self._frames(sound)[0], round(self.space.window_s * SAMPLE_RATE)
+        seconds = window_starts(len(sound) / SAMPLE_RATE, self.space.window_s, self.space.step_s)
+        starts = [round(start * SAMPLE_RATE) for start in seconds]
         middles = np.arange(len(frames)) * HOP + FRAME / 2
         inside = [(middles >= start) & (middles < start + window) for start in starts]
         return np.stack([frames[rows if rows.any() else slice(-1, None)].mean(axis=0) for rows in inside])
 
-    def classes(self, waveform: AnyWaveform, rate: int) -> Float32[np.ndarray, " 521"]:
+    def classes(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, " 521"]:
         """The probability of every class, the mean over the sound's frames."""
-        return self._frames(mono_at(waveform, rate, RATE))[1].mean(axis=0)
+        return self._frames(mono_at(waveform, sample_rate, SAMPLE_RATE))[1].mean(axis=0)
 
     def _frames(
         self, sound: Float32[np.ndarray, " samples"]

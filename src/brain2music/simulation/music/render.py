@@ -33,7 +33,7 @@ _RESOLUTION = 960  # MIDI ticks in a beat: half a millisecond
 _REVERB = {"lead": 50, "texture": 60, "answer": 50, "chords": 35, "drums": 25, "bass": 8}  # controller 91
 
 
-def render(piece: Piece, rate: int = 22050) -> Float32[np.ndarray, " samples"]:
+def render(piece: Piece, sample_rate: int = 22050) -> Float32[np.ndarray, " samples"]:
     """Render a piece with the General-MIDI sound font TimGM6mb: mono, exactly ``piece.seconds`` long.
 
     The level is set to :data:`LEVEL`, peaks stay below :data:`PEAK`, and the cut at the end is faded over 20
@@ -44,10 +44,10 @@ def render(piece: Piece, rate: int = 22050) -> Float32[np.ndarray, " samples"]:
 
     wav = midirenderer.render_wave_from(_sound_font(), midi_bytes(piece))
     stereo, own_rate = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
-    sound = resample(stereo.mean(axis=1), own_rate, rate)
-    waveform = np.zeros(round(piece.seconds * rate), np.float32)
+    sound = resample(stereo.mean(axis=1), own_rate, sample_rate)
+    waveform = np.zeros(round(piece.seconds * sample_rate), np.float32)
     waveform[: len(sound)] = sound[: len(waveform)]
-    fade = min(round(_FADE_S * rate), len(waveform))
+    fade = min(round(_FADE_S * sample_rate), len(waveform))
     waveform[len(waveform) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
     rms, peak = float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))), float(np.abs(waveform).max())
     return waveform * np.float32(min(LEVEL / rms, PEAK / peak))
@@ -76,7 +76,7 @@ def write_corpus(
     pieces_per_genre: int | Mapping[str, int],
     seed: int,
     seconds: float = 30.0,
-    rate: int = 22050,
+    sample_rate: int = 22050,
     n_jobs: int | None = None,
     progress: Advance | None = None,
     first: int = 0,
@@ -105,9 +105,11 @@ def write_corpus(
     """
     folder = Path(folder)
     counts = pieces_per_genre if isinstance(pieces_per_genre, Mapping) else dict.fromkeys(GENRES, pieces_per_genre)
-    _check(folder, counts, {"seed": seed, "seconds": seconds, "rate": rate, "first": first, "version": __version__})
+    _check(
+        folder, counts, {"seed": seed, "seconds": seconds, "rate": sample_rate, "first": first, "version": __version__}
+    )
     orders = [
-        _Order(folder, genre, number, seed, seconds, rate)
+        _Order(folder, genre, number, seed, seconds, sample_rate)
         for genre in GENRES
         for number in range(first, first + counts.get(genre, 0))
     ]
@@ -129,7 +131,7 @@ class _Order(NamedTuple):
     number: int
     seed: int
     seconds: float
-    rate: int
+    sample_rate: int
 
     @property
     def track(self) -> str:
@@ -160,7 +162,7 @@ def _make(order: _Order) -> dict[str, Any]:
     notes, words = (np.random.default_rng(child) for child in sequence.spawn(2))
     piece = compose(order.genre, notes, order.seconds)
     if not order.path.is_file():  # files are written atomically: one that is here is complete
-        write_audio(order.path, render(piece, order.rate), order.rate)
+        write_audio(order.path, render(piece, order.sample_rate), order.sample_rate)
     return {
         "track": order.track,
         "genre": piece.genre,
