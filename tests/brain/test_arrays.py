@@ -107,7 +107,7 @@ def test_split_runs_and_lag_of_a_table(tmp_path, sounds, write_toml, rng):
 def epochs(
     tmp_path: Path, write_toml: Callable[..., Path], runs: Sequence[str], axes: str, rng
 ) -> tuple[Path, np.ndarray]:
-    """Six clips of three scans of two voxels in the given layout, one run label a clip ("-" for no column)."""
+    """Six clips of three scans of two voxels in the given layout, one run label per clip ("-" for no column)."""
     data = rng.standard_normal((6, 3, 2)).astype(np.float32)
     columns = [
         f"s{i}.wav" + ("" if runs == "-" else f"\t{run}") for i, run in enumerate(runs if runs != "-" else "-" * 6)
@@ -224,7 +224,7 @@ FAULTS = {
     "nan.npy": r"nan\.npy: the array holds NaN",
     "text.mat": r"text\.mat: this is not a readable \.mat file",
     "r.mat": r"r\.mat: there is no variable None.*Choose among R, S",
-    "list.tsv": r"list\.tsv: \.tsv is not a kind of array",
+    "list.tsv": r"list\.tsv: \.tsv is not a supported type of array",
 }
 
 

@@ -98,7 +98,7 @@ def test_confounds_are_chosen_by_pattern(tmp_path):
 def test_components_without_their_cosines_are_warned_of(tmp_path):
     table = tmp_path / "confounds.tsv"
     table.write_text("a_comp_cor_00\tcosine00\n1\t4\n2\t5\n")
-    with pytest.warns(Brain2MusicWarning, match="ask for .cosine"):
+    with pytest.warns(Brain2MusicWarning, match="add .cosine"):
         read_confounds(table, ("a_comp_cor_*",), 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -49,8 +49,8 @@ def test_masks_of_other_spaces_and_subjects_are_passed_over(study, anat, rng, ma
     write(anat.parents[1] / "sub-0012" / "sub-0012_desc-brain_mask.nii.gz", np.ones(GRID))
     own = write(anat / "sub-001_desc-brain_mask.nii.gz", rng.random(GRID) > 0.3)
     np.testing.assert_array_equal(choose_mask(study, "001").mask, own)
-    given = choose_mask(study, "001", mask=mask_file)
-    np.testing.assert_array_equal(given.mask, nib.load(mask_file).get_fdata() > 0)
+    chosen = choose_mask(study, "001", mask=mask_file)
+    np.testing.assert_array_equal(chosen.mask, nib.load(mask_file).get_fdata() > 0)
 
 
 def test_without_masks_it_is_nilearns(tmp_path, clips, make_run, rng):
@@ -140,7 +140,7 @@ def test_masks_are_looked_for_in_the_folder_named_and_then_in_the_studys(study, 
     np.testing.assert_array_equal(choose_mask(study, "001", elsewhere).mask, named)
 
 
-def test_masks_on_another_grid_are_told_with_the_share_that_lies_within(study, anat):
+def test_masks_on_another_grid_are_reported_with_the_share_that_is_within(study, anat):
     write(anat / "sub-001_desc-brain_mask.nii.gz", np.ones(GRID))
     assert check_masks(study, "001") == []
     moved = AFFINE.copy()
@@ -149,4 +149,4 @@ def test_masks_on_another_grid_are_told_with_the_share_that_lies_within(study, a
     (finding,) = check_masks(study, "001")
     assert (finding.severity, finding.code, finding.subject) == ("warning", "mask-resampled", "001")
     assert "affine differs" in finding.what
-    assert "60% of it lies within" in finding.what
+    assert "60% of it is within" in finding.what

@@ -354,7 +354,7 @@ def test_a_recording_at_fault_costs_its_clip(tmp_path: Path, rng: np.random.Gene
     clips = set(pd.read_parquet(outputs.predictions("a", "logmel"))["clip"])
     assert len(clips) == 11
     assert not any("s03" in clip for clip in clips)
-    responses = read_arrays_study(path).without(read_arrays_study(path).train_clips[3:4]).responses("a")[0]
+    responses = read_arrays_study(path).exclude(read_arrays_study(path).train_clips[3:4]).responses("a")[0]
     np.testing.assert_array_equal(responses.data[:, 0], np.delete(data, 3, axis=0))
 
 

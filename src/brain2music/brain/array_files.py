@@ -1,4 +1,4 @@
-"""Arrays from .npy, .mat and .safetensors files; nothing that could run code is ever loaded."""
+"""Reading of arrays from .npy, .mat and .safetensors files; nothing that could run code is ever loaded."""
 
 import os
 import re
@@ -11,11 +11,12 @@ from .._utils.files import read_arrays
 
 
 def resolve(text: str, base: Path) -> Path:
-    """A path of the file ``base``: relative to its folder, ``~`` and ``${VARIABLE}`` expanded.
+    """Resolve a path relative to the folder of the file ``base``, with ``~`` and ``${VARIABLE}`` expanded.
 
     Raises
     ------
-    InputError : a variable is not set.
+    InputError
+        If a variable is not set.
     """
     for name in re.findall(r"\$\{(\w+)\}", text):
         if name not in os.environ:
@@ -25,13 +26,14 @@ def resolve(text: str, base: Path) -> Path:
 
 
 def read_array(path: Path, variable: str | None = None) -> np.ndarray:
-    """Read one array; ``variable`` names it in .mat (to version 7.2) and .safetensors files of several.
+    """Read one array; ``variable`` selects it in .mat files (up to version 7.2) and .safetensors files of several.
 
     A .npy file is memory-mapped.
 
     Raises
     ------
-    InputError : the file is missing, of another kind, unreadable or lacks the variable.
+    InputError
+        If the file is missing, unreadable, of another type, or lacks the variable.
     """
     if not path.is_file():
         raise InputError("the array is missing", path, "check the path in the arrays file")
@@ -42,7 +44,7 @@ def read_array(path: Path, variable: str | None = None) -> np.ndarray:
     elif path.suffix == ".safetensors":
         named = read_arrays(path)[0]
     else:
-        raise InputError(f"{path.suffix or 'this'} is not a kind of array that is read", path, "save it as .npy")
+        raise InputError(f"{path.suffix or 'this'} is not a supported type of array file", path, "save it as .npy")
     if variable is None and len(named) == 1:
         return next(iter(named.values()))
     if variable not in named:

@@ -1,4 +1,4 @@
-"""What a TOML file says of a study of response arrays: its arrays, their axes, and its stimuli."""
+"""Settings of a study of response arrays, as read from a TOML file: arrays, their axes, and stimuli."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,7 @@ class _Strict(BaseModel):
 
 
 class ArrayFile(_Strict):
-    """An array: a .npy file, or a named ``variable`` of a .mat or .safetensors file."""
+    """An array: a .npy file, or a ``variable`` of a .mat or .safetensors file."""
 
     file: str
     variable: str | None = None
@@ -25,11 +25,10 @@ class ArrayFile(_Strict):
 class StimuliSettings(_Strict):
     """The stimuli in the order of the arrays: one of ``table``, ``names`` and ``events``.
 
-    ``table`` is a TSV with the column ``file`` and, where known, ``genre``, ``start``, ``end``, ``run`` and
-    ``split`` ("train" or "test"); ``names`` an array of names, each a sound file in ``folder`` without its
-    extension, with ``genres`` beside it; ``events`` a BIDS folder, whose clips are taken run by run without
-    the carry-ins. ``fade_s`` and ``rms`` say how they were presented
-    (:class:`brain2music.study.stimuli.Stimuli`).
+    ``table`` is a TSV with the column ``file`` and optionally ``genre``, ``start``, ``end``, ``run`` and ``split``
+    ("train" or "test"); ``names`` is an array of names of sound files in ``folder`` without their extensions, with
+    an optional array ``genres``; ``events`` is a BIDS folder, whose clips are taken run by run without the carry-ins.
+    ``fade_s`` and ``rms`` describe the presentation (:class:`brain2music.study.stimuli.Stimuli`).
     """
 
     folder: str
@@ -42,15 +41,15 @@ class StimuliSettings(_Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> "StimuliSettings":
-        if sum(source is not None for source in (self.table, self.names, self.events)) != 1:
+        if sum(each is not None for each in (self.table, self.names, self.events)) != 1:
             raise ValueError("give exactly one of table, names and events")
         if self.genres is not None and self.names is None:
-            raise ValueError("genres stands beside names")
+            raise ValueError("genres is given only with names")
         return self
 
 
 class SubjectSettings(_Strict):
-    """One subject's arrays: ``train`` alone, or with ``test``, in which repeats are averaged."""
+    """The arrays of one subject: ``train``, and optionally ``test``, in which repeats are averaged."""
 
     label: Annotated[str, Field(pattern=r"^[0-9A-Za-z]+$")]
     train: ArrayFile
@@ -60,10 +59,10 @@ class SubjectSettings(_Strict):
 class ArraySettings(_Strict):
     """A study of response arrays. Paths are relative to the file; ``${VARIABLE}`` and ``~`` are expanded.
 
-    ``tr`` is the seconds between scans; for arrays without time, those that a response stands for. ``axes``
-    names the arrays' axes: clips and voxels; time and voxels, ``scans_per_clip`` scans for each clip in
-    turn; or clips, scans and voxels. ``folds`` is given where there are no test arrays. ``test_repeats`` is the
-    presentations averaged in them.
+    ``tr`` is the repetition time in seconds; for arrays without time, the duration of one response. ``axes`` names the
+    axes of the arrays: clips and voxels; time and voxels, with ``scans_per_clip`` scans for each clip in turn; or
+    clips, scans and voxels. ``folds`` is required without test arrays. ``test_repeats`` is the number of presentations
+    that they average.
     """
 
     name: Annotated[str, Field(min_length=1)]

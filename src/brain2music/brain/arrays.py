@@ -1,4 +1,4 @@
-"""Responses that come as arrays with a list of stimuli, as a TOML file says (``recipes/natsound165.toml``)."""
+"""Studies of response arrays with a list of stimuli, described by a TOML file (``recipes/natsound165.toml``)."""
 
 import warnings
 from collections.abc import Collection, Sequence
@@ -23,16 +23,17 @@ from .stimulus_lists import StimulusList, list_from_events, list_from_names, lis
 
 EPOCHS = (
     "the list of stimuli has no runs of several clips, so rows are taken as epochs, without a lag. "
-    "Give it a column run, clips of a run in the order heard, if scans follow one another from row to row."
+    "Give it a column run, clips of a run in the order presented, if scans follow one another from row to row."
 )
 
 
 def read_arrays_study(path: Path) -> "ArrayStudy":
-    """Read an arrays file and its list of stimuli; the arrays themselves are read when asked for.
+    """Read an arrays file and its list of stimuli; the arrays themselves are read when needed.
 
     Raises
     ------
-    InputError : the file is not valid, or a stimulus of the list cannot be found.
+    InputError
+        If the file is not valid, or a stimulus of the list cannot be found.
     """
     path = Path(path)
     settings = validated(ArraySettings, read_toml(path), path)
@@ -50,17 +51,28 @@ def read_arrays_study(path: Path) -> "ArrayStudy":
 class ArrayStudy:
     """A study of response arrays, as the pipeline's :class:`brain2music.brain.source.Source`.
 
-    ``chosen`` are the subjects that are read, None for all; ``said`` are remarks on what is read around,
-    ``gone`` the subjects at fault, ``lost`` the clips that cannot be heard.
+    Attributes
+    ----------
+    path : Path
+        The arrays file.
+    settings : ArraySettings
+    chosen : tuple of str or None
+        The subjects that are read; None for all.
+    remarks : tuple of str
+        One line for each thing that was ignored or left out.
+    excluded_subjects : tuple of str
+        Subjects with errors.
+    excluded_clips : frozenset of Clip
+        Clips that cannot be presented.
     """
 
     path: Path
     settings: ArraySettings
     kind: Literal["arrays"] = "arrays"
     chosen: tuple[str, ...] | None = None
-    said: tuple[str, ...] = ()
-    gone: tuple[str, ...] = ()
-    lost: frozenset[Clip] = frozenset()
+    remarks: tuple[str, ...] = ()
+    excluded_subjects: tuple[str, ...] = ()
+    excluded_clips: frozenset[Clip] = frozenset()
 
     @property
     def name(self) -> str:
@@ -80,21 +92,21 @@ class ArrayStudy:
 
     @property
     def step_s(self) -> float:
-        """Seconds between the windows that responses can tell apart: the TR."""
+        """Step of windows in seconds that the responses resolve: the TR."""
         return self.settings.tr
 
     @property
     def has_time(self) -> bool:
-        """Whether the arrays have scans, and the list of stimuli the runs in which clips followed one another."""
+        """Whether the arrays have scans, and the list of stimuli has runs with clips in the order presented."""
         listed = [each for each in self._lists.values() if each.clips]
-        return self._has_scans and all(each.order == "heard" for each in listed)
+        return self._has_scans and all(each.order == "presented" for each in listed)
 
     @property
     def _has_scans(self) -> bool:
         return set(self.settings.axes) != {"clips", "voxels"} and self.settings.scans_per_clip != 1
 
     def tr_of(self, subject: str) -> float:
-        """Seconds between scans, of every subject."""
+        """Repetition time in seconds, the same for every subject."""
         return self.settings.tr
 
     @property
@@ -103,17 +115,20 @@ class ArrayStudy:
 
     @property
     def all_subjects(self) -> tuple[str, ...]:
-        return tuple(subject.label for subject in self.settings.subjects if subject.label not in self.gone)
+        return tuple(subject.label for subject in self.settings.subjects if subject.label not in self.excluded_subjects)
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        return self.said
+    def keep(
+        self, subjects: Sequence[str], remarks: Sequence[str] = (), excluded: Collection[str] = ()
+    ) -> "ArrayStudy":
+        return replace(
+            self,
+            chosen=tuple(subjects),
+            remarks=(*self.remarks, *remarks),
+            excluded_subjects=(*self.excluded_subjects, *excluded),
+        )
 
-    def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "ArrayStudy":
-        return replace(self, chosen=tuple(subjects), said=(*self.said, *remarks), gone=(*self.gone, *gone))
-
-    def without(self, clips: Collection[Clip]) -> "ArrayStudy":
-        return replace(self, lost=self.lost | set(clips))
+    def exclude(self, clips: Collection[Clip]) -> "ArrayStudy":
+        return replace(self, excluded_clips=self.excluded_clips | set(clips))
 
     @property
     def images(self) -> None:
@@ -121,8 +136,8 @@ class ArrayStudy:
 
     @cached_property
     def stimuli(self) -> Stimuli:
-        given = self.settings.stimuli
-        return Stimuli(resolve(given.folder, self.path), fade_s=given.fade_s, rms=given.rms)
+        settings = self.settings.stimuli
+        return Stimuli(resolve(settings.folder, self.path), fade_s=settings.fade_s, rms=settings.rms)
 
     @property
     def root(self) -> None:
@@ -133,27 +148,27 @@ class ArrayStudy:
         arrays = (array for each in self.settings.subjects for array in (each.train, each.test) if array is not None)
         return (self.path, self.stimuli.folder, *(resolve(array.file, self.path) for array in arrays))
 
-    def clips_heard(self, subject: str) -> tuple[Clip, ...]:
+    def clips_presented(self, subject: str) -> tuple[Clip, ...]:
         return (*self.train_clips, *self.test_clips)
 
     @property
     def train_clips(self) -> tuple[Clip, ...]:
-        return tuple(clip for clip in self._lists["train"].clips if clip not in self.lost)
+        return tuple(clip for clip in self._lists["train"].clips if clip not in self.excluded_clips)
 
     @property
     def test_clips(self) -> tuple[Clip, ...]:
-        return tuple(clip for clip in self._lists["test"].clips if clip not in self.lost)
+        return tuple(clip for clip in self._lists["test"].clips if clip not in self.excluded_clips)
 
     def responses(self, subject: str, lag_tr: int = 0) -> SplitResponses:
-        """The subject's training and test responses; the latter None where ``folds`` says how to score.
+        """Read the training and test responses of a subject; the latter are None if ``folds`` is given.
 
-        With a lag, a clip's scans are taken ``lag_tr`` later in its run, whose last scan is repeated past
-        its end; never in the next row of arrays whose list names no runs (:attr:`has_time`).
+        With a lag, the scans of a clip are taken ``lag_tr`` later in its run, whose last scan is repeated past its
+        end; arrays whose list names no runs have no lag (:attr:`has_time`).
 
         Raises
         ------
-        InputError : there is no such subject, an array does not have the size that the list asks for or
-            holds NaN.
+        InputError
+            If there is no such subject, or an array does not match the list of stimuli or holds NaN.
         """
         arrays = next((each for each in self.settings.subjects if each.label == subject), None)
         if arrays is None:
@@ -174,7 +189,7 @@ class ArrayStudy:
         return self.train_clips
 
     def examine(self) -> list[Finding]:
-        """Faults of the subjects' arrays."""
+        """Find problems of the arrays of all subjects."""
         found = []
         for subject in self.subjects:
             try:
@@ -187,38 +202,38 @@ class ArrayStudy:
         return found
 
     def require_order(self) -> None:
-        """:class:`InputError` where runs are named, but what follows a clip in its run is not in the next row."""
+        """Raise :class:`InputError` if runs are named, but the clips of a run are not in consecutive rows."""
         if self._has_scans and any(each.order == "mixed" for each in self._lists.values()):
             what = "clips of other runs, or of the other split, stand between clips of a run in the list of stimuli"
             hint = (
-                "list each run's clips together, in the order heard; or leave out the column run (then without a lag)"
+                "list the clips of each run together, in the order presented; or leave out the column run, for no lag"
             )
             raise InputError(what, self.path, hint)
 
     def digests(self, subject: str) -> dict[str, str]:
-        """sha256 of the subject's arrays, of what this file says of them, and of the stimuli in their order."""
+        """sha256 of the arrays of a subject, of their settings, and of the stimuli in their order."""
         arrays = next(each for each in self.settings.subjects if each.label == subject)
         files = [arrays.train.file, *([arrays.test.file] if arrays.test else [])]
-        named = {file: digest_file(resolve(file, self.path)) for file in files}
-        told = self.settings.model_dump_json(exclude={"subjects", "stimuli", "name"}) + arrays.model_dump_json()
+        digests = {file: digest_file(resolve(file, self.path)) for file in files}
+        settings = self.settings.model_dump_json(exclude={"subjects", "stimuli", "name"}) + arrays.model_dump_json()
         rows = [(split, each.clips, each.runs.tolist(), each.order) for split, each in self._lists.items()]
-        return {**named, self.path.name: digest_text(told), "stimuli": digest_text(repr(rows))}
+        return {**digests, self.path.name: digest_text(settings), "stimuli": digest_text(repr(rows))}
 
     @cached_property
     def _lists(self) -> dict[str, StimulusList]:
-        given, folds = self.settings.stimuli, self.settings.folds
-        folder = resolve(given.folder, self.path)
-        if given.events is not None:
-            return list_from_events(resolve(given.events, self.path), self.subjects)
-        if given.table is not None:
-            return list_from_table(resolve(given.table, self.path), folder)
-        assert given.names is not None
-        names = _texts(given.names, self.path)
-        genres = _texts(given.genres, self.path) if given.genres is not None else [""] * len(names)
+        settings, folds = self.settings.stimuli, self.settings.folds
+        folder = resolve(settings.folder, self.path)
+        if settings.events is not None:
+            return list_from_events(resolve(settings.events, self.path), self.subjects)
+        if settings.table is not None:
+            return list_from_table(resolve(settings.table, self.path), folder)
+        assert settings.names is not None
+        names = _texts(settings.names, self.path)
+        genres = _texts(settings.genres, self.path) if settings.genres is not None else [""] * len(names)
         if len(genres) != len(names):
-            raise InputError(f"{len(genres)} genres for {len(names)} names", self.path, "give one a stimulus")
+            raise InputError(f"{len(genres)} genres for {len(names)} names", self.path, "give one per stimulus")
         if folds is None:
-            raise InputError("names do not tell training from test clips", self.path, 'use a table, or "folds"')
+            raise InputError("names do not distinguish training from test clips", self.path, 'use a table, or "folds"')
         return list_from_names(names, genres, folder)
 
     def _read(self, subject: str, array: ArrayFile, stimuli: StimulusList, lag_tr: int, n_repeats: int) -> Responses:
@@ -233,8 +248,8 @@ class ArrayStudy:
             data = shift_within_runs(data, stimuli.runs, lag)
         elif lag_tr and data.shape[1] > 1:
             warnings.warn(f"{self.path}: {EPOCHS}", Brain2MusicWarning, stacklevel=3)
-        kept = np.array([clip not in self.lost for clip in stimuli.clips], dtype=bool)
-        clips = tuple(clip for clip in stimuli.clips if clip not in self.lost)
+        kept = np.array([clip not in self.excluded_clips for clip in stimuli.clips], dtype=bool)
+        clips = tuple(clip for clip in stimuli.clips if clip not in self.excluded_clips)
         if not kept.all():
             data = data[kept]
         repeats = np.full(len(clips), n_repeats)
@@ -245,9 +260,9 @@ class ArrayStudy:
 def shift_within_runs(
     data: Float32[np.ndarray, "clips scans voxels"], runs: Int[np.ndarray, " clips"], lag_tr: int
 ) -> Float32[np.ndarray, "clips scans voxels"]:
-    """Every clip's scans taken ``lag_tr`` later in its run; past the run's end its last scan is repeated.
+    """Take the scans of every clip ``lag_tr`` later in its run, whose last scan is repeated past its end.
 
-    The clips of a run must be neighbours in the order in which they were heard.
+    The clips of a run must be consecutive, in the order presented.
     """
     n_clips, n_scans, _ = data.shape
     series = data.reshape(n_clips * n_scans, -1)
@@ -259,7 +274,7 @@ def shift_within_runs(
 def _ordered(
     array: np.ndarray, settings: ArraySettings, n_clips: int, path: Path
 ) -> Float32[np.ndarray, "clips scans voxels"]:
-    """Any of the layouts as (clips, scans, voxels)."""
+    """Transpose an array of any layout to (clips, scans, voxels)."""
     if array.ndim != len(settings.axes):
         axes = ", ".join(settings.axes)
         raise InputError(f"the array has {array.ndim} axes, not ({axes})", path, "correct axes in the arrays file")

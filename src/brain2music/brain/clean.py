@@ -1,4 +1,4 @@
-"""Cleaning of one run's time series, on plain arrays (scans, voxels): drift, confounds, scaling."""
+"""Cleaning of the time series of one run, on plain arrays (scans, voxels): drift, confounds, scaling."""
 
 import warnings
 from collections.abc import Sequence
@@ -26,16 +26,19 @@ def detrend(
 
     Parameters
     ----------
-    x : (scans, voxels), any unit.
-    tr : seconds between scans.
-    method : ``median`` subtracts a running median of ``window_s`` seconds (Brain2Music A.1.1: 240 s);
-        ``cosine`` regresses out the cosines slower than ``window_s`` and the mean; ``linear`` the straight
-        line; ``none`` nothing.
-    window_s : seconds, of the median's window or of the slowest cosine kept.
+    x : (scans, voxels) float32
+        In any unit.
+    tr : float
+        Repetition time in seconds.
+    method : {"median", "cosine", "linear", "none"}
+        ``median`` subtracts a running median of ``window_s`` seconds (Brain2Music A.1.1: 240 s); ``cosine`` regresses
+        out the cosines slower than ``window_s`` and the mean; ``linear`` a straight line.
+    window_s : float
+        Seconds, of the window of the median or of the slowest cosine kept.
 
     Notes
     -----
-    Beyond the run's ends the median sees the series mirrored, and its window never exceeds the run.
+    The median pads the series by reflection, and its window never exceeds the run.
     """
     if method == "none" or len(x) < 2:
         return x
@@ -53,8 +56,10 @@ def zscore(
 
     Returns
     -------
-    The scaled series, constant voxels as zeros; and which voxels were constant, to float32's precision. NaN
-    stays.
+    scaled : (scans, voxels) float32
+        Constant voxels are 0; NaN stays.
+    constant : (voxels,) bool
+        Which voxels were constant, to the precision of float32.
     """
     mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
     scaled = x - mean
@@ -67,32 +72,32 @@ def zscore(
 def regress_out(
     x: Float32[np.ndarray, "scans voxels"], nuisance: Float[np.ndarray, "scans columns"]
 ) -> Float32[np.ndarray, "scans voxels"]:
-    """Residuals of every voxel after least squares on the nuisance columns and a constant."""
+    """Compute the residuals of every voxel after least squares on the nuisance columns and a constant."""
     scale = np.linalg.norm(nuisance, axis=0)
     columns = nuisance[:, scale > 0] / scale[scale > 0]
     basis, sizes, _ = np.linalg.svd(np.column_stack([np.ones(len(x)) / np.sqrt(len(x)), columns]), full_matrices=False)
     basis = basis[:, sizes > 1e-9 * sizes[0]].astype(np.float32)
-    residuals = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)  # first, for float32's sake
+    residuals = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)  # first, for the precision of float32
     residuals -= basis @ (basis.T @ residuals)
     return residuals
 
 
 def cosine_basis(n_scans: int, n_cosines: int) -> Float[np.ndarray, "scans cosines"]:
-    """The first cosines of the DCT-II after the constant, unit-norm: SPM's high-pass set."""
+    """Make the first cosines of the DCT-II after the constant, of unit norm, as in the high-pass filter of SPM."""
     orders = np.arange(1, n_cosines + 1)
     phase = np.pi * (np.arange(n_scans)[:, None] + 0.5) / n_scans
     return np.sqrt(2 / n_scans) * np.cos(phase * orders)
 
 
 def lacks_cosines(columns: Sequence[str]) -> bool:
-    """Whether CompCor's components are asked for without the cosines that fMRIPrep high-passed its data by first.
+    """Whether CompCor components are selected without the cosines of fMRIPrep's preceding high-pass filter.
 
-    The components say nothing of what is slower, and leave it in every voxel (fMRIPrep's documentation, "Confounds").
+    The components contain no slow drifts, which then stay in every voxel (fMRIPrep's documentation, "Confounds").
     """
     return any("comp_cor" in name for name in columns) and not any(name.startswith("cosine") for name in columns)
 
 
-LACKS_COSINES = 'components (comp_cor) say nothing of slow noise: ask for "cosine*" among the confounds too'
+LACKS_COSINES = 'components (comp_cor) do not contain slow drifts: add "cosine*" to the confounds'
 
 
 def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np.ndarray, "scans columns"]:
@@ -100,18 +105,26 @@ def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np
 
     Parameters
     ----------
-    path : ``*_desc-confounds_timeseries.tsv``, or by its older names.
-    columns : names or shell patterns: ``("trans_?", "rot_?", "csf", "a_comp_cor_0[0-5]")``.
-    n_scans : rows that must be there.
+    path : Path
+        ``*_desc-confounds_timeseries.tsv``, or the same under an older name.
+    columns : sequence of str
+        Names or shell patterns: ``("trans_?", "rot_?", "csf", "a_comp_cor_0[0-5]")``.
+    n_scans : int
+        The number of rows that the table must have.
 
     Raises
     ------
-    InputError : a pattern matches no column, or the rows are not the run's scans.
+    InputError
+        If a pattern matches no column, or the number of rows is not that of the scans.
+
+    Warns
+    -----
+    Brain2MusicWarning
+        If there are CompCor components without their cosines (:func:`lacks_cosines`).
 
     Notes
     -----
-    The "n/a" with which derivatives begin become the mean of their column. Components without their cosines are warned
-    of (:func:`lacks_cosines`).
+    The "n/a" in the first rows of derivatives become the mean of their column.
     """
     import pandas as pd
 
@@ -138,7 +151,7 @@ def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np
 def _subtract_running_median(
     x: Float32[np.ndarray, "scans voxels"], window: int
 ) -> Float32[np.ndarray, "scans voxels"]:
-    """The median's window is odd. scipy is fast on one long series only, so voxels are laid end to end."""
+    """Subtract a running median with an odd window; voxels are concatenated, as scipy is fast on long series only."""
     from scipy.ndimage import median_filter
 
     half = min(max(window, 1), len(x)) // 2

@@ -1,4 +1,4 @@
-"""BOLD runs to the responses of every voxel to every clip, one run in memory at a time."""
+"""Loading of BOLD runs as the responses of every voxel to every clip, one run in memory at a time."""
 
 import warnings
 from collections import Counter
@@ -38,36 +38,50 @@ def load_responses(
     in_memory_bytes: int = 2 << 30,
     progress: Advance | None = None,
 ) -> Responses:
-    """Read, clean and cut a subject's runs of one split.
+    """Load the responses of a subject to the clips of one split: runs are read, cleaned and cut.
 
     Each run is detrended and z-scored over all its scans (Brain2Music A.1.1), then cut. A clip whose sound
-    covers the scans ``v0 … v1-1`` gets the scans ``v0+lag_tr … v1-1+lag_tr``; past the run's end the last
+    covers the scans ``v0 … v1-1`` gets the scans ``v0+lag_tr … v1-1+lag_tr``; past the end of the run the last
     scan is repeated. Carry-ins are left out; presentations of one clip are averaged.
 
     Parameters
     ----------
-    lag_tr : scans by which the responses follow the sound: 0 in the paper, 3 in the work that followed.
-    detrend, window_s, confounds : as in :mod:`brain2music.brain.clean`; confounds are columns of the
-        fMRIPrep table beside the image or in the derivatives, regressed out after detrending.
-    zscore : scale every voxel per run; constant voxels become 0.
-    mask : an image, or the space of responses loaded before; default :func:`voxel_space`.
-    work_dir : where arrays above ``in_memory_bytes`` are memory-mapped; without it they stay in memory.
-    progress : called with (runs done, runs) after each run.
+    study : Study
+    subject : str
+    split : "train" or "test"
+    lag_tr : int
+        Scans by which the responses lag the sound: 0 in the paper, 3 in the work that followed.
+    detrend, window_s, confounds
+        As in :mod:`brain2music.brain.clean`; confounds are columns of the fMRIPrep table beside the image or in the
+        derivatives, regressed out after detrending.
+    zscore : bool
+        Whether to scale every voxel per run; constant voxels become 0.
+    mask : Path or VoxelSpace, optional
+        An image, or the space of responses loaded before; by default that of :func:`voxel_space`.
+    derivatives : Path, optional
+        Where to look for masks, segmentations and confounds before ``root/derivatives``.
+    work_dir : Path, optional
+        Folder for memory-mapped arrays of more than ``in_memory_bytes``; without it they stay in memory.
+    in_memory_bytes : int
+    progress : callable, optional
+        Called with (runs done, runs) after each run.
 
     Returns
     -------
-    ``data`` (clips, scans, voxels); clips in order of first presentation; ``repeats`` where every clip was
-    heard equally often, more than once. Voxels that were NaN or infinite in any run are no longer in
-    ``space``: use :func:`common_voxels` before train and test meet.
+    Responses
+        With ``data`` (clips, scans, voxels), clips in order of first presentation, and ``repeats`` if all clips were
+        presented equally often and more than once. Voxels that were NaN or infinite in any run are not in ``space``:
+        apply :func:`common_voxels` before combining training and test responses.
 
     Raises
     ------
-    InputError : an image is missing, truncated or on another grid; a run ends before its clips.
+    InputError
+        If an image is missing, truncated or on another grid, or a run ends before its clips.
     """
     runs = _runs(study, subject, split)
     space = mask if isinstance(mask, VoxelSpace) else voxel_space(study, subject, derivatives, mask)
-    room = _Room(work_dir, f"sub-{subject}_{split}", in_memory_bytes)
-    store = _Store.allocate(runs, scans_per_clip(study, subject), int(space.mask.sum()), room)
+    allocator = _Allocator(work_dir, f"sub-{subject}_{split}", in_memory_bytes)
+    sums = _ClipSums.allocate(runs, scans_per_clip(study, subject), int(space.mask.sum()), allocator)
     finite = np.ones(int(space.mask.sum()), dtype=bool)
     constant = np.zeros_like(finite)
     for done, run in enumerate(runs, start=1):
@@ -81,12 +95,12 @@ def load_responses(
         if zscore:
             series, flat = clean.zscore(series)
             constant |= flat
-        for presentation in _heard(run):
-            store.add(presentation.clip, series[_scans_of(run, presentation, lag_tr, len(series), store.n_scans)])
+        for presentation in _presentations(run):
+            sums.add(presentation.clip, series[_scans_of(run, presentation, lag_tr, len(series), sums.n_scans)])
         if progress is not None:
             progress(done, len(runs))
     _warn(subject, split, finite, constant & finite)
-    responses = store.responses(subject, runs, lag_tr, space)
+    responses = sums.responses(subject, runs, lag_tr, space)
     return responses if finite.all() else restrict(responses, finite)
 
 
@@ -97,9 +111,9 @@ def voxel_space(
     mask: Path | None = None,
     dseg: Path | None = None,
 ) -> VoxelSpace:
-    """The subject's voxels by :func:`choose_mask`, with region names where there is a segmentation.
+    """The voxels of a subject (see :func:`choose_mask`), with region names if there is a segmentation.
 
-    ``dseg`` is the segmentation; default the one of :func:`find_dseg`.
+    ``dseg`` is the segmentation; by default that of :func:`find_dseg`.
     """
     space = choose_mask(study, subject, derivatives, mask)
     dseg = dseg if dseg is not None else find_dseg(study, subject, derivatives)
@@ -107,11 +121,12 @@ def voxel_space(
 
 
 def common_voxels(train: Responses, test: Responses) -> tuple[Responses, Responses]:
-    """Both responses on the voxels that both have.
+    """Restrict training and test responses to the voxels that they have in common.
 
     Raises
     ------
-    InputError : they lie on different grids, or share no voxel.
+    InputError
+        If they are on different grids, or have no voxel in common.
     """
     a, b = train.space, test.space
     if a is None or b is None or np.array_equal(a.mask, b.mask):
@@ -125,7 +140,7 @@ def common_voxels(train: Responses, test: Responses) -> tuple[Responses, Respons
 
 
 def require_alike(train: Responses, test: Responses) -> tuple[Responses, Responses]:
-    """Both on the voxels that both have; :class:`InputError` where they were not loaded alike."""
+    """Restrict training and test responses to their common voxels; :class:`InputError` if loaded differently."""
     for name in ("tr", "lag_tr", "n_scans"):
         of_train, of_test = getattr(train, name), getattr(test, name)
         if of_train != of_test:
@@ -143,24 +158,24 @@ def require_alike(train: Responses, test: Responses) -> tuple[Responses, Respons
 
 
 @dataclass(frozen=True)
-class _Room:
-    """Where arrays live: in memory, or in files of ``folder`` when they are larger than ``limit`` bytes."""
+class _Allocator:
+    """Allocates arrays in memory, or in files of ``folder`` if they are larger than ``limit`` bytes."""
 
     folder: Path | None
     name: str
     limit: int
 
-    def zeros(self, what: str, shape: tuple[int, ...]) -> np.ndarray:
+    def zeros(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         if self.folder is None or 4 * int(np.prod(shape)) <= self.limit:
             return np.zeros(shape, np.float32)
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{self.name}_{what}.npy"
+        path = self.folder / f"{self.name}_{name}.npy"
         return np.lib.format.open_memmap(path, "w+", np.float32, shape)
 
 
 @dataclass
-class _Store:
-    """Sums presentations clip by clip, and keeps them apart where every clip has the same number of them."""
+class _ClipSums:
+    """Sums of presentations clip by clip; single presentations are kept if every clip has the same number of them."""
 
     data: Float32[np.ndarray, "clips scans voxels"]
     repeats: Float32[np.ndarray, "repeats clips scans voxels"] | None
@@ -168,13 +183,13 @@ class _Store:
     seen: Counter[Clip] = field(default_factory=Counter)
 
     @classmethod
-    def allocate(cls, runs: Sequence[Run], n_scans: int, n_voxels: int, room: _Room) -> "_Store":
-        heard = Counter(presentation.clip for run in runs for presentation in _heard(run))
-        shape = (len(heard), n_scans, n_voxels)
-        counts = set(heard.values())
-        alike = len(counts) == 1 and counts != {1}
-        repeats = room.zeros("repeats", (max(counts), *shape)) if alike else None
-        return cls(room.zeros("data", shape), repeats, {clip: row for row, clip in enumerate(heard)})
+    def allocate(cls, runs: Sequence[Run], n_scans: int, n_voxels: int, allocator: _Allocator) -> "_ClipSums":
+        counts = Counter(presentation.clip for run in runs for presentation in _presentations(run))
+        shape = (len(counts), n_scans, n_voxels)
+        n_repeats = set(counts.values())
+        alike = len(n_repeats) == 1 and n_repeats != {1}
+        repeats = allocator.zeros("repeats", (max(n_repeats), *shape)) if alike else None
+        return cls(allocator.zeros("data", shape), repeats, {clip: row for row, clip in enumerate(counts)})
 
     @property
     def n_scans(self) -> int:
@@ -193,14 +208,14 @@ class _Store:
             row /= np.float32(count)
         first_run: dict[Clip, int] = {}
         for index, run in enumerate(runs):
-            for presentation in _heard(run):
+            for presentation in _presentations(run):
                 first_run.setdefault(presentation.clip, index)
-        groups = np.array([first_run[clip] for clip in self.rows])
-        return Responses(subject, self.data, tuple(self.rows), groups, runs[0].tr, lag_tr, counts, self.repeats, space)
+        clips, run_of_clip = tuple(self.rows), np.array([first_run[clip] for clip in self.rows])
+        return Responses(subject, self.data, clips, run_of_clip, runs[0].tr, lag_tr, counts, self.repeats, space)
 
 
 def _runs(study: Study, subject: str, split: Split) -> tuple[Run, ...]:
-    runs = tuple(run for run in study.runs_of(subject, split) if _heard(run))
+    runs = tuple(run for run in study.runs_of(subject, split) if _presentations(run))
     if not runs:
         raise InputError(f"sub-{subject} has no {split} runs with clips", study.root, "check the task names and events")
     trs = {run.tr for run in runs}
@@ -211,13 +226,13 @@ def _runs(study: Study, subject: str, split: Split) -> tuple[Run, ...]:
     return runs
 
 
-def _heard(run: Run) -> tuple[Presentation, ...]:
+def _presentations(run: Run) -> tuple[Presentation, ...]:
     return tuple(presentation for presentation in run.presentations if not presentation.carry_in)
 
 
 def scans_per_clip(study: Study, subject: str) -> int:
-    """Scans of each of a subject's clips, the first that all presentations of both splits have."""
-    lengths = (len(presentation.volumes) for run in study.runs_of(subject) for presentation in _heard(run))
+    """Count the scans per clip of a subject: as many as all presentations of both splits have."""
+    lengths = (len(presentation.volumes) for run in study.runs_of(subject) for presentation in _presentations(run))
     return min(lengths, default=1)
 
 

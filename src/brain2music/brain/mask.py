@@ -1,4 +1,4 @@
-"""Which voxels: a mask of the study's derivatives where there is one, else one of the first run."""
+"""Choice of the voxels: a mask in the derivatives of the study if there is one, else one made from the first run."""
 
 import re
 import warnings
@@ -20,20 +20,24 @@ _BRAIN = ("desc-brain_mask", "brainmask")
 
 
 def choose_mask(study: Study, subject: str, derivatives: Path | None = None, mask: Path | None = None) -> VoxelSpace:
-    """The voxels to read for a subject, on the grid of the subject's first run.
+    """Choose the voxels of a subject, on the grid of the first run.
 
-    Taken from the first of these that is there: ``mask``; a grey-matter mask of the subject in the
-    derivatives; the subject's brain masks there (their intersection); nilearn's ``compute_epi_mask`` of the
-    first run.
+    The mask is the first of these that exists: ``mask``; a grey-matter mask of the subject in the derivatives; the
+    intersection of the brain masks there; nilearn's ``compute_epi_mask`` of the first run.
 
     Parameters
     ----------
-    derivatives : where to look before ``root/derivatives``. Only masks in the same ``space-`` as the BOLD count.
-    mask : a NIfTI image, voxels above 0.5 are in; brought to the BOLD grid by nearest neighbour.
+    study : Study
+    subject : str
+    derivatives : Path, optional
+        Where to look before ``root/derivatives``. Only masks in the same ``space-`` as the BOLD images are used.
+    mask : Path, optional
+        A NIfTI image whose voxels above 0.5 are inside; resampled to the BOLD grid by nearest neighbour.
 
     Raises
     ------
-    InputError : the subject has no BOLD image, or the mask keeps no voxel.
+    InputError
+        If the subject has no BOLD image, or the mask keeps no voxel.
     """
     bold = first_bold(study, subject)
     found = mask_files(study, subject, derivatives, mask)
@@ -43,7 +47,7 @@ def choose_mask(study: Study, subject: str, derivatives: Path | None = None, mas
 
 
 def mask_files(study: Study, subject: str, derivatives: Path | None = None, mask: Path | None = None) -> list[Path]:
-    """The images that :func:`choose_mask` takes the subject's mask from; [] where it makes one of the first run."""
+    """List the images of the subject's mask (see :func:`choose_mask`); [] if it is made from the first run."""
     if mask is not None:
         return [mask]
     bold = first_bold(study, subject).path
@@ -55,7 +59,7 @@ def mask_files(study: Study, subject: str, derivatives: Path | None = None, mask
 
 
 def check_masks(study: Study, subject: str, derivatives: Path | None = None) -> list[Finding]:
-    """Report masks on another grid than the BOLD images', which are brought to it by nearest neighbour."""
+    """Report masks whose grid is not that of the BOLD images, and which are resampled to it by nearest neighbour."""
     bold, findings = first_bold(study, subject), []
     for path in mask_files(study, subject, derivatives):
         image = open_image(path)
@@ -64,22 +68,20 @@ def check_masks(study: Study, subject: str, derivatives: Path | None = None) -> 
             sizes = [abs(np.linalg.det(each.affine[:3, :3])) for each in (image, bold)]
             kept = sizes[1] * read_mask(path, bold).sum() / max(sizes[0] * volume.sum(), 1e-9)
             differs = "affine" if image.grid == bold.grid else "grid"
-            what = (
-                f"the mask's {differs} differs from that of {bold.path.name}; {kept:.0%} of it lies within that image"
-            )
-            hint = "see that both are in one space; it is brought to the image by nearest neighbour"
+            what = f"the mask's {differs} differs from that of {bold.path.name}; {kept:.0%} of it is within that image"
+            hint = "see that both are in one space; it is resampled to the image by nearest neighbour"
             findings.append(Finding("warning", "mask-resampled", path, what, hint, subject))
     return findings
 
 
 def derivative_folders(study: Study, derivatives: Path | None) -> list[Path]:
-    """Where a subject's derivatives are looked for: first the folder that was named, then the study's own."""
+    """The folders in which derivatives are searched: the one that the user names, then that of the study."""
     own = study.root / "derivatives"
     return [own] if derivatives is None else [derivatives, own]
 
 
 def first_bold(study: Study, subject: str) -> Image:
-    """The header of the subject's first BOLD run: the grid that every other run must share."""
+    """Open the header of the first BOLD run of a subject, whose grid all other runs must have."""
     runs = study.runs_of(subject)
     if not runs:
         raise InputError(f"there is no sub-{subject}", study.root, f"choose among {', '.join(study.subjects)}")
@@ -90,20 +92,20 @@ def first_bold(study: Study, subject: str) -> Image:
 
 
 def read_mask(path: Path, like: Image) -> Bool[np.ndarray, "x y z"]:
-    """Read a mask image (in where above 0.5) on the grid of another image."""
+    """Read a mask image (inside above 0.5) on the grid of another image."""
     image = open_image(path)
     return sample_nearest(read_volume(image), image.affine, like.grid, like.affine) > 0.5
 
 
 def epi_mask(bold: Image) -> Bool[np.ndarray, "x y z"]:
-    """nilearn's brain mask from the intensities of a run."""
+    """Make a brain mask from the intensities of a run, using nilearn."""
     from nilearn.masking import compute_epi_mask
 
     what = "no mask goes with the image, and no brain was found in it"
-    hint = "put a mask of the brain on this grid, called as the image but desc-brain_mask, into the derivatives"
+    hint = "put a mask of the brain on this grid, with the name of the image but desc-brain_mask, into the derivatives"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that nothing was found is said below
+            warnings.simplefilter("ignore")  # an empty mask is an error below
             mask = np.asarray(compute_epi_mask(str(bold.path), ensure_finite=True).dataobj).astype(bool)
     except (ValueError, EOFError, OSError) as error:
         raise InputError(f"{what} ({error})", bold.path, hint) from None
@@ -118,20 +120,20 @@ def sample_nearest(
     grid: tuple[int, int, int],
     grid_affine: Float[np.ndarray, "4 4"],
 ) -> Float[np.ndarray, "u v w"]:
-    """A volume's values at the voxel centres of another grid, by nearest neighbour; 0 outside the volume."""
+    """Sample a volume at the voxel centres of another grid, by nearest neighbour; 0 outside the volume."""
     if volume.shape == grid and np.allclose(affine, grid_affine, atol=1e-4):
         return volume
-    to_source = np.linalg.inv(affine) @ grid_affine
+    to_volume = np.linalg.inv(affine) @ grid_affine
     centres = np.indices(grid).reshape(3, -1)
-    source = np.rint(to_source[:3, :3] @ centres + to_source[:3, 3:]).astype(int)
-    inside = ((source >= 0) & (source < np.array(volume.shape)[:, None])).all(axis=0)
+    voxels = np.rint(to_volume[:3, :3] @ centres + to_volume[:3, 3:]).astype(int)
+    inside = ((voxels >= 0) & (voxels < np.array(volume.shape)[:, None])).all(axis=0)
     result = np.zeros(centres.shape[1], volume.dtype)
-    result[inside] = volume[tuple(source[:, inside])]
+    result[inside] = volume[tuple(voxels[:, inside])]
     return result.reshape(grid)
 
 
 def derivative_files(folder: Path, subject: str, endings: Iterable[str], bold: Path) -> list[Path]:
-    """A subject's derivatives with one of these endings, in the space of the BOLD, sorted; links are followed."""
+    """List the derivatives of a subject with given endings, in the space of the BOLD images; links are followed."""
     pattern = re.compile(rf"sub-{re.escape(subject)}(_.*)?_({'|'.join(map(re.escape, endings))})\.nii(\.gz)?$")
     files = index_derivatives(folder, [subject]) if folder.is_dir() else []
     paths = [file.path for file in files if pattern.fullmatch(file.path.name)]
@@ -139,7 +141,7 @@ def derivative_files(folder: Path, subject: str, endings: Iterable[str], bold: P
 
 
 def _masks_in(folder: Path, subject: str, endings: Iterable[str], bold: Path) -> list[Path]:
-    """Masks of functional images are on the BOLD's own grid, so anatomical ones only count without them."""
+    """The masks of functional images, which are on the grid of the BOLD images; anatomical ones if there are none."""
     found = derivative_files(folder, subject, endings, bold)
     return [path for path in found if "_task-" in path.name] or found
 
@@ -149,7 +151,7 @@ def _entity(path: Path) -> str:
     return match.group(1) if match else ""
 
 
-def _space(bold: Image, mask: Bool[np.ndarray, "x y z"], source: Path) -> VoxelSpace:
+def _space(bold: Image, mask: Bool[np.ndarray, "x y z"], file: Path) -> VoxelSpace:
     if not mask.any():
-        raise InputError("the mask keeps no voxel of the BOLD grid", source, "give a mask that covers the brain")
+        raise InputError("the mask keeps no voxel of the BOLD grid", file, "give a mask that covers the brain")
     return VoxelSpace(mask, np.asarray(bold.affine, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""How reliably a voxel answers: the agreement of its responses between repeats of the same clips."""
+"""Reliability of voxels: the agreement of their responses between repeats of the same clips."""
 
 from itertools import combinations
 
@@ -10,23 +10,26 @@ from .responses import Responses
 
 
 def repeat_reliability(responses: Responses) -> Float[np.ndarray, " voxels"]:
-    """Mean correlation between all pairs of repeats, over clips x scans, per voxel.
+    """Compute the mean correlation between all pairs of repeats, over clips and scans, per voxel.
 
     Raises
     ------
-    InputError : the clips were not repeated equally often.
+    InputError
+        If the clips were not repeated equally often.
     """
     return pairwise_reliability(_series(responses))
 
 
 def split_half_reliability(responses: Responses) -> Float[np.ndarray, " voxels"]:
-    """Reliability of the average over all repeats, per voxel: even against odd, Spearman-Brown corrected.
+    """Compute the reliability of the average over all repeats, per voxel, by split halves.
 
-    The correction 2r/(1+r) is left out where r is negative, which a test's length cannot explain.
+    Even repeats are correlated with odd ones, with the Spearman-Brown correction 2r/(1+r) where r is positive (a
+    negative r is not explained by the length of a test).
 
     Raises
     ------
-    InputError : the clips were not repeated equally often.
+    InputError
+        If the clips were not repeated equally often.
     """
     series = _series(responses)
     halves = np.stack([series[::2].mean(axis=0), series[1::2].mean(axis=0)])
@@ -37,7 +40,7 @@ def split_half_reliability(responses: Responses) -> Float[np.ndarray, " voxels"]
 def pairwise_reliability(
     series: Float32[np.ndarray, "repeats samples voxels"],
 ) -> Float[np.ndarray, " voxels"]:
-    """Mean Pearson correlation between all pairs of repeats, per voxel; 0 where a repeat is constant."""
+    """Compute the mean Pearson correlation between all pairs of repeats, per voxel; 0 where a repeat is constant."""
     centred = series - series.mean(axis=1, keepdims=True)
     norms = np.sqrt(np.einsum("rsv,rsv->rv", centred, centred))
     pairs = list(combinations(range(len(series)), 2))

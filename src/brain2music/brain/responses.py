@@ -1,4 +1,4 @@
-"""The noun of the brain side: responses of every voxel to every clip."""
+"""The data classes of the brain: responses of every voxel to every clip, and the space of voxels."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -6,14 +6,20 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from brain2music.study.study import Clip
+from ..study.study import Clip
 
 
 @dataclass(frozen=True)
 class VoxelSpace:
-    """Where voxels are: ``mask`` over the volume grid, voxels in C order of the mask, and its ``affine``.
+    """The positions of voxels.
 
-    ``roi`` gives a region's name per voxel ("" where unlabelled).
+    Attributes
+    ----------
+    mask : (x, y, z) bool
+        Over the grid of the volume; voxels are in C order of the mask.
+    affine : (4, 4) float
+    roi : tuple of str or None
+        The name of a region per voxel ("" if unlabelled).
     """
 
     mask: Bool[np.ndarray, "x y z"]
@@ -31,17 +37,26 @@ class Responses:
 
     Attributes
     ----------
-    data : (clips, scans, voxels) float32, z-scored per run, averaged over repeats, lag already applied; may
-        be a memory map.
-    clips : the clip of each row.
-    runs : (clips,) the run in which each clip was first presented; clips of one run are neighbours in time.
-    tr : seconds between scans.
-    lag_tr : scans by which responses were shifted to meet the haemodynamic delay.
-    n_repeats : (clips,) presentations averaged.
-    repeats : (repeats, clips, scans, voxels) before averaging, where every clip was repeated alike; else
-        None.
-    space : where the voxels are; None for arrays that came without coordinates.
-    simulated : True for simulated brains, and said wherever a score of them is shown.
+    subject : str
+        The label of the subject.
+    data : (clips, scans, voxels) float32
+        Z-scored per run, averaged over repeats, and shifted by the lag; may be a memory map.
+    clips : tuple of Clip
+        The clip of each row.
+    runs : (clips,) int
+        The run in which each clip was first presented; clips of one run are neighbours in time.
+    tr : float
+        Repetition time in seconds.
+    lag_tr : int
+        Scans by which responses were shifted to account for the haemodynamic delay.
+    n_repeats : (clips,) int
+        The number of presentations that were averaged.
+    repeats : (repeats, clips, scans, voxels) float32 or None
+        The single presentations, if all clips were repeated equally often.
+    space : VoxelSpace or None
+        The positions of the voxels; None for arrays without coordinates.
+    simulated : bool
+        Whether the brain is simulated, which is shown wherever a score of it is.
     """
 
     subject: str
@@ -66,7 +81,7 @@ class Responses:
         return len(self.clips)
 
     def __getitem__(self, rows: Int[np.ndarray, " chosen"] | Bool[np.ndarray, " clips"] | slice) -> "Responses":
-        """The responses to some of the clips."""
+        """Select the responses to some of the clips."""
         chosen = np.atleast_1d(np.arange(len(self))[rows])
         return replace(
             self,
@@ -89,14 +104,14 @@ class Responses:
 
 
 class SplitResponses(NamedTuple):
-    """One subject's responses: ``train``, and ``test``, which is None where all clips are scored in folds."""
+    """The training and test responses of one subject; ``test`` is None if all clips are scored in folds."""
 
     train: Responses
     test: Responses | None
 
 
 def restrict(responses: Responses, keep: Bool[np.ndarray, " voxels"]) -> Responses:
-    """The responses of a subset of the voxels, with their mask and ROI names."""
+    """Select the responses of some of the voxels, with their mask and region names."""
     space = responses.space
     if space is not None:
         mask = np.zeros_like(space.mask)

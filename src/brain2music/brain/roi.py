@@ -1,4 +1,4 @@
-"""Names of regions for voxels, from a BIDS segmentation: a ``dseg`` image and its table of names."""
+"""Region names of voxels, from a BIDS segmentation: a ``dseg`` image and its table of names."""
 
 from pathlib import Path
 
@@ -13,16 +13,20 @@ from .volumes import open_image, read_volume
 
 
 def label_voxels(space: VoxelSpace, dseg: Path, table: Path | None = None) -> VoxelSpace:
-    """The same voxels with a region's name each ("" where the segmentation has none).
+    """Give every voxel the name of its region ("" if the segmentation has none).
 
     Parameters
     ----------
-    dseg : an image of integer labels on any grid; the label nearest to each voxel's centre is taken.
-    table : TSV with the columns ``index`` and ``name``; default the ``.tsv`` beside the image.
+    space : VoxelSpace
+    dseg : Path
+        An image of integer labels on any grid; each voxel gets the label nearest to its centre.
+    table : Path, optional
+        A TSV with the columns ``index`` and ``name``; by default the ``.tsv`` beside the image.
 
     Raises
     ------
-    InputError : the table is missing or lacks a column, or no voxel of the mask has a label.
+    InputError
+        If the table is missing or lacks a column, or no voxel of the mask has a label.
     """
     names = read_label_table(table if table is not None else _table_of(dseg))
     image = open_image(dseg)
@@ -38,7 +42,7 @@ def label_voxels(space: VoxelSpace, dseg: Path, table: Path | None = None) -> Vo
 
 
 def find_dseg(study: Study, subject: str, derivatives: Path | None = None) -> Path | None:
-    """The subject's segmentation in the derivatives, with a table and in the BOLD's space, or None."""
+    """Find the segmentation of a subject in the derivatives, with a table and in the space of the BOLD images."""
     bold = first_bold(study, subject).path
     folders = derivative_folders(study, derivatives)
     found = (path for folder in folders for path in derivative_files(folder, subject, ("dseg",), bold))
@@ -46,13 +50,13 @@ def find_dseg(study: Study, subject: str, derivatives: Path | None = None) -> Pa
 
 
 def dseg_files(study: Study, subject: str, derivatives: Path | None = None) -> list[Path]:
-    """The segmentation of :func:`find_dseg` and the table of its names; nothing where there is none."""
+    """List the segmentation of a subject (see :func:`find_dseg`) and its table of names; [] if there is none."""
     dseg = find_dseg(study, subject, derivatives)
     return [] if dseg is None else [dseg, _table_of(dseg)]
 
 
 def read_label_table(path: Path) -> dict[int, str]:
-    """Read ``index -> name`` from a BIDS label table."""
+    """Read the names of labels by index from a BIDS label table."""
     import pandas as pd
 
     try:
@@ -69,7 +73,7 @@ def read_label_table(path: Path) -> dict[int, str]:
 
 
 def _table_of(dseg: Path) -> Path:
-    """The TSV with the image's name, or the folder's (or its parent's) ``dseg.tsv``."""
+    """The TSV with the name of the image, or ``dseg.tsv`` in its folder or one of the two above."""
     own = dseg.with_name(dseg.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
     shared = (folder / "dseg.tsv" for folder in (dseg.parent, dseg.parent.parent, dseg.parent.parent.parent))
     return next((path for path in (own, *shared) if path.is_file()), own)

@@ -1,4 +1,4 @@
-"""Where responses come from: the one interface the pipeline sees, and its BIDS side (arrays have theirs)."""
+"""The interface to studies that the pipeline uses, and its implementation for BIDS (that for arrays is elsewhere)."""
 
 import math
 import warnings
@@ -31,9 +31,9 @@ OUTER_FOLDS = 10
 class Source(Protocol):
     """A study as the pipeline needs it.
 
-    ``folds`` is None where test clips were heard apart, else the number of folds that all clips are scored
-    in. ``subjects`` are those to be read; ``all_subjects`` those of the whole study; ``remarks``
-    say what was read around or left out; ``images`` which images are read, None for arrays.
+    ``folds`` is None with a separate test set, else the number of folds in which all clips are scored. ``subjects``
+    are those to be read, ``all_subjects`` those of the whole study; ``remarks`` has one line for each thing that was
+    ignored or left out; ``images`` is the kind of images that are read, None for arrays.
     """
 
     @property
@@ -60,16 +60,16 @@ class Source(Protocol):
     def stimuli(self) -> Stimuli: ...
     @property
     def root(self) -> Path | None:
-        """The folder that is the study's alone, with all that is in it; None where its files lie here and there."""
+        """The folder that holds the study and nothing else; None if its files are in several places."""
         ...
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """Folders and files that the study is read from."""
+        """Folders and files from which the study is read."""
         ...
 
-    def clips_heard(self, subject: str) -> tuple[Clip, ...]:
-        """Every clip that the subject heard."""
+    def clips_presented(self, subject: str) -> tuple[Clip, ...]:
+        """All clips that were presented to the subject."""
         ...
 
     @property
@@ -79,48 +79,48 @@ class Source(Protocol):
 
     @property
     def path(self) -> Path:
-        """The study's folder or file."""
+        """The folder or file of the study."""
         ...
 
     @property
     def has_time(self) -> bool:
-        """Whether scans follow one another from clip to clip, so that responses can be taken with a lag."""
+        """Whether scans are contiguous from clip to clip, so that responses can be taken with a lag."""
         ...
 
     def tr_of(self, subject: str) -> float:
-        """Seconds between the subject's scans."""
+        """Repetition time of the subject in seconds."""
         ...
 
     def scans_of(self, subject: str) -> int:
-        """Scans of each of the subject's clips."""
+        """Scans per clip of the subject."""
         ...
 
     def voxels_of(self, subject: str) -> int:
-        """Voxels of the subject's images or arrays, at most."""
+        """Largest possible number of voxels of the subject."""
         ...
 
     def clips_of(self, subject: str) -> tuple[Clip, ...]:
-        """The clips that decoders of the subject are fitted to."""
+        """The clips on which decoders of the subject are fitted."""
         ...
 
     def examine(self) -> list[Finding]:
-        """What is wrong with the contents of images, arrays and tables: all is read once."""
+        """Find problems in the contents of images, arrays and tables, all of which are read once."""
         ...
 
-    def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "Source":
-        """The same study of some of its subjects, with further remarks; ``gone`` are no longer among all_subjects."""
+    def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), excluded: Collection[str] = ()) -> "Source":
+        """The study with some of its subjects and further remarks; ``excluded`` are dropped from ``all_subjects``."""
         ...
 
-    def without(self, clips: Collection[Clip]) -> "Source":
-        """The same study as if these clips had not been heard."""
+    def exclude(self, clips: Collection[Clip]) -> "Source":
+        """The study as if these clips had not been presented."""
         ...
 
     def responses(self, subject: str, lag_tr: int) -> SplitResponses:
-        """The subject's training and test responses; the latter None where ``folds`` says how to score."""
+        """Read the training and test responses of a subject; the latter are None if ``folds`` is not."""
         ...
 
     def digests(self, subject: str) -> dict[str, str]:
-        """sha256 of every file that the subject's responses are made from, and of what was read of when and how."""
+        """sha256 of all files from which the responses of a subject are made, and of their metadata as read."""
         ...
 
 
@@ -144,17 +144,18 @@ class BidsSource:
         derivatives: Path | None = None,
         subjects: Sequence[str] = (),
     ) -> "BidsSource":
-        """Read the study, of some subjects or all.
+        """Read the study, with some subjects or all.
 
         Raises
         ------
-        InputError : the first thing wrong with the study, or with a subject of ``subjects``; what is wrong with one
-            of all subjects only costs that one.
+        InputError
+            The first error of the study, or of a subject in ``subjects``; if all subjects are read, errors of one
+            exclude that one only.
         """
         survey = cls.survey(root, config, stimuli=stimuli, derivatives=derivatives, subjects=subjects)
-        named = [label.removeprefix("sub-") for label in subjects]
+        required = [label.removeprefix("sub-") for label in subjects]
         for finding in survey.findings:
-            if finding.severity == "error" and finding.subject in named:
+            if finding.severity == "error" and finding.subject in required:
                 raise finding.as_error()
         return cls(survey.require(), config, derivatives)
 
@@ -167,7 +168,7 @@ class BidsSource:
         derivatives: Path | None = None,
         subjects: Sequence[str] = (),
     ) -> Survey:
-        """What is legible of the study by the settings of a run, and all that is wrong with it."""
+        """Read everything that is legible of the study with the settings of a run, and collect all problems."""
         return survey_study(
             root,
             stimuli=stimuli,
@@ -233,14 +234,14 @@ class BidsSource:
         return self.study.clips_of("train", subject)
 
     def examine(self) -> list[Finding]:
-        """Faults of all images, masks, segmentations and confounds."""
+        """Find problems of all images, masks, segmentations and confounds."""
         found = list(check_images(self.study))
         for subject in self.subjects:
             found += self._examine_tables(subject)
         return found
 
     def _examine_tables(self, subject: str) -> list[Finding]:
-        """What else the subject's responses are made with: mask, region names and confounds."""
+        """Find problems of the mask, the region names and the confounds of a subject."""
         found: list[Finding] = []
         try:
             voxel_space(self.study, subject, self.derivatives)
@@ -250,20 +251,22 @@ class BidsSource:
         for run in self.study.runs_of(subject) if self.config.preprocessing.confounds else ():
             try:
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # the run says so itself
+                    warnings.simplefilter("ignore")  # a run warns itself
                     table = confounds_table(self.study, run, self.derivatives)
                     read_confounds(table, self.config.preprocessing.confounds, run.n_volumes or 0)
             except InputError as problem:
                 found.append(error("confounds-unusable", problem.file, problem.what, problem.hint, subject))
         return found
 
-    def keep(self, subjects: Sequence[str], remarks: Sequence[str] = (), gone: Collection[str] = ()) -> "BidsSource":
+    def keep(
+        self, subjects: Sequence[str], remarks: Sequence[str] = (), excluded: Collection[str] = ()
+    ) -> "BidsSource":
         runs = tuple(run for run in self.study.runs if run.subject in subjects)
-        all_subjects = tuple(label for label in self.all_subjects if label not in gone)
+        all_subjects = tuple(label for label in self.all_subjects if label not in excluded)
         study = replace(self.study, runs=runs, all_subjects=all_subjects, remarks=(*self.remarks, *remarks))
         return replace(self, study=study)
 
-    def without(self, clips: Collection[Clip]) -> "BidsSource":
+    def exclude(self, clips: Collection[Clip]) -> "BidsSource":
         def rest(run: Run) -> tuple[Presentation, ...]:
             return tuple(each for each in run.presentations if each.carry_in or each.clip not in clips)
 
@@ -284,7 +287,7 @@ class BidsSource:
         derivatives = () if self.derivatives is None else (self.derivatives,)
         return (self.study.root, self.stimuli.folder, *derivatives)
 
-    def clips_heard(self, subject: str) -> tuple[Clip, ...]:
+    def clips_presented(self, subject: str) -> tuple[Clip, ...]:
         return (*self.study.clips_of("train", subject), *self.study.clips_of("test", subject))
 
     @property
@@ -296,24 +299,24 @@ class BidsSource:
         return self.study.test_clips
 
     def responses(self, subject: str, lag_tr: int) -> SplitResponses:
-        """Both splits, on the voxels that are finite in every run."""
+        """Read the responses of both splits, in the voxels that are finite in every run."""
         train = self._load(subject, "train", lag_tr)
         if self.folds is not None:
             return SplitResponses(train, None)
         return SplitResponses(*common_voxels(train, self._load(subject, "test", lag_tr)))
 
     def digests(self, subject: str) -> dict[str, str]:
-        """sha256 of the subject's images, events, masks, segmentation and its names; of its confounds where they are
-        regressed out; and of what events and sidecars say, as it was understood.
+        """sha256 of the images, events, masks, segmentation and confounds (if regressed out) of a subject, and of the
+        contents of events and sidecars as read.
         """
         runs = self.study.runs_of(subject)
         files = [run.events for run in runs] + [run.bold for run in runs if run.bold is not None]
         files += mask_files(self.study, subject, self.derivatives) + dseg_files(self.study, subject, self.derivatives)
         if self.config.preprocessing.confounds:
             files += [confounds_table(self.study, run, self.derivatives) for run in runs]
-        understood = "\n".join(repr(replace(run, events=Path(), bold=None)) for run in runs)
+        metadata = "\n".join(repr(replace(run, events=Path(), bold=None)) for run in runs)
         digests = {relpath(path, self.study.root): digest_file(path) for path in files}
-        return {**digests, "runs": digest_text(understood)}
+        return {**digests, "runs": digest_text(metadata)}
 
     def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:
         loaded = load_responses(

@@ -1,4 +1,4 @@
-"""The stimuli of response arrays, in their order: from names, a table, or a BIDS study's events."""
+"""Lists of the stimuli of response arrays, in their order: from names, a table, or the events of a BIDS study."""
 
 import csv
 from collections.abc import Sequence
@@ -24,16 +24,21 @@ from ..study.tables import cell_text
 
 @dataclass(frozen=True)
 class StimulusList:
-    """Clips in the order of an array's rows, and ``runs``, the run of each.
+    """The clips of the rows of an array, and the run of each.
 
-    ``order`` is "heard" where the clips of each run are neighbours in the order in which they were heard, so that
-    the scans of one are followed by those of the next; "unknown" where no run of several clips is named: rows are
-    epochs; "mixed" where clips of other runs, or of the other split, stand between those of a run.
+    Attributes
+    ----------
+    clips : tuple of Clip
+    runs : (clips,) int
+    order : str
+        "presented" if the clips of each run are consecutive in the order presented, so that the scans of one are
+        followed by those of the next; "unknown" if no run has several clips, so that rows are epochs; "mixed" if
+        clips of other runs, or of the other split, are between those of a run.
     """
 
     clips: tuple[Clip, ...]
     runs: Int[np.ndarray, " clips"]
-    order: Literal["heard", "unknown", "mixed"] = "unknown"
+    order: Literal["presented", "unknown", "mixed"] = "unknown"
 
     def __post_init__(self) -> None:
         if len(self.clips) != len(self.runs):
@@ -41,21 +46,22 @@ class StimulusList:
 
 
 def list_from_names(names: Sequence[str], genres: Sequence[str], folder: Path) -> dict[str, StimulusList]:
-    """One clip a name: the whole of the sound file of that name in the folder. All are training clips."""
+    """List one training clip per name: the whole sound file of that name in the folder."""
     whole = [_whole(_sound_file(folder, name), folder, genre) for name, genre in zip(names, genres, strict=True)]
     clips = _labelled(_recordings(whole, folder, folder))
-    return {"train": StimulusList(clips, np.arange(len(clips))), "test": _nothing()}
+    return {"train": StimulusList(clips, np.arange(len(clips))), "test": _empty_list()}
 
 
 def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
-    """A TSV with ``file`` and maybe ``genre``, ``start``, ``end``, ``run``, ``split``, in array order.
+    """List the clips of a TSV with ``file`` and optionally ``genre``, ``start``, ``end``, ``run`` and ``split``.
 
-    Without ``start`` and ``end`` a clip is the whole file; without ``run`` the order of the clips tells nothing of
-    the order in which they were heard; without ``split`` all are training clips.
+    Rows are in the order of the arrays. Without ``start`` and ``end`` a clip is the whole file; without ``run`` the
+    order in which clips were presented is unknown; without ``split`` all are training clips.
 
     Raises
     ------
-    InputError : the table or a sound file is missing, a column is, or a value in it is not valid.
+    InputError
+        If the table, a column or a sound file is missing, or a value is not valid.
     """
     import pandas as pd
 
@@ -94,41 +100,42 @@ def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
 
 
 def list_from_events(root: Path, subjects: Sequence[str]) -> dict[str, StimulusList]:
-    """The clips of a BIDS study, run by run in the order heard, carry-ins left out, a repeated clip once.
+    """List the clips of a BIDS study run by run in the order presented, without carry-ins and repeats.
 
-    Only the metadata is read. Taken from the first of ``subjects`` that the study has, else from its first.
+    Only the metadata of the first of ``subjects`` that the study has, else of its first subject, are read.
 
     Raises
     ------
-    InputError : as :func:`brain2music.study.bids.read_study`.
+    InputError
+        As :func:`brain2music.study.bids.read_study`.
     """
     study = read_study(root, need_images=False)
     subject = next((label for label in subjects if label in study.subjects), study.subjects[0])
     return {
-        "train": _heard(study.runs_of(subject, "train")),
-        "test": _heard(study.runs_of(subject, "test")),
+        "train": _list_of_runs(study.runs_of(subject, "train")),
+        "test": _list_of_runs(study.runs_of(subject, "test")),
     }
 
 
-def _order(runs: Sequence[str], splits: Sequence[str]) -> Literal["heard", "unknown", "mixed"]:
-    """What the column ``run`` tells of the order in which clips were heard."""
+def _order(runs: Sequence[str], splits: Sequence[str]) -> Literal["presented", "unknown", "mixed"]:
+    """The order of clips that the column ``run`` implies."""
     rows = list(zip(runs, splits, strict=True))
     if not any(runs) or len(set(rows)) == len(rows):
         return "unknown"
     blocks = [row for row, _ in groupby(rows)]
-    return "heard" if len(blocks) == len(set(rows)) else "mixed"
+    return "presented" if len(blocks) == len(set(rows)) else "mixed"
 
 
-def _heard(runs: Sequence[Run]) -> StimulusList:
+def _list_of_runs(runs: Sequence[Run]) -> StimulusList:
     run_of: dict[Clip, int] = {}
     for index, run in enumerate(runs):
         for presentation in run.presentations:
             if not presentation.carry_in:
                 run_of.setdefault(presentation.clip, index)
-    return StimulusList(tuple(run_of), np.array(list(run_of.values()), dtype=int), "heard")
+    return StimulusList(tuple(run_of), np.array(list(run_of.values()), dtype=int), "presented")
 
 
-def _nothing() -> StimulusList:
+def _empty_list() -> StimulusList:
     return StimulusList((), np.array([], dtype=int))
 
 
@@ -147,7 +154,7 @@ def _whole(path: Path, folder: Path, genre: str) -> Clip:
 
 
 def _sound_file(folder: Path, name: str) -> Path:
-    """The file in the folder with this name, or with this name and a sound's extension."""
+    """The file in the folder with this name, with or without the extension of a sound file."""
     if leaves_folder(name):
         what, hint = f"the stimulus {name!r} lies outside the folder", "put it there, and name it relative to it"
         raise InputError(what, folder, hint)
@@ -156,27 +163,27 @@ def _sound_file(folder: Path, name: str) -> Path:
 
 
 def _labelled(clips: Sequence[Clip]) -> tuple[Clip, ...]:
-    """The clips with labels where their names would be alike."""
+    """The clips, with labels if their names would coincide."""
     labels = name_clips(clips)
     return tuple(replace(clip, label=labels.get(clip, "")) for clip in clips)
 
 
 def _recordings(listed: Sequence[Clip], folder: Path, source: Path) -> list[Clip]:
-    """The clips, those of one recording under several names by its first.
+    """The clips, with the first name of each recording that has several names.
 
-    Every clip is there once, also where the times of its excerpt were measured, and whatever its name.
+    Raises :class:`InputError` if a clip is listed twice, also under another name or with slightly different times.
     """
     sounds = SoundFiles(folder)
     files = [sounds.recording(clip) or folder / clip.track for clip in listed]
     clips = [replace(clip, track=path.relative_to(folder).as_posix()) for clip, path in zip(listed, files, strict=True)]
     merged = merge_excerpts(Event(clip, 0.0, clip.duration, line) for line, clip in enumerate(clips))
     seen: dict[Clip, Clip] = {}
-    for clip, named in zip(clips, listed, strict=True):
-        other = seen.setdefault(merged[clip], named)
-        if other is not named:
-            differ = other.start != named.start or other.end != named.end
-            also = f", also as {other.start:g}-{other.end:g} s" if differ else ""
-            also += f", also by the name of {other.track}" if other.track != named.track else ""
-            what = f"{named.name} is listed twice{also}"
+    for clip, original in zip(clips, listed, strict=True):
+        other = seen.setdefault(merged[clip], original)
+        if other is not original:
+            differ = other.start != original.start or other.end != original.end
+            details = f", also as {other.start:g}-{other.end:g} s" if differ else ""
+            details += f", also by the name of {other.track}" if other.track != original.track else ""
+            what = f"{original.name} is listed twice{details}"
             raise InputError(what, source, "average repeated stimuli in the arrays first")
     return clips

@@ -1,4 +1,4 @@
-"""Reading BOLD images fast: memory-mapped .nii, streamed .nii.gz, one scan in memory at a time."""
+"""Fast reading of BOLD images: memory-mapped .nii, streamed .nii.gz, one scan in memory at a time."""
 
 import gzip
 import zlib
@@ -17,7 +17,7 @@ from .._utils.errors import InputError
 
 @dataclass(frozen=True)
 class Image:
-    """The header of a NIfTI image: all that is needed to read its voxels without nibabel's array proxy."""
+    """The header of a NIfTI image, sufficient to read its voxels without nibabel's array proxy."""
 
     path: Path
     shape: tuple[int, ...]
@@ -29,7 +29,7 @@ class Image:
 
     @property
     def grid(self) -> tuple[int, int, int]:
-        """The volume's shape, without time."""
+        """The shape of the volume, without time."""
         x, y, z = (*self.shape[:3], 1, 1, 1)[:3]
         return x, y, z
 
@@ -40,7 +40,7 @@ class Image:
 
 
 def open_image(path: Path) -> Image:
-    """Read a NIfTI header; :class:`InputError` names the file when it is missing or not a NIfTI image."""
+    """Read a NIfTI header; :class:`InputError` if the file is missing or not a NIfTI image."""
     import nibabel as nib
 
     path = Path(path)
@@ -61,17 +61,20 @@ def read_voxels(image: Image, mask: Bool[np.ndarray, "x y z"]) -> Float32[np.nda
 
     Parameters
     ----------
-    image : as :func:`open_image` gives it.
-    mask : over the image's grid.
+    image : Image
+        As :func:`open_image` returns it.
+    mask : (x, y, z) bool
+        Over the grid of the image.
 
     Returns
     -------
-    (scans, voxels) float32, scaled by the header; voxels in C order of the mask, as nilearn's NiftiMasker
-    has them.
+    (scans, voxels) float32
+        Scaled by the header; voxels in C order of the mask, as in nilearn's NiftiMasker.
 
     Raises
     ------
-    InputError : the mask has another shape, or the file ends before its last scan.
+    InputError
+        If the mask has another shape, or the file ends before its last scan.
     """
     if mask.shape != image.grid:
         raise InputError(f"the image is {image.grid}, its mask {mask.shape}", image.path, "use a mask on the same grid")
@@ -87,7 +90,7 @@ def read_voxels(image: Image, mask: Bool[np.ndarray, "x y z"]) -> Float32[np.nda
 
 
 def read_volume(image: Image) -> Float32[np.ndarray, "x y z"]:
-    """The first scan of an image, scaled by its header."""
+    """Read the first scan of an image, scaled by its header."""
     with _scans(image) as scans:
         volume = next(scans).astype(np.float32)
     return (volume * np.float32(image.slope) + np.float32(image.inter)).reshape(image.grid, order="F")
@@ -95,7 +98,7 @@ def read_volume(image: Image) -> Float32[np.ndarray, "x y z"]:
 
 @contextmanager
 def _scans(image: Image) -> Iterator[Iterator[np.ndarray]]:
-    """Iterate over scans as flat arrays in the file's own order (Fortran) and type."""
+    """Iterate over scans as flat arrays in the order (Fortran) and type of the file."""
     size = prod(image.grid) * image.dtype.itemsize
     if not image.path.name.endswith(".gz"):
         if image.path.stat().st_size < image.offset + image.n_scans * size:

@@ -94,5 +94,5 @@ def _check_scored(source: Source, config: RunConfig, subject: str, found: list[F
 
 
 def _clips(source: Source, subject: str, among: Sequence[Clip]) -> list[Clip]:
-    heard = set(source.clips_heard(subject))
+    heard = set(source.clips_presented(subject))
     return [clip for clip in among if clip in heard]

@@ -78,7 +78,7 @@ def prepare(
     opened = _galleries(galleries, embedders, source, found)
     generator = _generator(config, embedders, found)
     lost = _lost(source, found) if level == "participant" else frozenset()
-    source = source.without(lost) if lost else source
+    source = source.exclude(lost) if lost else source
     captions = _captions(source, config, found)
     for name in dict.fromkeys((config.decoding.decoder, *config.evaluation.compare_decoders)):
         _attempt("decoder-unknown", found, require_option, name)

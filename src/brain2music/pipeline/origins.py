@@ -17,7 +17,7 @@ from .settings import StageName, seen
 
 def made_from(listener: Listener, embedder: Embedder, music: Music) -> dict[str, str]:
     """Of what a subject's decoding into an embedding is made: responses, embeddings of the clips, captions."""
-    name, clips = embedder.space.name, listener.source.clips_heard(listener.subject)
+    name, clips = embedder.space.name, listener.source.clips_presented(listener.subject)
     digests = {**listener.digests, "division": listener.division, f"embeddings in {name}": music.digest(name, clips)}
     if music.captions:
         digests["captions"] = digest_text("\n".join(f"{track}\t{text}" for track, text in music.captions.items()))
@@ -26,7 +26,7 @@ def made_from(listener: Listener, embedder: Embedder, music: Music) -> dict[str,
 
 def judged_by(listener: Listener, music: Music) -> dict[str, str]:
     """The sounds that what is retrieved or generated is compared with."""
-    return {"stimuli": music.presented(listener.source.clips_heard(listener.subject))}
+    return {"stimuli": music.presented(listener.source.clips_presented(listener.subject))}
 
 
 def gallery_digests(gallery: Gallery) -> dict[str, str]:

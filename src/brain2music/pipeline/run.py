@@ -72,7 +72,7 @@ def run(
     source = source if tuple(wanted) == source.subjects else source.keep(wanted)
     ready = prepare(source, config, outputs, level=level, galleries=galleries)
     source = admit(source, ready.findings, named=wanted if subjects else ())
-    source = source.without(ready.lost) if ready.lost else source
+    source = source.exclude(ready.lost) if ready.lost else source
     claim(source, outputs)
     music = Music(source, ready.embedders, outputs, ready.judges, ready.captions)
     if level == "participant":

@@ -45,7 +45,7 @@ def working_on(subject: str, source: Source, config: RunConfig, outputs: Outputs
         if left:
             _warn(f"{folder}: outputs of an earlier run in {', '.join(left)} are left as they are, and not shown")
         made = {path.relative_to(folder).as_posix(): digest_file(path) for path in stages.records}
-        sounds = [outputs.stimulus(clip.name).name for clip in source.clips_heard(subject)]
+        sounds = [outputs.stimulus(clip.name).name for clip in source.clips_presented(subject)]
         write_json(record, {"settings": deciding(config), "stages": made, "sounds": sorted(set(sounds))})
 
 
