@@ -313,14 +313,14 @@ def gallery_folder_without_music(bench: Bench) -> tuple[list[str], str | Path]:
 def query_vector_of_other_length(bench: Bench) -> tuple[list[str], str | Path]:
     np.save(bench.folder / "query.npy", np.ones(3))
     query = bench.folder / "query.npy"
-    return _words("gallery", "search", bench.gallery(), "--embedding", query), query
+    return _words("gallery", "search", bench.gallery(), "--embedding-file", query), query
 
 
 @case
 def query_vector_is_pickled(bench: Bench) -> tuple[list[str], str | Path]:
     np.save(bench.folder / "query.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     query = bench.folder / "query.npy"
-    return _words("gallery", "search", bench.gallery(), "--embedding", query), query
+    return _words("gallery", "search", bench.gallery(), "--embedding-file", query), query
 
 
 @case

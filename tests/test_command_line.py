@@ -108,3 +108,46 @@ def test_models_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 def test_the_version_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, "--version") == 0
     assert capsys.readouterr().out.startswith("brain2music ")
+
+
+def test_without_a_command_the_first_steps_are_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch) == 2
+    shown = capsys.readouterr().err
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("  brain2music")] == [
+        *("demo", "check", "run", "models")
+    ]
+
+
+def test_a_command_that_is_nearly_right_is_suggested(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "rn") == 2
+    assert "Did you mean 'run'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"]], ids=" ".join)
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    heavy = {"torch", "nilearn", "pandas", "matplotlib", "librosa", "sklearn", "scipy", "numpy"}
+    heavy |= {"pydantic"} if words[0] != "run" else set()
+    code = (
+        f"import sys; sys.argv = ['brain2music', *{words!r}]\nfrom brain2music.cli import main\n"
+        f"try: main()\nexcept SystemExit: print(*sorted({heavy!r} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stderr.strip(), bool(done.stdout)) == ("", True)
+
+
+def test_every_argument_and_option_is_described_for_itself() -> None:
+    for words in COMMANDS:
+        command = typer.main.get_command(app)
+        for word in words:
+            command = command.commands[word]  # type: ignore[attr-defined]
+        params = command.get_params(typer.Context(command))  # type: ignore[arg-type]
+        told = [getattr(each, "help", None) for each in params]
+        assert all(told), [words, [each.name for each in params if not getattr(each, "help", None)]]
+        assert len(told) == len(set(told)), [words, [text for text in told if told.count(text) > 1]]
+        assert all(text[-1] in ".)" for text in told if text), words
+        lists = [each for each in params if getattr(each, "multiple", False) or each.nargs == -1]
+        assert all(each.metavar for each in lists), [words, [each.name for each in lists if not each.metavar]]

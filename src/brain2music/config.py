@@ -140,7 +140,7 @@ class DecodingConfig(Section):
     lags_tr: tuple[LagTr, ...] = Field(
         (), description="Further lags in scans, whose responses the regressor 'stacked' is fitted to as well."
     )
-    lags_s: tuple[LagS, ...] = Field((), description="The same further lags in seconds.")
+    lags_s: tuple[LagS, ...] = Field((), description="Further lags in seconds that 'stacked' is fitted to.")
 
 
 class EvaluationConfig(Section):
@@ -157,7 +157,7 @@ class EvaluationConfig(Section):
     compare_lags_tr: tuple[LagTr, ...] = Field(
         (0,), description="Further lags in scans at which the decoder is scored by identification; the paper: 0."
     )
-    compare_lags_s: tuple[LagS, ...] = Field((), description="The same further lags in seconds.")
+    compare_lags_s: tuple[LagS, ...] = Field((), description="Further lags in seconds at which the decoder is scored.")
     compare_decoders: tuple[str, ...] = Field(
         (), description="Further decoders, scored by identification beside the main one."
     )

@@ -8,22 +8,52 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .. import __version__
 from .._utils.errors import InputError, short_warnings
 from . import codec, generate, music, study, train
 
+USAGE = 2
+"""Exit code where a command is missing or unknown, or its arguments are."""
 ENDED = 128
 """Exit codes above this are of commands that a signal ended: 128 and its number."""
 
+FIRST_STEPS = """\
+brain2music decodes the music that people heard from their fMRI. Where to begin:
+
+  brain2music demo OUT
+      Simulate a small study and decode it: a few minutes, no data needed, OUT/index.html shows all that a run gives.
+  brain2music check BIDS_DIR --stimuli MUSIC
+      List what is missing or wrong in your study, before any work.
+  brain2music run BIDS_DIR OUT participant --stimuli MUSIC
+      Decode your study (run-arrays: responses that come as arrays); running it again does only what is left.
+  brain2music models
+      List the embeddings, codecs and weights that are installed.
+
+brain2music --help lists all commands, and brain2music COMMAND --help their options.
+"""
+
+
+class Commands(TyperGroup):
+    """The commands; without one, what to do first is shown."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Show the first steps where nothing is given."""
+        if not args and not ctx.resilient_parsing:
+            print(FIRST_STEPS, end="", file=sys.stderr)
+            ctx.exit(USAGE)
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
+    cls=Commands,
     pretty_exceptions_enable=False,
-    help="From recordings of the listening brain to music: decode, retrieve, score, map.",
+    context_settings={"help_option_names": ["--help", "-h"]},
+    help="Decode music from fMRI of people who listen to it: embed, decode, retrieve, generate, score, map.",
 )
 for part in (study, music, codec, generate, train):
     app.add_typer(part.app)
@@ -37,8 +67,10 @@ def _version(show: bool | None) -> None:
 
 @app.callback()
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool | None, typer.Option("--version", callback=_version, is_eager=True)] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
+    version: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = None,
 ) -> None:
     """Options of every command; ``main`` looks for ``--debug`` itself."""
 
@@ -62,7 +94,7 @@ def main() -> None:
 def _run(ended: list[int]) -> int:
     """Run the command that the shell gave; its exit code."""
     try:
-        code = int(app(standalone_mode=False) or 0)
+        code = int(app(standalone_mode=False, prog_name="brain2music") or 0)
         return ENDED + ended[0] if ended else code  # typer itself answers an interruption, whatever signal it was
     except (KeyboardInterrupt, typer.Abort):
         return ENDED + (ended[0] if ended else signal.SIGINT)

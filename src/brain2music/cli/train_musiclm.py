@@ -1,4 +1,4 @@
-"""Commands that train MusicLM and what belongs to it: its tokens, its stages, and what mends its draws."""
+"""Commands that train MusicLM and its parts: semantic tokens, stages, postfilter and refiner."""
 
 import shutil
 import time
@@ -24,20 +24,24 @@ from .train_options import (
 
 app = typer.Typer()
 
-Music = Annotated[list[Path], typer.Argument(help="Folders of sound files, such as it was trained on.")]
-OwnCodec = Annotated[Path | None, typer.Option(help="Folder of its codec, if it did not ship.")]
-OnDevice = Annotated[str, typer.Option(help="cpu, cuda, ...")]
+Music = Annotated[
+    list[Path], typer.Argument(metavar="MUSIC", help="Folders of sound files like those of its training.")
+]
+OwnCodec = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Codec of the model, if it is not one that ships.")
+]
+OnDevice = Annotated[str, typer.Option(metavar="DEVICE", help="Device to compute on: cpu, cuda.")]
 
 
 @app.command()
 def semantic(
-    data: Annotated[Path, typer.Argument(help="Folder of sound files.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write semantic_tokens.safetensors to.")],
-    codes: Annotated[int, typer.Option(help="Tokens.", min=2)] = 1024,
-    seconds: Annotated[float, typer.Option(help="Of each file.", min=3.0)] = 30.0,
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder of sound files.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write semantic_tokens.safetensors to.")],
+    codes: Annotated[int, typer.Option(metavar="N", help="Number of tokens.", min=2)] = 1024,
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds taken from each file.", min=3.0)] = 30.0,
     seed: Seed = 0,
 ) -> None:
-    """Fit semantic tokens: k-means of musicnn's temporal features, 25 a second."""
+    """Fit semantic tokens: k-means of musicnn's temporal features, 25 per second."""
     from .._utils.progress import progress
     from ..models.musiclm.train_semantic import train_semantic
 
@@ -48,16 +52,24 @@ def semantic(
 
 @app.command()
 def musiclm(
-    shards: Annotated[Path, typer.Argument(help="Folder of tokens, as recipes/musiclm_data.py writes it.")],
+    shards: Annotated[
+        Path, typer.Argument(metavar="SHARDS", help="Folder of tokens that recipes/musiclm_data.py wrote.")
+    ],
     out: Out,
     size: Size = "small",
-    single: Annotated[bool, typer.Option("--single", help="One stage instead of three.")] = False,
-    stage: Annotated[list[str] | None, typer.Option(help="Train only this stage; repeatable.")] = None,
+    single: Annotated[bool, typer.Option("--single", help="Train one stage in place of three.")] = False,
+    stage: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE", help="Stage to train; default all. Repeatable.")
+    ] = None,
     steps: Steps = 100_000,
     minutes: Minutes = None,
-    shrink: Annotated[float, typer.Option(help="Divide the batches by this.", min=1e-3)] = 1.0,
-    codec: Annotated[str, typer.Option(help="Codec to write samples with; none by default.")] = "",
-    begin_from: Annotated[str, typer.Option(help="A trained MusicLM to begin at; none by default.")] = "",
+    shrink: Annotated[float, typer.Option(metavar="NUMBER", help="Divide the batch sizes by this.", min=1e-3)] = 1.0,
+    codec: Annotated[
+        str, typer.Option(metavar="NAME", help="Codec to decode samples with; default none is written.")
+    ] = "",
+    begin_from: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Trained MusicLM to initialise from; default random.")
+    ] = "",
     precision: Precision = None,
     accumulate: Accumulate = 1,
     every: Every = 1000,
@@ -66,7 +78,7 @@ def musiclm(
     device: Device = None,
     resume: Resume = False,
 ) -> None:
-    """Train MusicLM's stages on tokens."""
+    """Train the stages of MusicLM on tokens."""
     start_time = time.monotonic()
     from ..models.musiclm.training import MusicLMTask
     from ..training.loop import fit
@@ -81,20 +93,23 @@ def postfilter(
     model: Annotated[
         Path,
         typer.Argument(
-            help="Folder of a MusicLM on mel tokens; the postfilter is put into it.",
+            metavar="MODEL",
+            help="Folder of a MusicLM on mel tokens; the postfilter is written into it.",
             exists=True,
             file_okay=False,
             resolve_path=True,
         ),
     ],
     music: Music,
-    pieces: Annotated[int, typer.Option(help="Of each folder, made again from their embeddings.", min=2)] = 32,
-    seconds: Annotated[float, typer.Option(help="Of each piece.", min=6.0)] = 15.0,
+    pieces: Annotated[
+        int, typer.Option(metavar="N", help="Pieces per folder, generated again from their embeddings.", min=2)
+    ] = 32,
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds of each piece.", min=6.0)] = 15.0,
     codec: OwnCodec = None,
     seed: Seed = 0,
     device: OnDevice = "cpu",
 ) -> None:
-    """Give what MusicLM draws the modulations of music: one filter of its spectrograms, for all pieces alike."""
+    """Fit a postfilter: one filter of generated spectrograms that gives them the modulations of music."""
     from .._utils.progress import progress
     from ..models.musiclm.model import MusicLM
     from ..models.musiclm.train_postfilter import fit_postfilter
@@ -110,19 +125,24 @@ def refiner(
     model: Annotated[
         Path,
         typer.Argument(
-            help="Folder of a single-stage MusicLM on mel tokens; the refiner is put into it.",
+            metavar="MODEL",
+            help="Folder of a single-stage MusicLM on mel tokens; the refiner is written into it.",
             exists=True,
             file_okay=False,
             resolve_path=True,
         ),
     ],
-    out: Annotated[Path, typer.Argument(help="Folder for drawn examples, checkpoints and log.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for generated examples, checkpoints and log.")],
     music: Music,
-    pieces: Annotated[int, typer.Option(help="Of each folder, drawn again.", min=2)] = 300,
-    seconds: Annotated[float, typer.Option(help="Of each piece; shorter ones are left out.", min=6.0)] = 15.0,
+    pieces: Annotated[int, typer.Option(metavar="N", help="Pieces per folder, generated again.", min=2)] = 300,
+    seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Seconds of each piece; shorter ones are left out.", min=6.0)
+    ] = 15.0,
     adversarial: Annotated[
         bool,
-        typer.Option(help="Against discriminators of spectrograms; without, a postfilter is fitted to what it leaves."),
+        typer.Option(
+            help="Train against discriminators of spectrograms; without them, a postfilter is fitted as well."
+        ),
     ] = True,
     codec: OwnCodec = None,
     steps: Steps = 3000,
@@ -134,7 +154,7 @@ def refiner(
     device: OnDevice = "cpu",
     resume: Resume = False,
 ) -> None:
-    """Bring what MusicLM draws nearer to music: a network for its spectrograms, trained on music drawn again."""
+    """Train a refiner (mel post-net): it brings generated spectrograms nearer to those of music."""
     from .._utils.progress import progress
     from ..models.musiclm.model import MusicLM
     from ..models.musiclm.postfilter import FILE

@@ -193,7 +193,9 @@ def test_files_that_are_no_codes_are_refused(tmp_path: Path, content: bytes | No
 def test_the_commands_encode_and_decode(soundstream_folder: Path, rng: np.random.Generator, tmp_path: Path) -> None:
     audio = _written(tmp_path / "in.wav", _sound(rng, 30000, 2), 44100)
     codes, out, run = tmp_path / "codes.safetensors", tmp_path / "out.wav", CliRunner().invoke
-    encoded = run(app, ["encode", str(audio), "-o", str(codes), "--codec", str(soundstream_folder), "--levels", "3"])
+    encoded = run(
+        app, ["encode", str(audio), "-o", str(codes), "--codec", str(soundstream_folder), "--n-quantizers", "3"]
+    )
     assert encoded.exit_code == 0
     assert "0.75 kbps" in encoded.stdout
     assert run(app, ["decode", str(codes), "-o", str(out)]).exit_code == 0

@@ -153,7 +153,7 @@ def test_a_device_that_is_not_here_is_one_line(name: str) -> None:
         (["-o", "new.xyz"], "cannot write '.xyz'"),
         (["-o", "new"], "without a suffix"),
         (["-o", "new.wav", "--guidance", "nan"], "guidance is nan"),
-        (["-o", "new.wav", "--seconds", "-3"], "-3 s of music"),
+        (["-o", "new.wav", "--duration-s", "-3"], "-3 s of music"),
         (["-o", "mine.wav"], "did not make"),
         (["-o", "notes.wav"], "did not make"),
     ],
@@ -166,7 +166,7 @@ def test_nothing_is_made_that_cannot_be_written(
     Path("notes.json").write_text('{"my": "notes"}')
     monkeypatch.setattr(MusicLM, "from_pretrained", None)  # nothing is loaded before
     for command in (["generate", "--text", "rock"], ["continue", "mine.wav"], ["story", "rock"]):
-        if command[0] == "story" and "--seconds" in options:
+        if command[0] == "story" and "--duration-s" in options:
             continue
         refused = CliRunner().invoke(app, [*command, *options])
         assert isinstance(refused.exception, InputError), refused.output
@@ -230,7 +230,7 @@ def test_whole_numbers_are_written_by_their_full_scale(tmp_path: Path) -> None:
 def test_the_origin_of_a_sound_is_not_written_over_by_that_of_another_kind(tmp_path: Path) -> None:
     Reconstruction(np.zeros((1, 800), np.float32), RATE, {"seed": 1}).save(tmp_path / "x.wav")
     before = (tmp_path / "x.json").read_bytes()
-    asked = ["generate", "--text", "rock", "--seconds", "1", "-o"]
+    asked = ["generate", "--text", "rock", "--duration-s", "1", "-o"]
     refused = CliRunner().invoke(app, [*asked, str(tmp_path / "x.flac"), "--overwrite"]).exception
     assert isinstance(refused, InputError)
     assert "x.json: this tells where x.wav came from" in str(refused)

@@ -185,11 +185,11 @@ def test_the_conditioner_quantises_text_and_sound_alike_and_never_moves(conditio
 
 def test_the_commands_write_music_and_refuse_in_one_line(folder: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "e.npy", VECTORS[0])
-    command = ["generate", "--generator", str(folder), "--embedding", str(tmp_path / "e.npy"), "--seconds", "1"]
-    done = CliRunner().invoke(app, [*command, "--draws", "2", "-o", str(tmp_path / "new.wav")])
+    command = ["generate", "--generator", str(folder), "--embedding-file", str(tmp_path / "e.npy"), "--duration-s", "1"]
+    done = CliRunner().invoke(app, [*command, "--n-samples", "2", "-o", str(tmp_path / "new.wav")])
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in tmp_path.glob("new*")) == ["new-1.json", "new-1.wav", "new-2.json", "new-2.wav"]
-    refused = CliRunner().invoke(app, [*command, "--draws", "0", "-o", str(tmp_path / "new.wav")])
+    refused = CliRunner().invoke(app, [*command, "--n-samples", "0", "-o", str(tmp_path / "new.wav")])
     assert isinstance(refused.exception, InputError)
     helped = CliRunner().invoke(app, ["generate", "--help"]).output
-    assert "How it sounds" in " ".join(helped.split())
+    assert "What to expect" in " ".join(helped.split())

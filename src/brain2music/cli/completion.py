@@ -1,0 +1,43 @@
+"""Names that the shell completes. It asks anew at every press of a key, so only what lists the names is imported."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+
+REGRESSORS = ("ridge", "roi-ensemble", "selected", "stacked", "nonlinear", "auto")
+POSTPROCESSING = ("calibrated", "whitened", "contrastive", "exemplars")
+
+
+def complete_embedding(incomplete: str) -> Iterator[str]:
+    """Names of embeddings."""
+    from ..models.catalogue import EMBEDDINGS
+
+    return _starting(incomplete, EMBEDDINGS)
+
+
+def complete_decoder(incomplete: str) -> Iterator[str]:
+    """Names of decoders; after each ``+`` those of post-processing."""
+    first, plus, _ = incomplete.rpartition("+")
+    return _starting(
+        incomplete, (f"{first}+{name}" for name in POSTPROCESSING) if plus else (*REGRESSORS, *POSTPROCESSING)
+    )
+
+
+def complete_generator(incomplete: str) -> Iterator[str]:
+    """Names of the generators that ship with the package."""
+    from ..weights import SHIPPED
+
+    kinds = {file.parent.name: json.loads(file.read_text()).get("model") for file in SHIPPED.glob("*/config.json")}
+    return _starting(incomplete, sorted(name for name, kind in kinds.items() if kind == "MusicLM"))
+
+
+def complete_among(choices: Iterable[str]) -> Callable[[str], Iterator[str]]:
+    """What completes one of some words."""
+
+    def complete(incomplete: str) -> Iterator[str]:
+        return _starting(incomplete, choices)
+
+    return complete
+
+
+def _starting(incomplete: str, names: Iterable[str]) -> Iterator[str]:
+    return (name for name in names if name.startswith(incomplete))
