@@ -268,7 +268,9 @@ def side_ours(
 
     sets = [Y[:, a:b] for a, b in case.bounds]
     start = time.perf_counter()
-    fits = ridge_cv_many(train, sets, alphas=ALPHAS, folds=folds, score="mse", memory_gb=case.memory_gb)
+    fits = ridge_cv_many(
+        train, sets, alphas=ALPHAS, folds=folds, scoring="neg_mean_squared_error", memory_gb=case.memory_gb
+    )
     fitted = time.perf_counter() - start
     predictions = np.concatenate([np.asarray(each) for each in predict_many(fits, test)], 1)
     seconds = time.perf_counter() - start

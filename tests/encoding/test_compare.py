@@ -125,13 +125,15 @@ def test_partition_gives_each_embedding_what_it_alone_explains(rng, planted, mak
         for a, b in zip(*both, strict=True)
     ]
     windows = common_windows(train, joined)
-    parts = partition(train, test, joined, windows=windows, n_draws=5)
+    parts = partition(train, test, joined, windows=windows, n_candidates=5)
     assert parts.unique[0, :10].mean() > 0.6
     assert np.abs(parts.unique[1, :10]).max() < 0.1
     assert parts.unique[1, 10:20].mean() > 0.6
     assert np.abs(parts.unique[:, 20:]).max() < 0.1
-    np.testing.assert_allclose(parts.lost.sum(1) / parts.total.sum(0), parts.unique, rtol=1e-4, atol=1e-6)
-    assert parts.lost.shape[1] == len(test.clips)
+    np.testing.assert_allclose(
+        parts.error_increase.sum(1) / parts.sum_of_squares.sum(0), parts.unique, rtol=1e-4, atol=1e-6
+    )
+    assert parts.error_increase.shape[1] == len(test.clips)
     voxels = np.arange(30) < 10
     (low, high), (_, other) = unique_intervals(parts, voxels, draw_clips(len(test.clips), rng, 200))
     assert other < low < parts.unique[0, voxels].mean() < high

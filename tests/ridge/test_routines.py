@@ -101,10 +101,10 @@ def test_a_gram_matrix_by_either_routine_is_one(shape, dtype, by_syrk, monkeypat
 def test_what_is_measured_here_gives_the_same_fit(monkeypatch: pytest.MonkeyPatch, rng, memory: Path) -> None:
     """With the thresholds at nothing, so that every product of a fit is chosen by measuring."""
     X, Y = rng.standard_normal((300, 900)).astype(np.float32), rng.standard_normal((300, 3)).astype(np.float32)
-    expected = ridge_cv(X, Y, alphas=[1.0, 100.0], score="mse")
+    expected = ridge_cv(X, Y, alphas=[1.0, 100.0], scoring="neg_mean_squared_error")
     monkeypatch.setattr(linalg, "SMALL", 0.0)
     monkeypatch.setattr(linalg, "LARGE", 0.0)
-    found = ridge_cv(X, Y, alphas=[1.0, 100.0], score="mse")
+    found = ridge_cv(X, Y, alphas=[1.0, 100.0], scoring="neg_mean_squared_error")
     assert memory.is_file()
     np.testing.assert_array_equal(found.best_alphas, expected.best_alphas)
     np.testing.assert_allclose(found.predict(X), expected.predict(X), rtol=1e-4, atol=1e-4)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.ridge._principal_axes import decompose
-from brain2music.ridge._quadratic_errors import Forms
-from brain2music.ridge._sketch import Sketch, normals
+from brain2music.ridge._principal_axes import principal_axes
+from brain2music.ridge._quadratic_errors import QuadraticErrors
+from brain2music.ridge._sketch import Sketch, gaussian_sketch
 
 FOLDS = (slice(0, 100), slice(100, 260), slice(260, 400))
 
@@ -18,7 +18,7 @@ def test_a_sketch_is_that_of_the_errors(features: int, intercept: bool) -> None:
     rng = np.random.default_rng(features)
     X = torch.from_numpy(rng.standard_normal((400, features)) + 1)
     X -= X.mean(0) if intercept else 0
-    forms = Forms.of(X, decompose(X, 1.0, intercept), FOLDS, intercept)
+    forms = QuadraticErrors.from_axes(X, principal_axes(X, 1.0, intercept), FOLDS, intercept)
     alphas, expected = (3.0, 200.0, 1e15), []
     for alpha in alphas:
         E = torch.eye(400, dtype=X.dtype)
@@ -33,7 +33,7 @@ def test_a_sketch_is_that_of_the_errors(features: int, intercept: bool) -> None:
                 predict = predict - predict.mean(1, keepdim=True) + 1 / n_train
             E[fold.start : fold.stop, train] -= predict
             E[fold] /= (3 * (fold.stop - fold.start)) ** 0.5
-        expected.append(normals(400) @ E)
+        expected.append(gaussian_sketch(400) @ E)
     found = forms.sketch(alphas[:-1])
     torch.testing.assert_close(found.rows, torch.stack(expected).bfloat16(), rtol=1e-2, atol=1e-5)
 
@@ -44,7 +44,7 @@ def test_the_null_errors_are_those_of_a_boundless_penalty(intercept: bool) -> No
     X, Y = torch.from_numpy(rng.standard_normal((400, 20))), torch.from_numpy(rng.standard_normal((400, 6)))
     if intercept:
         X, Y = X - X.mean(0), Y - Y.mean(0)
-    forms = Forms.of(X, decompose(X, 1.0, intercept), FOLDS, intercept)
+    forms = QuadraticErrors.from_axes(X, principal_axes(X, 1.0, intercept), FOLDS, intercept)
     torch.testing.assert_close(forms.null_errors(Y), forms.form(1e12)(Y), rtol=1e-7, atol=0)
 
 
@@ -55,7 +55,7 @@ def test_estimates_spread_as_the_distribution_says_and_bounds_hold() -> None:
     other = torch.from_numpy(rng.standard_normal((500, 500))).float() / 500**0.5
     errors = [null, null + 0.02 * other, null + 0.3 * other, 2 * null + 3 * other]
     Y = torch.from_numpy(rng.standard_normal((500, 4000))).float()
-    S = normals(500).float()
+    S = gaussian_sketch(500).float()
     sketch = Sketch(torch.stack([S @ E for E in [*errors, null]]).bfloat16())
     truth = torch.stack([(E @ Y).square().sum(0) for E in errors])
     estimates, bounds = sketch(Y, truth[0])

@@ -51,7 +51,7 @@ def encoding_scores(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RidgeWarning)  # voxels that do not hear choose the largest penalty
         fit = ridge_cv(
-            _standardised(train.Y), train.X, alphas=_ALPHAS, groups=groups, n_folds=n_folds, score="correlation"
+            _standardised(train.Y), train.X, alphas=_ALPHAS, groups=groups, n_folds=n_folds, scoring="correlation"
         )
     return np.asarray(fit.cv_scores, dtype=np.float64).max(axis=0)
 

@@ -171,8 +171,8 @@ def unique_intervals(
     level: float = 0.95,
 ) -> list[tuple[float, float]]:
     """Percentile intervals over clips of each embedding's mean unique share of some voxels' variance."""
-    total = draws @ parts.total[:, voxels]
-    shares = [((draws @ lost[:, voxels]) / total).mean(axis=1) for lost in parts.lost]
+    total = draws @ parts.sum_of_squares[:, voxels]
+    shares = [((draws @ error[:, voxels]) / total).mean(axis=1) for error in parts.error_increase]
     return [tuple(np.quantile(each, [(1 - level) / 2, (1 + level) / 2]).tolist()) for each in shares]
 
 

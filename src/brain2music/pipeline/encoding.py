@@ -30,7 +30,7 @@ LEVEL = 0.05
 """Of the false discovery rate, and of p where a map is cut off."""
 DRAWS = 1000
 """Bootstrap draws of clips."""
-BAND_DRAWS = 20
+BAND_CANDIDATES = 20
 """Weights of the embeddings against each other that are tried for each voxel."""
 RELIABLE = "reliable"
 ALL = "all"
@@ -154,8 +154,9 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
     draws = draw_clips(len(scored.clips), np.random.default_rng(config.seed), DRAWS)
     parts = None
     if config.encoding.variance_partitioning and test is not None and len(embeddings) > 1:
-        settings: dict[str, Any] = {"alphas": config.decoding.alphas, "n_folds": planned.inner, "seed": config.seed}
-        parts = partition(train, test, list(embeddings.values()), windows=windows, n_draws=BAND_DRAWS, **settings)
+        settings: dict[str, Any] = {"alphas": config.decoding.alphas, "n_folds": planned.inner}
+        settings |= {"n_candidates": BAND_CANDIDATES, "random_state": config.seed}
+        parts = partition(train, test, list(embeddings.values()), windows=windows, **settings)
     trained_repeats = None if test is None else int(train.n_repeats.max())
     return _Results(scored, trained_repeats, windows, encoded, permuted, sets, ceiling, parts, draws)
 

@@ -1,13 +1,13 @@
-"""Banded ridge: several feature spaces, each with a penalty of its own for every target.
+"""Banded ridge: several feature spaces (bands), each with its own penalty for every target.
 
     min ‖Y - Σ_b X_b B_b‖² + Σ_b α/γ_b ‖B_b‖²,     γ on the simplex
 
-which is ridge on the features √γ_b X_b. The band weights γ are found per target by random search over Dirichlet
-draws (Dupré la Tour et al. 2022, NeuroImage 264, 119728), every draw scored for the whole grid of α from one
-factorisation, and may be refined by gradient descent on the same held-out error.
+which is ridge on the features √γ_b X_b. The band weights γ are found per target by random search over candidates from
+Dirichlet distributions (Dupré la Tour et al. 2022, NeuroImage 264, 119728), each scored for the whole grid of α from
+one factorisation, and may be refined by gradient descent on the same held-out error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,28 +17,36 @@ from jaxtyping import Float, Int, Shaped
 
 from ._banded_gradient import descend
 from ._chunked import Moments, centred_gram
-from ._folds import assign_folds, check_folds
+from ._folds import Groups, assign_folds, check_folds
 from ._linalg import Square
 from ._problem import GramOf, prepare
-from ._ridge_cv import DEFAULT_ALPHAS, solve
+from ._ridge import solve
+from ._ridge_cv import Alphas, check_alphas
 
 CONCENTRATIONS = (0.1, 1.0)
-"""Dirichlet concentrations the draws alternate between: sparse and even."""
+"""Dirichlet concentrations that candidates alternate between: sparse and uniform."""
+
+METHODS = ("random", "gradient")
 
 Bands = Sequence[Shaped[np.ndarray, "_rows _features"]]
 
 
 @dataclass(frozen=True)
 class BandedFit:
-    """``Y ≈ Σ_b X_b @ coefs[b] + intercept``.
+    """A fitted map ``Y ≈ Σ_b X_b @ coefs[b] + intercept``.
 
     Attributes
     ----------
-    coefs : per band (features of the band, targets).
-    intercept : (targets,)
-    band_weights : (bands, targets) γ, each column summing to 1.
-    best_alphas : (targets,) α; band b is penalised by α / γ_b.
-    cv_scores : (targets,) mean held-out r² over folds of the penalties chosen.
+    coefs : tuple of (features of the band, targets) arrays
+        Weights, one array per band.
+    intercept : (targets,) array
+        The prediction where all features are 0.
+    band_weights : (bands, targets) array
+        γ; every column sums to 1.
+    best_alphas : (targets,) array
+        α; band b is penalised by α / γ_b.
+    cv_scores : (targets,) array
+        Held-out r² of the penalties chosen, averaged over folds.
     """
 
     coefs: tuple[Float[np.ndarray, "_features targets"], ...]
@@ -48,13 +56,43 @@ class BandedFit:
     cv_scores: Float[np.ndarray, " targets"]
 
     def predict_bands(self, Xs: Bands) -> Float[np.ndarray, "bands rows targets"]:
-        """What every band contributes to the prediction; with the intercept they sum to it."""
+        """Contribution of every band to the prediction; with the intercept they sum to it.
+
+        Parameters
+        ----------
+        Xs : sequence of (rows, features of the band) arrays
+            Bands in the order of the fit.
+
+        Returns
+        -------
+        (bands, rows, targets) array
+
+        Raises
+        ------
+        ValueError
+            When the bands do not have the features of the fit.
+        """
         if [X.shape[1] for X in Xs] != [len(coef) for coef in self.coefs]:
             raise ValueError(f"bands of {[X.shape[1] for X in Xs]} features: fitted on {[len(c) for c in self.coefs]}")
         return np.stack([X @ coef for X, coef in zip(Xs, self.coefs, strict=True)])
 
     def predict(self, Xs: Bands) -> Float[np.ndarray, "rows targets"]:
-        """Bands of (rows, features) each -> (rows, targets)."""
+        """Predict the targets of further rows.
+
+        Parameters
+        ----------
+        Xs : sequence of (rows, features of the band) arrays
+            Bands in the order of the fit.
+
+        Returns
+        -------
+        (rows, targets) array
+
+        Raises
+        ------
+        ValueError
+            As :meth:`predict_bands`.
+        """
         return self.predict_bands(Xs).sum(0) + self.intercept
 
 
@@ -62,137 +100,104 @@ def banded_ridge_cv(
     Xs: Bands,
     Y: Shaped[np.ndarray, "_rows targets"],
     *,
-    alphas: Sequence[float | int] | Shaped[np.ndarray, " alphas"] | None = None,
-    groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None,
+    alphas: Alphas | None = None,
+    groups: Groups | None = None,
     n_folds: int = 5,
     folds: Shaped[np.ndarray, " rows"] | None = None,
-    n_draws: int = 50,
-    draws: Float[np.ndarray, "draws bands"] | None = None,
+    n_candidates: int = 50,
+    candidates: Float[np.ndarray, "_candidates _bands"] | None = None,
     method: str = "random",
     n_steps: int = 50,
     fit_intercept: bool = True,
+    solver: str = "auto",
     dtype: str = "float32",
     memory_gb: float | int = 4,
-    seed: int = 0,
+    random_state: int | np.random.Generator | None = 0,
 ) -> BandedFit:
-    """Fit banded ridge with γ and α chosen per target by held-out r².
+    """Fit banded ridge with band weights γ and penalties α chosen per target by held-out r².
 
     Parameters
     ----------
-    Xs : bands of (rows, features) each.
-    Y : (rows, targets)
-    n_draws : Dirichlet draws of γ, the even one first; ``draws`` gives them instead.
-    method : ``random``, or ``gradient``: then ``n_steps`` of Adam on log(γ/α) per target, exact gradients of the
-        held-out error, from the best draw; the best seen is kept, so it is never worse. It takes a factorisation a
-        target and step: for hundreds of rows rather than thousands.
+    Xs : sequence of (rows, features of the band) arrays
+        Feature spaces.
+    Y : (rows, targets) array
+        Targets.
+    n_candidates : int
+        Number of candidates of γ: the uniform one, then samples of Dirichlet distributions.
+    candidates : (candidates, bands) array, optional
+        Candidates of γ to use instead, each summing to 1.
+    method : {"random", "gradient"}
+        ``"random"`` takes the best candidate. ``"gradient"`` starts from it: ``n_steps`` of Adam on log(γ/α) per target
+        with exact gradients of the held-out error. The best weights found are kept, so it is never worse. It takes
+        one factorisation per target and step, so it is for hundreds of rows rather than thousands.
+    n_steps : int
+        Steps of gradient descent.
+    random_state : int, Generator or None
+        Seed of the candidates; None for a new one on every call.
+    alphas, groups, n_folds, folds, fit_intercept, solver, dtype, memory_gb
+        As in :func:`ridge_cv`.
+
+    Returns
+    -------
+    BandedFit
 
     Raises
     ------
     ValueError
-        As :func:`ridge_cv`, and when there is no band or draws are not on the simplex.
-    """
-    if not Xs:
-        raise ValueError("Xs holds no band: give one array of features or more")
-    if method not in ("random", "gradient"):
-        raise ValueError(f"method={method!r} is unknown: give 'random' or 'gradient'")
-    n_rows = len(Y)
-    if any(X.ndim != 2 or len(X) != n_rows for X in Xs):
-        raise ValueError(f"bands of shapes {[X.shape for X in Xs]}: each must be ({n_rows} rows as in Y, features)")
-    grid = np.asarray(DEFAULT_ALPHAS if alphas is None else alphas, dtype=np.float64)
-    fold_of_row = assign_folds(n_rows, groups, n_folds) if folds is None else check_folds(folds, n_rows)
-    gammas = _draw(len(Xs), n_draws, seed) if draws is None else _check_draws(draws, len(Xs))
+        As :func:`ridge_cv`, and when there is no band, bands differ in rows, or candidates are not on the simplex.
 
-    bands = _Scaled(Xs, fit_intercept)
+    References
+    ----------
+    Dupré la Tour, Eickenberg, Nunez-Elizalde & Gallant (2022), Feature-space selection with banded ridge regression,
+    NeuroImage 264, 119728.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.ridge import banded_ridge_cv
+    >>> rng = np.random.default_rng(0)
+    >>> melody, rhythm = rng.normal(size=(100, 8)), rng.normal(size=(100, 20))
+    >>> Y = melody @ rng.normal(size=(8, 2)) + rng.normal(size=(100, 2))
+    >>> fit = banded_ridge_cv([melody, rhythm], Y, n_candidates=10)
+    >>> bool((fit.band_weights[0] > 0.5).all())
+    True
+    """
+    grid, fold_of_row = check_alphas(alphas), _check(Xs, Y, method, groups, n_folds, folds)
+    if candidates is None:
+        candidates = _sample_candidates(len(Xs), n_candidates, np.random.default_rng(random_state))
+    else:
+        _check_candidates(candidates, len(Xs))
+    bands = _ScaledBands(Xs, fit_intercept)
     scores = np.full(Y.shape[1], -np.inf)
     gamma, alpha = np.empty((len(Xs), Y.shape[1])), np.empty(Y.shape[1])
-    for drawn in gammas:
-        X, grams = bands.features(drawn), bands.grams(drawn)
-        problem = prepare(X, [Y], grid, None, 2, fold_of_row, fit_intercept, dtype, memory_gb, grams)
+    settings: dict[str, Any] = {
+        "fit_intercept": fit_intercept,
+        "dtype": dtype,
+        "memory_gb": memory_gb,
+        "solver": solver,
+    }
+    for candidate in candidates:
+        problem = prepare(
+            bands.features(candidate), [Y], grid, folds=fold_of_row, grams=bands.grams(candidate), **settings
+        )
         of_alpha, best = problem.solver.scores("r2").max(0)
         better = of_alpha.numpy() > scores
         scores[better], alpha[better] = of_alpha.numpy()[better], grid[best.numpy()[better]]
-        gamma[:, better] = drawn[:, None]
+        gamma[:, better] = candidate[:, None]
     if method == "gradient":
         weights = np.log(np.maximum(gamma, 1e-6) / alpha)
         scores, weights = descend(Xs, Y, fold_of_row, weights, scores, n_steps, fit_intercept)
         alpha = 1 / np.exp(weights).sum(0)
         gamma = np.exp(weights) * alpha
-    return _refit(bands, Y, gamma, alpha, scores, dtype, memory_gb)
+    return _refit(bands, Y, gamma, alpha, scores, settings)
 
 
-def variance_partition(
-    Xs: Bands,
-    Y: Shaped[np.ndarray, "_rows targets"],
-    Xs_test: Bands,
-    Y_test: Shaped[np.ndarray, "_test targets"],
-    *,
-    groups_test: Int[np.ndarray, " _test"] | None = None,
-    **settings: Any,
-) -> "Partition":
-    """Split the variance explained in held-back rows over the bands, by two definitions.
-
-    The product measure of band b, Σ ŷ_b (2y - ŷ) / Σ y² (all centred on the rows' mean), sums to r² over bands. The
-    unique share is the loss of r² when the model is refitted without the band; what no band has for itself is
-    shared. ``groups_test`` numbers the groups of the held-back rows, to be drawn again for intervals; one by default.
-    ``settings`` go to :func:`banded_ridge_cv`.
-
-    Raises ValueError as :func:`banded_ridge_cv`, and for fewer than two bands.
-    """
-    if len(Xs) < 2:
-        raise ValueError(f"{len(Xs)} band: a partition needs 2 or more")
-    full = banded_ridge_cv(Xs, Y, **settings)
-    parts = full.predict_bands(Xs_test)
-    truth = Y_test - Y_test.mean(0)
-    parts = parts - parts.mean(1, keepdims=True)
-    sst = (truth**2).sum(0)
-    product = (parts * (2 * truth - parts.sum(0))).sum(1) / sst
-    r2 = product.sum(0)
-    models = [parts.sum(0)]
-    for b in range(len(Xs)):
-        rest = [i for i in range(len(Xs)) if i != b]
-        fit = banded_ridge_cv([Xs[i] for i in rest], Y, **(settings | {"draws": None}))
-        predicted = fit.predict([Xs_test[i] for i in rest])
-        models.append(predicted - predicted.mean(0))
-    group = np.zeros(len(truth), dtype=int) if groups_test is None else groups_test
-    error, *without = (_summed((truth - model) ** 2, group) for model in models)
-    lost, total = np.stack([each - error for each in without]), _summed(truth**2, group)
-    unique = lost.sum(1) / sst
-    return Partition(r2, product, unique, r2 - unique.sum(0), lost, total)
-
-
-@dataclass(frozen=True)
-class Partition:
-    """Variance explained, by band.
-
-    Attributes
-    ----------
-    r2, product, unique : the whole model's, and each band's. shared : r2 - Σ unique.
-    lost : squared error in each test group that leaving a band out adds. total : the groups' sums of squares.
-    """
-
-    r2: Float[np.ndarray, " targets"]
-    product: Float[np.ndarray, "bands targets"]
-    unique: Float[np.ndarray, "bands targets"]
-    shared: Float[np.ndarray, " targets"]
-    lost: Float[np.ndarray, "bands groups targets"]
-    total: Float[np.ndarray, "groups targets"]
-
-
-def _summed(
-    squares: Float[np.ndarray, "rows targets"], group: Int[np.ndarray, " rows"]
-) -> Float[np.ndarray, "groups targets"]:
-    """Sums over the rows of each group."""
-    sums = np.zeros((group.max() + 1, squares.shape[1]))
-    np.add.at(sums, group, squares)
-    return sums
-
-
-class _Scaled:
-    """Bands side by side under band weights; the Gram matrix of every band is made once and serves all weights."""
+class _ScaledBands:
+    """Bands side by side under band weights; the Gram matrix of every band is computed once and serves all weights."""
 
     def __init__(self, Xs: Bands, centre: bool) -> None:
         self.Xs, self.centre = Xs, centre
-        self._known: dict[torch.dtype, list[tuple[Square, Moments]]] = {}
+        self._cached: dict[torch.dtype, list[tuple[Square, Moments]]] = {}
 
     def features(self, gamma: Float[np.ndarray, " bands"]) -> Float[np.ndarray, "rows features"]:
         """[√γ_b X_b]"""
@@ -202,9 +207,9 @@ class _Scaled:
         """Σ γ_b X_b X_bᵀ of the centred bands, and the moments of :meth:`features`."""
 
         def combined(work: torch.dtype) -> tuple[Square, Moments]:
-            if work not in self._known:
-                self._known[work] = [centred_gram(X, work, 4096, self.centre) for X in self.Xs]
-            parts = list(zip(gamma.tolist(), *zip(*self._known[work], strict=True), strict=True))
+            if work not in self._cached:
+                self._cached[work] = [centred_gram(X, work, 4096, self.centre) for X in self.Xs]
+            parts = list(zip(gamma.tolist(), *zip(*self._cached[work], strict=True), strict=True))
             total = torch.zeros_like(parts[0][1])
             for g, K, _ in parts:
                 total.add_(K, alpha=g)
@@ -214,42 +219,62 @@ class _Scaled:
 
 
 def _refit(
-    bands: _Scaled,
+    bands: _ScaledBands,
     Y: Shaped[np.ndarray, "_rows targets"],
     gamma: Float[np.ndarray, "bands targets"],
     alpha: Float[np.ndarray, " targets"],
     scores: Float[np.ndarray, " targets"],
-    dtype: str,
-    memory_gb: float | int,
+    settings: Mapping[str, Any],
 ) -> BandedFit:
-    """Solve on all rows, the targets with the same band weights together."""
-    kinds, kind = np.unique(gamma.T, axis=0, return_inverse=True)
+    """Solve on all rows, targets with the same band weights together."""
+    distinct, index = np.unique(gamma.T, axis=0, return_inverse=True)
     sizes = [X.shape[1] for X in bands.Xs]
-    coef = np.empty((sum(sizes), Y.shape[1]), dtype=dtype)
-    intercept = np.empty(Y.shape[1], dtype=dtype)
-    for i, weights in enumerate(kinds):
-        mine = np.flatnonzero(kind.ravel() == i)
-        fit = solve(
-            bands.features(weights),
-            Y[:, mine],
-            alpha[mine],
-            fit_intercept=bands.centre,
-            dtype=dtype,
-            memory_gb=memory_gb,
-            grams=bands.grams(weights),
-        )
-        coef[:, mine], intercept[mine] = fit.coef, fit.intercept
-        coef[:, mine] *= np.repeat(np.sqrt(weights), sizes)[:, None]
+    coef = np.empty((sum(sizes), Y.shape[1]), dtype=settings["dtype"])
+    intercept = np.empty(Y.shape[1], dtype=settings["dtype"])
+    for i, weights in enumerate(distinct):
+        same = np.flatnonzero(index.ravel() == i)
+        fit = solve(bands.features(weights), Y[:, same], alpha[same], grams=bands.grams(weights), **settings)
+        coef[:, same], intercept[same] = fit.coef, fit.intercept
+        coef[:, same] *= np.repeat(np.sqrt(weights), sizes)[:, None]
     return BandedFit(tuple(np.split(coef, np.cumsum(sizes)[:-1])), intercept, gamma, alpha, scores)
 
 
-def _draw(n_bands: int, n_draws: int, seed: int) -> Float[np.ndarray, "draws bands"]:
-    rng = np.random.default_rng(seed)
-    drawn = [rng.dirichlet([CONCENTRATIONS[i % 2]] * n_bands) for i in range(n_draws - 1)]
-    return np.array([np.full(n_bands, 1 / n_bands), *drawn])
+def _check(
+    Xs: Bands,
+    Y: Shaped[np.ndarray, "_rows targets"],
+    method: str,
+    groups: Groups | None,
+    n_folds: int,
+    folds: Shaped[np.ndarray, " rows"] | None,
+) -> Int[np.ndarray, " _rows"]:
+    """Check the arguments; returns the fold of every row."""
+    if not Xs:
+        raise ValueError("Xs holds no band: give at least one array of features")
+    if method not in METHODS:
+        raise ValueError(f"method={method!r} is unknown: give one of {', '.join(METHODS)}")
+    n_rows = len(Y)
+    if any(X.ndim != 2 or len(X) != n_rows for X in Xs):
+        raise ValueError(f"bands of shapes {[X.shape for X in Xs]}: each must be ({n_rows} rows as in Y, features)")
+    fold_of_row = assign_folds(n_rows, groups, n_folds) if folds is None else check_folds(folds, n_rows)
+    if np.bincount(fold_of_row).min() < 2:
+        raise ValueError("banded ridge is scored by r2, which needs 2 rows in every fold: give fewer folds")
+    return fold_of_row
 
 
-def _check_draws(draws: Float[np.ndarray, "_draws _bands"], n_bands: int) -> Float[np.ndarray, "_draws bands"]:
-    if draws.ndim != 2 or draws.shape[1] != n_bands or (draws < 0).any() or not np.allclose(draws.sum(1), 1):
-        raise ValueError(f"draws of shape {draws.shape}: give rows of {n_bands} weights, none negative, summing to 1")
-    return draws
+def _sample_candidates(n_bands: int, n_candidates: int, rng: np.random.Generator) -> Float[np.ndarray, "_n _bands"]:
+    if n_candidates < 1:
+        raise ValueError(f"n_candidates={n_candidates}: give at least 1")
+    sampled = [rng.dirichlet([CONCENTRATIONS[i % 2]] * n_bands) for i in range(n_candidates - 1)]
+    return np.array([np.full(n_bands, 1 / n_bands), *sampled])
+
+
+def _check_candidates(candidates: Float[np.ndarray, "_n _bands"], n_bands: int) -> None:
+    shape = candidates.shape
+    if (
+        len(shape) != 2
+        or 0 in shape
+        or shape[1] != n_bands
+        or (candidates < 0).any()
+        or not np.allclose(candidates.sum(1), 1)
+    ):
+        raise ValueError(f"candidates of shape {shape}: give rows of {n_bands} weights, none negative, summing to 1")

@@ -1,4 +1,4 @@
-"""Band weights by gradient: Adam on the exact held-out error of every target."""
+"""Refinement of band weights by gradient descent on the exact held-out error of every target."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 
-AT_ONCE = 32
-RATE = 0.3
-LIMIT = 25.0
+TARGETS_AT_ONCE = 32
+LEARNING_RATE = 0.3
+MAX_CHANGE = 25.0
+"""Greatest change of log(γ/α)."""
 
 
 def descend(
@@ -20,39 +21,39 @@ def descend(
     n_steps: int,
     fit_intercept: bool,
 ) -> tuple[Float[np.ndarray, " targets"], Float[np.ndarray, "bands targets"]]:
-    """Refine ``weights`` = log(γ/α), which reach ``scores``; returns the best scores and weights seen per target.
+    """Refine ``weights`` = log(γ/α), which have the given ``scores``; returns the best scores and weights per target.
 
     The held-out residual of a fold is (G_FF)⁻¹ (G y)_F with G = (I + Σ_b exp(w_b) K_b)⁻¹ less the constant
     direction; the loss is the mean over folds of SSE / SST, that is 1 - r².
     """
-    centre = [np.asarray(X, dtype=np.float64) - X.mean(0) * float(fit_intercept) for X in Xs]
-    kernels = torch.from_numpy(np.stack([X @ X.T for X in centre]))
+    centred = [np.asarray(X, dtype=np.float64) - X.mean(0) * float(fit_intercept) for X in Xs]
+    kernels = torch.from_numpy(np.stack([X @ X.T for X in centred]))
     targets = torch.from_numpy(np.asarray(Y, dtype=np.float64) - Y.mean(0) * float(fit_intercept))
     folds = [torch.from_numpy(np.flatnonzero(fold_of_row == f)) for f in np.unique(fold_of_row)]
     best_scores, best_weights = scores.copy(), weights.copy()
-    for first in range(0, Y.shape[1], AT_ONCE):
-        mine = slice(first, first + AT_ONCE)
-        w = torch.from_numpy(weights[:, mine].copy()).requires_grad_()
-        optimiser = torch.optim.Adam([w], lr=RATE)
+    for first in range(0, Y.shape[1], TARGETS_AT_ONCE):
+        columns = slice(first, first + TARGETS_AT_ONCE)
+        w = torch.from_numpy(weights[:, columns].copy()).requires_grad_()
+        optimiser = torch.optim.Adam([w], lr=LEARNING_RATE)
         for _ in range(n_steps):
             optimiser.zero_grad()
-            loss = held_out_loss(kernels, targets[:, mine], folds, w, fit_intercept)
-            _keep(best_scores[mine], best_weights[:, mine], 1 - loss.detach().numpy(), w.detach().numpy())
+            loss = held_out_loss(kernels, targets[:, columns], folds, w, fit_intercept)
+            _keep(best_scores[columns], best_weights[:, columns], 1 - loss.detach().numpy(), w.detach().numpy())
             loss.sum().backward()
             optimiser.step()
             with torch.no_grad():
-                w.clamp_(w.new_tensor(weights[:, mine]) - LIMIT, w.new_tensor(weights[:, mine]) + LIMIT)
+                w.clamp_(w.new_tensor(weights[:, columns]) - MAX_CHANGE, w.new_tensor(weights[:, columns]) + MAX_CHANGE)
     return best_scores, best_weights
 
 
 def held_out_loss(
     kernels: Float[torch.Tensor, "bands rows rows"],
     targets: Float[torch.Tensor, "rows targets"],
-    folds: Sequence[Int[torch.Tensor, " held"]],
+    folds: Sequence[Int[torch.Tensor, " _held"]],
     weights: Float[torch.Tensor, "bands targets"],
     fit_intercept: bool,
 ) -> Float[torch.Tensor, " targets"]:
-    """Mean over folds of SSE / SST for every target at its own band weights; differentiable in the weights."""
+    """Mean over folds of SSE / SST of every target with its own band weights; differentiable in the weights."""
     n = len(targets)
     eye = torch.eye(n, dtype=targets.dtype)
     K = torch.einsum("bt,bij->tij", weights.exp(), kernels) + eye
@@ -73,6 +74,6 @@ def _keep(
     scores: Float[np.ndarray, " t"],
     weights: Float[np.ndarray, "bands t"],
 ) -> None:
-    """Overwrite the best by what is better, in place."""
+    """Replace the best scores and weights by better ones, in place."""
     better = scores > best_scores
     best_scores[better], best_weights[:, better] = scores[better], weights[:, better]

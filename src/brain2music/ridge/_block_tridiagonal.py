@@ -1,9 +1,9 @@
-"""A symmetric matrix brought to band form by orthogonal similarity, and what ridge asks of it.
+"""A symmetric matrix reduced to block tridiagonal form by an orthogonal similarity, and the products ridge needs of it.
 
-A = U B Uᵀ with B of half-width b takes products of matrices only, unlike the way to eigenvalues: about a fifth of
-the time of an eigendecomposition. (B + αI) is then block tridiagonal, so that its Cholesky factor, its inverse and
-its products with k columns take O(n b k) for every new α. Reduction by blocks of Householder reflectors:
-Bischof, Lang & Sun (2000), ACM TOMS 26, 581; compact WY form: Schreiber & Van Loan (1989).
+A = U B Uᵀ, where B has half-width b, needs products of matrices only, unlike an eigendecomposition, and takes about a
+fifth of its time. The Cholesky factor of B + αI, its inverse, and their products with k columns take O(n b k)
+operations for every new α. Reduction by blocks of Householder reflectors: Bischof, Lang & Sun (2000), ACM TOMS 26, 581;
+compact WY form: Schreiber & Van Loan (1989).
 """
 
 from collections.abc import Callable
@@ -15,17 +15,18 @@ from jaxtyping import Float
 
 from ._linalg import Square, product
 
-WIDTH = 96
+BLOCK = 96
+"""Rows of a block."""
 Columns = Float[torch.Tensor, "n k"]
 
 
 @dataclass(frozen=True)
-class Band:
+class BlockTridiagonal:
     """``A = rotation @ B @ rotation.T``, B block tridiagonal.
 
     Attributes
     ----------
-    rotation : (n, n) U: rows are those of A, columns directions.
+    rotation : (n, n) orthogonal U.
     diagonal : the symmetric blocks B_ii.
     below : the blocks B_{i+1,i}.
     """
@@ -36,7 +37,7 @@ class Band:
 
     @property
     def starts(self) -> list[int]:
-        """The first index of every block, and the end."""
+        """The first index of every block, and n."""
         sizes = [len(block) for block in self.diagonal]
         return [sum(sizes[:i]) for i in range(len(sizes) + 1)]
 
@@ -64,8 +65,14 @@ class Band:
             out[:, starts[i] : starts[i + 1]] = product(near, torch.cat(column))
         return out
 
-    def factor(self, alpha: float) -> "BandFactor":
-        """B + αI = L Lᵀ; FloatingPointError when it is not positive definite in this precision."""
+    def factor(self, alpha: float) -> "BlockCholesky":
+        """Cholesky factor of B + αI.
+
+        Raises
+        ------
+        FloatingPointError
+            When B + αI is not positive definite in this precision.
+        """
         inverses: list[torch.Tensor] = []
         couplings: list[torch.Tensor] = []
         for i, block in enumerate(self.diagonal):
@@ -81,10 +88,10 @@ class Band:
             inverses.append(torch.linalg.solve_triangular(root, eye, upper=False))
             if i:
                 couplings.append(inverses[-1] @ lower)
-        return BandFactor(tuple(inverses), tuple(couplings), tuple(self.starts))
+        return BlockCholesky(tuple(inverses), tuple(couplings), tuple(self.starts))
 
     def condition(self, alpha: float) -> float:
-        """The condition number of B + αI, to about a tenth; infinite when it has no Cholesky factor."""
+        """Condition number of B + αI, right to about a tenth; infinite when it has no Cholesky factor."""
         try:
             factor = self.factor(alpha)
         except FloatingPointError:
@@ -94,8 +101,8 @@ class Band:
 
 
 @dataclass(frozen=True)
-class BandFactor:
-    """The Cholesky factor L of B + αI: ``inverses`` L_ii⁻¹, ``couplings`` L_ii⁻¹ L_{i,i-1} (from i = 1)."""
+class BlockCholesky:
+    """Cholesky factor L of B + αI: ``inverses`` are L_ii⁻¹, ``couplings`` L_ii⁻¹ L_{i,i-1} (from i = 1)."""
 
     inverses: tuple[torch.Tensor, ...]
     couplings: tuple[torch.Tensor, ...]
@@ -149,8 +156,8 @@ class BandFactor:
         return [slice(a, b) for a, b in pairwise(self.starts)]
 
 
-def reduce_to_band(A: Square, width: int = WIDTH) -> Band:
-    """Reduce the symmetric ``A``, which is overwritten."""
+def reduce_to_block_tridiagonal(A: Square, width: int = BLOCK) -> BlockTridiagonal:
+    """Reduce a symmetric matrix, which is overwritten."""
     n, reflectors = len(A), []
     for low in range(width, n, width):
         panel, rest = A[low:, low - width : low], A[low:, low:]
@@ -164,11 +171,11 @@ def reduce_to_band(A: Square, width: int = WIDTH) -> Band:
     edges = [*range(0, n, width), n]
     diagonal = tuple(_symmetric(A[a:b, a:b]) for a, b in pairwise(edges))
     below = tuple(A[b:c, a:b].clone() for a, b, c in zip(edges[:-2], edges[1:-1], edges[2:], strict=True))
-    return Band(_rotation(A, reflectors), diagonal, below)
+    return BlockTridiagonal(_rotation(A, reflectors), diagonal, below)
 
 
 def _rotation(A: Square, reflectors: list[tuple[int, torch.Tensor, torch.Tensor]]) -> Square:
-    """The product of the reflectors, written over ``A``."""
+    """Product of the reflectors, written over ``A``."""
     A.zero_().diagonal().fill_(1)
     while reflectors:
         low, V, VT = reflectors.pop()
@@ -178,7 +185,7 @@ def _rotation(A: Square, reflectors: list[tuple[int, torch.Tensor, torch.Tensor]
 
 
 def _householder(panel: Float[torch.Tensor, "m b"]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """V, V T and R with (I - V T Vᵀ) [R; 0] = panel."""
+    """QR decomposition in compact WY form: V, V T and R with (I - V T Vᵀ) [R; 0] = panel."""
     packed, tau = torch.geqrf(panel.contiguous())
     R = packed[: len(tau)].triu()
     V = packed[:, : len(tau)].tril(-1)
@@ -193,7 +200,7 @@ def _symmetric(block: Square) -> Square:
 
 
 def _greatest(multiply: Callable[[Columns], Columns], Z: Columns, steps: int = 20) -> float:
-    """The greatest eigenvalue of a positive matrix, by power iteration."""
+    """Greatest eigenvalue of a positive matrix, by power iteration."""
     for _ in range(steps):
         Z = multiply(Z / Z.norm(dim=0).clamp_min(torch.finfo(Z.dtype).tiny))
     return float(Z.norm(dim=0).max())

@@ -1,22 +1,49 @@
-"""Features at several delays, so that a linear map can learn the shape of the haemodynamic response."""
+"""Delayed copies of features, with which a linear map can learn the shape of the haemodynamic response."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Shaped
 
+from ._folds import Groups
+
 
 def delayed(
-    X: Shaped[np.ndarray, "rows features"],
-    delays: Sequence[int],
-    groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None,
+    X: Shaped[np.ndarray, "rows features"], delays: Sequence[int], groups: Groups | None = None
 ) -> Shaped[np.ndarray, "rows delayed"]:
-    """Copies of X, each moved by so many rows, side by side: (rows, features * delays), the delay slowest.
+    """Concatenate copies of the features, each shifted by a number of rows within its group.
 
-    A row shows what was ``delay`` rows earlier in its own group (run); where that lies before the group's first row
-    (or, for a negative delay, after its last), zeros. Rows of a group need not be adjacent; their order is the time.
+    A row of a copy holds the features of ``delay`` rows earlier in the same group; zeros where that is before the
+    group's first row or, for a negative delay, after its last. Rows of a group need not be adjacent; their order is the
+    order in time.
 
-    Raises ValueError when no delay is given, or not one group label a row.
+    Parameters
+    ----------
+    X : (rows, features) array
+        Features, one row per scan.
+    delays : sequence of int
+        Delays in rows; negative ones look ahead.
+    groups : (rows,) array-like, optional
+        Group label (run) per row; default one group.
+
+    Returns
+    -------
+    (rows, features * delays) array
+        Columns of the first delay, then those of the second, ….
+
+    Raises
+    ------
+    ValueError
+        When no delay is given, or not one group label per row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.ridge import delayed
+    >>> delayed(np.array([[1], [2], [3]]), [0, 1])
+    array([[1, 0],
+           [2, 1],
+           [3, 2]])
     """
     if len(delays) == 0:
         raise ValueError("delays is empty: give at least one, such as [2, 3, 4, 5]")
@@ -27,7 +54,7 @@ def delayed(
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         for i, delay in enumerate(delays):
-            kept = max(len(rows) - abs(delay), 0)
-            later, earlier = rows[len(rows) - kept :], rows[:kept]
+            n_shifted = max(len(rows) - abs(delay), 0)
+            later, earlier = rows[len(rows) - n_shifted :], rows[:n_shifted]
             out[later if delay > 0 else earlier, i] = X[earlier if delay > 0 else later]
     return out.reshape(len(X), -1)

@@ -1,212 +1,263 @@
-"""scikit-learn estimators over the functions of this folder, saved as safetensors."""
+"""scikit-learn estimators over the functions of this package."""
 
-import json
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, no_type_check
 
 import numpy as np
-from jaxtyping import Shaped
-from safetensors import safe_open
-from safetensors.numpy import save
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from ._banded import banded_ridge_cv
-from ._ridge_cv import DEFAULT_ALPHAS, ridge_cv
-
-Groups = Sequence[object] | Shaped[np.ndarray, " rows"]
-
-
-class _LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """What the estimators share: prediction, and a file format."""
-
-    coef_: np.ndarray
-    intercept_: np.ndarray | np.floating
-    _saved: tuple[str, ...] = ("coef_", "intercept_", "best_alphas_", "cv_scores_", "alphas_")
-
-    def predict(self, X: Any) -> np.ndarray:
-        """(rows, features) -> (rows, targets), or (rows,) when y had one axis."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
-        return X @ self.coef_.T + self.intercept_
-
-    def _keep(self, coef: np.ndarray, intercept: np.ndarray, y_ndim: int) -> None:
-        self.coef_ = coef.T if y_ndim == 2 else coef[:, 0]
-        self.intercept_ = intercept if y_ndim == 2 else intercept[0]
-
-    def save(self, path: str | Path) -> None:
-        """Write settings and fitted arrays to one safetensors file, atomically."""
-        check_is_fitted(self)
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in self._saved if hasattr(self, name)}
-        settings = {
-            "class": type(self).__name__,
-            "params": _plain(self.get_params()),
-            "n_features": self.n_features_in_,
-        }
-        _write_atomically(Path(path), save(arrays, {"json": json.dumps(settings, sort_keys=True)}))
-
-    @classmethod
-    def load(cls, path: str | Path) -> "_LinearMap":
-        """Read what :meth:`save` wrote; ValueError when another class wrote it."""
-        with safe_open(path, framework="numpy") as file:
-            settings = json.loads((file.metadata() or {}).get("json", "{}"))
-            if settings.get("class") != cls.__name__:
-                raise ValueError(f"{path} holds a {settings.get('class', 'foreign file')}: load it with that class")
-            fitted = cls(**settings["params"])
-            for name in file.keys():  # noqa: SIM118 (not a dict)
-                setattr(fitted, name, file.get_tensor(name))
-            fitted.coef_ = np.asfortranarray(fitted.coef_)  # as fitted: BLAS rounds by the order in memory
-        fitted.n_features_in_ = settings["n_features"]
-        return fitted
+from ._folds import Groups
+from ._linear_map import CV, LinearMap, folds_of_cv
+from ._ridge_cv import Alphas, check_alphas, ridge_cv
 
 
-class RidgeCV(_LinearMap):
-    """Responses -> embedding: ridge with a penalty for every target, by grouped cross-validation.
+class RidgeCV(LinearMap):
+    """Ridge regression with one penalty per target, chosen by grouped cross-validation.
 
-    Parameters are those of :func:`brain2music.ridge.ridge_cv`; ``scoring`` is its ``score``.
+    Parameters
+    ----------
+    alphas : sequence of float, optional
+        Penalties to try; default 20 from 0.1 to 1e8.
+    cv : int, splitter or iterable of (train, test) indices
+        Number of folds (of groups, where ``fit`` is given some, else contiguous), or scikit-learn's other ways to say
+        which rows are held out; every row must be held out exactly once.
+    scoring : {"r2", "correlation", "neg_mean_squared_error"}
+        Score averaged over folds, greater is better.
+    fit_intercept : bool
+        Whether to fit an unpenalised intercept.
+    alpha_per_target : bool
+        Whether to choose one penalty per target, or one for all.
+    solver : {"auto", "dual", "primal_per_fold"}
+        As in :func:`ridge_cv`.
+    memory_gb : float
+        Working memory allowed beyond the data and the result, in GiB.
 
     Attributes
     ----------
-    coef_ : (targets, features)
-    intercept_ : (targets,)
-    best_alphas_ : (targets,)
-    cv_scores_ : (alphas, targets)
-    alphas_ : (alphas,) the grid.
+    coef_ : (targets, features) array, or (features,) when ``y`` had one axis
+    intercept_ : (targets,) array, or a number when ``y`` had one axis
+    best_alphas_ : (targets,) array
+        The penalty chosen for every target.
+    cv_scores_ : (alphas, targets) array
+        Scores averaged over folds.
+    alphas_ : (alphas,) array
+        The grid, ascending.
+    n_features_in_ : int
 
-    With a ``y`` of one axis the targets axis of ``coef_`` is dropped and ``intercept_`` is a number.
+    See Also
+    --------
+    ridge_cv : the function behind, which also takes memory maps and tensors.
+    BandedRidgeCV : with one penalty per feature space.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import LeaveOneGroupOut
+    >>> from brain2music.ridge import RidgeCV
+    >>> rng = np.random.default_rng(0)
+    >>> X, runs = rng.normal(size=(100, 30)), np.arange(100) // 20
+    >>> Y = X @ rng.normal(size=(30, 3)) + 5 * rng.normal(size=(100, 3))
+    >>> model = RidgeCV(alphas=[1.0, 10.0, 100.0], cv=LeaveOneGroupOut()).fit(X, Y, groups=runs)
+    >>> model.best_alphas_.tolist(), bool(model.score(X, Y) > 0.5)
+    ([10.0, 10.0, 10.0], True)
     """
 
-    alphas: Sequence[float | int] | None
-    n_folds: int
+    alphas: Alphas | None
+    cv: CV
     scoring: str
     fit_intercept: bool
-    per_target: bool
+    alpha_per_target: bool
+    solver: str
     memory_gb: float | int
 
-    @no_type_check  # scikit-learn's rule: anything may be set, and is judged by ``fit``
+    @no_type_check  # scikit-learn's rule: anything may be set, and ``fit`` checks it
     def __init__(
         self,
         *,
-        alphas: Sequence[float | int] | None = None,
-        n_folds: int = 5,
+        alphas: Alphas | None = None,
+        cv: CV = 5,
         scoring: str = "r2",
         fit_intercept: bool = True,
-        per_target: bool = True,
+        alpha_per_target: bool = True,
+        solver: str = "auto",
         memory_gb: float | int = 4,
     ) -> None:
         self.alphas = alphas
-        self.n_folds = n_folds
+        self.cv = cv
         self.scoring = scoring
         self.fit_intercept = fit_intercept
-        self.per_target = per_target
+        self.alpha_per_target = alpha_per_target
+        self.solver = solver
         self.memory_gb = memory_gb
 
     def fit(self, X: Any, y: Any, groups: Groups | None = None) -> "RidgeCV":
-        """Fit (rows, features) -> (rows, targets); rows of one group (clip, run) stay in one fold."""
+        """Fit the map from X to y.
+
+        Parameters
+        ----------
+        X : (rows, features) array-like
+        y : (rows, targets) or (rows,) array-like
+        groups : (rows,) array-like, optional
+            Rows with the same label (clip, run) stay in the same fold.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            As :func:`ridge_cv`, and when ``cv`` does not hold out every row exactly once.
+        """
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=[np.float32, np.float64])
         fit = ridge_cv(
             X,
             y.reshape(len(y), -1),
             alphas=self.alphas,
-            groups=groups,
-            n_folds=self.n_folds,
-            score=self.scoring,
+            folds=folds_of_cv(self.cv, X, y, groups),
+            scoring=self.scoring,
             fit_intercept=self.fit_intercept,
-            per_target=self.per_target,
+            per_target=self.alpha_per_target,
+            solver=self.solver,
             dtype=str(X.dtype),
             memory_gb=self.memory_gb,
         )
-        self._keep(np.asarray(fit.coef), np.asarray(fit.intercept), y.ndim)
+        self._set_weights(np.asarray(fit.coef), np.asarray(fit.intercept), y.ndim)
         self.best_alphas_, self.cv_scores_, self.alphas_ = fit.best_alphas, fit.cv_scores, fit.alphas
         return self
 
 
-class BandedRidgeCV(_LinearMap):
-    """Several feature spaces side by side in X, each with a penalty of its own for every target.
+class BandedRidgeCV(LinearMap):
+    """Ridge regression of several feature spaces (bands), each with one penalty per target.
 
-    ``bands`` gives the number of features of each space, in the order of X's columns (None: one space); the other
-    parameters are those of :func:`brain2music.ridge.banded_ridge_cv`.
+    Parameters
+    ----------
+    bands : sequence of int, optional
+        Number of features of each feature space, in the order of the columns of X; default one space.
+    alphas : sequence of float, optional
+        Penalties to try; default 20 from 0.1 to 1e8.
+    cv : int, splitter or iterable of (train, test) indices
+        As in :class:`RidgeCV`.
+    n_candidates : int
+        Number of candidates of the band weights.
+    method : {"random", "gradient"}
+        How band weights are found, as in :func:`banded_ridge_cv`.
+    n_steps : int
+        Steps of gradient descent.
+    fit_intercept : bool
+        Whether to fit an unpenalised intercept.
+    solver : {"auto", "dual", "primal_per_fold"}
+        As in :func:`ridge_cv`.
+    memory_gb : float
+        Working memory allowed beyond the data and the result, in GiB.
+    random_state : int, Generator, RandomState or None
+        Seed of the candidates.
 
     Attributes
     ----------
-    coef_, intercept_, best_alphas_ : as in :class:`RidgeCV`.
-    cv_scores_ : (targets,) held-out r² of the penalties chosen.
-    band_weights_ : (bands, targets) γ; band b is penalised by best_alphas_ / γ_b.
-    alphas_ : (alphas,) the grid.
+    coef_, intercept_, best_alphas_, alphas_, n_features_in_
+        As in :class:`RidgeCV`.
+    cv_scores_ : (targets,) array
+        Held-out r² of the penalties chosen, averaged over folds.
+    band_weights_ : (bands, targets) array
+        γ; band b is penalised by ``best_alphas_`` / γ_b.
+
+    See Also
+    --------
+    banded_ridge_cv : the function behind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.ridge import BandedRidgeCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(100, 28))
+    >>> Y = X[:, :8] @ rng.normal(size=(8, 2)) + rng.normal(size=(100, 2))
+    >>> model = BandedRidgeCV(bands=[8, 20], n_candidates=10).fit(X, Y)
+    >>> bool((model.band_weights_[0] > 0.5).all())
+    True
     """
 
     bands: Sequence[int] | None
-    alphas: Sequence[float | int] | None
-    n_folds: int
-    n_draws: int
+    alphas: Alphas | None
+    cv: CV
+    n_candidates: int
     method: str
+    n_steps: int
     fit_intercept: bool
+    solver: str
     memory_gb: float | int
-    random_state: int
-    _saved = (*_LinearMap._saved, "band_weights_")
+    random_state: int | np.random.Generator | np.random.RandomState | None
+    _saved = (*LinearMap._saved, "band_weights_")
 
     @no_type_check
     def __init__(
         self,
         *,
         bands: Sequence[int] | None = None,
-        alphas: Sequence[float | int] | None = None,
-        n_folds: int = 5,
-        n_draws: int = 50,
+        alphas: Alphas | None = None,
+        cv: CV = 5,
+        n_candidates: int = 50,
         method: str = "random",
+        n_steps: int = 50,
         fit_intercept: bool = True,
+        solver: str = "auto",
         memory_gb: float | int = 4,
-        random_state: int = 0,
+        random_state: int | np.random.Generator | np.random.RandomState | None = 0,
     ) -> None:
         self.bands = bands
         self.alphas = alphas
-        self.n_folds = n_folds
-        self.n_draws = n_draws
+        self.cv = cv
+        self.n_candidates = n_candidates
         self.method = method
+        self.n_steps = n_steps
         self.fit_intercept = fit_intercept
+        self.solver = solver
         self.memory_gb = memory_gb
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, groups: Groups | None = None) -> "BandedRidgeCV":
-        """Fit (rows, features) -> (rows, targets); rows of one group (clip, run) stay in one fold."""
+        """Fit the map from X to y.
+
+        Parameters
+        ----------
+        X : (rows, features) array-like
+            The bands side by side.
+        y : (rows, targets) or (rows,) array-like
+        groups : (rows,) array-like, optional
+            Rows with the same label (clip, run) stay in the same fold.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            As :func:`banded_ridge_cv`, and when the sizes of bands do not sum to the features of X, or ``cv`` does not
+            hold out every row exactly once.
+        """
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=[np.float32, np.float64])
         sizes = [X.shape[1]] if self.bands is None else list(self.bands)
-        if sum(sizes) != X.shape[1]:
-            raise ValueError(f"bands={self.bands} sum to {sum(sizes)}, but X has {X.shape[1]} features")
-        grid = DEFAULT_ALPHAS if self.alphas is None else np.asarray(self.alphas, dtype=np.float64)
+        if sum(sizes) != X.shape[1] or min(sizes) < 1:
+            raise ValueError(f"bands={self.bands}: give sizes that sum to the {X.shape[1]} features of X")
+        seed = self.random_state
         fit = banded_ridge_cv(
             np.split(X, np.cumsum(sizes)[:-1], axis=1),
             y.reshape(len(y), -1),
-            alphas=grid,
-            groups=groups,
-            n_folds=self.n_folds,
-            n_draws=self.n_draws if len(sizes) > 1 else 1,
+            alphas=self.alphas,
+            folds=folds_of_cv(self.cv, X, y, groups),
+            n_candidates=self.n_candidates if len(sizes) > 1 else 1,
             method=self.method,
+            n_steps=self.n_steps,
             fit_intercept=self.fit_intercept,
+            solver=self.solver,
             dtype=str(X.dtype),
             memory_gb=self.memory_gb,
-            seed=self.random_state,
+            random_state=seed.randint(2**31) if isinstance(seed, np.random.RandomState) else seed,
         )
-        self._keep(np.concatenate(fit.coefs), fit.intercept, y.ndim)
-        self.best_alphas_, self.cv_scores_, self.alphas_ = fit.best_alphas, fit.cv_scores, np.sort(grid)
+        self._set_weights(np.concatenate(fit.coefs), fit.intercept, y.ndim)
+        self.best_alphas_, self.cv_scores_, self.alphas_ = fit.best_alphas, fit.cv_scores, check_alphas(self.alphas)
         self.band_weights_ = fit.band_weights
         return self
-
-
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    return {name: np.asarray(v).tolist() if isinstance(v, np.ndarray) else v for name, v in params.items()}
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=".part-", suffix=path.name, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

@@ -1,24 +1,46 @@
-"""Which row is held out when: groups of rows (clips, runs) dealt into folds, always the same way."""
+"""Assignment of rows, or of groups of rows (clips, runs), to folds; the same on every call."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
+Groups = Sequence[object] | Shaped[np.ndarray, " rows"]
 
-def assign_folds(
-    n_rows: int, groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None, n_folds: int = 5
-) -> Int[np.ndarray, " rows"]:
-    """The fold of every row, 0 … n_folds - 1; rows of one group share a fold.
 
-    Without groups the folds are contiguous, as scikit-learn's unshuffled ``KFold`` makes them. With groups, the
-    largest group goes to the lightest fold, then the next, as in ``GroupKFold``; ties are broken by the order of
+def assign_folds(n_rows: int, groups: Groups | None = None, n_folds: int = 5) -> Int[np.ndarray, " rows"]:
+    """Assign every row to a fold; rows of one group share a fold.
+
+    Without groups the folds are contiguous, as in scikit-learn's unshuffled ``KFold``. With groups, the largest group
+    goes to the fold with the fewest rows, then the next largest, as in ``GroupKFold``; ties are broken by the order of
     the group labels.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    groups : (rows,) array-like, optional
+        Group label per row.
+    n_folds : int
+        Number of folds.
+
+    Returns
+    -------
+    (rows,) array of int
+        Fold numbers from 0 to ``n_folds - 1``.
 
     Raises
     ------
     ValueError
-        When there are fewer rows, or fewer groups, than folds, or one group label per row is not given.
+        When there are fewer rows, or fewer groups, than folds, or not one group label per row.
+
+    Examples
+    --------
+    >>> from brain2music.ridge import assign_folds
+    >>> assign_folds(7, n_folds=3)
+    array([0, 0, 0, 1, 1, 2, 2])
+    >>> assign_folds(6, groups=["a", "a", "b", "b", "b", "c"], n_folds=2)
+    array([1, 1, 0, 0, 0, 1])
     """
     if n_folds < 2:
         raise ValueError(f"n_folds={n_folds}: cross-validation needs at least 2 folds")
@@ -41,7 +63,7 @@ def assign_folds(
 
 
 def check_folds(folds: Shaped[np.ndarray, " rows"], n_rows: int) -> Int[np.ndarray, " rows"]:
-    """Explicit folds, renumbered 0 … n - 1; ValueError unless there is one label per row and two labels or more."""
+    """Renumber explicit folds from 0; ValueError unless there is one label per row and at least two labels."""
     labels = np.asarray(folds)
     if labels.shape != (n_rows,):
         raise ValueError(f"folds has shape {labels.shape}: give one fold number for each of the {n_rows} rows")

@@ -1,10 +1,10 @@
-"""Dense symmetric kernels, each by the routine that is fastest where the array lies.
+"""Matrix products and factorisations, each computed by the routine that is fastest on the array's device.
 
-On a CPU, large single-precision products go through torch's own routine or through oneDNN's, which torch reaches by a
-convolution; symmetric ones through strips of these or through OpenBLAS's ``syrk``. Which is faster differs from one
-processor to the next by up to twice, and so is measured (``_routines.py``). Small products are torch's: OpenBLAS
-between steps of torch has two sets of threads wait for one another. The eigendecomposition is scipy's ``syevd``
-(divide and conquer: a seventh of its default). Everything on a GPU is torch's own.
+On a CPU, large single-precision products use torch's own routine or oneDNN's, which torch calls for convolutions;
+symmetric ones use strips of these or OpenBLAS's ``syrk``. Which is faster differs between processors by up to a factor
+of two, and so is measured (``_routines.py``). Small products are torch's: with OpenBLAS between steps of torch, two
+sets of threads wait for each other. The eigendecomposition is scipy's ``syevd`` (divide and conquer: a seventh of the
+time of its default). Everything on a GPU is torch's own.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ from ._routines import fastest
 
 Square = Float[torch.Tensor, "n n"]
 TRIANGLE = 8
-"""Strips a symmetric product is cut into: 9/16 of the square is worked out."""
+"""Strips that a symmetric product is cut into: 9/16 of the square is computed."""
 SMALL = 1e8
 """Operations below which setting up a convolution costs more than it saves."""
 LARGE = 2e10
-"""Operations of a symmetric product from which another set of threads is worth waking: a tenth of a second."""
+"""Operations of a symmetric product from which a second set of threads is worth starting: a tenth of a second."""
 THIN = 256
-"""A product with a side shorter than this is thin: there libraries differ more than where all sides are long."""
+"""A product with a side shorter than this is thin: libraries differ more there than where all sides are long."""
 
 
 def product(A: Float[torch.Tensor, "m k"], B: Float[torch.Tensor, "k n"]) -> Float[torch.Tensor, "m n"]:
-    """``A @ B``; ``A`` should be the larger and lie by rows, ``B`` is best a transpose of rows."""
+    """``A @ B``, fastest when ``A`` is the larger and contiguous and ``B`` the transpose of a contiguous matrix."""
     (m, k), n = A.shape, B.shape[1]
     if A.device.type != "cpu" or A.dtype != torch.float32 or 2.0 * m * n * k < SMALL:
         return A @ B
@@ -38,7 +38,7 @@ def product(A: Float[torch.Tensor, "m k"], B: Float[torch.Tensor, "k n"]) -> Flo
 
 
 def add_gram(total: Square, rows: Float[torch.Tensor, "n k"]) -> None:
-    """``total += rows @ rows.T``; only the *lower* triangle of ``total`` is kept (see ``mirror``)."""
+    """``total += rows @ rows.T``; only the *lower* triangle of ``total`` is right afterwards (see ``mirror``)."""
     n, k = rows.shape
     if rows.device.type != "cpu":
         total += rows @ rows.T
@@ -61,7 +61,7 @@ def _add_by_strips(total: Square, rows: Float[torch.Tensor, "n k"]) -> None:
 
 
 def _add_by_syrk(total: Square, rows: Float[torch.Tensor, "n k"]) -> None:
-    """By BLAS, for which rows are columns and the lower triangle is the upper one."""
+    """With BLAS, for which rows are columns and the lower triangle is the upper one."""
     syrk = scipy.linalg.blas.ssyrk if rows.dtype == torch.float32 else scipy.linalg.blas.dsyrk
     found = torch.from_numpy(syrk(1.0, rows.contiguous().numpy().T, trans=1).T)
     for strip in _strips(len(rows)):
@@ -75,7 +75,7 @@ def _strips(n: int) -> Iterator[slice]:
 
 @cache
 def _convolves(thin: bool, threads: int) -> bool:
-    """Whether products of this shape are faster as convolutions, on so many threads."""
+    """Whether products of this shape are faster as convolutions, on this number of threads."""
     if not torch.backends.mkldnn.is_available():
         return False
     side, inner = (2048, 192) if thin else (1024, 1536)
@@ -86,7 +86,7 @@ def _convolves(thin: bool, threads: int) -> bool:
 
 @cache
 def _by_syrk(dtype: torch.dtype, threads: int) -> bool:
-    """Whether symmetric products are faster by BLAS's own routine than by strips, on so many threads."""
+    """Whether symmetric products are faster with ``syrk`` than in strips, on this number of threads."""
     rows = torch.ones(1536, 2048, dtype=dtype)
     total = torch.zeros(len(rows), len(rows), dtype=dtype)
     routines = {"strips": lambda: _add_by_strips(total, rows), "syrk": lambda: _add_by_syrk(total, rows)}
@@ -94,7 +94,7 @@ def _by_syrk(dtype: torch.dtype, threads: int) -> bool:
 
 
 def mirror(total: Square) -> None:
-    """Copy the lower triangle onto the upper one, in place and in blocks."""
+    """Copy the lower triangle to the upper one, in place and in blocks."""
     n, step = len(total), 512
     for start in range(0, n, step):
         stop = min(start + step, n)

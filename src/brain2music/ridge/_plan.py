@@ -1,25 +1,29 @@
-"""Which of the two solvers a problem's shape asks for, and the memory it will take."""
+"""The choice of a solver by the shape of a problem, and the memory it takes."""
 
 import math
 from dataclasses import dataclass
 
-from ._block_tridiagonal import WIDTH
-from ._quadratic_errors import AT_ONCE
+from ._block_tridiagonal import BLOCK
+from ._precision import check_dtype
+from ._quadratic_errors import FORMS_AT_ONCE
 
-EIGEN = 12.0
-"""An m x m eigendecomposition takes as long as so many times m³ operations of matrix products (measured)."""
+SOLVERS = ("dual", "primal_per_fold")
+"""Names that ``solver=`` takes besides ``"auto"``."""
+
+EIGENDECOMPOSITION = 12.0
+"""Time of an m × m eigendecomposition, in matrix products of m³ operations (measured)."""
 
 SPAN = 0.65
-"""Share of the grid's α that ``_primal_per_fold.span`` leaves to be worked out, roughly."""
+"""Fraction of the α of a grid that are computed after ``_primal_per_fold.span``, roughly."""
 
-MOST_SPAN = 0.9
-"""The same where features are about as many as rows: their eigenvalues reach from the greatest to none."""
+MAX_SPAN = 0.9
+"""The same where features are about as many as rows: their eigenvalues range from the greatest to zero."""
 
-ROUNDED = 0.3
-"""Share of the work on forms that is left where most are ruled out in bfloat16 (measured)."""
+SCREENED = 0.3
+"""Fraction of the work on quadratic forms that is left where most are ruled out in bfloat16 (measured)."""
 
-TILE = 64
-"""Targets at a time are a multiple of this, where they are more: bfloat16 products are a third slower beside it."""
+BATCH_STEP = 64
+"""Batches of more targets than this are a multiple of it: bfloat16 products are a third slower otherwise."""
 
 
 @dataclass(frozen=True)
@@ -28,27 +32,36 @@ class Plan:
 
     Attributes
     ----------
-    dual : over rows with one factorisation (``_dual.py``), else over features fold by fold (``_primal_per_fold.py``).
-    forms : squared errors, where these are the score, as quadratic forms (``_quadratic_errors.py``). rounded : most of
-        them in bfloat16 first (``_quadratic_form.py``).
-    batch : targets treated at a time.
-    block : features read at a time.
-    gigabytes : working memory beyond X, Y and the result, estimated.
+    solver : str
+        ``"dual"``, over rows with one factorisation for all folds, or ``"primal_per_fold"``, over features (over
+        training rows where these are fewer) with one factorisation per fold.
+    quadratic_errors : bool
+        Whether held-out squared errors, where these are the score, are computed as quadratic forms.
+    screened : bool
+        Whether most of those are ruled out in bfloat16 first.
+    batch : int
+        Targets processed at a time.
+    chunk : int
+        Features read at a time.
+    gigabytes : float
+        Estimated working memory beyond X, Y and the result.
+    shape : (int, int, int)
+        Rows, features and targets.
     """
 
-    dual: bool
-    forms: bool
-    rounded: bool
+    solver: str
+    quadratic_errors: bool
+    screened: bool
     batch: int
-    block: int
+    chunk: int
     gigabytes: float
     shape: tuple[int, int, int]
 
     def __str__(self) -> str:
         rows, features, targets = self.shape
         return (
-            f"ridge {rows} rows x {features} features -> {targets} targets: {'dual' if self.dual else 'fold by fold'}, "
-            f"{self.batch} targets and {self.block} features at a time, {self.gigabytes:.2f} GB beyond X, Y and result"
+            f"ridge {rows} rows x {features} features -> {targets} targets: solver {self.solver}, "
+            f"{self.batch} targets and {self.chunk} features at a time, {self.gigabytes:.2f} GB beyond X, Y and result"
         )
 
 
@@ -59,73 +72,117 @@ def plan(
     n_alphas: int = 20,
     n_folds: int = 5,
     memory_gb: float | int = 4,
-    itemsize: int = 4,
-    rounded: bool = False,
+    *,
+    solver: str = "auto",
+    dtype: str = "float32",
+    screened: bool = False,
 ) -> Plan:
-    """Choose by counting operations, and fit the batches into ``memory_gb``; nothing is allocated.
+    """Choose a solver by counting operations, and batches that fit into the memory; nothing is allocated.
 
-    ``rounded`` says whether penalties that cannot be best may be ruled out in bfloat16, which takes more memory.
+    Parameters
+    ----------
+    n_rows, n_features, n_targets, n_alphas, n_folds : int
+        Shape of the problem.
+    memory_gb : float
+        Working memory allowed beyond X, Y and the result, in GiB.
+    solver : {"auto", "dual", "primal_per_fold"}
+        Solver to use; ``"auto"`` takes the one with fewer operations that fits into the memory.
+    dtype : {"float32", "float64"}
+        Precision of the problem.
+    screened : bool
+        Whether penalties that cannot be the best may be ruled out in bfloat16, which takes more memory.
 
-    Raises ValueError when the least that is needed exceeds ``memory_gb``.
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    ValueError
+        When the solver or the precision is unknown, or the least memory needed exceeds ``memory_gb``.
+
+    Examples
+    --------
+    >>> from brain2music.ridge import plan
+    >>> print(plan(4800, 60_000, 128))
+    ridge 4800 rows x 60000 features -> 128 targets: solver dual, 128 targets and 4096 features at a time, 0.59 GB \
+beyond X, Y and result
+    >>> plan(4800, 512, 60_000).solver
+    'primal_per_fold'
     """
-    budget = memory_gb * 2**30 / itemsize
+    check_solver(solver)
+    itemsize = check_dtype(dtype).itemsize
+    budget = float(memory_gb) * 2**30 / itemsize
     problem = (n_rows, n_features, n_targets, n_alphas, n_folds)
-    dual = _dual_operations(*problem) <= _foldwise_operations(*problem)
-    if not dual and _foldwise_fixed(n_rows, n_features, n_alphas, n_folds) > 0.9 * budget:
-        dual = True
+    dual = solver == "dual" or (solver == "auto" and _prefers_dual(problem, budget))
     if dual:
         fixed, per_target = 6.0 * n_rows**2, (n_folds + 4.0) * n_rows
     else:
-        fixed = _foldwise_fixed(n_rows, n_features, n_alphas, n_folds)
-        kept = min(n_rows / n_folds, n_features)
-        per_target = 3.0 * n_rows + 3.0 * n_alphas * kept + 3.0 * min(n_rows, n_features)
+        fixed = _primal_fixed(n_rows, n_features, n_alphas, n_folds)
+        width = min(n_rows / n_folds, n_features)
+        per_target = 3.0 * n_rows + 3.0 * n_alphas * width + 3.0 * min(n_rows, n_features)
     least = fixed + 16 * per_target + 16.0 * n_rows
     if least > budget:
         needed = math.ceil(100 * least * itemsize / 2**30) / 100
         raise ValueError(f"this needs {needed:g} GB: give memory_gb (here {memory_gb:g}) at least that")
-    rounded = rounded and _forms_fixed(n_rows, n_features, n_alphas, True) < 0.9 * budget
-    fixed_by_forms = _forms_fixed(n_rows, n_features, n_alphas, rounded)
-    forms = not dual and _forms_pay(*problem, rounded) and fixed_by_forms < 0.9 * budget
-    fixed = max(fixed, fixed_by_forms) if forms else fixed
-    batch = int(min(n_targets, 2048 if dual or forms else 512, (budget - fixed) / 2 / per_target))
-    batch = batch if batch == n_targets else batch // TILE * TILE or batch
-    block = int(min(n_features, 4096, (budget - fixed) / 2 / n_rows)) if dual else min(n_features, 4096)
-    used = fixed + batch * per_target if not dual else fixed + max(batch * per_target, block * n_rows)
-    return Plan(dual, forms, forms and rounded, batch, block, used * itemsize / 2**30, (n_rows, n_features, n_targets))
+    screened = screened and _quadratic_fixed(n_rows, n_features, n_alphas, True) < 0.9 * budget
+    quadratic_fixed = _quadratic_fixed(n_rows, n_features, n_alphas, screened)
+    quadratic = not dual and _quadratic_pays(*problem, screened) and quadratic_fixed < 0.9 * budget
+    fixed = max(fixed, quadratic_fixed) if quadratic else fixed
+    batch = int(min(n_targets, 2048 if dual or quadratic else 512, (budget - fixed) / 2 / per_target))
+    batch = batch if batch == n_targets else batch // BATCH_STEP * BATCH_STEP or batch
+    chunk = int(min(n_features, 4096, (budget - fixed) / 2 / n_rows)) if dual else min(n_features, 4096)
+    used = fixed + batch * per_target if not dual else fixed + max(batch * per_target, chunk * n_rows)
+    name = "dual" if dual else "primal_per_fold"
+    return Plan(name, quadratic, quadratic and screened, batch, chunk, used * itemsize / 2**30, problem[:3])
+
+
+def check_solver(solver: str) -> None:
+    """Raise ValueError unless ``solver`` is ``"auto"`` or one of ``SOLVERS``."""
+    if solver not in ("auto", *SOLVERS):
+        raise ValueError(f"solver={solver!r} is unknown: give one of auto, {', '.join(SOLVERS)}")
+
+
+def _prefers_dual(problem: tuple[int, int, int, int, int], budget: float) -> bool:
+    """Whether the dual solver takes fewer operations, or is the only one that fits into the memory."""
+    if _dual_operations(*problem) <= _primal_operations(*problem):
+        return True
+    n_rows, n_features, _, n_alphas, n_folds = problem
+    return _primal_fixed(n_rows, n_features, n_alphas, n_folds) > 0.9 * budget
 
 
 def _dual_operations(n: int, p: int, t: int, alphas: int, folds: int) -> float:
     factorise = n * n * p + 4 * n**3
-    each_alpha = 4 * n * n * WIDTH + n**3 / folds + 2 * n * n * t * (1 + 1 / folds)
+    each_alpha = 4 * n * n * BLOCK + n**3 / folds + 2 * n * n * t * (1 + 1 / folds)
     return factorise + alphas * each_alpha
 
 
-def _foldwise_operations(n: int, p: int, t: int, alphas: int, folds: int) -> float:
+def _primal_operations(n: int, p: int, t: int, alphas: int, folds: int) -> float:
     train, held = n * (1 - 1 / folds), n / folds
     m, functions = min(train, p), SPAN * alphas
     primal = p <= train
-    factorise = folds * (n * m * p + EIGEN * m**3 + (0 if primal else functions * held * m * m))
+    factorise = folds * (n * m * p + EIGENDECOMPOSITION * m**3 + (0 if primal else functions * held * m * m))
     products = 2 * n * p + folds * 2 * p * m if primal else 0
     each_target = products + folds * 2 * functions * min(held, m) * m + 4 * n * p
     return factorise + t * each_target
 
 
-def _foldwise_fixed(n: int, p: int, alphas: int, folds: int) -> float:
+def _primal_fixed(n: int, p: int, alphas: int, folds: int) -> float:
     train = n * (1 - 1 / folds)
     m = min(train, p)
     operator = (alphas + 1) * min(n / folds, m) * m + p * m
     return 6.0 * n * p + 6.0 * m * m + operator * (folds if p <= train else 2)
 
 
-def _forms_pay(n: int, p: int, t: int, alphas: int, folds: int, rounded: bool) -> bool:
-    """Whether forms take less work than predictions: many targets, and features about as many as rows, or more."""
+def _quadratic_pays(n: int, p: int, t: int, alphas: int, folds: int, screened: bool) -> bool:
+    """Whether forms take less work than predictions: with many targets, and features about as many as rows, or more."""
     held, train = n / folds, n * (1 - 1 / folds)
     m = min(train, p)
-    predicting = 2 * MOST_SPAN * alphas * folds * min(held, m) * m * t
+    predicting = 2 * MAX_SPAN * alphas * folds * min(held, m) * m * t
     making = alphas * n * n * (min(n, p) + 2 * held + n)
-    return making + (ROUNDED if rounded else 1) * alphas * n * n * t < predicting
+    return making + (SCREENED if screened else 1) * alphas * n * n * t < predicting
 
 
-def _forms_fixed(n: int, p: int, alphas: int, rounded: bool) -> float:
-    kept = 0.85 * alphas if rounded else 0.6 * AT_ONCE
-    return 4.0 * n * p + 4.0 * min(n, p) ** 2 + (5.0 + kept) * n * n + 4.0 * n * min(n, p)
+def _quadratic_fixed(n: int, p: int, alphas: int, screened: bool) -> float:
+    n_forms = 0.85 * alphas if screened else 0.6 * FORMS_AT_ONCE
+    return 4.0 * n * p + 4.0 * min(n, p) ** 2 + (5.0 + n_forms) * n * n + 4.0 * n * min(n, p)

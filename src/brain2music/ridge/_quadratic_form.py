@@ -1,9 +1,9 @@
-"""Quadratic forms yᵀ M y of many columns y, and which of several forms is least for each.
+"""Quadratic forms yᵀ M y of many columns y, and the least of several forms for each column.
 
-Where the processor multiplies bfloat16 natively it does so three to six times as fast as single precision. A form
-evaluated so is wrong by about 1e-4 of itself, for its millions of roundings cancel, and that is far less than lies
-between most penalties of a grid. So the least form is looked for with rounded numbers, evaluated exactly, and so are
-all that might still be less: by how much the rounded ones go wrong is known from the one of each column that was
+Processors that multiply bfloat16 natively do so three to six times as fast as single precision. A form evaluated in
+bfloat16 has a relative error of about 1e-4, because its millions of roundings cancel, far less than the difference
+between most penalties of a grid. So the least form is found with rounded numbers and then evaluated exactly, and so is
+every form that might still be less. How wrong the rounded ones are is known from the one form per column that was
 evaluated both ways.
 """
 
@@ -18,28 +18,28 @@ from ._linalg import Square, product
 STRIPS = 8
 """Strips of rows that a triangle is cut into: 9/16 of the square is multiplied."""
 
-SURE = 8.0
-"""Standard deviations of what rounding does within which a form counts as one that might be less."""
+DEVIATIONS = 8.0
+"""Standard deviations of the rounding errors within which a form counts as possibly the least."""
 
 WIDTHS = (64, 256)
-"""Columns are taken in multiples of the former up to the latter, and of the latter beyond."""
+"""Columns are selected in multiples of the first up to the second, and in multiples of the second beyond."""
 
 Columns = Float[torch.Tensor, "rows columns"]
 
 
 @dataclass(frozen=True)
-class Form:
-    """A symmetric M by strips of its rows, each from its own square on; what lies right of the square counts twice.
+class QuadraticForm:
+    """A symmetric M as strips of its rows, each from the diagonal on; what is right of the diagonal block is doubled.
 
-    ``numbers`` holds the strips one after the other, for what is one piece of memory is given back as one.
+    ``values`` holds the strips one after the other: one piece of memory is also freed as one.
     """
 
-    numbers: Float[torch.Tensor, " numbers"]
+    values: Float[torch.Tensor, " values"]
     shapes: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, M: Square) -> "Form":
-        """Its upper triangle."""
+    def from_matrix(cls, M: Square) -> "QuadraticForm":
+        """Copy the upper triangle of M."""
         step = max(-(-len(M) // STRIPS), 32)
         strips = [M[start : start + step, start:] for start in range(0, len(M), step)]
         form = cls(torch.cat([strip.flatten() for strip in strips]), tuple((*strip.shape,) for strip in strips))
@@ -49,12 +49,12 @@ class Form:
 
     @property
     def strips(self) -> list[Float[torch.Tensor, "_strip _right"]]:
-        """From the uppermost to the lowest."""
-        parts = self.numbers.split([rows * right for rows, right in self.shapes])
+        """The strips from top to bottom, as views."""
+        parts = self.values.split([rows * right for rows, right in self.shapes])
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def __call__(self, Y: Columns, rounded: Columns | None = None) -> Float[torch.Tensor, " columns"]:
-        """yᵀ M y of every column; ``rounded``, in the precision of the numbers, stands for the y right of M."""
+        """yᵀ M y of every column; ``rounded``, in the precision of ``values``, replaces the y right of M."""
         right, out, first = Y if rounded is None else rounded, torch.zeros_like(Y[0]), 0
         for strip in self.strips:
             out += (Y[first : first + len(strip)] * product(strip, right[first:])).sum(0)
@@ -64,88 +64,88 @@ class Form:
 
 @dataclass(frozen=True)
 class Batch:
-    """Columns, and what every screen takes of them."""
+    """Columns in single precision, rounded to bfloat16, and squared."""
 
     Y: Columns
-    low: Columns
+    rounded: Columns
     squares: Columns
 
     @classmethod
-    def of(cls, Y: Columns) -> "Batch":
-        """Of columns in single precision."""
+    def from_columns(cls, Y: Columns) -> "Batch":
+        """Round and square columns in single precision."""
         return cls(Y, Y.bfloat16(), Y.square())
 
 
 @dataclass(frozen=True)
-class Screen:
-    """A form, its diagonal, and what else there is of it in bfloat16: the diagonal's roundings would not cancel."""
+class ScreenedForm:
+    """A form with its diagonal, and the rest of it in bfloat16 (rounding errors of the diagonal would not cancel)."""
 
-    exact: Form
+    exact: QuadraticForm
     diagonal: Float[torch.Tensor, " rows"]
-    rounded: Form
+    rounded: QuadraticForm
 
     @classmethod
-    def of(cls, form: Form) -> "Screen":
-        """Of a form in single precision."""
-        rounded = Form(form.numbers.bfloat16(), form.shapes)
+    def from_form(cls, form: QuadraticForm) -> "ScreenedForm":
+        """Round a form in single precision."""
+        rounded = QuadraticForm(form.values.bfloat16(), form.shapes)
         for strip in rounded.strips:
             strip.diagonal().zero_()
         return cls(form, torch.cat([strip.diagonal() for strip in form.strips]), rounded)
 
     def __call__(self, batch: Batch) -> Float[torch.Tensor, " columns"]:
-        """By rounded numbers."""
-        return self.diagonal @ batch.squares + self.rounded(batch.Y, batch.low)
+        """yᵀ M y of every column, with rounded numbers."""
+        return self.diagonal @ batch.squares + self.rounded(batch.Y, batch.rounded)
 
-    def of_some(self, batch: Batch, wanted: Bool[torch.Tensor, " columns"]) -> Float[torch.Tensor, " some"]:
-        """The same of some of the columns: of all, and then taken, where they are most."""
-        count = int(wanted.sum())
-        if 2 * count > len(wanted):
-            return self(batch)[wanted]
-        return self(Batch.of(_taken(batch.Y, wanted)))[:count]
+    def select(self, batch: Batch, mask: Bool[torch.Tensor, " columns"]) -> Float[torch.Tensor, " selected"]:
+        """yᵀ M y of some columns, with rounded numbers; where they are most, all are evaluated."""
+        count = int(mask.sum())
+        if 2 * count > len(mask):
+            return self(batch)[mask]
+        return self(Batch.from_columns(_select(batch.Y, mask)))[:count]
 
 
-def settle(
-    screens: Mapping[int, Screen],
+def make_minima_exact(
+    screens: Mapping[int, ScreenedForm],
     Y: Columns,
     possible: Bool[torch.Tensor, "forms columns"],
     out: Float[torch.Tensor, "forms columns"],
 ) -> None:
-    """Make ``out``, where it holds yᵀ M y by rounded numbers, exact wherever that is or might be its column's least.
+    """Make ``out``, which holds yᵀ M y, exact wherever it is or might be the least of its column, in place.
 
-    What is ``possible`` is by rounded numbers where it has a screen, and exact where it has none; what is not is raised
-    to the least where it is less.
+    Where ``possible``, ``out`` holds rounded values for forms that have a screen and exact ones for the others. Where
+    not, it is raised to the least of its column if it is below that.
     """
     rough, place = out.where(possible, torch.inf).min(0)
     exact = torch.zeros_like(possible).scatter_(0, place[None], True)
     _evaluate(screens, Y, exact, out)
     found = out.gather(0, place[None])[0]
-    wrong = (found - rough).abs()
-    usual = (wrong / found.clamp_min(1e-30)).square().mean().sqrt()
-    near = out < found + SURE * torch.maximum(wrong, usual * found)
+    error = (found - rough).abs()
+    usual = (error / found.clamp_min(1e-30)).square().mean().sqrt()
+    near = out < found + DEVIATIONS * torch.maximum(error, usual * found)
     _evaluate(screens, Y, near & possible & ~exact, out)
     least = out.where(possible, torch.inf).min(0).values
     torch.where(possible, out, torch.maximum(out, least), out=out)
 
 
 def _evaluate(
-    screens: Mapping[int, Screen],
+    screens: Mapping[int, ScreenedForm],
     Y: Columns,
-    wanted: Bool[torch.Tensor, "forms columns"],
+    mask: Bool[torch.Tensor, "forms columns"],
     out: Float[torch.Tensor, "forms columns"],
 ) -> None:
-    """Exactly what is wanted, into its place."""
+    """Write exact forms into ``out`` where ``mask``."""
     for row, screen in screens.items():
-        mine = wanted[row]
-        if mine.any():
-            out[row, mine] = screen.exact(_taken(Y, mine))[: int(mine.sum())]
+        selected = mask[row]
+        if selected.any():
+            out[row, selected] = screen.exact(_select(Y, selected))[: int(selected.sum())]
 
 
-def _taken(Y: Columns, wanted: Bool[torch.Tensor, " columns"]) -> Float[torch.Tensor, "rows _more"]:
-    """Some of the columns, the first of them again and again up to one of a few widths.
+def _select(Y: Columns, mask: Bool[torch.Tensor, " columns"]) -> Float[torch.Tensor, "rows _padded"]:
+    """Some of the columns, padded with copies of the first of them to one of a few widths.
 
-    By their numbers they are taken four times as fast as by a mask. For every width there has been oneDNN keeps what it
-    prepared: 0.2 GB for as many as there are columns.
+    Selecting by index is four times as fast as by mask. oneDNN keeps what it prepared for every width it has met:
+    0.2 GB if there were as many widths as columns.
     """
-    numbers = wanted.nonzero().flatten()
-    tile = WIDTHS[0] if len(numbers) <= WIDTHS[1] else WIDTHS[1]
-    return Y.index_select(1, torch.cat([numbers, numbers[:1].expand(-len(numbers) % tile)]))
+    indices = mask.nonzero().flatten()
+    width = WIDTHS[0] if len(indices) <= WIDTHS[1] else WIDTHS[1]
+    return Y.index_select(1, torch.cat([indices, indices[:1].expand(-len(indices) % width)]))

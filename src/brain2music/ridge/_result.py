@@ -1,4 +1,4 @@
-"""What a fit is: weights, the penalties chosen and how they scored, and prediction."""
+"""The result of a fit: weights, the penalties chosen and their scores, and prediction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,22 +8,39 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ._chunked import Array, apply, column_blocks, like
+from ._chunked import Array, apply_weights, column_chunks, like
 
 
 @dataclass(frozen=True)
 class RidgeFit:
-    """A fitted map ``Y ≈ X @ coef + intercept``, each target with its own penalty.
+    """A fitted map ``Y ≈ X @ coef + intercept`` with one penalty per target.
+
+    Arrays are of the kind that the targets were (numpy arrays or torch tensors).
 
     Attributes
     ----------
-    alphas : (alphas,) the grid, ascending.
-    best_alphas : (targets,)
-    cv_scores : (alphas, targets) mean over folds; greater is better. Those that are not a target's best may be rounded
-        (``score`` of :func:`._ridge_cv.ridge_cv`).
-    on_edge : (targets,) whether the best penalty is the grid's first or last.
-    held_out : (rows, targets) predictions of every row by a fit that did not see its fold, at the best penalty;
-        None unless asked for.
+    alphas : (alphas,) array
+        The grid, ascending.
+    best_alphas : (targets,) array
+        The penalty chosen for every target.
+    cv_scores : (alphas, targets) array
+        Scores averaged over folds; greater is better. Those that are not the best of a target may be rounded
+        (``scoring`` of :func:`ridge_cv`).
+    on_edge : (targets,) array of bool
+        Whether the best penalty is the first or last of the grid.
+    held_out : (rows, targets) array or None
+        Predictions of every row by a fit without its fold, at the best penalty; None unless asked for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.ridge import ridge
+    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> fit = ridge(X, 2 * X + 1, alphas=np.array([5.0]), dtype="float64")
+    >>> fit.coef, fit.intercept
+    (array([[1.]]), array([2.5]))
+    >>> fit.predict(np.array([[10.0]]))
+    array([[12.5]])
     """
 
     alphas: Float[np.ndarray, " alphas"]
@@ -35,58 +52,101 @@ class RidgeFit:
     _x_mean: torch.Tensor = field(repr=False)
     _y_mean: torch.Tensor = field(repr=False)
     _rows: Array | None = field(repr=False)
-    _block: int = field(repr=False)
+    _chunk: int = field(repr=False)
+
+    @property
+    def coef(self) -> Array:
+        """(features, targets) weights; a dual fit computes them when they are first asked for."""
+        return like(self._coef, self.best_alphas)
+
+    @cached_property
+    def intercept(self) -> Array:
+        """(targets,) the prediction at ``X = 0``."""
+        return like(self._y_mean - self._x_mean.to(self._coef.dtype) @ self._coef, self.best_alphas)
+
+    def predict(self, X: Array) -> Array:
+        """Predict the targets of further rows.
+
+        Parameters
+        ----------
+        X : (rows, features) array
+            A memory map is read in chunks of features.
+
+        Returns
+        -------
+        (rows, targets) array
+
+        Raises
+        ------
+        ValueError
+            When X does not have the features of the fit.
+        """
+        if X.ndim != 2 or X.shape[1] != len(self._x_mean):
+            raise ValueError(f"X has shape {tuple(X.shape)}: this fit needs (rows, {len(self._x_mean)})")
+        centred = self._predict_by_rows(X) if self._few(len(X)) else self._predict_by_features(X)
+        return like(centred.add_(self._y_mean), self.best_alphas)
 
     @cached_property
     def _coef(self) -> Float[torch.Tensor, "features targets"]:
         if self._rows is None:
             return self._weights
-        kept = self._y_mean.dtype
-        coef = torch.empty(len(self._x_mean), self._weights.shape[1], dtype=kept, device=self._weights.device)
-        for columns, block in column_blocks(self._rows, self._weights.dtype, self._block):
-            block -= self._x_mean[columns].to(block.dtype)
-            coef[columns] = (block.T @ self._weights).to(kept)
+        dtype = self._y_mean.dtype
+        coef = torch.empty(len(self._x_mean), self._weights.shape[1], dtype=dtype, device=self._weights.device)
+        for columns, chunk in column_chunks(self._rows, self._weights.dtype, self._chunk):
+            chunk -= self._x_mean[columns].to(chunk.dtype)
+            coef[columns] = (chunk.T @ self._weights).to(dtype)
         return coef
 
-    @property
-    def coef(self) -> Array:
-        """(features, targets); a fit made over rows turns into weights over features when first asked."""
-        return like(self._coef, self.best_alphas)
+    def _predict_by_features(self, X: Array) -> Float[torch.Tensor, "rows targets"]:
+        return apply_weights(X, self._x_mean, self._coef, self._chunk)
 
-    @cached_property
-    def intercept(self) -> Array:
-        """(targets,)"""
-        return like(self._y_mean - self._x_mean.to(self._coef.dtype) @ self._coef, self.best_alphas)
-
-    def predict(self, X: Array) -> Array:
-        """(rows, features) -> (rows, targets); a memory map is read a block of features at a time."""
-        if X.ndim != 2 or X.shape[1] != len(self._x_mean):
-            raise ValueError(f"X has shape {tuple(X.shape)}: this fit needs (rows, {len(self._x_mean)})")
-        centred = self._over_rows(X) if self._few(len(X)) else self._over_features(X)
-        return like(centred.add_(self._y_mean), self.best_alphas)
-
-    def _over_features(self, X: Array) -> Float[torch.Tensor, "rows targets"]:
-        return apply(X, self._x_mean, self._coef, self._block)
-
-    def _over_rows(self, X: Array) -> Float[torch.Tensor, "rows targets"]:
-        """By products of the rows of X with those that were fitted, without weights over features."""
+    def _predict_by_rows(self, X: Array) -> Float[torch.Tensor, "rows targets"]:
+        """Products of the rows of X with the fitted rows, without weights of features."""
         assert self._rows is not None
-        work = self._weights.dtype
+        dtype = self._weights.dtype
         inner = torch.zeros(len(X), len(self._rows), dtype=torch.float64, device=self._weights.device)
-        blocks = (column_blocks(each, work, self._block) for each in (X, self._rows))
-        for (columns, asked), (_, block) in zip(*blocks, strict=True):
-            mean = self._x_mean[columns].to(work)
-            inner += (asked - mean) @ (block - mean).T
+        chunks = (column_chunks(each, dtype, self._chunk) for each in (X, self._rows))
+        for (columns, new), (_, fitted) in zip(*chunks, strict=True):
+            mean = self._x_mean[columns].to(dtype)
+            inner += (new - mean) @ (fitted - mean).T
         return (inner @ self._weights.double()).to(self._y_mean.dtype)
 
     def _few(self, rows: int) -> bool:
-        """Whether products with the fitted rows take less work than weights over features would."""
+        """Whether products with the fitted rows take less work than computing weights of features."""
         features, (fitted, targets) = len(self._x_mean), self._weights.shape
         return self._rows is not None and rows * fitted * (features + targets) < features * targets * (fitted + rows)
 
 
 def predict_many(fits: Sequence[RidgeFit], X: Array) -> list[Array]:
-    """What each fit of :func:`._ridge_cv.ridge_cv_many` predicts; work that they share is done once."""
+    """Predict with every fit of :func:`ridge_cv_many`; work that they share is done once.
+
+    Parameters
+    ----------
+    fits : sequence of RidgeFit
+        Fits on the same features.
+    X : (rows, features) array
+        Further rows.
+
+    Returns
+    -------
+    list of (rows, targets) arrays
+        One per fit.
+
+    Raises
+    ------
+    ValueError
+        When X does not have the features of the fits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.ridge import predict_many, ridge_cv_many
+    >>> rng = np.random.default_rng(0)
+    >>> X, Y, Z = rng.normal(size=(20, 50)), rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+    >>> fits = ridge_cv_many(X, [Y, Z], alphas=[100.0])
+    >>> [predicted.shape for predicted in predict_many(fits, X[:4])]
+    [(4, 3), (4, 2)]
+    """
     first = fits[0]
     if any(fit._rows is not first._rows for fit in fits) or first._rows is None:
         return [fit.predict(X) for fit in fits]

@@ -1,4 +1,4 @@
-"""Ridge regression with cross-validated penalties on plain arrays: the functions everything else calls."""
+"""Ridge regression with cross-validated penalties on plain arrays."""
 
 import warnings
 from collections.abc import Sequence
@@ -7,66 +7,109 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 
-from ._chunked import Array, named
-from ._problem import GramOf, Problem, prepare
+from ._chunked import Array, list_columns
+from ._folds import Groups
+from ._problem import Problem, prepare
 from ._result import RidgeFit
-from ._scores import check_score
-from ._threads import operations, threads_for
+from ._scores import check_scoring
+from ._threads import count_operations, threads_for
+
+Alphas = Sequence[float | int] | Shaped[np.ndarray, " alphas"]
 
 DEFAULT_ALPHAS = np.logspace(-1, 8, 20)
 
 
 class RidgeWarning(UserWarning):
-    """A fit that is computed but should be looked at before it is believed."""
+    """A fit that is complete but should be inspected before it is believed."""
 
 
 def ridge_cv(
     X: Array,
     Y: Array,
     *,
-    alphas: Sequence[float | int] | Shaped[np.ndarray, " alphas"] | None = None,
-    groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None,
+    alphas: Alphas | None = None,
+    groups: Groups | None = None,
     n_folds: int = 5,
     folds: Shaped[np.ndarray, " rows"] | None = None,
-    score: str = "r2",
+    scoring: str = "r2",
     fit_intercept: bool = True,
     per_target: bool = True,
     keep_held_out: bool = False,
+    solver: str = "auto",
     dtype: str = "float32",
     memory_gb: float | int = 4,
 ) -> RidgeFit:
-    """Fit ``min ‖Y - XB - b‖² + α‖B‖²`` (b unpenalised) with α by cross-validation.
+    """Fit ``min ‖Y - XB - b‖² + α‖B‖²`` (b unpenalised) with α chosen by cross-validation.
 
-    Scores and predictions equal those of refitting in every fold (mean removed inside the fold). The work is done
-    over rows or over features, whichever the shape makes cheaper.
+    Scores and predictions equal those of refitting in every fold (with the mean of the training rows), but nothing is
+    refitted for every penalty.
 
     Parameters
     ----------
-    X : (rows, features); a memory map is read a block of features at a time.
-    Y : (rows, targets)
-    alphas : penalties to try; default 20 from 0.1 to 1e8.
-    groups : (rows,) rows with the same label stay in the same fold; default contiguous folds.
-    folds : (rows,) the fold of every row, instead of ``groups`` and ``n_folds``.
-    score : ``r2``, ``correlation`` or ``mse`` (minus the mean squared error), averaged over folds. The last is found
-        fastest for tens of thousands of targets: where the processor multiplies bfloat16, penalties that cannot be a
-        target's best are ruled out by it, or by a sketch of the errors before, and have ``cv_scores`` right to about
-        three digits, or estimated to about a tenth.
-    per_target : a penalty for every target, else one for all.
-    keep_held_out : keep the held-out predictions at the best penalty.
-    dtype : ``float32`` or ``float64``; single precision is left by itself where the features are too
-        ill-conditioned for it.
-    memory_gb : working memory beyond X, Y and the result (``plan`` tells what is needed).
+    X : (rows, features) array
+        A numpy array, a memory map (read in chunks of features) or a torch tensor on any device.
+    Y : (rows, targets) array
+        As X.
+    alphas : sequence of float, optional
+        Penalties to try; default 20 from 0.1 to 1e8.
+    groups : (rows,) array-like, optional
+        Rows with the same label stay in the same fold; default contiguous folds.
+    n_folds : int
+        Number of folds.
+    folds : (rows,) array, optional
+        The fold of every row, instead of ``groups`` and ``n_folds``.
+    scoring : {"r2", "correlation", "neg_mean_squared_error"}
+        Score averaged over folds, greater is better. The last is fastest for tens of thousands of targets: where the
+        processor multiplies bfloat16, penalties that cannot be the best of a target are ruled out with rounded
+        numbers, or by a sketch of the errors, and have ``cv_scores`` right to about three digits, or estimated to about
+        a tenth.
+    fit_intercept : bool
+        Whether to fit an unpenalised intercept.
+    per_target : bool
+        Whether to choose one penalty per target, or one for all.
+    keep_held_out : bool
+        Whether to keep the held-out predictions at the best penalty.
+    solver : {"auto", "dual", "primal_per_fold"}
+        Solver to use; results agree to working precision. ``"auto"`` counts operations, :func:`plan` shows its choice.
+    dtype : {"float32", "float64"}
+        Precision; single precision is abandoned for double where the features are too ill-conditioned for it.
+    memory_gb : float
+        Working memory allowed beyond X, Y and the result, in GiB.
+
+    Returns
+    -------
+    RidgeFit
 
     Raises
     ------
     ValueError
-        When shapes disagree, values are NaN or infinite, penalties are not positive or too small for double
-        precision, folds cannot be made, or the memory does not suffice.
+        When shapes disagree, values are NaN or infinite, a name is unknown, penalties are not positive or too small for
+        double precision, folds cannot be made, or the memory does not suffice.
 
     Warns
     -----
     RidgeWarning
-        When the best penalty of a target is on the grid's edge, and naming columns that are constant.
+        When the best penalty of a target is on the edge of the grid, and naming columns that are constant.
+
+    See Also
+    --------
+    RidgeCV : the same as a scikit-learn estimator.
+
+    References
+    ----------
+    Hastie, Tibshirani & Friedman (2009), The Elements of Statistical Learning, section 7.10 and equation 7.64, for
+    cross-validation without refitting.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.ridge import ridge_cv
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 60))
+    >>> Y = X @ rng.normal(size=(60, 2)) + 8 * rng.normal(size=(200, 2))
+    >>> fit = ridge_cv(X, Y, alphas=[1.0, 10.0, 100.0, 1000.0], groups=np.arange(200) // 10)
+    >>> fit.coef.shape, fit.cv_scores.shape, fit.best_alphas.tolist()
+    ((60, 2), (4, 2), [100.0, 100.0])
     """
     return ridge_cv_many(
         X,
@@ -75,10 +118,11 @@ def ridge_cv(
         groups=groups,
         n_folds=n_folds,
         folds=folds,
-        score=score,
+        scoring=scoring,
         fit_intercept=fit_intercept,
         per_target=per_target,
         keep_held_out=keep_held_out,
+        solver=solver,
         dtype=dtype,
         memory_gb=memory_gb,
     )[0]
@@ -88,71 +132,98 @@ def ridge_cv_many(
     X: Array,
     Ys: Sequence[Array],
     *,
-    alphas: Sequence[float | int] | Shaped[np.ndarray, " alphas"] | None = None,
-    groups: Sequence[object] | Shaped[np.ndarray, " rows"] | None = None,
+    alphas: Alphas | None = None,
+    groups: Groups | None = None,
     n_folds: int = 5,
     folds: Shaped[np.ndarray, " rows"] | None = None,
-    score: str = "r2",
+    scoring: str = "r2",
     fit_intercept: bool = True,
     per_target: bool = True,
     keep_held_out: bool = False,
+    solver: str = "auto",
     dtype: str = "float32",
     memory_gb: float | int = 4,
 ) -> list[RidgeFit]:
-    """:func:`ridge_cv` of several target sets on the same X, which is factorised once."""
-    grid = _check_alphas(alphas)
-    check_score(score)
-    with threads_for(_operations(X, Ys, n_folds)):
-        problem = prepare(X, Ys, grid, groups, n_folds, folds, fit_intercept, dtype, memory_gb, per_target=per_target)
-        if score != "mse" and min(fold.stop - fold.start for fold in problem.solver.folds) < 2:
-            raise ValueError(f"score={score!r} needs 2 rows in every fold: give fewer folds or score='mse'")
-        scores = problem.solver.scores(score)
+    """Fit several target sets on the same features, which are factorised once.
+
+    Parameters
+    ----------
+    X : (rows, features) array
+        Features.
+    Ys : sequence of (rows, targets) arrays
+        Target sets.
+    alphas, groups, n_folds, folds, scoring, fit_intercept, keep_held_out, solver, dtype, memory_gb
+        As in :func:`ridge_cv`.
+    per_target : bool
+        Whether to choose one penalty per target, or one per target set.
+
+    Returns
+    -------
+    list of RidgeFit
+        One per target set, each as :func:`ridge_cv` gives it.
+
+    Raises
+    ------
+    ValueError
+        As :func:`ridge_cv`, and when there is no target set.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.ridge import ridge_cv_many
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(60, 200))
+    >>> fits = ridge_cv_many(X, [X[:, :3], X[:, 3:5]], alphas=[10.0])
+    >>> [fit.coef.shape for fit in fits]
+    [(200, 3), (200, 2)]
+    """
+    grid = check_alphas(alphas)
+    check_scoring(scoring)
+    with threads_for(count_problem(X, Ys, n_folds)):
+        problem = prepare(
+            X,
+            Ys,
+            grid,
+            groups=groups,
+            n_folds=n_folds,
+            folds=folds,
+            fit_intercept=fit_intercept,
+            dtype=dtype,
+            memory_gb=memory_gb,
+            solver=solver,
+            per_target=per_target,
+        )
+        if scoring != "neg_mean_squared_error" and min(fold.stop - fold.start for fold in problem.solver.folds) < 2:
+            raise ValueError(
+                f"scoring={scoring!r} needs 2 rows in every fold: give fewer folds or scoring='neg_mean_squared_error'"
+            )
+        scores = problem.solver.scores(scoring)
         best = _best(scores, problem.targets.set_of_target, per_target)
         _warn_edge(best.cpu().numpy(), grid)
         _warn_constant(problem)
-        problem = problem.scored()  # weights want the memory
-        return problem.fits(grid, best, scores, keep_held_out)
+        problem = problem.for_refit()  # frees memory for the weights
+        return problem.refit(grid, best, scores, keep_held_out)
 
 
-def ridge(
-    X: Array,
-    Y: Array,
-    alphas: Shaped[np.ndarray, " targets"],
-    *,
-    fit_intercept: bool = True,
-    dtype: str = "float32",
-    memory_gb: float | int = 4,
-) -> RidgeFit:
-    """Ridge at a penalty given for every target, without cross-validation (``cv_scores`` are NaN)."""
-    return solve(X, Y, alphas, fit_intercept=fit_intercept, dtype=dtype, memory_gb=memory_gb)
+def check_alphas(alphas: Alphas | None, ordered: bool = True) -> Float[np.ndarray, " alphas"]:
+    """The penalties as an array, ascending and without repeats if ``ordered``.
+
+    Raises
+    ------
+    ValueError
+        Unless there is at least one and all are positive and finite.
+    """
+    grid = np.asarray(DEFAULT_ALPHAS if alphas is None else alphas, dtype=np.float64).ravel()
+    if grid.size == 0 or not np.all(np.isfinite(grid)) or grid.min() <= 0:
+        raise ValueError(f"alphas={alphas!r}: give positive finite penalties, such as np.logspace(-1, 8, 20)")
+    return np.unique(grid) if ordered else grid
 
 
-def solve(
-    X: Array,
-    Y: Array,
-    alphas: Shaped[np.ndarray, " targets"],
-    *,
-    fit_intercept: bool,
-    dtype: str,
-    memory_gb: float | int,
-    grams: GramOf | None = None,
-) -> RidgeFit:
-    """:func:`ridge`, with the Gram matrix of X where it is known already."""
-    grid, best = np.unique(_check_alphas(alphas, ordered=False), return_inverse=True)
-    with threads_for(_operations(X, [Y], 1)):
-        problem = prepare(X, [Y], grid, None, 2, None, fit_intercept, dtype, memory_gb, grams)
-        if len(best) != Y.shape[1]:
-            raise ValueError(f"{len(best)} alphas for {Y.shape[1]} targets: give one for each")
-        device = problem.targets.order.device
-        scores = torch.full((len(grid), len(best)), torch.nan, device=device)
-        return problem.fits(grid, torch.as_tensor(best, device=device), scores, keep_held_out=False)[0]
-
-
-def _operations(X: Array, Ys: Sequence[Array], n_folds: int) -> float:
-    """The size of the problem; 0 for arrays that are refused later."""
+def count_problem(X: Array, Ys: Sequence[Array], n_folds: int) -> float:
+    """Operations of the problem; 0 for arrays that are refused later."""
     if X.ndim != 2 or any(Y.ndim != 2 for Y in Ys):
         return 0.0
-    return operations(X.shape[0], X.shape[1], sum(Y.shape[1] for Y in Ys), n_folds)
+    return count_operations(X.shape[0], X.shape[1], sum(Y.shape[1] for Y in Ys), n_folds)
 
 
 def _best(
@@ -162,18 +233,9 @@ def _best(
         return scores.argmax(0)
     best = torch.zeros(scores.shape[1], dtype=torch.long, device=scores.device)
     for i in np.unique(set_of_target):
-        mine = torch.as_tensor(set_of_target == i, device=scores.device)
-        best[mine] = scores[:, mine].mean(1).argmax()
+        in_set = torch.as_tensor(set_of_target == i, device=scores.device)
+        best[in_set] = scores[:, in_set].mean(1).argmax()
     return best
-
-
-def _check_alphas(
-    alphas: Sequence[float | int] | np.ndarray | None, ordered: bool = True
-) -> Float[np.ndarray, " alphas"]:
-    grid = np.asarray(DEFAULT_ALPHAS if alphas is None else alphas, dtype=np.float64).ravel()
-    if grid.size == 0 or not np.all(np.isfinite(grid)) or grid.min() <= 0:
-        raise ValueError(f"alphas={alphas!r}: give positive finite penalties, such as np.logspace(-1, 8, 20)")
-    return np.unique(grid) if ordered else grid
 
 
 def _warn_edge(best: Shaped[np.ndarray, " targets"], grid: Float[np.ndarray, " alphas"]) -> None:
@@ -193,9 +255,9 @@ def _warn_constant(problem: Problem) -> None:
         ("Y", problem.targets.constant, "is predicted as its mean"),
     ]:
         if bool(constant.any()):
-            columns = named(constant.nonzero().ravel())
+            columns = list_columns(constant.nonzero().ravel())
             warnings.warn(
-                f"{name} is constant in column(s) {columns}, which {result}: drop what tells nothing",
+                f"{name} is constant in column(s) {columns}, which {result}: drop columns without information",
                 RidgeWarning,
                 stacklevel=4,
             )

@@ -1,10 +1,10 @@
-"""Which routine is fastest on this machine: measured once, in milliseconds, and remembered.
+"""The fastest routine on this machine: measured once, in milliseconds, and remembered.
 
-Names of processors do not tell. On one AMD processor with AVX-512 oneDNN multiplied at twice the speed of MKL, on the
-next it brought nothing, and there OpenBLAS made symmetric products a fifth faster than strips of general ones. So each
-choice is timed where it is first needed, and kept in ``routines.json`` in the user's cache for the next process with
-the same processor, libraries and threads. The default stays unless another is faster by a tenth: results differ in
-their last bits between routines, and a choice that changes without need would change them too.
+It does not follow from the name of the processor. On one AMD processor with AVX-512, oneDNN multiplied at twice the
+speed of MKL; on the next it gained nothing, and OpenBLAS made symmetric products a fifth faster than strips of general
+ones. So each choice is timed when it is first needed, and stored in ``routines.json`` in the user's cache for the next
+process with the same processor, libraries and number of threads. The default is used unless another is faster by a
+tenth: results of routines differ in their last bits, and a choice that changed without need would change them too.
 """
 
 import contextlib
@@ -26,18 +26,18 @@ log = logging.getLogger(__name__)
 
 Routine = Callable[[], object]
 MARGIN = 0.9
-"""A routine is taken in place of the default where it needs at most this share of its time."""
+"""A routine replaces the default when it takes at most this fraction of its time."""
 TRIALS = 3
-"""Each is run so often, in turn, and its best time counts: the machine may be busy with other work."""
+"""Runs of every routine, in turn, of which the fastest counts: the machine may be busy with other work."""
 
 
 def fastest(choice: str, routines: Mapping[str, Routine], clock: Callable[[], float] = time.perf_counter) -> str:
-    """The name of the routine to use; the first of them is the default.
+    """The name of the routine to use.
 
     Parameters
     ----------
-    choice : what is chosen, under which it is remembered.
-    routines : name to a call that does a few milliseconds of the work.
+    choice : the name under which the choice is remembered.
+    routines : by name, a call that does a few milliseconds of the work; the first is the default.
     """
     key = f"{machine()} | {choice} | {torch.get_num_threads()} threads"
     known = _read().get(key)
@@ -61,7 +61,7 @@ def fastest(choice: str, routines: Mapping[str, Routine], clock: Callable[[], fl
 
 @cache
 def machine() -> str:
-    """The processor and the libraries that multiply on it."""
+    """The processor and the versions of the libraries that multiply on it."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(errors="replace").splitlines() if about.is_file() else []
     fields = {line.split(":")[0].strip(): line.split(":")[-1].strip() for line in lines if ":" in line}
@@ -70,23 +70,23 @@ def machine() -> str:
     return f"{model or platform.processor()} {torch.backends.cpu.get_cpu_capability()}, {libraries}"
 
 
-def remembered_in() -> Path:
-    """The file that choices are kept in."""
+def cache_file() -> Path:
+    """The file in which choices are stored."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "brain2music" / "routines.json"
 
 
 def _read() -> dict[str, object]:
-    """What is remembered: nothing where the file is not there or is not ours."""
+    """The stored choices; none where the file is missing or not a JSON object."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        found = json.loads(remembered_in().read_text(encoding="utf-8"))
+        found = json.loads(cache_file().read_text(encoding="utf-8"))
         return found if isinstance(found, dict) else {}
     return {}
 
 
 def _remember(key: str, chosen: str) -> None:
-    """Add a choice; where the file cannot be written, the next process measures again."""
-    path = remembered_in()
+    """Store a choice; where the file cannot be written, the next process measures again."""
+    path = cache_file()
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         known = json.dumps(_read() | {key: chosen}, indent=1, sort_keys=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.ridge._quadratic_form import Batch, Form, Screen, settle
+from brain2music.ridge._quadratic_form import Batch, QuadraticForm, ScreenedForm, make_minima_exact
 
 
 def _forms(rows: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -18,7 +18,7 @@ def _forms(rows: int, rng: np.random.Generator) -> list[np.ndarray]:
 def test_a_form_is_that_of_the_whole_matrix(rows: int) -> None:
     rng = np.random.default_rng(rows)
     M, Y = _forms(rows, rng)[0], rng.standard_normal((rows, 7))
-    found = Form.of(torch.from_numpy(M))(torch.from_numpy(Y))
+    found = QuadraticForm.from_matrix(torch.from_numpy(M))(torch.from_numpy(Y))
     np.testing.assert_allclose(found, np.einsum("it,ij,jt->t", Y, M, Y), rtol=1e-12)
 
 
@@ -33,11 +33,11 @@ def test_the_least_is_exact_and_none_that_is_less_is_missed(kind: str) -> None:
         Y = np.repeat(Y[:, :3], 100, axis=1)
     if kind == "nothing":
         Y[:, ::2] = 0
-    forms = [Form.of(torch.from_numpy(M.astype(np.float32))) for M in matrices]
+    forms = [QuadraticForm.from_matrix(torch.from_numpy(M.astype(np.float32))) for M in matrices]
     exact = torch.stack([form(torch.from_numpy(Y)) for form in forms])
-    screens, columns = {row: Screen.of(form) for row, form in enumerate(forms)}, torch.from_numpy(Y)
-    found = torch.stack([screen(Batch.of(columns)) for screen in screens.values()])
-    settle(screens, columns, torch.ones_like(found, dtype=torch.bool), found)
+    screens, columns = {row: ScreenedForm.from_form(form) for row, form in enumerate(forms)}, torch.from_numpy(Y)
+    found = torch.stack([screen(Batch.from_columns(columns)) for screen in screens.values()])
+    make_minima_exact(screens, columns, torch.ones_like(found, dtype=torch.bool), found)
     torch.testing.assert_close(found.min(0).values, exact.min(0).values, rtol=1e-6, atol=0)
     torch.testing.assert_close(found, exact, rtol=2e-2, atol=1e-20)
     others = torch.tensor([0, 1, 4])  # none of them another over again
@@ -47,16 +47,16 @@ def test_the_least_is_exact_and_none_that_is_less_is_missed(kind: str) -> None:
 
 def test_what_is_not_possible_stays_as_it_was_estimated_and_is_not_the_least() -> None:
     rng = np.random.default_rng(2)
-    forms = [Form.of(torch.from_numpy(M.astype(np.float32))) for M in _forms(200, rng)]
+    forms = [QuadraticForm.from_matrix(torch.from_numpy(M.astype(np.float32))) for M in _forms(200, rng)]
     Y = torch.from_numpy(rng.standard_normal((200, 40)).astype(np.float32))
-    screens = {0: Screen.of(forms[0]), 1: Screen.of(forms[1])}
+    screens = {0: ScreenedForm.from_form(forms[0]), 1: ScreenedForm.from_form(forms[1])}
     estimates = torch.stack([form(Y) for form in forms])
     estimates[2:] *= 10
     estimates[4, ::2] = 1e-3
     possible = torch.zeros_like(estimates, dtype=torch.bool)
     possible[:2] = True
     found = estimates.clone()
-    settle(screens, Y, possible, found)
+    make_minima_exact(screens, Y, possible, found)
     assert torch.equal(found[2:4], estimates[2:4])
     assert torch.equal(found[4, 1::2], estimates[4, 1::2])
     assert torch.equal(found[4, ::2], found[:2, ::2].min(0).values)
@@ -65,8 +65,8 @@ def test_what_is_not_possible_stays_as_it_was_estimated_and_is_not_the_least() -
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.8])
 def test_some_columns_are_as_in_the_whole(share: float) -> None:
     rng = np.random.default_rng(3)
-    screen = Screen.of(Form.of(torch.from_numpy(_forms(200, rng)[0].astype(np.float32))))
+    screen = ScreenedForm.from_form(QuadraticForm.from_matrix(torch.from_numpy(_forms(200, rng)[0].astype(np.float32))))
     Y = torch.from_numpy(rng.standard_normal((200, 100)).astype(np.float32))
-    wanted = torch.arange(100) < 100 * share
-    found = screen.of_some(Batch.of(Y), wanted)
-    torch.testing.assert_close(found, screen(Batch.of(Y))[wanted], rtol=1e-3, atol=0)
+    mask = torch.arange(100) < 100 * share
+    found = screen.select(Batch.from_columns(Y), mask)
+    torch.testing.assert_close(found, screen(Batch.from_columns(Y))[mask], rtol=1e-3, atol=0)
