@@ -1,5 +1,6 @@
 """Alignment of subjects: planted shared responses under random rotations, and what must not matter."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -134,6 +135,23 @@ def test_ridge_map_is_that_of_refitting(rng, n_voxels) -> None:
     ]
     expected = Ridge(alphas[int(np.argmin(errors))], fit_intercept=False).fit(x, y).coef_.T
     np.testing.assert_allclose(_ridge_map(x, y, folds), expected, atol=1e-7)
+
+
+def test_ridge_leaves_constant_voxels_out_and_says_nothing_of_them(planted) -> None:
+    train, test = planted(n_voxels=(30, 30))
+    dead = [replace(each[1], data=np.where(np.arange(30) < 3, np.float32(2), each[1].data)) for each in (train, test)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alignment = align([train[0], dead[0]], "ridge", DIMS)
+    np.testing.assert_array_equal(alignment.maps[1][:3], 0)
+    aligned = [alignment.transform(0, test[0]), alignment.transform(1, dead[1])]
+    assert agreement(aligned) > 0.95
+
+
+def test_ridge_of_responses_that_are_all_constant_maps_them_to_zero(planted) -> None:
+    train, _ = planted(n_voxels=(30, 30))
+    dead = replace(train[1], data=np.full_like(train[1].data, 5))
+    np.testing.assert_array_equal(align([train[0], dead], "ridge", DIMS).maps[1], 0)
 
 
 @pytest.mark.parametrize("method", METHODS)
