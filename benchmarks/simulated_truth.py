@@ -11,7 +11,7 @@ sound by three scans.
 * ``control_fdr``: share of voxels without signal among those found with the false discovery rate at 0.05 (10,000
   permutations of clips within runs, over all grey matter); ``control_fdr_error`` is the standard error over seeds.
 * ``ceiling_error``: mean absolute difference of estimated and planted noise ceilings, scan by scan, of signal voxels
-  that encoding found, steadied by the encoder; ``ceiling_error_repeats`` is that of the plain estimate from repeats, of
+  that encoding found, shrunken; ``ceiling_error_repeats`` is that of the plain estimate from repeats, of
   all signal voxels, and ``ceiling_floor`` what the correlation of the true noiseless response with the same average of
   repeats gives for these.
 * ``bayes_ratio``: two-way identification by our decoder over that by :func:`bayes_optimal`, means over seeds.
@@ -175,8 +175,8 @@ def encoded(
     ceiling = response_ceiling(test, Windows(1, 1, test.n_scans))
     assert ceiling is not None
     learned = of_average(result.cv_scores[0], subject.repeats)
-    steadied = shrunken_ceiling(ceiling, subject.repeats, result.r, found, learned)
-    error = float(np.abs(steadied - planted)[signal & found].mean())
+    shrunken = shrunken_ceiling(ceiling, subject.repeats, result.r, found, learned)
+    error = float(np.abs(shrunken - planted)[signal & found].mean())
     by_repeats = float(np.abs(ceiling.r - planted)[signal].mean())
     floor = float(np.abs(_of_grey(subject, _realised(subject, test, music)) - planted)[signal].mean())
     return float(roc_auc_score(signal, result.r)), float(found.sum()), false, error, by_repeats, floor

@@ -73,9 +73,9 @@ def test_clips_are_embedded_each_by_itself(embedder):
 
 
 def test_progress_is_told_after_each_clip(embedder):
-    told = []
-    embed_clips(CLIPS, Noise(), embedder, progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    calls = []
+    embed_clips(CLIPS, Noise(), embedder, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_cache_is_used_while_space_and_sound_are_the_same(tmp_path, embedder):

@@ -14,7 +14,7 @@ from brain2music.audio.io import write_audio
 from brain2music.cli import main
 from brain2music.embeddings.clips import embed_files
 from brain2music.embeddings.embeddings import Embeddings
-from brain2music.embeddings.listing import TWICE, list_files
+from brain2music.embeddings.listing import REPEATED, list_files
 from brain2music.embeddings.store import load_embeddings, save_embeddings
 from brain2music.models.embedders import get_embedder
 
@@ -30,10 +30,10 @@ def music(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPa
 
 def test_a_file_is_taken_once_however_it_is_named(music: Path, tmp_path: Path) -> None:
     Path("link").symlink_to("m")
-    given = [music / "1.wav", "m/../m/1.wav", tmp_path / "m" / "1.wav", "link/1.wav", music, "link"]
-    found = list_files(given)
+    paths = [music / "1.wav", "m/../m/1.wav", tmp_path / "m" / "1.wav", "link/1.wav", music, "link"]
+    found = list_files(paths)
     assert list(map(str, found.files)) == ["m/1.wav", "m/0.wav", "m/2.wav"]
-    assert [why for _, why in found.passed_over] == [TWICE] * 7
+    assert [why for _, why in found.passed_over] == [REPEATED] * 7
 
 
 def test_links_to_files_and_missing_files_are_files_of_their_own(music: Path) -> None:
@@ -58,15 +58,15 @@ def test_a_bad_file_among_many_costs_itself(music: Path, rng: np.random.Generato
     (music / "1.wav").write_bytes(b"RIFF and no more")
     embedder, bad = get_embedder("logmel", 1.0, 0.5), list[tuple[Path, str]]()
     files = [*sorted(music.iterdir()), Path("none.wav")]
-    embedded = embed_files(files, embedder, refused=lambda path, error: bad.append((path, error.what)))
+    embedded = embed_files(files, embedder, on_error=lambda path, error: bad.append((path, error.what)))
     assert embedded.names == ("m/0.wav", "m/2.wav")
     assert [path for path, _ in bad] == [music / "1.wav", Path("none.wav")]
     for name, row in zip(embedded.names, embedded.data, strict=True):
         np.testing.assert_array_equal(row, embed_files([Path(name)], embedder).data[0])
     with pytest.raises(InputError, match="none of 2 sound files"):
-        embed_files([music / "1.wav", Path("none.wav")], embedder, refused=lambda *_: None)
+        embed_files([music / "1.wav", Path("none.wav")], embedder, on_error=lambda *_: None)
     with pytest.raises(InputError, match=r"readable|holds no"):
-        embed_files([music / "1.wav"], embedder, refused=lambda *_: None)
+        embed_files([music / "1.wav"], embedder, on_error=lambda *_: None)
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -82,11 +82,11 @@ def test_the_command_says_what_it_left_out(
     (music / "1.wav").write_bytes(b"")
     assert call(monkeypatch, "m/0.wav", "m", "m/0.wav", "none.wav") == 0
     assert load_embeddings("e.parquet").names == ("m/0.wav", "m/2.wav")
-    said = capsys.readouterr().err
-    assert "passed over: 2 named before (m/0.wav, m/0.wav)" in said
-    assert "not embedded: m/1.wav" in said
-    assert "not embedded: none.wav: the sound file is missing" in said
-    assert "2 of 4 files are not in e.parquet" in said
+    errors = capsys.readouterr().err
+    assert "passed over: 2 named before (m/0.wav, m/0.wav)" in errors
+    assert "not embedded: m/1.wav" in errors
+    assert "not embedded: none.wav: the sound file is missing" in errors
+    assert "2 of 4 files are not in e.parquet" in errors
     os.remove("e.parquet")
     assert call(monkeypatch, "none.wav") == 1
     assert not Path("e.parquet").exists()
@@ -114,5 +114,5 @@ def test_rows_out_of_order_are_refused_and_one_clip_keeps_its_windows(tmp_path: 
     save_embeddings(tmp_path / "e.parquet", embeddings(("a", "b"), 2, rng))
     table = parquet.read_table(tmp_path / "e.parquet")
     parquet.write_table(table.take([0, 2, 1, 3]), tmp_path / "mixed.parquet")
-    with pytest.raises(InputError, match="windows in order"):
+    with pytest.raises(InputError, match="not the windows of every clip in order"):
         load_embeddings(tmp_path / "mixed.parquet")

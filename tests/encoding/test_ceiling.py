@@ -114,10 +114,10 @@ def test_an_encoder_steadies_the_ceilings_of_the_voxels_it_finds(rng):
     explained = 0.7 + 0.1 * rng.standard_normal(900)  # of the signal, by the encoder; and chance
     r = explained * planted + rng.standard_normal(900) / 30
     found = r > 0.12
-    steadied = shrunken_ceiling(ceiling, 4, r, found)
-    error, before = (np.abs(each - planted)[found & (planted > 0)].mean() for each in (steadied, ceiling.r))
+    shrunken = shrunken_ceiling(ceiling, 4, r, found)
+    error, before = (np.abs(each - planted)[found & (planted > 0)].mean() for each in (shrunken, ceiling.r))
     assert error < 0.92 * before
-    np.testing.assert_array_equal(steadied[~found], ceiling.r[~found])
+    np.testing.assert_array_equal(shrunken[~found], ceiling.r[~found])
     learned = of_average(explained**2 * signal_var / (signal_var + 1) + rng.standard_normal(900) / 100, 4)
     with_training = shrunken_ceiling(ceiling, 4, r, found, learned)
     assert np.abs(with_training - planted)[found & (planted > 0)].mean() < 0.97 * error

@@ -32,7 +32,7 @@ def test_chance_is_where_voxels_without_signal_lie(deaf):
     folds = list(group_k_fold(40, 8, 0, groups))
     encoded = encode_kfold(responses, embeddings, folds=folds, fit=Fit(n_folds=3))
     known = {"folds": folds, "groups": groups, "fit": Fit(n_folds=3)}
-    chance = chance_in_folds(responses, embeddings, np.random.default_rng(1), n=600, **known)
+    chance = chance_in_folds(responses, embeddings, np.random.default_rng(1), n_refits=600, **known)
     assert chance.shift < -0.2
     assert chance.scale > 1.02
     rng = np.random.default_rng(2)
@@ -49,12 +49,12 @@ def test_chance_repeats_and_needs_recordings_to_exchange(deaf):
     responses, embeddings = deaf(12, 5)
     groups = group_clips(responses.clips)
     folds = list(group_k_fold(12, 4, 0, groups))
-    known = {"folds": folds, "groups": groups, "fit": Fit(n_folds=3), "n": 50}
+    known = {"folds": folds, "groups": groups, "fit": Fit(n_folds=3), "n_refits": 50}
     first, second = (chance_in_folds(responses, embeddings, np.random.default_rng(1), **known) for _ in range(2))
     assert first == second
     few = np.arange(12) // 4
     folds = [np.arange(4 * k, 4 * k + 4) for k in range(3)]
-    known = {"folds": folds, "groups": few, "fit": Fit(n_folds=2), "n": 50}
+    known = {"folds": folds, "groups": few, "fit": Fit(n_folds=2), "n_refits": 50}
     assert chance_in_folds(responses, embeddings, np.random.default_rng(1), **known) is None
 
 
@@ -62,8 +62,8 @@ def test_a_calibration_moves_chance_to_that_of_permuted_clips(rng):
     chance = Chance(shift=-0.5, scale=1.2, n=100)
     mean, sd = np.array([0.0, 0.1]), np.array([0.1, 0.2])
     np.testing.assert_allclose(chance.expected(mean, sd), [-0.05, 0.0])
-    np.testing.assert_allclose(chance.calibrated(chance.expected(mean, sd), mean, sd), mean)
-    np.testing.assert_allclose(chance.calibrated(chance.expected(mean, sd) + 1.2 * sd, mean, sd), mean + sd)
+    np.testing.assert_allclose(chance.corrected(chance.expected(mean, sd), mean, sd), mean)
+    np.testing.assert_allclose(chance.corrected(chance.expected(mean, sd) + 1.2 * sd, mean, sd), mean + sd)
     predicted, measured = (rng.standard_normal((20, 3, 8)).astype(np.float32) for _ in range(2))
     given = {"blocks": np.arange(20) // 10, "groups": np.arange(20)}
     plain = permutation_test(predicted, measured, np.random.default_rng(0), 300, **given)

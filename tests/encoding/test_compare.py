@@ -5,8 +5,8 @@ import pytest
 
 from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.encoding.compare import (
+    bootstrap_clips,
     difference,
-    draw_clips,
     mean_intervals,
     partition,
     resampled,
@@ -33,7 +33,7 @@ def make_encoded():
 
 def test_resampled_correlations_are_those_of_the_drawn_clips(rng, make_encoded):
     encoded = make_encoded(*(rng.standard_normal((2, 8, 3, 5)) + 4))
-    draws = draw_clips(8, rng, 20)
+    draws = bootstrap_clips(8, rng, 20)
     assert (draws.sum(axis=1) == 8).all()
     (_, r), *more = resampled(encoded, draws)
     assert not more
@@ -45,7 +45,7 @@ def test_resampled_correlations_are_those_of_the_drawn_clips(rng, make_encoded):
 
 
 def test_batches_of_voxels_change_nothing(rng, make_encoded, monkeypatch):
-    encoded, draws = make_encoded(*rng.standard_normal((2, 8, 3, 11))), draw_clips(8, rng, 30)
+    encoded, draws = make_encoded(*rng.standard_normal((2, 8, 3, 11))), bootstrap_clips(8, rng, 30)
     whole = np.hstack([r for _, r in resampled(encoded, draws)])
     monkeypatch.setattr("brain2music.encoding.compare._BATCH_BYTES", 4 * 30 * 2)
     batches = list(resampled(encoded, draws))
@@ -58,7 +58,7 @@ def test_differences_keep_their_level_and_find_the_better_embedding(rng, make_en
     measured = signal + 0.5 * rng.standard_normal(signal.shape)
     good, poor = (signal + rng.standard_normal((40, 1, 600)) for _ in range(2))
     poor[..., :100] += 9 * rng.standard_normal((40, 1, 100))
-    differs = difference(make_encoded(good, measured), make_encoded(poor, measured), draw_clips(40, rng, 500))
+    differs = difference(make_encoded(good, measured), make_encoded(poor, measured), bootstrap_clips(40, rng, 500))
     assert (differs.p[100:] < 0.05).mean() < 0.09
     assert (differs.q[:100] < 0.05).mean() > 0.5
     assert (differs.value[:100] > 0).all()
@@ -66,16 +66,16 @@ def test_differences_keep_their_level_and_find_the_better_embedding(rng, make_en
 
 def test_an_embedding_does_not_differ_from_itself(rng, make_encoded):
     a = make_encoded(*rng.standard_normal((2, 8, 3, 5)))
-    differs = difference(a, a, draw_clips(8, rng, 50))
+    differs = difference(a, a, bootstrap_clips(8, rng, 50))
     assert not differs.value.any()
     assert (differs.p == 1).all()
-    assert mean_intervals(a, [np.ones(5, bool)], draw_clips(8, rng, 50), less=a) == [(0.0, 0.0)]
+    assert mean_intervals(a, [np.ones(5, bool)], bootstrap_clips(8, rng, 50), minus=a) == [(0.0, 0.0)]
 
 
 def test_other_rows_are_not_compared(rng, make_encoded):
     a, b = make_encoded(*rng.standard_normal((2, 8, 3, 5))), make_encoded(*rng.standard_normal((2, 8, 2, 5)))
     with pytest.raises(ValueError, match="give both the same windows"):
-        difference(a, b, draw_clips(8, rng, 10))
+        difference(a, b, bootstrap_clips(8, rng, 10))
 
 
 def test_intervals_of_a_region_cover_what_many_clips_give(rng, make_encoded):
@@ -85,7 +85,7 @@ def test_intervals_of_a_region_cover_what_many_clips_give(rng, make_encoded):
         signal = rng.standard_normal((40, 1, 10))
         measured = signal + np.sqrt(3) * rng.standard_normal((40, 1, 10))
         encoded = make_encoded(signal, measured)
-        [(low, high)] = mean_intervals(encoded, [np.ones(10, bool)], draw_clips(40, rng, 300))
+        [(low, high)] = mean_intervals(encoded, [np.ones(10, bool)], bootstrap_clips(40, rng, 300))
         held += low <= 0.5 <= high
     assert held >= 50
 
@@ -94,7 +94,7 @@ def test_tables_of_regions_hold_what_numpy_gives(rng, make_encoded):
     encoded = {name: make_encoded(*rng.standard_normal((2, 8, 3, 6))) for name in ("a", "b")}
     sets = {"left": np.arange(6) < 2, "none": np.zeros(6, bool), "right": np.arange(6) >= 4}
     significant = {name: np.array([True, False, True, False, True, True]) for name in encoded}
-    table = roi_table(encoded, sets, draw_clips(8, rng, 40), significant=significant)
+    table = roi_table(encoded, sets, bootstrap_clips(8, rng, 40), significant=significant)
     assert list(zip(table["embedding"], table["roi"], strict=True)) == [
         ("a", "left"),
         ("a", "right"),
@@ -135,7 +135,7 @@ def test_partition_gives_each_embedding_what_it_alone_explains(rng, planted, mak
     )
     assert parts.error_increase.shape[1] == len(test.clips)
     voxels = np.arange(30) < 10
-    (low, high), (_, other) = unique_intervals(parts, voxels, draw_clips(len(test.clips), rng, 200))
+    (low, high), (_, other) = unique_intervals(parts, voxels, bootstrap_clips(len(test.clips), rng, 200))
     assert other < low < parts.unique[0, voxels].mean() < high
     full = encode(train, train_emb, test, test_emb, fit=Fit())
     assert abs(parts.r2[:20].mean() - (full.r[:20] ** 2).mean()) < 0.1

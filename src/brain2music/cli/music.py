@@ -45,7 +45,7 @@ def embed(
         refused.append(path)
         print(f"warning: not embedded: {error}", file=sys.stderr)
 
-    save_embeddings(output, embed_files(found.files, get_embedder(embedding), refused=refuse))
+    save_embeddings(output, embed_files(found.files, get_embedder(embedding), on_error=refuse))
     if refused:
         print(f"warning: {len(refused)} of {len(found.files)} files are not in {output}", file=sys.stderr)
     print(output)

@@ -14,7 +14,7 @@ from ..brain.load import require_alike
 from ..brain.responses import Responses
 from ..embeddings.alignment import average_windows, match_windows
 from ..embeddings.embeddings import DecodedEmbeddings
-from ..embeddings.plain import as_nouns, as_responses
+from ..embeddings.plain import as_data_classes, as_responses
 from ..study.folds import most_folds
 from .decoder import Labels, undivided
 from .fits import Fit, Fitted
@@ -121,7 +121,7 @@ class Decoder(BaseEstimator):
             Itself.
         """
         require_option(self.name)
-        train, music = as_nouns(responses, embeddings)
+        train, music = as_data_classes(responses, embeddings)
         pairs = match_windows(train, music, scans_per_window=self.scans_per_window)
         units = undivided(train, together=groups)
         self.n_folds_ = most_folds(units, self.n_folds) or self.n_folds

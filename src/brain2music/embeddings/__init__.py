@@ -1,1 +1,1 @@
-"""Embeddings: the noun, the protocol, the store, and where they meet scans."""
+"""Embeddings of music: data classes, protocols, storage, and the alignment of their windows with scans."""

@@ -1,4 +1,4 @@
-"""Meeting of brain and music in time: every embedding's window with the scans it covers."""
+"""Alignment of the windows of an embedding with the scans that they cover."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -19,10 +19,14 @@ class Matched:
 
     Attributes
     ----------
-    X : (pairs, voxels), each the average of the scans that a window covers.
-    Y : (pairs, dims), the window's embedding.
-    groups : (pairs,) index of the clip; pairs of one clip overlap in time and belong in one fold.
-    window : (pairs,) index of the window in its clip.
+    X : (pairs, voxels) float32
+        Averages over the scans that each window covers.
+    Y : (pairs, dims) float32
+        Embeddings of the windows.
+    groups : (pairs,) int
+        Index of the clip; pairs of one clip overlap in time and belong in one fold.
+    window : (pairs,) int
+        Index of the window in its clip.
     """
 
     X: Float32[np.ndarray, "pairs voxels"]
@@ -39,20 +43,23 @@ class Matched:
 def match_windows(responses: Responses, embeddings: Embeddings, *, scans_per_window: int | None = None) -> Matched:
     """Average responses in the windows of the embeddings (Brain2Music §3.2, Eq. 1).
 
-    Window j starts ``j * step_s`` into the clip and is paired with the mean of the k scans from there on,
-    for all windows whose scans exist. k is ⌈window_s / TR⌉: 7 for MuLan's 10 s at a TR of 1.5 s. (The paper
-    says five, yet lists seven.) An embedding with one window for the whole clip takes at most the scans there
-    are; responses without a time axis (one scan a clip) meet the average over windows.
+    Window j starts ``j * step_s`` into the clip and is paired with the mean of the k scans from there on, for all
+    windows whose scans exist. k is ⌈window_s / TR⌉: 7 for MuLan's 10 s at a TR of 1.5 s. (The paper says five, yet
+    lists seven.) An embedding with one window for the whole clip takes at most the available scans; responses without
+    a time axis (one scan per clip) are paired with the average over windows.
 
     Parameters
     ----------
-    responses, embeddings : clips are matched by name; embeddings of other clips are passed over.
-    scans_per_window : k, where it shall differ.
+    responses : Responses
+    embeddings : Embeddings
+        Clips are matched by name; embeddings of other clips are ignored.
+    scans_per_window : int, optional
+        Another k.
 
     Raises
     ------
-    InputError : a clip has no embedding, the step is not a multiple of the TR, or no window fits into the
-        scans.
+    InputError
+        If a clip has no embedding, the step is not a multiple of the TR, or no window fits into the scans.
     """
     targets = embeddings.of([clip.name for clip in responses.clips]).data
     averaged = average_windows(responses, embeddings.space, targets.shape[1], scans_per_window)
@@ -64,11 +71,16 @@ def match_windows(responses: Responses, embeddings: Embeddings, *, scans_per_win
 def average_windows(
     responses: Responses, space: EmbeddingSpace, n_windows: int, scans_per_window: int | None = None
 ) -> Float32[np.ndarray, "clips windows voxels"]:
-    """The mean of the scans that each window of a clip covers, for the windows that :func:`match_windows` pairs.
+    """Average the scans that each window of a clip covers, for the windows that :func:`match_windows` pairs.
 
     Parameters
     ----------
-    space : of the embeddings. n_windows : that a clip has in them.
+    responses : Responses
+    space : EmbeddingSpace
+        The space of the embeddings.
+    n_windows : int
+        The number of windows of a clip in the embeddings.
+    scans_per_window : int, optional
     """
     if responses.n_scans == 1:
         return responses.data
@@ -84,17 +96,19 @@ def average_windows(
     return averaged
 
 
-def window_in_scans(space: EmbeddingSpace, tr: float, n_scans: int, asked: int | None = None) -> int:
-    """Scans that are averaged in a window: ⌈window / TR⌉, or as many as were asked for, of the ``n_scans`` of a clip.
+def window_in_scans(space: EmbeddingSpace, tr: float, n_scans: int, scans_per_window: int | None = None) -> int:
+    """Count the scans that are averaged in a window: ⌈window / TR⌉, or ``scans_per_window``.
 
-    Where the window is as long as the clip, rounding up may count one scan more than the clip has: all it has then.
+    If the window is as long as the clip, rounding up may give one scan more than the ``n_scans`` of the clip, of which
+    all are then averaged.
 
     Raises
     ------
-    InputError : clips have fewer scans.
+    InputError
+        If clips have fewer scans.
     """
-    k = asked or _covered(space, tr)
-    if asked is None and k == n_scans + 1:
+    k = scans_per_window or _covered(space, tr)
+    if scans_per_window is None and k == n_scans + 1:
         return n_scans
     if k > n_scans:
         raise InputError(
@@ -105,7 +119,7 @@ def window_in_scans(space: EmbeddingSpace, tr: float, n_scans: int, asked: int |
 
 
 def step_in_scans(space: EmbeddingSpace, tr: float) -> int:
-    """Scans between windows; :class:`InputError` where they are not whole."""
+    """Count the scans between windows; :class:`InputError` if the number is not an integer."""
     exact = space.step_s / tr
     step = round(exact)
     if step < 1 or abs(exact - step) > _TOLERANCE:

@@ -1,7 +1,8 @@
-"""The 540 English captions of the clips of ds003720 (Brain2Music, section 9): read, and given to their clips.
+"""Captions of clips, such as the 540 English captions of ds003720 (Brain2Music, section 9).
 
-Written in Japanese by musicians and translated; published on Kaggle (``nishimotolab/music-caption-brain2music``) as a
-CSV file with columns ``ID`` and ``DescEN`` that begins with a byte-order mark. One id is mistaken:
+These were written in Japanese by musicians and translated; published on Kaggle
+(``nishimotolab/music-caption-brain2music``) as a CSV file with columns ``ID`` and ``DescEN`` and a byte-order mark. One
+id is wrong:
 ``disco.000011_15s`` is the clip of ``disco.00011``.
 """
 
@@ -17,16 +18,17 @@ from .._utils.errors import InputError
 from ..study.study import Clip
 from .embedder import TextEmbedder
 
-_MISTAKEN = {"disco.000011": "disco.00011"}
+_WRONG_IDS = {"disco.000011": "disco.00011"}
 _ENDING = "_15s"
 
 
 def read_captions(file: str | Path) -> dict[str, str]:
-    """Track ("blues.00017") → caption, in the file's order.
+    """Read the captions of tracks ("blues.00017"), in the order of the file.
 
     Raises
     ------
-    InputError : the file is missing or no such table, a caption is empty, or a track has two.
+    InputError
+        If the file is missing or not such a table, a caption is empty, or a track has two.
     """
     file = Path(file)
     try:
@@ -37,7 +39,7 @@ def read_captions(file: str | Path) -> dict[str, str]:
         raise InputError(f"this is not a table of captions ({error})", file, "download it again") from None
     if missing := {"ID", "DescEN"} - set(table.columns):
         raise InputError(f"there is no column {min(missing)}", file, "give a CSV file with columns ID and DescEN")
-    tracks = table["ID"].str.strip().str.removesuffix(_ENDING).replace(_MISTAKEN)
+    tracks = table["ID"].str.strip().str.removesuffix(_ENDING).replace(_WRONG_IDS)
     texts = table["DescEN"].str.strip()
     if (texts == "").any():
         raise InputError(f"the caption of {tracks[texts == ''].iloc[0]} is empty", file, "write one, or drop the row")
@@ -47,16 +49,16 @@ def read_captions(file: str | Path) -> dict[str, str]:
 
 
 def with_captions(clips: Iterable[Clip], captions: dict[str, str]) -> tuple[Clip, ...]:
-    """The clips with their captions; :class:`InputError` names a clip that has none."""
+    """Add captions to clips; :class:`InputError` if a clip has none."""
     clips = tuple(clips)
-    if without := [clip.track for clip in clips if clip.track not in captions]:
-        raise InputError(f"there is no caption for {without[0]} ({len(without)} such clips)", hint="complete the table")
+    if missing := [clip.track for clip in clips if clip.track not in captions]:
+        raise InputError(f"there is no caption for {missing[0]} ({len(missing)} such clips)", hint="complete the table")
     return tuple(replace(clip, caption=captions[clip.track]) for clip in clips)
 
 
 def embed_captions(clips: Iterable[Clip], embedder: TextEmbedder) -> Float32[np.ndarray, "clips dims"]:
-    """MuLan_text of Brain2Music: one vector a clip, of its caption; :class:`InputError` where a clip has none."""
+    """Embed the captions of clips, as Brain2Music's MuLan_text; :class:`InputError` if a clip has none."""
     clips = list(clips)
-    if without := [clip.name for clip in clips if not clip.caption]:
-        raise InputError(f"clip {without[0]} has no caption", hint="read captions with the study")
+    if missing := [clip.name for clip in clips if not clip.caption]:
+        raise InputError(f"clip {missing[0]} has no caption", hint="read captions with the study")
     return embedder.embed_text([str(clip.caption) for clip in clips])

@@ -1,4 +1,4 @@
-"""Embedding lists: the clips of a study as they were presented, and sound files."""
+"""Embedding of lists: the clips of a study as they were presented, and sound files."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ from .embeddings import Embeddings
 
 
 @runtime_checkable
-class Sounds(Protocol):
-    """Where a clip's sound comes from: :class:`brain2music.study.stimuli.Stimuli`, or anything alike."""
+class WaveformProvider(Protocol):
+    """Anything that gives the waveforms of clips, such as :class:`brain2music.study.stimuli.Stimuli`."""
 
     def waveform(self, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
         """The clip as presented, mono, and its sample rate in Hz."""
@@ -31,38 +31,50 @@ class Sounds(Protocol):
 
 
 @runtime_checkable
-class Labelled(Protocol):
-    """An embedding of what is known of a clip, its genre or its caption, not of its sound."""
+class LabelEmbedder(Protocol):
+    """An embedder of a label of a clip, such as its genre or its caption, instead of its sound."""
 
     def label(self, clip: Clip) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) of one clip."""
+        """The embedding (windows, dims) of the label of a clip."""
         ...
 
 
 def embed_clips(
     clips: Sequence[Clip],
-    stimuli: Sounds,
+    stimuli: WaveformProvider,
     embedder: Embedder,
     cache_dir: Path | None = None,
     progress: Advance | None = None,
 ) -> Embeddings:
-    """Embeddings (clips, windows, dims) of clips as they were presented; each depends on its own clip alone.
+    """Embed clips as they were presented, each independently of the others.
 
     Parameters
     ----------
-    clips : where they differ in their number of windows, of each the first ones that all have.
-    stimuli : where their sound comes from; not asked by ``genre-onehot`` and ``mulan-text``.
-    cache_dir : keep each clip's embedding there, and use it again while space and presented sound are the same.
-    progress : called with (clips done, clips) after each.
+    clips : sequence of Clip
+        If they have different numbers of windows, the first windows that all have are kept.
+    stimuli : WaveformProvider
+        Gives the sound of clips; not used by ``genre-onehot`` and ``mulan-text``.
+    embedder : Embedder
+    cache_dir : Path, optional
+        Folder where the embedding of each clip is kept and reused as long as the space and the presented sound are the
+        same.
+    progress : callable, optional
+        Called with (clips done, clips) after each.
+
+    Returns
+    -------
+    Embeddings
+        Of shape (clips, windows, dims).
 
     Raises
     ------
-    InputError : a recording cannot be read, or two clips have one name.
+    InputError
+        If a recording cannot be read, or two clips have one name.
     """
     _require_own_names(clips)
     rows: list[Float32[np.ndarray, "windows dims"]] = []
     for clip in clips:
-        if isinstance(embedder, Labelled):
+        if isinstance(embedder, LabelEmbedder):
             rows.append(embedder.label(clip))
         else:
             rows.append(_embed_clip(clip, stimuli, embedder, cache_dir))
@@ -76,21 +88,27 @@ def embed_files(
     embedder: Embedder,
     max_seconds: float | None = None,
     progress: Advance | None = None,
-    refused: Callable[[Path, InputError], None] | None = None,
+    on_error: Callable[[Path, InputError], None] | None = None,
 ) -> Embeddings:
-    """Embeddings of sound files, named by their paths as given.
+    """Embed sound files, under the names of their paths.
 
     Parameters
     ----------
-    paths : sound files of any length. Where they differ in their number of windows, each is given by one vector,
-        the mean over its windows.
-    max_seconds : read only the beginning of each file (15 in Brain2Music's retrieval).
-    progress : called with (files done, files) after each.
-    refused : called with a file that is missing, unreadable or empty, and why; the others are embedded without it.
+    paths : sequence of Path
+        Sound files of any duration. If they have different numbers of windows, each is represented by the mean over
+        its windows.
+    embedder : Embedder
+    max_seconds : float, optional
+        Reads only the beginning of each file (15 in Brain2Music's retrieval).
+    progress : callable, optional
+        Called with (files done, files) after each.
+    on_error : callable, optional
+        Called with each file that is missing, unreadable or empty, and the error; the file is then left out.
 
     Raises
     ------
-    InputError : a file is missing, unreadable or empty and ``refused`` is None; or none can be embedded.
+    InputError
+        If a file is missing, unreadable or empty and ``on_error`` is None, or no file can be embedded.
     """
     rows: list[Float32[np.ndarray, "windows dims"]] = []
     names: list[str] = []
@@ -99,13 +117,13 @@ def embed_files(
             rows.append(embedder.embed(*read_audio(path, duration=max_seconds)))
             names.append(shown(path))
         except InputError as error:
-            if refused is None or len(paths) == 1:
+            if on_error is None or len(paths) == 1:
                 raise
-            refused(path, error)
+            on_error(path, error)
         if progress is not None:
             progress(done, len(paths))
     if paths and not rows:
-        raise InputError(f"none of {len(paths)} sound files can be embedded", hint="see what is said of each")
+        raise InputError(f"none of {len(paths)} sound files can be embedded", hint="see the warning about each")
     if len({len(row) for row in rows}) > 1:
         rows = [row.mean(axis=0, keepdims=True) for row in rows]
     return Embeddings(_stack(rows, embedder), tuple(names), embedder.space)
@@ -121,7 +139,7 @@ def _require_own_names(clips: Sequence[Clip]) -> None:
 
 
 def _embed_clip(
-    clip: Clip, stimuli: Sounds, embedder: Embedder, cache_dir: Path | None
+    clip: Clip, stimuli: WaveformProvider, embedder: Embedder, cache_dir: Path | None
 ) -> Float32[np.ndarray, "windows dims"]:
     waveform, sample_rate = stimuli.waveform(clip)
     if cache_dir is None:
@@ -131,16 +149,16 @@ def _embed_clip(
     file = folder / f"{safe_name(clip.name)}.safetensors"
     sound = {"clip": clip.name, "rate": sample_rate, "waveform": digest_array(waveform)}
     made_from = {"version": __version__, **sound, "space": asdict(space)}
-    kept = _kept(file, made_from)
-    if kept is not None:
-        return kept
+    cached = _read_cached(file, made_from)
+    if cached is not None:
+        return cached
     embedding = embedder.embed(waveform, sample_rate)
     write_arrays(file, {"embedding": embedding}, {**made_from, "sha256": digest_array(embedding)})
     return embedding
 
 
-def _kept(file: Path, made_from: dict[str, Any]) -> Float32[np.ndarray, "windows dims"] | None:
-    """The embedding in a file, if it is whole and made from just this; processes may write it at any time."""
+def _read_cached(file: Path, made_from: dict[str, Any]) -> Float32[np.ndarray, "windows dims"] | None:
+    """Read an embedding from a file if it is intact and made from the same inputs; it may be written at any time."""
     if not file.is_file():
         return None
     try:
@@ -154,7 +172,7 @@ def _kept(file: Path, made_from: dict[str, Any]) -> Float32[np.ndarray, "windows
 
 
 def _in_common(rows: list[Float32[np.ndarray, "_ dims"]], embedder: Embedder) -> list[Float32[np.ndarray, "_ dims"]]:
-    """The first windows of every clip, as many as all have."""
+    """Keep the first windows of every clip, as many as all have."""
     fewest, most = min(map(len, rows), default=0), max(map(len, rows), default=0)
     if fewest < most:
         text = f"clips have {fewest} to {most} windows of {embedder.space.name}; the first {fewest} of each are used"

@@ -1,4 +1,4 @@
-"""What every embedding of sound can do, and what some can besides: embed text, or name AudioSet's classes."""
+"""Protocols of embedders: of sound, of text, and of AudioSet's classes."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -12,37 +12,37 @@ from .embeddings import EmbeddingSpace
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Anything that turns sound into vectors of one space."""
+    """Anything that embeds sound in a space."""
 
     space: EmbeddingSpace
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 of a waveform, mono or stereo; one window where it is shorter than a window."""
+        """Embed a waveform, mono or stereo, as (windows, dims); one window if it is shorter than a window."""
         ...
 
 
 @runtime_checkable
 class TextEmbedder(Protocol):
-    """Anything that turns text into vectors of the space its sound side lives in."""
+    """Anything that embeds text in the same space as sound."""
 
     space: EmbeddingSpace
 
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
-        """(texts, dims) float32, unit rows; :class:`InputError` where a text is empty."""
+        """Embed texts as (texts, dims) with rows of unit length; :class:`InputError` if a text is empty."""
         ...
 
 
 @runtime_checkable
 class Tagger(Protocol):
-    """Anything that says how probable each of AudioSet's classes is in a sound."""
+    """Anything that predicts the probabilities of AudioSet's classes in a sound."""
 
     space: EmbeddingSpace
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """AudioSet's display names, in the order of :meth:`classes`."""
+        """Display names of AudioSet, in the order of :meth:`classes`."""
         ...
 
     def classes(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, " classes"]:
-        """(classes,) probabilities, of the whole sound."""
+        """Predict the probability of each class in the whole sound."""
         ...

@@ -1,4 +1,4 @@
-"""The nouns of the music side: a space that embeddings live in, and the embeddings of a list of clips."""
+"""The data classes of music: an embedding space, and the embeddings of a list of clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,22 +6,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
-from brain2music._utils.errors import InputError
-from brain2music.study.study import Clip
+from .._utils.errors import InputError
+from ..study.study import Clip
 
 
 @dataclass(frozen=True)
 class EmbeddingSpace:
-    """What an embedding is, exactly. Vectors of two spaces that differ in any field must not meet.
+    """The exact definition of an embedding; vectors of spaces that differ in any field are never compared.
 
     Attributes
     ----------
-    name : the registry's name, "musicnn-mtt".
-    version : version of the code that computes it; raised whenever its numbers change.
-    sha256 : digest of the weights ("none" for features without weights).
-    dims : length of a vector.
-    window_s, step_s : seconds of sound per vector, and between vectors.
-    sample_rate : Hz of the mono signal it reads.
+    name : str
+        The name in the registry, such as "musicnn-mtt".
+    version : str
+        Version of the code that computes it, incremented whenever the numbers change.
+    sha256 : str
+        Digest of the weights ("none" for features without weights).
+    dims : int
+        Dimensions of a vector.
+    window_s, step_s : float
+        Duration of a window, and the step between windows, in seconds.
+    sample_rate : int
+        Sample rate in Hz of the mono signal that is embedded.
     """
 
     name: str
@@ -33,28 +39,27 @@ class EmbeddingSpace:
     sample_rate: int
 
     def same_as(self, other: "EmbeddingSpace") -> bool:
-        """Whether vectors of both may meet, however long the windows are that they were made from."""
-        mine, theirs = ((space.name, space.version, space.sha256, space.dims) for space in (self, other))
-        return mine == theirs
+        """Whether vectors of both spaces are comparable apart from the durations of windows and steps."""
+        return all(getattr(self, field) == getattr(other, field) for field in ("name", "version", "sha256", "dims"))
 
     def require_same(self, other: "EmbeddingSpace") -> None:
-        """Raise :class:`InputError` naming the first field in which two spaces differ."""
+        """Raise :class:`InputError` with the first field in which two spaces differ, if any."""
         self._require(other, tuple(self.__dataclass_fields__))
 
     def require_same_means(self, other: "EmbeddingSpace") -> None:
-        """Raise :class:`InputError` unless means over windows may meet: those do not depend on the step.
+        """Raise :class:`InputError` unless means over windows are comparable, which do not depend on the step.
 
-        A gallery's windows follow the model's own step and a study's its TR; both means stand for the whole sound.
+        The step of a gallery is that of the model, the step of a study its TR; both means represent the whole sound.
         """
         self._require(other, tuple(field for field in self.__dataclass_fields__ if field != "step_s"))
 
     def _require(self, other: "EmbeddingSpace", fields: tuple[str, ...]) -> None:
         for field in fields:
-            mine, theirs = getattr(self, field), getattr(other, field)
-            if mine != theirs:
+            value, other_value = getattr(self, field), getattr(other, field)
+            if value != other_value:
                 raise InputError(
                     f"embeddings of two different spaces meet: {self.name} and {other.name} differ in "
-                    f"{field} ({mine!r} and {theirs!r})",
+                    f"{field} ({value!r} and {other_value!r})",
                     hint="embed both sides again with the same model and settings",
                 )
 
@@ -78,16 +83,17 @@ class Embeddings:
         return len(self.names)
 
     def __getitem__(self, rows: Int[np.ndarray, " chosen"] | Bool[np.ndarray, " clips"] | slice) -> "Embeddings":
-        """The embeddings of some of the clips."""
+        """Select the embeddings of some of the clips."""
         chosen = np.atleast_1d(np.arange(len(self))[rows])
         return replace(self, data=self.data[chosen], names=tuple(self.names[i] for i in chosen))
 
     def of(self, names: Sequence[str]) -> "Embeddings":
-        """The embeddings of the named clips, in that order.
+        """Select the embeddings of the named clips, in that order.
 
         Raises
         ------
-        InputError : a clip is not among them.
+        InputError
+            If a clip has no embedding.
         """
         row_of = {name: row for row, name in enumerate(self.names)}
         missing = [name for name in names if name not in row_of]
@@ -100,22 +106,29 @@ class Embeddings:
 
     @property
     def mean(self) -> Float32[np.ndarray, "clips dims"]:
-        """Average over windows: one vector a clip."""
+        """The average over windows: one vector per clip."""
         return self.data.mean(axis=1, dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class DecodedEmbeddings(Embeddings):
-    """Embeddings predicted from responses, in the embedding's own units, with what it takes to score them.
+    """Embeddings predicted from responses, in the units of the embedding, with the information needed to score them.
 
     Attributes
     ----------
-    train_mean : (clips, dims) mean of the training targets in the fit that predicted each clip: scores and searches
-        are about it, because predictions are shrunk towards it.
-    clips : the clips whose responses were decoded.
-    subject : whose responses these are. simulated : whether that brain is simulated.
-    whole : whether a vector stands for the mean over all windows of its clip, the responses having no time axis.
-    in_folds : whether clips were predicted by fits that saw other clips of these.
+    train_mean : (clips, dims) float32
+        The mean of the training targets in the fit that predicted each clip. Scores and searches are centred on it,
+        because predictions are shrunk towards it.
+    clips : tuple of Clip
+        The clips whose responses were decoded.
+    subject : str
+        The label of the subject.
+    simulated : bool
+        Whether the brain is simulated.
+    whole : bool
+        Whether a vector represents the mean over all windows of its clip, as the responses have no time axis.
+    in_folds : bool
+        Whether clips were predicted in folds, by fits to other clips of the same set.
     """
 
     train_mean: Float32[np.ndarray, "clips dims"]
@@ -126,7 +139,7 @@ class DecodedEmbeddings(Embeddings):
     in_folds: bool = False
 
     def __getitem__(self, rows: Int[np.ndarray, " chosen"] | Bool[np.ndarray, " clips"] | slice) -> "DecodedEmbeddings":
-        """The predictions of some of the clips."""
+        """Select the predictions of some of the clips."""
         chosen = np.atleast_1d(np.arange(len(self))[rows])
         return replace(
             self,
@@ -137,11 +150,12 @@ class DecodedEmbeddings(Embeddings):
         )
 
     def truth(self, music: Embeddings) -> Float32[np.ndarray, "clips dims"]:
-        """One true vector per decoded clip, the mean over the windows that were decoded.
+        """Compute one true vector per decoded clip, the mean over the windows that were decoded.
 
         Raises
         ------
-        InputError : ``music`` is of another space, or lacks a clip.
+        InputError
+            If ``music`` is in another space, or lacks a clip.
         """
         self.space.require_same(music.space)
         data = music.of(self.names).data

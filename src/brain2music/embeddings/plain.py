@@ -1,4 +1,4 @@
-"""Plain arrays where responses and embeddings are asked for: their rows are clips, and their steps scans."""
+"""Conversion of plain arrays to responses and embeddings: rows are clips, and steps are scans."""
 
 from typing import Any
 
@@ -11,32 +11,33 @@ from ..study.study import Clip
 from .embeddings import Embeddings, EmbeddingSpace
 
 NAME = "array"
-"""Of the space that plain arrays of embeddings are in."""
+"""The name of the space of plain arrays."""
 
 
-def as_nouns(responses: Any, embeddings: Any) -> tuple[Responses, Embeddings]:
-    """Responses and embeddings of the same clips, of which either may be a plain array.
+def as_data_classes(responses: Any, embeddings: Any) -> tuple[Responses, Embeddings]:
+    """Convert responses and embeddings of the same clips, of which either may be a plain array, to data classes.
 
-    Row i of an array is clip i of the other side. Windows of an array follow one another by one scan and are as long
-    as the scans allow: windows of 7 scans where a clip has 10 scans and 4 windows.
+    Row i of an array is clip i of the other argument. The windows of an array have a step of one scan and are as long
+    as the scans allow: 7 scans if a clip has 10 scans and 4 windows.
 
     Parameters
     ----------
-    responses : :class:`Responses`, or (clips, scans, voxels), or (clips, voxels) without a time axis.
-    embeddings : :class:`Embeddings`, or (clips, windows, dims), or (clips, dims).
+    responses : Responses, or array of shape (clips, scans, voxels) or (clips, voxels)
+    embeddings : Embeddings, or array of shape (clips, windows, dims) or (clips, dims)
 
     Raises
     ------
-    InputError : an array has another number of axes, NaN or infinite values, another number of clips than the other
-        side, or more windows than scans.
+    InputError
+        If an array has another number of axes, NaN or infinite values, more windows than scans, or a different number
+        of clips than the other argument.
     """
     if isinstance(responses, Responses) and isinstance(embeddings, Embeddings):
         return responses, embeddings
     if isinstance(embeddings, Embeddings):
-        data = as_steps(responses, "responses", "voxels")
+        data = with_steps(responses, "responses", "voxels")
         _require_rows(len(data), len(embeddings))
         return as_responses(data, embeddings.space.step_s, embeddings.names), embeddings
-    vectors = as_steps(embeddings, "embeddings", "dims")
+    vectors = with_steps(embeddings, "embeddings", "dims")
     if not isinstance(responses, Responses):
         responses = as_responses(responses)
     _require_rows(len(responses), len(vectors))
@@ -46,26 +47,32 @@ def as_nouns(responses: Any, embeddings: Any) -> tuple[Responses, Embeddings]:
 
 
 def as_responses(responses: Any, tr: float = 1.0, names: tuple[str, ...] | None = None) -> Responses:
-    """Responses as they are, or a plain array (clips, scans, voxels) or (clips, voxels) as such.
+    """Convert an array of shape (clips, scans, voxels) or (clips, voxels) to responses.
 
     Parameters
     ----------
-    tr : seconds between scans of an array. names : of its clips; default ``row-0``, ``row-1`` and so on.
+    responses : Responses or array
+        Responses are returned as they are.
+    tr : float
+        Repetition time of the array in seconds.
+    names : tuple of str, optional
+        Names of the clips; by default ``row-0``, ``row-1`` and so on.
 
     Raises
     ------
-    InputError : the array has another number of axes, or NaN or infinite values.
+    InputError
+        If the array has another number of axes, or NaN or infinite values.
     """
     if isinstance(responses, Responses):
         return responses
-    data = as_steps(responses, "responses", "voxels")
+    data = with_steps(responses, "responses", "voxels")
     names = names or tuple(f"row-{row}" for row in range(len(data)))
     clips = tuple(Clip(name, 0.0, data.shape[1] * tr, label=name) for name in names)
     return Responses("", data, clips, np.zeros(len(data), dtype=int), tr, 0, np.ones(len(data), dtype=int))
 
 
-def as_steps(values: Any, what: str, last: str) -> Float32[np.ndarray, "clips steps values"]:
-    """An array of two or three axes with all three; :class:`InputError` where it is none, or not finite."""
+def with_steps(values: Any, what: str, last: str) -> Float32[np.ndarray, "clips steps values"]:
+    """Add the axis of steps to an array that lacks it; :class:`InputError` if it is not an array or not finite."""
     middle = "scans" if last == "voxels" else "windows"
     shapes = f"(clips, {middle}, {last}) or (clips, {last})"
     try:

@@ -1,4 +1,4 @@
-"""Embeddings on disk: one Parquet file, readable by anything, that says which space it is in."""
+"""Storage of embeddings in a Parquet file, with their space in its metadata."""
 
 import json
 from collections import Counter
@@ -19,11 +19,12 @@ _KEY = b"brain2music_space"
 
 
 def save_embeddings(path: str | Path, embeddings: Embeddings) -> None:
-    """Write Parquet: ``name``, ``window``, ``vector`` per clip and window; the space as metadata.
+    """Write embeddings as Parquet, with columns ``name``, ``window`` and ``vector``, and the space as metadata.
 
     Raises
     ------
-    InputError : two clips have one name.
+    InputError
+        If two clips have the same name.
     """
     _require_unique(embeddings.names, path)
     clips, windows, dims = embeddings.data.shape
@@ -41,11 +42,12 @@ def save_embeddings(path: str | Path, embeddings: Embeddings) -> None:
 
 
 def load_embeddings(path: str | Path) -> Embeddings:
-    """Read what :func:`save_embeddings` wrote.
+    """Read embeddings that :func:`save_embeddings` wrote.
 
     Raises
     ------
-    InputError : the file is missing, no Parquet, or holds no embeddings with their space.
+    InputError
+        If the file is missing, is not Parquet, or has no embeddings with their space.
     """
     path = Path(path)
     if not path.is_file():
@@ -62,7 +64,7 @@ def load_embeddings(path: str | Path) -> Embeddings:
             names != [name for name in clips for _ in range(windows)]
             or (window.reshape(-1, windows) != np.arange(windows)).any()
         ):
-            raise ValueError("its rows are not every clip's windows in order")
+            raise ValueError("its rows are not the windows of every clip in order")
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"this is not a file of embeddings ({error})", path, "write it with `brain2music embed`"
@@ -72,15 +74,15 @@ def load_embeddings(path: str | Path) -> Embeddings:
 
 
 def _require_unique(names: Sequence[str], path: str | Path) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
         raise InputError(
-            f"{len(twice)} names stand for several clips each, such as {twice[0]!r}", path, "embed each once"
+            f"{len(repeated)} names stand for several clips each, such as {repeated[0]!r}", path, "embed each once"
         )
 
 
 def read_vectors(path: Path) -> Float32[np.ndarray, "*items dims"]:
-    """Numbers in a ``.npy`` file; :class:`InputError` where it is missing, or is no array of numbers."""
+    """Read vectors from a ``.npy`` file; :class:`InputError` if it is missing, or not an array of numbers."""
     try:
         vectors = np.load(path, allow_pickle=False)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Texts that are to be embedded: one, or several; or refused by name."""
+"""Validation of texts to embed."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,11 +7,12 @@ from .._utils.errors import InputError
 
 
 def as_texts(texts: Any) -> list[str]:
-    """A list of texts; a single string is one text, not as many as it has letters.
+    """Convert one text or several to a list of texts.
 
     Raises
     ------
-    InputError : one is empty, or is no text.
+    InputError
+        If one is empty or not a text.
     """
     single = isinstance(texts, str | bytes) or not isinstance(texts, Iterable)
     listed: list[Any] = [texts] if single else list(texts)

@@ -1,13 +1,13 @@
-"""How well a voxel could be predicted at best: the noise ceiling from repeats of the same clips.
+"""Noise ceilings of voxels, from repeats of the same clips.
 
-A voxel's response to a presentation is signal + noise, of variances S and N; the average of n repeats has variance
-S + N/n, and the best prediction, the signal itself, correlates with it by
+The response of a voxel to a presentation is signal + noise, with variances S and N; the average of n repeats has
+variance S + N/n, and the best prediction, which is the signal itself, correlates with it by
 
     ceiling = √(S / (S + N/n)),        S = mean covariance between repeats
 
 (Sahani & Linden 2003, NIPS 15; Hsu, Borst & Theunissen 2004, Network 15:91; Schoppe et al. 2016, Front. Comput.
 Neurosci. 10:10). Averaging scans in windows changes S and N differently (noise that scans share stays), so the
-ceiling is taken from repeats that went through the windows of the predictions it is set beside.
+ceiling is computed from repeats averaged in the same windows as the predictions.
 """
 
 from dataclasses import dataclass
@@ -21,18 +21,21 @@ from ..brain.responses import Responses
 from .features import Windows, average_in
 
 FLOOR = 0.2
-"""Ceilings below it are not divided by: the quotient would be noise."""
+"""Correlations are not divided by ceilings below this value, as the quotient would be noise."""
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What repeats tell of every voxel.
+    """Noise ceilings and variances of voxels.
 
     Attributes
     ----------
-    r : (voxels,) correlation of the noiseless response with the average of the repeats; 0 where repeats do not covary.
-    signal, noise : (voxels,) variances of one presentation; the signal's may come out below 0.
-    p : (voxels,) probability of as much covariance between repeats if they had heard different clips.
+    r : (voxels,) float
+        Correlation of the noiseless response with the average of the repeats; 0 where repeats do not covary.
+    signal, noise : (voxels,) float
+        Variances of one presentation; that of the signal may be estimated below 0.
+    p : (voxels,) float
+        Probability of as much covariance between repeats of different clips.
     """
 
     r: Float[np.ndarray, " voxels"]
@@ -44,24 +47,29 @@ class Ceiling:
 def noise_ceiling(
     repeats: Float32[np.ndarray, "repeats clips windows voxels"], runs: Int[np.ndarray, " clips"] | None = None
 ) -> Ceiling:
-    """Ceilings, their variances and p from two repeats or more.
+    """Estimate noise ceilings, variances and p from two repeats or more.
 
-    A run's slow drift, and the filter that took it out, would pass for covariance between repeats that were heard in
-    one run (removing slow fluctuations makes scans minutes apart covary negatively, by as much as a weak signal, most
-    where noise is slow). So repeats are brought to one mean within their run, and the covariance of different clips
-    heard next to each other, pooled over voxels and shared out by how slow the noise of each is, is taken off that of
-    the same clips. Means of runs over repeats count as signal (0 where voxels were z-scored per run).
+    The slow drift of a run, and the filter that removed it, could be mistaken for covariance between repeats in one
+    run (removing slow fluctuations makes scans minutes apart covary negatively, as much as a weak signal, and most
+    where noise is slow). Therefore the mean of each repeat within its run is removed, and the covariance of different
+    clips presented in succession, pooled over voxels and distributed by how slow the noise of each is, is subtracted
+    from that of the same clips. Means of runs over repeats count as signal (0 if voxels were z-scored per run).
 
-    p is the upper tail of the mean covariance between repeats, had each repeat's clips been dealt anew (whole, their
-    windows together): normal, with the mean and variance over all permutations (Hoeffding 1951, Ann. Math. Stat.
-    22:558), which the windows' sums of products give without drawing any.
+    p is the upper tail of the mean covariance between repeats under permutations of the clips of each repeat (with
+    all their windows): a normal distribution with the mean and variance over all permutations (Hoeffding 1951, Ann.
+    Math. Stat. 22:558), which sums of products of the windows give without drawing any.
 
     Parameters
     ----------
-    repeats : (repeats, clips, windows, voxels), clips in the order in which they were heard.
-    runs : (clips,) the run each was heard in; default one.
+    repeats : (repeats, clips, windows, voxels) float32
+        With clips in the order of presentation.
+    runs : (clips,) int, optional
+        The run of each clip; by default one for all.
 
-    Raises ValueError for fewer than two repeats or clips.
+    Raises
+    ------
+    ValueError
+        For fewer than two repeats or clips.
     """
     n_repeats, n_clips, n_windows, _ = repeats.shape
     if n_repeats < 2 or n_clips < 2:
@@ -79,7 +87,7 @@ def noise_ceiling(
 
 
 def response_ceiling(responses: Responses, windows: Windows) -> Ceiling | None:
-    """The ceiling of responses averaged in windows of scans; None where clips were not repeated alike."""
+    """Estimate the noise ceiling of responses averaged in windows; None if clips were not repeated equally often."""
     if responses.repeats is None or len(responses.repeats) < 2:
         return None
     averaged = np.stack([average_in(repeat, windows) for repeat in responses.repeats])
@@ -90,50 +98,60 @@ def shrunken_ceiling(
     ceiling: Ceiling,
     n_repeats: int,
     r: Float[np.ndarray, " voxels"],
-    found: Bool[np.ndarray, " voxels"],
+    significant: Bool[np.ndarray, " voxels"],
     learned: Float[np.ndarray, " voxels"] | None = None,
 ) -> Float[np.ndarray, " voxels"]:
-    """Ceilings of single voxels, steadied by how well an encoder predicts them; for maps, not for dividing r by.
+    """Shrink the noise ceilings of single voxels towards a regression on the accuracy of an encoder (Fay-Herriot).
 
-    The share of signal in the average of repeats, ceiling², is known from a few repeats of a few minutes only to about
+    Shrunken ceilings are for maps; r is not to be divided by them.
+
+    A few repeats of a few minutes give the share of signal in their average, ceiling², with a standard error of about
     0.08 in any one voxel. An encoder that explains the same part of the signal everywhere would have r² in proportion
-    to it. The composite estimator of Fay & Herriot (1979, J. Am. Stat. Assoc. 74:269) weighs both: the regression of
-    the shares on r² over voxels that the encoder found, and the share from repeats, each by its own variance (of
-    repeats: the spread of shares, robustly, over voxels that were not found).
+    to it. The estimator of Fay & Herriot (1979, J. Am. Stat. Assoc. 74:269) combines both: the regression of the
+    shares on r² over significant voxels, and the share from repeats, each weighted by its variance (for repeats, a
+    robust spread of the shares over voxels that are not significant).
 
-    With ``learned``, r² inside the training set is a second regressor, and the regression is over as many voxels as
-    were found, those with the highest: voxels chosen by the repeats themselves have too high a share there.
+    With ``learned``, r² inside the training set is a second regressor, and the regression is over the same number of
+    voxels, those with the highest ``learned``, as voxels selected by the repeats themselves have too high shares.
 
     Parameters
     ----------
-    n_repeats : averaged. r : of the encoder's predictions with that average. found : voxels predicted beyond chance.
-    learned : cross-validated r² inside a training set of other clips, as of that average (:func:`of_average`).
+    ceiling : Ceiling
+    n_repeats : int
+        Number of repeats in the average.
+    r : (voxels,) float
+        Correlation of predictions with the average.
+    significant : (voxels,) bool
+        Voxels that are predicted beyond chance.
+    learned : (voxels,) float, optional
+        Cross-validated r² inside a training set of other clips, adjusted to that average (:func:`of_average`).
 
     Returns
     -------
-    (voxels,) ceilings; the plain ones of voxels that were not found, and of all where fewer than three were, or all.
+    (voxels,) float
+        Ceilings; unchanged for voxels that are not significant, and for all if fewer than three are, or all.
     """
     of_mean = ceiling.signal + ceiling.noise / n_repeats
     share = np.divide(ceiling.signal, of_mean, out=np.zeros_like(of_mean), where=of_mean > 0)
-    if found.sum() < 3 or found.all():
+    if significant.sum() < 3 or significant.all():
         return ceiling.r
-    design, chosen = np.stack([np.ones_like(r), r**2], axis=1), found
+    design, chosen = np.stack([np.ones_like(r), r**2], axis=1), significant
     if learned is not None:
         design = np.column_stack([design, learned])
-        chosen = learned >= np.sort(learned)[-found.sum()]
-    known = share[~found]
-    error = (1.4826 * np.median(np.abs(known - np.median(known)))) ** 2
+        chosen = learned >= np.sort(learned)[-significant.sum()]
+    null = share[~significant]
+    error = (1.4826 * np.median(np.abs(null - np.median(null)))) ** 2
     predicted = design @ np.linalg.lstsq(design[chosen], share[chosen])[0]
     spread = max(float(np.square(share - predicted)[chosen].mean() - error), 0.0)
-    own = spread / max(spread + error, np.finfo(float).tiny)
-    composite = np.sqrt(np.clip(predicted + own * (share - predicted), 0, 1))
-    return np.where(found, composite, ceiling.r)
+    weight = spread / max(spread + error, np.finfo(float).tiny)
+    shrunken = np.sqrt(np.clip(predicted + weight * (share - predicted), 0, 1))
+    return np.where(significant, shrunken, ceiling.r)
 
 
-def of_average(r2: Float[np.ndarray, " voxels"], times: float | int) -> Float[np.ndarray, " voxels"]:
-    """r² of one presentation as of the average of so many (Spearman 1910, Brown 1910); below 0 counts as 0."""
+def of_average(r2: Float[np.ndarray, " voxels"], n_repeats: float | int) -> Float[np.ndarray, " voxels"]:
+    """Convert r² of one presentation to that of an average of repeats (Spearman 1910, Brown 1910); below 0 is 0."""
     explained = np.maximum(r2, 0)
-    return times * explained / (1 + (times - 1) * explained)
+    return n_repeats * explained / (1 + (n_repeats - 1) * explained)
 
 
 def normalised(
@@ -143,10 +161,10 @@ def normalised(
     reliable: Bool[np.ndarray, " voxels"] | None = None,
     floor: float = FLOOR,
 ) -> Float[np.ndarray, " voxels"]:
-    """Correlations relative to what noise allows (CC_norm of Schoppe et al. 2016), r / ceiling.
+    """Normalise correlations by the noise ceiling, r / ceiling (CC_norm of Schoppe et al. 2016).
 
-    NaN where the ceiling is below ``floor`` or the voxel not ``reliable``. Values above 1 are left: cut off, they
-    would pull averages down.
+    NaN where the ceiling is below ``floor`` or the voxel is not ``reliable``. Values above 1 are kept, as clipping
+    would bias averages downwards.
     """
     usable = ceiling >= max(floor, np.finfo(float).tiny)
     if reliable is not None:
@@ -157,7 +175,7 @@ def normalised(
 def _within_runs(
     repeats: Float32[np.ndarray, "repeats clips windows voxels"], runs: Int[np.ndarray, " clips"]
 ) -> tuple[Float32[np.ndarray, "repeats clips windows voxels"], Float32[np.ndarray, "clips 1 voxels"]]:
-    """Every repeat less its mean in the run, and for every clip the mean over repeats of the means in its run."""
+    """Subtract the mean of every repeat within its run; also returns the mean over repeats of these for every clip."""
     within, means = repeats.copy(), np.empty((len(runs), 1, repeats.shape[3]), np.float32)
     for run in np.unique(runs):
         clips = runs == run
@@ -168,17 +186,17 @@ def _within_runs(
 
 
 def _between_repeats(of_mean: Any, total: Any, n_repeats: int) -> Any:
-    """Mean (co)variance of pairs of different repeats, from that of the mean of repeats and the mean of theirs."""
+    """Mean (co)variance of pairs of different repeats, from that of their mean and the mean of single repeats."""
     return (n_repeats * of_mean - total) / (n_repeats - 1)
 
 
 def _left_by_drift(
     x: Float32[np.ndarray, "repeats clips windows voxels"], runs: Int[np.ndarray, " clips"]
 ) -> Float[np.ndarray, " voxels"]:
-    """Covariance between repeats that is not the clips': that of clips that followed each other in a run.
+    """Covariance between repeats that is not due to clips: that of successive clips of a run.
 
-    (But for what centring m clips takes off: a clip's own covariance with another is -1/m of that of clip means.) It is
-    hardly known in a single voxel: the total of all is shared out by how slow each voxel's noise is.
+    (Corrected for centring m clips, after which the covariance of a clip with another is -1/m of that of clip means.)
+    It cannot be estimated in a single voxel, so the total is distributed by how slow the noise of each voxel is.
     """
     before, averaged = np.flatnonzero(runs[:-1] == runs[1:]), x.mean(axis=0)
     slow = _slow_noise(x)
@@ -193,9 +211,9 @@ def _left_by_drift(
 
 
 def _slow_noise(x: Float32[np.ndarray, "repeats clips windows voxels"]) -> Float[np.ndarray, " voxels"]:
-    """Long-run variance of what differs between repeats: its autocovariance summed over all lags inside a clip.
+    """Long-run variance of the differences between repeats: their autocovariance summed over all lags inside a clip.
 
-    It is what the noise has near frequency 0, which a filter that takes it out leaves as covariance at long lags.
+    This is the power of the noise near frequency 0, which a high-pass filter leaves as covariance at long lags.
     """
     noise, n_windows = x - x.mean(axis=0), x.shape[2]
     at_lags = [_mean_product(noise[:, :, : n_windows - k], noise[:, :, k:]) for k in range(n_windows)]
@@ -203,7 +221,7 @@ def _slow_noise(x: Float32[np.ndarray, "repeats clips windows voxels"]) -> Float
 
 
 def _mean_product(a: Float32[np.ndarray, "*rows voxels"], b: Float32[np.ndarray, "*rows voxels"]) -> Any:
-    """Of every voxel, over all rows."""
+    """The mean product of two series over all rows, for every voxel."""
     rows = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
     return np.einsum("rv,rv->v", *rows, dtype=np.float64) / len(rows[0])
 
@@ -211,7 +229,7 @@ def _mean_product(a: Float32[np.ndarray, "*rows voxels"], b: Float32[np.ndarray,
 def _p_of_covariance(
     x: Float32[np.ndarray, "repeats clips windows voxels"], covariance: Float[np.ndarray, " voxels"]
 ) -> Float[np.ndarray, " voxels"]:
-    """``covariance`` is the mean over pairs of repeats of their sum of products."""
+    """One-sided p of ``covariance``, the mean over pairs of repeats of their sum of products."""
     n_repeats, n_clips = x.shape[:2]
     sums = x.sum(axis=1, dtype=np.float64)
     about_clips = x - (sums / n_clips)[:, None].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Embeddings to responses: a ridge encoder of every voxel, fitted on training clips or inside folds."""
+"""Encoding of responses from embeddings by ridge regression for every voxel, on a training set or in folds."""
 
 import warnings
 from collections.abc import Callable, Hashable, Sequence
@@ -21,17 +21,23 @@ Labels = Sequence[Hashable] | Int[np.ndarray, " clips"]
 
 @dataclass(frozen=True)
 class Encoded:
-    """Predicted responses beside the measured ones.
+    """Predicted and measured responses.
 
     Attributes
     ----------
-    predicted, measured : (clips, windows, voxels), both less the mean response of the training clips of the fit,
-        without which correlations across folds are below zero where nothing can be predicted.
-    clips : the clip of each row.
-    space : what was heard is described by. voxels : where they are, or None.
-    alphas : (alphas,) the penalties tried, ascending.
-    best_alphas, cv_scores : (fits, voxels), the penalty chosen and its cross-validated r² inside the training set,
-        in each fit: one, or one a fold.
+    predicted, measured : (clips, windows, voxels) float32
+        Both minus the mean response of the training clips of the fit; otherwise correlations across folds would be
+        below zero where nothing can be predicted.
+    clips : tuple of Clip
+        The clip of each row.
+    space : EmbeddingSpace
+        The space of the features.
+    voxels : VoxelSpace or None
+        The positions of the voxels.
+    alphas : (alphas,) float
+        The penalties tried, ascending.
+    best_alphas, cv_scores : (fits, voxels) float
+        The penalty chosen and its cross-validated r² inside the training set, in each fit: one, or one per fold.
     """
 
     predicted: Float32[np.ndarray, "clips windows voxels"]
@@ -51,7 +57,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Fit:
-    """How encoders are fitted: see :func:`encode`."""
+    """Settings for fitting encoders (see :func:`encode`)."""
 
     alphas: Sequence[float] | None = None
     n_folds: int = 5
@@ -75,30 +81,38 @@ def encode(
     fit: Fit | None = None,
     groups: Labels | None = None,
 ) -> Encoded:
-    """Fit every voxel on the training clips, predict the test clips (Brain2Music §3.4).
+    """Fit an encoder of every voxel on training clips and predict test clips (Brain2Music §3.4).
 
     Parameters
     ----------
-    windows : the windows of scans to predict; default the embedding's own. Give
-        :func:`~brain2music.encoding.features.common_windows` to compare embeddings on the same rows.
-    delays : windows by which copies of the features precede the response (finite impulse response).
-    fit : ``alphas`` tried, the best chosen for each voxel by ``n_folds`` over clips; ``standardise`` scales features
-        to unit variance over the training pairs, for embeddings that mix units (musicnn does better without: mean r
-        0.76 against 0.73 on natsound165's six components); ``memory_gb`` to work in.
-    groups : a label per training clip; no fold divides clips of one label (an artist), nor a recording.
+    train, test : Responses
+    train_embeddings, test_embeddings : Embeddings
+    windows : Windows, optional
+        The windows of scans to predict; by default those of the embedding. To compare embeddings on the same rows, use
+        :func:`~brain2music.encoding.features.common_windows`.
+    delays : sequence of int
+        Windows by which copies of the features precede the response (finite impulse response).
+    fit : Fit, optional
+        ``alphas`` tried, of which the best is chosen for each voxel by cross-validation with ``n_folds`` over clips;
+        ``standardise`` scales features to unit variance over the training pairs, for embeddings that mix units
+        (musicnn is better without: mean r 0.76 against 0.73 for the six components of natsound165); ``memory_gb``.
+    groups : sequence, optional
+        A label per training clip; no fold divides clips with one label (an artist), nor a recording.
 
     Raises
     ------
-    InputError : the two sides differ in voxels, TR, lag or embedding; windows do not match; too few clips to fold.
+    InputError
+        If training and test data differ in voxels, TR, lag or embedding, windows do not match, or there are too few
+        clips for the folds.
     """
     fit = fit or Fit()
     groups = _groups_of(train, groups)
     train_embeddings.space.require_same(test_embeddings.space)
     train, test = require_alike(train, test)
-    known = match_scans(train, train_embeddings, windows=windows, delays=delays)
-    asked = match_scans(test, test_embeddings, windows=windows, delays=delays)
-    part = _fit_predict(known, asked.X, groups, fit)
-    return _assemble([part], part.predicted, asked.Y - part.mean, test, train_embeddings.space, fit)
+    train_pairs = match_scans(train, train_embeddings, windows=windows, delays=delays)
+    test_pairs = match_scans(test, test_embeddings, windows=windows, delays=delays)
+    part = _fit_predict(train_pairs, test_pairs.X, groups, fit)
+    return _assemble([part], part.predicted, test_pairs.Y - part.mean, test, train_embeddings.space, fit)
 
 
 def encode_kfold(
@@ -113,42 +127,52 @@ def encode_kfold(
     delays: Sequence[int] = (0,),
     fit: Fit | None = None,
 ) -> Encoded:
-    """Predict every clip from encoders fitted without it; scaling and penalties are fitted in the fold.
+    """Predict every clip by an encoder fitted without it; scaling and penalties are fitted within each fold.
 
-    Voxels that cannot be predicted get correlations a little below 0 (-0.08 for 60 clips): what the training clips of
-    a fold happen to show is missing from those held out. :func:`brain2music.encoding.chance.chance_in_folds` tells by
-    how much, and what p has to be made of.
+    Voxels that cannot be predicted have correlations slightly below 0 (-0.08 for 60 clips), as the random deviations
+    of the training clips of a fold are missing from the held-out clips.
+    :func:`brain2music.encoding.chance.chance_in_folds` measures this bias, and corrects p.
 
     Parameters
     ----------
-    n_folds : outer folds; recordings, with all their excerpts, are dealt out at random by ``seed``.
-    groups : a label per clip; clips with one label (an artist) stay in one fold besides.
-    folds : the clips held out in each fold, instead of those dealt by ``n_folds`` and ``seed``.
-    windows, delays, fit : as in :func:`encode`.
+    responses : Responses
+    embeddings : Embeddings
+    n_folds : int
+        Outer folds; recordings, with all their excerpts, are assigned to folds at random.
+    seed : int
+        Seed of this assignment.
+    groups : sequence, optional
+        A label per clip; clips with one label (an artist) are in one fold too.
+    folds : sequence of (_,) int, optional
+        The clips held out in each fold, instead of ``n_folds`` and ``seed``.
+    windows, delays, fit
+        As in :func:`encode`.
 
     Raises
     ------
-    InputError : windows do not match, or there are fewer recordings or labels than folds.
-    LeakageError : ``folds`` divide a recording or label.
+    InputError
+        If windows do not match, or there are fewer recordings or labels than folds.
+    LeakageError
+        If ``folds`` divide a recording or label.
     """
     fit, groups = fit or Fit(), _groups_of(responses, groups)
-    dealt = list(group_k_fold(len(groups), n_folds, seed, groups) if folds is None else folds)
-    require_undivided(dealt, groups)
+    folds = list(group_k_fold(len(groups), n_folds, seed, groups) if folds is None else folds)
+    require_undivided(folds, groups)
     pairs = match_scans(responses, embeddings, windows=windows, delays=delays)
-    parts, predicted, measured = predict_folds(pairs, dealt, groups, fit)
+    parts, predicted, measured = predict_folds(pairs, folds, groups, fit)
     return _assemble(parts, predicted, measured, responses, embeddings.space, fit)
 
 
 def predict_folds(
     pairs: Pairs, folds: Sequence[Int[np.ndarray, " _"]], groups: Int[np.ndarray, " clips"], fit: Fit
 ) -> tuple[list["Part"], Float32[np.ndarray, "pairs voxels"], Float32[np.ndarray, "pairs voxels"]]:
-    """Every fit, and predicted and measured responses less the mean of the training pairs of their fold."""
+    """Fit and predict each fold; predicted and measured responses are centred on the training mean of their fold."""
     predicted, measured = np.empty_like(pairs.Y), np.empty_like(pairs.Y)
     parts = []
     for fold in folds:
         held_out = np.isin(pairs.groups, fold)
-        known = Pairs(pairs.X[~held_out], pairs.Y[~held_out], pairs.groups[~held_out])
-        part = _fit_predict(known, pairs.X[held_out], groups, fit)
+        train_pairs = Pairs(pairs.X[~held_out], pairs.Y[~held_out], pairs.groups[~held_out])
+        part = _fit_predict(train_pairs, pairs.X[held_out], groups, fit)
         predicted[held_out] = part.predicted
         measured[held_out] = pairs.Y[held_out] - part.mean
         parts.append(part)
@@ -158,12 +182,12 @@ def predict_folds(
 def correlation(
     a: Float32[np.ndarray, "clips windows voxels"], b: Float32[np.ndarray, "clips windows voxels"]
 ) -> Float[np.ndarray, " voxels"]:
-    """Pearson correlation of every voxel over clips and windows; 0 where either does not vary."""
+    """Compute the Pearson correlation of every voxel over clips and windows; 0 where either does not vary."""
     return np.einsum("cwv,cwv->v", standardised(a), standardised(b), dtype=np.float64)
 
 
 def standardised(x: Float32[np.ndarray, "clips windows voxels"]) -> Float32[np.ndarray, "clips windows voxels"]:
-    """Every voxel centred over clips and windows and scaled to norm 1; 0 where it does not vary."""
+    """Centre every voxel over clips and windows and scale it to norm 1; 0 where it does not vary."""
     centred = x - x.mean(axis=(0, 1), dtype=np.float64)
     norm = np.sqrt((centred**2).sum(axis=(0, 1)))
     rounding = 1e-6 * np.sqrt(x[..., 0].size) * np.abs(x).max(axis=(0, 1))
@@ -173,7 +197,7 @@ def standardised(x: Float32[np.ndarray, "clips windows voxels"]) -> Float32[np.n
 
 @dataclass(frozen=True)
 class Part:
-    """What one fit gave: predictions less the training mean, that mean, and per voxel the penalty and its score."""
+    """The result of one fit: predictions minus the training mean, that mean, and per voxel the penalty and score."""
 
     predicted: Float32[np.ndarray, "pairs voxels"]
     mean: Float32[np.ndarray, " voxels"]
@@ -183,7 +207,7 @@ class Part:
 
 @dataclass(frozen=True)
 class FittedEncoder:
-    """Encoders of all voxels: ``mapping`` of features (rows, features) gives responses less their training mean."""
+    """Fitted encoders of all voxels: ``mapping`` predicts responses minus their training mean from features."""
 
     mapping: Callable[[Float32[np.ndarray, "rows features"]], Float32[np.ndarray, "rows voxels"]]
     mean: Float32[np.ndarray, " voxels"]
@@ -196,25 +220,28 @@ def _groups_of(responses: Responses, groups: Labels | None) -> Int[np.ndarray, "
 
 
 def _fit_predict(
-    known: Pairs, asked: Float32[np.ndarray, "asked features"], groups: Int[np.ndarray, " clips"], fit: Fit
+    train_pairs: Pairs,
+    test_features: Float32[np.ndarray, "test features"],
+    groups: Int[np.ndarray, " clips"],
+    fit: Fit,
 ) -> Part:
-    fitted = fit_pairs(known, groups, fit)
-    return Part(fitted.mapping(asked), fitted.mean, fitted.best_alphas, fitted.cv_scores)
+    fitted = fit_pairs(train_pairs, groups, fit)
+    return Part(fitted.mapping(test_features), fitted.mean, fitted.best_alphas, fitted.cv_scores)
 
 
-def fit_pairs(known: Pairs, groups: Int[np.ndarray, " clips"], fit: Fit) -> FittedEncoder:
-    """Ridge of matched pairs, the penalty of each voxel chosen by cross-validation over undivided ``groups``."""
-    pair_groups = inner_groups(groups, known.groups, fit.n_folds)
-    centre, mean = known.X.mean(axis=0), known.Y.mean(axis=0, dtype=np.float64).astype(np.float32)
+def fit_pairs(pairs: Pairs, groups: Int[np.ndarray, " clips"], fit: Fit) -> FittedEncoder:
+    """Fit ridge regressions to pairs, with the penalty of each voxel chosen by cross-validation over ``groups``."""
+    pair_groups = inner_groups(groups, pairs.groups, fit.n_folds)
+    centre, mean = pairs.X.mean(axis=0), pairs.Y.mean(axis=0, dtype=np.float64).astype(np.float32)
     scale = np.ones_like(centre)
     if fit.standardise:
-        sd = known.X.std(axis=0)
+        sd = pairs.X.std(axis=0)
         scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-6 * np.abs(centre))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RidgeWarning)  # voxels that do not hear choose the largest penalty
+        warnings.simplefilter("ignore", RidgeWarning)  # voxels without signal choose the largest penalty
         ridge = ridge_cv(
-            (known.X - centre) * scale,
-            known.Y - mean,
+            (pairs.X - centre) * scale,
+            pairs.Y - mean,
             alphas=fit.grid,
             groups=pair_groups,
             n_folds=fit.n_folds,
@@ -236,7 +263,7 @@ def _assemble(
     space: EmbeddingSpace,
     fit: Fit,
 ) -> Encoded:
-    """Pairs back to (clips, windows, voxels)."""
+    """Reshape pairs to (clips, windows, voxels)."""
     shape = (len(responses.clips), -1, predicted.shape[1])
     return Encoded(
         predicted.reshape(shape),

@@ -1,4 +1,4 @@
-"""The encoder as a scikit-learn estimator over embeddings and responses, and what it scores."""
+"""The encoder as a scikit-learn estimator over embeddings and responses, and its scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._utils.errors import InputError
 from ..brain.load import require_alike
 from ..brain.responses import Responses, VoxelSpace
-from ..embeddings.plain import as_nouns
+from ..embeddings.plain import as_data_classes
 from ..study.folds import group_clips, most_folds
 from .ceiling import response_ceiling
 from .encoder import Fit, Labels, fit_pairs
@@ -27,22 +27,22 @@ Map = Literal["r", "ceiling", "p", "q"]
 
 @dataclass(frozen=True)
 class VoxelScores:
-    """How well every voxel is predicted.
+    """Scores of an encoder for every voxel.
 
     Attributes
     ----------
     r : ndarray of shape (voxels,)
         Pearson correlation of predicted and measured responses over the windows of all clips.
     ceiling : ndarray of shape (voxels,)
-        Noise ceiling: the r of a perfect prediction; NaN where clips were not repeated.
+        Noise ceiling: the r of a perfect prediction; NaN if clips were not repeated.
     p, q : ndarray of shape (voxels,)
         One-sided p against permuted clips, and the false discovery rate (Benjamini-Hochberg).
     space : VoxelSpace or None
-        Where the voxels are.
+        The positions of the voxels.
     embedding, subject : str
-        What predicted, and whose responses.
+        The embedding that predicted, and the subject whose responses were predicted.
     n : int
-        Clips.
+        Number of clips.
     simulated : bool
         Whether the brain is simulated.
     """
@@ -65,7 +65,7 @@ class VoxelScores:
         path : str or Path
             An image, ``.nii`` or ``.nii.gz``.
         what : {"r", "ceiling", "p", "q"}
-            What to write.
+            The value to write.
 
         Returns
         -------
@@ -75,40 +75,40 @@ class VoxelScores:
         Raises
         ------
         InputError
-            The responses came without coordinates, or the path is no image's.
+            If the responses have no coordinates, or the path is not that of an image.
         """
         path = Path(path)
         if self.space is None:
-            raise InputError("these responses came without coordinates", hint="use to_frame() for a table of voxels")
+            raise InputError("these responses have no coordinates", hint="use to_frame() for a table of voxels")
         if not path.name.endswith((".nii", ".nii.gz")):
             raise InputError("a map is written as NIfTI", path, "name it .nii.gz")
-        told = f"{what} of responses predicted from {self.embedding}, {self.n} clips, subject {self.subject}"
-        write_statmap(path, getattr(self, what), self.space, description=told, simulated=self.simulated)
+        text = f"{what} of responses predicted from {self.embedding}, {self.n} clips, subject {self.subject}"
+        write_statmap(path, getattr(self, what), self.space, description=text, simulated=self.simulated)
         return path
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per voxel: ``roi`` ("" where unlabelled), ``r``, ``ceiling``, ``p``, ``q``, ``simulated``."""
+        """Make a table of voxels: ``roi`` ("" if unnamed), ``r``, ``ceiling``, ``p``, ``q``, ``simulated``."""
         roi = (None if self.space is None else self.space.roi) or [""] * len(self.r)
         values: dict[str, Any] = {name: getattr(self, name) for name in ("r", "ceiling", "p", "q")}
         return pd.DataFrame({"roi": list(roi), **values, "simulated": self.simulated})
 
 
 class Encoder(BaseEstimator):
-    """Predicts one subject's responses, voxel by voxel, from music embeddings.
+    """Encoder of the responses of one subject, voxel by voxel, from music embeddings.
 
-    Ridge regression from the embedding of each window to the mean response in it, with a penalty per voxel chosen by
-    cross-validation over recordings [1]_.
+    Ridge regression of the mean response in each window on the embedding of the window, with a penalty per voxel
+    chosen by cross-validation over recordings [1]_.
 
     Parameters
     ----------
     alphas : sequence of float, optional
         Ridge penalties tried; default 20 from 0.1 to 1e8.
     n_folds : int, default 5
-        Folds of the cross-validation inside the training set; fewer where there are fewer recordings.
+        Folds of the cross-validation inside the training set; fewer if there are fewer recordings.
     delays : sequence of int, default (0,)
         Windows by which copies of the features precede the response (finite impulse response).
     scans_per_window : int, optional
-        Scans averaged per window; default the length of the embedding's window over the TR, rounded up.
+        Scans averaged per window; default the duration of the embedding's window over the TR, rounded up.
     standardise : bool, default False
         Scale every feature to unit variance over the training set.
 
@@ -121,12 +121,12 @@ class Encoder(BaseEstimator):
     n_folds_ : int
         Folds that were used.
     space_ : EmbeddingSpace
-        What the embeddings are.
+        The space of the embeddings.
 
     Raises
     ------
     InputError
-        Clips have no embedding; windows do not fit the scans; too few recordings to fold.
+        If clips have no embedding, windows do not fit the scans, or there are too few recordings for the folds.
 
     References
     ----------
@@ -164,34 +164,34 @@ class Encoder(BaseEstimator):
         Parameters
         ----------
         embeddings : Embeddings, or array of shape (clips, windows, dims) or (clips, dims)
-            Of the training clips, matched by name, and of any others (:meth:`score` looks there for its clips).
+            Of the training clips, matched by name, and of any others, such as those that :meth:`score` needs.
         responses : Responses, or array of shape (clips, scans, voxels) or (clips, voxels)
             Of the training clips.
         groups : sequence, optional
-            A label per training clip, such as its artist: no fold divides clips of one label, nor of one recording.
+            A label per training clip, such as its artist: no fold divides clips with one label, nor of one recording.
 
         Returns
         -------
         Encoder
             Itself.
         """
-        train, music = as_nouns(responses, embeddings)
+        train, music = as_data_classes(responses, embeddings)
         self._windows = common_windows(train, [music], self.scans_per_window)
         pairs = match_scans(train, music, windows=self._windows, delays=self.delays)
-        units = group_clips(train.clips, *([] if groups is None else [groups]))
-        self.n_folds_ = most_folds(units, self.n_folds) or self.n_folds
-        fitted = fit_pairs(pairs, units, Fit(self.alphas, self.n_folds_, self.standardise))
+        groups = group_clips(train.clips, *([] if groups is None else [groups]))
+        self.n_folds_ = most_folds(groups, self.n_folds) or self.n_folds
+        fitted = fit_pairs(pairs, groups, Fit(self.alphas, self.n_folds_, self.standardise))
         self._fitted, self._train, self._music, self.space_ = fitted, train[:0], music, music.space
         self.best_alphas_, self.cv_scores_, self.mean_ = fitted.best_alphas, fitted.cv_scores, fitted.mean
         return self
 
     def predict(self, responses: Any, embeddings: Any = None) -> Float32[np.ndarray, "clips windows voxels"]:
-        """The responses that the music of the same clips predicts, averaged in its windows.
+        """Predict responses, averaged in windows, from the embeddings of the same clips.
 
         Parameters
         ----------
         responses, embeddings
-            As for :meth:`score`; only their clips and their place in time are looked at.
+            As for :meth:`score`; only the clips and the timing of the responses are used.
 
         Returns
         -------
@@ -204,18 +204,18 @@ class Encoder(BaseEstimator):
     def score(
         self, responses: Any, embeddings: Any = None, *, n_permutations: int = 1000, random_state: int = 0
     ) -> VoxelScores:
-        """Correlate predicted with measured responses of clips that were not trained on.
+        """Correlate predicted with measured responses of test clips.
 
         Parameters
         ----------
         responses : Responses, or array of shape (clips, scans, voxels) or (clips, voxels)
             Loaded as the training responses were.
         embeddings : Embeddings or array, optional
-            Of these clips; default those that were given to :meth:`fit`.
+            Of these clips; default those passed to :meth:`fit`.
         n_permutations : int, default 1000
             Permutations of clips within runs, for p.
         random_state : int, default 0
-            Seed of these.
+            Seed of the permutations.
 
         Returns
         -------
@@ -225,7 +225,7 @@ class Encoder(BaseEstimator):
         Raises
         ------
         InputError
-            The responses differ from the training responses in voxels, TR, lag or scans; a clip has no embedding.
+            If the responses differ from the training responses in voxels, TR, lag or scans, or a clip has no embedding.
         """
         predicted, measured, scored = self._sides(responses, embeddings)
         rng = np.random.default_rng(random_state)
@@ -247,9 +247,9 @@ class Encoder(BaseEstimator):
     def _sides(
         self, responses: Any, embeddings: Any
     ) -> tuple[Float32[np.ndarray, "clips windows voxels"], Float32[np.ndarray, "clips windows voxels"], Responses]:
-        """Predicted and measured responses, less the training mean, and the responses as such."""
+        """Predicted and measured responses, both minus the training mean, and the responses themselves."""
         check_is_fitted(self)
-        scored, music = as_nouns(responses, self._music if embeddings is None else embeddings)
+        scored, music = as_data_classes(responses, self._music if embeddings is None else embeddings)
         self.space_.require_same(music.space)
         train, scored = require_alike(self._train, scored)
         if train.n_voxels != len(self.mean_):

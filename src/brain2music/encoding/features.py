@@ -1,4 +1,4 @@
-"""Meeting of music and brain in time: what was heard in each window of scans, whatever the embedding's own windows."""
+"""Alignment of embeddings with windows of scans, whatever the windows of the embedding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _TOLERANCE = 0.01  # of a TR: below it, differences between times of sound and o
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of scans: window j covers ``length`` scans from scan ``j * step`` of its clip on, j < ``count``."""
+    """Windows of scans: window j < ``count`` covers ``length`` scans from scan ``j * step`` of its clip."""
 
     length: int
     step: int
@@ -27,13 +27,16 @@ class Windows:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Features and responses window by window, clip-major: all windows of the first clip, then of the second.
+    """Pairs of features and responses, clip-major: all windows of the first clip, then those of the second.
 
     Attributes
     ----------
-    X : (pairs, features), one block of columns a delay.
-    Y : (pairs, voxels), the average response in the window.
-    groups : (pairs,) index of the clip; windows of one clip overlap and belong in one fold.
+    X : (pairs, features) float32
+        One block of columns per delay.
+    Y : (pairs, voxels) float32
+        Average responses in the windows.
+    groups : (pairs,) int
+        Index of the clip; windows of one clip overlap and belong in one fold.
     """
 
     X: Float32[np.ndarray, "pairs features"]
@@ -44,14 +47,15 @@ class Pairs:
 def common_windows(
     responses: Responses, embeddings: Sequence[Embeddings], scans_per_window: int | None = None
 ) -> Windows:
-    """The windows in which embeddings are compared: those of the first that has more than one a clip.
+    """Choose the windows in which embeddings are compared: those of the first with more than one window per clip.
 
     Brain2Music brings text and genre to the rate of the music embedding (section 3.4), so that all are scored on
-    the same rows. A window of w seconds covers ⌈w / TR⌉ scans; responses of one scan a clip have one window.
+    the same rows. A window of w seconds covers ⌈w / TR⌉ scans; responses of one scan per clip have one window.
 
     Raises
     ------
-    InputError : a window is longer than the clips.
+    InputError
+        If a window is longer than the clips.
     """
     chosen = next((each for each in embeddings if each.data.shape[1] > 1), embeddings[0])
     n_windows, space = chosen.data.shape[1], chosen.space
@@ -72,16 +76,21 @@ def common_windows(
 def match_scans(
     responses: Responses, embeddings: Embeddings, *, windows: Windows | None = None, delays: Sequence[int] = (0,)
 ) -> Pairs:
-    """Pair what was heard in every window with the average response in it.
+    """Pair the embedding of every window with the average response in it.
 
     Parameters
     ----------
-    windows : default those of the embedding itself, :func:`common_windows`.
-    delays : windows by which features precede the response, each a copy of them; nothing was heard before a clip.
+    responses : Responses
+    embeddings : Embeddings
+    windows : Windows, optional
+        By default those of the embedding (:func:`common_windows`).
+    delays : sequence of int
+        Windows by which each copy of the features precedes the response; features before a clip are 0.
 
     Raises
     ------
-    InputError : a clip has no embedding, or a window is longer than the clips.
+    InputError
+        If a clip has no embedding, or a window is longer than the clips.
     """
     windows = windows or common_windows(responses, [embeddings])
     groups = np.repeat(np.arange(len(responses.clips)), windows.count)
@@ -95,7 +104,7 @@ def match_scans(
 def average_in(
     data: Float32[np.ndarray, "clips scans voxels"], windows: Windows
 ) -> Float32[np.ndarray, "clips windows voxels"]:
-    """The mean of the scans in every window."""
+    """Average the scans in every window."""
     averaged = np.empty((len(data), windows.count, data.shape[2]), np.float32)
     for j in range(windows.count):
         first = j * windows.step
@@ -106,14 +115,15 @@ def average_in(
 def features_in(
     embeddings: Embeddings, clips: Sequence[Clip], windows: Windows, tr: float
 ) -> Float32[np.ndarray, "pairs dims"]:
-    """What was heard in every window of scans: the mean of the embedding's windows that lie within it.
+    """Average the windows of an embedding that are within each window of scans.
 
-    An embedding with longer windows, or one vector a clip, gives the vector whose window is centred nearest, so that
-    it is repeated; where there is one window of scans a clip, the mean over all of the clip is taken.
+    If the windows of the embedding are longer, the one whose centre is nearest is taken, so that vectors repeat; with
+    one window of scans per clip, the mean over the whole clip is taken.
 
     Raises
     ------
-    InputError : a clip has no embedding.
+    InputError
+        If a clip has no embedding.
     """
     data, space = embeddings.of([clip.name for clip in clips]).data, embeddings.space
     if windows.count == 1:

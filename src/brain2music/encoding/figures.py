@@ -1,4 +1,4 @@
-"""Encoding maps as pictures: on the cortical surface where the brain is in MNI space, else as slices of the volume."""
+"""Figures of encoding maps: on the cortical surface if the brain is in MNI space, else slices of the volume."""
 
 import warnings
 from pathlib import Path
@@ -29,13 +29,22 @@ def map_figure(
     diverging: bool = False,
     top: float | None = None,
 ) -> None:
-    """Draw one value a voxel to ``path`` (PNG or SVG by its ending, atomically).
+    """Draw one value per voxel to ``path`` (PNG or SVG by its ending, atomically).
 
     Parameters
     ----------
-    values : NaN is left uncoloured: give NaN where a map is to be cut off.
-    title, label : of the figure and of its colour bar. "(simulated)" is added to the title where the brain was.
-    diverging : colours about 0, for differences. top : the value of the last colour; default the 99.5th percentile.
+    path : Path
+    values : (voxels,) float
+        NaN is not coloured, so thresholded maps have NaN below the threshold.
+    space : VoxelSpace
+    title, label : str
+        Of the figure and of its colour bar.
+    simulated : bool
+        Adds "(simulated)" to the title.
+    diverging : bool
+        Whether colours are centred on 0, for differences.
+    top : float, optional
+        The value of the last colour; by default the 99.5th percentile.
     """
     top = top or max(float(np.nanquantile(np.abs(values), 0.995)) if np.isfinite(values).any() else 0.0, 1e-3)
     title = f"{title} (simulated)" if simulated else title
@@ -50,7 +59,7 @@ def map_figure(
 
 
 def _surfaces(values: Float[np.ndarray, " voxels"], space: VoxelSpace, scale: Normalize, colours: str) -> Figure:
-    """Both hemispheres of inflated fsaverage5, from outside and from the midline."""
+    """Draw both hemispheres of the inflated fsaverage5, in lateral and medial views."""
     from nilearn.datasets import fetch_surf_fsaverage
     from nilearn.plotting import plot_surf_stat_map
 
@@ -80,7 +89,7 @@ def _surfaces(values: Float[np.ndarray, " voxels"], space: VoxelSpace, scale: No
 
 
 def _slices(values: Float[np.ndarray, " voxels"], space: VoxelSpace, scale: Normalize, colours: str) -> Figure:
-    """Twelve axial slices from the bottom up, left on the left, over the grey mask; for brains in their own space."""
+    """Draw twelve axial slices from the bottom up, left on the left, over the grey mask, in the subject's space."""
     known = np.isfinite(values)
     shown, mask, coloured = (_upright(each, space) for each in (values, np.ones(len(values)), known.astype(float)))
     shown = np.where(coloured > 0, shown, np.nan)
@@ -98,7 +107,7 @@ def _slices(values: Float[np.ndarray, " voxels"], space: VoxelSpace, scale: Norm
 
 
 def _upright(values: Float[np.ndarray, " voxels"], space: VoxelSpace) -> Float32[np.ndarray, "x y z"]:
-    """The volume with its axes pointing right, forward and up; 0 outside the mask and where NaN."""
+    """Reorient a map so that its axes point right, forward and up; 0 outside the mask and where NaN."""
     return np.asarray(nib.as_closest_canonical(statmap_image(values, space)).dataobj, np.float32)
 
 

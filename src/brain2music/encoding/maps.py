@@ -1,4 +1,4 @@
-"""One value a voxel as an image: BIDS statmaps (NIfTI), and values on the cortical surface."""
+"""Maps of one value per voxel: BIDS statmaps (NIfTI), and values on the cortical surface."""
 
 import warnings
 from pathlib import Path
@@ -19,23 +19,23 @@ MNI_LOW, MNI_HIGH = np.array([-75.0, -110.0, -75.0]), np.array([75.0, 80.0, 90.0
 def write_statmap(
     path: Path, values: Float[np.ndarray, " voxels"], space: VoxelSpace, *, description: str, simulated: bool
 ) -> None:
-    """Write a statistic as float32 NIfTI with a JSON sidecar, both atomically; 0 outside the mask and where NaN.
+    """Write a map as float32 NIfTI with a JSON sidecar, both atomically; 0 outside the mask and where NaN.
 
     The same values give the same bytes.
     """
     with atomic_path(path) as temporary:
         nib.save(statmap_image(values, space), temporary)
-    told = ("Simulated: " if simulated else "") + description
-    write_json(sidecar_of(path), {"Description": told, "Simulated": simulated})
+    text = ("Simulated: " if simulated else "") + description
+    write_json(sidecar_of(path), {"Description": text, "Simulated": simulated})
 
 
 def sidecar_of(path: Path) -> Path:
-    """The JSON beside an image that describes it."""
+    """The path of the JSON sidecar of an image."""
     return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
 
 
 def statmap_image(values: Float[np.ndarray, " voxels"], space: VoxelSpace) -> Any:
-    """The statistic on the volume's grid, as a nibabel image."""
+    """Make a nibabel image of a map on the grid of the volume."""
     volume = np.zeros(space.mask.shape, np.float32)
     volume[space.mask] = np.nan_to_num(values, nan=0.0)
     image = nib.Nifti1Image(volume, space.affine)
@@ -44,10 +44,10 @@ def statmap_image(values: Float[np.ndarray, " voxels"], space: VoxelSpace) -> An
 
 
 def is_mni_like(space: VoxelSpace) -> bool:
-    """Whether the voxels fill about the place of the MNI152 brain, so that fsaverage's surface passes through them.
+    """Whether the voxels have about the position of the MNI152 brain, so that the surface of fsaverage fits them.
 
-    A guess by extent: the mask lies in a box around the template and its centre within 15 mm of the template's.
-    Brains in their own scanner space that happen to lie so are not told apart.
+    Judged by extent: the mask is in a box around the template, and its centre within 15 mm of that of the template.
+    Brains in scanner space that happen to be there cannot be distinguished.
     """
     if not space.mask.any():
         return False
@@ -63,11 +63,15 @@ def is_mni_like(space: VoxelSpace) -> bool:
 def surface_values(
     values: Float[np.ndarray, " voxels"], space: VoxelSpace, mesh: str = "fsaverage5"
 ) -> dict[str, Float[np.ndarray, " vertices"]]:
-    """Values at every vertex of fsaverage, "left" and "right": the mean through the cortex, between white and pial.
+    """Sample a map at the vertices of fsaverage: the mean between the white and the pial surface of each hemisphere.
 
-    fsaverage5 comes with nilearn, so nothing is fetched. Voxels are weighted by how near they are (linearly); those
-    that are NaN or outside the mask do not count, and a vertex is NaN where they make up three quarters or more. Only
-    for voxels in MNI space: see :func:`is_mni_like`.
+    fsaverage5 is part of nilearn, so nothing is downloaded. Voxels are weighted linearly by distance; those that are
+    NaN or outside the mask do not count, and a vertex is NaN where their weight is three quarters or more. Only for
+    voxels in MNI space (see :func:`is_mni_like`).
+
+    Returns
+    -------
+    dict of "left" and "right" to (vertices,) float
     """
     from nilearn.datasets import fetch_surf_fsaverage
     from nilearn.surface import vol_to_surf

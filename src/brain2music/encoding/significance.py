@@ -1,10 +1,10 @@
-"""Which voxels are predicted beyond chance: clips permuted whole, and what that says over all voxels.
+"""Significance of voxels: permutation tests over whole clips, corrected for the number of voxels.
 
-Windows of a clip overlap and the haemodynamic response is slow, so that windows are no independent samples: a null
-that takes them as such, the paper's, finds too much. Here clips change places with all of their windows, and only
-with clips of the same run: responses are z-scored by run and have no mean of their own there, so that clips are
-exchangeable within runs only (exchangeability blocks: Winkler et al. 2014, NeuroImage 92:381). Where every run holds
-one clip of each genre, permuting freely finds a fifth too many of the voxels without signal.
+Windows of a clip overlap and the haemodynamic response is slow, so windows are not independent samples, and a null
+that assumes it, as in the paper, has too many false positives. Here clips are permuted with all their windows, and only
+within runs: responses are z-scored by run and have no mean of their own there, so that clips are exchangeable within
+runs only (exchangeability blocks: Winkler et al. 2014, NeuroImage 92:381). If every run has one clip of each genre,
+unrestricted permutations give a fifth too many false positives.
 """
 
 from dataclasses import dataclass, replace
@@ -24,15 +24,20 @@ _BATCH_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class Chance:
-    """Where a voxel without signal lies among clips permuted after the fit, in their standard deviations.
+    """The null distribution of clips predicted in folds, relative to that of clips permuted after the fit.
 
-    For clips predicted in folds; :func:`brain2music.encoding.chance.chance_in_folds` measures it.
+    In standard deviations of the latter; measured by :func:`brain2music.encoding.chance.chance_in_folds`.
 
     Attributes
     ----------
-    shift : its mean. scale : its spread, as the upper tail has it. mean_scale : the spread of the mean over many
-        voxels, whose tails are no longer than those of permuted clips.
-    n : refits that tell.
+    shift : float
+        The mean.
+    scale : float
+        The spread, estimated from the upper tail.
+    n : int
+        Number of refits.
+    mean_scale : float
+        The spread of means over many voxels, whose tails are not longer than those of permuted clips.
     """
 
     shift: float
@@ -40,35 +45,40 @@ class Chance:
     n: int
     mean_scale: float = 1.0
 
-    def calibrated(
+    def corrected(
         self, r: Float[np.ndarray, "..."], mean: Float[np.ndarray, "..."], sd: Float[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
-        """The correlation that is as rare among permuted clips (``mean``, ``sd``) as ``r`` is among refits."""
+        """The correlation that is as rare among permuted clips (with ``mean`` and ``sd``) as ``r`` among refits."""
         return mean + (r - mean - self.shift * sd) / self.scale
 
-    def calibrated_in_sets(
+    def corrected_in_sets(
         self, r: Float[np.ndarray, "..."], mean: Float[np.ndarray, "..."], sd: Float[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
-        """The same as a part of the mean over half of the voxels or more."""
+        """The correction for means over half of the voxels or more."""
         return mean + (r - mean - self.shift * sd) / self.mean_scale
 
     def expected(self, mean: Float[np.ndarray, "..."], sd: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        """The correlation that chance brings."""
+        """The correlation expected by chance."""
         return mean + self.shift * sd
 
 
 @dataclass(frozen=True)
 class Permuted:
-    """Correlations beside those of permuted clips.
+    """The result of a permutation test.
 
     Attributes
     ----------
-    r : (voxels,)
-    p : (voxels,) one-sided, at least 1 / (1 + permutations).
-    p_max : (voxels,) the same against the largest correlation of all voxels: family-wise (Nichols & Holmes 2002); NaN
-        in folds.
-    p_mean : (sets,) of the mean correlation of each set of voxels asked for.
-    chance : (voxels,) the correlation expected without signal: 0 but where clips were predicted in folds.
+    r : (voxels,) float
+        Correlations of predicted with measured responses.
+    p : (voxels,) float
+        One-sided, at least 1 / (1 + n_permutations).
+    p_max : (voxels,) float
+        Corrected for the family-wise error by the largest correlation of all voxels (Nichols & Holmes 2002); NaN in
+        folds.
+    p_mean : (sets,) float
+        Of the mean correlation in each set of voxels.
+    chance : (voxels,) float
+        The correlation expected without signal: 0 unless clips were predicted in folds.
     """
 
     r: Float[np.ndarray, " voxels"]
@@ -82,42 +92,52 @@ def permutation_test(
     predicted: Float32[np.ndarray, "clips windows voxels"],
     measured: Float32[np.ndarray, "clips windows voxels"],
     rng: np.random.Generator,
-    n: int = 1000,
+    n_permutations: int = 1000,
     sets: Bool[np.ndarray, "sets voxels"] | None = None,
     blocks: Int[np.ndarray, " clips"] | None = None,
     *,
     groups: Int[np.ndarray, " clips"] | None = None,
     chance: Chance | None = None,
 ) -> Permuted:
-    """Correlate predictions with the responses to other clips, ``n`` times, all voxels by the same permutations.
+    """Test the correlations of predicted with measured responses by permuting clips, equally for all voxels.
 
-    The sum of products of every prediction with every response is made once, (clips, clips, voxels) in batches of
-    voxels; a permutation then adds one entry a clip. p counts the observed order among the permuted ones.
+    The sums of products of every prediction with every response are computed once, (clips, clips, voxels) in batches
+    of voxels; a permutation then adds one entry per clip. p counts the observed order among the permutations.
 
     Parameters
     ----------
-    sets : (sets, voxels) groups of voxels, such as regions, whose mean correlation is tested too.
-    blocks : (clips,) the run of each clip, within which clips change places; all of them do by default, and where
-        there are fewer than ``n`` ways to permute within runs.
-    groups : (clips,) the recording of each clip; recordings with several clips change places whole.
-    chance : for clips predicted in folds, where chance lies (:func:`brain2music.encoding.chance.chance_in_folds`).
+    predicted, measured : (clips, windows, voxels) float32
+    rng : numpy.random.Generator
+    n_permutations : int
+    sets : (sets, voxels) bool, optional
+        Sets of voxels, such as regions, whose mean correlation is tested too.
+    blocks : (clips,) int, optional
+        The run of each clip, within which clips are permuted; ignored if there are fewer than ``n_permutations`` ways
+        to permute within runs.
+    groups : (clips,) int, optional
+        The recording of each clip; recordings with several clips are permuted as a whole.
+    chance : Chance, optional
+        The null distribution for clips predicted in folds (:func:`brain2music.encoding.chance.chance_in_folds`).
 
-    Raises ValueError for fewer than two clips.
+    Raises
+    ------
+    ValueError
+        For fewer than two clips.
     """
     n_clips, _, n_voxels = predicted.shape
     if n_clips < 2:
         raise ValueError(f"{n_clips} clip: a permutation test needs two or more")
     a, b = standardised(predicted), standardised(measured)
     if groups is None or (chance is None and len(np.unique(groups)) == n_clips):
-        drawn = _orders(np.zeros(n_clips, int) if blocks is None else blocks, n, rng)
+        permutations = _permute_within(np.zeros(n_clips, int) if blocks is None else blocks, n_permutations, rng)
     else:
-        drawn = draw_permutations(groups, n, rng, blocks)
-    picks = _picks(np.vstack([np.arange(n_clips), drawn]), n_clips)
+        permutations = draw_permutations(groups, n_permutations, rng, blocks)
+    picks = _picks(np.vstack([np.arange(n_clips), permutations]), n_clips)
     weights = np.zeros((0, n_voxels)) if sets is None else sets / np.maximum(sets.sum(axis=1, keepdims=True), 1)
     r, above, tested, expected = np.empty(n_voxels), np.empty(n_voxels), np.empty(n_voxels), np.zeros(n_voxels)
     large = weights.max(axis=1, initial=0) * n_voxels <= 2  # sets of half of the voxels or more
-    largest, means = np.full(n, -np.inf), np.zeros((n + 1, len(weights)))
-    size = max(1, _BATCH_BYTES // (4 * max(n_clips**2, n)))
+    largest, means = np.full(n_permutations, -np.inf), np.zeros((n_permutations + 1, len(weights)))
+    size = max(1, _BATCH_BYTES // (4 * max(n_clips**2, n_permutations)))
     for first in range(0, n_voxels, size):
         batch = slice(first, first + size)
         null = picks @ _products(a[..., batch], b[..., batch])
@@ -125,23 +145,23 @@ def permutation_test(
         if chance is not None:
             moments = permuted.mean(axis=0), permuted.std(axis=0)
             expected[batch] = chance.expected(*moments)
-            in_sets = chance.calibrated_in_sets(r[batch], *moments)
-            null[0] = chance.calibrated(r[batch], *moments)
+            in_sets = chance.corrected_in_sets(r[batch], *moments)
+            null[0] = chance.corrected(r[batch], *moments)
             means[0, large] += (in_sets - null[0]) @ weights[large][:, batch].T
         tested[batch] = null[0]
         above[batch] = (permuted >= null[0] - _ROUNDING).sum(axis=0)
         largest = np.maximum(largest, permuted.max(axis=1))
         means += null @ weights[:, batch].T
-    above_max = n - np.searchsorted(np.sort(largest), tested - _ROUNDING)
+    above_max = n_permutations - np.searchsorted(np.sort(largest), tested - _ROUNDING)
     above_mean = (means[1:] >= means[0] - _ROUNDING).sum(axis=0)
-    p_max = (1 + above_max) / (1 + n)
-    if chance is not None:  # how the largest of refits lies among the largest of permuted clips is not measured
+    p, p_max, p_mean = ((1 + count) / (1 + n_permutations) for count in (above, above_max, above_mean))
+    if chance is not None:  # the null distribution of the largest correlation is not measured
         p_max = np.full(n_voxels, np.nan)
-    return Permuted(r, (1 + above) / (1 + n), p_max, (1 + above_mean) / (1 + n), expected)
+    return Permuted(r, p, p_max, p_mean, expected)
 
 
 def without_p(permuted: Permuted) -> Permuted:
-    """The same where nothing can be said of chance: p is NaN."""
+    """Set p to NaN, for tests whose null distribution is unknown."""
     nothing = {name: np.full_like(getattr(permuted, name), np.nan) for name in ("p", "p_max", "p_mean")}
     return replace(permuted, **nothing)
 
@@ -151,7 +171,7 @@ def permuted_correlations(
     measured: Float32[np.ndarray, "clips windows voxels"],
     orders: Int[np.ndarray, "orders clips"],
 ) -> Float32[np.ndarray, "more voxels"]:
-    """(1 + orders, voxels): the correlation of every voxel, then those with the responses to clips in other orders."""
+    """Correlate every voxel with measured responses as they are, and with those of clips in other orders."""
     n_clips, _, n_voxels = predicted.shape
     a, b = standardised(predicted), standardised(measured)
     picks = _picks(np.vstack([np.arange(n_clips), orders]), n_clips)
@@ -161,25 +181,25 @@ def permuted_correlations(
 
 
 def gaussian_p(r: Float[np.ndarray, " voxels"], n: int) -> Float[np.ndarray, " voxels"]:
-    """The paper's null, "gaussian (paper)": one-sided p of r between two independent Gaussian vectors of length ``n``.
+    """Compute one-sided p of r between two independent Gaussian vectors of length ``n``, the null of the paper.
 
-    r √((n - 2) / (1 - r²)) follows Student's t with n - 2 degrees of freedom. Overlapping windows are no independent
-    samples, so that p is too small wherever there are several windows a clip.
+    r √((n - 2) / (1 - r²)) follows Student's t with n - 2 degrees of freedom. Overlapping windows are not independent
+    samples, so p is too small if there are several windows per clip.
     """
     with np.errstate(divide="ignore"):
         return t.sf(r * np.sqrt((n - 2) / np.maximum(1 - r**2, 0)), n - 2)
 
 
 def fdr(p: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
-    """q values: the false discovery rate at which each test is kept (Benjamini & Hochberg 1995); NaN stays NaN."""
+    """Convert p values to q, the false discovery rate of each test (Benjamini & Hochberg 1995); NaN stays NaN."""
     q, known = np.full(len(p), np.nan), ~np.isnan(p)
     if known.any():
         q[known] = false_discovery_control(p[known])
     return q
 
 
-def _orders(blocks: Int[np.ndarray, " clips"], n: int, rng: np.random.Generator) -> Int[np.ndarray, "n clips"]:
-    """Permutations that leave every clip in its block."""
+def _permute_within(blocks: Int[np.ndarray, " clips"], n: int, rng: np.random.Generator) -> Int[np.ndarray, "n clips"]:
+    """Draw permutations that leave every clip in its block."""
     members = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
     if sum(gammaln(len(each) + 1) for each in members) < np.log(n):
         members = [np.arange(len(blocks))]
@@ -200,7 +220,7 @@ def _picks(orders: np.ndarray, n_clips: int) -> csr_array:
 def _products(
     a: Float32[np.ndarray, "clips windows batch"], b: Float32[np.ndarray, "clips windows batch"]
 ) -> Float32[np.ndarray, "pairs batch"]:
-    """Sum over windows of every clip's product with every clip."""
+    """Sums over windows of the products of every clip with every clip."""
     products = np.zeros((len(a), len(a), a.shape[2]), np.float32)
     for window in range(a.shape[1]):
         products += a[:, None, window] * b[None, :, window]

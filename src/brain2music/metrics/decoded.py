@@ -13,7 +13,7 @@ from ..decoding.decoder import Labels
 from ..decoding.estimator import Decoder
 from ..decoding.splitters import Splitter, split_clips
 from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
-from ..embeddings.plain import as_nouns, as_steps
+from ..embeddings.plain import as_data_classes, with_steps
 from ..study.folds import group_clips
 from .card import ScoreCard
 from .ranking import similarity
@@ -98,7 +98,7 @@ def cross_val_predict(
     LeakageError
         A fold divides a recording.
     """
-    responses, music = as_nouns(responses, music)
+    responses, music = as_data_classes(responses, music)
     folds = [split for _, split in split_clips(cv, responses, groups)]
     rows = np.concatenate([test for _, test in folds])
     if not np.array_equal(np.sort(rows), np.arange(len(responses))):
@@ -163,7 +163,7 @@ def cross_validate(
     >>> list(table["held_out"])
     ['0', '0', '1', '1', '2', '2']
     """
-    responses, music = as_nouns(responses, music)
+    responses, music = as_data_classes(responses, music)
     rows = []
     for name, (train, test) in split_clips(cv, responses, groups):
         decoded = _fitted(decoder, responses, music, train, groups).predict(responses)
@@ -209,7 +209,7 @@ def _identification(
 
 def _in_place_of(decoded: DecodedEmbeddings, music: Any) -> Embeddings:
     """An array of true embeddings, in the order of the decoded clips."""
-    true = as_steps(music, "embeddings", "dims")
+    true = with_steps(music, "embeddings", "dims")
     if (len(true), true.shape[2]) != (len(decoded), decoded.space.dims):
         what = f"{len(decoded)} clips were decoded in {decoded.space.dims} dims; true embeddings have the shape"
         raise InputError(f"{what} {true.shape}", hint="give those of the same clips in the same order")

@@ -14,7 +14,7 @@ from .._utils.files import write_table
 from ..brain.responses import Responses
 from ..encoding.ceiling import Ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
 from ..encoding.chance import chance_in_folds
-from ..encoding.compare import difference, draw_clips, mean_intervals, partition, roi_table, unique_intervals
+from ..encoding.compare import bootstrap_clips, difference, mean_intervals, partition, roi_table, unique_intervals
 from ..encoding.encoder import Encoded, Fit, encode, encode_kfold
 from ..encoding.features import Windows, common_windows
 from ..encoding.figures import map_figure
@@ -151,7 +151,7 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
             chance=calibration,
         )
         permuted[name] = found if test is not None or calibration is not None else without_p(found)
-    draws = draw_clips(len(scored.clips), np.random.default_rng(config.seed), DRAWS)
+    draws = bootstrap_clips(len(scored.clips), np.random.default_rng(config.seed), DRAWS)
     parts = None
     if config.encoding.variance_partitioning and test is not None and len(embeddings) > 1:
         settings: dict[str, Any] = {"alphas": config.decoding.alphas, "n_folds": planned.inner}
@@ -170,7 +170,7 @@ def _sets(scored: Responses, ceiling: Ceiling | None) -> dict[str, Bool[np.ndarr
     return sets | {str(name): roi == name for name in np.unique(roi) if name}
 
 
-def _steadied(results: _Results, name: str, ceiling: Ceiling) -> Float[np.ndarray, " voxels"]:
+def _shrunken_ceiling(results: _Results, name: str, ceiling: Ceiling) -> Float[np.ndarray, " voxels"]:
     encoded, repeats = results.encoded[name], int(results.scored.n_repeats.max())
     learned = None
     if results.trained_repeats is not None:
@@ -188,7 +188,7 @@ def _voxel_table(results: _Results, name: str) -> pd.DataFrame:
             "roi": (space.roi if space is not None else None) or [""] * len(encoded.r),
             "r": encoded.r,
             "ceiling": nothing if ceiling is None else ceiling.r,
-            "ceiling_steadied": nothing if ceiling is None else _steadied(results, name, ceiling),
+            "ceiling_shrunken": nothing if ceiling is None else _shrunken_ceiling(results, name, ceiling),
             "normalised": nothing if ceiling is None else normalised(encoded.r, ceiling.r),
             "p": permuted.p,
             "q": fdr(permuted.p),
@@ -260,7 +260,7 @@ def _compared(results: _Results, listener: Listener, name: str, other: str) -> S
     voxels = results.sets[results.summarised]
     a, b = results.encoded[name], results.encoded[other]
     differs = difference(a, b, results.draws)
-    low, high = mean_intervals(a, [voxels], results.draws, less=b)[0]
+    low, high = mean_intervals(a, [voxels], results.draws, minus=b)[0]
     note = f"{name} less {other} over {int(voxels.sum())} voxels"
     if not results.in_folds:  # there clips are no independent samples
         better, worse = ((differs.q < LEVEL) & (sign * differs.value > 0) for sign in (1, -1))

@@ -26,7 +26,7 @@ class Outputs:
         output folder), ``generator``, ``seed``.
     ``reliability`` : one row a voxel: ``roi``, ``reliability`` (mean correlation between repeats).
     ``alphas`` : one row a target dimension: ``dim``, ``alpha``, ``cv_score``, ``on_edge``.
-    ``encoding`` : one row a voxel: ``voxel``, ``roi``, ``r``, ``ceiling``, ``ceiling_steadied`` (by the encoder, see
+    ``encoding`` : one row a voxel: ``voxel``, ``roi``, ``r``, ``ceiling``, ``ceiling_shrunken`` (by the encoder, see
         :func:`brain2music.encoding.ceiling.shrunken_ceiling`), ``normalised`` (by ``ceiling``), ``p`` (clips
         permuted), ``q``, ``p_max`` (family-wise), ``p_gaussian`` (the paper's null), ``significant`` (q < 0.05),
         ``alpha``, ``unique`` (variance that no other embedding explains; NaN where it was not asked for).

