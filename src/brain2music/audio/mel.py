@@ -8,15 +8,15 @@ from jaxtyping import Float, Float32
 
 
 def mel_spectrogram(
-    waveform: Float32[np.ndarray, " samples"], sample_rate: int, n_fft: int, hop: int, n_mels: int
+    waveform: Float32[np.ndarray, " samples"], sample_rate: int, n_fft: int, hop_length: int, n_mels: int
 ) -> Float32[torch.Tensor, "frames mels"]:
     """Power mel spectrogram as ``librosa.feature.melspectrogram``: Hann, centred, zero-padded.
 
-    Frame i is centred on sample ``i * hop``; there are ``1 + samples // hop`` frames.
+    Frame i is centred on sample ``i * hop_length``; there are ``1 + samples // hop_length`` frames.
     """
     signal = torch.tensor(waveform)
     window = torch.hann_window(n_fft)
-    spectrum = torch.stft(signal, n_fft, hop, window=window, pad_mode="constant", return_complex=True)
+    spectrum = torch.stft(signal, n_fft, hop_length, window=window, pad_mode="constant", return_complex=True)
     power = spectrum.real.square() + spectrum.imag.square()
     return power.T @ torch.from_numpy(mel_filters(sample_rate, n_fft, n_mels)).T
 

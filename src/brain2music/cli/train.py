@@ -18,9 +18,9 @@ from .train_options import (
     Compile,
     Data,
     Device,
+    DiscriminatorSize,
     Every,
     HeldOut,
-    Judges,
     LogEvery,
     Minutes,
     Out,
@@ -54,7 +54,7 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
         seconds: Seconds = None,
         lr: Rate = 3e-4,
         adversarial_after: After = 0.12,
-        judges: Judges = None,
+        discriminators: DiscriminatorSize = None,
         waveform: Waveform = None,
         refit: Refit = None,
         precision: Precision = None,
@@ -82,7 +82,7 @@ def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[...,
             refits=tuple(refit or ()),
             compile=compiled,
         )
-        run = CodecRun(data, out, size, seconds, batch_size, judges, held_out, cache, cache_gb, n_jobs, hparams)
+        run = CodecRun(data, out, size, seconds, batch_size, discriminators, held_out, cache, cache_gb, n_jobs, hparams)
         arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
         train = {"soundstream": train_soundstream, "autoencoder": train_autoencoder}[kind]
         train(run, arguments, resume, start_time)

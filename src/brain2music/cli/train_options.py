@@ -50,7 +50,7 @@ Waveform = Annotated[
         metavar="NUMBER", help="Weight of the loss on the waveform; default 0, of the autoencoder 100.", min=0.0
     ),
 ]
-Judges = Annotated[
+DiscriminatorSize = Annotated[
     Literal["tiny", "small", "paper"] | None,
     typer.Option("--discriminators", help="Size of the discriminators; default that of the model."),
 ]

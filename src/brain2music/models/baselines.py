@@ -87,12 +87,12 @@ class GenreOneHot:
 def _over_windows(
     frames: Float32[np.ndarray, "frames features"],
     samples: int,
-    hop: int,
+    hop_length: int,
     space: EmbeddingSpace,
     summary: Callable[[np.ndarray], np.ndarray],
 ) -> Float32[np.ndarray, "windows dims"]:
     """A summary of the frames centred in each window."""
-    per_second = space.sample_rate / hop
+    per_second = space.sample_rate / hop_length
     starts = window_starts(samples / space.sample_rate, space.window_s, space.step_s)
     bounds = [(round(start * per_second), round((start + space.window_s) * per_second)) for start in starts]
     return np.stack([summary(frames[first : max(last, first + 1)]) for first, last in bounds])

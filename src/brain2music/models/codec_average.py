@@ -53,7 +53,7 @@ class CodecAverage:
 
 
 class SoundStreamFrames:
-    """SoundStream of ours: the sum of the codes of all levels.
+    """SoundStream of ours: the sum of the codes of all quantizers.
 
     Raises
     ------
@@ -77,15 +77,15 @@ class SoundStreamFrames:
 class LyraFrames:
     """Lyra V2, Google's SoundStream for speech (Apache-2.0), by TFLite: 64 values every 20 ms at 16 kHz.
 
-    The encoder's output, before its quantiser of 46 levels. It keeps a state that its reset does not clear, so every
-    sound gets an interpreter of its own.
+    The encoder's output, before its quantiser of 46 quantizers. It keeps a state that its reset does not clear, so
+    every sound gets an interpreter of its own.
 
     Raises
     ------
     InputError : the interpreter is not installed, or the file is no model of Lyra's.
     """
 
-    sample_rate, dims, _frame = 16000, 64, 320
+    sample_rate, dims, hop_length = 16000, 64, 320
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / LYRA.files[0]
@@ -96,9 +96,9 @@ class LyraFrames:
         """(frames, 64); the end is padded with zeros to a whole frame."""
         interpreter = self._interpreter()
         given, taken = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-        padded = np.pad(sound, (0, -len(sound) % self._frame)).astype(np.float32)
+        padded = np.pad(sound, (0, -len(sound) % self.hop_length)).astype(np.float32)
         vectors = []
-        for frame in padded.reshape(-1, 1, self._frame):
+        for frame in padded.reshape(-1, 1, self.hop_length):
             interpreter.set_tensor(given, frame)
             interpreter.invoke()
             vectors.append(interpreter.get_tensor(taken).reshape(self.dims))

@@ -58,7 +58,7 @@ DEFAULT_VOCODER = "griffin-lim"
 """Of codecs of mel tokens: ten times faster than real time, and nothing to install; HiFi-GAN is slower than that."""
 
 
-def get_codec(name: str, levels: int | None = None, vocoder: str | None = None) -> Codec:
+def get_codec(name: str, n_quantizers: int | None = None, vocoder: str | None = None) -> Codec:
     """The named codec, ready to encode.
 
     Parameters
@@ -66,7 +66,7 @@ def get_codec(name: str, levels: int | None = None, vocoder: str | None = None) 
     name : str
         Of an adapter (``opus-6k``), of a model that ships (``mel-tokens-6k``, ``soundstream-small``,
         ``jen1-autoencoder-small``), or a folder.
-    levels : int, optional
+    n_quantizers : int, optional
         Quantisers of a codec of tokens to use; default all.
     vocoder : str, optional
         Of a codec of mel tokens; default :data:`DEFAULT_VOCODER`.
@@ -79,14 +79,14 @@ def get_codec(name: str, levels: int | None = None, vocoder: str | None = None) 
     Raises
     ------
     InputError
-        There is no such codec, or it has no such levels, or no such vocoder.
+        There is no such codec, or it has no such quantizers, or no such vocoder.
 
     Examples
     --------
     >>> codec = b2m.get_codec("soundstream-small")  # doctest: +SKIP
     >>> sound = codec.decode(codec.encode(waveform, sample_rate))  # doctest: +SKIP
     """
-    codec = _named(name, levels, _known_vocoder(vocoder or DEFAULT_VOCODER))
+    codec = _named(name, n_quantizers, _known_vocoder(vocoder or DEFAULT_VOCODER))
     if vocoder is not None and not hasattr(codec, "vocoder"):
         raise InputError(f"{name} needs no vocoder", hint="leave --vocoder out")
     return codec
@@ -99,30 +99,32 @@ def _known_vocoder(name: str) -> Vocoder:
     raise InputError(f"there is no vocoder {name!r}", hint=f"choose from {', '.join(VOCODERS)}")
 
 
-def _named(name: str, levels: int | None, vocoder: Vocoder) -> Codec:
+def _named(name: str, n_quantizers: int | None, vocoder: Vocoder) -> Codec:
     if name in ADAPTERS:
-        return _without_levels(ADAPTERS[name](), name, levels)
+        return _without_quantizers(ADAPTERS[name](), name, n_quantizers)
     folder = find(name)
     kind = read_json(folder / "config.json").get("model")
     if kind == "SoundStream":
         from .codec_parts.ours import SoundStreamCodec
         from .soundstream.model import SoundStream
 
-        return SoundStreamCodec(SoundStream.from_pretrained(folder), name, levels)
+        return SoundStreamCodec(SoundStream.from_pretrained(folder), name, n_quantizers)
     if kind == "Autoencoder":
         from .autoencoder.model import Autoencoder
         from .codec_parts.ours import AutoencoderCodec
 
-        return _without_levels(AutoencoderCodec(Autoencoder.from_pretrained(folder), name), name, levels)
+        return _without_quantizers(AutoencoderCodec(Autoencoder.from_pretrained(folder), name), name, n_quantizers)
     if kind == "MelTokens":
         from .mel_tokens.model import MelTokenCodec, MelTokens
 
-        return MelTokenCodec(MelTokens.from_pretrained(folder), name, levels, vocoder)
+        return MelTokenCodec(MelTokens.from_pretrained(folder), name, n_quantizers, vocoder)
     raise InputError(f"a {kind} is no codec", folder / "config.json", "name a SoundStream or an autoencoder")
 
 
-def get_token_codec(name: str, levels: int | None = None, device: str = "cpu", vocoder: str = "hifigan") -> TokenCodec:
-    """The named codec, if it makes tokens; a SoundStream is put on the device, mel tokens sing by the vocoder.
+def get_token_codec(
+    name: str, n_quantizers: int | None = None, device: str = "cpu", vocoder: str = "hifigan"
+) -> TokenCodec:
+    """The named codec of tokens; a SoundStream is moved to the device, mel tokens use the vocoder.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def get_token_codec(name: str, levels: int | None = None, device: str = "cpu", v
     """
     from .codec_parts.ours import SoundStreamCodec
 
-    codec = _named(name, levels, _known_vocoder(vocoder))
+    codec = _named(name, n_quantizers, _known_vocoder(vocoder))
     if not isinstance(codec, TokenCodec):
         raise InputError(f"{name} makes no tokens", hint="name a SoundStream or a codec of mel tokens")
     if isinstance(codec, SoundStreamCodec):
@@ -194,7 +196,7 @@ def names() -> list[str]:
     return [*sorted(path.parent.name for path in ours), *ADAPTERS]
 
 
-def _without_levels(codec: Codec, name: str, levels: int | None) -> Codec:
-    if levels is not None:
-        raise InputError(f"{name} has no levels to choose", hint="leave --levels out")
+def _without_quantizers(codec: Codec, name: str, n_quantizers: int | None) -> Codec:
+    if n_quantizers is not None:
+        raise InputError(f"{name} has no quantizers to choose", hint="leave --n-quantizers out")
     return codec

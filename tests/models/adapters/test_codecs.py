@@ -70,8 +70,8 @@ def test_encodec_is_what_transformers_computes(encodec_folder, wave):
 def test_encodec_states_the_bits_it_takes(encodec_folder, wave):
     codec = EnCodec(transformers.EncodecModel.from_pretrained(encodec_folder), bandwidth=3.0)
     codes = codec.encode(wave, RATE)
-    assert codes.values.shape[1] == codec.levels
-    assert codec.kbps == pytest.approx(RATE / 320 * codec.levels * 5 / 1000)
+    assert codes.values.shape[1] == codec.n_quantizers
+    assert codec.kbps == pytest.approx(RATE / 320 * codec.n_quantizers * 5 / 1000)
     assert len(codes.values) == -(-wave.shape[1] // 320)
 
 

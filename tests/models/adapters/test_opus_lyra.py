@@ -9,7 +9,7 @@ import soundfile
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio, resample
-from brain2music.models.adapters.lyra import FILES, FRAME, LEVELS, Lyra
+from brain2music.models.adapters.lyra import FILES, HOP_LENGTH, N_QUANTIZERS, Lyra
 from brain2music.models.adapters.opus import Opus, ogg_packets
 from brain2music.models.codec_parts.codes import Codec
 
@@ -115,7 +115,7 @@ def test_lyra_codes_music_in_16_codes_a_level_and_in_time(lyra, real_data):
     wave, sample_rate = read_audio(real_data / "recorded" / "freecol.03.ogg", duration=3.0, mono=False)
     codes = lyra.encode(wave, sample_rate)
     assert isinstance(lyra, Codec)
-    assert codes.values.shape == (150, LEVELS)
+    assert codes.values.shape == (150, N_QUANTIZERS)
     assert codes.values.min() == 0
     assert codes.values.max() == 15
     assert lyra.kbps == 9.2
@@ -133,7 +133,7 @@ def test_lyra_starts_every_sound_afresh_and_never_looks_ahead(lyra, rng):
     np.testing.assert_array_equal(lyra.encode(wave, 16_000).values, first.values)
     np.testing.assert_array_equal(lyra.decode(first), lyra.decode(first))
     changed = wave.copy()
-    changed[:, 10 * FRAME] += 0.5
+    changed[:, 10 * HOP_LENGTH] += 0.5
     other = lyra.encode(changed, 16_000).values
     np.testing.assert_array_equal(other[:10], first.values[:10])
     assert (other[10] != first.values[10]).any()
@@ -141,7 +141,7 @@ def test_lyra_starts_every_sound_afresh_and_never_looks_ahead(lyra, rng):
 
 @pytest.mark.real_data
 def test_lyra_pads_the_end_and_cuts_it_again(lyra, rng):
-    wave = music(rng, 16_000, 0.1)[:, : 2 * FRAME + 7]
+    wave = music(rng, 16_000, 0.1)[:, : 2 * HOP_LENGTH + 7]
     codes = lyra.encode(wave, 16_000)
     assert len(codes.values) == 3
     assert lyra.decode(codes).shape == wave.shape

@@ -149,17 +149,17 @@ def test_a_failed_encoding_leaves_no_file(soundstream_folder: Path, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.wav", "soundstream"]
 
 
-def test_levels_set_the_bitrate(soundstream_folder: Path, rng: np.random.Generator) -> None:
-    all_levels, two = (get_codec(str(soundstream_folder), levels) for levels in (None, 2))
+def test_quantizers_set_the_bitrate(soundstream_folder: Path, rng: np.random.Generator) -> None:
+    all_quantizers, two = (get_codec(str(soundstream_folder), levels) for levels in (None, 2))
     sound = _sound(rng, 24000)
-    assert (two.kbps, all_levels.kbps) == (0.5, 1.0)  # 50 Hz, 2 or 4 levels, 5 bits
-    np.testing.assert_array_equal(two.encode(sound, 24000).values, all_levels.encode(sound, 24000).values[:, :2])
+    assert (two.kbps, all_quantizers.kbps) == (0.5, 1.0)  # 50 Hz, 2 or 4 quantizers, 5 bits
+    np.testing.assert_array_equal(two.encode(sound, 24000).values, all_quantizers.encode(sound, 24000).values[:, :2])
 
 
-def test_levels_that_are_not_there_are_refused(soundstream_folder: Path, autoencoder_folder: Path) -> None:
-    with pytest.raises(InputError, match="has 4 levels, not 5"):
+def test_quantizers_that_are_not_there_are_refused(soundstream_folder: Path, autoencoder_folder: Path) -> None:
+    with pytest.raises(InputError, match="has 4 quantizers, not 5"):
         get_codec(str(soundstream_folder), 5)
-    with pytest.raises(InputError, match="no levels"):
+    with pytest.raises(InputError, match="no quantizers"):
         get_codec(str(autoencoder_folder), 2)
 
 
@@ -207,7 +207,7 @@ def test_clipping_of_decoded_sound_is_said(soundstream: SoundStream, tmp_path: P
     with torch.no_grad():
         soundstream.decoder[-1].bias.fill_(3.0)
     codec = get_codec(str(soundstream.save_pretrained(tmp_path / "loud")))
-    write_codes(tmp_path / "codes", replace(codec.encode(_sound(rng, 960), 24000), levels=None))
+    write_codes(tmp_path / "codes", replace(codec.encode(_sound(rng, 960), 24000), loudness=None))
     with pytest.warns(Brain2MusicWarning, match="960 decoded samples were beyond"):
         decode_file(tmp_path / "codes", tmp_path / "out.wav")
     found = soundfile.read(tmp_path / "out.wav")[0]
@@ -251,7 +251,7 @@ def test_codes_say_by_which_weights_and_old_files_are_read(
         assert json.loads(file.comment)["weights_sha256"] == metadata["weights_sha256"]
     old = {"codec": metadata["codec"], "samples": metadata["samples"]}
     save_file({"values": values}, tmp_path / "old", metadata=old)
-    assert CodesFile(tmp_path / "old").levels is None
+    assert CodesFile(tmp_path / "old").loudness is None
     decode_file(tmp_path / "old", out)
     with torch.no_grad():
         soundstream.decoder[-1].bias.fill_(0.1)

@@ -31,7 +31,7 @@ def test_the_generator_gains_nothing_beyond_the_margin() -> None:
     assert logits.grad.tolist() == [[[0.0, -0.5]]]
 
 
-def test_feature_loss_is_the_mean_over_layers_and_judges() -> None:
+def test_feature_loss_is_the_mean_over_layers_and_discriminators() -> None:
     logits, zero = torch.zeros(1, 1, 1), torch.zeros(1, 2, 3)
     real = [(logits, [zero, zero]), (logits, [zero])]
     fake = [(logits, [zero + 1, zero - 2]), (logits, [zero + 6])]
@@ -94,9 +94,9 @@ def test_reconstruction_under_autocast_is_the_same() -> None:
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_discriminators_have_the_papers_shapes(channels: int) -> None:
-    judges = Discriminators(channels, width=4, stft_width=16)
-    judgements = judges(torch.randn(2, channels, 8192))
-    waves, (stft_logits, stft_features) = judgements[:3], judgements[3]
+    discriminators = Discriminators(channels, width=4, stft_width=16)
+    outputs = discriminators(torch.randn(2, channels, 8192))
+    waves, (stft_logits, stft_features) = outputs[:3], outputs[3]
     for scale, (logits, features) in zip((1, 2, 4), waves, strict=True):
         assert [feature.shape[1] for feature in features] == [4, 16, 64, 256, 256, 256]
         assert features[0].shape[-1] == 8192 // scale
@@ -107,12 +107,12 @@ def test_discriminators_have_the_papers_shapes(channels: int) -> None:
     assert stft_logits.shape[:2] == (2, 1)
 
 
-def test_every_weight_of_the_judges_gets_a_gradient() -> None:
-    judges = Discriminators(1, width=4, stft_width=16)
-    adversarial_loss(judges(torch.randn(1, 1, 4096))).backward()
-    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in judges.parameters())
+def test_every_weight_of_the_discriminators_gets_a_gradient() -> None:
+    discriminators = Discriminators(1, width=4, stft_width=16)
+    adversarial_loss(discriminators(torch.randn(1, 1, 4096))).backward()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in discriminators.parameters())
 
 
-def test_narrow_spectrogram_judges_are_refused() -> None:
+def test_narrow_spectrogram_discriminators_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 16"):
         Discriminators(stft_width=8)

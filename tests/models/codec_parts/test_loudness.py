@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brain2music.audio.limit import CEILING, limit, limit_blocks
-from brain2music.models.codec_parts.loudness import Meter, restore
+from brain2music.models.codec_parts.loudness import Meter, restore_loudness
 
 RATE = 1000
 
@@ -27,9 +27,9 @@ def sound(rng):
     return (steps * rng.standard_normal(4 * RATE))[None].astype(np.float32)
 
 
-def test_levels_come_back_from_another_gain_everywhere(sound):
+def test_loudness_comes_back_from_another_gain_everywhere(sound):
     quieter = sound * np.linspace(0.3, 0.9, sound.shape[1], dtype=np.float32)
-    found = np.concatenate(list(restore(iter([quieter]), measured([sound]), RATE)), axis=1)
+    found = np.concatenate(list(restore_loudness(iter([quieter]), measured([sound]), RATE)), axis=1)
     for part in (slice(0, 1000), slice(1000, 2000), slice(3000, 4000)):
         inner = slice(part.start + 200, part.stop - 200)
         assert abs(20 * np.log10(found[:, inner].std() / sound[:, inner].std())) < 1
@@ -38,14 +38,14 @@ def test_levels_come_back_from_another_gain_everywhere(sound):
 
 def test_hiss_in_silence_is_silenced(rng):
     hiss = 0.01 * rng.standard_normal((1, 2000)).astype(np.float32)
-    assert not np.concatenate(list(restore(iter([hiss]), measured([np.zeros_like(hiss)]), RATE)), axis=1).any()
+    assert not np.concatenate(list(restore_loudness(iter([hiss]), measured([np.zeros_like(hiss)]), RATE)), axis=1).any()
 
 
 def test_cuts_do_not_matter(sound):
     whole, parts = measured([sound]), measured(cut(sound, (1, 777, 2222, 1000)))
     np.testing.assert_array_equal(whole, parts)
-    one = np.concatenate(list(restore(iter([0.5 * sound]), whole, RATE)), axis=1)
-    many = np.concatenate(list(restore(iter(cut(0.5 * sound, (399, 1, 3600))), whole, RATE)), axis=1)
+    one = np.concatenate(list(restore_loudness(iter([0.5 * sound]), whole, RATE)), axis=1)
+    many = np.concatenate(list(restore_loudness(iter(cut(0.5 * sound, (399, 1, 3600))), whole, RATE)), axis=1)
     np.testing.assert_array_equal(one, many)
     loud = 4 * sound
     limited = np.concatenate(list(limit_blocks(iter(cut(loud, (5, 5, 5, 2000, 1985))), RATE)), axis=1)

@@ -35,7 +35,7 @@ def test_search_is_greedy_and_exact(generator: torch.Generator) -> None:
     torch.testing.assert_close(vectors - quantizer.decode(codes), residual)
 
 
-def test_fewer_levels_are_a_prefix(generator: torch.Generator) -> None:
+def test_fewer_quantizers_are_a_prefix(generator: torch.Generator) -> None:
     quantizer = ResidualVectorQuantizer(5, 4, 8)
     vectors = torch.randn(20, 5, generator=generator)
     assert torch.equal(quantizer.encode(vectors, 2), quantizer.encode(vectors)[:, :2])
@@ -106,28 +106,28 @@ def test_a_code_just_above_the_threshold_stays(generator: torch.Generator) -> No
     torch.testing.assert_close(quantizer.codebooks[0, 3], torch.full((4,), 1e3))
 
 
-def test_dropout_is_uniform_over_levels_for_each_example() -> None:
+def test_dropout_is_uniform_over_quantizers_for_each_example() -> None:
     torch.manual_seed(0)
     quantizer = ResidualVectorQuantizer(2, 4, 4).train()
-    drawn = quantizer(torch.randn(4000, 2, 1)).n_q
+    drawn = quantizer(torch.randn(4000, 2, 1)).n_quantizers
     shares = torch.bincount(drawn, minlength=6)[1:5] / 4000
     assert set(drawn.tolist()) == {1, 2, 3, 4}
     torch.testing.assert_close(shares, torch.full((4,), 0.25), atol=0.03, rtol=0)
 
 
-def test_dropped_levels_do_not_sound(generator: torch.Generator) -> None:
+def test_dropped_quantizers_do_not_sound(generator: torch.Generator) -> None:
     quantizer = _fitted(torch.randn(200, 4, generator=generator)).train()
     latents = torch.randn(3, 4, 10, generator=generator)
     given = quantizer(latents, torch.tensor([1, 2, 4]))
-    for example, n_q in enumerate((1, 2, 4)):
-        expected = quantizer.decode(quantizer.encode(latents[example].T, n_q)).T
+    for example, n_quantizers in enumerate((1, 2, 4)):
+        expected = quantizer.decode(quantizer.encode(latents[example].T, n_quantizers)).T
         torch.testing.assert_close(given.values[example], expected)
 
 
-def test_evaluation_uses_all_levels_and_learns_nothing(generator: torch.Generator) -> None:
+def test_evaluation_uses_all_quantizers_and_learns_nothing(generator: torch.Generator) -> None:
     quantizer = ResidualVectorQuantizer(4, 3, 8).eval()
     before = {name: value.clone() for name, value in quantizer.state_dict().items()}
-    assert quantizer(torch.randn(2, 4, 30, generator=generator)).n_q.tolist() == [3, 3]
+    assert quantizer(torch.randn(2, 4, 30, generator=generator)).n_quantizers.tolist() == [3, 3]
     assert all(torch.equal(before[name], value) for name, value in quantizer.state_dict().items())
 
 

@@ -13,14 +13,14 @@ _CHUNKS = [(1, 479, 480, 481, 3000), (5000,), (7,) * 60, (2400, 2400)]
 
 
 @pytest.mark.parametrize("chunks", _CHUNKS)
-@pytest.mark.parametrize("n_q", [None, 2])
-def test_a_stream_equals_the_whole(soundstream: SoundStream, chunks: tuple[int, ...], n_q: int | None) -> None:
+@pytest.mark.parametrize("n_quantizers", [None, 2])
+def test_a_stream_equals_the_whole(soundstream: SoundStream, chunks: tuple[int, ...], n_quantizers: int | None) -> None:
     wave = torch.randn(1, 1, sum(chunks))
-    stream = soundstream.stream(n_q)
+    stream = soundstream.stream(n_quantizers)
     given = [stream.push(chunk) for chunk in wave.split(chunks, dim=-1)]
     assert sum(part.shape[-1] for part in given) == wave.shape[-1] - wave.shape[-1] % 480
     streamed = torch.cat([*given, stream.finish()], dim=-1)
-    whole = soundstream.decode(soundstream.encode(wave, n_q))[..., : wave.shape[-1]]
+    whole = soundstream.decode(soundstream.encode(wave, n_quantizers))[..., : wave.shape[-1]]
     torch.testing.assert_close(streamed, whole, atol=1e-5, rtol=0)
 
 

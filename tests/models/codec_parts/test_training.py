@@ -52,7 +52,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def codec_task(music: Path, kind: str = "soundstream", **settings: object) -> CodecTask:
-    """A tiny codec with one small judge of waveforms."""
+    """A tiny codec with one small discriminator of waveforms."""
     torch.manual_seed(0)
     codec: Codec
     if kind == "soundstream":
@@ -60,13 +60,13 @@ def codec_task(music: Path, kind: str = "soundstream", **settings: object) -> Co
     else:
         codec = Autoencoder(AutoencoderConfig.size("tiny"))
     channels = 1 if kind == "soundstream" else 2
-    judges = Discriminators(channels, 4, scales=(1,), stft_windows=())
+    discriminators = Discriminators(channels, 4, scales=(1,), stft_windows=())
     sources = [AudioSource(music / "one.wav"), AudioSource(music / "two.wav")]
     corpus = open_corpus(sources, codec.config.sample_rate, channels, music / "cache", n_jobs=1)
     crops = Crops(corpus, 3840, 3)
     chosen = CodecHyperparameters(adversarial_after=0.4, **settings)  # type: ignore[arg-type]
     held = Crops(corpus, 3840, 2, gain_db=None).batch(0)
-    return CodecTask(codec, judges, crops, held, held, chosen, {"data": "two chords"})
+    return CodecTask(codec, discriminators, crops, held, held, chosen, {"data": "two chords"})
 
 
 def curve(out: Path) -> list[dict[str, float]]:
@@ -96,9 +96,9 @@ def test_a_codec_stopped_midway_resumes_to_the_same_losses(music: Path, tmp_path
         assert other == pytest.approx(one, abs=1e-6)
 
 
-def test_one_pass_of_the_judges_gives_the_gradients_of_the_papers_losses(music: Path) -> None:
+def test_one_pass_of_the_discriminators_gives_the_gradients_of_the_papers_losses(music: Path) -> None:
     task = codec_task(music, clip=1e9, discriminator_clip=1e9)
-    codec, judges = task.models["codec"], task.models["discriminators"]
+    codec, discriminators = task.models["codec"], task.models["discriminators"]
     grads: dict[str, list[torch.Tensor]] = {}
     engine = Engine(ARGUMENTS)
     batch = task.batch(0)
@@ -116,21 +116,21 @@ def test_one_pass_of_the_judges_gives_the_gradients_of_the_papers_losses(music: 
         value.copy_(before)
     torch.manual_seed(2)
     result = codec(batch)
-    real, fake = judges(batch), judges(result.wave)
+    real, fake = discriminators(batch), discriminators(result.wave)
     loss = reconstruction_loss(batch, result.wave, 24000) + result.commitment
     loss = loss + adversarial_loss(fake) + 100 * feature_loss(real, fake)
     wanted = torch.autograd.grad(loss, list(codec.parameters()))
     for ours, theirs in zip(grads["codec"], wanted, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
-    judged = discriminator_loss(real, judges(result.wave.detach()))
+    hinge = discriminator_loss(real, discriminators(result.wave.detach()))
     for ours, theirs in zip(
-        grads["discriminators"], torch.autograd.grad(judged, list(judges.parameters())), strict=True
+        grads["discriminators"], torch.autograd.grad(hinge, list(discriminators.parameters())), strict=True
     ):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
-    assert float(torch.as_tensor(logs["discriminator"]).detach()) == pytest.approx(float(judged.detach()), rel=1e-5)
+    assert float(torch.as_tensor(logs["discriminator"]).detach()) == pytest.approx(float(hinge.detach()), rel=1e-5)
 
 
-def test_the_judges_wait_for_their_part_of_the_budget(music: Path, tmp_path: Path) -> None:
+def test_the_discriminators_wait_for_their_part_of_the_budget(music: Path, tmp_path: Path) -> None:
     task = codec_task(music)
     before = [value.clone() for value in task.models["discriminators"].parameters()]
     fit(task, replace(ARGUMENTS, steps=4, validate_every=100), tmp_path / "early")
@@ -169,7 +169,7 @@ def test_codebooks_are_learned_anew_where_the_budget_says(music: Path, tmp_path:
     codec.quantizer.refit = counted  # type: ignore[method-assign]
     fit(task, replace(ARGUMENTS, accumulate=accumulate), tmp_path / "out")
     assert [steps for steps, _ in seen] == [4]
-    assert seen[0][1] >= 32 * codec.config.codes
+    assert seen[0][1] >= 32 * codec.config.codebook_size
 
 
 def test_codes_in_use_are_counted_by_level() -> None:
@@ -208,7 +208,7 @@ def test_monitors_say_what_goes_wrong_and_only_then(then: dict[str, float], said
     assert gan_divergence(history + lines(4, 40, **(healthy | then)) + lines(1, 44, **healthy)) is None
 
 
-def test_judges_have_time_before_they_are_said_to_know_nothing() -> None:
+def test_discriminators_have_time_before_they_are_said_to_know_nothing() -> None:
     assert gan_divergence(lines(GRACE // 100, discriminator=2.0)) is None
     assert gan_divergence(lines(GRACE // 100 + 2, discriminator=2.0)) is not None
 

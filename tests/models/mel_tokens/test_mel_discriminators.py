@@ -22,8 +22,8 @@ def test_each_gives_logits_over_time_and_the_features_of_all_layers() -> None:
 def test_they_learn_what_is_wrong_everywhere_and_what_is_wrong_somewhere(what: str) -> None:
     """Bands tilted by 0.8 nepers in all, or one frame in eight a little louder than its neighbours."""
     torch.manual_seed(0)
-    judges, rng = MelDiscriminators(16, 32), np.random.default_rng(0)
-    optimizer = torch.optim.AdamW(judges.parameters(), 2e-3, betas=(0.8, 0.99))
+    discriminators, rng = MelDiscriminators(16, 32), np.random.default_rng(0)
+    optimizer = torch.optim.AdamW(discriminators.parameters(), 2e-3, betas=(0.8, 0.99))
 
     def batch(wrong: bool) -> torch.Tensor:
         mel = torch.from_numpy(rng.standard_normal((8, 64, MELS)).astype(np.float32)) - 4
@@ -34,13 +34,14 @@ def test_they_learn_what_is_wrong_everywhere_and_what_is_wrong_somewhere(what: s
         return mel
 
     for _ in range(60):
-        loss = discriminator_loss(judges(batch(False)), judges(batch(True)))
+        loss = discriminator_loss(discriminators(batch(False)), discriminators(batch(True)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.no_grad():
         logits = [
-            [each.mean(tuple(range(1, each.ndim))) for each, _ in judges(batch(wrong))] for wrong in (False, True)
+            [each.mean(tuple(range(1, each.ndim))) for each, _ in discriminators(batch(wrong))]
+            for wrong in (False, True)
         ]
     for real, made in zip(*logits, strict=True):
         assert real.min() > made.max()

@@ -25,7 +25,7 @@ TINY = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(
 def fitted() -> tuple[MelTokens, torch.Tensor]:
     torch.manual_seed(0)
     mels = (torch.randn(400, 4) @ torch.randn(4, 80) - 5).split(100)
-    model = MelTokens(MelTokensConfig(frames=2, levels=5, codes=32))
+    model = MelTokens(MelTokensConfig(frames_per_token=2, n_quantizers=5, codebook_size=32))
     model.fit(mels, iterations=5)
     return model.eval(), mels[0]
 
@@ -61,24 +61,24 @@ def test_the_stated_bits_are_those_of_the_codes(codec, rng):
 
 def test_sound_is_that_of_the_decoded_mel(codec, fitted, rng):
     wave = (0.1 * rng.standard_normal((1, 5000))).astype(np.float32)
-    codes = replace(codec.encode(wave, 22_050), levels=None)  # as the vocoder gives it
+    codes = replace(codec.encode(wave, 22_050), loudness=None)  # as the vocoder gives it
     mel = fitted[0].decode(fitted[0].encode(log_mel(wave[0]).T))
     with torch.inference_mode():
         expected = codec.vocoder.generator(mel.T[None])[0, :, :5000].numpy()
     np.testing.assert_allclose(codec.decode(codes), expected, atol=1e-6)
 
 
-def test_fewer_levels_are_the_first_of_all_and_take_fewer_bits(codec, fitted, rng):
+def test_fewer_quantizers_are_the_first_of_all_and_take_fewer_bits(codec, fitted, rng):
     wave = (0.1 * rng.standard_normal((1, 5000))).astype(np.float32)
-    coarse = MelTokenCodec(fitted[0], "mel-tokens", levels=2, generator=Generator(TINY))
+    coarse = MelTokenCodec(fitted[0], "mel-tokens", n_quantizers=2, generator=Generator(TINY))
     assert isinstance(coarse, TokenCodec)
     codes = coarse.encode(wave, 22_050)
     np.testing.assert_array_equal(codes.values, codec.encode(wave, 22_050).values[:, :2])
     assert coarse.kbps == pytest.approx(codec.kbps * 2 / 5)
     assert coarse.codebooks.shape == (2, 32, 160)
     assert coarse.decode(codes).shape == (1, 5000)
-    with pytest.raises(InputError, match="5 levels, not 6"):
-        MelTokenCodec(fitted[0], "mel-tokens", levels=6)
+    with pytest.raises(InputError, match="5 quantizers, not 6"):
+        MelTokenCodec(fitted[0], "mel-tokens", n_quantizers=6)
 
 
 def test_griffin_lim_sings_in_time_and_pitch_with_nothing_installed():

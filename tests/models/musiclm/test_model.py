@@ -65,10 +65,10 @@ def test_long_music_goes_through_every_window(single: MusicLM) -> None:
 def test_a_single_stage_writes_for_a_codec_of_any_rate(conditioner: Conditioner) -> None:
     """Mel tokens, 43.07 frames a second: made, repeated, and gone on from, without semantic tokens."""
     torch.manual_seed(0)
-    tokens = MelTokens(MelTokensConfig(frames=2, levels=4, codes=32))
+    tokens = MelTokens(MelTokensConfig(frames_per_token=2, n_quantizers=4, codebook_size=32))
     shape = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
     codec = MelTokenCodec(tokens, "mel-tokens", generator=VocoderNetwork(shape))
-    words = replace(WORDS, acoustic_frame_rate=codec.sample_rate / codec.frame, acoustic_dims=160)
+    words = replace(WORDS, acoustic_frame_rate=codec.sample_rate / codec.hop_length, acoustic_dims=160)
     model = MusicLM({"acoustic": Stage(stages("tiny", "single", words)["acoustic"])}, conditioner, None, codec)
     made = model.generate(embedding=VECTORS, rows="items", seconds=5.0)
     assert [each.waveform.shape for each in made] == [(1, 5 * 22_050)] * 2

@@ -7,7 +7,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.models.embedders import get_embedder, models
-from brain2music.models.yamnet.embedder import FRAME, HOP, SAMPLE_RATE, YamnetEmbedder
+from brain2music.models.yamnet.embedder import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE, YamnetEmbedder
 
 pytestmark = pytest.mark.real_data
 
@@ -30,12 +30,17 @@ def test_windows_are_means_of_their_frames(yamnet: YamnetEmbedder) -> None:
     sound = tones(4.0)
     found = yamnet.embed(sound, SAMPLE_RATE)
     assert found.shape == (3, 1024)
-    frames = np.stack([yamnet._run(sound[first : first + FRAME])[0] for first in range(0, len(sound) - FRAME, HOP)])
-    middles = (np.arange(len(frames)) * HOP + FRAME / 2) / SAMPLE_RATE
+    frames = np.stack(
+        [
+            yamnet._run(sound[first : first + FRAME_LENGTH])[0]
+            for first in range(0, len(sound) - FRAME_LENGTH, HOP_LENGTH)
+        ]
+    )
+    middles = (np.arange(len(frames)) * HOP_LENGTH + FRAME_LENGTH / 2) / SAMPLE_RATE
     np.testing.assert_allclose(found[1], frames[(middles >= 1) & (middles < 3)].mean(axis=0), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("samples", [1, 800, FRAME, FRAME + 1])
+@pytest.mark.parametrize("samples", [1, 800, FRAME_LENGTH, FRAME_LENGTH + 1])
 def test_short_sounds_have_one_window(yamnet: YamnetEmbedder, samples: int) -> None:
     assert yamnet.embed(tones(2.0)[:samples], SAMPLE_RATE).shape == (1, 1024)
 

@@ -45,7 +45,7 @@ class EncodecFrames:
 
 
 class DacFrames:
-    """The Descript audio codec at 44.1 kHz (Kumar et al. 2023, arXiv 2306.06546), all levels.
+    """The Descript audio codec at 44.1 kHz (Kumar et al. 2023, arXiv 2306.06546), all quantizers.
 
     Raises
     ------
@@ -58,13 +58,13 @@ class DacFrames:
 
         self._model = load(DacModel, weights.folder()).to(best_device())
         config = self._model.config
-        self._hop = int(np.prod(config.downsampling_ratios))
+        self._hop_length = int(np.prod(config.downsampling_ratios))
         self.sample_rate, self.dims, self.sha256 = config.sampling_rate, config.hidden_size, weights.digest()
 
     @torch.inference_mode()
     def frames(self, sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames dims"]:
         """(frames, dims); the end is padded with zeros to a whole frame."""
-        wave = functional.pad(_wave(sound), (0, -len(sound) % self._hop))
+        wave = functional.pad(_wave(sound), (0, -len(sound) % self._hop_length))
         return self._model.encode(wave).quantized_representation[0].T.cpu().numpy()
 
 

@@ -36,22 +36,22 @@ class HubCodec(ABC):
     @property
     def kbps(self) -> float:
         """Kilobits a second."""
-        return self.sample_rate / self.hop * self.levels * log2(self.model.config.codebook_size) / 1000
+        return self.sample_rate / self.hop_length * self.n_quantizers * log2(self.model.config.codebook_size) / 1000
 
     @property
     @abstractmethod
-    def hop(self) -> int:
+    def hop_length(self) -> int:
         """Samples of a frame."""
 
     @property
     @abstractmethod
-    def levels(self) -> int:
+    def n_quantizers(self) -> int:
         """Codebooks in use."""
 
-    def _codes(self, ids: Int[torch.Tensor, "levels frames"], samples: int) -> Codes:
+    def _codes(self, ids: Int[torch.Tensor, "quantizers frames"], samples: int) -> Codes:
         return Codes(self.name, ids.T.numpy().astype(np.int16), samples)
 
-    def _ids(self, codes: Codes) -> Int[torch.Tensor, "levels frames"]:
+    def _ids(self, codes: Codes) -> Int[torch.Tensor, "quantizers frames"]:
         return torch.from_numpy(codes.values.T.astype(np.int64))
 
 
@@ -103,16 +103,16 @@ class EnCodec(HubCodec):
         return cls(model, "encodec-random")
 
     @property
-    def hop(self) -> int:
+    def hop_length(self) -> int:
         return int(np.prod(self.model.config.upsampling_ratios))
 
     @property
-    def levels(self) -> int:
+    def n_quantizers(self) -> int:
         return int(self.model.quantizer.get_num_quantizers_for_bandwidth(self.bandwidth))
 
     @torch.inference_mode()
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
-        """Ids (frames, levels)."""
+        """Ids (frames, n_quantizers)."""
         wave = prepare(waveform, sample_rate, self.sample_rate, self.channels)
         ids = self.model.encode(torch.from_numpy(wave)[None], bandwidth=self.bandwidth).audio_codes
         return self._codes(ids[0, 0], wave.shape[1])
@@ -149,16 +149,16 @@ class DAC(HubCodec):
         return cls(_loaded("DacModel", "dac-44khz", "descript/dac_44khz", folder))
 
     @property
-    def hop(self) -> int:
+    def hop_length(self) -> int:
         return int(np.prod(self.model.config.downsampling_ratios))
 
     @property
-    def levels(self) -> int:
+    def n_quantizers(self) -> int:
         return int(self.model.config.n_codebooks)
 
     @torch.inference_mode()
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
-        """Ids (frames, levels); the end is padded with zeros to whole frames."""
+        """Ids (frames, n_quantizers); the end is padded with zeros to whole frames."""
         wave = self._padded(waveform, sample_rate)
         samples = prepare(waveform, sample_rate, self.sample_rate, 1).shape[1]
         return self._codes(self.model.encode(wave).audio_codes[0], samples)
@@ -176,7 +176,7 @@ class DAC(HubCodec):
 
     def _padded(self, waveform: AnyWaveform, sample_rate: int) -> Float32[torch.Tensor, "1 1 n"]:
         wave = prepare(waveform, sample_rate, self.sample_rate, 1)
-        return torch.from_numpy(np.pad(wave, ((0, 0), (0, -wave.shape[1] % self.hop))))[None]
+        return torch.from_numpy(np.pad(wave, ((0, 0), (0, -wave.shape[1] % self.hop_length))))[None]
 
 
 def fitted(waveform: Float32[np.ndarray, "channels decoded"], samples: int) -> Float32[np.ndarray, "channels samples"]:

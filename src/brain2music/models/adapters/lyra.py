@@ -1,4 +1,4 @@
-"""Lyra V2: Google's SoundStream as it was released, trained on speech, 16 kHz, 46 levels of 16 codes at 50 Hz.
+"""Lyra V2: Google's SoundStream as it was released, trained on speech, 16 kHz, 46 quantizers of 16 codes at 50 Hz.
 
 The three TFLite files are those of the folder ``lyra/model_coeffs`` of github.com/google/lyra (Apache-2.0). They hold
 state from frame to frame, so every sound gets fresh interpreters.
@@ -17,7 +17,7 @@ from ...audio.arrays import AnyWaveform
 from ...audio.limit import limit
 from ..codec_parts.codes import Codes, prepare
 
-FRAME, LEVELS, BITS_PER_CODE = 320, 46, 4
+HOP_LENGTH, N_QUANTIZERS, BITS_PER_CODE = 320, 46, 4
 FILES = ("soundstream_encoder.tflite", "quantizer.tflite", "lyragan.tflite")
 
 
@@ -37,7 +37,7 @@ class Lyra:
     name = "lyra-v2"
     sample_rate = 16_000
     channels = 1
-    kbps = sample_rate / FRAME * LEVELS * BITS_PER_CODE / 1000
+    kbps = sample_rate / HOP_LENGTH * N_QUANTIZERS * BITS_PER_CODE / 1000
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = find_lyra() if folder is None else Path(folder)
@@ -52,7 +52,7 @@ class Lyra:
         """Codes (frames, 46), a frame every 20 ms; the end is padded with zeros to whole frames."""
         wave, quantize = prepare(waveform, sample_rate, self.sample_rate, self.channels)[0], self._runner(1, "encode")
         ids = [
-            quantize(input_frames=latent[None, None], num_quantizers=np.int32(LEVELS))["output_0"].ravel()
+            quantize(input_frames=latent[None, None], num_quantizers=np.int32(N_QUANTIZERS))["output_0"].ravel()
             for latent in self._frames(wave)
         ]
         return Codes(self.name, np.stack(ids).astype(np.int16), len(wave))
@@ -61,7 +61,8 @@ class Lyra:
         """The sound; nothing looks ahead, so it is aligned with what was encoded."""
         look_up, synthesise = self._runner(1, "decode"), self._runner(2)
         latents = (
-            look_up(encoding_indices=ids.reshape(LEVELS, 1, 1))["output_0"] for ids in codes.values.astype(np.int32)
+            look_up(encoding_indices=ids.reshape(N_QUANTIZERS, 1, 1))["output_0"]
+            for ids in codes.values.astype(np.int32)
         )
         sound = np.concatenate([synthesise(input_audio=latent)["output_0"][0] for latent in latents])
         return limit(sound[None, : codes.samples], self.sample_rate)
@@ -72,7 +73,7 @@ class Lyra:
 
     def _frames(self, wave: Float32[np.ndarray, " samples"]) -> list[Float32[np.ndarray, "64"]]:
         encode = self._runner(0)
-        padded = np.pad(wave, (0, -len(wave) % FRAME)).reshape(-1, 1, FRAME)
+        padded = np.pad(wave, (0, -len(wave) % HOP_LENGTH)).reshape(-1, 1, HOP_LENGTH)
         return [encode(input_audio=frame)["output_0"].ravel() for frame in padded]
 
     def _runner(self, file: int, signature: str = "serving_default") -> Any:

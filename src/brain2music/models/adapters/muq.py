@@ -70,7 +70,7 @@ class Muq(nn.Module):
         super().__init__()
         try:
             inner, stat = config["w2v2_config"], config["stat"]
-            self.hop, self.width = int(config.get("hop_length", 240)), int(config.get("encoder_dim", 1024))
+            self.hop_length, self.width = int(config.get("hop_length", 240)), int(config.get("encoder_dim", 1024))
             mels, channels = int(config.get("n_mels", 128)), int(config.get("conv_dim", 512))
             self.mean, self.std = float(stat["melspec_2048_mean"]), float(stat["melspec_2048_std"])
             size = ConformerSize(
@@ -86,7 +86,7 @@ class Muq(nn.Module):
             raise InputError(f"this is not MuQ's configuration ({error})", None, "download the model again") from None
         if int(config.get("label_rate", 25)) != 25 or inner.get("position_embeddings_type", "rotary") != "rotary":
             raise InputError("this MuQ has other frames or positions than 25 Hz and rotary ones", None, "take another")
-        self.preprocessor_melspec_2048 = MelDecibels(mels, self.hop)
+        self.preprocessor_melspec_2048 = MelDecibels(mels, self.hop_length)
         self.conv = _Subsampling(mels, channels, self.width)
         self.conformer = Conformer(size)
 
@@ -104,9 +104,9 @@ class MelDecibels(nn.Module):
 
     mel_stft: Any
 
-    def __init__(self, mels: int, hop: int) -> None:
+    def __init__(self, mels: int, hop_length: int) -> None:
         super().__init__()
-        self.hop = hop
+        self.hop_length = hop_length
         self.mel_stft = nn.Module()
         self.mel_stft.spectrogram, self.mel_stft.mel_scale = nn.Module(), nn.Module()
         self.mel_stft.spectrogram.register_buffer("window", torch.hann_window(N_FFT))
@@ -115,7 +115,7 @@ class MelDecibels(nn.Module):
     def forward(self, sound: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch mels frames"]:
         """10 log10 of the power in each band, from -100 dB."""
         window, filters = self.mel_stft.spectrogram.window, self.mel_stft.mel_scale.fb
-        spectrum = torch.stft(sound, N_FFT, self.hop, window=window, pad_mode="reflect", return_complex=True)
+        spectrum = torch.stft(sound, N_FFT, self.hop_length, window=window, pad_mode="reflect", return_complex=True)
         power = spectrum.real.square() + spectrum.imag.square()
         return 10 * torch.log10((filters.T @ power).clamp_min(1e-10))
 

@@ -1,4 +1,4 @@
-"""JEN-1's masked autoencoder: 48 kHz stereo <-> continuous latents, for the diffusion model to work on.
+"""JEN-1's masked autoencoder: 48 kHz stereo sound <-> continuous latents for a diffusion model.
 
 Li et al., "JEN-1: text-guided universal music generation with omnidirectional diffusion models" (2023, arXiv
 2308.04729), section 4.1. The paper gives a hop of 320 samples, a sample rate of 48 kHz and a latent rate of
@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..codec_parts.layers import Activation, Decoder, Encoder
-from ..codec_parts.pretrained import Pretrained
-from .lapped import GAIN, Lapped
+from ..codec_parts.pretrained import Pretrained, rename_tensors
+from .mdct import GAIN, MDCTCode
 from .whitening import LatentWhitening
 
 _WHITENING = "whitening.safetensors"
@@ -26,22 +26,22 @@ _WHITENING = "whitening.safetensors"
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """Sizes and switches; the defaults are the small one.
+    """Sizes and options of an autoencoder; the defaults are the small one.
 
     Attributes
     ----------
     sample_rate : Hz of the sound. latent_rate : Hz of the latents. patch, strides : their product times latent_rate is
         the sample rate; ``patch`` samples are taken by the first layer at once (1 in the paper).
     encoder_channels, decoder_channels : widths from the waveform's side to the latents', one more than strides.
-    dim : of a latent frame. masked : the part of latent frames set to zero before the decoder in training.
-    causal : look back only. lapped : a linear way round the networks (:mod:`.lapped`), which the paper has not.
+    dim : of a latent frame. masked : share of latent frames set to zero before the decoder in training.
+    causal : look back only. mdct : whether there is a linear bypass of the networks (:mod:`.mdct`), not in the paper.
 
     Raises
     ------
-    ValueError : hop times latent rate is not the sample rate.
+    ValueError : hop length times latent rate is not the sample rate.
     """
 
-    json_keys: ClassVar = {"sample_rate": "rate"}
+    json_keys: ClassVar = {"sample_rate": "rate", "mdct": "lapped"}
 
     sample_rate: int = 48000
     latent_rate: int = 125
@@ -54,101 +54,105 @@ class AutoencoderConfig:
     masked: float = 0.05
     activation: Activation = "elu"
     causal: bool = False
-    lapped: bool = True
+    mdct: bool = True
 
     def __post_init__(self) -> None:
-        if self.hop * self.latent_rate != self.sample_rate:
+        if self.hop_length * self.latent_rate != self.sample_rate:
             raise ValueError(
-                f"a hop of {self.hop} at {self.sample_rate} Hz gives {self.sample_rate / self.hop:g} latents a second, "
+                f"a hop of {self.hop_length} samples at {self.sample_rate} Hz gives "
+                f"{self.sample_rate / self.hop_length:g} latents per second, "
                 f"not {self.latent_rate}"
             )
 
     @property
-    def hop(self) -> int:
-        """Samples of a latent frame."""
+    def hop_length(self) -> int:
+        """Samples per latent frame."""
         return self.patch * prod(self.strides)
 
     @classmethod
     def size(cls, name: Literal["tiny", "small", "paper"]) -> "AutoencoderConfig":
-        """The named size."""
+        """The configuration of a named size."""
         wide, narrow = (32, 64, 128, 256, 512), (8, 16, 16)
-        paper = cls(patch=1, strides=(4, 4, 4, 6), encoder_channels=wide, decoder_channels=wide, lapped=False)
+        paper = cls(patch=1, strides=(4, 4, 4, 6), encoder_channels=wide, decoder_channels=wide, mdct=False)
         tiny = cls(encoder_channels=narrow, decoder_channels=narrow, dim=8)
         return {"tiny": tiny, "small": cls(), "paper": paper}[name]
 
 
 class Autoencoder(Pretrained):
-    """Stereo sound at ``config.sample_rate`` Hz <-> latents (dim, frames), one frame every ``config.hop`` samples.
+    """Stereo sound at ``config.sample_rate`` Hz <-> latents (dim, frames), one frame every ``config.hop_length``
+    samples.
 
-    ``whitening`` is what :class:`LatentWhitening` learnt of its latents, or None; it is saved beside the weights.
+    ``whitening`` is the :class:`LatentWhitening` of its latents, or None; it is saved beside the weights.
     """
 
     Config = AutoencoderConfig
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
+        rename_tensors(self, (("mdct.", "lapped."),))
         self.config = config
         shape = (config.strides, config.dim, config.patch, config.activation, config.causal)
         self.encoder = Encoder(config.channels, config.encoder_channels, *shape)
         self.decoder = Decoder(config.channels, config.decoder_channels, *shape)
-        self.lapped = Lapped(config.channels, config.dim, config.hop, config.causal) if config.lapped else None
+        self.mdct = MDCTCode(config.channels, config.dim, config.hop_length, config.causal) if config.mdct else None
         self.whitening: LatentWhitening | None = None
 
     def forward(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch channels samples"]:
-        """Encode and decode; in training some latent frames are masked on the way."""
+        """Encode and decode sound; in training some latent frames are masked."""
         latents = self._latents(wave)
         if self.training:
             latents = mask_frames(latents, self.config.masked)
         return self._sound(latents)[..., : wave.shape[-1]]
 
     @torch.no_grad()
-    def begin(self, sound: Float[Tensor, "batch channels samples"]) -> None:
-        """Start from the best linear code of ``sound``: the networks add nothing to it until they have learned to.
+    def initialise_from(self, sound: Float[Tensor, "batch channels samples"]) -> None:
+        """Initialise from the best linear code of ``sound``; the networks are zero-initialised and add nothing at
+        first.
 
         Raises
         ------
-        ValueError : there is no linear way, or too little sound to fit it.
+        ValueError : there is no linear bypass, or too little sound to fit it.
         """
-        if self.lapped is None:
-            raise ValueError("this autoencoder has no linear way to begin with")
-        self.lapped.fit(sound)
+        if self.mdct is None:
+            raise ValueError("this autoencoder has no linear bypass to initialise")
+        self.mdct.fit(sound)
         for network in (self.encoder, self.decoder):
             for parameter in network[-1].parameters():
                 parameter.zero_()
 
     @torch.no_grad()
     def encode(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch dim frames"]:
-        """Sound to latents, (batch, dim, ceil(samples / hop)); the end is padded with zeros to whole frames."""
+        """Encode sound to latents (batch, dim, ceil(samples / hop_length)); the end is padded with zeros."""
         return self._latents(wave)
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, "batch channels samples"]:
-        """Latents to sound, frames · hop samples."""
+        """Decode latents to sound of frames · hop_length samples."""
         return self._sound(latents)
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
-        """Write the model, and its latents' whitening where there is one."""
+        """Save the model, and the whitening of its latents where there is one."""
         folder = super().save_pretrained(folder, half)
         if self.whitening is not None:
             self.whitening.save(folder / _WHITENING)
         return folder
 
     def after_loading(self, folder: Path) -> None:
-        """Read the latents' whitening where there is one."""
+        """Load the whitening of the latents where there is one."""
         if (folder / _WHITENING).is_file():
             self.whitening = LatentWhitening.load(folder / _WHITENING)
 
     def _latents(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch dim frames"]:
-        whole = functional.pad(wave, (0, -wave.shape[-1] % self.config.hop))
+        whole = functional.pad(wave, (0, -wave.shape[-1] % self.config.hop_length))
         latents = self.encoder(whole)
-        return latents if self.lapped is None else self.lapped.analysis(whole) + GAIN * latents
+        return latents if self.mdct is None else self.mdct.analysis(whole) + GAIN * latents
 
     def _sound(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, "batch channels samples"]:
         sound = self.decoder(latents)
-        return sound if self.lapped is None else self.lapped.synthesis(latents) + GAIN * sound
+        return sound if self.mdct is None else self.mdct.synthesis(latents) + GAIN * sound
 
 
-def mask_frames(latents: Float[Tensor, "batch dim frames"], part: float) -> Float[Tensor, "batch dim frames"]:
-    """The latents with a random ``part`` of the frames set to zero (JEN-1's noise robustness)."""
-    kept = torch.rand(latents.shape[0], 1, latents.shape[2], device=latents.device) >= part
+def mask_frames(latents: Float[Tensor, "batch dim frames"], share: float) -> Float[Tensor, "batch dim frames"]:
+    """Set a random ``share`` of latent frames to zero (JEN-1's noise robustness)."""
+    kept = torch.rand(latents.shape[0], 1, latents.shape[2], device=latents.device) >= share
     return latents * kept

@@ -1,4 +1,4 @@
-"""What every codec of the package gives and takes, and the sound that goes into one."""
+"""The interface of codecs: codes, the protocols, and the preparation of sound."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -20,25 +20,25 @@ class Codes:
     Attributes
     ----------
     codec : the name of the codec that reads them.
-    values : (frames, width): token ids (frames, levels), latents (frames, dim), or packets of bytes.
+    values : (frames, width): token ids (frames, n_quantizers), latents (frames, dim), or packets of bytes.
     samples : of sound in each channel, at the codec's sample rate.
-    levels : how loud it is, as :mod:`.loudness` measures it; None where that is not known.
+    loudness : of the sound in steps of 0.4 s, as :mod:`.loudness` measures it; None where that is not known.
     """
 
     codec: str
     values: Shaped[np.ndarray, "frames width"]
     samples: int
-    levels: UInt8[np.ndarray, " steps"] | None = None
+    loudness: UInt8[np.ndarray, " steps"] | None = None
 
 
 @runtime_checkable
 class Codec(Protocol):
-    """Anything that turns sound into codes and back.
+    """A codec: sound to codes and back.
 
     Attributes
     ----------
     name : as in the registry. sample_rate : Hz of what ``decode`` gives. channels : of what ``decode`` gives.
-    kbps : kilobits a second that the codes take.
+    kbps : kilobits per second of the codes.
     """
 
     @property
@@ -61,35 +61,35 @@ class Codec(Protocol):
 
 @runtime_checkable
 class TokenCodec(Codec, Protocol):
-    """A codec of mono sound whose values are ids (frames, levels), as language models take them.
+    """A codec of mono sound whose values are ids (frames, n_quantizers), as language models take them.
 
     Attributes
     ----------
-    frame : samples of a frame. levels : ids of a frame. codes : ids there are at each level.
-    codebooks : what the ids of each level stand for, before whatever makes sound of their sum.
+    hop_length : samples per frame. n_quantizers : ids of a frame. codebook_size : ids of each quantizer.
+    codebooks : vectors of the ids of each quantizer; the decoder takes their sum.
     """
 
     @property
-    def frame(self) -> int: ...
+    def hop_length(self) -> int: ...
     @property
-    def levels(self) -> int: ...
+    def n_quantizers(self) -> int: ...
     @property
-    def codes(self) -> int: ...
+    def codebook_size(self) -> int: ...
     @property
-    def codebooks(self) -> Float[Tensor, "levels codes dims"]: ...
+    def codebooks(self) -> Float[Tensor, "quantizers codes dims"]: ...
 
 
-def chosen_levels(asked: int | None, there: int, name: str) -> int:
-    """How many levels to use, all by default; :class:`InputError` where there are not so many."""
-    if asked is not None and not 1 <= asked <= there:
-        raise InputError(f"{name} has {there} levels, not {asked}", hint="ask for 1 to all of them")
-    return there if asked is None else asked
+def check_n_quantizers(n_quantizers: int | None, available: int, name: str) -> int:
+    """Number of quantizers to use, all by default; :class:`InputError` where there are fewer than asked for."""
+    if n_quantizers is not None and not 1 <= n_quantizers <= available:
+        raise InputError(f"{name} has {available} quantizers, not {n_quantizers}", hint="ask for 1 to all of them")
+    return available if n_quantizers is None else n_quantizers
 
 
-def check_ids(ids: Shaped[np.ndarray, "frames width"], levels: int, codes: int, name: str) -> None:
-    """Refuse what is not ids of so many levels at most."""
-    integers = 1 <= ids.shape[1] <= levels and np.issubdtype(ids.dtype, np.integer)
-    if not integers or (ids.size and not 0 <= ids.min() <= ids.max() < codes):
+def check_ids(ids: Shaped[np.ndarray, "frames width"], n_quantizers: int, codebook_size: int, name: str) -> None:
+    """Raise :class:`InputError` unless these are ids of at most ``n_quantizers`` quantizers."""
+    integers = 1 <= ids.shape[1] <= n_quantizers and np.issubdtype(ids.dtype, np.integer)
+    if not integers or (ids.size and not 0 <= ids.min() <= ids.max() < codebook_size):
         raise InputError(f"these are not codes of {name}", hint="decode with the codec that encoded them")
 
 
@@ -130,7 +130,7 @@ def check_sound(channels: int, sample_rate: int) -> None:
 
 
 def mixed(waveform: Float32[np.ndarray, "any samples"], channels: int) -> Float32[np.ndarray, "channels samples"]:
-    """Mono by :func:`brain2music.audio.channels.mix`, stereo by doubling."""
+    """Mono using :func:`brain2music.audio.channels.mix`, stereo by doubling."""
     if waveform.shape[0] == channels:
         return waveform
     return mix(waveform)[None] if channels == 1 else np.repeat(waveform, channels, axis=0)

@@ -1,8 +1,8 @@
 """Codes on disk: one safetensors file that is written and read piece by piece, so that length costs no memory.
 
-The file holds ``values`` (frames, width), ``levels`` where they are known (:mod:`.loudness`) and, as metadata, the
+The file holds ``values`` (frames, width), ``loudness`` where they are known (:mod:`.loudness`) and, as metadata, the
 codec's name, the digest of its weights, the number of samples, and what wrote it. Its header gets a fixed room, filled
-with spaces as the format allows, because the number of frames is known only at the end. Files without levels and
+with spaces as the format allows, because the number of frames is known only at the end. Files without loudness and
 digests, as they were written once, are read too.
 """
 
@@ -29,7 +29,7 @@ def write_codes(path: Path, codes: Codes, origin: Mapping[str, str] | None = Non
     """Write codes that are at hand as a whole."""
     with codes_writer(path, codes.codec, origin) as writer:
         writer.append(codes.values)
-        writer.samples, writer.levels = codes.samples, codes.levels
+        writer.samples, writer.loudness = codes.samples, codes.loudness
 
 
 @contextmanager
@@ -42,11 +42,11 @@ def codes_writer(path: Path, codec: str, origin: Mapping[str, str] | None = None
 
 
 class CodesWriter:
-    """Appends frames; set ``samples``, and ``levels`` where they are known, before the end."""
+    """Appends frames; set ``samples``, and ``loudness`` where they are known, before the end."""
 
     def __init__(self, file: BinaryIO, codec: str, origin: Mapping[str, str]) -> None:
         self.file, self.codec, self.origin, self.samples = file, codec, origin, 0
-        self.levels: UInt8[np.ndarray, " steps"] | None = None
+        self.loudness: UInt8[np.ndarray, " steps"] | None = None
         self.frames, self.width, self.dtype = 0, 0, "uint8"
         file.write(bytes(8 + _ROOM))
 
@@ -66,9 +66,9 @@ class CodesWriter:
             "__metadata__": {**self.origin, **told},
             "values": {"dtype": _DTYPES[self.dtype], "shape": [self.frames, self.width], "data_offsets": [0, size]},
         }
-        if self.levels is not None:
-            self.file.write(self.levels.tobytes())
-            count = len(self.levels)
+        if self.loudness is not None:
+            self.file.write(self.loudness.tobytes())
+            count = len(self.loudness)
             header["levels"] = {"dtype": "U8", "shape": [count], "data_offsets": [size, size + count]}
         self.file.seek(0)
         self.file.write(struct.pack("<Q", _ROOM) + json.dumps(header).encode().ljust(_ROOM))
@@ -80,7 +80,7 @@ class CodesFile:
     Attributes
     ----------
     codec : name of the codec. samples : of sound in each channel. frames : of codes.
-    levels : of the sound, None where they are not known. weights : digest of the codec's, "" where it is not known.
+    loudness : of the sound, None where they are not known. weights : digest of the codec's, "" where it is not known.
 
     Raises
     ------
@@ -99,7 +99,7 @@ class CodesFile:
             self.codec, self.samples = metadata["codec"], int(metadata["samples"])
             self.frames, self.width = self._values.get_shape()
             self.weights = metadata.get("weights_sha256", "")
-            self.levels = self._file.get_tensor("levels") if "levels" in self._file.keys() else None  # noqa: SIM118
+            self.loudness = self._file.get_tensor("levels") if "levels" in self._file.keys() else None  # noqa: SIM118
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise InputError(f"this is not a file of codes ({error})", path, "encode the sound again") from None
 
@@ -110,4 +110,4 @@ class CodesFile:
 
     def read(self) -> Codes:
         """All of it."""
-        return Codes(self.codec, self._values[:], self.samples, self.levels)
+        return Codes(self.codec, self._values[:], self.samples, self.loudness)

@@ -13,21 +13,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from .losses import Judgement
+from .losses import DiscriminatorOutput
 
 _SLOPE = 0.2
 
 
 class Discriminators(nn.Module):
-    """Judges of a waveform at three rates and of its spectrograms.
+    """Discriminators of a waveform at three sample rates and of its spectrograms.
 
     Parameters
     ----------
     channels : of sound (1 or 2).
-    width : of the waveform judges' first layer (16), the later ones grow to 64 times this.
-    stft_width : of the spectrogram judges' first layer (32), the last has 16 times this. A multiple of 16:
+    width : of the waveform discriminators' first layer (16), the later ones grow to 64 times this.
+    stft_width : of the spectrogram discriminators' first layer (32), the last has 16 times this. A multiple of 16:
         oneDNN's backward pass on AVX-512 corrupts memory at 2, 4 and 8 (torch 2.13).
-    scales : of down-sampling of the waveform. stft_windows : one spectrogram judge each, hop a quarter.
+    scales : of down-sampling of the waveform. stft_windows : one spectrogram discriminator each, hop a quarter.
     """
 
     def __init__(
@@ -40,16 +40,16 @@ class Discriminators(nn.Module):
     ) -> None:
         super().__init__()
         if stft_width % 16:
-            raise ValueError(f"the spectrogram judges' width is {stft_width}; make it a multiple of 16")
+            raise ValueError(f"the spectrogram discriminators' width is {stft_width}; make it a multiple of 16")
         self.scales = tuple(scales)
         self.waves = nn.ModuleList(WaveDiscriminator(channels, width) for _ in scales)
         self.spectrograms = nn.ModuleList(StftDiscriminator(channels, stft_width, window) for window in stft_windows)
 
-    def forward(self, wave: Float[Tensor, "batch channels samples"]) -> list[Judgement]:
-        """One (logits, features) for each judge: logits (batch, 1, positions), features of every layer."""
+    def forward(self, wave: Float[Tensor, "batch channels samples"]) -> list[DiscriminatorOutput]:
+        """One (logits, features) for each discriminator: logits (batch, 1, positions), features of every layer."""
         slower = [wave if scale == 1 else _slower(wave, scale) for scale in self.scales]
-        of_waves = [judge(signal) for judge, signal in zip(self.waves, slower, strict=True)]
-        return of_waves + [judge(wave) for judge in self.spectrograms]
+        of_waves = [discriminator(signal) for discriminator, signal in zip(self.waves, slower, strict=True)]
+        return of_waves + [discriminator(wave) for discriminator in self.spectrograms]
 
 
 class WaveDiscriminator(nn.Module):
@@ -69,8 +69,8 @@ class WaveDiscriminator(nn.Module):
         self.layers = nn.ModuleList(weight_norm(layer) for layer in layers)
         self.last = weight_norm(nn.Conv1d(widths[-1], 1, 3, padding=1))
 
-    def forward(self, x: Float[Tensor, "batch channels samples"]) -> Judgement:
-        return judgement(x, self.layers, self.last)
+    def forward(self, x: Float[Tensor, "batch channels samples"]) -> DiscriminatorOutput:
+        return discriminator_output(x, self.layers, self.last)
 
 
 class StftDiscriminator(nn.Module):
@@ -94,7 +94,7 @@ class StftDiscriminator(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.last = weight_norm(nn.Conv2d(inputs, 1, (1, window // 128)))
 
-    def forward(self, wave: Float[Tensor, "batch channels samples"]) -> Judgement:
+    def forward(self, wave: Float[Tensor, "batch channels samples"]) -> DiscriminatorOutput:
         x = functional.leaky_relu(self.first(self._image(wave)), _SLOPE)
         features = [x]
         for block in self.blocks:
@@ -127,8 +127,8 @@ class _StftBlock(nn.Module):
         return functional.leaky_relu(branch + shortcut, _SLOPE)
 
 
-def judgement(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> Judgement:
-    """What plain layers, each followed by a leaky rectifier, say of ``x``: logits and the features of all of them."""
+def discriminator_output(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> DiscriminatorOutput:
+    """Logits and features of all layers of a plain discriminator, with a leaky rectifier after each layer."""
     features = []
     for layer in layers:
         x = functional.leaky_relu(layer(x), _SLOPE)

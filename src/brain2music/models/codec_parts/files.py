@@ -22,8 +22,8 @@ from ..codecs import get_codec, weights_digest
 from ..mel_tokens.model import MelTokenCodec
 from .codes import Codec, check_length, check_sound, mixed
 from .codes_file import CodesFile, codes_writer, write_codes
-from .loudness import Meter, restore
-from .ours import BLOCK_S, Block, BlockCodec, cut
+from .loudness import Meter, restore_loudness
+from .ours import BLOCK_S, Block, BlockCodec, cut_blocks
 
 
 def encode_file(audio: Path, out: Path, codec: Codec, advance: Advance = lambda done, total: None) -> None:
@@ -52,7 +52,7 @@ def encode_file(audio: Path, out: Path, codec: Codec, advance: Advance = lambda 
         for values in codec.encode_blocks(counted()):
             writer.append(values)
         check_length(samples, codec.sample_rate)
-        writer.samples, writer.levels = samples, meter.finish() if codec.metered else None
+        writer.samples, writer.loudness = samples, meter.finish() if codec.metered else None
 
 
 def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: None, vocoder: str | None = None) -> None:
@@ -76,9 +76,9 @@ def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: No
     if isinstance(codec, MelTokenCodec):
         origin["vocoder"] = codec.vocoder.name
     if isinstance(codec, BlockCodec):
-        pieces = codes.pieces(round(BLOCK_S * codec.sample_rate / codec.frame))
-        blocks: Iterable[Block] = cut(codec.decode_blocks(pieces), codes.samples)
-        blocks = blocks if codes.levels is None else restore(blocks, codes.levels, codec.sample_rate)
+        pieces = codes.pieces(round(BLOCK_S * codec.sample_rate / codec.hop_length))
+        blocks: Iterable[Block] = cut_blocks(codec.decode_blocks(pieces), codes.samples)
+        blocks = blocks if codes.loudness is None else restore_loudness(blocks, codes.loudness, codec.sample_rate)
     else:
         blocks = [codec.decode(codes.read())]
     _write_blocks(out, _counted(blocks, codes.samples, advance), codec.sample_rate, codec.channels, origin)

@@ -1,4 +1,4 @@
-"""What codecs are trained on: mel reconstruction, and the hinge losses of their discriminators.
+"""Losses of codecs: mel reconstruction, and the hinge losses of their discriminators.
 
 SoundStream (Zeghidour et al. 2021, arXiv 2107.03312), equations 1-6. There is no loss in the time domain. The
 paper weighs them 1 (adversarial), 100 (features), 1 (reconstruction).
@@ -20,8 +20,8 @@ WINDOWS = tuple(2**power for power in range(6, 12))
 _MELS = 64
 _FLOOR = 1e-5  # of a normalised magnitude before the logarithm: -100 dB
 Average = Literal["bins", "frames", "none"]
-Judgement = tuple[Float[Tensor, "..."], Sequence[Float[Tensor, "..."]]]
-"""What one discriminator says of a waveform: its logits and the features of its layers."""
+DiscriminatorOutput = tuple[Float[Tensor, "..."], Sequence[Float[Tensor, "..."]]]
+"""Output of one discriminator: its logits and the features of its layers."""
 
 
 def reconstruction_loss(
@@ -57,19 +57,21 @@ def reconstruction_loss(
     return total
 
 
-def adversarial_loss(decoded: Sequence[Judgement]) -> Float[Tensor, ""]:
+def adversarial_loss(decoded: Sequence[DiscriminatorOutput]) -> Float[Tensor, ""]:
     """The generator's hinge loss, mean over discriminators and logits of max(0, 1 - D(x̂)) (equation 2)."""
     return torch.stack([functional.relu(1 - logits.float()).mean() for logits, _ in decoded]).mean()
 
 
-def discriminator_loss(real: Sequence[Judgement], decoded: Sequence[Judgement]) -> Float[Tensor, ""]:
+def discriminator_loss(
+    real: Sequence[DiscriminatorOutput], decoded: Sequence[DiscriminatorOutput]
+) -> Float[Tensor, ""]:
     """The discriminators' hinge loss: mean max(0, 1 - D(x)) + mean max(0, 1 + D(x̂)) (equation 1)."""
     of_real = torch.stack([functional.relu(1 - logits.float()).mean() for logits, _ in real]).mean()
     of_decoded = torch.stack([functional.relu(1 + logits.float()).mean() for logits, _ in decoded]).mean()
     return of_real + of_decoded
 
 
-def feature_loss(real: Sequence[Judgement], decoded: Sequence[Judgement]) -> Float[Tensor, ""]:
+def feature_loss(real: Sequence[DiscriminatorOutput], decoded: Sequence[DiscriminatorOutput]) -> Float[Tensor, ""]:
     """Mean absolute difference of the discriminators' features, over layers and discriminators (equation 3).
 
     A layer's difference is the mean over channels and positions; the real features get no gradient.

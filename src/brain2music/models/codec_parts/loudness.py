@@ -1,7 +1,7 @@
-"""The level of a sound beside its codes, and its return when they are decoded.
+"""Loudness of a sound, stored beside its codes and restored after decoding.
 
-Vocoders and quantisers lose level, some 1 to 5 dB and more in the quiet, and make a hiss of silence. One byte for
-every 0.4 s (20 bits a second) brings it back: half decibels of root mean square, 0 for digital silence.
+Vocoders and quantisers lose loudness, some 1 to 5 dB and more in quiet parts, and turn silence into hiss. One byte per
+0.4 s (20 bits per second) restores it: root mean square in half decibels, 0 for digital silence.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,37 +18,39 @@ Block = Float32[np.ndarray, "channels samples"]
 
 
 class Meter:
-    """Measures the level of sound that comes in blocks; ``sample_rate`` in Hz."""
+    """Meter of the loudness of sound that comes in blocks; ``sample_rate`` in Hz."""
 
     def __init__(self, sample_rate: int) -> None:
         self._step, self._held = round(STEP_S * sample_rate), list[Block]()
         self._found: list[int] = []
 
     def push(self, block: Block) -> None:
-        """Take the next block."""
+        """Measure the next block."""
         whole = np.concatenate([*self._held, block], axis=1)
         ready = whole.shape[1] - whole.shape[1] % self._step
         self._found += [_byte(whole[:, first : first + self._step]) for first in range(0, ready, self._step)]
         self._held = [whole[:, ready:]]
 
     def finish(self) -> UInt8[np.ndarray, " steps"]:
-        """A byte for every step, the last one for what is left."""
+        """Loudness in steps of 0.4 s, one byte each; the last step may be shorter."""
         if self._held and self._held[0].shape[1]:
             self._found.append(_byte(self._held[0]))
         return np.array(self._found, dtype=np.uint8)
 
 
-def restore(blocks: Iterable[Block], levels: UInt8[np.ndarray, " steps"], sample_rate: int) -> Iterator[Block]:
-    """Sound brought to the levels that were measured, step by step, by gains that glide from one middle to the next."""
+def restore_loudness(
+    blocks: Iterable[Block], loudness: UInt8[np.ndarray, " steps"], sample_rate: int
+) -> Iterator[Block]:
+    """Restore the measured loudness of decoded sound, with gains interpolated between the middles of the steps."""
     before: float | None = None
     held: tuple[Block, float, int] | None = None
     for index, step in enumerate(_in_steps(blocks, round(STEP_S * sample_rate))):
-        level = int(levels[min(index, len(levels) - 1)]) if len(levels) else 0
-        gain = _gain(step, level) if len(levels) else 1.0
+        level = int(loudness[min(index, len(loudness) - 1)]) if len(loudness) else 0
+        gain = _gain(step, level) if len(loudness) else 1.0
         if held is not None:
             yield _glided(held[0], before, held[1], gain, held[2])
             before = held[1]
-        held = (step, gain, level if len(levels) else 1)
+        held = (step, gain, level if len(loudness) else 1)
     if held is not None:
         yield _glided(held[0], before, held[1], None, held[2])
 

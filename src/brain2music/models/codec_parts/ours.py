@@ -1,4 +1,4 @@
-"""Codecs that work in blocks: any sound in, whole or not, in constant memory; SoundStream and the JEN-1 autoencoder."""
+"""Codecs that work block by block in constant memory: SoundStream and the JEN-1 autoencoder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -14,12 +14,12 @@ from ...audio.arrays import AnyWaveform
 from ...audio.limit import limit_blocks
 from ..autoencoder.model import Autoencoder
 from ..soundstream.model import SoundStream
-from .codes import Codes, check_ids, chosen_levels, prepare, require_codes
-from .loudness import Meter, restore
+from .codes import Codes, check_ids, check_n_quantizers, prepare, require_codes
+from .loudness import Meter, restore_loudness
 from .stream import Sliding, SoundStreamStream, context_of
 
 BLOCK_S = 10.0
-"""Seconds of sound that go through a network at once."""
+"""Seconds of sound per pass through a network."""
 Block = Float32[np.ndarray, "channels samples"]
 Values = Shaped[np.ndarray, "frames width"]
 
@@ -29,15 +29,16 @@ class BlockCodec(ABC):
 
     Attributes
     ----------
-    name : in the registry. sample_rate : Hz. channels : of sound. frame : samples of one frame of codes.
-    kbps : kilobits a second. metered : whether the sound's level is kept beside its codes (:mod:`.loudness`).
+    name : in the registry. sample_rate : Hz. channels : of sound. hop_length : samples per frame.
+    kbps : kilobits per second. metered : whether the loudness of the sound is stored beside its codes
+        (:mod:`.loudness`).
     """
 
     metered = True
     name: str
     sample_rate: int
     channels: int
-    frame: int
+    hop_length: int
     kbps: float
 
     @abstractmethod
@@ -59,26 +60,28 @@ class BlockCodec(ABC):
         block, meter = round(BLOCK_S * self.sample_rate), Meter(self.sample_rate)
         meter.push(sound)
         blocks = (sound[:, first : first + block] for first in range(0, sound.shape[1], block))
-        levels = meter.finish() if self.metered else None
-        return Codes(self.name, np.concatenate(list(self.encode_blocks(blocks))), sound.shape[1], levels)
+        loudness = meter.finish() if self.metered else None
+        return Codes(self.name, np.concatenate(list(self.encode_blocks(blocks))), sound.shape[1], loudness)
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
         """The waveform at the codec's sample rate, within ±1; :class:`InputError` for codes of another codec."""
         require_codes(codes, self.name)
-        piece = round(BLOCK_S * self.sample_rate / self.frame)
+        piece = round(BLOCK_S * self.sample_rate / self.hop_length)
         pieces = (codes.values[first : first + piece] for first in range(0, len(codes.values), piece))
-        return np.concatenate(list(self.finished(pieces, codes.samples, codes.levels)), axis=1)
+        return np.concatenate(list(self.decode_limited(pieces, codes.samples, codes.loudness)), axis=1)
 
-    def finished(
-        self, pieces: Iterable[Values], samples: int, levels: UInt8[np.ndarray, " steps"] | None
+    def decode_limited(
+        self, pieces: Iterable[Values], samples: int, loudness: UInt8[np.ndarray, " steps"] | None
     ) -> Iterator[Block]:
-        """Sound of codes, of so many samples, at the level it had where that is known, its peaks within ±1."""
-        blocks = cut(self.decode_blocks(pieces), samples)
-        return limit_blocks(blocks if levels is None else restore(blocks, levels, self.sample_rate), self.sample_rate)
+        """Decode codes to sound of ``samples`` samples, at its loudness where that is known, with peaks within ±1."""
+        blocks = cut_blocks(self.decode_blocks(pieces), samples)
+        return limit_blocks(
+            blocks if loudness is None else restore_loudness(blocks, loudness, self.sample_rate), self.sample_rate
+        )
 
 
-def cut(blocks: Iterable[Block], samples: int) -> Iterator[Block]:
-    """The blocks without what lies beyond the last sample."""
+def cut_blocks(blocks: Iterable[Block], samples: int) -> Iterator[Block]:
+    """Cut blocks of sound after the given number of samples."""
     done = 0
     for block in blocks:
         yield block[:, : samples - done]
@@ -86,42 +89,46 @@ def cut(blocks: Iterable[Block], samples: int) -> Iterator[Block]:
 
 
 class SoundStreamCodec(BlockCodec):
-    """Tokens of a trained SoundStream; values are ids (frames, levels) as int16.
+    """A trained SoundStream as a codec; values are ids (frames, n_quantizers) as int16.
 
     Parameters
     ----------
-    model : trained. name : in the registry. levels : how many to use, all by default: fewer take fewer bits.
+    model : trained. name : in the registry. n_quantizers : how many to use, all by default: fewer take fewer bits.
 
     Raises
     ------
-    InputError : it has no such number of levels.
+    InputError : it has no such number of quantizers.
     """
 
     channels = 1
 
-    def __init__(self, model: SoundStream, name: str, levels: int | None = None) -> None:
+    def __init__(self, model: SoundStream, name: str, n_quantizers: int | None = None) -> None:
         self.name, self.model = name, model.eval()
-        self.levels = chosen_levels(levels, model.config.levels, name)
-        self.sample_rate, self.frame, self.codes = model.config.sample_rate, model.config.stride, model.config.codes
-        self.kbps = model.config.kbps * self.levels / model.config.levels
+        self.n_quantizers = check_n_quantizers(n_quantizers, model.config.n_quantizers, name)
+        self.sample_rate, self.hop_length, self.codebook_size = (
+            model.config.sample_rate,
+            model.config.hop_length,
+            model.config.codebook_size,
+        )
+        self.kbps = model.config.kbps * self.n_quantizers / model.config.n_quantizers
 
     @property
     def codebooks(self) -> Tensor:
-        """Of the levels in use, (levels, codes, dims)."""
-        return self.model.quantizer.codebooks[: self.levels]
+        """Codebooks of the quantizers in use, (n_quantizers, codebook_size, dims)."""
+        return self.model.quantizer.codebooks[: self.n_quantizers]
 
     def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
         """Ids of mono sound at the codec's sample rate."""
-        stream = SoundStreamStream(self.model, self.levels)
+        stream = SoundStreamStream(self.model, self.n_quantizers)
         for block in blocks:
             yield self._ids(stream.encode(self._tensor(block)))
         yield self._ids(stream.flush())
 
     def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
-        """Sound of ids of any number of levels."""
+        """Sound of ids of any number of quantizers."""
         stream = SoundStreamStream(self.model)
         for piece in pieces:
-            check_ids(piece, self.model.config.levels, self.codes, self.name)
+            check_ids(piece, self.model.config.n_quantizers, self.codebook_size, self.name)
             yield stream.decode(self._tensor(piece.T.astype(np.int64)))[0].cpu().numpy()
 
     def _ids(self, codes: Tensor) -> Values:
@@ -132,26 +139,26 @@ class SoundStreamCodec(BlockCodec):
 
 
 class AutoencoderCodec(BlockCodec):
-    """Latents of a trained autoencoder; values are (frames, dim) as float16. They keep the level by themselves."""
+    """A trained autoencoder as a codec; values are latents (frames, dim) as float16, which keep loudness themselves."""
 
     metered = False
 
     def __init__(self, model: Autoencoder, name: str) -> None:
         self.name, self.model = name, model.eval()
         config = model.config
-        self.sample_rate, self.channels, self.frame = config.sample_rate, config.channels, config.hop
+        self.sample_rate, self.channels, self.hop_length = config.sample_rate, config.channels, config.hop_length
         self.kbps = config.latent_rate * config.dim * 16 / 1000
 
     def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
         """Latents of sound at the codec's sample rate and number of channels."""
-        context = -(-context_of(self.model.encoder) // self.frame)
-        sliding = Sliding(self.model.encode, self.frame, 1, context)
-        for latents in _pushed(sliding, blocks, self._tensor, self.frame):
+        context = -(-context_of(self.model.encoder) // self.hop_length)
+        sliding = Sliding(self.model.encode, self.hop_length, 1, context)
+        for latents in _pushed(sliding, blocks, self._tensor, self.hop_length):
             yield latents[0].T.cpu().numpy().astype(np.float16)
 
     def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
         """Sound of latents."""
-        sliding = Sliding(self.model.decode, 1, self.frame, context_of(self.model.decoder))
+        sliding = Sliding(self.model.decode, 1, self.hop_length, context_of(self.model.decoder))
         for wave in _pushed(sliding, (self._checked(piece).T for piece in pieces), self._tensor, 1):
             yield wave[0].cpu().numpy()
 

@@ -18,6 +18,25 @@ from ...weights import find
 Model = TypeVar("Model", bound="Pretrained")
 
 
+def rename_tensors(module: nn.Module, names: tuple[tuple[str, str], ...]) -> None:
+    """Let a module's state dict hold tensors under stored names, given as (attribute, stored name) of their beginning.
+
+    Files and checkpoints written before an attribute was renamed can so be read, and written again the same.
+    """
+
+    def store(_: nn.Module, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        for attribute, stored in names:
+            _rename(state, prefix + attribute, prefix + stored)
+
+    def load(_: nn.Module, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        for attribute, stored in names:
+            _rename(state, prefix + stored, prefix + attribute)
+
+    if names:
+        module.register_state_dict_post_hook(store)
+        module.register_load_state_dict_pre_hook(load)
+
+
 def config_to_json(config: Any) -> dict[str, Any]:
     """The fields of a configuration (a dataclass) by their keys in ``config.json``."""
     return {key: getattr(config, name) for key, name in _names(type(config)).items()}
@@ -96,6 +115,11 @@ class Pretrained(nn.Module):
 
     def _is_saved(self, name: str) -> bool:
         return not name.endswith(self.training_only)
+
+
+def _rename(state: dict[str, Tensor], old: str, new: str) -> None:
+    for name in [name for name in state if name.startswith(old)]:
+        state[new + name.removeprefix(old)] = state.pop(name)
 
 
 def _names(kind: type) -> dict[str, str]:

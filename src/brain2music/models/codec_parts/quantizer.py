@@ -1,4 +1,4 @@
-"""The residual vector quantiser: each level quantises what the levels before it left over.
+"""The residual vector quantiser: each quantizer quantises what the quantizers before it left over.
 
 SoundStream (Zeghidour et al. 2021, arXiv 2107.03312, section III-C): greedy search, codebooks that follow an
 exponential moving average of the frames assigned to them (van den Oord et al. 2017, appendix A.1), k-means on
@@ -17,83 +17,91 @@ from .kmeans import kmeans, nearest
 _STATISTICS = ("counts", "sums")
 
 
-class Quantized(NamedTuple):
-    """What quantising gives: the sum of the chosen vectors, their ids, the commitment loss, levels kept."""
+class QuantizerOutput(NamedTuple):
+    """What quantising gives: the sum of the chosen vectors, their ids, the commitment loss, quantizers kept."""
 
     values: Float[Tensor, "batch dim frames"]
-    codes: Int[Tensor, "batch levels frames"]
+    codes: Int[Tensor, "batch quantizers frames"]
     commitment: Float[Tensor, ""]
-    n_q: Int[Tensor, " batch"]
+    n_quantizers: Int[Tensor, " batch"]
 
 
 class ResidualVectorQuantizer(nn.Module):
     """Greedy residual quantiser with moving-average codebooks; always in single precision.
 
-    Every level sees, and learns from, every frame; quantiser dropout only withholds the later levels of an
+    Every quantizer sees, and learns from, every frame; quantiser dropout only withholds the later quantizers of an
     example from the decoder (and from the commitment loss). With dropout deciding about learning as well, the
-    last of twelve levels would see one frame in twelve, and the rule about rare codes would replace it for ever.
+    last of twelve quantizers would see one frame in twelve, and the rule about rare codes would replace it for ever.
 
     Parameters
     ----------
-    dim : of a vector. levels : codebooks. size : codes in each.
+    dim : of a vector. n_quantizers : codebooks. codebook_size : codes of each.
     decay : of the moving averages (0.99).
     rare : a code whose moving average of frames per batch falls below this is replaced by a random frame of the
         batch (2; lower it where a batch holds fewer than about four frames a code).
-    dropout : draw the number of levels of each example uniformly from 1..levels while training.
+    dropout : draw the number of quantizers of each example uniformly from 1..n_quantizers while training.
     """
 
-    codebooks: Float[Tensor, "levels size dim"]
-    counts: Float[Tensor, "levels size"]
-    sums: Float[Tensor, "levels size dim"]
+    codebooks: Float[Tensor, "quantizers codes dim"]
+    counts: Float[Tensor, "quantizers codes"]
+    sums: Float[Tensor, "quantizers codes dim"]
     initialised: Tensor
 
     def __init__(
-        self, dim: int, levels: int, size: int = 1024, decay: float = 0.99, rare: float = 2.0, dropout: bool = True
+        self,
+        dim: int,
+        n_quantizers: int,
+        codebook_size: int = 1024,
+        decay: float = 0.99,
+        rare: float = 2.0,
+        dropout: bool = True,
     ) -> None:
         super().__init__()
-        self.dim, self.levels, self.size = dim, levels, size
+        self.dim, self.n_quantizers, self.codebook_size = dim, n_quantizers, codebook_size
         self.decay, self.rare, self.dropout = decay, rare, dropout
         self.frozen = False
-        self.register_buffer("codebooks", torch.randn(levels, size, dim) / dim**0.5)
-        self.register_buffer("counts", torch.ones(levels, size))
+        self.register_buffer("codebooks", torch.randn(n_quantizers, codebook_size, dim) / dim**0.5)
+        self.register_buffer("counts", torch.ones(n_quantizers, codebook_size))
         self.register_buffer("sums", self.codebooks.clone())
         self.register_buffer("initialised", torch.zeros((), dtype=torch.bool))
         self._ready: bool | None = None  # the buffer above, without asking the device in every step
 
     def forward(
-        self, latents: Float[Tensor, "batch dim frames"], n_q: Int[Tensor, " batch"] | None = None
-    ) -> Quantized:
+        self, latents: Float[Tensor, "batch dim frames"], n_quantizers: Int[Tensor, " batch"] | None = None
+    ) -> QuantizerOutput:
         """Quantise; in training also learn, and let the gradient pass straight through.
 
         Parameters
         ----------
-        latents : (batch, dim, frames). n_q : levels to keep of each example, 1..levels; by default all of them
-            in evaluation, and a draw for each example in training.
+        latents : (batch, dim, frames). n_quantizers : quantizers to keep of each example, 1..n_quantizers; by default
+            all of them in evaluation, and a draw for each example in training.
         """
         batch, _, frames = latents.shape
         with torch.autocast(latents.device.type, enabled=False):
             vectors = latents.float().transpose(1, 2).reshape(-1, self.dim)
-            if n_q is None:
-                n_q = self._draw(batch, latents.device)
-            kept = n_q.repeat_interleave(frames)
+            if n_quantizers is None:
+                n_quantizers = self._draw(batch, latents.device)
+            kept = n_quantizers.repeat_interleave(frames)
             total, codes, commitment = self._quantise(vectors, kept)
             total = vectors + (total - vectors).detach()
         values = total.reshape(batch, frames, self.dim).transpose(1, 2)
-        return Quantized(values, codes.reshape(batch, frames, -1).transpose(1, 2), commitment, n_q)
+        return QuantizerOutput(values, codes.reshape(batch, frames, -1).transpose(1, 2), commitment, n_quantizers)
 
     @torch.no_grad()
-    def encode(self, vectors: Float[Tensor, "vectors dim"], n_q: int | None = None) -> Int[Tensor, "vectors levels"]:
-        """The ids of each vector, (vectors, levels); the first ``n_q`` levels only, if given."""
+    def encode(
+        self, vectors: Float[Tensor, "vectors dim"], n_quantizers: int | None = None
+    ) -> Int[Tensor, "vectors quantizers"]:
+        """The ids of each vector, (vectors, n_quantizers); the first ``n_quantizers`` quantizers only, if given."""
         residual, codes = vectors.float(), []
-        for codebook in self.codebooks[:n_q]:
+        for codebook in self.codebooks[:n_quantizers]:
             ids = nearest(residual, codebook)
             residual = residual - codebook[ids]
             codes.append(ids)
         return torch.stack(codes, dim=1)
 
     @torch.no_grad()
-    def decode(self, codes: Int[Tensor, "vectors levels"]) -> Float[Tensor, "vectors dim"]:
-        """The sum of the vectors that the ids name; fewer levels than there are may be given."""
+    def decode(self, codes: Int[Tensor, "vectors quantizers"]) -> Float[Tensor, "vectors dim"]:
+        """The sum of the vectors that the ids name; fewer quantizers than there are may be given."""
         return sum(
             (book[ids] for book, ids in zip(self.codebooks, codes.unbind(1), strict=False)),
             start=self.codebooks.new_zeros(len(codes), self.dim),
@@ -101,7 +109,7 @@ class ResidualVectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def fit(self, vectors: Float[Tensor, "vectors dim"], iterations: int = 25, seed: int = 0) -> None:
-        """Learn all codebooks from vectors at hand (k-means, level by level), then freeze."""
+        """Learn all codebooks from vectors at hand (k-means, quantizer by quantizer), then freeze."""
         generator = torch.Generator(vectors.device).manual_seed(seed)
         self._initialise(vectors.float(), iterations, generator)
         self.freeze()
@@ -122,13 +130,13 @@ class ResidualVectorQuantizer(nn.Module):
 
     def _quantise(
         self, vectors: Float[Tensor, "vectors dim"], kept: Int[Tensor, " vectors"]
-    ) -> tuple[Float[Tensor, "vectors dim"], Int[Tensor, "vectors levels"], Float[Tensor, ""]]:
+    ) -> tuple[Float[Tensor, "vectors dim"], Int[Tensor, "vectors quantizers"], Float[Tensor, ""]]:
         learning = self.training and not self.frozen
         if learning and not self._is_ready():
             self._initialise(vectors.detach(), iterations=10)
         residual, total, codes = vectors, torch.zeros_like(vectors), []
         commitment = vectors.new_zeros(())
-        for level in range(self.levels):
+        for level in range(self.n_quantizers):
             book = self.codebooks[level]
             ids = nearest(residual.detach(), book)
             chosen, heard = book[ids], (kept > level)[:, None]
@@ -143,9 +151,9 @@ class ResidualVectorQuantizer(nn.Module):
     @torch.no_grad()
     def _learn(self, level: int, vectors: Float[Tensor, "vectors dim"], ids: Int[Tensor, " vectors"]) -> None:
         """Move one codebook's averages towards the batch, and replace its rare codes by random frames of it."""
-        counts = vectors.new_zeros(self.size).index_add_(0, ids, vectors.new_ones(len(ids)))
-        sums = vectors.new_zeros(self.size, self.dim).index_add_(0, ids, vectors)
-        spare = vectors[torch.randint(len(vectors), (self.size,), device=vectors.device)]
+        counts = vectors.new_zeros(self.codebook_size).index_add_(0, ids, vectors.new_ones(len(ids)))
+        sums = vectors.new_zeros(self.codebook_size, self.dim).index_add_(0, ids, vectors)
+        spare = vectors[torch.randint(len(vectors), (self.codebook_size,), device=vectors.device)]
         counts, sums, spare = _over_processes(counts, sums, spare)
         count = self.counts[level].lerp(counts, 1 - self.decay)
         total = self.sums[level].lerp(sums, 1 - self.decay)
@@ -159,13 +167,13 @@ class ResidualVectorQuantizer(nn.Module):
     def _initialise(
         self, vectors: Float[Tensor, "vectors dim"], iterations: int, generator: torch.Generator | None = None
     ) -> None:
-        """k-means on each level's residuals; every process takes the first one's codebooks."""
+        """k-means on the residuals of each quantizer; every process takes the first one's codebooks."""
         residual = vectors
-        for level in range(self.levels):
-            book = _from_first(kmeans(residual, self.size, iterations, generator))
+        for level in range(self.n_quantizers):
+            book = _from_first(kmeans(residual, self.codebook_size, iterations, generator))
             self.codebooks[level] = book
             residual = residual - book[nearest(residual, book)]
-        mean = max(self.rare, len(vectors) / self.size)
+        mean = max(self.rare, len(vectors) / self.codebook_size)
         self.counts.fill_(mean)
         self.sums.copy_(self.codebooks * mean)
         self.initialised.fill_(True)
@@ -173,8 +181,8 @@ class ResidualVectorQuantizer(nn.Module):
 
     def _draw(self, batch: int, device: torch.device) -> Int[Tensor, " batch"]:
         if self.training and self.dropout:
-            return torch.randint(1, self.levels + 1, (batch,), device=device)
-        return torch.full((batch,), self.levels, device=device)
+            return torch.randint(1, self.n_quantizers + 1, (batch,), device=device)
+        return torch.full((batch,), self.n_quantizers, device=device)
 
     def _is_ready(self) -> bool:
         if self._ready is None:

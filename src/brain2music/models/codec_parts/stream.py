@@ -18,11 +18,11 @@ class SoundStreamStream:
 
     Parameters
     ----------
-    model : in evaluation mode. n_q : levels to use; all by default.
+    model : in evaluation mode. n_quantizers : quantizers to use; all by default.
     """
 
-    def __init__(self, model: SoundStream, n_q: int | None = None) -> None:
-        self.model, self.n_q = model, n_q
+    def __init__(self, model: SoundStream, n_quantizers: int | None = None) -> None:
+        self.model, self.n_quantizers = model, n_quantizers
         self._waiting: Tensor | None = None
         self._encoder_memory: Memory = {}
         self._decoder_memory: Memory = {}
@@ -37,16 +37,16 @@ class SoundStreamStream:
         return self.decode(self.flush())[..., :rest]
 
     @torch.no_grad()
-    def encode(self, wave: Float[Tensor, "batch 1 samples"]) -> Int[Tensor, "batch levels frames"]:
+    def encode(self, wave: Float[Tensor, "batch 1 samples"]) -> Int[Tensor, "batch quantizers frames"]:
         """Codes of the frames that the chunk completes; the samples left over wait for the next one."""
         if self._waiting is not None:
             wave = torch.cat([self._waiting, wave], dim=-1)
-        whole = wave.shape[-1] - wave.shape[-1] % self.model.config.stride
+        whole = wave.shape[-1] - wave.shape[-1] % self.model.config.hop_length
         self._waiting = wave[..., whole:].clone()
         return self._encode(wave[..., :whole])
 
     @torch.no_grad()
-    def flush(self) -> Int[Tensor, "batch levels frames"]:
+    def flush(self) -> Int[Tensor, "batch quantizers frames"]:
         """The code of the last, incomplete frame, filled up with zeros; no frame if nothing waits."""
         if self._waiting is None:
             raise ValueError("nothing was pushed into this stream")
@@ -54,17 +54,17 @@ class SoundStreamStream:
         return self._encode(wave)
 
     @torch.no_grad()
-    def decode(self, codes: Int[Tensor, "batch levels frames"]) -> Float[Tensor, "batch 1 samples"]:
+    def decode(self, codes: Int[Tensor, "batch quantizers frames"]) -> Float[Tensor, "batch 1 samples"]:
         """The sound of the next codes."""
         if codes.shape[-1] == 0:
             return self.model.quantizer.codebooks.new_zeros(len(codes), 1, 0)
         return self.model.decoder(self.model.dequantize(codes), self._decoder_memory)
 
-    def _encode(self, wave: Float[Tensor, "batch 1 samples"]) -> Int[Tensor, "batch levels frames"]:
+    def _encode(self, wave: Float[Tensor, "batch 1 samples"]) -> Int[Tensor, "batch quantizers frames"]:
         if wave.shape[-1] == 0:
-            levels = self.model.config.levels if self.n_q is None else self.n_q
-            return torch.zeros(len(wave), levels, 0, dtype=torch.int64, device=wave.device)
-        return self.model.quantize(self.model.latents(wave, memory=self._encoder_memory), self.n_q)
+            n_quantizers = self.model.config.n_quantizers if self.n_quantizers is None else self.n_quantizers
+            return torch.zeros(len(wave), n_quantizers, 0, dtype=torch.int64, device=wave.device)
+        return self.model.quantize(self.model.latents(wave, memory=self._encoder_memory), self.n_quantizers)
 
 
 class Sliding:

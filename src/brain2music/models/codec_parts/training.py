@@ -28,7 +28,7 @@ from ...training.schedule import cosine, set_lr
 from ..autoencoder.model import Autoencoder
 from ..autoencoder.whitening import LatentWhitening
 from ..soundstream.model import SoundStream
-from .adversarial import judge
+from .adversarial_step import discriminator_step
 from .discriminators import Discriminators
 from .losses import reconstruction_loss
 
@@ -100,7 +100,7 @@ class CodecTask:
             "codec": _adam(codec, hparams.lr),
             "discriminators": _adam(discriminators, hparams.discriminator_lr),
         }
-        self.codes = codec.config.codes if isinstance(codec, SoundStream) else 0
+        self.codebook_size = codec.config.codebook_size if isinstance(codec, SoundStream) else 0
         self.crops, self.validation, self.listening = crops, validation, listening
         self.seconds_per_batch = crops.batch_size * crops.frames / self.sample_rate
         self.last_validation: dict[str, float] = {}
@@ -119,7 +119,7 @@ class CodecTask:
     ) -> Mapping[str, Tensor | float]:
         """One step of the codec and, after the first part of the budget, of its discriminators.
 
-        Both gradients are of the present weights, so each judge hears each sound once.
+        Both gradients are of the present weights, so each discriminator hears each sound once.
         """
         hparams, factor = self.hparams, cosine(engine.progress, step)
         set_lr(self.optimizers["codec"], hparams.lr * factor)
@@ -132,7 +132,7 @@ class CodecTask:
             logs["waveform"] = (batch - decoded).abs().mean()
             loss = loss + hparams.waveform * logs["waveform"]
         if engine.progress >= hparams.adversarial_after:
-            slope, judged = judge(
+            gradient, adversarial_logs = discriminator_step(
                 self.models["discriminators"],
                 self.optimizers["discriminators"],
                 batch,
@@ -142,8 +142,8 @@ class CodecTask:
                 features=hparams.features,
                 clip=hparams.discriminator_clip,
             )
-            loss = loss + (decoded * slope).sum()  # its gradient at the sound is the slope of the judges' losses
-            logs |= judged
+            loss = loss + (decoded * gradient).sum()  # has the gradient of the adversarial losses
+            logs |= adversarial_logs
         engine.backward(loss)
         norm = engine.step(self.optimizers["codec"], hparams.clip)
         self.steps = step + 1
@@ -159,7 +159,7 @@ class CodecTask:
             codes += [] if isinstance(result, Tensor) else [result.codes.transpose(0, 1).flatten(1)]
         self.last_validation = {"reconstruction": float(torch.stack(losses).sum() / len(self.validation))}
         if codes:
-            used = codes_used(torch.cat(codes, dim=1), self.codes)
+            used = codes_used(torch.cat(codes, dim=1), self.codebook_size)
             self.last_validation |= {"codes_used": float(used.mean()), "codes_used_min": float(used.min())}
         return self.last_validation
 
@@ -194,7 +194,7 @@ class CodecTask:
                 write_audio(originals / f"{number}.wav", original, self.sample_rate)
 
     def check_divergence(self, history: list[dict[str, float]]) -> str | None:
-        """What goes wrong between the codec and its judges, before it collapses."""
+        """What goes wrong between the codec and its discriminators, before it collapses."""
         return gan_divergence(history)
 
     def _refit_if_due(self, step: int, engine: Engine) -> None:
@@ -206,7 +206,7 @@ class CodecTask:
             before = self.spent if engine.arguments.minutes is not None else (step - 1) / engine.arguments.steps
         codec = engine.unwrap(self.models["codec"])
         if isinstance(codec, SoundStream) and any(before < point <= self.spent for point in self.hparams.refits):
-            wanted = FRAMES_A_CODE * codec.config.codes * codec.config.stride
+            wanted = FRAMES_A_CODE * codec.config.codebook_size * codec.config.hop_length
             count = -(-wanted // (self.crops.batch_size * self.crops.frames))
             with torch.no_grad():
                 latents = [codec.latents(self.batch(step + ahead).to(engine.device)) for ahead in range(count)]
@@ -219,7 +219,7 @@ class CodecTask:
         result = self.models["codec"](batch)
         if isinstance(result, Tensor):
             return result, 0.0, {}
-        used = codes_used(result.codes.transpose(0, 1).flatten(1), self.codes)
+        used = codes_used(result.codes.transpose(0, 1).flatten(1), self.codebook_size)
         return result.wave, result.commitment, {"commitment": result.commitment, "codes_used": used.mean()}
 
 
@@ -229,7 +229,7 @@ def as_it_is(crops: Crops, sample_rate: int, most: int) -> Crops:
     return replace(crops, frames=10 * sample_rate, batch_size=min(most, ceil(seconds / 10)), gain_db=None)
 
 
-def codes_used(codes: Int[Tensor, "levels frames"], size: int) -> Float[Tensor, " levels"]:
+def codes_used(codes: Int[Tensor, "quantizers frames"], size: int) -> Float[Tensor, " quantizers"]:
     """The part of each level's ``size`` codes that occurs."""
     seen = torch.zeros(len(codes), size, device=codes.device)
     return seen.scatter_(1, codes, 1.0).mean(1)

@@ -33,7 +33,7 @@ class CodecRun:
     ----------
     size : of the models. seconds : of a crop, rounded to whole frames; None: 0.72 s of the small ones, 0.36 s of tiny.
     batch_size : crops in a batch; None: 64 (SoundStream) or 32 (autoencoder) of the small ones, 8 of tiny.
-    judges : the size of the discriminators; None: that of the codec. On a CPU those of small take most of a step.
+    discriminator_size : of the discriminators; None: that of the codec. On a CPU those of small take most of a step.
     held_out : a folder of which no file may be among the data.
     cache : where decoded sound is kept; None: ``cache`` in the output folder. cache_gb : above which it is not.
     """
@@ -43,7 +43,7 @@ class CodecRun:
     size: Size = "small"
     seconds: float | None = None
     batch_size: int | None = None
-    judges: Size | None = None
+    discriminator_size: Size | None = None
     held_out: Path | None = None
     cache: Path | None = None
     cache_gb: float = 50.0
@@ -57,21 +57,23 @@ def train_soundstream(
     """Train a SoundStream; the folder of the model."""
     torch.manual_seed(arguments.seed)
     codec = SoundStream(SoundStreamConfig.size(run.size))
-    judges = Discriminators(1, **_JUDGES[run.judges or run.size], stft_windows=(1024,))
-    return _train(run, arguments, codec, judges, 64, resume, start_time)
+    discriminators = Discriminators(1, **_DISCRIMINATORS[run.discriminator_size or run.size], stft_windows=(1024,))
+    return _train(run, arguments, codec, discriminators, 64, resume, start_time)
 
 
 def train_autoencoder(
     run: CodecRun, arguments: TrainingArguments, resume: bool = False, start_time: float | None = None
 ) -> Path:
-    """Train JEN-1's autoencoder; the folder of the model. Its judges hear spectrograms of three resolutions."""
+    """Train JEN-1's autoencoder; the folder of the model. Its discriminators hear spectrograms of three resolutions."""
     torch.manual_seed(arguments.seed)
     codec = Autoencoder(AutoencoderConfig.size(run.size))
-    judges = Discriminators(2, **_JUDGES[run.judges or run.size], stft_windows=(512, 1024, 2048))
-    return _train(run, arguments, codec, judges, 32, resume, start_time)
+    discriminators = Discriminators(
+        2, **_DISCRIMINATORS[run.discriminator_size or run.size], stft_windows=(512, 1024, 2048)
+    )
+    return _train(run, arguments, codec, discriminators, 32, resume, start_time)
 
 
-_JUDGES: dict[str, dict[str, Any]] = {
+_DISCRIMINATORS: dict[str, dict[str, Any]] = {
     "tiny": {"width": 4, "stft_width": 16},
     "small": {"width": 16, "stft_width": 16},
     "paper": {"width": 16, "stft_width": 32},
@@ -82,22 +84,26 @@ def _train(
     run: CodecRun,
     arguments: TrainingArguments,
     codec: Codec,
-    judges: Discriminators,
+    discriminators: Discriminators,
     batch: int,
     resume: bool,
     start_time: float | None,
 ) -> Path:
-    sample_rate, hop, tiny = codec.config.sample_rate, _hop(codec), run.size == "tiny"
-    frames = max(1, round((run.seconds or (0.36 if tiny else 0.72)) * sample_rate / hop)) * hop
+    sample_rate, hop_length, tiny = codec.config.sample_rate, codec.config.hop_length, run.size == "tiny"
+    frames = max(1, round((run.seconds or (0.36 if tiny else 0.72)) * sample_rate / hop_length)) * hop_length
     training, validation = _corpora(run, codec)
     crops = Crops(training, frames, run.batch_size or (8 if tiny else batch), arguments.seed)
     held = Crops(validation, frames, 8 if tiny else VALIDATED, arguments.seed, gain_db=None)
     listened = Crops(
-        validation, round(LISTENED_SECONDS * sample_rate / hop) * hop, LISTENED, arguments.seed, gain_db=None
+        validation,
+        round(LISTENED_SECONDS * sample_rate / hop_length) * hop_length,
+        LISTENED,
+        arguments.seed,
+        gain_db=None,
     )
     minutes = training.frames.sum() / sample_rate / 60
-    if isinstance(codec, Autoencoder) and codec.lapped is not None and not resume:
-        codec.begin(as_it_is(crops, sample_rate, BEGUN_FROM).batch(0))
+    if isinstance(codec, Autoencoder) and codec.mdct is not None and not resume:
+        codec.initialise_from(as_it_is(crops, sample_rate, BEGUN_FROM).batch(0))
     facts = {
         "data": f"{run.data.name}: {len(training.frames)} sounds, {minutes:.0f} minutes",
         "size": run.size,
@@ -106,23 +112,19 @@ def _train(
         **{name: value for name, value in asdict(run.hparams).items() if name != "compile"},
     }
     if isinstance(codec, SoundStream):
-        _warn_of_small_batches(crops.batch_size * frames // hop, codec.config)
-    task = CodecTask(codec, judges, crops, held.batch(0), listened.batch(0), run.hparams, facts)
+        _warn_of_small_batches(crops.batch_size * frames // hop_length, codec.config)
+    task = CodecTask(codec, discriminators, crops, held.batch(0), listened.batch(0), run.hparams, facts)
     return fit(task, arguments, run.out, resume, start_time)
 
 
 def _warn_of_small_batches(frames: int, config: SoundStreamConfig) -> None:
     """Warn where even evenly used codes would be taken for rare ones now and then, and replaced."""
-    if frames < 4 * config.codes * config.rare:
+    if frames < 4 * config.codebook_size * config.rare:
         sentence = (
-            f"a batch holds {frames} frames for {config.codes} codes, of which those seen less than "
+            f"a batch holds {frames} frames for {config.codebook_size} codes, of which those seen less than "
             f"{config.rare:g} times in a batch are replaced: enlarge --batch-size or --seconds"
         )
         warnings.warn(Brain2MusicWarning(sentence), stacklevel=3)
-
-
-def _hop(codec: Codec) -> int:
-    return codec.config.stride if isinstance(codec, SoundStream) else codec.config.hop
 
 
 def _corpora(run: CodecRun, codec: Codec) -> tuple[AudioCorpus, AudioCorpus]:

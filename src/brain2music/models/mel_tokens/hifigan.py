@@ -27,7 +27,7 @@ from ..codec_parts.stream import Sliding
 
 Piece = TypeVar("Piece")
 
-SAMPLE_RATE, N_FFT, HOP, MELS, FMAX = 22_050, 1024, 256, 80, 8000.0
+SAMPLE_RATE, N_FFT, HOP_LENGTH, MELS, FMAX = 22_050, 1024, 256, 80, 8000.0
 CENTRE, SCALE = -4.0, 2.0
 """Of log-mel frames of music, roughly: what networks on them are given is brought near to mean 0 and deviation 1."""
 _FLOOR = 1e-5
@@ -100,7 +100,7 @@ class MelHiFiGAN:
     name = "mel-hifigan"
     sample_rate = SAMPLE_RATE
     channels = 1
-    kbps = SAMPLE_RATE / HOP * MELS * 16 / 1000
+    kbps = SAMPLE_RATE / HOP_LENGTH * MELS * 16 / 1000
 
     def __init__(self, generator: Generator | None = None) -> None:
         self.generator = (load_generator() if generator is None else generator).eval()
@@ -118,7 +118,7 @@ class MelHiFiGAN:
 
     def blocks(self, mels: Iterable[Float32[np.ndarray, "_ 80"]]) -> Iterator[Float32[np.ndarray, "1 samples"]]:
         """The same of frames that come in pieces, equal to the whole but for rounding; 256 samples a frame."""
-        sliding = Sliding(self.generator, 1, HOP, _CONTEXT)
+        sliding = Sliding(self.generator, 1, HOP_LENGTH, _CONTEXT)
         for mel, last in with_last(mels):
             with torch.inference_mode():
                 sound = sliding.push(torch.from_numpy(mel).T[None], last)[0].numpy()
@@ -127,8 +127,8 @@ class MelHiFiGAN:
 
 def log_mel(wave: Float32[np.ndarray, " samples"]) -> Float32[Tensor, "80 frames"]:
     """HiFi-GAN's input: ln of mel magnitudes, frame i in the middle of samples 256 i to 256 (i + 1)."""
-    padded = np.pad(wave, (0, -len(wave) % HOP))
-    around = (N_FFT - HOP) // 2
+    padded = np.pad(wave, (0, -len(wave) % HOP_LENGTH))
+    around = (N_FFT - HOP_LENGTH) // 2
     mirrored = len(padded) > around
     signal = torch.from_numpy(np.pad(padded, around, mode="reflect") if mirrored else np.pad(padded, around))
     return bands(magnitudes(signal))
@@ -138,20 +138,20 @@ def log_mel_blocks(
     blocks: Iterable[Float32[np.ndarray, " samples"]], multiple: int = 1
 ) -> Iterator[Float32[Tensor, "80 frames"]]:
     """:func:`log_mel` of sound that comes in blocks; every piece but the last has a multiple of so many frames."""
-    around, held, begun = (N_FFT - HOP) // 2, np.zeros(0, np.float32), False
+    around, held, begun = (N_FFT - HOP_LENGTH) // 2, np.zeros(0, np.float32), False
     samples = 0
     for block in blocks:
         held, samples = np.concatenate([held, block]), samples + len(block)
         if not begun and len(held) > N_FFT:
             held, begun = np.concatenate([held[around:0:-1], held]), True
-        ready = (len(held) - N_FFT) // HOP if begun else 0
+        ready = (len(held) - N_FFT) // HOP_LENGTH if begun else 0
         if (ready := ready - ready % multiple) > 0:
-            yield bands(magnitudes(torch.from_numpy(held[: (ready - 1) * HOP + N_FFT])))
-            held = held[ready * HOP :]
+            yield bands(magnitudes(torch.from_numpy(held[: (ready - 1) * HOP_LENGTH + N_FFT])))
+            held = held[ready * HOP_LENGTH :]
     if not begun:
         yield log_mel(held)
         return
-    rest = np.pad(np.pad(held, (0, -samples % HOP)), (0, around), mode="reflect")
+    rest = np.pad(np.pad(held, (0, -samples % HOP_LENGTH)), (0, around), mode="reflect")
     if len(rest) >= N_FFT:
         yield bands(magnitudes(torch.from_numpy(rest)))
 
@@ -170,7 +170,7 @@ def with_last(pieces: Iterable[Piece]) -> Iterator[tuple[Piece, bool]]:
 def magnitudes(signal: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch bins frames"]:
     """Of the Fourier transform in the frames that lie inside a signal."""
     window = torch.hann_window(N_FFT, device=signal.device)
-    spectrum = torch.stft(signal, N_FFT, HOP, window=window, center=False, return_complex=True)
+    spectrum = torch.stft(signal, N_FFT, HOP_LENGTH, window=window, center=False, return_complex=True)
     return (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
 
 

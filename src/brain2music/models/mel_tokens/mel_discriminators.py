@@ -9,31 +9,33 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from ..codec_parts.discriminators import judgement
-from ..codec_parts.losses import Judgement
+from ..codec_parts.discriminators import discriminator_output
+from ..codec_parts.losses import DiscriminatorOutput
+from ..codec_parts.pretrained import rename_tensors
 from .hifigan import CENTRE, MELS, SCALE
 
 
 class MelDiscriminators(nn.Module):
-    """Judges of log-mel frames.
+    """Discriminators of log-mel frames.
 
     Parameters
     ----------
-    width : of the image judge's first layer; the last have three times this. A multiple of 16, as is
+    width : of the image discriminator's first layer; the last have three times this. A multiple of 16, as is
         :class:`~brain2music.models.codec_parts.discriminators.Discriminators`'s and for the same reason.
-    frames_width : of all layers of the frame judge.
+    frames_width : of all layers of the frame discriminator.
     """
 
     def __init__(self, width: int = 32, frames_width: int = 128) -> None:
         super().__init__()
+        rename_tensors(self, (("discriminators.", "judges."),))
         if width % 16:
-            raise ValueError(f"the image judge's width is {width}; make it a multiple of 16")
-        self.judges = nn.ModuleList([ImageDiscriminator(width), FrameDiscriminator(frames_width)])
+            raise ValueError(f"the image discriminator's width is {width}; make it a multiple of 16")
+        self.discriminators = nn.ModuleList([ImageDiscriminator(width), FrameDiscriminator(frames_width)])
 
-    def forward(self, mel: Float[Tensor, "batch frames 80"]) -> list[Judgement]:
-        """One (logits, features) for each judge: logits vary over time, the first's over bands too."""
+    def forward(self, mel: Float[Tensor, "batch frames 80"]) -> list[DiscriminatorOutput]:
+        """One (logits, features) for each discriminator: logits vary over time, the first's over bands too."""
         scaled = ((mel - CENTRE) / SCALE).transpose(1, 2)
-        return [judge(scaled) for judge in self.judges]
+        return [discriminator(scaled) for discriminator in self.discriminators]
 
 
 class ImageDiscriminator(nn.Module):
@@ -53,9 +55,9 @@ class ImageDiscriminator(nn.Module):
         self.layers = nn.ModuleList(weight_norm(layer) for layer in layers)
         self.last = weight_norm(nn.Conv2d(3 * width, 1, 3, padding=1))
 
-    def forward(self, mel: Float[Tensor, "batch 80 frames"]) -> Judgement:
+    def forward(self, mel: Float[Tensor, "batch 80 frames"]) -> DiscriminatorOutput:
         image = mel[:, None]
-        return judgement(torch.cat([image, self.bands.expand_as(image)], 1), self.layers, self.last)
+        return discriminator_output(torch.cat([image, self.bands.expand_as(image)], 1), self.layers, self.last)
 
 
 class FrameDiscriminator(nn.Module):
@@ -68,5 +70,5 @@ class FrameDiscriminator(nn.Module):
         self.layers = nn.ModuleList(weight_norm(layer) for layer in layers)
         self.last = weight_norm(nn.Conv1d(width, 1, 3, padding=1))
 
-    def forward(self, mel: Float[Tensor, "batch 80 frames"]) -> Judgement:
-        return judgement(mel, self.layers, self.last)
+    def forward(self, mel: Float[Tensor, "batch 80 frames"]) -> DiscriminatorOutput:
+        return discriminator_output(mel, self.layers, self.last)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from ..codec_parts.pretrained import Pretrained
-from .dilated import DilatedBlock, silent
+from .dilated import DilatedBlock, zero_initialised
 from .hifigan import CENTRE, MELS, N_FFT, SCALE, mel_filters
 
 BINS = N_FFT // 2 + 1
@@ -46,7 +46,7 @@ class MelInverse(Pretrained):
         self.register_buffer("spread", _spread(filters), persistent=False)
         self.first = nn.Conv1d(MELS, config.width, 5, padding=2)
         self.blocks = nn.ModuleList(DilatedBlock(config.width, 2 ** (i % 3)) for i in range(config.blocks))
-        self.last = silent(nn.Conv1d(config.width, BINS, 1))
+        self.last = zero_initialised(nn.Conv1d(config.width, BINS, 1))
 
     def forward(self, mel: Float[Tensor, "batch 80 frames"]) -> Float[Tensor, "batch bins frames"]:
         """Log magnitudes; an untrained one spreads the bands evenly."""

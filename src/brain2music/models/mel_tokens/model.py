@@ -1,4 +1,4 @@
-"""Mel spectrograms as tokens: a residual quantiser learnt by k-means, and a vocoder to sing them back.
+"""Mel spectrograms as tokens: a residual quantiser fitted with k-means, and a vocoder for the way back.
 
 Nothing but codebooks is trained, in minutes: a spectrogram needs few numbers, and HiFi-GAN
 (:mod:`brain2music.models.mel_tokens.hifigan`) or Griffin-Lim (:mod:`brain2music.models.mel_tokens.griffin_lim`) turns
@@ -10,42 +10,45 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import log2
+from typing import ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from ..codec_parts.codes import Codes, check_ids, chosen_levels
+from ..codec_parts.codes import Codes, check_ids, check_n_quantizers
 from ..codec_parts.ours import Block, BlockCodec, Values
 from ..codec_parts.pretrained import Pretrained
 from ..codec_parts.quantizer import ResidualVectorQuantizer
 from ..codec_parts.vocoders import Vocoder
 from .griffin_lim import GriffinLim
-from .hifigan import HOP, MELS, SAMPLE_RATE, Generator, MelHiFiGAN, log_mel_blocks
+from .hifigan import HOP_LENGTH, MELS, SAMPLE_RATE, Generator, MelHiFiGAN, log_mel_blocks
 
 
 @dataclass(frozen=True)
 class MelTokensConfig:
-    """Sizes; the defaults take 5.6 kbps.
+    """Sizes of mel tokens; the defaults take 5.6 kbps.
 
     Attributes
     ----------
-    frames : of 11.6 ms that share a vector. levels, codes : of the quantiser.
+    frames_per_token : log-mel frames of 11.6 ms that share one vector. n_quantizers, codebook_size : of the quantiser.
     """
 
-    frames: int = 2
-    levels: int = 13
-    codes: int = 1024
+    json_keys: ClassVar = {"frames_per_token": "frames", "n_quantizers": "levels", "codebook_size": "codes"}
+
+    frames_per_token: int = 2
+    n_quantizers: int = 13
+    codebook_size: int = 1024
 
     @property
     def kbps(self) -> float:
-        """Kilobits a second."""
-        return SAMPLE_RATE / HOP / self.frames * self.levels * log2(self.codes) / 1000
+        """Kilobits per second."""
+        return SAMPLE_RATE / HOP_LENGTH / self.frames_per_token * self.n_quantizers * log2(self.codebook_size) / 1000
 
 
 class MelTokens(Pretrained):
-    """Log-mel frames (frames, 80) <-> ids (vectors, levels), ceil(frames / config.frames) vectors."""
+    """Log-mel frames (frames, 80) <-> ids (vectors, n_quantizers), ceil(frames / config.frames_per_token) vectors."""
 
     Config = MelTokensConfig
     training_only = (".counts", ".sums")
@@ -54,48 +57,48 @@ class MelTokens(Pretrained):
     def __init__(self, config: MelTokensConfig) -> None:
         super().__init__()
         self.config = config
-        dim = config.frames * MELS
-        self.quantizer = ResidualVectorQuantizer(dim, config.levels, config.codes)
+        dim = config.frames_per_token * MELS
+        self.quantizer = ResidualVectorQuantizer(dim, config.n_quantizers, config.codebook_size)
         self.register_buffer("mean", torch.zeros(dim))
 
     @torch.no_grad()
     def fit(self, mels: Sequence[Float[Tensor, "frames 80"]], iterations: int = 10, seed: int = 0) -> None:
-        """Learn mean and codebooks from spectrograms, level by level."""
+        """Fit mean and codebooks to spectrograms, quantizer by quantizer."""
         vectors = torch.cat([self._vectors(mel) for mel in mels])
         self.mean.copy_(vectors.mean(dim=0))
         self.quantizer.fit(vectors - self.mean, iterations, seed)
 
     @torch.no_grad()
     def encode(self, mel: Float[Tensor, "frames 80"]) -> Tensor:
-        """Ids (vectors, levels); the last frame is repeated to a whole vector."""
+        """Encode log-mel frames to ids (vectors, n_quantizers); the last frame is repeated to a whole vector."""
         return self.quantizer.encode(self._vectors(mel) - self.mean)
 
     @torch.no_grad()
     def decode(self, ids: Tensor) -> Float[Tensor, "frames 80"]:
-        """Log-mel frames, ``config.frames`` for each vector."""
+        """Decode ids to log-mel frames, ``config.frames_per_token`` per vector."""
         return (self.quantizer.decode(ids) + self.mean).reshape(-1, MELS)
 
     def after_loading(self, folder: object) -> None:
-        """Start the codebooks' moving averages afresh: they do not ship."""
+        """Reset the moving averages of the codebooks: they do not ship."""
         self.quantizer.reset_statistics()
 
     def _vectors(self, mel: Float[Tensor, "frames 80"]) -> Float[Tensor, "vectors dim"]:
-        missing = -len(mel) % self.config.frames
-        return torch.cat([mel, mel[-1:].expand(missing, -1)]).reshape(-1, self.config.frames * MELS)
+        missing = -len(mel) % self.config.frames_per_token
+        return torch.cat([mel, mel[-1:].expand(missing, -1)]).reshape(-1, self.config.frames_per_token * MELS)
 
 
 class MelTokenCodec(BlockCodec):
-    """Mono sound at 22.05 kHz <-> mel tokens; values are ids (vectors, levels) as int16.
+    """Mono sound at 22.05 kHz <-> mel tokens; values are ids (vectors, n_quantizers) as int16.
 
     Parameters
     ----------
-    model : fitted. name : in the registry. levels : how many to use, all by default: fewer take fewer bits.
+    model : fitted. name : in the registry. n_quantizers : how many to use, all by default: fewer take fewer bits.
     vocoder : "hifigan", whose wheel has to be installed, or "griffin-lim", which needs nothing.
     generator : HiFi-GAN's network, the universal one by default.
 
     Raises
     ------
-    InputError : it has no such number of levels. HiFi-GAN's wheel is not installed (when sound is asked for).
+    InputError : it has no such number of quantizers. HiFi-GAN's wheel is not installed (when sound is asked for).
     """
 
     sample_rate = SAMPLE_RATE
@@ -105,40 +108,40 @@ class MelTokenCodec(BlockCodec):
         self,
         model: MelTokens,
         name: str,
-        levels: int | None = None,
+        n_quantizers: int | None = None,
         vocoder: Vocoder = "hifigan",
         generator: Generator | None = None,
     ) -> None:
         self.model, self.name, config = model.eval(), name, model.config
-        self.levels = chosen_levels(levels, config.levels, name)
-        self.frame, self.codes = HOP * config.frames, config.codes
-        self.kbps = config.kbps * self.levels / config.levels
+        self.n_quantizers = check_n_quantizers(n_quantizers, config.n_quantizers, name)
+        self.hop_length, self.codebook_size = HOP_LENGTH * config.frames_per_token, config.codebook_size
+        self.kbps = config.kbps * self.n_quantizers / config.n_quantizers
         self._generator, self._vocoder = generator, vocoder
 
     @cached_property
     def vocoder(self) -> MelHiFiGAN | GriffinLim:
-        """What makes sound of spectrograms."""
+        """The vocoder, made when first used."""
         return GriffinLim() if self._vocoder == "griffin-lim" else MelHiFiGAN(self._generator)
 
     @property
-    def codebooks(self) -> Float[Tensor, "levels codes dims"]:
-        """Of the levels in use."""
-        return self.model.quantizer.codebooks[: self.levels]
+    def codebooks(self) -> Float[Tensor, "quantizers codes dims"]:
+        """Codebooks of the quantizers in use."""
+        return self.model.quantizer.codebooks[: self.n_quantizers]
 
     def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
-        """Ids (vectors, levels), a vector for every ``config.frames`` · 256 samples."""
-        for mel in log_mel_blocks((block[0] for block in blocks), self.model.config.frames):
-            yield self.model.encode(mel.T)[:, : self.levels].numpy().astype(np.int16)
+        """Encode blocks of sound to ids (vectors, n_quantizers), ``hop_length`` samples per vector."""
+        for mel in log_mel_blocks((block[0] for block in blocks), self.model.config.frames_per_token):
+            yield self.model.encode(mel.T)[:, : self.n_quantizers].numpy().astype(np.int16)
 
     def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
-        """The sound of ids of any number of levels; :class:`InputError` for codes of another codec."""
+        """Decode ids of any number of quantizers to sound; :class:`InputError` for codes of another codec."""
         return self.vocoder.blocks(self.spectrogram(Codes(self.name, piece, 0)) for piece in pieces)
 
     def spectrogram(self, codes: Codes) -> Float32[np.ndarray, "frames 80"]:
-        """The log-mel frames that ids stand for; errors as :meth:`decode_blocks`."""
-        check_ids(codes.values, self.model.config.levels, self.codes, self.name)
+        """Decode ids to log-mel frames; errors as :meth:`decode_blocks`."""
+        check_ids(codes.values, self.model.config.n_quantizers, self.codebook_size, self.name)
         return self.model.decode(torch.from_numpy(codes.values.astype(np.int64))).numpy()
 
-    def sing(self, mel: Float32[np.ndarray, "frames 80"], samples: int) -> Float32[np.ndarray, "1 samples"]:
-        """So many samples of a log-mel spectrogram's sound."""
+    def vocode(self, mel: Float32[np.ndarray, "frames 80"], samples: int) -> Float32[np.ndarray, "1 samples"]:
+        """Turn a log-mel spectrogram into sound of the given number of samples."""
         return self.vocoder.decode(Codes(self.vocoder.name, mel, samples))

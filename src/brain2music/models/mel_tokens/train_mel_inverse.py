@@ -16,7 +16,7 @@ from ...training.loop import fit
 from ...training.manifest import read_sources, refuse_held_out, split_sources
 from ...training.model_card import write_model_card
 from ...training.schedule import cosine, set_lr
-from .hifigan import HOP, N_FFT, SAMPLE_RATE, bands, magnitudes
+from .hifigan import HOP_LENGTH, N_FFT, SAMPLE_RATE, bands, magnitudes
 from .mel_inverse import FLOOR, MelInverse, MelInverseConfig
 
 VALIDATED = 64
@@ -122,7 +122,7 @@ def train_mel_inverse(
     sources = [source for folder in music for source in read_sources(folder)]
     if held_out is not None:
         refuse_held_out(sources, held_out)
-    samples = N_FFT + HOP * (hparams.frames - 1)
+    samples = N_FFT + HOP_LENGTH * (hparams.frames - 1)
     training, validation = (
         open_corpus(part, SAMPLE_RATE, 1, out / "cache", n_jobs=n_jobs) for part in split_sources(sources)
     )

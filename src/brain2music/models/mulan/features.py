@@ -23,11 +23,11 @@ from jaxtyping import Float32
 
 from ...audio.arrays import AnyWaveform
 from ...embeddings.windows import mono_at, window_starts
-from ..musicnn.embedder import HOP, SAMPLE_RATE, MusicnnEmbedder
+from ..musicnn.embedder import HOP_LENGTH, SAMPLE_RATE, MusicnnEmbedder
 from ..musicnn.network import PATCH_FRAMES, Network
 
 VERSION = "1"
-_N_FFT, _PITCH_HOP = 8192, 2048
+_N_FFT, _PITCH_HOP_LENGTH = 8192, 2048
 _LOWEST, _HIGHEST, _BASS = 28, 99, 52  # MIDI
 _TEMPI = np.geomspace(40, 260, 60)
 _LOW, _HIGH = slice(0, 6), slice(48, 96)  # mel bands below 220 Hz and above 2.3 kHz
@@ -71,8 +71,8 @@ class Listener:
         pitches = pitch_energies(sound)
         rest = []
         for start in window_starts(duration, space.window_s, space.step_s):
-            mel = _part(frames, start, space.window_s, SAMPLE_RATE / HOP, PATCH_FRAMES)
-            notes = _part(pitches, start, space.window_s, SAMPLE_RATE / _PITCH_HOP, 1)
+            mel = _part(frames, start, space.window_s, SAMPLE_RATE / HOP_LENGTH, PATCH_FRAMES)
+            notes = _part(pitches, start, space.window_s, SAMPLE_RATE / _PITCH_HOP_LENGTH, 1)
             rest.append(np.concatenate([_spectrum(mel), _pitch(notes), _chroma(notes), _pulse(mel)]))
         return Heard(frames, patches, np.stack(rest).astype(np.float32))
 
@@ -96,7 +96,7 @@ def pitch_energies(sound: Float32[np.ndarray, " samples"]) -> Float32[torch.Tens
     """Power of every semitone from E1 to D#7, a frame every 128 ms."""
     signal = torch.from_numpy(np.array(sound, dtype=np.float32))
     window = torch.hann_window(_N_FFT)
-    spectrum = torch.stft(signal, _N_FFT, _PITCH_HOP, window=window, pad_mode="constant", return_complex=True)
+    spectrum = torch.stft(signal, _N_FFT, _PITCH_HOP_LENGTH, window=window, pad_mode="constant", return_complex=True)
     return (spectrum.real.square() + spectrum.imag.square()).T @ _semitones().T
 
 
@@ -150,14 +150,14 @@ def _autocorrelation(onsets: Float32[np.ndarray, " frames"]) -> np.ndarray:
     centred = onsets - onsets.mean()
     spectrum = np.fft.rfft(centred, 2 * len(centred))
     correlation = np.fft.irfft(np.abs(spectrum) ** 2)[: len(centred)]
-    lags = 60 * SAMPLE_RATE / HOP / _TEMPI
+    lags = 60 * SAMPLE_RATE / HOP_LENGTH / _TEMPI
     found = np.interp(lags, np.arange(len(centred)), correlation, right=0.0)
     return found / max(float(correlation[0]), 1e-9)
 
 
 def _fourier(onsets: Float32[np.ndarray, " frames"]) -> np.ndarray:
     """Strength of the pulse at each tempo, beside the strength of all onsets."""
-    times = np.arange(len(onsets)) * HOP / SAMPLE_RATE
+    times = np.arange(len(onsets)) * HOP_LENGTH / SAMPLE_RATE
     waves = np.exp(-2j * np.pi * np.outer(_TEMPI / 60, times))
     centred = (onsets - onsets.mean()) * np.hanning(len(onsets))
     return np.abs(waves @ centred) / max(float(onsets.sum()), 1e-9)

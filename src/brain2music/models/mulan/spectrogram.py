@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...audio.mel import mel_filters
 
-SAMPLE_RATE, HOP, WINDOW = 16000, 160, 400
+SAMPLE_RATE, HOP_LENGTH, WINDOW = 16000, 160, 400
 FRAMES = 1000
 _N_FFT = 512
 
@@ -31,16 +31,18 @@ def log_mel(waveform: Float32[np.ndarray, " samples"], mels: int) -> Float32[Ten
     """ln(mel power + 1e-5) of a waveform at 16 kHz; a frame every 10 ms, ``samples // 160`` of them."""
     signal = torch.from_numpy(np.array(waveform, dtype=np.float32))
     window = torch.nn.functional.pad(torch.hann_window(WINDOW), ((_N_FFT - WINDOW) // 2, (_N_FFT - WINDOW) // 2))
-    spectrum = torch.stft(signal, _N_FFT, HOP, window=window, pad_mode="constant", return_complex=True)
+    spectrum = torch.stft(signal, _N_FFT, HOP_LENGTH, window=window, pad_mode="constant", return_complex=True)
     power = spectrum.real.square() + spectrum.imag.square()
-    return torch.log(power.T[: len(signal) // HOP] @ torch.from_numpy(mel_filters(SAMPLE_RATE, _N_FFT, mels)).T + 1e-5)
+    return torch.log(
+        power.T[: len(signal) // HOP_LENGTH] @ torch.from_numpy(mel_filters(SAMPLE_RATE, _N_FFT, mels)).T + 1e-5
+    )
 
 
 def windows_of(frames: Float32[Tensor, "frames mels"], starts: list[float]) -> Float32[Tensor, "windows 1000 mels"]:
     """The 10-s windows that begin at these seconds; what the sound lacks is repeated from the window's own start."""
     cut = []
     for start in starts:
-        part = frames[round(start * SAMPLE_RATE / HOP) :][:FRAMES]
+        part = frames[round(start * SAMPLE_RATE / HOP_LENGTH) :][:FRAMES]
         cut.append(part[torch.arange(FRAMES) % len(part)])
     return torch.stack(cut)
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from ..._utils.errors import InputError
 from ...audio.io import duration_of, read_audio
 from .pairs import read_texts
-from .spectrogram import FRAMES, HOP, SAMPLE_RATE, log_mel, windows_of
+from .spectrogram import FRAMES, HOP_LENGTH, SAMPLE_RATE, log_mel, windows_of
 from .training import Batch
 
-_SECONDS = FRAMES * HOP / SAMPLE_RATE
+_SECONDS = FRAMES * HOP_LENGTH / SAMPLE_RATE
 _VALIDATION = 500  # files at most, and one in twenty
 
 
@@ -65,7 +65,7 @@ class SoundPairs:
 
     def _windows(self, row: int, start: float, seconds: float | None) -> Float32[Tensor, "windows 1000 mels"]:
         sound, _ = read_audio(self._files[row], SAMPLE_RATE, start=start, duration=seconds)
-        frames = log_mel(np.resize(sound, max(len(sound), HOP)), self._mels)
+        frames = log_mel(np.resize(sound, max(len(sound), HOP_LENGTH)), self._mels)
         whole = max(1, round(len(sound) / SAMPLE_RATE // _SECONDS))
         return windows_of(frames, [number * _SECONDS for number in range(whole)])
 

@@ -51,7 +51,7 @@ def continued(
         what = f"a recording of {len(heard) / model.sample_rate:.2f} s cannot be continued"
         raise InputError(what, file, "give 1 s or more")
     end = heard[-round(SECTION_S * model.sample_rate) :]
-    unit = 2 * model.codec.frame  # a semantic token spans two frames of the codec
+    unit = 2 * model.codec.hop_length  # a semantic token spans two frames of the codec
     end = end[len(end) % unit :]
     if text is not None:
         vectors = embed_texts([text], model.conditioner)

@@ -84,7 +84,7 @@ class MusicLM:
         own = {name: Sampling(config.temperature, guidance=config.guidance) for name, config in configs.items()}
         self.sampling: dict[StageName, Sampling] = {**own, **(sampling or {})}
         self.refiner, self.postfilter, self.name, self.sha256 = refiner, postfilter, name, sha256
-        self.writer = Writer(stages, self.sampling, codec.sample_rate, codec.frame)
+        self.writer = Writer(stages, self.sampling, codec.sample_rate, codec.hop_length)
         for stage in stages.values():
             stage.eval()
 
@@ -306,7 +306,7 @@ class MusicLM:
         if not drawn or not isinstance(self.codec, MelTokenCodec):
             return self.codec.decode(given)[0]
         mel = self.refined(self.codec.spectrogram(given))
-        return self.codec.sing(mel if self.postfilter is None else self.postfilter(mel), given.samples)[0]
+        return self.codec.vocode(mel if self.postfilter is None else self.postfilter(mel), given.samples)[0]
 
     def refined(self, mel: Float32[np.ndarray, "frames 80"]) -> Float32[np.ndarray, "frames 80"]:
         """What the refiner, where there is one, makes of a spectrogram of drawn codes."""
@@ -315,7 +315,7 @@ class MusicLM:
     def as_codes(self, codes: Int[Tensor, "levels frames"]) -> Codes:
         """Acoustic codes as the codec takes them."""
         values = codes.T.cpu().numpy().astype(np.int16)
-        return Codes(self.codec.name, values, len(values) * self.codec.frame)
+        return Codes(self.codec.name, values, len(values) * self.codec.hop_length)
 
     def prompt(self, end: Float32[np.ndarray, " samples"]) -> Prompt:
         """Semantic (where there is such a stage) and acoustic codes of the end of a recording."""

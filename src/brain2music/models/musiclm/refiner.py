@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from ..codec_parts.pretrained import Pretrained
-from ..mel_tokens.dilated import DilatedBlock, silent
+from ..mel_tokens.dilated import DilatedBlock, zero_initialised
 from ..mel_tokens.hifigan import CENTRE, MELS, SCALE
 
 FOLDER = "refiner"
@@ -39,7 +39,7 @@ class Refiner(Pretrained):
         self.config = config
         self.first = nn.Conv1d(MELS, config.width, 3, padding=1)
         self.blocks = nn.ModuleList(DilatedBlock(config.width, 2 ** (number % 4)) for number in range(config.blocks))
-        self.last = silent(nn.Conv1d(config.width, MELS, 1))
+        self.last = zero_initialised(nn.Conv1d(config.width, MELS, 1))
 
     def forward(self, mel: Float[Tensor, "batch frames 80"]) -> Float[Tensor, "batch frames 80"]:
         """Frames of the same number; an untrained refiner changes nothing."""

@@ -123,8 +123,8 @@ def _example(
     """A piece's spectrogram, codes and drawn codes, of whole tokens."""
     sound = read_audio(file, model.sample_rate, duration=seconds)
     codes = model.codes_of(sound[0])
-    codes = codes[:, : int(seconds * model.sample_rate) // codec.frame]
-    mel = log_mel(sound[0]).T.numpy()[: codes.shape[1] * codec.model.config.frames]
+    codes = codes[:, : int(seconds * model.sample_rate) // codec.hop_length]
+    mel = log_mel(sound[0]).T.numpy()[: codes.shape[1] * codec.model.config.frames_per_token]
     condition = model.conditioner(embed_sounds([sound], model.conditioner)).to(model.device)
     stage = model.stages["acoustic"]
     sampling = replace(model.sampling["acoustic"], guidance=guidance)

@@ -20,7 +20,7 @@ from ..._utils.errors import InputError
 from ..._utils.files import read_arrays, write_arrays
 from ...embeddings.windows import mono_at
 from ..codec_parts.kmeans import kmeans, nearest
-from ..musicnn.embedder import HOP, SAMPLE_RATE, load_network, log_mel, package_folder
+from ..musicnn.embedder import HOP_LENGTH, SAMPLE_RATE, load_network, log_mel, package_folder
 from ..musicnn.network import network_on
 from .config import SEMANTIC_FRAME_RATE
 
@@ -49,7 +49,7 @@ class FrameFeatures(Protocol):
 class MusicnnFrames:
     """The three temporal layers (3 × 64) of musicnn-MSD before pooling, every 16 ms."""
 
-    name, dims, hz = "musicnn-msd-temporal", 192, Fraction(SAMPLE_RATE, HOP)
+    name, dims, hz = "musicnn-msd-temporal", 192, Fraction(SAMPLE_RATE, HOP_LENGTH)
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
         network, self.sha256 = load_network("msd", package_folder())

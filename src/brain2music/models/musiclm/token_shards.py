@@ -130,8 +130,8 @@ class Tokenisers:
         return {
             "codec": find(self.name).name,
             "codec_sha256": digest_file(find(self.name) / "model.safetensors"),
-            "codec_rate": codec.sample_rate / codec.frame,
-            "codes": codec.codes,
+            "codec_rate": codec.sample_rate / codec.hop_length,
+            "codes": codec.codebook_size,
             "space": vars(self.ear.space),
             **spoken,
         }

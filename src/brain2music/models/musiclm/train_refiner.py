@@ -19,8 +19,8 @@ from ...training.engine import Engine
 from ...training.loop import fit
 from ...training.model_card import write_model_card
 from ...training.schedule import cosine, set_lr
-from ..codec_parts.adversarial import judge
-from ..mel_tokens.hifigan import HOP, SAMPLE_RATE
+from ..codec_parts.adversarial_step import discriminator_step
+from ..mel_tokens.hifigan import HOP_LENGTH, SAMPLE_RATE
 from ..mel_tokens.mel_discriminators import MelDiscriminators
 from ..mel_tokens.model import MelTokens
 from .drawn import choose_music, mel_tokens_of
@@ -92,8 +92,8 @@ class RefinerTask:
         )
         self.free = torch.from_numpy(np.concatenate([read_arrays(each)[0]["free"] for each in free])) if free else None
         self.codec, self.hparams, self.seed = codec, hparams, seed
-        self.frames = codec.config.frames
-        self.token_rate = SAMPLE_RATE / HOP / codec.config.frames  # tokens per second
+        self.frames_per_token = codec.config.frames_per_token
+        self.token_rate = SAMPLE_RATE / HOP_LENGTH / codec.config.frames_per_token  # tokens per second
         self.crop = round(hparams.seconds * self.token_rate)
         if self.codes.shape[2] <= self.crop:
             raise InputError(f"pieces of {hparams.seconds:g} s or less are too short", hint="give more --seconds")
@@ -122,15 +122,15 @@ class RefinerTask:
     def update(self, batch: Pair, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
         """One step towards music and, after the first part of the budget, away from what the discriminators find."""
         hparams, (given, true) = self.hparams, batch
-        judged_now = engine.progress >= hparams.adversarial_after
+        adversarial_now = engine.progress >= hparams.adversarial_after
         self._set_rates(engine.progress, step)
         with engine.autocast():
-            made = self.models["refiner"](given if judged_now else given[: len(true)]).float()
+            made = self.models["refiner"](given if adversarial_now else given[: len(true)]).float()
         difference = _difference(made[: len(true)], true)
         loss = hparams.difference * difference
         logs: dict[str, Tensor | float] = {"difference": difference.detach()}
-        if judged_now:
-            slope, judged = judge(
+        if adversarial_now:
+            gradient, adversarial_logs = discriminator_step(
                 self.models["discriminators"],
                 self.optimizers["discriminators"],
                 true,
@@ -140,8 +140,8 @@ class RefinerTask:
                 features=hparams.features,
                 clip=hparams.clip,
             )
-            loss = loss + (made * slope).sum()  # its gradient is the slope of what the discriminators find
-            logs |= judged
+            loss = loss + (made * gradient).sum()  # has the gradient of the losses against the discriminators
+            logs |= adversarial_logs
         engine.backward(loss)
         engine.step(self.optimizers["refiner"], hparams.clip)
         return logs
@@ -197,7 +197,9 @@ class RefinerTask:
         for row, is_own in zip(rows, own, strict=True):
             first = self._first(rng)
             given.append(self._decoded((self.codes if is_own else self.drawn)[row], first))
-            true.append(self.mel[row, self.frames * first : self.frames * (first + self.crop)].float())
+            true.append(
+                self.mel[row, self.frames_per_token * first : self.frames_per_token * (first + self.crop)].float()
+            )
         return torch.stack(given), torch.stack(true)
 
     def _first(self, rng: np.random.Generator) -> int:

@@ -24,13 +24,17 @@ class Writer:
     Parameters
     ----------
     stages : by name: the paper's three, or "acoustic" alone. sampling : of each stage.
-    sample_rate, frame : of the codec: Hz, and samples that a frame stands for.
+    sample_rate, hop_length : of the codec: Hz, and samples per frame.
     """
 
     def __init__(
-        self, stages: Mapping[StageName, Stage], sampling: Mapping[StageName, Sampling], sample_rate: int, frame: int
+        self,
+        stages: Mapping[StageName, Stage],
+        sampling: Mapping[StageName, Sampling],
+        sample_rate: int,
+        hop_length: int,
     ) -> None:
-        self.stages, self.sampling, self.sample_rate, self.frame = stages, sampling, sample_rate, frame
+        self.stages, self.sampling, self.sample_rate, self.hop_length = stages, sampling, sample_rate, hop_length
 
     @torch.inference_mode()
     def tokens(
@@ -70,7 +74,7 @@ class Writer:
         return len(first) + len(self._windows("coarse", 2 * count, known, sections))
 
     def _frames(self, seconds: float) -> int:
-        return math.ceil(seconds * self.sample_rate / self.frame)
+        return math.ceil(seconds * self.sample_rate / self.hop_length)
 
     def _windows(self, name: StageName, frames: int, known: Tensor | None, sections: int) -> list[Window]:
         config = self.stages[name].config

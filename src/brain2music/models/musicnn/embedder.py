@@ -34,8 +34,8 @@ from .tf_checkpoint import read_checkpoint
 Model = Literal["mtt", "msd"]
 Kind = Literal["mean_pool", "max_pool", "penultimate", "tags"]
 
-SAMPLE_RATE, N_FFT, HOP, MELS = 16000, 512, 256, 96
-PATCH_SAMPLES = PATCH_FRAMES * HOP
+SAMPLE_RATE, N_FFT, HOP_LENGTH, MELS = 16000, 512, 256, 96
+PATCH_SAMPLES = PATCH_FRAMES * HOP_LENGTH
 PATCH_HOP_S = 1.5
 _VERSION = "1"
 
@@ -94,14 +94,14 @@ class MusicnnEmbedder:
         inside = window_starts(window_s, 3.0, PATCH_HOP_S)
         last = len(frames) - PATCH_FRAMES
         return frames, [
-            [min(last, round((start + offset) * SAMPLE_RATE / HOP)) for offset in inside]
+            [min(last, round((start + offset) * SAMPLE_RATE / HOP_LENGTH)) for offset in inside]
             for start in window_starts(duration, self.space.window_s, self.space.step_s)
         ]
 
 
 def log_mel(waveform: Float32[np.ndarray, " samples"]) -> Float32[torch.Tensor, "frames 96"]:
     """The network's input, log10(10000 mel + 1), of a waveform at 16 kHz."""
-    return torch.log10(10000.0 * mel_spectrogram(waveform, SAMPLE_RATE, N_FFT, HOP, MELS) + 1.0)
+    return torch.log10(10000.0 * mel_spectrogram(waveform, SAMPLE_RATE, N_FFT, HOP_LENGTH, MELS) + 1.0)
 
 
 def package_folder() -> Path:

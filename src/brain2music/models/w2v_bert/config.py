@@ -59,7 +59,7 @@ class W2vBertConfig:
             raise ValueError(f"frames, bands or codes do not divide evenly: {self}")
 
     @property
-    def hop(self) -> int:
+    def hop_length(self) -> int:
         """Samples between mel frames (100 Hz)."""
         return self.sample_rate // 100
 

@@ -92,16 +92,16 @@ class W2vBert(Pretrained):
         return self.subsample((self.log_mel(sound) - self.mel_mean) / self.mel_std)
 
     def log_mel(self, sound: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch frames mels"]:
-        """ln(power + 1e-6) of mel bands at 100 Hz, whole frames only: ``samples // hop`` of them."""
+        """ln(power + 1e-6) of mel bands at 100 Hz, whole frames only: ``samples // hop_length`` of them."""
         config = self.config
         window = torch.hann_window(config.n_fft, device=sound.device)
         with torch.autocast(sound.device.type, enabled=False):
             spectrum = torch.stft(
-                sound.float(), config.n_fft, config.hop, window=window, pad_mode="constant", return_complex=True
+                sound.float(), config.n_fft, config.hop_length, window=window, pad_mode="constant", return_complex=True
             )
             power = spectrum.real.square() + spectrum.imag.square()
             bands = torch.log(self.filters @ power + 1e-6)
-        return bands[..., : sound.shape[-1] // config.hop].transpose(1, 2)
+        return bands[..., : sound.shape[-1] // config.hop_length].transpose(1, 2)
 
     def measure(self, sound: Float[Tensor, "batch samples"]) -> None:
         """Take the mean and the deviation of every band from some sound; they are kept with the weights."""
@@ -111,7 +111,7 @@ class W2vBert(Pretrained):
 
     def frames(self, samples: int) -> int:
         """Frames at 25 Hz of so many samples."""
-        return -(-(samples // self.config.hop) // 4)
+        return -(-(samples // self.config.hop_length) // 4)
 
 
 class Subsampling(nn.Module):

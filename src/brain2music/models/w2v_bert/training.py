@@ -156,7 +156,7 @@ def train_w2v_bert(
     InputError : there is no readable music, the crops are too short to mask, or the codebook collapses.
     """
     frames = round(hparams.seconds * config.sample_rate)
-    if frames // config.hop // 4 < 2 * config.mask_span:
+    if frames // config.hop_length // 4 < 2 * config.mask_span:
         raise InputError(
             f"crops of {hparams.seconds:g} s are too short for masks of {config.mask_span / 25:g} s",
             hint=f"take crops of {2 * config.mask_span / 25:g} s or more",

@@ -19,7 +19,7 @@ from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.windows import mono_at, window_starts
 from .tflite import YAMNET, open_model
 
-SAMPLE_RATE, FRAME, HOP = 16000, 15600, 7800
+SAMPLE_RATE, FRAME_LENGTH, HOP_LENGTH = 16000, 15600, 7800
 _EMBEDDING = "global_average_pooling2d/Mean"
 
 
@@ -53,7 +53,7 @@ class YamnetEmbedder:
         frames, window = self._frames(sound)[0], round(self.space.window_s * SAMPLE_RATE)
         seconds = window_starts(len(sound) / SAMPLE_RATE, self.space.window_s, self.space.step_s)
         starts = [round(start * SAMPLE_RATE) for start in seconds]
-        middles = np.arange(len(frames)) * HOP + FRAME / 2
+        middles = np.arange(len(frames)) * HOP_LENGTH + FRAME_LENGTH / 2
         inside = [(middles >= start) & (middles < start + window) for start in starts]
         return np.stack([frames[rows if rows.any() else slice(-1, None)].mean(axis=0) for rows in inside])
 
@@ -65,9 +65,9 @@ class YamnetEmbedder:
         self, sound: Float32[np.ndarray, " samples"]
     ) -> tuple[Float32[np.ndarray, "frames 1024"], Float32[np.ndarray, "frames 521"]]:
         """Embedding and classes of every frame; the end is padded with zeros to a whole one."""
-        count = max(1, 1 + -(-(len(sound) - FRAME) // HOP))
-        padded = np.pad(sound, (0, max(0, FRAME + (count - 1) * HOP - len(sound)))).astype(np.float32)
-        found = [self._run(padded[first : first + FRAME]) for first in range(0, count * HOP, HOP)]
+        count = max(1, 1 + -(-(len(sound) - FRAME_LENGTH) // HOP_LENGTH))
+        padded = np.pad(sound, (0, max(0, FRAME_LENGTH + (count - 1) * HOP_LENGTH - len(sound)))).astype(np.float32)
+        found = [self._run(padded[first : first + FRAME_LENGTH]) for first in range(0, count * HOP_LENGTH, HOP_LENGTH)]
         vectors, classes = zip(*found, strict=True)
         return np.stack(vectors), np.stack(classes)
 
