@@ -40,7 +40,7 @@ def refitted(X: np.ndarray, Y: np.ndarray, alphas: np.ndarray, folds: np.ndarray
         held = folds == fold
         for k, alpha in enumerate(alphas):
             model = Ridge(alpha=alpha, fit_intercept=intercept, solver="svd").fit(X[~held], Y[~held])
-            out[k, held] = model.predict(X[held])
+            out[k, held] = model.predict(X[held]).reshape(-1, Y.shape[1])
     return out
 
 

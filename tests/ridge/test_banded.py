@@ -161,7 +161,7 @@ def test_more_candidates_are_never_worse(two_bands) -> None:
 def test_weights_are_those_of_ridge_with_the_penalties_found(method, two_bands) -> None:
     """Weights of band b minimise ‖Y - XB‖² + Σ α/γ_b ‖B_b‖²: the normal equations, per target."""
     Xs, Y = two_bands
-    fit = banded_ridge_cv(Xs, Y, alphas=ALPHAS, n_candidates=4, method=method, dtype="float64")
+    fit = banded_ridge_cv(Xs, Y, alphas=ALPHAS, n_candidates=4, method=method, n_steps=10, dtype="float64")
     X = np.concatenate(Xs, 1) - np.concatenate(Xs, 1).mean(0)
     coef = np.concatenate(fit.coefs)
     for t in range(Y.shape[1]):

@@ -53,6 +53,7 @@ def test_banded_ridge_is_banded_ridge_cv(method, data) -> None:
     np.testing.assert_allclose(model.predict(X), fit.predict([X[:, :10], X[:, 10:]]))
 
 
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored")
 @pytest.mark.parametrize("estimator", [RidgeCV(), BandedRidgeCV(bands=[10, 20], n_candidates=3)])
 @pytest.mark.parametrize("cv", [KFold(4, shuffle=True, random_state=0), LeaveOneGroupOut(), GroupKFold(3), "splits"])
 def test_splitters_of_scikit_learn(cv, estimator, data) -> None:

@@ -50,6 +50,7 @@ def test_auto_takes_the_dual_solver_where_the_other_does_not_fit() -> None:
         plan(4800, 4096, 60_000, 15, 5, 0.7, solver="primal_per_fold")
 
 
+@pytest.mark.filterwarnings("ignore:the best alpha")
 def test_the_memory_asked_for_suffices(rng) -> None:
     X, Y = rng.standard_normal((600, 40)), rng.standard_normal((600, 9))
     with pytest.raises(ValueError, match="needs") as refusal:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.ridge._precision import is_ill_conditioned
-from brain2music.ridge._principal_axes import principal_axes
+from brain2music.ridge._precision import MAX_CONDITION, alpha_too_small, dtypes_to_try, is_ill_conditioned
 
 
 @pytest.mark.parametrize(("least", "alpha", "expected"), [(1e-2, 1e-9, False), (1e-6, 1e-9, True), (1e-6, 1e-2, False)])
@@ -23,9 +22,19 @@ def test_nothing_is_well_conditioned_beside_any_penalty() -> None:
     assert not is_ill_conditioned(torch.zeros(5, 5), 0.1)
 
 
-@pytest.mark.parametrize(("alpha", "precision"), [(1e-3, torch.float64), (1e3, torch.float32)])
-def test_ill_conditioned_rows_are_decomposed_in_double_precision(alpha: float, precision: torch.dtype) -> None:
-    X = torch.from_numpy(np.random.default_rng(0).standard_normal((1300, 1100)) * np.logspace(0, -3, 1100)).float()
-    found = principal_axes(X, alpha, intercept=True)
-    assert found.values.dtype == precision
-    assert found.condition > 1e4 if precision == torch.float64 else found.condition < 1e4
+@pytest.mark.parametrize(
+    ("n_rows", "dtype", "expected"),
+    [
+        (100, torch.float32, [torch.float64]),
+        (2000, torch.float32, [torch.float32, torch.float64]),
+        (2000, torch.float64, [torch.float64]),
+    ],
+)
+def test_small_factorisations_are_in_double_precision(n_rows, dtype, expected) -> None:
+    assert dtypes_to_try(n_rows, dtype) == expected
+
+
+def test_the_penalty_that_is_named_has_the_condition_that_is_allowed() -> None:
+    error = alpha_too_small(1e-6, 1e16)
+    smallest = float(str(error).split("start the grid at ")[1].split()[0])
+    assert smallest == pytest.approx(1e-6 * 1e16 / MAX_CONDITION[torch.float64])

@@ -1,4 +1,4 @@
-"""Every routine gives the same product; which is used is measured once per machine and remembered."""
+"""Which routine is used is measured once per machine and remembered."""
 
 import json
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from brain2music.ridge import ridge_cv
 
 
 @pytest.fixture(autouse=True)
-def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own."""
+def cache_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache for the test alone."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "brain2music" / "routines.json"
 
@@ -33,12 +33,12 @@ def test_the_fastest_by_a_tenth_replaces_the_default() -> None:
     assert chosen({"default": 0.5, "other": 1.0}, "a loss") == "default"
 
 
-def test_a_choice_is_measured_once(memory: Path) -> None:
+def test_a_choice_is_measured_once(cache_file: Path) -> None:
     assert chosen({"default": 1.0, "other": 0.1}) == "other"
     assert chosen({"default": 0.1, "other": 1.0}) == "other"
-    assert list(json.loads(memory.read_text()).values()) == ["other"]
+    assert list(json.loads(cache_file.read_text()).values()) == ["other"]
     assert chosen({"default": 0.1, "other": 1.0}, "another choice") == "default"
-    assert len(json.loads(memory.read_text())) == 2
+    assert len(json.loads(cache_file.read_text())) == 2
 
 
 def test_other_processors_libraries_and_threads_are_measured_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,14 +54,14 @@ def test_other_processors_libraries_and_threads_are_measured_by_themselves(monke
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "{", '{"a": ' * 5000, "null"])
-def test_what_cannot_be_read_is_measured_again(content: str, memory: Path) -> None:
-    memory.parent.mkdir(parents=True)
-    memory.write_text(content)
+def test_what_cannot_be_read_is_measured_again(content: str, cache_file: Path) -> None:
+    cache_file.parent.mkdir(parents=True)
+    cache_file.write_text(content)
     assert chosen({"default": 1.0, "other": 0.1}) == "other"
-    assert "other" in json.loads(memory.read_text()).values()
+    assert "other" in json.loads(cache_file.read_text()).values()
 
 
-def test_a_routine_that_is_not_there_any_more_is_measured_again(memory: Path) -> None:
+def test_a_routine_that_is_not_there_any_more_is_measured_again(cache_file: Path) -> None:
     assert chosen({"default": 1.0, "other": 0.1}) == "other"
     assert chosen({"default": 1.0, "third": 0.1}) == "third"
 
@@ -72,40 +72,15 @@ def test_nothing_fails_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch
     assert chosen({"default": 1.0, "other": 0.1}) == "other"
 
 
-@pytest.mark.parametrize("shape", [(7, 30, 5), (64, 9, 40), (1, 1, 1)])
-@pytest.mark.parametrize("convolves", [True, False])
-def test_a_product_by_either_routine_is_a_product(shape, convolves, monkeypatch, rng) -> None:
-    m, k, n = shape
-    A, B = (torch.from_numpy(rng.standard_normal(size).astype(np.float32)) for size in ((m, k), (k, n)))
-    monkeypatch.setattr(linalg, "SMALL", 0.0)
-    monkeypatch.setattr(linalg, "_convolves", lambda thin, threads: convolves)
-    torch.testing.assert_close(linalg.product(A, B), A @ B, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(1, 1), (130, 40), (97, 300)])
-@pytest.mark.parametrize("by_syrk", [True, False])
-def test_a_gram_matrix_by_either_routine_is_one(shape, dtype, by_syrk, monkeypatch, rng) -> None:
-    rows = torch.from_numpy(rng.standard_normal(shape)).to(dtype)
-    monkeypatch.setattr(linalg, "LARGE", 0.0)
-    monkeypatch.setattr(linalg, "_by_syrk", lambda dtype, threads: by_syrk)
-    found = linalg.gram(rows)
-    torch.testing.assert_close(found, rows @ rows.T, rtol=1e-5, atol=1e-4)
-    assert torch.equal(found, found.T)
-    total = torch.ones(len(rows), len(rows), dtype=torch.float64)
-    linalg.add_gram(total, rows)
-    expected = (1 + rows.double() @ rows.double().T).tril()
-    torch.testing.assert_close(total.tril(), expected, rtol=1e-5, atol=1e-4)
-
-
-def test_what_is_measured_here_gives_the_same_fit(monkeypatch: pytest.MonkeyPatch, rng, memory: Path) -> None:
+@pytest.mark.filterwarnings("ignore:the best alpha")
+def test_what_is_measured_here_gives_the_same_fit(monkeypatch: pytest.MonkeyPatch, rng, cache_file: Path) -> None:
     """With the thresholds at nothing, so that every product of a fit is chosen by measuring."""
     X, Y = rng.standard_normal((300, 900)).astype(np.float32), rng.standard_normal((300, 3)).astype(np.float32)
     expected = ridge_cv(X, Y, alphas=[1.0, 100.0], scoring="neg_mean_squared_error")
     monkeypatch.setattr(linalg, "SMALL", 0.0)
     monkeypatch.setattr(linalg, "LARGE", 0.0)
     found = ridge_cv(X, Y, alphas=[1.0, 100.0], scoring="neg_mean_squared_error")
-    assert memory.is_file()
+    assert cache_file.is_file()
     np.testing.assert_array_equal(found.best_alphas, expected.best_alphas)
     np.testing.assert_allclose(found.predict(X), expected.predict(X), rtol=1e-4, atol=1e-4)
 

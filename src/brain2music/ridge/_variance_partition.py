@@ -85,7 +85,8 @@ def variance_partition(
     >>> melody, rhythm = rng.normal(size=(200, 8)), rng.normal(size=(200, 20))
     >>> Y = melody @ rng.normal(size=(8, 2))
     >>> train, test = slice(0, 150), slice(150, 200)
-    >>> parts = variance_partition([melody[train], rhythm[train]], Y[train], [melody[test], rhythm[test]], Y[test])
+    >>> bands = [melody[train], rhythm[train]], [melody[test], rhythm[test]]
+    >>> parts = variance_partition(bands[0], Y[train], bands[1], Y[test], n_candidates=10)
     >>> bool((parts.unique[0] > 0.9).all()), bool((abs(parts.unique[1]) < 0.1).all())
     (True, True)
     """
