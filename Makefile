@@ -1,6 +1,7 @@
 # Two commands: `make demo` and `make test`. Each needs python3 (3.11 or newer) with venv, and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint clean
@@ -10,8 +11,9 @@ demo: .venv/run
 
 test: export OMP_NUM_THREADS = 1 # the tests' arrays are too small to share between threads
 test: lint
-	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile -m "not slow"
-	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile -m slow
+	$(PYTEST) -m "not slow" --cov --cov-report=
+	$(PYTEST) -m slow --cov --cov-append --cov-report=
+	@echo "coverage: $$($(BIN)/coverage report --format=total)"
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -6,6 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import shapes
+
+shapes.install()
+
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()
 
 
