@@ -311,9 +311,6 @@ def run(
     --------
     >>> b2m.run(study, "OUT", embeddings=["mulan-small"], generator="musiclm-small")  # doctest: +SKIP
     """
-    from .pipeline.run import run as run_pipeline
-    from .report.page import build_report
-
     config = study.settings.changed(**settings, **_given(embeddings=embeddings, generator=generator))
     before, after = study.settings.flat(), config.flat()
     for name in READ:
@@ -322,8 +319,12 @@ def run(
     source = study.source
     source = replace(source, config=config) if isinstance(source, BidsSource) else source
     paths = [Path(gallery) for gallery in galleries]
-    run_pipeline(source, Path(out), config, level=level, subjects=subjects, galleries=paths)
-    return build_report(Path(out))
+    with progress("run"):
+        from .pipeline.run import run as run_pipeline
+        from .report.page import build_report
+
+        run_pipeline(source, Path(out), config, level=level, subjects=subjects, galleries=paths)
+        return build_report(Path(out))
 
 
 def _given(**arguments: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import Brain2MusicWarning, InputError
+from .progress import progress
 
 try:
     import fcntl
@@ -48,9 +49,10 @@ def locked(path: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
             hint = "wait until it has ended, or name another folder"
             raise InputError(f"{_holder(path)} here", path.parent, hint)
         print(f"waiting: {_holder(path)} in {path.parent}", file=sys.stderr, flush=True)
-        while handle is None:
-            time.sleep(PAUSE_S)
-            handle = _take(path)
+        with progress("wait for another process"):
+            while handle is None:
+                time.sleep(PAUSE_S)
+                handle = _take(path)
     try:
         _sign(handle, doing)
         yield

@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import digest_file, digest_text
+from .._utils.progress import progress
 from .._utils.toml import read_toml, validated
 from ..study.finding import Finding, error, warning
 from ..study.stimuli import Stimuli
@@ -173,11 +174,12 @@ class ArrayStudy:
         arrays = next((each for each in self.settings.subjects if each.label == subject), None)
         if arrays is None:
             raise InputError(f"there is no subject {subject!r}", self.path, f"choose among {', '.join(self.subjects)}")
-        train = self._read(subject, arrays.train, self._lists["train"], lag_tr, 1)
-        if arrays.test is None:
-            return SplitResponses(train, None)
-        test = self._read(subject, arrays.test, self._lists["test"], lag_tr, self.settings.test_repeats)
-        return SplitResponses(train, test)
+        with progress(f"load the responses of sub-{subject}"):
+            train = self._read(subject, arrays.train, self._lists["train"], lag_tr, 1)
+            if arrays.test is None:
+                return SplitResponses(train, None)
+            test = self._read(subject, arrays.test, self._lists["test"], lag_tr, self.settings.test_repeats)
+            return SplitResponses(train, test)
 
     def scans_of(self, subject: str) -> int:
         return self.settings.scans_per_clip or self.responses(subject)[0].n_scans
@@ -214,7 +216,8 @@ class ArrayStudy:
         """sha256 of the arrays of a subject, of their settings, and of the stimuli in their order."""
         arrays = next(each for each in self.settings.subjects if each.label == subject)
         files = [arrays.train.file, *([arrays.test.file] if arrays.test else [])]
-        digests = {file: digest_file(resolve(file, self.path)) for file in files}
+        with progress(f"digest the arrays of sub-{subject}"):
+            digests = {file: digest_file(resolve(file, self.path)) for file in files}
         settings = self.settings.model_dump_json(exclude={"subjects", "stimuli", "name"}) + arrays.model_dump_json()
         rows = [(split, each.clips, each.runs.tolist(), each.order) for split, each in self._lists.items()]
         return {**digests, self.path.name: digest_text(settings), "stimuli": digest_text(repr(rows))}

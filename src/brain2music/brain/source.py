@@ -10,6 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from .._utils.errors import InputError
 from .._utils.files import digest_file, digest_text
+from .._utils.progress import Advance, progress
 from ..config import RunConfig
 from ..study.bids import Survey, survey_study
 from ..study.check import check_images
@@ -300,10 +301,11 @@ class BidsSource:
 
     def responses(self, subject: str, lag_tr: int) -> SplitResponses:
         """Read the responses of both splits, in the voxels that are finite in every run."""
-        train = self._load(subject, "train", lag_tr)
-        if self.folds is not None:
-            return SplitResponses(train, None)
-        return SplitResponses(*common_voxels(train, self._load(subject, "test", lag_tr)))
+        with progress(f"load the responses of sub-{subject}") as advance:
+            train = self._load(subject, "train", lag_tr, advance)
+            if self.folds is not None:
+                return SplitResponses(train, None)
+            return SplitResponses(*common_voxels(train, self._load(subject, "test", lag_tr, advance)))
 
     def digests(self, subject: str) -> dict[str, str]:
         """sha256 of the images, events, masks, segmentation and confounds (if regressed out) of a subject, and of the
@@ -315,10 +317,14 @@ class BidsSource:
         if self.config.preprocessing.confounds:
             files += [confounds_table(self.study, run, self.derivatives) for run in runs]
         metadata = "\n".join(repr(replace(run, events=Path(), bold=None)) for run in runs)
-        digests = {relpath(path, self.study.root): digest_file(path) for path in files}
+        digests = {}
+        with progress(f"digest the files of sub-{subject}") as advance:
+            for done, path in enumerate(files, 1):
+                digests[relpath(path, self.study.root)] = digest_file(path)
+                advance(done, len(files))
         return {**digests, "runs": digest_text(metadata)}
 
-    def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:
+    def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int, advance: Advance) -> Responses:
         loaded = load_responses(
             self.study,
             subject,
@@ -327,5 +333,6 @@ class BidsSource:
             detrend=self.config.preprocessing.detrend,
             confounds=self.config.preprocessing.confounds,
             derivatives=self.derivatives,
+            progress=advance,
         )
         return replace(loaded, simulated=self.simulated)

@@ -196,7 +196,8 @@ def _musiclm(
     from ..models.generators import get_generator
     from ..models.musiclm.model import MusicLM
 
-    found = get_generator(name, device, codec, vocoder)
+    with _progress("load the generator"):
+        found = get_generator(name, device, codec, vocoder)
     if not isinstance(found, MusicLM):
         raise InputError(f"{name} does not take texts, recordings and embeddings alike", hint="name a MusicLM")
     if output is not None:

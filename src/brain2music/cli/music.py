@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .._utils.progress import progress
 from .options import EmbeddingName, Jobs, Overwrite
 
 Excluded = Annotated[
@@ -45,7 +46,9 @@ def embed(
         refused.append(path)
         print(f"warning: not embedded: {error}", file=sys.stderr)
 
-    save_embeddings(output, embed_files(found.files, get_embedder(embedding), on_error=refuse))
+    with progress(f"embed {len(found.files)} files") as advance:
+        embedded = embed_files(found.files, get_embedder(embedding), progress=advance, on_error=refuse)
+    save_embeddings(output, embedded)
     if refused:
         print(f"warning: {len(refused)} of {len(found.files)} files are not in {output}", file=sys.stderr)
     print(output)
@@ -83,7 +86,6 @@ def gallery_build(
     ] = None,
 ) -> None:
     """Embed music into a gallery, or add music to one; running it again takes up what is new, changed or gone."""
-    from .._utils.progress import progress
     from ..gallery.build import build_gallery
     from ..models.embedders import get_embedder
 
@@ -166,7 +168,8 @@ def gallery_duplicates(
     from ..gallery.duplicates import mark_duplicates
     from ..gallery.gallery import Gallery
 
-    found = mark_duplicates(Gallery.open(gallery), cosine, seconds)
+    with progress("compare tracks"):
+        found = mark_duplicates(Gallery.open(gallery), cosine, seconds)
     print(found.to_string(index=False) if len(found) else "no duplicates")
 
 

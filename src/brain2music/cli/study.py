@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .._utils.progress import progress
 from .options import ConfigFile, Galleries, Jobs, Labels, Output, Seed
 from .settings import SettingsCommand, read_settings
 
@@ -34,9 +35,11 @@ app = typer.Typer()
 @app.command()
 def demo(out: Output, seed: Seed = 0, n_jobs: Jobs = None) -> None:
     """Simulate a small study, decode it, retrieve music, and write OUT/index.html."""
-    from ..demo import run_demo
+    with progress("demo"):
+        from ..demo import run_demo
 
-    print(run_demo(out, seed=seed, n_jobs=n_jobs))
+        page = run_demo(out, seed=seed, n_jobs=n_jobs)
+    print(page)
 
 
 @app.command()
@@ -61,7 +64,6 @@ def simulate(
     n_jobs: Jobs = None,
 ) -> None:
     """Write a BIDS study of simulated brains with its stimuli and its ground truth."""
-    from .._utils.progress import progress
     from ..simulation.brain import simulate as write_study
 
     with progress("simulate") as advance:
@@ -94,14 +96,15 @@ def check(
     config: ConfigFile = None,
 ) -> None:
     """List everything that `run` with the same arguments would refuse or leave out; exit code 1 if it would refuse."""
-    from ..pipeline.check import check_arrays, check_bids
+    with progress("check"):
+        from ..pipeline.check import check_arrays, check_bids
 
-    settings = read_settings(config)
-    labels, galleries = participant_label or (), gallery or ()
-    if bids_dir.is_file():
-        findings = check_arrays(bids_dir, settings, out, labels, galleries)
-    else:
-        findings = check_bids(bids_dir, settings, out, labels, galleries, level, stimuli, derivatives)
+        settings = read_settings(config)
+        labels, galleries = participant_label or (), gallery or ()
+        if bids_dir.is_file():
+            findings = check_arrays(bids_dir, settings, out, labels, galleries)
+        else:
+            findings = check_bids(bids_dir, settings, out, labels, galleries, level, stimuli, derivatives)
     for finding in findings:
         print(finding)
     errors = sum(finding.severity == "error" for finding in findings)
@@ -122,15 +125,17 @@ def run(
     config: ConfigFile = None,
 ) -> None:
     """Decode a BIDS study (a BIDS App); running it again does only what is missing or has changed."""
-    from ..brain.source import BidsSource
-    from ..pipeline.run import run as run_pipeline
-    from ..report.page import build_report
+    with progress("run"):
+        from ..brain.source import BidsSource
+        from ..pipeline.run import run as run_pipeline
+        from ..report.page import build_report
 
-    settings = read_settings(config)
-    subjects = participant_label or ()
-    source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives, subjects=subjects)
-    run_pipeline(source, out, settings, level=level, galleries=gallery or ())
-    print(build_report(out))
+        settings = read_settings(config)
+        subjects = participant_label or ()
+        source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives, subjects=subjects)
+        run_pipeline(source, out, settings, level=level, galleries=gallery or ())
+        page = build_report(out)
+    print(page)
 
 
 @app.command("run-arrays", cls=SettingsCommand)
@@ -144,19 +149,25 @@ def run_arrays(
     config: ConfigFile = None,
 ) -> None:
     """Decode a study of arrays: responses per clip, with a list of stimuli."""
-    from ..brain.arrays import read_arrays_study
-    from ..pipeline.run import run as run_pipeline
-    from ..report.page import build_report
+    with progress("run-arrays"):
+        from ..brain.arrays import read_arrays_study
+        from ..pipeline.run import run as run_pipeline
+        from ..report.page import build_report
 
-    settings = read_settings(config)
-    source = read_arrays_study(arrays_toml)
-    run_pipeline(source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ())
-    print(build_report(out))
+        settings = read_settings(config)
+        source = read_arrays_study(arrays_toml)
+        run_pipeline(
+            source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ()
+        )
+        page = build_report(out)
+    print(page)
 
 
 @app.command()
 def report(out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of a finished run.")]) -> None:
     """Write the pages of a finished run again."""
-    from ..report.page import build_report
+    with progress("report"):
+        from ..report.page import build_report
 
-    print(build_report(out))
+        page = build_report(out)
+    print(page)

@@ -14,6 +14,7 @@ from typing import Any
 from .. import __version__
 from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import digest_file, plain, read_object, write_json
+from .._utils.progress import progress
 
 MAKER = "brain2music"
 
@@ -38,7 +39,8 @@ class Stages:
     ) -> bool:
         """Run a :func:`stage` and remember that it belongs here; True if it ran."""
         record = record or record_of(outputs[0])
-        ran = stage(outputs, make, inputs, settings, record, perhaps)
+        with progress(f"make {outputs[0].name}"):
+            ran = stage(outputs, make, inputs, settings, record, perhaps)
         self.records.append(record)
         return ran
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
 
 from .._utils.errors import Brain2MusicWarning, InputError, LeakageError
+from .._utils.progress import progress
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decoding.options import require_option
@@ -56,6 +57,7 @@ class Ready:
     lost: frozenset[Clip] = frozenset()
 
 
+@progress("check what the run needs")
 def prepare(
     source: Source,
     config: RunConfig,
@@ -84,7 +86,8 @@ def prepare(
         _attempt("decoder-unknown", found, require_option, name)
     leaks = _leaks(source, config, opened, found)
     if level == "participant":
-        found += source.examine()
+        with progress("check the responses"):
+            found += source.examine()
         if sound := _sound(source, found):
             found += check_fit(sound, config, embedders)
     elif outputs is not None:
@@ -203,7 +206,8 @@ def _lost(source: Source, found: list[Finding]) -> frozenset[Clip]:
         return frozenset()
     sides = source.train_clips, source.test_clips
     found += find_respelt((*sides[0], *sides[1]), source.stimuli)
-    faults = find_unpresentable((*sides[0], *sides[1]), source.stimuli)
+    with progress("check the recordings"):
+        faults = find_unpresentable((*sides[0], *sides[1]), source.stimuli)
     if any(FEW * sum(clip in faults for clip in side) >= len(side) > 0 for side in sides):
         found += faults.values()
         return frozenset()

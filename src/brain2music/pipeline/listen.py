@@ -12,6 +12,7 @@ import pandas as pd
 from .. import __version__
 from .._utils.errors import InputError
 from .._utils.files import digest_file, digest_text
+from .._utils.progress import progress
 from ..audio.io import read_audio, resample, write_audio
 from ..brain.source import Source
 from ..study.stimuli import Stimuli
@@ -32,7 +33,8 @@ def sound_digests(source: Source) -> dict[Clip, str]:
     """Of every clip the digest of what its sound as presented is made from: the recording, the part of it, its edges
     and level. Nothing is decoded. "" where there is no recording.
     """
-    return {clip: _origin(source.stimuli, clip) for clip in (*source.train_clips, *source.test_clips)}
+    with progress("digest the recordings"):
+        return {clip: _origin(source.stimuli, clip) for clip in (*source.train_clips, *source.test_clips)}
 
 
 def export_stimuli(
@@ -99,9 +101,11 @@ def _shelve(folder: Path, wanted: Mapping[Path, Sound], kept: Collection[str]) -
         if not any(folder.iterdir()):
             folder.rmdir()
         return
-    for path, (_, write) in wanted.items():
-        if path.name not in current:
+    missing = [(path, write) for path, (_, write) in wanted.items() if path.name not in current]
+    with progress(f"write {folder.name} for the page") as advance:
+        for done, (path, write) in enumerate(missing, 1):
             write(path)
+            advance(done, len(missing))
     write_record(record, described, {path.name: digest_file(path) for path in wanted} | stays)
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_text
 from brain2music._utils.locks import locked, try_locked
+from brain2music._utils.progress import progress
 from brain2music.metrics.records import GROUP
 from brain2music.metrics.score import Score
 from brain2music.pipeline.outputs import Outputs
@@ -62,7 +63,11 @@ def build_report(root: Path) -> Path:
         run = read_run(outputs.root, but=busy)
         templates = _templates()
         shelf = Shelf(outputs)
-        pages = {outputs.page(each.label): _subject_page(templates, run, each, shelf) for each in run.subjects}
+        advance = stack.enter_context(progress("write the pages"))
+        pages = {}
+        for done, each in enumerate(run.subjects, 1):
+            pages[outputs.page(each.label)] = _subject_page(templates, run, each, shelf)
+            advance(done, len(run.subjects))
         pages[outputs.index] = _index_page(templates, run)
         for path, html in pages.items():
             write_text(path, html)
