@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from brain2music._utils import progress
 from brain2music._utils.errors import InputError, LeakageError
 from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
@@ -19,6 +20,7 @@ from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.describe import _decoder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
+from brain2music.report.page import build_report
 from tests.study.tiny_study import TinyStudy
 
 CONFIG = RunConfig.of(
@@ -30,6 +32,8 @@ CONFIG = RunConfig.of(
     n_permutations=100,
     fade_s=0.1,
 )
+
+begin = progress._begin
 
 
 @pytest.fixture
@@ -55,6 +59,25 @@ def read(study: TinyStudy, config: RunConfig = CONFIG) -> BidsSource:
 
 def digests(outputs: Outputs) -> dict[str, str]:
     return {str(path): digest_file(path) for path in sorted(outputs.root.rglob("*")) if path.is_file()}
+
+
+def test_every_part_of_a_run_is_shown_as_a_stage(
+    study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(progress, "_begin", lambda name: (begun.append(name), begin(name))[1])
+    config = CONFIG.changed(embeddings=("logmel",), n_permuted_fits=1, leave_one_genre_out=False)
+    outputs = run(read(study, config), tmp_path / "out", config, galleries=[gallery_of(study, tmp_path)])
+    build_report(outputs.root)
+    assert {
+        *("check what the run needs", "check the recordings", "check the responses", "load the responses of sub-01"),
+        *("digest the files of sub-01", "digest the recordings", "embed logmel", "write the pages"),
+        *("write stimuli for the page", "write retrieved for the page"),
+    } <= set(begun)
+    made = {name.removeprefix("make sub-01_desc-") for name in begun if name.startswith("make ")}
+    assert made == {
+        *("responses_summary.json", "logmel_predictions.parquet", "logmel_retrieval.parquet", "encoding_scores.json")
+    }
 
 
 def test_a_run_writes_all_that_it_promises(study: TinyStudy, tmp_path: Path) -> None:
