@@ -20,8 +20,8 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from brain2music.simulation.brain.dataset import clips_of, extract_features, plan_subjects
-from brain2music.simulation.brain.design import SHAPES
-from brain2music.simulation.brain.sources import compose_counts
+from brain2music.simulation.brain.design import DESIGNS
+from brain2music.simulation.brain.recordings import compose_counts
 from brain2music.simulation.brain.subject import SimulatedSubject, make_subject
 from brain2music.simulation.music.render import write_corpus
 
@@ -32,7 +32,7 @@ N_VOXELS = 1300
 def main() -> None:
     """Print a row a subject, then the first subject's accuracy."""
     options = _options()
-    shape = replace(SHAPES["ds003720"], snr=options.snr or SHAPES["ds003720"].snr)
+    shape = replace(DESIGNS["ds003720"], snr=options.snr or DESIGNS["ds003720"].snr)
     planned = plan_subjects(["001"], shape, options.seed, music=options.music)
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         stimuli = options.music or Path(folder) / "stimuli"

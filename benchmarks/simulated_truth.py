@@ -49,9 +49,9 @@ from brain2music.models.embedders import get_embedder
 from brain2music.simulation.brain.bold import SPONTANEOUS_AR1, physiological_courses
 from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses
 from brain2music.simulation.brain.dataset import extract_features
-from brain2music.simulation.brain.design import SHAPES, PlannedRun, Shape, plan_runs
+from brain2music.simulation.brain.design import DESIGNS, Design, PlannedRun, plan_runs
 from brain2music.simulation.brain.features import FeatureSpace
-from brain2music.simulation.brain.sources import catalogue
+from brain2music.simulation.brain.recordings import catalogue
 from brain2music.simulation.brain.subject import SimulatedSubject, autoregressive_left, make_subject
 from brain2music.simulation.brain.tuning import respond
 from brain2music.simulation.music.genres import GENRES
@@ -78,7 +78,7 @@ def main() -> None:
     options = _options()
     warnings.simplefilter("ignore", Brain2MusicWarning)
     with tempfile.TemporaryDirectory() as folder:
-        shape = SHAPES[options.design]
+        shape = DESIGNS[options.design]
         music = Music(options.music or _composed(Path(folder), shape), shape, options.embedding, options.components)
     print(
         f"simulated, design {options.design}, snr {music.shape.snr:g}, {len(music.clips)} pieces, {options.embedding}, "
@@ -116,7 +116,7 @@ def main() -> None:
 class Music:
     """All pieces, as they are heard, described and embedded; each gives one clip."""
 
-    def __init__(self, folder: Path, shape: Shape, embedding: str, components: int) -> None:
+    def __init__(self, folder: Path, shape: Design, embedding: str, components: int) -> None:
         self.shape, self.components = shape, components
         self.tracks = {genre: dict.fromkeys(sorted(pool), CLIP_S) for genre, pool in catalogue(folder).items()}
         self.clips = [Clip(track, 0.0, CLIP_S, genre) for genre, pool in self.tracks.items() for track in pool]
@@ -262,7 +262,7 @@ def _noise(subject: SimulatedSubject, music: Music) -> tuple[np.ndarray, np.ndar
 
 
 def _realised(subject: SimulatedSubject, test: Responses, music: Music) -> np.ndarray:
-    """Correlation of the true noiseless response with the average of the repeats, scan by scan, of voxels that hear."""
+    """Correlation, scan by scan, of the noiseless responses of responsive voxels with the average of repeats."""
     data = {}
     for number, run in enumerate(subject.runs):
         scans = subject.signal(number)
@@ -300,7 +300,7 @@ def _identified(decoded: Decoded) -> float:
 
 
 def _of_grey(subject: SimulatedSubject, values: np.ndarray) -> np.ndarray:
-    """Values of the voxels that hear among the grey matter's, 0 elsewhere."""
+    """Values of the responsive voxels among the grey matter's, 0 elsewhere."""
     every = np.zeros(subject.brain.n_voxels)
     every[subject.tuning.voxels] = values
     return every[subject.brain.grey]
@@ -315,14 +315,14 @@ def _side_by_side(parts: Sequence[Embeddings]) -> Embeddings:
     return Embeddings(data, first.names, replace(first.space, name="+".join(DESCRIPTIONS), dims=data.shape[2]))
 
 
-def _composed(folder: Path, shape: Shape) -> Path:
+def _composed(folder: Path, shape: Design) -> Path:
     write_corpus(folder / "music", max(PIECES, -(-shape.n_clips // len(GENRES))), 0, CLIP_S)
     return folder / "music"
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--design", choices=list(SHAPES), default="ds003720")
+    parser.add_argument("--design", choices=list(DESIGNS), default="ds003720")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--decode-seeds", type=int, default=2, help="how many of the seeds are decoded too")

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 import brain2music as b2m
-from brain2music.simulation.brain.design import SHAPES
+from brain2music.simulation.brain.design import DESIGNS
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "quickstart.py"
 GENRES = ("blues", "jazz", "pop")
@@ -33,8 +33,8 @@ def music(tmp_path: Path, rng: np.random.Generator) -> Path:
 @pytest.mark.parametrize("tr", [1.5, 2.0])
 def test_quickstart_runs_at(tr: float, music: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     few = {"train_runs": 1, "train_clips": 9, "test_runs": 1, "test_clips": 3, "repeats": 2}
-    small = replace(SHAPES["quick"], **few, resolution_mm=12.0, clip_s=12.0, tr=tr)
-    monkeypatch.setitem(SHAPES, "quick", small)
+    small = replace(DESIGNS["quick"], **few, resolution_mm=12.0, clip_s=12.0, tr=tr)
+    monkeypatch.setitem(DESIGNS, "quick", small)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     study = b2m.simulate_study(tmp_path / "study", stimuli=music, n_jobs=1)
     assert study.simulated

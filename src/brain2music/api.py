@@ -208,6 +208,7 @@ def simulate_study(
     design: Literal["quick", "ds003720"] = "quick",
     n_subjects: int = 1,
     resolution_mm: float | None = None,
+    tr: float | None = None,
     stimuli: str | Path | None = None,
     seed: int = 0,
     n_jobs: int | None = None,
@@ -221,9 +222,11 @@ def simulate_study(
     design : {"quick", "ds003720"}
         6 + 2 runs and 120 + 20 clips, or the real study's 12 + 6 runs and 480 + 60 clips.
     n_subjects : int, default 1
-        Simulated people.
+        Simulated subjects.
     resolution_mm : float, optional
         Voxel size; default 6 mm for quick, 4 mm for ds003720.
+    tr : float, optional
+        Repetition time in seconds; default 1.5.
     stimuli : str or Path, optional
         A folder of music, GENRE/TRACK.wav; default music composed by rule.
     seed : int, default 0
@@ -253,6 +256,7 @@ def simulate_study(
             design=design,
             n_subjects=n_subjects,
             resolution_mm=resolution_mm,
+            tr=tr,
             seed=seed,
             stimuli=stimuli,
             n_jobs=n_jobs,

@@ -17,11 +17,11 @@ from brain2music.pipeline.encoding import encode_subject, encoding_files
 from brain2music.pipeline.listener import Listener, Music
 from brain2music.pipeline.outputs import Outputs
 from brain2music.simulation.brain import Truth, read_truth, simulate
-from brain2music.simulation.brain.design import SHAPES, Shape
+from brain2music.simulation.brain.design import DESIGNS, Design
 
 pytestmark = pytest.mark.slow
 
-SMALL = Shape(2, 20, 2, 10, repeats=4, resolution_mm=9.0, snr=1.5)
+SMALL = Design(2, 20, 2, 10, repeats=4, resolution_mm=9.0, snr=1.5)
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 RATE = 8000
 
@@ -37,7 +37,7 @@ def study_folder(tmp_path_factory) -> Path:
             notes = rng.uniform(100, 1500, 17).repeat(RATE), rng.uniform(0.1, 1, 17).repeat(RATE)
             soundfile.write(path, 0.3 * notes[1] * np.sin(2 * np.pi * np.cumsum(notes[0]) / RATE), RATE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SHAPES, "quick", SMALL)
+        patch.setitem(DESIGNS, "quick", SMALL)
         simulate(folder / "study", stimuli=folder / "music", seed=3, n_jobs=1)
     return folder / "study"
 

@@ -9,7 +9,6 @@ import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.study.bids import read_study
-from brain2music.study.event import Event
 from brain2music.study.index import index_bids
 from brain2music.study.recordings import group_recordings
 from brain2music.study.runs import mark_carry_ins
@@ -104,13 +103,12 @@ def marked(*played: tuple[int, ...]) -> list[Run]:
     ],
 )
 def test_scans_of_an_event(onset: float, duration: float, tr: float, scans: range) -> None:
-    assert volumes_of(Event(jazz(1), float(onset), float(duration), line=2), float(tr)) == scans
+    assert volumes_of(float(onset), float(duration), float(tr)) == scans
 
 
 def test_scans_of_gapless_events_tile_the_run() -> None:
     for tr in (0.8, 1.0, 1.4999, 1.5, 3.0):
-        events = [Event(jazz(1), 12.0 * i, 12.0, line=2) for i in range(40)]
-        scans = [volumes_of(event, tr) for event in events]
+        scans = [volumes_of(12.0 * i, 12.0, tr) for i in range(40)]
         assert {len(covered) for covered in scans} == {round(12 / tr)}
         assert all(abs(later.start - earlier.stop) <= 1 for earlier, later in pairwise(scans))
 

@@ -53,6 +53,9 @@ def simulate(
     resolution: Annotated[
         float | None, typer.Option(metavar="MM", help="Voxel size; default 6 (quick) or 4 (ds003720).", min=2, max=12)
     ] = None,
+    tr: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Repetition time; default 1.5.", min=0.1, max=15)
+    ] = None,
     events: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="BIDS study whose events are copied (design ds003720).")
     ] = None,
@@ -72,6 +75,7 @@ def simulate(
             design=design,
             n_subjects=subjects,
             resolution_mm=resolution,
+            tr=tr,
             seed=seed,
             events=events,
             stimuli=stimuli,

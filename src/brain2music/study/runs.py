@@ -39,7 +39,8 @@ def read_run(
         tr=tr,
         n_volumes=header.n_volumes if header else None,
         presentations=tuple(
-            Presentation(event.clip, event.onset, event.duration, volumes_of(event, tr)) for event in events
+            Presentation(event.clip, event.onset, event.duration, volumes_of(event.onset, event.duration, tr))
+            for event in events
         ),
         session=entities.get("ses"),
         entities=tuple(entities.items()),

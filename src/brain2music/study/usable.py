@@ -11,14 +11,14 @@ TOLERANCE = 1e-3
 """The largest difference between equal times, in seconds or relative to the TR."""
 
 
-def volumes_of(event: Event, tr: float) -> range:
+def volumes_of(onset: float, duration: float, tr: float) -> range:
     """The scans that an event covers: ``duration / tr`` of them from ``onset / tr``, both rounded, halves up.
 
     Events of one duration therefore cover equally many scans, wherever they start. Empty if ``tr`` is unknown.
     """
     if not math.isfinite(tr):
         return range(0)
-    first, count = (math.floor(time / tr + 0.5 + TOLERANCE) for time in (event.onset, event.duration))
+    first, count = (math.floor(time / tr + 0.5 + TOLERANCE) for time in (onset, duration))
     return range(first, first + max(count, 1))
 
 
@@ -53,9 +53,13 @@ def usable_events(
     return tuple(event for event in scanned if event not in lost)
 
 
+def _volumes(event: Event, tr: float) -> range:
+    return volumes_of(event.onset, event.duration, tr)
+
+
 def _from_the_first_scan(events: Sequence[Event], tr: float, path: Path, findings: list[Finding]) -> list[Event]:
     known = math.isfinite(tr)
-    early = [event for event in events if (volumes_of(event, tr).start if known else event.onset) < 0]
+    early = [event for event in events if (_volumes(event, tr).start if known else event.onset) < 0]
     if early:
         lines = ", ".join(f"line {event.line} at {event.onset:g} s" for event in early[:3])
         begin = "1 event begins" if len(early) == 1 else f"{len(early)} events begin"
@@ -97,9 +101,9 @@ def _beyond(events: Sequence[Event], tr: float, n_volumes: int, path: Path, faul
     hint = "get the complete image, or correct or remove the event"
     if events and events[-1].onset > 100 * n_volumes * tr and events[-1].onset / 1000 < n_volumes * tr:
         hint = "give onsets and durations in seconds, if these are milliseconds"
-    shortest = min((len(volumes_of(event, tr)) for event in events), default=0)
+    shortest = min((len(_volumes(event, tr)) for event in events), default=0)
     for event in events:
-        scans = volumes_of(event, tr)
+        scans = _volumes(event, tr)
         if scans.start >= n_volumes:
             what = f"line {event.line}: the event at {event.onset:g} s starts after the recording ends ({has})"
             faults.append(error("event-outside", path, what, hint))

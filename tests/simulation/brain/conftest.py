@@ -8,10 +8,10 @@ import soundfile
 
 from brain2music.simulation.brain import simulate
 from brain2music.simulation.brain.dataset import extract_features, plan_subjects
-from brain2music.simulation.brain.design import SHAPES, Shape
+from brain2music.simulation.brain.design import DESIGNS, Design
 from brain2music.simulation.brain.subject import SimulatedSubject, make_subject
 
-SMALL = Shape(train_runs=2, train_clips=10, test_runs=1, test_clips=10, repeats=4, resolution_mm=8.0, snr=0.6)
+SMALL = Design(train_runs=2, train_clips=10, test_runs=1, test_clips=10, repeats=4, resolution_mm=8.0, snr=0.6)
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 RATE = 8000
 
@@ -31,12 +31,12 @@ def write_tones(path: Path, rng: np.random.Generator, seconds: float = 17.0) -> 
 @pytest.fixture(autouse=True)
 def small_design(monkeypatch: pytest.MonkeyPatch) -> None:
     """The design "quick" is made smaller while a test of this folder runs."""
-    monkeypatch.setitem(SHAPES, "quick", SMALL)
+    monkeypatch.setitem(DESIGNS, "quick", SMALL)
 
 
 @pytest.fixture(scope="session")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three tracks a genre, in GTZAN's layout."""
+    """Three tracks per genre, in GTZAN's layout."""
     folder = tmp_path_factory.mktemp("music")
     rng = np.random.default_rng(0)
     for genre in GENRES:
@@ -50,7 +50,7 @@ def study_folder(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small study as it is written."""
     folder = tmp_path_factory.mktemp("simulated") / "study"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SHAPES, "quick", SMALL)
+        patch.setitem(DESIGNS, "quick", SMALL)
         simulate(folder, stimuli=music, seed=3, n_jobs=1)
     return folder
 

@@ -14,9 +14,9 @@ from brain2music._utils.files import digest_file
 from brain2music.brain.mask import choose_mask
 from brain2music.brain.roi import find_dseg, label_voxels
 from brain2music.simulation.brain import read_truth, simulate
-from brain2music.simulation.brain.design import Shape
+from brain2music.simulation.brain.design import Design
 from brain2music.simulation.brain.images import SLOPE, write_bold
-from brain2music.simulation.brain.sources import catalogue, compose_counts
+from brain2music.simulation.brain.recordings import catalogue, compose_counts
 from brain2music.simulation.brain.subject import SimulatedSubject
 from brain2music.study.bids import read_study
 from brain2music.study.check import check_study
@@ -46,9 +46,9 @@ def test_the_checker_finds_nothing_wrong(study_folder: Path) -> None:
 
 def test_simulated_is_said_wherever_one_looks(study_folder: Path) -> None:
     for description in (study_folder, study_folder / "derivatives" / "simulation"):
-        told = json.loads((description / "dataset_description.json").read_text())
-        assert told["Simulated"] is True
-        assert "imulated" in told["Name"]
+        description_of = json.loads((description / "dataset_description.json").read_text())
+        assert description_of["Simulated"] is True
+        assert "imulated" in description_of["Name"]
     assert "simulated" in (study_folder / "README").read_text()
     for sidecar in study_folder.glob("sub-*/func/*_bold.json"):
         assert json.loads(sidecar.read_text())["Simulated"] is True
@@ -82,14 +82,14 @@ def test_truth_gives_the_very_responses(study_folder: Path, subject: SimulatedSu
     truth = read_truth(study_folder, "001")
     run = read_study(study_folder).runs[0]
     drive = np.concatenate([truth.features[shown.clip.name] for shown in run.presentations])
-    heard = truth.table[truth.table["family"] != "none"]
-    assert len(heard) == len(truth.weights)
-    for row in range(0, len(heard), 11):
+    responsive = truth.table[truth.table["family"] != "none"]
+    assert len(responsive) == len(truth.weights)
+    for row in range(0, len(responsive), 11):
         response = np.convolve(drive @ truth.weights[row], truth.hrf[row])
-        scans = np.round((np.arange(110) * 1.5 - heard["delay_s"].iloc[row]) * truth.rate).astype(int)
+        scans = np.round((np.arange(110) * 1.5 - responsive["delay_s"].iloc[row]) * truth.rate).astype(int)
         expected = np.where(scans >= 0, response[np.clip(scans, 0, len(drive) - 1)], response[0])
-        ours = subject.signal(0)[:, row]
-        np.testing.assert_allclose(ours, expected, atol=1e-3 * ours.std())
+        signal = subject.signal(0)[:, row]
+        np.testing.assert_allclose(signal, expected, atol=1e-3 * signal.std())
 
 
 def test_truth_tells_of_every_grey_voxel(study_folder: Path, subject: SimulatedSubject) -> None:
@@ -139,8 +139,8 @@ def test_real_events_are_copied_byte_by_byte_and_subjects_differ(
     simulate(tmp_path / "out", events=tmp_path / "real", stimuli=music, n_subjects=2)
     real = {path.name: digest_file(path) for path in (tmp_path / "real").rglob("*_events.tsv")}
     for subject in ("001", "002"):
-        ours = (tmp_path / "out" / f"sub-{subject}").rglob("*_events.tsv")
-        assert {path.name.replace("002", "001"): digest_file(path) for path in ours} == real
+        copied = (tmp_path / "out" / f"sub-{subject}").rglob("*_events.tsv")
+        assert {path.name.replace("002", "001"): digest_file(path) for path in copied} == real
     study = read_study(tmp_path / "out")
     assert study.train_clips == read_study(study_folder).train_clips
     bold = [digest_file(run.bold) for run in study.runs if run.bold is not None]
@@ -205,8 +205,8 @@ def test_labels_of_given_music_are_heard(music: Path, tmp_path: Path) -> None:
 def test_without_music_it_is_composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from brain2music.simulation.brain import design
 
-    tiny = Shape(train_runs=2, train_clips=5, test_runs=1, test_clips=5, repeats=2, resolution_mm=12.0, snr=1.0)
-    monkeypatch.setitem(design.SHAPES, "quick", tiny)
+    tiny = Design(train_runs=2, train_clips=5, test_runs=1, test_clips=5, repeats=2, resolution_mm=12.0, snr=1.0)
+    monkeypatch.setitem(design.DESIGNS, "quick", tiny)
     seen: list[tuple[int, int]] = []
     simulate(tmp_path / "out", n_jobs=1, progress=lambda done, total: seen.append((done, total)))
     assert [done for done, _ in seen] == list(range(1, seen[-1][1] + 1))

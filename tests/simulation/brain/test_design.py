@@ -1,5 +1,6 @@
 """The generated run structure against ds003720's."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -8,17 +9,23 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.simulation.brain.design import SHAPES, PlannedRun, events_table, plan_runs, runs_of_study
-from brain2music.simulation.brain.sources import composed_lengths
+from brain2music.brain.load import load_responses
+from brain2music.simulation.brain import read_truth, simulate
+from brain2music.simulation.brain.dataset import plan_subjects
+from brain2music.simulation.brain.design import DESIGNS, PlannedRun, events_table, plan_runs, runs_of_study
+from brain2music.simulation.brain.recordings import composed_lengths
 from brain2music.simulation.brain.subject import SimulatedSubject
 from brain2music.study.bids import read_study
+from brain2music.study.check import check_study
 from brain2music.study.study import Clip, Presentation
 
-DESIGNS = dict(SHAPES)  # as they are, before a fixture makes "quick" smaller
+from .conftest import SMALL
+
+PUBLISHED = dict(DESIGNS)  # as they are, before a fixture makes "quick" smaller
 
 
 def planned(name: str, seed: int = 0) -> tuple[PlannedRun, ...]:
-    return plan_runs(DESIGNS[name], composed_lengths(DESIGNS[name].n_clips), np.random.default_rng(seed))
+    return plan_runs(PUBLISHED[name], composed_lengths(PUBLISHED[name].n_clips), np.random.default_rng(seed))
 
 
 def pattern(run: PlannedRun) -> list[int]:
@@ -61,14 +68,14 @@ def test_another_seed_gives_other_excerpts_and_the_same_seed_the_same() -> None:
 @pytest.mark.real_data
 def test_structure_equals_the_real_runs(real_data: Path) -> None:
     study = read_study(real_data / "ds003720", need_images=False)
-    real, ours = runs_of_study(study, "001"), planned("ds003720")
-    assert [(run.task, run.label, run.split, run.tr, run.n_volumes) for run in ours] == [
+    real, generated = runs_of_study(study, "001"), planned("ds003720")
+    assert [(run.task, run.label, run.split, run.tr, run.n_volumes) for run in generated] == [
         (run.task, run.label, run.split, run.tr, run.n_volumes) for run in real
     ]
-    for mine, theirs in zip(ours, real, strict=True):
-        assert pattern(mine) == pattern(theirs)
-        assert [(p.onset, p.duration, p.volumes, p.carry_in) for p in mine.presentations] == [
-            (p.onset, p.duration, p.volumes, p.carry_in) for p in theirs.presentations
+    for run, real_run in zip(generated, real, strict=True):
+        assert pattern(run) == pattern(real_run)
+        assert [(p.onset, p.duration, p.volumes, p.carry_in) for p in run.presentations] == [
+            (p.onset, p.duration, p.volumes, p.carry_in) for p in real_run.presentations
         ]
 
 
@@ -80,6 +87,40 @@ def test_events_are_read_back_as_planned(study_folder: Path, subject: SimulatedS
     assert genres == [[shown.clip.genre for shown in run.presentations] for run in subject.runs]
 
 
+@pytest.mark.parametrize("tr", [0.8, 1.5, 2.0, 2.4])
+def test_clips_last_15_s_whether_or_not_that_is_a_whole_number_of_scans(tr: float) -> None:
+    shape = replace(PUBLISHED["quick"], tr=tr)
+    for run in plan_runs(shape, composed_lengths(shape.n_clips), np.random.default_rng(0)):
+        assert [each.onset for each in run.presentations] == [15.0 * i for i in range(len(run.presentations))]
+        for each in run.presentations:
+            assert each.duration == 15
+            assert each.clip.duration == pytest.approx(15)
+            assert abs(each.volumes.start * tr - each.onset) <= tr / 2 + 1e-9  # its first scan is the nearest one
+        assert {len(each.volumes) for each in run.presentations} == {math.floor(15 / tr + 0.5)}
+        assert 0 <= run.n_volumes * tr - 15 * len(run.presentations) < 1.5 * tr
+
+
+def test_a_study_with_a_tr_of_2_s_is_read_as_planned(music: Path, tmp_path: Path) -> None:
+    simulate(tmp_path / "study", stimuli=music, tr=2.0, seed=3, n_jobs=1)
+    planned = plan_subjects(["001"], replace(SMALL, tr=2.0), 3, music=music)[0]
+    study = read_study(tmp_path / "study")
+    read = runs_of_study(study, "001")
+    assert [run.presentations for run in read] == [run.presentations for run in planned]
+    assert [(run.tr, run.n_volumes) for run in read] == [(2.0, run.n_volumes) for run in planned]
+    assert check_study(study.root) == []
+    responses = load_responses(study, "001", "test")
+    assert (responses.tr, responses.n_scans) == (2.0, 8)
+    assert read_truth(study.root, "001").settings["tr"] == 2.0
+
+
+@pytest.mark.parametrize(("settings", "problem"), [({"tr": 0.0}, "TR of 0 s"), ({"tr": 16.0}, "TR of 16 s")])
+def test_trs_that_cannot_be_simulated_are_refused(settings: dict[str, float], problem: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=problem):
+        simulate(tmp_path / "study", **settings)
+    with pytest.raises(InputError, match="a TR is given with events"):
+        simulate(tmp_path / "study", tr=2.0, events=tmp_path)
+
+
 def test_names_that_are_no_numbers_stay_names() -> None:
     clips = [Clip("jazz.00007", 0.5, 15.5, "jazz"), Clip("jazz.so-what", 1.0, 16.0, "jazz")]
     shown = tuple(Presentation(clip, 15.0 * i, 15.0, range(10 * i, 10 * i + 10)) for i, clip in enumerate(clips))
@@ -88,7 +129,7 @@ def test_names_that_are_no_numbers_stay_names() -> None:
 
 
 def test_uneven_genres_are_dealt_until_they_run_out() -> None:
-    shape = DESIGNS["quick"]
+    shape = PUBLISHED["quick"]
     tracks = {"many": {f"many.{i:05d}": 20.0 for i in range(130)}, "few": {f"few.{i:05d}": 20.0 for i in range(10)}}
     runs = plan_runs(shape, tracks, np.random.default_rng(0))
     assert len({shown.clip.track for run in runs for shown in run.presentations}) == 140
@@ -97,7 +138,7 @@ def test_uneven_genres_are_dealt_until_they_run_out() -> None:
 def test_too_little_music_is_refused() -> None:
     tracks = {"jazz": {f"jazz.{i:05d}": 14.9 if i else 30.0 for i in range(200)}}
     with pytest.raises(InputError, match="1 tracks last 15 s or more where the design needs 140"):
-        plan_runs(DESIGNS["quick"], tracks, np.random.default_rng(0))
+        plan_runs(PUBLISHED["quick"], tracks, np.random.default_rng(0))
 
 
 def test_runs_without_images_get_the_volumes_that_their_events_need(study_folder: Path) -> None:

@@ -8,7 +8,7 @@ from scipy.ndimage import uniform_filter1d
 
 from brain2music.brain.clean import regress_out
 from brain2music.simulation.brain.bold import physiological_courses
-from brain2music.simulation.brain.brain import REGIONS, grow_brain
+from brain2music.simulation.brain.brain import REGIONS, make_brain
 from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses
 from brain2music.simulation.brain.features import RATE
 from brain2music.simulation.brain.subject import SimulatedSubject, make_subject
@@ -26,15 +26,15 @@ def repeats_of(subject: SimulatedSubject) -> np.ndarray:
     return (scans - scans.mean(1, keepdims=True)) / scans.std(1, keepdims=True)
 
 
-def test_voxels_that_hear_repeat_themselves_and_control_regions_do_not(subject: SimulatedSubject) -> None:
+def test_responsive_voxels_repeat_themselves_and_control_regions_do_not(subject: SimulatedSubject) -> None:
     """Agreement, the mean correlation between repeats, over eight sessions: one session's physiology is shared."""
     sessions = [repeats_of(replace(subject, seed=seed)) for seed in range(8)]
     agreement = np.mean([((repeats.sum(0) ** 2).mean(0) - 4) / 12 for repeats in sessions], axis=0)
-    heard, control = subject.tuning.voxels, np.isin(subject.brain.region, CONTROL)
+    responsive, control = subject.tuning.voxels, np.isin(subject.brain.region, CONTROL)
     assert control.sum() > 30
-    assert agreement[heard].mean() > 0.12
+    assert agreement[responsive].mean() > 0.12
     assert abs(agreement[control].mean()) < 0.02
-    assert agreement[heard].mean() > np.quantile(agreement[control], 0.99)
+    assert agreement[responsive].mean() > np.quantile(agreement[control], 0.99)
 
 
 def test_signal_is_the_same_in_all_repeats(subject: SimulatedSubject) -> None:
@@ -45,8 +45,8 @@ def test_signal_is_the_same_in_all_repeats(subject: SimulatedSubject) -> None:
 
 def test_ceilings_are_what_many_repeats_estimate(subject: SimulatedSubject) -> None:
     quiet = replace(subject, noise=replace(subject.noise, drift=np.zeros_like(subject.noise.drift)))
-    heard, truth = subject.tuning.voxels, quiet.signal(TEST_RUN)[10:]
-    runs = np.stack([replace(quiet, seed=seed).scans(TEST_RUN)[10:, heard] for seed in range(24)]).astype(float)
+    responsive, truth = subject.tuning.voxels, quiet.signal(TEST_RUN)[10:]
+    runs = np.stack([replace(quiet, seed=seed).scans(TEST_RUN)[10:, responsive] for seed in range(24)]).astype(float)
     single = np.mean([_correlation(run, truth) for run in runs], axis=0)
     fours = np.mean([_correlation(four.mean(0), truth) for four in runs.reshape(6, 4, *truth.shape)], axis=0)
     assert np.abs(single - subject.ceiling()).mean() < 0.02
@@ -56,7 +56,7 @@ def test_ceilings_are_what_many_repeats_estimate(subject: SimulatedSubject) -> N
 
 @pytest.fixture(scope="module")
 def fine(subject: SimulatedSubject) -> SimulatedSubject:
-    """The same music heard by a brain of 4-mm voxels, whose white matter shows what all of it shares."""
+    """The same music presented to a brain of 4-mm voxels, whose white matter shows what all of it shares."""
     return make_subject(subject.runs, subject.space, 4.0, 0.6, seed=3)
 
 
@@ -71,29 +71,29 @@ def test_components_of_white_matter_are_the_physiology(fine: SimulatedSubject) -
 
 
 def test_cleaned_of_them_and_of_what_is_slow_ceilings_are_those_planted(fine: SimulatedSubject) -> None:
-    heard, truth, found = fine.tuning.voxels, fine.signal(TEST_RUN), []
+    responsive, truth, found = fine.tuning.voxels, fine.signal(TEST_RUN), []
     for seed in range(4):
         scans = replace(fine, seed=seed).scans(TEST_RUN)
         slow, courses = slow_courses(len(scans), 1.5), white_matter_courses(scans, fine.brain, 1.5)
-        cleaned = regress_out(scans[:, heard].astype(np.float32), np.column_stack([slow, courses]))
+        cleaned = regress_out(scans[:, responsive].astype(np.float32), np.column_stack([slow, courses]))
         found.append(_correlation(cleaned[10:], regress_out(truth, slow)[10:]).mean())
     assert np.mean(found) == pytest.approx(fine.ceiling(cleaned=True).mean(), abs=0.015)
     assert np.mean(found) > fine.ceiling().mean()
 
 
 def test_snr_is_what_was_asked_for(subject: SimulatedSubject) -> None:
-    heard, noise = subject.tuning.voxels, subject.spread().noise
+    responsive, noise = subject.tuning.voxels, subject.spread().noise
     signal = np.concatenate([subject.signal(run)[10:] - subject.signal(run)[10:].mean(0) for run in (0, 1)])
     np.testing.assert_allclose(signal.std(0) / noise, subject.tuning.snr, rtol=1e-3)
-    heschl = np.isin(subject.brain.region[heard], [1, 2])
+    heschl = np.isin(subject.brain.region[responsive], [1, 2])
     assert np.median(subject.tuning.snr[heschl]) == pytest.approx(0.6, rel=0.15)
 
 
 def test_noise_has_the_spread_that_the_truth_says(subject: SimulatedSubject) -> None:
-    deaf = np.setdiff1d(np.arange(subject.brain.n_voxels), subject.tuning.voxels)
+    unresponsive = np.setdiff1d(np.arange(subject.brain.n_voxels), subject.tuning.voxels)
     quiet = replace(subject, noise=replace(subject.noise, drift=np.zeros_like(subject.noise.drift)))
     scans = np.concatenate([replace(quiet, seed=seed).scans(TEST_RUN) for seed in range(4)]) * 0.25
-    ratio = scans[:, deaf].std(0) / subject.noise.total_sd[deaf]
+    ratio = scans[:, unresponsive].std(0) / subject.noise.total_sd[unresponsive]
     assert ratio.mean() == pytest.approx(1, abs=0.02)
     assert ratio.std() < 0.06
 
@@ -143,7 +143,7 @@ def test_families_lie_where_they_should(subject: SimulatedSubject) -> None:
 
 
 def test_brains_have_every_region_in_grey_matter(rng: np.random.Generator) -> None:
-    brain = grow_brain(6.0, rng)
+    brain = make_brain(6.0, rng)
     assert not brain.region[~brain.grey].any()
     assert set(brain.region) == set(range(len(REGIONS) + 1))
     heschl = brain.xyz[brain.region == 1].mean(0)
@@ -152,7 +152,7 @@ def test_brains_have_every_region_in_grey_matter(rng: np.random.Generator) -> No
 
 
 def test_two_millimetres_give_the_order_of_the_real_voxels(rng: np.random.Generator) -> None:
-    brain = grow_brain(2.0, rng)
+    brain = make_brain(2.0, rng)
     assert 60_000 < brain.grey.sum() < 200_000
 
 

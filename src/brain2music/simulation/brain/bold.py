@@ -1,4 +1,4 @@
-"""Simulated BOLD: responses in a scanner's noise, run by run and voxels in blocks."""
+"""Simulation of BOLD runs: responses in the noise of a scanner, in blocks of voxels."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,21 @@ NOISE_SHARE = 0.012
 """Standard deviation of the thermal and neural noise, relative to the image's intensity (3 T, TR 1.5 s)."""
 
 SPONTANEOUS_AR1 = 0.85
-"""Correlation from scan to scan of activity that no sound drives: it fades within about 10 s."""
+"""Correlation from scan to scan of spontaneous activity, which decays within about 10 s at a TR of 1.5 s."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What one subject's voxels do without being asked; rows are all voxels, units those of the image.
+    """Noise parameters of all voxels of one subject, in image units.
 
     Attributes
     ----------
-    sd : standard deviation of the AR(1) noise. ``ar1`` : its correlation from scan to scan.
-    physiology : (voxels, 3) amplitudes of the respiratory, cardiac and slow fluctuations, the same course
-        everywhere.
-    drift : standard deviation of the drift slower than 400 s.
+    sd, ar1 : (voxels,) float32
+        Standard deviation of the AR(1) noise, and its correlation from scan to scan.
+    physiology : (voxels, 3) float32
+        Amplitudes of respiratory, cardiac and slow fluctuations, whose time courses all voxels share.
+    drift : (voxels,) float32
+        Standard deviation of the drift slower than 400 s.
     """
 
     sd: Float32[np.ndarray, " voxels"]
@@ -39,12 +41,12 @@ class Noise:
 
     @property
     def total_sd(self) -> Float32[np.ndarray, " voxels"]:
-        """Standard deviation of noise and physiology together, drift taken as removed."""
+        """Standard deviation of the sum of noise and physiology, without drift."""
         return np.sqrt(self.sd**2 + (self.physiology**2).sum(1))
 
 
 def draw_noise(brain: Brain, rng: np.random.Generator) -> Noise:
-    """Draw one subject's noise; physiological fluctuation is stronger in grey matter."""
+    """Draw the noise parameters of one subject; physiological fluctuations are stronger in grey matter."""
     n = brain.n_voxels
     sd = brain.baseline * NOISE_SHARE * rng.lognormal(0, 0.15, n)
     strength = np.where(brain.grey, 1.0, 0.6) * rng.lognormal(0, 0.3, n) * sd
@@ -58,18 +60,24 @@ def draw_noise(brain: Brain, rng: np.random.Generator) -> Noise:
 
 def simulate_run(
     run: PlannedRun,
-    signal: Float32[np.ndarray, "scans heard"],
+    signal: Float32[np.ndarray, "scans responsive"],
     tuning: Tuning,
     brain: Brain,
     noise: Noise,
     seed: Sequence[int],
 ) -> Iterator[tuple[slice, Float32[np.ndarray, "scans block"]]]:
-    """Yield the run's voxels block by block, as image intensities.
+    """Simulate the voxels of a run block by block, as image intensities.
 
     Parameters
     ----------
-    signal : the noiseless responses of the voxels that hear, in the image's units.
-    seed : of this subject and run; every block draws from its own stream, so blocks may be made in any order.
+    run : PlannedRun
+    signal : (scans, responsive) float32
+        Responses of the responsive voxels, in image units.
+    tuning : Tuning
+    brain : Brain
+    noise : Noise
+    seed : sequence of int
+        Of this subject and run; every block draws from its own stream, so blocks may be made in any order.
     """
     physiology = physiological_courses(run, np.random.default_rng([*seed, 0]))
     for number, first in enumerate(range(0, brain.n_voxels, BLOCK)):
@@ -78,18 +86,17 @@ def simulate_run(
         values = noise.sd[block] * _autoregressive(noise.ar1[block], run.n_volumes, rng)
         values += physiology @ noise.physiology[block].T
         values += noise.drift[block] * _drift(run, block.stop - block.start, rng)
-        heard = (tuning.voxels >= block.start) & (tuning.voxels < block.stop)
-        values[:, tuning.voxels[heard] - block.start] += signal[:, heard]
+        responsive = (tuning.voxels >= block.start) & (tuning.voxels < block.stop)
+        values[:, tuning.voxels[responsive] - block.start] += signal[:, responsive]
         values += brain.baseline[block]
         yield block, values
 
 
 def physiological_courses(run: PlannedRun, rng: np.random.Generator) -> Float32[np.ndarray, "scans 3"]:
-    """Breathing (0.28 Hz), heartbeat (1.1 Hz, aliased by the scans) and slow changes (about 0.03 Hz), unit
-    variance.
+    """Draw time courses of breathing (0.28 Hz), heartbeat (1.1 Hz, aliased) and slow changes (about 0.03 Hz).
 
-    The first two wander in phase; the third is noise passed through a Gaussian of 6-s width, as breathing
-    volume and heart rate vary.
+    All have unit variance. The phases of the first two wander; the third is noise smoothed by a Gaussian of 6 s, as
+    breathing volume and heart rate vary.
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -104,12 +111,12 @@ def physiological_courses(run: PlannedRun, rng: np.random.Generator) -> Float32[
 
 
 def spontaneous_courses(n_scans: int, n_courses: int, rng: np.random.Generator) -> Float32[np.ndarray, "scans courses"]:
-    """Activity that no sound drives: AR(1) courses of unit variance (see SPONTANEOUS_AR1)."""
+    """Draw spontaneous activity: AR(1) courses of unit variance (see SPONTANEOUS_AR1)."""
     return _autoregressive(np.full(n_courses, SPONTANEOUS_AR1, np.float32), n_scans, rng)
 
 
 def head_motion(run: PlannedRun, rng: np.random.Generator) -> Float[np.ndarray, "scans 6"]:
-    """Six rigid-body courses (mm, then radians): a slow walk under a mm, and a few abrupt shifts."""
+    """Draw rigid-body head motion (mm, then radians): a slow random walk below 1 mm, and a few abrupt shifts."""
     steps = rng.normal(0, 1, (run.n_volumes, 6))
     jumps = rng.random((run.n_volumes, 1)) < 2 / run.n_volumes
     walk = np.cumsum(steps * (1 + 15 * jumps), axis=0) / np.sqrt(run.n_volumes)
@@ -119,7 +126,7 @@ def head_motion(run: PlannedRun, rng: np.random.Generator) -> Float[np.ndarray, 
 def _autoregressive(
     ar1: Float32[np.ndarray, " block"], n_scans: int, rng: np.random.Generator
 ) -> Float32[np.ndarray, "scans block"]:
-    """Stationary AR(1) noise of unit variance."""
+    """Draw stationary AR(1) noise of unit variance."""
     values = rng.standard_normal((n_scans, len(ar1)), dtype=np.float32)
     values[1:] *= np.sqrt(1 - ar1**2)
     for scan in range(1, n_scans):
@@ -128,7 +135,7 @@ def _autoregressive(
 
 
 def _drift(run: PlannedRun, n_voxels: int, rng: np.random.Generator) -> Float32[np.ndarray, "scans block"]:
-    """Random cosines of periods from twice the run down to 400 s, falling with frequency; unit variance."""
+    """Draw drifts: random cosines of periods from twice the run down to 400 s, 1/f in amplitude, of unit variance."""
     length = run.n_volumes * run.tr
     orders = np.arange(1, max(1, int(2 * length / 400)) + 1)
     phases = np.pi * (np.arange(run.n_volumes)[:, None] + 0.5) / run.n_volumes

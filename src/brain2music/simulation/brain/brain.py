@@ -1,4 +1,4 @@
-"""The simulated brain: MNI152 grey matter of any voxel size, with named regions that hear music or do not."""
+"""The simulated brain: MNI152 grey matter of any voxel size, with auditory and control regions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +11,17 @@ FAMILIES = ("early", "middle", "late")
 
 @dataclass(frozen=True)
 class Region:
-    """A region: centres and radii in mm (MNI), what share of its voxels follows each feature family, and its
-    gain.
+    """A region of the simulated brain.
 
-    ``gain`` is the region's signal-to-noise ratio relative to Heschl's gyrus; 0 for control regions.
+    Attributes
+    ----------
+    name : str
+    centres, radii
+        Of its ellipsoids, in mm (MNI).
+    shares : tuple of float
+        The shares of its voxels that are tuned to each feature family.
+    gain : float
+        Its signal-to-noise ratio relative to Heschl's gyrus; 0 for control regions.
     """
 
     name: str
@@ -24,11 +31,10 @@ class Region:
     gain: float = 0.0
 
 
-# Centres of gravity, and about twice the standard deviations, of the Harvard-Oxford cortical regions (Desikan
-# et al. # 2006; probability over 25 %), left and right, with the divisions of the temporal gyri as separate
-# ellipsoids. Where # ellipsoids meet, the region listed first has the voxel. Shares and gains: early
-# responses in Heschl's gyrus, timbre # and pitch around it, categories further out (Norman-Haignere et al.
-# 2015; Nakai et al. 2021).
+# Centres of gravity, and about twice the standard deviations, of the Harvard-Oxford cortical regions (Desikan et al.
+# 2006; probability over 25 %), left and right, with the divisions of the temporal gyri as separate ellipsoids. Where
+# ellipsoids overlap, voxels belong to the region listed first. Shares and gains: early responses in Heschl's gyrus,
+# timbre and pitch around it, categories further out (Norman-Haignere et al. 2015; Nakai et al. 2021).
 REGIONS = (
     Region("Heschl's gyrus L", ((-45, -20, 8),), (10, 10, 8), (1.0, 0.0, 0.0), 1.0),
     Region("Heschl's gyrus R", ((46, -17, 7),), (10, 10, 8), (1.0, 0.0, 0.0), 1.0),
@@ -45,19 +51,27 @@ REGIONS = (
     Region("Intracalcarine cortex", ((-10, -75, 8), (11, -73, 8)), (11, 14, 9)),
     Region("Occipital pole", ((-17, -96, 7), (19, -95, 9)), (16, 9, 18)),
 )
-"""Every named region: ten that hear, four controls. The rest of grey matter has no name and no signal."""
+"""Ten auditory and four control regions; the rest of grey matter has no name and no signal."""
 
 
 @dataclass(frozen=True)
 class Brain:
-    """One subject's voxels, in C order of ``mask``.
+    """The voxels of one subject, in C order of ``mask``.
 
     Attributes
     ----------
-    mask : (x, y, z) voxels inside the brain. ``affine`` : its grid, mm.
-    xyz : (voxels, 3) mm. ``grey`` : (voxels,) grey matter. ``region`` : (voxels,) 1 + index in REGIONS, 0 for
-        none.
-    baseline : (voxels,) mean image intensity.
+    mask : (x, y, z) bool
+        Voxels inside the brain.
+    affine : (4, 4) float
+        Of the grid, in mm.
+    xyz : (voxels, 3) float32
+        Positions in mm.
+    grey : (voxels,) bool
+        Grey matter.
+    region : (voxels,) int
+        1 + index in REGIONS; 0 for none.
+    baseline : (voxels,) float32
+        Mean image intensity.
     """
 
     mask: Bool[np.ndarray, "x y z"]
@@ -69,18 +83,18 @@ class Brain:
 
     @property
     def n_voxels(self) -> int:
-        """Voxels inside the brain."""
+        """Number of voxels inside the brain."""
         return len(self.xyz)
 
     def volume(self, values: Float[np.ndarray, " voxels"] | Int[np.ndarray, " voxels"]) -> np.ndarray:
-        """One value a voxel as an (x, y, z) array, 0 outside the brain."""
+        """Arrange one value per voxel in an (x, y, z) array, with 0 outside the brain."""
         volume = np.zeros(self.mask.shape, dtype=values.dtype)
         volume[self.mask] = values
         return volume
 
 
-def grow_brain(resolution_mm: float, rng: np.random.Generator) -> Brain:
-    """nilearn's MNI152 brain, its regions shifted a little for this subject (s.d. 2 mm along each axis)."""
+def make_brain(resolution_mm: float, rng: np.random.Generator) -> Brain:
+    """Make the brain of one subject from nilearn's MNI152, with regions shifted (s.d. 2 mm along each axis)."""
     mask, grey_share, affine = _template(resolution_mm)
     xyz = (np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]).astype(np.float32)
     grey = grey_share[mask] > 0.5
@@ -93,7 +107,7 @@ def grow_brain(resolution_mm: float, rng: np.random.Generator) -> Brain:
 def _template(
     resolution_mm: float,
 ) -> tuple[Bool[np.ndarray, "x y z"], Float32[np.ndarray, "x y z"], Float[np.ndarray, "4 4"]]:
-    """Brain mask, grey-matter share and affine on a grid that just holds the brain."""
+    """Brain mask, share of grey matter and affine, on the smallest grid that contains the brain."""
     from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template
     from nilearn.image import resample_img
 

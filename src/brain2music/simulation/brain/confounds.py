@@ -1,7 +1,7 @@
-"""Confounds of a simulated run as fMRIPrep would find and name them.
+"""Confounds of a simulated run, as fMRIPrep would compute and name them.
 
-Components are those of white matter without its slow drifts, so they say nothing of what is slow. fMRIPrep's users
-regress out its ``cosine`` columns with them, which are these drifts.
+Components are those of white matter after a high-pass filter, so they contain no slow drifts. Users of fMRIPrep also
+regress out its ``cosine`` columns, which are these drifts.
 """
 
 import numpy as np
@@ -11,28 +11,31 @@ from jaxtyping import Float, Float32, Int16
 from .brain import Brain
 
 SLOWEST_S = 128.0
-"""fMRIPrep takes off what is slower before it looks for components."""
+"""Cut-off period of the high-pass filter of fMRIPrep before components are computed."""
 
 
 def confounds_table(
-    scans: Int16[np.ndarray, "scans voxels"], brain: Brain, tr: float, moved: Float[np.ndarray, "scans 6"] | None = None
+    scans: Int16[np.ndarray, "scans voxels"],
+    brain: Brain,
+    tr: float,
+    motion: Float[np.ndarray, "scans 6"] | None = None,
 ) -> pd.DataFrame:
-    """Five components of white matter (``a_comp_cor_*``), drifts (``cosine*``), the head's movements where it moves."""
+    """Compute five components of white matter (``a_comp_cor_*``) and drifts (``cosine*``), and add head motion."""
     courses = white_matter_courses(scans, brain, tr)
     columns = {f"a_comp_cor_{k:02d}": course for k, course in enumerate(courses.T)}
     columns |= {f"cosine{k:02d}": course for k, course in enumerate(slow_courses(len(scans), tr).T)}
     table = pd.DataFrame(columns)
-    if moved is not None:
-        table[["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]] = moved
+    if motion is not None:
+        table[["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]] = motion
     return table
 
 
 def white_matter_courses(
     scans: Int16[np.ndarray, "scans voxels"], brain: Brain, tr: float, n: int = 5
 ) -> Float32[np.ndarray, "scans n"]:
-    """The principal courses of the voxels that are not grey matter: what all of the brain shares, and no music.
+    """Compute principal components of the voxels outside grey matter (aCompCor; Behzadi et al. 2007, NeuroImage 37:90).
 
-    aCompCor (Behzadi et al. 2007, NeuroImage 37:90).
+    They contain the noise that the whole brain shares, and no responses to music.
     """
     from nilearn.signal import clean, high_variance_confounds
 
@@ -42,7 +45,7 @@ def white_matter_courses(
 
 
 def slow_courses(n_scans: int, tr: float) -> Float[np.ndarray, "scans cosines"]:
-    """The drifts that components know nothing of: cosines of periods over 128 s."""
+    """Compute the drifts that components do not contain: cosines of periods over 128 s."""
     from nilearn.glm.first_level.design_matrix import create_cosine_drift
 
     return create_cosine_drift(1 / SLOWEST_S, tr * np.arange(n_scans))[:, :-1]  # the last is the constant

@@ -1,4 +1,4 @@
-"""The simulated study: a BIDS data set in which simulated people listened to music, with its truth."""
+"""Simulation of a study: a BIDS data set of simulated subjects who listen to music, with its ground truth."""
 
 import math
 import os
@@ -20,10 +20,11 @@ from ..._utils.files import new_folder, write_json, write_table, write_text
 from ...study.bids import read_study
 from ...study.stimuli import Stimuli
 from ...study.study import Clip
+from ...study.timing import PLAUSIBLE
 from ..music.render import write_corpus
-from . import sources
+from . import recordings
 from .confounds import confounds_table
-from .design import SHAPES, PlannedRun, Shape, events_table, plan_runs, runs_of_study
+from .design import DESIGNS, Design, PlannedRun, events_table, plan_runs, runs_of_study
 from .features import FeatureSpace, feature_space, sound_features
 from .images import write_bold
 from .subject import SimulatedSubject, make_subject
@@ -43,50 +44,65 @@ def simulate(
     events: str | Path | None = None,
     stimuli: str | Path | None = None,
     snr: float | None = None,
+    tr: float | None = None,
     motion: bool = False,
     n_jobs: int | None = None,
     progress: Advance | None = None,
 ) -> None:
-    """Write a simulated BIDS study with its stimuli, and its truth in ``derivatives/simulation``.
+    """Write a simulated BIDS study with its stimuli, and its ground truth in ``derivatives/simulation``.
 
     Parameters
     ----------
-    out : a new or empty folder. It appears complete or not at all.
-    design : ``ds003720``, the real run structure (12 + 6 runs, 480 + 60 clips), or ``quick``, the same shape
-        with 6 + 2 runs and 120 + 20 clips. Beside ``events`` it gives the defaults below only.
-    resolution_mm : voxel size, by default 4 for ds003720 and 6 for quick.
-    seed : the same seed gives the same bytes.
-    events : a BIDS folder (ds003720 itself) whose event files are copied unchanged in place of generated
-        ones. Further subjects than it has take its subjects' events in turn.
-    stimuli : a folder of music, GENRE/TRACK.wav, of which what is played is copied; default music composed by
-        rule. ``truth.tsv`` in it (track, mood, instruments) gives what late regions hear besides genre.
-    snr : standard deviation of the response over that of the noise, for the median voxel of Heschl's gyrus. By
-        default 0.27 for ds003720, at which single-trial genre classification is what users of the real data
-        report (27-40 %; ``benchmarks/simulated_snr.py``), and 0.6 for quick, which has a quarter of the clips
-        to learn from.
-    motion : move the head, and write the movements with the other confounds.
-    n_jobs : runs worked on at once; default every core. Does not change what is written.
-    progress : called with steps done and in total.
+    out : str or Path
+        A new or empty folder. The study appears complete or not at all.
+    design : {"quick", "ds003720"}
+        ``ds003720`` has the real run structure (12 + 6 runs, 480 + 60 clips), ``quick`` the same structure with 6 + 2
+        runs and 120 + 20 clips. With ``events`` it determines only the defaults below.
+    n_subjects : int
+    resolution_mm : float, optional
+        Voxel size; by default 4 for ds003720 and 6 for quick.
+    seed : int
+        The same seed gives the same bytes.
+    events : str or Path, optional
+        A BIDS folder (ds003720 itself) whose event files are copied unchanged instead of generated ones. If it has
+        fewer subjects, their events are reused in turn.
+    stimuli : str or Path, optional
+        A folder of music, GENRE/TRACK.wav, of which the presented tracks are copied; by default music composed by
+        rule. ``truth.tsv`` in it (track, mood, instruments) adds features, besides genre, for late regions.
+    snr : float, optional
+        Standard deviation of the response over that of the noise, for the median voxel of Heschl's gyrus. By default
+        0.27 for ds003720, at which single-trial genre classification is as users of the real data report (27-40 %;
+        ``benchmarks/simulated_snr.py``), and 0.6 for quick, which has a quarter of the clips for training.
+    tr : float, optional
+        Repetition time in seconds; by default 1.5. Not allowed with ``events``, which have their own.
+    motion : bool
+        Whether to move the head, and to write its motion with the other confounds.
+    n_jobs : int, optional
+        Runs processed in parallel; by default one per core. Does not change what is written.
+    progress : callable, optional
+        Called with the numbers of steps done and in total.
 
     Raises
     ------
-    InputError : ``out`` is not empty; the music or events at hand do not suffice.
+    InputError
+        If ``out`` is not empty, a parameter is not valid, or there is not enough music or events for the design.
     """
-    _check(design, n_subjects, resolution_mm, snr)
-    shape = SHAPES[design]
-    shape = replace(shape, resolution_mm=resolution_mm or shape.resolution_mm, snr=snr or shape.snr)
+    _check(design, n_subjects, resolution_mm, snr, tr, events)
+    shape = DESIGNS[design]
+    shape = replace(shape, resolution_mm=resolution_mm or shape.resolution_mm, snr=snr or shape.snr, tr=tr or shape.tr)
     labels = [f"{number:03d}" for number in range(1, n_subjects + 1)]
     with new_folder(Path(out)) as root, threadpool_limits(1):
         planned = plan_subjects(labels, shape, seed, events, stimuli)
         clips = clips_of(planned)
-        composed = {} if stimuli is not None else sources.compose_counts(clips)
+        composed = {} if stimuli is not None else recordings.compose_counts(clips)
         steps = _Steps(progress, sum(composed.values()) + len(clips) + sum(map(len, planned)))
         if stimuli is None:
-            write_corpus(root / "stimuli", composed, seed, sources.SECONDS, n_jobs=n_jobs, progress=steps.one)
+            write_corpus(root / "stimuli", composed, seed, recordings.SECONDS, n_jobs=n_jobs, progress=steps.one)
         else:
-            sources.copy_tracks(clips, Path(stimuli), root / "stimuli", by_events=events is not None)
+            recordings.copy_tracks(clips, Path(stimuli), root / "stimuli", by_events=events is not None)
         space = extract_features(root / "stimuli", planned, n_jobs, steps.one)
         settings = {"design": design, "seed": seed, "snr": shape.snr, "resolution_mm": shape.resolution_mm}
+        settings |= {} if tr is None else {"tr": tr}
         _write_description(root, labels, settings, events)
         write_features(root, space)
         for index, (label, runs) in enumerate(zip(labels, planned, strict=True)):
@@ -98,20 +114,20 @@ def simulate(
 
 def plan_subjects(
     subjects: Sequence[str],
-    shape: Shape,
+    shape: Design,
     seed: int,
     events: str | Path | None = None,
     music: str | Path | None = None,
 ) -> list[tuple[PlannedRun, ...]]:
-    """Decide what each subject hears; subjects of a generated design all hear the same."""
+    """Plan the runs of each subject; subjects of a generated design all have the same."""
     if events is not None:
         study = read_study(events, need_images=False)
         real = [runs_of_study(study, subject) for subject in study.subjects]
         return [real[i % len(real)] for i in range(len(subjects))]
     if music is not None:
-        lengths = sources.track_lengths(sources.catalogue(Path(music)))
+        lengths = recordings.track_lengths(recordings.catalogue(Path(music)))
     else:
-        lengths = sources.composed_lengths(shape.n_clips)
+        lengths = recordings.composed_lengths(shape.n_clips)
     return [plan_runs(shape, lengths, np.random.default_rng((seed, 0)))] * len(subjects)
 
 
@@ -122,7 +138,7 @@ def extract_features(
     n_jobs: int | None = None,
     one_done: Callable[[], None] = lambda: None,
 ) -> FeatureSpace:
-    """The features of everything that is planned, as it is presented from the folder ``stimuli``."""
+    """Extract the features of all clips, as they are presented from the folder ``stimuli``."""
     clips = clips_of(planned)
     presented = Stimuli(stimuli)
     sounds = {}
@@ -132,30 +148,32 @@ def extract_features(
         sounds[clip] = features
         one_done()
     train = clips_of([[run for run in runs if run.split == "train"] for runs in planned])
-    return feature_space(sounds, sources.read_truth_table(stimuli, clips), train)
+    return feature_space(sounds, recordings.read_truth_table(stimuli, clips), train)
 
 
 def clips_of(planned: Sequence[Sequence[PlannedRun]]) -> list[Clip]:
-    """Every distinct clip that somebody hears, in order."""
+    """List the distinct clips that are presented to any subject, in order."""
     return list(dict.fromkeys(shown.clip for runs in planned for run in runs for shown in run.presentations))
 
 
 def _write_run(root: Path, label: str, subject: SimulatedSubject, motion: bool, index: int) -> None:
-    """Write one run's image, sidecar and events, and confounds as fMRIPrep names them."""
+    """Write the image, the sidecar, the events and the confounds of one run."""
     run = subject.runs[index]
     name = f"sub-{label}_{run.name}"
     session = dict(run.entities).get("ses")
     own = Path(f"sub-{label}", *([f"ses-{session}"] if session else []), "func")
     raw, derived = root / own, root / FOLDER / own
     raw.mkdir(parents=True, exist_ok=True)
-    scans, moved = subject.scans(index), subject.motion(index) if motion else None
-    write_bold(raw / f"{name}_bold.nii.gz", scans, subject.brain, run.tr, moved)
+    scans, head_motion = subject.scans(index), subject.motion(index) if motion else None
+    write_bold(raw / f"{name}_bold.nii.gz", scans, subject.brain, run.tr, head_motion)
     write_json(raw / f"{name}_bold.json", {**_SIDECAR, "RepetitionTime": run.tr, "TaskName": run.task})
     if run.events is None:
         write_text(raw / f"{name}_events.tsv", events_table(run))
     else:
         shutil.copyfile(run.events, raw / f"{name}_events.tsv")
-    write_table(derived / f"{name}_desc-confounds_timeseries.tsv", confounds_table(scans, subject.brain, run.tr, moved))
+    write_table(
+        derived / f"{name}_desc-confounds_timeseries.tsv", confounds_table(scans, subject.brain, run.tr, head_motion)
+    )
 
 
 _SIDECAR = {
@@ -199,24 +217,36 @@ class _Steps:
         self._progress, self._done, self._total = progress, 0, total
 
     def one(self, *_: int) -> None:
-        """One more step is done (what a stage counts by itself is passed over)."""
+        """Count one more step; the counts of the callers are ignored."""
         self._done += 1
         if self._progress:
             self._progress(self._done, self._total)
 
 
 def _each(work: Callable[[Any], Item], items: Sequence[Any], n_jobs: int | None) -> Iterator[Item]:
-    """``work`` of each item, in order, in threads (numpy and gzip let go of the lock)."""
+    """Apply ``work`` to each item, in order, in threads (numpy and gzip release the lock)."""
     with ThreadPoolExecutor(n_jobs or os.cpu_count()) as pool:
         yield from pool.map(work, items)
 
 
-def _check(design: str, n_subjects: int, resolution_mm: float | None, snr: float | None) -> None:
-    if design not in SHAPES:
-        raise InputError(f"there is no design {design!r}", hint=f"choose among {', '.join(SHAPES)}")
+def _check(
+    design: str,
+    n_subjects: int,
+    resolution_mm: float | None,
+    snr: float | None,
+    tr: float | None,
+    events: str | Path | None,
+) -> None:
+    if design not in DESIGNS:
+        raise InputError(f"there is no design {design!r}", hint=f"choose among {', '.join(DESIGNS)}")
     if not 1 <= n_subjects <= 999:
         raise InputError(f"cannot simulate {n_subjects} subjects", hint="ask for 1 to 999")
     if resolution_mm is not None and not 1 <= resolution_mm <= 12:
         raise InputError(f"cannot simulate voxels of {resolution_mm:g} mm", hint="choose 1 to 12 mm")
     if snr is not None and not (math.isfinite(snr) and snr > 0):
         raise InputError(f"{snr:g} is no signal-to-noise ratio", hint="give a number over 0")
+    if tr is not None and events is not None:
+        raise InputError("a TR is given with events, which have their own", events, "leave one of them out")
+    if tr is not None and not PLAUSIBLE[0] <= tr <= DESIGNS[design].clip_s:
+        limits = f"{PLAUSIBLE[0]:g} to {DESIGNS[design].clip_s:g}"
+        raise InputError(f"cannot simulate a TR of {tr:g} s", hint=f"choose {limits} s, the duration of a clip")

@@ -1,4 +1,4 @@
-"""Who hears what, when: the run structure of ds003720, at either size, and its events."""
+"""Designs of simulated studies: the run structure of ds003720, at either size, and its events."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +10,14 @@ import numpy as np
 
 from ..._utils.errors import InputError
 from ...study.study import Clip, Presentation, Split, Study
+from ...study.usable import volumes_of
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The size of a design: runs, clips per run, how often a test run plays its clips; and its defaults."""
+class Design:
+    """A design: runs, clips per run, repeats of test clips, and defaults."""
 
     train_runs: int
     train_clips: int
@@ -30,24 +31,25 @@ class Shape:
 
     @property
     def n_clips(self) -> int:
-        """Distinct clips, each of another track."""
+        """Number of distinct clips, each of a different track."""
         return self.train_runs * self.train_clips + self.test_runs * self.test_clips
 
 
-SHAPES = {
-    "ds003720": Shape(
+DESIGNS = {
+    "ds003720": Design(
         train_runs=12, train_clips=40, test_runs=6, test_clips=10, repeats=4, resolution_mm=4.0, snr=0.27
     ),
-    "quick": Shape(train_runs=6, train_clips=20, test_runs=2, test_clips=10, repeats=4, resolution_mm=6.0, snr=0.6),
+    "quick": Design(train_runs=6, train_clips=20, test_runs=2, test_clips=10, repeats=4, resolution_mm=6.0, snr=0.6),
 }
-"""Designs by name. Both have back-to-back clips of 15 s, a carry-in first, test clips four times over."""
+"""Designs by name. Both have contiguous clips of 15 s, a carry-in first, and four repeats of test clips."""
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run to simulate. ``events`` is the file to copy, or None where the events are ours to write.
+    """One run to simulate.
 
-    ``entities`` are those of a real run's names; none where task and label are all.
+    ``events`` is the file of events to copy, or None if they are generated; ``entities`` are those of the name of a
+    real run, empty if there are only task and label.
     """
 
     task: str
@@ -61,7 +63,7 @@ class PlannedRun:
 
     @property
     def name(self) -> str:
-        """The run's BIDS entities after the subject: ``task-Test_run-01``."""
+        """The BIDS entities of the run after the subject: ``task-Test_run-01``."""
         if self.entities:
             return "_".join(f"{name}-{label}" for name, label in self.entities if name != "sub")
         return f"task-{self.task}" + (f"_run-{self.label}" if self.label else "")
@@ -69,29 +71,32 @@ class PlannedRun:
     @property
     def clips(self) -> tuple[Clip, ...]:
         """The distinct clips that are not carry-ins, in order of first presentation."""
-        return tuple(dict.fromkeys(shown.clip for shown in self.presentations if not shown.carry_in))
+        return tuple(dict.fromkeys(each.clip for each in self.presentations if not each.carry_in))
 
 
 def plan_runs(
-    shape: Shape, tracks: Mapping[str, Mapping[str, float]], rng: np.random.Generator
+    shape: Design, tracks: Mapping[str, Mapping[str, float]], rng: np.random.Generator
 ) -> tuple[PlannedRun, ...]:
-    """Deal tracks to runs as ds003720 does (spec: 12 + 6 runs, ring of carry-ins, test clips in one fixed
-    order).
+    """Assign clips to runs as in ds003720: carry-ins, test clips in one fixed order, genres in balance.
 
-    Genres are dealt in turn, so ten genres give one test clip a genre and run, and equal shares in training;
-    each track gives one clip, at a random start.
+    Clips are drawn from each genre in turn, so ten genres give one test clip per genre and run, and equal shares in
+    training; each track gives one clip, at a random start.
 
     Parameters
     ----------
-    tracks : genre -> track -> seconds of sound.
+    shape : Design
+    tracks : dict of str to dict of str to float
+        Seconds of each track of each genre.
+    rng : numpy.random.Generator
 
     Raises
     ------
-    InputError : there are fewer tracks long enough than the design has clips.
+    InputError
+        If fewer tracks are long enough than the design has clips.
     """
-    deck = _deal(tracks, shape, rng)
-    test = [_shuffled([next(deck) for _ in range(shape.test_clips)], rng) for _ in range(shape.test_runs)]
-    train_clips = _shuffled([next(deck) for _ in range(shape.train_runs * shape.train_clips)], rng)
+    clips = _draw_clips(tracks, shape, rng)
+    test = [_shuffled([next(clips) for _ in range(shape.test_clips)], rng) for _ in range(shape.test_runs)]
+    train_clips = _shuffled([next(clips) for _ in range(shape.train_runs * shape.train_clips)], rng)
     train = [train_clips[i * shape.train_clips :][: shape.train_clips] for i in range(shape.train_runs)]
     planned = [_planned("Training", i, [train[i - 1][-1], *clips], shape) for i, clips in enumerate(train)]
     planned += [_planned("Test", i, [clips[-1], *clips * shape.repeats], shape) for i, clips in enumerate(test)]
@@ -99,14 +104,14 @@ def plan_runs(
 
 
 def runs_of_study(study: Study, subject: str) -> tuple[PlannedRun, ...]:
-    """The runs of a real study's subject, to be simulated with the events that were really played."""
+    """Plan the runs of a subject of a real study, with its actual events."""
     return tuple(
         PlannedRun(
             task=run.task,
             label=run.label,
             split=run.split,
             tr=run.tr,
-            n_volumes=run.n_volumes or _volumes_until(run.presentations[-1], run.tr),
+            n_volumes=run.n_volumes or _n_volumes(run.presentations, run.tr),
             presentations=run.presentations,
             events=run.events,
             entities=run.entities,
@@ -116,48 +121,52 @@ def runs_of_study(study: Study, subject: str) -> tuple[PlannedRun, ...]:
 
 
 def events_table(run: PlannedRun) -> str:
-    """The events of a run as TSV text, in ds003720's columns: onset, duration, genre, track, start, end."""
+    """Format the events of a run as TSV, in the columns of ds003720: onset, duration, genre, track, start, end."""
     lines = ["onset\tduration\tgenre\ttrack\tstart\tend"]
-    for shown in run.presentations:
-        clip = shown.clip
+    for presentation in run.presentations:
+        clip = presentation.clip
         label = clip.track.removeprefix(f"{clip.genre}.")
         track = str(int(label)) if label.isdecimal() else clip.track
-        times = (f"{value:g}" for value in (shown.onset, shown.duration, clip.start, clip.end))
-        onset, duration, start, end = times
+        times = (presentation.onset, presentation.duration, clip.start, clip.end)
+        onset, duration, start, end = (f"{value:g}" for value in times)
         lines.append("\t".join((onset, duration, clip.genre, track, start, end)))
     return "\n".join(lines) + "\n"
 
 
-def _deal(tracks: Mapping[str, Mapping[str, float]], shape: Shape, rng: np.random.Generator) -> Iterator[Clip]:
-    """Clips of each genre in turn, passing over genres that have run out."""
-    pools = {
-        genre: _shuffled([item for item in sorted(pool.items()) if item[1] >= shape.clip_s], rng)
-        for genre, pool in sorted(tracks.items())
+def _draw_clips(tracks: Mapping[str, Mapping[str, float]], shape: Design, rng: np.random.Generator) -> Iterator[Clip]:
+    """Draw clips from each genre in turn, skipping genres that are exhausted."""
+    by_genre = {
+        genre: _shuffled([item for item in sorted(lengths.items()) if item[1] >= shape.clip_s], rng)
+        for genre, lengths in sorted(tracks.items())
     }
-    rounds = max(map(len, pools.values()), default=0)
-    cards = [(genre, *pool[i]) for i in range(rounds) for genre, pool in pools.items() if i < len(pool)]
-    if len(cards) < shape.n_clips:
+    rounds = max(map(len, by_genre.values()), default=0)
+    drawn = [(genre, *items[i]) for i in range(rounds) for genre, items in by_genre.items() if i < len(items)]
+    if len(drawn) < shape.n_clips:
         raise InputError(
-            f"{len(cards)} tracks last {shape.clip_s:g} s or more where the design needs {shape.n_clips}",
+            f"{len(drawn)} tracks last {shape.clip_s:g} s or more where the design needs {shape.n_clips}",
             hint="give more music, or take the design 'quick'",
         )
-    for genre, track, seconds in cards:
+    for genre, track, seconds in drawn:
         start = math.floor(100 * rng.uniform(0, seconds - shape.clip_s)) / 100
         yield Clip(track, start, round(start + shape.clip_s, 2), genre)
 
 
-def _planned(task: str, index: int, clips: Sequence[Clip], shape: Shape) -> PlannedRun:
-    scans = round(shape.clip_s / shape.tr)
-    shown = tuple(
-        Presentation(clip, i * shape.clip_s, shape.clip_s, range(i * scans, (i + 1) * scans), carry_in=i == 0)
-        for i, clip in enumerate(clips)
+def _planned(task: str, index: int, clips: Sequence[Clip], shape: Design) -> PlannedRun:
+    """Plan a run of contiguous clips, whose scans are those that reading the events gives."""
+    onsets, length_s = [i * shape.clip_s for i in range(len(clips))], shape.clip_s
+    presentations = tuple(
+        Presentation(clip, onset, length_s, volumes_of(onset, length_s, shape.tr), carry_in=i == 0)
+        for i, (clip, onset) in enumerate(zip(clips, onsets, strict=True))
     )
     split: Split = "test" if task == "Test" else "train"
-    return PlannedRun(task, f"{index + 1:02d}", split, shape.tr, len(clips) * scans, shown)
+    n_volumes = _n_volumes(presentations, shape.tr)
+    return PlannedRun(task, f"{index + 1:02d}", split, shape.tr, n_volumes, presentations)
 
 
-def _volumes_until(last: Presentation, tr: float) -> int:
-    return math.ceil(round((last.onset + last.duration) / tr, 6))
+def _n_volumes(presentations: Sequence[Presentation], tr: float) -> int:
+    """Count the scans that cover all presentations."""
+    last = presentations[-1]
+    return max(last.volumes.stop, math.ceil(round((last.onset + last.duration) / tr, 6)))
 
 
 def _shuffled(items: Sequence[Item], rng: np.random.Generator) -> list[Item]:

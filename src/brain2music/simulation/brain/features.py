@@ -1,8 +1,8 @@
-"""What simulated voxels are tuned to: named features of the sound as presented, ten times a second.
+"""Features of the presented sound, ten per second, to which simulated voxels are tuned.
 
-Three families, after what the regions are known for (Santoro et al. 2014; Norman-Haignere et al. 2015; Nakai
-et al. 2021): ``early``, spectro-temporal energy and modulation; ``middle``, timbre, pitch and onsets;
-``late``, genre, mood and instruments. None of them is an embedding that a decoder predicts.
+There are three families, after findings on the regions (Santoro et al. 2014; Norman-Haignere et al. 2015; Nakai et al.
+2021): ``early``, spectro-temporal energy and modulation; ``middle``, timbre, pitch and onsets; ``late``, genre, mood
+and instruments. None of them is an embedding that a decoder predicts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _LATE_S = 2.0
 
 @dataclass(frozen=True)
 class FeatureSpace:
-    """Names and families of the features, and the frames of every clip.
+    """Names and families of features, and their time courses in every clip.
 
     ``frames`` maps a clip to (frames, features) float32 at :data:`RATE`, z-scored over the training clips.
     """
@@ -36,13 +36,13 @@ class FeatureSpace:
     frames: Mapping[Clip, Float32[np.ndarray, "frames features"]]
 
     def columns(self, family: str) -> slice:
-        """Where a family's features lie; families are contiguous."""
+        """The columns of the features of a family, which are contiguous."""
         first = self.families.index(family)
         return slice(first, first + self.families.count(family))
 
 
 def sound_features(waveform: Float[np.ndarray, " samples"], rate: int) -> dict[str, Float32[np.ndarray, " frames"]]:
-    """The early and middle features of a sound: ``family.name`` -> values at :data:`RATE`.
+    """Compute the early and middle features of a sound, by ``family.name``, at :data:`RATE`.
 
     Early: energy in 32 mel bands (dB) and, in four quarters of the mel axis, the energy of modulations of
     1-16 Hz and 0.25-2 cycles per octave (2-D Gabor filters; Chi, Ru and Shamma 2005). Middle: 13 mel cepstra,
@@ -57,7 +57,7 @@ def sound_features(waveform: Float[np.ndarray, " samples"], rate: int) -> dict[s
 
 
 def label_features(clip: Clip, truth: pd.DataFrame | None, genres: Sequence[str]) -> dict[str, float]:
-    """The late features of a clip, 0 or 1: genre, and from a truth table mood and instruments."""
+    """Compute the late features of a clip, 0 or 1: genre, and mood and instruments if there is a truth table."""
     features = {f"late.genre.{genre}": float(clip.genre == genre) for genre in genres}
     if truth is None:
         return features
@@ -73,14 +73,17 @@ def feature_space(
     truth: pd.DataFrame | None,
     train: Sequence[Clip],
 ) -> FeatureSpace:
-    """Put the three families of all clips together.
+    """Combine the three families of features of all clips.
 
     Parameters
     ----------
-    sounds : what :func:`sound_features` gave for each clip.
-    truth : table indexed by track with ``mood`` and ``instruments`` (comma-separated), or None; without it
-        the late family holds genre and the middle family's cepstra averaged over seconds.
-    train : the clips over whose frames features are z-scored.
+    sounds : dict of Clip to dict
+        The result of :func:`sound_features` for each clip.
+    truth : pandas.DataFrame or None
+        A table indexed by track with ``mood`` and ``instruments`` (comma-separated). Without it the late family
+        contains genre, and the cepstra of the middle family averaged over seconds.
+    train : sequence of Clip
+        The clips over whose frames features are z-scored.
     """
     genres = sorted({clip.genre for clip in sounds})
     tables = {}
@@ -98,7 +101,7 @@ def feature_space(
     reference = np.concatenate([frames[clip] for clip in train])
     mean, scale = reference.mean(0), reference.std(0)
     scale[scale < 1e-9] = np.inf
-    # rounded to what is written, so that the truth read back gives the very responses
+    # rounded to the written precision, so that the stored truth gives exactly the same responses
     scaled = {clip: ((values - mean) / scale).astype(np.float16).astype(np.float32) for clip, values in frames.items()}
     return FeatureSpace(names, tuple(name.split(".")[0] for name in names), scaled)
 
@@ -135,7 +138,7 @@ def _modulations(decibels: Float32[np.ndarray, "mels steps"]) -> dict[str, Float
 
 
 def _gabor(frequencies: Float[np.ndarray, " n"], centre: float) -> Float32[np.ndarray, " n"]:
-    """Gaussian of one octave's width around a centre frequency, of positive and negative sign alike."""
+    """A Gaussian of one octave around a centre frequency, symmetric in the sign of frequencies."""
     octaves = np.log2(np.maximum(np.abs(frequencies), 1e-3) / centre)
     return np.exp(-0.5 * (octaves / 0.5) ** 2).astype(np.float32)
 

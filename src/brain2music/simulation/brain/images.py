@@ -1,4 +1,4 @@
-"""NIfTI files of simulated volumes: int16, written volume by volume, the same bytes from the same numbers."""
+"""Writing of simulated NIfTI images: int16, volume by volume, with the same bytes for the same numbers."""
 
 import gzip
 from pathlib import Path
@@ -12,8 +12,8 @@ SLOPE = 0.25
 """Image units per stored integer."""
 
 
-def stored(values: Float32[np.ndarray, "scans voxels"]) -> Int16[np.ndarray, "scans voxels"]:
-    """Image intensities as they are stored: int16 in steps of SLOPE."""
+def quantised(values: Float32[np.ndarray, "scans voxels"]) -> Int16[np.ndarray, "scans voxels"]:
+    """Quantise image intensities to the int16 that are stored, in steps of SLOPE."""
     return np.clip(np.rint(values / SLOPE), 0, 32767).astype(np.int16)
 
 
@@ -28,8 +28,13 @@ def write_bold(
 
     Parameters
     ----------
-    scans : what :func:`stored` gives.
-    motion : rigid-body parameters (mm and radians) by which each volume is moved, or None.
+    path : Path
+    scans : (scans, voxels) int16
+        As :func:`quantised` returns them.
+    brain : Brain
+    tr : float
+    motion : (scans, 6) float, optional
+        Rigid-body parameters (mm and radians) by which each volume is moved.
     """
     volume = np.zeros(brain.mask.shape, np.int16)
     with path.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file:
@@ -41,7 +46,7 @@ def write_bold(
 
 
 def write_map(path: Path, values: np.ndarray, brain: Brain) -> None:
-    """Write one value a voxel as a gzipped NIfTI (integers as int16, other numbers as float32)."""
+    """Write one value per voxel as a gzipped NIfTI (integers as int16, other numbers as float32)."""
     kind = np.int16 if np.issubdtype(values.dtype, np.integer) or values.dtype == bool else np.float32
     with path.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as file:
         file.write(_header(brain, kind))
@@ -49,7 +54,7 @@ def write_map(path: Path, values: np.ndarray, brain: Brain) -> None:
 
 
 def _header(brain: Brain, kind: type, time: tuple[int, float] | None = None) -> bytes:
-    """The 352 bytes before the data; the grid is the subject's own, near MNI space."""
+    """The 352 bytes before the data, for a grid in the space of the subject, near MNI space."""
     import nibabel
 
     header = nibabel.Nifti1Header()
@@ -70,7 +75,7 @@ def _header(brain: Brain, kind: type, time: tuple[int, float] | None = None) -> 
 def _moved(
     volume: Int16[np.ndarray, "x y z"], motion: Float[np.ndarray, " six"], brain: Brain
 ) -> Int16[np.ndarray, "x y z"]:
-    """The volume after a rigid motion of the head about the grid's centre, linearly interpolated."""
+    """Move a volume rigidly about the centre of its grid, with linear interpolation."""
     from scipy.ndimage import affine_transform
     from scipy.spatial.transform import Rotation
 

@@ -1,4 +1,4 @@
-"""One simulated person: a brain, its tuning and its noise, and what the scanner sees of it in every run."""
+"""A simulated subject: a brain with its tuning and noise, and the scans of its runs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,29 +10,39 @@ from scipy.linalg import toeplitz
 from threadpoolctl import threadpool_limits
 
 from .bold import SPONTANEOUS_AR1, Noise, draw_noise, head_motion, simulate_run, spontaneous_courses
-from .brain import Brain, grow_brain
+from .brain import Brain, make_brain
 from .confounds import slow_courses
 from .design import PlannedRun
 from .features import FeatureSpace
-from .images import stored
+from .images import quantised
 from .tuning import Tuning, respond, tune
 
 _SHARED, _SUBJECT, _RUN, _MOTION, _SPONTANEOUS = range(100, 105)
 
 SPONTANEOUS = 1.0
-"""Standard deviation of spontaneous activity, in voxels that hear, relative to that of all other noise."""
+"""Standard deviation of spontaneous activity in responsive voxels, relative to that of all other noise."""
 
 
 @dataclass(frozen=True)
 class SimulatedSubject:
-    """A simulated subject. ``tuning.weights`` are in the image's units: responses are what is added to it.
+    """A simulated subject.
 
     Attributes
     ----------
-    runs : what this subject hears. ``space`` : the features of every clip.
-    signal_sd : (heard,) standard deviation of the noiseless response over the test runs (training runs where
-        there are none), carry-ins left out.
-    seed : of the study; ``index`` : this subject's number, from 0.
+    brain : Brain
+    tuning : Tuning
+        With weights in image units, so that responses are added to the image.
+    noise : Noise
+    runs : tuple of PlannedRun
+    space : FeatureSpace
+        The features of every clip.
+    signal_sd : (responsive,) float32
+        Standard deviation of the noiseless response over the test runs (training runs if there are none), without
+        carry-ins.
+    seed : int
+        Of the study.
+    index : int
+        Number of this subject, from 0.
     """
 
     brain: Brain
@@ -40,80 +50,84 @@ class SimulatedSubject:
     noise: Noise
     runs: tuple[PlannedRun, ...]
     space: FeatureSpace
-    signal_sd: Float32[np.ndarray, " heard"]
+    signal_sd: Float32[np.ndarray, " responsive"]
     seed: int
     index: int
 
-    def signal(self, run: int) -> Float32[np.ndarray, "scans heard"]:
-        """The noiseless responses of the voxels that hear to a run, in the image's units."""
+    def signal(self, run: int) -> Float32[np.ndarray, "scans responsive"]:
+        """Compute the noiseless responses of the responsive voxels to a run, in image units."""
         return respond(self.runs[run], self.tuning, self.space.frames)
 
-    def spontaneous(self, run: int) -> Float32[np.ndarray, "scans heard"]:
-        """What the same voxels do by themselves during a run, in the image's units."""
+    def spontaneous(self, run: int) -> Float32[np.ndarray, "scans responsive"]:
+        """Draw the spontaneous activity of the responsive voxels during a run, in image units."""
         rng = np.random.default_rng((self.seed, _SPONTANEOUS, self.index, run))
         courses = spontaneous_courses(self.runs[run].n_volumes, self.tuning.spontaneous.shape[1], rng)
         return courses @ self.tuning.spontaneous.T
 
     @threadpool_limits.wrap(limits=1)  # sums must not depend on the number of threads
     def scans(self, run: int) -> Int16[np.ndarray, "scans voxels"]:
-        """A run as the scanner stores it, without head motion; the same numbers on every call."""
+        """Simulate the stored scans of a run, without head motion; the same numbers on every call."""
         plan = self.runs[run]
         scans = np.empty((plan.n_volumes, self.brain.n_voxels), np.int16)
         seed = (self.seed, _RUN, self.index, run)
         active = self.signal(run) + self.spontaneous(run)
         for block, values in simulate_run(plan, active, self.tuning, self.brain, self.noise, seed):
-            scans[:, block] = stored(values)
+            scans[:, block] = quantised(values)
         return scans
 
     def motion(self, run: int) -> Float[np.ndarray, "scans 6"]:
-        """How the head moves in a run: mm, then radians."""
+        """Draw the head motion in a run: mm, then radians."""
         return head_motion(self.runs[run], np.random.default_rng((self.seed, _MOTION, self.index, run)))
 
     @property
     def repeats(self) -> int:
-        """How often test clips are played; 1 where there are none."""
-        shown = Counter(p.clip for run in self.runs if run.split == "test" for p in run.presentations if not p.carry_in)
-        return min(shown.values(), default=1)
+        """Number of repeats of test clips; 1 if there are none."""
+        counts = Counter(
+            p.clip for run in self.runs if run.split == "test" for p in run.presentations if not p.carry_in
+        )
+        return min(counts.values(), default=1)
 
-    def ceiling(self, repeats: int = 1, *, cleaned: bool = False) -> Float32[np.ndarray, " heard"]:
-        """Correlation, scan by scan, of the noiseless response with the mean of repeats, without drift."""
+    def ceiling(self, repeats: int = 1, *, cleaned: bool = False) -> Float32[np.ndarray, " responsive"]:
+        """Compute the correlation, scan by scan, of the noiseless response with the mean of repeats, without drift."""
         spread = self.spread(cleaned=cleaned)
         return spread.response / np.sqrt(spread.response**2 + spread.noise**2 / repeats)
 
     def spread(self, *, cleaned: bool = False) -> "Spread":
-        """Standard deviations within a run, drift taken as removed.
+        """Compute standard deviations within a run, without drift.
 
-        ``cleaned`` of white matter's components and the cosines that belong to them: of physiology, and of what is
-        slow in all that is left, the response included.
+        With ``cleaned``, after the components of white matter and their cosines were regressed out, which removes
+        physiology, and all that is slow, the response included.
         """
-        heard, own = self.tuning.voxels, (self.tuning.spontaneous**2).sum(1)
+        responsive, spontaneous = self.tuning.voxels, (self.tuning.spontaneous**2).sum(1)
         response, scanner = self.signal_sd, self.noise.total_sd
         if cleaned:
             run = next(run for run in self.runs if run.split == self._scored)
             slow = slow_courses(run.n_volumes, run.tr)
             response = _response_sd(self.runs, self.tuning, self.space, self._scored, cleaned=True)
             scanner = self.noise.sd * np.sqrt(autoregressive_left(self.noise.ar1, slow))
-            own = own * autoregressive_left(np.array([SPONTANEOUS_AR1], np.float32), slow)
-        return Spread(response, np.sqrt(scanner[heard] ** 2 + own), scanner)
+            spontaneous = spontaneous * autoregressive_left(np.array([SPONTANEOUS_AR1], np.float32), slow)
+        return Spread(response, np.sqrt(scanner[responsive] ** 2 + spontaneous), scanner)
 
     @property
     def _scored(self) -> str:
-        """The split whose ceilings are told."""
+        """The split for which ceilings are computed."""
         return "test" if any(run.split == "test" for run in self.runs) else "train"
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations, in the image's units.
+    """Standard deviations, in image units.
 
     Attributes
     ----------
-    response, noise : of voxels that hear: the noiseless response, and all else (the scanner's noise, and spontaneous).
-    scanner : of the scanner's noise in every voxel, with the physiology that is not removed.
+    response, noise : (responsive,) float32
+        Of the noiseless response, and of everything else (noise of the scanner, spontaneous activity).
+    scanner : (voxels,) float32
+        Of the noise of the scanner in every voxel, with the physiology that is not removed.
     """
 
-    response: Float32[np.ndarray, " heard"]
-    noise: Float32[np.ndarray, " heard"]
+    response: Float32[np.ndarray, " responsive"]
+    noise: Float32[np.ndarray, " responsive"]
     scanner: Float32[np.ndarray, " voxels"]
 
 
@@ -128,11 +142,11 @@ def make_subject(
 ) -> SimulatedSubject:
     """Draw one subject.
 
-    ``snr`` is the median over Heschl's gyrus of the response's standard deviation over training scans relative
-    to that of all noise (spontaneous, AR(1), physiology; not drift); other regions are scaled by their gains.
+    ``snr`` is the standard deviation of the response over training scans relative to that of all noise (spontaneous,
+    AR(1), physiology; not drift), as the median over Heschl's gyrus; other regions are scaled by their gains.
     """
     rng = np.random.default_rng((seed, _SUBJECT, index))
-    brain = grow_brain(resolution_mm, rng)
+    brain = make_brain(resolution_mm, rng)
     noise = draw_noise(brain, rng)
     train = tuple(dict.fromkeys(clip for run in runs if run.split == "train" for clip in run.clips))
     tuning = tune(brain, space, train, snr, (seed, _SHARED), rng)
@@ -154,14 +168,14 @@ def _response_sd(
     space: FeatureSpace,
     split: str,
     cleaned: bool = False,
-) -> Float32[np.ndarray, " heard"]:
-    """Standard deviation within runs of the noiseless responses, over one split's scans without carry-ins.
+) -> Float32[np.ndarray, " responsive"]:
+    """Standard deviation within runs of the noiseless responses, over the scans of one split without carry-ins.
 
-    ``cleaned`` of what is slow in them.
+    With ``cleaned``, after slow drifts were regressed out.
     """
     variances, weights = [], []
     for run in (run for run in runs if run.split == split):
-        used = np.unique([scan for shown in run.presentations if not shown.carry_in for scan in shown.volumes])
+        used = np.unique([scan for each in run.presentations if not each.carry_in for scan in each.volumes])
         used = used[used < run.n_volumes]
         response = respond(run, tuning, space.frames)
         if cleaned:
@@ -175,9 +189,9 @@ def _response_sd(
 def autoregressive_left(
     ar1: Float32[np.ndarray, " voxels"], slow: Float[np.ndarray, "scans cosines"], window: int = 1
 ) -> Float32[np.ndarray, " voxels"]:
-    """Variance, in a run, of averages of ``window`` scans of AR(1) noise of unit variance, less what is slow in it.
+    """Compute the variance of averages of ``window`` scans of AR(1) noise of unit variance after cleaning.
 
-    ``slow`` are courses taken off by least squares; there may be none of them.
+    ``slow`` are the time courses, if any, that were removed by least squares.
     """
     n = len(slow)
     basis, grid = np.linalg.qr(slow)[0], np.linspace(0, 0.95, 20)

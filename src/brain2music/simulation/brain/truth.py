@@ -1,4 +1,4 @@
-"""The ground truth of a simulated study: written beside it as BIDS derivatives, and read back."""
+"""The ground truth of a simulated study, written and read as BIDS derivatives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,28 +23,37 @@ FOLDER = Path("derivatives") / "simulation"
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of one simulated subject.
+    """The ground truth of one simulated subject.
 
     Attributes
     ----------
-    table : one row a grey-matter voxel: ``i j k`` (index in the image), ``x y z`` (mm, MNI), ``roi`` (""
-        where unlabelled), ``family`` (early, middle, late or none), ``snr``, ``delay_s`` (lateness of the
-        response), ``peak_s`` (time of its peak), ``ceiling`` and ``ceiling_mean`` (see
-        :meth:`SimulatedSubject.ceiling`: the correlation scan by scan of the noiseless response with one presentation
-        of the test runs, and with the average of all).
-    weights : (heard, features) in image units, rows as the table's rows whose family is not "none".
-    hrf : (heard, steps) the response of each of these voxels to one frame, at ``rate`` Hz, ``delay_s`` not
-        applied.
-    noise : of all rows of the table, ``sd`` and ``ar1`` (of AR(1) noise), ``drift`` (voxels,) and ``physiology``
-        (voxels, 3); of the rows that hear, ``spontaneous`` (heard, courses), amplitudes of shared AR(1) courses
-        (their correlation from scan to scan is ``settings["spontaneous_ar1"]``). Image units.
-    features : clip name -> (frames, features) at ``rate`` Hz, z-scored. ``feature_names`` : "family.name".
-    settings : how the study was simulated: design, seed, snr, resolution_mm.
+    table : pandas.DataFrame
+        One row per voxel of grey matter: ``i j k`` (index in the image), ``x y z`` (mm, MNI), ``roi`` ("" if
+        unlabelled), ``family`` (early, middle, late or none), ``snr``, ``delay_s`` (delay of the response),
+        ``peak_s`` (time of its peak), ``ceiling`` and ``ceiling_mean`` (see :meth:`SimulatedSubject.ceiling`: the
+        correlation scan by scan of the noiseless response with one presentation of the test runs, and with the
+        average of all).
+    weights : (responsive, features) float32
+        In image units, for the rows of the table whose family is not "none".
+    hrf : (responsive, steps) float32
+        The responses of these voxels to one frame, at ``rate`` Hz, without ``delay_s``.
+    noise : dict of str to array
+        In image units. For all rows of the table ``sd`` and ``ar1`` (of AR(1) noise), ``drift`` (voxels,) and
+        ``physiology`` (voxels, 3); for responsive rows ``spontaneous`` (responsive, courses), the amplitudes of shared
+        AR(1) courses (whose correlation from scan to scan is ``settings["spontaneous_ar1"]``).
+    features : dict of str to (frames, features) float32
+        By name of the clip, at ``rate`` Hz, z-scored.
+    feature_names : tuple of str
+        As "family.name".
+    rate : int
+        In Hz.
+    settings : dict
+        Of the simulation: design, seed, snr, resolution_mm.
     """
 
     table: pd.DataFrame
-    weights: Float32[np.ndarray, "heard features"]
-    hrf: Float32[np.ndarray, "heard steps"]
+    weights: Float32[np.ndarray, "responsive features"]
+    hrf: Float32[np.ndarray, "responsive steps"]
     noise: Mapping[str, np.ndarray]
     features: Mapping[str, Float32[np.ndarray, "frames features"]]
     feature_names: tuple[str, ...]
@@ -53,11 +62,12 @@ class Truth:
 
 
 def read_truth(root: str | Path, subject: str) -> Truth:
-    """Read a subject's truth from a simulated study's folder.
+    """Read the truth of a subject from the folder of a simulated study.
 
     Raises
     ------
-    InputError : the folder is not a simulated study, or has no such subject.
+    InputError
+        If the folder is not a simulated study, or has no such subject.
     """
     folder = Path(root) / FOLDER
     if not folder.is_dir():
@@ -78,14 +88,14 @@ def read_truth(root: str | Path, subject: str) -> Truth:
 
 
 def write_features(root: Path, space: FeatureSpace) -> None:
-    """Write the features of every clip, once a study."""
+    """Write the features of every clip, once per study."""
     frames = {clip.name: values.astype(np.float16) for clip, values in space.frames.items()}
     about = {"names": space.names, "rate": RATE, "simulated": True}
     write_arrays(root / FOLDER / "features.safetensors", frames, about)
 
 
 def write_truth(root: Path, label: str, subject: SimulatedSubject, settings: Mapping[str, Any]) -> None:
-    """Write a subject's masks, regions, truth table, weights and map of ceilings."""
+    """Write the masks, regions, truth table, weights and ceilings of a subject."""
     paths, brain, noise, grey = _paths(root, label), subject.brain, subject.noise, subject.brain.grey
     for path in paths.values():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,12 +126,12 @@ def write_truth(root: Path, label: str, subject: SimulatedSubject, settings: Map
 
 def _truth_table(subject: SimulatedSubject) -> pd.DataFrame:
     """The table over all voxels of the brain, in C order of the mask."""
-    brain, tuning, heard = subject.brain, subject.tuning, subject.tuning.voxels
+    brain, tuning, responsive = subject.brain, subject.tuning, subject.tuning.voxels
     table = pd.DataFrame(np.argwhere(brain.mask), columns=["i", "j", "k"])
     table[["x", "y", "z"]] = brain.xyz
     table["roi"] = np.array(["", *(region.name for region in REGIONS)])[brain.region]
     table["family"] = "none"
-    table.loc[heard, "family"] = np.array(FAMILIES)[tuning.family]
+    table.loc[responsive, "family"] = np.array(FAMILIES)[tuning.family]
     peak = (tuning.hrf @ hrf_basis()).argmax(1) / RATE + tuning.delay_s
     for column, values, elsewhere in (
         ("snr", tuning.snr, 0.0),
@@ -131,7 +141,7 @@ def _truth_table(subject: SimulatedSubject) -> pd.DataFrame:
         ("ceiling_mean", subject.ceiling(subject.repeats), 0.0),
     ):
         table[column] = np.float32(elsewhere)
-        table.loc[heard, column] = values.astype(np.float32)
+        table.loc[responsive, column] = values.astype(np.float32)
     return table
 
 

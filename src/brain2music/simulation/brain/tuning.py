@@ -1,4 +1,4 @@
-"""How a voxel answers sound: the features it follows, its haemodynamic response, how late, how strongly."""
+"""Tuning of voxels to sound: features, haemodynamic responses, delays, and signal-to-noise ratios."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,27 +19,34 @@ _SMOOTH_MM = 10.0
 
 @dataclass(frozen=True)
 class Tuning:
-    """The voxels that hear. Rows of every array are these voxels.
+    """The tuning of the responsive voxels.
 
     Attributes
     ----------
-    voxels : indices among the brain's voxels.
-    family : index in FAMILIES.
-    weights : (voxels, features), zero outside the voxel's family.
-    spontaneous : (voxels, components), how strongly a voxel follows activity that no sound drives, which runs
-        along the same maps: noise that neighbours and voxels of like tuning share.
-    hrf : (voxels, 3) coefficients of :func:`hrf_basis`.
-    delay_s : seconds by which the response is late, in steps of 0.1 s.
-    snr : standard deviation of the response over training scans, relative to that of the noise.
+    voxels : (responsive,) int
+        Indices among the voxels of the brain.
+    family : (responsive,) int
+        Index in FAMILIES.
+    weights : (responsive, features) float32
+        Zero outside the family of the voxel.
+    spontaneous : (responsive, components) float32
+        Loadings on spontaneous activity, which has the same maps as tuning: noise that neighbours, and voxels with
+        similar tuning, share.
+    hrf : (responsive, 3) float32
+        Coefficients of :func:`hrf_basis`.
+    delay_s : (responsive,) float32
+        Delays of the response in seconds, in steps of 0.1 s.
+    snr : (responsive,) float32
+        Standard deviation of the response over training scans, relative to that of the noise.
     """
 
-    voxels: Int[np.ndarray, " heard"]
-    family: Int[np.ndarray, " heard"]
-    weights: Float32[np.ndarray, "heard features"]
-    spontaneous: Float32[np.ndarray, "heard components"]
-    hrf: Float32[np.ndarray, "heard 3"]
-    delay_s: Float32[np.ndarray, " heard"]
-    snr: Float32[np.ndarray, " heard"]
+    voxels: Int[np.ndarray, " responsive"]
+    family: Int[np.ndarray, " responsive"]
+    weights: Float32[np.ndarray, "responsive features"]
+    spontaneous: Float32[np.ndarray, "responsive components"]
+    hrf: Float32[np.ndarray, "responsive 3"]
+    delay_s: Float32[np.ndarray, " responsive"]
+    snr: Float32[np.ndarray, " responsive"]
 
 
 def tune(
@@ -87,7 +94,7 @@ def tune(
 
 
 def hrf_basis() -> Float32[np.ndarray, "3 steps"]:
-    """nilearn's Glover and SPM responses and SPM's dispersion derivative, at RATE Hz, each of unit peak."""
+    """Compute nilearn's Glover and SPM responses and the dispersion derivative of SPM, at RATE Hz, of unit peak."""
     from nilearn.glm.first_level import glover_hrf, spm_hrf
     from nilearn.glm.first_level.hemodynamic_models import spm_dispersion_derivative
 
@@ -100,18 +107,18 @@ def hrf_basis() -> Float32[np.ndarray, "3 steps"]:
 
 def respond(
     run: PlannedRun, tuning: Tuning, frames: Mapping[Clip, Float32[np.ndarray, "frames features"]]
-) -> Float32[np.ndarray, "scans heard"]:
-    """The noiseless responses to a run, in the weights' units; each scan is taken at its first instant."""
+) -> Float32[np.ndarray, "scans responsive"]:
+    """Compute the noiseless responses to a run, in the units of the weights, at the onset of each scan."""
     driven = _convolved(_timeline(run, frames))
     scans = np.round(np.arange(run.n_volumes) * run.tr * RATE).astype(int)
     steps = np.round(tuning.delay_s * RATE).astype(int)
-    answer = np.empty((run.n_volumes, len(tuning.voxels)), np.float32)
+    responses = np.empty((run.n_volumes, len(tuning.voxels)), np.float32)
     for step in np.unique(steps):
         rows = np.flatnonzero(steps == step)
         late = driven[:, np.clip(scans - step, 0, driven.shape[1] - 1)]
         bases = late @ tuning.weights[rows].T
-        answer[:, rows] = np.einsum("btv,vb->tv", bases, tuning.hrf[rows])
-    return answer
+        responses[:, rows] = np.einsum("btv,vb->tv", bases, tuning.hrf[rows])
+    return responses
 
 
 def _timeline(
@@ -119,16 +126,16 @@ def _timeline(
 ) -> Float32[np.ndarray, "steps features"]:
     n_features = next(iter(frames.values())).shape[1]
     timeline = np.zeros((round(run.n_volumes * run.tr * RATE), n_features), np.float32)
-    for shown in run.presentations:
-        first = round(shown.onset * RATE)
-        room = timeline[first : first + round(shown.duration * RATE)]
-        heard = frames[shown.clip][: len(room)]
-        room[: len(heard)] = heard
+    for presentation in run.presentations:
+        first = round(presentation.onset * RATE)
+        part = timeline[first : first + round(presentation.duration * RATE)]
+        features = frames[presentation.clip][: len(part)]
+        part[: len(features)] = features
     return timeline
 
 
 def _convolved(timeline: Float32[np.ndarray, "steps features"]) -> Float32[np.ndarray, "3 steps features"]:
-    """The timeline through each basis response, all causal."""
+    """Convolve the timeline with each basis response, all causal."""
     from scipy.signal import fftconvolve
 
     basis = hrf_basis()[:, :, None]
@@ -138,7 +145,7 @@ def _convolved(timeline: Float32[np.ndarray, "steps features"]) -> Float32[np.nd
 def _whitening(
     space: FeatureSpace, train: Sequence[Clip], columns: slice, n_components: int
 ) -> Float32[np.ndarray, "components columns"]:
-    """Weights over a family's features whose outputs are uncorrelated, of variance 1/k."""
+    """Weights over the features of a family whose outputs are uncorrelated, of variance 1/k."""
     frames = np.concatenate([space.frames[clip][:, columns] for clip in train]).astype(np.float64)
     values, vectors = np.linalg.eigh(np.cov(frames.T))
     kept = [i for i in np.argsort(values)[::-1][:n_components] if values[i] > 1e-6 * values.max()]
@@ -150,7 +157,7 @@ def _whitening(
 def _smooth_map(
     xyz: Float32[np.ndarray, "voxels 3"], n_maps: int, rng: np.random.Generator, n_waves: int = 200
 ) -> Float[np.ndarray, "voxels maps"]:
-    """Independent Gaussian random maps of unit variance and 10-mm smoothness (random Fourier features)."""
+    """Draw independent Gaussian random maps of unit variance and 10-mm smoothness (random Fourier features)."""
     waves = rng.normal(0, 1 / _SMOOTH_MM, (3, n_waves))
     phases = rng.uniform(0, 2 * np.pi, n_waves)
     return np.sqrt(2 / n_waves) * np.cos(xyz @ waves + phases) @ rng.standard_normal((n_waves, n_maps))

@@ -1,4 +1,4 @@
-"""The recordings that a simulated study plays: composed by rule, or taken from a user's folder of music."""
+"""Recordings for a simulated study: composed by rule, or taken from a folder of music."""
 
 import math
 import shutil
@@ -15,17 +15,18 @@ from ...study.study import Clip
 from ..music.genres import GENRES
 
 SECONDS = 30.0
-"""Length of a composed track, as in GTZAN."""
+"""Duration of a composed track, as in GTZAN."""
 
 
 def catalogue(folder: Path) -> dict[str, dict[str, Path]]:
-    """The recordings of a folder laid out as GENRE/TRACK.wav: genre -> track id -> file.
+    """List the recordings of a folder with files GENRE/TRACK.wav, by genre and track id.
 
-    A track's id is its file name with the genre before it ("blues.00017" stays; "song" becomes "blues.song").
+    The id of a track is its file name, with the genre as prefix ("blues.00017" stays; "song" becomes "blues.song").
 
     Raises
     ------
-    InputError : there is no such folder, no music in it, or two files of a genre have the same id.
+    InputError
+        If there is no such folder, it contains no music, or two files of a genre have the same id.
     """
     if not folder.is_dir():
         raise InputError("there is no such folder", folder, "check the path")
@@ -39,22 +40,23 @@ def catalogue(folder: Path) -> dict[str, dict[str, Path]]:
 
 
 def track_lengths(tracks: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str, float]]:
-    """Seconds of every track of a catalogue."""
-    return {genre: {track: duration_of(path) for track, path in pool.items()} for genre, pool in tracks.items()}
+    """Read the duration in seconds of every track of a catalogue."""
+    return {genre: {track: duration_of(path) for track, path in paths.items()} for genre, paths in tracks.items()}
 
 
 def composed_lengths(n_tracks: int) -> dict[str, dict[str, float]]:
-    """At least so many tracks that can be composed, all genres alike: genre -> track -> seconds."""
+    """List the durations in seconds of tracks to be composed, at least ``n_tracks``, equally many per genre."""
     numbers = range(math.ceil(n_tracks / len(GENRES)))
     return {genre: {f"{genre}.{i:05d}": SECONDS for i in numbers} for genre in GENRES}
 
 
 def compose_counts(clips: Iterable[Clip]) -> dict[str, int]:
-    """How many tracks of each genre must be composed for these clips: up to the highest number.
+    """Count the tracks of each genre that must be composed for clips: up to the highest number.
 
     Raises
     ------
-    InputError : a clip's recording has a name of its own and not a number.
+    InputError
+        If the recording of a clip has a name instead of a number.
     """
     counts: dict[str, int] = {}
     for clip in clips:
@@ -66,33 +68,38 @@ def compose_counts(clips: Iterable[Clip]) -> dict[str, int]:
 
 
 def copy_tracks(clips: Iterable[Clip], music: Path, stimuli: Path, by_events: bool) -> None:
-    """Copy the recordings that clips are cut from into ``stimuli``/GENRE, with the folder's truth table if
-    any.
+    """Copy the recordings of clips to ``stimuli``/GENRE, with the truth table of the folder if there is one.
 
     Parameters
     ----------
-    by_events : clips name the files as a BIDS study does; otherwise by :func:`catalogue`'s ids.
+    clips : iterable of Clip
+    music, stimuli : Path
+        The folder to copy from, and the folder to copy to.
+    by_events : bool
+        Whether clips name files as in a BIDS study; otherwise by the ids of :func:`catalogue`.
 
     Raises
     ------
-    InputError : a recording is missing.
+    InputError
+        If a recording is missing.
     """
-    files = {} if by_events else {id_: path for pool in catalogue(music).values() for id_, path in pool.items()}
+    files = {} if by_events else {id_: path for paths in catalogue(music).values() for id_, path in paths.items()}
     for clip in clips:
-        source = Stimuli(music).find(clip) if by_events else files[clip.track]
-        target = stimuli / clip.genre / f"{clip.track.removesuffix(source.suffix)}{source.suffix}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        original = Stimuli(music).find(clip) if by_events else files[clip.track]
+        copy = stimuli / clip.genre / f"{clip.track.removesuffix(original.suffix)}{original.suffix}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(original, copy)
     if (music / "truth.tsv").is_file():
         shutil.copyfile(music / "truth.tsv", stimuli / "truth.tsv")
 
 
 def read_truth_table(stimuli: Path, clips: Iterable[Clip]) -> pd.DataFrame | None:
-    """``truth.tsv`` indexed by track; None where there is none or it does not tell of every clip.
+    """Read ``truth.tsv``, indexed by track; None if there is none or it lacks a clip.
 
     Raises
     ------
-    InputError : the table lacks a column.
+    InputError
+        If the table lacks a column.
     """
     path = stimuli / "truth.tsv"
     if not path.is_file():
