@@ -26,7 +26,12 @@ from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.models.mulan.embedder import MuLanEmbedder
-from brain2music.models.mulan.training_data import Composed, piece_of, prepare, read_shards
+from brain2music.models.mulan.training_data import (
+    ComposedPiece,
+    piece_from_row,
+    read_feature_shards,
+    write_feature_shards,
+)
 from brain2music.models.musicnn.embedder import MusicnnEmbedder
 from brain2music.simulation.music.caption import pace_words
 from brain2music.simulation.music.genres import GENRES, MOODS
@@ -70,17 +75,17 @@ def main() -> None:
 
 def held_out(embedder: MuLanEmbedder, cache: Path, workers: int) -> tuple[np.ndarray, list[Piece], list[str]]:
     """Vectors of the held-out pieces, their truth, and a caption of each."""
-    sources = [Composed(SEED, genre, number) for number in range(PER_GENRE) for genre in GENRES]
+    sources = [ComposedPiece(SEED, genre, number) for number in range(PER_GENRE) for genre in GENRES]
     with progress("held-out pieces") as advance:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        prepare(sources, cache, f"rendered-{SEED}", 50, workers, device, progress=advance)
+        write_feature_shards(sources, cache, f"rendered-{SEED}", 50, workers, device, progress=advance)
     vectors, pieces = [], []
-    for shard in read_shards(cache):
+    for shard in read_feature_shards(cache):
         heard = embedder.embed_features(shard.features)
         for row, truth in enumerate(shard.rows):
             assert truth["seed"] == SEED
             vectors.append(embedder.average(heard[shard.piece == row]))
-            pieces.append(piece_of(truth))
+            pieces.append(piece_from_row(truth))
     return np.stack(vectors), pieces, [source.caption() for source in sources]
 
 

@@ -15,7 +15,7 @@ from brain2music._utils.files import write_text
 from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.models.mel_tokens.hifigan import SAMPLE_RATE, log_mel
+from brain2music.models.mel_tokens.hifigan import SAMPLE_RATE, hifigan_log_mel
 from brain2music.models.mel_tokens.model import MelTokens, MelTokensConfig
 
 CARD = """# {name}
@@ -61,7 +61,7 @@ def read_mels(folder: Path) -> list[torch.Tensor]:
     files, mels = find_audio(folder), []
     with progress("mel spectrograms") as advance:
         for file in files:
-            mels.append(log_mel(read_audio(file, SAMPLE_RATE)[0]).T.half())
+            mels.append(hifigan_log_mel(read_audio(file, SAMPLE_RATE)[0]).T.half())
             advance(len(mels), len(files))
     return [mel.float() for mel in mels]
 

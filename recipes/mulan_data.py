@@ -19,7 +19,7 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import duration_of
-from brain2music.models.mulan.training_data import WINDOW_S, Composed, Recorded, prepare
+from brain2music.models.mulan.training_data import WINDOW_S, ComposedPiece, RecordedExcerpt, write_feature_shards
 from brain2music.simulation.music.genres import GENRES
 
 PACKAGES = {  # package: style, licence (spec: the only recorded music that shipped models are trained on)
@@ -45,12 +45,12 @@ STEMS = ("guitar", "rhythm", "drums")  # beside song.ogg, which lacks them
 SHORTEST_S = 25.0
 
 
-def composed(per_genre: int, seed: int) -> list[Composed]:
+def composed(per_genre: int, seed: int) -> list[ComposedPiece]:
     """Pieces of all genres in turn."""
-    return [Composed(seed, genre, number) for number in range(per_genre) for genre in GENRES]
+    return [ComposedPiece(seed, genre, number) for number in range(per_genre) for genre in GENRES]
 
 
-def recorded(cache: Path, excerpts: int) -> list[Recorded]:
+def recorded(cache: Path, excerpts: int) -> list[RecordedExcerpt]:
     """Up to so many excerpts of every song, spread evenly over it."""
     found = []
     for package, (style, licence) in PACKAGES.items():
@@ -63,7 +63,7 @@ def recorded(cache: Path, excerpts: int) -> list[Recorded]:
             files = (path, *filter(Path.is_file, stems))
             count = min(excerpts, int(length // WINDOW_S))
             for start in np.linspace(0.05, 0.95, count) * (length - WINDOW_S - 1.0):
-                found.append(Recorded(files, round(float(start), 2), package, style, licence))
+                found.append(RecordedExcerpt(files, round(float(start), 2), package, style, licence))
     return [found[i] for i in np.random.default_rng(0).permutation(len(found))]
 
 
@@ -75,7 +75,7 @@ def _seconds(path: Path) -> float:
 
 
 def main() -> None:
-    """Read the arguments and prepare one kind of music."""
+    """Read the arguments and write_feature_shards one kind of music."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=["rendered", "recorded"])
     parser.add_argument("out", type=Path)
@@ -98,7 +98,9 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     began = time.perf_counter()
     with progress(given.kind) as advance:
-        files = prepare(sources, given.out, name, given.per_shard, given.workers, device, given.minutes, advance)
+        files = write_feature_shards(
+            sources, given.out, name, given.per_shard, given.workers, device, given.minutes, advance
+        )
     print(f"sources: {len(sources)}\nshards: {len(files)}\ndevice: {device}")
     print(f"megabytes: {sum(file.stat().st_size for file in files) / 1e6:.1f}")
     print(f"seconds: {time.perf_counter() - began:.1f}")

@@ -15,7 +15,7 @@ import numpy as np
 from brain2music._utils.files import new_folder
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.mulan.embedder import MuLanEmbedder
-from brain2music.models.mulan.training_data import read_shards
+from brain2music.models.mulan.training_data import read_feature_shards
 from brain2music.models.musiclm.bridge import Bridge
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.weights import find
@@ -39,7 +39,7 @@ def main() -> None:
     if ours.space.sha256 != trained.sha256:
         parser.error(f"{arguments.own} is not the MuLan that {folder.name} was trained with")
     vectors, groups = [], []
-    for number, shard in enumerate(read_shards(arguments.data)):
+    for number, shard in enumerate(read_feature_shards(arguments.data)):
         vectors.append([each.embed_features(shard.features) for each in (theirs, ours)])
         groups += [f"{number} {piece}" for piece in shard.piece]
     bridge = Bridge.fit(theirs.space, *(np.concatenate(side) for side in zip(*vectors, strict=True)), np.array(groups))

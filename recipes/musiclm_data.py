@@ -5,7 +5,7 @@
 
 ``FOLDER`` is a set of 30-s segments as recipes/training_data.py writes it (``--segment 30``). For three stages semantic
 tokens are fitted first, on a part of the pieces; then shards are written, each kept once it is there, so that the same
-command goes on after an interruption, also with more pieces; last the embedding's codebooks are fitted. Composed
+command goes on after an interruption, also with more pieces; last the embedding's codebooks are fitted. ComposedPiece
 pieces carry seeds: judge on others. ``--minutes`` stops between two shards, in time to fit what is left.
 """
 
@@ -22,7 +22,7 @@ import torch
 from brain2music._utils.files import write_json
 from brain2music._utils.progress import progress
 from brain2music.models.codecs import get_token_codec
-from brain2music.models.mulan.training_data import Composed
+from brain2music.models.mulan.training_data import ComposedPiece
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import ACOUSTIC_FRAME_RATE
 from brain2music.models.musiclm.semantic import FILE, MusicnnFrames, SemanticTokenizer, codebook_use
@@ -62,7 +62,9 @@ def main() -> None:
     began = time.monotonic()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     given.out.mkdir(parents=True, exist_ok=True)
-    composed = [Composed(given.seed, genre, number) for number in range(given.pieces_per_genre) for genre in GENRES]
+    composed = [
+        ComposedPiece(given.seed, genre, number) for number in range(given.pieces_per_genre) for genre in GENRES
+    ]
     recorded = list(recordings(given.recorded, given.seconds)) if given.recorded else []
     ear, codec = Ear(given.mulan, given.step, device), get_token_codec(given.codec, given.n_quantizers, device)
     tokenisers = Tokenisers(given.codec, codec, ear)
@@ -92,17 +94,17 @@ def recordings(folder: Path, seconds: float) -> Iterator[Recording]:
             yield Recording(folder / str(row.file), number * seconds, str(row.licence))
 
 
-def spread(composed: list[Composed], recorded: list[Recording], count: int) -> list[Composed | Recording]:
+def spread(composed: list[ComposedPiece], recorded: list[Recording], count: int) -> list[ComposedPiece | Recording]:
     """At most ``count`` pieces, half of them recorded where there are as many."""
     half = min(len(recorded), count // 2)
     rng = np.random.default_rng(0)
-    chosen: list[Composed | Recording] = [recorded[i] for i in rng.permutation(len(recorded))[:half]]
+    chosen: list[ComposedPiece | Recording] = [recorded[i] for i in rng.permutation(len(recorded))[:half]]
     chosen += [composed[i] for i in rng.permutation(len(composed))[: count - half]]
     return [chosen[i] for i in rng.permutation(len(chosen))]
 
 
 def semantic_tokens(
-    given: argparse.Namespace, sources: list[Composed | Recording], features: MusicnnFrames
+    given: argparse.Namespace, sources: list[ComposedPiece | Recording], features: MusicnnFrames
 ) -> SemanticTokenizer:
     """The semantic tokenizer of OUT, fitted if it is not there."""
     if not (given.out / FILE).is_file():

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from brain2music._utils.errors import LeakageError
 from brain2music.audio.io import write_audio
 from brain2music.cli import app
-from brain2music.models.mel_tokens.hifigan import MELS, N_FFT, SAMPLE_RATE, bands, log_mel, magnitudes
+from brain2music.models.mel_tokens.hifigan import MELS, N_FFT, SAMPLE_RATE, bands, hifigan_log_mel, magnitudes
 from brain2music.models.mel_tokens.mel_inverse import BINS, MelInverse, MelInverseConfig
 from brain2music.models.mel_tokens.train_mel_inverse import MelInverseHyperparameters, MelInverseTask, train_mel_inverse
 from brain2music.training.arguments import TrainingArguments
@@ -45,7 +45,7 @@ def arguments(steps: int) -> TrainingArguments:
 
 def test_what_ships_keeps_bands_and_finds_partials() -> None:
     """Bands of what it finds are those given; partials of 3 to 5 kHz stand out by 6 dB more than if spread evenly."""
-    mel, true = log_mel(note()).T.numpy(), magnitudes(torch.from_numpy(note())).numpy()
+    mel, true = hifigan_log_mel(note()).T.numpy(), magnitudes(torch.from_numpy(note())).numpy()
     found = MelInverse.from_pretrained("mel-inverse").magnitudes(mel)
     even = MelInverse(SMALL).magnitudes(mel)
     assert found.shape == even.shape == (BINS, len(mel))

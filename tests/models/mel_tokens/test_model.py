@@ -15,10 +15,10 @@ from brain2music.cli.codec import DEFAULT
 from brain2music.models.codec_parts.codes import Codec, Codes, TokenCodec
 from brain2music.models.codecs import get_token_codec
 from brain2music.models.mel_tokens.griffin_lim import GriffinLim
-from brain2music.models.mel_tokens.hifigan import SAMPLE_RATE, Generator, Shape, log_mel
+from brain2music.models.mel_tokens.hifigan import SAMPLE_RATE, GeneratorShape, HiFiGANGenerator, hifigan_log_mel
 from brain2music.models.mel_tokens.model import MelTokenCodec, MelTokens, MelTokensConfig
 
-TINY = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
+TINY = GeneratorShape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def fitted() -> tuple[MelTokens, torch.Tensor]:
 @pytest.fixture
 def codec(fitted) -> MelTokenCodec:
     torch.manual_seed(0)
-    return MelTokenCodec(fitted[0], "mel-tokens", generator=Generator(TINY))
+    return MelTokenCodec(fitted[0], "mel-tokens", generator=HiFiGANGenerator(TINY))
 
 
 def test_every_level_brings_the_decoded_mel_nearer(fitted):
@@ -62,7 +62,7 @@ def test_the_stated_bits_are_those_of_the_codes(codec, rng):
 def test_sound_is_that_of_the_decoded_mel(codec, fitted, rng):
     wave = (0.1 * rng.standard_normal((1, 5000))).astype(np.float32)
     codes = replace(codec.encode(wave, 22_050), loudness=None)  # as the vocoder gives it
-    mel = fitted[0].decode(fitted[0].encode(log_mel(wave[0]).T))
+    mel = fitted[0].decode(fitted[0].encode(hifigan_log_mel(wave[0]).T))
     with torch.inference_mode():
         expected = codec.vocoder.generator(mel.T[None])[0, :, :5000].numpy()
     np.testing.assert_allclose(codec.decode(codes), expected, atol=1e-6)
@@ -70,7 +70,7 @@ def test_sound_is_that_of_the_decoded_mel(codec, fitted, rng):
 
 def test_fewer_quantizers_are_the_first_of_all_and_take_fewer_bits(codec, fitted, rng):
     wave = (0.1 * rng.standard_normal((1, 5000))).astype(np.float32)
-    coarse = MelTokenCodec(fitted[0], "mel-tokens", n_quantizers=2, generator=Generator(TINY))
+    coarse = MelTokenCodec(fitted[0], "mel-tokens", n_quantizers=2, generator=HiFiGANGenerator(TINY))
     assert isinstance(coarse, TokenCodec)
     codes = coarse.encode(wave, 22_050)
     np.testing.assert_array_equal(codes.values, codec.encode(wave, 22_050).values[:, :2])
@@ -136,7 +136,7 @@ def test_blocks_give_the_tokens_of_the_whole(codec, fitted, rng, cuts):
     ends = np.cumsum(cuts)
     blocks = [wave[:, end - size : end] for size, end in zip(cuts, ends, strict=True)]
     found = np.concatenate(list(codec.encode_blocks(iter(blocks))))
-    whole = fitted[0].encode(log_mel(wave[0]).T).numpy()
+    whole = fitted[0].encode(hifigan_log_mel(wave[0]).T).numpy()
     assert found.shape == whole.shape
     assert (found == whole).mean() > 0.999
 
@@ -152,10 +152,10 @@ def test_griffin_lim_goes_on_from_stretch_to_stretch_without_a_seam():
     """A glide of 12 s: where stretches meet, its spectrogram is met as well as elsewhere, and no sample jumps."""
     time = np.arange(12 * SAMPLE_RATE) / SAMPLE_RATE
     wave = 0.3 * np.sin(2 * np.pi * (200 * time + 40 * time**2)).astype(np.float32)
-    mel = log_mel(wave).T.numpy()
+    mel = hifigan_log_mel(wave).T.numpy()
     found = np.concatenate(list(GriffinLim().blocks(np.array_split(mel, 7))), axis=1)[0]
     assert found.shape == (len(mel) * 256,)
-    errors = np.abs(log_mel(found).exp().T.numpy() - np.exp(mel)).mean(axis=1)
+    errors = np.abs(hifigan_log_mel(found).exp().T.numpy() - np.exp(mel)).mean(axis=1)
     at = slice(850, 875)
     assert errors[at].mean() < 1.5 * np.median(errors)
     steps = np.abs(np.diff(found))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from brain2music.models.mulan.loss import contrastive_loss, resting_loss
+from brain2music.models.mulan.loss import chance_loss, contrastive_loss
 
 TAU = torch.tensor(0.1)
 
@@ -39,7 +39,7 @@ def test_it_is_the_formula(form):
 @pytest.mark.parametrize("form", ["decoupled", "symmetric"])
 def test_it_rests_where_everything_is_alike(form):
     same = torch.ones(32, 4) / 2
-    assert float(contrastive_loss(same, same, TAU, form=form)) == pytest.approx(resting_loss(32, form), abs=1e-4)
+    assert float(contrastive_loss(same, same, TAU, form=form)) == pytest.approx(chance_loss(32, form), abs=1e-4)
 
 
 def test_only_the_decoupled_form_falls_below_zero():

@@ -11,7 +11,7 @@ from brain2music.models.mulan.embedder import MuLanEmbedder
 from brain2music.models.mulan.features import DIMS
 from brain2music.models.mulan.minilm import POOLED
 from brain2music.models.mulan.model import SIZES, MuLan, MuLanConfig
-from brain2music.models.mulan.spectrogram import FRAMES, Masking, log_mel, spec_augment, windows_of
+from brain2music.models.mulan.spectrogram import FRAMES, Masking, cut_windows, mulan_log_mel, spec_augment
 from brain2music.models.mulan.towers import ResNet
 
 TOWERS = ("musicnn", "resnet50", "ast")
@@ -104,12 +104,12 @@ def test_the_spectrogram_is_librosas(sounds):
     sound = sounds["chord"]
     power = np.abs(librosa.stft(sound, n_fft=512, hop_length=160, win_length=400, pad_mode="constant")) ** 2
     expected = np.log(mel_filters(16000, 512, 64) @ power + 1e-5).T[:500]
-    np.testing.assert_allclose(log_mel(sound, 64).numpy(), expected, atol=1e-3)
+    np.testing.assert_allclose(mulan_log_mel(sound, 64).numpy(), expected, atol=1e-3)
 
 
 def test_short_windows_are_repeated():
     frames = torch.arange(30.0)[:, None]
-    (window,) = windows_of(frames, [0.1])
+    (window,) = cut_windows(frames, [0.1])
     assert window.shape == (FRAMES, 1)
     assert window[:21, 0].tolist() == [*range(10, 30), 10]
 

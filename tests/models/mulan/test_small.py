@@ -7,7 +7,7 @@ import torch
 from brain2music._utils.errors import InputError
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.embedders import get_embedder, get_text_embedder
-from brain2music.models.mulan.tokens import MulanTokenizer
+from brain2music.models.mulan.tokens import MuLanTokenizer
 from brain2music.models.sources import OwnWeights, Together
 from brain2music.simulation.music.compose import compose
 from brain2music.simulation.music.render import render
@@ -47,7 +47,7 @@ def test_prompts_find_their_genre():
 def test_tokens_stand_for_vectors(folder):
     embedder = get_text_embedder("mulan-small")
     vectors = torch.from_numpy(embedder.embed_text(["calm jazz with a piano", "fast metal, distorted guitar"]))
-    tokenizer = MulanTokenizer.from_pretrained(folder)
+    tokenizer = MuLanTokenizer.from_pretrained(folder)
     assert tokenizer.codebooks.shape == (12, 1024, 128)
     tokens = tokenizer.encode(vectors)
     again = torch.nn.functional.normalize(tokenizer.decode(tokens), dim=1)

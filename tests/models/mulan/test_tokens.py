@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from brain2music._utils.errors import InputError
-from brain2music.models.mulan.tokens import MulanTokenizer
+from brain2music.models.mulan.tokens import MuLanTokenizer
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +16,11 @@ def vectors() -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def tokenizer(vectors) -> MulanTokenizer:
-    return MulanTokenizer.fit(vectors, levels=4, codes=32)
+def tokenizer(vectors) -> MuLanTokenizer:
+    return MuLanTokenizer.fit(vectors, n_quantizers=4, codebook_size=32)
 
 
-def test_each_level_leaves_less(tokenizer, vectors):
+def test_each_quantizer_leaves_less(tokenizer, vectors):
     tokens = tokenizer.encode(vectors)
     assert tokens.shape == (600, 4)
     assert (int(tokens.min()), int(tokens.max())) == (0, 31)
@@ -37,21 +37,21 @@ def test_codebooks_are_frozen_byte_for_byte(tokenizer, vectors, tmp_path):
     tokenizer._quantizer(vectors.T[None])
     assert tokenizer.codebooks.numpy().tobytes() == before
     tokenizer.save(tmp_path)
-    again = MulanTokenizer.from_pretrained(tmp_path)
+    again = MuLanTokenizer.from_pretrained(tmp_path)
     assert again.codebooks.numpy().tobytes() == before
     np.testing.assert_array_equal(again.encode(vectors), tokenizer.encode(vectors))
 
 
 def test_fitting_again_gives_the_same(vectors, tokenizer):
-    again = MulanTokenizer.fit(vectors, levels=4, codes=32)
+    again = MuLanTokenizer.fit(vectors, n_quantizers=4, codebook_size=32)
     np.testing.assert_array_equal(again.codebooks, tokenizer.codebooks)
 
 
 def test_too_few_vectors(vectors):
     with pytest.raises(InputError, match="20 vectors are too few for 32 codes"):
-        MulanTokenizer.fit(vectors[:20], levels=2, codes=32)
+        MuLanTokenizer.fit(vectors[:20], n_quantizers=2, codebook_size=32)
 
 
 def test_absent_tokens(tmp_path):
     with pytest.raises(InputError, match="no MuLan tokens"):
-        MulanTokenizer.from_pretrained(tmp_path)
+        MuLanTokenizer.from_pretrained(tmp_path)

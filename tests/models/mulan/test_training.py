@@ -11,15 +11,22 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_arrays, write_table
 from brain2music.audio.io import write_audio
 from brain2music.models.mulan import training_data as mulan_data
-from brain2music.models.mulan.features import DIMS, VERSION, Listener
+from brain2music.models.mulan.features import DIMS, VERSION, FeatureExtractor
 from brain2music.models.mulan.minilm import PACKAGE, POOLED, sentence_encoder
 from brain2music.models.mulan.model import SIZES, MuLan
 from brain2music.models.mulan.pairs import CachedPairs
-from brain2music.models.mulan.tokens import MulanTokenizer
-from brain2music.models.mulan.training import PATIENCE, Batch, MuLanHyperparameters, MuLanTask, recall
-from brain2music.models.mulan.training_data import Composed, Recorded, piece_of, prepare, read_shards, truth_of
+from brain2music.models.mulan.tokens import MuLanTokenizer
+from brain2music.models.mulan.training import PATIENCE, MuLanHyperparameters, MuLanTask, PairBatch, recall
+from brain2music.models.mulan.training_data import (
+    ComposedPiece,
+    RecordedExcerpt,
+    piece_from_row,
+    read_feature_shards,
+    row_of_piece,
+    write_feature_shards,
+)
 from brain2music.models.mulan.training_run import train_mulan
-from brain2music.models.mulan.training_texts import TextStore, texts_of
+from brain2music.models.mulan.training_texts import TextStore, texts_for
 from brain2music.models.musicnn.embedder import SAMPLE_RATE
 from brain2music.simulation.music.genres import GENRES
 from brain2music.training.arguments import TrainingArguments
@@ -43,13 +50,13 @@ class Planted:
         self.related = related
         self.maps = [torch.from_numpy(rng.standard_normal((8, width)).astype(np.float32)) for width in (DIMS, POOLED)]
 
-    def draw(self, size: int, rng: np.random.Generator) -> Batch:
+    def sample_batch(self, size: int, rng: np.random.Generator) -> PairBatch:
         hidden, other = (torch.from_numpy(rng.standard_normal((size, 8)).astype(np.float32)) for _ in range(2))
         sounds, texts = hidden @ self.maps[0], (hidden if self.related else other) @ self.maps[1]
-        return Batch(sounds[:, None].repeat(1, 2, 1), texts, torch.arange(size))
+        return PairBatch(sounds[:, None].repeat(1, 2, 1), texts, torch.arange(size))
 
     def held_out(self) -> tuple[list[torch.Tensor], torch.Tensor]:
-        batch = self.draw(100, np.random.default_rng(1))
+        batch = self.sample_batch(100, np.random.default_rng(1))
         return list(batch.windows), batch.texts
 
 
@@ -69,14 +76,14 @@ def test_planted_pairs_are_found(form, tmp_path):
 
 def test_unrelated_pairs_stop_the_training(tmp_path):
     learner = task(related=False, lr=1e-5)
-    learner.check_divergence([{"step": PATIENCE - 1, "loss": 3.46, "resting_loss": 3.4657}])
+    learner.check_divergence([{"step": PATIENCE - 1, "loss": 3.46, "chance_loss": 3.4657}])
     with pytest.raises(InputError, match=r"as if nothing were known \(3\.466 for this batch\)"):
         fit(learner, replace(ARGUMENTS, steps=PATIENCE + 100, validate_every=10_000, checkpoint_every=10_000), tmp_path)
 
 
 def test_a_line_of_validation_is_no_reason_to_stop():
     assert (
-        task().check_divergence([{"step": PATIENCE, "loss": 1.0, "resting_loss": 3.0}, {"step": 900, "val_x": 1.0}])
+        task().check_divergence([{"step": PATIENCE, "loss": 1.0, "chance_loss": 3.0}, {"step": 900, "val_x": 1.0}])
         is None
     )
 
@@ -87,7 +94,7 @@ def test_chunks_give_the_gradient_of_the_whole_batch(form):
     for chunk in (0, 12):
         learner = task(form=form, chunk=chunk, noise=0.0)
         learner.models["mulan"].eval()  # dropout draws differently for other shapes
-        learner._forward_backward(Batch(*learner.batch(0)), 0, Engine(ARGUMENTS))
+        learner._forward_backward(PairBatch(*learner.batch(0)), 0, Engine(ARGUMENTS))
         gradients.append([weight.grad.clone() for weight in learner.models["mulan"].parameters()])
     for whole, chunked in zip(*gradients, strict=True):
         torch.testing.assert_close(chunked, whole, rtol=1e-4, atol=1e-6)
@@ -102,8 +109,8 @@ def test_recall_by_hand():
 def write_shard(folder, count: int = 60) -> None:
     """Features that tell the genre, of composed pieces with two windows each and a few recordings with one."""
     rng = np.random.default_rng(0)
-    sources = [Composed(3, genre, number) for number in range(count // 10) for genre in GENRES]
-    rows = [truth_of(source, source.piece(4.0)) for source in sources]
+    sources = [ComposedPiece(3, genre, number) for number in range(count // 10) for genre in GENRES]
+    rows = [row_of_piece(source, source.piece(4.0)) for source in sources]
     rows += [
         {"package": "p", "style": "techno", "licence": "CC0", "file": "a.ogg", "song": f"song {n}", "start_s": 0.0}
         for n in range(6)
@@ -127,7 +134,7 @@ def write_shard(folder, count: int = 60) -> None:
 @needs_wheels
 def test_from_shards_to_a_model_with_tokens(tmp_path):
     write_shard(tmp_path / "data")
-    folder = train_mulan(tmp_path / "data", tmp_path / "out", HYPERPARAMETERS, ARGUMENTS, "tiny", codes=16)
+    folder = train_mulan(tmp_path / "data", tmp_path / "out", HYPERPARAMETERS, ARGUMENTS, "tiny", codebook_size=16)
     assert {file.name for file in folder.iterdir()} == {
         "config.json",
         "model.safetensors",
@@ -137,7 +144,7 @@ def test_from_shards_to_a_model_with_tokens(tmp_path):
     model = MuLan.from_pretrained(folder)
     pairs = CachedPairs(tmp_path / "data")
     vectors = model.audio(pairs.features)
-    assert MulanTokenizer.from_pretrained(folder).encode(vectors).shape == (126, 12)
+    assert MuLanTokenizer.from_pretrained(folder).encode(vectors).shape == (126, 12)
     card = (folder / "README.md").read_text()
     for said in ("12 levels of 16 codes", "60 composed pieces", "6 recorded excerpts", "CC0", "recall_at_10"):
         assert said in card
@@ -149,8 +156,8 @@ def test_pairs_are_of_one_piece_and_keep_some_back(tmp_path):
     pairs = CachedPairs(tmp_path)
     windows, texts = pairs.held_out()
     assert (len(windows), len(texts)) == (3, 3)
-    batch = pairs.draw(40, np.random.default_rng(0))
-    again = pairs.draw(40, np.random.default_rng(0))
+    batch = pairs.sample_batch(40, np.random.default_rng(0))
+    again = pairs.sample_batch(40, np.random.default_rng(0))
     torch.testing.assert_close(batch.windows, again.windows, rtol=0, atol=0)
     assert batch.windows.shape == (40, 1, DIMS)
     kept = torch.cat(windows)
@@ -160,12 +167,12 @@ def test_pairs_are_of_one_piece_and_keep_some_back(tmp_path):
 
 @needs_wheels
 def test_texts_of_a_piece_are_true_of_it(tmp_path):
-    source = Composed(3, "jazz", 4)
-    row = truth_of(source, source.piece(4.0))
-    said = texts_of(row, np.zeros(100, np.float32))
-    assert said == texts_of(row, np.zeros(100, np.float32))
+    source = ComposedPiece(3, "jazz", 4)
+    row = row_of_piece(source, source.piece(4.0))
+    said = texts_for(row, np.zeros(100, np.float32))
+    assert said == texts_for(row, np.zeros(100, np.float32))
     assert len(set(said.long)) == 4
-    piece = piece_of(row)
+    piece = piece_from_row(row)
     assert all("jazz" in text.lower() for text in said.long)
     assert any(piece.mood in text for text in said.short)
     assert any(name in text for name in piece.instruments for text in said.short)
@@ -177,12 +184,12 @@ def test_texts_of_a_recording_are_what_is_heard_in_it():
     row = {"package": "p", "style": "techno", "licence": "CC0", "file": "a.ogg", "song": "a", "start_s": 3.0}
     tags = np.full(100, 1e-6, np.float32)
     tags[[0, 50]] = 1.0  # rock, guitar
-    said = texts_of(row, tags)
+    said = texts_for(row, tags)
     words = {
         word for text in (*said.long, *said.short) for word in ("rock", "guitar", "techno") if word in text.lower()
     }
     assert words == {"rock", "guitar", "techno"}
-    assert said != texts_of(row | {"start_s": 4.0}, tags)
+    assert said != texts_for(row | {"start_s": 4.0}, tags)
 
 
 @needs_wheels
@@ -210,19 +217,19 @@ def test_music_is_heard_once(tmp_path, monkeypatch):
     for name in ("song", "drums"):
         write_audio(tmp_path / f"{name}.wav", sound, 22050)
     sources = [
-        Composed(3, "rock", 0),
-        Recorded((tmp_path / "song.wav", tmp_path / "drums.wav"), 0.5, "p", "rock", "CC0"),
+        ComposedPiece(3, "rock", 0),
+        RecordedExcerpt((tmp_path / "song.wav", tmp_path / "drums.wav"), 0.5, "p", "rock", "CC0"),
     ]
-    files = prepare(sources, tmp_path / "out", "rendered-3", per_shard=1)
+    files = write_feature_shards(sources, tmp_path / "out", "rendered-3", per_shard=1)
     assert [file.name for file in files] == ["rendered-3-000.safetensors", "rendered-3-001.safetensors"]
-    composed, recorded = read_shards(tmp_path / "out")
+    composed, recorded = read_feature_shards(tmp_path / "out")
     assert composed.features.shape == (1, DIMS)
     assert recorded.rows[0]["song"] == tmp_path.name
-    twice = Listener(10.0, 10.0)(2 * _heard(tmp_path / "song.wav"), SAMPLE_RATE)
+    twice = FeatureExtractor(10.0, 10.0)(2 * _heard(tmp_path / "song.wav"), SAMPLE_RATE)
     np.testing.assert_allclose(recorded.features[0], twice[0], rtol=0.02, atol=0.1)  # half precision
     monkeypatch.setattr(mulan_data, "_write", lambda *_: pytest.fail("heard again"))
-    assert prepare(sources, tmp_path / "out", "rendered-3", per_shard=1) == files
-    assert prepare(sources, tmp_path / "none", "rendered-3", per_shard=1, minutes=-1.0) == []
+    assert write_feature_shards(sources, tmp_path / "out", "rendered-3", per_shard=1) == files
+    assert write_feature_shards(sources, tmp_path / "none", "rendered-3", per_shard=1, minutes=-1.0) == []
 
 
 def _heard(file):
@@ -245,7 +252,7 @@ def test_spectrogram_towers_train_on_sound(tower, tmp_path):
     write_table(tmp_path / "captions.tsv", table)
     arguments = replace(ARGUMENTS, steps=2, validate_every=2, checkpoint_every=2, log_every=1)
     folder = train_mulan(
-        tmp_path, tmp_path / "out", MuLanHyperparameters(batch=3, chunk=2), arguments, "tiny", tower, codes=1
+        tmp_path, tmp_path / "out", MuLanHyperparameters(batch=3, chunk=2), arguments, "tiny", tower, codebook_size=1
     )
     assert MuLan.from_pretrained(folder).config.audio == tower
 

@@ -101,13 +101,13 @@ def test_saved_and_loaded_it_gives_the_same_tokens_and_refuses_other_features(tm
 
 
 def test_musicnn_frames_are_those_that_its_network_pools() -> None:
-    from brain2music.models.musicnn.embedder import PATCH_SAMPLES, log_mel
+    from brain2music.models.musicnn.embedder import PATCH_SAMPLES, musicnn_log_mel
 
     sound = (0.1 * np.random.default_rng(0).standard_normal(PATCH_SAMPLES)).astype(np.float32)
     model = MusicnnFrames()
     frames = model.frames(sound, 16000)
     assert frames.shape[1] == model.dims
-    mel = log_mel(sound)[:187]
+    mel = musicnn_log_mel(sound)[:187]
     pooled_by_network = model._network(mel, [0]).mean_pool[0, -model.dims :]
     torch.testing.assert_close(model.of_mel(mel).mean(0), pooled_by_network, atol=1e-5, rtol=1e-5)
     whole = np.zeros(30 * 16000, np.float32)

@@ -11,7 +11,7 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_arrays, write_arrays
 from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.models.codecs import get_token_codec
-from brain2music.models.mulan.training_data import Composed
+from brain2music.models.mulan.training_data import ComposedPiece
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.semantic import Clusters, MusicnnFrames, SemanticTokenizer
@@ -139,7 +139,7 @@ def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
     assert report["codes_used"] == 1.0
     ear = Ear("logmel", 1.0)
     tokenisers = Tokenisers(str(codec), get_token_codec(str(codec)), ear, features, semantic)
-    sources = [Composed(0, "jazz", 0), Composed(0, "metal", 0)]
+    sources = [ComposedPiece(0, "jazz", 0), ComposedPiece(0, "metal", 0)]
     out = tmp_path / "tokens"
     files = write_shards(sources, out, "a", tokenisers, "logmel", seconds=3.0, per_shard=1)
     written = [file.stat().st_mtime_ns for file in files]
@@ -152,7 +152,7 @@ def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
     assert piece["codes"].shape == (4, 150)
     assert piece["semantic"].shape == (75,)
     assert piece["windows"].shape == (1, ear.space.dims)
-    sound = Composed(0, "metal", 0).piece(3.0)
+    sound = ComposedPiece(0, "metal", 0).piece(3.0)
     from brain2music.simulation.music.render import render
 
     codes = tokenisers.codec.encode(render(sound, 24000)[None], 24000).values.T

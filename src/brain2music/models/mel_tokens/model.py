@@ -23,7 +23,7 @@ from ..codec_parts.pretrained import Pretrained
 from ..codec_parts.quantizer import ResidualVectorQuantizer
 from ..codec_parts.vocoders import Vocoder
 from .griffin_lim import GriffinLim
-from .hifigan import HOP_LENGTH, MELS, SAMPLE_RATE, Generator, MelHiFiGAN, log_mel_blocks
+from .hifigan import HOP_LENGTH, MELS, SAMPLE_RATE, HiFiGANGenerator, MelHiFiGAN, hifigan_log_mel_blocks
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class MelTokenCodec(BlockCodec):
         name: str,
         n_quantizers: int | None = None,
         vocoder: Vocoder = "hifigan",
-        generator: Generator | None = None,
+        generator: HiFiGANGenerator | None = None,
     ) -> None:
         self.model, self.name, config = model.eval(), name, model.config
         self.n_quantizers = check_n_quantizers(n_quantizers, config.n_quantizers, name)
@@ -130,7 +130,7 @@ class MelTokenCodec(BlockCodec):
 
     def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
         """Encode blocks of sound to ids (vectors, n_quantizers), ``hop_length`` samples per vector."""
-        for mel in log_mel_blocks((block[0] for block in blocks), self.model.config.frames_per_token):
+        for mel in hifigan_log_mel_blocks((block[0] for block in blocks), self.model.config.frames_per_token):
             yield self.model.encode(mel.T)[:, : self.n_quantizers].numpy().astype(np.int16)
 
     def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:

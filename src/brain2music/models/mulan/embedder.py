@@ -1,4 +1,4 @@
-"""A trained MuLan as an embedding of the registry: sound and text into one space."""
+"""A trained MuLan as an embedder of sound and text, for the registry."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,58 +14,63 @@ from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ...embeddings.windows import mono_at, n_windows, window_starts
 from ...study.study import Clip
-from .features import Listener
+from .features import FeatureExtractor
 from .minilm import sentence_encoder
 from .model import WEIGHTS, MuLan
-from .spectrogram import SAMPLE_RATE, log_mel, windows_of
+from .spectrogram import SAMPLE_RATE, cut_windows, mulan_log_mel
 
 _VERSION = "1"
 _BATCH = 32
 
 
 class MuLanEmbedder:
-    """Sound and text to unit vectors of 128 dims.
+    """Embedder of sound and text with MuLan: unit vectors of 128 dims in one space.
 
     Parameters
     ----------
-    folder : of the model, as :meth:`.model.MuLan.save_pretrained` leaves it.
+    folder : the model, as :meth:`.model.MuLan.save_pretrained` writes it.
     window_s, step_s : seconds of sound per vector and between vectors. The model was trained on windows of 10 s.
-    name : of the space.
+    name : of the embedding space.
 
     Raises
     ------
-    InputError : the model, or a frozen model under it, is not here; spectrogram towers hear windows of 10 s only.
+    InputError : the model, or a frozen model under it, is not here; spectrogram towers read windows of 10 s only.
     """
 
     def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.0, name: str = "mulan-small") -> None:
         self.model = MuLan.from_pretrained(folder)
-        self._listener = Listener(window_s, step_s) if self.model.reads_features else None
-        if self._listener is None and window_s != 10.0:
-            raise InputError(f"{name} hears windows of 10 s, not {window_s:g} s", hint="leave the window as it is")
-        heard = self._listener.musicnn.space.sha256 if self._listener else ""
-        digest = digest_text(digest_file(Path(folder) / WEIGHTS) + heard)
+        self._extractor = FeatureExtractor(window_s, step_s) if self.model.reads_features else None
+        if self._extractor is None and window_s != 10.0:
+            raise InputError(f"{name} reads windows of 10 s, not {window_s:g} s", hint="leave the window as it is")
+        features_digest = self._extractor.musicnn.space.sha256 if self._extractor else ""
+        digest = digest_text(digest_file(Path(folder) / WEIGHTS) + features_digest)
         self.space = EmbeddingSpace(name, _VERSION, digest, self.model.config.dims, window_s, step_s, SAMPLE_RATE)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, 128) float32, unit rows, of a waveform at any sample rate, mono or stereo."""
-        if self._listener is not None:
-            return self.embed_features(self._listener(waveform, sample_rate))
+        """Embed a waveform at any sample rate, mono or stereo: (windows, 128) float32, unit rows."""
+        if self._extractor is not None:
+            return self.embed_features(self._extractor(waveform, sample_rate))
         sound = mono_at(waveform, sample_rate, SAMPLE_RATE)
         if len(sound) < SAMPLE_RATE // 100:
             sound = np.resize(sound, SAMPLE_RATE // 100)
         starts = window_starts(len(sound) / SAMPLE_RATE, self.space.window_s, self.space.step_s)
-        return self._audio(windows_of(log_mel(sound, self.model.config.mels), starts))
+        return self._audio(cut_windows(mulan_log_mel(sound, self.model.config.mels), starts))
 
     def embed_features(self, features: Float32[np.ndarray, "windows features"]) -> Float32[np.ndarray, "windows dims"]:
-        """The same of windows already heard (:class:`.features.Listener`)."""
+        """Embed windows from their features (:class:`.features.FeatureExtractor`)."""
         return self._audio(torch.from_numpy(features))
 
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
-        """(texts, 128) float32, unit rows; :class:`InputError` where a text is empty or the encoder is not here."""
-        return text_vectors(self.model, texts)
+        """Embed texts: (texts, 128) float32, unit rows.
+
+        Raises
+        ------
+        InputError : a text is empty or unknown, or the sentence encoder is not here.
+        """
+        return embed_captions(self.model, texts)
 
     def average(self, vectors: Float32[np.ndarray, "windows dims"]) -> Float32[np.ndarray, " dims"]:
-        """One vector of a sound from those of its windows, re-normalised where the model says so."""
+        """Average the vectors of a sound's windows, re-normalised where the model's configuration says so."""
         return self.model.average(torch.from_numpy(vectors)).numpy()
 
     def _audio(self, windows: torch.Tensor) -> Float32[np.ndarray, "windows dims"]:
@@ -74,11 +79,11 @@ class MuLanEmbedder:
 
 
 class MuLanTextEmbedder:
-    """MuLan_text of Brain2Music: a clip's caption through the text tower, one vector repeated over its windows.
+    """Embedder of captions (MuLan_text of Brain2Music): the text tower's vector, repeated over a clip's windows.
 
     Parameters
     ----------
-    folder, window_s, step_s : as of :class:`MuLanEmbedder`; only the number of windows follows from the latter.
+    folder, window_s, step_s : as for :class:`MuLanEmbedder`; window and step only set the number of windows.
     """
 
     def __init__(self, folder: Path, window_s: float = 15.0, step_s: float = 1.5) -> None:
@@ -87,24 +92,24 @@ class MuLanTextEmbedder:
         self.space = EmbeddingSpace("mulan-text", _VERSION, digest, self.model.config.dims, window_s, step_s, 0)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """A caption cannot be read from sound: always :class:`InputError`."""
+        """Always raise :class:`InputError`: a caption cannot be read from sound."""
         raise InputError("mulan-text reads a clip's caption, not its sound", hint="choose mulan-small for sound")
 
     def label(self, clip: Clip) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, 128) unit rows of one clip; :class:`InputError` when it has no caption."""
+        """Embed a clip's caption: (windows, 128), unit rows; :class:`InputError` where it has none."""
         if not clip.caption:
             raise InputError(f"clip {clip.name} has no caption", hint="give captions with the study's stimuli")
         try:
-            vector = text_vectors(self.model, [clip.caption])
+            vector = embed_captions(self.model, [clip.caption])
         except InputError as error:
             raise InputError(f"the caption of clip {clip.name}: {error.what}", error.file, error.hint) from None
         return np.repeat(vector, n_windows(clip.duration, self.space.window_s, self.space.step_s), axis=0)
 
 
-def text_vectors(model: MuLan, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
-    """Unit vectors of texts; :class:`InputError` where one is empty or unknown, or the sentence encoder is not here."""
-    encoder, listed = sentence_encoder(), as_texts(texts)
-    encoder.require_known(listed)
-    pooled = torch.from_numpy(encoder.pooled(listed))
+def embed_captions(model: MuLan, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
+    """Embed texts with a MuLan; :class:`InputError` where one is empty or unknown, or the encoder is not here."""
+    encoder, texts = sentence_encoder(), as_texts(texts)
+    encoder.require_known(texts)
+    pooled = torch.from_numpy(encoder.pooled(texts))
     with torch.inference_mode():
         return model.text(pooled).numpy()

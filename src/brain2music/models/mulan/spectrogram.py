@@ -1,4 +1,4 @@
-"""The log-mel spectrogram that the spectrogram towers read, and its masking in training.
+"""The log-mel spectrogram of MuLan's spectrogram towers, and its masking in training.
 
 MuLan's windows: 10 s as 1000 frames, 25 ms long, every 10 ms. Its mel range, SpecAugment policy and sample rate are
 not published; here 16 kHz, bands from 0 to 8 kHz, and policies in :class:`Masking`.
@@ -27,8 +27,8 @@ class Masking:
     stripes: int = 2
 
 
-def log_mel(waveform: Float32[np.ndarray, " samples"], mels: int) -> Float32[Tensor, "frames mels"]:
-    """ln(mel power + 1e-5) of a waveform at 16 kHz; a frame every 10 ms, ``samples // 160`` of them."""
+def mulan_log_mel(waveform: Float32[np.ndarray, " samples"], mels: int) -> Float32[Tensor, "frames mels"]:
+    """Log-mel frames for MuLan, ln(power + 1e-5), of a waveform at 16 kHz: one per 10 ms, ``samples // 160``."""
     signal = torch.from_numpy(np.array(waveform, dtype=np.float32))
     window = torch.nn.functional.pad(torch.hann_window(WINDOW), ((_N_FFT - WINDOW) // 2, (_N_FFT - WINDOW) // 2))
     spectrum = torch.stft(signal, _N_FFT, HOP_LENGTH, window=window, pad_mode="constant", return_complex=True)
@@ -38,19 +38,19 @@ def log_mel(waveform: Float32[np.ndarray, " samples"], mels: int) -> Float32[Ten
     )
 
 
-def windows_of(frames: Float32[Tensor, "frames mels"], starts: list[float]) -> Float32[Tensor, "windows 1000 mels"]:
-    """The 10-s windows that begin at these seconds; what the sound lacks is repeated from the window's own start."""
-    cut = []
+def cut_windows(frames: Float32[Tensor, "frames mels"], starts: list[float]) -> Float32[Tensor, "windows 1000 mels"]:
+    """Cut windows of 10 s that begin at the given seconds; a window past the end repeats its own start."""
+    windows = []
     for start in starts:
         part = frames[round(start * SAMPLE_RATE / HOP_LENGTH) :][:FRAMES]
-        cut.append(part[torch.arange(FRAMES) % len(part)])
-    return torch.stack(cut)
+        windows.append(part[torch.arange(FRAMES) % len(part)])
+    return torch.stack(windows)
 
 
 def spec_augment(
     windows: Float32[Tensor, "batch frames mels"], masking: Masking
 ) -> Float32[Tensor, "batch frames mels"]:
-    """Windows with stripes masked, each window its own; drawn from torch's global generator."""
+    """SpecAugment: mask random stripes of each window, using torch's global generator."""
     batch, frames, mels = windows.shape
     masked = torch.zeros(windows.shape, dtype=torch.bool, device=windows.device)
     for _ in range(masking.stripes):
@@ -60,7 +60,7 @@ def spec_augment(
 
 
 def _stripes(batch: int, length: int, widest: int, device: torch.device) -> Tensor:
-    """(batch, length) whether inside one stripe a row, 0 to ``widest`` long."""
+    """Mask (batch, length) of one random stripe per row, 0 to ``widest`` long."""
     width = torch.randint(0, min(widest, length) + 1, (batch, 1), device=device)
     first = (torch.rand(batch, 1, device=device) * (length - width + 1)).long()
     place = torch.arange(length, device=device)[None]

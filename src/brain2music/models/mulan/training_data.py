@@ -1,4 +1,4 @@
-"""What the small MuLan is trained on: features of composed and of recorded music, in shards that can be resumed.
+"""Training data of the small MuLan: features of composed and recorded music, in resumable shards.
 
 A shard is one safetensors file: ``features`` (windows, 2130) in eight bits with ``low`` and ``step`` to undo it,
 ``tags`` (windows, 100) of musicnn-MSD and -MTT (zeros for composed pieces, whose truth is known), ``piece``
@@ -32,29 +32,29 @@ from ...simulation.music.piece import Piece, Track
 from ...simulation.music.render import render
 from ..musicnn.embedder import SAMPLE_RATE, load_network, package_folder
 from ..musicnn.network import Network, network_on
-from .fast import halved
-from .features import VERSION, Heard, Listener
+from .fast import with_fast_front_end
+from .features import VERSION, FeatureExtractor, PreparedSound
 
 WINDOW_S, STEP_S = 10.0, 10.0
 SECONDS = 10.0
 _STEPS = 255
-_SPREAD = 6.0  # deviations kept on either side of the mean
+_SPREAD = 6.0  # deviations kept on each side of the mean
 
 
 @dataclass(frozen=True)
-class Composed:
-    """A piece by its number: the same as in a corpus of :func:`brain2music.simulation.music.render.write_corpus`."""
+class ComposedPiece:
+    """A composed piece by its number, as in :func:`brain2music.simulation.music.render.write_corpus`."""
 
     seed: int
     genre: str
     number: int
 
     def piece(self, seconds: float = SECONDS) -> Piece:
-        """The piece, composed anew."""
+        """Compose the piece."""
         return compose(self.genre, self._generators()[0], seconds)
 
     def caption(self) -> str:
-        """Its caption in such a corpus."""
+        """The caption of the piece in the corpus."""
         return caption(self.piece(), self._generators()[1])
 
     def _generators(self) -> list[np.random.Generator]:
@@ -63,8 +63,8 @@ class Composed:
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """Ten seconds of a recording: its files (stems are added), where they begin, and what is known of them."""
+class RecordedExcerpt:
+    """An excerpt of 10 s of a recording: files (stems are added up), start, package, style and licence."""
 
     files: tuple[Path, ...]
     start_s: float
@@ -74,8 +74,8 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Shard:
-    """What was heard: features and tags a window, the row of each window, and the rows."""
+class FeatureShard:
+    """A shard: features and tags per window, the row of each window, and the rows."""
 
     features: Float32[np.ndarray, "windows 2130"]
     tags: Float32[np.ndarray, "windows 100"]
@@ -83,8 +83,8 @@ class Shard:
     rows: list[dict[str, Any]]
 
 
-def prepare(
-    sources: Sequence[Composed | Recorded],
+def write_feature_shards(
+    sources: Sequence[ComposedPiece | RecordedExcerpt],
     out: Path,
     name: str,
     per_shard: int = 500,
@@ -93,16 +93,16 @@ def prepare(
     minutes: float = inf,
     progress: Advance | None = None,
 ) -> list[Path]:
-    """Hear every source and write shards ``OUT/<name>-<number>.safetensors``; those that are there are kept.
+    """Extract features and write shards ``OUT/<name>-<number>.safetensors``; existing shards are kept.
 
     Parameters
     ----------
     workers : processes that render or read; this one runs the networks.
-    minutes : begin no further shard after so long; called again, it goes on.
+    minutes : begin no further shard after this time; the next call goes on.
 
     Returns
     -------
-    The shards that are there.
+    The existing shards.
 
     Raises
     ------
@@ -111,23 +111,23 @@ def prepare(
     shards = [sources[first : first + per_shard] for first in range(0, len(sources), per_shard)]
     files = [out / f"{name}-{number:03d}.safetensors" for number in range(len(shards))]
     networks = _networks(device)
-    listener = Listener(WINDOW_S, STEP_S)
+    extractor = FeatureExtractor(WINDOW_S, STEP_S)
     began, done = time.monotonic(), 0
     with Workers(workers, mp_context=get_context("spawn"), initializer=use_one_thread) as pool:
         for file, shard in zip(files, shards, strict=True):
             if not file.is_file():
                 if time.monotonic() - began > 60 * minutes:
                     break
-                heard = pool.map(_hear, shard, chunksize=4)
-                _write(file, [_finish(listener, networks, device, *each) for each in heard])
+                prepared = pool.map(_prepare, shard, chunksize=4)
+                _write(file, [_features_and_tags(extractor, networks, device, *each) for each in prepared])
             done += len(shard)
             if progress is not None:
                 progress(done, len(sources))
     return [file for file in files if file.is_file()]
 
 
-def read_shards(folder: Path) -> Iterator[Shard]:
-    """Every shard of a folder, in order of their names; :class:`InputError` when there is none."""
+def read_feature_shards(folder: Path) -> Iterator[FeatureShard]:
+    """Read the shards of a folder in the order of their names; :class:`InputError` when there is none."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise InputError("the folder holds no prepared music", folder, "run recipes/mulan_data.py first")
@@ -136,35 +136,35 @@ def read_shards(folder: Path) -> Iterator[Shard]:
         if metadata.get("features") != VERSION:
             raise InputError("these features are of another version", file, "prepare them again")
         features = arrays["low"] + arrays["step"] * arrays["features"]
-        yield Shard(features, arrays["tags"].astype(np.float32), arrays["piece"], metadata["rows"])
+        yield FeatureShard(features, arrays["tags"].astype(np.float32), arrays["piece"], metadata["rows"])
 
 
-def piece_of(row: dict[str, Any]) -> Piece:
-    """The truth of a composed piece, without its notes: enough for captions."""
+def piece_from_row(row: dict[str, Any]) -> Piece:
+    """A composed piece from its row, without notes: enough for captions."""
     tracks = tuple(Track(role, instrument, manner, 0, drum, 0, ()) for role, instrument, manner, drum in row["tracks"])
     facts = {name: row[name] for name in ("genre", "tempo", "key", "mode", "mood", "beats", "swing")}
     return Piece(**facts, seconds=SECONDS, sections=(), tracks=tracks)
 
 
 def _networks(device: str) -> list[Network]:
-    """musicnn-MSD and -MTT: in half precision on a processor, on a device as they are."""
+    """musicnn-MSD and -MTT: in half precision on a CPU that has it, else as they are."""
     networks = [load_network(model, package_folder())[0] for model in ("msd", "mtt")]
     if device == "cpu":
-        return [halved(network) for network in networks] if multiplies_bfloat16() else networks
+        return [with_fast_front_end(network) for network in networks] if multiplies_bfloat16() else networks
     return [network_on(network, torch.device(device)) for network in networks]
 
 
 @cache
-def _listener() -> Listener:
-    return Listener(WINDOW_S, STEP_S)
+def _extractor() -> FeatureExtractor:
+    return FeatureExtractor(WINDOW_S, STEP_S)
 
 
-def _hear(source: Composed | Recorded) -> tuple[dict[str, Any], Heard]:
-    """In a worker: the sound of a source, and all of it that needs no network."""
-    listener = _listener()
-    if isinstance(source, Composed):
+def _prepare(source: ComposedPiece | RecordedExcerpt) -> tuple[dict[str, Any], PreparedSound]:
+    """In a worker process: render or read a source, and compute all that needs no network."""
+    extractor = _extractor()
+    if isinstance(source, ComposedPiece):
         piece = source.piece()
-        return truth_of(source, piece), listener.hear(render(piece, SAMPLE_RATE), SAMPLE_RATE)
+        return row_of_piece(source, piece), extractor.prepare(render(piece, SAMPLE_RATE), SAMPLE_RATE)
     stems = [read_audio(file, SAMPLE_RATE, start=source.start_s, duration=WINDOW_S)[0] for file in source.files]
     sound = np.stack([stem[: min(map(len, stems))] for stem in stems]).sum(axis=0)
     row = {
@@ -175,29 +175,29 @@ def _hear(source: Composed | Recorded) -> tuple[dict[str, Any], Heard]:
         "song": source.files[0].parent.name if source.files[0].stem == "song" else source.files[0].stem,
         "start_s": source.start_s,
     }
-    return row, listener.hear(sound, SAMPLE_RATE)
+    return row, extractor.prepare(sound, SAMPLE_RATE)
 
 
-def truth_of(source: Composed, piece: Piece) -> dict[str, Any]:
-    """The row of a composed piece in its shard."""
+def row_of_piece(source: ComposedPiece, piece: Piece) -> dict[str, Any]:
+    """The row of a composed piece in a shard."""
     facts = {name: getattr(piece, name) for name in ("genre", "tempo", "key", "mode", "mood", "beats", "swing")}
     tracks = [[track.role, track.instrument, track.manner, track.is_drum] for track in piece.tracks]
     return {"seed": source.seed, "number": source.number, **facts, "tracks": tracks}
 
 
-def _finish(
-    listener: Listener, networks: list[Network], device: str, row: dict[str, Any], heard: Heard
+def _features_and_tags(
+    extractor: FeatureExtractor, networks: list[Network], device: str, row: dict[str, Any], prepared: PreparedSound
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    moved = heard._replace(frames=heard.frames.to(device))
+    moved = prepared._replace(frames=prepared.frames.to(device))
     msd, mtt = networks
-    features, tags = listener.finish(moved, msd)
+    features, tags = extractor.forward(moved, msd)
     if "package" not in row:
         return row, features, np.zeros((len(features), 100), np.float32)
-    return row, features, np.concatenate([tags, listener.finish(moved, mtt)[1]], axis=1)
+    return row, features, np.concatenate([tags, extractor.forward(moved, mtt)[1]], axis=1)
 
 
-def _write(file: Path, heard: list[tuple[dict[str, Any], np.ndarray, np.ndarray]]) -> None:
-    rows, features, tags = zip(*heard, strict=True)
+def _write(file: Path, extracted: list[tuple[dict[str, Any], np.ndarray, np.ndarray]]) -> None:
+    rows, features, tags = zip(*extracted, strict=True)
     quantised, low, step = _quantise(np.concatenate(features))
     arrays = {
         "features": quantised,
@@ -212,7 +212,7 @@ def _write(file: Path, heard: list[tuple[dict[str, Any], np.ndarray, np.ndarray]
 def _quantise(
     values: Float32[np.ndarray, "windows features"],
 ) -> tuple[UInt8[np.ndarray, "windows features"], Float32[np.ndarray, " features"], Float32[np.ndarray, " features"]]:
-    """Eight bits a number, over the range of the shard, cut at six deviations."""
+    """Quantise features to eight bits over the range of the shard, cut at six deviations."""
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     low = np.maximum(values.min(axis=0), mean - _SPREAD * deviation)
     high = np.minimum(values.max(axis=0), mean + _SPREAD * deviation)

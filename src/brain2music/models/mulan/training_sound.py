@@ -1,4 +1,4 @@
-"""Pairs for MuLan's spectrogram towers: sound files with captions, read on the way."""
+"""Training pairs for MuLan's spectrogram towers: sound files with captions, read batch by batch."""
 
 from pathlib import Path
 
@@ -10,23 +10,23 @@ from torch import Tensor
 
 from ..._utils.errors import InputError
 from ...audio.io import duration_of, read_audio
-from .pairs import read_texts
-from .spectrogram import FRAMES, HOP_LENGTH, SAMPLE_RATE, log_mel, windows_of
-from .training import Batch
+from .pairs import open_text_store
+from .spectrogram import FRAMES, HOP_LENGTH, SAMPLE_RATE, cut_windows, mulan_log_mel
+from .training import PairBatch
 
 _SECONDS = FRAMES * HOP_LENGTH / SAMPLE_RATE
 _VALIDATION = 500  # files at most, and one in twenty
 
 
 class SoundPairs:
-    """Random ten seconds of sound files, and their captions.
+    """Dataset of random ten seconds of sound files with their captions.
 
     Parameters
     ----------
     folder : a corpus of composed music (``truth.tsv``), or sound files beside ``captions.tsv``, a table with columns
         ``file`` (relative to the folder) and ``caption``; a file may have several rows.
     mels : bands of the spectrogram.
-    cache : where what the sentence encoder makes of the captions is kept.
+    cache : folder for the encoded captions.
 
     Raises
     ------
@@ -34,44 +34,44 @@ class SoundPairs:
     """
 
     def __init__(self, folder: Path, mels: int, cache: Path) -> None:
-        table = _read_table(folder)
+        table = _read_captions(folder)
         self._mels = mels
         self._files = [folder / file for file in dict.fromkeys(table["file"])]
         if len(self._files) < 2:
             raise InputError("one sound file is too few to learn from", folder, "add music and captions")
         self.facts = f"{len(self._files)} sound files with {len(table)} captions"
-        store = read_texts(cache, table["caption"])
+        store = open_text_store(cache, table["caption"])
         self.pooled = torch.from_numpy(store.pooled())
-        said = table.groupby("file", sort=False)["caption"]
-        self._said = [[store.rows[text] for text in texts] for _, texts in said]
+        captions = table.groupby("file", sort=False)["caption"]
+        self._text_ids = [[store.rows[text] for text in texts] for _, texts in captions]
         kept = max(1, min(_VALIDATION, len(self._files) // 20))
         self._held_out, self._used = range(kept), range(kept, len(self._files))
 
-    def draw(self, size: int, rng: np.random.Generator) -> Batch:
-        """One random window of each of ``size`` files."""
+    def sample_batch(self, size: int, rng: np.random.Generator) -> PairBatch:
+        """Sample a batch of one random window of each of ``size`` files."""
         rows = rng.choice(self._used, size, replace=size > len(self._used)).tolist()
         windows = []
         for row in rows:
             length = duration_of(self._files[row])
             start = float(rng.uniform(0, max(0.0, length - _SECONDS)))
             windows.append(self._windows(row, start, _SECONDS)[:1])
-        which = torch.tensor([self._said[row][int(rng.integers(len(self._said[row])))] for row in rows])
-        return Batch(torch.stack(windows), self.pooled[which], which)
+        text_ids = torch.tensor([self._text_ids[row][int(rng.integers(len(self._text_ids[row])))] for row in rows])
+        return PairBatch(torch.stack(windows), self.pooled[text_ids], text_ids)
 
     def held_out(self) -> tuple[list[Tensor], Float32[Tensor, "rows 1152"]]:
-        """The windows, end to end, and the first caption of the files kept for validation."""
-        texts = torch.tensor([self._said[row][0] for row in self._held_out])
+        """The windows, end to end, and the first caption of the files held out for validation."""
+        texts = torch.tensor([self._text_ids[row][0] for row in self._held_out])
         return [self._windows(row, 0.0, None) for row in self._held_out], self.pooled[texts]
 
     def _windows(self, row: int, start: float, seconds: float | None) -> Float32[Tensor, "windows 1000 mels"]:
         sound, _ = read_audio(self._files[row], SAMPLE_RATE, start=start, duration=seconds)
-        frames = log_mel(np.resize(sound, max(len(sound), HOP_LENGTH)), self._mels)
+        frames = mulan_log_mel(np.resize(sound, max(len(sound), HOP_LENGTH)), self._mels)
         whole = max(1, round(len(sound) / SAMPLE_RATE // _SECONDS))
-        return windows_of(frames, [number * _SECONDS for number in range(whole)])
+        return cut_windows(frames, [number * _SECONDS for number in range(whole)])
 
 
-def _read_table(folder: Path) -> pd.DataFrame:
-    """Columns ``file`` and ``caption``."""
+def _read_captions(folder: Path) -> pd.DataFrame:
+    """Read the table of captions, with columns ``file`` and ``caption``."""
     for name in ("captions.tsv", "truth.tsv"):
         if (folder / name).is_file():
             table = pd.read_csv(folder / name, sep="\t", dtype=str, keep_default_na=False)

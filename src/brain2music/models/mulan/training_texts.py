@@ -1,8 +1,8 @@
-"""Texts for the music that MuLan is trained on: captions from the truth, short prompts, words from taggers.
+"""Texts for MuLan's training music: captions from the truth, short prompts, words from taggers.
 
-Composed pieces get the captions of the composer and short prompts of some of their facts; recorded music gets its
-style and the tags that musicnn hears (pseudo-captions). All follow from the rows of the shards alone, so that the
-frozen sentence encoder can read them beforehand, once (:class:`TextStore`).
+Composed pieces get captions from the composer and short prompts of some of their facts; recorded music gets its style
+and the tags of musicnn (pseudo-captions). All follow from the rows of the shards alone, so that the frozen sentence
+encoder reads them once, beforehand (:class:`TextStore`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,30 +20,30 @@ from ...simulation.music.caption import captions, pace_words
 from ...simulation.music.genres import GENRES
 from ..musicnn.embedder import package_folder, read_tag_names
 from .minilm import POOLED, SentenceEncoder
-from .training_data import piece_of
+from .training_data import piece_from_row
 
 CAPTIONS = 4
 _PER_FILE = 2000
-_TAGS_HEARD = 5  # the strongest of each tagger
+_N_TAGS = 5  # the strongest of each tagger
 _FORMS = ("{}", "{} music", "a piece of {} music", "music that is {}", "a recording with {}")
 _OF_INSTRUMENTS = ("{}", "music with {}", "a piece with {}", "the sound of {}")
 _OF_GENRES = ("{}", "{} music", "a piece of {} music", "a {} track", "this is {}")
 
 
 class Texts(NamedTuple):
-    """What may be said of one row: whole captions, and short prompts (drawn in proportion to how often they occur)."""
+    """Texts that describe one row: whole captions, and short prompts (sampled as often as they occur)."""
 
     long: tuple[str, ...]
     short: tuple[str, ...]
 
 
-def texts_of(row: dict[str, Any], tags: Float32[np.ndarray, " 100"]) -> Texts:
-    """The texts of a row of a shard; ``tags``, asked of recordings, are the two taggers' means over its windows."""
+def texts_for(row: dict[str, Any], tags: Float32[np.ndarray, " 100"]) -> Texts:
+    """Texts for a row of a shard; ``tags``, used for recordings, are the taggers' means over its windows."""
     rng = np.random.default_rng(_seed(row))
     if "package" in row:
         style = _forms(_OF_GENRES, row["style"], rng)
         return Texts(_pseudo_captions(row, tags, rng), (*_tag_texts(tags, rng), *_tag_texts(tags, rng), *style))
-    piece = piece_of(row)
+    piece = piece_from_row(row)
     genre = "hip-hop" if piece.genre == "hiphop" else piece.genre
     pace = str(rng.choice(pace_words(piece.tempo)))
     names = list(piece.instruments)
@@ -61,13 +61,13 @@ def texts_of(row: dict[str, Any], tags: Float32[np.ndarray, " 100"]) -> Texts:
 
 
 def tag_names() -> tuple[str, ...]:
-    """The 100 words of the taggers, MSD's first, in lower case."""
+    """The 100 tags of both taggers, MSD's first, in lower case."""
     folder = package_folder()
     return tuple(tag.lower() for model in ("msd", "mtt") for tag in read_tag_names(model, folder))
 
 
 class TextStore:
-    """Texts and what the frozen encoder makes of them, kept in a folder; only texts never seen before are read."""
+    """Store of texts with their encodings in a folder; only new texts are encoded."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -79,7 +79,7 @@ class TextStore:
             self._remember(metadata["texts"], arrays["pooled"])
 
     def add(self, texts: Iterable[str], encoder: SentenceEncoder, progress: Advance | None = None) -> None:
-        """Read the texts that are new; in half precision where the processor is three times as fast in it."""
+        """Encode and store new texts, in half precision where the CPU is three times as fast in it."""
         new = [text for text in dict.fromkeys(texts) if text not in self.rows]
         for first in range(0, len(new), _PER_FILE):
             part = new[first : first + _PER_FILE]
@@ -93,7 +93,7 @@ class TextStore:
                 progress(min(len(new), first + _PER_FILE), len(new))
 
     def pooled(self) -> Float32[np.ndarray, "texts 1152"]:
-        """All of them, by the numbers in :attr:`rows`."""
+        """Encodings of all texts, in the order of the numbers in :attr:`rows`."""
         return np.concatenate(self._parts).astype(np.float32)
 
     def _remember(self, texts: Sequence[str], pooled: np.ndarray) -> None:
@@ -102,25 +102,25 @@ class TextStore:
 
 
 def _tag_texts(tags: Float32[np.ndarray, " 100"], rng: np.random.Generator) -> tuple[str, ...]:
-    """Words of either tagger, drawn as strongly as they are heard; each in one of several forms."""
+    """Tags of both taggers, sampled in proportion to their strength; each in one of several forms."""
     names = tag_names()
-    drawn = []
+    texts = []
     for first in (50, 0, 50):
         part = tags[first : first + 50]
-        strongest = np.argsort(-part)[:_TAGS_HEARD]
+        strongest = np.argsort(-part)[:_N_TAGS]
         tag = names[first + int(rng.choice(strongest, p=part[strongest] / part[strongest].sum()))]
-        drawn.append(str(rng.choice(_FORMS)).format(tag))
-    return tuple(drawn)
+        texts.append(str(rng.choice(_FORMS)).format(tag))
+    return tuple(texts)
 
 
 def _pseudo_captions(
     row: dict[str, Any], tags: Float32[np.ndarray, " 100"], rng: np.random.Generator
 ) -> tuple[str, ...]:
-    """Sentences from style and strongest tags."""
+    """Pseudo-captions from style and strongest tags."""
     names = tag_names()
-    found = []
+    texts = []
     for _ in range(CAPTIONS):
-        words = [names[first + i] for first in (0, 50) for i in np.argsort(-tags[first : first + 50])[:_TAGS_HEARD]]
+        words = [names[first + i] for first in (0, 50) for i in np.argsort(-tags[first : first + 50])[:_N_TAGS]]
         chosen = [str(word) for word in rng.choice(list(dict.fromkeys(words)), int(rng.integers(2, 5)), replace=False)]
         listed = f"{', '.join(chosen[:-1])} and {chosen[-1]}"
         form = str(
@@ -134,8 +134,8 @@ def _pseudo_captions(
                 )
             )
         )
-        found.append(form.format(style=row["style"], listed=listed))
-    return tuple(found)
+        texts.append(form.format(style=row["style"], listed=listed))
+    return tuple(texts)
 
 
 def _forms(forms: Sequence[str], word: str, rng: np.random.Generator, count: int = 1) -> list[str]:

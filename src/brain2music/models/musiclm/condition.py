@@ -13,7 +13,7 @@ from torch.nn import functional
 from ..._utils.errors import InputError
 from ..._utils.files import read_arrays, write_arrays
 from ...embeddings.embeddings import EmbeddingSpace
-from ..mulan.tokens import MulanTokenizer
+from ..mulan.tokens import MuLanTokenizer
 from .bridge import Bridge
 from .stage import Condition
 
@@ -33,7 +33,7 @@ class Conditioner:
     """
 
     def __init__(
-        self, space: EmbeddingSpace, tokenizer: MulanTokenizer, renormalise: bool = True, bridge: Bridge | None = None
+        self, space: EmbeddingSpace, tokenizer: MuLanTokenizer, renormalise: bool = True, bridge: Bridge | None = None
     ) -> None:
         self.own_space, self.tokenizer, self.renormalise, self.bridge = space, tokenizer, renormalise, bridge
 
@@ -53,7 +53,7 @@ class Conditioner:
     ) -> "Conditioner":
         """Learn the codebooks from embeddings of the training set."""
         vectors = functional.normalize(vectors, dim=-1) if renormalise else vectors
-        return cls(space, MulanTokenizer.fit(vectors, levels, codes), renormalise)
+        return cls(space, MuLanTokenizer.fit(vectors, levels, codes), renormalise)
 
     def __call__(self, vectors: Float[Tensor, "batch dims"]) -> Condition:
         """Conditions, shown both as tokens and as vectors; on the CPU."""
@@ -98,6 +98,6 @@ class Conditioner:
     def load(cls, folder: Path) -> "Conditioner":
         """What :meth:`save` wrote."""
         arrays, metadata = read_arrays(folder / FILE)
-        tokenizer = MulanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
+        tokenizer = MuLanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
         bridge = Bridge.read(arrays, metadata["bridge"]) if "bridge" in metadata else None
         return cls(EmbeddingSpace(**metadata["space"]), tokenizer, metadata["renormalise"], bridge)

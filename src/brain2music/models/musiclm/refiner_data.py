@@ -20,7 +20,7 @@ from ..._utils.errors import InputError
 from ..._utils.files import digest_array, digest_text, read_arrays, write_arrays
 from ..._utils.progress import Advance
 from ...audio.io import read_audio
-from ..mel_tokens.hifigan import log_mel
+from ..mel_tokens.hifigan import hifigan_log_mel
 from ..mel_tokens.model import MelTokenCodec
 from .drawn import mel_tokens_of
 from .model import MusicLM
@@ -124,7 +124,7 @@ def _example(
     sound = read_audio(file, model.sample_rate, duration=seconds)
     codes = model.codes_of(sound[0])
     codes = codes[:, : int(seconds * model.sample_rate) // codec.hop_length]
-    mel = log_mel(sound[0]).T.numpy()[: codes.shape[1] * codec.model.config.frames_per_token]
+    mel = hifigan_log_mel(sound[0]).T.numpy()[: codes.shape[1] * codec.model.config.frames_per_token]
     condition = model.conditioner(embed_sounds([sound], model.conditioner)).to(model.device)
     stage = model.stages["acoustic"]
     sampling = replace(model.sampling["acoustic"], guidance=guidance)

@@ -20,7 +20,7 @@ from ..._utils.errors import InputError
 from ..._utils.files import read_arrays, write_arrays
 from ...embeddings.windows import mono_at
 from ..codec_parts.kmeans import kmeans, nearest
-from ..musicnn.embedder import HOP_LENGTH, SAMPLE_RATE, load_network, log_mel, package_folder
+from ..musicnn.embedder import HOP_LENGTH, SAMPLE_RATE, load_network, musicnn_log_mel, package_folder
 from ..musicnn.network import network_on
 from .config import SEMANTIC_FRAME_RATE
 
@@ -58,7 +58,7 @@ class MusicnnFrames:
 
     def frames(self, waveform: Float32[np.ndarray, " samples"], sample_rate: int) -> Float[Tensor, "frames 192"]:
         """The layers' values over the whole sound; its last frame stands for what is left over."""
-        return self.of_mel(log_mel(mono_at(waveform, sample_rate, SAMPLE_RATE)))
+        return self.of_mel(musicnn_log_mel(mono_at(waveform, sample_rate, SAMPLE_RATE)))
 
     def of_mel(self, mel: Float32[Tensor, "frames 96"]) -> Float[Tensor, "frames 192"]:
         """The same from the log-mel spectrogram that musicnn reads."""

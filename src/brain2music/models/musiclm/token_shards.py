@@ -30,8 +30,8 @@ from ...weights import find
 from ..codec_parts.codes import TokenCodec
 from ..embedders import get_embedder
 from ..mulan.embedder import MuLanEmbedder
-from ..mulan.features import Listener
-from ..mulan.training_data import Composed
+from ..mulan.features import FeatureExtractor
+from ..mulan.training_data import ComposedPiece
 from ..musicnn.network import network_on
 from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
 
@@ -84,7 +84,7 @@ class Ear:
         return (
             self.embedder.embed(sound, SAMPLE_RATE)
             if self._listener is None
-            else self._listener.hear(sound, SAMPLE_RATE)
+            else self._listener.prepare(sound, SAMPLE_RATE)
         )
 
     def finish(self, heard: Any) -> Float32[np.ndarray, "windows dims"]:
@@ -92,7 +92,7 @@ class Ear:
         if self._listener is None or not isinstance(self.embedder, MuLanEmbedder):
             return heard
         on_device = heard._replace(frames=heard.frames.to(self.device))
-        return self.embedder.embed_features(self._listener.finish(on_device, self._network)[0])
+        return self.embedder.embed_features(self._listener.forward(on_device, self._network)[0])
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def frames_of(features: FrameFeatures, heard: Heard) -> Float[Tensor, "frames di
 
 
 def write_shards(
-    sources: Sequence[Composed | Recording],
+    sources: Sequence[ComposedPiece | Recording],
     out: Path,
     name: str,
     tokenisers: Tokenisers,
@@ -190,7 +190,7 @@ def write_shards(
 
 
 def listen(
-    sources: Iterable[Composed | Recording], embedding: str, step_s: float, seconds: float, workers: int
+    sources: Iterable[ComposedPiece | Recording], embedding: str, step_s: float, seconds: float, workers: int
 ) -> Iterator[Heard | None]:
     """Every source in order, rendered or read, by ``workers`` processes; None for recordings that are too short."""
     context = get_context("spawn")
@@ -282,14 +282,14 @@ def _start_worker(embedding: str, step_s: float) -> None:
     use_one_thread()
 
 
-def _hear(source: Composed | Recording, seconds: float) -> Heard | None:
+def _hear(source: ComposedPiece | Recording, seconds: float) -> Heard | None:
     """In a worker: the sound of a source, and all of it that needs no device."""
     from ...audio.io import duration_of, read_audio, resample
     from ...simulation.music.render import render
     from ..musicnn.embedder import SAMPLE_RATE as MEL_RATE
-    from ..musicnn.embedder import log_mel
+    from ..musicnn.embedder import musicnn_log_mel
 
-    if isinstance(source, Composed):
+    if isinstance(source, ComposedPiece):
         sound = render(source.piece(seconds), SAMPLE_RATE)
         row = {"genre": source.genre, "seed": source.seed, "number": source.number, "composed": True}
     else:
@@ -299,7 +299,7 @@ def _hear(source: Composed | Recording, seconds: float) -> Heard | None:
         row = {"file": source.file.name, "start_s": source.start_s, "licence": source.licence, "composed": False}
     count = round(seconds * SAMPLE_RATE)
     sound = np.pad(sound[:count], (0, max(0, count - len(sound))))
-    return Heard(row, sound, log_mel(resample(sound, SAMPLE_RATE, MEL_RATE)), _EAR[0].hear(sound))
+    return Heard(row, sound, musicnn_log_mel(resample(sound, SAMPLE_RATE, MEL_RATE)), _EAR[0].hear(sound))
 
 
 def _embedder(embedding: str, step_s: float) -> Embedder:
@@ -308,8 +308,8 @@ def _embedder(embedding: str, step_s: float) -> Embedder:
     return get_embedder(embedding, 10.0, step_s)
 
 
-def _listener(embedder: Embedder) -> Listener | None:
+def _listener(embedder: Embedder) -> FeatureExtractor | None:
     """What a MuLan on frozen features hears by, to be run in two halves."""
     if isinstance(embedder, MuLanEmbedder) and embedder.model.reads_features:
-        return Listener(embedder.space.window_s, embedder.space.step_s)
+        return FeatureExtractor(embedder.space.window_s, embedder.space.step_s)
     return None

@@ -8,7 +8,7 @@ import torch
 from ..._utils.errors import InputError
 from ..._utils.progress import Advance
 from ...audio.io import read_audio
-from ..mel_tokens.hifigan import log_mel
+from ..mel_tokens.hifigan import hifigan_log_mel
 from .drawn import choose_music, mel_tokens_of
 from .model import BATCH, MusicLM
 from .postfilter import Postfilter
@@ -46,7 +46,7 @@ def fit_postfilter(
         condition = model.conditioner(embed_sounds(sounds, model.conditioner)).to(model.device)
         made = model.tokens([condition], seconds, seeded(seed, number, model.device))
         drawn += [model.refined(codec.spectrogram(model.as_codes(each))) for each in made]
-        real += [log_mel(sound).T.numpy() for sound, _ in sounds]
+        real += [hifigan_log_mel(sound).T.numpy() for sound, _ in sounds]
         if progress is not None:
             progress(len(drawn), len(chosen))
     return Postfilter.fit(drawn, real)

@@ -89,7 +89,7 @@ class MusicnnEmbedder:
         duration = len(sound) / SAMPLE_RATE
         if len(sound) < PATCH_SAMPLES:
             sound = np.resize(sound, PATCH_SAMPLES)
-        frames = log_mel(sound)
+        frames = musicnn_log_mel(sound)
         window_s = max(3.0, min(self.space.window_s, duration))
         inside = window_starts(window_s, 3.0, PATCH_HOP_S)
         last = len(frames) - PATCH_FRAMES
@@ -99,7 +99,7 @@ class MusicnnEmbedder:
         ]
 
 
-def log_mel(waveform: Float32[np.ndarray, " samples"]) -> Float32[torch.Tensor, "frames 96"]:
+def musicnn_log_mel(waveform: Float32[np.ndarray, " samples"]) -> Float32[torch.Tensor, "frames 96"]:
     """The network's input, log10(10000 mel + 1), of a waveform at 16 kHz."""
     return torch.log10(10000.0 * mel_spectrogram(waveform, SAMPLE_RATE, N_FFT, HOP_LENGTH, MELS) + 1.0)
 
