@@ -146,7 +146,7 @@ def test_from_shards_to_a_model_with_tokens(tmp_path):
     vectors = model.audio(pairs.features)
     assert MuLanTokenizer.from_pretrained(folder).encode(vectors).shape == (126, 12)
     card = (folder / "README.md").read_text()
-    for said in ("12 levels of 16 codes", "60 composed pieces", "6 recorded excerpts", "CC0", "recall_at_10"):
+    for said in ("12 quantizers of 16 codes", "60 composed pieces", "6 recorded excerpts", "CC0", "recall_at_10"):
         assert said in card
 
 
