@@ -53,7 +53,7 @@ class Bench:
     def arrays(self, **changed: object) -> list[str]:
         np.save(self.folder / "responses.npy", np.random.default_rng(0).normal(size=(6, 9)))
         self.write("list.tsv", "file\n" + "\n".join(f"jazz/jazz.{n:05d}.wav" for n in range(1, 7)) + "\n")
-        fields = {"name": "x", "tr": 1.5, "axes": ["clips", "voxels"], "folds": 3} | changed
+        fields = {"name": "x", "tr": 1.5, "axes": ["clips", "voxels"], "n_outer_folds": 3} | changed
         lines = [f"{key} = {json.dumps(value)}" for key, value in fields.items() if value is not None]
         lines += ["[stimuli]", f'folder = "{self.study.root / "stimuli"}"', 'table = "list.tsv"']
         lines += ["[[subjects]]", 'label = "01"', 'train = { file = "responses.npy" }']

@@ -23,6 +23,9 @@ from pathlib import Path
 import wild_sounds  # noqa: F401 (adds to WANTS)
 from wild_wants import WANTS
 
+from brain2music.config import PLACES
+from brain2music.config import RENAMED as SETTINGS
+
 CASES = Path(__file__).parents[1] / "../shared/cases"
 TIMEOUT_S = 900
 RENAMED = {
@@ -99,6 +102,8 @@ def run_study(source: Path, work: Path) -> Case:
     whole = work / source.name
     shutil.copytree(source, whole, symlinks=True)
     subprocess.run(["chmod", "-R", "u+w", whole], check=True)
+    for settings in whole.rglob("config.toml"):
+        settings.write_text(_in_sections(settings.read_text()))
     recipe = next(iter(sorted(whole.rglob("RECIPE.txt"))))
     folder, out = recipe.parent, work / "OUT"
     lines = dict(re.findall(r"^(\w+):\s*(.*)$", recipe.read_text(), re.MULTILINE))
@@ -135,6 +140,16 @@ def _as_of_now(program: str, cases: Path) -> str:
     for before, now in RENAMED.items():
         program = program.replace(before, now)
     return program.replace("$CASES/", f"{cases}/")
+
+
+def _in_sections(settings: str) -> str:
+    """A settings file with its keys under their sections and by their names of now."""
+    lines = []
+    for line in settings.splitlines():
+        key, equals, value = line.partition(" = ")
+        place = SETTINGS.get(key) or (f"{PLACES[key]}.{key}" if key in PLACES else key)
+        lines.append(f"{place}{equals}{value}" if equals else line)
+    return "\n".join(lines) + "\n"
 
 
 def faults(case: Case) -> list[str]:

@@ -175,6 +175,10 @@ def test_a_run_cannot_read_the_study_anew(tiny: TinyStudy, tmp_path: Path) -> No
         b2m.run(b2m.load_study(tiny.root), tmp_path / "out", train_task="Other")
     with pytest.raises(b2m.InputError, match="alpha"):
         b2m.load_study(tiny.root, alpha=3)
+    with pytest.raises(b2m.InputError, match=r"folds is now decoding\.n_inner_folds"):
+        b2m.load_study(tiny.root, folds=3)
+    with pytest.raises(b2m.InputError, match=r"shuffles is now evaluation\.n_permuted_fits"):
+        b2m.run(b2m.load_study(tiny.root), tmp_path / "out", shuffles=3)
 
 
 @pytest.mark.parametrize("name", ["ridge", "selected+whitened", "nonlinear", "stacked"])

@@ -92,6 +92,8 @@ def test_a_file_gives_a_setting_in_its_section(name: str, section: str, tmp_path
         ({"encoding": False}, "encoding is a section of settings"),
         ({"n_inner_folds": 1}, "decoding.n_inner_folds: Input should be greater than or equal to 2"),
         ({"column": "kind"}, "events: column is given without values"),
+        ({"decoder": "ridge+calibrated"}, "decoding.decoder: 'calibrated' is now 'matched'"),
+        ({"compare_decoders": ("exemplars",)}, "evaluation.compare_decoders.0: 'exemplars' is now 'denoised'"),
         ({"rms": "loud"}, "stimuli.rms: Input should be a valid number"),
     ],
 )

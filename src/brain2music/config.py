@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ._utils.errors import InputError
 from ._utils.toml import read_toml, validated
@@ -111,10 +111,22 @@ class PreprocessingConfig(Section):
     )
 
 
+def _decoder_of_now(name: str) -> str:
+    for part in name.split("+"):
+        if part in RENAMED_DECODERS:
+            raise ValueError(f"{part!r} is now {RENAMED_DECODERS[part]!r}")
+    return name
+
+
+RENAMED_DECODERS = {"calibrated": "matched", "exemplars": "denoised"}
+"""Post-processing by its former names, and what they are now."""
+DecoderName = Annotated[str, AfterValidator(_decoder_of_now)]
+
+
 class DecodingConfig(Section):
     """How embeddings are predicted from responses."""
 
-    decoder: str = Field("ridge", description="The regressor, and any post-processing joined to it by '+'.")
+    decoder: DecoderName = Field("ridge", description="The regressor, and any post-processing joined to it by '+'.")
     n_outer_folds: int | None = Field(
         None,
         ge=2,
@@ -158,7 +170,7 @@ class EvaluationConfig(Section):
         (0,), description="Further lags in scans at which the decoder is scored by identification; the paper: 0."
     )
     compare_lags_s: tuple[LagS, ...] = Field((), description="Further lags in seconds at which the decoder is scored.")
-    compare_decoders: tuple[str, ...] = Field(
+    compare_decoders: tuple[DecoderName, ...] = Field(
         (), description="Further decoders, scored by identification beside the main one."
     )
     further_embeddings: tuple[str, ...] = Field(

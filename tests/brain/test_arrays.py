@@ -57,7 +57,7 @@ def test_every_kind_of_array_file(tmp_path, sounds, write_toml, rng, kind):
     else:
         save_file({"R": data, "other": data[:1]}, tmp_path / "r.safetensors")
     variable = "" if kind == "npy" else ', variable = "R"'
-    path = write_toml(table(tmp_path, SIX), f'train = {{ file = "r.{kind}"{variable} }}', axes=CLIPS, folds=3)
+    path = write_toml(table(tmp_path, SIX), f'train = {{ file = "r.{kind}"{variable} }}', axes=CLIPS, n_outer_folds=3)
     study = read_arrays_study(path)
     train, test = study.responses("1", 0)
     assert test is None
@@ -78,7 +78,7 @@ def test_layouts_are_brought_to_clips_scans_voxels(tmp_path, sounds, write_toml,
     else:
         array = data.transpose(1, 2, 0)
     np.save(tmp_path / "r.npy", array)
-    top = {"axes": str(list(axes)).replace("'", '"'), "folds": 2}
+    top = {"axes": str(list(axes)).replace("'", '"'), "n_outer_folds": 2}
     if "time" in axes:
         top["scans_per_clip"] = 4
     path = write_toml(table(tmp_path, SIX), 'train = { file = "r.npy" }', **top)
@@ -114,7 +114,7 @@ def epochs(
     ]
     text = "\n".join(["file" if runs == "-" else "file\trun", *columns]) + "\n"
     np.save(tmp_path / "r.npy", data if "clips" in axes else data.reshape(18, 2))
-    top = {"axes": axes, "folds": 2} | ({} if "clips" in axes else {"scans_per_clip": 3})
+    top = {"axes": axes, "n_outer_folds": 2} | ({} if "clips" in axes else {"scans_per_clip": 3})
     return write_toml(table(tmp_path, text), 'train = { file = "r.npy" }', **top), data
 
 
@@ -157,12 +157,13 @@ def test_shift_by_nothing_is_the_same(rng):
 
 
 FAULTY_TOP = {
-    "unknown key": {"axes": CLIPS, "folds": 2, "colour": 3},
+    "unknown key": {"axes": CLIPS, "n_outer_folds": 2, "colour": 3},
     "no folds": {"axes": CLIPS},
-    "axes": {"axes": '["voxels"]', "folds": 2},
-    "scans": {"axes": CLIPS, "folds": 2, "scans_per_clip": 2},
-    "rank": {"axes": '["clips", "scans", "voxels"]', "folds": 2},
-    "milliseconds": {"axes": '["clips", "scans", "voxels"]', "folds": 2, "tr": 1500},
+    "old name": {"axes": CLIPS, "folds": 2},
+    "axes": {"axes": '["voxels"]', "n_outer_folds": 2},
+    "scans": {"axes": CLIPS, "n_outer_folds": 2, "scans_per_clip": 2},
+    "rank": {"axes": '["clips", "scans", "voxels"]', "n_outer_folds": 2},
+    "milliseconds": {"axes": '["clips", "scans", "voxels"]', "n_outer_folds": 2, "tr": 1500},
 }
 FAULTY_LISTS = {
     "count": SIX.replace("s5.wav\tpop\n", ""),
@@ -192,7 +193,7 @@ def broken(case: str, tmp_path: Path, write_toml: Callable[..., Path]) -> Path:
     (tmp_path / "text.mat").write_text("no matrix")
     savemat(tmp_path / "r.mat", {"R": 1, "S": 2})
     listed = table(tmp_path, FAULTY_LISTS.get(case, SIX))
-    top = FAULTY_TOP.get(case, {"axes": CLIPS, "folds": 2})
+    top = FAULTY_TOP.get(case, {"axes": CLIPS, "n_outer_folds": 2})
     named = case in FAULTY_TOP or case in FAULTY_LISTS or case in FAULTY_STIMULI
     array = "r.npy" if named else case
     return write_toml(FAULTY_STIMULI.get(case, listed), f'train = {{ file = "{array}" }}', **top)
@@ -200,7 +201,8 @@ def broken(case: str, tmp_path: Path, write_toml: Callable[..., Path]) -> Path:
 
 FAULTS = {
     "unknown key": r"arrays\.toml: colour: Extra inputs are not permitted",
-    "no folds": r"arrays\.toml: .*give folds, or a test array",
+    "old name": r"arrays\.toml: folds is now n_outer_folds\.",
+    "no folds": r"arrays\.toml: .*give n_outer_folds, or a test array",
     "axes": r"arrays\.toml: .*axes are clips and voxels",
     "scans": r"arrays\.toml: .*scans_per_clip is given with a time axis",
     "rank": r"r\.npy: the array has 2 axes",
@@ -239,7 +241,7 @@ def test_stimuli_whose_names_differ_in_signs_have_names_of_their_own(tmp_path, s
     for number, name in enumerate(["a 0!.wav", "a 0#.wav"]):
         (folder / f"s{number}.wav").rename(folder / name)
     listed = table(tmp_path, SIX.replace("s0.wav", "a 0!.wav").replace("s1.wav", "a 0#.wav"))
-    study = read_arrays_study(write_toml(listed, 'train = { file = "r.npy" }', axes=CLIPS, folds=2))
+    study = read_arrays_study(write_toml(listed, 'train = { file = "r.npy" }', axes=CLIPS, n_outer_folds=2))
     names = [clip.name for clip in study.train_clips]
     assert len(set(names)) == 6
     assert names[2] == "s2.wav_0-2"
@@ -250,7 +252,7 @@ def test_cells_are_read_as_in_tables_of_events(tmp_path, sounds, write_toml):
     (folder / "s0.wav").rename(folder / '"s" 0.wav')
     rows = ['"s" 0.wav\tn/a\tn/a', '"s1.wav"\t"pop"\t1.5', *(f"s{number}.wav\tpop\tn/a" for number in range(2, 6))]
     listed = table(tmp_path, "file\tgenre\tend\n" + "\n".join(rows) + "\n")
-    study = read_arrays_study(write_toml(listed, 'train = { file = "r.npy" }', axes=CLIPS, folds=2))
+    study = read_arrays_study(write_toml(listed, 'train = { file = "r.npy" }', axes=CLIPS, n_outer_folds=2))
     assert [(clip.track, clip.genre, clip.end) for clip in study.train_clips[:2]] == [
         ('"s" 0.wav', "", 2.0),
         ("s1.wav", "pop", 1.5),

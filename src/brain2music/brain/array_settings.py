@@ -1,6 +1,6 @@
 """Settings of a study of response arrays, as read from a TOML file: arrays, their axes, and stimuli."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -61,8 +61,8 @@ class ArraySettings(_Strict):
 
     ``tr`` is the repetition time in seconds; for arrays without time, the duration of one response. ``axes`` names the
     axes of the arrays: clips and voxels; time and voxels, with ``scans_per_clip`` scans for each clip in turn; or
-    clips, scans and voxels. ``folds`` is required without test arrays. ``test_repeats`` is the number of presentations
-    that they average.
+    clips, scans and voxels. ``n_outer_folds``, in which clips are scored, is required without test arrays.
+    ``test_repeats`` is the number of presentations that they average.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -71,10 +71,17 @@ class ArraySettings(_Strict):
     tr: Annotated[float, Field(gt=0)]
     axes: tuple[Axis, ...]
     scans_per_clip: Annotated[int, Field(ge=1)] | None = None
-    folds: Annotated[int, Field(ge=2)] | None = None
+    n_outer_folds: Annotated[int, Field(ge=2)] | None = None
     test_repeats: Annotated[int, Field(ge=1)] = 1
     stimuli: StimuliSettings
     subjects: Annotated[tuple[SubjectSettings, ...], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, settings: Any) -> Any:
+        if isinstance(settings, dict) and "folds" in settings:
+            raise ValueError("folds is now n_outer_folds")
+        return settings
 
     @model_validator(mode="after")
     def _consistent(self) -> "ArraySettings":
@@ -84,8 +91,8 @@ class ArraySettings(_Strict):
             raise ValueError("scans_per_clip is given with a time axis, and only with it")
         if self.tr > LONGEST and self.scans_per_clip != 1 and set(self.axes) != {"clips", "voxels"}:
             raise ValueError(f"tr is the seconds between scans, at most {LONGEST:g}; give 1.5 for 1500 ms")
-        if any((subject.test is None) != (self.folds is not None) for subject in self.subjects):
-            raise ValueError("give folds, or a test array for every subject")
+        if any((subject.test is None) != (self.n_outer_folds is not None) for subject in self.subjects):
+            raise ValueError("give n_outer_folds, or a test array for every subject")
         if len({subject.label for subject in self.subjects}) != len(self.subjects):
             raise ValueError("two subjects have the same label")
         return self

@@ -40,7 +40,7 @@ def read_arrays_study(path: Path) -> "ArrayStudy":
     settings = validated(ArraySettings, read_toml(path), path)
     study = ArrayStudy(path, settings)
     if study.folds is None and not study.test_clips:
-        raise InputError("the list of stimuli has no test clips", path, 'give it a split column, or use "folds"')
+        raise InputError("the list of stimuli has no test clips", path, "give it a split column, or use n_outer_folds")
     for clip in (*study.train_clips, *study.test_clips):
         if study.stimuli.folder.is_dir():
             study.stimuli.find(clip)
@@ -89,7 +89,7 @@ class ArrayStudy:
 
     @property
     def folds(self) -> int | None:
-        return self.settings.folds
+        return self.settings.n_outer_folds
 
     @property
     def step_s(self) -> float:
@@ -224,7 +224,7 @@ class ArrayStudy:
 
     @cached_property
     def _lists(self) -> dict[str, StimulusList]:
-        settings, folds = self.settings.stimuli, self.settings.folds
+        settings, folds = self.settings.stimuli, self.settings.n_outer_folds
         folder = resolve(settings.folder, self.path)
         if settings.events is not None:
             return list_from_events(resolve(settings.events, self.path), self.subjects)
