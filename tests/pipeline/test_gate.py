@@ -265,8 +265,10 @@ def arrays(folder: Path, **subjects: np.ndarray) -> Path:
         noise = np.random.default_rng(number).uniform(-0.5, 0.5, 16_000)
         soundfile.write(folder / "snd" / f"s{number:02d}.wav", noise, 8000)
     (folder / "list.tsv").write_text("file\n" + "".join(f"s{number:02d}.wav\n" for number in range(12)))
-    text = 'name = "toy"\ntr = 2.0\naxes = ["clips", "voxels"]\nn_outer_folds = 3\n'
+    text = (
+        'name = "toy"\ntr = 2.0\naxes = ["clips", "voxels"]\nn_outer_folds = 3\n'
         '[stimuli]\nfolder = "snd"\ntable = "list.tsv"\n'
+    )
     for label, data in subjects.items():
         np.save(folder / f"{label}.npy", data)
         text += f'[[subjects]]\nlabel = "{label}"\ntrain = {{ file = "{label}.npy" }}\n'

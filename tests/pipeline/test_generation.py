@@ -6,50 +6,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import soundfile
-import torch
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.models.codecs import get_token_codec
-from brain2music.models.embedders import get_embedder
 from brain2music.models.generators import get_generator
-from brain2music.models.musiclm.condition import Conditioner
-from brain2music.models.musiclm.config import Vocabulary, stages
-from brain2music.models.musiclm.model import MusicLM
-from brain2music.models.musiclm.semantic import Clusters, SemanticTokenizer
-from brain2music.models.musiclm.stage import Stage
-from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
 from brain2music.report.page import build_report
 from tests.study.tiny_study import TinyStudy
 
 CONDITIONS = ("brain", "uncalibrated", "oracle")
-
-
-@pytest.fixture(scope="session")
-def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A MusicLM with random weights that takes log-mel embeddings."""
-    torch.manual_seed(0)
-    folder, space = tmp_path_factory.mktemp("musiclm"), get_embedder("logmel", 1.5, 1.5).space
-    codec = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(folder / "codec-tiny")
-    conditioner = Conditioner.fit(space, torch.randn(64, space.dims), 3, 8)
-    words = Vocabulary(
-        acoustic_codes=32,
-        acoustic_levels=4,
-        semantic_codes=16,
-        condition_levels=3,
-        condition_codes=8,
-        embedding=space.dims,
-    )
-    semantic = SemanticTokenizer(
-        Clusters(torch.zeros(2), torch.ones(2), torch.randn(16, 2)), {"name": "none", "sha256": ""}
-    )
-    acoustic = {name: Stage(config) for name, config in stages("tiny", "single", words).items()}
-    model = MusicLM(acoustic, conditioner, semantic, get_token_codec(str(codec)))
-    return model.save_pretrained(folder / "musiclm-tiny", str(codec))
 
 
 @pytest.fixture

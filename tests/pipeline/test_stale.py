@@ -13,12 +13,11 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.config import SECTIONS, RunConfig
+from brain2music.config import RunConfig
 from brain2music.gallery.build import build_gallery
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
-from brain2music.pipeline.settings import DECIDING, DESCRIBED, DIGESTED, SEEN, seen
 from brain2music.pipeline.subjects import finished
 from brain2music.report.page import build_report
 from tests.study.tiny_study import TinyStudy
@@ -177,18 +176,6 @@ def test_a_damaged_file_of_the_folder_is_made_again(bench: Bench) -> None:
     assert bench.run() == before
     outputs.description.write_text('{"Name": NaN}')
     assert bench.run() == before
-
-
-def test_every_setting_counts_somewhere_and_no_stage_sees_what_only_another_uses() -> None:
-    every = set(CONFIG.flat())
-    counted = {name for step in SEEN for name in seen(step, CONFIG)}
-    assert every - counted == (DESCRIBED | DIGESTED | DECIDING) - {"evaluation.between_subject"}
-    assert {place for places in SEEN.values() for place in places} <= every | set(SECTIONS)
-    later = {name for name in every if name.partition(".")[0] in ("retrieval", "generation", "encoding")}
-    assert not later & set(seen("decode", CONFIG))
-    assert later & set(seen("retrieve", CONFIG)) == {"retrieval.k"}
-    assert {name.partition(".")[0] for name in later & set(seen("generate", CONFIG))} == {"generation"}
-    assert "seed" in seen("encode", CONFIG)
 
 
 @pytest.mark.slow
