@@ -36,7 +36,7 @@ from brain2music.decoding.problem import HeldOut, Problem, View
 from brain2music.embeddings.alignment import match_windows
 from brain2music.embeddings.clips import embed_clips
 from brain2music.embeddings.embeddings import Embeddings
-from brain2music.metrics.ranking import identification, similarity
+from brain2music.metrics.ranking import identification_by_clip, similarity
 from brain2music.models.embedders import get_embedder
 from brain2music.simulation.brain import simulate
 
@@ -171,19 +171,19 @@ def heard(cache: Path, n_lags: int) -> tuple[list[list[tuple[Responses, Response
 def note(row: Row, decoded: Decoded) -> None:
     """Add one decoding's scores."""
     c = _similarity(decoded)
-    row.among_all.append(float(identification(c).mean()))
+    row.among_all.append(float(identification_by_clip(c).mean()))
     row.correlation.append(float(np.diagonal(c).mean()))
 
 
 def identified(decoded: Decoded) -> float:
     """Two-way identification among all clips."""
-    return float(identification(_similarity(decoded)).mean())
+    return float(identification_by_clip(_similarity(decoded)).mean())
 
 
 def in_fold(decoded: Decoded, folds: Sequence[np.ndarray]) -> float:
     """Two-way identification among the clips held out together."""
     c = _similarity(decoded)
-    return float(np.concatenate([identification(c[np.ix_(fold, fold)]) for fold in folds]).mean())
+    return float(np.concatenate([identification_by_clip(c[np.ix_(fold, fold)]) for fold in folds]).mean())
 
 
 def _similarity(decoded: Decoded) -> np.ndarray:

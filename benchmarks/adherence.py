@@ -28,7 +28,7 @@ from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.embeddings.embedder import Embedder
 from brain2music.metrics.audio import frechet_distance
-from brain2music.metrics.ranking import identification, one_per_group, similarity, within_group
+from brain2music.metrics.ranking import identification_by_clip, one_per_group, similarity, within_group
 from brain2music.metrics.uncertainty import bootstrap_interval
 from brain2music.models.embedders import get_embedder
 from brain2music.models.generators import generate_from_embeddings
@@ -126,18 +126,20 @@ def report(
     """
     heard = np.stack([_hear(judge, draws) for draws in made])  # (draws, clips, dims)
     true = _hear(judge, sounds)
-    scores = np.mean([identification(_alike(draw, true)) for draw in heard], axis=0)
+    scores = np.mean([identification_by_clip(_alike(draw, true)) for draw in heard], axis=0)
     _print(f"identification_{name}{suffix}", scores)
     if name == "brain":
         together = np.concatenate([true, *heard])  # as the music was scored of which 0.816 is known in pools of ten
         pooled = [_alike(draw, true, by=together) for draw in heard]
-        _print(f"identification_brain_pooled{suffix}", np.mean([identification(each) for each in pooled], axis=0))
+        _print(
+            f"identification_brain_pooled{suffix}", np.mean([identification_by_clip(each) for each in pooled], axis=0)
+        )
         for how, alike in (("", [_alike(draw, true) for draw in heard]), ("_pooled", pooled)):
             two_way, top_1 = np.mean([one_per_group(each, labels) for each in alike], axis=0)
             _print(f"identification_brain_per_genre{how}{suffix}", two_way)
             _print(f"ten_way_top_1_brain{how}{suffix}", top_1)
     else:
-        _print(f"oracle_{name}{suffix}", identification(_alike(_hear(judge, through), true)))
+        _print(f"oracle_{name}{suffix}", identification_by_clip(_alike(_hear(judge, through), true)))
         inside = np.mean([within_group(_alike(draw, true), labels) for draw in heard], axis=0)
         if np.isfinite(inside).any():
             within = "genre" if name == "rendered" else "package"
@@ -156,7 +158,7 @@ def report_brain(model: MusicLM, judges: dict[str, Embedder], given: argparse.Na
         for side in ("predicted", "true")
     )
     centre = true.mean(axis=0)
-    decoded = identification(similarity(predicted - centre, true - centre)).mean()
+    decoded = identification_by_clip(similarity(predicted - centre, true - centre)).mean()
     sounds = [read_audio(layout.stimulus(name), duration=given.seconds) for name in names]
     made = draws_of(model, predicted, given)
     print(f"identification_decoded: {decoded:.4f}")

@@ -37,6 +37,8 @@ from brain2music._utils.files import write_json
 from brain2music.brain.responses import Responses
 from brain2music.config import RunConfig
 from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
+from brain2music.metrics.records import select_scores
+from brain2music.metrics.score import Score
 from brain2music.pipeline.encoding import encode_subject
 from brain2music.pipeline.listener import Listener, Music
 from brain2music.pipeline.outputs import Outputs
@@ -47,6 +49,21 @@ from brain2music.study.study import Clip
 CLIPS, RUN, SCANS, VOXELS, DIMS, FACTORS = 40, 10, 4, 60, 16, 12
 SPACE = EmbeddingSpace("null", "1", "none", DIMS, 3.0, 1.5, 16000)
 KINDS = ("alone", "excerpts")
+DECODE, ENCODE = "decode identification decoded", "encode r true"
+"""Labels of the main score of either step."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The scores of one study: p of each, the main values with the chance that is reported, and shares of voxels."""
+
+    p: dict[str, float]
+    identification: float
+    r: float
+    chance_decode: float
+    chance_encode: float
+    voxels: float
+    fdr: float
 
 
 @dataclass(frozen=True)
@@ -105,7 +122,7 @@ def draw(kind: str, rng: np.random.Generator) -> tuple[Null, Embeddings]:
     return Null(responses), Embeddings(music.astype(np.float32), tuple(clip.name for clip in clips), SPACE)
 
 
-def run(number: int, seed: int, settings: RunConfig) -> dict[str, float]:
+def run(number: int, seed: int, settings: RunConfig) -> Result:
     """What the steps of a run make of one study: p and value of every score, and of the voxels."""
     kind = KINDS[number % 2]
     source, embeddings = draw(kind, np.random.default_rng((seed, number)))
@@ -116,14 +133,23 @@ def run(number: int, seed: int, settings: RunConfig) -> dict[str, float]:
         music._done[SPACE.name] = embeddings
         scores = score(listener, listener.decode(embeddings), music) + encode_subject(listener, music, outputs)
         voxels = pd.read_parquet(outputs.encoding("01", SPACE.name))
-    found = {f"{each.stage} {each.metric}": each for each in scores}
-    values = {f"p {name}": each.p for name, each in found.items() if each.p is not None}
-    for name in ("decode identification", "encode r"):
-        values |= {f"value {name}": found[name].value, f"chance {name}": found[name].chance}
-    values["chance decode identification"] = found["decode identification/shuffled"].value
-    values["voxels"] = float((voxels["p"] <= 0.05).mean())
-    values["fdr"] = float((voxels["q"] < 0.05).any())
-    return values
+    decoded, encoded = scores[0], next(each for each in scores if each.metric == "r")
+    (permuted,) = select_scores(scores, condition="permuted")
+    return Result(
+        p={_label(each): each.p for each in scores if each.p is not None},
+        identification=decoded.value,
+        r=encoded.value,
+        chance_decode=permuted.value,
+        chance_encode=encoded.chance,
+        voxels=float((voxels["p"] <= 0.05).mean()),
+        fdr=float((voxels["q"] < 0.05).any()),
+    )
+
+
+def _label(score: Score) -> str:
+    """The columns that tell the scores of a study apart, as words."""
+    columns = [score.stage, score.metric, score.condition, score.group, score.ablation]
+    return " ".join(each for each in columns if each not in ("all", "none"))
 
 
 class _Silent:
@@ -135,27 +161,22 @@ class _Silent:
         raise NotImplementedError
 
 
-def shares(rows: list[dict[str, float]]) -> dict[str, float]:
+def shares(rows: list[Result]) -> dict[str, float]:
     """The figures that are printed, of some studies."""
-    table = pd.DataFrame(rows)
-    tests = table[[column for column in table if column.startswith("p ")]]
+    tests = pd.DataFrame([row.p for row in rows])
     # a score without p in some studies (no group to test in) counts where it has one
-    low = {str(name).removeprefix("p "): float((each.dropna() <= 0.05).mean()) for name, each in tests.items()}
-    others = [share for name, share in low.items() if name not in ("decode identification", "encode r")]
-    figures = {
-        "share_p_05_decode": low.get("decode identification", float("nan")),
-        "share_p_05_encode": low.get("encode r", float("nan")),
-        "share_p_05_voxels": float(table["voxels"].mean()),
-        "share_fdr": float(table["fdr"].mean()),
+    low = {str(name): float((each.dropna() <= 0.05).mean()) for name, each in tests.items()}
+    others = [share for name, share in low.items() if name not in (DECODE, ENCODE)]
+    means = ("identification", "r", "chance_decode", "chance_encode")
+    return {
+        "share_p_05_decode": low.get(DECODE, float("nan")),
+        "share_p_05_encode": low.get(ENCODE, float("nan")),
+        "share_p_05_voxels": float(np.mean([row.voxels for row in rows])),
+        "share_fdr": float(np.mean([row.fdr for row in rows])),
         "share_p_05_others": float(np.mean(others)) if others else float("nan"),
+        **{name: float(np.mean([getattr(row, name) for row in rows])) for name in means},
+        **{f"p {name}": share for name, share in low.items()},
     }
-    for name, stage in (("decode identification", "decode"), ("encode r", "encode")):
-        short = name.split()[1]
-        figures |= {
-            short: float(table[f"value {name}"].mean()),
-            f"chance_{stage}": float(table[f"chance {name}"].mean()),
-        }
-    return figures | {f"p {name}": share for name, share in low.items()}
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.metrics.records import read_scores
+from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.pipeline.run import run
 from brain2music.simulation.brain import simulate
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def decode_seed(seed: int, embedding: str) -> tuple[float, float, float]:
-    """Identification of the test clips, its permutation p, and identification by decoders of shuffled clips."""
+    """Identification of the test clips, its permutation p, and identification by decoders of permuted clips."""
     config = RunConfig.of(
         embeddings=(embedding,),
         compare_lags_tr=(),
@@ -42,10 +42,10 @@ def decode_seed(seed: int, embedding: str) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory() as folder:
         simulate(Path(folder) / "study", design="quick", seed=seed)
         outputs = run(BidsSource.read(Path(folder) / "study", config), Path(folder) / "out", config)
-        scores = {score.metric: score for score in read_scores(outputs.scores)}
-    found, shuffled = scores["identification"], scores["identification/shuffled"]
+        scores = select_scores(read_scores(outputs.scores), stage="decode", metric="identification", **OWN)
+    found, permuted = (select_scores(scores, condition=each)[0] for each in ("decoded", "permuted"))
     assert found.p is not None
-    return found.value, found.p, shuffled.value
+    return found.value, found.p, permuted.value
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ from brain2music.encoding.ceiling import of_average, response_ceiling, shrunken_
 from brain2music.encoding.encoder import Fit, correlation, encode
 from brain2music.encoding.features import Windows
 from brain2music.encoding.significance import fdr, permutation_test
-from brain2music.metrics.ranking import identification, similarity
+from brain2music.metrics.ranking import identification_by_clip, similarity
 from brain2music.models.embedders import get_embedder
 from brain2music.simulation.brain.bold import SPONTANEOUS_AR1, physiological_courses
 from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses
@@ -296,7 +296,7 @@ def _scans_in_window(music: Music) -> int:
 def _identified(decoded: Decoded) -> float:
     """Two-way identification of clips, both sides about the training mean."""
     predicted, true = (side.mean(axis=1) - decoded.train_mean for side in (decoded.predicted, decoded.true))
-    return float(identification(similarity(predicted, true)).mean())
+    return float(identification_by_clip(similarity(predicted, true)).mean())
 
 
 def _of_grey(subject: SimulatedSubject, values: np.ndarray) -> np.ndarray:

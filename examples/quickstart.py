@@ -41,7 +41,7 @@ def main(study_dir: Path, out: Path, embedding: str, generator: str, seconds: fl
 
     genres = b2m.cross_validate(b2m.Decoder("ridge"), bold.train, music, cv=b2m.LeaveOneGenreOut())
     print("\ngenres that the decoder never heard:")
-    print(genres[["held_out", "metric", "value", "chance", "p", "n"]].to_string(index=False))
+    print(genres[["fold", "metric", "value", "chance", "p", "n"]].to_string(index=False))
 
     encoder = b2m.Encoder().fit(music, bold.train)
     voxels = encoder.score(bold.test)

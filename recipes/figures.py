@@ -1,22 +1,31 @@
-"""Print scores of a run as ``name: value`` lines: ``figures.py scores.json NAME=METRIC@EMBEDDING[@STAGE] …``."""
+"""Print scores of a run as ``name: value`` lines, each the mean of the subjects' scores that a query selects.
 
-import json
+python recipes/figures.py scores.parquet NAME QUERY [NAME QUERY …]
+
+A query is one of pandas over the columns of scores (``metric == 'top1' and embedding == 'logmel'``). Columns that it
+does not name are those of decoding all clips by the run's own settings.
+"""
+
 import sys
 from pathlib import Path
 
+from brain2music.metrics import OWN, read_scores, scores_table
+from brain2music.metrics.records import GROUP
+
+DEFAULTS = {"stage": "decode", "metric": "identification", "condition": "decoded", **OWN}
+
 
 def main() -> None:
-    """Look each asked score up; one that is not there is an error."""
-    scores = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    for asked in sys.argv[2:]:
-        name, _, wanted = asked.partition("=")
-        metric, embedding, stage = [*wanted.split("@"), "decode"][:3]
-        key = {"metric": metric, "embedding": embedding, "stage": stage}
-        found = [score for score in scores if key.items() <= score.items() and score["subject"] != "group"]
-        if not found:
-            sys.exit(f"{sys.argv[1]} has no score {wanted}")
-        values = [score["value"] for score in found]
-        print(f"{name}: {sum(values) / len(values):.4f}")
+    """Look each score up; one that is not there is an error."""
+    table = scores_table(read_scores(Path(sys.argv[1]))).query(f"subject != {GROUP!r}")
+    for name, query in zip(sys.argv[2::2], sys.argv[3::2], strict=True):
+        found = table.query(query)
+        for column, value in DEFAULTS.items():
+            if column not in query:
+                found = found[found[column].isna() if value is None else found[column] == value]
+        if found.empty:
+            sys.exit(f"{sys.argv[1]} has no score with {query}")
+        print(f"{name}: {found['value'].mean():.4f}")
 
 
 if __name__ == "__main__":

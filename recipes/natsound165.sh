@@ -9,8 +9,8 @@ out=${1:-out/natsound165}
 
 "$bin/brain2music" run-arrays recipes/natsound165.toml "$out" --embedding musicnn-mtt --embedding logmel \
   --config recipes/natsound165_run.toml
-"$bin/python" recipes/figures.py "$out/scores.json" \
-  identification=identification@musicnn-mtt \
-  identification_best=identification/decoder=whitened@musicnn-mtt \
-  identification_shuffled=identification/shuffled@musicnn-mtt \
-  identification_logmel=identification@logmel
+"$bin/python" recipes/figures.py "$out/scores.parquet" \
+  identification "embedding == 'musicnn-mtt'" \
+  identification_best "embedding == 'musicnn-mtt' and decoder == 'whitened' and ablation == 'decoder'" \
+  identification_permuted "embedding == 'musicnn-mtt' and condition == 'permuted'" \
+  identification_logmel "embedding == 'logmel'"

@@ -17,10 +17,10 @@ cache=${2:-out/debian}
 printf '[stimuli]\ntrack_index = "%s"\n' "$(realpath "$out/stimuli/GTZANindex.txt")" > "$out/settings.toml"
 "$bin/brain2music" run "$out/study" "$out/results" participant --gallery "$out/gallery-musicnn" \
   --embedding musicnn-mtt --embedding musicnn-msd --embedding logmel --config "$out/settings.toml"
-"$bin/python" recipes/figures.py "$out/results/scores.json" \
-  identification=identification@musicnn-mtt \
-  identification_within_genre=identification/within-genre@musicnn-mtt \
-  identification_shuffled=identification/shuffled@musicnn-mtt \
-  identification_lag0=identification/lag=0@musicnn-mtt \
-  identification_logmel=identification@logmel \
-  retrieval_other_judge=identification/judge=musicnn-msd@musicnn-mtt@retrieve
+"$bin/python" recipes/figures.py "$out/results/scores.parquet" \
+  identification "embedding == 'musicnn-mtt'" \
+  identification_within_genre "embedding == 'musicnn-mtt' and metric == 'identification_within_genre'" \
+  identification_permuted "embedding == 'musicnn-mtt' and condition == 'permuted'" \
+  identification_lag0 "embedding == 'musicnn-mtt' and ablation == 'lag' and lag_tr == 0" \
+  identification_logmel "embedding == 'logmel'" \
+  retrieval_other_judge "embedding == 'musicnn-mtt' and stage == 'retrieve' and judge == 'musicnn-msd'"

@@ -17,7 +17,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 import brain2music as b2m
 from brain2music.embeddings.embeddings import EmbeddingSpace
-from brain2music.metrics.records import read_scores
+from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.pipeline.outputs import Outputs
 from brain2music.study.study import Clip
 from tests.study.tiny_study import TinyStudy
@@ -90,13 +90,15 @@ def test_what_the_door_gives_is_what_a_run_gives(tiny: TinyStudy, tmp_path: Path
     assert list(table["clip"][::2]) == list(decoded.names)
     np.testing.assert_allclose(np.stack(table["predicted"]), decoded.data.reshape(4, -1), atol=1e-6)
 
-    written = next(each for each in read_scores(outputs.scores) if each.metric == "identification")
+    (written,) = select_scores(
+        read_scores(outputs.scores), stage="decode", metric="identification", condition="decoded", **OWN
+    )
     score = b2m.metrics.identification(decoded, music, n_permutations=100)
     for name in ("value", "low", "high", "p", "chance", "n", "candidates", "embedding", "subject", "simulated"):
         assert getattr(score, name) == getattr(written, name), name
 
     found = gallery.search(decoded, k=3)
-    kept = pd.read_parquet(outputs.retrieval("01", "logmel")).query("source == 'brain' and rank <= 3")
+    kept = pd.read_parquet(outputs.retrieval("01", "logmel")).query("condition == 'decoded' and rank <= 3")
     assert list(found["clip"]) == list(kept["clip"])
     assert list(found["track"]) == list(kept["track"])
     np.testing.assert_allclose(found["cosine"], kept["cosine"], atol=1e-6)
@@ -260,7 +262,7 @@ def test_no_splitter_divides_a_recording(planted) -> None:
     for cv in (b2m.ClipKFold(5), b2m.RunKFold(4), b2m.LeaveOneGenreOut(), GroupKFold(4)):
         table = b2m.cross_validate(b2m.Decoder(), bold, music, cv=cv, n_permutations=100)
         assert (table["value"] > 0.9).all()
-        assert len(table["held_out"].unique()) == cv.get_n_splits(bold)
+        assert len(table["fold"].unique()) == cv.get_n_splits(bold)
     with pytest.raises(b2m.LeakageError, match="divides"):
         b2m.cross_validate(b2m.Decoder(), bold, music, cv=KFold(8, shuffle=True, random_state=0))
 
@@ -268,11 +270,11 @@ def test_no_splitter_divides_a_recording(planted) -> None:
 def test_left_out_genres_are_named_and_scored_among_themselves_and_among_all(planted) -> None:
     bold, music = planted
     table = b2m.cross_validate(b2m.Decoder(), bold, music, cv=b2m.LeaveOneGenreOut(), n_permutations=100)
-    assert sorted(table["held_out"].unique()) == ["blues", "jazz", "pop", "rock"]
+    assert sorted(table["fold"].unique()) == ["blues", "jazz", "pop", "rock"]
     assert set(table["n"]) == {10}
     assert table.groupby("metric")["candidates"].unique().map(list).to_dict() == {
-        "identification": [10],
-        "identification/all": [40],
+        "identification_within_fold": [10],
+        "identification": [40],
     }
 
 

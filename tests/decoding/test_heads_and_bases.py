@@ -21,7 +21,7 @@ from brain2music.decoding.shrinkage import Calibration
 from brain2music.decoding.stack import convex_weights
 from brain2music.decoding.whiten import fit_whitening, whitened
 from brain2music.embeddings.alignment import Matched
-from brain2music.metrics.ranking import identification as scored
+from brain2music.metrics.ranking import identification_by_clip as scored
 from brain2music.metrics.ranking import similarity
 
 

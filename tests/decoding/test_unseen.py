@@ -8,8 +8,8 @@ import pytest
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.decoding.decoder import decode, decode_kfold
 from brain2music.decoding.unseen import decode_kfold_unseen, decode_unseen
-from brain2music.metrics.card import ScoreCard
-from brain2music.metrics.unseen import score_unseen
+from brain2music.metrics.builder import ScoreBuilder
+from brain2music.metrics.leave_one_genre_out import score_leave_one_genre_out
 
 pytestmark = pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 GENRES = ("blues", "jazz", "rock")
@@ -28,8 +28,8 @@ def sides(planted):
 
 
 @pytest.fixture
-def card(rng):
-    return ScoreCard("001", "toy", "decode", rng, simulated=True, draws=200)
+def builder(rng):
+    return ScoreBuilder("decode", "001", "toy", rng, simulated=True, n_permutations=200)
 
 
 def test_the_genre_is_left_out_and_the_rest_kept(sides):
@@ -63,18 +63,25 @@ def test_in_folds_neither_the_clip_nor_its_genre_is_trained_on(sides):
     np.testing.assert_array_equal(again.predicted, found.predicted)
 
 
-def test_scores_stand_beside_those_of_the_full_model(sides, card):
-    scores = {score.metric: score for score in score_unseen(card, decode(*sides), decode_unseen("ridge", *sides))}
+def score_left_out(builder, sides):
+    """Scores of every genre by the decoder without it, by metric and genre."""
+    scores = score_leave_one_genre_out(builder, decode(*sides), decode_unseen("ridge", *sides))
+    assert {score.held_out for score in scores} == {"genre"}
+    return {(score.metric, score.group): score for score in scores}
+
+
+def test_scores_are_beside_those_of_the_full_model(sides, builder):
+    scores = score_left_out(builder, sides)
     assert len(scores) == 6
-    among = scores["identification/unseen-genre=blues"]
+    among = scores["identification", "blues"]
     assert among.value > 0.9
     assert (among.n, among.candidates, among.chance) == (8, 24, 0.5)
-    assert among.note.endswith("when trained on")
-    within = scores["identification/unseen-genre=blues/within-genre"]
+    assert among.detail.endswith("when trained on")
+    within = scores["identification_within_genre", "blues"]
     assert (within.n, within.candidates) == (8, 8)
 
 
-def test_a_genre_tells_nothing_within_itself(sides, card, rng):
+def test_a_genre_tells_nothing_within_itself(sides, builder, rng):
     """Responses that know the genre only: high among all, chance within."""
     train, train_embeddings, test, test_embeddings = sides
     centres = 5 * rng.standard_normal((3, 4)).astype(np.float32)
@@ -94,10 +101,9 @@ def test_a_genre_tells_nothing_within_itself(sides, card, rng):
         for each in (train, test)
     ]
     sided = deaf[0], moved[0], deaf[1], moved[1]
-    scores = {s.metric: s.value for s in score_unseen(card, decode(*sided), decode_unseen("ridge", *sided))}
-    assert np.mean([scores[f"identification/unseen-genre={g}/within-genre"] for g in GENRES]) == pytest.approx(
-        0.5, abs=0.2
-    )
+    scores = score_left_out(builder, sided)
+    within = [scores["identification_within_genre", genre].value for genre in GENRES]
+    assert np.mean(within) == pytest.approx(0.5, abs=0.2)
 
 
 def test_genres_that_cannot_be_left_out_are_named(sides):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.metrics.card import ScoreCard
+from brain2music.metrics.builder import ScoreBuilder
 from brain2music.metrics.classes import (
     GENRES,
     GROUPS,
@@ -52,20 +52,20 @@ def test_columns_are_found_by_name_and_missing_ones_named() -> None:
         group_columns(MOODS, [name for name in names if name != "Sad music"])
 
 
-def test_scores_are_means_over_takes_with_the_ceiling_of_the_oracle(rng: np.random.Generator) -> None:
+def test_scores_are_means_over_samples_with_the_ceiling_of_the_oracle(rng: np.random.Generator) -> None:
     names = [name for group in GROUPS for name in group.classes]
-    heard = rng.random((6, len(names)))
-    takes = np.stack([heard, rng.permuted(heard, axis=1)])
-    card = ScoreCard("01", "logmel", "generate", rng, True, draws=200)
-    scores = {score.metric: score for score in score_agreement(takes, heard, names, card, "a tagger", heard[None])}
-    assert set(scores) == {"agreement/genre", "agreement/instrument", "agreement/mood"}
+    presented = rng.random((6, len(names)))
+    samples = np.stack([presented, rng.permuted(presented, axis=1)])
+    builder = ScoreBuilder("generate", "01", "logmel", rng, True, judge="a tagger", n_permutations=200)
+    scores = {score.metric: score for score in score_agreement(samples, presented, names, builder, presented[None])}
+    assert set(scores) == {"class_agreement_genre", "class_agreement_instrument", "class_agreement_mood"}
     for group in GROUPS:
-        score, columns = scores[f"agreement/{group.name}"], group_columns(group, names)
-        each = [class_agreement(take[:, columns], heard[:, columns], group.top_n).mean() for take in takes]
+        score, columns = scores[f"class_agreement_{group.name}"], group_columns(group, names)
+        each = [class_agreement(made[:, columns], presented[:, columns], group.top_n).mean() for made in samples]
         assert score.value == pytest.approx(np.mean(each))
         assert (score.ceiling, score.stage, score.n, score.simulated) == (1.0, "generate", 6, True)
         assert score.chance < score.value
-        assert "a tagger" in score.note
+        assert score.judge == "a tagger"
 
 
 @pytest.mark.real_data

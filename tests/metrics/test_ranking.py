@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
 from brain2music.metrics.ranking import (
-    identification,
+    identification_by_clip,
     n_way,
     one_per_group,
     per_group,
@@ -36,27 +36,27 @@ def test_similarity_is_pearson_over_dimensions(rng: np.random.Generator) -> None
 @given(st.integers(2, 9), st.integers(0, 10_000))
 def test_identification_equals_the_double_loop(n: int, seed: int) -> None:
     c = np.random.default_rng(seed).integers(-2, 3, (n, n)) / 2  # coarse values, so that ties are common
-    np.testing.assert_array_equal(identification(c), equations_2_and_3(c))
+    np.testing.assert_array_equal(identification_by_clip(c), equations_2_and_3(c))
 
 
 def test_scores_by_hand() -> None:
-    np.testing.assert_allclose(identification(BY_HAND), [2 / 3, 1 / 3, 2 / 3, 1])
+    np.testing.assert_allclose(identification_by_clip(BY_HAND), [2 / 3, 1 / 3, 2 / 3, 1])
     np.testing.assert_array_equal(ranks(BY_HAND), [2, 3, 2, 1])
     np.testing.assert_array_equal(top_k(BY_HAND, 1), [0, 0, 0, 1])
     np.testing.assert_array_equal(top_k(BY_HAND, 2), [1, 0, 1, 1])
     np.testing.assert_allclose(n_way(BY_HAND, 3), [1 / 3, 0, 1 / 3, 1])
     np.testing.assert_allclose(within_group(BY_HAND, "aabb"), [1, 1, 0, 1])
-    assert per_group(identification(BY_HAND), "aabb") == pytest.approx({"a": 0.5, "b": 5 / 6})
+    assert per_group(identification_by_clip(BY_HAND), "aabb") == pytest.approx({"a": 0.5, "b": 5 / 6})
 
 
 def test_a_tie_is_not_a_win_and_the_clip_does_not_beat_itself() -> None:
     ties = np.zeros((60, 60))
-    np.testing.assert_array_equal(identification(ties), 0)
+    np.testing.assert_array_equal(identification_by_clip(ties), 0)
     np.testing.assert_array_equal(top_k(ties, 59), 0)
     certain = np.eye(60)
-    assert identification(certain).max() == 1
+    assert identification_by_clip(certain).max() == 1
     loose = (np.diagonal(certain)[:, None] >= certain).sum(axis=1) / 59
-    assert loose.mean() - identification(certain).mean() == pytest.approx(1 / 59)
+    assert loose.mean() - identification_by_clip(certain).mean() == pytest.approx(1 / 59)
 
 
 def test_equal_candidates_tie_exactly_however_they_are_summed(rng: np.random.Generator) -> None:
@@ -73,7 +73,7 @@ def test_equal_candidates_tie_exactly_however_they_are_summed(rng: np.random.Gen
 
 def test_n_way_is_the_expectation_over_all_draws(rng: np.random.Generator) -> None:
     c = similarity(rng.normal(size=(8, 5)), rng.normal(size=(8, 5)))
-    np.testing.assert_allclose(n_way(c, 2), identification(c), atol=1e-12)
+    np.testing.assert_allclose(n_way(c, 2), identification_by_clip(c), atol=1e-12)
     np.testing.assert_allclose(n_way(c, 8), top_k(c, 1), atol=1e-12)
     for i in range(8):
         others = [j for j in range(8) if j != i]
@@ -84,7 +84,7 @@ def test_n_way_is_the_expectation_over_all_draws(rng: np.random.Generator) -> No
 def test_random_predictions_are_at_chance(rng: np.random.Generator) -> None:
     c = similarity(rng.normal(size=(600, 40)), rng.normal(size=(600, 40)))
     labels = [f"genre {i % 10}" for i in range(600)]
-    assert identification(c).mean() == pytest.approx(0.5, abs=0.04)
+    assert identification_by_clip(c).mean() == pytest.approx(0.5, abs=0.04)
     assert within_group(c, labels).mean() == pytest.approx(0.5, abs=0.04)
     assert n_way(c, 10).mean() == pytest.approx(0.1, abs=0.03)
     assert top_k(c, 60).mean() == pytest.approx(0.1, abs=0.04)
@@ -106,7 +106,7 @@ def test_one_per_group_is_the_expectation_over_all_pools(rng: np.random.Generato
     two_way, first = one_per_group(c, labels)
     for clip in range(9):
         inside = [(c[np.ix_(pool, pool)], int(np.flatnonzero(pool == clip)[0])) for pool in pools if clip in pool]
-        assert two_way[clip] == pytest.approx(np.mean([identification(part)[at] for part, at in inside]))
+        assert two_way[clip] == pytest.approx(np.mean([identification_by_clip(part)[at] for part, at in inside]))
         assert first[clip] == pytest.approx(np.mean([top_k(part, 1)[at] for part, at in inside]))
 
 
@@ -131,7 +131,7 @@ def test_rows_without_a_correlation_are_refused(poison: float, rng: np.random.Ge
     with pytest.raises(ValueError, match="1 of the predicted rows"):
         similarity(bad, good)
     with pytest.raises(ValueError, match="not finite"):
-        identification(np.full((3, 3), poison))
+        identification_by_clip(np.full((3, 3), poison))
 
 
 def test_impossible_questions_are_refused() -> None:
@@ -140,6 +140,6 @@ def test_impossible_questions_are_refused() -> None:
         with pytest.raises(ValueError, match="candidates"):
             ask()
     with pytest.raises(ValueError, match="needs at least two"):
-        identification(np.ones((1, 1)))
+        identification_by_clip(np.ones((1, 1)))
     with pytest.raises(ValueError, match="labels"):
         within_group(c, "abc")

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from brain2music.metrics.ranking import (
-    identification,
+    identification_by_clip,
     identification_payoff,
     similarity,
     within_group,
@@ -31,14 +31,14 @@ def similarities(rng: np.random.Generator, n: int, signal: float, dims: int = 12
 
 def test_p_converges_to_enumeration_of_all_assignments(rng: np.random.Generator) -> None:
     c = similarities(rng, 6, 0.3)
-    accuracies = np.array([identification(c[:, order]).mean() for order in permutations(range(6))])
-    expected = np.mean(accuracies >= identification(c).mean() - 1e-12)
+    accuracies = np.array([identification_by_clip(c[:, order]).mean() for order in permutations(range(6))])
+    expected = np.mean(accuracies >= identification_by_clip(c).mean() - 1e-12)
     assert permutation_p(identification_payoff(c), rng, 40_000) == pytest.approx(expected, abs=0.01)
 
 
 def test_the_null_is_the_score_of_reordered_columns(rng: np.random.Generator) -> None:
     c = similarities(rng, 5, 0.5)
-    possible = {round(identification(c[:, order]).mean(), 9) for order in permutations(range(5))}
+    possible = {round(identification_by_clip(c[:, order]).mean(), 9) for order in permutations(range(5))}
     assert set(np.round(permutation_null(identification_payoff(c), rng, 500), 9)) <= possible
 
 
@@ -60,7 +60,7 @@ def test_p_within_groups_does_not_see_the_group(rng: np.random.Generator) -> Non
     for _ in range(60):
         true = centres[labels] + rng.normal(size=(40, 12))
         c = similarity(centres[labels] + rng.normal(size=(40, 12)), true)
-        assert identification(c).mean() > 0.85
+        assert identification_by_clip(c).mean() > 0.85
         values.append(permutation_p(within_group_payoff(c, list(labels)), rng, 199, blocks=list(labels)))
     assert stats.kstest(values, "uniform").pvalue > 0.001
 
@@ -69,14 +69,14 @@ def test_p_of_some_rows_permutes_all_clips(rng: np.random.Generator) -> None:
     c = similarities(rng, 5, 0.5)
     rows = np.array([True, False, True, False, False])
     null = permutation_null(identification_payoff(c), rng, 20_000, rows=rows)
-    values = [identification(c[:, order])[rows].mean() for order in permutations(range(5))]
+    values = [identification_by_clip(c[:, order])[rows].mean() for order in permutations(range(5))]
     assert null.mean() == pytest.approx(np.mean(values), abs=0.01)
     assert null.std() == pytest.approx(np.std(values), abs=0.01)
 
 
 @pytest.mark.parametrize("signal", [0.0, 0.4, 1.2])
 def test_the_identification_interval_covers_the_truth(signal: float, rng: np.random.Generator) -> None:
-    truth = identification(similarities(rng, 1500, signal)).mean()
+    truth = identification_by_clip(similarities(rng, 1500, signal)).mean()
     intervals = np.array([bootstrap_identification(similarities(rng, 40, signal), rng, 400) for _ in range(150)])
     covered = np.mean((intervals[:, 0] <= truth) & (truth <= intervals[:, 1]))
     assert 0.87 <= covered <= 1
@@ -100,7 +100,7 @@ def test_nan_scores_are_left_out(rng: np.random.Generator) -> None:
 
 
 def test_a_draw_is_scored_as_the_clips_it_holds(rng: np.random.Generator) -> None:
-    """Weights give what identification gives when the drawn clips are written out, copies not compared."""
+    """Weights give what identification gives when the resampled clips are written out, copies not compared."""
     c, labels = similarities(rng, 8, 0.5), ["a", "a", "a", "b", "b", "b", "b", "a"]
     drawn = np.array([0, 0, 1, 2, 4, 4, 4, 6])
     weights = np.bincount(drawn, minlength=8)[None].astype(float)
@@ -126,7 +126,7 @@ def test_a_draw_is_scored_as_the_clips_it_holds(rng: np.random.Generator) -> Non
             patch.setattr("brain2music.metrics.uncertainty.bootstrap", keep)
             bootstrap_identification(c, rng, blocks=blocks)
         assert kept["statistic"](weights)[0] == pytest.approx(written_out(same))
-        whole = within_group(c, labels) if blocks else identification(c)
+        whole = within_group(c, labels) if blocks else identification_by_clip(c)
         assert kept["statistic"](np.ones((1, 8)))[0] == pytest.approx(whole.mean())
 
 
@@ -185,11 +185,11 @@ def test_refits_that_tell_nothing_give_no_p(rng: np.random.Generator) -> None:
 
 def test_recordings_change_places_whole(rng: np.random.Generator) -> None:
     """Predictions that know a recording by itself, whichever: permuted clip by clip that looks like information."""
-    together, found = np.repeat(np.arange(20), 2), {True: [], False: []}
+    recordings, found = np.repeat(np.arange(20), 2), {True: [], False: []}
     for _ in range(100):
-        sides = [rng.normal(size=(20, 12))[together] + 0.1 * rng.normal(size=(40, 12)) for _ in range(2)]
+        sides = [rng.normal(size=(20, 12))[recordings] + 0.1 * rng.normal(size=(40, 12)) for _ in range(2)]
         payoff = identification_payoff(similarity(*sides))
         for whole, values in found.items():
-            values.append(permutation_p(payoff, rng, 199, together=together if whole else None))
+            values.append(permutation_p(payoff, rng, 199, recordings=recordings if whole else None))
     low = {whole: np.mean([p <= 0.1 or p >= 0.9 for p in values]) for whole, values in found.items()}
     assert low[True] < 0.32 < low[False]

@@ -1,6 +1,5 @@
 """A run with captions, in an embedding that embeds text: what words find, and what they tell without a brain."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from brain2music._utils.errors import InputError
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.embeddings.embedder import Embedder
+from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
@@ -60,14 +60,18 @@ def test_captions_search_the_gallery_and_stand_beside_the_brain(
 ) -> None:
     outputs = run_with(study, captions_of(study, tmp_path / "captions.csv"), tmp_path / "out", monkeypatch)
     table = pd.read_parquet(outputs.retrieval("01", "logmel"))
-    said = table[table["source"] == "caption"]
+    said = table[table["condition"] == "caption"]
     assert set(said["clip"]) == set(table["clip"])
     assert said["caption"].str.startswith("much like jazz.").all()
-    assert (table.loc[table["source"] != "caption", "caption"] == "").all()
-    scores = {(s["stage"], s["embedding"], s["metric"]): s["value"] for s in json.loads(outputs.scores.read_text())}
-    assert scores["decode", "logmel", "identification/baseline=caption"] == pytest.approx(1.0)
-    assert ("retrieve", "logmel", "identification/caption") in scores
-    assert ("decode", "mfcc-chroma", "identification/baseline=caption") not in scores  # it embeds no text
+    assert (table.loc[table["condition"] != "caption", "caption"] == "").all()
+    scores = select_scores(read_scores(outputs.scores), metric="identification", condition="caption", **OWN)
+    by_judge = {(score.stage, score.embedding, score.judge): score.value for score in scores}
+    assert by_judge["decode", "logmel", None] == pytest.approx(1.0)
+    assert set(by_judge) == {  # mfcc-chroma embeds no text
+        ("decode", "logmel", None),
+        ("retrieve", "logmel", "logmel"),
+        ("retrieve", "logmel", "mfcc-chroma"),
+    }
     page = (build_report(outputs.root).parent / "sub-01.html").read_text()
     assert "Retrieved by the caption" in page
     assert said["caption"].iloc[0] in page

@@ -121,23 +121,28 @@ def test_ceilings_are_near_the_planted(heard, scores, truth):
 
 def test_scores_say_what_they_are(heard, scores):
     outputs = heard[2]
-    by_metric = {(score.metric, score.embedding): score for score in scores}
-    reliable = by_metric["r", "truth"]
+    by_metric = {(score.metric, score.embedding, score.group): score for score in scores}
+    assert len(by_metric) == len(scores)
+    assert {(score.condition, score.decoder, score.lag_tr) for score in scores} == {("true", None, heard[0].lag_tr)}
+    reliable = by_metric["r", "truth", "reliable"]
     assert all(score.stage == "encode" and score.simulated and score.subject == "001" for score in scores)
     assert reliable.low < reliable.value < reliable.high
     assert reliable.p < 0.01
-    assert "reliable voxels" in reliable.note
-    compared = by_metric["r/vs=noise", "truth"]
-    assert compared.value == pytest.approx(reliable.value - by_metric["r", "noise"].value)
+    assert "reliable voxels" in reliable.detail
+    compared = by_metric["r_difference", "truth", "reliable"]
+    assert compared.versus == "noise"
+    assert compared.value == pytest.approx(reliable.value - by_metric["r", "noise", "reliable"].value)
     assert compared.low > 0
-    alone, nothing = by_metric["r2/unique", "truth"], by_metric["r2/unique", "noise"]
+    alone, nothing = (by_metric["unique_r2", name, "reliable"] for name in ("truth", "noise"))
     assert alone.low < alone.value < alone.high
     assert alone.low > max(nothing.value, 0)
     assert nothing.value < 0.02
     rois = pd.read_parquet(outputs.encoding_rois("001")).query("embedding == 'truth'").set_index("roi")
-    assert by_metric["r/roi=Heschl's gyrus L", "truth"].value == pytest.approx(rois.loc["Heschl's gyrus L", "mean_r"])
-    assert by_metric["significant/gaussian", "truth"].value > by_metric["significant", "truth"].value
-    assert "gaussian (paper)" in by_metric["significant/gaussian", "truth"].note
+    for group in ("all", "reliable", "Heschl's gyrus L"):
+        assert by_metric["r", "truth", group].value == pytest.approx(rois.loc[group, "mean_r"])
+    gaussian, permuted = (by_metric[f"significant_{test}", "truth", "all"] for test in ("gaussian", "fdr"))
+    assert gaussian.value > permuted.value
+    assert "gaussian (paper)" in gaussian.detail
 
 
 def test_all_files_are_there_and_a_repeat_gives_the_same_bytes(heard, scores):

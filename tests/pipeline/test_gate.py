@@ -16,11 +16,11 @@ from brain2music.brain.arrays import read_arrays_study
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.gallery.build import build_gallery
-from brain2music.metrics.records import read_scores
+from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.check import check_arrays, check_bids
+from brain2music.pipeline.refits import about_p
 from brain2music.pipeline.run import run
-from brain2music.pipeline.tested import about_p
 from tests.study.tiny_study import TR, TinyStudy, voxels
 
 CONFIG = RunConfig.of(
@@ -296,15 +296,15 @@ def test_why_there_is_no_p_is_said_before_and_beside_the_score(tmp_path: Path, r
     assert "set evaluation.n_permuted_fits to 20" in finding.hint
     with pytest.warns(Brain2MusicWarning, match="no p"):
         outputs = run(read_arrays_study(path), tmp_path / "out", CONFIG)
-    (score,) = [each for each in read_scores(outputs.scores) if each.metric == "identification"]
+    (score,) = select_scores(read_scores(outputs.scores), metric="identification", condition="decoded", **OWN)
     assert score.p is None
-    assert "set evaluation.n_permuted_fits to 20" in score.note
+    assert "set evaluation.n_permuted_fits to 20" in score.detail
     enough = CONFIG.changed(n_permuted_fits=5)
     assert check_arrays(path, enough) == []
     outputs = run(read_arrays_study(path), tmp_path / "out", enough)
-    (score,) = [each for each in read_scores(outputs.scores) if each.metric == "identification"]
+    (score,) = select_scores(read_scores(outputs.scores), metric="identification", condition="decoded", **OWN)
     assert score.p is not None
-    assert "no p" not in score.note
+    assert "no p" not in score.detail
 
 
 def test_genres_that_training_cannot_do_without_are_said_before(study: TinyStudy, tmp_path: Path) -> None:
@@ -322,9 +322,8 @@ def test_genres_that_training_cannot_do_without_are_said_before(study: TinyStudy
     with pytest.warns(Brain2MusicWarning, match="without jazz") as said:
         outputs = run(BidsSource.read(study.root, config), tmp_path / "out", config)
     assert len(said) == 2
-    scored = {each.metric for each in read_scores(outputs.scores)}
-    assert "identification/unseen-genre=pop" in scored
-    assert "identification/unseen-genre=jazz" not in scored
+    left_out = select_scores(read_scores(outputs.scores), metric="identification", held_out="genre")
+    assert {each.group for each in left_out} == {"pop"}
 
 
 @pytest.mark.parametrize(

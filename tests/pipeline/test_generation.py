@@ -11,13 +11,14 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
+from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.models.generators import get_generator
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
 from brain2music.report.page import build_report
 from tests.study.tiny_study import TinyStudy
 
-CONDITIONS = ("brain", "uncalibrated", "oracle")
+CONDITIONS = ("denoised", "decoded", "true")
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def study(tmp_path: Path) -> TinyStudy:
 
 
 def config(generator: Path | str, **changes: object) -> RunConfig:
-    """Settings of a quick run that generates two takes a clip."""
+    """Settings of a quick run that generates two samples per clip."""
     settings = {
         **{
             "embeddings": ("logmel", "mfcc-chroma"),
@@ -53,7 +54,7 @@ def generate(study: TinyStudy, out: Path, settings: RunConfig) -> Outputs:
     return run(BidsSource.read(study.root, settings), out, settings)
 
 
-def test_every_take_is_a_file_that_is_scored_by_every_embedding(
+def test_every_sample_is_a_file_that_is_scored_by_every_embedding(
     study: TinyStudy, generator: Path, tmp_path: Path
 ) -> None:
     outputs = generate(study, tmp_path / "out", config(generator))
@@ -69,15 +70,13 @@ def test_every_take_is_a_file_that_is_scored_by_every_embedding(
         assert sound.frames == 36_000
         source = json.loads((outputs.root / file).with_suffix(".json").read_text())["source"]
         assert source["checkpoint"] == "musiclm-tiny"
-    scores = [each for each in json.loads(outputs.scores.read_text()) if each["stage"] == "generate"]
-    found = {each["metric"]: each for each in scores}
-    for judge in ("", "/judge=mfcc-chroma"):
-        for metric in ("identification", "identification/uncalibrated", "identification/oracle"):
-            assert found[metric + judge]["n"] == len(clips)
-            assert found[metric + judge]["chance"] == 0.5
-        assert found["identification" + judge]["ceiling"] == pytest.approx(
-            found["identification/oracle" + judge]["value"]
-        )
+    scores = select_scores(read_scores(outputs.scores), stage="generate", metric="identification", **OWN)
+    found = {(each.judge, each.condition): each for each in scores}
+    assert set(found) == {(judge, each) for judge in ("logmel", "mfcc-chroma") for each in CONDITIONS}
+    for (judge, condition), score in found.items():
+        assert (score.n, score.chance, score.generator) == (len(clips), 0.5, "musiclm-tiny")
+        assert score.decoder == (None if condition == "true" else "ridge")
+        assert score.ceiling == (found[judge, "true"].value if condition == "denoised" else None)
 
 
 def test_a_run_that_was_stopped_makes_only_what_is_missing(study: TinyStudy, generator: Path, tmp_path: Path) -> None:
@@ -107,8 +106,8 @@ def test_the_page_plays_what_was_generated(study: TinyStudy, generator: Path, tm
     page = outputs.page("01").read_text()
     table = pd.read_parquet(outputs.generated_table("01", "logmel"))
     assert all(f'src="{file}"' in page for file in table["file"])
-    assert "Generated from the brain" in page
-    assert "none was chosen" in page
+    assert "Generated from the decoded embedding (denoised)" in page
+    assert "none was selected" in page
     assert "Music generated from the logmel embedding" in page
 
 
@@ -121,10 +120,12 @@ def test_a_judge_that_is_not_decoded_scores_sound_and_classes(
     monkeypatch.setenv("BRAIN2MUSIC_MODELS", str(tmp_path / "models"))
     settings = config(generator, embeddings=("logmel",), further_embeddings=("yamnet",), n_samples=1)
     outputs = generate(study, tmp_path / "out", settings)
-    scores = {(each["stage"], each["metric"]): each for each in json.loads(outputs.scores.read_text())}
-    assert scores["generate", "identification/judge=yamnet"]["embedding"] == "logmel"
+    scores = select_scores(read_scores(outputs.scores), stage="generate", judge="yamnet", condition="denoised", **OWN)
+    assert {score.embedding for score in scores} == {"logmel"}
+    by_metric = {score.metric: score for score in scores}
+    assert "identification" in by_metric
     for group in ("genre", "instrument", "mood"):
-        assert 0 <= scores["generate", f"agreement/{group}"]["chance"] <= 1
+        assert 0 <= by_metric[f"class_agreement_{group}"].chance <= 1
     assert not outputs.predictions("01", "yamnet").exists()
 
 

@@ -16,6 +16,8 @@ from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.gallery.build import build_gallery
+from brain2music.metrics.records import OWN, read_scores, select_scores
+from brain2music.metrics.score import METRICS
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.describe import _decoder
 from brain2music.pipeline.outputs import Outputs
@@ -99,9 +101,17 @@ def test_a_run_writes_all_that_it_promises(study: TinyStudy, tmp_path: Path) -> 
         *(("encode", name) for name in CONFIG.embeddings),
         ("retrieve", "logmel"),
     }
-    metrics = {score["metric"] for score in scores}
-    assert {"identification", "identification/shuffled", "identification/lag=1"} <= metrics
-    assert any(metric.endswith("/judge=mfcc-chroma") for metric in metrics)
+    identified = select_scores(read_scores(outputs.scores), metric="identification", group="all")
+    kinds = {(score.stage, score.condition, score.ablation, score.lag_tr, score.judge) for score in identified}
+    assert {
+        ("decode", "decoded", "none", 0, None),
+        ("decode", "decoded", "lag", 1, None),
+        ("decode", "permuted", "none", 0, None),
+        ("retrieve", "decoded", "none", 0, "logmel"),
+        ("retrieve", "decoded", "none", 0, "mfcc-chroma"),
+    } <= kinds
+    assert read_scores(outputs.scores_table) == read_scores(outputs.scores)
+    assert {score["metric"] for score in scores} <= set(METRICS)
     assert {path: digest_file(path) for path in study.root.rglob("*") if path.is_file()} == before
 
 
@@ -191,11 +201,11 @@ def test_at_group_level_subjects_are_read_by_each_others_decoders(study: TinyStu
     run(read(study), tmp_path / "out", config)
     outputs = run(read(study), tmp_path / "out", config, level="group")
     scores = json.loads(outputs.scores.read_text())
-    for way in ("across", "pooled"):
-        found = {s["subject"]: s for s in scores if s["metric"] == f"identification/{way}=srm"}
+    for held_out in ("subject", "none"):
+        found = {s["subject"]: s for s in scores if (s["alignment"], s["held_out"]) == ("srm", held_out)}
         assert set(found) == {"01", "02", "group"}
         assert found["01"]["value"] == pytest.approx(found["02"]["value"], abs=1e-6)  # their responses are the same
-        assert "aligned by srm" in found["01"]["note"]
+        assert "aligned by srm" in found["01"]["detail"]
     before = outputs.across("logmel").stat().st_mtime_ns
     run(read(study), tmp_path / "out", config, level="group")
     assert outputs.across("logmel").stat().st_mtime_ns == before
@@ -209,8 +219,8 @@ def test_the_group_level_summarises_subjects(study: TinyStudy, tmp_path: Path) -
     outputs = run(read(study), tmp_path / "out", CONFIG, subjects=["01"])
     run(read(study), tmp_path / "out", CONFIG, level="group")
     scores = json.loads(outputs.scores.read_text())
-    group = [score for score in scores if score["subject"] == "group" and score["metric"] == "identification"]
-    assert [score["n"] for score in group] == [2, 2]
+    of_group = {"subject": "group", "metric": "identification", "condition": "decoded", **OWN}
+    assert [score["n"] for score in scores if score.items() >= of_group.items()] == [2, 2]
     assert {score["subject"] for score in scores} == {"01", "02", "group"}
 
 

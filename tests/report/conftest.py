@@ -2,8 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,18 @@ import pytest
 import soundfile
 from PIL import Image
 
-from brain2music._utils.files import write_json, write_table
-from brain2music.metrics.score import Score
-from brain2music.pipeline.outputs import Outputs
+from brain2music._utils.files import write_json
+from brain2music.metrics.records import write_scores
+from brain2music.metrics.score import Score, ScoredStage
+from brain2music.pipeline.outputs import (
+    ALPHAS,
+    ENCODING_ROIS,
+    PREDICTIONS,
+    RELIABILITY,
+    RETRIEVAL,
+    SIMILARITY,
+    Outputs,
+)
 from brain2music.report.page import build_report
 
 REGIONS = ("Heschl's gyrus", "planum temporale", "superior temporal", "inferior frontal")
@@ -47,7 +55,7 @@ def write_run(
         roi = rng.integers(len(regions), size=voxels)
         reliability = np.tanh(rng.normal(0.45 - 0.11 * roi, 0.12))
         table = pd.DataFrame({"roi": [regions[i] for i in roi], "reliability": reliability})
-        write_table(outputs.reliability(subject), table)
+        RELIABILITY.write(outputs.reliability(subject), table)
         for embedding in embeddings:
             _write_embedding(outputs, subject, embedding, clips, dims, gallery, hostile, rng)
             scores += _scores(subject, embedding, embeddings[0], genres, clips, simulated, note, gallery)
@@ -57,7 +65,8 @@ def write_run(
     if gallery:
         for track in range(len(clips)):
             _write_sound(outputs.retrieved(f"track{track}"), seconds, rng)
-    write_json(outputs.scores, [asdict(score) for score in scores])
+    for path in (outputs.scores, outputs.scores_table):
+        write_scores(path, scores)
     write_json(
         outputs.study,
         _study(simulated, note, subjects, embeddings, genres, clips, dims, voxels, gallery, hostile),
@@ -83,10 +92,10 @@ def _write_embedding(
         for (clip, genre), p, t in zip(clips, predicted, true, strict=True)
         for window, jitter in enumerate((-0.1, 0.1))
     ]
-    write_table(outputs.predictions(subject, embedding), pd.DataFrame(rows))
+    PREDICTIONS.write(outputs.predictions(subject, embedding), pd.DataFrame(rows))
     similarity = np.corrcoef(predicted, true)[: len(clips), len(clips) :]
     rows = [{"clip": c, "genre": g, "similarity": list(r)} for (c, g), r in zip(clips, similarity, strict=True)]
-    write_table(outputs.similarity(subject, embedding), pd.DataFrame(rows))
+    SIMILARITY.write(outputs.similarity(subject, embedding), pd.DataFrame(rows))
     alpha = 10.0 ** np.clip(rng.normal(3, 1.2, dims).round(), 0, 5)
     alphas = {
         "dim": range(dims),
@@ -94,22 +103,22 @@ def _write_embedding(
         "cv_score": rng.normal(0.2, 0.05, dims),
         "on_edge": alpha == 1e5,
     }
-    write_table(outputs.alphas(subject, embedding), pd.DataFrame(alphas))
+    ALPHAS.write(outputs.alphas(subject, embedding), pd.DataFrame(alphas))
     if gallery:
         rows = [
             {
-                "clip": clip, "genre": genre, "source": source, "rank": rank,
+                "clip": clip, "genre": genre, "condition": condition, "rank": rank,
                 "track": f"track{(i + rank) % len(clips)}",
                 "title": f"Piece no. {rank} {hostile}" if rank < 3 else "A Long Title for a Small Piece",
                 "artist": f"Somebody{hostile}", "licence": "CC BY 4.0",
                 "track_genre": clips[(i + rank) % len(clips)][1],
-                "path": "/music/file.mp3", "start_s": 12.5 * rank, "cosine": 0.9 - 0.05 * rank,
+                "path": "/music/file.mp3", "start_s": 12.5 * rank, "cosine": 0.9 - 0.05 * rank, "caption": "",
             }
             for i, (clip, genre) in enumerate(clips)
-            for source in ("brain", "oracle")
-            for rank in ((1, 2, 3) if source == "brain" else (1,))
+            for condition in ("decoded", "true")
+            for rank in ((1, 2, 3) if condition == "decoded" else (1,))
         ]  # fmt: skip
-        write_table(outputs.retrieval(subject, embedding), pd.DataFrame(rows))
+        RETRIEVAL.write(outputs.retrieval(subject, embedding), pd.DataFrame(rows))
 
 
 def _write_encoding(outputs: Outputs, subject: str, embeddings: tuple[str, ...], rois: tuple[str, ...]) -> None:
@@ -123,7 +132,7 @@ def _write_encoding(outputs: Outputs, subject: str, embeddings: tuple[str, ...],
         for j, roi in enumerate(rois)
         for r in [0.6 - 0.1 * i - 0.05 * j]
     ]  # fmt: skip
-    write_table(outputs.encoding_rois(subject), pd.DataFrame(rows))
+    ENCODING_ROIS.write(outputs.encoding_rois(subject), pd.DataFrame(rows))
     picture = outputs.encoding_figure(subject, embeddings[0])
     Image.new("RGB", (60, 20), "teal").save(picture)
     for image in (
@@ -145,69 +154,57 @@ def _scores(
 ) -> list[Score]:
     count = len(clips)
 
-    def score(metric: str, value: float, chance: float, stage: str = "decode", **more: Any) -> Score:
-        common = {
-            "n": count,
-            "candidates": count,
-            "low": value - 0.06,
-            "high": min(value + 0.05, 1.0),
-            "p": 0.0004,
-        }
-        common |= {"simulated": simulated, "note": note, **more}
-        return Score(metric, value, stage, subject, embedding, chance=chance, **common)  # type: ignore[arg-type]
+    def score(metric: str, value: float, chance: float, stage: ScoredStage = "decode", **more: Any) -> Score:
+        common: dict[str, Any] = {"n": count, "candidates": count, "low": value - 0.06, "high": min(value + 0.05, 1.0)}
+        common |= {"p": 0.0004, "simulated": simulated, "note": note, "embedding": embedding, "subject": subject}
+        made_by = {"condition": "true"} if stage == "encode" else {"condition": "decoded", "decoder": "ridge"}
+        return Score(
+            stage=stage, metric=metric, value=value, chance=chance, **{**common, "lag_tr": 3, **made_by, **more}
+        )
 
+    identified = partial(score, "identification", chance=0.5)
+    no_brain = {"decoder": None, "lag_tr": None}
+    no_interval = {"p": None, "low": None, "high": None}
     scores = [
-        score("identification", 0.87, 0.5, ceiling=1.0),
+        identified(0.87, ceiling=1.0),
         score("top1", 0.35, 1 / count, ceiling=1.0),
         score("top5", 0.75, 5 / count, ceiling=1.0),
-        score("identification/within-genre", 0.61, 0.5, p=0.08),
-        score("correlation/dimension", 0.31, 0.0),
-        score(
-            "identification/baseline=random-vector",
-            0.496,
-            0.5,
-            p=None,
-            note=_notes(note, "one draw"),
-        ),
-        score("identification/baseline=mean-vector", 0.5, 0.5, p=None, low=None, high=None),
-        score("identification/shuffled", 0.502, 0.5, p=0.47),
-        score("correlation/sample", float("nan"), float("nan"), low=None, high=None, p=None),
+        score("identification_within_genre", 0.61, 0.5, p=0.08),
+        score("dimension_correlation", 0.31, 0.0),
+        identified(0.496, condition="random", p=None, detail="one sample", **no_brain),
+        identified(0.5, condition="mean", **no_brain, **no_interval),
+        identified(0.502, condition="permuted", p=0.47),
+        score("sample_correlation", float("nan"), float("nan"), **no_interval),
     ]
+    few = {"n": count // len(genres), "p": 0.2}
+    for i, genre in enumerate(genres):
+        scores.append(identified(0.95 - 0.05 * i, group=genre, **{**few, "p": None}))
     scores += [
-        score(f"identification/genre={genre}", 0.95 - 0.05 * i, 0.5, n=count // len(genres), p=None)
-        for i, genre in enumerate(genres)
-    ]
-    scores += [
-        score("identification/decoder=kernel", 0.84, 0.5),
-        score("identification/lag=0", 0.79, 0.5),
-        score("identification/baseline=genre-centroid", 0.81, 0.5),
+        identified(0.84, decoder="kernel", ablation="decoder"),
+        identified(0.79, lag_tr=0, ablation="lag"),
+        identified(0.81, condition="genre", **no_brain),
     ]
     for i, genre in enumerate(genres):
-        few, unseen = {"n": count // len(genres), "p": 0.2}, f"identification/unseen-genre={genre}"
-        scores.append(score(unseen, 0.75 - 0.05 * i, 0.5, **few, note=_notes(note, "0.9 when trained on")))
-        within = f"{unseen}/within-genre"
-        scores.append(score(within, 0.55, 0.5, **few, note=_notes(note, "0.652 when trained on")))
-    over = _notes(note, "mean over 10 reliable voxels, 0.69 of the ceiling")
+        left_out = {"group": genre, "held_out": "genre", **few}
+        scores.append(identified(0.75 - 0.05 * i, detail="0.9 when trained on", **left_out))
+        scores.append(score("identification_within_genre", 0.55, 0.5, detail="0.652 when trained on", **left_out))
+    encoded = partial(score, chance=0.0, stage="encode")
     scores += [
-        score("r", 0.55, 0.0, "encode", note=over),
-        score("r/roi=planum temporale", 0.45, 0.0, "encode"),
+        encoded("r", 0.55, group="reliable", detail="mean over 10 reliable voxels, 0.69 of the ceiling"),
+        encoded("r", 0.5, group="all"),
+        encoded("r", 0.45, group="planum temporale"),
         *(
-            score(f"significant{kind}", share, 0.0, "encode", p=None, low=None, high=None)
-            for kind, share in (("", 0.2), ("/max-T", 0.1), ("/gaussian", 0.55))
+            encoded(f"significant_{test}", share, **no_interval)
+            for test, share in (("fdr", 0.2), ("max_t", 0.1), ("gaussian", 0.55))
         ),
     ]
     if embedding != first:
-        score_of = {**asdict(score(f"r/vs={embedding}", 0.1, 0.0, "encode", p=None)), "embedding": first}
-        scores.append(Score(**score_of))
+        scores.append(encoded("r_difference", 0.1, group="reliable", versus=embedding, embedding=first, p=None))
     if gallery:
-        scores.append(score("identification", 0.74, 0.5, "retrieve", ceiling=0.93))
-        scores.append(score("identification/judge=logmel", 0.66, 0.5, "retrieve", ceiling=0.9))
-        scores.append(score("genre-agreement", 0.35, 0.1, "retrieve", ceiling=0.8))
+        scores.append(identified(0.74, stage="retrieve", judge=embedding, ceiling=0.93))
+        scores.append(identified(0.66, stage="retrieve", judge="logmel", ceiling=0.9))
+        scores.append(score("genre_agreement", 0.35, 0.1, "retrieve", ceiling=0.8))
     return scores
-
-
-def _notes(*notes: str) -> str:
-    return "; ".join(filter(None, notes))
 
 
 def _study(

@@ -15,7 +15,7 @@ from PIL import Image
 from brain2music._utils.errors import InputError
 from brain2music.metrics.score import Score
 from brain2music.report import figures
-from brain2music.report.dots import Dot, dot_plot, unseen_bars
+from brain2music.report.forest import Point, forest_plot, genre_pairs
 from brain2music.report.pictures import MOST_BYTES, WIDEST, shrunken
 from brain2music.report.spectrogram import HEIGHT, WIDTH, thumbnail
 
@@ -57,7 +57,7 @@ def test_figures_take_their_colours_from_the_page_and_leave_no_settings(rng: np.
     assert "#000000" not in svg
     assert svg.startswith("<svg viewBox=")
     assert svg.rstrip().endswith("</svg>")
-    assert 'aria-label="Histogram of α over 3 dimensions; 2 lie on the edge of the grid"' in svg
+    assert 'aria-label="Histogram of α over 3 dimensions; 2 are on the edge of the grid"' in svg
 
 
 def test_identification_matrix_groups_genres_and_counts_hits() -> None:
@@ -99,22 +99,24 @@ def height_of(svg: str, label: str) -> float:
     return float(found[1] or found[2])
 
 
-def test_dots_run_down_the_rows_in_a_colour_each_series() -> None:
-    series = {"x": [Dot(0.8, 0.7, 0.9), Dot(0.2)], "y": [None, Dot(0.4, 0.3, 0.5)]}
-    svg = str(dot_plot(["top", "bottom"], series, "d", xlabel="score", chance=0.5, ceilings=[0.95, float("nan")]))
+def test_a_forest_plot_has_one_colour_per_series_and_its_rows_from_the_top() -> None:
+    series = {"x": [Point(0.8, 0.7, 0.9), Point(0.2)], "y": [None, Point(0.4, 0.3, 0.5)]}
+    svg = str(forest_plot(["top", "bottom"], series, "d", xlabel="score", chance=0.5, ceilings=[0.95, float("nan")]))
     assert height_of(svg, "top") < height_of(svg, "bottom")
     assert {"#4c7fd9", "#d9733a"} <= set(re.findall(r"#[0-9a-f]{6}", svg))
     assert 'aria-label="score: x: top 0.80, bottom 0.20"' in svg
-    alone = str(dot_plot(["top"], {"x": [Dot(0.8)]}, "d", xlabel="score", chance=0.5, ceilings=[float("nan")]))
+    alone = str(forest_plot(["top"], {"x": [Point(0.8)]}, "d", xlabel="score", chance=0.5, ceilings=[float("nan")]))
     assert "#d9733a" not in alone
     assert ">x<" not in alone  # one series needs no legend
 
 
-def test_unseen_bars_keep_the_order_given_and_allow_for_genres_without_full_model() -> None:
+def test_pairs_of_bars_keep_the_order_given_and_allow_for_genres_without_full_model() -> None:
     def score(value: float) -> Score:
-        return Score("identification", value, "decode", "001", "e", 2, 6, 0.5, low=value - 0.1, high=value + 0.1)
+        columns = {"stage": "decode", "metric": "identification", "condition": "decoded", "embedding": "e"}
+        interval = {"low": value - 0.1, "high": value + 0.1}
+        return Score(**columns, subject="001", value=value, chance=0.5, n=2, candidates=6, **interval)  # type: ignore[arg-type]
 
-    svg = str(unseen_bars({"rock": score(0.9)}, {"rock": score(0.7), "jazz": score(0.6)}, "u"))
+    svg = str(genre_pairs({"rock": score(0.9)}, {"rock": score(0.7), "jazz": score(0.6)}, "u"))
     assert height_of(svg, "rock") < height_of(svg, "jazz")
     assert "rock 0.70, jazz 0.60" in svg
     bars = {colour: svg.count(f"fill: var({colour}); opacity") for colour in ("--muted", "--accent")}

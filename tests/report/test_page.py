@@ -14,6 +14,7 @@ import soundfile
 
 from brain2music._utils.errors import InputError
 from brain2music.metrics.records import read_scores, summarise, write_scores
+from brain2music.metrics.score import Score
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report.page import build_report
 
@@ -76,7 +77,7 @@ def test_every_section_is_there(make_pages: MakePages) -> None:
     for heading in ("Scores", "Design", "Leaks and warnings", "Methods", "Provenance"):
         assert f"<h2>{heading}</h2>" in pages["index.html"]
     subject = pages["sub-001.html"]
-    for heading in ("Listen", "Decoding", "Unseen genres", "Encoding", "Responses", "Design"):
+    for heading in ("Listen", "Decoding", "Genres left out", "Encoding", "Responses", "Design"):
         assert f"<h2>{heading}</h2>" in subject
     for caption in (
         "Identification matrix",
@@ -86,8 +87,8 @@ def test_every_section_is_there(make_pages: MakePages) -> None:
     ):
         assert caption in subject
     tags = Tags(subject)
-    assert len([item for item in tags.named("li") if item.get("class") == "card"]) == 6
-    assert len(tags.named("audio")) == 18  # heard, by the brain, by the oracle
+    assert len([item for item in tags.named("li") if item.get("class") == "clip"]) == 6
+    assert len(tags.named("audio")) == 18  # presented, retrieved by the decoded and by the true embedding
     assert len(tags.named("img")) == 18 + 1  # and the map
     assert all(audio["preload"] == "none" and audio["aria-label"] for audio in tags.named("audio"))
     assert all(image["alt"] for image in tags.named("img"))
@@ -99,9 +100,9 @@ def test_scores_come_with_chance_interval_candidates_and_p(make_pages: MakePages
     row = re.search(r"<td>decode</td><td class=\"metric\">identification</td>.*?</tr>", index, re.DOTALL)
     assert row is not None
     texts = (re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<td.*?</td>", row[0], re.DOTALL))
-    expected = "decode identification 0.870 0.810 to 0.920  0.500 1.000 6 6 <\u00a00.001"
+    expected = "decode identification decoded 0.870 0.810 to 0.920  0.500 1.000 6 6 <\u00a00.001"
     assert markup.unescape(" ".join(texts)) == expected
-    sentence = "closer to the clip that was heard than to another in 87 % of comparisons"
+    sentence = "more similar to the presented clip than to another clip in 87 % of comparisons"
     assert f"{sentence} (95 % interval 81 % to 92 %, chance 50 %, 6 candidates, n = 6 clips" in index.replace(
         "\u00a0", " "
     )
@@ -109,8 +110,8 @@ def test_scores_come_with_chance_interval_candidates_and_p(make_pages: MakePages
 
 def test_the_summary_names_control_and_other_judge(make_pages: MakePages) -> None:
     index = make_pages()["index.html"].replace("\u00a0", " ")
-    assert "the same decoder fitted to shuffled clips reaches 50 %." in index
-    assert "Judged by another embedding, logmel, it did in 66 % (95 % interval 60 % to 71 %, chance 50 %" in index
+    assert "the same decoder fitted to permuted clips reaches 50 %." in index
+    assert "Compared in another embedding, logmel, it was in 66 % (95 % interval 60 % to 71 %, chance 50 %" in index
     assert "retrieval by the true embedding reaches 93 %" in index
 
 
@@ -121,16 +122,16 @@ def test_several_subjects_are_summed_up_by_their_range(make_pages: MakePages) ->
     assert "That is above chance in 2 of 2 subjects." in index
 
 
-def test_a_score_shows_what_its_note_adds(make_pages: MakePages) -> None:
+def test_a_score_shows_its_remark_and_not_the_note_of_the_banner(make_pages: MakePages) -> None:
     index = make_pages(note="rank 6")["index.html"]
-    assert '<span class="note">one draw</span>' in index
+    assert '<span class="note">one sample</span>' in index
     assert '<span class="note">rank 6' not in index
 
 
 def test_the_summary_tells_how_well_voxels_are_predicted(make_pages: MakePages) -> None:
     index = text_of(make_pages()["index.html"])
     assert (
-        "From music to simulated brain responses, the musicnn-mtt embedding predicted those of subject 001 to unheard "
+        "From music to simulated brain responses: the musicnn-mtt embedding predicted those of subject 001 to test "
         "clips with r = 0.55 (mean over 10 reliable voxels, 0.69 of the ceiling, 95 % interval 0.49 to 0.60, "
         "n = 6 clips, permutation p < 0.001). That is above chance."
     ) in index
@@ -143,7 +144,7 @@ def test_regions_stand_with_interval_ceiling_and_share(make_pages: MakePages) ->
     order = ["reliable voxels 10", "all voxels 60", "Heschl's gyrus 10", "planum", "superior", "inferior"]
     table = shown[shown.index("Encoding by region") :]
     assert sorted(order, key=table.index) == order
-    assert "musicnn-mtt less logmel +0.100 +0.040 to +0.150" in shown
+    assert "musicnn-mtt minus logmel +0.100 +0.040 to +0.150" in shown
 
 
 def test_significant_voxels_stand_side_by_side_and_the_gaussian_null_is_called_inflated(make_pages: MakePages) -> None:
@@ -165,30 +166,34 @@ def test_of_many_regions_the_figure_shows_some_and_the_table_all(make_run: MakeR
     assert shown.count("parcel 12<") == shown.count("parcel 19<") == 1
 
 
-def test_unseen_genres_stand_beside_the_full_model(make_pages: MakePages) -> None:
+def test_genres_left_out_are_beside_the_full_model(make_pages: MakePages) -> None:
     page = make_pages(note="rank 6")["sub-001.html"]
-    shown = text_of(section(page, "unseen"))
+    shown = text_of(section(page, "left-out"))
     assert "Averaged over 3 genres, identification is 0.700 without the genre in training and 0.900 with it" in shown
     row = "classical 2 0.700 0.64 to 0.75 0.200 0.900 0.84 to 0.95 0.550 0.652 when trained on"
     assert row in shown
-    assert "unseen-genre" not in section(page, "decoding")
+    assert "without this genre" not in section(page, "decoding")
 
 
 def test_decoders_are_compared_with_lags_and_controls(make_pages: MakePages) -> None:
     shown = text_of(section(make_pages()["sub-001.html"], "decoding"))
     rows = ("ridge, lag 3 0.870 0.81 to 0.92", "kernel 0.840 0.78 to 0.89", "lag 0 0.790 0.73 to 0.84")
-    controls = ("true genre, no brain 0.810 0.75 to 0.86", "shuffled clips 0.502 0.44 to 0.55")
+    controls = ("true genre, no brain 0.810 0.75 to 0.86", "permuted clips 0.502 0.44 to 0.55")
     assert " ".join(rows + controls) in shown
 
 
 @pytest.mark.parametrize(
-    ("metric", "line"),
-    [("identification/unseen-genre=", "No unseen genres:"), ("identification/(d|l|shuffled|b)", "No comparison:")],
+    ("dropped", "line"),
+    [
+        (lambda score: score.held_out == "genre", "No genres left out:"),
+        (lambda score: score.ablation != "none" or score.condition in ("genre", "permuted"), "No comparison:"),
+    ],
 )
-def test_sections_without_scores_say_so(make_run: MakeRun, make_pages: MakePages, metric: str, line: str) -> None:
+def test_sections_without_scores_say_so(
+    make_run: MakeRun, make_pages: MakePages, dropped: Callable[[Score], bool], line: str
+) -> None:
     root = make_run()
-    kept = [score for score in read_scores(Outputs(root).scores) if not re.match(metric, score.metric)]
-    write_scores(Outputs(root).scores, kept)
+    write_scores(Outputs(root).scores, [score for score in read_scores(Outputs(root).scores) if not dropped(score)])
     assert line not in make_pages()["sub-001.html"]
     assert line in pages_of(root)["sub-001.html"]
 
@@ -198,7 +203,7 @@ def test_encoding_that_was_not_asked_for_is_said_so(make_run: MakeRun) -> None:
     for path in root.rglob("*.parquet"):
         path.unlink()
     edit_json(Outputs(root).study, settings={"encoding.enabled": False})
-    assert "No encoding: the run was told not to encode." in pages_of(root)["sub-001.html"]
+    assert "No encoding: the settings of the run turn encoding off." in pages_of(root)["sub-001.html"]
 
 
 def test_the_group_comes_first(make_run: MakeRun) -> None:
@@ -233,15 +238,15 @@ def test_the_summary_claims_no_more_than_p_allows(make_run: MakeRun, p: float, v
     assert verdict in pages_of(root)["index.html"]
 
 
-def test_rank_of_the_heard_clip_counts_ties_against_it(make_run: MakeRun) -> None:
+def test_rank_of_the_presented_clip_counts_ties_against_it(make_run: MakeRun) -> None:
     root = make_run()
     path = Outputs(root).similarity("001", "musicnn-mtt")
     table = pd.read_parquet(path)
     rows = [[0.9, 0.1, 0.1, 0.1, 0.1, 0.1], [0.5, 0.5, 0.4, 0.3, 0.2, 0.1], *[[0.1] * 5 + [0.0]] * 3]
     table["similarity"] = [*rows, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]]
     table.to_parquet(path)
-    cards = [item for item in Tags(pages_of(root)["sub-001.html"]).named("li") if item.get("class") == "card"]
-    assert [card["data-rank"] for card in cards] == ["1", "2", "5", "5", "5", "6"]
+    clips = [item for item in Tags(pages_of(root)["sub-001.html"]).named("li") if item.get("class") == "clip"]
+    assert [clip["data-rank"] for clip in clips] == ["1", "2", "5", "5", "5", "6"]
 
 
 @pytest.mark.parametrize("simulated", [True, False])

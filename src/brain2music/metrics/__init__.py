@@ -1,4 +1,4 @@
-"""Scores, each with its chance, interval and p: ``__init__.pyi`` lists those for use from Python."""
+"""Scores, each with its chance, interval and p; ``__init__.pyi`` lists the public names."""
 
 import lazy_loader
 

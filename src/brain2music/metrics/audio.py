@@ -1,7 +1,7 @@
 """How close sounds are: log-mel distance, ViSQOL, and the Fréchet distance of two sets of embeddings.
 
-Waveforms that are compared are at one rate and aligned; the one that was made may be longer, as codecs work in whole
-frames.
+Waveforms that are compared have one sample rate and are aligned; the second one may be longer, because codecs work in
+whole frames.
 """
 
 from dataclasses import dataclass
@@ -29,16 +29,34 @@ Shrinkage = Literal["none", "ledoit-wolf"]
 def log_mel_distance(
     reference: Float32[np.ndarray, "*channels samples"], made: Float32[np.ndarray, "*channels longer"], rate: int
 ) -> float:
-    """Mean absolute difference of mel spectrograms in dB, over six resolutions; 0 for equal sounds.
+    """Mean absolute difference of mel spectrograms over six resolutions.
 
-    Magnitudes (Hann windows of 2⁶ … 2¹¹ samples, hop a quarter) in 64 mel bands from 0 to rate / 2, fewer where a
-    window is too short to give each band a bin. A full-scale sine is 0 dB before bins are added to bands, and a band
-    below -100 dB counts as that. The
-    resolutions are SoundStream's (Zeghidour et al. 2021, section III-D); means over bands, frames, channels, windows.
+    Magnitudes (Hann windows of 2⁶ … 2¹¹ samples, hop a quarter) in 64 mel bands from 0 to half the sample rate, fewer
+    where a window is too short to give each band a bin. A full-scale sine is 0 dB before bins are added to bands, and a
+    band below -100 dB counts as that. The mean is over bands, frames, channels and windows.
+
+    Parameters
+    ----------
+    reference : (samples,) or (channels, samples) array
+        Sound to compare with.
+    made : (longer,) or (channels, longer) array
+        Sound aligned with it; it may be longer, because codecs work in whole frames.
+    rate : int
+        Sample rate of both in Hz.
+
+    Returns
+    -------
+    float
+        Distance in dB; 0 for equal sounds.
 
     Raises
     ------
-    ValueError : ``made`` is shorter, or the reference is shorter than the longest window.
+    ValueError
+        ``made`` is shorter, or the reference is shorter than the longest window.
+
+    References
+    ----------
+    The resolutions are SoundStream's: Zeghidour et al., 2021, section III-D.
     """
     samples = reference.shape[-1]
     if samples < WINDOWS[-1] or made.shape[-1] < samples or made.shape[:-1] != reference.shape[:-1]:
@@ -52,16 +70,35 @@ def log_mel_distance(
 
 
 def visqol(reference: Float32[np.ndarray, " samples"], made: Float32[np.ndarray, " longer"], rate: int) -> float:
-    """ViSQOL v3 in audio mode: predicted mean opinion score of ``made``, from 1 (bad) to about 4.75 (the same).
+    """Predict the mean opinion score of a sound by ViSQOL v3 in audio mode.
 
-    Chinen et al., "ViSQOL v3: an open source production ready objective speech and audio metric" (2020, arXiv
-    2004.09584). Audio mode compares gammatone spectrograms at 48 kHz, so both sounds are resampled to that; bands that
-    neither has count as alike, so scores of one table must share a reference of one bandwidth.
+    Audio mode compares gammatone spectrograms at 48 kHz, so both sounds are resampled to that; bands that neither has
+    count as alike, so that scores of one table must share a reference of one bandwidth.
+
+    Parameters
+    ----------
+    reference : (samples,) array
+        Sound to compare with.
+    made : (longer,) array
+        Sound aligned with it.
+    rate : int
+        Sample rate of both in Hz.
+
+    Returns
+    -------
+    float
+        From 1 (bad) to about 4.75 (the same).
 
     Raises
     ------
-    InputError : the package visqol-python is not installed.
-    ValueError : the reference is silent, for which ViSQOL is not defined, or ``made`` is shorter.
+    InputError
+        The package visqol-python is not installed.
+    ValueError
+        The reference is silent, for which ViSQOL is not defined, or ``made`` is shorter.
+
+    References
+    ----------
+    Chinen et al., "ViSQOL v3: an open source production ready objective speech and audio metric", arXiv 2004.09584.
     """
     if made.shape[-1] < len(reference) or not np.any(reference):
         raise ValueError("ViSQOL needs a reference that sounds, and a sound at least as long")
@@ -76,9 +113,14 @@ class Frechet:
 
     Attributes
     ----------
-    value : the distance; biased upwards, the more so the fewer rows and the more dimensions there are.
-    floor : the same between two random halves of the reference: what that bias alone makes of no difference.
-    n_reference, n_made, dims : rows and columns it was computed from. shrinkage : of both covariances.
+    value : float
+        The distance; biased upwards, the more so the fewer rows and the more dimensions there are.
+    floor : float
+        The same between two random halves of the reference: the size of that bias without any difference.
+    n_reference, n_made, dims : int
+        Rows and columns it was computed from.
+    shrinkage : {"none", "ledoit-wolf"}
+        Of both covariances.
     """
 
     value: float
@@ -95,15 +137,37 @@ def frechet_distance(
     rng: np.random.Generator,
     shrinkage: Shrinkage = "none",
 ) -> Frechet:
-    """Fréchet distance of Gaussians fitted to two sets of embeddings of one space: |μ - μ'|² + tr(Σ + Σ' - 2(ΣΣ')^½).
+    """Fréchet distance of Gaussians fitted to two sets of embeddings: |μ - μ'|² + tr(Σ + Σ' - 2(ΣΣ')^½).
 
-    On audio embeddings this is FAD (Kilgour et al. 2019, arXiv 1812.08466). With fewer rows than dimensions shrunken
-    covariances (Ledoit & Wolf 2004) lower the bias, and the value is comparable with others so made only; the floor
-    says what is left of it (Gui et al. 2024, arXiv 2311.01616, on the bias).
+    On audio embeddings this is FAD [1]_. With fewer rows than dimensions, shrunken covariances [2]_ lower the bias, and
+    the value is comparable only with others computed so; the floor says how much of it is left [3]_.
+
+    Parameters
+    ----------
+    reference : (n, dims) array
+        Embeddings of the reference.
+    made : (m, dims) array
+        Embeddings of the other sounds, of the same space.
+    rng : numpy.random.Generator
+        Source of the random halves.
+    shrinkage : {"none", "ledoit-wolf"}, default "none"
+        Of both covariances.
+
+    Returns
+    -------
+    Frechet
+        The distance and its floor.
 
     Raises
     ------
-    ValueError : the reference has fewer than four rows, ``made`` fewer than two, or their dimensions differ.
+    ValueError
+        The reference has fewer than four rows, ``made`` fewer than two, or their dimensions differ.
+
+    References
+    ----------
+    .. [1] Kilgour et al., 2019, arXiv 1812.08466.
+    .. [2] Ledoit & Wolf, 2004.
+    .. [3] Gui et al., 2024, arXiv 2311.01616.
     """
     if len(reference) < 4 or len(made) < 2 or reference.shape[1] != made.shape[1]:
         raise ValueError(f"cannot compare embeddings of shapes {reference.shape} and {made.shape}")
@@ -116,12 +180,14 @@ def frechet_distance(
 
 @dataclass(frozen=True)
 class CodeUse:
-    """How a quantiser's codes are used, level by level, each from 0 to 1.
+    """Use of a quantizer's codes, level by level, each from 0 to 1.
 
     Attributes
     ----------
-    used : the part of a level's codes that occur at all.
-    density : perplexity over the number of codes: 1 where all are used alike.
+    used : (levels,) array
+        Share of a level's codes that occur at all.
+    density : (levels,) array
+        Perplexity over the number of codes: 1 where all are used alike.
     """
 
     used: Float64[np.ndarray, " levels"]
@@ -129,7 +195,25 @@ class CodeUse:
 
 
 def code_use(codes: Int[np.ndarray, "levels frames"], size: int) -> CodeUse:
-    """How densely each level's ``size`` codes are used; :class:`ValueError` for codes outside [0, size)."""
+    """Measure how densely the codes of each level of a quantizer are used.
+
+    Parameters
+    ----------
+    codes : (levels, frames) int array
+        Codes of a recording.
+    size : int
+        Number of codes of a level.
+
+    Returns
+    -------
+    CodeUse
+        Share and density by level.
+
+    Raises
+    ------
+    ValueError
+        There are no codes, or some are outside [0, size).
+    """
     if codes.size == 0 or codes.min() < 0 or codes.max() >= size:
         raise ValueError(f"codes must be there and lie in [0, {size})")
     counts = np.stack([np.bincount(level, minlength=size) for level in codes])

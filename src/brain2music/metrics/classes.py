@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._utils.errors import InputError
-from .card import ScoreCard
+from .builder import ScoreBuilder
 from .score import Score
 
 
@@ -55,53 +55,74 @@ GROUPS = (GENRES, INSTRUMENTS, MOODS)
 
 
 def score_agreement(
-    made: Float[np.ndarray, "takes n classes"],
-    heard: Float[np.ndarray, "n classes"],
+    made: Float[np.ndarray, "samples n classes"],
+    presented: Float[np.ndarray, "n classes"],
     class_names: Sequence[str],
-    card: ScoreCard,
-    tagger: str,
-    oracle: Float[np.ndarray, "oracle_takes n classes"] | None = None,
+    builder: ScoreBuilder,
+    oracle: Float[np.ndarray, "oracle_samples n classes"] | None = None,
 ) -> list[Score]:
-    """``agreement/<group>`` of each of the paper's groups, the mean over takes (§4, Fig. 4; rebuttal algorithm 1).
+    """Score how far music has the classes of the clip that was presented (§4, Fig. 4; rebuttal algorithm 1).
+
+    Chance is the agreement of the music with every other clip.
 
     Parameters
     ----------
-    made, heard : probabilities of all of the tagger's classes, clip by clip. oracle : the same, of what the true
-        embedding gave: the ceiling. tagger : its name, for the note: the paper's own is not public.
+    made : (samples, clips, classes) array
+        Probabilities of all of the tagger's classes, for every sample of retrieved or generated music.
+    presented : (clips, classes) array
+        The same of the clips.
+    class_names : sequence of str
+        Names of the classes.
+    builder : ScoreBuilder
+        Columns that all scores share; its ``judge`` is the tagger, because the paper's own is not public.
+    oracle : (samples, clips, classes) array, optional
+        The same of music from the true embedding: the ceiling.
 
-    Chance is the agreement of what was made with every other clip that was heard.
+    Returns
+    -------
+    list of Score
+        ``class_agreement_genre``, ``class_agreement_instrument`` and ``class_agreement_mood``: means over samples.
     """
     scores = []
     for group in GROUPS:
         columns = group_columns(group, class_names)
 
-        def payoff(takes: np.ndarray, columns: np.ndarray = columns, top_n: int = group.top_n) -> np.ndarray:
-            each = [class_agreement_payoff(take[:, columns], heard[:, columns], top_n) for take in takes]
+        def payoff(samples: np.ndarray, columns: np.ndarray = columns, top_n: int = group.top_n) -> np.ndarray:
+            each = [class_agreement_payoff(sample[:, columns], presented[:, columns], top_n) for sample in samples]
             found: np.ndarray = np.mean(each, axis=0)
             return found
 
-        of_made, n = payoff(made), len(heard)
+        of_made, n = payoff(made), len(presented)
         chance = float((of_made.sum() - np.trace(of_made)) / (n * (n - 1)))
-        name = f"agreement/{group.name}"
-        ceiling = {} if oracle is None else {name: float(np.trace(payoff(oracle)) / n)}
-        note = f"top {group.top_n} of {len(group.classes)} classes by {tagger}"
-        scores.append(replace(card, ceiling=ceiling).payoff(name, of_made, chance, n, note=note))
+        metric = f"class_agreement_{group.name}"
+        ceiling = {} if oracle is None else {metric: float(np.trace(payoff(oracle)) / n)}
+        detail = f"top {group.top_n} of {len(group.classes)} classes by {builder.judge}"
+        scores.append(replace(builder, ceiling=ceiling).payoff(metric, of_made, chance, n, detail=detail))
     return scores
 
 
 def class_agreement(
     first: Float[np.ndarray, "n classes"], second: Float[np.ndarray, "n classes"], top_n: int
 ) -> Float[np.ndarray, " n"]:
-    """Intersection over union of the ``top_n`` most probable classes, per pair of sounds.
+    """Intersection over union of the most probable classes of pairs of sounds.
 
     Parameters
     ----------
-    first, second : probabilities of the classes of one group, the same clip in each row. Of equally probable
-        classes the earlier counts as more probable.
+    first, second : (n, classes) arrays
+        Probabilities of the classes of one group, the same clip in each row. Of equally probable classes the earlier
+        counts as more probable.
+    top_n : int
+        Number of most probable classes that are compared.
 
     Returns
     -------
-    0 or 1 for ``top_n`` 1; 0, 1/3 or 1 for ``top_n`` 2.
+    (n,) array
+        0 or 1 for ``top_n`` 1; 0, 1/3 or 1 for ``top_n`` 2.
+
+    Raises
+    ------
+    ValueError
+        ``top_n`` is not between 1 and the number of classes, or a probability is not finite.
     """
     return np.diagonal(class_agreement_payoff(first, second, top_n)).copy()
 

@@ -1,6 +1,5 @@
 """Scores of decoded embeddings: of predictions at hand, and of decoders by cross-validation."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,12 @@ from ..decoding.splitters import Splitter, split_clips
 from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
 from ..embeddings.plain import as_data_classes, with_steps
 from ..study.folds import group_clips
-from .card import ScoreCard
+from .builder import ScoreBuilder
 from .ranking import similarity
 from .score import Score
 
-COLUMNS = ["held_out", "metric", "value", "low", "high", "p", "chance", "n", "candidates"]
-"""Of the table of :func:`cross_validate`, before what is the same in all rows."""
+COLUMNS = ["fold", "metric", "value", "low", "high", "p", "chance", "n", "candidates"]
+"""Of the table of :func:`cross_validate`, before those that are the same in all rows."""
 
 
 def identification(
@@ -67,7 +66,7 @@ def identification(
     >>> round(b2m.metrics.identification(decoded, music[50:]).value, 1)
     1.0
     """
-    return _identification("identification", decoded, music, n_permutations, random_state)
+    return _identification(decoded, music, n_permutations, random_state)
 
 
 def cross_val_predict(
@@ -141,10 +140,10 @@ def cross_validate(
     Returns
     -------
     DataFrame
-        Two rows per fold, of columns ``held_out`` (the genre, or the number of the fold), ``metric``, ``value``,
-        ``low``, ``high``, ``p``, ``chance``, ``n`` and ``candidates``, ``embedding``, ``subject``, ``simulated``. The
-        metric ``identification`` is of the held-out clips among one another (in a fold of one clip there is none);
-        ``identification/all`` of the held-out clips among all clips, where genre alone gives a high score.
+        Two rows per fold, of columns ``fold`` (its number, or the genre that was left out) and ``metric``, ``value``,
+        ``low``, ``high``, ``p``, ``chance``, ``n``, ``candidates``, ``embedding``, ``subject`` and ``simulated`` of
+        :class:`Score`. The metric ``identification_within_fold`` compares held-out clips with one another (there is
+        none for a single clip); ``identification`` compares them with all clips, where genre alone gives a high score.
 
     Raises
     ------
@@ -160,7 +159,7 @@ def cross_validate(
     >>> music = rng.normal(size=(60, 1, 4))
     >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30))
     >>> table = b2m.cross_validate(b2m.Decoder("ridge"), bold, music, cv=b2m.ClipKFold(3))
-    >>> list(table["held_out"])
+    >>> list(table["fold"])
     ['0', '0', '1', '1', '2', '2']
     """
     responses, music = as_data_classes(responses, music)
@@ -169,9 +168,11 @@ def cross_validate(
         decoded = _fitted(decoder, responses, music, train, groups).predict(responses)
         held_out = np.isin(np.arange(len(responses)), test)
         settings = (music, n_permutations, random_state)
-        scores = [_identification("identification", decoded[test], *settings)] if len(test) > 1 else []
-        scores.append(_identification("identification/all", decoded, *settings, held_out))
-        rows += [{"held_out": name, **asdict(score)} for score in scores]
+        scores = []
+        if len(test) > 1:
+            scores.append(_identification(decoded[test], *settings, metric="identification_within_fold"))
+        scores.append(_identification(decoded, *settings, held_out))
+        rows += [{"fold": name, **score.as_row()} for score in scores]
     return pd.DataFrame(rows)[[*COLUMNS, "embedding", "subject", "simulated"]]
 
 
@@ -181,30 +182,29 @@ def _fitted(decoder: Decoder, responses: Any, music: Embeddings, train: np.ndarr
 
 
 def _identification(
-    metric: str,
     decoded: DecodedEmbeddings,
     music: Any,
     n_permutations: int,
     random_state: int,
     rows: Bool[np.ndarray, " clips"] | None = None,
+    metric: str = "identification",
 ) -> Score:
     if len(decoded) < 2:
         raise InputError("a single clip was decoded, and there is no other to tell it from", hint="decode several")
     if not isinstance(music, Embeddings):
         music = _in_place_of(decoded, music)
-    card = ScoreCard(
+    builder = ScoreBuilder(
         subject=decoded.subject,
         embedding=decoded.space.name,
         stage="decode",
         rng=np.random.default_rng(random_state),
         simulated=decoded.simulated,
-        draws=n_permutations,
+        n_permutations=n_permutations,
         in_folds=decoded.in_folds,
-        together=group_clips(decoded.clips),
+        recordings=group_clips(decoded.clips),
     )
-    return card.identification(
-        metric, similarity(decoded.mean - decoded.train_mean, decoded.truth(music) - decoded.train_mean), rows
-    )
+    c = similarity(decoded.mean - decoded.train_mean, decoded.truth(music) - decoded.train_mean)
+    return builder.identification(c, rows, metric=metric)
 
 
 def _in_place_of(decoded: DecodedEmbeddings, music: Any) -> Embeddings:

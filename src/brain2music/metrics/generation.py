@@ -1,58 +1,69 @@
-"""Scores of generated music: several pieces were made for every clip, and none was chosen. (Brain2Music §4, Fig. 4.)"""
+"""Scores of generated music: several samples were generated for every clip, and none was selected.
 
-from collections.abc import Sequence
+Brain2Music, section 4 and Fig. 4.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
-from .card import ScoreCard
+from .builder import ScoreBuilder
 from .ranking import identification_payoff, n_way_payoff, similarity, within_group_payoff
-from .score import Score
+from .score import Condition, Score
 
-Made = Float[np.ndarray, "takes clips dims"]
+Samples = Float[np.ndarray, "samples clips dims"]
 
 
 def score_generated(
-    made: dict[str, Made],
+    made: Mapping[Condition, Samples],
     true: Float[np.ndarray, "clips dims"],
     genres: Sequence[str],
-    card: ScoreCard,
-    judge: str,
+    builder: ScoreBuilder,
 ) -> list[Score]:
-    """Identification of generated music among the clips that were heard, as the mean over the takes of each.
+    """Score generated music by identification among the clips that were presented, averaged over samples.
 
     Parameters
     ----------
-    made : what it was generated from -> the judge's embeddings of every take of every clip: "brain", and any of
-        "uncalibrated" and "oracle" (the true embedding: the ceiling).
-    true : (clips, dims) the judge's embeddings of the clips. card : of the embedding that was decoded. judge : what
-        judges.
+    made : mapping of str to (samples, clips, dims) array
+        Condition to the evaluation embedding of every sample of every clip: "denoised", and any of "decoded" and
+        "true" (the ceiling).
+    true : (clips, dims) array
+        The evaluation embedding of the clips.
+    genres : sequence of str
+        Genre of each clip.
+    builder : ScoreBuilder
+        Columns that all scores share, ``judge`` and ``generator`` among them.
 
     Returns
     -------
-    ``identification``, ``10-way``, ``identification/within-genre``, then ``identification/uncalibrated`` and
-    ``identification/oracle``; ``/judge=NAME`` is appended where the judge is not the embedding.
+    list of Score
+        ``identification``, ``10_way`` and ``identification_within_genre`` of the condition "denoised", then
+        ``identification`` of the others.
     """
-    alike = {name: [similarity(take, true) for take in takes] for name, takes in made.items()}
+    alike = {name: [similarity(sample, true) for sample in samples] for name, samples in made.items()}
     payoffs = {name: np.mean([identification_payoff(c) for c in found], axis=0) for name, found in alike.items()}
-    ceiling = {"identification": float(np.diagonal(payoffs["oracle"]).mean())} if "oracle" in payoffs else {}
-    card = replace(card, ceiling=ceiling)
-    n, told = len(true), f"mean of {len(made['brain'])} takes a clip"
-    scores = [card.payoff("identification", payoffs["brain"], 0.5, n, note=told)]
+    ceiling = {"identification": float(np.diagonal(payoffs["true"]).mean())} if "true" in payoffs else {}
+    main = replace(builder, condition="denoised", ceiling=ceiling)
+    n, detail = len(true), _mean_of(made["denoised"])
+    scores = [main.payoff("identification", payoffs["denoised"], 0.5, n, detail=detail)]
     if n >= 10:
-        ten = np.mean([n_way_payoff(c, 10) for c in alike["brain"]], axis=0)
-        scores.append(card.payoff("10-way", ten, 0.1, 10, note=told))
-    within = np.mean([within_group_payoff(c, genres) for c in alike["brain"]], axis=0)
+        ten = np.mean([n_way_payoff(c, 10) for c in alike["denoised"]], axis=0)
+        scores.append(main.payoff("10_way", ten, 0.1, 10, detail=detail))
+    within = np.mean([within_group_payoff(c, genres) for c in alike["denoised"]], axis=0)
     rows = ~np.isnan(np.diagonal(within))
     if rows.any():
         candidates = round(float(np.mean([list(genres).count(genre) for genre in genres])))
-        name = "identification/within-genre"
-        scores.append(card.payoff(name, within, 0.5, candidates, rows, told, blocks=genres))
-    for name in ("uncalibrated", "oracle"):
-        if name in payoffs:
-            told = f"mean of {len(made[name])} takes a clip"
-            scores.append(card.payoff(f"identification/{name}", payoffs[name], 0.5, n, note=told))
-    if judge != card.embedding:
-        scores = [replace(score, metric=f"{score.metric}/judge={judge}") for score in scores]
+        metric = "identification_within_genre"
+        scores.append(main.payoff(metric, within, 0.5, candidates, rows, blocks=genres, detail=detail))
+    others = {"decoded": builder.of("decoded"), "true": builder.without_brain("true", in_folds=builder.in_folds)}
+    for condition, of in others.items():
+        if condition in payoffs:
+            detail = _mean_of(made[condition])
+            scores.append(of.payoff("identification", payoffs[condition], 0.5, n, detail=detail))
     return scores
+
+
+def _mean_of(samples: Samples) -> str:
+    return f"mean of {len(samples)} samples per clip"

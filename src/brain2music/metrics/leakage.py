@@ -1,4 +1,4 @@
-"""What training and test data must not share, checked before anything is fitted.
+"""Leakage: what training and test data must not share, checked before anything is fitted.
 
 Clips scored in folds are split as often as there are folds: the same holds of each, as it is dealt.
 
@@ -62,19 +62,25 @@ def check_split(
     allow: Collection[str] = (),
     runs: Sequence[Run] = (),
 ) -> list[Leak]:
-    """Everything that the test clips share with the training clips, errors first.
+    """Find everything that test clips share with training clips.
 
     Parameters
     ----------
-    index : columns ``track``, ``artist`` and ``title``, as :func:`read_gtzan_index` gives; without it, songs
-        and artists are not compared.
-    allow : kinds of leak that are meant. They are still returned, as warnings.
-    runs : the runs that the clips come from: their carry-ins must be marked as such.
+    train_clips, test_clips : iterable of Clip
+        Clips of either side.
+    index : DataFrame, optional
+        Columns ``track``, ``artist`` and ``title``, as :func:`read_gtzan_index` gives; without it, songs and artists
+        are not compared.
+    allow : collection of str
+        Kinds of leak that are intended. They are still returned, as warnings.
+    runs : sequence of Run
+        Runs that the clips come from: their carry-ins must be marked as such.
 
     Returns
     -------
-    One leak a test clip and kind. Of "clip", "overlap" (excerpts of one track) and "track", only the first
-    that holds of a pair is told; "song" and "artist" are told of different tracks, also both of one pair.
+    list of Leak
+        Errors first, one per test clip and kind. Of "clip", "overlap" (excerpts of one track) and "track", only the
+        first that holds of a pair is given; "song" and "artist" are of different tracks, also both of one pair.
     """
     train, test = tuple(dict.fromkeys(train_clips)), tuple(dict.fromkeys(test_clips))
     found: dict[tuple[LeakKind, Clip], list[str]] = defaultdict(list)

@@ -1,12 +1,12 @@
 """Identification: is a prediction closer to its own clip than to the others? (Brain2Music, Eqs. 2-3.)
 
-Everything here is a function of one matrix, ``C[i, j]``: how similar prediction ``i`` is to candidate ``j``,
-with the right candidates on the diagonal. Comparisons are strict throughout: a candidate that ties with the
-right one is never counted as beaten. (Counting ``>=`` over all candidates also counts the right one against
-itself, and adds exactly ``1 / (n - 1)`` to every score.)
+Everything here is a function of one matrix, ``C[i, j]``: how similar prediction ``i`` is to candidate ``j``, with the
+right candidates on the diagonal. Comparisons are strict throughout: a candidate that ties with the right one never
+counts as beaten. (Counting ``>=`` over all candidates also counts the right one against itself, and adds exactly
+``1 / (n - 1)`` to every score.)
 
-The ``…_payoff`` functions answer for every candidate ``j`` what clip ``i`` would score were ``j`` the right
-one. Their diagonal is the score; with columns re-ordered they are the permutation test (see ``uncertainty``).
+The ``…_payoff`` functions give for every candidate ``j`` the score of clip ``i`` if ``j`` were the right one. Their
+diagonal is the score; with columns re-ordered they are the permutation test (see :mod:`.uncertainty`).
 """
 
 from collections.abc import Hashable, Sequence
@@ -20,7 +20,19 @@ _DECIMALS = 12  # equal rows must tie in whatever order the linear algebra libra
 
 
 def similarity(predicted: Float[np.ndarray, "n d"], true: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "n m"]:
-    """Pearson correlation of every prediction with every candidate, over dimensions, in float64.
+    """Correlate every prediction with every candidate, over dimensions, in float64.
+
+    Parameters
+    ----------
+    predicted : (n, dims) array
+        One vector per prediction.
+    true : (m, dims) array
+        One vector per candidate.
+
+    Returns
+    -------
+    (n, m) array
+        Pearson correlations.
 
     Raises
     ------
@@ -30,35 +42,106 @@ def similarity(predicted: Float[np.ndarray, "n d"], true: Float[np.ndarray, "m d
     return np.round(_standardised(predicted, "predicted") @ _standardised(true, "true").T, _DECIMALS)
 
 
-def identification(c: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n"]:
-    """Share of the other candidates that the right one beats, per clip (Eq. 2). Chance is 0.5.
+def identification_by_clip(c: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n"]:
+    """Share of the other candidates that the right one beats, per clip (Eq. 2).
 
-    Its mean is the identification accuracy (Eq. 3).
+    Parameters
+    ----------
+    c : (clips, clips) array
+        Similarity of predictions (rows) to candidates (columns), the right ones on the diagonal.
+
+    Returns
+    -------
+    (clips,) array
+        Chance is 0.5. The mean is the identification accuracy (Eq. 3).
+
+    Raises
+    ------
+    ValueError
+        There is a single candidate, or a similarity is not finite.
     """
     return np.diagonal(identification_payoff(c)).copy()
 
 
 def ranks(c: Float[np.ndarray, "n n"]) -> Int[np.ndarray, " n"]:
-    """Rank of the right candidate, from 1; behind every candidate that ties with it."""
+    """Rank of the right candidate among all candidates.
+
+    Parameters
+    ----------
+    c : (clips, clips) array
+        As for :func:`identification_by_clip`.
+
+    Returns
+    -------
+    (clips,) int array
+        From 1, behind every candidate that ties with the right one.
+    """
     return len(c) - np.diagonal(_beaten(c))
 
 
 def top_k(c: Float[np.ndarray, "n n"], k: int) -> Float[np.ndarray, " n"]:
-    """1.0 where the right candidate is among the ``k`` most similar, else 0.0. Chance is ``k / n``."""
+    """Whether the right candidate is among the most similar ones.
+
+    Parameters
+    ----------
+    c : (clips, clips) array
+        As for :func:`identification_by_clip`.
+    k : int
+        Number of most similar candidates.
+
+    Returns
+    -------
+    (clips,) array
+        1.0 or 0.0. Chance is ``k / n``.
+
+    Raises
+    ------
+    ValueError
+        ``k`` is not between 1 and the number of candidates.
+    """
     return np.diagonal(top_k_payoff(c, k)).copy()
 
 
 def n_way(c: Float[np.ndarray, "n n"], n: int) -> Float[np.ndarray, " n"]:
-    """Probability that the right candidate beats ``n - 1`` others drawn without replacement.
+    """Probability that the right candidate beats ``n - 1`` others sampled without replacement.
 
-    The exact expectation over draws, from ranks, instead of a sample of draws. Chance is ``1 / n``;
-    ``n = 2`` is :func:`identification`.
+    This is the exact expectation over samples, from ranks; ``n = 2`` is :func:`identification_by_clip`.
+
+    Parameters
+    ----------
+    c : (clips, clips) array
+        As for :func:`identification_by_clip`.
+    n : int
+        Candidates to choose among, the right one included.
+
+    Returns
+    -------
+    (clips,) array
+        Probabilities. Chance is ``1 / n``.
+
+    Raises
+    ------
+    ValueError
+        ``n`` is not between 2 and the number of candidates.
     """
     return np.diagonal(n_way_payoff(c, n)).copy()
 
 
 def within_group(c: Float[np.ndarray, "n n"], labels: Sequence[Hashable]) -> Float[np.ndarray, " n"]:
-    """Identification among candidates of the clip's own group only; NaN for a clip alone in its group."""
+    """Identification among candidates of the clip's own group only.
+
+    Parameters
+    ----------
+    c : (clips, clips) array
+        As for :func:`identification_by_clip`.
+    labels : sequence
+        Group of each clip.
+
+    Returns
+    -------
+    (clips,) array
+        Chance is 0.5; NaN for a clip alone in its group.
+    """
     return np.diagonal(within_group_payoff(c, labels)).copy()
 
 
@@ -67,8 +150,25 @@ def one_per_group(
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Identification, and the chance to rank first, in pools of the clip and one clip of every other group.
 
-    Exact expectations over all such pools, of which Brain2Music's page of examples (a clip a genre) is one; NaN where
-    there is one group only. Chances are 0.5, and 1 in as many as there are groups.
+    These are exact expectations over all such pools, of which Brain2Music's page of examples (one clip per genre) is
+    one.
+
+    Parameters
+    ----------
+    c : (clips, clips) array
+        As for :func:`identification_by_clip`.
+    labels : sequence
+        Group of each clip.
+
+    Returns
+    -------
+    two_way, first : (clips,) arrays
+        Chances are 0.5, and 1 in as many as there are groups; NaN where there is one group only.
+
+    Raises
+    ------
+    ValueError
+        Labels do not fit the clips, or a similarity is not finite.
     """
     if len(labels) != len(c):
         raise ValueError(f"{len(labels)} labels for {len(c)} clips")

@@ -1,77 +1,197 @@
-"""Scores on disk (``scores.json``), and summaries over subjects."""
+"""Tables of scores: written, read back and checked, and summarised over subjects."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from .._utils.errors import InputError
-from .._utils.files import read_json, write_json
-from .score import Score
+from .._utils.files import read_json, write_json, write_table
+from .score import ALL, COLUMNS, Score
 from .uncertainty import mean_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GROUP = "group"
 """The subject of a row that summarises subjects."""
+OWN: dict[str, Any] = {"group": ALL, "held_out": "none", "alignment": None, "ablation": "none"}
+"""Columns of scores of all clips by the run's own settings."""
+_UNDEFINED = ("value", "chance")
+"""Numbers that may be NaN, which JSON holds as null."""
+_DTYPES: dict[Any, str] = {bool: "bool", int: "int64", float: "float64", float | None: "float64", int | None: "Int64"}
+"""Of the columns that are no text."""
+_HINT = "run the scoring again"
 
 
 def write_scores(path: Path, scores: Sequence[Score]) -> None:
-    """Write scores as a JSON list of records, atomically; NaN is written as null."""
-    write_json(path, [score.as_row() for score in scores])
+    """Write scores atomically, one record or row per score.
+
+    Parameters
+    ----------
+    path : Path
+        ``.parquet`` for a Parquet table of :data:`~brain2music.metrics.score.COLUMNS`, else a JSON list of records.
+    scores : sequence of Score
+        In the order in which they are to be read.
+    """
+    if path.suffix == ".parquet":
+        write_table(path, scores_table(scores))
+    else:
+        write_json(path, [score.as_row() for score in scores])
 
 
 def read_scores(path: Path) -> list[Score]:
-    """Read what :func:`write_scores` wrote; :class:`InputError` where it is not that."""
-    records = read_json(path)
+    """Read and check what :func:`write_scores` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.parquet`` table or a JSON list of records.
+
+    Returns
+    -------
+    list of Score
+        In the order of the file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, or is no table of scores.
+    """
+    records = _rows(path) if path.suffix == ".parquet" else read_json(path)
     if not isinstance(records, list):
-        raise InputError("this is not a list of scores", path, "run the scoring again")
-    return [_score(record, path) for record in records]
+        raise InputError("this is not a list of scores", path, _HINT)
+    return [_checked(record, path) for record in records]
+
+
+def scores_table(scores: Sequence[Score]) -> "pd.DataFrame":
+    """Scores as a data frame with one row per score.
+
+    Parameters
+    ----------
+    scores : sequence of Score
+        Any scores.
+
+    Returns
+    -------
+    DataFrame
+        Columns as the attributes of :class:`~brain2music.metrics.score.Score`, of one dtype each, whatever the values.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame([score.as_row() for score in scores], columns=list(COLUMNS))
+    return table.astype({each.name: _DTYPES.get(each.type, "string") for each in fields(Score)})
+
+
+def select_scores(scores: Iterable[Score], **columns: Any) -> list[Score]:
+    """Select scores by their columns.
+
+    Parameters
+    ----------
+    scores : iterable of Score
+        Any scores.
+    **columns
+        Values that the selected scores have. :data:`OWN` has those of scores of all clips by the run's own settings.
+
+    Returns
+    -------
+    list of Score
+        In their order.
+
+    Examples
+    --------
+    >>> from brain2music import metrics
+    >>> metrics.select_scores([], stage="decode", metric="identification", condition="decoded", **metrics.OWN)
+    []
+    """
+    return [score for score in scores if all(getattr(score, name) == value for name, value in columns.items())]
 
 
 def summarise(scores: Sequence[Score]) -> list[Score]:
-    """Mean over subjects of every score that at least two subjects have, in order of first appearance.
+    """Average over subjects every score that at least two of them have.
 
-    ``n`` is the number of subjects, the interval Student's over subjects, ``chance`` and ``ceiling`` their
-    means; the standard deviation stands in the note. There is no p: subjects heard the same clips. Rows that
-    are summaries already are left out.
+    Parameters
+    ----------
+    scores : sequence of Score
+        Of any subjects; rows that are summaries already are left out.
+
+    Returns
+    -------
+    list of Score
+        In order of first appearance. ``n`` is the number of subjects, the interval Student's t over subjects,
+        ``chance`` and ``ceiling`` are their means; the standard deviation is in ``detail``. There is no p, because
+        subjects listened to the same clips.
     """
-    groups: dict[tuple[str, str, str], list[Score]] = {}
+    groups: dict[Hashable, list[Score]] = {}
     for score in scores:
         if score.subject != GROUP and np.isfinite(score.value):
-            groups.setdefault((score.metric, score.embedding, score.stage), []).append(score)
+            groups.setdefault(_same_over_subjects(score), []).append(score)
     return [_summary(group) for group in groups.values() if len({score.subject for score in group}) > 1]
+
+
+def _same_over_subjects(score: Score) -> Hashable:
+    """Columns that scores of different subjects share; the run's own lag may differ between them, in scans."""
+    row = score.as_row()
+    named = [row[column] for column in COLUMNS[: COLUMNS.index("value")] if column not in ("subject", "lag_tr")]
+    return (*named, score.lag_tr if score.ablation == "lag" else None)
 
 
 def _summary(group: Sequence[Score]) -> Score:
     first, values = group[0], np.array([score.value for score in group])
     ceilings = [score.ceiling for score in group if score.ceiling is not None]
     low, high = mean_interval(values)
-    notes = dict.fromkeys(score.note for score in group if score.note)
+    details = dict.fromkeys(score.detail for score in group if score.detail)
     spread = f"mean of {len(group)} subjects, SD {values.std(ddof=1):.3f}, interval over subjects"
+    named = {column: getattr(first, column) for column in COLUMNS[: COLUMNS.index("value")]}
+    same_lag = len({score.lag_tr for score in group}) == 1
     return Score(
-        metric=first.metric,
+        **{**named, "subject": GROUP, "lag_tr": first.lag_tr if same_lag else None},
         value=float(values.mean()),
-        stage=first.stage,
-        subject=GROUP,
-        embedding=first.embedding,
-        n=len(group),
-        candidates=first.candidates,
-        chance=float(np.mean([score.chance for score in group])),
         low=low,
         high=high,
+        chance=float(np.mean([score.chance for score in group])),
         ceiling=float(np.mean(ceilings)) if ceilings else None,
+        n=len(group),
+        candidates=first.candidates,
         simulated=any(score.simulated for score in group),
-        note="; ".join([*notes, spread]),
+        note="; ".join(dict.fromkeys(score.note for score in group if score.note)),
+        detail="; ".join([*details, spread]),
     )
 
 
-def _score(record: Any, path: Path) -> Score:
-    names = {field.name for field in fields(Score)}
-    if not isinstance(record, dict) or not {"metric", "value", "chance"} <= set(record) <= names:
-        raise InputError("a record of this list is not a score", path, "run the scoring again")
-    missing = {name: float("nan") for name in ("value", "chance") if record[name] is None}
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The records of a Parquet table; None for whatever is missing."""
+    import pandas as pd
+
+    if not path.is_file():
+        raise InputError("the file is missing", path, _HINT)
     try:
-        return Score(**{**record, **missing})
-    except TypeError as error:
-        raise InputError(f"a record of this list is not a score ({error})", path, "run the scoring again") from None
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"this is not a readable Parquet table ({error})", path, _HINT) from None
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(column): value for column, value in row.items()} for row in rows]
+
+
+def _checked(record: Any, path: Path) -> Score:
+    record = dict(record) if isinstance(record, dict) else {}
+    for name in _UNDEFINED:
+        if name in record and record[name] is None:
+            record[name] = float("nan")
+    try:
+        return Score(**dict(_schema().model_validate(record)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        told = f"{first['loc'][0]}: {first['msg'].lower()}"
+        raise InputError(f"a record of this list is not a score ({told})", path, _HINT) from None
+
+
+@cache
+def _schema() -> type[BaseModel]:
+    """Types of the columns, all of which must be there, and no others."""
+    columns: dict[str, Any] = {each.name: (each.type, ...) for each in fields(Score)}
+    return create_model("Row", __config__=ConfigDict(strict=True, extra="forbid"), **columns)

@@ -1,41 +1,149 @@
-"""The noun of every result: a score with its interval, chance and ceiling."""
+"""The noun of every result: one score, which is one row of ``scores.parquet`` and ``scores.json``."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 ScoredStage = Literal["decode", "retrieve", "generate", "encode"]
+Condition = Literal["decoded", "matched", "denoised", "true", "caption", "genre", "mean", "random", "permuted"]
+HeldOut = Literal["none", "genre", "subject"]
+Ablation = Literal["none", "decoder", "lag"]
+
+CONDITIONS: dict[Condition, str] = {
+    "decoded": "the embedding predicted from the brain",
+    "matched": "the prediction after distribution matching (its shrinkage is undone)",
+    "denoised": "the prediction after distribution matching and Hopfield denoising, as generators receive it",
+    "true": "the true embedding of the clip: the oracle; in encoding, what responses are predicted from",
+    "caption": "the embedding of the clip's caption; no brain",
+    "genre": "the mean training embedding of the clip's true genre; no brain",
+    "mean": "the mean training embedding, the same for every clip; no brain",
+    "random": "vectors, or tracks of the gallery, sampled at random; no brain",
+    "permuted": "predictions of decoders that were fitted to clips in permuted order",
+}
+"""The embedding that was scored, or that music was retrieved or generated from: one meaning in every table."""
+
+METRICS: dict[str, str] = {
+    "identification": "share of the other clips that the right clip beats",
+    "identification_within_genre": "identification among clips of the same genre",
+    "identification_within_fold": "identification among the clips that one fold of a cross-validation holds out",
+    "identification_uncentred": "identification without subtracting the training mean, as in the paper's equations",
+    "top1": "share of clips whose right clip is the most similar candidate",
+    "top3": "share of clips whose right clip is among the three most similar candidates",
+    "top5": "share of clips whose right clip is among the five most similar candidates",
+    "10_way": "probability that the right clip beats nine random others",
+    "sample_correlation": "mean over clips of the correlation over dimensions",
+    "sample_correlation_uncentred": "sample correlation without subtracting the training mean",
+    "dimension_correlation": "mean over dimensions of the correlation over clips",
+    "genre_agreement": "share of retrieved tracks that have the genre of the clip",
+    "class_agreement_genre": "overlap of the most probable AudioSet genres",
+    "class_agreement_instrument": "overlap of the most probable AudioSet instruments",
+    "class_agreement_mood": "overlap of the most probable AudioSet moods",
+    "r": "mean over voxels of the correlation of predicted with measured responses",
+    "r_difference": "r of one embedding minus r of another (column versus)",
+    "unique_r2": "mean over voxels of the variance that only this embedding explains",
+    "significant_fdr": "share of voxels predicted above chance, false discovery rate 0.05 (clips permuted)",
+    "significant_max_t": "share of voxels predicted above chance, family-wise error 0.05 (clips permuted)",
+    "significant_gaussian": "share of voxels predicted above chance by the paper's Gaussian null",
+}
+"""Every metric of a run, and what it is."""
+
+ALL, RELIABLE = "all", "reliable"
+"""Values of ``group`` that name no genre or region."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
-    """One number, and all that is needed to believe it.
+    """One number with all that is needed to interpret it.
+
+    The attributes are the columns of every table of scores, in this order. The columns up to ``ablation`` say which
+    score it is; None means that a column does not apply.
 
     Attributes
     ----------
-    metric : its name with the configuration that changes it: "identification", "top1",
-        "identification/within-genre".
-    value : the score. low, high : its 95 % bootstrap interval over clips.
-    chance : the value expected without information. ceiling : the oracle's value, where there is one.
-    candidates : how many clips were chosen among. n : how many clips were scored.
-    p : permutation p over clips. simulated : True where the brain was simulated.
-    note : what a reader must know wherever the number is shown ("rank 6").
+    stage : {"decode", "retrieve", "generate", "encode"}
+        Step of the run that was scored.
+    metric : str
+        What was measured: a key of :data:`METRICS`.
+    condition : str
+        Embedding that was scored, or that music was retrieved or generated from: a key of :data:`CONDITIONS`.
+    embedding : str
+        Embedding that was decoded, or from which responses were predicted.
+    judge : str or None
+        Evaluation embedding, or network, in which music is compared. One that was decoded and searched itself favours
+        what it retrieves.
+    decoder, generator : str or None
+        The decoder by which, and the model with which, the music or embedding was made.
+    lag_tr : int or None
+        Scans by which responses were shifted; None also where subjects of a summary differ.
+    subject : str
+        Label without ``sub-``; "group" for the mean over subjects.
+    group : str
+        Clips or voxels that were scored: "all", the clips of one genre, the "reliable" voxels, or one region.
+    held_out : {"none", "genre", "subject"}
+        What the decoder was not fitted to besides the scored clips: their whole genre (named by ``group``), or the
+        subject itself.
+    alignment : str or None
+        How subjects were aligned, in between-subject decoding.
+    versus : str or None
+        Other embedding of a difference.
+    ablation : {"none", "decoder", "lag"}
+        In what the row differs from the run's own settings, being scored for comparison.
+    value : float
+        The score; NaN where it is not defined.
+    low, high : float or None
+        95 % interval: bootstrap over clips; Student's t over subjects in summaries.
+    chance : float
+        Value expected without information.
+    ceiling : float or None
+        Value of the oracle.
+    p : float or None
+        One-sided p; None where none was computed.
+    n : int
+        Number of scored clips; of subjects in summaries.
+    candidates : int
+        Number of clips that one was chosen among.
+    simulated : bool
+        Whether the brain data are simulated.
+    note : str
+        Caveat about the data, shown wherever the number is ("rank 6").
+    detail : str
+        Remark about this number alone.
     """
 
-    metric: str
-    value: float
     stage: ScoredStage
-    subject: str
+    metric: str
+    condition: Condition
     embedding: str
-    n: int
-    candidates: int
-    chance: float
+    judge: str | None = None
+    decoder: str | None = None
+    generator: str | None = None
+    lag_tr: int | None = None
+    subject: str
+    group: str = ALL
+    held_out: HeldOut = "none"
+    alignment: str | None = None
+    versus: str | None = None
+    ablation: Ablation = "none"
+    value: float
     low: float | None = None
     high: float | None = None
+    chance: float
     ceiling: float | None = None
     p: float | None = None
+    n: int
+    candidates: int
     simulated: bool = False
     note: str = ""
+    detail: str = ""
 
     def as_row(self) -> dict[str, Any]:
-        """The score as one flat record of ``scores.json``."""
+        """The score as one flat record, column by column."""
         return asdict(self)
+
+
+COLUMNS = tuple(field.name for field in fields(Score))
+"""Columns of every table of scores."""
+
+
+def group_named(label: str) -> str:
+    """The value of ``group`` for a genre or region, distinct from the reserved words."""
+    return f"{label} (label)" if label in (ALL, RELIABLE) else label

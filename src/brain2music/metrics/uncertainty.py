@@ -1,18 +1,17 @@
-"""How sure a score is: permutation p over clips, bootstrap interval over clips, interval over subjects.
+"""How certain a score is: permutation p over clips, bootstrap interval over clips, interval over subjects.
 
-Permutation: under the null the predictions do not know which clip they belong to, so any assignment of clips
-to predictions was as likely as the true one. A score that is a mean over clips is tested from its payoff
-matrix, ``payoff[i, j]`` = what clip ``i`` would score were ``j`` the right candidate (see
-``identification``), whose entries are picked anew for every permutation.
+Permutation: under the null, predictions do not depend on the clip, so that any assignment of clips to predictions was
+as likely as the true one. A score that is a mean over clips is tested from its payoff matrix, ``payoff[i, j]`` = the
+score of clip ``i`` if ``j`` were the right candidate (see :mod:`.ranking`), from which every permutation takes other
+entries.
 
-Clips predicted in folds are no such case: every fit has seen most of the other clips, so that predictions of different
-folds are wrong together, and clips permuted after the fit vary by a fifth less than chance does. There p is made from
-decoders refitted to permuted recordings (:func:`refitted_p`), or not given.
+Clips predicted in folds are different: every fit has seen most of the other clips, so that predictions of different
+folds are wrong together, and clips permuted after the fit vary by a fifth less than chance does. There p is computed
+from decoders refitted to permuted recordings (:func:`refitted_p`), or is not given.
 
-Bootstrap: clips are resampled as a whole, so a clip that is drawn takes part both as one scored and as a
-candidate that others are compared with. Copies of a clip are not compared with each other. The interval is
-the bias-corrected and accelerated one (Efron 1987), which scores near 1 need: there a symmetric interval runs
-past the end.
+Bootstrap: clips are resampled as a whole, so that a resampled clip takes part both as a scored clip and as a candidate
+for others. Copies of a clip are not compared with each other. The interval is the bias-corrected and accelerated one
+(Efron 1987), which scores near 1 need: there a symmetric interval exceeds the bound.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -25,52 +24,75 @@ from ..study.folds import draw_permutations
 from .ranking import members
 
 Interval = tuple[float, float]
-Statistic = Callable[[Float[np.ndarray, "draws n"]], Float[np.ndarray, " draws"]]
+Statistic = Callable[[Float[np.ndarray, "bootstraps n"]], Float[np.ndarray, " bootstraps"]]
 
-_CHUNK = 1000  # draws at a time: bounds memory
+_CHUNK = 1000  # permutations or bootstraps at a time: bounds memory
 
 
 def permutation_p(
     payoff: Float[np.ndarray, "n n"],
     rng: np.random.Generator,
-    n: int = 10_000,
+    n_permutations: int = 10_000,
     *,
     rows: Bool[np.ndarray, " n"] | None = None,
     blocks: Sequence[Hashable] | None = None,
-    together: Int[np.ndarray, " n"] | None = None,
+    recordings: Int[np.ndarray, " n"] | None = None,
 ) -> float:
-    """One-sided p, (1 + count) / (1 + n): how often a random assignment of clips scores as high as the true.
+    """Test a mean over clips by random assignments of clips to predictions.
 
     Parameters
     ----------
-    payoff : what clip ``i`` would score were ``j`` right; the score is the mean of its diagonal. C itself is
-        the payoff of the mean correlation.
-    n : permutations; the smallest p is 1 / (n + 1).
-    rows : clips that are scored; all by default.
-    blocks : permute only among clips of the same label (for scores within a genre).
-    together : the recording of each clip; recordings with several clips change places whole.
+    payoff : (clips, clips) array
+        Score of clip ``i`` if ``j`` were right; the tested score is the mean of the diagonal. Similarities are
+        themselves the payoff of the mean correlation.
+    rng : numpy.random.Generator
+        Source of permutations.
+    n_permutations : int, default 10000
+        The smallest p is 1 / (n_permutations + 1).
+    rows : (clips,) bool array, optional
+        Clips that are scored; default all.
+    blocks : sequence, optional
+        Clips are permuted only among those of the same label (for scores within a genre).
+    recordings : (clips,) int array, optional
+        Recording of each clip; recordings with several clips are permuted as a whole.
+
+    Returns
+    -------
+    float
+        One-sided p, (1 + count) / (1 + n_permutations), of permutations that score at least as high.
     """
-    null = permutation_null(payoff, rng, n, rows=rows, blocks=blocks, together=together)
+    null = permutation_null(payoff, rng, n_permutations, rows=rows, blocks=blocks, recordings=recordings)
     scored = slice(None) if rows is None else rows
     observed = np.diagonal(payoff)[scored].mean()
-    return float((1 + np.sum(null >= observed - 1e-12)) / (1 + n))
+    return float((1 + np.sum(null >= observed - 1e-12)) / (1 + n_permutations))
 
 
 def permutation_null(
     payoff: Float[np.ndarray, "n n"],
     rng: np.random.Generator,
-    n: int = 10_000,
+    n_permutations: int = 10_000,
     *,
     rows: Bool[np.ndarray, " n"] | None = None,
     blocks: Sequence[Hashable] | None = None,
-    together: Int[np.ndarray, " n"] | None = None,
+    recordings: Int[np.ndarray, " n"] | None = None,
 ) -> Float[np.ndarray, " permutations"]:
-    """The score under ``n`` random assignments of clips; see :func:`permutation_p`."""
+    """Score under random assignments of clips to predictions.
+
+    Parameters
+    ----------
+    payoff, rng, n_permutations, rows, blocks, recordings
+        As for :func:`permutation_p`.
+
+    Returns
+    -------
+    (permutations,) array
+        The score of every permutation.
+    """
     clips = np.arange(len(payoff))
     scored = clips if rows is None else clips[rows]
     null = []
-    for first in range(0, n, _CHUNK):
-        order = _permutations(min(_CHUNK, n - first), len(payoff), rng, blocks, together)
+    for first in range(0, n_permutations, _CHUNK):
+        order = _permutations(min(_CHUNK, n_permutations - first), len(payoff), rng, blocks, recordings)
         null.append(payoff[scored, order[:, scored]].mean(axis=1))
     return np.concatenate(null)
 
@@ -78,12 +100,25 @@ def permutation_null(
 def refitted_p(
     observed: float, refits: Float[np.ndarray, " refits"], null: Float[np.ndarray, " permutations"]
 ) -> float | None:
-    """One-sided p of a score among those of a few refits to permuted clips; None where they tell nothing.
+    """Test a score against those of a few decoders refitted to permuted clips.
 
-    The refits say where chance lies and how far it spreads, ``null`` (clips permuted after the fit) of what form it is.
-    With a normal form this is Student's prediction interval: the score is one more draw from the distribution that R
-    refits came from where (score - mean) / (SD √(1 + 1/R)) is t with R - 1 degrees of freedom. Another form takes the
-    place of the normal in t. p is at least 1 / (1 + permutations).
+    The refits say where chance is and how far it spreads, ``null`` (clips permuted after the fit) what form it has.
+    With a normal form this is Student's prediction interval: the score is one more sample from the distribution of the
+    R refits if (score - mean) / (SD √(1 + 1/R)) is t with R - 1 degrees of freedom. Another form replaces the normal.
+
+    Parameters
+    ----------
+    observed : float
+        The score.
+    refits : (refits,) array
+        The scores of the refits.
+    null : (permutations,) array
+        Of :func:`permutation_null`.
+
+    Returns
+    -------
+    float or None
+        One-sided p, at least 1 / (1 + permutations); None where the refits or the permutations do not vary.
     """
     n, spread = len(refits), float(null.std())
     sd = float(refits.std(ddof=1)) if n > 1 else 0.0
@@ -99,37 +134,62 @@ def refitted_p(
 
 
 def bootstrap_interval(
-    values: Float[np.ndarray, " n"], rng: np.random.Generator, n: int = 10_000, level: float = 0.95
+    values: Float[np.ndarray, " n"], rng: np.random.Generator, n_bootstraps: int = 10_000, level: float = 0.95
 ) -> Interval:
-    """Interval of the mean of a per-clip score, clips resampled; candidates stay as they are.
+    """Interval of the mean of a per-clip score: clips are resampled, candidates stay as they are.
 
-    Right for top-k and n-way, whose meaning depends on how many different candidates there are; NaN is left
-    out.
+    Right for top-k and n-way, whose meaning depends on how many different candidates there are.
+
+    Parameters
+    ----------
+    values : (clips,) array
+        Score of each clip; NaN is left out.
+    rng : numpy.random.Generator
+        Source of resampling.
+    n_bootstraps : int, default 10000
+        Bootstrap samples.
+    level : float, default 0.95
+        Coverage of the interval.
+
+    Returns
+    -------
+    (float, float)
+        Lower and upper bound; NaN for fewer than two clips.
     """
     values = values[~np.isnan(values)]
 
-    def mean(weights: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, " draws"]:
+    def mean(weights: Float[np.ndarray, "bootstraps n"]) -> Float[np.ndarray, " bootstraps"]:
         return weights @ values / weights.sum(axis=1)
 
-    return bootstrap(mean, len(values), rng, n, level)
+    return bootstrap(mean, len(values), rng, n_bootstraps, level)
 
 
 def bootstrap_identification(
     c: Float[np.ndarray, "n n"],
     rng: np.random.Generator,
-    n: int = 10_000,
+    n_bootstraps: int = 10_000,
     level: float = 0.95,
     *,
     rows: Bool[np.ndarray, " n"] | None = None,
     blocks: Sequence[Hashable] | None = None,
 ) -> Interval:
-    """Interval of identification accuracy: clips resampled both as scored and as candidates.
+    """Interval of identification accuracy: clips are resampled both as scored clips and as candidates.
 
     Parameters
     ----------
-    c : similarity of predictions (rows) to candidates (columns), the right ones on the diagonal.
-    rows : clips that are scored; all by default.
-    blocks : compare only clips of the same label (identification within a genre).
+    c : (clips, clips) array
+        Similarity of predictions (rows) to candidates (columns), the right ones on the diagonal.
+    rng, n_bootstraps, level
+        As for :func:`bootstrap_interval`.
+    rows : (clips,) bool array, optional
+        Clips that are scored; default all.
+    blocks : sequence, optional
+        Only clips of the same label are compared (identification within a genre).
+
+    Returns
+    -------
+    (float, float)
+        Lower and upper bound; NaN for fewer than two clips.
     """
     compared = ~np.eye(len(c), dtype=bool)
     if blocks is not None:
@@ -138,49 +198,73 @@ def bootstrap_identification(
     beaten = compared & (np.diagonal(c)[:, None] > c)
     scored = np.ones(len(c)) if rows is None else rows.astype(np.float64)
 
-    def accuracy(weights: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, " draws"]:
+    def accuracy(weights: Float[np.ndarray, "bootstraps n"]) -> Float[np.ndarray, " bootstraps"]:
         wins, pairs = weights @ beaten.T.astype(np.float64), weights @ compared.T.astype(np.float64)
         share = np.divide(wins, pairs, out=np.zeros_like(wins), where=pairs > 0)
         counted = weights * scored * (pairs > 0)
         return np.divide((counted * share).sum(axis=1), counted.sum(axis=1))
 
-    return bootstrap(accuracy, len(c), rng, n, level)
+    return bootstrap(accuracy, len(c), rng, n_bootstraps, level)
 
 
 def bootstrap(
-    statistic: Statistic, clips: int, rng: np.random.Generator, n: int = 10_000, level: float = 0.95
+    statistic: Statistic, clips: int, rng: np.random.Generator, n_bootstraps: int = 10_000, level: float = 0.95
 ) -> Interval:
-    """Bias-corrected and accelerated interval (Efron 1987, JASA 82:171).
+    """Bias-corrected and accelerated interval of a statistic of resampled clips.
 
     Parameters
     ----------
-    statistic : (draws, clips) how often each clip was drawn → (draws,) the score of each draw. Draws for
+    statistic : callable
+        Of (bootstraps, clips) counts, how often each clip was resampled, to the (bootstraps,) scores. Bootstraps for
         which it is not defined (NaN) are left out.
-    clips : how many there are; with fewer than two the interval is (NaN, NaN).
+    clips : int
+        Number of clips.
+    rng, n_bootstraps, level
+        As for :func:`bootstrap_interval`.
+
+    Returns
+    -------
+    (float, float)
+        Lower and upper bound; NaN for fewer than two clips.
+
+    References
+    ----------
+    Efron, "Better bootstrap confidence intervals", JASA 82:171 (1987).
     """
     if clips < 2:
         return float("nan"), float("nan")
     with np.errstate(invalid="ignore"):
-        draws = np.concatenate([statistic(_draws(min(_CHUNK, n - at), clips, rng)) for at in range(0, n, _CHUNK)])
+        sizes = [min(_CHUNK, n_bootstraps - at) for at in range(0, n_bootstraps, _CHUNK)]
+        values = np.concatenate([statistic(_resampled(size, clips, rng)) for size in sizes])
         observed = float(statistic(np.ones((1, clips)))[0])
         without = statistic(1 - np.eye(clips))
-    draws, without = draws[~np.isnan(draws)], without[~np.isnan(without)]
-    if not len(draws) or np.ptp(draws) == 0:
-        return (observed, observed) if len(draws) else (float("nan"), float("nan"))
-    below = (np.sum(draws < observed) + np.sum(draws == observed) / 2) / len(draws)
-    bias = norm.ppf(np.clip(below, 1 / (2 * len(draws)), 1 - 1 / (2 * len(draws))))
+    values, without = values[~np.isnan(values)], without[~np.isnan(without)]
+    if not len(values) or np.ptp(values) == 0:
+        return (observed, observed) if len(values) else (float("nan"), float("nan"))
+    below = (np.sum(values < observed) + np.sum(values == observed) / 2) / len(values)
+    bias = norm.ppf(np.clip(below, 1 / (2 * len(values)), 1 - 1 / (2 * len(values))))
     pull = without.mean() - without
     spread = (pull**2).sum() ** 1.5
     acceleration = (pull**3).sum() / (6 * spread) if spread > 0 else 0.0
     z = bias + norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    low, high = np.quantile(draws, norm.cdf(bias + z / (1 - acceleration * z)))
+    low, high = np.quantile(values, norm.cdf(bias + z / (1 - acceleration * z)))
     return float(low), float(high)
 
 
 def mean_interval(values: Float[np.ndarray, " subjects"], level: float = 0.95) -> Interval:
-    """Interval of the mean over subjects (Student's t): what another sample of subjects would give.
+    """Interval of the mean over subjects (Student's t): the range for another sample of subjects.
 
-    The subjects heard the same clips, so it says nothing of other clips. (NaN, NaN) for fewer than two.
+    Parameters
+    ----------
+    values : (subjects,) array
+        Score of each subject. They listened to the same clips, so that it says nothing about other clips.
+    level : float, default 0.95
+        Coverage of the interval.
+
+    Returns
+    -------
+    (float, float)
+        Lower and upper bound; NaN for fewer than two subjects.
     """
     if len(values) < 2:
         return float("nan"), float("nan")
@@ -189,30 +273,30 @@ def mean_interval(values: Float[np.ndarray, " subjects"], level: float = 0.95) -
 
 
 def _permutations(
-    draws: int,
+    count: int,
     n: int,
     rng: np.random.Generator,
     blocks: Sequence[Hashable] | None,
-    together: Int[np.ndarray, " n"] | None,
-) -> Int[np.ndarray, "draws n"]:
-    """Random orders of ``range(n)``, one a row; inside blocks where given, and of whole recordings."""
-    if together is not None and len(np.unique(together)) < n:
-        order = np.empty((draws, n), dtype=int)
+    recordings: Int[np.ndarray, " n"] | None,
+) -> Int[np.ndarray, "permutations n"]:
+    """Random orders of ``range(n)``, one per row; inside blocks where given, and of whole recordings."""
+    if recordings is not None and len(np.unique(recordings)) < n:
+        order = np.empty((count, n), dtype=int)
         for rows in members([0] * n if blocks is None else blocks).values():
-            order[:, rows] = rows[draw_permutations(together[rows], draws, rng)]
+            order[:, rows] = rows[draw_permutations(recordings[rows], count, rng)]
         return order
     if blocks is None:
-        return rng.permuted(np.tile(np.arange(n), (draws, 1)), axis=1)
-    order = np.tile(np.arange(n), (draws, 1))
+        return rng.permuted(np.tile(np.arange(n), (count, 1)), axis=1)
+    order = np.tile(np.arange(n), (count, 1))
     for rows in members(blocks).values():
         order[:, rows] = rng.permuted(order[:, rows], axis=1)
     return order
 
 
-def _draws(draws: int, n: int, rng: np.random.Generator) -> Float[np.ndarray, "draws n"]:
-    """How often each clip is drawn when ``n`` are drawn with replacement."""
-    drawn = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
-    return np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)
+def _resampled(count: int, n: int, rng: np.random.Generator) -> Float[np.ndarray, "bootstraps n"]:
+    """How often each clip occurs when ``n`` are sampled with replacement."""
+    sampled = rng.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
+    return np.bincount(sampled.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
 
 
 def _codes(labels: Sequence[Hashable]) -> Int[np.ndarray, " n"]:

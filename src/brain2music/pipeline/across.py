@@ -1,20 +1,23 @@
-"""What other people's decoders make of a listener: subjects aligned on their training clips, scored at group level."""
+"""Between-subject decoding: subjects aligned on their training clips, each decoded by others' data at group level."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from .._utils.errors import InputError
 from ..brain.load import common_voxels
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decoding.across import decode_across, decode_pooled
-from ..metrics.score import Score
-from ..metrics.unseen import clip_similarity
+from ..decoding.decoder import Decoded
+from ..metrics.decoding import clip_similarity
+from ..metrics.score import HeldOut, Score
 from .listener import Listener, Music
 
-WAYS = (
-    ("across", decode_across, "fitted to the other {others} subjects' training clips"),
-    ("pooled", decode_pooled, "fitted to all {subjects} subjects' training clips"),
+WAYS: tuple[tuple[HeldOut, Callable[..., list[Decoded]], str], ...] = (
+    ("subject", decode_across, "fitted to the training clips of the other {others} subjects"),
+    ("none", decode_pooled, "fitted to the training clips of all {subjects} subjects"),
 )
+"""What the decoder is not fitted to, the function that decodes so, and the remark about its scores."""
 
 
 def require_people(source: Source, config: RunConfig, subjects: Sequence[str]) -> None:
@@ -30,10 +33,10 @@ def require_people(source: Source, config: RunConfig, subjects: Sequence[str]) -
 
 
 def score_across(source: Source, subjects: Sequence[str], name: str, music: Music, config: RunConfig) -> list[Score]:
-    """Identification of every subject in one embedding by others' decoders, and by everybody's.
+    """Identification of every subject in one embedding by decoders of aligned subjects.
 
-    Scores, per subject and alignment: ``identification/across=METHOD``, whose decoder never saw the subject's
-    responses with their music, and ``identification/pooled=METHOD``.
+    Per subject and alignment there are two scores, with ``held_out`` "subject" (the decoder was not fitted to this
+    subject's responses) and "none".
     """
     listeners = [Listener(source, subject, config) for subject in subjects]
     sides = []
@@ -44,7 +47,7 @@ def score_across(source: Source, subjects: Sequence[str], name: str, music: Musi
     train_sides, test_sides = ([side[i] for side in sides] for i in (0, 1))
     scores: list[Score] = []
     for method in config.evaluation.between_subject:
-        for way, decode, told in WAYS:
+        for held_out, decode, remark in WAYS:
             found = decode(
                 train_sides,
                 test_sides,
@@ -56,10 +59,8 @@ def score_across(source: Source, subjects: Sequence[str], name: str, music: Musi
                 scans_per_window=config.decoding.scans_per_window,
                 seed=config.seed,
             )
-            note = told.format(others=len(subjects) - 1, subjects=len(subjects)) + f", aligned by {method}"
+            detail = remark.format(others=len(subjects) - 1, subjects=len(subjects)) + f", aligned by {method}"
             for listener, decoded in zip(listeners, found, strict=True):
-                card = listener.card(name, "decode")
-                scores.append(
-                    card.identification(f"identification/{way}={method}", clip_similarity(decoded), note=note)
-                )
+                builder = replace(listener.score_builder(name, "decode"), alignment=method)
+                scores.append(builder.identification(clip_similarity(decoded), held_out=held_out, detail=detail))
     return scores

@@ -47,7 +47,7 @@ def require_ours(outputs: Outputs) -> None:
     try:
         found = read_object(outputs.description)
     except InputError:
-        pages = [outputs.index, outputs.scores, *outputs.root.glob("sub-*.html")]
+        pages = [outputs.index, outputs.scores, outputs.scores_table, *outputs.root.glob("sub-*.html")]
         others = [path for path in (outputs.description, *pages) if path.exists()]
         if others and not _is_run(outputs.study):
             what = f"the folder holds a {others[0].name} that brain2music did not make"

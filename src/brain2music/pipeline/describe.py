@@ -19,9 +19,9 @@ from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak
 from .dividing import outer_folds, plan
 from .outputs import Outputs
+from .refits import N_REFITS_IN_FOLDS
 from .settings import deciding
 from .subjects import Records, unlike
-from .tested import SHUFFLES_IN_FOLDS
 
 
 def describe(
@@ -109,7 +109,7 @@ def _tested(source: Source, config: RunConfig) -> str:
     """What p values come from."""
     if source.folds is None:
         return f"p values come from {config.evaluation.n_permutations:,} permutations of clips."
-    n = config.evaluation.n_permuted_fits or SHUFFLES_IN_FOLDS
+    n = config.evaluation.n_permuted_fits or N_REFITS_IN_FOLDS
     return (
         f"p values come from {n} decoders refitted to permuted recordings (Student's t, with the form of "
         f"{config.evaluation.n_permutations:,} permutations of clips in place of the normal), and in encoding from "

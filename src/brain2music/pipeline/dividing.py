@@ -9,7 +9,7 @@ from ..metrics.leakage import Leak, check_folds, read_gtzan_index, require_no_le
 from ..study.finding import Finding, error, warning
 from ..study.folds import FoldPlan, group_clips, leave_genre_out, most_folds, plan_folds
 from ..study.study import Clip
-from .tested import about_p
+from .refits import about_p
 
 
 def outer_folds(source: Source, config: RunConfig) -> int | None:

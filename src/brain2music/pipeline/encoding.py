@@ -1,4 +1,4 @@
-"""Which voxels carry what was heard: encoders of every embedding of the run, their tables, maps and scores."""
+"""Which voxels each embedding predicts: encoders of every embedding of the run, their tables, maps and scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float32
 
-from .._utils.files import write_table
 from ..brain.responses import Responses
 from ..encoding.ceiling import Ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
 from ..encoding.chance import chance_in_folds
@@ -20,35 +19,33 @@ from ..encoding.features import Windows, common_windows
 from ..encoding.figures import map_figure
 from ..encoding.maps import sidecar_of, write_statmap
 from ..encoding.significance import Permuted, fdr, gaussian_p, permutation_test, without_p
-from ..metrics.card import ScoreCard
-from ..metrics.score import Score
+from ..metrics.builder import ScoreBuilder
+from ..metrics.score import ALL, RELIABLE, Score, group_named
 from ..ridge import Partition
 from .listener import Listener, Music
-from .outputs import Outputs
+from .outputs import ENCODING, ENCODING_ROIS, Outputs
 
 LEVEL = 0.05
 """Of the false discovery rate, and of p where a map is cut off."""
-DRAWS = 1000
-"""Bootstrap draws of clips."""
-BAND_CANDIDATES = 20
+N_BOOTSTRAPS = 1000
+"""Bootstraps over clips."""
+N_CANDIDATES = 20
 """Weights of the embeddings against each other that are tried for each voxel."""
-RELIABLE = "reliable"
-ALL = "all"
 
 
 def encode_subject(listener: Listener, music: Music, outputs: Outputs) -> list[Score]:
     """Encode a subject's voxels from every embedding of the run, on the same windows; write tables, maps, a figure.
 
-    Scores, per embedding: ``r`` over reliable voxels (those whose repeats agree, q < 0.05; all voxels where clips were
-    not repeated) and per region (``r/roi=…``), ``significant`` (share of voxels, FDR), ``significant/max-T`` and
-    ``significant/gaussian`` (the paper's null); for the first embedding ``r/vs=…`` against each other one; where the
-    run asks for it, ``r2/unique``: what an embedding explains that the others together do not.
+    Scores, per embedding: ``r`` over all voxels, over reliable ones (those whose repeats agree, q < 0.05) and over
+    every region; the share of significant voxels by each test; for the first embedding ``r_difference`` to each other
+    one; where the run asks for it, ``unique_r2``. The last two are over reliable voxels, or over all where clips were
+    not repeated.
     """
     results = _encode_all(listener, music)
     subject, names = listener.subject, list(results.encoded)
-    write_table(outputs.encoding_rois(subject), results.rois)
+    ENCODING_ROIS.write(outputs.encoding_rois(subject), results.rois)
     for name in names:
-        write_table(outputs.encoding(subject, name), _voxel_table(results, name))
+        ENCODING.write(outputs.encoding(subject, name), _voxel_table(results, name))
     if results.scored.space is not None:
         _write_maps(results, listener, outputs)
     return [
@@ -84,7 +81,7 @@ def possible_files(subject: str, names: Sequence[str], outputs: Outputs) -> list
 class _Results:
     """One subject's encoders, all of the same clips, windows and voxels.
 
-    ``trained_repeats`` is how often clips were heard that encoders were fitted to, None where they are those scored.
+    ``trained_repeats`` : repeats of the clips that encoders were fitted to, None where they are the scored ones.
     """
 
     scored: Responses
@@ -95,7 +92,7 @@ class _Results:
     sets: dict[str, Bool[np.ndarray, " voxels"]]
     ceiling: Ceiling | None
     parts: Partition | None
-    draws: Float32[np.ndarray, "draws clips"]
+    bootstraps: Float32[np.ndarray, "bootstraps clips"]
 
     @cached_property
     def significant(self) -> dict[str, Bool[np.ndarray, " voxels"]]:
@@ -105,7 +102,7 @@ class _Results:
     @cached_property
     def rois(self) -> pd.DataFrame:
         """The table of regions."""
-        return roi_table(self.encoded, self.sets, self.draws, significant=self.significant, ceiling=self.ceiling)
+        return roi_table(self.encoded, self.sets, self.bootstraps, significant=self.significant, ceiling=self.ceiling)
 
     @property
     def in_folds(self) -> bool:
@@ -114,7 +111,7 @@ class _Results:
 
     @property
     def summarised(self) -> str:
-        """The set of voxels that stands for the brain."""
+        """The set of voxels that summaries are over."""
         return RELIABLE if RELIABLE in self.sets else ALL
 
 
@@ -128,15 +125,15 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
     ceiling = response_ceiling(scored, windows)
     sets = _sets(scored, ceiling)
     encoded, permuted = {}, {}
-    for name, heard in embeddings.items():
+    for name, each in embeddings.items():
         calibration = None
         if test is None:
             dealt: dict[str, Any] = {"folds": planned.held_out, "windows": windows, "fit": fit}
-            encoded[name] = encode_kfold(train, heard, groups=planned.groups, **dealt)
+            encoded[name] = encode_kfold(train, each, groups=planned.groups, **dealt)
             rng = np.random.default_rng(config.seed)
-            calibration = chance_in_folds(train, heard, rng, groups=planned.groups, **dealt)
+            calibration = chance_in_folds(train, each, rng, groups=planned.groups, **dealt)
         else:
-            encoded[name] = encode(train, heard, test, heard, windows=windows, fit=fit, groups=planned.groups)
+            encoded[name] = encode(train, each, test, each, windows=windows, fit=fit, groups=planned.groups)
         predicted, measured = encoded[name].predicted, encoded[name].measured
         rng = np.random.default_rng(config.seed)
         members = np.stack(list(sets.values()))
@@ -151,14 +148,14 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
             chance=calibration,
         )
         permuted[name] = found if test is not None or calibration is not None else without_p(found)
-    draws = bootstrap_clips(len(scored.clips), np.random.default_rng(config.seed), DRAWS)
+    bootstraps = bootstrap_clips(len(scored.clips), np.random.default_rng(config.seed), N_BOOTSTRAPS)
     parts = None
     if config.encoding.variance_partitioning and test is not None and len(embeddings) > 1:
         settings: dict[str, Any] = {"alphas": config.decoding.alphas, "n_folds": planned.inner}
-        settings |= {"n_candidates": BAND_CANDIDATES, "random_state": config.seed}
+        settings |= {"n_candidates": N_CANDIDATES, "random_state": config.seed}
         parts = partition(train, test, list(embeddings.values()), windows=windows, **settings)
     trained_repeats = None if test is None else int(train.n_repeats.max())
-    return _Results(scored, trained_repeats, windows, encoded, permuted, sets, ceiling, parts, draws)
+    return _Results(scored, trained_repeats, windows, encoded, permuted, sets, ceiling, parts, bootstraps)
 
 
 def _sets(scored: Responses, ceiling: Ceiling | None) -> dict[str, Bool[np.ndarray, " voxels"]]:
@@ -167,7 +164,7 @@ def _sets(scored: Responses, ceiling: Ceiling | None) -> dict[str, Bool[np.ndarr
     if ceiling is not None and (reliable := fdr(ceiling.p) < LEVEL).any():
         sets[RELIABLE] = reliable
     roi = np.array((scored.space.roi if scored.space is not None else None) or [""] * scored.n_voxels)
-    return sets | {str(name): roi == name for name in np.unique(roi) if name}
+    return sets | {group_named(str(name)): roi == name for name in np.unique(roi) if name}
 
 
 def _shrunken_ceiling(results: _Results, name: str, ceiling: Ceiling) -> Float[np.ndarray, " voxels"]:
@@ -205,93 +202,101 @@ def _write_maps(results: _Results, listener: Listener, outputs: Outputs) -> None
     space, subject, simulated = results.scored.space, listener.subject, listener.source.simulated
     assert space is not None
     for name, encoded in results.encoded.items():
-        told = f"Pearson r of responses predicted from {name} with measured ones, {len(encoded.clips)} clips"
+        about = f"Pearson r of responses predicted from {name} with measured ones, {len(encoded.clips)} clips"
         path = outputs.statmap(subject, name, "r")
-        write_statmap(path, encoded.r, space, description=told, simulated=simulated)
+        write_statmap(path, encoded.r, space, description=about, simulated=simulated)
     first = next(iter(results.encoded))
     shown = np.where(results.permuted[first].p < LEVEL, results.encoded[first].r, np.nan)
     title = f"Encoding from {first}, sub-{subject}: r where p < {LEVEL:g} by voxel (clips permuted)"
     map_figure(outputs.encoding_figure(subject, first), shown, space, title=title, simulated=simulated)
     if results.ceiling is not None:
         repeats = int(results.scored.n_repeats.max())
-        told = f"Highest correlation with the average of {repeats} repeats that noise allows"
+        about = f"Highest correlation with the average of {repeats} repeats that noise allows"
         path = outputs.statmap(subject, "responses", "ceiling")
-        write_statmap(path, results.ceiling.r, space, description=told, simulated=simulated)
+        write_statmap(path, results.ceiling.r, space, description=about, simulated=simulated)
 
 
 def _scores(results: _Results, listener: Listener, name: str) -> list[Score]:
-    card, encoded, permuted = _card(listener, name), results.encoded[name], results.permuted[name]
+    builder, encoded, permuted = _builder(listener, name), results.encoded[name], results.permuted[name]
     n = len(encoded.clips)
     p_of = dict(zip(results.sets, permuted.p_mean.tolist(), strict=True))
-    about = "; chance as refits to shuffled clips have it" if results.in_folds else ""
+    refits = "; chance is that of refits to permuted clips" if results.in_folds else ""
     scores = []
     rows: list[dict[Any, Any]] = results.rois[results.rois["embedding"] == name].to_dict("records")
     for row in rows:
         roi, interval = row["roi"], (row["low"], row["high"])
-        metric = "r" if roi == results.summarised else f"r/roi={roi}"
-        note = f"mean over {row['voxels']} {'reliable ' if roi == RELIABLE else ''}voxels"
-        note += "" if np.isnan(row["normalised_r"]) else f", {row['normalised_r']:.2f} of the ceiling"
+        detail = f"mean over {row['voxels']} {'reliable ' if roi == RELIABLE else ''}voxels"
+        detail += "" if np.isnan(row["normalised_r"]) else f", {row['normalised_r']:.2f} of the ceiling"
         p, chance = p_of[roi] if np.isfinite(p_of[roi]) else None, float(permuted.chance[results.sets[roi]].mean())
-        told: dict[str, Any] = {"n": n, "candidates": n, "interval": interval, "p": p, "note": note + about}
-        scores.append(card.row(metric, row["mean_r"], chance, **told))
-    return scores + _found(results, card, name)
+        columns: dict[str, Any] = {"n": n, "candidates": n, "interval": interval, "p": p, "group": roi}
+        scores.append(builder.row("r", row["mean_r"], chance, detail=detail + refits, **columns))
+    return scores + _significant(results, builder, name)
 
 
-def _found(results: _Results, card: ScoreCard, name: str) -> list[Score]:
-    """The share of voxels that are predicted beyond chance, by each test."""
+def _significant(results: _Results, builder: ScoreBuilder, name: str) -> list[Score]:
+    """The share of voxels that are predicted above chance, by each test."""
     encoded, permuted, n = results.encoded[name], results.permuted[name], len(results.encoded[name].clips)
     if np.isnan(permuted.p).all():
         return []
-    tests = [("significant", results.significant[name], f"FDR {LEVEL:g}, clips permuted")]
+    tests = [("significant_fdr", results.significant[name], f"FDR {LEVEL:g}, clips permuted")]
     if not results.in_folds:
-        tests.append(("significant/max-T", permuted.p_max < LEVEL, f"family-wise {LEVEL:g}, clips permuted"))
+        tests.append(("significant_max_t", permuted.p_max < LEVEL, f"family-wise {LEVEL:g}, clips permuted"))
         gaussian = fdr(gaussian_p(encoded.r, encoded.measured[..., 0].size)) < LEVEL
-        note = f"FDR {LEVEL:g}, gaussian (paper): windows taken as independent"
-        tests.append(("significant/gaussian", gaussian, note))
+        detail = f"FDR {LEVEL:g}, gaussian (paper): windows taken as independent"
+        tests.append(("significant_gaussian", gaussian, detail))
     scores = []
-    for metric, found, note in tests:
-        told = f"share of {len(found)} voxels: {int(found.sum())}, {note}"
-        scores.append(card.row(metric, found.mean(), 0.0, n=n, candidates=n, note=told))
+    for metric, found, detail in tests:
+        detail = f"share of {len(found)} voxels: {int(found.sum())}, {detail}"
+        scores.append(builder.row(metric, found.mean(), 0.0, n=n, candidates=n, detail=detail))
     return scores
 
 
 def _compared(results: _Results, listener: Listener, name: str, other: str) -> Score:
-    """Mean difference of r over the voxels that stand for the brain, and how many voxels differ."""
+    """Mean difference of r over the voxels that are summarised, and how many voxels differ."""
     voxels = results.sets[results.summarised]
     a, b = results.encoded[name], results.encoded[other]
-    differs = difference(a, b, results.draws)
-    low, high = mean_intervals(a, [voxels], results.draws, minus=b)[0]
-    note = f"{name} less {other} over {int(voxels.sum())} voxels"
+    differs = difference(a, b, results.bootstraps)
+    low, high = mean_intervals(a, [voxels], results.bootstraps, minus=b)[0]
+    detail = f"{name} minus {other} over {int(voxels.sum())} voxels"
     if not results.in_folds:  # there clips are no independent samples
         better, worse = ((differs.q < LEVEL) & (sign * differs.value > 0) for sign in (1, -1))
-        note += f"; of all voxels {int(better.sum())} are predicted better and {int(worse.sum())} worse (FDR {LEVEL:g})"
+        detail += f"; of all voxels {int(better.sum())} are predicted better"
+        detail += f" and {int(worse.sum())} worse (FDR {LEVEL:g})"
     n = len(a.clips)
-    card = _card(listener, name)
-    return card.row(
-        f"r/vs={other}", differs.value[voxels].mean(), 0.0, n=n, candidates=n, interval=(low, high), note=note
+    return _builder(listener, name).row(
+        "r_difference",
+        differs.value[voxels].mean(),
+        0.0,
+        n=n,
+        candidates=n,
+        interval=(low, high),
+        group=results.summarised,
+        versus=other,
+        detail=detail,
     )
 
 
 def _unique(results: _Results, listener: Listener) -> list[Score]:
-    """Share of the variance that only this embedding explains, over the voxels that stand for the brain."""
+    """Share of the variance that only this embedding explains, over the voxels that are summarised."""
     if results.parts is None:
         return []
     voxels, n = results.sets[results.summarised], len(results.scored.clips)
-    together = f"of {results.parts.r2[voxels].mean():.3f} that all explain together, by banded ridge"
-    intervals = unique_intervals(results.parts, voxels, results.draws)
+    intervals = unique_intervals(results.parts, voxels, results.bootstraps)
+    columns: dict[str, Any] = {"n": n, "candidates": n, "group": results.summarised}
+    columns["detail"] = f"of {results.parts.r2[voxels].mean():.3f} that all explain together, by banded ridge"
     return [
-        _card(listener, name).row(
-            "r2/unique", unique[voxels].mean(), 0.0, n=n, candidates=n, interval=interval, note=together
-        )
+        _builder(listener, name).row("unique_r2", unique[voxels].mean(), 0.0, interval=interval, **columns)
         for name, unique, interval in zip(results.encoded, results.parts.unique, intervals, strict=True)
     ]
 
 
-def _card(listener: Listener, name: str) -> ScoreCard:
-    return ScoreCard(
+def _builder(listener: Listener, name: str) -> ScoreBuilder:
+    return ScoreBuilder(
         subject=listener.subject,
         embedding=name,
         stage="encode",
+        condition="true",
+        lag_tr=listener.lag_tr,
         rng=np.random.default_rng(listener.config.seed),
         simulated=listener.source.simulated,
         note=listener.source.note,

@@ -1,6 +1,6 @@
-"""Music made of what a brain heard, and how like it is to the stimulus: by decoded and by true embeddings."""
+"""Music generated from decoded and from true embeddings, and how similar it is to the clips."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,47 +15,52 @@ from ..audio.io import read_audio
 from ..decoding.decoder import Decoded
 from ..embeddings.embedder import Embedder
 from ..embeddings.embeddings import Embeddings
+from ..metrics.builder import ScoreBuilder
 from ..metrics.generation import score_generated
-from ..metrics.score import Score
+from ..metrics.score import Condition, Score
 from ..models.generators import Generator
 from .agreement import Sound, agreement
 from .cache import stage
 from .listener import Listener, Music
-from .outputs import Outputs
+from .outputs import GENERATED, Outputs
 
-TOGETHER = 5
+N_CLIPS = 5
 """Clips that are generated at once, and again after an interruption."""
-CONDITIONS = ("brain", "uncalibrated", "oracle")
-
-
 Files = list[list[Path]]
-"""Of every take of every clip."""
+"""Of every sample of every clip."""
 
 
 def generate(
     listener: Listener,
     decoded: Decoded,
-    given: Decoded,
+    denoised: Decoded,
     generator: Generator,
     music: Music,
     outputs: Outputs,
 ) -> tuple[pd.DataFrame, list[Score], list[Path]]:
-    """Make music of every scored clip, and score it by every embedding of the run; also the files that were written.
+    """Generate music for every scored clip, and score it by every embedding of the run; also return the files.
 
-    From what generators are ``given``, the prediction calibrated and drawn towards the training music
-    (:mod:`brain2music.decoding.exemplars`; "brain"), from the prediction as it is ("uncalibrated"), and from
-    the true embedding ("oracle", the ceiling). Pieces lie in files, and are judged as they lie there.
+    Conditions are the prediction after distribution matching and denoising (:mod:`brain2music.decoding.exemplars`), the
+    prediction as it is, and the true embedding (the ceiling). Pieces are written to files, and scored as written.
     """
-    found = {"brain": given.predicted, "uncalibrated": decoded.predicted, "oracle": decoded.true}
-    takes = {name: make(name, found[name], listener, decoded, generator, outputs) for name in CONDITIONS}
+    found: dict[Condition, np.ndarray] = {
+        "denoised": denoised.predicted,
+        "decoded": decoded.predicted,
+        "true": decoded.true,
+    }
+    files = {each: make(each, windows, listener, decoded, generator, outputs) for each, windows in found.items()}
     scores: list[Score] = []
     for embedder in music.hearing:
-        scores += _judge(embedder, takes, listener, decoded, music)
-    scores += agreement(
-        "generate", partial(_read, takes["brain"]), partial(_read, takes["oracle"]), listener, decoded, music
-    )
-    written = [file for files in takes.values() for file in _written(files)]
-    return _table(takes, decoded, listener, generator, outputs), scores, written
+        scores += _score_by(embedder, files, listener, decoded, generator, music)
+
+    def builder() -> ScoreBuilder:
+        shared = listener.score_builder(decoded.space.name, "generate")
+        return replace(shared, condition="denoised", generator=generator.name)
+
+    sides = partial(_read, files["denoised"]), partial(_read, files["true"])
+    scores += agreement(*sides, builder, decoded.clips, listener, music)
+    written = [file for each in files.values() for file in _written(each)]
+    return _table(files, decoded, listener, generator, outputs), scores, written
 
 
 def require_fit(generator: Generator, embedders: tuple[Embedder, ...]) -> None:
@@ -66,19 +71,19 @@ def require_fit(generator: Generator, embedders: tuple[Embedder, ...]) -> None:
 
 
 def make(
-    condition: str,
+    condition: Condition,
     windows: Float32[np.ndarray, "clips windows dims"],
     listener: Listener,
     decoded: Decoded,
     generator: Generator,
     outputs: Outputs,
 ) -> Files:
-    """Generate from one kind of embedding; files that are there, made from the same, are kept."""
+    """Generate from the embeddings of one condition; files that were generated from the same are kept."""
     config, subject, name = listener.config, listener.subject, decoded.space.name
     vectors = windows if config.generation.conditioning == "windows" else windows.mean(axis=1, keepdims=True)
     count = vectors.shape[1] * config.generation.n_samples
     files = [
-        [outputs.generated(subject, name, condition, clip.name, take) for take in range(count)]
+        [outputs.generated(subject, name, condition, clip.name, sample) for sample in range(count)]
         for clip in decoded.clips
     ]
     common = {
@@ -89,9 +94,9 @@ def make(
     }
     common["space"] = asdict(decoded.space)
     with progress(f"generate from {condition}") as advance:
-        for first in range(0, len(files), TOGETHER):
-            part = vectors[first : first + TOGETHER]
-            wanted = [file for each in files[first : first + TOGETHER] for file in each]
+        for first in range(0, len(files), N_CLIPS):
+            part = vectors[first : first + N_CLIPS]
+            wanted = [file for each in files[first : first + N_CLIPS] for file in each]
 
             def write(part: np.ndarray = part, wanted: list[Path] = wanted, first: int = first) -> None:
                 given = Embeddings(part.reshape(-1, 1, part.shape[-1]), _names(part), decoded.space)
@@ -108,7 +113,7 @@ def make(
             settings = {**common, "first_item": first * vectors.shape[1]}
             inputs = {"embeddings": digest_array(part), "generator": generator.sha256}
             stage([each for file in wanted for each in _both(file)], write, inputs, settings, _record(wanted[0]))
-            advance(min(first + TOGETHER, len(files)), len(files))
+            advance(min(first + N_CLIPS, len(files)), len(files))
     return files
 
 
@@ -125,48 +130,52 @@ def _record(first: Path) -> Path:
 def _written(files: Files) -> list[Path]:
     """All that :func:`make` writes for these."""
     pieces = [each for clip in files for file in clip for each in _both(file)]
-    return [*pieces, *(_record(clip[0]) for clip in files[::TOGETHER])]
+    return [*pieces, *(_record(clip[0]) for clip in files[::N_CLIPS])]
 
 
 def _read(files: Files) -> list[list[Sound]]:
     return [[read_audio(file) for file in clip] for clip in files]
 
 
-def _judge(
-    embedder: Embedder, takes: dict[str, Files], listener: Listener, decoded: Decoded, music: Music
+def _score_by(
+    embedder: Embedder,
+    files: dict[Condition, Files],
+    listener: Listener,
+    decoded: Decoded,
+    generator: Generator,
+    music: Music,
 ) -> list[Score]:
+    """Scores in one evaluation embedding."""
     judge = embedder.space.name
     mean = music.means(judge, listener.trained_on).mean(axis=0)
 
-    def hear(file: Path) -> Float32[np.ndarray, " dims"]:
+    def embedded(file: Path) -> Float32[np.ndarray, " dims"]:
         return embedder.embed(*read_audio(file)).mean(axis=0) - mean
 
-    heard = {
-        name: np.stack([[hear(file) for file in clip] for clip in files]).swapaxes(0, 1)
-        for name, files in takes.items()
+    made: dict[Condition, np.ndarray] = {
+        condition: np.stack([[embedded(file) for file in clip] for clip in each]).swapaxes(0, 1)
+        for condition, each in files.items()
     }
     return score_generated(
-        heard,
+        made,
         music.means(judge, decoded.clips) - mean,
         [clip.genre for clip in decoded.clips],
-        listener.card(decoded.space.name, "generate"),
-        judge,
+        replace(listener.score_builder(decoded.space.name, "generate"), judge=judge, generator=generator.name),
     )
 
 
 def _table(
-    takes: dict[str, Files], decoded: Decoded, listener: Listener, generator: Generator, outputs: Outputs
+    files: dict[Condition, Files], decoded: Decoded, listener: Listener, generator: Generator, outputs: Outputs
 ) -> pd.DataFrame:
-    """One row a piece: see :class:`brain2music.pipeline.outputs.Outputs`."""
+    """One row per piece, with the columns of :data:`brain2music.pipeline.outputs.GENERATED`."""
     config, rows = listener.config, []
-    for condition, files in takes.items():
-        for clip, mine in zip(decoded.clips, files, strict=True):
-            for take, file in enumerate(mine):
-                window = take // config.generation.n_samples if config.generation.conditioning == "windows" else -1
+    for condition, clips in files.items():
+        for clip, pieces in zip(decoded.clips, clips, strict=True):
+            for sample, file in enumerate(pieces):
+                window = sample // config.generation.n_samples if config.generation.conditioning == "windows" else -1
                 place = file.relative_to(outputs.root).as_posix()
-                rows.append((clip.name, clip.genre, condition, take, window, place, generator.name, config.seed))
-    columns = ["clip", "genre", "condition", "take", "window", "file", "generator", "seed"]
-    return pd.DataFrame(rows, columns=columns)
+                rows.append((clip.name, clip.genre, condition, sample, window, place, generator.name, config.seed))
+    return pd.DataFrame(rows, columns=list(GENERATED.columns))
 
 
 def _names(part: Float32[np.ndarray, "clips items dims"]) -> tuple[str, ...]:

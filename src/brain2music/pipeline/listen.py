@@ -7,8 +7,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from .. import __version__
 from .._utils.errors import InputError
 from .._utils.files import digest_file, digest_text
@@ -18,7 +16,7 @@ from ..brain.source import Source
 from ..study.stimuli import Stimuli
 from ..study.study import Clip
 from .cache import digests_of, read_record, remove, write_record
-from .outputs import Outputs
+from .outputs import RETRIEVAL, Outputs
 
 RATE = 22_050
 SECONDS = 15.0
@@ -53,7 +51,8 @@ def export_retrieved(tables: Collection[Path], outputs: Outputs) -> None:
     """The beginning of every track of rank 1 in any of these tables; none where its recording is no longer there."""
     wanted: dict[Path, Sound] = {}
     away: set[str] = set()
-    for table in map(pd.read_parquet, tables):
+    for table in map(RETRIEVAL.read, tables):
+        assert table is not None  # it is of a finished subject
         for row in table[table["rank"] == 1].drop_duplicates("track").itertuples():
             path, music, start = outputs.retrieved(str(row.track)), Path(str(row.path)), float(str(row.start_s))
             if path in wanted:

@@ -20,14 +20,14 @@ from ..embeddings.captions import embed_captions, with_captions
 from ..embeddings.clips import embed_clips
 from ..embeddings.embedder import Embedder, TextEmbedder
 from ..embeddings.embeddings import Embeddings
-from ..metrics.card import ScoreCard
+from ..metrics.builder import ScoreBuilder
 from ..metrics.score import ScoredStage
 from ..study.folds import FoldPlan, group_clips
 from ..study.study import Clip
 from .dividing import outer_folds, plan, unseen_genres
 from .listen import sound_digests
 from .outputs import Outputs
-from .tested import SHUFFLES, SHUFFLES_IN_FOLDS
+from .refits import N_REFITS, N_REFITS_IN_FOLDS
 
 LABELS = ("genre-onehot", "mulan-text")
 """Embeddings of what is known of a clip: they hear nothing, and judge nothing."""
@@ -153,9 +153,9 @@ class Listener:
         name, asked = self.config.decoding.decoder, self.config.evaluation.n_permuted_fits
         train, test = self.responses
         if test is None:
-            n = asked or SHUFFLES_IN_FOLDS
+            n = asked or N_REFITS_IN_FOLDS
             return decode_kfold_shuffled_with(name, train, embeddings, n_shuffles=n, **self._folded(train))
-        settings = {**self._settings(train), "n_shuffles": asked or SHUFFLES}
+        settings = {**self._settings(train), "n_shuffles": asked or N_REFITS}
         return decode_shuffled_with(name, train, embeddings, test, embeddings, **settings)
 
     def decode_unseen(self, embeddings: Embeddings) -> dict[str, Decoded]:
@@ -166,20 +166,22 @@ class Listener:
             return decode_kfold_unseen(self.config.decoding.decoder, train, embeddings, **settings)
         return decode_unseen(self.config.decoding.decoder, train, embeddings, test, embeddings, **settings)
 
-    def card(self, embedding: str, stage: ScoredStage) -> ScoreCard:
-        """What the scores of one embedding and stage have in common."""
+    def score_builder(self, embedding: str, stage: ScoredStage) -> ScoreBuilder:
+        """Columns that the scores of one embedding and stage have in common."""
         config, source = self.config, self.source
         rng = np.random.default_rng(config.seed)
-        return ScoreCard(
+        return ScoreBuilder(
             subject=self.subject,
             embedding=embedding,
             stage=stage,
             rng=rng,
             simulated=source.simulated,
             note=source.note,
-            draws=config.evaluation.n_permutations,
+            decoder=config.decoding.decoder,
+            lag_tr=self.lag_tr,
+            n_permutations=config.evaluation.n_permutations,
             in_folds=self.in_folds,
-            together=self.recordings,
+            recordings=self.recordings,
         )
 
     @property

@@ -11,6 +11,7 @@ from ..brain.source import Source
 from ..decoding.options import with_exemplars
 from ..embeddings.embedder import Embedder
 from ..gallery.gallery import Gallery
+from ..metrics.score import COLUMNS
 from .listener import Listener, Music
 from .settings import StageName, seen
 
@@ -51,5 +52,6 @@ def told(
 
 
 def of_source(source: Source) -> dict[str, Any]:
-    """What scores repeat of the study, and into how many folds it is divided."""
-    return {"simulated": source.simulated, "note": source.note, "folds of clips": source.folds}
+    """What scores repeat of the study, into how many folds it is divided, and the columns of scores."""
+    of_study = {"simulated": source.simulated, "note": source.note, "folds of clips": source.folds}
+    return {**of_study, "columns of scores": list(COLUMNS)}

@@ -1,36 +1,123 @@
-"""Where every output of a run lies: a BIDS derivatives folder, and what each file in it holds."""
+"""Every output of a run: where it lies in the BIDS derivatives folder, and the columns of each table."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._utils.names import file_name, safe_name
+from .schema import Table
+
+PREDICTIONS = Table(
+    "one clip and window",
+    {
+        "clip": (str, "name of the clip"),
+        "genre": (str, "its genre"),
+        "window": (int, "number of the window, from 0"),
+        "predicted": (list, "predicted embedding (dims), in the embedding's own units"),
+        "true": (list, "true embedding (dims)"),
+    },
+)
+SIMILARITY = Table(
+    "one predicted clip",
+    {
+        "clip": (str, "name of the clip"),
+        "genre": (str, "its genre"),
+        "similarity": (
+            list,
+            "Pearson r with the true embedding of every clip in the order of the rows, centred on the training mean",
+        ),
+    },
+)
+ALPHAS = Table(
+    "one dimension of the embedding",
+    {
+        "dim": (int, "number of the dimension, from 0"),
+        "alpha": (float, "penalty chosen by cross-validation, the median over folds"),
+        "cv_score": (float, "its cross-validated score"),
+        "on_edge": (bool, "whether it is on the edge of the grid"),
+    },
+)
+RETRIEVAL = Table(
+    "one clip, condition and rank",
+    {
+        "clip": (str, "name of the clip"),
+        "genre": (str, "its genre"),
+        "condition": (str, "query: decoded, true or caption"),
+        "rank": (int, "rank of the track, from 1"),
+        "track": (str, "track of the gallery"),
+        "title": (str, "its title"),
+        "artist": (str, "its artist"),
+        "licence": (str, "its licence"),
+        "track_genre": (str, "its genre"),
+        "path": (str, "its file"),
+        "start_s": (float, "seconds at which the embedded part begins"),
+        "cosine": (float, "cosine similarity to the query"),
+        "caption": (str, "text of the query, for captions"),
+    },
+)
+GENERATED = Table(
+    "one generated piece",
+    {
+        "clip": (str, "name of the clip"),
+        "genre": (str, "its genre"),
+        "condition": (str, "embedding it was generated from: denoised, decoded or true"),
+        "sample": (int, "number of the sample, from 0"),
+        "window": (int, "window of the embedding, -1 for the mean over windows"),
+        "file": (str, "path from the output folder"),
+        "generator": (str, "name of the generator"),
+        "seed": (int, "seed of the run"),
+    },
+)
+RELIABILITY = Table(
+    "one voxel",
+    {
+        "roi": (str, "region"),
+        "reliability": (float, "mean correlation between responses to repeats; NaN without repeats"),
+    },
+)
+ENCODING = Table(
+    "one voxel",
+    {
+        "voxel": (int, "number of the voxel, from 0"),
+        "roi": (str, "region"),
+        "r": (float, "Pearson r of predicted with measured responses"),
+        "ceiling": (float, "noise ceiling of r"),
+        "ceiling_shrunken": (float, "shrunken noise ceiling, of :func:`brain2music.encoding.ceiling.shrunken_ceiling`"),
+        "normalised": (float, "r / ceiling"),
+        "p": (float, "p, clips permuted"),
+        "q": (float, "false discovery rate of p"),
+        "p_max": (float, "family-wise p (max-T)"),
+        "p_gaussian": (float, "p by the paper's Gaussian null"),
+        "significant": (bool, "q < 0.05"),
+        "alpha": (float, "penalty chosen by cross-validation"),
+        "unique": (float, "variance that no other embedding explains; NaN where it was not computed"),
+    },
+)
+ENCODING_ROIS = Table(
+    "one embedding and set of voxels",
+    {
+        "embedding": (str, "embedding that responses are predicted from"),
+        "roi": (str, 'region, or "all" or "reliable" voxels'),
+        "voxels": (int, "number of voxels"),
+        "mean_r": (float, "mean r over voxels"),
+        "low": (float, "lower bound of its 95 % interval over clips"),
+        "high": (float, "upper bound"),
+        "median_r": (float, "median r over voxels"),
+        "ceiling": (float, "mean noise ceiling"),
+        "normalised_r": (float, "mean r / mean ceiling, of voxels with a ceiling"),
+        "significant": (float, "share of voxels with q < 0.05"),
+    },
+)
 
 
 @dataclass(frozen=True)
 class Outputs:
     """The output folder of a run.
 
-    Tables
-    ------
-    ``predictions`` : one row a clip and window: ``clip``, ``genre``, ``window``, ``predicted`` and ``true`` (lists
-        of ``dims`` floats, in the embedding's own units).
-    ``similarity`` : one row a predicted clip: ``clip``, ``genre`` and ``similarity``, its Pearson correlations with
-        the true embeddings of all candidates, both about the training mean, in the order of the rows.
-    ``retrieval`` : one row a clip and rank (from 1): ``clip``, ``genre``, ``source`` ("brain", or "oracle" for
-        retrieval by the true embedding, or "caption"), ``rank``, ``track``, ``title``, ``artist``, ``licence``,
-        ``track_genre``, ``path`` (of the gallery's file), ``start_s``, ``cosine``, ``caption`` (of its rows).
-    ``generated_table`` : one row a generated piece: ``clip``, ``genre``, ``condition`` ("brain": the prediction,
-        calibrated and drawn towards the training music; "uncalibrated": as it is; "oracle": the true embedding),
-        ``take`` (from 0), ``window`` (of the embedding it was made from, -1 for their mean), ``file`` (from the
-        output folder), ``generator``, ``seed``.
-    ``reliability`` : one row a voxel: ``roi``, ``reliability`` (mean correlation between repeats).
-    ``alphas`` : one row a target dimension: ``dim``, ``alpha``, ``cv_score``, ``on_edge``.
-    ``encoding`` : one row a voxel: ``voxel``, ``roi``, ``r``, ``ceiling``, ``ceiling_shrunken`` (by the encoder, see
-        :func:`brain2music.encoding.ceiling.shrunken_ceiling`), ``normalised`` (by ``ceiling``), ``p`` (clips
-        permuted), ``q``, ``p_max`` (family-wise), ``p_gaussian`` (the paper's null), ``significant`` (q < 0.05),
-        ``alpha``, ``unique`` (variance that no other embedding explains; NaN where it was not asked for).
-    ``encoding_rois`` : one row an embedding and region, of :func:`brain2music.encoding.compare.roi_table`.
+    Attributes
+    ----------
+    root : Path
+        The folder.
     """
 
     root: Path
@@ -47,8 +134,13 @@ class Outputs:
 
     @property
     def scores(self) -> Path:
-        """Every score of the run, a list of :class:`brain2music.metrics.score.Score` records."""
+        """Every score of the run: a list of records of :class:`brain2music.metrics.score.Score`."""
         return self.root / "scores.json"
+
+    @property
+    def scores_table(self) -> Path:
+        """The same as a Parquet table."""
+        return self.root / "scores.parquet"
 
     @property
     def index(self) -> Path:
@@ -95,43 +187,43 @@ class Outputs:
         return self._file(subject, embedding, "scores.json")
 
     def retrieval_scores(self, subject: str, embedding: str) -> Path:
-        """Scores of what the gallery gave, a list of records."""
+        """Scores of retrieved music, a list of records."""
         return self._file(subject, embedding, "retrievalscores.json")
 
     def generated_scores(self, subject: str, embedding: str) -> Path:
-        """Scores of what was generated, a list of records."""
+        """Scores of generated music, a list of records."""
         return self._file(subject, embedding, "generatedscores.json")
 
     def across(self, embedding: str) -> Path:
-        """Scores of all subjects by each other's decoders in one embedding, a list of records."""
+        """Scores of between-subject decoding in one embedding, a list of records."""
         return self.root / "group" / f"desc-{_alphanumeric(embedding)}_across.json"
 
     def predictions(self, subject: str, embedding: str) -> Path:
-        """Predicted and true embeddings of the scored clips."""
+        """Predicted and true embeddings of the scored clips: :data:`PREDICTIONS`."""
         return self._file(subject, embedding, "predictions.parquet")
 
     def similarity(self, subject: str, embedding: str) -> Path:
-        """The identification matrix."""
+        """The identification matrix: :data:`SIMILARITY`."""
         return self._file(subject, embedding, "similarity.parquet")
 
     def retrieval(self, subject: str, embedding: str) -> Path:
-        """What the gallery gave."""
+        """Tracks retrieved from the gallery: :data:`RETRIEVAL`."""
         return self._file(subject, embedding, "retrieval.parquet")
 
     def generated_table(self, subject: str, embedding: str) -> Path:
-        """What was generated."""
+        """The list of generated pieces: :data:`GENERATED`."""
         return self._file(subject, embedding, "generated.parquet")
 
-    def generated(self, subject: str, embedding: str, condition: str, clip: str, take: int) -> Path:
+    def generated(self, subject: str, embedding: str, condition: str, clip: str, sample: int) -> Path:
         """One generated piece."""
-        return self._file(subject, f"{embedding}{condition}", f"{safe_name(clip)}-{take}.flac", folder="generated")
+        return self._file(subject, f"{embedding}{condition}", f"{safe_name(clip)}-{sample}.flac", folder="generated")
 
     def alphas(self, subject: str, embedding: str) -> Path:
-        """The regularisation chosen for each dimension."""
+        """The penalty chosen for each dimension: :data:`ALPHAS`."""
         return self._file(subject, embedding, "alphas.parquet")
 
     def encoding(self, subject: str, embedding: str) -> Path:
-        """How well every voxel is predicted from an embedding."""
+        """How well every voxel is predicted from an embedding: :data:`ENCODING`."""
         return self._file(subject, embedding, "encoding.parquet")
 
     def encoding_scores(self, subject: str) -> Path:
@@ -139,7 +231,7 @@ class Outputs:
         return self._file(subject, "encoding", "scores.json")
 
     def encoding_rois(self, subject: str) -> Path:
-        """How well every region is predicted from every embedding."""
+        """How well every region is predicted from every embedding: :data:`ENCODING_ROIS`."""
         return self._file(subject, "encoding", "rois.parquet")
 
     def encoding_figure(self, subject: str, embedding: str) -> Path:
@@ -155,7 +247,7 @@ class Outputs:
         return self._file(subject, "responses", "summary.json")
 
     def reliability(self, subject: str) -> Path:
-        """Reliability of every voxel over repeats."""
+        """Reliability of every voxel over repeats: :data:`RELIABILITY`."""
         return self._file(subject, "responses", "reliability.parquet")
 
     def _file(self, subject: str, description: str, ending: str, entities: str = "", folder: str = "") -> Path:

@@ -1,6 +1,7 @@
-"""Music found for what a brain heard, and how like it is to the stimulus, by the decoded and by other embeddings."""
+"""Music retrieved from a gallery by decoded and other embeddings, and how similar it is to the clips."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..decoding.decoder import Decoded
 from ..embeddings.clips import embed_files
 from ..embeddings.embedder import Embedder
 from ..embeddings.embeddings import Embeddings
-from ..gallery.gallery import Gallery, Hits
+from ..gallery.gallery import Gallery
 from ..metrics.retrieval import score_retrieval
 from ..metrics.score import Score
 from ..study.finding import Finding, error, warning
@@ -27,43 +28,37 @@ from .tables import retrieval_table
 
 LOOKED_AT = 2000
 """Recordings of a gallery that are looked for before a run, evenly spread over its tracks."""
-RANDOM_DRAWS = 20  # galleries' tracks drawn at random per clip: the paper's chance line
+N_RANDOM = 20
+"""Random tracks per clip: the paper's chance."""
 
 
 def retrieve(
-    listener: Listener, decoded: Decoded, calibrated: Decoded, gallery: Gallery, music: Music
+    listener: Listener, decoded: Decoded, matched: Decoded, gallery: Gallery, music: Music
 ) -> tuple[pd.DataFrame, list[Score]]:
     """Search the gallery by predicted and by true embeddings, own recordings left out, and score the first hits.
 
-    Captions search too, in a run that has them and an embedding of text.
-
-    The judges are the embedding that was decoded (named so) and every other one of the run: retrieval judged by
-    what it was searched with is favoured.
+    Captions search too, in a run that has them and an embedding of text. Sounds are compared in the embedding that was
+    decoded and in every other one of the run: the former favours what was searched with it.
     """
-    config = listener.config
+    config, space = listener.config, decoded.space
     predicted, true = clip_means(decoded)
-    own = [clip.track for clip in decoded.clips]
-    where = others_than(gallery, own)
-    mean = decoded.train_mean.mean(axis=0)  # predictions are shrunk towards it: about another, they point one way
-    brain = gallery.nearest(predicted, config.retrieval.k, space=decoded.space, centre=mean, where=where)
-    unshrunk = gallery.nearest(clip_means(calibrated)[0], 1, space=decoded.space, centre=mean, where=where)
-    oracle = gallery.nearest(true, config.retrieval.k, space=decoded.space, centre=mean, where=where)
-    said = music.said(decoded.space.name, decoded.clips)
-    told = (
-        None
-        if said is None
-        else gallery.nearest(said, config.retrieval.k, space=decoded.space, centre=0.0, where=where)
-    )
+    where = others_than(gallery, [clip.track for clip in decoded.clips])
+    mean = decoded.train_mean.mean(axis=0)  # predictions are shrunk towards it: centred elsewhere, they point one way
+    search = partial(gallery.nearest, space=space, centre=mean, where=where)
+    searched = {"decoded": search(predicted, config.retrieval.k), "true": search(true, config.retrieval.k)}
+    by_matched = search(clip_means(matched)[0], 1)
+    captions = music.said(space.name, decoded.clips)
+    if captions is not None:
+        searched["caption"] = gallery.nearest(captions, config.retrieval.k, space=space, centre=0.0, where=where)
     rng = np.random.default_rng(config.seed)
-    allowed = np.flatnonzero(where)
-    random = rng.choice(allowed, (RANDOM_DRAWS, len(decoded.clips)))
-    searched = {"brain": brain, "oracle": oracle} | ({} if told is None else {"caption": told})
-    chosen = np.concatenate([*(hits.indices[:, 0] for hits in (unshrunk, *searched.values())), random.ravel()])
+    random = rng.choice(np.flatnonzero(where), (N_RANDOM, len(decoded.clips)))
+    first = {condition: hits.indices[:, 0] for condition, hits in {"matched": by_matched, **searched}.items()}
+    chosen = np.concatenate([*first.values(), random.ravel()])
     genres = gallery.tracks["genre"].to_numpy()
     genre_agreement: dict[str, Any] = {
-        "retrieved_genres": list(genres[brain.indices[:, 0]]),
-        "oracle_genres": list(genres[oracle.indices[:, 0]]),
-        "gallery_genres": list(genres[allowed]),
+        "retrieved_genres": list(genres[first["decoded"]]),
+        "oracle_genres": list(genres[first["true"]]),
+        "gallery_genres": list(genres[where]),
     }
     scores: list[Score] = []
     for embedder in music.hearing:
@@ -71,29 +66,23 @@ def retrieve(
         mean = music.means(judge, listener.trained_on).mean(axis=0)
         vectors = _judged(gallery, chosen, judge, music) - mean
         scores += score_retrieval(
-            vectors[brain.indices[:, 0]],
+            vectors[first["decoded"]],
             music.means(judge, decoded.clips) - mean,
             [clip.genre for clip in decoded.clips],
-            subject=listener.subject,
-            embedding=decoded.space.name,
-            judge=judge,
-            rng=rng,
-            simulated=listener.source.simulated,
-            calibrated=vectors[unshrunk.indices[:, 0]],
-            oracle=vectors[oracle.indices[:, 0]],
-            caption=None if told is None else vectors[told.indices[:, 0]],
+            replace(listener.score_builder(space.name, "retrieve"), rng=rng, judge=judge),
+            matched=vectors[first["matched"]],
+            oracle=vectors[first["true"]],
+            caption=vectors[first["caption"]] if captions is not None else None,
             random=vectors[random],
-            **(genre_agreement if judge == decoded.space.name else {}),
-            note=listener.source.note,
-            draws=config.evaluation.n_permutations,
-            in_folds=listener.in_folds,
-            together=listener.recordings,
+            **(genre_agreement if judge == space.name else {}),
         )
 
-    def first(hits: Hits) -> list[list[Sound]]:
-        return [[_embedded_part(gallery, int(row))] for row in hits.indices[:, 0]]
+    def sounds(condition: str) -> list[list[Sound]]:
+        return [[_embedded_part(gallery, int(row))] for row in first[condition]]
 
-    scores += agreement("retrieve", partial(first, brain), partial(first, oracle), listener, decoded, music)
+    builder = partial(listener.score_builder, space.name, "retrieve")
+    sides = partial(sounds, "decoded"), partial(sounds, "true")
+    scores += agreement(*sides, builder, decoded.clips, listener, music)
     return retrieval_table(decoded, gallery, searched, music.captions), scores
 
 
@@ -136,7 +125,7 @@ def others_than(gallery: Gallery, own: Sequence[str]) -> Bool[np.ndarray, " trac
 
 
 def _embedded_part(gallery: Gallery, row: int) -> Sound:
-    """What was embedded of a track."""
+    """The part of a track that was embedded."""
     track = gallery.tracks.iloc[row]
     return read_audio(Path(track["path"]), start=float(track["start_s"]), duration=float(track["duration_s"]))
 
@@ -144,7 +133,7 @@ def _embedded_part(gallery: Gallery, row: int) -> Sound:
 def _judged(
     gallery: Gallery, chosen: Int[np.ndarray, " tracks"], judge: str, music: Music
 ) -> Float32[np.ndarray, "gallery dims"]:
-    """(gallery, dims): the judge's embeddings of the chosen tracks; other rows are NaN and never read."""
+    """(gallery, dims): evaluation embeddings of the chosen tracks; other rows are NaN and never read."""
     if judge == gallery.space.name:
         return np.asarray(gallery.vectors)
     rows = np.unique(chosen)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .._utils.errors import InputError
-from .._utils.files import write_json, write_table
+from .._utils.files import write_json
 from .._utils.locks import locked
 from ..brain.reliability import repeat_reliability
 from ..brain.source import Source
@@ -21,8 +21,8 @@ from ..config import RunConfig
 from ..decoding.options import with_calibration, with_exemplars
 from ..embeddings.embedder import Embedder
 from ..gallery.gallery import Gallery
+from ..metrics.decoding import clip_similarity
 from ..metrics.records import read_scores, summarise, write_scores
-from ..metrics.unseen import clip_similarity
 from ..models.generators import Generator
 from .across import require_people, score_across
 from .cache import Stages
@@ -34,7 +34,7 @@ from .generation import generate
 from .listen import export_retrieved, export_stimuli
 from .listener import Listener, Music
 from .origins import gallery_digests, judged_by, made_from, of_source, told
-from .outputs import Outputs
+from .outputs import ALPHAS, GENERATED, PREDICTIONS, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
 from .retrieval import retrieve
 from .scoring import score
 from .settings import seen
@@ -106,7 +106,7 @@ def measure(listener: Listener, outputs: Outputs, stages: Stages) -> None:
         counts = {"n_voxels": scored.n_voxels, "n_scans": scored.n_scans, "tr": scored.tr, "lag_tr": scored.lag_tr}
         write_json(summary, {**counts, "n_repeats": int(scored.n_repeats.max())})
         values = np.full(scored.n_voxels, np.nan) if scored.repeats is None else repeat_reliability(scored)
-        write_table(reliability, reliability_table(scored, values))
+        RELIABILITY.write(reliability, reliability_table(scored, values))
 
     settings = {**seen("measure", listener.config), "lag_tr": listener.lag_tr}
     stages.stage([summary, reliability], make, listener.digests, settings, reliability.with_suffix(".json"))
@@ -130,8 +130,8 @@ def reconstruct(
     def decode() -> None:
         found = decoded()
         written = (predictions_table(found), similarity_table(found, clip_similarity(found)), alphas_table(found))
-        for table, rows in zip(tables, written, strict=True):
-            write_table(table, rows)
+        for schema, path, table in zip((PREDICTIONS, SIMILARITY, ALPHAS), tables, written, strict=True):
+            schema.write(path, table)
         write_scores(outputs.scores_of(subject, name), score(listener, found, music))
 
     files = [*tables, outputs.scores_of(subject, name)]
@@ -142,9 +142,9 @@ def reconstruct(
         retrieval, scores = outputs.retrieval(subject, name), outputs.retrieval_scores(subject, name)
 
         def search(gallery: Gallery = gallery) -> None:
-            calibrated = decoded(with_calibration(config.decoding.decoder))
-            table, judged = retrieve(listener, decoded(), calibrated, gallery, music)
-            write_table(retrieval, table)
+            matched = decoded(with_calibration(config.decoding.decoder))
+            table, judged = retrieve(listener, decoded(), matched, gallery, music)
+            RETRIEVAL.write(retrieval, table)
             write_scores(scores, judged)
 
         searched = {**inputs, **judged_by(listener, music), **gallery_digests(gallery)}
@@ -154,9 +154,9 @@ def reconstruct(
         generated, scores = outputs.generated_table(subject, name), outputs.generated_scores(subject, name)
 
         def compose(generator: Generator = generator) -> list[Path]:
-            given = decoded(with_exemplars(config.decoding.decoder))
-            table, judged, pieces = generate(listener, decoded(), given, generator, music, outputs)
-            write_table(generated, table)
+            denoised = decoded(with_exemplars(config.decoding.decoder))
+            table, judged, pieces = generate(listener, decoded(), denoised, generator, music, outputs)
+            GENERATED.write(generated, table)
             write_scores(scores, judged)
             return pieces
 
@@ -204,7 +204,7 @@ def read_each_other(source: Source, music: Music, config: RunConfig, outputs: Ou
 
 
 def collect_scores(records: Records, config: RunConfig, outputs: Outputs, level: Level) -> None:
-    """Gather the scores of every finished subject into one file; at group level their summary too."""
+    """Gather the scores of every finished subject into one table; at group level their summary too."""
     files = [file for subject in records for file in score_files(subject, records[subject], config, outputs)]
     files += (
         [outputs.across(name) for name in config.embeddings]
@@ -214,7 +214,9 @@ def collect_scores(records: Records, config: RunConfig, outputs: Outputs, level:
     scores = [score for file in files for score in read_scores(file)]
     if not scores:
         raise InputError("no subject has been decoded here", outputs.root, "run the participant level first")
-    write_scores(outputs.scores, [*(summarise(scores) if level == "group" else []), *scores])
+    scores = [*(summarise(scores) if level == "group" else []), *scores]
+    for file in (outputs.scores, outputs.scores_table):
+        write_scores(file, scores)
 
 
 def _chosen(source: Source, subjects: Sequence[str]) -> list[str]:

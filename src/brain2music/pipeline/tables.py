@@ -1,4 +1,4 @@
-"""Results as tables, in the columns that :class:`brain2music.pipeline.outputs.Outputs` promises."""
+"""Results as data frames, with the columns that :mod:`brain2music.pipeline.outputs` declares."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from ..gallery.gallery import Gallery, Hits
 
 
 def predictions_table(decoded: Decoded) -> pd.DataFrame:
-    """One row a clip and window: the predicted and the true embedding."""
+    """One row per clip and window: the predicted and the true embedding."""
     n_clips, n_windows, _ = decoded.predicted.shape
     clips = [clip for clip in decoded.clips for _ in range(n_windows)]
     return pd.DataFrame(
@@ -27,7 +27,7 @@ def predictions_table(decoded: Decoded) -> pd.DataFrame:
 
 
 def similarity_table(decoded: Decoded, similarity: Float[np.ndarray, "clips clips"]) -> pd.DataFrame:
-    """One row a predicted clip: its correlations with the true embeddings of all clips."""
+    """One row per predicted clip: its correlations with the true embeddings of all clips."""
     return pd.DataFrame(
         {
             "clip": [clip.name for clip in decoded.clips],
@@ -38,7 +38,7 @@ def similarity_table(decoded: Decoded, similarity: Float[np.ndarray, "clips clip
 
 
 def alphas_table(decoded: Decoded) -> pd.DataFrame:
-    """One row a dimension: the penalty chosen (the median over folds), its score, whether on the grid's edge."""
+    """One row per dimension: the penalty chosen (the median over folds), its score, whether on the grid's edge."""
     return pd.DataFrame(
         {
             "dim": np.arange(decoded.best_alphas.shape[1]),
@@ -50,7 +50,7 @@ def alphas_table(decoded: Decoded) -> pd.DataFrame:
 
 
 def reliability_table(responses: Responses, reliability: Float[np.ndarray, " voxels"]) -> pd.DataFrame:
-    """One row a voxel: its region and its reliability."""
+    """One row per voxel: its region and its reliability."""
     roi = responses.space.roi if responses.space is not None else None
     return pd.DataFrame({"roi": roi or [""] * len(reliability), "reliability": reliability})
 
@@ -58,16 +58,17 @@ def reliability_table(responses: Responses, reliability: Float[np.ndarray, " vox
 def retrieval_table(
     decoded: Decoded, gallery: Gallery, searched: Mapping[str, Hits], captions: Mapping[str, str]
 ) -> pd.DataFrame:
-    """One row a clip, source and rank: what the gallery gave for each kind of query, captions with their text."""
-    table = pd.concat([_ranked(decoded, gallery, hits, source) for source, hits in searched.items()], ignore_index=True)
+    """One row per clip, condition and rank: the tracks found by each kind of query, captions with their text."""
+    parts = [_ranked(decoded, gallery, hits, condition) for condition, hits in searched.items()]
+    table = pd.concat(parts, ignore_index=True)
     texts = table["clip"].map({clip.name: captions.get(clip.track, "") for clip in decoded.clips})
-    return table.assign(caption=texts.where(table["source"] == "caption", ""))
+    return table.assign(caption=texts.where(table["condition"] == "caption", ""))
 
 
-def _ranked(decoded: Decoded, gallery: Gallery, hits: Hits, source: str) -> pd.DataFrame:
+def _ranked(decoded: Decoded, gallery: Gallery, hits: Hits, condition: str) -> pd.DataFrame:
     table = gallery.ranked(hits).rename(columns={"genre": "track_genre"})
     names: Sequence[str] = [decoded.clips[i].name for i in table["query"]]
     genres = [decoded.clips[i].genre for i in table["query"]]
-    table = table.assign(clip=names, genre=genres, source=source)
-    columns = ["clip", "genre", "source", "rank", "track", "title", "artist", "licence", "track_genre"]
+    table = table.assign(clip=names, genre=genres, condition=condition)
+    columns = ["clip", "genre", "condition", "rank", "track", "title", "artist", "licence", "track_genre"]
     return table[[*columns, "path", "start_s", "cosine"]]

@@ -1,1 +1,1 @@
-"""Results to pages: one HTML file a subject and one index, that open without a server."""
+"""Results as pages: one HTML file per subject and one index, which open without a server."""

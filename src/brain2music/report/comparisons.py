@@ -1,87 +1,99 @@
-"""Decoders beside each other: further decoders, lags and controls, and genres that were never trained on."""
+"""Decoders beside each other: other decoders, lags and baselines, and decoders that were fitted without one genre."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from brain2music.metrics.score import Score
-from brain2music.report.dots import Dot, dot_plot, unseen_bars
-from brain2music.report.summary import genre_of, unseen_genre_of
+from brain2music.metrics.records import select_scores
+from brain2music.metrics.score import ALL, Score
+from brain2music.report.forest import Point, forest_plot, genre_pairs
+from brain2music.report.select import by_genre
 
-WITHIN = "/within-genre"
-OWN = "identification"
-OTHERS = (
-    ("identification/decoder=", ""),
-    ("identification/lag=", "lag "),
-    ("identification/across=", "others' decoder, aligned by "),
-    ("identification/pooled=", "everybody's decoder, aligned by "),
-    ("identification/baseline=genre-centroid", "true genre, no brain"),
-    ("identification/baseline=caption", "caption, no brain"),
-    ("identification/shuffled", "shuffled clips"),
-)
-"""Decoders beside the run's own: their metric, where "=" stands before a name, and what is said before that name."""
+BASELINES = {
+    "genre": "true genre, no brain",
+    "caption": "caption, no brain",
+    "permuted": "permuted clips",
+}
+"""Conditions of decoding that are shown beside decoders, and their labels."""
 
 
-def decoders_view(scores: Sequence[Score], decoder: str, lag_tr: int, name: str) -> dict[str, Any] | None:
+def decoders_view(scores: Sequence[Score], name: str) -> dict[str, Any] | None:
     """Identification by the run's own decoder and by every other it scored; None where it scored no other.
 
     Parameters
     ----------
-    scores : a subject's. decoder, lag_tr : of the run's own decoder. name : of the figure.
+    scores : sequence of Score
+        Of one subject.
+    name : str
+        Of the figure.
     """
-    mine = [score for score in scores if score.stage == "decode" and not math.isnan(score.value)]
+    scored = select_scores(scores, stage="decode", metric="identification", group=ALL)
+    scored = [score for score in scored if not math.isnan(score.value)]
+    labelled = [(label, score) for score in scored if (label := _label(score)) is not None]
     rows: dict[str, dict[str, Score]] = {}
-    for metric, told in ((OWN, f"{decoder}, lag {lag_tr}"), *OTHERS):
-        for score in mine:
-            rest = _rest(score.metric, metric)
-            if rest is not None:
-                rows.setdefault(told + rest, {})[score.embedding] = score
+    for _, label, score in sorted(((_order(score), label, score) for label, score in labelled), key=lambda row: row[0]):
+        rows.setdefault(label, {})[score.embedding] = score
     if len(rows) < 2:
         return None
-    names = list(dict.fromkeys(embedding for row in rows.values() for embedding in row))
-    series = {each: [_dot(row.get(each)) for row in rows.values()] for each in names}
+    names = list(dict.fromkeys(score.embedding for score in scored))
+    series = {each: [_point(row.get(each)) for row in rows.values()] for each in names}
     some = next(iter(next(iter(rows.values())).values()))
-    drawn = dot_plot(list(rows), series, name, xlabel="two-way identification (dashed: chance)", chance=some.chance)
-    return {"names": names, "rows": rows, "figure": drawn, "some": some}
+    figure = forest_plot(list(rows), series, name, xlabel="two-way identification (dashed: chance)", chance=some.chance)
+    return {"names": names, "rows": rows, "figure": figure, "some": some}
 
 
-def unseen_view(scores: Sequence[Score], name: str) -> dict[str, Any] | None:
+def genres_left_out_view(scores: Sequence[Score], name: str) -> dict[str, Any] | None:
     """Every genre decoded without it beside with it, in one embedding; None where genres were not left out.
 
     Parameters
     ----------
-    scores : a subject's in one embedding. name : of the figure.
+    scores : sequence of Score
+        Of one subject in one embedding.
+    name : str
+        Of the figure.
     """
-    mine = [score for score in scores if score.stage == "decode" and not math.isnan(score.value)]
-    seen = {genre: score for score in mine if (genre := genre_of(score)) is not None}
-    among: dict[str, Score] = {}
-    within: dict[str, Score] = {}
-    for score in sorted(mine, key=lambda score: -score.value):
-        if (genre := unseen_genre_of(score)) is not None:
-            (within if score.metric.endswith(WITHIN) else among)[genre] = score
-    if not among:
+    scored = [score for score in select_scores(scores, stage="decode") if not math.isnan(score.value)]
+    with_genre = {score.group: score for score in select_scores(by_genre(scored), metric="identification")}
+    left_out = sorted(select_scores(scored, held_out="genre"), key=lambda score: -score.value)
+    without = {score.group: score for score in select_scores(left_out, metric="identification")}
+    within = {score.group: score for score in select_scores(left_out, metric="identification_within_genre")}
+    if not without:
         return None
-    both = [genre for genre in among if genre in seen]
+    both = [genre for genre in without if genre in with_genre]
     return {
-        "bars": unseen_bars(seen, among, name),
+        "bars": genre_pairs(with_genre, without, name),
         "rows": [
-            {"genre": genre, "unseen": among[genre], "seen": seen.get(genre), "within": within.get(genre)}
-            for genre in among
+            {"genre": genre, "without": score, "with_genre": with_genre.get(genre), "within": within.get(genre)}
+            for genre, score in without.items()
         ],
-        "some": next(iter(among.values())),
+        "some": next(iter(without.values())),
         "compared": len(both),
-        "mean_unseen": sum(among[genre].value for genre in both) / max(len(both), 1),
-        "mean_seen": sum(seen[genre].value for genre in both) / max(len(both), 1),
+        "mean_without": sum(without[genre].value for genre in both) / max(len(both), 1),
+        "mean_with": sum(with_genre[genre].value for genre in both) / max(len(both), 1),
         "within_shown": bool(within),
     }
 
 
-def _rest(metric: str, pattern: str) -> str | None:
-    """What follows a pattern that ends with "=", nothing for one that does not; None for another metric."""
-    if pattern.endswith("="):
-        return metric.removeprefix(pattern) if metric.startswith(pattern) else None
-    return "" if metric == pattern else None
+def _label(score: Score) -> str | None:
+    """The name of a decoder's row; None for scores that are not compared here."""
+    if score.condition in BASELINES:
+        return BASELINES[score.condition]
+    if score.condition != "decoded":
+        return None
+    if score.alignment is not None:
+        whose = "the other subjects'" if score.held_out == "subject" else "all subjects'"
+        return f"{whose} decoder, aligned by {score.alignment}"
+    if score.ablation == "decoder":
+        return str(score.decoder)
+    return f"lag {score.lag_tr}" if score.ablation == "lag" else f"{score.decoder}, lag {score.lag_tr}"
 
 
-def _dot(score: Score | None) -> Dot | None:
-    return None if score is None else Dot(score.value, score.low, score.high)
+def _order(score: Score) -> int:
+    """The run's own decoder, other decoders, other lags, other subjects' decoders, baselines."""
+    if score.condition in BASELINES:
+        return 4 + list(BASELINES).index(score.condition)
+    return 3 if score.alignment is not None else ("none", "decoder", "lag").index(score.ablation)
+
+
+def _point(score: Score | None) -> Point | None:
+    return None if score is None else Point(score.value, score.low, score.high)

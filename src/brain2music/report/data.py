@@ -1,4 +1,4 @@
-"""What a run left on disk, read back and checked, so that pages can be rebuilt from a folder alone."""
+"""The outputs of a run, read back and checked, so that pages can be rebuilt from a folder alone."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,17 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_json
 from brain2music.metrics.records import read_scores
 from brain2music.metrics.score import Score
-from brain2music.pipeline.outputs import Outputs
-
-AGAIN = "run the study again, or restore the file"
+from brain2music.pipeline.outputs import (
+    ALPHAS,
+    ENCODING_ROIS,
+    GENERATED,
+    PREDICTIONS,
+    RELIABILITY,
+    RETRIEVAL,
+    SIMILARITY,
+    Outputs,
+)
+from brain2music.pipeline.schema import HINT, vectors
 
 
 class GenreCount(BaseModel):
@@ -95,15 +103,14 @@ class StudyRecord(BaseModel):
 
 @dataclass(frozen=True)
 class Decoded:
-    """What one subject's decoder gave in one embedding; None where the run did not write it.
+    """One subject's predictions in one embedding; None where the run did not write it.
 
     Attributes
     ----------
     clips, genres : of the scored clips, in the order of the rows below.
     similarity : (clips, clips) Pearson r of each prediction (row) with each true embedding (column).
     predicted, true : (clips, dims) averages over windows.
-    retrieval : the retrieval table of :class:`~brain2music.pipeline.outputs.Outputs`.
-    generated : the table of generated pieces. alphas : the table of chosen regularisation.
+    retrieval, generated, alphas : tables of :mod:`brain2music.pipeline.outputs`.
     """
 
     embedding: EmbeddingRecord
@@ -118,7 +125,7 @@ class Decoded:
 
     @property
     def ranks(self) -> Int[np.ndarray, " clips"] | None:
-        """Rank of the clip that was heard among all candidates, from 1; ties count against it."""
+        """Rank of the right clip among all candidates, from 1; ties count against it."""
         if self.similarity is None:
             return None
         own = np.diag(self.similarity)[:, None]
@@ -166,29 +173,28 @@ def read_run(root: Path, but: Collection[str] = ()) -> RunRecord:
     """
     outputs = Outputs(Path(root))
     study = read_study(outputs)
-    scores = _validate(list[Score], [score.as_row() for score in read_scores(outputs.scores)], outputs.scores)
+    scores = tuple(read_scores(outputs.scores))
     subjects = tuple(_read_subject(outputs, study, label) for label in study.subjects if label not in but)
-    return RunRecord(outputs, study, tuple(scores), subjects)
+    return RunRecord(outputs, study, scores, subjects)
 
 
 def _read_subject(outputs: Outputs, study: StudyRecord, label: str) -> Subject:
-    reliability = _read_table(outputs.reliability(label), texts=("roi",), numbers=("reliability",))
+    reliability = RELIABILITY.read(outputs.reliability(label))
     if reliability is not None and not reliability["reliability"].notna().any():
         reliability = None
     decoded = (_read_decoded(outputs, label, embedding) for embedding in study.embeddings)
-    numbers = ("voxels", "mean_r", "low", "high", "ceiling", "normalised_r", "significant")
-    rois = _read_table(outputs.encoding_rois(label), ("embedding", "roi"), numbers)
+    rois = ENCODING_ROIS.read(outputs.encoding_rois(label))
     return Subject(label, reliability, tuple(item for item in decoded if item.clips), rois)
 
 
 def _read_decoded(outputs: Outputs, subject: str, embedding: EmbeddingRecord) -> Decoded:
     name = embedding.name
     path = outputs.similarity(subject, name)
-    similarity = _read_table(path, ("clip", "genre"), lists=("similarity",))
-    matrix = None if similarity is None else _stack(similarity, "similarity", path, len(similarity))
+    similarity = SIMILARITY.read(path)
+    matrix = None if similarity is None else vectors(similarity, "similarity", path, len(similarity))
 
     path = outputs.predictions(subject, name)
-    windows = _read_table(path, ("clip", "genre"), ("window",), ("predicted", "true"))
+    windows = PREDICTIONS.read(path)
     first = similarity if similarity is not None else windows
     labels = pd.DataFrame(columns=["clip", "genre"]) if first is None else first.drop_duplicates("clip")
     clips = tuple(labels["clip"])
@@ -197,58 +203,19 @@ def _read_decoded(outputs: Outputs, subject: str, embedding: EmbeddingRecord) ->
         predicted = _mean_by_clip(windows, "predicted", clips, path, embedding.dims)
         true = _mean_by_clip(windows, "true", clips, path, embedding.dims)
 
-    texts = ("clip", "source", "track", "title", "artist", "licence", "track_genre")
-    retrieval = _read_table(outputs.retrieval(subject, name), texts, ("rank", "start_s", "cosine"))
-    pieces = ("clip", "genre", "condition", "file", "generator")
-    generated = _read_table(outputs.generated_table(subject, name), pieces, ("take", "window", "seed"))
-    alphas = _read_table(outputs.alphas(subject, name), numbers=("dim", "alpha", "cv_score", "on_edge"))
+    retrieval = RETRIEVAL.read(outputs.retrieval(subject, name))
+    generated = GENERATED.read(outputs.generated_table(subject, name))
+    alphas = ALPHAS.read(outputs.alphas(subject, name))
     return Decoded(embedding, clips, tuple(labels["genre"]), matrix, predicted, true, retrieval, generated, alphas)
-
-
-def _read_table(
-    path: Path, texts: Sequence[str] = (), numbers: Sequence[str] = (), lists: Sequence[str] = ()
-) -> pd.DataFrame | None:
-    """A Parquet table with at least these columns, missing texts as "", or None if there is no such file."""
-    if not path.is_file():
-        return None
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"this is not a readable Parquet table ({error})", path, AGAIN) from None
-    missing = [column for column in (*texts, *numbers, *lists) if column not in table]
-    if missing:
-        raise InputError(f"the table lacks the columns {', '.join(missing)}", path, AGAIN)
-    if table.empty:
-        raise InputError("the table is empty", path, AGAIN)
-    for column in numbers:
-        if not pd.api.types.is_numeric_dtype(table[column]):
-            raise InputError(f"the column {column!r} holds something other than numbers", path, AGAIN)
-    for column in texts:
-        table[column] = table[column].astype(object).where(table[column].notna(), "").map(str)
-    return table
-
-
-def _stack(table: pd.DataFrame, column: str, path: Path, length: int) -> Float[np.ndarray, "rows length"]:
-    """A column of equally long lists of finite numbers as one array."""
-    lengths = {np.size(row) for row in table[column]}
-    if lengths != {length}:
-        raise InputError(f"rows of {column!r} have {sorted(lengths)} values instead of {length}", path, AGAIN)
-    try:
-        values = np.stack([np.asarray(row, dtype=np.float64) for row in table[column]])
-    except (TypeError, ValueError):
-        raise InputError(f"{column!r} holds something other than numbers", path, AGAIN) from None
-    if not np.isfinite(values).all():
-        raise InputError(f"{column!r} holds values that are not finite", path, AGAIN)
-    return values
 
 
 def _mean_by_clip(
     windows: pd.DataFrame, column: str, clips: Sequence[str], path: Path, dims: int
 ) -> Float[np.ndarray, "clips dims"]:
-    values = pd.DataFrame(_stack(windows, column, path, dims))
+    values = pd.DataFrame(vectors(windows, column, path, dims))
     means = values.groupby(windows["clip"].to_numpy()).mean()
     if set(means.index) != set(clips):
-        raise InputError("its clips differ from those of the similarity table", path, AGAIN)
+        raise InputError("its clips differ from those of the similarity table", path, HINT)
     return means.loc[list(clips)].to_numpy()
 
 
@@ -258,4 +225,4 @@ def _validate(kind: Any, value: Any, path: Path) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where or 'it'}: {first['msg'].lower()}", path, AGAIN) from None
+        raise InputError(f"{where or 'it'}: {first['msg'].lower()}", path, HINT) from None

@@ -10,23 +10,22 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
-from brain2music.metrics.score import Score
+from brain2music.metrics.records import select_scores
+from brain2music.metrics.score import ALL, RELIABLE, Score
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report.data import Subject
-from brain2music.report.dots import Dot, dot_plot
+from brain2music.report.forest import Point, forest_plot
 from brain2music.report.pictures import shrunken
-from brain2music.report.summary import encoding_headlines
+from brain2music.report.select import encoding_headlines
 
-SUMMARIES = {"reliable": "reliable voxels", "all": "all voxels"}
+SUMMARIES = {RELIABLE: "reliable voxels", ALL: "all voxels"}
 """Rows of the table of regions that are no region, first in table and figure."""
 MOST_REGIONS = 16
-NULLS = ("significant", "significant/max-T", "significant/gaussian")
-COMPARED = "r/vs="
-UNIQUE = "r2/unique"
+TESTS = ("significant_fdr", "significant_max_t", "significant_gaussian")
 
 
 def encoding_view(subject: Subject, scores: Sequence[Score], outputs: Outputs) -> dict[str, Any] | None:
-    """What the page shows of a subject's encoders, or None where the run left no table of regions.
+    """Contents of the section on a subject's encoders, or None where the run left no table of regions.
 
     Parameters
     ----------
@@ -34,26 +33,24 @@ def encoding_view(subject: Subject, scores: Sequence[Score], outputs: Outputs) -
     """
     if subject.rois is None:
         return None
-    mine = [score for score in scores if score.stage == "encode"]
+    encoded = select_scores(scores, stage="encode")
     table = _ordered(subject.rois)
     names = list(dict.fromkeys(table["embedding"]))
     regions = _regions(table)
     voxels = max(row["voxels"] for row in regions)
     return {
         "names": names,
-        "headlines": encoding_headlines(mine),
-        "scores": mine,
-        "clips": mine[0].n if mine else None,
+        "headlines": encoding_headlines(encoded),
+        "scores": encoded,
+        "clips": encoded[0].n if encoded else None,
         "regions": regions,
-        "dots": _dots(regions[: MOST_REGIONS + len(SUMMARIES)], names, f"sub-{subject.label}-encoding"),
+        "forest": _forest(regions[: MOST_REGIONS + len(SUMMARIES)], names, f"sub-{subject.label}-encoding"),
         "left_out": max(0, len(regions) - MOST_REGIONS - len(SUMMARIES)),
         "ceilings": table["ceiling"].notna().any(),
-        "nulls": _nulls(mine, names, voxels),
+        "tests": _tests(encoded, names, voxels),
         "voxels": voxels,
-        "compared": [
-            (score.metric.removeprefix(COMPARED), score) for score in mine if score.metric.startswith(COMPARED)
-        ],
-        "unique": [score for score in mine if score.metric == UNIQUE],
+        "compared": select_scores(encoded, metric="r_difference"),
+        "unique": select_scores(encoded, metric="unique_r2"),
         **_map(outputs, subject.label, names),
     }
 
@@ -68,7 +65,7 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _regions(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """One entry a region: its name, voxels and ceiling, and the table's row for every embedding."""
+    """One entry per region: its name, voxels and ceiling, and the table's row for every embedding."""
     regions: dict[str, dict[str, Any]] = {}
     for row in table.to_dict("records"):
         roi = str(row["roi"])
@@ -77,9 +74,9 @@ def _regions(table: pd.DataFrame) -> list[dict[str, Any]]:
     return list(regions.values())
 
 
-def _dots(regions: Sequence[dict[str, Any]], names: Sequence[str], name: str) -> Markup:
-    series = {each: [_dot(region["of"].get(each)) for region in regions] for each in names}
-    return dot_plot(
+def _forest(regions: Sequence[dict[str, Any]], names: Sequence[str], name: str) -> Markup:
+    series = {each: [_point(region["of"].get(each)) for region in regions] for each in names}
+    return forest_plot(
         [region["name"] for region in regions],
         series,
         name,
@@ -89,14 +86,14 @@ def _dots(regions: Sequence[dict[str, Any]], names: Sequence[str], name: str) ->
     )
 
 
-def _dot(row: dict[str, Any] | None) -> Dot | None:
-    return None if row is None or math.isnan(row["mean_r"]) else Dot(row["mean_r"], row["low"], row["high"])
+def _point(row: dict[str, Any] | None) -> Point | None:
+    return None if row is None or math.isnan(row["mean_r"]) else Point(row["mean_r"], row["low"], row["high"])
 
 
-def _nulls(scores: Sequence[Score], names: Sequence[str], voxels: int) -> list[dict[str, Any]]:
-    """Share and number of significant voxels per embedding, one entry a null; None where it was not tested."""
-    share = {(score.embedding, score.metric): score.value for score in scores if score.metric in NULLS}
-    rows = [(name, [share.get((name, null)) for null in NULLS]) for name in names]
+def _tests(scores: Sequence[Score], names: Sequence[str], voxels: int) -> list[dict[str, Any]]:
+    """Share and number of significant voxels per embedding, one entry per test; None where it was not computed."""
+    share = {(score.embedding, score.metric): score.value for score in scores if score.metric in TESTS}
+    rows = [(name, [share.get((name, test)) for test in TESTS]) for name in names]
     return [
         {"embedding": name, "found": [None if s is None else (s, round(s * voxels)) for s in shares]}
         for name, shares in rows
@@ -113,7 +110,7 @@ def _map(outputs: Outputs, subject: str, names: Sequence[str]) -> dict[str, Any]
     return {
         "picture": None if shown is None else shrunken(pictures[shown]),
         "pictured": shown,
-        "images": [(told, _address(path, outputs.root)) for told, path in images if path.is_file()],
+        "images": [(label, _address(path, outputs.root)) for label, path in images if path.is_file()],
     }
 
 

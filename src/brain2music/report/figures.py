@@ -27,7 +27,6 @@ from brain2music.report.inline import (
     no_ticks,
     plot_axes,
 )
-from brain2music.report.summary import genre_of
 
 POSITIVE, NEGATIVE = "#2a8f86", "#c9763a"  # mid-tones, readable on white and on near-black
 MOST_ROIS = 12
@@ -47,7 +46,7 @@ def genre_bars(scores: Sequence[Score], name: str) -> Markup:
             axes.plot([score.low, score.high], [row, row], color=INK, linewidth=1.3, solid_capstyle="butt")
     axes.axvline(ordered[0].chance, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set(xlim=(0, 1.0), ylim=(-0.6, len(rows) - 0.4), xlabel="two-way identification (dashed: chance)")
-    axes.set_yticks(rows, [str(genre_of(score)) for score in ordered])
+    axes.set_yticks(rows, [score.group for score in ordered])
     no_ticks(axes)
     return inline(figure, name, f"Identification by genre: {_spoken(ordered[::-1])}")
 
@@ -56,8 +55,8 @@ def genre_bars(scores: Sequence[Score], name: str) -> Markup:
 def identification_matrix(similarity: Float[np.ndarray, "clips clips"], genres: Sequence[str], name: str) -> Markup:
     """Similarity of each prediction (row) with each true embedding (column), z-scored per row, by genre.
 
-    Teal lies above and orange below the row's mean. Squares outline the clip that was heard, dots mark the
-    most similar candidate of each row.
+    Teal is above and orange below the row's mean. Squares outline the presented clip, dots mark the most similar
+    candidate of each row.
     """
     order = np.argsort(np.asarray(genres), kind="stable")
     grouped = similarity[np.ix_(order, order)]
@@ -83,7 +82,7 @@ def identification_matrix(similarity: Float[np.ndarray, "clips clips"], genres: 
     axes.set(xlabel="candidate: true embedding", ylabel="prediction from the brain")
     no_ticks(axes)
     hits = int((z.argmax(axis=1) == np.arange(count)).sum())
-    spoken = f"Identification matrix of {count} clips; the clip that was heard is most similar in {hits} rows"
+    spoken = f"Identification matrix of {count} clips; the presented clip is most similar in {hits} rows"
     return inline(figure, name, spoken)
 
 
@@ -104,14 +103,14 @@ def pca_map(
     _, singular, axes_of_space = np.linalg.svd(true - centre, full_matrices=False)
     plane = axes_of_space[:2] * np.where(axes_of_space[:2].sum(axis=1, keepdims=True) < 0, -1, 1)
     explained = singular[:2] ** 2 / max(float((singular**2).sum()), 1e-12)
-    heard, decoded = (true - centre) @ plane.T, (predicted - predicted.mean(axis=0)) @ plane.T
+    of_true, of_predicted = (true - centre) @ plane.T, (predicted - predicted.mean(axis=0)) @ plane.T
 
     columns = int(np.clip(56 // (4 + max(map(len, genres))), 1, 5))
     legend_height = 0.22 * np.ceil(len(set(genres)) / columns)
     height = 3.0 + legend_height
     figure = Figure(figsize=(6.0, height))
     panels = figure.subplots(1, 2)
-    for panel, points, title in zip(panels, (heard, decoded), ("True", "Predicted from the brain"), strict=True):
+    for panel, points, title in zip(panels, (of_true, of_predicted), ("True", "Predicted from the brain"), strict=True):
         _scatter(panel, points, genres)
         panel.set_title(title)
         panel.set_xlabel(f"PC 1 ({100 * explained[0]:.0f} % of variance)")
@@ -119,7 +118,7 @@ def pca_map(
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=columns, handletextpad=0.2, columnspacing=1.2)
     figure.tight_layout(rect=(0, (legend_height + 0.15) / height, 1, 1))
-    ratio = float(decoded.var(axis=0).sum() / max(heard.var(axis=0).sum(), 1e-12))
+    ratio = float(of_predicted.var(axis=0).sum() / max(of_true.var(axis=0).sum(), 1e-12))
     return inline(figure, name, f"Two scatter plots of {len(true)} clips on two principal components"), ratio
 
 
@@ -140,12 +139,12 @@ def alpha_histogram(alphas: pd.DataFrame, name: str) -> Markup:
     axes.tick_params(axis="y", labelcolor=MUTED)
     no_ticks(axes)
     edge = int(alphas["on_edge"].sum())
-    return inline(figure, name, f"Histogram of α over {len(alphas)} dimensions; {edge} lie on the edge of the grid")
+    return inline(figure, name, f"Histogram of α over {len(alphas)} dimensions; {edge} are on the edge of the grid")
 
 
 @rc_context(STYLE)
 def reliability_by_roi(table: pd.DataFrame, name: str) -> Markup:
-    """Histograms of voxel reliability, one row a region, the most reliable on top; at most 12 regions.
+    """Histograms of voxel reliability, one row per region, the most reliable on top; at most 12 regions.
 
     Every row is scaled to its own peak, and the median is marked.
     """
@@ -204,4 +203,4 @@ def _tint(z: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "height wid
 
 
 def _spoken(scores: Sequence[Score]) -> str:
-    return ", ".join(f"{genre_of(score)} {score.value:.2f}" for score in scores)
+    return ", ".join(f"{score.group} {score.value:.2f}" for score in scores)

@@ -1,4 +1,4 @@
-"""The report of a run: one page a subject and one index, each a single file that opens without a server."""
+"""The report of a run: one page per subject and one index, each a single file that opens without a server."""
 
 import math
 from collections.abc import Sequence
@@ -10,35 +10,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_text
 from brain2music._utils.locks import locked, try_locked
 from brain2music._utils.progress import progress
-from brain2music.metrics.records import GROUP
-from brain2music.metrics.score import Score
+from brain2music.metrics.records import GROUP, select_scores
+from brain2music.metrics.score import ALL, CONDITIONS, METRICS, Score
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report import figures
-from brain2music.report.cards import Shelf, cards_of
-from brain2music.report.comparisons import decoders_view, unseen_view
+from brain2music.report.comparisons import decoders_view, genres_left_out_view
 from brain2music.report.data import Decoded, RunRecord, Subject, read_run, read_study
 from brain2music.report.encoding import encoding_view
-from brain2music.report.summary import (
-    encoding_headlines,
-    genre_of,
-    headlines,
-    own_note,
-    spell_p,
-    summarise,
-    unseen_genre_of,
-)
+from brain2music.report.panels import Players, panels_of
+from brain2music.report.select import by_genre, encoding_headlines, headlines, qualifiers, spelt, values_of
+from brain2music.report.summary import spell_p, summarise
 
 RELIABLE = 0.1
 
 
 def build_report(root: Path) -> Path:
-    """Write ``index.html`` and every ``sub-<label>.html`` from what a run left in ``root``, and nothing else.
+    """Write ``index.html`` and every ``sub-<label>.html`` from the outputs of a run in ``root``, and nothing else.
 
     The pages hold their figures, styles and scripts, and point at ``stimuli/`` and ``retrieved/`` by relative
     paths. Rebuilt from the same folder they are the same bytes. Unless all can be made, none is written. The page of a
@@ -62,11 +55,11 @@ def build_report(root: Path) -> Path:
         busy = [subject for subject in read_study(outputs).subjects if not _hold(stack, outputs, subject)]
         run = read_run(outputs.root, but=busy)
         templates = _templates()
-        shelf = Shelf(outputs)
+        players = Players(outputs)
         advance = stack.enter_context(progress("write the pages"))
         pages = {}
         for done, each in enumerate(run.subjects, 1):
-            pages[outputs.page(each.label)] = _subject_page(templates, run, each, shelf)
+            pages[outputs.page(each.label)] = _subject_page(templates, run, each, players)
             advance(done, len(run.subjects))
         pages[outputs.index] = _index_page(templates, run)
         for path, html in pages.items():
@@ -89,11 +82,10 @@ def _index_page(templates: Environment, run: RunRecord) -> str:
     )
 
 
-def _subject_page(templates: Environment, run: RunRecord, subject: Subject, shelf: Shelf) -> str:
+def _subject_page(templates: Environment, run: RunRecord, subject: Subject, players: Players) -> str:
     scores = [score for score in run.scores if score.subject == subject.label]
     shown = {decoded.embedding.name for decoded in subject.decoded}
     reliability = subject.reliability
-    decoder, lag_tr = str(run.study.settings.get("decoding.decoder", "own decoder")), run.study.design.lag_tr
     name = f"sub-{subject.label}"
     return templates.get_template("subject.html.j2").render(
         study=run.study,
@@ -101,33 +93,34 @@ def _subject_page(templates: Environment, run: RunRecord, subject: Subject, shel
         summary=summarise(run, [subject.label]),
         headlines=headlines(scores),
         other_scores=[score for score in scores if score.embedding not in shown and score.stage != "encode"],
-        decoders=decoders_view(scores, decoder, lag_tr, f"{name}-decoders"),
+        decoders=decoders_view(scores, f"{name}-decoders"),
         encoding=encoding_view(subject, scores, run.outputs),
         regions=None if reliability is None else _regions(reliability),
         reliability_figure=None
         if reliability is None
         else figures.reliability_by_roi(reliability, f"{name}-reliability"),
         embeddings=[_embedding_view(scores, subject, decoded) for decoded in subject.decoded],
-        cards=cards_of(subject, shelf),
+        panels=panels_of(subject, players),
+        generators=values_of(select_scores(scores, stage="generate"), "generator"),
         generates=any(decoded.generated is not None for decoded in subject.decoded),
         retrieves=any(decoded.retrieval is not None for decoded in subject.decoded),
     )
 
 
 def _embedding_view(scores: Sequence[Score], subject: Subject, decoded: Decoded) -> dict[str, Any]:
-    """What the subject's page shows of one embedding; None where the run gave nothing to draw."""
+    """Contents of the section on one embedding; None where the run gave nothing to draw."""
     space = decoded.embedding
     name = f"sub-{subject.label}-{space.name}"
-    mine = [score for score in scores if score.embedding == space.name]
+    scored = select_scores(scores, embedding=space.name)
     view: dict[str, Any] = {"space": space, "clips": len(decoded.clips)}
-    general = [score for score in mine if genre_of(score) is None and unseen_genre_of(score) is None]
-    view["scores"] = [score for score in general if score.stage == "decode"]
+    general = [score for score in scored if score.group == ALL and score.held_out != "genre"]
+    view["scores"] = select_scores(general, stage="decode")
     view["other_scores"] = [score for score in general if score.stage not in ("decode", "encode")]
-    view["genre_scores"] = [score for score in mine if genre_of(score) is not None]
-    by_genre = [score for score in view["genre_scores"] if score.stage == "decode" and not math.isnan(score.value)]
-    view["unseen"] = unseen_view(mine, f"{name}-unseen")
-    view["of_bars"] = by_genre
-    view["bars"] = figures.genre_bars(by_genre, f"{name}-genres") if by_genre else None
+    view["genre_scores"] = by_genre(scored)
+    of_genres = [score for score in select_scores(view["genre_scores"], stage="decode") if not math.isnan(score.value)]
+    view["left_out"] = genres_left_out_view(scored, f"{name}-left-out")
+    view["of_bars"] = of_genres
+    view["bars"] = figures.genre_bars(of_genres, f"{name}-genres") if of_genres else None
     view["matrix"] = view["pca"] = view["alphas"] = None
     if decoded.similarity is not None and decoded.ranks is not None:
         view["matrix"] = figures.identification_matrix(decoded.similarity, decoded.genres, f"{name}-matrix")
@@ -171,14 +164,14 @@ def _templates() -> Environment:
         percent=partial(_number, places=0, scale=100.0),
         p=_p,
         across=_across,
-        breakable=_breakable,
         clock=_clock,
-        own_note=own_note,
+        qualifiers=qualifiers,
+        spelt=spelt,
     )
     for name in ("style.css", "script.js"):
         source, _, _ = loader.get_source(environment, name)
         environment.globals[name.partition(".")[0]] = Markup(source)  # our own files, for <style> and <script>
-    environment.globals.update(reliable=RELIABLE, group=GROUP)
+    environment.globals.update(reliable=RELIABLE, group=GROUP, conditions=CONDITIONS, metrics=METRICS)
     return environment
 
 
@@ -196,13 +189,8 @@ def _p(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else spell_p(value)
 
 
-def _breakable(metric: str) -> Markup:
-    """A metric's name that may be wrapped after its slashes and equal signs."""
-    return escape(metric).replace("/", Markup("/<wbr>")).replace("=", Markup("=<wbr>"))
-
-
 def _across(value: float) -> str:
-    """Where a value lies across a bar from 0 to 1 that is 100 wide."""
+    """Position of a value on a bar from 0 to 1 that is 100 wide."""
     return f"{100 * min(max(value, 0.0), 1.0):.1f}"
 
 

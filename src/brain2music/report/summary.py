@@ -1,80 +1,48 @@
-"""Scores in words: how well it went, against what chance, over how many clips and candidates."""
+"""Scores in sentences: how well each step went, against which chance, over how many clips and candidates."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from brain2music.metrics.records import GROUP
-from brain2music.metrics.score import Score
+from brain2music.metrics.records import OWN, select_scores
+from brain2music.metrics.score import Score, ScoredStage
 from brain2music.report.data import RunRecord
+from brain2music.report.select import MAIN, encoding_headlines, judged_by_itself, values_of
 
 ALPHA = 0.05
-GENRE = "identification/genre="
-UNSEEN = "identification/unseen-genre="
-JUDGE = "identification/judge="
 
 
 def summarise(run: RunRecord, subjects: Sequence[str]) -> list[str]:
     """Plain sentences on the first scored embedding, for the given subjects: decoding, retrieval, control, encoding."""
     scores = [score for score in run.scores if score.subject in subjects]
+    identified = select_scores(scores, metric="identification", **OWN)
     sentences: list[str] = []
-    for stage, tell in (("decode", _decoding), ("retrieve", _retrieval), ("generate", _generation)):
-        found = _first_embedding(run, pick(scores, "identification", stage))
+    steps: tuple[tuple[ScoredStage, Callable[[RunRecord, Sequence[Score]], str]], ...] = (
+        ("decode", _decoding),
+        ("retrieve", _retrieval),
+        ("generate", _generation),
+    )
+    for stage, describe in steps:
+        of_step = select_scores(identified, stage=stage, condition=MAIN[stage])
+        found = _first_embedding(run, [score for score in of_step if judged_by_itself(score)])
         if found:
-            sentences.append(tell(run, found) + " " + _verdict(found))
-            sentences += [_judged(judged) for judged in _other_judges(scores, found)[:1]]
-    control = _first_embedding(run, pick(scores, "identification/shuffled", "decode"))
+            sentences.append(describe(run, found) + " " + _verdict(found))
+            sentences += [_judged(judged) for judged in _other_judges(of_step, found)[:1]]
+    control = _first_embedding(run, select_scores(identified, stage="decode", condition="permuted"))
     if control:
         value = _percent(_mean(control))
-        sentences.append(f"As a control, the same decoder fitted to shuffled clips reaches {value}.")
-    encoded = _first_embedding(run, pick(scores, "r", "encode"))
+        sentences.append(f"As a control, the same decoder fitted to permuted clips reaches {value}.")
+    encoded = _first_embedding(run, encoding_headlines(scores))
     if encoded:
         sentences.append(_encoding(run, encoded) + " " + _verdict(encoded))
     return sentences
-
-
-def pick(scores: Iterable[Score], metric: str, stage: str) -> list[Score]:
-    """The scores of one metric in one stage."""
-    return [score for score in scores if score.metric == metric and score.stage == stage]
-
-
-def headlines(scores: Iterable[Score]) -> list[Score]:
-    """Identification by every embedding, by every judge of what was retrieved, and of shuffled clips.
-
-    Rows that sum up subjects come first.
-    """
-    names = ("identification", "identification/shuffled")
-    chosen = [score for score in scores if score.metric in names or score.metric.startswith(JUDGE)]
-    return sorted(chosen, key=lambda score: (score.subject != GROUP, score.stage))
-
-
-def encoding_headlines(scores: Iterable[Score]) -> list[Score]:
-    """Mean r over the voxels that stand for the brain, by every embedding; rows that sum up subjects come first."""
-    return sorted(pick(scores, "r", "encode"), key=lambda score: score.subject != GROUP)
-
-
-def genre_of(score: Score) -> str | None:
-    """The genre whose clips alone a score is about, or None."""
-    return score.metric.removeprefix(GENRE) if score.metric.startswith(GENRE) else None
-
-
-def unseen_genre_of(score: Score) -> str | None:
-    """The genre that the scored decoder was never trained on, or None."""
-    if not score.metric.startswith(UNSEEN):
-        return None
-    return score.metric.removeprefix(UNSEEN).removesuffix("/within-genre")
-
-
-def own_note(score: Score, study_note: str) -> str:
-    """What a score's note says beyond the note on the whole study."""
-    return "; ".join(part for part in score.note.split("; ") if part and part != study_note)
 
 
 def _decoding(run: RunRecord, scores: Sequence[Score]) -> str:
     brain = "simulated brain responses" if run.study.simulated else "brain responses"
     embedding = scores[0].embedding
     return (
-        f"From {brain} to music, the {embedding} embedding decoded for {_whose(scores)} was closer to the "
-        f"clip that was heard than to another in {_percent(_mean(scores))} of comparisons ({_frame(scores)})."
+        f"From {brain} to music: the {embedding} embedding decoded for {_whose(scores)} was more similar to the "
+        f"presented clip than to another clip in {_percent(_mean(scores))} of comparisons ({_frame(scores)})."
     )
 
 
@@ -83,46 +51,42 @@ def _retrieval(run: RunRecord, scores: Sequence[Score]) -> str:
     ceilings = [score.ceiling for score in scores if score.ceiling is not None]
     oracle = f"; retrieval by the true embedding reaches {_percent(sum(ceilings) / len(ceilings))}" if ceilings else ""
     return (
-        f"Music retrieved from {gallery} by that embedding, and judged by it, resembled the clip that was "
-        f"heard more than another in {_percent(_mean(scores))} of comparisons ({_frame(scores)}{oracle})."
+        f"Music retrieved from {gallery} with that embedding, and compared in it, was more similar to the presented "
+        f"clip than to another clip in {_percent(_mean(scores))} of comparisons ({_frame(scores)}{oracle})."
     )
 
 
 def _generation(run: RunRecord, scores: Sequence[Score]) -> str:
     ceilings = [score.ceiling for score in scores if score.ceiling is not None]
     oracle = f"; from the true embedding it reaches {_percent(sum(ceilings) / len(ceilings))}" if ceilings else ""
-    generator = run.study.settings.get("generation.generator")
     return (
-        f"Music generated from the {scores[0].embedding} embedding by {generator}, judged by that embedding, resembled "
-        f"the clip that was heard more than another in {_percent(_mean(scores))} of comparisons "
-        f"({_frame(scores)}{oracle})."
+        f"Music generated from the {scores[0].embedding} embedding with {scores[0].generator}, and compared in that "
+        f"embedding, was more similar to the presented clip than to another clip in {_percent(_mean(scores))} of "
+        f"comparisons ({_frame(scores)}{oracle})."
     )
 
 
 def _encoding(run: RunRecord, scores: Sequence[Score]) -> str:
     brain = "simulated brain responses" if run.study.simulated else "brain responses"
-    over = own_note(scores[0], run.study.note) if len(scores) == 1 else "mean over voxels and subjects"
+    over = scores[0].detail if len(scores) == 1 else "mean over voxels and subjects"
     parts = [over] if over else []
     parts += [*_spread(scores, "{:.2f}".format), *_tested(scores)]
     return (
-        f"From music to {brain}, the {scores[0].embedding} embedding predicted those of {_whose(scores)} to unheard "
+        f"From music to {brain}: the {scores[0].embedding} embedding predicted those of {_whose(scores)} to test "
         f"clips with r\u00a0=\u00a0{_mean(scores):.2f} ({', '.join(parts)})."
     )
 
 
 def _judged(scores: Sequence[Score]) -> str:
-    judge = scores[0].metric.removeprefix(JUDGE)
-    return f"Judged by another embedding, {judge}, it did in {_percent(_mean(scores))} ({_frame(scores)})."
+    judge = scores[0].judge
+    return f"Compared in another embedding, {judge}, it was in {_percent(_mean(scores))} ({_frame(scores)})."
 
 
 def _other_judges(scores: Iterable[Score], found: Sequence[Score]) -> list[list[Score]]:
-    """Scores of what the same embedding retrieved, by every other judge, in order of appearance."""
-    judged: dict[str, list[Score]] = {}
-    for score in scores:
-        same = (score.embedding, score.stage) == (found[0].embedding, found[0].stage)
-        if same and score.metric.startswith(JUDGE) and not math.isnan(score.value):
-            judged.setdefault(score.metric, []).append(score)
-    return list(judged.values())
+    """The same scores in every other evaluation embedding, in order of appearance."""
+    same = [score for score in select_scores(scores, embedding=found[0].embedding) if not math.isnan(score.value)]
+    others = [score for score in same if not judged_by_itself(score)]
+    return [select_scores(others, judge=judge) for judge in values_of(others, "judge")]
 
 
 def _whose(scores: Sequence[Score]) -> str:

@@ -14,11 +14,11 @@ for (const sound of document.querySelectorAll(".sound:not(.none)")) {
   });
 }
 
-// Sort and filter the cards.
+// Sort and filter the clips.
 const form = document.querySelector(".filter");
 if (form) {
-  const list = document.querySelector(".cards");
-  const cards = [...list.children];
+  const list = document.querySelector(".clips");
+  const clips = [...list.children];
   const update = () => {
     const genre = form.elements.genre.value;
     const order = form.elements.order.value;
@@ -26,9 +26,9 @@ if (form) {
     const sign = order.startsWith("-") ? -1 : 1;
     const compare = (a, b) => sign * (key === "genre" ? a.dataset.genre.localeCompare(b.dataset.genre) : a.dataset[key] - b.dataset[key])
       || a.dataset.index - b.dataset.index;
-    list.append(...cards.sort(compare));
-    for (const card of cards) card.hidden = genre !== "" && card.dataset.genre !== genre;
-    const shown = cards.filter((card) => !card.hidden).length;
+    list.append(...clips.sort(compare));
+    for (const clip of clips) clip.hidden = genre !== "" && clip.dataset.genre !== genre;
+    const shown = clips.filter((clip) => !clip.hidden).length;
     form.querySelector("output").textContent = `${shown} ${shown === 1 ? "clip" : "clips"}`;
   };
   form.addEventListener("change", update);

@@ -1,12 +1,12 @@
-"""How many decoders are refitted to shuffled clips, and whether p can be made from them where clips are in folds."""
+"""How many decoders are refitted to permuted clips, and whether they give p where clips are scored in folds."""
 
 import numpy as np
 from jaxtyping import Int
 
 from ..study.folds import FEWEST
 
-SHUFFLES, SHUFFLES_IN_FOLDS = 5, 20
-"""Decoders fitted to shuffled clips; in folds, p is made from them."""
+N_REFITS, N_REFITS_IN_FOLDS = 5, 20
+"""Decoders fitted to permuted clips; in folds, p is computed from them."""
 FEW_REFITS = 5
 """With fewer refits than this, p is seldom under 0.05 however good the score."""
 
@@ -19,11 +19,11 @@ def about_p(groups: Int[np.ndarray, " clips"], n_permuted_fits: int | None) -> t
     groups : (clips,) the recording of each clip.
     n_permuted_fits : the setting.
     """
-    refits, recordings = n_permuted_fits or SHUFFLES_IN_FOLDS, len(np.unique(groups))
-    source = "clips are scored in folds, where p is made from decoders refitted to shuffled clips"
-    enough = f"set evaluation.n_permuted_fits to {SHUFFLES_IN_FOLDS} or more, or leave it out"
+    refits, recordings = n_permuted_fits or N_REFITS_IN_FOLDS, len(np.unique(groups))
+    source = "clips are scored in folds, where p is computed from decoders refitted to permuted clips"
+    enough = f"set evaluation.n_permuted_fits to {N_REFITS_IN_FOLDS} or more, or leave it out"
     if recordings < FEWEST:
-        what = f"decoding has no p: {source}, and {recordings} recordings are too few to shuffle"
+        what = f"decoding has no p: {source}, and {recordings} recordings are too few to permute"
         return what, f"give {FEWEST} recordings or more"
     if refits < 2:
         return f"decoding has no p: {source}, and the setting n_permuted_fits asks for one only", enough

@@ -1,4 +1,4 @@
-"""Scores beside each other: dots with their intervals, and pairs of bars."""
+"""Scores beside each other: forest plots, and pairs of bars."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from brain2music.metrics.score import Score
 from brain2music.report.inline import ACCENT, INK, LINE, MARKERS, MUTED, PALETTE, STYLE, inline, no_ticks, plot_axes
 
 SPREAD = 0.56
-"""Of a row's height, over which its dots are spread."""
+"""Share of a row's height over which its points are spread."""
 
 
 @dataclass(frozen=True)
-class Dot:
+class Point:
     """A value and its interval; ``low`` and ``high`` are None where there is none."""
 
     value: float
@@ -24,18 +24,19 @@ class Dot:
 
 
 @rc_context(STYLE)
-def dot_plot(
+def forest_plot(
     rows: Sequence[str],
-    series: Mapping[str, Sequence[Dot | None]],
+    series: Mapping[str, Sequence[Point | None]],
     name: str,
     *,
     xlabel: str,
     chance: float,
     ceilings: Sequence[float] = (),
 ) -> Markup:
-    """One row a thing, from the top, and one colour a series; None where a series lacks the row.
+    """Points with their intervals: one row per label, from the top, and one colour per series.
 
-    ``chance`` is dashed; ``ceilings``, one a row, are short bars, none where NaN.
+    A point is None where a series lacks the row. ``chance`` is dashed; ``ceilings``, one per row, are short bars, none
+    where NaN.
     """
     figure, axes = plot_axes(6.0, 0.95 + len(rows) * max(0.27, 0.11 + 0.08 * len(series)))
     at = np.arange(len(rows))[::-1]
@@ -46,11 +47,11 @@ def dot_plot(
         axes.vlines(ceilings, at - 0.36, at + 0.36, color=MUTED, linewidth=1.6)
     for index, (label, offset) in enumerate(zip(series, offsets, strict=True)):
         colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
-        shown = [(y + offset, dot) for y, dot in zip(at, series[label], strict=True) if dot is not None]
-        spans = [(y, dot.low, dot.high) for y, dot in shown if dot.low is not None and dot.high is not None]
+        shown = [(y + offset, point) for y, point in zip(at, series[label], strict=True) if point is not None]
+        spans = [(y, each.low, each.high) for y, each in shown if each.low is not None and each.high is not None]
         if spans:
             axes.hlines(*zip(*spans, strict=True), color=colour, linewidth=1.5, alpha=0.7)
-        ys, values = [y for y, _ in shown], [dot.value for _, dot in shown]
+        ys, values = [y for y, _ in shown], [each.value for _, each in shown]
         axes.plot(values, ys, marker, color=colour, markersize=5, markeredgewidth=0, label=label)
     axes.set_yticks(at, rows)
     axes.set(xlabel=xlabel, ylim=(-0.6, len(rows) - 0.4))
@@ -61,35 +62,35 @@ def dot_plot(
 
 
 @rc_context(STYLE)
-def unseen_bars(seen: Mapping[str, Score], unseen: Mapping[str, Score], name: str) -> Markup:
+def genre_pairs(with_genre: Mapping[str, Score], without: Mapping[str, Score], name: str) -> Markup:
     """Identification of each genre by decoders fitted without it, and, in grey above, with it (paper Fig. 7a).
 
-    From the top in the order of ``unseen``.
+    From the top in the order of ``without``.
     """
-    genres = list(unseen)[::-1]
+    genres = list(without)[::-1]
     figure, axes = plot_axes(6.0, 0.95 + 0.4 * len(genres))
     rows = np.arange(len(genres))
     for scores, offset, colour, label in (
-        (seen, 0.19, MUTED, "trained on"),
-        (unseen, -0.19, ACCENT, "never trained on"),
+        (with_genre, 0.19, MUTED, "trained with the genre"),
+        (without, -0.19, ACCENT, "trained without the genre"),
     ):
         known = [(row + offset, scores[genre]) for row, genre in zip(rows, genres, strict=True) if genre in scores]
         ys, values = [y for y, _ in known], [score.value for _, score in known]
-        axes.barh(ys, values, height=0.36, color=colour, alpha=0.85 if scores is unseen else 0.45, lw=0, label=label)
+        axes.barh(ys, values, height=0.36, color=colour, alpha=0.85 if scores is without else 0.45, lw=0, label=label)
         spans = [(y, each.low, each.high) for y, each in known if each.low is not None and each.high is not None]
         if spans:
             axes.hlines(*zip(*spans, strict=True), color=INK, linewidth=1.1)
-    axes.axvline(next(iter(unseen.values())).chance, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.axvline(next(iter(without.values())).chance, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set(xlim=(0, 1.0), ylim=(-0.6, len(rows) - 0.4), xlabel="two-way identification (dashed: chance)")
     axes.set_yticks(rows, genres)
     no_ticks(axes)
     figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2)
-    spoken = ", ".join(f"{genre} {unseen[genre].value:.2f}" for genre in genres[::-1])
-    return inline(figure, name, f"Identification of genres that were never trained on: {spoken}")
+    spoken = ", ".join(f"{genre} {without[genre].value:.2f}" for genre in genres[::-1])
+    return inline(figure, name, f"Identification of genres by decoders trained without them: {spoken}")
 
 
-def _spoken(rows: Sequence[str], series: Mapping[str, Sequence[Dot | None]]) -> str:
+def _spoken(rows: Sequence[str], series: Mapping[str, Sequence[Point | None]]) -> str:
     """The first series in words."""
     first = next(iter(series))
-    told = (f"{row} {dot.value:.2f}" for row, dot in zip(rows, series[first], strict=True) if dot is not None)
-    return f"{first}: {', '.join(told)}"
+    values = (f"{row} {point.value:.2f}" for row, point in zip(rows, series[first], strict=True) if point is not None)
+    return f"{first}: {', '.join(values)}"
