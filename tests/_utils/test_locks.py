@@ -46,13 +46,13 @@ def test_a_lock_is_refused_with_its_holder_and_ends_with_a_kill(tmp_path: Path) 
             locked(path, "", wait=False),
         ):
             pass
-        with try_locked(path, "reading") as mine:
-            assert not mine
+        with try_locked(path, "reading") as acquired:
+            assert not acquired
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
     assert path.exists()
-    with locked(path, "taking over", wait=False), try_locked(tmp_path / "other", "") as mine:
-        assert mine
+    with locked(path, "taking over", wait=False), try_locked(tmp_path / "other", "") as acquired:
+        assert acquired
     assert list(tmp_path.iterdir()) == []
 
 
@@ -61,9 +61,9 @@ def test_who_waits_says_for_whom_and_goes_on(tmp_path: Path) -> None:
     with locked(path, "decoding sub-02"):
         other = start(HOLD, path)
         assert other.stderr is not None
-        told = other.stderr.readline()
-    assert f"process {os.getpid()} on" in told
-    assert "is decoding sub-02" in told
+        line = other.stderr.readline()
+    assert f"process {os.getpid()} on" in line
+    assert "is decoding sub-02" in line
     assert other.communicate("\n")[0] == "held\n"
     assert other.returncode == 0
 

@@ -22,7 +22,7 @@ def clustered(rows: int, seed: int, dims: int = 33) -> np.ndarray:
 
 
 def recall(found: np.ndarray, exact: np.ndarray) -> float:
-    return float(np.mean([np.isin(wanted, mine).mean() for wanted, mine in zip(exact, found, strict=True)]))
+    return float(np.mean([np.isin(wanted, rows).mean() for wanted, rows in zip(exact, found, strict=True)]))
 
 
 @pytest.fixture(scope="module")

@@ -228,10 +228,10 @@ def test_a_table_whose_files_are_all_missing_is_refused(tmp_path: Path, embedder
 
 def test_another_embedding_is_refused_by_its_name(music: Path, tmp_path: Path, embedder: Bands) -> None:
     build_gallery(music, tmp_path / "out", embedder)
-    for change, told in ({"name": "bars"}, "bands, not bars"), ({"window_s": 2.0}, r"window_s 1.0, not 2.0\."):
+    for change, difference in ({"name": "bars"}, "bands, not bars"), ({"window_s": 2.0}, r"window_s 1.0, not 2.0\."):
         other = Bands()
         other.space = replace(Bands.space, **change)
-        with pytest.raises(InputError, match=f"built with {told}"):
+        with pytest.raises(InputError, match=f"built with {difference}"):
             build_gallery(music, tmp_path / "out", other)
 
 

@@ -183,9 +183,9 @@ def test_what_was_passed_over_is_said_and_listed_for_every_folder(folders: tuple
         build_gallery(folders[0], out, Bands())
     with pytest.warns(Brain2MusicWarning) as warned:
         build_gallery(folders[1], out, Bands())
-    said = [str(warning.message) for warning in warned]
-    assert said[0] == "passed over: 1 hidden (._x.wav)"
-    assert said[1].startswith("1 sound files could not be embedded (bad.wav: ")
+    messages = [str(warning.message) for warning in warned]
+    assert messages[0] == "passed over: 1 hidden (._x.wav)"
+    assert messages[1].startswith("1 sound files could not be embedded (bad.wav: ")
     rejected = pd.read_csv(out / "rejected.tsv", sep="\t")
     assert list(rejected["path"]) == ["._x.wav", "bad.wav", "cover.jpg"]
     assert [Path(source).name for source in rejected["source"]] == ["B", "B", "A"]
@@ -198,6 +198,6 @@ def test_excluded_tracks_leave_and_a_pattern_of_none_is_warned_of(
     with pytest.warns(Brain2MusicWarning) as warned:
         gallery = build_gallery(folders[1], tmp_path / "out", embedder, exclude=["z.wav", "sub/", "nothing*"])
     assert list(gallery.tracks["track"]) == ["x"]
-    said = " ".join(str(warning.message) for warning in warned)
-    assert "no sound file is meant by exclude 'nothing*'" in said
-    assert "2 removed, for their files are left out now" in said
+    messages = " ".join(str(warning.message) for warning in warned)
+    assert "no sound file is meant by exclude 'nothing*'" in messages
+    assert "2 removed, for their files are left out now" in messages

@@ -1,1 +1,1 @@
-"""What every folder uses: errors, files, locks, names, progress, the processor."""
+"""Utilities of all packages: errors, files, locks, names, progress, CPU."""

@@ -1,4 +1,4 @@
-"""What the processor does fast, and with how many threads."""
+"""Capabilities of the CPU and other devices, and numbers of threads."""
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -7,16 +7,16 @@ from .errors import InputError
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether products of bfloat16 are native, and so faster than float32 and accumulated in float32.
+    """Whether the CPU multiplies bfloat16 natively, which is faster than float32 and accumulates in float32.
 
-    Where they are not, they are emulated: twenty times slower than float32.
+    Otherwise it is emulated, and twenty times slower than float32.
     """
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # not in every version of torch
     return torch.backends.mkldnn.is_available() and bool(supported())
 
 
 def require_device(name: str) -> torch.device:
-    """The named device; :class:`InputError` where there is none."""
+    """Get the named device; :class:`InputError` if there is none."""
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
@@ -28,10 +28,10 @@ def require_device(name: str) -> torch.device:
 
 
 def use_one_thread() -> None:
-    """Leave this process one thread of torch and of every BLAS loaded, for there is a process for every core.
+    """Limit torch and all loaded BLAS libraries to one thread, for processes of which there is one per core.
 
-    numpy's and scipy's BLAS bring threads of their own, which wait for each other by spinning: two processes of two
-    threads on two cores embedded 62 s of music a second, of one thread 76.
+    numpy and scipy have BLAS threads of their own, which wait for each other by spinning: on two cores, two processes
+    of two threads embedded 62 s of music per second, two of one thread 76 s.
     """
     torch.set_num_threads(1)
     threadpool_limits(1)

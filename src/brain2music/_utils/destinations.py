@@ -1,4 +1,4 @@
-"""Where a command may write: not over its input, nor over a file that is not ours, and known before the work."""
+"""Checks, before any work, of the paths to which a command writes: no inputs, and no files of other origin."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -18,23 +18,29 @@ def require_output(
     beside: Iterable[str | Path] = (),
     overwrite: bool = False,
 ) -> Path:
-    """The path to write, if a command may write there; to be asked before the work.
+    """Return the path that a command will write, or raise if it may not write there.
 
-    Ours is what says so itself: the tag *software* of a sound file (of mp3 *album*), ``generated_by`` in JSON and
-    safetensors, the metadata of our Parquet files and codes, or a JSON beside the file that lists it among its
-    outputs. Whatever else lies there was put there by somebody, and is written over only if that is asked for.
+    Files of this package identify themselves: by the tag *software* of a sound file (of mp3 *album*), ``generated_by``
+    in JSON and safetensors, the metadata of Parquet files and codes, or a JSON beside the file that lists it among its
+    outputs. Other files are overwritten only with ``overwrite``.
 
     Parameters
     ----------
-    inputs : files that the command reads; never written over, by whatever name or link they are reached.
-    suffixes : that can be written, such as ``(".wav", ".flac")``; empty for any.
-    beside : further files that are written with it, such as a JSON of its origin.
-    overwrite : write over files that are not ours.
+    path : str or Path
+    inputs : iterable of str or Path
+        Files that the command reads; never overwritten, by whatever name or link.
+    suffixes : sequence of str
+        Suffixes that can be written, such as ``(".wav", ".flac")``; empty for any.
+    beside : iterable of str or Path
+        Further files that are written with it, such as a JSON of its origin.
+    overwrite : bool
+        Whether to overwrite files of other origin.
 
     Raises
     ------
-    InputError : the suffix cannot be written, the path is a folder or an input, holds a file that is not ours, or
-        its folder cannot be written to.
+    InputError
+        If the suffix cannot be written, the path is a folder, an input or a file of other origin, or its folder is not
+        writable.
     """
     path = Path(path)
     if suffixes and path.suffix.lower() not in suffixes:
@@ -48,10 +54,10 @@ def require_output(
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file says that it was made by this package."""
-    for says in (_says_so, _listed_beside):
+    """Whether a file identifies itself as made by this package."""
+    for is_marked in (_has_tag, _listed_beside):
         try:
-            if says(path):
+            if is_marked(path):
                 return True
         except Exception:
             continue
@@ -71,11 +77,11 @@ def _require_free(path: Path, inputs: list[Path], overwrite: bool) -> None:
         )
 
 
-def _same(path: Path, given: Path) -> bool:
+def _same(path: Path, other: Path) -> bool:
     """Whether two paths are one file, also by links."""
-    if path.exists() and given.exists():
-        return path.samefile(given)
-    return os.path.realpath(path) == os.path.realpath(given)
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _require_writable(path: Path) -> None:
@@ -88,7 +94,7 @@ def _require_writable(path: Path) -> None:
         raise InputError("the folder cannot be written to", folder, "name another, or change its permissions")
 
 
-def _says_so(path: Path) -> bool:
+def _has_tag(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix == ".json":
         return _made(read_object(path).get("generated_by"))
@@ -115,7 +121,7 @@ def _tensors_are_ours(path: Path) -> bool:
 
 
 def _listed_beside(path: Path) -> bool:
-    """Whether the sidecar of a stage, or the JSON beside a sound, names the file."""
+    """Whether the sidecar of a step, or the JSON beside a sound, lists the file."""
     sidecar = path.with_suffix(".json")
     if sidecar == path or not sidecar.is_file():
         return False

@@ -1,4 +1,4 @@
-"""What users are told. Everything a user can cause is an :class:`InputError`; anything else is our own bug."""
+"""Errors and warnings. Everything that a user can cause is an :class:`InputError`; anything else is a bug."""
 
 import warnings
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class Brain2MusicWarning(UserWarning):
-    """A result that is computed but should be looked at before it is believed."""
+    """Category of warnings about results that should be checked before they are trusted."""
 
 
 class InputError(Exception):
-    """The input is at fault. Shown as one line on stderr, exit code 1.
+    """Raised for invalid input; shown as one line on stderr, with exit code 1.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ class InputError(Exception):
 
 
 class LeakageError(InputError):
-    """Training and test data share something they must not share."""
+    """Raised if training and test data share what they must not share."""
 
 
 def short_warnings() -> None:
-    """Show our own warnings as one line on stderr, from now on; those of libraries stay as they are."""
+    """Format the warnings of this package as one line on stderr from now on; others stay as they are."""
     library_format = warnings.formatwarning
 
     def one_line(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> str:

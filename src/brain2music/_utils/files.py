@@ -1,6 +1,6 @@
-"""Files: written whole or not at all, read with one readable line for whatever is wrong with them, and digests.
+"""Atomic writing of files, reading with readable errors, and digests.
 
-What a write that was killed leaves behind (``.part-…``) is known from what is being written, on whatever machine, and
+Files that interrupted writes leave behind (``.part-…``) are distinguished from those being written, on any machine, and
 removed by :func:`sweep`.
 """
 
@@ -26,20 +26,21 @@ if TYPE_CHECKING:
     import pandas
 
 PART = ".part-"
-"""What the names of unfinished files begin with."""
+"""The prefix of the names of unfinished files."""
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success fsync it and rename it to ``path``, else remove it.
 
-    The temporary name keeps the suffixes of ``path``, so libraries that choose a format by suffix are content. They
-    must write to the file that is there and not put another in its place.
+    The temporary name keeps the suffixes of ``path``, for libraries that choose a format by suffix. They must write to
+    the existing file and not replace it.
 
     Raises
     ------
-    InputError : the folder cannot be made or written to, there is a folder of that name, or the disk is full, whatever
-        the library that was writing makes of that.
+    InputError
+        If the folder cannot be created or written to, there is a folder of that name, or the disk is full, whatever
+        error the writing library raises for that.
     """
     path = Path(path)
     suffix = "".join(path.suffixes[-2:])
@@ -72,13 +73,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path, *, below: bool = True) -> None:
-    """Remove what writes that were killed left in a folder, and ``below`` it; never what is being written."""
+    """Remove files that interrupted writes left in a folder, and ``below`` it, but none that is being written."""
     for leftover in folder.rglob(f"{PART}*") if below else folder.glob(f"{PART}*"):
         remove_abandoned(leftover)
 
 
 def _held(temporary: Path) -> int:
-    """The descriptor of a new file, which is held while it is being written."""
+    """Create a file and hold it while it is being written; returns the descriptor."""
     while True:
         handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         hold(handle)
@@ -89,7 +90,7 @@ def _held(temporary: Path) -> int:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside ``path`` that takes its place on success and is removed otherwise."""
+    """Yield a hidden folder beside ``path`` that becomes ``path`` on success and is removed otherwise."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError("the output folder is not empty", path, "name a new folder")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +113,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically; bytes of file names that are no text are spelt out ("\\udcff")."""
+    """Write UTF-8 text atomically; bytes of file names that are not text are escaped ("\\udcff")."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
@@ -123,7 +124,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; :class:`InputError` names the file when it is missing, unreadable or malformed."""
+    """Read a JSON file; :class:`InputError` if it is missing, unreadable or malformed."""
     path = Path(path)
     try:
         if path.exists() and not path.is_file():
@@ -136,7 +137,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that must hold an object; :class:`InputError` also where it holds something else."""
+    """Read a JSON file that must hold an object; :class:`InputError` if it holds anything else."""
     value = read_json(path)
     if not isinstance(value, dict):
         what = f"this JSON holds a {type(value).__name__}, not an object"
@@ -145,9 +146,9 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes, file: Path | str, hint: str = "correct or replace the file") -> Any:
-    """Parse JSON that came from ``file`` (UTF-8, with or without a mark); :class:`InputError` where it cannot be.
+    """Parse JSON from ``file`` (UTF-8, with or without byte-order mark); :class:`InputError` if that fails.
 
-    That takes in what ``json`` raises other errors for: thousands of nested lists, numbers of thousands of digits.
+    Also for input that ``json`` raises other errors for, such as thousands of nested lists or of digits.
     """
     try:
         return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
@@ -167,7 +168,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read what :func:`write_arrays` wrote: the arrays and the metadata."""
+    """Read the arrays and metadata of a file that :func:`write_arrays` wrote."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -181,7 +182,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def write_table(path: Path, table: "pandas.DataFrame") -> None:
-    """Write a data frame atomically, as Parquet or, where the name ends so, as TSV ("n/a" for missing)."""
+    """Write a data frame atomically, as Parquet, or as TSV ("n/a" for missing) if the suffix is ``.tsv``."""
     with atomic_path(path) as temporary:
         if path.suffix == ".tsv":
             table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
@@ -190,24 +191,24 @@ def write_table(path: Path, table: "pandas.DataFrame") -> None:
 
 
 def digest_file(path: Path) -> str:
-    """sha256 of a file's bytes, as hex."""
+    """Compute the sha256 of the bytes of a file, as hex."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_text(text: str) -> str:
-    """sha256 of a text, as hex."""
+    """Compute the sha256 of a text, as hex."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest_array(array: np.ndarray) -> str:
-    """sha256 over dtype, shape and bytes, as hex."""
+    """Compute the sha256 of the dtype, shape and bytes of an array, as hex."""
     header = f"{array.dtype.str}{array.shape}".encode()
     return hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON types: numpy scalars, arrays, paths and tuples unpacked; NaN and infinities as None."""
+    """Convert a value to JSON types: numpy scalars, arrays, paths and tuples unpacked; NaN and infinities as None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset | np.ndarray):
@@ -225,9 +226,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _is_full(temporary: Path, error: Exception) -> bool:
-    """Whether writing failed for want of room: libraries say "system error", and the like, so a further write is tried.
+    """Whether writing failed because the disk is full, by another write, as libraries raise unspecific errors.
 
-    A write that failed for that has taken all the room there was.
+    A write that failed for that reason has taken all the space there was.
     """
     if getattr(error, "errno", None) in _FULL or "No space left" in str(error):
         return True

@@ -1,8 +1,7 @@
-"""Locks of the operating system on files: they end with the process that holds them, however that ends.
+"""File locks of the operating system, which end with the process that holds them, however it ends.
 
-Processes that write to one folder keep out of each other's way by these, also from several machines of a cluster
-where the file system they share carries locks (NFS, Lustre and the like do). Where there are none, work goes on
-without them, and that is said.
+They coordinate processes that write to one folder, also from several machines of a cluster if the shared file system
+supports locks (as NFS and Lustre do). Without support for locks, work continues with a warning.
 """
 
 import json
@@ -24,24 +23,28 @@ except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
 PAUSE_S = 0.2
-"""Between two tries to get a lock that another process holds."""
+"""Seconds between attempts to get a lock that another process holds."""
 
 
 @contextmanager
 def locked(path: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock whose file is ``path``; other processes that ask for it wait, or are refused.
+    """Hold the lock whose file is ``path``; other processes wait for it, or are refused.
 
-    The file says who holds the lock (host, process, what it is doing) and is removed at the end; one that a killed
-    process left is taken over. A process must not ask for a lock that it holds.
+    The file contains the holder of the lock (host, process, activity) and is removed at the end; that of a killed
+    process is taken over. A process must not request a lock that it holds.
 
     Parameters
     ----------
-    doing : what is done meanwhile ("decoding sub-01"), for the line that others read.
-    wait : whether to wait for the lock where another process holds it, after one line on stderr.
+    path : Path
+    doing : str
+        What is done meanwhile ("decoding sub-01"), for the message that others get.
+    wait : bool
+        Whether to wait for the lock if another process holds it, after one line on stderr.
 
     Raises
     ------
-    InputError : another process holds it and ``wait`` is false; or the file cannot be written.
+    InputError
+        If another process holds the lock and ``wait`` is false, or the file cannot be written.
     """
     handle = _take(path)
     if handle is None:
@@ -57,13 +60,13 @@ def locked(path: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
         _sign(handle, doing)
         yield
     finally:
-        path.unlink(missing_ok=True)  # before it is let go, so that nobody's lock is ever removed
+        path.unlink(missing_ok=True)  # before it is released, so that no lock of another process is removed
         os.close(handle)
 
 
 @contextmanager
 def try_locked(path: Path, doing: str) -> Iterator[bool]:
-    """Hold a lock as :func:`locked` does where it is free; False, without the lock, where another process has it."""
+    """Hold a lock as :func:`locked` does if it is free; yields False, without the lock, if another process has it."""
     handle = _take(path)
     if handle is None:
         yield False
@@ -82,7 +85,7 @@ def hold(handle: int) -> None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return  # without locks nothing is ever taken for abandoned
+            return  # without locks no file is ever considered abandoned
 
 
 def remove_abandoned(path: Path) -> bool:
@@ -104,7 +107,7 @@ def remove_abandoned(path: Path) -> bool:
 
 
 def is_at(path: Path, handle: int) -> bool:
-    """Whether an open file still is the one at this path."""
+    """Whether an open file is still the one at this path."""
     try:
         return os.path.samestat(path.stat(), os.fstat(handle))
     except OSError:
@@ -112,7 +115,7 @@ def is_at(path: Path, handle: int) -> bool:
 
 
 def _take(path: Path) -> int | None:
-    """A descriptor of the file, locked; None where another process holds it."""
+    """Open and lock the file; returns its descriptor, or None if another process holds it."""
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,9 +151,9 @@ def _sign(handle: int, doing: str) -> None:
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock, and for what, as the beginning of a sentence."""
+    """The holder of a lock and its activity, as the beginning of a sentence."""
     try:
         owner = json.loads(path.read_text(encoding="utf-8"))
         return f"process {owner['pid']} on {owner['host']} is {owner['doing']}"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # it has only just begun or ended
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # the file is just being written or removed
         return "another process is at work"

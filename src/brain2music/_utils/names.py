@@ -1,4 +1,4 @@
-"""Names that are safe as file names on every system, and stay apart where what they name is apart."""
+"""Names that are safe as file names on every system, and distinct for distinct things."""
 
 import hashlib
 import re
@@ -7,24 +7,23 @@ from collections import Counter
 from collections.abc import Mapping
 
 LONGEST = 120
-"""Bytes that a name takes at most: suffixes and sidecars still fit into a file system's 255."""
+"""The most bytes of a name, so that suffixes and sidecars fit into the 255 of file systems."""
 _UNSAFE = re.compile(r"[^\w.-]+")
 _DIGITS = (8, 16, 64)
 
 
 def safe_name(text: str) -> str:
-    """The text with a dash for whatever is no letter, digit, dot, dash or underscore; letters of any script stay.
+    """Replace everything but letters (of any script), digits, dots, dashes and underscores by dashes.
 
-    Not unique: use :func:`file_name` or :func:`unique_names` where two texts must not meet. "" where nothing of
-    the text remains.
+    The result may be empty, and is not unique: use :func:`file_name` or :func:`unique_names` for distinct names.
     """
     return _UNSAFE.sub("-", unicodedata.normalize("NFC", text)).strip("-.")
 
 
 def file_name(text: str) -> str:
-    """A safe name of its own for every text: the text itself where that is safe, else with a digest of it.
+    """Make a safe and distinct name for every text: the text itself if it is safe, else with a digest of it.
 
-    Capital letters count as unsafe: there are file systems that do not tell them from small ones.
+    Capital letters count as unsafe, as some file systems are not case-sensitive.
     """
     plain = safe_name(text)
     own = plain == text and plain == plain.lower() and len(plain.encode()) <= LONGEST
@@ -32,16 +31,18 @@ def file_name(text: str) -> str:
 
 
 def unique_names(texts: Mapping[str, str]) -> dict[str, str]:
-    """Safe names that stay apart, also where capitals or the composition of accents do not count.
+    """Make safe names that are distinct even if case and the composition of accents are ignored.
 
     Parameters
     ----------
-    texts : what is named (a key that tells it apart from all else) -> the text that its name is made of.
+    texts : dict of str to str
+        The text for the name of each key, which identifies what is named.
 
     Returns
     -------
-    key -> name: the safe form of its text where no other has it; else, and where it is empty or too long, that form
-    with a digest of the key. Depends on the set, not on its order.
+    dict of str to str
+        The name of each key: the safe form of its text if it is unique; otherwise, or if it is empty or too long, that
+        form with a digest of the key. Independent of the order.
     """
     safe = {key: safe_name(text) for key, text in texts.items()}
     for digits in _DIGITS:

@@ -1,4 +1,4 @@
-"""Keeping C libraries from talking to the user past us: what they print is about their insides."""
+"""Suppression of messages that C libraries print to stderr."""
 
 import os
 import threading
@@ -12,9 +12,9 @@ _kept: int | None = None
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Drop what is written to the standard error stream of the process (not Python's ``sys.stderr``) meanwhile.
+    """Discard what is written to the standard error stream of the process (not Python's ``sys.stderr``) meanwhile.
 
-    For single calls of a library: whatever other threads print to it at that moment is dropped too.
+    For single calls of a library, as messages of other threads are discarded too.
     """
     _begin()
     try:

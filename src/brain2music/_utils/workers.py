@@ -1,4 +1,4 @@
-"""Processes that work for one: interrupted with it, and not each by itself with a traceback."""
+"""Pools of worker processes that are interrupted with their parent, without tracebacks of their own."""
 
 import signal
 import sys
@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 
 class Workers(ProcessPoolExecutor):
-    """A pool whose processes do not hear an interruption from the keyboard; the one that began them ends them.
+    """A process pool whose workers ignore keyboard interrupts and are ended by their parent.
 
-    A terminal sends it to all of them, and each would say so on its own.
+    A terminal sends interrupts to all processes, and each worker would print a traceback.
     """
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
-        """As of a pool; this is where processes begin."""
+        """Submit a call as to any pool; worker processes are started here."""
         with _interruptions_ignored():
             return super().submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """As of a pool; on the way out of an interruption without waiting for what is under way."""
+        """Shut down as any pool, but do not wait for running calls after an interrupt."""
         if isinstance(sys.exception(), KeyboardInterrupt | GeneratorExit):
             running: dict[int, Any] = getattr(self, "_processes", None) or {}
             for process in list(running.values()):
@@ -34,7 +34,7 @@ class Workers(ProcessPoolExecutor):
 
 @contextmanager
 def _interruptions_ignored() -> Iterator[None]:
-    """Processes that begin meanwhile ignore SIGINT for good."""
+    """Let processes that are started meanwhile ignore SIGINT."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

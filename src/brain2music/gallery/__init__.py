@@ -1,1 +1,1 @@
-"""Music that exists: corpora, their embeddings on disk, search."""
+"""Galleries: corpora of existing music, their embeddings on disk, and search."""

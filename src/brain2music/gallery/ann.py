@@ -1,11 +1,10 @@
-"""Approximate search for galleries of millions: few of the rows are looked at, and how many are missed is measured.
+"""Approximate search for galleries of millions of tracks, with measured recall.
 
-Rows are sorted into lists around k-means centres and kept there as product codes of four bits for every two
-numbers (faiss ``IVF…,PQ…x4fs``; Jégou et al. 2011, André et al. 2015). A query looks into the lists nearest to
-it, takes the best candidates by their codes, and ranks them by exact products with the vectors on disk. How
-many lists it must look into is measured: the fewest, in steps of the root of two, with which the recall on
-queries whose exact answer is known reaches the target by two standard errors. What was measured goes into
-``gallery.json``.
+Rows are sorted into lists around k-means centres and stored as product codes of four bits for every two numbers
+(faiss ``IVF…,PQ…x4fs``; Jégou et al. 2011, André et al. 2015). A query probes the lists nearest to it, takes the best
+candidates by their codes, and ranks them by exact products with the vectors on disk. The number of probes is the
+smallest, in steps of the root of two, with which the recall on queries with known exact results exceeds the target by
+two standard errors. The measurement is kept in ``gallery.json``.
 """
 
 import math
@@ -23,14 +22,14 @@ from .search import ExactIndex, Prepare, as_float32, rank, require_answerable
 Progress = Callable[[int, int], None]
 
 _BLOCK = 131_072  # rows added at a time
-_PER_LIST = 32  # rows a list that centres are trained on
-_NARROW = 0.05  # a filter that passes less than this share is searched exactly
-_QUERIES = 512  # rows that stand for queries where none are given
+_PER_LIST = 32  # rows per list on which centres are trained
+_NARROW = 0.05  # filters that pass a smaller share of rows are searched exactly
+_QUERIES = 512  # rows that are used as queries if there are none
 
 
 @dataclass(frozen=True)
 class Measured:
-    """How an index searches, and the recall that was measured so: shares of the exact ``k`` best that it found."""
+    """Search parameters of an index, and its measured recall: the mean share of the exact ``k`` best that it finds."""
 
     rows: int
     lists: int
@@ -41,13 +40,13 @@ class Measured:
     recall: float
     queries: int
     given: bool
-    """Whether the queries were given; else they are rows of the index, each without itself in its answer."""
+    """Whether recall was measured on queries of the user; else on rows of the index, each without itself."""
 
 
 class AnnIndex:
-    """An index over vectors that stay where they are; made by :meth:`build` or :meth:`open`.
+    """An approximate index of vectors, which are not copied; made by :meth:`build` or :meth:`open`.
 
-    ``search`` is that of :class:`~brain2music.gallery.search.ExactIndex`, but for the rows it may miss.
+    ``search`` is that of :class:`~brain2music.gallery.search.ExactIndex`, except that it may miss rows.
     """
 
     def __init__(
@@ -69,21 +68,30 @@ class AnnIndex:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> "AnnIndex":
-        """Train, fill and measure an index.
+        """Train and fill an index, and measure its recall.
 
         Parameters
         ----------
-        vectors : (rows, dims) float32 or float16, at least 1,000 rows; may be a memory map.
-        prepare : applied to rows whenever they are read (centred, of length 1).
-        queries : what recall is measured on; rows of the index by default, each without itself in its answer.
-            Queries that lie elsewhere than the rows, as decoded ones may, deserve a measurement of their own.
-        target : recall@k to reach; below 1.
-        lists : how many; by default about 2.6 times the square root of the rows, a power of two.
-        progress : called with (rows added, rows).
+        vectors : (rows, dims) float32 or float16
+            At least 1,000 rows; may be a memory map.
+        prepare : callable, optional
+            Applied to rows whenever they are read (centring and scaling to length 1).
+        queries : (q, dims) float32, optional
+            On which recall is measured; by default rows of the index, each without itself in its result. If queries
+            are distributed differently, as decoded ones may be, recall should be measured on them.
+        target : float
+            Recall@k to reach, below 1.
+        k : int
+        lists : int, optional
+            Number of lists; by default a power of two, about 2.6 times the square root of the rows.
+        seed : int
+        progress : callable, optional
+            Called with (rows added, rows).
 
         Raises
         ------
-        InputError : faiss is missing, there are too few rows, or the target is not reached.
+        InputError
+            If faiss is missing, there are too few rows, or the target is not reached.
         """
         faiss = _faiss()
         if len(vectors) < 1000:
@@ -111,7 +119,7 @@ class AnnIndex:
         k: int,
         seed: int,
     ) -> "AnnIndex":
-        """Look into more lists, then at more candidates, until the recall reaches the target."""
+        """Probe more lists, then consider more candidates, until the recall reaches the target."""
         own, given = np.full(0, -1), queries is not None
         if queries is None:
             own = np.random.default_rng([seed, 1]).choice(len(vectors), min(len(vectors), _QUERIES), replace=False)
@@ -136,15 +144,16 @@ class AnnIndex:
     def search(
         self, queries: Float32[np.ndarray, "q dims"], k: int, where: Bool[np.ndarray, " rows"] | None = None
     ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
-        """Rows with the largest inner products, best first, and the products in float64.
+        """Search the rows with the largest inner products, best first, and the products in float64.
 
-        A filter acts inside the index, before candidates are taken, and as many more lists are looked into as
-        rows are filtered out; where fewer than a twentieth of the rows pass, those are searched exactly, as are
-        queries for which the lists held fewer than ``k`` candidates. Equal products come in order of rows.
+        A filter acts inside the index, before candidates are taken, and the number of probes increases in proportion
+        to the rows it excludes; if fewer than a twentieth of the rows pass, these are searched exactly, as are queries
+        with fewer than ``k`` candidates. Equal products are in order of rows.
 
         Raises
         ------
-        ValueError : queries are not finite, or fewer than ``k`` rows may be found.
+        ValueError
+            If queries are not finite, or fewer than ``k`` rows pass the filter.
         """
         allowed = require_answerable(queries, k, len(self), where)
         if allowed < _NARROW * len(self):
@@ -158,7 +167,7 @@ class AnnIndex:
     def _candidates(
         self, queries: Float32[np.ndarray, "q dims"], k: int, where: Bool[np.ndarray, " rows"] | None
     ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
-        """The ``k`` best candidates of each query; a query with fewer has -1 throughout."""
+        """The ``k`` best candidates of each query; queries with fewer have -1 throughout."""
         faiss = _faiss()
         probes, selector = self.measured.probes, None
         if where is not None:
@@ -185,7 +194,7 @@ class AnnIndex:
         return rows[indices], products
 
     def save(self, file: Path) -> None:
-        """Write the lists and codes; ``measured`` is to be kept beside them."""
+        """Write the lists and codes; ``measured`` has to be kept separately."""
         _faiss().write_index(self._index, str(file))
 
     @classmethod
@@ -196,7 +205,7 @@ class AnnIndex:
         vectors: Float[np.ndarray, "rows dims"],
         prepare: Prepare | None = None,
     ) -> "AnnIndex":
-        """Open an index of these vectors; :class:`InputError` when it is damaged or that of other vectors."""
+        """Open an index of vectors; :class:`InputError` if it is damaged or belongs to other vectors."""
         faiss = _faiss()
         try:
             index = faiss.read_index(str(file))
@@ -210,14 +219,14 @@ class AnnIndex:
 def _found(
     found: Int[np.ndarray, "q d"], exact: Int[np.ndarray, "q d"], own: Int[np.ndarray, " own"], k: int
 ) -> Float[np.ndarray, " q"]:
-    """Share of each query's exact ``k`` best that were found, a row's own place in its answer left out."""
+    """Share of the exact ``k`` best of each query that were found, without the query itself."""
     rows = own if len(own) else np.full(len(exact), -1)
-    wanted = [theirs[theirs != row][:k] for theirs, row in zip(exact, rows, strict=True)]
-    return np.array([np.isin(best, mine).mean() for best, mine in zip(wanted, found, strict=True)])
+    best = [exact_rows[exact_rows != row][:k] for exact_rows, row in zip(exact, rows, strict=True)]
+    return np.array([np.isin(best_rows, rows).mean() for best_rows, rows in zip(best, found, strict=True)])
 
 
 def _even(rows: Float32[np.ndarray, "n dims"]) -> Float32[np.ndarray, "n even"]:
-    """Rows with a zero more where their length is odd: products stay as they are."""
+    """Pad rows of odd length with a zero, which does not change products."""
     return np.pad(rows, ((0, 0), (0, 1))) if rows.shape[1] % 2 else np.ascontiguousarray(rows)
 
 

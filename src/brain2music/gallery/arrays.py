@@ -1,6 +1,6 @@
-"""Arrays in safetensors files as memory maps, to read and to fill in.
+"""Memory maps of arrays in safetensors files, for reading and writing.
 
-The layout is eight bytes for the length of the header, the header as JSON, then the arrays as raw bytes.
+The format is eight bytes for the length of the header, the header as JSON, then the arrays as raw bytes.
 """
 
 import json
@@ -17,7 +17,7 @@ _TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2
 
 
 def map_arrays(file: Path) -> dict[str, np.ndarray]:
-    """The float32 or float16 arrays of a safetensors file as read-only memory maps."""
+    """Map the float32 or float16 arrays of a safetensors file into memory, read-only."""
     try:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
@@ -28,7 +28,7 @@ def map_arrays(file: Path) -> dict[str, np.ndarray]:
 
 
 def create_arrays(file: Path, arrays: Mapping[str, tuple[tuple[int, ...], type]]) -> dict[str, np.memmap]:
-    """A new safetensors file of arrays of zeros, (shape, type) each, as memory maps to fill in."""
+    """Create a safetensors file of zeros from the shape and type of each array, as writable memory maps."""
     header: dict[str, Any] = {}
     end = 0
     for name, (shape, dtype) in arrays.items():

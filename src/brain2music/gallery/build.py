@@ -1,10 +1,10 @@
-"""Building a gallery from a corpus of music: incremental, resumable, never half-written, and by one process at a time.
+"""Building of a gallery from a corpus of music: incremental, resumable, atomic, and by one process at a time.
 
-Files are known by their contents. What is new is embedded in shards, each one file written at once, so that a kill
-loses at most one a process. When all are done, a new index is written beside the old one, and replacing
-``gallery.json`` is the single step that makes it the gallery; only then are the shards and the old index removed.
-Whenever a build is killed, ``gallery.json`` names a complete index or none, and the next build embeds only what is
-new, has changed, or is damaged.
+Files are identified by their contents. New ones are embedded in shards, each a file that is written at once, so that
+an interruption loses at most one shard per process. At the end, a new index is written beside the old one, and the
+replacement of ``gallery.json`` puts it into use in a single step; only then are the shards and the old index removed.
+Whenever a build is interrupted, ``gallery.json`` names a complete index or none, and the next build embeds only files
+that are new, have changed, or are damaged.
 """
 
 import io
@@ -21,20 +21,20 @@ from ..audio.find import describe
 from ..audio.paths import shown
 from ..embeddings.embedder import Embedder
 from .description import COLUMNS, EMBEDDED, write_description
+from .embedding import Job, Refused, Track, embed_all
+from .existing import ExistingGallery, examine_gallery, locate_vectors
 from .gallery import Gallery
 from .index import next_index, write_index
 from .lock import locked
-from .repair import Begun, begin, known
 from .shards import FOLDER
 from .sources import Listing, list_sources
 from .storage import Store
-from .work import Job, Refused, Track, embed_all
 
 Progress = Callable[[int, int], None]
 
 REJECTED = "rejected.tsv"
 
-_SHOWN = 3  # refused files that a warning names
+_SHOWN = 3  # files that a warning names
 
 
 def build_gallery(
@@ -54,38 +54,51 @@ def build_gallery(
     scheduler: str | None = None,
     shard_size: int = 64,
 ) -> Gallery:
-    """Embed the first seconds of every track of a corpus; run again, only what is new or has changed.
+    """Build a gallery, or update it: embed the first seconds of every track of a corpus that is new or has changed.
 
-    Building from a second corpus adds it. Building from one again takes its files as they are now: tracks whose files
-    are gone leave, and titles and licences are those that its table has now (:mod:`brain2music.gallery.kept`).
+    Building from a second corpus adds it. Building again from a corpus updates it: tracks whose files are gone are
+    removed, and titles and licences are taken from its current table (:mod:`brain2music.gallery.retention`).
 
     Parameters
     ----------
-    music : a folder, searched with its sub-folders, or a table of files; never written to.
-    out : the gallery's folder, made where absent, or a URL that fsspec knows ("s3://bucket/gallery").
-    embedder : what embeds; its space is recorded with the digest of its weights.
-    metadata, exclude : see :func:`brain2music.gallery.tracks.list_tracks`; without one, the table that this corpus
-        was built with last.
-    seconds : length of the part embedded, from the start (the paper takes 15 s; Brain2Music §4).
-    keep_windows : keep the vectors of windows too, not only their mean.
-    half : store vectors in 16 bits.
-    prune : remove tracks of other corpora too whose files are gone.
-    wait : for another process that changes the gallery; else that is an error.
-    progress : called with (recordings done, recordings to do) of this build.
-    n_jobs : processes; None takes every core. More than one needs an embedder of the registry.
-    scheduler : address of a Dask scheduler whose workers see ``music`` and ``out``; instead of processes.
-    shard_size : recordings that a kill can lose, of each process.
+    music : str or Path
+        A folder, searched with its sub-folders, or a table of files; never written to.
+    out : str or Path
+        The folder of the gallery, created if necessary, or a URL that fsspec supports ("s3://bucket/gallery").
+    embedder : Embedder
+        Its space is recorded, with the digest of its weights.
+    metadata, exclude
+        As for :func:`brain2music.gallery.tracks.list_tracks`; by default the table that was used last for this corpus.
+    seconds : float
+        Duration of the part that is embedded, from the start (15 s in the paper; Brain2Music §4).
+    keep_windows : bool
+        Whether to store the vectors of windows too, not only their mean.
+    half : bool
+        Whether to store vectors in 16 bits.
+    prune : bool
+        Whether to remove tracks whose files are gone from other corpora too.
+    wait : bool
+        Whether to wait for another process that changes the gallery; else that is an error.
+    progress : callable, optional
+        Called with (recordings done, recordings to do) of this build.
+    n_jobs : int or None
+        Number of processes; None takes every core. More than one requires an embedder of the registry.
+    scheduler : str, optional
+        Address of a Dask scheduler, used instead of processes, whose workers can access ``music`` and ``out``.
+    shard_size : int
+        Recordings per shard, which each process may lose when interrupted.
 
     Returns
     -------
-    The gallery, opened. Files that were passed over or cannot be embedded are warned of, and listed in
-    ``rejected.tsv`` with the reason. Past three million tracks it holds an approximate index too.
+    Gallery
+        Files that are left out or cannot be embedded are warned of, and listed in ``rejected.tsv`` with the reason.
+        A gallery of more than three million tracks has an approximate index too.
 
     Raises
     ------
     InputError
-        No sound files, none that can be embedded, a metadata table at fault, a gallery that was built with
-        other settings at ``out``, or one that another process changes.
+        If there are no sound files, none can be embedded, the table of metadata is not valid, the gallery at ``out``
+        was built with other settings, or another process changes it.
     """
     music = Path(music)
     if not music.exists():
@@ -95,14 +108,14 @@ def build_gallery(
     store = Store(out if "://" in str(out) else Path(out).resolve())
     settings = {"space": asdict(embedder.space), "seconds": seconds, "keep_windows": keep_windows, "half": half}
     job = Job(store.root, embedder.space, seconds, keep_windows, half)
-    with _without_trace(store), locked(store, "building a gallery", wait):
-        begun = begin(store, settings, shown(music.resolve()))
+    with _removed_if_refused(store), locked(store, "building a gallery", wait):
+        existing = examine_gallery(store, settings, shown(music.resolve()))
         leave_out = [store.local] if store.local else []
         table = None if metadata is None else Path(metadata)
-        listing = list_sources(begun, music.resolve(), table, exclude, leave_out, prune)
-        if begun.is_new:
-            write_description(store, begun.description)
-        todo = listing.tracks[~listing.tracks["sha256"].isin(set(begun.known["sha256"]))].drop_duplicates("sha256")
+        listing = list_sources(existing, music.resolve(), table, exclude, leave_out, prune)
+        if existing.is_new:
+            write_description(store, existing.description)
+        todo = listing.tracks[~listing.tracks["sha256"].isin(set(existing.places["sha256"]))].drop_duplicates("sha256")
         tracks: list[Track] = list(zip(todo["where"], todo["sha256"], strict=True))
         shards = [tracks[first : first + shard_size] for first in range(0, len(tracks), shard_size)]
         done, refused = 0, list[Refused]()
@@ -110,14 +123,14 @@ def build_gallery(
             done, refused = done + count, refused + some
             if progress is not None:
                 progress(done, len(tracks))
-        _tell(store, listing, refused)
-        _commit(store, listing, begun)
+        _report_rejected(store, listing, refused)
+        _commit(store, listing, existing)
     return Gallery.open(store.local or store.root)
 
 
 @contextmanager
-def _without_trace(store: Store) -> Iterator[None]:
-    """Where a build is refused, remove the folder that it made and left empty."""
+def _removed_if_refused(store: Store) -> Iterator[None]:
+    """Remove the empty folder of a build that is refused."""
     made = store.local if store.local and not store.local.exists() else None
     try:
         yield
@@ -128,20 +141,20 @@ def _without_trace(store: Store) -> Iterator[None]:
         raise
 
 
-def _tell(store: Store, listing: Listing, refused: list[Refused]) -> None:
-    """Warn of what is not in the gallery, and list it in ``rejected.tsv``."""
+def _report_rejected(store: Store, listing: Listing, refused: list[Refused]) -> None:
+    """Warn of files that are not in the gallery, and list them in ``rejected.tsv``."""
     contents = listing.tracks.set_index("where")["sha256"].to_dict()
     reasons = {contents[path]: reason for path, reason in refused}
     names = [source["music"] for source in listing.sources]
     columns = listing.tracks[["source", "path", "sha256"]].itertuples(index=False)
     rows = [(names[number], path, reasons[sha256]) for number, path, sha256 in columns if sha256 in reasons]
     if listing.passed_over:
-        told = describe([(path, reason) for _, path, reason in listing.passed_over])
-        warnings.warn(f"passed over: {told}", Brain2MusicWarning, stacklevel=3)
+        text = describe([(path, reason) for _, path, reason in listing.passed_over])
+        warnings.warn(f"passed over: {text}", Brain2MusicWarning, stacklevel=3)
     if rows:
         first = "; ".join(f"{path}: {reason}" for _, path, reason in rows[:_SHOWN])
-        told = f"{len(rows)} sound files could not be embedded ({first}{'; …' if len(rows) > _SHOWN else ''})"
-        warnings.warn(f"{told}; all are listed in {store.root}/{REJECTED}", Brain2MusicWarning, stacklevel=3)
+        text = f"{len(rows)} sound files could not be embedded ({first}{'; …' if len(rows) > _SHOWN else ''})"
+        warnings.warn(f"{text}; all are listed in {store.root}/{REJECTED}", Brain2MusicWarning, stacklevel=3)
     listed = [(path, reason, source) for source, path, reason in [*rows, *listing.passed_over]]
     earlier = _rejected_of(store, set(names) - set(listing.listed))
     table = pd.DataFrame(sorted(listed + earlier), columns=["path", "why", "source"])
@@ -149,7 +162,7 @@ def _tell(store: Store, listing: Listing, refused: list[Refused]) -> None:
 
 
 def _rejected_of(store: Store, sources: set[str]) -> list[tuple[str, str, str]]:
-    """What was rejected of other sources, which were not listed now."""
+    """Files of other sources, not listed now, that were rejected before."""
     if not sources or not store.exists(REJECTED):
         return []
     try:
@@ -160,22 +173,22 @@ def _rejected_of(store: Store, sources: set[str]) -> list[tuple[str, str, str]]:
     return [(path, why, source) for path, why, source in rows.itertuples(index=False)]
 
 
-def _commit(store: Store, listing: Listing, begun: Begun) -> None:
-    """Make the embedded tracks of the listing the gallery's index, unless they already are."""
-    description = begun.description
-    places = known(store, description, begun.tracks, begun.damaged).rename(columns={"source": "file"})
+def _commit(store: Store, listing: Listing, existing: ExistingGallery) -> None:
+    """Write the embedded tracks of the listing as the index of the gallery, unless they are in it already."""
+    description = existing.description
+    places = locate_vectors(store, description, existing.tracks, existing.damaged).rename(columns={"source": "file"})
     places = listing.tracks.merge(places, on="sha256", how="inner", sort=False).assign(start_s=0.0)
     if places.empty:
         raise InputError(
             "none of the sound files could be embedded", f"{store.root}/{REJECTED}", "see the reasons there"
         )
     table = places[[*COLUMNS, *EMBEDDED]]
-    wanted = {**description, "sources": listing.sources}
-    if description["index"] is None or begun.damaged or not begun.tracks.equals(table):
-        wanted["index"] = next_index(begun.in_use)
-        wanted["files"] = write_index(store, wanted["index"], table, places, description)
-    if wanted != description:
-        write_description(store, wanted)
+    updated = {**description, "sources": listing.sources}
+    if description["index"] is None or existing.damaged or not existing.tracks.equals(table):
+        updated["index"] = next_index(existing.in_use)
+        updated["files"] = write_index(store, updated["index"], table, places, description)
+    if updated != description:
+        write_description(store, updated)
     for name in store.names():
-        if name == FOLDER or (name.startswith("index-") and name != wanted["index"]):
+        if name == FOLDER or (name.startswith("index-") and name != updated["index"]):
             store.remove(name)

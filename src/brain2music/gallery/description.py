@@ -1,9 +1,8 @@
-"""What a gallery says of itself: ``gallery.json``, and the table of its tracks.
+"""The description of a gallery, ``gallery.json``, and the table of its tracks.
 
-``gallery.json`` holds the settings of the build, the ``sources`` (folders and tables of files, in the order in which
-they were first built from; each with its ``root``, from which paths start, the ``prefix`` of its tracks' ids, its
-``metadata`` and what was excluded),
-and the index in use with the size and sha256 of each of its files.
+``gallery.json`` contains the settings of the build, the ``sources`` (folders and tables of files, in the order in which
+they were added; each with its ``root``, to which paths are relative, the ``prefix`` of the ids of its tracks, its
+``metadata`` and ``exclude``), and the index in use with the size and sha256 of each of its files.
 """
 
 import json
@@ -22,21 +21,21 @@ DESCRIPTION = "gallery.json"
 TRACKS, VECTORS, WINDOWS, ANN = "tracks.parquet", "vectors.safetensors", "windows.safetensors", "ann.faiss"
 
 _READ = (2, FORMAT)
-"""Formats that can be read: 2 has one source, and knows files by size and time."""
+"""Formats that can be read: 2 has one source, and identifies files by size and time."""
 
 COLUMNS = ["track", "source", "path", "title", "artist", "genre", "licence", "bytes", "sha256"]
-"""What is known of a track's file: ``source`` counts the sources, ``sha256`` is that of the file's contents."""
+"""Columns about the file of a track: ``source`` is the number of its source, ``sha256`` that of its contents."""
 
 EMBEDDED = ["duration_s", "recording_s", "windows", "start_s"]
-"""What is known of a track once it is embedded."""
+"""Columns about the embedding of a track."""
 
 
 class DamagedError(InputError):
-    """gallery.json is not what was written."""
+    """Raised if gallery.json is damaged."""
 
 
 def read_description(store: Store) -> dict[str, Any]:
-    """gallery.json; :class:`InputError` when it is not one that can be read, :class:`DamagedError` when damaged."""
+    """Read gallery.json; :class:`InputError` if missing or of another format, :class:`DamagedError` if damaged."""
     if not store.exists(DESCRIPTION):
         raise InputError("this is not a gallery (it has no gallery.json)", store.root, "build it with gallery build")
     try:
@@ -62,12 +61,12 @@ def read_description(store: Store) -> dict[str, Any]:
 
 
 def write_description(store: Store, description: dict[str, Any]) -> None:
-    """Write gallery.json in one step."""
+    """Write gallery.json atomically."""
     store.write(DESCRIPTION, (json.dumps(description, indent=2, sort_keys=True) + "\n").encode())
 
 
 def read_tracks(file: Path) -> pd.DataFrame:
-    """The table of tracks; :class:`InputError` when it is missing or damaged."""
+    """Read the table of tracks; :class:`InputError` if it is missing or damaged."""
     try:
         table = pd.read_parquet(file)
         return table if "source" in table else table.assign(source=0, sha256="")  # format 2
@@ -76,6 +75,6 @@ def read_tracks(file: Path) -> pd.DataFrame:
 
 
 def locations(tracks: pd.DataFrame, description: dict[str, Any]) -> list[str]:
-    """Where the file of every track lies: absolute paths, as :func:`brain2music.audio.paths.shown` gives them."""
+    """The absolute path of the file of every track, as :func:`brain2music.audio.paths.shown` returns them."""
     roots = [source["root"] for source in description["sources"]]
     return [os.path.join(roots[source], path) for source, path in zip(tracks["source"], tracks["path"], strict=True)]

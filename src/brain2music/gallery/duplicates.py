@@ -1,8 +1,8 @@
-"""Recordings that a gallery holds twice: nearly the same embedding, and nearly the same length.
+"""Detection of recordings that a gallery contains twice, with nearly the same embedding and duration.
 
-Every track is searched for among the others; pairs that are close enough in both are joined into groups, of
-which the first track of the table stays and the others are marked as its duplicates. They are only marked:
-``Gallery.select(duplicates=False)`` leaves them out of a search.
+Every track is searched among the others; pairs that are close enough in both respects are joined into groups, in which
+all tracks but the first of the table are marked as its duplicates. ``Gallery.select(duplicates=False)`` leaves them out
+of a search.
 """
 
 import numpy as np
@@ -14,27 +14,32 @@ from .gallery import DUPLICATES, Gallery
 from .lock import locked
 from .storage import Store
 
-_NEIGHBOURS = 10  # tracks nearest to each that are looked at; groups may be larger, being joined
+_NEIGHBOURS = 10  # nearest tracks that are compared with each; groups may be larger, as they are joined
 _QUERIES = 1024
 
 
 def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0) -> pd.DataFrame:
-    """Tracks that repeat an earlier one of the table.
+    """Find tracks that repeat an earlier one of the table.
 
     Parameters
     ----------
-    cosine : of the vectors about the gallery's mean, this or more. With musicnn, recordings coded anew as mp3
-        have 0.997 or more and those delayed by half a second 0.992, the nearest other one 0.95 in 19 of 20.
-    seconds : by how much the whole recordings may differ in length.
+    gallery : Gallery
+    cosine : float
+        The smallest cosine of duplicates, centred on the mean of the gallery. With musicnn, recordings re-encoded as
+        mp3 have 0.997 or more and those delayed by half a second 0.992, the nearest other one 0.95 in 19 of 20 cases.
+    seconds : float
+        The largest difference between the durations of the recordings.
 
     Returns
     -------
-    One row a duplicate: ``track``, ``duplicate_of`` (the first of its group), ``cosine`` of the two and
-    ``seconds`` by which they differ.
+    pandas.DataFrame
+        One row per duplicate: ``track``, ``duplicate_of`` (the first of its group), their ``cosine`` and the
+        difference of their durations in ``seconds``.
 
     Raises
     ------
-    InputError : the cosine is not above 0 and at most 1, or the seconds are negative.
+    InputError
+        If the cosine is not above 0 and at most 1, or the seconds are negative.
     """
     if not 0 < cosine <= 1 or seconds < 0:
         raise InputError(f"a cosine of {cosine:g} within {seconds:g} s cannot be", hint="give 0 < cosine <= 1, s >= 0")
@@ -42,8 +47,8 @@ def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
     first = _groups(len(gallery), *_pairs(gallery, lengths, cosine, seconds))
     rows = np.flatnonzero(first != np.arange(len(gallery)))
     names = gallery.tracks["track"].to_numpy()
-    about = (np.asarray(gallery.vectors[part], np.float64) - gallery.mean for part in (rows, first[rows]))
-    one, other = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in about)
+    centred = (np.asarray(gallery.vectors[part], np.float64) - gallery.mean for part in (rows, first[rows]))
+    one, other = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in centred)
     return pd.DataFrame(
         {
             "track": names[rows],
@@ -55,13 +60,13 @@ def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
 
 
 def mark_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0) -> pd.DataFrame:
-    """:func:`find_duplicates`, written into the gallery as ``duplicates.tsv``; they show when it is next opened.
+    """Find duplicates and write them to ``duplicates.tsv`` of the gallery, which is read when it is next opened.
 
-    Marks are kept by track and contents: one whose file changes, or whose original goes, is no longer marked.
+    Marks refer to tracks and contents: they become invalid if the file changes, or the original is removed.
     """
     found = find_duplicates(gallery, cosine, seconds)
-    holds = dict(zip(gallery.tracks["track"], gallery.tracks["sha256"], strict=True))
-    marks = found.assign(sha256=found["track"].map(holds), of_sha256=found["duplicate_of"].map(holds))
+    contents = dict(zip(gallery.tracks["track"], gallery.tracks["sha256"], strict=True))
+    marks = found.assign(sha256=found["track"].map(contents), of_sha256=found["duplicate_of"].map(contents))
     store = Store(gallery.root)
     with locked(store, "marking duplicates"):
         store.write(DUPLICATES, marks.to_csv(sep="\t", index=False).encode())
@@ -85,7 +90,7 @@ def _pairs(
 
 
 def _groups(n: int, left: Int[np.ndarray, " pairs"], right: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " n"]:
-    """The lowest row of every row's group."""
+    """The lowest row in the group of every row."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

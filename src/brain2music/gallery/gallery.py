@@ -1,15 +1,14 @@
-"""A gallery: music that exists, each track with the vector of its first seconds, and exact cosine search.
+"""Galleries of existing music: tracks with vectors of their first seconds, and exact cosine search.
 
-``Gallery.open(folder)`` gives the table of tracks and their vectors. The folder is made by
-:func:`brain2music.gallery.build.build_gallery`::
+``Gallery.open(folder)`` opens a folder that :func:`brain2music.gallery.build.build_gallery` made::
 
     gallery.json           space, settings and origin; names the index in use, with the digests of its files
-    index-0001/            tracks.parquet, vectors.safetensors, and windows.safetensors where they were kept;
-                           past three million tracks ann.faiss too, whose measured recall is in gallery.json
-    rejected.tsv           what was passed over, sound files that could not be embedded, and why
-    duplicates.tsv         recordings that are there twice, where they were looked for
+    index-0001/            tracks.parquet, vectors.safetensors, and windows.safetensors if they are kept;
+                           beyond three million tracks ann.faiss too, whose measured recall is in gallery.json
+    rejected.tsv           sound files that were left out or could not be embedded, with the reason
+    duplicates.tsv         recordings that are contained twice, if these were searched for
 
-The folder may lie on object storage; what is read is then copied once.
+The folder may be on object storage; files are then copied once when they are read.
 """
 
 import io
@@ -37,14 +36,14 @@ from .storage import Store
 DUPLICATES = "duplicates.tsv"
 
 EXACT_ROWS = 3_000_000
-"""Up to here search is exact: about 0.3 s for 60 queries."""
+"""The most rows that are searched exactly, which takes about 0.3 s for 60 queries."""
 
 Statistic = float | Float[np.ndarray, " dims"] | None
 
 
 @dataclass(frozen=True)
 class Hits:
-    """What a search found: per query the tracks' rows, best first, and their cosines."""
+    """The result of a search: per query the rows of tracks, best first, and their cosines."""
 
     indices: Int[np.ndarray, "queries k"]
     cosines: Float32[np.ndarray, "queries k"]
@@ -56,17 +55,25 @@ class Gallery:
 
     Attributes
     ----------
-    folder, root : where the gallery lies, as a path and as it was given ("s3://bucket/gallery").
-    space : what its vectors are.
-    tracks : one row a track: ``track`` (its id), ``path``, ``title``, ``artist``, ``genre``, ``licence``,
-        ``sha256`` (of the file that was embedded), ``start_s`` and ``duration_s`` (the part of the recording that
-        was embedded), ``recording_s`` (all of it), ``windows``, and ``duplicate_of`` (the track that it repeats, or
-        ""). Paths are text (:mod:`brain2music.audio.paths`).
-    seconds : how much of each recording was embedded, from its start; shorter ones as a whole.
-    vectors : (tracks, dims) float32, or float16 where built so, mean over the windows of that part; a memory map.
-    mean : (dims,) float32, of the vectors.
-    files : the files of the index, on this machine.
-    measured : what the approximate index was measured to find; None where search is always exact.
+    folder, root : Path, str
+        The gallery as a path, and as it was opened ("s3://bucket/gallery").
+    space : EmbeddingSpace
+        Of the vectors.
+    tracks : pandas.DataFrame
+        One row per track: ``track`` (its id), ``path``, ``title``, ``artist``, ``genre``, ``licence``, ``sha256`` (of
+        the file that was embedded), ``start_s`` and ``duration_s`` (the part of the recording that was embedded),
+        ``recording_s`` (its whole duration), ``windows``, and ``duplicate_of`` (the track that it repeats, or "").
+        Paths are text (:mod:`brain2music.audio.paths`).
+    seconds : float
+        The duration that was embedded of each recording, from its start; shorter ones as a whole.
+    vectors : (tracks, dims) float32 or float16
+        Means over the windows of that part; a memory map.
+    mean : (dims,) float32
+        Of the vectors.
+    files : dict of str to Path
+        The files of the index, on this machine.
+    measured : Measured or None
+        The measured recall of the approximate index; None if search is always exact.
     """
 
     folder: Path
@@ -81,7 +88,7 @@ class Gallery:
 
     @classmethod
     def open(cls, folder: str | Path, check: bool = False) -> "Gallery":
-        """Open a gallery, also by URL; :class:`InputError` when it is missing, unfinished or damaged.
+        """Open a gallery by its folder or URL; :class:`InputError` if it is missing, unfinished or damaged.
 
         ``check`` compares the contents of every file with its digest, not only the size.
         """
@@ -92,7 +99,7 @@ class Gallery:
                 return cls._open(store, description, check)
             except InputError:
                 if read_description(store)["index"] == description["index"]:
-                    raise  # else a build has put another index in its place meanwhile
+                    raise  # else a build has replaced the index meanwhile
 
     @classmethod
     def _open(cls, store: Store, description: dict[str, Any], check: bool) -> "Gallery":
@@ -129,19 +136,20 @@ class Gallery:
         centre: Statistic = None,
         where: Bool[np.ndarray, " tracks"] | None = None,
     ) -> pd.DataFrame:
-        """The tracks nearest to each clip's mean embedding, by cosine, best first.
+        """Search the tracks nearest to the mean embedding of each clip by cosine, best first.
 
         Parameters
         ----------
         embeddings : Embeddings
-            Of the gallery's space. Of decoded embeddings the clips' own recordings are not found, and cosines are
-            about the mean of the training clips, towards which predictions are shrunk.
+            In the space of the gallery. For decoded embeddings the recordings of the clips themselves are excluded,
+            and cosines are centred on the mean of the training clips, towards which predictions are shrunk.
         k : int, default 5
-            Tracks per clip; fewer where fewer may be found.
+            Tracks per clip; fewer if fewer may be found.
         centre : ndarray of shape (dims,) or float, optional
-            What cosines are about; default the training mean of decoded embeddings, else the gallery's mean.
+            The vector on which cosines are centred; default the training mean of decoded embeddings, else the mean of
+            the gallery.
         where : ndarray of bool of shape (tracks,), optional
-            Tracks that may be found, as :meth:`select` gives; default all but the clips' own recordings.
+            Tracks that may be found, as :meth:`select` returns; default all but the recordings of the clips.
 
         Returns
         -------
@@ -151,7 +159,7 @@ class Gallery:
         Raises
         ------
         InputError
-            Another space, no track that may be found, or embeddings that are not finite.
+            If the space differs, no track may be found, or embeddings are not finite.
         """
         if isinstance(embeddings, DecodedEmbeddings):
             own = [clip.track for clip in embeddings.clips]
@@ -170,26 +178,32 @@ class Gallery:
         centre: Statistic = None,
         where: Bool[np.ndarray, " tracks"] | None = None,
     ) -> Hits:
-        """The tracks of highest cosine similarity to each query, equal cosines in order of the table.
+        """Search the tracks of highest cosine similarity to each query, equal cosines in order of the table.
 
-        The search is exact; only in galleries of more than three million tracks, and about their own mean, it is
-        approximate (:attr:`measured` says how many of the best it finds).
+        The search is exact, except in galleries of more than three million tracks centred on their own mean, where it
+        is approximate (see :attr:`measured`).
 
-        Queries and tracks are first centred by the same vector, by default the gallery's own mean. Features such
-        as musicnn's share a large mean, without which every cosine is near 1. ``centre=0`` is the plain cosine
-        of the paper (Brain2Music, §4), right for embeddings trained for it.
+        Queries and tracks are first centred on the same vector, by default the mean of the gallery. Features such as
+        those of musicnn share a large mean; without centring every cosine is near 1. ``centre=0`` is the plain cosine
+        of the paper (Brain2Music, §4), appropriate for embeddings trained for it.
 
         Parameters
         ----------
-        queries : (queries, dims), in units of ``space``.
-        k : tracks a query; fewer are given where fewer may be found.
-        space : what the queries are: must be the gallery's, but for the step between windows, whose mean a query is.
-        centre : (dims,) or one number; None takes the gallery's mean.
-        where : (tracks,) which tracks may be found, as :meth:`select` gives.
+        queries : (queries, dims) float32
+            In units of ``space``.
+        k : int
+            Tracks per query; fewer are returned if fewer may be found.
+        space : EmbeddingSpace
+            Of the queries, which are means over windows; must be that of the gallery except for the step.
+        centre : (dims,) float, or float, optional
+            By default the mean of the gallery.
+        where : (tracks,) bool, optional
+            Tracks that may be found, as :meth:`select` returns.
 
         Raises
         ------
-        InputError : another space, no track that may be found, or queries that are not finite.
+        InputError
+            If the space differs, no track may be found, or queries are not finite.
         """
         self.space.require_same_means(space)
         if not np.isfinite(queries).all():
@@ -214,13 +228,13 @@ class Gallery:
         duplicates: bool = True,
         warn: bool = True,
     ) -> Bool[np.ndarray, " tracks"]:
-        """Which tracks meet all conditions, each a list of patterns ("CC-BY*", "rock", "blues.*").
+        """Select the tracks that meet all conditions, each a list of patterns ("CC-BY*", "rock", "blues.*").
 
-        ``tracks`` and ``exclude`` (a study's own stimuli, say) are ids, paths or names of tracks, or patterns of
-        these (:func:`brain2music.gallery.patterns.matching_tracks`); ``exclude_artists`` is matched against artists.
-        In licences, genres and artists upper and lower case do not differ. Without ``duplicates``, of recordings that
-        are there twice only the first may be found (:func:`brain2music.gallery.duplicates.mark_duplicates`).
-        Patterns that nothing matches are warned of, unless ``warn`` is False.
+        ``tracks`` and ``exclude`` (for example the stimuli of a study) are ids, paths or names of tracks, or patterns
+        of these (:func:`brain2music.gallery.patterns.matching_tracks`); ``exclude_artists`` is matched against artists.
+        Licences, genres and artists are not case-sensitive. Without ``duplicates``, only the first of repeated
+        recordings is selected (:func:`brain2music.gallery.duplicates.mark_duplicates`). Patterns without any match are
+        warned of, unless ``warn`` is False.
         """
         passing, unmatched = np.ones(len(self), bool), list[str]()
         ids, paths = list(self.tracks["track"]), list(self.tracks["path"])
@@ -243,7 +257,7 @@ class Gallery:
         return passing
 
     def ranked(self, hits: Hits) -> pd.DataFrame:
-        """Hits as a table, one row a query and rank (from 1), with what is known of the track."""
+        """Convert hits to a table with one row per query and rank (from 1), and the columns of the tracks."""
         queries, k = hits.indices.shape
         table = self.tracks.iloc[hits.indices.ravel()].reset_index(drop=True)
         table.insert(0, "query", np.repeat(np.arange(queries), k))
@@ -251,7 +265,7 @@ class Gallery:
         return table.assign(cosine=hits.cosines.ravel())
 
     def windows(self, track: int) -> Float32[np.ndarray, "windows dims"]:
-        """The vectors of every window of one track; :class:`InputError` where the build did not keep them."""
+        """Read the vectors of all windows of one track; :class:`InputError` if the gallery does not have them."""
         if self._windows is None:
             raise InputError("this gallery was built without windows", self.folder, "build it with keep_windows")
         ends = np.cumsum(self.tracks["windows"].to_numpy())
@@ -272,7 +286,7 @@ class Gallery:
         return {}
 
     def _index(self, centre: Float[np.ndarray, " dims"]) -> ExactIndex | AnnIndex:
-        """The prepared search for one centre; only the last one used is kept, for it is large."""
+        """The index for one centre; only the last one used is kept, as it is large."""
         if self._ann is not None and np.array_equal(centre, self.mean):
             return self._ann
         key = centre.tobytes()
@@ -283,7 +297,7 @@ class Gallery:
 
 
 def directions_about(centre: Float[np.ndarray, " dims"]) -> Prepare:
-    """What brings rows to their directions from a centre; one at the centre has no direction and stays 0."""
+    """Make a function that centres rows and scales them to length 1; rows at the centre become 0."""
     return lambda rows: _directions(rows, centre)
 
 
@@ -302,7 +316,7 @@ def _require_whole(path: Path, state: dict[str, Any], check: bool) -> None:
 
 
 def _duplicates(store: Store, tracks: pd.DataFrame) -> pd.Series:
-    """Of every track the one that it repeats, or ""; marks count while both tracks hold what they held."""
+    """The track that each track repeats, or ""; marks are valid as long as the contents of both are unchanged."""
     if not store.exists(DUPLICATES):
         return pd.Series("", tracks.index)
     try:
@@ -313,6 +327,10 @@ def _duplicates(store: Store, tracks: pd.DataFrame) -> pd.Series:
     except (ValueError, KeyError) as error:
         what = f"{DUPLICATES} cannot be read ({error})"
         raise InputError(what, store.root, "run `brain2music gallery duplicates` again, or remove the file") from None
-    holds = dict(zip(tracks["track"], tracks["sha256"], strict=True))
-    valid = {track: of for track, of, own, other in marks if holds.get(track) == own and holds.get(of) == other}
+    contents = dict(zip(tracks["track"], tracks["sha256"], strict=True))
+    valid = {
+        track: original
+        for track, original, sha256, original_sha256 in marks
+        if contents.get(track) == sha256 and contents.get(original) == original_sha256
+    }
     return tracks["track"].map(valid).fillna("")

@@ -1,7 +1,6 @@
-"""Writing the index of a gallery: the table of its tracks, and their vectors in the same order.
+"""Writing of the index of a gallery: the table of its tracks, and their vectors in the same order.
 
-Vectors go from shards and the index before to the new one a source at a time: memory holds the table of tracks and
-little else.
+Vectors are copied from shards and the previous index file by file, so that only the table of tracks is in memory.
 """
 
 from dataclasses import asdict
@@ -15,26 +14,34 @@ from .._utils.files import digest_file
 from .ann import AnnIndex
 from .arrays import create_arrays, map_arrays
 from .description import ANN, TRACKS, VECTORS, WINDOWS
+from .existing import index_file
 from .gallery import EXACT_ROWS, directions_about
-from .repair import index_file
 from .shards import read_shard
 from .storage import Store
 
 
 def next_index(current: str | None) -> str:
-    """The name of the index after the one in use."""
+    """Name the index that follows the one in use."""
     return f"index-{1 if current is None else 1 + int(current.removeprefix('index-')):04d}"
 
 
 def write_index(
     store: Store, index: str, table: pd.DataFrame, places: pd.DataFrame, description: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write every file of an index; returns the size and digest of each.
+    """Write all files of an index; returns the size and digest of each.
 
     Parameters
     ----------
-    table : the tracks. places : of each, the ``file`` ("index", of the description's, or a shard), the ``first`` of
-        its rows there and how many are ``stored``.
+    store : Store
+    index : str
+        Its name.
+    table : pandas.DataFrame
+        The tracks.
+    places : pandas.DataFrame
+        The location of the vectors of each track: ``file`` ("index" for that of the description, or a shard), and in
+        it the ``first`` row and the number of rows ``stored``.
+    description : dict
+        Of the existing gallery.
     """
     settings, files = description["settings"], {}
     dims, dtype = settings["space"]["dims"], np.float16 if settings["half"] else np.float32
@@ -67,7 +74,7 @@ def _gather(
     stored: np.ndarray,
     means: np.ndarray | None,
 ) -> None:
-    """Bring what is stored of every track into the order of the table, and the means of each where they are more."""
+    """Copy the stored vectors of every track in the order of the table, and compute means over windows."""
     ends = places["stored"].cumsum().to_numpy()
     counts, firsts = places["stored"].to_numpy(), places["first"].to_numpy()
     for file, rows in places.groupby("file", sort=False).indices.items():

@@ -1,7 +1,7 @@
-"""One build at a time: whoever changes a gallery holds its lock, and others wait for it or are refused.
+"""Locks of galleries: one process at a time changes a gallery, and others wait for it or are refused.
 
-On a disk the operating system holds the lock (:mod:`brain2music._utils.locks`). Object storage gets a file that can be
-made only once; one left behind by a process of this machine that is no more is taken over.
+On disk this is a lock of the operating system (:mod:`brain2music._utils.locks`), on object storage a file that can be
+created only once; a file left behind by a process of this machine that has ended is replaced.
 """
 
 import json
@@ -23,15 +23,19 @@ LOCK = ".lock"
 
 @contextmanager
 def locked(store: Store, doing: str, wait: bool = True) -> Iterator[None]:
-    """Hold a gallery's lock; where another process holds it, say so once and wait.
+    """Hold the lock of a gallery; if another process holds it, wait after one message.
 
     Parameters
     ----------
-    doing : what is done meanwhile, for the line that others read.
+    store : Store
+    doing : str
+        What is done meanwhile, for the message that others get.
+    wait : bool
 
     Raises
     ------
-    InputError : another process holds it, and ``wait`` is False.
+    InputError
+        If another process holds the lock, and ``wait`` is False.
     """
     if store.local:
         with locked_file(store.local / LOCK, doing, wait=wait):
@@ -45,29 +49,29 @@ def locked(store: Store, doing: str, wait: bool = True) -> Iterator[None]:
 
 
 def _wait_for(store: Store, doing: str, wait: bool) -> None:
-    """Make the file of a gallery on object storage; as soon as there is none, or none of a living process."""
-    myself = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "doing": doing}).encode()
-    told = False
-    while not store.create(LOCK, myself):
-        held = _holder(store)
-        if _is_left_behind(held):
+    """Create the lock file of a gallery on object storage, as soon as there is none of a living process."""
+    owner = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "doing": doing}).encode()
+    reported = False
+    while not store.create(LOCK, owner):
+        holder = _read_holder(store)
+        if _is_left_behind(holder):
             store.remove(LOCK)
             continue
-        who = f"process {held.get('pid', '?')} on {held.get('host', '?')} is {held.get('doing', 'changing it')}"
+        who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')} is {holder.get('doing', 'changing it')}"
         if not wait:
             raise InputError(who, store.root, f"wait until it has ended; if it was killed, remove {LOCK} there")
-        if not told:
+        if not reported:
             print(f"waiting: {who} in {store.root}; if it was killed, remove {LOCK} there", file=sys.stderr, flush=True)
-            told = True
+            reported = True
         time.sleep(PAUSE_S)
 
 
-def _is_left_behind(held: dict[str, str]) -> bool:
-    """Whether the holder was a process of this machine that is no more."""
-    if held.get("host") != socket.gethostname():
+def _is_left_behind(holder: dict[str, str]) -> bool:
+    """Whether the holder was a process of this machine that has ended."""
+    if holder.get("host") != socket.gethostname():
         return False
     try:
-        os.kill(int(held["pid"]), 0)
+        os.kill(int(holder["pid"]), 0)
     except ProcessLookupError:
         return True
     except (PermissionError, KeyError, ValueError):
@@ -75,9 +79,9 @@ def _is_left_behind(held: dict[str, str]) -> bool:
     return False
 
 
-def _holder(store: Store) -> dict[str, str]:
+def _read_holder(store: Store) -> dict[str, str]:
     try:
-        held = parse_json(store.read(LOCK), f"{store.root}/{LOCK}")
+        holder = parse_json(store.read(LOCK), f"{store.root}/{LOCK}")
     except InputError:
         return {}
-    return held if isinstance(held, dict) else {}
+    return holder if isinstance(holder, dict) else {}

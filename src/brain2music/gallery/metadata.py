@@ -1,4 +1,4 @@
-"""What a table tells about the tracks of a corpus: which row is about which file."""
+"""Assignment of the rows of a table of metadata to the tracks of a corpus."""
 
 import posixpath
 import unicodedata
@@ -11,51 +11,53 @@ import pandas as pd
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..audio.io import SUFFIXES
 from ..audio.paths import shown
-from .corpora import read_metadata
+from .metadata_tables import read_metadata
 
-GIVEN = ("title", "artist", "genre", "licence")
+FIELDS = ("title", "artist", "genre", "licence")
 
 _SHOWN = 3  # rows that a warning names
 
 
 def with_metadata(tracks: pd.DataFrame, table: Path, root: Path) -> pd.DataFrame:
-    """Tracks with the titles, artists, genres and licences that a table has for them; others keep theirs.
+    """Replace titles, artists, genres and licences of tracks by those of a table; others keep their own.
 
-    A row is about the file whose path it gives, from ``root``; else the one of that path but for the suffix; else
-    that of that name, with its suffix or without. Rows about no file, and rows whose name several folders have, are
-    warned of and not used.
+    A row belongs to the file of the same path, relative to ``root``; else to that of the same path apart from the
+    suffix; else to that of the same name, with or without suffix. Rows without a file, and rows whose name occurs in
+    several folders, are warned of and ignored.
 
     Raises
     ------
-    InputError : the table cannot be read, is about none of the files, or has two different rows for one.
+    InputError
+        If the table cannot be read, contains none of the files, or has two different rows for one.
     """
-    given = read_metadata(table)
-    given = given[given["file"] != ""].assign(file=lambda rows: [plain_path(name, root) for name in rows["file"]])
-    given = given.drop_duplicates(ignore_index=True)
-    names, twice = list(given["file"]), given["file"][given["file"].duplicated()]
-    if len(twice):
-        raise InputError(f"{twice.iloc[0]!r} is listed twice", table, "keep one row a file")
+    metadata = read_metadata(table)
+    metadata = metadata[metadata["file"] != ""]
+    metadata = metadata.assign(file=[plain_path(name, root) for name in metadata["file"]])
+    metadata = metadata.drop_duplicates(ignore_index=True)
+    names, repeated = list(metadata["file"]), metadata["file"][metadata["file"].duplicated()]
+    if len(repeated):
+        raise InputError(f"{repeated.iloc[0]!r} is listed twice", table, "keep one row per file")
     rows, several = _rows([plain_path(path, root) for path in tracks["path"]], names)
     if not any(row is not None for row in rows) and not several:
         hint = f"write paths below the folder, such as {shown(tracks['path'].iloc[0])!r}, into the column 'file'"
         raise InputError("the table names none of the folder's sound files", table, hint)
     _warn(table, names, rows, several)
-    for column in GIVEN:
-        if column in given:
-            values = [given[column].iloc[row] if row is not None else "" for row in rows]
+    for column in FIELDS:
+        if column in metadata:
+            values = [metadata[column].iloc[row] if row is not None else "" for row in rows]
             tracks[column] = [new or old for new, old in zip(values, tracks[column], strict=True)]
     return tracks
 
 
 def plain_path(name: str, root: Path) -> str:
-    """A path as it is compared: from the root, accents composed, without "./" and the like."""
+    """Normalise a path for comparison: relative to the root, with composed accents, without "./" and the like."""
     path = unicodedata.normalize("NFC", shown(name)).strip()
     above = unicodedata.normalize("NFC", shown(root)).rstrip("/") + "/"
     return posixpath.normpath(path.removeprefix(above))
 
 
 def without_suffix(name: str) -> str:
-    """A path without the suffix of a sound file; "blues.00017" has none."""
+    """Remove the suffix of a sound file from a path; "blues.00017" has none."""
     stem, dot, suffix = name.rpartition(".")
     return stem if f"{dot}{suffix}".lower() in SUFFIXES else name
 
@@ -71,11 +73,11 @@ _STEPS: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
     (lambda path: PurePosixPath(path).name, str),
     (lambda path: without_suffix(PurePosixPath(path).name), without_suffix),
 )
-"""What of a file's path must equal what of a row's: the strictest first."""
+"""Pairs of functions of the path of a file and of a row whose results must be equal, the strictest first."""
 
 
 def _rows(paths: Sequence[str], names: Sequence[str]) -> tuple[list[int | None], dict[int, list[str]]]:
-    """The row of every file, or None; and the files of rows that fit several, which are given to none."""
+    """The row of every file, or None; and the files of rows that match several, which are assigned to none."""
     rows: list[int | None] = [None] * len(paths)
     open_rows, several = dict(enumerate(names)), dict[int, list[str]]()
     for of_file, of_row in _STEPS:
@@ -102,9 +104,9 @@ def _warn(table: Path, names: Sequence[str], rows: Sequence[int | None], several
         what = f"{len(none)} of {len(names)} rows name no sound file of their own ({_first(none)})"
         warnings.warn(f"{table}: {what}", Brain2MusicWarning, stacklevel=4)
     if several:
-        told = [f"{names[row]}: {_first(files)}" for row, files in several.items()]
+        listed = [f"{names[row]}: {_first(files)}" for row, files in several.items()]
         what = (
-            f"{len(several)} rows name several sound files each, and are not used; write paths ({_first(told, '; ')})"
+            f"{len(several)} rows name several sound files each, and are not used; write paths ({_first(listed, '; ')})"
         )
         warnings.warn(f"{table}: {what}", Brain2MusicWarning, stacklevel=4)
 

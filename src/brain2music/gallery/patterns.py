@@ -1,4 +1,4 @@
-"""Which tracks a user means: by id, by path, by name, or by a pattern with shell wildcards."""
+"""Selection of tracks by id, path or name, or by patterns with shell wildcards."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from ..audio.paths import shown
 
 
 def matching(values: Sequence[str], patterns: Iterable[str]) -> tuple[Bool[np.ndarray, " n"], list[str]]:
-    """Which values equal or match one of some patterns, and the patterns that no value matches; case does not count."""
+    """Mark values that match one of several patterns, regardless of case; also returns patterns without any match."""
     folded = [_plain(value).casefold() for value in values]
     mask, unmatched = np.zeros(len(folded), bool), []
     for pattern in patterns:
@@ -29,50 +29,50 @@ def matching(values: Sequence[str], patterns: Iterable[str]) -> tuple[Bool[np.nd
 def matching_tracks(
     ids: Sequence[str], paths: Sequence[str], patterns: Iterable[str]
 ) -> tuple[Bool[np.ndarray, " n"], list[str]]:
-    """Which tracks are meant, and the patterns that mean none.
+    """Mark tracks that match one of several patterns; also returns patterns without any match.
 
-    A pattern is a track's id, its path, a folder ("rock/"), or the end of one of these from a "/" on, such as the name
-    of the file, with its suffix or without; or it matches one of these with wildcards. A path that exists is taken
-    from the current folder too.
+    A pattern is the id of a track, its path, a folder ("rock/"), or the end of one of these after a "/", such as the
+    name of the file, with or without suffix; or it matches one of these with wildcards. A path that exists may also be
+    relative to the current folder.
     """
     names = [
         {_plain(id_), _plain(path), _plain(os.path.splitext(path)[0])} for id_, path in zip(ids, paths, strict=True)
     ]
-    given = list(patterns)
-    wanted = [_wanted(pattern) for pattern in given]
+    listed = list(patterns)
+    forms_of = [_forms(pattern) for pattern in listed]
     by_name: dict[str, list[int]] = {}
-    for number, ways in enumerate(wanted):
-        for name in ways:
+    for number, forms in enumerate(forms_of):
+        for name in forms:
             by_name.setdefault(name, []).append(number)
-    wild = [(number, found) for number, ways in enumerate(wanted) if (found := _wild(ways)) is not None]
+    wild = [(number, found) for number, forms in enumerate(forms_of) if (found := _wild(forms)) is not None]
     mask, used = np.zeros(len(names), bool), set[int]()
-    for row, known in enumerate(names if given else ()):
-        hits = {number for name in known for end in _ends(name) for number in by_name.get(end, ())}
-        hits |= {number for number, found in wild if any(found.match(name) for name in known)}
+    for row, names_of_track in enumerate(names if listed else ()):
+        hits = {number for name in names_of_track for end in _ends(name) for number in by_name.get(end, ())}
+        hits |= {number for number, found in wild if any(found.match(name) for name in names_of_track)}
         mask[row] = bool(hits)
         used |= hits
-    return mask, [pattern for number, pattern in enumerate(given) if number not in used]
+    return mask, [pattern for number, pattern in enumerate(listed) if number not in used]
 
 
-def _wanted(pattern: str) -> set[str]:
-    """What a pattern may be written as."""
-    wanted = {_plain(pattern).removeprefix("./")}
+def _forms(pattern: str) -> set[str]:
+    """The forms in which a pattern may be written."""
+    forms = {_plain(pattern).removeprefix("./")}
     if pattern.endswith("/"):
-        wanted = {f"{name}*" for name in wanted}
+        forms = {f"{name}*" for name in forms}
     if os.path.exists(pattern):
         below = "/*" if os.path.isdir(pattern) else ""
-        wanted |= {_plain(place(pattern)) + below for place in (os.path.abspath, os.path.realpath)}
-    return wanted
+        forms |= {_plain(absolute(pattern)) + below for absolute in (os.path.abspath, os.path.realpath)}
+    return forms
 
 
-def _wild(wanted: Iterable[str]) -> re.Pattern[str] | None:
-    """What matches those with wildcards, or their part after a "/"; None where there are none."""
-    signs = [translate(name) for name in sorted(wanted) if any(sign in name for sign in "*?[")]
-    return re.compile(f"(?s:.*/)?(?:{'|'.join(signs)})") if signs else None
+def _wild(forms: Iterable[str]) -> re.Pattern[str] | None:
+    """A regular expression of the forms with wildcards, also after a "/"; None if there are none."""
+    expressions = [translate(name) for name in sorted(forms) if any(sign in name for sign in "*?[")]
+    return re.compile(f"(?s:.*/)?(?:{'|'.join(expressions)})") if expressions else None
 
 
 def _ends(name: str) -> Iterable[str]:
-    """The name, and what follows each of its "/"."""
+    """A name, and its parts after each "/"."""
     yield name
     for place, sign in enumerate(name):
         if sign == "/":
@@ -80,5 +80,5 @@ def _ends(name: str) -> Iterable[str]:
 
 
 def _plain(text: str) -> str:
-    """As it can be typed: accents composed, bytes that are not UTF-8 as they are shown."""
+    """Normalise a text as it can be typed: accents composed, bytes that are not UTF-8 escaped."""
     return unicodedata.normalize("NFC", shown(text))

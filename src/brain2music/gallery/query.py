@@ -1,4 +1,4 @@
-"""Asking a gallery by example: a recording, a text, or a vector in a file."""
+"""Queries of a gallery by a recording, a text, or a vector in a file."""
 
 from pathlib import Path
 
@@ -23,20 +23,27 @@ def search_like(
     embedder: Embedder | None = None,
     where: Bool[np.ndarray, " tracks"] | None = None,
 ) -> pd.DataFrame:
-    """Tracks like a recording, of which as much is embedded as was of the gallery's tracks.
+    """Search tracks similar to a recording, of which the same part is embedded as of the tracks.
 
     Parameters
     ----------
-    embedder : what embeds the recording; by default the registry's of the gallery's space.
-    where : (tracks,) which tracks may be found, as :meth:`Gallery.select` gives.
+    gallery : Gallery
+    recording : Path
+    k : int
+    embedder : Embedder, optional
+        By default that of the space of the gallery.
+    where : (tracks,) bool, optional
+        Tracks that may be found, as :meth:`Gallery.select` returns.
 
     Returns
     -------
-    One row a track, best first: ``query``, ``rank``, ``cosine``, and what is known of the track.
+    pandas.DataFrame
+        One row per track, best first: ``query``, ``rank``, ``cosine``, and the columns of the track.
 
     Raises
     ------
-    InputError : the recording cannot be read, or the embedding here differs from that of the gallery.
+    InputError
+        If the recording cannot be read, or the embedder is not that of the gallery.
     """
     space = gallery.space
     embedder = embedder or get_embedder(space.name, space.window_s, space.step_s)
@@ -52,23 +59,30 @@ def search_text(
     embedder: TextEmbedder | None = None,
     where: Bool[np.ndarray, " tracks"] | None = None,
 ) -> pd.DataFrame:
-    """Tracks that a text describes; the gallery's embedding must have a text side.
+    """Search tracks that a text describes; the embedding of the gallery must be joint with text.
 
-    Text and sound lie apart in a joint space, so both are compared as they are, by plain cosines, not about the
-    gallery's mean.
+    Text and sound have different means in a joint space, so they are compared by plain cosines, not centred on the
+    mean of the gallery.
 
     Parameters
     ----------
-    embedder : what embeds the text; by default the registry's of the gallery's space.
-    where : (tracks,) which tracks may be found.
+    gallery : Gallery
+    text : str
+    k : int
+    embedder : TextEmbedder, optional
+        By default that of the space of the gallery.
+    where : (tracks,) bool, optional
+        Tracks that may be found.
 
     Returns
     -------
-    As :func:`search_like`.
+    pandas.DataFrame
+        As :func:`search_like`.
 
     Raises
     ------
-    InputError : the embedding has no text side, differs from that of the gallery, or the text is empty.
+    InputError
+        If there is no text embedder for the space of the gallery, or the text is empty.
     """
     space = gallery.space
     embedder = embedder or get_text_embedder(space.name, space.window_s, space.step_s)
@@ -79,15 +93,17 @@ def search_text(
 def search_vector(
     gallery: Gallery, file: Path, k: int = 10, where: Bool[np.ndarray, " tracks"] | None = None
 ) -> pd.DataFrame:
-    """Tracks nearest to each vector of a ``.npy`` file: (dims,) or (queries, dims), in the gallery's space.
+    """Search tracks nearest to each vector of a ``.npy`` file: (dims,) or (queries, dims), in the gallery's space.
 
     Returns
     -------
-    As :func:`search_like`; ``query`` counts the vectors from 0.
+    pandas.DataFrame
+        As :func:`search_like`; ``query`` is the number of the vector, from 0.
 
     Raises
     ------
-    InputError : the file is not such an array. Which space its numbers are in cannot be seen from it.
+    InputError
+        If the file is not such an array. The space of its numbers cannot be verified.
     """
     queries = _read_vectors(file, gallery.space.dims)
     return gallery.ranked(gallery.nearest(queries, k, space=gallery.space, where=where))[SHOWN]

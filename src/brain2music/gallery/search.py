@@ -1,11 +1,10 @@
-"""Exact search: the ``k`` largest inner products of every query, screened coarsely without losing one.
+"""Exact search of the ``k`` largest inner products of every query, with coarse screening.
 
-All products are first computed coarsely: in bfloat16 where the processor multiplies it natively, else in
-float32. A coarse product errs by at most a proven margin (:func:`_margin`), so that whatever lies further
-below the ``k``-th best cannot belong to the answer. What is left is computed again in float64. The answer
-therefore does not depend on the screening; only the time does.
+All products are first computed coarsely: in bfloat16 if the CPU multiplies it natively, else in float32. The error of
+a coarse product has a proven bound (:func:`_margin`), so that rows further below the ``k``-th best cannot belong to the
+result. The remaining products are computed in float64. The result is therefore independent of the screening.
 
-Ten million rows of 128 numbers take 2.6 GB screened in bfloat16: the rows themselves may stay on disk.
+Ten million rows of 128 numbers take 2.6 GB for screening in bfloat16; the rows themselves may stay on disk.
 """
 
 from collections.abc import Callable
@@ -19,9 +18,9 @@ from .._utils.cpu import multiplies_bfloat16
 
 Screening = Literal["auto", "bfloat16", "float32"]
 Prepare = Callable[[Float[np.ndarray, "n dims"]], Float32[np.ndarray, "n dims"]]
-"""What turns rows as they are stored into rows to search, each by itself: centred and of length 1, say."""
+"""Transforms stored rows, each independently, to rows to search, for example centred and of length 1."""
 
-_BLOCK = 64  # rows whose best coarse product is looked at together
+_BLOCK = 64  # rows of which only the best coarse product is compared at first
 _QUERIES = 64  # queries at a time: bounds the memory of the coarse products
 _ROWS = 2048 * _BLOCK  # rows at a time: bounds the memory of the coarse products
 _PAIRS = 65_536  # pairs at a time in the exact step
@@ -29,17 +28,21 @@ _DECIMALS = 12  # equal rows must tie in whatever order their products are added
 
 
 class ExactIndex:
-    """Rows to search, prepared once.
+    """An index for exact search.
 
     Parameters
     ----------
-    vectors : (rows, dims) float32 or float16; kept as they are, also a memory map.
-    screening : "auto" takes bfloat16 where the processor has it; the answers are the same.
-    prepare : applied to rows whenever they are read; float32 of the rows themselves by default.
+    vectors : (rows, dims) float32 or float16
+        Not copied; may be a memory map.
+    screening : {"auto", "bfloat16", "float32"}
+        "auto" takes bfloat16 if the CPU has it; results are the same.
+    prepare : callable, optional
+        Applied to rows whenever they are read; by default conversion to float32.
 
     Raises
     ------
-    ValueError : there are no rows, or they are not finite.
+    ValueError
+        If there are no rows, or they are not finite.
     """
 
     def __init__(
@@ -70,19 +73,22 @@ class ExactIndex:
     def search(
         self, queries: Float32[np.ndarray, "q dims"], k: int, where: Bool[np.ndarray, " rows"] | None = None
     ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
-        """Rows with the largest inner products, best first, and the products in float64.
+        """Search the rows with the largest inner products, best first, and the products in float64.
 
-        Products that agree to 12 decimals count as equal; of equals, the lower row comes first.
+        Products that agree to 12 decimals count as equal, and are in order of rows.
 
         Parameters
         ----------
-        queries : (q, dims).
-        k : how many rows; at most as many as there are.
-        where : rows that may be found; all by default.
+        queries : (q, dims) float32
+        k : int
+            Number of rows to find.
+        where : (rows,) bool, optional
+            Rows that may be found; by default all.
 
         Raises
         ------
-        ValueError : queries are not finite, or fewer than ``k`` rows may be found.
+        ValueError
+            If queries are not finite, or fewer than ``k`` rows may be found.
         """
         require_answerable(queries, k, len(self), where)
         barred = None if where is None else torch.from_numpy(~_padded(where))
@@ -96,9 +102,9 @@ class ExactIndex:
     def _screen(
         self, queries: Float32[np.ndarray, "q dims"], k: int, barred: Bool[torch.Tensor, " padded"] | None
     ) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
-        """Pairs (query, row) that may belong to the answer: all that do, and few others.
+        """Find pairs (query, row) that may belong to the result: all that do, and few others.
 
-        What is below the cut of the rows seen so far is below that of all rows, which is no lower.
+        Products below the cut of the rows so far are also below that of all rows, which is not lower.
         """
         coarse, error = _coarse(queries, self._dtype)
         top = torch.full((len(queries), k), -torch.inf, dtype=self._dtype)
@@ -122,10 +128,10 @@ class ExactIndex:
     def _cut(
         self, queries: Float32[np.ndarray, "q dims"], error: float, best: Float[torch.Tensor, " q"]
     ) -> Float[torch.Tensor, " q"]:
-        """The coarse product below which no row can be among the ``k`` best.
+        """Compute the coarse product below which no row can be among the ``k`` best.
 
-        Each of the ``k`` best blocks holds a row whose coarse product is ``best`` or more, and whose exact
-        product is ``low`` or more. A row of coarse product below the cut has an exact one below ``low``.
+        Each of the ``k`` best blocks contains a row whose coarse product is at least ``best``, and whose exact product
+        is at least ``low``. A row whose coarse product is below the cut has an exact product below ``low``.
         """
         t = best.double()
         lengths = torch.from_numpy(np.linalg.norm(queries.astype(np.float64), axis=1))
@@ -139,7 +145,7 @@ class ExactIndex:
 def require_answerable(
     queries: Float32[np.ndarray, "q dims"], k: int, n_rows: int, where: Bool[np.ndarray, " rows"] | None
 ) -> int:
-    """How many rows may be found; ``ValueError`` where these are fewer than ``k``, or queries are not finite."""
+    """Count the rows that may be found; ``ValueError`` if there are fewer than ``k``, or queries are not finite."""
     allowed = n_rows if where is None else int(where.sum())
     if not 1 <= k <= allowed:
         raise ValueError(f"{k} rows asked for, {allowed} may be found")
@@ -156,7 +162,7 @@ def rank(
     row: Int[np.ndarray, " pairs"],
     k: int,
 ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
-    """The ``k`` best of the pairs of each query, by exact product and then by row; each has ``k`` pairs or more."""
+    """Select the ``k`` best of the pairs of each query, by exact product and then by row; each has at least ``k``."""
     exact = np.empty(len(row))
     for first in range(0, len(row), _PAIRS):
         part = slice(first, first + _PAIRS)
@@ -170,7 +176,7 @@ def rank(
 
 
 def as_float32(rows: Float[np.ndarray, "n dims"]) -> Float32[np.ndarray, "n dims"]:
-    """The rows themselves, as float32; torch widens float16 several times faster than numpy."""
+    """Convert rows to float32, using torch for float16, which is several times faster than numpy."""
     return torch.from_numpy(np.array(rows)).float().numpy() if rows.dtype == np.float16 else rows
 
 
@@ -182,13 +188,13 @@ def _margin(
     dims: int,
     dtype: torch.dtype,
 ) -> tuple[Float[torch.Tensor, " q"], float]:
-    """How far a coarse product can be from the exact one: at most ``margin + rounding * |coarse|``.
+    """Bound the difference between a coarse product and the exact one: at most ``margin + rounding * |coarse|``.
 
     With ``x'`` and ``v'`` the coarse vectors, Cauchy-Schwarz gives
-    ``|x.v - x'.v'| <= |x| |v - v'| + |x - x'| |v'|``, where both distances are measured. Summing over
-    dimensions in float32, in any order, errs by less than ``g / (1 - g) |x'| |v'|`` with
-    ``g = (dims + 1) 2**-24`` (Higham 2002, §3.1; products of two bfloat16 are exact in float32). Storing the
-    sum in bfloat16 rounds it by half a unit in the last place.
+    ``|x.v - x'.v'| <= |x| |v - v'| + |x - x'| |v'|``, where both distances are measured. The error of summing over
+    dimensions in float32, in any order, is less than ``g / (1 - g) |x'| |v'|`` with ``g = (dims + 1) 2**-24``
+    (Higham 2002, §3.1; products of two bfloat16 are exact in float32). Storing the sum in bfloat16 rounds it by half a
+    unit in the last place.
     """
     accumulated = (dims + 1) * 2.0**-24
     summing = accumulated / (1 - accumulated) * (lengths + query_error) * row_length
@@ -198,25 +204,25 @@ def _margin(
 
 
 def _coarse(rows: Float32[np.ndarray, "n dims"], dtype: torch.dtype) -> tuple[torch.Tensor, float]:
-    """Rows in low precision, and the largest Euclidean distance by which one of them moved."""
+    """Convert rows to low precision; also returns the largest Euclidean error of a row."""
     exact = torch.from_numpy(np.ascontiguousarray(rows))
     coarse = exact.to(dtype)
     if dtype == exact.dtype:
         return coarse, 0.0
     pieces = zip(exact.split(8192), coarse.split(8192), strict=True)
-    moved = [(before - after.float()).double().norm(dim=1).max() for before, after in pieces]
-    return coarse, float(torch.stack(moved).max())
+    errors = [(before - after.float()).double().norm(dim=1).max() for before, after in pieces]
+    return coarse, float(torch.stack(errors).max())
 
 
 def _products(left: Float[torch.Tensor, "q dims"], right: Float[torch.Tensor, "n dims"]) -> Float[torch.Tensor, "q n"]:
-    """All inner products in the rows' precision; float32 by numpy, which no setting of torch makes coarser."""
+    """Compute all inner products in the precision of the rows; float32 using numpy, which has no coarser mode."""
     if left.dtype == torch.float32:
         return torch.from_numpy(left.numpy() @ right.numpy().T)
     return left @ right.T
 
 
 def _padded(rows: np.ndarray) -> np.ndarray:
-    """Rows up to a whole number of blocks, by repeating the last one: no block's best product changes."""
+    """Pad rows to a whole number of blocks by repeating the last one, which does not change the best of a block."""
     return np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % _BLOCK, axis=0)])
 
 

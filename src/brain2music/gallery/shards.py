@@ -1,7 +1,7 @@
-"""Embedded tracks on disk before they are an index: shards, each named by the digest of its contents.
+"""Shards: embedded tracks on disk before they are part of an index, in files named by the digest of their contents.
 
-A shard is one safetensors file of a few tracks. Whoever writes it, on whichever machine, cannot collide with
-another; one that was cut short or damaged does not bear its contents' name, and its tracks are embedded again.
+A shard is one safetensors file of a few tracks. Shards written on different machines cannot collide; the name of a
+truncated or damaged one does not match its contents, and its tracks are embedded again.
 """
 
 import json
@@ -15,12 +15,12 @@ from jaxtyping import Float
 from .storage import Store, digest
 
 PLACES = ["sha256", "duration_s", "recording_s", "windows", "source", "first", "stored"]
-"""Columns that say where the vectors of a file's contents lie: ``stored`` rows of ``source`` from ``first``."""
+"""Columns with the location of the vectors of a file: ``stored`` rows of ``source`` from ``first``."""
 
 FOLDER = "shards"
 
 _ROWS = "by_sha256"
-"""The key of a shard's metadata under which its rows lie."""
+"""The key of the rows in the metadata of a shard."""
 
 _TYPES = {
     name: "str" if name in ("sha256", "source") else "float64" if name.endswith("_s") else "int64" for name in PLACES
@@ -29,7 +29,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Embedded:
-    """What a gallery keeps of one recording."""
+    """The data that a gallery stores of one recording."""
 
     sha256: str
     """of the file's contents"""
@@ -39,11 +39,11 @@ class Embedded:
     """of the whole recording"""
     windows: int
     stored: Float[np.ndarray, "stored dims"]
-    """Vectors of every window, or only their mean where windows are not kept."""
+    """vectors of every window, or only their mean if windows are not kept"""
 
 
 def write_shard(store: Store, tracks: Sequence[Embedded]) -> None:
-    """Write some tracks as one shard, in one step; nothing where there are none."""
+    """Write tracks as one shard, atomically; nothing if there are none."""
     from safetensors.numpy import save
 
     if not tracks:
@@ -55,7 +55,7 @@ def write_shard(store: Store, tracks: Sequence[Embedded]) -> None:
 
 
 def list_shards(store: Store) -> pd.DataFrame:
-    """Every track of every whole shard, in the columns :data:`PLACES`; shards that are not whole are removed."""
+    """List the tracks of all intact shards, in the columns :data:`PLACES`; other shards are removed."""
     tables = [pd.DataFrame(columns=PLACES).astype(_TYPES)]
     for name in store.names(FOLDER):
         contents = store.read(f"{FOLDER}/{name}")
@@ -63,7 +63,7 @@ def list_shards(store: Store) -> pd.DataFrame:
             store.remove(f"{FOLDER}/{name}")
             continue
         header = json.loads(contents[8 : 8 + int.from_bytes(contents[:8], "little")])["__metadata__"]
-        if _ROWS not in header:  # of an earlier format, which did not know contents
+        if _ROWS not in header:  # of an earlier format, without digests of contents
             store.remove(f"{FOLDER}/{name}")
             continue
         table = pd.DataFrame(json.loads(header[_ROWS]), columns=[*PLACES[:4], "stored"])
@@ -73,7 +73,7 @@ def list_shards(store: Store) -> pd.DataFrame:
 
 
 def read_shard(store: Store, name: str) -> Float[np.ndarray, "stored dims"]:
-    """The vectors of a shard."""
+    """Read the vectors of a shard."""
     from safetensors.numpy import load
 
     return load(store.read(name))["vectors"]

@@ -1,7 +1,7 @@
-"""The folders and tables that a gallery is built from: which files each has, and under which ids.
+"""Sources of a gallery: the folders and tables from which it is built, their files, and the ids of their tracks.
 
-A file is one track, whichever source lists it; the last one that did owns it. Ids of the first source's tracks are
-their paths below it; those of every further source begin with its name, "B/001".
+A file is one track, whichever sources list it, and belongs to the source that listed it last. Ids in the first source
+are paths relative to it; in every further source they have its name as prefix, "B/001".
 """
 
 import os
@@ -19,28 +19,32 @@ from .._utils.files import digest_file
 from ..audio.find import UNREAD
 from ..audio.paths import as_path, shown
 from .description import COLUMNS, locations
-from .kept import keep
-from .metadata import GIVEN
-from .repair import Begun
+from .existing import ExistingGallery
+from .metadata import FIELDS
+from .retention import retain_tracks
 from .tracks import below, list_tracks, unique
 
-_READERS = 4  # files that are read at a time to know their contents
+_READERS = 4  # files that are read in parallel for their digests
 
 Source = dict[str, Any]
 PassedOver = tuple[str, str, str]
-"""Source, path, why."""
+"""Source, path, reason."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a gallery is to hold.
+    """The planned contents of a gallery.
 
     Attributes
     ----------
-    tracks : in the columns :data:`~brain2music.gallery.description.COLUMNS`, and ``where``, the absolute path.
-    sources : in order; ``tracks["source"]`` counts them.
-    passed_over : what was not taken of the sources that were listed.
-    listed : the sources that were listed.
+    tracks : pandas.DataFrame
+        With the columns :data:`~brain2music.gallery.description.COLUMNS`, and ``where``, the absolute path.
+    sources : list of dict
+        In order; ``tracks["source"]`` is an index into it.
+    passed_over : list
+        Files of the listed sources that are left out.
+    listed : list of str
+        The sources that were listed.
     """
 
     tracks: pd.DataFrame
@@ -51,34 +55,41 @@ class Listing:
 
 @dataclass(frozen=True)
 class _Files:
-    """The files of one source; ``unseen`` are paths, of folders too, of which nothing can be said this time."""
+    """The files of one source; ``unreadable`` are paths of files and folders that cannot be examined."""
 
     source: Source
     tracks: pd.DataFrame
     passed_over: list[PassedOver]
-    unseen: set[str]
+    unreadable: set[str]
 
 
 def list_sources(
-    begun: Begun, music: Path, metadata: Path | None, exclude: Iterable[str], leave_out: Sequence[Path], prune: bool
+    existing: ExistingGallery,
+    music: Path,
+    metadata: Path | None,
+    exclude: Iterable[str],
+    leave_out: Sequence[Path],
+    prune: bool,
 ) -> Listing:
-    """The tracks of a gallery once it is built from ``music``; where it is damaged, every source is listed anew.
+    """List the tracks of a gallery to be built from ``music``; if it is damaged, all its sources are listed again.
 
     Raises
     ------
-    InputError : the source holds no sound files, or its table is at fault.
+    InputError
+        If the source contains no sound files, or its table is not valid.
     """
-    old = begun.tracks.assign(where=locations(begun.tracks, begun.description))
-    sources, own = _sources(begun.description["sources"], music, metadata, list(exclude))
-    is_new = own == len(begun.description["sources"])
+    old = existing.tracks.assign(where=locations(existing.tracks, existing.description))
+    sources, own = _sources(existing.description["sources"], music, metadata, list(exclude))
+    is_new = own == len(existing.description["sources"])
     files = {own: _list_source(sources[own], old, leave_out)}
-    if begun.damaged:
+    if existing.damaged:
         files |= _list_others(sources, own, old, leave_out)
     for number, one in files.items():
         sources[number] = one.source
     new = pd.concat([one.tracks.assign(source=number) for number, one in files.items()], ignore_index=True)
     new = new.drop_duplicates("where", ignore_index=True)
-    kept, moved_from = keep(old, new, [source["music"] for source in sources], _unseen(files), prune)
+    paths = [source["music"] for source in sources]
+    kept, moved_from = retain_tracks(old, new, paths, _unreadable(files), prune)
     order = list(range(len(sources)))
     if is_new:
         order[own] = own if moved_from is None else moved_from
@@ -102,10 +113,10 @@ def list_sources(
 
 
 def _sources(
-    known: Sequence[Source], music: Path, metadata: Path | None, exclude: list[str]
+    previous: Sequence[Source], music: Path, metadata: Path | None, exclude: list[str]
 ) -> tuple[list[Source], int]:
-    """The sources, with the one that is built from now, and its number; the table it had is used again."""
-    sources = [dict(source) for source in known]
+    """Add the source of this build to the previous ones; also returns its number. Its previous table is used again."""
+    sources = [dict(source) for source in previous]
     own = next((number for number, source in enumerate(sources) if source["music"] == shown(music)), len(sources))
     if own == len(sources):
         sources.append({"music": shown(music), "root": "", "prefix": "", "metadata": None})
@@ -116,7 +127,7 @@ def _sources(
 
 
 def _prefix(music: Path, ids: Iterable[str]) -> str:
-    """What ids of a further source begin with: as much of the end of its path as no track's id begins with."""
+    """The prefix of the ids of a further source: as much of the end of its path as distinguishes it from all ids."""
     taken = list(ids)
     if not taken:
         return ""
@@ -150,20 +161,20 @@ def _list_source(source: Source, old: pd.DataFrame, leave_out: Sequence[Path]) -
     if not is_there:
         what = f"{table}: the table of tracks is gone; titles and licences stay as they were"
         warnings.warn(what, Brain2MusicWarning, stacklevel=4)
-        tracks = _as_they_were(tracks, old)
+        tracks = _with_old_fields(tracks, old)
     passed = [(source["music"], shown(below(path, corpus.root)), why) for path, why in corpus.passed_over]
-    unseen = {shown(path) for path, why in corpus.passed_over if why.startswith(UNREAD)}
+    unreadable = {shown(path) for path, why in corpus.passed_over if why.startswith(UNREAD)}
     with ThreadPoolExecutor(_READERS) as readers:
         digests = list(readers.map(_digest, tracks["where"]))
     for path, where, digest in zip(tracks["path"], tracks["where"], digests, strict=True):
         if isinstance(digest, FileNotFoundError):
             passed.append((source["music"], path, "the sound file is missing"))
         elif isinstance(digest, OSError):
-            unseen.add(where)
+            unreadable.add(where)
             passed.append((source["music"], path, f"the sound file cannot be read ({digest.strerror})"))
     tracks["sha256"] = [digest if isinstance(digest, str) else "" for digest in digests]
     tracks = tracks[tracks["sha256"] != ""]
-    return _Files(source | {"root": root}, tracks, passed, unseen)
+    return _Files(source | {"root": root}, tracks, passed, unreadable)
 
 
 def _digest(path: str) -> str | OSError:
@@ -173,13 +184,13 @@ def _digest(path: str) -> str | OSError:
         return error
 
 
-def _as_they_were(tracks: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
-    """Tracks with what the gallery has known of them so far."""
-    given = old.drop_duplicates("where").set_index("where")[list(GIVEN)]
-    for column in GIVEN:
-        tracks[column] = tracks["where"].map(given[column]).fillna(tracks[column])
+def _with_old_fields(tracks: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
+    """Replace the metadata of tracks by those that the gallery has had so far."""
+    fields = old.drop_duplicates("where").set_index("where")[list(FIELDS)]
+    for column in FIELDS:
+        tracks[column] = tracks["where"].map(fields[column]).fillna(tracks[column])
     return tracks
 
 
-def _unseen(files: dict[int, _Files]) -> set[str]:
-    return {path for one in files.values() for path in one.unseen}
+def _unreadable(files: dict[int, _Files]) -> set[str]:
+    return {path for one in files.values() for path in one.unreadable}

@@ -1,8 +1,7 @@
-"""Where a gallery's files lie: a local folder, or object storage that fsspec reaches ("s3://bucket/gallery").
+"""Storage of galleries in a local folder, or on object storage that fsspec supports ("s3://bucket/gallery").
 
-Every write is one step: a rename on a local disk, one object put elsewhere. Whatever is read from elsewhere is
-checked against the digest that was recorded for it, and copied once into ``~/.cache/brain2music``, so that
-vectors can be mapped into memory wherever they come from.
+All writes are atomic: renames on a local disk, single objects on object storage. Files from object storage are verified
+by their recorded digest and copied once to ``~/.cache/brain2music``, so that vectors can always be mapped into memory.
 """
 
 import hashlib
@@ -20,11 +19,12 @@ from .._utils.files import atomic_path, digest_file, sweep
 
 
 class Store:
-    """A folder of files, named by paths below it with "/"; local ones keep their :class:`Path`.
+    """A folder of files, named by their relative paths with "/"; ``local`` is its :class:`Path` if it is on disk.
 
     Raises
     ------
-    InputError : the root is a URL and fsspec, or its part for that protocol, is not installed.
+    InputError
+        If the root is a URL and fsspec, or its extension for that protocol, is not installed.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -34,11 +34,11 @@ class Store:
             self._files, self._base = _remote(self.root)
 
     def exists(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """Whether a file exists."""
         return (self.local / name).is_file() if self.local else bool(self._files.isfile(f"{self._base}/{name}"))
 
     def names(self, folder: str = "") -> list[str]:
-        """What lies in a folder, files and folders, sorted; nothing where it does not exist."""
+        """List files and folders in a folder, sorted; [] if it does not exist."""
         if self.local:
             return sorted(path.name for path in (self.local / folder).glob("[!.]*"))
         where = f"{self._base}/{folder}".rstrip("/")
@@ -46,19 +46,19 @@ class Store:
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
 
     def read(self, name: str) -> bytes:
-        """A small file's contents; :class:`InputError` when it is missing."""
+        """Read a small file; :class:`InputError` if it is missing."""
         try:
             return (self.local / name).read_bytes() if self.local else self._files.cat_file(f"{self._base}/{name}")
         except FileNotFoundError:
             raise InputError(f"{name} is missing", self.root, "build the gallery again") from None
 
     def write(self, name: str, contents: bytes) -> None:
-        """Write a small file in one step."""
+        """Write a small file atomically."""
         with self.writing(name) as path:
             path.write_bytes(contents)
 
     def create(self, name: str, contents: bytes) -> bool:
-        """Write a small file unless it is there; whether it was written. Of several who try, one succeeds."""
+        """Write a small file unless it exists, and return whether it was written; of several attempts one succeeds."""
         try:
             if self.local:
                 self.local.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class Store:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Yield a local path to write; when all went well, it becomes the named file in one step."""
+        """Yield a local path to write, which on success becomes the named file atomically."""
         if self.local:
             with atomic_path(self.local / name) as path:
                 yield path
@@ -83,7 +83,7 @@ class Store:
             self._files.put_file(str(path), f"{self._base}/{name}")
 
     def is_whole(self, name: str, size: int, sha256: str) -> bool:
-        """Whether a file has the size and contents that were recorded; a damaged local copy is fetched once more."""
+        """Whether a file has the recorded size and contents; a damaged local copy is fetched again."""
         try:
             path = self.fetch(name, sha256)
             if path.stat().st_size == size and digest_file(path) == sha256:
@@ -96,7 +96,7 @@ class Store:
             return False
 
     def fetch(self, name: str, sha256: str) -> Path:
-        """A local path to read a file at: itself, or a copy whose digest is ``sha256``."""
+        """The local path of a file: the file itself, or a copy whose digest is ``sha256``."""
         if self.local:
             return self.local / name
         copy = _cache() / f"{sha256}{Path(name).suffix}"
@@ -108,7 +108,7 @@ class Store:
         return copy
 
     def remove(self, name: str) -> None:
-        """Remove a file, or a folder with all that is in it, if it is there."""
+        """Remove a file, or a folder with its contents, if it exists."""
         if self.local:
             path = self.local / name
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -116,13 +116,13 @@ class Store:
             self._files.rm(f"{self._base}/{name}", recursive=True)
 
     def sweep(self) -> None:
-        """Remove what writes that were killed left behind."""
+        """Remove files that interrupted writes left behind."""
         if self.local:
             sweep(self.local)
 
 
 def digest(contents: bytes) -> str:
-    """The first half of the sha256, as hex: a name for contents."""
+    """Compute the first half of the sha256 as hex, which serves as a name."""
     return hashlib.sha256(contents).hexdigest()[:32]
 
 

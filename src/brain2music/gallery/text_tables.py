@@ -1,8 +1,8 @@
-"""TSV and CSV with their quotes as they are: a title such as "Heroes", 12" or 'n' keeps them.
+"""Reading of TSV and CSV tables that preserves quotes in titles such as "Heroes", 12" or 'n'.
 
-In TSV a quote is a letter like any other, as in BIDS and in MTG-Jamendo's tables; spreadsheets, which write TSV as
-they write CSV, put quotes around a field with a tab or a quote in it and double those inside, which no one does by
-hand: such fields lose them. In CSV quotes around a field are the format's.
+In TSV a quote is an ordinary character, as in BIDS and in the tables of MTG-Jamendo; but spreadsheets write TSV like
+CSV, with quotes around a field that contains a tab or a quote and double quotes inside, which are removed, as nobody
+writes them by hand. In CSV quotes around a field belong to the format.
 """
 
 import csv
@@ -15,14 +15,16 @@ from .._utils.errors import InputError
 
 
 def read_text_table(file: Path) -> pd.DataFrame:
-    """A UTF-8 table, all of it text: columns as in the first line, shorter lines filled up with "".
+    """Read a UTF-8 table as text: the first line has the names of columns, and shorter lines are padded with "".
 
-    CSV may have semicolons for its commas. Lines are counted from 1, the heading.
+    CSV may have semicolons instead of commas.
 
     Raises
     ------
-    InputError : a line has more fields than the heading, or a quote is not closed; the line is named.
-    OSError, ValueError : the file cannot be read, is not UTF-8, or is empty.
+    InputError
+        If a line has more fields than the heading, or a quote is not closed; lines are counted from 1, the heading.
+    OSError, ValueError
+        If the file cannot be read, is not UTF-8, or is empty.
     """
     text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     heading = next((line for line in text.split("\n") if line.strip()), "")
@@ -62,7 +64,7 @@ def _rows_of_csv(text: str, separator: str, file: Path) -> list[list[str]]:
 
 
 def _parsed(text: str, separator: str) -> list[list[str]] | None:
-    """Rows by the rules of CSV; None where they are broken, as by a quote that is not closed."""
+    """Parse rows by the rules of CSV; None if that is impossible, for example with an unclosed quote."""
     try:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error:
@@ -70,7 +72,7 @@ def _parsed(text: str, separator: str) -> list[list[str]] | None:
 
 
 def _too_long(rows: list[list[str]]) -> int | None:
-    """The first row with more fields than the heading, but for empty ones at its end."""
+    """The first row with more fields than the heading, apart from empty ones at its end."""
     width = next((len(row) for row in rows if any(row)), 0)
     return next((number for number, row in enumerate(rows) if any(row[width:])), None)
 
@@ -86,7 +88,7 @@ def _is_quoted(field: str) -> bool:
 
 
 def _unquoted(field: str) -> str:
-    '''What a spreadsheet quoted: """Heroes""" is "Heroes"; "Heroes" is as it was written.'''
+    '''Undo the quoting of a spreadsheet: """Heroes""" becomes "Heroes", while "Heroes" is unchanged.'''
     inside = field[1:-1]
     if _is_quoted(field) and '"' in inside and '"' not in inside.replace('""', ""):
         return inside.replace('""', '"')

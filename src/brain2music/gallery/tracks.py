@@ -1,4 +1,4 @@
-"""Which tracks a corpus of music holds; their title, artist, genre and licence where a table gives them."""
+"""Listing of the tracks of a corpus, with title, artist, genre and licence if there is a table."""
 
 import hashlib
 import os
@@ -14,12 +14,12 @@ from .._utils.errors import Brain2MusicWarning, InputError
 from ..audio.find import Found, search_audio
 from ..audio.io import SUFFIXES
 from ..audio.paths import as_path, shown
-from .corpora import find_metadata, read_metadata
 from .metadata import with_metadata, without_suffix
+from .metadata_tables import find_metadata, read_metadata
 from .patterns import matching_tracks
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
-"""GTZAN's genres, which are its folders' names."""
+"""The genres of GTZAN, which are the names of its folders."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,16 @@ class Corpus:
 
     Attributes
     ----------
-    root : the folder that paths start from.
-    tracks : one row a file: ``track`` (path without its suffix; with it where two files would share an id), ``path``
-        (below the root, else absolute), ``title`` (default: the file's name), ``artist`` (""), ``genre`` (the
-        folder's name in GTZAN's layout, else ""), ``licence`` ("unknown") and ``bytes`` of the file (-1 where it is
-        missing). Paths are text, with bytes that are not UTF-8 as :func:`brain2music.audio.paths.shown` gives them.
-    passed_over : files, folders, links and rows that were not taken, with the reason.
+    root : Path
+        The folder to which paths are relative.
+    tracks : pandas.DataFrame
+        One row per file: ``track`` (path without suffix; with it if two files would have the same id), ``path``
+        (relative to the root, else absolute), ``title`` (default: the name of the file), ``artist`` (""), ``genre``
+        (the name of the folder in the layout of GTZAN, else ""), ``licence`` ("unknown") and ``bytes`` of the file (-1
+        if it is missing). Paths are text, with bytes that are not UTF-8 as :func:`brain2music.audio.paths.shown`
+        returns them.
+    passed_over : list of (Path, str)
+        Files, folders, links and rows that are left out, with the reason.
     """
 
     root: Path
@@ -44,23 +48,28 @@ class Corpus:
 def list_tracks(
     music: Path, metadata: Path | None = None, exclude: Iterable[str] = (), leave_out: Sequence[Path] = ()
 ) -> Corpus:
-    """Every sound file of a corpus: of a folder, sorted by path, or of a table of files, in its order.
+    """List all sound files of a corpus: of a folder, sorted by path, or of a table of files, in its order.
 
     Parameters
     ----------
-    music : a folder, searched with its sub-folders (:func:`brain2music.audio.find.search_audio`); or a table (TSV,
-        CSV, Parquet) whose column ``file`` holds paths, absolute or from the table's own folder, with their suffixes.
-        Files that are not there are found out when they are read; one that is listed twice is one track.
-    metadata : a table with a column ``file`` (path below ``music``, with or without its suffix, or just the
-        file's name) and any of ``title``, ``artist``, ``genre``, ``licence``; or that of a known corpus: see
-        :func:`brain2music.gallery.corpora.read_metadata`. FMA's is found by itself where it lies beside.
-    exclude : ids, paths, names or patterns of tracks to leave out, "jazz/jazz.00054*"; one that means none is warned
+    music : Path
+        A folder, searched with its sub-folders (:func:`brain2music.audio.find.search_audio`); or a table (TSV, CSV,
+        Parquet) whose column ``file`` has paths with suffixes, absolute or relative to the folder of the table.
+        Missing files are detected when they are read; a file that is listed twice is one track.
+    metadata : Path, optional
+        A table with a column ``file`` (path relative to ``music``, with or without suffix, or only the name of the
+        file) and any of ``title``, ``artist``, ``genre``, ``licence``; or that of a known corpus: see
+        :func:`brain2music.gallery.metadata_tables.read_metadata`. That of FMA is found automatically beside the music.
+    exclude : iterable of str
+        Ids, paths, names or patterns of tracks to leave out, "jazz/jazz.00054*"; those without any match are warned
         of. See :func:`brain2music.gallery.patterns.matching_tracks`.
-    leave_out : folders not to look into.
+    leave_out : sequence of Path
+        Folders that are not searched.
 
     Raises
     ------
-    InputError : no such folder, no sound files, a table that cannot be read or that names none of the files.
+    InputError
+        If there is no such folder, there are no sound files, or a table cannot be read or names none of the files.
     """
     if music.is_file() and music.suffix.lower() in SUFFIXES:
         raise InputError("this is a sound file, not a folder or a table of files", music, "give its folder")
@@ -79,7 +88,7 @@ def list_tracks(
 
 
 def unique(names: Sequence[str], paths: Sequence[str], taken: Collection[str] = ()) -> list[str]:
-    """Names of tracks, with a digest of the path where two would be the same or one is taken."""
+    """Make names of tracks unique by a digest of the path, if they coincide with others or with ``taken``."""
     counts = Counter([*names, *set(taken)])
     return [
         name if counts[name] == 1 else f"{name}~{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
@@ -88,7 +97,7 @@ def unique(names: Sequence[str], paths: Sequence[str], taken: Collection[str] = 
 
 
 def _listed(table: Path) -> Found:
-    """The files of a table, each once."""
+    """List the files of a table, each once."""
     names = read_metadata(table)["file"]
     files = dict.fromkeys(as_path(os.path.normpath(table.parent / name)) for name in names if name)
     counts = Counter(names)
@@ -98,7 +107,7 @@ def _listed(table: Path) -> Found:
 
 
 def below(file: Path, root: Path) -> Path:
-    """A path from a root, where it lies below it."""
+    """Make a path relative to a root that contains it."""
     return file.relative_to(root) if file.is_relative_to(root) else file
 
 
@@ -127,7 +136,7 @@ def _size(file: Path) -> int:
 
 
 def _folder_genre(path: PurePosixPath) -> str:
-    """The folder's name if it is one of GTZAN's genres or begins the file's ("tango/tango.00003.wav")."""
+    """The name of the folder if it is a genre of GTZAN or the prefix of the file ("tango/tango.00003.wav")."""
     parent = path.parent.name
     return parent if parent in GENRES or (parent and path.name.startswith(f"{parent}.")) else ""
 

@@ -1,4 +1,4 @@
-"""What of a gallery can be built upon: files are trusted only as far as they have the digests that were recorded."""
+"""The state of an existing gallery, of which a build reuses the files that match their recorded digests."""
 
 import warnings
 from dataclasses import dataclass
@@ -25,33 +25,40 @@ from .storage import Store
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A gallery as a build finds it.
+class ExistingGallery:
+    """A gallery before a build.
 
     Attributes
     ----------
-    description : of the gallery; a new one where there is none, or where it is damaged.
-    tracks : the table of the index in use; empty where there is none or it is damaged.
-    known : where whole vectors lie, in the index and in shards of builds that did not finish (:data:`PLACES`).
-    damaged : files of the index that are not what they were.
-    in_use : the index that gallery.json names, also where it is of an earlier format.
-    is_new : there is no gallery.json yet, or no whole one.
+    description : dict
+        Of the gallery; a new one if there is none, or it is damaged.
+    tracks : pandas.DataFrame
+        The table of the index in use; empty if there is none or it is damaged.
+    places : pandas.DataFrame
+        The locations of intact vectors, in the index and in shards of unfinished builds (:data:`PLACES`).
+    damaged : tuple of str
+        Damaged files of the index.
+    in_use : str or None
+        The index that gallery.json names, also if it is of an earlier format.
+    is_new : bool
+        Whether there is no intact gallery.json.
     """
 
     description: dict[str, Any]
     tracks: pd.DataFrame
-    known: pd.DataFrame
+    places: pd.DataFrame
     damaged: tuple[str, ...]
     in_use: str | None
     is_new: bool = False
 
 
-def begin(store: Store, settings: dict[str, Any], music: str) -> Begun:
-    """Look at what is there, every file of it; nothing is written yet.
+def examine_gallery(store: Store, settings: dict[str, Any], music: str) -> ExistingGallery:
+    """Examine all files of a folder before a build; nothing is written.
 
     Raises
     ------
-    InputError : the folder holds other files than a gallery's, or that gallery was built with other settings.
+    InputError
+        If the folder contains files other than those of a gallery, or a gallery that was built with other settings.
     """
     found = _found(store)
     description, in_use = _description(store, found, settings, music)
@@ -67,13 +74,14 @@ def begin(store: Store, settings: dict[str, Any], music: str) -> Begun:
     tracks = pd.DataFrame(columns=[*COLUMNS, *EMBEDDED])
     if description["index"] is not None and TRACKS not in damaged:
         tracks = read_tracks(index_file(store, description, TRACKS))
-    return Begun(description, tracks, known(store, description, tracks, damaged), damaged, in_use, found is None)
+    places = locate_vectors(store, description, tracks, damaged)
+    return ExistingGallery(description, tracks, places, damaged, in_use, found is None)
 
 
-def known(
+def locate_vectors(
     store: Store, description: dict[str, Any], tracks: pd.DataFrame, damaged: tuple[str, ...] = ()
 ) -> pd.DataFrame:
-    """Where the vectors of every recording lie that has been embedded, one row for each contents."""
+    """List the locations of the vectors of all recordings that have been embedded, one row per contents."""
     tables = [list_shards(store)]
     kept_windows = description["settings"]["keep_windows"]
     if len(tracks) and (WINDOWS if kept_windows else VECTORS) not in damaged:
@@ -84,14 +92,14 @@ def known(
 
 
 def index_file(store: Store, description: dict[str, Any], name: str) -> Any:
-    """A path to read a file of the index in use at."""
+    """The local path of a file of the index in use."""
     return store.fetch(f"{description['index']}/{name}", description["files"][name]["sha256"])
 
 
 def _description(
     store: Store, found: dict[str, Any] | None, settings: dict[str, Any], music: str
 ) -> tuple[dict[str, Any], str | None]:
-    """What to build upon, and the index in use."""
+    """The description with which a build starts, and the index in use."""
     fresh = {
         "format": FORMAT,
         "generated_by": f"brain2music {__version__}",
@@ -104,8 +112,8 @@ def _description(
         return fresh, None
     for name in settings:
         if found["settings"].get(name) != settings[name]:
-            other = _other(name, found["settings"].get(name), settings[name])
-            raise InputError(f"this gallery was built with {other}", store.root, "choose another folder")
+            difference = _difference(name, found["settings"].get(name), settings[name])
+            raise InputError(f"this gallery was built with {difference}", store.root, "choose another folder")
     if found["format"] != FORMAT:
         (source,) = found["sources"]
         if source["music"] != music:
@@ -118,7 +126,7 @@ def _description(
 
 
 def _found(store: Store) -> dict[str, Any] | None:
-    """The description that is there; None in a new folder, or where that of a gallery is damaged or gone."""
+    """The existing description; None in a new folder, or if that of a gallery is damaged or gone."""
     names = [name for name in store.names() if not name.startswith(".")]
     is_gallery = any(name == FOLDER or name.startswith("index-") for name in names)
     if not store.exists(DESCRIPTION):
@@ -139,8 +147,8 @@ def _found(store: Store) -> dict[str, Any] | None:
     return None
 
 
-def _other(name: str, was: Any, now: Any) -> str:
-    """What of a setting is other: "musicnn-mtt, not mulan-small", "window_s 10.0, not 5.0"."""
+def _difference(name: str, was: Any, now: Any) -> str:
+    """The difference between two values of a setting: "musicnn-mtt, not mulan-small", "window_s 10.0, not 5.0"."""
     if not isinstance(was, dict) or not isinstance(now, dict):
         return f"{name} {was}, not {now}"
     parts = [part for part in ("name", *now) if was.get(part) != now.get(part)]

@@ -1,6 +1,6 @@
-"""Tables about music in one shape: our own TSV, CSV and Parquet, and those of FMA and MTG-Jamendo as published.
+"""Reading of tables about music: plain TSV, CSV and Parquet, and those that FMA and MTG-Jamendo publish.
 
-Every reader gives the columns ``file`` and any of ``title``, ``artist``, ``genre``, ``licence``, as strings.
+Every reader returns the column ``file`` and any of ``title``, ``artist``, ``genre``, ``licence``, as strings.
 """
 
 import ast
@@ -18,27 +18,28 @@ _NAMES = {"license": "licence", "path": "file", "filename": "file", "audio": "fi
 
 
 def read_metadata(file: Path) -> pd.DataFrame:
-    """A table about sound files, one row a file.
+    """Read a table about sound files, with one row per file.
 
-    Which kind it is shows in its first line:
+    Its first line determines its type:
 
-    * FMA's ``tracks.csv`` (two rows of headings; Defferrard et al. 2017). The genre is the top one, or where it is
-      empty that of the first genre in ``genres.csv`` beside it; files are track ids of six digits.
+    * FMA's ``tracks.csv`` (two rows of headings; Defferrard et al. 2017). The genre is the top one, or, if it is empty,
+      that of the first genre in ``genres.csv`` beside it; files are track ids of six digits.
     * MTG-Jamendo's ``autotagging*.tsv`` and ``raw*.tsv`` (any number of tags in the last columns; Bogdanov et al.
-      2019). Names come from ``raw.meta.tsv`` beside it, else there are ids; licences from ``audio_licenses.txt``
-      beside it or one folder up; the genre is the first genre tag.
-    * anything else: a column ``file`` (also "path"), and any of ``title``, ``artist``, ``genre``, ``licence``
-      (also "license").
+      2019). Names come from ``raw.meta.tsv`` beside it, else they are ids; licences from ``audio_licenses.txt`` beside
+      it or one folder up; the genre is the first genre tag.
+    * Anything else: a column ``file`` (also "path"), and any of ``title``, ``artist``, ``genre``, ``licence`` (also
+      "license").
 
     Raises
     ------
-    InputError : the table is missing, cannot be read, or has no column of files.
+    InputError
+        If the table is missing, cannot be read, or has no column of files.
     """
     return _reading(file, _reader_of(file))
 
 
 def find_metadata(folder: Path) -> Path | None:
-    """FMA's table, where it lies in ``fma_metadata`` in a folder or beside it."""
+    """Find the table of FMA in ``fma_metadata``, in a folder or beside it."""
     for place in (folder, folder.parent):
         if (place / "fma_metadata" / "tracks.csv").is_file():
             return place / "fma_metadata" / "tracks.csv"
@@ -69,22 +70,22 @@ def _reading(file: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
 
 def _read_plain(file: Path) -> pd.DataFrame:
     is_parquet = file.suffix.lower() == ".parquet"
-    given = pd.read_parquet(file).fillna("").astype(str) if is_parquet else read_text_table(file)
-    given = given.rename(columns=lambda name: str(name).strip().lower())
-    found = ", ".join(given.columns)
-    given = given.rename(columns={old: new for old, new in _NAMES.items() if new not in given})
-    if list(given.columns).count("file") != 1:
+    table = pd.read_parquet(file).fillna("").astype(str) if is_parquet else read_text_table(file)
+    table = table.rename(columns=lambda name: str(name).strip().lower())
+    found = ", ".join(table.columns)
+    table = table.rename(columns={old: new for old, new in _NAMES.items() if new not in table})
+    if list(table.columns).count("file") != 1:
         raise InputError(f"the table has no column 'file' (found: {found})", file, "name that column 'file'")
-    given = given.loc[:, ~given.columns.duplicated()]
-    return given.apply(lambda column: column.str.strip().replace("n/a", ""))
+    table = table.loc[:, ~table.columns.duplicated()]
+    return table.apply(lambda column: column.str.strip().replace("n/a", ""))
 
 
 def _read_fma(file: Path) -> pd.DataFrame:
-    given = pd.read_csv(file, index_col=0, header=[0, 1], dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    given = given[given.index.notna() & (given.index != "track_id")]
+    table = pd.read_csv(file, index_col=0, header=[0, 1], dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table = table[table.index.notna() & (table.index != "track_id")]
 
     def column(*name: str) -> list[str]:
-        return list(given[name]) if name in given else [""] * len(given)
+        return list(table[name]) if name in table else [""] * len(table)
 
     names = _fma_genres(file.with_name("genres.csv"))
     tops = [
@@ -93,7 +94,7 @@ def _read_fma(file: Path) -> pd.DataFrame:
     ]
     return pd.DataFrame(
         {
-            "file": [f"{int(track):06d}" for track in given.index],
+            "file": [f"{int(track):06d}" for track in table.index],
             "title": column("track", "title"),
             "artist": column("artist", "name"),
             "genre": tops,
@@ -103,7 +104,7 @@ def _read_fma(file: Path) -> pd.DataFrame:
 
 
 def _fma_genres(file: Path) -> dict[int, str]:
-    """Genre id -> name of the top genre above it; empty where the table is not there."""
+    """The name of the top genre of each genre id; empty without the table."""
     if not file.is_file():
         return {}
     table = pd.read_csv(file)
@@ -120,14 +121,14 @@ def _read_jamendo(file: Path) -> pd.DataFrame:
     rows = [line.split("\t") for line in file.read_text(encoding="utf-8-sig").split("\n")[1:] if line]
     about = file.with_name("raw.meta.tsv")
     meta = pd.read_csv(about, sep="\t", dtype=str, keep_default_na=False, quoting=3) if about.is_file() else None
-    known = {} if meta is None else meta.drop_duplicates("TRACK_ID").set_index("TRACK_ID").to_dict("index")
+    names = {} if meta is None else meta.drop_duplicates("TRACK_ID").set_index("TRACK_ID").to_dict("index")
     licences = _jamendo_licences(file)
     return pd.DataFrame(
         [
             {
                 "file": path,
-                "title": known.get(track, {}).get("TRACK_NAME", track),
-                "artist": known.get(track, {}).get("ARTIST_NAME", artist),
+                "title": names.get(track, {}).get("TRACK_NAME", track),
+                "artist": names.get(track, {}).get("ARTIST_NAME", artist),
                 "genre": next((tag.removeprefix("genre---") for tag in tags if tag.startswith("genre---")), ""),
                 "licence": licences.get(path, ""),
             }
@@ -137,7 +138,7 @@ def _read_jamendo(file: Path) -> pd.DataFrame:
 
 
 def _jamendo_licences(file: Path) -> dict[str, str]:
-    """Path -> licence, from blocks of three lines: the path, who made it, the licence with its address."""
+    """The licence of each path, from blocks of three lines: the path, the author, the licence with its address."""
     for place in (file.parent, file.parent.parent):
         if (place / "audio_licenses.txt").is_file():
             text = (place / "audio_licenses.txt").read_text(encoding="utf-8")
@@ -147,7 +148,7 @@ def _jamendo_licences(file: Path) -> dict[str, str]:
 
 
 def creative_commons(text: str) -> str:
-    """A licence's short name, "CC-BY-NC-SA-3.0", from its title or address; other texts as they are."""
+    """Abbreviate the title or address of a licence, as "CC-BY-NC-SA-3.0"; other texts are returned unchanged."""
     address = re.search(r"creativecommons\.org/licenses/([a-z+-]+)/([\d.]+)", text)
     if address:
         return f"CC-{address[1].upper()}-{address[2].rstrip('.')}"

@@ -1,4 +1,4 @@
-"""Embedding many tracks, a shard at a time: in this process, in several, or on a Dask cluster. The work is the same."""
+"""Embedding of many tracks shard by shard: in this process, in several, or on a Dask cluster."""
 
 import os
 import threading
@@ -27,14 +27,14 @@ from .shards import Embedded, write_shard
 from .storage import Store
 
 Track = tuple[str, str]  # path, sha256 of the contents
-Refused = tuple[str, str]  # path, why
+Refused = tuple[str, str]  # path, reason
 
 _READERS = 2  # threads that decode ahead of the network, in each process
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with every track; travels to other processes and machines."""
+    """The settings for embedding tracks, which are sent to other processes and machines."""
 
     out: str
     space: EmbeddingSpace
@@ -46,13 +46,14 @@ class Job:
 def embed_all(
     job: Job, shards: Sequence[Sequence[Track]], embedder: Embedder, n_jobs: int | None, scheduler: str | None
 ) -> Iterator[tuple[int, list[Refused]]]:
-    """Embed and write every shard; yields (tracks, those refused) of each as it is done, in any order.
+    """Embed and write all shards; yields the number of tracks and the refused ones of each, in order of completion.
 
-    Other processes and machines make their own embedder from the registry, by its space.
+    Other processes and machines create their own embedder from the registry.
 
     Raises
     ------
-    InputError : no scheduler answers, or an embedder elsewhere differs from this one.
+    InputError
+        If no scheduler answers, or an embedder elsewhere differs from this one.
     """
     n_jobs = min(n_jobs or os.cpu_count() or 1, len(shards))
     if scheduler is not None:
@@ -64,7 +65,7 @@ def embed_all(
 
 
 def embed_shard(job: Job, tracks: Sequence[Track], embedder: Embedder | None = None) -> tuple[int, list[Refused]]:
-    """Embed some tracks and write them as one shard; those that cannot be are returned with the reason."""
+    """Embed tracks and write them as one shard; tracks that cannot be embedded are returned with the reason."""
     embedder = embedder or _embedder(job.space)
     done, refused = [], []
     with ThreadPoolExecutor(_READERS) as readers:
@@ -86,7 +87,7 @@ def embed_shard(job: Job, tracks: Sequence[Track], embedder: Embedder | None = N
 
 
 def _read(path: Path, sha256: str, job: Job) -> tuple[Float32[np.ndarray, " samples"], float]:
-    """What is to be embedded of a file, and its length in seconds; the contents are those that were listed."""
+    """Read the part of a file that is embedded, and its duration in seconds, if its contents have not changed."""
     waveform, _ = read_audio(path, job.space.sample_rate, duration=job.seconds)
     recording_s = duration_of(path)
     if digest_file(path) != sha256:
@@ -152,15 +153,15 @@ def _on_cluster(job: Job, shards: Iterable[Sequence[Track]], scheduler: str) -> 
 
 @lru_cache(maxsize=1)
 def _embedder(space: EmbeddingSpace) -> Embedder:
-    """This process's own embedder of a space, on one thread: there is a process for every core."""
-    made = get_embedder(space.name, space.window_s, space.step_s)
-    use_one_thread()  # of all that the embedder brought
-    made.space.require_same(space)
-    return made
+    """The embedder of a space in this process, on one thread, as there is a process for every core."""
+    embedder = get_embedder(space.name, space.window_s, space.step_s)
+    use_one_thread()  # after the libraries of the embedder are loaded
+    embedder.space.require_same(space)
+    return embedder
 
 
 def _begin() -> None:
-    """End this process when the one that started it is killed, which pools do not do; warn as that one does."""
+    """Initialise a worker process: it ends when its parent is killed, and formats warnings in the same way."""
     import multiprocessing
 
     short_warnings()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.gallery.corpora import creative_commons, read_metadata
+from brain2music.gallery.metadata_tables import creative_commons, read_metadata
 from brain2music.gallery.tracks import list_tracks
 
 from .conftest import write_tone
