@@ -3,10 +3,10 @@
     python benchmarks/names.py [SRC]
 
 ``public_names``: names in ``__all__`` of the packages (or in the stub from which it is made).
-``duplicate_definitions``: names of functions and classes, private ones too, that several modules define at the top level,
-each on a line with its modules. The files ``config``, ``model`` and ``training`` of a folder in ``models/`` are left out,
-as every model has its own, and so are ``__init__`` files.
-``repeated_file_names``: names that more than two files have, without the same exceptions.
+``duplicate_definitions``: names of functions and classes, private ones too, that several modules define at top level,
+each on a line with its modules. Files ``__init__`` are not counted, nor ``config``, ``model`` and ``training`` in a
+folder of ``models/``, as every model has its own.
+``repeated_file_names``: names that more than two of these files have.
 """
 
 import ast
