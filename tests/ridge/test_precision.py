@@ -1,4 +1,4 @@
-"""Which precision a matrix needs, told without its eigenvalues."""
+"""The precision a matrix needs, found without its eigenvalues."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from brain2music.ridge._precision import MAX_CONDITION, alpha_too_small, dtypes_
 
 @pytest.mark.parametrize(("least", "alpha", "expected"), [(1e-2, 1e-9, False), (1e-6, 1e-9, True), (1e-6, 1e-2, False)])
 @pytest.mark.parametrize("greatest", [1.0, 1e6])
-def test_a_condition_beyond_single_precision_is_told(
+def test_a_condition_that_single_precision_does_not_allow_is_found(
     least: float, alpha: float, expected: bool, greatest: float
 ) -> None:
     rng = np.random.default_rng(0)
