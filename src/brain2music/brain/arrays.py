@@ -37,7 +37,7 @@ def read_arrays_study(path: Path) -> "ArrayStudy":
         If the file is not valid, or a stimulus of the list cannot be found.
     """
     path = Path(path)
-    settings = validated(ArraySettings, read_toml(path), path)
+    settings = validated(ArraySettings, read_toml(path), path, "see recipes/natsound165.toml, an example")
     study = ArrayStudy(path, settings)
     if study.folds is None and not study.test_clips:
         raise InputError("the list of stimuli has no test clips", path, "give it a split column, or use n_outer_folds")
