@@ -72,7 +72,12 @@ def test_every_part_of_a_run_is_shown_as_a_stage(
     outputs = run(read(study, config), tmp_path / "out", config, galleries=[gallery_of(study, tmp_path)])
     build_report(outputs.root)
     assert {
-        *("check what the run needs", "check the recordings", "check the responses", "load the responses of sub-01"),
+        *(
+            "check what the run needs",
+            "check the recordings",
+            "check the responses",
+            "load the test responses of sub-01",
+        ),
         *("digest the files of sub-01", "digest the recordings", "embed logmel", "write the pages"),
         *("write stimuli for the page", "write retrieved for the page"),
     } <= set(begun)

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from .._utils.errors import InputError
 from .._utils.files import digest_file, digest_text
-from .._utils.progress import Advance, progress
+from .._utils.progress import progress
 from ..config import RunConfig
 from ..study.bids import Survey, survey_study
 from ..study.check import check_images
@@ -161,6 +161,7 @@ class BidsSource:
         return cls(survey.require(), config, derivatives)
 
     @staticmethod
+    @progress("read the study")
     def survey(
         root: Path,
         config: RunConfig,
@@ -301,11 +302,10 @@ class BidsSource:
 
     def responses(self, subject: str, lag_tr: int) -> SplitResponses:
         """Read the responses of both splits, in the voxels that are finite in every run."""
-        with progress(f"load the responses of sub-{subject}") as advance:
-            train = self._load(subject, "train", lag_tr, advance)
-            if self.folds is not None:
-                return SplitResponses(train, None)
-            return SplitResponses(*common_voxels(train, self._load(subject, "test", lag_tr, advance)))
+        train = self._load(subject, "train", lag_tr)
+        if self.folds is not None:
+            return SplitResponses(train, None)
+        return SplitResponses(*common_voxels(train, self._load(subject, "test", lag_tr)))
 
     def digests(self, subject: str) -> dict[str, str]:
         """sha256 of the images, events, masks, segmentation and confounds (if regressed out) of a subject, and of the
@@ -324,15 +324,17 @@ class BidsSource:
                 advance(done, len(files))
         return {**digests, "runs": digest_text(metadata)}
 
-    def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int, advance: Advance) -> Responses:
-        loaded = load_responses(
-            self.study,
-            subject,
-            split,
-            lag_tr=lag_tr,
-            detrend=self.config.preprocessing.detrend,
-            confounds=self.config.preprocessing.confounds,
-            derivatives=self.derivatives,
-            progress=advance,
-        )
+    def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:
+        which = {"train": "training", "test": "test"}[split]
+        with progress(f"load the {which} responses of sub-{subject}") as advance:
+            loaded = load_responses(
+                self.study,
+                subject,
+                split,
+                lag_tr=lag_tr,
+                detrend=self.config.preprocessing.detrend,
+                confounds=self.config.preprocessing.confounds,
+                derivatives=self.derivatives,
+                progress=advance,
+            )
         return replace(loaded, simulated=self.simulated)

@@ -100,10 +100,11 @@ def check(
     config: ConfigFile = None,
 ) -> None:
     """List everything that `run` with the same arguments would refuse or leave out; exit code 1 if it would refuse."""
+    settings = read_settings(config)
     with progress("check"):
-        from ..pipeline.check import check_arrays, check_bids
+        with progress("load libraries"):
+            from ..pipeline.check import check_arrays, check_bids
 
-        settings = read_settings(config)
         labels, galleries = participant_label or (), gallery or ()
         if bids_dir.is_file():
             findings = check_arrays(bids_dir, settings, out, labels, galleries)
@@ -129,12 +130,13 @@ def run(
     config: ConfigFile = None,
 ) -> None:
     """Decode a BIDS study (a BIDS App); running it again does only what is missing or has changed."""
+    settings = read_settings(config)
     with progress("run"):
-        from ..brain.source import BidsSource
-        from ..pipeline.run import run as run_pipeline
-        from ..report.page import build_report
+        with progress("load libraries"):
+            from ..brain.source import BidsSource
+            from ..pipeline.run import run as run_pipeline
+            from ..report.page import build_report
 
-        settings = read_settings(config)
         subjects = participant_label or ()
         source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives, subjects=subjects)
         run_pipeline(source, out, settings, level=level, galleries=gallery or ())
@@ -153,12 +155,13 @@ def run_arrays(
     config: ConfigFile = None,
 ) -> None:
     """Decode a study of arrays: responses per clip, with a list of stimuli."""
+    settings = read_settings(config)
     with progress("run-arrays"):
-        from ..brain.arrays import read_arrays_study
-        from ..pipeline.run import run as run_pipeline
-        from ..report.page import build_report
+        with progress("load libraries"):
+            from ..brain.arrays import read_arrays_study
+            from ..pipeline.run import run as run_pipeline
+            from ..report.page import build_report
 
-        settings = read_settings(config)
         source = read_arrays_study(arrays_toml)
         run_pipeline(
             source, out, settings, level="participant", subjects=participant_label or (), galleries=gallery or ()
