@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from brain2music.study.study import Clip, Presentation, Run, Study
+from brain2music.study import Clip, Presentation, Run, Study
 
 TR = 1.5
 GRID = (5, 4, 3)

@@ -10,9 +10,9 @@ from scipy.stats import ortho_group
 from sklearn.linear_model import Ridge
 
 from brain2music._utils.errors import InputError
+from brain2music.brain import Responses
 from brain2music.brain.align import METHODS, _ridge_map, align, principal_axes, procrustes, srm
-from brain2music.brain.responses import Responses
-from brain2music.study.study import Clip
+from brain2music.study import Clip
 
 DIMS = 4
 

@@ -10,9 +10,9 @@ import pytest
 from nilearn.maskers import NiftiMasker
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.brain.load import common_voxels, load_responses
+from brain2music.brain import common_voxels, load_responses
 from brain2music.brain.volumes import open_image, read_voxels
-from brain2music.study.study import Clip, Run, Study
+from brain2music.study import Clip, Run, Study
 
 GRID = (5, 4, 3)
 AFFINE = np.array([[2.0, 0, 0, -10], [0, 2, 0, -20], [0, 0, 2, 5], [0, 0, 0, 1]])

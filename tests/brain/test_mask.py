@@ -9,9 +9,9 @@ from nilearn.image import resample_to_img
 from nilearn.masking import compute_epi_mask
 
 from brain2music._utils.errors import InputError
-from brain2music.brain.load import load_responses, voxel_space
-from brain2music.brain.mask import check_masks, choose_mask, sample_nearest
-from brain2music.brain.roi import find_dseg, label_voxels, read_label_table
+from brain2music.brain import choose_mask, label_voxels, load_responses, voxel_space
+from brain2music.brain.mask import check_masks, sample_nearest
+from brain2music.brain.roi import find_dseg, read_label_table
 
 GRID = (5, 4, 3)
 AFFINE = np.array([[2.0, 0, 0, -10], [0, 2, 0, -20], [0, 0, 2, 5], [0, 0, 0, 1]])
@@ -54,7 +54,7 @@ def test_masks_of_other_spaces_and_subjects_are_passed_over(study, anat, rng, ma
 
 
 def test_without_masks_it_is_nilearns(tmp_path, clips, make_run, rng):
-    from brain2music.study.study import Study
+    from brain2music.study import Study
 
     volumes = rng.normal(100, 5, (16, 16, 12, 16)).astype(np.float32)
     volumes[4:12, 4:12, 3:9] += 900
@@ -65,7 +65,7 @@ def test_without_masks_it_is_nilearns(tmp_path, clips, make_run, rng):
 
 
 def test_an_image_without_a_brain_asks_for_a_mask(tmp_path, clips, make_run, recwarn):
-    from brain2music.study.study import Study
+    from brain2music.study import Study
 
     volumes = np.ones((*GRID, 6), np.float32)
     run = make_run(tmp_path, "01", "train", clips[:3], volumes)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.brain.load import load_responses
-from brain2music.brain.reliability import pairwise_reliability, repeat_reliability, split_half_reliability
+from brain2music.brain import load_responses, pairwise_reliability, repeat_reliability, split_half_reliability
 
 
 def test_pairs_equal_numpys_correlations(rng):

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.embeddings.captions import embed_captions, read_captions, with_captions
-from brain2music.embeddings.embeddings import EmbeddingSpace
-from brain2music.study.study import Clip
+from brain2music.embeddings import EmbeddingSpace, embed_captions, read_captions, with_captions
+from brain2music.study import Clip
 
 GOOD = '\ufeffID,DescEN\nblues.00017_15s,A slow blues.\ndisco.000011_15s,"Disco, with strings."\n'
 

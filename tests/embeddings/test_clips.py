@@ -11,12 +11,10 @@ import pytest
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music._utils.files import digest_array, read_arrays, write_arrays
 from brain2music.audio.io import write_audio
-from brain2music.embeddings.clips import embed_clips, embed_files
-from brain2music.embeddings.embeddings import Embeddings
-from brain2music.embeddings.store import load_embeddings, save_embeddings
+from brain2music.embeddings import Embeddings, embed_clips, embed_files, load_embeddings, save_embeddings
 from brain2music.models.baselines import LogMel
 from brain2music.models.embedders import get_embedder
-from brain2music.study.study import Clip, name_clips
+from brain2music.study import Clip, name_clips
 
 CLIPS = tuple(Clip(f"folder/{genre}.00001", 0.0, 2.0, genre=genre) for genre in ("blues", "jazz", "rock"))
 

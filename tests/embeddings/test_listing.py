@@ -12,10 +12,8 @@ import pytest
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import write_audio
 from brain2music.cli import main
-from brain2music.embeddings.clips import embed_files
-from brain2music.embeddings.embeddings import Embeddings
-from brain2music.embeddings.listing import REPEATED, list_files
-from brain2music.embeddings.store import load_embeddings, save_embeddings
+from brain2music.embeddings import Embeddings, embed_files, list_files, load_embeddings, save_embeddings
+from brain2music.embeddings.listing import REPEATED
 from brain2music.models.embedders import get_embedder
 
 

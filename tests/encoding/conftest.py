@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from brain2music.brain.responses import Responses, VoxelSpace
-from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
-from brain2music.study.study import Clip
+from brain2music.brain import Responses, VoxelSpace
+from brain2music.embeddings import Embeddings, EmbeddingSpace
+from brain2music.study import Clip
 
 
 @pytest.fixture

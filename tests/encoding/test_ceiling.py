@@ -6,9 +6,9 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import lfilter
 from scipy.stats import kstest
 
-from brain2music.brain.clean import regress_out
-from brain2music.encoding.ceiling import noise_ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
-from brain2music.encoding.features import Windows, average_in
+from brain2music.brain import regress_out
+from brain2music.encoding import Windows, noise_ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
+from brain2music.encoding.features import average_in
 from brain2music.simulation.brain.confounds import slow_courses
 
 

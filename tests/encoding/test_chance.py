@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
-from brain2music.encoding.chance import chance_in_folds
-from brain2music.encoding.encoder import Fit, encode_kfold
-from brain2music.encoding.significance import Chance, permutation_test, permuted_correlations, without_p
-from brain2music.study.folds import group_clips, group_k_fold
-from brain2music.study.study import Clip
+from brain2music.encoding import Chance, Fit, chance_in_folds, encode_kfold, permutation_test
+from brain2music.encoding.significance import permuted_correlations, without_p
+from brain2music.study import Clip, group_clips, group_k_fold
 
 
 @pytest.fixture

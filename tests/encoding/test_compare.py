@@ -3,19 +3,20 @@
 import numpy as np
 import pytest
 
-from brain2music.embeddings.embeddings import EmbeddingSpace
-from brain2music.encoding.compare import (
+from brain2music.embeddings import EmbeddingSpace
+from brain2music.encoding import (
+    Encoded,
+    Fit,
     bootstrap_clips,
+    common_windows,
     difference,
+    encode,
     mean_intervals,
     partition,
-    resampled,
     roi_table,
-    unique_intervals,
 )
-from brain2music.encoding.encoder import Encoded, Fit, encode
-from brain2music.encoding.features import common_windows
-from brain2music.study.study import Clip
+from brain2music.encoding.compare import resampled, unique_intervals
+from brain2music.study import Clip
 
 
 @pytest.fixture

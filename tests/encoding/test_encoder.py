@@ -7,8 +7,8 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from brain2music._utils.errors import InputError
-from brain2music.encoding.encoder import Fit, correlation, encode, encode_kfold, standardised
-from brain2music.encoding.features import match_scans
+from brain2music.encoding import Fit, encode, encode_kfold, match_scans
+from brain2music.encoding.encoder import correlation, standardised
 
 ALPHAS = (0.1, 10.0, 1000.0)
 

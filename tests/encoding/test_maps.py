@@ -7,9 +7,8 @@ from nilearn.maskers import NiftiMasker
 from PIL import Image
 
 from brain2music._utils.files import read_json
-from brain2music.brain.responses import VoxelSpace
-from brain2music.encoding.figures import map_figure
-from brain2music.encoding.maps import is_mni_like, surface_values, write_statmap
+from brain2music.brain import VoxelSpace
+from brain2music.encoding import is_mni_like, map_figure, surface_values, write_statmap
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import uniform_filter1d
 from scipy.stats import pearsonr
 
-from brain2music.encoding.significance import fdr, gaussian_p, permutation_test
+from brain2music.encoding import fdr, gaussian_p, permutation_test
 
 
 def overlapping(rng, n_voxels, n_clips=30):

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import InputError
-from brain2music.embeddings.embeddings import EmbeddingSpace
+from brain2music.embeddings import EmbeddingSpace
 
 RATE = 8000
 

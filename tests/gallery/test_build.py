@@ -16,8 +16,7 @@ import soundfile
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music._utils.files import digest_file
 from brain2music.audio.io import read_audio
-from brain2music.gallery.build import build_gallery
-from brain2music.gallery.gallery import Gallery
+from brain2music.gallery import Gallery, build_gallery
 
 from .conftest import Bands, write_tone
 

@@ -8,9 +8,7 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import InputError
-from brain2music.gallery.build import build_gallery
-from brain2music.gallery.duplicates import find_duplicates, mark_duplicates
-from brain2music.gallery.gallery import Gallery
+from brain2music.gallery import Gallery, build_gallery, find_duplicates, mark_duplicates
 
 from .conftest import Bands, write_tone
 

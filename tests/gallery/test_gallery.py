@@ -8,8 +8,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_json, write_json
-from brain2music.gallery.build import build_gallery
-from brain2music.gallery.gallery import Gallery
+from brain2music.gallery import Gallery, build_gallery
 
 from .conftest import Bands
 

@@ -13,11 +13,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.gallery.build import build_gallery
-from brain2music.gallery.duplicates import mark_duplicates
-from brain2music.gallery.gallery import Gallery
+from brain2music.gallery import Gallery, Store, build_gallery, mark_duplicates
 from brain2music.gallery.lock import LOCK, locked
-from brain2music.gallery.storage import Store
 
 from .conftest import Bands, write_tone
 

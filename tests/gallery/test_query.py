@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.gallery.build import build_gallery
-from brain2music.gallery.gallery import Gallery
-from brain2music.gallery.query import search_like, search_text, search_vector
+from brain2music.gallery import Gallery, build_gallery, search_like, search_text, search_vector
 from brain2music.models.embedders import get_embedder
 
 from .conftest import Bands

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.gallery.search import ExactIndex, Screening, _coarse, _margin, _products
+from brain2music.gallery import ExactIndex
+from brain2music.gallery.search import Screening, _coarse, _margin, _products
 
 SCREENINGS: list[Screening] = ["bfloat16", "float32"]
 

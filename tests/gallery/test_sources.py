@@ -11,8 +11,7 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import Brain2MusicWarning
-from brain2music.gallery.build import build_gallery
-from brain2music.gallery.gallery import Gallery
+from brain2music.gallery import Gallery, build_gallery
 
 from .conftest import Bands, write_tone
 

@@ -11,8 +11,7 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import InputError
-from brain2music.study.bids import read_study
-from brain2music.study.check import check_study
+from brain2music.study import check_study, read_study
 
 from .tiny_study import HEADER, RATE, TinyStudy, voxels
 

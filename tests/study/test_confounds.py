@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.study.bids import read_study
-from brain2music.study.confounds import confounds_table
+from brain2music.study import confounds_table, read_study
 
 from .tiny_study import TinyStudy
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.study.bids import read_study
+from brain2music.study import read_study
 from brain2music.study.entities import parse_name
 
 from .tiny_study import HEADER, TinyStudy, voxels

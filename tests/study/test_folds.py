@@ -6,7 +6,8 @@ import pytest
 from brain2music._utils.errors import InputError, LeakageError
 from brain2music.metrics.leakage import check_split
 from brain2music.ridge import assign_folds
-from brain2music.study.folds import (
+from brain2music.study import (
+    Clip,
     draw_permutations,
     group_clips,
     group_k_fold,
@@ -15,7 +16,6 @@ from brain2music.study.folds import (
     plan_folds,
     require_undivided,
 )
-from brain2music.study.study import Clip
 
 
 def excerpts(*counts: int) -> tuple[Clip, ...]:
@@ -89,7 +89,7 @@ def test_the_most_folds_are_those_that_the_fits_deal(counts):
 
 def test_folds_of_a_single_row_are_refused_before_the_fit():
     units, clips = np.arange(9), np.arange(9)
-    with pytest.raises(InputError, match=r"9 training clips of one window cannot make 5 folds.*`folds`"):
+    with pytest.raises(InputError, match=r"9 training clips of one window cannot make 5 folds.*n_inner_folds"):
         inner_groups(units, clips, 5)
     assert inner_groups(units, np.repeat(clips, 2), 5).tolist() == np.repeat(units, 2).tolist()
     with pytest.raises(InputError, match="4 training clips of 9 clips cannot make 5 folds"):

@@ -9,11 +9,8 @@ import soundfile
 
 from brain2music._utils.errors import InputError
 from brain2music.config import EventRows, RunConfig
-from brain2music.study.bids import read_study, survey_study
-from brain2music.study.check import check_study
-from brain2music.study.finding import Finding
-from brain2music.study.stimuli import Stimuli, leaves_folder
-from brain2music.study.study import Clip
+from brain2music.study import Clip, Finding, Stimuli, check_study, read_study, survey_study
+from brain2music.study.stimuli import leaves_folder
 
 from .tiny_study import RUNS, STIM_FILE, TinyStudy, Write, presented, song
 

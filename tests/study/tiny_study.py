@@ -9,9 +9,7 @@ import nibabel as nib
 import numpy as np
 import soundfile
 
-from brain2music.study.check import check_study
-from brain2music.study.finding import Finding
-from brain2music.study.study import Study
+from brain2music.study import Finding, Study, check_study
 
 TR = 1.5
 CLIP_S = 3.0

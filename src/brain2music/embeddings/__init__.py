@@ -1,1 +1,8 @@
-"""Embeddings of music: data classes, protocols, storage, and the alignment of their windows with scans."""
+"""Embeddings of music: data classes, protocols, storage, and the alignment of their windows with scans.
+
+The public names are in ``__init__.pyi``, and loaded when they are first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,8 @@
-"""Galleries: corpora of existing music, their embeddings on disk, and search."""
+"""Galleries: corpora of existing music, their embeddings on disk, and search.
+
+The public names are in ``__init__.pyi``, and loaded when they are first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,16 +11,12 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import digest_file
-from brain2music.brain.mask import choose_mask
-from brain2music.brain.roi import find_dseg, label_voxels
-from brain2music.simulation.brain import read_truth, simulate
-from brain2music.simulation.brain.design import Design
+from brain2music.brain import choose_mask, label_voxels
+from brain2music.brain.roi import find_dseg
+from brain2music.simulation.brain import Design, SimulatedSubject, read_truth, simulate
 from brain2music.simulation.brain.images import SLOPE, write_bold
 from brain2music.simulation.brain.recordings import catalogue, compose_counts
-from brain2music.simulation.brain.subject import SimulatedSubject
-from brain2music.study.bids import read_study
-from brain2music.study.check import check_study
-from brain2music.study.study import Clip
+from brain2music.study import Clip, check_study, read_study
 
 from .conftest import write_tones
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from brain2music.simulation.brain.features import RATE, feature_space, label_features, sound_features
-from brain2music.study.study import Clip
+from brain2music.study import Clip
 
 HZ = 22050
 TIMES = np.arange(6 * HZ) / HZ

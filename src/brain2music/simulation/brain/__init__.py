@@ -1,6 +1,8 @@
-"""The simulated study: a BIDS data set with its stimuli and its ground truth."""
+"""The simulated study: a BIDS data set with its stimuli and its ground truth.
 
-from .dataset import simulate
-from .truth import Truth, read_truth
+The public names are in ``__init__.pyi``, and loaded when they are first used.
+"""
 
-__all__ = ["Truth", "read_truth", "simulate"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
