@@ -199,6 +199,9 @@ class GenerationConfig(Section):
     )
     duration_s: float = Field(15.0, ge=1, le=600, description="Seconds of each generated piece.")
     n_samples: int = Field(3, ge=1, description="Pieces generated from each embedding; all are scored.")
+    n_clips: int | None = Field(
+        None, ge=2, description="Clips that music is generated for, of as many genres as possible; default all."
+    )
 
 
 class EncodingConfig(Section):

@@ -1,5 +1,10 @@
-"""The demonstration: a small simulated study, a gallery of composed music, and a run through everything."""
+"""The demonstration: a small simulated study, a gallery of composed music, and a run through everything.
 
+Two pages, one after the other in the same place: what was decoded, as soon as that is scored; then all of it, with the
+music that was retrieved and generated, and maps of voxels.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +15,7 @@ from .brain.source import BidsSource
 from .config import RunConfig
 from .gallery.build import build_gallery
 from .models.embedders import get_embedder
+from .pipeline.outputs import Outputs
 from .pipeline.run import run
 from .report.page import build_report
 from .simulation.brain import simulate
@@ -17,20 +23,57 @@ from .simulation.music.render import write_corpus
 
 FIRST_TRACK = 1000  # of the gallery: past the numbers of any study, so that no stimulus is in it
 TRACKS_PER_GENRE = 6
-EMBEDDINGS = ("musicnn-mtt", "musicnn-msd", "logmel")
+SETTINGS = {
+    "embeddings": ("mulan-small", "logmel"),
+    "further_embeddings": ("musicnn-mtt",),
+    "generator": "musiclm-small",
+    "n_clips": 6,
+    "n_samples": 1,
+}
+"""Music is decoded into the generator's embedding and a baseline, and scored in one that neither knows."""
+UNDER_WAY = (
+    "this is what was decoded. Music is being retrieved and generated and voxels are being mapped, which takes about "
+    "two minutes more on two cores; the whole page then replaces this one."
+)
 
 
-def run_demo(out: Path, *, seed: int = 0, n_jobs: int | None = None) -> Path:
-    """Simulate, build a gallery, decode, retrieve, score and report; the page's path. Resumes what was stopped."""
+def run_demo(
+    out: Path, *, seed: int = 0, n_jobs: int | None = None, first_page: Callable[[Path], None] | None = None
+) -> Path:
+    """Simulate a study, decode it, retrieve and generate music, map voxels, and write a page on which to listen.
+
+    Takes about four minutes on two cores. A demonstration that was stopped is finished by the same call.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder.
+    seed : int
+        Seed of everything.
+    n_jobs : int, optional
+        Processes that compose music and simulate; default one per core.
+    first_page : callable, optional
+        Called with the page's path when it shows what was decoded, long before the rest is done.
+
+    Returns
+    -------
+    Path
+        The page, ``out/index.html``.
+    """
     study, music, gallery = out / "study", out / "music", out / "gallery"
     if not (study / "dataset_description.json").is_file():
         with progress("simulate a study") as advance:
             simulate(study, design="quick", seed=seed, n_jobs=n_jobs, progress=advance)
+    config = RunConfig.of(**SETTINGS, seed=seed)
+    source = BidsSource.read(study, config)
+    if not Outputs(out).index.is_file():
+        run(source, out, config.changed(embeddings=config.embeddings[:1], generator=None, enabled=False))
+        page = build_report(out, under_way=UNDER_WAY)
+        if first_page is not None:
+            first_page(page)
     with progress("compose a gallery") as advance:
         write_corpus(music, TRACKS_PER_GENRE, seed=seed, n_jobs=n_jobs, progress=advance, first=FIRST_TRACK)
-    config = RunConfig.of(embeddings=EMBEDDINGS, seed=seed)
-    source = BidsSource.read(study, config)
-    embedder = get_embedder(EMBEDDINGS[0], config.window_s, source.step_s)
+    embedder = get_embedder(config.embeddings[0], config.window_s, source.step_s)
     with progress("embed the gallery") as advance:
         build_gallery(music, gallery, embedder, metadata=_metadata(music), progress=advance)
     run(source, out, config, galleries=[gallery])

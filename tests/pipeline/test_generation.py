@@ -13,6 +13,7 @@ from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.models.generators import get_generator
+from brain2music.pipeline.generation import choose_clips
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
 from brain2music.report.page import build_report
@@ -147,3 +148,17 @@ def test_a_damaged_generator_is_one_readable_line(tmp_path: Path, settings: dict
     (tmp_path / "config.json").write_text(json.dumps({"model": "MusicLM", **settings}))
     with pytest.raises(InputError, match=told):
         get_generator(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("genres", "n", "rows"),
+    [
+        ("jjrrp", None, [0, 1, 2, 3, 4]),
+        ("jjrrp", 3, [0, 2, 4]),
+        ("jjrrp", 4, [0, 1, 2, 4]),
+        ("jjrrp", 9, [0, 1, 2, 3, 4]),
+        (["", "", ""], 2, [0, 1]),
+    ],
+)
+def test_clips_are_chosen_from_each_genre_in_turn(genres: str | list[str], n: int | None, rows: list[int]) -> None:
+    assert choose_clips(list(genres), n).tolist() == rows

@@ -329,6 +329,21 @@ def test_the_demo_and_a_page_of_60_clips_keep_their_size(make_run: MakeRun) -> N
     assert (root / "index.html").stat().st_size < MEGABYTE / 2
 
 
+def test_pages_of_a_run_that_is_under_way_say_so_until_they_are_replaced(make_run: MakeRun) -> None:
+    root = make_run(gallery=False)
+    build_report(root, under_way="<music> is being made.")
+    for page in (root / "index.html", root / "sub-001.html"):
+        text = page.read_text()
+        assert "<strong>Under way:</strong> &lt;music&gt; is being made." in text
+        assert '<body class="under-way">' in text
+        assert "No retrieval" not in text
+    build_report(root)
+    for page in (root / "index.html", root / "sub-001.html"):
+        assert "Under way:" not in page.read_text()
+        assert "<body>" in page.read_text()
+    assert "No retrieval" in (root / "sub-001.html").read_text()
+
+
 ABSENT = {
     "retrieval": (lambda o: o.retrieval("001", "musicnn-mtt"), "No retrieval:"),
     "reliability": (lambda o: o.reliability("001"), "No reliability:"),

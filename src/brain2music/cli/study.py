@@ -34,12 +34,19 @@ app = typer.Typer()
 
 @app.command()
 def demo(out: Output, seed: Seed = 0, n_jobs: Jobs = None) -> None:
-    """Simulate a small study, decode it, retrieve music, and write OUT/index.html."""
+    """Simulate a small study, decode it, retrieve and generate music, and write OUT/index.html.
+
+    Takes about four minutes on two cores. The page shows what was decoded as soon as that is scored.
+    """
     with progress("demo"):
         from ..demo import run_demo
 
-        page = run_demo(out, seed=seed, n_jobs=n_jobs)
+        page = run_demo(out, seed=seed, n_jobs=n_jobs, first_page=_first_page)
     print(page)
+
+
+def _first_page(page: Path) -> None:
+    print(f"{page}: what was decoded; music and maps are under way, on the same page in about two minutes", flush=True)
 
 
 @app.command()

@@ -95,9 +95,10 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
     made = config.generation
     if made.generator is not None:
         what = "the mean predicted embedding" if made.conditioning == "mean" else "each window's predicted embedding"
+        part = "" if made.n_clips is None else f" of {made.n_clips} clips, taken from each genre in turn,"
         parts.append(
-            f"Music of {made.duration_s:g} s was generated from {what} by {made.generator}, {made.n_samples} times, "
-            f"with none chosen, after the shrinkage of the predictions was undone by optimal transport fitted to "
+            f"Music of {made.duration_s:g} s was generated from {what}{part} by {made.generator}, {made.n_samples} "
+            f"times, with none chosen, after the shrinkage of predictions was undone by optimal transport fitted to "
             f"held-out predictions of training clips; also from predictions as they were and from the true embedding."
         )
     if source.simulated:

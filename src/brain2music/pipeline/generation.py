@@ -1,12 +1,14 @@
 """Music generated from decoded and from true embeddings, and how similar it is to the clips."""
 
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
 from .._utils.errors import InputError
 from .._utils.files import digest_array
@@ -24,7 +26,7 @@ from .cache import stage
 from .listener import Listener, Music
 from .outputs import GENERATED, Outputs
 
-N_CLIPS = 5
+BATCH = 5
 """Clips that are generated at once, and again after an interruption."""
 Files = list[list[Path]]
 """Of every sample of every clip."""
@@ -38,29 +40,53 @@ def generate(
     music: Music,
     outputs: Outputs,
 ) -> tuple[pd.DataFrame, list[Score], list[Path]]:
-    """Generate music for every scored clip, and score it by every embedding of the run; also return the files.
+    """Generate music for scored clips, and score it by every embedding of the run; also return the files.
 
     Conditions are the prediction after distribution matching and denoising (:mod:`brain2music.decoding.exemplars`), the
     prediction as it is, and the true embedding (the ceiling). Pieces are written to files, and scored as written.
     """
+    rows = choose_clips([clip.genre for clip in decoded.clips], listener.config.generation.n_clips)
+    decoded, denoised = _only(decoded, rows), _only(denoised, rows)
     found: dict[Condition, np.ndarray] = {
         "denoised": denoised.predicted,
         "decoded": decoded.predicted,
         "true": decoded.true,
     }
     files = {each: make(each, windows, listener, decoded, generator, outputs) for each, windows in found.items()}
-    scores: list[Score] = []
-    for embedder in music.hearing:
-        scores += _score_by(embedder, files, listener, decoded, generator, music)
 
     def builder() -> ScoreBuilder:
         shared = listener.score_builder(decoded.space.name, "generate")
-        return replace(shared, condition="denoised", generator=generator.name)
+        return replace(shared, generator=generator.name, recordings=listener.recordings[rows])
+
+    scores: list[Score] = []
+    for embedder in music.hearing:
+        scores += _score_by(embedder, files, listener, decoded, builder(), music)
 
     sides = partial(_read, files["denoised"]), partial(_read, files["true"])
-    scores += agreement(*sides, builder, decoded.clips, listener, music)
+    scores += agreement(*sides, lambda: replace(builder(), condition="denoised"), decoded.clips, listener, music)
     written = [file for each in files.values() for file in _written(each)]
     return _table(files, decoded, listener, generator, outputs), scores, written
+
+
+def choose_clips(genres: Sequence[Hashable], n: int | None) -> Int[np.ndarray, " chosen"]:
+    """Rows of ``n`` clips, in order: the first of each genre, then the second, and so on; all where ``n`` is None."""
+    seen: Counter[Hashable] = Counter()
+    turns = []
+    for genre in genres:
+        turns.append(seen[genre])
+        seen[genre] += 1
+    return np.sort(np.argsort(turns, kind="stable")[:n])
+
+
+def _only(decoded: Decoded, rows: Int[np.ndarray, " chosen"]) -> Decoded:
+    """The same of some clips."""
+    return replace(
+        decoded,
+        predicted=decoded.predicted[rows],
+        true=decoded.true[rows],
+        train_mean=decoded.train_mean[rows],
+        clips=tuple(decoded.clips[row] for row in rows),
+    )
 
 
 def require_fit(generator: Generator, embedders: tuple[Embedder, ...]) -> None:
@@ -94,9 +120,9 @@ def make(
     }
     common["space"] = asdict(decoded.space)
     with progress(f"generate from {condition}") as advance:
-        for first in range(0, len(files), N_CLIPS):
-            part = vectors[first : first + N_CLIPS]
-            wanted = [file for each in files[first : first + N_CLIPS] for file in each]
+        for first in range(0, len(files), BATCH):
+            part = vectors[first : first + BATCH]
+            wanted = [file for each in files[first : first + BATCH] for file in each]
 
             def write(part: np.ndarray = part, wanted: list[Path] = wanted, first: int = first) -> None:
                 given = Embeddings(part.reshape(-1, 1, part.shape[-1]), _names(part), decoded.space)
@@ -113,7 +139,7 @@ def make(
             settings = {**common, "first_item": first * vectors.shape[1]}
             inputs = {"embeddings": digest_array(part), "generator": generator.sha256}
             stage([each for file in wanted for each in _both(file)], write, inputs, settings, _record(wanted[0]))
-            advance(min(first + N_CLIPS, len(files)), len(files))
+            advance(min(first + BATCH, len(files)), len(files))
     return files
 
 
@@ -130,7 +156,7 @@ def _record(first: Path) -> Path:
 def _written(files: Files) -> list[Path]:
     """All that :func:`make` writes for these."""
     pieces = [each for clip in files for file in clip for each in _both(file)]
-    return [*pieces, *(_record(clip[0]) for clip in files[::N_CLIPS])]
+    return [*pieces, *(_record(clip[0]) for clip in files[::BATCH])]
 
 
 def _read(files: Files) -> list[list[Sound]]:
@@ -142,7 +168,7 @@ def _score_by(
     files: dict[Condition, Files],
     listener: Listener,
     decoded: Decoded,
-    generator: Generator,
+    builder: ScoreBuilder,
     music: Music,
 ) -> list[Score]:
     """Scores in one evaluation embedding."""
@@ -160,7 +186,7 @@ def _score_by(
         made,
         music.means(judge, decoded.clips) - mean,
         [clip.genre for clip in decoded.clips],
-        replace(listener.score_builder(decoded.space.name, "generate"), judge=judge, generator=generator.name),
+        replace(builder, judge=judge),
     )
 
 

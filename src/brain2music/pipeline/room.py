@@ -61,7 +61,8 @@ def bytes_needed(source: Source, config: RunConfig, embedders: Sequence[Embedder
     voxels = sum(source.voxels_of(subject) for subject in source.subjects)
     total += voxels * VOXEL_BYTES * (len(config.embeddings) if config.encoding.enabled else 1)
     if generator is not None:
-        pieces = 3 * config.generation.n_samples * len(scored) * len(source.subjects)
+        clips_of_one = min(len(scored), config.generation.n_clips or len(scored))
+        pieces = 3 * config.generation.n_samples * clips_of_one * len(source.subjects)
         total += int(pieces * config.generation.duration_s * generator.sample_rate * 2)
     return total + PAGE_BYTES * len(source.subjects)
 

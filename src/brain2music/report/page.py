@@ -30,12 +30,20 @@ from brain2music.report.summary import spell_p, summarise
 RELIABLE = 0.1
 
 
-def build_report(root: Path) -> Path:
+def build_report(root: Path, *, under_way: str = "") -> Path:
     """Write ``index.html`` and every ``sub-<label>.html`` from the outputs of a run in ``root``, and nothing else.
 
     The pages hold their figures, styles and scripts, and point at ``stimuli/`` and ``retrieved/`` by relative
     paths. Rebuilt from the same folder they are the same bytes. Unless all can be made, none is written. The page of a
     subject that another process is working on stays as it is: that process will write it.
+
+    Parameters
+    ----------
+    root : Path
+        The output folder of a run.
+    under_way : str
+        What is still being computed, and will be on the pages that replace these: said on top of each. Such pages load
+        themselves again.
 
     Returns
     -------
@@ -59,9 +67,9 @@ def build_report(root: Path) -> Path:
         advance = stack.enter_context(progress("write the pages"))
         pages = {}
         for done, each in enumerate(run.subjects, 1):
-            pages[outputs.page(each.label)] = _subject_page(templates, run, each, players)
+            pages[outputs.page(each.label)] = _subject_page(templates, run, each, players, under_way)
             advance(done, len(run.subjects))
-        pages[outputs.index] = _index_page(templates, run)
+        pages[outputs.index] = _index_page(templates, run, under_way)
         for path, html in pages.items():
             write_text(path, html)
     return outputs.index
@@ -72,9 +80,10 @@ def _hold(stack: ExitStack, outputs: Outputs, subject: str) -> bool:
     return stack.enter_context(try_locked(outputs.lock(f"sub-{subject}"), "writing the pages"))
 
 
-def _index_page(templates: Environment, run: RunRecord) -> str:
+def _index_page(templates: Environment, run: RunRecord, under_way: str) -> str:
     return templates.get_template("index.html.j2").render(
         study=run.study,
+        under_way=under_way,
         summary=summarise(run, run.study.subjects),
         headlines=headlines(run.scores),
         encoding_headlines=encoding_headlines(run.scores),
@@ -82,13 +91,14 @@ def _index_page(templates: Environment, run: RunRecord) -> str:
     )
 
 
-def _subject_page(templates: Environment, run: RunRecord, subject: Subject, players: Players) -> str:
+def _subject_page(templates: Environment, run: RunRecord, subject: Subject, players: Players, under_way: str) -> str:
     scores = [score for score in run.scores if score.subject == subject.label]
     shown = {decoded.embedding.name for decoded in subject.decoded}
-    reliability = subject.reliability
+    reliability, panels = subject.reliability, panels_of(subject, players)
     name = f"sub-{subject.label}"
     return templates.get_template("subject.html.j2").render(
         study=run.study,
+        under_way=under_way,
         subject=subject,
         summary=summarise(run, [subject.label]),
         headlines=headlines(scores),
@@ -100,7 +110,8 @@ def _subject_page(templates: Environment, run: RunRecord, subject: Subject, play
         if reliability is None
         else figures.reliability_by_roi(reliability, f"{name}-reliability"),
         embeddings=[_embedding_view(scores, subject, decoded) for decoded in subject.decoded],
-        panels=panels_of(subject, players),
+        panels=panels,
+        n_generated=sum(any(music.generated for music in panel.music) for panel in panels),
         generators=values_of(select_scores(scores, stage="generate"), "generator"),
         generates=any(decoded.generated is not None for decoded in subject.decoded),
         retrieves=any(decoded.retrieval is not None for decoded in subject.decoded),

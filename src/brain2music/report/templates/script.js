@@ -14,6 +14,12 @@ for (const sound of document.querySelectorAll(".sound:not(.none)")) {
   });
 }
 
+// Pages of a run that is under way are replaced when it ends: look again, unless somebody listens.
+if (document.body.classList.contains("under-way")) {
+  const listens = () => [...document.querySelectorAll("audio")].some((audio) => !audio.paused);
+  setInterval(() => { if (!listens()) location.reload(); }, 15000);
+}
+
 // Sort and filter the clips.
 const form = document.querySelector(".filter");
 if (form) {
