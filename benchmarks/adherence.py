@@ -242,10 +242,10 @@ def _through_codec(model: MusicLM, sound: Sound, rng: np.random.Generator | None
     """The sound coded and decoded; with ``rng``, its frames in random order."""
     from brain2music.audio.io import resample
 
-    codes = model.codes_of(resample(sound[0], sound[1], model.sample_rate))
+    codes = model.encode_audio(resample(sound[0], sound[1], model.sample_rate))
     if rng is not None:
         codes = codes[:, torch.from_numpy(rng.permutation(codes.shape[1]))]
-    return model.sound_of(codes, drawn=False), model.sample_rate
+    return model.decode_codes(codes, sampled=False), model.sample_rate
 
 
 def _hear(judge: Embedder, sounds: list[Sound]) -> np.ndarray:

@@ -56,8 +56,8 @@ musiclm() {                                                                     
   "$bin/brain2music" train musiclm "$out/tokens" "$out/musiclm-small" --single --size small --minutes 120 --shrink 8 \
     --precision "$precision" $(resumed "$out/musiclm-small")
   composed
-  "$bin/brain2music" train refiner "$out/musiclm-small/model" "$out/refiner" "$out/composed" "$out/mono" --pieces 160 \
-    --steps 3000 --precision "$precision" $(resumed "$out/refiner")
+  "$bin/brain2music" train post-net "$out/musiclm-small/model" "$out/post-net" "$out/composed" "$out/mono" --pieces 160 \
+    --steps 3000 --precision "$precision" $(resumed "$out/post-net")
 }
 
 for stage in packages music soundstream autoencoder inverse hearing mulan tokens musiclm; do

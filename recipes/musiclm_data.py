@@ -27,12 +27,12 @@ from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import ACOUSTIC_FRAME_RATE
 from brain2music.models.musiclm.semantic import FILE, MusicnnFrames, SemanticTokenizer, codebook_use
 from brain2music.models.musiclm.token_shards import (
-    Ear,
-    Recording,
+    PieceTokenizer,
+    RecordedSegment,
     TokenData,
-    Tokenisers,
-    frames_of,
-    listen,
+    WindowEmbedder,
+    prepare_pieces,
+    semantic_features,
     write_shards,
 )
 from brain2music.models.musiclm.train_semantic import fit_semantic
@@ -66,8 +66,11 @@ def main() -> None:
         ComposedPiece(given.seed, genre, number) for number in range(given.pieces_per_genre) for genre in GENRES
     ]
     recorded = list(recordings(given.recorded, given.seconds)) if given.recorded else []
-    ear, codec = Ear(given.mulan, given.step, device), get_token_codec(given.codec, given.n_quantizers, device)
-    tokenisers = Tokenisers(given.codec, codec, ear)
+    ear, codec = (
+        WindowEmbedder(given.mulan, given.step, device),
+        get_token_codec(given.codec, given.n_quantizers, device),
+    )
+    tokenisers = PieceTokenizer(given.codec, codec, ear)
     if not given.single and codec.sample_rate != ACOUSTIC_FRAME_RATE * codec.hop_length:
         parser.error(
             f"three stages need a codec of {ACOUSTIC_FRAME_RATE:g} frames a second, not {given.codec}: add --single"
@@ -87,42 +90,44 @@ def main() -> None:
     print(f"seconds_spent={time.monotonic() - began:.0f}")
 
 
-def recordings(folder: Path, seconds: float) -> Iterator[Recording]:
+def recordings(folder: Path, seconds: float) -> Iterator[RecordedSegment]:
     """The segments of a set in the order of its manifest, each cut into pieces of so many seconds."""
     for row in pd.read_csv(folder / "manifest.tsv", sep="\t").itertuples():
         for number in range(int(row.seconds // seconds)):
-            yield Recording(folder / str(row.file), number * seconds, str(row.licence))
+            yield RecordedSegment(folder / str(row.file), number * seconds, str(row.licence))
 
 
-def spread(composed: list[ComposedPiece], recorded: list[Recording], count: int) -> list[ComposedPiece | Recording]:
+def spread(
+    composed: list[ComposedPiece], recorded: list[RecordedSegment], count: int
+) -> list[ComposedPiece | RecordedSegment]:
     """At most ``count`` pieces, half of them recorded where there are as many."""
     half = min(len(recorded), count // 2)
     rng = np.random.default_rng(0)
-    chosen: list[ComposedPiece | Recording] = [recorded[i] for i in rng.permutation(len(recorded))[:half]]
+    chosen: list[ComposedPiece | RecordedSegment] = [recorded[i] for i in rng.permutation(len(recorded))[:half]]
     chosen += [composed[i] for i in rng.permutation(len(composed))[: count - half]]
     return [chosen[i] for i in rng.permutation(len(chosen))]
 
 
 def semantic_tokens(
-    given: argparse.Namespace, sources: list[ComposedPiece | Recording], features: MusicnnFrames
+    given: argparse.Namespace, sources: list[ComposedPiece | RecordedSegment], features: MusicnnFrames
 ) -> SemanticTokenizer:
     """The semantic tokenizer of OUT, fitted if it is not there."""
     if not (given.out / FILE).is_file():
 
         def batches() -> Iterator[torch.Tensor]:
             with progress("semantic tokens") as advance:
-                heard = listen(sources, given.mulan, given.step, given.seconds, given.workers)
+                heard = prepare_pieces(sources, given.mulan, given.step, given.seconds, given.workers)
                 for done, each in enumerate(heard, start=1):
                     advance(done, len(sources))
                     if each is not None:
-                        yield frames_of(features, each)
+                        yield semantic_features(features, each)
 
         tokenizer, report = fit_semantic(batches(), features, given.codes)
         tokenizer.save(given.out, report)
     return SemanticTokenizer.load(given.out)  # as everybody else will read it
 
 
-def finish(out: Path, ear: Ear, codes: int) -> None:
+def finish(out: Path, ear: WindowEmbedder, codes: int) -> None:
     """Fit the condition's codebooks on all windows, and report what there is."""
     data = TokenData(out)
     Conditioner.fit(ear.space, data.windows(), codes=codes).save(out)

@@ -85,9 +85,9 @@ def generate(
     """Generate music from a text, a recording or an embedding."""
     if sum(each is not None for each in (text, like, embedding_file)) != 1:
         raise typer.BadParameter("give exactly one of --text, --like and --embedding-file")
-    from ..models.musiclm.prompts import check_guidance, check_length, count_items
+    from ..models.musiclm.prompts import check_duration, check_guidance, count_items
 
-    check_length(duration_s, n_samples)
+    check_duration(duration_s, n_samples)
     check_guidance(guidance)
     count = count_items(embedding_file, rows) * n_samples
     outputs = [output if count == 1 else output.with_stem(f"{output.stem}-{number + 1}") for number in range(count)]
@@ -97,7 +97,7 @@ def generate(
         asked: dict[str, Any] = {
             "seconds": duration_s,
             "seed": seed,
-            "draws": n_samples,
+            "n_samples": n_samples,
             "guidance": guidance,
             "rows": rows,
         }
@@ -129,9 +129,9 @@ def continue_(
     """
     from ..audio.formats import check_format, require_room
     from ..audio.headers import shape_of
-    from ..models.musiclm.prompts import check_guidance, check_length
+    from ..models.musiclm.prompts import check_duration, check_guidance
 
-    check_length(duration_s)
+    check_duration(duration_s)
     check_guidance(guidance)
     _require([output], [recording], overwrite)
     own = shape_of(recording)

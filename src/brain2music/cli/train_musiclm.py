@@ -1,4 +1,4 @@
-"""Commands that train MusicLM and its parts: semantic tokens, stages, postfilter and refiner."""
+"""Commands that train MusicLM and its parts: semantic tokens, stages, postfilter and post-net."""
 
 import shutil
 import time
@@ -67,7 +67,7 @@ def musiclm(
     codec: Annotated[
         str, typer.Option(metavar="NAME", help="Codec to decode samples with; default none is written.")
     ] = "",
-    begin_from: Annotated[
+    initialise_from: Annotated[
         str, typer.Option(metavar="FOLDER", help="Trained MusicLM to initialise from; default random.")
     ] = "",
     precision: Precision = None,
@@ -83,7 +83,7 @@ def musiclm(
     from ..models.musiclm.training import MusicLMTask
     from ..training.loop import fit
 
-    task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec, begin_from)
+    task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec, initialise_from)
     arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
     print(fit(task, arguments, out, resume, start_time))
 
@@ -121,12 +121,12 @@ def postfilter(
 
 
 @app.command()
-def refiner(
+def post_net(
     model: Annotated[
         Path,
         typer.Argument(
             metavar="MODEL",
-            help="Folder of a single-stage MusicLM on mel tokens; the refiner is written into it.",
+            help="Folder of a single-stage MusicLM on mel tokens; the post-net is written into it.",
             exists=True,
             file_okay=False,
             resolve_path=True,
@@ -154,23 +154,23 @@ def refiner(
     device: OnDevice = "cpu",
     resume: Resume = False,
 ) -> None:
-    """Train a refiner (mel post-net): it brings generated spectrograms nearer to those of music."""
+    """Train a mel post-net: it corrects generated spectrograms towards those of music."""
     from .._utils.progress import progress
     from ..models.musiclm.model import MusicLM
+    from ..models.musiclm.post_net import FOLDER
     from ..models.musiclm.postfilter import FILE
-    from ..models.musiclm.refiner import FOLDER
+    from ..models.musiclm.train_post_net import PostNetHyperparameters, train_post_net
     from ..models.musiclm.train_postfilter import fit_postfilter
-    from ..models.musiclm.train_refiner import PostNetHyperparameters, train_refiner
 
     whole = MusicLM.from_pretrained(model, device, codec)
     arguments = training_arguments(steps, minutes, precision, 1, every, log_every, seed, device)
     hparams = PostNetHyperparameters() if adversarial else PostNetHyperparameters(adversarial_after=1.0)
     with progress("examples") as advance:
-        found = train_refiner(whole, music, out, arguments, pieces, seconds, resume, hparams, progress=advance)
+        found = train_post_net(whole, music, out, arguments, pieces, seconds, resume, hparams, progress=advance)
     if adversarial:  # nothing is left for a postfilter to make up for, and one of before would spoil it
         (model / FILE).unlink(missing_ok=True)
     else:
-        whole.refiner = found.to(device)
+        whole.post_net = found.to(device)
         with progress("postfilter") as advance:
             fit_postfilter(whole, music, seconds=seconds, seed=seed, progress=advance).save(model)
     shutil.copytree(out / "model", model / FOLDER, dirs_exist_ok=True)

@@ -41,13 +41,13 @@ class Generator(Protocol):
         *,
         seconds: float = 15.0,
         seed: int = 0,
-        draws: int = 1,
+        n_samples: int = 1,
         first_item: int = 0,
     ) -> list[Reconstruction]:
-        """``draws`` pieces of every item, all of the first item first.
+        """``n_samples`` pieces of every item, all of the first item first.
 
         Items are numbered from ``first_item``; a piece follows from its item, the seed and the numbers of item and
-        draw, whatever is made with it. An array is (dims,) of one item, or (items, windows, dims).
+        sample, whatever is made with it. An array is (dims,) of one item, or (items, windows, dims).
         """
         ...
 
@@ -93,8 +93,8 @@ def get_generator(
 
 
 def generate_from_embeddings(
-    generator: Generator, embeddings: Float[np.ndarray, "items dims"], seconds: float, draws: int, seed: int
+    generator: Generator, embeddings: Float[np.ndarray, "items dims"], seconds: float, n_samples: int, seed: int
 ) -> list[list[Reconstruction]]:
-    """``draws`` pieces of each embedding; nothing chooses among them."""
-    made = generator.generate(embedding=embeddings[:, None], seconds=seconds, draws=draws, seed=seed)
-    return [made[first : first + draws] for first in range(0, len(made), draws)]
+    """``n_samples`` pieces of each embedding; nothing chooses among them."""
+    made = generator.generate(embedding=embeddings[:, None], seconds=seconds, n_samples=n_samples, seed=seed)
+    return [made[first : first + n_samples] for first in range(0, len(made), n_samples)]

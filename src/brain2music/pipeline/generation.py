@@ -130,7 +130,7 @@ def make(
                     embedding=given,
                     seconds=config.generation.duration_s,
                     seed=config.seed,
-                    draws=config.generation.n_samples,
+                    n_samples=config.generation.n_samples,
                     first_item=first * vectors.shape[1],
                 )
                 for piece, file in zip(made, wanted, strict=True):

@@ -11,14 +11,19 @@ from brain2music.audio.io import write_audio
 from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.models.codecs import get_token_codec
 from brain2music.models.musiclm.condition import Conditioner
-from brain2music.models.musiclm.config import Plan, StageConfig, Vocabulary, stages
+from brain2music.models.musiclm.config import StageConfig, StageSet, Vocabulary, stage_configs
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.semantic import Clusters, SemanticTokenizer
 from brain2music.models.musiclm.stage import Condition, Stage
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 WORDS = Vocabulary(
-    acoustic_codes=32, acoustic_levels=4, semantic_codes=16, condition_levels=3, condition_codes=8, embedding=8
+    acoustic_codebook_size=32,
+    acoustic_quantizers=4,
+    semantic_codebook_size=16,
+    condition_quantizers=3,
+    condition_codebook_size=8,
+    condition_dims=8,
 )
 SPACE = EmbeddingSpace("logmel", "1", "none", 8, 10.0, 1.5, 16000)
 
@@ -42,7 +47,7 @@ def codec(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def conditioner() -> Conditioner:
     vectors = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
-    return Conditioner.fit(SPACE, vectors, WORDS.condition_levels, WORDS.condition_codes)
+    return Conditioner.fit(SPACE, vectors, WORDS.condition_quantizers, WORDS.condition_codebook_size)
 
 
 @pytest.fixture(scope="session")
@@ -70,26 +75,30 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def make_model(plan: Plan, codec: Path, conditioner: Conditioner) -> MusicLM:
+def make_model(plan: StageSet, codec: Path, conditioner: Conditioner) -> MusicLM:
     torch.manual_seed(1)
-    clusters = Clusters(torch.zeros(192), torch.ones(192), torch.randn(WORDS.semantic_codes, 192))
+    clusters = Clusters(torch.zeros(192), torch.ones(192), torch.randn(WORDS.semantic_codebook_size, 192))
     semantic = SemanticTokenizer(clusters, {"name": "ramp", "sha256": "0" * 64})
-    found = {name: Stage(config) for name, config in stages("tiny", plan, WORDS).items()}
+    found = {name: Stage(config) for name, config in stage_configs("tiny", plan, WORDS).items()}
     return MusicLM(found, conditioner, semantic, get_token_codec(str(codec)))
 
 
 def make_inputs(
     config: StageConfig, batch: int = 3, frames: int = 10
 ) -> tuple[Condition | None, torch.Tensor | None, torch.Tensor]:
-    """Random arguments of a stage: condition, given tokens, codes to predict."""
+    """Random arguments of a stage: condition, upstream tokens, codes to predict."""
     draw = torch.Generator().manual_seed(2)
     condition = None
     if config.condition:
-        tokens = torch.randint(config.condition_codes, (batch, config.condition_levels), generator=draw)
-        vectors = torch.nn.functional.normalize(torch.randn(batch, config.embedding, generator=draw), dim=1)
+        tokens = torch.randint(config.condition_codebook_size, (batch, config.condition_quantizers), generator=draw)
+        vectors = torch.nn.functional.normalize(torch.randn(batch, config.condition_dims, generator=draw), dim=1)
         condition = Condition(tokens, vectors, torch.ones(batch, 2, dtype=torch.bool))
-    given = None
-    if config.given:
-        size = (batch, config.given_levels, frames // config.given_repeat)
-        given = torch.randint(config.given_codes, size, generator=draw)
-    return condition, given, torch.randint(config.codes, (batch, config.levels, frames), generator=draw)
+    upstream = None
+    if config.upstream:
+        size = (batch, config.upstream_quantizers, frames // config.frames_per_upstream)
+        upstream = torch.randint(config.upstream_codebook_size, size, generator=draw)
+    return (
+        condition,
+        upstream,
+        torch.randint(config.codebook_size, (batch, config.n_quantizers, frames), generator=draw),
+    )

@@ -22,12 +22,12 @@ from brain2music.models.musiclm import prompts
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.prompts import (
+    check_duration,
     check_guidance,
-    check_length,
     check_seed,
-    of_embeddings,
-    of_sounds,
-    of_texts,
+    prompts_from_audio,
+    prompts_from_embeddings,
+    prompts_from_texts,
 )
 from brain2music.models.musiclm.sampling import Sampling
 
@@ -100,22 +100,22 @@ def test_a_sound_to_be_like_comes_either_way_round_alone_or_from_a_file(single: 
 @pytest.mark.parametrize(
     ("ask", "told"),
     [
-        (lambda _: check_length("3"), "no number"),
-        (lambda _: check_length(1.0, 2.0), "no whole number"),
-        (lambda _: check_length(1.0, 10**6), "1000000 draws"),
+        (lambda _: check_duration("3"), "no number"),
+        (lambda _: check_duration(1.0, 2.0), "no whole number"),
+        (lambda _: check_duration(1.0, 10**6), "1000000 samples"),
         (lambda _: check_seed(2**32), "seed is 4294967296"),
         (lambda _: check_seed(None), "no whole number"),
         (lambda _: check_guidance(float("nan")), "guidance is nan"),
         (lambda _: check_guidance(float("inf")), "guidance is inf"),
         (lambda _: check_guidance(-1.0), "guidance is -1"),
-        (lambda by: of_texts(["rock", 3], by), "3 is no text"),
-        (lambda by: of_texts([], by), "no text"),
-        (lambda by: of_sounds([], by), "no recording"),
-        (lambda by: of_sounds([ROWS], by), "waveform with its sample rate"),
-        (lambda by: of_embeddings("rock", by), "is a text, not an embedding"),
-        (lambda by: of_embeddings(ROWS, by, "clips"), "rows cannot be 'clips'"),
-        (lambda by: of_embeddings([["a"]], by), "not an embedding"),
-        (lambda by: of_embeddings(np.ones((1, 1, 1, 8)), by), "shape"),
+        (lambda by: prompts_from_texts(["rock", 3], by), "3 is no text"),
+        (lambda by: prompts_from_texts([], by), "no text"),
+        (lambda by: prompts_from_audio([], by), "no recording"),
+        (lambda by: prompts_from_audio([ROWS], by), "waveform with its sample rate"),
+        (lambda by: prompts_from_embeddings("rock", by), "is a text, not an embedding"),
+        (lambda by: prompts_from_embeddings(ROWS, by, "clips"), "rows cannot be 'clips'"),
+        (lambda by: prompts_from_embeddings([["a"]], by), "not an embedding"),
+        (lambda by: prompts_from_embeddings(np.ones((1, 1, 1, 8)), by), "shape"),
     ],
 )
 def test_what_is_no_question_is_refused_in_one_line(
@@ -128,7 +128,7 @@ def test_what_is_no_question_is_refused_in_one_line(
 
 def test_what_cannot_be_made_is_refused_before_anything_is(single: MusicLM, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(single, "codec", None)
-    for asked in ({"seed": 2**32}, {"guidance": float("nan")}, {"draws": 65}, {"seconds": 601.0}):
+    for asked in ({"seed": 2**32}, {"guidance": float("nan")}, {"n_samples": 65}, {"seconds": 601.0}):
         with pytest.raises(InputError):
             single.generate(text="rock", **asked)
 
@@ -218,7 +218,7 @@ def test_a_device_without_memory_is_none() -> None:
 def test_the_file_of_an_embedding_that_does_not_fit_is_named(single: MusicLM, tmp_path: Path) -> None:
     np.save(tmp_path / "short.npy", np.ones(5, np.float32))
     with pytest.raises(InputError, match=r"short.npy: an embedding of shape \(5,\)"):
-        of_embeddings(tmp_path / "short.npy", single.conditioner)
+        prompts_from_embeddings(tmp_path / "short.npy", single.conditioner)
 
 
 def test_whole_numbers_are_written_by_their_full_scale(tmp_path: Path) -> None:

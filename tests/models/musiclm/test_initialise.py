@@ -9,17 +9,18 @@ from scipy.stats import ortho_group
 
 from brain2music._utils.errors import InputError
 from brain2music.embeddings.embeddings import EmbeddingSpace
-from brain2music.models.musiclm.bridge import Bridge
 from brain2music.models.musiclm.condition import Conditioner
-from brain2music.models.musiclm.config import Vocabulary, stages
-from brain2music.models.musiclm.folder import describe
-from brain2music.models.musiclm.initialise import begin_at
+from brain2music.models.musiclm.config import Vocabulary, stage_configs
+from brain2music.models.musiclm.folder import write_config
+from brain2music.models.musiclm.initialise import initialise_from
+from brain2music.models.musiclm.space_map import LinearSpaceMap
 from brain2music.models.musiclm.stage import Condition, Stage
 
 OLD = EmbeddingSpace("old", "1", "0" * 64, 8, 10.0, 1.0, 16000)
 NEW = EmbeddingSpace("new", "1", "1" * 64, 12, 10.0, 1.0, 16000)
-WORDS = Vocabulary(acoustic_codes=32, acoustic_levels=4, acoustic_frame_rate=50.0, acoustic_dims=0, condition_levels=2,
-                   condition_codes=8, embedding=8)  # fmt: skip
+WORDS = Vocabulary(acoustic_codebook_size=32, acoustic_quantizers=4, acoustic_frame_rate=50.0, acoustic_dims=0,
+                   condition_quantizers=2,
+                   condition_codebook_size=8, condition_dims=8)  # fmt: skip
 CODES = torch.randint(32, (5, 4, 20), generator=torch.Generator().manual_seed(0))
 
 
@@ -42,15 +43,15 @@ def trained(vectors: torch.Tensor, turn: torch.Tensor, tmp_path: Path) -> Path:
     """A model of the old space, with a bridge from the new one."""
     make(8).save_pretrained(tmp_path / "model" / "acoustic")
     own = Conditioner.fit(OLD, vectors @ turn, 2, 8)
-    bridged = Conditioner(OLD, own.tokenizer, bridge=Bridge(NEW, turn, torch.zeros(8), 1.0))
+    bridged = Conditioner(OLD, own.tokenizer, space_map=LinearSpaceMap(NEW, turn, torch.zeros(8), 1.0))
     bridged.save(tmp_path / "model")
-    describe(tmp_path / "model", "single", "codec-tiny", "0" * 64, {})
+    write_config(tmp_path / "model", "single", "codec-tiny", "0" * 64, {})
     return tmp_path / "model"
 
 
 def make(dims: int, width: int = 32, seed: int = 0) -> Stage:
     torch.manual_seed(seed)
-    config = stages("tiny", "single", replace(WORDS, embedding=dims))["acoustic"]
+    config = stage_configs("tiny", "single", replace(WORDS, condition_dims=dims))["acoustic"]
     return Stage(replace(config, width=width)).eval()
 
 
@@ -64,7 +65,7 @@ def test_of_the_same_embedding_it_is_the_same_model(trained: Path, vectors: torc
     conditioner = Conditioner.load(trained)
     same = Conditioner(OLD, conditioner.tokenizer)
     stage = make(8, seed=1)
-    begin_at(trained, {"acoustic": stage}, same, vectors[:, :8])
+    initialise_from(trained, {"acoustic": stage}, same, vectors[:, :8])
     condition = same(vectors[:5, :8])
     torch.testing.assert_close(loss(stage, condition, (True, True)), loss(make(8), condition, (True, True)))
 
@@ -72,7 +73,7 @@ def test_of_the_same_embedding_it_is_the_same_model(trained: Path, vectors: torc
 def test_over_a_bridge_the_new_embedding_means_what_the_old_one_did(trained: Path, vectors: torch.Tensor) -> None:
     conditioner = Conditioner.fit(NEW, vectors, 2, 8)
     stage = make(12, seed=1)
-    begin_at(trained, {"acoustic": stage}, conditioner, vectors)
+    initialise_from(trained, {"acoustic": stage}, conditioner, vectors)
     old, new = Conditioner.load(trained)(vectors[:5]), conditioner(vectors[:5])
     torch.testing.assert_close(loss(stage, new, (False, True)), loss(make(8), old, (False, True)))
     assert not torch.allclose(loss(stage, new, (False, True)), loss(stage, new, (False, False)))
@@ -83,7 +84,7 @@ def test_of_any_other_embedding_it_knows_music_alone(trained: Path, vectors: tor
     other = replace(NEW, name="another", dims=8)
     conditioner = Conditioner.fit(other, vectors[:, :8], 2, 8)
     stage, fresh = make(8, seed=1), make(8, seed=1)
-    begin_at(trained, {"acoustic": stage}, conditioner, vectors[:, :8])
+    initialise_from(trained, {"acoustic": stage}, conditioner, vectors[:, :8])
     torch.testing.assert_close(stage.vector.weight, fresh.vector.weight)
     condition = conditioner(vectors[:5, :8])
     torch.testing.assert_close(loss(stage, condition, (False, False)), loss(make(8), condition, (False, False)))
@@ -96,11 +97,11 @@ def test_a_model_that_cannot_be_gone_on_from_is_refused(trained: Path, vectors: 
     if wrong == "size":
         stage, message = make(12, width=64), "acoustic stage is of another size"
     elif wrong == "codes":
-        config = stages("tiny", "single", replace(WORDS, embedding=12, acoustic_levels=3))["acoustic"]
+        config = stage_configs("tiny", "single", replace(WORDS, condition_dims=12, acoustic_quantizers=3))["acoustic"]
         stage, message = Stage(config), "writes other acoustic tokens"
     else:
         name, message = "semantic", "there is no|cannot be read|missing"
     with pytest.raises(InputError, match=message):
-        begin_at(trained, {name: stage}, conditioner, vectors)
+        initialise_from(trained, {name: stage}, conditioner, vectors)
     with pytest.raises(InputError):
-        begin_at(trained / "nothing", {name: stage}, conditioner, vectors)
+        initialise_from(trained / "nothing", {name: stage}, conditioner, vectors)

@@ -81,7 +81,7 @@ def test_a_waveform_that_is_too_loud_is_scaled_as_a_whole_and_by_what_is_said() 
 def test_a_continued_file_keeps_channels_rate_and_every_bit(
     single: MusicLM, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suffix: str, subtype: str, written: str
 ) -> None:
-    monkeypatch.setattr("brain2music.models.musiclm.continuing.embed_sounds", lambda *_: torch.ones(1, 8))
+    monkeypatch.setattr("brain2music.models.musiclm.continuation.embed_sounds", lambda *_: torch.ones(1, 8))
     monkeypatch.setattr(single, "semantic", None)
     rng = np.random.default_rng(0)
     recording = tmp_path / f"own{suffix}"
@@ -100,7 +100,7 @@ def test_a_continued_file_keeps_channels_rate_and_every_bit(
 def test_a_recording_beyond_full_scale_is_turned_down_with_a_word(
     single: MusicLM, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("brain2music.models.musiclm.continuing.embed_sounds", lambda *_: torch.ones(1, 8))
+    monkeypatch.setattr("brain2music.models.musiclm.continuation.embed_sounds", lambda *_: torch.ones(1, 8))
     monkeypatch.setattr(single, "semantic", None)
     wave = chord(1.5, RATE, 1.0).astype(np.float32)
     soundfile.write(tmp_path / "loud.wav", wave, RATE, subtype="FLOAT")

@@ -17,11 +17,11 @@ from brain2music.audio.sound import Reconstruction
 from brain2music.cli import app
 from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.models.generators import Generator, generate_from_embeddings, get_generator
-from brain2music.models.mel_tokens.hifigan import Generator as VocoderNetwork
-from brain2music.models.mel_tokens.hifigan import Shape
+from brain2music.models.mel_tokens.hifigan import GeneratorShape
+from brain2music.models.mel_tokens.hifigan import HiFiGANGenerator as VocoderNetwork
 from brain2music.models.mel_tokens.model import MelTokenCodec, MelTokens, MelTokensConfig
 from brain2music.models.musiclm.condition import Conditioner
-from brain2music.models.musiclm.config import stages
+from brain2music.models.musiclm.config import stage_configs
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.stage import Condition, Stage
 from brain2music.weights import find
@@ -39,10 +39,10 @@ def folder(three: MusicLM, codec: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.parametrize("plan", ["three", "single"])
 def test_pieces_have_the_length_asked_for_and_repeat_by_seed(plan: str, request: pytest.FixtureRequest) -> None:
     model: MusicLM = request.getfixturevalue(plan)
-    made = model.generate(embedding=VECTORS, rows="items", seconds=1.3, draws=2, seed=5)
+    made = model.generate(embedding=VECTORS, rows="items", seconds=1.3, n_samples=2, seed=5)
     assert [each.waveform.shape for each in made] == [(1, round(1.3 * 24000))] * 4
     assert [each.source["draw"] for each in made] == [0, 1, 0, 1]
-    again = model.generate(embedding=VECTORS, rows="items", seconds=1.3, draws=2, seed=5)
+    again = model.generate(embedding=VECTORS, rows="items", seconds=1.3, n_samples=2, seed=5)
     assert all(np.array_equal(a.waveform, b.waveform) for a, b in zip(made, again, strict=True))
     assert not np.array_equal(made[0].waveform, made[1].waveform)
     nested = generate_from_embeddings(model, VECTORS, 1.3, 2, 5)
@@ -66,10 +66,10 @@ def test_a_single_stage_writes_for_a_codec_of_any_rate(conditioner: Conditioner)
     """Mel tokens, 43.07 frames a second: made, repeated, and gone on from, without semantic tokens."""
     torch.manual_seed(0)
     tokens = MelTokens(MelTokensConfig(frames_per_token=2, n_quantizers=4, codebook_size=32))
-    shape = Shape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
+    shape = GeneratorShape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
     codec = MelTokenCodec(tokens, "mel-tokens", generator=VocoderNetwork(shape))
     words = replace(WORDS, acoustic_frame_rate=codec.sample_rate / codec.hop_length, acoustic_dims=160)
-    model = MusicLM({"acoustic": Stage(stages("tiny", "single", words)["acoustic"])}, conditioner, None, codec)
+    model = MusicLM({"acoustic": Stage(stage_configs("tiny", "single", words)["acoustic"])}, conditioner, None, codec)
     made = model.generate(embedding=VECTORS, rows="items", seconds=5.0)
     assert [each.waveform.shape for each in made] == [(1, 5 * 22_050)] * 2
     prompt = model.prompt(made[0].waveform[0][: 40 * 512])
@@ -87,7 +87,7 @@ def test_a_story_changes_its_condition_with_the_section(three: MusicLM, monkeypa
     def sample(
         stage: Stage,
         condition: Condition | None,
-        given: torch.Tensor | None,
+        upstream: torch.Tensor | None,
         frames: int,
         sampling: object,
         generator: object,
@@ -95,7 +95,9 @@ def test_a_story_changes_its_condition_with_the_section(three: MusicLM, monkeypa
     ) -> torch.Tensor:
         section = [c is condition for c in conditions].index(True) if condition is not None else -1
         calls[stage.config.name].append((section, 0 if known is None else known.shape[2], frames))
-        return torch.zeros(1 if condition is not None else len(given), stage.config.levels, frames, dtype=torch.long)
+        return torch.zeros(
+            1 if condition is not None else len(upstream), stage.config.n_quantizers, frames, dtype=torch.long
+        )
 
     monkeypatch.setattr(Stage, "sample", sample)
     assert three.tokens(conditions, 20.0, torch.Generator()).shape == (1, 4, 1000)
@@ -105,7 +107,9 @@ def test_a_story_changes_its_condition_with_the_section(three: MusicLM, monkeypa
 
 
 def test_a_continuation_keeps_the_recording_and_goes_on(three: MusicLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brain2music.models.musiclm.continuing.embed_sounds", lambda *_: torch.from_numpy(VECTORS[:1]))
+    monkeypatch.setattr(
+        "brain2music.models.musiclm.continuation.embed_sounds", lambda *_: torch.from_numpy(VECTORS[:1])
+    )
     three.semantic.features["sha256"] = (
         __import__("brain2music.models.musiclm.semantic", fromlist=["MusicnnFrames"]).MusicnnFrames().sha256
     )
@@ -113,7 +117,7 @@ def test_a_continuation_keeps_the_recording_and_goes_on(three: MusicLM, monkeypa
     made = three.continuation((sound, 24000), seconds=1.0)
     assert made.waveform.shape == (1, 24000 * 3)
     assert np.array_equal(made.waveform[0, :48000], sound)
-    with pytest.raises(InputError, match="cannot be continued"):
+    with pytest.raises(InputError, match="cannot be continue_recording"):
         three.continuation((sound[:100], 24000))
 
 
@@ -135,7 +139,7 @@ def test_tags_and_sidecar_say_where_a_sound_came_from(tmp_path: Path) -> None:
         ({"embedding": VECTORS[0], "seconds": 0.0}, "0 s of music"),
         ({"embedding": VECTORS[0], "seconds": 10_000.0}, "10000 s of music"),
         ({"embedding": VECTORS[0], "seconds": float("nan")}, "nan s of music"),
-        ({"embedding": VECTORS[0], "draws": 0}, "0 draws"),
+        ({"embedding": VECTORS[0], "n_samples": 0}, "0 samples"),
         ({"embedding": np.full(8, np.nan, np.float32)}, "NaN"),
         ({"embedding": np.zeros(8, np.float32)}, "all zeros"),
         ({"embedding": np.ones(9, np.float32)}, r"shape \(9,\)"),

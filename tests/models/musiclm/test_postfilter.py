@@ -54,11 +54,11 @@ def test_it_takes_flicker_away_and_leaves_the_mean() -> None:
 
 def test_it_is_a_part_of_its_model(model: MusicLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It filters what is drawn and not what is coded, is saved with the model, and decides its digest."""
-    monkeypatch.setattr(model, "refiner", None)
+    monkeypatch.setattr(model, "post_net", None)
     monkeypatch.setattr(model, "postfilter", Postfilter(0.5 * NONE.gains))
     assert model.postfilter is not None
     codes = torch.from_numpy(np.random.default_rng(0).integers(0, 1024, (8, 100)))
-    drawn, coded = model.sound_of(codes), model.sound_of(codes, drawn=False)
+    drawn, coded = model.decode_codes(codes), model.decode_codes(codes, sampled=False)
     assert drawn.shape == coded.shape
     assert not np.allclose(drawn, coded, atol=0.01)
     again = MusicLM.from_pretrained(model.save_pretrained(tmp_path / "m", "mel-tokens-6k"))

@@ -14,7 +14,7 @@ from brain2music.models.musiclm.semantic import (
     SemanticTokenizer,
     StreamingKMeans,
     codebook_use,
-    pooled,
+    pool_to_tokens,
 )
 
 from .conftest import RampFeatures
@@ -67,13 +67,13 @@ def test_dead_clusters_start_again() -> None:
 @pytest.mark.parametrize(("hz", "expected"), [(25, [0, 1, 2]), (50, [0.5, 2.5, 4.5]), (75, [1, 4, 7])])
 def test_pooling_to_25_hz(hz: int, expected: list[float]) -> None:
     frames = torch.arange(3 * hz // 25).float()[:, None]
-    assert pooled(frames, Fraction(hz))[:, 0].tolist() == expected
+    assert pool_to_tokens(frames, Fraction(hz))[:, 0].tolist() == expected
 
 
 def test_pooling_shares_frames_that_lie_across_tokens() -> None:
     """62.5 Hz: tokens are means of two and a half frames."""
     frames = torch.arange(10).float()[:, None]
-    found = pooled(frames, Fraction(125, 2))[:, 0]
+    found = pool_to_tokens(frames, Fraction(125, 2))[:, 0]
     torch.testing.assert_close(found, torch.tensor([0 + 1 + 1, 1 + 3 + 4, 5 + 6 + 3.5, 3.5 + 8 + 9]) / 2.5)
 
 
@@ -109,6 +109,6 @@ def test_musicnn_frames_are_those_that_its_network_pools() -> None:
     assert frames.shape[1] == model.dims
     mel = musicnn_log_mel(sound)[:187]
     pooled_by_network = model._network(mel, [0]).mean_pool[0, -model.dims :]
-    torch.testing.assert_close(model.of_mel(mel).mean(0), pooled_by_network, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(model.frames_from_mel(mel).mean(0), pooled_by_network, atol=1e-5, rtol=1e-5)
     whole = np.zeros(30 * 16000, np.float32)
-    assert len(pooled(model.frames(whole, 16000), model.hz)) == 750
+    assert len(pool_to_tokens(model.frames(whole, 16000), model.hz)) == 750

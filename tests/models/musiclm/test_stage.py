@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from brain2music.models.musiclm.config import StageConfig, StageName, stages
-from brain2music.models.musiclm.sampling import Sampling, choose, guided
-from brain2music.models.musiclm.stage import Condition, Stage, _mistaken
+from brain2music.models.musiclm.config import StageConfig, StageName, stage_configs
+from brain2music.models.musiclm.sampling import Sampling, apply_guidance, sample_codes
+from brain2music.models.musiclm.stage import Condition, Stage, _with_token_noise
 from brain2music.models.musiclm.transformer import BUCKETS, Transformer, bucket
 
 from .conftest import WORDS, make_inputs
@@ -39,34 +39,34 @@ def test_relative_positions_reach_the_attention_as_t5_has_them() -> None:
 @pytest.mark.parametrize("size", ["tiny", "paper-shaped"])
 def test_forward_log_probability_is_the_sum_of_cached_steps(name: StageName, size: str) -> None:
     stage = make_stage(name, faithful=size != "tiny")
-    condition, given, codes = make_inputs(stage.config)
+    condition, upstream, codes = make_inputs(stage.config)
     with torch.no_grad():
-        forward = stage(condition, given, codes)
-    stepped = walked_log_probabilities(stage, condition, given, codes)
+        forward = stage(condition, upstream, codes)
+    stepped = walked_log_probabilities(stage, condition, upstream, codes)
     torch.testing.assert_close(forward.sum((1, 2)), stepped, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_known_frames_are_kept_and_the_rest_has_the_probability_of_the_whole(pattern: str) -> None:
     stage = make_stage("acoustic", pattern=pattern)
-    condition, given, codes = make_inputs(stage.config)
+    condition, upstream, codes = make_inputs(stage.config)
     known = codes[:, :, :6]
-    made = stage.sample(condition, given, 10, Sampling(), torch.Generator().manual_seed(0), known)
+    made = stage.sample(condition, upstream, 10, Sampling(), torch.Generator().manual_seed(0), known)
     assert torch.equal(made[:, :, :6], known)
     with torch.no_grad():
-        later = stage(condition, given, codes)[:, :, 6:].sum((1, 2))
-    stepped = walked_log_probabilities(stage, condition, given, codes, known=6)
+        later = stage(condition, upstream, codes)[:, :, 6:].sum((1, 2))
+    stepped = walked_log_probabilities(stage, condition, upstream, codes, known=6)
     torch.testing.assert_close(later, stepped, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_no_code_sees_itself_or_what_comes_after(pattern: str) -> None:
     stage = make_stage("acoustic", pattern=pattern)
-    condition, given, codes = make_inputs(stage.config, batch=1)
-    before = stage(condition, given, codes)
+    condition, upstream, codes = make_inputs(stage.config, batch=1)
+    before = stage(condition, upstream, codes)
     changed = codes.clone()
-    changed[0, 1, 5] = (codes[0, 1, 5] + 1) % stage.config.codes
-    after = stage(condition, given, changed)
+    changed[0, 1, 5] = (codes[0, 1, 5] + 1) % stage.config.codebook_size
+    after = stage(condition, upstream, changed)
     step = stage._layout(10).step
     same = (before == after)[0]
     assert same[step < step[1, 5]].all()
@@ -75,10 +75,10 @@ def test_no_code_sees_itself_or_what_comes_after(pattern: str) -> None:
 
 def test_every_code_of_every_level_is_reachable() -> None:
     stage = make_stage("coarse")
-    condition, given, _ = make_inputs(stage.config, batch=64, frames=40)
-    made = stage.sample(condition, given, 40, Sampling(4.0), torch.Generator().manual_seed(0))
-    for level in range(stage.config.levels):
-        assert set(made[:, level].flatten().tolist()) == set(range(stage.config.codes))
+    condition, upstream, _ = make_inputs(stage.config, batch=64, frames=40)
+    made = stage.sample(condition, upstream, 40, Sampling(4.0), torch.Generator().manual_seed(0))
+    for level in range(stage.config.n_quantizers):
+        assert set(made[:, level].flatten().tolist()) == set(range(stage.config.codebook_size))
 
 
 @pytest.mark.parametrize("shown", [(True, False), (False, True), (True, True)], ids=["tokens", "vector", "both"])
@@ -98,21 +98,21 @@ def test_the_null_condition_changes_logits_and_guidance_mixes_them(shown: tuple[
 
 def test_what_is_hidden_of_a_condition_has_no_influence() -> None:
     stage = make_stage("semantic")
-    condition, given, codes = make_inputs(stage.config)
+    condition, upstream, codes = make_inputs(stage.config)
     assert condition is not None
     hidden = condition.null()
-    other = Condition((hidden.tokens + 1) % WORDS.condition_codes, -hidden.vector, hidden.shown)
-    assert torch.equal(stage(hidden, given, codes), stage(other, given, codes))
+    other = Condition((hidden.tokens + 1) % WORDS.condition_codebook_size, -hidden.vector, hidden.shown)
+    assert torch.equal(stage(hidden, upstream, codes), stage(other, upstream, codes))
 
 
 @pytest.mark.parametrize("name", ["semantic", "coarse", "fine", "acoustic"])
 def test_every_parameter_gets_a_gradient(name: StageName) -> None:
     stage = make_stage(name)
-    condition, given, codes = make_inputs(stage.config, batch=8)
+    condition, upstream, codes = make_inputs(stage.config, batch=8)
     if condition is not None:
         condition.shown[:4, 1] = False
         condition.shown[2:6, 0] = False
-    (-stage(condition, given, codes).mean()).backward()
+    (-stage(condition, upstream, codes).mean()).backward()
     without = [n for n, p in stage.named_parameters() if p.grad is None or not p.grad.abs().any()]
     assert without == []
 
@@ -128,9 +128,9 @@ def test_dropout_is_off_outside_training() -> None:
 
 def test_sampling_repeats_by_its_seed() -> None:
     stage = make_stage("coarse")
-    condition, given, _ = make_inputs(stage.config)
+    condition, upstream, _ = make_inputs(stage.config)
     first, again, other = (
-        stage.sample(condition, given, 10, Sampling(0.9, 20, 0.9, 2.0), torch.Generator().manual_seed(seed))
+        stage.sample(condition, upstream, 10, Sampling(0.9, 20, 0.9, 2.0), torch.Generator().manual_seed(seed))
         for seed in (3, 3, 4)
     )
     assert torch.equal(first, again)
@@ -140,22 +140,22 @@ def test_sampling_repeats_by_its_seed() -> None:
 def test_choosing_keeps_to_the_top_k_the_top_p_and_the_distribution() -> None:
     draw = torch.Generator().manual_seed(0)
     logits = torch.tensor([0.5, 0.25, 0.125, 0.125]).log().expand(20000, 4)
-    share = torch.bincount(choose(logits, Sampling(), draw), minlength=4) / 20000
+    share = torch.bincount(sample_codes(logits, Sampling(), draw), minlength=4) / 20000
     torch.testing.assert_close(share, logits[0].exp(), atol=0.015, rtol=0)
-    assert set(choose(logits, Sampling(top_k=2), draw).tolist()) == {0, 1}
-    assert set(choose(logits, Sampling(top_p=0.5), draw).tolist()) == {0}
-    assert set(choose(logits, Sampling(top_p=0.51), draw).tolist()) == {0, 1}
-    assert set(choose(logits, Sampling(0.0), draw).tolist()) == {0}
+    assert set(sample_codes(logits, Sampling(top_k=2), draw).tolist()) == {0, 1}
+    assert set(sample_codes(logits, Sampling(top_p=0.5), draw).tolist()) == {0}
+    assert set(sample_codes(logits, Sampling(top_p=0.51), draw).tolist()) == {0, 1}
+    assert set(sample_codes(logits, Sampling(0.0), draw).tolist()) == {0}
 
 
 def test_guidance_extrapolates_between_null_and_condition() -> None:
     both = torch.tensor([[[1.0, 2.0]], [[0.0, 0.0]]])
-    assert torch.equal(guided(both, 3.0), torch.tensor([[[3.0, 6.0]]]))
+    assert torch.equal(apply_guidance(both, 3.0), torch.tensor([[[3.0, 6.0]]]))
 
 
 @torch.inference_mode()
 def test_a_full_cache_says_so() -> None:
-    cache = Transformer(1, 2, 8, 16, 0.0).begin(1, 1)
+    cache = Transformer(1, 2, 8, 16, 0.0).new_cache(1, 1)
     cache.step(torch.zeros(1, 8))
     with pytest.raises(ValueError, match="full at 1"):
         cache.step(torch.zeros(1, 8))
@@ -166,13 +166,13 @@ def test_a_stage_begins_from_the_codec() -> None:
     words = replace(WORDS, acoustic_dims=6)
     draw = torch.Generator().manual_seed(3)
     codebooks = torch.randn(4, 32, 6, generator=draw) * torch.tensor([4.0, 2.0, 1.0, 0.5])[:, None, None]
-    shares = torch.rand(4, 32, generator=draw).softmax(1)
+    code_frequencies = torch.rand(4, 32, generator=draw).softmax(1)
     torch.manual_seed(0)
-    stage = Stage(stages("tiny", "single", words)["acoustic"]).eval()
-    stage.begin(codebooks, shares)
+    stage = Stage(stage_configs("tiny", "single", words)["acoustic"]).eval()
+    stage.initialise_from(codebooks, code_frequencies)
     condition, _, codes = make_inputs(stage.config)
     logits = first_logits(stage, condition, 1.0)
-    torch.testing.assert_close(logits[:, 0].softmax(-1), shares[:1].expand(3, -1), atol=0.01, rtol=0.2)
+    torch.testing.assert_close(logits[:, 0].softmax(-1), code_frequencies[:1].expand(3, -1), atol=0.01, rtol=0.2)
     rows = stage.table.weight[stage.space.encode("acoustic", codes[0])].sum(0)
     sums = torch.stack([codebooks[level, codes[0, level]] for level in range(4)]).sum(0)
     torch.testing.assert_close(rows * codebooks[0].square().mean().sqrt(), sums)
@@ -180,34 +180,34 @@ def test_a_stage_begins_from_the_codec() -> None:
 
 def test_three_stages_need_two_frames_for_each_semantic_token() -> None:
     words = replace(WORDS, acoustic_frame_rate=22_050 / 512)
-    with pytest.raises(ValueError, match="50 frames a second"):
-        stages("tiny", "three", words)
-    assert stages("tiny", "single", words)["acoustic"].frames == round(4 * 22_050 / 512)
+    with pytest.raises(ValueError, match="50 frames per second"):
+        stage_configs("tiny", "three", words)
+    assert stage_configs("tiny", "single", words)["acoustic"].frames == round(4 * 22_050 / 512)
 
 
 @pytest.mark.slow
 def test_the_paper_size_steps_once() -> None:
-    for config in stages("paper").values():
+    for config in stage_configs("paper").values():
         with torch.device("meta"):
             whole = Stage(config)
         parameters = sum(p.numel() for p in whole.parameters())
         assert 300e6 < parameters < 360e6
         stage = Stage(replace(config, layers=2)).train()
-        condition, given, codes = make_inputs(config, batch=1, frames=4)
+        condition, upstream, codes = make_inputs(config, batch=1, frames=4)
         optimizer = torch.optim.SGD(stage.parameters(), 0.1)
-        before = -stage(condition, given, codes).mean()
+        before = -stage(condition, upstream, codes).mean()
         before.backward()
         optimizer.step()
         stage.eval()
-        assert -stage(condition, given, codes).mean() < before
+        assert -stage(condition, upstream, codes).mean() < before
 
 
 def make_config(
     name: StageName, faithful: bool = False, dropout: float = 0.0, pattern: str | None = None
 ) -> StageConfig:
-    config = stages("tiny", "single" if name == "acoustic" else "three", WORDS)[name]
+    config = stage_configs("tiny", "single" if name == "acoustic" else "three", WORDS)[name]
     if faithful:
-        config = replace(config, pattern="flattened", given_as="prefix", table=config.width)
+        config = replace(config, pattern="flattened", upstream_as="prefix", token_width=config.width)
     return replace(config, dropout=dropout, pattern=pattern or config.pattern)
 
 
@@ -223,12 +223,12 @@ def first_logits(stage: Stage, condition: Condition, guidance: float) -> torch.T
         found.append(logits)
         return logits.argmax(-1)
 
-    stage.walk(condition, None, 1, choice, guidance=guidance)
+    stage.step_through(condition, None, 1, choice, guidance=guidance)
     return found[0]
 
 
 def walked_log_probabilities(
-    stage: Stage, condition: Condition | None, given: torch.Tensor | None, codes: torch.Tensor, known: int = 0
+    stage: Stage, condition: Condition | None, upstream: torch.Tensor | None, codes: torch.Tensor, known: int = 0
 ) -> torch.Tensor:
     """Sum over the codes of the frames after ``known`` of what the cached steps give them."""
     table, frames = stage._layout(codes.shape[2]), codes.shape[2]
@@ -241,17 +241,19 @@ def walked_log_probabilities(
         total.add_((found * ((index >= 0) & (index % frames >= known))).sum(-1))
         return wanted
 
-    assert torch.equal(stage.walk(condition, given, frames, choice, codes[:, :, :known] if known else None), codes)
+    assert torch.equal(
+        stage.step_through(condition, upstream, frames, choice, codes[:, :, :known] if known else None), codes
+    )
     return total
 
 
 def test_a_mistaken_past_is_anothers_up_to_a_frame_and_its_own_from_there() -> None:
     torch.manual_seed(0)
     codes = torch.arange(64)[:, None, None].expand(-1, 3, 50).clone()
-    heard = _mistaken(codes, 0.5)
+    heard = _with_token_noise(codes, 0.5)
     wrong = heard != codes
     assert torch.equal(heard[wrong], codes.roll(1, 0)[wrong])
     assert (wrong[:, :1] == wrong).all()  # all levels of a frame
     assert (wrong[:, 0].int().diff(dim=1) <= 0).all()  # never right before wrong
     assert 0.3 < wrong[:, 0, 0].float().mean() < 0.7
-    assert torch.equal(_mistaken(codes, 0.0), codes)
+    assert torch.equal(_with_token_noise(codes, 0.0), codes)

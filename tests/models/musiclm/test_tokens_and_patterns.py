@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brain2music.models.musiclm.config import STAGES, stages
+from brain2music.models.musiclm.config import STAGES, stage_configs
 from brain2music.models.musiclm.patterns import arrange, collect, layout
 from brain2music.models.musiclm.tokens import SPECIALS, Family, TokenSpace
 from brain2music.models.musiclm.windows import windows
@@ -16,12 +16,12 @@ SPACE = TokenSpace((Family("condition", 12, 1024), Family("semantic", 1, 1024), 
 def test_every_code_has_an_id_of_its_own_and_specials_lie_outside() -> None:
     found = {}
     for family in SPACE.families:
-        grid = torch.arange(family.codes).expand(family.levels, family.codes)
+        grid = torch.arange(family.codebook_size).expand(family.n_quantizers, family.codebook_size)
         for level, row in enumerate(SPACE.encode(family.name, grid).tolist()):
             for code, token in enumerate(row):
                 assert token not in found
                 found[token] = (family.name, level, code)
-    assert len(found) == 25 * 1024 == SPACE.codes
+    assert len(found) == 25 * 1024 == SPACE.n_codes
     assert all(SPACE.decode(token) == what for token, what in found.items())
     specials = [SPACE.special(name) for name in SPECIALS]
     assert not set(specials) & set(found)
@@ -32,9 +32,9 @@ def test_every_code_has_an_id_of_its_own_and_specials_lie_outside() -> None:
 def test_encoding_later_levels_alone_gives_the_same_ids() -> None:
     grid = torch.randint(1024, (2, 12, 5))
     whole = SPACE.encode("acoustic", grid)
-    assert torch.equal(whole[:, 4:], SPACE.encode("acoustic", grid[:, 4:], first_level=4))
-    with pytest.raises(ValueError, match="12 levels"):
-        SPACE.encode("acoustic", grid, first_level=1)
+    assert torch.equal(whole[:, 4:], SPACE.encode("acoustic", grid[:, 4:], first_quantizer=4))
+    with pytest.raises(ValueError, match="12 quantizers"):
+        SPACE.encode("acoustic", grid, first_quantizer=1)
 
 
 @given(st.sampled_from(["flattened", "delay", "parallel"]), st.integers(1, 6), st.integers(1, 9))
@@ -57,13 +57,13 @@ def test_patterns_never_predict_a_lower_level_after_a_higher_one(pattern: str, l
 
 
 def test_the_papers_sequences() -> None:
-    assert {name: config.sequence for name, config in stages("paper").items()} == {
+    assert {name: config.sequence for name, config in stage_configs("paper").items()} == {
         "semantic": 762,
         "coarse": 2262,
         "fine": 1800,
     }
     for size in ("tiny", "small", "paper"):
-        found = stages(size)
+        found = stage_configs(size)
         assert tuple(found) == STAGES["three"]
         assert [found[name].crop_s for name in STAGES["three"]] == [30, 10, 3]
         assert [found[name].temperature for name in STAGES["three"]] == [1.0, 0.95, 0.4]

@@ -15,7 +15,14 @@ from brain2music.models.mulan.training_data import ComposedPiece
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.semantic import Clusters, MusicnnFrames, SemanticTokenizer
-from brain2music.models.musiclm.token_shards import Ear, TokenData, Tokenisers, entropy, shares, write_shards
+from brain2music.models.musiclm.token_shards import (
+    PieceTokenizer,
+    TokenData,
+    WindowEmbedder,
+    code_frequencies,
+    mean_entropy,
+    write_shards,
+)
 from brain2music.models.musiclm.train_semantic import fit_semantic
 from brain2music.models.musiclm.training import MusicLMTask
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
@@ -74,9 +81,9 @@ def test_a_batch_depends_on_seed_and_step_alone(shards: Path) -> None:
 
 def test_crops_of_all_token_kinds_are_of_the_same_stretch(shards: Path) -> None:
     batch = MusicLMTask(shards, "tiny").batch(0)
-    given, codes = batch["coarse"]["given"][:, 0], batch["coarse"]["codes"]
-    assert torch.equal(given.repeat_interleave(2, dim=1), codes[:, 0])
-    assert torch.equal(batch["fine"]["given"][:, 0] + 9, batch["fine"]["codes"][:, 0])
+    upstream, codes = batch["coarse"]["upstream"][:, 0], batch["coarse"]["codes"]
+    assert torch.equal(upstream.repeat_interleave(2, dim=1), codes[:, 0])
+    assert torch.equal(batch["fine"]["upstream"][:, 0] + 9, batch["fine"]["codes"][:, 0])
 
 
 def test_an_embedding_is_the_mean_of_the_windows_inside_its_crop(shards: Path) -> None:
@@ -88,10 +95,10 @@ def test_an_embedding_is_the_mean_of_the_windows_inside_its_crop(shards: Path) -
 
 
 def test_killed_and_resumed_it_trains_as_if_never_stopped(shards: Path, tmp_path: Path) -> None:
-    fit(MusicLMTask(shards, "tiny", shrink=4.0), arguments(4), tmp_path / "whole")
+    fit(MusicLMTask(shards, "tiny", batch_divisor=4.0), arguments(4), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        fit(Interrupted(shards, "tiny", shrink=4.0), arguments(4), tmp_path / "resumed")
-    fit(MusicLMTask(shards, "tiny", shrink=4.0), arguments(4), tmp_path / "resumed", resume=True)
+        fit(Interrupted(shards, "tiny", batch_divisor=4.0), arguments(4), tmp_path / "resumed")
+    fit(MusicLMTask(shards, "tiny", batch_divisor=4.0), arguments(4), tmp_path / "resumed", resume=True)
     for stage in ("semantic", "coarse", "fine"):
         file = Path("model") / stage / "model.safetensors"
         whole, resumed = (read_arrays(tmp_path / name / file)[0] for name in ("whole", "resumed"))
@@ -101,7 +108,7 @@ def test_killed_and_resumed_it_trains_as_if_never_stopped(shards: Path, tmp_path
 def test_training_leaves_the_tokenisers_alone_and_exports_what_loads(shards: Path, tmp_path: Path) -> None:
     codec = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(tmp_path / "codec-tiny")
     before = read_arrays(shards / "condition.safetensors")[0]["codebooks"]
-    task = MusicLMTask(shards, "tiny", "single", shrink=8.0)
+    task = MusicLMTask(shards, "tiny", "single", batch_divisor=8.0)
     model = fit(task, arguments(2), tmp_path / "out")
     assert np.array_equal(read_arrays(model / "condition.safetensors")[0]["codebooks"], before)
     assert np.array_equal(task.conditioner.tokenizer.codebooks.numpy().astype(np.float16), before)
@@ -124,8 +131,8 @@ def test_shards_of_other_tokenisers_are_refused(shards: Path, tmp_path: Path) ->
 
 
 def test_entropy_of_how_often_codes_occur() -> None:
-    assert entropy(shares(torch.arange(8), 8)[None]) == pytest.approx(np.log(8))
-    assert entropy(shares(torch.zeros(8).long(), 8)[None]) == 0
+    assert mean_entropy(code_frequencies(torch.arange(8), 8)[None]) == pytest.approx(np.log(8))
+    assert mean_entropy(code_frequencies(torch.zeros(8).long(), 8)[None]) == 0
 
 
 @pytest.mark.slow
@@ -135,10 +142,10 @@ def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
     codec = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(tmp_path / "codec-tiny")
     features = MusicnnFrames()
     noise = (np.random.default_rng(0).standard_normal(16000 * 4)).astype(np.float32)
-    semantic, report = fit_semantic([features.frames(noise, 16000)], features, codes=8)
+    semantic, report = fit_semantic([features.frames(noise, 16000)], features, codebook_size=8)
     assert report["codes_used"] == 1.0
-    ear = Ear("logmel", 1.0)
-    tokenisers = Tokenisers(str(codec), get_token_codec(str(codec)), ear, features, semantic)
+    ear = WindowEmbedder("logmel", 1.0)
+    tokenisers = PieceTokenizer(str(codec), get_token_codec(str(codec)), ear, features, semantic)
     sources = [ComposedPiece(0, "jazz", 0), ComposedPiece(0, "metal", 0)]
     out = tmp_path / "tokens"
     files = write_shards(sources, out, "a", tokenisers, "logmel", seconds=3.0, per_shard=1)
@@ -162,7 +169,7 @@ def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_tiny_learns_more_than_frequencies_and_follows_its_condition(shards: Path, tmp_path: Path) -> None:
-    task = MusicLMTask(shards, "tiny", seed=0, shrink=2.0)
+    task = MusicLMTask(shards, "tiny", seed=0, batch_divisor=2.0)
     fit(
         task,
         TrainingArguments(steps=150, validate_every=150, checkpoint_every=150, log_every=10, device="cpu"),

@@ -1,4 +1,4 @@
-"""From embeddings to what conditions the stages: checked, brought to length 1, and quantised into 12 tokens."""
+"""Conditions of the stages, from embeddings: checked, normalised, and quantised into 12 tokens."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -14,55 +14,59 @@ from ..._utils.errors import InputError
 from ..._utils.files import read_arrays, write_arrays
 from ...embeddings.embeddings import EmbeddingSpace
 from ..mulan.tokens import MuLanTokenizer
-from .bridge import Bridge
+from .space_map import LinearSpaceMap
 from .stage import Condition
 
 FILE = "condition.safetensors"
 
 
 class Conditioner:
-    """Embeddings of one space as conditions; its codebooks are fitted once and never change.
+    """Conditions from the embeddings of one space; codebooks are fitted once and never change.
 
     Parameters
     ----------
-    space : the embeddings' space that the stages were trained in. tokenizer : of 12 × 1024 (MusicLM's MuLan tokens),
+    space : the embedding space that the stages were trained in. tokenizer : of 12 × 1024 (MusicLM's MuLan tokens),
         frozen.
     renormalise : bring averages of windows, which are shorter than 1, back to length 1 first. MusicLM does not
         say; text embeddings have length 1, so the default keeps both sides alike.
-    bridge : leads into that space from the one whose embeddings are to be given.
+    space_map : linear map into that space from the space of the embeddings that are passed in.
     """
 
     def __init__(
-        self, space: EmbeddingSpace, tokenizer: MuLanTokenizer, renormalise: bool = True, bridge: Bridge | None = None
+        self,
+        space: EmbeddingSpace,
+        tokenizer: MuLanTokenizer,
+        renormalise: bool = True,
+        space_map: LinearSpaceMap | None = None,
     ) -> None:
-        self.own_space, self.tokenizer, self.renormalise, self.bridge = space, tokenizer, renormalise, bridge
+        self.training_space, self.tokenizer, self.renormalise, self.space_map = space, tokenizer, renormalise, space_map
 
     @property
     def space(self) -> EmbeddingSpace:
-        """Of the embeddings that are to be given."""
-        return self.own_space if self.bridge is None else self.bridge.space
+        """Space of the embeddings that are passed in."""
+        return self.training_space if self.space_map is None else self.space_map.space
 
     @classmethod
     def fit(
         cls,
         space: EmbeddingSpace,
         vectors: Float[Tensor, "vectors dims"],
-        levels: int = 12,
-        codes: int = 1024,
+        n_quantizers: int = 12,
+        codebook_size: int = 1024,
         renormalise: bool = True,
     ) -> "Conditioner":
-        """Learn the codebooks from embeddings of the training set."""
+        """Fit the codebooks to embeddings of the training set."""
         vectors = functional.normalize(vectors, dim=-1) if renormalise else vectors
-        return cls(space, MuLanTokenizer.fit(vectors, levels, codes), renormalise)
+        return cls(space, MuLanTokenizer.fit(vectors, n_quantizers, codebook_size), renormalise)
 
     def __call__(self, vectors: Float[Tensor, "batch dims"]) -> Condition:
-        """Conditions, shown both as tokens and as vectors; on the CPU."""
-        vectors = vectors if self.bridge is None else self.bridge(vectors.float())
+        """Conditions of embeddings, shown both as tokens and as vectors; on the CPU."""
+        vectors = vectors if self.space_map is None else self.space_map(vectors.float())
         vectors = functional.normalize(vectors.float(), dim=-1) if self.renormalise else vectors.float()
         return Condition(self.tokenizer.encode(vectors), vectors, torch.ones(len(vectors), 2, dtype=torch.bool))
 
     def check(self, vectors: np.ndarray, space: EmbeddingSpace | None = None) -> Float[Tensor, "batch dims"]:
-        """Embeddings from outside as (batch, dims).
+        """Check embeddings that a user passed in; returns (batch, dims).
 
         Raises
         ------
@@ -87,17 +91,17 @@ class Conditioner:
         return torch.from_numpy(rows)
 
     def save(self, folder: Path) -> None:
-        """Write the codebooks (half precision), the space, and the bridge to it."""
+        """Save codebooks (half precision), space and space map."""
         arrays = {"codebooks": self.tokenizer.codebooks.numpy().astype(np.float16)}
-        about: dict[str, Any] = {"space": asdict(self.own_space), "renormalise": self.renormalise}
-        if self.bridge is not None:
-            arrays, about = arrays | self.bridge.arrays(), about | {"bridge": self.bridge.about()}
+        about: dict[str, Any] = {"space": asdict(self.training_space), "renormalise": self.renormalise}
+        if self.space_map is not None:
+            arrays, about = arrays | self.space_map.arrays(), about | {"bridge": self.space_map.metadata()}
         write_arrays(folder / FILE, arrays, about)
 
     @classmethod
     def load(cls, folder: Path) -> "Conditioner":
-        """What :meth:`save` wrote."""
+        """Load the conditioner that :meth:`save` wrote."""
         arrays, metadata = read_arrays(folder / FILE)
         tokenizer = MuLanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
-        bridge = Bridge.read(arrays, metadata["bridge"]) if "bridge" in metadata else None
-        return cls(EmbeddingSpace(**metadata["space"]), tokenizer, metadata["renormalise"], bridge)
+        space_map = LinearSpaceMap.from_arrays(arrays, metadata["bridge"]) if "bridge" in metadata else None
+        return cls(EmbeddingSpace(**metadata["space"]), tokenizer, metadata["renormalise"], space_map)

@@ -1,4 +1,4 @@
-"""What a stage of MusicLM is, and the three of each size. Rates and crops are the paper's at every size."""
+"""Configurations of MusicLM's stages by size. Frame rates and crops are the paper's at every size."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -7,48 +7,55 @@ from .patterns import Pattern
 from .tokens import Family, TokenSpace
 
 Size = Literal["tiny", "small", "paper"]
-Plan = Literal["three", "single"]
+StageSet = Literal["three", "single"]
 StageName = Literal["semantic", "coarse", "fine", "acoustic"]
-STAGES: dict[Plan, tuple[StageName, ...]] = {"three": ("semantic", "coarse", "fine"), "single": ("acoustic",)}
-"""The paper's three stages; or one that writes all acoustic levels straight from the embedding."""
+STAGES: dict[StageSet, tuple[StageName, ...]] = {"three": ("semantic", "coarse", "fine"), "single": ("acoustic",)}
+"""The paper's three stages; or a single one that predicts all acoustic tokens from the embedding."""
 
 SEMANTIC_FRAME_RATE, ACOUSTIC_FRAME_RATE = 25, 50.0
-"""Frames a second of the semantic tokens, and of MusicLM's codec."""
-COARSE_LEVELS = 4
+"""Frames per second of the semantic tokens, and of MusicLM's codec."""
+COARSE_QUANTIZERS = 4
 
 
 @dataclass(frozen=True)
 class StageConfig:
-    """One decoder-only model: what it predicts, from what, in which order, and how large it is.
+    """A stage, one decoder-only model: what it predicts, from what, in which order, and how large it is.
 
     Attributes
     ----------
     name : "semantic", "coarse" or "fine"; "acoustic" for the only one of a single stage.
-    family, first_level, levels, codes : the tokens it predicts. frame_rate : their frames per second.
-    given, given_levels, given_codes, given_repeat : the tokens it is given, and how many predicted frames each of
-        their frames spans; "" for none.
-    given_as : before the predicted segment ("prefix", the paper), or each frame of it added to the step that
-        predicts that frame ("aligned": shorter, and nothing to align by attention).
-    condition : how the embedding conditions it, before everything else: as residual "tokens" (the paper), as one
-        projected "vector", both, or not at all.
-    embedding, condition_levels, condition_codes : dimensions of the embedding, and its residual tokens.
-    everywhere : add the condition's vector to every step, too: nothing has to learn to look back at it.
-    forgotten : chance that part of an example's past is hidden from it in training (Bowman et al. 2016, "word
-        dropout", arXiv 1511.06349): what came before says nearly all that the condition says, but not at the start.
-    mistaken : chance that an example's past is another's in training, up to a frame drawn at random: what was drawn
-        before may be at odds with the condition, and it is the condition that is to be followed.
+    family, first_quantizer, n_quantizers, codebook_size : the predicted tokens. frame_rate : their frames per second.
+    upstream, upstream_quantizers, upstream_codebook_size : tokens of the stage before, which condition this one; "" for
+        none. frames_per_upstream : predicted frames per upstream frame.
+    upstream_as : before the predicted segment ("prefix", the paper), or each frame added to the step that predicts the
+        same frame ("aligned": shorter, and nothing to align by attention).
+    condition : forms in which the embedding conditions the stage, before everything else: as residual "tokens" (the
+        paper), as one projected "vector", both, or none.
+    condition_dims, condition_quantizers, condition_codebook_size : of the embedding, and of its residual tokens.
+    condition_every_step : whether the condition's vector is added to every step, too.
+    past_dropout : probability that part of an example's past is hidden in training (Bowman et al. 2016, "word dropout",
+        arXiv 1511.06349): past tokens say nearly all that the condition says, except at the start.
+    token_noise : probability that an example's past is that of another example in training, up to a random frame:
+        sampled tokens may contradict the condition, and the condition is to be followed.
     pattern : order of the predicted codes. crop_s, stride_s : longest segment, and how far a longer one advances.
-    layers, heads, width, hidden, dropout : of the transformer. table : width of the token table, and of what a code
-        is chosen by; projected to and from ``width``, level by level, where they are not the same.
-    temperature, guidance : of sampling, unless something else is asked for (MusicLM has no guidance: 1).
+    layers, heads, width, hidden, dropout : of the transformer. token_width : of the token table and of the output
+        heads, projected to and from ``width``, quantizer by quantizer, where they differ.
+    temperature, guidance : default of sampling (MusicLM has no guidance: 1).
     """
 
-    json_keys: ClassVar = {"frame_rate": "rate"}
+    json_keys: ClassVar = {
+        **{"frame_rate": "rate", "first_quantizer": "first_level", "n_quantizers": "levels", "codebook_size": "codes"},
+        **{"upstream": "given", "upstream_quantizers": "given_levels", "upstream_codebook_size": "given_codes"},
+        **{"frames_per_upstream": "given_repeat", "upstream_as": "given_as", "condition_every_step": "everywhere"},
+        **{"condition_dims": "embedding", "condition_quantizers": "condition_levels"},
+        **{"condition_codebook_size": "condition_codes", "past_dropout": "forgotten", "token_noise": "mistaken"},
+        **{"token_width": "table"},
+    }
 
     name: StageName
     family: str
-    first_level: int
-    levels: int
+    first_quantizer: int
+    n_quantizers: int
     frame_rate: float
     crop_s: float
     stride_s: float
@@ -57,150 +64,158 @@ class StageConfig:
     heads: int
     width: int
     hidden: int
-    table: int
+    token_width: int
     pattern: Pattern = "flattened"
     dropout: float = 0.1
-    codes: int = 1024
-    given: str = ""
-    given_levels: int = 0
-    given_codes: int = 1024
-    given_repeat: int = 1
-    given_as: Literal["prefix", "aligned"] = "prefix"
+    codebook_size: int = 1024
+    upstream: str = ""
+    upstream_quantizers: int = 0
+    upstream_codebook_size: int = 1024
+    frames_per_upstream: int = 1
+    upstream_as: Literal["prefix", "aligned"] = "prefix"
     condition: tuple[str, ...] = ()
-    everywhere: bool = False
-    forgotten: float = 0.0
-    mistaken: float = 0.0
-    embedding: int = 128
-    condition_levels: int = 12
-    condition_codes: int = 1024
+    condition_every_step: bool = False
+    past_dropout: float = 0.0
+    token_noise: float = 0.0
+    condition_dims: int = 128
+    condition_quantizers: int = 12
+    condition_codebook_size: int = 1024
     guidance: float = 1.0
 
     @property
     def space(self) -> TokenSpace:
-        """The ids of its table."""
-        families = {"condition": (self.condition_levels, self.condition_codes)} if "tokens" in self.condition else {}
-        if self.given:
-            families[self.given] = (self.given_levels, self.given_codes)
-        families[self.family] = (self.first_level + self.levels, self.codes)
+        """The token space of the stage."""
+        families: dict[str, tuple[int, int]] = {}
+        if "tokens" in self.condition:
+            families["condition"] = (self.condition_quantizers, self.condition_codebook_size)
+        if self.upstream:
+            families[self.upstream] = (self.upstream_quantizers, self.upstream_codebook_size)
+        families[self.family] = (self.first_quantizer + self.n_quantizers, self.codebook_size)
         return TokenSpace(tuple(Family(name, *size) for name, size in families.items()))
 
     @property
     def frames(self) -> int:
-        """Predicted frames of a whole crop."""
+        """Predicted frames per crop."""
         return round(self.crop_s * self.frame_rate)
 
     @property
-    def given_frames(self) -> int:
-        """Frames of the given tokens in a whole crop."""
-        return self.frames // self.given_repeat if self.given else 0
+    def upstream_frames(self) -> int:
+        """Upstream frames per crop."""
+        return self.frames // self.frames_per_upstream if self.upstream else 0
 
     @property
     def sequence(self) -> int:
-        """Tokens of a whole crop in the paper's order, conditions included (section 1.2: 762, 2262, 1800)."""
-        before = self.condition_levels if "tokens" in self.condition else 0
-        return before + self.given_levels * self.given_frames + self.levels * self.frames
+        """Tokens per crop in the paper's order, conditions included (section 1.2: 762, 2262, 1800)."""
+        before = self.condition_quantizers if "tokens" in self.condition else 0
+        return before + self.upstream_quantizers * self.upstream_frames + self.n_quantizers * self.frames
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokens there are: codes of the codec's levels, semantic tokens, and the condition's.
+    """Sizes of all tokens: acoustic tokens of the codec, semantic tokens, and those of the condition.
 
     Attributes
     ----------
-    acoustic_frame_rate : frames of the codec a second. acoustic_dims : dimensions of its codebooks, which the small
-        sizes' tables begin from; 0 where they are not at hand.
-    embedding : dimensions of the embedding that is the condition.
+    acoustic_frame_rate : frames of the codec per second.
+    acoustic_dims : dimensions of the codec's codebooks, from which the small sizes' tables are initialised; 0 where
+        they are unknown.
+    condition_dims : dimensions of the embedding that is the condition.
     """
 
-    acoustic_codes: int = 1024
-    acoustic_levels: int = 12
+    acoustic_codebook_size: int = 1024
+    acoustic_quantizers: int = 12
     acoustic_frame_rate: float = ACOUSTIC_FRAME_RATE
     acoustic_dims: int = 0
-    semantic_codes: int = 1024
-    condition_levels: int = 12
-    condition_codes: int = 1024
-    embedding: int = 128
+    semantic_codebook_size: int = 1024
+    condition_quantizers: int = 12
+    condition_codebook_size: int = 1024
+    condition_dims: int = 128
 
     @property
-    def coarse_levels(self) -> int:
-        """How many of the codec's levels are coarse."""
-        return min(COARSE_LEVELS, self.acoustic_levels - 1)
+    def coarse_quantizers(self) -> int:
+        """Number of the codec's quantizers that are coarse."""
+        return min(COARSE_QUANTIZERS, self.acoustic_quantizers - 1)
 
 
-def stages(size: Size, plan: Plan = "three", words: Vocabulary | None = None) -> dict[StageName, StageConfig]:
-    """The stages of a size, by name.
+def stage_configs(
+    size: Size, stage_set: StageSet = "three", vocabulary: Vocabulary | None = None
+) -> dict[StageName, StageConfig]:
+    """Configurations of the stages of a size, by name.
+
+    ``paper`` is 24 layers, 16 heads, 1024/4096 and flattened. ``small`` and ``tiny`` predict one frame per step
+    (delay), add upstream tokens to the steps of the same frame, and are conditioned on the embedding as tokens and as a
+    vector.
 
     Raises
     ------
-    ValueError : three stages of a codec that does not have two frames for each semantic token.
-
-    ``paper`` is 24 layers, 16 heads, 1024/4096 and flattened. ``small`` and ``tiny`` predict a frame a step
-    (delay), add what they are given to the steps it belongs to, and see the embedding as tokens and as a vector.
+    ValueError : three stages of a codec that does not have two frames per semantic token.
     """
-    words = words or Vocabulary()
-    if plan == "three" and words.acoustic_frame_rate != 2 * SEMANTIC_FRAME_RATE:
-        needed = 2 * SEMANTIC_FRAME_RATE
-        raise ValueError(f"three stages need a codec of {needed} frames a second, not {words.acoustic_frame_rate:.4g}")
-    return {name: StageConfig(name=name, **_what(name, words), **_shape(size, name, words)) for name in STAGES[plan]}
+    vocabulary = vocabulary or Vocabulary()
+    if stage_set == "three" and vocabulary.acoustic_frame_rate != 2 * SEMANTIC_FRAME_RATE:
+        needed, found = 2 * SEMANTIC_FRAME_RATE, vocabulary.acoustic_frame_rate
+        raise ValueError(f"three stages need a codec of {needed} frames per second, not {found:.4g}")
+    return {
+        name: StageConfig(name=name, **_tokens(name, vocabulary), **_shape(size, name, vocabulary))
+        for name in STAGES[stage_set]
+    }
 
 
-def _what(name: StageName, words: Vocabulary) -> dict[str, Any]:
-    """What a stage predicts, from what, and how long its crops are; the paper's, where it has the stage, at every size.
+def _tokens(name: StageName, vocabulary: Vocabulary) -> dict[str, Any]:
+    """Predicted and upstream tokens of a stage, and its crops: the paper's at every size, where it has the stage.
 
-    The single stage, which it has not, starts anew from its condition often: it is trained in minutes, and drifts.
+    The single stage, which the paper does not have, restarts from its condition often: it is trained in minutes, and
+    drifts.
     """
     conditioned = {
-        "condition_levels": words.condition_levels,
-        "condition_codes": words.condition_codes,
-        "embedding": words.embedding,
+        "condition_quantizers": vocabulary.condition_quantizers,
+        "condition_codebook_size": vocabulary.condition_codebook_size,
+        "condition_dims": vocabulary.condition_dims,
     }
     acoustic = {
         "family": "acoustic",
-        "codes": words.acoustic_codes,
-        "frame_rate": words.acoustic_frame_rate,
+        "codebook_size": vocabulary.acoustic_codebook_size,
+        "frame_rate": vocabulary.acoustic_frame_rate,
         **conditioned,
     }
-    coarse, levels = words.coarse_levels, words.acoustic_levels
+    coarse, quantizers = vocabulary.coarse_quantizers, vocabulary.acoustic_quantizers
     if name == "semantic":
         return {
-            **{"family": "semantic", "first_level": 0, "levels": 1, "codes": words.semantic_codes},
-            **{
-                "frame_rate": float(SEMANTIC_FRAME_RATE),
-                "crop_s": 30.0,
-                "stride_s": 15.0,
-                "temperature": 1.0,
-                **conditioned,
-            },
+            **{"family": "semantic", "codebook_size": vocabulary.semantic_codebook_size},
+            **{"first_quantizer": 0, "n_quantizers": 1, "frame_rate": float(SEMANTIC_FRAME_RATE)},
+            **{"crop_s": 30.0, "stride_s": 15.0, "temperature": 1.0, **conditioned},
         }
     if name == "coarse":
-        given = {"given": "semantic", "given_levels": 1, "given_codes": words.semantic_codes, "given_repeat": 2}
-        crop = {"crop_s": 10.0, "stride_s": 5.0, "temperature": 0.95}
-        return {**acoustic, **given, **crop, "first_level": 0, "levels": coarse}
+        semantic_size = vocabulary.semantic_codebook_size
+        upstream = {"upstream": "semantic", "upstream_quantizers": 1, "upstream_codebook_size": semantic_size}
+        crop = {"frames_per_upstream": 2, "crop_s": 10.0, "stride_s": 5.0, "temperature": 0.95}
+        return {**acoustic, **upstream, **crop, "first_quantizer": 0, "n_quantizers": coarse}
     if name == "fine":
-        given = {"given": "acoustic", "given_levels": coarse, "given_codes": words.acoustic_codes}
+        acoustic_size = vocabulary.acoustic_codebook_size
+        upstream = {"upstream": "acoustic", "upstream_quantizers": coarse, "upstream_codebook_size": acoustic_size}
         crop = {"crop_s": 3.0, "stride_s": 3.0, "temperature": 0.4}
-        return {**acoustic, **given, **crop, "first_level": coarse, "levels": levels - coarse}
+        return {**acoustic, **upstream, **crop, "first_quantizer": coarse, "n_quantizers": quantizers - coarse}
     crop = {"crop_s": 4.0, "stride_s": 2.0, "temperature": 0.9, "guidance": 1.5}
-    return {**acoustic, **crop, "first_level": 0, "levels": levels}
+    return {**acoustic, **crop, "first_quantizer": 0, "n_quantizers": quantizers}
 
 
-def _shape(size: Size, name: StageName, words: Vocabulary) -> dict[str, Any]:
-    """How large a stage is, and how it sees its conditions."""
+def _shape(size: Size, name: StageName, vocabulary: Vocabulary) -> dict[str, Any]:
+    """Size of a stage's transformer, and the forms of its condition."""
     if size == "paper":
-        layers, heads, width, table, dropout = 24, 16, 1024, 1024, 0.1
+        layers, heads, width, token_width, dropout = 24, 16, 1024, 1024, 0.1
     else:
-        layers, heads, width, table, dropout = _SHAPES[size][name]
-        if name != "semantic" and words.acoustic_dims:
-            table = words.acoustic_dims
-    faithful = size == "paper"
-    condition = () if name == "fine" else ("tokens",) if faithful else ("tokens", "vector")
-    flat = faithful or name == "semantic"
+        layers, heads, width, token_width, dropout = _SHAPES[size][name]
+        if name != "semantic" and vocabulary.acoustic_dims:
+            token_width = vocabulary.acoustic_dims
+    is_paper = size == "paper"
+    condition = () if name == "fine" else ("tokens",) if is_paper else ("tokens", "vector")
+    flat, with_vector = is_paper or name == "semantic", "vector" in condition
     return {
-        **{"layers": layers, "heads": heads, "width": width, "hidden": 4 * width, "table": table, "dropout": dropout},
-        **{"everywhere": "vector" in condition, "forgotten": 0.5 if "vector" in condition else 0.0},
-        "mistaken": 0.25 if "vector" in condition else 0.0,
+        **{"layers": layers, "heads": heads, "width": width, "hidden": 4 * width},
+        **{"token_width": token_width, "dropout": dropout},
+        **{"condition_every_step": with_vector, "past_dropout": 0.5 if with_vector else 0.0},
+        "token_noise": 0.25 if with_vector else 0.0,
         **{"condition": condition, "pattern": "flattened" if flat else "delay"},
-        "given_as": "prefix" if faithful else "aligned",
+        "upstream_as": "prefix" if is_paper else "aligned",
     }
 
 

@@ -1,4 +1,4 @@
-"""A MusicLM as a folder: config.json, a sub-folder a stage, what conditions them; the codec is named, not copied."""
+"""A MusicLM as a folder: config.json, one sub-folder per stage, the conditioner; the codec is named, not copied."""
 
 import json
 from collections.abc import Mapping
@@ -16,40 +16,40 @@ from ..codecs import get_token_codec
 from ..mel_tokens.griffin_lim import INVERSE
 from .condition import FILE as CONDITION
 from .condition import Conditioner
-from .config import STAGES, Plan, StageName
+from .config import STAGES, StageName, StageSet
+from .post_net import FOLDER as POST_NET
+from .post_net import MelPostNet
 from .postfilter import FILE as POSTFILTER
 from .postfilter import Postfilter
-from .refiner import FOLDER as REFINER
-from .refiner import Refiner
 from .sampling import Sampling
 from .semantic import SemanticTokenizer
 from .stage import Stage
 
 CONFIG = "config.json"
 VOCODER = "griffin-lim"
-"""Of models whose codec is of mel tokens, unless another is asked for: nothing has to be installed."""
+"""Default vocoder of models on mel tokens: nothing has to be installed."""
 _KEYS = ("plan", "codec", "codec_sha256", "vocoder", "sampling")
 
 
-def describe(
+def write_config(
     folder: Path,
-    plan: Plan,
+    stage_set: StageSet,
     codec: str,
     codec_sha256: str,
     provenance: dict[str, Any],
     sampling: Mapping[StageName, Sampling] | None = None,
 ) -> None:
-    """Write a model folder's config.json: its stages and how they are sampled, its codec, where it came from."""
+    """Write config.json of a MusicLM's folder: stages, sampling, codec and provenance."""
     chosen = {name: asdict(how) for name, how in (sampling or {}).items()}
-    settings = {"model": "MusicLM", "plan": plan, "sampling": chosen}
-    sung = {"codec": codec, "codec_sha256": codec_sha256, "vocoder": VOCODER}
-    write_json(folder / CONFIG, {**settings, **sung, "provenance": provenance})
+    settings = {"model": "MusicLM", "plan": stage_set, "sampling": chosen}
+    codec_settings = {"codec": codec, "codec_sha256": codec_sha256, "vocoder": VOCODER}
+    write_json(folder / CONFIG, {**settings, **codec_settings, "provenance": provenance})
 
 
 def read_parts(
     name: str | Path, device: str | torch.device, codec: str | Path | None, vocoder: str | None
 ) -> dict[str, Any]:
-    """What ``MusicLM`` is made of, by parameter; see :meth:`.model.MusicLM.from_pretrained`."""
+    """Read the parameters of ``MusicLM`` from a folder; see :meth:`.model.MusicLM.from_pretrained`."""
     require_device(str(device))
     folder = find(name)
     settings = _settings(folder)
@@ -65,8 +65,8 @@ def read_parts(
         "stages": stages,
         "conditioner": Conditioner.load(folder),
         "semantic": None if settings["plan"] == "single" else SemanticTokenizer.load(folder),
-        "codec": get_token_codec(str(codec), levels_of(stages), str(device), vocoder),
-        "refiner": Refiner.from_pretrained(folder / REFINER).to(device) if (folder / REFINER).is_dir() else None,
+        "codec": get_token_codec(str(codec), n_quantizers_of(stages), str(device), vocoder),
+        "post_net": MelPostNet.from_pretrained(folder / POST_NET).to(device) if (folder / POST_NET).is_dir() else None,
         "postfilter": Postfilter.load(folder) if (folder / POSTFILTER).is_file() else None,
         "sampling": _sampling(folder, settings["sampling"]),
         "name": folder.name,
@@ -74,13 +74,13 @@ def read_parts(
     }
 
 
-def levels_of(stages: Mapping[StageName, Stage]) -> int:
-    """How many of the codec's levels the stages write."""
-    return max(stage.config.first_level + stage.config.levels for stage in stages.values())
+def n_quantizers_of(stages: Mapping[StageName, Stage]) -> int:
+    """Number of the codec's quantizers that the stages predict."""
+    return max(stage.config.first_quantizer + stage.config.n_quantizers for stage in stages.values())
 
 
 def codec_digest(codec: str | Path) -> str:
-    """Of the weights of a codec, or of a part of one, that ships or lies in a folder."""
+    """Digest of the weights of a codec, or a part of one, by shipped name or folder."""
     return digest_file(find(codec) / "model.safetensors")
 
 
@@ -90,14 +90,14 @@ def _settings(folder: Path) -> dict[str, Any]:
         raise InputError("this is not a MusicLM", folder / CONFIG, "name a folder that holds one")
     missing = [key for key in _KEYS if key not in settings]
     if missing or settings["plan"] not in STAGES:
-        wrong = f"lacks {', '.join(missing)}" if missing else f"names no known plan ({settings['plan']!r})"
+        wrong = f"lacks {', '.join(missing)}" if missing else f"names no known set of stages ({settings['plan']!r})"
         raise InputError(f"the model's description {wrong}", folder / CONFIG, "copy the folder again")
     return settings
 
 
-def _sampling(folder: Path, given: Any) -> dict[StageName, Sampling]:
+def _sampling(folder: Path, settings: Any) -> dict[StageName, Sampling]:
     try:
-        return {stage: Sampling(**how) for stage, how in given.items()}
+        return {stage: Sampling(**how) for stage, how in settings.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"the model's sampling cannot be used ({error})", folder / CONFIG, "copy the folder again"
@@ -105,10 +105,10 @@ def _sampling(folder: Path, given: Any) -> dict[StageName, Sampling]:
 
 
 def _digest(folder: Path, names: tuple[StageName, ...], settings: dict[str, Any], vocoder: str) -> str:
-    """Of all that decides what the model makes: weights, sizes, how it is sampled, what sings."""
-    networks = [*names, *(each.name for each in folder.glob(REFINER))]
+    """Digest of all that decides a model's output: weights, sizes, sampling, codec and vocoder."""
+    networks = [*names, *(each.name for each in folder.glob(POST_NET))]
     files = [folder / network / file for network in networks for file in ("model.safetensors", "config.json")]
     files += [folder / CONDITION, *folder.glob(POSTFILTER)]
-    sings = [vocoder, codec_digest(INVERSE)] if vocoder == VOCODER else [vocoder]
-    decides = [settings["sampling"], settings["codec_sha256"], *sings]
+    vocoder_parts = [vocoder, codec_digest(INVERSE)] if vocoder == VOCODER else [vocoder]
+    decides = [settings["sampling"], settings["codec_sha256"], *vocoder_parts]
     return digest_text("".join(map(digest_file, files)) + json.dumps(decides, sort_keys=True))

@@ -1,4 +1,4 @@
-"""Where the training of a MusicLM begins, if not from nothing: at a trained one, also of another embedding."""
+"""Initialisation of the stages of a MusicLM from a trained one, also of another embedding."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,18 +18,18 @@ CONDITION = "condition"  # the family of condition tokens
 
 
 @torch.no_grad()
-def begin_at(
+def initialise_from(
     name: str | Path, stages: Mapping[str, nn.Module], conditioner: Conditioner, vectors: Float[Tensor, "sounds dims"]
 ) -> None:
-    """Give stages the weights of a trained MusicLM, as far as they mean the same here.
+    """Initialise stages from the weights of a trained MusicLM.
 
-    What is known of music is kept. What is known of the condition is kept where both have the same embedding, and
-    brought over where a bridge leads from the new one to the old; of any other embedding it is learned anew. Condition
-    tokens of other codebooks begin as if withheld.
+    Weights that read the condition are kept where both have the same embedding, and mapped where the trained model has
+    a linear map from the new space to its own; otherwise they stay as they are. Condition tokens of other codebooks
+    are initialised as the null token.
 
     Parameters
     ----------
-    name : of the trained model, or its folder. conditioner : of the stages. vectors : embeddings of music.
+    name : of the trained model, or its folder. conditioner : of the new stages. vectors : embeddings of music.
 
     Raises
     ------
@@ -39,10 +39,13 @@ def begin_at(
     trained = Conditioner.load(folder)
     for stage_name, stage in stages.items():
         assert isinstance(stage, Stage)
-        there = Stage.from_pretrained(folder / stage_name)
-        state = {**there.state_dict(), "table.weight": _table(stage, there, _same_tokens(trained, conditioner))}
+        trained_stage = Stage.from_pretrained(folder / stage_name)
+        state = {
+            **trained_stage.state_dict(),
+            "table.weight": _table(stage, trained_stage, _same_tokens(trained, conditioner)),
+        }
         if "vector" in stage.config.condition:
-            state |= _vector(stage, there, trained, conditioner, vectors)
+            state |= _vector(stage, trained_stage, trained, conditioner, vectors)
         try:
             stage.load_state_dict(state)
         except RuntimeError:
@@ -51,44 +54,49 @@ def begin_at(
             ) from None
 
 
-def _table(stage: Stage, there: Stage, same_tokens: bool) -> Float[Tensor, "tokens width"]:
-    """The trained table in the order of the new one's ids."""
-    old: Tensor = there.table.weight
+def _table(stage: Stage, trained_stage: Stage, same_tokens: bool) -> Float[Tensor, "tokens width"]:
+    """The trained token table in the order of the new stage's ids."""
+    old: Tensor = trained_stage.table.weight
     table = old.new_zeros(stage.space.size, old.shape[1])
     for special in SPECIALS:
-        table[stage.space.special(special)] = old[there.space.special(special)]
+        table[stage.space.special(special)] = old[trained_stage.space.special(special)]
     for family in stage.space.families:
-        kept = family in there.space.families and (same_tokens or family.name != CONDITION)
+        kept = family in trained_stage.space.families and (same_tokens or family.name != CONDITION)
         if kept:
-            table[_ids(stage, family)] = old[_ids(there, family)]
+            table[_ids(stage, family)] = old[_ids(trained_stage, family)]
         elif family.name == CONDITION:
-            table[_ids(stage, family)] = old[there.space.special("null")]
+            table[_ids(stage, family)] = old[trained_stage.space.special("null")]
         else:
             raise InputError(f"it writes other {family.name} tokens", hint="prepare the music with its own codec")
     return table
 
 
-def _ids(stage: Stage, family: Family) -> Int[Tensor, "levels codes"]:
-    return stage.space.encode(family.name, torch.arange(family.codes).expand(family.levels, -1))
+def _ids(stage: Stage, family: Family) -> Int[Tensor, "quantizers codes"]:
+    return stage.space.encode(family.name, torch.arange(family.codebook_size).expand(family.n_quantizers, -1))
 
 
 def _vector(
-    stage: Stage, there: Stage, trained: Conditioner, conditioner: Conditioner, vectors: Tensor
+    stage: Stage, trained_stage: Stage, trained: Conditioner, conditioner: Conditioner, vectors: Tensor
 ) -> dict[str, Tensor]:
-    """The layer that reads embeddings, for those of the new conditioner."""
-    layer, bridge = there.vector, trained.bridge
-    if trained.own_space.same_as(conditioner.own_space):
+    """Weights of the layer that reads embeddings, for the new conditioner's space."""
+    layer, space_map = trained_stage.vector, trained.space_map
+    if trained.training_space.same_as(conditioner.training_space):
         return {}
-    if bridge is None or not bridge.space.same_as(conditioner.own_space):
+    if space_map is None or not space_map.space.same_as(conditioner.training_space):
         return {"vector.weight": stage.vector.weight, "vector.bias": stage.vector.bias}
-    mapped = functional.normalize(vectors, dim=1) @ bridge.weights + bridge.offset
-    length = mapped.norm(dim=1).mean()  # brought to 1 behind a bridge; here on average
-    old, new = there.config.embedding**0.5, stage.config.embedding**0.5  # embeddings are scaled to unit variance
+    mapped = functional.normalize(vectors, dim=1) @ space_map.weights + space_map.offset
+    length = mapped.norm(dim=1).mean()  # a space map normalises each vector; here on average
+    old, new = (
+        trained_stage.config.condition_dims**0.5,
+        stage.config.condition_dims**0.5,
+    )  # embeddings are scaled to unit variance
     return {
-        "vector.weight": old / new / length * layer.weight @ bridge.weights.T,
-        "vector.bias": layer.bias + old / length * layer.weight @ bridge.offset,
+        "vector.weight": old / new / length * layer.weight @ space_map.weights.T,
+        "vector.bias": layer.bias + old / length * layer.weight @ space_map.offset,
     }
 
 
-def _same_tokens(one: Conditioner, other: Conditioner) -> bool:
-    return one.own_space.same_as(other.own_space) and torch.equal(one.tokenizer.codebooks, other.tokenizer.codebooks)
+def _same_tokens(first: Conditioner, second: Conditioner) -> bool:
+    return first.training_space.same_as(second.training_space) and torch.equal(
+        first.tokenizer.codebooks, second.tokenizer.codebooks
+    )

@@ -1,4 +1,4 @@
-"""What decides how a piece sounds, as it is written beside it: two that say the same are the same."""
+"""The origin of a piece: all that decides how it sounds, as written beside it."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def origin(model: "MusicLM", command: str, seed: int, guidance: float | None) -> dict[str, Any]:
-    """Of all that a model makes by a command: the model and its parts, how it is sampled, the seed."""
+    """The origin of what a model generates with a command: the model and its parts, sampling and seed."""
     sampling = {name: asdict(how) for name, how in model.sampling.items()}
     for name, how in sampling.items():
         if guidance is not None and name != "fine":

@@ -1,13 +1,13 @@
-"""In which order the codes of a frame grid (levels, frames) are predicted: patterns as data.
+"""Patterns: the order in which the codes of a grid (n_quantizers, frames) are predicted.
 
 A pattern places each code in a (step, slot) of a table; one step of the transformer predicts one row of it.
 
 =========  =============  ==========================  ===================================================
-pattern    slots a step   code (level q, frame t) at  source
+pattern    slots per step   code (level q, frame t) at  source
 =========  =============  ==========================  ===================================================
-flattened  1              step t · levels + q         AudioLM's row-major order: what the papers use
-delay      levels         step t + q, slot q          MusicGen (arXiv 2306.05284): each level a step later
-parallel   levels         step t, slot q              all levels of a frame at once
+flattened  1              step t · n_quantizers + q         AudioLM's row-major order: what the papers use
+delay      n_quantizers         step t + q, slot q          MusicGen (arXiv 2306.05284): each level a step later
+parallel   n_quantizers         step t, slot q              all quantizers of a frame at once
 =========  =============  ==========================  ===================================================
 """
 
@@ -22,7 +22,7 @@ Pattern = Literal["flattened", "delay", "parallel"]
 
 
 class Layout(NamedTuple):
-    """A pattern on a grid.
+    """The layout of a pattern on a grid.
 
     Attributes
     ----------
@@ -30,20 +30,20 @@ class Layout(NamedTuple):
     frame : the newest frame of each step; what is known of it may condition the step.
     """
 
-    step: Int[Tensor, "levels frames"]
-    slot: Int[Tensor, "levels frames"]
+    step: Int[Tensor, "quantizers frames"]
+    slot: Int[Tensor, "quantizers frames"]
     code: Int[Tensor, "steps slots"]
     frame: Int[Tensor, " steps"]
 
 
 @cache
 @torch.inference_mode(False)  # kept for training too
-def layout(pattern: Pattern, levels: int, frames: int) -> Layout:
-    """The pattern's table for a grid of so many levels and frames; on the CPU, kept."""
-    level = torch.arange(levels)[:, None].expand(levels, frames)
-    frame = torch.arange(frames)[None].expand(levels, frames)
+def layout(pattern: Pattern, n_quantizers: int, frames: int) -> Layout:
+    """Layout of a pattern for a grid of the given size; cached, on the CPU."""
+    level = torch.arange(n_quantizers)[:, None].expand(n_quantizers, frames)
+    frame = torch.arange(frames)[None].expand(n_quantizers, frames)
     if pattern == "flattened":
-        step, slot = frame * levels + level, torch.zeros_like(level)
+        step, slot = frame * n_quantizers + level, torch.zeros_like(level)
     elif pattern == "delay":
         step, slot = frame + level, level
     elif pattern == "parallel":
@@ -52,16 +52,18 @@ def layout(pattern: Pattern, levels: int, frames: int) -> Layout:
         raise ValueError(f"there is no pattern {pattern!r}")
     code = torch.full((int(step.max()) + 1, int(slot.max()) + 1), -1)
     code[step, slot] = level * frames + frame
-    newest = torch.arange(len(code)) // (levels if pattern == "flattened" else 1)
+    newest = torch.arange(len(code)) // (n_quantizers if pattern == "flattened" else 1)
     return Layout(step.contiguous(), slot.contiguous(), code, newest.clamp(max=frames - 1))
 
 
-def arrange(grid: Int[Tensor, "batch levels frames"], table: Layout, empty: int) -> Int[Tensor, "batch steps slots"]:
-    """Put a grid into its steps; slots without a code hold ``empty``."""
+def arrange(
+    grid: Int[Tensor, "batch quantizers frames"], table: Layout, empty: int
+) -> Int[Tensor, "batch steps slots"]:
+    """Arrange the codes of a grid in steps; slots without a code hold ``empty``."""
     flat = torch.cat([grid.flatten(1), grid.new_full((len(grid), 1), empty)], dim=1)
     return flat[:, table.code.to(grid.device)]
 
 
-def collect(steps: Int[Tensor, "batch steps slots"], table: Layout) -> Int[Tensor, "batch levels frames"]:
-    """The grid that :func:`arrange` put into steps."""
+def collect(steps: Int[Tensor, "batch steps slots"], table: Layout) -> Int[Tensor, "batch quantizers frames"]:
+    """Collect the grid from its steps, the inverse of :func:`arrange`."""
     return steps[:, table.step.to(steps.device), table.slot.to(steps.device)]

@@ -1,4 +1,4 @@
-"""Spectrograms of drawn tokens, given the modulations that those of music have."""
+"""A modulation postfilter of generated spectrograms, fitted to those of music."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from ..._utils.files import read_arrays, write_arrays
 from ..mel_tokens.hifigan import MELS
 
 FILE = "postfilter.safetensors"
-FRAMES = 256  # of 11.6 ms: 3 s, so that modulations are told apart from 0.34 Hz on
+FRAMES = 256  # of 11.6 ms: 3 s, a resolution of 0.34 Hz
 _RANGE = (0.2, 4.0)
 _BLUR = (1.0, 1.5)  # quefrencies, modulation frequencies
 
 
 @dataclass(frozen=True)
 class Postfilter:
-    """A gain for every quefrency and modulation frequency of a log-mel spectrogram, one for all music.
+    """A gain per quefrency and modulation frequency of a log-mel spectrogram, one filter for all music.
 
-    What a language model draws flickers: each code is likely where it stands, and the chance in one has little to do
-    with that in the next. Spectra change too much at 5 to 30 Hz and too little below 2, most in their fine structure,
-    in the same way whatever was asked for. Takamichi et al. 2016 (doi:10.1109/TASLP.2016.2522655) bring the modulation
+    Samples of a language model flicker: each code is likely where it stands, and its randomness has little to do with
+    that of the next. Spectra change too much at 5 to 30 Hz and too little below 2, most in their fine structure,
+    in the same way for all conditions. Takamichi et al. 2016 (doi:10.1109/TASLP.2016.2522655) bring the modulation
     spectra of synthesised speech to those of natural speech; here the gain is the ratio of their medians over pieces.
 
     Attributes
     ----------
-    gains : (80, FRAMES / 2 + 1), quefrency x modulation frequency; a piece's own mean is left as it is.
+    gains : (80, FRAMES / 2 + 1), quefrency x modulation frequency; the mean of a piece is left as it is.
     """
 
     gains: Float32[np.ndarray, "quefrencies modulations"]
@@ -40,16 +40,16 @@ class Postfilter:
     @classmethod
     def fit(
         cls,
-        drawn: Sequence[Float32[np.ndarray, "_ bands"]],
+        sampled: Sequence[Float32[np.ndarray, "_ bands"]],
         real: Sequence[Float32[np.ndarray, "_ bands"]],
     ) -> "Postfilter":
-        """From drawn and real spectrograms of like length; which belongs to which does not matter."""
-        ours, theirs = (np.median([_power(mel) for mel in side], axis=0) for side in (drawn, real))
-        ratio = gaussian_filter((theirs - ours) / 2, _BLUR)
+        """Fit gains to sampled and real spectrograms of similar length, which need not be paired."""
+        generated, music = (np.median([_power(mel) for mel in side], axis=0) for side in (sampled, real))
+        ratio = gaussian_filter((music - generated) / 2, _BLUR)
         return cls(np.exp(ratio).clip(*_RANGE).astype(np.float32))
 
     def __call__(self, mel: Float32[np.ndarray, "frames bands"]) -> Float32[np.ndarray, "frames bands"]:
-        """The spectrogram filtered, of the same length."""
+        """Filter a spectrogram; its length is kept."""
         mean = mel.mean(axis=0)
         padded = np.pad(_cepstra(mel - mean), ((FRAMES, FRAMES), (0, 0)), mode="edge")
         spectrum = _STFT.stft(padded, axis=0) * self.gains.T[:, :, None]  # (modulations, quefrencies, slices)
@@ -57,12 +57,12 @@ class Postfilter:
         return (idct(cepstra, axis=1, norm="ortho") + mean).astype(np.float32)
 
     def save(self, folder: Path) -> None:
-        """Write it beside the model."""
+        """Save the postfilter in a model's folder."""
         write_arrays(folder / FILE, vars(self), {"kind": "modulation postfilter"})
 
     @classmethod
     def load(cls, folder: Path) -> "Postfilter":
-        """What :meth:`save` wrote; :class:`InputError` where it is not that."""
+        """Load the postfilter that :meth:`save` wrote; :class:`InputError` where it is none."""
         arrays, metadata = read_arrays(folder / FILE)
         gains = arrays.get("gains", np.empty(0))
         right = metadata.get("kind") == "modulation postfilter" and gains.shape == (MELS, FRAMES // 2 + 1)
@@ -79,7 +79,7 @@ def _cepstra(mel: Float32[np.ndarray, "frames bands"]) -> Float[np.ndarray, "fra
 
 
 def _power(mel: Float32[np.ndarray, "frames bands"]) -> Float[np.ndarray, "quefrencies modulations"]:
-    """Log power of a piece's modulations, over the slices that lie inside it."""
+    """Log power of a piece's modulations, over the slices inside it."""
     inside = slice(_STFT.lower_border_end[1], _STFT.upper_border_begin(len(mel))[1])
     spectrum = _STFT.stft(_cepstra(mel - mel.mean(axis=0)), axis=0)[..., inside]
     return np.log((np.abs(spectrum) ** 2).mean(axis=-1).T + 1e-9)

@@ -1,4 +1,4 @@
-"""What a user may ask for, checked: how long, how often, by which seed; which words, recordings, embeddings."""
+"""Checks of what a user asks for: duration, number of samples, seed, guidance; texts, recordings, embeddings."""
 
 import operator
 from collections.abc import Iterable, Sequence
@@ -22,110 +22,110 @@ from ...embeddings.texts import as_texts
 from ..embedders import get_embedder
 from .condition import Conditioner
 
-SHORTEST_S, LONGEST_S = 1.0, 600.0
-MOST_WORDS = 200
-MOST_DRAWS = 64
-MOST_GUIDANCE = 100.0
-MOST_SEED = 2**32 - 1
+MIN_DURATION_S, MAX_DURATION_S = 1.0, 600.0
+MAX_WORDS = 200
+MAX_SAMPLES = 64
+MAX_GUIDANCE = 100.0
+MAX_SEED = 2**32 - 1
 
-Sound = tuple[AnyWaveform, int]
+Waveform = tuple[AnyWaveform, int]
 """A waveform, mono or stereo, either way round, and its sample rate in Hz."""
-Recording = Sound | Path | str
-"""A sound, or the file of one."""
+AudioInput = Waveform | Path | str
+"""A waveform with its sample rate, or a sound file."""
 Rows = Literal["items", "windows"]
 """What the rows of a two-dimensional array are: items, each with a piece of its own, or windows of one item."""
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """What pieces are to be like: ``vectors`` (items, dims), and of each item where it came from, as JSON types."""
+    """Prompts of pieces: ``vectors`` (items, dims), and the origin of each item, as JSON types."""
 
     vectors: Float[Tensor, "items dims"]
     origins: list[dict[str, Any]]
 
 
-def check_length(seconds: Any, draws: Any = 1) -> None:
-    """:class:`InputError` where so much music cannot be made."""
-    if not SHORTEST_S <= _number(seconds, "seconds") <= LONGEST_S:  # also refuses NaN
+def check_duration(seconds: Any, n_samples: Any = 1) -> None:
+    """Raise :class:`InputError` for a duration or a number of samples that cannot be generated."""
+    if not MIN_DURATION_S <= _number(seconds, "seconds") <= MAX_DURATION_S:  # also refuses NaN
         raise InputError(
-            f"{seconds:g} s of music cannot be made", hint=f"ask for {SHORTEST_S:g} to {LONGEST_S:g} seconds"
+            f"{seconds:g} s of music cannot be made", hint=f"ask for {MIN_DURATION_S:g} to {MAX_DURATION_S:g} seconds"
         )
-    if not 1 <= _whole(draws, "draws") <= MOST_DRAWS:
-        raise InputError(f"{draws} draws cannot be made", hint=f"ask for 1 to {MOST_DRAWS}")
+    if not 1 <= _whole(n_samples, "n_samples") <= MAX_SAMPLES:
+        raise InputError(f"{n_samples} samples cannot be generated", hint=f"ask for 1 to {MAX_SAMPLES}")
 
 
 def check_guidance(guidance: Any) -> None:
-    """:class:`InputError` where a condition cannot be followed so much."""
-    if guidance is not None and not 0 <= _number(guidance, "guidance") <= MOST_GUIDANCE:
-        raise InputError(f"the guidance is {guidance:g}", hint=f"choose 0 to {MOST_GUIDANCE:g}")
+    """Raise :class:`InputError` for a guidance out of range."""
+    if guidance is not None and not 0 <= _number(guidance, "guidance") <= MAX_GUIDANCE:
+        raise InputError(f"the guidance is {guidance:g}", hint=f"choose 0 to {MAX_GUIDANCE:g}")
 
 
 def check_seed(seed: Any) -> None:
-    """:class:`InputError` where the seed is no whole number from 0 to 2³² - 1."""
-    if not 0 <= _whole(seed, "seed") <= MOST_SEED:
-        raise InputError(f"the seed is {seed}", hint=f"choose 0 to {MOST_SEED}")
+    """Raise :class:`InputError` where the seed is no whole number from 0 to 2³² - 1."""
+    if not 0 <= _whole(seed, "seed") <= MAX_SEED:
+        raise InputError(f"the seed is {seed}", hint=f"choose 0 to {MAX_SEED}")
 
 
-def of_texts(texts: Any, conditioner: Conditioner) -> Prompts:
-    """Prompts in words; a single string is one text."""
+def prompts_from_texts(texts: Any, conditioner: Conditioner) -> Prompts:
+    """Prompts from texts; a single string is one text."""
     texts = as_texts(texts)
     return Prompts(embed_texts(texts, conditioner), [{"text": text} for text in texts])
 
 
-def of_sounds(sounds: Any, conditioner: Conditioner) -> Prompts:
-    """Recordings to be like; a single one may be given by itself."""
+def prompts_from_audio(sounds: Any, conditioner: Conditioner) -> Prompts:
+    """Prompts from recordings; a single one may be passed by itself."""
     read = [read_recording(each, "like") for each in _recordings(sounds)]
     return Prompts(embed_sounds([sound for sound, _ in read], conditioner), [origin for _, origin in read])
 
 
-def of_embeddings(given: Any, conditioner: Conditioner, rows: Any = None) -> Prompts:
-    """Embeddings: with their space, in an array, or in a file of either.
+def prompts_from_embeddings(embedding: Any, conditioner: Conditioner, rows: Any = None) -> Prompts:
+    """Prompts from embeddings: with their space, in an array, or in a file of either.
 
     Raises
     ------
     InputError : an array of two dimensions whose rows may be items as well as windows of one; another space or shape.
     """
     origin: dict[str, Any] = {"embedding": conditioner.space.name}
-    if isinstance(given, Path):
-        origin |= {"file": given.name, "file_sha256": digest_file(given) if given.is_file() else ""}
+    if isinstance(embedding, Path):
+        origin |= {"file": embedding.name, "file_sha256": digest_file(embedding) if embedding.is_file() else ""}
         try:
-            vectors, names = _checked(read_embedding(given), conditioner, rows)
+            vectors, names = _checked(read_embedding(embedding), conditioner, rows)
         except InputError as error:
-            raise InputError(error.what, error.file or given, error.hint) from None
+            raise InputError(error.what, error.file or embedding, error.hint) from None
     else:
-        vectors, names = _checked(given, conditioner, rows)
+        vectors, names = _checked(embedding, conditioner, rows)
     digests = [{"embedding_sha256": digest_array(row)} for row in vectors.numpy()]
     named = [{"name": name} if name else {} for name in names]
     return Prompts(vectors, [{**origin, **each, **name} for each, name in zip(digests, named, strict=True)])
 
 
-def _checked(given: Any, conditioner: Conditioner, rows: Any) -> tuple[Float[Tensor, "items dims"], list[str]]:
+def _checked(embedding: Any, conditioner: Conditioner, rows: Any) -> tuple[Float[Tensor, "items dims"], list[str]]:
     """A vector of each item, and the names of those that have one."""
-    if isinstance(given, Embeddings):
-        return conditioner.check(given.mean, given.space), list(given.names)
-    vectors = conditioner.check(_one_per_item(given, rows))
+    if isinstance(embedding, Embeddings):
+        return conditioner.check(embedding.mean, embedding.space), list(embedding.names)
+    vectors = conditioner.check(_one_per_item(embedding, rows))
     return vectors, [""] * len(vectors)
 
 
 def embed_texts(texts: Sequence[str], conditioner: Conditioner) -> Float[Tensor, "texts dims"]:
-    """Embeddings of prompts; :class:`InputError` where one is empty or too long, or the space knows no text.
+    """Embed texts; :class:`InputError` where one is empty or too long, or the space embeds no text.
 
-    Each by itself: beside longer ones, its last bits would be others.
+    Each text is embedded by itself: beside longer ones, its last bits would differ.
     """
     for text in texts:
         words = len(text.split())
-        if words > MOST_WORDS:
-            raise InputError(f"the text has {words} words", hint=f"describe the music in at most {MOST_WORDS}")
+        if words > MAX_WORDS:
+            raise InputError(f"the text has {words} words", hint=f"write_config the music in at most {MAX_WORDS}")
     if not texts:
-        raise InputError("there is no text", hint="describe the music in a few words")
+        raise InputError("there is no text", hint="write_config the music in a few words")
     embedder = _embedder(conditioner)
     if not isinstance(embedder, TextEmbedder):
         raise InputError(f"{embedder.space.name} embeds no text", hint="give a recording or an embedding instead")
     return conditioner.check(np.concatenate([embedder.embed_text([text]) for text in texts]), embedder.space)
 
 
-def embed_sounds(sounds: Sequence[Sound], conditioner: Conditioner) -> Float[Tensor, "sounds dims"]:
-    """Embeddings of recordings, each the mean over its windows."""
+def embed_sounds(sounds: Sequence[Waveform], conditioner: Conditioner) -> Float[Tensor, "sounds dims"]:
+    """Embed recordings, each as the mean over its windows."""
     if not sounds:
         raise InputError("there is no recording to be like", hint="give at least one")
     embedder = _embedder(conditioner)
@@ -133,7 +133,7 @@ def embed_sounds(sounds: Sequence[Sound], conditioner: Conditioner) -> Float[Ten
     return conditioner.check(np.stack(rows), embedder.space)
 
 
-def read_recording(recording: Any, use: str, mono: bool = True) -> tuple[Sound, dict[str, Any]]:
+def read_recording(recording: Any, use: str, mono: bool = True) -> tuple[Waveform, dict[str, Any]]:
     """A recording as (waveform, sample_rate), and its origin: name and digest of a file, digest of an array."""
     if isinstance(recording, Path | str):
         sound = read_audio(recording, mono=mono)
@@ -148,35 +148,37 @@ def read_recording(recording: Any, use: str, mono: bool = True) -> tuple[Sound, 
 
 
 def count_items(embedding: Path | None, rows: Rows | None = None) -> int:
-    """How many items a file of embeddings holds; one where something else is given."""
+    """Number of items in a file of embeddings; one where there is no file."""
     if embedding is None:
         return 1
-    given = read_embedding(embedding)
-    return len(given.names) if isinstance(given, Embeddings) else len(np.atleast_2d(_one_per_item(given, rows)))
+    content = read_embedding(embedding)
+    return len(content.names) if isinstance(content, Embeddings) else len(np.atleast_2d(_one_per_item(content, rows)))
 
 
 def read_embedding(file: Path) -> Embeddings | Float32[np.ndarray, "*items dims"]:
-    """A numpy array, or embeddings with their space (Parquet); :class:`InputError` where it is neither."""
+    """Read a numpy array, or embeddings with their space (Parquet); :class:`InputError` where it is neither."""
     if file.suffix != ".npy":
         return load_embeddings(file)
     return read_vectors(file)
 
 
-def seeded(seed: int, item: int, device: torch.device, draw: int = 0) -> torch.Generator:
-    """Randomness of a draw of an item, whatever else is made by the seed; :class:`InputError` where that is none."""
+def seeded_generator(seed: int, item: int, device: torch.device, sample: int = 0) -> torch.Generator:
+    """Random generator of one sample of one item, independent of the others; :class:`InputError` for a wrong seed."""
     check_seed(seed)
-    state = np.random.SeedSequence([seed, item, draw]).generate_state(1, np.uint64)[0]
+    state = np.random.SeedSequence([seed, item, sample]).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(state >> 1))
 
 
-def _one_per_item(given: Any, rows: Any) -> Float32[np.ndarray, "*items dims"]:
+def _one_per_item(embedding: Any, rows: Any) -> Float32[np.ndarray, "*items dims"]:
     """(items, dims), or (dims,), of an array of numbers of one to three dimensions."""
-    if isinstance(given, str):
-        raise InputError(f"{given[:40]!r} is a text, not an embedding", hint="give it as text, or the file as a Path")
+    if isinstance(embedding, str):
+        raise InputError(
+            f"{embedding[:40]!r} is a text, not an embedding", hint="give it as text, or the file as a Path"
+        )
     if rows not in (None, "items", "windows"):
         raise InputError(f"rows cannot be {rows!r}", hint='choose "items" or "windows"')
     try:
-        vectors = np.asarray(given, dtype=np.float32)
+        vectors = np.asarray(embedding, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"this is not an embedding ({error})", hint="give an array of numbers") from None
     if vectors.ndim == 3 and vectors.size:

@@ -1,8 +1,8 @@
-"""How a code is chosen from its logits, by randomness that belongs to its own piece and to no other.
+"""Sampling codes from logits, with randomness of its own for each piece.
 
-Products of matrices differ in their last bits with the size of the batch. A code whose lead over the next is smaller
-than that could be another one in another company, and all that follows with it; such choices are made again from logits
-in double precision, of the piece by itself (:class:`Draws`). So a piece does not depend on those made beside it.
+Matrix products differ in their last bits with the size of the batch. A code whose lead over the next is smaller than
+that could differ in another batch, and all codes after it; such choices are made again from logits in double precision
+of the piece by itself (:class:`CodeSampler`). So a piece does not depend on the others in its batch.
 """
 
 import math
@@ -14,17 +14,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Randomness = torch.Generator | Sequence[torch.Generator]
-"""One for all rows; or several, each for an equal share of the rows, in order."""
+"""One generator for all rows; or several, each for an equal share of the rows, in order."""
 Exact = Callable[[int], Float[Tensor, "slots codes"]]
-"""Row -> its logits in double precision, as they are whatever the batch."""
+"""From a row to its logits in double precision, independent of the batch."""
 
 _ROUNDING = 3e-5
-"""Logits of two batches differ by less than this before guidance: three times the most that was seen."""
+"""Bound on the difference of logits between batches before guidance: three times the largest observed."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a stage is sampled. MusicLM states temperatures only, and no guidance.
+    """Sampling parameters of a stage. MusicLM states temperatures only, and no guidance.
 
     Attributes
     ----------
@@ -46,70 +46,73 @@ class Sampling:
             raise ValueError(f"top_p is {self.top_p}, not in (0, 1]")
 
 
-def guided(logits: Float[Tensor, "twice *rest"], guidance: float) -> Float[Tensor, "batch *rest"]:
-    """Guided logits of a batch whose second half has the null condition."""
+def apply_guidance(logits: Float[Tensor, "twice *rest"], guidance: float) -> Float[Tensor, "batch *rest"]:
+    """Apply classifier-free guidance to the logits of a batch whose second half has the null condition."""
     conditional, null = logits.chunk(2)
     return torch.lerp(null, conditional, guidance)
 
 
-def choose(logits: Float[Tensor, "*batch codes"], sampling: Sampling, generator: Randomness) -> Int[Tensor, "*batch"]:
-    """Draw a code from each row: temperature first, then the top k, then the top p; by the Gumbel maximum."""
-    return _picked(logits, _waiting(logits, sampling, generator), sampling)
+def sample_codes(
+    logits: Float[Tensor, "*batch codes"], sampling: Sampling, generator: Randomness
+) -> Int[Tensor, "*batch"]:
+    """Sample a code for each row: temperature first, then top k, then top p; using the Gumbel maximum."""
+    return _pick(logits, _log_exponentials(logits, sampling, generator), sampling)
 
 
-class Draws:
+class CodeSampler:
     """Chooses the codes of one step after the other.
 
     Parameters
     ----------
-    sampling : how. generator : with one for each piece, :meth:`settled` makes the pieces independent of each other.
+    sampling : how. generator : with one for each piece, :meth:`recheck_close` makes the pieces independent of each
+        other.
     """
 
     def __init__(self, sampling: Sampling, generator: Randomness) -> None:
         self._sampling, self._generator = sampling, generator
-        self._waiting, self._close = torch.empty(0), torch.empty(0, dtype=torch.bool)
+        self._noise, self._close = torch.empty(0), torch.empty(0, dtype=torch.bool)
 
     def __call__(self, step: int, logits: Float[Tensor, "batch slots codes"]) -> Int[Tensor, "batch slots"]:
-        """The codes of a step; what was close is remembered."""
-        self._waiting = _waiting(logits, self._sampling, self._generator)
+        """Sample the codes of a step, and note the close choices."""
+        self._noise = _log_exponentials(logits, self._sampling, self._generator)
         if not isinstance(self._generator, torch.Generator):
-            self._close = _is_close(logits, self._waiting, self._sampling)
-        return _picked(logits, self._waiting, self._sampling)
+            self._close = _is_close(logits, self._noise, self._sampling)
+        return _pick(logits, self._noise, self._sampling)
 
-    def settled(self, codes: Int[Tensor, "batch slots"], exact: Exact) -> Int[Tensor, "batch slots"]:
-        """The codes, those of rows with a close choice made again by the same randomness from exact logits."""
+    def recheck_close(self, codes: Int[Tensor, "batch slots"], exact: Exact) -> Int[Tensor, "batch slots"]:
+        """Sample rows with a close choice again, using the same randomness and exact logits."""
         if isinstance(self._generator, torch.Generator):
             return codes
         for row in self._close.any(1).nonzero()[:, 0].tolist():
-            codes[row] = _picked(exact(row), self._waiting[row].double(), self._sampling)
+            codes[row] = _pick(exact(row), self._noise[row].double(), self._sampling)
         return codes
 
 
-def _waiting(
+def _log_exponentials(
     logits: Float[Tensor, "*batch codes"], sampling: Sampling, generator: Randomness
 ) -> Float[Tensor, "*batch codes"]:
-    """Logarithms of exponential waiting times; made where the generators are, and nothing at temperature 0."""
+    """Logarithms of exponential variates, made on the generators' device; zeros at temperature 0."""
     if sampling.temperature == 0:
         return torch.zeros_like(logits)
     generators = [generator] if isinstance(generator, torch.Generator) else generator
-    found = torch.empty(logits.shape, dtype=torch.float32, device=generators[0].device)
-    for share, own in zip(found.unflatten(0, (len(generators), -1)), generators, strict=True):
-        share.exponential_(generator=own)
-    return found.log_().to(logits)
+    variates = torch.empty(logits.shape, dtype=torch.float32, device=generators[0].device)
+    for share, own_generator in zip(variates.unflatten(0, (len(generators), -1)), generators, strict=True):
+        share.exponential_(generator=own_generator)
+    return variates.log_().to(logits)
 
 
-def _picked(
-    logits: Float[Tensor, "*batch codes"], waiting: Float[Tensor, "*batch codes"], sampling: Sampling
+def _pick(
+    logits: Float[Tensor, "*batch codes"], noise: Float[Tensor, "*batch codes"], sampling: Sampling
 ) -> Int[Tensor, "*batch"]:
-    return (_allowed(logits, sampling) - waiting).argmax(-1)
+    return (_allowed(logits, sampling) - noise).argmax(-1)
 
 
 def _is_close(
-    logits: Float[Tensor, "*batch codes"], waiting: Float[Tensor, "*batch codes"], sampling: Sampling
+    logits: Float[Tensor, "*batch codes"], noise: Float[Tensor, "*batch codes"], sampling: Sampling
 ) -> Bool[Tensor, "*batch"]:
-    """Whether rounding of the logits could change what :func:`_picked` picks."""
+    """Whether rounding of the logits could change the choice of :func:`_pick`."""
     rounding = _ROUNDING * (abs(sampling.guidance) + abs(1 - sampling.guidance)) / (sampling.temperature or 1.0)
-    best = (_allowed(logits, sampling, rounding) - waiting).topk(2)
+    best = (_allowed(logits, sampling, rounding) - noise).topk(2)
     narrowest = _allowed(logits, sampling, -rounding).gather(-1, best.indices[..., :1])[..., 0]
     return (best.values[..., 0] - best.values[..., 1] < 2 * rounding) | narrowest.isinf()
 
@@ -117,20 +120,20 @@ def _is_close(
 def _allowed(
     logits: Float[Tensor, "*batch codes"], sampling: Sampling, slack: float = 0.0
 ) -> Float[Tensor, "*batch codes"]:
-    """Logits at the temperature, minus infinity outside the top k and the top p, whose edges are moved by ``slack``."""
+    """Logits at the temperature, minus infinity outside top k and top p, whose edges are moved by ``slack``."""
     if sampling.temperature != 0:
         logits = logits / sampling.temperature
     if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
-        logits = _without(logits, logits < logits.topk(sampling.top_k).values[..., -1:], slack)
+        logits = _exclude(logits, logits < logits.topk(sampling.top_k).values[..., -1:], slack)
     if sampling.top_p is not None:
-        logits = _without(logits, _outside(logits, sampling.top_p + slack), slack)
+        logits = _exclude(logits, _outside(logits, sampling.top_p + slack), slack)
     return logits
 
 
-def _without(
+def _exclude(
     logits: Float[Tensor, "*batch codes"], outside: Bool[Tensor, "*batch codes"], slack: float
 ) -> Float[Tensor, "*batch codes"]:
-    """Minus infinity outside; and only where that is sure (slack above 0), or also where it is not (below)."""
+    """Minus infinity outside: only where that is certain (slack above 0), or also where it is not (below 0)."""
     if slack > 0:
         outside = logits < logits.masked_fill(outside, float("inf")).amin(-1, keepdim=True) - 2 * slack
     elif slack < 0:
@@ -139,7 +142,7 @@ def _without(
 
 
 def _outside(logits: Float[Tensor, "*batch codes"], top_p: float) -> Tensor:
-    """Codes that likelier ones, which hold ``top_p`` between them, leave out."""
+    """Mask of codes outside the fewest likeliest codes that hold probability ``top_p``."""
     ordered, order = logits.softmax(-1).sort(dim=-1, descending=True)
     before = ordered.cumsum(-1) - ordered
     return torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= top_p)

@@ -1,9 +1,9 @@
-"""Semantic tokens: features of a music model 25 times a second, standardised by dimension, and k-means.
+"""Semantic tokens: k-means of a music model's features, standardised, 25 per second.
 
 AudioLM (Borsos et al. 2022, arXiv 2209.03143) standardises every dimension over the data set before k-means of
 1024 clusters; MusicLM takes such tokens from w2v-BERT. Any model with frames will do here
-(:class:`FrameFeatures`); the small default hears the layers of musicnn-MSD before their pooling, because they
-were trained on real music and need no further weights. musicnn-MTT stays the independent judge.
+(:class:`FrameFeatures`); the small default takes the layers of musicnn-MSD before their pooling, because they
+were trained on real music and need no further weights. musicnn-MTT stays an independent evaluation embedding.
 """
 
 from fractions import Fraction
@@ -29,11 +29,11 @@ FILE = "semantic_tokens.safetensors"
 
 @runtime_checkable
 class FrameFeatures(Protocol):
-    """A model that gives a vector every so often.
+    """A model that gives feature vectors at a constant rate.
 
     Attributes
     ----------
-    name, sha256 : of the model and its weights. dims : of a vector. hz : vectors a second, exactly.
+    name, sha256 : of the model and its weights. dims : of a vector. hz : vectors per second, exactly.
     """
 
     name: str
@@ -47,7 +47,7 @@ class FrameFeatures(Protocol):
 
 
 class MusicnnFrames:
-    """The three temporal layers (3 × 64) of musicnn-MSD before pooling, every 16 ms."""
+    """Frame features of musicnn-MSD: its three temporal layers (3 × 64) before pooling, every 16 ms."""
 
     name, dims, hz = "musicnn-msd-temporal", 192, Fraction(SAMPLE_RATE, HOP_LENGTH)
 
@@ -58,10 +58,10 @@ class MusicnnFrames:
 
     def frames(self, waveform: Float32[np.ndarray, " samples"], sample_rate: int) -> Float[Tensor, "frames 192"]:
         """The layers' values over the whole sound; its last frame stands for what is left over."""
-        return self.of_mel(musicnn_log_mel(mono_at(waveform, sample_rate, SAMPLE_RATE)))
+        return self.frames_from_mel(musicnn_log_mel(mono_at(waveform, sample_rate, SAMPLE_RATE)))
 
-    def of_mel(self, mel: Float32[Tensor, "frames 96"]) -> Float[Tensor, "frames 192"]:
-        """The same from the log-mel spectrogram that musicnn reads."""
+    def frames_from_mel(self, mel: Float32[Tensor, "frames 96"]) -> Float[Tensor, "frames 192"]:
+        """The features from the log-mel spectrogram that musicnn reads."""
         return self._network.temporal(mel.to(self.device))
 
 
@@ -74,7 +74,7 @@ class Clusters(NamedTuple):
 
 
 class SemanticTokenizer:
-    """Sound to semantic tokens.
+    """Tokenizer from sound to semantic tokens.
 
     Parameters
     ----------
@@ -85,14 +85,14 @@ class SemanticTokenizer:
         self.clusters, self.features = clusters, features
 
     @property
-    def codes(self) -> int:
-        """How many tokens there are."""
+    def codebook_size(self) -> int:
+        """Number of different tokens."""
         return len(self.clusters.centres)
 
     def tokens(self, features: Float[Tensor, "frames dims"], hz: Fraction) -> Int[Tensor, " tokens"]:
-        """A token every 40 ms of features at ``hz``."""
+        """Semantic tokens, one per 40 ms, of features at ``hz``."""
         mean, scale, centres = (part.to(features.device) for part in self.clusters)
-        return nearest((pooled(features, hz) - mean) / scale, centres)
+        return nearest((pool_to_tokens(features, hz) - mean) / scale, centres)
 
     def encode(
         self, waveform: Float32[np.ndarray, " samples"], sample_rate: int, model: FrameFeatures
@@ -113,7 +113,7 @@ class SemanticTokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> "SemanticTokenizer":
-        """What :meth:`save` wrote."""
+        """Load the tokenizer that :meth:`save` wrote."""
         arrays, metadata = read_arrays(folder / FILE)
         parts = (torch.from_numpy(arrays[name].astype(np.float32)) for name in Clusters._fields)
         return cls(Clusters(*parts), metadata["features"])
@@ -127,50 +127,52 @@ class StreamingKMeans:
     least ten members each leaves without any start again from a random member.
     """
 
-    def __init__(self, codes: int = 1024, seed: int = 0) -> None:
-        self.codes, self._seed = codes, seed
+    def __init__(self, codebook_size: int = 1024, seed: int = 0) -> None:
+        self.codebook_size, self._seed = codebook_size, seed
         self._clusters: Clusters | None = None
-        self._seen = torch.zeros(codes)
+        self._seen = torch.zeros(codebook_size)
         self._generator = torch.Generator()
 
     def add(self, features: Float[Tensor, "frames dims"]) -> None:
-        """Learn from a batch of frames; give the first at least a few frames a code."""
+        """Learn from a batch of frames; give the first at least a few frames per code."""
         features = features.float()
         if self._clusters is None:
-            self._begin(features)
+            self._initialise(features)
         mean, scale, centres = self.clusters
         values = (features - mean) / scale
         ids = nearest(values, centres)
-        counts = torch.bincount(ids, minlength=self.codes).to(values)
+        counts = torch.bincount(ids, minlength=self.codebook_size).to(values)
         sums = torch.zeros_like(centres).index_add_(0, ids, values)
         self._seen += counts
         moved = centres + (sums - counts[:, None] * centres) / self._seen.clamp(min=1)[:, None]
-        fresh = values[torch.randint(len(values), (self.codes,), generator=self._generator, device=values.device)]
-        dead = (counts == 0) & (len(values) >= 10 * self.codes)
+        fresh = values[
+            torch.randint(len(values), (self.codebook_size,), generator=self._generator, device=values.device)
+        ]
+        dead = (counts == 0) & (len(values) >= 10 * self.codebook_size)
         self._seen = torch.where(dead, self._seen.new_ones(()), self._seen)
         self._clusters = Clusters(mean, scale, torch.where(dead[:, None], fresh, moved))
 
     @property
     def clusters(self) -> Clusters:
-        """What was learned so far."""
+        """The clusters learned so far."""
         if self._clusters is None:
             raise ValueError("nothing was learned yet")
         return self._clusters
 
     @property
     def counts(self) -> Float[Tensor, " codes"]:
-        """How many frames each code had since it began."""
+        """Number of frames of each code since its start."""
         return self._seen
 
-    def _begin(self, features: Float[Tensor, "frames dims"]) -> None:
+    def _initialise(self, features: Float[Tensor, "frames dims"]) -> None:
         mean, scale = features.mean(0), features.std(0, correction=0).clamp(min=1e-4)
         self._generator = torch.Generator(features.device).manual_seed(self._seed)
-        centres = kmeans((features - mean) / scale, self.codes, 10, self._generator)
+        centres = kmeans((features - mean) / scale, self.codebook_size, 10, self._generator)
         self._clusters = Clusters(mean, scale, centres)
-        self._seen = features.new_zeros(self.codes)
+        self._seen = features.new_zeros(self.codebook_size)
 
 
-def pooled(features: Float[Tensor, "frames dims"], hz: Fraction) -> Float[Tensor, "tokens dims"]:
+def pool_to_tokens(features: Float[Tensor, "frames dims"], hz: Fraction) -> Float[Tensor, "tokens dims"]:
     """Means over 40 ms, 25 a second, of features at ``hz``; what a frame spans of two tokens goes to both in part."""
     ratio = Fraction(SEMANTIC_FRAME_RATE) / hz
     spread = features.repeat_interleave(ratio.numerator, dim=0)
@@ -180,5 +182,5 @@ def pooled(features: Float[Tensor, "frames dims"], hz: Fraction) -> Float[Tensor
 def codebook_use(counts: Float[Tensor, " codes"]) -> dict[str, float]:
     """Share of the codes that occur, and the perplexity of their use (the number of codes were it even)."""
     share = counts.double() / counts.sum()
-    entropy = -(share * share.clamp(min=1e-12).log()).sum()
-    return {"codes_used": float((share > 0).double().mean()), "perplexity": float(entropy.exp())}
+    mean_entropy = -(share * share.clamp(min=1e-12).log()).sum()
+    return {"codes_used": float((share > 0).double().mean()), "perplexity": float(mean_entropy.exp())}

@@ -1,9 +1,9 @@
-"""What MusicLM trains on: music as tokens, in shards that are written once and survive a crash.
+"""Training data of MusicLM: music as tokens, in shards that are written once and survive a crash.
 
-A shard is one safetensors file: ``codes`` (pieces, levels, frames) of the codec and, for three stages, ``semantic``
-(pieces, tokens), both int16, and ``windows`` (pieces, windows, dims) in half precision, embeddings of 10 s; what each
-piece is, and what made the tokens, is in its metadata. A shard is written atomically and kept when it is there, so
-building goes on where it stopped, and parts of a corpus may be built on several machines.
+A shard is one safetensors file: ``codes`` (pieces, n_quantizers, frames) of the codec and, for three stages,
+``semantic`` (pieces, tokens), both int16, and ``windows`` (pieces, windows, dims) in half precision, embeddings of 10
+s; what each piece is, and what made the tokens, is in its metadata. A shard is written atomically and kept when it is
+there, so building goes on where it stopped, and parts of a corpus may be built on several machines.
 """
 
 import time
@@ -37,30 +37,30 @@ from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
 
 SAMPLE_RATE = 24000
 CODEBOOKS = "codebooks.safetensors"
-"""What the codec's codes stand for, beside the shards."""
+"""The codec's codebooks, beside the shards."""
 _AHEAD = 3  # pieces under way for each worker
 
 
 @dataclass(frozen=True)
-class Recording:
-    """A part of a sound file."""
+class RecordedSegment:
+    """A segment of a recording in a sound file."""
 
     file: Path
     start_s: float = 0.0
     licence: str = ""
 
 
-class Heard(NamedTuple):
-    """A piece as a worker hands it over: what it is, its sound, its log-mel frames, and what its embedding needs."""
+class PreparedPiece(NamedTuple):
+    """A piece as prepared by a worker: its row, sound, log-mel frames, and the prepared input of its embedding."""
 
     row: dict[str, Any]
     sound: Float32[np.ndarray, " samples"]
     mel: Float32[Tensor, "frames 96"]
-    ear: Any
+    embedder_input: Any
 
 
-class Ear:
-    """Embeddings of a piece's windows: in the worker as much as needs no device, the rest in :meth:`finish`.
+class WindowEmbedder:
+    """Embedder of a piece's windows, in two halves: :meth:`prepare` in a worker, :meth:`forward` on the device.
 
     Parameters
     ----------
@@ -70,85 +70,89 @@ class Ear:
     def __init__(self, embedding: str, step_s: float, device: str = "cpu") -> None:
         self.embedder = _embedder(embedding, step_s)
         self.device = torch.device(device)
-        self._listener = _listener(self.embedder)
-        if self._listener is not None:
-            self._network = network_on(self._listener.musicnn.network, self.device)
+        self._extractor = _extractor(self.embedder)
+        if self._extractor is not None:
+            self._network = network_on(self._extractor.musicnn.network, self.device)
 
     @property
     def space(self) -> EmbeddingSpace:
-        """Of the embeddings."""
+        """Space of the embeddings."""
         return self.embedder.space
 
-    def hear(self, sound: Float32[np.ndarray, " samples"]) -> Any:
-        """In a worker: everything before the network, or the embedding itself."""
+    def prepare(self, sound: Float32[np.ndarray, " samples"]) -> Any:
+        """In a worker process: all before the network, or the embedding itself."""
         return (
             self.embedder.embed(sound, SAMPLE_RATE)
-            if self._listener is None
-            else self._listener.prepare(sound, SAMPLE_RATE)
+            if self._extractor is None
+            else self._extractor.prepare(sound, SAMPLE_RATE)
         )
 
-    def finish(self, heard: Any) -> Float32[np.ndarray, "windows dims"]:
-        """The embedding of what :meth:`hear` gave."""
-        if self._listener is None or not isinstance(self.embedder, MuLanEmbedder):
-            return heard
-        on_device = heard._replace(frames=heard.frames.to(self.device))
-        return self.embedder.embed_features(self._listener.forward(on_device, self._network)[0])
+    def forward(self, prepared: Any) -> Float32[np.ndarray, "windows dims"]:
+        """Embeddings of the windows, from the output of :meth:`prepare`."""
+        if self._extractor is None or not isinstance(self.embedder, MuLanEmbedder):
+            return prepared
+        on_device = prepared._replace(frames=prepared.frames.to(self.device))
+        return self.embedder.embed_features(self._extractor.forward(on_device, self._network)[0])
 
 
 @dataclass(frozen=True)
-class Tokenisers:
-    """What turns sound into tokens, on one device.
+class PieceTokenizer:
+    """Tokenizer of prepared pieces, on one device: codec, embedder and, for three stages, semantic tokens.
 
     Attributes
     ----------
-    name : or folder of ``codec``; its last part is what the trained model will ask for.
-    ear : of embeddings. features, semantic : of semantic tokens, None where a single stage will need none.
+    name : name or folder of ``codec``, by which the trained model finds it.
+    embedder : of windows. features, semantic : of semantic tokens; None for a single stage.
     """
 
     name: str
     codec: TokenCodec
-    ear: Ear
+    embedder: WindowEmbedder
     features: FrameFeatures | None = None
     semantic: SemanticTokenizer | None = None
 
     @torch.inference_mode()
-    def __call__(self, heard: Heard) -> dict[str, np.ndarray]:
-        """A piece's arrays, cut to whole semantic tokens where there are such."""
-        codes = np.ascontiguousarray(self.codec.encode(heard.sound[None], SAMPLE_RATE).values.T)
-        windows = self.ear.finish(heard.ear).astype(np.float16)
+    def __call__(self, piece: PreparedPiece) -> dict[str, np.ndarray]:
+        """Arrays of a piece, cut to whole semantic tokens where there are any."""
+        codes = np.ascontiguousarray(self.codec.encode(piece.sound[None], SAMPLE_RATE).values.T)
+        windows = self.embedder.forward(piece.embedder_input).astype(np.float16)
         if self.semantic is None or self.features is None:
             return {"codes": codes, "windows": windows}
-        semantic = self.semantic.tokens(frames_of(self.features, heard), self.features.hz)
+        semantic = self.semantic.tokens(semantic_features(self.features, piece), self.features.hz)
         length = min(codes.shape[1] // 2, len(semantic))
         short = semantic[:length].cpu().numpy().astype(np.int16)
         return {"codes": codes[:, : 2 * length], "semantic": short, "windows": windows}
 
-    def about(self) -> dict[str, Any]:
-        """What the trained model has to know of all this."""
+    def metadata(self) -> dict[str, Any]:
+        """Metadata for the trained model: codec, embedding space and semantic tokens."""
         codec, semantic = self.codec, self.semantic
-        spoken = {} if semantic is None else {"semantic": semantic.features, "semantic_codes": semantic.codes}
+        semantic_metadata = (
+            {} if semantic is None else {"semantic": semantic.features, "semantic_codes": semantic.codebook_size}
+        )
         return {
             "codec": find(self.name).name,
             "codec_sha256": digest_file(find(self.name) / "model.safetensors"),
             "codec_rate": codec.sample_rate / codec.hop_length,
             "codes": codec.codebook_size,
-            "space": vars(self.ear.space),
-            **spoken,
+            "space": vars(self.embedder.space),
+            **semantic_metadata,
         }
 
 
-def frames_of(features: FrameFeatures, heard: Heard) -> Float[Tensor, "frames dims"]:
-    """The features of a piece; musicnn's from the log-mel frames that the worker made."""
+def semantic_features(features: FrameFeatures, piece: PreparedPiece) -> Float[Tensor, "frames dims"]:
+    """Features for semantic tokens of a piece; musicnn's from the log-mel frames of the worker."""
     return (
-        features.of_mel(heard.mel) if isinstance(features, MusicnnFrames) else features.frames(heard.sound, SAMPLE_RATE)
+        features.frames_from_mel(piece.mel)
+        if isinstance(features, MusicnnFrames)
+        else features.frames(piece.sound, SAMPLE_RATE)
     )
 
 
 def write_shards(
-    sources: Sequence[ComposedPiece | Recording],
+    sources: Sequence[ComposedPiece | RecordedSegment],
     out: Path,
     name: str,
-    tokenisers: Tokenisers,
+    tokenizer: PieceTokenizer,
     embedding: str,
     seconds: float = 30.0,
     per_shard: int = 200,
@@ -156,30 +160,30 @@ def write_shards(
     progress: Advance | None = None,
     until: float | None = None,
 ) -> list[Path]:
-    """Write ``OUT/<name>-<number>.safetensors``; shards that are there are kept.
+    """Tokenize pieces and write shards ``OUT/<name>-<number>.safetensors``; existing shards are kept.
 
     Parameters
     ----------
     sources : composed pieces are ``seconds`` long; recordings that are shorter are left out.
-    embedding : what ``tokenisers.ear`` was made from, for the workers.
+    embedding : as for :class:`WindowEmbedder`, for the workers.
     until : begin no shard after this time (``time.monotonic()``).
     """
     parts = [sources[first : first + per_shard] for first in range(0, len(sources), per_shard)]
     files = [out / f"{name}-{number:04d}.safetensors" for number in range(len(parts))]
     missing = [(file, part) for file, part in zip(files, parts, strict=True) if not file.is_file()]
     done = len(sources) - sum(len(part) for _, part in missing)
-    made_by = tokenisers.about()
-    write_arrays(out / CODEBOOKS, {"codebooks": tokenisers.codec.codebooks.cpu().numpy()}, {})
+    made_by = tokenizer.metadata()
+    write_arrays(out / CODEBOOKS, {"codebooks": tokenizer.codec.codebooks.cpu().numpy()}, {})
     flat = [source for _, part in missing for source in part]
-    heard = listen(flat, embedding, tokenisers.ear.space.step_s, seconds, workers)
+    prepared = prepare_pieces(flat, embedding, tokenizer.embedder.space.step_s, seconds, workers)
     for file, part in missing:
         if until is not None and time.monotonic() > until:
             break
         pieces: list[tuple[dict[str, Any], dict[str, np.ndarray]]] = []
-        for each in (next(heard) for _ in part):
+        for each in (next(prepared) for _ in part):
             done += 1
             if each is not None:
-                pieces.append((each.row, tokenisers(each)))
+                pieces.append((each.row, tokenizer(each)))
             if progress is not None:
                 progress(done, len(sources))
         if pieces:
@@ -189,16 +193,16 @@ def write_shards(
     return [file for file in files if file.is_file()]
 
 
-def listen(
-    sources: Iterable[ComposedPiece | Recording], embedding: str, step_s: float, seconds: float, workers: int
-) -> Iterator[Heard | None]:
-    """Every source in order, rendered or read, by ``workers`` processes; None for recordings that are too short."""
+def prepare_pieces(
+    sources: Iterable[ComposedPiece | RecordedSegment], embedding: str, step_s: float, seconds: float, workers: int
+) -> Iterator[PreparedPiece | None]:
+    """Render or read sources in ``workers`` processes, in order; None for recordings that are too short."""
     context = get_context("spawn")
     with Workers(workers, context, initializer=_start_worker, initargs=(embedding, step_s)) as pool:
-        waiting: list[Future[Heard | None]] = []
+        waiting: list[Future[PreparedPiece | None]] = []
         try:
             for source in sources:
-                waiting.append(pool.submit(_hear, source, seconds))
+                waiting.append(pool.submit(_prepare, source, seconds))
                 if len(waiting) > _AHEAD * workers:
                     yield waiting.pop(0).result()
             while waiting:
@@ -208,11 +212,11 @@ def listen(
 
 
 class TokenData:
-    """The shards of a folder, read where they lie (memory-mapped).
+    """Dataset of the shards of a folder, memory-mapped.
 
     Raises
     ------
-    InputError : there are none, or they were made by different tokenisers.
+    InputError : there are none, or they were made by different tokenizer.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -232,7 +236,7 @@ class TokenData:
         self.pieces = np.array(
             [(number, row) for number, shard in enumerate(self.shards) for row in range(len(shard["codes"]))]
         )
-        self.levels, self.frame_rate = self.shards[0]["codes"].shape[1], float(self.about["codec_rate"])
+        self.n_quantizers, self.frame_rate = self.shards[0]["codes"].shape[1], float(self.about["codec_rate"])
         beside = folder / CODEBOOKS
         self.codebooks = torch.from_numpy(read_arrays(beside)[0]["codebooks"]) if beside.is_file() else None
         self.step_s, self.window_s = float(self.about["space"]["step_s"]), float(self.about["space"]["window_s"])
@@ -242,48 +246,48 @@ class TokenData:
 
     @property
     def seconds(self) -> float:
-        """Of all pieces together."""
+        """Duration of all pieces together, in seconds."""
         return sum(len(shard["codes"]) * shard["codes"].shape[2] for shard in self.shards) / self.frame_rate
 
     def piece(self, index: int) -> dict[str, Tensor]:
-        """One piece's ``codes`` and ``windows``, and ``semantic`` where there are such tokens."""
+        """``codes`` and ``windows`` of a piece, and ``semantic`` where there are semantic tokens."""
         number, row = self.pieces[index]
         return {name: array[row] for name, array in self.shards[number].items()}
 
     def windows(self) -> Float[Tensor, "windows dims"]:
-        """All windows, and the mean of each piece's: what conditions are quantised from."""
+        """Embeddings of all windows, and their mean per piece: the data that conditions are fitted to."""
         parts = [shard["windows"].float() for shard in self.shards]
         return torch.cat([each for part in parts for each in (part.flatten(0, 1), part.mean(1))])
 
     def embedding(
         self, windows: Float[Tensor, "windows dims"], start_s: float, length_s: float
     ) -> Float[Tensor, " dims"]:
-        """The mean of the windows that lie in a crop, or the nearest window where the crop is shorter than one."""
+        """Mean embedding of the windows inside a crop, or the nearest window where the crop is shorter than one."""
         first = min(round(start_s / self.step_s), len(windows) - 1)
         inside = max(1, int((length_s - self.window_s + 1e-6) // self.step_s) + 1)
         return windows[first : first + inside].float().mean(0)
 
 
-def shares(tokens: Int[Tensor, "pieces *rest"], codes: int) -> Float[Tensor, " codes"]:
-    """How often each code occurs."""
+def code_frequencies(tokens: Int[Tensor, "pieces *rest"], codes: int) -> Float[Tensor, " codes"]:
+    """Relative frequency of each code."""
     return torch.bincount(tokens.flatten().long(), minlength=codes).float() / tokens.numel()
 
 
-def entropy(often: Float[Tensor, "levels codes"]) -> float:
-    """Mean over levels of the codes' entropy in nats: what a model without context would lose."""
-    return float(-torch.special.xlogy(often.double(), often.double()).sum(1).mean())
+def mean_entropy(frequencies: Float[Tensor, "quantizers codes"]) -> float:
+    """Mean over levels of the codes' mean_entropy in nats: what a model without context would lose."""
+    return float(-torch.special.xlogy(frequencies.double(), frequencies.double()).sum(1).mean())
 
 
-_EAR: list[Ear] = []
+_EMBEDDER: list[WindowEmbedder] = []
 
 
 def _start_worker(embedding: str, step_s: float) -> None:
-    _EAR[:] = [Ear(embedding, step_s)]
+    _EMBEDDER[:] = [WindowEmbedder(embedding, step_s)]
     use_one_thread()
 
 
-def _hear(source: ComposedPiece | Recording, seconds: float) -> Heard | None:
-    """In a worker: the sound of a source, and all of it that needs no device."""
+def _prepare(source: ComposedPiece | RecordedSegment, seconds: float) -> PreparedPiece | None:
+    """In a worker process: render or read a source, and compute all that needs no device."""
     from ...audio.io import duration_of, read_audio, resample
     from ...simulation.music.render import render
     from ..musicnn.embedder import SAMPLE_RATE as MEL_RATE
@@ -299,7 +303,9 @@ def _hear(source: ComposedPiece | Recording, seconds: float) -> Heard | None:
         row = {"file": source.file.name, "start_s": source.start_s, "licence": source.licence, "composed": False}
     count = round(seconds * SAMPLE_RATE)
     sound = np.pad(sound[:count], (0, max(0, count - len(sound))))
-    return Heard(row, sound, musicnn_log_mel(resample(sound, SAMPLE_RATE, MEL_RATE)), _EAR[0].hear(sound))
+    return PreparedPiece(
+        row, sound, musicnn_log_mel(resample(sound, SAMPLE_RATE, MEL_RATE)), _EMBEDDER[0].prepare(sound)
+    )
 
 
 def _embedder(embedding: str, step_s: float) -> Embedder:
@@ -308,8 +314,8 @@ def _embedder(embedding: str, step_s: float) -> Embedder:
     return get_embedder(embedding, 10.0, step_s)
 
 
-def _listener(embedder: Embedder) -> FeatureExtractor | None:
-    """What a MuLan on frozen features hears by, to be run in two halves."""
+def _extractor(embedder: Embedder) -> FeatureExtractor | None:
+    """The feature extractor of a MuLan on frozen features, to be run in two halves; None for other embedders."""
     if isinstance(embedder, MuLanEmbedder) and embedder.model.reads_features:
         return FeatureExtractor(embedder.space.window_s, embedder.space.step_s)
     return None

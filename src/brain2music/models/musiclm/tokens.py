@@ -1,4 +1,4 @@
-"""The token space of a model: every (family, level, code) has an id of its own, and so has every special token."""
+"""The token space of a stage: an id for every (family, quantizer, code) and for every special token."""
 
 from dataclasses import dataclass
 from itertools import accumulate
@@ -13,19 +13,19 @@ SPECIALS: tuple[Special, ...] = ("empty", "start", "null")
 
 
 class Family(NamedTuple):
-    """A kind of token: ``levels`` codebooks of ``codes`` codes."""
+    """A kind of token: ``n_quantizers`` codebooks of ``codebook_size`` codes."""
 
     name: str
-    levels: int
-    codes: int
+    n_quantizers: int
+    codebook_size: int
 
 
 @dataclass(frozen=True)
 class TokenSpace:
-    """An injective map from (family, level, code) to ids 0, 1, ...; specials come after all codes.
+    """An injective map from (family, quantizer, code) to ids 0, 1, ...; specials come after all codes.
 
-    Ids of a family's level ``l`` are ``offset + l * codes + code``: ranges are disjoint (AudioLM's ``o_i``), and
-    no special lies in any of them.
+    Ids of a family's quantizer ``l`` are ``offset + l * codebook_size + code``: ranges are disjoint (AudioLM's
+    ``o_i``), and no special lies in any of them.
     """
 
     families: tuple[Family, ...]
@@ -35,41 +35,41 @@ class TokenSpace:
             raise ValueError("two families of tokens have one name")
 
     @property
-    def codes(self) -> int:
-        """How many ids are codes."""
+    def n_codes(self) -> int:
+        """Number of ids that are codes."""
         return self._offsets[-1]
 
     @property
     def size(self) -> int:
-        """How many ids there are, specials included."""
-        return self.codes + len(SPECIALS)
+        """Number of ids, special tokens included."""
+        return self.n_codes + len(SPECIALS)
 
     def encode(
-        self, name: str, codes: Int[Tensor, "*batch levels frames"], first_level: int = 0
-    ) -> Int[Tensor, "*batch levels frames"]:
-        """Codes of the levels ``first_level``, ``first_level + 1``, ... to ids."""
+        self, name: str, codes: Int[Tensor, "*batch quantizers frames"], first_quantizer: int = 0
+    ) -> Int[Tensor, "*batch quantizers frames"]:
+        """Ids of codes of the quantizers ``first_quantizer``, ``first_quantizer + 1``, ..."""
         offset, family = self._find(name)
-        if first_level + codes.shape[-2] > family.levels:
-            raise ValueError(f"{name} has {family.levels} levels, not {first_level + codes.shape[-2]}")
-        levels = codes.new_tensor(range(first_level, first_level + codes.shape[-2]))
-        return codes + offset + family.codes * levels[:, None]
+        if first_quantizer + codes.shape[-2] > family.n_quantizers:
+            raise ValueError(f"{name} has {family.n_quantizers} quantizers, not {first_quantizer + codes.shape[-2]}")
+        quantizers = codes.new_tensor(range(first_quantizer, first_quantizer + codes.shape[-2]))
+        return codes + offset + family.codebook_size * quantizers[:, None]
 
     def decode(self, token: int) -> tuple[str, int, int]:
-        """An id to (family, level, code); a special is (its name, 0, 0)."""
-        if token >= self.codes:
-            return SPECIALS[token - self.codes], 0, 0
+        """(family, quantizer, code) of an id; a special token is (its name, 0, 0)."""
+        if token >= self.n_codes:
+            return SPECIALS[token - self.n_codes], 0, 0
         for family, offset in zip(reversed(self.families), reversed(self._offsets[:-1]), strict=True):
             if token >= offset:
-                return family.name, *divmod(token - offset, family.codes)
+                return family.name, *divmod(token - offset, family.codebook_size)
         raise ValueError(f"{token} is no token")
 
     def special(self, name: Special) -> int:
         """The id of a special token."""
-        return self.codes + SPECIALS.index(name)
+        return self.n_codes + SPECIALS.index(name)
 
     @property
     def _offsets(self) -> list[int]:
-        return list(accumulate((family.levels * family.codes for family in self.families), initial=0))
+        return list(accumulate((family.n_quantizers * family.codebook_size for family in self.families), initial=0))
 
     def _find(self, name: str) -> tuple[int, Family]:
         for offset, family in zip(self._offsets[:-1], self.families, strict=True):

@@ -14,7 +14,7 @@ from ..._utils.progress import Advance
 from ...audio.find import find_audio
 from ...audio.io import read_audio
 from .config import SEMANTIC_FRAME_RATE
-from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer, StreamingKMeans, codebook_use, pooled
+from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer, StreamingKMeans, codebook_use, pool_to_tokens
 
 FIRST_S = 2400.0
 """Seconds of sound in the first batch, which gives scales and first centres: about 60 frames a code."""
@@ -33,7 +33,7 @@ def fit_semantic(
     waiting: list[Tensor] = []
     held, frames, needed = 0, 0, round(FIRST_S * SEMANTIC_FRAME_RATE * codes / 1024)
     for batch in batches:
-        waiting.append(pooled(batch, model.hz))
+        waiting.append(pool_to_tokens(batch, model.hz))
         held, frames = held + len(waiting[-1]), frames + len(waiting[-1])
         if held >= needed:
             learner.add(torch.cat(waiting))

@@ -1,6 +1,6 @@
-"""``train musiclm``: the three stages side by side, on shards of tokens; conditions come from audio only.
+"""Training MusicLM: the stages in parallel, on shards of tokens; conditions come from audio only.
 
-Every stage is a model with an optimizer of its own, so that one command trains all three, or any of them.
+Every stage is a model with its own optimizer, so that one command trains all three, or any of them.
 """
 
 import math
@@ -20,36 +20,36 @@ from ...training.engine import Engine
 from ...training.schedule import cosine, set_lr
 from ..codecs import get_token_codec
 from .condition import Conditioner
-from .config import STAGES, Plan, Size, StageConfig, StageName, Vocabulary, stages
-from .folder import describe, levels_of
-from .initialise import begin_at
+from .config import STAGES, Size, StageConfig, StageName, StageSet, Vocabulary, stage_configs
+from .folder import n_quantizers_of, write_config
+from .initialise import initialise_from
 from .model import MusicLM
 from .semantic import FILE as SEMANTIC
 from .semantic import SemanticTokenizer
 from .stage import Condition, Stage
-from .token_shards import TokenData, entropy, shares
+from .token_shards import TokenData, code_frequencies, mean_entropy
 
 Batch = dict[StageName, dict[str, Tensor]]
 _HELD_OUT = 0.03
-_VALIDATED = 128  # crops a stage
+_VALIDATED = 128  # crops per stage
 
 
 @dataclass(frozen=True)
 class MusicLMHyperparameters:
-    """How the stages of a size are trained.
+    """Hyper-parameters of the stages of a size.
 
     Attributes
     ----------
-    batch : crops a step, by stage. lr : peak learning rate. warmup_steps : steps over which it rises.
-    withheld : chances that a crop sees no condition at all, only its tokens, or only its vector; so that guidance has
-        a null to start from, and each form can be used without the other.
+    batch : crops per step, by stage. lr : peak learning rate. warmup_steps : steps over which it rises.
+    condition_dropout : probabilities that a crop sees no condition, only its tokens, or only its vector; so that there
+        is a null condition for guidance, and each form can be used without the other.
     """
 
     batch: dict[StageName, int]
     lr: float
     warmup_steps: int
     weight_decay: float = 0.05
-    withheld: tuple[float, float, float] = (0.1, 0.15, 0.15)
+    condition_dropout: tuple[float, float, float] = (0.1, 0.15, 0.15)
 
 
 _TINY: dict[StageName, int] = {"semantic": 8, "coarse": 8, "fine": 16, "acoustic": 8}
@@ -62,37 +62,37 @@ HYPERPARAMETERS: dict[Size, MusicLMHyperparameters] = {
 
 
 class MusicLMTask:
-    """Training of the stages named, for :func:`brain2music.training.loop.fit`.
+    """The training of MusicLM's stages, for :func:`brain2music.training.loop.fit`.
 
     Parameters
     ----------
     shards : folder of :mod:`.tokens`' shards, with the conditioner and the semantic tokenizer beside them.
-    size, plan : of the stages. only : train these; the others are exported as they begin.
-    shrink : divide the batches by this, for small machines.
-    codec : where the codec lies, to write samples with; "" for none.
-    begin : a trained model to begin at (:func:`.musiclm_begin.begin_at`); "" for none.
+    size, stage_set : of the stages. only : train these; the others are exported as initialised.
+    batch_divisor : divides the batches, for small machines.
+    codec : folder of the codec, to write samples with; "" for none.
+    begin : a trained model to begin at (:func:`.musiclm_begin.initialise_from`); "" for none.
     """
 
     def __init__(
         self,
         shards: Path,
         size: Size = "small",
-        plan: Plan = "three",
+        stage_set: StageSet = "three",
         seed: int = 0,
         only: Sequence[str] = (),
-        shrink: float = 1.0,
+        batch_divisor: float = 1.0,
         codec: str = "",
-        begin: str = "",
+        initialise: str = "",
     ) -> None:
         self.data, self.folder, self.seed, self.codec = TokenData(shards), shards, seed, codec
         self.conditioner = Conditioner.load(shards)
         self.hparams = HYPERPARAMETERS[size]
-        self.shrink, self.plan, self.names = shrink, plan, STAGES[plan]
+        self.batch_divisor, self.stage_set, self.names = batch_divisor, stage_set, STAGES[stage_set]
         if unknown := sorted(set(only) - set(self.names)):
             raise InputError(f"there is no stage {unknown[0]!r}", hint=f"choose from {', '.join(self.names)}")
         self.only = tuple(name for name in self.names if name in only or not only)
         torch.manual_seed(seed)
-        self.configs = _configs(size, plan, self.data, self.conditioner)
+        self.configs = _configs(size, stage_set, self.data, self.conditioner)
         self.models: dict[str, nn.Module] = {name: Stage(config) for name, config in self.configs.items()}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             name: _optimizer(self.models[name], self.hparams) for name in self.only
@@ -103,15 +103,15 @@ class MusicLMTask:
         self.held, self.training = np.sort(order[:held]), np.sort(order[held:])
         if len(self.training) == 0:
             raise InputError("one piece is too little to train on", shards, "build more tokens")
-        often = self._shares()
-        self.unigram = {name: entropy(of) for name, of in often.items()}
-        self._begin(often)
-        if begin:
-            begin_at(begin, self.models, self.conditioner, self.data.windows())
+        frequencies = self._frequencies()
+        self.unigram = {name: mean_entropy(of) for name, of in frequencies.items()}
+        self._initialise(frequencies)
+        if initialise:
+            initialise_from(initialise, self.models, self.conditioner, self.data.windows())
         self.seconds_per_batch = sum(self._batch_size(name) * self.configs[name].crop_s for name in self.only)
 
     def batch(self, step: int) -> Batch:
-        """Crops for every stage, drawn by (seed, step) alone."""
+        """Make random crops for every stage, a function of seed and step."""
         return {
             name: self._crops(name, self.training, self._batch_size(name), np.random.default_rng([self.seed, step, i]))
             for i, name in enumerate(self.names)
@@ -119,12 +119,12 @@ class MusicLMTask:
         }
 
     def update(self, batch: Batch, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
-        """One step of every stage."""
+        """Train every stage on one batch."""
         logged: dict[str, Tensor | float] = {}
         lr = self.hparams.lr * cosine(engine.progress, step, warmup_steps=self.hparams.warmup_steps)
         for name, crops in batch.items():
             set_lr(self.optimizers[name], lr)
-            shown = _shown(len(crops["codes"]), self.hparams.withheld, engine.device)
+            shown = _shown(len(crops["codes"]), self.hparams.condition_dropout, engine.device)
             with engine.autocast():
                 loss = -self.models[name](*_arguments(crops, shown)).mean()
             engine.backward(loss)
@@ -136,46 +136,48 @@ class MusicLMTask:
 
     @torch.no_grad()
     def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
-        """Losses on held-out pieces: with the whole condition, tokens only, vector only, none; beside unigrams."""
-        found: dict[str, float] = {}
+        """Losses on held-out pieces: with the full condition, tokens only, vector only, none; and of unigrams."""
+        losses: dict[str, float] = {}
         for name in self.only:
             device = next(models[name].parameters()).device
             rng = np.random.default_rng([self.seed, 1, self.names.index(name)])
             crops = self._crops(name, self.held, min(_VALIDATED, 4 * self._batch_size(name)), rng)
-            found[name] = _loss(models[name], crops, (True, True), device)
+            losses[name] = _loss(models[name], crops, (True, True), device)
             if self.configs[name].condition:
                 for label, shown in (("tokens", (True, False)), ("vector", (False, True)), ("none", (False, False))):
-                    found[f"{name}_{label}"] = _loss(models[name], crops, shown, device)
-            found[f"{name}_unigram"] = self.unigram[name]
-        return found
+                    losses[f"{name}_{label}"] = _loss(models[name], crops, shown, device)
+            losses[f"{name}_unigram"] = self.unigram[name]
+        return losses
 
     def export(self, models: dict[str, nn.Module], folder: Path) -> None:
-        """The whole model as users load it; the codec is named, and must be at hand for samples only."""
+        """Save the whole model; the codec is named, not copied."""
         for name in self.names:
             stage = models[name]
             assert isinstance(stage, Stage)
             stage.save_pretrained(folder / name, half=True)
         self.conditioner.save(folder)
-        if self.plan == "three":
+        if self.stage_set == "three":
             shutil.copy(self.folder / SEMANTIC, folder)
-        describe(folder, self.plan, self.data.about["codec"], self.data.about["codec_sha256"], self._provenance())
+        write_config(
+            folder, self.stage_set, self.data.about["codec"], self.data.about["codec_sha256"], self._provenance()
+        )
         write_text(folder / "README.md", self._card(models))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
-        """Five seconds like each of two held-out pieces, where the codec is at hand."""
+        """Generate five seconds like each of two held-out pieces, where there is a codec."""
         if not self.codec:
             return
         device = next(models[self.names[0]].parameters()).device
         stages_: Any = {name: models[name] for name in self.names}
-        semantic = SemanticTokenizer.load(self.folder) if self.plan == "three" else None
-        codec = get_token_codec(self.codec, levels_of(stages_), str(device))
+        semantic = SemanticTokenizer.load(self.folder) if self.stage_set == "three" else None
+        codec = get_token_codec(self.codec, n_quantizers_of(stages_), str(device))
         model = MusicLM(stages_, self.conditioner, semantic, codec)
         vectors = np.stack([self.data.piece(int(i))["windows"].float().mean(0).numpy() for i in self.held[:2]])
         for number, made in enumerate(model.generate(embedding=vectors[:, None], seconds=5.0)):
             made.save(folder / f"held-out-{number}.wav", "Sample of a MusicLM in training")
 
     def check_divergence(self, history: list[dict[str, Any]]) -> str | None:
-        """Training must leave the unigram entropy behind within its first thousand steps."""
+        """Training must leave the unigram mean_entropy behind within its first thousand steps."""
         if len(history) < 2 or history[-1].get("step", 0) < 1000:
             return None
         for name in self.only:
@@ -187,7 +189,7 @@ class MusicLMTask:
         return None
 
     def _crops(self, name: StageName, pieces: np.ndarray, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Tokens, and the condition of the same stretch, of random crops."""
+        """Tokens and conditions of random crops."""
         config, step_s = self.configs[name], self.data.step_s
         rows: list[tuple[Tensor, ...]] = []
         for piece in (self.data.piece(int(i)) for i in rng.choice(pieces, count)):
@@ -196,32 +198,39 @@ class MusicLMTask:
             start = grid * int(rng.integers(math.floor((seconds - config.crop_s) / grid + 1e-6) + 1))
             vector = self.data.embedding(piece["windows"], start, config.crop_s)
             rows.append((*_split(piece, start, config, self.data.frame_rate), vector))
-        given, codes, vectors = (torch.stack(column) for column in zip(*rows, strict=True))
+        upstream, codes, vectors = (torch.stack(column) for column in zip(*rows, strict=True))
         condition = self.conditioner(vectors)
-        return {"given": given.long(), "codes": codes.long(), "tokens": condition.tokens, "vector": condition.vector}
+        return {
+            "upstream": upstream.long(),
+            "codes": codes.long(),
+            "tokens": condition.tokens,
+            "vector": condition.vector,
+        }
 
     def _batch_size(self, name: StageName) -> int:
-        return max(1, round(self.hparams.batch[name] / self.shrink))
+        return max(1, round(self.hparams.batch[name] / self.batch_divisor))
 
-    def _begin(self, often: dict[str, Tensor]) -> None:
-        """Begin the acoustic stages whose tables are as wide as the codec's codebooks from these."""
+    def _initialise(self, frequencies: dict[str, Tensor]) -> None:
+        """Initialise the acoustic stages whose tables are as wide as the codec's codebooks from these."""
         books = self.data.codebooks
         for name, stage in self.models.items():
             assert isinstance(stage, Stage)
-            if books is not None and stage.config.family == "acoustic" and stage.config.table == books.shape[2]:
-                stage.begin(books, often[name])
+            if books is not None and stage.config.family == "acoustic" and stage.config.token_width == books.shape[2]:
+                stage.initialise_from(books, frequencies[name])
 
-    def _shares(self) -> dict[str, Tensor]:
-        """How often each code of each level that a stage predicts occurs, (levels, codes)."""
+    def _frequencies(self) -> dict[str, Tensor]:
+        """Frequencies of the codes that each stage predicts, (n_quantizers, codebook_size)."""
         pieces = [self.data.piece(int(i)) for i in self.training[:: max(1, len(self.training) // 200)]]
         codes = torch.stack([piece["codes"] for piece in pieces])
-        acoustic = torch.stack([shares(codes[:, level], self.data.about["codes"]) for level in range(codes.shape[1])])
+        acoustic = torch.stack(
+            [code_frequencies(codes[:, level], self.data.about["codes"]) for level in range(codes.shape[1])]
+        )
         found: dict[str, Tensor] = {}
         for name, config in self.configs.items():
-            found[name] = acoustic[config.first_level : config.first_level + config.levels]
+            found[name] = acoustic[config.first_quantizer : config.first_quantizer + config.n_quantizers]
             if name == "semantic":
                 semantic = torch.stack([piece["semantic"] for piece in pieces])
-                found[name] = shares(semantic, self.data.about["semantic_codes"])[None]
+                found[name] = code_frequencies(semantic, self.data.about["semantic_codes"])[None]
         return found
 
     def _provenance(self) -> dict[str, Any]:
@@ -238,26 +247,28 @@ class MusicLMTask:
             f"* Codec: `{about['codec']}` ({about['codec_sha256'][:12]}).\n"
             f"* Condition: `{about['space']['name']}` ({about['space']['sha256'][:12]}), its residual tokens and its "
             "vector.\n"
-            + ("" if self.plan == "single" else f"* Semantic tokens: k-means of `{about['semantic']['name']}`.\n")
+            + ("" if self.stage_set == "single" else f"* Semantic tokens: k-means of `{about['semantic']['name']}`.\n")
         )
 
 
-def _configs(size: Size, plan: Plan, data: TokenData, conditioner: Conditioner) -> dict[StageName, StageConfig]:
-    """The size's stages, for the tokens at hand; crops no longer than the pieces."""
-    if plan == "three" and "semantic_codes" not in data.about:
+def _configs(
+    size: Size, stage_set: StageSet, data: TokenData, conditioner: Conditioner
+) -> dict[StageName, StageConfig]:
+    """Configurations of the stages for the tokens of a dataset; crops are no longer than the pieces."""
+    if stage_set == "three" and "semantic_codes" not in data.about:
         raise InputError("these shards hold no semantic tokens, which three stages need", hint="train --single")
     levels, codes, dims = conditioner.tokenizer.codebooks.shape
-    words = Vocabulary(
-        acoustic_codes=data.about["codes"],
-        acoustic_levels=data.levels,
+    vocabulary = Vocabulary(
+        acoustic_codebook_size=data.about["codes"],
+        acoustic_quantizers=data.n_quantizers,
         acoustic_frame_rate=data.frame_rate,
         acoustic_dims=0 if data.codebooks is None else data.codebooks.shape[2],
-        semantic_codes=data.about.get("semantic_codes", 0),
-        condition_levels=levels,
-        condition_codes=codes,
-        embedding=dims,
+        semantic_codebook_size=data.about.get("semantic_codes", 0),
+        condition_quantizers=levels,
+        condition_codebook_size=codes,
+        condition_dims=dims,
     )
-    found = stages(size, plan, words)
+    found = stage_configs(size, stage_set, vocabulary)
     longest = min(shard["codes"].shape[2] for shard in data.shards) / data.frame_rate
     return {
         name: replace(config, crop_s=min(config.crop_s, longest), stride_s=min(config.stride_s, longest))
@@ -266,27 +277,27 @@ def _configs(size: Size, plan: Plan, data: TokenData, conditioner: Conditioner) 
 
 
 def _split(piece: dict[str, Tensor], start: float, config: StageConfig, frame_rate: float) -> tuple[Tensor, Tensor]:
-    """What a stage is given, and what it predicts, of the crop of a piece that starts after so many seconds."""
+    """Upstream tokens and predicted tokens of a stage, of a crop of a piece that starts at ``start`` seconds."""
     first, semantic = round(start * frame_rate), slice(round(start * 25), round((start + config.crop_s) * 25))
     codes = piece["codes"][:, first : first + round(config.crop_s * frame_rate)]
     nothing = codes[:0]
     if config.name == "semantic":
         return nothing, piece["semantic"][None, semantic]
     if config.name == "coarse":
-        return piece["semantic"][None, semantic], codes[: config.levels]
+        return piece["semantic"][None, semantic], codes[: config.n_quantizers]
     if config.name == "acoustic":
         return nothing, codes
-    return codes[: config.first_level], codes[config.first_level :]
+    return codes[: config.first_quantizer], codes[config.first_quantizer :]
 
 
 def _arguments(crops: Mapping[str, Tensor], shown: Tensor) -> tuple[Condition, Tensor | None, Tensor]:
-    given = crops["given"] if crops["given"].shape[1] else None
-    return Condition(crops["tokens"], crops["vector"], shown), given, crops["codes"]
+    upstream = crops["upstream"] if crops["upstream"].shape[1] else None
+    return Condition(crops["tokens"], crops["vector"], shown), upstream, crops["codes"]
 
 
-def _shown(count: int, withheld: tuple[float, float, float], device: torch.device) -> Tensor:
-    """(count, 2): whether tokens and vector are shown, drawn by the chances of a hparams."""
-    none, tokens, vector = withheld
+def _shown(count: int, condition_dropout: tuple[float, float, float], device: torch.device) -> Tensor:
+    """Random choice of whether tokens and vector are shown, (count, 2)."""
+    none, tokens, vector = condition_dropout
     draw = torch.rand(count, device=device)
     only_tokens = (draw >= none) & (draw < none + tokens)
     only_vector = (draw >= none + tokens) & (draw < none + tokens + vector)

@@ -13,7 +13,7 @@ MAX_DISTANCE = 128
 
 
 def bucket(distance: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-    """T5's bucket of how far back a key lies (Raffel et al. 2020): 0-15 exactly, then logarithmic up to 128.
+    """T5's relative-position bucket of a distance (Raffel et al. 2020): 0-15 exactly, then logarithmic up to 128.
 
     The distance is query - key, never negative for what a causal model sees.
     """
@@ -43,7 +43,7 @@ class Transformer(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch length width"], cache: "Cache | None" = None
     ) -> Float[Tensor, "batch length width"]:
-        """All positions at once; a cache, empty until now, keeps their keys and values."""
+        """Transform all positions at once; an empty cache stores their keys and values."""
         mask = self._mask(x.shape[1]).to(x.dtype)
         for number, block in enumerate(self.blocks):
             x = block(x, mask, None if cache is None else cache.kept[number])
@@ -51,8 +51,8 @@ class Transformer(nn.Module):
             cache.length = x.shape[1]
         return self.norm(x)
 
-    def begin(self, batch: int, length: int) -> "Cache":
-        """An empty cache for ``length`` positions, with all that a step needs laid out once."""
+    def new_cache(self, batch: int, length: int) -> "Cache":
+        """Make an empty cache for ``length`` positions."""
         weight = self.norm.weight
         shape = (2, batch * self.heads, length, self.width // self.heads)
         distances = torch.arange(length - 1, -1, -1, device=weight.device)
@@ -62,7 +62,7 @@ class Transformer(nn.Module):
         return Cache(kept, bias.to(weight.dtype).repeat(batch, 1).unsqueeze(1), steps, weight)
 
     def _mask(self, length: int) -> Float[Tensor, "heads length length"]:
-        """Relative bias of every pair, minus infinity for keys that lie ahead."""
+        """Relative bias of every pair of positions, minus infinity for later keys."""
         place = torch.arange(length, device=self.relative.weight.device)
         distance = place[:, None] - place[None]
         bias = self.relative(bucket(torch.arange(length, device=place.device))).T
@@ -75,8 +75,8 @@ class Transformer(nn.Module):
                 nn.init.normal_(weight, std=0.02 if "out" not in name else 0.02 / math.sqrt(2 * layers))
 
 
-class Weights(NamedTuple):
-    """A block's parameters, for :meth:`Cache.step`."""
+class BlockWeights(NamedTuple):
+    """Parameters of a block, for :meth:`Cache.step`."""
 
     norm1: Tensor
     qkv: Tensor
@@ -87,7 +87,7 @@ class Weights(NamedTuple):
 
 
 class Block(nn.Module):
-    """Attention and feed-forward, each added to what comes in."""
+    """A transformer block: attention and feed-forward, each with a residual connection."""
 
     def __init__(self, heads: int, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class Block(nn.Module):
         mask: Float[Tensor, "heads length length"],
         kept: Float[Tensor, "2 all_heads longest size"] | None,
     ) -> Float[Tensor, "batch length width"]:
-        """All positions; ``kept`` takes their keys and values, heads of all items side by side."""
+        """Transform all positions; ``kept`` stores their keys and values, heads of all items side by side."""
         batch, length, width = x.shape
         qkv = self.qkv(self.norm1(x)).view(batch, length, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
@@ -117,9 +117,9 @@ class Block(nn.Module):
         x = x + self._drop(self.out1(mixed.transpose(1, 2).reshape(batch, length, width)))
         return x + self._drop(self.out2(functional.gelu(self.up(self.norm2(x)))))
 
-    def weights(self) -> Weights:
-        """The parameters, to be used without the modules around them."""
-        return Weights(
+    def weights(self) -> BlockWeights:
+        """The parameters of the block, for use without its modules."""
+        return BlockWeights(
             self.norm1.weight, self.qkv.weight, self.out1.weight, self.norm2.weight, self.up.weight, self.out2.weight
         )
 
@@ -128,24 +128,24 @@ class Block(nn.Module):
 
 
 class Cache:
-    """Keys and values of all positions so far, in place; :meth:`step` adds one position.
+    """Cache of the keys and values of all positions so far; :meth:`step` adds one position.
 
     A step on a CPU is a few dozen small products, so the time between them counts: parameters are used without
     their modules, and attention over one query is two products, which is faster than the fused kernel.
 
     Parameters
     ----------
-    kept : a layer's keys and values, (2, batch · heads, longest, size). bias : (batch · heads, 1, longest), of the
+    kept : keys and values per layer, (2, batch · heads, longest, size). bias : (batch · heads, 1, longest), of the
         longest distance first. weights, norm : of the layers, and of the last norm.
     """
 
-    def __init__(self, kept: list[Tensor], bias: Tensor, weights: list[Weights], norm: Tensor) -> None:
+    def __init__(self, kept: list[Tensor], bias: Tensor, weights: list[BlockWeights], norm: Tensor) -> None:
         self.kept, self.length = kept, 0
         self._bias, self._weights, self._norm = bias, weights, norm
         self._scale = kept[0].shape[-1] ** -0.5
 
     def step(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
-        """The output at the next position for its input."""
+        """Transform the input of the next position."""
         place, (batch, width) = self.length, x.shape
         _, all_heads, longest, size = self.kept[0].shape
         if place == longest:

@@ -1,4 +1,4 @@
-"""The stages at work: tokens of any length, window after window, each stage after the one before."""
+"""The cascade of stages: tokens of any length, window after window, one stage after the other."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -15,15 +15,15 @@ from .stage import Condition, Stage
 from .windows import SECTION_S, Window, windows
 
 Prompt = tuple[Tensor | None, Tensor]
-"""Semantic (batch, 1, n) and acoustic (batch, levels, 2 n) codes to go on from; a single stage needs the latter."""
+"""Semantic (batch, 1, n) and acoustic (batch, n_quantizers, 2 n) codes to continue; a single stage needs the latter."""
 
 
 class Writer:
-    """Writes acoustic codes.
+    """Sampler of acoustic codes with a cascade of stages.
 
     Parameters
     ----------
-    stages : by name: the paper's three, or "acoustic" alone. sampling : of each stage.
+    stages : by name: the paper's three, or "acoustic" alone. sampling : parameters of each stage.
     sample_rate, hop_length : of the codec: Hz, and samples per frame.
     """
 
@@ -45,27 +45,27 @@ class Writer:
         guidance: float | None = None,
         prompt: Prompt | None = None,
         advance: Callable[[], None] | None = None,
-    ) -> Int[Tensor, "batch levels frames"]:
-        """Acoustic codes of all levels; a condition a section of 15 s, or one for all of it.
+    ) -> Int[Tensor, "batch quantizers frames"]:
+        """Sample acoustic codes of all quantizers, with one condition per section of 15 s, or one for all.
 
         Parameters
         ----------
-        generator : one for all items together, or one for each: then none depends on the others.
-        prompt : what to go on from. advance : called after each of :meth:`steps`.
+        generator : one for all items together, or one per item: then no item depends on the others.
+        prompt : codes to continue. advance : called after each of :meth:`steps`.
         """
         known_semantic, known = prompt or (None, None)
         if "acoustic" in self.stages:
             frames = self._frames(seconds)
             return self._fill("acoustic", conditions, None, frames, generator, guidance, known, advance)
         count = round(seconds * SEMANTIC_FRAME_RATE)
-        coarse = self.stages["coarse"].config.levels
+        coarse = self.stages["coarse"].config.n_quantizers
         semantic = self._fill("semantic", conditions, None, count, generator, guidance, known_semantic, advance)
         first = None if known is None else known[:, :coarse]
         rough = self._fill("coarse", conditions, semantic, 2 * count, generator, guidance, first, advance)
-        return torch.cat([rough, self._refine(rough, generator)], dim=1)
+        return torch.cat([rough, self._fine_tokens(rough, generator)], dim=1)
 
     def steps(self, seconds: float, prompt: Prompt | None = None, sections: int = 1) -> int:
-        """How many windows :meth:`tokens` fills of the stages that take long."""
+        """Number of windows that :meth:`tokens` fills, of the stages that take long."""
         known_semantic, known = prompt or (None, None)
         if "acoustic" in self.stages:
             return len(self._windows("acoustic", self._frames(seconds), known, sections))
@@ -86,32 +86,32 @@ class Writer:
         self,
         name: StageName,
         conditions: Sequence[Condition],
-        given: Int[Tensor, "batch given_levels given_frames"] | None,
+        upstream: Int[Tensor, "batch upstream_quantizers upstream_frames"] | None,
         frames: int,
         generator: Randomness,
         guidance: float | None,
-        known: Int[Tensor, "batch levels known_frames"] | None,
+        known: Int[Tensor, "batch quantizers known_frames"] | None,
         advance: Callable[[], None] | None,
-    ) -> Int[Tensor, "batch levels frames"]:
-        """A stage's codes of all frames, window after window."""
+    ) -> Int[Tensor, "batch quantizers frames"]:
+        """Sample a stage's codes of all frames, window after window."""
         stage, sampling = self.stages[name], self.sampling[name]
         if guidance is not None:
             sampling = replace(sampling, guidance=guidance)
-        done = _nothing(len(conditions[0].vector), stage) if known is None else known
+        done = _no_codes(len(conditions[0].vector), stage) if known is None else known
         for window in self._windows(name, frames, known, len(conditions)):
             condition = conditions[min(window.section, len(conditions) - 1)]
-            seen = _given(given, window, stage.config.given_repeat)
+            visible = _upstream(upstream, window, stage.config.frames_per_upstream)
             prefix = done[:, :, window.start : window.first]
-            new = stage.sample(condition, seen, window.stop - window.start, sampling, generator, prefix)
+            new = stage.sample(condition, visible, window.stop - window.start, sampling, generator, prefix)
             done = torch.cat([done, new[:, :, window.first - window.start :]], dim=2)
             if advance is not None:
                 advance()
         return done
 
-    def _refine(
-        self, coarse: Int[Tensor, "batch coarse_levels frames"], generator: Randomness
-    ) -> Int[Tensor, "batch fine_levels frames"]:
-        """Fine levels, in chunks of 3 s that know nothing of each other and are made side by side (AudioLM)."""
+    def _fine_tokens(
+        self, coarse: Int[Tensor, "batch coarse_quantizers frames"], generator: Randomness
+    ) -> Int[Tensor, "batch fine_quantizers frames"]:
+        """Fine tokens, in independent chunks of 3 s that are sampled in parallel (AudioLM)."""
         stage, (batch, _, frames) = self.stages["fine"], coarse.shape
         chunk = min(frames, stage.config.frames)
         padded = torch.cat([coarse, coarse[:, :, -1:].expand(-1, -1, -frames % chunk)], dim=2)
@@ -120,8 +120,8 @@ class Writer:
         return fine.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2)[:, :, :frames]
 
 
-class Counted:
-    """Tells progress how many steps of all are done."""
+class StepCounter:
+    """Counter that reports how many steps of all are done."""
 
     def __init__(self, progress: Advance | None, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
@@ -132,11 +132,11 @@ class Counted:
             self._progress(self._done, self._total)
 
 
-def _nothing(batch: int, stage: Stage) -> Int[Tensor, "batch levels 0"]:
-    """No codes yet."""
-    return torch.zeros(batch, stage.config.levels, 0, dtype=torch.long, device=stage.heads.device)
+def _no_codes(batch: int, stage: Stage) -> Int[Tensor, "batch quantizers 0"]:
+    """Codes of zero frames."""
+    return torch.zeros(batch, stage.config.n_quantizers, 0, dtype=torch.long, device=stage.heads.device)
 
 
-def _given(given: Tensor | None, window: Window, repeat: int) -> Tensor | None:
-    """What a window sees of the tokens given to its stage."""
-    return None if given is None else given[:, :, window.start // repeat : -(-window.stop // repeat)]
+def _upstream(upstream: Tensor | None, window: Window, repeat: int) -> Tensor | None:
+    """Upstream tokens of a window."""
+    return None if upstream is None else upstream[:, :, window.start // repeat : -(-window.stop // repeat)]

@@ -1,6 +1,6 @@
 """Condition a trained MusicLM by a later MuLan than the one it was trained with, without training it again.
 
-    python recipes/musiclm_bridge.py MODEL DATA OUT --own OLD_MULAN [--given mulan-small]
+    python recipes/musiclm_space_map.py MODEL DATA OUT --own OLD_MULAN [--given mulan-small]
 
 ``DATA`` is music prepared by recipes/mulan_data.py, heard by both MuLans; ``OUT`` is the model with a linear bridge
 (``generate/musiclm/bridge.py``). Prints the mean cosine of mapped and own vectors, of pieces held out of the fit.
@@ -16,8 +16,8 @@ from brain2music._utils.files import new_folder
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.mulan.embedder import MuLanEmbedder
 from brain2music.models.mulan.training_data import read_feature_shards
-from brain2music.models.musiclm.bridge import Bridge
 from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.space_map import LinearSpaceMap
 from brain2music.weights import find
 
 
@@ -42,7 +42,9 @@ def main() -> None:
     for number, shard in enumerate(read_feature_shards(arguments.data)):
         vectors.append([each.embed_features(shard.features) for each in (theirs, ours)])
         groups += [f"{number} {piece}" for piece in shard.piece]
-    bridge = Bridge.fit(theirs.space, *(np.concatenate(side) for side in zip(*vectors, strict=True)), np.array(groups))
+    bridge = LinearSpaceMap.fit(
+        theirs.space, *(np.concatenate(side) for side in zip(*vectors, strict=True)), np.array(groups)
+    )
     with new_folder(arguments.out) as out:
         shutil.copytree(folder, out, dirs_exist_ok=True)
         Conditioner(trained, conditioner.tokenizer, conditioner.renormalise, bridge).save(out)

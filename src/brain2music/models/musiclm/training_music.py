@@ -1,4 +1,4 @@
-"""What is fitted to a MusicLM's own draws: for which codecs, and with which music."""
+"""Music for training on a MusicLM's samples, and the codec that is needed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +12,15 @@ from ..mel_tokens.model import MelTokenCodec
 from .model import MusicLM
 
 
-def mel_tokens_of(model: MusicLM) -> MelTokenCodec:
-    """The model's codec; :class:`InputError` where it makes no spectrograms."""
+def mel_token_codec(model: MusicLM) -> MelTokenCodec:
+    """The model's codec of mel tokens; :class:`InputError` where its codec is another."""
     if not isinstance(model.codec, MelTokenCodec):
         raise InputError(f"{model.codec.name} makes no spectrograms to hint", hint="take a model on mel tokens")
     return model.codec
 
 
 def choose_music(folders: Sequence[Path], pieces: int, shortest_s: float, seed: int) -> list[Path]:
-    """So many files of each folder, at random among those that are long enough.
+    """Choose ``pieces`` files of each folder at random among those that are long enough.
 
     Raises
     ------
@@ -30,13 +30,13 @@ def choose_music(folders: Sequence[Path], pieces: int, shortest_s: float, seed: 
     for folder in folders:
         files = find_audio(folder)
         shuffled = (files[i] for i in rng.permutation(len(files)))
-        some: list[Path] = []
+        of_folder: list[Path] = []
         for file in shuffled:
             if duration_of(file) >= shortest_s:
-                some.append(file)
-            if len(some) == pieces:
+                of_folder.append(file)
+            if len(of_folder) == pieces:
                 break
-        if not some:
+        if not of_folder:
             raise InputError("this music is too short to learn from", folder, f"give pieces of {shortest_s:g} s")
-        chosen += some
+        chosen += of_folder
     return chosen

@@ -10,9 +10,9 @@ from scipy.stats import ortho_group
 
 from brain2music._utils.errors import InputError
 from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
-from brain2music.models.musiclm.bridge import Bridge
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.space_map import LinearSpaceMap
 
 from .conftest import SPACE
 
@@ -28,29 +28,29 @@ def sides(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 def test_it_finds_the_map_and_says_how_much_is_left(sides: tuple[np.ndarray, np.ndarray], rng) -> None:
     given, own = sides
-    bridge = Bridge.fit(OTHER, given, own)
+    bridge = LinearSpaceMap.fit(OTHER, given, own)
     mapped = bridge(torch.from_numpy(3 * given)).numpy()
     np.testing.assert_allclose(np.linalg.norm(mapped, axis=1), 1, rtol=1e-5)
-    assert bridge.alike > 0.97
+    assert bridge.cosine > 0.97
     assert (mapped * own / np.linalg.norm(own, axis=1, keepdims=True)).sum(1).mean() == pytest.approx(
-        bridge.alike, abs=0.01
+        bridge.cosine, abs=0.01
     )
-    lost = Bridge.fit(OTHER, rng.standard_normal((400, 12)).astype(np.float32), own)
-    assert abs(lost.alike) < 0.2
+    lost = LinearSpaceMap.fit(OTHER, rng.standard_normal((400, 12)).astype(np.float32), own)
+    assert abs(lost.cosine) < 0.2
 
 
 def test_behind_a_bridge_the_other_space_is_asked_for_and_kept(
     three: MusicLM, codec: Path, sides: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
     inner = three.conditioner
-    bridged = Conditioner(SPACE, inner.tokenizer, bridge=Bridge.fit(OTHER, *sides))
+    bridged = Conditioner(SPACE, inner.tokenizer, space_map=LinearSpaceMap.fit(OTHER, *sides))
     made = bridged(torch.from_numpy(sides[0][:3]))
     assert made.vector.shape == (3, 8)
-    assert torch.equal(made.tokens, inner(bridged.bridge(torch.from_numpy(sides[0][:3]))).tokens)
+    assert torch.equal(made.tokens, inner(bridged.space_map(torch.from_numpy(sides[0][:3]))).tokens)
     model = MusicLM(three.stages, bridged, three.semantic, three.codec)
     loaded = MusicLM.from_pretrained(model.save_pretrained(tmp_path / "model", str(codec)))
     assert loaded.space == OTHER
-    assert loaded.conditioner.own_space == SPACE
+    assert loaded.conditioner.training_space == SPACE
     given = Embeddings(sides[0][:1, None], ("a",), OTHER)
     assert loaded.generate(embedding=given, seconds=1.0)[0].waveform.shape == (1, 24000)
     with pytest.raises(InputError, match=r"logmel \(none\), the generator takes mulan-other"):
