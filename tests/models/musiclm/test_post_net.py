@@ -1,4 +1,4 @@
-"""The mel post-net: nothing until it is trained, nearer to music after; draws that keep in step; a part of its model."""
+"""The mel post-net: nothing until it is trained, nearer to music after; a part of its model."""
 
 import shutil
 from collections.abc import Mapping
