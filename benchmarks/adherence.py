@@ -33,7 +33,7 @@ from brain2music.metrics.uncertainty import bootstrap_interval
 from brain2music.models.embedders import get_embedder
 from brain2music.models.generators import generate_from_embeddings
 from brain2music.models.musiclm.model import MusicLM
-from brain2music.models.musiclm.prompts import Sound, embed_sounds
+from brain2music.models.musiclm.prompts import Waveform, embed_sounds
 from brain2music.pipeline.outputs import Outputs
 from brain2music.simulation.music.compose import compose
 from brain2music.simulation.music.genres import GENRES
@@ -89,7 +89,7 @@ def main() -> None:
         print_memorisation(model, given.shards)
 
 
-def composed(count: int, seed: int, seconds: float) -> tuple[list[Sound], list[str]]:
+def composed(count: int, seed: int, seconds: float) -> tuple[list[Waveform], list[str]]:
     """Pieces of all genres in turn, and their genres."""
     genres = [list(GENRES)[i % len(GENRES)] for i in range(count)]
     rngs = (np.random.default_rng([seed, i]) for i in range(count))
@@ -98,14 +98,14 @@ def composed(count: int, seed: int, seconds: float) -> tuple[list[Sound], list[s
     )
 
 
-def recordings(folder: Path, count: int, seconds: float) -> tuple[list[Sound], list[str]]:
+def recordings(folder: Path, count: int, seconds: float) -> tuple[list[Waveform], list[str]]:
     """Recorded clips spread over the packages, and the package of each."""
     files = find_audio(folder)
     chosen = [files[round(i)] for i in np.linspace(0, len(files) - 1, min(count, len(files)))]
     return [read_audio(file, duration=seconds) for file in chosen], [file.name.split(".")[0] for file in chosen]
 
 
-def draws_of(model: MusicLM, vectors: np.ndarray, given: argparse.Namespace) -> list[list[Sound]]:
+def draws_of(model: MusicLM, vectors: np.ndarray, given: argparse.Namespace) -> list[list[Waveform]]:
     """``--draws`` times a piece of each embedding."""
     made = generate_from_embeddings(model, vectors, given.seconds, given.draws, seed=0)
     return [[(draw.waveform[0], draw.sample_rate) for draw in draws] for draws in zip(*made)]  # noqa: B905
@@ -115,10 +115,10 @@ def report(
     name: str,
     suffix: str,
     judge: Embedder,
-    sounds: list[Sound],
-    made: list[list[Sound]],
+    sounds: list[Waveform],
+    made: list[list[Waveform]],
     labels: list[str],
-    through: list[Sound],
+    through: list[Waveform],
 ) -> tuple[np.ndarray, float]:
     """Print how well generated music is identified; the judge's vectors of it, (draws, clips, dims), and how well.
 
@@ -171,7 +171,7 @@ def print_frechet(
     name: str,
     model: MusicLM,
     judges: dict[str, Embedder],
-    sounds: list[Sound],
+    sounds: list[Waveform],
     made: dict[str, np.ndarray],
     given: argparse.Namespace,
 ) -> None:
@@ -238,7 +238,7 @@ def _transported(first: torch.Tensor, second: torch.Tensor, centres: torch.Tenso
     return float((left[:, None] * kernel * right[None] * alike).sum())
 
 
-def _through_codec(model: MusicLM, sound: Sound, rng: np.random.Generator | None = None) -> Sound:
+def _through_codec(model: MusicLM, sound: Waveform, rng: np.random.Generator | None = None) -> Waveform:
     """The sound coded and decoded; with ``rng``, its frames in random order."""
     from brain2music.audio.io import resample
 
@@ -248,7 +248,7 @@ def _through_codec(model: MusicLM, sound: Sound, rng: np.random.Generator | None
     return model.decode_codes(codes, sampled=False), model.sample_rate
 
 
-def _hear(judge: Embedder, sounds: list[Sound]) -> np.ndarray:
+def _hear(judge: Embedder, sounds: list[Waveform]) -> np.ndarray:
     return np.stack([judge.embed(*sound).mean(axis=0) for sound in sounds])
 
 

@@ -1,4 +1,4 @@
-"""The tokens that MusicLM is trained on: composed pieces and free recordings, rendered, heard and quantised.
+"""The tokens that MusicLM is trained on: composed pieces and free recordings, rendered, embedded and quantised.
 
     python recipes/musiclm_data.py OUT --pieces-per-genre 800 --seed 7 --workers 14 --recorded FOLDER \\
         --codec mel-tokens-6k --mulan mulan-small --single
@@ -52,7 +52,9 @@ def main() -> None:
     parser.add_argument("--single", action="store_true", help="for a single stage: no semantic tokens")
     parser.add_argument("--mulan", default="mulan-small", help="a MuLan's folder, or an embedding's name")
     parser.add_argument("--step", type=float, default=5.0, help="seconds between windows of 10 s (MusicLM: 1)")
-    parser.add_argument("--codes", type=int, default=1024, help="semantic tokens, and codes of each condition level")
+    parser.add_argument(
+        "--codebook-size", type=int, default=1024, help="of semantic tokens and of each quantizer of the condition"
+    )
     parser.add_argument("--fit-pieces", type=int, default=400, help="pieces that semantic tokens are fitted on")
     parser.add_argument("--per-shard", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1)
@@ -66,11 +68,11 @@ def main() -> None:
         ComposedPiece(given.seed, genre, number) for number in range(given.pieces_per_genre) for genre in GENRES
     ]
     recorded = list(recordings(given.recorded, given.seconds)) if given.recorded else []
-    ear, codec = (
+    embedder, codec = (
         WindowEmbedder(given.mulan, given.step, device),
         get_token_codec(given.codec, given.n_quantizers, device),
     )
-    tokenisers = PieceTokenizer(given.codec, codec, ear)
+    tokenizer = PieceTokenizer(given.codec, codec, embedder)
     if not given.single and codec.sample_rate != ACOUSTIC_FRAME_RATE * codec.hop_length:
         parser.error(
             f"three stages need a codec of {ACOUSTIC_FRAME_RATE:g} frames a second, not {given.codec}: add --single"
@@ -78,15 +80,15 @@ def main() -> None:
     if not given.single:
         features = MusicnnFrames(device)
         semantic = semantic_tokens(given, [*spread(composed, recorded, given.fit_pieces)], features)
-        tokenisers = replace(tokenisers, features=features, semantic=semantic)
+        tokenizer = replace(tokenizer, features=features, semantic=semantic)
     for name, sources in (("recorded", recorded), (f"composed-{given.seed}", composed)):
         limit = None if given.minutes is None else began + 60 * given.minutes
         with progress(name) as advance:
             write_shards(
-                sources, given.out, name, tokenisers, given.mulan, given.seconds, given.per_shard, given.workers,
+                sources, given.out, name, tokenizer, given.mulan, given.seconds, given.per_shard, given.workers,
                 advance, limit,
             )  # fmt: skip
-    finish(given.out, ear, given.codes)
+    fit_conditions(given.out, embedder, given.codebook_size)
     print(f"seconds_spent={time.monotonic() - began:.0f}")
 
 
@@ -116,25 +118,25 @@ def semantic_tokens(
 
         def batches() -> Iterator[torch.Tensor]:
             with progress("semantic tokens") as advance:
-                heard = prepare_pieces(sources, given.mulan, given.step, given.seconds, given.workers)
-                for done, each in enumerate(heard, start=1):
+                prepared = prepare_pieces(sources, given.mulan, given.step, given.seconds, given.workers)
+                for done, each in enumerate(prepared, start=1):
                     advance(done, len(sources))
                     if each is not None:
                         yield semantic_features(features, each)
 
-        tokenizer, report = fit_semantic(batches(), features, given.codes)
+        tokenizer, report = fit_semantic(batches(), features, given.codebook_size)
         tokenizer.save(given.out, report)
     return SemanticTokenizer.load(given.out)  # as everybody else will read it
 
 
-def finish(out: Path, ear: WindowEmbedder, codes: int) -> None:
+def fit_conditions(out: Path, embedder: WindowEmbedder, codebook_size: int) -> None:
     """Fit the condition's codebooks on all windows, and report what there is."""
     data = TokenData(out)
-    Conditioner.fit(ear.space, data.windows(), codes=codes).save(out)
+    Conditioner.fit(embedder.space, data.windows(), codebook_size=codebook_size).save(out)
     report = {"pieces": len(data), "hours": data.seconds / 3600}
     if "semantic_codes" in data.about:
         semantic = torch.cat([shard["semantic"].flatten() for shard in data.shards]).long()
-        report |= codebook_use(torch.bincount(semantic, minlength=codes).float())
+        report |= codebook_use(torch.bincount(semantic, minlength=codebook_size).float())
     write_json(out / "report.json", report)
     print("\n".join(f"{name}={value:.4g}" for name, value in report.items()))
 

@@ -1,9 +1,10 @@
-"""Condition a trained MusicLM by a later MuLan than the one it was trained with, without training it again.
+"""Condition a trained MusicLM on a later MuLan than the one it was trained with, without training it again.
 
-    python recipes/musiclm_space_map.py MODEL DATA OUT --own OLD_MULAN [--given mulan-small]
+    python recipes/musiclm_space_map.py MODEL DATA OUT --trained-with OLD_MULAN [--condition-with mulan-small]
 
-``DATA`` is music prepared by recipes/mulan_data.py, heard by both MuLans; ``OUT`` is the model with a linear bridge
-(``generate/musiclm/bridge.py``). Prints the mean cosine of mapped and own vectors, of pieces held out of the fit.
+``DATA`` is music prepared by recipes/mulan_data.py, embedded with both MuLans; ``OUT`` is the model with a linear map
+between the spaces (``models/musiclm/space_map.py``). Prints the mean cosine of mapped and target vectors, of pieces
+held out of the fit.
 """
 
 import argparse
@@ -27,28 +28,29 @@ def main() -> None:
     parser.add_argument("model", help="a MusicLM's folder or name")
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--own", type=Path, required=True, help="folder of the MuLan that the model was trained with")
-    parser.add_argument("--given", default="mulan-small", help="folder or name of the one that is to condition it")
+    parser.add_argument("--trained-with", type=Path, required=True, help="folder of the MuLan of the model's training")
+    parser.add_argument("--condition-with", default="mulan-small", help="folder or name of the MuLan to condition on")
     arguments = parser.parse_args()
     folder = find(arguments.model)
     conditioner = Conditioner.load(folder)
-    trained = conditioner.own_space
-    given = find(arguments.given)
-    name = arguments.given if arguments.given in EMBEDDINGS else trained.name
-    ours, theirs = (MuLanEmbedder(each, trained.window_s, trained.step_s, name) for each in (arguments.own, given))
-    if ours.space.sha256 != trained.sha256:
-        parser.error(f"{arguments.own} is not the MuLan that {folder.name} was trained with")
+    trained = conditioner.training_space
+    name = arguments.condition_with if arguments.condition_with in EMBEDDINGS else trained.name
+    source, target = (
+        MuLanEmbedder(each, trained.window_s, trained.step_s, name)
+        for each in (find(arguments.condition_with), arguments.trained_with)
+    )
+    if target.space.sha256 != trained.sha256:
+        parser.error(f"{arguments.trained_with} is not the MuLan that {folder.name} was trained with")
     vectors, groups = [], []
     for number, shard in enumerate(read_feature_shards(arguments.data)):
-        vectors.append([each.embed_features(shard.features) for each in (theirs, ours)])
+        vectors.append([each.embed_features(shard.features) for each in (source, target)])
         groups += [f"{number} {piece}" for piece in shard.piece]
-    bridge = LinearSpaceMap.fit(
-        theirs.space, *(np.concatenate(side) for side in zip(*vectors, strict=True)), np.array(groups)
-    )
+    sides = (np.concatenate(side) for side in zip(*vectors, strict=True))
+    space_map = LinearSpaceMap.fit(source.space, *sides, np.array(groups))
     with new_folder(arguments.out) as out:
         shutil.copytree(folder, out, dirs_exist_ok=True)
-        Conditioner(trained, conditioner.tokenizer, conditioner.renormalise, bridge).save(out)
-    print(f"sounds: {len(groups)}\nalike: {bridge.alike:.4f}")
+        Conditioner(trained, conditioner.tokenizer, conditioner.renormalise, space_map).save(out)
+    print(f"sounds: {len(groups)}\ncosine: {space_map.cosine:.4f}")
 
 
 if __name__ == "__main__":

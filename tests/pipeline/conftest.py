@@ -8,7 +8,7 @@ import torch
 from brain2music.models.codecs import get_token_codec
 from brain2music.models.embedders import get_embedder
 from brain2music.models.musiclm.condition import Conditioner
-from brain2music.models.musiclm.config import Vocabulary, stages
+from brain2music.models.musiclm.config import Vocabulary, stage_configs
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.semantic import Clusters, SemanticTokenizer
 from brain2music.models.musiclm.stage import Stage
@@ -22,17 +22,17 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, space = tmp_path_factory.mktemp("musiclm"), get_embedder("logmel", 1.5, 1.5).space
     codec = SoundStream(SoundStreamConfig.size("tiny")).save_pretrained(folder / "codec-tiny")
     conditioner = Conditioner.fit(space, torch.randn(64, space.dims), 3, 8)
-    words = Vocabulary(
-        acoustic_codes=32,
-        acoustic_levels=4,
-        semantic_codes=16,
-        condition_levels=3,
-        condition_codes=8,
-        embedding=space.dims,
+    vocabulary = Vocabulary(
+        acoustic_codebook_size=32,
+        acoustic_quantizers=4,
+        semantic_codebook_size=16,
+        condition_quantizers=3,
+        condition_codebook_size=8,
+        condition_dims=space.dims,
     )
     semantic = SemanticTokenizer(
         Clusters(torch.zeros(2), torch.ones(2), torch.randn(16, 2)), {"name": "none", "sha256": ""}
     )
-    acoustic = {name: Stage(config) for name, config in stages("tiny", "single", words).items()}
+    acoustic = {name: Stage(config) for name, config in stage_configs("tiny", "single", vocabulary).items()}
     model = MusicLM(acoustic, conditioner, semantic, get_token_codec(str(codec)))
     return model.save_pretrained(folder / "musiclm-tiny", str(codec))
