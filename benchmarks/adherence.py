@@ -26,7 +26,7 @@ import torch
 
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.embeddings.embedder import Embedder
+from brain2music.embeddings.protocols import Embedder
 from brain2music.metrics.audio import frechet_distance
 from brain2music.metrics.ranking import identification_by_clip, one_per_group, similarity, within_group
 from brain2music.metrics.uncertainty import bootstrap_interval

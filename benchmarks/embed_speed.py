@@ -22,7 +22,7 @@ import torch
 
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.embeddings.embedder import Embedder
+from brain2music.embeddings.protocols import Embedder
 from brain2music.gallery.build import build_gallery
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.embedders import get_embedder

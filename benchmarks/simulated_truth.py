@@ -40,16 +40,16 @@ from brain2music.decoding.options import decode_shuffled_with, decode_with
 from brain2music.embeddings.alignment import match_windows
 from brain2music.embeddings.clips import embed_clips
 from brain2music.embeddings.embeddings import Embeddings
+from brain2music.encoding.alignment import Windows
 from brain2music.encoding.ceiling import of_average, response_ceiling, shrunken_ceiling
 from brain2music.encoding.encoder import Fit, correlation, encode
-from brain2music.encoding.features import Windows
 from brain2music.encoding.significance import fdr, permutation_test
 from brain2music.metrics.ranking import identification_by_clip, similarity
 from brain2music.models.embedders import get_embedder
 from brain2music.simulation.brain.bold import SPONTANEOUS_AR1, physiological_courses
 from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses
 from brain2music.simulation.brain.dataset import extract_features
-from brain2music.simulation.brain.design import DESIGNS, Design, PlannedRun, plan_runs
+from brain2music.simulation.brain.design import DESIGNS, PlannedRun, StudyDesign, plan_runs
 from brain2music.simulation.brain.features import FeatureSpace
 from brain2music.simulation.brain.recordings import catalogue
 from brain2music.simulation.brain.subject import SimulatedSubject, autoregressive_left, make_subject
@@ -116,7 +116,7 @@ def main() -> None:
 class Music:
     """All pieces, as they are heard, described and embedded; each gives one clip."""
 
-    def __init__(self, folder: Path, shape: Design, embedding: str, components: int) -> None:
+    def __init__(self, folder: Path, shape: StudyDesign, embedding: str, components: int) -> None:
         self.shape, self.components = shape, components
         self.tracks = {genre: dict.fromkeys(sorted(pool), CLIP_S) for genre, pool in catalogue(folder).items()}
         self.clips = [Clip(track, 0.0, CLIP_S, genre) for genre, pool in self.tracks.items() for track in pool]
@@ -315,7 +315,7 @@ def _side_by_side(parts: Sequence[Embeddings]) -> Embeddings:
     return Embeddings(data, first.names, replace(first.space, name="+".join(DESCRIPTIONS), dims=data.shape[2]))
 
 
-def _composed(folder: Path, shape: Design) -> Path:
+def _composed(folder: Path, shape: StudyDesign) -> Path:
     write_corpus(folder / "music", max(PIECES, -(-shape.n_clips // len(GENRES))), 0, CLIP_S)
     return folder / "music"
 

@@ -93,7 +93,7 @@ class ListeningStudy:
             raise InputError(what, self.source.path, f"choose among {', '.join(self.subjects)}")
         if not self.source.has_time:
             return self.source.responses(label, 0)
-        settings = self.settings.changed(**_given(lag_tr=lag_tr, lag_s=lag_s))
+        settings = self.settings.changed(**_not_none(lag_tr=lag_tr, lag_s=lag_s))
         return self.source.responses(label, settings.lag_in_scans(self.source.tr_of(label)))
 
     def embed(self, name: str, *, window_s: float | None = None, cache_dir: str | Path | None = None) -> Embeddings:
@@ -315,7 +315,7 @@ def run(
     --------
     >>> b2m.run(study, "OUT", embeddings=["mulan-small"], generator="musiclm-small")  # doctest: +SKIP
     """
-    config = study.settings.changed(**settings, **_given(embeddings=embeddings, generator=generator))
+    config = study.settings.changed(**settings, **_not_none(embeddings=embeddings, generator=generator))
     before, after = study.settings.flat(), config.flat()
     for name in READ:
         if after[name] != before[name]:
@@ -331,7 +331,7 @@ def run(
         return build_report(Path(out))
 
 
-def _given(**arguments: Any) -> dict[str, Any]:
+def _not_none(**arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 

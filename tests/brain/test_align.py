@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 from brain2music._utils.errors import InputError
 from brain2music.brain import Responses
-from brain2music.brain.align import METHODS, _ridge_map, align, principal_axes, procrustes, srm
+from brain2music.brain.align import METHODS, _ridge_map, align, leading_axes, procrustes, srm
 from brain2music.study import Clip
 
 DIMS = 4
@@ -113,7 +113,7 @@ def test_principal_axes_are_those_of_the_svd_on_either_side(rng) -> None:
     for shape in ((20, 50), (50, 20)):
         x = rng.standard_normal(shape)
         expected = np.linalg.svd(x, full_matrices=False)[2][:5].T
-        overlap = np.abs(expected.T @ principal_axes(x, 5))
+        overlap = np.abs(expected.T @ leading_axes(x, 5))
         np.testing.assert_allclose(overlap, np.eye(5), atol=1e-8)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
-from brain2music.encoding import Chance, Fit, chance_in_folds, encode_kfold, permutation_test
+from brain2music.encoding import Chance, EncoderSettings, chance_in_folds, encode_kfold, permutation_test
 from brain2music.encoding.significance import permuted_correlations, without_p
 from brain2music.study import Clip, group_clips, group_k_fold
 
@@ -28,8 +28,8 @@ def test_chance_is_where_voxels_without_signal_lie(deaf):
     responses, embeddings = deaf(40, 600)
     groups = group_clips(responses.clips)
     folds = list(group_k_fold(40, 8, 0, groups))
-    encoded = encode_kfold(responses, embeddings, folds=folds, fit=Fit(n_folds=3))
-    known = {"folds": folds, "groups": groups, "fit": Fit(n_folds=3)}
+    encoded = encode_kfold(responses, embeddings, folds=folds, fit=EncoderSettings(n_folds=3))
+    known = {"folds": folds, "groups": groups, "fit": EncoderSettings(n_folds=3)}
     chance = chance_in_folds(responses, embeddings, np.random.default_rng(1), n_refits=600, **known)
     assert chance.shift < -0.2
     assert chance.scale > 1.02
@@ -47,12 +47,12 @@ def test_chance_repeats_and_needs_recordings_to_exchange(deaf):
     responses, embeddings = deaf(12, 5)
     groups = group_clips(responses.clips)
     folds = list(group_k_fold(12, 4, 0, groups))
-    known = {"folds": folds, "groups": groups, "fit": Fit(n_folds=3), "n_refits": 50}
+    known = {"folds": folds, "groups": groups, "fit": EncoderSettings(n_folds=3), "n_refits": 50}
     first, second = (chance_in_folds(responses, embeddings, np.random.default_rng(1), **known) for _ in range(2))
     assert first == second
     few = np.arange(12) // 4
     folds = [np.arange(4 * k, 4 * k + 4) for k in range(3)]
-    known = {"folds": folds, "groups": few, "fit": Fit(n_folds=2), "n_refits": 50}
+    known = {"folds": folds, "groups": few, "fit": EncoderSettings(n_folds=2), "n_refits": 50}
     assert chance_in_folds(responses, embeddings, np.random.default_rng(1), **known) is None
 
 
@@ -102,7 +102,7 @@ def test_excerpts_of_a_recording_are_held_out_together(deaf):
     clips = tuple(Clip(f"song{i // 2}", 10.0 * (i % 2), 10.0 * (i % 2) + 8) for i in range(24))
     names = tuple(clip.name for clip in clips)
     responses, embeddings = replace(responses, clips=clips), replace(embeddings, names=names)
-    fit = Fit((1.0, 100.0), 3)
+    fit = EncoderSettings((1.0, 100.0), 3)
     encoded = encode_kfold(responses, embeddings, n_folds=6, fit=fit)
     other = replace(responses, data=responses.data.copy())
     other.data[:2] = 9 - other.data[:2]

@@ -6,7 +6,7 @@ import pytest
 from brain2music.embeddings import EmbeddingSpace
 from brain2music.encoding import (
     Encoded,
-    Fit,
+    EncoderSettings,
     bootstrap_clips,
     common_windows,
     difference,
@@ -138,5 +138,5 @@ def test_partition_gives_each_embedding_what_it_alone_explains(rng, planted, mak
     voxels = np.arange(30) < 10
     (low, high), (_, other) = unique_intervals(parts, voxels, bootstrap_clips(len(test.clips), rng, 200))
     assert other < low < parts.unique[0, voxels].mean() < high
-    full = encode(train, train_emb, test, test_emb, fit=Fit())
+    full = encode(train, train_emb, test, test_emb, fit=EncoderSettings())
     assert abs(parts.r2[:20].mean() - (full.r[:20] ** 2).mean()) < 0.1

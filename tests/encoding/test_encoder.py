@@ -7,15 +7,15 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from brain2music._utils.errors import InputError
-from brain2music.encoding import Fit, encode, encode_kfold, match_scans
-from brain2music.encoding.encoder import correlation, standardised
+from brain2music.encoding import EncoderSettings, encode, encode_kfold, match_scans
+from brain2music.encoding.encoder import correlation, standardise_voxels
 
 ALPHAS = (0.1, 10.0, 1000.0)
 
 
 def test_predictions_and_penalties_are_those_of_scikit_learn(rng, planted):
     train, train_emb, test, test_emb = planted(30, 8, rng.standard_normal((4, 6)), 3.0)
-    encoded = encode(train, train_emb, test, test_emb, fit=Fit(ALPHAS, 5, standardise=True))
+    encoded = encode(train, train_emb, test, test_emb, fit=EncoderSettings(ALPHAS, 5, standardise=True))
     known, asked = match_scans(train, train_emb), match_scans(test, test_emb)
     scaler = StandardScaler().fit(known.X.astype(float))
     X, X_test = scaler.transform(known.X), scaler.transform(asked.X)
@@ -61,7 +61,7 @@ def test_folds_hold_their_clips_out(rng, planted):
     spoilt = train.data.copy()
     spoilt[5] += 100
     before, after = (
-        encode_kfold(each, train_emb, n_folds=12, fit=Fit((1.0,), 2))
+        encode_kfold(each, train_emb, n_folds=12, fit=EncoderSettings((1.0,), 2))
         for each in (train, type(train)(**{**vars(train), "data": spoilt}))
     )
     np.testing.assert_array_equal(before.predicted[5], after.predicted[5])
@@ -87,7 +87,7 @@ def test_correlations_are_numpys_and_zero_where_nothing_varies(rng):
     for voxel in (0, 1, 3):
         np.testing.assert_allclose(r[voxel], np.corrcoef(a[..., voxel].ravel(), b[..., voxel].ravel())[0, 1], atol=1e-5)
     assert r[2] == 0
-    assert not standardised(a)[..., 2].any()
+    assert not standardise_voxels(a)[..., 2].any()
 
 
 def test_sides_that_cannot_meet_are_told(rng, planted):
@@ -95,6 +95,6 @@ def test_sides_that_cannot_meet_are_told(rng, planted):
     with pytest.raises(InputError, match="differ in lag_tr"):
         encode(train, train_emb, type(test)(**{**vars(test), "lag_tr": 3}), test_emb)
     with pytest.raises(InputError, match="10 training clips cannot make 11 folds"):
-        encode(train, train_emb, test, test_emb, fit=Fit(n_folds=11))
+        encode(train, train_emb, test, test_emb, fit=EncoderSettings(n_folds=11))
     with pytest.raises(InputError, match="4 clips or groups of clips cannot make 5 folds"):
         encode_kfold(test, test_emb, n_folds=5)

@@ -14,7 +14,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.gallery import Gallery, Store, build_gallery, mark_duplicates
-from brain2music.gallery.lock import LOCK, locked
+from brain2music.gallery.lock import LOCK, lock_gallery
 
 from .conftest import Bands, write_tone
 
@@ -74,7 +74,7 @@ def test_a_lock_of_a_killed_process_is_taken_over(music: Path, tmp_path: Path) -
 def test_marks_wait_for_a_build(music: Path, tmp_path: Path) -> None:
     gallery = build_gallery(music, tmp_path / "out", Bands())
     done = threading.Event()
-    with locked(Store(tmp_path / "out"), "building a gallery"):
+    with lock_gallery(Store(tmp_path / "out"), "building a gallery"):
         marking = threading.Thread(target=lambda: (mark_duplicates(gallery), done.set()))
         marking.start()
         assert not done.wait(0.3)
@@ -87,9 +87,9 @@ def test_object_storage_is_locked_by_a_file(tmp_path: Path) -> None:
     memory = fsspec.filesystem("memory")
     memory.rm("/locked", recursive=True) if memory.exists("/locked") else None
     store = Store("memory://locked/gallery")
-    with locked(store, "building a gallery"):
+    with lock_gallery(store, "building a gallery"):
         with pytest.raises(InputError, match=r"process \d+ on .* is building a gallery") as caught:
-            locked(store, "marking duplicates", wait=False).__enter__()
+            lock_gallery(store, "marking duplicates", wait=False).__enter__()
         assert "if it was killed, remove .lock there" in caught.value.hint
     assert not store.exists(LOCK)
     ended = subprocess.Popen([sys.executable, "-c", ""])
@@ -97,8 +97,8 @@ def test_object_storage_is_locked_by_a_file(tmp_path: Path) -> None:
     for host, is_taken in (("another machine", False), (socket.gethostname(), True)):
         store.write(LOCK, json.dumps({"host": host, "pid": ended.pid, "doing": "building a gallery"}).encode())
         if is_taken:
-            with locked(store, "building a gallery", wait=False):
+            with lock_gallery(store, "building a gallery", wait=False):
                 pass
         else:
             with pytest.raises(InputError, match="on another machine"):
-                locked(store, "building a gallery", wait=False).__enter__()
+                lock_gallery(store, "building a gallery", wait=False).__enter__()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from brain2music.gallery import ExactIndex
-from brain2music.gallery.search import Screening, _coarse, _margin, _products
+from brain2music.gallery.search import Screening, _coarse, _coarse_products, _margin
 
 SCREENINGS: list[Screening] = ["bfloat16", "float32"]
 
@@ -83,7 +83,7 @@ def test_no_coarse_product_errs_by_more_than_the_margin(
     lengths = torch.from_numpy(np.linalg.norm(queries.astype(float), axis=1))
     longest = float(np.linalg.norm(vectors.astype(float), axis=1).max()) + row_error
     margin, rounding = _margin(lengths, query_error, longest, row_error, 96, dtype)
-    coarse = _products(asks, rows).double().numpy()
+    coarse = _coarse_products(asks, rows).double().numpy()
     error = np.abs(coarse - queries.astype(float) @ vectors.T.astype(float))
     bound = margin.numpy()[:, None] + rounding * np.abs(coarse)
     assert (error <= bound).all()

@@ -9,7 +9,7 @@ import pytest
 from brain2music._utils.errors import InputError
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.embeddings.embedder import Embedder
+from brain2music.embeddings.protocols import Embedder
 from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs

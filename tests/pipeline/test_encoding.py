@@ -11,17 +11,17 @@ from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
+from brain2music.encoding.alignment import Windows
 from brain2music.encoding.ceiling import response_ceiling
-from brain2music.encoding.features import Windows
 from brain2music.pipeline.encoding import encode_subject, encoding_files
 from brain2music.pipeline.listener import Listener, Music
 from brain2music.pipeline.outputs import Outputs
 from brain2music.simulation.brain import Truth, read_truth, simulate
-from brain2music.simulation.brain.design import DESIGNS, Design
+from brain2music.simulation.brain.design import DESIGNS, StudyDesign
 
 pytestmark = pytest.mark.slow
 
-SMALL = Design(2, 20, 2, 10, repeats=4, resolution_mm=9.0, snr=1.5)
+SMALL = StudyDesign(2, 20, 2, 10, repeats=4, resolution_mm=9.0, snr=1.5)
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 RATE = 8000
 

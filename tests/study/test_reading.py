@@ -10,7 +10,7 @@ import pytest
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.study import Clip, Presentation, Run, read_study, volumes_of
 from brain2music.study.index import index_bids
-from brain2music.study.recordings import group_recordings
+from brain2music.study.run_files import group_run_files
 from brain2music.study.runs import mark_carry_ins
 
 from .tiny_study import CLIP_S, HEADER, TR, TinyStudy, voxels
@@ -257,7 +257,7 @@ def test_other_images_are_no_runs(tiny: TinyStudy) -> None:
     for folder in ("sourcedata", "code", "derivatives/x"):
         path = tiny.root / folder / "sub-01" / "func" / f"sub-01_{TRAIN}_bold.nii.gz"
         tiny.write_image(TRAIN, voxels(6), path=path)
-    assert len(group_recordings(index_bids(tiny.root), tiny.root)[0].raw) == 1
+    assert len(group_run_files(index_bids(tiny.root), tiny.root)[0].raw) == 1
 
 
 def test_index_opens_no_file(tiny: TinyStudy) -> None:

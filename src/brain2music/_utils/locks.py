@@ -46,7 +46,7 @@ def locked(path: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
     InputError
         If another process holds the lock and ``wait`` is false, or the file cannot be written.
     """
-    handle = _take(path)
+    handle = _acquire(path)
     if handle is None:
         if not wait:
             hint = "wait until it has ended, or name another folder"
@@ -55,7 +55,7 @@ def locked(path: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
         with progress("wait for another process"):
             while handle is None:
                 time.sleep(PAUSE_S)
-                handle = _take(path)
+                handle = _acquire(path)
     try:
         _sign(handle, doing)
         yield
@@ -67,7 +67,7 @@ def locked(path: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
 @contextmanager
 def try_locked(path: Path, doing: str) -> Iterator[bool]:
     """Hold a lock as :func:`locked` does if it is free; yields False, without the lock, if another process has it."""
-    handle = _take(path)
+    handle = _acquire(path)
     if handle is None:
         yield False
         return
@@ -114,7 +114,7 @@ def is_at(path: Path, handle: int) -> bool:
         return False
 
 
-def _take(path: Path) -> int | None:
+def _acquire(path: Path) -> int | None:
     """Open and lock the file; returns its descriptor, or None if another process holds it."""
     while True:
         try:

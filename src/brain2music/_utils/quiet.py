@@ -16,14 +16,14 @@ def quiet_libraries() -> Iterator[None]:
 
     For single calls of a library, as messages of other threads are discarded too.
     """
-    _begin()
+    _silence()
     try:
         yield
     finally:
-        _end()
+        _restore()
 
 
-def _begin() -> None:
+def _silence() -> None:
     global _depth, _kept
     with _lock:
         _depth += 1
@@ -37,7 +37,7 @@ def _begin() -> None:
             os.close(nowhere)
 
 
-def _end() -> None:
+def _restore() -> None:
     global _depth, _kept
     with _lock:
         _depth -= 1

@@ -99,7 +99,7 @@ def align(train: Sequence[Responses], method: str = "srm", n_components: int = N
     elif method == "procrustes":
         maps = procrustes(scaled, n_components)
     else:
-        maps = ridge(scaled, n_components, _folds(train[0]))
+        maps = ridge_maps(scaled, n_components, _folds(train[0]))
     sized = [(each * size).astype(np.float32) for each, (_, size) in zip(maps, centred, strict=True)]
     return Alignment(tuple(each.subject for each in train), tuple(means), tuple(sized))
 
@@ -120,22 +120,22 @@ def srm(series: Sequence[Series], n_components: int, n_steps: int = SRM_STEPS) -
 
 def procrustes(series: Sequence[Series], n_components: int) -> list[Map]:
     """Principal components of every subject, rotated onto those of the first; ``series`` as in :func:`srm`."""
-    axes = [principal_axes(x, n_components) for x in series]
+    axes = [leading_axes(x, n_components) for x in series]
     target = series[0] @ axes[0]
     return [axes[0], *(v @ orthogonal_procrustes(x @ v, target)[0] for x, v in zip(series[1:], axes[1:], strict=True))]
 
 
-def ridge(series: Sequence[Series], n_components: int, folds: Int[np.ndarray, " scans"]) -> list[Map]:
+def ridge_maps(series: Sequence[Series], n_components: int, folds: Int[np.ndarray, " scans"]) -> list[Map]:
     """Ridge from every subject's voxels to the first one's principal components; ``series`` as in :func:`srm`.
 
     ``folds`` is the fold of every scan.
     """
-    axes = principal_axes(series[0], n_components)
+    axes = leading_axes(series[0], n_components)
     target = series[0] @ axes
     return [axes, *(_ridge_map(x, target, folds) for x in series[1:])]
 
 
-def principal_axes(x: Series, n_components: int) -> Map:
+def leading_axes(x: Series, n_components: int) -> Map:
     """The leading right singular vectors of centred responses, each with its largest entry positive."""
     if x.shape[0] < x.shape[1]:
         axes, _ = np.linalg.qr(x.T @ _leading(x @ x.T, n_components).astype(x.dtype))

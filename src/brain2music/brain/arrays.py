@@ -231,8 +231,8 @@ class ArrayStudy:
         if settings.table is not None:
             return list_from_table(resolve(settings.table, self.path), folder)
         assert settings.names is not None
-        names = _texts(settings.names, self.path)
-        genres = _texts(settings.genres, self.path) if settings.genres is not None else [""] * len(names)
+        names = _read_texts(settings.names, self.path)
+        genres = _read_texts(settings.genres, self.path) if settings.genres is not None else [""] * len(names)
         if len(genres) != len(names):
             raise InputError(f"{len(genres)} genres for {len(names)} names", self.path, "give one per stimulus")
         if folds is None:
@@ -241,7 +241,7 @@ class ArrayStudy:
 
     def _read(self, subject: str, array: ArrayFile, stimuli: StimulusList, lag_tr: int, n_repeats: int) -> Responses:
         path = resolve(array.file, self.path)
-        data = _ordered(read_array(path, array.variable), self.settings, len(stimuli.clips), path)
+        data = _as_clips_scans_voxels(read_array(path, array.variable), self.settings, len(stimuli.clips), path)
         if not np.isfinite(data).all():
             raise InputError("the array holds NaN or infinite responses", path, "leave these voxels out")
         if len(data) > 1 and not (data != data[:1]).any():
@@ -274,7 +274,7 @@ def shift_within_runs(
     return series[np.minimum(index, last[:, None])]
 
 
-def _ordered(
+def _as_clips_scans_voxels(
     array: np.ndarray, settings: ArraySettings, n_clips: int, path: Path
 ) -> Float32[np.ndarray, "clips scans voxels"]:
     """Transpose an array of any layout to (clips, scans, voxels)."""
@@ -297,6 +297,6 @@ def _ordered(
     return np.ascontiguousarray(ordered, dtype=np.float32).reshape(shape)
 
 
-def _texts(array: ArrayFile, base: Path) -> list[str]:
+def _read_texts(array: ArrayFile, base: Path) -> list[str]:
     path = resolve(array.file, base)
     return [str(np.ravel(item)[0]) for item in read_array(path, array.variable).ravel()]

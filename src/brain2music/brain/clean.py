@@ -45,7 +45,7 @@ def detrend(
     if method == "median":
         return _subtract_running_median(x, round(window_s / tr))
     n_cosines = int(2 * len(x) * tr / window_s) if method == "cosine" else 0
-    drift = cosine_basis(len(x), n_cosines) if method == "cosine" else _line(len(x))
+    drift = cosine_basis(len(x), n_cosines) if method == "cosine" else _linear_trend(len(x))
     return regress_out(x, drift)
 
 
@@ -164,5 +164,5 @@ def _subtract_running_median(
     return result
 
 
-def _line(n_scans: int) -> Float[np.ndarray, "scans 1"]:
+def _linear_trend(n_scans: int) -> Float[np.ndarray, "scans 1"]:
     return np.linspace(-1.0, 1.0, n_scans)[:, None]

@@ -78,7 +78,7 @@ def load_responses(
     InputError
         If an image is missing, truncated or on another grid, or a run ends before its clips.
     """
-    runs = _runs(study, subject, split)
+    runs = _runs_with_clips(study, subject, split)
     space = mask if isinstance(mask, VoxelSpace) else voxel_space(study, subject, derivatives, mask)
     allocator = _Allocator(work_dir, f"sub-{subject}_{split}", in_memory_bytes)
     sums = _ClipSums.allocate(runs, scans_per_clip(study, subject), int(space.mask.sum()), allocator)
@@ -99,7 +99,7 @@ def load_responses(
             sums.add(presentation.clip, series[_scans_of(run, presentation, lag_tr, len(series), sums.n_scans)])
         if progress is not None:
             progress(done, len(runs))
-    _warn(subject, split, finite, constant & finite)
+    _warn_of_voxels(subject, split, finite, constant & finite)
     responses = sums.responses(subject, runs, lag_tr, space)
     return responses if finite.all() else restrict(responses, finite)
 
@@ -214,7 +214,7 @@ class _ClipSums:
         return Responses(subject, self.data, clips, run_of_clip, runs[0].tr, lag_tr, counts, self.repeats, space)
 
 
-def _runs(study: Study, subject: str, split: Split) -> tuple[Run, ...]:
+def _runs_with_clips(study: Study, subject: str, split: Split) -> tuple[Run, ...]:
     runs = tuple(run for run in study.runs_of(subject, split) if _presentations(run))
     if not runs:
         raise InputError(f"sub-{subject} has no {split} runs with clips", study.root, "check the task names and events")
@@ -266,7 +266,9 @@ def _scans_of(run: Run, presentation: Presentation, lag_tr: int, n_run: int, n_c
     return np.minimum(np.arange(start, start + n_clip) + lag_tr, n_run - 1)
 
 
-def _warn(subject: str, split: str, finite: Bool[np.ndarray, " voxels"], constant: Bool[np.ndarray, " voxels"]) -> None:
+def _warn_of_voxels(
+    subject: str, split: str, finite: Bool[np.ndarray, " voxels"], constant: Bool[np.ndarray, " voxels"]
+) -> None:
     if not finite.any():
         raise InputError(f"every voxel of sub-{subject} is NaN or infinite in a {split} run", hint="check the images")
     if constant.sum() == finite.sum():

@@ -42,8 +42,8 @@ def choose_mask(study: Study, subject: str, derivatives: Path | None = None, mas
     bold = first_bold(study, subject)
     found = mask_files(study, subject, derivatives, mask)
     if found:
-        return _space(bold, np.logical_and.reduce([read_mask(path, bold) for path in found]), found[0])
-    return _space(bold, epi_mask(bold), bold.path)
+        return _masked_space(bold, np.logical_and.reduce([read_mask(path, bold) for path in found]), found[0])
+    return _masked_space(bold, epi_mask(bold), bold.path)
 
 
 def mask_files(study: Study, subject: str, derivatives: Path | None = None, mask: Path | None = None) -> list[Path]:
@@ -137,7 +137,7 @@ def derivative_files(folder: Path, subject: str, endings: Iterable[str], bold: P
     pattern = re.compile(rf"sub-{re.escape(subject)}(_.*)?_({'|'.join(map(re.escape, endings))})\.nii(\.gz)?$")
     files = index_derivatives(folder, [subject]) if folder.is_dir() else []
     paths = [file.path for file in files if pattern.fullmatch(file.path.name)]
-    return [path for path in paths if _entity(path) == _entity(bold)]
+    return [path for path in paths if _space_entity(path) == _space_entity(bold)]
 
 
 def _masks_in(folder: Path, subject: str, endings: Iterable[str], bold: Path) -> list[Path]:
@@ -146,12 +146,12 @@ def _masks_in(folder: Path, subject: str, endings: Iterable[str], bold: Path) ->
     return [path for path in found if "_task-" in path.name] or found
 
 
-def _entity(path: Path) -> str:
+def _space_entity(path: Path) -> str:
     match = re.search(r"_space-([0-9A-Za-z]+)", path.name)
     return match.group(1) if match else ""
 
 
-def _space(bold: Image, mask: Bool[np.ndarray, "x y z"], file: Path) -> VoxelSpace:
+def _masked_space(bold: Image, mask: Bool[np.ndarray, "x y z"], file: Path) -> VoxelSpace:
     if not mask.any():
         raise InputError("the mask keeps no voxel of the BOLD grid", file, "give a mask that covers the brain")
     return VoxelSpace(mask, np.asarray(bold.affine, dtype=np.float64))

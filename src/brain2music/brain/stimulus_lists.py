@@ -47,8 +47,10 @@ class StimulusList:
 
 def list_from_names(names: Sequence[str], genres: Sequence[str], folder: Path) -> dict[str, StimulusList]:
     """List one training clip per name: the whole sound file of that name in the folder."""
-    whole = [_whole(_sound_file(folder, name), folder, genre) for name, genre in zip(names, genres, strict=True)]
-    clips = _labelled(_recordings(whole, folder, folder))
+    whole = [
+        _whole_recording(_sound_file(folder, name), folder, genre) for name, genre in zip(names, genres, strict=True)
+    ]
+    clips = _labelled(_name_recordings_once(whole, folder, folder))
     return {"train": StimulusList(clips, np.arange(len(clips))), "test": _empty_list()}
 
 
@@ -87,8 +89,8 @@ def list_from_table(table: Path, folder: Path) -> dict[str, StimulusList]:
         raise InputError(
             f"the row of {row!r} names no run", table, "name the run of every row, or leave the column out"
         )
-    runs, order = np.unique(names, return_inverse=True)[1], _order(names, splits)
-    clips = _labelled(_recordings(listed, folder, table))
+    runs, order = np.unique(names, return_inverse=True)[1], _order_of_rows(names, splits)
+    clips = _labelled(_name_recordings_once(listed, folder, table))
     return {
         split: StimulusList(
             tuple(clip for clip, of in zip(clips, splits, strict=True) if of == split),
@@ -117,7 +119,7 @@ def list_from_events(root: Path, subjects: Sequence[str]) -> dict[str, StimulusL
     }
 
 
-def _order(runs: Sequence[str], splits: Sequence[str]) -> Literal["presented", "unknown", "mixed"]:
+def _order_of_rows(runs: Sequence[str], splits: Sequence[str]) -> Literal["presented", "unknown", "mixed"]:
     """The order of clips that the column ``run`` implies."""
     rows = list(zip(runs, splits, strict=True))
     if not any(runs) or len(set(rows)) == len(rows):
@@ -149,7 +151,7 @@ def _row_clip(row: dict[str, str], folder: Path, table: Path) -> Clip:
         raise InputError(f"the row of {row['file']!r} is not valid ({error})", table, "correct start and end") from None
 
 
-def _whole(path: Path, folder: Path, genre: str) -> Clip:
+def _whole_recording(path: Path, folder: Path, genre: str) -> Clip:
     return Clip(path.relative_to(folder).as_posix(), 0.0, duration_of(path), genre)
 
 
@@ -168,7 +170,7 @@ def _labelled(clips: Sequence[Clip]) -> tuple[Clip, ...]:
     return tuple(replace(clip, label=labels.get(clip, "")) for clip in clips)
 
 
-def _recordings(listed: Sequence[Clip], folder: Path, source: Path) -> list[Clip]:
+def _name_recordings_once(listed: Sequence[Clip], folder: Path, source: Path) -> list[Clip]:
     """The clips, with the first name of each recording that has several names.
 
     Raises :class:`InputError` if a clip is listed twice, also under another name or with slightly different times.

@@ -80,7 +80,7 @@ def read_voxels(image: Image, mask: Bool[np.ndarray, "x y z"]) -> Float32[np.nda
         raise InputError(f"the image is {image.grid}, its mask {mask.shape}", image.path, "use a mask on the same grid")
     where = np.ravel_multi_index(np.nonzero(mask), image.grid, order="F")
     result = np.empty((image.n_scans, len(where)), np.float32)
-    with _scans(image) as scans:
+    with _iterate_scans(image) as scans:
         for row, volume in zip(result, scans, strict=True):
             row[:] = volume[where]
     if (image.slope, image.inter) != (1.0, 0.0):
@@ -91,13 +91,13 @@ def read_voxels(image: Image, mask: Bool[np.ndarray, "x y z"]) -> Float32[np.nda
 
 def read_volume(image: Image) -> Float32[np.ndarray, "x y z"]:
     """Read the first scan of an image, scaled by its header."""
-    with _scans(image) as scans:
+    with _iterate_scans(image) as scans:
         volume = next(scans).astype(np.float32)
     return (volume * np.float32(image.slope) + np.float32(image.inter)).reshape(image.grid, order="F")
 
 
 @contextmanager
-def _scans(image: Image) -> Iterator[Iterator[np.ndarray]]:
+def _iterate_scans(image: Image) -> Iterator[Iterator[np.ndarray]]:
     """Iterate over scans as flat arrays in the order (Fortran) and type of the file."""
     size = prod(image.grid) * image.dtype.itemsize
     if not image.path.name.endswith(".gz"):

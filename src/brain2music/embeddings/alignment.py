@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Int
 
 from .._utils.errors import InputError
 from ..brain.responses import Responses
@@ -39,6 +39,10 @@ class Matched:
         """Windows per clip."""
         return int(self.window[-1]) + 1
 
+    def select(self, rows: Bool[np.ndarray, " pairs"]) -> "Matched":
+        """Select some of the pairs."""
+        return Matched(self.X[rows], self.Y[rows], self.groups[rows], self.window[rows])
+
 
 def match_windows(responses: Responses, embeddings: Embeddings, *, scans_per_window: int | None = None) -> Matched:
     """Average responses in the windows of the embeddings (Brain2Music §3.2, Eq. 1).
@@ -65,7 +69,7 @@ def match_windows(responses: Responses, embeddings: Embeddings, *, scans_per_win
     averaged = average_windows(responses, embeddings.space, targets.shape[1], scans_per_window)
     if responses.n_scans == 1:
         targets = targets.mean(axis=1, keepdims=True, dtype=np.float32)
-    return _pairs(averaged, targets[:, : averaged.shape[1]])
+    return _make_pairs(averaged, targets[:, : averaged.shape[1]])
 
 
 def average_windows(
@@ -134,7 +138,9 @@ def _covered(space: EmbeddingSpace, tr: float) -> int:
     return max(1, ceil(space.window_s / tr - _TOLERANCE))
 
 
-def _pairs(x: Float32[np.ndarray, "clips windows voxels"], y: Float32[np.ndarray, "clips windows dims"]) -> Matched:
+def _make_pairs(
+    x: Float32[np.ndarray, "clips windows voxels"], y: Float32[np.ndarray, "clips windows dims"]
+) -> Matched:
     n_clips, n_windows = x.shape[:2]
     return Matched(
         np.ascontiguousarray(x).reshape(n_clips * n_windows, -1),

@@ -16,7 +16,7 @@ from jaxtyping import Float32
 
 from .._utils.errors import InputError
 from ..study.study import Clip
-from .embedder import TextEmbedder
+from .protocols import TextEmbedder
 
 _WRONG_IDS = {"disco.000011": "disco.00011"}
 _ENDING = "_15s"

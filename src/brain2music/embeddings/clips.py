@@ -17,8 +17,8 @@ from .._utils.progress import Advance
 from ..audio.io import read_audio
 from ..audio.paths import shown
 from ..study.study import Clip
-from .embedder import Embedder
 from .embeddings import Embeddings
+from .protocols import Embedder
 
 
 @runtime_checkable
@@ -80,7 +80,9 @@ def embed_clips(
             rows.append(_embed_clip(clip, stimuli, embedder, cache_dir))
         if progress is not None:
             progress(len(rows), len(clips))
-    return Embeddings(_stack(_in_common(rows, embedder), embedder), tuple(clip.name for clip in clips), embedder.space)
+    return Embeddings(
+        _stack_windows(_in_common(rows, embedder), embedder), tuple(clip.name for clip in clips), embedder.space
+    )
 
 
 def embed_files(
@@ -126,7 +128,7 @@ def embed_files(
         raise InputError(f"none of {len(paths)} sound files can be embedded", hint="see the warning about each")
     if len({len(row) for row in rows}) > 1:
         rows = [row.mean(axis=0, keepdims=True) for row in rows]
-    return Embeddings(_stack(rows, embedder), tuple(names), embedder.space)
+    return Embeddings(_stack_windows(rows, embedder), tuple(names), embedder.space)
 
 
 def _require_own_names(clips: Sequence[Clip]) -> None:
@@ -180,7 +182,7 @@ def _in_common(rows: list[Float32[np.ndarray, "_ dims"]], embedder: Embedder) ->
     return [row[:fewest] for row in rows]
 
 
-def _stack(
+def _stack_windows(
     rows: list[Float32[np.ndarray, "windows dims"]], embedder: Embedder
 ) -> Float32[np.ndarray, "clips windows dims"]:
     return np.stack(rows) if rows else np.zeros((0, 1, embedder.space.dims), np.float32)

@@ -42,7 +42,7 @@ def as_data_classes(responses: Any, embeddings: Any) -> tuple[Responses, Embeddi
         responses = as_responses(responses)
     _require_rows(len(responses), len(vectors))
     return responses, Embeddings(
-        vectors, tuple(clip.name for clip in responses.clips), _space(vectors, responses.n_scans, responses.tr)
+        vectors, tuple(clip.name for clip in responses.clips), _array_space(vectors, responses.n_scans, responses.tr)
     )
 
 
@@ -92,7 +92,7 @@ def _require_rows(responses: int, embeddings: int) -> None:
         raise InputError(what, hint="give arrays whose rows are the same clips in the same order")
 
 
-def _space(vectors: Float32[np.ndarray, "clips windows dims"], n_scans: int, tr: float) -> EmbeddingSpace:
+def _array_space(vectors: Float32[np.ndarray, "clips windows dims"], n_scans: int, tr: float) -> EmbeddingSpace:
     _, n_windows, dims = vectors.shape
     if n_windows > n_scans > 1:
         what = f"clips have {n_windows} windows and {n_scans} scans"

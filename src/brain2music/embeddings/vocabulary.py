@@ -57,12 +57,12 @@ def require_known(
     for number, (text, coverage) in enumerate(zip(texts, found, strict=True), start=1):
         if not coverage.known:
             which = f"text {number} of {len(texts)}" if len(texts) > 1 else "the text"
-            what = f"no word of {which} is known: {_listed(coverage.unknown) or repr(text[:40])}"
+            what = f"no word of {which} is known: {_quoted(coverage.unknown) or repr(text[:40])}"
             raise InputError(what, hint="describe the music in English words" if english else "describe it in words")
-    _warn("not known to the text encoder, and left out", [coverage.unknown for coverage in found])
-    _warn("too long for the text encoder, and cut from", [coverage.truncated for coverage in found])
+    _warn_of_words("not known to the text encoder, and left out", [coverage.unknown for coverage in found])
+    _warn_of_words("too long for the text encoder, and cut from", [coverage.truncated for coverage in found])
     negated = [_NEGATION.findall(text) for text in texts]
-    _warn("the text encoder does not understand negation: say what there is, not", negated)
+    _warn_of_words("the text encoder does not understand negation: say what there is, not", negated)
 
 
 def require_known_to(tokeniser: Any, texts: Sequence[str], longest: int, english: bool = True) -> None:
@@ -99,16 +99,16 @@ def _is_meaningful(sign: str) -> bool:
     return unicodedata.category(sign)[0] in "LN" or unicodedata.category(sign) == "So"
 
 
-def _warn(what: str, words: list[list[str]]) -> None:
+def _warn_of_words(what: str, words: list[list[str]]) -> None:
     some = [each for each in words if each]
     if not some:
         return
     where = f"in {len(some)} of {len(words)} texts, " if len(words) > 1 else ""
-    shown = _listed([word for each in some for word in each])
+    shown = _quoted([word for each in some for word in each])
     warnings.warn(f"{where}{what}: {shown}", Brain2MusicWarning, stacklevel=4)
 
 
-def _listed(words: Sequence[str]) -> str:
+def _quoted(words: Sequence[str]) -> str:
     different = list(dict.fromkeys(words))
     rest = f" and {len(different) - _SHOWN} more" if len(different) > _SHOWN else ""
     return ", ".join(repr(word[:60]) for word in different[:_SHOWN]) + rest

@@ -1,3 +1,7 @@
+from .alignment import Pairs as Pairs
+from .alignment import Windows as Windows
+from .alignment import common_windows as common_windows
+from .alignment import match_scans as match_scans
 from .ceiling import Ceiling as Ceiling
 from .ceiling import noise_ceiling as noise_ceiling
 from .ceiling import normalised as normalised
@@ -12,15 +16,11 @@ from .compare import mean_intervals as mean_intervals
 from .compare import partition as partition
 from .compare import roi_table as roi_table
 from .encoder import Encoded as Encoded
-from .encoder import Fit as Fit
+from .encoder import EncoderSettings as EncoderSettings
 from .encoder import encode as encode
 from .encoder import encode_kfold as encode_kfold
 from .estimator import Encoder as Encoder
 from .estimator import VoxelScores as VoxelScores
-from .features import Pairs as Pairs
-from .features import Windows as Windows
-from .features import common_windows as common_windows
-from .features import match_scans as match_scans
 from .figures import map_figure as map_figure
 from .maps import is_mni_like as is_mni_like
 from .maps import statmap_image as statmap_image

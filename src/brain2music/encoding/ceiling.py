@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from scipy.stats import norm
 
 from ..brain.responses import Responses
-from .features import Windows, average_in
+from .alignment import Windows, average_in
 
 FLOOR = 0.2
 """Correlations are not divided by ceilings below this value, as the quotient would be noise."""

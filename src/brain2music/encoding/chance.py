@@ -19,8 +19,8 @@ from scipy.stats import norm, t
 from ..brain.responses import Responses
 from ..embeddings.embeddings import Embeddings
 from ..study.folds import FEWEST, draw_permutations
-from .encoder import Fit, predict_folds
-from .features import Pairs, Windows, match_scans
+from .alignment import Pairs, Windows, match_scans
+from .encoder import EncoderSettings, predict_in_folds
 from .significance import Chance, permuted_correlations
 
 REFITS = 2000
@@ -40,7 +40,7 @@ def chance_in_folds(
     folds: Sequence[Int[np.ndarray, " _"]],
     groups: Int[np.ndarray, " clips"],
     windows: Windows | None = None,
-    fit: Fit | None = None,
+    fit: EncoderSettings | None = None,
     n_refits: int = REFITS,
 ) -> Chance | None:
     """Measure the null distribution by refits of randomly drawn voxels to permuted groups of clips.
@@ -61,7 +61,7 @@ def chance_in_folds(
     for k, permutation in enumerate(permutations):
         permuted[:, :, k] = by_clip[permutation][:, :, rng.choice(varying, _VOXELS, replace=len(varying) < _VOXELS)]
     refitted = Pairs(pairs.X, permuted.reshape(len(pairs.Y), -1), pairs.groups)
-    _, predicted, measured = predict_folds(refitted, folds, groups, fit or Fit())
+    _, predicted, measured = predict_in_folds(refitted, folds, groups, fit or EncoderSettings())
     shape = (*permuted.shape[:2], -1)
     permutations = draw_permutations(groups, _N_PERMUTATIONS, rng, responses.runs)
     return _match(permuted_correlations(predicted.reshape(shape), measured.reshape(shape), permutations))

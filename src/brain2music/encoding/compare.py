@@ -16,9 +16,9 @@ from ..brain.responses import Responses
 from ..embeddings.embeddings import Embeddings
 from ..ridge import Partition, variance_partition
 from ..study.folds import group_clips
+from .alignment import Windows, match_scans
 from .ceiling import FLOOR, Ceiling
 from .encoder import Encoded
-from .features import Windows, match_scans
 from .significance import fdr
 
 _BATCH_BYTES = 32 << 20

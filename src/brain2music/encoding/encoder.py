@@ -14,7 +14,7 @@ from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..ridge import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
 from ..study.folds import group_clips, group_k_fold, inner_groups, require_undivided
 from ..study.study import Clip
-from .features import Pairs, Windows, match_scans
+from .alignment import Pairs, Windows, match_scans
 
 Labels = Sequence[Hashable] | Int[np.ndarray, " clips"]
 
@@ -56,7 +56,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Fit:
+class EncoderSettings:
     """Settings for fitting encoders (see :func:`encode`)."""
 
     alphas: Sequence[float] | None = None
@@ -78,7 +78,7 @@ def encode(
     *,
     windows: Windows | None = None,
     delays: Sequence[int] = (0,),
-    fit: Fit | None = None,
+    fit: EncoderSettings | None = None,
     groups: Labels | None = None,
 ) -> Encoded:
     """Fit an encoder of every voxel on training clips and predict test clips (Brain2Music §3.4).
@@ -89,10 +89,10 @@ def encode(
     train_embeddings, test_embeddings : Embeddings
     windows : Windows, optional
         The windows of scans to predict; by default those of the embedding. To compare embeddings on the same rows, use
-        :func:`~brain2music.encoding.features.common_windows`.
+        :func:`~brain2music.encoding.alignment.common_windows`.
     delays : sequence of int
         Windows by which copies of the features precede the response (finite impulse response).
-    fit : Fit, optional
+    fit : EncoderSettings, optional
         ``alphas`` tried, of which the best is chosen for each voxel by cross-validation with ``n_folds`` over clips;
         ``standardise`` scales features to unit variance over the training pairs, for embeddings that mix units
         (musicnn is better without: mean r 0.76 against 0.73 for the six components of natsound165); ``memory_gb``.
@@ -105,7 +105,7 @@ def encode(
         If training and test data differ in voxels, TR, lag or embedding, windows do not match, or there are too few
         clips for the folds.
     """
-    fit = fit or Fit()
+    fit = fit or EncoderSettings()
     groups = _groups_of(train, groups)
     train_embeddings.space.require_same(test_embeddings.space)
     train, test = require_alike(train, test)
@@ -125,7 +125,7 @@ def encode_kfold(
     folds: Sequence[Int[np.ndarray, " _"]] | None = None,
     windows: Windows | None = None,
     delays: Sequence[int] = (0,),
-    fit: Fit | None = None,
+    fit: EncoderSettings | None = None,
 ) -> Encoded:
     """Predict every clip by an encoder fitted without it; scaling and penalties are fitted within each fold.
 
@@ -155,16 +155,16 @@ def encode_kfold(
     LeakageError
         If ``folds`` divide a recording or label.
     """
-    fit, groups = fit or Fit(), _groups_of(responses, groups)
+    fit, groups = fit or EncoderSettings(), _groups_of(responses, groups)
     folds = list(group_k_fold(len(groups), n_folds, seed, groups) if folds is None else folds)
     require_undivided(folds, groups)
     pairs = match_scans(responses, embeddings, windows=windows, delays=delays)
-    parts, predicted, measured = predict_folds(pairs, folds, groups, fit)
+    parts, predicted, measured = predict_in_folds(pairs, folds, groups, fit)
     return _assemble(parts, predicted, measured, responses, embeddings.space, fit)
 
 
-def predict_folds(
-    pairs: Pairs, folds: Sequence[Int[np.ndarray, " _"]], groups: Int[np.ndarray, " clips"], fit: Fit
+def predict_in_folds(
+    pairs: Pairs, folds: Sequence[Int[np.ndarray, " _"]], groups: Int[np.ndarray, " clips"], fit: EncoderSettings
 ) -> tuple[list["Part"], Float32[np.ndarray, "pairs voxels"], Float32[np.ndarray, "pairs voxels"]]:
     """Fit and predict each fold; predicted and measured responses are centred on the training mean of their fold."""
     predicted, measured = np.empty_like(pairs.Y), np.empty_like(pairs.Y)
@@ -183,10 +183,10 @@ def correlation(
     a: Float32[np.ndarray, "clips windows voxels"], b: Float32[np.ndarray, "clips windows voxels"]
 ) -> Float[np.ndarray, " voxels"]:
     """Compute the Pearson correlation of every voxel over clips and windows; 0 where either does not vary."""
-    return np.einsum("cwv,cwv->v", standardised(a), standardised(b), dtype=np.float64)
+    return np.einsum("cwv,cwv->v", standardise_voxels(a), standardise_voxels(b), dtype=np.float64)
 
 
-def standardised(x: Float32[np.ndarray, "clips windows voxels"]) -> Float32[np.ndarray, "clips windows voxels"]:
+def standardise_voxels(x: Float32[np.ndarray, "clips windows voxels"]) -> Float32[np.ndarray, "clips windows voxels"]:
     """Centre every voxel over clips and windows and scale it to norm 1; 0 where it does not vary."""
     centred = x - x.mean(axis=(0, 1), dtype=np.float64)
     norm = np.sqrt((centred**2).sum(axis=(0, 1)))
@@ -223,13 +223,13 @@ def _fit_predict(
     train_pairs: Pairs,
     test_features: Float32[np.ndarray, "test features"],
     groups: Int[np.ndarray, " clips"],
-    fit: Fit,
+    fit: EncoderSettings,
 ) -> Part:
     fitted = fit_pairs(train_pairs, groups, fit)
     return Part(fitted.mapping(test_features), fitted.mean, fitted.best_alphas, fitted.cv_scores)
 
 
-def fit_pairs(pairs: Pairs, groups: Int[np.ndarray, " clips"], fit: Fit) -> FittedEncoder:
+def fit_pairs(pairs: Pairs, groups: Int[np.ndarray, " clips"], fit: EncoderSettings) -> FittedEncoder:
     """Fit ridge regressions to pairs, with the penalty of each voxel chosen by cross-validation over ``groups``."""
     pair_groups = inner_groups(groups, pairs.groups, fit.n_folds)
     centre, mean = pairs.X.mean(axis=0), pairs.Y.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -261,7 +261,7 @@ def _assemble(
     measured: Float32[np.ndarray, "pairs voxels"],
     responses: Responses,
     space: EmbeddingSpace,
-    fit: Fit,
+    fit: EncoderSettings,
 ) -> Encoded:
     """Reshape pairs to (clips, windows, voxels)."""
     shape = (len(responses.clips), -1, predicted.shape[1])

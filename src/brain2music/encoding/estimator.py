@@ -16,9 +16,9 @@ from ..brain.load import require_alike
 from ..brain.responses import Responses, VoxelSpace
 from ..embeddings.plain import as_data_classes
 from ..study.folds import group_clips, most_folds
+from .alignment import common_windows, match_scans
 from .ceiling import response_ceiling
-from .encoder import Fit, Labels, fit_pairs
-from .features import common_windows, match_scans
+from .encoder import EncoderSettings, Labels, fit_pairs
 from .maps import write_statmap
 from .significance import fdr, permutation_test
 
@@ -180,7 +180,7 @@ class Encoder(BaseEstimator):
         pairs = match_scans(train, music, windows=self._windows, delays=self.delays)
         groups = group_clips(train.clips, *([] if groups is None else [groups]))
         self.n_folds_ = most_folds(groups, self.n_folds) or self.n_folds
-        fitted = fit_pairs(pairs, groups, Fit(self.alphas, self.n_folds_, self.standardise))
+        fitted = fit_pairs(pairs, groups, EncoderSettings(self.alphas, self.n_folds_, self.standardise))
         self._fitted, self._train, self._music, self.space_ = fitted, train[:0], music, music.space
         self.best_alphas_, self.cv_scores_, self.mean_ = fitted.best_alphas, fitted.cv_scores, fitted.mean
         return self

@@ -16,7 +16,7 @@ from scipy.special import gammaln
 from scipy.stats import false_discovery_control, t
 
 from ..study.folds import draw_permutations
-from .encoder import standardised
+from .encoder import standardise_voxels
 
 _ROUNDING = 1e-6  # of a correlation: permuted ones that differ by less are ties
 _BATCH_BYTES = 32 << 20
@@ -127,7 +127,7 @@ def permutation_test(
     n_clips, _, n_voxels = predicted.shape
     if n_clips < 2:
         raise ValueError(f"{n_clips} clip: a permutation test needs two or more")
-    a, b = standardised(predicted), standardised(measured)
+    a, b = standardise_voxels(predicted), standardise_voxels(measured)
     if groups is None or (chance is None and len(np.unique(groups)) == n_clips):
         permutations = _permute_within(np.zeros(n_clips, int) if blocks is None else blocks, n_permutations, rng)
     else:
@@ -140,7 +140,7 @@ def permutation_test(
     size = max(1, _BATCH_BYTES // (4 * max(n_clips**2, n_permutations)))
     for first in range(0, n_voxels, size):
         batch = slice(first, first + size)
-        null = picks @ _products(a[..., batch], b[..., batch])
+        null = picks @ _clip_products(a[..., batch], b[..., batch])
         r[batch], permuted = null[0], null[1:]
         if chance is not None:
             moments = permuted.mean(axis=0), permuted.std(axis=0)
@@ -173,11 +173,11 @@ def permuted_correlations(
 ) -> Float32[np.ndarray, "more voxels"]:
     """Correlate every voxel with measured responses as they are, and with those of clips in other orders."""
     n_clips, _, n_voxels = predicted.shape
-    a, b = standardised(predicted), standardised(measured)
+    a, b = standardise_voxels(predicted), standardise_voxels(measured)
     picks = _picks(np.vstack([np.arange(n_clips), orders]), n_clips)
     size = max(1, _BATCH_BYTES // (4 * max(n_clips**2, len(orders))))
     batches = [slice(first, first + size) for first in range(0, n_voxels, size)]
-    return np.concatenate([picks @ _products(a[..., each], b[..., each]) for each in batches], axis=1)
+    return np.concatenate([picks @ _clip_products(a[..., each], b[..., each]) for each in batches], axis=1)
 
 
 def gaussian_p(r: Float[np.ndarray, " voxels"], n: int) -> Float[np.ndarray, " voxels"]:
@@ -217,7 +217,7 @@ def _picks(orders: np.ndarray, n_clips: int) -> csr_array:
     return csr_array((ones, columns, np.arange(rows + 1) * n_clips), shape=(rows, n_clips**2))
 
 
-def _products(
+def _clip_products(
     a: Float32[np.ndarray, "clips windows batch"], b: Float32[np.ndarray, "clips windows batch"]
 ) -> Float32[np.ndarray, "pairs batch"]:
     """Sums over windows of the products of every clip with every clip."""

@@ -131,7 +131,7 @@ class AnnIndex:
             for probes in sorted({min(step, index.nlist) for step in steps}):
                 measured = Measured(len(vectors), index.nlist, probes, candidates, k, target, 0.0, len(queries), given)
                 found = cls(vectors, index, measured, prepare)._candidates(queries, depth, None)[0]
-                shares = _found(found, exact, own, k)
+                shares = _shares_found(found, exact, own, k)
                 recall, error = float(shares.mean()), float(shares.std() / np.sqrt(len(shares)))
                 best = max(best, recall)
                 if recall - 2 * error >= target:
@@ -216,7 +216,7 @@ class AnnIndex:
         return cls(vectors, index, measured, prepare)
 
 
-def _found(
+def _shares_found(
     found: Int[np.ndarray, "q d"], exact: Int[np.ndarray, "q d"], own: Int[np.ndarray, " own"], k: int
 ) -> Float[np.ndarray, " q"]:
     """Share of the exact ``k`` best of each query that were found, without the query itself."""

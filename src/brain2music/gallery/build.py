@@ -19,15 +19,15 @@ import pandas as pd
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..audio.find import describe
 from ..audio.paths import shown
-from ..embeddings.embedder import Embedder
+from ..embeddings.protocols import Embedder
 from .description import COLUMNS, EMBEDDED, write_description
 from .embedding import Job, Refused, Track, embed_all
 from .existing import ExistingGallery, examine_gallery, locate_vectors
 from .gallery import Gallery
 from .index import next_index, write_index
-from .lock import locked
+from .lock import lock_gallery
 from .shards import FOLDER
-from .sources import Listing, list_sources
+from .sources import SourceListing, list_sources
 from .storage import Store
 
 Progress = Callable[[int, int], None]
@@ -108,7 +108,7 @@ def build_gallery(
     store = Store(out if "://" in str(out) else Path(out).resolve())
     settings = {"space": asdict(embedder.space), "seconds": seconds, "keep_windows": keep_windows, "half": half}
     job = Job(store.root, embedder.space, seconds, keep_windows, half)
-    with _removed_if_refused(store), locked(store, "building a gallery", wait):
+    with _removed_if_refused(store), lock_gallery(store, "building a gallery", wait):
         existing = examine_gallery(store, settings, shown(music.resolve()))
         leave_out = [store.local] if store.local else []
         table = None if metadata is None else Path(metadata)
@@ -141,7 +141,7 @@ def _removed_if_refused(store: Store) -> Iterator[None]:
         raise
 
 
-def _report_rejected(store: Store, listing: Listing, refused: list[Refused]) -> None:
+def _report_rejected(store: Store, listing: SourceListing, refused: list[Refused]) -> None:
     """Warn of files that are not in the gallery, and list them in ``rejected.tsv``."""
     contents = listing.tracks.set_index("where")["sha256"].to_dict()
     reasons = {contents[path]: reason for path, reason in refused}
@@ -173,7 +173,7 @@ def _rejected_of(store: Store, sources: set[str]) -> list[tuple[str, str, str]]:
     return [(path, why, source) for path, why, source in rows.itertuples(index=False)]
 
 
-def _commit(store: Store, listing: Listing, existing: ExistingGallery) -> None:
+def _commit(store: Store, listing: SourceListing, existing: ExistingGallery) -> None:
     """Write the embedded tracks of the listing as the index of the gallery, unless they are in it already."""
     description = existing.description
     places = locate_vectors(store, description, existing.tracks, existing.damaged).rename(columns={"source": "file"})

@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from .._utils.errors import InputError
 from .gallery import DUPLICATES, Gallery
-from .lock import locked
+from .lock import lock_gallery
 from .storage import Store
 
 _NEIGHBOURS = 10  # nearest tracks that are compared with each; groups may be larger, as they are joined
@@ -44,7 +44,7 @@ def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
     if not 0 < cosine <= 1 or seconds < 0:
         raise InputError(f"a cosine of {cosine:g} within {seconds:g} s cannot be", hint="give 0 < cosine <= 1, s >= 0")
     lengths = gallery.tracks["recording_s"].to_numpy()
-    first = _groups(len(gallery), *_pairs(gallery, lengths, cosine, seconds))
+    first = _first_of_group(len(gallery), *_close_pairs(gallery, lengths, cosine, seconds))
     rows = np.flatnonzero(first != np.arange(len(gallery)))
     names = gallery.tracks["track"].to_numpy()
     centred = (np.asarray(gallery.vectors[part], np.float64) - gallery.mean for part in (rows, first[rows]))
@@ -68,12 +68,12 @@ def mark_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
     contents = dict(zip(gallery.tracks["track"], gallery.tracks["sha256"], strict=True))
     marks = found.assign(sha256=found["track"].map(contents), of_sha256=found["duplicate_of"].map(contents))
     store = Store(gallery.root)
-    with locked(store, "marking duplicates"):
+    with lock_gallery(store, "marking duplicates"):
         store.write(DUPLICATES, marks.to_csv(sep="\t", index=False).encode())
     return found
 
 
-def _pairs(
+def _close_pairs(
     gallery: Gallery, lengths: np.ndarray, cosine: float, seconds: float
 ) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
     """Pairs of rows that are close enough."""
@@ -89,7 +89,7 @@ def _pairs(
     return np.concatenate(left), np.concatenate(right)
 
 
-def _groups(n: int, left: Int[np.ndarray, " pairs"], right: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " n"]:
+def _first_of_group(n: int, left: Int[np.ndarray, " pairs"], right: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " n"]:
     """The lowest row in the group of every row."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

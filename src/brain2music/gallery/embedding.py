@@ -20,8 +20,8 @@ from .._utils.files import digest_file
 from .._utils.workers import Workers
 from ..audio.io import duration_of, read_audio
 from ..audio.paths import as_path
-from ..embeddings.embedder import Embedder
 from ..embeddings.embeddings import EmbeddingSpace
+from ..embeddings.protocols import Embedder
 from ..models.embedders import get_embedder
 from .shards import Embedded, write_shard
 from .storage import Store
@@ -66,14 +66,14 @@ def embed_all(
 
 def embed_shard(job: Job, tracks: Sequence[Track], embedder: Embedder | None = None) -> tuple[int, list[Refused]]:
     """Embed tracks and write them as one shard; tracks that cannot be embedded are returned with the reason."""
-    embedder = embedder or _embedder(job.space)
+    embedder = embedder or _worker_embedder(job.space)
     done, refused = [], []
     with ThreadPoolExecutor(_READERS) as readers:
-        reads = [readers.submit(_read, as_path(path), sha256, job) for path, sha256 in tracks]
+        reads = [readers.submit(_read_part, as_path(path), sha256, job) for path, sha256 in tracks]
         for (path, sha256), read in zip(tracks, reads, strict=True):
             try:
                 waveform, recording_s = read.result()
-                windows = _checked(embedder.embed(waveform, job.space.sample_rate))
+                windows = _require_vectors(embedder.embed(waveform, job.space.sample_rate))
             except InputError as error:
                 refused.append((path, error.what))
                 continue
@@ -81,12 +81,12 @@ def embed_shard(job: Job, tracks: Sequence[Track], embedder: Embedder | None = N
                 refused.append((path, f"the sound file cannot be read ({error.strerror})"))
                 continue
             duration = len(waveform) / job.space.sample_rate
-            done.append(Embedded(sha256, duration, recording_s, len(windows), _stored(windows, job)))
+            done.append(Embedded(sha256, duration, recording_s, len(windows), _vectors_to_store(windows, job)))
     write_shard(Store(job.out), done)
     return len(tracks), refused
 
 
-def _read(path: Path, sha256: str, job: Job) -> tuple[Float32[np.ndarray, " samples"], float]:
+def _read_part(path: Path, sha256: str, job: Job) -> tuple[Float32[np.ndarray, " samples"], float]:
     """Read the part of a file that is embedded, and its duration in seconds, if its contents have not changed."""
     waveform, _ = read_audio(path, job.space.sample_rate, duration=job.seconds)
     recording_s = duration_of(path)
@@ -95,13 +95,13 @@ def _read(path: Path, sha256: str, job: Job) -> tuple[Float32[np.ndarray, " samp
     return waveform, recording_s
 
 
-def _checked(windows: Float32[np.ndarray, "windows dims"]) -> Float32[np.ndarray, "windows dims"]:
+def _require_vectors(windows: Float32[np.ndarray, "windows dims"]) -> Float32[np.ndarray, "windows dims"]:
     if not len(windows) or not np.isfinite(windows).all():
         raise InputError("the embedding is empty or not finite")
     return windows
 
 
-def _stored(windows: Float32[np.ndarray, "windows dims"], job: Job) -> Float[np.ndarray, "stored dims"]:
+def _vectors_to_store(windows: Float32[np.ndarray, "windows dims"], job: Job) -> Float[np.ndarray, "stored dims"]:
     kept = windows if job.keep_windows else windows.mean(axis=0, keepdims=True, dtype=np.float32)
     return kept.astype(np.float16 if job.half else np.float32, copy=False)
 
@@ -113,7 +113,7 @@ def _in_processes(
 
     context = multiprocessing.get_context("spawn")
     try:
-        pool = Workers(n_jobs, mp_context=context, initializer=_begin)
+        pool = Workers(n_jobs, mp_context=context, initializer=_start_embedding)
     except (OSError, ImportError, NotImplementedError) as error:
         what = f"processes cannot share memory here ({error}): one process embeds; --n-jobs 1 asks for that"
         warnings.warn(what, Brain2MusicWarning, stacklevel=3)
@@ -152,7 +152,7 @@ def _on_cluster(job: Job, shards: Iterable[Sequence[Track]], scheduler: str) -> 
 
 
 @lru_cache(maxsize=1)
-def _embedder(space: EmbeddingSpace) -> Embedder:
+def _worker_embedder(space: EmbeddingSpace) -> Embedder:
     """The embedder of a space in this process, on one thread, as there is a process for every core."""
     embedder = get_embedder(space.name, space.window_s, space.step_s)
     use_one_thread()  # after the libraries of the embedder are loaded
@@ -160,7 +160,7 @@ def _embedder(space: EmbeddingSpace) -> Embedder:
     return embedder
 
 
-def _begin() -> None:
+def _start_embedding() -> None:
     """Initialise a worker process: it ends when its parent is killed, and formats warnings in the same way."""
     import multiprocessing
 

@@ -60,8 +60,8 @@ def examine_gallery(store: Store, settings: dict[str, Any], music: str) -> Exist
     InputError
         If the folder contains files other than those of a gallery, or a gallery that was built with other settings.
     """
-    found = _found(store)
-    description, in_use = _description(store, found, settings, music)
+    found = _read_existing(store)
+    description, in_use = _initial_description(store, found, settings, music)
     store.sweep()
     damaged = tuple(
         name
@@ -96,7 +96,7 @@ def index_file(store: Store, description: dict[str, Any], name: str) -> Any:
     return store.fetch(f"{description['index']}/{name}", description["files"][name]["sha256"])
 
 
-def _description(
+def _initial_description(
     store: Store, found: dict[str, Any] | None, settings: dict[str, Any], music: str
 ) -> tuple[dict[str, Any], str | None]:
     """The description with which a build starts, and the index in use."""
@@ -112,7 +112,7 @@ def _description(
         return fresh, None
     for name in settings:
         if found["settings"].get(name) != settings[name]:
-            difference = _difference(name, found["settings"].get(name), settings[name])
+            difference = _setting_difference(name, found["settings"].get(name), settings[name])
             raise InputError(f"this gallery was built with {difference}", store.root, "choose another folder")
     if found["format"] != FORMAT:
         (source,) = found["sources"]
@@ -125,7 +125,7 @@ def _description(
     return fresh | {name: found[name] for name in ("sources", "index", "files")}, found["index"]
 
 
-def _found(store: Store) -> dict[str, Any] | None:
+def _read_existing(store: Store) -> dict[str, Any] | None:
     """The existing description; None in a new folder, or if that of a gallery is damaged or gone."""
     names = [name for name in store.names() if not name.startswith(".")]
     is_gallery = any(name == FOLDER or name.startswith("index-") for name in names)
@@ -147,15 +147,17 @@ def _found(store: Store) -> dict[str, Any] | None:
     return None
 
 
-def _difference(name: str, was: Any, now: Any) -> str:
+def _setting_difference(name: str, was: Any, now: Any) -> str:
     """The difference between two values of a setting: "musicnn-mtt, not mulan-small", "window_s 10.0, not 5.0"."""
     if not isinstance(was, dict) or not isinstance(now, dict):
         return f"{name} {was}, not {now}"
     parts = [part for part in ("name", *now) if was.get(part) != now.get(part)]
     if parts[0] == "name":
         return f"{was.get('name')}, not {now['name']}"
-    return ", ".join(f"{part} {_short(was.get(part))}, not {_short(now.get(part))}" for part in dict.fromkeys(parts))
+    return ", ".join(
+        f"{part} {_abbreviated(was.get(part))}, not {_abbreviated(now.get(part))}" for part in dict.fromkeys(parts)
+    )
 
 
-def _short(value: Any) -> str:
+def _abbreviated(value: Any) -> str:
     return str(value)[:12]

@@ -27,8 +27,8 @@ from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import digest_file
 from ..embeddings.embeddings import DecodedEmbeddings, Embeddings, EmbeddingSpace
 from .ann import AnnIndex, Measured
-from .arrays import map_arrays
 from .description import ANN, TRACKS, VECTORS, WINDOWS, locations, read_description, read_tracks
+from .mapped_arrays import map_arrays
 from .patterns import matching, matching_tracks
 from .search import ExactIndex, Prepare, as_float32
 from .storage import Store
@@ -213,7 +213,7 @@ class Gallery:
             raise InputError("no track passes the filters", self.folder, "loosen the filters or add music")
         centre = np.broadcast_to(self.mean if centre is None else centre, self.mean.shape)
         index = self._index(centre)
-        indices, cosines = index.search(_directions(queries, centre), min(k, found), where)
+        indices, cosines = index.search(_centre_and_scale(queries, centre), min(k, found), where)
         return Hits(indices, np.clip(cosines, -1, 1).astype(np.float32))
 
     def select(
@@ -298,10 +298,12 @@ class Gallery:
 
 def directions_about(centre: Float[np.ndarray, " dims"]) -> Prepare:
     """Make a function that centres rows and scales them to length 1; rows at the centre become 0."""
-    return lambda rows: _directions(rows, centre)
+    return lambda rows: _centre_and_scale(rows, centre)
 
 
-def _directions(rows: Float[np.ndarray, "n dims"], centre: Float[np.ndarray, " dims"]) -> Float32[np.ndarray, "n dims"]:
+def _centre_and_scale(
+    rows: Float[np.ndarray, "n dims"], centre: Float[np.ndarray, " dims"]
+) -> Float32[np.ndarray, "n dims"]:
     rows = (as_float32(rows) - centre).astype(np.float32, copy=False)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, np.float32(1))

@@ -12,10 +12,10 @@ import pandas as pd
 
 from .._utils.files import digest_file
 from .ann import AnnIndex
-from .arrays import create_arrays, map_arrays
 from .description import ANN, TRACKS, VECTORS, WINDOWS
 from .existing import index_file
 from .gallery import EXACT_ROWS, directions_about
+from .mapped_arrays import create_arrays, map_arrays
 from .shards import read_shard
 from .storage import Store
 
@@ -58,7 +58,7 @@ def write_index(
                 files[WINDOWS] = _state(whole)
         else:
             _gather(store, places, description, arrays["vectors"], None)
-        arrays["mean"][:] = _mean(arrays["vectors"])
+        arrays["mean"][:] = _mean_vector(arrays["vectors"])
         for array in arrays.values():
             array.flush()
         files[VECTORS] = _state(path)
@@ -97,7 +97,7 @@ def _write_ann(store: Store, index: str, vectors: np.ndarray, mean: np.ndarray) 
         return {ANN: {**_state(path), "measured": asdict(ann.measured)}}
 
 
-def _mean(vectors: np.ndarray) -> np.ndarray:
+def _mean_vector(vectors: np.ndarray) -> np.ndarray:
     total = np.zeros(vectors.shape[1])
     for first in range(0, len(vectors), 65_536):
         total += vectors[first : first + 65_536].sum(axis=0, dtype=np.float64)

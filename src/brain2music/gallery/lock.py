@@ -22,7 +22,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def locked(store: Store, doing: str, wait: bool = True) -> Iterator[None]:
+def lock_gallery(store: Store, doing: str, wait: bool = True) -> Iterator[None]:
     """Hold the lock of a gallery; if another process holds it, wait after one message.
 
     Parameters

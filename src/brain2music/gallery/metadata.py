@@ -37,11 +37,11 @@ def with_metadata(tracks: pd.DataFrame, table: Path, root: Path) -> pd.DataFrame
     names, repeated = list(metadata["file"]), metadata["file"][metadata["file"].duplicated()]
     if len(repeated):
         raise InputError(f"{repeated.iloc[0]!r} is listed twice", table, "keep one row per file")
-    rows, several = _rows([plain_path(path, root) for path in tracks["path"]], names)
+    rows, several = _match_rows([plain_path(path, root) for path in tracks["path"]], names)
     if not any(row is not None for row in rows) and not several:
         hint = f"write paths below the folder, such as {shown(tracks['path'].iloc[0])!r}, into the column 'file'"
         raise InputError("the table names none of the folder's sound files", table, hint)
-    _warn(table, names, rows, several)
+    _warn_of_rows(table, names, rows, several)
     for column in FIELDS:
         if column in metadata:
             values = [metadata[column].iloc[row] if row is not None else "" for row in rows]
@@ -76,7 +76,7 @@ _STEPS: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
 """Pairs of functions of the path of a file and of a row whose results must be equal, the strictest first."""
 
 
-def _rows(paths: Sequence[str], names: Sequence[str]) -> tuple[list[int | None], dict[int, list[str]]]:
+def _match_rows(paths: Sequence[str], names: Sequence[str]) -> tuple[list[int | None], dict[int, list[str]]]:
     """The row of every file, or None; and the files of rows that match several, which are assigned to none."""
     rows: list[int | None] = [None] * len(paths)
     open_rows, several = dict(enumerate(names)), dict[int, list[str]]()
@@ -97,7 +97,7 @@ def _rows(paths: Sequence[str], names: Sequence[str]) -> tuple[list[int | None],
     return rows, several
 
 
-def _warn(table: Path, names: Sequence[str], rows: Sequence[int | None], several: dict[int, list[str]]) -> None:
+def _warn_of_rows(table: Path, names: Sequence[str], rows: Sequence[int | None], several: dict[int, list[str]]) -> None:
     used = {*rows, *several}
     none = [name for row, name in enumerate(names) if row not in used]
     if none:

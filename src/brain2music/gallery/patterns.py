@@ -14,10 +14,10 @@ from ..audio.paths import shown
 
 def matching(values: Sequence[str], patterns: Iterable[str]) -> tuple[Bool[np.ndarray, " n"], list[str]]:
     """Mark values that match one of several patterns, regardless of case; also returns patterns without any match."""
-    folded = [_plain(value).casefold() for value in values]
+    folded = [_typed_form(value).casefold() for value in values]
     mask, unmatched = np.zeros(len(folded), bool), []
     for pattern in patterns:
-        plain = _plain(pattern).casefold()
+        plain = _typed_form(pattern).casefold()
         found = re.compile(translate(plain)).match
         hits = np.array([value == plain or found(value) is not None for value in folded], dtype=bool)
         mask |= hits
@@ -36,10 +36,11 @@ def matching_tracks(
     relative to the current folder.
     """
     names = [
-        {_plain(id_), _plain(path), _plain(os.path.splitext(path)[0])} for id_, path in zip(ids, paths, strict=True)
+        {_typed_form(id_), _typed_form(path), _typed_form(os.path.splitext(path)[0])}
+        for id_, path in zip(ids, paths, strict=True)
     ]
     listed = list(patterns)
-    forms_of = [_forms(pattern) for pattern in listed]
+    forms_of = [_spellings(pattern) for pattern in listed]
     by_name: dict[str, list[int]] = {}
     for number, forms in enumerate(forms_of):
         for name in forms:
@@ -54,14 +55,14 @@ def matching_tracks(
     return mask, [pattern for number, pattern in enumerate(listed) if number not in used]
 
 
-def _forms(pattern: str) -> set[str]:
+def _spellings(pattern: str) -> set[str]:
     """The forms in which a pattern may be written."""
-    forms = {_plain(pattern).removeprefix("./")}
+    forms = {_typed_form(pattern).removeprefix("./")}
     if pattern.endswith("/"):
         forms = {f"{name}*" for name in forms}
     if os.path.exists(pattern):
         below = "/*" if os.path.isdir(pattern) else ""
-        forms |= {_plain(absolute(pattern)) + below for absolute in (os.path.abspath, os.path.realpath)}
+        forms |= {_typed_form(absolute(pattern)) + below for absolute in (os.path.abspath, os.path.realpath)}
     return forms
 
 
@@ -79,6 +80,6 @@ def _ends(name: str) -> Iterable[str]:
             yield name[place + 1 :]
 
 
-def _plain(text: str) -> str:
+def _typed_form(text: str) -> str:
     """Normalise a text as it can be typed: accents composed, bytes that are not UTF-8 escaped."""
     return unicodedata.normalize("NFC", shown(text))

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float32
 
 from .._utils.errors import InputError
 from ..audio.io import read_audio
-from ..embeddings.embedder import Embedder, TextEmbedder
+from ..embeddings.protocols import Embedder, TextEmbedder
 from ..embeddings.store import read_vectors
 from ..models.embedders import get_embedder, get_text_embedder
 from .gallery import Gallery

@@ -110,7 +110,7 @@ class ExactIndex:
         top = torch.full((len(queries), k), -torch.inf, dtype=self._dtype)
         found = []
         for first in range(0, len(self._coarse), _ROWS):
-            products = _products(coarse, self._coarse[first : first + _ROWS])
+            products = _coarse_products(coarse, self._coarse[first : first + _ROWS])
             if barred is not None:
                 products.masked_fill_(barred[first : first + _ROWS], -torch.inf)
             blocks = products.view(len(queries), -1, _BLOCK)
@@ -214,7 +214,9 @@ def _coarse(rows: Float32[np.ndarray, "n dims"], dtype: torch.dtype) -> tuple[to
     return coarse, float(torch.stack(errors).max())
 
 
-def _products(left: Float[torch.Tensor, "q dims"], right: Float[torch.Tensor, "n dims"]) -> Float[torch.Tensor, "q n"]:
+def _coarse_products(
+    left: Float[torch.Tensor, "q dims"], right: Float[torch.Tensor, "n dims"]
+) -> Float[torch.Tensor, "q n"]:
     """Compute all inner products in the precision of the rows; float32 using numpy, which has no coarser mode."""
     if left.dtype == torch.float32:
         return torch.from_numpy(left.numpy() @ right.numpy().T)

@@ -32,7 +32,7 @@ PassedOver = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Listing:
+class SourceListing:
     """The planned contents of a gallery.
 
     Attributes
@@ -70,7 +70,7 @@ def list_sources(
     exclude: Iterable[str],
     leave_out: Sequence[Path],
     prune: bool,
-) -> Listing:
+) -> SourceListing:
     """List the tracks of a gallery to be built from ``music``; if it is damaged, all its sources are listed again.
 
     Raises
@@ -104,7 +104,7 @@ def list_sources(
     tracks = tracks.sort_values("order", kind="stable", ignore_index=True)
     used = sorted(set(tracks["source"]), key=order.__getitem__)
     tracks["source"] = tracks["source"].map({number: place for place, number in enumerate(used)})
-    return Listing(
+    return SourceListing(
         tracks[[*COLUMNS, "where"]],
         [sources[number] for number in used],
         [entry for one in files.values() for entry in one.passed_over],
@@ -165,7 +165,7 @@ def _list_source(source: Source, old: pd.DataFrame, leave_out: Sequence[Path]) -
     passed = [(source["music"], shown(below(path, corpus.root)), why) for path, why in corpus.passed_over]
     unreadable = {shown(path) for path, why in corpus.passed_over if why.startswith(UNREAD)}
     with ThreadPoolExecutor(_READERS) as readers:
-        digests = list(readers.map(_digest, tracks["where"]))
+        digests = list(readers.map(_file_digest, tracks["where"]))
     for path, where, digest in zip(tracks["path"], tracks["where"], digests, strict=True):
         if isinstance(digest, FileNotFoundError):
             passed.append((source["music"], path, "the sound file is missing"))
@@ -177,7 +177,7 @@ def _list_source(source: Source, old: pd.DataFrame, leave_out: Sequence[Path]) -
     return _Files(source | {"root": root}, tracks, passed, unreadable)
 
 
-def _digest(path: str) -> str | OSError:
+def _file_digest(path: str) -> str | OSError:
     try:
         return digest_file(as_path(path))
     except OSError as error:

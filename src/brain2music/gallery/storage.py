@@ -99,7 +99,7 @@ class Store:
         """The local path of a file: the file itself, or a copy whose digest is ``sha256``."""
         if self.local:
             return self.local / name
-        copy = _cache() / f"{sha256}{Path(name).suffix}"
+        copy = _cache_folder() / f"{sha256}{Path(name).suffix}"
         if not copy.is_file():
             with atomic_path(copy) as path:
                 self._files.get_file(f"{self._base}/{name}", str(path))
@@ -135,5 +135,5 @@ def _remote(root: str) -> tuple[Any, str]:
     return files, str(base).rstrip("/")
 
 
-def _cache() -> Path:
+def _cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "brain2music" / "gallery"

@@ -74,17 +74,17 @@ def list_tracks(
     if music.is_file() and music.suffix.lower() in SUFFIXES:
         raise InputError("this is a sound file, not a folder or a table of files", music, "give its folder")
     if music.is_file():
-        root, found = music.parent, _listed(music)
+        root, found = music.parent, _list_table(music)
         metadata = metadata or music
     else:
         root, found = music, search_audio(music, leave_out)
         metadata = metadata or find_metadata(music)
     files = {shown(below(file, root).as_posix()): file for file in found.files}
-    table = _table([PurePosixPath(path) for path in files], [_size(file) for file in files.values()])
+    table = _make_table([PurePosixPath(path) for path in files], [_file_size(file) for file in files.values()])
     alike = [(file, "shown like another") for file in found.files if file not in set(files.values())]
     if metadata is not None:
         table = with_metadata(table, metadata, root)
-    return Corpus(root, _without(table, list(exclude), music, root), found.passed_over + alike)
+    return Corpus(root, _without_excluded(table, list(exclude), music, root), found.passed_over + alike)
 
 
 def unique(names: Sequence[str], paths: Sequence[str], taken: Collection[str] = ()) -> list[str]:
@@ -96,7 +96,7 @@ def unique(names: Sequence[str], paths: Sequence[str], taken: Collection[str] = 
     ]
 
 
-def _listed(table: Path) -> Found:
+def _list_table(table: Path) -> Found:
     """List the files of a table, each once."""
     names = read_metadata(table)["file"]
     files = dict.fromkeys(as_path(os.path.normpath(table.parent / name)) for name in names if name)
@@ -111,7 +111,7 @@ def below(file: Path, root: Path) -> Path:
     return file.relative_to(root) if file.is_relative_to(root) else file
 
 
-def _table(paths: Sequence[PurePosixPath], sizes: Sequence[int]) -> pd.DataFrame:
+def _make_table(paths: Sequence[PurePosixPath], sizes: Sequence[int]) -> pd.DataFrame:
     stems = [without_suffix(str(path)) for path in paths]
     shared = {stem for stem, count in Counter(stems).items() if count > 1}
     ids = [str(path) if stem in shared else stem for path, stem in zip(paths, stems, strict=True)]
@@ -128,7 +128,7 @@ def _table(paths: Sequence[PurePosixPath], sizes: Sequence[int]) -> pd.DataFrame
     )
 
 
-def _size(file: Path) -> int:
+def _file_size(file: Path) -> int:
     try:
         return file.stat().st_size
     except OSError:
@@ -141,7 +141,7 @@ def _folder_genre(path: PurePosixPath) -> str:
     return parent if parent in GENRES or (parent and path.name.startswith(f"{parent}.")) else ""
 
 
-def _without(table: pd.DataFrame, patterns: list[str], music: Path, root: Path) -> pd.DataFrame:
+def _without_excluded(table: pd.DataFrame, patterns: list[str], music: Path, root: Path) -> pd.DataFrame:
     if not patterns:
         return table
     paths = [os.path.join(shown(root.absolute()), path) for path in table["path"]]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..embeddings.embedder import Embedder
+from ..embeddings.protocols import Embedder
 from .adapters.hub_weights import HubWeights
 from .sources import OwnWeights, Together, Weights, Wheel
 from .yamnet.tflite import LYRA, YAMNET

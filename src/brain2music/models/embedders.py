@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 
 from .._utils.errors import InputError
-from ..embeddings.embedder import Embedder, TextEmbedder
+from ..embeddings.protocols import Embedder, TextEmbedder
 from .catalogue import EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
 from .sources import Weights
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float32
 
-from ..embeddings.embedder import Tagger
+from ..embeddings.protocols import Tagger
 from ..metrics.builder import ScoreBuilder
 from ..metrics.classes import score_agreement
 from ..metrics.score import Score

@@ -92,10 +92,10 @@ def stage(
         if path.is_dir():
             raise InputError("there is a folder where a file is to be written", path, "move it elsewhere")
     earlier = digests_of(record)
-    begun = dict.fromkeys({*earlier, *(_name(path, record) for path in (*outputs, *perhaps))})
+    begun = dict.fromkeys({*earlier, *(_relative_name(path, record) for path in (*outputs, *perhaps))})
     write_record(record, wanted, begun)
     written = [*outputs, *(make() or ())]
-    digests = {_name(path, record): digest_file(path) for path in written}
+    digests = {_relative_name(path, record): digest_file(path) for path in written}
     remove(record.parent, {name: digest for name, digest in earlier.items() if name not in digests})
     write_record(record, wanted, digests)
     return True
@@ -140,7 +140,7 @@ def is_current(record: Path, wanted: Mapping[str, Any], outputs: Iterable[Path] 
     found = read_record(record)
     if found is None or any(found.get(key) != value for key, value in wanted.items()):
         return False
-    return is_whole(record) and {_name(path, record) for path in outputs} <= set(digests_of(record))
+    return is_whole(record) and {_relative_name(path, record) for path in outputs} <= set(digests_of(record))
 
 
 def is_whole(record: Path) -> bool:
@@ -151,7 +151,7 @@ def is_whole(record: Path) -> bool:
 
 def discard(record: Path, kept: Iterable[Path] = ()) -> list[Path]:
     """Remove the outputs that a record names, but for those ``kept``, and the record; what was removed."""
-    names = {_name(path, record) for path in kept if path.is_relative_to(record.parent)}
+    names = {_relative_name(path, record) for path in kept if path.is_relative_to(record.parent)}
     gone = remove(record.parent, {name: digest for name, digest in digests_of(record).items() if name not in names})
     record.unlink(missing_ok=True)
     return gone
@@ -185,7 +185,7 @@ def record_of(path: Path) -> Path:
     return path.with_name(stem.rsplit(".", 1)[0] + ".json")
 
 
-def _name(path: Path, record: Path) -> str:
+def _relative_name(path: Path, record: Path) -> str:
     return path.relative_to(record.parent).as_posix()
 
 

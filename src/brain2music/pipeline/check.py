@@ -38,7 +38,7 @@ def check_bids(
     if None not in faulty and sound:
         source = BidsSource(survey.study, config, derivatives).keep(sound)
         found += _gate(source, config, out, galleries, level)
-    return judge(list(dict.fromkeys(found)), subjects, plain(named))
+    return judge(list(dict.fromkeys(found)), subjects, bare_labels(named))
 
 
 def check_arrays(
@@ -53,7 +53,7 @@ def check_arrays(
         source = read_arrays_study(path)
     except InputError as problem:
         return [error("arrays-invalid", problem.file, problem.what, problem.hint)]
-    labels = plain(named)
+    labels = bare_labels(named)
     if unknown := [label for label in labels if label not in source.subjects]:
         hint = f"choose among {', '.join(source.subjects)}"
         return [error("subject-missing", path, f"there is no subject {unknown[0]}", hint)]
@@ -61,7 +61,7 @@ def check_arrays(
     return judge(_gate(source, config, out, galleries, "participant"), source.subjects, labels)
 
 
-def plain(labels: Sequence[str]) -> list[str]:
+def bare_labels(labels: Sequence[str]) -> list[str]:
     """Labels without ``sub-``."""
     return [label.removeprefix("sub-") for label in labels]
 

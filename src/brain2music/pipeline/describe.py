@@ -13,7 +13,7 @@ from ..brain.clean import LACKS_COSINES, lacks_cosines
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decoding.options import decoder_options
-from ..embeddings.embedder import Embedder
+from ..embeddings.protocols import Embedder
 from ..encoding.chance import REFITS
 from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak

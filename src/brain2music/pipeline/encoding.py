@@ -11,11 +11,11 @@ import pandas as pd
 from jaxtyping import Bool, Float, Float32
 
 from ..brain.responses import Responses
+from ..encoding.alignment import Windows, common_windows
 from ..encoding.ceiling import Ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
 from ..encoding.chance import chance_in_folds
 from ..encoding.compare import bootstrap_clips, difference, mean_intervals, partition, roi_table, unique_intervals
-from ..encoding.encoder import Encoded, Fit, encode, encode_kfold
-from ..encoding.features import Windows, common_windows
+from ..encoding.encoder import Encoded, EncoderSettings, encode, encode_kfold
 from ..encoding.figures import map_figure
 from ..encoding.maps import sidecar_of, write_statmap
 from ..encoding.significance import Permuted, fdr, gaussian_p, permutation_test, without_p
@@ -121,7 +121,7 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
     train, test = listener.responses
     scored = train if test is None else test
     windows = common_windows(scored, list(embeddings.values()), config.decoding.scans_per_window)
-    fit, planned = Fit(config.decoding.alphas, listener.plan.inner), listener.plan
+    fit, planned = EncoderSettings(config.decoding.alphas, listener.plan.inner), listener.plan
     ceiling = response_ceiling(scored, windows)
     sets = _sets(scored, ceiling)
     encoded, permuted = {}, {}

@@ -6,8 +6,8 @@ from .._utils.errors import InputError
 from ..brain.source import Source
 from ..config import RunConfig
 from ..embeddings.alignment import step_in_scans, window_in_scans
-from ..embeddings.embedder import Embedder
 from ..embeddings.embeddings import EmbeddingSpace
+from ..embeddings.protocols import Embedder
 from ..embeddings.windows import n_windows
 from ..study.finding import Finding, error, warning
 from ..study.study import Clip
@@ -19,7 +19,7 @@ LABELS_ONLY = ("genre-onehot", "mulan-text")
 def check_fit(source: Source, config: RunConfig, embedders: Sequence[Embedder]) -> list[Finding]:
     """Windows longer than the clips' scans, steps that are no whole scans, and folds that the clips do not allow."""
     found: list[Finding] = []
-    lengths = _lengths((*source.train_clips, *source.test_clips))
+    lengths = _durations((*source.train_clips, *source.test_clips))
     if len({round(seconds, 1) for seconds in lengths}) > 1:
         what = f"clips last {lengths[0]:g} to {lengths[-1]:g} s: of each the windows and scans that all have are used"
         found.append(warning("clips-differ", source.path, what, "give clips of one length, to use all of each"))
@@ -29,7 +29,7 @@ def check_fit(source: Source, config: RunConfig, embedders: Sequence[Embedder]) 
     return found
 
 
-def _lengths(clips: Sequence[Clip]) -> list[float]:
+def _durations(clips: Sequence[Clip]) -> list[float]:
     return sorted(clip.duration for clip in clips) or [0.0]
 
 

@@ -15,7 +15,7 @@ from ..brain.source import Source
 from ..config import RunConfig
 from ..decoding.options import require_option
 from ..embeddings.captions import read_captions, with_captions
-from ..embeddings.embedder import Embedder
+from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
 from ..models.embedders import get_embedder

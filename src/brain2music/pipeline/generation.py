@@ -15,8 +15,8 @@ from .._utils.files import digest_array
 from .._utils.progress import progress
 from ..audio.io import read_audio
 from ..decoding.decoder import Decoded
-from ..embeddings.embedder import Embedder
 from ..embeddings.embeddings import Embeddings
+from ..embeddings.protocols import Embedder
 from ..metrics.builder import ScoreBuilder
 from ..metrics.generation import score_generated
 from ..metrics.score import Condition, Score
@@ -62,10 +62,10 @@ def generate(
     for embedder in music.hearing:
         scores += _score_by(embedder, files, listener, decoded, builder(), music)
 
-    sides = partial(_read, files["denoised"]), partial(_read, files["true"])
+    sides = partial(_read_pieces, files["denoised"]), partial(_read_pieces, files["true"])
     scores += agreement(*sides, lambda: replace(builder(), condition="denoised"), decoded.clips, listener, music)
     written = [file for each in files.values() for file in _written(each)]
-    return _table(files, decoded, listener, generator, outputs), scores, written
+    return _pieces_table(files, decoded, listener, generator, outputs), scores, written
 
 
 def choose_clips(genres: Sequence[Hashable], n: int | None) -> Int[np.ndarray, " chosen"]:
@@ -125,7 +125,7 @@ def make(
             wanted = [file for each in files[first : first + BATCH] for file in each]
 
             def write(part: np.ndarray = part, wanted: list[Path] = wanted, first: int = first) -> None:
-                given = Embeddings(part.reshape(-1, 1, part.shape[-1]), _names(part), decoded.space)
+                given = Embeddings(part.reshape(-1, 1, part.shape[-1]), _numbered_names(part), decoded.space)
                 made = generator.generate(
                     embedding=given,
                     seconds=config.generation.duration_s,
@@ -159,7 +159,7 @@ def _written(files: Files) -> list[Path]:
     return [*pieces, *(_record(clip[0]) for clip in files[::BATCH])]
 
 
-def _read(files: Files) -> list[list[Sound]]:
+def _read_pieces(files: Files) -> list[list[Sound]]:
     return [[read_audio(file) for file in clip] for clip in files]
 
 
@@ -190,7 +190,7 @@ def _score_by(
     )
 
 
-def _table(
+def _pieces_table(
     files: dict[Condition, Files], decoded: Decoded, listener: Listener, generator: Generator, outputs: Outputs
 ) -> pd.DataFrame:
     """One row per piece, with the columns of :data:`brain2music.pipeline.outputs.GENERATED`."""
@@ -204,5 +204,5 @@ def _table(
     return pd.DataFrame(rows, columns=list(GENERATED.columns))
 
 
-def _names(part: Float32[np.ndarray, "clips items dims"]) -> tuple[str, ...]:
+def _numbered_names(part: Float32[np.ndarray, "clips items dims"]) -> tuple[str, ...]:
     return tuple(str(number) for number in range(part.shape[0] * part.shape[1]))

@@ -57,7 +57,7 @@ def export_retrieved(tables: Collection[Path], outputs: Outputs) -> None:
             path, music, start = outputs.retrieved(str(row.track)), Path(str(row.path)), float(str(row.start_s))
             if path in wanted:
                 continue
-            if digest := _digest(music):
+            if digest := _sound_digest(music):
                 wanted[path] = (digest_text(f"{digest} {start} {SECONDS}"), partial(_write_excerpt, music, start))
             else:
                 away.add(path.name)
@@ -110,7 +110,7 @@ def _shelve(folder: Path, wanted: Mapping[Path, Sound], kept: Collection[str]) -
 
 def _holds(path: Path, digest: str | None) -> bool:
     """Whether a file was finished, and is as it was."""
-    return digest is not None and _digest(path) == digest
+    return digest is not None and _sound_digest(path) == digest
 
 
 def _write_stimulus(source: Source, clip: Clip, path: Path) -> None:
@@ -125,7 +125,7 @@ def _write_excerpt(music: Path, start: float, path: Path) -> None:
 
 def _origin(stimuli: Stimuli, clip: Clip) -> str:
     try:
-        digest = _digest(stimuli.find(clip))
+        digest = _sound_digest(stimuli.find(clip))
     except InputError:
         return ""
     presented = {name: value for name, value in asdict(stimuli).items() if name != "folder"}
@@ -133,14 +133,14 @@ def _origin(stimuli: Stimuli, clip: Clip) -> str:
 
 
 @cache
-def _known(path: Path, size: int, modified: int) -> str:
+def _digest_of_state(path: Path, size: int, modified: int) -> str:
     return digest_file(path)
 
 
-def _digest(path: Path) -> str | None:
+def _sound_digest(path: Path) -> str | None:
     """A file's digest, taken once; None where there is no such file."""
     try:
         state = path.stat()
-        return _known(path, state.st_size, state.st_mtime_ns) if path.is_file() else None
+        return _digest_of_state(path, state.st_size, state.st_mtime_ns) if path.is_file() else None
     except OSError:
         return None

@@ -18,8 +18,8 @@ from ..decoding.options import decode_kfold_shuffled_with, decode_kfold_with, de
 from ..decoding.unseen import decode_kfold_unseen, decode_unseen
 from ..embeddings.captions import embed_captions, with_captions
 from ..embeddings.clips import embed_clips
-from ..embeddings.embedder import Embedder, TextEmbedder
 from ..embeddings.embeddings import Embeddings
+from ..embeddings.protocols import Embedder, TextEmbedder
 from ..metrics.builder import ScoreBuilder
 from ..metrics.score import ScoredStage
 from ..study.folds import FoldPlan, group_clips

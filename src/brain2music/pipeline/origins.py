@@ -9,7 +9,7 @@ import pandas as pd
 from .._utils.files import digest_array, digest_text
 from ..brain.source import Source
 from ..decoding.options import with_exemplars
-from ..embeddings.embedder import Embedder
+from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
 from ..metrics.score import COLUMNS
 from .listener import Listener, Music

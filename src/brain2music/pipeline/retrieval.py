@@ -16,8 +16,8 @@ from ..audio.paths import as_path
 from ..brain.source import Source
 from ..decoding.decoder import Decoded
 from ..embeddings.clips import embed_files
-from ..embeddings.embedder import Embedder
 from ..embeddings.embeddings import Embeddings
+from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
 from ..metrics.retrieval import score_retrieval
 from ..metrics.score import Score
@@ -64,7 +64,7 @@ def retrieve(
     for embedder in music.hearing:
         judge = embedder.space.name
         mean = music.means(judge, listener.trained_on).mean(axis=0)
-        vectors = _judged(gallery, chosen, judge, music) - mean
+        vectors = _evaluation_vectors(gallery, chosen, judge, music) - mean
         scores += score_retrieval(
             vectors[first["decoded"]],
             music.means(judge, decoded.clips) - mean,
@@ -130,7 +130,7 @@ def _embedded_part(gallery: Gallery, row: int) -> Sound:
     return read_audio(Path(track["path"]), start=float(track["start_s"]), duration=float(track["duration_s"]))
 
 
-def _judged(
+def _evaluation_vectors(
     gallery: Gallery, chosen: Int[np.ndarray, " tracks"], judge: str, music: Music
 ) -> Float32[np.ndarray, "gallery dims"]:
     """(gallery, dims): evaluation embeddings of the chosen tracks; other rows are NaN and never read."""

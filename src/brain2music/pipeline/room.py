@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..brain.source import Source
 from ..config import RunConfig
-from ..embeddings.embedder import Embedder
+from ..embeddings.protocols import Embedder
 from ..embeddings.windows import n_windows
 from ..models.generators import Generator
 from ..study.finding import Finding, error, warning
@@ -40,10 +40,10 @@ def check_room(
     need = max(0, bytes_needed(source, config, embedders, generator) - _size(root))
     free = shutil.disk_usage(there).free
     if free < need:
-        what = f"about {_told(need)} will be written, and {_told(free)} are free there"
+        what = f"about {_readable_size(need)} will be written, and {_readable_size(free)} are free there"
         yield error("disk-full", root, what, "free some room, or name a folder on another disk")
     elif free < SPARE * need:
-        what = f"about {_told(need)} will be written, and only {_told(free)} are free there"
+        what = f"about {_readable_size(need)} will be written, and only {_readable_size(free)} are free there"
         yield warning("disk-nearly-full", root, what, "free some room")
 
 
@@ -76,5 +76,5 @@ def _size(root: Path) -> int:
     return total
 
 
-def _told(size: int) -> str:
+def _readable_size(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -19,7 +19,7 @@ from ..brain.reliability import repeat_reliability
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decoding.options import with_calibration, with_exemplars
-from ..embeddings.embedder import Embedder
+from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
 from ..metrics.decoding import clip_similarity
 from ..metrics.records import read_scores, summarise, write_scores

@@ -36,7 +36,7 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
         builder,
         train_mean=decoded.train_mean,
         train_centroids=_centroids(listener, decoded, music),
-        refits=[_refit(each) for each in permuted] if enough else (),
+        refits=[_permuted_fit(each) for each in permuted] if enough else (),
     )
     scores = [_explain_missing_p(each, listener) for each in scores]
     scores += _score_captions(builder, listener, decoded, music)
@@ -59,7 +59,7 @@ def _explain_missing_p(score: Score, listener: Listener) -> Score:
     return replace(score, detail="; ".join(part for part in (score.detail, why) if part))
 
 
-def _refit(permuted: Decoded) -> Refit:
+def _permuted_fit(permuted: Decoded) -> Refit:
     return Refit(*clip_means(permuted), permuted.train_mean, [clip.genre for clip in permuted.clips])
 
 

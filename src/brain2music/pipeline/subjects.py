@@ -104,7 +104,7 @@ def finished(outputs: Outputs, subject: str) -> dict[str, Any] | None:
     kinds = {"settings": dict, "stages": dict, "sounds": list}
     if not isinstance(stages, dict) or not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
         return None
-    whole = (_is_same(outputs.folder(subject) / name, digest) for name, digest in stages.items())
+    whole = (_is_record_of(outputs.folder(subject) / name, digest) for name, digest in stages.items())
     return record if stages and all(whole) else None
 
 
@@ -124,7 +124,7 @@ def unlike(records: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]
     return told
 
 
-def _is_same(record: Path, digest: Any) -> bool:
+def _is_record_of(record: Path, digest: Any) -> bool:
     try:
         return record.is_file() and digest_file(record) == digest and is_whole(record)
     except OSError:

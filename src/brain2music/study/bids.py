@@ -15,7 +15,7 @@ from .excerpts import merge_excerpts, with_clips
 from .finding import Finding, error, of_subject, warning
 from .images import Header
 from .index import index_bids, leave_ignored, subject_labels
-from .recordings import Recording, group_recordings, read_object
+from .run_files import RunFiles, group_run_files, read_json_object
 from .runs import check_grids, mark_carry_ins, read_run, require_presentations, without_broken_off
 from .sound_files import SoundFiles
 from .study import Split, Study
@@ -116,7 +116,7 @@ class Survey:
             raise first.get(None, errors[0]).as_error()
         at_fault = sorted(subject for subject in first if subject is not None)
         remarks = [f"sub-{subject} is left out: {first[subject].as_error()}" for subject in at_fault]
-        remarks += _warnings(finding for finding in self.findings if finding.subject not in at_fault)
+        remarks += _warning_lines(finding for finding in self.findings if finding.subject not in at_fault)
         for remark in remarks:
             warnings.warn(remark, Brain2MusicWarning, stacklevel=2)
         subjects = tuple(label for label in self.study.all_subjects if label not in first)
@@ -144,19 +144,19 @@ def survey_study(
     name, simulated = str(description.get("Name", root.name)), description.get("Simulated") is True
 
     wanted, subjects = bids_filter or {}, subjects and [label.removeprefix("sub-") for label in subjects]
-    files = _index(root, subjects, findings) if root.is_dir() else []
-    recordings = group_recordings(files, root)
-    all_subjects = _require_subjects(recordings, subjects, root, findings)
-    splits = _choose_tasks(recordings, train_task, test_task, root, findings)
-    recordings = [each for each in recordings if each.task in splits]
-    recordings = _filtered(recordings, wanted, root, findings)
-    recordings = choose_images(recordings, root, ImageChoice(derivatives, raw_images, wanted), findings)
-    need_image = need_images and _has_images(recordings, root, findings)
+    files = _index_raw(root, subjects, findings) if root.is_dir() else []
+    run_files = group_run_files(files, root)
+    all_subjects = _require_subjects(run_files, subjects, root, findings)
+    splits = _choose_tasks(run_files, train_task, test_task, root, findings)
+    run_files = [each for each in run_files if each.task in splits]
+    run_files = _filtered(run_files, wanted, root, findings)
+    run_files = choose_images(run_files, root, ImageChoice(derivatives, raw_images, wanted), findings)
+    need_image = need_images and _has_images(run_files, root, findings)
 
     library = read_library([root / "stimuli", *([stimuli] if stimuli else [])], findings)
     sounds = SoundFiles(stimuli)
     reader = EventReader(library, events, sounds.length)
-    read = [read_run(each, splits[each.task], reader, need_image, findings) for each in recordings]
+    read = [read_run(each, splits[each.task], reader, need_image, findings) for each in run_files]
     reader.report([run.events for run, _ in read], findings)
     runs = with_clips([run for run, _ in read], merge_excerpts(reader.all_events(root), sounds.recording))
     findings += sounds.copies()
@@ -166,14 +166,14 @@ def survey_study(
     runs.sort(key=lambda run: run.split == "test")
     check_grids(runs, headers, findings)
     check_trs(runs, findings)
-    _report_uncompared(recordings, root, findings)
-    for subject in {each.subject for each in recordings}:
+    _report_uncompared(run_files, root, findings)
+    for subject in {each.subject for each in run_files}:
         findings = of_subject(findings, subject)
-    study = Study(root, name, tuple(runs), stimuli, simulated, all_subjects, images=origin_of(recordings, root))
+    study = Study(root, name, tuple(runs), stimuli, simulated, all_subjects, images=origin_of(run_files, root))
     return Survey(study, headers, tuple(dict.fromkeys(findings)))
 
 
-def _warnings(findings: Iterable[Finding]) -> Iterator[str]:
+def _warning_lines(findings: Iterable[Finding]) -> Iterator[str]:
     """The warnings among findings, one line for all of a kind."""
     kinds: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -193,10 +193,10 @@ def _read_description(root: Path, findings: list[Finding]) -> dict[str, object]:
         hint = 'write {"Name": …, "BIDSVersion": "1.10.0"} there, or name the folder that holds this file'
         findings.append(error("description-missing", path, "the file is missing", hint))
         return {}
-    return read_object(path, "description-invalid", findings)
+    return read_json_object(path, "description-invalid", findings)
 
 
-def _index(folder: Path, subjects: Sequence[str] | None, findings: list[Finding]) -> list[BidsFile]:
+def _index_raw(folder: Path, subjects: Sequence[str] | None, findings: list[Finding]) -> list[BidsFile]:
     try:
         return leave_ignored(index_bids(folder, subjects), folder, findings)
     except InputError as problem:
@@ -205,10 +205,10 @@ def _index(folder: Path, subjects: Sequence[str] | None, findings: list[Finding]
 
 
 def _require_subjects(
-    recordings: list[Recording], subjects: Sequence[str] | None, root: Path, findings: list[Finding]
+    run_files: list[RunFiles], subjects: Sequence[str] | None, root: Path, findings: list[Finding]
 ) -> tuple[str, ...]:
     """Report requested subjects without runs; returns the labels of all subjects in the folder."""
-    present = {recording.subject for recording in recordings}
+    present = {run.subject for run in run_files}
     labels = sorted(present) if subjects is None else subject_labels(root)
     if root.is_dir() and not present and (subjects is None or not labels):
         hint = "name the folder that holds dataset_description.json and the sub-<label> folders"
@@ -219,28 +219,28 @@ def _require_subjects(
     return tuple(labels)
 
 
-def _filtered(recordings: list[Recording], wanted: Filter, root: Path, findings: list[Finding]) -> list[Recording]:
+def _filtered(run_files: list[RunFiles], wanted: Filter, root: Path, findings: list[Finding]) -> list[RunFiles]:
     """The runs that match the user's filter."""
     asked = {name: plain_label(name, label) for name, label in wanted.items() if name not in ALTERNATIVES}
-    left = [each for each in recordings if all(each.anchor.plain.get(n, "") == label for n, label in asked.items())]
-    if recordings and not left:
+    left = [each for each in run_files if all(each.anchor.plain.get(n, "") == label for n, label in asked.items())]
+    if run_files and not left:
         what = f"no run is called {', '.join(f'{name}-{label}' for name, label in asked.items())}"
         findings.append(
             error(
                 "runs-missing",
                 root,
                 what,
-                f"correct preprocessing.bids_filter; there is {recordings[0].anchor.path.name}",
+                f"correct preprocessing.bids_filter; there is {run_files[0].anchor.path.name}",
             )
         )
     return left
 
 
 def _choose_tasks(
-    recordings: Iterable[Recording], train: str | None, test: str | None, root: Path, findings: list[Finding]
+    run_files: Iterable[RunFiles], train: str | None, test: str | None, root: Path, findings: list[Finding]
 ) -> dict[str, Split]:
     """Choose the split of each task; if that is unclear, all are for training and there is a finding."""
-    tasks = sorted({recording.task for recording in recordings})
+    tasks = sorted({run.task for run in run_files})
     everything: dict[str, Split] = dict.fromkeys(tasks, "train")
     for name in (train, test):
         if tasks and name is not None and name not in tasks:
@@ -267,9 +267,9 @@ def _only(names: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _report_uncompared(recordings: Sequence[Recording], root: Path, findings: list[Finding]) -> None:
+def _report_uncompared(run_files: Sequence[RunFiles], root: Path, findings: list[Finding]) -> None:
     """Report how many preprocessed images have no raw image to compare their scans with."""
-    alone = [each for each in recordings if each.preprocessed and not any(raw.path.exists() for raw in each.raw)]
+    alone = [each for each in run_files if each.preprocessed and not any(raw.path.exists() for raw in each.raw)]
     if alone:
         what = (
             f"{len(alone)} preprocessed images have no raw image at hand, so it is not known whether scans were dropped"
@@ -277,10 +277,10 @@ def _report_uncompared(recordings: Sequence[Recording], root: Path, findings: li
         findings.append(warning("raw-missing", root, what, "get the raw images, or see that no scans were dropped"))
 
 
-def _has_images(recordings: Sequence[Recording], root: Path, findings: list[Finding]) -> bool:
+def _has_images(run_files: Sequence[RunFiles], root: Path, findings: list[Finding]) -> bool:
     """Whether there are images at all; if not, that is one finding instead of one per run."""
-    some = any(recording.image or recording.raw for recording in recordings)
-    if recordings and not some:
+    some = any(run.image or run.raw for run in run_files)
+    if run_files and not some:
         what = "there are no BOLD images here, only metadata, so there are no responses to read"
         hint = "get the images, with `datalad get` or from OpenNeuro"
         findings.append(error("images-missing", root, what, hint))

@@ -50,7 +50,7 @@ def check_study(
     )
     study = survey.study
     recordings = None if study.stimuli is None else Stimuli(study.stimuli)
-    found = [*survey.findings, *check_images(study), *check_sound(study, recordings)]
+    found = [*survey.findings, *check_images(study), *check_recordings(study, recordings)]
     return list(dict.fromkeys(found))
 
 
@@ -74,7 +74,7 @@ def _check_voxels(runs: Sequence[Run]) -> list[Finding]:
     return findings
 
 
-def check_sound(study: Study, recordings: Stimuli | None) -> Iterator[Finding]:
+def check_recordings(study: Study, recordings: Stimuli | None) -> Iterator[Finding]:
     """Find problems of the recordings, by cutting every clip as it is presented."""
     if recordings is None or not recordings.folder.is_dir():
         yield no_recordings(study.stimuli or study.root)

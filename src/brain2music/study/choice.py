@@ -23,7 +23,7 @@ Filter = Mapping[str, str]
 """Entities of the images to read, such as ``{"space": "T1w"}``; "" selects images that lack the entity."""
 
 
-def choose(images: Sequence[BidsFile]) -> list[BidsFile]:
+def choose_image(images: Sequence[BidsFile]) -> list[BidsFile]:
     """Choose the image to read; several if none of them is preferred, [] if there are only phase images."""
     left = [file for file in images if file.plain.get("part", "") in PREFERRED["part"]]
     for name in PREFERRED:

@@ -6,11 +6,11 @@ from os.path import relpath
 from pathlib import Path
 
 from .._utils.errors import InputError
-from .choice import DESCRIPTIONS, Filter, choose, grid_of, kept_by, several
-from .entities import ALTERNATIVES, IMAGE, BidsFile
+from .choice import DESCRIPTIONS, Filter, choose_image, grid_of, kept_by, several
+from .entities import IMAGE, BidsFile
 from .finding import Finding, error, warning
 from .index import index_derivatives
-from .recordings import Recording
+from .run_files import RunFiles
 from .study import ImageOrigin
 
 
@@ -33,23 +33,21 @@ class ImageChoice:
     wanted: Filter = field(default_factory=dict)
 
 
-def choose_images(
-    recordings: Sequence[Recording], root: Path, choice: ImageChoice, findings: list[Finding]
-) -> list[Recording]:
+def choose_images(runs: Sequence[RunFiles], root: Path, choice: ImageChoice, findings: list[Finding]) -> list[RunFiles]:
     """Choose the image of each run, the preprocessed one of one folder or the raw one; report ambiguities."""
-    subjects = {recording.subject for recording in recordings}
-    folder = None if choice.raw else _folder(recordings, root, choice, subjects, findings)
+    subjects = {run.subject for run in runs}
+    folder = None if choice.raw else _folder(runs, root, choice, subjects, findings)
     if folder is None:
-        return [_take_raw(recording, choice.wanted, findings) for recording in recordings]
-    files = _index(folder, subjects, findings)
-    taken = [_take_preprocessed(each, recordings, files, folder, choice, findings) for each in recordings]
+        return [_take_raw(run, choice.wanted, findings) for run in runs]
+    files = _index_folder(folder, subjects, findings)
+    taken = [_take_preprocessed(each, runs, files, folder, choice, findings) for each in runs]
     _require_one_grid([each.image for each in taken if each.image and each.preprocessed], findings)
     return taken
 
 
-def origin_of(recordings: Sequence[Recording], root: Path) -> ImageOrigin | None:
+def origin_of(runs: Sequence[RunFiles], root: Path) -> ImageOrigin | None:
     """Describe the images that are read; None if there are none."""
-    read = [each for each in recordings if each.image is not None]
+    read = [each for each in runs if each.image is not None]
     if not read:
         return None
     first = next((each for each in read if each.preprocessed), read[0])
@@ -60,7 +58,7 @@ def origin_of(recordings: Sequence[Recording], root: Path) -> ImageOrigin | None
 
 
 def _folder(
-    recordings: Sequence[Recording], root: Path, choice: ImageChoice, subjects: Collection[str], findings: list[Finding]
+    runs: Sequence[RunFiles], root: Path, choice: ImageChoice, subjects: Collection[str], findings: list[Finding]
 ) -> Path | None:
     """The folder of preprocessed images: the one that the user names, else the only one of the study that has any."""
     named = choice.derivatives
@@ -72,10 +70,10 @@ def _folder(
         return None
     beside = sorted(path for path in root.glob("derivatives/*") if path.is_dir() and not path.name.startswith("sub-"))
     direct = [root / "derivatives"] if any(root.glob("derivatives/sub-*")) else []
-    keys = {recording.key[:2] for recording in recordings}
+    keys = {run.key[:2] for run in runs}
     found = []
     for folder in [*direct, *beside]:
-        files = [file for file in _index(folder, subjects, findings) if file.key[:2] in keys]
+        files = [file for file in _index_folder(folder, subjects, findings) if file.key[:2] in keys]
         if _preprocessed(files, choice):
             found.append(folder)
         elif others := [file for file in files if _is_image(file)]:
@@ -92,7 +90,7 @@ def _folder(
     return found[0] if found else None
 
 
-def _index(folder: Path, subjects: Collection[str], findings: list[Finding]) -> list[BidsFile]:
+def _index_folder(folder: Path, subjects: Collection[str], findings: list[Finding]) -> list[BidsFile]:
     try:
         return index_derivatives(folder, subjects)
     except InputError as problem:
@@ -115,63 +113,59 @@ def _is_image(file: BidsFile) -> bool:
     return file.suffix == "bold" and file.extension in IMAGE
 
 
-def _take_raw(recording: Recording, wanted: Filter, findings: list[Finding]) -> Recording:
-    images = kept_by(recording.raw, wanted, raw=True)
-    chosen = choose(images)
+def _take_raw(run: RunFiles, wanted: Filter, findings: list[Finding]) -> RunFiles:
+    images = kept_by(run.raw, wanted, raw=True)
+    chosen = choose_image(images)
     if not chosen:
-        if recording.raw:
-            listed = ", ".join(file.path.name for file in recording.raw)
+        if run.raw:
+            listed = ", ".join(file.path.name for file in run.raw)
             what = f"none of this run's images is a magnitude image that bids_filter asks for: {listed}"
             hint = "get the magnitude image, or change preprocessing.bids_filter"
-            findings.append(error("image-missing", recording.raw[0].path, what, hint))
-        return recording
+            findings.append(error("image-missing", run.raw[0].path, what, hint))
+        return run
     if len(chosen) > 1:
         findings.append(several("run-duplicate", chosen, raw=True))
-    return recording.take(chosen[0])
+    return run.take(chosen[0])
 
 
 def _take_preprocessed(
-    recording: Recording,
-    recordings: Sequence[Recording],
+    run: RunFiles,
+    runs: Sequence[RunFiles],
     files: Sequence[BidsFile],
     folder: Path,
     choice: ImageChoice,
     findings: list[Finding],
-) -> Recording:
-    images = [file for file in _preprocessed(files, choice) if _made_from(file, recording, recordings)]
+) -> RunFiles:
+    images = [file for file in _preprocessed(files, choice) if _made_from(file, run, runs)]
     kept = kept_by(images, choice.wanted, raw=False)
-    chosen = choose(kept)
+    chosen = choose_image(kept)
     if not chosen:
-        others = [file.path.name for file in files if _is_image(file) and _made_from(file, recording, recordings)]
+        others = [file.path.name for file in files if _is_image(file) and _made_from(file, run, runs)]
         has = f"; it has {', '.join(others)}" if others else ""
         asked = "".join(f", {name}-{label}" for name, label in choice.wanted.items())
         what = f"this run has no desc-preproc_bold image{asked} in {folder}{has}"
         hint = "preprocess all runs, choose by preprocessing.bids_filter, or set preprocessing.raw_images to true"
-        findings.append(error("preproc-missing", recording.anchor.path, what, hint))
-        return recording
+        findings.append(error("preproc-missing", run.anchor.path, what, hint))
+        return run
     if len(chosen) > 1:
         findings.append(several("preproc-several", chosen, raw=False))
-    return recording.take(chosen[0], files, folder)
+    return run.take(chosen[0], files, folder)
 
 
-def _made_from(image: BidsFile, recording: Recording, recordings: Sequence[Recording]) -> bool:
+def _made_from(image: BidsFile, run: RunFiles, runs: Sequence[RunFiles]) -> bool:
     """Whether an image was made from a run: it has all entities of the run, and no other run is as close."""
-    if image.key == recording.key:
+    if image.key == run.key:
         return True
-    if not _run_items(recording.anchor) < _run_items(image):
+    own = run.anchor.run_items
+    if not own < image.run_items:
         return False
-    closer = (other for other in recordings if other.subject == recording.subject and other is not recording)
-    own = _run_items(recording.anchor)
-    return not any(own < _run_items(other.anchor) <= _run_items(image) for other in closer)
-
-
-def _run_items(file: BidsFile) -> frozenset[tuple[str, str]]:
-    return frozenset((name, label) for name, label in file.plain.items() if name not in ALTERNATIVES)
+    closer = (other for other in runs if other.subject == run.subject and other is not run)
+    return not any(own < other.anchor.run_items <= image.run_items for other in closer)
 
 
 def _require_one_grid(images: Sequence[BidsFile], findings: list[Finding]) -> None:
     """Report images whose description, space or resolution differs from that of the best among them."""
-    best = choose(images)
+    best = choose_image(images)
     for file in images:
         if best and grid_of(file) != grid_of(best[0]):
             like = best[0].path.name

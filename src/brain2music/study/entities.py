@@ -38,6 +38,11 @@ class BidsFile:
         return {name: label for name, label in self.entities.items() if name not in ALTERNATIVES}
 
     @cached_property
+    def run_items(self) -> frozenset[tuple[str, str]]:
+        """The same entities with numbers normalised, as items."""
+        return frozenset((name, self.plain[name]) for name in self.run_entities)
+
+    @cached_property
     def key(self) -> Key:
         """The run that the file belongs to."""
         subject, task, session, run = (self.plain.get(name, "") for name in ("sub", "task", "ses", "run"))

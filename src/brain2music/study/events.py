@@ -14,7 +14,7 @@ from .rows import RECORDING_COLUMNS, chosen_rows, report_skipped
 from .sections import find_sections, holds_run_times, without_blocks
 from .stimuli import SLACK_S, has_drive, leaves_folder
 from .study import Clip
-from .tables import Row, Table, is_quoted, read_table, unquote
+from .tables import Row, TextTable, is_quoted, read_table, unquote
 
 _STARTS = re.compile(r"start|offset|onset|begin|seek", re.IGNORECASE)
 """Names of columns that may say where in its recording a clip starts."""
@@ -135,7 +135,7 @@ def _read_rows(
         findings.append(
             warning("start-is-run-time", rows[0].path, what, "give where in its recording each clip starts")
         )
-        events = [_whole(event) for event in events]
+        events = [_from_start(event) for event in events]
     by_line = {row.line: row for row in rows}
     for event in events:
         if abs(event.clip.duration - event.duration) > 0.1:
@@ -146,7 +146,7 @@ def _read_rows(
 
 
 def _report_unread_starts(
-    table: Table, rows: Sequence[Row], events: Sequence[Event], lengths: Lengths, findings: list[Finding]
+    table: TextTable, rows: Sequence[Row], events: Sequence[Event], lengths: Lengths, findings: list[Finding]
 ) -> None:
     """Warn of an unread column that may say where in its recording each clip starts.
 
@@ -166,7 +166,7 @@ def _report_unread_starts(
             findings.append(warning("column-unread", table.path, what, hint))
 
 
-def _whole(event: Event) -> Event:
+def _from_start(event: Event) -> Event:
     return replace(event, clip=replace(event.clip, start=0.0, end=event.duration), measured=True, placed=False)
 
 
@@ -233,7 +233,7 @@ def _below_stimuli(text: str) -> str:
     return posixpath.normpath(below) if below else below
 
 
-def _has_columns(table: Table, findings: list[Finding]) -> bool:
+def _has_columns(table: TextTable, findings: list[Finding]) -> bool:
     missing = [name for name in ("onset", "duration") if name not in table.columns]
     if not set(RECORDING_COLUMNS) & set(table.columns):
         missing.append("track (with genre, start and end), stim_file or stim_id")
@@ -244,7 +244,7 @@ def _has_columns(table: Table, findings: list[Finding]) -> bool:
     return not missing
 
 
-def _report_quotes(table: Table, findings: list[Finding]) -> None:
+def _report_quotes(table: TextTable, findings: list[Finding]) -> None:
     labels = {row.cells.get(name, "") for row in table.rows for name in ("genre", "track")}
     quoted = sorted(label for label in labels if is_quoted(label))
     hint = "write labels without quotes"

@@ -58,7 +58,7 @@ def merge_excerpts(events: Iterable[Event], locate: Callable[[Clip], Path | None
         names[track].add(clip.track)
     merged: dict[Clip, Clip] = {}
     for track in sorted(counts):
-        for group in _groups(_excerpts(counts[track])):
+        for group in _group_excerpts(_excerpts(counts[track])):
             clip = replace(group.clip(track), genre=known_as[track].genre)
             merged |= {Clip(name, start, end): clip for start, end in group.ends for name in names[track]}
     labels = name_clips(merged.values())
@@ -160,7 +160,7 @@ def _excerpts(counts: Mapping[_Read, int]) -> _Excerpts:
     )
 
 
-def _groups(excerpts: _Excerpts) -> Iterator[_Excerpts]:
+def _group_excerpts(excerpts: _Excerpts) -> Iterator[_Excerpts]:
     """Group excerpts around leaders: the one presented most often, among equals the one with most others near it."""
     left = excerpts
     while len(left.ends):

@@ -138,17 +138,19 @@ def plan_folds(groups: Int[np.ndarray, " clips"], n_folds: int | None, inner_fol
     if n_folds is not None and n_groups > 1:
         held_out = list(group_k_fold(len(groups), min(n_folds, n_groups), seed, groups))
         if len(held_out) < n_folds:
-            remarks.append(f"{_counted(groups)} are scored in {len(held_out)} folds, not {n_folds}")
+            remarks.append(f"{_count_clips(groups)} are scored in {len(held_out)} folds, not {n_folds}")
     training_sets = [np.delete(groups, fold) for fold in held_out] or [groups]
     inner = min(most_folds(each, inner_folds) for each in training_sets)
     if inner < 2 or (n_folds is not None and not held_out):
         if n_folds is None:
-            what = f"penalties cannot be chosen by cross-validation with only {_counted(groups)} for training"
+            what = f"penalties cannot be chosen by cross-validation with only {_count_clips(groups)} for training"
             raise InputError(what, hint="give more recordings for training (4 are always enough)")
-        what = f"{_counted(groups)} are too few to be divided into folds of training and test clips"
+        what = f"{_count_clips(groups)} are too few to be divided into folds of training and test clips"
         raise InputError(what, hint="give more recordings (8 are always enough), or test runs of other recordings")
     if inner < inner_folds:
-        remarks.append(f"{_counted(groups)} allow penalties to be chosen in {inner} folds, not {inner_folds} (folds)")
+        remarks.append(
+            f"{_count_clips(groups)} allow penalties to be chosen in {inner} folds, not {inner_folds} (folds)"
+        )
     return FoldPlan(groups, tuple(held_out), inner, tuple(remarks))
 
 
@@ -233,7 +235,7 @@ def draw_permutations(
     filled = np.stack([np.resize(each, longest) for each in members])
     permutations = np.empty((n_permutations, len(groups)), dtype=int)
     for places in _exchangeable(members, runs):
-        drawn = _shuffled(places, n_permutations, rng, deranged)
+        drawn = _permute_places(places, n_permutations, rng, deranged)
         for place, replacements in zip(places, drawn.T, strict=True):
             permutations[:, members[place]] = filled[replacements, : len(members[place])]
     return permutations
@@ -262,7 +264,7 @@ def _exchangeable(
     return [np.arange(len(members))]
 
 
-def _shuffled(
+def _permute_places(
     places: Int[np.ndarray, " places"], n: int, rng: np.random.Generator, deranged: bool
 ) -> Int[np.ndarray, "n places"]:
     drawn = rng.permuted(np.tile(places, (n, 1)), axis=1)
@@ -271,7 +273,7 @@ def _shuffled(
     return drawn
 
 
-def _counted(groups: Int[np.ndarray, " clips"]) -> str:
+def _count_clips(groups: Int[np.ndarray, " clips"]) -> str:
     n_groups = len(np.unique(groups))
     clips = "1 clip" if len(groups) == 1 else f"{len(groups)} clips"
     return clips + (f" of {n_groups} recordings" if n_groups < len(groups) else "")

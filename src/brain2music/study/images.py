@@ -52,13 +52,13 @@ def read_header(path: Path, findings: list[Finding]) -> Header | None:
         findings.append(error("image-missing", path, what, "get it, with `datalad get` or from OpenNeuro"))
         return None
     try:
-        image = _load(path)
+        image = _open_nifti(path)
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as problem:
         findings.append(error("image-unreadable", path, f"this is not a readable NIfTI ({problem})", COPY_AGAIN))
     except (OSError, EOFError, zlib.error, ValueError, OverflowError) as problem:
         findings.append(error("image-unreadable", path, f"the image cannot be read ({problem})", COPY_AGAIN))
     else:
-        return _checked(_interpret(path, image), tuple(image.shape), path, findings)
+        return _require_series(_interpret(path, image), tuple(image.shape), path, findings)
     return None
 
 
@@ -77,7 +77,7 @@ def scan_voxels(header: Header, findings: list[Finding]) -> Voxels | None:
     first: np.ndarray | None = None
     count = 0
     try:
-        for volume in _volumes(header, findings):
+        for volume in _iterate_volumes(header, findings):
             first = volume if first is None else first
             varying |= volume != first
             zero &= volume == 0
@@ -136,7 +136,7 @@ def trailing_bytes(path: Path, size: int) -> int | None:
     return None
 
 
-def _load(path: Path) -> Any:
+def _open_nifti(path: Path) -> Any:
     """Open a NIfTI without nibabel's remarks on the headers that it repairs."""
     logger = nib.imageglobals.logger
     disabled, logger.disabled = logger.disabled, True
@@ -167,7 +167,7 @@ def _interpret(path: Path, image: Any) -> Header:
     )
 
 
-def _checked(header: Header, shape: tuple[int, ...], path: Path, findings: list[Finding]) -> Header | None:
+def _require_series(header: Header, shape: tuple[int, ...], path: Path, findings: list[Finding]) -> Header | None:
     if len(shape) != 4 or min(shape) < 1 or header.n_volumes < 2 or header.dtype.kind not in "iufc":
         what = f"the image is {header.dtype} of shape {shape}, not a series of scans"
         findings.append(error("image-not-4d", path, what, "put the 4-D BOLD series there"))
@@ -180,7 +180,7 @@ def _checked(header: Header, shape: tuple[int, ...], path: Path, findings: list[
     return header
 
 
-def _volumes(header: Header, findings: list[Finding]) -> Iterator[Shaped[np.ndarray, "x y z"]]:
+def _iterate_volumes(header: Header, findings: list[Finding]) -> Iterator[Shaped[np.ndarray, "x y z"]]:
     opener = gzip.open if header.path.suffix == ".gz" else open
     with cast(BufferedIOBase, opener(header.path, "rb")) as file:
         file.seek(header.offset)

@@ -24,12 +24,12 @@ def index_bids(root: Path, subjects: Collection[str] | None = None) -> list[Bids
     ------
     InputError : a folder is not legible.
     """
-    return _index(root, subjects, NOT_RAW, inside=True)
+    return _list_files(root, subjects, NOT_RAW, inside=True)
 
 
 def index_derivatives(folder: Path, subjects: Collection[str] | None = None) -> list[BidsFile]:
     """List the files with BIDS names in derivatives, whose subjects may be one folder down or more."""
-    return _index(folder, subjects, NEITHER, inside=False)
+    return _list_files(folder, subjects, NEITHER, inside=False)
 
 
 def subject_labels(root: Path) -> list[str]:
@@ -59,15 +59,15 @@ def leave_ignored(files: list[BidsFile], root: Path, findings: list[Finding]) ->
     return [file for file in files if file.path not in ignored]
 
 
-def _index(root: Path, subjects: Collection[str] | None, never: set[str], inside: bool) -> list[BidsFile]:
+def _list_files(root: Path, subjects: Collection[str] | None, never: set[str], inside: bool) -> list[BidsFile]:
     try:
-        paths = list(_walk(root, subjects, never, inside))
+        paths = list(_walk_files(root, subjects, never, inside))
     except (OSError, ValueError) as problem:
         raise InputError(f"the folder cannot be read ({problem})", root, "check the path") from None
     return sorted(filter(None, map(parse_name, paths)), key=lambda file: file.path)
 
 
-def _walk(root: Path, subjects: Collection[str] | None, never: set[str], inside: bool) -> Iterator[Path]:
+def _walk_files(root: Path, subjects: Collection[str] | None, never: set[str], inside: bool) -> Iterator[Path]:
     """Iterate over the files below a folder; ``inside`` enters only its folders ``sub-…``. Links are followed once."""
     entered: set[str] = set()
     for folder, below, files in os.walk(root, onerror=_raise, followlinks=True):

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from ..audio.io import SUFFIXES
 from ..config import EventRows
 from .finding import Finding, warning
-from .tables import Row, Table
+from .tables import Row, TextTable
 
 RECORDING_COLUMNS = ("stim_id", "stim_file", "track")
 """Columns that may name a recording; the first that is filled does."""
@@ -47,7 +47,7 @@ MOST_LISTED = 6
 
 
 def chosen_rows(
-    table: Table, library: Mapping[str, Row], rows: EventRows | None, findings: list[Finding]
+    table: TextTable, library: Mapping[str, Row], rows: EventRows | None, findings: list[Finding]
 ) -> tuple[list[Row], Counter[str]]:
     """Select the rows that present music, and count the labels of the others.
 

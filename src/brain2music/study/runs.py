@@ -11,7 +11,7 @@ from .event import Event, Lengths
 from .events import EventReader
 from .finding import Finding, error, warning
 from .images import Header, read_header
-from .recordings import Recording
+from .run_files import RunFiles
 from .stimuli import SLACK_S
 from .study import Presentation, Run, Split
 from .timing import read_tr
@@ -19,19 +19,19 @@ from .usable import usable_events, volumes_of
 
 
 def read_run(
-    recording: Recording, split: Split, reader: EventReader, need_image: bool, findings: list[Finding]
+    files: RunFiles, split: Split, reader: EventReader, need_image: bool, findings: list[Finding]
 ) -> tuple[Run, Header | None]:
     """Read a run as far as it is legible; otherwise with a finding, ``tr`` NaN and volumes empty."""
-    header = _read_image(recording, need_image, findings)
-    tr = read_tr(recording, header, findings)
-    table = recording.events[-1].path if recording.events else recording.anchor.path
+    header = _read_image(files, need_image, findings)
+    tr = read_tr(files, header, findings)
+    table = files.events[-1].path if files.events else files.anchor.path
     events = usable_events(
-        _read_events(recording, reader, findings), tr, header.n_volumes if header else None, table, findings
+        _read_events(files, reader, findings), tr, header.n_volumes if header else None, table, findings
     )
-    entities = recording.anchor.run_entities
+    entities = files.anchor.run_entities
     run = Run(
-        subject=recording.subject,
-        task=recording.task,
+        subject=files.subject,
+        task=files.task,
         label=entities.get("run", ""),
         split=split,
         events=table,
@@ -129,21 +129,21 @@ def check_grids(runs: Sequence[Run], headers: Sequence[Header], findings: list[F
             what = f"the image has {header.shape} voxels but {like.path.name} has {like.shape}"
             findings.append(error("grid-mismatch", run.bold, what, hint))
         elif not np.allclose(header.affine, like.affine, atol=1e-3):
-            what = f"the image's affine differs from that of {like.path.name} {_difference(header, like)}"
+            what = f"the image's affine differs from that of {like.path.name} {_affine_difference(header, like)}"
             findings.append(error("grid-mismatch", run.bold, what, hint))
 
 
-def _difference(header: Header, like: Header) -> str:
+def _affine_difference(header: Header, like: Header) -> str:
     """How two affines differ, in words."""
     sizes, others = (np.linalg.norm(each.affine[:3, :3], axis=0) for each in (header, like))
     if not np.allclose(sizes, others, atol=1e-3):
-        return f"(voxels of {_listed(sizes)} mm, not {_listed(others)})"
+        return f"(voxels of {_dimensions(sizes)} mm, not {_dimensions(others)})"
     if not np.allclose(header.affine[:3, :3], like.affine[:3, :3], atol=1e-3):
         return "(its axes are turned)"
-    return f"(it lies {_listed(header.affine[:3, 3] - like.affine[:3, 3])} mm away)"
+    return f"(it lies {_dimensions(header.affine[:3, 3] - like.affine[:3, 3])} mm away)"
 
 
-def _listed(numbers: np.ndarray) -> str:
+def _dimensions(numbers: np.ndarray) -> str:
     return " × ".join(f"{number:.3g}" for number in numbers)
 
 
@@ -160,17 +160,17 @@ def _carry_first(run: Run) -> Run:
     return replace(run, presentations=first + run.presentations[1:])
 
 
-def _read_image(recording: Recording, need_image: bool, findings: list[Finding]) -> Header | None:
-    if recording.image is not None:
-        return read_header(recording.image.path, findings)
-    if need_image and not recording.raw:
+def _read_image(files: RunFiles, need_image: bool, findings: list[Finding]) -> Header | None:
+    if files.image is not None:
+        return read_header(files.image.path, findings)
+    if need_image and not files.raw:
         hint = "get its bold.nii.gz, or remove the run"
-        findings.append(error("image-missing", recording.anchor.path, "this run has no image", hint))
+        findings.append(error("image-missing", files.anchor.path, "this run has no image", hint))
     return None
 
 
-def _read_events(recording: Recording, reader: EventReader, findings: list[Finding]) -> tuple[Event, ...]:
-    events, anchor = recording.events, recording.anchor.path
+def _read_events(files: RunFiles, reader: EventReader, findings: list[Finding]) -> tuple[Event, ...]:
+    events, anchor = files.events, files.anchor.path
     if len(events) > 1:
         what = f"several tables of events go with this run equally: {', '.join(file.path.name for file in events)}"
         findings.append(error("events-several", anchor, what, "keep the one that is the run's own"))
@@ -179,7 +179,7 @@ def _read_events(recording: Recording, reader: EventReader, findings: list[Findi
         table = reader(events[0].path)
         findings += table.findings
         return table.events
-    tables = (file for file in recording.around if file.suffix == "events" and file.key[:2] == recording.key[:2])
+    tables = (file for file in files.around if file.suffix == "events" and file.key[:2] == files.key[:2])
     others = ", ".join(sorted(file.path.name for file in tables)[:5])
     what = "no events.tsv goes with this run" + (
         f"; those of the task name what it does not: {others}" if others else ""

@@ -174,14 +174,14 @@ def _spelt_like(folder: Path, parts: Sequence[str], listed: dict[Path, dict[str,
         names = listed[folder] = {}
         with suppress(OSError):
             for path in sorted(folder.iterdir()):
-                names.setdefault(_plain(path.name), []).append(path)
-    alike = listed[folder].get(_plain(parts[0]), [])
+                names.setdefault(_spelling_key(path.name), []).append(path)
+    alike = listed[folder].get(_spelling_key(parts[0]), [])
     if len(parts) == 1:
         return [path for path in alike if path.is_file()]
     return [file for path in alike if path.is_dir() for file in _spelt_like(path, parts[1:], listed)]
 
 
-def _plain(name: str) -> str:
+def _spelling_key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

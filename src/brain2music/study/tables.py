@@ -52,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """A table: its columns and its rows."""
 
     path: Path
@@ -77,7 +77,7 @@ class Table:
         return "add what is missing"
 
 
-def read_table(path: Path, findings: list[Finding]) -> Table | None:
+def read_table(path: Path, findings: list[Finding]) -> TextTable | None:
     """Read a UTF-8 TSV file with a header, quotes included; None and a finding if it is not legible."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -96,7 +96,7 @@ def read_table(path: Path, findings: list[Finding]) -> Table | None:
     rows = [
         Row(path, line, dict(zip(columns, cells, strict=False)), sum(map(bool, cells[width:]))) for line, cells in body
     ]
-    return Table(path, tuple(columns), tuple(rows))
+    return TextTable(path, tuple(columns), tuple(rows))
 
 
 def cell_text(cell: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from .entities import IMAGE, BidsFile
 from .finding import Finding, error, warning
 from .images import Header, read_header
-from .recordings import Recording, read_metadata
+from .run_files import RunFiles, merge_sidecars
 from .study import Run
 
 TOLERANCE = 1e-3
@@ -18,7 +18,7 @@ PLAUSIBLE = (0.1, 30.0)
 """The range of TRs in seconds: from the fastest inverse imaging to sparse sampling of long clips."""
 
 
-def read_tr(recording: Recording, header: Header | None, findings: list[Finding]) -> float:
+def read_tr(run: RunFiles, header: Header | None, findings: list[Finding]) -> float:
     """Read the TR, in seconds, of the image that is read; NaN and a finding if no sidecar gives it.
 
     The sidecar takes precedence over the header, and that of a preprocessed image over that of the raw image, since
@@ -26,23 +26,23 @@ def read_tr(recording: Recording, header: Header | None, findings: list[Finding]
     in duration.
     """
     before = len(findings)
-    raw = _stated(recording.sidecars, findings)
-    own = _stated(recording.own_sidecars, findings)
+    raw = _stated(run.sidecars, findings)
+    own = _stated(run.own_sidecars, findings)
     if raw is None and own is None and len(findings) == before:
         what = "no sidecar (bold.json) goes with this run"
-        if recording.sidecars:
+        if run.sidecars:
             what = "the sidecar gives no RepetitionTime"
-        file = recording.sidecars[-1][-1].path if recording.sidecars else recording.anchor.path
-        code = "tr-invalid" if recording.sidecars else "sidecar-missing"
+        file = run.sidecars[-1][-1].path if run.sidecars else run.anchor.path
+        code = "tr-invalid" if run.sidecars else "sidecar-missing"
         findings.append(error(code, file, what, "give RepetitionTime in seconds in its bold.json"))
     if len(findings) > before and any(finding.severity == "error" for finding in findings[before:]):
         return math.nan
     tr = raw if own is None else own
     assert tr is not None
     if header is not None:
-        _check_header(recording, tr, header, findings, known=recording.preprocessed and header.tr == 1)
-        if recording.preprocessed:
-            _check_scans(recording, raw or tr, tr, header, findings)
+        _check_header(run, tr, header, findings, known=run.preprocessed and header.tr == 1)
+        if run.preprocessed:
+            _check_scans(run, raw or tr, tr, header, findings)
     return tr
 
 
@@ -78,7 +78,7 @@ def _stated(levels: Sequence[Sequence[BidsFile]], findings: list[Finding]) -> fl
     merged: dict[str, Any] = {}
     source = Path()
     for level in levels:
-        metadata_of = {file.path: read_metadata([file.path], findings) for file in level}
+        metadata_of = {file.path: merge_sidecars([file.path], findings) for file in level}
         values = {str(each["RepetitionTime"]) for each in metadata_of.values() if "RepetitionTime" in each}
         if len(values) > 1:
             names = ", ".join(path.name for path in metadata_of)
@@ -114,15 +114,13 @@ def _regular(timing: Any) -> float | None:
     return mean if regular else None
 
 
-def _check_header(
-    recording: Recording, tr: float, header: Header, findings: list[Finding], known: bool = False
-) -> None:
+def _check_header(run: RunFiles, tr: float, header: Header, findings: list[Finding], known: bool = False) -> None:
     """Compare a TR with the header: faults that programs are known to write are warnings, any others errors."""
     if header.tr is None or same_tr(header.tr, tr):
         return
     known = known or not PLAUSIBLE[0] <= header.tr <= PLAUSIBLE[1]
-    of_raw = header.path == recording.anchor.path
-    file = ((of_raw and recording.sidecars) or recording.own_sidecars or recording.sidecars)[-1][-1].path
+    of_raw = header.path == run.anchor.path
+    file = ((of_raw and run.sidecars) or run.own_sidecars or run.sidecars)[-1][-1].path
     what = f"RepetitionTime is {tr:g} s but the header of {header.path.name} says {header.tr:g} s"
     if known:
         hint = "correct the header if other programs read it"
@@ -131,10 +129,10 @@ def _check_header(
         findings.append(error("tr-mismatch", file, what, "find out which is right and correct the other"))
 
 
-def _check_scans(recording: Recording, raw_tr: float, tr: float, header: Header, findings: list[Finding]) -> None:
+def _check_scans(run: RunFiles, raw_tr: float, tr: float, header: Header, findings: list[Finding]) -> None:
     """Compare a preprocessed image with the raw one, in number of scans or, if resampled in time, in duration."""
     ignored: list[Finding] = []
-    anchor = recording.anchor
+    anchor = run.anchor
     raw = read_header(anchor.path, ignored) if anchor.extension in IMAGE and anchor.path.exists() else None
     resampled = not same_tr(tr, raw_tr)
     scans = f"{header.n_volumes} scans of {tr:g} s"
@@ -144,7 +142,7 @@ def _check_scans(recording: Recording, raw_tr: float, tr: float, header: Header,
             findings.append(warning("tr-resampled", header.path, what, "see that it was resampled in time"))
         return
     borne_out = header.tr is not None and same_tr(header.tr, raw_tr)
-    _check_header(recording, raw_tr, raw, findings, known=borne_out)
+    _check_header(run, raw_tr, raw, findings, known=borne_out)
     before = f"{raw.n_volumes} scans of {raw_tr:g} s"
     gap = raw.n_volumes * raw_tr - header.n_volumes * tr
     if resampled and abs(gap) <= max(tr, raw_tr) and raw.n_volumes != header.n_volumes:
@@ -153,7 +151,7 @@ def _check_scans(recording: Recording, raw_tr: float, tr: float, header: Header,
     elif resampled:
         what = f"the preprocessed image has {scans} by its sidecar, but the raw image {before}"
         hint = "correct RepetitionTime in the sidecar that is wrong"
-        findings.append(error("tr-mismatch", recording.own_sidecars[-1][-1].path, what, hint))
+        findings.append(error("tr-mismatch", run.own_sidecars[-1][-1].path, what, hint))
     elif dropped := raw.n_volumes - header.n_volumes:
         few = f"{abs(dropped)} scans ({abs(gap):g} s) {'fewer' if dropped > 0 else 'more'} than the raw image"
         what = f"the preprocessed image has {scans}, {few} {anchor.path.name}, so events would be laid over other scans"

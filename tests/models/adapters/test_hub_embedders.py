@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.embeddings.embedder import TextEmbedder
+from brain2music.embeddings.protocols import TextEmbedder
 from brain2music.models.adapters.clap import unwrap
 from brain2music.models.adapters.hub_windows import mean_direction, pieces, unit
 from brain2music.models.catalogue import EMBEDDINGS

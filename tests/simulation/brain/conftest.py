@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from brain2music.simulation.brain import DESIGNS, Design, SimulatedSubject, make_subject, simulate
+from brain2music.simulation.brain import DESIGNS, SimulatedSubject, StudyDesign, make_subject, simulate
 from brain2music.simulation.brain.dataset import extract_features, plan_subjects
 
-SMALL = Design(train_runs=2, train_clips=10, test_runs=1, test_clips=10, repeats=4, resolution_mm=8.0, snr=0.6)
+SMALL = StudyDesign(train_runs=2, train_clips=10, test_runs=1, test_clips=10, repeats=4, resolution_mm=8.0, snr=0.6)
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 RATE = 8000
 

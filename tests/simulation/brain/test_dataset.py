@@ -13,7 +13,7 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import digest_file
 from brain2music.brain import choose_mask, label_voxels
 from brain2music.brain.roi import find_dseg
-from brain2music.simulation.brain import Design, SimulatedSubject, read_truth, simulate
+from brain2music.simulation.brain import SimulatedSubject, StudyDesign, read_truth, simulate
 from brain2music.simulation.brain.images import SLOPE, write_bold
 from brain2music.simulation.brain.recordings import catalogue, compose_counts
 from brain2music.study import Clip, check_study, read_study
@@ -201,7 +201,7 @@ def test_labels_of_given_music_are_heard(music: Path, tmp_path: Path) -> None:
 def test_without_music_it_is_composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from brain2music.simulation.brain import design
 
-    tiny = Design(train_runs=2, train_clips=5, test_runs=1, test_clips=5, repeats=2, resolution_mm=12.0, snr=1.0)
+    tiny = StudyDesign(train_runs=2, train_clips=5, test_runs=1, test_clips=5, repeats=2, resolution_mm=12.0, snr=1.0)
     monkeypatch.setitem(design.DESIGNS, "quick", tiny)
     seen: list[tuple[int, int]] = []
     simulate(tmp_path / "out", n_jobs=1, progress=lambda done, total: seen.append((done, total)))

@@ -15,8 +15,8 @@ from ..._utils.errors import InputError
 from ..._utils.files import digest_array, digest_file
 from ...audio.arrays import AnyWaveform, as_channels
 from ...audio.io import read_audio
-from ...embeddings.embedder import Embedder, TextEmbedder
 from ...embeddings.embeddings import Embeddings
+from ...embeddings.protocols import Embedder, TextEmbedder
 from ...embeddings.store import load_embeddings, read_vectors
 from ...embeddings.texts import as_texts
 from ..embedders import get_embedder

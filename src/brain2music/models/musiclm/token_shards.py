@@ -24,8 +24,8 @@ from ..._utils.errors import InputError
 from ..._utils.files import digest_file, read_arrays, write_arrays
 from ..._utils.progress import Advance
 from ..._utils.workers import Workers
-from ...embeddings.embedder import Embedder
 from ...embeddings.embeddings import EmbeddingSpace
+from ...embeddings.protocols import Embedder
 from ...weights import find
 from ..codec_parts.codes import TokenCodec
 from ..embedders import get_embedder

@@ -1,7 +1,7 @@
 from .dataset import simulate as simulate
 from .design import DESIGNS as DESIGNS
-from .design import Design as Design
 from .design import PlannedRun as PlannedRun
+from .design import StudyDesign as StudyDesign
 from .subject import SimulatedSubject as SimulatedSubject
 from .subject import make_subject as make_subject
 from .truth import Truth as Truth

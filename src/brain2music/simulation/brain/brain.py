@@ -10,7 +10,7 @@ FAMILIES = ("early", "middle", "late")
 
 
 @dataclass(frozen=True)
-class Region:
+class BrainRegion:
     """A region of the simulated brain.
 
     Attributes
@@ -36,20 +36,20 @@ class Region:
 # ellipsoids overlap, voxels belong to the region listed first. Shares and gains: early responses in Heschl's gyrus,
 # timbre and pitch around it, categories further out (Norman-Haignere et al. 2015; Nakai et al. 2021).
 REGIONS = (
-    Region("Heschl's gyrus L", ((-45, -20, 8),), (10, 10, 8), (1.0, 0.0, 0.0), 1.0),
-    Region("Heschl's gyrus R", ((46, -17, 7),), (10, 10, 8), (1.0, 0.0, 0.0), 1.0),
-    Region("Planum temporale L", ((-52, -30, 12),), (14, 13, 9), (0.6, 0.4, 0.0), 1.0),
-    Region("Planum temporale R", ((55, -25, 13),), (14, 13, 9), (0.6, 0.4, 0.0), 1.0),
-    Region("Superior temporal gyrus L", ((-56, -4, -8), (-62, -29, 3)), (9, 12, 11), (0.1, 0.6, 0.3), 0.95),
-    Region("Superior temporal gyrus R", ((58, 0, -11), (61, -24, 1)), (9, 12, 11), (0.1, 0.6, 0.3), 0.95),
-    Region("Middle temporal gyrus L", ((-58, -5, -22), (-61, -27, -11)), (9, 15, 9), (0.0, 0.4, 0.6), 0.85),
-    Region("Middle temporal gyrus R", ((58, -2, -24), (61, -23, -12)), (9, 15, 9), (0.0, 0.4, 0.6), 0.85),
-    Region("Inferior frontal gyrus L", ((-50, 29, 9), (-51, 14, 16)), (9, 9, 14), (0.0, 0.0, 1.0), 0.8),
-    Region("Inferior frontal gyrus R", ((52, 28, 8), (52, 15, 16)), (9, 9, 14), (0.0, 0.0, 1.0), 0.8),
-    Region("Precentral gyrus", ((-34, -12, 49), (35, -11, 50)), (14, 12, 14)),
-    Region("Superior parietal lobule", ((-29, -49, 58), (29, -48, 59)), (14, 12, 14)),
-    Region("Intracalcarine cortex", ((-10, -75, 8), (11, -73, 8)), (11, 14, 9)),
-    Region("Occipital pole", ((-17, -96, 7), (19, -95, 9)), (16, 9, 18)),
+    BrainRegion("Heschl's gyrus L", ((-45, -20, 8),), (10, 10, 8), (1.0, 0.0, 0.0), 1.0),
+    BrainRegion("Heschl's gyrus R", ((46, -17, 7),), (10, 10, 8), (1.0, 0.0, 0.0), 1.0),
+    BrainRegion("Planum temporale L", ((-52, -30, 12),), (14, 13, 9), (0.6, 0.4, 0.0), 1.0),
+    BrainRegion("Planum temporale R", ((55, -25, 13),), (14, 13, 9), (0.6, 0.4, 0.0), 1.0),
+    BrainRegion("Superior temporal gyrus L", ((-56, -4, -8), (-62, -29, 3)), (9, 12, 11), (0.1, 0.6, 0.3), 0.95),
+    BrainRegion("Superior temporal gyrus R", ((58, 0, -11), (61, -24, 1)), (9, 12, 11), (0.1, 0.6, 0.3), 0.95),
+    BrainRegion("Middle temporal gyrus L", ((-58, -5, -22), (-61, -27, -11)), (9, 15, 9), (0.0, 0.4, 0.6), 0.85),
+    BrainRegion("Middle temporal gyrus R", ((58, -2, -24), (61, -23, -12)), (9, 15, 9), (0.0, 0.4, 0.6), 0.85),
+    BrainRegion("Inferior frontal gyrus L", ((-50, 29, 9), (-51, 14, 16)), (9, 9, 14), (0.0, 0.0, 1.0), 0.8),
+    BrainRegion("Inferior frontal gyrus R", ((52, 28, 8), (52, 15, 16)), (9, 9, 14), (0.0, 0.0, 1.0), 0.8),
+    BrainRegion("Precentral gyrus", ((-34, -12, 49), (35, -11, 50)), (14, 12, 14)),
+    BrainRegion("Superior parietal lobule", ((-29, -49, 58), (29, -48, 59)), (14, 12, 14)),
+    BrainRegion("Intracalcarine cortex", ((-10, -75, 8), (11, -73, 8)), (11, 14, 9)),
+    BrainRegion("Occipital pole", ((-17, -96, 7), (19, -95, 9)), (16, 9, 18)),
 )
 """Ten auditory and four control regions; the rest of grey matter has no name and no signal."""
 
@@ -98,7 +98,7 @@ def make_brain(resolution_mm: float, rng: np.random.Generator) -> Brain:
     mask, grey_share, affine = _template(resolution_mm)
     xyz = (np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]).astype(np.float32)
     grey = grey_share[mask] > 0.5
-    region = np.where(grey, _label(xyz, rng.normal(0, 2, (len(REGIONS), 3))), 0)
+    region = np.where(grey, _label_regions(xyz, rng.normal(0, 2, (len(REGIONS), 3))), 0)
     texture = rng.normal(0, 40, len(xyz))
     baseline = (800 + 200 * grey_share[mask] + texture).astype(np.float32)
     return Brain(mask, affine, xyz, grey, region, baseline)
@@ -123,7 +123,9 @@ def _template(
     return mask[box], grey[box], affine
 
 
-def _label(xyz: Float32[np.ndarray, "voxels 3"], shifts: Float[np.ndarray, "regions 3"]) -> Int[np.ndarray, " voxels"]:
+def _label_regions(
+    xyz: Float32[np.ndarray, "voxels 3"], shifts: Float[np.ndarray, "regions 3"]
+) -> Int[np.ndarray, " voxels"]:
     labels = np.zeros(len(xyz), dtype=np.int64)
     for index in reversed(range(len(REGIONS))):
         for centre in REGIONS[index].centres:

@@ -14,7 +14,7 @@ SLOWEST_S = 128.0
 """Cut-off period of the high-pass filter of fMRIPrep before components are computed."""
 
 
-def confounds_table(
+def simulate_confounds(
     scans: Int16[np.ndarray, "scans voxels"],
     brain: Brain,
     tr: float,

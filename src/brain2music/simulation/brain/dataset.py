@@ -23,8 +23,8 @@ from ...study.study import Clip
 from ...study.timing import PLAUSIBLE
 from ..music.render import write_corpus
 from . import recordings
-from .confounds import confounds_table
-from .design import DESIGNS, Design, PlannedRun, events_table, plan_runs, runs_of_study
+from .confounds import simulate_confounds
+from .design import DESIGNS, PlannedRun, StudyDesign, events_table, plan_runs, runs_of_study
 from .features import FeatureSpace, feature_space, sound_features
 from .images import write_bold
 from .subject import SimulatedSubject, make_subject
@@ -87,7 +87,7 @@ def simulate(
     InputError
         If ``out`` is not empty, a parameter is not valid, or there is not enough music or events for the design.
     """
-    _check(design, n_subjects, resolution_mm, snr, tr, events)
+    _check_parameters(design, n_subjects, resolution_mm, snr, tr, events)
     shape = DESIGNS[design]
     shape = replace(shape, resolution_mm=resolution_mm or shape.resolution_mm, snr=snr or shape.snr, tr=tr or shape.tr)
     labels = [f"{number:03d}" for number in range(1, n_subjects + 1)]
@@ -114,7 +114,7 @@ def simulate(
 
 def plan_subjects(
     subjects: Sequence[str],
-    shape: Design,
+    shape: StudyDesign,
     seed: int,
     events: str | Path | None = None,
     music: str | Path | None = None,
@@ -172,7 +172,7 @@ def _write_run(root: Path, label: str, subject: SimulatedSubject, motion: bool, 
     else:
         shutil.copyfile(run.events, raw / f"{name}_events.tsv")
     write_table(
-        derived / f"{name}_desc-confounds_timeseries.tsv", confounds_table(scans, subject.brain, run.tr, head_motion)
+        derived / f"{name}_desc-confounds_timeseries.tsv", simulate_confounds(scans, subject.brain, run.tr, head_motion)
     )
 
 
@@ -229,7 +229,7 @@ def _each(work: Callable[[Any], Item], items: Sequence[Any], n_jobs: int | None)
         yield from pool.map(work, items)
 
 
-def _check(
+def _check_parameters(
     design: str,
     n_subjects: int,
     resolution_mm: float | None,

@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Design:
+class StudyDesign:
     """A design: runs, clips per run, repeats of test clips, and defaults."""
 
     train_runs: int
@@ -36,10 +36,12 @@ class Design:
 
 
 DESIGNS = {
-    "ds003720": Design(
+    "ds003720": StudyDesign(
         train_runs=12, train_clips=40, test_runs=6, test_clips=10, repeats=4, resolution_mm=4.0, snr=0.27
     ),
-    "quick": Design(train_runs=6, train_clips=20, test_runs=2, test_clips=10, repeats=4, resolution_mm=6.0, snr=0.6),
+    "quick": StudyDesign(
+        train_runs=6, train_clips=20, test_runs=2, test_clips=10, repeats=4, resolution_mm=6.0, snr=0.6
+    ),
 }
 """Designs by name. Both have contiguous clips of 15 s, a carry-in first, and four repeats of test clips."""
 
@@ -75,7 +77,7 @@ class PlannedRun:
 
 
 def plan_runs(
-    shape: Design, tracks: Mapping[str, Mapping[str, float]], rng: np.random.Generator
+    shape: StudyDesign, tracks: Mapping[str, Mapping[str, float]], rng: np.random.Generator
 ) -> tuple[PlannedRun, ...]:
     """Assign clips to runs as in ds003720: carry-ins, test clips in one fixed order, genres in balance.
 
@@ -84,7 +86,7 @@ def plan_runs(
 
     Parameters
     ----------
-    shape : Design
+    shape : StudyDesign
     tracks : dict of str to dict of str to float
         Seconds of each track of each genre.
     rng : numpy.random.Generator
@@ -95,8 +97,8 @@ def plan_runs(
         If fewer tracks are long enough than the design has clips.
     """
     clips = _draw_clips(tracks, shape, rng)
-    test = [_shuffled([next(clips) for _ in range(shape.test_clips)], rng) for _ in range(shape.test_runs)]
-    train_clips = _shuffled([next(clips) for _ in range(shape.train_runs * shape.train_clips)], rng)
+    test = [_shuffle([next(clips) for _ in range(shape.test_clips)], rng) for _ in range(shape.test_runs)]
+    train_clips = _shuffle([next(clips) for _ in range(shape.train_runs * shape.train_clips)], rng)
     train = [train_clips[i * shape.train_clips :][: shape.train_clips] for i in range(shape.train_runs)]
     planned = [_planned("Training", i, [train[i - 1][-1], *clips], shape) for i, clips in enumerate(train)]
     planned += [_planned("Test", i, [clips[-1], *clips * shape.repeats], shape) for i, clips in enumerate(test)]
@@ -133,10 +135,12 @@ def events_table(run: PlannedRun) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _draw_clips(tracks: Mapping[str, Mapping[str, float]], shape: Design, rng: np.random.Generator) -> Iterator[Clip]:
+def _draw_clips(
+    tracks: Mapping[str, Mapping[str, float]], shape: StudyDesign, rng: np.random.Generator
+) -> Iterator[Clip]:
     """Draw clips from each genre in turn, skipping genres that are exhausted."""
     by_genre = {
-        genre: _shuffled([item for item in sorted(lengths.items()) if item[1] >= shape.clip_s], rng)
+        genre: _shuffle([item for item in sorted(lengths.items()) if item[1] >= shape.clip_s], rng)
         for genre, lengths in sorted(tracks.items())
     }
     rounds = max(map(len, by_genre.values()), default=0)
@@ -151,7 +155,7 @@ def _draw_clips(tracks: Mapping[str, Mapping[str, float]], shape: Design, rng: n
         yield Clip(track, start, round(start + shape.clip_s, 2), genre)
 
 
-def _planned(task: str, index: int, clips: Sequence[Clip], shape: Design) -> PlannedRun:
+def _planned(task: str, index: int, clips: Sequence[Clip], shape: StudyDesign) -> PlannedRun:
     """Plan a run of contiguous clips, whose scans are those that reading the events gives."""
     onsets, length_s = [i * shape.clip_s for i in range(len(clips))], shape.clip_s
     presentations = tuple(
@@ -169,5 +173,5 @@ def _n_volumes(presentations: Sequence[Presentation], tr: float) -> int:
     return max(last.volumes.stop, math.ceil(round((last.onset + last.duration) / tr, 6)))
 
 
-def _shuffled(items: Sequence[Item], rng: np.random.Generator) -> list[Item]:
+def _shuffle(items: Sequence[Item], rng: np.random.Generator) -> list[Item]:
     return [items[i] for i in rng.permutation(len(items))]

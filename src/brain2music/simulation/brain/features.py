@@ -51,7 +51,9 @@ def sound_features(waveform: Float[np.ndarray, " samples"], rate: int) -> dict[s
     power, mel = _spectrogram(waveform, rate)
     decibels = 10 * np.log10(mel + 1e-6)
     features = {f"early.mel{i:02d}": band for i, band in enumerate(decibels.reshape(32, 2, -1).mean(1))}
-    features |= _modulations(decibels) | _timbre(power, decibels, rate) | _pitch(power, rate) | _onsets(decibels)
+    features |= (
+        _modulations(decibels) | _timbre(power, decibels, rate) | _chroma_features(power, rate) | _onsets(decibels)
+    )
     n_frames = round(len(waveform) / rate * RATE)
     return {name: _at_feature_rate(values, n_frames) for name, values in features.items()}
 
@@ -165,7 +167,7 @@ def _timbre(
     }
 
 
-def _pitch(power: Float32[np.ndarray, "bins steps"], rate: int) -> dict[str, Float32[np.ndarray, " steps"]]:
+def _chroma_features(power: Float32[np.ndarray, "bins steps"], rate: int) -> dict[str, Float32[np.ndarray, " steps"]]:
     import librosa
 
     chroma = librosa.filters.chroma(sr=rate, n_fft=2 * (len(power) - 1)) @ np.sqrt(power)

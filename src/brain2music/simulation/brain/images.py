@@ -38,10 +38,10 @@ def write_bold(
     """
     volume = np.zeros(brain.mask.shape, np.int16)
     with path.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file:
-        file.write(_header(brain, np.int16, (len(scans), tr)))
+        file.write(_nifti_header(brain, np.int16, (len(scans), tr)))
         for index, scan in enumerate(scans):
             volume[brain.mask] = scan
-            moved = volume if motion is None else _moved(volume, motion[index], brain)
+            moved = volume if motion is None else _move_volume(volume, motion[index], brain)
             file.write(moved.tobytes(order="F"))
 
 
@@ -49,11 +49,11 @@ def write_map(path: Path, values: np.ndarray, brain: Brain) -> None:
     """Write one value per voxel as a gzipped NIfTI (integers as int16, other numbers as float32)."""
     kind = np.int16 if np.issubdtype(values.dtype, np.integer) or values.dtype == bool else np.float32
     with path.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as file:
-        file.write(_header(brain, kind))
+        file.write(_nifti_header(brain, kind))
         file.write(brain.volume(values.astype(kind)).tobytes(order="F"))
 
 
-def _header(brain: Brain, kind: type, time: tuple[int, float] | None = None) -> bytes:
+def _nifti_header(brain: Brain, kind: type, time: tuple[int, float] | None = None) -> bytes:
     """The 352 bytes before the data, for a grid in the space of the subject, near MNI space."""
     import nibabel
 
@@ -72,7 +72,7 @@ def _header(brain: Brain, kind: type, time: tuple[int, float] | None = None) -> 
     return header.binaryblock + bytes(4)
 
 
-def _moved(
+def _move_volume(
     volume: Int16[np.ndarray, "x y z"], motion: Float[np.ndarray, " six"], brain: Brain
 ) -> Int16[np.ndarray, "x y z"]:
     """Move a volume rigidly about the centre of its grid, with linear interpolation."""

@@ -109,7 +109,7 @@ def respond(
     run: PlannedRun, tuning: Tuning, frames: Mapping[Clip, Float32[np.ndarray, "frames features"]]
 ) -> Float32[np.ndarray, "scans responsive"]:
     """Compute the noiseless responses to a run, in the units of the weights, at the onset of each scan."""
-    driven = _convolved(_timeline(run, frames))
+    driven = _convolve_hrf(_timeline(run, frames))
     scans = np.round(np.arange(run.n_volumes) * run.tr * RATE).astype(int)
     steps = np.round(tuning.delay_s * RATE).astype(int)
     responses = np.empty((run.n_volumes, len(tuning.voxels)), np.float32)
@@ -134,7 +134,7 @@ def _timeline(
     return timeline
 
 
-def _convolved(timeline: Float32[np.ndarray, "steps features"]) -> Float32[np.ndarray, "3 steps features"]:
+def _convolve_hrf(timeline: Float32[np.ndarray, "steps features"]) -> Float32[np.ndarray, "3 steps features"]:
     """Convolve the timeline with each basis response, all causal."""
     from scipy.signal import fftconvolve
 

@@ -12,7 +12,7 @@ from .finding import Finding, error
 
 
 @dataclass(frozen=True)
-class Recording:
+class RunFiles:
     """The files of one BOLD run.
 
     Attributes
@@ -75,14 +75,14 @@ class Recording:
         levels = inherited(self.around, "events", ".tsv", self.anchor, self.root)
         return levels[-1] if levels else []
 
-    def take(self, image: BidsFile, own: Sequence[BidsFile] = (), own_root: Path | None = None) -> "Recording":
+    def take(self, image: BidsFile, own: Sequence[BidsFile] = (), own_root: Path | None = None) -> "RunFiles":
         """Set the image to read; the anchor becomes the raw image that it was made from."""
         origin = [raw for raw in self.raw if raw.is_within(image)] or list(self.raw)
         anchor = origin[0] if origin else self.anchor
         return replace(self, image=image, anchor=anchor, own=tuple(own), own_root=own_root)
 
 
-def group_recordings(files: Iterable[BidsFile], root: Path) -> list[Recording]:
+def group_run_files(files: Iterable[BidsFile], root: Path) -> list[RunFiles]:
     """Group raw files into BOLD runs, in order: each has an image, or a sidecar or table of events of its own.
 
     Files that differ in any entity but ``entities.ALTERNATIVES`` belong to different runs. A sidecar or table of
@@ -96,8 +96,8 @@ def group_recordings(files: Iterable[BidsFile], root: Path) -> list[Recording]:
     by_subject: dict[str, list[BidsFile]] = {}
     for file in raw:
         by_subject.setdefault(file.entities.get("sub", ""), []).append(file)
-    entities = {key: frozenset(_run_items(own[0])) for key, own in by_key.items()}
-    recordings = []
+    entities = {key: own[0].run_items for key, own in by_key.items()}
+    runs = []
     for key in sorted(by_key):
         own = by_key[key]
         images = tuple(file for file in own if file.suffix == "bold" and file.extension in IMAGE)
@@ -105,19 +105,19 @@ def group_recordings(files: Iterable[BidsFile], root: Path) -> list[Recording]:
         if images or not any(entities[key] < other for other in others):
             anchor = images[0] if images else min(own, key=lambda file: (file.suffix != "bold", file.path))
             around = (*by_subject.get("", ()), *by_subject[key[0]])
-            recordings.append(Recording(key, anchor, images, root, around))
-    return recordings
+            runs.append(RunFiles(key, anchor, images, root, around))
+    return runs
 
 
-def read_metadata(paths: Sequence[Path], findings: list[Finding]) -> dict[str, Any]:
+def merge_sidecars(paths: Sequence[Path], findings: list[Finding]) -> dict[str, Any]:
     """Merge sidecars, of which the last takes precedence; unreadable ones are reported."""
     merged: dict[str, Any] = {}
     for path in paths:
-        merged |= read_object(path, "sidecar-invalid", findings)
+        merged |= read_json_object(path, "sidecar-invalid", findings)
     return merged
 
 
-def read_object(path: Path, code: str, findings: list[Finding]) -> dict[str, Any]:
+def read_json_object(path: Path, code: str, findings: list[Finding]) -> dict[str, Any]:
     """Read a JSON file that must hold an object; {} and a finding if it does not."""
     hint = "replace the file with a valid JSON object"
     try:
@@ -132,7 +132,3 @@ def read_object(path: Path, code: str, findings: list[Finding]) -> dict[str, Any
         findings.append(error(code, path, f"this JSON holds a {type(value).__name__}, not an object", hint))
         return {}
     return value
-
-
-def _run_items(file: BidsFile) -> Iterable[tuple[str, str]]:
-    return ((name, file.plain[name]) for name in file.run_entities)
