@@ -210,7 +210,8 @@ def test_at_group_level_subjects_are_read_by_each_others_decoders(study: TinyStu
         found = {s["subject"]: s for s in scores if (s["alignment"], s["held_out"]) == ("srm", held_out)}
         assert set(found) == {"01", "02", "group"}
         assert found["01"]["value"] == pytest.approx(found["02"]["value"], abs=1e-6)  # their responses are the same
-        assert "aligned by srm" in found["01"]["detail"]
+        whose = {"subject": "the other 1 subjects", "none": "all 2 subjects"}[held_out]
+        assert found["01"]["detail"] == f"decoder fitted to training clips of {whose}"
     before = outputs.across("logmel").stat().st_mtime_ns
     run(read(study), tmp_path / "out", config, level="group")
     assert outputs.across("logmel").stat().st_mtime_ns == before

@@ -111,7 +111,8 @@ def test_scores_come_with_chance_interval_candidates_and_p(make_pages: MakePages
 def test_the_summary_names_control_and_other_judge(make_pages: MakePages) -> None:
     index = make_pages()["index.html"].replace("\u00a0", " ")
     assert "the same decoder fitted to permuted clips reaches 50 %." in index
-    assert "Compared in another embedding, logmel, it was in 66 % (95 % interval 60 % to 71 %, chance 50 %" in index
+    other = "Compared in another embedding, logmel, it was more similar in 66 % of comparisons"
+    assert f"{other} (95 % interval 60 % to 71 %, chance 50 %" in index
     assert "retrieval by the true embedding reaches 93 %" in index
 
 
@@ -131,7 +132,7 @@ def test_a_score_shows_its_remark_and_not_the_note_of_the_banner(make_pages: Mak
 def test_the_summary_tells_how_well_voxels_are_predicted(make_pages: MakePages) -> None:
     index = text_of(make_pages()["index.html"])
     assert (
-        "From music to simulated brain responses: the musicnn-mtt embedding predicted those of subject 001 to test "
+        "From music to simulated brain responses: the musicnn-mtt embedding predicted responses of subject 001 to test "
         "clips with r = 0.55 (mean over 10 reliable voxels, 0.69 of the ceiling, 95 % interval 0.49 to 0.60, "
         "n = 6 clips, permutation p < 0.001). That is above chance."
     ) in index

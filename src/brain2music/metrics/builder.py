@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from .ranking import (
+    identification_accuracy,
     identification_payoff,
     members,
     n_way_payoff,
@@ -131,7 +132,7 @@ class ScoreBuilder:
         ``refits`` : for clips predicted in folds, similarities by decoders of permuted clips.
         """
         n, others = len(c), [each for each, _ in refits]
-        scores = [self.identification(c, refits=[_accuracy(each) for each in others])]
+        scores = [self.identification(c, refits=[identification_accuracy(each) for each in others])]
         ways: list[tuple[str, float, int, Payoff]] = [
             (f"top{k}", k / n, n, partial(top_k_payoff, k=k)) for k in (1, 3, 5) if k < n
         ]
@@ -242,7 +243,3 @@ class ScoreBuilder:
             )
             for genre, rows in groups.items()
         ]
-
-
-def _accuracy(c: Float[np.ndarray, "n n"]) -> float:
-    return float(np.diagonal(identification_payoff(c)).mean())

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from ..decoding.decoder import Decoded
 from .baselines import genre_oracle
 from .builder import ScoreBuilder
-from .ranking import identification_by_clip, similarity
+from .ranking import identification_accuracy, similarity
 from .score import Score
 from .uncertainty import bootstrap
 
@@ -80,7 +80,7 @@ def score_decoding(
     uncentred: dict[str, Any] = {
         "metric": "identification_uncentred",
         "detail": "not centred, as the paper's equations read",
-        "refits": [identification_by_clip(each).mean() for each in raws],
+        "refits": [identification_accuracy(each) for each in raws],
     }
     return [
         *builder.identification_family(c, genres, list(zip(others, (refit.genres for refit in refits), strict=True))),
@@ -192,7 +192,7 @@ def _baselines(
     if train_centroids is not None:
         own = train_centroids if isinstance(train_centroids, np.ndarray) else genre_oracle(train_centroids, genres)
         oracle = similarity(own - train_mean, centred)
-        known.append((builder.without_brain("genre", **folds), oracle, "knows only the clip's true genre"))
+        known.append((builder.without_brain("genre", **folds), oracle, ""))
     scores = []
     for of, c, detail in known:
         scores.append(of.identification(c, detail=detail))

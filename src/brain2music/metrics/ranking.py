@@ -53,7 +53,7 @@ def identification_by_clip(c: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n
     Returns
     -------
     (clips,) array
-        Chance is 0.5. The mean is the identification accuracy (Eq. 3).
+        Chance is 0.5.
 
     Raises
     ------
@@ -61,6 +61,27 @@ def identification_by_clip(c: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n
         There is a single candidate, or a similarity is not finite.
     """
     return np.diagonal(identification_payoff(c)).copy()
+
+
+def identification_accuracy(c: Float[np.ndarray, "n n"]) -> float:
+    """Identification averaged over clips (Eq. 3).
+
+    Parameters
+    ----------
+    c : (clips, clips) array
+        As for :func:`identification_by_clip`.
+
+    Returns
+    -------
+    float
+        Chance is 0.5.
+
+    Raises
+    ------
+    ValueError
+        As :func:`identification_by_clip`.
+    """
+    return float(np.diagonal(identification_payoff(c)).mean())
 
 
 def ranks(c: Float[np.ndarray, "n n"]) -> Int[np.ndarray, " n"]:

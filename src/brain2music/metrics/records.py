@@ -123,8 +123,8 @@ def summarise(scores: Sequence[Score]) -> list[Score]:
     -------
     list of Score
         In order of first appearance. ``n`` is the number of subjects, the interval Student's t over subjects,
-        ``chance`` and ``ceiling`` are their means; the standard deviation is in ``detail``. There is no p, because
-        subjects listened to the same clips.
+        ``chance`` and ``ceiling`` are their means; ``detail`` has the remark that subjects share, and the standard
+        deviation. There is no p, because subjects listened to the same clips.
     """
     groups: dict[Hashable, list[Score]] = {}
     for score in scores:
@@ -144,7 +144,8 @@ def _summary(group: Sequence[Score]) -> Score:
     first, values = group[0], np.array([score.value for score in group])
     ceilings = [score.ceiling for score in group if score.ceiling is not None]
     low, high = mean_interval(values)
-    details = dict.fromkeys(score.detail for score in group if score.detail)
+    details = list(dict.fromkeys(score.detail for score in group))
+    shared = details if len(details) == 1 and details[0] else []
     spread = f"mean of {len(group)} subjects, SD {values.std(ddof=1):.3f}, interval over subjects"
     named = {column: getattr(first, column) for column in COLUMNS[: COLUMNS.index("value")]}
     same_lag = len({score.lag_tr for score in group}) == 1
@@ -159,7 +160,7 @@ def _summary(group: Sequence[Score]) -> Score:
         candidates=first.candidates,
         simulated=any(score.simulated for score in group),
         note="; ".join(dict.fromkeys(score.note for score in group if score.note)),
-        detail="; ".join([*details, spread]),
+        detail="; ".join([*shared, spread]),
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .builder import ScoreBuilder
-from .ranking import identification_by_clip, similarity
+from .ranking import identification_accuracy, identification_by_clip, similarity
 from .score import Score
 from .uncertainty import bootstrap_interval
 
@@ -57,29 +57,23 @@ def score_retrieval(
         As :meth:`.builder.ScoreBuilder.identification_family`, then ``identification`` of the conditions "matched",
         "true", "caption" and "random", and ``genre_agreement``.
     """
-    ceiling = {} if oracle is None else {"identification": _accuracy(oracle, true)}
+    ceiling = {} if oracle is None else {"identification": identification_accuracy(similarity(oracle, true))}
     if oracle_genres is not None:
         ceiling["genre_agreement"] = _agreement(oracle_genres, genres)
     builder = replace(builder, ceiling=ceiling)
     scores = builder.identification_family(similarity(retrieved, true), genres)
     others = (
-        (builder.of("matched"), matched, "retrieved by the distribution-matched prediction"),
-        (builder.without_brain("true"), oracle, "retrieved by the true embedding"),
-        (builder.without_brain("caption"), caption, "retrieved by the clip's caption, no brain"),
+        (builder.of("matched"), matched),
+        (builder.without_brain("true"), oracle),
+        (builder.without_brain("caption"), caption),
     )
-    for of, found, detail in others:
-        if found is not None:
-            scores.append(of.identification(similarity(found, true), detail=detail))
+    scores += [of.identification(similarity(found, true)) for of, found in others if found is not None]
     if random is not None:
         scores.append(_random_track(builder.without_brain("random"), random, true))
     if retrieved_genres is not None and any(retrieved_genres):
         apart = replace(builder, judge=None)
         scores.append(_genre_agreement(apart, retrieved_genres, genres, gallery_genres))
     return scores
-
-
-def _accuracy(found: Float[np.ndarray, "n dims"], true: Float[np.ndarray, "n dims"]) -> float:
-    return float(identification_by_clip(similarity(found, true)).mean())
 
 
 def _random_track(

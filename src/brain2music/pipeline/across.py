@@ -13,11 +13,8 @@ from ..metrics.decoding import clip_similarity
 from ..metrics.score import HeldOut, Score
 from .listener import Listener, Music
 
-WAYS: tuple[tuple[HeldOut, Callable[..., list[Decoded]], str], ...] = (
-    ("subject", decode_across, "fitted to the training clips of the other {others} subjects"),
-    ("none", decode_pooled, "fitted to the training clips of all {subjects} subjects"),
-)
-"""What the decoder is not fitted to, the function that decodes so, and the remark about its scores."""
+WAYS: tuple[tuple[HeldOut, Callable[..., list[Decoded]]], ...] = (("subject", decode_across), ("none", decode_pooled))
+"""What the decoder is not fitted to, and the function that decodes so."""
 
 
 def require_people(source: Source, config: RunConfig, subjects: Sequence[str]) -> None:
@@ -47,7 +44,7 @@ def score_across(source: Source, subjects: Sequence[str], name: str, music: Musi
     train_sides, test_sides = ([side[i] for side in sides] for i in (0, 1))
     scores: list[Score] = []
     for method in config.evaluation.between_subject:
-        for held_out, decode, remark in WAYS:
+        for held_out, decode in WAYS:
             found = decode(
                 train_sides,
                 test_sides,
@@ -59,7 +56,8 @@ def score_across(source: Source, subjects: Sequence[str], name: str, music: Musi
                 scans_per_window=config.decoding.scans_per_window,
                 seed=config.seed,
             )
-            detail = remark.format(others=len(subjects) - 1, subjects=len(subjects)) + f", aligned by {method}"
+            whose = f"the other {len(subjects) - 1}" if held_out == "subject" else f"all {len(subjects)}"
+            detail = f"decoder fitted to training clips of {whose} subjects"
             for listener, decoded in zip(listeners, found, strict=True):
                 builder = replace(listener.score_builder(name, "decode"), alignment=method)
                 scores.append(builder.identification(clip_similarity(decoded), held_out=held_out, detail=detail))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._utils.names import file_name, safe_name
-from .schema import Table
+from .schema import TableSchema
 
-PREDICTIONS = Table(
+PREDICTIONS = TableSchema(
     "one clip and window",
     {
         "clip": (str, "name of the clip"),
@@ -17,7 +17,7 @@ PREDICTIONS = Table(
         "true": (list, "true embedding (dims)"),
     },
 )
-SIMILARITY = Table(
+SIMILARITY = TableSchema(
     "one predicted clip",
     {
         "clip": (str, "name of the clip"),
@@ -28,7 +28,7 @@ SIMILARITY = Table(
         ),
     },
 )
-ALPHAS = Table(
+ALPHAS = TableSchema(
     "one dimension of the embedding",
     {
         "dim": (int, "number of the dimension, from 0"),
@@ -37,7 +37,7 @@ ALPHAS = Table(
         "on_edge": (bool, "whether it is on the edge of the grid"),
     },
 )
-RETRIEVAL = Table(
+RETRIEVAL = TableSchema(
     "one clip, condition and rank",
     {
         "clip": (str, "name of the clip"),
@@ -55,7 +55,7 @@ RETRIEVAL = Table(
         "caption": (str, "text of the query, for captions"),
     },
 )
-GENERATED = Table(
+GENERATED = TableSchema(
     "one generated piece",
     {
         "clip": (str, "name of the clip"),
@@ -68,14 +68,14 @@ GENERATED = Table(
         "seed": (int, "seed of the run"),
     },
 )
-RELIABILITY = Table(
+RELIABILITY = TableSchema(
     "one voxel",
     {
         "roi": (str, "region"),
         "reliability": (float, "mean correlation between responses to repeats; NaN without repeats"),
     },
 )
-ENCODING = Table(
+ENCODING = TableSchema(
     "one voxel",
     {
         "voxel": (int, "number of the voxel, from 0"),
@@ -93,7 +93,7 @@ ENCODING = Table(
         "unique": (float, "variance that no other embedding explains; NaN where it was not computed"),
     },
 )
-ENCODING_ROIS = Table(
+ENCODING_ROIS = TableSchema(
     "one embedding and set of voxels",
     {
         "embedding": (str, "embedding that responses are predicted from"),

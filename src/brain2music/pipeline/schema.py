@@ -21,7 +21,7 @@ _IS_KIND = {
 
 
 @dataclass(frozen=True)
-class Table:
+class TableSchema:
     """The schema of one kind of table.
 
     Attributes

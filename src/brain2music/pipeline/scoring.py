@@ -11,7 +11,7 @@ from ..metrics.baselines import genre_centroids, genre_oracle_in_folds
 from ..metrics.builder import ScoreBuilder
 from ..metrics.decoding import Refit, clip_similarity, score_decoding
 from ..metrics.leave_one_genre_out import score_leave_one_genre_out
-from ..metrics.ranking import identification_by_clip, similarity
+from ..metrics.ranking import identification_accuracy, similarity
 from ..metrics.score import Score
 from ..study.folds import FEWEST
 from .listener import Listener, Music, clip_means
@@ -79,7 +79,7 @@ def _centroids(listener: Listener, decoded: Decoded, music: Music) -> Any:
 
 def _score_permuted(builder: ScoreBuilder, permuted: tuple[Decoded, ...]) -> Score:
     """Identification by decoders of permuted clips: their mean, and the interval of that mean."""
-    values = np.array([identification_by_clip(clip_similarity(each)).mean() for each in permuted])
+    values = np.array([identification_accuracy(clip_similarity(each)) for each in permuted])
     half = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
     n = len(permuted[0].clips)
     interval = (values.mean() - half, values.mean() + half)
@@ -98,7 +98,7 @@ def _score_captions(builder: ScoreBuilder, listener: Listener, decoded: Decoded,
         return []
     true = clip_means(decoded)[1] - decoded.train_mean.mean(axis=0)
     of = builder.without_brain("caption")
-    return [of.identification(similarity(captions - train.mean(axis=0), true), detail="the clip's caption, no brain")]
+    return [of.identification(similarity(captions - train.mean(axis=0), true))]
 
 
 def _score_lags(builder: ScoreBuilder, listener: Listener, embeddings: Embeddings) -> list[Score]:

@@ -38,7 +38,7 @@ def decoders_view(scores: Sequence[Score], name: str) -> dict[str, Any] | None:
     names = list(dict.fromkeys(score.embedding for score in scored))
     series = {each: [_point(row.get(each)) for row in rows.values()] for each in names}
     some = next(iter(next(iter(rows.values())).values()))
-    figure = forest_plot(list(rows), series, name, xlabel="two-way identification (dashed: chance)", chance=some.chance)
+    figure = forest_plot(list(rows), series, name, xlabel="identification (dashed: chance)", chance=some.chance)
     return {"names": names, "rows": rows, "figure": figure, "some": some}
 
 
@@ -81,8 +81,7 @@ def _label(score: Score) -> str | None:
     if score.condition != "decoded":
         return None
     if score.alignment is not None:
-        whose = "the other subjects'" if score.held_out == "subject" else "all subjects'"
-        return f"{whose} decoder, aligned by {score.alignment}"
+        return f"decoder of {'other' if score.held_out == 'subject' else 'all'} subjects ({score.alignment})"
     if score.ablation == "decoder":
         return str(score.decoder)
     return f"lag {score.lag_tr}" if score.ablation == "lag" else f"{score.decoder}, lag {score.lag_tr}"

@@ -34,7 +34,7 @@ class GenreCount(BaseModel):
     test: int
 
 
-class Design(BaseModel):
+class DesignRecord(BaseModel):
     """How the study was laid out; ``tr`` in seconds, ``lag_tr`` in scans."""
 
     tr: float
@@ -68,7 +68,7 @@ class GalleryRecord(BaseModel):
     licences: dict[str, int]
 
 
-class Leak(BaseModel):
+class LeakRecord(BaseModel):
     """Something that training and test data share."""
 
     kind: str
@@ -93,16 +93,16 @@ class StudyRecord(BaseModel):
     subjects: list[Annotated[str, Field(pattern=r"^[^/\\]+$")]]
     embeddings: list[EmbeddingRecord]
     images: Images | None = None
-    design: Design
+    design: DesignRecord
     settings: dict[str, Any] = {}
     gallery: GalleryRecord | None = None
-    leaks: list[Leak] = []
+    leaks: list[LeakRecord] = []
     warnings: list[str] = []
     methods: str = ""
 
 
 @dataclass(frozen=True)
-class Decoded:
+class EmbeddingOutputs:
     """One subject's predictions in one embedding; None where the run did not write it.
 
     Attributes
@@ -144,7 +144,7 @@ class Subject:
 
     label: str
     reliability: pd.DataFrame | None
-    decoded: tuple[Decoded, ...]
+    decoded: tuple[EmbeddingOutputs, ...]
     rois: pd.DataFrame | None
 
 
@@ -158,12 +158,12 @@ class RunRecord:
     subjects: tuple[Subject, ...]
 
 
-def read_study(outputs: Outputs) -> StudyRecord:
+def read_study_record(outputs: Outputs) -> StudyRecord:
     """Read what was run; :class:`InputError` where ``study.json`` is missing or broken."""
     return _validate(StudyRecord, read_json(outputs.study), outputs.study)
 
 
-def read_run(root: Path, but: Collection[str] = ()) -> RunRecord:
+def read_run_folder(root: Path, but: Collection[str] = ()) -> RunRecord:
     """Read a run's folder, ``but`` for some subjects.
 
     Raises
@@ -172,7 +172,7 @@ def read_run(root: Path, but: Collection[str] = ()) -> RunRecord:
         Naming the file: ``study.json`` or ``scores.json`` if missing, any other if it is there but broken.
     """
     outputs = Outputs(Path(root))
-    study = read_study(outputs)
+    study = read_study_record(outputs)
     scores = tuple(read_scores(outputs.scores))
     subjects = tuple(_read_subject(outputs, study, label) for label in study.subjects if label not in but)
     return RunRecord(outputs, study, scores, subjects)
@@ -187,7 +187,7 @@ def _read_subject(outputs: Outputs, study: StudyRecord, label: str) -> Subject:
     return Subject(label, reliability, tuple(item for item in decoded if item.clips), rois)
 
 
-def _read_decoded(outputs: Outputs, subject: str, embedding: EmbeddingRecord) -> Decoded:
+def _read_decoded(outputs: Outputs, subject: str, embedding: EmbeddingRecord) -> EmbeddingOutputs:
     name = embedding.name
     path = outputs.similarity(subject, name)
     similarity = SIMILARITY.read(path)
@@ -206,7 +206,9 @@ def _read_decoded(outputs: Outputs, subject: str, embedding: EmbeddingRecord) ->
     retrieval = RETRIEVAL.read(outputs.retrieval(subject, name))
     generated = GENERATED.read(outputs.generated_table(subject, name))
     alphas = ALPHAS.read(outputs.alphas(subject, name))
-    return Decoded(embedding, clips, tuple(labels["genre"]), matrix, predicted, true, retrieval, generated, alphas)
+    return EmbeddingOutputs(
+        embedding, clips, tuple(labels["genre"]), matrix, predicted, true, retrieval, generated, alphas
+    )
 
 
 def _mean_by_clip(

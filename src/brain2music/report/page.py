@@ -21,13 +21,13 @@ from brain2music.metrics.score import ALL, CONDITIONS, METRICS, Score
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report import figures
 from brain2music.report.comparisons import decoders_view, genres_left_out_view
-from brain2music.report.data import Decoded, RunRecord, Subject, read_run, read_study
+from brain2music.report.data import EmbeddingOutputs, RunRecord, Subject, read_run_folder, read_study_record
 from brain2music.report.encoding import encoding_view
 from brain2music.report.panels import Players, panels_of
 from brain2music.report.select import by_genre, encoding_headlines, headlines, qualifiers, spelt, values_of
-from brain2music.report.summary import spell_p, summarise
+from brain2music.report.summary import spell_p, summary_sentences
 
-RELIABLE = 0.1
+WELL_REPEATED = 0.1
 
 
 def build_report(root: Path, *, under_way: str = "") -> Path:
@@ -60,8 +60,8 @@ def build_report(root: Path, *, under_way: str = "") -> Path:
         raise InputError("there is no such folder", outputs.root, "name the output folder of a run")
     with ExitStack() as stack:
         stack.enter_context(locked(outputs.lock(), "writing the pages"))
-        busy = [subject for subject in read_study(outputs).subjects if not _hold(stack, outputs, subject)]
-        run = read_run(outputs.root, but=busy)
+        busy = [subject for subject in read_study_record(outputs).subjects if not _hold(stack, outputs, subject)]
+        run = read_run_folder(outputs.root, but=busy)
         templates = _templates()
         players = Players(outputs)
         advance = stack.enter_context(progress("write the pages"))
@@ -84,7 +84,7 @@ def _index_page(templates: Environment, run: RunRecord, under_way: str) -> str:
     return templates.get_template("index.html.j2").render(
         study=run.study,
         under_way=under_way,
-        summary=summarise(run, run.study.subjects),
+        summary=summary_sentences(run, run.study.subjects),
         headlines=headlines(run.scores),
         encoding_headlines=encoding_headlines(run.scores),
         scores=sorted(run.scores, key=lambda score: score.subject != GROUP),
@@ -100,7 +100,7 @@ def _subject_page(templates: Environment, run: RunRecord, subject: Subject, play
         study=run.study,
         under_way=under_way,
         subject=subject,
-        summary=summarise(run, [subject.label]),
+        summary=summary_sentences(run, [subject.label]),
         headlines=headlines(scores),
         other_scores=[score for score in scores if score.embedding not in shown and score.stage != "encode"],
         decoders=decoders_view(scores, f"{name}-decoders"),
@@ -118,7 +118,7 @@ def _subject_page(templates: Environment, run: RunRecord, subject: Subject, play
     )
 
 
-def _embedding_view(scores: Sequence[Score], subject: Subject, decoded: Decoded) -> dict[str, Any]:
+def _embedding_view(scores: Sequence[Score], subject: Subject, decoded: EmbeddingOutputs) -> dict[str, Any]:
     """Contents of the section on one embedding; None where the run gave nothing to draw."""
     space = decoded.embedding
     name = f"sub-{subject.label}-{space.name}"
@@ -158,7 +158,7 @@ def _regions(table: pd.DataFrame) -> list[dict[str, Any]]:
                 "median": known.median(),
                 "max": known.max(),
             }
-            rows.append({"roi": str(roi) or "unlabelled", **summary, "reliable": float((known > RELIABLE).mean())})
+            rows.append({"roi": str(roi) or "unlabelled", **summary, "reliable": float((known > WELL_REPEATED).mean())})
     return sorted(rows, key=lambda row: (-row["median"], row["roi"]))
 
 
@@ -174,7 +174,7 @@ def _templates() -> Environment:
         signed=_signed,
         percent=partial(_number, places=0, scale=100.0),
         p=_p,
-        across=_across,
+        on_bar=_on_bar,
         clock=_clock,
         qualifiers=qualifiers,
         spelt=spelt,
@@ -182,7 +182,7 @@ def _templates() -> Environment:
     for name in ("style.css", "script.js"):
         source, _, _ = loader.get_source(environment, name)
         environment.globals[name.partition(".")[0]] = Markup(source)  # our own files, for <style> and <script>
-    environment.globals.update(reliable=RELIABLE, group=GROUP, conditions=CONDITIONS, metrics=METRICS)
+    environment.globals.update(reliable=WELL_REPEATED, group=GROUP, conditions=CONDITIONS, metrics=METRICS)
     return environment
 
 
@@ -200,7 +200,7 @@ def _p(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else spell_p(value)
 
 
-def _across(value: float) -> str:
+def _on_bar(value: float) -> str:
     """Position of a value on a bar from 0 to 1 that is 100 wide."""
     return f"{100 * min(max(value, 0.0), 1.0):.1f}"
 

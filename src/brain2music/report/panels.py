@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from brain2music.pipeline.outputs import Outputs
-from brain2music.report.data import Decoded, Subject
+from brain2music.report.data import EmbeddingOutputs, Subject
 from brain2music.report.spectrogram import thumbnail
 
 MOST_NEXT = 5
@@ -26,7 +26,7 @@ class Player:
 
 
 @dataclass(frozen=True)
-class Track:
+class RetrievedTrack:
     """A retrieved gallery track and its player; ``start`` in seconds, ``cosine`` to the query."""
 
     title: str
@@ -39,8 +39,8 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Music:
-    """Music that one embedding retrieved and generated for a clip.
+class ClipMusic:
+    """ClipMusic that one embedding retrieved and generated for a clip.
 
     ``best`` : the first hit by condition; ``following`` : the next ones of the decoded embedding, as text.
     ``caption`` : text of the clip's caption, "" where the run had none.
@@ -49,7 +49,7 @@ class Music:
 
     embedding: str
     retrieves: bool
-    best: dict[str, Track]
+    best: dict[str, RetrievedTrack]
     following: tuple[str, ...]
     caption: str
     generated: dict[str, tuple[Player, ...]]
@@ -64,7 +64,7 @@ class ClipPanel:
     rank: int | None
     candidates: int
     presented: Player
-    music: tuple[Music, ...]
+    music: tuple[ClipMusic, ...]
 
 
 class Players:
@@ -99,20 +99,20 @@ def panels_of(subject: Subject, players: Players) -> list[ClipPanel]:
     return panels
 
 
-def _music(decoded: Decoded, clip: str, players: Players) -> Music:
+def _music(decoded: EmbeddingOutputs, clip: str, players: Players) -> ClipMusic:
     name, table, generated = decoded.embedding.name, decoded.retrieval, _generated(decoded, clip, players)
     if table is None:
-        return Music(name, False, {}, (), "", generated)
+        return ClipMusic(name, False, {}, (), "", generated)
     rows = table[table["clip"] == clip].sort_values("rank")
     later = rows[(rows["condition"] == "decoded") & (rows["rank"] > 1)].head(MOST_NEXT)
     following = tuple(_line(row) for row in later[["title", "track", "artist"]].itertuples())
     first = rows[(rows["rank"] == 1) & rows["condition"].isin(QUERIES)].drop_duplicates("condition")
     best = {str(row["condition"]): _track(row, players) for row in first.to_dict("records")}
     captions = rows.loc[rows["condition"] == "caption", "caption"]
-    return Music(name, True, best, following, str(captions.iloc[0]) if len(captions) else "", generated)
+    return ClipMusic(name, True, best, following, str(captions.iloc[0]) if len(captions) else "", generated)
 
 
-def _generated(decoded: Decoded, clip: str, players: Players) -> dict[str, tuple[Player, ...]]:
+def _generated(decoded: EmbeddingOutputs, clip: str, players: Players) -> dict[str, tuple[Player, ...]]:
     if decoded.generated is None:
         return {}
     rows = decoded.generated[decoded.generated["clip"] == clip].sort_values("sample")
@@ -123,8 +123,8 @@ def _generated(decoded: Decoded, clip: str, players: Players) -> dict[str, tuple
     }
 
 
-def _track(row: dict[Any, Any], players: Players) -> Track:
-    return Track(
+def _track(row: dict[Any, Any], players: Players) -> RetrievedTrack:
+    return RetrievedTrack(
         title=row["title"] or row["track"],
         artist=row["artist"],
         licence=row["licence"],

@@ -51,8 +51,7 @@ def qualifiers(score: Score) -> list[str]:
     if score.held_out == "genre":
         parts.append("decoder fitted without this genre")
     if score.alignment is not None:
-        whose = "the other subjects" if score.held_out == "subject" else "all subjects"
-        parts.append(f"decoder of {whose}, aligned by {score.alignment}")
+        parts.append(f"subjects aligned by {score.alignment}")
     if score.ablation == "decoder":
         parts.append(f"decoder {score.decoder}")
     if score.ablation == "lag":

@@ -11,7 +11,7 @@ from brain2music.report.select import MAIN, encoding_headlines, judged_by_itself
 ALPHA = 0.05
 
 
-def summarise(run: RunRecord, subjects: Sequence[str]) -> list[str]:
+def summary_sentences(run: RunRecord, subjects: Sequence[str]) -> list[str]:
     """Plain sentences on the first scored embedding, for the given subjects: decoding, retrieval, control, encoding."""
     scores = [score for score in run.scores if score.subject in subjects]
     identified = select_scores(scores, metric="identification", **OWN)
@@ -72,14 +72,14 @@ def _encoding(run: RunRecord, scores: Sequence[Score]) -> str:
     parts = [over] if over else []
     parts += [*_spread(scores, "{:.2f}".format), *_tested(scores)]
     return (
-        f"From music to {brain}: the {scores[0].embedding} embedding predicted those of {_whose(scores)} to test "
+        f"From music to {brain}: the {scores[0].embedding} embedding predicted responses of {_whose(scores)} to test "
         f"clips with r\u00a0=\u00a0{_mean(scores):.2f} ({', '.join(parts)})."
     )
 
 
 def _judged(scores: Sequence[Score]) -> str:
-    judge = scores[0].judge
-    return f"Compared in another embedding, {judge}, it was in {_percent(_mean(scores))} ({_frame(scores)})."
+    where = f"Compared in another embedding, {scores[0].judge}"
+    return f"{where}, it was more similar in {_percent(_mean(scores))} of comparisons ({_frame(scores)})."
 
 
 def _other_judges(scores: Iterable[Score], found: Sequence[Score]) -> list[list[Score]]:
