@@ -120,7 +120,7 @@ def epochs(
 
 
 @pytest.mark.parametrize("axes", ['["clips", "scans", "voxels"]', '["time", "voxels"]'])
-@pytest.mark.parametrize("runs", ["-", "123456"], ids=["no column", "a run a clip"])
+@pytest.mark.parametrize("runs", ["-", "123456"], ids=["no column", "one run per clip"])
 def test_rows_that_nothing_is_known_to_follow_are_never_shifted(tmp_path, sounds, write_toml, rng, axes, runs):
     path, data = epochs(tmp_path, write_toml, runs, axes, rng)
     study = read_arrays_study(path)
@@ -210,7 +210,7 @@ FAULTS = {
     "count": r"r\.npy: the array \(6, 3\) has 6 clips, but 5 clips make 5",
     "twice": r"list\.tsv: s4\.wav_0-2 is listed twice",
     "twice by measured times": r"list\.tsv: s4\.wav_0-2\.02 is listed twice, also as 0-1\.97 s",
-    "outside": r"the stimulus '\.\./s5\.wav' lies outside the folder",
+    "outside": r"the stimulus '\.\./s5\.wav' is outside the folder",
     "no sound": r"wav: the recording of 's9\.wav' is missing",
     "split": r"list\.tsv: the split 'valid'",
     "no column": r"list\.tsv: the list of stimuli has no column file",

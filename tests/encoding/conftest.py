@@ -44,7 +44,7 @@ def planted(rng, make_responses, make_embeddings):
     """``planted(n_train, n_test, weights, noise)``: training and test sides in which scans follow an embedding.
 
     Each scan is a latent times ``weights`` (dims, voxels) plus noise; a window's embedding is the mean latent of its
-    two scans. Test clips are heard four times.
+    two scans. Test clips are presented four times.
     """
 
     def make(n_train: int, n_test: int, weights: np.ndarray, noise: float, scans: int = 5, space=None):

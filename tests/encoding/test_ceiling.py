@@ -86,8 +86,8 @@ def test_slow_noise_that_was_filtered_hides_no_signal(rng):
     for run in range(6):
         noise = rng.standard_normal((400, 1500))
         noise[:, slow] = lfilter([np.sqrt(1 - 0.85**2)], [1, -0.85], noise[:, slow], axis=0)
-        heard = np.tile(signal[runs == run].reshape(100, -1), (4, 1))
-        kept = regress_out((heard + noise).astype(np.float32), cosines)
+        signals = np.tile(signal[runs == run].reshape(100, -1), (4, 1))
+        kept = regress_out((signals + noise).astype(np.float32), cosines)
         repeats[:, runs == run] = kept.reshape(4, 10, 10, -1)
     found = noise_ceiling(repeats, runs).signal
     assert abs(found[slow & ~hears].mean()) < 0.006  # -0.012 where every voxel is taken to be as slow

@@ -13,7 +13,7 @@ RATE = 8000
 
 
 class Bands:
-    """Log energy in eight bands, one window a second, plus a large shared mean."""
+    """Log energy in eight bands, one window per second, plus a large shared mean."""
 
     space = EmbeddingSpace("bands", "1", "none", 8, 1.0, 1.0, RATE)
 

@@ -108,16 +108,16 @@ def test_derivatives_may_lie_anywhere(tiny: TinyStudy, tmp_path: Path, monkeypat
 def test_dropped_scans_are_named_in_scans_and_seconds(tiny: TinyStudy) -> None:
     paths = tiny.add_preprocessed(MNI)
     tiny.write_image(TRAIN, voxels(8))
-    (said,) = found(tiny, "volumes-differ")
-    assert said.startswith("error: the preprocessed image has 6 scans of 1.5 s, 2 scans (3 s) fewer")
+    (text,) = found(tiny, "volumes-differ")
+    assert text.startswith("error: the preprocessed image has 6 scans of 1.5 s, 2 scans (3 s) fewer")
     tiny.write_image(TRAIN, voxels(5))
-    (said,) = found(tiny, "volumes-differ")
-    assert "1 scans (1.5 s) more" in said
+    (text,) = found(tiny, "volumes-differ")
+    assert "1 scans (1.5 s) more" in text
     tiny.image(TRAIN).unlink()
     tiny.image(TRAIN).symlink_to(tiny.root / "not-downloaded")
     assert found(tiny, "volumes-differ") == []
-    (said,) = found(tiny, "raw-missing")
-    assert said.startswith("warning: 1 preprocessed images")
+    (text,) = found(tiny, "raw-missing")
+    assert text.startswith("warning: 1 preprocessed images")
     assert read_study(tiny.root).runs[0].bold == paths[0]
 
 
@@ -127,8 +127,8 @@ def test_a_preprocessed_header_that_is_known_to_be_wrong_is_a_warning(
 ) -> None:
     path = tiny.add_preprocessed(MNI)[0]
     tiny.write_image(TRAIN, voxels(6, shape=(2, 2, 2)), tr=header, path=path)
-    (said,) = found(tiny, "tr-mismatch")
-    assert said.startswith(f"{severity}: RepetitionTime is 1.5 s but the header of {path.name} says {header:g} s")
+    (text,) = found(tiny, "tr-mismatch")
+    assert text.startswith(f"{severity}: RepetitionTime is 1.5 s but the header of {path.name} says {header:g} s")
     if severity == "warning":
         assert read_study(tiny.root).runs[0].tr == TR
 
@@ -138,13 +138,13 @@ def test_the_preprocessed_images_own_sidecar_governs_and_must_fit_its_scans(tiny
     for path, count in zip(paths, (12, 12, 20), strict=True):
         tiny.write_image("", voxels(count, shape=(2, 2, 2)), tr=0.75, path=path)
         tiny.write_json(path.with_name(path.name.replace(".nii.gz", ".json")), {"RepetitionTime": 0.75})
-    assert all(said.startswith("warning: the image was resampled in time") for said in found(tiny, "tr-resampled"))
+    assert all(text.startswith("warning: the image was resampled in time") for text in found(tiny, "tr-resampled"))
     study = read_study(tiny.root)
     assert [run.tr for run in study.runs] == [0.75] * 3
     assert study.runs[0].presentations[1].volumes == range(4, 8)
     tiny.write_image("", voxels(6, shape=(2, 2, 2)), tr=0.75, path=paths[0])
-    (said,) = found(tiny, "tr-mismatch")
-    assert said.startswith("error: the preprocessed image has 6 scans of 0.75 s by its sidecar, but the raw image 6")
+    (text,) = found(tiny, "tr-mismatch")
+    assert text.startswith("error: the preprocessed image has 6 scans of 0.75 s by its sidecar, but the raw image 6")
 
 
 def test_own_sidecars_are_inherited_within_the_derivatives_only(tiny: TinyStudy) -> None:
@@ -183,16 +183,16 @@ def test_regular_timing_of_volumes_is_a_tr(tiny: TinyStudy) -> None:
 def test_trs_that_differ_between_runs_are_found(tiny: TinyStudy) -> None:
     tiny.write_json(tiny.sidecar(TEST), {"RepetitionTime": 2})
     tiny.write_image(TEST, voxels(10), tr=2)
-    (said,) = found(tiny, "tr-differs")
-    assert said == f"error: the TR is 2 s but that of sub-01_{TRAIN} is 1.5 s"
+    (text,) = found(tiny, "tr-differs")
+    assert text == f"error: the TR is 2 s but that of sub-01_{TRAIN} is 1.5 s"
     tiny.write_json(tiny.sidecar(TEST), {"RepetitionTime": 1.5003})  # rounding
     tiny.write_image(TEST, voxels(10), tr=1.5)
     assert found(tiny, "tr-differs") == []
 
 
 def test_an_affine_that_differs_is_found_and_said(tiny: TinyStudy) -> None:
-    for change, said in (
-        (np.array([[1, 0, 0, 3.0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), "lies 3 × 0 × 0 mm away"),
+    for change, text in (
+        (np.array([[1, 0, 0, 3.0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), "is 3 × 0 × 0 mm away"),
         (np.diag([2.0, 2, 2, 1]), "voxels of 2 × 2 × 2 mm, not 1 × 1 × 1"),
         (np.diag([-1.0, 1, 1, 1]), "its axes are turned"),
     ):
@@ -200,7 +200,7 @@ def test_an_affine_that_differs_is_found_and_said(tiny: TinyStudy) -> None:
         (finding,) = [each for each in survey_study(tiny.root).findings if each.code == "grid-mismatch"]
         assert (finding.severity, finding.file, finding.subject) == ("error", tiny.image(OTHER), "01")
         assert f"affine differs from that of sub-01_{TRAIN}_bold.nii.gz" in finding.what
-        assert said in finding.what
+        assert text in finding.what
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_images_of_other_descriptions_are_read_only_where_asked_for(tiny: TinySt
 def test_the_raw_header_is_compared_too(tiny: TinyStudy) -> None:
     path = tiny.add_preprocessed(MNI)[0]
     tiny.write_image(TRAIN, voxels(6), tr=2)
-    (said,) = found(tiny, "tr-mismatch")  # the preprocessed header bears the sidecar out
-    assert said.startswith("warning: RepetitionTime is 1.5 s but the header of sub-01_task-Training_run-01_bold.nii.gz")
+    (text,) = found(tiny, "tr-mismatch")  # the preprocessed header bears the sidecar out
+    assert text.startswith("warning: RepetitionTime is 1.5 s but the header of sub-01_task-Training_run-01_bold.nii.gz")
     tiny.write_image("", voxels(6, shape=(2, 2, 2)), tr=1, path=path)
-    assert sorted(said.split(":")[0] for said in found(tiny, "tr-mismatch")) == ["error", "warning"]
+    assert sorted(text.split(":")[0] for text in found(tiny, "tr-mismatch")) == ["error", "warning"]

@@ -115,10 +115,10 @@ def test_rows_that_run_on_are_sections_of_a_recording(listening: Write) -> None:
     assert codes(tiny).count("rows-run-on") == 2
 
 
-@pytest.mark.parametrize("rows", ["gaps", "start is said", "recording is shorter"])
+@pytest.mark.parametrize("rows", ["gaps", "start is given", "recording is shorter"])
 def test_rows_of_one_recording_that_are_repeats(listening: Write, rows: str) -> None:
     step, length = (5, 3) if rows == "gaps" else (3, 3)
-    extra = "\t0" if rows == "start is said" else "\tn/a"
+    extra = "\t0" if rows == "start is given" else "\tn/a"
     lines = [f"{step * i}\t{length}\t{song(1)}{extra}" for i in range(4)]  # the recording lasts 4 s
     tiny = listening(lines, header=f"{STIM_FILE}\tstart")
     assert set(read_study(tiny.root).train_clips) == {Clip(song(1), 0.0, 3.0)}

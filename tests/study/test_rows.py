@@ -164,7 +164,7 @@ def test_nothing_outside_the_folder_of_stimuli_is_read(listening: Write, name: s
     soundfile.write(tiny.root / "secret.wav", np.ones(32_000) / 2, 8000)
     (found,) = [finding for finding in check_study(tiny.root) if finding.code == "stimulus-outside"]
     assert (found.severity, found.file) == ("error", tiny.events(RUNS[0]))
-    with pytest.raises(InputError, match="lies outside the folder of stimuli"):
+    with pytest.raises(InputError, match="is outside the folder of stimuli"):
         read_study(tiny.root)
 
 
@@ -172,7 +172,7 @@ def test_nothing_outside_the_folder_of_stimuli_is_read(listening: Write, name: s
 def test_clips_are_not_cut_from_outside(tmp_path: Path, clip: Clip) -> None:
     (tmp_path / "stimuli").mkdir()
     (tmp_path / "secret.wav").touch()
-    with pytest.raises(InputError, match="lies outside"):
+    with pytest.raises(InputError, match="is outside"):
         Stimuli(tmp_path / "stimuli").find(clip)
 
 

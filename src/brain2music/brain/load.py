@@ -132,7 +132,7 @@ def common_voxels(train: Responses, test: Responses) -> tuple[Responses, Respons
     if a is None or b is None or np.array_equal(a.mask, b.mask):
         return train, test
     if a.mask.shape != b.mask.shape or not np.allclose(a.affine, b.affine, atol=1e-4):
-        raise InputError("training and test responses lie on different grids", hint="load both with the same mask")
+        raise InputError("training and test responses are on different grids", hint="load both with the same mask")
     both = a.mask & b.mask
     if not both.any():
         raise InputError("training and test responses share no voxel", hint="load both with the same mask")

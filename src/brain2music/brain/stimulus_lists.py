@@ -158,7 +158,7 @@ def _whole_recording(path: Path, folder: Path, genre: str) -> Clip:
 def _sound_file(folder: Path, name: str) -> Path:
     """The file in the folder with this name, with or without the extension of a sound file."""
     if leaves_folder(name):
-        what, hint = f"the stimulus {name!r} lies outside the folder", "put it there, and name it relative to it"
+        what, hint = f"the stimulus {name!r} is outside the folder", "put it there, and name it relative to it"
         raise InputError(what, folder, hint)
     name = normpath(name)
     return Stimuli(folder).find(Clip(name, 0.0, 1.0))

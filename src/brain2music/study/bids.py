@@ -249,8 +249,8 @@ def _choose_tasks(
             return everything
     if len(tasks) < 2 and test is None:
         return everything
-    training = train or _only(task for task in tasks if "train" in task.lower() and task != test)
-    testing = test or _only(task for task in tasks if "test" in task.lower() and task != training)
+    training = train or _single(task for task in tasks if "train" in task.lower() and task != test)
+    testing = test or _single(task for task in tasks if "test" in task.lower() and task != training)
     if training is None or training == testing or (testing is None and train is None):
         what = f"it is unclear which task is for training and which for testing; tasks: {', '.join(tasks)}"
         hint = 'name them in the settings: events.train_task = "…"; events.test_task, where test clips are apart'
@@ -262,7 +262,7 @@ def _choose_tasks(
     return splits
 
 
-def _only(names: Iterable[str]) -> str | None:
+def _single(names: Iterable[str]) -> str | None:
     found = list(names)
     return found[0] if len(found) == 1 else None
 

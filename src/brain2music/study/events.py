@@ -184,7 +184,7 @@ def _read_event(row: Row, library: Library, findings: list[Finding]) -> Event | 
     track, about = _read_recording(row, library, findings)
     genre = unquote(about.text("genre"))
     if leaves_folder(track) or leaves_folder(genre):
-        what = f"the recording {track!r} lies outside the folder of stimuli"
+        what = f"the recording {track!r} is outside the folder of stimuli"
         findings.append(row.error("stimulus-outside", what, "put it into that folder, and name it relative to it"))
     if len(findings) > before:
         return None

@@ -101,14 +101,14 @@ def report_voxels(header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z
         if bad == total:
             findings.append(error("voxels-nan", path, what, "export the image again"))
             return
-        hint = "mask them with 0 if they lie outside the brain, else export the image again"
+        hint = "mask them with 0 if they are outside the brain, else export the image again"
         findings.append(warning("voxels-nan", path, f"{what}, and are left out", hint))
     constant = voxels.finite & ~voxels.varying
     if constant.all():
         findings.append(error("voxels-constant", path, "no voxel of the image ever changes", COPY_AGAIN))
     elif dead := int((constant & (~voxels.zero | alive)).sum()):
         what = f"{dead} of {total} voxels never change, {int((constant & alive).sum())} of them only in this run"
-        hint = "leave them out with a mask; if they lie within the brain, look at the image"
+        hint = "leave them out with a mask; if they are within the brain, look at the image"
         findings.append(warning("voxels-constant", path, what, hint))
 
 

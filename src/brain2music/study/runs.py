@@ -140,7 +140,7 @@ def _affine_difference(header: Header, like: Header) -> str:
         return f"(voxels of {_dimensions(sizes)} mm, not {_dimensions(others)})"
     if not np.allclose(header.affine[:3, :3], like.affine[:3, :3], atol=1e-3):
         return "(its axes are turned)"
-    return f"(it lies {_dimensions(header.affine[:3, 3] - like.affine[:3, 3])} mm away)"
+    return f"(it is {_dimensions(header.affine[:3, 3] - like.affine[:3, 3])} mm away)"
 
 
 def _dimensions(numbers: np.ndarray) -> str:

@@ -67,7 +67,7 @@ class Stimuli:
         """
         for name in (clip.track, clip.genre):
             if leaves_folder(name):
-                what = f"the recording {name!r} lies outside the folder of stimuli"
+                what = f"the recording {name!r} is outside the folder of stimuli"
                 hint = "put it into that folder, and name it relative to it"
                 raise StimulusError("stimulus-outside", what, self.folder, hint)
         for path in self._candidates(clip):

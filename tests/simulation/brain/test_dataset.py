@@ -95,9 +95,9 @@ def test_truth_tells_of_every_grey_voxel(study_folder: Path, subject: SimulatedS
     silent = table[table["family"] == "none"]
     assert (silent["ceiling_mean"] == 0).all()
     assert silent["delay_s"].isna().all()
-    hearing = table[table["family"] != "none"]
-    assert (hearing["ceiling_mean"] > hearing["ceiling"]).all()
-    assert hearing["peak_s"].between(2.0, 9.0).all()
+    responsive = table[table["family"] != "none"]
+    assert (responsive["ceiling_mean"] > responsive["ceiling"]).all()
+    assert responsive["peak_s"].between(2.0, 9.0).all()
     ceiling = nibabel.load(next(study_folder.rglob("*_stat-ceiling_*_statmap.nii.gz"))).get_fdata()
     np.testing.assert_allclose(ceiling[tuple(table[["i", "j", "k"]].T.to_numpy())], table["ceiling_mean"], rtol=1e-6)
     assert truth.settings["seed"] == 3
@@ -230,7 +230,7 @@ def test_a_folder_in_use_is_left_alone(study_folder: Path, music: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"n_subjects": 0}, "0 subjects"),
         ({"resolution_mm": 50.0}, "50 mm"),
@@ -238,8 +238,8 @@ def test_a_folder_in_use_is_left_alone(study_folder: Path, music: Path, tmp_path
         ({"stimuli": "/nowhere"}, "no such folder"),
     ],
 )
-def test_impossible_wishes_are_refused(wrong: dict, said: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=said):
+def test_impossible_wishes_are_refused(wrong: dict, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
         simulate(tmp_path / "out", **wrong)
     assert not list(tmp_path.iterdir())
 

@@ -61,7 +61,7 @@ class SentenceEncoder:
         return last / np.linalg.norm(last, axis=1, keepdims=True)
 
     def require_known(self, texts: Sequence[str]) -> None:
-        """Raise for texts without a known word, and warn of parts that are not read (:mod:`brain2music.embeddings.vocabulary`)."""
+        """Raise for texts without a known word, and warn of parts that are not read (see ``embeddings.vocabulary``)."""
 
         def tokens_of(word: str) -> Sequence[str]:
             return self._tokenizer.encode(word, add_special_tokens=False).tokens
