@@ -10,9 +10,9 @@ import argparse
 from pathlib import Path
 
 import torch
+from rich.console import Console
+from rich.progress import track
 
-from brain2music._utils.files import write_text
-from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.models.mel_tokens.hifigan import SAMPLE_RATE, hifigan_log_mel
@@ -50,19 +50,15 @@ def main() -> None:
     model.save_pretrained(given.out, half=True)
     minutes = sum(map(len, train)) * 256 / SAMPLE_RATE / 60
     about = vars(model.config) | vars(given) | errors
-    write_text(
-        given.out / "README.md", CARD.format(name=given.out.name, kbps=model.config.kbps, minutes=minutes, **about)
-    )
+    card = CARD.format(name=given.out.name, kbps=model.config.kbps, minutes=minutes, **about)
+    (given.out / "README.md").write_text(card, encoding="utf-8")
     print(f"kbps={model.config.kbps:.2f}\nrms_train={errors['train']:.4f}\nrms_held_out={errors['held_out']:.4f}")
 
 
 def read_mels(folder: Path) -> list[torch.Tensor]:
     """A spectrogram (frames, 80) for each file."""
-    files, mels = find_audio(folder), []
-    with progress("mel spectrograms") as advance:
-        for file in files:
-            mels.append(hifigan_log_mel(read_audio(file, SAMPLE_RATE)[0]).T.half())
-            advance(len(mels), len(files))
+    files = track(find_audio(folder), "mel spectrograms", console=Console(stderr=True))
+    mels = [hifigan_log_mel(read_audio(file, SAMPLE_RATE)[0]).T.half() for file in files]
     return [mel.float() for mel in mels]
 
 

@@ -8,6 +8,7 @@ Captions are no part of it: they follow from the rows kept in the shards.
 """
 
 import argparse
+import sys
 import time
 from math import inf
 from pathlib import Path
@@ -15,8 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from brain2music._utils.errors import InputError
-from brain2music._utils.progress import progress
+from brain2music import InputError
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import duration_of
 from brain2music.models.mulan.training_data import WINDOW_S, ComposedPiece, RecordedExcerpt, write_feature_shards
@@ -74,6 +74,11 @@ def _seconds(path: Path) -> float:
         return 0.0
 
 
+def show(done: int, total: int) -> None:
+    """Say how far it has come."""
+    print(f"\r{done}/{total}", end="" if done < total else "\n", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """Read the arguments and write_feature_shards one kind of music."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -97,10 +102,7 @@ def main() -> None:
     name = f"rendered-{given.seed}" if given.kind == "rendered" else "recorded"
     device = "cuda" if torch.cuda.is_available() else "cpu"
     began = time.perf_counter()
-    with progress(given.kind) as advance:
-        files = write_feature_shards(
-            sources, given.out, name, given.per_shard, given.workers, device, given.minutes, advance
-        )
+    files = write_feature_shards(sources, given.out, name, given.per_shard, given.workers, device, given.minutes, show)
     print(f"sources: {len(sources)}\nshards: {len(files)}\ndevice: {device}")
     print(f"megabytes: {sum(file.stat().st_size for file in files) / 1e6:.1f}")
     print(f"seconds: {time.perf_counter() - began:.1f}")

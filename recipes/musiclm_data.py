@@ -10,6 +10,8 @@ pieces carry seeds: judge on others. ``--minutes`` stops between two shards, in 
 """
 
 import argparse
+import json
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,8 +21,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from brain2music._utils.files import write_json
-from brain2music._utils.progress import progress
 from brain2music.models.codecs import get_token_codec
 from brain2music.models.mulan.training_data import ComposedPiece
 from brain2music.models.musiclm.condition import Conditioner
@@ -83,13 +83,17 @@ def main() -> None:
         tokenizer = replace(tokenizer, features=features, semantic=semantic)
     for name, sources in (("recorded", recorded), (f"composed-{given.seed}", composed)):
         limit = None if given.minutes is None else began + 60 * given.minutes
-        with progress(name) as advance:
-            write_shards(
-                sources, given.out, name, tokenizer, given.mulan, given.seconds, given.per_shard, given.workers,
-                advance, limit,
-            )  # fmt: skip
+        write_shards(
+            sources, given.out, name, tokenizer, given.mulan, given.seconds, given.per_shard, given.workers,
+            show, limit,
+        )  # fmt: skip
     fit_conditions(given.out, embedder, given.codebook_size)
     print(f"seconds_spent={time.monotonic() - began:.0f}")
+
+
+def show(done: int, total: int) -> None:
+    """Say how far it has come."""
+    print(f"\r{done}/{total}", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
 
 def recordings(folder: Path, seconds: float) -> Iterator[RecordedSegment]:
@@ -117,12 +121,11 @@ def semantic_tokens(
     if not (given.out / FILE).is_file():
 
         def batches() -> Iterator[torch.Tensor]:
-            with progress("semantic tokens") as advance:
-                prepared = prepare_pieces(sources, given.mulan, given.step, given.seconds, given.workers)
-                for done, each in enumerate(prepared, start=1):
-                    advance(done, len(sources))
-                    if each is not None:
-                        yield semantic_features(features, each)
+            prepared = prepare_pieces(sources, given.mulan, given.step, given.seconds, given.workers)
+            for done, each in enumerate(prepared, start=1):
+                show(done, len(sources))
+                if each is not None:
+                    yield semantic_features(features, each)
 
         tokenizer, report = fit_semantic(batches(), features, given.codebook_size)
         tokenizer.save(given.out, report)
@@ -136,10 +139,3 @@ def fit_conditions(out: Path, embedder: WindowEmbedder, codebook_size: int) -> N
     report = {"pieces": len(data), "hours": data.seconds / 3600}
     if "semantic_codes" in data.about:
         semantic = torch.cat([shard["semantic"].flatten() for shard in data.shards]).long()
-        report |= codebook_use(torch.bincount(semantic, minlength=codebook_size).float())
-    write_json(out / "report.json", report)
-    print("\n".join(f"{name}={value:.4g}" for name, value in report.items()))
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from brain2music._utils.files import new_folder
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.mulan.embedder import MuLanEmbedder
 from brain2music.models.mulan.training_data import read_feature_shards
@@ -31,6 +30,8 @@ def main() -> None:
     parser.add_argument("--trained-with", type=Path, required=True, help="folder of the MuLan of the model's training")
     parser.add_argument("--condition-with", default="mulan-small", help="folder or name of the MuLan to condition on")
     arguments = parser.parse_args()
+    if arguments.out.exists():
+        parser.error(f"{arguments.out} is there already: name a new folder")
     folder = find(arguments.model)
     conditioner = Conditioner.load(folder)
     trained = conditioner.training_space
@@ -47,9 +48,8 @@ def main() -> None:
         groups += [f"{number} {piece}" for piece in shard.piece]
     sides = (np.concatenate(side) for side in zip(*vectors, strict=True))
     space_map = LinearSpaceMap.fit(source.space, *sides, np.array(groups))
-    with new_folder(arguments.out) as out:
-        shutil.copytree(folder, out, dirs_exist_ok=True)
-        Conditioner(trained, conditioner.tokenizer, conditioner.renormalise, space_map).save(out)
+    shutil.copytree(folder, arguments.out)
+    Conditioner(trained, conditioner.tokenizer, conditioner.renormalise, space_map).save(arguments.out)
     print(f"sounds: {len(groups)}\ncosine: {space_map.cosine:.4f}")
 
 

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brain2music._utils.errors import InputError
-from brain2music._utils.files import write_table, write_text
+from brain2music import InputError
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import duration_of, read_audio, write_audio
 from brain2music.study.bids import read_study
@@ -119,7 +118,7 @@ def fill_gallery(cache: Path, out: Path) -> None:
                 write_audio(path, _mixed(song, 0.0), RATE)
             rows.append((f"{package}/{path.name}", _title(song), package, bundle_of[package], LICENCES[package]))
     table = pd.DataFrame(rows, columns=["file", "title", "artist", "genre", "licence"])
-    write_table(out / "gallery" / "metadata.tsv", table)
+    table.to_csv(out / "gallery" / "metadata.tsv", sep="\t", index=False, na_rep="n/a")
     print(f"gallery_songs: {len(table)}")
 
 
@@ -168,9 +167,9 @@ def _sounds(song: Path, start: float) -> bool:
 
 def _write_tables(rows: list[tuple], out: Path) -> None:
     table = pd.DataFrame(rows, columns=["track", "genre", "package", "song", "start_s", "licence"])
-    write_table(out / "tracks.tsv", table)
+    table.to_csv(out / "tracks.tsv", sep="\t", index=False, na_rep="n/a", float_format="%.6g")
     lines = [f"{row.track}.wav ::: {row.package} ::: {row.song}" for row in table.itertuples()]
-    write_text(out / "GTZANindex.txt", "\n".join(lines) + "\n")
+    (out / "GTZANindex.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"stimuli: {len(table)}\nsongs: {len(table[['package', 'song']].drop_duplicates())}")
 
 

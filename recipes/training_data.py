@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 import soundfile
 from recorded_music import LICENCES, STEMS
+from rich import progress
+from rich.console import Console
 
-from brain2music._utils.errors import InputError
-from brain2music._utils.files import atomic_path, digest_file, write_table
-from brain2music._utils.progress import progress
+from brain2music import InputError
 from brain2music.audio.io import SUFFIXES, resample
 
 SHORTEST_S = 25.0
@@ -138,21 +138,20 @@ def write_set(given: argparse.Namespace, segments: list[tuple[Track, float]]) ->
     given.out.mkdir(parents=True, exist_ok=True)
     rows: list[tuple] = []
     size, limit = 0, given.megabytes * 1e6
-    with progress("training set") as advance:
-        for track, start in segments:
-            sound = read_segment(track, start, given.segment, given.rate, given.channels)
-            if np.sqrt(np.mean(sound**2)) < QUIETEST:
-                continue
-            path = given.out / f"{len(rows):05d}.opus"
-            write_opus(path, sound, given.rate, given.kbps)
-            size += path.stat().st_size
-            if size > limit - 200 * (len(rows) + 1):  # the manifest's lines count too
-                path.unlink()
-                break
-            licence = LICENCES[track.package]
-            rows.append((path.name, track.package, track.source, start, given.segment, licence, digest_file(path)))
-            advance(len(rows), len(segments))
-    write_table(given.out / "manifest.tsv", pd.DataFrame(rows, columns=COLUMNS))
+    for track, start in progress.track(segments, "training set", console=Console(stderr=True)):
+        sound = read_segment(track, start, given.segment, given.rate, given.channels)
+        if np.sqrt(np.mean(sound**2)) < QUIETEST:
+            continue
+        path = given.out / f"{len(rows):05d}.opus"
+        write_opus(path, sound, given.rate, given.kbps)
+        size += path.stat().st_size
+        if size > limit - 200 * (len(rows) + 1):  # the manifest's lines count too
+            path.unlink()
+            break
+        licence, digest = LICENCES[track.package], hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append((path.name, track.package, track.source, start, given.segment, licence, digest))
+    manifest = pd.DataFrame(rows, columns=COLUMNS)
+    manifest.to_csv(given.out / "manifest.tsv", sep="\t", index=False, na_rep="n/a", float_format="%.6g")
     tracks = {row[1:3] for row in rows}
     print(f"segments={len(rows)}\nminutes={len(rows) * given.segment / 60:.1f}\ntracks={len(tracks)}")
     print(f"megabytes={sum(path.stat().st_size for path in given.out.iterdir()) / 1e6:.2f}")
@@ -174,12 +173,8 @@ def read_segment(track: Track, start: float, seconds: float, rate: int, channels
 def write_opus(path: Path, sound: np.ndarray, rate: int, kbps: float) -> None:
     """Write Ogg Opus; libsndfile's level runs from 256 (0) to 6 (1) kbps a channel."""
     level = 1 - (kbps / sound.shape[1] - 6) / 250
-    with (
-        atomic_path(path) as temporary,
-        soundfile.SoundFile(
-            temporary, "w", rate, sound.shape[1], format="OGG", subtype="OPUS", compression_level=level
-        ) as file,
-    ):
+    form = {"format": "OGG", "subtype": "OPUS", "compression_level": level}
+    with soundfile.SoundFile(path, "w", rate, sound.shape[1], **form) as file:
         file.write(sound)
 
 

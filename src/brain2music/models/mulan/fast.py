@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.nn import functional
 
-from ..musicnn.network import PATCH_FRAMES, Network, _MaxBlock
+from ..musicnn.network import PATCH_FRAMES, MaxBlock, Network
 
 
 def with_fast_front_end(network: Network) -> Network:
@@ -24,7 +24,7 @@ def with_fast_front_end(network: Network) -> Network:
 class _UnfoldedConvolution:
     """A block of the front end whose convolution is a matrix product over unfolded patches."""
 
-    def __init__(self, block: _MaxBlock) -> None:
+    def __init__(self, block: MaxBlock) -> None:
         self._block = block
         kernel = block._kernel[:, 0]
         self._length, self._height = kernel.shape[1:]

@@ -44,7 +44,7 @@ class Network:
         ]:
             raise ValueError(f"variable {wrong[0]!r} is missing or misshapen")
         self._input = _Affine(variables, 0)
-        self._front = [_MaxBlock(variables, number) for number in (*_TIMBRAL, *_TEMPORAL)]
+        self._front = [MaxBlock(variables, number) for number in (*_TIMBRAL, *_TEMPORAL)]
         self._middle = [_Block(variables, number) for number in (5, 6, 7)]
         self._pooled, self._last = _Affine(variables, 9), _Affine(variables, 10)
         self._dense, self._out = _Linear(variables, "dense"), _Linear(variables, "dense_1")
@@ -96,7 +96,7 @@ class _Affine:
         return values * self.scale + self.shift
 
 
-class _MaxBlock:
+class MaxBlock:
     """Convolution, ReLU, normalisation, maximum over frequency: (frames, 96) -> (channels, frames).
 
     ReLU and normalisation are monotone in each channel, so the maximum is taken before them, and leaves them
