@@ -22,9 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _results import Results
 from threadpoolctl import threadpool_limits
 
-from brain2music._utils.errors import Brain2MusicWarning
+from brain2music import Brain2MusicWarning
 from brain2music.brain.arrays import read_arrays_study
 from brain2music.brain.responses import Responses
 from brain2music.brain.source import BidsSource
@@ -39,6 +40,8 @@ from brain2music.embeddings.embeddings import Embeddings
 from brain2music.metrics.ranking import identification_by_clip, similarity
 from brain2music.models.embedders import get_embedder
 from brain2music.simulation.brain import simulate
+
+RESULTS = Results("ablations")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EMBEDDING = "musicnn-mtt"
@@ -91,15 +94,23 @@ def main() -> None:
     print()
     for where, rows in (("natsound165", real), ("simulated", simulated)):
         for row in rows:
-            print(f"identification_{where}_{row.name}: {np.mean(row.among_all):.4f}")
+            value = np.mean(row.among_all)
+            print(f"identification_{where}_{row.name}: {value:.4f}")
+            RESULTS.add(f"identification, {where}, {row.name}", value, note="chance 0.5", n=len(row.among_all))
     shuffled = [np.mean([value for row in rows for value in row.shuffled]) for rows in (real, simulated) if rows]
-    print(f"shuffled_identification: {max(shuffled, key=lambda value: abs(value - 0.5)):.4f}")
+    furthest = max(shuffled, key=lambda value: abs(value - 0.5))
+    print(f"shuffled_identification: {furthest:.4f}")
+    RESULTS.add("identification, permuted clips, the mean furthest from 0.5", furthest, bar="0.45 to 0.55")
     best = max(inside, key=lambda name: inside[name])
     chosen = next(row for row in real if row.name == best)
     print(f"identification_best_in_fold: {np.mean(chosen.in_fold):.4f}")
     print(f"identification_best_sd: {np.std(chosen.among_all, ddof=1):.4f}")
     print(f"identification_best: {np.mean(chosen.among_all):.4f}")
     print(f"best_option: {best}")
+    value = np.mean(chosen.among_all)
+    RESULTS.add(
+        "identification, natsound165, option chosen in the training sets", value, bar="≥ 0.92", n=165, note=best
+    )
 
 
 def real_row(name: str, cache: Path, n_seeds: int, n_shuffles: int) -> Row:

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _results import Results
 
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
@@ -38,6 +39,8 @@ from brain2music.pipeline.outputs import Outputs
 from brain2music.simulation.music.compose import compose
 from brain2music.simulation.music.genres import GENRES
 from brain2music.simulation.music.render import render
+
+RESULTS = Results("adherence")
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 NAMES = {"musiclm": "musiclm-small"}
@@ -144,6 +147,7 @@ def report(
         if np.isfinite(inside).any():
             within = "genre" if name == "rendered" else "package"
             print(f"identification_{name}_within_{within}{suffix}: {np.nanmean(inside):.4f}")
+            RESULTS.add(f"identification_{name}_within_{within}{suffix}".replace("_", " "), np.nanmean(inside))
     return heard, float(scores.mean())
 
 
@@ -162,9 +166,12 @@ def report_brain(model: MusicLM, judges: dict[str, Embedder], given: argparse.Na
     sounds = [read_audio(layout.stimulus(name), duration=given.seconds) for name in names]
     made = draws_of(model, predicted, given)
     print(f"identification_decoded: {decoded:.4f}")
+    RESULTS.add("identification of the decoded embeddings that music was made from", decoded, n=len(names))
     for suffix, judge in judges.items():
         _, generated = report("brain", suffix, judge, sounds, made, genres, [])
-        print(f"information_kept{suffix}: {(generated - 0.5) / (decoded - 0.5):.4f}")
+        kept = (generated - 0.5) / (decoded - 0.5)
+        print(f"information_kept{suffix}: {kept:.4f}")
+        RESULTS.add(f"information kept{suffix.replace('_', ', ')}", kept, n=len(names))
 
 
 def print_frechet(
@@ -198,6 +205,9 @@ def print_frechet(
                 f"frechet_{name}_{what}{suffix}: {np.mean(values):.3f}  ({min(values):.3f} to {max(values):.3f} over "
                 f"{len(values)} draws of {found[0].n_reference}, floor {np.mean([each.floor for each in found]):.3f})"
             )
+            question = f"Fréchet distance, {name}, {what.replace('_', ' ')}{suffix.replace('_', ', ')}"
+            extremes = f"{min(values):.3f} to {max(values):.3f} over {len(values)} samples"
+            RESULTS.add(question, np.mean(values), n=found[0].n_reference, note=extremes)
 
 
 @torch.inference_mode()
@@ -223,6 +233,8 @@ def print_memorisation(model: MusicLM, shards: Path, pieces: int = 100) -> None:
         exact += bool(torch.equal(ours, theirs))
         alike += _transported(ours, theirs, centres) >= ALIKE
     print(f"memorised_exactly: {exact / len(chosen):.4f}\nmemorised_approximately: {alike / len(chosen):.4f}")
+    RESULTS.add("share of training pieces memorised exactly", exact / len(chosen), n=len(chosen))
+    RESULTS.add("share of training pieces memorised approximately", alike / len(chosen), n=len(chosen))
 
 
 def _transported(first: torch.Tensor, second: torch.Tensor, centres: torch.Tensor, sharpness: float = 20.0) -> float:
@@ -272,6 +284,7 @@ def _guided(model: MusicLM, guidance: float) -> MusicLM:
 def _print(name: str, scores: np.ndarray) -> None:
     low, high = bootstrap_interval(scores, np.random.default_rng(0))
     print(f"{name}: {scores.mean():.4f}  ({low:.3f} to {high:.3f}, {len(scores)} clips)", flush=True)
+    RESULTS.add(name.replace("_", " "), scores.mean(), low=low, high=high, n=len(scores))
 
 
 if __name__ == "__main__":

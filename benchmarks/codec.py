@@ -24,9 +24,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from _results import Results
+from rich.console import Console
+from rich.progress import track
 
-from brain2music._utils.errors import InputError
-from brain2music._utils.progress import progress
+from brain2music import InputError
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.metrics.audio import code_use, log_mel_distance, visqol
@@ -39,6 +41,8 @@ from brain2music.models.autoencoder.whitening import LatentWhitening
 from brain2music.models.codec_parts.codes import Codec, Codes, prepare
 from brain2music.models.codec_parts.ours import AutoencoderCodec, SoundStreamCodec
 from brain2music.models.codecs import get_codec, get_token_codec
+
+RESULTS = Results("codec")
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SECONDS, COMMON = 10.0, 24_000
@@ -86,11 +90,9 @@ def main() -> None:
         for i, clip in enumerate(clips)
     ]
     print(f"clips={len(clips)}\nclip_seconds={SECONDS:g}\ncommon_rate={COMMON}")
-    context, heard = multiprocessing.get_context("spawn"), []
-    with ProcessPoolExecutor(given.workers, context, one_thread) as pool, progress("codecs") as advance:
-        for result in pool.map(measure, jobs):
-            heard.append(result)
-            advance(len(heard), len(jobs))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(given.workers, context, one_thread) as pool:
+        heard = list(track(pool.map(measure, jobs), "codecs", len(jobs), console=Console(stderr=True)))
     tell(heard)
     if "ours_6k" in here:
         tell_codes(get_codec(given.ours), sounds_of(clips))
@@ -184,12 +186,16 @@ def tell(heard: list[dict[str, Heard]]) -> None:
     if "ours_6k" in names and "autoencoder_24k" in names:
         ours, theirs = (np.mean([each[name].logmel for each in heard]) for name in ("ours_6k", "autoencoder_24k"))
         print(f"logmel_ours_over_autoencoder={ours / theirs:.2f}")
+        question = "log-mel distance of the autoencoder, soundstream over it"
+        RESULTS.add(question, theirs, "dB", peer=ours, ratio=ours / theirs, bar="≥ 2")
 
 
 def tell_mean(name: str, values: np.ndarray) -> None:
     """A mean with its interval."""
     low, high = bootstrap_interval(values, np.random.default_rng(0))
     print(f"{name}={values.mean():.3f} [{low:.3f}, {high:.3f}]", flush=True)
+    unit = "dB" if name.startswith("logmel") else ""
+    RESULTS.add(name.replace("_", " "), values.mean(), unit, low=low, high=high, n=len(values))
 
 
 def tell_codes(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None:
@@ -207,6 +213,7 @@ def tell_codes(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None:
     use = code_use(np.concatenate(ids, axis=1), model.config.codebook_size)
     energy = np.sum(left, axis=0)
     print(f"codes_used_min={use.used.min():.3f}\ncode_density_min={use.density.min():.3f}")
+    RESULTS.add("share of codes in use, the level with the fewest", use.used.min(), bar="≥ 0.9")
     print("codes_used=" + " ".join(f"{each:.3f}" for each in use.used))
     print("residual_energy=" + " ".join(f"{each:.4f}" for each in energy / energy[0]))
     print(f"residual_energy_falls={bool((np.diff(energy) < 0).all())}")
@@ -223,7 +230,9 @@ def tell_latents(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None
         seen.append(latents)
         for distances, given in ((plain, latents), (masked, mask_frames(latents, 0.05))):
             distances.append(log_mel_distance(wave, model.decode(given)[0].numpy(), codec.sample_rate))
-    print(f"masking_cost={np.mean(masked) / np.mean(plain) - 1:.4f}")
+    cost = np.mean(masked) / np.mean(plain) - 1
+    print(f"masking_cost={cost:.4f}")
+    RESULTS.add("log-mel distance added by the loss of 5 % of latent frames", cost, bar="< 0.1", n=len(plain))
     if model.whitening is None:
         print("whitened_covariance=absent: the model folder holds no whitening.safetensors")
         return
@@ -235,6 +244,8 @@ def tell_white(name: str, away: np.ndarray) -> None:
     """Print what :func:`away_from_white` found."""
     for what, value in zip(("covariance_mean_error", "covariance_max_error", "variance_mean_error"), away, strict=True):
         print(f"{name}_{what}={value:.4f}")
+        bar = "≤ 0.05" if (name, what) == ("whitened", "covariance_mean_error") else ""
+        RESULTS.add(f"{name} {what}".replace("_", " "), value, bar=bar)
 
 
 def best_whitening(seen: list[torch.Tensor], draws: int = 20) -> np.ndarray:

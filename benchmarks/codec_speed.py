@@ -26,11 +26,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from _results import Results
 from transformers import EncodecConfig, EncodecModel
 
 from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig
 from brain2music.models.codecs import get_codec
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
+
+RESULTS = Results("codec_speed")
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
 
@@ -66,8 +69,15 @@ def main() -> None:
         prefix = "" if name == "soundstream" else f"{name}_"
         print(f"{prefix}encode_x_realtime: {options.seconds / encoding:.1f}")
         print(f"{prefix}decode_x_realtime: {options.seconds / decoding:.1f}")
+        for what, seconds in (("encode", encoding), ("decode", decoding)):
+            bar = "≥ 10" if name in ("soundstream", "autoencoder") else ""
+            RESULTS.add(f"{what}, {name.replace('_', ' ')}", options.seconds / seconds, "× real time", bar=bar)
     print(f"encodec_ratio: {sum(took['encodec']) / sum(took['soundstream']):.2f}")
     print(f"paper_ratio: {sum(took['encodec_paper']) / sum(took['paper']):.2f}")
+    for width, mine, theirs in (("small", "soundstream", "encodec"), ("the paper's width", "paper", "encodec_paper")):
+        a, b = sum(took[mine]), sum(took[theirs])
+        question = f"seconds to encode and decode, {width}, EnCodec's architecture over SoundStream's"
+        RESULTS.add(question, a, "s", peer=b, ratio=b / a)
 
 
 def ours(model: SoundStream | Autoencoder, wave: torch.Tensor) -> Pair:
@@ -147,6 +157,7 @@ def tell_memory(codec: str, hours: float) -> None:
                 print(
                     f"{what}_x_realtime_{label}: {seconds / took:.1f}\npeak_gb_{what}_{label}: {peak:.3f}", flush=True
                 )
+                RESULTS.add(f"peak memory, {what}, {label.replace('_', ' ')}", peak, "GB", bar="no growth")
             assert soundfile.info(back).frames == round(seconds * sample_rate)
             for file in (sound, codes, back):
                 file.unlink()

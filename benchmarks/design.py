@@ -4,8 +4,12 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from _results import Results
+
 from brain2music.study.bids import read_study
 from brain2music.study.study import Split, Study
+
+RESULTS = Results("design")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", SHARED))
@@ -22,6 +26,13 @@ def main() -> None:
     print(f"train_clips: {len(study.train_clips)}")
     print(f"test_clips: {len(study.test_clips)}")
     print(f"repeats: {max(repeats.values())}")
+    for question, value, bar in (
+        ("subjects of ds003720", len(study.subjects), "5"),
+        ("training clips of ds003720", len(study.train_clips), "480"),
+        ("test clips of ds003720", len(study.test_clips), "60"),
+        ("repeats of test clips of ds003720", max(repeats.values()), "4"),
+    ):
+        RESULTS.add(question, value, bar=bar)
 
 
 def check_split(study: Study, subject: str, split: Split, clips_per_genre: int, repeats: int) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _results import Results
 
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
@@ -27,6 +28,8 @@ from brain2music.gallery.build import build_gallery
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.embedders import get_embedder
 from brain2music.models.musicnn.embedder import SAMPLE_RATE, MusicnnEmbedder
+
+RESULTS = Results("embed_speed")
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SECONDS = 15.0
@@ -61,6 +64,7 @@ def report(short: str, files: list[Path], embedder: Embedder, processes: int) ->
         print(f"{short}_share_{stage}: {share / sum(spent.values()):.3f}")
     print(f"{short}_hours_per_minute: {heard / (seconds - begin) / 60:.2f}")
     print(f"{short}_x_realtime: {heard / (seconds - begin):.1f}")
+    RESULTS.add(f"embedding music, {short}", heard / (seconds - begin), "× real time", bar="≥ 60", n=len(files))
 
 
 def time_build(files: list[Path], embedder: Embedder, processes: int) -> tuple[float, float]:

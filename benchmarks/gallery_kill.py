@@ -33,10 +33,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _results import Results
 
 from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.gallery.build import build_gallery
 from brain2music.gallery.gallery import Gallery
+
+RESULTS = Results("gallery_kill")
 
 DIMS, BITS, RATE = 753, 20, 8000  # as many dims as musicnn has
 REPEATS = RATE // 16 // BITS
@@ -139,6 +142,7 @@ def build_together(scratch: Path, tracks: int, times: int, rng: random.Random) -
             shutil.rmtree(out)
     for way, count in right.items():
         print(f"{way}: right {count} of {times}")
+        RESULTS.add(f"galleries that are right, {way}", count, bar=f"all {times}", n=times)
 
 
 def _seconds_of_one(scratch: Path) -> float:
@@ -185,10 +189,16 @@ def report(folder: Path, tracks: int, embedded: int) -> None:
     print(f"tracks: {len(gallery)} x {DIMS}")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     print(f"peak_memory_gb: {peak:.2f} (of the largest build; mapped vectors included)")
-    print(f"rewritten: {embedded - tracks}")
-    print(f"leftover: {len([path for path in folder.rglob('*') if path.name not in expected])}")
-    print(f"lost: {len(set(range(tracks)) - right)}")
-    print(f"duplicated: {len(numbers) - len(set(numbers))}")
+    figures = {
+        "rewritten": embedded - tracks,
+        "leftover": len([path for path in folder.rglob("*") if path.name not in expected]),
+        "lost": len(set(range(tracks)) - right),
+        "duplicated": len(numbers) - len(set(numbers)),
+    }
+    for name, value in figures.items():
+        print(f"{name}: {value}")
+        RESULTS.add(f"tracks {name} after kills", value, bar="" if name == "rewritten" else "0", n=tracks)
+    RESULTS.add("peak memory of the largest build", peak, "GB", n=tracks)
 
 
 def write_music(folder: Path, tracks: int) -> None:

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from _results import Results
 
 from brain2music.brain.clean import detrend, zscore
 from brain2music.brain.volumes import open_image, read_voxels
+
+RESULTS = Results("masking")
 
 GRID, SCANS, TR = (64, 64, 40), 410, 1.5
 
@@ -38,6 +41,8 @@ def main(suffix: str) -> None:
     print(f"speedup: {nilearn_s / ours_s:.1f}")
     print(f"max_difference: {np.abs(ours - theirs).max():.1e}")
     print(f"median_detrend_s: {median_s:.3f}")
+    question = f"seconds to mask, detrend and z-score a run ({suffix}), nilearn's NiftiMasker over ours"
+    RESULTS.add(question, ours_s, "s", peer=nilearn_s, ratio=nilearn_s / ours_s, n=int(mask.sum()))
 
 
 def simulate(folder: Path, suffix: str) -> tuple[Path, nib.Nifti1Image]:

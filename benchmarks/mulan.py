@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _results import Results
 
-from brain2music._utils.progress import progress
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
 from brain2music.models.mulan.embedder import MuLanEmbedder
@@ -38,6 +38,9 @@ from brain2music.simulation.music.genres import GENRES, MOODS
 from brain2music.simulation.music.instruments import INSTRUMENTS, KITS
 from brain2music.simulation.music.piece import Piece
 from brain2music.weights import find
+
+RESULTS = Results("mulan")
+BARS = {"recall_at_10": "≥ 0.8", "genre_zero_shot": "≥ 0.8"}
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SEED = 20_231_107  # of the held-out pieces: no training used it
@@ -70,15 +73,16 @@ def main() -> None:
     vectors, tags, names = recorded(embedder, REAL_DATA / "recorded")
     for name, top in (("zero_shot_auc", 1), ("zero_shot_auc_top3", 3)):
         show_tags(name, embedder, vectors, strongest(tags, top), names)
-    print(f"checkpoint_mb: {sum(file.stat().st_size for file in folder.iterdir()) / 1e6:.2f}")
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    print(f"checkpoint_mb: {size:.2f}")
+    RESULTS.add("size of the checkpoint", size, "MB", bar="≤ 15")
 
 
 def held_out(embedder: MuLanEmbedder, cache: Path, workers: int) -> tuple[np.ndarray, list[Piece], list[str]]:
     """Vectors of the held-out pieces, their truth, and a caption of each."""
     sources = [ComposedPiece(SEED, genre, number) for number in range(PER_GENRE) for genre in GENRES]
-    with progress("held-out pieces") as advance:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        write_feature_shards(sources, cache, f"rendered-{SEED}", 50, workers, device, progress=advance)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    write_feature_shards(sources, cache, f"rendered-{SEED}", 50, workers, device)
     vectors, pieces = [], []
     for shard in read_feature_shards(cache):
         heard = embedder.embed_features(shard.features)
@@ -183,6 +187,8 @@ def show_tags(name: str, embedder: MuLanEmbedder, vectors: np.ndarray, positive:
     low, high = np.percentile(draws, [2.5, 97.5])
     each = ", ".join(f"{names[t]} {a:.3f} ({positive[:, t].sum()})" for t, a in zip(used, areas, strict=True))
     print(f"{name}: {np.mean(areas):.4f}  [{low:.4f}, {high:.4f}], chance 0.5, n = {len(vectors)}, {len(used)} tags")
+    found = {"low": low, "high": high, "n": len(vectors), "note": f"chance 0.5, {len(used)} tags"}
+    RESULTS.add(name.replace("_", " "), np.mean(areas), bar="≥ 0.8" if name == "zero_shot_auc" else "", **found)
     print(f"  {each}")
 
 
@@ -199,6 +205,8 @@ def show(name: str, values: np.ndarray, chance: float) -> None:
     means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(1000)]
     low, high = np.percentile(means, [2.5, 97.5])
     print(f"{name}: {values.mean():.4f}  [{low:.4f}, {high:.4f}], chance {chance:g}, n = {len(values)}")
+    found = {"low": low, "high": high, "n": len(values), "note": f"chance {chance:g}"}
+    RESULTS.add(name.replace("_", " "), values.mean(), bar=BARS.get(name, ""), **found)
 
 
 if __name__ == "__main__":

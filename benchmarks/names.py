@@ -14,13 +14,19 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from _results import Results
+
+RESULTS = Results("names")
+
 MODEL_FILES = {"config", "model", "training"}
 
 
 def main(root: Path) -> None:
     """Print the counts, and what is counted."""
     files = sorted(root.rglob("*.py"))
-    print(f"public_names: {sum(len(public_names(file)) for file in files if file.stem == '__init__')}")
+    public = sum(len(public_names(file)) for file in files if file.stem == "__init__")
+    print(f"public_names: {public}")
+    RESULTS.add("public names", public)
     counted = [file for file in files if not is_exempt(file.relative_to(root))]
     definitions: defaultdict[str, list[Path]] = defaultdict(list)
     stems: defaultdict[str, list[Path]] = defaultdict(list)
@@ -36,6 +42,7 @@ def report(figure: str, found: dict[str, list[Path]], most: int, root: Path) -> 
     """Print how many names occur in more than ``most`` files, and where."""
     repeated = {name: files for name, files in sorted(found.items()) if len(files) > most}
     print(f"{figure}: {len(repeated)}")
+    RESULTS.add(figure.replace("_", " "), len(repeated))
     for name, files in repeated.items():
         print(f"  {name}: {', '.join(file.relative_to(root).as_posix() for file in files)}")
 

@@ -17,6 +17,7 @@ embedding. The steps of a run score them, in folds.
 """
 
 import argparse
+import json
 import os
 import tempfile
 import time
@@ -32,8 +33,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
+from _results import Results
 
-from brain2music._utils.files import write_json
 from brain2music.brain.responses import Responses
 from brain2music.config import RunConfig
 from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
@@ -45,6 +46,8 @@ from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.scoring import score
 from brain2music.study.stimuli import Stimuli
 from brain2music.study.study import Clip
+
+RESULTS = Results("null_folds")
 
 CLIPS, RUN, SCANS, VOXELS, DIMS, FACTORS = 40, 10, 4, 60, 16, 12
 SPACE = EmbeddingSpace("null", "1", "none", DIMS, 3.0, 1.5, 16000)
@@ -205,10 +208,13 @@ def main() -> None:
     seconds = time.perf_counter() - started
     for name, value in figures.items():
         print(f"{name}: {value:.4f}")
+        bar = "0.05 ± 0.015" if name in ("share_p_05_decode", "share_p_05_encode") else ""
+        RESULTS.add(name.replace("_", " "), value, bar=bar, n=given.studies)
     print(f"studies: {given.studies}\nseconds: {seconds:.0f}")
     if given.json is not None:
         record = {"date": date.today().isoformat(), "studies": given.studies, "seed": given.seed, **figures}
-        write_json(given.json, record | {"decoder": given.decoder, "seconds": round(seconds)})
+        record |= {"decoder": given.decoder, "seconds": round(seconds)}
+        given.json.write_text(json.dumps(record, indent=1))
 
 
 if __name__ == "__main__":

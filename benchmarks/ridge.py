@@ -29,6 +29,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from _results import Results
+
+RESULTS = Results("ridge")
+BARS = {
+    "decode128_5": "≥ 4",
+    "decode1152_5": "≥ 3",
+    "decode128_12": "≥ 8",
+    "four_embeddings_12": "≥ 15",
+    "encode512": "≥ 6",
+    "encode4096": "≥ 3",
+}
+"""Of the ratio of seconds."""
 
 ALPHAS = np.logspace(-1, 8, 15)
 TEST_ROWS = 200
@@ -106,6 +118,11 @@ def compare(arguments: argparse.Namespace) -> None:
         print(f"{name}: {value:.2e}")
     print(f"peak_gb: {ours['peak_gb']:.2f}")
     print(f"peer_peak_gb: {peer['peak_gb']:.2f}")
+    times = {"peer": peer["seconds"], "ratio": peer["seconds"] / ours["seconds"], "bar": BARS[arguments.case]}
+    RESULTS.add(f"seconds to fit and predict, {arguments.case}, himalaya over ours", ours["seconds"], "s", **times)
+    memory = {"peer": peer["peak_gb"], "ratio": peer["peak_gb"] / ours["peak_gb"]}
+    RESULTS.add(f"peak memory, {arguments.case}, himalaya over ours", ours["peak_gb"], "GB", **memory)
+    RESULTS.add(f"largest relative difference from himalaya, {arguments.case}", difference, bar="≤ 1e-4")
 
 
 def whole_peer(arguments: argparse.Namespace, folder: Path) -> dict[str, float]:
@@ -153,7 +170,10 @@ def floor(arguments: argparse.Namespace) -> None:
     print(f"eigendecomposition_s: {least['eigh']:.2f}")
     print(f"ours_s: {ours['seconds']:.2f}")
     print(f"floor_s: {least['seconds']:.2f}")
-    print(f"ours_over_floor: {ours['seconds'] / least['seconds']:.2f}")
+    over = ours["seconds"] / least["seconds"]
+    print(f"ours_over_floor: {over:.2f}")
+    question = "seconds of decoding, over a Gram matrix, one eigendecomposition and coefficients"
+    RESULTS.add(question, ours["seconds"], "s", peer=least["seconds"], ratio=over, bar="≤ 1.3")
 
 
 def growth(figure: Path | None) -> None:
@@ -173,6 +193,7 @@ def growth(figure: Path | None) -> None:
         grown[name] = times
         exponent = np.polyfit(np.log([1, 2, 4]), np.log(times), 1)[0]
         print(f"seconds_{name}: {', '.join(f'{t:.3f}' for t in times)}\nexponent_{name}: {exponent:.2f}")
+        RESULTS.add(f"exponent of the growth of time with {name}", exponent)
     if figure is not None:
         draw(base, grown, figure)
 

@@ -15,11 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from _results import Results
 
 from brain2music.models.musiclm.config import StageConfig
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.sampling import Sampling
 from brain2music.models.musiclm.stage import Condition, Stage
+
+RESULTS = Results("sampler")
 
 LEVELS, CODES, RATE = 4, 1024, 50.0
 
@@ -54,9 +57,14 @@ def main() -> None:
         print(f"tokens_per_s{suffix}: {tokens / mine:.0f}")
         print(f"peer_tokens_per_s{suffix}: {tokens / theirs:.0f}")
         print(f"speedup{suffix}: {theirs / mine:.2f}")
+        question = f"tokens per second, batch {batch}, {steps} frames, ours over MusicGen of the same size"
+        rates = {"peer": tokens / theirs, "ratio": theirs / mine, "bar": "" if number else "≥ 1.5"}
+        RESULTS.add(question, tokens / mine, "tokens/s", **rates)
     if given.figure is not None:
         draw(speeds, given.steps, given.figure)
-    print(f"seconds_for_15s: {_fifteen_seconds(given):.1f}")
+    seconds_for_15s = _fifteen_seconds(given)
+    print(f"seconds_for_15s: {seconds_for_15s:.1f}")
+    RESULTS.add(f"seconds to generate 15 s of music, {given.generator}", seconds_for_15s, "s", bar="≤ 45")
 
 
 def draw(speeds: dict[tuple[int, int], tuple[float, float]], steps: int, path: Path) -> None:

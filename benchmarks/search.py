@@ -18,6 +18,7 @@ quiet machine.
 """
 
 import argparse
+import json
 import os
 import resource
 import shutil
@@ -32,11 +33,12 @@ from typing import Any
 import faiss
 import numpy as np
 import torch
+from _results import Results
 
-from brain2music._utils.files import read_json, write_json
-from brain2music._utils.progress import progress
 from brain2music.gallery.ann import AnnIndex, Measured
 from brain2music.gallery.search import ExactIndex, as_float32
+
+RESULTS = Results("search")
 
 K = 10
 DIMS, PER_CLUSTER, SPREAD = 128, 100, 0.6
@@ -88,6 +90,10 @@ def compare_exact(rounds: int) -> None:
         print(f"{name}_ms: {1e3 * seconds:.1f}")
     print(f"float32_over_faiss: {medians['exact_float32'] / medians['faiss']:.3f}")
     print(f"exact_over_faiss: {medians['exact'] / medians['faiss']:.3f}")
+    for name in ("exact", "exact_float32"):
+        ours_ms, peer_ms = 1e3 * medians[name], 1e3 * medians["faiss"]
+        question = f"exact search of 60 queries ({name.replace('_', ' ')}), over faiss's IndexFlatIP"
+        RESULTS.add(question, ours_ms, "ms", peer=peer_ms, ratio=ours_ms / peer_ms, bar="≤ 0.2", n=106_574)
 
 
 def build_ann(rows: int, scratch: Path) -> None:
@@ -96,12 +102,12 @@ def build_ann(rows: int, scratch: Path) -> None:
         return
     stored = write_mixture(scratch / f"{rows}.f16", rows)
     begun, processor = time.perf_counter(), time.process_time()
-    with progress("filling the index") as advance:
-        ann = AnnIndex.build(stored, prepare=_unit_rows, progress=advance)
+    ann = AnnIndex.build(stored, prepare=_unit_rows)
     spent = {"build_s": time.perf_counter() - begun, "build_cpu_s": time.process_time() - processor}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     ann.save(scratch / f"{rows}.faiss")
-    write_json(scratch / f"{rows}.json", {"measured": asdict(ann.measured), **spent, "build_peak_gb": peak})
+    built = {"measured": asdict(ann.measured), **spent, "build_peak_gb": peak}
+    (scratch / f"{rows}.json").write_text(json.dumps(built))
     print(f"built: {rows:,} rows in {spent['build_s']:.0f} s, {ann.measured}", flush=True)
 
 
@@ -127,10 +133,14 @@ def compare_ann(rows: int, scratch: Path) -> None:
     print(f"peak_memory_gb: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} (mapped vectors included)")
     print(f"ann_recall_at_10: {large['recall_at_10']:.3f}")
     print(f"ann_speedup: {large['speedup']:.1f}")
+    RESULTS.add("recall at 10 of approximate search", large["recall_at_10"], bar="≥ 0.95", n=rows)
+    times = {"peer": large["exact_ms"], "ratio": large["speedup"], "bar": "≥ 20"}
+    RESULTS.add("approximate search of 60 queries, our exact search over it", large["ann_ms"], "ms", n=rows, **times)
+    RESULTS.add("size of the approximate index", large["index_gb"], "GB", n=rows)
 
 
 def measure(rows: int, scratch: Path) -> dict[str, float]:
-    built = read_json(scratch / f"{rows}.json")
+    built = json.loads((scratch / f"{rows}.json").read_text())
     measured = Measured(**built.pop("measured"))
     vectors = write_mixture(scratch / f"{rows}.f16", rows)
     ann = AnnIndex.open(scratch / f"{rows}.faiss", measured, vectors, _unit_rows)

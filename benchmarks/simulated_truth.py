@@ -29,10 +29,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from _results import Results
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.metrics import roc_auc_score
 
-from brain2music._utils.errors import Brain2MusicWarning
+from brain2music import Brain2MusicWarning
 from brain2music.brain.clean import detrend, regress_out, zscore
 from brain2music.brain.responses import Responses
 from brain2music.decoding.decoder import Decoded
@@ -58,6 +59,8 @@ from brain2music.simulation.music.genres import GENRES
 from brain2music.simulation.music.render import write_corpus
 from brain2music.study.stimuli import Stimuli
 from brain2music.study.study import Clip
+
+RESULTS = Results("simulated_truth")
 
 CLIP_S, TR = 15.0, 1.5
 PIECES = 40
@@ -104,6 +107,10 @@ def main() -> None:
     print(f"ceiling_floor: {floor:.4f}")
     print(f"ceiling_error_repeats: {by_repeats:.4f}")
     print(f"ceiling_error: {ceiling_error:.4f}")
+    n = options.seeds
+    RESULTS.add("area under ROC of voxels found (simulated)", auc, bar="≥ 0.95", n=n)
+    RESULTS.add("false discoveries among controls at q = 0.05 (simulated)", false, bar="≤ 0.05", n=n)
+    RESULTS.add("mean absolute error of the noise ceiling (simulated)", ceiling_error, bar="≤ 0.05", n=n)
     if not ratios:
         return
     ours, _, bayes, shuffled = np.mean(ratios, axis=0)
@@ -111,6 +118,9 @@ def main() -> None:
     print(f"identification_bayes: {bayes:.4f}")
     print(f"bayes_ratio: {ours / bayes:.4f}")
     print(f"shuffled_identification: {shuffled:.4f}")
+    question = "identification, ours over Bayes-optimal (simulated)"
+    RESULTS.add(question, ours, peer=bayes, ratio=ours / bayes, bar="≥ 0.95", n=len(ratios), note=options.option)
+    RESULTS.add("identification, permuted clips (simulated)", shuffled, bar="0.5", n=len(ratios))
 
 
 class Music:

@@ -21,10 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import wild_sounds  # noqa: F401 (adds to WANTS)
+from _results import Results
 from wild_wants import WANTS
 
 from brain2music.config import PLACES
 from brain2music.config import RENAMED as SETTINGS
+
+RESULTS = Results("wild")
 
 CASES = Path(__file__).parents[1] / "../shared/cases"
 TIMEOUT_S = 900
@@ -230,6 +233,8 @@ def main() -> None:
             right += well
             print(f"{'right' if well else 'WRONG'}  {case}{f': {why}' if why else ''}", flush=True)
     print(f"right: {right} of {len(sources)}")
+    if not arguments.only:
+        RESULTS.add("cases met by users that go right", right, bar=f"all {len(sources)}", n=len(sources))
     raise SystemExit(right < len(sources))
 
 
