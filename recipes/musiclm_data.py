@@ -139,3 +139,10 @@ def fit_conditions(out: Path, embedder: WindowEmbedder, codebook_size: int) -> N
     report = {"pieces": len(data), "hours": data.seconds / 3600}
     if "semantic_codes" in data.about:
         semantic = torch.cat([shard["semantic"].flatten() for shard in data.shards]).long()
+        report |= codebook_use(torch.bincount(semantic, minlength=codebook_size).float())
+    (out / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    print("\n".join(f"{name}={value:.4g}" for name, value in report.items()))
+
+
+if __name__ == "__main__":
+    main()
