@@ -30,24 +30,24 @@ from brain2music.brain.arrays import read_arrays_study
 from brain2music.brain.responses import Responses
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.decoding import options
-from brain2music.decoding.decoder import Decoded, group_k_fold
-from brain2music.decoding.fits import Fit
+from brain2music.decoding import Decoded, RidgeSettings, SubjectDecoder, undivided
 from brain2music.decoding.problem import HeldOut, Problem, View
+from brain2music.decoding.registry import fit_decoder
 from brain2music.embeddings.alignment import match_windows
 from brain2music.embeddings.clips import embed_clips
 from brain2music.embeddings.embeddings import Embeddings
 from brain2music.metrics.ranking import identification_by_clip, similarity
 from brain2music.models.embedders import get_embedder
 from brain2music.simulation.brain import simulate
+from brain2music.study.folds import group_k_fold
 
 RESULTS = Results("ablations")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EMBEDDING = "musicnn-mtt"
-REAL = ("ridge", "calibrated", "whitened", "contrastive", "nonlinear", "nonlinear+contrastive", "exemplars", "auto")
-SIMULATED = ("ridge", "roi-ensemble", "selected", "stacked", "calibrated", "whitened", "contrastive", "nonlinear")
-SIMULATED += ("exemplars", "stacked+whitened", "stacked+contrastive", "auto")
+REAL = ("ridge", "matched", "whitened", "contrastive", "nonlinear", "nonlinear+contrastive", "denoised", "auto")
+SIMULATED = ("ridge", "roi-ensemble", "selected", "stacked", "matched", "whitened", "contrastive", "nonlinear")
+SIMULATED += ("denoised", "stacked+whitened", "stacked+contrastive", "auto")
 SLOW = ("selected", "auto")
 LAGS = (3, 2, 4)
 """Scans; the first is the main lag, the others are for stacking."""
@@ -120,13 +120,19 @@ def real_row(name: str, cache: Path, n_seeds: int, n_shuffles: int) -> Row:
     with _quiet():
         started = time.perf_counter()
         for seed in range(n_seeds):
-            decoded = options.decode_kfold_with(name, responses, embeddings, seed=seed)
-            note(row, decoded)
-            row.in_fold.append(in_fold(decoded, list(group_k_fold(len(responses.clips), 10, seed))))
+            decoder = in_ten_folds(name, responses, embeddings, seed)
+            note(row, decoder.decoded())
+            row.in_fold.append(in_fold(decoder.decoded(), decoder.held_out))
         row.seconds = time.perf_counter() - started
-        shuffles = options.decode_kfold_shuffled_with(name, responses, embeddings, n_shuffles=n_shuffles)
-        row.shuffled = [identified(each) for each in shuffles]
+        row.shuffled = [identified(each) for each in in_ten_folds(name, responses, embeddings, 0).permuted(n_shuffles)]
     return row
+
+
+def in_ten_folds(name: str, responses: Responses, embeddings: Embeddings, seed: int) -> SubjectDecoder:
+    """A decoder of all clips, in ten folds dealt out by the seed; voxels are standardised in each."""
+    folds = list(group_k_fold(len(responses), 10, seed, undivided(responses)))
+    settings = RidgeSettings(standardise=True)
+    return SubjectDecoder(name, responses, None, embeddings, held_out=folds, settings=settings, seed=seed)
 
 
 def inside_training(name: str, cache: Path) -> float:
@@ -137,9 +143,10 @@ def inside_training(name: str, cache: Path) -> float:
     with _quiet():
         for held_out in group_k_fold(len(responses.clips), 10, seed=0):
             keep = ~np.isin(pairs.groups, held_out)
-            train = type(pairs)(pairs.X[keep], pairs.Y[keep], pairs.groups[keep], pairs.window[keep])
-            problem = Problem((View(train, pairs.X[~keep]),), responses.runs, Fit(standardise=True))
-            found.append(HeldOut.of(options.predict_with(name, problem), problem).identification())
+            views, settings = (View.of(pairs.X[keep]),), RidgeSettings(standardise=True)
+            problem = Problem(views, pairs.groups[keep], responses.runs, settings)
+            fitted = fit_decoder(name, problem, [pairs.Y[keep]])[0]
+            found.append(HeldOut.of(fitted, pairs.Y[keep], problem).identification())
     return float(np.mean(found))
 
 
@@ -148,16 +155,12 @@ def simulated_row(name: str, cache: Path) -> Row:
     row, n_shuffles = Row(name), 1 if name in SLOW else 3
     sides, embeddings = heard(cache, len(LAGS) if "stacked" in name or name == "auto" else 1)
     with _quiet():
-        for subject, ((train, test), *also) in enumerate(sides):
-            settings = {"also": also, "seed": subject}
+        for subject, ((train, test), *lagged) in enumerate(sides):
             started = time.perf_counter()
-            note(row, options.decode_with(name, train, embeddings, test, embeddings, **settings))
+            decoder = SubjectDecoder(name, train, test, embeddings, lagged=lagged, seed=subject)
+            note(row, decoder.decoded())
             row.seconds += time.perf_counter() - started
-            given = train, embeddings, test, embeddings
-            row.shuffled += [
-                identified(each)
-                for each in options.decode_shuffled_with(name, *given, n_shuffles=n_shuffles, **settings)
-            ]
+            row.shuffled += [identified(each) for each in decoder.permuted(n_shuffles)]
     return row
 
 

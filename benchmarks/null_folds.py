@@ -134,7 +134,7 @@ def run(number: int, seed: int, settings: RunConfig) -> Result:
         outputs, listener = Outputs(Path(folder)), Listener(source, "01", settings)
         music = Music(source, (_Silent(),), outputs)
         music._done[SPACE.name] = embeddings
-        scores = score(listener, listener.decode(embeddings), music) + encode_subject(listener, music, outputs)
+        scores = score(listener, listener.decoder(embeddings), music) + encode_subject(listener, music, outputs)
         voxels = pd.read_parquet(outputs.encoding("01", SPACE.name))
     decoded, encoded = scores[0], next(each for each in scores if each.metric == "r")
     (permuted,) = select_scores(scores, condition="permuted")

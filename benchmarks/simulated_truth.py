@@ -36,8 +36,7 @@ from sklearn.metrics import roc_auc_score
 from brain2music import Brain2MusicWarning
 from brain2music.brain.clean import detrend, regress_out, zscore
 from brain2music.brain.responses import Responses
-from brain2music.decoding.decoder import Decoded
-from brain2music.decoding.options import decode_shuffled_with, decode_with
+from brain2music.decoding import Decoded, SubjectDecoder
 from brain2music.embeddings.alignment import match_windows
 from brain2music.embeddings.clips import embed_clips
 from brain2music.embeddings.embeddings import Embeddings
@@ -196,9 +195,9 @@ def decoded(
     subject: SimulatedSubject, train: Responses, test: Responses, music: Music, option: str, seed: int
 ) -> tuple[float, float, float, float]:
     """Identification by our decoder, by plain ridge, by the Bayes-optimal one, and by ours after shuffling."""
-    sides = (train, music.embedded, test, music.embedded)
-    ours, plain = (decode_with(name, *sides, seed=seed) for name in (option, "ridge"))
-    shuffled = decode_shuffled_with(option, *sides, n_shuffles=N_SHUFFLES, seed=seed)
+    decoder, ridge = (SubjectDecoder(name, train, test, music.embedded, seed=seed) for name in (option, "ridge"))
+    shuffled = decoder.fit(N_SHUFFLES).permuted(N_SHUFFLES)
+    ours, plain = decoder.decoded(), ridge.decoded()
     best = replace(plain, predicted=bayes_optimal(subject, test, music))
     by_shuffled = float(np.mean([_identified(each) for each in shuffled]))
     return _identified(ours), _identified(plain), _identified(best), by_shuffled
@@ -336,7 +335,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--decode-seeds", type=int, default=2, help="how many of the seeds are decoded too")
-    parser.add_argument("--option", default="selected+whitened", help="our decoder: a name of decode_with")
+    parser.add_argument("--option", default="selected+whitened", help="our decoder, by name")
     parser.add_argument("--embedding", default="musicnn-mtt")
     parser.add_argument("--components", type=int, default=5, help="of white matter, regressed out; 0 for none")
     parser.add_argument("--music", type=Path, help="a folder GENRE/TRACK.wav of pieces of 15 s or more")

@@ -212,9 +212,9 @@ def test_forms_of_a_prediction_come_from_one_fit(planted, monkeypatch: pytest.Mo
     decoder = b2m.Decoder("ridge").fit(bold[:30], music)
     whole = {
         form: b2m.Decoder(name).fit(bold[:30], music).predict(bold[30:]).data
-        for form, name in (("matched", "ridge+calibrated"), ("denoised", "ridge+calibrated+exemplars"))
+        for form, name in (("matched", "ridge+matched"), ("denoised", "ridge+matched+denoised"))
     }
-    monkeypatch.setattr("brain2music.decoding.fits.ridge_cv", lambda *_, **__: pytest.fail("fitted again"))
+    monkeypatch.setattr("brain2music.decoding.fits.ridge_cv_many", lambda *_, **__: pytest.fail("fitted again"))
     for form, expected in whole.items():
         np.testing.assert_allclose(decoder.predict(bold[30:], form).data, expected, atol=1e-6)
     with pytest.raises(b2m.InputError, match="no form 'best'"):

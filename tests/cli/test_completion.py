@@ -6,7 +6,7 @@ import pytest
 
 from brain2music.cli import main
 from brain2music.cli.completion import POSTPROCESSING, REGRESSORS, complete_decoder, complete_generator
-from brain2music.decoding.options import decoder_options
+from brain2music.decoding import decoder_options
 from brain2music.models.catalogue import EMBEDDINGS
 
 

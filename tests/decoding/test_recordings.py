@@ -1,4 +1,4 @@
-"""Excerpts of one recording are never apart: not in folds, nor where penalties, heads and unseen genres are chosen."""
+"""Excerpts of one recording are never apart: not in folds, nor where penalties and post-processing are chosen."""
 
 from dataclasses import replace
 
@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
-from brain2music.decoding.decoder import decode_kfold, undivided
-from brain2music.decoding.fits import Fit, cv_groups
-from brain2music.decoding.options import decode_kfold_shuffled_with, decode_kfold_with, decode_with
+from brain2music.decoding import RidgeSettings, undivided
 from brain2music.decoding.problem import HeldOut, Problem, View
-from brain2music.decoding.shuffled import shuffled_orders
-from brain2music.decoding.unseen import decode_kfold_unseen
 from brain2music.embeddings.alignment import match_windows
 from brain2music.ridge import assign_folds
+from brain2music.study.folds import draw_permutations
 from brain2music.study.study import Clip
+
+from .fitting import decode, decode_in_folds, decoder_in_folds
 
 pytestmark = pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 ALPHAS = [1.0, 1e2, 1e4]
@@ -37,51 +36,51 @@ def identified(decoded) -> float:
     return float(np.mean([(c[i, i] > np.delete(c[i], i)).mean() for i in range(len(c))]))
 
 
-@pytest.mark.parametrize("name", ["ridge", "selected+whitened", "stacked", "calibrated", "exemplars", "contrastive"])
+@pytest.mark.parametrize("name", ["ridge", "selected+whitened", "stacked", "matched", "denoised", "contrastive"])
 def test_a_recording_is_not_known_again_by_its_other_excerpts(excerpts, name):
     responses, embeddings = excerpts
-    decoded = decode_kfold_with(name, responses, embeddings, n_folds=6, inner_folds=3, alphas=ALPHAS)
+    decoded = decode_in_folds(responses, embeddings, name, n_folds=6, inner_folds=3, alphas=ALPHAS)
     assert identified(decoded) < 0.7
     other = replace(embeddings, data=embeddings.data.copy())
     other.data[:3] = 30.0 - other.data[:3]  # the first song's three excerpts
-    again = decode_kfold_with(name, responses, other, n_folds=6, inner_folds=3, alphas=ALPHAS)
+    again = decode_in_folds(responses, other, name, n_folds=6, inner_folds=3, alphas=ALPHAS)
     np.testing.assert_array_equal(again.predicted[:3], decoded.predicted[:3])
 
 
 def test_folds_that_divide_a_recording_are_refused(excerpts):
     folds = [np.arange(k, 36, 3) for k in range(3)]
     with pytest.raises(LeakageError, match="divides 12 recordings"):
-        decode_kfold(*excerpts, folds=folds, alphas=ALPHAS)
+        decode_in_folds(*excerpts, folds=folds, alphas=ALPHAS)
     with pytest.raises(LeakageError, match="divides 12 recordings"):
-        decode_kfold_with("whitened", *excerpts, folds=folds, alphas=ALPHAS)
+        decode_in_folds(*excerpts, "whitened", folds=folds, alphas=ALPHAS)
 
 
 def test_penalties_are_chosen_on_whole_recordings(excerpts):
     responses, embeddings = excerpts
     pairs = match_windows(responses, embeddings)
     units = undivided(responses)
-    groups = cv_groups(pairs, units, Fit(n_folds=5))
+    problem = Problem((View.of(pairs.X),), pairs.groups, units, RidgeSettings(ALPHAS, n_folds=5))
+    groups = problem.groups
     folds = assign_folds(len(groups), groups, 5)
     assert all(len(np.unique(folds[units[pairs.groups] == unit])) == 1 for unit in range(12))
-    problem = Problem((View(pairs, pairs.X[:1]),), units, Fit(ALPHAS, n_folds=5))
-    held_out = HeldOut.of(problem.ridge(pairs.X), problem)
+    held_out = HeldOut.of(problem.ridge([pairs.Y])[0], pairs.Y, problem)
     np.testing.assert_array_equal(held_out.fold, folds)
 
 
 def test_runs_that_share_a_recording_are_one(excerpts):
     responses, _ = excerpts
-    by_run = undivided(replace(responses, runs=np.arange(36) // 6), "run")
+    by_run = undivided(responses, np.arange(36) // 6)
     assert by_run.max() == 5
-    crossing = undivided(replace(responses, runs=np.arange(36) // 4), "run")
+    crossing = undivided(responses, np.arange(36) // 4)
     assert len(np.unique(crossing)) == 3
 
 
 def test_more_folds_than_recordings_are_refused_by_name(excerpts):
     responses, embeddings = excerpts
     with pytest.raises(InputError, match="12 training clips of 36 clips cannot make 13 folds"):
-        decode_with("ridge", responses, embeddings, responses, embeddings, n_folds=13)
+        decode(responses, embeddings, responses, embeddings, n_folds=13)
     with pytest.raises(InputError, match="cannot make 13 folds"):
-        decode_kfold(responses, embeddings, n_folds=13)
+        decode_in_folds(responses, embeddings, n_folds=13)
 
 
 def test_a_genre_is_left_out_with_all_excerpts_of_its_recordings(excerpts):
@@ -89,10 +88,11 @@ def test_a_genre_is_left_out_with_all_excerpts_of_its_recordings(excerpts):
     genres = ["rock" if i < 16 else "jazz" for i in range(36)]  # the sixth song is of both
     clips = tuple(replace(clip, genre=genre) for clip, genre in zip(responses.clips, genres, strict=True))
     responses = replace(responses, clips=clips)
-    found = decode_kfold_unseen("ridge", responses, embeddings, genres=["rock"], n_folds=3, alphas=ALPHAS)["rock"]
+    settings = {"n_folds": 3, "inner_folds": 3, "alphas": ALPHAS}
+    found = decoder_in_folds(responses, embeddings, **settings).without_genre("rock")
     other = replace(embeddings, data=embeddings.data.copy())
     other.data[:18] += 5.0
-    again = decode_kfold_unseen("ridge", responses, other, genres=["rock"], n_folds=3, alphas=ALPHAS)["rock"]
+    again = decoder_in_folds(responses, other, **settings).without_genre("rock")
     np.testing.assert_array_equal(again.predicted, found.predicted)
 
 
@@ -100,13 +100,13 @@ def test_a_genre_is_left_out_with_all_excerpts_of_its_recordings(excerpts):
 def test_refits_are_fits_to_recordings_that_have_changed_places(excerpts, name):
     responses, embeddings = excerpts
     settings = {"n_folds": 6, "inner_folds": 3, "alphas": ALPHAS, "seed": 4}
-    refits = decode_kfold_shuffled_with(name, responses, embeddings, n_shuffles=3, **settings)
-    orders = shuffled_orders(responses, "clip", None, 3, 4)
+    refits = decoder_in_folds(responses, embeddings, name, **settings).permuted(3)
+    orders = draw_permutations(undivided(responses), 3, np.random.default_rng(4), responses.runs, deranged=True)
     row = {clip: i for i, clip in enumerate(responses.clips)}
     for refit, order in zip(refits, orders, strict=True):
         assert [row[clip] for clip in refit.clips] == order.tolist()
         np.testing.assert_array_equal(refit.true, embeddings.data[order])
         assert all(mine.track != moved.track for mine, moved in zip(responses.clips, refit.clips, strict=True))
         moved = replace(embeddings, data=embeddings.data[order])
-        expected = decode_kfold_with(name, responses, moved, **settings)
+        expected = decode_in_folds(responses, moved, name, **settings)
         np.testing.assert_allclose(refit.predicted, expected.predicted, atol=2e-3)

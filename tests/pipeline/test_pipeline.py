@@ -19,7 +19,6 @@ from brain2music.gallery.build import build_gallery
 from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.metrics.score import METRICS
 from brain2music.models.embedders import get_embedder
-from brain2music.pipeline.describe import _decoder
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run
 from brain2music.report.page import build_report
@@ -124,7 +123,7 @@ def test_running_again_changes_no_byte_and_decodes_nothing(
     study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = digests(run(read(study), tmp_path / "out", CONFIG))
-    monkeypatch.setattr("brain2music.pipeline.listener.decode_with", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr("brain2music.decoding.subject.fit_decoder", lambda *_, **__: pytest.fail("decoded again"))
     assert digests(run(read(study), tmp_path / "out", CONFIG)) == first
 
 
@@ -260,10 +259,3 @@ def test_a_gallery_meets_a_study_of_any_tr(study: TinyStudy, tmp_path: Path) -> 
     assert not list((tmp_path / "out").glob("sub-*"))
     outputs = run(read(study), tmp_path / "out", config, galleries=[tmp_path / "fits"])
     assert len(pd.read_parquet(outputs.retrieval("01", "logmel"))) > 0
-
-
-def test_the_methods_paragraph_names_the_decoder_that_was_used() -> None:
-    (sentence,) = _decoder(RunConfig.of(decoder="selected+whitened"))
-    assert sentence.startswith("The decoder was selected+whitened (ridge from the voxels")
-    assert "; no direction of the embedding" in sentence
-    assert _decoder(RunConfig()) == []

@@ -1,11 +1,10 @@
 """The decoder as a scikit-learn estimator over responses and embeddings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,17 +15,10 @@ from ..embeddings.alignment import average_windows, match_windows
 from ..embeddings.embeddings import DecodedEmbeddings
 from ..embeddings.plain import as_data_classes, as_responses
 from ..study.folds import most_folds
-from .decoder import Labels, undivided
-from .fits import Fit, Fitted
-from .options import fit_with, require_option, with_calibration, with_exemplars, with_head
+from .decoded import Labels, undivided
+from .fits import Asked, Fitted, RidgeSettings
 from .problem import Problem, View
-
-FORMS: Mapping[str, Callable[[str], str]] = {
-    "plain": lambda name: name,
-    "matched": with_calibration,
-    "denoised": with_exemplars,
-}
-"""For each form of a prediction the decoder that gives it."""
+from .registry import fit_decoder, fit_form, in_form, require_decoder
 
 
 class Decoder(BaseEstimator):
@@ -34,7 +26,7 @@ class Decoder(BaseEstimator):
 
     Ridge regression from the mean response in each window to the window's embedding, with a penalty per dimension
     chosen by cross-validation over recordings [1]_, and the regressors and post-processing that
-    :func:`brain2music.decoding.options.decoder_options` lists.
+    :func:`brain2music.decoding.decoder_options` lists.
 
     Parameters
     ----------
@@ -103,7 +95,9 @@ class Decoder(BaseEstimator):
         self.standardise = standardise
         self.random_state = random_state
 
-    def fit(self, responses: Any, embeddings: Any, groups: Labels | None = None) -> "Decoder":
+    def fit(
+        self, responses: Any, embeddings: Any, groups: Labels | None = None, *, lagged: Sequence[Any] = ()
+    ) -> "Decoder":
         """Fit on training clips.
 
         Parameters
@@ -114,28 +108,34 @@ class Decoder(BaseEstimator):
             Of these clips, matched by name, and of any others; an array has the same clips in the same order.
         groups : sequence, optional
             A label per training clip, such as its artist: no fold divides clips of one label, nor of one recording.
+        lagged : sequence, optional
+            Responses to the same clips at further lags, which ``stacked`` sums with the first.
 
         Returns
         -------
         Decoder
             Itself.
         """
-        require_option(self.name)
+        require_decoder(self.name)
         train, music = as_data_classes(responses, embeddings)
-        pairs = match_windows(train, music, scans_per_window=self.scans_per_window)
-        units = undivided(train, together=groups)
+        views = [train, *(self._lagged(train, each) for each in lagged)]
+        pairs = [match_windows(each, music, scans_per_window=self.scans_per_window) for each in views]
+        units = undivided(train, groups)
         self.n_folds_ = most_folds(units, self.n_folds) or self.n_folds
-        fit = Fit(self.alphas, self.n_folds_, standardise=self.standardise)
+        settings = RidgeSettings(self.alphas, self.n_folds_, self.standardise)
         roi = None if train.space is None else train.space.roi
-        self._problem = Problem((View(pairs, pairs.X[:0], roi),), units, fit, self.random_state)
-        self._forms = {self.name: fit_with(self.name, self._problem)}
-        fitted = self._forms[self.name]
-        self._train, self._n_windows = train[:0], music.data.shape[1]
+        self._problem = Problem(
+            tuple(View.of(each.X, roi) for each in pairs), pairs[0].groups, units, settings, self.random_state
+        )
+        self._targets = pairs[0].Y
+        fitted = fit_decoder(self.name, self._problem, [self._targets])[0]
+        self._forms = {self.name: fitted}
+        self._train, self._n_windows = [each[:0] for each in views], music.data.shape[1]
         self.space_, self.n_features_in_ = music.space, train.n_voxels
         self.best_alphas_, self.cv_scores_, self.train_mean_ = fitted.best_alphas, fitted.cv_scores, fitted.train_mean
         return self
 
-    def predict(self, responses: Any, form: str = "plain") -> DecodedEmbeddings:
+    def predict(self, responses: Any, form: str = "plain", *, lagged: Sequence[Any] = ()) -> DecodedEmbeddings:
         """Predicted embeddings of clips, in the embedding's own units.
 
         Parameters
@@ -145,6 +145,8 @@ class Decoder(BaseEstimator):
         form : {"plain", "matched", "denoised"}
             ``matched`` gives predictions the mean and covariance of true embeddings, for searches; ``denoised`` draws
             them towards the training music besides, for generators. The decoder is not fitted again.
+        lagged : sequence, optional
+            Responses to the same clips at the further lags of the fit, in its order.
 
         Returns
         -------
@@ -154,51 +156,50 @@ class Decoder(BaseEstimator):
         Raises
         ------
         InputError
-            The responses differ from the training responses in voxels, TR, lag or scans.
+            The responses differ from the training responses in voxels, TR, lag, scans or number of lags.
         """
         check_is_fitted(self)
-        asked = self._as_trained(responses)
-        averaged = average_windows(asked, self.space_, self._n_windows, self.scans_per_window)
-        n_clips, n_windows, n_voxels = averaged.shape
-        values = self._form(form).predict(averaged.reshape(-1, n_voxels)).values
+        if 1 + len(lagged) != len(self._train):
+            what = f"responses at {1 + len(lagged)} lags were given to a decoder of {len(self._train)}"
+            raise InputError(what, hint="give those at the further lags as `lagged`")
+        asked = [self._as_trained(each, train) for each, train in zip((responses, *lagged), self._train, strict=True)]
+        averaged = [average_windows(each, self.space_, self._n_windows, self.scans_per_window) for each in asked]
+        n_clips, n_windows, n_voxels = averaged[0].shape
+        views: Asked = tuple(each.reshape(-1, n_voxels) for each in averaged)
+        first = asked[0]
         return DecodedEmbeddings(
-            values.reshape(n_clips, n_windows, -1),
-            tuple(clip.name for clip in asked.clips),
+            self._form(form).predict(*views).reshape(n_clips, n_windows, -1),
+            tuple(clip.name for clip in first.clips),
             self.space_,
-            train_mean=_repeated(self.train_mean_, n_clips),
-            clips=asked.clips,
-            subject=asked.subject,
-            simulated=asked.simulated,
-            whole=asked.n_scans == 1,
+            train_mean=np.tile(self.train_mean_, (n_clips, 1)),
+            clips=first.clips,
+            subject=first.subject,
+            simulated=first.simulated,
+            whole=first.n_scans == 1,
         )
 
-    def _as_trained(self, responses: Any) -> Responses:
+    def _as_trained(self, responses: Any, train: Responses) -> Responses:
         asked = responses
         if not isinstance(responses, Responses):
-            asked = replace(as_responses(responses, self._train.tr), lag_tr=self._train.lag_tr)
-        train, asked = require_alike(self._train, asked)
+            asked = replace(as_responses(responses, train.tr), lag_tr=train.lag_tr)
+        train, asked = require_alike(train, asked)
         if train.n_voxels != self.n_features_in_:
             what = f"the responses lack {self.n_features_in_ - train.n_voxels} of the voxels that were trained on"
             raise InputError(what, hint="load both with the same mask")
         return asked
 
+    def _lagged(self, train: Responses, lagged: Any) -> Responses:
+        """Training responses at a further lag, which are to the same clips and voxels."""
+        given = lagged if isinstance(lagged, Responses) else as_responses(lagged, train.tr)
+        if len(given) != len(train) or given.n_voxels != train.n_voxels or given.n_scans != train.n_scans:
+            what = f"responses at a further lag have the shape {given.data.shape}, at the first {train.data.shape}"
+            raise InputError(what, hint="give responses to the same clips with the same mask")
+        return given if isinstance(lagged, Responses) else replace(given, clips=train.clips)
+
     def _form(self, form: str) -> Fitted:
         """The fitted decoder with the post-processing that a form asks for."""
-        if form not in FORMS:
-            raise InputError(f"there is no form {form!r} of a prediction", hint=f"choose {', '.join(FORMS)}")
-        wanted = FORMS[form](self.name)
+        wanted = in_form(self.name, form)
         if wanted not in self._forms:
-            self._forms[wanted] = self._extended(wanted)
+            plain = self._forms[self.name]
+            self._forms[wanted] = fit_form(self.name, form, plain, self._problem, self._targets)
         return self._forms[wanted]
-
-    def _extended(self, wanted: str) -> Fitted:
-        if not wanted.startswith(self.name):  # auto, which nothing joins
-            return fit_with(wanted, self._problem)
-        fitted = self._forms[self.name]
-        for head in wanted.removeprefix(self.name).removeprefix("+").split("+"):
-            fitted = with_head(fitted, self._problem, head)
-        return fitted
-
-
-def _repeated(mean: Float32[np.ndarray, " dims"], n_clips: int) -> Float32[np.ndarray, "clips dims"]:
-    return np.tile(mean, (n_clips, 1))

@@ -1,12 +1,12 @@
 """Ridge on Gaussian-kernel features of the responses: for few voxels or components, whose use may be curved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float32
 
-from .fits import Fit, Fitted
+from .fits import Fitted, Pairs
 from .problem import Problem
 
 WIDTHS = (0.3, 1.0, 3.0, 10.0)
@@ -18,29 +18,35 @@ LANDMARKS = 1000
 """Training pairs, evenly spaced, whose span carries the features (Nyström); with fewer pairs they are exact."""
 
 
-def nonlinear(problem: Problem) -> Fitted:
+def nonlinear(problem: Problem, targets: Sequence[Pairs]) -> list[Fitted]:
     """Kernel ridge with exp(-d²/(width · median d²)) over standardised responses, the width chosen with α by r².
 
     The features F of the training pairs have F Fᵀ = K, so that cross-validation over them is that of kernel ridge;
     they know nothing of the embeddings. Responses of many noisy voxels are nearly equidistant, and the kernel then
     nearly linear.
     """
-    standardised = _standardising(problem.views[0].train.X)
-    X = standardised(problem.views[0].train.X)
+    standardised = _standardising(problem.views[0].X)
+    X = standardised(problem.views[0].X)
     marks = X[np.unique(np.linspace(0, len(X) - 1, min(len(X), LANDMARKS)).astype(int))]
     between = _distances(marks, marks)
     unit = np.median(between[np.triu_indices(len(marks), 1)])
-    fit = Fit(problem.fit.alphas, problem.fit.n_folds, problem.fit.groups, standardise=False)
-    tries: list[tuple[Fitted, Features]] = []
+    settings = replace(problem.settings, standardise=False)
+    tries: list[tuple[list[Fitted], Features]] = []
     for width in WIDTHS:
         values, vectors = np.linalg.eigh(np.exp(-between / (width * unit)))
         kept = values > 1e-6 * values[-1]
         span = vectors[:, kept] * np.sqrt(len(X) / values[kept])
         features = _features(marks, width * unit, span)
-        tried = problem.ridge(features(X), fit)
-        tries.append((tried, features))
-    best, chosen = max(tries, key=lambda each: each[0].cv_scores.mean())
-    return replace(best, mapping=lambda views: best.mapping([chosen(standardised(views[0]))]))
+        tries.append((problem.ridge_from(features(X), targets, settings), features))
+    return [
+        _best_width([(fits[number], features) for fits, features in tries], standardised)
+        for number in range(len(targets))
+    ]
+
+
+def _best_width(tries: Sequence[tuple[Fitted, Features]], standardised: Features) -> Fitted:
+    best, features = max(tries, key=lambda each: each[0].cv_scores.mean())
+    return replace(best, mapping=lambda views: best.predict(features(standardised(views[0]))))
 
 
 def _features(marks: np.ndarray, width: float, span: np.ndarray) -> Features:

@@ -1,56 +1,82 @@
-"""What an option of decoding is given, and what it gives back to be built upon."""
+"""What a regressor is given, and held-out predictions to build upon."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 from scipy.stats import rankdata
 
-from ..embeddings.alignment import Matched
-from ..ridge import assign_folds
-from .fits import Fit, Fitted, Prediction, cv_groups, fit_ridge
+from ..ridge import Gram, assign_folds
+from ..study.folds import inner_groups
+from .fits import Fitted, Pairs, RidgeSettings, fit_ridge
 
 
 @dataclass(frozen=True)
 class View:
-    """One way of looking at the same pairs: the responses at one lag, and a region's name per voxel.
+    """Responses of the training pairs at one lag, a region's name per voxel, and their Gram matrix."""
 
-    ``test_X`` are the responses that :func:`.options.predict_with` is asked for; no fit looks at them.
-    """
-
-    train: Matched
-    test_X: Float32[np.ndarray, "test voxels"]
+    X: Float32[np.ndarray, "pairs voxels"]
     roi: tuple[str, ...] | None = None
+    gram: Gram | None = None
+
+    @classmethod
+    def of(cls, X: Float32[np.ndarray, "pairs voxels"], roi: tuple[str, ...] | None = None) -> "View":
+        """With a Gram matrix for fits to share; it is computed when it is first used."""
+        return cls(X, roi, Gram(X))
+
+    def rows(self, keep: Bool[np.ndarray, " pairs"]) -> "View":
+        """Some of the pairs."""
+        if keep.all():
+            return self
+        return View(self.X[keep], self.roi, None if self.gram is None else self.gram[keep])
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Training pairs in one view or several (the main lag first), and the responses asked for.
+    """Training pairs in one view or several (the main lag first), and how they may be divided.
 
-    ``units`` says what no fold may divide, a number per clip (:func:`.decoder.undivided`); ``seed`` fixes whatever an
-    option draws.
+    Attributes
+    ----------
+    clip : (pairs,) the index of the clip of each pair.
+    units : (clips,) what no fold may divide, a number per clip.
+    seed : fixes whatever a regressor or a post-processing draws.
     """
 
     views: tuple[View, ...]
+    clip: Int[np.ndarray, " pairs"]
     units: Int[np.ndarray, " clips"]
-    fit: Fit
+    settings: RidgeSettings = field(default_factory=RidgeSettings)
     seed: int = 0
 
     @property
-    def Y(self) -> Float32[np.ndarray, "pairs dims"]:
-        """The embeddings of the training pairs."""
-        return self.views[0].train.Y
+    def groups(self) -> Int[np.ndarray, " pairs"]:
+        """What folds may not divide, a number per pair; :class:`InputError` where there is too little to fold."""
+        return inner_groups(self.units, self.clip, self.settings.n_folds)
 
     @property
     def folds(self) -> Int[np.ndarray, " pairs"]:
-        """The fold in which each training pair is held out: those of :func:`fit_ridge`."""
-        groups = cv_groups(self.views[0].train, self.units, self.fit)
-        return assign_folds(len(groups), groups, self.fit.n_folds)
+        """The fold in which each training pair is held out: those of every ridge."""
+        return assign_folds(len(self.clip), self.groups, self.settings.n_folds)
 
-    def ridge(self, X: Float32[np.ndarray, "pairs features"], fit: Fit | None = None) -> Fitted:
-        """A ridge from other features of the same pairs, with held-out predictions."""
-        return fit_ridge(replace(self.views[0].train, X=X), self.units, fit or self.fit, keep_held_out=True)
+    def rows(self, keep: Bool[np.ndarray, " pairs"], settings: RidgeSettings | None = None) -> "Problem":
+        """Some of the pairs."""
+        views = tuple(view.rows(keep) for view in self.views)
+        return Problem(views, self.clip[keep], self.units, settings or self.settings, self.seed)
+
+    def ridge(self, targets: Sequence[Pairs]) -> list[Fitted]:
+        """Ridge from all voxels at the main lag to each set of targets."""
+        return fit_ridge(self.views[0].X, targets, self.groups, self.settings, self.views[0].gram)
+
+    def ridge_from(
+        self,
+        X: Float32[np.ndarray, "pairs features"],
+        targets: Sequence[Pairs],
+        settings: RidgeSettings | None = None,
+        gram: Gram | None = None,
+    ) -> list[Fitted]:
+        """Ridge from other features of the same pairs."""
+        return fit_ridge(X, targets, self.groups, settings or self.settings, gram)
 
 
 @dataclass(frozen=True)
@@ -71,13 +97,12 @@ class HeldOut:
     clip: Int[np.ndarray, " pairs"]
 
     @classmethod
-    def of(cls, prediction: Prediction | Fitted, problem: Problem) -> "HeldOut":
-        """The held-out side of a fit."""
-        assert prediction.held_out is not None
-        folds, mean = problem.folds, np.empty_like(problem.Y)
+    def of(cls, fitted: Fitted, true: Pairs, problem: Problem) -> "HeldOut":
+        """The held-out side of a fit, and the targets that it was fitted to."""
+        folds, mean = problem.folds, np.empty_like(true)
         for fold in np.unique(folds):
-            mean[folds == fold] = problem.Y[folds != fold].mean(axis=0)
-        return cls(prediction.held_out - mean, problem.Y - mean, folds, problem.views[0].train.groups)
+            mean[folds == fold] = true[folds != fold].mean(axis=0)
+        return cls(fitted.held_out - mean, true - mean, folds, problem.clip)
 
     @property
     def n_folds(self) -> int:
@@ -89,7 +114,7 @@ class HeldOut:
         return HeldOut(self.predicted[keep], self.true[keep], self.fold[keep], self.clip[keep])
 
     def by_clip(self) -> "HeldOut":
-        """One row a clip, the mean over its windows."""
+        """One row per clip, the mean over its windows."""
         _, first, row = np.unique(self.clip, return_index=True, return_inverse=True)
         shares = np.bincount(row).astype(np.float32)[:, None]
         means = [_sums(side, row, len(first)) / shares for side in (self.predicted, self.true)]

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from .._utils.errors import InputError
 from ..brain.responses import Responses
 from ..study.folds import group_clips, group_k_fold, require_undivided
-from .decoder import Labels
+from .decoded import Labels
 
 Split = tuple[Int[np.ndarray, " train"], Int[np.ndarray, " test"]]
 

@@ -16,6 +16,8 @@ from .decoding import score_decoding as score_decoding
 from .generation import score_generated as score_generated
 from .leakage import check_split as check_split
 from .leave_one_genre_out import score_leave_one_genre_out as score_leave_one_genre_out
+from .permutation import PermutationTest as PermutationTest
+from .permutation import permutation_test as permutation_test
 from .ranking import identification_accuracy as identification_accuracy
 from .ranking import identification_by_clip as identification_by_clip
 from .ranking import n_way as n_way

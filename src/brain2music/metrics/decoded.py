@@ -8,9 +8,7 @@ from jaxtyping import Bool
 from sklearn.base import clone
 
 from .._utils.errors import InputError
-from ..decoding.decoder import Labels
-from ..decoding.estimator import Decoder
-from ..decoding.splitters import Splitter, split_clips
+from ..decoding import Decoder, Labels, Splitter, split_clips
 from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
 from ..embeddings.plain import as_data_classes, with_steps
 from ..study.folds import group_clips

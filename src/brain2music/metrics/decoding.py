@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..decoding.decoder import Decoded
+from ..decoding import Decoded
 from .baselines import genre_oracle
 from .builder import ScoreBuilder
 from .ranking import identification_accuracy, similarity

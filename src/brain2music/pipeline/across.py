@@ -1,20 +1,19 @@
 """Between-subject decoding: subjects aligned on their training clips, each decoded by others' data at group level."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from .._utils.errors import InputError
 from ..brain.load import common_voxels
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decoding.across import decode_across, decode_pooled
-from ..decoding.decoder import Decoded
+from ..decoding import RidgeSettings, decode_between_subjects
 from ..metrics.decoding import clip_similarity
 from ..metrics.score import HeldOut, Score
 from .listener import Listener, Music
 
-WAYS: tuple[tuple[HeldOut, Callable[..., list[Decoded]]], ...] = (("subject", decode_across), ("none", decode_pooled))
-"""What the decoder is not fitted to, and the function that decodes so."""
+WAYS: tuple[tuple[HeldOut, bool], ...] = (("subject", False), ("none", True))
+"""What the decoder is not fitted to, and whether own training clips are among what it is fitted to."""
 
 
 def require_people(source: Source, config: RunConfig, subjects: Sequence[str]) -> None:
@@ -42,17 +41,19 @@ def score_across(source: Source, subjects: Sequence[str], name: str, music: Musi
         assert test is not None  # as require_people has seen to
         sides.append(common_voxels(train, test))
     train_sides, test_sides = ([side[i] for side in sides] for i in (0, 1))
+    inner = min(listener.plan.inner for listener in listeners)
+    settings = RidgeSettings(config.decoding.alphas, inner, bool(config.decoding.standardise))
     scores: list[Score] = []
     for method in config.evaluation.between_subject:
-        for held_out, decode in WAYS:
-            found = decode(
+        for held_out, include_own in WAYS:
+            found = decode_between_subjects(
                 train_sides,
                 test_sides,
                 music[name],
                 method,
-                option=config.decoding.decoder,
-                alphas=config.decoding.alphas,
-                n_folds=min(listener.plan.inner for listener in listeners),
+                include_own=include_own,
+                decoder=config.decoding.decoder,
+                settings=settings,
                 scans_per_window=config.decoding.scans_per_window,
                 seed=config.seed,
             )

@@ -12,14 +12,12 @@ from .._utils.files import read_object, write_json
 from ..brain.clean import LACKS_COSINES, lacks_cosines
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decoding.options import decoder_options
 from ..embeddings.protocols import Embedder
-from ..encoding.chance import REFITS
 from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak
 from .dividing import outer_folds, plan
+from .methods import methods
 from .outputs import Outputs
-from .refits import N_REFITS_IN_FOLDS
 from .settings import deciding
 from .subjects import Records, unlike
 
@@ -64,84 +62,6 @@ def _created(outputs: Outputs) -> str:
         return date.today().isoformat()
 
 
-def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], gallery: Gallery | None) -> str:
-    """A methods paragraph for a paper, with every number that the run used."""
-    names = ", ".join(
-        f"{space.name} ({space.dims} dimensions, windows of {space.window_s:g} s every {space.step_s:g} s)"
-        for space in (embedder.space for embedder in embedders)
-    )
-    planned = plan(source.train_clips, outer_folds(source, config), config)
-    n_folds = len(planned.held_out)
-    folds = f"in {n_folds} folds of recordings" if source.folds else "on clips of held-out test runs"
-    parts = [
-        *([] if source.images is None else [f"Responses were read from {source.images}."]),
-        f"Responses of each voxel were {_cleaned(config)}, {_lagged(source, config)} and averaged over the scans "
-        f"of each window of sound (Denk et al., 2023, arXiv 2307.11078)."
-        if source.kind == "bids"
-        else f"Responses came as arrays ({source.name}) and were {_lagged(source, config)}.",
-        f"Stimuli were embedded as presented by {names}.",
-        f"Ridge regression predicted every dimension of the embedding with its own penalty, chosen by "
-        f"{planned.inner}-fold cross-validation over recordings inside the training set, and was scored {folds}.",
-        *_decoder(config),
-        "Identification accuracy counts, for each clip, how often its predicted embedding correlates more with its "
-        "own than with another clip's embedding (strictly; chance 0.5).",
-        f"Intervals are 95 % bootstrap intervals over clips, {_tested(source, config)}",
-    ]
-    if gallery is not None:
-        parts.append(
-            f"Music was retrieved from {len(gallery):,} tracks by the cosine similarity of the mean predicted "
-            f"embedding, both centred by the mean of the training clips."
-        )
-    made = config.generation
-    if made.generator is not None:
-        what = "the mean predicted embedding" if made.conditioning == "mean" else "each window's predicted embedding"
-        part = "" if made.n_clips is None else f" of {made.n_clips} clips, taken from each genre in turn,"
-        parts.append(
-            f"Music of {made.duration_s:g} s was generated from {what}{part} by {made.generator}, {made.n_samples} "
-            f"times, with none chosen, after the shrinkage of predictions was undone by optimal transport fitted to "
-            f"held-out predictions of training clips; also from predictions as they were and from the true embedding."
-        )
-    if source.simulated:
-        parts.insert(0, "The brain data are simulated.")
-    return " ".join(parts)
-
-
-def _tested(source: Source, config: RunConfig) -> str:
-    """What p values come from."""
-    if source.folds is None:
-        return f"p values come from {config.evaluation.n_permutations:,} permutations of clips."
-    n = config.evaluation.n_permuted_fits or N_REFITS_IN_FOLDS
-    return (
-        f"p values come from {n} decoders refitted to permuted recordings (Student's t, with the form of "
-        f"{config.evaluation.n_permutations:,} permutations of clips in place of the normal), and in encoding from "
-        f"permutations calibrated by {REFITS:,} refits; scores that were not refitted have none."
-    )
-
-
-def _decoder(config: RunConfig) -> list[str]:
-    """What was decoded by, where it is not plain ridge regression."""
-    if config.decoding.decoder == "ridge":
-        return []
-    known = decoder_options()
-    what = "; ".join(known[part].removeprefix("ridge, ") for part in config.decoding.decoder.split("+"))
-    return [f"The decoder was {config.decoding.decoder} ({what}), fitted inside the training set."]
-
-
-def _cleaned(config: RunConfig) -> str:
-    ways = {
-        "median": "high-passed by a 240-s median filter",
-        "cosine": "high-passed by a cosine basis of 240 s",
-        "linear": "linearly detrended",
-        "none": "left undetrended",
-    }
-    confounds = (
-        f"cleaned of {', '.join(config.preprocessing.confounds)} of fMRIPrep, "
-        if config.preprocessing.confounds
-        else ""
-    )
-    return f"{ways[config.preprocessing.detrend]}, {confounds}and z-scored per run"
-
-
 def _about_lag(source: Source, config: RunConfig) -> list[str]:
     if not source.has_time:
         return []
@@ -151,15 +71,6 @@ def _about_lag(source: Source, config: RunConfig) -> list[str]:
     if config.events.lag_s == 0 or config.events.lag_tr == 0:
         return ["without a lag, the first scans of a clip reflect the clip before it"]
     return [f"the lag is less than half of a scan of {max(unshifted):g} s, so responses were not shifted"]
-
-
-def _lagged(source: Source, config: RunConfig) -> str:
-    """By how much responses were shifted, in seconds as asked for and in the scans that it became."""
-    if not source.has_time:
-        return "not shifted in time"
-    lags = {(source.tr_of(label), config.lag_in_scans(source.tr_of(label))) for label in source.subjects}
-    told = [f"{lag} TR ({lag * tr:g} s)" for tr, lag in sorted(lags)]
-    return f"shifted by {' or '.join(told)}"
 
 
 def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from .._utils.errors import Brain2MusicWarning, InputError, LeakageError
 from .._utils.progress import progress
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decoding.options import require_option
+from ..decoding import require_decoder
 from ..embeddings.captions import read_captions, with_captions
 from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
@@ -83,7 +83,7 @@ def prepare(
     source = source.exclude(lost) if lost else source
     captions = _captions(source, config, found)
     for name in dict.fromkeys((config.decoding.decoder, *config.evaluation.compare_decoders)):
-        _attempt("decoder-unknown", found, require_option, name)
+        _attempt("decoder-unknown", found, require_decoder, name)
     leaks = _leaks(source, config, opened, found)
     if level == "participant":
         with progress("check the responses"):

@@ -14,7 +14,7 @@ from .._utils.errors import InputError
 from .._utils.files import digest_array
 from .._utils.progress import progress
 from ..audio.io import read_audio
-from ..decoding.decoder import Decoded
+from ..decoding import Decoded
 from ..embeddings.embeddings import Embeddings
 from ..embeddings.protocols import Embedder
 from ..metrics.builder import ScoreBuilder
@@ -42,7 +42,7 @@ def generate(
 ) -> tuple[pd.DataFrame, list[Score], list[Path]]:
     """Generate music for scored clips, and score it by every embedding of the run; also return the files.
 
-    Conditions are the prediction after distribution matching and denoising (:mod:`brain2music.decoding.exemplars`), the
+    Conditions are the prediction after distribution matching and denoising (:mod:`brain2music.decoding.denoising`), the
     prediction as it is, and the true embedding (the ceiling). Pieces are written to files, and scored as written.
     """
     rows = choose_clips([clip.genre for clip in decoded.clips], listener.config.generation.n_clips)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -13,9 +12,7 @@ from .._utils.progress import progress
 from ..brain.responses import Responses
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decoding.decoder import Decoded
-from ..decoding.options import decode_kfold_shuffled_with, decode_kfold_with, decode_shuffled_with, decode_with
-from ..decoding.unseen import decode_kfold_unseen, decode_unseen
+from ..decoding import Decoded, RidgeSettings, SubjectDecoder
 from ..embeddings.captions import embed_captions, with_captions
 from ..embeddings.clips import embed_clips
 from ..embeddings.embeddings import Embeddings
@@ -129,6 +126,12 @@ class Listener:
         source = self.source
         return self.config.compare_lags_in_scans(source.tr_of(self.subject)) if source.has_time else ()
 
+    @property
+    def further_lags(self) -> tuple[int, ...]:
+        """Lags in scans that the stacked regressor is fitted to beside the main one."""
+        source = self.source
+        return self.config.further_lags_in_scans(source.tr_of(self.subject)) if source.has_time else ()
+
     @cached_property
     def responses(self) -> tuple[Responses, Responses | None]:
         """Training and test responses; one set and None where clips are scored in folds."""
@@ -139,32 +142,45 @@ class Listener:
         """The clips that decoders are fitted to."""
         return self.responses[0].clips
 
-    def decode(self, embeddings: Embeddings, *, lag_tr: int | None = None, decoder: str | None = None) -> Decoded:
-        """Predict the scored clips by the settings of the run, or at another lag, or by another decoder."""
-        name = decoder or self.config.decoding.decoder
-        other = lag_tr is not None and lag_tr != self.lag_tr
-        train, test = self.source.responses(self.subject, lag_tr or 0) if other else self.responses
-        if test is None:
-            return decode_kfold_with(name, train, embeddings, **self._folded(train))
-        return decode_with(name, train, embeddings, test, embeddings, **self._settings(train))
+    def decoder(self, embeddings: Embeddings, *, lag_tr: int | None = None, name: str | None = None) -> SubjectDecoder:
+        """The decoder of the settings for this subject's clips, or another by name, or at another lag."""
+        config = self.config.decoding
+        if lag_tr is None or lag_tr == self.lag_tr:
+            train, test = self.responses
+            lags = self.further_lags
+        else:
+            train, test = self.source.responses(self.subject, lag_tr)
+            lags = ()
+        planned = self._plan(train)
+        standardise = test is None if config.standardise is None else config.standardise
+        return SubjectDecoder(
+            name or config.decoder,
+            train,
+            test,
+            embeddings,
+            lagged=[self.source.responses(self.subject, lag) for lag in lags],
+            held_out=planned.held_out,
+            groups=planned.groups.tolist(),
+            settings=RidgeSettings(config.alphas, planned.inner, standardise),
+            scans_per_window=config.scans_per_window,
+            seed=self.config.seed,
+        )
 
-    def decode_shuffled(self, embeddings: Embeddings) -> tuple[Decoded, ...]:
-        """The same fits to clips that have changed places."""
-        name, asked = self.config.decoding.decoder, self.config.evaluation.n_permuted_fits
-        train, test = self.responses
-        if test is None:
-            n = asked or N_REFITS_IN_FOLDS
-            return decode_kfold_shuffled_with(name, train, embeddings, n_shuffles=n, **self._folded(train))
-        settings = {**self._settings(train), "n_shuffles": asked or N_REFITS}
-        return decode_shuffled_with(name, train, embeddings, test, embeddings, **settings)
+    @property
+    def n_permuted_fits(self) -> int:
+        """Decoders fitted to permuted clips."""
+        return self.config.evaluation.n_permuted_fits or (N_REFITS_IN_FOLDS if self.in_folds else N_REFITS)
 
-    def decode_unseen(self, embeddings: Embeddings) -> dict[str, Decoded]:
-        """For each genre that the decoder can do without, the scored clips by decoders fitted without it."""
-        train, test = self.responses
-        settings = {**self._settings(train), "genres": unseen_genres(self.source, self.config, self.subject)[0]}
-        if test is None:
-            return decode_kfold_unseen(self.config.decoding.decoder, train, embeddings, **settings)
-        return decode_unseen(self.config.decoding.decoder, train, embeddings, test, embeddings, **settings)
+    def decode_left_out(self, decoder: SubjectDecoder) -> dict[str, Decoded]:
+        """For each genre that the decoder can do without, the scored clips by a decoder fitted without it."""
+        genres, found = unseen_genres(self.source, self.config, self.subject)[0], {}
+        with progress(f"decode {decoder.embeddings.space.name} without each genre") as advance:
+            for done, genre in enumerate(genres, 1):
+                decoded = decoder.without_genre(genre)
+                advance(done, len(genres))
+                if decoded is not None:
+                    found[genre] = decoded
+        return found
 
     def score_builder(self, embedding: str, stage: ScoredStage) -> ScoreBuilder:
         """Columns that the scores of one embedding and stage have in common."""
@@ -212,20 +228,6 @@ class Listener:
     def _plan(self, train: Responses) -> FoldPlan:
         n_folds = outer_folds(self.source, self.config) if self.in_folds else None
         return plan(train.clips, n_folds, self.config)
-
-    def _settings(self, train: Responses) -> dict[str, Any]:
-        config, planned = self.config, self._plan(train)
-        return {
-            "alphas": config.decoding.alphas,
-            "scans_per_window": config.decoding.scans_per_window,
-            "seed": config.seed,
-            "n_folds": planned.inner,
-            "together": planned.groups,
-        }
-
-    def _folded(self, train: Responses) -> dict[str, Any]:
-        settings, planned = self._settings(train), self._plan(train)
-        return {**settings, "inner_folds": settings.pop("n_folds"), "folds": planned.held_out}
 
 
 def clip_means(decoded: Decoded) -> tuple[Float32[np.ndarray, "clips dims"], Float32[np.ndarray, "clips dims"]]:

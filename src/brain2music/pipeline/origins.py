@@ -8,7 +8,7 @@ import pandas as pd
 
 from .._utils.files import digest_array, digest_text
 from ..brain.source import Source
-from ..decoding.options import with_exemplars
+from ..decoding import in_form
 from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
 from ..metrics.score import COLUMNS
@@ -47,7 +47,7 @@ def told(
     if music is not None:
         settings["judges"] = [asdict(each.space) for each in music.hearing]
     if stage == "generate":
-        settings["given"] = with_exemplars(listener.config.decoding.decoder)
+        settings["given"] = in_form(listener.config.decoding.decoder, "denoised")
     return settings
 
 

@@ -15,10 +15,10 @@ import numpy as np
 from .._utils.errors import InputError
 from .._utils.files import write_json
 from .._utils.locks import locked
+from .._utils.progress import progress
 from ..brain.reliability import repeat_reliability
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decoding.options import with_calibration, with_exemplars
 from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
 from ..metrics.decoding import clip_similarity
@@ -122,17 +122,19 @@ def reconstruct(
     stages: Stages,
 ) -> None:
     """One subject, one embedding: decode, retrieve and generate, each with its scores, and again only if it must."""
-    subject, config, name = listener.subject, listener.config, embedder.space.name
-    decoded = cache(lambda decoder=None: listener.decode(music[name], decoder=decoder))
+    subject, name = listener.subject, embedder.space.name
+    decoder = cache(lambda: listener.decoder(music[name]))
     inputs = made_from(listener, embedder, music)
     tables = [place(subject, name) for place in (outputs.predictions, outputs.similarity, outputs.alphas)]
 
     def decode() -> None:
-        found = decoded()
+        with progress(f"decode {name}") as advance:
+            decoder().fit(listener.n_permuted_fits, advance)
+        found = decoder().decoded()
         written = (predictions_table(found), similarity_table(found, clip_similarity(found)), alphas_table(found))
         for schema, path, table in zip((PREDICTIONS, SIMILARITY, ALPHAS), tables, written, strict=True):
             schema.write(path, table)
-        write_scores(outputs.scores_of(subject, name), score(listener, found, music))
+        write_scores(outputs.scores_of(subject, name), score(listener, decoder(), music))
 
     files = [*tables, outputs.scores_of(subject, name)]
     stages.stage(files, decode, inputs, told("decode", listener, embedder))
@@ -142,8 +144,8 @@ def reconstruct(
         retrieval, scores = outputs.retrieval(subject, name), outputs.retrieval_scores(subject, name)
 
         def search(gallery: Gallery = gallery) -> None:
-            matched = decoded(with_calibration(config.decoding.decoder))
-            table, judged = retrieve(listener, decoded(), matched, gallery, music)
+            matched = decoder().decoded("matched")
+            table, judged = retrieve(listener, decoder().decoded(), matched, gallery, music)
             RETRIEVAL.write(retrieval, table)
             write_scores(scores, judged)
 
@@ -154,8 +156,8 @@ def reconstruct(
         generated, scores = outputs.generated_table(subject, name), outputs.generated_scores(subject, name)
 
         def compose(generator: Generator = generator) -> list[Path]:
-            denoised = decoded(with_exemplars(config.decoding.decoder))
-            table, judged, pieces = generate(listener, decoded(), denoised, generator, music, outputs)
+            denoised = decoder().decoded("denoised")
+            table, judged, pieces = generate(listener, decoder().decoded(), denoised, generator, music, outputs)
             GENERATED.write(generated, table)
             write_scores(scores, judged)
             return pieces

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..decoding.decoder import Decoded
+from ..decoding import Decoded, SubjectDecoder
 from ..embeddings.embeddings import Embeddings
 from ..metrics.baselines import genre_centroids, genre_oracle_in_folds
 from ..metrics.builder import ScoreBuilder
@@ -18,16 +18,17 @@ from .listener import Listener, Music, clip_means
 from .refits import about_p
 
 
-def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
+def score(listener: Listener, decoder: SubjectDecoder, music: Music) -> list[Score]:
     """Every score of one decoder. In folds, statistics of the training clips are those of all clips.
 
     There p is computed from decoders refitted to permuted recordings
     (:func:`~brain2music.metrics.uncertainty.refitted_p`), for scores that were refitted; others have none.
     """
+    decoded = decoder.decoded()
     config, space = listener.config, decoded.space
     predicted, true = clip_means(decoded)
     builder = listener.score_builder(space.name, "decode")
-    permuted = listener.decode_shuffled(music[space.name])
+    permuted = decoder.permuted(listener.n_permuted_fits)
     enough = listener.in_folds and len(np.unique(listener.recordings)) >= FEWEST
     scores = score_decoding(
         predicted,
@@ -43,10 +44,10 @@ def score(listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
     scores.append(_score_permuted(builder, permuted))
     scores += _score_lags(builder, listener, music[space.name])
     for name in config.evaluation.compare_decoders:
-        c = clip_similarity(listener.decode(music[space.name], decoder=name))
+        c = clip_similarity(listener.decoder(music[space.name], name=name).decoded())
         scores.append(replace(builder, decoder=name, ablation="decoder").identification(c))
     if config.evaluation.leave_one_genre_out and len({clip.genre for clip in decoded.clips}) > 1:
-        scores += score_leave_one_genre_out(builder, decoded, listener.decode_unseen(music[space.name]))
+        scores += score_leave_one_genre_out(builder, decoded, listener.decode_left_out(decoder))
     return scores
 
 
@@ -107,7 +108,7 @@ def _score_lags(builder: ScoreBuilder, listener: Listener, embeddings: Embedding
         return scores
     tr = listener.source.tr_of(listener.subject)
     for lag_tr in listener.also_lags:
-        c = clip_similarity(listener.decode(embeddings, lag_tr=lag_tr))
+        c = clip_similarity(listener.decoder(embeddings, lag_tr=lag_tr).decoded())
         detail = "as in the paper" if lag_tr == 0 else f"{lag_tr * tr:g} s"
         scores.append(replace(builder, lag_tr=lag_tr, ablation="lag").identification(c, detail=detail))
     return scores

@@ -4,6 +4,8 @@ from ._delays import delayed as delayed
 from ._estimators import BandedRidgeCV as BandedRidgeCV
 from ._estimators import RidgeCV as RidgeCV
 from ._folds import assign_folds as assign_folds
+from ._gram import Gram as Gram
+from ._path import ridge_path as ridge_path
 from ._plan import SOLVERS as SOLVERS
 from ._plan import Plan as Plan
 from ._plan import plan as plan

@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 
 from ._chunked import Array, list_columns
 from ._folds import Groups
+from ._gram import Gram
 from ._problem import Problem, prepare
 from ._result import RidgeFit
 from ._scores import check_scoring
@@ -35,6 +36,7 @@ def ridge_cv(
     fit_intercept: bool = True,
     per_target: bool = True,
     keep_held_out: bool = False,
+    gram: Gram | None = None,
     solver: str = "auto",
     dtype: str = "float32",
     memory_gb: float | int = 4,
@@ -69,6 +71,8 @@ def ridge_cv(
         Whether to choose one penalty per target, or one for all.
     keep_held_out : bool
         Whether to keep the held-out predictions at the best penalty.
+    gram : Gram, optional
+        Of these rows of X, where other fits share it; needs ``fit_intercept``.
     solver : {"auto", "dual", "primal_per_fold"}
         Solver to use; results agree to working precision. ``"auto"`` counts operations, :func:`plan` shows its choice.
     dtype : {"float32", "float64"}
@@ -122,6 +126,7 @@ def ridge_cv(
         fit_intercept=fit_intercept,
         per_target=per_target,
         keep_held_out=keep_held_out,
+        gram=gram,
         solver=solver,
         dtype=dtype,
         memory_gb=memory_gb,
@@ -140,6 +145,7 @@ def ridge_cv_many(
     fit_intercept: bool = True,
     per_target: bool = True,
     keep_held_out: bool = False,
+    gram: Gram | None = None,
     solver: str = "auto",
     dtype: str = "float32",
     memory_gb: float | int = 4,
@@ -152,7 +158,7 @@ def ridge_cv_many(
         Features.
     Ys : sequence of (rows, targets) arrays
         Target sets.
-    alphas, groups, n_folds, folds, scoring, fit_intercept, keep_held_out, solver, dtype, memory_gb
+    alphas, groups, n_folds, folds, scoring, fit_intercept, keep_held_out, gram, solver, dtype, memory_gb
         As in :func:`ridge_cv`.
     per_target : bool
         Whether to choose one penalty per target, or one per target set.
@@ -179,6 +185,8 @@ def ridge_cv_many(
     """
     grid = check_alphas(alphas)
     check_scoring(scoring)
+    if gram is not None and not fit_intercept:
+        raise ValueError("gram is of centred rows: it cannot be used with fit_intercept=False")
     with threads_for(count_problem(X, Ys, n_folds)):
         problem = prepare(
             X,
@@ -191,6 +199,7 @@ def ridge_cv_many(
             dtype=dtype,
             memory_gb=memory_gb,
             solver=solver,
+            grams=None if gram is None else gram.of(X),
             per_target=per_target,
         )
         if scoring != "neg_mean_squared_error" and min(fold.stop - fold.start for fold in problem.solver.folds) < 2:

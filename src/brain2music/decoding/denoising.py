@@ -1,4 +1,4 @@
-"""Predictions drawn towards the training music that they lie among."""
+"""Hopfield denoising: predictions drawn towards the training embeddings that they are nearest to."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from jaxtyping import Float, Float32
 from .problem import HeldOut
 
 TEMPERATURES = (0.05, 0.08, 0.12, 0.2)
-"""Of the softmax over cosines; the greater, the more clips are remembered at once."""
+"""Of the softmax over cosines; the greater, the more clips are averaged."""
 
 Rows = Float[np.ndarray, "rows dims"]
 
 
 @dataclass(frozen=True)
-class Exemplars:
+class HopfieldDenoising:
     """p ↦ length · unit(unit(p) + unit(m)), m = Σ wᵢ eᵢ, w = softmax(cos(p, eᵢ) / temperature), of training clips eᵢ.
 
     What is decoded is noise for the most part, and points where no music lies; a generator, which only ever heard
@@ -33,7 +33,7 @@ class Exemplars:
     temperature: float
 
     @classmethod
-    def of(cls, held_out: HeldOut, temperature: float) -> "Exemplars":
+    def of(cls, held_out: HeldOut, temperature: float) -> "HopfieldDenoising":
         """Those of the clips of a training set."""
         true = held_out.by_clip().true
         return cls(_unit(true), float(np.linalg.norm(true, axis=1).mean()), temperature)
@@ -46,14 +46,14 @@ class Exemplars:
         return (self.length * _unit(own + _unit(weights @ self.clips))).astype(np.float32)
 
 
-def exemplars(held_out: HeldOut, seed: int) -> tuple[Exemplars, HeldOut]:
+def denoised(held_out: HeldOut, seed: int) -> tuple[HopfieldDenoising, HeldOut]:
     """Fit; held-out predictions remember clips of the other folds, and the temperature brings them nearest the truth.
 
     Nothing is drawn at random, so ``seed`` is not used.
     """
     tried = [_across(held_out, temperature) for temperature in TEMPERATURES]
     best = int(np.argmax([_nearness(each) for each in tried]))
-    return Exemplars.of(held_out, TEMPERATURES[best]), tried[best]
+    return HopfieldDenoising.of(held_out, TEMPERATURES[best]), tried[best]
 
 
 def _across(held_out: HeldOut, temperature: float) -> HeldOut:
@@ -61,7 +61,7 @@ def _across(held_out: HeldOut, temperature: float) -> HeldOut:
     across = np.empty_like(held_out.predicted)
     for fold in range(held_out.n_folds):
         held = held_out.fold == fold
-        across[held] = Exemplars.of(held_out.rows(~held), temperature).transform(held_out.predicted[held])
+        across[held] = HopfieldDenoising.of(held_out.rows(~held), temperature).transform(held_out.predicted[held])
     return HeldOut(across, held_out.true, held_out.fold, held_out.clip)
 
 

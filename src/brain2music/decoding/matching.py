@@ -1,4 +1,4 @@
-"""Shrinkage undone: predicted embeddings given the mean, the scale and the covariance that true ones have."""
+"""Distribution matching: predicted embeddings given the mean, scale and covariance that true embeddings have."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from .._utils.errors import InputError
 from .._utils.files import read_arrays, write_arrays
 from .problem import HeldOut, shrunk_spectrum
 
-MOST_GAIN = 4.0
-"""A direction is stretched no further."""
+MAX_GAIN = 4.0
+"""Bound on how far a direction is stretched."""
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Matching:
     """The map of predictions onto the distribution of true embeddings that moves them least.
 
     Ridge predictions lie nearer to the mean than what they predict, most in directions that are decoded badly;
@@ -23,7 +23,7 @@ class Calibration:
     (Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X): p ↦ m + (p - h) A with
     A = Σh^(-1/2) (Σh^(1/2) Σy Σh^(1/2))^(1/2) Σh^(-1/2). It is fitted to held-out predictions: those of training rows
     by their own fit are hardly shrunk. Σy is Ledoit and Wolf's; Σh too, relative to Σy, and not less than
-    Σy / MOST_GAIN²: a direction predicted with less variance is not decoded, and would be filled with noise.
+    Σy / MAX_GAIN²: a direction predicted with less variance is not decoded, and would be filled with noise.
 
     Attributes
     ----------
@@ -38,15 +38,15 @@ class Calibration:
     inner: Float32[np.ndarray, "rank rank"]
 
     @classmethod
-    def fit(cls, predicted: Float32[np.ndarray, "rows dims"], true: Float32[np.ndarray, "rows dims"]) -> "Calibration":
+    def fit(cls, predicted: Float32[np.ndarray, "rows dims"], true: Float32[np.ndarray, "rows dims"]) -> "Matching":
         """From held-out predictions of training rows and their true embeddings, in any one origin."""
         basis, values, _ = shrunk_spectrum(true)
         if not len(values):
-            raise ValueError("all true embeddings are equal: there is no distribution to calibrate to")
+            raise ValueError("all true embeddings are equal: there is no distribution to match")
         scale = np.sqrt(values)
         relative = ((predicted - predicted.mean(axis=0)) @ basis / scale).astype(np.float32)
         vectors, spread, floor = shrunk_spectrum(relative)
-        least = MOST_GAIN**-2
+        least = MAX_GAIN**-2
         above = np.maximum(spread, least) - max(floor, least)
         covariance = (vectors * above) @ vectors.T + max(floor, least) * np.eye(len(values))
         inner = _transport(covariance * np.outer(scale, scale), np.diag(values))
@@ -59,26 +59,28 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """Write a safetensors file."""
-        write_arrays(path, vars(self), {"kind": "calibration"})
+        write_arrays(path, vars(self), {"kind": "distribution matching"})
 
     @classmethod
-    def load(cls, path: Path) -> "Calibration":
+    def load(cls, path: Path) -> "Matching":
         """Read what :meth:`save` wrote; :class:`InputError` where it is not that."""
         arrays, metadata = read_arrays(path)
-        if metadata.get("kind") != "calibration" or set(arrays) != set(cls.__dataclass_fields__):
-            raise InputError("this is not a calibration of predictions", path, "give the file that was saved as one")
+        if metadata.get("kind") != "distribution matching" or set(arrays) != set(cls.__dataclass_fields__):
+            raise InputError(
+                "this is no distribution matching of predictions", path, "give the file that was saved as one"
+            )
         return cls(**arrays)
 
 
-def calibrated(held_out: HeldOut, seed: int) -> tuple[Calibration, HeldOut]:
+def matched(held_out: HeldOut, seed: int) -> tuple[Matching, HeldOut]:
     """Fit to all; held-out predictions are mapped by fits to the other folds."""
     across = np.empty_like(held_out.predicted)
     for fold in range(held_out.n_folds):
         held = held_out.fold == fold
         others = held_out.rows(~held)
-        across[held] = Calibration.fit(others.predicted, others.true).transform(held_out.predicted[held])
+        across[held] = Matching.fit(others.predicted, others.true).transform(held_out.predicted[held])
     mapped = HeldOut(across, held_out.true, held_out.fold, held_out.clip)
-    return Calibration.fit(held_out.predicted, held_out.true), mapped
+    return Matching.fit(held_out.predicted, held_out.true), mapped
 
 
 def _transport(source: Float[np.ndarray, "k k"], target: Float[np.ndarray, "k k"]) -> Float[np.ndarray, "k k"]:

@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.decoding.decoder import decode, decode_kfold
-from brain2music.decoding.unseen import decode_kfold_unseen, decode_unseen
+from brain2music._utils.errors import Brain2MusicWarning
+from brain2music.brain.responses import VoxelSpace
+from brain2music.decoding import undivided
 from brain2music.metrics.builder import ScoreBuilder
 from brain2music.metrics.leave_one_genre_out import score_leave_one_genre_out
+from brain2music.study.folds import most_folds
+
+from .fitting import decode, decode_in_folds, decoder_in_folds, decoder_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::brain2music._utils.errors.Brain2MusicWarning")
 GENRES = ("blues", "jazz", "rock")
@@ -34,8 +37,9 @@ def builder(rng):
 
 def test_the_genre_is_left_out_and_the_rest_kept(sides):
     train, train_embeddings, *others = sides
-    unseen = decode_unseen("ridge", *sides)
-    assert list(unseen) == list(GENRES)
+    decoder = decoder_of(*sides)
+    found = decoder.without_genre("jazz")
+    assert found.clips == decoder.test.clips
     keep = np.array([clip.genre != "jazz" for clip in train.clips])
     rest = replace(
         train,
@@ -45,27 +49,29 @@ def test_the_genre_is_left_out_and_the_rest_kept(sides):
         n_repeats=train.n_repeats[keep],
     )
     expected = decode(rest, train_embeddings, *others)
-    np.testing.assert_array_equal(unseen["jazz"].predicted, expected.predicted)
+    np.testing.assert_allclose(found.predicted, expected.predicted, atol=1e-4)
+    np.testing.assert_array_equal(found.best_alphas, expected.best_alphas)
+    np.testing.assert_array_equal(found.train_mean, expected.train_mean)
     poisoned = replace(train_embeddings, data=train_embeddings.data.copy())
     poisoned.data[1::3] = 1e4
-    again = decode_unseen("ridge", train, poisoned, *others, genres=["jazz"])
-    np.testing.assert_array_equal(again["jazz"].predicted, expected.predicted)
+    again = decoder_of(train, poisoned, *others).without_genre("jazz")
+    np.testing.assert_array_equal(again.predicted, found.predicted)
 
 
 def test_in_folds_neither_the_clip_nor_its_genre_is_trained_on(sides):
     responses, embeddings, *_ = sides
-    found = decode_kfold_unseen("ridge", responses, embeddings, genres=["jazz"], n_folds=4)["jazz"]
-    full = decode_kfold(responses, embeddings, n_folds=4)
+    found = decoder_in_folds(responses, embeddings, n_folds=4).without_genre("jazz")
+    full = decode_in_folds(responses, embeddings, n_folds=4)
     assert (found.predicted != full.predicted).any(axis=(1, 2)).all()
     poisoned = replace(embeddings, data=embeddings.data.copy())
     poisoned.data[1::3] = 1e4
-    again = decode_kfold_unseen("ridge", responses, poisoned, genres=["jazz"], n_folds=4)["jazz"]
+    again = decoder_in_folds(responses, poisoned, n_folds=4).without_genre("jazz")
     np.testing.assert_array_equal(again.predicted, found.predicted)
 
 
 def score_left_out(builder, sides):
     """Scores of every genre by the decoder without it, by metric and genre."""
-    scores = score_leave_one_genre_out(builder, decode(*sides), decode_unseen("ridge", *sides))
+    scores = score_leave_one_genre_out(builder, decode(*sides), left_out(sides))
     assert {score.held_out for score in scores} == {"genre"}
     return {(score.metric, score.group): score for score in scores}
 
@@ -106,13 +112,45 @@ def test_a_genre_tells_nothing_within_itself(sides, builder, rng):
     assert np.mean(within) == pytest.approx(0.5, abs=0.2)
 
 
-def test_genres_that_cannot_be_left_out_are_named(sides):
-    train, train_embeddings, test, test_embeddings = sides
-    with pytest.raises(InputError, match="no scored clip is of the genre 'polka'"):
-        decode_unseen("ridge", *sides, genres=["polka"])
+def test_a_genre_without_which_nothing_is_left_is_named_and_passed_over(sides):
+    train, *others = sides
     one = replace(train, clips=tuple(replace(clip, genre="jazz") for clip in train.clips))
-    with pytest.warns(Brain2MusicWarning, match="jazz"):
-        assert decode_unseen("ridge", one, train_embeddings, test, test_embeddings, genres=["jazz"]) == {}
-    none = replace(test, clips=tuple(replace(clip, genre="") for clip in test.clips))
-    with pytest.raises(InputError, match="no scored clip has a genre"):
-        decode_unseen("ridge", train, train_embeddings, none, test_embeddings)
+    with pytest.warns(Brain2MusicWarning, match="without the genre 'jazz'"):
+        assert decoder_of(one, *others).without_genre("jazz") is None
+
+
+def test_fewer_inner_folds_are_made_where_no_more_are_possible(sides):
+    """Five recordings are left, which make fewer folds of two clips or more than were asked for."""
+    train, *others = sides
+    genres = [GENRES[0] if i < 43 else GENRES[1] for i in range(48)]
+    few = replace(train, clips=tuple(replace(c, genre=g) for c, g in zip(train.clips, genres, strict=True)))
+    found = decoder_of(few, *others, n_folds=5).without_genre("blues")
+    keep = np.arange(48) >= 43
+    expected = decode(few[keep], *others, n_folds=most_folds(undivided(few)[keep], 5))
+    np.testing.assert_array_equal(found.best_alphas, expected.best_alphas)
+    np.testing.assert_allclose(found.predicted, expected.predicted, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["selected", "roi-ensemble", "stacked", "nonlinear", "whitened", "denoised", "auto"])
+def test_without_a_genre_everything_is_chosen_again(sides, name, rng):
+    """As by a decoder of a study without the genre's clips: regions, voxels, lags, penalties, post-processing."""
+    train, train_embeddings, test, test_embeddings = sides
+    roi = tuple(name for name in ("left", "right") for _ in range(15))
+    space = VoxelSpace(np.ones((1, 1, 30), dtype=bool), np.eye(4), roi)
+    train, test = replace(train, space=space), replace(test, space=space)
+    lagged = tuple(
+        replace(each, lag_tr=2, data=(each.data + rng.standard_normal(each.data.shape)).astype(np.float32))
+        for each in (train, test)
+    )
+    given = train_embeddings, test, test_embeddings
+    found = decoder_of(train, *given, name, n_folds=4, lagged=[lagged]).without_genre("rock")
+    keep = np.array([clip.genre != "rock" for clip in train.clips])
+    expected = decode(train[keep], *given, name, n_folds=4, lagged=[(lagged[0][keep], lagged[1])])
+    np.testing.assert_array_equal(found.best_alphas, expected.best_alphas)
+    np.testing.assert_allclose(found.predicted, expected.predicted, atol=1e-3)
+
+
+def left_out(sides):
+    """All test clips by a fit without each of the genres."""
+    decoder = decoder_of(*sides)
+    return {genre: decoder.without_genre(genre) for genre in GENRES}

@@ -10,9 +10,7 @@ from scipy.stats import ortho_group
 from brain2music._utils.errors import InputError, LeakageError
 from brain2music.brain.align import METHODS
 from brain2music.brain.responses import Responses
-from brain2music.decoding import across
-from brain2music.decoding.across import decode_across, decode_pooled
-from brain2music.decoding.decoder import Decoded
+from brain2music.decoding import Decoded, between_subjects, decode_between_subjects
 from brain2music.decoding.problem import identification
 from brain2music.embeddings.embeddings import Embeddings
 
@@ -44,10 +42,10 @@ def score(decoded: Decoded) -> float:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("decode", [decode_across, decode_pooled])
-def test_others_decode_a_subject_through_the_alignment(study, method, decode) -> None:
+@pytest.mark.parametrize("include_own", [False, True])
+def test_others_decode_a_subject_through_the_alignment(study, method, include_own) -> None:
     train, test, embeddings = study()
-    found = decode(train, test, embeddings, method, n_components=DIMS)
+    found = decode_between_subjects(train, test, embeddings, method, include_own=include_own, n_components=DIMS)
     assert [each.clips for each in found] == [each.clips for each in test]
     assert min(score(each) for each in found) > 0.9
 
@@ -55,8 +53,8 @@ def test_others_decode_a_subject_through_the_alignment(study, method, decode) ->
 def test_without_alignment_voxels_of_others_say_nothing(study, monkeypatch) -> None:
     """What the test above would score if every subject kept its own axes."""
     train, test, embeddings = study()
-    monkeypatch.setattr(across, "align", _first_voxels)
-    assert np.mean([score(each) for each in decode_across(train, test, embeddings)]) < 0.75
+    monkeypatch.setattr(between_subjects, "align", _first_voxels)
+    assert np.mean([score(each) for each in decode_between_subjects(train, test, embeddings)]) < 0.75
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -65,13 +63,13 @@ def test_a_subject_aligned_on_shuffled_clips_is_at_chance(study, method) -> None
     scores = []
     for shift in range(3, 40, 4):  # no clip keeps its own response, as one would by chance
         mixed = [*train[:2], replace(train[2], data=np.roll(train[2].data, shift, axis=0))]
-        scores.append(score(decode_across(mixed, test, embeddings, method, n_components=DIMS)[2]))
+        scores.append(score(decode_between_subjects(mixed, test, embeddings, method, n_components=DIMS)[2]))
     assert abs(np.mean(scores) - 0.5) < 0.15
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("decode", [decode_across, decode_pooled])
-def test_test_responses_enter_no_fit(study, method, decode) -> None:
+@pytest.mark.parametrize("include_own", [False, True])
+def test_test_responses_enter_no_fit(study, method, include_own) -> None:
     """Everybody's test responses are poisoned but for one clip: its prediction and the penalties stay the same."""
     train, test, embeddings = study()
     poisoned = []
@@ -79,7 +77,9 @@ def test_test_responses_enter_no_fit(study, method, decode) -> None:
         data = each.data.copy()
         data[1:] = 1e3 * np.random.default_rng(1).standard_normal(data[1:].shape)
         poisoned.append(replace(each, data=data))
-    clean, dirty = (decode(train, side, embeddings, method) for side in (test, poisoned))
+    clean, dirty = (
+        decode_between_subjects(train, side, embeddings, method, include_own=include_own) for side in (test, poisoned)
+    )
     for a, b in zip(clean, dirty, strict=True):
         np.testing.assert_array_equal(a.predicted[0], b.predicted[0])
         np.testing.assert_array_equal(a.best_alphas, b.best_alphas)
@@ -89,43 +89,49 @@ def test_test_responses_enter_no_fit(study, method, decode) -> None:
 def test_own_pairs_teach_the_pool_but_not_the_decoder_of_the_one_left_out(study, monkeypatch) -> None:
     """With maps that are fixed, other training responses of a subject change the pool and nothing else of its own."""
     train, test, embeddings = study()
-    monkeypatch.setattr(across, "align", _first_voxels)
+    monkeypatch.setattr(between_subjects, "align", _first_voxels)
     other = [replace(train[0], data=train[0].data[::-1].copy()), *train[1:]]
-    for decode, same in ((decode_across, True), (decode_pooled, False)):
-        before, after = (decode(side, test, embeddings)[0].predicted for side in (train, other))
-        assert np.array_equal(before, after) is same
+    for include_own in (False, True):
+        before, after = (
+            decode_between_subjects(side, test, embeddings, include_own=include_own)[0].predicted
+            for side in (train, other)
+        )
+        assert np.array_equal(before, after) is not include_own
 
 
 def test_folds_do_not_divide_a_clip_between_subjects(study, monkeypatch) -> None:
     train, test, embeddings = study()
     problems = []
-    monkeypatch.setattr(across, "predict_with", lambda name, problem: problems.append(problem) or _ridge(name, problem))
-    decode_across(train, test, embeddings)
-    folds, clips = problems[0].folds, problems[0].views[0].train.groups
+    fit = between_subjects.fit_decoder
+
+    def noted(name, problem, targets):
+        problems.append((problem, targets))
+        return fit(name, problem, targets)
+
+    monkeypatch.setattr(between_subjects, "fit_decoder", noted)
+    decode_between_subjects(train, test, embeddings)
+    problem, (Y,) = problems[0]
+    folds, clips = problem.folds, problem.clip
     assert len(folds) == 2 * 40 * 2
     assert all(len(np.unique(folds[clips == clip])) == 1 for clip in range(40))
-    pairs = problems[0].views[0].train
-    np.testing.assert_array_equal(pairs.Y[: len(folds) // 2], pairs.Y[len(folds) // 2 :])
+    np.testing.assert_array_equal(Y[: len(folds) // 2], Y[len(folds) // 2 :])
 
 
-def test_heads_stand_on_it_too(study) -> None:
+def test_post_processing_stands_on_it_too(study) -> None:
     train, test, embeddings = study()
-    found = decode_across(train, test, embeddings, option="contrastive", n_components=DIMS)
+    found = decode_between_subjects(train, test, embeddings, decoder="contrastive", n_components=DIMS)
     assert min(score(each) for each in found) > 0.9
 
 
 def test_what_cannot_be_decoded_is_refused_in_words(study) -> None:
     train, test, embeddings = study()
     with pytest.raises(InputError, match="training responses are of sub-0, sub-1, sub-2, test responses of sub-0"):
-        decode_across(train, test[:1], embeddings)
+        decode_between_subjects(train, test[:1], embeddings)
     poisoned = replace(test[1], clips=(train[0].clips[0], *test[1].clips[1:]))
     with pytest.raises(LeakageError, match="1 test clips of sub-1 are training clips: train0_0"):
-        decode_across(train, [test[0], poisoned, test[2]], embeddings)
+        decode_between_subjects(train, [test[0], poisoned, test[2]], embeddings)
     with pytest.raises(InputError, match="no decoder 'magic'"):
-        decode_across(train, test, embeddings, option="magic")
-
-
-_ridge = across.predict_with
+        decode_between_subjects(train, test, embeddings, decoder="magic")
 
 
 class _FirstVoxels:
@@ -135,3 +141,13 @@ class _FirstVoxels:
 
 def _first_voxels(train: list[Responses], method: str, n_components: int) -> _FirstVoxels:
     return _FirstVoxels()
+
+
+def test_one_fit_serves_all_where_a_subjects_own_pairs_are_included(study, monkeypatch) -> None:
+    train, test, embeddings = study()
+    fit, fitted = between_subjects.fit_decoder, []
+    monkeypatch.setattr(between_subjects, "fit_decoder", lambda *given: fitted.append(given) or fit(*given))
+    for include_own, n_fits in ((True, 1), (False, 3)):
+        fitted.clear()
+        decode_between_subjects(train, test, embeddings, include_own=include_own)
+        assert len(fitted) == n_fits

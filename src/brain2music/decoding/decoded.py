@@ -1,0 +1,67 @@
+"""Predicted embeddings beside the true ones, and the penalties by which they were predicted."""
+
+import warnings
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+
+from .._utils.errors import Brain2MusicWarning
+from ..brain.responses import Responses
+from ..embeddings.embeddings import EmbeddingSpace
+from ..study.folds import group_clips
+from ..study.study import Clip
+
+Labels = Sequence[Hashable] | Int[np.ndarray, " clips"]
+"""A label per clip; clips of one label are not divided between training and test."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Predicted embeddings beside the true ones.
+
+    Attributes
+    ----------
+    predicted, true : (clips, windows, dims), in the embedding's own units.
+    train_mean : (clips, dims), mean of the training targets in the fit that predicted the clip. Between
+        folds it moves away from the clips held out, so that identification across folds is below chance
+        without signal (0.40 where 0.50 is expected) unless it is taken off both sides.
+    clips : the clip of each row.
+    space : what the embedding is.
+    alphas : (alphas,) the penalties tried, ascending.
+    best_alphas, cv_scores : (fits, dims), the penalty chosen and its cross-validated score inside the
+        training set, in each fit: one, or one per fold.
+    """
+
+    predicted: Float32[np.ndarray, "clips windows dims"]
+    true: Float32[np.ndarray, "clips windows dims"]
+    train_mean: Float32[np.ndarray, "clips dims"]
+    clips: tuple[Clip, ...]
+    space: EmbeddingSpace
+    alphas: Float[np.ndarray, " alphas"]
+    best_alphas: Float[np.ndarray, "fits dims"]
+    cv_scores: Float[np.ndarray, "fits dims"]
+
+    @property
+    def on_edge(self) -> Bool[np.ndarray, " dims"]:
+        """Dimensions that can be predicted (score above 0) by the smallest or largest penalty tried, in any fit."""
+        return self._best_at(0) | self._best_at(-1)
+
+    def warn_on_edge(self) -> None:
+        """Warn where the best penalty is on the edge of the grid: the true optimum may be beyond it."""
+        low, high = int(self._best_at(0).sum()), int(self._best_at(-1).sum())
+        if low or high:
+            text = (
+                f"{self.space.name}: of {self.space.dims} dimensions, {low} are best predicted by the smallest and "
+                f"{high} by the largest penalty tried; widen the grid"
+            )
+            warnings.warn(text, Brain2MusicWarning, stacklevel=2)
+
+    def _best_at(self, place: int) -> Bool[np.ndarray, " dims"]:
+        return (np.isclose(self.best_alphas, self.alphas[place]) & (self.cv_scores > 0)).any(axis=0)
+
+
+def undivided(responses: Responses, groups: Labels | None = None) -> Int[np.ndarray, " clips"]:
+    """What no fold may divide, a number per clip: recordings, and clips of one label."""
+    return group_clips(responses.clips, *([] if groups is None else [groups]))

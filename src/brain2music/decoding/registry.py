@@ -1,0 +1,146 @@
+"""Decoders by name: a regressor that predicts, and post-processing that maps what is predicted.
+
+``"selected+contrastive"`` is a regressor and a post-processing; the name of a post-processing alone stands on ridge.
+All is fitted inside the training set (of each fold), and ``"auto"`` chooses there among several.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float32
+
+from .._utils.errors import InputError
+from .contrastive import contrastive
+from .denoising import denoised
+from .fits import Asked, Fitted, Pairs
+from .matching import matched
+from .nonlinear import nonlinear
+from .problem import HeldOut, Problem
+from .regions import best_regions
+from .selection import selected
+from .stacking import stacked
+from .whitening import whitened
+
+Form = Literal["plain", "matched", "denoised"]
+"""What a prediction is for: scores, searches, generators."""
+
+
+class Transform(Protocol):
+    """A fitted post-processing."""
+
+    def transform(self, predicted: Float32[np.ndarray, "rows dims"]) -> Float32[np.ndarray, "rows dims"]:
+        """Map predictions given about the training mean."""
+        ...
+
+
+Regressor = Callable[[Problem, Sequence[Pairs]], list[Fitted]]
+PostProcessing = Callable[[HeldOut, int], tuple[Transform, HeldOut]]
+
+REGRESSORS: Mapping[str, Regressor] = {
+    "ridge": Problem.ridge,
+    "roi-ensemble": best_regions,
+    "selected": selected,
+    "stacked": stacked,
+    "nonlinear": nonlinear,
+}
+POST_PROCESSING: Mapping[str, PostProcessing] = {
+    "matched": matched,
+    "whitened": whitened,
+    "contrastive": contrastive,
+    "denoised": denoised,
+}
+AUTO = ("ridge", "whitened", "contrastive", "stacked", "stacked+contrastive")
+"""What ``auto`` chooses among, by identification of held-out training clips."""
+
+
+def decoder_options() -> dict[str, str]:
+    """The names of decoders, each with what it is; ``regressor+post-processing`` joins any two."""
+    return {
+        "ridge": "ridge regression, a penalty for each dimension (Brain2Music)",
+        "roi-ensemble": "a decoder for each region, the best six averaged (Brain2Music)",
+        "selected": "ridge from the voxels that the music predicts best",
+        "stacked": "a weighted sum of decoders of regions and lags",
+        "nonlinear": "ridge on Gaussian-kernel features of the responses",
+        "matched": "ridge, predictions given the mean and covariance of true embeddings (distribution matching)",
+        "whitened": "ridge, no direction of the embedding drowning out the others",
+        "contrastive": "ridge, predictions turned towards their own clip and away from others (InfoNCE)",
+        "denoised": "ridge, predictions drawn towards the training music nearest to them (Hopfield), for generators",
+        "auto": f"the one of {', '.join(AUTO)} that identifies most held-out training clips",
+    }
+
+
+def require_decoder(name: str) -> None:
+    """:class:`InputError` unless the name is known."""
+    if name == "auto":
+        return
+    regressor, post = _parse(name)
+    if regressor not in REGRESSORS or any(each not in POST_PROCESSING for each in post):
+        known = ", ".join(decoder_options())
+        what = f"there is no decoder {name!r}"
+        raise InputError(what, hint=f"choose {known}, or join a regressor and a post-processing by +")
+
+
+def in_form(name: str, form: str) -> str:
+    """The decoder that gives a form of another's prediction.
+
+    ``matched``: predictions have the mean and covariance of true embeddings besides, for searches. ``denoised``: they
+    are drawn towards the training music besides, for generators. To ``auto`` nothing is joined: ridge takes its place.
+    """
+    if form == "plain":
+        return name
+    if form == "matched":
+        return "matched" if name == "auto" else name if name.endswith("matched") else f"{name}+matched"
+    if form == "denoised":
+        return name if name.endswith("denoised") else f"{in_form(name, 'matched')}+denoised"
+    raise InputError(f"there is no form {form!r} of a prediction", hint="choose plain, matched or denoised")
+
+
+def fit_decoder(name: str, problem: Problem, targets: Sequence[Pairs]) -> list[Fitted]:
+    """Fits of the named decoder to each set of targets, which share whatever work depends on responses alone."""
+    regressed: dict[str, list[Fitted]] = {}
+    fits = [_fit(each, problem, targets, regressed) for each in (AUTO if name == "auto" else (name,))]
+    if len(fits) == 1:
+        return fits[0]
+    return [
+        max((fit[number] for fit in fits), key=lambda each: HeldOut.of(each, Y, problem).identification())
+        for number, Y in enumerate(targets)
+    ]
+
+
+def fit_form(name: str, form: str, plain: Fitted, problem: Problem, Y: Pairs) -> Fitted:
+    """The named decoder, fitted before, with the post-processing that a form of its prediction asks for."""
+    wanted = in_form(name, form)
+    if not wanted.startswith(name):  # auto, which nothing joins
+        return fit_decoder(wanted, problem, [Y])[0]
+    for post in filter(None, wanted.removeprefix(name).split("+")):
+        plain = post_process(post, plain, problem, Y)
+    return plain
+
+
+def post_process(name: str, fitted: Fitted, problem: Problem, Y: Pairs) -> Fitted:
+    """A fitted decoder whose predictions the named post-processing maps; the decoder itself is not fitted again."""
+    held_out = HeldOut.of(fitted, Y, problem)
+    post, across = POST_PROCESSING[name](held_out, problem.seed)
+    origin = fitted.held_out - held_out.predicted
+
+    def mapping(views: Asked) -> Float32[np.ndarray, "asked dims"]:
+        return fitted.train_mean + post.transform(fitted.predict(*views) - fitted.train_mean)
+
+    return replace(fitted, mapping=mapping, held_out=origin + across.predicted)
+
+
+def _fit(name: str, problem: Problem, targets: Sequence[Pairs], regressed: dict[str, list[Fitted]]) -> list[Fitted]:
+    regressor, posts = _parse(name)
+    if regressor not in regressed:
+        regressed[regressor] = REGRESSORS[regressor](problem, targets)
+    fits = regressed[regressor]
+    for post in posts:
+        fits = [post_process(post, fitted, problem, Y) for fitted, Y in zip(fits, targets, strict=True)]
+    return fits
+
+
+def _parse(name: str) -> tuple[str, list[str]]:
+    first, *rest = name.split("+")
+    return ("ridge", [first, *rest]) if first in POST_PROCESSING else (first, rest)

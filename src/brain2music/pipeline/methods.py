@@ -1,0 +1,181 @@
+"""The methods paragraph of a run: what was done, in words that follow its settings."""
+
+from collections.abc import Callable, Sequence
+
+from ..brain.source import Source
+from ..config import RunConfig
+from ..decoding import AUTO, in_form
+from ..embeddings.protocols import Embedder
+from ..encoding.chance import REFITS
+from ..gallery.gallery import Gallery
+from .dividing import outer_folds, plan
+from .refits import N_REFITS_IN_FOLDS
+
+Lags = Callable[[float], tuple[int, ...]]
+"""A TR in seconds to lags in scans."""
+
+REGRESSIONS = {
+    "ridge": "Ridge regression predicted every dimension of the embedding from all voxels",
+    "roi-ensemble": "Ridge regressions predicted every dimension of the embedding from each region by itself, and the "
+    "six regions with the best cross-validated predictions were averaged",
+    "selected": "Ridge regression predicted every dimension of the embedding from the voxels that cross-validated "
+    "encoding models predict best from the embedding, the share of voxels (1, 3, 10, 30 or 100 %) being chosen by "
+    "cross-validation",
+    "stacked": "Ridge regressions predicted every dimension of the embedding from all voxels and from each region by "
+    "itself{lags}, and were summed with non-negative weights fitted to their cross-validated predictions (stacking)",
+    "nonlinear": "Kernel ridge regression (Gaussian, its width chosen by cross-validation) predicted every dimension "
+    "of the embedding from all voxels",
+}
+"""What each regressor does."""
+MAPPED = {
+    "matched": "given the mean and covariance of the embeddings of training clips, by the optimal transport between "
+    "Gaussians (distribution matching)",
+    "whitened": "multiplied by a power of the inverse covariance of the training embeddings, chosen by identification "
+    "of held-out training clips (whitening)",
+    "contrastive": "mapped by a linear map trained with InfoNCE to be nearer to their own clip than to others",
+    "denoised": "drawn towards the training embeddings nearest to them, by one step of a Hopfield network (denoising)",
+}
+"""What each post-processing does to predictions."""
+UNDIVIDED = {
+    "recording": "a recording",
+    "song": "a recording, or a song where the track index knows it",
+    "artist": "a recording, or a song or artist where the track index knows them",
+}
+"""What stays in one fold."""
+DETRENDING = {
+    "median": "high-passed by a 240-s median filter",
+    "cosine": "high-passed by a cosine basis of 240 s",
+    "linear": "linearly detrended",
+    "none": "left undetrended",
+}
+
+
+def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], gallery: Gallery | None) -> str:
+    """A methods paragraph for a paper, with every number that the run used."""
+    sentences = [
+        *(["The brain data are simulated."] if source.simulated else []),
+        *([] if source.images is None else [f"Responses were read from {source.images}."]),
+        _responses(source, config),
+        f"Stimuli were embedded as presented by {_embedded(embedders)}.",
+        *_decoded(source, config),
+        "Identification accuracy counts, for each clip, how often its predicted embedding correlates more with its "
+        "own than with another clip's embedding (strictly; chance 0.5).",
+        f"Intervals are 95 % bootstrap intervals over clips, {_tested(source, config)}",
+        *([] if gallery is None else [_retrieved(config, gallery)]),
+        *([] if config.generation.generator is None else [_generated(config)]),
+    ]
+    return " ".join(sentences)
+
+
+def _responses(source: Source, config: RunConfig) -> str:
+    if source.kind != "bids":
+        return f"Responses came as arrays ({source.name}) and were {lag_in_words(source, config)}."
+    confounds = config.preprocessing.confounds
+    cleaned = f"cleaned of {', '.join(confounds)} of fMRIPrep, " if confounds else ""
+    k = config.decoding.scans_per_window
+    averaged = "the scans of each window of sound" if k is None else f"{k} scans from the start of each window of sound"
+    return (
+        f"Responses of each voxel were {DETRENDING[config.preprocessing.detrend]}, {cleaned}and z-scored per run, "
+        f"{lag_in_words(source, config)} and averaged over {averaged} (Denk et al., 2023, arXiv 2307.11078)."
+    )
+
+
+def lag_in_words(source: Source, config: RunConfig) -> str:
+    """By how much responses were shifted, in the scans that the lag became and in seconds."""
+    if not source.has_time:
+        return "not shifted in time"
+    return f"shifted by {_scans(source, lambda tr: (config.lag_in_scans(tr),))}"
+
+
+def _scans(source: Source, lags: Lags) -> str:
+    """Lags at the TR of each subject, in scans and seconds."""
+    of_subjects = {(tr, lags(tr)) for tr in map(source.tr_of, source.subjects)}
+    return " or ".join(
+        " and ".join(f"{lag} TR ({lag * tr:g} s)" for lag in of_subject) for tr, of_subject in sorted(of_subjects)
+    )
+
+
+def _embedded(embedders: Sequence[Embedder]) -> str:
+    return ", ".join(
+        f"{space.name} ({space.dims} dimensions, windows of {space.window_s:g} s every {space.step_s:g} s)"
+        for space in (embedder.space for embedder in embedders)
+    )
+
+
+def _decoded(source: Source, config: RunConfig) -> list[str]:
+    """What predicted the embedding, what was done to predictions, and how it was fitted and scored."""
+    planned = plan(source.train_clips, outer_folds(source, config), config)
+    in_folds = source.folds is not None
+    standardised = in_folds if config.decoding.standardise is None else config.decoding.standardise
+    name = config.decoding.decoder
+    sentences = (
+        [f"The decoder was chosen among {', '.join(AUTO)} by identification of held-out training clips."]
+        if name == "auto"
+        else [_regression(name, source, config)]
+    )
+    sentences += [f"Predictions were {MAPPED[part]}." for part in name.split("+") if part in MAPPED]
+    scored = f"in {len(planned.held_out)} folds of recordings" if in_folds else "on clips of held-out test runs"
+    return [
+        *sentences,
+        f"{'Voxels were standardised over' if standardised else 'Voxels were not standardised again over'} the "
+        f"training clips. Each dimension has its own penalty, chosen{_penalties(config)} by {planned.inner}-fold "
+        f"cross-validation inside the training set, as is everything else that is chosen; no fold divides "
+        f"{UNDIVIDED[config.decoding.group_by]}. Predictions were scored {scored}.",
+    ]
+
+
+def _penalties(config: RunConfig) -> str:
+    alphas = config.decoding.alphas
+    return "" if alphas is None else f" among {len(alphas)} from {min(alphas):g} to {max(alphas):g}"
+
+
+def _regression(name: str, source: Source, config: RunConfig) -> str:
+    regressor = next((part for part in name.split("+") if part in REGRESSIONS), "ridge")
+    lags = ""
+    if (
+        regressor == "stacked"
+        and source.has_time
+        and any(map(config.further_lags_in_scans, map(source.tr_of, source.subjects)))
+    ):
+        lags = f", also of responses shifted by {_scans(source, config.further_lags_in_scans)}"
+    return REGRESSIONS[regressor].format(lags=lags) + "."
+
+
+def _tested(source: Source, config: RunConfig) -> str:
+    """What p values come from."""
+    if source.folds is None:
+        return f"p values come from {config.evaluation.n_permutations:,} permutations of clips."
+    n = config.evaluation.n_permuted_fits or N_REFITS_IN_FOLDS
+    return (
+        f"p values come from {n} decoders refitted to permuted recordings (Student's t, with the form of "
+        f"{config.evaluation.n_permutations:,} permutations of clips in place of the normal), and in encoding from "
+        f"permutations calibrated by {REFITS:,} refits; scores that were not refitted have none."
+    )
+
+
+def _retrieved(config: RunConfig, gallery: Gallery) -> str:
+    return (
+        f"Music was retrieved from {len(gallery):,} tracks by the cosine similarity of the mean predicted embedding, "
+        f"both centred by the mean of the training clips, and again with predictions {_also(config, 'matched')}."
+    )
+
+
+def _generated(config: RunConfig) -> str:
+    made = config.generation
+    what = "the mean predicted embedding" if made.conditioning == "mean" else "each window's predicted embedding"
+    part = "" if made.n_clips is None else f" of {made.n_clips} clips, taken from each genre in turn,"
+    return (
+        f"Music of {made.duration_s:g} s was generated from {what}{part} by {made.generator}, {made.n_samples} times, "
+        f"with none chosen, the predictions being {_also(config, 'denoised')}, as fitted to held-out predictions of "
+        f"training clips; also from predictions as they were and from the true embedding."
+    )
+
+
+def _also(config: RunConfig, form: str) -> str:
+    """What a form does to predictions beside what the decoder does."""
+    name = config.decoding.decoder
+    wanted = in_form(name, form)
+    added = [part for part in wanted.removeprefix(name).split("+") if part in MAPPED]
+    if name == "auto":
+        return f"of ridge regression {' and '.join(MAPPED[part] for part in added)}"
+    return " and ".join(MAPPED[part] for part in added) or "as they were"
