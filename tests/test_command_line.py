@@ -28,7 +28,7 @@ COMMANDS = [
     ["story"],
     *(["train", family] for family in ("autoencoder", "mulan", "musiclm", "semantic", "soundstream", "w2v-bert")),
     ["train", "postfilter"],
-    ["train", "refiner"],
+    ["train", "post-net"],
     ["train", "mel-inverse"],
 ]
 
