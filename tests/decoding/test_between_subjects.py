@@ -11,7 +11,7 @@ from brain2music._utils.errors import InputError, LeakageError
 from brain2music.brain.align import METHODS
 from brain2music.brain.responses import Responses
 from brain2music.decoding import Decoded, between_subjects, decode_between_subjects
-from brain2music.decoding.problem import identification
+from brain2music.decoding.problem import inner_identification
 from brain2music.embeddings.embeddings import Embeddings
 
 DIMS = 6
@@ -38,7 +38,7 @@ def study(rng: np.random.Generator, make_responses, make_embeddings) -> Callable
 
 def score(decoded: Decoded) -> float:
     about = [side.mean(axis=1) - decoded.train_mean for side in (decoded.predicted, decoded.true)]
-    return identification(*about)
+    return inner_identification(*about)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from brain2music.decoding.contrastive import contrastive, info_nce
-from brain2music.decoding.problem import HeldOut, identification
+from brain2music.decoding.problem import HeldOut, inner_identification
 
 from .fitting import held_out_of
 
@@ -27,8 +27,8 @@ def test_the_contrastive_head_undoes_a_rotation(rng):
     train = held_out_of(predicted[:100], true[:100])
     head, across = contrastive(train, 0)
     fresh, truth = predicted[100:].astype(np.float32), true[100:].astype(np.float32)
-    assert identification(fresh, truth) < 0.75
-    assert identification(head.transform(fresh), truth) > 0.95
+    assert inner_identification(fresh, truth) < 0.75
+    assert inner_identification(head.transform(fresh), truth) > 0.95
     assert across.identification() > 0.95
 
 

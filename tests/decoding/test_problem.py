@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
 
-from brain2music.decoding.problem import HeldOut, identification, shrunk_spectrum
+from brain2music.decoding.problem import HeldOut, inner_identification, shrunk_spectrum
 from brain2music.metrics.ranking import identification_by_clip as scored
 from brain2music.metrics.ranking import similarity
 
@@ -22,8 +22,8 @@ def test_shrunk_spectrum_is_scikit_learns_ledoit_wolf(rng, shape):
 def test_identification_is_that_of_the_scores(rng):
     predicted, true = rng.standard_normal((2, 30, 6)).astype(np.float32)
     predicted += true
-    assert identification(predicted, true) == pytest.approx(scored(similarity(predicted, true)).mean())
-    assert identification(np.zeros_like(true), true) == 0
+    assert inner_identification(predicted, true) == pytest.approx(scored(similarity(predicted, true)).mean())
+    assert inner_identification(np.zeros_like(true), true) == 0
 
 
 def test_held_out_sides_are_about_the_mean_that_their_fold_was_fitted_with(rng):

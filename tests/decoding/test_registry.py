@@ -7,7 +7,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.decoding import RidgeSettings, decoder_options, in_form, undivided
-from brain2music.decoding.problem import Problem, View, identification
+from brain2music.decoding.problem import Problem, View, inner_identification
 from brain2music.decoding.regions import average, rank_regions
 from brain2music.decoding.registry import AUTO, POST_PROCESSING, REGRESSORS, fit_decoder
 from brain2music.embeddings.alignment import match_windows
@@ -37,7 +37,7 @@ def sides(rng, make_responses, make_embeddings):
 
 
 def clips_identified(decoded) -> float:
-    return identification(*(side.mean(1) - decoded.train_mean for side in (decoded.predicted, decoded.true)))
+    return inner_identification(*(side.mean(1) - decoded.train_mean for side in (decoded.predicted, decoded.true)))
 
 
 @pytest.mark.parametrize("name", EACH)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import sqrtm
 from sklearn.covariance import LedoitWolf
 
-from brain2music.decoding.problem import identification
+from brain2music.decoding.problem import inner_identification
 from brain2music.decoding.whitening import fit_whitening, whitened
 
 from .fitting import held_out_of
@@ -26,6 +26,6 @@ def test_whitening_brings_out_what_a_loud_direction_hides(rng):
     fresh = (fresh_true + rng.standard_normal((80, 6)) * [30, 0.3, 0.3, 0.3, 0.3, 0.3]).astype(np.float32)
     fitted, across = whitened(held_out_of(predicted, true), 0)
     assert fitted.power > 0
-    before = identification(fresh, fresh_true.astype(np.float32))
-    assert identification(fitted.transform(fresh), fresh_true.astype(np.float32)) > before + 0.03
+    before = inner_identification(fresh, fresh_true.astype(np.float32))
+    assert inner_identification(fitted.transform(fresh), fresh_true.astype(np.float32)) > before + 0.03
     assert across.identification() > held_out_of(predicted, true).identification()

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from brain2music.ridge import Plan, plan
-from brain2music.ridge._problem import Problem, prepare
+from brain2music.ridge._problem import RidgeProblem, prepare_problem
 
 KINDS = ("random", "many rows", "duplicates", "ill", "wide")
 SHAPES = {
@@ -79,12 +79,12 @@ def quadratic_problem(
     dtype: str = "float32",
     screened: bool = False,
     batch: int = 2,
-) -> Problem:
+) -> RidgeProblem:
     """A problem whose squared errors are computed as quadratic forms, whatever its shape."""
     planned = plan(*X.shape, Y.shape[1], len(alphas), solver="primal_per_fold", dtype=dtype)
     planned = dataclasses.replace(planned, quadratic_errors=True, screened=screened, batch=batch)
     settings = {"fit_intercept": fit_intercept, "dtype": dtype, "memory_gb": 4, "n_folds": 5}
-    return prepare(X, [Y], np.asarray(alphas, dtype=np.float64), folds=folds, planned=planned, **settings)
+    return prepare_problem(X, [Y], np.asarray(alphas, dtype=np.float64), folds=folds, planned=planned, **settings)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from brain2music.ridge import assign_folds, ridge
 from brain2music.ridge._chunked import centred_gram
 from brain2music.ridge._dual import factorise, predictions
-from brain2music.ridge._problem import prepare
+from brain2music.ridge._problem import prepare_problem
 from brain2music.ridge._ridge import solve
 
 from .conftest import KINDS, make_problem, refitted, scores_of
@@ -59,9 +59,9 @@ def test_scores_with_a_given_gram_matrix_are_those_without(rng) -> None:
         return known[0].clone(), known[1]  # the solver overwrites it
 
     settings = SETTINGS | {"folds": folds, "solver": "dual"}
-    shared = [prepare(X, [part], ALPHAS, grams=grams, **settings) for part in (Y[:, :2], Y[:, 2:])]
+    shared = [prepare_problem(X, [part], ALPHAS, grams=grams, **settings) for part in (Y[:, :2], Y[:, 2:])]
     found = np.concatenate([problem.solver.scores("r2") for problem in shared], 1)
-    np.testing.assert_allclose(found, prepare(X, [Y], ALPHAS, **settings).solver.scores("r2"), rtol=1e-9)
+    np.testing.assert_allclose(found, prepare_problem(X, [Y], ALPHAS, **settings).solver.scores("r2"), rtol=1e-9)
     np.testing.assert_allclose(found, scores_of("r2", Y, refitted(X, Y, ALPHAS, folds, True), folds), rtol=1e-7)
     assert calls == [torch.float64, torch.float64]
 
@@ -79,7 +79,9 @@ def test_a_second_solve_refines_weights_in_single_precision(rng) -> None:
     """1,100 rows are factorised in single precision; dual weights solve the system in double."""
     X = rng.standard_normal((1100, 1200)).astype(np.float32)
     Y = rng.standard_normal((1100, 3)).astype(np.float32)
-    problem = prepare(X, [Y], ALPHAS[2:], folds=np.arange(1100) % 2, solver="dual", **(SETTINGS | {"dtype": "float32"}))
+    problem = prepare_problem(
+        X, [Y], ALPHAS[2:], folds=np.arange(1100) % 2, solver="dual", **(SETTINGS | {"dtype": "float32"})
+    )
     assert problem.solver.kernel.tridiagonal.rotation.dtype == torch.float32
     alphas = torch.tensor([ALPHAS[2], ALPHAS[3], ALPHAS[4]])
     found = problem.solver.weights(alphas).double().numpy()

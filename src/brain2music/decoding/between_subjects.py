@@ -105,7 +105,7 @@ def _sides(train: Sequence[Responses], test: Sequence[Responses]) -> list[tuple[
     """Both splits of every subject on the voxels that both have."""
     if [each.subject for each in train] != [each.subject for each in test]:
         raise InputError(
-            f"training responses are of {_named(train)}, test responses of {_named(test)}",
+            f"training responses are of {_list_subjects(train)}, test responses of {_list_subjects(test)}",
             hint="give both splits of every subject, in the same order",
         )
     known = {clip.name for each in train for clip in each.clips}
@@ -119,7 +119,7 @@ def _sides(train: Sequence[Responses], test: Sequence[Responses]) -> list[tuple[
     return [common_voxels(ours, theirs) for ours, theirs in zip(train, test, strict=True)]
 
 
-def _named(split: Sequence[Responses]) -> str:
+def _list_subjects(split: Sequence[Responses]) -> str:
     return ", ".join(f"sub-{each.subject}" for each in split) or "nobody"
 
 

@@ -46,7 +46,7 @@ def contrastive(held_out: HeldOut, seed: int) -> tuple[ContrastiveHead, HeldOut]
     """
     clips = held_out.by_clip()
     folds = range(clips.n_folds)
-    paths = [_train(clips.rows(clips.fold != fold), clips.rows(clips.fold == fold)) for fold in folds]
+    paths = [_train_head(clips.rows(clips.fold != fold), clips.rows(clips.fold == fold)) for fold in folds]
     least, best, steps = np.inf, [], 0
     for look, heads in enumerate(zip(*paths, strict=True)):
         loss = sum(loss for _, loss in heads)
@@ -58,7 +58,7 @@ def contrastive(held_out: HeldOut, seed: int) -> tuple[ContrastiveHead, HeldOut]
     for fold, head in enumerate(best):
         held = held_out.fold == fold
         across[held] = head.transform(held_out.predicted[held])
-    *_, (final, _) = _train(clips, None, steps)
+    *_, (final, _) = _train_head(clips, None, steps)
     return final, HeldOut(across, held_out.true, held_out.fold, held_out.clip)
 
 
@@ -74,7 +74,7 @@ def info_nce(
     return torch.nn.functional.cross_entropy(unit @ candidates.T / temperature, own)
 
 
-def _train(
+def _train_head(
     clips: HeldOut, validation: HeldOut | None, steps: int = MOST_STEPS
 ) -> Iterator[tuple[ContrastiveHead, float]]:
     """The head at every look, and its loss for the validation clips (0 without any)."""

@@ -85,10 +85,10 @@ def matched(held_out: HeldOut, seed: int) -> tuple[Matching, HeldOut]:
 
 def _transport(source: Float[np.ndarray, "k k"], target: Float[np.ndarray, "k k"]) -> Float[np.ndarray, "k k"]:
     """The symmetric A with A source A = target."""
-    root, back = _power(source, 0.5), _power(source, -0.5)
-    return back @ _power(root @ target @ root, 0.5) @ back
+    root, back = _matrix_power(source, 0.5), _matrix_power(source, -0.5)
+    return back @ _matrix_power(root @ target @ root, 0.5) @ back
 
 
-def _power(matrix: Float[np.ndarray, "k k"], power: float) -> Float[np.ndarray, "k k"]:
+def _matrix_power(matrix: Float[np.ndarray, "k k"], power: float) -> Float[np.ndarray, "k k"]:
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return (vectors * np.maximum(values, 1e-12 * values[-1]) ** power) @ vectors.T

@@ -121,17 +121,19 @@ class HeldOut:
         return HeldOut(means[0], means[1], self.fold[first], self.clip[first])
 
     def identification(self) -> float:
-        """Two-way identification of clips among those of their fold (:func:`identification`).
+        """Two-way identification of clips among those of their fold (:func:`inner_identification`).
 
         Not among all: candidates that a map was fitted to are easier to tell from one that it was not.
         """
         clips = self.by_clip()
         folds = [clips.fold == fold for fold in range(self.n_folds)]
-        values = [identification(clips.predicted[held], clips.true[held]) for held in folds if held.sum() > 1]
+        values = [inner_identification(clips.predicted[held], clips.true[held]) for held in folds if held.sum() > 1]
         return float(np.mean(values)) if values else 0.5
 
 
-def identification(predicted: Float32[np.ndarray, "clips dims"], true: Float32[np.ndarray, "clips dims"]) -> float:
+def inner_identification(
+    predicted: Float32[np.ndarray, "clips dims"], true: Float32[np.ndarray, "clips dims"]
+) -> float:
     """Two-way identification (Brain2Music Eqs. 2-3) for choices inside the training set; constant rows never win."""
     sides = [side - side.mean(axis=1, keepdims=True) for side in (predicted, true)]
     norms = [np.linalg.norm(side, axis=1, keepdims=True) for side in sides]

@@ -49,8 +49,10 @@ def _sum(members: Sequence[_Member], Y: Pairs, problem: Problem) -> Fitted:
     held_out = [HeldOut.of(each.fitted, Y, problem) for each in members]
     folds, true = held_out[0].fold, held_out[0].true
     predicted = np.stack([each.predicted for each in held_out])
-    scale = _scale(true)
-    moments = [_moments(predicted[:, folds == f] * scale, true[folds == f] * scale) for f in range(held_out[0].n_folds)]
+    scale = _inverse_sd(true)
+    moments = [
+        _second_moments(predicted[:, folds == f] * scale, true[folds == f] * scale) for f in range(held_out[0].n_folds)
+    ]
     gram, product = (np.sum([each[i] for each in moments], axis=0) for i in range(2))
     across = Y - true
     for fold, (own_gram, own_product) in enumerate(moments):
@@ -88,13 +90,13 @@ def _members(roi: tuple[str, ...] | None) -> list[Bool[np.ndarray, " voxels"] | 
     return [None, *(regions(roi, MIN_VOXELS).values() if roi is not None else ())]
 
 
-def _scale(true: Float32[np.ndarray, "pairs dims"]) -> Float32[np.ndarray, " dims"]:
+def _inverse_sd(true: Float32[np.ndarray, "pairs dims"]) -> Float32[np.ndarray, " dims"]:
     """One over the standard deviation; 0 for constant dimensions."""
     sd = true.std(axis=0)
     return np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-6 * sd.max())
 
 
-def _moments(
+def _second_moments(
     predicted: Float32[np.ndarray, "members rows dims"], true: Float32[np.ndarray, "rows dims"]
 ) -> tuple[Float[np.ndarray, "members members"], Float[np.ndarray, " members"]]:
     flat = predicted.reshape(len(predicted), -1).astype(np.float64)

@@ -64,10 +64,10 @@ def chance_in_folds(
     _, predicted, measured = predict_in_folds(refitted, folds, groups, fit or EncoderSettings())
     shape = (*permuted.shape[:2], -1)
     permutations = draw_permutations(groups, _N_PERMUTATIONS, rng, responses.runs)
-    return _match(permuted_correlations(predicted.reshape(shape), measured.reshape(shape), permutations))
+    return _relative_null(permuted_correlations(predicted.reshape(shape), measured.reshape(shape), permutations))
 
 
-def _match(null: Float[np.ndarray, "orders refits"]) -> Chance | None:
+def _relative_null(null: Float[np.ndarray, "orders refits"]) -> Chance | None:
     """Standardise the first row by the others, for single refits and for means of those with the same permutation."""
     of_means = null.reshape(len(null), -1, _VOXELS).mean(axis=2)
     z, of_means = (

@@ -62,10 +62,10 @@ def read_scores(path: Path) -> list[Score]:
     InputError
         The file is missing, or is no table of scores.
     """
-    records = _rows(path) if path.suffix == ".parquet" else read_json(path)
+    records = _read_records(path) if path.suffix == ".parquet" else read_json(path)
     if not isinstance(records, list):
         raise InputError("this is not a list of scores", path, _HINT)
-    return [_checked(record, path) for record in records]
+    return [_parse_score(record, path) for record in records]
 
 
 def scores_table(scores: Sequence[Score]) -> "pd.DataFrame":
@@ -164,7 +164,7 @@ def _summary(group: Sequence[Score]) -> Score:
     )
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _read_records(path: Path) -> list[dict[str, Any]]:
     """The records of a Parquet table; None for whatever is missing."""
     import pandas as pd
 
@@ -178,7 +178,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return [{str(column): value for column, value in row.items()} for row in rows]
 
 
-def _checked(record: Any, path: Path) -> Score:
+def _parse_score(record: Any, path: Path) -> Score:
     record = dict(record) if isinstance(record, dict) else {}
     for name in _UNDEFINED:
         if name in record and record[name] is None:

@@ -60,9 +60,9 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
         *_decoded(source, config),
         "Identification accuracy counts, for each clip, how often its predicted embedding correlates more with its "
         "own than with another clip's embedding (strictly; chance 0.5).",
-        f"Intervals are 95 % bootstrap intervals over clips, {_tested(source, config)}",
+        f"Intervals are 95 % bootstrap intervals over clips, {_tests_text(source, config)}",
         *([] if gallery is None else [_retrieved(config, gallery)]),
-        *([] if config.generation.generator is None else [_generated(config)]),
+        *([] if config.generation.generator is None else [_generation_text(config)]),
     ]
     return " ".join(sentences)
 
@@ -84,10 +84,10 @@ def lag_in_words(source: Source, config: RunConfig) -> str:
     """By how much responses were shifted, in the scans that the lag became and in seconds."""
     if not source.has_time:
         return "not shifted in time"
-    return f"shifted by {_scans(source, lambda tr: (config.lag_in_scans(tr),))}"
+    return f"shifted by {_lags_text(source, lambda tr: (config.lag_in_scans(tr),))}"
 
 
-def _scans(source: Source, lags: Lags) -> str:
+def _lags_text(source: Source, lags: Lags) -> str:
     """Lags at the TR of each subject, in scans and seconds."""
     of_subjects = {(tr, lags(tr)) for tr in map(source.tr_of, source.subjects)}
     return " or ".join(
@@ -137,11 +137,11 @@ def _regression(name: str, source: Source, config: RunConfig) -> str:
         and source.has_time
         and any(map(config.further_lags_in_scans, map(source.tr_of, source.subjects)))
     ):
-        lags = f", also of responses shifted by {_scans(source, config.further_lags_in_scans)}"
+        lags = f", also of responses shifted by {_lags_text(source, config.further_lags_in_scans)}"
     return REGRESSIONS[regressor].format(lags=lags) + "."
 
 
-def _tested(source: Source, config: RunConfig) -> str:
+def _tests_text(source: Source, config: RunConfig) -> str:
     """What p values come from."""
     if source.folds is None:
         return f"p values come from {config.evaluation.n_permutations:,} permutations of clips."
@@ -160,7 +160,7 @@ def _retrieved(config: RunConfig, gallery: Gallery) -> str:
     )
 
 
-def _generated(config: RunConfig) -> str:
+def _generation_text(config: RunConfig) -> str:
     made = config.generation
     what = "the mean predicted embedding" if made.conditioning == "mean" else "each window's predicted embedding"
     part = "" if made.n_clips is None else f" of {made.n_clips} clips, taken from each genre in turn,"

@@ -75,7 +75,7 @@ def _regions(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _forest(regions: Sequence[dict[str, Any]], names: Sequence[str], name: str) -> Markup:
-    series = {each: [_point(region["of"].get(each)) for region in regions] for each in names}
+    series = {each: [_interval_point(region["of"].get(each)) for region in regions] for each in names}
     return forest_plot(
         [region["name"] for region in regions],
         series,
@@ -86,7 +86,7 @@ def _forest(regions: Sequence[dict[str, Any]], names: Sequence[str], name: str) 
     )
 
 
-def _point(row: dict[str, Any] | None) -> Point | None:
+def _interval_point(row: dict[str, Any] | None) -> Point | None:
     return None if row is None or math.isnan(row["mean_r"]) else Point(row["mean_r"], row["low"], row["high"])
 
 

@@ -58,7 +58,7 @@ def forest_plot(
     no_ticks(axes)
     if len(series) > 1:
         figure.legend(loc="outside upper left", ncols=min(len(series), 4), handletextpad=0.1, columnspacing=1.2)
-    return inline(figure, name, f"{xlabel}: {_spoken(rows, series)}")
+    return inline(figure, name, f"{xlabel}: {_series_in_words(rows, series)}")
 
 
 @rc_context(STYLE)
@@ -89,7 +89,7 @@ def genre_pairs(with_genre: Mapping[str, Score], without: Mapping[str, Score], n
     return inline(figure, name, f"Identification of genres by decoders trained without them: {spoken}")
 
 
-def _spoken(rows: Sequence[str], series: Mapping[str, Sequence[Point | None]]) -> str:
+def _series_in_words(rows: Sequence[str], series: Mapping[str, Sequence[Point | None]]) -> str:
     """The first series in words."""
     first = next(iter(series))
     values = (f"{row} {point.value:.2f}" for row, point in zip(rows, series[first], strict=True) if point is not None)

@@ -105,7 +105,7 @@ def _subject_page(templates: Environment, run: RunRecord, subject: Subject, play
         other_scores=[score for score in scores if score.embedding not in shown and score.stage != "encode"],
         decoders=decoders_view(scores, f"{name}-decoders"),
         encoding=encoding_view(subject, scores, run.outputs),
-        regions=None if reliability is None else _regions(reliability),
+        regions=None if reliability is None else _reliability_by_region(reliability),
         reliability_figure=None
         if reliability is None
         else figures.reliability_by_roi(reliability, f"{name}-reliability"),
@@ -146,7 +146,7 @@ def _embedding_view(scores: Sequence[Score], subject: Subject, decoded: Embeddin
     return view
 
 
-def _regions(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _reliability_by_region(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Reliability per region, the most reliable first."""
     rows = []
     for roi, values in table.groupby("roi")["reliability"]:
@@ -170,9 +170,9 @@ def _templates() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        number=_number,
+        number=_number_text,
         signed=_signed,
-        percent=partial(_number, places=0, scale=100.0),
+        percent=partial(_number_text, places=0, scale=100.0),
         p=_p,
         on_bar=_on_bar,
         clock=_clock,
@@ -186,14 +186,14 @@ def _templates() -> Environment:
     return environment
 
 
-def _number(value: float | None, places: int = 3, scale: float = 1.0) -> str:
+def _number_text(value: float | None, places: int = 3, scale: float = 1.0) -> str:
     """A number as text, an en dash where it is undefined."""
     return "–" if value is None or math.isnan(value) else f"{value * scale:.{places}f}"
 
 
 def _signed(value: float) -> str:
     """A difference as text, always with its sign."""
-    return _number(value) if math.isnan(value) else f"{value:+.3f}"
+    return _number_text(value) if math.isnan(value) else f"{value:+.3f}"
 
 
 def _p(value: float | None) -> str:

@@ -70,7 +70,7 @@ def _encoding(run: RunRecord, scores: Sequence[Score]) -> str:
     brain = "simulated brain responses" if run.study.simulated else "brain responses"
     over = scores[0].detail if len(scores) == 1 else "mean over voxels and subjects"
     parts = [over] if over else []
-    parts += [*_spread(scores, "{:.2f}".format), *_tested(scores)]
+    parts += [*_interval_or_range(scores, "{:.2f}".format), *_tested(scores)]
     return (
         f"From music to {brain}: the {scores[0].embedding} embedding predicted responses of {_whose(scores)} to test "
         f"clips with r\u00a0=\u00a0{_mean(scores):.2f} ({', '.join(parts)})."
@@ -97,10 +97,10 @@ def _frame(scores: Sequence[Score]) -> str:
     """Interval or range, chance, candidates, n and p."""
     chance = f"chance {_percent(scores[0].chance)}"
     candidates = f"{_numbers(score.candidates for score in scores)} candidates"
-    return ", ".join([*_spread(scores, _percent), chance, candidates, *_tested(scores)])
+    return ", ".join([*_interval_or_range(scores, _percent), chance, candidates, *_tested(scores)])
 
 
-def _spread(scores: Sequence[Score], spell: Callable[[float], str]) -> list[str]:
+def _interval_or_range(scores: Sequence[Score], spell: Callable[[float], str]) -> list[str]:
     """Interval of one score, range of several."""
     only = scores[0]
     if len(scores) > 1:

@@ -17,9 +17,9 @@ from jaxtyping import Float, Int, Shaped
 
 from ._banded_gradient import descend
 from ._chunked import Moments, centred_gram
-from ._folds import Groups, assign_folds, check_folds
+from ._folds import Groups, assign_folds, renumber_folds
 from ._linalg import Square
-from ._problem import GramOf, prepare
+from ._problem import GramOf, prepare_problem
 from ._ridge import solve
 from ._ridge_cv import Alphas, check_alphas
 
@@ -162,7 +162,7 @@ def banded_ridge_cv(
     >>> bool((fit.band_weights[0] > 0.5).all())
     True
     """
-    grid, fold_of_row = check_alphas(alphas), _check(Xs, Y, method, groups, n_folds, folds)
+    grid, fold_of_row = check_alphas(alphas), _check_banded(Xs, Y, method, groups, n_folds, folds)
     if candidates is None:
         candidates = _sample_candidates(len(Xs), n_candidates, np.random.default_rng(random_state))
     else:
@@ -177,7 +177,7 @@ def banded_ridge_cv(
         "solver": solver,
     }
     for candidate in candidates:
-        problem = prepare(
+        problem = prepare_problem(
             bands.features(candidate), [Y], grid, folds=fold_of_row, grams=bands.grams(candidate), **settings
         )
         of_alpha, best = problem.solver.scores("r2").max(0)
@@ -239,7 +239,7 @@ def _refit(
     return BandedFit(tuple(np.split(coef, np.cumsum(sizes)[:-1])), intercept, gamma, alpha, scores)
 
 
-def _check(
+def _check_banded(
     Xs: Bands,
     Y: Shaped[np.ndarray, "_rows targets"],
     method: str,
@@ -255,7 +255,7 @@ def _check(
     n_rows = len(Y)
     if any(X.ndim != 2 or len(X) != n_rows for X in Xs):
         raise ValueError(f"bands of shapes {[X.shape for X in Xs]}: each must be ({n_rows} rows as in Y, features)")
-    fold_of_row = assign_folds(n_rows, groups, n_folds) if folds is None else check_folds(folds, n_rows)
+    fold_of_row = assign_folds(n_rows, groups, n_folds) if folds is None else renumber_folds(folds, n_rows)
     if np.bincount(fold_of_row).min() < 2:
         raise ValueError("banded ridge is scored by r2, which needs 2 rows in every fold: give fewer folds")
     return fold_of_row

@@ -62,7 +62,7 @@ def assign_folds(n_rows: int, groups: Groups | None = None, n_folds: int = 5) ->
     return fold_of_group[group_of_row]
 
 
-def check_folds(folds: Shaped[np.ndarray, " rows"], n_rows: int) -> Int[np.ndarray, " rows"]:
+def renumber_folds(folds: Shaped[np.ndarray, " rows"], n_rows: int) -> Int[np.ndarray, " rows"]:
     """Renumber explicit folds from 0; ValueError unless there is one label per row and at least two labels."""
     labels = np.asarray(folds)
     if labels.shape != (n_rows,):

@@ -62,7 +62,7 @@ class Gram:
         """
         if X.shape != (len(self), self.X.shape[1]):
             raise ValueError(f"gram is of {len(self)} rows and {self.X.shape[1]} features, X of {tuple(X.shape)}")
-        return lambda dtype: (self._centred(dtype), _moments(X, dtype))
+        return lambda dtype: (self._centred(dtype), _column_moments(X, dtype))
 
     def _centred(self, dtype: torch.dtype) -> Square:
         """The Gram matrix of the centred rows in double precision, of products in ``dtype``."""
@@ -79,5 +79,5 @@ class Gram:
         return K
 
 
-def _moments(X: Array, dtype: torch.dtype) -> Moments:
+def _column_moments(X: Array, dtype: torch.dtype) -> Moments:
     return Moments.join([centre_(chunk, "X", columns.start) for columns, chunk in column_chunks(X, dtype, WIDTH)])

@@ -12,7 +12,7 @@ from jaxtyping import Float, Shaped
 from .._utils.cpu import multiplies_bfloat16
 from ._chunked import Array, Moments, Targets, centre_, centred_gram, like, to_tensor
 from ._dual import DualSolver, factorise
-from ._folds import Groups, assign_folds, check_folds
+from ._folds import Groups, assign_folds, renumber_folds
 from ._plan import Plan, plan
 from ._precision import MAX_CONDITION, alpha_too_small, check_dtype, dtypes_to_try
 from ._primal_per_fold import PrimalPerFoldSolver
@@ -27,7 +27,7 @@ moments of the features. The matrix is overwritten."""
 
 
 @dataclass(frozen=True)
-class Problem:
+class RidgeProblem:
     """A factorised problem: everything but the choice of penalties."""
 
     X: Array
@@ -37,7 +37,7 @@ class Problem:
     plan: Plan
     dtype: torch.dtype
 
-    def for_refit(self) -> "Problem":
+    def for_refit(self) -> "RidgeProblem":
         """The same without what only scores need."""
         return replace(self, solver=self.solver.for_refit())
 
@@ -79,7 +79,7 @@ class Problem:
         return fits
 
 
-def prepare(
+def prepare_problem(
     X: Array,
     Ys: Sequence[Array],
     grid: Float[np.ndarray, " alphas"],
@@ -94,7 +94,7 @@ def prepare(
     grams: GramOf | None = None,
     per_target: bool = False,
     planned: Plan | None = None,
-) -> Problem:
+) -> RidgeProblem:
     """Check the arguments, plan, and factorise.
 
     Parameters
@@ -107,7 +107,7 @@ def prepare(
     _check_shapes(X, Ys)
     kept = check_dtype(dtype)
     n, n_targets = X.shape[0], sum(Y.shape[1] for Y in Ys)
-    fold_of_row = assign_folds(n, groups, n_folds) if folds is None else check_folds(folds, n)
+    fold_of_row = assign_folds(n, groups, n_folds) if folds is None else renumber_folds(folds, n)
     sizes = np.bincount(fold_of_row)
     screened = per_target and kept == torch.float32 and _device(X).type == "cpu" and multiplies_bfloat16()
     planned = planned or plan(
@@ -124,7 +124,7 @@ def prepare(
         chosen, features = _dual_solver(grams, n, targets, slices, alphas, fit_intercept, kept, planned)
     else:
         chosen, features = _primal_solver(X, targets, slices, alphas, fit_intercept, kept, planned)
-    return Problem(X, chosen, targets, features, planned, kept)
+    return RidgeProblem(X, chosen, targets, features, planned, kept)
 
 
 def _dual_solver(

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Shaped
 
 from ._chunked import Array
-from ._problem import GramOf, prepare
+from ._problem import GramOf, prepare_problem
 from ._result import RidgeFit
 from ._ridge_cv import check_alphas, count_problem
 from ._threads import threads_for
@@ -70,7 +70,7 @@ def solve(
     """:func:`ridge`, with the Gram matrix of X where it is already known."""
     grid, best = np.unique(check_alphas(alphas, ordered=False), return_inverse=True)
     with threads_for(count_problem(X, [Y], 1)):
-        problem = prepare(
+        problem = prepare_problem(
             X, [Y], grid, fit_intercept=fit_intercept, dtype=dtype, memory_gb=memory_gb, solver=solver, grams=grams
         )
         if len(best) != Y.shape[1]:

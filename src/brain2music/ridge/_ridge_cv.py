@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 from ._chunked import Array, list_columns
 from ._folds import Groups
 from ._gram import Gram
-from ._problem import Problem, prepare
+from ._problem import RidgeProblem, prepare_problem
 from ._result import RidgeFit
 from ._scores import check_scoring
 from ._threads import count_operations, threads_for
@@ -188,7 +188,7 @@ def ridge_cv_many(
     if gram is not None and not fit_intercept:
         raise ValueError("gram is of centred rows: it cannot be used with fit_intercept=False")
     with threads_for(count_problem(X, Ys, n_folds)):
-        problem = prepare(
+        problem = prepare_problem(
             X,
             Ys,
             grid,
@@ -258,7 +258,7 @@ def _warn_edge(best: Shaped[np.ndarray, " targets"], grid: Float[np.ndarray, " a
         )
 
 
-def _warn_constant(problem: Problem) -> None:
+def _warn_constant(problem: RidgeProblem) -> None:
     for name, constant, result in [
         ("X", problem.features.constant, "gets no weight"),
         ("Y", problem.targets.constant, "is predicted as its mean"),

@@ -40,7 +40,7 @@ def fastest(choice: str, routines: Mapping[str, Routine], clock: Callable[[], fl
     routines : by name, a call that does a few milliseconds of the work; the first is the default.
     """
     key = f"{machine()} | {choice} | {torch.get_num_threads()} threads"
-    known = _read().get(key)
+    known = _read_choices().get(key)
     if known in routines:
         return str(known)
     times = dict.fromkeys(routines, float("inf"))
@@ -76,7 +76,7 @@ def cache_file() -> Path:
     return Path(base) / "brain2music" / "routines.json"
 
 
-def _read() -> dict[str, object]:
+def _read_choices() -> dict[str, object]:
     """The stored choices; none where the file is missing or not a JSON object."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         found = json.loads(cache_file().read_text(encoding="utf-8"))
@@ -89,7 +89,7 @@ def _remember(key: str, chosen: str) -> None:
     path = cache_file()
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        known = json.dumps(_read() | {key: chosen}, indent=1, sort_keys=True)
+        known = json.dumps(_read_choices() | {key: chosen}, indent=1, sort_keys=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
             file.write(known)
         os.replace(file.name, path)
