@@ -1,5 +1,6 @@
 """A run with captions, in an embedding that embeds text: what words find, and what they tell without a brain."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +81,19 @@ def test_captions_search_the_gallery_and_stand_beside_the_brain(
 def test_a_clip_without_a_caption_is_named(study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="there is no caption for jazz"):
         run_with(study, captions_of(study, tmp_path / "captions.csv", 1), tmp_path / "out", monkeypatch)
+
+
+def test_other_captions_are_scored_and_searched_again_and_nothing_else(
+    study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions = captions_of(study, tmp_path / "captions.csv")
+    outputs = run_with(study, captions, tmp_path / "first" / "out", monkeypatch)
+    of_texts = [place("01", "logmel") for place in (outputs.scores_of, outputs.retrieval)]
+    others = [place("01", "mfcc-chroma") for place in (outputs.scores_of, outputs.predictions)]
+    times = {file: file.stat().st_mtime_ns for file in (*of_texts, *others)}
+    captions.write_text(captions.read_text().replace("much like", "rather like"))
+    shutil.rmtree(tmp_path / "first" / "music")
+    shutil.rmtree(tmp_path / "first" / "gallery")
+    run_with(study, captions, outputs.root, monkeypatch)
+    again = {file for file, time in times.items() if file.stat().st_mtime_ns != time}
+    assert again == set(of_texts)

@@ -9,7 +9,7 @@ import pandas as pd
 from .._utils.files import digest_array, digest_text
 from ..brain.source import Source
 from ..decoding import in_form
-from ..embeddings.protocols import Embedder
+from ..embeddings.protocols import Embedder, TextEmbedder
 from ..gallery.gallery import Gallery
 from ..metrics.score import COLUMNS
 from .listener import Listener, Music
@@ -17,12 +17,16 @@ from .settings import StageName, seen
 
 
 def made_from(listener: Listener, embedder: Embedder, music: Music) -> dict[str, str]:
-    """Of what a subject's decoding into an embedding is made: responses, embeddings of the clips, captions."""
+    """Of what a subject's decoding into an embedding is made: responses and embeddings of the clips."""
     name, clips = embedder.space.name, listener.source.clips_presented(listener.subject)
-    digests = {**listener.digests, "division": listener.division, f"embeddings in {name}": music.digest(name, clips)}
-    if music.captions:
-        digests["captions"] = digest_text("\n".join(f"{track}\t{text}" for track, text in music.captions.items()))
-    return digests
+    return {**listener.digests, "division": listener.division, f"embeddings in {name}": music.digest(name, clips)}
+
+
+def captions_of(embedder: Embedder, music: Music) -> dict[str, str]:
+    """The captions that clips are told and searched by, where the embedding embeds text."""
+    if not music.captions or not isinstance(embedder, TextEmbedder):
+        return {}
+    return {"captions": digest_text("\n".join(f"{track}\t{text}" for track, text in music.captions.items()))}
 
 
 def judged_by(listener: Listener, music: Music) -> dict[str, str]:

@@ -33,7 +33,7 @@ from .gate import Level, admit, prepare
 from .generation import generate
 from .listen import export_retrieved, export_stimuli
 from .listener import Listener, Music
-from .origins import gallery_digests, judged_by, made_from, of_source, told
+from .origins import captions_of, gallery_digests, judged_by, made_from, of_source, told
 from .outputs import ALPHAS, GENERATED, PREDICTIONS, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
 from .retrieval import retrieve
 from .scoring import score
@@ -137,7 +137,8 @@ def reconstruct(
         write_scores(outputs.scores_of(subject, name), score(listener, decoder(), music))
 
     files = [*tables, outputs.scores_of(subject, name)]
-    stages.stage(files, decode, inputs, told("decode", listener, embedder))
+    captions = captions_of(embedder, music)
+    stages.stage(files, decode, {**inputs, **captions}, told("decode", listener, embedder))
 
     gallery = next((gallery for gallery in galleries if gallery.space.name == name), None)
     if gallery is not None:
@@ -149,7 +150,7 @@ def reconstruct(
             RETRIEVAL.write(retrieval, table)
             write_scores(scores, judged)
 
-        searched = {**inputs, **judged_by(listener, music), **gallery_digests(gallery)}
+        searched = {**inputs, **captions, **judged_by(listener, music), **gallery_digests(gallery)}
         stages.stage([retrieval, scores], search, searched, told("retrieve", listener, embedder, music))
 
     if generator is not None and generator.space.name == name:
