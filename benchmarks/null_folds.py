@@ -40,8 +40,8 @@ from brain2music.config import RunConfig
 from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.metrics.records import select_scores
 from brain2music.metrics.score import Score
+from brain2music.pipeline.context import Music, SubjectContext
 from brain2music.pipeline.encoding import encode_subject
-from brain2music.pipeline.listener import Listener, Music
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.scoring import score
 from brain2music.study.stimuli import Stimuli
@@ -131,10 +131,10 @@ def run(number: int, seed: int, settings: RunConfig) -> Result:
     source, embeddings = draw(kind, np.random.default_rng((seed, number)))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        outputs, listener = Outputs(Path(folder)), Listener(source, "01", settings)
+        outputs, context = Outputs(Path(folder)), SubjectContext(source, "01", settings)
         music = Music(source, (_Silent(),), outputs)
         music._done[SPACE.name] = embeddings
-        scores = score(listener, listener.decoder(embeddings), music) + encode_subject(listener, music, outputs)
+        scores = score(context, context.decoder(embeddings), music) + encode_subject(context, music, outputs)
         voxels = pd.read_parquet(outputs.encoding("01", SPACE.name))
     decoded, encoded = scores[0], next(each for each in scores if each.metric == "r")
     (permuted,) = select_scores(scores, condition="permuted")

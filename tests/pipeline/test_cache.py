@@ -7,7 +7,7 @@ import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music._utils.files import write_text
-from brain2music.pipeline.cache import Stages, stage
+from brain2music.pipeline.cache import Stages, Step, stage
 
 
 class Counted:
@@ -122,7 +122,7 @@ def test_what_a_killed_stage_wrote_goes_with_it(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         stage([tmp_path / "dropped"], stop, {}, {})
     stages = Stages()
-    stages.stage([tmp_path / "kept"], lambda: write_text(tmp_path / "kept", "k"), {}, {})
+    stages.make(Step([tmp_path / "kept"], lambda: write_text(tmp_path / "kept", "k"), {}, {}))
     (tmp_path / "foreign.json").write_text('{"outputs": {"kept": null}}')
     gone = stages.discard(stages.others(tmp_path))
     assert [path.name for path in gone] == ["dropped"]

@@ -13,8 +13,8 @@ from brain2music.config import RunConfig
 from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.encoding.alignment import Windows
 from brain2music.encoding.ceiling import response_ceiling
+from brain2music.pipeline.context import Music, SubjectContext
 from brain2music.pipeline.encoding import encode_subject, encoding_files
-from brain2music.pipeline.listener import Listener, Music
 from brain2music.pipeline.outputs import Outputs
 from brain2music.simulation.brain import Truth, read_truth, simulate
 from brain2music.simulation.brain.design import DESIGNS, StudyDesign
@@ -58,7 +58,7 @@ class Given:
 
 
 @pytest.fixture(scope="module")
-def heard(study_folder, truth, tmp_path_factory) -> tuple[Listener, Music, Outputs]:
+def heard(study_folder, truth, tmp_path_factory) -> tuple[SubjectContext, Music, Outputs]:
     """The true features as one embedding, noise as another."""
     config = RunConfig.of(
         embeddings=("truth", "noise"),
@@ -78,7 +78,7 @@ def heard(study_folder, truth, tmp_path_factory) -> tuple[Listener, Music, Outpu
     music = Music(source, (Given("truth", data.shape[2]), Given("noise", 5)), outputs)
     for embedder, values in zip(music.embedders, (data, noise), strict=True):
         music._done[embedder.space.name] = Embeddings(values, names, embedder.space)
-    return Listener(source, "001", config), music, outputs
+    return SubjectContext(source, "001", config), music, outputs
 
 
 @pytest.fixture(scope="module")
@@ -86,18 +86,18 @@ def scores(heard):
     return encode_subject(*heard)
 
 
-def planted(truth: Truth, listener: Listener) -> np.ndarray:
+def planted(truth: Truth, context: SubjectContext) -> np.ndarray:
     """The planted ceiling of every voxel of the responses, scan by scan."""
-    mask = listener.responses[1].space.mask
+    mask = context.responses[1].space.mask
     volume = np.zeros(mask.shape)
     volume[tuple(truth.table[["i", "j", "k"]].to_numpy().T)] = truth.table["ceiling_mean"]
     return volume[mask]
 
 
 def test_planted_voxels_are_found_and_others_are_not(heard, scores, truth):
-    listener, _, outputs = heard
-    table, signal = pd.read_parquet(outputs.encoding("001", "truth")), planted(truth, listener) > 0.5
-    nothing = planted(truth, listener) == 0
+    context, _, outputs = heard
+    table, signal = pd.read_parquet(outputs.encoding("001", "truth")), planted(truth, context) > 0.5
+    nothing = planted(truth, context) == 0
     assert signal.sum() > 20
     order = table["r"].rank()
     auc = (order[signal].mean() - (signal.sum() + 1) / 2) / (~signal).sum()
@@ -112,8 +112,8 @@ def test_planted_voxels_are_found_and_others_are_not(heard, scores, truth):
 
 
 def test_ceilings_are_near_the_planted(heard, scores, truth):
-    listener, _, _ = heard
-    test, expected = listener.responses[1], planted(truth, listener)
+    context, _, _ = heard
+    test, expected = context.responses[1], planted(truth, context)
     ceiling, signal = response_ceiling(test, Windows(1, 1, test.n_scans)), expected > 0
     assert np.abs(ceiling.r - expected)[signal].mean() < 0.06
     assert abs((ceiling.r - expected)[signal].mean()) < 0.03
@@ -146,9 +146,9 @@ def test_scores_say_what_they_are(heard, scores):
 
 
 def test_all_files_are_there_and_a_repeat_gives_the_same_bytes(heard, scores):
-    listener, music, outputs = heard
-    files = encoding_files(listener, ("truth", "noise"), outputs)
+    context, music, outputs = heard
+    files = encoding_files(context, ("truth", "noise"), outputs)
     before = {path: digest_file(path) for path in files}
     assert outputs.statmap("001", "truth", "r").name == "sub-001_stat-r_desc-truth_statmap.nii.gz"
-    assert encode_subject(listener, music, outputs) == scores
+    assert encode_subject(context, music, outputs) == scores
     assert {path: digest_file(path) for path in files} == before

@@ -159,7 +159,7 @@ def test_check_reports_what_run_refuses_before_the_work(
 ) -> None:
     code, breaks = FAULTS[name]
     config = CONFIG.changed(**breaks(study, tmp_path))
-    monkeypatch.setattr("brain2music.pipeline.run.Listener", lambda *_: pytest.fail("something was computed"))
+    monkeypatch.setattr("brain2music.pipeline.run.SubjectContext", lambda *_: pytest.fail("something was computed"))
     reported = [each for each in check_bids(study.root, config, tmp_path / "out") if each.severity == "error"]
     assert code in {each.code for each in reported}
     with pytest.raises(InputError) as refused:

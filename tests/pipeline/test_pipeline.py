@@ -136,7 +136,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("brain2music.pipeline.run.write_scores", stop)
+        patch.setattr("brain2music.pipeline.steps.write_scores", stop)
         with pytest.raises(KeyboardInterrupt):
             run(read(study), tmp_path / "out", CONFIG)
     assert not (tmp_path / "out" / "scores.json").exists()

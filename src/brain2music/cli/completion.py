@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 
 REGRESSORS = ("ridge", "roi-ensemble", "selected", "stacked", "nonlinear", "auto")
-POSTPROCESSING = ("calibrated", "whitened", "contrastive", "exemplars")
+POSTPROCESSING = ("matched", "whitened", "contrastive", "denoised")
 
 
 def complete_embedding(incomplete: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from ..metrics.builder import ScoreBuilder
 from ..metrics.classes import score_agreement
 from ..metrics.score import Score
 from ..study.study import Clip
-from .listener import Listener, Music
+from .context import Music, SubjectContext
 
 Sound = tuple[Float32[np.ndarray, " samples"], int]
 Samples = Sequence[Sequence[Sound]]
@@ -23,7 +23,7 @@ def agreement(
     oracle: Callable[[], Samples],
     builder: Callable[[], ScoreBuilder],
     clips: Sequence[Clip],
-    listener: Listener,
+    context: SubjectContext,
     music: Music,
 ) -> list[Score]:
     """Scores by every tagger among the run's embeddings and judges; none where there is none.
@@ -37,7 +37,7 @@ def agreement(
         def tagged(sounds: Samples, tagger: Tagger = tagger) -> np.ndarray:
             return np.stack([[tagger.classes(*sound) for sound in each] for each in sounds]).swapaxes(0, 1)
 
-        presented = tagged([[listener.source.stimuli.waveform(clip)] for clip in clips])[0]
+        presented = tagged([[context.source.stimuli.waveform(clip)] for clip in clips])[0]
         shared = replace(builder(), judge=tagger.space.name)
         scores += score_agreement(tagged(made()), presented, tagger.class_names, shared, tagged(oracle()))
     return scores

@@ -19,6 +19,18 @@ from .._utils.progress import progress
 MAKER = "brain2music"
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step of a run: the arguments of :func:`stage`."""
+
+    outputs: Sequence[Path]
+    make: Callable[[], Iterable[Path] | None]
+    inputs: Mapping[str, str]
+    settings: Mapping[str, Any]
+    record: Path | None = None
+    perhaps: Sequence[Path] = ()
+
+
 @dataclass
 class Stages:
     """The stages of a run, and what belongs to them; everything else of ours below a folder may then be removed.
@@ -28,19 +40,11 @@ class Stages:
 
     records: list[Path] = field(default_factory=list)
 
-    def stage(
-        self,
-        outputs: Sequence[Path],
-        make: Callable[[], Iterable[Path] | None],
-        inputs: Mapping[str, str],
-        settings: Mapping[str, Any],
-        record: Path | None = None,
-        perhaps: Sequence[Path] = (),
-    ) -> bool:
-        """Run a :func:`stage` and remember that it belongs here; True if it ran."""
-        record = record or record_of(outputs[0])
-        with progress(f"make {outputs[0].name}"):
-            ran = stage(outputs, make, inputs, settings, record, perhaps)
+    def make(self, step: Step) -> bool:
+        """Run a step unless it is current, and remember that it belongs here; True if it ran."""
+        record = step.record or record_of(step.outputs[0])
+        with progress(f"make {step.outputs[0].name}"):
+            ran = stage(step.outputs, step.make, step.inputs, step.settings, record, step.perhaps)
         self.records.append(record)
         return ran
 

@@ -22,7 +22,7 @@ from ..encoding.significance import Permuted, fdr, gaussian_p, permutation_test,
 from ..metrics.builder import ScoreBuilder
 from ..metrics.score import ALL, RELIABLE, Score, group_named
 from ..ridge import Partition
-from .listener import Listener, Music
+from .context import Music, SubjectContext
 from .outputs import ENCODING, ENCODING_ROIS, Outputs
 
 LEVEL = 0.05
@@ -33,7 +33,7 @@ N_CANDIDATES = 20
 """Weights of the embeddings against each other that are tried for each voxel."""
 
 
-def encode_subject(listener: Listener, music: Music, outputs: Outputs) -> list[Score]:
+def encode_subject(context: SubjectContext, music: Music, outputs: Outputs) -> list[Score]:
     """Encode a subject's voxels from every embedding of the run, on the same windows; write tables, maps, a figure.
 
     Scores, per embedding: ``r`` over all voxels, over reliable ones (those whose repeats agree, q < 0.05) and over
@@ -41,25 +41,25 @@ def encode_subject(listener: Listener, music: Music, outputs: Outputs) -> list[S
     one; where the run asks for it, ``unique_r2``. The last two are over reliable voxels, or over all where clips were
     not repeated.
     """
-    results = _encode_all(listener, music)
-    subject, names = listener.subject, list(results.encoded)
+    results = _encode_all(context, music)
+    subject, names = context.subject, list(results.encoded)
     ENCODING_ROIS.write(outputs.encoding_rois(subject), results.rois)
     for name in names:
         ENCODING.write(outputs.encoding(subject, name), _voxel_table(results, name))
     if results.scored.space is not None:
-        _write_maps(results, listener, outputs)
+        _write_maps(results, context, outputs)
     return [
-        *(score for name in names for score in _scores(results, listener, name)),
-        *(_compared(results, listener, names[0], other) for other in names[1:]),
-        *_unique(results, listener),
+        *(score for name in names for score in _scores(results, context, name)),
+        *(_compared(results, context, names[0], other) for other in names[1:]),
+        *_unique(results, context),
     ]
 
 
-def encoding_files(listener: Listener, names: Sequence[str], outputs: Outputs) -> list[Path]:
+def encoding_files(context: SubjectContext, names: Sequence[str], outputs: Outputs) -> list[Path]:
     """All that :func:`encode_subject` writes for these embeddings."""
-    subject = listener.subject
+    subject = context.subject
     files = [outputs.encoding_rois(subject), *(outputs.encoding(subject, name) for name in names)]
-    train, test = listener.responses
+    train, test = context.responses
     scored = train if test is None else test
     if scored.space is not None:
         maps = [outputs.statmap(subject, name, "r") for name in names]
@@ -115,13 +115,13 @@ class _Results:
         return RELIABLE if RELIABLE in self.sets else ALL
 
 
-def _encode_all(listener: Listener, music: Music) -> _Results:
-    config = listener.config
+def _encode_all(context: SubjectContext, music: Music) -> _Results:
+    config = context.config
     embeddings = {each.space.name: music[each.space.name] for each in music.embedders}
-    train, test = listener.responses
+    train, test = context.responses
     scored = train if test is None else test
     windows = common_windows(scored, list(embeddings.values()), config.decoding.scans_per_window)
-    fit, planned = EncoderSettings(config.decoding.alphas, listener.plan.inner), listener.plan
+    fit, planned = EncoderSettings(config.decoding.alphas, context.plan.inner), context.plan
     ceiling = response_ceiling(scored, windows)
     sets = _sets(scored, ceiling)
     encoded, permuted = {}, {}
@@ -144,7 +144,7 @@ def _encode_all(listener: Listener, music: Music) -> _Results:
             config.evaluation.n_permutations,
             members,
             scored.runs,
-            groups=listener.recordings,
+            groups=context.recordings,
             chance=calibration,
         )
         permuted[name] = found if test is not None or calibration is not None else without_p(found)
@@ -198,8 +198,8 @@ def _voxel_table(results: _Results, name: str) -> pd.DataFrame:
     )
 
 
-def _write_maps(results: _Results, listener: Listener, outputs: Outputs) -> None:
-    space, subject, simulated = results.scored.space, listener.subject, listener.source.simulated
+def _write_maps(results: _Results, context: SubjectContext, outputs: Outputs) -> None:
+    space, subject, simulated = results.scored.space, context.subject, context.source.simulated
     assert space is not None
     for name, encoded in results.encoded.items():
         about = f"Pearson r of responses predicted from {name} with measured ones, {len(encoded.clips)} clips"
@@ -216,8 +216,8 @@ def _write_maps(results: _Results, listener: Listener, outputs: Outputs) -> None
         write_statmap(path, results.ceiling.r, space, description=about, simulated=simulated)
 
 
-def _scores(results: _Results, listener: Listener, name: str) -> list[Score]:
-    builder, encoded, permuted = _builder(listener, name), results.encoded[name], results.permuted[name]
+def _scores(results: _Results, context: SubjectContext, name: str) -> list[Score]:
+    builder, encoded, permuted = _builder(context, name), results.encoded[name], results.permuted[name]
     n = len(encoded.clips)
     p_of = dict(zip(results.sets, permuted.p_mean.tolist(), strict=True))
     refits = "; chance is that of refits to permuted clips" if results.in_folds else ""
@@ -251,7 +251,7 @@ def _significant(results: _Results, builder: ScoreBuilder, name: str) -> list[Sc
     return scores
 
 
-def _compared(results: _Results, listener: Listener, name: str, other: str) -> Score:
+def _compared(results: _Results, context: SubjectContext, name: str, other: str) -> Score:
     """Mean difference of r over the voxels that are summarised, and how many voxels differ."""
     voxels = results.sets[results.summarised]
     a, b = results.encoded[name], results.encoded[other]
@@ -263,7 +263,7 @@ def _compared(results: _Results, listener: Listener, name: str, other: str) -> S
         detail += f"; of all voxels {int(better.sum())} are predicted better"
         detail += f" and {int(worse.sum())} worse (FDR {LEVEL:g})"
     n = len(a.clips)
-    return _builder(listener, name).row(
+    return _builder(context, name).row(
         "r_difference",
         differs.value[voxels].mean(),
         0.0,
@@ -276,7 +276,7 @@ def _compared(results: _Results, listener: Listener, name: str, other: str) -> S
     )
 
 
-def _unique(results: _Results, listener: Listener) -> list[Score]:
+def _unique(results: _Results, context: SubjectContext) -> list[Score]:
     """Share of the variance that only this embedding explains, over the voxels that are summarised."""
     if results.parts is None:
         return []
@@ -285,19 +285,19 @@ def _unique(results: _Results, listener: Listener) -> list[Score]:
     columns: dict[str, Any] = {"n": n, "candidates": n, "group": results.summarised}
     columns["detail"] = f"of {results.parts.r2[voxels].mean():.3f} that all explain together, by banded ridge"
     return [
-        _builder(listener, name).row("unique_r2", unique[voxels].mean(), 0.0, interval=interval, **columns)
+        _builder(context, name).row("unique_r2", unique[voxels].mean(), 0.0, interval=interval, **columns)
         for name, unique, interval in zip(results.encoded, results.parts.unique, intervals, strict=True)
     ]
 
 
-def _builder(listener: Listener, name: str) -> ScoreBuilder:
+def _builder(context: SubjectContext, name: str) -> ScoreBuilder:
     return ScoreBuilder(
-        subject=listener.subject,
+        subject=context.subject,
         embedding=name,
         stage="encode",
         condition="true",
-        lag_tr=listener.lag_tr,
-        rng=np.random.default_rng(listener.config.seed),
-        simulated=listener.source.simulated,
-        note=listener.source.note,
+        lag_tr=context.lag_tr,
+        rng=np.random.default_rng(context.config.seed),
+        simulated=context.source.simulated,
+        note=context.source.note,
     )

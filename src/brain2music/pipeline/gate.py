@@ -23,7 +23,7 @@ from ..models.generators import Generator, get_generator
 from ..study.check import find_respelt, find_unpresentable, no_recordings
 from ..study.finding import Finding, error, warning
 from ..study.study import Clip
-from .across import require_people
+from .between_subjects import require_people
 from .claim import require_apart, require_ours
 from .dividing import check_division
 from .fitting import check_fit

@@ -23,7 +23,7 @@ from ..metrics.score import Condition, Score
 from ..models.generators import Generator
 from .agreement import Sound, agreement
 from .cache import stage
-from .listener import Listener, Music
+from .context import Music, SubjectContext
 from .outputs import GENERATED, Outputs
 
 BATCH = 5
@@ -33,7 +33,7 @@ Files = list[list[Path]]
 
 
 def generate(
-    listener: Listener,
+    context: SubjectContext,
     decoded: Decoded,
     denoised: Decoded,
     generator: Generator,
@@ -45,27 +45,27 @@ def generate(
     Conditions are the prediction after distribution matching and denoising (:mod:`brain2music.decoding.denoising`), the
     prediction as it is, and the true embedding (the ceiling). Pieces are written to files, and scored as written.
     """
-    rows = choose_clips([clip.genre for clip in decoded.clips], listener.config.generation.n_clips)
+    rows = choose_clips([clip.genre for clip in decoded.clips], context.config.generation.n_clips)
     decoded, denoised = _only(decoded, rows), _only(denoised, rows)
     found: dict[Condition, np.ndarray] = {
         "denoised": denoised.predicted,
         "decoded": decoded.predicted,
         "true": decoded.true,
     }
-    files = {each: make(each, windows, listener, decoded, generator, outputs) for each, windows in found.items()}
+    files = {each: make(each, windows, context, decoded, generator, outputs) for each, windows in found.items()}
 
     def builder() -> ScoreBuilder:
-        shared = listener.score_builder(decoded.space.name, "generate")
-        return replace(shared, generator=generator.name, recordings=listener.recordings[rows])
+        shared = context.score_builder(decoded.space.name, "generate")
+        return replace(shared, generator=generator.name, recordings=context.recordings[rows])
 
     scores: list[Score] = []
     for embedder in music.hearing:
-        scores += _score_by(embedder, files, listener, decoded, builder(), music)
+        scores += _score_by(embedder, files, context, decoded, builder(), music)
 
     sides = partial(_read_pieces, files["denoised"]), partial(_read_pieces, files["true"])
-    scores += agreement(*sides, lambda: replace(builder(), condition="denoised"), decoded.clips, listener, music)
+    scores += agreement(*sides, lambda: replace(builder(), condition="denoised"), decoded.clips, context, music)
     written = [file for each in files.values() for file in _written(each)]
-    return _pieces_table(files, decoded, listener, generator, outputs), scores, written
+    return _pieces_table(files, decoded, context, generator, outputs), scores, written
 
 
 def choose_clips(genres: Sequence[Hashable], n: int | None) -> Int[np.ndarray, " chosen"]:
@@ -99,13 +99,13 @@ def require_fit(generator: Generator, embedders: tuple[Embedder, ...]) -> None:
 def make(
     condition: Condition,
     windows: Float32[np.ndarray, "clips windows dims"],
-    listener: Listener,
+    context: SubjectContext,
     decoded: Decoded,
     generator: Generator,
     outputs: Outputs,
 ) -> Files:
     """Generate from the embeddings of one condition; files that were generated from the same are kept."""
-    config, subject, name = listener.config, listener.subject, decoded.space.name
+    config, subject, name = context.config, context.subject, decoded.space.name
     vectors = windows if config.generation.conditioning == "windows" else windows.mean(axis=1, keepdims=True)
     count = vectors.shape[1] * config.generation.n_samples
     files = [
@@ -166,14 +166,14 @@ def _read_pieces(files: Files) -> list[list[Sound]]:
 def _score_by(
     embedder: Embedder,
     files: dict[Condition, Files],
-    listener: Listener,
+    context: SubjectContext,
     decoded: Decoded,
     builder: ScoreBuilder,
     music: Music,
 ) -> list[Score]:
     """Scores in one evaluation embedding."""
     judge = embedder.space.name
-    mean = music.means(judge, listener.trained_on).mean(axis=0)
+    mean = music.means(judge, context.trained_on).mean(axis=0)
 
     def embedded(file: Path) -> Float32[np.ndarray, " dims"]:
         return embedder.embed(*read_audio(file)).mean(axis=0) - mean
@@ -191,10 +191,10 @@ def _score_by(
 
 
 def _pieces_table(
-    files: dict[Condition, Files], decoded: Decoded, listener: Listener, generator: Generator, outputs: Outputs
+    files: dict[Condition, Files], decoded: Decoded, context: SubjectContext, generator: Generator, outputs: Outputs
 ) -> pd.DataFrame:
     """One row per piece, with the columns of :data:`brain2music.pipeline.outputs.GENERATED`."""
-    config, rows = listener.config, []
+    config, rows = context.config, []
     for condition, clips in files.items():
         for clip, pieces in zip(decoded.clips, clips, strict=True):
             for sample, file in enumerate(pieces):

@@ -12,14 +12,14 @@ from ..decoding import in_form
 from ..embeddings.protocols import Embedder, TextEmbedder
 from ..gallery.gallery import Gallery
 from ..metrics.score import COLUMNS
-from .listener import Listener, Music
+from .context import Music, SubjectContext
 from .settings import StageName, seen
 
 
-def made_from(listener: Listener, embedder: Embedder, music: Music) -> dict[str, str]:
+def made_from(context: SubjectContext, embedder: Embedder, music: Music) -> dict[str, str]:
     """Of what a subject's decoding into an embedding is made: responses and embeddings of the clips."""
-    name, clips = embedder.space.name, listener.source.clips_presented(listener.subject)
-    return {**listener.digests, "division": listener.division, f"embeddings in {name}": music.digest(name, clips)}
+    name, clips = embedder.space.name, context.source.clips_presented(context.subject)
+    return {**context.digests, "division": context.division, f"embeddings in {name}": music.digest(name, clips)}
 
 
 def captions_of(embedder: Embedder, music: Music) -> dict[str, str]:
@@ -29,9 +29,9 @@ def captions_of(embedder: Embedder, music: Music) -> dict[str, str]:
     return {"captions": digest_text("\n".join(f"{track}\t{text}" for track, text in music.captions.items()))}
 
 
-def judged_by(listener: Listener, music: Music) -> dict[str, str]:
+def judged_by(context: SubjectContext, music: Music) -> dict[str, str]:
     """The sounds that what is retrieved or generated is compared with."""
-    return {"stimuli": music.presented(listener.source.clips_presented(listener.subject))}
+    return {"stimuli": music.presented(context.source.clips_presented(context.subject))}
 
 
 def gallery_digests(gallery: Gallery) -> dict[str, str]:
@@ -42,16 +42,16 @@ def gallery_digests(gallery: Gallery) -> dict[str, str]:
 
 
 def told(
-    stage: StageName, listener: Listener, embedder: Embedder | None = None, music: Music | None = None
+    stage: StageName, context: SubjectContext, embedder: Embedder | None = None, music: Music | None = None
 ) -> dict[str, Any]:
     """The settings of a stage: those of the run that it sees, its embedding, and the embeddings that judge."""
-    settings = {**seen(stage, listener.config), **of_source(listener.source), "lag_tr": listener.lag_tr}
+    settings = {**seen(stage, context.config), **of_source(context.source), "lag_tr": context.lag_tr}
     if embedder is not None:
         settings["space"] = asdict(embedder.space)
     if music is not None:
         settings["judges"] = [asdict(each.space) for each in music.hearing]
     if stage == "generate":
-        settings["given"] = in_form(listener.config.decoding.decoder, "denoised")
+        settings["given"] = in_form(context.config.decoding.decoder, "denoised")
     return settings
 
 

@@ -23,7 +23,7 @@ from ..metrics.retrieval import score_retrieval
 from ..metrics.score import Score
 from ..study.finding import Finding, error, warning
 from .agreement import Sound, agreement
-from .listener import Listener, Music, clip_means
+from .context import Music, SubjectContext, clip_means
 from .tables import retrieval_table
 
 LOOKED_AT = 2000
@@ -33,14 +33,14 @@ N_RANDOM = 20
 
 
 def retrieve(
-    listener: Listener, decoded: Decoded, matched: Decoded, gallery: Gallery, music: Music
+    context: SubjectContext, decoded: Decoded, matched: Decoded, gallery: Gallery, music: Music
 ) -> tuple[pd.DataFrame, list[Score]]:
     """Search the gallery by predicted and by true embeddings, own recordings left out, and score the first hits.
 
     Captions search too, in a run that has them and an embedding of text. Sounds are compared in the embedding that was
     decoded and in every other one of the run: the former favours what was searched with it.
     """
-    config, space = listener.config, decoded.space
+    config, space = context.config, decoded.space
     predicted, true = clip_means(decoded)
     where = others_than(gallery, [clip.track for clip in decoded.clips])
     mean = decoded.train_mean.mean(axis=0)  # predictions are shrunk towards it: centred elsewhere, they point one way
@@ -63,13 +63,13 @@ def retrieve(
     scores: list[Score] = []
     for embedder in music.hearing:
         judge = embedder.space.name
-        mean = music.means(judge, listener.trained_on).mean(axis=0)
+        mean = music.means(judge, context.trained_on).mean(axis=0)
         vectors = _evaluation_vectors(gallery, chosen, judge, music) - mean
         scores += score_retrieval(
             vectors[first["decoded"]],
             music.means(judge, decoded.clips) - mean,
             [clip.genre for clip in decoded.clips],
-            replace(listener.score_builder(space.name, "retrieve"), rng=rng, judge=judge),
+            replace(context.score_builder(space.name, "retrieve"), rng=rng, judge=judge),
             matched=vectors[first["matched"]],
             oracle=vectors[first["true"]],
             caption=vectors[first["caption"]] if captions is not None else None,
@@ -80,9 +80,9 @@ def retrieve(
     def sounds(condition: str) -> list[list[Sound]]:
         return [[_embedded_part(gallery, int(row))] for row in first[condition]]
 
-    builder = partial(listener.score_builder, space.name, "retrieve")
+    builder = partial(context.score_builder, space.name, "retrieve")
     sides = partial(sounds, "decoded"), partial(sounds, "true")
-    scores += agreement(*sides, builder, decoded.clips, listener, music)
+    scores += agreement(*sides, builder, decoded.clips, context, music)
     return retrieval_table(decoded, gallery, searched, music.captions), scores
 
 

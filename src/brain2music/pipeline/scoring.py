@@ -14,48 +14,48 @@ from ..metrics.leave_one_genre_out import score_leave_one_genre_out
 from ..metrics.ranking import identification_accuracy, similarity
 from ..metrics.score import Score
 from ..study.folds import FEWEST
-from .listener import Listener, Music, clip_means
+from .context import Music, SubjectContext, clip_means
 from .refits import about_p
 
 
-def score(listener: Listener, decoder: SubjectDecoder, music: Music) -> list[Score]:
+def score(context: SubjectContext, decoder: SubjectDecoder, music: Music) -> list[Score]:
     """Every score of one decoder. In folds, statistics of the training clips are those of all clips.
 
     There p is computed from decoders refitted to permuted recordings
     (:func:`~brain2music.metrics.uncertainty.refitted_p`), for scores that were refitted; others have none.
     """
     decoded = decoder.decoded()
-    config, space = listener.config, decoded.space
+    config, space = context.config, decoded.space
     predicted, true = clip_means(decoded)
-    builder = listener.score_builder(space.name, "decode")
-    permuted = decoder.permuted(listener.n_permuted_fits)
-    enough = listener.in_folds and len(np.unique(listener.recordings)) >= FEWEST
+    builder = context.score_builder(space.name, "decode")
+    permuted = decoder.permuted(context.n_permuted_fits)
+    enough = context.in_folds and len(np.unique(context.recordings)) >= FEWEST
     scores = score_decoding(
         predicted,
         true,
         [clip.genre for clip in decoded.clips],
         builder,
         train_mean=decoded.train_mean,
-        train_centroids=_centroids(listener, decoded, music),
+        train_centroids=_centroids(context, decoded, music),
         refits=[_permuted_fit(each) for each in permuted] if enough else (),
     )
-    scores = [_explain_missing_p(each, listener) for each in scores]
-    scores += _score_captions(builder, listener, decoded, music)
+    scores = [_explain_missing_p(each, context) for each in scores]
+    scores += _score_captions(builder, context, decoded, music)
     scores.append(_score_permuted(builder, permuted))
-    scores += _score_lags(builder, listener, music[space.name])
+    scores += _score_lags(builder, context, music[space.name])
     for name in config.evaluation.compare_decoders:
-        c = clip_similarity(listener.decoder(music[space.name], name=name).decoded())
+        c = clip_similarity(context.decoder(music[space.name], name=name).decoded())
         scores.append(replace(builder, decoder=name, ablation="decoder").identification(c))
     if config.evaluation.leave_one_genre_out and len({clip.genre for clip in decoded.clips}) > 1:
-        scores += score_leave_one_genre_out(builder, decoded, listener.decode_left_out(decoder))
+        scores += score_leave_one_genre_out(builder, decoded, context.decode_left_out(decoder))
     return scores
 
 
-def _explain_missing_p(score: Score, listener: Listener) -> Score:
+def _explain_missing_p(score: Score, context: SubjectContext) -> Score:
     """The score with a remark why it has no p, where clips are predicted in folds and it would have one otherwise."""
-    if score.p is not None or not listener.in_folds or score.condition != "decoded":
+    if score.p is not None or not context.in_folds or score.condition != "decoded":
         return score
-    remark = about_p(listener.recordings, listener.config.evaluation.n_permuted_fits)
+    remark = about_p(context.recordings, context.config.evaluation.n_permuted_fits)
     why = "no p: the refits to permuted clips all scored alike" if remark is None else ", ".join(remark)
     return replace(score, detail="; ".join(part for part in (score.detail, why) if part))
 
@@ -64,17 +64,17 @@ def _permuted_fit(permuted: Decoded) -> Refit:
     return Refit(*clip_means(permuted), permuted.train_mean, [clip.genre for clip in permuted.clips])
 
 
-def _centroids(listener: Listener, decoded: Decoded, music: Music) -> Any:
+def _centroids(context: SubjectContext, decoded: Decoded, music: Music) -> Any:
     """Mean embedding of each genre: of training clips, and in folds of those outside each clip's fold.
 
     None where all scored clips are of one genre, or one genre has no training clips (which the gate reports).
     """
-    genres, scored = [clip.genre for clip in listener.trained_on], {clip.genre for clip in decoded.clips}
+    genres, scored = [clip.genre for clip in context.trained_on], {clip.genre for clip in decoded.clips}
     if len(scored) < 2 or not scored <= set(genres):
         return None
-    vectors = music.means(decoded.space.name, listener.trained_on)
-    if listener.in_folds:
-        return genre_oracle_in_folds(vectors, genres, listener.plan.held_out)
+    vectors = music.means(decoded.space.name, context.trained_on)
+    if context.in_folds:
+        return genre_oracle_in_folds(vectors, genres, context.plan.held_out)
     return genre_centroids(vectors, genres)
 
 
@@ -89,12 +89,12 @@ def _score_permuted(builder: ScoreBuilder, permuted: tuple[Decoded, ...]) -> Sco
     return of.row("identification", values.mean(), 0.5, n=n, candidates=n, interval=interval, detail=detail)
 
 
-def _score_captions(builder: ScoreBuilder, listener: Listener, decoded: Decoded, music: Music) -> list[Score]:
+def _score_captions(builder: ScoreBuilder, context: SubjectContext, decoded: Decoded, music: Music) -> list[Score]:
     """How well a clip's caption tells which clip it is, in an embedding of both: text without a brain.
 
     Text and sound are apart in a joint space; each side is centred on its own mean over the training clips.
     """
-    captions, train = (music.said(decoded.space.name, clips) for clips in (decoded.clips, listener.trained_on))
+    captions, train = (music.said(decoded.space.name, clips) for clips in (decoded.clips, context.trained_on))
     if captions is None or train is None:
         return []
     true = clip_means(decoded)[1] - decoded.train_mean.mean(axis=0)
@@ -102,13 +102,13 @@ def _score_captions(builder: ScoreBuilder, listener: Listener, decoded: Decoded,
     return [of.identification(similarity(captions - train.mean(axis=0), true))]
 
 
-def _score_lags(builder: ScoreBuilder, listener: Listener, embeddings: Embeddings) -> list[Score]:
+def _score_lags(builder: ScoreBuilder, context: SubjectContext, embeddings: Embeddings) -> list[Score]:
     scores: list[Score] = []
-    if listener.responses[0].n_scans == 1:
+    if context.responses[0].n_scans == 1:
         return scores
-    tr = listener.source.tr_of(listener.subject)
-    for lag_tr in listener.also_lags:
-        c = clip_similarity(listener.decoder(embeddings, lag_tr=lag_tr).decoded())
+    tr = context.source.tr_of(context.subject)
+    for lag_tr in context.also_lags:
+        c = clip_similarity(context.decoder(embeddings, lag_tr=lag_tr).decoded())
         detail = "as in the paper" if lag_tr == 0 else f"{lag_tr * tr:g} s"
         scores.append(replace(builder, lag_tr=lag_tr, ablation="lag").identification(c, detail=detail))
     return scores

@@ -15,6 +15,7 @@ from .._utils.files import digest_file, read_object, write_json
 from .._utils.locks import locked
 from ..brain.source import Source
 from ..config import RunConfig
+from ..metrics.records import read_scores, summarise, write_scores
 from .cache import Stages, is_whole, outputs_of, read_record
 from .gate import Level
 from .outputs import Outputs
@@ -141,3 +142,19 @@ def _embedding(record: Path) -> str | None:
 
 def _warn(what: str) -> None:
     warnings.warn(what, Brain2MusicWarning, stacklevel=4)
+
+
+def collect_scores(records: Records, config: RunConfig, outputs: Outputs, level: Level) -> None:
+    """Gather the scores of every finished subject into one table; at group level their summary too."""
+    files = [file for subject in records for file in score_files(subject, records[subject], config, outputs)]
+    files += (
+        [outputs.across(name) for name in config.embeddings]
+        if config.evaluation.between_subject and level == "group"
+        else []
+    )
+    scores = [score for file in files for score in read_scores(file)]
+    if not scores:
+        raise InputError("no subject has been decoded here", outputs.root, "run the participant level first")
+    scores = [*(summarise(scores) if level == "group" else []), *scores]
+    for file in (outputs.scores, outputs.scores_table):
+        write_scores(file, scores)

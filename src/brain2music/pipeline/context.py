@@ -1,4 +1,4 @@
-"""What a run decodes: a listener's responses and the music that was heard, each made when first asked for."""
+"""What a run decodes: a context's responses and the music that was heard, each made when first asked for."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -102,7 +102,7 @@ class Music:
 
 
 @dataclass(frozen=True)
-class Listener:
+class SubjectContext:
     """One subject of a run. Responses at the main lag are kept, at other lags loaded again."""
 
     source: Source

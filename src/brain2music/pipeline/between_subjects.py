@@ -10,7 +10,7 @@ from ..config import RunConfig
 from ..decoding import RidgeSettings, decode_between_subjects
 from ..metrics.decoding import clip_similarity
 from ..metrics.score import HeldOut, Score
-from .listener import Listener, Music
+from .context import Music, SubjectContext
 
 WAYS: tuple[tuple[HeldOut, bool], ...] = (("subject", False), ("none", True))
 """What the decoder is not fitted to, and whether own training clips are among what it is fitted to."""
@@ -34,14 +34,14 @@ def score_across(source: Source, subjects: Sequence[str], name: str, music: Musi
     Per subject and alignment there are two scores, with ``held_out`` "subject" (the decoder was not fitted to this
     subject's responses) and "none".
     """
-    listeners = [Listener(source, subject, config) for subject in subjects]
+    contexts = [SubjectContext(source, subject, config) for subject in subjects]
     sides = []
-    for listener in listeners:
-        train, test = listener.responses
+    for context in contexts:
+        train, test = context.responses
         assert test is not None  # as require_people has seen to
         sides.append(common_voxels(train, test))
     train_sides, test_sides = ([side[i] for side in sides] for i in (0, 1))
-    inner = min(listener.plan.inner for listener in listeners)
+    inner = min(context.plan.inner for context in contexts)
     settings = RidgeSettings(config.decoding.alphas, inner, bool(config.decoding.standardise))
     scores: list[Score] = []
     for method in config.evaluation.between_subject:
@@ -59,7 +59,7 @@ def score_across(source: Source, subjects: Sequence[str], name: str, music: Musi
             )
             whose = f"the other {len(subjects) - 1}" if held_out == "subject" else f"all {len(subjects)}"
             detail = f"decoder fitted to training clips of {whose} subjects"
-            for listener, decoded in zip(listeners, found, strict=True):
-                builder = replace(listener.score_builder(name, "decode"), alignment=method)
+            for context, decoded in zip(contexts, found, strict=True):
+                builder = replace(context.score_builder(name, "decode"), alignment=method)
                 scores.append(builder.identification(clip_similarity(decoded), held_out=held_out, detail=detail))
     return scores

@@ -1,0 +1,177 @@
+"""The steps of a run: what each writes, what it is made from, the settings that it may see, and what it does.
+
+A step is made again when its inputs or its own settings have changed, and not otherwise (:mod:`.cache`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from .._utils.files import write_json
+from .._utils.progress import progress
+from ..brain.reliability import repeat_reliability
+from ..brain.source import Source
+from ..config import RunConfig
+from ..decoding import SubjectDecoder
+from ..embeddings.protocols import Embedder
+from ..gallery.gallery import Gallery
+from ..metrics.decoding import clip_similarity
+from ..metrics.records import write_scores
+from ..models.generators import Generator
+from .between_subjects import require_people, score_across
+from .cache import Step
+from .context import Music, SubjectContext
+from .encoding import encode_subject, encoding_files, possible_files
+from .generation import generate
+from .origins import captions_of, gallery_digests, judged_by, made_from, of_source, told
+from .outputs import ALPHAS, GENERATED, PREDICTIONS, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
+from .retrieval import retrieve
+from .scoring import score
+from .settings import seen
+from .tables import alphas_table, predictions_table, reliability_table, similarity_table
+
+
+def subject_steps(
+    context: SubjectContext,
+    music: Music,
+    galleries: Sequence[Gallery],
+    generator: Generator | None,
+    outputs: Outputs,
+) -> Iterator[Step]:
+    """The steps of one subject, in their order; a decoder is fitted once for the steps that ask it."""
+    yield measure(context, outputs)
+    for embedder in music.embedders:
+        name = embedder.space.name
+        decoder = cache(lambda name=name: context.decoder(music[name]))
+        yield decode(context, embedder, music, decoder, outputs)
+        for gallery in galleries:
+            if gallery.space.name == name:
+                yield search(context, embedder, music, decoder, gallery, outputs)
+        if generator is not None and generator.space.name == name:
+            yield compose(context, embedder, music, decoder, generator, outputs)
+    if context.config.encoding.enabled:
+        yield encode(context, music, outputs)
+
+
+def measure(context: SubjectContext, outputs: Outputs) -> Step:
+    """Count a subject's responses, and measure their reliability where clips were repeated."""
+    summary, reliability = outputs.summary(context.subject), outputs.reliability(context.subject)
+
+    def make() -> None:
+        train, test = context.responses
+        scored = train if test is None else test
+        counts = {"n_voxels": scored.n_voxels, "n_scans": scored.n_scans, "tr": scored.tr, "lag_tr": scored.lag_tr}
+        write_json(summary, {**counts, "n_repeats": int(scored.n_repeats.max())})
+        values = np.full(scored.n_voxels, np.nan) if scored.repeats is None else repeat_reliability(scored)
+        RELIABILITY.write(reliability, reliability_table(scored, values))
+
+    settings = {**seen("measure", context.config), "lag_tr": context.lag_tr}
+    return Step([summary, reliability], make, context.digests, settings, reliability.with_suffix(".json"))
+
+
+def decode(
+    context: SubjectContext, embedder: Embedder, music: Music, decoder: Callable[[], SubjectDecoder], outputs: Outputs
+) -> Step:
+    """Predict embeddings of the scored clips, and score the decoder beside its baselines."""
+    subject, name = context.subject, embedder.space.name
+    tables = [place(subject, name) for place in (outputs.predictions, outputs.similarity, outputs.alphas)]
+    scores = outputs.scores_of(subject, name)
+
+    def make() -> None:
+        with progress(f"decode {name}") as advance:
+            decoder().fit(context.n_permuted_fits, advance)
+        found = decoder().decoded()
+        written = (predictions_table(found), similarity_table(found, clip_similarity(found)), alphas_table(found))
+        for schema, path, table in zip((PREDICTIONS, SIMILARITY, ALPHAS), tables, written, strict=True):
+            schema.write(path, table)
+        write_scores(scores, score(context, decoder(), music))
+
+    inputs = {**made_from(context, embedder, music), **captions_of(embedder, music)}
+    return Step([*tables, scores], make, inputs, told("decode", context, embedder))
+
+
+def search(
+    context: SubjectContext,
+    embedder: Embedder,
+    music: Music,
+    decoder: Callable[[], SubjectDecoder],
+    gallery: Gallery,
+    outputs: Outputs,
+) -> Step:
+    """Retrieve music that exists by the decoded embedding, and score it."""
+    place = (context.subject, embedder.space.name)
+    table, scores = outputs.retrieval(*place), outputs.retrieval_scores(*place)
+
+    def make() -> None:
+        plain, matched = decoder().decoded(), decoder().decoded("matched")
+        found, of_found = retrieve(context, plain, matched, gallery, music)
+        RETRIEVAL.write(table, found)
+        write_scores(scores, of_found)
+
+    inputs = {
+        **made_from(context, embedder, music),
+        **captions_of(embedder, music),
+        **judged_by(context, music),
+        **gallery_digests(gallery),
+    }
+    return Step([table, scores], make, inputs, told("retrieve", context, embedder, music))
+
+
+def compose(
+    context: SubjectContext,
+    embedder: Embedder,
+    music: Music,
+    decoder: Callable[[], SubjectDecoder],
+    generator: Generator,
+    outputs: Outputs,
+) -> Step:
+    """Generate music from the decoded embedding, and score it."""
+    place = (context.subject, embedder.space.name)
+    table, scores = outputs.generated_table(*place), outputs.generated_scores(*place)
+
+    def make() -> list[Path]:
+        plain, denoised = decoder().decoded(), decoder().decoded("denoised")
+        found, of_found, pieces = generate(context, plain, denoised, generator, music, outputs)
+        GENERATED.write(table, found)
+        write_scores(scores, of_found)
+        return pieces
+
+    inputs = {**made_from(context, embedder, music), **judged_by(context, music), "generator": generator.sha256}
+    return Step([table, scores], make, inputs, told("generate", context, embedder, music))
+
+
+def encode(context: SubjectContext, music: Music, outputs: Outputs) -> Step:
+    """Predict voxels from every embedding, test and map them."""
+    subject, names = context.subject, [embedder.space.name for embedder in music.embedders]
+    scores = outputs.encoding_scores(subject)
+
+    def make() -> list[Path]:
+        write_scores(scores, encode_subject(context, music, outputs))
+        return encoding_files(context, names, outputs)
+
+    inputs = {key: value for each in music.embedders for key, value in made_from(context, each, music).items()}
+    settings = told("encode", context) | {"spaces": [asdict(each.space) for each in music.embedders]}
+    record = scores.with_name(f"{scores.stem}_provenance.json")
+    return Step([scores], make, inputs, settings, record, possible_files(subject, names, outputs))
+
+
+def between_subjects(source: Source, name: str, music: Music, config: RunConfig, outputs: Outputs) -> Step:
+    """Align the subjects decoded so far, and decode each by the decoders of the others."""
+    subjects = [subject for subject in source.subjects if outputs.scores_of(subject, name).is_file()]
+    require_people(source, config, subjects)
+    embedder, scores = music.embedder(name), outputs.across(name)
+
+    def make() -> None:
+        write_scores(scores, score_across(source, subjects, name, music, config))
+
+    inputs = {
+        f"sub-{subject} {key}": value
+        for subject in subjects
+        for key, value in made_from(SubjectContext(source, subject, config), embedder, music).items()
+    }
+    settings = seen("across", config) | {"space": asdict(embedder.space), "subjects": subjects}
+    record = scores.with_name(f"{scores.stem}_provenance.json")
+    return Step([scores], make, inputs, settings | of_source(source), record)
