@@ -13,8 +13,8 @@ DEFAULT = "mel-tokens-6k"
 app = typer.Typer()
 
 
-@app.command()
-def encode(
+@app.command("encode")
+def encode_sound(
     audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Sound file, mono or stereo, of any rate and length.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="File of codes (.safetensors) to write.")

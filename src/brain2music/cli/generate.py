@@ -56,8 +56,8 @@ Vocoder = Annotated[
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="Device to compute on: cpu, cuda.")]
 
 
-@app.command(epilog=_QUALITY)
-def generate(
+@app.command("generate", epilog=_QUALITY)
+def generate_music(
     output: Output,
     text: Annotated[
         str | None,

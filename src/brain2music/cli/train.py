@@ -99,7 +99,7 @@ train_app.command("autoencoder", help="Train JEN-1's autoencoder: 48 kHz stereo 
 
 
 @train_app.command("mel-inverse")
-def train_mel_inverse(
+def mel_inverse(
     out: Annotated[
         Path, typer.Argument(metavar="OUT", help="Folder for decoded sound, checkpoints, log and the model.")
     ],
@@ -116,10 +116,10 @@ def train_mel_inverse(
     resume: Resume = False,
 ) -> None:
     """Train the network that gives Griffin-Lim magnitudes at all frequencies, from those of mel bands."""
-    from ..models.mel_tokens.train_mel_inverse import train_mel_inverse as train
+    from ..models.mel_tokens.train_mel_inverse import train_mel_inverse
 
     arguments = training_arguments(steps, minutes, precision, 1, every, log_every, seed, device)
-    train(music, out, arguments, held_out, resume, n_jobs=n_jobs)
+    train_mel_inverse(music, out, arguments, held_out, resume, n_jobs=n_jobs)
 
 
 @train_app.command("w2v-bert")
