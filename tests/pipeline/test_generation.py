@@ -141,7 +141,7 @@ def test_a_generator_of_another_embedding_is_refused(study: TinyStudy, generator
     ("settings", "told"),
     [
         ({}, "lacks plan, codec"),
-        ({"plan": "four", **dict.fromkeys(("codec", "codec_sha256", "vocoder", "sampling"))}, "no known plan"),
+        ({"plan": "four", **dict.fromkeys(("codec", "codec_sha256", "vocoder", "sampling"))}, "no known set of stages"),
     ],
 )
 def test_a_damaged_generator_is_one_readable_line(tmp_path: Path, settings: dict[str, object], told: str) -> None:
