@@ -1,7 +1,7 @@
 """Which settings each step may see: all count somewhere, and no step reads one that it does not name."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from brain2music.brain.source import BidsSource
 from brain2music.config import SECTIONS, RunConfig, Section
-from brain2music.pipeline.cache import Stages
+from brain2music.pipeline.cache import Stages, Step
 from brain2music.pipeline.run import run
 from brain2music.pipeline.settings import DECIDING, DESCRIBED, DIGESTED, SEEN, seen
 from tests.pipeline.test_pipeline import add_subject, gallery_of
@@ -59,7 +59,7 @@ def read_by(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     read: dict[str, set[str]] = defaultdict(set)
     under_way: list[str] = []
     sections = {model: f"{name}." for name, model in SECTIONS.items()} | {RunConfig: ""}
-    get, stage = Section.__getattribute__, Stages.stage
+    get, make_step = Section.__getattribute__, Stages.make
 
     def watched(section: Section, name: str) -> Any:
         kind = type(section)
@@ -67,20 +67,20 @@ def read_by(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
             read[under_way[-1]].add(sections[kind] + name)
         return get(section, name)
 
-    def step(self: Stages, outputs: list[Path], make: Callable[[], Any], *rest: Any, **more: Any) -> bool:
-        name = STEPS.get(outputs[0].stem.partition("desc-")[2])
+    def make(self: Stages, step: Step) -> bool:
+        name = STEPS.get(step.outputs[0].stem.partition("desc-")[2])
 
-        def made() -> Any:
+        def watched_step() -> Any:
             under_way.append(str(name))
             try:
-                return make()
+                return step.make()
             finally:
                 under_way.pop()
 
-        return stage(self, outputs, made if name else make, *rest, **more)
+        return make_step(self, replace(step, make=watched_step if name else step.make))
 
     monkeypatch.setattr(Section, "__getattribute__", watched)
-    monkeypatch.setattr(Stages, "stage", step)
+    monkeypatch.setattr(Stages, "make", make)
     return read
 
 
