@@ -17,7 +17,7 @@ def main(study_dir: Path, out: Path, embedding: str, generator: str, seconds: fl
     brains = "simulated brains" if study.simulated else "brains"
     print(f"{study.name}: {brains} of {', '.join(study.subjects)}, {len(study.clips)} clips; sub-{subject} is decoded")
 
-    bold = study.responses(subject, lag_s=4.5)
+    bold = study.responses(subject, lag_tr=3)  # .train, .test; .test is None where clips are scored in folds
     if bold.test is None:
         raise SystemExit("this study has no test clips: see cross_validate and cross_val_predict")
     print(f"responses (clips, scans, voxels): train {bold.train.data.shape}, test {bold.test.data.shape}")
@@ -30,26 +30,27 @@ def main(study_dir: Path, out: Path, embedding: str, generator: str, seconds: fl
     print(f"identification: {score.value:.3f} ({score.low:.3f} to {score.high:.3f}), p = {score.p:.4f}, n = {score.n}")
     print(f"                chance {score.chance:g}")
 
-    gallery = b2m.build_gallery(study.source.stimuli.folder, out / "gallery", b2m.get_embedder(embedding))
-    found = gallery.search(decoded, k=5)
+    b2m.build_gallery(study.source.stimuli.folder, out / "gallery", b2m.get_embedder(embedding))
+    found = b2m.Gallery.open(out / "gallery").search(decoded, k=5)
     print("\nthe study's own recordings that are nearest to what was decoded, its clip's recording left out:")
     print(found[["clip", "rank", "track", "cosine"]].head(10).to_string(index=False))
 
-    denoised = decoder.predict(bold.test[:1], form="denoised")
-    piece = b2m.get_generator(generator).generate(denoised, seconds=seconds)[0]
-    print(f"\nmusic made of what was decoded of {denoised.names[0]}: {piece.save(out / 'heard.wav')}")
+    denoised = decoder.predict(bold.test[:1], form="denoised")  # what generators take best
+    heard = b2m.get_generator(generator).generate(denoised, seconds=seconds)[0].save(out / "heard.wav")
+    print(f"\nmusic made of what was decoded of {denoised.names[0]}: {heard}")
 
     genres = b2m.cross_validate(b2m.Decoder("ridge"), bold.train, music, cv=b2m.LeaveOneGenreOut())
     print("\ngenres that the decoder never heard:")
     print(genres[["fold", "metric", "value", "chance", "p", "n"]].to_string(index=False))
 
     encoder = b2m.Encoder().fit(music, bold.train)
-    voxels = encoder.score(bold.test)
+    voxels = encoder.score(bold.test)  # r per voxel, with noise ceiling and q
     image = voxels.to_nifti(out / "r.nii.gz")
     found_voxels = (voxels.q < 0.05).sum()
     print(f"\nvoxels that the music predicts (q < 0.05): {found_voxels} of {len(voxels.q)}; r per voxel: {image}")
 
-    page = b2m.run(study, out / "run", embeddings=[embedding], generator=generator, duration_s=seconds, n_samples=1)
+    settings = {"galleries": [out / "gallery"], "duration_s": seconds, "n_samples": 1}
+    page = b2m.run(study, out / "run", embeddings=[embedding], generator=generator, **settings)
     print(f"all of it, as the command does it: {page}")
 
 

@@ -33,10 +33,10 @@ def music(tmp_path: Path, rng: np.random.Generator) -> Path:
 @pytest.mark.parametrize("tr", [1.5, 2.0])
 def test_quickstart_runs_at(tr: float, music: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     few = {"train_runs": 1, "train_clips": 9, "test_runs": 1, "test_clips": 3, "repeats": 2}
-    small = replace(DESIGNS["quick"], **few, resolution_mm=12.0, clip_s=12.0, tr=tr)
+    small = replace(DESIGNS["quick"], **few, resolution_mm=12.0, clip_s=12.0)
     monkeypatch.setitem(DESIGNS, "quick", small)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    study = b2m.simulate_study(tmp_path / "study", stimuli=music, n_jobs=1)
+    study = b2m.simulate_study(tmp_path / "study", stimuli=music, tr=tr, n_jobs=1)
     assert study.simulated
     assert study.responses("001").train.tr == tr
     out = tmp_path / "out"
@@ -48,4 +48,4 @@ def test_quickstart_runs_at(tr: float, music: Path, tmp_path: Path, monkeypatch,
     assert (out / "run" / "index.html").is_file()
     assert soundfile.info(out / "heard.wav").duration == pytest.approx(1.0, abs=0.1)
     scores = json.loads((out / "run" / "scores.json").read_text())
-    assert {score["stage"] for score in scores} == {"decode", "generate", "encode"}
+    assert {score["stage"] for score in scores} == {"decode", "retrieve", "generate", "encode"}
