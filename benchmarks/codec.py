@@ -38,7 +38,7 @@ from brain2music.models.adapters.lyra import Lyra
 from brain2music.models.adapters.opus import Opus
 from brain2music.models.autoencoder.model import mask_frames
 from brain2music.models.autoencoder.whitening import LatentWhitening
-from brain2music.models.codec_parts.codes import Codec, Codes, prepare
+from brain2music.models.codec_parts.codes import Codec, Codes, prepare_waveform
 from brain2music.models.codec_parts.ours import AutoencoderCodec, SoundStreamCodec
 from brain2music.models.codecs import get_codec, get_token_codec
 
@@ -155,7 +155,10 @@ def compared(
     sound: np.ndarray, sample_rate: int, made: np.ndarray, made_rate: int, common: int, channels: int, kbps: float
 ) -> Heard:
     """The measures of a pair brought to a common rate and number of channels."""
-    reference, ours = prepare(sound, sample_rate, common, channels), prepare(made, made_rate, common, channels)
+    reference, ours = (
+        prepare_waveform(sound, sample_rate, common, channels),
+        prepare_waveform(made, made_rate, common, channels),
+    )
     samples = min(reference.shape[1], ours.shape[1])
     assert reference.shape[1] - samples <= 1 + common // min(sample_rate, made_rate)  # rounding of resampled lengths
     reference, ours = reference[:, :samples], ours[:, :samples]
@@ -203,7 +206,7 @@ def tell_codes(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None:
     assert isinstance(codec, SoundStreamCodec)
     model, ids, left = codec.model, [], []
     for sound, sample_rate in sounds:
-        wave = torch.from_numpy(prepare(sound, sample_rate, codec.sample_rate, 1))[None]
+        wave = torch.from_numpy(prepare_waveform(sound, sample_rate, codec.sample_rate, 1))[None]
         with torch.inference_mode():
             latents = model.latents(wave)
             codes = model.quantize(latents)
@@ -225,7 +228,7 @@ def tell_latents(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None
     model, seen, plain, masked = codec.model, [], [], []
     torch.manual_seed(0)
     for sound, sample_rate in sounds:
-        wave = prepare(sound, sample_rate, codec.sample_rate, codec.channels)
+        wave = prepare_waveform(sound, sample_rate, codec.sample_rate, codec.channels)
         latents = model.encode(torch.from_numpy(wave)[None])
         seen.append(latents)
         for distances, given in ((plain, latents), (masked, mask_frames(latents, 0.05))):

@@ -27,7 +27,7 @@ from brain2music.embeddings.protocols import Embedder
 from brain2music.gallery.build import build_gallery
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.embedders import get_embedder
-from brain2music.models.musicnn.embedder import SAMPLE_RATE, MusicnnEmbedder
+from brain2music.models.musicnn.musicnn_embedder import SAMPLE_RATE, MusicnnEmbedder
 
 RESULTS = Results("embed_speed")
 

@@ -25,14 +25,14 @@ from _results import Results
 
 from brain2music.audio.find import find_audio
 from brain2music.audio.io import read_audio
-from brain2music.models.mulan.embedder import MuLanEmbedder
+from brain2music.models.mulan.mulan_embedder import MuLanEmbedder
 from brain2music.models.mulan.training_data import (
     ComposedPiece,
     piece_from_row,
     read_feature_shards,
     write_feature_shards,
 )
-from brain2music.models.musicnn.embedder import MusicnnEmbedder
+from brain2music.models.musicnn.musicnn_embedder import MusicnnEmbedder
 from brain2music.simulation.music.caption import pace_words
 from brain2music.simulation.music.genres import GENRES, MOODS
 from brain2music.simulation.music.instruments import INSTRUMENTS, KITS

@@ -20,7 +20,7 @@ from _results import Results
 from brain2music.models.musiclm.config import StageConfig
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.sampling import Sampling
-from brain2music.models.musiclm.stage import Condition, Stage
+from brain2music.models.musiclm.stage import Condition, MusicLMStage
 
 RESULTS = Results("sampler")
 
@@ -99,7 +99,7 @@ def _ours(given: argparse.Namespace, batch: int, frames: int) -> Callable[[], ob
         given.layers, given.heads, given.width, 4 * given.width, given.width,
         pattern="delay", dropout=0.0, codes=CODES, condition=("vector",),
     )  # fmt: skip
-    stage, condition = Stage(config).eval(), _condition(batch)
+    stage, condition = MusicLMStage(config).eval(), _condition(batch)
     stage.sample(condition, None, 20, Sampling(), torch.Generator())
     return lambda: stage.sample(condition, None, frames, Sampling(), torch.Generator().manual_seed(0))
 

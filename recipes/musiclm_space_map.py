@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from brain2music.models.catalogue import EMBEDDINGS
-from brain2music.models.mulan.embedder import MuLanEmbedder
+from brain2music.models.mulan.mulan_embedder import MuLanEmbedder
 from brain2music.models.mulan.training_data import read_feature_shards
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.space_map import LinearSpaceMap

@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.audio.find import AGAIN, DANGLING, HIDDEN, SPECIAL, UNREAD, describe, find_audio, search_audio
+from brain2music.audio.find import (
+    AGAIN,
+    DANGLING,
+    HIDDEN,
+    SPECIAL,
+    UNREAD,
+    describe_passed_over,
+    find_audio,
+    search_audio,
+)
 from brain2music.audio.paths import as_path, shown
 
 
@@ -55,7 +64,7 @@ def test_what_is_passed_over_is_kept_with_its_reason(tmp_path: Path) -> None:
         **{"._a.wav": HIDDEN, ".git": HIDDEN, "gone.wav": DANGLING, "pipe.wav": SPECIAL},
         **{"b.xyz": unread, "c.xyz": unread, "d": "without a suffix"},
     }
-    told = describe(found.passed_over, tmp_path, names=1)
+    told = describe_passed_over(found.passed_over, tmp_path, names=1)
     assert "2 whose suffix .xyz is not read (b.xyz, …)" in told
     assert "1 a link that leads nowhere (gone.wav)" in told
 

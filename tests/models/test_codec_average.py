@@ -8,7 +8,7 @@ import torch
 
 from brain2music._utils.errors import InputError
 from brain2music.models.codec_average import CodecAverage, FrameCodec
-from brain2music.models.embedders import get_embedder, models
+from brain2music.models.embedders import get_embedder, list_embedders
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 NAMES = ["soundstream-avg", "encodec-avg", "dac-avg"]
@@ -100,7 +100,7 @@ def test_lyra_from_its_own_files(real_data, tmp_path, monkeypatch, rng):
     with pytest.raises(InputError, match=r"google/lyra.*lyra-avg"):
         get_embedder("lyra-avg")
     os.symlink(real_data / "lyra_v2", tmp_path / "lyra-avg")
-    assert next(line for line in models() if line.name == "lyra-avg").available
+    assert next(line for line in list_embedders() if line.name == "lyra-avg").available
     embedder = get_embedder("lyra-avg", window_s=1.0, step_s=0.5)
     assert isinstance(embedder.codec, FrameCodec)
     sound = rng.standard_normal(32000).astype(np.float32) / 10

@@ -9,7 +9,7 @@ import pytest
 from brain2music._utils.errors import InputError
 from brain2music.models import sources
 from brain2music.models.catalogue import EMBEDDINGS
-from brain2music.models.embedders import get_embedder, models, pull
+from brain2music.models.embedders import get_embedder, list_embedders, pull
 
 WITHOUT_WEIGHTS = [name for name, member in EMBEDDINGS.items() if member.weights is None]
 
@@ -61,11 +61,11 @@ def test_windows_that_cannot_be(windows):
 def test_absent_weights_say_what_to_run(without_musicnn):
     with pytest.raises(InputError, match="brain2music models pull musicnn"):
         get_embedder("musicnn-mtt")
-    assert {"musicnn-mtt", "musicnn-msd"} <= {entry.name for entry in models() if not entry.available}
+    assert {"musicnn-mtt", "musicnn-msd"} <= {entry.name for entry in list_embedders() if not entry.available}
 
 
 def test_listing_is_one_line_each():
-    entries = models()
+    entries = list_embedders()
     lines = [str(entry) for entry in entries]
     assert [line.split()[0] for line in lines] == list(EMBEDDINGS)
     for line, entry in zip(lines, entries, strict=True):
@@ -106,8 +106,8 @@ def test_pull_of_what_has_no_weights_runs_nothing(monkeypatch):
 def test_looking_at_the_registry_loads_nothing_heavy():
     code = (
         "import sys\n"
-        "from brain2music.models.embedders import models\n"
-        "models()\n"
+        "from brain2music.models.embedders import list_embedders\n"
+        "list_embedders()\n"
         "assert not {'torch', 'librosa', 'pandas', 'musicnn', 'pyarrow'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,7 +11,7 @@ from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import Vocabulary, stage_configs
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.semantic import Clusters, SemanticTokenizer
-from brain2music.models.musiclm.stage import Stage
+from brain2music.models.musiclm.stage import MusicLMStage
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 
@@ -33,6 +33,6 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     semantic = SemanticTokenizer(
         Clusters(torch.zeros(2), torch.ones(2), torch.randn(16, 2)), {"name": "none", "sha256": ""}
     )
-    acoustic = {name: Stage(config) for name, config in stage_configs("tiny", "single", vocabulary).items()}
+    acoustic = {name: MusicLMStage(config) for name, config in stage_configs("tiny", "single", vocabulary).items()}
     model = MusicLM(acoustic, conditioner, semantic, get_token_codec(str(codec)))
     return model.save_pretrained(folder / "musiclm-tiny", str(codec))

@@ -60,14 +60,14 @@ def search_audio(folder: str | Path, leave_out: Sequence[Path] = ()) -> Found:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("there is no such folder", folder, "check the path")
-    found = _walk(folder, {os.path.realpath(path) for path in leave_out})
+    found = _walk_folders(folder, {os.path.realpath(path) for path in leave_out})
     if not found.files:
-        passed = f" (passed over: {describe(found.passed_over, folder)})" if found.passed_over else ""
+        passed = f" (passed over: {describe_passed_over(found.passed_over, folder)})" if found.passed_over else ""
         raise InputError(f"the folder holds no sound files{passed}", folder, f"put {', '.join(COMMON)} files there")
     return found
 
 
-def describe(passed_over: Sequence[tuple[str | Path, str]], folder: str | Path = "", names: int = 3) -> str:
+def describe_passed_over(passed_over: Sequence[tuple[str | Path, str]], folder: str | Path = "", names: int = 3) -> str:
     """How many were passed over for each reason, with the first names: "2 whose suffix .m4a is not read (b.m4a, …)"."""
     by_reason: dict[str, list[str]] = {}
     for path, why in passed_over:
@@ -80,7 +80,7 @@ def describe(passed_over: Sequence[tuple[str | Path, str]], folder: str | Path =
     return "; ".join(parts)
 
 
-def _walk(folder: Path, leave_out: set[str]) -> Found:
+def _walk_folders(folder: Path, leave_out: set[str]) -> Found:
     """Folders before the links to them, so that files bear the names they have without links."""
     found = Found()
     top = os.path.realpath(folder)

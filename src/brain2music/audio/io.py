@@ -8,10 +8,10 @@ from jaxtyping import Float, Float32, Shaped
 
 from .. import __version__
 from .._utils.errors import InputError
-from .arrays import LOUDEST, as_floats
 from .channels import mix
 from .formats import write_tagged
 from .reading import open_sound
+from .waveforms import LOUDEST, as_floats
 
 NEEDS_PYAV = (".m4a", ".m4b", ".aac", ".mp4", ".webm", ".weba", ".wma", ".mka", ".ac3", ".ape", ".wv", ".tta", ".amr")
 """Suffixes of sound files that are read by PyAV only, the extra ``formats``."""

@@ -54,12 +54,12 @@ def count_frames(path: Path) -> Mp3 | None:
     at = _next(data, _after_id3(data), None)
     if at is None:
         return None
-    first = _header(data, at)
+    first = _frame_header(data, at)
     assert first is not None
     tag = _tag(data, at, first)
     count, position = 0, at + first.length if tag else at
     while position < len(data):
-        header = _header(data, position)
+        header = _frame_header(data, position)
         if header is None or header.kind != first.kind:
             after = _next(data, position + 1, first.kind)
             position = len(data) if after is None else after
@@ -74,7 +74,7 @@ def count_frames(path: Path) -> Mp3 | None:
 def _made_tag(header: bytes, count: int) -> bytes:
     """A frame like those of a file, without a checksum and long enough, that tells how many follow."""
     start = bytes([header[0], header[1] | 1, (header[2] & 0x0D) | 0xE0, header[3]])
-    like = _header(start, 0)
+    like = _frame_header(start, 0)
     assert like is not None
     tag = start + bytes(like.side) + b"Xing" + struct.pack(">II", _FRAMES, count)
     return tag.ljust(like.length, b"\0")
@@ -91,16 +91,16 @@ def _after_id3(data: bytes) -> int:
 def _next(data: bytes, at: int, kind: tuple[int, int, int] | None) -> int | None:
     """Where the next frame begins: a header that another of its kind follows, or the end."""
     while (at := data.find(b"\xff", at)) >= 0:
-        header = _header(data, at)
+        header = _frame_header(data, at)
         if header is not None and kind in (None, header.kind):
-            after = _header(data, at + header.length)
+            after = _frame_header(data, at + header.length)
             if at + header.length >= len(data) or (after is not None and after.kind == header.kind):
                 return at
         at += 1
     return None
 
 
-def _header(data: bytes, at: int) -> _Header | None:
+def _frame_header(data: bytes, at: int) -> _Header | None:
     if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] < 0xE0:
         return None
     version, layer = data[at + 1] >> 3 & 3, 4 - (data[at + 1] >> 1 & 3)

@@ -15,8 +15,8 @@ def as_path(text: str | Path) -> Path:
     path = Path(text)
     if r"\x" not in str(path) or os.path.lexists(path):
         return path
-    return Path(os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", _byte, os.fsencode(path))))
+    return Path(os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", _escaped_byte, os.fsencode(path))))
 
 
-def _byte(escaped: re.Match[bytes]) -> bytes:
+def _escaped_byte(escaped: re.Match[bytes]) -> bytes:
     return bytes([int(escaped[1], 16)])

@@ -212,7 +212,7 @@ class SndfileReader(Reader):
             self._measure_mp3()
         elif self._file.format in ("FLAC", "OGG"):
             self._measure_stream()
-        elif (told := self._mended.told or _told(self._file.extra_info)) is not None:
+        elif (told := self._mended.told or _claimed_ratio(self._file.extra_info)) is not None:
             self._require_most(self.frames * told)
 
     def _measure_mp3(self) -> None:
@@ -330,7 +330,7 @@ class SndfileReader(Reader):
             self.say(f"the sound is damaged, and the damaged parts are passed over ({lost} places)")
 
 
-def _told(log: str) -> float | None:
+def _claimed_ratio(log: str) -> float | None:
     """How many times as long as it is a file should be by its header, from libsndfile's log; None where it says not.
 
     Lengths from 0x7fff0000 on are what writers leave who do not know.

@@ -30,7 +30,7 @@ def embed(
     """Embed sound files; those that cannot be embedded are named and left out."""
     from .._utils.destinations import require_output
     from .._utils.errors import InputError
-    from ..audio.find import describe
+    from ..audio.find import describe_passed_over
     from ..embeddings.clips import embed_files
     from ..embeddings.listing import list_files
     from ..embeddings.store import save_embeddings
@@ -38,7 +38,7 @@ def embed(
 
     found = list_files(audio)
     if found.passed_over:
-        print(f"warning: passed over: {describe(found.passed_over)}", file=sys.stderr)
+        print(f"warning: passed over: {describe_passed_over(found.passed_over)}", file=sys.stderr)
     require_output(output, found.files, (".parquet",), overwrite=overwrite)
     refused = list[Path]()
 
@@ -197,12 +197,11 @@ def list_models(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Model whose weights to get.")] = "musicnn",
 ) -> None:
     """List embeddings and codecs: name, whether it is installed, description, source of its weights."""
-    from ..models.codecs import listing as codecs
-    from ..models.embedders import models as listing
-    from ..models.embedders import pull
+    from ..models.codecs import list_codecs
+    from ..models.embedders import list_embedders, pull
 
     if action == "pull":
         pull(name)
         return
-    for entry in (*listing(), *codecs()):
+    for entry in (*list_embedders(), *list_codecs()):
         print(entry)

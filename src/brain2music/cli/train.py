@@ -123,7 +123,7 @@ def mel_inverse(
 
 
 @train_app.command("w2v-bert")
-def train_w2v_bert(
+def w2v_bert(
     data: Data,
     out: Out,
     size: Size = "small",

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
-from ..audio.arrays import AnyWaveform
+from ..audio.waveforms import AnyWaveform
 from .embeddings import EmbeddingSpace
 
 

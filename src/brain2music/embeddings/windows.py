@@ -5,7 +5,7 @@ from math import floor
 import numpy as np
 from jaxtyping import Float32
 
-from ..audio.arrays import AnyWaveform, as_waveform
+from ..audio.waveforms import AnyWaveform, as_waveform
 
 _TOLERANCE_S = 0.02
 """The most that may be missing at the end of the last window, as decoders and resamplers drop a few samples."""
@@ -25,7 +25,7 @@ def window_starts(duration: float, window_s: float, step_s: float) -> list[float
 
 
 def mono_at(waveform: AnyWaveform, sample_rate: int, target: int) -> Float32[np.ndarray, " resampled"]:
-    """Convert a waveform to mono at ``target`` Hz; raises as :func:`brain2music.audio.arrays.as_waveform`."""
+    """Convert a waveform to mono at ``target`` Hz; raises as :func:`brain2music.audio.waveforms.as_waveform`."""
     from ..audio.io import resample
 
     return resample(*as_waveform(waveform, sample_rate), target)

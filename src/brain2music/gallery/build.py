@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from .._utils.errors import Brain2MusicWarning, InputError
-from ..audio.find import describe
+from ..audio.find import describe_passed_over
 from ..audio.paths import shown
 from ..embeddings.protocols import Embedder
 from .description import COLUMNS, EMBEDDED, write_description
@@ -149,7 +149,7 @@ def _report_rejected(store: Store, listing: SourceListing, refused: list[Refused
     columns = listing.tracks[["source", "path", "sha256"]].itertuples(index=False)
     rows = [(names[number], path, reasons[sha256]) for number, path, sha256 in columns if sha256 in reasons]
     if listing.passed_over:
-        text = describe([(path, reason) for _, path, reason in listing.passed_over])
+        text = describe_passed_over([(path, reason) for _, path, reason in listing.passed_over])
         warnings.warn(f"passed over: {text}", Brain2MusicWarning, stacklevel=3)
     if rows:
         first = "; ".join(f"{path}: {reason}" for _, path, reason in rows[:_SHOWN])

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .._utils.errors import Brain2MusicWarning
-from ..audio.find import describe
+from ..audio.find import describe_passed_over
 from ..audio.paths import as_path
 
 _Fate = Literal["stays", "unreadable", "astray", "moved", "gone", "left out"]
@@ -58,7 +58,7 @@ def retain_tracks(
     for fate, what in _MESSAGES.items():
         paths = [(where, what) for where, one in zip(rest["where"], fates, strict=True) if one == fate]
         if paths:
-            warnings.warn(f"tracks: {describe(paths)}", Brain2MusicWarning, stacklevel=3)
+            warnings.warn(f"tracks: {describe_passed_over(paths)}", Brain2MusicWarning, stacklevel=3)
     kept = rest[np.array([fate in ("stays", "unreadable", "astray") for fate in fates], dtype=bool)]
     emptied = {source for source, fate in zip(rest["source"], fates, strict=True) if fate == "moved"}
     return kept, min(emptied - set(kept["source"]), default=None)

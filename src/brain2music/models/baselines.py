@@ -1,4 +1,4 @@
-"""What a learned embedding is compared with: plain spectra, timbre and harmony, and the label of a genre."""
+"""Baseline embedders: log-mel spectra, timbre and harmony, and the genre label."""
 
 import re
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from jaxtyping import Float32
 
 from .._utils.errors import InputError
 from .._utils.files import digest_text
-from ..audio.arrays import AnyWaveform
 from ..audio.mel import mel_spectrogram
+from ..audio.waveforms import AnyWaveform
 from ..embeddings.embeddings import EmbeddingSpace
 from ..embeddings.windows import mono_at, n_windows, window_starts
 from ..study.study import Clip
@@ -19,7 +19,7 @@ GTZAN_GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "met
 
 
 class LogMel:
-    """The mean over each window of log10(10000 mel + 1): 96 bands at 16 kHz, as musicnn reads."""
+    """Baseline embedder: mean log-mel spectrum per window, log10(10000 mel + 1), 96 bands at 16 kHz as in musicnn."""
 
     def __init__(self, window_s: float = 10.0, step_s: float = 1.5) -> None:
         self.space = EmbeddingSpace("logmel", "1", "none", 96, window_s, step_s, 16000)
@@ -32,7 +32,7 @@ class LogMel:
 
 
 class MfccChroma:
-    """Timbre and harmony: mean and deviation over each window of 20 MFCCs and 12 chroma bins (librosa).
+    """Baseline embedder of timbre and harmony: mean and deviation per window of 20 MFCCs and 12 chroma bins.
 
     22.05 kHz, frames of 2048 samples every 512; order: MFCC means, chroma means, MFCC deviations, chroma
     deviations.
@@ -55,7 +55,7 @@ class MfccChroma:
 
 
 class GenreOneHot:
-    """A clip's genre as a unit vector, repeated over its windows: the label alone (Brain2Music, section 3.4).
+    """Baseline embedder: a clip's genre as a unit vector, repeated over its windows (Brain2Music, section 3.4).
 
     Parameters
     ----------
@@ -67,15 +67,15 @@ class GenreOneHot:
         self.genres = genres
         digest = digest_text("\n".join(genres))
         self.space = EmbeddingSpace("genre-onehot", "1", digest, len(genres), window_s, step_s, 0)
-        self._rows = {_plain(genre): row for row, genre in enumerate(genres)}
+        self._rows = {_plain_genre(genre): row for row, genre in enumerate(genres)}
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """A genre cannot be read from sound here: always :class:`InputError`."""
+        """Always raise :class:`InputError`: the genre is a label and not read from sound."""
         raise InputError("genre-onehot reads a clip's label, not its sound", hint="choose another embedding")
 
     def label(self, clip: Clip) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) of one clip; :class:`InputError` when its genre is none of :attr:`genres`."""
-        if (row := self._rows.get(_plain(clip.genre))) is None:
+        """Embed a clip's genre: (windows, dims); :class:`InputError` when it is none of :attr:`genres`."""
+        if (row := self._rows.get(_plain_genre(clip.genre))) is None:
             raise InputError(
                 f"clip {clip.name} is of genre {clip.genre!r}, which is none of {', '.join(self.genres)}",
                 hint="choose an embedding that reads the sound",
@@ -102,5 +102,5 @@ def _mean_and_deviation(frames: Float32[np.ndarray, "frames features"]) -> Float
     return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
 
 
-def _plain(genre: str) -> str:
+def _plain_genre(genre: str) -> str:
     return re.sub(r"[^a-z0-9]", "", genre.lower())

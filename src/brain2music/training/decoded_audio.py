@@ -34,7 +34,7 @@ def decode_all(
     rows : for every source its ``source`` number, ``first`` frame and number of ``frames``.
     failures : messages about sources that could not be read and are left out.
     """
-    key = _key(sources, sample_rate, channels)
+    key = _cache_key(sources, sample_rate, channels)
     samples, index = folder / f"{key}.i16", folder / f"{key}.json"
     with _folder_lock(folder):
         if not (samples.exists() and index.exists()):
@@ -121,7 +121,7 @@ def _in_channels(
     return np.ascontiguousarray(block[:, [0, min(1, block.shape[1] - 1)]])
 
 
-def _key(sources: Sequence[AudioSource], sample_rate: int, channels: int) -> str:
+def _cache_key(sources: Sequence[AudioSource], sample_rate: int, channels: int) -> str:
     described = [sample_rate, channels, 1]  # the last one: version of the layout of the file
     for source in sources:
         state = source.file.stat() if source.file.is_file() else None

@@ -48,7 +48,7 @@ def read_sources(data: str | Path) -> list[AudioSource]:
     data = Path(data)
     if data.is_dir():
         return [AudioSource(file) for file in find_audio(data)]
-    rows = _rows(data)
+    rows = _manifest_rows(data)
     if not rows:
         raise InputError("the manifest has no rows", data, "name at least one sound file in it")
     if "file" not in rows[0]:
@@ -80,7 +80,7 @@ def refuse_held_out(sources: Sequence[AudioSource], folder: str | Path) -> None:
             raise LeakageError(f"this file is one of those held out in {folder}", file, "leave it out of the data")
 
 
-def _rows(path: Path) -> list[Mapping[str, Any]]:
+def _manifest_rows(path: Path) -> list[Mapping[str, Any]]:
     if not path.is_file():
         raise InputError("there is no such folder or manifest", path, "check the path")
     if path.suffix == ".parquet":
@@ -105,15 +105,15 @@ def _source(row: Mapping[str, Any], number: int, manifest: Path) -> AudioSource:
     try:
         return AudioSource(
             manifest.parent / str(row["file"] or ""),
-            start=_number(row.get("start"), 0.0),
-            seconds=_number(row.get("seconds"), 0.0) or None,
-            weight=_number(row.get("weight"), 1.0),
+            start=_cell_number(row.get("start"), 0.0),
+            seconds=_cell_number(row.get("seconds"), 0.0) or None,
+            weight=_cell_number(row.get("weight"), 1.0),
         )
     except ValueError as error:
         raise InputError(f"row {number} is wrong: {error}", manifest, "correct the row") from None
 
 
-def _number(value: Any, default: float) -> float:
+def _cell_number(value: Any, default: float) -> float:
     """A cell as a number; the default where it is empty, n/a or NaN."""
     if value is None or str(value).strip() in ("", "n/a", "nan", "None"):
         return default

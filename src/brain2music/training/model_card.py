@@ -22,13 +22,12 @@ def write_model_card(folder: Path, model: nn.Module, facts: Mapping[str, Any], s
     name = type(model).__name__
     rows = {"parameters": f"{millions:.2f} million", **facts}
     settings: dict[str, Any] = asdict(model.config)  # type: ignore[call-overload]
-    write_text(
-        folder / "README.md",
-        f"# {name}\n\nLoad it by `{name}.from_pretrained(folder)`.\n\n"
-        f"## Training\n\n{_table(rows)}\n\n## Validation\n\n{_table(scores)}\n\n## Settings\n\n{_table(settings)}\n",
-    )
+    tables = {"Training": rows, "Validation": scores, "Settings": settings}
+    sections = (f"## {title}\n\n{_markdown_table(table)}\n" for title, table in tables.items())
+    text = "\n".join([f"# {name}\n\nLoad it using `{name}.from_pretrained(folder)`.\n", *sections])
+    write_text(folder / "README.md", text)
 
 
-def _table(rows: Mapping[str, Any]) -> str:
+def _markdown_table(rows: Mapping[str, Any]) -> str:
     lines = [f"| {name} | {f'{value:.4g}' if isinstance(value, float) else value} |" for name, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines])

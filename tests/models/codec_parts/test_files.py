@@ -1,4 +1,4 @@
-"""Files in and out, by the commands too; bad input; lengths that must not cost memory."""
+"""ManualFiles in and out, by the commands too; bad input; lengths that must not cost memory."""
 
 import json
 import tracemalloc

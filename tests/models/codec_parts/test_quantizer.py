@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from brain2music.models.codec_parts.kmeans import kmeans, nearest
+from brain2music.models.codec_parts.kmeans import kmeans, nearest_centre
 from brain2music.models.codec_parts.quantizer import ResidualVectorQuantizer
 
 
@@ -45,7 +45,7 @@ def test_kmeans_is_near_scikit_learns(generator: torch.Generator) -> None:
     centres = 10 * torch.randn(8, 4, generator=generator)
     vectors = (centres[:, None] + torch.randn(8, 60, 4, generator=generator)).reshape(-1, 4)
     found = kmeans(vectors, 16, 30, generator)
-    inertia = (vectors - found[nearest(vectors, found)]).square().sum()
+    inertia = (vectors - found[nearest_centre(vectors, found)]).square().sum()
     reference = KMeans(16, n_init=3, random_state=0).fit(vectors.numpy()).inertia_
     assert inertia < 1.5 * reference
 
@@ -53,7 +53,7 @@ def test_kmeans_is_near_scikit_learns(generator: torch.Generator) -> None:
 def test_kmeans_takes_fewer_vectors_than_centres(generator: torch.Generator) -> None:
     vectors = torch.randn(3, 4, generator=generator)
     centres = kmeans(vectors, 8, 3, generator)
-    torch.testing.assert_close(centres[nearest(vectors, centres)], vectors)
+    torch.testing.assert_close(centres[nearest_centre(vectors, centres)], vectors)
 
 
 def test_first_training_batch_initialises_by_kmeans(generator: torch.Generator) -> None:
@@ -72,7 +72,7 @@ def test_moving_averages_follow_the_published_update(generator: torch.Generator)
     latents = torch.randn(2, 4, 30, generator=generator)
     vectors = latents.transpose(1, 2).reshape(-1, 4)
     counts, sums = quantizer.counts[0].clone(), quantizer.sums[0].clone()
-    ids = nearest(vectors, quantizer.codebooks[0])
+    ids = nearest_centre(vectors, quantizer.codebooks[0])
     quantizer(latents)
     one_hot = torch.nn.functional.one_hot(ids, 8).float()
     counts, sums = 0.9 * counts + 0.1 * one_hot.sum(0), 0.9 * sums + 0.1 * one_hot.T @ vectors

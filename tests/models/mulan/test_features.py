@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from brain2music.models.mulan.features import _TEMPI, DIMS, FeatureExtractor, sections
-from brain2music.models.musicnn.embedder import MusicnnEmbedder
+from brain2music.models.mulan.feature_extractor import _TEMPI, DIMS, FeatureExtractor, sections
+from brain2music.models.musicnn.musicnn_embedder import MusicnnEmbedder
 
 SAMPLE_RATE = 16000
 

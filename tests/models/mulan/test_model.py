@@ -7,10 +7,10 @@ import torch
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_json, write_json
 from brain2music.audio.mel import mel_filters
-from brain2music.models.mulan.embedder import MuLanEmbedder
-from brain2music.models.mulan.features import DIMS
+from brain2music.models.mulan.feature_extractor import DIMS
 from brain2music.models.mulan.minilm import POOLED
 from brain2music.models.mulan.model import SIZES, MuLan, MuLanConfig
+from brain2music.models.mulan.mulan_embedder import MuLanEmbedder
 from brain2music.models.mulan.spectrogram import FRAMES, Masking, cut_windows, mulan_log_mel, spec_augment
 from brain2music.models.mulan.towers import ResNet
 

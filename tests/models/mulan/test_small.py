@@ -8,7 +8,7 @@ from brain2music._utils.errors import InputError
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.embedders import get_embedder, get_text_embedder
 from brain2music.models.mulan.tokens import MuLanTokenizer
-from brain2music.models.sources import OwnWeights, Together
+from brain2music.models.sources import CompositeWeights, LocalWeights
 from brain2music.simulation.music.compose import compose
 from brain2music.simulation.music.render import render
 from brain2music.study.study import Clip
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def folder():
     weights = EMBEDDINGS["mulan-small"].weights
-    assert isinstance(weights, Together)
+    assert isinstance(weights, CompositeWeights)
     own = weights.parts[0]
-    assert isinstance(own, OwnWeights)
+    assert isinstance(own, LocalWeights)
     return own.folder()
 
 

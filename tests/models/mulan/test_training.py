@@ -11,7 +11,7 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_arrays, write_table
 from brain2music.audio.io import write_audio
 from brain2music.models.mulan import training_data as mulan_data
-from brain2music.models.mulan.features import DIMS, VERSION, FeatureExtractor
+from brain2music.models.mulan.feature_extractor import DIMS, VERSION, FeatureExtractor
 from brain2music.models.mulan.minilm import PACKAGE, POOLED, sentence_encoder
 from brain2music.models.mulan.model import SIZES, MuLan
 from brain2music.models.mulan.pairs import CachedPairs
@@ -27,7 +27,7 @@ from brain2music.models.mulan.training_data import (
 )
 from brain2music.models.mulan.training_run import train_mulan
 from brain2music.models.mulan.training_texts import TextStore, texts_for
-from brain2music.models.musicnn.embedder import SAMPLE_RATE
+from brain2music.models.musicnn.musicnn_embedder import SAMPLE_RATE
 from brain2music.simulation.music.genres import GENRES
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine

@@ -14,7 +14,7 @@ from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import StageConfig, StageSet, Vocabulary, stage_configs
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.semantic import Clusters, SemanticTokenizer
-from brain2music.models.musiclm.stage import Condition, Stage
+from brain2music.models.musiclm.stage import Condition, MusicLMStage
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 WORDS = Vocabulary(
@@ -79,7 +79,7 @@ def make_model(plan: StageSet, codec: Path, conditioner: Conditioner) -> MusicLM
     torch.manual_seed(1)
     clusters = Clusters(torch.zeros(192), torch.ones(192), torch.randn(WORDS.semantic_codebook_size, 192))
     semantic = SemanticTokenizer(clusters, {"name": "ramp", "sha256": "0" * 64})
-    found = {name: Stage(config) for name, config in stage_configs("tiny", plan, WORDS).items()}
+    found = {name: MusicLMStage(config) for name, config in stage_configs("tiny", plan, WORDS).items()}
     return MusicLM(found, conditioner, semantic, get_token_codec(str(codec)))
 
 

@@ -46,7 +46,7 @@ class Letters:
         return np.array([[float(len(text)), *[float(ord(text[0]))] * 7] for text in texts], np.float32)
 
     def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-        from brain2music.audio.arrays import as_waveform
+        from brain2music.audio.waveforms import as_waveform
 
         wave, _ = as_waveform(waveform, sample_rate)
         return np.array([[float(len(wave)), *[float(wave.std())] * 7]], np.float32)

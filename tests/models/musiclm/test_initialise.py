@@ -14,7 +14,7 @@ from brain2music.models.musiclm.config import Vocabulary, stage_configs
 from brain2music.models.musiclm.folder import write_config
 from brain2music.models.musiclm.initialise import initialise_from
 from brain2music.models.musiclm.space_map import LinearSpaceMap
-from brain2music.models.musiclm.stage import Condition, Stage
+from brain2music.models.musiclm.stage import Condition, MusicLMStage
 
 OLD = EmbeddingSpace("old", "1", "0" * 64, 8, 10.0, 1.0, 16000)
 NEW = EmbeddingSpace("new", "1", "1" * 64, 12, 10.0, 1.0, 16000)
@@ -49,13 +49,13 @@ def trained(vectors: torch.Tensor, turn: torch.Tensor, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def make(dims: int, width: int = 32, seed: int = 0) -> Stage:
+def make(dims: int, width: int = 32, seed: int = 0) -> MusicLMStage:
     torch.manual_seed(seed)
     config = stage_configs("tiny", "single", replace(WORDS, condition_dims=dims))["acoustic"]
-    return Stage(replace(config, width=width)).eval()
+    return MusicLMStage(replace(config, width=width)).eval()
 
 
-def loss(stage: Stage, condition: Condition, shown: tuple[bool, bool]) -> torch.Tensor:
+def loss(stage: MusicLMStage, condition: Condition, shown: tuple[bool, bool]) -> torch.Tensor:
     mask = torch.tensor([shown]).expand(len(CODES), 2)
     with torch.inference_mode():
         return stage(condition._replace(shown=mask), None, CODES)
@@ -98,7 +98,7 @@ def test_a_model_that_cannot_be_gone_on_from_is_refused(trained: Path, vectors: 
         stage, message = make(12, width=64), "acoustic stage is of another size"
     elif wrong == "codes":
         config = stage_configs("tiny", "single", replace(WORDS, condition_dims=12, acoustic_quantizers=3))["acoustic"]
-        stage, message = Stage(config), "writes other acoustic tokens"
+        stage, message = MusicLMStage(config), "writes other acoustic tokens"
     else:
         name, message = "semantic", "there is no|cannot be read|missing"
     with pytest.raises(InputError, match=message):

@@ -23,7 +23,7 @@ from brain2music.models.mel_tokens.model import MelTokenCodec, MelTokens, MelTok
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import stage_configs
 from brain2music.models.musiclm.model import MusicLM
-from brain2music.models.musiclm.stage import Condition, Stage
+from brain2music.models.musiclm.stage import Condition, MusicLMStage
 from brain2music.weights import find
 
 from .conftest import SPACE, WORDS
@@ -69,7 +69,9 @@ def test_a_single_stage_writes_for_a_codec_of_any_rate(conditioner: Conditioner)
     shape = GeneratorShape(channels=8, strides=(8, 8, 4), kernels=(16, 16, 8), block_kernels=(3,), dilations=(1,))
     codec = MelTokenCodec(tokens, "mel-tokens", generator=VocoderNetwork(shape))
     words = replace(WORDS, acoustic_frame_rate=codec.sample_rate / codec.hop_length, acoustic_dims=160)
-    model = MusicLM({"acoustic": Stage(stage_configs("tiny", "single", words)["acoustic"])}, conditioner, None, codec)
+    model = MusicLM(
+        {"acoustic": MusicLMStage(stage_configs("tiny", "single", words)["acoustic"])}, conditioner, None, codec
+    )
     made = model.generate(embedding=VECTORS, rows="items", seconds=5.0)
     assert [each.waveform.shape for each in made] == [(1, 5 * 22_050)] * 2
     prompt = model.prompt(made[0].waveform[0][: 40 * 512])
@@ -85,7 +87,7 @@ def test_a_story_changes_its_condition_with_the_section(three: MusicLM, monkeypa
     conditions = [three.conditioner(torch.from_numpy(VECTORS[i : i + 1])) for i in (0, 1)]
 
     def sample(
-        stage: Stage,
+        stage: MusicLMStage,
         condition: Condition | None,
         upstream: torch.Tensor | None,
         frames: int,
@@ -99,7 +101,7 @@ def test_a_story_changes_its_condition_with_the_section(three: MusicLM, monkeypa
             1 if condition is not None else len(upstream), stage.config.n_quantizers, frames, dtype=torch.long
         )
 
-    monkeypatch.setattr(Stage, "sample", sample)
+    monkeypatch.setattr(MusicLMStage, "sample", sample)
     assert three.tokens(conditions, 20.0, torch.Generator()).shape == (1, 4, 1000)
     assert calls["semantic"] == [(0, 0, 375), (1, 375, 500)]
     assert calls["coarse"] == [(0, 0, 500), (0, 250, 500), (1, 250, 500)]

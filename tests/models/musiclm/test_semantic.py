@@ -101,7 +101,7 @@ def test_saved_and_loaded_it_gives_the_same_tokens_and_refuses_other_features(tm
 
 
 def test_musicnn_frames_are_those_that_its_network_pools() -> None:
-    from brain2music.models.musicnn.embedder import PATCH_SAMPLES, musicnn_log_mel
+    from brain2music.models.musicnn.musicnn_embedder import PATCH_SAMPLES, musicnn_log_mel
 
     sound = (0.1 * np.random.default_rng(0).standard_normal(PATCH_SAMPLES)).astype(np.float32)
     model = MusicnnFrames()

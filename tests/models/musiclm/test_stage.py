@@ -8,7 +8,7 @@ import torch
 
 from brain2music.models.musiclm.config import StageConfig, StageName, stage_configs
 from brain2music.models.musiclm.sampling import Sampling, apply_guidance, sample_codes
-from brain2music.models.musiclm.stage import Condition, Stage, _with_token_noise
+from brain2music.models.musiclm.stage import Condition, MusicLMStage, _with_token_noise
 from brain2music.models.musiclm.transformer import BUCKETS, Transformer, bucket
 
 from .conftest import WORDS, make_inputs
@@ -119,7 +119,7 @@ def test_every_parameter_gets_a_gradient(name: StageName) -> None:
 
 def test_dropout_is_off_outside_training() -> None:
     torch.manual_seed(0)
-    stage = Stage(make_config("semantic", dropout=0.5)).eval()
+    stage = MusicLMStage(make_config("semantic", dropout=0.5)).eval()
     inputs = make_inputs(stage.config)
     assert torch.equal(stage(*inputs), stage(*inputs))
     stage.train()
@@ -168,7 +168,7 @@ def test_a_stage_begins_from_the_codec() -> None:
     codebooks = torch.randn(4, 32, 6, generator=draw) * torch.tensor([4.0, 2.0, 1.0, 0.5])[:, None, None]
     code_frequencies = torch.rand(4, 32, generator=draw).softmax(1)
     torch.manual_seed(0)
-    stage = Stage(stage_configs("tiny", "single", words)["acoustic"]).eval()
+    stage = MusicLMStage(stage_configs("tiny", "single", words)["acoustic"]).eval()
     stage.initialise_from(codebooks, code_frequencies)
     condition, _, codes = make_inputs(stage.config)
     logits = first_logits(stage, condition, 1.0)
@@ -189,10 +189,10 @@ def test_three_stages_need_two_frames_for_each_semantic_token() -> None:
 def test_the_paper_size_steps_once() -> None:
     for config in stage_configs("paper").values():
         with torch.device("meta"):
-            whole = Stage(config)
+            whole = MusicLMStage(config)
         parameters = sum(p.numel() for p in whole.parameters())
         assert 300e6 < parameters < 360e6
-        stage = Stage(replace(config, layers=2)).train()
+        stage = MusicLMStage(replace(config, layers=2)).train()
         condition, upstream, codes = make_inputs(config, batch=1, frames=4)
         optimizer = torch.optim.SGD(stage.parameters(), 0.1)
         before = -stage(condition, upstream, codes).mean()
@@ -211,12 +211,12 @@ def make_config(
     return replace(config, dropout=dropout, pattern=pattern or config.pattern)
 
 
-def make_stage(name: StageName, faithful: bool = False, pattern: str | None = None) -> Stage:
+def make_stage(name: StageName, faithful: bool = False, pattern: str | None = None) -> MusicLMStage:
     torch.manual_seed(0)
-    return Stage(make_config(name, faithful, pattern=pattern)).eval()
+    return MusicLMStage(make_config(name, faithful, pattern=pattern)).eval()
 
 
-def first_logits(stage: Stage, condition: Condition, guidance: float) -> torch.Tensor:
+def first_logits(stage: MusicLMStage, condition: Condition, guidance: float) -> torch.Tensor:
     found = []
 
     def choice(step: int, logits: torch.Tensor) -> torch.Tensor:
@@ -228,7 +228,7 @@ def first_logits(stage: Stage, condition: Condition, guidance: float) -> torch.T
 
 
 def walked_log_probabilities(
-    stage: Stage, condition: Condition | None, upstream: torch.Tensor | None, codes: torch.Tensor, known: int = 0
+    stage: MusicLMStage, condition: Condition | None, upstream: torch.Tensor | None, codes: torch.Tensor, known: int = 0
 ) -> torch.Tensor:
     """Sum over the codes of the frames after ``known`` of what the cached steps give them."""
     table, frames = stage._layout(codes.shape[2]), codes.shape[2]

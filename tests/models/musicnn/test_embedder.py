@@ -9,7 +9,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio
-from brain2music.models.musicnn.embedder import MusicnnEmbedder, musicnn_log_mel
+from brain2music.models.musicnn.musicnn_embedder import MusicnnEmbedder, musicnn_log_mel
 from brain2music.models.musicnn.network import Network
 
 from .reference import random_variables, reference, variables_by_layout

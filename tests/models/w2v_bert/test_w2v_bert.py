@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import write_audio
-from brain2music.models.embedders import get_embedder, models
+from brain2music.models.embedders import get_embedder, list_embedders
 from brain2music.models.w2v_bert.config import SIZES, W2vBertConfig
-from brain2music.models.w2v_bert.losses import contrastive_loss, distractors, losses, span_mask
+from brain2music.models.w2v_bert.losses import distractors, losses, masked_contrastive_loss, span_mask
 from brain2music.models.w2v_bert.model import W2vBert
 from brain2music.models.w2v_bert.quantiser import GumbelQuantiser, ProjectionQuantiser, diversity_loss, perplexity
 from brain2music.models.w2v_bert.training import PATIENCE, W2vBertHyperparameters, W2vBertTask, train_w2v_bert
@@ -89,7 +89,7 @@ def test_contrastive_loss_is_the_plain_one(model, sound, mask):
     with torch.no_grad():
         outputs = model(sound, mask, 1.0)
     torch.manual_seed(2)
-    found, accuracy = contrastive_loss(outputs, mask, TINY)
+    found, accuracy = masked_contrastive_loss(outputs, mask, TINY)
     torch.manual_seed(2)
     others = distractors(mask, TINY.distractors)
     places = mask.nonzero().tolist()
@@ -202,7 +202,7 @@ def test_the_trained_model_is_an_embedding(trained, monkeypatch, tmp_path, rng):
     with pytest.raises(InputError, match="brain2music train w2v-bert"):
         get_embedder("w2v-bert-avg")
     (tmp_path / "w2v-bert-avg").symlink_to(trained / "model")
-    assert next(line for line in models() if line.name == "w2v-bert-avg").available
+    assert next(line for line in list_embedders() if line.name == "w2v-bert-avg").available
     embedder = get_embedder("w2v-bert-avg", window_s=1.0, step_s=1.0)
     assert (embedder.space.dims, embedder.space.sample_rate, embedder.space.name) == (64, 24000, "w2v-bert-avg")
     sound = rng.standard_normal(3 * 24000).astype(np.float32) / 10

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.models.embedders import get_embedder, models
-from brain2music.models.yamnet.embedder import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE, YamnetEmbedder
+from brain2music.models.embedders import get_embedder, list_embedders
+from brain2music.models.yamnet.yamnet_embedder import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE, YamnetEmbedder
 
 pytestmark = pytest.mark.real_data
 
@@ -58,7 +58,7 @@ def test_other_files_are_refused(real_data: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("BRAIN2MUSIC_MODELS", str(tmp_path))
     with pytest.raises(InputError, match="files of YAMNet are not here"):
         get_embedder("yamnet")
-    assert not next(each for each in models() if each.name == "yamnet").available
+    assert not next(each for each in list_embedders() if each.name == "yamnet").available
     (tmp_path / "yamnet").mkdir()
     (tmp_path / "yamnet" / "yamnet_class_map.csv").write_text("index,mid,display_name\n0,/m/0,Speech\n")
     (tmp_path / "yamnet" / "yamnet.tflite").write_bytes(b"nothing of the kind")

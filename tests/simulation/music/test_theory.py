@@ -7,7 +7,7 @@ from brain2music.simulation.music.genres import GENRES, MOODS
 from brain2music.simulation.music.instruments import DRUMS, INSTRUMENTS, KITS
 from brain2music.simulation.music.plan import Bar
 from brain2music.simulation.music.rhythm import fitting, hits, swung
-from brain2music.simulation.music.theory import SCALES, TONICS, chord_of, key_name, ladder, nearest, voicing
+from brain2music.simulation.music.theory import SCALES, TONICS, chord_of, key_name, ladder, nearest_pitch, voicing
 
 BAR = Bar(0, 8.0, "verse", 0, False, "I", ())
 
@@ -53,8 +53,8 @@ def test_voicings_hold_the_chord_near_the_center():
 
 
 def test_nearest_and_ladder():
-    assert nearest(61, (0, 4, 7)) == 60
-    assert nearest(40, (0,), low=50, high=70) == 60
+    assert nearest_pitch(61, (0, 4, 7)) == 60
+    assert nearest_pitch(40, (0,), low=50, high=70) == 60
     assert ladder(0, SCALES["major"], 60, 72) == (60, 62, 64, 65, 67, 69, 71, 72)
 
 

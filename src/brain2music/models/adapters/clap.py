@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float32
 
 from ..._utils.errors import InputError
-from ...audio.arrays import AnyWaveform
+from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ...embeddings.vocabulary import require_known_to

@@ -40,7 +40,7 @@ class EncodecFrames:
     @torch.inference_mode()
     def frames(self, sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames dims"]:
         """(frames, dims)."""
-        codes = self._model.encode(_wave(sound), bandwidth=self._kbps).audio_codes[0]
+        codes = self._model.encode(_as_batch(sound), bandwidth=self._kbps).audio_codes[0]
         return self._model.quantizer.decode(codes.transpose(0, 1))[0].T.cpu().numpy()
 
 
@@ -64,9 +64,9 @@ class DacFrames:
     @torch.inference_mode()
     def frames(self, sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames dims"]:
         """(frames, dims); the end is padded with zeros to a whole frame."""
-        wave = functional.pad(_wave(sound), (0, -len(sound) % self._hop_length))
+        wave = functional.pad(_as_batch(sound), (0, -len(sound) % self._hop_length))
         return self._model.encode(wave).quantized_representation[0].T.cpu().numpy()
 
 
-def _wave(sound: Float32[np.ndarray, " samples"]) -> Any:
+def _as_batch(sound: Float32[np.ndarray, " samples"]) -> Any:
     return torch.from_numpy(sound)[None, None].to(best_device())

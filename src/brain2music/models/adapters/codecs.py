@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float32, Int
 
 from ..._utils.errors import InputError
-from ...audio.arrays import AnyWaveform
 from ...audio.limit import limit
+from ...audio.waveforms import AnyWaveform
 from ...weights import own_folder
-from ..codec_parts.codes import Codes, prepare
+from ..codec_parts.codes import Codes, prepare_waveform
 
 
 class HubCodec(ABC):
@@ -113,7 +113,7 @@ class EnCodec(HubCodec):
     @torch.inference_mode()
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """Ids (frames, n_quantizers)."""
-        wave = prepare(waveform, sample_rate, self.sample_rate, self.channels)
+        wave = prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels)
         ids = self.model.encode(torch.from_numpy(wave)[None], bandwidth=self.bandwidth).audio_codes
         return self._codes(ids[0, 0], wave.shape[1])
 
@@ -126,7 +126,7 @@ class EnCodec(HubCodec):
     @torch.inference_mode()
     def latents(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "frames dims"]:
         """The encoder's output before it is quantised."""
-        wave = torch.from_numpy(prepare(waveform, sample_rate, self.sample_rate, self.channels))
+        wave = torch.from_numpy(prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels))
         return self.model.encoder(wave[None])[0].T.numpy()
 
 
@@ -160,7 +160,7 @@ class DAC(HubCodec):
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """Ids (frames, n_quantizers); the end is padded with zeros to whole frames."""
         wave = self._padded(waveform, sample_rate)
-        samples = prepare(waveform, sample_rate, self.sample_rate, 1).shape[1]
+        samples = prepare_waveform(waveform, sample_rate, self.sample_rate, 1).shape[1]
         return self._codes(self.model.encode(wave).audio_codes[0], samples)
 
     @torch.inference_mode()
@@ -175,7 +175,7 @@ class DAC(HubCodec):
         return self.model.encoder(self._padded(waveform, sample_rate))[0].T.numpy()
 
     def _padded(self, waveform: AnyWaveform, sample_rate: int) -> Float32[torch.Tensor, "1 1 n"]:
-        wave = prepare(waveform, sample_rate, self.sample_rate, 1)
+        wave = prepare_waveform(waveform, sample_rate, self.sample_rate, 1)
         return torch.from_numpy(np.pad(wave, ((0, 0), (0, -wave.shape[1] % self.hop_length))))[None]
 
 

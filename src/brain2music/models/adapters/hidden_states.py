@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float32
 
 from ..._utils.errors import InputError
-from ...audio.arrays import AnyWaveform
+from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from .clap import load
 from .hub_weights import HubWeights, read_config, require_transformers
@@ -68,13 +68,13 @@ class HiddenStateEmbedder:
         return states[self.layer][0].mean(0).cpu().numpy()
 
 
-def _hubert(folder: Path) -> tuple[Any, Any]:
+def _load_hubert(folder: Path) -> tuple[Any, Any]:
     from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
     return load(HubertModel, folder), load(Wav2Vec2FeatureExtractor, folder)
 
 
-def _mert(folder: Path) -> tuple[Any, Any]:
+def _load_mert(folder: Path) -> tuple[Any, Any]:
     """MERT is HuBERT at 24 kHz, but for options that its public checkpoints leave off (and "attention_relax", which
     rewrites the softmax in a form equal to it)."""
     from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
@@ -92,10 +92,10 @@ def _mert(folder: Path) -> tuple[Any, Any]:
     return model, load(Wav2Vec2FeatureExtractor, folder)
 
 
-def _w2v_bert(folder: Path) -> tuple[Any, Any]:
+def _load_w2v_bert(folder: Path) -> tuple[Any, Any]:
     from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertModel
 
     return load(Wav2Vec2BertModel, folder), load(SeamlessM4TFeatureExtractor, folder)
 
 
-_LOADERS = {"hubert": _hubert, "mert": _mert, "w2v-bert": _w2v_bert}
+_LOADERS = {"hubert": _load_hubert, "mert": _load_mert, "w2v-bert": _load_w2v_bert}

@@ -43,7 +43,7 @@ class HubWeights:
         if (root := self._find()) is None:
             raise InputError(
                 f"{self.repo} is not here: neither in {own_folder(self.name) or f'${FOLDER_VARIABLE}/{self.name}'} "
-                f"nor in the cache of the Hugging Face hub ({_cache()})",
+                f"nor in the cache of the Hugging Face hub ({_hub_cache()})",
                 hint=f"run `{self.command}`",
             )
         return root
@@ -60,7 +60,7 @@ class HubWeights:
         from ..._utils.files import digest_text
 
         files = weight_files(self.folder())
-        digests = [_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+        digests = [_cached_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
         return digests[0] if len(digests) == 1 else digest_text("".join(digests))
 
     def available(self) -> bool:
@@ -169,7 +169,7 @@ def require_transformers(name: str) -> None:
         raise InputError(*needs_extra(name))
 
 
-def _cache() -> str:
+def _hub_cache() -> str:
     """The folder of the hub's cache, as huggingface_hub finds it."""
     if importlib.util.find_spec("huggingface_hub") is None:
         return "which is not installed: pip install 'brain2music[hub]'"
@@ -179,7 +179,7 @@ def _cache() -> str:
 
 
 @lru_cache(maxsize=32)
-def _digest(file: Path, *state: int) -> str:
+def _cached_digest(file: Path, *state: int) -> str:
     """The sha256 of a file, computed once per process and state of the file."""
     from ..._utils.files import digest_file
 

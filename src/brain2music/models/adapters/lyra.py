@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from ..._utils.errors import InputError
-from ...audio.arrays import AnyWaveform
 from ...audio.limit import limit
-from ..codec_parts.codes import Codes, prepare
+from ...audio.waveforms import AnyWaveform
+from ..codec_parts.codes import Codes, prepare_waveform
 
 HOP_LENGTH, N_QUANTIZERS, BITS_PER_CODE = 320, 46, 4
 FILES = ("soundstream_encoder.tflite", "quantizer.tflite", "lyragan.tflite")
@@ -50,7 +50,10 @@ class Lyra:
 
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """Codes (frames, 46), a frame every 20 ms; the end is padded with zeros to whole frames."""
-        wave, quantize = prepare(waveform, sample_rate, self.sample_rate, self.channels)[0], self._runner(1, "encode")
+        wave, quantize = (
+            prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels)[0],
+            self._runner(1, "encode"),
+        )
         ids = [
             quantize(input_frames=latent[None, None], num_quantizers=np.int32(N_QUANTIZERS))["output_0"].ravel()
             for latent in self._frames(wave)
@@ -69,7 +72,7 @@ class Lyra:
 
     def latents(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "frames 64"]:
         """The encoder's 64 numbers a frame, before they are quantised."""
-        return np.stack(self._frames(prepare(waveform, sample_rate, self.sample_rate, self.channels)[0]))
+        return np.stack(self._frames(prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels)[0]))
 
     def _frames(self, wave: Float32[np.ndarray, " samples"]) -> list[Float32[np.ndarray, "64"]]:
         encode = self._runner(0)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..._utils.errors import InputError
-from ...audio.arrays import AnyWaveform
+from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ..w2v_bert.conformer import Conformer, ConformerSize
 from .hub_weights import HubWeights, read_config, weight_files

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..._utils.errors import InputError
-from ...audio.arrays import AnyWaveform
+from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ...embeddings.vocabulary import require_known_to
@@ -114,7 +114,9 @@ class _Tower(nn.Module):
         self.proj = nn.Linear(int(width), dim) if width and (always or width != dim) else nn.Identity()
         self.transformer = nn.Module()
         self.transformer.layers = nn.ModuleList(
-            nn.ModuleList([_Attention(dim, int(shape["heads"]), int(shape["dim_head"])), _feed_forward(dim, shape)])
+            nn.ModuleList(
+                [_CosineAttention(dim, int(shape["heads"]), int(shape["dim_head"])), _feed_forward(dim, shape)]
+            )
             for _ in range(int(shape["tf_depth"]))
         )
         self.to_latents = nn.Linear(dim, latent)
@@ -127,7 +129,7 @@ class _Tower(nn.Module):
         return self.to_latents(states.mean(dim=1))
 
 
-class _Attention(nn.Module):
+class _CosineAttention(nn.Module):
     """Attention by cosines: queries and keys of unit length, scaled by learned factors and by 8."""
 
     def __init__(self, dim: int, heads: int, head_width: int) -> None:

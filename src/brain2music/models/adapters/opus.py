@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from ...audio.arrays import AnyWaveform
 from ...audio.limit import limit
-from ..codec_parts.codes import Codes, prepare
+from ...audio.waveforms import AnyWaveform
+from ..codec_parts.codes import Codes, prepare_waveform
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Opus:
         """The bytes of an Ogg Opus file, (bytes, 1)."""
         import soundfile
 
-        wave, file = prepare(waveform, sample_rate, self.sample_rate, self.channels), io.BytesIO()
+        wave, file = prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels), io.BytesIO()
         level = 1 - (self.kbps - 6) / 250  # libsndfile: from 256 (0) down to 6 (1) kbps
         with soundfile.SoundFile(
             file, "w", self.sample_rate, self.channels, format="OGG", subtype="OPUS", compression_level=level

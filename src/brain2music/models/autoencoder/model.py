@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from ..codec_parts.layers import Activation, Decoder, Encoder
+from ..codec_parts.layers import Activation, ConvDecoder, ConvEncoder
 from ..codec_parts.pretrained import Pretrained, rename_tensors
 from .mdct import GAIN, MDCTCode
 from .whitening import LatentWhitening
@@ -92,8 +92,8 @@ class Autoencoder(Pretrained):
         rename_tensors(self, (("mdct.", "lapped."),))
         self.config = config
         shape = (config.strides, config.dim, config.patch, config.activation, config.causal)
-        self.encoder = Encoder(config.channels, config.encoder_channels, *shape)
-        self.decoder = Decoder(config.channels, config.decoder_channels, *shape)
+        self.encoder = ConvEncoder(config.channels, config.encoder_channels, *shape)
+        self.decoder = ConvDecoder(config.channels, config.decoder_channels, *shape)
         self.mdct = MDCTCode(config.channels, config.dim, config.hop_length, config.causal) if config.mdct else None
         self.whitening: LatentWhitening | None = None
 

@@ -8,9 +8,9 @@ from jaxtyping import Float, Float32, Shaped, UInt8
 from torch import Tensor
 
 from ..._utils.errors import InputError
-from ...audio.arrays import AnyWaveform, as_channels
 from ...audio.channels import mix
 from ...audio.io import resample
+from ...audio.waveforms import AnyWaveform, as_channels
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,14 @@ def require_codes(codes: Codes, name: str) -> None:
         raise InputError(f"these are codes of {codes.codec}, not of {name}", hint="decode with the codec of that name")
 
 
-def prepare(
+def prepare_waveform(
     waveform: AnyWaveform, sample_rate: int, target_rate: int, channels: int
 ) -> Float32[np.ndarray, "channels resampled"]:
     """A waveform at another sample rate, mixed to mono or spread to stereo.
 
     Raises
     ------
-    InputError : as :func:`brain2music.audio.arrays.as_channels`, or it is shorter than a sample at that sample rate.
+    InputError : as :func:`brain2music.audio.waveforms.as_channels`, or it is shorter than a sample at that sample rate.
     """
     sound, sample_rate = as_channels(waveform, sample_rate)
     resampled = resample(mixed(sound, channels), sample_rate, target_rate)
@@ -121,7 +121,7 @@ def check_length(samples: int, sample_rate: int) -> None:
         raise InputError(f"the sound is shorter than one sample at {sample_rate} Hz", hint="give a longer one")
 
 
-def check_sound(channels: int, sample_rate: int) -> None:
+def check_channels_and_rate(channels: int, sample_rate: int) -> None:
     """Refuse by name what no codec here can take."""
     if channels not in (1, 2):
         raise InputError(f"the sound has {channels} channels", hint="mix it down to mono or stereo")

@@ -20,7 +20,7 @@ from ...audio.limit import limit_blocks
 from ...audio.reading import Reader, open_sound
 from ..codecs import get_codec, weights_digest
 from ..mel_tokens.model import MelTokenCodec
-from .codes import Codec, check_length, check_sound, mixed
+from .codes import Codec, check_channels_and_rate, check_length, mixed
 from .codes_file import CodesFile, codes_writer, write_codes
 from .loudness import Meter, restore_loudness
 from .ours import BLOCK_S, Block, BlockCodec, cut_blocks
@@ -81,7 +81,7 @@ def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: No
         blocks = blocks if codes.loudness is None else restore_loudness(blocks, codes.loudness, codec.sample_rate)
     else:
         blocks = [codec.decode(codes.read())]
-    _write_blocks(out, _counted(blocks, codes.samples, advance), codec.sample_rate, codec.channels, origin)
+    _write_blocks(out, _with_progress(blocks, codes.samples, advance), codec.sample_rate, codec.channels, origin)
 
 
 def read_blocks(path: Path, sample_rate: int, channels: int) -> Iterator[Float32[np.ndarray, "channels samples"]]:
@@ -93,7 +93,7 @@ def read_blocks(path: Path, sample_rate: int, channels: int) -> Iterator[Float32
 
     with open_sound(path) as sound:
         try:
-            check_sound(sound.channels, sound.sample_rate)
+            check_channels_and_rate(sound.channels, sound.sample_rate)
         except InputError as error:
             raise InputError(error.what, path, error.hint) from None
         signs = _signs(sound) if channels < sound.channels else None
@@ -127,7 +127,7 @@ def _with_last(
         yield held, True
 
 
-def _counted(blocks: Iterable[Block], samples: int, advance: Advance) -> Iterator[Block]:
+def _with_progress(blocks: Iterable[Block], samples: int, advance: Advance) -> Iterator[Block]:
     done = 0
     for block in blocks:
         yield block

@@ -20,7 +20,7 @@ def kmeans(
     vectors = vectors[order[:_MOST]]
     centres = vectors[torch.arange(size, device=vectors.device) % len(vectors)].clone()
     for _ in range(iterations):
-        ids = nearest(vectors, centres)
+        ids = nearest_centre(vectors, centres)
         counts = vectors.new_zeros(size).index_add_(0, ids, vectors.new_ones(len(ids)))
         sums = torch.zeros_like(centres).index_add_(0, ids, vectors)
         fresh = vectors[torch.randint(len(vectors), (size,), generator=generator, device=vectors.device)]
@@ -29,7 +29,9 @@ def kmeans(
 
 
 @torch.no_grad()
-def nearest(vectors: Float[Tensor, "vectors dim"], centres: Float[Tensor, "size dim"]) -> Int[Tensor, " vectors"]:
+def nearest_centre(
+    vectors: Float[Tensor, "vectors dim"], centres: Float[Tensor, "size dim"]
+) -> Int[Tensor, " vectors"]:
     """The id of the centre with the least squared distance to each vector."""
     half = centres.square().sum(1) / 2
     blocks = [torch.addmm(half, block, centres.T, alpha=-1).argmin(1) for block in vectors.split(_BLOCK)]

@@ -108,7 +108,7 @@ class Residual(nn.Module):
         return x + self.branch(x, memory)
 
 
-class Encoder(Chain):
+class ConvEncoder(Chain):
     """Waveform -> latents, one frame every product of the strides.
 
     Parameters
@@ -137,7 +137,7 @@ class Encoder(Chain):
         super().__init__(*layers, activate(activation, channels[-1]), Conv(channels[-1], dim, 3, causal=causal))
 
 
-class Decoder(Chain):
+class ConvDecoder(Chain):
     """Latents -> waveform: the encoder's mirror, with widths and strides given in the encoder's order."""
 
     def __init__(

@@ -28,13 +28,13 @@ class Meter:
         """Measure the next block."""
         whole = np.concatenate([*self._held, block], axis=1)
         ready = whole.shape[1] - whole.shape[1] % self._step
-        self._found += [_byte(whole[:, first : first + self._step]) for first in range(0, ready, self._step)]
+        self._found += [_loudness_byte(whole[:, first : first + self._step]) for first in range(0, ready, self._step)]
         self._held = [whole[:, ready:]]
 
     def finish(self) -> UInt8[np.ndarray, " steps"]:
         """Loudness in steps of 0.4 s, one byte each; the last step may be shorter."""
         if self._held and self._held[0].shape[1]:
-            self._found.append(_byte(self._held[0]))
+            self._found.append(_loudness_byte(self._held[0]))
         return np.array(self._found, dtype=np.uint8)
 
 
@@ -82,7 +82,7 @@ def _gain(step: Block, level: int) -> float:
     return 1.0 if real < _SILENT else float(np.clip(10 ** ((level - _TOP) / 40) / real, _LEAST, _MOST))
 
 
-def _byte(step: Block) -> int:
+def _loudness_byte(step: Block) -> int:
     real = _rms(step)
     return 0 if real < _SILENT else int(np.clip(round(40 * np.log10(real)) + _TOP, 1, 255))
 

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..._utils.errors import InputError
-from ...audio.arrays import AnyWaveform
 from ...audio.limit import limit_blocks
+from ...audio.waveforms import AnyWaveform
 from ..autoencoder.model import Autoencoder
 from ..soundstream.model import SoundStream
-from .codes import Codes, check_ids, check_n_quantizers, prepare, require_codes
+from .codes import Codes, check_ids, check_n_quantizers, prepare_waveform, require_codes
 from .loudness import Meter, restore_loudness
 from .stream import Sliding, SoundStreamStream, context_of
 
@@ -56,7 +56,7 @@ class BlockCodec(ABC):
         ------
         InputError : the sound is empty, not finite, of more than two channels, or of an unheard-of sample rate.
         """
-        sound = prepare(waveform, sample_rate, self.sample_rate, self.channels)
+        sound = prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels)
         block, meter = round(BLOCK_S * self.sample_rate), Meter(self.sample_rate)
         meter.push(sound)
         blocks = (sound[:, first : first + block] for first in range(0, sound.shape[1], block))

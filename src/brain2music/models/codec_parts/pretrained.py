@@ -39,12 +39,12 @@ def rename_tensors(module: nn.Module, names: tuple[tuple[str, str], ...]) -> Non
 
 def config_to_json(config: Any) -> dict[str, Any]:
     """The fields of a configuration (a dataclass) by their keys in ``config.json``."""
-    return {key: getattr(config, name) for key, name in _names(type(config)).items()}
+    return {key: getattr(config, name) for key, name in _attribute_names(type(config)).items()}
 
 
 def config_from_json(kind: type, values: dict[str, Any], file: Path) -> Any:
     """A configuration (a dataclass) from the values of ``config.json``; :class:`InputError` for unknown keys."""
-    names = _names(kind)
+    names = _attribute_names(kind)
     if unknown := sorted(set(values) - set(names)):
         raise InputError(f"unknown settings {unknown}", file, "use the version that wrote it")
     return kind(**{names[key]: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
@@ -68,7 +68,7 @@ class Pretrained(nn.Module):
         from safetensors.torch import save_file
 
         folder = Path(folder)
-        state = {name: _stored(value, half) for name, value in self.state_dict().items() if self._is_saved(name)}
+        state = {name: _as_stored(value, half) for name, value in self.state_dict().items() if self._is_saved(name)}
         write_json(folder / "config.json", {"model": self._kind(), **config_to_json(self.config)})
         with atomic_path(folder / "model.safetensors") as temporary:
             save_file(state, temporary)
@@ -122,12 +122,12 @@ def _rename(state: dict[str, Tensor], old: str, new: str) -> None:
         state[new + name.removeprefix(old)] = state.pop(name)
 
 
-def _names(kind: type) -> dict[str, str]:
+def _attribute_names(kind: type) -> dict[str, str]:
     """The attributes of a configuration by their keys in ``config.json``."""
     keys: dict[str, str] = getattr(kind, "json_keys", {})
     return {keys.get(each.name, each.name): each.name for each in fields(kind)}
 
 
-def _stored(value: Tensor, half: bool) -> Tensor:
+def _as_stored(value: Tensor, half: bool) -> Tensor:
     value = value.detach().cpu().contiguous()
     return value.half() if half and value.dtype == torch.float32 else value

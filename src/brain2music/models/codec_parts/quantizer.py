@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from .kmeans import kmeans, nearest
+from .kmeans import kmeans, nearest_centre
 
 _STATISTICS = ("counts", "sums")
 
@@ -94,7 +94,7 @@ class ResidualVectorQuantizer(nn.Module):
         """The ids of each vector, (vectors, n_quantizers); the first ``n_quantizers`` quantizers only, if given."""
         residual, codes = vectors.float(), []
         for codebook in self.codebooks[:n_quantizers]:
-            ids = nearest(residual, codebook)
+            ids = nearest_centre(residual, codebook)
             residual = residual - codebook[ids]
             codes.append(ids)
         return torch.stack(codes, dim=1)
@@ -138,7 +138,7 @@ class ResidualVectorQuantizer(nn.Module):
         commitment = vectors.new_zeros(())
         for level in range(self.n_quantizers):
             book = self.codebooks[level]
-            ids = nearest(residual.detach(), book)
+            ids = nearest_centre(residual.detach(), book)
             chosen, heard = book[ids], (kept > level)[:, None]
             commitment = commitment + ((residual - chosen).square() * heard).mean(1).sum()
             if learning:
@@ -172,7 +172,7 @@ class ResidualVectorQuantizer(nn.Module):
         for level in range(self.n_quantizers):
             book = _from_first(kmeans(residual, self.codebook_size, iterations, generator))
             self.codebooks[level] = book
-            residual = residual - book[nearest(residual, book)]
+            residual = residual - book[nearest_centre(residual, book)]
         mean = max(self.rare, len(vectors) / self.codebook_size)
         self.counts.fill_(mean)
         self.sums.copy_(self.codebooks * mean)

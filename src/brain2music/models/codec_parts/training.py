@@ -155,7 +155,7 @@ class CodecTask:
         losses, codes = [], []
         for part in self.validation.split(16):
             result = codec(part.to(device))
-            losses.append(reconstruction_loss(part.to(device), _wave(result), self.sample_rate) * len(part))
+            losses.append(reconstruction_loss(part.to(device), _decoded_wave(result), self.sample_rate) * len(part))
             codes += [] if isinstance(result, Tensor) else [result.codes.transpose(0, 1).flatten(1)]
         self.last_validation = {"reconstruction": float(torch.stack(losses).sum() / len(self.validation))}
         if codes:
@@ -186,7 +186,7 @@ class CodecTask:
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         """Write decoded sounds, once beside their originals."""
         device = next(models["codec"].parameters()).device
-        decoded = _wave(models["codec"](self.listening.to(device))).float().cpu().numpy()
+        decoded = _decoded_wave(models["codec"](self.listening.to(device))).float().cpu().numpy()
         originals = folder.parent / "original"
         for number, (sound, original) in enumerate(zip(decoded, self.listening.numpy(), strict=True)):
             write_audio(folder / f"{number}.wav", sound, self.sample_rate)
@@ -235,7 +235,7 @@ def codes_used(codes: Int[Tensor, "quantizers frames"], size: int) -> Float[Tens
     return seen.scatter_(1, codes, 1.0).mean(1)
 
 
-def _wave(result: Any) -> Tensor:
+def _decoded_wave(result: Any) -> Tensor:
     return result if isinstance(result, Tensor) else result.wave
 
 

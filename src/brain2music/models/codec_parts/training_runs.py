@@ -58,7 +58,7 @@ def train_soundstream(
     torch.manual_seed(arguments.seed)
     codec = SoundStream(SoundStreamConfig.size(run.size))
     discriminators = Discriminators(1, **_DISCRIMINATORS[run.discriminator_size or run.size], stft_windows=(1024,))
-    return _train(run, arguments, codec, discriminators, 64, resume, start_time)
+    return _train_codec(run, arguments, codec, discriminators, 64, resume, start_time)
 
 
 def train_autoencoder(
@@ -70,7 +70,7 @@ def train_autoencoder(
     discriminators = Discriminators(
         2, **_DISCRIMINATORS[run.discriminator_size or run.size], stft_windows=(512, 1024, 2048)
     )
-    return _train(run, arguments, codec, discriminators, 32, resume, start_time)
+    return _train_codec(run, arguments, codec, discriminators, 32, resume, start_time)
 
 
 _DISCRIMINATORS: dict[str, dict[str, Any]] = {
@@ -80,7 +80,7 @@ _DISCRIMINATORS: dict[str, dict[str, Any]] = {
 }
 
 
-def _train(
+def _train_codec(
     run: CodecRun,
     arguments: TrainingArguments,
     codec: Codec,

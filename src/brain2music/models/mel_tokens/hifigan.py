@@ -21,8 +21,8 @@ from torch.nn import functional
 
 from ..._utils.errors import InputError
 from ..._utils.files import digest_file
-from ...audio.arrays import AnyWaveform
-from ..codec_parts.codes import Codes, prepare
+from ...audio.waveforms import AnyWaveform
+from ..codec_parts.codes import Codes, prepare_waveform
 from ..codec_parts.stream import Sliding
 
 Piece = TypeVar("Piece")
@@ -107,7 +107,7 @@ class MelHiFiGAN:
 
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
         """Log-mel frames (ceil(samples / 256), 80) in half precision, not quantised."""
-        wave = prepare(waveform, sample_rate, self.sample_rate, self.channels)[0]
+        wave = prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels)[0]
         return Codes(self.name, hifigan_log_mel(wave).T.numpy().astype(np.float16), len(wave))
 
     @torch.inference_mode()

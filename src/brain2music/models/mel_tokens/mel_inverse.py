@@ -43,7 +43,7 @@ class MelInverse(Pretrained):
         self.config = config = config or MelInverseConfig()
         filters = hifigan_mel_filters()
         self.register_buffer("filters", filters, persistent=False)
-        self.register_buffer("spread", _spread(filters), persistent=False)
+        self.register_buffer("spread", _even_spread(filters), persistent=False)
         self.first = nn.Conv1d(MELS, config.width, 5, padding=2)
         self.blocks = nn.ModuleList(DilatedBlock(config.width, 2 ** (i % 3)) for i in range(config.blocks))
         self.last = zero_initialised(nn.Conv1d(config.width, BINS, 1))
@@ -70,7 +70,7 @@ class MelInverse(Pretrained):
         return found.cpu().numpy()
 
 
-def _spread(filters: Float[Tensor, "80 bins"]) -> Float[Tensor, "bins 80"]:
+def _even_spread(filters: Float[Tensor, "80 bins"]) -> Float[Tensor, "bins 80"]:
     """Bins as means of their bands, of the levels that even spectra would have; the last one's above all bands."""
     shares = filters / filters.sum(0).clamp(min=1e-8) / filters.sum(1, keepdim=True)
     outside = filters.sum(0) == 0

@@ -67,7 +67,7 @@ class MelInverseTask:
         true = magnitudes(batch)
         with engine.autocast():
             found = self.models["inverse"](bands(true))
-        loss = _difference(found, true)
+        loss = _log_difference(found, true)
         engine.backward(loss)
         engine.step(self.optimizers["inverse"], self.hparams.clip)
         return {"difference": loss.detach()}
@@ -79,8 +79,8 @@ class MelInverseTask:
         true = magnitudes(self.validation.to(device))
         even = MelInverse(MelInverseConfig(width=16, blocks=0)).to(device)
         return {
-            "difference": float(_difference(models["inverse"](bands(true)), true)),
-            "difference_before": float(_difference(even(bands(true)), true)),
+            "difference": float(_log_difference(models["inverse"](bands(true)), true)),
+            "difference_before": float(_log_difference(even(bands(true)), true)),
         }
 
     def export(self, models: dict[str, nn.Module], folder: Path) -> None:
@@ -139,5 +139,5 @@ def train_mel_inverse(
     return MelInverse.from_pretrained(fit(task, arguments, out, resume))
 
 
-def _difference(found: Tensor, true: Tensor) -> Tensor:
+def _log_difference(found: Tensor, true: Tensor) -> Tensor:
     return (found.float() - true.clamp(min=FLOOR).log()).abs().mean()

@@ -2,7 +2,7 @@
 
 MuLan (Huang et al. 2022, arXiv 2208.12415): ResNet-50 on 64 mel bands or AST on 128, and BERT; both end on unit
 vectors of 128 dims, compared at a trainable temperature that begins at 0.1. Here the text tower is a frozen sentence
-encoder (:mod:`.minilm`) with a trained head, and the small default reads frozen features (:mod:`.features`).
+encoder (:mod:`.minilm`) with a trained head, and the small default reads frozen features (:mod:`.feature_extractor`).
 """
 
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from ..._utils.errors import InputError
 from ..._utils.files import atomic_path, read_json, write_json
-from .features import DIMS, VERSION
+from .feature_extractor import DIMS, VERSION
 from .minilm import POOLED
 from .spectrogram import FRAMES
 from .towers import AudioSpectrogramTransformer, Head, ResNet, Standardise
@@ -73,7 +73,7 @@ class MuLan(nn.Module):
 
     Attributes
     ----------
-    config : its shape. reads_features : whether the audio tower reads :mod:`.features` (else log-mel windows).
+    config : its shape. reads_features : whether the audio tower reads :mod:`.feature_extractor` (else log-mel windows).
     """
 
     def __init__(self, config: MuLanConfig) -> None:

@@ -40,7 +40,7 @@ class CachedPairs:
         first = np.cumsum([0, *(len(shard.rows) for shard in shards)])
         piece = np.concatenate([shard.piece + start for shard, start in zip(shards, first[:-1], strict=True)])
         self._windows = [np.flatnonzero(piece == row) for row in range(len(self.rows))]
-        self._texts, self.pooled = _texts(folder, shards)
+        self._texts, self.pooled = _number_texts(folder, shards)
         recorded = np.array(["package" in row for row in self.rows])
         kept = np.flatnonzero(~recorded)
         if len(kept) < 20:
@@ -70,7 +70,7 @@ class CachedPairs:
         return options[int(rng.integers(len(options)))]
 
 
-def _texts(
+def _number_texts(
     folder: Path, shards: Sequence[FeatureShard]
 ) -> tuple[list[tuple[list[int], ...]], Float32[Tensor, "texts 1152"]]:
     """Numbers of the long and short texts of every row, and the encoded texts."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..._utils.errors import InputError
 from ...training.engine import Engine
+from ...training.optimizers import adamw
 from ...training.schedule import cosine, set_lr
 from .loss import LossForm, chance_loss, contrastive_loss
 from .model import MuLan
@@ -95,7 +96,9 @@ class MuLanTask:
         after_export: Callable[[MuLan, Path, Mapping[str, float]], None] | None = None,
     ) -> None:
         self.models: dict[str, nn.Module] = {"mulan": model}
-        self.optimizers: dict[str, torch.optim.Optimizer] = {"mulan": _optimizer(model, hparams)}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "mulan": adamw(model, hparams.lr, hparams.weight_decay, (0.9, 0.98))
+        }
         self._pairs, self._hparams, self._after_export = pairs, hparams, after_export
         self._reads_features = model.reads_features
 
@@ -209,16 +212,6 @@ def _chunked(
         surrogate = (again[0].float() * sound).sum() + (again[1].float() * text).sum()
         engine.backward(surrogate + (again[2] * gradients[2] if number == 0 else 0 * again[2]))
     return loss.detach(), temperature.detach()
-
-
-def _optimizer(model: MuLan, hparams: MuLanHyperparameters) -> torch.optim.Optimizer:
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    others = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": hparams.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=hparams.lr, betas=(0.9, 0.98))
 
 
 def _deviation(windows: Tensor) -> Tensor:

@@ -28,12 +28,12 @@ from ...audio.io import read_audio
 from ...simulation.music.caption import caption
 from ...simulation.music.compose import compose
 from ...simulation.music.genres import GENRES
-from ...simulation.music.piece import Piece, Track
+from ...simulation.music.piece import Piece, PieceTrack
 from ...simulation.music.render import render
-from ..musicnn.embedder import SAMPLE_RATE, load_network, package_folder
+from ..musicnn.musicnn_embedder import SAMPLE_RATE, load_network, package_folder
 from ..musicnn.network import Network, network_on
 from .fast import with_fast_front_end
-from .features import VERSION, FeatureExtractor, PreparedSound
+from .feature_extractor import VERSION, FeatureExtractor, PreparedSound
 
 WINDOW_S, STEP_S = 10.0, 10.0
 SECONDS = 10.0
@@ -118,7 +118,7 @@ def write_feature_shards(
             if not file.is_file():
                 if time.monotonic() - began > 60 * minutes:
                     break
-                prepared = pool.map(_prepare, shard, chunksize=4)
+                prepared = pool.map(_prepare_source, shard, chunksize=4)
                 _write(file, [_features_and_tags(extractor, networks, device, *each) for each in prepared])
             done += len(shard)
             if progress is not None:
@@ -141,7 +141,9 @@ def read_feature_shards(folder: Path) -> Iterator[FeatureShard]:
 
 def piece_from_row(row: dict[str, Any]) -> Piece:
     """A composed piece from its row, without notes: enough for captions."""
-    tracks = tuple(Track(role, instrument, manner, 0, drum, 0, ()) for role, instrument, manner, drum in row["tracks"])
+    tracks = tuple(
+        PieceTrack(role, instrument, manner, 0, drum, 0, ()) for role, instrument, manner, drum in row["tracks"]
+    )
     facts = {name: row[name] for name in ("genre", "tempo", "key", "mode", "mood", "beats", "swing")}
     return Piece(**facts, seconds=SECONDS, sections=(), tracks=tracks)
 
@@ -155,13 +157,13 @@ def _networks(device: str) -> list[Network]:
 
 
 @cache
-def _extractor() -> FeatureExtractor:
+def _worker_extractor() -> FeatureExtractor:
     return FeatureExtractor(WINDOW_S, STEP_S)
 
 
-def _prepare(source: ComposedPiece | RecordedExcerpt) -> tuple[dict[str, Any], PreparedSound]:
+def _prepare_source(source: ComposedPiece | RecordedExcerpt) -> tuple[dict[str, Any], PreparedSound]:
     """In a worker process: render or read a source, and compute all that needs no network."""
-    extractor = _extractor()
+    extractor = _worker_extractor()
     if isinstance(source, ComposedPiece):
         piece = source.piece()
         return row_of_piece(source, piece), extractor.prepare(render(piece, SAMPLE_RATE), SAMPLE_RATE)

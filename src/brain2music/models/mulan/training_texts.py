@@ -18,7 +18,7 @@ from ..._utils.files import read_arrays, write_arrays
 from ..._utils.progress import Advance
 from ...simulation.music.caption import captions, pace_words
 from ...simulation.music.genres import GENRES
-from ..musicnn.embedder import package_folder, read_tag_names
+from ..musicnn.musicnn_embedder import package_folder, read_tag_names
 from .minilm import POOLED, SentenceEncoder
 from .training_data import piece_from_row
 
@@ -41,7 +41,7 @@ def texts_for(row: dict[str, Any], tags: Float32[np.ndarray, " 100"]) -> Texts:
     """Texts for a row of a shard; ``tags``, used for recordings, are the taggers' means over its windows."""
     rng = np.random.default_rng(_seed(row))
     if "package" in row:
-        style = _forms(_OF_GENRES, row["style"], rng)
+        style = _fill_forms(_OF_GENRES, row["style"], rng)
         return Texts(_pseudo_captions(row, tags, rng), (*_tag_texts(tags, rng), *_tag_texts(tags, rng), *style))
     piece = piece_from_row(row)
     genre = "hip-hop" if piece.genre == "hiphop" else piece.genre
@@ -49,9 +49,9 @@ def texts_for(row: dict[str, Any], tags: Float32[np.ndarray, " 100"]) -> Texts:
     names = list(piece.instruments)
     one, other = (names[i] for i in rng.choice(len(names), 2, replace=len(names) < 2))
     short = (
-        *_forms(_OF_GENRES, genre, rng, 2),
-        *_forms(_FORMS[:4], piece.mood, rng),
-        *_forms(_OF_INSTRUMENTS, one, rng),
+        *_fill_forms(_OF_GENRES, genre, rng, 2),
+        *_fill_forms(_FORMS[:4], piece.mood, rng),
+        *_fill_forms(_OF_INSTRUMENTS, one, rng),
         f"{pace} {genre}",
         f"{piece.mood} {genre}",
         f"{one}, {other}",
@@ -138,7 +138,7 @@ def _pseudo_captions(
     return tuple(texts)
 
 
-def _forms(forms: Sequence[str], word: str, rng: np.random.Generator, count: int = 1) -> list[str]:
+def _fill_forms(forms: Sequence[str], word: str, rng: np.random.Generator, count: int = 1) -> list[str]:
     return [forms[i].format(word) for i in rng.choice(len(forms), count, replace=False)]
 
 

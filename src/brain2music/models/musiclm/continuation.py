@@ -9,11 +9,11 @@ import numpy as np
 
 from ..._utils.errors import Brain2MusicWarning, InputError
 from ..._utils.progress import Advance
-from ...audio.arrays import as_channels
 from ...audio.channels import mix
 from ...audio.headers import shape_of
 from ...audio.joining import join
 from ...audio.sound import Reconstruction
+from ...audio.waveforms import as_channels
 from ...embeddings.windows import mono_at
 from .prompts import (
     AudioInput,

@@ -12,7 +12,7 @@ from torch import Tensor
 from .sampling import apply_guidance
 
 if TYPE_CHECKING:
-    from .stage import Condition, Stage
+    from .stage import Condition, MusicLMStage
 
 
 class ExactLogits:
@@ -20,11 +20,16 @@ class ExactLogits:
 
     Parameters
     ----------
-    condition, upstream, frames, guidance : as for :meth:`.stage.Stage.step_through`.
+    condition, upstream, frames, guidance : as for :meth:`.stage.MusicLMStage.step_through`.
     """
 
     def __init__(
-        self, stage: "Stage", condition: "Condition | None", upstream: Tensor | None, frames: int, guidance: float
+        self,
+        stage: "MusicLMStage",
+        condition: "Condition | None",
+        upstream: Tensor | None,
+        frames: int,
+        guidance: float,
     ) -> None:
         self._stage, self._condition, self._upstream = stage, condition, upstream
         self._table, self._guidance = stage._layout(frames), guidance
@@ -34,7 +39,7 @@ class ExactLogits:
         return partial(self._of, steps, step)
 
     @cached_property
-    def _double(self) -> "Stage":
+    def _double(self) -> "MusicLMStage":
         return copy.deepcopy(self._stage).double()
 
     def _of(self, steps: Int[Tensor, "batch steps slots"], step: int, item: int) -> Float[Tensor, "slots codes"]:

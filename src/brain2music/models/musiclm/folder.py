@@ -23,7 +23,7 @@ from .postfilter import FILE as POSTFILTER
 from .postfilter import Postfilter
 from .sampling import Sampling
 from .semantic import SemanticTokenizer
-from .stage import Stage
+from .stage import MusicLMStage
 
 CONFIG = "config.json"
 VOCODER = "griffin-lim"
@@ -52,7 +52,7 @@ def read_parts(
     """Read the parameters of ``MusicLM`` from a folder; see :meth:`.model.MusicLM.from_pretrained`."""
     require_device(str(device))
     folder = find(name)
-    settings = _settings(folder)
+    settings = _read_settings(folder)
     codec = codec or settings["codec"]
     if codec_digest(codec) != settings["codec_sha256"]:
         raise InputError(
@@ -60,7 +60,7 @@ def read_parts(
         )
     vocoder = vocoder or settings["vocoder"]
     names: tuple[StageName, ...] = STAGES[settings["plan"]]
-    stages = {stage: Stage.from_pretrained(folder / stage).to(device) for stage in names}
+    stages = {stage: MusicLMStage.from_pretrained(folder / stage).to(device) for stage in names}
     return {
         "stages": stages,
         "conditioner": Conditioner.load(folder),
@@ -68,13 +68,13 @@ def read_parts(
         "codec": get_token_codec(str(codec), n_quantizers_of(stages), str(device), vocoder),
         "post_net": MelPostNet.from_pretrained(folder / POST_NET).to(device) if (folder / POST_NET).is_dir() else None,
         "postfilter": Postfilter.load(folder) if (folder / POSTFILTER).is_file() else None,
-        "sampling": _sampling(folder, settings["sampling"]),
+        "sampling": _read_sampling(folder, settings["sampling"]),
         "name": folder.name,
-        "sha256": _digest(folder, names, settings, vocoder),
+        "sha256": _model_digest(folder, names, settings, vocoder),
     }
 
 
-def n_quantizers_of(stages: Mapping[StageName, Stage]) -> int:
+def n_quantizers_of(stages: Mapping[StageName, MusicLMStage]) -> int:
     """Number of the codec's quantizers that the stages predict."""
     return max(stage.config.first_quantizer + stage.config.n_quantizers for stage in stages.values())
 
@@ -84,7 +84,7 @@ def codec_digest(codec: str | Path) -> str:
     return digest_file(find(codec) / "model.safetensors")
 
 
-def _settings(folder: Path) -> dict[str, Any]:
+def _read_settings(folder: Path) -> dict[str, Any]:
     settings = read_json(folder / CONFIG)
     if not isinstance(settings, dict) or settings.get("model") != "MusicLM":
         raise InputError("this is not a MusicLM", folder / CONFIG, "name a folder that holds one")
@@ -95,7 +95,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def _sampling(folder: Path, settings: Any) -> dict[StageName, Sampling]:
+def _read_sampling(folder: Path, settings: Any) -> dict[StageName, Sampling]:
     try:
         return {stage: Sampling(**how) for stage, how in settings.items()}
     except (AttributeError, TypeError, ValueError) as error:
@@ -104,7 +104,7 @@ def _sampling(folder: Path, settings: Any) -> dict[StageName, Sampling]:
         ) from None
 
 
-def _digest(folder: Path, names: tuple[StageName, ...], settings: dict[str, Any], vocoder: str) -> str:
+def _model_digest(folder: Path, names: tuple[StageName, ...], settings: dict[str, Any], vocoder: str) -> str:
     """Digest of all that decides a model's output: weights, sizes, sampling, codec and vocoder."""
     networks = [*names, *(each.name for each in folder.glob(POST_NET))]
     files = [folder / network / file for network in networks for file in ("model.safetensors", "config.json")]

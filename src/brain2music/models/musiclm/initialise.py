@@ -11,7 +11,7 @@ from torch.nn import functional
 from ..._utils.errors import InputError
 from ...weights import find
 from .condition import Conditioner
-from .stage import Stage
+from .stage import MusicLMStage
 from .tokens import SPECIALS, Family
 
 CONDITION = "condition"  # the family of condition tokens
@@ -38,11 +38,11 @@ def initialise_from(
     folder = find(name)
     trained = Conditioner.load(folder)
     for stage_name, stage in stages.items():
-        assert isinstance(stage, Stage)
-        trained_stage = Stage.from_pretrained(folder / stage_name)
+        assert isinstance(stage, MusicLMStage)
+        trained_stage = MusicLMStage.from_pretrained(folder / stage_name)
         state = {
             **trained_stage.state_dict(),
-            "table.weight": _table(stage, trained_stage, _same_tokens(trained, conditioner)),
+            "table.weight": _token_table(stage, trained_stage, _same_tokens(trained, conditioner)),
         }
         if "vector" in stage.config.condition:
             state |= _vector(stage, trained_stage, trained, conditioner, vectors)
@@ -54,7 +54,7 @@ def initialise_from(
             ) from None
 
 
-def _table(stage: Stage, trained_stage: Stage, same_tokens: bool) -> Float[Tensor, "tokens width"]:
+def _token_table(stage: MusicLMStage, trained_stage: MusicLMStage, same_tokens: bool) -> Float[Tensor, "tokens width"]:
     """The trained token table in the order of the new stage's ids."""
     old: Tensor = trained_stage.table.weight
     table = old.new_zeros(stage.space.size, old.shape[1])
@@ -71,12 +71,12 @@ def _table(stage: Stage, trained_stage: Stage, same_tokens: bool) -> Float[Tenso
     return table
 
 
-def _ids(stage: Stage, family: Family) -> Int[Tensor, "quantizers codes"]:
+def _ids(stage: MusicLMStage, family: Family) -> Int[Tensor, "quantizers codes"]:
     return stage.space.encode(family.name, torch.arange(family.codebook_size).expand(family.n_quantizers, -1))
 
 
 def _vector(
-    stage: Stage, trained_stage: Stage, trained: Conditioner, conditioner: Conditioner, vectors: Tensor
+    stage: MusicLMStage, trained_stage: MusicLMStage, trained: Conditioner, conditioner: Conditioner, vectors: Tensor
 ) -> dict[str, Tensor]:
     """Weights of the layer that reads embeddings, for the new conditioner's space."""
     layer, space_map = trained_stage.vector, trained.space_map

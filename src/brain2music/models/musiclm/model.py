@@ -46,7 +46,7 @@ from .prompts import (
 )
 from .sampling import Randomness, Sampling
 from .semantic import MusicnnFrames, SemanticTokenizer
-from .stage import Condition, Stage
+from .stage import Condition, MusicLMStage
 from .windows import SECTION_S
 from .writer import Prompt, StepCounter, Writer
 
@@ -69,7 +69,7 @@ class MusicLM:
 
     def __init__(
         self,
-        stages: dict[StageName, Stage],
+        stages: dict[StageName, MusicLMStage],
         conditioner: Conditioner,
         semantic: SemanticTokenizer | None,
         codec: TokenCodec,

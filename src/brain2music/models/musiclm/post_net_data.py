@@ -26,7 +26,7 @@ from ..mel_tokens.model import MelTokenCodec
 from .model import MusicLM
 from .prompts import embed_sounds, seeded_generator
 from .sampling import Sampling, apply_guidance, sample_codes
-from .stage import Condition, Stage
+from .stage import Condition, MusicLMStage
 from .training_music import mel_token_codec
 from .windows import windows
 
@@ -89,14 +89,14 @@ def _shards(
     progress: Advance | None,
 ) -> list[Path]:
     """Write the output of ``make`` for ranges of file numbers as shards."""
-    drawn_by, shards = _digest(model.stages["acoustic"]), []
+    drawn_by, shards = _stage_digest(model.stages["acoustic"]), []
     for first in range(0, len(files), PER_SHARD):
         shard = out / f"{first // PER_SHARD:04d}.safetensors"
         shards.append(shard)
         numbers = range(first, min(first + PER_SHARD, len(files)))
         metadata = {"files": [files[i].name for i in numbers], "drawn_by": drawn_by, "seconds": seconds, "seed": seed}
         if shard.is_file():
-            _check(shard, metadata)
+            _check_shard(shard, metadata)
         else:
             write_arrays(shard, make(numbers), metadata)
         if progress is not None:
@@ -104,12 +104,12 @@ def _shards(
     return shards
 
 
-def _digest(stage: Stage) -> str:
+def _stage_digest(stage: MusicLMStage) -> str:
     """Digest of a stage's weights."""
     return digest_text("".join(digest_array(each.detach().cpu().numpy()) for each in stage.parameters()))
 
 
-def _check(shard: Path, metadata: dict[str, Any]) -> None:
+def _check_shard(shard: Path, metadata: dict[str, Any]) -> None:
     different = [key for key, value in read_arrays(shard)[1].items() if value != metadata.get(key)]
     if different:
         raise InputError(
@@ -136,7 +136,7 @@ def _example(
 
 @torch.inference_mode()
 def sample_teacher_forced(
-    stage: Stage,
+    stage: MusicLMStage,
     condition: Condition,
     codes: Int[Tensor, "1 levels frames"],
     sampling: Sampling,
@@ -150,14 +150,14 @@ def sample_teacher_forced(
     out = codes.clone()
     for window in windows(codes.shape[2], crop, crop - seen):
         tokens = codes[:, :, window.start : window.stop].clone()
-        for quantizers in _groups(stage.config.n_quantizers):
+        for quantizers in _quantizer_groups(stage.config.n_quantizers):
             tokens[:, quantizers] = _sample_quantizers(stage, condition, tokens, quantizers, sampling, generator)
         out[:, :, window.first : window.stop] = tokens[:, :, window.first - window.start :]
     return out
 
 
 def _sample_quantizers(
-    stage: Stage,
+    stage: MusicLMStage,
     condition: Condition,
     tokens: Int[Tensor, "1 levels frames"],
     quantizers: slice,
@@ -169,7 +169,7 @@ def _sample_quantizers(
     return sample_codes(apply_guidance(logits, sampling.guidance), sampling, generator)
 
 
-def _groups(n_quantizers: int) -> list[slice]:
+def _quantizer_groups(n_quantizers: int) -> list[slice]:
     """Slices of one quantizer, one, two, four, ..."""
     bounds = [0, *(2**i for i in range(n_quantizers.bit_length() + 1))]
     return [slice(a, min(b, n_quantizers)) for a, b in pairwise(bounds) if a < n_quantizers]

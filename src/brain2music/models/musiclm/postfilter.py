@@ -44,7 +44,7 @@ class Postfilter:
         real: Sequence[Float32[np.ndarray, "_ bands"]],
     ) -> "Postfilter":
         """Fit gains to sampled and real spectrograms of similar length, which need not be paired."""
-        generated, music = (np.median([_power(mel) for mel in side], axis=0) for side in (sampled, real))
+        generated, music = (np.median([_modulation_power(mel) for mel in side], axis=0) for side in (sampled, real))
         ratio = gaussian_filter((music - generated) / 2, _BLUR)
         return cls(np.exp(ratio).clip(*_RANGE).astype(np.float32))
 
@@ -78,7 +78,7 @@ def _cepstra(mel: Float32[np.ndarray, "frames bands"]) -> Float[np.ndarray, "fra
     return dct(mel.astype(np.float64), axis=1, norm="ortho")
 
 
-def _power(mel: Float32[np.ndarray, "frames bands"]) -> Float[np.ndarray, "quefrencies modulations"]:
+def _modulation_power(mel: Float32[np.ndarray, "frames bands"]) -> Float[np.ndarray, "quefrencies modulations"]:
     """Log power of a piece's modulations, over the slices inside it."""
     inside = slice(_STFT.lower_border_end[1], _STFT.upper_border_begin(len(mel))[1])
     spectrum = _STFT.stft(_cepstra(mel - mel.mean(axis=0)), axis=0)[..., inside]

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..._utils.errors import InputError
 from ..._utils.files import digest_array, digest_file
-from ...audio.arrays import AnyWaveform, as_channels
 from ...audio.io import read_audio
+from ...audio.waveforms import AnyWaveform, as_channels
 from ...embeddings.embeddings import Embeddings
 from ...embeddings.protocols import Embedder, TextEmbedder
 from ...embeddings.store import load_embeddings, read_vectors
@@ -46,23 +46,23 @@ class Prompts:
 
 def check_duration(seconds: Any, n_samples: Any = 1) -> None:
     """Raise :class:`InputError` for a duration or a number of samples that cannot be generated."""
-    if not MIN_DURATION_S <= _number(seconds, "seconds") <= MAX_DURATION_S:  # also refuses NaN
+    if not MIN_DURATION_S <= _as_number(seconds, "seconds") <= MAX_DURATION_S:  # also refuses NaN
         raise InputError(
             f"{seconds:g} s of music cannot be made", hint=f"ask for {MIN_DURATION_S:g} to {MAX_DURATION_S:g} seconds"
         )
-    if not 1 <= _whole(n_samples, "n_samples") <= MAX_SAMPLES:
+    if not 1 <= _as_whole_number(n_samples, "n_samples") <= MAX_SAMPLES:
         raise InputError(f"{n_samples} samples cannot be generated", hint=f"ask for 1 to {MAX_SAMPLES}")
 
 
 def check_guidance(guidance: Any) -> None:
     """Raise :class:`InputError` for a guidance out of range."""
-    if guidance is not None and not 0 <= _number(guidance, "guidance") <= MAX_GUIDANCE:
+    if guidance is not None and not 0 <= _as_number(guidance, "guidance") <= MAX_GUIDANCE:
         raise InputError(f"the guidance is {guidance:g}", hint=f"choose 0 to {MAX_GUIDANCE:g}")
 
 
 def check_seed(seed: Any) -> None:
     """Raise :class:`InputError` where the seed is no whole number from 0 to 2³² - 1."""
-    if not 0 <= _whole(seed, "seed") <= MAX_SEED:
+    if not 0 <= _as_whole_number(seed, "seed") <= MAX_SEED:
         raise InputError(f"the seed is {seed}", hint=f"choose 0 to {MAX_SEED}")
 
 
@@ -74,7 +74,7 @@ def prompts_from_texts(texts: Any, conditioner: Conditioner) -> Prompts:
 
 def prompts_from_audio(sounds: Any, conditioner: Conditioner) -> Prompts:
     """Prompts from recordings; a single one may be passed by itself."""
-    read = [read_recording(each, "like") for each in _recordings(sounds)]
+    read = [read_recording(each, "like") for each in _as_recordings(sounds)]
     return Prompts(embed_sounds([sound for sound, _ in read], conditioner), [origin for _, origin in read])
 
 
@@ -89,17 +89,19 @@ def prompts_from_embeddings(embedding: Any, conditioner: Conditioner, rows: Any 
     if isinstance(embedding, Path):
         origin |= {"file": embedding.name, "file_sha256": digest_file(embedding) if embedding.is_file() else ""}
         try:
-            vectors, names = _checked(read_embedding(embedding), conditioner, rows)
+            vectors, names = _check_embeddings(read_embedding(embedding), conditioner, rows)
         except InputError as error:
             raise InputError(error.what, error.file or embedding, error.hint) from None
     else:
-        vectors, names = _checked(embedding, conditioner, rows)
+        vectors, names = _check_embeddings(embedding, conditioner, rows)
     digests = [{"embedding_sha256": digest_array(row)} for row in vectors.numpy()]
     named = [{"name": name} if name else {} for name in names]
     return Prompts(vectors, [{**origin, **each, **name} for each, name in zip(digests, named, strict=True)])
 
 
-def _checked(embedding: Any, conditioner: Conditioner, rows: Any) -> tuple[Float[Tensor, "items dims"], list[str]]:
+def _check_embeddings(
+    embedding: Any, conditioner: Conditioner, rows: Any
+) -> tuple[Float[Tensor, "items dims"], list[str]]:
     """A vector of each item, and the names of those that have one."""
     if isinstance(embedding, Embeddings):
         return conditioner.check(embedding.mean, embedding.space), list(embedding.names)
@@ -118,7 +120,7 @@ def embed_texts(texts: Sequence[str], conditioner: Conditioner) -> Float[Tensor,
             raise InputError(f"the text has {words} words", hint=f"write_config the music in at most {MAX_WORDS}")
     if not texts:
         raise InputError("there is no text", hint="write_config the music in a few words")
-    embedder = _embedder(conditioner)
+    embedder = _embedder_of(conditioner)
     if not isinstance(embedder, TextEmbedder):
         raise InputError(f"{embedder.space.name} embeds no text", hint="give a recording or an embedding instead")
     return conditioner.check(np.concatenate([embedder.embed_text([text]) for text in texts]), embedder.space)
@@ -128,7 +130,7 @@ def embed_sounds(sounds: Sequence[Waveform], conditioner: Conditioner) -> Float[
     """Embed recordings, each as the mean over its windows."""
     if not sounds:
         raise InputError("there is no recording to be like", hint="give at least one")
-    embedder = _embedder(conditioner)
+    embedder = _embedder_of(conditioner)
     rows = [embedder.embed(waveform, sample_rate).mean(axis=0) for waveform, sample_rate in sounds]
     return conditioner.check(np.stack(rows), embedder.space)
 
@@ -191,26 +193,26 @@ def _one_per_item(embedding: Any, rows: Any) -> Float32[np.ndarray, "*items dims
     return vectors.mean(axis=0) if vectors.ndim == 2 and rows == "windows" and len(vectors) else vectors
 
 
-def _recordings(sounds: Any) -> list[Any]:
+def _as_recordings(sounds: Any) -> list[Any]:
     if isinstance(sounds, str | Path):
         return [sounds]
     is_one = isinstance(sounds, tuple) and len(sounds) == 2 and isinstance(sounds[1], int | float | np.number)
     return [sounds] if is_one or not isinstance(sounds, Iterable) else list(sounds)
 
 
-def _number(value: Any, name: str) -> float:
+def _as_number(value: Any, name: str) -> float:
     if not isinstance(value, int | float | np.number):
         raise InputError(f"{name}: {value!r} is no number", hint="give a number")
     return float(value)
 
 
-def _whole(value: Any, name: str) -> int:
+def _as_whole_number(value: Any, name: str) -> int:
     try:
         return operator.index(value)
     except TypeError:
         raise InputError(f"{name}: {value!r} is no whole number", hint="give a whole number") from None
 
 
-def _embedder(conditioner: Conditioner) -> Embedder:
+def _embedder_of(conditioner: Conditioner) -> Embedder:
     space = conditioner.space
     return get_embedder(space.name, space.window_s, space.step_s)

@@ -19,8 +19,8 @@ from torch.nn import functional
 from ..._utils.errors import InputError
 from ..._utils.files import read_arrays, write_arrays
 from ...embeddings.windows import mono_at
-from ..codec_parts.kmeans import kmeans, nearest
-from ..musicnn.embedder import HOP_LENGTH, SAMPLE_RATE, load_network, musicnn_log_mel, package_folder
+from ..codec_parts.kmeans import kmeans, nearest_centre
+from ..musicnn.musicnn_embedder import HOP_LENGTH, SAMPLE_RATE, load_network, musicnn_log_mel, package_folder
 from ..musicnn.network import network_on
 from .config import SEMANTIC_FRAME_RATE
 
@@ -92,7 +92,7 @@ class SemanticTokenizer:
     def tokens(self, features: Float[Tensor, "frames dims"], hz: Fraction) -> Int[Tensor, " tokens"]:
         """Semantic tokens, one per 40 ms, of features at ``hz``."""
         mean, scale, centres = (part.to(features.device) for part in self.clusters)
-        return nearest((pool_to_tokens(features, hz) - mean) / scale, centres)
+        return nearest_centre((pool_to_tokens(features, hz) - mean) / scale, centres)
 
     def encode(
         self, waveform: Float32[np.ndarray, " samples"], sample_rate: int, model: FrameFeatures
@@ -140,7 +140,7 @@ class StreamingKMeans:
             self._initialise(features)
         mean, scale, centres = self.clusters
         values = (features - mean) / scale
-        ids = nearest(values, centres)
+        ids = nearest_centre(values, centres)
         counts = torch.bincount(ids, minlength=self.codebook_size).to(values)
         sums = torch.zeros_like(centres).index_add_(0, ids, values)
         self._seen += counts

@@ -56,10 +56,11 @@ class Condition(NamedTuple):
         return Condition(*(each.repeat_interleave(times, dim=0) for each in self))
 
 
-class Stage(Pretrained):
+class MusicLMStage(Pretrained):
     """A stage: autoregressive p(codes | condition, upstream tokens) (MusicLM, section 3.2)."""
 
     Config = StageConfig
+    stored_name = "Stage"
 
     def __init__(self, config: StageConfig) -> None:
         super().__init__()

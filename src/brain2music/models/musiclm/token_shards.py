@@ -29,8 +29,8 @@ from ...embeddings.protocols import Embedder
 from ...weights import find
 from ..codec_parts.codes import TokenCodec
 from ..embedders import get_embedder
-from ..mulan.embedder import MuLanEmbedder
-from ..mulan.features import FeatureExtractor
+from ..mulan.feature_extractor import FeatureExtractor
+from ..mulan.mulan_embedder import MuLanEmbedder
 from ..mulan.training_data import ComposedPiece
 from ..musicnn.network import network_on
 from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
@@ -68,9 +68,9 @@ class WindowEmbedder:
     """
 
     def __init__(self, embedding: str, step_s: float, device: str = "cpu") -> None:
-        self.embedder = _embedder(embedding, step_s)
+        self.embedder = _open_embedder(embedding, step_s)
         self.device = torch.device(device)
-        self._extractor = _extractor(self.embedder)
+        self._extractor = _feature_extractor(self.embedder)
         if self._extractor is not None:
             self._network = network_on(self._extractor.musicnn.network, self.device)
 
@@ -202,7 +202,7 @@ def prepare_pieces(
         waiting: list[Future[PreparedPiece | None]] = []
         try:
             for source in sources:
-                waiting.append(pool.submit(_prepare, source, seconds))
+                waiting.append(pool.submit(_prepare_piece, source, seconds))
                 if len(waiting) > _AHEAD * workers:
                     yield waiting.pop(0).result()
             while waiting:
@@ -286,12 +286,12 @@ def _start_worker(embedding: str, step_s: float) -> None:
     use_one_thread()
 
 
-def _prepare(source: ComposedPiece | RecordedSegment, seconds: float) -> PreparedPiece | None:
+def _prepare_piece(source: ComposedPiece | RecordedSegment, seconds: float) -> PreparedPiece | None:
     """In a worker process: render or read a source, and compute all that needs no device."""
     from ...audio.io import duration_of, read_audio, resample
     from ...simulation.music.render import render
-    from ..musicnn.embedder import SAMPLE_RATE as MEL_RATE
-    from ..musicnn.embedder import musicnn_log_mel
+    from ..musicnn.musicnn_embedder import SAMPLE_RATE as MEL_RATE
+    from ..musicnn.musicnn_embedder import musicnn_log_mel
 
     if isinstance(source, ComposedPiece):
         sound = render(source.piece(seconds), SAMPLE_RATE)
@@ -308,13 +308,13 @@ def _prepare(source: ComposedPiece | RecordedSegment, seconds: float) -> Prepare
     )
 
 
-def _embedder(embedding: str, step_s: float) -> Embedder:
+def _open_embedder(embedding: str, step_s: float) -> Embedder:
     if (Path(embedding) / "config.json").is_file():
         return MuLanEmbedder(Path(embedding), 10.0, step_s)
     return get_embedder(embedding, 10.0, step_s)
 
 
-def _extractor(embedder: Embedder) -> FeatureExtractor | None:
+def _feature_extractor(embedder: Embedder) -> FeatureExtractor | None:
     """The feature extractor of a MuLan on frozen features, to be run in two halves; None for other embedders."""
     if isinstance(embedder, MuLanEmbedder) and embedder.model.reads_features:
         return FeatureExtractor(embedder.space.window_s, embedder.space.step_s)

@@ -133,7 +133,7 @@ class PostNetTask:
         self._set_rates(engine.progress, step)
         with engine.autocast():
             refined = self.models[_NAME](spectrograms if adversarial_now else spectrograms[: len(true)]).float()
-        difference = _difference(refined[: len(true)], true)
+        difference = _mean_difference(refined[: len(true)], true)
         loss = hparams.difference * difference
         logs: dict[str, Tensor | float] = {"difference": difference.detach()}
         if adversarial_now:
@@ -166,8 +166,8 @@ class PostNetTask:
                 [models[_NAME](part.to(device)).cpu() for part in spectrograms.split(self.hparams.batch)]
             )
             differences |= {
-                name: float(_difference(refined, true)),
-                f"{name}_before": float(_difference(spectrograms, true)),
+                name: float(_mean_difference(refined, true)),
+                f"{name}_before": float(_mean_difference(spectrograms, true)),
             }
         return differences
 
@@ -260,5 +260,5 @@ def train_post_net(
     return MelPostNet.from_pretrained(fit(task, arguments, out, resume))
 
 
-def _difference(refined: Tensor, true: Tensor) -> Tensor:
+def _mean_difference(refined: Tensor, true: Tensor) -> Tensor:
     return (refined.float() - true.float()).abs().mean()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..._utils.errors import InputError
 from ..._utils.files import write_text
 from ...training.engine import Engine
+from ...training.optimizers import adamw
 from ...training.schedule import cosine, set_lr
 from ..codecs import get_token_codec
 from .condition import Conditioner
@@ -26,7 +27,7 @@ from .initialise import initialise_from
 from .model import MusicLM
 from .semantic import FILE as SEMANTIC
 from .semantic import SemanticTokenizer
-from .stage import Condition, Stage
+from .stage import Condition, MusicLMStage
 from .token_shards import TokenData, code_frequencies, mean_entropy
 
 Batch = dict[StageName, dict[str, Tensor]]
@@ -93,9 +94,16 @@ class MusicLMTask:
         self.only = tuple(name for name in self.names if name in only or not only)
         torch.manual_seed(seed)
         self.configs = _configs(size, stage_set, self.data, self.conditioner)
-        self.models: dict[str, nn.Module] = {name: Stage(config) for name, config in self.configs.items()}
+        self.models: dict[str, nn.Module] = {name: MusicLMStage(config) for name, config in self.configs.items()}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: _optimizer(self.models[name], self.hparams) for name in self.only
+            name: adamw(
+                self.models[name],
+                self.hparams.lr,
+                self.hparams.weight_decay,
+                (0.9, 0.95),
+                fused=torch.cuda.is_available(),
+            )
+            for name in self.only
         }
         self.averaged: tuple[str, ...] = self.names
         order = np.random.default_rng(seed).permutation(len(self.data))
@@ -153,7 +161,7 @@ class MusicLMTask:
         """Save the whole model; the codec is named, not copied."""
         for name in self.names:
             stage = models[name]
-            assert isinstance(stage, Stage)
+            assert isinstance(stage, MusicLMStage)
             stage.save_pretrained(folder / name, half=True)
         self.conditioner.save(folder)
         if self.stage_set == "three":
@@ -197,7 +205,7 @@ class MusicLMTask:
             grid = step_s if config.condition and config.crop_s >= self.data.window_s else 2 / config.frame_rate
             start = grid * int(rng.integers(math.floor((seconds - config.crop_s) / grid + 1e-6) + 1))
             vector = self.data.embedding(piece["windows"], start, config.crop_s)
-            rows.append((*_split(piece, start, config, self.data.frame_rate), vector))
+            rows.append((*_stage_tokens(piece, start, config, self.data.frame_rate), vector))
         upstream, codes, vectors = (torch.stack(column) for column in zip(*rows, strict=True))
         condition = self.conditioner(vectors)
         return {
@@ -214,7 +222,7 @@ class MusicLMTask:
         """Initialise the acoustic stages whose tables are as wide as the codec's codebooks from these."""
         books = self.data.codebooks
         for name, stage in self.models.items():
-            assert isinstance(stage, Stage)
+            assert isinstance(stage, MusicLMStage)
             if books is not None and stage.config.family == "acoustic" and stage.config.token_width == books.shape[2]:
                 stage.initialise_from(books, frequencies[name])
 
@@ -276,7 +284,9 @@ def _configs(
     }
 
 
-def _split(piece: dict[str, Tensor], start: float, config: StageConfig, frame_rate: float) -> tuple[Tensor, Tensor]:
+def _stage_tokens(
+    piece: dict[str, Tensor], start: float, config: StageConfig, frame_rate: float
+) -> tuple[Tensor, Tensor]:
     """Upstream tokens and predicted tokens of a stage, of a crop of a piece that starts at ``start`` seconds."""
     first, semantic = round(start * frame_rate), slice(round(start * 25), round((start + config.crop_s) * 25))
     codes = piece["codes"][:, first : first + round(config.crop_s * frame_rate)]
@@ -312,12 +322,3 @@ def _loss(model: nn.Module, crops: dict[str, Tensor], shown: tuple[bool, bool], 
         mask = torch.tensor([shown], device=device).expand(len(part["codes"]), 2)
         total += float(-model(*_arguments(part, mask)).mean()) * len(part["codes"])
     return total / count
-
-
-def _optimizer(model: nn.Module, hparams: MusicLMHyperparameters) -> torch.optim.Optimizer:
-    """AdamW; weight decay on matrices only."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": hparams.weight_decay},
-        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, hparams.lr, betas=(0.9, 0.95), fused=torch.cuda.is_available())

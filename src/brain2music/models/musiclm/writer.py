@@ -11,7 +11,7 @@ from torch import Tensor
 from ..._utils.progress import Advance
 from .config import SEMANTIC_FRAME_RATE, StageName
 from .sampling import Randomness, Sampling
-from .stage import Condition, Stage
+from .stage import Condition, MusicLMStage
 from .windows import SECTION_S, Window, windows
 
 Prompt = tuple[Tensor | None, Tensor]
@@ -29,7 +29,7 @@ class Writer:
 
     def __init__(
         self,
-        stages: Mapping[StageName, Stage],
+        stages: Mapping[StageName, MusicLMStage],
         sampling: Mapping[StageName, Sampling],
         sample_rate: int,
         hop_length: int,
@@ -132,7 +132,7 @@ class StepCounter:
             self._progress(self._done, self._total)
 
 
-def _no_codes(batch: int, stage: Stage) -> Int[Tensor, "batch quantizers 0"]:
+def _no_codes(batch: int, stage: MusicLMStage) -> Int[Tensor, "batch quantizers 0"]:
     """Codes of zero frames."""
     return torch.zeros(batch, stage.config.n_quantizers, 0, dtype=torch.long, device=stage.heads.device)
 

@@ -124,7 +124,7 @@ class MaxBlock:
         if after > _LONGEST_SHARED:
             return [self(patch) for patch in patches]
         inner = frames.new_empty(len(self._bias), len(frames))
-        for first, last in _runs(starts, before, after):
+        for first, last in _shared_runs(starts, before, after):
             inner[:, first:last] = self._extreme(frames[first - before : last + after][None])[0]
         left = torch.stack([functional.pad(patch[: before + after], (0, 0, before, 0)) for patch in patches])
         right = torch.stack([functional.pad(patch[-before - after :], (0, 0, 0, after)) for patch in patches])
@@ -142,7 +142,7 @@ class MaxBlock:
         return functional.relu(extreme + self._bias) * self._scale + self._shift
 
 
-def _runs(starts: list[int], before: int, after: int) -> Iterator[tuple[int, int]]:
+def _shared_runs(starts: list[int], before: int, after: int) -> Iterator[tuple[int, int]]:
     """Stretches of at most a patch that cover all frames of the patches but the first and last few of each."""
     done = 0
     for start in sorted(starts):
@@ -176,18 +176,18 @@ class _Linear:
 
 def network_on(network: Network, device: torch.device) -> Network:
     """A copy of a network, which is no module, with its tensors on the device; itself where that is the CPU."""
-    return network if device.type == "cpu" else _moved(copy.deepcopy(network), device)
+    return network if device.type == "cpu" else _move(copy.deepcopy(network), device)
 
 
-def _moved(part: Any, device: torch.device) -> Any:
+def _move(part: Any, device: torch.device) -> Any:
     for name, value in vars(part).items():
         if isinstance(value, torch.Tensor):
             setattr(part, name, value.to(device))
         elif isinstance(value, list):
             for each in value:
-                _moved(each, device)
+                _move(each, device)
         elif hasattr(value, "__dict__"):
-            _moved(value, device)
+            _move(value, device)
     return part
 
 

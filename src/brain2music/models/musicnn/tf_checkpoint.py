@@ -39,7 +39,7 @@ def read_checkpoint(index: Path, data: Path, skip: tuple[str, ...] = ()) -> dict
     """
     table, values = _bytes_of(index), _bytes_of(data)
     try:
-        entries = {name.decode(): _message(entry) for name, entry in _table(table) if name}
+        entries = {name.decode(): _message(entry) for name, entry in _table_entries(table) if name}
     except (IndexError, ValueError, UnicodeDecodeError, _DamagedError) as error:
         raise _damaged(index, f"not a whole checkpoint index: {error}") from None
     wanted = {name: entry for name, entry in entries.items() if name.rsplit("/", 1)[-1] not in skip}
@@ -90,18 +90,18 @@ def _variable(name: str, entry: _Fields, values: bytes) -> np.ndarray:
     return np.frombuffer(raw, _TYPES[kind]).reshape(shape)
 
 
-def _table(table: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _table_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of a LevelDB table."""
     if len(table) < _FOOTER_BYTES or int.from_bytes(table[-8:], "little") != _MAGIC:
         raise _DamagedError("its footer is missing")
     footer = table[-_FOOTER_BYTES:]
     _, _, at = _handle(footer, 0)
     offset, size, _ = _handle(footer, at)
-    for _, block in _block(table, offset, size):
-        yield from _block(table, *_handle(block, 0)[:2])
+    for _, block in _block_entries(table, offset, size):
+        yield from _block_entries(table, *_handle(block, 0)[:2])
 
 
-def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+def _block_entries(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of one block: each key shares a prefix with the key before it."""
     block, kind = table[offset : offset + size], table[offset + size]
     if kind != 0:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..codec_parts.layers import Activation, Decoder, Encoder, Memory
+from ..codec_parts.layers import Activation, ConvDecoder, ConvEncoder, Memory
 from ..codec_parts.pretrained import Pretrained
 from ..codec_parts.quantizer import ResidualVectorQuantizer
 
@@ -95,11 +95,11 @@ class SoundStream(Pretrained):
         super().__init__()
         self.config = config
         shape = (config.strides, config.dim, config.patch, config.activation)
-        self.encoder = Encoder(1, config.encoder_channels, *shape)
+        self.encoder = ConvEncoder(1, config.encoder_channels, *shape)
         self.quantizer = ResidualVectorQuantizer(
             config.dim, config.n_quantizers, config.codebook_size, rare=config.rare
         )
-        self.decoder = Decoder(1, config.decoder_channels, *shape)
+        self.decoder = ConvDecoder(1, config.decoder_channels, *shape)
         self.film = nn.Embedding(2, 2 * config.dim) if config.film else None
         if self.film is not None:
             nn.init.zeros_(self.film.weight)

@@ -71,7 +71,7 @@ class ConformerBlock(nn.Module):
         self.ffn1_layer_norm = nn.LayerNorm(size.width)
         self.ffn1 = _FeedForward(size)
         self.self_attn_layer_norm = nn.LayerNorm(size.width)
-        self.self_attn = _Attention(size)
+        self.self_attn = _RotaryAttention(size)
         self.conv_module = _Convolution(size)
         self.ffn2_layer_norm = nn.LayerNorm(size.width)
         self.ffn2 = _FeedForward(size)
@@ -109,7 +109,7 @@ class _FeedForward(nn.Module):
         return self.dropout(self.output_dense(inner))
 
 
-class _Attention(nn.Module):
+class _RotaryAttention(nn.Module):
     def __init__(self, size: ConformerSize) -> None:
         super().__init__()
         self.heads, self.drop = size.heads, size.dropout

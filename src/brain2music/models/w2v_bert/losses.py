@@ -7,17 +7,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from .config import W2vBertConfig
-from .model import Outputs
+from .model import W2vBertOutput
 from .quantiser import diversity_loss, perplexity
 
 
-def losses(outputs: Outputs, mask: Bool[Tensor, "batch frames"], config: W2vBertConfig) -> dict[str, Float[Tensor, ""]]:
+def losses(
+    outputs: W2vBertOutput, mask: Bool[Tensor, "batch frames"], config: W2vBertConfig
+) -> dict[str, Float[Tensor, ""]]:
     """``loss`` = beta (``contrastive`` + 0.1 ``diversity``) + gamma ``masked``, and what is watched.
 
     ``contrastive_accuracy``, ``masked_accuracy`` : shares of masked frames told rightly.
     ``codes_used`` : the perplexity of the codes of all frames, mean over books; 1 is collapse.
     """
-    contrastive, contrastive_accuracy = contrastive_loss(outputs, mask, config)
+    contrastive, contrastive_accuracy = masked_contrastive_loss(outputs, mask, config)
     logits, codes = outputs.logits[mask].float(), outputs.quantised.codes[mask]
     masked = functional.cross_entropy(logits.flatten(0, 1), codes.flatten())
     probabilities = outputs.quantised.probabilities
@@ -33,8 +35,8 @@ def losses(outputs: Outputs, mask: Bool[Tensor, "batch frames"], config: W2vBert
     }
 
 
-def contrastive_loss(
-    outputs: Outputs, mask: Bool[Tensor, "batch frames"], config: W2vBertConfig
+def masked_contrastive_loss(
+    outputs: W2vBertOutput, mask: Bool[Tensor, "batch frames"], config: W2vBertConfig
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """L_w, and how often the true code is the most similar: cosines to it and to distractors (arXiv 2006.11477, eq. 3).
 

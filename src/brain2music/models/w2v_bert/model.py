@@ -14,7 +14,7 @@ from .conformer import Conformer, ConformerSize
 from .quantiser import GumbelQuantiser, ProjectionQuantiser, Quantised
 
 
-class Outputs(NamedTuple):
+class W2vBertOutput(NamedTuple):
     """What one pass in training gives.
 
     Attributes
@@ -48,8 +48,8 @@ class W2vBert(Pretrained):
         filters = torch.from_numpy(mel_filters(config.sample_rate, config.n_fft, config.mels))
         self.register_buffer("filters", filters, persistent=False)
         self.subsample = Subsampling(config.mels, config.width)
-        self.contrastive = Conformer(_size(config, config.contrastive_blocks))
-        self.masked = Conformer(_size(config, config.masked_blocks))
+        self.contrastive = Conformer(_conformer_size(config, config.contrastive_blocks))
+        self.masked = Conformer(_conformer_size(config, config.masked_blocks))
         self.quantiser = (GumbelQuantiser if config.quantiser == "gumbel" else ProjectionQuantiser)(config)
         self.project_context = nn.Linear(config.width, config.code_dim)
         self.project_target = nn.Linear(config.code_dim, config.code_dim)
@@ -57,7 +57,7 @@ class W2vBert(Pretrained):
 
     def forward(
         self, sound: Float[Tensor, "batch samples"], mask: Bool[Tensor, "batch frames"], temperature: float
-    ) -> Outputs:
+    ) -> W2vBertOutput:
         """One pass in training.
 
         Parameters
@@ -75,7 +75,7 @@ class W2vBert(Pretrained):
         context = self.contrastive(torch.where(mask[..., None], noise, features))[-1]
         logits = self.predict(self.masked(context)[-1])
         logits = logits.unflatten(-1, (self.config.codebooks, self.config.codes))
-        return Outputs(self.project_context(context), target, logits, quantised)
+        return W2vBertOutput(self.project_context(context), target, logits, quantised)
 
     def hidden_states(self, sound: Float[Tensor, "batch samples"]) -> list[Float[Tensor, "batch frames width"]]:
         """The states before the first block and after each block of both modules, at 25 Hz, nothing masked."""
@@ -130,5 +130,5 @@ class Subsampling(nn.Module):
         return self.norm(self.out(maps.transpose(1, 2).flatten(2)))
 
 
-def _size(config: W2vBertConfig, blocks: int) -> ConformerSize:
+def _conformer_size(config: W2vBertConfig, blocks: int) -> ConformerSize:
     return ConformerSize(config.width, blocks, config.heads, config.feed_forward, config.kernel, dropout=config.dropout)

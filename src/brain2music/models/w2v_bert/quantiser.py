@@ -38,7 +38,7 @@ class GumbelQuantiser(nn.Module):
 
     def forward(self, features: Float[Tensor, "batch frames width"], temperature: float) -> Quantised:
         """Codes drawn in training, the most probable ones otherwise."""
-        logits = self.choose(standardised(features, self.norm)).unflatten(-1, (self.books, self.codes))
+        logits = self.choose(standardise_features(features, self.norm)).unflatten(-1, (self.books, self.codes))
         if self.training:
             chosen = functional.gumbel_softmax(logits, tau=temperature, hard=True, dim=-1)
         else:
@@ -64,13 +64,13 @@ class ProjectionQuantiser(nn.Module):
 
     def forward(self, features: Float[Tensor, "batch frames width"], temperature: float) -> Quantised:
         """The temperature is not used."""
-        projected = torch.einsum("bfw,gwd->bfgd", standardised(features, self.norm), self.projection)
+        projected = torch.einsum("bfw,gwd->bfgd", standardise_features(features, self.norm), self.projection)
         codes = torch.einsum("bfgd,gcd->bfgc", projected, self.codebook).argmax(-1)
         vectors = torch.stack([book[codes[..., index]] for index, book in enumerate(self.codebook)], dim=-2)
         return Quantised(vectors.flatten(-2), codes, None)
 
 
-def standardised(features: Float[Tensor, "batch frames width"], norm: nn.BatchNorm1d) -> Tensor:
+def standardise_features(features: Float[Tensor, "batch frames width"], norm: nn.BatchNorm1d) -> Tensor:
     """Every dimension about its mean over frames, in its deviations: what all frames share would choose for all."""
     return norm(features.flatten(0, 1)).unflatten(0, features.shape[:2])
 

@@ -108,7 +108,7 @@ class W2vBertTask:
         model = models["w2v_bert"]
         assert isinstance(model, W2vBert)
         model.save_pretrained(folder)
-        write_text(folder / CARD, _card(self.config, self.hparams))
+        write_text(folder / CARD, _model_card(self.config, self.hparams))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
         """Nothing: it makes no sound."""
@@ -176,7 +176,7 @@ def train_w2v_bert(
     return fit(task, arguments, out, resume, start_time)
 
 
-def _card(config: W2vBertConfig, hparams: W2vBertHyperparameters) -> str:
+def _model_card(config: W2vBertConfig, hparams: W2vBertHyperparameters) -> str:
     return f"""# w2v-BERT for music
 
 Self-supervised features at 25 Hz after w2v-BERT (arXiv 2108.06209): {config.contrastive_blocks} + \

@@ -5,9 +5,9 @@ from typing import Any
 
 from ..._utils.errors import InputError
 from ...weights import FOLDER_VARIABLE
-from ..sources import Files
+from ..sources import ManualFiles
 
-LYRA = Files(
+LYRA = ManualFiles(
     "lyra-avg",
     "Lyra V2",
     ("soundstream_encoder.tflite",),
@@ -15,7 +15,7 @@ LYRA = Files(
     "download lyra/model_coeffs of github.com/google/lyra into "
     f"${FOLDER_VARIABLE}/lyra-avg (soundstream_encoder.tflite)",
 )
-YAMNET = Files(
+YAMNET = ManualFiles(
     "yamnet",
     "YAMNet",
     ("yamnet.tflite", "yamnet_class_map.csv"),
@@ -25,7 +25,7 @@ YAMNET = Files(
 )
 
 
-def open_model(file: Path, source: Files, inside: bool = False) -> Any:
+def open_model(file: Path, source: ManualFiles, inside: bool = False) -> Any:
     """An interpreter of a TFLite file, ready to run.
 
     Parameters

@@ -4,7 +4,7 @@ from itertools import chain
 
 import numpy as np
 
-from .piece import Piece, Track
+from .piece import Piece, PieceTrack
 from .plan import pick_one
 from .theory import is_minor
 
@@ -97,7 +97,7 @@ def _tempo(piece: Piece, rng: np.random.Generator) -> str:
     return pick_one((f"the tempo is around {number} BPM", f"it moves at about {number} beats per minute"), rng)
 
 
-def _key(piece: Piece, rng: np.random.Generator) -> str:
+def _key_sentence(piece: Piece, rng: np.random.Generator) -> str:
     shade = "minor" if is_minor(piece.mode) else "major"
     return pick_one(
         (f"it is in {piece.key}", f"a {shade} key sets the tone", f"it draws on the {piece.mode} scale"), rng
@@ -122,7 +122,7 @@ def _feature(piece: Piece, rng: np.random.Generator) -> str:
     if track.instrument.endswith(_PLURAL):
         first, *rest = verb.split()
         verb = " ".join([_PLURAL_VERBS.get(first, first.removesuffix("s")), *rest])
-    return f"{_named(_played(track))} {verb}"
+    return f"{_with_article(_with_manner(track))} {verb}"
 
 
 def _scene(piece: Piece, rng: np.random.Generator) -> str:
@@ -130,23 +130,23 @@ def _scene(piece: Piece, rng: np.random.Generator) -> str:
 
 
 _OPENINGS = (_led_by_mood, _led_by_pace, _led_by_this, _led_by_genre, _led_by_key, _terse)
-_DETAILS = (_tempo, _key, _rhythm, _feature, _scene)
+_DETAILS = (_tempo, _key_sentence, _rhythm, _feature, _scene)
 
 
 def _band(piece: Piece, rng: np.random.Generator) -> str:
     """Two to four of the instruments, the foremost one first, some with how they play."""
     first, *others = piece.tracks
     order = [first, *(others[i] for i in rng.permutation(len(others)))]
-    by_name = {track.instrument: _played(track) if rng.random() < 0.5 else track.instrument for track in order}
-    *names, last = [_named(name) for name in by_name.values()][: int(rng.integers(2, 5))]
+    by_name = {track.instrument: _with_manner(track) if rng.random() < 0.5 else track.instrument for track in order}
+    *names, last = [_with_article(name) for name in by_name.values()][: int(rng.integers(2, 5))]
     return f"{', '.join(names)} and {last}" if names else last
 
 
-def _played(track: Track) -> str:
+def _with_manner(track: PieceTrack) -> str:
     return f"{track.manner} {track.instrument}".strip()
 
 
-def _named(instrument: str) -> str:
+def _with_article(instrument: str) -> str:
     return instrument if instrument.endswith(_PLURAL) else _a(instrument)
 
 

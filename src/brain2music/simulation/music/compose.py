@@ -9,9 +9,9 @@ from .genres import Role
 from .instruments import INSTRUMENTS, KITS
 from .melody import melody
 from .parts import bass_part, chord_part
-from .piece import Note, Piece, Section, Track
-from .plan import LOUDNESS, PRESENCE, Plan, draw_plan, pick, pick_one
-from .rhythm import Event, drum_part, fitting, swung
+from .piece import Note, Piece, PieceSection, PieceTrack
+from .plan import LOUDNESS, PRESENCE, PiecePlan, draw_plan, pick, pick_one
+from .rhythm import NoteEvent, drum_part, fitting, swung
 from .theory import key_name
 
 MIX = {"lead": 104, "bass": 98, "chords": 84, "texture": 68, "answer": 82, "drums": 100}
@@ -29,12 +29,12 @@ def compose(genre: str, rng: np.random.Generator, seconds: float = 30.0) -> Piec
     """
     plan = draw_plan(genre, rng, seconds)
     sections = _sections_of_roles(plan, rng)
-    tracks: list[Track] = []
+    tracks: list[PieceTrack] = []
     for role, active in sections.items():
         if role == "drums":
             tracks.append(_drums(plan, active, rng))
         else:
-            tracks.append(_part(plan, role, active, [track.instrument for track in tracks], rng))
+            tracks.append(_pitched_track(plan, role, active, [track.instrument for track in tracks], rng))
     return Piece(
         genre=genre,
         tempo=plan.tempo,
@@ -44,12 +44,12 @@ def compose(genre: str, rng: np.random.Generator, seconds: float = 30.0) -> Piec
         beats=plan.beats,
         swing=plan.swing,
         seconds=seconds,
-        sections=_sections(plan),
+        sections=_piece_sections(plan),
         tracks=tuple(track for track in tracks if track.notes),
     )
 
 
-def _sections_of_roles(plan: Plan, rng: np.random.Generator) -> Mapping[str, Set[str]]:
+def _sections_of_roles(plan: PiecePlan, rng: np.random.Generator) -> Mapping[str, Set[str]]:
     """For each role of the piece, the sections it plays in; every section has two roles at least."""
     chances = {role: entry.presence for role, entry in plan.style.roles.items()} | {"drums": plan.style.drumming}
     roles = [role for role, chance in chances.items() if rng.random() < chance]
@@ -64,7 +64,9 @@ def _sections_of_roles(plan: Plan, rng: np.random.Generator) -> Mapping[str, Set
     return active
 
 
-def _part(plan: Plan, role: str, active: Set[str], taken: Iterable[str], rng: np.random.Generator) -> Track:
+def _pitched_track(
+    plan: PiecePlan, role: str, active: Set[str], taken: Iterable[str], rng: np.random.Generator
+) -> PieceTrack:
     entry = plan.style.roles[role]
     name = pick({i: w * (_ALREADY_PLAYS if i in taken else 1.0) for i, w in entry.instruments.items()}, rng)
     program, low, high = INSTRUMENTS[name]
@@ -76,13 +78,13 @@ def _part(plan: Plan, role: str, active: Set[str], taken: Iterable[str], rng: np
         events = melody(plan, active, kind, rhythm, low, high, rng)
     else:
         events = chord_part(plan, active, kind, rhythm, low, high, rng)
-    return Track(role, name, manner, program, False, _volume(role, rng), _perform(plan, events, rng))
+    return PieceTrack(role, name, manner, program, False, _volume(role, rng), _perform(plan, events, rng))
 
 
-def _drums(plan: Plan, active: Set[str], rng: np.random.Generator) -> Track:
+def _drums(plan: PiecePlan, active: Set[str], rng: np.random.Generator) -> PieceTrack:
     kit = pick(plan.style.kits, rng)
     notes = _perform(plan, drum_part(plan, active, rng), rng)
-    return Track("drums", kit, "", KITS[kit], True, _volume("drums", rng), notes)
+    return PieceTrack("drums", kit, "", KITS[kit], True, _volume("drums", rng), notes)
 
 
 def _manner(entry: Role, beats: int, rng: np.random.Generator) -> str:
@@ -94,7 +96,7 @@ def _volume(role: str, rng: np.random.Generator) -> int:
     return int(np.clip(rng.normal(MIX[role], 8), 45, 120))
 
 
-def _perform(plan: Plan, events: Iterable[Event], rng: np.random.Generator) -> tuple[Note, ...]:
+def _perform(plan: PiecePlan, events: Iterable[NoteEvent], rng: np.random.Generator) -> tuple[Note, ...]:
     """Beats to seconds: swing, a player's lag and unsteadiness, dynamics of the section and the piece."""
     lag, spread = rng.normal(0, 0.4), rng.uniform(0.5, 1.2)
     quiet, loud = plan.style.loudness
@@ -126,12 +128,12 @@ def _untangled(notes: list[Note]) -> tuple[Note, ...]:
     return tuple(reversed(kept))
 
 
-def _sections(plan: Plan) -> tuple[Section, ...]:
+def _piece_sections(plan: PiecePlan) -> tuple[PieceSection, ...]:
     beat = 60 / plan.tempo
     grouped = groupby(plan.bars, key=lambda bar: (bar.number - bar.place, bar.section))
     runs = [(label, list(bars)) for (_, label), bars in grouped]
     return tuple(
-        Section(
+        PieceSection(
             label,
             bars[0].beat * beat,
             min(plan.seconds, (bars[-1].beat + plan.beats) * beat),

@@ -76,7 +76,7 @@ class Genre:
     fills: float = 0.7
 
 
-def _read() -> dict[str, Genre]:
+def _read_genres() -> dict[str, Genre]:
     files = sorted(resources.files(__package__).joinpath("styles").iterdir(), key=lambda file: file.name)
     validator = TypeAdapter(Genre)
     return {
@@ -85,5 +85,5 @@ def _read() -> dict[str, Genre]:
     }
 
 
-GENRES: dict[str, Genre] = _read()
+GENRES: dict[str, Genre] = _read_genres()
 """The ten genres of GTZAN, in its order (the alphabet's)."""

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .plan import Bar, Plan, pick_one
-from .rhythm import STEPS, Event
-from .theory import PENTATONICS, SCALES, is_minor, ladder, nearest
+from .plan import Bar, PiecePlan, pick_one
+from .rhythm import STEPS, NoteEvent
+from .theory import PENTATONICS, SCALES, is_minor, ladder, nearest_pitch
 
 PHRASES = ("abac", "aabc", "aaba", "abab", "a.ac", "ab.c", "aaac", "a.b.")
 """Four bars: ``a`` and ``b`` the section's motifs, ``c`` a cadence, ``.`` a rest."""
@@ -31,8 +31,8 @@ class Voice(NamedTuple):
 
 
 def melody(
-    plan: Plan, active: Set[str], kind: str, density: str, low: int, high: int, rng: np.random.Generator
-) -> list[Event]:
+    plan: PiecePlan, active: Set[str], kind: str, density: str, low: int, high: int, rng: np.random.Generator
+) -> list[NoteEvent]:
     """A melody for the sections in ``active``.
 
     Parameters
@@ -43,7 +43,7 @@ def melody(
     low, high : the pitches it may use.
     """
     fewest, most = (int(number) for number in density.split("-"))
-    pitches = ladder(plan.tonic, _scale(plan, rng), low, high)
+    pitches = ladder(plan.tonic, _melody_scale(plan, rng), low, high)
     lift = 0.5 + 0.25 * (plan.energy - 0.5)
     voice = Voice(
         pitches,
@@ -52,18 +52,18 @@ def melody(
         kind,
     )
     themes = {section: _Theme(plan, voice, rng) for section in ("verse", "chorus", "break", "intro")}
-    events: list[Event] = []
+    events: list[NoteEvent] = []
     for bar in plan.bars:
         motif, drift = themes[bar.section].at(bar)
         if motif is not None and bar.section in active:
-            events += _sung(plan, bar, motif, voice, drift, rng)
+            events += _melody_events(plan, bar, motif, voice, drift, rng)
     return events
 
 
 class _Theme:
     """A section's motifs, the phrase they are laid out in, and how far each bar drifts from home."""
 
-    def __init__(self, plan: Plan, voice: Voice, rng: np.random.Generator) -> None:
+    def __init__(self, plan: PiecePlan, voice: Voice, rng: np.random.Generator) -> None:
         self.motifs = {name: _motif(plan.beats, voice, rng) for name in "ab"}
         self.motifs["c"] = _cadence(self.motifs["a"])
         self.phrase = "aaaa" if voice.kind == "loop" else ".a.b" if voice.kind == "reply" else pick_one(PHRASES, rng)
@@ -99,7 +99,9 @@ def _cadence(motif: Motif) -> Motif:
     return Motif((*head, 2 * STEPS), (*motif.contour[: len(head)], 0))
 
 
-def _sung(plan: Plan, bar: Bar, motif: Motif, voice: Voice, drift: int, rng: np.random.Generator) -> Iterator[Event]:
+def _melody_events(
+    plan: PiecePlan, bar: Bar, motif: Motif, voice: Voice, drift: int, rng: np.random.Generator
+) -> Iterator[NoteEvent]:
     steps = plan.beats * STEPS
     ends = [*motif.steps[1:], steps]
     for step, end, degree in zip(motif.steps, ends, motif.contour, strict=True):
@@ -107,14 +109,14 @@ def _sung(plan: Plan, bar: Bar, motif: Motif, voice: Voice, drift: int, rng: np.
         wanted = voice.pitches[int(np.clip(voice.home + drift + degree, 0, len(voice.pitches) - 1))]
         if step % STEPS == 0 or length >= 1:
             chord = plan.chord_at(beat).pitch_classes
-            wanted = nearest(wanted, chord, voice.pitches[0], voice.pitches[-1])
+            wanted = nearest_pitch(wanted, chord, voice.pitches[0], voice.pitches[-1])
             if voice.kind == "bop" and length <= 0.5 and rng.random() < 0.3:
                 wanted += 1 if rng.random() < 0.4 else -1
         loudness = 0.75 + 0.15 * (step % STEPS == 0) + 0.1 * (degree == max(motif.contour))
-        yield Event(beat, length * (0.85 if voice.kind == "bop" else 0.93), wanted, loudness)
+        yield NoteEvent(beat, length * (0.85 if voice.kind == "bop" else 0.93), wanted, loudness)
 
 
-def _scale(plan: Plan, rng: np.random.Generator) -> tuple[int, ...]:
+def _melody_scale(plan: PiecePlan, rng: np.random.Generator) -> tuple[int, ...]:
     name = pick_one(plan.style.scale, rng)
     minor = is_minor(plan.mode)
     if name == "mode":

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Set
 
 import numpy as np
 
-from .plan import Bar, Plan, Span, pick_one
-from .rhythm import Event, Hit, hits, level
-from .theory import SCALES, Chord, ladder, nearest, voicing
+from .plan import Bar, PiecePlan, Span, pick_one
+from .rhythm import Hit, NoteEvent, hits, level
+from .theory import SCALES, Chord, ladder, nearest_pitch, voicing
 
 _SHAPES = {
     "up": (0, 1, 2, 3),
@@ -20,44 +20,48 @@ _SHAPES = {
     "arch": (0, 1, 2, 3, 2, 1),
     "alternating": (0, 2, 1, 3, 0, 3, 1, 2),
 }
-_Player = Callable[[Hit, Chord, int], Iterator[Event]]
+_Player = Callable[[Hit, Chord, int], Iterator[NoteEvent]]
 
 
-def bass_part(plan: Plan, active: Set[str], pattern: str, low: int, high: int, rng: np.random.Generator) -> list[Event]:
+def bass_part(
+    plan: PiecePlan, active: Set[str], pattern: str, low: int, high: int, rng: np.random.Generator
+) -> list[NoteEvent]:
     """A bass line: the pattern's degrees over the chords; walking lines step towards the next root."""
     center = int(np.clip(rng.integers(35, 44), low + 4, high - 8))
-    events: list[Event] = []
+    events: list[NoteEvent] = []
     previous = center
-    for bar, hit, chord in _played(plan, active, pattern, rng, renewed=False):
-        root = nearest(center, (chord.root,), low, high)
+    for bar, hit, chord in _hits_with_chords(plan, active, pattern, rng, renewed=False):
+        root = nearest_pitch(center, (chord.root,), low, high)
         if hit.mark == "w":
             begins = any(span.beat == hit.beat for span in bar.spans)
             pitch = root if begins else _step(previous, plan, chord, low, high, rng)
         elif hit.mark == "a":
-            target = nearest(previous, (plan.chord_at(hit.beat + hit.gap).root,), low + 1, high - 1)
+            target = nearest_pitch(previous, (plan.chord_at(hit.beat + hit.gap).root,), low + 1, high - 1)
             pitch = target + (1 if previous > target else -1)
         else:
             pitch = root + _interval(hit.mark, chord)
         pitch = pitch - 12 if pitch > high else pitch
         length = min(hit.gap, plan.beats) * (0.5 if hit.mark == "r" else 0.9)
-        events.append(Event(hit.beat, length, pitch, 0.95 if hit.beat == bar.beat else 0.82))
+        events.append(NoteEvent(hit.beat, length, pitch, 0.95 if hit.beat == bar.beat else 0.82))
         previous = pitch
     return events
 
 
 def chord_part(
-    plan: Plan, active: Set[str], kind: str, pattern: str, low: int, high: int, rng: np.random.Generator
-) -> list[Event]:
+    plan: PiecePlan, active: Set[str], kind: str, pattern: str, low: int, high: int, rng: np.random.Generator
+) -> list[NoteEvent]:
     """A chordal part of one of the kinds above, its register drawn within ``low`` to ``high``."""
     player = _player(plan, kind, low, high, rng)
     renewed = kind in ("hold", "strum", "power")
     return [
-        event for _, hit, chord in _played(plan, active, pattern, rng, renewed) for event in player(hit, chord, low)
+        event
+        for _, hit, chord in _hits_with_chords(plan, active, pattern, rng, renewed)
+        for event in player(hit, chord, low)
     ]
 
 
-def _played(
-    plan: Plan, active: Set[str], pattern: str, rng: np.random.Generator, renewed: bool
+def _hits_with_chords(
+    plan: PiecePlan, active: Set[str], pattern: str, rng: np.random.Generator, renewed: bool
 ) -> Iterator[tuple[Bar, Hit, Chord]]:
     """Every hit with the chord it falls on; ``renewed`` parts begin again where the chord changes."""
     for bar in plan.bars:
@@ -79,7 +83,7 @@ def _interval(degree: str, chord: Chord) -> int:
     return {"3": chord.third, "5": chord.fifth, "6": 9, "7": 10, "8": 12}.get(degree, 0)
 
 
-def _step(previous: int, plan: Plan, chord: Chord, low: int, high: int, rng: np.random.Generator) -> int:
+def _step(previous: int, plan: PiecePlan, chord: Chord, low: int, high: int, rng: np.random.Generator) -> int:
     """A walking bass's next note: another chord tone or scale tone within a fourth of the last one."""
     classes = {*chord.pitch_classes[:4], *((plan.tonic + step) % 12 for step in SCALES[plan.mode])}
     near = [
@@ -89,7 +93,7 @@ def _step(previous: int, plan: Plan, chord: Chord, low: int, high: int, rng: np.
     return near[int(rng.choice(len(near), p=weights / weights.sum()))]
 
 
-def _player(plan: Plan, kind: str, low: int, high: int, rng: np.random.Generator) -> _Player:
+def _player(plan: PiecePlan, kind: str, low: int, high: int, rng: np.random.Generator) -> _Player:
     center = int(np.clip(rng.integers(56, 68) + (5 if kind == "skank" else 0), low + 7, high - 7))
     if kind in ("pick", "alberti"):
         shape = (0, 2, 1, 2) if kind == "alberti" else _SHAPES[pick_one(_SHAPES, rng)]
@@ -98,25 +102,25 @@ def _player(plan: Plan, kind: str, low: int, high: int, rng: np.random.Generator
         return _riffer(plan, low, high, rng)
     if kind in ("power", "shuffle"):
         bottom = min(low + int(rng.integers(0, 6)), high - 24)
-        return _power if kind == "power" else _rocker(bottom)
+        return _power_chords if kind == "power" else _rocker(bottom)
     length = {
         "hold": None,
         "stab": float(rng.uniform(0.2, 0.45)),
         "skank": float(rng.uniform(0.12, 0.28)),
         "strum": None,
     }[kind]
-    return _block(center, length, float(rng.uniform(0.015, 0.04)) if kind == "strum" else 0.0)
+    return _chord_player(center, length, float(rng.uniform(0.015, 0.04)) if kind == "strum" else 0.0)
 
 
-def _block(center: int, length: float | None, spread: float) -> _Player:
+def _chord_player(center: int, length: float | None, spread: float) -> _Player:
     strokes = iter(range(1 << 30))
 
-    def play(hit: Hit, chord: Chord, low: int) -> Iterator[Event]:
+    def play(hit: Hit, chord: Chord, low: int) -> Iterator[NoteEvent]:
         tones = voicing(chord, center)
         upwards = next(strokes) % 2 and spread
         for place, pitch in enumerate(reversed(tones) if upwards else tones):
             sounding = 0.95 * hit.gap if length is None else min(length, hit.gap)
-            yield Event(hit.beat + place * spread, sounding, pitch, level(hit.mark) * (0.85 if upwards else 1.0))
+            yield NoteEvent(hit.beat + place * spread, sounding, pitch, level(hit.mark) * (0.85 if upwards else 1.0))
 
     return play
 
@@ -124,43 +128,43 @@ def _block(center: int, length: float | None, spread: float) -> _Player:
 def _picker(shape: tuple[int, ...], center: int) -> _Player:
     count = iter(range(1 << 30))
 
-    def play(hit: Hit, chord: Chord, low: int) -> Iterator[Event]:
+    def play(hit: Hit, chord: Chord, low: int) -> Iterator[NoteEvent]:
         tones = voicing(chord, center)
         tones = (*tones, *(tone + 12 for tone in tones))
-        yield Event(hit.beat, hit.gap * 1.4, tones[shape[next(count) % len(shape)]], level(hit.mark))
+        yield NoteEvent(hit.beat, hit.gap * 1.4, tones[shape[next(count) % len(shape)]], level(hit.mark))
 
     return play
 
 
-def _power(hit: Hit, chord: Chord, low: int) -> Iterator[Event]:
+def _power_chords(hit: Hit, chord: Chord, low: int) -> Iterator[NoteEvent]:
     root = low + (chord.root - low) % 12
     if hit.mark == "X":
         for interval in (0, 7, 12):
-            yield Event(hit.beat, hit.gap * 0.95, root + interval, 1.0)
+            yield NoteEvent(hit.beat, hit.gap * 0.95, root + interval, 1.0)
     else:
-        yield Event(hit.beat, min(hit.gap, 0.25) * 0.7, root, 0.85)
-        yield Event(hit.beat, min(hit.gap, 0.25) * 0.7, root + 7, 0.75)
+        yield NoteEvent(hit.beat, min(hit.gap, 0.25) * 0.7, root, 0.85)
+        yield NoteEvent(hit.beat, min(hit.gap, 0.25) * 0.7, root + 7, 0.75)
 
 
 def _rocker(bottom: int) -> _Player:
-    def play(hit: Hit, chord: Chord, low: int) -> Iterator[Event]:
+    def play(hit: Hit, chord: Chord, low: int) -> Iterator[NoteEvent]:
         root = bottom + (chord.root - bottom) % 12
         for interval in (0, 9 if int(hit.beat) % 2 else 7):
-            yield Event(hit.beat, hit.gap * 0.75, root + interval, level(hit.mark))
+            yield NoteEvent(hit.beat, hit.gap * 0.75, root + interval, level(hit.mark))
 
     return play
 
 
-def _riffer(plan: Plan, low: int, high: int, rng: np.random.Generator) -> _Player:
+def _riffer(plan: PiecePlan, low: int, high: int, rng: np.random.Generator) -> _Player:
     """A figure of up to eight scale steps, the same in every bar, on the root of the chord."""
     figure = [0, *(int(step) for step in rng.choice([0, 0, 0, 1, 2, -1, 3, 4, 7], 7))]
     pitches = ladder(plan.tonic, SCALES[plan.mode], low, high)
     home = int(np.clip(low + rng.integers(5, 16), low + 2, high - 14))
 
-    def play(hit: Hit, chord: Chord, low: int) -> Iterator[Event]:
-        start = min(range(len(pitches)), key=lambda i: abs(pitches[i] - nearest(home, (chord.root,))))
+    def play(hit: Hit, chord: Chord, low: int) -> Iterator[NoteEvent]:
+        start = min(range(len(pitches)), key=lambda i: abs(pitches[i] - nearest_pitch(home, (chord.root,))))
         place = round((hit.beat % plan.beats) * 2) % len(figure)
         pitch = pitches[int(np.clip(start + figure[place], 0, len(pitches) - 1))]
-        yield Event(hit.beat, hit.gap * 0.85, pitch, level(hit.mark))
+        yield NoteEvent(hit.beat, hit.gap * 0.85, pitch, level(hit.mark))
 
     return play

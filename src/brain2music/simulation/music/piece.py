@@ -14,7 +14,7 @@ class Note(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Track:
+class PieceTrack:
     """One instrument's part.
 
     ``role`` is drums, bass, chords, texture, answer or lead; ``instrument`` and ``manner`` are plain words
@@ -32,7 +32,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Section:
+class PieceSection:
     """A stretch of the piece, in seconds, with its chords as Roman numerals, a bar each ("-" joins two)."""
 
     label: str
@@ -58,8 +58,8 @@ class Piece:
     beats: int
     swing: float
     seconds: float
-    sections: tuple[Section, ...]
-    tracks: tuple[Track, ...]
+    sections: tuple[PieceSection, ...]
+    tracks: tuple[PieceTrack, ...]
 
     @property
     def meter(self) -> str:

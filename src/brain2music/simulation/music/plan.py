@@ -51,7 +51,7 @@ class Bar(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class PiecePlan:
     """Everything the parts agree on. ``energy`` (0-1) is what tilted the tempo and sets the loudness."""
 
     genre: str
@@ -72,7 +72,7 @@ class Plan:
         return next((span.chord for span in reversed(bar.spans) if span.beat <= beat), bar.spans[0].chord)
 
 
-def draw_plan(genre: str, rng: np.random.Generator, seconds: float) -> Plan:
+def draw_plan(genre: str, rng: np.random.Generator, seconds: float) -> PiecePlan:
     """Draw a plan: valence and energy first, which tilt tempo, mode and loudness and name the mood.
 
     Raises
@@ -90,7 +90,7 @@ def draw_plan(genre: str, rng: np.random.Generator, seconds: float) -> Plan:
     tonic, beats = int(rng.integers(12)), pick(style.meters, rng)
     swing = round(float(rng.uniform(*style.swing)), 3)
     bars = _bars(style, tonic, mode, beats, ceil(seconds * tempo / 60 / beats), rng)
-    return Plan(genre, style, tempo, tonic, mode, mood, energy, swing, beats, seconds, bars)
+    return PiecePlan(genre, style, tempo, tonic, mode, mood, energy, swing, beats, seconds, bars)
 
 
 def pick(weights: Mapping[Name, float], rng: np.random.Generator) -> Name:
@@ -113,7 +113,7 @@ def _bars(style: Genre, tonic: int, mode: str, beats: int, count: int, rng: np.r
     order = rng.permutation(len(progressions))
     verse, chorus = progressions[order[0]], progressions[order[0 if style.continuous else -1]]
     bars: list[Bar] = []
-    for label, length in _sections(count, rng):
+    for label, length in _section_lengths(count, rng):
         chords = chorus if label == "chorus" else verse
         for place in range(length):
             number = len(bars)
@@ -123,7 +123,7 @@ def _bars(style: Genre, tonic: int, mode: str, beats: int, count: int, rng: np.r
     return tuple(bars)
 
 
-def _sections(count: int, rng: np.random.Generator) -> Iterable[tuple[str, int]]:
+def _section_lengths(count: int, rng: np.random.Generator) -> Iterable[tuple[str, int]]:
     """Sections of a drawn form, repeated until ``count`` bars are filled; the last one is cut short."""
     unit = 4 if count >= 10 else 2
     labels = pick_one(FORMS, rng).split()

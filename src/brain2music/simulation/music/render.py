@@ -105,7 +105,7 @@ def write_corpus(
     """
     folder = Path(folder)
     counts = pieces_per_genre if isinstance(pieces_per_genre, Mapping) else dict.fromkeys(GENRES, pieces_per_genre)
-    _check(
+    _check_corpus(
         folder, counts, {"seed": seed, "seconds": seconds, "rate": sample_rate, "first": first, "version": __version__}
     )
     orders = [
@@ -178,7 +178,7 @@ def _make(order: _Order) -> dict[str, Any]:
     }
 
 
-def _check(folder: Path, counts: Mapping[str, int], settings: dict[str, Any]) -> None:
+def _check_corpus(folder: Path, counts: Mapping[str, int], settings: dict[str, Any]) -> None:
     unknown = sorted(set(counts) - set(GENRES))
     if unknown:
         raise InputError(f"there is no genre {unknown[0]!r}", hint=f"choose from {', '.join(GENRES)}")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .instruments import DRUMS
-from .plan import Bar, Plan, pick_one
+from .plan import Bar, PiecePlan, pick_one
 
 STEPS = 4  # sixteenths in a beat
 _PERHAPS = 0.45  # how often a "?" sounds
@@ -14,7 +14,7 @@ _LEVELS = {"X": 1.0, "x": 0.8, "?": 0.55, "o": 0.4}
 _CRASHING = 0.6  # genres that fill more often than this also crash into a chorus
 
 
-class Event(NamedTuple):
+class NoteEvent(NamedTuple):
     """A note before it is performed: beat and length in beats, MIDI pitch, loudness 0-1."""
 
     beat: float
@@ -53,7 +53,7 @@ def fitting(rhythms: Iterable[str], beats: int) -> list[str]:
     return (waltzes or rhythms) if beats == 3 else [rhythm for rhythm in rhythms if not _is_waltz(rhythm)]
 
 
-def drum_part(plan: Plan, active: Set[str], rng: np.random.Generator) -> list[Event]:
+def drum_part(plan: PiecePlan, active: Set[str], rng: np.random.Generator) -> list[NoteEvent]:
     """A drum part: one option a voice (often another cymbal in choruses), fills, crashes into choruses."""
     options = {voice: fitting(patterns, plan.beats) for voice, patterns in plan.style.drums.items()}
     verse = {voice: pick_one(patterns, rng) for voice, patterns in options.items()}
@@ -61,7 +61,7 @@ def drum_part(plan: Plan, active: Set[str], rng: np.random.Generator) -> list[Ev
     chorus = verse | {accompaniment: pick_one(options[accompaniment], rng)} if rng.random() < 0.6 else verse
     silent = pick_one(["kick", "snare"], rng)
     sparse = {voice: pattern for voice, pattern in verse.items() if voice != silent}
-    events: list[Event] = []
+    events: list[NoteEvent] = []
     for bar in plan.bars:
         if bar.section not in active:
             continue
@@ -80,7 +80,7 @@ def swung(beat: float, swing: float, unit: float) -> float:
     return (whole + bent) * unit
 
 
-def _drum_bar(plan: Plan, bar: Bar, voices: Iterable[str], rng: np.random.Generator) -> Iterator[Event]:
+def _drum_bar(plan: PiecePlan, bar: Bar, voices: Iterable[str], rng: np.random.Generator) -> Iterator[NoteEvent]:
     fills = bar.is_last and rng.random() < plan.style.fills
     fill_from = bar.beat + plan.beats - (pick_one([1, 1, 2], rng) if fills else 0)
     for voice in filter(None, voices):
@@ -88,14 +88,14 @@ def _drum_bar(plan: Plan, bar: Bar, voices: Iterable[str], rng: np.random.Genera
             drum, pattern = layer.split()
             for hit in hits(pattern, bar, plan.beats, rng):
                 if hit.beat < fill_from:
-                    yield Event(hit.beat, 0.2, DRUMS[drum], level(hit.mark))
+                    yield NoteEvent(hit.beat, 0.2, DRUMS[drum], level(hit.mark))
     if fills:
         yield from _fill(fill_from, bar.beat + plan.beats, rng)
     if bar.section == "chorus" and bar.place == 0 and plan.style.fills > _CRASHING:
-        yield Event(bar.beat, 0.5, DRUMS["crash"], 0.9)
+        yield NoteEvent(bar.beat, 0.5, DRUMS["crash"], 0.9)
 
 
-def _fill(beat: float, end: float, rng: np.random.Generator) -> Iterator[Event]:
+def _fill(beat: float, end: float, rng: np.random.Generator) -> Iterator[NoteEvent]:
     """A run down the toms in eighths or sixteenths, with a hole here and there, growing louder."""
     step = float(rng.choice([0.25, 0.5]))
     drums = ("snare", "tom1", "tom2", "tom3")
@@ -103,7 +103,7 @@ def _fill(beat: float, end: float, rng: np.random.Generator) -> Iterator[Event]:
     for place in places:
         done = float((place - beat) / (end - beat))
         if rng.random() < 0.85:
-            yield Event(float(place), 0.2, DRUMS[drums[int(done * len(drums))]], 0.7 + 0.3 * done)
+            yield NoteEvent(float(place), 0.2, DRUMS[drums[int(done * len(drums))]], 0.7 + 0.3 * done)
 
 
 def _is_waltz(rhythm: str) -> bool:

@@ -97,8 +97,8 @@ def ladder(tonic: int, steps: tuple[int, ...], low: int, high: int) -> tuple[int
     return tuple(pitch for pitch in range(low, high + 1) if (pitch - tonic) % 12 in steps)
 
 
-def nearest(pitch: int, pitch_classes: tuple[int, ...], low: int = 0, high: int = 127) -> int:
-    """The pitch of one of these classes that lies nearest (the lower one on a tie), between low and high."""
+def nearest_pitch(pitch: int, pitch_classes: tuple[int, ...], low: int = 0, high: int = 127) -> int:
+    """The pitch of one of these classes that lies nearest_pitch (the lower one on a tie), between low and high."""
     candidates = [p for p in range(low, high + 1) if p % 12 in pitch_classes]
     return min(candidates, key=lambda candidate: (abs(candidate - pitch), candidate))
 

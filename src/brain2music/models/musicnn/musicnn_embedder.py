@@ -24,8 +24,8 @@ from jaxtyping import Float32
 
 from ..._utils.errors import InputError
 from ..._utils.files import digest_file
-from ...audio.arrays import AnyWaveform
 from ...audio.mel import mel_spectrogram
+from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.windows import mono_at, window_starts
 from .network import DIMS, PATCH_FRAMES, Network
@@ -132,11 +132,11 @@ def load_network(model: Model, folder: Path) -> "tuple[Network, str]":
     for file in (index, data):
         if not file.is_file():
             raise InputError("a file of musicnn's weights is missing", file, _AGAIN)
-    return _load(index, data, data.stat().st_mtime_ns, index.stat().st_mtime_ns)
+    return _load_network(index, data, data.stat().st_mtime_ns, index.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
-def _load(index: Path, data: Path, *modified: int) -> tuple[Network, str]:
+def _load_network(index: Path, data: Path, *modified: int) -> tuple[Network, str]:
     variables = read_checkpoint(index, data, skip=("Adam", "Adam_1"))
     try:
         return Network(variables), digest_file(data)

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from ...audio.arrays import AnyWaveform
+from ...audio.waveforms import AnyWaveform
 from ...embeddings.windows import mono_at, window_starts
-from ..musicnn.embedder import HOP_LENGTH, SAMPLE_RATE, MusicnnEmbedder
+from ..musicnn.musicnn_embedder import HOP_LENGTH, SAMPLE_RATE, MusicnnEmbedder
 from ..musicnn.network import PATCH_FRAMES, Network
 
 VERSION = "1"
@@ -74,7 +74,7 @@ class FeatureExtractor:
         for start in window_starts(duration, space.window_s, space.step_s):
             mel = _window_rows(frames, start, space.window_s, SAMPLE_RATE / HOP_LENGTH, PATCH_FRAMES)
             notes = _window_rows(pitches, start, space.window_s, SAMPLE_RATE / _PITCH_HOP_LENGTH, 1)
-            descriptors.append(np.concatenate([_spectrum(mel), _pitch(notes), _chroma(notes), _pulse(mel)]))
+            descriptors.append(np.concatenate([_spectrum(mel), _pitch_features(notes), _chroma(notes), _pulse(mel)]))
         return PreparedSound(frames, patches, np.stack(descriptors).astype(np.float32))
 
     def forward(
@@ -122,7 +122,7 @@ def _spectrum(mel: Float32[np.ndarray, "frames 96"]) -> np.ndarray:
     return np.concatenate([mel.mean(axis=0), mel.std(axis=0), _rises(mel).mean(axis=0)])
 
 
-def _pitch(notes: Float32[np.ndarray, "frames 72"]) -> np.ndarray:
+def _pitch_features(notes: Float32[np.ndarray, "frames 72"]) -> np.ndarray:
     return np.log10(1 + notes).mean(axis=0)
 
 

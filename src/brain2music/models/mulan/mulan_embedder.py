@@ -9,12 +9,12 @@ from jaxtyping import Float32
 
 from ..._utils.errors import InputError
 from ..._utils.files import digest_file, digest_text
-from ...audio.arrays import AnyWaveform
+from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ...embeddings.windows import mono_at, n_windows, window_starts
 from ...study.study import Clip
-from .features import FeatureExtractor
+from .feature_extractor import FeatureExtractor
 from .minilm import sentence_encoder
 from .model import WEIGHTS, MuLan
 from .spectrogram import SAMPLE_RATE, cut_windows, mulan_log_mel
@@ -57,7 +57,7 @@ class MuLanEmbedder:
         return self._audio(cut_windows(mulan_log_mel(sound, self.model.config.mels), starts))
 
     def embed_features(self, features: Float32[np.ndarray, "windows features"]) -> Float32[np.ndarray, "windows dims"]:
-        """Embed windows from their features (:class:`.features.FeatureExtractor`)."""
+        """Embed windows from their features (:class:`.feature_extractor.FeatureExtractor`)."""
         return self._audio(torch.from_numpy(features))
 
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
@@ -67,7 +67,7 @@ class MuLanEmbedder:
         ------
         InputError : a text is empty or unknown, or the sentence encoder is not here.
         """
-        return embed_captions(self.model, texts)
+        return mulan_text_vectors(self.model, texts)
 
     def average(self, vectors: Float32[np.ndarray, "windows dims"]) -> Float32[np.ndarray, " dims"]:
         """Average the vectors of a sound's windows, re-normalised where the model's configuration says so."""
@@ -100,13 +100,13 @@ class MuLanTextEmbedder:
         if not clip.caption:
             raise InputError(f"clip {clip.name} has no caption", hint="give captions with the study's stimuli")
         try:
-            vector = embed_captions(self.model, [clip.caption])
+            vector = mulan_text_vectors(self.model, [clip.caption])
         except InputError as error:
             raise InputError(f"the caption of clip {clip.name}: {error.what}", error.file, error.hint) from None
         return np.repeat(vector, n_windows(clip.duration, self.space.window_s, self.space.step_s), axis=0)
 
 
-def embed_captions(model: MuLan, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
+def mulan_text_vectors(model: MuLan, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
     """Embed texts with a MuLan; :class:`InputError` where one is empty or unknown, or the encoder is not here."""
     encoder, texts = sentence_encoder(), as_texts(texts)
     encoder.require_known(texts)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.audio.arrays import as_channels, as_sample_rate, as_waveform
 from brain2music.audio.channels import mix
+from brain2music.audio.waveforms import as_channels, as_sample_rate, as_waveform
 
 SAMPLE_RATE = 8000
 

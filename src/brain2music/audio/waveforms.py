@@ -67,7 +67,8 @@ def as_sample_rate(sample_rate: Any) -> int:
         fits = False
     if not fits:
         raise InputError(
-            f"the sound has a sample rate of {_short(sample_rate)} Hz", hint="give a whole one between 1 and 768 kHz"
+            f"the sound has a sample rate of {_short_repr(sample_rate)} Hz",
+            hint="give a whole one between 1 and 768 kHz",
         )
     return whole
 
@@ -106,6 +107,6 @@ def as_floats(samples: np.ndarray) -> Float32[np.ndarray, "*channels samples"]:
     return np.ascontiguousarray(numbers / _FULL_SCALE[kind], dtype=np.float32)
 
 
-def _short(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -14,7 +14,7 @@ from jaxtyping import Float32
 
 from ..._utils.errors import InputError
 from ..._utils.files import digest_file
-from ...audio.arrays import AnyWaveform
+from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.windows import mono_at, window_starts
 from .tflite import YAMNET, open_model

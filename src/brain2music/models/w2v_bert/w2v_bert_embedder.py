@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32
 
 from ..._utils.files import digest_file
-from ...audio.arrays import AnyWaveform
+from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ..adapters.hub_windows import best_device, each_window
 from .model import W2vBert
