@@ -21,7 +21,7 @@ FIRST_S = 2400.0
 
 
 def fit_semantic(
-    batches: Iterable[Float[Tensor, "frames dims"]], model: FrameFeatures, codes: int = 1024, seed: int = 0
+    batches: Iterable[Float[Tensor, "frames dims"]], model: FrameFeatures, codebook_size: int = 1024, seed: int = 0
 ) -> tuple[SemanticTokenizer, dict[str, Any]]:
     """Learn the clusters from features at ``model.hz``; and how much they saw, and how the codebook is used.
 
@@ -29,28 +29,33 @@ def fit_semantic(
     ------
     InputError : there are fewer frames than codes.
     """
-    learner = StreamingKMeans(codes, seed)
+    learner = StreamingKMeans(codebook_size, seed)
     waiting: list[Tensor] = []
-    held, frames, needed = 0, 0, round(FIRST_S * SEMANTIC_FRAME_RATE * codes / 1024)
+    held, frames, needed = 0, 0, round(FIRST_S * SEMANTIC_FRAME_RATE * codebook_size / 1024)
     for batch in batches:
         waiting.append(pool_to_tokens(batch, model.hz))
         held, frames = held + len(waiting[-1]), frames + len(waiting[-1])
         if held >= needed:
             learner.add(torch.cat(waiting))
-            waiting, held, needed = [], 0, 12 * codes
-    if frames < codes:
+            waiting, held, needed = [], 0, 12 * codebook_size
+    if frames < codebook_size:
         raise InputError(
-            f"{frames / SEMANTIC_FRAME_RATE:.0f} s of sound are too little for {codes} tokens", hint="give more"
+            f"{frames / SEMANTIC_FRAME_RATE:.0f} s of sound are too little for {codebook_size} tokens", hint="give more"
         )
     if waiting:
         learner.add(torch.cat(waiting))
     tokenizer = SemanticTokenizer(learner.clusters, {"name": model.name, "sha256": model.sha256})
-    report = {"seconds": frames / SEMANTIC_FRAME_RATE, "codes": codes, "dims": model.dims}
+    report = {"seconds": frames / SEMANTIC_FRAME_RATE, "codes": codebook_size, "dims": model.dims}
     return tokenizer, report | codebook_use(learner.counts)
 
 
 def train_semantic(
-    data: Path, out: Path, codes: int = 1024, seconds: float = 30.0, seed: int = 0, progress: Advance | None = None
+    data: Path,
+    out: Path,
+    codebook_size: int = 1024,
+    seconds: float = 30.0,
+    seed: int = 0,
+    progress: Advance | None = None,
 ) -> dict[str, Any]:
     """Fit semantic tokens on the first ``seconds`` of every sound file of a folder, and write them to ``out``."""
     files, model = find_audio(data), MusicnnFrames()
@@ -61,6 +66,6 @@ def train_semantic(
             if progress is not None:
                 progress(done, len(files))
 
-    tokenizer, report = fit_semantic(batches(), model, codes, seed)
+    tokenizer, report = fit_semantic(batches(), model, codebook_size, seed)
     tokenizer.save(out, report)
     return report
