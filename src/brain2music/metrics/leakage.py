@@ -145,16 +145,6 @@ def shared_labels(clips: Sequence[Clip], index: pd.DataFrame | None, by: HeldTog
     return [[_of_track(each, clip.track) for clip in clips] for each in known]
 
 
-def require_disjoint_rows(train_ids: Iterable[Any], test_ids: Iterable[Any]) -> None:
-    """Raise :class:`LeakageError` where a fold trains on a row (by number or name) that it is tested on."""
-    train = np.asarray(list(train_ids)).tolist()
-    shared = sorted(set(train) & set(np.asarray(list(test_ids)).tolist()))
-    if shared:
-        some = ", ".join(map(str, shared[:3]))
-        what = f"{len(shared)} rows are both trained on and tested on, {some} among them"
-        raise LeakageError(what, None, "give every row to one side of the fold")
-
-
 def gallery_leaks(clips: Iterable[Clip], gallery_tracks: Iterable[str]) -> list[Leak]:
     """Test clips whose own recording is in the gallery, for retrieval to find; tracks are ids or paths."""
     tracks = _grouped(gallery_tracks, _plain_track)
@@ -163,30 +153,6 @@ def gallery_leaks(clips: Iterable[Clip], gallery_tracks: Iterable[str]) -> list[
         if own := tracks.get(_plain_track(clip.track)):
             named["gallery", clip] = own
     return _as_leaks(named, allow=())
-
-
-def grouped_folds(
-    clips: Sequence[Clip], index: pd.DataFrame, by: Literal["artist", "song"] = "artist", n_folds: int = 10
-) -> Int[np.ndarray, " clips"]:
-    """The fold, from 0, of each clip: clips of one artist (or song) share one; folds are about equal in size.
-
-    A clip of unknown artist (or song) is grouped with those of its track alone.
-
-    Raises
-    ------
-    InputError : there are fewer groups than folds.
-    """
-    from sklearn.model_selection import GroupKFold
-
-    known = _column(index, "artist") if by == "artist" else _songs(index)
-    groups = [known.get(clip.track) or f"track {clip.track}" for clip in clips]
-    if not 2 <= n_folds <= len(set(groups)):
-        what = f"{n_folds} folds of {len(set(groups))} groups by {by} cannot be made"
-        raise InputError(what, None, "choose from 2 folds to as many as there are groups")
-    folds = np.zeros(len(clips), dtype=np.int64)
-    for fold, (_, rows) in enumerate(GroupKFold(n_folds).split(folds, groups=groups)):
-        folds[rows] = fold
-    return folds
 
 
 def read_gtzan_index(path: str | Path) -> pd.DataFrame:
