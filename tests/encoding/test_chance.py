@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
-from brain2music.encoding import Chance, EncoderSettings, chance_in_folds, encode_kfold, permutation_test
+from brain2music.encoding import Chance, EncoderSettings, chance_in_folds, encode_kfold, voxel_permutation_test
 from brain2music.encoding.significance import permuted_correlations, without_p
 from brain2music.study import Clip, group_clips, group_k_fold
 
@@ -34,7 +34,7 @@ def test_chance_is_where_voxels_without_signal_lie(deaf):
     assert chance.shift < -0.2
     assert chance.scale > 1.02
     rng = np.random.default_rng(2)
-    tested = permutation_test(
+    tested = voxel_permutation_test(
         encoded.predicted, encoded.measured, rng, 400, blocks=responses.runs, groups=groups, chance=chance
     )
     assert tested.chance.mean() == pytest.approx(encoded.r.mean(), abs=0.025)
@@ -64,8 +64,10 @@ def test_a_calibration_moves_chance_to_that_of_permuted_clips(rng):
     np.testing.assert_allclose(chance.corrected(chance.expected(mean, sd) + 1.2 * sd, mean, sd), mean + sd)
     predicted, measured = (rng.standard_normal((20, 3, 8)).astype(np.float32) for _ in range(2))
     given = {"blocks": np.arange(20) // 10, "groups": np.arange(20)}
-    plain = permutation_test(predicted, measured, np.random.default_rng(0), 300, **given)
-    same = permutation_test(predicted, measured, np.random.default_rng(0), 300, chance=Chance(0.0, 1.0, 9), **given)
+    plain = voxel_permutation_test(predicted, measured, np.random.default_rng(0), 300, **given)
+    same = voxel_permutation_test(
+        predicted, measured, np.random.default_rng(0), 300, chance=Chance(0.0, 1.0, 9), **given
+    )
     np.testing.assert_allclose(same.p, plain.p, atol=0.1)
     np.testing.assert_array_equal(plain.chance, 0)
     assert np.isnan(without_p(plain).p).all()
@@ -92,7 +94,7 @@ def test_recordings_change_places_whole_in_the_permutation_test(rng):
             for _ in range(2)
         ]
         for whole in low:
-            test = permutation_test(*sides, np.random.default_rng(0), 99, groups=recordings if whole else None)
+            test = voxel_permutation_test(*sides, np.random.default_rng(0), 99, groups=recordings if whole else None)
             low[whole] += int(test.p[0] <= 0.1 or test.p[0] >= 0.9)
     assert low[True] <= 16 < low[False] + 6
 

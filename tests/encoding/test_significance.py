@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import uniform_filter1d
 from scipy.stats import pearsonr
 
-from brain2music.encoding import fdr, gaussian_p, permutation_test
+from brain2music.encoding import fdr, gaussian_p, voxel_permutation_test
 
 
 def overlapping(rng, n_voxels, n_clips=30):
@@ -16,7 +16,7 @@ def overlapping(rng, n_voxels, n_clips=30):
 
 def test_permuting_clips_keeps_the_level_where_the_papers_null_is_inflated(rng):
     predicted, measured = overlapping(rng, 2000), overlapping(rng, 2000)
-    test = permutation_test(predicted, measured, rng, 500)
+    test = voxel_permutation_test(predicted, measured, rng, 500)
     assert 0.03 < (test.p < 0.05).mean() < 0.07
     gaussian = gaussian_p(test.r, 30 * 4)
     assert (gaussian < 0.05).mean() > 0.12
@@ -30,7 +30,7 @@ def test_the_largest_of_all_voxels_controls_the_family(rng):
     for _ in range(200):
         predicted, measured = overlapping(rng, 40, 15), overlapping(rng, 40, 15)
         measured[:] = measured[..., :1] + 0.7 * measured  # voxels that go together
-        false += (permutation_test(predicted, measured, rng, 199).p_max < 0.05).any()
+        false += (voxel_permutation_test(predicted, measured, rng, 199).p_max < 0.05).any()
     assert 1 <= false <= 21
 
 
@@ -38,7 +38,7 @@ def test_correlations_and_p_are_those_of_permuting_clip_by_clip(rng):
     predicted, measured = overlapping(rng, 7, 12), overlapping(rng, 7, 12)
     measured += 0.2 * predicted
     sets = np.array([[1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0, 1]], dtype=bool)
-    test = permutation_test(predicted, measured, np.random.default_rng(5), 300, sets)
+    test = voxel_permutation_test(predicted, measured, np.random.default_rng(5), 300, sets)
     orders = np.random.default_rng(5).permuted(np.tile(np.arange(12), (300, 1)), axis=1)
     null = np.array(
         [
@@ -56,9 +56,9 @@ def test_correlations_and_p_are_those_of_permuting_clip_by_clip(rng):
 
 def test_batches_of_voxels_change_nothing(rng, monkeypatch):
     predicted, measured = overlapping(rng, 50, 10), overlapping(rng, 50, 10)
-    whole = permutation_test(predicted, measured, np.random.default_rng(1), 99)
+    whole = voxel_permutation_test(predicted, measured, np.random.default_rng(1), 99)
     monkeypatch.setattr("brain2music.encoding.significance._BATCH_BYTES", 4 * 7 * 100)
-    parts = permutation_test(predicted, measured, np.random.default_rng(1), 99)
+    parts = voxel_permutation_test(predicted, measured, np.random.default_rng(1), 99)
     for field in ("r", "p", "p_max"):
         np.testing.assert_array_equal(getattr(whole, field), getattr(parts, field))
 
@@ -67,7 +67,7 @@ def test_signal_is_found_and_constant_voxels_are_not(rng):
     predicted, measured = overlapping(rng, 30), overlapping(rng, 30)
     measured[..., :10] += predicted[..., :10]
     measured[..., 29] = 3.0
-    test = permutation_test(predicted, measured, rng, 999)
+    test = voxel_permutation_test(predicted, measured, rng, 999)
     assert (fdr(test.p)[:10] < 0.05).all()
     assert (test.p_max[:10] < 0.05).all()
     assert test.r[29] == 0
@@ -97,7 +97,7 @@ def test_false_discovery_rates_are_benjamini_and_hochbergs(rng):
 
 def test_one_clip_cannot_be_permuted(rng):
     with pytest.raises(ValueError, match="two or more"):
-        permutation_test(overlapping(rng, 3, 1), overlapping(rng, 3, 1), rng)
+        voxel_permutation_test(overlapping(rng, 3, 1), overlapping(rng, 3, 1), rng)
 
 
 def test_where_runs_are_balanced_clips_are_exchangeable_within_them_only(rng):
@@ -107,7 +107,8 @@ def test_where_runs_are_balanced_clips_are_exchangeable_within_them_only(rng):
     predicted = 0.5 * predicted + rng.standard_normal((4, 1, 4000), dtype=np.float32)[genre]
     measured -= np.stack([measured[runs == run].mean(axis=(0, 1)) for run in runs])[:, None]
     free, within = (
-        permutation_test(predicted, measured, np.random.default_rng(0), 1999, blocks=blocks) for blocks in (None, runs)
+        voxel_permutation_test(predicted, measured, np.random.default_rng(0), 1999, blocks=blocks)
+        for blocks in (None, runs)
     )
     assert (free.p < 0.01).mean() > 0.015
     assert (within.p < 0.01).mean() == pytest.approx(0.01, abs=0.004)
@@ -117,7 +118,7 @@ def test_where_runs_are_balanced_clips_are_exchangeable_within_them_only(rng):
 def test_clips_that_have_a_run_to_themselves_are_permuted_freely(rng):
     predicted, measured = overlapping(rng, 20, 12), overlapping(rng, 20, 12)
     alone, free = (
-        permutation_test(predicted, measured, np.random.default_rng(0), 99, blocks=blocks)
+        voxel_permutation_test(predicted, measured, np.random.default_rng(0), 99, blocks=blocks)
         for blocks in (np.arange(12), None)
     )
     np.testing.assert_array_equal(alone.p, free.p)

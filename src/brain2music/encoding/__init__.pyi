@@ -30,4 +30,4 @@ from .significance import Chance as Chance
 from .significance import Permuted as Permuted
 from .significance import fdr as fdr
 from .significance import gaussian_p as gaussian_p
-from .significance import permutation_test as permutation_test
+from .significance import voxel_permutation_test as voxel_permutation_test

@@ -20,7 +20,7 @@ from .alignment import common_windows, match_scans
 from .ceiling import response_ceiling
 from .encoder import EncoderSettings, Labels, fit_pairs
 from .maps import write_statmap
-from .significance import fdr, permutation_test
+from .significance import fdr, voxel_permutation_test
 
 Map = Literal["r", "ceiling", "p", "q"]
 
@@ -230,7 +230,7 @@ class Encoder(BaseEstimator):
         predicted, measured, scored = self._sides(responses, embeddings)
         rng = np.random.default_rng(random_state)
         recordings = group_clips(scored.clips)
-        tested = permutation_test(predicted, measured, rng, n_permutations, blocks=scored.runs, groups=recordings)
+        tested = voxel_permutation_test(predicted, measured, rng, n_permutations, blocks=scored.runs, groups=recordings)
         ceiling = response_ceiling(scored, self._windows)
         return VoxelScores(
             tested.r,

@@ -88,7 +88,7 @@ class Permuted:
     chance: Float[np.ndarray, " voxels"]
 
 
-def permutation_test(
+def voxel_permutation_test(
     predicted: Float32[np.ndarray, "clips windows voxels"],
     measured: Float32[np.ndarray, "clips windows voxels"],
     rng: np.random.Generator,

@@ -18,7 +18,7 @@ from ..encoding.compare import bootstrap_clips, difference, mean_intervals, part
 from ..encoding.encoder import Encoded, EncoderSettings, encode, encode_kfold
 from ..encoding.figures import map_figure
 from ..encoding.maps import sidecar_of, write_statmap
-from ..encoding.significance import Permuted, fdr, gaussian_p, permutation_test, without_p
+from ..encoding.significance import Permuted, fdr, gaussian_p, voxel_permutation_test, without_p
 from ..metrics.builder import ScoreBuilder
 from ..metrics.score import ALL, RELIABLE, Score, group_named
 from ..ridge import Partition
@@ -137,7 +137,7 @@ def _encode_all(context: SubjectContext, music: Music) -> _Results:
         predicted, measured = encoded[name].predicted, encoded[name].measured
         rng = np.random.default_rng(config.seed)
         members = np.stack(list(sets.values()))
-        found = permutation_test(
+        found = voxel_permutation_test(
             predicted,
             measured,
             rng,

@@ -19,7 +19,7 @@ from .describe import describe
 from .gate import Level, admit, prepare
 from .listen import export_retrieved, export_stimuli
 from .outputs import Outputs
-from .steps import between_subjects, subject_steps
+from .steps import between_subjects_step, subject_steps
 from .subjects import collect_scores, gather, retrieved_tables, working_on
 
 
@@ -66,7 +66,7 @@ def run(
         stages = Stages()
         with locked(outputs.lock("group"), "decoding each subject by the others"):
             for name in config.embeddings if config.evaluation.between_subject else ():
-                stages.make(between_subjects(source, name, music, config, outputs))
+                stages.make(between_subjects_step(source, name, music, config, outputs))
             stages.discard(stages.others(outputs.root / "group"))
     with locked(outputs.lock(), "putting the results of all subjects together"):
         records = gather(source, config, outputs, level)

@@ -42,21 +42,21 @@ def subject_steps(
     outputs: Outputs,
 ) -> Iterator[Step]:
     """The steps of one subject, in their order; a decoder is fitted once for the steps that ask it."""
-    yield measure(context, outputs)
+    yield measuring_step(context, outputs)
     for embedder in music.embedders:
         name = embedder.space.name
         decoder = cache(lambda name=name: context.decoder(music[name]))
-        yield decode(context, embedder, music, decoder, outputs)
+        yield decoding_step(context, embedder, music, decoder, outputs)
         for gallery in galleries:
             if gallery.space.name == name:
-                yield search(context, embedder, music, decoder, gallery, outputs)
+                yield retrieval_step(context, embedder, music, decoder, gallery, outputs)
         if generator is not None and generator.space.name == name:
-            yield compose(context, embedder, music, decoder, generator, outputs)
+            yield generation_step(context, embedder, music, decoder, generator, outputs)
     if context.config.encoding.enabled:
-        yield encode(context, music, outputs)
+        yield encoding_step(context, music, outputs)
 
 
-def measure(context: SubjectContext, outputs: Outputs) -> Step:
+def measuring_step(context: SubjectContext, outputs: Outputs) -> Step:
     """Count a subject's responses, and measure their reliability where clips were repeated."""
     summary, reliability = outputs.summary(context.subject), outputs.reliability(context.subject)
 
@@ -72,7 +72,7 @@ def measure(context: SubjectContext, outputs: Outputs) -> Step:
     return Step([summary, reliability], make, context.digests, settings, reliability.with_suffix(".json"))
 
 
-def decode(
+def decoding_step(
     context: SubjectContext, embedder: Embedder, music: Music, decoder: Callable[[], SubjectDecoder], outputs: Outputs
 ) -> Step:
     """Predict embeddings of the scored clips, and score the decoder beside its baselines."""
@@ -93,7 +93,7 @@ def decode(
     return Step([*tables, scores], make, inputs, told("decode", context, embedder))
 
 
-def search(
+def retrieval_step(
     context: SubjectContext,
     embedder: Embedder,
     music: Music,
@@ -120,7 +120,7 @@ def search(
     return Step([table, scores], make, inputs, told("retrieve", context, embedder, music))
 
 
-def compose(
+def generation_step(
     context: SubjectContext,
     embedder: Embedder,
     music: Music,
@@ -143,7 +143,7 @@ def compose(
     return Step([table, scores], make, inputs, told("generate", context, embedder, music))
 
 
-def encode(context: SubjectContext, music: Music, outputs: Outputs) -> Step:
+def encoding_step(context: SubjectContext, music: Music, outputs: Outputs) -> Step:
     """Predict voxels from every embedding, test and map them."""
     subject, names = context.subject, [embedder.space.name for embedder in music.embedders]
     scores = outputs.encoding_scores(subject)
@@ -158,7 +158,7 @@ def encode(context: SubjectContext, music: Music, outputs: Outputs) -> Step:
     return Step([scores], make, inputs, settings, record, possible_files(subject, names, outputs))
 
 
-def between_subjects(source: Source, name: str, music: Music, config: RunConfig, outputs: Outputs) -> Step:
+def between_subjects_step(source: Source, name: str, music: Music, config: RunConfig, outputs: Outputs) -> Step:
     """Align the subjects decoded so far, and decode each by the decoders of the others."""
     subjects = [subject for subject in source.subjects if outputs.scores_of(subject, name).is_file()]
     require_people(source, config, subjects)
