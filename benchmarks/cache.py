@@ -32,7 +32,7 @@ from brain2music.models.musiclm.semantic import Clusters, SemanticTokenizer
 from brain2music.models.musiclm.stage import Stage
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.pipeline.outputs import Outputs
-from brain2music.pipeline.run import run
+from brain2music.pipeline.run import run_pipeline
 from brain2music.simulation.brain import DESIGNS, simulate
 
 RESULTS = Results("cache")
@@ -138,7 +138,7 @@ def tiny_generator(folder: Path, space: object) -> Path:
 def run_with(folder: Path, name: str, settings: dict[str, object]) -> None:
     """Run everything with these settings."""
     config = RunConfig.of(**settings)
-    run(BidsSource.read(folder / "study", config), folder / name, config, galleries=[folder / "gallery"])
+    run_pipeline(BidsSource.read(folder / "study", config), folder / name, config, galleries=[folder / "gallery"])
 
 
 def states(outputs: Outputs) -> dict[str, list[tuple[int, int]]]:

@@ -14,7 +14,7 @@ from _results import Results
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.metrics.records import OWN, read_scores, select_scores
-from brain2music.pipeline.run import run
+from brain2music.pipeline.run import run_pipeline
 from brain2music.simulation.brain import simulate
 
 RESULTS = Results("quick_seeds")
@@ -49,7 +49,7 @@ def decode_seed(seed: int, embedding: str) -> tuple[float, float, float]:
     )
     with tempfile.TemporaryDirectory() as folder:
         simulate(Path(folder) / "study", design="quick", seed=seed)
-        outputs = run(BidsSource.read(Path(folder) / "study", config), Path(folder) / "out", config)
+        outputs = run_pipeline(BidsSource.read(Path(folder) / "study", config), Path(folder) / "out", config)
         scores = select_scores(read_scores(outputs.scores), stage="decode", metric="identification", **OWN)
     found, permuted = (select_scores(scores, condition=each)[0] for each in ("decoded", "permuted"))
     assert found.p is not None

@@ -43,7 +43,7 @@ from brain2music.embeddings.embeddings import Embeddings
 from brain2music.encoding.alignment import Windows
 from brain2music.encoding.ceiling import of_average, response_ceiling, shrunken_ceiling
 from brain2music.encoding.encoder import Fit, correlation, encode
-from brain2music.encoding.significance import fdr, permutation_test
+from brain2music.encoding.significance import fdr, voxel_permutation_test
 from brain2music.metrics.ranking import identification_by_clip, similarity
 from brain2music.models.embedders import get_embedder
 from brain2music.simulation.brain.bold import SPONTANEOUS_AR1, physiological_courses
@@ -178,7 +178,7 @@ def encoded(
     signal = planted >= SIGNAL
     result = encode(train, music.described, test, music.described, delays=DELAYS, fit=Fit(standardise=True))
     rng = np.random.default_rng(seed)
-    tested = permutation_test(result.predicted, result.measured, rng, PERMUTATIONS, blocks=test.runs)
+    tested = voxel_permutation_test(result.predicted, result.measured, rng, PERMUTATIONS, blocks=test.runs)
     found = fdr(tested.p) <= LEVEL
     false = float((found & (planted == 0)).sum() / max(1, found.sum()))
     ceiling = response_ceiling(test, Windows(1, 1, test.n_scans))

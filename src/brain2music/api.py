@@ -324,7 +324,7 @@ def run(
     source = replace(source, config=config) if isinstance(source, BidsSource) else source
     paths = [Path(gallery) for gallery in galleries]
     with progress("run"):
-        from .pipeline.run import run as run_pipeline
+        from .pipeline.run import run_pipeline
         from .report.page import build_report
 
         run_pipeline(source, Path(out), config, level=level, subjects=subjects, galleries=paths)

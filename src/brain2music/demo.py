@@ -16,7 +16,7 @@ from .config import RunConfig
 from .gallery.build import build_gallery
 from .models.embedders import get_embedder
 from .pipeline.outputs import Outputs
-from .pipeline.run import run
+from .pipeline.run import run_pipeline
 from .report.page import build_report
 from .simulation.brain import simulate
 from .simulation.music.render import write_corpus
@@ -67,7 +67,7 @@ def run_demo(
     config = RunConfig.of(**SETTINGS, seed=seed)
     source = BidsSource.read(study, config)
     if not Outputs(out).index.is_file():
-        run(source, out, config.changed(embeddings=config.embeddings[:1], generator=None, enabled=False))
+        run_pipeline(source, out, config.changed(embeddings=config.embeddings[:1], generator=None, enabled=False))
         page = build_report(out, under_way=UNDER_WAY)
         if first_page is not None:
             first_page(page)
@@ -76,7 +76,7 @@ def run_demo(
     embedder = get_embedder(config.embeddings[0], config.window_s, source.step_s)
     with progress("embed the gallery") as advance:
         build_gallery(music, gallery, embedder, metadata=_metadata(music), progress=advance)
-    run(source, out, config, galleries=[gallery])
+    run_pipeline(source, out, config, galleries=[gallery])
     return build_report(out)
 
 

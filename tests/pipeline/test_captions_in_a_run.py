@@ -14,7 +14,7 @@ from brain2music.embeddings.protocols import Embedder
 from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs
-from brain2music.pipeline.run import run
+from brain2music.pipeline.run import run_pipeline
 from brain2music.report.page import build_report
 from tests.study.tiny_study import TinyStudy
 
@@ -47,7 +47,7 @@ def run_with(study: TinyStudy, captions: Path, out: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("brain2music.pipeline.gate.get_embedder", worded)
     config = CONFIG.changed(captions=str(captions), encoding={"enabled": False}, leave_one_genre_out=False)
-    return run(read(study, config), out, config, galleries=[gallery_of(study, out.parent)])
+    return run_pipeline(read(study, config), out, config, galleries=[gallery_of(study, out.parent)])
 
 
 def captions_of(study: TinyStudy, file: Path, count: int | None = None) -> Path:

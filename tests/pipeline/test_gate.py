@@ -20,7 +20,7 @@ from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.check import check_arrays, check_bids
 from brain2music.pipeline.refits import about_p
-from brain2music.pipeline.run import run
+from brain2music.pipeline.run import run_pipeline
 from tests.study.tiny_study import TR, TinyStudy, voxels
 
 CONFIG = RunConfig.of(
@@ -163,14 +163,14 @@ def test_check_reports_what_run_refuses_before_the_work(
     reported = [each for each in check_bids(study.root, config, tmp_path / "out") if each.severity == "error"]
     assert code in {each.code for each in reported}
     with pytest.raises(InputError) as refused:
-        run(BidsSource.read(study.root, config), tmp_path / "out", config)
+        run_pipeline(BidsSource.read(study.root, config), tmp_path / "out", config)
     assert str(refused.value) in {str(each.as_error()) for each in reported}
     assert isinstance(refused.value, LeakageError) == (code == "leak")
 
 
 def test_a_study_without_fault_passes_and_runs(study: TinyStudy, tmp_path: Path) -> None:
     assert check_bids(study.root, CONFIG, tmp_path / "out") == []
-    run(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
+    run_pipeline(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
     assert check_bids(study.root, CONFIG, tmp_path / "out") == []  # its own outputs may lie there
 
 
@@ -189,7 +189,7 @@ def test_a_full_disk_is_told_before_the_work(study: TinyStudy, tmp_path: Path, m
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(InputError, match=r"will be written, and 0 MB are free"):
-        run(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
+        run_pipeline(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
     assert not (tmp_path / "out").exists()
 
 
@@ -241,7 +241,7 @@ def test_a_subject_at_fault_costs_that_subject(
     assert {each.severity for each in found} == {"warning"}
     assert any("sub-02 is left out" in each.what for each in found)
     with pytest.warns(Brain2MusicWarning, match="sub-02 is left out"):
-        outputs = run(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
+        outputs = run_pipeline(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
     record = json.loads(outputs.study.read_text())
     assert record["subjects"] == ["01"]
     assert any("sub-02 is left out" in line for line in record["warnings"])
@@ -254,7 +254,7 @@ def test_a_subject_at_fault_that_is_asked_for_is_refused(study: TinyStudy, tmp_p
         assert any(each.severity == "error" for each in check_bids(study.root, CONFIG, None, labels))
         source = BidsSource.read(study.root, CONFIG, subjects=labels)
         with pytest.raises(InputError, match="sub-02"):
-            run(source, tmp_path / "out", CONFIG, subjects=labels)
+            run_pipeline(source, tmp_path / "out", CONFIG, subjects=labels)
     assert check_bids(study.root, CONFIG, None, ["01"]) == []
 
 
@@ -282,10 +282,10 @@ def test_arrays_pass_the_same_gate(tmp_path: Path, rng: np.random.Generator) -> 
     found = check_arrays(path, config, tmp_path / "out")
     assert [(each.code, each.severity, each.subject) for each in found] == [("array-unusable", "warning", "b")]
     with pytest.warns(Brain2MusicWarning, match="sub-b is left out"):
-        outputs = run(read_arrays_study(path), tmp_path / "out", CONFIG)
+        outputs = run_pipeline(read_arrays_study(path), tmp_path / "out", CONFIG)
     assert json.loads(outputs.study.read_text())["subjects"] == ["a"]
     with pytest.raises(InputError, match="NaN"):
-        run(read_arrays_study(path), tmp_path / "out", CONFIG, subjects=["b"])
+        run_pipeline(read_arrays_study(path), tmp_path / "out", CONFIG, subjects=["b"])
 
 
 def test_why_there_is_no_p_is_said_before_and_beside_the_score(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -295,13 +295,13 @@ def test_why_there_is_no_p_is_said_before_and_beside_the_score(tmp_path: Path, r
     assert "no p" in finding.what
     assert "set evaluation.n_permuted_fits to 20" in finding.hint
     with pytest.warns(Brain2MusicWarning, match="no p"):
-        outputs = run(read_arrays_study(path), tmp_path / "out", CONFIG)
+        outputs = run_pipeline(read_arrays_study(path), tmp_path / "out", CONFIG)
     (score,) = select_scores(read_scores(outputs.scores), metric="identification", condition="decoded", **OWN)
     assert score.p is None
     assert "set evaluation.n_permuted_fits to 20" in score.detail
     enough = CONFIG.changed(n_permuted_fits=5)
     assert check_arrays(path, enough) == []
-    outputs = run(read_arrays_study(path), tmp_path / "out", enough)
+    outputs = run_pipeline(read_arrays_study(path), tmp_path / "out", enough)
     (score,) = select_scores(read_scores(outputs.scores), metric="identification", condition="decoded", **OWN)
     assert score.p is not None
     assert "no p" not in score.detail
@@ -320,7 +320,7 @@ def test_genres_that_training_cannot_do_without_are_said_before(study: TinyStudy
     assert "(pop)" in found[0].what
     assert "without jazz" in found[1].what
     with pytest.warns(Brain2MusicWarning, match="without jazz") as said:
-        outputs = run(BidsSource.read(study.root, config), tmp_path / "out", config)
+        outputs = run_pipeline(BidsSource.read(study.root, config), tmp_path / "out", config)
     assert len(said) == 2
     left_out = select_scores(read_scores(outputs.scores), metric="identification", held_out="genre")
     assert {each.group for each in left_out} == {"pop"}
@@ -350,7 +350,7 @@ def test_a_recording_at_fault_costs_its_clip(tmp_path: Path, rng: np.random.Gene
     (finding,) = [each for each in check_arrays(path, CONFIG) if "s03" in str(each)]
     assert (finding.code, finding.severity) == ("audio-unreadable", "warning")
     with pytest.warns(Brain2MusicWarning, match=r"s03\.wav.*left out"):
-        outputs = run(read_arrays_study(path), tmp_path / "out", CONFIG)
+        outputs = run_pipeline(read_arrays_study(path), tmp_path / "out", CONFIG)
     clips = set(pd.read_parquet(outputs.predictions("a", "logmel"))["clip"])
     assert len(clips) == 11
     assert not any("s03" in clip for clip in clips)
@@ -366,7 +366,7 @@ def test_recordings_at_fault_are_left_out_while_they_are_few(study: TinyStudy, t
     source = BidsSource.read(study.root, CONFIG)
     assert {each.severity for each in check_bids(study.root, CONFIG)} == {"warning"}
     with pytest.warns(Brain2MusicWarning, match=r"jazz\.00008.*left out"):
-        run(source, tmp_path / "out", CONFIG)
+        run_pipeline(source, tmp_path / "out", CONFIG)
     for track in (7, 9):
         study.track(track).unlink()
     assert [each.code for each in check_bids(study.root, CONFIG) if each.severity == "error"] == ["audio-missing"] * 3

@@ -15,7 +15,7 @@ from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.models.generators import get_generator
 from brain2music.pipeline.generation import choose_clips
 from brain2music.pipeline.outputs import Outputs
-from brain2music.pipeline.run import run
+from brain2music.pipeline.run import run_pipeline
 from brain2music.report.page import build_report
 from tests.study.tiny_study import TinyStudy
 
@@ -52,7 +52,7 @@ def config(generator: Path | str, **changes: object) -> RunConfig:
 
 
 def generate(study: TinyStudy, out: Path, settings: RunConfig) -> Outputs:
-    return run(BidsSource.read(study.root, settings), out, settings)
+    return run_pipeline(BidsSource.read(study.root, settings), out, settings)
 
 
 def test_every_sample_is_a_file_that_is_scored_by_every_embedding(

@@ -20,7 +20,7 @@ from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.metrics.score import METRICS
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs
-from brain2music.pipeline.run import run
+from brain2music.pipeline.run import run_pipeline
 from brain2music.report.page import build_report
 from tests.study.tiny_study import TinyStudy
 
@@ -68,7 +68,7 @@ def test_every_part_of_a_run_is_shown_as_a_stage(
     begun: list[str] = []
     monkeypatch.setattr(progress, "_begin", lambda name: (begun.append(name), begin(name))[1])
     config = CONFIG.changed(embeddings=("logmel",), n_permuted_fits=1, leave_one_genre_out=False)
-    outputs = run(read(study, config), tmp_path / "out", config, galleries=[gallery_of(study, tmp_path)])
+    outputs = run_pipeline(read(study, config), tmp_path / "out", config, galleries=[gallery_of(study, tmp_path)])
     build_report(outputs.root)
     assert {
         *(
@@ -88,7 +88,7 @@ def test_every_part_of_a_run_is_shown_as_a_stage(
 
 def test_a_run_writes_all_that_it_promises(study: TinyStudy, tmp_path: Path) -> None:
     before = {path: digest_file(path) for path in study.root.rglob("*") if path.is_file()}
-    outputs = run(read(study), tmp_path / "out", CONFIG, galleries=[gallery_of(study, tmp_path)])
+    outputs = run_pipeline(read(study), tmp_path / "out", CONFIG, galleries=[gallery_of(study, tmp_path)])
     for path in (outputs.study, outputs.scores, outputs.description, outputs.reliability("01"), outputs.summary("01")):
         assert path.is_file(), path
     for name in CONFIG.embeddings:
@@ -122,15 +122,15 @@ def test_a_run_writes_all_that_it_promises(study: TinyStudy, tmp_path: Path) -> 
 def test_running_again_changes_no_byte_and_decodes_nothing(
     study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = digests(run(read(study), tmp_path / "out", CONFIG))
+    first = digests(run_pipeline(read(study), tmp_path / "out", CONFIG))
     monkeypatch.setattr("brain2music.decoding.subject.fit_decoder", lambda *_, **__: pytest.fail("decoded again"))
-    assert digests(run(read(study), tmp_path / "out", CONFIG)) == first
+    assert digests(run_pipeline(read(study), tmp_path / "out", CONFIG)) == first
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_bytes(
     study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = digests(run(read(study), tmp_path / "whole", CONFIG))
+    whole = digests(run_pipeline(read(study), tmp_path / "whole", CONFIG))
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -138,15 +138,15 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr("brain2music.pipeline.steps.write_scores", stop)
         with pytest.raises(KeyboardInterrupt):
-            run(read(study), tmp_path / "out", CONFIG)
+            run_pipeline(read(study), tmp_path / "out", CONFIG)
     assert not (tmp_path / "out" / "scores.json").exists()
-    resumed = digests(run(read(study), tmp_path / "out", CONFIG))
+    resumed = digests(run_pipeline(read(study), tmp_path / "out", CONFIG))
     assert list(resumed.values()) == list(whole.values())
 
 
 @pytest.mark.parametrize("change", ["setting", "sound", "scan"])
 def test_what_depends_on_a_change_is_made_again(change: str, study: TinyStudy, tmp_path: Path) -> None:
-    outputs = run(read(study), tmp_path / "out", CONFIG)
+    outputs = run_pipeline(read(study), tmp_path / "out", CONFIG)
     before = digest_file(outputs.predictions("01", "logmel"))
     config = CONFIG
     if change == "setting":
@@ -158,19 +158,19 @@ def test_what_depends_on_a_change_is_made_again(change: str, study: TinyStudy, t
         soundfile.write(study.track(5), samples, 8000)
     else:
         study.write_image("task-Test_run-01", np.random.default_rng(7).normal(100, 10, (3, 4, 5, 10)).astype("f4"))
-    run(read(study, config), tmp_path / "out", config)
+    run_pipeline(read(study, config), tmp_path / "out", config)
     assert digest_file(outputs.predictions("01", "logmel")) != before
 
 
 def test_confounds_are_regressed_out_and_a_changed_table_counts(study: TinyStudy, tmp_path: Path) -> None:
-    plain = digest_file(run(read(study), tmp_path / "plain", CONFIG).predictions("01", "logmel"))
+    plain = digest_file(run_pipeline(read(study), tmp_path / "plain", CONFIG).predictions("01", "logmel"))
     config = CONFIG.changed(confounds=("a_comp_cor_0[0-4]",))
     with pytest.raises(InputError, match=r"the confounds table .* is missing"):
-        run(read(study, config), tmp_path / "out", config)
+        run_pipeline(read(study, config), tmp_path / "out", config)
     made = [plain]
     for seed in range(2):
         write_confounds(study, np.random.default_rng(seed))
-        outputs = run(read(study, config), tmp_path / "out", config)
+        outputs = run_pipeline(read(study, config), tmp_path / "out", config)
         made.append(digest_file(outputs.predictions("01", "logmel")))
     assert len(set(made)) == 3
     said = json.loads(outputs.study.read_text())
@@ -199,11 +199,11 @@ def add_subject(study: TinyStudy) -> None:
 def test_at_group_level_subjects_are_read_by_each_others_decoders(study: TinyStudy, tmp_path: Path) -> None:
     add_subject(study)
     config = CONFIG.changed(between_subject=("srm",), embeddings=("logmel",), encoding={"enabled": False})
-    run(read(study), tmp_path / "out", config, subjects=["01"])
+    run_pipeline(read(study), tmp_path / "out", config, subjects=["01"])
     with pytest.raises(InputError, match="needs two"):
-        run(read(study), tmp_path / "out", config, level="group")
-    run(read(study), tmp_path / "out", config)
-    outputs = run(read(study), tmp_path / "out", config, level="group")
+        run_pipeline(read(study), tmp_path / "out", config, level="group")
+    run_pipeline(read(study), tmp_path / "out", config)
+    outputs = run_pipeline(read(study), tmp_path / "out", config, level="group")
     scores = json.loads(outputs.scores.read_text())
     for held_out in ("subject", "none"):
         found = {s["subject"]: s for s in scores if (s["alignment"], s["held_out"]) == ("srm", held_out)}
@@ -211,18 +211,18 @@ def test_at_group_level_subjects_are_read_by_each_others_decoders(study: TinyStu
         assert found["01"]["value"] == pytest.approx(found["02"]["value"], abs=1e-6)  # their responses are the same
         whose = {"subject": "the other 1 subjects", "none": "all 2 subjects"}[held_out]
         assert found["01"]["detail"] == f"decoder fitted to training clips of {whose}"
-    before = outputs.across("logmel").stat().st_mtime_ns
-    run(read(study), tmp_path / "out", config, level="group")
-    assert outputs.across("logmel").stat().st_mtime_ns == before
+    before = outputs.between_subject_scores("logmel").stat().st_mtime_ns
+    run_pipeline(read(study), tmp_path / "out", config, level="group")
+    assert outputs.between_subject_scores("logmel").stat().st_mtime_ns == before
 
 
 def test_the_group_level_summarises_subjects(study: TinyStudy, tmp_path: Path) -> None:
     add_subject(study)
     with pytest.raises(InputError, match="participant level first"):
-        run(read(study), tmp_path / "out", CONFIG, level="group")
-    run(read(study), tmp_path / "out", CONFIG, subjects=["sub-02"])
-    outputs = run(read(study), tmp_path / "out", CONFIG, subjects=["01"])
-    run(read(study), tmp_path / "out", CONFIG, level="group")
+        run_pipeline(read(study), tmp_path / "out", CONFIG, level="group")
+    run_pipeline(read(study), tmp_path / "out", CONFIG, subjects=["sub-02"])
+    outputs = run_pipeline(read(study), tmp_path / "out", CONFIG, subjects=["01"])
+    run_pipeline(read(study), tmp_path / "out", CONFIG, level="group")
     scores = json.loads(outputs.scores.read_text())
     of_group = {"subject": "group", "metric": "identification", "condition": "decoded", **OWN}
     assert [score["n"] for score in scores if score.items() >= of_group.items()] == [2, 2]
@@ -232,13 +232,13 @@ def test_the_group_level_summarises_subjects(study: TinyStudy, tmp_path: Path) -
 def test_a_poisoned_split_is_refused_before_any_fit(study: TinyStudy, tmp_path: Path) -> None:
     study.edit(study.events("task-Training_run-01"), "\tjazz\t1\t", "\tjazz\t5\t")
     with pytest.raises(LeakageError, match=r"jazz\.00005"):
-        run(read(study), tmp_path / "out", CONFIG)
+        run_pipeline(read(study), tmp_path / "out", CONFIG)
     assert not (tmp_path / "out" / "sub-01").exists()
 
 
 def test_a_gallery_never_answers_with_the_stimulus_itself(study: TinyStudy, tmp_path: Path) -> None:
     build_gallery(study.root / "stimuli", tmp_path / "gallery", get_embedder("logmel", 1.5, 1.5))
-    outputs = run(read(study), tmp_path / "out", CONFIG, galleries=[tmp_path / "gallery"])
+    outputs = run_pipeline(read(study), tmp_path / "out", CONFIG, galleries=[tmp_path / "gallery"])
     found = pd.read_parquet(outputs.retrieval("01", "logmel"))
     assert not any(track.endswith(("jazz.00005", "jazz.00006")) for track in found["track"])
     record = json.loads(outputs.study.read_text())
@@ -255,7 +255,7 @@ def test_a_gallery_meets_a_study_of_any_tr(study: TinyStudy, tmp_path: Path) -> 
     build_gallery(music, tmp_path / "differs", get_embedder("logmel", 1.0, 1.5))
     config = CONFIG.changed(embeddings=("logmel",), encoding={"enabled": False})
     with pytest.raises(InputError, match=r"differ in window_s.*--window-s 1\.5"):
-        run(read(study), tmp_path / "out", config, galleries=[tmp_path / "differs"])
+        run_pipeline(read(study), tmp_path / "out", config, galleries=[tmp_path / "differs"])
     assert not list((tmp_path / "out").glob("sub-*"))
-    outputs = run(read(study), tmp_path / "out", config, galleries=[tmp_path / "fits"])
+    outputs = run_pipeline(read(study), tmp_path / "out", config, galleries=[tmp_path / "fits"])
     assert len(pd.read_parquet(outputs.retrieval("01", "logmel"))) > 0

@@ -10,8 +10,8 @@ import pytest
 from brain2music.brain.source import BidsSource
 from brain2music.config import SECTIONS, RunConfig, Section
 from brain2music.pipeline.cache import Stages, Step
-from brain2music.pipeline.run import run
-from brain2music.pipeline.settings import DECIDING, DESCRIBED, DIGESTED, SEEN, seen
+from brain2music.pipeline.run import run_pipeline
+from brain2music.pipeline.settings import DECIDING, DESCRIBED, DIGESTED, SEEN, visible_settings
 from tests.pipeline.test_pipeline import add_subject, gallery_of
 from tests.study.tiny_study import TinyStudy
 
@@ -43,14 +43,14 @@ CONFIG = RunConfig.of(
 
 def test_every_setting_counts_somewhere_and_no_stage_sees_what_only_another_uses() -> None:
     every = set(CONFIG.flat())
-    counted = {name for step in SEEN for name in seen(step, CONFIG)}
+    counted = {name for step in SEEN for name in visible_settings(step, CONFIG)}
     assert every - counted == (DESCRIBED | DIGESTED | DECIDING) - {"evaluation.between_subject"}
     assert {place for places in SEEN.values() for place in places} <= every | set(SECTIONS)
     later = {name for name in every if name.partition(".")[0] in ("retrieval", "generation", "encoding")}
-    assert not later & set(seen("decode", CONFIG))
-    assert later & set(seen("retrieve", CONFIG)) == {"retrieval.k"}
-    assert {name.partition(".")[0] for name in later & set(seen("generate", CONFIG))} == {"generation"}
-    assert "seed" in seen("encode", CONFIG)
+    assert not later & set(visible_settings("decode", CONFIG))
+    assert later & set(visible_settings("retrieve", CONFIG)) == {"retrieval.k"}
+    assert {name.partition(".")[0] for name in later & set(visible_settings("generate", CONFIG))} == {"generation"}
+    assert "seed" in visible_settings("encode", CONFIG)
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ def test_a_step_reads_only_settings_that_it_may_see(
     add_subject(study)
     config = CONFIG.changed(generator=str(generator))
     source, out, galleries = BidsSource.read(study.root, config), tmp_path / "out", [gallery_of(study, tmp_path)]
-    run(source, out, config, galleries=galleries)
-    run(source, out, config, level="group", galleries=galleries)
+    run_pipeline(source, out, config, galleries=galleries)
+    run_pipeline(source, out, config, level="group", galleries=galleries)
     assert read_by.keys() == set(STEPS.values()) == SEEN.keys()
     for name, read in read_by.items():
         told = {each for each in config.flat() if {each, each.partition(".")[0]} & SEEN[name]}

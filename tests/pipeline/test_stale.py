@@ -17,7 +17,7 @@ from brain2music.config import RunConfig
 from brain2music.gallery.build import build_gallery
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import Outputs
-from brain2music.pipeline.run import run
+from brain2music.pipeline.run import run_pipeline
 from brain2music.pipeline.subjects import finished
 from brain2music.report.page import build_report
 from tests.study.tiny_study import TinyStudy
@@ -58,10 +58,10 @@ class Bench:
         pd.DataFrame({"file": files, "title": title, "licence": "CC0-1.0"}).to_csv(table, sep="\t", index=False)
         build_gallery(music, self.galleries[0], get_embedder("logmel", 1.5, 1.5), metadata=table)
 
-    def run(self, out: Path | None = None) -> dict[str, str]:
+    def run_pipeline(self, out: Path | None = None) -> dict[str, str]:
         """The digest of every file that a run and its report leave."""
         source = read(self.study, self.config)
-        outputs = run(source, out or self.out, self.config, galleries=self.galleries)
+        outputs = run_pipeline(source, out or self.out, self.config, galleries=self.galleries)
         build_report(outputs.root)
         return {Path(name).relative_to(outputs.root).as_posix(): value for name, value in digests(outputs).items()}
 
@@ -184,19 +184,19 @@ def test_subjects_of_other_settings_are_said_and_never_averaged(tmp_path: Path) 
     study.add_mask()
     add_subject(study)
     config = CONFIG.changed(encoding={"enabled": False})
-    run(read(study, config), tmp_path / "out", config, subjects=["01"])
+    run_pipeline(read(study, config), tmp_path / "out", config, subjects=["01"])
     other = config.changed(detrend="linear")
     with pytest.warns(
         Brain2MusicWarning, match="sub-01 was made with other settings than these: preprocessing.detrend median"
     ):
-        outputs = run(read(study, other), tmp_path / "out", other, subjects=["02"])
+        outputs = run_pipeline(read(study, other), tmp_path / "out", other, subjects=["02"])
     assert any("sub-01 was made" in line for line in json.loads(outputs.study.read_text())["warnings"])
     with pytest.raises(InputError, match="sub-02 was made with other settings than sub-01"):
-        run(read(study, other), tmp_path / "out", other, level="group")
+        run_pipeline(read(study, other), tmp_path / "out", other, level="group")
     outputs.scores_of("01", "logmel").write_text("[]")
     assert finished(outputs, "01") is None
     with pytest.warns(Brain2MusicWarning, match="sub-01 is being worked on, unfinished or was changed"):
-        run(read(study, other), tmp_path / "out", other, subjects=["02"])
+        run_pipeline(read(study, other), tmp_path / "out", other, subjects=["02"])
     assert json.loads(outputs.study.read_text())["subjects"] == ["02"]
 
 
@@ -224,7 +224,7 @@ def test_inputs_and_what_others_made_are_never_written_to(place: str, told: str,
         (tmp_path / name).write_text(text)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     with pytest.raises(InputError, match=told):
-        run(read(study, CONFIG), tmp_path / place, CONFIG)
+        run_pipeline(read(study, CONFIG), tmp_path / place, CONFIG)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -237,4 +237,4 @@ def test_an_input_where_outputs_are_written_is_refused(tmp_path: Path) -> None:
 
     source = BidsSource.read(study.root, CONFIG, stimuli=tmp_path / "out" / "stimuli")
     with pytest.raises(InputError, match="an input lies where the run writes its outputs"):
-        run(source, tmp_path / "out", CONFIG)
+        run_pipeline(source, tmp_path / "out", CONFIG)

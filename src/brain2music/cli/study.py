@@ -141,7 +141,7 @@ def run_bids(
     with progress("run"):
         with progress("load libraries"):
             from ..brain.source import BidsSource
-            from ..pipeline.run import run as run_pipeline
+            from ..pipeline.run import run_pipeline
             from ..report.page import build_report
 
         subjects = participant_label or ()
@@ -166,7 +166,7 @@ def run_arrays(
     with progress("run-arrays"):
         with progress("load libraries"):
             from ..brain.arrays import read_arrays_study
-            from ..pipeline.run import run as run_pipeline
+            from ..pipeline.run import run_pipeline
             from ..report.page import build_report
 
         source = read_arrays_study(arrays_toml)

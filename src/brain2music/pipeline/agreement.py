@@ -32,7 +32,7 @@ def agreement(
     true embedding; ``builder`` gives the columns that the scores of one tagger share.
     """
     scores: list[Score] = []
-    for tagger in (each for each in music.hearing if isinstance(each, Tagger)):
+    for tagger in (each for each in music.audio_embedders if isinstance(each, Tagger)):
 
         def tagged(sounds: Samples, tagger: Tagger = tagger) -> np.ndarray:
             return np.stack([[tagger.classes(*sound) for sound in each] for each in sounds]).swapaxes(0, 1)

@@ -16,7 +16,7 @@ WAYS: tuple[tuple[HeldOut, bool], ...] = (("subject", False), ("none", True))
 """What the decoder is not fitted to, and whether own training clips are among what it is fitted to."""
 
 
-def require_people(source: Source, config: RunConfig, subjects: Sequence[str]) -> None:
+def require_several(source: Source, config: RunConfig, subjects: Sequence[str]) -> None:
     """:class:`InputError` where subjects are to be aligned and cannot be."""
     if config.evaluation.between_subject and source.folds is not None:
         hint = "take `evaluation.between_subject` out of the settings"
@@ -28,7 +28,9 @@ def require_people(source: Source, config: RunConfig, subjects: Sequence[str]) -
         )
 
 
-def score_across(source: Source, subjects: Sequence[str], name: str, music: Music, config: RunConfig) -> list[Score]:
+def score_between_subjects(
+    source: Source, subjects: Sequence[str], name: str, music: Music, config: RunConfig
+) -> list[Score]:
     """Identification of every subject in one embedding by decoders of aligned subjects.
 
     Per subject and alignment there are two scores, with ``held_out`` "subject" (the decoder was not fitted to this
@@ -38,7 +40,7 @@ def score_across(source: Source, subjects: Sequence[str], name: str, music: Musi
     sides = []
     for context in contexts:
         train, test = context.responses
-        assert test is not None  # as require_people has seen to
+        assert test is not None  # as require_several has seen to
         sides.append(common_voxels(train, test))
     train_sides, test_sides = ([side[i] for side in sides] for i in (0, 1))
     inner = min(context.plan.inner for context in contexts)

@@ -8,7 +8,7 @@ from ..brain.arrays import read_arrays_study
 from ..brain.source import BidsSource, Source
 from ..config import RunConfig
 from ..study.finding import Finding, error
-from .gate import Level, judge, prepare
+from .gate import Level, judge, prepare_run
 from .outputs import Outputs
 
 
@@ -70,4 +70,4 @@ def _gate(
     source: Source, config: RunConfig, out: Path | None, galleries: Sequence[Path], level: Level
 ) -> list[Finding]:
     outputs = None if out is None else Outputs(out)
-    return list(prepare(source, config, outputs, level=level, galleries=galleries).findings)
+    return list(prepare_run(source, config, outputs, level=level, galleries=galleries).findings)

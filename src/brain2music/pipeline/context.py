@@ -21,13 +21,13 @@ from ..metrics.builder import ScoreBuilder
 from ..metrics.score import ScoredStage
 from ..study.folds import FoldPlan, group_clips
 from ..study.study import Clip
-from .dividing import outer_folds, plan, unseen_genres
+from .dividing import outer_folds, plan_division, unseen_genres
 from .listen import sound_digests
 from .outputs import Outputs
 from .refits import N_REFITS, N_REFITS_IN_FOLDS
 
 LABELS = ("genre-onehot", "mulan-text")
-"""Embeddings of what is known of a clip: they hear nothing, and judge nothing."""
+"""Embeddings of what is known of a clip: not of its sound, so that they judge nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Music:
     judges: tuple[Embedder, ...] = ()
     captions: Mapping[str, str] = field(default_factory=dict)
     _done: dict[str, Embeddings] = field(default_factory=dict, init=False)
-    _said: dict[str, dict[str, Float32[np.ndarray, " dims"]]] = field(default_factory=dict, init=False)
+    _captions: dict[str, dict[str, Float32[np.ndarray, " dims"]]] = field(default_factory=dict, init=False)
 
     def __getitem__(self, name: str) -> Embeddings:
         """All clips, training clips first, in the named embedding."""
@@ -61,24 +61,24 @@ class Music:
         return next(embedder for embedder in (*self.embedders, *self.judges) if embedder.space.name == name)
 
     @property
-    def hearing(self) -> list[Embedder]:
-        """Every embedder that may judge a sound."""
+    def audio_embedders(self) -> list[Embedder]:
+        """The embedders of sound, which may judge it."""
         return [each for each in (*self.embedders, *self.judges) if each.space.name not in LABELS]
 
     def captioned(self, clips: tuple[Clip, ...]) -> tuple[Clip, ...]:
         """The clips with the run's captions; as they are, where it has none."""
         return with_captions(clips, dict(self.captions)) if self.captions else clips
 
-    def said(self, name: str, clips: tuple[Clip, ...]) -> Float32[np.ndarray, "clips dims"] | None:
+    def captions_in(self, name: str, clips: tuple[Clip, ...]) -> Float32[np.ndarray, "clips dims"] | None:
         """The run's captions of clips in the named embedding, if it embeds text and there are such."""
         embedder = self.embedder(name)
         if not self.captions or not isinstance(embedder, TextEmbedder):
             return None
-        if name not in self._said:
+        if name not in self._captions:
             every = self.captioned((*self.source.train_clips, *self.source.test_clips))
             vectors = embed_captions(every, embedder)
-            self._said[name] = {clip.name: vector for clip, vector in zip(every, vectors, strict=True)}
-        return np.stack([self._said[name][clip.name] for clip in clips])
+            self._captions[name] = {clip.name: vector for clip, vector in zip(every, vectors, strict=True)}
+        return np.stack([self._captions[name][clip.name] for clip in clips])
 
     def digest(self, name: str, clips: Iterable[Clip]) -> str:
         """sha256 of the embeddings of some clips, in whatever order: what changes in sound or model changes it."""
@@ -96,7 +96,7 @@ class Music:
         return digest_text("\n".join(sorted(f"{clip.name}\t{self.sounds[clip]}" for clip in set(clips))))
 
     def means(self, name: str, clips: tuple[Clip, ...]) -> Float32[np.ndarray, "clips dims"]:
-        """One vector a clip, the mean over its windows."""
+        """One vector per clip, the mean over its windows."""
         row = {each: i for i, each in enumerate(self[name].names)}
         return self[name].mean[[row[clip.name] for clip in clips]]
 
@@ -209,7 +209,7 @@ class SubjectContext:
     def recordings(self) -> Int[np.ndarray, " clips"]:
         """The recording of each scored clip, and what else is held together."""
         train, test = self.responses
-        return plan(train.clips, None, self.config).groups if test is None else group_clips(test.clips)
+        return plan_division(train.clips, None, self.config).groups if test is None else group_clips(test.clips)
 
     @cached_property
     def plan(self) -> FoldPlan:
@@ -221,15 +221,15 @@ class SubjectContext:
         """A digest of how clips are divided, with all that an index of songs and artists has said of it."""
         heard = set(self.source.clips_of(self.subject))
         clips = [clip for clip in self.source.train_clips if clip in heard]
-        planned = plan(clips, outer_folds(self.source, self.config), self.config)
+        planned = plan_division(clips, outer_folds(self.source, self.config), self.config)
         held_out = [fold.tolist() for fold in planned.held_out]
         return digest_text(repr((planned.groups.tolist(), held_out, planned.inner)))
 
     def _plan(self, train: Responses) -> FoldPlan:
         n_folds = outer_folds(self.source, self.config) if self.in_folds else None
-        return plan(train.clips, n_folds, self.config)
+        return plan_division(train.clips, n_folds, self.config)
 
 
 def clip_means(decoded: Decoded) -> tuple[Float32[np.ndarray, "clips dims"], Float32[np.ndarray, "clips dims"]]:
-    """Predicted and true embeddings, one vector a clip: the mean over its windows."""
+    """Predicted and true embeddings, one vector per clip: the mean over its windows."""
     return decoded.predicted.mean(axis=1, dtype=np.float32), decoded.true.mean(axis=1, dtype=np.float32)

@@ -15,14 +15,14 @@ from ..config import RunConfig
 from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak
-from .dividing import outer_folds, plan
+from .dividing import outer_folds, plan_division
 from .methods import methods
 from .outputs import Outputs
 from .settings import deciding
 from .subjects import Records, unlike
 
 
-def describe(
+def describe_run(
     source: Source,
     config: RunConfig,
     embedders: Sequence[Embedder],
@@ -79,7 +79,7 @@ def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict
     first: dict[str, Any] = next(iter(measured.values()), nothing)
     lag = first.get("lag_tr", config.lag_in_scans(first["tr"]) if source.has_time else 0)
     train, test = (Counter(clip.genre for clip in clips) for clips in (source.train_clips, scored))
-    n_folds = len(plan(source.train_clips, outer_folds(source, config), config).held_out)
+    n_folds = len(plan_division(source.train_clips, outer_folds(source, config), config).held_out)
     return {
         "tr": first["tr"],
         "lag_tr": lag,

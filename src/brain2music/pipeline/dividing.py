@@ -17,7 +17,7 @@ def outer_folds(source: Source, config: RunConfig) -> int | None:
     return None if source.folds is None else config.decoding.n_outer_folds or source.folds
 
 
-def plan(clips: Sequence[Clip], n_folds: int | None, config: RunConfig) -> FoldPlan:
+def plan_division(clips: Sequence[Clip], n_folds: int | None, config: RunConfig) -> FoldPlan:
     """The folds of the clips that are fitted to, by the settings of a run.
 
     Parameters
@@ -44,7 +44,7 @@ def check_division(source: Source, config: RunConfig, found: list[Finding]) -> l
         _check_scored(source, config, subject, found)
         clips = [clip for clip in source.train_clips if clip in heard]
         try:
-            planned = plan(clips, outer_folds(source, config), config)
+            planned = plan_division(clips, outer_folds(source, config), config)
         except LeakageError as problem:
             found.append(error("leak", problem.file, problem.what, problem.hint))
         except InputError as problem:

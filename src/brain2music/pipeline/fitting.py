@@ -13,7 +13,7 @@ from ..study.finding import Finding, error, warning
 from ..study.study import Clip
 
 LABELS_ONLY = ("genre-onehot", "mulan-text")
-"""Embeddings of one vector a clip, however long it is."""
+"""Embeddings of one vector per clip, however long it is."""
 
 
 def check_fit(source: Source, config: RunConfig, embedders: Sequence[Embedder]) -> list[Finding]:

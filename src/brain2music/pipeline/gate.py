@@ -1,6 +1,6 @@
 """The gate of a run: all that stands in its way, found before anything is computed.
 
-``check`` tells what is found here, and ``run`` refuses by it: both call :func:`prepare` and :func:`admit`.
+``check`` tells what is found here, and ``run`` refuses by it: both call :func:`prepare_run` and :func:`admit`.
 """
 
 import warnings
@@ -23,7 +23,7 @@ from ..models.generators import Generator, get_generator
 from ..study.check import find_respelt, find_unpresentable, no_recordings
 from ..study.finding import Finding, error, warning
 from ..study.study import Clip
-from .between_subjects import require_people
+from .between_subjects import require_several
 from .claim import require_apart, require_ours
 from .dividing import check_division
 from .fitting import check_fit
@@ -58,7 +58,7 @@ class Ready:
 
 
 @progress("check what the run needs")
-def prepare(
+def prepare_run(
     source: Source,
     config: RunConfig,
     outputs: Outputs | None,
@@ -254,4 +254,4 @@ def _group(source: Source, config: RunConfig, outputs: Outputs, found: list[Find
             what = "no subject has been decoded here"
             found.append(error("group-empty", outputs.root, what, "run the participant level first"))
             return
-        _attempt("across-impossible", found, require_people, source, config, decoded)
+        _attempt("across-impossible", found, require_several, source, config, decoded)

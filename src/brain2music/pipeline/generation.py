@@ -59,7 +59,7 @@ def generate(
         return replace(shared, generator=generator.name, recordings=context.recordings[rows])
 
     scores: list[Score] = []
-    for embedder in music.hearing:
+    for embedder in music.audio_embedders:
         scores += _score_by(embedder, files, context, decoded, builder(), music)
 
     sides = partial(_read_pieces, files["denoised"]), partial(_read_pieces, files["true"])

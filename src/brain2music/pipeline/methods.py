@@ -8,7 +8,7 @@ from ..decoding import AUTO, in_form
 from ..embeddings.protocols import Embedder
 from ..encoding.chance import REFITS
 from ..gallery.gallery import Gallery
-from .dividing import outer_folds, plan
+from .dividing import outer_folds, plan_division
 from .refits import N_REFITS_IN_FOLDS
 
 Lags = Callable[[float], tuple[int, ...]]
@@ -104,7 +104,7 @@ def _embedded(embedders: Sequence[Embedder]) -> str:
 
 def _decoded(source: Source, config: RunConfig) -> list[str]:
     """What predicted the embedding, what was done to predictions, and how it was fitted and scored."""
-    planned = plan(source.train_clips, outer_folds(source, config), config)
+    planned = plan_division(source.train_clips, outer_folds(source, config), config)
     in_folds = source.folds is not None
     standardised = in_folds if config.decoding.standardise is None else config.decoding.standardise
     name = config.decoding.decoder

@@ -13,7 +13,7 @@ from ..embeddings.protocols import Embedder, TextEmbedder
 from ..gallery.gallery import Gallery
 from ..metrics.score import COLUMNS
 from .context import Music, SubjectContext
-from .settings import StageName, seen
+from .settings import StageName, visible_settings
 
 
 def made_from(context: SubjectContext, embedder: Embedder, music: Music) -> dict[str, str]:
@@ -37,19 +37,19 @@ def judged_by(context: SubjectContext, music: Music) -> dict[str, str]:
 def gallery_digests(gallery: Gallery) -> dict[str, str]:
     """A gallery's vectors, and all that its table says of the tracks."""
     rows = pd.util.hash_pandas_object(gallery.tracks, index=False).to_numpy()
-    told = digest_array(rows) + digest_text("\t".join(gallery.tracks.columns))
-    return {"gallery": digest_array(np.asarray(gallery.vectors)), "tracks of the gallery": told}
+    digest = digest_array(rows) + digest_text("\t".join(gallery.tracks.columns))
+    return {"gallery": digest_array(np.asarray(gallery.vectors)), "tracks of the gallery": digest}
 
 
-def told(
+def step_settings(
     stage: StageName, context: SubjectContext, embedder: Embedder | None = None, music: Music | None = None
 ) -> dict[str, Any]:
     """The settings of a stage: those of the run that it sees, its embedding, and the embeddings that judge."""
-    settings = {**seen(stage, context.config), **of_source(context.source), "lag_tr": context.lag_tr}
+    settings = {**visible_settings(stage, context.config), **of_source(context.source), "lag_tr": context.lag_tr}
     if embedder is not None:
         settings["space"] = asdict(embedder.space)
     if music is not None:
-        settings["judges"] = [asdict(each.space) for each in music.hearing]
+        settings["judges"] = [asdict(each.space) for each in music.audio_embedders]
     if stage == "generate":
         settings["given"] = in_form(context.config.decoding.decoder, "denoised")
     return settings

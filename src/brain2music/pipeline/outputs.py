@@ -129,7 +129,7 @@ class Outputs:
 
     @property
     def study(self) -> Path:
-        """What was run, for the report: see :func:`brain2music.pipeline.run.describe`."""
+        """What was run, for the report: see :func:`brain2music.pipeline.describe.describe_run`."""
         return self.root / "study.json"
 
     @property
@@ -194,7 +194,7 @@ class Outputs:
         """Scores of generated music, a list of records."""
         return self._file(subject, embedding, "generatedscores.json")
 
-    def across(self, embedding: str) -> Path:
+    def between_subject_scores(self, embedding: str) -> Path:
         """Scores of between-subject decoding in one embedding, a list of records."""
         return self.root / "group" / f"desc-{_alphanumeric(embedding)}_across.json"
 

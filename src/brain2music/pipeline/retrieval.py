@@ -47,7 +47,7 @@ def retrieve(
     search = partial(gallery.nearest, space=space, centre=mean, where=where)
     searched = {"decoded": search(predicted, config.retrieval.k), "true": search(true, config.retrieval.k)}
     by_matched = search(clip_means(matched)[0], 1)
-    captions = music.said(space.name, decoded.clips)
+    captions = music.captions_in(space.name, decoded.clips)
     if captions is not None:
         searched["caption"] = gallery.nearest(captions, config.retrieval.k, space=space, centre=0.0, where=where)
     rng = np.random.default_rng(config.seed)
@@ -61,7 +61,7 @@ def retrieve(
         "gallery_genres": list(genres[where]),
     }
     scores: list[Score] = []
-    for embedder in music.hearing:
+    for embedder in music.audio_embedders:
         judge = embedder.space.name
         mean = music.means(judge, context.trained_on).mean(axis=0)
         vectors = _evaluation_vectors(gallery, chosen, judge, music) - mean

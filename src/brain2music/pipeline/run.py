@@ -1,8 +1,8 @@
 """The whole reconstruction, top-down: responses to predicted embeddings, to music that exists, to scores.
 
-:func:`run` is the flow, and :mod:`brain2music.pipeline.steps` what it goes through. A step is skipped when its outputs
-are there already, made from the same inputs and settings: a run that was stopped is finished by the same command, with
-the same bytes.
+:func:`run_pipeline` is the flow, and :mod:`brain2music.pipeline.steps` what it goes through. A step is skipped when its
+outputs are there already, made from the same inputs and settings: a run that was stopped is finished by the same
+command, with the same bytes.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from ..config import RunConfig
 from .cache import Stages
 from .claim import claim
 from .context import Music, SubjectContext
-from .describe import describe
-from .gate import Level, admit, prepare
+from .describe import describe_run
+from .gate import Level, admit, prepare_run
 from .listen import export_retrieved, export_stimuli
 from .outputs import Outputs
 from .steps import between_subjects_step, subject_steps
 from .subjects import collect_scores, gather, retrieved_tables, working_on
 
 
-def run(
+def run_pipeline(
     source: Source,
     root: Path,
     config: RunConfig,
@@ -51,7 +51,7 @@ def run(
     outputs = Outputs(root)
     wanted = _chosen(source, subjects)
     source = source if tuple(wanted) == source.subjects else source.keep(wanted)
-    ready = prepare(source, config, outputs, level=level, galleries=galleries)
+    ready = prepare_run(source, config, outputs, level=level, galleries=galleries)
     source = admit(source, ready.findings, named=wanted if subjects else ())
     source = source.exclude(ready.lost) if ready.lost else source
     claim(source, outputs)
@@ -74,7 +74,7 @@ def run(
         export_stimuli(source, outputs, music.sounds, kept)
         export_retrieved(retrieved_tables(records, config, outputs), outputs)
         collect_scores(records, config, outputs, level)
-        describe(source, config, ready.embedders, ready.galleries, ready.leaks, records, outputs)
+        describe_run(source, config, ready.embedders, ready.galleries, ready.leaks, records, outputs)
     return outputs
 
 

@@ -94,7 +94,7 @@ def _score_captions(builder: ScoreBuilder, context: SubjectContext, decoded: Dec
 
     Text and sound are apart in a joint space; each side is centred on its own mean over the training clips.
     """
-    captions, train = (music.said(decoded.space.name, clips) for clips in (decoded.clips, context.trained_on))
+    captions, train = (music.captions_in(decoded.space.name, clips) for clips in (decoded.clips, context.trained_on))
     if captions is None or train is None:
         return []
     true = clip_means(decoded)[1] - decoded.train_mean.mean(axis=0)

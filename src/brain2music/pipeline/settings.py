@@ -40,7 +40,7 @@ SEEN: dict[StageName, set[str]] = {
 """For each step, the sections and single settings that change what it makes."""
 
 
-def seen(stage: StageName, config: RunConfig) -> dict[str, Any]:
+def visible_settings(stage: StageName, config: RunConfig) -> dict[str, Any]:
     """The settings that a step sees, ``section.name`` → value as JSON types."""
     settings = config.flat()
     return {name: value for name, value in settings.items() if {name, name.partition(".")[0]} & SEEN[stage]}

@@ -21,16 +21,16 @@ from ..gallery.gallery import Gallery
 from ..metrics.decoding import clip_similarity
 from ..metrics.records import write_scores
 from ..models.generators import Generator
-from .between_subjects import require_people, score_across
+from .between_subjects import require_several, score_between_subjects
 from .cache import Step
 from .context import Music, SubjectContext
 from .encoding import encode_subject, encoding_files, possible_files
 from .generation import generate
-from .origins import captions_of, gallery_digests, judged_by, made_from, of_source, told
+from .origins import captions_of, gallery_digests, judged_by, made_from, of_source, step_settings
 from .outputs import ALPHAS, GENERATED, PREDICTIONS, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
 from .retrieval import retrieve
 from .scoring import score
-from .settings import seen
+from .settings import visible_settings
 from .tables import alphas_table, predictions_table, reliability_table, similarity_table
 
 
@@ -68,7 +68,7 @@ def measuring_step(context: SubjectContext, outputs: Outputs) -> Step:
         values = np.full(scored.n_voxels, np.nan) if scored.repeats is None else repeat_reliability(scored)
         RELIABILITY.write(reliability, reliability_table(scored, values))
 
-    settings = {**seen("measure", context.config), "lag_tr": context.lag_tr}
+    settings = {**visible_settings("measure", context.config), "lag_tr": context.lag_tr}
     return Step([summary, reliability], make, context.digests, settings, reliability.with_suffix(".json"))
 
 
@@ -90,7 +90,7 @@ def decoding_step(
         write_scores(scores, score(context, decoder(), music))
 
     inputs = {**made_from(context, embedder, music), **captions_of(embedder, music)}
-    return Step([*tables, scores], make, inputs, told("decode", context, embedder))
+    return Step([*tables, scores], make, inputs, step_settings("decode", context, embedder))
 
 
 def retrieval_step(
@@ -117,7 +117,7 @@ def retrieval_step(
         **judged_by(context, music),
         **gallery_digests(gallery),
     }
-    return Step([table, scores], make, inputs, told("retrieve", context, embedder, music))
+    return Step([table, scores], make, inputs, step_settings("retrieve", context, embedder, music))
 
 
 def generation_step(
@@ -140,7 +140,7 @@ def generation_step(
         return pieces
 
     inputs = {**made_from(context, embedder, music), **judged_by(context, music), "generator": generator.sha256}
-    return Step([table, scores], make, inputs, told("generate", context, embedder, music))
+    return Step([table, scores], make, inputs, step_settings("generate", context, embedder, music))
 
 
 def encoding_step(context: SubjectContext, music: Music, outputs: Outputs) -> Step:
@@ -153,7 +153,7 @@ def encoding_step(context: SubjectContext, music: Music, outputs: Outputs) -> St
         return encoding_files(context, names, outputs)
 
     inputs = {key: value for each in music.embedders for key, value in made_from(context, each, music).items()}
-    settings = told("encode", context) | {"spaces": [asdict(each.space) for each in music.embedders]}
+    settings = step_settings("encode", context) | {"spaces": [asdict(each.space) for each in music.embedders]}
     record = scores.with_name(f"{scores.stem}_provenance.json")
     return Step([scores], make, inputs, settings, record, possible_files(subject, names, outputs))
 
@@ -161,17 +161,17 @@ def encoding_step(context: SubjectContext, music: Music, outputs: Outputs) -> St
 def between_subjects_step(source: Source, name: str, music: Music, config: RunConfig, outputs: Outputs) -> Step:
     """Align the subjects decoded so far, and decode each by the decoders of the others."""
     subjects = [subject for subject in source.subjects if outputs.scores_of(subject, name).is_file()]
-    require_people(source, config, subjects)
-    embedder, scores = music.embedder(name), outputs.across(name)
+    require_several(source, config, subjects)
+    embedder, scores = music.embedder(name), outputs.between_subject_scores(name)
 
     def make() -> None:
-        write_scores(scores, score_across(source, subjects, name, music, config))
+        write_scores(scores, score_between_subjects(source, subjects, name, music, config))
 
     inputs = {
         f"sub-{subject} {key}": value
         for subject in subjects
         for key, value in made_from(SubjectContext(source, subject, config), embedder, music).items()
     }
-    settings = seen("across", config) | {"space": asdict(embedder.space), "subjects": subjects}
+    settings = visible_settings("across", config) | {"space": asdict(embedder.space), "subjects": subjects}
     record = scores.with_name(f"{scores.stem}_provenance.json")
     return Step([scores], make, inputs, settings | of_source(source), record)

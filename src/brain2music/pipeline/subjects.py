@@ -148,7 +148,7 @@ def collect_scores(records: Records, config: RunConfig, outputs: Outputs, level:
     """Gather the scores of every finished subject into one table; at group level their summary too."""
     files = [file for subject in records for file in score_files(subject, records[subject], config, outputs)]
     files += (
-        [outputs.across(name) for name in config.embeddings]
+        [outputs.between_subject_scores(name) for name in config.embeddings]
         if config.evaluation.between_subject and level == "group"
         else []
     )
