@@ -14,9 +14,9 @@ from brain2music.audio.find import (
     UNREAD,
     describe_passed_over,
     find_audio,
-    search_audio,
+    scan_folder,
 )
-from brain2music.audio.paths import as_path, shown
+from brain2music.audio.paths import as_path, as_text
 
 
 def touch(*files: Path) -> None:
@@ -45,7 +45,7 @@ def test_every_folder_is_read_once_by_its_own_name(tmp_path: Path) -> None:
         (music / name).symlink_to(target)
     (music / "one").symlink_to(tmp_path / "other")
     (music / "two").symlink_to(tmp_path / "other")
-    found = search_audio(music)
+    found = scan_folder(music)
     assert names(found.files, music) == ["one/b.wav", "rock/live/a.wav"]
     assert found.passed_over == sorted((music / name, AGAIN) for name in (*links, "two"))
 
@@ -55,7 +55,7 @@ def test_what_is_passed_over_is_kept_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
     (tmp_path / "self.wav").symlink_to("self.wav")
     os.mkfifo(tmp_path / "pipe.wav")
-    found = search_audio(tmp_path, leave_out=[tmp_path / "out"])
+    found = scan_folder(tmp_path, leave_out=[tmp_path / "out"])
     assert names(found.files, tmp_path) == ["a.wav"]
     reasons = {path.name: why for path, why in found.passed_over}
     assert reasons.pop("self.wav").startswith(UNREAD)
@@ -80,9 +80,9 @@ def test_names_that_are_not_utf8_are_found_and_can_be_shown(tmp_path: Path) -> N
         pass
     (file,) = find_audio(tmp_path)
     assert os.fsencode(file.name) == b"mod\x85.wav"
-    assert shown(file.name) == r"mod\x85.wav"
-    assert as_path(shown(file)) == file
-    assert shown("Ölung.wav") == "Ölung.wav"
+    assert as_text(file.name) == r"mod\x85.wav"
+    assert as_path(as_text(file)) == file
+    assert as_text("Ölung.wav") == "Ölung.wav"
     named = tmp_path / r"mod\x85.wav"
     named.touch()
     assert as_path(named) == named

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.audio.headers import shape_of
+from brain2music.audio.info import audio_info
 from brain2music.audio.io import duration_of, read_audio
 from brain2music.audio.mp3 import count_frames
 from brain2music.audio.reading import open_sound
@@ -268,7 +268,7 @@ def test_floats_that_nobody_scaled_are_refused_like_those_of_an_array(music, tmp
         np.testing.assert_array_equal(read_audio(tmp_path / "x.wav")[0], music)
         return
     for read in (lambda path: read_audio(path), lambda path: list(read_blocks(path, SAMPLE_RATE, 1))):
-        with pytest.raises(InputError, match=r"x.wav: the sound file reaches .* floats lie within ±1"):
+        with pytest.raises(InputError, match=r"x.wav: the sound file reaches .* floats are within ±1"):
             read(tmp_path / "x.wav")
 
 
@@ -276,11 +276,11 @@ def test_floats_that_nobody_scaled_are_refused_like_those_of_an_array(music, tmp
 def test_the_shape_of_a_file_is_what_is_read_of_it_whatever_the_header_says(written, subtype, bits):
     path = written("wav", subtype=subtype)
     at = path.read_bytes().find(b"data") + 4
-    assert shape_of(path) == (SAMPLE_RATE, 1, SECONDS, bits)
+    assert audio_info(path) == (SAMPLE_RATE, 1, SECONDS, bits)
     for size in (0, 0xFFFFFFFF, 0x7FFFFFFF):
         copy = changed(path, [(at, struct.pack("<I", size))])
-        assert shape_of(copy)[:3] == (SAMPLE_RATE, 1, pytest.approx(len(read_audio(copy)[0]) / SAMPLE_RATE))
-        assert shape_of(copy).seconds == pytest.approx(SECONDS, abs=0.01)
+        assert audio_info(copy)[:3] == (SAMPLE_RATE, 1, pytest.approx(len(read_audio(copy)[0]) / SAMPLE_RATE))
+        assert audio_info(copy).seconds == pytest.approx(SECONDS, abs=0.01)
 
 
 def test_a_damaged_mp3_is_spoken_of_by_us_alone(written, capfd):

@@ -1,1 +1,5 @@
-"""Sound: reading, resampling, composing by rule, General-MIDI rendering."""
+"""Sound files and waveforms: reading, resampling, mixing, limiting, joining and writing."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

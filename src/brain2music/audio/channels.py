@@ -1,4 +1,4 @@
-"""Several channels to one: their mean, but for channels that are each other's negative, whose mean is silence."""
+"""Mixing of channels to mono by their mean, with a repair for channels of opposite polarity."""
 
 import warnings
 from pathlib import Path
@@ -9,8 +9,8 @@ from jaxtyping import Float32, Float64
 from .._utils.errors import Brain2MusicWarning
 
 CANCELLED = 0.01
-"""Channels cancel where their mean keeps less than this share of their own mean energy (-20 dB; unrelated stereo keeps
-a half, that is -3 dB)."""
+"""Channels cancel where their mean has less than this share of their mean energy (-20 dB; unrelated stereo has a half,
+which is -3 dB)."""
 
 
 def mix(
@@ -18,16 +18,16 @@ def mix(
     signs: Float32[np.ndarray, " channels"] | None = None,
     source: Path | None = None,
 ) -> Float32[np.ndarray, " samples"]:
-    """One channel: the mean of all.
+    """Mix channels to mono by their mean.
 
-    Where that would cancel (a channel was wired the wrong way round, L = -R), the channels that oppose the loudest are
-    turned over first, which loses nothing of them, and a warning says so. All other sound is the plain mean, bit for
-    bit.
+    Where that would cancel (one channel is wired with opposite polarity, L = -R), the channels that oppose the loudest
+    are inverted first, with a warning. For all other sound the result is exactly the mean.
 
     Parameters
     ----------
-    signs : from :func:`polarities`, of the whole where ``samples`` is a part of it; by default found here.
-    source : the file, for the warning.
+    signs : polarities of the whole sound (:func:`polarities`) where ``samples`` is a part of it; by default those of
+        ``samples``.
+    source : path of the file, for the warning.
     """
     if len(samples) == 1:
         return samples.mean(axis=0)
@@ -41,9 +41,9 @@ def mix(
 def polarities(
     sums: Float64[np.ndarray, "channels channels"], source: Path | None = None
 ) -> Float32[np.ndarray, " channels"]:
-    """What to multiply each channel by before the mean: all 1, or 1 and -1 where the plain mean would cancel.
+    """Sign of each channel before mixing: all 1, or -1 for channels that would cancel the loudest.
 
-    ``sums`` : the sum of :func:`products` over all parts of a sound.
+    ``sums`` is the sum of :func:`products` over all parts of a sound.
     """
     energies, count = np.diag(sums), len(sums)
     signs = np.ones(count, np.float32)
@@ -53,7 +53,7 @@ def polarities(
     if (signs < 0).any():
         where = f"{source}: " if source is not None else ""
         warnings.warn(
-            f"{where}the channels cancel each other; those that oppose the loudest are turned over before mixing",
+            f"{where}the channels cancel each other; those that oppose the loudest are inverted before mixing",
             Brain2MusicWarning,
             3,
         )
@@ -61,5 +61,5 @@ def polarities(
 
 
 def products(samples: Float32[np.ndarray, "channels samples"]) -> Float64[np.ndarray, "channels channels"]:
-    """Sums of the products of every two channels; those of parts add up to those of the whole."""
+    """Sums over samples of the products of all pairs of channels; they add up over the parts of a sound."""
     return np.einsum("is,js->ij", samples, samples, dtype=np.float64)

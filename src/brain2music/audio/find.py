@@ -1,4 +1,4 @@
-"""Finding the sound files of a folder: links are followed, a folder is read once, what is passed over is told."""
+"""Search of folders for sound files: links are followed, folders are read once, and skipped files are listed."""
 
 import os
 import stat
@@ -7,26 +7,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._utils.errors import InputError
-from .containers import is_available
+from .ffmpeg_reader import is_available
 from .io import COMMON, NEEDS_PYAV, SUFFIXES
-from .paths import shown
+from .paths import as_text
 
 HIDDEN = "hidden"
 DANGLING = "a link that leads nowhere"
 AGAIN = "a link to a folder that is read already"
 SPECIAL = "not a regular file"
 UNREAD = "that cannot be read"
-"""What reasons begin with where nothing is known of a file or a folder's contents."""
+"""Beginning of the reason where the contents of a file or folder are unknown."""
 
 
 @dataclass
-class Found:
-    """What a folder holds.
+class FolderScan:
+    """Sound files of a folder, and what was passed over.
 
     Attributes
     ----------
     files : the sound files, sorted by path.
-    passed_over : files, folders and links that were not taken, sorted by path, each with the reason.
+    passed_over : files, folders and links that were not used, sorted by path, each with the reason.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -34,24 +34,24 @@ class Found:
 
 
 def find_audio(folder: str | Path) -> list[Path]:
-    """All sound files in a folder and below it, sorted by path; see :func:`search_audio`.
+    """List all sound files in a folder and below it, sorted by path (:func:`scan_folder`).
 
     Raises
     ------
-    InputError : the folder does not exist, cannot be read, or holds none.
+    InputError : the folder does not exist, cannot be read, or holds no sound files.
     """
-    return search_audio(folder).files
+    return scan_folder(folder).files
 
 
-def search_audio(folder: str | Path, leave_out: Sequence[Path] = ()) -> Found:
-    """The sound files in a folder and below it, and what was passed over.
+def scan_folder(folder: str | Path, leave_out: Sequence[Path] = ()) -> FolderScan:
+    """Search a folder and its subfolders for sound files, and list what was passed over.
 
-    Links are followed: a link to a file is a file of its own, as a copy would be, and a folder is read once, by its
-    own name where it has one here; so links that go round in a circle end. Hidden files and folders are passed over.
+    Links are followed: a link to a file counts as a file, like a copy, and a folder is read once, under its real path
+    where that is in ``folder``, so circular links end. Hidden files and folders are passed over.
 
     Parameters
     ----------
-    leave_out : folders not to look into, nor to speak of.
+    leave_out : folders that are neither read nor listed.
 
     Raises
     ------
@@ -60,19 +60,19 @@ def search_audio(folder: str | Path, leave_out: Sequence[Path] = ()) -> Found:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("there is no such folder", folder, "check the path")
-    found = _walk_folders(folder, {os.path.realpath(path) for path in leave_out})
-    if not found.files:
-        passed = f" (passed over: {describe_passed_over(found.passed_over, folder)})" if found.passed_over else ""
+    scan = _walk(folder, {os.path.realpath(path) for path in leave_out})
+    if not scan.files:
+        passed = f" (passed over: {describe_passed_over(scan.passed_over, folder)})" if scan.passed_over else ""
         raise InputError(f"the folder holds no sound files{passed}", folder, f"put {', '.join(COMMON)} files there")
-    return found
+    return scan
 
 
 def describe_passed_over(passed_over: Sequence[tuple[str | Path, str]], folder: str | Path = "", names: int = 3) -> str:
-    """How many were passed over for each reason, with the first names: "2 whose suffix .m4a is not read (b.m4a, …)"."""
+    """Count what was passed over per reason, with the first names: "2 whose suffix .m4a is not read (b.m4a, …)"."""
     by_reason: dict[str, list[str]] = {}
     for path, why in passed_over:
         inside = Path(path).is_relative_to(folder)
-        by_reason.setdefault(why, []).append(shown(Path(path).relative_to(folder) if inside else path))
+        by_reason.setdefault(why, []).append(as_text(Path(path).relative_to(folder) if inside else path))
     parts = []
     for why, paths in sorted(by_reason.items(), key=lambda item: -len(item[1])):
         first = ", ".join(paths[:names]) + (", …" if len(paths) > names else "")
@@ -80,9 +80,9 @@ def describe_passed_over(passed_over: Sequence[tuple[str | Path, str]], folder: 
     return "; ".join(parts)
 
 
-def _walk_folders(folder: Path, leave_out: set[str]) -> Found:
-    """Folders before the links to them, so that files bear the names they have without links."""
-    found = Found()
+def _walk(folder: Path, leave_out: set[str]) -> FolderScan:
+    """Read folders before links to them, so that files have the paths they have without links."""
+    scan = FolderScan()
     top = os.path.realpath(folder)
     read, folders, links = set[str](), [folder], list[Path]()
     while folders or links:
@@ -91,20 +91,20 @@ def _walk_folders(folder: Path, leave_out: set[str]) -> Found:
         if real in leave_out:
             continue
         if path != folder and (real in read or _is_within(top, real)):
-            found.passed_over.append((path, AGAIN))
+            scan.passed_over.append((path, AGAIN))
             continue
         read.add(real)
-        _read_folder(path, found, folders, links)
-    found.files.sort()
-    found.passed_over.sort()
-    return found
+        _read_folder(path, scan, folders, links)
+    scan.files.sort()
+    scan.passed_over.sort()
+    return scan
 
 
-def _read_folder(path: Path, found: Found, folders: list[Path], links: list[Path]) -> None:
+def _read_folder(path: Path, scan: FolderScan, folders: list[Path], links: list[Path]) -> None:
     try:
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
     except OSError as error:
-        found.passed_over.append((path, f"{UNREAD} ({error.strerror})"))
+        scan.passed_over.append((path, f"{UNREAD} ({error.strerror})"))
         return
     for entry in entries:
         file = Path(entry.path)
@@ -120,22 +120,22 @@ def _read_folder(path: Path, found: Found, folders: list[Path], links: list[Path
             continue
         why = why or _reason(file, mode)
         if why is None:
-            found.files.append(file)
+            scan.files.append(file)
         else:
-            found.passed_over.append((file, why))
+            scan.passed_over.append((file, why))
 
 
 def _reason(file: Path, mode: int) -> str | None:
-    """Why a file is not taken for sound; None where it is."""
+    """Reason why a file is passed over; None for sound files."""
     if not stat.S_ISREG(mode):
         return SPECIAL
     if file.suffix.lower() in NEEDS_PYAV and not is_available():
         return f"of {file.suffix.lower()}, for which PyAV is needed: pip install 'brain2music[formats]'"
     if file.suffix.lower() in SUFFIXES:
         return None
-    return f"whose suffix {shown(file.suffix)} is not read" if file.suffix else "without a suffix"
+    return f"whose suffix {as_text(file.suffix)} is not read" if file.suffix else "without a suffix"
 
 
 def _is_within(path: str, folder: str) -> bool:
-    """Whether a real path is a real folder or lies below it."""
+    """Whether a real path is a real folder or is below it."""
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)

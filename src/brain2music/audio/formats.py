@@ -1,4 +1,4 @@
-"""The kinds of sound files that are written: what each can hold, told before there is something to write."""
+"""Formats of sound files that are written, and checks of what each can hold before sound is made for it."""
 
 import shutil
 from pathlib import Path
@@ -15,12 +15,13 @@ _MP3_SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 4800
 
 
 class Format(NamedTuple):
-    """A format of sound files.
+    """Properties of a format of sound files.
 
     Attributes
     ----------
-    name : libsndfile's. codings : libsndfile's subtype by bits per sample (0 where it is lossy).
-    channels : the most it can hold. sample_rates : those it can hold, in Hz; () for all. options : of libsndfile.
+    name : libsndfile's name. codings : bits per sample (0 for lossy formats) -> libsndfile's subtype.
+    channels : largest number of channels. sample_rates : possible sample rates in Hz; () for all.
+    options : options of libsndfile.
     """
 
     name: str
@@ -38,26 +39,26 @@ FORMATS = {
         "MP3", {0: "MPEG_LAYER_III"}, 2, _MP3_SAMPLE_RATES, {"bitrate_mode": "VARIABLE", "compression_level": 0.7}
     ),
 }
-"""By suffix."""
+"""Suffix -> format."""
 _HIGHEST = {".flac": 655_350, ".ogg": 192_000}  # Hz
 
 
 def check_format(path: Path, sample_rate: int, channels: int = 1) -> None:
-    """:class:`InputError` unless a file of this suffix can hold sound of this sample rate and so many channels."""
+    """Raise :class:`InputError` unless files of this suffix can hold this sample rate and number of channels."""
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise InputError(f"cannot write {path.suffix or 'no suffix'!r} files", path, f"use {', '.join(FORMATS)}")
     kind = FORMATS[suffix]
     if (kind.sample_rates and sample_rate not in kind.sample_rates) or sample_rate > _HIGHEST.get(suffix, sample_rate):
         raise InputError(
-            f"cannot write {suffix} files of {sample_rate} Hz", path, "choose wav or flac, or resample it first"
+            f"cannot write {suffix} files with {sample_rate} Hz", path, "choose wav or flac, or resample it first"
         )
     if channels > kind.channels:
-        raise InputError(f"cannot write {suffix} files of {channels} channels", path, "choose wav")
+        raise InputError(f"cannot write {suffix} files with {channels} channels", path, "choose wav")
 
 
 def require_room(path: Path, sample_rate: int, channels: int, seconds: float, bits: int = 16) -> None:
-    """:class:`InputError` where so much sound would fill the disk: of a wav file, whose size is known beforehand."""
+    """Raise :class:`InputError` where a wav file of this length would not fit on the disk; do nothing for others."""
     if path.suffix.lower() != ".wav":
         return
     folder = path.absolute().parent
@@ -76,12 +77,14 @@ def write_tagged(
     tags: dict[str, str],
     bits: int = 16,
 ) -> None:
-    """Write a waveform within ±1 atomically, with tags; what came from whole numbers of ``bits`` is written as them.
+    """Write a waveform within ±1 atomically, with tags.
+
+    A waveform that was read from integers of ``bits`` bits is written as the same integers.
 
     Parameters
     ----------
-    tags : libsndfile's: title, artist, comment, software, ... bits : 16, 24, or 32 for floats; the most that the
-        format has where that is less.
+    tags : libsndfile's tags: title, artist, comment, software, ...
+    bits : 16, 24, or 32 for floats; at most what the format has.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def write_tagged(
     check_format(path, sample_rate, len(waveform))
     kind = FORMATS[path.suffix.lower()]
     bits = min(bits, max(kind.codings))
-    frames = _as_written(waveform.T, bits)
+    frames = _as_integers(waveform.T, bits)
     if kind.name == "MP3" and "software" in tags:
         tags = {"album": tags["software"], **tags}  # LAME puts its own name for the software
     with (
@@ -107,8 +110,8 @@ def write_tagged(
             file.write(frames[first : first + _BLOCK])
 
 
-def _as_written(frames: np.ndarray, bits: int) -> np.ndarray:
-    """Whole numbers, that is what libsndfile reads as these floats; floats themselves for 0 and 32 bits."""
+def _as_integers(frames: np.ndarray, bits: int) -> np.ndarray:
+    """Integers that libsndfile reads as these floats; the floats themselves for 0 and 32 bits."""
     if bits in (0, 32):
         return frames
     most = 2 ** (bits - 1)

@@ -1,4 +1,4 @@
-"""Sound files: reading (a part of) one, resampling, writing."""
+"""Reading of sound files and parts of them, resampling, and writing."""
 
 from math import isfinite
 from pathlib import Path
@@ -14,17 +14,17 @@ from .reading import open_sound
 from .waveforms import LOUDEST, as_floats
 
 NEEDS_PYAV = (".m4a", ".m4b", ".aac", ".mp4", ".webm", ".weba", ".wma", ".mka", ".ac3", ".ape", ".wv", ".tta", ".amr")
-"""Suffixes of sound files that are read by PyAV only, the extra ``formats``."""
+"""Suffixes of sound files that only PyAV reads (the extra ``formats``)."""
 COMMON = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 SUFFIXES: tuple[str, ...] = (
     *COMMON,
     *(".wave", ".aifc", ".snd", ".caf", ".w64", ".rf64", ".bwf", ".mp2"),
     *NEEDS_PYAV,
 )
-"""What is taken for a sound file in folders, and where a file is looked up by a name without its suffix."""
+"""Suffixes that mark a sound file in folders, and that are tried for a name without a suffix."""
 
 MAKER = f"brain2music {__version__}"
-"""The tag *software* of the sound files that we write; :mod:`brain2music._utils.destinations` knows them by it."""
+"""The tag *software* of the sound files that we write, by which :mod:`brain2music._utils.destinations` knows them."""
 
 
 def read_audio(
@@ -34,15 +34,15 @@ def read_audio(
     start: float = 0.0,
     duration: float | None = None,
 ) -> tuple[Float32[np.ndarray, "*channels samples"], int]:
-    """Read a sound file, or only the asked part of it.
+    """Read a sound file or a part of it.
 
     Parameters
     ----------
     path : wav, flac, ogg, opus, mp3, aiff, au, caf, w64 or rf64; with PyAV also m4a, aac, mp4, webm, wma and others.
-        The bytes tell which, not the name.
-    sample_rate : Hz to resample to; None keeps the file's own.
+        The first bytes decide, not the name.
+    sample_rate : sample rate in Hz to resample to; None keeps that of the file.
     mono : average the channels (:func:`.channels.mix`), giving (samples,); otherwise (channels, samples).
-    start, duration : the part to read, in seconds; where the file ends earlier, what there is.
+    start, duration : the part to read, in seconds; shorter where the file ends before.
 
     Returns
     -------
@@ -50,41 +50,40 @@ def read_audio(
 
     Raises
     ------
-    InputError : the file cannot be read (:func:`.reading.open_sound`), or holds no samples in the asked part, or NaN,
-        infinite or unscaled ones.
+    InputError : the file cannot be read (:func:`.reading.open_sound`), holds no samples in the requested part, or
+        holds NaN, infinite or unscaled samples.
     """
     path = Path(path)
     with open_sound(path) as sound:
         if not (isfinite(start) and isfinite(duration or 0.0)):
             raise InputError(_nothing_to_read(start, duration, sound.frames / sound.sample_rate), path, "give seconds")
-        own_rate, first = sound.sample_rate, round(start * sound.sample_rate)
-        frames = sound.frames if duration is None else round(duration * own_rate)
+        file_rate, first = sound.sample_rate, round(start * sound.sample_rate)
+        frames = sound.frames if duration is None else round(duration * file_rate)
         if not 0 <= first < sound.frames or frames <= 0:
-            what = _nothing_to_read(start, duration, sound.frames / own_rate)
+            what = _nothing_to_read(start, duration, sound.frames / file_rate)
             raise InputError(what, path, "check the part asked for")
         samples = sound.read(first, frames)
     require_sound(samples, path)
     waveform = mix(samples, source=path) if mono else samples
-    return (waveform, own_rate) if sample_rate is None else (resample(waveform, own_rate, sample_rate), sample_rate)
+    return (waveform, file_rate) if sample_rate is None else (resample(waveform, file_rate, sample_rate), sample_rate)
 
 
 def require_sound(samples: Float32[np.ndarray, "channels samples"], path: Path) -> None:
-    """:class:`InputError` where a file holds NaN or infinite samples, or floats that are integers nobody scaled."""
+    """Raise :class:`InputError` where samples are NaN, infinite, or floats that look like unscaled integers."""
     if not np.isfinite(samples).all():
         raise InputError("the sound file holds NaN or infinite samples", path, "export it again as 16-bit wav")
     if (peak := float(np.abs(samples).max(initial=0.0))) > LOUDEST:
-        raise InputError(f"the sound file reaches {peak:g}: floats lie within ±1", path, "export it as 16-bit wav")
+        raise InputError(f"the sound file reaches {peak:g}: floats are within ±1", path, "export it as 16-bit wav")
 
 
 def write_audio(path: str | Path, waveform: Shaped[np.ndarray, "*channels samples"], sample_rate: int) -> None:
-    """Write a sound file atomically; its suffix gives the format: wav and flac in 16 bits, ogg, mp3 (small).
+    """Write a sound file atomically, in the format of its suffix: wav and flac in 16 bits, ogg or mp3.
 
-    Integers are taken by their full scale. A waveform whose peak is above 1 is scaled down as a whole to peak 1:
-    nothing is ever clipped.
+    Integers are divided by their full scale. A waveform whose peak is above 1 is scaled to peak 1, never clipped.
 
     Raises
     ------
-    InputError : the suffix is not one of these, or the format does not know the sample rate (mp3 above 48 kHz).
+    InputError : the suffix is another, or the format does not have the sample rate (mp3 above 48 kHz).
     ValueError : the waveform is empty or not finite.
     """
     waveform = as_floats(np.asarray(waveform))
@@ -97,7 +96,7 @@ def write_audio(path: str | Path, waveform: Shaped[np.ndarray, "*channels sample
 def resample(
     waveform: Float[np.ndarray, "*channels samples"], source_rate: int, target_rate: int
 ) -> Float32[np.ndarray, "*channels resampled"]:
-    """Resample along the last axis (soxr "HQ", linear phase); n samples become about n · target / source."""
+    """Resample along the last axis using soxr ("HQ", linear phase); n samples become about n · target / source."""
     import soxr
 
     waveform = np.asarray(waveform, dtype=np.float32)
@@ -107,7 +106,7 @@ def resample(
 
 
 def duration_of(path: str | Path) -> float:
-    """Seconds of sound that a file holds, whatever its header says, be it none; errors as of :func:`read_audio`."""
+    """Duration of a sound file in seconds, whatever its header says; 0 is allowed, errors as in :func:`read_audio`."""
     with open_sound(path, least_s=0.0) as sound:
         return sound.frames / sound.sample_rate
 

@@ -1,8 +1,8 @@
-"""How much an mp3 really holds: its frames are counted, for what its header says of them is a hint, and often false.
+"""True duration of an mp3 by counting its frames, because the length in its header is often false.
 
-Files that were joined, cut or streamed keep the header of another length, or have none; libsndfile believes the header,
-or guesses from the first frame's bitrate, and ends there. ISO/IEC 11172-3, 2.4.2.3; the Xing and LAME tags are those of
-the LAME encoder.
+Files that were joined, cut or streamed keep the header of another length, or have none; libsndfile trusts the header,
+or guesses from the bitrate of the first frame, and stops there. The frame header is that of ISO/IEC 11172-3, 2.4.2.3;
+the Xing and LAME tags are those of the LAME encoder.
 """
 
 import struct
@@ -22,21 +22,21 @@ _FRAMES, _BYTES, _TABLE, _QUALITY = 1, 2, 4, 8  # flags of a Xing tag
 
 @dataclass(frozen=True)
 class Mp3:
-    """What a walk through the frames found.
+    """Frame count of an mp3.
 
     Attributes
     ----------
-    samples : in each channel, without the encoder's delay and padding where a tag gives them.
-    frame : samples of a frame. frames : how many there are, but for that of a tag.
-    told_at : where a tag gives the number of frames; None where none does.
-    begins : the first frame's place. tag : a frame with a tag, to be put before files that have none.
+    samples : per channel, without the encoder's delay and padding where a tag gives them.
+    frame_length : samples per frame. n_frames : number of frames, without that of a tag.
+    count_offset : offset of the number of frames in the tag; None without a tag.
+    first_offset : offset of the first frame. tag : a frame with a correct tag, for files that have none.
     """
 
     samples: int
-    frame: int
-    frames: int
-    told_at: int | None
-    begins: int
+    frame_length: int
+    n_frames: int
+    count_offset: int | None
+    first_offset: int
     tag: bytes
 
 
@@ -45,11 +45,11 @@ class _Header:
     kind: tuple[int, int, int]  # version, layer, sample rate: the same in all frames of a stream
     length: int
     samples: int
-    side: int  # bytes between the header and where a tag may lie
+    side: int  # bytes between the header and the place of a tag
 
 
 def count_frames(path: Path) -> Mp3 | None:
-    """Walk through the frames of an mp3; None where it holds none that can be measured."""
+    """Count the frames of an mp3; None where no frame is found."""
     data = path.read_bytes()
     at = _next(data, _after_id3(data), None)
     if at is None:
@@ -66,18 +66,18 @@ def count_frames(path: Path) -> Mp3 | None:
             continue
         count += position + header.length <= len(data)
         position += header.length
-    told_at, trimmed = tag or (None, 0)
+    count_offset, trimmed = tag or (None, 0)
     samples = max(0, count * first.samples - trimmed)
-    return Mp3(samples, first.samples, count, told_at, at, _made_tag(data[at : at + 4], count))
+    return Mp3(samples, first.samples, count, count_offset, at, _xing_frame(data[at : at + 4], count))
 
 
-def _made_tag(header: bytes, count: int) -> bytes:
-    """A frame like those of a file, without a checksum and long enough, that tells how many follow."""
+def _xing_frame(header: bytes, count: int) -> bytes:
+    """A frame like those of the file, without a checksum, whose Xing tag holds the number of frames."""
     start = bytes([header[0], header[1] | 1, (header[2] & 0x0D) | 0xE0, header[3]])
-    like = _frame_header(start, 0)
-    assert like is not None
-    tag = start + bytes(like.side) + b"Xing" + struct.pack(">II", _FRAMES, count)
-    return tag.ljust(like.length, b"\0")
+    frame = _frame_header(start, 0)
+    assert frame is not None
+    tag = start + bytes(frame.side) + b"Xing" + struct.pack(">II", _FRAMES, count)
+    return tag.ljust(frame.length, b"\0")
 
 
 def _after_id3(data: bytes) -> int:
@@ -89,7 +89,7 @@ def _after_id3(data: bytes) -> int:
 
 
 def _next(data: bytes, at: int, kind: tuple[int, int, int] | None) -> int | None:
-    """Where the next frame begins: a header that another of its kind follows, or the end."""
+    """Offset of the next frame: a header that is followed by another of its kind, or by the end of the file."""
     while (at := data.find(b"\xff", at)) >= 0:
         header = _frame_header(data, at)
         if header is not None and kind in (None, header.kind):
@@ -106,7 +106,7 @@ def _frame_header(data: bytes, at: int) -> _Header | None:
     version, layer = data[at + 1] >> 3 & 3, 4 - (data[at + 1] >> 1 & 3)
     rate_index, kbps_index = data[at + 2] >> 2 & 3, data[at + 2] >> 4
     if version == 1 or layer == 4 or rate_index == 3 or kbps_index in (0, 15):
-        return None  # reserved, or of a free bitrate
+        return None  # reserved, or free bitrate
     first = version == 3
     table = f"1.{layer}" if first else ("2.1" if layer == 1 else "2.3")
     sample_rate, bits, padding = _RATES[version][rate_index], 1000 * _KBPS[table][kbps_index - 1], data[at + 2] >> 1 & 1
@@ -118,15 +118,15 @@ def _frame_header(data: bytes, at: int) -> _Header | None:
 
 
 def _tag(data: bytes, at: int, header: _Header) -> tuple[int | None, int] | None:
-    """Where the first frame tells the number of frames, and the samples to be trimmed; None where it is sound."""
+    """Offset of the frame count in a Xing tag, and the number of samples to trim; None where the frame is sound."""
     tag = at + 4 + header.side
     if data[tag : tag + 4] not in (b"Xing", b"Info"):
         return None
     flags = data[tag + 7]
-    told_at = tag + 8 if flags & _FRAMES else None
+    count_offset = tag + 8 if flags & _FRAMES else None
     encoder = tag + 8 + 4 * bool(flags & _FRAMES) + 4 * bool(flags & _BYTES)
     encoder += 100 * bool(flags & _TABLE) + 4 * bool(flags & _QUALITY)
     delays = data[encoder + 21 : encoder + 24]
     if len(delays) < 3 or not data[encoder : encoder + 4].isalnum():
-        return told_at, 0
-    return told_at, (delays[0] << 4 | delays[1] >> 4) + ((delays[1] & 15) << 8 | delays[2])
+        return count_offset, 0
+    return count_offset, (delays[0] << 4 | delays[1] >> 4) + ((delays[1] & 15) << 8 | delays[2])

@@ -1,17 +1,17 @@
-"""Paths as text: names of files may hold bytes that are not UTF-8, which tables, JSON and screens cannot."""
+"""Conversion between paths and text, because file names may hold bytes that are not UTF-8."""
 
 import os
 import re
 from pathlib import Path
 
 
-def shown(path: str | Path) -> str:
-    r"""A path as text that can be printed and stored: bytes of a name that are not UTF-8 as "\x85"."""
+def as_text(path: str | Path) -> str:
+    r"""Convert a path to text that can be printed and stored: bytes that are not UTF-8 become "\x85"."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def as_path(text: str | Path) -> Path:
-    r"""The path that is shown so: where there is no file "mod\x85.wav" by name, the one with that byte."""
+    r"""Convert text from :func:`as_text` back to a path: "mod\x85.wav" is that byte unless such a file exists."""
     path = Path(text)
     if r"\x" not in str(path) or os.path.lexists(path):
         return path

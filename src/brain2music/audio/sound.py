@@ -1,4 +1,4 @@
-"""What every generator returns: a sound, and where it came from, in the file as well as beside it."""
+"""What every generator returns: a waveform and its origin, which is saved in the file's tags and as JSON."""
 
 import json
 from dataclasses import dataclass, field
@@ -11,18 +11,16 @@ from jaxtyping import Float32
 from .._utils.files import write_json
 from .formats import write_tagged
 from .io import MAKER
-
-LOUDEST = 0.999
-"""Peak of a waveform that would exceed 1."""
+from .limiter import CEILING
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A waveform (channels, samples) float32 at ``sample_rate`` Hz.
+    """Generated sound: a waveform (channels, samples) float32 at ``sample_rate`` Hz, and its origin.
 
-    ``source`` says where it came from: ``generator``, ``checkpoint``, ``seed``, ``draw``, ``condition`` and
-    whatever else the generator was asked for, as JSON types. ``bits`` is what its samples are written in, where the
-    format has a choice: 16, 24, or 32 for floats.
+    ``source`` is the origin, as JSON types: ``generator``, ``checkpoint``, ``seed``, ``draw``, ``condition`` and the
+    other arguments of the generator. ``bits`` is the number of bits per sample to write, where the format has a choice:
+    16, 24, or 32 for floats.
     """
 
     waveform: Float32[np.ndarray, "channels samples"]
@@ -36,13 +34,14 @@ class Reconstruction:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Duration in seconds."""
         return self.waveform.shape[1] / self.sample_rate
 
     def save(self, path: str | Path, title: str = "Generated music") -> Path:
-        """Write wav, flac, ogg or mp3 with its source in the file's tags (title, software, comment), and as JSON.
+        """Write wav, flac, ogg or mp3 with the origin in its tags (title, software, comment), and a JSON file beside
+        it.
 
-        The JSON lies beside it, under the same name. A peak above 1 scales the whole down to 1.
+        The JSON file has the same name but for its suffix. A waveform whose peak is above 1 is scaled to peak 1.
 
         Raises
         ------
@@ -57,12 +56,12 @@ class Reconstruction:
         return path
 
 
-def limited(
+def scale_peak(
     waveform: Float32[np.ndarray, "channels samples"],
 ) -> tuple[Float32[np.ndarray, "channels samples"], float]:
-    """The waveform, scaled as a whole where its peak is above 1 to a little less; and by what, 1 otherwise."""
+    """Scale a waveform whose peak is above 1 to :data:`.limiter.CEILING`; returns it and the gain (1 if unchanged)."""
     peak = float(np.abs(waveform).max(initial=0.0))
     if not peak > 1.0:
         return np.ascontiguousarray(waveform, dtype=np.float32), 1.0
-    gain = LOUDEST / peak
+    gain = CEILING / peak
     return np.ascontiguousarray(waveform * np.float32(gain), dtype=np.float32), gain

@@ -1,7 +1,7 @@
-"""Sound that is given as an array: of any kind of numbers, mono or stereo, either way round; or refused by name.
+"""Conversion of arrays to waveforms: any number type, mono or stereo, channels first or last.
 
-Every function of the package that takes a waveform and a sample rate takes it through here, so that all mean the same
-by it.
+Every function of the package that takes a waveform and a sample rate converts them here, so that they mean the same
+everywhere.
 """
 
 from typing import Any
@@ -14,52 +14,56 @@ from .channels import mix
 
 AnyWaveform = Shaped[np.ndarray, "..."]
 """(samples,), (channels, samples) or (samples, channels), as :func:`as_waveform` takes it."""
+AudioBlock = Float32[np.ndarray, "channels samples"]
+"""A part of a sound with its channels."""
 LOUDEST = 64.0
-"""Floats beyond this are integers that nobody scaled; a recording is within ±1, or a little above."""
+"""Floats beyond this are taken for unscaled integers; a recording is within ±1, or a little above."""
 _FULL_SCALE = {"int8": 2.0**7, "int16": 2.0**15, "int32": 2.0**31, "uint8": 2.0**7}
 _HINT = "give floats within ±1, or int16"
 
 
 def as_waveform(array: Any, sample_rate: Any) -> tuple[Float32[np.ndarray, " samples"], int]:
-    """A mono waveform (samples,) within about ±1, and its sample rate in Hz; stereo is mixed (:func:`.channels.mix`).
+    """Convert an array to a mono waveform (samples,) within about ±1 and its sample rate in Hz.
+
+    Stereo is mixed (:func:`.channels.mix`).
 
     Parameters
     ----------
-    array : (samples,), (channels, samples) or (samples, channels), of one or two channels. Floats are taken as they
-        are; int8, int16, int32 and uint8 by their full scale.
+    array : (samples,), (channels, samples) or (samples, channels), with one or two channels. Floats are used as they
+        are; int8, int16, int32 and uint8 are divided by their full scale.
     sample_rate : in Hz, a whole number from 1,000 to 768,000.
 
     Raises
     ------
     InputError : the array is empty, has another shape or kind of numbers, or holds NaN or infinities; floats or
-        int32 that look like unscaled 16-bit samples; no such sample rate.
+        int32 that look like unscaled 16-bit samples; or the sample rate is out of range.
     """
     samples, sample_rate = as_channels(array, sample_rate)
     return mix(samples), sample_rate
 
 
 def as_channels(array: Any, sample_rate: Any) -> tuple[Float32[np.ndarray, "channels samples"], int]:
-    """The same with its channels as they are: (channels, samples), one or two."""
+    """Convert an array to a waveform (channels, samples) of one or two channels (:func:`as_waveform`)."""
     sample_rate = as_sample_rate(sample_rate)
     if isinstance(array, str | bytes) or hasattr(array, "__fspath__"):
         raise InputError(f"a waveform is an array of samples, not {array!r}", hint="read the file with read_audio")
     try:
-        given = np.asarray(array)
-    except Exception as error:  # of whatever library the object is from
+        numbers = np.asarray(array)
+    except Exception as error:  # from whatever library the object comes
         raise InputError(f"this is not a waveform ({error})", hint=_HINT) from None
-    samples = _channels_first(given)
+    samples = _channels_first(numbers)
     if samples.size == 0:
         raise InputError("the waveform holds no samples", hint="leave it out, or give one with sound")
     scaled = as_floats(samples)
     if not np.isfinite(scaled).all():
         raise InputError("the waveform holds NaN or infinite samples", hint="clean it first")
     if (peak := float(np.abs(scaled).max())) > LOUDEST:
-        raise InputError(f"the waveform reaches {peak:g}: floats lie within ±1", hint="divide integers by full scale")
+        raise InputError(f"the waveform reaches {peak:g}: floats are within ±1", hint="divide integers by full scale")
     return scaled, sample_rate
 
 
 def as_sample_rate(sample_rate: Any) -> int:
-    """A sample rate in Hz as a whole number; :class:`InputError` where it is none between 1 and 768 kHz."""
+    """Convert a sample rate in Hz to an integer; :class:`InputError` where it is not whole or not 1 to 768 kHz."""
     try:
         whole = int(sample_rate)
         fits = whole == float(sample_rate) and 1000 <= whole <= 768_000 and not isinstance(sample_rate, bool | str)
@@ -73,26 +77,26 @@ def as_sample_rate(sample_rate: Any) -> int:
     return whole
 
 
-def _channels_first(given: np.ndarray) -> np.ndarray:
-    """(channels, samples), whichever way round; the shorter side is the channels."""
-    if given.ndim == 1:
-        return given[None]
-    if given.ndim != 2:
-        what = "a single number" if given.ndim == 0 else f"an array of shape {given.shape}"
+def _channels_first(array: np.ndarray) -> np.ndarray:
+    """Transpose an array to (channels, samples); the shorter axis is taken for the channels."""
+    if array.ndim == 1:
+        return array[None]
+    if array.ndim != 2:
+        what = "a single number" if array.ndim == 0 else f"an array of shape {array.shape}"
         raise InputError(
             f"{what} is not a waveform", hint="give (samples,) or (channels, samples), one sound at a time"
         )
-    channels, samples = sorted(given.shape)
+    channels, samples = sorted(array.shape)
     if channels > 2 or (channels == samples == 2):
         raise InputError(
-            f"an array of shape {given.shape} has {channels} channels, and a waveform one or two",
+            f"an array of shape {array.shape} has {channels} channels, and a waveform one or two",
             hint="mix it down to mono or stereo, or give one sound at a time",
         )
-    return given if given.shape[0] <= given.shape[1] else given.T
+    return array if array.shape[0] <= array.shape[1] else array.T
 
 
 def as_floats(samples: np.ndarray) -> Float32[np.ndarray, "*channels samples"]:
-    """Samples as floats: those of integers by their full scale; :class:`InputError` for other kinds of numbers."""
+    """Convert samples to float32, integers by their full scale; :class:`InputError` for other number types."""
     kind = samples.dtype.name
     if samples.dtype.kind == "f":
         return np.ascontiguousarray(samples, dtype=np.float32)

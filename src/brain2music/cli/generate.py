@@ -128,13 +128,13 @@ def continue_(
     made in mono at the generator's rate, stands in every channel at that channel's level, and is faded in over 40 ms.
     """
     from ..audio.formats import check_format, require_room
-    from ..audio.headers import shape_of
+    from ..audio.info import audio_info
     from ..models.musiclm.prompts import check_duration, check_guidance
 
     check_duration(duration_s)
     check_guidance(guidance)
     _require([output], [recording], overwrite)
-    own = shape_of(recording)
+    own = audio_info(recording)
     check_format(output, own.sample_rate, own.channels)
     require_room(output, own.sample_rate, own.channels, own.seconds + duration_s, own.bits)
     model = _musiclm(generator, codec, vocoder, device)

@@ -15,7 +15,7 @@ from .._utils.files import digest_array, read_arrays, write_arrays
 from .._utils.names import safe_name
 from .._utils.progress import Advance
 from ..audio.io import read_audio
-from ..audio.paths import shown
+from ..audio.paths import as_text
 from ..study.study import Clip
 from .embeddings import Embeddings
 from .protocols import Embedder
@@ -117,7 +117,7 @@ def embed_files(
     for done, path in enumerate(paths, 1):
         try:
             rows.append(embedder.embed(*read_audio(path, duration=max_seconds)))
-            names.append(shown(path))
+            names.append(as_text(path))
         except InputError as error:
             if on_error is None or len(paths) == 1:
                 raise

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .._utils.errors import InputError
-from ..audio.find import Found, search_audio
+from ..audio.find import FolderScan, scan_folder
 from ..audio.paths import as_path
 
 REPEATED = "named before"
 
 
-def list_files(paths: Sequence[str | Path]) -> Found:
+def list_files(paths: Sequence[str | Path]) -> FolderScan:
     """List the given files and those in the given folders, in this order, each under the name that it has first.
 
     Missing files are listed too, so that reading them raises. Everything that is left out has a reason, also a folder
@@ -25,7 +25,7 @@ def list_files(paths: Sequence[str | Path]) -> Found:
     files, passed_over, error = dict[str, Path](), list[tuple[Path, str]](), None
     for path in map(as_path, paths):
         try:
-            found = search_audio(path) if path.is_dir() else Found([path])
+            found = scan_folder(path) if path.is_dir() else FolderScan([path])
         except InputError as problem:
             error = error or problem
             passed_over.append((path, problem.what))
@@ -37,4 +37,4 @@ def list_files(paths: Sequence[str | Path]) -> Found:
                 passed_over.append((file, REPEATED))
     if error is not None and not files:
         raise error
-    return Found(list(files.values()), passed_over)
+    return FolderScan(list(files.values()), passed_over)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..audio.find import describe_passed_over
-from ..audio.paths import shown
+from ..audio.paths import as_text
 from ..embeddings.protocols import Embedder
 from .description import COLUMNS, EMBEDDED, write_description
 from .embedding import Job, Refused, Track, embed_all
@@ -109,7 +109,7 @@ def build_gallery(
     settings = {"space": asdict(embedder.space), "seconds": seconds, "keep_windows": keep_windows, "half": half}
     job = Job(store.root, embedder.space, seconds, keep_windows, half)
     with _removed_if_refused(store), lock_gallery(store, "building a gallery", wait):
-        existing = examine_gallery(store, settings, shown(music.resolve()))
+        existing = examine_gallery(store, settings, as_text(music.resolve()))
         leave_out = [store.local] if store.local else []
         table = None if metadata is None else Path(metadata)
         listing = list_sources(existing, music.resolve(), table, exclude, leave_out, prune)

@@ -75,6 +75,6 @@ def read_tracks(file: Path) -> pd.DataFrame:
 
 
 def locations(tracks: pd.DataFrame, description: dict[str, Any]) -> list[str]:
-    """The absolute path of the file of every track, as :func:`brain2music.audio.paths.shown` returns them."""
+    """The absolute path of the file of every track, as :func:`brain2music.audio.paths.as_text` returns them."""
     roots = [source["root"] for source in description["sources"]]
     return [os.path.join(roots[source], path) for source, path in zip(tracks["source"], tracks["path"], strict=True)]

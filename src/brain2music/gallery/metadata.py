@@ -10,7 +10,7 @@ import pandas as pd
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..audio.io import SUFFIXES
-from ..audio.paths import shown
+from ..audio.paths import as_text
 from .metadata_tables import read_metadata
 
 FIELDS = ("title", "artist", "genre", "licence")
@@ -39,7 +39,7 @@ def with_metadata(tracks: pd.DataFrame, table: Path, root: Path) -> pd.DataFrame
         raise InputError(f"{repeated.iloc[0]!r} is listed twice", table, "keep one row per file")
     rows, several = _match_rows([plain_path(path, root) for path in tracks["path"]], names)
     if not any(row is not None for row in rows) and not several:
-        hint = f"write paths below the folder, such as {shown(tracks['path'].iloc[0])!r}, into the column 'file'"
+        hint = f"write paths below the folder, such as {as_text(tracks['path'].iloc[0])!r}, into the column 'file'"
         raise InputError("the table names none of the folder's sound files", table, hint)
     _warn_of_rows(table, names, rows, several)
     for column in FIELDS:
@@ -51,8 +51,8 @@ def with_metadata(tracks: pd.DataFrame, table: Path, root: Path) -> pd.DataFrame
 
 def plain_path(name: str, root: Path) -> str:
     """Normalise a path for comparison: relative to the root, with composed accents, without "./" and the like."""
-    path = unicodedata.normalize("NFC", shown(name)).strip()
-    above = unicodedata.normalize("NFC", shown(root)).rstrip("/") + "/"
+    path = unicodedata.normalize("NFC", as_text(name)).strip()
+    above = unicodedata.normalize("NFC", as_text(root)).rstrip("/") + "/"
     return posixpath.normpath(path.removeprefix(above))
 
 

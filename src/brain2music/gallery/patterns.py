@@ -9,7 +9,7 @@ from fnmatch import translate
 import numpy as np
 from jaxtyping import Bool
 
-from ..audio.paths import shown
+from ..audio.paths import as_text
 
 
 def matching(values: Sequence[str], patterns: Iterable[str]) -> tuple[Bool[np.ndarray, " n"], list[str]]:
@@ -82,4 +82,4 @@ def _ends(name: str) -> Iterable[str]:
 
 def _typed_form(text: str) -> str:
     """Normalise a text as it can be typed: accents composed, bytes that are not UTF-8 escaped."""
-    return unicodedata.normalize("NFC", shown(text))
+    return unicodedata.normalize("NFC", as_text(text))

@@ -17,7 +17,7 @@ import pandas as pd
 from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import digest_file
 from ..audio.find import UNREAD
-from ..audio.paths import as_path, shown
+from ..audio.paths import as_path, as_text
 from .description import COLUMNS, locations
 from .existing import ExistingGallery
 from .metadata import FIELDS
@@ -117,12 +117,12 @@ def _sources(
 ) -> tuple[list[Source], int]:
     """Add the source of this build to the previous ones; also returns its number. Its previous table is used again."""
     sources = [dict(source) for source in previous]
-    own = next((number for number, source in enumerate(sources) if source["music"] == shown(music)), len(sources))
+    own = next((number for number, source in enumerate(sources) if source["music"] == as_text(music)), len(sources))
     if own == len(sources):
-        sources.append({"music": shown(music), "root": "", "prefix": "", "metadata": None})
+        sources.append({"music": as_text(music), "root": "", "prefix": "", "metadata": None})
     sources[own]["exclude"] = exclude
     if metadata is not None:
-        sources[own]["metadata"] = shown(metadata.resolve())
+        sources[own]["metadata"] = as_text(metadata.resolve())
     return sources, own
 
 
@@ -131,12 +131,12 @@ def _prefix(music: Path, ids: Iterable[str]) -> str:
     taken = list(ids)
     if not taken:
         return ""
-    parts = PurePosixPath(shown(music.with_suffix("") if music.is_file() else music)).parts
+    parts = PurePosixPath(as_text(music.with_suffix("") if music.is_file() else music)).parts
     for count in range(1, len(parts)):
         prefix = "/".join(parts[-count:]) + "/"
         if not any(track.startswith(prefix) for track in taken):
             return prefix
-    return shown(music) + "/"
+    return as_text(music) + "/"
 
 
 def _list_others(
@@ -156,14 +156,14 @@ def _list_source(source: Source, old: pd.DataFrame, leave_out: Sequence[Path]) -
     music, table = as_path(source["music"]), None if source["metadata"] is None else as_path(source["metadata"])
     is_there = table is None or table.is_file()
     corpus = list_tracks(music, table if is_there else None, source["exclude"], leave_out)
-    root = shown(corpus.root)
+    root = as_text(corpus.root)
     tracks = corpus.tracks.assign(where=[os.path.join(root, path) for path in corpus.tracks["path"]])
     if not is_there:
         what = f"{table}: the table of tracks is gone; titles and licences stay as they were"
         warnings.warn(what, Brain2MusicWarning, stacklevel=4)
         tracks = _with_old_fields(tracks, old)
-    passed = [(source["music"], shown(below(path, corpus.root)), why) for path, why in corpus.passed_over]
-    unreadable = {shown(path) for path, why in corpus.passed_over if why.startswith(UNREAD)}
+    passed = [(source["music"], as_text(below(path, corpus.root)), why) for path, why in corpus.passed_over]
+    unreadable = {as_text(path) for path, why in corpus.passed_over if why.startswith(UNREAD)}
     with ThreadPoolExecutor(_READERS) as readers:
         digests = list(readers.map(_file_digest, tracks["where"]))
     for path, where, digest in zip(tracks["path"], tracks["where"], digests, strict=True):

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from .._utils.errors import Brain2MusicWarning, InputError
-from ..audio.find import Found, search_audio
+from ..audio.find import FolderScan, scan_folder
 from ..audio.io import SUFFIXES
-from ..audio.paths import as_path, shown
+from ..audio.paths import as_path, as_text
 from .metadata import with_metadata, without_suffix
 from .metadata_tables import find_metadata, read_metadata
 from .patterns import matching_tracks
@@ -34,7 +34,7 @@ class Corpus:
         One row per file: ``track`` (path without suffix; with it if two files would have the same id), ``path``
         (relative to the root, else absolute), ``title`` (default: the name of the file), ``artist`` (""), ``genre``
         (the name of the folder in the layout of GTZAN, else ""), ``licence`` ("unknown") and ``bytes`` of the file (-1
-        if it is missing). Paths are text, with bytes that are not UTF-8 as :func:`brain2music.audio.paths.shown`
+        if it is missing). Paths are text, with bytes that are not UTF-8 as :func:`brain2music.audio.paths.as_text`
         returns them.
     passed_over : list of (Path, str)
         Files, folders, links and rows that are left out, with the reason.
@@ -53,7 +53,7 @@ def list_tracks(
     Parameters
     ----------
     music : Path
-        A folder, searched with its sub-folders (:func:`brain2music.audio.find.search_audio`); or a table (TSV, CSV,
+        A folder, searched with its sub-folders (:func:`brain2music.audio.find.scan_folder`); or a table (TSV, CSV,
         Parquet) whose column ``file`` has paths with suffixes, absolute or relative to the folder of the table.
         Missing files are detected when they are read; a file that is listed twice is one track.
     metadata : Path, optional
@@ -77,9 +77,9 @@ def list_tracks(
         root, found = music.parent, _list_table(music)
         metadata = metadata or music
     else:
-        root, found = music, search_audio(music, leave_out)
+        root, found = music, scan_folder(music, leave_out)
         metadata = metadata or find_metadata(music)
-    files = {shown(below(file, root).as_posix()): file for file in found.files}
+    files = {as_text(below(file, root).as_posix()): file for file in found.files}
     table = _make_table([PurePosixPath(path) for path in files], [_file_size(file) for file in files.values()])
     alike = [(file, "shown like another") for file in found.files if file not in set(files.values())]
     if metadata is not None:
@@ -96,14 +96,14 @@ def unique(names: Sequence[str], paths: Sequence[str], taken: Collection[str] = 
     ]
 
 
-def _list_table(table: Path) -> Found:
+def _list_table(table: Path) -> FolderScan:
     """List the files of a table, each once."""
     names = read_metadata(table)["file"]
     files = dict.fromkeys(as_path(os.path.normpath(table.parent / name)) for name in names if name)
     counts = Counter(names)
     passed = [(Path(name), "listed more than once") for name, count in counts.items() if name and count > 1]
     passed += [(table, "a row without a file")] * counts[""]
-    return Found(list(files), passed)
+    return FolderScan(list(files), passed)
 
 
 def below(file: Path, root: Path) -> Path:
@@ -144,7 +144,7 @@ def _folder_genre(path: PurePosixPath) -> str:
 def _without_excluded(table: pd.DataFrame, patterns: list[str], music: Path, root: Path) -> pd.DataFrame:
     if not patterns:
         return table
-    paths = [os.path.join(shown(root.absolute()), path) for path in table["path"]]
+    paths = [os.path.join(as_text(root.absolute()), path) for path in table["path"]]
     left_out, unmatched = matching_tracks(list(table["track"]), paths, patterns)
     if unmatched:
         named = ", ".join(map(repr, unmatched))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brain2music.audio.limit import CEILING, limit, limit_blocks
+from brain2music.audio.limiter import CEILING, limit, limit_blocks
 from brain2music.models.codec_parts.loudness import Meter, restore_loudness
 
 RATE = 1000

@@ -9,8 +9,9 @@ import soundfile
 import torch
 
 from brain2music._utils.errors import Brain2MusicWarning
-from brain2music.audio.joining import join, predicted
-from brain2music.audio.sound import LOUDEST, limited
+from brain2music.audio.joining import extrapolate, join
+from brain2music.audio.limiter import CEILING
+from brain2music.audio.sound import scale_peak
 from brain2music.models.musiclm.model import MusicLM
 
 RATE = 44_100
@@ -48,23 +49,23 @@ def test_after_silence_new_music_is_as_it_was_made_and_never_too_loud() -> None:
     silent, loud = np.zeros((1, RATE), np.float32), np.full((1, RATE), 0.9, np.float32)
     made = chord(2.0, 22_050, 0.1).astype(np.float32)
     assert join(silent, RATE, made, 22_050, 22_050, 1.0).gains == [1.0]
-    assert np.abs(join(loud, RATE, made, 22_050, 22_050, 1.0).waveform[0, RATE:]).max() <= LOUDEST + 1e-6
+    assert np.abs(join(loud, RATE, made, 22_050, 22_050, 1.0).waveform[0, RATE:]).max() <= CEILING + 1e-6
 
 
 def test_linear_prediction_goes_on_with_a_chord() -> None:
     wave = chord(0.3, RATE)
     known = round(0.25 * RATE)
-    found = predicted(wave[:known], 400)
+    found = extrapolate(wave[:known], 400)
     np.testing.assert_allclose(found, wave[known : known + 400], atol=0.02 * np.abs(wave).max())
-    assert np.array_equal(predicted(np.zeros(1000), 5), np.zeros(5))
+    assert np.array_equal(extrapolate(np.zeros(1000), 5), np.zeros(5))
 
 
 def test_a_waveform_that_is_too_loud_is_scaled_as_a_whole_and_by_what_is_said() -> None:
     wave = np.array([[0.5, -2.0, 1.0]], np.float32)
-    scaled, gain = limited(wave)
+    scaled, gain = scale_peak(wave)
     assert np.abs(scaled).max() < 1
     np.testing.assert_allclose(scaled, wave * gain, rtol=1e-6)
-    same, one = limited(wave / 2)
+    same, one = scale_peak(wave / 2)
     assert one == 1.0
     assert np.array_equal(same, wave / 2)
 

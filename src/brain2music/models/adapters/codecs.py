@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float32, Int
 
 from ..._utils.errors import InputError
-from ...audio.limit import limit
+from ...audio.limiter import limit
 from ...audio.waveforms import AnyWaveform
 from ...weights import own_folder
 from ..codec_parts.codes import Codes, prepare_waveform

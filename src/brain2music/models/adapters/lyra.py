@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from ..._utils.errors import InputError
-from ...audio.limit import limit
+from ...audio.limiter import limit
 from ...audio.waveforms import AnyWaveform
 from ..codec_parts.codes import Codes, prepare_waveform
 

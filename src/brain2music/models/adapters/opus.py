@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from ...audio.limit import limit
+from ...audio.limiter import limit
 from ...audio.waveforms import AnyWaveform
 from ..codec_parts.codes import Codes, prepare_waveform
 

@@ -16,8 +16,9 @@ from ..._utils.files import atomic_path
 from ..._utils.progress import Advance
 from ...audio.channels import mix, polarities, products
 from ...audio.io import MAKER, duration_of, read_audio, require_sound
-from ...audio.limit import limit_blocks
-from ...audio.reading import Reader, open_sound
+from ...audio.limiter import limit_blocks
+from ...audio.reader import Reader
+from ...audio.reading import open_sound
 from ..codecs import get_codec, weights_digest
 from ..mel_tokens.model import MelTokenCodec
 from .codes import Codec, check_channels_and_rate, check_length, mixed

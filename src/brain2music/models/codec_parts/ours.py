@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..._utils.errors import InputError
-from ...audio.limit import limit_blocks
+from ...audio.limiter import limit_blocks
 from ...audio.waveforms import AnyWaveform
 from ..autoencoder.model import Autoencoder
 from ..soundstream.model import SoundStream

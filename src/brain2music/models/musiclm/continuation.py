@@ -10,7 +10,7 @@ import numpy as np
 from ..._utils.errors import Brain2MusicWarning, InputError
 from ..._utils.progress import Advance
 from ...audio.channels import mix
-from ...audio.headers import shape_of
+from ...audio.info import audio_info
 from ...audio.joining import join
 from ...audio.sound import Reconstruction
 from ...audio.waveforms import as_channels
@@ -66,7 +66,7 @@ def continue_recording(
         what = f"{where}the recording reaches {peak:.3g}; it is turned down as a whole, with what follows it"
         warnings.warn(what, Brain2MusicWarning, 2)
     origin |= {"new_channels": "the same mono in each, at its level"} if len(channels) > 1 else {}
-    bits = shape_of(file).bits if file else 16
+    bits = audio_info(file).bits if file else 16
     return replace(model.piece(whole.waveform, "continue", seed, guidance, origin), sample_rate=sample_rate, bits=bits)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..._utils.errors import InputError
 from ..._utils.progress import Advance
-from ...audio.sound import Reconstruction, limited
+from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import Embeddings, EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..codec_parts.codes import Codes, TokenCodec
@@ -331,7 +331,7 @@ class MusicLM:
         self, wave: Float32[np.ndarray, "*channels samples"], command: str, seed: int, guidance: float | None, more: Any
     ) -> Reconstruction:
         """A generated waveform with its origin."""
-        waveform, gain = limited(np.atleast_2d(wave))
+        waveform, gain = scale_peak(np.atleast_2d(wave))
         return Reconstruction(
             waveform, self.sample_rate, {**origin(self, command, seed, guidance), "gain": gain, **more}
         )

@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import InputError
-from brain2music.audio import containers, find
-from brain2music.audio.find import search_audio
+from brain2music.audio import ffmpeg_reader, find
+from brain2music.audio.find import scan_folder
 from brain2music.audio.io import duration_of, read_audio
 from brain2music.models.codec_parts.files import read_blocks
 
@@ -78,10 +78,10 @@ def test_noise_under_any_name_is_no_sound(name, tmp_path):
 def test_without_pyav_such_files_are_passed_over_by_name_and_say_what_they_need(write, monkeypatch, tmp_path):
     path = write("m4a")
     soundfile.write(tmp_path / "b.wav", np.zeros(8000), 8000)
-    assert [each.name for each in search_audio(tmp_path).files] == ["a.m4a", "b.wav"]
-    monkeypatch.setattr(containers, "is_available", lambda: False)
+    assert [each.name for each in scan_folder(tmp_path).files] == ["a.m4a", "b.wav"]
+    monkeypatch.setattr(ffmpeg_reader, "is_available", lambda: False)
     monkeypatch.setattr(find, "is_available", lambda: False)
-    found = search_audio(tmp_path)
+    found = scan_folder(tmp_path)
     assert [each.name for each in found.files] == ["b.wav"]
     assert found.passed_over[0][0] == path
     assert "PyAV" in found.passed_over[0][1]

@@ -1,4 +1,4 @@
-"""Sound in m4a, aac, mp4, webm, wma and the like: by PyAV, a well-kept binding of FFmpeg's libraries."""
+"""Reading of m4a, aac, mp4, webm, wma and the like with PyAV, the Python binding of FFmpeg's libraries."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._utils.errors import InputError
-from .reading import Block, Reader
+from .reader import Reader
+from .waveforms import AudioBlock
 
 _BLOCK = 1 << 16
 
@@ -19,11 +20,11 @@ def is_available() -> bool:
 
 
 class FfmpegReader(Reader):
-    """By FFmpeg; the length is found by decoding, for containers tell it roughly.
+    """Sound file that FFmpeg decodes; the duration is found by decoding because containers give it only roughly.
 
     Raises
     ------
-    InputError : this is no sound, or holds next to none of it.
+    InputError : the file is not sound, or cannot be decoded.
     """
 
     def __init__(self, path: Path, kind: str = "") -> None:
@@ -31,35 +32,35 @@ class FfmpegReader(Reader):
         self.sample_rate, self.channels = self._format()
         self.frames = sum(block.shape[1] for block in self._decoded())
         if self._lost and self.frames:
-            self.say(f"{self._lost} damaged places of the sound are passed over")
+            self.warn(f"{self._lost} damaged places of the sound are passed over")
 
-    def blocks(self, size: int, first: int = 0) -> Iterator[Block]:
-        at, held = 0, [np.zeros((self.channels, 0), np.float32)]
+    def blocks(self, size: int, first: int = 0) -> Iterator[AudioBlock]:
+        at, pending = 0, [np.zeros((self.channels, 0), np.float32)]
         for block in self._decoded():
             skip = min(max(0, first - at), block.shape[1])
             at += block.shape[1]
-            held.append(block[:, skip:])
-            if sum(each.shape[1] for each in held) >= size:
-                whole = np.concatenate(held, axis=1)
+            pending.append(block[:, skip:])
+            if sum(part.shape[1] for part in pending) >= size:
+                whole = np.concatenate(pending, axis=1)
                 for begin in range(0, whole.shape[1] - size + 1, size):
                     yield np.ascontiguousarray(whole[:, begin : begin + size])
-                held = [whole[:, whole.shape[1] - whole.shape[1] % size :]]
-        rest = np.concatenate(held, axis=1)
+                pending = [whole[:, whole.shape[1] - whole.shape[1] % size :]]
+        rest = np.concatenate(pending, axis=1)
         if rest.shape[1]:
             yield rest
 
-    def tell_damage(self, samples: int) -> None:
-        """It was said when the file was opened, which decodes all of it."""
+    def report_damage(self, samples: int) -> None:
+        """Do nothing: damage is reported when the file is opened, which decodes all of it."""
 
     def close(self) -> None:
-        """Nothing stays open between readings."""
+        """Do nothing: no file stays open between calls."""
 
     def _format(self) -> tuple[int, int]:
         for frame in self._frames():
             return frame.sample_rate, len(frame.layout.channels)
         raise self._unreadable("it holds no sound")
 
-    def _decoded(self) -> Iterator[Block]:
+    def _decoded(self) -> Iterator[AudioBlock]:
         import av
 
         self._lost = 0
