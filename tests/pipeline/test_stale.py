@@ -58,7 +58,7 @@ class Bench:
         pd.DataFrame({"file": files, "title": title, "licence": "CC0-1.0"}).to_csv(table, sep="\t", index=False)
         build_gallery(music, self.galleries[0], get_embedder("logmel", 1.5, 1.5), metadata=table)
 
-    def run_pipeline(self, out: Path | None = None) -> dict[str, str]:
+    def run(self, out: Path | None = None) -> dict[str, str]:
         """The digest of every file that a run and its report leave."""
         source = read(self.study, self.config)
         outputs = run_pipeline(source, out or self.out, self.config, galleries=self.galleries)
