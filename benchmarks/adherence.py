@@ -36,9 +36,9 @@ from brain2music.models.generators import generate_from_embeddings
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.prompts import Waveform, embed_sounds
 from brain2music.pipeline.outputs import Outputs
-from brain2music.simulation.music.compose import compose
+from brain2music.simulation.music.compose import compose_piece
 from brain2music.simulation.music.genres import GENRES
-from brain2music.simulation.music.render import render
+from brain2music.simulation.music.render import render_piece
 
 RESULTS = Results("adherence")
 
@@ -96,9 +96,10 @@ def composed(count: int, seed: int, seconds: float) -> tuple[list[Waveform], lis
     """Pieces of all genres in turn, and their genres."""
     genres = [list(GENRES)[i % len(GENRES)] for i in range(count)]
     rngs = (np.random.default_rng([seed, i]) for i in range(count))
-    return [(render(compose(genre, rng, seconds), 24_000), 24_000) for genre, rng in zip(genres, rngs, strict=True)], (
-        genres
-    )
+    return [
+        (render_piece(compose_piece(genre, rng, seconds), 24_000), 24_000)
+        for genre, rng in zip(genres, rngs, strict=True)
+    ], (genres)
 
 
 def recordings(folder: Path, count: int, seconds: float) -> tuple[list[Waveform], list[str]]:

@@ -9,8 +9,8 @@ from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.embedders import get_embedder, get_text_embedder
 from brain2music.models.mulan.tokens import MuLanTokenizer
 from brain2music.models.sources import CompositeWeights, LocalWeights
-from brain2music.simulation.music.compose import compose
-from brain2music.simulation.music.render import render
+from brain2music.simulation.music.compose import compose_piece
+from brain2music.simulation.music.render import render_piece
 from brain2music.study.study import Clip
 
 pytestmark = pytest.mark.skipif(
@@ -37,7 +37,7 @@ def test_it_is_at_most_fifteen_megabytes(folder):
 def test_prompts_find_their_genre():
     embedder = get_embedder("mulan-small")
     genres = ("classical", "metal", "hiphop")
-    sounds = [render(compose(genre, np.random.default_rng(987), 10.0), 16000) for genre in genres]
+    sounds = [render_piece(compose_piece(genre, np.random.default_rng(987), 10.0), 16000) for genre in genres]
     heard = np.concatenate([embedder.embed(sound, 16000) for sound in sounds])
     read = embedder.embed_text(["a piece of classical music", "a heavy metal track", "this is hip-hop"])
     assert heard.shape == read.shape == (3, 128)

@@ -160,9 +160,9 @@ def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
     assert piece["semantic"].shape == (75,)
     assert piece["windows"].shape == (1, ear.space.dims)
     sound = ComposedPiece(0, "metal", 0).piece(3.0)
-    from brain2music.simulation.music.render import render
+    from brain2music.simulation.music.render import render_piece
 
-    codes = tokenisers.codec.encode(render(sound, 24000)[None], 24000).values.T
+    codes = tokenisers.codec.encode(render_piece(sound, 24000)[None], 24000).values.T
     assert np.array_equal(codes, piece["codes"].numpy())
     assert torch.equal(data.codebooks, tokenisers.codec.codebooks)
 

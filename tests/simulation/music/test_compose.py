@@ -1,4 +1,4 @@
-"""Composed pieces: their notes bear out what is said of them."""
+"""Composed pieces: their notes agree with their stated properties."""
 
 from functools import cache
 from itertools import pairwise
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.simulation.music.caption import caption, captions
-from brain2music.simulation.music.compose import compose
+from brain2music.simulation.music.caption import make_caption, make_captions
+from brain2music.simulation.music.compose import compose_piece
 from brain2music.simulation.music.genres import GENRES
 from brain2music.simulation.music.instruments import DRUMS, INSTRUMENTS
 from brain2music.simulation.music.theory import SCALES, TONICS, chord_of
@@ -18,7 +18,7 @@ SEEDS = range(6)
 
 @cache
 def piece_of(genre, seed=0, seconds=30.0):
-    return compose(genre, np.random.default_rng(seed), seconds)
+    return compose_piece(genre, np.random.default_rng(seed), seconds)
 
 
 @pytest.fixture(params=GENRES)
@@ -109,7 +109,7 @@ def test_sections_fill_the_piece_in_order(pieces):
 
 
 def test_the_same_seed_gives_the_same_piece_and_another_seed_another(pieces):
-    again = compose(pieces[0].genre, np.random.default_rng(0), 30.0)
+    again = compose_piece(pieces[0].genre, np.random.default_rng(0), 30.0)
     assert again is not pieces[0]
     assert again == pieces[0]
     assert len({piece.tracks for piece in pieces}) == len(pieces)
@@ -152,7 +152,7 @@ def test_genres_differ_as_they_should():
 def test_captions_say_only_what_is_true(pieces):
     everything = sorted(INSTRUMENTS, key=len, reverse=True)
     for seed, piece in enumerate(pieces):
-        for text in captions(piece, np.random.default_rng(seed), 8):
+        for text in make_captions(piece, np.random.default_rng(seed), 8):
             assert piece.genre.replace("hiphop", "hip-hop") in text.lower()
             rest = text.lower()
             named = [
@@ -167,7 +167,7 @@ def test_captions_say_only_what_is_true(pieces):
 
 def test_captions_differ_and_repeat_with_the_seed():
     piece = piece_of("jazz")
-    texts = captions(piece, np.random.default_rng(1), 12)
+    texts = make_captions(piece, np.random.default_rng(1), 12)
     assert len(set(texts)) == 12
-    assert texts[0] == caption(piece, np.random.default_rng(1))
+    assert texts[0] == make_caption(piece, np.random.default_rng(1))
     assert all(text.endswith(".") and ".." not in text and text[0].isupper() for text in texts)

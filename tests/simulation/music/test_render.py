@@ -11,20 +11,20 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import duration_of, read_audio
-from brain2music.simulation.music.compose import compose
+from brain2music.simulation.music.compose import compose_piece
 from brain2music.simulation.music.genres import GENRES
-from brain2music.simulation.music.render import LEVEL, PEAK, midi_bytes, render, write_corpus
+from brain2music.simulation.music.render import LEVEL, PEAK, midi_bytes, render_piece, write_corpus
 
 SMALL = {"blues": 1, "metal": 2}
 
 
 def piece_of(genre, seed=0, seconds=4.0):
-    return compose(genre, np.random.default_rng(seed), seconds)
+    return compose_piece(genre, np.random.default_rng(seed), seconds)
 
 
 @pytest.mark.parametrize("genre", GENRES)
 def test_every_genre_sounds_at_a_sane_level_and_exact_length(genre):
-    waveform = render(piece_of(genre), 16000)
+    waveform = render_piece(piece_of(genre), 16000)
     rms, peak = np.sqrt(np.mean(waveform**2)), np.abs(waveform).max()
     assert waveform.shape == (64000,)
     assert peak <= PEAK + 1e-6
@@ -34,9 +34,9 @@ def test_every_genre_sounds_at_a_sane_level_and_exact_length(genre):
 
 
 def test_rendering_repeats_bit_for_bit_and_follows_the_notes():
-    waveform = render(piece_of("jazz"))
-    np.testing.assert_array_equal(waveform, render(piece_of("jazz")))
-    assert not np.array_equal(waveform, render(piece_of("jazz", seed=1)))
+    waveform = render_piece(piece_of("jazz"))
+    np.testing.assert_array_equal(waveform, render_piece(piece_of("jazz")))
+    assert not np.array_equal(waveform, render_piece(piece_of("jazz", seed=1)))
 
 
 def test_a_note_sounds_at_its_pitch():
@@ -45,7 +45,7 @@ def test_a_note_sounds_at_its_pitch():
     flute = next(track for track in piece.tracks if not track.is_drum)
     note = flute.notes[0]._replace(start=0.0, end=2.0, pitch=69, velocity=100)
     lone = replace(piece, seconds=2.0, tracks=(replace(flute, program=73, notes=(note,)),))
-    waveform = render(lone, 22050)
+    waveform = render_piece(lone, 22050)
     spectrum = np.abs(np.fft.rfft(waveform[4410:33075]))
     assert np.argmax(spectrum) * 22050 / 28665 == pytest.approx(440, rel=0.01)
 
@@ -85,11 +85,11 @@ def test_the_truth_is_of_the_piece_that_sounds(corpus):
     for row in truth.itertuples():
         index, number = list(GENRES).index(row.genre), int(row.track.split(".")[1])
         rng = np.random.default_rng(np.random.SeedSequence([3, index, number]).spawn(2)[0])
-        piece = compose(row.genre, rng, 3.0)
+        piece = compose_piece(row.genre, rng, 3.0)
         assert (row.tempo, row.key, row.mode, row.mood) == (piece.tempo, piece.key, piece.mode, piece.mood)
         assert row.instruments.split("; ") == list(piece.instruments)
         waveform, _ = read_audio(folder / row.genre / f"{row.track}.wav")
-        np.testing.assert_allclose(waveform, render(piece), atol=1 / 2**15)
+        np.testing.assert_allclose(waveform, render_piece(piece), atol=1 / 2**15)
 
 
 def test_a_corpus_resumes_repeats_and_grows_without_changing(corpus, tmp_path):

@@ -6,8 +6,16 @@ import pytest
 from brain2music.simulation.music.genres import GENRES, MOODS
 from brain2music.simulation.music.instruments import DRUMS, INSTRUMENTS, KITS
 from brain2music.simulation.music.plan import Bar
-from brain2music.simulation.music.rhythm import fitting, hits, swung
-from brain2music.simulation.music.theory import SCALES, TONICS, chord_of, key_name, ladder, nearest_pitch, voicing
+from brain2music.simulation.music.rhythm import hits, patterns_for_meter, swing_beat
+from brain2music.simulation.music.theory import (
+    SCALES,
+    TONICS,
+    chord_of,
+    key_name,
+    nearest_pitch,
+    scale_pitches,
+    voicing,
+)
 
 BAR = Bar(0, 8.0, "verse", 0, False, "I", ())
 
@@ -55,7 +63,7 @@ def test_voicings_hold_the_chord_near_the_center():
 def test_nearest_and_ladder():
     assert nearest_pitch(61, (0, 4, 7)) == 60
     assert nearest_pitch(40, (0,), low=50, high=70) == 60
-    assert ladder(0, SCALES["major"], 60, 72) == (60, 62, 64, 65, 67, 69, 71, 72)
+    assert scale_pitches(0, SCALES["major"], 60, 72) == (60, 62, 64, 65, 67, 69, 71, 72)
 
 
 def test_hits_of_a_pattern():
@@ -73,20 +81,20 @@ def test_two_bar_patterns_alternate_and_waltzes_take_three_beats():
 
 def test_fitting_prefers_patterns_of_the_metre():
     rhythms = ["stab x.......x.......", "stab ....x...x..."]
-    assert fitting(rhythms, 3) == rhythms[1:]
-    assert fitting(rhythms, 4) == rhythms[:1]
-    assert fitting(rhythms[:1], 3) == rhythms[:1]
+    assert patterns_for_meter(rhythms, 3) == rhythms[1:]
+    assert patterns_for_meter(rhythms, 4) == rhythms[:1]
+    assert patterns_for_meter(rhythms[:1], 3) == rhythms[:1]
 
 
 def test_swing_moves_the_offbeat_only_and_keeps_order():
-    assert swung(1.5, 2 / 3, 1.0) == pytest.approx(1 + 2 / 3)
-    assert swung(2.25, 0.6, 0.5) == pytest.approx(2.3)
+    assert swing_beat(1.5, 2 / 3, 1.0) == pytest.approx(1 + 2 / 3)
+    assert swing_beat(2.25, 0.6, 0.5) == pytest.approx(2.3)
     beats = np.arange(0, 8, 0.125)
     for swing in (0.5, 0.6, 0.67):
-        moved = np.array([swung(beat, swing, 1.0) for beat in beats.tolist()])
+        moved = np.array([swing_beat(beat, swing, 1.0) for beat in beats.tolist()])
         np.testing.assert_array_equal(moved[::8], beats[::8])
         assert (np.diff(moved) > 0).all()
-    np.testing.assert_allclose([swung(beat, 0.5, 1.0) for beat in beats.tolist()], beats)
+    np.testing.assert_allclose([swing_beat(beat, 0.5, 1.0) for beat in beats.tolist()], beats)
 
 
 def test_the_table_of_genres_is_gtzan_and_names_only_what_exists():

@@ -25,11 +25,10 @@ from ..._utils.files import read_arrays, write_arrays
 from ..._utils.progress import Advance
 from ..._utils.workers import Workers
 from ...audio.io import read_audio
-from ...simulation.music.caption import caption
-from ...simulation.music.compose import compose
+from ...simulation.music.compose import compose_piece
 from ...simulation.music.genres import GENRES
 from ...simulation.music.piece import Piece, PieceTrack
-from ...simulation.music.render import render
+from ...simulation.music.render import render_piece
 from ..musicnn.musicnn_embedder import SAMPLE_RATE, load_network, package_folder
 from ..musicnn.network import Network, network_on
 from .fast import with_fast_front_end
@@ -51,7 +50,7 @@ class ComposedPiece:
 
     def piece(self, seconds: float = SECONDS) -> Piece:
         """Compose the piece."""
-        return compose(self.genre, self._generators()[0], seconds)
+        return compose_piece(self.genre, self._generators()[0], seconds)
 
     def caption(self) -> str:
         """The caption of the piece in the corpus."""
@@ -166,7 +165,7 @@ def _prepare_source(source: ComposedPiece | RecordedExcerpt) -> tuple[dict[str, 
     extractor = _worker_extractor()
     if isinstance(source, ComposedPiece):
         piece = source.piece()
-        return row_of_piece(source, piece), extractor.prepare(render(piece, SAMPLE_RATE), SAMPLE_RATE)
+        return row_of_piece(source, piece), extractor.prepare(render_piece(piece, SAMPLE_RATE), SAMPLE_RATE)
     stems = [read_audio(file, SAMPLE_RATE, start=source.start_s, duration=WINDOW_S)[0] for file in source.files]
     sound = np.stack([stem[: min(map(len, stems))] for stem in stems]).sum(axis=0)
     row = {

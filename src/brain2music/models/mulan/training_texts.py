@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from ..._utils.cpu import multiplies_bfloat16
 from ..._utils.files import read_arrays, write_arrays
 from ..._utils.progress import Advance
-from ...simulation.music.caption import captions, pace_words
+from ...simulation.music.caption import make_captions, pace_words
 from ...simulation.music.genres import GENRES
 from ..musicnn.musicnn_embedder import package_folder, read_tag_names
 from .minilm import POOLED, SentenceEncoder
@@ -57,7 +57,7 @@ def texts_for(row: dict[str, Any], tags: Float32[np.ndarray, " 100"]) -> Texts:
         f"{one}, {other}",
         f"{genre}, {other}",
     )
-    return Texts(captions(piece, rng, CAPTIONS), short)
+    return Texts(make_captions(piece, rng, CAPTIONS), short)
 
 
 def tag_names() -> tuple[str, ...]:

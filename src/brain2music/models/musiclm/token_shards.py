@@ -289,12 +289,12 @@ def _start_worker(embedding: str, step_s: float) -> None:
 def _prepare_piece(source: ComposedPiece | RecordedSegment, seconds: float) -> PreparedPiece | None:
     """In a worker process: render or read a source, and compute all that needs no device."""
     from ...audio.io import duration_of, read_audio, resample
-    from ...simulation.music.render import render
+    from ...simulation.music.render import render_piece
     from ..musicnn.musicnn_embedder import SAMPLE_RATE as MEL_RATE
     from ..musicnn.musicnn_embedder import musicnn_log_mel
 
     if isinstance(source, ComposedPiece):
-        sound = render(source.piece(seconds), SAMPLE_RATE)
+        sound = render_piece(source.piece(seconds), SAMPLE_RATE)
         row = {"genre": source.genre, "seed": source.seed, "number": source.number, "composed": True}
     else:
         if duration_of(source.file) - source.start_s < seconds - 0.05:

@@ -1,4 +1,4 @@
-"""Captions: English sentences that say of a piece only what is true of it."""
+"""English captions of composed pieces that say only what is true of them."""
 
 from itertools import chain
 
@@ -8,7 +8,7 @@ from .piece import Piece, PieceTrack
 from .plan import pick_one
 from .theory import is_minor
 
-_PACES = (  # up to so many beats a minute
+_PACES = (  # upper limit in beats per minute
     (70, ("very slow", "unhurried")),
     (88, ("slow", "laid-back")),
     (112, ("mid-tempo", "moderately paced", "steady")),
@@ -43,52 +43,52 @@ _VERBS = {
 }
 _PLURAL = ("drums", "strings", "percussion")
 _PLURAL_VERBS = {"carries": "carry", "plays": "play", "takes": "take", "fills": "fill", "is": "are"}
-_SWINGS = 0.57  # from this share of the beat on, ears hear a swing
+_SWINGS = 0.57  # share of the beat from which swing is audible
 
 
-def caption(piece: Piece, rng: np.random.Generator) -> str:
-    """One caption: an opening with genre, mood or pace, and instruments; then some details in sentences."""
+def make_caption(piece: Piece, rng: np.random.Generator) -> str:
+    """Write a caption: an opening with genre, mood or pace and instruments, then some details in sentences."""
     opening = _OPENINGS[int(rng.integers(len(_OPENINGS)))](piece, rng)
     details = [detail(piece, rng) for detail in _DETAILS if rng.random() < 0.45]
     sentences = dict.fromkeys(chain(opening, details))
     return " ".join(f"{text[0].upper()}{text[1:]}." for text in sentences)
 
 
-def captions(piece: Piece, rng: np.random.Generator, n: int) -> tuple[str, ...]:
-    """``n`` captions of a piece, all different."""
-    drawn: dict[str, None] = {}
-    while len(drawn) < n:
-        drawn[caption(piece, rng)] = None
-    return tuple(drawn)
+def make_captions(piece: Piece, rng: np.random.Generator, n: int) -> tuple[str, ...]:
+    """Write ``n`` different captions of a piece."""
+    unique: dict[str, None] = {}
+    while len(unique) < n:
+        unique[make_caption(piece, rng)] = None
+    return tuple(unique)
 
 
 def pace_words(tempo: float) -> tuple[str, ...]:
-    """What a tempo in beats a minute is called."""
+    """Words for a tempo in beats per minute."""
     return next(words for limit, words in _PACES if tempo < limit)
 
 
-def _led_by_mood(piece: Piece, rng: np.random.Generator) -> list[str]:
-    return [f"{_a(piece.mood)}, {_pace(piece, rng)} {_genre(piece)} piece with {_band(piece, rng)}"]
+def _open_with_mood(piece: Piece, rng: np.random.Generator) -> list[str]:
+    return [f"{_with_a(piece.mood)}, {_pace(piece, rng)} {_genre(piece)} piece with {_band(piece, rng)}"]
 
 
-def _led_by_pace(piece: Piece, rng: np.random.Generator) -> list[str]:
-    return [f"{_a(_pace(piece, rng))}, {piece.mood} {_genre(piece)} track featuring {_band(piece, rng)}"]
+def _open_with_pace(piece: Piece, rng: np.random.Generator) -> list[str]:
+    return [f"{_with_a(_pace(piece, rng))}, {piece.mood} {_genre(piece)} track featuring {_band(piece, rng)}"]
 
 
-def _led_by_this(piece: Piece, rng: np.random.Generator) -> list[str]:
+def _open_with_this_is(piece: Piece, rng: np.random.Generator) -> list[str]:
     noun = pick_one(("tune", "track", "piece", "instrumental"), rng)
-    return [f"this is {_a(piece.mood)} {_genre(piece)} {noun}", f"we hear {_band(piece, rng)}"]
+    return [f"this is {_with_a(piece.mood)} {_genre(piece)} {noun}", f"we hear {_band(piece, rng)}"]
 
 
-def _led_by_genre(piece: Piece, rng: np.random.Generator) -> list[str]:
-    return [f"{_genre(piece)} with {_a(piece.mood)} feel, {_pace(piece, rng)}, played by {_band(piece, rng)}"]
+def _open_with_genre(piece: Piece, rng: np.random.Generator) -> list[str]:
+    return [f"{_genre(piece)} with {_with_a(piece.mood)} feel, {_pace(piece, rng)}, played by {_band(piece, rng)}"]
 
 
-def _led_by_key(piece: Piece, rng: np.random.Generator) -> list[str]:
-    return [f"{_a(_pace(piece, rng))} {_genre(piece)} song in {piece.key}", _feature(piece, rng)]
+def _open_with_key(piece: Piece, rng: np.random.Generator) -> list[str]:
+    return [f"{_with_a(_pace(piece, rng))} {_genre(piece)} song in {piece.key}", _feature(piece, rng)]
 
 
-def _terse(piece: Piece, rng: np.random.Generator) -> list[str]:
+def _open_tersely(piece: Piece, rng: np.random.Generator) -> list[str]:
     return [f"{piece.mood} {_genre(piece)}, {_band(piece, rng)}"]
 
 
@@ -129,12 +129,12 @@ def _scene(piece: Piece, rng: np.random.Generator) -> str:
     return pick_one((f"it would suit {_SCENES[piece.mood]}", f"it brings {_SCENES[piece.mood]} to mind"), rng)
 
 
-_OPENINGS = (_led_by_mood, _led_by_pace, _led_by_this, _led_by_genre, _led_by_key, _terse)
+_OPENINGS = (_open_with_mood, _open_with_pace, _open_with_this_is, _open_with_genre, _open_with_key, _open_tersely)
 _DETAILS = (_tempo, _key_sentence, _rhythm, _feature, _scene)
 
 
 def _band(piece: Piece, rng: np.random.Generator) -> str:
-    """Two to four of the instruments, the foremost one first, some with how they play."""
+    """Two to four of the instruments, the foremost first, some with their manner of playing."""
     first, *others = piece.tracks
     order = [first, *(others[i] for i in rng.permutation(len(others)))]
     by_name = {track.instrument: _with_manner(track) if rng.random() < 0.5 else track.instrument for track in order}
@@ -147,10 +147,10 @@ def _with_manner(track: PieceTrack) -> str:
 
 
 def _with_article(instrument: str) -> str:
-    return instrument if instrument.endswith(_PLURAL) else _a(instrument)
+    return instrument if instrument.endswith(_PLURAL) else _with_a(instrument)
 
 
-def _a(words: str) -> str:
+def _with_a(words: str) -> str:
     an = words[0].lower() in "aeiou" and not words.startswith("unison")
     return f"{'an' if an else 'a'} {words}"
 

@@ -1,4 +1,4 @@
-"""Compose a piece in a genre: draw a plan, choose the band, write each part, perform it."""
+"""Composition of a piece in a genre: draw a plan, choose instruments, write each part, perform it."""
 
 from collections.abc import Iterable, Mapping, Set
 from itertools import groupby
@@ -7,21 +7,21 @@ import numpy as np
 
 from .genres import Role
 from .instruments import INSTRUMENTS, KITS
-from .melody import melody
+from .melody import melody_part
 from .parts import bass_part, chord_part
 from .piece import Note, Piece, PieceSection, PieceTrack
 from .plan import LOUDNESS, PRESENCE, PiecePlan, draw_plan, pick, pick_one
-from .rhythm import NoteEvent, drum_part, fitting, swung
+from .rhythm import NoteEvent, drum_part, patterns_for_meter, swing_beat
 from .theory import key_name
 
 MIX = {"lead": 104, "bass": 98, "chords": 84, "texture": 68, "answer": 82, "drums": 100}
-"""Mix level of each role (controller 7), before the piece's own balance."""
+"""Mean mix level of each role (controller 7); that of a track is drawn around it."""
 _MELODIC = ("line", "loop", "bop", "reply")
-_ALREADY_PLAYS = 0.15  # weight of an instrument that another role has
+_DOUBLING_WEIGHT = 0.15  # factor of the weight of an instrument that another role has
 
 
-def compose(genre: str, rng: np.random.Generator, seconds: float = 30.0) -> Piece:
-    """Compose a piece of this genre and length; the same generator state gives the same piece, note for note.
+def compose_piece(genre: str, rng: np.random.Generator, seconds: float = 30.0) -> Piece:
+    """Compose a piece of a genre and length; the same state of ``rng`` gives the same notes.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def compose(genre: str, rng: np.random.Generator, seconds: float = 30.0) -> Piec
 
 
 def _sections_of_roles(plan: PiecePlan, rng: np.random.Generator) -> Mapping[str, Set[str]]:
-    """For each role of the piece, the sections it plays in; every section has two roles at least."""
+    """Sections in which each role of the piece plays; every section has at least two roles."""
     chances = {role: entry.presence for role, entry in plan.style.roles.items()} | {"drums": plan.style.drumming}
     roles = [role for role, chance in chances.items() if rng.random() < chance]
     roles = list(dict.fromkeys([*roles, "lead", "chords"])) if len(roles) < 3 else roles
@@ -68,14 +68,14 @@ def _pitched_track(
     plan: PiecePlan, role: str, active: Set[str], taken: Iterable[str], rng: np.random.Generator
 ) -> PieceTrack:
     entry = plan.style.roles[role]
-    name = pick({i: w * (_ALREADY_PLAYS if i in taken else 1.0) for i, w in entry.instruments.items()}, rng)
+    name = pick({i: w * (_DOUBLING_WEIGHT if i in taken else 1.0) for i, w in entry.instruments.items()}, rng)
     program, low, high = INSTRUMENTS[name]
-    manner = _manner(entry, plan.beats, rng)
+    manner = _choose_manner(entry, plan.beats, rng)
     kind, rhythm = entry.styles[manner].split()
     if kind == "bass":
         events = bass_part(plan, active, rhythm, low, high, rng)
     elif kind in _MELODIC:
-        events = melody(plan, active, kind, rhythm, low, high, rng)
+        events = melody_part(plan, active, kind, rhythm, low, high, rng)
     else:
         events = chord_part(plan, active, kind, rhythm, low, high, rng)
     return PieceTrack(role, name, manner, program, False, _volume(role, rng), _perform(plan, events, rng))
@@ -87,8 +87,8 @@ def _drums(plan: PiecePlan, active: Set[str], rng: np.random.Generator) -> Piece
     return PieceTrack("drums", kit, "", KITS[kit], True, _volume("drums", rng), notes)
 
 
-def _manner(entry: Role, beats: int, rng: np.random.Generator) -> str:
-    rhythms = fitting(entry.styles.values(), beats)
+def _choose_manner(entry: Role, beats: int, rng: np.random.Generator) -> str:
+    rhythms = patterns_for_meter(entry.styles.values(), beats)
     return pick_one([manner for manner, style in entry.styles.items() if style in rhythms], rng)
 
 
@@ -97,14 +97,14 @@ def _volume(role: str, rng: np.random.Generator) -> int:
 
 
 def _perform(plan: PiecePlan, events: Iterable[NoteEvent], rng: np.random.Generator) -> tuple[Note, ...]:
-    """Beats to seconds: swing, a player's lag and unsteadiness, dynamics of the section and the piece."""
+    """Convert beats to seconds, with swing, the timing of a player, and the dynamics of section and piece."""
     lag, spread = rng.normal(0, 0.4), rng.uniform(0.5, 1.2)
     quiet, loud = plan.style.loudness
     strength = quiet + (loud - quiet) * plan.energy
     notes: list[Note] = []
     for event in events:
         start, end = (
-            60 / plan.tempo * swung(b, plan.swing, plan.style.swing_beats)
+            60 / plan.tempo * swing_beat(b, plan.swing, plan.style.swing_beats)
             for b in (event.beat, event.beat + event.length)
         )
         shift = 1e-3 * plan.style.looseness * (lag + spread * rng.normal(0, 0.7))
@@ -113,11 +113,11 @@ def _perform(plan: PiecePlan, events: Iterable[NoteEvent], rng: np.random.Genera
         start, end = max(0.0, start + shift), min(plan.seconds, end + shift)
         if end - start > 0.01:
             notes.append(Note(round(start, 4), round(end, 4), event.pitch, int(np.clip(velocity, 12, 127))))
-    return _untangled(sorted(notes))
+    return _cut_overlaps(sorted(notes))
 
 
-def _untangled(notes: list[Note]) -> tuple[Note, ...]:
-    """Notes cut where the same pitch is struck again, which on one MIDI channel would silence the second."""
+def _cut_overlaps(notes: list[Note]) -> tuple[Note, ...]:
+    """End notes where the same pitch begins again; on one MIDI channel an overlap would silence the second note."""
     following: dict[int, float] = {}
     kept: list[Note] = []
     for note in reversed(notes):

@@ -1,12 +1,12 @@
-"""What makes a genre: its fields, read from a file of data in ``styles/``. The engine knows nothing else.
+"""Genres as data: the fields that define one, read from the files in ``styles/``.
 
-Rhythms are one bar of sixteenths (12 characters: a bar of 3/4; 32: two bars in turn): ``X`` accent, ``x``
-hit, ``o`` ghost, ``?`` perhaps, ``.`` rest. A part's style is ``"kind rhythm"`` (the kinds are in
-:mod:`.parts`); melodic kinds (:mod:`.melody`) give the notes in a bar instead: ``"line 3-6"``. A bass writes
-degrees for hits: ``R`` root, ``r`` short root, ``3`` third, ``5`` fifth, ``6`` sixth, ``7`` seventh, ``8``
-octave, ``a`` approach to the next root, ``w`` walking. A drum voice's options are ``"drum rhythm"``, joined
-by `` + ``; an empty one is silence. Chords are Roman numerals on the tonic's major scale, one a bar; ``-``
-joins two. Numbers behind names are weights.
+A rhythm is one bar of sixteenths (12 characters for 3/4; 32 for two bars that alternate): ``X`` accent, ``x`` hit,
+``o`` ghost note, ``?`` optional hit, ``.`` rest. The style of a part is ``"kind rhythm"`` (kinds are in :mod:`.parts`);
+melodic kinds (:mod:`.melody`) have the number of notes per bar instead: ``"line 3-6"``. Bass rhythms hold degrees
+instead of hits: ``R`` root, ``r`` short root, ``3`` third, ``5`` fifth, ``6`` sixth, ``7`` seventh, ``8`` octave, ``a``
+approach to the next root, ``w`` walking. The options of a drum voice are ``"drum rhythm"``, joined with `` + ``; an
+empty one is silence. Chords are Roman numerals on the major scale of the tonic, one per bar; ``-`` joins two. Numbers
+after names are weights.
 """
 
 import tomllib
@@ -39,7 +39,7 @@ MOODS = {  # valence (dark to bright), energy (calm to driving), both 0-1
 
 @dataclass(frozen=True)
 class Role:
-    """How often a role is there, what plays it (instrument → weight), and how (manner → style)."""
+    """Probability that a role is present, its instruments (name → weight) and styles (manner → style)."""
 
     presence: float
     instruments: Mapping[str, float]
@@ -48,13 +48,19 @@ class Role:
 
 @dataclass(frozen=True)
 class Genre:
-    """One genre.
+    """Ranges, probabilities and patterns from which pieces of one genre are drawn.
 
-    ``tempo`` in beats a minute; ``major`` and ``minor`` the progressions for modes with such a third;
-    ``drums`` the options of each voice; ``scale`` the lead's ("mode", or a pentatonic: "major", "minor",
-    "blue"); ``swing`` how much of each ``swing_beats`` its first half takes; ``drumming`` how often there are
-    drums; ``continuous`` whether the progression runs on across sections; ``looseness`` the players' timing
-    spread in ms; ``loudness`` from calm to driving; ``fills`` how often a section ends on a drum fill.
+    Attributes
+    ----------
+    tempo : lowest and highest, in beats per minute. moods : possible moods (:data:`MOODS`). modes : mode → weight.
+    major, minor : chord progressions for modes with a major and a minor third.
+    kits : drum kit → weight. drums : options of each drum voice. roles : role → :class:`Role`.
+    scale : options for the melody: "mode", or a pentatonic scale, "major", "minor" or "blue".
+    swing : range of the share of ``swing_beats`` that its first half takes. swing_beats : length in beats.
+    drumming : probability of drums. meters : beats per bar → weight.
+    continuous : whether the progression continues across sections.
+    looseness : spread of the players' timing in ms. loudness : of calm and of driving pieces, 0-1.
+    fills : probability that a section ends with a drum fill.
     """
 
     tempo: tuple[float, float]
@@ -86,4 +92,4 @@ def _read_genres() -> dict[str, Genre]:
 
 
 GENRES: dict[str, Genre] = _read_genres()
-"""The ten genres of GTZAN, in its order (the alphabet's)."""
+"""The ten genres of GTZAN, in alphabetical order."""

@@ -1,10 +1,10 @@
-"""General-MIDI instruments, drum kits and drums in plain words."""
+"""Names of General-MIDI instruments, drum kits and drums, with their numbers."""
 
 from typing import NamedTuple
 
 
 class Instrument(NamedTuple):
-    """A General-MIDI program (from 0) and the lowest and highest pitch that sound natural on it."""
+    """General-MIDI program (from 0) of an instrument, and the lowest and highest natural pitch."""
 
     program: int
     low: int

@@ -1,4 +1,4 @@
-"""Melodies by rule: motifs (a rhythm and a contour), varied over a four-bar phrase and bent to the chords."""
+"""Rule-based melodies: motifs (rhythm and contour), varied over four-bar phrases and fitted to the chords."""
 
 from collections.abc import Iterator, Set
 from functools import partial
@@ -8,21 +8,21 @@ import numpy as np
 
 from .plan import Bar, PiecePlan, pick_one
 from .rhythm import STEPS, NoteEvent
-from .theory import PENTATONICS, SCALES, is_minor, ladder, nearest_pitch
+from .theory import PENTATONICS, SCALES, is_minor, nearest_pitch, scale_pitches
 
 PHRASES = ("abac", "aabc", "aaba", "abab", "a.ac", "ab.c", "aaac", "a.b.")
-"""Four bars: ``a`` and ``b`` the section's motifs, ``c`` a cadence, ``.`` a rest."""
+"""Phrases of four bars: ``a`` and ``b`` are the motifs of the section, ``c`` a cadence, ``.`` a rest."""
 
 
 class Motif(NamedTuple):
-    """A bar of melody: the sixteenths where notes begin, and how many scale steps each lies above home."""
+    """One bar of melody: the sixteenths where notes begin, and the scale steps of each note above the home pitch."""
 
     steps: tuple[int, ...]
     contour: tuple[int, ...]
 
 
 class Voice(NamedTuple):
-    """What a melody may use: rising pitches, the place of home among them, notes a bar, its kind."""
+    """Range of a melody: rising pitches, the index of the home pitch, fewest and most notes per bar, and the kind."""
 
     pitches: tuple[int, ...]
     home: int
@@ -30,20 +30,20 @@ class Voice(NamedTuple):
     kind: str
 
 
-def melody(
+def melody_part(
     plan: PiecePlan, active: Set[str], kind: str, density: str, low: int, high: int, rng: np.random.Generator
 ) -> list[NoteEvent]:
-    """A melody for the sections in ``active``.
+    """Write a melody for the sections in ``active``.
 
     Parameters
     ----------
     kind : "line" (motifs in a phrase), "loop" (one motif, always the same), "bop" (a new motif every bar,
         with chromatic neighbours), "reply" (the second half of every other bar).
-    density : notes a bar, "3-6".
-    low, high : the pitches it may use.
+    density : fewest and most notes per bar, such as "3-6".
+    low, high : lowest and highest pitch.
     """
     fewest, most = (int(number) for number in density.split("-"))
-    pitches = ladder(plan.tonic, _melody_scale(plan, rng), low, high)
+    pitches = scale_pitches(plan.tonic, _melody_scale(plan, rng), low, high)
     lift = 0.5 + 0.25 * (plan.energy - 0.5)
     voice = Voice(
         pitches,
@@ -61,7 +61,7 @@ def melody(
 
 
 class _Theme:
-    """A section's motifs, the phrase they are laid out in, and how far each bar drifts from home."""
+    """Motifs of a section, their order in the phrase, and the shift of each bar from the home pitch in scale steps."""
 
     def __init__(self, plan: PiecePlan, voice: Voice, rng: np.random.Generator) -> None:
         self.motifs = {name: _motif(plan.beats, voice, rng) for name in "ab"}
@@ -79,7 +79,7 @@ class _Theme:
 
 
 def _motif(beats: int, voice: Voice, rng: np.random.Generator) -> Motif:
-    """Onsets drawn by metrical weight; a contour that walks mostly by step and turns back towards home."""
+    """Draw a motif: onsets by metrical weight, and a mostly stepwise contour that returns to the home pitch."""
     steps = np.arange(beats * STEPS)
     if voice.kind == "reply":
         steps = steps[len(steps) // 2 - 2 :]
@@ -121,7 +121,7 @@ def _melody_scale(plan: PiecePlan, rng: np.random.Generator) -> tuple[int, ...]:
     minor = is_minor(plan.mode)
     if name == "mode":
         return SCALES[plan.mode]
-    if name == "major" and minor:  # a pentatonic of the other gender would leave the key
+    if name == "major" and minor:  # the major pentatonic would leave a minor key
         name = "minor"
     if name == "minor" and plan.mode in ("major", "lydian"):
         name = "major"

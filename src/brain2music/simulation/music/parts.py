@@ -1,9 +1,9 @@
-"""Accompaniment: bass lines, and the kinds of chordal part. Each gives events for the bars of its sections.
+"""Accompaniment: bass lines and chordal parts, as note events for the bars of their sections.
 
-Kinds: ``hold`` sounds until the next hit or chord; ``stab`` is short, ``skank`` shorter and higher; ``strum``
-spreads the chord, down and up in turn; ``pick`` and ``alberti`` give one tone a hit; ``power`` is root, fifth
-and octave on accents and a muted fifth on hits; ``shuffle`` rocks between fifth and sixth; ``riff`` is one
-low figure that follows the roots.
+Kinds of chordal parts: ``hold`` sounds until the next hit or chord; ``stab`` is short, ``skank`` shorter and higher;
+``strum`` spreads the chord, alternately down and up; ``pick`` and ``alberti`` play one tone per hit; ``power`` plays
+root, fifth and octave on accents and a muted fifth on hits; ``shuffle`` alternates between fifth and sixth; ``riff``
+repeats one low figure on the roots.
 """
 
 from collections.abc import Callable, Iterator, Set
@@ -12,7 +12,7 @@ import numpy as np
 
 from .plan import Bar, PiecePlan, Span, pick_one
 from .rhythm import Hit, NoteEvent, hits, level
-from .theory import SCALES, Chord, ladder, nearest_pitch, voicing
+from .theory import SCALES, Chord, nearest_pitch, scale_pitches, voicing
 
 _SHAPES = {
     "up": (0, 1, 2, 3),
@@ -26,11 +26,11 @@ _Player = Callable[[Hit, Chord, int], Iterator[NoteEvent]]
 def bass_part(
     plan: PiecePlan, active: Set[str], pattern: str, low: int, high: int, rng: np.random.Generator
 ) -> list[NoteEvent]:
-    """A bass line: the pattern's degrees over the chords; walking lines step towards the next root."""
+    """Write a bass line: the degrees of the pattern over the chords; walking lines step towards the next root."""
     center = int(np.clip(rng.integers(35, 44), low + 4, high - 8))
     events: list[NoteEvent] = []
     previous = center
-    for bar, hit, chord in _hits_with_chords(plan, active, pattern, rng, renewed=False):
+    for bar, hit, chord in _hits_with_chords(plan, active, pattern, rng, restarts=False):
         root = nearest_pitch(center, (chord.root,), low, high)
         if hit.mark == "w":
             begins = any(span.beat == hit.beat for span in bar.spans)
@@ -50,29 +50,29 @@ def bass_part(
 def chord_part(
     plan: PiecePlan, active: Set[str], kind: str, pattern: str, low: int, high: int, rng: np.random.Generator
 ) -> list[NoteEvent]:
-    """A chordal part of one of the kinds above, its register drawn within ``low`` to ``high``."""
+    """Write a chordal part of a kind (see the module), its register drawn between ``low`` and ``high``."""
     player = _player(plan, kind, low, high, rng)
-    renewed = kind in ("hold", "strum", "power")
+    restarts = kind in ("hold", "strum", "power")
     return [
         event
-        for _, hit, chord in _hits_with_chords(plan, active, pattern, rng, renewed)
+        for _, hit, chord in _hits_with_chords(plan, active, pattern, rng, restarts)
         for event in player(hit, chord, low)
     ]
 
 
 def _hits_with_chords(
-    plan: PiecePlan, active: Set[str], pattern: str, rng: np.random.Generator, renewed: bool
+    plan: PiecePlan, active: Set[str], pattern: str, rng: np.random.Generator, restarts: bool
 ) -> Iterator[tuple[Bar, Hit, Chord]]:
-    """Every hit with the chord it falls on; ``renewed`` parts begin again where the chord changes."""
+    """Yield every hit with its bar and chord; parts with ``restarts`` begin again where the chord changes."""
     for bar in plan.bars:
         if bar.section not in active:
             continue
         for hit in hits(pattern, bar, plan.beats, rng):
-            for piece, span in _cut(hit, bar.spans) if renewed else [(hit, None)]:
+            for piece, span in _split_at_chords(hit, bar.spans) if restarts else [(hit, None)]:
                 yield bar, piece, plan.chord_at(piece.beat) if span is None else span.chord
 
 
-def _cut(hit: Hit, spans: tuple[Span, ...]) -> Iterator[tuple[Hit, Span]]:
+def _split_at_chords(hit: Hit, spans: tuple[Span, ...]) -> Iterator[tuple[Hit, Span]]:
     for span in spans:
         start, end = max(hit.beat, span.beat), min(hit.beat + hit.gap, span.end)
         if end > start:
@@ -84,7 +84,7 @@ def _interval(degree: str, chord: Chord) -> int:
 
 
 def _step(previous: int, plan: PiecePlan, chord: Chord, low: int, high: int, rng: np.random.Generator) -> int:
-    """A walking bass's next note: another chord tone or scale tone within a fourth of the last one."""
+    """Draw the next note of a walking bass: another chord or scale tone within a fourth of the previous one."""
     classes = {*chord.pitch_classes[:4], *((plan.tonic + step) % 12 for step in SCALES[plan.mode])}
     near = [
         p for p in range(max(low, previous - 5), min(high, previous + 5) + 1) if p != previous and p % 12 in classes
@@ -97,12 +97,12 @@ def _player(plan: PiecePlan, kind: str, low: int, high: int, rng: np.random.Gene
     center = int(np.clip(rng.integers(56, 68) + (5 if kind == "skank" else 0), low + 7, high - 7))
     if kind in ("pick", "alberti"):
         shape = (0, 2, 1, 2) if kind == "alberti" else _SHAPES[pick_one(_SHAPES, rng)]
-        return _picker(shape, center)
+        return _pick_player(shape, center)
     if kind == "riff":
-        return _riffer(plan, low, high, rng)
+        return _riff_player(plan, low, high, rng)
     if kind in ("power", "shuffle"):
         bottom = min(low + int(rng.integers(0, 6)), high - 24)
-        return _power_chords if kind == "power" else _rocker(bottom)
+        return _power_chords if kind == "power" else _shuffle_player(bottom)
     length = {
         "hold": None,
         "stab": float(rng.uniform(0.2, 0.45)),
@@ -125,7 +125,7 @@ def _chord_player(center: int, length: float | None, spread: float) -> _Player:
     return play
 
 
-def _picker(shape: tuple[int, ...], center: int) -> _Player:
+def _pick_player(shape: tuple[int, ...], center: int) -> _Player:
     count = iter(range(1 << 30))
 
     def play(hit: Hit, chord: Chord, low: int) -> Iterator[NoteEvent]:
@@ -146,7 +146,7 @@ def _power_chords(hit: Hit, chord: Chord, low: int) -> Iterator[NoteEvent]:
         yield NoteEvent(hit.beat, min(hit.gap, 0.25) * 0.7, root + 7, 0.75)
 
 
-def _rocker(bottom: int) -> _Player:
+def _shuffle_player(bottom: int) -> _Player:
     def play(hit: Hit, chord: Chord, low: int) -> Iterator[NoteEvent]:
         root = bottom + (chord.root - bottom) % 12
         for interval in (0, 9 if int(hit.beat) % 2 else 7):
@@ -155,10 +155,10 @@ def _rocker(bottom: int) -> _Player:
     return play
 
 
-def _riffer(plan: PiecePlan, low: int, high: int, rng: np.random.Generator) -> _Player:
-    """A figure of up to eight scale steps, the same in every bar, on the root of the chord."""
+def _riff_player(plan: PiecePlan, low: int, high: int, rng: np.random.Generator) -> _Player:
+    """Player of a figure of eight scale steps that repeats in every bar, from the root of the chord."""
     figure = [0, *(int(step) for step in rng.choice([0, 0, 0, 1, 2, -1, 3, 4, 7], 7))]
-    pitches = ladder(plan.tonic, SCALES[plan.mode], low, high)
+    pitches = scale_pitches(plan.tonic, SCALES[plan.mode], low, high)
     home = int(np.clip(low + rng.integers(5, 16), low + 2, high - 14))
 
     def play(hit: Hit, chord: Chord, low: int) -> Iterator[NoteEvent]:

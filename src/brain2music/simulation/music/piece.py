@@ -1,11 +1,11 @@
-"""A composed piece: what it is (the truth a study is built on) and its notes."""
+"""A composed piece: its known properties (the ground truth of simulated studies) and its notes."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 
 class Note(NamedTuple):
-    """One note: start and end in seconds, MIDI pitch (drums: the General-MIDI key), velocity 1-127."""
+    """A note: start and end in seconds, MIDI pitch (for drums the General-MIDI key), velocity 1-127."""
 
     start: float
     end: float
@@ -15,11 +15,12 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class PieceTrack:
-    """One instrument's part.
+    """The part of one instrument in a piece.
 
-    ``role`` is drums, bass, chords, texture, answer or lead; ``instrument`` and ``manner`` are plain words
-    ("upright bass", "walking"); ``program`` is the General-MIDI program (of the drum kits where ``is_drum``);
-    ``volume`` is the mix level, 0-127 (controller 7).
+    Attributes
+    ----------
+    role : drums, bass, chords, texture, answer or lead. instrument, manner : plain words ("upright bass", "walking").
+    program : General-MIDI program (of the drum kits where ``is_drum``). volume : mix level, 0-127 (controller 7).
     """
 
     role: str
@@ -33,7 +34,7 @@ class PieceTrack:
 
 @dataclass(frozen=True)
 class PieceSection:
-    """A stretch of the piece, in seconds, with its chords as Roman numerals, a bar each ("-" joins two)."""
+    """Section of a piece: start and end in seconds, chords as Roman numerals, one per bar ("-" joins two)."""
 
     label: str
     start: float
@@ -43,11 +44,13 @@ class PieceSection:
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of ``seconds`` length.
+    """A composed piece of ``seconds`` length.
 
-    ``tempo`` is in beats a minute, ``key`` a tonic and major or minor ("A minor"), ``mode`` the scale it is
-    drawn from ("dorian"), ``beats`` the number of quarter notes in a bar, ``swing`` the share of a beat (or
-    of half of it) that its first half takes: 0.5 is straight, 0.67 a triplet shuffle.
+    Attributes
+    ----------
+    tempo : in beats per minute. key : tonic and major or minor ("A minor"). mode : its scale ("dorian").
+    beats : quarter notes per bar. swing : share of a beat (or of half a beat) that its first half takes: 0.5 is
+        straight, 0.67 a triplet shuffle.
     """
 
     genre: str
@@ -73,5 +76,5 @@ class Piece:
 
     @property
     def instruments(self) -> tuple[str, ...]:
-        """What plays, in plain words, from the foreground to the background, each once."""
+        """Names of the instruments from the foreground to the background, without repetition."""
         return tuple(dict.fromkeys(track.instrument for track in self.tracks))

@@ -1,4 +1,4 @@
-"""The plan of a piece, before any note: tempo, key, mood, form, and the chords of every bar."""
+"""Plan of a piece before its notes: tempo, key, mood, form, and the chords of every bar."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ FORMS = (
     "chorus verse break verse",
 )
 LOUDNESS = {"intro": 0.8, "verse": 0.88, "chorus": 1.0, "break": 0.78}
-PRESENCE = {  # how often a role plays in a section
+PRESENCE = {  # probability that a role plays in a section
     "intro": {"drums": 0.5, "bass": 0.5, "chords": 0.85, "texture": 0.6, "answer": 0.15, "lead": 0.25},
     "verse": {"drums": 1.0, "bass": 1.0, "chords": 1.0, "texture": 0.55, "answer": 0.35, "lead": 0.9},
     "chorus": {"drums": 1.0, "bass": 1.0, "chords": 1.0, "texture": 1.0, "answer": 1.0, "lead": 1.0},
@@ -31,7 +31,7 @@ PRESENCE = {  # how often a role plays in a section
 
 
 class Span(NamedTuple):
-    """A chord and the beats it sounds from and to, counted from the beginning of the piece."""
+    """A chord with its first and last beat, counted from the beginning of the piece."""
 
     beat: float
     end: float
@@ -39,7 +39,7 @@ class Span(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """One bar: its first beat, its section, its place there from 0, whether it is the last, its chords."""
+    """A bar: its number, first beat, section, index in the section (and whether it is the last), and chords."""
 
     number: int
     beat: float
@@ -52,7 +52,7 @@ class Bar(NamedTuple):
 
 @dataclass(frozen=True)
 class PiecePlan:
-    """Everything the parts agree on. ``energy`` (0-1) is what tilted the tempo and sets the loudness."""
+    """Properties that all parts of a piece share; ``energy`` (0-1) sets the loudness and shifted the tempo."""
 
     genre: str
     style: Genre
@@ -67,13 +67,13 @@ class PiecePlan:
     bars: tuple[Bar, ...]
 
     def chord_at(self, beat: float) -> Chord:
-        """The chord that sounds at a beat (the last one after the end)."""
+        """Chord at a beat (after the end, the last chord)."""
         bar = self.bars[min(int(beat // self.beats), len(self.bars) - 1)]
         return next((span.chord for span in reversed(bar.spans) if span.beat <= beat), bar.spans[0].chord)
 
 
 def draw_plan(genre: str, rng: np.random.Generator, seconds: float) -> PiecePlan:
-    """Draw a plan: valence and energy first, which tilt tempo, mode and loudness and name the mood.
+    """Draw the plan of a piece: first valence and energy, which shift tempo, mode and loudness and give the mood.
 
     Raises
     ------
@@ -94,13 +94,13 @@ def draw_plan(genre: str, rng: np.random.Generator, seconds: float) -> PiecePlan
 
 
 def pick(weights: Mapping[Name, float], rng: np.random.Generator) -> Name:
-    """Draw one key in proportion to its weight."""
+    """Draw a key of ``weights`` in proportion to its weight."""
     shares = np.array(list(weights.values()), dtype=float)
     return list(weights)[int(rng.choice(len(shares), p=shares / shares.sum()))]
 
 
 def pick_one(options: Iterable[Name], rng: np.random.Generator) -> Name:
-    """Draw one of several, all equally likely."""
+    """Draw one of several options with equal probability."""
     return pick(dict.fromkeys(options, 1.0), rng)
 
 
@@ -124,7 +124,7 @@ def _bars(style: Genre, tonic: int, mode: str, beats: int, count: int, rng: np.r
 
 
 def _section_lengths(count: int, rng: np.random.Generator) -> Iterable[tuple[str, int]]:
-    """Sections of a drawn form, repeated until ``count`` bars are filled; the last one is cut short."""
+    """Yield the sections of a random form with their lengths in bars, repeated until ``count`` bars are full."""
     unit = 4 if count >= 10 else 2
     labels = pick_one(FORMS, rng).split()
     left = count

@@ -1,4 +1,4 @@
-"""Composed pieces to sound: General-MIDI rendering, and corpora of rendered pieces on disk."""
+"""General-MIDI rendering of composed pieces, and corpora of rendered pieces on disk."""
 
 import io
 import os
@@ -20,31 +20,31 @@ from ..._utils.files import read_json, write_json, write_table
 from ..._utils.progress import Advance
 from ..._utils.workers import Workers
 from ...audio.io import resample, write_audio
-from .caption import caption
-from .compose import compose
+from .caption import make_caption
+from .compose import compose_piece
 from .genres import GENRES
 from .piece import Piece
 
 LEVEL = 0.1
-"""RMS of a rendered piece (-20 dB full scale), unless its peak asks for less."""
+"""RMS of a rendered piece (-20 dB full scale), lower where the peak would exceed :data:`PEAK`."""
 PEAK = 0.98
 _FADE_S = 0.02
-_RESOLUTION = 960  # MIDI ticks in a beat: half a millisecond
+_RESOLUTION = 960  # MIDI ticks per beat: about half a millisecond each
 _REVERB = {"lead": 50, "texture": 60, "answer": 50, "chords": 35, "drums": 25, "bass": 8}  # controller 91
 
 
-def render(piece: Piece, sample_rate: int = 22050) -> Float32[np.ndarray, " samples"]:
-    """Render a piece with the General-MIDI sound font TimGM6mb: mono, exactly ``piece.seconds`` long.
+def render_piece(piece: Piece, sample_rate: int = 22050) -> Float32[np.ndarray, " samples"]:
+    """Render a piece using the General-MIDI sound font TimGM6mb: mono, exactly ``piece.seconds`` long.
 
-    The level is set to :data:`LEVEL`, peaks stay below :data:`PEAK`, and the cut at the end is faded over 20
-    ms. The same piece gives the same samples, bit for bit.
+    The level is set to :data:`LEVEL`, peaks stay below :data:`PEAK`, and the end is faded out over 20 ms. The same
+    piece gives the same samples to the bit.
     """
     import midirenderer
     import soundfile
 
     wav = midirenderer.render_wave_from(_sound_font(), midi_bytes(piece))
-    stereo, own_rate = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
-    sound = resample(stereo.mean(axis=1), own_rate, sample_rate)
+    stereo, rendered_rate = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
+    sound = resample(stereo.mean(axis=1), rendered_rate, sample_rate)
     waveform = np.zeros(round(piece.seconds * sample_rate), np.float32)
     waveform[: len(sound)] = sound[: len(waveform)]
     fade = min(round(_FADE_S * sample_rate), len(waveform))
@@ -54,7 +54,7 @@ def render(piece: Piece, sample_rate: int = 22050) -> Float32[np.ndarray, " samp
 
 
 def midi_bytes(piece: Piece) -> bytes:
-    """The piece as a standard MIDI file."""
+    """Bytes of a standard MIDI file of a piece."""
     import pretty_midi
 
     midi = pretty_midi.PrettyMIDI(initial_tempo=piece.tempo, resolution=_RESOLUTION)
@@ -83,20 +83,20 @@ def write_corpus(
 ) -> Path:
     """Compose and render a corpus in GTZAN's layout, ``<genre>/<genre>.<00000>.wav``, and its ``truth.tsv``.
 
-    Each track depends only on (seed, genre, number): a larger corpus of the same seed begins with the smaller
-    one. Run again after an interruption, complete files are kept and only missing ones are rendered.
+    Each track depends only on (seed, genre, number), so a larger corpus with the same seed begins with the smaller
+    one. After an interruption, complete files are kept and only missing ones are rendered.
 
     Parameters
     ----------
-    pieces_per_genre : a number for all ten genres, or genre → number.
+    pieces_per_genre : number of pieces per genre, for all ten genres, or genre → number.
     seed : 0 to 2³² - 1; two corpora with different seeds have no piece in common.
-    n_jobs : processes; None is one a core. 1 works in this process.
+    n_jobs : number of processes; None for one per core. 1 works in this process.
     progress : called with (done, total) after each track.
-    first : number of the first track of each genre: of one seed, corpora with other numbers share no piece.
+    first : number of the first track of each genre; corpora of one seed with other numbers have no piece in common.
 
     Returns
     -------
-    The path of ``truth.tsv``: one row a track with ``track``, ``genre``, ``instruments`` ("; " between),
+    The path of ``truth.tsv``: one row per track with ``track``, ``genre``, ``instruments`` ("; " between),
     ``tempo``, ``key``, ``mode``, ``meter``, ``mood``, ``progression``, ``caption``, ``seed``.
 
     Raises
@@ -108,23 +108,23 @@ def write_corpus(
     _check_corpus(
         folder, counts, {"seed": seed, "seconds": seconds, "rate": sample_rate, "first": first, "version": __version__}
     )
-    orders = [
-        _Order(folder, genre, number, seed, seconds, sample_rate)
+    specs = [
+        _TrackSpec(folder, genre, number, seed, seconds, sample_rate)
         for genre in GENRES
         for number in range(first, first + counts.get(genre, 0))
     ]
     rows: dict[str, dict[str, Any]] = {}
-    for row in _make_all(orders, n_jobs):
+    for row in _make_tracks(specs, n_jobs):
         rows[row["track"]] = row
         if progress is not None:
-            progress(len(rows), len(orders))
+            progress(len(rows), len(specs))
     truth = folder / "truth.tsv"
-    write_table(truth, pd.DataFrame([rows[order.track] for order in orders]))
+    write_table(truth, pd.DataFrame([rows[spec.track] for spec in specs]))
     return truth
 
 
-class _Order(NamedTuple):
-    """One track to make."""
+class _TrackSpec(NamedTuple):
+    """Arguments from which one track is made."""
 
     folder: Path
     genre: str
@@ -142,13 +142,13 @@ class _Order(NamedTuple):
         return self.folder / self.genre / f"{self.track}.wav"
 
 
-def _make_all(orders: list[_Order], n_jobs: int | None) -> Iterator[dict[str, Any]]:
-    workers = min(n_jobs or os.cpu_count() or 1, len(orders))
+def _make_tracks(specs: list[_TrackSpec], n_jobs: int | None) -> Iterator[dict[str, Any]]:
+    workers = min(n_jobs or os.cpu_count() or 1, len(specs))
     if workers <= 1:
-        yield from map(_make, orders)
+        yield from map(_make_track, specs)
         return
     with Workers(workers, mp_context=get_context("spawn")) as pool:
-        pending = [pool.submit(_make, order) for order in orders]
+        pending = [pool.submit(_make_track, spec) for spec in specs]
         try:
             for done in as_completed(pending):
                 yield done.result()
@@ -156,15 +156,15 @@ def _make_all(orders: list[_Order], n_jobs: int | None) -> Iterator[dict[str, An
             pool.shutdown(cancel_futures=True)
 
 
-def _make(order: _Order) -> dict[str, Any]:
-    """Compose a track, render it unless its file is here, and return its row of the truth table."""
-    sequence = np.random.SeedSequence([order.seed, list(GENRES).index(order.genre), order.number])
+def _make_track(spec: _TrackSpec) -> dict[str, Any]:
+    """Compose a track, render it unless its file exists, and return its row of the truth table."""
+    sequence = np.random.SeedSequence([spec.seed, list(GENRES).index(spec.genre), spec.number])
     notes, words = (np.random.default_rng(child) for child in sequence.spawn(2))
-    piece = compose(order.genre, notes, order.seconds)
-    if not order.path.is_file():  # files are written atomically: one that is here is complete
-        write_audio(order.path, render(piece, order.sample_rate), order.sample_rate)
+    piece = compose_piece(spec.genre, notes, spec.seconds)
+    if not spec.path.is_file():  # files are written atomically: an existing one is complete
+        write_audio(spec.path, render_piece(piece, spec.sample_rate), spec.sample_rate)
     return {
-        "track": order.track,
+        "track": spec.track,
         "genre": piece.genre,
         "instruments": "; ".join(piece.instruments),
         "tempo": piece.tempo,
@@ -173,8 +173,8 @@ def _make(order: _Order) -> dict[str, Any]:
         "meter": piece.meter,
         "mood": piece.mood,
         "progression": " ".join(piece.progression),
-        "caption": caption(piece, words),
-        "seed": order.seed,
+        "caption": make_caption(piece, words),
+        "seed": spec.seed,
     }
 
 
@@ -184,12 +184,12 @@ def _check_corpus(folder: Path, counts: Mapping[str, int], settings: dict[str, A
         raise InputError(f"there is no genre {unknown[0]!r}", hint=f"choose from {', '.join(GENRES)}")
     if not 0 <= settings["seed"] < 2**32:
         raise InputError(f"the seed is {settings['seed']}", hint="choose one from 0 to 4294967295")
-    made = folder / "corpus.json"
-    if made.is_file() and read_json(made) != settings:
-        raise InputError("the folder holds a corpus made with other settings", made, "choose another folder")
-    if not made.is_file() and folder.is_dir() and any(folder.glob("*/*.wav")):
+    record = folder / "corpus.json"
+    if record.is_file() and read_json(record) != settings:
+        raise InputError("the folder holds a corpus made with other settings", record, "choose another folder")
+    if not record.is_file() and folder.is_dir() and any(folder.glob("*/*.wav")):
         raise InputError("the folder holds sound that is not a composed corpus", folder, "choose another folder")
-    write_json(made, settings)
+    write_json(record, settings)
 
 
 @cache

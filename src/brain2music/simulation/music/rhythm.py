@@ -1,4 +1,4 @@
-"""Rhythm: pattern strings to hits, drum parts with fills, and swing."""
+"""Rhythm: hits from pattern strings, drum parts with fills, and swing."""
 
 from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
@@ -8,14 +8,14 @@ import numpy as np
 from .instruments import DRUMS
 from .plan import Bar, PiecePlan, pick_one
 
-STEPS = 4  # sixteenths in a beat
-_PERHAPS = 0.45  # how often a "?" sounds
+STEPS = 4  # sixteenths per beat
+_PERHAPS = 0.45  # probability that a "?" sounds
 _LEVELS = {"X": 1.0, "x": 0.8, "?": 0.55, "o": 0.4}
-_CRASHING = 0.6  # genres that fill more often than this also crash into a chorus
+_CRASHING = 0.6  # genres with more fills than this also have a crash cymbal at each chorus
 
 
 class NoteEvent(NamedTuple):
-    """A note before it is performed: beat and length in beats, MIDI pitch, loudness 0-1."""
+    """A note before the performance: onset and length in beats, MIDI pitch, loudness 0-1."""
 
     beat: float
     length: float
@@ -24,7 +24,7 @@ class NoteEvent(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A sounding character of a pattern: its beat, beats until the next one, and the character."""
+    """A hit of a pattern: its beat, the beats until the next hit, and its character."""
 
     beat: float
     gap: float
@@ -32,7 +32,7 @@ class Hit(NamedTuple):
 
 
 def hits(pattern: str, bar: Bar, beats: int, rng: np.random.Generator) -> list[Hit]:
-    """The hits of one bar of a pattern; patterns of two bars take the half that the bar's place asks for."""
+    """Hits of a pattern in one bar; patterns of two bars alternate with the index of the bar in its section."""
     steps = beats * STEPS
     offset = steps * (bar.place % 2) if len(pattern) >= 2 * steps else 0
     marks = pattern[offset : offset + steps]
@@ -42,20 +42,20 @@ def hits(pattern: str, bar: Bar, beats: int, rng: np.random.Generator) -> list[H
 
 
 def level(mark: str) -> float:
-    """Loudness of a pattern's character, 0-1."""
+    """Loudness of a character of a pattern, 0-1."""
     return _LEVELS.get(mark, 0.85)
 
 
-def fitting(rhythms: Iterable[str], beats: int) -> list[str]:
-    """The patterns written for this metre; where none is for 3/4, all of them (their first three beats)."""
+def patterns_for_meter(rhythms: Iterable[str], beats: int) -> list[str]:
+    """Patterns for a meter; all of them where none is for 3/4 (their first three beats are used)."""
     rhythms = list(rhythms)
     waltzes = [rhythm for rhythm in rhythms if _is_waltz(rhythm)]
     return (waltzes or rhythms) if beats == 3 else [rhythm for rhythm in rhythms if not _is_waltz(rhythm)]
 
 
 def drum_part(plan: PiecePlan, active: Set[str], rng: np.random.Generator) -> list[NoteEvent]:
-    """A drum part: one option a voice (often another cymbal in choruses), fills, crashes into choruses."""
-    options = {voice: fitting(patterns, plan.beats) for voice, patterns in plan.style.drums.items()}
+    """Write a drum part: one option per voice (often another cymbal in choruses), with fills and crash cymbals."""
+    options = {voice: patterns_for_meter(patterns, plan.beats) for voice, patterns in plan.style.drums.items()}
     verse = {voice: pick_one(patterns, rng) for voice, patterns in options.items()}
     accompaniment = list(options)[-1]
     chorus = verse | {accompaniment: pick_one(options[accompaniment], rng)} if rng.random() < 0.6 else verse
@@ -70,10 +70,10 @@ def drum_part(plan: PiecePlan, active: Set[str], rng: np.random.Generator) -> li
     return events
 
 
-def swung(beat: float, swing: float, unit: float) -> float:
-    """Where a straight beat falls when the first half of each ``unit`` of beats takes ``swing`` of it.
+def swing_beat(beat: float, swing: float, unit: float) -> float:
+    """Map a straight beat to a swung one: the first half of each ``unit`` of beats takes the share ``swing`` of it.
 
-    Continuous and rising, so nothing changes places; swing 0.5 leaves every beat where it was.
+    The map is continuous and rising, so the order is kept; swing 0.5 changes nothing.
     """
     whole, share = divmod(beat / unit, 1.0)
     bent = 2 * share * swing if share < 0.5 else swing + (2 * share - 1) * (1 - swing)
@@ -96,7 +96,7 @@ def _drum_bar(plan: PiecePlan, bar: Bar, voices: Iterable[str], rng: np.random.G
 
 
 def _fill(beat: float, end: float, rng: np.random.Generator) -> Iterator[NoteEvent]:
-    """A run down the toms in eighths or sixteenths, with a hole here and there, growing louder."""
+    """Drum fill down the toms in eighths or sixteenths with random gaps, getting louder."""
     step = float(rng.choice([0.25, 0.5]))
     drums = ("snare", "tom1", "tom2", "tom3")
     places = np.arange(beat, end, step)

@@ -1,4 +1,4 @@
-"""Scales, keys and chords: Roman numerals to pitches. Pitches are MIDI numbers, intervals semitones."""
+"""Scales, keys and chords, and pitches of Roman numerals. Pitches are MIDI numbers, intervals semitones."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ SCALES = {
     "major": (0, 2, 4, 5, 7, 9, 11),
     "lydian": (0, 2, 4, 6, 7, 9, 11),
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
-    "blues": (0, 2, 3, 4, 5, 7, 9, 10),  # mixolydian and the minor third beside the major one
+    "blues": (0, 2, 3, 4, 5, 7, 9, 10),  # mixolydian with both thirds
     "minor": (0, 2, 3, 5, 7, 8, 10),
     "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
     "dorian": (0, 2, 3, 5, 7, 9, 10),
@@ -45,30 +45,30 @@ _QUALITIES = {
 
 @dataclass(frozen=True)
 class Chord:
-    """A chord: its root as a pitch class (0 is C) and the intervals of its tones above the root."""
+    """A chord: its root as a pitch class (0 for C), and the intervals of its tones above the root."""
 
     root: int
     intervals: tuple[int, ...]
 
     @property
     def pitch_classes(self) -> tuple[int, ...]:
-        """Its tones, root first, as pitch classes."""
+        """Pitch classes of the tones, root first."""
         return tuple((self.root + interval) % 12 for interval in self.intervals)
 
     @property
     def third(self) -> int:
-        """Semitones from the root to its third (or fourth; the octave where it has only root and fifth)."""
+        """Semitones from the root to the third (or fourth; the octave where only root and fifth exist)."""
         return next((interval for interval in self.intervals if interval in (3, 4, 5)), 12)
 
     @property
     def fifth(self) -> int:
-        """Semitones from the root to its fifth."""
+        """Semitones from the root to the fifth."""
         return next((interval for interval in self.intervals if interval in (6, 7)), 7)
 
 
 @cache
 def chord_of(numeral: str, tonic: int) -> Chord:
-    """The chord of a Roman numeral, degrees counted on the **major** scale of the tonic: "bVII", "ii7b5".
+    """Chord of a Roman numeral whose degrees are those of the tonic's **major** scale: "bVII", "ii7b5".
 
     Lower case has a minor third: "ii7" is a minor seventh chord. Suffixes: see the table of qualities.
     """
@@ -83,26 +83,26 @@ def chord_of(numeral: str, tonic: int) -> Chord:
 
 
 def is_minor(mode: str) -> bool:
-    """Whether the mode's third is minor (the blues counts as major, as its chords do)."""
+    """Whether the third of a mode is minor (the blues counts as major, like its chords)."""
     return 4 not in SCALES[mode]
 
 
 def key_name(tonic: int, mode: str) -> str:
-    """ "A minor", "F# major"."""
+    """Name of a key, such as "A minor" or "F# major"."""
     return f"{TONICS[tonic]} {'minor' if is_minor(mode) else 'major'}"
 
 
-def ladder(tonic: int, steps: tuple[int, ...], low: int, high: int) -> tuple[int, ...]:
-    """All pitches of a scale from low to high, rising."""
+def scale_pitches(tonic: int, steps: tuple[int, ...], low: int, high: int) -> tuple[int, ...]:
+    """All pitches of a scale from ``low`` to ``high``, rising."""
     return tuple(pitch for pitch in range(low, high + 1) if (pitch - tonic) % 12 in steps)
 
 
 def nearest_pitch(pitch: int, pitch_classes: tuple[int, ...], low: int = 0, high: int = 127) -> int:
-    """The pitch of one of these classes that lies nearest_pitch (the lower one on a tie), between low and high."""
+    """Nearest pitch of one of the pitch classes between ``low`` and ``high`` (the lower one of two)."""
     candidates = [p for p in range(low, high + 1) if p % 12 in pitch_classes]
     return min(candidates, key=lambda candidate: (abs(candidate - pitch), candidate))
 
 
 def voicing(chord: Chord, center: int) -> tuple[int, ...]:
-    """The chord's tones, rising, each in the octave nearest the center, so that chords move by little."""
+    """Tones of a chord, rising, each in the octave nearest to ``center``, so that chords move in small steps."""
     return tuple(sorted({center - 6 + (pitch_class - center + 6) % 12 for pitch_class in chord.pitch_classes}))
