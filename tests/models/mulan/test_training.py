@@ -4,6 +4,7 @@ import importlib.util
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -29,6 +30,7 @@ from brain2music.models.mulan.training_run import train_mulan
 from brain2music.models.mulan.training_texts import TextStore, texts_for
 from brain2music.models.musicnn.musicnn_embedder import SAMPLE_RATE
 from brain2music.simulation.music.genres import GENRES
+from brain2music.simulation.music.render import write_corpus
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
 from brain2music.training.loop import fit
@@ -177,6 +179,11 @@ def test_texts_of_a_piece_are_true_of_it(tmp_path):
     assert any(piece.mood in text for text in said.short)
     assert any(name in text for name in piece.instruments for text in said.short)
     assert not any(genre in text.lower().split() for text in said.short for genre in GENRES if genre != "jazz")
+
+
+def test_the_caption_of_a_piece_is_that_of_the_corpus(tmp_path):
+    truth = pd.read_csv(write_corpus(tmp_path, {"jazz": 1}, seed=3, seconds=10.0, n_jobs=1), sep="\t")
+    assert list(truth["caption"]) == [ComposedPiece(3, "jazz", 0).caption()]
 
 
 @needs_wheels

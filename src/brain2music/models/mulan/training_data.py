@@ -25,6 +25,7 @@ from ..._utils.files import read_arrays, write_arrays
 from ..._utils.progress import Advance
 from ..._utils.workers import Workers
 from ...audio.io import read_audio
+from ...simulation.music.caption import make_caption
 from ...simulation.music.compose import compose_piece
 from ...simulation.music.genres import GENRES
 from ...simulation.music.piece import Piece, PieceTrack
@@ -54,7 +55,7 @@ class ComposedPiece:
 
     def caption(self) -> str:
         """The caption of the piece in the corpus."""
-        return caption(self.piece(), self._generators()[1])
+        return make_caption(self.piece(), self._generators()[1])
 
     def _generators(self) -> list[np.random.Generator]:
         sequence = np.random.SeedSequence([self.seed, list(GENRES).index(self.genre), self.number])
