@@ -321,7 +321,7 @@ def test_genres_that_training_cannot_do_without_are_said_before(study: TinyStudy
     assert "without jazz" in found[1].what
     with pytest.warns(Brain2MusicWarning, match="without jazz") as said:
         outputs = run_pipeline(BidsSource.read(study.root, config), tmp_path / "out", config)
-    assert len(said) == 2
+    assert len([each for each in said if "widen the grid" not in str(each.message)]) == 2
     left_out = select_scores(read_scores(outputs.scores), metric="identification", held_out="genre")
     assert {each.group for each in left_out} == {"pop"}
 
