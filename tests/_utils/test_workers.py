@@ -23,9 +23,25 @@ except KeyboardInterrupt:
 def test_an_interruption_is_heard_once_and_ends_all() -> None:
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", WORK]
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+    streams = {
+        "stdout": pipe,
+        "stderr": pipe,
+        "text": True,
+        "start_new_session": True,
+        "preexec_fn": _hear_interruptions,
+    }
+    with subprocess.Popen(command, **streams) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         os.killpg(process.pid, signal.SIGINT)
-        assert process.communicate(timeout=120) == ("ended\n", "")
+        try:
+            assert process.communicate(timeout=120) == ("ended\n", "")
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0
+
+
+def _hear_interruptions() -> None:
+    """A process in the background of a script ignores them, and so do those that it begins."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
