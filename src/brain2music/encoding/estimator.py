@@ -202,7 +202,7 @@ class Encoder(BaseEstimator):
         return predicted + self.mean_
 
     def score(
-        self, responses: Any, embeddings: Any = None, *, n_permutations: int = 1000, random_state: int = 0
+        self, responses: Any, embeddings: Any = None, *, n_permutations: int = 10_000, random_state: int = 0
     ) -> VoxelScores:
         """Correlate predicted with measured responses of test clips.
 
@@ -212,7 +212,7 @@ class Encoder(BaseEstimator):
             Loaded as the training responses were.
         embeddings : Embeddings or array, optional
             Of these clips; default those passed to :meth:`fit`.
-        n_permutations : int, default 1000
+        n_permutations : int, default 10,000
             Permutations of clips within runs, for p.
         random_state : int, default 0
             Seed of the permutations.

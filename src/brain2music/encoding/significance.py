@@ -92,7 +92,7 @@ def voxel_permutation_test(
     predicted: Float32[np.ndarray, "clips windows voxels"],
     measured: Float32[np.ndarray, "clips windows voxels"],
     rng: np.random.Generator,
-    n_permutations: int = 1000,
+    n_permutations: int = 10_000,
     sets: Bool[np.ndarray, "sets voxels"] | None = None,
     blocks: Int[np.ndarray, " clips"] | None = None,
     *,
@@ -108,7 +108,7 @@ def voxel_permutation_test(
     ----------
     predicted, measured : (clips, windows, voxels) float32
     rng : numpy.random.Generator
-    n_permutations : int
+    n_permutations : int, default 10,000
     sets : (sets, voxels) bool, optional
         Sets of voxels, such as regions, whose mean correlation is tested too.
     blocks : (clips,) int, optional
