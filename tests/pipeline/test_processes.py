@@ -47,7 +47,14 @@ def start(study: TinyStudy, out: str, *labels: str) -> "subprocess.Popen[str]":
     words = ["run", str(study.root), str(folder / out), "participant", "--config", str(folder / "settings.toml")]
     words += [word for label in labels for word in ("--participant-label", label)]
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", MAIN, *words], stdout=pipe, stderr=pipe, text=True)
+    command = [sys.executable, "-c", MAIN, *words]
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=_hear_signals)
+
+
+def _hear_signals() -> None:
+    """What is begun in the background of a script ignores some, and so do processes that it begins."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def until(path: Path, process: "subprocess.Popen[str]") -> None:
