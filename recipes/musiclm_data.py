@@ -26,6 +26,7 @@ from brain2music.models.mulan.training_data import ComposedPiece
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import ACOUSTIC_FRAME_RATE
 from brain2music.models.musiclm.semantic import FILE, MusicnnFrames, SemanticTokenizer, codebook_use
+from brain2music.models.musiclm.semantic_training import fit_semantic
 from brain2music.models.musiclm.token_shards import (
     PieceTokenizer,
     RecordedSegment,
@@ -35,7 +36,6 @@ from brain2music.models.musiclm.token_shards import (
     semantic_features,
     write_shards,
 )
-from brain2music.models.musiclm.train_semantic import fit_semantic
 from brain2music.simulation.music.genres import GENRES
 
 

@@ -114,5 +114,5 @@ def test_lyra_that_is_no_model(tmp_path, monkeypatch):
     monkeypatch.setenv("BRAIN2MUSIC_MODELS", str(tmp_path))
     (tmp_path / "lyra-avg").mkdir()
     (tmp_path / "lyra-avg" / "soundstream_encoder.tflite").write_bytes(b"no model")
-    with pytest.raises(InputError, match="no TFLite model"):
+    with pytest.raises(InputError, match="not a TFLite model"):
         get_embedder("lyra-avg")

@@ -116,7 +116,7 @@ def mel_inverse(
     resume: Resume = False,
 ) -> None:
     """Train the network that gives Griffin-Lim magnitudes at all frequencies, from those of mel bands."""
-    from ..models.mel_tokens.train_mel_inverse import train_mel_inverse
+    from ..models.mel_tokens.mel_inverse_training import train_mel_inverse
 
     arguments = training_arguments(steps, minutes, precision, 1, every, log_every, seed, device)
     train_mel_inverse(music, out, arguments, held_out, resume, n_jobs=n_jobs)
@@ -132,7 +132,7 @@ def w2v_bert(
     batch_size: Annotated[int, typer.Option(metavar="N", help="Examples per batch.", min=2)] = 16,
     seconds: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds of sound per example.", min=0.01)] = 8.0,
     lr: Rate = 5e-4,
-    quantiser: Annotated[
+    quantizer: Annotated[
         Literal["gumbel", "projection"] | None,
         typer.Option(help="gumbel: learn the codes; projection: draw them once; default by size."),
     ] = None,
@@ -154,7 +154,7 @@ def w2v_bert(
     from ..models.w2v_bert.training import W2vBertHyperparameters
     from ..models.w2v_bert.training import train_w2v_bert as train
 
-    config = SIZES[size] if quantiser is None else replace(SIZES[size], quantiser=quantiser)
+    config = SIZES[size] if quantizer is None else replace(SIZES[size], quantizer=quantizer)
     arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
     hparams = W2vBertHyperparameters(batch_size, seconds, lr, seed=seed)
     train(data, out, hparams, arguments, config, held_out, resume, n_jobs, start_time)

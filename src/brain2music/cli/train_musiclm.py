@@ -43,7 +43,7 @@ def semantic(
 ) -> None:
     """Fit semantic tokens: k-means of musicnn's temporal features, 25 per second."""
     from .._utils.progress import progress
-    from ..models.musiclm.train_semantic import train_semantic
+    from ..models.musiclm.semantic_training import train_semantic
 
     with progress("semantic tokens") as advance:
         report = train_semantic(data, out, codes, seconds, seed, advance)
@@ -112,7 +112,7 @@ def postfilter(
     """Fit a postfilter: one filter of generated spectrograms that gives them the modulations of music."""
     from .._utils.progress import progress
     from ..models.musiclm.model import MusicLM
-    from ..models.musiclm.train_postfilter import fit_postfilter
+    from ..models.musiclm.postfilter_training import fit_postfilter
 
     with progress("postfilter") as advance:
         found = fit_postfilter(MusicLM.from_pretrained(model, device, codec), music, pieces, seconds, seed, advance)
@@ -158,9 +158,9 @@ def post_net(
     from .._utils.progress import progress
     from ..models.musiclm.model import MusicLM
     from ..models.musiclm.post_net import FOLDER
+    from ..models.musiclm.post_net_training import PostNetHyperparameters, train_post_net
     from ..models.musiclm.postfilter import FILE
-    from ..models.musiclm.train_post_net import PostNetHyperparameters, train_post_net
-    from ..models.musiclm.train_postfilter import fit_postfilter
+    from ..models.musiclm.postfilter_training import fit_postfilter
 
     whole = MusicLM.from_pretrained(model, device, codec)
     arguments = training_arguments(steps, minutes, precision, 1, every, log_every, seed, device)

@@ -25,7 +25,7 @@ class LogMel:
         self.space = EmbeddingSpace("logmel", "1", "none", 96, window_s, step_s, 16000)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows 96"]:
-        """(windows, 96) float32 of a waveform at any sample rate, mono or stereo."""
+        """Embed a waveform at any sample rate, mono or stereo: (windows, 96)."""
         sound = mono_at(waveform, sample_rate, self.space.sample_rate)
         frames = torch.log10(10000.0 * mel_spectrogram(sound, 16000, 512, 256, 96) + 1.0).numpy()
         return _over_windows(frames, len(sound), 256, self.space, lambda frames: frames.mean(axis=0))
@@ -34,7 +34,7 @@ class LogMel:
 class MfccChroma:
     """Baseline embedder of timbre and harmony: mean and deviation per window of 20 MFCCs and 12 chroma bins.
 
-    22.05 kHz, frames of 2048 samples every 512; order: MFCC means, chroma means, MFCC deviations, chroma
+    Frames have 2048 samples every 512 at 22.05 kHz. Order: MFCC means, chroma means, MFCC deviations, chroma
     deviations.
     """
 
@@ -42,7 +42,7 @@ class MfccChroma:
         self.space = EmbeddingSpace("mfcc-chroma", "1", "none", 64, window_s, step_s, 22050)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows 64"]:
-        """(windows, 64) float32 of a waveform at any sample rate, mono or stereo, repeated to a frame where shorter."""
+        """Embed a waveform at any sample rate, mono or stereo: (windows, 64); sound under one frame is repeated."""
         from librosa.feature import chroma_stft, mfcc
 
         sound = mono_at(waveform, sample_rate, self.space.sample_rate)
@@ -55,12 +55,12 @@ class MfccChroma:
 
 
 class GenreOneHot:
-    """Baseline embedder: a clip's genre as a unit vector, repeated over its windows (Brain2Music, section 3.4).
+    """Baseline embedder: the genre of a clip as a unit vector, repeated over its windows (Brain2Music, section 3.4).
 
     Parameters
     ----------
-    genres : the labels in the order of the dimensions; those of GTZAN by default. Case, spaces and hyphens of a
-        clip's label do not matter.
+    genres : labels in the order of the dimensions; by default those of GTZAN. Case, spaces and hyphens of labels do
+        not matter.
     """
 
     def __init__(self, window_s: float = 15.0, step_s: float = 1.5, genres: tuple[str, ...] = GTZAN_GENRES) -> None:
@@ -70,14 +70,14 @@ class GenreOneHot:
         self._rows = {_plain_genre(genre): row for row, genre in enumerate(genres)}
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """Always raise :class:`InputError`: the genre is a label and not read from sound."""
+        """Always raise :class:`InputError`, because the genre is a label and cannot be read from sound."""
         raise InputError("genre-onehot reads a clip's label, not its sound", hint="choose another embedding")
 
     def label(self, clip: Clip) -> Float32[np.ndarray, "windows dims"]:
-        """Embed a clip's genre: (windows, dims); :class:`InputError` when it is none of :attr:`genres`."""
+        """Embed the genre of a clip: (windows, dims); :class:`InputError` when it is not one of :attr:`genres`."""
         if (row := self._rows.get(_plain_genre(clip.genre))) is None:
             raise InputError(
-                f"clip {clip.name} is of genre {clip.genre!r}, which is none of {', '.join(self.genres)}",
+                f"clip {clip.name} has the genre {clip.genre!r}, which is not one of {', '.join(self.genres)}",
                 hint="choose an embedding that reads the sound",
             )
         windows = n_windows(clip.duration, self.space.window_s, self.space.step_s)
@@ -91,7 +91,7 @@ def _over_windows(
     space: EmbeddingSpace,
     summary: Callable[[np.ndarray], np.ndarray],
 ) -> Float32[np.ndarray, "windows dims"]:
-    """A summary of the frames centred in each window."""
+    """Summaries of the frames centred in each window."""
     per_second = space.sample_rate / hop_length
     starts = window_starts(samples / space.sample_rate, space.window_s, space.step_s)
     bounds = [(round(start * per_second), round((start + space.window_s) * per_second)) for start in starts]

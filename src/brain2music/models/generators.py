@@ -1,4 +1,4 @@
-"""The registry of generators, and their interface."""
+"""Registry of generators, and their interface."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..weights import find
 
 @runtime_checkable
 class Generator(Protocol):
-    """A generator of music from an embedding, a text or a recording.
+    """Generator of music from an embedding, a text or a recording.
 
     ``name`` and ``sha256`` (digest of its weights) are in the origin of its outputs.
     """
@@ -46,8 +46,8 @@ class Generator(Protocol):
     ) -> list[Reconstruction]:
         """Generate ``n_samples`` pieces per item, all of the first item first.
 
-        Items are numbered from ``first_item``; a piece follows from its item, the seed and the numbers of item and
-        sample, whatever is made with it. An array is (dims,) of one item, or (items, windows, dims).
+        Items are numbered from ``first_item``; a piece depends only on its item, the seed and the numbers of item and
+        sample. An array is (dims,) for one item, or (items, windows, dims).
         """
         ...
 
@@ -62,11 +62,11 @@ def get_generator(
     name : str or Path
         ``musiclm-small``, or a folder that ``brain2music train musiclm`` wrote.
     device : str, default "cpu"
-        Where it computes.
+        Device on which it computes.
     codec : str or Path, optional
-        Where its codec lies, if not among the shipped models.
+        Folder of its codec, if it is not a shipped model.
     vocoder : str, optional
-        Of mel tokens; default the model's own.
+        Vocoder of mel tokens; default that of the model.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def get_generator(
     Raises
     ------
     InputError
-        There is no such model, it is no generator, or it is incomplete.
+        There is no such model, it is not a generator, or it is incomplete.
 
     Examples
     --------
@@ -95,6 +95,6 @@ def get_generator(
 def generate_from_embeddings(
     generator: Generator, embeddings: Float[np.ndarray, "items dims"], seconds: float, n_samples: int, seed: int
 ) -> list[list[Reconstruction]]:
-    """Generate ``n_samples`` pieces per embedding; none is chosen among them."""
+    """Generate ``n_samples`` pieces per embedding, all of which are returned."""
     pieces = generator.generate(embedding=embeddings[:, None], seconds=seconds, n_samples=n_samples, seed=seed)
     return [pieces[first : first + n_samples] for first in range(0, len(pieces), n_samples)]

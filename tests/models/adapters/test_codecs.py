@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from brain2music._utils.errors import InputError
-from brain2music.models.adapters.codecs import DAC, EnCodec, fitted
+from brain2music.models.adapters.codecs import DAC, EnCodec, fit_length
 from brain2music.models.codec_parts.codes import Codec
 
 transformers = pytest.importorskip("transformers")
@@ -136,5 +136,5 @@ def test_random_encodec_is_the_same_each_time_and_leaves_the_global_generator_al
 
 def test_decoded_sound_is_cut_or_filled_to_its_length():
     sound = np.arange(4, dtype=np.float32)[None]
-    np.testing.assert_array_equal(fitted(sound, 3), sound[:, :3])
-    np.testing.assert_array_equal(fitted(sound, 6), [[0, 1, 2, 3, 0, 0]])
+    np.testing.assert_array_equal(fit_length(sound, 3), sound[:, :3])
+    np.testing.assert_array_equal(fit_length(sound, 6), [[0, 1, 2, 3, 0, 0]])

@@ -9,8 +9,8 @@ import torch
 
 from brain2music._utils.errors import InputError
 from brain2music.embeddings.protocols import TextEmbedder
-from brain2music.models.adapters.clap import unwrap
-from brain2music.models.adapters.hub_windows import mean_direction, pieces, unit
+from brain2music.models.adapters.clap import pooled_output
+from brain2music.models.adapters.hub_windows import mean_direction, split_window, to_unit_length
 from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.embedders import get_embedder, get_text_embedder
 
@@ -31,7 +31,7 @@ def models_folder(tmp_path_factory):
     tiny_hub.clap(ldm / "text_encoder")
     for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"):
         (ldm / "text_encoder" / name).unlink()
-    tiny_hub.tokeniser(ldm / "tokenizer")
+    tiny_hub.tokenizer(ldm / "tokenizer")
     tiny_hub.clap_extractor(ldm / "feature_extractor")
     tiny_hub.hubert(folder / "hubert-avg")
     tiny_hub.hubert(folder / "mert-avg", mert=True)
@@ -134,14 +134,14 @@ def test_clap_is_that_of_transformers(here, sound):
     model = ClapModel.from_pretrained(here / "clap-music").eval()
     tokens = AutoTokenizer.from_pretrained(here / "clap-music")("a b", return_tensors="pt")
     with torch.no_grad():
-        theirs = unwrap(model.get_text_features(tokens["input_ids"], tokens["attention_mask"])).numpy()
-    np.testing.assert_allclose(embedder.embed_text(["a b"]), unit(theirs), atol=1e-6)
+        theirs = pooled_output(model.get_text_features(tokens["input_ids"], tokens["attention_mask"])).numpy()
+    np.testing.assert_allclose(embedder.embed_text(["a b"]), to_unit_length(theirs), atol=1e-6)
 
 
 def test_features_are_unwrapped_from_either_version_of_transformers():
     vector = torch.ones(1, 3)
-    assert unwrap(vector) is vector
-    assert unwrap(type("Output", (), {"pooler_output": vector})()) is vector
+    assert pooled_output(vector) is vector
+    assert pooled_output(type("Output", (), {"pooler_output": vector})()) is vector
 
 
 @pytest.mark.parametrize("name", LAYERED)
@@ -190,7 +190,7 @@ def test_a_mert_that_is_no_hubert_is_refused(tmp_path, monkeypatch, option):
 )
 def test_pieces_cover_a_window_evenly(count, seconds, firsts):
     window = np.arange(seconds * 10, dtype=np.float32)
-    cut = pieces(window, 10, 10.0)
+    cut = split_window(window, 10, 10.0)
     assert len(cut) == count
     assert all(len(piece) == min(100, len(window)) for piece in cut)
     assert [int(piece[0] // 10) for piece in cut] == firsts

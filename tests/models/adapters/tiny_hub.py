@@ -10,7 +10,7 @@ WORDS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz
 
 
 def clap(folder: Path, fused: bool = False) -> None:
-    """A CLAP with its tokeniser and feature extractor."""
+    """A CLAP with its tokenizer and feature extractor."""
     from transformers import ClapAudioConfig, ClapConfig, ClapModel, ClapTextConfig
 
     torch.manual_seed(0)
@@ -26,7 +26,7 @@ def clap(folder: Path, fused: bool = False) -> None:
     ClapModel(ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=24)).save_pretrained(
         folder
     )
-    tokeniser(folder)
+    tokenizer(folder)
     clap_extractor(folder, fused)
 
 
@@ -39,7 +39,7 @@ def clap_extractor(folder: Path, fused: bool = False) -> None:
     ).save_pretrained(folder)  # fmt: skip
 
 
-def tokeniser(folder: Path) -> None:
+def tokenizer(folder: Path) -> None:
     from transformers import RobertaTokenizer
 
     RobertaTokenizer(vocab={word: index for index, word in enumerate(WORDS)}, merges=[]).save_pretrained(folder)
@@ -153,7 +153,7 @@ def muq_mulan(folder: Path) -> None:
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     roberta = XLMRobertaModel(XLMRobertaConfig(vocab_size=len(WORDS), max_position_embeddings=520, **sizes))
     roberta.config.save_pretrained(folder / "xlm-roberta-base")
-    tokeniser(folder / "xlm-roberta-base")
+    tokenizer(folder / "xlm-roberta-base")
     save(folder / "muq-avg", MUQ, {})
     state = {f"mulan.audio.model.{name}": value for name, value in muq_state().items()}
     state |= {f"mulan.text.model.{name}": value for name, value in roberta.state_dict().items()}

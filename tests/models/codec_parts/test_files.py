@@ -18,7 +18,7 @@ from brain2music.models.codec_parts.codes import Codec, Codes
 from brain2music.models.codec_parts.codes_file import CodesFile, write_codes
 from brain2music.models.codec_parts.files import decode_file, encode_file, read_blocks
 from brain2music.models.codec_parts.ours import AutoencoderCodec, SoundStreamCodec
-from brain2music.models.codecs import get_codec, names
+from brain2music.models.codecs import codec_names, get_codec
 from brain2music.models.soundstream.model import SoundStream
 
 
@@ -272,11 +272,11 @@ def test_the_commands_write_over_no_input_and_no_file_of_others(tmp_path: Path, 
 
 def test_codecs_are_listed_with_the_models() -> None:
     listed = CliRunner().invoke(app, ["models"]).stdout
-    assert all(f"\n{name} " in listed for name in names())
+    assert all(f"\n{name} " in listed for name in codec_names())
 
 
 def test_adapters_are_had_by_the_names_their_codes_carry(rng: np.random.Generator, tmp_path: Path) -> None:
-    assert {"opus-6k", "opus-12k", "lyra-v2", "encodec-24khz", "dac-44khz", "mel-hifigan"} <= set(names())
+    assert {"opus-6k", "opus-12k", "lyra-v2", "encodec-24khz", "dac-44khz", "mel-hifigan"} <= set(codec_names())
     audio = _written(tmp_path / "in.wav", _sound(rng, 24000), 24000)
     encode_file(audio, tmp_path / "codes", get_codec("opus-6k"))
     assert CodesFile(tmp_path / "codes").codec == "opus-6k"

@@ -13,7 +13,11 @@ from brain2music.audio.io import write_audio
 from brain2music.cli import app
 from brain2music.models.mel_tokens.hifigan import MELS, N_FFT, SAMPLE_RATE, bands, hifigan_log_mel, magnitudes
 from brain2music.models.mel_tokens.mel_inverse import BINS, MelInverse, MelInverseConfig
-from brain2music.models.mel_tokens.train_mel_inverse import MelInverseHyperparameters, MelInverseTask, train_mel_inverse
+from brain2music.models.mel_tokens.mel_inverse_training import (
+    MelInverseHyperparameters,
+    MelInverseTask,
+    train_mel_inverse,
+)
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
 

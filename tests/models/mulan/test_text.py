@@ -8,7 +8,7 @@ import torch
 
 from brain2music._utils.errors import InputError
 from brain2music.models.mulan import minilm
-from brain2music.models.mulan.minilm import LAYERS, PACKAGE, SentenceEncoder, wheel_folder
+from brain2music.models.mulan.minilm import LAYERS, PACKAGE, SentenceEncoder, minilm_folder
 
 TEXTS = [
     "techno",
@@ -26,8 +26,8 @@ def encoder() -> SentenceEncoder:
 
 def test_it_is_equal_to_transformers(encoder):
     transformers = pytest.importorskip("transformers")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(wheel_folder())
-    model = transformers.AutoModel.from_pretrained(wheel_folder()).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(minilm_folder())
+    model = transformers.AutoModel.from_pretrained(minilm_folder()).eval()
     inputs = tokenizer(TEXTS, padding=True, return_tensors="pt")
     with torch.no_grad():
         states = model(**inputs, output_hidden_states=True).hidden_states
@@ -58,4 +58,4 @@ def test_empty_texts_are_refused(encoder, texts):
 def test_an_absent_wheel_says_what_to_run(monkeypatch):
     monkeypatch.setattr(minilm.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="brain2music models pull mulan-small"):
-        wheel_folder()
+        minilm_folder()

@@ -20,10 +20,10 @@ from brain2music.models.mel_tokens.model import MelTokens
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.post_net import FOLDER, MelPostNet, MelPostNetConfig
 from brain2music.models.musiclm.post_net_data import GUIDANCE, sample_teacher_forced, write_examples, write_free_running
+from brain2music.models.musiclm.post_net_training import Pair, PostNetHyperparameters, PostNetTask, train_post_net
 from brain2music.models.musiclm.postfilter import FRAMES, Postfilter
 from brain2music.models.musiclm.prompts import embed_sounds, seeded_generator
 from brain2music.models.musiclm.sampling import Sampling
-from brain2music.models.musiclm.train_post_net import Pair, PostNetHyperparameters, PostNetTask, train_post_net
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
 from brain2music.training.loop import fit

@@ -16,7 +16,7 @@ from brain2music.cli import app
 from brain2music.models.mel_tokens.hifigan import MELS
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.postfilter import FILE, FRAMES, Postfilter
-from brain2music.models.musiclm.train_postfilter import fit_postfilter
+from brain2music.models.musiclm.postfilter_training import fit_postfilter
 from brain2music.weights import find
 
 NONE = Postfilter(np.ones((MELS, FRAMES // 2 + 1), np.float32))

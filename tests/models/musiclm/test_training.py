@@ -15,6 +15,7 @@ from brain2music.models.mulan.training_data import ComposedPiece
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.semantic import Clusters, MusicnnFrames, SemanticTokenizer
+from brain2music.models.musiclm.semantic_training import fit_semantic
 from brain2music.models.musiclm.token_shards import (
     PieceTokenizer,
     TokenData,
@@ -23,7 +24,6 @@ from brain2music.models.musiclm.token_shards import (
     mean_entropy,
     write_shards,
 )
-from brain2music.models.musiclm.train_semantic import fit_semantic
 from brain2music.models.musiclm.training import MusicLMTask
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.training.arguments import TrainingArguments

@@ -10,7 +10,7 @@ import pytest
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import read_audio
 from brain2music.models.musicnn.musicnn_embedder import MusicnnEmbedder, musicnn_log_mel
-from brain2music.models.musicnn.network import Network
+from brain2music.models.musicnn.network import MusicnnNetwork
 
 from .reference import random_variables, reference, variables_by_layout
 
@@ -20,7 +20,7 @@ KINDS = ("mean_pool", "max_pool", "penultimate", "tags")
 def test_network_equals_reference_for_random_weights(rng, sounds):
     variables = random_variables(rng)
     assert min(variables[f"batch_normalization_{number}/gamma"].min() for number in range(1, 6)) < 0
-    ours = Network(variables)(musicnn_log_mel(sounds["beats"]), [0, 94])
+    ours = MusicnnNetwork(variables)(musicnn_log_mel(sounds["beats"]), [0, 94])
     theirs = reference(variables, sounds["beats"], [0, 94])
     for kind, expected in zip(KINDS, theirs, strict=True):
         np.testing.assert_allclose(getattr(ours, kind).numpy(), expected, atol=1e-4, rtol=1e-4)
@@ -90,7 +90,7 @@ def test_same_bits_again_in_any_company_and_place_in_memory(musicnn_folder, soun
 
 
 def test_a_patch_does_not_depend_on_the_patches_beside_it(rng):
-    network = Network(random_variables(rng))
+    network = MusicnnNetwork(random_variables(rng))
     frames = musicnn_log_mel(rng.standard_normal(40 * 16000).astype(np.float32))
     starts = [*range(0, 1700, 94), 1999, 2100]  # more than are worked out together, not all of them overlapping alike
     together = network(frames, starts)
@@ -160,7 +160,7 @@ def test_weights_of_another_network_are_refused(rng):
     variables = random_variables(rng)
     variables["dense/kernel"] = variables["dense/kernel"][:-1]
     with pytest.raises(ValueError, match="dense/kernel"):
-        Network(variables)
+        MusicnnNetwork(variables)
 
 
 def test_windows_shorter_than_the_network_reads_are_refused(musicnn_folder):

@@ -16,7 +16,7 @@ from brain2music.models.embedders import get_embedder, list_embedders
 from brain2music.models.w2v_bert.config import SIZES, W2vBertConfig
 from brain2music.models.w2v_bert.losses import distractors, losses, masked_contrastive_loss, span_mask
 from brain2music.models.w2v_bert.model import W2vBert
-from brain2music.models.w2v_bert.quantiser import GumbelQuantiser, ProjectionQuantiser, diversity_loss, perplexity
+from brain2music.models.w2v_bert.quantizers import GumbelQuantizer, ProjectionQuantizer, diversity_loss, perplexity
 from brain2music.models.w2v_bert.training import PATIENCE, W2vBertHyperparameters, W2vBertTask, train_w2v_bert
 from brain2music.training.loop import TrainingArguments
 
@@ -64,10 +64,10 @@ def test_paper_size_has_the_published_blocks_and_about_its_parameters():
     assert 0.5e9 < sum(parameter.numel() for parameter in paper.parameters()) < 0.7e9
 
 
-@pytest.mark.parametrize("quantiser", ["gumbel", "projection"])
-def test_the_quantiser_hears_unmasked_frames(sound, mask, quantiser):
+@pytest.mark.parametrize("quantizer", ["gumbel", "projection"])
+def test_the_quantizer_reads_unmasked_frames(sound, mask, quantizer):
     torch.manual_seed(0)
-    model = W2vBert(dataclasses.replace(TINY, quantiser=quantiser)).eval()
+    model = W2vBert(dataclasses.replace(TINY, quantizer=quantizer)).eval()
     nothing = torch.zeros_like(mask)
     masked, bare = model(sound, mask, 1.0), model(sound, nothing, 1.0)
     torch.testing.assert_close(masked.quantised.codes, bare.quantised.codes)
@@ -113,7 +113,7 @@ def test_the_loss_is_the_weighted_sum(model, sound, mask):
     found = losses(model(sound, mask, 1.0), mask, config)
     total = 0.7 * (found["contrastive"] + 0.2 * found["diversity"]) + 1.3 * found["masked"]
     torch.testing.assert_close(found["loss"], total)
-    assert float(found["masked"]) == pytest.approx(math.log(TINY.codes), rel=0.25)
+    assert float(found["masked"]) == pytest.approx(math.log(TINY.codebook_size), rel=0.25)
 
 
 def test_distractors_are_other_masked_frames_of_the_same_row(mask):
@@ -146,9 +146,9 @@ def test_perplexity_and_diversity_tell_collapse_from_use():
 
 def test_a_random_projection_is_never_trained():
     torch.manual_seed(0)
-    model = W2vBert(dataclasses.replace(TINY, quantiser="projection"))
-    assert not [name for name, _ in model.named_parameters() if name.startswith("quantiser.")]
-    assert {"quantiser.projection", "quantiser.codebook"} <= set(model.state_dict())
+    model = W2vBert(dataclasses.replace(TINY, quantizer="projection"))
+    assert not [name for name, _ in model.named_parameters() if name.startswith("quantizer.")]
+    assert {"quantiser.projection", "quantiser.codebook"} <= set(model.state_dict())  # stored names
 
 
 def test_every_weight_gets_a_gradient(model, sound, mask):
@@ -157,7 +157,7 @@ def test_every_weight_gets_a_gradient(model, sound, mask):
     assert still == []
 
 
-@pytest.mark.parametrize("change", [{"mels": 30}, {"sample_rate": 22050}, {"code_dim": 33}])
+@pytest.mark.parametrize("change", [{"n_mels": 30}, {"sample_rate": 22050}, {"code_dim": 33}])
 def test_settings_that_do_not_divide_are_refused(change):
     with pytest.raises(ValueError, match="evenly"):
         dataclasses.replace(TINY, **change)
@@ -218,11 +218,11 @@ def test_the_trained_model_is_an_embedding(trained, monkeypatch, tmp_path, rng):
 
 @pytest.mark.real_data
 @pytest.mark.slow
-@pytest.mark.parametrize("quantiser", ["gumbel", "projection"])
-def test_it_learns_on_recorded_music(real_data, tmp_path, quantiser):
+@pytest.mark.parametrize("quantizer", ["gumbel", "projection"])
+def test_it_learns_on_recorded_music(real_data, tmp_path, quantizer):
     clips = pd.DataFrame({"file": sorted((real_data / "recorded").glob("*.ogg"))[::10]})
     clips.to_csv(tmp_path / "clips.tsv", sep="\t", index=False)
-    config = dataclasses.replace(TINY, quantiser=quantiser)
+    config = dataclasses.replace(TINY, quantizer=quantizer)
     arguments = dataclasses.replace(ARGUMENTS, steps=100)
     train_w2v_bert(
         tmp_path / "clips.tsv", tmp_path / "out", W2vBertHyperparameters(8, 4.0, 1e-3), arguments, config, n_jobs=1
@@ -230,7 +230,7 @@ def test_it_learns_on_recorded_music(real_data, tmp_path, quantiser):
     lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     first, last = (next(line for line in order if "masked" in line) for order in (lines, lines[::-1]))
     assert last["loss"] < 0.9 * first["loss"]
-    assert last["masked_accuracy"] > 3 / TINY.codes
+    assert last["masked_accuracy"] > 3 / TINY.codebook_size
     assert last["codes_used"] > 4
 
 
@@ -238,9 +238,9 @@ def test_frames_are_quantised_about_their_mean():
     """A large part that all frames share does not choose one code for all."""
     torch.manual_seed(0)
     frames = torch.randn(4, 50, TINY.width)
-    for quantiser in (GumbelQuantiser(TINY), ProjectionQuantiser(TINY)):
-        alone, shifted = quantiser(frames, 1.0), quantiser(frames + 100 * torch.randn(TINY.width), 1.0)
-        assert float(perplexity(shifted.codes, TINY.codes).mean()) > 0.5 * TINY.codes
+    for quantizer in (GumbelQuantizer(TINY), ProjectionQuantizer(TINY)):
+        alone, shifted = quantizer(frames, 1.0), quantizer(frames + 100 * torch.randn(TINY.width), 1.0)
+        assert float(perplexity(shifted.codes, TINY.codebook_size).mean()) > 0.5 * TINY.codebook_size
         if alone.probabilities is None:
             assert float((alone.codes == shifted.codes).float().mean()) > 0.99
 

@@ -62,7 +62,7 @@ def test_other_files_are_refused(real_data: Path, tmp_path: Path, monkeypatch: p
     (tmp_path / "yamnet").mkdir()
     (tmp_path / "yamnet" / "yamnet_class_map.csv").write_text("index,mid,display_name\n0,/m/0,Speech\n")
     (tmp_path / "yamnet" / "yamnet.tflite").write_bytes(b"nothing of the kind")
-    with pytest.raises(InputError, match="no TFLite model"):
+    with pytest.raises(InputError, match="not a TFLite model"):
         get_embedder("yamnet")
     other = (real_data / "lyra_v2" / "soundstream_encoder.tflite").read_bytes()
     (tmp_path / "yamnet" / "yamnet.tflite").write_bytes(other)

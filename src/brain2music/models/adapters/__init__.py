@@ -1,1 +1,5 @@
-"""Public models, as what this package asks of its own."""
+"""Adapters to public models: embedders and codecs."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

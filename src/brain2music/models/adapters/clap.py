@@ -1,25 +1,23 @@
-"""CLAP through transformers: LAION's music checkpoint, and the one inside a MusicLDM checkpoint.
+"""CLAP (Wu et al. 2023, arXiv 2211.06687) through transformers: LAION's music checkpoint, and the one in MusicLDM.
 
-Wu et al. 2023 (arXiv 2211.06687). transformers draws a random crop of sound over 10 s, so that one clip would have many
-embeddings: windows are cut here into pieces of at most 10 s (:func:`~.hub_windows.pieces`), and the mean of their unit
-vectors is scaled back to length 1. Text and sound of MusicLDM must come from the CLAP it was trained with.
+transformers takes a random crop of sound longer than 10 s, so one clip would have many embeddings. Here windows are cut
+into pieces of at most 10 s (:func:`~.hub_windows.split_window`), and the mean of their unit vectors is scaled back to
+length 1. Text and sound for MusicLDM must be embedded with the CLAP that it was trained with.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 
-from ..._utils.errors import InputError
 from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ...embeddings.vocabulary import require_known_to
-from .hub_weights import HubWeights, require_transformers
-from .hub_windows import best_device, embed_in_pieces, unit
+from .hub_weights import HubWeights, load_pretrained, require_transformers
+from .hub_windows import best_device, embed_in_pieces, to_unit_length
 
 LONGEST_S = 10.0
 _LONGEST_TEXT = 77
@@ -27,18 +25,18 @@ _VERSION = "1"
 
 
 class ClapEmbedder:
-    """Unit vectors of sound and of text in one space of CLAP.
+    """Embedder of sound and text with CLAP: unit vectors.
 
     Parameters
     ----------
-    name : of the space. weights : where the model lies.
+    name : name of the space. weights : source of the model.
     window_s, step_s : seconds of sound per vector and between vectors.
-    tokeniser, extractor : folders of the tokeniser and of the feature extractor beside the model's, in a pipeline;
-        None where they lie with the model.
+    tokenizer, extractor : folders of the tokenizer and of the feature extractor in a pipeline; None where they are in
+        the folder of the model.
 
     Raises
     ------
-    InputError : the weights are not here, damaged, or not a CLAP's.
+    InputError : the weights are missing, damaged, or not of CLAP.
     """
 
     def __init__(
@@ -47,7 +45,7 @@ class ClapEmbedder:
         weights: HubWeights,
         window_s: float = 10.0,
         step_s: float = 1.5,
-        tokeniser: str | None = None,
+        tokenizer: str | None = None,
         extractor: str | None = None,
     ) -> None:
         require_transformers(name)
@@ -55,30 +53,30 @@ class ClapEmbedder:
 
         folder, root = weights.folder(), weights.root()
         self.device = best_device()
-        self.model = load(ClapModel, folder).to(self.device)
-        self.extractor = load(ClapFeatureExtractor, folder if extractor is None else root / extractor)
-        self.tokeniser = load(AutoTokenizer, folder if tokeniser is None else root / tokeniser)
+        self.model = load_pretrained(ClapModel, folder).to(self.device)
+        self.extractor = load_pretrained(ClapFeatureExtractor, folder if extractor is None else root / extractor)
+        self.tokenizer = load_pretrained(AutoTokenizer, folder if tokenizer is None else root / tokenizer)
         self.fused = bool(self.model.config.audio_config.enable_fusion)
         dims, sample_rate = self.model.config.projection_dim, self.extractor.sampling_rate
         self.space = EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, sample_rate)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 unit rows of a waveform at any sample rate, mono or stereo."""
-        return embed_in_pieces(waveform, sample_rate, self.space, LONGEST_S, self._of_sound)
+        """Embed a waveform at any sample rate, mono or stereo: (windows, dims) of unit length."""
+        return embed_in_pieces(waveform, sample_rate, self.space, LONGEST_S, self._embed_piece)
 
     @torch.inference_mode()
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
-        """(texts, dims) float32 unit rows; text over 77 tokens is cut. Each by itself, whatever its neighbours are."""
+        """Embed texts, each by itself: (texts, dims) of unit length. Tokens after the first 77 are ignored."""
         rows = [np.zeros((0, self.space.dims), np.float32)]
-        require_known_to(self.tokeniser, listed := as_texts(texts), _LONGEST_TEXT)
+        require_known_to(self.tokenizer, listed := as_texts(texts), _LONGEST_TEXT)
         for text in listed:
-            tokens = self.tokeniser(text, truncation=True, max_length=_LONGEST_TEXT, return_tensors="pt")
+            tokens = self.tokenizer(text, truncation=True, max_length=_LONGEST_TEXT, return_tensors="pt")
             tokens = {key: tokens[key].to(self.device) for key in ("input_ids", "attention_mask")}
-            rows.append(unwrap(self.model.get_text_features(**tokens)).float().cpu().numpy())
-        return unit(np.concatenate(rows))
+            rows.append(pooled_output(self.model.get_text_features(**tokens)).float().cpu().numpy())
+        return to_unit_length(np.concatenate(rows))
 
     @torch.inference_mode()
-    def _of_sound(self, piece: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:
+    def _embed_piece(self, piece: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:
         features = self.extractor(
             piece,
             sampling_rate=self.space.sample_rate,
@@ -86,42 +84,12 @@ class ClapEmbedder:
             padding="repeatpad",
             return_tensors="pt",
         )["input_features"]
-        # No piece is longer than 10 s; in fused models the extractor calls one of every batch longer, at random.
+        # No piece is longer than 10 s, but in fused models the extractor marks one per batch as longer, at random.
         longer = torch.zeros(1, 1, dtype=torch.bool, device=self.device)
         vector = self.model.get_audio_features(input_features=features.to(self.device), is_longer=longer)
-        return unwrap(vector)[0].float().cpu().numpy()
+        return pooled_output(vector)[0].float().cpu().numpy()
 
 
-def unwrap(features: Any) -> torch.Tensor:
-    """The vectors: transformers 4 gives the tensor itself, transformers 5 an object around it."""
+def pooled_output(features: Any) -> torch.Tensor:
+    """Pooled output of a model as a tensor: transformers 4 returns the tensor, transformers 5 an object with it."""
     return features if isinstance(features, torch.Tensor) else features.pooler_output
-
-
-def load(kind: Any, folder: Path, **options: Any) -> Any:
-    """``kind.from_pretrained`` of a local folder, in single precision and evaluation mode, without the network.
-
-    Raises
-    ------
-    InputError : something is missing or damaged, or a weight of the model is not in the file.
-    """
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    is_model = hasattr(kind, "forward")
-    if is_model:
-        options |= {"use_safetensors": True, "output_loading_info": True}
-    try:
-        loaded = kind.from_pretrained(str(folder), local_files_only=True, **options)
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"this is not a {kind.__name__} ({reason})", folder, "download the model again") from None
-    if not is_model:
-        return loaded
-    model, report = loaded
-    if missing := sorted(report["missing_keys"]):
-        raise InputError(
-            f"the weights lack {missing[0]!r} and {len(missing) - 1} more of {kind.__name__}'s",
-            folder,
-            "download the model again",
-        )
-    return model.float().eval()

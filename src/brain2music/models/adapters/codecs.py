@@ -1,10 +1,9 @@
-"""EnCodec and DAC, the public neural codecs, by transformers, from a local folder or the Hugging Face cache.
+"""EnCodec and DAC, public neural codecs, through transformers, from a local folder or the Hugging Face cache.
 
 Défossez et al., "High fidelity neural audio compression" (2022, arXiv 2210.13438); Kumar et al., "High-fidelity audio
 compression with improved RVQGAN" (2023, arXiv 2306.06546). Nothing is fetched here, and only safetensors are read.
 """
 
-import importlib.util
 from abc import ABC, abstractmethod
 from math import log2
 from pathlib import Path
@@ -17,16 +16,17 @@ from jaxtyping import Float32, Int
 from ..._utils.errors import InputError
 from ...audio.limiter import limit
 from ...audio.waveforms import AnyWaveform
-from ...weights import own_folder
+from ...weights import local_folder
 from ..codec_parts.codes import Codes, prepare_waveform
+from .hub_weights import require_transformers
 
 
 class HubCodec(ABC):
-    """What the two share: sample rate, channels, codebooks.
+    """Codec that wraps a model of transformers.
 
     Parameters
     ----------
-    model : transformers' model. name : of the codec.
+    model : model of transformers. name : name of the codec.
     """
 
     def __init__(self, model: Any, name: str) -> None:
@@ -35,18 +35,18 @@ class HubCodec(ABC):
 
     @property
     def kbps(self) -> float:
-        """Kilobits a second."""
+        """Bitrate in kilobits per second."""
         return self.sample_rate / self.hop_length * self.n_quantizers * log2(self.model.config.codebook_size) / 1000
 
     @property
     @abstractmethod
     def hop_length(self) -> int:
-        """Samples of a frame."""
+        """Samples per frame."""
 
     @property
     @abstractmethod
     def n_quantizers(self) -> int:
-        """Codebooks in use."""
+        """Number of codebooks in use."""
 
     def _codes(self, ids: Int[torch.Tensor, "quantizers frames"], samples: int) -> Codes:
         return Codes(self.name, ids.T.numpy().astype(np.int16), samples)
@@ -56,15 +56,15 @@ class HubCodec(ABC):
 
 
 class EnCodec(HubCodec):
-    """EnCodec at one of its bandwidths, without chunks: the mono models of 24 kHz and 32 kHz (MusicGen's).
+    """EnCodec without chunks: the mono models at 24 kHz and at 32 kHz (that of MusicGen).
 
     Parameters
     ----------
-    bandwidth : in kbps, one of the checkpoint's; ignored where it has a single one.
+    bandwidth : one of those of the checkpoint, in kbps; ignored where it has only one.
 
     Raises
     ------
-    InputError : the checkpoint cuts sound into chunks or normalises them (the 48 kHz model), or has no such bandwidth.
+    InputError : the checkpoint cuts sound into normalised chunks (the 48 kHz model), or has no such bandwidth.
     """
 
     def __init__(self, model: Any, name: str = "encodec-24khz", bandwidth: float = 6.0) -> None:
@@ -80,18 +80,18 @@ class EnCodec(HubCodec):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None, bandwidth: float = 6.0) -> "EnCodec":
-        """A checkpoint's folder; default ``$BRAIN2MUSIC_MODELS/encodec-24khz``, then the Hugging Face cache.
+        """Load a checkpoint from a folder; default ``$BRAIN2MUSIC_MODELS/encodec-24khz``, then the Hugging Face cache.
 
         Raises
         ------
-        InputError : transformers or the weights are not here, or as the constructor.
+        InputError : transformers or the weights are missing, or an error of the constructor.
         """
-        return cls(_loaded("EncodecModel", "encodec-24khz", "facebook/encodec_24khz", folder), bandwidth=bandwidth)
+        return cls(_load_codec("EncodecModel", "encodec-24khz", "facebook/encodec_24khz", folder), bandwidth=bandwidth)
 
     @classmethod
     def random(cls, seed: int = 0) -> "EnCodec":
-        """The 24 kHz architecture with random weights and codebooks: a floor for scores, made from no data."""
-        _require_transformers("encodec-random")
+        """Make the 24 kHz model with random weights and codebooks, as a lower bound of scores."""
+        require_transformers("encodec-random")
         from transformers import EncodecConfig, EncodecModel
 
         with torch.random.fork_rng(devices=[]):
@@ -112,20 +112,20 @@ class EnCodec(HubCodec):
 
     @torch.inference_mode()
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
-        """Ids (frames, n_quantizers)."""
+        """Encode a waveform to codes (frames, n_quantizers)."""
         wave = prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels)
         ids = self.model.encode(torch.from_numpy(wave)[None], bandwidth=self.bandwidth).audio_codes
         return self._codes(ids[0, 0], wave.shape[1])
 
     @torch.inference_mode()
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
-        """The sound, as long as what was encoded."""
+        """Decode codes to a waveform of the encoded length."""
         wave = self.model.decode(self._ids(codes)[None, None], [None]).audio_values[0].numpy()
-        return limit(fitted(wave, codes.samples), self.sample_rate)
+        return limit(fit_length(wave, codes.samples), self.sample_rate)
 
     @torch.inference_mode()
     def latents(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "frames dims"]:
-        """The encoder's output before it is quantised."""
+        """Output of the encoder before quantisation."""
         wave = torch.from_numpy(prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels))
         return self.model.encoder(wave[None])[0].T.numpy()
 
@@ -140,13 +140,13 @@ class DAC(HubCodec):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> "DAC":
-        """A checkpoint's folder; default ``$BRAIN2MUSIC_MODELS/dac-44khz``, then the Hugging Face cache.
+        """Load a checkpoint from a folder; default ``$BRAIN2MUSIC_MODELS/dac-44khz``, then the Hugging Face cache.
 
         Raises
         ------
-        InputError : transformers or the weights are not here.
+        InputError : transformers or the weights are missing.
         """
-        return cls(_loaded("DacModel", "dac-44khz", "descript/dac_44khz", folder))
+        return cls(_load_codec("DacModel", "dac-44khz", "descript/dac_44khz", folder))
 
     @property
     def hop_length(self) -> int:
@@ -158,20 +158,20 @@ class DAC(HubCodec):
 
     @torch.inference_mode()
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
-        """Ids (frames, n_quantizers); the end is padded with zeros to whole frames."""
+        """Encode a waveform to codes (frames, n_quantizers); the last frame is padded with zeros."""
         wave = self._padded(waveform, sample_rate)
         samples = prepare_waveform(waveform, sample_rate, self.sample_rate, 1).shape[1]
         return self._codes(self.model.encode(wave).audio_codes[0], samples)
 
     @torch.inference_mode()
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
-        """The sound, as long as what was encoded."""
+        """Decode codes to a waveform of the encoded length."""
         wave = self.model.decode(audio_codes=self._ids(codes)[None]).audio_values
-        return limit(fitted(wave.reshape(1, -1).numpy(), codes.samples), self.sample_rate)
+        return limit(fit_length(wave.reshape(1, -1).numpy(), codes.samples), self.sample_rate)
 
     @torch.inference_mode()
     def latents(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "frames dims"]:
-        """The encoder's output before it is quantised."""
+        """Output of the encoder before quantisation."""
         return self.model.encoder(self._padded(waveform, sample_rate))[0].T.numpy()
 
     def _padded(self, waveform: AnyWaveform, sample_rate: int) -> Float32[torch.Tensor, "1 1 n"]:
@@ -179,17 +179,19 @@ class DAC(HubCodec):
         return torch.from_numpy(np.pad(wave, ((0, 0), (0, -wave.shape[1] % self.hop_length))))[None]
 
 
-def fitted(waveform: Float32[np.ndarray, "channels decoded"], samples: int) -> Float32[np.ndarray, "channels samples"]:
-    """The first ``samples`` of what was decoded; silence where it ends before."""
+def fit_length(
+    waveform: Float32[np.ndarray, "channels decoded"], samples: int
+) -> Float32[np.ndarray, "channels samples"]:
+    """Cut a waveform to ``samples``, or pad it with zeros."""
     return np.pad(waveform[:, :samples], ((0, 0), (0, max(0, samples - waveform.shape[1]))))
 
 
-def _loaded(model_class: str, name: str, repo: str, folder: str | Path | None) -> Any:
-    _require_transformers(name)
+def _load_codec(model_class: str, name: str, repo: str, folder: str | Path | None) -> Any:
+    require_transformers(name)
     import transformers
 
-    own = own_folder(name)
-    source = str(folder or (own if own is not None and (own / "config.json").is_file() else repo))
+    local = local_folder(name)
+    source = str(folder or (local if local is not None and (local / "config.json").is_file() else repo))
     try:
         return getattr(transformers, model_class).from_pretrained(source, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError) as error:
@@ -198,8 +200,3 @@ def _loaded(model_class: str, name: str, repo: str, folder: str | Path | None) -
             f"{name} cannot be loaded from {source} ({reason})",
             hint=f"run `hf download {repo}`, or save it as $BRAIN2MUSIC_MODELS/{name}",
         ) from None
-
-
-def _require_transformers(name: str) -> None:
-    if importlib.util.find_spec("transformers") is None:
-        raise InputError(f"transformers, which runs {name}, is not installed", hint="pip install 'brain2music[hub]'")

@@ -1,34 +1,35 @@
-"""Where the weights of public models lie on this machine, and how they get here.
+"""Weights of public models: their folders on this machine, how they are fetched, and how transformers loads them.
 
-A model called ``name`` is looked for in the folder ``$BRAIN2MUSIC_MODELS/name``, as ``hf download REPO --local-dir``
-or ``save_pretrained`` leave it, and then in the cache of the Hugging Face hub (``HF_HOME``, as ``hf download REPO``
-or ``brain2music models pull NAME`` leave it). Nothing is fetched unless :meth:`HubWeights.pull` is called, and only
-safetensors are read: a checkpoint that is a pickle is refused with the command that converts it.
+The folder of a model is ``$BRAIN2MUSIC_MODELS/name``, as ``hf download REPO --local-dir`` or ``save_pretrained`` write
+it, or otherwise in the cache of the Hugging Face hub (``HF_HOME``, as ``hf download REPO`` or ``brain2music models pull
+NAME`` write it). Nothing is fetched unless :meth:`HubWeights.pull` is called, and only safetensors are read: a
+checkpoint that is a pickle is refused with the command that converts it.
 """
 
 import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ..._utils.errors import InputError
-from ...weights import FOLDER_VARIABLE, own_folder
+from ...weights import FOLDER_VARIABLE, local_folder
 
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
 @dataclass(frozen=True)
 class HubWeights:
-    """A model of the Hugging Face hub, or a part of one.
+    """Weights in a repository of the Hugging Face hub, or in a part of one.
 
     Attributes
     ----------
-    name : of its folder under ``$BRAIN2MUSIC_MODELS``.
-    repo : on the hub, "laion/larger_clap_music".
-    part : the folder inside that holds the model ("text_encoder" in a pipeline); "" for the whole.
-    beside : other folders inside that are used with it ("tokenizer").
-    settings_only : only configuration and tokeniser of this repository are used, its weights lie elsewhere.
-    needs : other repositories without which it cannot be used.
+    name : name of the folder in ``$BRAIN2MUSIC_MODELS``.
+    repo : name on the hub, such as "laion/larger_clap_music".
+    part : folder of the model in the repository ("text_encoder" in a pipeline); "" for the whole.
+    beside : other folders of the repository that are used with it ("tokenizer").
+    settings_only : only configuration and tokenizer of this repository are used, not its weights.
+    needs : other repositories that the model needs.
     """
 
     name: str
@@ -39,24 +40,24 @@ class HubWeights:
     needs: "tuple[HubWeights, ...]" = ()
 
     def root(self) -> Path:
-        """The folder of the whole repository; :class:`InputError` says where it was looked for, and what to run."""
+        """Folder of the whole repository; :class:`InputError` names the places searched and the command to run."""
         if (root := self._find()) is None:
             raise InputError(
-                f"{self.repo} is not here: neither in {own_folder(self.name) or f'${FOLDER_VARIABLE}/{self.name}'} "
+                f"{self.repo} is not here: neither in {local_folder(self.name) or f'${FOLDER_VARIABLE}/{self.name}'} "
                 f"nor in the cache of the Hugging Face hub ({_hub_cache()})",
                 hint=f"run `{self.command}`",
             )
         return root
 
     def folder(self) -> Path:
-        """The folder of the model, with ``config.json`` and safetensors in it; :class:`InputError` as :meth:`root`."""
+        """Folder of the model with ``config.json`` and safetensors; :class:`InputError` as in :meth:`root`."""
         folder = self.root() / self.part
         if not self.settings_only:
             weight_files(folder)
         return folder
 
     def digest(self) -> str:
-        """The sha256 of the weight file (of the digests of the parts, where they are several)."""
+        """Digest (sha256) of the weight file, or of the digests of several files."""
         from ..._utils.files import digest_text
 
         files = weight_files(self.folder())
@@ -64,7 +65,7 @@ class HubWeights:
         return digests[0] if len(digests) == 1 else digest_text("".join(digests))
 
     def available(self) -> bool:
-        """Whether all that is needed is here."""
+        """Whether all needed files are on this machine."""
         try:
             self.folder()
         except InputError:
@@ -72,7 +73,7 @@ class HubWeights:
         return all(other.available() for other in self.needs)
 
     def pull(self) -> None:
-        """Fetch from the hub into its cache; :class:`InputError` when that fails, or gives a pickle only."""
+        """Download from the hub into its cache; :class:`InputError` when that fails, or when it gives only a pickle."""
         if importlib.util.find_spec("huggingface_hub") is None:
             raise InputError(*needs_extra(self.name))
         from huggingface_hub import snapshot_download
@@ -83,7 +84,7 @@ class HubWeights:
         except (HfHubHTTPError, OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
-                f"{self.repo} could not be fetched ({reason})", hint=f"see to that, then run `{self.command}`"
+                f"{self.repo} could not be fetched ({reason})", hint=f"solve this, then run `{self.command}`"
             ) from None
         self.folder()
         for other in self.needs:
@@ -91,36 +92,36 @@ class HubWeights:
 
     @property
     def command(self) -> str:
-        """What to run to get it by hand."""
+        """Command that downloads the files."""
         return f"hf download {self.repo}" + "".join(f' --include "{pattern}"' for pattern in self._patterns())
 
     def __str__(self) -> str:
         return f"Weights: {self.repo} (`brain2music models pull {self.name}`)"
 
     def _patterns(self) -> list[str]:
-        """The files of the repository that are used."""
+        """Patterns of the files that are used."""
         kinds = [kind for kind in _FILES if not (self.settings_only and kind.endswith("safetensors"))]
-        places = [f"{place}/" for place in (self.part, *self.beside)] if self.part else [""]
-        return [place + kind for place in places for kind in kinds]
+        folders = [f"{folder}/" for folder in (self.part, *self.beside)] if self.part else [""]
+        return [folder + kind for folder in folders for kind in kinds]
 
     def _find(self) -> Path | None:
         config = f"{self.part}/config.json".lstrip("/")
-        if (folder := own_folder(self.name)) is not None and (folder / config).is_file():
+        if (folder := local_folder(self.name)) is not None and (folder / config).is_file():
             return folder
         if importlib.util.find_spec("huggingface_hub") is None:
             return None
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(self.repo, config)
-        return Path(found).parents[config.count("/")] if isinstance(found, str) else None
+        cached = try_to_load_from_cache(self.repo, config)
+        return Path(cached).parents[config.count("/")] if isinstance(cached, str) else None
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors of a model's folder, in the order of their names.
+    """Safetensors files in a model's folder, sorted by name.
 
     Raises
     ------
-    InputError : there are none, one is missing, or there is a pickle in their place.
+    InputError : there are none, one is missing, or there is a pickle instead.
     """
     from ..._utils.files import read_json
 
@@ -132,11 +133,11 @@ def weight_files(folder: Path) -> list[Path]:
     missing = [file for file in files if not file.is_file()]
     if not missing:
         return files
-    if (pickled := folder / "pytorch_model.bin").is_file():
+    if (pickle_file := folder / "pytorch_model.bin").is_file():
         raise InputError(
             "this checkpoint is a pickle, which is never read here",
-            pickled,
-            'convert it once, beside itself: python -c "import torch, safetensors.torch as s; s.save_file('
+            pickle_file,
+            'convert it once, in its folder: python -c "import torch, safetensors.torch as s; s.save_file('
             "{k: v.contiguous().clone() for k, v in torch.load('pytorch_model.bin', weights_only=True).items()}, "
             "'model.safetensors', {'format': 'pt'})\"",
         )
@@ -149,7 +150,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def read_config(folder: Path) -> dict:
-    """``config.json`` of a model's folder; :class:`InputError` when it is missing or malformed."""
+    """Read ``config.json`` in a model's folder; :class:`InputError` when it is missing or malformed."""
     from ..._utils.files import read_json
 
     config = read_json(folder / "config.json")
@@ -159,18 +160,48 @@ def read_config(folder: Path) -> dict:
 
 
 def needs_extra(name: str) -> tuple[str, None, str]:
-    """What is said where the optional packages are missing."""
-    return f"{name} is read by the packages of an extra that is not installed", None, "pip install 'brain2music[hub]'"
+    """Arguments of the :class:`InputError` for missing optional packages."""
+    return f"{name} needs the packages of an extra that is not installed", None, "pip install 'brain2music[hub]'"
 
 
 def require_transformers(name: str) -> None:
-    """:class:`InputError` where transformers is not installed."""
+    """Raise :class:`InputError` where transformers is not installed."""
     if importlib.util.find_spec("transformers") is None:
         raise InputError(*needs_extra(name))
 
 
+def load_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
+    """Load a class of transformers from a local folder, in single precision and evaluation mode, without the network.
+
+    Raises
+    ------
+    InputError : a file is missing or damaged, or lacks a weight of the model.
+    """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    is_model = hasattr(kind, "forward")
+    if is_model:
+        options |= {"use_safetensors": True, "output_loading_info": True}
+    try:
+        loaded = kind.from_pretrained(str(folder), local_files_only=True, **options)
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"this is not a {kind.__name__} ({reason})", folder, "download the model again") from None
+    if not is_model:
+        return loaded
+    model, report = loaded
+    if missing := sorted(report["missing_keys"]):
+        raise InputError(
+            f"the weights lack {missing[0]!r} and {len(missing) - 1} more of {kind.__name__}'s",
+            folder,
+            "download the model again",
+        )
+    return model.float().eval()
+
+
 def _hub_cache() -> str:
-    """The folder of the hub's cache, as huggingface_hub finds it."""
+    """Folder of the hub's cache, according to huggingface_hub."""
     if importlib.util.find_spec("huggingface_hub") is None:
         return "which is not installed: pip install 'brain2music[hub]'"
     from huggingface_hub import constants
@@ -180,7 +211,7 @@ def _hub_cache() -> str:
 
 @lru_cache(maxsize=32)
 def _cached_digest(file: Path, *state: int) -> str:
-    """The sha256 of a file, computed once per process and state of the file."""
+    """Digest (sha256) of a file, computed once per process and state of the file."""
     from ..._utils.files import digest_file
 
     return digest_file(file)

@@ -1,4 +1,4 @@
-"""What the adapters to public models share: windows of sound, one pass each, and vectors of unit length."""
+"""Windows of sound and vectors of unit length, for the adapters to public models."""
 
 from collections.abc import Callable, Iterator
 from math import ceil
@@ -17,9 +17,9 @@ _TOLERANCE = 1e-6
 def each_window(
     waveform: AnyWaveform, sample_rate: int, space: EmbeddingSpace, shortest_s: float = 0.0
 ) -> Iterator[Float32[np.ndarray, " window"]]:
-    """Every window of a mono waveform at the space's sample rate; the whole sound where it is shorter than one.
+    """Yield every window of a waveform, in mono at the sample rate of the space; the whole sound where it is shorter.
 
-    ``shortest_s`` : sound shorter than this is repeated from its start, for networks that need so much.
+    Sound shorter than ``shortest_s`` is repeated from its start, for networks that need a minimum.
     """
     sound = mono_at(waveform, sample_rate, space.sample_rate)
     shortest = ceil(shortest_s * space.sample_rate)
@@ -32,13 +32,13 @@ def each_window(
         yield sound[first : first + length]
 
 
-def pieces(
+def split_window(
     window: Float32[np.ndarray, " samples"], sample_rate: int, longest_s: float
 ) -> list[Float32[np.ndarray, " piece"]]:
-    """A window cut into the fewest pieces of at most ``longest_s``, of one length, evenly spread over all of it.
+    """Split a window into the fewest evenly spaced pieces of equal length, at most ``longest_s``, that cover it.
 
-    Joint models read 10 s, and crop longer sound at random: the same clip would give two vectors. These cuts depend
-    on the length alone. 15 s give [0, 10] and [5, 15].
+    Joint models read 10 s and crop longer sound at random, so the same clip would have several vectors. These pieces
+    depend on the length alone: 15 s give [0, 10] and [5, 15].
     """
     longest = round(longest_s * sample_rate)
     count = max(1, ceil(len(window) / longest - _TOLERANCE))
@@ -53,28 +53,28 @@ def embed_in_pieces(
     sample_rate: int,
     space: EmbeddingSpace,
     longest_s: float,
-    of_sound: Callable[[Float32[np.ndarray, " piece"]], Float32[np.ndarray, " dims"]],
+    embed_piece: Callable[[Float32[np.ndarray, " piece"]], Float32[np.ndarray, " dims"]],
 ) -> Float32[np.ndarray, "windows dims"]:
-    """(windows, dims) unit rows of any waveform: the mean direction of each window's pieces."""
+    """Embed each window of a waveform as the mean direction of its pieces: (windows, dims) of unit length."""
     return np.stack(
         [
-            mean_direction([of_sound(piece) for piece in pieces(window, space.sample_rate, longest_s)])
+            mean_direction([embed_piece(piece) for piece in split_window(window, space.sample_rate, longest_s)])
             for window in each_window(waveform, sample_rate, space)
         ]
     )
 
 
-def unit(vectors: Float32[np.ndarray, "*rows dims"]) -> Float32[np.ndarray, "*rows dims"]:
-    """Vectors scaled to length 1 (a vector of zeros stays what it is)."""
+def to_unit_length(vectors: Float32[np.ndarray, "*rows dims"]) -> Float32[np.ndarray, "*rows dims"]:
+    """Scale vectors to length 1; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
 
 
 def mean_direction(vectors: list[Float32[np.ndarray, " dims"]]) -> Float32[np.ndarray, " dims"]:
-    """The mean of unit vectors, scaled back to length 1 (the mean of unit vectors is shorter)."""
-    return unit(unit(np.stack(vectors)).mean(axis=0, dtype=np.float32))
+    """Mean of the directions of vectors, as a unit vector."""
+    return to_unit_length(to_unit_length(np.stack(vectors)).mean(axis=0, dtype=np.float32))
 
 
 def best_device() -> torch.device:
-    """A GPU where there is one."""
+    """The GPU where one is available, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

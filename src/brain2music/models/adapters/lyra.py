@@ -1,7 +1,7 @@
-"""Lyra V2: Google's SoundStream as it was released, trained on speech, 16 kHz, 46 quantizers of 16 codes at 50 Hz.
+"""Lyra V2, Google's released SoundStream for speech: 16 kHz, 46 quantizers of 16 codes at 50 Hz.
 
-The three TFLite files are those of the folder ``lyra/model_coeffs`` of github.com/google/lyra (Apache-2.0). They hold
-state from frame to frame, so every sound gets fresh interpreters.
+The three TFLite files are those of the folder ``lyra/model_coeffs`` of github.com/google/lyra (Apache-2.0). They
+keep state from frame to frame, so every sound needs new interpreters.
 """
 
 import importlib.util
@@ -22,16 +22,16 @@ FILES = ("soundstream_encoder.tflite", "quantizer.tflite", "lyragan.tflite")
 
 
 class Lyra:
-    """Lyra V2 at 9.2 kbps.
+    """Codec Lyra V2 at 9.2 kbps.
 
     Parameters
     ----------
-    folder : holds the three TFLite files; default ``$BRAIN2MUSIC_MODELS/lyra-v2``, then
+    folder : folder of the three TFLite files; default ``$BRAIN2MUSIC_MODELS/lyra-v2``, then
         ``$BRAIN2MUSIC_REAL_DATA/lyra_v2``.
 
     Raises
     ------
-    InputError : a file is missing, or the package that runs them is.
+    InputError : a file or the package that runs them is missing.
     """
 
     name = "lyra-v2"
@@ -49,7 +49,7 @@ class Lyra:
             )
 
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
-        """Codes (frames, 46), a frame every 20 ms; the end is padded with zeros to whole frames."""
+        """Encode a waveform to codes (frames, 46), one frame per 20 ms; the last frame is padded with zeros."""
         wave, quantize = (
             prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels)[0],
             self._runner(1, "encode"),
@@ -61,7 +61,7 @@ class Lyra:
         return Codes(self.name, np.stack(ids).astype(np.int16), len(wave))
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
-        """The sound; nothing looks ahead, so it is aligned with what was encoded."""
+        """Decode codes to a waveform, which is aligned with the encoded one because the codec has no look-ahead."""
         look_up, synthesise = self._runner(1, "decode"), self._runner(2)
         latents = (
             look_up(encoding_indices=ids.reshape(N_QUANTIZERS, 1, 1))["output_0"]
@@ -71,7 +71,7 @@ class Lyra:
         return limit(sound[None, : codes.samples], self.sample_rate)
 
     def latents(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "frames 64"]:
-        """The encoder's 64 numbers a frame, before they are quantised."""
+        """Output of the encoder before quantisation: (frames, 64)."""
         return np.stack(self._frames(prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels)[0]))
 
     def _frames(self, wave: Float32[np.ndarray, " samples"]) -> list[Float32[np.ndarray, "64"]]:
@@ -92,9 +92,9 @@ _HINT = (
 
 
 def find_lyra() -> Path:
-    """The folder of the TFLite files by the environment; :class:`InputError` says how to get them."""
-    places = (("BRAIN2MUSIC_MODELS", "lyra-v2"), ("BRAIN2MUSIC_REAL_DATA", "lyra_v2"))
-    folders = [Path(os.environ[variable]) / name for variable, name in places if os.environ.get(variable)]
+    """Find the folder of the TFLite files; :class:`InputError` says how to get them."""
+    locations = (("BRAIN2MUSIC_MODELS", "lyra-v2"), ("BRAIN2MUSIC_REAL_DATA", "lyra_v2"))
+    folders = [Path(os.environ[variable]) / name for variable, name in locations if os.environ.get(variable)]
     for folder in folders:
         if (folder / FILES[0]).is_file():
             return folder

@@ -1,7 +1,7 @@
-"""MuQ (Zhu et al. 2025, arXiv 2501.01108) from its published weights, without its package and torchaudio.
+"""MuQ (Zhu et al. 2025, arXiv 2501.01108) with its published weights, without its package and torchaudio.
 
-24 kHz sound -> 128 mel bands in decibels at 100 Hz -> two residual convolutions down to 25 Hz -> a conformer. In the
-checkpoint everything lies under ``model.``: ``conv``, ``conformer`` and, as buffers, window and mel filters.
+24 kHz sound -> 128 mel bands in decibels at 100 Hz -> two residual convolutions to 25 Hz -> a conformer. In the
+checkpoint all names begin with ``model.``: ``conv``, ``conformer`` and, as buffers, window and mel filters.
 """
 
 from pathlib import Path
@@ -32,38 +32,38 @@ ONLY_TRAINING = (
 
 
 class MuqEmbedder:
-    """The mean over each window of MuQ's states at a relative depth, as :class:`.hub_hidden.HiddenStateEmbedder`.
+    """Embedder of mean hidden states of MuQ at a relative depth, like :class:`.hidden_states.HiddenStateEmbedder`.
 
     Raises
     ------
-    InputError : the weights are not here, damaged, or not MuQ's.
+    InputError : the weights are missing, damaged, or not of MuQ.
     """
 
     def __init__(self, name: str, weights: HubWeights, window_s: float, step_s: float, depth: float) -> None:
         self.device = best_device()
         folder = weights.folder()
         self.model = Muq(read_config(folder))
-        fill(self.model, read_state(folder), folder, skip=ONLY_TRAINING, within="model.")
+        load_tensors(self.model, read_tensors(folder), folder, skip=ONLY_TRAINING, within="model.")
         self.model.to(self.device).eval()
         self.depth = depth
         self.space = EmbeddingSpace(name, _VERSION, weights.digest(), self.model.width, window_s, step_s, SAMPLE_RATE)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, dims) float32 of a waveform at any sample rate, mono or stereo."""
-        return np.stack([self._of_window(w) for w in each_window(waveform, sample_rate, self.space, _SHORTEST_S)])
+        """Embed a waveform at any sample rate, mono or stereo: (windows, dims)."""
+        return np.stack([self._embed_window(w) for w in each_window(waveform, sample_rate, self.space, _SHORTEST_S)])
 
     @torch.inference_mode()
-    def _of_window(self, window: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:
+    def _embed_window(self, window: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:
         states = self.model(torch.from_numpy(window)[None].to(self.device))
         return states[round(self.depth * (len(states) - 1))][0].mean(0).cpu().numpy()
 
 
 class Muq(nn.Module):
-    """The encoder of MuQ.
+    """Encoder of MuQ.
 
     Parameters
     ----------
-    config : the published ``config.json``; :class:`InputError` where a size is missing or of another kind.
+    config : the published ``config.json``; :class:`InputError` where a size is missing or unsupported.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ class Muq(nn.Module):
         try:
             inner, stat = config["w2v2_config"], config["stat"]
             self.hop_length, self.width = int(config.get("hop_length", 240)), int(config.get("encoder_dim", 1024))
-            mels, channels = int(config.get("n_mels", 128)), int(config.get("conv_dim", 512))
+            n_mels, channels = int(config.get("n_mels", 128)), int(config.get("conv_dim", 512))
             self.mean, self.std = float(stat["melspec_2048_mean"]), float(stat["melspec_2048_std"])
             size = ConformerSize(
                 self.width,
@@ -85,32 +85,33 @@ class Muq(nn.Module):
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"this is not MuQ's configuration ({error})", None, "download the model again") from None
         if int(config.get("label_rate", 25)) != 25 or inner.get("position_embeddings_type", "rotary") != "rotary":
-            raise InputError("this MuQ has other frames or positions than 25 Hz and rotary ones", None, "take another")
-        self.preprocessor_melspec_2048 = MelDecibels(mels, self.hop_length)
-        self.conv = _Subsampling(mels, channels, self.width)
+            raise InputError("this MuQ does not have frames at 25 Hz and rotary positions", None, "take another")
+        self.preprocessor_melspec_2048 = MelDecibels(n_mels, self.hop_length)
+        self.conv = _Subsampling(n_mels, channels, self.width)
         self.conformer = Conformer(size)
 
     def forward(self, sound: Float[Tensor, "batch samples"]) -> list[Float[Tensor, "batch frames width"]]:
-        """The states before the first block and after each, at 25 Hz, of sound at 24 kHz."""
+        """Hidden states of sound at 24 kHz before the first block and after each, at 25 Hz."""
         mel = self.preprocessor_melspec_2048(sound)[..., :-1]
         return self.conformer(self.conv((mel - self.mean) / self.std))
 
 
 class MelDecibels(nn.Module):
-    """torchaudio's MelSpectrogram (2048 samples, HTK's mel, no norm, reflected edges) and AmplitudeToDB.
+    """Mel spectrogram in decibels, equal to MelSpectrogram (HTK mel, no norm, reflected edges) and AmplitudeToDB of
+    torchaudio.
 
-    Filters and window are buffers of the checkpoint and come from there.
+    Filters and window are loaded from the checkpoint.
     """
 
     mel_stft: Any
 
-    def __init__(self, mels: int, hop_length: int) -> None:
+    def __init__(self, n_mels: int, hop_length: int) -> None:
         super().__init__()
         self.hop_length = hop_length
         self.mel_stft = nn.Module()
         self.mel_stft.spectrogram, self.mel_stft.mel_scale = nn.Module(), nn.Module()
         self.mel_stft.spectrogram.register_buffer("window", torch.hann_window(N_FFT))
-        self.mel_stft.mel_scale.register_buffer("fb", htk_filters(SAMPLE_RATE, N_FFT, mels))
+        self.mel_stft.mel_scale.register_buffer("fb", htk_filters(SAMPLE_RATE, N_FFT, n_mels))
 
     def forward(self, sound: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch mels frames"]:
         """10 log10 of the power in each band, from -100 dB."""
@@ -120,17 +121,17 @@ class MelDecibels(nn.Module):
         return 10 * torch.log10((filters.T @ power).clamp_min(1e-10))
 
 
-def htk_filters(sample_rate: int, n_fft: int, mels: int) -> Float[Tensor, "bins mels"]:
-    """Triangles of unit height from 0 Hz to half the sample rate, equally spaced in 2595 log10(1 + f / 700)."""
+def htk_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float[Tensor, "bins mels"]:
+    """Triangular filters of unit height from 0 Hz to half the sample rate, equally spaced on HTK's mel scale."""
     top = 2595.0 * np.log10(1.0 + sample_rate / 2 / 700.0)
-    edges = 700.0 * (10.0 ** (np.linspace(0.0, top, mels + 2) / 2595.0) - 1.0)
+    edges = 700.0 * (10.0 ** (np.linspace(0.0, top, n_mels + 2) / 2595.0) - 1.0)
     bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)[:, None]
     rising, falling = (bins - edges[:-2]) / np.diff(edges)[:-1], (edges[2:] - bins) / np.diff(edges)[1:]
     return torch.from_numpy(np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32))
 
 
-def read_state(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of a model's folder, by name; :class:`InputError` when a file is damaged."""
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Read all tensors in a model's folder, by name; :class:`InputError` when a file is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -139,26 +140,26 @@ def read_state(folder: Path) -> dict[str, Tensor]:
         try:
             state |= load_file(file)
         except SafetensorError as error:
-            raise InputError(f"this is no safetensors file ({error})", file, "download the model again") from None
+            raise InputError(f"this is not a safetensors file ({error})", file, "download the model again") from None
     return state
 
 
-def fill(
+def load_tensors(
     module: nn.Module, state: dict[str, Tensor], folder: Path, skip: tuple[str, ...] = (), within: str = ""
 ) -> None:
-    """Load the tensors under a prefix into a module, all of them but those that ``skip`` names.
+    """Load the tensors whose names begin with ``within`` into a module, except those that begin with ``skip``.
 
     Raises
     ------
-    InputError : a tensor is missing, too many, or of another shape.
+    InputError : a tensor is missing, unknown, or of another shape.
     """
-    given = {
+    tensors = {
         name.removeprefix(within): value.float() if value.is_floating_point() else value
         for name, value in state.items()
         if name.startswith(within) and not name.startswith(skip)
     }
     try:
-        missing, unexpected = module.load_state_dict(given, strict=False)
+        missing, unexpected = module.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         what = str(error).strip().splitlines()[-1].strip()
         raise InputError(f"the weights do not fit ({what})", folder, "download the model again") from None
@@ -169,17 +170,17 @@ def fill(
 
 
 class _Subsampling(nn.Module):
-    def __init__(self, mels: int, channels: int, width: int) -> None:
+    def __init__(self, n_mels: int, channels: int, width: int) -> None:
         super().__init__()
         self.conv = nn.Sequential(_Residual(1, channels), _Residual(channels, channels))
-        self.linear = nn.Linear(channels * mels // 4, width)
+        self.linear = nn.Linear(channels * n_mels // 4, width)
 
     def forward(self, mel: Float[Tensor, "batch mels frames"]) -> Float[Tensor, "batch fewer width"]:
         return self.linear(self.conv(mel[:, None]).permute(0, 3, 1, 2).flatten(2))
 
 
 class _Residual(nn.Module):
-    """Two convolutions, the first with stride 2 in both directions, and one beside them."""
+    """Residual block of two convolutions, the first with stride 2, and a convolution of stride 2 as the shortcut."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

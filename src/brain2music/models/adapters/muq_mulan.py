@@ -1,9 +1,9 @@
-"""MuQ-MuLan (Zhu et al. 2025, arXiv 2501.01108): sound and text in one space, without its package and torchaudio.
+"""MuQ-MuLan (Zhu et al. 2025, arXiv 2501.01108): joint embedding of sound and text, without its package and torchaudio.
 
-Sound: a layer of MuQ; text: XLM-RoBERTa; each through a projection, a small transformer, a mean over time and a last
-projection to 512 dimensions, scaled to unit length. In the checkpoint ``mulan.audio`` and ``mulan.text`` hold
-``model``, ``proj`` and ``transformer``, and ``mulan.audio_to_latents`` and ``mulan.text_to_latents`` lie beside them.
-The sizes of MuQ and of XLM-RoBERTa, and the tokeniser, are read from their own repositories.
+States of a layer of MuQ (sound) or of XLM-RoBERTa (text) pass through a projection, a small transformer, a mean over
+time and a projection to 512 dimensions, scaled to unit length. In the checkpoint, ``mulan.audio`` and ``mulan.text``
+hold ``model``, ``proj`` and ``transformer``; the last projections are ``mulan.audio_to_latents`` and
+``mulan.text_to_latents``. The sizes of MuQ and XLM-RoBERTa, and the tokenizer, are read from their repositories.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,9 @@ from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ...embeddings.vocabulary import require_known_to
-from .clap import load
-from .hub_weights import HubWeights, read_config, require_transformers
-from .hub_windows import best_device, embed_in_pieces, unit
-from .muq import ONLY_TRAINING, SAMPLE_RATE, Muq, fill, read_state
+from .hub_weights import HubWeights, load_pretrained, read_config, require_transformers
+from .hub_windows import best_device, embed_in_pieces, to_unit_length
+from .muq import ONLY_TRAINING, SAMPLE_RATE, Muq, load_tensors, read_tensors
 
 LONGEST_S = 10.0
 _LONGEST_TEXT = 512
@@ -32,19 +31,19 @@ _BUFFERS = ("model.embeddings.position_ids", "model.embeddings.token_type_ids")
 
 
 class MuqMulanEmbedder:
-    """Unit vectors of sound and of text in MuQ-MuLan's space.
+    """Embedder of sound and text with MuQ-MuLan: unit vectors.
 
-    Windows over 10 s are cut into pieces whose mean is scaled back to length 1 (the published code leaves it shorter),
-    shorter ones are repeated from their start to 10 s (as in the published code).
-    Each text goes through alone: the text tower averages over padding too.
+    Windows longer than 10 s are split into pieces whose mean is scaled back to length 1 (the published code does not
+    rescale it), and shorter ones are repeated from their start to 10 s (as in the published code). Each text is
+    embedded by itself because the text tower averages over padding too.
 
     Parameters
     ----------
-    name : of the space. weights : of MuQ-MuLan. muq, roberta : settings of the two models inside it.
+    name : name of the space. weights : source of MuQ-MuLan. muq, roberta : sources of the settings of its two models.
 
     Raises
     ------
-    InputError : something is not here, damaged, or of a kind that is not read here.
+    InputError : a file is missing, damaged, or of an unsupported kind.
     """
 
     def __init__(
@@ -60,8 +59,8 @@ class MuqMulanEmbedder:
         from transformers import AutoTokenizer, XLMRobertaConfig, XLMRobertaModel
 
         folder, text_folder = weights.folder(), roberta.folder()
-        config, state = read_config(folder), read_state(folder)
-        self.tokeniser = load(AutoTokenizer, text_folder)
+        config, state = read_config(folder), read_tensors(folder)
+        self.tokenizer = load_pretrained(AutoTokenizer, text_folder)
         text_model = XLMRobertaModel(XLMRobertaConfig.from_pretrained(str(text_folder), local_files_only=True))
         self.device = best_device()
         try:
@@ -74,39 +73,39 @@ class MuqMulanEmbedder:
                 f"this is not MuQ-MuLan's configuration ({error})", folder / "config.json", "download it again"
             ) from None
         for tower, side, skip in ((audio, "audio", ONLY_TRAINING), (text, "text", _BUFFERS)):
-            fill(tower, _of_side(state, side, skip), folder)
+            load_tensors(tower, _of_side(state, side, skip), folder)
             tower.to(self.device).eval()
         self.audio, self.text = audio, text
         self.space = EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, SAMPLE_RATE)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, 512) float32 unit rows of a waveform at any sample rate, mono or stereo."""
-        return embed_in_pieces(waveform, sample_rate, self.space, LONGEST_S, self._of_sound)
+        """Embed a waveform at any sample rate, mono or stereo: (windows, 512) of unit length."""
+        return embed_in_pieces(waveform, sample_rate, self.space, LONGEST_S, self._embed_piece)
 
     @torch.inference_mode()
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
-        """(texts, 512) float32 unit rows."""
+        """Embed texts: (texts, 512) of unit length."""
         rows = [np.zeros((0, self.space.dims), np.float32)]
-        require_known_to(self.tokeniser, listed := as_texts(texts), _LONGEST_TEXT, english=False)
+        require_known_to(self.tokenizer, listed := as_texts(texts), _LONGEST_TEXT, english=False)
         for text in listed:
-            tokens = self.tokeniser(text, truncation=True, max_length=_LONGEST_TEXT, return_tensors="pt")
+            tokens = self.tokenizer(text, truncation=True, max_length=_LONGEST_TEXT, return_tensors="pt")
             tokens = {key: tokens[key].to(self.device) for key in ("input_ids", "attention_mask")}
             rows.append(self.text(self.text.model(**tokens).last_hidden_state).cpu().numpy())
-        return unit(np.concatenate(rows))
+        return to_unit_length(np.concatenate(rows))
 
     @torch.inference_mode()
-    def _of_sound(self, piece: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:
+    def _embed_piece(self, piece: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " dims"]:
         whole = np.resize(piece, round(LONGEST_S * SAMPLE_RATE))
         states = self.audio.model(torch.from_numpy(whole)[None].to(self.device))
         return self.audio(states[self.layer])[0].cpu().numpy()
 
 
 class _Tower(nn.Module):
-    """What follows the states of a pretrained model: projection, transformer, mean over time, last projection."""
+    """Pretrained model and its head: projection, transformer, mean over time, last projection."""
 
     transformer: Any
 
-    def __init__(self, model: nn.Module, sizes: dict[str, Any], shape: dict[str, Any], latent: int) -> None:
+    def __init__(self, model: nn.Module, sizes: dict[str, Any], shape: dict[str, Any], dims: int) -> None:
         super().__init__()
         width, dim = sizes.get("model_dim"), int(shape["dim"])
         always = isinstance(model, Muq)
@@ -119,7 +118,7 @@ class _Tower(nn.Module):
             )
             for _ in range(int(shape["tf_depth"]))
         )
-        self.to_latents = nn.Linear(dim, latent)
+        self.to_latents = nn.Linear(dim, dims)
 
     def forward(self, states: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch dims"]:
         states = self.proj(states)
@@ -130,7 +129,7 @@ class _Tower(nn.Module):
 
 
 class _CosineAttention(nn.Module):
-    """Attention by cosines: queries and keys of unit length, scaled by learned factors and by 8."""
+    """Cosine attention: queries and keys of unit length, scaled by learned factors and by 8."""
 
     def __init__(self, dim: int, heads: int, head_width: int) -> None:
         super().__init__()
@@ -154,7 +153,7 @@ class _CosineAttention(nn.Module):
 
 
 class _Norm(nn.Module):
-    """Layer normalisation with a scale and no shift."""
+    """Layer normalisation with a scale and without a shift."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -165,7 +164,7 @@ class _Norm(nn.Module):
 
 
 class _Gate(nn.Module):
-    """The first half times the GELU of the second."""
+    """Gated GELU: the first half times the GELU of the second."""
 
     def forward(self, states: Tensor) -> Tensor:
         values, gate = states.chunk(2, dim=-1)
@@ -179,11 +178,11 @@ def _feed_forward(dim: int, shape: dict[str, Any]) -> nn.Sequential:
 
 
 def _of_side(state: dict[str, Tensor], side: str, skip: tuple[str, ...]) -> dict[str, Tensor]:
-    """The tensors of one tower under the names that :class:`_Tower` gives them."""
+    """Tensors of one tower, with the names of :class:`_Tower`."""
     tower, last = f"mulan.{side}.", f"mulan.{side}_to_latents."
-    found = {name.replace(last, "to_latents."): value for name, value in state.items() if name.startswith(last)}
+    tensors = {name.replace(last, "to_latents."): value for name, value in state.items() if name.startswith(last)}
     for name, value in state.items():
         plain = name.removeprefix(tower).replace("model.model.", "model.", 1)
         if name.startswith(tower) and not plain.startswith((*skip, "aggregator.")):
-            found[plain] = value
-    return found
+            tensors[plain] = value
+    return tensors

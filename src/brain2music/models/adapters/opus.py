@@ -1,4 +1,4 @@
-"""Opus, the codec of the internet (RFC 6716), at a given bitrate: what a neural codec is measured against."""
+"""Opus (RFC 6716) at a given bitrate, the reference for neural codecs."""
 
 import io
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from ..codec_parts.codes import Codes, prepare_waveform
 
 @dataclass(frozen=True)
 class Opus:
-    """Mono Opus in libsndfile's settings: variable bitrate, frames of 20 ms, full complexity.
+    """Mono Opus with the settings of libsndfile: variable bitrate, frames of 20 ms, full complexity.
 
     Attributes
     ----------
-    kbps : aimed at, 6 to 256; music comes out some per cent below at 6 (:meth:`bits` says what it took).
+    kbps : target bitrate, 6 to 256; at 6, music takes some per cent less (:meth:`bits` gives the true size).
     """
 
     kbps: float = 6.0
@@ -26,18 +26,18 @@ class Opus:
 
     def __post_init__(self) -> None:
         if not 6 <= self.kbps <= 256:
-            raise ValueError(f"Opus codes a channel at 6 to 256 kbps, not {self.kbps:g}")
+            raise ValueError(f"Opus encodes a channel at 6 to 256 kbps, not {self.kbps:g}")
 
     @property
     def name(self) -> str:
         return f"opus-{self.kbps:g}k"
 
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
-        """The bytes of an Ogg Opus file, (bytes, 1)."""
+        """Encode a waveform to the bytes of an Ogg Opus file, (bytes, 1)."""
         import soundfile
 
         wave, file = prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels), io.BytesIO()
-        level = 1 - (self.kbps - 6) / 250  # libsndfile: from 256 (0) down to 6 (1) kbps
+        level = 1 - (self.kbps - 6) / 250  # libsndfile: from 256 kbps (0) to 6 kbps (1)
         with soundfile.SoundFile(
             file, "w", self.sample_rate, self.channels, format="OGG", subtype="OPUS", compression_level=level
         ) as writer:
@@ -45,7 +45,7 @@ class Opus:
         return Codes(self.name, np.frombuffer(file.getvalue(), dtype=np.uint8)[:, None], wave.shape[1])
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
-        """The sound, aligned with what was encoded (the container says how much to skip)."""
+        """Decode to a waveform, aligned with the encoded one (the container says how much to skip)."""
         import soundfile
 
         frames, _ = soundfile.read(io.BytesIO(codes.values.tobytes()), dtype="float32", always_2d=True)
@@ -53,13 +53,13 @@ class Opus:
 
     @staticmethod
     def bits(codes: Codes) -> int:
-        """What the audio packets take, without container and headers."""
+        """Size of the audio packets in bits, without container and headers."""
         _head, _tags, *audio = ogg_packets(codes.values.tobytes())
         return 8 * sum(audio)
 
 
 def ogg_packets(data: bytes) -> list[int]:
-    """Sizes in bytes of the packets of an Ogg stream (RFC 3533), in order; Opus begins with two of headers."""
+    """Sizes in bytes of the packets of an Ogg stream (RFC 3533), in order; the first two of Opus are headers."""
     sizes, at, size = [], 0, 0
     while at < len(data):
         if data[at : at + 4] != b"OggS":

@@ -31,7 +31,7 @@ class MelInverse(Pretrained):
     A band holds up to twelve bins, and what is in it, one partial or noise, shows in the bands around it: harmonics lie
     at multiples, onsets are broad, noise moves. The least-squares inverse spreads a band evenly instead, and every
     sound made so shares what that does to it. Learned from music
-    (:mod:`brain2music.models.mel_tokens.train_mel_inverse`).
+    (:mod:`brain2music.models.mel_tokens.mel_inverse_training`).
     """
 
     Config = MelInverseConfig

@@ -11,10 +11,10 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.nn import functional
 
-from ..musicnn.network import PATCH_FRAMES, MaxBlock, Network
+from ..musicnn.network import PATCH_FRAMES, MaxBlock, MusicnnNetwork
 
 
-def with_fast_front_end(network: Network) -> Network:
+def with_fast_front_end(network: MusicnnNetwork) -> MusicnnNetwork:
     """Copy a network and replace its front end with a fast one, for CPUs."""
     fast = copy.deepcopy(network)
     fast._front = [_UnfoldedConvolution(block) for block in network._front]  # type: ignore[misc]

@@ -24,7 +24,7 @@ from jaxtyping import Float32
 from ...audio.waveforms import AnyWaveform
 from ...embeddings.windows import mono_at, window_starts
 from ..musicnn.musicnn_embedder import HOP_LENGTH, SAMPLE_RATE, MusicnnEmbedder
-from ..musicnn.network import PATCH_FRAMES, Network
+from ..musicnn.network import PATCH_FRAMES, MusicnnNetwork
 
 VERSION = "1"
 _N_FFT, _PITCH_HOP_LENGTH = 8192, 2048
@@ -78,7 +78,7 @@ class FeatureExtractor:
         return PreparedSound(frames, patches, np.stack(descriptors).astype(np.float32))
 
     def forward(
-        self, prepared: PreparedSound, network: Network
+        self, prepared: PreparedSound, network: MusicnnNetwork
     ) -> tuple[Float32[np.ndarray, "windows 2130"], Float32[np.ndarray, "windows 50"]]:
         """Compute the features of every window and the network's tags; ``prepared.frames`` is on its device."""
         starts = sorted({start for window in prepared.patches for start in window})

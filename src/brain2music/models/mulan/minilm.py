@@ -42,7 +42,7 @@ class SentenceEncoder:
     def __init__(self, folder: Path | None = None) -> None:
         from tokenizers import Tokenizer
 
-        folder = folder or wheel_folder()
+        folder = folder or minilm_folder()
         config = read_json(folder / "config.json")
         self._heads, self._layers, self._epsilon = (
             config["num_attention_heads"],
@@ -131,7 +131,7 @@ def sentence_encoder() -> SentenceEncoder:
     return SentenceEncoder()
 
 
-def wheel_folder() -> Path:
+def minilm_folder() -> Path:
     """Folder of the sentence encoder in its wheel, without importing it; :class:`InputError` if not installed."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:

@@ -31,7 +31,7 @@ from ...simulation.music.genres import GENRES
 from ...simulation.music.piece import Piece, PieceTrack
 from ...simulation.music.render import render_piece
 from ..musicnn.musicnn_embedder import SAMPLE_RATE, load_network, package_folder
-from ..musicnn.network import Network, network_on
+from ..musicnn.network import MusicnnNetwork, network_on
 from .fast import with_fast_front_end
 from .feature_extractor import VERSION, FeatureExtractor, PreparedSound
 
@@ -148,7 +148,7 @@ def piece_from_row(row: dict[str, Any]) -> Piece:
     return Piece(**facts, seconds=SECONDS, sections=(), tracks=tracks)
 
 
-def _networks(device: str) -> list[Network]:
+def _networks(device: str) -> list[MusicnnNetwork]:
     """musicnn-MSD and -MTT: in half precision on a CPU that has it, else as they are."""
     networks = [load_network(model, package_folder())[0] for model in ("msd", "mtt")]
     if device == "cpu":
@@ -188,7 +188,11 @@ def row_of_piece(source: ComposedPiece, piece: Piece) -> dict[str, Any]:
 
 
 def _features_and_tags(
-    extractor: FeatureExtractor, networks: list[Network], device: str, row: dict[str, Any], prepared: PreparedSound
+    extractor: FeatureExtractor,
+    networks: list[MusicnnNetwork],
+    device: str,
+    row: dict[str, Any],
+    prepared: PreparedSound,
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     moved = prepared._replace(frames=prepared.frames.to(device))
     msd, mtt = networks

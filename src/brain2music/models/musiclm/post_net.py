@@ -27,7 +27,7 @@ class MelPostNet(Pretrained):
 
     A sampled code says less about its frame than its neighbours do together: it was one of many likely ones. Trained
     on tokens sampled given the ground-truth past, whose music is known
-    (:mod:`brain2music.models.musiclm.train_post_net`). Discriminators keep it from predicting the mean of all likely
+    (:mod:`brain2music.models.musiclm.post_net_training`). Discriminators keep it from predicting the mean of all likely
     spectrograms; without them a postfilter makes up for that.
     """
 

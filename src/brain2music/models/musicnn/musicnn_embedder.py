@@ -1,15 +1,14 @@
-"""musicnn: music taggers pretrained on real music (MagnaTagATune, Million Song Dataset), run in torch.
+"""Embedder of musicnn, music taggers pretrained on MagnaTagATune and the Million Song Dataset, in torch.
 
-Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging" (2019,
-arXiv 1909.06654). The weights are read from the ``musicnn`` wheel, which is never imported (it would ask for
-TensorFlow 1).
+Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging" (2019, arXiv 1909.06654). The
+weights are read from the ``musicnn`` wheel, which is never imported (it requires TensorFlow 1).
 
-The network reads patches of 187 frames (3 s). A window's embedding is the mean over the patches inside it,
-which begin every 1.5 s; windows that overlap share patches, and each is computed once. Sound shorter than 3 s is
-repeated from its start to 3 s: added silence would be heard by the network, and would make every short sound alike.
+The network reads patches of 187 frames (3 s). The embedding of a window is the mean over its patches, which begin every
+1.5 s; overlapping windows share patches, and each is computed once. Sound shorter than 3 s is repeated from its start
+to 3 s because silence would change the features and make all short sounds similar.
 
-The published extractor rounds the mel spectrogram to half precision, where loud frames overflow; here it
-stays in single precision.
+The published extractor rounds the mel spectrogram to half precision, where loud frames overflow; here it stays in
+single precision.
 """
 
 import ast
@@ -28,7 +27,7 @@ from ...audio.mel import mel_spectrogram
 from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.windows import mono_at, window_starts
-from .network import DIMS, PATCH_FRAMES, Network
+from .network import DIMS, PATCH_FRAMES, MusicnnNetwork
 from .tf_checkpoint import read_checkpoint
 
 Model = Literal["mtt", "msd"]
@@ -41,17 +40,17 @@ _VERSION = "1"
 
 
 class MusicnnEmbedder:
-    """The 753 mean-pooled features of a musicnn model, averaged over each window.
+    """Embedder of the 753 mean-pooled features of a musicnn model, averaged over each window.
 
     Parameters
     ----------
     model : "mtt" (MagnaTagATune) or "msd" (Million Song Dataset).
-    window_s, step_s : seconds of sound per vector and between vectors; MuLan's 10 and 1.5 by default.
-    folder : the installed ``musicnn`` package; found by itself by default.
+    window_s, step_s : seconds of sound per vector and between vectors; by default those of MuLan.
+    folder : folder of the ``musicnn`` package; by default where it is installed.
 
     Raises
     ------
-    InputError : the weights are not installed, or damaged; a window is shorter than the network's 3 s.
+    InputError : the weights are not installed or damaged, or a window is shorter than 3 s.
     """
 
     def __init__(self, model: Model, window_s: float = 10.0, step_s: float = 1.5, folder: Path | None = None) -> None:
@@ -66,15 +65,15 @@ class MusicnnEmbedder:
         self.space = EmbeddingSpace(f"musicnn-{model}", _VERSION, digest, DIMS, window_s, step_s, SAMPLE_RATE)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, 753) float32 of a waveform at any sample rate, mono or stereo."""
+        """Embed a waveform at any sample rate, mono or stereo: (windows, 753)."""
         return self.features(waveform, sample_rate, "mean_pool")
 
     def tags(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows 50"]:
-        """(windows, 50) probabilities of :attr:`tag_names`."""
+        """Probabilities of :attr:`tag_names` per window, (windows, 50)."""
         return self.features(waveform, sample_rate, "tags")
 
     def features(self, waveform: AnyWaveform, sample_rate: int, kind: Kind) -> Float32[np.ndarray, "windows features"]:
-        """Any of the network's :class:`Features`, averaged over the patches of each window."""
+        """Compute one kind of :class:`.network.Features`, averaged over the patches of each window."""
         frames, windows = self.prepare(waveform, sample_rate)
         starts = sorted({start for window in windows for start in window})
         patches = getattr(self.network(frames, starts), kind).numpy()
@@ -84,7 +83,7 @@ class MusicnnEmbedder:
     def prepare(
         self, waveform: AnyWaveform, sample_rate: int
     ) -> tuple[Float32[torch.Tensor, "frames 96"], list[list[int]]]:
-        """The log-mel spectrogram, and for each window the frames at which its patches begin."""
+        """Compute the log-mel spectrogram, and for each window the frames at which its patches begin."""
         sound = mono_at(waveform, sample_rate, SAMPLE_RATE)
         duration = len(sound) / SAMPLE_RATE
         if len(sound) < PATCH_SAMPLES:
@@ -100,12 +99,12 @@ class MusicnnEmbedder:
 
 
 def musicnn_log_mel(waveform: Float32[np.ndarray, " samples"]) -> Float32[torch.Tensor, "frames 96"]:
-    """The network's input, log10(10000 mel + 1), of a waveform at 16 kHz."""
+    """Log-mel spectrogram log10(10000 mel + 1) of a waveform at 16 kHz, the input of the network."""
     return torch.log10(10000.0 * mel_spectrogram(waveform, SAMPLE_RATE, N_FFT, HOP_LENGTH, MELS) + 1.0)
 
 
 def package_folder() -> Path:
-    """Where the ``musicnn`` package lies, without importing it; :class:`InputError` when it is not there."""
+    """Find the folder of the ``musicnn`` package without importing it; :class:`InputError` when it is missing."""
     spec = importlib.util.find_spec("musicnn")
     if spec is None or not spec.submodule_search_locations:
         raise InputError("the weights of musicnn are not installed", hint="run `brain2music models pull musicnn`")
@@ -113,35 +112,35 @@ def package_folder() -> Path:
 
 
 def read_tag_names(model: Model, folder: Path) -> tuple[str, ...]:
-    """The model's 50 tags, read from the package's source without running it."""
+    """Read the 50 tags of a model from the source of the package, without running it."""
     file = folder / "configuration.py"
     try:
         statements = ast.parse(file.read_text(encoding="utf-8")).body
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"the tag names cannot be read ({error})", file, _AGAIN) from None
+        raise InputError(f"the tag names cannot be read ({error})", file, _HINT) from None
     for statement in statements:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == f"{model.upper()}_LABELS":
             return tuple(ast.literal_eval(statement.value))
-    raise InputError(f"there are no tag names for {model!r}", file, _AGAIN)
+    raise InputError(f"there are no tag names for {model!r}", file, _HINT)
 
 
-def load_network(model: Model, folder: Path) -> "tuple[Network, str]":
-    """The network and the sha256 of its weights, read once per process and state of the file."""
+def load_network(model: Model, folder: Path) -> tuple[MusicnnNetwork, str]:
+    """Load the network and the digest (sha256) of its weights, once per process and state of the files."""
     index = folder / f"{model.upper()}_musicnn" / ".index"
     data = index.with_name(".data-00000-of-00001")
     for file in (index, data):
         if not file.is_file():
-            raise InputError("a file of musicnn's weights is missing", file, _AGAIN)
+            raise InputError("a file of musicnn's weights is missing", file, _HINT)
     return _load_network(index, data, data.stat().st_mtime_ns, index.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
-def _load_network(index: Path, data: Path, *modified: int) -> tuple[Network, str]:
+def _load_network(index: Path, data: Path, *modified: int) -> tuple[MusicnnNetwork, str]:
     variables = read_checkpoint(index, data, skip=("Adam", "Adam_1"))
     try:
-        return Network(variables), digest_file(data)
+        return MusicnnNetwork(variables), digest_file(data)
     except ValueError as error:
-        raise InputError(f"these are not the weights of musicnn: {error}", data, _AGAIN) from None
+        raise InputError(f"these are not the weights of musicnn: {error}", data, _HINT) from None
 
 
-_AGAIN = "install the weights again with `brain2music models pull musicnn`"
+_HINT = "install the weights again with `brain2music models pull musicnn`"

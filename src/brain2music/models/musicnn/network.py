@@ -1,7 +1,7 @@
-"""musicnn's network, at inference, in plain tensors.
+"""Network of musicnn at inference, in plain tensors.
 
-It reads patches of 187 log-mel frames (3 s). Patches that overlap share what filters make of their frames, but for
-those at either end, which see the zeros beyond; every patch has the numbers that it would have alone.
+It reads patches of 187 log-mel frames (3 s). Overlapping patches share the outputs of filters, except for the frames at
+both ends of a patch, where filters read zeros; the results are those of separate patches.
 """
 
 import copy
@@ -17,12 +17,14 @@ PATCH_FRAMES = 187
 DIMS = 753
 _EPSILON = 1e-3
 _TIMBRAL, _TEMPORAL = (0, 1), (2, 3, 4)
-_TOGETHER = 16  # patches: bounds the memory that a long recording takes
-_LONGEST_SHARED = 32  # frames on one side of a filter: of longer ones, most of a patch sees the zeros at its ends
+_PATCH_BATCH = 16  # limits the memory for long recordings
+_LONGEST_SHARED = (
+    32  # frames on one side of a filter; with longer filters most frames of a patch read zeros beyond its ends
+)
 
 
 class Features(NamedTuple):
-    """What the network gives for each patch: pooled features, the penultimate layer, and tags in [0, 1]."""
+    """Outputs of the network per patch: pooled features, the penultimate layer, and tags in [0, 1]."""
 
     mean_pool: Float32[torch.Tensor, "patches 753"]
     max_pool: Float32[torch.Tensor, "patches 753"]
@@ -30,12 +32,12 @@ class Features(NamedTuple):
     tags: Float32[torch.Tensor, "patches 50"]
 
 
-class Network:
-    """The musicnn network, at inference: plain tensors, no module state.
+class MusicnnNetwork:
+    """Network of musicnn at inference, in plain tensors without module state.
 
     Parameters
     ----------
-    variables : the checkpoint's variables by name; :class:`ValueError` where one is missing or misshapen.
+    variables : variables of the checkpoint by name; :class:`ValueError` where one is missing or misshapen.
     """
 
     def __init__(self, variables: Mapping[str, np.ndarray]) -> None:
@@ -51,20 +53,20 @@ class Network:
 
     @torch.inference_mode()
     def __call__(self, frames: Float32[torch.Tensor, "frames 96"], starts: list[int]) -> Features:
-        """Features of the patches of ``frames`` (log-mel) that begin at ``starts``, each by itself."""
-        heard, patches = self._input(frames), []
-        for first in range(0, len(starts), _TOGETHER):
-            some = starts[first : first + _TOGETHER]
-            stretch, places = heard[min(some) : max(some) + PATCH_FRAMES], [start - min(some) for start in some]
-            fronts = zip(*(block.patches(stretch, places) for block in self._front), strict=True)
+        """Compute the features of the patches of log-mel ``frames`` that begin at ``starts``."""
+        normalised, patches = self._input(frames), []
+        for first in range(0, len(starts), _PATCH_BATCH):
+            batch = starts[first : first + _PATCH_BATCH]
+            stretch, offsets = normalised[min(batch) : max(batch) + PATCH_FRAMES], [s - min(batch) for s in batch]
+            fronts = zip(*(block.patches(stretch, offsets) for block in self._front), strict=True)
             patches += [self._pool(self._middle_maps(torch.cat(front))) for front in fronts]
         return Features(*(torch.stack(column) for column in zip(*patches, strict=True)))
 
     @torch.inference_mode()
     def temporal(self, frames: Float32[torch.Tensor, "frames 96"]) -> Float32[torch.Tensor, "frames 192"]:
-        """The three middle layers before pooling, a vector every 16 ms, of log-mel frames of any length."""
-        heard = self._input(frames)
-        return self._middle_maps(torch.cat([block(heard) for block in self._front]))[-3 * 64 :].T
+        """Compute the three middle layers before pooling, one vector per 16 ms, for log-mel frames of any length."""
+        normalised = self._input(frames)
+        return self._middle_maps(torch.cat([block(normalised) for block in self._front]))[-3 * 64 :].T
 
     def _pool(self, maps: Float32[torch.Tensor, "753 frames"]) -> tuple[torch.Tensor, ...]:
         top, mean = maps.amax(1), maps.mean(1)
@@ -73,7 +75,7 @@ class Network:
         return mean, top, penultimate, torch.sigmoid(self._out(penultimate))
 
     def _middle_maps(self, front: Float32[torch.Tensor, "561 frames"]) -> Float32[torch.Tensor, "753 frames"]:
-        """The front end (timbral and temporal filters), and three layers with residual connections."""
+        """Concatenate the front end (timbral and temporal filters) and three layers with residual connections."""
         first = self._middle[0](front)
         second = first + self._middle[1](first)
         third = second + self._middle[2](second)
@@ -97,10 +99,10 @@ class _Affine:
 
 
 class MaxBlock:
-    """Convolution, ReLU, normalisation, maximum over frequency: (frames, 96) -> (channels, frames).
+    """Convolution, ReLU, normalisation and maximum over frequency: (frames, 96) -> (channels, frames).
 
-    ReLU and normalisation are monotone in each channel, so the maximum is taken before them, and leaves them
-    little to do. Where the normalisation's scale is negative, turning the kernel's sign makes it the minimum.
+    ReLU and normalisation are monotone in each channel, so the maximum is taken before them, which is faster. Where the
+    scale of the normalisation is negative, the sign of the kernel is inverted, which gives the minimum.
     """
 
     def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
@@ -113,12 +115,12 @@ class MaxBlock:
         self._padding = (0, 0, (length - 1) // 2, length // 2)
 
     def __call__(self, patch: Float32[torch.Tensor, "frames 96"]) -> Float32[torch.Tensor, "channels frames"]:
-        return self._finish(self._extreme(functional.pad(patch, self._padding)[None])[0])
+        return self._activate(self._extreme(functional.pad(patch, self._padding)[None])[0])
 
     def patches(
         self, frames: Float32[torch.Tensor, "frames 96"], starts: list[int]
     ) -> list[Float32[torch.Tensor, "channels 187"]]:
-        """The same of every patch by itself; frames that several patches hear alike are worked out once."""
+        """Apply the block to every patch; frames that are equal in several patches are computed once."""
         before, after = self._padding[2:]
         patches = [frames[start : start + PATCH_FRAMES] for start in starts]
         if after > _LONGEST_SHARED:
@@ -130,20 +132,20 @@ class MaxBlock:
         right = torch.stack([functional.pad(patch[-before - after :], (0, 0, 0, after)) for patch in patches])
         ends = zip(starts, self._extreme(left), self._extreme(right), strict=True)
         return [
-            self._finish(torch.cat([one, inner[:, start + before : start + PATCH_FRAMES - after], other], dim=1))
+            self._activate(torch.cat([one, inner[:, start + before : start + PATCH_FRAMES - after], other], dim=1))
             for start, one, other in ends
         ]
 
     def _extreme(self, padded: Float32[torch.Tensor, "batch padded 96"]) -> Float32[torch.Tensor, "batch channels _"]:
-        """The convolution's maximum over frequency (minimum, where the sign is turned), without padding."""
+        """Maximum of the convolution over frequency (minimum where the sign is inverted), without padding."""
         return self._sign * functional.conv2d(padded[:, None], self._kernel).amax(3)
 
-    def _finish(self, extreme: Float32[torch.Tensor, "channels frames"]) -> Float32[torch.Tensor, "channels frames"]:
+    def _activate(self, extreme: Float32[torch.Tensor, "channels frames"]) -> Float32[torch.Tensor, "channels frames"]:
         return functional.relu(extreme + self._bias) * self._scale + self._shift
 
 
 def _shared_runs(starts: list[int], before: int, after: int) -> Iterator[tuple[int, int]]:
-    """Stretches of at most a patch that cover all frames of the patches but the first and last few of each."""
+    """Yield runs of frames, none longer than a patch, that cover all patches except for the ends of each."""
     done = 0
     for start in sorted(starts):
         first, last = max(done, start + before), start + PATCH_FRAMES - after
@@ -153,7 +155,7 @@ def _shared_runs(starts: list[int], before: int, after: int) -> Iterator[tuple[i
 
 
 class _Block:
-    """Convolution over seven frames, ReLU, normalisation: (channels, frames) -> (64, frames)."""
+    """Convolution over seven frames, ReLU and normalisation: (channels, frames) -> (64, frames)."""
 
     def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
         kernel, bias = _convolution(variables, number)
@@ -174,8 +176,8 @@ class _Linear:
         return self._kernel @ values + self._bias
 
 
-def network_on(network: Network, device: torch.device) -> Network:
-    """A copy of a network, which is no module, with its tensors on the device; itself where that is the CPU."""
+def network_on(network: MusicnnNetwork, device: torch.device) -> MusicnnNetwork:
+    """Copy a network (not a module) to a device; on the CPU it is returned itself."""
     return network if device.type == "cpu" else _move(copy.deepcopy(network), device)
 
 
@@ -201,7 +203,7 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:
-    """Every variable of the network and its shape."""
+    """Shapes of all variables of the network."""
     kernels = [(7, 38, 1, 204), (7, 67, 1, 204), (128, 1, 1, 51), (64, 1, 1, 51), (32, 1, 1, 51)]
     kernels += [(7, 561, 1, 64), (7, 64, 1, 64), (7, 64, 1, 64)]
     shapes: dict[str, tuple[int, ...]] = {}

@@ -1,9 +1,8 @@
-"""Reading TensorFlow checkpoints ("tensor bundles") without TensorFlow.
+"""Reading of TensorFlow checkpoints ("tensor bundles") without TensorFlow.
 
-A bundle is two files: ``.index``, a LevelDB table of variable name -> BundleEntry (a protocol buffer: type,
-shape, place and checksum), and ``.data-00000-of-00001``, the raw values. Every block and every variable
-carries a CRC32C, and each is verified, so a truncated or damaged download is refused instead of giving
-quiet nonsense.
+A bundle is two files: ``.index``, a LevelDB table of variable name -> BundleEntry (a protocol buffer: type, shape,
+offset and checksum), and ``.data-00000-of-00001``, the raw values. Every block and every variable has a CRC32C, and all
+are verified, so a truncated or damaged download is refused.
 
 Sources: leveldb/doc/table_format.md; tensorflow/core/protobuf/tensor_bundle.proto.
 """
@@ -22,20 +21,20 @@ _FOOTER_BYTES = 48
 _TYPES: dict[int, np.dtype] = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
 _LANES = 1024
 
-_Fields = dict[int, list[int | bytes]]  # a protocol buffer's values by field number
+_Fields = dict[int, list[int | bytes]]  # values of a protocol buffer by field number
 
 
 def read_checkpoint(index: Path, data: Path, skip: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """Every variable of a one-shard bundle by its name, but those whose last name part is in ``skip``.
+    """Read the variables of a one-shard bundle by name, except those whose last name part is in ``skip``.
 
     Parameters
     ----------
-    index, data : the bundle's ``.index`` and ``.data-00000-of-00001``.
-    skip : variables to leave out, such as ``("Adam", "Adam_1")``, an optimiser's memory.
+    index, data : the files ``.index`` and ``.data-00000-of-00001``.
+    skip : variables to leave out, such as ``("Adam", "Adam_1")``, the state of an optimizer.
 
     Raises
     ------
-    InputError : a file is missing, truncated, damaged, or of a kind that is not read here.
+    InputError : a file is missing, truncated, damaged, or of an unsupported kind.
     """
     table, values = _bytes_of(index), _bytes_of(data)
     try:
@@ -52,10 +51,10 @@ def read_checkpoint(index: Path, data: Path, skip: tuple[str, ...] = ()) -> dict
 
 
 def crc32c(data: bytes) -> int:
-    """CRC-32C (Castagnoli; RFC 3720, B.4) of some bytes.
+    """Compute the CRC-32C (Castagnoli; RFC 3720, B.4) of bytes.
 
-    The input is cut into lanes that are run side by side. The CRC of two parts in a row is that of the first,
-    carried through as many zero bytes as the second has, exclusive-or that of the second.
+    The input is cut into lanes that are processed in parallel. The CRC of two consecutive parts is that of the first,
+    advanced by as many zero bytes as the second has, exclusive-or that of the second.
     """
     length, rest = divmod(len(data), _LANES)
     lanes = np.frombuffer(data, np.uint8, length * _LANES).reshape(_LANES, length)
@@ -73,17 +72,17 @@ def crc32c(data: bytes) -> int:
 
 
 class _DamagedError(Exception):
-    """What is wrong with a table."""
+    """Raised with the reason why a table or variable is damaged."""
 
 
 def _variable(name: str, entry: _Fields, values: bytes) -> np.ndarray:
     """Cut one variable out of the data file and verify it."""
     kind, shard, offset, size, crc = (_integer(entry, field) for field in (1, 3, 4, 5, 6))
     if kind not in _TYPES or shard != 0 or 7 in entry:
-        raise _DamagedError(f"variable {name!r} is of a kind not read here (type {kind}, shard {shard})")
+        raise _DamagedError(f"variable {name!r} is of an unsupported kind (type {kind}, shard {shard})")
     shape = [_integer(dim, 1) for shape in _messages(entry, 2) for dim in _messages(shape, 2)]
     if size != _TYPES[kind].itemsize * int(np.prod(shape)):
-        raise _DamagedError(f"variable {name!r} of shape {shape} is said to have {size} bytes")
+        raise _DamagedError(f"variable {name!r} of shape {shape} has {size} bytes according to the index")
     raw = values[offset : offset + size]
     if _masked(crc32c(raw)) != crc:
         raise _DamagedError(f"the checksum of variable {name!r} does not match")
@@ -91,7 +90,7 @@ def _variable(name: str, entry: _Fields, values: bytes) -> np.ndarray:
 
 
 def _table_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of a LevelDB table."""
+    """Yield keys and values of a LevelDB table."""
     if len(table) < _FOOTER_BYTES or int.from_bytes(table[-8:], "little") != _MAGIC:
         raise _DamagedError("its footer is missing")
     footer = table[-_FOOTER_BYTES:]
@@ -102,7 +101,7 @@ def _table_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _block_entries(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of one block: each key shares a prefix with the key before it."""
+    """Yield keys and values of one block, where each key shares a prefix with the key before it."""
     block, kind = table[offset : offset + size], table[offset + size]
     if kind != 0:
         raise _DamagedError(f"block at byte {offset} is compressed (type {kind})")
@@ -122,14 +121,14 @@ def _block_entries(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes
 
 
 def _handle(data: bytes, at: int) -> tuple[int, int, int]:
-    """A block's offset and size, and where reading goes on."""
+    """Read offset and size of a block; the last value is the next position."""
     offset, at = _varint(data, at)
     size, at = _varint(data, at)
     return offset, size, at
 
 
 def _message(data: bytes) -> _Fields:
-    """A protocol buffer's fields by number, undecoded."""
+    """Split a protocol buffer into undecoded fields by number."""
     fields: _Fields = {}
     at = 0
     while at < len(data):
@@ -170,31 +169,31 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _masked(crc: int) -> int:
-    """LevelDB stores checksums rotated and shifted, so that a checksum of checksums stays sound."""
+    """Checksum as LevelDB stores it, rotated and shifted."""
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _table_of_crc() -> UInt32[np.ndarray, "256"]:
+def _crc_table() -> UInt32[np.ndarray, "256"]:
     table = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         table = np.where(table & 1, (table >> 1) ^ np.uint32(0x82F63B78), table >> 1)
     return table.astype(np.uint32)
 
 
-_TABLE = _table_of_crc()
+_TABLE = _crc_table()
 
 
 def _through_zeros(crcs: UInt32[np.ndarray, " n"], length: int) -> UInt32[np.ndarray, " n"]:
-    """The CRC registers after ``length`` further zero bytes: a linear map over bits, column by column."""
-    carried = np.zeros_like(crcs)
+    """CRC registers after ``length`` more zero bytes: a linear map over bits, column by column."""
+    advanced = np.zeros_like(crcs)
     for bit, column in enumerate(_zeros_operator(length)):
-        carried ^= np.where((crcs >> np.uint32(bit)) & 1, column, np.uint32(0)).astype(np.uint32)
-    return carried
+        advanced ^= np.where((crcs >> np.uint32(bit)) & 1, column, np.uint32(0)).astype(np.uint32)
+    return advanced
 
 
 @lru_cache(maxsize=256)
 def _zeros_operator(length: int) -> UInt32[np.ndarray, "32"]:
-    """Images of the 32 unit registers under ``length`` zero bytes, by repeated squaring."""
+    """Images of the 32 unit registers after ``length`` zero bytes, computed by repeated squaring."""
     units = np.uint32(1) << np.arange(32, dtype=np.uint32)
     if length == 0:
         return units
@@ -208,11 +207,11 @@ def _bytes_of(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise InputError(f"the checkpoint file cannot be read ({error.strerror})", file, _AGAIN) from None
+        raise InputError(f"the checkpoint file cannot be read ({error.strerror})", file, _HINT) from None
 
 
 def _damaged(file: Path, what: str) -> InputError:
-    return InputError(what, file, _AGAIN)
+    return InputError(what, file, _HINT)
 
 
-_AGAIN = "install the weights again"
+_HINT = "install the weights again"

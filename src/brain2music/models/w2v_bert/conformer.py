@@ -1,7 +1,7 @@
-"""The conformer (Gulati et al. 2020, arXiv 2005.08100) with rotary positions, named as wav2vec2-conformer's weights.
+"""Conformer (Gulati et al. 2020, arXiv 2005.08100) with rotary positions, for weights of wav2vec2-conformer.
 
-Parameters carry the names of transformers' ``Wav2Vec2ConformerEncoder``, so published encoders of that family (MuQ)
-load into it as they are; positions turn the states before queries and keys are projected, as there.
+Parameters have the names of ``Wav2Vec2ConformerEncoder`` in transformers, so published encoders of that family (MuQ)
+load without changes; as there, states are rotated before queries and keys are projected.
 """
 
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class ConformerSize:
-    """Shape of a conformer.
+    """Sizes of a conformer.
 
     Attributes
     ----------
-    width : of the states. blocks : how many. heads : of attention; each must have an even width.
-    feed_forward : width inside the two feed-forward layers of a block.
-    kernel : frames of the depthwise convolution, odd.
-    activation : of the feed-forward layers and the convolution.
-    norm : after the depthwise convolution; "batch" as published, "layer" where batches are small.
-    dropout : everywhere.
+    width : width of the states. blocks : number of blocks. heads : attention heads, whose width must be even.
+    feed_forward : inner width of the two feed-forward layers of a block.
+    kernel : kernel size of the depthwise convolution in frames, odd.
+    activation : activation of the feed-forward layers and the convolution.
+    norm : normalisation after the depthwise convolution; "batch" as published, "layer" for small batches.
+    dropout : dropout of all layers.
     """
 
     width: int
@@ -42,7 +42,7 @@ class ConformerSize:
 
 
 class Conformer(nn.Module):
-    """Blocks over a sequence of states."""
+    """Stack of conformer blocks."""
 
     def __init__(self, size: ConformerSize) -> None:
         super().__init__()
@@ -52,19 +52,19 @@ class Conformer(nn.Module):
         self.layer_norm = nn.LayerNorm(size.width)
 
     def forward(self, states: Float[Tensor, "batch frames width"]) -> list[Float[Tensor, "batch frames width"]]:
-        """The states before the first block and after each; the last is normalised, as in transformers."""
-        turns = rotations(states.shape[1], self.head_width, states)
+        """Hidden states before the first block and after each; the last are normalised, as in transformers."""
+        rotations = rotary_embedding(states.shape[1], self.head_width, states)
         states = self.dropout(states)
         hidden = [states]
         for block in self.layers:
-            states = block(states, turns)
+            states = block(states, rotations)
             hidden.append(states)
         hidden[-1] = self.layer_norm(hidden[-1])
         return hidden
 
 
 class ConformerBlock(nn.Module):
-    """Half a feed-forward layer, attention, convolution, half a feed-forward layer, each added to the states."""
+    """Conformer block: half a feed-forward layer, attention, convolution, half a feed-forward layer, all residual."""
 
     def __init__(self, size: ConformerSize) -> None:
         super().__init__()
@@ -79,17 +79,17 @@ class ConformerBlock(nn.Module):
         self.dropout = nn.Dropout(size.dropout)
 
     def forward(
-        self, states: Float[Tensor, "batch frames width"], turns: Float[Tensor, "2 frames head"]
+        self, states: Float[Tensor, "batch frames width"], rotations: Float[Tensor, "2 frames head"]
     ) -> Float[Tensor, "batch frames width"]:
         states = states + 0.5 * self.ffn1(self.ffn1_layer_norm(states))
-        states = states + self.dropout(self.self_attn(self.self_attn_layer_norm(states), turns))
+        states = states + self.dropout(self.self_attn(self.self_attn_layer_norm(states), rotations))
         states = states + self.conv_module(states)
         states = states + 0.5 * self.ffn2(self.ffn2_layer_norm(states))
         return self.final_layer_norm(states)
 
 
-def rotations(frames: int, head_width: int, like: Tensor) -> Float[Tensor, "2 frames head"]:
-    """Cosines and sines of rotary positions (Su et al. 2021, arXiv 2104.09864), base 10,000."""
+def rotary_embedding(frames: int, head_width: int, like: Tensor) -> Float[Tensor, "2 frames head"]:
+    """Cosines and sines of rotary position embeddings (Su et al. 2021, arXiv 2104.09864), base 10,000."""
     steps = torch.arange(0, head_width, 2, device=like.device, dtype=torch.float32) / head_width
     angles = torch.arange(frames, device=like.device, dtype=torch.float32)[:, None] * 10000.0**-steps
     angles = torch.cat([angles, angles], dim=1)
@@ -112,20 +112,20 @@ class _FeedForward(nn.Module):
 class _RotaryAttention(nn.Module):
     def __init__(self, size: ConformerSize) -> None:
         super().__init__()
-        self.heads, self.drop = size.heads, size.dropout
+        self.heads, self.dropout = size.heads, size.dropout
         self.linear_q = nn.Linear(size.width, size.width)
         self.linear_k = nn.Linear(size.width, size.width)
         self.linear_v = nn.Linear(size.width, size.width)
         self.linear_out = nn.Linear(size.width, size.width)
 
-    def forward(self, states: Tensor, turns: Tensor) -> Tensor:
-        turned = _turn(states.unflatten(-1, (self.heads, -1)), turns).flatten(-2)
+    def forward(self, states: Tensor, rotations: Tensor) -> Tensor:
+        rotated = _rotate(states.unflatten(-1, (self.heads, -1)), rotations).flatten(-2)
         query, key, value = (
-            linear(given).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for linear, given in ((self.linear_q, turned), (self.linear_k, turned), (self.linear_v, states))
+            linear(inputs).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for linear, inputs in ((self.linear_q, rotated), (self.linear_k, rotated), (self.linear_v, states))
         )
-        drop = self.drop if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(query, key, value, dropout_p=drop)
+        dropout = self.dropout if self.training else 0.0
+        attended = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         return self.linear_out(attended.transpose(1, 2).flatten(-2))
 
 
@@ -154,7 +154,7 @@ class _Convolution(nn.Module):
         return self.dropout(self.pointwise_conv2(self.activate(channels)).transpose(1, 2))
 
 
-def _turn(states: Float[Tensor, "batch frames heads head"], turns: Float[Tensor, "2 frames head"]) -> Tensor:
-    cosine, sine = turns[:, :, None]
+def _rotate(states: Float[Tensor, "batch frames heads head"], rotations: Float[Tensor, "2 frames head"]) -> Tensor:
+    cosine, sine = rotations[:, :, None]
     first, second = states.chunk(2, dim=-1)
     return states * cosine + torch.cat([-second, first], dim=-1) * sine

@@ -1,4 +1,4 @@
-"""The losses of w2v-BERT, and the spans that are masked."""
+"""Losses of w2v-BERT, and masks of its frames."""
 
 import numpy as np
 import torch
@@ -8,16 +8,16 @@ from torch.nn import functional
 
 from .config import W2vBertConfig
 from .model import W2vBertOutput
-from .quantiser import diversity_loss, perplexity
+from .quantizers import diversity_loss, perplexity
 
 
 def losses(
     outputs: W2vBertOutput, mask: Bool[Tensor, "batch frames"], config: W2vBertConfig
 ) -> dict[str, Float[Tensor, ""]]:
-    """``loss`` = beta (``contrastive`` + 0.1 ``diversity``) + gamma ``masked``, and what is watched.
+    """Loss of w2v-BERT and its terms: ``loss`` = beta (``contrastive`` + 0.1 ``diversity``) + gamma ``masked``.
 
-    ``contrastive_accuracy``, ``masked_accuracy`` : shares of masked frames told rightly.
-    ``codes_used`` : the perplexity of the codes of all frames, mean over books; 1 is collapse.
+    ``contrastive_accuracy`` and ``masked_accuracy`` are shares of masked frames predicted correctly; ``codes_used`` is
+    the perplexity of the codes of all frames, averaged over codebooks (1 is collapse).
     """
     contrastive, contrastive_accuracy = masked_contrastive_loss(outputs, mask, config)
     logits, codes = outputs.logits[mask].float(), outputs.quantised.codes[mask]
@@ -31,16 +31,16 @@ def losses(
         "masked": masked.detach(),
         "contrastive_accuracy": contrastive_accuracy,
         "masked_accuracy": (logits.argmax(-1) == codes).float().mean(),
-        "codes_used": perplexity(outputs.quantised.codes, config.codes).mean(),
+        "codes_used": perplexity(outputs.quantised.codes, config.codebook_size).mean(),
     }
 
 
 def masked_contrastive_loss(
     outputs: W2vBertOutput, mask: Bool[Tensor, "batch frames"], config: W2vBertConfig
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """L_w, and how often the true code is the most similar: cosines to it and to distractors (arXiv 2006.11477, eq. 3).
+    """Contrastive loss L_w over cosine similarities (arXiv 2006.11477, eq. 3), and its accuracy.
 
-    Distractors that bear the same codes as the true one are left out: they are not wrong.
+    Distractors with the same codes as the true target are left out because they are not wrong.
     """
     context = functional.normalize(outputs.context[mask].float(), dim=-1)
     target = functional.normalize(outputs.target[mask].float(), dim=-1)
@@ -54,23 +54,23 @@ def masked_contrastive_loss(
 
 
 def distractors(mask: Bool[Tensor, "batch frames"], count: int) -> Int[Tensor, "masked count"]:
-    """For every masked frame, in the order of ``mask.nonzero()``, ``count`` others of its row drawn at random.
+    """Draw ``count`` other masked frames of the same row for every masked frame, in the order of ``mask.nonzero()``.
 
-    Every row must have two masked frames at least.
+    Every row must have at least two masked frames.
     """
     per_row = mask.sum(dim=1)
     row = mask.nonzero()[:, 0]
     first = (per_row.cumsum(0) - per_row)[row]
     place = torch.arange(len(row), device=mask.device) - first
-    drawn = torch.rand(len(row), count, device=mask.device) * (per_row[row] - 1)[:, None]
-    drawn = drawn.long()
-    return first[:, None] + drawn + (drawn >= place[:, None])
+    offsets = torch.rand(len(row), count, device=mask.device) * (per_row[row] - 1)[:, None]
+    offsets = offsets.long()
+    return first[:, None] + offsets + (offsets >= place[:, None])
 
 
 def span_mask(
     rng: np.random.Generator, batch: int, frames: int, probability: float, span: int
 ) -> Bool[Tensor, "batch frames"]:
-    """Spans that begin at each frame with a probability and may overlap; at least one in every row."""
+    """Draw masked spans that begin at each frame with ``probability`` and may overlap; at least one per row."""
     begins = rng.random((batch, frames)) < probability
     begins[np.arange(batch), rng.integers(0, max(1, frames - span), batch)] = True
     mask = np.zeros((batch, frames), dtype=bool)

@@ -1,4 +1,4 @@
-"""The network: log-mel frames, two convolutions down to 25 Hz, a contrastive and a masked-prediction module."""
+"""w2v-BERT: log-mel frames, two convolutions to 25 Hz, a contrastive and a masked-prediction module."""
 
 from typing import NamedTuple
 
@@ -8,27 +8,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...audio.mel import mel_filters
-from ..codec_parts.pretrained import Pretrained
+from ..codec_parts.pretrained import Pretrained, rename_tensors
 from .config import W2vBertConfig
 from .conformer import Conformer, ConformerSize
-from .quantiser import GumbelQuantiser, ProjectionQuantiser, Quantised
+from .quantizers import GumbelQuantizer, ProductQuantizerOutput, ProjectionQuantizer
 
 
 class W2vBertOutput(NamedTuple):
-    """What one pass in training gives.
+    """Outputs of w2v-BERT in training.
 
     Attributes
     ----------
-    context : of the contrastive module, projected to the width of the codes.
-    target : the quantised unmasked frames, projected likewise.
-    logits : of the codes, from the masked-prediction module.
-    quantised : the frames' codes.
+    context : states of the contrastive module, projected to the width of the codes.
+    target : quantised unmasked frames, projected in the same way.
+    logits : logits of the codes from the masked-prediction module.
+    quantised : output of the quantizer for the unmasked frames.
     """
 
     context: Float[Tensor, "batch frames code_dim"]
     target: Float[Tensor, "batch frames code_dim"]
     logits: Float[Tensor, "batch frames books codes"]
-    quantised: Quantised
+    quantised: ProductQuantizerOutput
 
 
 class W2vBert(Pretrained):
@@ -43,56 +43,59 @@ class W2vBert(Pretrained):
     def __init__(self, config: W2vBertConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("mel_mean", torch.zeros(config.mels))
-        self.register_buffer("mel_std", torch.ones(config.mels))
-        filters = torch.from_numpy(mel_filters(config.sample_rate, config.n_fft, config.mels))
+        self.register_buffer("mel_mean", torch.zeros(config.n_mels))
+        self.register_buffer("mel_std", torch.ones(config.n_mels))
+        filters = torch.from_numpy(mel_filters(config.sample_rate, config.n_fft, config.n_mels))
         self.register_buffer("filters", filters, persistent=False)
-        self.subsample = Subsampling(config.mels, config.width)
+        self.subsample = Subsampling(config.n_mels, config.width)
         self.contrastive = Conformer(_conformer_size(config, config.contrastive_blocks))
         self.masked = Conformer(_conformer_size(config, config.masked_blocks))
-        self.quantiser = (GumbelQuantiser if config.quantiser == "gumbel" else ProjectionQuantiser)(config)
+        self.quantizer = (GumbelQuantizer if config.quantizer == "gumbel" else ProjectionQuantizer)(config)
         self.project_context = nn.Linear(config.width, config.code_dim)
         self.project_target = nn.Linear(config.code_dim, config.code_dim)
-        self.predict = nn.Linear(config.width, config.codebooks * config.codes)
+        rename_tensors(self, (("quantizer.", "quantiser."),))
+        self.predict = nn.Linear(config.width, config.n_codebooks * config.codebook_size)
 
     def forward(
         self, sound: Float[Tensor, "batch samples"], mask: Bool[Tensor, "batch frames"], temperature: float
     ) -> W2vBertOutput:
-        """One pass in training.
+        """Compute context, targets and logits for the losses.
 
         Parameters
         ----------
-        sound : at the configuration's sample rate. mask : the frames at 25 Hz that are replaced by noise.
-        temperature : of the soft choice of codes.
+        sound : at the sample rate of the configuration. mask : frames at 25 Hz that are replaced by noise.
+        temperature : temperature of the Gumbel softmax.
         """
         features = self.features(sound)
         with torch.autocast(features.device.type, enabled=False):
             part = self.config.feature_gradient
-            given = part * features.float() + (1 - part) * features.float().detach()
-            quantised = self.quantiser(given, temperature)
+            inputs = part * features.float() + (1 - part) * features.float().detach()
+            quantised = self.quantizer(inputs, temperature)
             target = self.project_target(quantised.vectors)
         noise = torch.randn_like(features)
         context = self.contrastive(torch.where(mask[..., None], noise, features))[-1]
         logits = self.predict(self.masked(context)[-1])
-        logits = logits.unflatten(-1, (self.config.codebooks, self.config.codes))
+        logits = logits.unflatten(-1, (self.config.n_codebooks, self.config.codebook_size))
         return W2vBertOutput(self.project_context(context), target, logits, quantised)
 
     def hidden_states(self, sound: Float[Tensor, "batch samples"]) -> list[Float[Tensor, "batch frames width"]]:
-        """The states before the first block and after each block of both modules, at 25 Hz, nothing masked."""
+        """Hidden states before the first block and after each block of both modules, at 25 Hz, without a mask."""
         contrastive = self.contrastive(self.features(sound))
         return contrastive + self.masked(contrastive[-1])[1:]
 
     def at_depth(self, sound: Float[Tensor, "batch samples"], depth: float) -> Float[Tensor, "batch frames width"]:
-        """The states at a relative depth: 0 before the first block, 1 after the last of both modules, 19/24 where
-        AudioLM reads (after block 7 of the masked-prediction module of 12 + 12)."""
+        """Hidden states at a relative depth: 0 before the first block, 1 after the last block of both modules.
+
+        AudioLM uses 19/24 (after block 7 of the masked-prediction module of 12 + 12).
+        """
         return self.hidden_states(sound)[round(depth * self.config.blocks)]
 
     def features(self, sound: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch frames width"]:
-        """Frames at 25 Hz before any block: normalised log-mel through the convolutions."""
+        """Convolutional features at 25 Hz of the normalised log-mel spectrogram."""
         return self.subsample((self.log_mel(sound) - self.mel_mean) / self.mel_std)
 
     def log_mel(self, sound: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch frames mels"]:
-        """ln(power + 1e-6) of mel bands at 100 Hz, whole frames only: ``samples // hop_length`` of them."""
+        """Log-mel spectrogram ln(power + 1e-6) at 100 Hz, with ``samples // hop_length`` frames."""
         config = self.config
         window = torch.hann_window(config.n_fft, device=sound.device)
         with torch.autocast(sound.device.type, enabled=False):
@@ -104,28 +107,28 @@ class W2vBert(Pretrained):
         return bands[..., : sound.shape[-1] // config.hop_length].transpose(1, 2)
 
     def measure(self, sound: Float[Tensor, "batch samples"]) -> None:
-        """Take the mean and the deviation of every band from some sound; they are kept with the weights."""
+        """Set the mean and standard deviation of every mel band, which are saved with the weights, from ``sound``."""
         bands = self.log_mel(sound)
         self.mel_mean.copy_(bands.mean(dim=(0, 1)))
         self.mel_std.copy_(bands.std(dim=(0, 1)).clamp_min(1e-3))
 
     def frames(self, samples: int) -> int:
-        """Frames at 25 Hz of so many samples."""
+        """Number of frames at 25 Hz of ``samples`` samples."""
         return -(-(samples // self.config.hop_length) // 4)
 
 
 class Subsampling(nn.Module):
-    """Two convolutions with strides (2, 2): a quarter of the frames, and the bands folded into the width."""
+    """Two convolutions with strides (2, 2), which quarter frames and bands, and a projection to ``width``."""
 
-    def __init__(self, mels: int, width: int, channels: int = 32) -> None:
+    def __init__(self, n_mels: int, width: int, channels: int = 32) -> None:
         super().__init__()
         self.first = nn.Conv2d(1, channels, 3, stride=2, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-        self.out = nn.Linear(channels * mels // 4, width)
+        self.out = nn.Linear(channels * n_mels // 4, width)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, mel: Float[Tensor, "batch frames mels"]) -> Float[Tensor, "batch fewer width"]:
-        """(batch, frames, mels) at 100 Hz -> (batch, ceil(frames / 4), width) at 25 Hz."""
+        """Map (batch, frames, n_mels) at 100 Hz to (batch, ceil(frames / 4), width) at 25 Hz."""
         maps = functional.relu(self.second(functional.relu(self.first(mel[:, None]))))
         return self.norm(self.out(maps.transpose(1, 2).flatten(2)))
 

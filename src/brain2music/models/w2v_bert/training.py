@@ -1,4 +1,4 @@
-"""Training of w2v-BERT on music without labels: contrast, code diversity and masked prediction together."""
+"""Training of w2v-BERT on unlabelled music: contrastive, diversity and masked-prediction losses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ from .config import W2vBertConfig
 from .losses import losses, span_mask
 from .model import W2vBert
 
-CARD = "README.md"
+MODEL_CARD = "README.md"
 FEW_CODES, COLLAPSED = 0.05, 1.05
-"""Part of the codes in use below which is warned, and perplexity below which training stops."""
+"""Share of codes in use below which a warning is given, and perplexity below which training stops."""
 PATIENCE = 10
-"""Lines of the log in a row that are collapsed before training stops."""
+"""Number of consecutive collapsed lines of the log before training stops."""
 
 
 @dataclass(frozen=True)
 class W2vBertHyperparameters:
-    """How the weights are moved.
+    """Hyper-parameters of training w2v-BERT.
 
     Attributes
     ----------
-    batch_size : crops. seconds : of each.
-    lr : peak learning rate of AdamW. warmup_share : share of the budget over which it rises; it falls
-        linearly to zero afterwards (wav2vec 2.0). clip : norm of the gradients.
-    seed : of crops, masks and validation.
+    batch_size : crops per batch. seconds : duration of a crop.
+    lr : peak learning rate of AdamW. warmup_share : share of training over which it rises; afterwards it falls
+        linearly to zero (wav2vec 2.0). weight_decay : of AdamW. clip : largest gradient norm.
+    seed : seed of crops, masks and validation.
     """
 
     batch_size: int = 16
@@ -50,15 +50,15 @@ class W2vBertHyperparameters:
 
 
 Batch = tuple[Float32[Tensor, "batch samples"], Bool[Tensor, "batch frames"]]
-"""Mono crops, and the frames at 25 Hz that are masked in each."""
+"""Mono crops, and masks of their frames at 25 Hz."""
 
 
 class W2vBertTask:
-    """w2v-BERT as the loop trains it.
+    """Training task of w2v-BERT (:class:`brain2music.training.task.Task`).
 
     Parameters
     ----------
-    model : fresh; the statistics of its mel bands are taken from the first crops.
+    model : untrained; the statistics of its mel bands are set from the first crops.
     train, held_out : mono crops at the model's sample rate.
     """
 
@@ -75,54 +75,56 @@ class W2vBertTask:
         model.measure(train.batch(0)[:, 0])
 
     def batch(self, step: int) -> Batch:
-        """Random crops with random masks."""
+        """Draw a batch of random crops and masks."""
         return self._masked(self._train, step)
 
     def update(self, batch: Batch, step: int, engine: Engine) -> Mapping[str, Tensor | float]:
-        """One step; the soft choice of codes hardens over the budget."""
-        (sound, mask), config, spent = batch, self.config, engine.progress
-        temperature = config.gumbel_start * (config.gumbel_end / config.gumbel_start) ** spent
+        """Take one optimizer step; the temperature of the Gumbel softmax falls over training."""
+        (sound, mask), config, progress = batch, self.config, engine.progress
+        temperature = config.gumbel_start * (config.gumbel_end / config.gumbel_start) ** progress
         warmup = self.hparams.warmup_share
-        lr = self.hparams.lr * min(spent / warmup, (1 - spent) / (1 - warmup))
+        lr = self.hparams.lr * min(progress / warmup, (1 - progress) / (1 - warmup))
         set_lr(self.optimizers["w2v_bert"], lr)
         with engine.autocast():
             outputs = self.models["w2v_bert"](sound, mask, temperature)
-        found = losses(outputs, mask, config)
-        engine.backward(found["loss"])
+        values = losses(outputs, mask, config)
+        engine.backward(values["loss"])
         norm = engine.step(self.optimizers["w2v_bert"], self.hparams.clip)
-        return {name: value.detach() for name, value in found.items()} | ({} if norm is None else {"norm": norm})
+        return {name: value.detach() for name, value in values.items()} | ({} if norm is None else {"norm": norm})
 
     @torch.no_grad()
     def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
-        """The same losses on held-out music, on crops and masks that never change."""
+        """Compute the losses on fixed crops and masks of held-out music."""
         model = models["w2v_bert"]
         device = next(model.parameters()).device
         sound, mask = (part.to(device) for part in self._masked(self._held_out, 0))
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.hparams.seed)
-            found = losses(model(sound, mask, self.config.gumbel_end), mask, self.config)
-        return {name: float(value) for name, value in found.items()}
+            values = losses(model(sound, mask, self.config.gumbel_end), mask, self.config)
+        return {name: float(value) for name, value in values.items()}
 
     def export(self, models: dict[str, nn.Module], folder: Path) -> None:
-        """The model and its card."""
+        """Write the model and its model card."""
         model = models["w2v_bert"]
         assert isinstance(model, W2vBert)
         model.save_pretrained(folder)
-        write_text(folder / CARD, _model_card(self.config, self.hparams))
+        write_text(folder / MODEL_CARD, _model_card(self.config, self.hparams))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
-        """Nothing: it makes no sound."""
+        """Do nothing: w2v-BERT generates no sound."""
 
     def check_divergence(self, history: Sequence[Mapping[str, float | int]]) -> str | None:
-        """Codebook collapse: few codes in use is warned of; one code for every frame stops the training."""
+        """Warning for few codes in use; :class:`InputError` where all frames have had the same code for a while."""
         used = [line["codes_used"] for line in history if "codes_used" in line][-PATIENCE:]
         if len(used) == PATIENCE and max(used) < COLLAPSED:
             raise InputError(
                 f"the codebook has collapsed: every frame has had the same code for {PATIENCE} lines of the log",
-                hint="lower the learning rate, keep beta and diversity above zero, or take the quantiser 'projection'",
+                hint="lower the learning rate, keep beta and diversity above zero, or take the quantizer 'projection'",
             )
-        if used and used[-1] < FEW_CODES * self.config.codes:
-            return f"only {used[-1]:.1f} of {self.config.codes} codes are in use: the codebook may be collapsing"
+        if used and used[-1] < FEW_CODES * self.config.codebook_size:
+            return (
+                f"only {used[-1]:.1f} of {self.config.codebook_size} codes are in use: the codebook may be collapsing"
+            )
         return None
 
     def _masked(self, crops: Crops, step: int) -> Batch:
@@ -143,13 +145,13 @@ def train_w2v_bert(
     n_jobs: int | None = None,
     start_time: float | None = None,
 ) -> Path:
-    """Train on a folder or manifest of music and export to ``OUT/model``.
+    """Train w2v-BERT on a folder or manifest of music, and write it to ``OUT/model``.
 
     Parameters
     ----------
-    config : one of :data:`~brain2music.models.w2v_bert.config.SIZES`, or any other.
-    held_out : refuse data that holds a file of this folder.
-    start_time : as of :func:`.loop.fit`.
+    config : one of :data:`~brain2music.models.w2v_bert.config.SIZES`, or another configuration.
+    held_out : folder whose files must not be in the data.
+    start_time : as in :func:`.loop.fit`.
 
     Raises
     ------
@@ -180,10 +182,10 @@ def _model_card(config: W2vBertConfig, hparams: W2vBertHyperparameters) -> str:
     return f"""# w2v-BERT for music
 
 Self-supervised features at 25 Hz after w2v-BERT (arXiv 2108.06209): {config.contrastive_blocks} + \
-{config.masked_blocks} conformer blocks of width {config.width}, {config.codebooks} codebook(s) of {config.codes} \
-codes, {config.quantiser} quantiser; sound at {config.sample_rate} Hz.
+{config.masked_blocks} conformer blocks of width {config.width}, {config.n_codebooks} codebook(s) of \
+{config.codebook_size} codes, {config.quantizer} quantizer; sound at {config.sample_rate} Hz.
 
-* Trained by `brain2music train w2v-bert` on crops of {hparams.seconds:g} s, {hparams.batch_size} a batch.
-* Use: `--embedding w2v-bert-avg` with this folder as `$BRAIN2MUSIC_MODELS/w2v-bert-avg`; another depth by
+* Trained with `brain2music train w2v-bert` on crops of {hparams.seconds:g} s, {hparams.batch_size} per batch.
+* Use: `--embedding w2v-bert-avg` with this folder as `$BRAIN2MUSIC_MODELS/w2v-bert-avg`; another depth with
   `w2v-bert-avg@0.5`.
 """

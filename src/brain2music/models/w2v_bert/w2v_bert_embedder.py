@@ -1,4 +1,4 @@
-"""A trained w2v-BERT of ours as an embedding: its states at one depth, averaged over each window."""
+"""Embedder with a w2v-BERT trained by this package: hidden states at one depth, averaged over each window."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ _SHORTEST_S = 0.2
 
 
 class W2vBertEmbedder:
-    """The mean over each window of the states at a relative depth, 0 (before the first block) to 1 (after the last).
+    """Embedder of mean hidden states at a relative depth from 0 (before the first block) to 1 (after the last).
 
     Raises
     ------
-    InputError : the folder holds no w2v-BERT of ours.
+    InputError : the folder holds no w2v-BERT of this package.
     """
 
     def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.5, depth: float = DEPTH) -> None:
@@ -34,7 +34,7 @@ class W2vBertEmbedder:
 
     @torch.inference_mode()
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """(windows, width) float32 of a waveform at any sample rate, mono or stereo; each window by itself."""
+        """Embed a waveform at any sample rate, mono or stereo, window by window: (windows, width)."""
         return np.stack(
             [
                 self.model.at_depth(torch.from_numpy(window)[None].to(best_device()), self.depth)[0]

@@ -1,4 +1,4 @@
-"""The models that are TFLite files: where they come from, and how they are opened."""
+"""Sources of models that are TFLite files, and their interpreter."""
 
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,17 @@ YAMNET = ManualFiles(
 )
 
 
-def open_model(file: Path, source: ManualFiles, inside: bool = False) -> Any:
-    """An interpreter of a TFLite file, ready to run.
+def open_model(file: Path, source: ManualFiles, inner_tensors: bool = False) -> Any:
+    """Open a TFLite file with an interpreter that is ready to run.
 
     Parameters
     ----------
-    source : named in errors. inside : keep the tensors inside the network, without the delegate that hides them.
+    source : source that errors name. inner_tensors : keep the inner tensors of the network readable, which needs the
+        interpreter without its default delegate.
 
     Raises
     ------
-    InputError : the package that runs it is not installed, or the file is no such model.
+    InputError : the package that runs it is not installed, or the file is not a TFLite model.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -43,10 +44,12 @@ def open_model(file: Path, source: ManualFiles, inside: bool = False) -> Any:
             f"{source.title} needs a TFLite interpreter", hint="pip install 'brain2music[score]'"
         ) from None
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    options = {"experimental_preserve_all_tensors": True, "experimental_op_resolver_type": plain} if inside else {}
+    options = (
+        {"experimental_preserve_all_tensors": True, "experimental_op_resolver_type": plain} if inner_tensors else {}
+    )
     try:
         model = Interpreter(str(file), **options)
         model.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"this is no TFLite model ({error})", file, source.command) from None
+        raise InputError(f"this is not a TFLite model ({error})", file, source.command) from None
     return model

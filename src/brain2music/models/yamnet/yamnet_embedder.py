@@ -1,7 +1,7 @@
-"""YAMNet, Google's tagger of AudioSet's 521 classes: an embedding of 1,024 dimensions, and the classes themselves.
+"""Embedder of YAMNet, Google's tagger of 521 AudioSet classes: 1,024 dimensions, and the class probabilities.
 
-Plakal & Ellis, "YAMNet" (2020, github.com/tensorflow/models, Apache-2.0), as a TFLite file. It was trained on neither
-the music nor the features that ours learn from, so it judges what they retrieve and generate independently.
+Plakal & Ellis, "YAMNet" (2020, github.com/tensorflow/models, Apache-2.0), as a TFLite file. It was trained neither on
+the music nor on the features that our models learn from, so it evaluates their results independently.
 """
 
 import csv
@@ -24,15 +24,16 @@ _EMBEDDING = "global_average_pooling2d/Mean"
 
 
 class YamnetEmbedder:
-    """The mean over each window of YAMNet's 1,024 numbers a frame (0.975 s, one every 0.4875 s).
+    """Embedder of YAMNet: the mean over each window of 1,024 values per frame (0.975 s, one every 0.4875 s).
 
     Parameters
     ----------
-    folder : holds the model and the names of its classes. window_s, step_s : seconds of a window and between them.
+    folder : folder of the model and the names of its classes.
+    window_s, step_s : seconds of sound per vector and between vectors.
 
     Raises
     ------
-    InputError : the package that runs it is not installed, or a file is not what it should be.
+    InputError : the package that runs it is not installed, or a file is damaged.
     """
 
     def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.5) -> None:
@@ -43,12 +44,12 @@ class YamnetEmbedder:
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """AudioSet's display names, in the order of :meth:`classes`."""
+        """Display names of AudioSet, in the order of :meth:`classes`."""
         with self._names.open(encoding="utf-8", newline="") as file:
             return tuple(row["display_name"] for row in csv.DictReader(file))
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows 1024"]:
-        """(windows, 1024) float32 of a waveform at any sample rate, mono or stereo."""
+        """Embed a waveform at any sample rate, mono or stereo: (windows, 1024)."""
         sound = mono_at(waveform, sample_rate, SAMPLE_RATE)
         frames, window = self._frames(sound)[0], round(self.space.window_s * SAMPLE_RATE)
         seconds = window_starts(len(sound) / SAMPLE_RATE, self.space.window_s, self.space.step_s)
@@ -58,30 +59,32 @@ class YamnetEmbedder:
         return np.stack([frames[rows if rows.any() else slice(-1, None)].mean(axis=0) for rows in inside])
 
     def classes(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, " 521"]:
-        """The probability of every class, the mean over the sound's frames."""
+        """Compute the probability of every class, averaged over the frames of the sound."""
         return self._frames(mono_at(waveform, sample_rate, SAMPLE_RATE))[1].mean(axis=0)
 
     def _frames(
         self, sound: Float32[np.ndarray, " samples"]
     ) -> tuple[Float32[np.ndarray, "frames 1024"], Float32[np.ndarray, "frames 521"]]:
-        """Embedding and classes of every frame; the end is padded with zeros to a whole one."""
+        """Compute embedding and classes of every frame; the last frame is padded with zeros."""
         count = max(1, 1 + -(-(len(sound) - FRAME_LENGTH) // HOP_LENGTH))
         padded = np.pad(sound, (0, max(0, FRAME_LENGTH + (count - 1) * HOP_LENGTH - len(sound)))).astype(np.float32)
-        found = [self._run(padded[first : first + FRAME_LENGTH]) for first in range(0, count * HOP_LENGTH, HOP_LENGTH)]
-        vectors, classes = zip(*found, strict=True)
+        outputs = [
+            self._run(padded[first : first + FRAME_LENGTH]) for first in range(0, count * HOP_LENGTH, HOP_LENGTH)
+        ]
+        vectors, classes = zip(*outputs, strict=True)
         return np.stack(vectors), np.stack(classes)
 
 
 def _runner(file: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """A frame of sound -> its embedding and classes."""
-    model = open_model(file, YAMNET, inside=True)
-    given, classes = model.get_input_details()[0]["index"], model.get_output_details()[0]["index"]
+    """Make a function that maps a frame of sound to its embedding and classes."""
+    model = open_model(file, YAMNET, inner_tensors=True)
+    sound, classes = model.get_input_details()[0]["index"], model.get_output_details()[0]["index"]
     inner = [each["index"] for each in model.get_tensor_details() if each["name"].endswith(_EMBEDDING)]
     if len(inner) != 1:
         raise InputError("this TFLite model is not YAMNet", file, YAMNET.command)
 
     def run(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        model.set_tensor(given, frame)
+        model.set_tensor(sound, frame)
         model.invoke()
         return model.get_tensor(inner[0]).ravel(), model.get_tensor(classes).ravel()
 

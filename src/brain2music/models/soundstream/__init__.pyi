@@ -1,0 +1,3 @@
+from .model import SoundStream as SoundStream
+from .model import SoundStreamConfig as SoundStreamConfig
+from .model import SoundStreamOutput as SoundStreamOutput
