@@ -38,8 +38,8 @@ from brain2music.models.adapters.lyra import Lyra
 from brain2music.models.adapters.opus import Opus
 from brain2music.models.autoencoder.model import mask_frames
 from brain2music.models.autoencoder.whitening import LatentWhitening
+from brain2music.models.codec_parts.block_codecs import AutoencoderCodec, SoundStreamCodec
 from brain2music.models.codec_parts.codes import Codec, Codes, prepare_waveform
-from brain2music.models.codec_parts.ours import AutoencoderCodec, SoundStreamCodec
 from brain2music.models.codecs import get_codec, get_token_codec
 
 RESULTS = Results("codec")
@@ -253,7 +253,7 @@ def tell_white(name: str, away: np.ndarray) -> None:
 
 def best_whitening(seen: list[torch.Tensor], draws: int = 20) -> np.ndarray:
     """What no whitening gets below on so many clips: one fitted on these very clips, seen on clips drawn anew."""
-    best, rng = LatentWhitening(seen[0].shape[1], levelled=True), np.random.default_rng(0)
+    best, rng = LatentWhitening(seen[0].shape[1], normalise_rms=True), np.random.default_rng(0)
     for latents in seen:
         best.update(latents)
     drawn = [away_from_white(best, [seen[i] for i in rng.integers(len(seen), size=len(seen))]) for _ in range(draws)]

@@ -9,7 +9,7 @@ import torch
 from brain2music._utils.errors import InputError
 from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig, mask_frames
 from brain2music.models.autoencoder.whitening import LatentWhitening
-from brain2music.models.codec_parts.layers import Up
+from brain2music.models.codec_parts.layers import Upsample
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 _MEGABYTES = 1e6
@@ -68,7 +68,7 @@ def test_gradient_of_an_output_sample_ends_with_its_frame(soundstream: SoundStre
 
 
 def test_a_transposed_convolution_is_torchs_own() -> None:
-    layer = Up(3, 2, 4)
+    layer = Upsample(3, 2, 4)
     x = torch.randn(1, 3, 6)
     whole = torch.nn.functional.conv_transpose1d(x, layer.weight, layer.bias, stride=4)
     assert torch.equal(layer(x), whole[..., :24])

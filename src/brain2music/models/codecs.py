@@ -105,13 +105,13 @@ def _find_codec(name: str, n_quantizers: int | None, vocoder: Vocoder) -> Codec:
     folder = find(name)
     kind = read_json(folder / "config.json").get("model")
     if kind == "SoundStream":
-        from .codec_parts.ours import SoundStreamCodec
+        from .codec_parts.block_codecs import SoundStreamCodec
         from .soundstream.model import SoundStream
 
         return SoundStreamCodec(SoundStream.from_pretrained(folder), name, n_quantizers)
     if kind == "Autoencoder":
         from .autoencoder.model import Autoencoder
-        from .codec_parts.ours import AutoencoderCodec
+        from .codec_parts.block_codecs import AutoencoderCodec
 
         return _without_quantizers(AutoencoderCodec(Autoencoder.from_pretrained(folder), name), name, n_quantizers)
     if kind == "MelTokens":
@@ -132,7 +132,7 @@ def get_token_codec(
     ------
     InputError : the codec does not make tokens, or there is no such vocoder.
     """
-    from .codec_parts.ours import SoundStreamCodec
+    from .codec_parts.block_codecs import SoundStreamCodec
 
     codec = _find_codec(name, n_quantizers, _known_vocoder(vocoder))
     if not isinstance(codec, TokenCodec):

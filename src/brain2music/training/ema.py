@@ -12,7 +12,7 @@ class EMA:
     """Averaged copies of models: weights ← d · weights + (1 − d) · new weights; buffers are copied as they are.
 
     d = min(decay, (1 + n) / (10 + n)) after n updates, so that the first random weights are soon forgotten. A
-    quantiser's codebooks are buffers: an average of two of them, where a code was replaced in between, is neither.
+    quantizer's codebooks are buffers: an average of two of them, where a code was replaced in between, is neither.
 
     Parameters
     ----------

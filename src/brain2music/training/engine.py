@@ -53,7 +53,7 @@ class Engine:
             torch.set_float32_matmul_precision("high")
 
     def autocast(self) -> AbstractContextManager[None]:
-        """The context of a forward pass in mixed precision; losses and quantisers belong outside it."""
+        """The context of a forward pass in mixed precision; losses and quantizers belong outside it."""
         dtype = _DTYPES.get(self.arguments.precision, torch.bfloat16)
         return torch.autocast(self.device.type, dtype, enabled=self.arguments.precision != "no")
 

@@ -51,13 +51,13 @@ def test_dropped_channels_are_those_of_least_variance(latents: torch.Tensor) -> 
 
 
 def test_levelled_it_makes_quiet_music_as_white_as_loud_and_restores_its_level(latents: torch.Tensor, tmp_path) -> None:
-    whitening = LatentWhitening(6, levelled=True)
+    whitening = LatentWhitening(6, normalise_rms=True)
     whitening.update(latents)
     gains = torch.tensor([0.1, 1.0, 30.0])
     played = latents * gains[:, None, None]
     torch.testing.assert_close(whitening(played), whitening(latents), atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(whitening.levels(played), whitening.levels(latents) * gains)
-    restored = whitening.inverse(whitening(played), whitening.levels(played))
+    torch.testing.assert_close(whitening.rms(played), whitening.rms(latents) * gains)
+    restored = whitening.inverse(whitening(played), whitening.rms(played))
     torch.testing.assert_close(restored / gains[:, None, None], latents, atol=1e-3, rtol=1e-3)
     assert whitening(torch.zeros(1, 6, 4)).isfinite().all()
     whitening.save(tmp_path / "whitening.safetensors")

@@ -5,7 +5,7 @@ import torch
 
 from brain2music.models.codec_parts.adversarial_step import discriminator_step
 from brain2music.models.codec_parts.losses import adversarial_loss, discriminator_loss, feature_loss
-from brain2music.models.mel_tokens.hifigan import MELS
+from brain2music.models.mel_tokens.hifigan import N_MELS
 from brain2music.models.mel_tokens.mel_discriminators import MelDiscriminators
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
@@ -15,7 +15,7 @@ from brain2music.training.engine import Engine
 def test_slope_and_step_are_those_of_the_losses(more: int) -> None:
     torch.manual_seed(0)
     discriminators, engine = MelDiscriminators(16, 16), Engine(TrainingArguments(device="cpu"))
-    real, made = torch.randn(2, 32, MELS) - 4, (torch.randn(2 + more, 32, MELS) - 4).requires_grad_()
+    real, made = torch.randn(2, 32, N_MELS) - 4, (torch.randn(2 + more, 32, N_MELS) - 4).requires_grad_()
     of_real, of_made = discriminators(real), discriminators(made)
     compared = [(logits, [layer[:2] for layer in layers]) for logits, layers in of_made]
     wanted = 0.5 * adversarial_loss(of_made) + 4 * feature_loss(of_real, compared)

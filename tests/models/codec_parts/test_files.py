@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music._utils.files import digest_file
 from brain2music.cli import app
+from brain2music.models.codec_parts.block_codecs import AutoencoderCodec, SoundStreamCodec
 from brain2music.models.codec_parts.codes import Codec, Codes
 from brain2music.models.codec_parts.codes_file import CodesFile, write_codes
 from brain2music.models.codec_parts.files import decode_file, encode_file, read_blocks
-from brain2music.models.codec_parts.ours import AutoencoderCodec, SoundStreamCodec
 from brain2music.models.codecs import codec_names, get_codec
 from brain2music.models.soundstream.model import SoundStream
 

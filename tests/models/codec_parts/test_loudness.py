@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brain2music.audio.limiter import CEILING, limit, limit_blocks
-from brain2music.models.codec_parts.loudness import Meter, restore_loudness
+from brain2music.models.codec_parts.loudness import LoudnessMeter, restore_loudness
 
 RATE = 1000
 
@@ -15,7 +15,7 @@ def cut(sound, sizes):
 
 
 def measured(blocks):
-    meter = Meter(RATE)
+    meter = LoudnessMeter(RATE)
     for block in blocks:
         meter.push(block)
     return meter.finish()

@@ -1,4 +1,4 @@
-"""The residual quantiser: greedy, learning as published, usable on plain vectors."""
+"""The residual quantizer: greedy, learning as published, usable on plain vectors."""
 
 from itertools import pairwise
 
@@ -57,7 +57,7 @@ def test_kmeans_takes_fewer_vectors_than_centres(generator: torch.Generator) -> 
 
 
 def test_first_training_batch_initialises_by_kmeans(generator: torch.Generator) -> None:
-    quantizer = ResidualVectorQuantizer(4, 3, 16, rare=0.0).train()
+    quantizer = ResidualVectorQuantizer(4, 3, 16, dead_code_threshold=0.0).train()
     latents = 5 + torch.randn(8, 4, 50, generator=generator)
     before = quantizer.codebooks.clone()
     first = quantizer(latents, torch.full((8,), 3))
@@ -67,7 +67,7 @@ def test_first_training_batch_initialises_by_kmeans(generator: torch.Generator) 
 
 
 def test_moving_averages_follow_the_published_update(generator: torch.Generator) -> None:
-    quantizer = ResidualVectorQuantizer(4, 1, 8, decay=0.9, rare=0.0).train()
+    quantizer = ResidualVectorQuantizer(4, 1, 8, decay=0.9, dead_code_threshold=0.0).train()
     quantizer.initialised.fill_(True)
     latents = torch.randn(2, 4, 30, generator=generator)
     vectors = latents.transpose(1, 2).reshape(-1, 4)
@@ -80,7 +80,7 @@ def test_moving_averages_follow_the_published_update(generator: torch.Generator)
 
 
 def test_rare_codes_become_frames_of_the_batch(generator: torch.Generator) -> None:
-    quantizer = ResidualVectorQuantizer(4, 1, 8, rare=2.0).train()
+    quantizer = ResidualVectorQuantizer(4, 1, 8, dead_code_threshold=2.0).train()
     quantizer.initialised.fill_(True)
     quantizer.codebooks[0, 3] = 1e3  # nothing is near it
     quantizer.counts.fill_(10.0)
@@ -96,7 +96,7 @@ def test_rare_codes_become_frames_of_the_batch(generator: torch.Generator) -> No
 
 
 def test_a_code_just_above_the_threshold_stays(generator: torch.Generator) -> None:
-    quantizer = ResidualVectorQuantizer(4, 1, 8, rare=2.0).train()
+    quantizer = ResidualVectorQuantizer(4, 1, 8, dead_code_threshold=2.0).train()
     quantizer.initialised.fill_(True)
     quantizer.codebooks[0, 3] = 1e3
     quantizer.counts.fill_(10.0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig
-from brain2music.models.codec_parts.stream import Sliding, context_of
+from brain2music.models.codec_parts.stream import ChunkedNetwork, receptive_field
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 _CHUNKS = [(1, 479, 480, 481, 3000), (5000,), (7,) * 60, (2400, 2400)]
@@ -65,8 +65,8 @@ def test_the_autoencoder_in_chunks_equals_the_whole(causal: bool) -> None:
     model = Autoencoder(replace(AutoencoderConfig.size("tiny"), causal=causal)).eval()
     wave = torch.randn(1, 2, 384 * 130)
     whole = model.encode(wave)
-    encoder = Sliding(model.encode, 384, 1, -(-context_of(model.encoder) // 384))
-    decoder = Sliding(model.decode, 1, 384, context_of(model.decoder))
+    encoder = ChunkedNetwork(model.encode, 384, 1, -(-receptive_field(model.encoder) // 384))
+    decoder = ChunkedNetwork(model.decode, 1, 384, receptive_field(model.decoder))
     sizes = (5000, 1, 20000, 384 * 130 - 25001)
     latents = [encoder.push(chunk, last=i == 3) for i, chunk in enumerate(wave.split(sizes, dim=-1))]
     latents = torch.cat([part for part in latents if part.shape[-1]], dim=-1)
@@ -83,4 +83,4 @@ def test_the_stated_context_covers_what_the_networks_see(autoencoder: Autoencode
         seen = x.grad[0].abs().amax(0).nonzero()
         centre = length // 2
         reach = max(centre - seen.min().item(), seen.max().item() - centre)
-        assert reach <= context_of(network) + length // output.shape[-1]
+        assert reach <= receptive_field(network) + length // output.shape[-1]

@@ -18,7 +18,7 @@ from brain2music.models.codec_parts.losses import (
     feature_loss,
     reconstruction_loss,
 )
-from brain2music.models.codec_parts.training import Codec, CodecHyperparameters, CodecTask, codes_used
+from brain2music.models.codec_parts.training import Codec, CodecHyperparameters, CodecTask, used_code_shares
 from brain2music.models.codec_parts.training_runs import CodecRun, train_soundstream
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.training import loop
@@ -151,7 +151,7 @@ def test_a_codec_learns_and_leaves_a_model_a_card_and_sounds(music: Path, tmp_pa
     assert "| steps | 40 |" in card
     original, sample_rate = soundfile.read(tmp_path / "samples" / "original" / "1.wav")
     assert sample_rate == 24000
-    np.testing.assert_allclose(original, task.listening[1, 0], atol=1e-4)
+    np.testing.assert_allclose(original, task.sample_sounds[1, 0], atol=1e-4)
     assert soundfile.info(tmp_path / "samples" / "step-0000020" / "1.wav").frames == 3840
 
 
@@ -174,7 +174,7 @@ def test_codebooks_are_learned_anew_where_the_budget_says(music: Path, tmp_path:
 
 def test_codes_in_use_are_counted_by_level() -> None:
     codes = torch.tensor([[0, 1, 2, 3, 3], [5, 5, 5, 5, 5]])
-    assert codes_used(codes, 8).tolist() == [0.5, 0.125]
+    assert used_code_shares(codes, 8).tolist() == [0.5, 0.125]
 
 
 def test_the_learning_rate_rises_then_falls_to_a_twentieth() -> None:

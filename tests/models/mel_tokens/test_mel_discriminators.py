@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from brain2music.models.codec_parts.losses import discriminator_loss
-from brain2music.models.mel_tokens.hifigan import MELS
+from brain2music.models.mel_tokens.hifigan import N_MELS
 from brain2music.models.mel_tokens.mel_discriminators import MelDiscriminators
 
 
 def test_each_gives_logits_over_time_and_the_features_of_all_layers() -> None:
-    image, frames = MelDiscriminators(16, 32)(torch.zeros(3, 64, MELS))
+    image, frames = MelDiscriminators(16, 32)(torch.zeros(3, 64, N_MELS))
     assert image[0].shape == (3, 1, 20, 8)
     assert frames[0].shape == (3, 1, 8)
     assert [len(features) for _, features in (image, frames)] == [4, 4]
@@ -26,9 +26,9 @@ def test_they_learn_what_is_wrong_everywhere_and_what_is_wrong_somewhere(what: s
     optimizer = torch.optim.AdamW(discriminators.parameters(), 2e-3, betas=(0.8, 0.99))
 
     def batch(wrong: bool) -> torch.Tensor:
-        mel = torch.from_numpy(rng.standard_normal((8, 64, MELS)).astype(np.float32)) - 4
+        mel = torch.from_numpy(rng.standard_normal((8, 64, N_MELS)).astype(np.float32)) - 4
         if wrong and what == "balance":
-            mel += torch.linspace(-0.4, 0.4, MELS)
+            mel += torch.linspace(-0.4, 0.4, N_MELS)
         if wrong and what == "flicker":
             mel[:, ::8] += 1.0
         return mel

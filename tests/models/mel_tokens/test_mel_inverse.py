@@ -11,7 +11,14 @@ from typer.testing import CliRunner
 from brain2music._utils.errors import LeakageError
 from brain2music.audio.io import write_audio
 from brain2music.cli import app
-from brain2music.models.mel_tokens.hifigan import MELS, N_FFT, SAMPLE_RATE, bands, hifigan_log_mel, magnitudes
+from brain2music.models.mel_tokens.hifigan import (
+    N_FFT,
+    N_MELS,
+    SAMPLE_RATE,
+    hifigan_log_mel,
+    log_mel_bands,
+    stft_magnitudes,
+)
 from brain2music.models.mel_tokens.mel_inverse import BINS, MelInverse, MelInverseConfig
 from brain2music.models.mel_tokens.mel_inverse_training import (
     MelInverseHyperparameters,
@@ -49,11 +56,11 @@ def arguments(steps: int) -> TrainingArguments:
 
 def test_what_ships_keeps_bands_and_finds_partials() -> None:
     """Bands of what it finds are those given; partials of 3 to 5 kHz stand out by 6 dB more than if spread evenly."""
-    mel, true = hifigan_log_mel(note()).T.numpy(), magnitudes(torch.from_numpy(note())).numpy()
+    mel, true = hifigan_log_mel(note()).T.numpy(), stft_magnitudes(torch.from_numpy(note())).numpy()
     found = MelInverse.from_pretrained("mel-inverse").magnitudes(mel)
     even = MelInverse(SMALL).magnitudes(mel)
     assert found.shape == even.shape == (BINS, len(mel))
-    assert np.abs(bands(torch.from_numpy(found)).T.numpy() - mel).mean() < 0.05
+    assert np.abs(log_mel_bands(torch.from_numpy(found)).T.numpy() - mel).mean() < 0.05
     numbers = np.arange(14, 23)
     peaks, valleys = (np.round(220 * (numbers + offset) * N_FFT / SAMPLE_RATE).astype(int) for offset in (0.0, 0.5))
 
@@ -65,14 +72,14 @@ def test_what_ships_keeps_bands_and_finds_partials() -> None:
 
 
 def test_silence_is_silent() -> None:
-    found = MelInverse.from_pretrained("mel-inverse").magnitudes(np.full((50, MELS), np.log(1e-5), np.float32))
+    found = MelInverse.from_pretrained("mel-inverse").magnitudes(np.full((50, N_MELS), np.log(1e-5), np.float32))
     assert found.max() < 256 * 10 ** (-90 / 20)
 
 
 def test_untrained_it_spreads_bands_evenly() -> None:
     """Noise, which is even, comes back within its own chance; so does its level above the last band."""
     noise = np.random.default_rng(0).standard_normal(4 * SAMPLE_RATE).astype(np.float32)
-    mel, true = bands(magnitudes(torch.from_numpy(noise))), magnitudes(torch.from_numpy(noise))
+    mel, true = log_mel_bands(stft_magnitudes(torch.from_numpy(noise))), stft_magnitudes(torch.from_numpy(noise))
     found = MelInverse(SMALL)(mel[None])[0].detach().exp()
     ratio = (found.mean(1) / true.mean(1)).numpy()
     assert np.abs(np.log(ratio[4:])).max() < 0.3

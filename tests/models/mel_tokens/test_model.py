@@ -1,4 +1,4 @@
-"""Mel tokens: what the quantiser says, in whole vectors, saved and loaded, at the bits that are stated."""
+"""Mel tokens: what the quantizer says, in whole vectors, saved and loaded, at the bits that are stated."""
 
 from dataclasses import replace
 from pathlib import Path

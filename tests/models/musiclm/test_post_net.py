@@ -15,7 +15,7 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_arrays, write_arrays
 from brain2music.audio.io import read_audio
 from brain2music.cli import app
-from brain2music.models.mel_tokens.hifigan import MELS
+from brain2music.models.mel_tokens.hifigan import N_MELS
 from brain2music.models.mel_tokens.model import MelTokens
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.post_net import FOLDER, MelPostNet, MelPostNetConfig
@@ -40,7 +40,7 @@ def arguments(steps: int) -> TrainingArguments:
 
 @pytest.mark.parametrize("frames", [1, 86, 1291])
 def test_untrained_it_changes_nothing(frames: int) -> None:
-    mel = np.random.default_rng(0).standard_normal((frames, MELS)).astype(np.float32)
+    mel = np.random.default_rng(0).standard_normal((frames, N_MELS)).astype(np.float32)
     np.testing.assert_array_equal(MelPostNet(SMALL).apply_to(mel), mel)
 
 
@@ -48,7 +48,7 @@ def test_untrained_it_changes_nothing(frames: int) -> None:
 def flickering(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shard of slow music whose drawn tokens flicker, which stand for free ones, too."""
     rng, codec = np.random.default_rng(0), MelTokens.from_pretrained("mel-tokens-6k")
-    mels = gaussian_filter1d(rng.standard_normal((24, 400, MELS)), 8, axis=1).astype(np.float32) * 4 - 5
+    mels = gaussian_filter1d(rng.standard_normal((24, 400, N_MELS)), 8, axis=1).astype(np.float32) * 4 - 5
 
     def codes(mel: np.ndarray) -> np.ndarray:
         return codec.encode(torch.from_numpy(mel))[:, :8].T.numpy().astype(np.int16)
@@ -80,7 +80,7 @@ def test_it_learns_what_was_meant(flickering: Path, tmp_path: Path) -> None:
 def test_discriminators_keep_it_from_taking_the_mean(tmp_path: Path) -> None:
     """Of noise, of which tokens drawn anew say nothing, differences alone make its mean; discriminators want noise."""
     rng, codec = np.random.default_rng(0), MelTokens.from_pretrained("mel-tokens-6k")
-    true, other = (rng.standard_normal((16, 240, MELS)).astype(np.float32) - 4 for _ in range(2))
+    true, other = (rng.standard_normal((16, 240, N_MELS)).astype(np.float32) - 4 for _ in range(2))
     codes = [
         np.stack([codec.encode(torch.from_numpy(each))[:, :8].T.numpy() for each in side]) for side in (true, other)
     ]
@@ -150,7 +150,7 @@ def test_examples_that_are_there_are_kept(model: MusicLM, music: Path, tmp_path:
     (shard,) = write_examples(model, files, tmp_path, 6.0, seed=0)
     arrays, about = read_arrays(shard)
     assert arrays["drawn"].shape == arrays["codes"].shape == (2, 8, 258)
-    assert arrays["mel"].shape == (2, 516, MELS)
+    assert arrays["mel"].shape == (2, 516, N_MELS)
     assert about["files"] == ["0.wav", "1.wav"]
     before = shard.read_bytes()
     shard.unlink()
@@ -188,7 +188,7 @@ def test_it_is_a_part_of_its_model(tmp_path: Path) -> None:
     bare.post_net = MelPostNet(SMALL)
     torch.nn.init.normal_(bare.post_net.last.weight, std=0.1)
     codes = torch.from_numpy(np.random.default_rng(0).integers(0, 1024, (8, 100)))
-    mel = np.random.default_rng(1).standard_normal((100, MELS)).astype(np.float32) - 5
+    mel = np.random.default_rng(1).standard_normal((100, N_MELS)).astype(np.float32) - 5
     again = MusicLM.from_pretrained(bare.save_pretrained(tmp_path / "m", "mel-tokens-6k"))
     assert np.abs(bare.apply_post_net(mel) - mel).mean() > 0.01
     np.testing.assert_allclose(
@@ -208,7 +208,7 @@ def test_the_command_puts_it_into_the_model_and_takes_the_postfilter_out(music: 
     folder, out = tmp_path / "musiclm", tmp_path / "out"
     shutil.copytree(find("musiclm-small"), folder)
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
-    old = Postfilter(np.ones((MELS, FRAMES // 2 + 1), np.float32))
+    old = Postfilter(np.ones((N_MELS, FRAMES // 2 + 1), np.float32))
     old.save(folder)
     words = ["train", "post-net", str(folder), str(out), str(music), "--pieces", "2", "--seconds", "6", "--steps", "4"]
     done = CliRunner().invoke(app, words)

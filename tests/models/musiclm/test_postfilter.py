@@ -13,18 +13,18 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import write_arrays
 from brain2music.audio.io import write_audio
 from brain2music.cli import app
-from brain2music.models.mel_tokens.hifigan import MELS
+from brain2music.models.mel_tokens.hifigan import N_MELS
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.postfilter import FILE, FRAMES, Postfilter
 from brain2music.models.musiclm.postfilter_training import fit_postfilter
 from brain2music.weights import find
 
-NONE = Postfilter(np.ones((MELS, FRAMES // 2 + 1), np.float32))
+NONE = Postfilter(np.ones((N_MELS, FRAMES // 2 + 1), np.float32))
 
 
 def slow(rng: np.random.Generator, frames: int = 1200) -> np.ndarray:
     """A spectrogram that changes slowly, brighter and louder in some pieces than in others."""
-    return gaussian_filter1d(rng.standard_normal((frames, MELS)), 6, axis=0).astype(np.float32) + rng.normal(-4, 1)
+    return gaussian_filter1d(rng.standard_normal((frames, N_MELS)), 6, axis=0).astype(np.float32) + rng.normal(-4, 1)
 
 
 def flicker(mel: np.ndarray) -> float:
@@ -40,7 +40,7 @@ def test_gains_of_one_change_nothing(frames: int) -> None:
 def test_it_takes_flicker_away_and_leaves_the_mean() -> None:
     rng = np.random.default_rng(1)
     real = [slow(rng) for _ in range(8)]
-    drawn = [slow(rng) + 0.2 * rng.standard_normal((1200, MELS)).astype(np.float32) for _ in range(8)]
+    drawn = [slow(rng) + 0.2 * rng.standard_normal((1200, N_MELS)).astype(np.float32) for _ in range(8)]
     found = Postfilter.fit(drawn, real)
     assert found.gains[:, 1:3].mean() == pytest.approx(1, abs=0.15)
     assert found.gains[:, -20:].max() < 0.35

@@ -1,9 +1,9 @@
-"""A linear bypass of the autoencoder's networks: MDCT and principal components of the training sound.
+"""Linear bypass of the networks of an autoencoder: MDCT and principal components of the training sound.
 
 A modified discrete cosine transform (MDCT; Princen & Bradley 1986) of every channel, with one block of coefficients per
 latent frame, is followed by the principal components of all channels' coefficients. Both together are one convolution
-whose kernel is two hops long, and its transpose. They are fitted once and stay fixed; the networks learn the rest. So a
-codec that has to be trained in an hour starts from sound, not from noise.
+whose kernel is two hops long, and its transpose. They are fitted once and then fixed, and the networks learn the rest.
+So a codec that is trained for an hour starts from sound, not from noise.
 """
 
 from math import pi
@@ -12,41 +12,40 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..codec_parts.layers import Conv, Up
+from ..codec_parts.layers import Conv, Upsample
 
 EMPHASIS = 0.5
-"""Exponent of the scaling of coefficients to one variance before components are chosen: 0 is none, 1 is full."""
+"""Exponent with which coefficients are scaled to equal variance before components are chosen (0: not, 1: fully)."""
 
 GAIN = 0.02
-"""Factor of the networks' outputs beside the linear bypass: a step of Adam moves them equally far at any loudness of
-the sound, and unscaled it would add more noise than the linear code leaves to be corrected."""
+"""Factor of the outputs of the networks beside the linear bypass. A step of Adam changes them equally at any loudness,
+and without the factor it would add more noise than the linear code leaves."""
 
 
 class MDCTCode(nn.Module):
-    """Linear code of sound: (batch, channels, frames · hop_length) <-> latents (batch, dim, frames), without offset.
+    """Linear code between sound (batch, channels, frames · hop_length) and latents (batch, dim, frames).
 
     Parameters
     ----------
-    channels : of sound. dim : of a latent frame. hop_length : samples per frame.
-    causal : whether a frame depends on no later sample.
+    channels : channels of sound. dim : dimensions of a latent frame. hop_length : samples per frame.
+    causal : whether frames depend only on past samples.
     """
 
     def __init__(self, channels: int, dim: int, hop_length: int, causal: bool = False) -> None:
         super().__init__()
         self.hop_length = hop_length
         self.analysis = Conv(channels, dim, 2 * hop_length, stride=hop_length, causal=causal)
-        self.synthesis = Up(dim, channels, hop_length, causal)
+        self.synthesis = Upsample(dim, channels, hop_length, causal)
         for layer in (self.analysis, self.synthesis):
             layer.bias = None
         self.requires_grad_(False)
 
     @torch.no_grad()
     def fit(self, sound: Float[Tensor, "batch channels samples"], emphasis: float = EMPHASIS) -> None:
-        """Fit the linear code of ``dim`` numbers per frame with the least loss on ``sound``, each of variance one
-        there.
+        """Fit the linear code with the least loss on ``sound``, whose latents have unit variance there.
 
-        Loss is the squared error of the coefficients, each divided by its standard deviation to the power ``emphasis``,
-        so that the quiet treble counts beside the loud bass.
+        The loss is the squared error of the coefficients, each divided by its standard deviation to the power
+        ``emphasis``, so that the quiet treble has weight beside the loud bass.
 
         Raises
         ------

@@ -1,9 +1,9 @@
-"""JEN-1's masked autoencoder: 48 kHz stereo sound <-> continuous latents for a diffusion model.
+"""JEN-1's masked autoencoder of 48 kHz stereo sound, with continuous latents for a diffusion model.
 
 Li et al., "JEN-1: text-guided universal music generation with omnidirectional diffusion models" (2023, arXiv
 2308.04729), section 4.1. The paper gives a hop of 320 samples, a sample rate of 48 kHz and a latent rate of
-125 Hz, which cannot all hold: 48000 / 320 is 150 Hz, and 125 Hz takes a hop of 384. Here the hop is the product
-of the strides (384 by default), the latent rate is a setting, and the two are checked against each other.
+125 Hz, which contradict each other: 48000 / 320 is 150 Hz, and 125 Hz needs a hop of 384. Here the hop is the
+product of the strides (by default 384), and the latent rate, which is also set, has to agree with it.
 """
 
 from dataclasses import dataclass
@@ -26,19 +26,20 @@ _WHITENING = "whitening.safetensors"
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """Sizes and options of an autoencoder; the defaults are the small one.
+    """Configuration of an autoencoder; by default the small one.
 
     Attributes
     ----------
-    sample_rate : Hz of the sound. latent_rate : Hz of the latents. patch, strides : their product times latent_rate is
-        the sample rate; ``patch`` samples are taken by the first layer at once (1 in the paper).
-    encoder_channels, decoder_channels : widths from the waveform's side to the latents', one more than strides.
-    dim : of a latent frame. masked : share of latent frames set to zero before the decoder in training.
-    causal : look back only. mdct : whether there is a linear bypass of the networks (:mod:`.mdct`), not in the paper.
+    sample_rate, latent_rate : rates of sound and latents in Hz. patch : stride of the first layer (1 in the paper).
+    strides : further strides; the product of all and of latent_rate is the sample rate.
+    encoder_channels, decoder_channels : widths from the waveform to the latents, one more than strides.
+    dim : dimensions of a latent frame. masked : share of latent frames set to zero before the decoder in training.
+    causal : read only past samples. mdct : whether the networks have a linear bypass (:mod:`.mdct`), which the paper
+        does not have.
 
     Raises
     ------
-    ValueError : hop length times latent rate is not the sample rate.
+    ValueError : the hop length times the latent rate is not the sample rate.
     """
 
     json_keys: ClassVar = {"sample_rate": "rate", "mdct": "lapped"}
@@ -71,7 +72,7 @@ class AutoencoderConfig:
 
     @classmethod
     def size(cls, name: Literal["tiny", "small", "paper"]) -> "AutoencoderConfig":
-        """The configuration of a named size."""
+        """Make the configuration of a named size."""
         wide, narrow = (32, 64, 128, 256, 512), (8, 16, 16)
         paper = cls(patch=1, strides=(4, 4, 4, 6), encoder_channels=wide, decoder_channels=wide, mdct=False)
         tiny = cls(encoder_channels=narrow, decoder_channels=narrow, dim=8)
@@ -79,10 +80,10 @@ class AutoencoderConfig:
 
 
 class Autoencoder(Pretrained):
-    """Stereo sound at ``config.sample_rate`` Hz <-> latents (dim, frames), one frame every ``config.hop_length``
+    """Autoencoder of stereo sound at ``config.sample_rate`` Hz, with one latent frame per ``config.hop_length``
     samples.
 
-    ``whitening`` is the :class:`LatentWhitening` of its latents, or None; it is saved beside the weights.
+    ``whitening`` is the :class:`LatentWhitening` of its latents or None, and is saved beside the weights.
     """
 
     Config = AutoencoderConfig
@@ -106,8 +107,7 @@ class Autoencoder(Pretrained):
 
     @torch.no_grad()
     def initialise_from(self, sound: Float[Tensor, "batch channels samples"]) -> None:
-        """Initialise from the best linear code of ``sound``; the networks are zero-initialised and add nothing at
-        first.
+        """Initialise from the best linear code of ``sound``; the networks are zero-initialised.
 
         Raises
         ------
@@ -153,6 +153,6 @@ class Autoencoder(Pretrained):
 
 
 def mask_frames(latents: Float[Tensor, "batch dim frames"], share: float) -> Float[Tensor, "batch dim frames"]:
-    """Set a random ``share`` of latent frames to zero (JEN-1's noise robustness)."""
+    """Set a random ``share`` of latent frames to zero, for robustness to noise as in JEN-1."""
     kept = torch.rand(latents.shape[0], 1, latents.shape[2], device=latents.device) >= share
     return latents * kept

@@ -1,1 +1,5 @@
-"""Waveforms in few numbers: SoundStream (tokens) and the JEN-1 autoencoder (continuous latents), and their parts."""
+"""Codecs: their interface, files of codes, networks, losses and training."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

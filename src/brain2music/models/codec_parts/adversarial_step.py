@@ -17,21 +17,21 @@ def discriminator_step(
     features: float,
     clip: float,
 ) -> tuple[Tensor, dict[str, Tensor | float]]:
-    """Step the discriminators, and give the gradient of the generator's losses with respect to its output.
+    """Take one optimizer step of the discriminators, and compute the gradient of the generator's losses at its output.
 
     The losses are ``adversarial`` times the hinge loss plus ``features`` times the difference of features (SoundStream,
-    equations 2 and 3), by the discriminators as they were before their step.
+    equations 2 and 3), using the discriminators as they were before the step.
 
     Parameters
     ----------
-    discriminators : from a batch to one output (:data:`.losses.DiscriminatorOutput`) per discriminator.
-    real, generated : batches. ``generated`` may have a graph, which is left alone, and may be longer: its first items
-        are compared with the real ones, the others have no counterpart and get the hinge loss only.
-    clip : norm to which the gradients of the discriminators are clipped.
+    discriminators : module that maps a batch to one output (:data:`.losses.DiscriminatorOutput`) per discriminator.
+    real, generated : batches. ``generated`` may have a graph, which is not used, and may be longer: its first items are
+        compared with the real ones, and the others, which have no counterpart, have only the hinge loss.
+    clip : largest gradient norm of the discriminators.
 
     Returns
     -------
-    gradient : of the generator's losses, so that ``(generated * gradient).sum()`` has the same gradient.
+    gradient : gradient of the generator's losses, so that ``(generated * gradient).sum()`` has the same gradient.
     logs : values for the log.
     """
     detached = generated.detach().requires_grad_()

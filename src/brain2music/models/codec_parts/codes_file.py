@@ -1,9 +1,9 @@
-"""Codes on disk: one safetensors file that is written and read piece by piece, so that length costs no memory.
+"""Codes on disk: one safetensors file that is written and read in pieces, in constant memory.
 
-The file holds ``values`` (frames, width), ``loudness`` where they are known (:mod:`.loudness`) and, as metadata, the
-codec's name, the digest of its weights, the number of samples, and what wrote it. Its header gets a fixed room, filled
-with spaces as the format allows, because the number of frames is known only at the end. Files without loudness and
-digests, as they were written once, are read too.
+The file holds ``values`` (frames, width), ``levels`` where the loudness is known (:mod:`.loudness`) and, as metadata,
+the name of the codec, the digest of its weights, the number of samples, and the version that wrote it. The header has a
+fixed size and is filled up with spaces, as the format allows, because the number of frames is known only at the end.
+Older files without loudness and digests can be read too.
 """
 
 import json
@@ -21,12 +21,12 @@ from ..._utils.errors import InputError
 from ..._utils.files import atomic_path
 from .codes import Codes
 
-_ROOM = 4096
+_HEADER_SIZE = 4096
 _DTYPES = {"int16": "I16", "float16": "F16", "uint8": "U8"}
 
 
 def write_codes(path: Path, codes: Codes, origin: Mapping[str, str] | None = None) -> None:
-    """Write codes that are at hand as a whole."""
+    """Write codes to a file at once."""
     with codes_writer(path, codes.codec, origin) as writer:
         writer.append(codes.values)
         writer.samples, writer.loudness = codes.samples, codes.loudness
@@ -34,7 +34,7 @@ def write_codes(path: Path, codes: Codes, origin: Mapping[str, str] | None = Non
 
 @contextmanager
 def codes_writer(path: Path, codec: str, origin: Mapping[str, str] | None = None) -> Iterator["CodesWriter"]:
-    """A writer whose file appears, atomically, when the block ends without an error; ``origin`` is kept with it."""
+    """Open a writer whose file appears atomically when the block ends without an error; ``origin`` is its metadata."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         writer = CodesWriter(file, codec, origin or {})
         yield writer
@@ -42,28 +42,28 @@ def codes_writer(path: Path, codec: str, origin: Mapping[str, str] | None = None
 
 
 class CodesWriter:
-    """Appends frames; set ``samples``, and ``loudness`` where they are known, before the end."""
+    """Writer of frames; set ``samples``, and ``loudness`` where it is known, before the end."""
 
     def __init__(self, file: BinaryIO, codec: str, origin: Mapping[str, str]) -> None:
         self.file, self.codec, self.origin, self.samples = file, codec, origin, 0
         self.loudness: UInt8[np.ndarray, " steps"] | None = None
         self.frames, self.width, self.dtype = 0, 0, "uint8"
-        file.write(bytes(8 + _ROOM))
+        file.write(bytes(8 + _HEADER_SIZE))
 
     def append(self, values: Shaped[np.ndarray, "frames width"]) -> None:
-        """Add frames, all of one width and of one dtype: int16, float16 or uint8."""
+        """Append frames, all with the same width and dtype: int16, float16 or uint8."""
         if self.frames and (values.shape[1], values.dtype.name) != (self.width, self.dtype):
-            raise ValueError("frames of one file have one width and one dtype")
+            raise ValueError("frames of one file must have the same width and dtype")
         self.width, self.dtype = values.shape[1], values.dtype.name
         self.frames += len(values)
         self.file.write(np.ascontiguousarray(values).tobytes())
 
     def finish(self) -> None:
-        """Fill in the header."""
+        """Write the header."""
         size = self.frames * self.width * np.dtype(self.dtype).itemsize
-        told = {"codec": self.codec, "samples": str(self.samples), "generated_by": f"brain2music {__version__}"}
+        metadata = {"codec": self.codec, "samples": str(self.samples), "generated_by": f"brain2music {__version__}"}
         header: dict[str, Any] = {
-            "__metadata__": {**self.origin, **told},
+            "__metadata__": {**self.origin, **metadata},
             "values": {"dtype": _DTYPES[self.dtype], "shape": [self.frames, self.width], "data_offsets": [0, size]},
         }
         if self.loudness is not None:
@@ -71,20 +71,21 @@ class CodesWriter:
             count = len(self.loudness)
             header["levels"] = {"dtype": "U8", "shape": [count], "data_offsets": [size, size + count]}
         self.file.seek(0)
-        self.file.write(struct.pack("<Q", _ROOM) + json.dumps(header).encode().ljust(_ROOM))
+        self.file.write(struct.pack("<Q", _HEADER_SIZE) + json.dumps(header).encode().ljust(_HEADER_SIZE))
 
 
 class CodesFile:
-    """A file of codes, read piece by piece.
+    """File of codes that is read in pieces.
 
     Attributes
     ----------
-    codec : name of the codec. samples : of sound in each channel. frames : of codes.
-    loudness : of the sound, None where they are not known. weights : digest of the codec's, "" where it is not known.
+    codec : name of the codec. samples : samples of sound per channel. frames : number of frames of codes.
+    loudness : loudness of the sound; None where it is not known. weights : digest of the weights of the codec; "" where
+        it is not known.
 
     Raises
     ------
-    InputError : the file is missing, damaged, or holds something else.
+    InputError : the file is missing, damaged, or not a file of codes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -104,10 +105,10 @@ class CodesFile:
             raise InputError(f"this is not a file of codes ({error})", path, "encode the sound again") from None
 
     def pieces(self, frames: int) -> Iterator[Shaped[np.ndarray, "frames width"]]:
-        """The codes in pieces of at most ``frames`` frames."""
+        """Yield the codes in pieces of at most ``frames`` frames."""
         for first in range(0, self.frames, frames):
             yield self._values[first : min(first + frames, self.frames)]
 
     def read(self) -> Codes:
-        """All of it."""
+        """Read all codes."""
         return Codes(self.codec, self._values[:], self.samples, self.loudness)

@@ -1,7 +1,7 @@
-"""SoundStream's discriminators: three on waveforms and one (or more) on complex spectrograms.
+"""Discriminators of SoundStream: three for waveforms, and one or more for complex spectrograms.
 
-Zeghidour et al. 2021 (arXiv 2107.03312), section III-D; the ones on waveforms are MelGAN's (Kumar et al. 2019,
-arXiv 1910.06711). Each gives logits that vary over time and the features of all layers before them.
+Zeghidour et al. 2021 (arXiv 2107.03312), section III-D; those for waveforms are from MelGAN (Kumar et al. 2019, arXiv
+1910.06711). Each returns logits that vary over time, and the features of all layers before.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,12 @@ class Discriminators(nn.Module):
 
     Parameters
     ----------
-    channels : of sound (1 or 2).
-    width : of the waveform discriminators' first layer (16), the later ones grow to 64 times this.
-    stft_width : of the spectrogram discriminators' first layer (32), the last has 16 times this. A multiple of 16:
-        oneDNN's backward pass on AVX-512 corrupts memory at 2, 4 and 8 (torch 2.13).
-    scales : of down-sampling of the waveform. stft_windows : one spectrogram discriminator each, hop a quarter.
+    channels : channels of sound (1 or 2).
+    width : width of the first layer of the waveform discriminators (16); later ones have up to 64 times as much.
+    stft_width : width of the first layer of the spectrogram discriminators (32); the last has 16 times as much. Must be
+        a multiple of 16: the backward pass of oneDNN on AVX-512 corrupts memory at 2, 4 and 8 (torch 2.13).
+    scales : downsampling factors of the waveform. stft_windows : window lengths, one spectrogram discriminator per
+        window, with a hop of a quarter.
     """
 
     def __init__(
@@ -46,14 +47,14 @@ class Discriminators(nn.Module):
         self.spectrograms = nn.ModuleList(StftDiscriminator(channels, stft_width, window) for window in stft_windows)
 
     def forward(self, wave: Float[Tensor, "batch channels samples"]) -> list[DiscriminatorOutput]:
-        """One (logits, features) for each discriminator: logits (batch, 1, positions), features of every layer."""
-        slower = [wave if scale == 1 else _slower(wave, scale) for scale in self.scales]
-        of_waves = [discriminator(signal) for discriminator, signal in zip(self.waves, slower, strict=True)]
-        return of_waves + [discriminator(wave) for discriminator in self.spectrograms]
+        """Compute one (logits, features) per discriminator: logits (batch, 1, positions), features of every layer."""
+        scaled = [wave if scale == 1 else _downsample(wave, scale) for scale in self.scales]
+        outputs = [discriminator(signal) for discriminator, signal in zip(self.waves, scaled, strict=True)]
+        return outputs + [discriminator(wave) for discriminator in self.spectrograms]
 
 
 class WaveDiscriminator(nn.Module):
-    """A plain convolution, four grouped ones that each go 4 times slower, and two plain ones."""
+    """Discriminator of waveforms: a convolution, four grouped ones with stride 4, and two more."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -74,9 +75,9 @@ class WaveDiscriminator(nn.Module):
 
 
 class StftDiscriminator(nn.Module):
-    """Six residual blocks over the complex spectrogram, seen as an image of time by frequency.
+    """Discriminator of complex spectrograms: six residual blocks over images of time and frequency.
 
-    The highest frequency bin is left out, so that the bins halve six times to window / 128.
+    The highest frequency bin is left out, so that six halvings leave window / 128 bins.
     """
 
     taper: Float[Tensor, " window"]
@@ -112,7 +113,7 @@ class StftDiscriminator(nn.Module):
 
 
 class _StftBlock(nn.Module):
-    """A 3 × 3 convolution and a strided one, beside a strided 1 × 1 shortcut."""
+    """Residual block of a 3 × 3 convolution and a strided one, with a strided 1 × 1 shortcut."""
 
     def __init__(self, inputs: int, outputs: int, stride: tuple[int, int]) -> None:
         super().__init__()
@@ -128,7 +129,7 @@ class _StftBlock(nn.Module):
 
 
 def discriminator_output(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> DiscriminatorOutput:
-    """Logits and features of all layers of a plain discriminator, with a leaky rectifier after each layer."""
+    """Compute logits and features of a discriminator whose layers are each followed by a leaky ReLU."""
     features = []
     for layer in layers:
         x = functional.leaky_relu(layer(x), _SLOPE)
@@ -136,8 +137,8 @@ def discriminator_output(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> D
     return last(x), features
 
 
-def _slower(wave: Float[Tensor, "batch channels samples"], scale: int) -> Float[Tensor, "batch channels slower"]:
-    """The waveform averaged down to a lower sample rate, as MelGAN does it."""
+def _downsample(wave: Float[Tensor, "batch channels samples"], scale: int) -> Float[Tensor, "batch channels fewer"]:
+    """Downsample a waveform by average pooling, as in MelGAN."""
     for _ in range(scale.bit_length() - 1):
         wave = functional.avg_pool1d(wave, 4, stride=2, padding=1, count_include_pad=False)
     return wave

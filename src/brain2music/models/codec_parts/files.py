@@ -1,6 +1,6 @@
-"""Sound files to files of codes and back, in blocks: three hours take no more memory than ten seconds.
+"""Encoding of sound files to files of codes, and decoding, in blocks and constant memory.
 
-Codes themselves go to the disk as they come (:mod:`codes_file`). Codecs that are not ours work on whole files.
+Codes are written to the disk as they come (:mod:`.codes_file`). Adapters to other codecs process whole files.
 """
 
 import json
@@ -19,29 +19,31 @@ from ...audio.io import MAKER, duration_of, read_audio, require_sound
 from ...audio.limiter import limit_blocks
 from ...audio.reader import Reader
 from ...audio.reading import open_sound
+from ...audio.waveforms import AudioBlock
 from ..codecs import get_codec, weights_digest
 from ..mel_tokens.model import MelTokenCodec
-from .codes import Codec, check_channels_and_rate, check_length, mixed
+from .block_codecs import BLOCK_S, BlockCodec, cut_blocks
+from .codes import Codec, check_channels_and_rate, check_length, mix_to
 from .codes_file import CodesFile, codes_writer, write_codes
-from .loudness import Meter, restore_loudness
-from .ours import BLOCK_S, Block, BlockCodec, cut_blocks
+from .loudness import LoudnessMeter, restore_loudness
+from .stream import with_last
 
 
 def encode_file(audio: Path, out: Path, codec: Codec, advance: Advance = lambda done, total: None) -> None:
-    """Encode a sound file into a safetensors file of codes, which says by which codec and weights.
+    """Encode a sound file to a safetensors file of codes, which names the codec and the digest of its weights.
 
     Raises
     ------
-    InputError : the sound is missing, unreadable, empty, not finite, or of more than two channels.
+    InputError : the sound file is missing, unreadable, empty, not finite, or has more than two channels.
     """
     origin = {"weights_sha256": weights_digest(codec.name), "source": audio.name}
     if not isinstance(codec, BlockCodec):
         waveform, sample_rate = read_audio(audio, mono=False)
         write_codes(out, codec.encode(waveform, sample_rate), origin)
         return
-    total, samples, meter = round(duration_of(audio)), 0, Meter(codec.sample_rate)
+    total, samples, meter = round(duration_of(audio)), 0, LoudnessMeter(codec.sample_rate)
 
-    def counted() -> Iterator[Float32[np.ndarray, "channels samples"]]:
+    def metered_blocks() -> Iterator[AudioBlock]:
         nonlocal samples
         for block in read_blocks(audio, codec.sample_rate, codec.channels):
             samples += block.shape[1]
@@ -50,18 +52,18 @@ def encode_file(audio: Path, out: Path, codec: Codec, advance: Advance = lambda 
             advance(min(round(samples / codec.sample_rate), total), total)
 
     with codes_writer(out, codec.name, origin) as writer:
-        for values in codec.encode_blocks(counted()):
+        for values in codec.encode_blocks(metered_blocks()):
             writer.append(values)
         check_length(samples, codec.sample_rate)
-        writer.samples, writer.loudness = samples, meter.finish() if codec.metered else None
+        writer.samples, writer.loudness = samples, meter.finish() if codec.stores_loudness else None
 
 
 def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: None, vocoder: str | None = None) -> None:
-    """Decode a file of codes, by the codec it names, into a 16-bit wav file whose comment says what from.
+    """Decode a file of codes with the codec it names to a 16-bit wav file, whose comment is the origin.
 
     Raises
     ------
-    InputError : the file is missing or damaged, its codec is not here or has other weights, or ``out`` is no wav file.
+    InputError : the file is missing or damaged, its codec is missing or has other weights, or ``out`` is not wav.
     """
     if out.suffix.lower() != ".wav":
         raise InputError(f"cannot decode into {out.suffix or 'no suffix'!r} files", out, "name a .wav file")
@@ -69,7 +71,7 @@ def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: No
     codec, weights = get_codec(codes.codec, vocoder=vocoder), weights_digest(codes.codec)
     if codes.weights and codes.weights != weights:
         raise InputError(
-            f"these codes were made by other weights of {codes.codec} ({codes.weights[:12]}, here {weights[:12]})",
+            f"these codes were made with other weights of {codes.codec} ({codes.weights[:12]}, here {weights[:12]})",
             file,
             "encode the sound again, or decode where it was encoded",
         )
@@ -78,7 +80,7 @@ def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: No
         origin["vocoder"] = codec.vocoder.name
     if isinstance(codec, BlockCodec):
         pieces = codes.pieces(round(BLOCK_S * codec.sample_rate / codec.hop_length))
-        blocks: Iterable[Block] = cut_blocks(codec.decode_blocks(pieces), codes.samples)
+        blocks: Iterable[AudioBlock] = cut_blocks(codec.decode_blocks(pieces), codes.samples)
         blocks = blocks if codes.loudness is None else restore_loudness(blocks, codes.loudness, codec.sample_rate)
     else:
         blocks = [codec.decode(codes.read())]
@@ -86,9 +88,9 @@ def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: No
 
 
 def read_blocks(path: Path, sample_rate: int, channels: int) -> Iterator[Float32[np.ndarray, "channels samples"]]:
-    """A sound file in blocks of about ten seconds, resampled and mixed to mono or spread to stereo.
+    """Read a sound file in blocks of about ten seconds, resampled and mixed to mono or repeated to stereo.
 
-    What :func:`brain2music.audio.io.read_audio` gives of it as a whole, with the same errors and warnings.
+    Samples, errors and warnings are those of :func:`brain2music.audio.io.read_audio` for the whole file.
     """
     import soxr
 
@@ -97,38 +99,25 @@ def read_blocks(path: Path, sample_rate: int, channels: int) -> Iterator[Float32
             check_channels_and_rate(sound.channels, sound.sample_rate)
         except InputError as error:
             raise InputError(error.what, path, error.hint) from None
-        signs = _signs(sound) if channels < sound.channels else None
+        signs = _channel_signs(sound) if channels < sound.channels else None
         resampler = soxr.ResampleStream(sound.sample_rate, sample_rate, channels, dtype="float32")
-        for block, last in _with_last(sound.blocks(round(BLOCK_S * sound.sample_rate))):
+        for block, last in with_last(sound.blocks(round(BLOCK_S * sound.sample_rate))):
             require_sound(block, path)
-            one = mixed(block, channels) if signs is None else mix(block, signs)[None]
+            mixed = mix_to(block, channels) if signs is None else mix(block, signs)[None]
             if sound.sample_rate != sample_rate:
-                one = resampler.resample_chunk(np.ascontiguousarray(one.T), last=last).reshape(-1, channels).T
-            yield np.ascontiguousarray(one)
+                mixed = resampler.resample_chunk(np.ascontiguousarray(mixed.T), last=last).reshape(-1, channels).T
+            yield np.ascontiguousarray(mixed)
 
 
-def _signs(sound: Reader) -> Float32[np.ndarray, " channels"]:
-    """How to mix the channels of a file, from all of it; a reading of its own, that memory need not hold it."""
+def _channel_signs(sound: Reader) -> Float32[np.ndarray, " channels"]:
+    """Signs with which the channels of a file are mixed, from a separate pass over the file in constant memory."""
     sums = np.zeros((sound.channels, sound.channels))
     for block in sound.blocks(round(BLOCK_S * sound.sample_rate)):
         sums += products(np.nan_to_num(block, posinf=0, neginf=0))
     return polarities(sums, sound.path)
 
 
-def _with_last(
-    blocks: Iterable[Float32[np.ndarray, "channels samples"]],
-) -> Iterator[tuple[Float32[np.ndarray, "channels samples"], bool]]:
-    """Every block, and whether it is the last."""
-    held = None
-    for block in blocks:
-        if held is not None:
-            yield held, False
-        held = block
-    if held is not None:
-        yield held, True
-
-
-def _with_progress(blocks: Iterable[Block], samples: int, advance: Advance) -> Iterator[Block]:
+def _with_progress(blocks: Iterable[AudioBlock], samples: int, advance: Advance) -> Iterator[AudioBlock]:
     done = 0
     for block in blocks:
         yield block
@@ -136,13 +125,15 @@ def _with_progress(blocks: Iterable[Block], samples: int, advance: Advance) -> I
         advance(min(done, samples), samples)
 
 
-def _write_blocks(out: Path, blocks: Iterable[Block], sample_rate: int, channels: int, origin: dict[str, str]) -> None:
-    """A wav file, block by block; samples beyond ±1 are turned down with their surroundings, and that is said."""
+def _write_blocks(
+    out: Path, blocks: Iterable[AudioBlock], sample_rate: int, channels: int, origin: dict[str, str]
+) -> None:
+    """Write a wav file block by block; where samples are beyond ±1 the gain is reduced, with a warning."""
     import soundfile
 
     loud = 0
 
-    def watched() -> Iterator[Block]:
+    def counted_blocks() -> Iterator[AudioBlock]:
         nonlocal loud
         for block in blocks:
             loud += int((np.abs(block) > 1).sum())
@@ -153,7 +144,7 @@ def _write_blocks(out: Path, blocks: Iterable[Block], sample_rate: int, channels
         soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype="PCM_16", format="WAV") as file,
     ):
         file.software, file.comment = MAKER, json.dumps(origin, sort_keys=True)
-        for block in limit_blocks(watched(), sample_rate):
+        for block in limit_blocks(counted_blocks(), sample_rate):
             file.write(block.T)
     if loud:
         warnings.warn(f"{out}: {loud} decoded samples were beyond ±1 and are turned down", Brain2MusicWarning, 2)

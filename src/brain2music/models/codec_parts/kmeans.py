@@ -1,20 +1,20 @@
-"""k-means in torch, on whichever device the vectors are."""
+"""k-means in torch, on the device of the vectors."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-_MOST = 65536  # vectors that k-means looks at; more make it slower, not better
-_BLOCK = 16384  # vectors whose distances to all centres are held at once
+_MOST = 65536  # largest number of vectors used; more make k-means slower, not better
+_BLOCK = 16384  # vectors whose distances to all centres are in memory at once
 
 
 @torch.no_grad()
 def kmeans(
     vectors: Float[Tensor, "vectors dim"], size: int, iterations: int, generator: torch.Generator | None = None
 ) -> Float[Tensor, "size dim"]:
-    """``size`` centres by Lloyd's iterations from random vectors; empty clusters start again from random ones.
+    """Find ``size`` centres using Lloyd's iterations from random vectors; empty clusters restart from random vectors.
 
-    With fewer vectors than centres, the vectors are taken several times.
+    With fewer vectors than centres, vectors are used several times.
     """
     order = torch.randperm(len(vectors), generator=generator, device=vectors.device)
     vectors = vectors[order[:_MOST]]
@@ -32,7 +32,7 @@ def kmeans(
 def nearest_centre(
     vectors: Float[Tensor, "vectors dim"], centres: Float[Tensor, "size dim"]
 ) -> Int[Tensor, " vectors"]:
-    """The id of the centre with the least squared distance to each vector."""
+    """Index of the nearest centre to each vector (squared distance)."""
     half = centres.square().sum(1) / 2
     blocks = [torch.addmm(half, block, centres.T, alpha=-1).argmin(1) for block in vectors.split(_BLOCK)]
     return torch.cat(blocks)

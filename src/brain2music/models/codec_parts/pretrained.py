@@ -1,6 +1,6 @@
-"""Models as folders: ``config.json`` and ``model.safetensors``.
+"""Models as folders with ``config.json`` and ``model.safetensors``.
 
-The keys of files that ship do not change. Where attributes of a configuration are named otherwise than their keys in
+The keys in shipped files do not change. Where attributes of a configuration have other names than their keys in
 ``config.json``, its class lists the keys in ``json_keys``.
 """
 
@@ -21,7 +21,7 @@ Model = TypeVar("Model", bound="Pretrained")
 def rename_tensors(module: nn.Module, names: tuple[tuple[str, str], ...]) -> None:
     """Let a module's state dict hold tensors under stored names, given as (attribute, stored name) of their beginning.
 
-    Files and checkpoints written before an attribute was renamed can so be read, and written again the same.
+    So files and checkpoints from before an attribute was renamed stay readable, and new ones have the same names.
     """
 
     def store(_: nn.Module, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
@@ -38,12 +38,12 @@ def rename_tensors(module: nn.Module, names: tuple[tuple[str, str], ...]) -> Non
 
 
 def config_to_json(config: Any) -> dict[str, Any]:
-    """The fields of a configuration (a dataclass) by their keys in ``config.json``."""
+    """Convert a configuration (a dataclass) to a dictionary with the keys of ``config.json``."""
     return {key: getattr(config, name) for key, name in _attribute_names(type(config)).items()}
 
 
 def config_from_json(kind: type, values: dict[str, Any], file: Path) -> Any:
-    """A configuration (a dataclass) from the values of ``config.json``; :class:`InputError` for unknown keys."""
+    """Make a configuration (a dataclass) from the values in ``config.json``; :class:`InputError` for unknown keys."""
     names = _attribute_names(kind)
     if unknown := sorted(set(values) - set(names)):
         raise InputError(f"unknown settings {unknown}", file, "use the version that wrote it")
@@ -51,20 +51,20 @@ def config_from_json(kind: type, values: dict[str, Any], file: Path) -> Any:
 
 
 class Pretrained(nn.Module):
-    """A module that is built from one frozen dataclass and is saved as a folder.
+    """Module that is made from a frozen dataclass and saved as a folder.
 
-    A subclass names its configuration in ``Config``, takes one in its constructor, and keeps it as ``config``.
+    A subclass sets the class of its configuration as ``Config``, and its constructor stores one as ``config``.
     """
 
     Config: ClassVar[type]
     training_only: ClassVar[tuple[str, ...]] = ()
-    """Ends of the names of tensors that are not saved: only training needs them, and its checkpoints hold them."""
+    """Ends of the names of tensors that are not saved because only training needs them (checkpoints hold them)."""
     stored_name: ClassVar[str] = ""
-    """The kind of model in ``config.json``; the name of the class by default."""
+    """Kind of model in ``config.json``; by default the name of the class."""
     config: Any
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
-        """Write config.json and model.safetensors, in half precision where ``half``; return the folder."""
+        """Write config.json and model.safetensors (in half precision where ``half``), and return the folder."""
         from safetensors.torch import save_file
 
         folder = Path(folder)
@@ -76,11 +76,11 @@ class Pretrained(nn.Module):
 
     @classmethod
     def from_pretrained(cls: type[Model], name: str | Path) -> Model:
-        """Read a model in single precision, in evaluation mode, from a folder or by its shipped name.
+        """Load a model in single precision and evaluation mode, from a folder or by its shipped name.
 
         Raises
         ------
-        InputError : there is no such model, it is of another kind, or its files do not fit each other.
+        InputError : there is no such model, it is of another kind, or its files do not fit together.
         """
         folder = find(name)
         settings = read_json(folder / "config.json")
@@ -96,7 +96,7 @@ class Pretrained(nn.Module):
         return cls.stored_name or cls.__name__
 
     def after_loading(self, folder: Path) -> None:
-        """Called after the weights are loaded; subclasses add what they need."""
+        """Do nothing; subclasses may override this, which is called after the weights are loaded."""
 
     def _load(self, path: Path) -> None:
         from safetensors import SafetensorError
@@ -123,7 +123,7 @@ def _rename(state: dict[str, Tensor], old: str, new: str) -> None:
 
 
 def _attribute_names(kind: type) -> dict[str, str]:
-    """The attributes of a configuration by their keys in ``config.json``."""
+    """Key in ``config.json`` -> attribute of a configuration."""
     keys: dict[str, str] = getattr(kind, "json_keys", {})
     return {keys.get(each.name, each.name): each.name for each in fields(kind)}
 

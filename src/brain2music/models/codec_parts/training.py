@@ -1,12 +1,12 @@
-"""Training of both codecs, SoundStream and JEN-1's autoencoder: reconstruction against discriminators.
+"""Training task of SoundStream and JEN-1's autoencoder: reconstruction and adversarial losses.
 
-Losses and weights are SoundStream's (Zeghidour et al. 2021, arXiv 2107.03312, section III-E): 1 · adversarial + 100 ·
-features + 1 · reconstruction, all of them means (over positions, channels and batch) instead of the paper's sums over
-time, and the commitment of the quantiser, whose weight the paper does not give. JEN-1 (Li et al. 2023, arXiv
-2308.04729) adds a loss in the time domain. The discriminators are left out for the first part of the budget.
+Losses and weights are those of SoundStream (Zeghidour et al. 2021, arXiv 2107.03312, section III-E): 1 · adversarial +
+100 · features + 1 · reconstruction, which are means over positions, channels and batch instead of sums over time, and
+the commitment loss of the quantizer, whose weight the paper does not give. JEN-1 (Li et al. 2023, arXiv 2308.04729)
+adds a loss in the time domain. Training begins without discriminators.
 
-Only the discriminators run in mixed precision. The codec itself stays in single precision: a waveform rounded to eight
-bits carries a noise floor that a log spectrogram hears.
+Only the discriminators run in mixed precision. The codec stays in single precision because the noise of waveforms
+rounded to eight bits is visible in log spectrograms.
 """
 
 from collections.abc import Mapping
@@ -33,28 +33,28 @@ from .discriminators import Discriminators
 from .losses import reconstruction_loss
 
 Codec = SoundStream | Autoencoder
-LISTENED = 4
-"""Crops that are written as samples."""
-WHITENED = 120
-"""Crops of 10 s that an autoencoder's whitening is learned from."""
-FRAMES_A_CODE = 32
-"""Frames from which codebooks are learned anew, for each code."""
+SAMPLE_CROPS = 4
+"""Number of crops that are written as samples."""
+WHITENING_CROPS = 120
+"""Number of crops of 10 s from which the whitening of an autoencoder is fitted."""
+FRAMES_PER_CODE = 32
+"""Frames per code from which codebooks are fitted again."""
 
 
 @dataclass(frozen=True)
 class CodecHyperparameters:
-    """How a codec is trained.
+    """Hyper-parameters of training a codec.
 
     Attributes
     ----------
-    lr, discriminator_lr : peak learning rates of Adam (betas 0.5, 0.9); cosine to 5 % at the end of the budget.
-    clip, discriminator_clip : norms to which gradients are clipped.
+    lr, discriminator_lr : peak learning rates of Adam (betas 0.5, 0.9); cosine decay to 5 % at the end of training.
+    clip, discriminator_clip : largest gradient norms.
     adversarial, features, reconstruction, commitment, waveform : weights of the losses; waveform is the mean
         absolute difference of samples, which SoundStream does not have.
-    adversarial_after : the part of the budget (steps or minutes) that is trained on reconstruction alone.
-    refits : the parts of the budget after which SoundStream's codebooks are learned anew (k-means): small batches
-        reach few codes, and those of the first batch are of an encoder that had learned nothing.
-    compile : compile encoder, decoder and discriminators; they start a minute later and run faster.
+    adversarial_after : share of training (steps or minutes) with the reconstruction loss alone.
+    refits : shares of training after which the codebooks of SoundStream are fitted again with k-means, because small
+        batches update few codes, and the first batch was encoded by an untrained encoder.
+    compile : compile encoder, decoder and discriminators, which takes a minute and makes them faster.
     """
 
     lr: float = 3e-4
@@ -72,13 +72,13 @@ class CodecHyperparameters:
 
 
 class CodecTask:
-    """A codec and its discriminators; a :class:`~brain2music.training.task.Task`.
+    """Training task of a codec and its discriminators (:class:`brain2music.training.task.Task`).
 
     Parameters
     ----------
-    codec, discriminators : the models to train.
-    crops : what is trained on. validation : a batch that is not, (batch, channels, samples). listening : sounds that
-        are decoded and written while training runs.
+    codec, discriminators : models to train.
+    crops : training crops. validation : held-out batch (batch, channels, samples). sample_sounds : sounds that are
+        decoded and written during training.
     facts : lines of the model card: data, command.
     """
 
@@ -90,7 +90,7 @@ class CodecTask:
         discriminators: Discriminators,
         crops: Crops,
         validation: Float[Tensor, "batch channels samples"],
-        listening: Float[Tensor, "sounds channels longer"],
+        sample_sounds: Float[Tensor, "sounds channels longer"],
         hparams: CodecHyperparameters,
         facts: Mapping[str, Any],
     ) -> None:
@@ -101,31 +101,31 @@ class CodecTask:
             "discriminators": _adam(discriminators, hparams.discriminator_lr),
         }
         self.codebook_size = codec.config.codebook_size if isinstance(codec, SoundStream) else 0
-        self.crops, self.validation, self.listening = crops, validation, listening
+        self.crops, self.validation, self.sample_sounds = crops, validation, sample_sounds
         self.seconds_per_batch = crops.batch_size * crops.frames / self.sample_rate
         self.last_validation: dict[str, float] = {}
         self.steps = 0
-        self.spent: float | None = None  # the part of the budget at the last step
+        self.progress: float | None = None  # share of training at the last step
         if hparams.compile:
             for part in (codec.encoder, codec.decoder, discriminators):
                 part.compile()
 
     def batch(self, step: int) -> Float[Tensor, "batch channels samples"]:
-        """Random crops."""
+        """Draw a batch of random crops."""
         return self.crops.batch(step)
 
     def update(
         self, batch: Float[Tensor, "batch channels samples"], step: int, engine: Engine
     ) -> Mapping[str, Tensor | float]:
-        """One step of the codec and, after the first part of the budget, of its discriminators.
+        """Take one optimizer step of the codec and, after the first part of training, of its discriminators.
 
-        Both gradients are of the present weights, so each discriminator hears each sound once.
+        Both gradients are those of the present weights, so each discriminator processes each sound once.
         """
         hparams, factor = self.hparams, cosine(engine.progress, step)
         set_lr(self.optimizers["codec"], hparams.lr * factor)
         set_lr(self.optimizers["discriminators"], hparams.discriminator_lr * factor)
-        self._refit_if_due(step, engine)
-        decoded, commitment, logs = self._decoded(batch)
+        self._refit_codebooks(step, engine)
+        decoded, commitment, logs = self._decode_batch(batch)
         reconstruction = reconstruction_loss(batch, decoded, self.sample_rate)
         loss = hparams.reconstruction * reconstruction + hparams.commitment * commitment
         if hparams.waveform:
@@ -150,7 +150,7 @@ class CodecTask:
         return {"reconstruction": reconstruction, **logs, **({} if norm is None else {"norm": norm})}
 
     def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
-        """The reconstruction loss and, of SoundStream, the part of its codes in use, on sounds not trained on."""
+        """Compute the reconstruction loss and, for SoundStream, the shares of used codes, on held-out sounds."""
         codec, device = models["codec"], next(models["codec"].parameters()).device
         losses, codes = [], []
         for part in self.validation.split(16):
@@ -159,78 +159,78 @@ class CodecTask:
             codes += [] if isinstance(result, Tensor) else [result.codes.transpose(0, 1).flatten(1)]
         self.last_validation = {"reconstruction": float(torch.stack(losses).sum() / len(self.validation))}
         if codes:
-            used = codes_used(torch.cat(codes, dim=1), self.codebook_size)
+            used = used_code_shares(torch.cat(codes, dim=1), self.codebook_size)
             self.last_validation |= {"codes_used": float(used.mean()), "codes_used_min": float(used.min())}
         return self.last_validation
 
     def export(self, models: dict[str, nn.Module], folder: Path) -> None:
-        """Write the codec as ``from_pretrained`` reads it, and its card."""
+        """Write the codec and its model card."""
         codec = models["codec"]
         assert isinstance(codec, SoundStream | Autoencoder)
         if isinstance(codec, Autoencoder):
-            codec.whitening = self._whitening(codec)
+            codec.whitening = self._fit_whitening(codec)
         codec.save_pretrained(folder)
         sound_hours = self.steps * self.seconds_per_batch / 3600
         facts = {**self.facts, "steps": self.steps, "hours of sound seen": round(sound_hours, 1)}
         write_model_card(folder, codec, facts, self.last_validation)
 
     @torch.no_grad()
-    def _whitening(self, codec: Autoencoder) -> LatentWhitening:
-        """Of latents of the training sounds at their own loudness."""
-        crops = as_it_is(self.crops, self.sample_rate, WHITENED)
-        learned, device = LatentWhitening(codec.config.dim, levelled=True), next(codec.parameters()).device
+    def _fit_whitening(self, codec: Autoencoder) -> LatentWhitening:
+        """Fit the whitening to latents of training sounds with their original loudness."""
+        crops = full_scale_crops(self.crops, self.sample_rate, WHITENING_CROPS)
+        whitening, device = LatentWhitening(codec.config.dim, normalise_rms=True), next(codec.parameters()).device
         for number in range(crops.batch_size):
-            learned.update(codec.encode(replace(crops, batch_size=1).batch(number).to(device)))
-        return learned
+            whitening.update(codec.encode(replace(crops, batch_size=1).batch(number).to(device)))
+        return whitening
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
-        """Write decoded sounds, once beside their originals."""
+        """Write decoded sounds, and once their originals."""
         device = next(models["codec"].parameters()).device
-        decoded = _decoded_wave(models["codec"](self.listening.to(device))).float().cpu().numpy()
+        decoded = _decoded_wave(models["codec"](self.sample_sounds.to(device))).float().cpu().numpy()
         originals = folder.parent / "original"
-        for number, (sound, original) in enumerate(zip(decoded, self.listening.numpy(), strict=True)):
+        for number, (sound, original) in enumerate(zip(decoded, self.sample_sounds.numpy(), strict=True)):
             write_audio(folder / f"{number}.wav", sound, self.sample_rate)
             if not (originals / f"{number}.wav").exists():
                 write_audio(originals / f"{number}.wav", original, self.sample_rate)
 
     def check_divergence(self, history: list[dict[str, float]]) -> str | None:
-        """What goes wrong between the codec and its discriminators, before it collapses."""
+        """Reason why the adversarial training diverges, or None."""
         return gan_divergence(history)
 
-    def _refit_if_due(self, step: int, engine: Engine) -> None:
-        """Learn SoundStream's codebooks anew where a point of ``refits`` was passed since the step before."""
+    def _refit_codebooks(self, step: int, engine: Engine) -> None:
+        """Fit the codebooks of SoundStream again where training passed a point of ``refits`` since the last step."""
         if self.steps == step + 1:
-            return  # a further batch of the same step
-        before, self.spent = self.spent, engine.progress
-        if before is None:  # the first step of this call: where the steps are the budget, one step back is known
-            before = self.spent if engine.arguments.minutes is not None else (step - 1) / engine.arguments.steps
+            return  # another batch of the same step
+        before, self.progress = self.progress, engine.progress
+        if before is None:  # first step after a start: with a number of steps, the share before is known
+            before = self.progress if engine.arguments.minutes is not None else (step - 1) / engine.arguments.steps
         codec = engine.unwrap(self.models["codec"])
-        if isinstance(codec, SoundStream) and any(before < point <= self.spent for point in self.hparams.refits):
-            wanted = FRAMES_A_CODE * codec.config.codebook_size * codec.config.hop_length
-            count = -(-wanted // (self.crops.batch_size * self.crops.frames))
+        if isinstance(codec, SoundStream) and any(before < point <= self.progress for point in self.hparams.refits):
+            n_samples = FRAMES_PER_CODE * codec.config.codebook_size * codec.config.hop_length
+            count = -(-n_samples // (self.crops.batch_size * self.crops.frames))
             with torch.no_grad():
                 latents = [codec.latents(self.batch(step + ahead).to(engine.device)) for ahead in range(count)]
             codec.quantizer.refit(torch.cat([each.transpose(1, 2).flatten(0, 1) for each in latents]))
 
-    def _decoded(
+    def _decode_batch(
         self, batch: Float[Tensor, "batch channels samples"]
     ) -> tuple[Float[Tensor, "batch channels samples"], Tensor | float, dict[str, Tensor | float]]:
-        """The decoded sound, the commitment loss, and what to log of the codes."""
+        """Decode a batch: sound, commitment loss, and values for the log."""
         result = self.models["codec"](batch)
         if isinstance(result, Tensor):
             return result, 0.0, {}
-        used = codes_used(result.codes.transpose(0, 1).flatten(1), self.codebook_size)
+        used = used_code_shares(result.codes.transpose(0, 1).flatten(1), self.codebook_size)
         return result.wave, result.commitment, {"commitment": result.commitment, "codes_used": used.mean()}
 
 
-def as_it_is(crops: Crops, sample_rate: int, most: int) -> Crops:
-    """One batch of crops of 10 s at their own loudness: ``most``, or fewer where the corpus is shorter than that."""
+def full_scale_crops(crops: Crops, sample_rate: int, most: int) -> Crops:
+    """Crops of 10 s with their original loudness: one batch of ``most``, or fewer where the corpus is short."""
     seconds = float(crops.corpus.frames.sum()) / sample_rate
     return replace(crops, frames=10 * sample_rate, batch_size=min(most, ceil(seconds / 10)), gain_db=None)
 
 
-def codes_used(codes: Int[Tensor, "quantizers frames"], size: int) -> Float[Tensor, " quantizers"]:
-    """The part of each level's ``size`` codes that occurs."""
+def used_code_shares(codes: Int[Tensor, "quantizers frames"], size: int) -> Float[Tensor, " quantizers"]:
+    """Share of the ``size`` codes of each quantizer that occur."""
     seen = torch.zeros(len(codes), size, device=codes.device)
     return seen.scatter_(1, codes, 1.0).mean(1)
 

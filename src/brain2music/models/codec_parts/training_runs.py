@@ -1,4 +1,4 @@
-"""From a folder of sound to a trained codec: what ``train soundstream`` and ``train autoencoder`` do."""
+"""Training runs of codecs, from a folder of sound to a model (``train soundstream``, ``train autoencoder``)."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,27 +15,28 @@ from ...training.manifest import AudioSource, read_sources, refuse_held_out, spl
 from ..autoencoder.model import Autoencoder, AutoencoderConfig
 from ..soundstream.model import SoundStream, SoundStreamConfig
 from .discriminators import Discriminators
-from .training import LISTENED, Codec, CodecHyperparameters, CodecTask, as_it_is
+from .training import SAMPLE_CROPS, Codec, CodecHyperparameters, CodecTask, full_scale_crops
 
 Size = Literal["tiny", "small", "paper"]
-VALIDATED = 64
-"""Crops in a validation."""
-LISTENED_SECONDS = 4.0
-BEGUN_FROM = 48
-"""Crops of 10 s that an autoencoder's linear code is fitted to."""
+VALIDATION_CROPS = 64
+"""Number of crops for validation."""
+SAMPLE_SECONDS = 4.0
+INITIALISATION_CROPS = 48
+"""Number of crops of 10 s to which the linear code of an autoencoder is fitted."""
 
 
 @dataclass(frozen=True)
 class CodecRun:
-    """What is trained on what.
+    """Data, output folder and sizes of a training run.
 
     Attributes
     ----------
-    size : of the models. seconds : of a crop, rounded to whole frames; None: 0.72 s of the small ones, 0.36 s of tiny.
-    batch_size : crops in a batch; None: 64 (SoundStream) or 32 (autoencoder) of the small ones, 8 of tiny.
-    discriminator_size : of the discriminators; None: that of the codec. On a CPU those of small take most of a step.
-    held_out : a folder of which no file may be among the data.
-    cache : where decoded sound is kept; None: ``cache`` in the output folder. cache_gb : above which it is not.
+    size : size of the codec. seconds : duration of a crop, rounded to whole frames; None for 0.72 s (tiny: 0.36 s).
+    batch_size : crops per batch; None for 64 (SoundStream) or 32 (autoencoder), and 8 for tiny.
+    discriminator_size : size of the discriminators; None for that of the codec. On a CPU, small ones take most of the
+        time of a step.
+    held_out : folder whose files must not be in the data.
+    cache : folder of decoded sound; None for ``cache`` in the output folder. cache_gb : largest size of the cache.
     """
 
     data: Path
@@ -54,7 +55,7 @@ class CodecRun:
 def train_soundstream(
     run: CodecRun, arguments: TrainingArguments, resume: bool = False, start_time: float | None = None
 ) -> Path:
-    """Train a SoundStream; the folder of the model."""
+    """Train a SoundStream, and return the folder of the model."""
     torch.manual_seed(arguments.seed)
     codec = SoundStream(SoundStreamConfig.size(run.size))
     discriminators = Discriminators(1, **_DISCRIMINATORS[run.discriminator_size or run.size], stft_windows=(1024,))
@@ -64,7 +65,7 @@ def train_soundstream(
 def train_autoencoder(
     run: CodecRun, arguments: TrainingArguments, resume: bool = False, start_time: float | None = None
 ) -> Path:
-    """Train JEN-1's autoencoder; the folder of the model. Its discriminators hear spectrograms of three resolutions."""
+    """Train JEN-1's autoencoder with discriminators of three resolutions, and return the folder of the model."""
     torch.manual_seed(arguments.seed)
     codec = Autoencoder(AutoencoderConfig.size(run.size))
     discriminators = Discriminators(
@@ -93,17 +94,17 @@ def _train_codec(
     frames = max(1, round((run.seconds or (0.36 if tiny else 0.72)) * sample_rate / hop_length)) * hop_length
     training, validation = _corpora(run, codec)
     crops = Crops(training, frames, run.batch_size or (8 if tiny else batch), arguments.seed)
-    held = Crops(validation, frames, 8 if tiny else VALIDATED, arguments.seed, gain_db=None)
-    listened = Crops(
+    validation_crops = Crops(validation, frames, 8 if tiny else VALIDATION_CROPS, arguments.seed, gain_db=None)
+    sample_crops = Crops(
         validation,
-        round(LISTENED_SECONDS * sample_rate / hop_length) * hop_length,
-        LISTENED,
+        round(SAMPLE_SECONDS * sample_rate / hop_length) * hop_length,
+        SAMPLE_CROPS,
         arguments.seed,
         gain_db=None,
     )
     minutes = training.frames.sum() / sample_rate / 60
     if isinstance(codec, Autoencoder) and codec.mdct is not None and not resume:
-        codec.initialise_from(as_it_is(crops, sample_rate, BEGUN_FROM).batch(0))
+        codec.initialise_from(full_scale_crops(crops, sample_rate, INITIALISATION_CROPS).batch(0))
     facts = {
         "data": f"{run.data.name}: {len(training.frames)} sounds, {minutes:.0f} minutes",
         "size": run.size,
@@ -113,30 +114,30 @@ def _train_codec(
     }
     if isinstance(codec, SoundStream):
         _warn_of_small_batches(crops.batch_size * frames // hop_length, codec.config)
-    task = CodecTask(codec, discriminators, crops, held.batch(0), listened.batch(0), run.hparams, facts)
+    task = CodecTask(codec, discriminators, crops, validation_crops.batch(0), sample_crops.batch(0), run.hparams, facts)
     return fit(task, arguments, run.out, resume, start_time)
 
 
 def _warn_of_small_batches(frames: int, config: SoundStreamConfig) -> None:
-    """Warn where even evenly used codes would be taken for rare ones now and then, and replaced."""
-    if frames < 4 * config.codebook_size * config.rare:
+    """Warn where batches are so small that even evenly used codes may be replaced as dead."""
+    if frames < 4 * config.codebook_size * config.dead_code_threshold:
         sentence = (
-            f"a batch holds {frames} frames for {config.codebook_size} codes, of which those seen less than "
-            f"{config.rare:g} times in a batch are replaced: enlarge --batch-size or --seconds"
+            f"a batch holds {frames} frames for {config.codebook_size} codes, of which those used less than "
+            f"{config.dead_code_threshold:g} times per batch are replaced: enlarge --batch-size or --seconds"
         )
         warnings.warn(Brain2MusicWarning(sentence), stacklevel=3)
 
 
 def _corpora(run: CodecRun, codec: Codec) -> tuple[AudioCorpus, AudioCorpus]:
-    """The sounds to train on and those to validate with."""
+    """Open the corpora for training and validation."""
     sources = read_sources(run.data)
     if run.held_out is not None:
         refuse_held_out(sources, run.held_out)
     channels = 1 if isinstance(codec, SoundStream) else codec.config.channels
 
-    def opened(part: Sequence[AudioSource]) -> AudioCorpus:
+    def open_part(part: Sequence[AudioSource]) -> AudioCorpus:
         cache = run.cache or run.out / "cache"
         return open_corpus(part, codec.config.sample_rate, channels, cache, run.cache_gb, run.n_jobs)
 
     training, validation = split_sources(sources)
-    return opened(training), opened(validation)
+    return open_part(training), open_part(validation)

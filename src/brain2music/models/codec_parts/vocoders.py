@@ -1,4 +1,4 @@
-"""The vocoders of mel tokens, by name."""
+"""Names of the vocoders of mel tokens."""
 
 from typing import Literal, get_args
 

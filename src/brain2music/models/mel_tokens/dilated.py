@@ -1,4 +1,4 @@
-"""Residual convolutions over the frames of spectrograms."""
+"""Residual dilated convolutions over the frames of spectrograms."""
 
 import torch
 from jaxtyping import Float
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 class DilatedBlock(nn.Module):
-    """A residual convolution of five frames, ``dilation`` apart; zero-initialised, so the identity at first."""
+    """Residual convolution of five frames, ``dilation`` apart; zero-initialised, so it begins as the identity."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()

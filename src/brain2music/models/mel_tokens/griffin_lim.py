@@ -1,8 +1,7 @@
-"""Sound from the vocoder's mel spectrograms without a vocoder: phases found by iteration, nothing to install.
+"""Vocoder that estimates phases iteratively (Griffin-Lim), without weights to install.
 
-Perraudin, Balazs & Søndergaard 2013, "A fast Griffin-Lim algorithm" (librosa's), from the magnitudes that
-:class:`~brain2music.models.mel_tokens.mel_inverse.MelInverse` finds. Faster than HiFi-GAN by more than ten times on a
-processor.
+Perraudin, Balazs & Søndergaard 2013, "A fast Griffin-Lim algorithm" (as in librosa), from the magnitudes of
+:class:`~brain2music.models.mel_tokens.mel_inverse.MelInverse`. On a CPU it is more than ten times faster than HiFi-GAN.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,28 +11,28 @@ import numpy as np
 from jaxtyping import Float32
 
 from ..codec_parts.codes import Codes
-from .hifigan import HOP_LENGTH, MELS, N_FFT, SAMPLE_RATE
+from .hifigan import HOP_LENGTH, N_FFT, N_MELS, SAMPLE_RATE
 from .mel_inverse import MelInverse
 
 ITERATIONS = 32
 _MOMENTUM = 0.99
-_SEGMENT, _CONTEXT = 860, 64  # frames: 10 s, and 0.74 s on either side
-_JOIN = 1024  # samples over which a segment fades into the next
+_SEGMENT, _CONTEXT = 860, 64  # frames: 10 s, and 0.74 s to either side
+_JOIN = 1024  # samples of the cross-fade between segments
 INVERSE = "mel-inverse"
-"""Name of the shipped model of magnitudes."""
+"""Name of the shipped :class:`.mel_inverse.MelInverse`."""
 
 
 class GriffinLim:
-    """Fast Griffin-Lim: 80 log-mel bands at 86 Hz to sound; deterministic."""
+    """Vocoder of 80 log-mel bands at 86 Hz with the fast Griffin-Lim algorithm; deterministic."""
 
     name = "mel-griffin-lim"
     sample_rate = SAMPLE_RATE
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
-        """Vocode log-mel frames; the sound is aligned with the one they were computed from."""
+        """Vocode log-mel frames; the sound is aligned with that from which they were computed."""
         import librosa
 
-        mel = np.pad(codes.values.astype(np.float32), ((1, 1), (0, 0)), mode="edge")  # frames for the sound's ends
+        mel = np.pad(codes.values.astype(np.float32), ((1, 1), (0, 0)), mode="edge")  # frames for the ends of the sound
         sound = librosa.griffinlim(
             _inverse().magnitudes(mel),
             n_iter=ITERATIONS,
@@ -42,38 +41,38 @@ class GriffinLim:
             n_fft=N_FFT,
             random_state=0,
         )
-        first = HOP_LENGTH // 2  # librosa's frames lie around samples 256 i, the vocoder's half a hop later
+        first = HOP_LENGTH // 2  # frames of librosa are centred on samples 256 i, those of the vocoder half a hop later
         return sound[None, first : first + codes.samples].astype(np.float32)
 
     def blocks(self, mels: Iterable[Float32[np.ndarray, "_ 80"]]) -> Iterator[Float32[np.ndarray, "1 samples"]]:
-        """Vocode log-mel frames that come in pieces, 256 samples per frame; about ten seconds are held at once.
+        """Vocode log-mel frames that come in pieces, 256 samples per frame, with about ten seconds in memory.
 
-        Up to 10 s are vocoded as a whole. Longer sound is made in segments: phases are sought under the condition that
-        the last 0.7 s of the segment before stay as they are, with 0.7 s of look-ahead, so that nothing jumps.
+        Up to 10 s are vocoded as a whole. Longer sound is vocoded in segments: phases are estimated with the last 0.7 s
+        of the previous segment fixed, and with 0.7 s of look-ahead, so that there are no jumps.
         """
         segment = _Segment()
-        held, begins = np.zeros((0, MELS), np.float32), 0  # frames, and how many of them were vocoded before
+        pending, begins = np.zeros((0, N_MELS), np.float32), 0  # frames, and how many of them were vocoded before
         for mel in mels:
-            held = np.concatenate([held, mel.astype(np.float32)])
-            while len(held) - begins >= _SEGMENT + _CONTEXT:
+            pending = np.concatenate([pending, mel.astype(np.float32)])
+            while len(pending) - begins >= _SEGMENT + _CONTEXT:
                 ends = begins + _SEGMENT
-                yield segment.vocode(held[: ends + _CONTEXT], begins, ends)
+                yield segment.vocode(pending[: ends + _CONTEXT], begins, ends)
                 drop = max(0, ends - _CONTEXT)
-                held, begins = held[drop:], ends - drop
-        if begins == 0 and len(held):
-            yield self.decode(Codes(self.name, held, len(held) * HOP_LENGTH))
-        elif len(held) > begins:
-            yield segment.vocode(held, begins, len(held))
+                pending, begins = pending[drop:], ends - drop
+        if begins == 0 and len(pending):
+            yield self.decode(Codes(self.name, pending, len(pending) * HOP_LENGTH))
+        elif len(pending) > begins:
+            yield segment.vocode(pending, begins, len(pending))
 
 
 class _Segment:
-    """Vocodes one segment after another, each in agreement with the one before."""
+    """Vocoder of consecutive segments, each consistent with the one before."""
 
     def __init__(self) -> None:
         self._vocoded, self._ahead = np.zeros(0, np.float32), np.zeros(0, np.float32)
 
     def vocode(self, mel: Float32[np.ndarray, "frames 80"], begins: int, ends: int) -> Float32[np.ndarray, "1 samples"]:
-        """Samples of the frames from ``begins`` to ``ends``; earlier ones are done, later ones are look-ahead."""
+        """Vocode the frames from ``begins`` to ``ends``; earlier frames are done, and later ones are look-ahead."""
         known = self._vocoded[len(self._vocoded) - begins * HOP_LENGTH :]
         sound = _vocode_after(mel, np.concatenate([known, self._ahead[:_JOIN]])[: len(mel) * HOP_LENGTH])
         new = sound[begins * HOP_LENGTH : ends * HOP_LENGTH].copy()
@@ -88,21 +87,21 @@ class _Segment:
 def _vocode_after(
     mel: Float32[np.ndarray, "frames 80"], known: Float32[np.ndarray, " known"]
 ) -> Float32[np.ndarray, " samples"]:
-    """Samples of log-mel frames, given the first of them (Griffin-Lim as librosa iterates it)."""
+    """Vocode log-mel frames whose first samples are known (the iteration is that of librosa)."""
     import librosa
 
-    size = _inverse().magnitudes(np.pad(mel, ((1, 1), (0, 0)), mode="edge"))
+    magnitudes = _inverse().magnitudes(np.pad(mel, ((1, 1), (0, 0)), mode="edge"))
     first, last = HOP_LENGTH // 2, HOP_LENGTH // 2 + len(known)
-    phases = np.exp(2j * np.pi * np.random.default_rng(0).random(size.shape)).astype(np.complex64)
+    phases = np.exp(2j * np.pi * np.random.default_rng(0).random(magnitudes.shape)).astype(np.complex64)
     before: np.ndarray | float = 0.0
     for _ in range(ITERATIONS):
-        sound = librosa.istft(size * phases, hop_length=HOP_LENGTH, win_length=N_FFT, n_fft=N_FFT)
+        sound = librosa.istft(magnitudes * phases, hop_length=HOP_LENGTH, win_length=N_FFT, n_fft=N_FFT)
         sound[first:last] = known
-        found = librosa.stft(sound, hop_length=HOP_LENGTH, win_length=N_FFT, n_fft=N_FFT, pad_mode="constant")
-        phases = found - _MOMENTUM / (1 + _MOMENTUM) * before
+        spectrum = librosa.stft(sound, hop_length=HOP_LENGTH, win_length=N_FFT, n_fft=N_FFT, pad_mode="constant")
+        phases = spectrum - _MOMENTUM / (1 + _MOMENTUM) * before
         phases /= np.abs(phases) + np.finfo(np.float32).tiny
-        before = found
-    sound = librosa.istft(size * phases, hop_length=HOP_LENGTH, win_length=N_FFT, n_fft=N_FFT)
+        before = spectrum
+    sound = librosa.istft(magnitudes * phases, hop_length=HOP_LENGTH, win_length=N_FFT, n_fft=N_FFT)
     return sound[first : first + len(mel) * HOP_LENGTH].astype(np.float32)
 
 

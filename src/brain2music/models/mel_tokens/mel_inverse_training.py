@@ -1,4 +1,4 @@
-"""``train mel-inverse``: magnitudes of all frequencies from those of mel bands, learned from any music."""
+"""Training of the network that estimates STFT magnitudes from mel bands (``train mel-inverse``)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from ...training.loop import fit
 from ...training.manifest import read_sources, refuse_held_out, split_sources
 from ...training.model_card import write_model_card
 from ...training.schedule import cosine, set_lr
-from .hifigan import HOP_LENGTH, N_FFT, SAMPLE_RATE, bands, magnitudes
+from .hifigan import HOP_LENGTH, N_FFT, SAMPLE_RATE, log_mel_bands, stft_magnitudes
 from .mel_inverse import FLOOR, MelInverse, MelInverseConfig
 
-VALIDATED = 64
-"""Crops in a validation."""
+VALIDATION_CROPS = 64
+"""Number of crops for validation."""
 
 
 @dataclass(frozen=True)
 class MelInverseHyperparameters:
-    """How an inverse is trained: crops a step, frames of each, and the peak learning rate."""
+    """Hyper-parameters: crops per step, frames per crop, peak learning rate, and largest gradient norm."""
 
     batch: int = 16
     frames: int = 112
@@ -34,12 +34,12 @@ class MelInverseHyperparameters:
 
 
 class MelInverseTask:
-    """A :class:`MelInverse` towards the mean absolute difference of log magnitudes.
+    """Training task of a :class:`MelInverse`; the loss is the mean absolute difference of log magnitudes.
 
     Parameters
     ----------
-    crops : what is trained on, mono at 22.05 kHz. validation : sounds that are not, (sounds, samples). facts : lines
-        of the model card.
+    crops : training crops, mono at 22.05 kHz. validation : held-out sounds (sounds, samples). facts : lines of the
+        model card.
     """
 
     averaged: tuple[str, ...] = ("inverse",)
@@ -58,33 +58,33 @@ class MelInverseTask:
         self.seconds_per_batch = crops.batch_size * crops.frames / SAMPLE_RATE
 
     def batch(self, step: int) -> Float[Tensor, "batch samples"]:
-        """Random crops."""
+        """Draw a batch of random crops."""
         return self.crops.batch(step)[:, 0]
 
     def update(self, batch: Float[Tensor, "batch samples"], step: int, engine: Engine) -> Mapping[str, Tensor | float]:
-        """One step."""
+        """Take one optimizer step."""
         set_lr(self.optimizers["inverse"], self.hparams.lr * cosine(engine.progress, step))
-        true = magnitudes(batch)
+        true = stft_magnitudes(batch)
         with engine.autocast():
-            found = self.models["inverse"](bands(true))
-        loss = _log_difference(found, true)
+            estimate = self.models["inverse"](log_mel_bands(true))
+        loss = _log_difference(estimate, true)
         engine.backward(loss)
         engine.step(self.optimizers["inverse"], self.hparams.clip)
         return {"difference": loss.detach()}
 
     @torch.no_grad()
     def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:
-        """Mean absolute differences of log magnitudes, in nepers, and those of bands spread evenly."""
+        """Compute the mean absolute difference of log magnitudes in nepers, and that of evenly spread bands."""
         device = next(models["inverse"].parameters()).device
-        true = magnitudes(self.validation.to(device))
+        true = stft_magnitudes(self.validation.to(device))
         even = MelInverse(MelInverseConfig(width=16, blocks=0)).to(device)
         return {
-            "difference": float(_log_difference(models["inverse"](bands(true)), true)),
-            "difference_before": float(_log_difference(even(bands(true)), true)),
+            "difference": float(_log_difference(models["inverse"](log_mel_bands(true)), true)),
+            "difference_before": float(_log_difference(even(log_mel_bands(true)), true)),
         }
 
     def export(self, models: dict[str, nn.Module], folder: Path) -> None:
-        """The inverse with its card."""
+        """Write the network and its model card."""
         model = models["inverse"]
         assert isinstance(model, MelInverse)
         model.save_pretrained(folder, half=True)
@@ -92,10 +92,10 @@ class MelInverseTask:
         write_model_card(folder, model, facts, self.validate(models))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
-        """Nothing: magnitudes are not heard without phases."""
+        """Do nothing: magnitudes without phases are not sound."""
 
     def check_divergence(self, history: list[dict[str, Any]]) -> str | None:
-        """It must do better than spreading bands evenly within its first thousand steps."""
+        """Warning where the network is worse than evenly spread bands after a thousand steps."""
         last = next((row for row in reversed(history) if "val_difference" in row), {"step": 0})
         if last["step"] >= 1000 and last["val_difference"] > last["val_difference_before"]:
             return "magnitudes are further off than bands spread evenly: lower the learning rate, or give more music"
@@ -112,11 +112,11 @@ def train_mel_inverse(
     config: MelInverseConfig | None = None,
     n_jobs: int | None = None,
 ) -> MelInverse:
-    """Train on folders of sound files (or manifests), decoded once into ``OUT/cache``; what ``OUT/model`` holds.
+    """Train on folders of sound files (or manifests), decoded once to ``OUT/cache``, and return ``OUT/model``.
 
     Raises
     ------
-    InputError : a folder holds no sound that can be read, or a file of ``held_out``.
+    InputError : a folder holds no readable sound, or a file of ``held_out``.
     """
     hparams = hparams or MelInverseHyperparameters()
     sources = [source for folder in music for source in read_sources(folder)]
@@ -126,7 +126,7 @@ def train_mel_inverse(
     training, validation = (
         open_corpus(part, SAMPLE_RATE, 1, out / "cache", n_jobs=n_jobs) for part in split_sources(sources)
     )
-    held = Crops(validation, samples, VALIDATED, arguments.seed, gain_db=None).batch(0)[:, 0]
+    validation_sounds = Crops(validation, samples, VALIDATION_CROPS, arguments.seed, gain_db=None).batch(0)[:, 0]
     minutes = training.frames.sum() / SAMPLE_RATE / 60
     facts = {
         "command": "brain2music train mel-inverse OUT MUSIC...",
@@ -135,9 +135,9 @@ def train_mel_inverse(
     }
     torch.manual_seed(arguments.seed)
     crops = Crops(training, samples, hparams.batch, arguments.seed)
-    task = MelInverseTask(MelInverse(config), crops, held, hparams, facts)
+    task = MelInverseTask(MelInverse(config), crops, validation_sounds, hparams, facts)
     return MelInverse.from_pretrained(fit(task, arguments, out, resume))
 
 
-def _log_difference(found: Tensor, true: Tensor) -> Tensor:
-    return (found.float() - true.clamp(min=FLOOR).log()).abs().mean()
+def _log_difference(log_estimate: Tensor, true: Tensor) -> Tensor:
+    return (log_estimate.float() - true.clamp(min=FLOOR).log()).abs().mean()

@@ -1,9 +1,8 @@
-"""Mel spectrograms as tokens: a residual quantiser fitted with k-means, and a vocoder for the way back.
+"""Mel spectrograms as tokens: a residual quantizer fitted with k-means, and a vocoder for decoding.
 
-Nothing but codebooks is trained, in minutes: a spectrogram needs few numbers, and HiFi-GAN
-(:mod:`brain2music.models.mel_tokens.hifigan`) or Griffin-Lim (:mod:`brain2music.models.mel_tokens.griffin_lim`) turns
-it into sound.
-Neighbouring frames go into one vector, which spends no bits twice on what they share.
+Only codebooks are fitted, in minutes. HiFi-GAN (:mod:`brain2music.models.mel_tokens.hifigan`) or Griffin-Lim
+(:mod:`brain2music.models.mel_tokens.griffin_lim`) vocodes the decoded spectrograms. Neighbouring frames share one
+vector, because they are similar.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,22 +16,24 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from ...audio.waveforms import AudioBlock
+from ..codec_parts.block_codecs import BlockCodec, Values
 from ..codec_parts.codes import Codes, check_ids, check_n_quantizers
-from ..codec_parts.ours import Block, BlockCodec, Values
 from ..codec_parts.pretrained import Pretrained
 from ..codec_parts.quantizer import ResidualVectorQuantizer
 from ..codec_parts.vocoders import Vocoder
 from .griffin_lim import GriffinLim
-from .hifigan import HOP_LENGTH, MELS, SAMPLE_RATE, HiFiGANGenerator, MelHiFiGAN, hifigan_log_mel_blocks
+from .hifigan import HOP_LENGTH, N_MELS, SAMPLE_RATE, HiFiGANGenerator, MelHiFiGAN, hifigan_log_mel_blocks
 
 
 @dataclass(frozen=True)
 class MelTokensConfig:
-    """Sizes of mel tokens; the defaults take 5.6 kbps.
+    """Sizes of mel tokens; the defaults have 5.6 kbps.
 
     Attributes
     ----------
-    frames_per_token : log-mel frames of 11.6 ms that share one vector. n_quantizers, codebook_size : of the quantiser.
+    frames_per_token : log-mel frames of 11.6 ms per vector.
+    n_quantizers, codebook_size : number of quantizers, and codes per quantizer.
     """
 
     json_keys: ClassVar = {"frames_per_token": "frames", "n_quantizers": "levels", "codebook_size": "codes"}
@@ -48,7 +49,7 @@ class MelTokensConfig:
 
 
 class MelTokens(Pretrained):
-    """Log-mel frames (frames, 80) <-> ids (vectors, n_quantizers), ceil(frames / config.frames_per_token) vectors."""
+    """Quantizer of log-mel frames (frames, 80): ids (ceil(frames / config.frames_per_token), n_quantizers)."""
 
     Config = MelTokensConfig
     training_only = (".counts", ".sums")
@@ -57,7 +58,7 @@ class MelTokens(Pretrained):
     def __init__(self, config: MelTokensConfig) -> None:
         super().__init__()
         self.config = config
-        dim = config.frames_per_token * MELS
+        dim = config.frames_per_token * N_MELS
         self.quantizer = ResidualVectorQuantizer(dim, config.n_quantizers, config.codebook_size)
         self.register_buffer("mean", torch.zeros(dim))
 
@@ -70,35 +71,36 @@ class MelTokens(Pretrained):
 
     @torch.no_grad()
     def encode(self, mel: Float[Tensor, "frames 80"]) -> Tensor:
-        """Encode log-mel frames to ids (vectors, n_quantizers); the last frame is repeated to a whole vector."""
+        """Encode log-mel frames to ids (vectors, n_quantizers); the last frame is repeated to fill a vector."""
         return self.quantizer.encode(self._vectors(mel) - self.mean)
 
     @torch.no_grad()
     def decode(self, ids: Tensor) -> Float[Tensor, "frames 80"]:
         """Decode ids to log-mel frames, ``config.frames_per_token`` per vector."""
-        return (self.quantizer.decode(ids) + self.mean).reshape(-1, MELS)
+        return (self.quantizer.decode(ids) + self.mean).reshape(-1, N_MELS)
 
     def after_loading(self, folder: object) -> None:
-        """Reset the moving averages of the codebooks: they do not ship."""
+        """Reset the moving averages of the codebooks, which are not saved."""
         self.quantizer.reset_statistics()
 
     def _vectors(self, mel: Float[Tensor, "frames 80"]) -> Float[Tensor, "vectors dim"]:
         missing = -len(mel) % self.config.frames_per_token
-        return torch.cat([mel, mel[-1:].expand(missing, -1)]).reshape(-1, self.config.frames_per_token * MELS)
+        return torch.cat([mel, mel[-1:].expand(missing, -1)]).reshape(-1, self.config.frames_per_token * N_MELS)
 
 
 class MelTokenCodec(BlockCodec):
-    """Mono sound at 22.05 kHz <-> mel tokens; values are ids (vectors, n_quantizers) as int16.
+    """Codec of mel tokens for mono sound at 22.05 kHz; values are ids (vectors, n_quantizers) as int16.
 
     Parameters
     ----------
-    model : fitted. name : in the registry. n_quantizers : how many to use, all by default: fewer take fewer bits.
-    vocoder : "hifigan", whose wheel has to be installed, or "griffin-lim", which needs nothing.
-    generator : HiFi-GAN's network, the universal one by default.
+    model : fitted model. name : name in the registry. n_quantizers : number of quantizers to use, by default all; fewer
+        give a lower bitrate.
+    vocoder : "hifigan", whose pip package must be installed, or "griffin-lim".
+    generator : generator of HiFi-GAN, by default the universal one.
 
     Raises
     ------
-    InputError : it has no such number of quantizers. HiFi-GAN's wheel is not installed (when sound is asked for).
+    InputError : the model does not have so many quantizers, or the pip package is not installed (when decoding).
     """
 
     sample_rate = SAMPLE_RATE
@@ -120,7 +122,7 @@ class MelTokenCodec(BlockCodec):
 
     @cached_property
     def vocoder(self) -> MelHiFiGAN | GriffinLim:
-        """The vocoder, made when first used."""
+        """Vocoder, made when first used."""
         return GriffinLim() if self._vocoder == "griffin-lim" else MelHiFiGAN(self._generator)
 
     @property
@@ -128,17 +130,17 @@ class MelTokenCodec(BlockCodec):
         """Codebooks of the quantizers in use."""
         return self.model.quantizer.codebooks[: self.n_quantizers]
 
-    def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
+    def encode_blocks(self, blocks: Iterable[AudioBlock]) -> Iterator[Values]:
         """Encode blocks of sound to ids (vectors, n_quantizers), ``hop_length`` samples per vector."""
         for mel in hifigan_log_mel_blocks((block[0] for block in blocks), self.model.config.frames_per_token):
             yield self.model.encode(mel.T)[:, : self.n_quantizers].numpy().astype(np.int16)
 
-    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
+    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[AudioBlock]:
         """Decode ids of any number of quantizers to sound; :class:`InputError` for codes of another codec."""
         return self.vocoder.blocks(self.spectrogram(Codes(self.name, piece, 0)) for piece in pieces)
 
     def spectrogram(self, codes: Codes) -> Float32[np.ndarray, "frames 80"]:
-        """Decode ids to log-mel frames; errors as :meth:`decode_blocks`."""
+        """Decode ids to log-mel frames; errors as in :meth:`decode_blocks`."""
         check_ids(codes.values, self.model.config.n_quantizers, self.codebook_size, self.name)
         return self.model.decode(torch.from_numpy(codes.values.astype(np.int64))).numpy()
 

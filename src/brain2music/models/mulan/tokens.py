@@ -18,7 +18,7 @@ FILE = "tokens.safetensors"
 
 
 class MuLanTokenizer:
-    """Frozen residual quantiser of embeddings: vectors to tokens and back.
+    """Frozen residual quantizer of embeddings: vectors to tokens and back.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..codec_parts.pretrained import Pretrained
 from ..mel_tokens.dilated import DilatedBlock, zero_initialised
-from ..mel_tokens.hifigan import CENTRE, MELS, SCALE
+from ..mel_tokens.hifigan import CENTRE, N_MELS, SCALE
 
 FOLDER = "refiner"  # as in the models that ship
 
@@ -38,9 +38,9 @@ class MelPostNet(Pretrained):
     def __init__(self, config: MelPostNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.first = nn.Conv1d(MELS, config.width, 3, padding=1)
+        self.first = nn.Conv1d(N_MELS, config.width, 3, padding=1)
         self.blocks = nn.ModuleList(DilatedBlock(config.width, 2 ** (number % 4)) for number in range(config.blocks))
-        self.last = zero_initialised(nn.Conv1d(config.width, MELS, 1))
+        self.last = zero_initialised(nn.Conv1d(config.width, N_MELS, 1))
 
     def forward(self, mel: Float[Tensor, "batch frames 80"]) -> Float[Tensor, "batch frames 80"]:
         """Correct spectrograms; an untrained post-net is the identity."""

@@ -13,7 +13,7 @@ from scipy.signal.windows import hann
 
 from ..._utils.errors import InputError
 from ..._utils.files import read_arrays, write_arrays
-from ..mel_tokens.hifigan import MELS
+from ..mel_tokens.hifigan import N_MELS
 
 FILE = "postfilter.safetensors"
 FRAMES = 256  # of 11.6 ms: 3 s, a resolution of 0.34 Hz
@@ -65,7 +65,7 @@ class Postfilter:
         """Load the postfilter that :meth:`save` wrote; :class:`InputError` where it is none."""
         arrays, metadata = read_arrays(folder / FILE)
         gains = arrays.get("gains", np.empty(0))
-        right = metadata.get("kind") == "modulation postfilter" and gains.shape == (MELS, FRAMES // 2 + 1)
+        right = metadata.get("kind") == "modulation postfilter" and gains.shape == (N_MELS, FRAMES // 2 + 1)
         if not right or not np.isfinite(gains).all():
             raise InputError("this is not a postfilter of spectrograms", folder / FILE, "copy the folder again")
         return cls(gains)

@@ -33,7 +33,7 @@ from .tf_checkpoint import read_checkpoint
 Model = Literal["mtt", "msd"]
 Kind = Literal["mean_pool", "max_pool", "penultimate", "tags"]
 
-SAMPLE_RATE, N_FFT, HOP_LENGTH, MELS = 16000, 512, 256, 96
+SAMPLE_RATE, N_FFT, HOP_LENGTH, N_MELS = 16000, 512, 256, 96
 PATCH_SAMPLES = PATCH_FRAMES * HOP_LENGTH
 PATCH_HOP_S = 1.5
 _VERSION = "1"
@@ -100,7 +100,7 @@ class MusicnnEmbedder:
 
 def musicnn_log_mel(waveform: Float32[np.ndarray, " samples"]) -> Float32[torch.Tensor, "frames 96"]:
     """Log-mel spectrogram log10(10000 mel + 1) of a waveform at 16 kHz, the input of the network."""
-    return torch.log10(10000.0 * mel_spectrogram(waveform, SAMPLE_RATE, N_FFT, HOP_LENGTH, MELS) + 1.0)
+    return torch.log10(10000.0 * mel_spectrogram(waveform, SAMPLE_RATE, N_FFT, HOP_LENGTH, N_MELS) + 1.0)
 
 
 def package_folder() -> Path:

@@ -1,4 +1,4 @@
-"""SoundStream: a causal neural codec, whose tokens MusicLM predicts.
+"""SoundStream, a causal neural codec whose tokens MusicLM predicts.
 
 Zeghidour, Luebs, Omran, Skoglund, Tagliasacchi, "SoundStream: an end-to-end neural audio codec" (2021,
 arXiv 2107.03312); the variant of 24 kHz, stride 480, 50 Hz and 12 × 1024 codes is MusicLM's (Agostinelli et al.
@@ -25,19 +25,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SoundStreamConfig:
-    """Sizes and options of a SoundStream; the defaults are the small MusicLM variant.
+    """Configuration of a SoundStream; by default the small MusicLM variant.
 
     Attributes
     ----------
-    sample_rate : Hz. patch, strides : of the encoder, in order; their product is the samples of a frame. The paper has
-        no patch (1); the small size takes 20 samples at once, so that two processor cores train it in an hour.
-    encoder_channels, decoder_channels : widths from the waveform's side to the latents', one more than strides;
-        multiples of 16, which convolutions on a CPU run several times faster than others.
-    dim : of a latent frame and of the codebooks. n_quantizers, codebook_size : of the quantiser.
-    rare : see :class:`ResidualVectorQuantizer`. film : whether the bottleneck has the denoising switch.
+    sample_rate : in Hz. patch : stride of the first layer, 1 in the paper; 20 in the small size, which two CPU cores
+        train in an hour. strides : further strides; the product of all is the hop length.
+    encoder_channels, decoder_channels : widths from the waveform to the latents, one more than strides; multiples of
+        16, because convolutions on a CPU are several times faster with them.
+    dim : dimensions of a latent frame. n_quantizers, codebook_size : number of quantizers, and codes per quantizer.
+    dead_code_threshold : see :class:`ResidualVectorQuantizer`. film : whether the bottleneck has a denoising switch.
     """
 
-    json_keys: ClassVar = {"sample_rate": "rate", "n_quantizers": "levels", "codebook_size": "codes"}
+    json_keys: ClassVar = {
+        "sample_rate": "rate",
+        "n_quantizers": "levels",
+        "codebook_size": "codes",
+        "dead_code_threshold": "rare",
+    }
 
     sample_rate: int = 24000
     patch: int = 20
@@ -47,7 +52,7 @@ class SoundStreamConfig:
     dim: int = 64
     n_quantizers: int = 12
     codebook_size: int = 1024
-    rare: float = 2.0
+    dead_code_threshold: float = 2.0
     activation: Activation = "elu"
     film: bool = False
 
@@ -63,20 +68,27 @@ class SoundStreamConfig:
 
     @classmethod
     def size(cls, name: Literal["tiny", "small", "paper", "paper-320"]) -> "SoundStreamConfig":
-        """The configuration of a named size.
+        """Make the configuration of a named size.
 
-        ``paper`` is MusicLM's variant at SoundStream's widths, ``paper-320`` SoundStream's own.
+        ``paper`` is the variant of MusicLM with the widths of SoundStream, ``paper-320`` is that of SoundStream.
         """
         wide = (32, 64, 128, 256, 512)
         paper = cls(patch=1, strides=(3, 4, 5, 8), encoder_channels=wide, decoder_channels=wide, dim=256)
         paper_320 = replace(paper, strides=(2, 4, 5, 8), n_quantizers=8, film=True)
         narrow = (8, 16, 16)
-        tiny = cls(encoder_channels=narrow, decoder_channels=narrow, dim=8, n_quantizers=4, codebook_size=32, rare=0.1)
-        return {"tiny": tiny, "small": cls(rare=0.05), "paper": paper, "paper-320": paper_320}[name]
+        tiny = cls(
+            encoder_channels=narrow,
+            decoder_channels=narrow,
+            dim=8,
+            n_quantizers=4,
+            codebook_size=32,
+            dead_code_threshold=0.1,
+        )
+        return {"tiny": tiny, "small": cls(dead_code_threshold=0.05), "paper": paper, "paper-320": paper_320}[name]
 
 
 class SoundStreamOutput(NamedTuple):
-    """Output of a forward pass: sound, ids, the commitment loss, and how many quantizers each example kept."""
+    """Output of a forward pass: sound, codes, the commitment loss, and the quantizers kept per example."""
 
     wave: Float[Tensor, "batch 1 samples"]
     codes: Int[Tensor, "batch quantizers frames"]
@@ -85,7 +97,7 @@ class SoundStreamOutput(NamedTuple):
 
 
 class SoundStream(Pretrained):
-    """SoundStream: mono sound at ``config.sample_rate`` Hz <-> codes (n_quantizers, frames)."""
+    """Neural codec between mono sound at ``config.sample_rate`` Hz and codes (n_quantizers, frames)."""
 
     Config = SoundStreamConfig
     training_only = (".counts", ".sums")
@@ -97,7 +109,7 @@ class SoundStream(Pretrained):
         shape = (config.strides, config.dim, config.patch, config.activation)
         self.encoder = ConvEncoder(1, config.encoder_channels, *shape)
         self.quantizer = ResidualVectorQuantizer(
-            config.dim, config.n_quantizers, config.codebook_size, rare=config.rare
+            config.dim, config.n_quantizers, config.codebook_size, dead_code_threshold=config.dead_code_threshold
         )
         self.decoder = ConvDecoder(1, config.decoder_channels, *shape)
         self.film = nn.Embedding(2, 2 * config.dim) if config.film else None
@@ -106,7 +118,7 @@ class SoundStream(Pretrained):
 
     @property
     def latency_samples(self) -> int:
-        """Algorithmic latency in samples: one frame; no layer looks further ahead."""
+        """Algorithmic latency in samples: one frame."""
         return self.config.hop_length
 
     def forward(
@@ -115,7 +127,7 @@ class SoundStream(Pretrained):
         n_quantizers: Int[Tensor, " batch"] | None = None,
         denoise: Bool[Tensor, " batch"] | None = None,
     ) -> SoundStreamOutput:
-        """Encode, quantise and decode; training samples ``n_quantizers`` of each example and updates the codebooks."""
+        """Encode, quantise and decode; in training, sample ``n_quantizers`` per example and update the codebooks."""
         quantized = self.quantizer(self.latents(wave, denoise), n_quantizers)
         decoded = self.decoder(quantized.values)[..., : wave.shape[-1]]
         return SoundStreamOutput(decoded, quantized.codes, quantized.commitment, quantized.n_quantizers)
@@ -141,7 +153,7 @@ class SoundStream(Pretrained):
         denoise: Bool[Tensor, " batch"] | None = None,
         memory: Memory | None = None,
     ) -> Float[Tensor, "batch dim frames"]:
-        """The encoder's output before the quantiser; the end is padded with zeros to whole frames."""
+        """Encode sound to latents before quantisation; the last frame is padded with zeros."""
         padded = functional.pad(wave, (0, -wave.shape[-1] % self.config.hop_length))
         return self._film(self.encoder(padded, memory), denoise)
 
@@ -154,25 +166,25 @@ class SoundStream(Pretrained):
         return codes.reshape(batch, frames, -1).transpose(1, 2)
 
     def dequantize(self, codes: Int[Tensor, "batch quantizers frames"]) -> Float[Tensor, "batch dim frames"]:
-        """Latents that the decoder takes, from codes."""
+        """Convert codes to the latents that the decoder reads."""
         batch, n_quantizers, frames = codes.shape
         vectors = self.quantizer.decode(codes.transpose(1, 2).reshape(-1, n_quantizers))
         return vectors.reshape(batch, frames, -1).transpose(1, 2)
 
     def stream(self, n_quantizers: int | None = None) -> "SoundStreamStream":
-        """A stream of sound through this model, in chunks of any length."""
+        """Make a stream that encodes and decodes chunks of any length."""
         from ..codec_parts.stream import SoundStreamStream
 
         return SoundStreamStream(self, n_quantizers)
 
     def after_loading(self, folder: Path) -> None:
-        """Reset the moving averages of the codebooks: only training needs them, so they do not ship."""
+        """Reset the moving averages of the codebooks, which are not saved because only training needs them."""
         self.quantizer.reset_statistics()
 
     def _film(
         self, latents: Float[Tensor, "batch dim frames"], denoise: Bool[Tensor, " batch"] | None
     ) -> Float[Tensor, "batch dim frames"]:
-        """Scale and shift features to tell the decoder whether to leave noise out (FiLM, section III-E)."""
+        """Scale and shift latents, which tells the decoder whether to remove noise (FiLM, section III-E)."""
         if self.film is None:
             if denoise is not None:
                 raise ValueError("this SoundStream was built without the denoising switch (film=True)")

@@ -1,4 +1,4 @@
-"""Codecs that work block by block in constant memory: SoundStream and the JEN-1 autoencoder."""
+"""Codecs that process sound block by block in constant memory: SoundStream and the JEN-1 autoencoder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -11,30 +11,29 @@ from torch.nn import functional
 
 from ..._utils.errors import InputError
 from ...audio.limiter import limit_blocks
-from ...audio.waveforms import AnyWaveform
+from ...audio.waveforms import AnyWaveform, AudioBlock
 from ..autoencoder.model import Autoencoder
 from ..soundstream.model import SoundStream
-from .codes import Codes, check_ids, check_n_quantizers, prepare_waveform, require_codes
-from .loudness import Meter, restore_loudness
-from .stream import Sliding, SoundStreamStream, context_of
+from .codes import Codes, check_ids, check_n_quantizers, prepare_waveform, require_codec
+from .loudness import LoudnessMeter, restore_loudness
+from .stream import ChunkedNetwork, SoundStreamStream, receptive_field, with_last
 
 BLOCK_S = 10.0
 """Seconds of sound per pass through a network."""
-Block = Float32[np.ndarray, "channels samples"]
 Values = Shaped[np.ndarray, "frames width"]
 
 
 class BlockCodec(ABC):
-    """A codec that works through sound of any length block by block.
+    """Codec that processes sound of any length block by block.
 
     Attributes
     ----------
-    name : in the registry. sample_rate : Hz. channels : of sound. hop_length : samples per frame.
-    kbps : kilobits per second. metered : whether the loudness of the sound is stored beside its codes
+    name : name in the registry. sample_rate : in Hz. channels : channels of sound. hop_length : samples per frame.
+    kbps : kilobits per second. stores_loudness : whether the loudness of the sound is stored beside its codes
         (:mod:`.loudness`).
     """
 
-    metered = True
+    stores_loudness = True
     name: str
     sample_rate: int
     channels: int
@@ -42,37 +41,37 @@ class BlockCodec(ABC):
     kbps: float
 
     @abstractmethod
-    def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
-        """Codes of sound that is at the codec's sample rate and number of channels."""
+    def encode_blocks(self, blocks: Iterable[AudioBlock]) -> Iterator[Values]:
+        """Encode blocks of sound, which have the sample rate and channels of the codec."""
 
     @abstractmethod
-    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
-        """Whole frames of sound; the caller cuts the end."""
+    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[AudioBlock]:
+        """Decode codes to whole frames of sound; the caller cuts the end."""
 
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
-        """Codes of a waveform (channels, samples).
+        """Encode a waveform (channels, samples).
 
         Raises
         ------
-        InputError : the sound is empty, not finite, of more than two channels, or of an unheard-of sample rate.
+        InputError : the sound is empty, not finite, or has more than two channels or an impossible sample rate.
         """
         sound = prepare_waveform(waveform, sample_rate, self.sample_rate, self.channels)
-        block, meter = round(BLOCK_S * self.sample_rate), Meter(self.sample_rate)
+        block, meter = round(BLOCK_S * self.sample_rate), LoudnessMeter(self.sample_rate)
         meter.push(sound)
         blocks = (sound[:, first : first + block] for first in range(0, sound.shape[1], block))
-        loudness = meter.finish() if self.metered else None
+        loudness = meter.finish() if self.stores_loudness else None
         return Codes(self.name, np.concatenate(list(self.encode_blocks(blocks))), sound.shape[1], loudness)
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
-        """The waveform at the codec's sample rate, within ±1; :class:`InputError` for codes of another codec."""
-        require_codes(codes, self.name)
+        """Decode codes to a waveform within ±1; :class:`InputError` for codes of another codec."""
+        require_codec(codes, self.name)
         piece = round(BLOCK_S * self.sample_rate / self.hop_length)
         pieces = (codes.values[first : first + piece] for first in range(0, len(codes.values), piece))
         return np.concatenate(list(self.decode_limited(pieces, codes.samples, codes.loudness)), axis=1)
 
     def decode_limited(
         self, pieces: Iterable[Values], samples: int, loudness: UInt8[np.ndarray, " steps"] | None
-    ) -> Iterator[Block]:
+    ) -> Iterator[AudioBlock]:
         """Decode codes to sound of ``samples`` samples, at its loudness where that is known, with peaks within ±1."""
         blocks = cut_blocks(self.decode_blocks(pieces), samples)
         return limit_blocks(
@@ -80,7 +79,7 @@ class BlockCodec(ABC):
         )
 
 
-def cut_blocks(blocks: Iterable[Block], samples: int) -> Iterator[Block]:
+def cut_blocks(blocks: Iterable[AudioBlock], samples: int) -> Iterator[AudioBlock]:
     """Cut blocks of sound after the given number of samples."""
     done = 0
     for block in blocks:
@@ -89,15 +88,16 @@ def cut_blocks(blocks: Iterable[Block], samples: int) -> Iterator[Block]:
 
 
 class SoundStreamCodec(BlockCodec):
-    """A trained SoundStream as a codec; values are ids (frames, n_quantizers) as int16.
+    """Codec of a trained SoundStream; values are ids (frames, n_quantizers) as int16.
 
     Parameters
     ----------
-    model : trained. name : in the registry. n_quantizers : how many to use, all by default: fewer take fewer bits.
+    model : trained model. name : name in the registry. n_quantizers : number of quantizers to use, by default all;
+        fewer give a lower bitrate.
 
     Raises
     ------
-    InputError : it has no such number of quantizers.
+    InputError : the model does not have so many quantizers.
     """
 
     channels = 1
@@ -117,15 +117,15 @@ class SoundStreamCodec(BlockCodec):
         """Codebooks of the quantizers in use, (n_quantizers, codebook_size, dims)."""
         return self.model.quantizer.codebooks[: self.n_quantizers]
 
-    def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
-        """Ids of mono sound at the codec's sample rate."""
+    def encode_blocks(self, blocks: Iterable[AudioBlock]) -> Iterator[Values]:
+        """Encode blocks of mono sound to ids."""
         stream = SoundStreamStream(self.model, self.n_quantizers)
         for block in blocks:
             yield self._ids(stream.encode(self._tensor(block)))
         yield self._ids(stream.flush())
 
-    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
-        """Sound of ids of any number of quantizers."""
+    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[AudioBlock]:
+        """Decode ids of any number of quantizers to sound."""
         stream = SoundStreamStream(self.model)
         for piece in pieces:
             check_ids(piece, self.model.config.n_quantizers, self.codebook_size, self.name)
@@ -139,9 +139,9 @@ class SoundStreamCodec(BlockCodec):
 
 
 class AutoencoderCodec(BlockCodec):
-    """A trained autoencoder as a codec; values are latents (frames, dim) as float16, which keep loudness themselves."""
+    """Codec of a trained autoencoder; values are latents (frames, dim) as float16, which preserve the loudness."""
 
-    metered = False
+    stores_loudness = False
 
     def __init__(self, model: Autoencoder, name: str) -> None:
         self.name, self.model = name, model.eval()
@@ -149,20 +149,20 @@ class AutoencoderCodec(BlockCodec):
         self.sample_rate, self.channels, self.hop_length = config.sample_rate, config.channels, config.hop_length
         self.kbps = config.latent_rate * config.dim * 16 / 1000
 
-    def encode_blocks(self, blocks: Iterable[Block]) -> Iterator[Values]:
-        """Latents of sound at the codec's sample rate and number of channels."""
-        context = -(-context_of(self.model.encoder) // self.hop_length)
-        sliding = Sliding(self.model.encode, self.hop_length, 1, context)
-        for latents in _pushed(sliding, blocks, self._tensor, self.hop_length):
+    def encode_blocks(self, blocks: Iterable[AudioBlock]) -> Iterator[Values]:
+        """Encode blocks of sound to latents."""
+        context = -(-receptive_field(self.model.encoder) // self.hop_length)
+        network = ChunkedNetwork(self.model.encode, self.hop_length, 1, context)
+        for latents in _push_all(network, blocks, self._tensor, self.hop_length):
             yield latents[0].T.cpu().numpy().astype(np.float16)
 
-    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[Block]:
-        """Sound of latents."""
-        sliding = Sliding(self.model.decode, 1, self.hop_length, context_of(self.model.decoder))
-        for wave in _pushed(sliding, (self._checked(piece).T for piece in pieces), self._tensor, 1):
+    def decode_blocks(self, pieces: Iterable[Values]) -> Iterator[AudioBlock]:
+        """Decode latents to sound."""
+        network = ChunkedNetwork(self.model.decode, 1, self.hop_length, receptive_field(self.model.decoder))
+        for wave in _push_all(network, (self._require_latents(piece).T for piece in pieces), self._tensor, 1):
             yield wave[0].cpu().numpy()
 
-    def _checked(self, latents: Values) -> Values:
+    def _require_latents(self, latents: Values) -> Values:
         if latents.shape[1] != self.model.config.dim or not np.issubdtype(latents.dtype, np.floating):
             raise InputError(f"these are not latents of {self.name}", hint="decode with the codec that encoded them")
         return latents
@@ -172,14 +172,13 @@ class AutoencoderCodec(BlockCodec):
         return torch.from_numpy(sound)[None].to(next(self.model.parameters()).device)
 
 
-def _pushed(
-    sliding: Sliding, arrays: Iterable[np.ndarray], to_tensor: Callable[[np.ndarray], Tensor], unit: int
+def _push_all(
+    network: ChunkedNetwork, arrays: Iterable[np.ndarray], to_tensor: Callable[[np.ndarray], Tensor], unit: int
 ) -> Iterator[Tensor]:
-    """The outputs of all arrays; the last one is known by its having no successor, and filled up to whole units."""
-    held, length = None, 0
-    for array in arrays:
-        if held is not None and (ready := sliding.push(held)).shape[-1]:
-            yield ready
-        held, length = to_tensor(array), length + array.shape[1]
-    if held is not None:
-        yield sliding.push(functional.pad(held, (0, -length % unit)), last=True)
+    """Yield the outputs of a network for all arrays, the last of which is padded to whole units."""
+    length = 0
+    for array, last in with_last(arrays):
+        length += array.shape[1]
+        output = network.push(functional.pad(to_tensor(array), (0, -length % unit if last else 0)), last)
+        if last or output.shape[-1]:
+            yield output
