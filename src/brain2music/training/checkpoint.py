@@ -1,7 +1,7 @@
 """Checkpoints: one safetensors file with all that a training needs to resume, replaced atomically.
 
 Tensors are named ``model/<name>/…``, ``average/<name>/…`` and ``optimizer/<name>/<parameter>/…``; scalars are JSON in
-the file's header. There is no state of random generators: every step is seeded_generator by its number.
+the file's header. There is no state of random generators: every step is seeded by its number.
 """
 
 import json

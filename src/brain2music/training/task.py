@@ -36,7 +36,7 @@ class Task(Protocol):
 
         Forward in ``engine.autocast()``, then ``engine.backward(loss)`` and ``engine.step(optimizer)``. Return tensors
         without ``.item()``: they are read only when a line is logged. Randomness comes from torch's global generators,
-        which are seeded_generator at every step.
+        which are seeded at every step.
         """
 
     def validate(self, models: dict[str, nn.Module]) -> Mapping[str, float]:

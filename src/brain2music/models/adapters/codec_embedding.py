@@ -1,4 +1,4 @@
-"""EnCodec and DAC through transformers, as vectors per frame for :class:`brain2music.models.codec_average`."""
+"""EnCodec and DAC through transformers, as vectors per frame for :class:`brain2music.models.codec_average.CodecAverage`."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ _MIN_GAIN, _MAX_GAIN = 0.01, 4.0  # -40 and 12 dB
 
 
 class LoudnessMeter:
-    """LoudnessMeter of the loudness of sound that comes in blocks; ``sample_rate`` in Hz."""
+    """Meter of the loudness of sound that comes in blocks; ``sample_rate`` in Hz."""
 
     def __init__(self, sample_rate: int) -> None:
         self._step, self._pending = round(STEP_S * sample_rate), list[AudioBlock]()

@@ -191,7 +191,7 @@ def _chunked(
     """Backward pass of the loss over a whole batch with one chunk in memory at a time (GradCache, Gao et al. 2021).
 
     First all vectors, without a graph; then the loss and its gradient with respect to them; then every chunk again,
-    with the gradient of its vectors. Both passes are seeded_generator alike.
+    with the gradient of its vectors. Both passes are seeded alike.
     """
     parts = [
         PairBatch(*(tensor[first : first + chunk] for tensor in batch)) for first in range(0, len(batch.texts), chunk)

@@ -48,7 +48,7 @@ def continue_recording(
     channels = waveform if file else as_channels(waveform, sample_rate)[0]
     mono = mono_at(mix(channels), sample_rate, model.sample_rate)
     if len(mono) < model.sample_rate:
-        what = f"a recording of {len(mono) / model.sample_rate:.2f} s cannot be continue_recording"
+        what = f"a recording of {len(mono) / model.sample_rate:.2f} s cannot be continued"
         raise InputError(what, file, "give 1 s or more")
     end = mono[-round(SECTION_S * model.sample_rate) :]
     unit = 2 * model.codec.hop_length  # a semantic token spans two frames of the codec

@@ -2,13 +2,13 @@
 
 A pattern places each code in a (step, slot) of a table; one step of the transformer predicts one row of it.
 
-=========  =============  ==========================  ===================================================
-pattern    slots per step   code (level q, frame t) at  source
-=========  =============  ==========================  ===================================================
-flattened  1              step t · n_quantizers + q         AudioLM's row-major order: what the papers use
-delay      n_quantizers         step t + q, slot q          MusicGen (arXiv 2306.05284): each level a step later
-parallel   n_quantizers         step t, slot q              all quantizers of a frame at once
-=========  =============  ==========================  ===================================================
+=========  ==============  ==============================  ============================================================
+pattern    slots per step  code (quantizer q, frame t) at  source
+=========  ==============  ==============================  ============================================================
+flattened  1               step t · n_quantizers + q       AudioLM's row-major order, which the papers use
+delay      n_quantizers    step t + q, slot q              MusicGen (arXiv 2306.05284): each quantizer one step later
+parallel   n_quantizers    step t, slot q                  all quantizers of a frame at once
+=========  ==============  ==============================  ============================================================
 """
 
 from functools import cache

@@ -190,9 +190,7 @@ class PostNetTask:
         """Warn where spectrograms are further from music than before after a thousand steps, or the GAN diverges."""
         last = next((row for row in reversed(history) if "val_sampled" in row), {"step": 0})
         if last["step"] >= 1000 and last["val_sampled"] > last["val_sampled_before"]:
-            return (
-                "apply_post_net draws are further from music than before: lower the learning rate, or give more pieces"
-            )
+            return "corrected samples are further from music than before: lower the learning rate, or give more pieces"
         return gan_divergence(history)
 
     def _set_rates(self, progress: float, step: int) -> None:

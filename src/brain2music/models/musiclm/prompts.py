@@ -117,9 +117,9 @@ def embed_texts(texts: Sequence[str], conditioner: Conditioner) -> Float[Tensor,
     for text in texts:
         words = len(text.split())
         if words > MAX_WORDS:
-            raise InputError(f"the text has {words} words", hint=f"write_config the music in at most {MAX_WORDS}")
+            raise InputError(f"the text has {words} words", hint=f"describe the music in at most {MAX_WORDS}")
     if not texts:
-        raise InputError("there is no text", hint="write_config the music in a few words")
+        raise InputError("there is no text", hint="describe the music in a few words")
     embedder = _embedder_of(conditioner)
     if not isinstance(embedder, TextEmbedder):
         raise InputError(f"{embedder.space.name} embeds no text", hint="give a recording or an embedding instead")

@@ -216,7 +216,7 @@ class TokenData:
 
     Raises
     ------
-    InputError : there are none, or they were made by different tokenizer.
+    InputError : there are none, or they were made by different tokenizers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -274,7 +274,7 @@ def code_frequencies(tokens: Int[Tensor, "pieces *rest"], codes: int) -> Float[T
 
 
 def mean_entropy(frequencies: Float[Tensor, "quantizers codes"]) -> float:
-    """Mean over levels of the codes' mean_entropy in nats: what a model without context would lose."""
+    """Mean entropy of the codes over quantizers in nats: the loss of a model without context."""
     return float(-torch.special.xlogy(frequencies.double(), frequencies.double()).sum(1).mean())
 
 

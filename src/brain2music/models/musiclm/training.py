@@ -185,7 +185,7 @@ class MusicLMTask:
             made.save(folder / f"held-out-{number}.wav", "Sample of a MusicLM in training")
 
     def check_divergence(self, history: list[dict[str, Any]]) -> str | None:
-        """Training must leave the unigram mean_entropy behind within its first thousand steps."""
+        """Warn where the loss is not below the unigram entropy after a thousand steps."""
         if len(history) < 2 or history[-1].get("step", 0) < 1000:
             return None
         for name in self.only:

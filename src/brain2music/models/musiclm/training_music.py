@@ -15,7 +15,7 @@ from .model import MusicLM
 def mel_token_codec(model: MusicLM) -> MelTokenCodec:
     """The model's codec of mel tokens; :class:`InputError` where its codec is another."""
     if not isinstance(model.codec, MelTokenCodec):
-        raise InputError(f"{model.codec.name} makes no spectrograms to hint", hint="take a model on mel tokens")
+        raise InputError(f"{model.codec.name} makes no spectrograms to correct", hint="take a model on mel tokens")
     return model.codec
 
 
