@@ -119,7 +119,7 @@ def test_a_continuation_keeps_the_recording_and_goes_on(three: MusicLM, monkeypa
     made = three.continuation((sound, 24000), seconds=1.0)
     assert made.waveform.shape == (1, 24000 * 3)
     assert np.array_equal(made.waveform[0, :48000], sound)
-    with pytest.raises(InputError, match="cannot be continue_recording"):
+    with pytest.raises(InputError, match="cannot be continued"):
         three.continuation((sound[:100], 24000))
 
 

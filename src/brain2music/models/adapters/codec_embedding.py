@@ -1,4 +1,4 @@
-"""EnCodec and DAC through transformers, as vectors per frame for :class:`brain2music.models.codec_average.CodecAverage`."""
+"""EnCodec and DAC through transformers, as vectors per frame for :mod:`brain2music.models.codec_average`."""
 
 from typing import Any
 

@@ -65,7 +65,8 @@ def write_free_running(
 ) -> list[Path]:
     """Write ``OUT/<number>.safetensors`` of what the model makes of each file's embedding, running free of its music.
 
-    All pieces of a shard have the same guidance, one of those above 0 at random. Errors are those of :func:`write_examples`.
+    All pieces of a shard have the same guidance, one of those above 0 at random. Errors are those of
+    :func:`write_examples`.
     """
     guidance = np.random.default_rng([seed, 2]).choice(GUIDANCE[1:], -(-len(files) // PER_SHARD))
 
