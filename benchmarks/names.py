@@ -1,8 +1,10 @@
-"""Count the public names of the package, names that are defined in several files, and names that many files have.
+"""Count public names and those that are documented, names defined in several files, and names that many files have.
 
     python benchmarks/names.py [SRC]
 
 ``public_names``: names in ``__all__`` of the packages (or in the stub from which it is made).
+``documented``, ``examples_run``: public names whose docstring is complete, and whose examples run; what is missing is
+said by ``python benchmarks/_docstrings.py``. Not counted of another SRC than the package itself.
 ``duplicate_definitions``: names of functions and classes, private ones too, that several modules define at top level,
 each on a line with its modules. Files ``__init__`` are not counted, nor ``config``, ``model`` and ``training`` in a
 folder of ``models/``, as every model has its own.
@@ -14,8 +16,10 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from _docstrings import problems_of, public_objects, run_examples
 from _results import Results
 
+SOURCES = Path(__file__).parents[1] / "src" / "brain2music"
 RESULTS = Results("names")
 
 MODEL_FILES = {"config", "model", "training"}
@@ -27,6 +31,8 @@ def main(root: Path) -> None:
     public = sum(len(public_names(file)) for file in files if file.stem == "__init__")
     print(f"public_names: {public}")
     RESULTS.add("public names", public)
+    if root.resolve() == SOURCES:
+        report_documentation()
     counted = [file for file in files if not is_exempt(file.relative_to(root))]
     definitions: defaultdict[str, list[Path]] = defaultdict(list)
     stems: defaultdict[str, list[Path]] = defaultdict(list)
@@ -36,6 +42,16 @@ def main(root: Path) -> None:
             definitions[name].append(file)
     report("duplicate_definitions", definitions, 1, root)
     report("repeated_file_names", stems, 2, root)
+
+
+def report_documentation() -> None:
+    """Print how many public names have a complete docstring, and examples that run."""
+    names = public_objects()
+    documented = sum(not problems_of(each) for each in names)
+    examples_run = sum(not run_examples(each) for each in names)
+    print(f"documented: {documented}\nexamples_run: {examples_run}")
+    RESULTS.add("documented", documented, bar="all public names", n=len(names))
+    RESULTS.add("examples run", examples_run, bar="all public names", n=len(names))
 
 
 def report(figure: str, found: dict[str, list[Path]], most: int, root: Path) -> None:
@@ -80,4 +96,4 @@ def public_names(file: Path) -> set[str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1] / "src" / "brain2music"))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else SOURCES)
