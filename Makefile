@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs linkcheck clean
 
 demo: .venv/run
 	$(BIN)/brain2music demo out/demo
@@ -21,6 +21,13 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: .venv/dev # docs/_build/html/index.html; downloads nothing, and every warning is an error
+	$(BIN)/sphinx-build -b html -W --keep-going -n -q -j auto docs docs/_build/html
+	$(BIN)/python docs/check_site.py docs/_build/html
+
+linkcheck: .venv/dev # the links out of the manual; needs the network
+	$(BIN)/sphinx-build -b linkcheck -q docs docs/_build/linkcheck
+
 .venv/run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --editable .
@@ -34,4 +41,5 @@ lint: .venv/dev
 	@touch $@
 
 clean:
+	rm -rf docs/_build docs/examples docs/reference/api docs/reference/commands docs/reference/settings
 	rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
