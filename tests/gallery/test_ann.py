@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.gallery import AnnIndex, ExactIndex
+from brain2music.gallery.ann import AnnIndex
+from brain2music.gallery.search import ExactIndex
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

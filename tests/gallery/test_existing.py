@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.gallery import Gallery, Store, build_gallery
+from brain2music.gallery import Gallery, build_gallery
+from brain2music.gallery.storage import Store
 
 from .conftest import Bands, write_tone
 

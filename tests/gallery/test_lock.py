@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.gallery import Gallery, Store, build_gallery, mark_duplicates
+from brain2music.gallery import Gallery, build_gallery, mark_duplicates
 from brain2music.gallery.lock import LOCK, lock_gallery
+from brain2music.gallery.storage import Store
 
 from .conftest import Bands, write_tone
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.gallery import list_tracks, read_metadata
+from brain2music.gallery.metadata_tables import read_metadata
 from brain2music.gallery.text_tables import read_text_table
+from brain2music.gallery.tracks import list_tracks
 
 from .conftest import write_tone
 

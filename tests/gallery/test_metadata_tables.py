@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.gallery import list_tracks, read_metadata
-from brain2music.gallery.metadata_tables import creative_commons
+from brain2music.gallery.metadata_tables import creative_commons, read_metadata
+from brain2music.gallery.tracks import list_tracks
 
 from .conftest import write_tone
 

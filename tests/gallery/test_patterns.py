@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning
-from brain2music.gallery import build_gallery, matching, matching_tracks
+from brain2music.gallery import build_gallery
+from brain2music.gallery.patterns import matching, matching_tracks
 
 from .conftest import Bands
 

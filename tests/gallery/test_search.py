@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.gallery import ExactIndex
-from brain2music.gallery.search import Screening, _coarse, _coarse_products, _margin
+from brain2music.gallery.search import ExactIndex, Screening, _coarse, _coarse_products, _margin
 
 SCREENINGS: list[Screening] = ["bfloat16", "float32"]
 

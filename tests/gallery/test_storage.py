@@ -9,8 +9,9 @@ import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.embeddings import Embedder
-from brain2music.gallery import Gallery, Store, build_gallery
+from brain2music.gallery import Gallery, build_gallery
 from brain2music.gallery.shards import list_shards
+from brain2music.gallery.storage import Store
 from brain2music.models.embedders import get_embedder
 
 from .conftest import Bands, write_tone

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.gallery import list_tracks
+from brain2music.gallery.tracks import list_tracks
 
 from .conftest import write_tone
 

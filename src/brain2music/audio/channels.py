@@ -20,14 +20,34 @@ def mix(
 ) -> Float32[np.ndarray, " samples"]:
     """Mix channels to mono by their mean.
 
-    Where that would cancel (one channel is wired with opposite polarity, L = -R), the channels that oppose the loudest
-    are inverted first, with a warning. For all other sound the result is exactly the mean.
+    Channels that would cancel (one is wired with opposite polarity, L = -R) are inverted before mixing, with a warning:
+    those that oppose the loudest. For all other sound the result is exactly the mean.
 
     Parameters
     ----------
-    signs : polarities of the whole sound (:func:`polarities`) where ``samples`` is a part of it; by default those of
-        ``samples``.
-    source : path of the file, for the warning.
+    samples : ndarray of float32, of shape (channels, samples)
+        Waveform with its channels.
+    signs : ndarray of float32, of shape (channels,), optional
+        Polarities of the whole sound where ``samples`` is a part of it; default those of ``samples``.
+    source : Path, optional
+        Path of the file, for the warning.
+
+    Returns
+    -------
+    ndarray of float32, of shape (samples,)
+        Mono waveform.
+
+    Warns
+    -----
+    Brain2MusicWarning
+        Channels cancel each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.audio import mix
+    >>> mix(np.array([[0.5, 1.0], [0.25, 0.0]], dtype=np.float32))
+    array([0.375, 0.5  ], dtype=float32)
     """
     if len(samples) == 1:
         return samples.mean(axis=0)

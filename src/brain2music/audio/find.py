@@ -21,12 +21,14 @@ UNREAD = "that cannot be read"
 
 @dataclass
 class FolderScan:
-    """Sound files of a folder, and what was passed over.
+    """Sound files in a folder, and what was passed over.
 
     Attributes
     ----------
-    files : the sound files, sorted by path.
-    passed_over : files, folders and links that were not used, sorted by path, each with the reason.
+    files : list of Path
+        Sound files, sorted by path.
+    passed_over : list of (Path, str)
+        Files, folders and links that are not used, sorted by path, each with the reason.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -34,11 +36,37 @@ class FolderScan:
 
 
 def find_audio(folder: str | Path) -> list[Path]:
-    """List all sound files in a folder and below it, sorted by path (:func:`scan_folder`).
+    """List all sound files in a folder and its subfolders.
+
+    Links are followed, each folder is read once, and hidden files are passed over. Files in formats that need PyAV are
+    listed only where it is installed.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder to search.
+
+    Returns
+    -------
+    list of Path
+        Sound files, sorted by path.
 
     Raises
     ------
-    InputError : the folder does not exist, cannot be read, or holds no sound files.
+    InputError
+        The folder does not exist, cannot be read, or holds no sound files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.audio import find_audio, write_audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(Path(folder, "b.wav"), np.zeros(100), 16000)
+    ...     write_audio(Path(folder, "a.flac"), np.zeros(100), 16000)
+    ...     [file.name for file in find_audio(folder)]
+    ['a.flac', 'b.wav']
     """
     return scan_folder(folder).files
 
@@ -51,11 +79,20 @@ def scan_folder(folder: str | Path, leave_out: Sequence[Path] = ()) -> FolderSca
 
     Parameters
     ----------
-    leave_out : folders that are neither read nor listed.
+    folder : str or Path
+        Folder to search.
+    leave_out : sequence of Path
+        Folders that are neither read nor listed.
+
+    Returns
+    -------
+    FolderScan
+        The sound files, and the other entries with reasons.
 
     Raises
     ------
-    InputError : the folder does not exist, cannot be read, or holds no sound files.
+    InputError
+        The folder does not exist, cannot be read, or holds no sound files.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -8,9 +8,25 @@ from .reading import open_sound
 
 
 class AudioInfo(NamedTuple):
-    """Sample rate in Hz, number of channels, duration in seconds, and bits per sample of a sound file.
+    """Properties of a sound file.
 
-    ``seconds`` is how much decodes. ``bits`` is what the samples need: 16, 24, or 32 for floats; 24 for lossy formats.
+    Attributes
+    ----------
+    sample_rate : int
+        Sample rate in Hz.
+    channels : int
+        Number of channels.
+    seconds : float
+        Duration in seconds of what decodes.
+    bits : int
+        Bits per sample that keep its samples exactly: 16, 24, or 32 for floats; 24 for lossy formats.
+
+    Examples
+    --------
+    >>> from brain2music.audio import AudioInfo
+    >>> info = AudioInfo(sample_rate=44100, channels=2, seconds=180.0, bits=16)
+    >>> info.seconds * info.sample_rate
+    7938000.0
     """
 
     sample_rate: int
@@ -22,8 +38,34 @@ class AudioInfo(NamedTuple):
 def audio_info(path: str | Path) -> AudioInfo:
     """Read the sample rate, channels, duration and bit depth of a sound file.
 
-    The duration is what decodes, whatever the header says. Errors are those of :func:`.reading.open_sound`; warnings
-    about the file are left to whoever reads its samples.
+    The file is decoded where its header is not reliable. Warnings about damage are left to functions that read its
+    samples.
+
+    Parameters
+    ----------
+    path : str or Path
+        Sound file.
+
+    Returns
+    -------
+    AudioInfo
+        Its properties.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read (:func:`read_audio`).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.audio import audio_info, write_audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(Path(folder, "tone.wav"), np.zeros(8000), 16000)
+    ...     audio_info(Path(folder, "tone.wav"))
+    AudioInfo(sample_rate=16000, channels=1, seconds=0.5, bits=16)
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

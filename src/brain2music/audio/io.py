@@ -34,24 +34,54 @@ def read_audio(
     start: float = 0.0,
     duration: float | None = None,
 ) -> tuple[Float32[np.ndarray, "*channels samples"], int]:
-    """Read a sound file or a part of it.
+    """Read a sound file, or a part of it, as a waveform.
+
+    The first bytes of the file decide its format, not its name. A file that is damaged or shorter than its header
+    says is read as far as it decodes, with a warning, if at least half of it does.
 
     Parameters
     ----------
-    path : wav, flac, ogg, opus, mp3, aiff, au, caf, w64 or rf64; with PyAV also m4a, aac, mp4, webm, wma and others.
-        The first bytes decide, not the name.
-    sample_rate : sample rate in Hz to resample to; None keeps that of the file.
-    mono : average the channels (:func:`.channels.mix`), giving (samples,); otherwise (channels, samples).
-    start, duration : the part to read, in seconds; shorter where the file ends before.
+    path : str or Path
+        Sound file in wav, flac, ogg, opus, mp3, aiff, au, caf, w64 or rf64; with PyAV (the extra ``formats``) also in
+        m4a, aac, mp4, webm, wma and others.
+    sample_rate : int, optional
+        Sample rate in Hz to resample to; default that of the file.
+    mono : bool, default True
+        Whether to average the channels (:func:`mix`).
+    start : float, default 0.0
+        Beginning of the part to read, in seconds.
+    duration : float, optional
+        Duration of the part to read, in seconds; default to the end. The part is shorter where the file ends before.
 
     Returns
     -------
-    The waveform in [-1, 1] and its sample rate in Hz.
+    waveform : ndarray of float32, of shape (samples,), or (channels, samples) where not ``mono``
+        Samples within ±1.
+    sample_rate : int
+        Sample rate of the waveform in Hz.
 
     Raises
     ------
-    InputError : the file cannot be read (:func:`.reading.open_sound`), holds no samples in the requested part, or
-        holds NaN, infinite or unscaled samples.
+    InputError
+        The file is missing, empty, not sound, or largely damaged; it holds no samples in the requested part; or its
+        samples are NaN, infinite, or floats that look like unscaled integers.
+
+    See Also
+    --------
+    audio_info : Read sample rate, channels and duration only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.audio import read_audio, write_audio
+    >>> tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(32000) / 16000)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(Path(folder, "tone.wav"), tone, 16000)
+    ...     sound, sample_rate = read_audio(Path(folder, "tone.wav"), sample_rate=8000, start=0.5, duration=1.0)
+    >>> sound.shape, sample_rate
+    ((8000,), 8000)
     """
     path = Path(path)
     with open_sound(path) as sound:
@@ -77,14 +107,38 @@ def require_sound(samples: Float32[np.ndarray, "channels samples"], path: Path) 
 
 
 def write_audio(path: str | Path, waveform: Shaped[np.ndarray, "*channels samples"], sample_rate: int) -> None:
-    """Write a sound file atomically, in the format of its suffix: wav and flac in 16 bits, ogg or mp3.
+    """Write a waveform to a sound file in the format of its suffix.
 
-    Integers are divided by their full scale. A waveform whose peak is above 1 is scaled to peak 1, never clipped.
+    The file is written atomically: wav and flac with 16 bits, ogg (Vorbis) or mp3. A waveform whose peak is above 1 is
+    scaled to peak 1, never clipped.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write, with the suffix .wav, .flac, .ogg or .mp3.
+    waveform : ndarray of shape (samples,) or (channels, samples)
+        Samples within ±1. Integers are divided by their full scale.
+    sample_rate : int
+        Sample rate in Hz.
 
     Raises
     ------
-    InputError : the suffix is another, or the format does not have the sample rate (mp3 above 48 kHz).
-    ValueError : the waveform is empty or not finite.
+    InputError
+        The suffix is another, the format does not have the sample rate (mp3 above 48 kHz), or the disk is full.
+    ValueError
+        The waveform is empty or not finite.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.audio import audio_info, write_audio
+    >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, (2, 22050))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(Path(folder, "noise.flac"), noise, 44100)
+    ...     audio_info(Path(folder, "noise.flac"))
+    AudioInfo(sample_rate=44100, channels=2, seconds=0.5, bits=16)
     """
     waveform = as_floats(np.asarray(waveform))
     if waveform.size == 0 or not np.isfinite(waveform).all():
@@ -96,7 +150,31 @@ def write_audio(path: str | Path, waveform: Shaped[np.ndarray, "*channels sample
 def resample(
     waveform: Float[np.ndarray, "*channels samples"], source_rate: int, target_rate: int
 ) -> Float32[np.ndarray, "*channels resampled"]:
-    """Resample along the last axis using soxr ("HQ", linear phase); n samples become about n · target / source."""
+    """Resample a waveform along its last axis.
+
+    soxr resamples with its quality "HQ" and a linear phase, so sounds are not delayed.
+
+    Parameters
+    ----------
+    waveform : ndarray of shape (..., samples)
+        Samples, of one channel or of several.
+    source_rate : int
+        Sample rate of the waveform in Hz.
+    target_rate : int
+        Sample rate of the result in Hz.
+
+    Returns
+    -------
+    ndarray of float32, of shape (..., resampled)
+        About ``samples * target_rate / source_rate`` samples per channel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.audio import resample
+    >>> resample(np.zeros((2, 44100)), 44100, 24000).shape
+    (2, 24000)
+    """
     import soxr
 
     waveform = np.asarray(waveform, dtype=np.float32)
@@ -106,7 +184,36 @@ def resample(
 
 
 def duration_of(path: str | Path) -> float:
-    """Duration of a sound file in seconds, whatever its header says; 0 is allowed, errors as in :func:`read_audio`."""
+    """Measure the duration of a sound file.
+
+    The duration is what decodes, whatever the header says.
+
+    Parameters
+    ----------
+    path : str or Path
+        Sound file.
+
+    Returns
+    -------
+    float
+        Duration in seconds; 0 for a file without samples.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read (:func:`read_audio`).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.audio import duration_of, write_audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(Path(folder, "silence.wav"), np.zeros(12000), 24000)
+    ...     duration_of(Path(folder, "silence.wav"))
+    0.5
+    """
     with open_sound(path, least_s=0.0) as sound:
         return sound.frames / sound.sample_rate
 

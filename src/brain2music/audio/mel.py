@@ -10,9 +10,38 @@ from jaxtyping import Float, Float32
 def mel_spectrogram(
     waveform: Float32[np.ndarray, " samples"], sample_rate: int, n_fft: int, hop_length: int, n_mels: int
 ) -> Float32[torch.Tensor, "frames mels"]:
-    """Power mel spectrogram as ``librosa.feature.melspectrogram``: Hann, centred, zero-padded.
+    """Compute the power mel spectrogram of a waveform.
 
-    Frame i is centred on sample ``i * hop_length``; there are ``1 + samples // hop_length`` frames.
+    The result equals ``librosa.feature.melspectrogram`` with its defaults: Hann window, centred frames, zero padding,
+    Slaney's mel scale and filters of unit area.
+
+    Parameters
+    ----------
+    waveform : ndarray of float32, of shape (samples,)
+        Mono waveform.
+    sample_rate : int
+        Sample rate in Hz.
+    n_fft : int
+        Window length in samples.
+    hop_length : int
+        Samples from frame to frame.
+    n_mels : int
+        Number of mel bands from 0 Hz to half the sample rate.
+
+    Returns
+    -------
+    torch.Tensor of float32, of shape (frames, mels)
+        Power per frame and band. Frame i is centred on sample ``i * hop_length``, and there are
+        ``1 + samples // hop_length`` frames.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.audio import mel_spectrogram
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
+    >>> mel = mel_spectrogram(tone, 16000, n_fft=512, hop_length=160, n_mels=40)
+    >>> tuple(mel.shape)
+    (101, 40)
     """
     signal = torch.tensor(waveform)
     window = torch.hann_window(n_fft)
@@ -23,7 +52,31 @@ def mel_spectrogram(
 
 @lru_cache
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int, unit_area: bool = True) -> Float32[np.ndarray, "mels bins"]:
-    """Triangular mel filters from 0 Hz to half the sample rate (Slaney's mel scale), of unit area or unit height."""
+    """Compute triangular mel filters from 0 Hz to half the sample rate.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Sample rate in Hz.
+    n_fft : int
+        Window length in samples; there are ``n_fft // 2 + 1`` frequency bins.
+    n_mels : int
+        Number of filters.
+    unit_area : bool, default True
+        Whether filters have unit area; otherwise their height is 1.
+
+    Returns
+    -------
+    ndarray of float32, of shape (mels, bins)
+        Weights of the frequency bins, on the mel scale of Slaney's Auditory Toolbox (1998).
+
+    Examples
+    --------
+    >>> from brain2music.audio import mel_filters
+    >>> filters = mel_filters(24000, 1024, 64)
+    >>> filters.shape
+    (64, 513)
+    """
     edges = _mel_to_hz(np.linspace(0.0, _hz_to_mel(sample_rate / 2), n_mels + 2))
     bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]

@@ -16,11 +16,34 @@ from .limiter import CEILING
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Generated sound: a waveform (channels, samples) float32 at ``sample_rate`` Hz, and its origin.
+    """Generated sound and its origin.
 
-    ``source`` is the origin, as JSON types: ``generator``, ``checkpoint``, ``seed``, ``draw``, ``condition`` and the
-    other arguments of the generator. ``bits`` is the number of bits per sample to write, where the format has a choice:
-    16, 24, or 32 for floats.
+    Generators return it. :meth:`save` writes the origin with the sound, so that a piece can be generated again.
+
+    Attributes
+    ----------
+    waveform : ndarray of float32, of shape (channels, samples)
+        Samples, usually within ±1.
+    sample_rate : int
+        Sample rate in Hz.
+    source : dict
+        Origin, as JSON types: ``generator``, ``checkpoint``, ``seed``, ``draw`` (number of the sample) and the other
+        arguments of the generator.
+    bits : int
+        Bits per sample to write, where the format has a choice: 16, 24, or 32 for floats.
+
+    Raises
+    ------
+    ValueError
+        The waveform is empty or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.audio import Reconstruction
+    >>> piece = Reconstruction(np.zeros((1, 48000), np.float32), 24000, {"generator": "silence", "seed": 0})
+    >>> piece.seconds
+    2.0
     """
 
     waveform: Float32[np.ndarray, "channels samples"]
@@ -38,14 +61,27 @@ class Reconstruction:
         return self.waveform.shape[1] / self.sample_rate
 
     def save(self, path: str | Path, title: str = "Generated music") -> Path:
-        """Write wav, flac, ogg or mp3 with the origin in its tags (title, software, comment), and a JSON file beside
-        it.
+        """Write a sound file with the origin in its tags, and a JSON file beside it.
 
-        The JSON file has the same name but for its suffix. A waveform whose peak is above 1 is scaled to peak 1.
+        The tags are title, software and comment (the origin). The JSON file has the same name with another suffix. A
+        waveform whose peak is above 1 is scaled to peak 1.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write, with the suffix .wav, .flac, .ogg or .mp3.
+        title : str, default "Generated music"
+            Title in the tags and the JSON file.
+
+        Returns
+        -------
+        Path
+            The sound file.
 
         Raises
         ------
-        InputError : the suffix is none of these, or the format does not know the sample rate or so many channels.
+        InputError
+            The suffix is another, the format does not have the sample rate or so many channels, or the disk is full.
         """
         path = Path(path)
         waveform = self.waveform / max(1.0, float(np.abs(self.waveform).max()))

@@ -23,27 +23,74 @@ _HINT = "give floats within ±1, or int16"
 
 
 def as_waveform(array: Any, sample_rate: Any) -> tuple[Float32[np.ndarray, " samples"], int]:
-    """Convert an array to a mono waveform (samples,) within about ±1 and its sample rate in Hz.
+    """Convert an array to a mono waveform.
 
-    Stereo is mixed (:func:`.channels.mix`).
+    All functions of this package that take a waveform and a sample rate convert them in this way. Stereo is mixed
+    (:func:`mix`).
 
     Parameters
     ----------
-    array : (samples,), (channels, samples) or (samples, channels), with one or two channels. Floats are used as they
-        are; int8, int16, int32 and uint8 are divided by their full scale.
-    sample_rate : in Hz, a whole number from 1,000 to 768,000.
+    array : array_like of shape (samples,), (channels, samples) or (samples, channels)
+        Samples of one or two channels. Floats are used as they are; int8, int16, int32 and uint8 are divided by their
+        full scale.
+    sample_rate : int
+        Sample rate in Hz, 1,000 to 768,000.
+
+    Returns
+    -------
+    waveform : ndarray of float32, of shape (samples,)
+        Samples, about within ±1.
+    sample_rate : int
+        Sample rate in Hz.
 
     Raises
     ------
-    InputError : the array is empty, has another shape or kind of numbers, or holds NaN or infinities; floats or
-        int32 that look like unscaled 16-bit samples; or the sample rate is out of range.
+    InputError
+        The array is empty, has another shape or number type, or holds NaN or infinite samples; floats or int32 look
+        like unscaled 16-bit samples; or the sample rate is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.audio import as_waveform
+    >>> waveform, sample_rate = as_waveform(np.array([0, 16384, -32768], dtype=np.int16), 16000)
+    >>> waveform
+    array([ 0. ,  0.5, -1. ], dtype=float32)
     """
     samples, sample_rate = as_channels(array, sample_rate)
     return mix(samples), sample_rate
 
 
 def as_channels(array: Any, sample_rate: Any) -> tuple[Float32[np.ndarray, "channels samples"], int]:
-    """Convert an array to a waveform (channels, samples) of one or two channels (:func:`as_waveform`)."""
+    """Convert an array to a waveform with its channels.
+
+    Parameters
+    ----------
+    array : array_like of shape (samples,), (channels, samples) or (samples, channels)
+        Samples of one or two channels, as for :func:`as_waveform`; the shorter axis is that of the channels.
+    sample_rate : int
+        Sample rate in Hz, 1,000 to 768,000.
+
+    Returns
+    -------
+    waveform : ndarray of float32, of shape (channels, samples)
+        Samples, about within ±1.
+    sample_rate : int
+        Sample rate in Hz.
+
+    Raises
+    ------
+    InputError
+        Array or sample rate cannot be used, as for :func:`as_waveform`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.audio import as_channels
+    >>> waveform, sample_rate = as_channels(np.zeros((44100, 2), dtype=np.int16), 44100)
+    >>> waveform.shape, waveform.dtype.name
+    ((2, 44100), 'float32')
+    """
     sample_rate = as_sample_rate(sample_rate)
     if isinstance(array, str | bytes) or hasattr(array, "__fspath__"):
         raise InputError(f"a waveform is an array of samples, not {array!r}", hint="read the file with read_audio")

@@ -1,17 +1,8 @@
-from .ann import AnnIndex as AnnIndex
-from .ann import Measured as Measured
 from .build import build_gallery as build_gallery
 from .duplicates import find_duplicates as find_duplicates
 from .duplicates import mark_duplicates as mark_duplicates
 from .gallery import Gallery as Gallery
 from .gallery import Hits as Hits
-from .metadata_tables import read_metadata as read_metadata
-from .patterns import matching as matching
-from .patterns import matching_tracks as matching_tracks
 from .query import search_like as search_like
 from .query import search_text as search_text
 from .query import search_vector as search_vector
-from .search import ExactIndex as ExactIndex
-from .storage import Store as Store
-from .tracks import Corpus as Corpus
-from .tracks import list_tracks as list_tracks

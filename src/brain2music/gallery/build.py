@@ -54,51 +54,81 @@ def build_gallery(
     scheduler: str | None = None,
     shard_size: int = 64,
 ) -> Gallery:
-    """Build a gallery, or update it: embed the first seconds of every track of a corpus that is new or has changed.
+    """Build or update a gallery from a corpus of music.
 
-    Building from a second corpus adds it. Building again from a corpus updates it: tracks whose files are gone are
-    removed, and titles and licences are taken from its current table (:mod:`brain2music.gallery.retention`).
+    The first seconds of every track that is new or has changed are embedded. Building from a second corpus adds it.
+    Building again from a corpus updates it: tracks whose files are gone are removed, and titles and licences are taken
+    from its current table. A build that was interrupted resumes, and the gallery in use is replaced in one step.
 
     Parameters
     ----------
     music : str or Path
-        A folder, searched with its sub-folders, or a table of files; never written to.
+        Folder, searched with its subfolders, or a table of files; never written to.
     out : str or Path
-        The folder of the gallery, created if necessary, or a URL that fsspec supports ("s3://bucket/gallery").
+        Folder of the gallery, created if necessary, or a URL that fsspec supports ("s3://bucket/gallery").
     embedder : Embedder
-        Its space is recorded, with the digest of its weights.
-    metadata, exclude
-        As for :func:`brain2music.gallery.tracks.list_tracks`; by default the table that was used last for this corpus.
-    seconds : float
-        Duration of the part that is embedded, from the start (15 s in the paper; Brain2Music §4).
-    keep_windows : bool
+        Embedder of sound (:func:`brain2music.get_embedder`); its space and the digest of its weights are recorded.
+    metadata : str or Path, optional
+        Table of titles, artists, genres and licences of the tracks; default the table that was used last for this
+        corpus.
+    seconds : float, default 15.0
+        Duration of the part that is embedded, from the start of each track, in seconds.
+    exclude : iterable of str
+        Patterns of tracks that are left out, for example the stimuli of a study.
+    keep_windows : bool, default False
         Whether to store the vectors of windows too, not only their mean.
-    half : bool
+    half : bool, default False
         Whether to store vectors in 16 bits.
-    prune : bool
+    prune : bool, default False
         Whether to remove tracks whose files are gone from other corpora too.
-    wait : bool
-        Whether to wait for another process that changes the gallery; else that is an error.
+    wait : bool, default True
+        Whether to wait for another process that changes the gallery; otherwise that is an error.
     progress : callable, optional
         Called with (recordings done, recordings to do) of this build.
-    n_jobs : int or None
-        Number of processes; None takes every core. More than one requires an embedder of the registry.
+    n_jobs : int or None, default 1
+        Number of processes; None for one per core. More than one requires an embedder of the registry.
     scheduler : str, optional
         Address of a Dask scheduler, used instead of processes, whose workers can access ``music`` and ``out``.
-    shard_size : int
+    shard_size : int, default 64
         Recordings per shard, which each process may lose when interrupted.
 
     Returns
     -------
     Gallery
-        Files that are left out or cannot be embedded are warned of, and listed in ``rejected.tsv`` with the reason.
-        A gallery of more than three million tracks has an approximate index too.
+        The gallery, with an approximate index where it has more than three million tracks.
 
     Raises
     ------
     InputError
-        If there are no sound files, none can be embedded, the table of metadata is not valid, the gallery at ``out``
-        was built with other settings, or another process changes it.
+        There are no sound files, none can be embedded, the table of metadata is not valid, the gallery at ``out`` was
+        built with other settings, or another process changes it.
+
+    Warns
+    -----
+    Brain2MusicWarning
+        Files are left out or cannot be embedded; they are listed in ``rejected.tsv`` with the reason.
+
+    References
+    ----------
+    Denk et al., "Brain2Music: reconstructing music from human brain activity" (2023, arXiv 2307.11078), section 4: the
+    first 15 s of each track are embedded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import write_audio
+    >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, 32000)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("a", "b"):
+    ...         write_audio(Path(folder, "music", f"{name}.wav"), noise, 16000)
+    ...         noise = np.cumsum(noise) / 100
+    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder, seconds=2.0)
+    >>> gallery.vectors.shape
+    (2, 96)
     """
     music = Path(music)
     if not music.exists():

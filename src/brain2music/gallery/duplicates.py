@@ -19,27 +19,47 @@ _QUERIES = 1024
 
 
 def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0) -> pd.DataFrame:
-    """Find tracks that repeat an earlier one of the table.
+    """Find tracks that repeat an earlier track of the gallery.
+
+    Tracks are duplicates if their vectors and durations are close enough. Duplicates of duplicates are in one group.
 
     Parameters
     ----------
     gallery : Gallery
-    cosine : float
-        The smallest cosine of duplicates, centred on the mean of the gallery. With musicnn, recordings re-encoded as
-        mp3 have 0.997 or more and those delayed by half a second 0.992, the nearest other one 0.95 in 19 of 20 cases.
-    seconds : float
-        The largest difference between the durations of the recordings.
+        Gallery to search.
+    cosine : float, default 0.98
+        Smallest cosine of duplicates, centred on the mean of the gallery. With musicnn, recordings re-encoded as mp3
+        have 0.997 or more and those delayed by half a second 0.992; the nearest other one has 0.95 in 19 of 20 cases.
+    seconds : float, default 1.0
+        Largest difference between the durations of the recordings, in seconds.
 
     Returns
     -------
     pandas.DataFrame
-        One row per duplicate: ``track``, ``duplicate_of`` (the first of its group), their ``cosine`` and the
+        One row per duplicate: ``track``, ``duplicate_of`` (the first of its group), their ``cosine``, and the
         difference of their durations in ``seconds``.
 
     Raises
     ------
     InputError
-        If the cosine is not above 0 and at most 1, or the seconds are negative.
+        The cosine is not above 0 and at most 1, or the seconds are negative.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.gallery import find_duplicates
+    >>> seconds = np.arange(32000) / 16000
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, hz, level in (("low", 100, 0.3), ("middle", 700, 0.3), ("high", 5000, 0.3), ("copy", 5000, 0.31)):
+    ...         write_audio(Path(folder, "music", f"{name}.wav"), level * np.sin(2 * np.pi * hz * seconds), 16000)
+    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
+    >>> find_duplicates(gallery)[["track", "duplicate_of"]].to_dict("records")
+    [{'track': 'high', 'duplicate_of': 'copy'}]
     """
     if not 0 < cosine <= 1 or seconds < 0:
         raise InputError(f"a cosine of {cosine:g} within {seconds:g} s cannot be", hint="give 0 < cosine <= 1, s >= 0")
@@ -60,9 +80,49 @@ def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
 
 
 def mark_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0) -> pd.DataFrame:
-    """Find duplicates and write them to ``duplicates.tsv`` of the gallery, which is read when it is next opened.
+    """Find duplicates and mark them in the gallery.
 
-    Marks refer to tracks and contents: they become invalid if the file changes, or the original is removed.
+    Marks are written to ``duplicates.tsv``, which is read when the gallery is next opened; ``Gallery.select`` with
+    ``duplicates=False`` leaves marked tracks out. A mark is no longer valid once the file changes or the original is
+    removed.
+
+    Parameters
+    ----------
+    gallery : Gallery
+        Gallery to search and mark.
+    cosine : float, default 0.98
+        Smallest cosine of duplicates, as for :func:`find_duplicates`.
+    seconds : float, default 1.0
+        Largest difference between the durations of the recordings, in seconds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per duplicate, as for :func:`find_duplicates`.
+
+    Raises
+    ------
+    InputError
+        The cosine is not above 0 and at most 1, the seconds are negative, or the gallery cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.gallery import mark_duplicates
+    >>> seconds = np.arange(32000) / 16000
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, hz, level in (("low", 100, 0.3), ("middle", 700, 0.3), ("high", 5000, 0.3), ("copy", 5000, 0.31)):
+    ...         write_audio(Path(folder, "music", f"{name}.wav"), level * np.sin(2 * np.pi * hz * seconds), 16000)
+    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
+    ...     marked = mark_duplicates(gallery)
+    ...     gallery = b2m.Gallery.open(Path(folder, "gallery"))
+    >>> gallery.select(duplicates=False).tolist()
+    [True, False, True, True]
     """
     found = find_duplicates(gallery, cosine, seconds)
     contents = dict(zip(gallery.tracks["track"], gallery.tracks["sha256"], strict=True))

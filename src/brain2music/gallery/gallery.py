@@ -43,7 +43,23 @@ Statistic = float | Float[np.ndarray, " dims"] | None
 
 @dataclass(frozen=True)
 class Hits:
-    """The result of a search: per query the rows of tracks, best first, and their cosines."""
+    """Result of a search: the rows of tracks for each query, best first, and their cosines.
+
+    Attributes
+    ----------
+    indices : ndarray of int, of shape (queries, k)
+        Rows of :attr:`Gallery.tracks`, best first.
+    cosines : ndarray of float32, of shape (queries, k)
+        Cosine similarity of each track and query, -1 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.gallery import Hits
+    >>> hits = Hits(np.array([[3, 0]]), np.array([[0.9, 0.2]], dtype=np.float32))
+    >>> hits.indices[0, 0]
+    np.int64(3)
+    """
 
     indices: Int[np.ndarray, "queries k"]
     cosines: Float32[np.ndarray, "queries k"]
@@ -51,29 +67,56 @@ class Hits:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Tracks and their vectors.
+    """Corpus of existing music: its tracks, and a vector for each.
+
+    Galleries are made by :func:`build_gallery`, opened by :meth:`open`, and searched by :meth:`search`.
 
     Attributes
     ----------
-    folder, root : Path, str
-        The gallery as a path, and as it was opened ("s3://bucket/gallery").
+    folder : Path
+        Folder of the gallery.
+    root : str
+        Folder or URL as it was opened ("s3://bucket/gallery").
     space : EmbeddingSpace
-        Of the vectors.
+        Embedding space of the vectors.
     tracks : pandas.DataFrame
         One row per track: ``track`` (its id), ``path``, ``title``, ``artist``, ``genre``, ``licence``, ``sha256`` (of
-        the file that was embedded), ``start_s`` and ``duration_s`` (the part of the recording that was embedded),
-        ``recording_s`` (its whole duration), ``windows``, and ``duplicate_of`` (the track that it repeats, or "").
-        Paths are text (:mod:`brain2music.audio.paths`).
+        the embedded file), ``start_s`` and ``duration_s`` (the embedded part of the recording), ``recording_s`` (its
+        whole duration), ``windows``, and ``duplicate_of`` (the track that it repeats, or ""). Times are in seconds.
     seconds : float
-        The duration that was embedded of each recording, from its start; shorter ones as a whole.
-    vectors : (tracks, dims) float32 or float16
+        Duration in seconds that was embedded of each recording, from its start; shorter ones as a whole.
+    vectors : ndarray of float32 or float16, of shape (tracks, dims)
         Means over the windows of that part; a memory map.
-    mean : (dims,) float32
-        Of the vectors.
+    mean : ndarray of float32, of shape (dims,)
+        Mean of the vectors.
     files : dict of str to Path
-        The files of the index, on this machine.
+        Files of the index on this machine.
     measured : Measured or None
-        The measured recall of the approximate index; None if search is always exact.
+        Measured recall of the approximate index; None if search is always exact.
+
+    Notes
+    -----
+    Brain2Music (Denk et al. 2023, arXiv 2307.11078, section 4) retrieves the track whose embedding has the highest
+    cosine similarity with the decoded one, from the first 15 s of each track.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import write_audio
+    >>> seconds = np.arange(32000) / 16000
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, hz in (("low", 100), ("middle", 700), ("high", 5000)):
+    ...         write_audio(Path(folder, "music", f"{name}.wav"), 0.3 * np.sin(2 * np.pi * hz * seconds), 16000)
+    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
+    >>> hits = gallery.nearest(gallery.vectors[:1], k=2, space=gallery.space)
+    >>> gallery.ranked(hits)[["rank", "track"]]
+       rank track
+    0     1  high
+    1     2   low
     """
 
     folder: Path
@@ -88,9 +131,24 @@ class Gallery:
 
     @classmethod
     def open(cls, folder: str | Path, check: bool = False) -> "Gallery":
-        """Open a gallery by its folder or URL; :class:`InputError` if it is missing, unfinished or damaged.
+        """Open a gallery by its folder or URL.
 
-        ``check`` compares the contents of every file with its digest, not only the size.
+        Parameters
+        ----------
+        folder : str or Path
+            Folder that :func:`build_gallery` made, or a URL that fsspec supports.
+        check : bool, default False
+            Whether to compare the contents of every file with its digest, not only its size.
+
+        Returns
+        -------
+        Gallery
+            The gallery, whose vectors stay on disk.
+
+        Raises
+        ------
+        InputError
+            The gallery is missing, unfinished or damaged.
         """
         store = Store(folder)
         while True:
@@ -178,32 +236,36 @@ class Gallery:
         centre: Statistic = None,
         where: Bool[np.ndarray, " tracks"] | None = None,
     ) -> Hits:
-        """Search the tracks of highest cosine similarity to each query, equal cosines in order of the table.
-
-        The search is exact, except in galleries of more than three million tracks centred on their own mean, where it
-        is approximate (see :attr:`measured`).
+        """Search the tracks with the highest cosine similarity to each query.
 
         Queries and tracks are first centred on the same vector, by default the mean of the gallery. Features such as
         those of musicnn share a large mean; without centring every cosine is near 1. ``centre=0`` is the plain cosine
-        of the paper (Brain2Music, §4), appropriate for embeddings trained for it.
+        of Brain2Music (section 4), appropriate for embeddings trained for it. The search is exact, except in galleries
+        of more than three million tracks centred on their own mean, where it is approximate (see :attr:`measured`).
+        Equal cosines are in the order of the table.
 
         Parameters
         ----------
-        queries : (queries, dims) float32
-            In units of ``space``.
-        k : int
+        queries : ndarray of float32, of shape (queries, dims)
+            Means over windows, in ``space``.
+        k : int, default 10
             Tracks per query; fewer are returned if fewer may be found.
         space : EmbeddingSpace
-            Of the queries, which are means over windows; must be that of the gallery except for the step.
-        centre : (dims,) float, or float, optional
-            By default the mean of the gallery.
-        where : (tracks,) bool, optional
-            Tracks that may be found, as :meth:`select` returns.
+            Space of the queries; it must be that of the gallery except for the step.
+        centre : ndarray of shape (dims,) or float, optional
+            Vector on which cosines are centred; default the mean of the gallery.
+        where : ndarray of bool, of shape (tracks,), optional
+            Tracks that may be found, as :meth:`select` returns; default all.
+
+        Returns
+        -------
+        Hits
+            Rows of tracks and cosines, best first.
 
         Raises
         ------
         InputError
-            If the space differs, no track may be found, or queries are not finite.
+            The space differs, no track may be found, or queries are not finite.
         """
         self.space.require_same_means(space)
         if not np.isfinite(queries).all():
@@ -228,13 +290,34 @@ class Gallery:
         duplicates: bool = True,
         warn: bool = True,
     ) -> Bool[np.ndarray, " tracks"]:
-        """Select the tracks that meet all conditions, each a list of patterns ("CC-BY*", "rock", "blues.*").
+        """Select the tracks that meet all conditions.
 
-        ``tracks`` and ``exclude`` (for example the stimuli of a study) are ids, paths or names of tracks, or patterns
-        of these (:func:`brain2music.gallery.patterns.matching_tracks`); ``exclude_artists`` is matched against artists.
-        Licences, genres and artists are not case-sensitive. Without ``duplicates``, only the first of repeated
-        recordings is selected (:func:`brain2music.gallery.duplicates.mark_duplicates`). Patterns without any match are
-        warned of, unless ``warn`` is False.
+        Each condition is a list of patterns ("CC-BY*", "rock", "blues.*"). Licences, genres and artists are not
+        case-sensitive. Tracks are matched by id, path or name.
+
+        Parameters
+        ----------
+        licences : iterable of str, optional
+            Licences that may be found; default all.
+        genres : iterable of str, optional
+            Genres that may be found; default all.
+        artists : iterable of str, optional
+            Artists that may be found; default all.
+        tracks : iterable of str, optional
+            Tracks that may be found; default all.
+        exclude : iterable of str
+            Tracks that are left out, for example the stimuli of a study.
+        exclude_artists : iterable of str
+            Artists that are left out.
+        duplicates : bool, default True
+            Whether repeated recordings may be found; otherwise only the first of each (:func:`mark_duplicates`).
+        warn : bool, default True
+            Whether to warn of patterns without any match.
+
+        Returns
+        -------
+        ndarray of bool, of shape (tracks,)
+            Whether each track may be found.
         """
         passing, unmatched = np.ones(len(self), bool), list[str]()
         ids, paths = list(self.tracks["track"]), list(self.tracks["path"])
@@ -257,7 +340,18 @@ class Gallery:
         return passing
 
     def ranked(self, hits: Hits) -> pd.DataFrame:
-        """Convert hits to a table with one row per query and rank (from 1), and the columns of the tracks."""
+        """Convert hits to a table.
+
+        Parameters
+        ----------
+        hits : Hits
+            Result of :meth:`nearest`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per query and rank: ``query``, ``rank`` (from 1), the columns of :attr:`tracks`, ``cosine``.
+        """
         queries, k = hits.indices.shape
         table = self.tracks.iloc[hits.indices.ravel()].reset_index(drop=True)
         table.insert(0, "query", np.repeat(np.arange(queries), k))
@@ -265,7 +359,23 @@ class Gallery:
         return table.assign(cosine=hits.cosines.ravel())
 
     def windows(self, track: int) -> Float32[np.ndarray, "windows dims"]:
-        """Read the vectors of all windows of one track; :class:`InputError` if the gallery does not have them."""
+        """Read the vectors of all windows of one track.
+
+        Parameters
+        ----------
+        track : int
+            Row of :attr:`tracks`.
+
+        Returns
+        -------
+        ndarray of float32, of shape (windows, dims)
+            Vectors in the order of the recording.
+
+        Raises
+        ------
+        InputError
+            The gallery was built without ``keep_windows``.
+        """
         if self._windows is None:
             raise InputError("this gallery was built without windows", self.folder, "build it with keep_windows")
         ends = np.cumsum(self.tracks["windows"].to_numpy())

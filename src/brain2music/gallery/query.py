@@ -23,17 +23,22 @@ def search_like(
     embedder: Embedder | None = None,
     where: Bool[np.ndarray, " tracks"] | None = None,
 ) -> pd.DataFrame:
-    """Search tracks similar to a recording, of which the same part is embedded as of the tracks.
+    """Search tracks similar to a recording.
+
+    The same part of the recording is embedded as of the tracks: its first :attr:`Gallery.seconds`.
 
     Parameters
     ----------
     gallery : Gallery
+        Gallery to search.
     recording : Path
-    k : int
+        Sound file.
+    k : int, default 10
+        Number of tracks.
     embedder : Embedder, optional
-        By default that of the space of the gallery.
-    where : (tracks,) bool, optional
-        Tracks that may be found, as :meth:`Gallery.select` returns.
+        Embedder of the recording; default that of the space of the gallery.
+    where : ndarray of bool, of shape (tracks,), optional
+        Tracks that may be found, as :meth:`Gallery.select` returns; default all.
 
     Returns
     -------
@@ -43,7 +48,26 @@ def search_like(
     Raises
     ------
     InputError
-        If the recording cannot be read, or the embedder is not that of the gallery.
+        The recording cannot be read, or the embedder is not that of the gallery.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.gallery import search_like
+    >>> seconds = np.arange(32000) / 16000
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, hz in (("low", 100), ("middle", 700), ("high", 5000)):
+    ...         write_audio(Path(folder, "music", f"{name}.wav"), 0.3 * np.sin(2 * np.pi * hz * seconds), 16000)
+    ...     write_audio(Path(folder, "query.wav"), 0.2 * np.sin(2 * np.pi * 4900 * seconds), 16000)
+    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
+    ...     found = search_like(gallery, Path(folder, "query.wav"), k=1)
+    >>> found["track"].item()
+    'high'
     """
     space = gallery.space
     embedder = embedder or get_embedder(space.name, space.window_s, space.step_s)
@@ -59,30 +83,52 @@ def search_text(
     embedder: TextEmbedder | None = None,
     where: Bool[np.ndarray, " tracks"] | None = None,
 ) -> pd.DataFrame:
-    """Search tracks that a text describes; the embedding of the gallery must be joint with text.
+    """Search tracks that a text describes.
 
-    Text and sound have different means in a joint space, so they are compared by plain cosines, not centred on the
-    mean of the gallery.
+    The embedding of the gallery must be joint with text. Text and sound have different means in a joint space, so they
+    are compared by plain cosines, not centred on the mean of the gallery.
 
     Parameters
     ----------
     gallery : Gallery
+        Gallery to search.
     text : str
-    k : int
+        Description of the music, in English.
+    k : int, default 10
+        Number of tracks.
     embedder : TextEmbedder, optional
-        By default that of the space of the gallery.
-    where : (tracks,) bool, optional
-        Tracks that may be found.
+        Embedder of the text; default that of the space of the gallery.
+    where : ndarray of bool, of shape (tracks,), optional
+        Tracks that may be found, as :meth:`Gallery.select` returns; default all.
 
     Returns
     -------
     pandas.DataFrame
-        As :func:`search_like`.
+        One row per track, best first, as for :func:`search_like`.
 
     Raises
     ------
     InputError
-        If there is no text embedder for the space of the gallery, or the text is empty.
+        There is no text embedder for the space of the gallery, or the text is empty.
+
+    Examples
+    --------
+    A gallery of ``logmel`` cannot be searched by text, which the error says:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.gallery import search_text
+    >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, 32000)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(Path(folder, "music", "noise.wav"), noise, 16000)
+    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
+    >>> search_text(gallery, "calm piano")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    brain2music.InputError: logmel embeds sound only
     """
     space = gallery.space
     embedder = embedder or get_text_embedder(space.name, space.window_s, space.step_s)
@@ -93,17 +139,50 @@ def search_text(
 def search_vector(
     gallery: Gallery, file: Path, k: int = 10, where: Bool[np.ndarray, " tracks"] | None = None
 ) -> pd.DataFrame:
-    """Search tracks nearest to each vector of a ``.npy`` file: (dims,) or (queries, dims), in the gallery's space.
+    """Search tracks nearest to each vector in a ``.npy`` file.
+
+    The embedding space of the numbers cannot be verified: they must be those of the gallery.
+
+    Parameters
+    ----------
+    gallery : Gallery
+        Gallery to search.
+    file : Path
+        Numpy file with an array of shape (dims,) or (queries, dims).
+    k : int, default 10
+        Number of tracks per vector.
+    where : ndarray of bool, of shape (tracks,), optional
+        Tracks that may be found, as :meth:`Gallery.select` returns; default all.
 
     Returns
     -------
     pandas.DataFrame
-        As :func:`search_like`; ``query`` is the number of the vector, from 0.
+        One row per vector and track, best first, as for :func:`search_like`; ``query`` is the number of the vector,
+        from 0.
 
     Raises
     ------
     InputError
-        If the file is not such an array. The space of its numbers cannot be verified.
+        The file is not such an array, or holds numbers that are not finite.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.gallery import search_vector
+    >>> seconds = np.arange(32000) / 16000
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, hz in (("low", 100), ("high", 5000)):
+    ...         write_audio(Path(folder, "music", f"{name}.wav"), 0.3 * np.sin(2 * np.pi * hz * seconds), 16000)
+    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
+    ...     np.save(Path(folder, "query.npy"), gallery.vectors[1])
+    ...     found = search_vector(gallery, Path(folder, "query.npy"), k=1)
+    >>> found["track"].item()
+    'low'
     """
     queries = _read_vectors(file, gallery.space.dims)
     return gallery.ranked(gallery.nearest(queries, k, space=gallery.space, where=where))[SHOWN]

@@ -1,6 +1,3 @@
-from .codec_average import CodecAverage as CodecAverage
-from .codec_average import FrameCodec as FrameCodec
-from .codecs import codec_names as codec_names
 from .codecs import get_codec as get_codec
 from .codecs import get_token_codec as get_token_codec
 from .codecs import list_codecs as list_codecs
@@ -10,10 +7,4 @@ from .embedders import get_text_embedder as get_text_embedder
 from .embedders import list_embedders as list_embedders
 from .embedders import pull as pull
 from .generators import Generator as Generator
-from .generators import generate_from_embeddings as generate_from_embeddings
 from .generators import get_generator as get_generator
-from .sources import CompositeWeights as CompositeWeights
-from .sources import LocalWeights as LocalWeights
-from .sources import ManualFiles as ManualFiles
-from .sources import PipWeights as PipWeights
-from .sources import Weights as Weights

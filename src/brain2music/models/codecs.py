@@ -68,23 +68,34 @@ def get_codec(name: str, n_quantizers: int | None = None, vocoder: str | None = 
         ``jen1-autoencoder-small``), or a folder.
     n_quantizers : int, optional
         Number of quantizers of a codec of tokens to use; default all.
-    vocoder : str, optional
-        Vocoder of a codec of mel tokens; default :data:`DEFAULT_VOCODER`.
+    vocoder : {"griffin-lim", "hifigan"}, optional
+        Vocoder of a codec of mel tokens; default "griffin-lim".
 
     Returns
     -------
     Codec
-        ``encode(waveform, sample_rate)`` gives codes or latents, ``decode`` their waveform (channels, samples).
+        ``encode(waveform, sample_rate)`` gives :class:`~brain2music.models.codec_parts.Codes`, and ``decode(codes)``
+        their waveform of shape (channels, samples).
 
     Raises
     ------
     InputError
         There is no such codec or vocoder, or the codec has no such quantizers.
 
+    See Also
+    --------
+    list_codecs : List all codecs, and whether their weights are on this machine.
+
     Examples
     --------
-    >>> codec = b2m.get_codec("soundstream-small")  # doctest: +SKIP
-    >>> sound = codec.decode(codec.encode(waveform, sample_rate))  # doctest: +SKIP
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> codec = b2m.get_codec("soundstream-small")
+    >>> codes = codec.encode(np.sin(2 * np.pi * 440 * np.arange(24000) / 24000), 24000)
+    >>> codes.values.shape  # frames of 20 ms, quantizers
+    (50, 12)
+    >>> codec.decode(codes).shape
+    (1, 24000)
     """
     codec = _find_codec(name, n_quantizers, _known_vocoder(vocoder or DEFAULT_VOCODER))
     if vocoder is not None and not hasattr(codec, "vocoder"):
@@ -126,11 +137,35 @@ def get_token_codec(
 ) -> TokenCodec:
     """Make a codec of tokens by its name.
 
-    A SoundStream is moved to ``device``; mel tokens use ``vocoder``.
+    Language models such as MusicLM predict its codes.
+
+    Parameters
+    ----------
+    name : str
+        Name of a shipped SoundStream or codec of mel tokens, or a folder.
+    n_quantizers : int, optional
+        Number of quantizers to use; default all.
+    device : str, default "cpu"
+        Device of a SoundStream.
+    vocoder : {"hifigan", "griffin-lim"}, default "hifigan"
+        Vocoder of mel tokens.
+
+    Returns
+    -------
+    TokenCodec
+        Codec whose values are ids of shape (frames, n_quantizers).
 
     Raises
     ------
-    InputError : the codec does not make tokens, or there is no such vocoder.
+    InputError
+        The codec does not make tokens, or there is no such codec or vocoder.
+
+    Examples
+    --------
+    >>> from brain2music.models import get_token_codec
+    >>> codec = get_token_codec("soundstream-small", n_quantizers=4)
+    >>> codec.n_quantizers, codec.codebook_size, codec.kbps
+    (4, 1024, 2.0)
     """
     from .codec_parts.block_codecs import SoundStreamCodec
 
@@ -151,7 +186,19 @@ def weights_digest(name: str) -> str:
 
 
 def list_codecs() -> list[str]:
-    """List all codecs, one line each for ``brain2music models``, without loading them."""
+    """List all codecs, without loading them.
+
+    Returns
+    -------
+    list of str
+        One line per codec, as in ``brain2music models``: name, whether it can be used on this machine, description.
+
+    Examples
+    --------
+    >>> from brain2music.models import list_codecs
+    >>> [line.split()[0] for line in list_codecs() if "Opus" in line]
+    ['opus-6k', 'opus-12k']
+    """
     return [
         f"{name:<23}{'here  ' if _is_here(name) else 'absent'}  Codec: {_DESCRIPTIONS.get(name, 'ours')}"
         for name in codec_names()

