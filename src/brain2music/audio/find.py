@@ -58,15 +58,12 @@ def find_audio(folder: str | Path) -> list[Path]:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> from brain2music.audio import find_audio, write_audio
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_audio(Path(folder, "b.wav"), np.zeros(100), 16000)
-    ...     write_audio(Path(folder, "a.flac"), np.zeros(100), 16000)
-    ...     [file.name for file in find_audio(folder)]
-    ['a.flac', 'b.wav']
+    >>> write_audio("music/b.wav", np.zeros(100), 16000)
+    >>> write_audio("music/rock/a.flac", np.zeros(100), 16000)
+    >>> [file.as_posix() for file in find_audio("music")]
+    ['music/b.wav', 'music/rock/a.flac']
     """
     return scan_folder(folder).files
 

@@ -58,13 +58,10 @@ def audio_info(path: str | Path) -> AudioInfo:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> from brain2music.audio import audio_info, write_audio
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_audio(Path(folder, "tone.wav"), np.zeros(8000), 16000)
-    ...     audio_info(Path(folder, "tone.wav"))
+    >>> write_audio("tone.wav", np.zeros(8000), 16000)
+    >>> audio_info("tone.wav")
     AudioInfo(sample_rate=16000, channels=1, seconds=0.5, bits=16)
     """
     with warnings.catch_warnings():

@@ -72,14 +72,11 @@ def read_audio(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> from brain2music.audio import read_audio, write_audio
     >>> tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(32000) / 16000)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_audio(Path(folder, "tone.wav"), tone, 16000)
-    ...     sound, sample_rate = read_audio(Path(folder, "tone.wav"), sample_rate=8000, start=0.5, duration=1.0)
+    >>> write_audio("tone.wav", tone, 16000)
+    >>> sound, sample_rate = read_audio("tone.wav", sample_rate=8000, start=0.5, duration=1.0)
     >>> sound.shape, sample_rate
     ((8000,), 8000)
     """
@@ -130,14 +127,11 @@ def write_audio(path: str | Path, waveform: Shaped[np.ndarray, "*channels sample
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> from brain2music.audio import audio_info, write_audio
     >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, (2, 22050))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_audio(Path(folder, "noise.flac"), noise, 44100)
-    ...     audio_info(Path(folder, "noise.flac"))
+    >>> write_audio("noise.flac", noise, 44100)
+    >>> audio_info("noise.flac")
     AudioInfo(sample_rate=44100, channels=2, seconds=0.5, bits=16)
     """
     waveform = as_floats(np.asarray(waveform))
@@ -205,13 +199,10 @@ def duration_of(path: str | Path) -> float:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> from brain2music.audio import duration_of, write_audio
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_audio(Path(folder, "silence.wav"), np.zeros(12000), 24000)
-    ...     duration_of(Path(folder, "silence.wav"))
+    >>> write_audio("silence.wav", np.zeros(12000), 24000)
+    >>> duration_of("silence.wav")
     0.5
     """
     with open_sound(path, least_s=0.0) as sound:

@@ -115,18 +115,15 @@ def build_gallery(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> import brain2music as b2m
     >>> from brain2music.audio import write_audio
     >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, 32000)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name in ("a", "b"):
-    ...         write_audio(Path(folder, "music", f"{name}.wav"), noise, 16000)
-    ...         noise = np.cumsum(noise) / 100
-    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
-    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder, seconds=2.0)
+    >>> for name in ("a", "b"):
+    ...     write_audio(f"music/{name}.wav", noise, 16000)
+    ...     noise = np.cumsum(noise) / 100
+    >>> embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    >>> gallery = b2m.build_gallery("music", "gallery", embedder, seconds=2.0)
     >>> gallery.vectors.shape
     (2, 96)
     """

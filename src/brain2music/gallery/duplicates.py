@@ -46,18 +46,15 @@ def find_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> import brain2music as b2m
     >>> from brain2music.audio import write_audio
     >>> from brain2music.gallery import find_duplicates
     >>> seconds = np.arange(32000) / 16000
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name, hz, level in (("low", 100, 0.3), ("middle", 700, 0.3), ("high", 5000, 0.3), ("copy", 5000, 0.31)):
-    ...         write_audio(Path(folder, "music", f"{name}.wav"), level * np.sin(2 * np.pi * hz * seconds), 16000)
-    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
-    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
+    >>> for name, hz, level in (("low", 100, 0.3), ("middle", 700, 0.3), ("high", 5000, 0.3), ("copy", 5000, 0.31)):
+    ...     write_audio(f"music/{name}.wav", level * np.sin(2 * np.pi * hz * seconds), 16000)
+    >>> embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    >>> gallery = b2m.build_gallery("music", "gallery", embedder)
     >>> find_duplicates(gallery)[["track", "duplicate_of"]].to_dict("records")
     [{'track': 'high', 'duplicate_of': 'copy'}]
     """
@@ -107,20 +104,17 @@ def mark_duplicates(gallery: Gallery, cosine: float = 0.98, seconds: float = 1.0
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> import brain2music as b2m
     >>> from brain2music.audio import write_audio
     >>> from brain2music.gallery import mark_duplicates
     >>> seconds = np.arange(32000) / 16000
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name, hz, level in (("low", 100, 0.3), ("middle", 700, 0.3), ("high", 5000, 0.3), ("copy", 5000, 0.31)):
-    ...         write_audio(Path(folder, "music", f"{name}.wav"), level * np.sin(2 * np.pi * hz * seconds), 16000)
-    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
-    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
-    ...     marked = mark_duplicates(gallery)
-    ...     gallery = b2m.Gallery.open(Path(folder, "gallery"))
+    >>> for name, hz, level in (("low", 100, 0.3), ("middle", 700, 0.3), ("high", 5000, 0.3), ("copy", 5000, 0.31)):
+    ...     write_audio(f"music/{name}.wav", level * np.sin(2 * np.pi * hz * seconds), 16000)
+    >>> embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    >>> gallery = b2m.build_gallery("music", "gallery", embedder)
+    >>> marked = mark_duplicates(gallery)
+    >>> gallery = b2m.Gallery.open("gallery")
     >>> gallery.select(duplicates=False).tolist()
     [True, False, True, True]
     """

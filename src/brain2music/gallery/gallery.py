@@ -101,17 +101,14 @@ class Gallery:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> import brain2music as b2m
     >>> from brain2music.audio import write_audio
     >>> seconds = np.arange(32000) / 16000
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name, hz in (("low", 100), ("middle", 700), ("high", 5000)):
-    ...         write_audio(Path(folder, "music", f"{name}.wav"), 0.3 * np.sin(2 * np.pi * hz * seconds), 16000)
-    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
-    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
+    >>> for name, hz in (("low", 100), ("middle", 700), ("high", 5000)):
+    ...     write_audio(f"music/{name}.wav", 0.3 * np.sin(2 * np.pi * hz * seconds), 16000)
+    >>> embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    >>> gallery = b2m.build_gallery("music", "gallery", embedder)
     >>> hits = gallery.nearest(gallery.vectors[:1], k=2, space=gallery.space)
     >>> gallery.ranked(hits)[["rank", "track"]]
        rank track

@@ -18,7 +18,7 @@ SHOWN = ["query", "rank", "cosine", "track", "title", "artist", "genre", "licenc
 
 def search_like(
     gallery: Gallery,
-    recording: Path,
+    recording: str | Path,
     k: int = 10,
     embedder: Embedder | None = None,
     where: Bool[np.ndarray, " tracks"] | None = None,
@@ -31,7 +31,7 @@ def search_like(
     ----------
     gallery : Gallery
         Gallery to search.
-    recording : Path
+    recording : str or Path
         Sound file.
     k : int, default 10
         Number of tracks.
@@ -52,20 +52,17 @@ def search_like(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> import brain2music as b2m
     >>> from brain2music.audio import write_audio
     >>> from brain2music.gallery import search_like
     >>> seconds = np.arange(32000) / 16000
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name, hz in (("low", 100), ("middle", 700), ("high", 5000)):
-    ...         write_audio(Path(folder, "music", f"{name}.wav"), 0.3 * np.sin(2 * np.pi * hz * seconds), 16000)
-    ...     write_audio(Path(folder, "query.wav"), 0.2 * np.sin(2 * np.pi * 4900 * seconds), 16000)
-    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
-    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
-    ...     found = search_like(gallery, Path(folder, "query.wav"), k=1)
+    >>> for name, hz in (("low", 100), ("middle", 700), ("high", 5000)):
+    ...     write_audio(f"music/{name}.wav", 0.3 * np.sin(2 * np.pi * hz * seconds), 16000)
+    >>> write_audio("query.wav", 0.2 * np.sin(2 * np.pi * 4900 * seconds), 16000)
+    >>> embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    >>> gallery = b2m.build_gallery("music", "gallery", embedder)
+    >>> found = search_like(gallery, "query.wav", k=1)
     >>> found["track"].item()
     'high'
     """
@@ -115,17 +112,14 @@ def search_text(
     --------
     A gallery of ``logmel`` cannot be searched by text, which the error says:
 
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> import brain2music as b2m
     >>> from brain2music.audio import write_audio
     >>> from brain2music.gallery import search_text
     >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, 32000)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_audio(Path(folder, "music", "noise.wav"), noise, 16000)
-    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
-    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
+    >>> write_audio("music/noise.wav", noise, 16000)
+    >>> embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    >>> gallery = b2m.build_gallery("music", "gallery", embedder)
     >>> search_text(gallery, "calm piano")  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
     brain2music.InputError: logmel embeds sound only
@@ -137,7 +131,7 @@ def search_text(
 
 
 def search_vector(
-    gallery: Gallery, file: Path, k: int = 10, where: Bool[np.ndarray, " tracks"] | None = None
+    gallery: Gallery, file: str | Path, k: int = 10, where: Bool[np.ndarray, " tracks"] | None = None
 ) -> pd.DataFrame:
     """Search tracks nearest to each vector in a ``.npy`` file.
 
@@ -147,7 +141,7 @@ def search_vector(
     ----------
     gallery : Gallery
         Gallery to search.
-    file : Path
+    file : str or Path
         Numpy file with an array of shape (dims,) or (queries, dims).
     k : int, default 10
         Number of tracks per vector.
@@ -167,24 +161,21 @@ def search_vector(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
     >>> import brain2music as b2m
     >>> from brain2music.audio import write_audio
     >>> from brain2music.gallery import search_vector
     >>> seconds = np.arange(32000) / 16000
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name, hz in (("low", 100), ("high", 5000)):
-    ...         write_audio(Path(folder, "music", f"{name}.wav"), 0.3 * np.sin(2 * np.pi * hz * seconds), 16000)
-    ...     embedder = b2m.get_embedder("logmel", 1.0, 1.0)
-    ...     gallery = b2m.build_gallery(Path(folder, "music"), Path(folder, "gallery"), embedder)
-    ...     np.save(Path(folder, "query.npy"), gallery.vectors[1])
-    ...     found = search_vector(gallery, Path(folder, "query.npy"), k=1)
+    >>> for name, hz in (("low", 100), ("high", 5000)):
+    ...     write_audio(f"music/{name}.wav", 0.3 * np.sin(2 * np.pi * hz * seconds), 16000)
+    >>> embedder = b2m.get_embedder("logmel", 1.0, 1.0)
+    >>> gallery = b2m.build_gallery("music", "gallery", embedder)
+    >>> np.save("query.npy", gallery.vectors[1])
+    >>> found = search_vector(gallery, "query.npy", k=1)
     >>> found["track"].item()
     'low'
     """
-    queries = _read_vectors(file, gallery.space.dims)
+    queries = _read_vectors(Path(file), gallery.space.dims)
     return gallery.ranked(gallery.nearest(queries, k, space=gallery.space, where=where))[SHOWN]
 
 

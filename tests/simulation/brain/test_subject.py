@@ -7,11 +7,11 @@ import pytest
 from scipy.ndimage import uniform_filter1d
 
 from brain2music.brain import regress_out
-from brain2music.simulation.brain import SimulatedSubject, make_subject
 from brain2music.simulation.brain.bold import physiological_courses
 from brain2music.simulation.brain.brain import REGIONS, make_brain
 from brain2music.simulation.brain.confounds import slow_courses, white_matter_courses
 from brain2music.simulation.brain.features import RATE
+from brain2music.simulation.brain.subject import SimulatedSubject, make_subject
 from brain2music.simulation.brain.tuning import hrf_basis
 
 TEST_RUN = 2

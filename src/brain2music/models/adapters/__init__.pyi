@@ -1,12 +1,3 @@
-from .clap import ClapEmbedder as ClapEmbedder
-from .codec_embedding import DacFrames as DacFrames
-from .codec_embedding import EncodecFrames as EncodecFrames
-from .codecs import DAC as DAC
 from .codecs import EnCodec as EnCodec
-from .codecs import HubCodec as HubCodec
-from .hidden_states import HiddenStateEmbedder as HiddenStateEmbedder
 from .hub_weights import HubWeights as HubWeights
-from .lyra import Lyra as Lyra
-from .muq import MuqEmbedder as MuqEmbedder
-from .muq_mulan import MuqMulanEmbedder as MuqMulanEmbedder
 from .opus import Opus as Opus

@@ -1,13 +1,4 @@
 from .griffin_lim import GriffinLim as GriffinLim
-from .hifigan import GeneratorShape as GeneratorShape
-from .hifigan import HiFiGANGenerator as HiFiGANGenerator
-from .hifigan import MelHiFiGAN as MelHiFiGAN
-from .hifigan import hifigan_log_mel as hifigan_log_mel
-from .mel_inverse import MelInverse as MelInverse
-from .mel_inverse import MelInverseConfig as MelInverseConfig
-from .mel_inverse_training import MelInverseHyperparameters as MelInverseHyperparameters
-from .mel_inverse_training import MelInverseTask as MelInverseTask
-from .mel_inverse_training import train_mel_inverse as train_mel_inverse
 from .model import MelTokenCodec as MelTokenCodec
 from .model import MelTokens as MelTokens
 from .model import MelTokensConfig as MelTokensConfig

@@ -1,16 +1,7 @@
-from .feature_extractor import FeatureExtractor as FeatureExtractor
 from .loss import contrastive_loss as contrastive_loss
 from .model import MuLan as MuLan
 from .model import MuLanConfig as MuLanConfig
 from .mulan_embedder import MuLanEmbedder as MuLanEmbedder
-from .mulan_embedder import MuLanTextEmbedder as MuLanTextEmbedder
 from .tokens import MuLanTokenizer as MuLanTokenizer
 from .training import MuLanHyperparameters as MuLanHyperparameters
-from .training import MuLanTask as MuLanTask
-from .training import PairBatch as PairBatch
-from .training import PairDataset as PairDataset
-from .training_data import ComposedPiece as ComposedPiece
-from .training_data import RecordedExcerpt as RecordedExcerpt
-from .training_data import read_feature_shards as read_feature_shards
-from .training_data import write_feature_shards as write_feature_shards
 from .training_run import train_mulan as train_mulan

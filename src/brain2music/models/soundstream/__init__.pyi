@@ -1,3 +1,2 @@
 from .model import SoundStream as SoundStream
 from .model import SoundStreamConfig as SoundStreamConfig
-from .model import SoundStreamOutput as SoundStreamOutput

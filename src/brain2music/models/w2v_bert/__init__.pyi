@@ -1,9 +1,5 @@
 from .config import W2vBertConfig as W2vBertConfig
-from .conformer import Conformer as Conformer
-from .conformer import ConformerSize as ConformerSize
 from .model import W2vBert as W2vBert
-from .model import W2vBertOutput as W2vBertOutput
 from .training import W2vBertHyperparameters as W2vBertHyperparameters
-from .training import W2vBertTask as W2vBertTask
 from .training import train_w2v_bert as train_w2v_bert
 from .w2v_bert_embedder import W2vBertEmbedder as W2vBertEmbedder
