@@ -41,5 +41,5 @@ linkcheck: .venv/dev # the links out of the manual; needs the network
 	@touch $@
 
 clean:
-	rm -rf docs/_build docs/examples docs/reference/api docs/reference/commands docs/reference/settings
+	rm -rf docs/_build docs/_generated docs/examples docs/reference/api docs/reference/commands docs/reference/settings
 	rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -24,9 +24,10 @@ extensions = [
     "api_pages",
     "command_pages",
     "settings_page",
+    "showcase",
     "formulas",
 ]
-exclude_patterns = ["_build", "_ext", "_templates", "**/README.md"]
+exclude_patterns = ["_build", "_ext", "_generated", "_templates"]
 templates_path = ["_templates"]
 suppress_warnings = ["toc.empty_glob"]  # pages that are generated from what is there
 
@@ -45,7 +46,8 @@ numpydoc_xref_param_type = True
 numpydoc_xref_aliases = linked_types()
 numpydoc_xref_ignore = "all"  # of the types in docstrings, ours are links
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath", "substitution"]
+myst_substitutions = {"version": version}
 myst_heading_anchors = 3
 copybutton_prompt_text = "$ "
 copybutton_exclude = ".linenos, .gp, .go"

@@ -127,9 +127,18 @@ def _exists(parts: list[str]) -> bool:
     return named or name in definitions() or any(name in each for each in members().values())
 
 
+def rooms_table() -> str:
+    """The folders with public names as a table in Markdown, for the tour of the rooms."""
+    rows = [f"| {{doc}}`{room} <reference/api/{_page_of(room)}>` | {_first_line(room)} |" for room in rooms()]
+    return "\n".join(["| folder | is about |", "|---|---|", *rows, ""])
+
+
 def write(app: Sphinx, config: object) -> None:
     """Write the pages before the sources are looked for."""
-    write_pages(Path(app.srcdir) / "reference" / "api", api_pages())
+    source = Path(app.srcdir)
+    write_pages(source / "reference" / "api", api_pages())
+    (source / "_generated").mkdir(exist_ok=True)
+    (source / "_generated" / "rooms.md").write_text(rooms_table(), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,5 +1,6 @@
 """The command reference: one page per command, made from the commands themselves."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,13 @@ from sphinx.application import Sphinx
 
 from brain2music.cli import app as commands_app
 
-SETTINGS_PANELS = ("Settings of the run", " \\[")
-"""What the titles of panels hold whose options are settings."""
-
 
 @dataclass(frozen=True)
 class Command:
-    """A command with its parameters; ``name`` is what is typed, ``gallery build``."""
+    """A command with its parameters; ``name`` is what is typed (``gallery build``), ``context`` what they ask for."""
 
     name: str
+    context: Any
     help: str
     usage: str
     arguments: tuple[Any, ...]
@@ -31,19 +30,26 @@ def commands() -> list[Command]:
     return list(_walk(typer.main.get_command(commands_app), ()))
 
 
-def _walk(command: Any, path: tuple[str, ...], parent: Any = None) -> Iterator[Command]:
-    context = command.context_class(command, info_name=" ".join(path) or "brain2music", parent=None)
+def _walk(command: Any, path: tuple[str, ...]) -> Iterator[Command]:
+    context = command.context_class(command, info_name=" ".join(path))
     nested = getattr(command, "commands", {})
     if path and not nested:
         params = [each for each in command.get_params(context) if not getattr(each, "hidden", False)]
         options = tuple(each for each in params if each.param_type_name == "option")
         arguments = tuple(each for each in params if each.param_type_name == "argument")
-        pieces = " ".join(command.collect_usage_pieces(context))
+        pieces = re.sub("[{}]", "", " ".join(command.collect_usage_pieces(context)))
         usage = f"brain2music {' '.join(path)} {pieces}"
-        yield Command(" ".join(path), command.help or "", usage, arguments, options)
+        yield Command(
+            " ".join(path),
+            context,
+            "\n\n".join(filter(None, [command.help, command.epilog])),
+            usage,
+            arguments,
+            options,
+        )
     for name, each in nested.items():
         if not each.hidden:
-            yield from _walk(each, (*path, name), context)
+            yield from _walk(each, (*path, name))
 
 
 def command_pages() -> dict[str, str]:
@@ -83,45 +89,26 @@ def _body(command: Command, underline: str) -> str:
     lines = [f".. program:: brain2music {command.name}\n"]
     lines += [f"{plain(paragraph)}\n" for paragraph in command.help.split("\n\n")]
     lines.append(f".. code-block:: text\n\n   {command.usage}\n")
-    lines += [_argument(each) for each in command.arguments]
+    lines += [_argument(each, command.context) for each in command.arguments]
     panels: dict[str, list[Any]] = {}
     for option in command.options:
         panels.setdefault(getattr(option, "rich_help_panel", None) or "Options", []).append(option)
     for panel, options in panels.items():
         title = panel.replace("\\[", "[")
-        lines += [f".. rubric:: {plain(title)}\n", *map(_option, options)]
+        lines += [f".. rubric:: {plain(title)}\n", *(_option(each, command.context) for each in options)]
     return "\n".join(lines)
 
 
-def _argument(argument: Any) -> str:
-    name = argument.metavar or argument.name.upper()
-    default = "" if argument.required or argument.default is None else f" Default: ``{argument.default}``."
-    return f"``{name}``\n   {plain(argument.help or '')}{default}\n"
+def _argument(argument: Any, context: Any) -> str:
+    name, text = argument.get_help_record(context)
+    return f"``{re.sub(' <(path|str)>', '', name)}``\n   {plain(text)}\n"
 
 
-def _option(option: Any) -> str:
-    value = "" if option.is_flag or getattr(option, "count", False) else f" {_value(option)}"
-    names = ", ".join(f"{name}{value}" for name in (*option.opts, *option.secondary_opts))
-    return f".. option:: {names}\n\n   {plain(option.help or '')}{_default(option)}\n"
-
-
-def _value(option: Any) -> str:
-    choices = getattr(option.type, "choices", None)
-    if option.metavar:
-        return str(option.metavar)
-    return "|".join(map(str, choices)) if choices else str(option.type.name).upper()
-
-
-def _default(option: Any) -> str:
-    if option.required:
-        return " Required."
-    default = option.default
-    if default is None or default is False or callable(default) or default in ((), []):
-        return ""
-    if option.is_flag:
-        return f" Default: ``{option.opts[0]}``."
-    values = default if isinstance(default, list | tuple) else [default]
-    return f" Default: ``{', '.join(map(str, values))}``."
+def _option(option: Any, context: Any) -> str:
+    signature, text = option.get_help_record(context)
+    value = re.sub(r"^(-{1,2}[\w-]+(, | / )?)+", "", signature).strip(" <>")
+    names = ", ".join(f"{name} {value}".strip() for name in (*option.opts, *option.secondary_opts))
+    return f".. option:: {names}\n\n   {plain(text)}\n"
 
 
 def _first_sentence(text: str) -> str:
