@@ -1,6 +1,7 @@
 """The API pages, one per folder with public names, and where references in docstrings lead."""
 
 import ast
+import builtins
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,23 +98,22 @@ def resolve(app: Sphinx, env: Any, node: nodes.Element, content: nodes.TextEleme
         return None
     parts = node["reftarget"].lstrip(".~").split(".")
     objects = env.domains["py"].objects
-    for name in _pages_meant(parts, node.get("py:class")):
+    for name in _pages_meant(parts, node["reftype"], (node.get("py:class") or "").rpartition(".")[2]):
         if name in objects:
             entry = objects[name]
             return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, name)
     return content if _exists(parts) else None
 
 
-def _pages_meant(parts: list[str], in_class: str | None) -> Iterator[str]:
+def _pages_meant(parts: list[str], role: str, in_class: str) -> Iterator[str]:
     """Full names of documented things that a reference may mean, likeliest first."""
-    thing = _home_path(parts[-1])
-    if thing:
-        yield thing
-    owner = parts[-2] if len(parts) > 1 else (in_class or "").rpartition(".")[2]
-    place = _home_path(owner)
-    if place:
-        yield f"{place}.{parts[-1]}"
-    yield f"{PACKAGE}.{'.'.join(parts)}"
+    *owners, name = parts
+    owner = owners[-1] if owners and owners[-1] in members() else in_class if not owners else ""
+    of_class, alone = _home_path(owner), _home_path(name)
+    member = [f"{of_class}.{name}"] if of_class else []
+    thing = [alone] if alone and (not owners or owners[-1] not in members()) else []
+    yield from (*member, *thing) if role in ("meth", "attr") or owners else (*thing, *member)
+    yield ".".join(parts if parts[0] == PACKAGE else [PACKAGE, *parts])
 
 
 def _home_path(name: str) -> str | None:
@@ -123,6 +123,8 @@ def _home_path(name: str) -> str | None:
 
 def _exists(parts: list[str]) -> bool:
     *_, name = parts
+    if parts[0] != PACKAGE and name in dir(builtins):
+        return True
     named = any(module == ".".join(parts) or module.endswith("." + ".".join(parts)) for module in modules())
     return named or name in definitions() or any(name in each for each in members().values())
 

@@ -1,8 +1,8 @@
 """The public names of the package, read from its sources, and the one page that each of them has.
 
 A name may be listed by several folders: ``Decoder`` by the front door and by ``brain2music.decoding``. Its page is with
-the folder that defines it. Module-level names occur in one file only, so the last part of a reference is enough to find
-what it means.
+the folder that defines it. Functions and classes occur in one file only, so the last part of a reference is enough to
+find what it means.
 """
 
 import ast
@@ -57,8 +57,12 @@ def home_of(public: PublicName) -> PublicName:
 
 @cache
 def definitions() -> dict[str, str]:
-    """The module of every name that is defined at the top level of one."""
-    return {name: _module_of(file) for file in sorted(SOURCES.rglob("*.py")) for name in _defined(ast_of(file).body)}
+    """The module of every name that is defined at the top level of one; of several, the one whose name is public."""
+    found: dict[str, str] = {}
+    for file in sorted(SOURCES.rglob("*.py")):
+        module = _module_of(file)
+        found |= {n: module for n in _defined(ast_of(file).body) if n not in found or (module, n) in homes()}
+    return found
 
 
 @cache

@@ -8,6 +8,7 @@ import shutil
 import warnings
 from pathlib import Path
 from string import Template
+from urllib.parse import unquote
 
 from sphinx.application import Sphinx
 
@@ -64,7 +65,7 @@ def copy_report(app: Sphinx, problem: Exception | None) -> None:
     out, site = Path(app.srcdir) / "_build" / FOLDER / "run", Path(app.outdir) / FOLDER
     for page in out.glob("*.html"):
         text = page.read_text(encoding="utf-8")
-        for name in {page.name, *re.findall(r'(?:href|src)="([^"#:?]+)"', text)}:
+        for name in {page.name, *map(unquote, re.findall(r'(?:href|src)="([^"#:?]+)"', text))}:
             if (out / name).is_file():
                 (site / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(out / name, site / name)

@@ -106,3 +106,26 @@ def test_pages_are_left_alone_where_they_are_the_same(tmp_path: Path) -> None:
 
 def test_help_texts_become_plain_text() -> None:
     assert pages.plain("as *this* or `--that`, a|b") == r"as \*this\* or ``--that``, a\|b"
+
+
+@pytest.mark.parametrize(
+    ("reference", "role", "in_class", "leads_to"),
+    [
+        ("Decoder.fit", "meth", "", "brain2music.decoding.Decoder.fit"),
+        ("fit", "meth", "Decoder", "brain2music.decoding.Decoder.fit"),
+        ("fit", "func", "", "brain2music.training.fit"),
+        ("brain2music.training.loop.fit", "func", "", "brain2music.training.fit"),
+        (".io.read_audio", "func", "", "brain2music.audio.read_audio"),
+        ("brain2music.pipeline.run", "func", "", "brain2music.run"),
+        ("InputError", "class", "Decoder", "brain2music.InputError"),
+    ],
+)
+def test_references_lead_to_the_page_of_what_they_mean(reference: str, role: str, in_class: str, leads_to: str) -> None:
+    parts = reference.lstrip(".").split(".")
+    assert next(iter(api_pages._pages_meant(parts, role, in_class))) == leads_to
+
+
+def test_only_what_exists_can_be_referred_to() -> None:
+    assert api_pages._exists(["pipeline", "gate"])
+    assert api_pages._exists(["prepare_run"])
+    assert not api_pages._exists(["prepare_walk"])
