@@ -11,8 +11,7 @@ from safetensors.numpy import save_file
 from scipy.io import loadmat, savemat
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.brain import read_arrays_study
-from brain2music.brain.arrays import shift_within_runs
+from brain2music.brain.arrays import read_arrays_study, shift_within_runs
 
 ROOT = Path(__file__).parents[2]
 

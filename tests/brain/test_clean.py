@@ -9,8 +9,8 @@ from scipy.ndimage import median_filter
 from scipy.signal import detrend as scipy_detrend
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.brain import detrend, read_confounds, regress_out, zscore
-from brain2music.brain.clean import cosine_basis
+from brain2music.brain import detrend, regress_out, zscore
+from brain2music.brain.clean import cosine_basis, read_confounds
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from nilearn.maskers import NiftiMasker
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.brain import common_voxels, load_responses
+from brain2music.brain import common_voxels
+from brain2music.brain.load import load_responses
 from brain2music.brain.volumes import open_image, read_voxels
 from brain2music.study import Clip, Run, Study
 

@@ -9,9 +9,9 @@ from nilearn.image import resample_to_img
 from nilearn.masking import compute_epi_mask
 
 from brain2music._utils.errors import InputError
-from brain2music.brain import choose_mask, label_voxels, load_responses, voxel_space
-from brain2music.brain.mask import check_masks, sample_nearest
-from brain2music.brain.roi import find_dseg, read_label_table
+from brain2music.brain.load import load_responses, voxel_space
+from brain2music.brain.mask import check_masks, choose_mask, sample_nearest
+from brain2music.brain.roi import find_dseg, label_voxels, read_label_table
 
 GRID = (5, 4, 3)
 AFFINE = np.array([[2.0, 0, 0, -10], [0, 2, 0, -20], [0, 0, 2, 5], [0, 0, 0, 1]])

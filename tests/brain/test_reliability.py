@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.brain import load_responses, pairwise_reliability, repeat_reliability, split_half_reliability
+from brain2music.brain import pairwise_reliability, repeat_reliability, split_half_reliability
+from brain2music.brain.load import load_responses
 
 
 def test_pairs_equal_numpys_correlations(rng):

@@ -14,7 +14,8 @@ from brain2music.audio.io import write_audio
 from brain2music.embeddings import Embeddings, embed_clips, embed_files, load_embeddings, save_embeddings
 from brain2music.models.baselines import LogMel
 from brain2music.models.embedders import get_embedder
-from brain2music.study import Clip, name_clips
+from brain2music.study import Clip
+from brain2music.study.study import name_clips
 
 CLIPS = tuple(Clip(f"folder/{genre}.00001", 0.0, 2.0, genre=genre) for genre in ("blues", "jazz", "rock"))
 

@@ -12,8 +12,8 @@ import pytest
 from brain2music._utils.errors import InputError
 from brain2music.audio.io import write_audio
 from brain2music.cli import main
-from brain2music.embeddings import Embeddings, embed_files, list_files, load_embeddings, save_embeddings
-from brain2music.embeddings.listing import REPEATED
+from brain2music.embeddings import Embeddings, embed_files, load_embeddings, save_embeddings
+from brain2music.embeddings.listing import REPEATED, list_files
 from brain2music.models.embedders import get_embedder
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.embeddings import match_windows
-from brain2music.encoding import Windows, common_windows, match_scans
-from brain2music.encoding.alignment import average_in, features_in
+from brain2music.encoding import Windows, common_windows
+from brain2music.encoding.alignment import average_in, features_in, match_scans
 
 
 def test_windows_are_those_of_decoding_with_the_roles_swapped(rng, make_responses, make_embeddings):

@@ -7,8 +7,9 @@ from scipy.signal import lfilter
 from scipy.stats import kstest
 
 from brain2music.brain import regress_out
-from brain2music.encoding import Windows, noise_ceiling, normalised, of_average, response_ceiling, shrunken_ceiling
+from brain2music.encoding import Windows, noise_ceiling, normalised
 from brain2music.encoding.alignment import average_in
+from brain2music.encoding.ceiling import of_average, response_ceiling, shrunken_ceiling
 from brain2music.simulation.brain.confounds import slow_courses
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
-from brain2music.encoding import Chance, EncoderSettings, chance_in_folds, encode_kfold, voxel_permutation_test
-from brain2music.encoding.significance import permuted_correlations, without_p
+from brain2music.encoding import EncoderSettings, encode_kfold, voxel_permutation_test
+from brain2music.encoding.chance import chance_in_folds
+from brain2music.encoding.significance import Chance, permuted_correlations, without_p
 from brain2music.study import Clip, group_clips, group_k_fold
 
 

@@ -11,11 +11,10 @@ from brain2music.encoding import (
     common_windows,
     difference,
     encode,
-    mean_intervals,
     partition,
     roi_table,
 )
-from brain2music.encoding.compare import resampled, unique_intervals
+from brain2music.encoding.compare import mean_intervals, resampled, unique_intervals
 from brain2music.study import Clip
 
 

@@ -7,7 +7,8 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from brain2music._utils.errors import InputError
-from brain2music.encoding import EncoderSettings, encode, encode_kfold, match_scans
+from brain2music.encoding import EncoderSettings, encode, encode_kfold
+from brain2music.encoding.alignment import match_scans
 from brain2music.encoding.encoder import correlation, standardise_voxels
 
 ALPHAS = (0.1, 10.0, 1000.0)

@@ -8,7 +8,8 @@ from PIL import Image
 
 from brain2music._utils.files import read_json
 from brain2music.brain import VoxelSpace
-from brain2music.encoding import is_mni_like, map_figure, surface_values, write_statmap
+from brain2music.encoding import map_figure, surface_values, write_statmap
+from brain2music.encoding.maps import is_mni_like
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import pytest
 from scipy.ndimage import uniform_filter1d
 from scipy.stats import pearsonr
 
-from brain2music.encoding import fdr, gaussian_p, voxel_permutation_test
+from brain2music.encoding import fdr, voxel_permutation_test
+from brain2music.encoding.significance import gaussian_p
 
 
 def overlapping(rng, n_voxels, n_clips=30):

@@ -6,8 +6,9 @@ import torch
 from scipy.optimize import minimize
 from sklearn.metrics import r2_score
 
-from brain2music.ridge import SOLVERS, BandedFit, assign_folds, banded_ridge_cv, ridge, ridge_cv
+from brain2music.ridge import BandedFit, assign_folds, banded_ridge_cv, ridge, ridge_cv
 from brain2music.ridge._banded_gradient import held_out_loss
+from brain2music.ridge._plan import SOLVERS
 
 pytestmark = pytest.mark.filterwarnings("ignore:the best alpha")
 ALPHAS = np.logspace(-1, 5, 7)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from brain2music.ridge import SOLVERS, assign_folds, ridge_cv
+from brain2music.ridge import assign_folds, ridge_cv
+from brain2music.ridge._plan import SOLVERS
 
 from .conftest import KINDS, make_problem
 

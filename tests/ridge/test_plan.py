@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from brain2music.ridge import SOLVERS, plan, ridge, ridge_cv, ridge_cv_many
+from brain2music.ridge import plan, ridge, ridge_cv, ridge_cv_many
+from brain2music.ridge._plan import SOLVERS
 
 from .conftest import least_plan
 

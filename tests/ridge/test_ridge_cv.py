@@ -6,15 +6,8 @@ import torch
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
-from brain2music.ridge import (
-    SOLVERS,
-    RidgeWarning,
-    assign_folds,
-    predict_many,
-    ridge,
-    ridge_cv,
-    ridge_cv_many,
-)
+from brain2music.ridge import RidgeWarning, assign_folds, predict_many, ridge, ridge_cv, ridge_cv_many
+from brain2music.ridge._plan import SOLVERS
 from brain2music.ridge._scores import SCORES
 
 from .conftest import KINDS, least_plan, make_problem, refitted, score_of, scores_of

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.study import confounds_table, read_study
+from brain2music.study import read_study
+from brain2music.study.confounds import confounds_table
 
 from .tiny_study import TinyStudy
 

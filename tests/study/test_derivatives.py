@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.study import read_study, survey_study
+from brain2music.study import read_study
+from brain2music.study.bids import survey_study
 from brain2music.study.images import trailing_bytes
 
 from .tiny_study import TR, TinyStudy, voxels

@@ -6,8 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from brain2music.brain import load_responses
-from brain2music.study import Clip, Event, merge_excerpts, read_study, survey_study
+from brain2music.brain.load import load_responses
+from brain2music.study import Clip, read_study
+from brain2music.study.bids import survey_study
+from brain2music.study.event import Event
+from brain2music.study.excerpts import merge_excerpts
 
 from .tiny_study import RUNS, STIM_FILE, TinyStudy, Write, presented, song
 

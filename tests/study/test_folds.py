@@ -6,16 +6,8 @@ import pytest
 from brain2music._utils.errors import InputError, LeakageError
 from brain2music.metrics.leakage import check_split
 from brain2music.ridge import assign_folds
-from brain2music.study import (
-    Clip,
-    draw_permutations,
-    group_clips,
-    group_k_fold,
-    inner_groups,
-    most_folds,
-    plan_folds,
-    require_undivided,
-)
+from brain2music.study import Clip, group_clips, group_k_fold
+from brain2music.study.folds import draw_permutations, inner_groups, most_folds, plan_folds, require_undivided
 
 
 def excerpts(*counts: int) -> tuple[Clip, ...]:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
-from brain2music.study import Clip, Presentation, Run, read_study, volumes_of
+from brain2music.study import Clip, Presentation, Run, read_study
 from brain2music.study.index import index_bids
 from brain2music.study.run_files import group_run_files
 from brain2music.study.runs import mark_carry_ins
+from brain2music.study.usable import volumes_of
 
 from .tiny_study import CLIP_S, HEADER, TR, TinyStudy, voxels
 

@@ -9,7 +9,8 @@ import soundfile
 
 from brain2music._utils.errors import InputError
 from brain2music.config import EventRows, RunConfig
-from brain2music.study import Clip, Finding, Stimuli, check_study, read_study, survey_study
+from brain2music.study import Clip, Finding, Stimuli, check_study, read_study
+from brain2music.study.bids import survey_study
 from brain2music.study.stimuli import leaves_folder
 
 from .tiny_study import RUNS, STIM_FILE, TinyStudy, Write, presented, song

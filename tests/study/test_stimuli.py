@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from brain2music._utils.errors import InputError
-from brain2music.study import Clip, Stimuli, StimulusError
+from brain2music.study import Clip, Stimuli
 from brain2music.study.check import find_respelt
-from brain2music.study.stimuli import fade
+from brain2music.study.stimuli import StimulusError, fade
 
 RATE = 22050
 CLIP = Clip("blues.00017", 6.44, 21.44, genre="blues")

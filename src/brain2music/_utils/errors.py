@@ -6,20 +6,43 @@ from typing import Any
 
 
 class Brain2MusicWarning(UserWarning):
-    """Category of warnings about results that should be checked before they are trusted."""
+    """Category of warnings about results that should be checked before they are trusted.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import brain2music as b2m
+    >>> warnings.simplefilter("error", b2m.Brain2MusicWarning)  # stop at what would only be printed
+    >>> issubclass(b2m.Brain2MusicWarning, UserWarning)
+    True
+    >>> warnings.simplefilter("default", b2m.Brain2MusicWarning)
+    """
 
 
 class InputError(Exception):
-    """Raised for invalid input; shown as one line on stderr, with exit code 1.
+    """Error in what the user gave: what is wrong, in which file, and what to do about it.
+
+    Commands show it as one line, and exit with code 1.
 
     Parameters
     ----------
     what : str
         What is wrong, with the offending value.
-    file : path or None
-        The file or folder where it was found.
-    hint : str
+    file : str or Path, optional
+        The file or folder in which it was found.
+    hint : str, optional
         What to do next, as an imperative.
+
+    Examples
+    --------
+    >>> import brain2music as b2m
+    >>> try:
+    ...     b2m.Decoder("lasso").fit([[0.0]], [[0.0]])
+    ... except b2m.InputError as error:
+    ...     print(error.what)
+    there is no decoder 'lasso'
+    >>> print(b2m.InputError("the recording is missing", "blues.wav", "put it there"))
+    blues.wav: the recording is missing. Put it there.
     """
 
     def __init__(self, what: str, file: str | Path | None = None, hint: str = "") -> None:
@@ -37,7 +60,36 @@ class InputError(Exception):
 
 
 class LeakageError(InputError):
-    """Raised if training and test data share what they must not share."""
+    """Error of training and test data that share what they must not share.
+
+    Parameters
+    ----------
+    what : str
+        What is shared.
+    file : str or Path, optional
+        The file or folder in which it was found.
+    hint : str, optional
+        What to do next, as an imperative.
+
+    See Also
+    --------
+    brain2music.metrics.check_split : Finds everything that is shared.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.study import Clip
+    >>> clips = tuple(Clip("blues.00001", 10.0 * i, 10.0 * i + 5.0) for i in range(4))  # four excerpts of one song
+    >>> ones = np.ones(4, dtype=int)
+    >>> bold = b2m.Responses("01", np.zeros((4, 1, 3), np.float32), clips, ones, tr=5.0, lag_tr=0, n_repeats=ones)
+    >>> from sklearn.model_selection import KFold
+    >>> try:
+    ...     b2m.cross_validate(b2m.Decoder(), bold, np.zeros((4, 1, 2)), cv=KFold(2))
+    ... except b2m.LeakageError as error:
+    ...     print(error.what)
+    a fold divides 1 recordings (or songs, artists, runs) between training and test
+    """
 
 
 def short_warnings() -> None:

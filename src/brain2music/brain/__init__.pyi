@@ -1,15 +1,7 @@
-from .align import Alignment as Alignment
-from .arrays import ArrayStudy as ArrayStudy
-from .arrays import read_arrays_study as read_arrays_study
 from .clean import detrend as detrend
-from .clean import read_confounds as read_confounds
 from .clean import regress_out as regress_out
 from .clean import zscore as zscore
 from .load import common_voxels as common_voxels
-from .load import load_responses as load_responses
-from .load import require_alike as require_alike
-from .load import voxel_space as voxel_space
-from .mask import choose_mask as choose_mask
 from .reliability import pairwise_reliability as pairwise_reliability
 from .reliability import repeat_reliability as repeat_reliability
 from .reliability import split_half_reliability as split_half_reliability
@@ -17,6 +9,3 @@ from .responses import Responses as Responses
 from .responses import SplitResponses as SplitResponses
 from .responses import VoxelSpace as VoxelSpace
 from .responses import restrict as restrict
-from .roi import label_voxels as label_voxels
-from .source import BidsSource as BidsSource
-from .source import Source as Source

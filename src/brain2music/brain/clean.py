@@ -26,19 +26,37 @@ def detrend(
 
     Parameters
     ----------
-    x : (scans, voxels) float32
-        In any unit.
+    x : ndarray of shape (scans, voxels)
+        Time series in any unit, in single precision.
     tr : float
         Repetition time in seconds.
     method : {"median", "cosine", "linear", "none"}
-        ``median`` subtracts a running median of ``window_s`` seconds (Brain2Music A.1.1: 240 s); ``cosine`` regresses
-        out the cosines slower than ``window_s`` and the mean; ``linear`` a straight line.
-    window_s : float
-        Seconds, of the window of the median or of the slowest cosine kept.
+        ``median`` subtracts a running median of ``window_s`` seconds (Brain2Music [1]_, A.1.1: 240 s); ``cosine``
+        regresses out the cosines slower than ``window_s`` and the mean; ``linear`` regresses out a straight line.
+    window_s : float, default 240
+        Duration in seconds of the window of the median, or period of the slowest cosine that is kept.
+
+    Returns
+    -------
+    ndarray of shape (scans, voxels)
+        Time series without drifts.
 
     Notes
     -----
     The median pads the series by reflection, and its window never exceeds the run.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.brain import detrend
+    >>> drift = np.linspace(0, 5, 200, dtype=np.float32)[:, None]
+    >>> signal = np.sin(np.arange(200, dtype=np.float32))[:, None]
+    >>> bool(np.abs(detrend(drift + signal, tr=1.5, method="linear") - signal).max() < 0.1)
+    True
     """
     if method == "none" or len(x) < 2:
         return x
@@ -54,12 +72,25 @@ def zscore(
 ) -> tuple[Float32[np.ndarray, "scans voxels"], Bool[np.ndarray, " voxels"]]:
     """Scale every voxel to mean 0 and standard deviation 1 over the run.
 
+    Parameters
+    ----------
+    x : ndarray of shape (scans, voxels)
+        Time series, in single precision.
+
     Returns
     -------
-    scaled : (scans, voxels) float32
-        Constant voxels are 0; NaN stays.
-    constant : (voxels,) bool
-        Which voxels were constant, to the precision of float32.
+    scaled : ndarray of shape (scans, voxels)
+        Scaled time series; constant voxels are 0, and NaN stays.
+    constant : ndarray of bool of shape (voxels,)
+        Which voxels are constant, to single precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.brain import zscore
+    >>> scaled, constant = zscore(np.array([[1, 7], [3, 7]], np.float32))
+    >>> scaled.tolist(), constant.tolist()
+    ([[-1.0, 0.0], [1.0, 0.0]], [False, True])
     """
     mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
     scaled = x - mean
@@ -72,7 +103,30 @@ def zscore(
 def regress_out(
     x: Float32[np.ndarray, "scans voxels"], nuisance: Float[np.ndarray, "scans columns"]
 ) -> Float32[np.ndarray, "scans voxels"]:
-    """Compute the residuals of every voxel after least squares on the nuisance columns and a constant."""
+    """Compute the residuals of every voxel after least squares on nuisance columns and a constant.
+
+    Parameters
+    ----------
+    x : ndarray of shape (scans, voxels)
+        Time series, in single precision.
+    nuisance : ndarray of shape (scans, columns)
+        Confounds, such as head motion; columns may be linearly dependent.
+
+    Returns
+    -------
+    ndarray of shape (scans, voxels)
+        Residuals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.brain import regress_out
+    >>> rng = np.random.default_rng(0)
+    >>> motion = rng.normal(size=(100, 6))
+    >>> bold = (motion @ rng.normal(size=(6, 3)) + 7).astype(np.float32)
+    >>> bool(np.abs(regress_out(bold, motion)).max() < 1e-4)
+    True
+    """
     scale = np.linalg.norm(nuisance, axis=0)
     columns = nuisance[:, scale > 0] / scale[scale > 0]
     basis, sizes, _ = np.linalg.svd(np.column_stack([np.ones(len(x)) / np.sqrt(len(x)), columns]), full_matrices=False)

@@ -123,10 +123,35 @@ def voxel_space(
 def common_voxels(train: Responses, test: Responses) -> tuple[Responses, Responses]:
     """Restrict training and test responses to the voxels that they have in common.
 
+    Parameters
+    ----------
+    train : Responses
+        Responses to the training clips.
+    test : Responses
+        Responses to the test clips.
+
+    Returns
+    -------
+    train, test : Responses
+        Both on the same voxels.
+
     Raises
     ------
     InputError
-        If they are on different grids, or have no voxel in common.
+        They are on different grids, or have no voxel in common.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.brain import VoxelSpace, common_voxels
+    >>> mask = np.ones((2, 2, 2), bool)
+    >>> train = replace(b2m.as_responses(np.zeros((3, 5, 8))), space=VoxelSpace(mask, np.eye(4)))
+    >>> mask = np.arange(8).reshape(2, 2, 2) < 6
+    >>> test = replace(b2m.as_responses(np.zeros((3, 5, 6))), space=VoxelSpace(mask, np.eye(4)))
+    >>> [each.n_voxels for each in common_voxels(train, test)]
+    [6, 6]
     """
     a, b = train.space, test.space
     if a is None or b is None or np.array_equal(a.mask, b.mask):

@@ -11,15 +11,31 @@ from ..study.study import Clip
 
 @dataclass(frozen=True)
 class VoxelSpace:
-    """The positions of voxels.
+    """Positions of voxels in a volume.
 
     Attributes
     ----------
-    mask : (x, y, z) bool
-        Over the grid of the volume; voxels are in C order of the mask.
-    affine : (4, 4) float
+    mask : ndarray of bool of shape (x, y, z)
+        Mask over the grid of the volume; voxels are in C order of the mask.
+    affine : ndarray of shape (4, 4)
+        Map from indices to millimetres.
     roi : tuple of str or None
-        The name of a region per voxel ("" if unlabelled).
+        Name of a region per voxel ("" if it has none).
+
+    Raises
+    ------
+    ValueError
+        The number of region names is not that of the voxels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.brain import VoxelSpace
+    >>> mask = np.zeros((4, 4, 4), bool)
+    >>> mask[1, 2, :2] = True
+    >>> space = VoxelSpace(mask, np.diag([3.0, 3.0, 3.0, 1.0]), roi=("Heschl", "Heschl"))
+    >>> int(space.mask.sum()), (np.argwhere(mask) @ space.affine[:3, :3]).tolist()
+    (2, [[3.0, 6.0, 0.0], [3.0, 6.0, 3.0]])
     """
 
     mask: Bool[np.ndarray, "x y z"]
@@ -33,30 +49,52 @@ class VoxelSpace:
 
 @dataclass(frozen=True)
 class Responses:
-    """BOLD responses of one subject to the clips of one split.
+    """BOLD responses of one subject to clips.
 
     Attributes
     ----------
     subject : str
-        The label of the subject.
-    data : (clips, scans, voxels) float32
-        Z-scored per run, averaged over repeats, and shifted by the lag; may be a memory map.
+        Label of the subject.
+    data : ndarray of shape (clips, scans, voxels)
+        Responses in single precision: z-scored per run, averaged over repeats, and shifted by the lag; may be a memory
+        map.
     clips : tuple of Clip
         The clip of each row.
-    runs : (clips,) int
+    runs : ndarray of int of shape (clips,)
         The run in which each clip was first presented; clips of one run are neighbours in time.
     tr : float
         Repetition time in seconds.
     lag_tr : int
         Scans by which responses were shifted to account for the haemodynamic delay.
-    n_repeats : (clips,) int
-        The number of presentations that were averaged.
-    repeats : (repeats, clips, scans, voxels) float32 or None
+    n_repeats : ndarray of int of shape (clips,)
+        Number of presentations that were averaged.
+    repeats : ndarray of shape (repeats, clips, scans, voxels) or None
         The single presentations, if all clips were repeated equally often.
     space : VoxelSpace or None
-        The positions of the voxels; None for arrays without coordinates.
+        Positions of the voxels; None for arrays without coordinates.
     simulated : bool
         Whether the brain is simulated, which is shown wherever a score of it is.
+
+    Raises
+    ------
+    ValueError
+        The numbers of clips or voxels do not fit the data.
+
+    See Also
+    --------
+    brain2music.as_responses : Converts an array.
+    brain2music.ListeningStudy.responses : Reads them from a study.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.study import Clip
+    >>> clips = (Clip("blues.00001", 0.0, 15.0, "blues"), Clip("jazz.00002", 0.0, 15.0, "jazz"))
+    >>> ones = np.ones(2, dtype=int)
+    >>> bold = b2m.Responses("01", np.zeros((2, 10, 300), np.float32), clips, ones, tr=1.5, lag_tr=3, n_repeats=ones)
+    >>> len(bold), bold.n_scans, bold.n_voxels, bold[[1]].clips[0].genre
+    (2, 10, 300, 'jazz')
     """
 
     subject: str
@@ -94,24 +132,63 @@ class Responses:
 
     @property
     def n_scans(self) -> int:
-        """Scans per clip."""
+        """Number of scans per clip."""
         return int(self.data.shape[1])
 
     @property
     def n_voxels(self) -> int:
-        """Voxels per scan."""
+        """Number of voxels."""
         return int(self.data.shape[2])
 
 
 class SplitResponses(NamedTuple):
-    """The training and test responses of one subject; ``test`` is None if all clips are scored in folds."""
+    """Training and test responses of one subject.
+
+    Attributes
+    ----------
+    train : Responses
+        Responses to the training clips, or to all clips if there is no test set.
+    test : Responses or None
+        Responses to the test clips; None if all clips are scored in folds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.brain import SplitResponses
+    >>> bold = SplitResponses(train=b2m.as_responses(np.zeros((20, 10, 300))), test=None)
+    >>> len(bold.train), bold.test is None
+    (20, True)
+    """
 
     train: Responses
     test: Responses | None
 
 
 def restrict(responses: Responses, keep: Bool[np.ndarray, " voxels"]) -> Responses:
-    """Select the responses of some of the voxels, with their mask and region names."""
+    """Select the responses of some of the voxels, with their mask and region names.
+
+    Parameters
+    ----------
+    responses : Responses
+        Responses to clips.
+    keep : ndarray of bool of shape (voxels,)
+        Voxels to keep.
+
+    Returns
+    -------
+    Responses
+        Responses of these voxels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.brain import restrict
+    >>> bold = b2m.as_responses(np.zeros((20, 10, 300)))
+    >>> restrict(bold, np.arange(300) < 12).n_voxels
+    12
+    """
     space = responses.space
     if space is not None:
         mask = np.zeros_like(space.mask)

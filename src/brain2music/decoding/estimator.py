@@ -22,46 +22,47 @@ from .registry import fit_decoder, fit_form, in_form, require_decoder
 
 
 class Decoder(BaseEstimator):
-    """Predicts music embeddings from one subject's responses.
+    """Decoder of music embeddings from the responses of one subject.
 
-    Ridge regression from the mean response in each window to the window's embedding, with a penalty per dimension
-    chosen by cross-validation over recordings [1]_, and the regressors and post-processing that
+    Ridge regression of the embedding of each window on the mean response in the window, with a penalty per dimension
+    chosen by cross-validation over recordings [1]_; or another regressor or post-processing that
     :func:`brain2music.decoding.decoder_options` lists.
 
     Parameters
     ----------
     name : str, default "ridge"
-        A regressor, post-processing, or both joined by ``+``: ``"selected+whitened"``.
+        A regressor, a post-processing, or both joined by ``+``: ``"selected+whitened"``.
     alphas : sequence of float, optional
         Ridge penalties tried; default 20 from 0.1 to 1e8.
     n_folds : int, default 5
-        Folds of the cross-validation inside the training set; fewer where there are fewer recordings.
+        Folds of the cross-validation inside the training set; fewer if there are fewer recordings.
     scans_per_window : int, optional
-        Scans averaged per window; default the length of the embedding's window over the TR, rounded up.
+        Scans averaged per window; default the duration of the embedding's window over the TR, rounded up.
     standardise : bool, default False
-        Scale every voxel to unit variance over the training set. Responses z-scored per run do without.
+        Whether to scale every voxel to unit variance over the training set. Responses that were z-scored per run do not
+        need it.
     random_state : int, default 0
-        Seed of whatever a decoder draws.
+        Seed of whatever a decoder samples.
 
     Attributes
     ----------
     best_alphas_ : ndarray of shape (fits, dims)
-        The penalty chosen for each dimension, in each ridge of the decoder.
+        The penalty chosen for each dimension, in each ridge regression of the decoder.
     cv_scores_ : ndarray of shape (fits, dims)
         Its cross-validated score inside the training set.
     train_mean_ : ndarray of shape (dims,)
-        Mean of the training embeddings: predictions are shrunk towards it.
+        Mean of the training embeddings, towards which predictions are shrunk.
     n_folds_ : int
-        Folds that were used.
+        Number of folds that were used.
     n_features_in_ : int
-        Voxels.
+        Number of voxels.
     space_ : EmbeddingSpace
-        What the predicted embeddings are.
+        The space of the predicted embeddings.
 
-    Raises
-    ------
-    InputError
-        There is no such decoder; clips have no embedding; windows do not fit the scans; too few recordings to fold.
+    See Also
+    --------
+    brain2music.cross_validate : Scores a decoder in folds.
+    brain2music.Encoder : Predicts responses from embeddings.
 
     References
     ----------
@@ -69,13 +70,15 @@ class Decoder(BaseEstimator):
 
     Examples
     --------
-    >>> import numpy as np, brain2music as b2m
+    >>> import numpy as np
+    >>> import brain2music as b2m
     >>> rng = np.random.default_rng(0)
     >>> music = rng.normal(size=(60, 1, 4))
     >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30))
     >>> decoder = b2m.Decoder("ridge").fit(bold[:50], music[:50])
-    >>> decoder.predict(bold[50:]).data.shape
-    (10, 1, 4)
+    >>> decoded = decoder.predict(bold[50:])
+    >>> decoded.data.shape, bool(np.abs(decoded.data - music[50:]).max() < 0.5)
+    ((10, 1, 4), True)
     """
 
     def __init__(
@@ -98,23 +101,30 @@ class Decoder(BaseEstimator):
     def fit(
         self, responses: Any, embeddings: Any, groups: Labels | None = None, *, lagged: Sequence[Any] = ()
     ) -> "Decoder":
-        """Fit on training clips.
+        """Fit the decoder on training clips.
 
         Parameters
         ----------
-        responses : Responses, or array of shape (clips, scans, voxels) or (clips, voxels)
-            Of the training clips.
-        embeddings : Embeddings, or array of shape (clips, windows, dims) or (clips, dims)
-            Of these clips, matched by name, and of any others; an array has the same clips in the same order.
-        groups : sequence, optional
-            A label per training clip, such as its artist: no fold divides clips of one label, nor of one recording.
-        lagged : sequence, optional
-            Responses to the same clips at further lags, which ``stacked`` sums with the first.
+        responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
+            Responses to the training clips.
+        embeddings : Embeddings or array of shape (clips, windows, dims) or (clips, dims)
+            Embeddings of these clips, matched by name, and of any others; an array has the same clips in the same
+            order.
+        groups : sequence of hashable, optional
+            A label per training clip, such as its artist; no fold divides clips of one label, nor of one recording.
+        lagged : sequence of Responses or arrays, optional
+            Responses to the same clips at further lags, which the regressor ``stacked`` combines with the first.
 
         Returns
         -------
         Decoder
-            Itself.
+            The decoder itself.
+
+        Raises
+        ------
+        InputError
+            There is no such decoder, a clip has no embedding, windows do not fit the scans, or there are too few
+            recordings for the folds.
         """
         require_decoder(self.name)
         train, music = as_data_classes(responses, embeddings)
@@ -136,22 +146,22 @@ class Decoder(BaseEstimator):
         return self
 
     def predict(self, responses: Any, form: str = "plain", *, lagged: Sequence[Any] = ()) -> DecodedEmbeddings:
-        """Predicted embeddings of clips, in the embedding's own units.
+        """Predict the embeddings of clips, in the units of the training embeddings.
 
         Parameters
         ----------
-        responses : Responses, or array of shape (clips, scans, voxels) or (clips, voxels)
-            Loaded as the training responses were.
+        responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
+            Responses that were loaded in the same way as the training responses.
         form : {"plain", "matched", "denoised"}
-            ``matched`` gives predictions the mean and covariance of true embeddings, for searches; ``denoised`` draws
-            them towards the training music besides, for generators. The decoder is not fitted again.
-        lagged : sequence, optional
-            Responses to the same clips at the further lags of the fit, in its order.
+            ``matched`` gives predictions the mean and covariance of true embeddings, for searches; ``denoised`` also
+            draws them towards the training music, for generators. The decoder is not fitted again.
+        lagged : sequence of Responses or arrays, optional
+            Responses to the same clips at the further lags of the fit, in the same order.
 
         Returns
         -------
         DecodedEmbeddings
-            ``data`` (clips, windows, dims); ``names`` of the clips.
+            ``data`` of shape (clips, windows, dims), and the names of the clips.
 
         Raises
         ------

@@ -56,7 +56,21 @@ AUTO = ("ridge", "whitened", "contrastive", "stacked", "stacked+contrastive")
 
 
 def decoder_options() -> dict[str, str]:
-    """The names of decoders, each with what it is; ``regressor+post-processing`` joins any two."""
+    """List the names of decoders, each with what it is.
+
+    A regressor and a post-processing can be joined by ``+``, as in ``"selected+whitened"``.
+
+    Returns
+    -------
+    dict of str to str
+        Description by name.
+
+    Examples
+    --------
+    >>> from brain2music.decoding import decoder_options
+    >>> decoder_options()["ridge"]
+    'ridge regression, a penalty for each dimension (Brain2Music)'
+    """
     return {
         "ridge": "ridge regression, a penalty for each dimension (Brain2Music)",
         "roi-ensemble": "a decoder for each region, the best six averaged (Brain2Music)",

@@ -23,27 +23,33 @@ class Splitter(Protocol):
     """scikit-learn's protocol of cross-validation."""
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Rows trained on and rows held out, fold by fold."""
+        """Yield the rows that are trained on and the rows that are held out, fold by fold."""
         ...
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """How many folds there are."""
+        """Return the number of folds."""
         ...
 
 
 class ClipKFold:
-    """K folds of recordings dealt out at random, each recording with all its clips in one fold.
+    """K folds of recordings in random order, each recording with all its clips in one fold.
 
     Parameters
     ----------
     n_splits : int, default 10
-        Folds.
+        Number of folds.
     random_state : int, default 0
-        Seed by which recordings are dealt.
+        Seed of the order of recordings.
+
+    See Also
+    --------
+    RunKFold : Keeps the clips of a run in one fold.
+    LeaveOneGenreOut : Holds out every genre in turn.
 
     Examples
     --------
-    >>> import numpy as np, brain2music as b2m
+    >>> import numpy as np
+    >>> import brain2music as b2m
     >>> bold = b2m.as_responses(np.zeros((20, 1, 3)))
     >>> [len(test) for train, test in b2m.ClipKFold(4).split(bold)]
     [5, 5, 5, 5]
@@ -54,7 +60,23 @@ class ClipKFold:
         self.random_state = random_state
 
     def split(self, X: Responses, y: Any = None, groups: Labels | None = None) -> Iterator[Split]:
-        """Rows trained on and rows held out; ``groups`` are labels that are not divided besides.
+        """Divide clips into training and held-out clips, fold by fold.
+
+        Parameters
+        ----------
+        X : Responses
+            Responses to the clips.
+        y : object
+            Ignored.
+        groups : sequence of hashable, optional
+            A label per clip, such as its artist; no fold divides clips of one label.
+
+        Yields
+        ------
+        train : ndarray of int
+            Rows of the training clips.
+        test : ndarray of int
+            Rows of the held-out clips.
 
         Raises
         ------
@@ -66,7 +88,7 @@ class ClipKFold:
             yield np.setdiff1d(np.arange(len(units)), held_out), held_out
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Folds."""
+        """Return the number of folds; arguments are ignored."""
         return self.n_splits
 
     def _units(self, X: Responses, groups: Labels | None) -> Int[np.ndarray, " clips"]:
@@ -74,12 +96,23 @@ class ClipKFold:
 
 
 class RunKFold(ClipKFold):
-    """K folds of runs: clips heard in one run, and those of one recording, stay in one fold.
+    """K folds of runs, in which the clips of one run, and those of one recording, stay in one fold.
 
     Parameters
     ----------
-    n_splits, random_state
-        As for :class:`ClipKFold`.
+    n_splits : int, default 10
+        Number of folds.
+    random_state : int, default 0
+        Seed of the order of runs.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> bold = replace(b2m.as_responses(np.zeros((6, 1, 3))), runs=np.array([0, 0, 1, 1, 2, 2]))
+    >>> sorted(test.tolist() for train, test in b2m.RunKFold(3).split(bold))
+    [[0, 1], [2, 3], [4, 5]]
     """
 
     def _units(self, X: Responses, groups: Labels | None) -> Int[np.ndarray, " clips"]:
@@ -87,17 +120,44 @@ class RunKFold(ClipKFold):
 
 
 class LeaveOneGenreOut:
-    """Every genre held out in turn, with a decoder that never heard it (Brain2Music [1]_, §4.3).
+    """Folds that hold out every genre in turn, for decoders that never see the genre (Brain2Music [1]_, §4.3).
 
     Other clips of a recording of the genre are left out of training too.
 
     References
     ----------
     .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.study import Clip
+    >>> clips = tuple(Clip(f"{genre}.{i}", 0.0, 15.0, genre) for genre in ("jazz", "pop", "rock") for i in range(2))
+    >>> ones = np.ones(6, dtype=int)
+    >>> bold = b2m.Responses("01", np.zeros((6, 10, 3), np.float32), clips, ones, tr=1.5, lag_tr=3, n_repeats=ones)
+    >>> [(train.tolist(), test.tolist()) for train, test in b2m.LeaveOneGenreOut().split(bold)]
+    [([2, 3, 4, 5], [0, 1]), ([0, 1, 4, 5], [2, 3]), ([0, 1, 2, 3], [4, 5])]
     """
 
     def split(self, X: Responses, y: Any = None, groups: Labels | None = None) -> Iterator[Split]:
-        """Rows trained on and rows held out; ``groups`` are labels that are not divided besides.
+        """Divide clips into training and held-out clips, genre by genre.
+
+        Parameters
+        ----------
+        X : Responses
+            Responses to the clips.
+        y : object
+            Ignored.
+        groups : sequence of hashable, optional
+            A label per clip, such as its artist; no fold divides clips of one label.
+
+        Yields
+        ------
+        train : ndarray of int
+            Rows of the training clips.
+        test : ndarray of int
+            Rows of the held-out clips.
 
         Raises
         ------
@@ -111,7 +171,7 @@ class LeaveOneGenreOut:
             yield np.flatnonzero(~np.isin(units, units[held_out])), held_out
 
     def get_n_splits(self, X: Responses, y: Any = None, groups: Any = None) -> int:
-        """Genres of the clips of ``X``."""
+        """Return the number of genres of the clips of ``X``."""
         return len(_genres(np.array([clip.genre for clip in X.clips])))
 
 

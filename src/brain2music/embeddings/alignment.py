@@ -15,18 +15,30 @@ _TOLERANCE = 0.01  # of a TR: below it, differences of window and step from whol
 
 @dataclass(frozen=True)
 class Matched:
-    """Pairs of responses and embeddings, clip-major: all windows of the first clip, then those of the second.
+    """Pairs of responses and embeddings, first all windows of the first clip, then those of the second, and so on.
 
     Attributes
     ----------
-    X : (pairs, voxels) float32
+    X : ndarray of shape (pairs, voxels)
         Averages over the scans that each window covers.
-    Y : (pairs, dims) float32
+    Y : ndarray of shape (pairs, dims)
         Embeddings of the windows.
-    groups : (pairs,) int
+    groups : ndarray of int of shape (pairs,)
         Index of the clip; pairs of one clip overlap in time and belong in one fold.
-    window : (pairs,) int
+    window : ndarray of int of shape (pairs,)
         Index of the window in its clip.
+
+    See Also
+    --------
+    match_windows : Makes them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import as_data_classes, match_windows
+    >>> pairs = match_windows(*as_data_classes(np.zeros((2, 10, 5)), np.zeros((2, 4, 3))))
+    >>> pairs.groups, pairs.n_windows
+    (array([0, 0, 0, 0, 1, 1, 1, 1]), 4)
     """
 
     X: Float32[np.ndarray, "pairs voxels"]
@@ -36,34 +48,64 @@ class Matched:
 
     @property
     def n_windows(self) -> int:
-        """Windows per clip."""
+        """Number of windows per clip."""
         return int(self.window[-1]) + 1
 
     def select(self, rows: Bool[np.ndarray, " pairs"]) -> "Matched":
-        """Select some of the pairs."""
+        """Select some of the pairs.
+
+        Parameters
+        ----------
+        rows : ndarray of bool of shape (pairs,)
+            Pairs to keep.
+
+        Returns
+        -------
+        Matched
+            The pairs selected.
+        """
         return Matched(self.X[rows], self.Y[rows], self.groups[rows], self.window[rows])
 
 
 def match_windows(responses: Responses, embeddings: Embeddings, *, scans_per_window: int | None = None) -> Matched:
-    """Average responses in the windows of the embeddings (Brain2Music §3.2, Eq. 1).
+    """Pair the embedding of every window with the average response in it (Brain2Music [1]_, §3.2, Eq. 1).
 
     Window j starts ``j * step_s`` into the clip and is paired with the mean of the k scans from there on, for all
-    windows whose scans exist. k is ⌈window_s / TR⌉: 7 for MuLan's 10 s at a TR of 1.5 s. (The paper says five, yet
-    lists seven.) An embedding with one window for the whole clip takes at most the available scans; responses without
-    a time axis (one scan per clip) are paired with the average over windows.
+    windows whose scans exist. k is ⌈window_s / TR⌉: 7 for MuLan's 10 s at a TR of 1.5 s. (The paper says five, but
+    lists seven.) An embedding with one window for the whole clip takes at most the available scans; responses without a
+    time axis (one scan per clip) are paired with the average over windows.
 
     Parameters
     ----------
     responses : Responses
+        Responses to clips.
     embeddings : Embeddings
-        Clips are matched by name; embeddings of other clips are ignored.
+        Embeddings of these clips, matched by name, and of any others.
     scans_per_window : int, optional
         Another k.
+
+    Returns
+    -------
+    Matched
+        Averaged responses and embeddings, pair by pair.
 
     Raises
     ------
     InputError
-        If a clip has no embedding, the step is not a multiple of the TR, or no window fits into the scans.
+        A clip has no embedding, the step is not a multiple of the TR, or no window fits into the scans.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import as_data_classes, match_windows
+    >>> scans = np.arange(10.0).reshape(1, 10, 1)
+    >>> pairs = match_windows(*as_data_classes(scans, np.zeros((1, 4, 3))))
+    >>> pairs.X.ravel()  # the means of scans 0-6, 1-7, 2-8 and 3-9
+    array([3., 4., 5., 6.], dtype=float32)
     """
     targets = embeddings.of([clip.name for clip in responses.clips]).data
     averaged = average_windows(responses, embeddings.space, targets.shape[1], scans_per_window)

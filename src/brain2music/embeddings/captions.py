@@ -23,12 +23,38 @@ _ENDING = "_15s"
 
 
 def read_captions(file: str | Path) -> dict[str, str]:
-    """Read the captions of tracks ("blues.00017"), in the order of the file.
+    """Read the captions of tracks from a CSV file.
+
+    The captions of ds003720 are published on Kaggle (``nishimotolab/music-caption-brain2music``); one of their ids,
+    which is wrong there, is corrected.
+
+    Parameters
+    ----------
+    file : str or Path
+        A CSV file with the columns ``ID`` (such as ``blues.00017_15s``) and ``DescEN``.
+
+    Returns
+    -------
+    dict of str to str
+        Captions by track ("blues.00017"), in the order of the file.
 
     Raises
     ------
     InputError
-        If the file is missing or not such a table, a caption is empty, or a track has two.
+        The file is missing or not such a table, a caption is empty, or a track has two.
+
+    See Also
+    --------
+    with_captions : Adds them to clips.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from brain2music.embeddings import read_captions
+    >>> table = pd.DataFrame({"ID": ["blues.00017_15s"], "DescEN": ["A slow guitar solo."]})
+    >>> table.to_csv("captions.csv", index=False)
+    >>> read_captions("captions.csv")
+    {'blues.00017': 'A slow guitar solo.'}
     """
     file = Path(file)
     try:
@@ -49,7 +75,32 @@ def read_captions(file: str | Path) -> dict[str, str]:
 
 
 def with_captions(clips: Iterable[Clip], captions: dict[str, str]) -> tuple[Clip, ...]:
-    """Add captions to clips; :class:`InputError` if a clip has none."""
+    """Add captions to clips.
+
+    Parameters
+    ----------
+    clips : iterable of Clip
+        Clips of any tracks.
+    captions : dict of str to str
+        Captions by track.
+
+    Returns
+    -------
+    tuple of Clip
+        The clips, each with its caption.
+
+    Raises
+    ------
+    InputError
+        A clip has no caption.
+
+    Examples
+    --------
+    >>> from brain2music.embeddings import with_captions
+    >>> from brain2music.study import Clip
+    >>> with_captions([Clip("blues.00017", 0.0, 15.0)], {"blues.00017": "A slow guitar solo."})[0].caption
+    'A slow guitar solo.'
+    """
     clips = tuple(clips)
     if missing := [clip.track for clip in clips if clip.track not in captions]:
         raise InputError(f"there is no caption for {missing[0]} ({len(missing)} such clips)", hint="complete the table")
@@ -57,7 +108,37 @@ def with_captions(clips: Iterable[Clip], captions: dict[str, str]) -> tuple[Clip
 
 
 def embed_captions(clips: Iterable[Clip], embedder: TextEmbedder) -> Float32[np.ndarray, "clips dims"]:
-    """Embed the captions of clips, as Brain2Music's MuLan_text; :class:`InputError` if a clip has none."""
+    """Embed the captions of clips, as Brain2Music's text embedding of MuLan.
+
+    Parameters
+    ----------
+    clips : iterable of Clip
+        Clips with captions.
+    embedder : TextEmbedder
+        Embedder of texts.
+
+    Returns
+    -------
+    ndarray of shape (clips, dims)
+        One vector per clip.
+
+    Raises
+    ------
+    InputError
+        A clip has no caption.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import EmbeddingSpace, embed_captions
+    >>> from brain2music.study import Clip
+    >>> class WordCount:
+    ...     space = EmbeddingSpace("words", "1", "none", dims=1, window_s=1.0, step_s=1.0, sample_rate=16_000)
+    ...     def embed_text(self, texts):
+    ...         return np.array([[len(text.split())] for text in texts], np.float32)
+    >>> embed_captions([Clip("blues.00017", 0.0, 15.0, caption="A slow guitar solo.")], WordCount())
+    array([[4.]], dtype=float32)
+    """
     clips = list(clips)
     if missing := [clip.name for clip in clips if not clip.caption]:
         raise InputError(f"clip {missing[0]} has no caption", hint="read captions with the study")

@@ -51,25 +51,42 @@ def embed_clips(
     Parameters
     ----------
     clips : sequence of Clip
-        If they have different numbers of windows, the first windows that all have are kept.
+        Clips. If they have different numbers of windows, the first windows that all have are kept.
     stimuli : WaveformProvider
-        Gives the sound of clips; not used by ``genre-onehot`` and ``mulan-text``.
+        Anything with a method ``waveform(clip)`` that returns the sound of a clip and its sample rate, such as
+        :class:`brain2music.study.Stimuli`. It is not used by embedders of labels (``genre-onehot`` and ``mulan-text``).
     embedder : Embedder
+        The embedder.
     cache_dir : Path, optional
-        Folder where the embedding of each clip is kept and reused as long as the space and the presented sound are the
-        same.
+        Folder in which the embedding of each clip is kept and found again, as long as the space and the presented sound
+        are the same.
     progress : callable, optional
         Called with (clips done, clips) after each.
 
     Returns
     -------
     Embeddings
-        Of shape (clips, windows, dims).
+        Embeddings of shape (clips, windows, dims).
 
     Raises
     ------
     InputError
-        If a recording cannot be read, or two clips have one name.
+        A recording cannot be read, or two clips have one name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import EmbeddingSpace, embed_clips
+    >>> from brain2music.study import Clip
+    >>> class Silence:
+    ...     def waveform(self, clip):
+    ...         return np.zeros(int(clip.duration * 8000), np.float32), 8000
+    >>> class Loudness:
+    ...     space = EmbeddingSpace("loudness", "1", "none", dims=1, window_s=1.0, step_s=1.0, sample_rate=8000)
+    ...     def embed(self, waveform, sample_rate):
+    ...         return np.sqrt(np.mean(waveform.reshape(-1, sample_rate) ** 2, axis=1, keepdims=True))
+    >>> embed_clips([Clip("a", 0.0, 3.0), Clip("b", 1.0, 4.0)], Silence(), Loudness()).data.shape
+    (2, 3, 1)
     """
     _require_own_names(clips)
     rows: list[Float32[np.ndarray, "windows dims"]] = []
@@ -97,20 +114,41 @@ def embed_files(
     Parameters
     ----------
     paths : sequence of Path
-        Sound files of any duration. If they have different numbers of windows, each is represented by the mean over
-        its windows.
+        Sound files of any duration. If they have different numbers of windows, each is represented by the mean over its
+        windows.
     embedder : Embedder
+        The embedder.
     max_seconds : float, optional
-        Reads only the beginning of each file (15 in Brain2Music's retrieval).
+        Seconds to read from the beginning of each file (15 in Brain2Music's retrieval); default the whole file.
     progress : callable, optional
         Called with (files done, files) after each.
     on_error : callable, optional
         Called with each file that is missing, unreadable or empty, and the error; the file is then left out.
 
+    Returns
+    -------
+    Embeddings
+        Embeddings of shape (files, windows, dims).
+
     Raises
     ------
     InputError
-        If a file is missing, unreadable or empty and ``on_error`` is None, or no file can be embedded.
+        A file is missing, unreadable or empty and ``on_error`` is None, or no file can be embedded.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import soundfile
+    >>> from brain2music.embeddings import EmbeddingSpace, embed_files
+    >>> class Loudness:
+    ...     space = EmbeddingSpace("loudness", "1", "none", dims=1, window_s=1.0, step_s=1.0, sample_rate=8000)
+    ...     def embed(self, waveform, sample_rate):
+    ...         return np.sqrt(np.mean(np.square(waveform), dtype=np.float32)).reshape(1, 1)
+    >>> soundfile.write("tone.wav", 0.5 * np.ones(8000), 8000)
+    >>> found = embed_files([Path("tone.wav")], Loudness())
+    >>> found.names, found.data.round(2).tolist()
+    (('tone.wav',), [[[0.5]]])
     """
     rows: list[Float32[np.ndarray, "windows dims"]] = []
     names: list[str] = []

@@ -22,14 +22,31 @@ def as_data_classes(responses: Any, embeddings: Any) -> tuple[Responses, Embeddi
 
     Parameters
     ----------
-    responses : Responses, or array of shape (clips, scans, voxels) or (clips, voxels)
-    embeddings : Embeddings, or array of shape (clips, windows, dims) or (clips, dims)
+    responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
+        Responses to clips.
+    embeddings : Embeddings or array of shape (clips, windows, dims) or (clips, dims)
+        Embeddings of the same clips.
+
+    Returns
+    -------
+    responses : Responses
+        The responses.
+    embeddings : Embeddings
+        The embeddings.
 
     Raises
     ------
     InputError
-        If an array has another number of axes, NaN or infinite values, more windows than scans, or a different number
-        of clips than the other argument.
+        An array has another number of axes, NaN or infinite values, more windows than scans, or a different number of
+        clips than the other argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import as_data_classes
+    >>> bold, music = as_data_classes(np.zeros((20, 10, 300)), np.zeros((20, 4, 16)))
+    >>> bold.n_voxels, music.space.dims, music.space.window_s
+    (300, 16, 7.0)
     """
     if isinstance(responses, Responses) and isinstance(embeddings, Embeddings):
         return responses, embeddings
@@ -47,21 +64,34 @@ def as_data_classes(responses: Any, embeddings: Any) -> tuple[Responses, Embeddi
 
 
 def as_responses(responses: Any, tr: float = 1.0, names: tuple[str, ...] | None = None) -> Responses:
-    """Convert an array of shape (clips, scans, voxels) or (clips, voxels) to responses.
+    """Convert an array of responses to :class:`Responses`.
 
     Parameters
     ----------
-    responses : Responses or array
-        Responses are returned as they are.
-    tr : float
+    responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
+        Responses to clips; :class:`Responses` are returned as they are.
+    tr : float, default 1.0
         Repetition time of the array in seconds.
     names : tuple of str, optional
-        Names of the clips; by default ``row-0``, ``row-1`` and so on.
+        Names of the clips; default ``row-0``, ``row-1`` and so on.
+
+    Returns
+    -------
+    Responses
+        Responses of one run, without coordinates.
 
     Raises
     ------
     InputError
-        If the array has another number of axes, or NaN or infinite values.
+        The array has another number of axes, or NaN or infinite values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> bold = b2m.as_responses(np.zeros((20, 10, 300)), tr=1.5)
+    >>> len(bold), bold.n_scans, bold.n_voxels, bold.clips[0].name
+    (20, 10, 300, 'row-0')
     """
     if isinstance(responses, Responses):
         return responses

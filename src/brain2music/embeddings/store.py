@@ -19,12 +19,32 @@ _KEY = b"brain2music_space"
 
 
 def save_embeddings(path: str | Path, embeddings: Embeddings) -> None:
-    """Write embeddings as Parquet, with columns ``name``, ``window`` and ``vector``, and the space as metadata.
+    """Write embeddings as Parquet, with columns ``name``, ``window`` and ``vector``, and their space as metadata.
+
+    Parameters
+    ----------
+    path : str or Path
+        Name of the file, which is written atomically.
+    embeddings : Embeddings
+        The embeddings.
 
     Raises
     ------
     InputError
-        If two clips have the same name.
+        Two clips have the same name.
+
+    See Also
+    --------
+    load_embeddings : Reads the file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import as_data_classes, load_embeddings, save_embeddings
+    >>> _, music = as_data_classes(np.zeros((2, 4, 3)), np.arange(16.0).reshape(2, 4, 2))
+    >>> save_embeddings("music.parquet", music)
+    >>> bool((load_embeddings("music.parquet").data == music.data).all())
+    True
     """
     _require_unique(embeddings.names, path)
     clips, windows, dims = embeddings.data.shape
@@ -42,12 +62,31 @@ def save_embeddings(path: str | Path, embeddings: Embeddings) -> None:
 
 
 def load_embeddings(path: str | Path) -> Embeddings:
-    """Read embeddings that :func:`save_embeddings` wrote.
+    """Read embeddings from a file of :func:`save_embeddings` or of ``brain2music embed``.
+
+    Parameters
+    ----------
+    path : str or Path
+        Name of the Parquet file.
+
+    Returns
+    -------
+    Embeddings
+        The embeddings, with their space.
 
     Raises
     ------
     InputError
-        If the file is missing, is not Parquet, or has no embeddings with their space.
+        The file is missing, is not Parquet, or has no embeddings with their space.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import as_data_classes, load_embeddings, save_embeddings
+    >>> _, music = as_data_classes(np.zeros((2, 4, 3)), np.arange(16.0).reshape(2, 4, 2))
+    >>> save_embeddings("music.parquet", music)
+    >>> load_embeddings("music.parquet").names
+    ('row-0', 'row-1')
     """
     path = Path(path)
     if not path.is_file():

@@ -12,9 +12,27 @@ _TOLERANCE_S = 0.02
 
 
 def n_windows(duration: float, window_s: float, step_s: float) -> int:
-    """Count the windows of a sound: floor((T - w) / step) + 1, and one if the sound is shorter than a window.
+    """Count the windows of a sound: ⌊(T - w) / step⌋ + 1, and one if the sound is shorter than a window.
 
-    A 15-s clip gives 10, 7, 4 and 1 windows of 1.5, 5, 10 and 15 s at a step of 1.5 s (Brain2Music, Table 1).
+    Parameters
+    ----------
+    duration : float
+        Duration T of the sound in seconds, of which 0.02 s may be missing.
+    window_s : float
+        Duration w of a window in seconds.
+    step_s : float
+        Step from one window to the next in seconds.
+
+    Returns
+    -------
+    int
+        Number of windows.
+
+    Examples
+    --------
+    >>> from brain2music.embeddings import n_windows
+    >>> [n_windows(15.0, window, 1.5) for window in (1.5, 5.0, 10.0, 15.0)]  # Table 1 of Brain2Music
+    [10, 7, 4, 1]
     """
     return max(0, floor((duration - window_s + _TOLERANCE_S) / step_s)) + 1
 

@@ -18,7 +18,28 @@ _TOLERANCE = 0.01  # of a TR: below it, differences between times of sound and o
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of scans: window j < ``count`` covers ``length`` scans from scan ``j * step`` of its clip."""
+    """Windows of scans: window j < ``count`` covers ``length`` scans from scan ``j * step`` of its clip.
+
+    Attributes
+    ----------
+    length : int
+        Scans per window.
+    step : int
+        Scans from one window to the next.
+    count : int
+        Windows per clip.
+
+    See Also
+    --------
+    common_windows : Chooses the windows in which embeddings are compared.
+
+    Examples
+    --------
+    >>> from brain2music.encoding import Windows
+    >>> windows = Windows(length=7, step=1, count=4)
+    >>> [range(j * windows.step, j * windows.step + windows.length) for j in range(windows.count)]
+    [range(0, 7), range(1, 8), range(2, 9), range(3, 10)]
+    """
 
     length: int
     step: int
@@ -49,13 +70,43 @@ def common_windows(
 ) -> Windows:
     """Choose the windows in which embeddings are compared: those of the first with more than one window per clip.
 
-    Brain2Music brings text and genre to the rate of the music embedding (section 3.4), so that all are scored on
-    the same rows. A window of w seconds covers ⌈w / TR⌉ scans; responses of one scan per clip have one window.
+    Brain2Music [1]_ brings text and genre to the rate of the music embedding (§3.4), so that all are scored on the same
+    rows. A window of w seconds covers ⌈w / TR⌉ scans; responses with one scan per clip have one window.
+
+    Parameters
+    ----------
+    responses : Responses
+        Responses that are to be predicted.
+    embeddings : sequence of Embeddings
+        Embeddings that are to be compared.
+    scans_per_window : int, optional
+        Scans per window; default from the duration of the embedding's window.
+
+    Returns
+    -------
+    Windows
+        Length, step and number of the windows.
 
     Raises
     ------
     InputError
-        If a window is longer than the clips.
+        A window is longer than the clips.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.embeddings import EmbeddingSpace
+    >>> from brain2music.encoding import common_windows
+    >>> bold = b2m.as_responses(np.zeros((3, 10, 5)), tr=1.5)
+    >>> space = EmbeddingSpace("mulan", "1", "none", dims=8, window_s=10.0, step_s=1.5, sample_rate=16_000)
+    >>> music = b2m.Embeddings(np.zeros((3, 4, 8), np.float32), ("row-0", "row-1", "row-2"), space)
+    >>> common_windows(bold, [music])
+    Windows(length=7, step=1, count=4)
     """
     chosen = next((each for each in embeddings if each.data.shape[1] > 1), embeddings[0])
     n_windows, space = chosen.data.shape[1], chosen.space

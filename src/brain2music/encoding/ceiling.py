@@ -26,16 +26,28 @@ FLOOR = 0.2
 
 @dataclass(frozen=True)
 class Ceiling:
-    """Noise ceilings and variances of voxels.
+    """Noise ceilings of voxels, and the variances that they follow from.
 
     Attributes
     ----------
-    r : (voxels,) float
+    r : ndarray of shape (voxels,)
         Correlation of the noiseless response with the average of the repeats; 0 where repeats do not covary.
-    signal, noise : (voxels,) float
+    signal, noise : ndarray of shape (voxels,)
         Variances of one presentation; that of the signal may be estimated below 0.
-    p : (voxels,) float
+    p : ndarray of shape (voxels,)
         Probability of as much covariance between repeats of different clips.
+
+    See Also
+    --------
+    noise_ceiling : Estimates them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.encoding import Ceiling
+    >>> one = np.ones(1)
+    >>> Ceiling(r=np.sqrt(one / 1.5), signal=one, noise=2 * one, p=0.01 * one).r.round(2)
+    array([0.82])
     """
 
     r: Float[np.ndarray, " voxels"]
@@ -49,27 +61,53 @@ def noise_ceiling(
 ) -> Ceiling:
     """Estimate noise ceilings, variances and p from two repeats or more.
 
-    The slow drift of a run, and the filter that removed it, could be mistaken for covariance between repeats in one
-    run (removing slow fluctuations makes scans minutes apart covary negatively, as much as a weak signal, and most
-    where noise is slow). Therefore the mean of each repeat within its run is removed, and the covariance of different
-    clips presented in succession, pooled over voxels and distributed by how slow the noise of each is, is subtracted
-    from that of the same clips. Means of runs over repeats count as signal (0 if voxels were z-scored per run).
-
-    p is the upper tail of the mean covariance between repeats under permutations of the clips of each repeat (with
-    all their windows): a normal distribution with the mean and variance over all permutations (Hoeffding 1951, Ann.
-    Math. Stat. 22:558), which sums of products of the windows give without drawing any.
+    The best prediction, which is the signal itself, correlates with the average of n repeats by √(S / (S + N/n)), where
+    S and N are the variances of signal and noise; S is the mean covariance between repeats [1]_ [2]_.
 
     Parameters
     ----------
-    repeats : (repeats, clips, windows, voxels) float32
-        With clips in the order of presentation.
-    runs : (clips,) int, optional
-        The run of each clip; by default one for all.
+    repeats : ndarray of shape (repeats, clips, windows, voxels)
+        Responses to every presentation, with clips in the order of presentation.
+    runs : ndarray of int of shape (clips,), optional
+        The run of each clip; default one run for all.
+
+    Returns
+    -------
+    Ceiling
+        Ceilings, variances and p of every voxel.
 
     Raises
     ------
     ValueError
-        For fewer than two repeats or clips.
+        There are fewer than two repeats or clips.
+
+    Notes ----- The slow drift of a run, and the filter that removed it, could be mistaken for covariance between
+    repeats in one run (removing slow fluctuations makes scans minutes apart covary negatively, as much as a weak
+    signal, and most where noise is slow). Therefore the mean of each repeat within its run is removed, and the
+    covariance of different clips presented in succession, pooled over voxels and distributed by how slow the noise of
+    each is, is subtracted from that of the same clips. Means of runs over repeats count as signal (0 if voxels were
+    z-scored per run).
+
+    p is the upper tail of the mean covariance between repeats under permutations of the clips of each repeat (with all
+    their windows): a normal distribution with the mean and variance over all permutations [3]_, which sums of products
+    of the windows give without sampling any.
+
+    References
+    ----------
+    .. [1] Sahani & Linden, NIPS 15, 2003.
+    .. [2] Hsu, Borst & Theunissen, Network 15:91, 2004.
+    .. [3] Hoeffding, Ann. Math. Stat. 22:558, 1951.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.encoding import noise_ceiling
+    >>> rng = np.random.default_rng(0)
+    >>> signal = rng.normal(size=(400, 1, 2)) * np.array([1.0, 0.0])
+    >>> repeats = (signal + rng.normal(size=(4, 400, 1, 2))).astype(np.float32)
+    >>> ceiling = noise_ceiling(repeats)
+    >>> bool(abs(ceiling.r[0] - np.sqrt(1 / (1 + 1 / 4))) < 0.05), bool(ceiling.r[1] < 0.3)
+    (True, True)
     """
     n_repeats, n_clips, n_windows, _ = repeats.shape
     if n_repeats < 2 or n_clips < 2:
@@ -161,10 +199,35 @@ def normalised(
     reliable: Bool[np.ndarray, " voxels"] | None = None,
     floor: float = FLOOR,
 ) -> Float[np.ndarray, " voxels"]:
-    """Normalise correlations by the noise ceiling, r / ceiling (CC_norm of Schoppe et al. 2016).
+    """Normalise correlations by the noise ceiling (CC_norm of Schoppe et al. [1]_).
 
-    NaN where the ceiling is below ``floor`` or the voxel is not ``reliable``. Values above 1 are kept, as clipping
-    would bias averages downwards.
+    Parameters
+    ----------
+    r : ndarray of shape (voxels,)
+        Correlations of predicted with measured responses.
+    ceiling : ndarray of shape (voxels,)
+        Noise ceilings, :attr:`Ceiling.r`.
+    reliable : ndarray of bool of shape (voxels,), optional
+        Voxels whose ceilings can be trusted; default all.
+    floor : float, default 0.2
+        The lowest ceiling that correlations are divided by, as the quotient would be noise below it.
+
+    Returns
+    -------
+    ndarray of shape (voxels,)
+        ``r / ceiling``; NaN where the ceiling is below ``floor`` or the voxel is not reliable. Values above 1 are kept,
+        as clipping would bias averages downwards.
+
+    References
+    ----------
+    .. [1] Schoppe et al., Front. Comput. Neurosci. 10:10, 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.encoding import normalised
+    >>> normalised(np.array([0.3, 0.3]), np.array([0.6, 0.1]))
+    array([0.5, nan])
     """
     usable = ceiling >= max(floor, np.finfo(float).tiny)
     if reliable is not None:

@@ -26,16 +26,29 @@ _BATCH_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference between r of one embedding and r of another.
+    """Difference between the correlations that two embeddings reach in every voxel.
 
     Attributes
     ----------
-    value, se : (voxels,) float
+    value, se : ndarray of shape (voxels,)
         The difference, and its standard error over clips.
-    p : (voxels,) float
-        Two-sided, with value / se taken as normal.
-    q : (voxels,) float
+    p : ndarray of shape (voxels,)
+        Two-sided p, with value / se taken as normal.
+    q : ndarray of shape (voxels,)
         False discovery rate over voxels.
+
+    See Also
+    --------
+    difference : Computes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.encoding import Difference, fdr
+    >>> p = np.array([0.001, 0.4])
+    >>> found = Difference(value=np.array([0.2, 0.02]), se=np.array([0.05, 0.05]), p=p, q=fdr(p))
+    >>> (found.q < 0.05).tolist()
+    [True, False]
     """
 
     value: Float[np.ndarray, " voxels"]
@@ -47,14 +60,68 @@ class Difference:
 def bootstrap_clips(
     n_clips: int, rng: np.random.Generator, n_bootstraps: int = 1000
 ) -> Float32[np.ndarray, "bootstraps clips"]:
-    """Draw clips with replacement, and count how often each clip is in each bootstrap."""
+    """Sample clips with replacement, and count how often each clip is in each bootstrap sample.
+
+    All voxels and embeddings that are compared use the same bootstraps, so that differences are paired.
+
+    Parameters
+    ----------
+    n_clips : int
+        Number of clips.
+    rng : numpy.random.Generator
+        Source of samples.
+    n_bootstraps : int, default 1000
+        Number of bootstrap samples.
+
+    Returns
+    -------
+    ndarray of shape (bootstraps, clips)
+        Counts, in single precision; every row sums to the number of clips.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.encoding import bootstrap_clips
+    >>> counts = bootstrap_clips(60, np.random.default_rng(0), n_bootstraps=3)
+    >>> counts.shape, counts.sum(axis=1).tolist()
+    ((3, 60), [60.0, 60.0, 60.0])
+    """
     return rng.multinomial(n_clips, np.full(n_clips, 1 / n_clips), size=n_bootstraps).astype(np.float32)
 
 
 def difference(a: Encoded, b: Encoded, bootstraps: Float32[np.ndarray, "bootstraps clips"]) -> Difference:
-    """Compute r(a) - r(b) for every voxel, with standard errors over bootstraps of :func:`bootstrap_clips`.
+    """Compute the difference between r of one embedding and r of another in every voxel.
 
-    Raises ValueError unless both predict the same rows of the same voxels.
+    Parameters
+    ----------
+    a : Encoded
+        Responses predicted from the first embedding.
+    b : Encoded
+        The same responses predicted from the second.
+    bootstraps : ndarray of shape (bootstraps, clips)
+        Bootstrap samples of :func:`bootstrap_clips`, from which standard errors are computed.
+
+    Returns
+    -------
+    Difference
+        r of ``a`` minus r of ``b``, with standard error, p and q.
+
+    Raises
+    ------
+    ValueError
+        They do not predict the same windows of the same clips and voxels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import as_data_classes
+    >>> from brain2music.encoding import bootstrap_clips, difference, encode_kfold
+    >>> rng = np.random.default_rng(0)
+    >>> melody, rhythm = rng.normal(size=(2, 40, 1, 4))
+    >>> bold = melody @ rng.normal(size=(4, 3)) + rng.normal(size=(40, 1, 3))
+    >>> a, b = (encode_kfold(*as_data_classes(bold, each), n_folds=4) for each in (melody, rhythm))
+    >>> bool((difference(a, b, bootstrap_clips(40, rng, 200)).value > 0.3).all())
+    True
     """
     _require_same_rows(a, b)
     se = np.empty(a.r.shape)
@@ -91,24 +158,46 @@ def roi_table(
     ceiling: Ceiling | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Summarise embeddings in sets of voxels, such as regions: one row per embedding and set.
-
-    Columns: ``embedding``, ``roi``, ``voxels``, ``mean_r`` with its interval ``low`` and ``high`` over clips,
-    ``median_r``, ``ceiling`` (mean), ``normalised_r`` (mean r / mean ceiling of the voxels whose ceiling is at least
-    :data:`~brain2music.encoding.ceiling.FLOOR`, more stable than a mean of quotients) and ``significant`` (share).
+    """Summarise embeddings in sets of voxels, such as regions.
 
     Parameters
     ----------
     encoded : dict of str to Encoded
-        By name of the embedding, all with the same rows and voxels.
-    sets : dict of str to (voxels,) bool
-        By name of the region; empty ones are left out.
-    bootstraps : (bootstraps, clips) float32
-    significant : dict of str to (voxels,) bool
-        By name of the embedding.
+        Encoded responses by name of the embedding, all with the same rows and voxels.
+    sets : dict of str to ndarray of bool of shape (voxels,)
+        Voxels by name of the region; empty sets are left out.
+    bootstraps : ndarray of shape (bootstraps, clips)
+        Bootstrap samples of :func:`bootstrap_clips`, for intervals.
+    significant : dict of str to ndarray of bool of shape (voxels,)
+        Voxels predicted above chance, by name of the embedding.
     ceiling : Ceiling, optional
-    level : float
-        Level of the intervals.
+        Noise ceilings of the voxels.
+    level : float, default 0.95
+        Coverage of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row per embedding and set. Columns are ``embedding``, ``roi``, ``voxels``, ``mean_r`` with its interval
+        ``low`` and ``high`` over clips, ``median_r``, ``ceiling`` (mean), ``normalised_r`` (mean r over mean ceiling of
+        the voxels whose ceiling is at least 0.2, which is more stable than a mean of quotients) and ``significant``
+        (share).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import as_data_classes
+    >>> from brain2music.encoding import bootstrap_clips, encode_kfold, roi_table
+    >>> rng = np.random.default_rng(0)
+    >>> features = rng.normal(size=(40, 1, 4))
+    >>> bold = features @ rng.normal(size=(4, 6)) + 0.1 * rng.normal(size=(40, 1, 6))
+    >>> encoded = encode_kfold(*as_data_classes(bold, features), n_folds=4)
+    >>> heschl = np.arange(6) < 2
+    >>> draws = bootstrap_clips(40, rng, 200)
+    >>> table = roi_table({"features": encoded}, {"Heschl": heschl}, draws, significant={"features": encoded.r > 0.3})
+    >>> table[["embedding", "roi", "voxels", "significant"]]
+      embedding     roi  voxels  significant
+    0  features  Heschl       2          1.0
     """
     nonempty = {roi: voxels for roi, voxels in sets.items() if voxels.any()}
     rows = []
@@ -150,13 +239,50 @@ def partition(
     standardise: bool = False,
     **settings: Any,
 ) -> Partition:
-    """Partition the variance that embeddings explain, using banded ridge regression (Brain2Music's rebuttal, A.1.8).
+    """Partition the variance of every voxel among embeddings by banded ridge regression.
 
-    ``standardise`` is as in :func:`~brain2music.encoding.encoder.encode`; ``settings`` are those of
-    :func:`~brain2music.ridge.banded_ridge_cv`. :class:`Partition` has r², the product measure, the unique share of
-    each embedding, and the shared part, in the test clips of every voxel.
+    Parameters
+    ----------
+    train : Responses
+        Responses to the training clips.
+    test : Responses
+        Responses to the test clips.
+    embeddings : sequence of Embeddings
+        Two embeddings or more, each of all training and test clips.
+    windows : Windows
+        The windows of scans to predict (:func:`common_windows`).
+    standardise : bool, default False
+        Whether to scale every feature to unit variance over the training set.
+    **settings
+        Further arguments of :func:`brain2music.ridge.banded_ridge_cv`.
 
-    Raises ValueError for fewer than two embeddings.
+    Returns
+    -------
+    Partition
+        r², product measure, unique share of each embedding, and shared part, in the test clips of every voxel.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two embeddings.
+
+    References
+    ----------
+    Dupré la Tour et al., "Feature-space selection with banded ridge regression", NeuroImage 264:119728, 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.embeddings import as_data_classes
+    >>> from brain2music.encoding import common_windows, partition
+    >>> rng = np.random.default_rng(0)
+    >>> melody, rhythm = rng.normal(size=(2, 60, 1, 4))
+    >>> bold = b2m.as_responses(melody @ rng.normal(size=(4, 3)) + 0.1 * rng.normal(size=(60, 1, 3)))
+    >>> music = [as_data_classes(bold, each)[1] for each in (melody, rhythm)]
+    >>> parts = partition(bold[:40], bold[40:], music, windows=common_windows(bold, music), n_candidates=5)
+    >>> bool((parts.unique[0] > 0.8).all()), bool((abs(parts.unique[1]) < 0.1).all())
+    (True, True)
     """
     train_pairs = [match_scans(train, each, windows=windows) for each in embeddings]
     test_pairs = [match_scans(test, each, windows=windows) for each in embeddings]

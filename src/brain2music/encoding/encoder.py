@@ -21,23 +21,40 @@ Labels = Sequence[Hashable] | Int[np.ndarray, " clips"]
 
 @dataclass(frozen=True)
 class Encoded:
-    """Predicted and measured responses.
+    """Responses predicted by an encoder, beside the measured ones.
 
     Attributes
     ----------
-    predicted, measured : (clips, windows, voxels) float32
+    predicted, measured : ndarray of shape (clips, windows, voxels)
         Both minus the mean response of the training clips of the fit; otherwise correlations across folds would be
-        below zero where nothing can be predicted.
+        below 0 where nothing can be predicted.
     clips : tuple of Clip
         The clip of each row.
     space : EmbeddingSpace
-        The space of the features.
+        Space of the features.
     voxels : VoxelSpace or None
-        The positions of the voxels.
-    alphas : (alphas,) float
+        Positions of the voxels.
+    alphas : ndarray of shape (alphas,)
         The penalties tried, ascending.
-    best_alphas, cv_scores : (fits, voxels) float
-        The penalty chosen and its cross-validated r² inside the training set, in each fit: one, or one per fold.
+    best_alphas, cv_scores : ndarray of shape (fits, voxels)
+        The penalty chosen for each voxel and its cross-validated r² inside the training set: one row, or one per fold.
+
+    See Also
+    --------
+    encode : Predicts test clips.
+    encode_kfold : Predicts all clips in folds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import as_data_classes
+    >>> from brain2music.encoding import encode_kfold
+    >>> rng = np.random.default_rng(0)
+    >>> features = rng.normal(size=(40, 1, 4))
+    >>> bold = features @ rng.normal(size=(4, 6)) + 0.1 * rng.normal(size=(40, 1, 6))
+    >>> encoded = encode_kfold(*as_data_classes(bold, features), n_folds=4)
+    >>> encoded.predicted.shape, encoded.best_alphas.shape, bool(encoded.r.min() > 0.9)
+    ((40, 1, 6), (4, 6), True)
     """
 
     predicted: Float32[np.ndarray, "clips windows voxels"]
@@ -51,13 +68,31 @@ class Encoded:
 
     @cached_property
     def r(self) -> Float[np.ndarray, " voxels"]:
-        """Pearson correlation over all windows of all clips, per voxel; 0 where nothing varies."""
+        """Pearson correlation of every voxel over all windows of all clips; 0 where nothing varies."""
         return correlation(self.predicted, self.measured)
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """Settings for fitting encoders (see :func:`encode`)."""
+    """Settings of the ridge regressions of an encoder.
+
+    Attributes
+    ----------
+    alphas : sequence of float or None
+        Penalties tried, of which the best is chosen for each voxel; default 20 from 0.1 to 1e8.
+    n_folds : int
+        Folds of the cross-validation over clips that chooses them.
+    standardise : bool
+        Whether to scale features to unit variance over the training set, for embeddings that mix units.
+    memory_gb : float
+        Working memory allowed, in GiB.
+
+    Examples
+    --------
+    >>> from brain2music.encoding import EncoderSettings
+    >>> EncoderSettings(alphas=[100.0, 1.0, 10.0]).grid
+    array([  1.,  10., 100.])
+    """
 
     alphas: Sequence[float] | None = None
     n_folds: int = 5
@@ -66,7 +101,7 @@ class EncoderSettings:
 
     @property
     def grid(self) -> Float[np.ndarray, " alphas"]:
-        """The penalties tried."""
+        """The penalties tried, ascending."""
         return np.array(DEFAULT_ALPHAS if self.alphas is None else sorted(self.alphas), dtype=np.float64)
 
 
@@ -81,29 +116,59 @@ def encode(
     fit: EncoderSettings | None = None,
     groups: Labels | None = None,
 ) -> Encoded:
-    """Fit an encoder of every voxel on training clips and predict test clips (Brain2Music §3.4).
+    """Fit an encoder of every voxel on training clips and predict test clips (Brain2Music [1]_, §3.4).
 
     Parameters
     ----------
-    train, test : Responses
-    train_embeddings, test_embeddings : Embeddings
+    train : Responses
+        Responses to the training clips.
+    train_embeddings : Embeddings
+        Embeddings of the training clips, matched by name.
+    test : Responses
+        Responses to the test clips.
+    test_embeddings : Embeddings
+        Embeddings of the test clips, matched by name.
     windows : Windows, optional
-        The windows of scans to predict; by default those of the embedding. To compare embeddings on the same rows, use
-        :func:`~brain2music.encoding.alignment.common_windows`.
-    delays : sequence of int
+        The windows of scans to predict; default those of the embedding. To compare embeddings on the same rows, use
+        :func:`common_windows`.
+    delays : sequence of int, default (0,)
         Windows by which copies of the features precede the response (finite impulse response).
     fit : EncoderSettings, optional
-        ``alphas`` tried, of which the best is chosen for each voxel by cross-validation with ``n_folds`` over clips;
-        ``standardise`` scales features to unit variance over the training pairs, for embeddings that mix units
-        (musicnn is better without: mean r 0.76 against 0.73 for the six components of natsound165); ``memory_gb``.
-    groups : sequence, optional
-        A label per training clip; no fold divides clips with one label (an artist), nor a recording.
+        Penalties, folds and scaling of the ridge regressions.
+    groups : sequence of hashable, optional
+        A label per training clip, such as its artist; no fold divides clips of one label, nor of one recording.
+
+    Returns
+    -------
+    Encoded
+        Predicted and measured responses to the test clips.
 
     Raises
     ------
     InputError
-        If training and test data differ in voxels, TR, lag or embedding, windows do not match, or there are too few
-        clips for the folds.
+        Training and test data differ in voxels, TR, lag or embedding, windows do not match, or there are too few clips
+        for the folds.
+
+    See Also
+    --------
+    brain2music.Encoder : The same as a scikit-learn estimator.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import as_data_classes
+    >>> from brain2music.encoding import encode
+    >>> rng = np.random.default_rng(0)
+    >>> features = rng.normal(size=(50, 1, 4))
+    >>> bold = features @ rng.normal(size=(4, 6)) + 0.1 * rng.normal(size=(50, 1, 6))
+    >>> bold, music = as_data_classes(bold, features)
+    >>> encoded = encode(bold[:40], music, bold[40:], music)
+    >>> len(encoded.clips), bool(encoded.r.min() > 0.9)
+    (10, True)
     """
     fit = fit or EncoderSettings()
     groups = _groups_of(train, groups)
@@ -127,33 +192,56 @@ def encode_kfold(
     delays: Sequence[int] = (0,),
     fit: EncoderSettings | None = None,
 ) -> Encoded:
-    """Predict every clip by an encoder fitted without it; scaling and penalties are fitted within each fold.
+    """Predict the responses to every clip by an encoder that was fitted without it.
 
-    Voxels that cannot be predicted have correlations slightly below 0 (-0.08 for 60 clips), as the random deviations
-    of the training clips of a fold are missing from the held-out clips.
-    :func:`brain2music.encoding.chance.chance_in_folds` measures this bias, and corrects p.
+    Scaling and penalties are fitted within each fold. Voxels that cannot be predicted have correlations slightly below
+    0 (-0.08 for 60 clips), because the random deviations of the training clips of a fold are missing from the held-out
+    clips; :func:`brain2music.encoding.chance.chance_in_folds` measures this bias, and corrects p.
 
     Parameters
     ----------
     responses : Responses
+        Responses to all clips.
     embeddings : Embeddings
-    n_folds : int
-        Outer folds; recordings, with all their excerpts, are assigned to folds at random.
-    seed : int
+        Embeddings of all clips, matched by name.
+    n_folds : int, default 10
+        Outer folds, to which recordings with all their excerpts are assigned at random.
+    seed : int, default 0
         Seed of this assignment.
-    groups : sequence, optional
-        A label per clip; clips with one label (an artist) are in one fold too.
-    folds : sequence of (_,) int, optional
+    groups : sequence of hashable, optional
+        A label per clip, such as its artist; no fold divides clips of one label.
+    folds : sequence of ndarray of int, optional
         The clips held out in each fold, instead of ``n_folds`` and ``seed``.
-    windows, delays, fit
-        As in :func:`encode`.
+    windows : Windows, optional
+        The windows of scans to predict; default those of the embedding.
+    delays : sequence of int, default (0,)
+        Windows by which copies of the features precede the response.
+    fit : EncoderSettings, optional
+        Penalties, inner folds and scaling of the ridge regressions.
+
+    Returns
+    -------
+    Encoded
+        Predicted and measured responses to all clips.
 
     Raises
     ------
     InputError
-        If windows do not match, or there are fewer recordings or labels than folds.
+        Windows do not match, or there are fewer recordings or labels than folds.
     LeakageError
-        If ``folds`` divide a recording or label.
+        ``folds`` divide a recording or label.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.embeddings import as_data_classes
+    >>> from brain2music.encoding import encode_kfold
+    >>> rng = np.random.default_rng(0)
+    >>> features = rng.normal(size=(40, 1, 4))
+    >>> bold = features @ rng.normal(size=(4, 6)) + 0.1 * rng.normal(size=(40, 1, 6))
+    >>> encoded = encode_kfold(*as_data_classes(bold, features), n_folds=4)
+    >>> bool(encoded.r.min() > 0.9)
+    True
     """
     fit, groups = fit or EncoderSettings(), _groups_of(responses, groups)
     folds = list(group_k_fold(len(groups), n_folds, seed, groups) if folds is None else folds)

@@ -38,13 +38,30 @@ class VoxelScores:
     p, q : ndarray of shape (voxels,)
         One-sided p against permuted clips, and the false discovery rate (Benjamini-Hochberg).
     space : VoxelSpace or None
-        The positions of the voxels.
+        Positions of the voxels.
     embedding, subject : str
-        The embedding that predicted, and the subject whose responses were predicted.
+        The embedding from which responses were predicted, and the subject.
     n : int
         Number of clips.
     simulated : bool
         Whether the brain is simulated.
+
+    See Also
+    --------
+    brain2music.Encoder : Its method ``score`` computes them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> rng = np.random.default_rng(0)
+    >>> music = rng.normal(size=(60, 1, 4))
+    >>> bold = music @ rng.normal(size=(4, 3)) + np.array([0.1, 10, 0.1]) * rng.normal(size=(60, 1, 3))
+    >>> scores = b2m.Encoder().fit(music[:40], bold[:40]).score(bold[40:], music[40:], n_permutations=200)
+    >>> (scores.q < 0.05).tolist(), scores.n
+    ([True, False, True], 20)
+    >>> list(scores.to_frame().columns)
+    ['roi', 'r', 'ceiling', 'p', 'q', 'simulated']
     """
 
     r: Float[np.ndarray, " voxels"]
@@ -58,12 +75,12 @@ class VoxelScores:
     simulated: bool = False
 
     def to_nifti(self, path: str | Path, what: Map = "r") -> Path:
-        """Write one of the values per voxel as NIfTI with a JSON sidecar; 0 outside the mask and where NaN.
+        """Write one value per voxel as a NIfTI image with a JSON sidecar; 0 outside the mask and where NaN.
 
         Parameters
         ----------
         path : str or Path
-            An image, ``.nii`` or ``.nii.gz``.
+            Name of the image, ``.nii`` or ``.nii.gz``.
         what : {"r", "ceiling", "p", "q"}
             The value to write.
 
@@ -75,7 +92,7 @@ class VoxelScores:
         Raises
         ------
         InputError
-            If the responses have no coordinates, or the path is not that of an image.
+            The responses have no coordinates, or the path is not that of an image.
         """
         path = Path(path)
         if self.space is None:
@@ -87,7 +104,13 @@ class VoxelScores:
         return path
 
     def to_frame(self) -> pd.DataFrame:
-        """Make a table of voxels: ``roi`` ("" if unnamed), ``r``, ``ceiling``, ``p``, ``q``, ``simulated``."""
+        """Convert the scores to a table with one row per voxel.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``roi`` ("" if unnamed), ``r``, ``ceiling``, ``p``, ``q`` and ``simulated``.
+        """
         roi = (None if self.space is None else self.space.roi) or [""] * len(self.r)
         values: dict[str, Any] = {name: getattr(self, name) for name in ("r", "ceiling", "p", "q")}
         return pd.DataFrame({"roi": list(roi), **values, "simulated": self.simulated})
@@ -96,8 +119,8 @@ class VoxelScores:
 class Encoder(BaseEstimator):
     """Encoder of the responses of one subject, voxel by voxel, from music embeddings.
 
-    Ridge regression of the mean response in each window on the embedding of the window, with a penalty per voxel
-    chosen by cross-validation over recordings [1]_.
+    Ridge regression of the mean response in each window on the embedding of the window, with a penalty per voxel chosen
+    by cross-validation over recordings [1]_.
 
     Parameters
     ----------
@@ -110,7 +133,7 @@ class Encoder(BaseEstimator):
     scans_per_window : int, optional
         Scans averaged per window; default the duration of the embedding's window over the TR, rounded up.
     standardise : bool, default False
-        Scale every feature to unit variance over the training set.
+        Whether to scale every feature to unit variance over the training set.
 
     Attributes
     ----------
@@ -119,14 +142,14 @@ class Encoder(BaseEstimator):
     mean_ : ndarray of shape (voxels,)
         Mean training response.
     n_folds_ : int
-        Folds that were used.
+        Number of folds that were used.
     space_ : EmbeddingSpace
         The space of the embeddings.
 
-    Raises
-    ------
-    InputError
-        If clips have no embedding, windows do not fit the scans, or there are too few recordings for the folds.
+    See Also
+    --------
+    brain2music.encoding.encode : Predicted and measured responses, as arrays.
+    brain2music.Decoder : Predicts embeddings from responses.
 
     References
     ----------
@@ -134,12 +157,13 @@ class Encoder(BaseEstimator):
 
     Examples
     --------
-    >>> import numpy as np, brain2music as b2m
+    >>> import numpy as np
+    >>> import brain2music as b2m
     >>> rng = np.random.default_rng(0)
     >>> music = rng.normal(size=(60, 1, 4))
     >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30))
     >>> encoder = b2m.Encoder().fit(music[:50], bold[:50])
-    >>> bool((encoder.score(bold[50:], music[50:]).r > 0.9).all())
+    >>> bool((encoder.score(bold[50:], music[50:], n_permutations=100).r > 0.9).all())
     True
     """
 
@@ -159,21 +183,27 @@ class Encoder(BaseEstimator):
         self.standardise = standardise
 
     def fit(self, embeddings: Any, responses: Any, groups: Labels | None = None) -> "Encoder":
-        """Fit on training clips.
+        """Fit the encoder on training clips.
 
         Parameters
         ----------
-        embeddings : Embeddings, or array of shape (clips, windows, dims) or (clips, dims)
-            Of the training clips, matched by name, and of any others, such as those that :meth:`score` needs.
-        responses : Responses, or array of shape (clips, scans, voxels) or (clips, voxels)
-            Of the training clips.
-        groups : sequence, optional
-            A label per training clip, such as its artist: no fold divides clips with one label, nor of one recording.
+        embeddings : Embeddings or array of shape (clips, windows, dims) or (clips, dims)
+            Embeddings of the training clips, matched by name, and of any others, such as those that :meth:`score`
+            needs.
+        responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
+            Responses to the training clips.
+        groups : sequence of hashable, optional
+            A label per training clip, such as its artist; no fold divides clips of one label, nor of one recording.
 
         Returns
         -------
         Encoder
-            Itself.
+            The encoder itself.
+
+        Raises
+        ------
+        InputError
+            A clip has no embedding, windows do not fit the scans, or there are too few recordings for the folds.
         """
         train, music = as_data_classes(responses, embeddings)
         self._windows = common_windows(train, [music], self.scans_per_window)
@@ -190,13 +220,15 @@ class Encoder(BaseEstimator):
 
         Parameters
         ----------
-        responses, embeddings
-            As for :meth:`score`; only the clips and the timing of the responses are used.
+        responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
+            Only its clips and timing are used.
+        embeddings : Embeddings or array, optional
+            Embeddings of these clips; default those passed to :meth:`fit`.
 
         Returns
         -------
         ndarray of shape (clips, windows, voxels)
-            In the units of the training responses.
+            Predictions in the units of the training responses.
         """
         predicted, _, _ = self._sides(responses, embeddings)
         return predicted + self.mean_
@@ -204,14 +236,14 @@ class Encoder(BaseEstimator):
     def score(
         self, responses: Any, embeddings: Any = None, *, n_permutations: int = 10_000, random_state: int = 0
     ) -> VoxelScores:
-        """Correlate predicted with measured responses of test clips.
+        """Correlate predicted with measured responses to test clips.
 
         Parameters
         ----------
-        responses : Responses, or array of shape (clips, scans, voxels) or (clips, voxels)
-            Loaded as the training responses were.
+        responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
+            Responses that were loaded in the same way as the training responses.
         embeddings : Embeddings or array, optional
-            Of these clips; default those passed to :meth:`fit`.
+            Embeddings of these clips; default those passed to :meth:`fit`.
         n_permutations : int, default 10,000
             Permutations of clips within runs, for p.
         random_state : int, default 0
@@ -220,12 +252,12 @@ class Encoder(BaseEstimator):
         Returns
         -------
         VoxelScores
-            r per voxel, with noise ceiling, p and q.
+            Correlation per voxel, with noise ceiling, p and q.
 
         Raises
         ------
         InputError
-            If the responses differ from the training responses in voxels, TR, lag or scans, or a clip has no embedding.
+            The responses differ from the training responses in voxels, TR, lag or scans, or a clip has no embedding.
         """
         predicted, measured, scored = self._sides(responses, embeddings)
         rng = np.random.default_rng(random_state)

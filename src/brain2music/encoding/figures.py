@@ -29,22 +29,37 @@ def map_figure(
     diverging: bool = False,
     top: float | None = None,
 ) -> None:
-    """Draw one value per voxel to ``path`` (PNG or SVG by its ending, atomically).
+    """Draw one value per voxel: on the cortical surface if the brain is in MNI space, else in slices of the volume.
 
     Parameters
     ----------
     path : Path
-    values : (voxels,) float
-        NaN is not coloured, so thresholded maps have NaN below the threshold.
+        Name of the figure, a PNG or SVG by its ending, which is written atomically.
+    values : ndarray of shape (voxels,)
+        The map. NaN is not coloured, so thresholded maps have NaN below the threshold.
     space : VoxelSpace
-    title, label : str
-        Of the figure and of its colour bar.
-    simulated : bool
-        Adds "(simulated)" to the title.
-    diverging : bool
+        Positions of the voxels.
+    title : str
+        Title of the figure.
+    label : str, default "r"
+        Label of the colour bar.
+    simulated : bool, default False
+        Whether to add "(simulated)" to the title.
+    diverging : bool, default False
         Whether colours are centred on 0, for differences.
     top : float, optional
-        The value of the last colour; by default the 99.5th percentile.
+        The value of the last colour; default the 99.5th percentile.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.brain import VoxelSpace
+    >>> from brain2music.encoding import map_figure
+    >>> space = VoxelSpace(np.ones((6, 7, 5), bool), np.diag([3.0, 3.0, 3.0, 1.0]))
+    >>> map_figure(Path("r.png"), np.linspace(0, 0.5, 210), space, title="Correlation with measured responses")
+    >>> Path("r.png").read_bytes()[1:4]
+    b'PNG'
     """
     top = top or max(float(np.nanquantile(np.abs(values), 0.995)) if np.isfinite(values).any() else 0.0, 1e-3)
     title = f"{title} (simulated)" if simulated else title

@@ -19,9 +19,34 @@ MNI_LOW, MNI_HIGH = np.array([-75.0, -110.0, -75.0]), np.array([75.0, 80.0, 90.0
 def write_statmap(
     path: Path, values: Float[np.ndarray, " voxels"], space: VoxelSpace, *, description: str, simulated: bool
 ) -> None:
-    """Write a map as float32 NIfTI with a JSON sidecar, both atomically; 0 outside the mask and where NaN.
+    """Write one value per voxel as a NIfTI image with a JSON sidecar, both atomically.
 
-    The same values give the same bytes.
+    Values are single precision, 0 outside the mask and where NaN. The same values give the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Name of the image, ``.nii`` or ``.nii.gz``.
+    values : ndarray of shape (voxels,)
+        The map.
+    space : VoxelSpace
+        Positions of the voxels.
+    description : str
+        What the values are, for the sidecar.
+    simulated : bool
+        Whether the brain is simulated, which the sidecar says.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import nibabel
+    >>> import numpy as np
+    >>> from brain2music.brain import VoxelSpace
+    >>> from brain2music.encoding import write_statmap
+    >>> space = VoxelSpace(np.array([[[True, False], [True, True]]]), np.diag([2.0, 2.0, 2.0, 1.0]))
+    >>> write_statmap(Path("r.nii.gz"), np.array([0.1, 0.2, 0.3]), space, description="r", simulated=False)
+    >>> nibabel.load("r.nii.gz").get_fdata().round(1).tolist()
+    [[[0.1, 0.0], [0.2, 0.3]]]
     """
     with atomic_path(path) as temporary:
         nib.save(statmap_image(values, space), temporary)
@@ -63,15 +88,36 @@ def is_mni_like(space: VoxelSpace) -> bool:
 def surface_values(
     values: Float[np.ndarray, " voxels"], space: VoxelSpace, mesh: str = "fsaverage5"
 ) -> dict[str, Float[np.ndarray, " vertices"]]:
-    """Sample a map at the vertices of fsaverage: the mean between the white and the pial surface of each hemisphere.
+    """Sample a map at the vertices of fsaverage, as the mean between the white and the pial surface.
 
-    fsaverage5 is part of nilearn, so nothing is downloaded. Voxels are weighted linearly by distance; those that are
-    NaN or outside the mask do not count, and a vertex is NaN where their weight is three quarters or more. Only for
-    voxels in MNI space (see :func:`is_mni_like`).
+    The surfaces fsaverage5 are part of nilearn, so that nothing is downloaded. Voxels are weighted linearly by
+    distance; those that are NaN or outside the mask do not count, and a vertex is NaN where their weight is three
+    quarters or more. The voxels must be in MNI space.
+
+    Parameters
+    ----------
+    values : ndarray of shape (voxels,)
+        The map.
+    space : VoxelSpace
+        Positions of the voxels.
+    mesh : str, default "fsaverage5"
+        Name of the surface in nilearn.
 
     Returns
     -------
-    dict of "left" and "right" to (vertices,) float
+    dict of "left" and "right" to ndarray of shape (vertices,)
+        Values of each hemisphere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.brain import VoxelSpace
+    >>> from brain2music.encoding import surface_values
+    >>> affine = np.array([[6.0, 0, 0, -78], [0, 6, 0, -112], [0, 0, 6, -72], [0, 0, 0, 1]])
+    >>> space = VoxelSpace(np.ones((27, 33, 28), bool), affine)
+    >>> sampled = surface_values(np.full(27 * 33 * 28, 0.25), space)
+    >>> sampled["left"].shape, float(np.nanmax(sampled["left"]).round(2))
+    ((10242,), 0.25)
     """
     from nilearn.datasets import fetch_surf_fsaverage
     from nilearn.surface import vol_to_surf

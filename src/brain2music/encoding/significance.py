@@ -64,21 +64,38 @@ class Chance:
 
 @dataclass(frozen=True)
 class Permuted:
-    """The result of a permutation test.
+    """Correlations of predicted with measured responses, tested by permutations of clips.
 
     Attributes
     ----------
-    r : (voxels,) float
+    r : ndarray of shape (voxels,)
         Correlations of predicted with measured responses.
-    p : (voxels,) float
-        One-sided, at least 1 / (1 + n_permutations).
-    p_max : (voxels,) float
-        Corrected for the family-wise error by the largest correlation of all voxels (Nichols & Holmes 2002); NaN in
-        folds.
-    p_mean : (sets,) float
-        Of the mean correlation in each set of voxels.
-    chance : (voxels,) float
+    p : ndarray of shape (voxels,)
+        One-sided p, at least 1 / (1 + n_permutations).
+    p_max : ndarray of shape (voxels,)
+        p corrected for the family-wise error by the largest correlation of all voxels [1]_; NaN in folds.
+    p_mean : ndarray of shape (sets,)
+        p of the mean correlation in each set of voxels.
+    chance : ndarray of shape (voxels,)
         The correlation expected without signal: 0 unless clips were predicted in folds.
+
+    See Also
+    --------
+    voxel_permutation_test : Computes them.
+
+    References
+    ----------
+    .. [1] Nichols & Holmes, Human Brain Mapping 15:1, 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.encoding import voxel_permutation_test
+    >>> rng = np.random.default_rng(0)
+    >>> measured = rng.normal(size=(20, 1, 2)).astype(np.float32)
+    >>> tested = voxel_permutation_test(measured, measured, rng, 99)
+    >>> tested.r.round(2).tolist(), tested.p.tolist()
+    ([1.0, 1.0], [0.01, 0.01])
     """
 
     r: Float[np.ndarray, " voxels"]
@@ -99,30 +116,60 @@ def voxel_permutation_test(
     groups: Int[np.ndarray, " clips"] | None = None,
     chance: Chance | None = None,
 ) -> Permuted:
-    """Test the correlations of predicted with measured responses by permuting clips, equally for all voxels.
+    """Test the correlations of predicted with measured responses by permuting clips, in the same way for all voxels.
 
-    The sums of products of every prediction with every response are computed once, (clips, clips, voxels) in batches
-    of voxels; a permutation then adds one entry per clip. p counts the observed order among the permutations.
+    Windows of a clip overlap and the haemodynamic response is slow, so that windows are not independent samples: clips
+    are permuted with all their windows, and within runs only [1]_, as responses are z-scored by run.
 
     Parameters
     ----------
-    predicted, measured : (clips, windows, voxels) float32
+    predicted : ndarray of shape (clips, windows, voxels)
+        Predicted responses, in single precision.
+    measured : ndarray of shape (clips, windows, voxels)
+        Measured responses, in single precision.
     rng : numpy.random.Generator
+        Source of permutations.
     n_permutations : int, default 10,000
-    sets : (sets, voxels) bool, optional
+        Number of permutations, among which the order presented is counted.
+    sets : ndarray of bool of shape (sets, voxels), optional
         Sets of voxels, such as regions, whose mean correlation is tested too.
-    blocks : (clips,) int, optional
+    blocks : ndarray of int of shape (clips,), optional
         The run of each clip, within which clips are permuted; ignored if there are fewer than ``n_permutations`` ways
         to permute within runs.
-    groups : (clips,) int, optional
+    groups : ndarray of int of shape (clips,), optional
         The recording of each clip; recordings with several clips are permuted as a whole.
     chance : Chance, optional
         The null distribution for clips predicted in folds (:func:`brain2music.encoding.chance.chance_in_folds`).
 
+    Returns
+    -------
+    Permuted
+        Correlations and p of every voxel, and p of every set.
+
     Raises
     ------
     ValueError
-        For fewer than two clips.
+        There are fewer than two clips.
+
+    Notes
+    -----
+    The sums of products of every prediction with every response are computed once, of shape (clips, clips, voxels) in
+    batches of voxels; a permutation then adds one entry per clip.
+
+    References
+    ----------
+    .. [1] Winkler et al., NeuroImage 92:381, 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.encoding import voxel_permutation_test
+    >>> rng = np.random.default_rng(0)
+    >>> signal = rng.normal(size=(40, 2, 2)).astype(np.float32)
+    >>> noise = rng.normal(size=(40, 2, 2)).astype(np.float32)
+    >>> tested = voxel_permutation_test(signal, np.array([1, 0], np.float32) * signal + noise, rng, 999)
+    >>> tested.p[0], bool(tested.p[1] > 0.05)
+    (np.float64(0.001), True)
     """
     n_clips, _, n_voxels = predicted.shape
     if n_clips < 2:
@@ -191,7 +238,25 @@ def gaussian_p(r: Float[np.ndarray, " voxels"], n: int) -> Float[np.ndarray, " v
 
 
 def fdr(p: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
-    """Convert p values to q, the false discovery rate of each test (Benjamini & Hochberg 1995); NaN stays NaN."""
+    """Convert p-values to q, the false discovery rate of each test (Benjamini & Hochberg 1995).
+
+    Parameters
+    ----------
+    p : ndarray of shape (tests,)
+        p-values; NaN where a test was not made.
+
+    Returns
+    -------
+    ndarray of shape (tests,)
+        q of each test; NaN stays NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.encoding import fdr
+    >>> fdr(np.array([0.01, 0.02, np.nan, 0.5])).round(2)
+    array([0.03, 0.03,  nan, 0.5 ])
+    """
     q, known = np.full(len(p), np.nan), ~np.isnan(p)
     if known.any():
         q[known] = false_discovery_control(p[known])

@@ -1,4 +1,11 @@
-"""Scores, each with its chance, interval and p; ``__init__.pyi`` lists the public names."""
+"""Scores, each with its chance, interval and p; ``__init__.pyi`` lists the public names.
+
+>>> import numpy as np
+>>> from brain2music import metrics
+>>> c = metrics.similarity(np.eye(4), np.eye(4))
+>>> metrics.identification_accuracy(c)
+1.0
+"""
 
 import lazy_loader
 

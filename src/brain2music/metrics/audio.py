@@ -29,17 +29,18 @@ Shrinkage = Literal["none", "ledoit-wolf"]
 def log_mel_distance(
     reference: Float32[np.ndarray, "*channels samples"], made: Float32[np.ndarray, "*channels longer"], rate: int
 ) -> float:
-    """Mean absolute difference of mel spectrograms over six resolutions.
+    """Measure the mean absolute difference of two mel spectrograms over six resolutions.
 
-    Magnitudes (Hann windows of 2⁶ … 2¹¹ samples, hop a quarter) in 64 mel bands from 0 to half the sample rate, fewer
-    where a window is too short to give each band a bin. A full-scale sine is 0 dB before bins are added to bands, and a
-    band below -100 dB counts as that. The mean is over bands, frames, channels and windows.
+    Magnitudes (Hann windows of 2⁶ … 2¹¹ samples, a quarter of which is the hop) are summed in 64 mel bands from 0 to
+    half the sample rate, fewer where a window is too short to give each band a bin. A full-scale sine is 0 dB before
+    bins are added to bands, and bands below -100 dB count as -100 dB. The mean is over bands, frames, channels and
+    windows.
 
     Parameters
     ----------
-    reference : (samples,) or (channels, samples) array
+    reference : ndarray of shape (samples,) or (channels, samples)
         Sound to compare with.
-    made : (longer,) or (channels, longer) array
+    made : ndarray of shape (longer,) or (channels, longer)
         Sound aligned with it; it may be longer, because codecs work in whole frames.
     rate : int
         Sample rate of both in Hz.
@@ -56,7 +57,15 @@ def log_mel_distance(
 
     References
     ----------
-    The resolutions are SoundStream's: Zeghidour et al., 2021, section III-D.
+    The resolutions are those of SoundStream: Zeghidour et al., 2021, section III-D.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import log_mel_distance
+    >>> sound = np.random.default_rng(0).normal(size=16_000).astype(np.float32)
+    >>> log_mel_distance(sound, sound, 16_000), round(log_mel_distance(sound, sound / 2, 16_000), 1)
+    (0.0, 6.0)
     """
     samples = reference.shape[-1]
     if samples < WINDOWS[-1] or made.shape[-1] < samples or made.shape[:-1] != reference.shape[:-1]:
@@ -72,14 +81,14 @@ def log_mel_distance(
 def visqol(reference: Float32[np.ndarray, " samples"], made: Float32[np.ndarray, " longer"], rate: int) -> float:
     """Predict the mean opinion score of a sound by ViSQOL v3 in audio mode.
 
-    Audio mode compares gammatone spectrograms at 48 kHz, so both sounds are resampled to that; bands that neither has
-    count as alike, so that scores of one table must share a reference of one bandwidth.
+    Audio mode compares gammatone spectrograms at 48 kHz, so both sounds are resampled to that. Bands that neither sound
+    has count as alike, so scores are comparable only between references of one bandwidth.
 
     Parameters
     ----------
-    reference : (samples,) array
+    reference : ndarray of shape (samples,)
         Sound to compare with.
-    made : (longer,) array
+    made : ndarray of shape (longer,)
         Sound aligned with it.
     rate : int
         Sample rate of both in Hz.
@@ -99,6 +108,16 @@ def visqol(reference: Float32[np.ndarray, " samples"], made: Float32[np.ndarray,
     References
     ----------
     Chinen et al., "ViSQOL v3: an open source production ready objective speech and audio metric", arXiv 2004.09584.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import visqol
+    >>> rng = np.random.default_rng(0)
+    >>> tone = np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000).astype(np.float32)
+    >>> noisy = tone + 0.3 * rng.normal(size=48_000).astype(np.float32)
+    >>> visqol(tone, noisy, 48_000) < visqol(tone, tone, 48_000)
+    True
     """
     if made.shape[-1] < len(reference) or not np.any(reference):
         raise ValueError("ViSQOL needs a reference that sounds, and a sound at least as long")
@@ -109,18 +128,29 @@ def visqol(reference: Float32[np.ndarray, " samples"], made: Float32[np.ndarray,
 
 @dataclass(frozen=True)
 class Frechet:
-    """A Fréchet distance, and what one must know to compare it with another.
+    """A Fréchet distance, with what is needed to compare it with another.
 
     Attributes
     ----------
     value : float
-        The distance; biased upwards, the more so the fewer rows and the more dimensions there are.
+        The distance. It is biased upwards, the more so the fewer rows and the more dimensions there are.
     floor : float
-        The same between two random halves of the reference: the size of that bias without any difference.
+        The distance between two random halves of the reference: the size of that bias without any difference.
     n_reference, n_made, dims : int
-        Rows and columns it was computed from.
+        Rows and columns that it was computed from.
     shrinkage : {"none", "ledoit-wolf"}
-        Of both covariances.
+        Shrinkage of both covariances.
+
+    See Also
+    --------
+    frechet_distance : Computes it.
+
+    Examples
+    --------
+    >>> from brain2music.metrics import Frechet
+    >>> found = Frechet(value=5.2, floor=0.4, n_reference=200, n_made=100, dims=16, shrinkage="none")
+    >>> found.value > found.floor
+    True
     """
 
     value: float
@@ -137,21 +167,22 @@ def frechet_distance(
     rng: np.random.Generator,
     shrinkage: Shrinkage = "none",
 ) -> Frechet:
-    """Fréchet distance of Gaussians fitted to two sets of embeddings: |μ - μ'|² + tr(Σ + Σ' - 2(ΣΣ')^½).
+    """Compute the Fréchet distance of two sets of embeddings: |μ - μ'|² + tr(Σ + Σ' - 2(ΣΣ')^½).
 
-    On audio embeddings this is FAD [1]_. With fewer rows than dimensions, shrunken covariances [2]_ lower the bias, and
-    the value is comparable only with others computed so; the floor says how much of it is left [3]_.
+    On audio embeddings this is the Fréchet audio distance [1]_. If there are fewer rows than dimensions, shrunken
+    covariances [2]_ reduce the bias, and the value is comparable only with others computed so; the floor says how much
+    bias is left [3]_.
 
     Parameters
     ----------
-    reference : (n, dims) array
+    reference : ndarray of shape (n, dims)
         Embeddings of the reference.
-    made : (m, dims) array
-        Embeddings of the other sounds, of the same space.
+    made : ndarray of shape (m, dims)
+        Embeddings of the other sounds, in the same space.
     rng : numpy.random.Generator
         Source of the random halves.
     shrinkage : {"none", "ledoit-wolf"}, default "none"
-        Of both covariances.
+        Shrinkage of both covariances.
 
     Returns
     -------
@@ -168,6 +199,16 @@ def frechet_distance(
     .. [1] Kilgour et al., 2019, arXiv 1812.08466.
     .. [2] Ledoit & Wolf, 2004.
     .. [3] Gui et al., 2024, arXiv 2311.01616.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import frechet_distance
+    >>> rng = np.random.default_rng(0)
+    >>> reference, made = rng.normal(size=(500, 4)), 1 + rng.normal(size=(500, 4))
+    >>> found = frechet_distance(reference, made, rng)
+    >>> bool(3.5 < found.value < 4.5), bool(found.floor < 0.2)
+    (True, True)
     """
     if len(reference) < 4 or len(made) < 2 or reference.shape[1] != made.shape[1]:
         raise ValueError(f"cannot compare embeddings of shapes {reference.shape} and {made.shape}")
@@ -180,14 +221,25 @@ def frechet_distance(
 
 @dataclass(frozen=True)
 class CodeUse:
-    """Use of a quantizer's codes, level by level, each from 0 to 1.
+    """How much of each codebook of a quantizer is used.
 
     Attributes
     ----------
-    used : (levels,) array
-        Share of a level's codes that occur at all.
-    density : (levels,) array
+    used : ndarray of shape (levels,)
+        Share of the codes of a level that occur at all, from 0 to 1.
+    density : ndarray of shape (levels,)
         Perplexity over the number of codes: 1 where all are used alike.
+
+    See Also
+    --------
+    code_use : Computes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import CodeUse
+    >>> CodeUse(used=np.array([1.0, 0.5]), density=np.array([0.9, 0.25])).used.tolist()
+    [1.0, 0.5]
     """
 
     used: Float64[np.ndarray, " levels"]
@@ -199,7 +251,7 @@ def code_use(codes: Int[np.ndarray, "levels frames"], size: int) -> CodeUse:
 
     Parameters
     ----------
-    codes : (levels, frames) int array
+    codes : ndarray of int of shape (levels, frames)
         Codes of a recording.
     size : int
         Number of codes of a level.
@@ -207,12 +259,20 @@ def code_use(codes: Int[np.ndarray, "levels frames"], size: int) -> CodeUse:
     Returns
     -------
     CodeUse
-        Share and density by level.
+        Share of codes used, and density, by level.
 
     Raises
     ------
     ValueError
         There are no codes, or some are outside [0, size).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import code_use
+    >>> use = code_use(np.array([[0, 1, 2, 3], [0, 0, 0, 0]]), size=4)
+    >>> use.used.tolist(), use.density.round(2).tolist()
+    ([1.0, 0.25], [1.0, 0.25])
     """
     if codes.size == 0 or codes.min() < 0 or codes.max() >= size:
         raise ValueError(f"codes must be there and lie in [0, {size})")

@@ -19,15 +19,26 @@ def genre_centroids(
 
     Parameters
     ----------
-    train : (clips, dims) array
+    train : ndarray of shape (clips, dims)
         Training embeddings.
-    genres : sequence
+    genres : sequence of hashable
         Genre of each clip.
 
     Returns
     -------
     dict
-        Genre to its (dims,) mean.
+        Mean of shape (dims,) by genre.
+
+    See Also
+    --------
+    genre_oracle : Predicts clips by these means.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import genre_centroids
+    >>> genre_centroids(np.array([[0.0, 1.0], [2.0, 1.0], [5.0, 5.0]]), ["jazz", "jazz", "rock"])["jazz"]
+    array([1., 1.])
     """
     return {genre: train[rows].mean(axis=0, dtype=np.float64) for genre, rows in members(genres).items()}
 
@@ -35,24 +46,33 @@ def genre_centroids(
 def genre_oracle(
     centroids: Mapping[Hashable, Float[np.ndarray, " dims"]], genres: Sequence[Hashable]
 ) -> Float[np.ndarray, "n dims"]:
-    """Predict every clip by the training centroid of its true genre: what knowing only the genre gives.
+    """Predict every clip by the mean training embedding of its true genre: what genre alone would give.
 
     Parameters
     ----------
     centroids : mapping
-        Of :func:`genre_centroids`.
-    genres : sequence
+        Mean training embedding by genre, as :func:`genre_centroids` returns it.
+    genres : sequence of hashable
         True genre of each clip.
 
     Returns
     -------
-    (clips, dims) array
-        One centroid per clip.
+    ndarray of shape (clips, dims)
+        The centroid of each clip's genre.
 
     Raises
     ------
     ValueError
         A genre has no training clips.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import genre_centroids, genre_oracle
+    >>> centroids = genre_centroids(np.array([[0.0, 1.0], [2.0, 1.0], [5.0, 5.0]]), ["jazz", "jazz", "rock"])
+    >>> genre_oracle(centroids, ["rock", "jazz"])
+    array([[5., 5.],
+           [1., 1.]])
     """
     unknown = sorted({str(genre) for genre in genres if genre not in centroids})
     if unknown:

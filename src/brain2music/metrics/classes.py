@@ -104,25 +104,40 @@ def score_agreement(
 def class_agreement(
     first: Float[np.ndarray, "n classes"], second: Float[np.ndarray, "n classes"], top_n: int
 ) -> Float[np.ndarray, " n"]:
-    """Intersection over union of the most probable classes of pairs of sounds.
+    """Measure the overlap of the most probable classes of pairs of sounds (Brain2Music [1]_, §4).
 
     Parameters
     ----------
-    first, second : (n, classes) arrays
-        Probabilities of the classes of one group, the same clip in each row. Of equally probable classes the earlier
-        counts as more probable.
+    first : ndarray of shape (n, classes)
+        Probabilities of the classes of one group, such as genres. Of equally probable classes, the earlier one counts
+        as more probable.
+    second : ndarray of shape (n, classes)
+        Probabilities for the other sound of each pair.
     top_n : int
         Number of most probable classes that are compared.
 
     Returns
     -------
-    (n,) array
-        0 or 1 for ``top_n`` 1; 0, 1/3 or 1 for ``top_n`` 2.
+    ndarray of shape (n,)
+        Intersection over union: 0 or 1 for ``top_n`` 1; 0, 1/3 or 1 for ``top_n`` 2.
 
     Raises
     ------
     ValueError
         ``top_n`` is not between 1 and the number of classes, or a probability is not finite.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import class_agreement
+    >>> played = np.array([[0.6, 0.3, 0.1], [0.6, 0.3, 0.1]])
+    >>> made = np.array([[0.5, 0.4, 0.1], [0.1, 0.3, 0.6]])
+    >>> class_agreement(played, made, top_n=2).round(2)
+    array([1.  , 0.33])
     """
     return np.diagonal(class_agreement_payoff(first, second, top_n)).copy()
 

@@ -23,18 +23,20 @@ COLUMNS = ["fold", "metric", "value", "low", "high", "p", "chance", "n", "candid
 def identification(
     decoded: DecodedEmbeddings, music: Any, *, n_permutations: int = 10_000, random_state: int = 0
 ) -> Score:
-    """How often a prediction is closer to its own clip than to another (Brain2Music [1]_, Eqs. 2-3).
+    """Score how often a prediction is closer to its own clip than to another (Brain2Music [1]_, Eqs. 2-3).
 
-    Clips are compared by the Pearson correlation of their means over windows, about the mean of the training clips.
+    Clips are compared by the Pearson correlation of their means over windows, after the mean of the training clips is
+    subtracted.
 
     Parameters
     ----------
     decoded : DecodedEmbeddings
-        What :meth:`Decoder.predict` gives.
+        Predictions, as :meth:`brain2music.Decoder.predict` returns them.
     music : Embeddings or array of shape (clips, windows, dims)
-        True embeddings of these clips, matched by name, and of any others; an array has the same clips in order.
+        True embeddings of these clips, matched by name, and of any others; an array has the same clips in the same
+        order.
     n_permutations : int, default 10000
-        Permutations of clips for p, and bootstrap draws for the interval.
+        Permutations of clips for p, and bootstrap samples for the interval.
     random_state : int, default 0
         Seed of both.
 
@@ -42,7 +44,7 @@ def identification(
     -------
     Score
         ``value`` between 0 and 1, ``low`` and ``high`` of its 95 % interval over clips, ``p`` against permuted clips
-        (None for clips that were predicted in folds, where permuted clips are no chance level), ``chance`` (0.5) and
+        (None for clips that were predicted in folds, where permuted clips are not chance level), ``chance`` (0.5) and
         ``n`` clips.
 
     Raises
@@ -50,19 +52,26 @@ def identification(
     InputError
         The embeddings are of another space, lack a clip, or there is a single clip.
 
+    See Also
+    --------
+    brain2music.cross_validate : The scores of a decoder fitted in folds.
+    brain2music.permutation_test : A p-value for clips predicted in folds.
+
     References
     ----------
     .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
 
     Examples
     --------
-    >>> import numpy as np, brain2music as b2m
+    >>> import numpy as np
+    >>> import brain2music as b2m
     >>> rng = np.random.default_rng(0)
     >>> music = rng.normal(size=(60, 1, 4))
     >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30))
     >>> decoded = b2m.Decoder().fit(bold[:50], music[:50]).predict(bold[50:])
-    >>> round(b2m.metrics.identification(decoded, music[50:]).value, 1)
-    1.0
+    >>> score = b2m.metrics.identification(decoded, music[50:], n_permutations=100)
+    >>> round(score.value, 1), score.chance, score.n, score.p < 0.05
+    (1.0, 0.5, 10, True)
     """
     return _identification(decoded, music, n_permutations, random_state)
 
@@ -70,30 +79,43 @@ def identification(
 def cross_val_predict(
     decoder: Decoder, responses: Any, music: Any, *, cv: Splitter | int | None = None, groups: Labels | None = None
 ) -> DecodedEmbeddings:
-    """Predict every clip by a decoder fitted without it.
+    """Predict every clip by a decoder that was fitted without it.
 
     Parameters
     ----------
     decoder : Decoder
-        It is cloned for every fold.
-    responses, music : Responses and Embeddings, or arrays as for :meth:`Decoder.fit`
-        Of all clips.
+        The decoder, which is cloned for every fold.
+    responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
+        Responses to all clips.
+    music : Embeddings or array of shape (clips, windows, dims) or (clips, dims)
+        Embeddings of all clips.
     cv : splitter or int, optional
-        Which clips are held out together; default ten folds of recordings (:class:`ClipKFold`).
-    groups : sequence, optional
-        A label per clip, such as its artist, that no fold divides.
+        Which clips are held out together; default ten folds of recordings (:class:`brain2music.ClipKFold`).
+    groups : sequence of hashable, optional
+        A label per clip, such as its artist; no fold divides clips of one label.
 
     Returns
     -------
     DecodedEmbeddings
-        Of the clips of ``responses``, in their order.
+        Predictions for the clips of ``responses``, in their order.
 
     Raises
     ------
     InputError
-        A clip is held out never or more than once; else as :meth:`Decoder.fit`.
+        A clip is held out never or more than once; or as :meth:`brain2music.Decoder.fit` raises.
     LeakageError
         A fold divides a recording.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> rng = np.random.default_rng(0)
+    >>> music = rng.normal(size=(40, 1, 4))
+    >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(40, 1, 30))
+    >>> decoded = b2m.cross_val_predict(b2m.Decoder(), bold, music, cv=4)
+    >>> decoded.data.shape, bool(np.corrcoef(decoded.data.ravel(), music.ravel())[0, 1] > 0.95)
+    ((40, 1, 4), True)
     """
     responses, music = as_data_classes(responses, music)
     folds = [split for _, split in split_clips(cv, responses, groups)]
@@ -130,35 +152,59 @@ def cross_validate(
 
     Parameters
     ----------
-    decoder, responses, music, cv, groups
-        As for :func:`cross_val_predict`; a clip may be held out in several folds or none.
-    n_permutations, random_state
-        As for :func:`identification`.
+    decoder : Decoder
+        The decoder, which is cloned for every fold.
+    responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
+        Responses to all clips.
+    music : Embeddings or array of shape (clips, windows, dims) or (clips, dims)
+        Embeddings of all clips.
+    cv : splitter or int, optional
+        Which clips are held out together; default ten folds of recordings (:class:`brain2music.ClipKFold`). A clip may
+        be held out in several folds or in none.
+    groups : sequence of hashable, optional
+        A label per clip, such as its artist; no fold divides clips of one label.
+    n_permutations : int, default 10000
+        Permutations of clips for p, and bootstrap samples for intervals.
+    random_state : int, default 0
+        Seed of both.
 
     Returns
     -------
     DataFrame
-        Two rows per fold, of columns ``fold`` (its number, or the genre that was left out) and ``metric``, ``value``,
-        ``low``, ``high``, ``p``, ``chance``, ``n``, ``candidates``, ``embedding``, ``subject`` and ``simulated`` of
-        :class:`Score`. The metric ``identification_within_fold`` compares held-out clips with one another (there is
-        none for a single clip); ``identification`` compares them with all clips, where genre alone gives a high score.
+        Two rows per fold, with the columns ``fold`` (its number, or the genre that was left out) and ``metric``,
+        ``value``, ``low``, ``high``, ``p``, ``chance``, ``n``, ``candidates``, ``embedding``, ``subject`` and
+        ``simulated`` of :class:`Score`. The metric ``identification_within_fold`` compares held-out clips with one
+        another (a fold of a single clip has none); ``identification`` compares them with all clips, where genre alone
+        gives a high score.
 
     Raises
     ------
     InputError
-        As :meth:`Decoder.fit`.
+        As :meth:`brain2music.Decoder.fit` raises.
     LeakageError
         A fold divides a recording.
 
+    See Also
+    --------
+    cross_val_predict : The predictions themselves.
+    permutation_test : Compares the score with those of decoders fitted to permuted clips.
+
     Examples
     --------
-    >>> import numpy as np, brain2music as b2m
+    >>> import numpy as np
+    >>> import brain2music as b2m
     >>> rng = np.random.default_rng(0)
     >>> music = rng.normal(size=(60, 1, 4))
     >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30))
-    >>> table = b2m.cross_validate(b2m.Decoder("ridge"), bold, music, cv=b2m.ClipKFold(3))
-    >>> list(table["fold"])
-    ['0', '0', '1', '1', '2', '2']
+    >>> table = b2m.cross_validate(b2m.Decoder("ridge"), bold, music, cv=b2m.ClipKFold(3), n_permutations=100)
+    >>> table[["fold", "metric", "value"]].round(1)
+      fold                      metric  value
+    0    0  identification_within_fold    1.0
+    1    0              identification    1.0
+    2    1  identification_within_fold    1.0
+    3    1              identification    1.0
+    4    2  identification_within_fold    1.0
+    5    2              identification    1.0
     """
     responses, music = as_data_classes(responses, music)
     rows = []

@@ -21,11 +21,19 @@ class PermutationTest:
     Attributes
     ----------
     score : float
-        Two-way identification of the scored clips, 0 to 1.
+        Two-way identification of the scored clips, from 0 to 1.
     permuted : ndarray of shape (n_permutations,)
-        The same of decoders fitted to clips whose embeddings have changed places.
+        The scores of decoders fitted to permuted embeddings.
     p_value : float
-        Share of the permutations, the clips as they are counted among them, that score at least as well.
+        Share of the permutations, the order presented included, that score at least as high.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> test = b2m.PermutationTest(0.9, np.array([0.4, 0.5, 0.6]), 0.25)
+    >>> bool(test.score > test.permuted.max()), test.p_value
+    (True, 0.25)
     """
 
     score: float
@@ -44,22 +52,25 @@ def permutation_test(
     n_permutations: int = 20,
     random_state: int = 0,
 ) -> PermutationTest:
-    """Fit a decoder, and again to clips whose embeddings have changed places, and compare their scores.
+    """Compare the score of a decoder with those of decoders fitted to clips in permuted order.
 
-    All choices of the fit are made again. Fits share the responses' Gram matrix, and cost less than one by one.
+    Every choice of the fit, such as penalties and voxels, is made again for each permutation. Fits share the Gram
+    matrix of the responses, so that many cost less than one by one.
 
     Parameters
     ----------
     decoder : Decoder
-        It is not changed.
-    responses, embeddings : Responses and Embeddings, or arrays as for :meth:`Decoder.fit`
-        Of the training clips; of all clips where there is no ``test``.
+        The decoder, which is not changed.
+    responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
+        Responses to the training clips, or to all clips if there is no ``test``.
+    embeddings : Embeddings or array of shape (clips, windows, dims) or (clips, dims)
+        Embeddings of these clips, and of those of ``test``.
     test : Responses, optional
-        Responses to the clips that are scored; their embeddings are among ``embeddings``.
+        Responses to the clips that are scored.
     cv : splitter or int, optional
-        Which clips are held out together where there is no ``test``; default ten folds of recordings.
-    groups : sequence, optional
-        A label per clip, such as its artist, that no fold divides.
+        Which clips are held out together if there is no ``test``; default ten folds of recordings.
+    groups : sequence of hashable, optional
+        A label per clip, such as its artist; no fold divides clips of one label.
     n_permutations : int, default 20
         Permuted fits; p is at least 1 / (n_permutations + 1).
     random_state : int, default 0
@@ -68,12 +79,12 @@ def permutation_test(
     Returns
     -------
     PermutationTest
-        ``score``, ``permuted`` and ``p_value``.
+        The score, those of the permuted fits, and p.
 
     Raises
     ------
     InputError
-        As :meth:`Decoder.fit`.
+        As :meth:`brain2music.Decoder.fit` raises.
     LeakageError
         A fold divides a recording.
 
@@ -83,7 +94,8 @@ def permutation_test(
 
     Examples
     --------
-    >>> import numpy as np, brain2music as b2m
+    >>> import numpy as np
+    >>> import brain2music as b2m
     >>> rng = np.random.default_rng(0)
     >>> music = rng.normal(size=(60, 1, 4))
     >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30))

@@ -20,148 +20,230 @@ _DECIMALS = 12  # equal rows must tie in whatever order the linear algebra libra
 
 
 def similarity(predicted: Float[np.ndarray, "n d"], true: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "n m"]:
-    """Correlate every prediction with every candidate, over dimensions, in float64.
+    """Correlate every prediction with every candidate, over dimensions.
 
     Parameters
     ----------
-    predicted : (n, dims) array
+    predicted : ndarray of shape (n, dims)
         One vector per prediction.
-    true : (m, dims) array
+    true : ndarray of shape (m, dims)
         One vector per candidate.
 
     Returns
     -------
-    (n, m) array
-        Pearson correlations.
+    ndarray of shape (n, m)
+        Pearson correlations, in double precision.
 
     Raises
     ------
     ValueError
         A row is constant or not finite: its correlation is not defined.
+
+    See Also
+    --------
+    identification_by_clip : Identification from this matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import similarity
+    >>> predicted = np.array([[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]])
+    >>> similarity(predicted, predicted)
+    array([[ 1. , -0.5],
+           [-0.5,  1. ]])
     """
     return np.round(_standardised(predicted, "predicted") @ _standardised(true, "true").T, _DECIMALS)
 
 
 def identification_by_clip(c: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n"]:
-    """Share of the other candidates that the right one beats, per clip (Eq. 2).
+    """Compute for every clip the share of the other candidates that the right one beats (Brain2Music [1]_, Eq. 2).
 
     Parameters
     ----------
-    c : (clips, clips) array
+    c : ndarray of shape (clips, clips)
         Similarity of predictions (rows) to candidates (columns), the right ones on the diagonal.
 
     Returns
     -------
-    (clips,) array
-        Chance is 0.5.
+    ndarray of shape (clips,)
+        Shares from 0 to 1; chance is 0.5. A candidate that ties with the right one does not count as beaten.
 
     Raises
     ------
     ValueError
         There is a single candidate, or a similarity is not finite.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import identification_by_clip
+    >>> c = np.array([[0.9, 0.1, 0.2], [0.8, 0.5, 0.1], [0.7, 0.6, 0.2]])
+    >>> identification_by_clip(c)
+    array([1. , 0.5, 0. ])
     """
     return np.diagonal(identification_payoff(c)).copy()
 
 
 def identification_accuracy(c: Float[np.ndarray, "n n"]) -> float:
-    """Identification averaged over clips (Eq. 3).
+    """Average two-way identification over clips (Brain2Music [1]_, Eq. 3).
 
     Parameters
     ----------
-    c : (clips, clips) array
-        As for :func:`identification_by_clip`.
+    c : ndarray of shape (clips, clips)
+        Similarity of predictions (rows) to candidates (columns), the right ones on the diagonal.
 
     Returns
     -------
     float
-        Chance is 0.5.
+        Accuracy from 0 to 1; chance is 0.5.
 
     Raises
     ------
     ValueError
-        As :func:`identification_by_clip`.
+        There is a single candidate, or a similarity is not finite.
+
+    See Also
+    --------
+    brain2music.metrics.identification : The score of decoded embeddings, with its interval and p.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import identification_accuracy
+    >>> identification_accuracy(np.array([[0.9, 0.1, 0.2], [0.8, 0.5, 0.1], [0.7, 0.6, 0.2]]))
+    0.5
     """
     return float(np.diagonal(identification_payoff(c)).mean())
 
 
 def ranks(c: Float[np.ndarray, "n n"]) -> Int[np.ndarray, " n"]:
-    """Rank of the right candidate among all candidates.
+    """Rank the right candidate of every clip among all candidates.
 
     Parameters
     ----------
-    c : (clips, clips) array
-        As for :func:`identification_by_clip`.
+    c : ndarray of shape (clips, clips)
+        Similarity of predictions (rows) to candidates (columns), the right ones on the diagonal.
 
     Returns
     -------
-    (clips,) int array
-        From 1, behind every candidate that ties with the right one.
+    ndarray of int of shape (clips,)
+        Ranks from 1, the best; the right candidate ranks behind every candidate that ties with it.
+
+    Raises
+    ------
+    ValueError
+        There is a single candidate, or a similarity is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import ranks
+    >>> ranks(np.array([[0.9, 0.1, 0.2], [0.8, 0.5, 0.1], [0.7, 0.6, 0.2]]))
+    array([1, 2, 3])
     """
     return len(c) - np.diagonal(_beaten(c))
 
 
 def top_k(c: Float[np.ndarray, "n n"], k: int) -> Float[np.ndarray, " n"]:
-    """Whether the right candidate is among the most similar ones.
+    """Tell for every clip whether the right candidate is among the k most similar ones.
 
     Parameters
     ----------
-    c : (clips, clips) array
-        As for :func:`identification_by_clip`.
+    c : ndarray of shape (clips, clips)
+        Similarity of predictions (rows) to candidates (columns), the right ones on the diagonal.
     k : int
         Number of most similar candidates.
 
     Returns
     -------
-    (clips,) array
-        1.0 or 0.0. Chance is ``k / n``.
+    ndarray of shape (clips,)
+        1.0 or 0.0; chance is ``k`` over the number of clips.
 
     Raises
     ------
     ValueError
         ``k`` is not between 1 and the number of candidates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import top_k
+    >>> top_k(np.array([[0.9, 0.1, 0.2], [0.8, 0.5, 0.1], [0.7, 0.6, 0.2]]), k=2)
+    array([1., 1., 0.])
     """
     return np.diagonal(top_k_payoff(c, k)).copy()
 
 
 def n_way(c: Float[np.ndarray, "n n"], n: int) -> Float[np.ndarray, " n"]:
-    """Probability that the right candidate beats ``n - 1`` others sampled without replacement.
+    """Compute the probability that the right candidate beats ``n - 1`` others sampled without replacement.
 
-    This is the exact expectation over samples, from ranks; ``n = 2`` is :func:`identification_by_clip`.
+    This is the exact expectation over all samples, computed from ranks; with ``n = 2`` it is two-way identification.
 
     Parameters
     ----------
-    c : (clips, clips) array
-        As for :func:`identification_by_clip`.
+    c : ndarray of shape (clips, clips)
+        Similarity of predictions (rows) to candidates (columns), the right ones on the diagonal.
     n : int
-        Candidates to choose among, the right one included.
+        Candidates to choose among, including the right one.
 
     Returns
     -------
-    (clips,) array
-        Probabilities. Chance is ``1 / n``.
+    ndarray of shape (clips,)
+        Probabilities; chance is ``1 / n``.
 
     Raises
     ------
     ValueError
         ``n`` is not between 2 and the number of candidates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import n_way
+    >>> c = np.array([[0.9, 0.1, 0.2], [0.8, 0.5, 0.1], [0.7, 0.6, 0.2]])
+    >>> n_way(c, n=2).round(2), n_way(c, n=3).round(2)
+    (array([1. , 0.5, 0. ]), array([1., 0., 0.]))
     """
     return np.diagonal(n_way_payoff(c, n)).copy()
 
 
 def within_group(c: Float[np.ndarray, "n n"], labels: Sequence[Hashable]) -> Float[np.ndarray, " n"]:
-    """Identification among candidates of the clip's own group only.
+    """Compute identification among candidates of the clip's own group, such as its genre.
+
+    Genre alone gives a high score among all clips, and a score at chance here.
 
     Parameters
     ----------
-    c : (clips, clips) array
-        As for :func:`identification_by_clip`.
-    labels : sequence
+    c : ndarray of shape (clips, clips)
+        Similarity of predictions (rows) to candidates (columns), the right ones on the diagonal.
+    labels : sequence of hashable
         Group of each clip.
 
     Returns
     -------
-    (clips,) array
-        Chance is 0.5; NaN for a clip alone in its group.
+    ndarray of shape (clips,)
+        Shares of candidates beaten; chance is 0.5, and a clip alone in its group has NaN.
+
+    Raises
+    ------
+    ValueError
+        Labels do not fit the clips, or a similarity is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.metrics import within_group
+    >>> c = np.array([[0.9, 0.1, 0.2], [0.8, 0.5, 0.1], [0.7, 0.6, 0.2]])
+    >>> within_group(c, ["jazz", "jazz", "rock"])
+    array([ 1.,  0., nan])
     """
     return np.diagonal(within_group_payoff(c, labels)).copy()
 

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 GROUP = "group"
 """The subject of a row that summarises subjects."""
 OWN: dict[str, Any] = {"group": ALL, "held_out": "none", "alignment": None, "ablation": "none"}
-"""Columns of scores of all clips by the run's own settings."""
+"""Columns of the scores of all clips with the run's own settings, to be passed to :func:`select_scores`.
+
+Examples
+--------
+>>> from brain2music.metrics import OWN
+>>> OWN
+{'group': 'all', 'held_out': 'none', 'alignment': None, 'ablation': 'none'}
+"""
 _UNDEFINED = ("value", "chance")
 """Numbers that may be NaN, which JSON holds as null."""
 _DTYPES: dict[Any, str] = {bool: "bool", int: "int64", float: "float64", float | None: "float64", int | None: "Int64"}
@@ -29,14 +36,29 @@ _HINT = "run the scoring again"
 
 
 def write_scores(path: Path, scores: Sequence[Score]) -> None:
-    """Write scores atomically, one record or row per score.
+    """Write scores to a file, atomically.
 
     Parameters
     ----------
     path : Path
-        ``.parquet`` for a Parquet table of :data:`~brain2music.metrics.score.COLUMNS`, else a JSON list of records.
+        A name that ends in ``.parquet`` gives a Parquet table with the columns of :class:`Score`, any other a JSON list
+        of records.
     scores : sequence of Score
-        In the order in which they are to be read.
+        The scores, in the order in which they are to be read.
+
+    See Also
+    --------
+    read_scores : Reads the file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.metrics import Score, read_scores, write_scores
+    >>> columns = {"stage": "decode", "condition": "decoded", "embedding": "musicnn-mtt", "subject": "01"}
+    >>> score = Score(**columns, metric="identification", value=0.8, chance=0.5, n=60, candidates=60)
+    >>> write_scores(Path("scores.json"), [score])
+    >>> read_scores(Path("scores.json")) == [score]
+    True
     """
     if path.suffix == ".parquet":
         write_table(path, scores_table(scores))
@@ -45,22 +67,37 @@ def write_scores(path: Path, scores: Sequence[Score]) -> None:
 
 
 def read_scores(path: Path) -> list[Score]:
-    """Read and check what :func:`write_scores` wrote.
+    """Read scores from a file and check them.
 
     Parameters
     ----------
     path : Path
-        A ``.parquet`` table or a JSON list of records.
+        A ``.parquet`` table or a JSON list of records, such as ``scores.json`` of a run.
 
     Returns
     -------
     list of Score
-        In the order of the file.
+        The scores, in the order of the file.
 
     Raises
     ------
     InputError
-        The file is missing, or is no table of scores.
+        The file is missing, or is not a table of scores.
+
+    See Also
+    --------
+    select_scores : Selects among them.
+    scores_table : Converts them to a data frame.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.metrics import Score, read_scores, write_scores
+    >>> columns = {"stage": "decode", "condition": "decoded", "embedding": "musicnn-mtt", "subject": "01"}
+    >>> score = Score(**columns, metric="identification", value=0.8, chance=0.5, n=60, candidates=60)
+    >>> write_scores(Path("scores.parquet"), [score])
+    >>> read_scores(Path("scores.parquet"))[0].value
+    0.8
     """
     records = _read_records(path) if path.suffix == ".parquet" else read_json(path)
     if not isinstance(records, list):
@@ -69,7 +106,7 @@ def read_scores(path: Path) -> list[Score]:
 
 
 def scores_table(scores: Sequence[Score]) -> "pd.DataFrame":
-    """Scores as a data frame with one row per score.
+    """Convert scores to a data frame with one row per score.
 
     Parameters
     ----------
@@ -79,7 +116,16 @@ def scores_table(scores: Sequence[Score]) -> "pd.DataFrame":
     Returns
     -------
     DataFrame
-        Columns as the attributes of :class:`~brain2music.metrics.score.Score`, of one dtype each, whatever the values.
+        The columns are the attributes of :class:`Score`, each with one dtype whatever the values.
+
+    Examples
+    --------
+    >>> from brain2music.metrics import Score, scores_table
+    >>> columns = {"stage": "decode", "condition": "decoded", "embedding": "musicnn-mtt", "subject": "01"}
+    >>> score = Score(**columns, metric="identification", value=0.8, chance=0.5, n=60, candidates=60)
+    >>> scores_table([score])[["metric", "value", "chance", "n"]]
+               metric  value  chance   n
+    0  identification    0.8     0.5  60
     """
     import pandas as pd
 
@@ -88,25 +134,30 @@ def scores_table(scores: Sequence[Score]) -> "pd.DataFrame":
 
 
 def select_scores(scores: Iterable[Score], **columns: Any) -> list[Score]:
-    """Select scores by their columns.
+    """Select scores by the values of their columns.
 
     Parameters
     ----------
     scores : iterable of Score
         Any scores.
     **columns
-        Values that the selected scores have. :data:`OWN` has those of scores of all clips by the run's own settings.
+        Values that the selected scores have. :data:`OWN` has those of scores of all clips with the run's own settings.
 
     Returns
     -------
     list of Score
-        In their order.
+        The selected scores, in their order.
 
     Examples
     --------
-    >>> from brain2music import metrics
-    >>> metrics.select_scores([], stage="decode", metric="identification", condition="decoded", **metrics.OWN)
-    []
+    >>> from brain2music.metrics import OWN, Score, select_scores
+    >>> columns = {"stage": "decode", "condition": "decoded", "embedding": "musicnn-mtt", "metric": "identification"}
+    >>> scores = [
+    ...     Score(**columns, subject="01", group=group, value=value, chance=0.5, n=60, candidates=60)
+    ...     for group, value in [("all", 0.8), ("jazz", 0.7)]
+    ... ]
+    >>> [score.value for score in select_scores(scores, metric="identification", **OWN)]
+    [0.8]
     """
     return [score for score in scores if all(getattr(score, name) == value for name, value in columns.items())]
 
@@ -117,14 +168,25 @@ def summarise(scores: Sequence[Score]) -> list[Score]:
     Parameters
     ----------
     scores : sequence of Score
-        Of any subjects; rows that are summaries already are left out.
+        Scores of any subjects; rows that are summaries already are left out.
 
     Returns
     -------
     list of Score
-        In order of first appearance. ``n`` is the number of subjects, the interval Student's t over subjects,
-        ``chance`` and ``ceiling`` are their means; ``detail`` has the remark that subjects share, and the standard
-        deviation. There is no p, because subjects listened to the same clips.
+        Summaries in order of first appearance. ``n`` is the number of subjects, the interval is Student's t over
+        subjects, and ``chance`` and ``ceiling`` are their means; ``detail`` has the remark that subjects share, and the
+        standard deviation. There is no p, because subjects listened to the same clips.
+
+    Examples
+    --------
+    >>> from brain2music.metrics import Score, summarise
+    >>> columns = {"stage": "decode", "condition": "decoded", "embedding": "musicnn-mtt", "metric": "identification"}
+    >>> scores = [
+    ...     Score(**columns, subject=subject, value=value, chance=0.5, n=60, candidates=60)
+    ...     for subject, value in [("01", 0.8), ("02", 0.9)]
+    ... ]
+    >>> [(each.subject, round(each.value, 2), each.n) for each in summarise(scores)]
+    [('group', 0.85, 2)]
     """
     groups: dict[Hashable, list[Score]] = {}
     for score in scores:

@@ -19,7 +19,16 @@ CONDITIONS: dict[Condition, str] = {
     "random": "vectors, or tracks of the gallery, sampled at random; no brain",
     "permuted": "predictions of decoders that were fitted to clips in permuted order",
 }
-"""The embedding that was scored, or that music was retrieved or generated from: one meaning in every table."""
+"""The conditions of scores, with their meanings: which embedding was scored, or made or found the music.
+
+A condition means the same in every table.
+
+Examples
+--------
+>>> from brain2music.metrics import CONDITIONS
+>>> CONDITIONS["decoded"]
+'the embedding predicted from the brain'
+"""
 
 METRICS: dict[str, str] = {
     "identification": "share of the other clips that the right clip beats",
@@ -44,7 +53,14 @@ METRICS: dict[str, str] = {
     "significant_max_t": "share of voxels predicted above chance, family-wise error 0.05 (clips permuted)",
     "significant_gaussian": "share of voxels predicted above chance by the paper's Gaussian null",
 }
-"""Every metric of a run, and what it is."""
+"""The metrics of a run by name, with their meanings.
+
+Examples
+--------
+>>> from brain2music.metrics import METRICS
+>>> METRICS["top1"]
+'share of clips whose right clip is the most similar candidate'
+"""
 
 ALL, RELIABLE = "all", "reliable"
 """Values of ``group`` that name no genre or region."""
@@ -52,7 +68,7 @@ ALL, RELIABLE = "all", "reliable"
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One number with all that is needed to interpret it.
+    """One score, with all that is needed to interpret it.
 
     The attributes are the columns of every table of scores, in this order. The columns up to ``ablation`` say which
     score it is; None means that a column does not apply.
@@ -68,10 +84,10 @@ class Score:
     embedding : str
         Embedding that was decoded, or from which responses were predicted.
     judge : str or None
-        Evaluation embedding, or network, in which music is compared. One that was decoded and searched itself favours
-        what it retrieves.
+        Evaluation embedding, or network, in which music is compared. If it is the one that was decoded and searched, it
+        favours what it retrieves.
     decoder, generator : str or None
-        The decoder by which, and the model with which, the music or embedding was made.
+        The decoder, and the model, with which the music or embedding was made.
     lag_tr : int or None
         Scans by which responses were shifted; None also where subjects of a summary differ.
     subject : str
@@ -79,14 +95,14 @@ class Score:
     group : str
         Clips or voxels that were scored: "all", the clips of one genre, the "reliable" voxels, or one region.
     held_out : {"none", "genre", "subject"}
-        What the decoder was not fitted to besides the scored clips: their whole genre (named by ``group``), or the
+        What the decoder was not fitted to, besides the scored clips: their whole genre (named by ``group``), or the
         subject itself.
     alignment : str or None
         How subjects were aligned, in between-subject decoding.
     versus : str or None
-        Other embedding of a difference.
+        The other embedding of a difference.
     ablation : {"none", "decoder", "lag"}
-        In what the row differs from the run's own settings, being scored for comparison.
+        The setting in which the row differs from those of the run, where it is scored for comparison.
     value : float
         The score; NaN where it is not defined.
     low, high : float or None
@@ -100,13 +116,23 @@ class Score:
     n : int
         Number of scored clips; of subjects in summaries.
     candidates : int
-        Number of clips that one was chosen among.
+        Number of clips to choose among.
     simulated : bool
         Whether the brain data are simulated.
     note : str
-        Caveat about the data, shown wherever the number is ("rank 6").
+        Caveat about the data, shown wherever the number is.
     detail : str
         Remark about this number alone.
+
+    Examples
+    --------
+    >>> import brain2music as b2m
+    >>> score = b2m.Score(
+    ...     stage="decode", metric="identification", condition="decoded", embedding="musicnn-mtt",
+    ...     subject="01", value=0.8, chance=0.5, n=60, candidates=60,
+    ... )
+    >>> score.value, score.chance, score.p
+    (0.8, 0.5, None)
     """
 
     stage: ScoredStage
@@ -136,7 +162,13 @@ class Score:
     detail: str = ""
 
     def as_row(self) -> dict[str, Any]:
-        """The score as one flat record, column by column."""
+        """Convert the score to one flat record, column by column.
+
+        Returns
+        -------
+        dict
+            The columns in their order.
+        """
         return asdict(self)
 
 

@@ -6,7 +6,6 @@ from ._estimators import RidgeCV as RidgeCV
 from ._folds import assign_folds as assign_folds
 from ._gram import Gram as Gram
 from ._path import ridge_path as ridge_path
-from ._plan import SOLVERS as SOLVERS
 from ._plan import Plan as Plan
 from ._plan import plan as plan
 from ._result import RidgeFit as RidgeFit

@@ -33,20 +33,35 @@ Bands = Sequence[Shaped[np.ndarray, "_rows _features"]]
 
 @dataclass(frozen=True)
 class BandedFit:
-    """A fitted map ``Y ≈ Σ_b X_b @ coefs[b] + intercept``.
+    """A fitted linear map of several feature spaces, ``Y ≈ Σ_b X_b @ coefs[b] + intercept``.
 
     Attributes
     ----------
-    coefs : tuple of (features of the band, targets) arrays
+    coefs : tuple of ndarray of shape (features of the band, targets)
         Weights, one array per band.
-    intercept : (targets,) array
-        The prediction where all features are 0.
-    band_weights : (bands, targets) array
+    intercept : ndarray of shape (targets,)
+        Predictions where all features are 0.
+    band_weights : ndarray of shape (bands, targets)
         γ; every column sums to 1.
-    best_alphas : (targets,) array
+    best_alphas : ndarray of shape (targets,)
         α; band b is penalised by α / γ_b.
-    cv_scores : (targets,) array
-        Held-out r² of the penalties chosen, averaged over folds.
+    cv_scores : ndarray of shape (targets,)
+        Held-out r² of the chosen penalties, averaged over folds.
+
+    See Also
+    --------
+    banded_ridge_cv : Fits it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.ridge import banded_ridge_cv
+    >>> rng = np.random.default_rng(0)
+    >>> bands = [rng.normal(size=(100, 8)), rng.normal(size=(100, 20))]
+    >>> fit = banded_ridge_cv(bands, bands[0][:, :2] + bands[1][:, :2], n_candidates=5)
+    >>> parts = fit.predict_bands(bands)
+    >>> parts.shape, bool(np.allclose(parts.sum(0) + fit.intercept, fit.predict(bands)))
+    ((2, 100, 2), True)
     """
 
     coefs: tuple[Float[np.ndarray, "_features targets"], ...]
@@ -56,21 +71,22 @@ class BandedFit:
     cv_scores: Float[np.ndarray, " targets"]
 
     def predict_bands(self, Xs: Bands) -> Float[np.ndarray, "bands rows targets"]:
-        """Contribution of every band to the prediction; with the intercept they sum to it.
+        """Predict the contribution of every band; with the intercept they sum to the prediction.
 
         Parameters
         ----------
-        Xs : sequence of (rows, features of the band) arrays
+        Xs : sequence of ndarray of shape (rows, features of the band)
             Bands in the order of the fit.
 
         Returns
         -------
-        (bands, rows, targets) array
+        ndarray of shape (bands, rows, targets)
+            Contributions.
 
         Raises
         ------
         ValueError
-            When the bands do not have the features of the fit.
+            The bands do not have the features of the fit.
         """
         if [X.shape[1] for X in Xs] != [len(coef) for coef in self.coefs]:
             raise ValueError(f"bands of {[X.shape[1] for X in Xs]} features: fitted on {[len(c) for c in self.coefs]}")
@@ -81,17 +97,18 @@ class BandedFit:
 
         Parameters
         ----------
-        Xs : sequence of (rows, features of the band) arrays
+        Xs : sequence of ndarray of shape (rows, features of the band)
             Bands in the order of the fit.
 
         Returns
         -------
-        (rows, targets) array
+        ndarray of shape (rows, targets)
+            Predictions.
 
         Raises
         ------
         ValueError
-            As :meth:`predict_bands`.
+            The bands do not have the features of the fit.
         """
         return self.predict_bands(Xs).sum(0) + self.intercept
 
@@ -114,42 +131,64 @@ def banded_ridge_cv(
     memory_gb: float | int = 4,
     random_state: int | np.random.Generator | None = 0,
 ) -> BandedFit:
-    """Fit banded ridge with band weights γ and penalties α chosen per target by held-out r².
+    """Fit banded ridge regression, with band weights γ and penalties α chosen per target by held-out r².
+
+    The fit minimises ``‖Y - Σ_b X_b B_b‖² + Σ_b α/γ_b ‖B_b‖²`` [1]_.
 
     Parameters
     ----------
-    Xs : sequence of (rows, features of the band) arrays
+    Xs : sequence of ndarray of shape (rows, features of the band)
         Feature spaces.
-    Y : (rows, targets) array
+    Y : ndarray of shape (rows, targets)
         Targets.
-    n_candidates : int
+    alphas : sequence of float, optional
+        Penalties to try; default 20 from 0.1 to 1e8.
+    groups : array-like of shape (rows,), optional
+        Label per row; rows with the same label stay in the same fold. By default folds are contiguous.
+    n_folds : int, default 5
+        Number of folds.
+    folds : ndarray of shape (rows,), optional
+        The fold of every row, instead of ``groups`` and ``n_folds``.
+    n_candidates : int, default 50
         Number of candidates of γ: the uniform one, then samples of Dirichlet distributions.
-    candidates : (candidates, bands) array, optional
+    candidates : ndarray of shape (candidates, bands), optional
         Candidates of γ to use instead, each summing to 1.
     method : {"random", "gradient"}
         ``"random"`` takes the best candidate. ``"gradient"`` starts from it: ``n_steps`` of Adam on log(γ/α) per target
-        with exact gradients of the held-out error. The best weights found are kept, so it is never worse. It takes
-        one factorisation per target and step, so it is for hundreds of rows rather than thousands.
-    n_steps : int
+        with exact gradients of the held-out error. The best weights found are kept, so it is never worse. It takes one
+        factorisation per target and step, so it is for hundreds of rows rather than thousands.
+    n_steps : int, default 50
         Steps of gradient descent.
-    random_state : int, Generator or None
+    fit_intercept : bool, default True
+        Whether to fit an unpenalised intercept.
+    solver : {"auto", "dual", "primal_per_fold"}
+        Solver to use, as in :func:`ridge_cv`.
+    dtype : {"float32", "float64"}
+        Precision.
+    memory_gb : float, default 4
+        Working memory allowed beyond the data and the result, in GiB.
+    random_state : int, Generator or None, default 0
         Seed of the candidates; None for a new one on every call.
-    alphas, groups, n_folds, folds, fit_intercept, solver, dtype, memory_gb
-        As in :func:`ridge_cv`.
 
     Returns
     -------
     BandedFit
+        Weights per band, band weights, penalties and their scores.
 
     Raises
     ------
     ValueError
-        As :func:`ridge_cv`, and when there is no band, bands differ in rows, or candidates are not on the simplex.
+        As for :func:`ridge_cv`, and if there is no band, bands differ in rows, or candidates are not on the simplex.
+
+    See Also
+    --------
+    BandedRidgeCV : The same as a scikit-learn estimator.
+    variance_partition : The variance that every band explains.
 
     References
     ----------
-    Dupré la Tour, Eickenberg, Nunez-Elizalde & Gallant (2022), Feature-space selection with banded ridge regression,
-    NeuroImage 264, 119728.
+    .. [1] Dupré la Tour, Eickenberg, Nunez-Elizalde & Gallant, "Feature-space selection with banded ridge regression",
+       NeuroImage 264:119728, 2022.
 
     Examples
     --------

@@ -15,26 +15,26 @@ def delayed(
 
     A row of a copy holds the features of ``delay`` rows earlier in the same group; zeros where that is before the
     group's first row or, for a negative delay, after its last. Rows of a group need not be adjacent; their order is the
-    order in time.
+    order in time. With such features, a linear map can learn the shape of the haemodynamic response.
 
     Parameters
     ----------
-    X : (rows, features) array
+    X : ndarray of shape (rows, features)
         Features, one row per scan.
     delays : sequence of int
         Delays in rows; negative ones look ahead.
-    groups : (rows,) array-like, optional
+    groups : array-like of shape (rows,), optional
         Group label (run) per row; default one group.
 
     Returns
     -------
-    (rows, features * delays) array
-        Columns of the first delay, then those of the second, ….
+    ndarray of shape (rows, features * delays)
+        Columns of the first delay, then those of the second, and so on.
 
     Raises
     ------
     ValueError
-        When no delay is given, or not one group label per row.
+        No delay is given, or there is not one group label per row.
 
     Examples
     --------

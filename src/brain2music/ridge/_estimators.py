@@ -19,36 +19,39 @@ class RidgeCV(LinearMap):
     ----------
     alphas : sequence of float, optional
         Penalties to try; default 20 from 0.1 to 1e8.
-    cv : int, splitter or iterable of (train, test) indices
-        Number of folds (of groups, where ``fit`` is given some, else contiguous), or scikit-learn's other ways to say
-        which rows are held out; every row must be held out exactly once.
+    cv : int, splitter or iterable of (train, test) indices, default 5
+        Number of folds (of groups if ``fit`` receives them, else contiguous), or scikit-learn's other ways to say which
+        rows are held out; every row must be held out exactly once.
     scoring : {"r2", "correlation", "neg_mean_squared_error"}
-        Score averaged over folds, greater is better.
-    fit_intercept : bool
+        Score averaged over folds; greater is better.
+    fit_intercept : bool, default True
         Whether to fit an unpenalised intercept.
-    alpha_per_target : bool
+    alpha_per_target : bool, default True
         Whether to choose one penalty per target, or one for all.
     solver : {"auto", "dual", "primal_per_fold"}
-        As in :func:`ridge_cv`.
-    memory_gb : float
+        Solver, as in :func:`ridge_cv`.
+    memory_gb : float, default 4
         Working memory allowed beyond the data and the result, in GiB.
 
     Attributes
     ----------
-    coef_ : (targets, features) array, or (features,) when ``y`` had one axis
-    intercept_ : (targets,) array, or a number when ``y`` had one axis
-    best_alphas_ : (targets,) array
+    coef_ : ndarray of shape (targets, features)
+        Weights; of shape (features,) if ``y`` had one axis.
+    intercept_ : ndarray of shape (targets,)
+        Predictions where all features are 0; a number if ``y`` had one axis.
+    best_alphas_ : ndarray of shape (targets,)
         The penalty chosen for every target.
-    cv_scores_ : (alphas, targets) array
+    cv_scores_ : ndarray of shape (alphas, targets)
         Scores averaged over folds.
-    alphas_ : (alphas,) array
-        The grid, ascending.
+    alphas_ : ndarray of shape (alphas,)
+        The penalties tried, ascending.
     n_features_in_ : int
+        Number of features.
 
     See Also
     --------
-    ridge_cv : the function behind, which also takes memory maps and tensors.
-    BandedRidgeCV : with one penalty per feature space.
+    ridge_cv : The function on arrays, which also takes memory maps and tensors.
+    BandedRidgeCV : Ridge regression with one penalty per feature space.
 
     Examples
     --------
@@ -96,19 +99,22 @@ class RidgeCV(LinearMap):
 
         Parameters
         ----------
-        X : (rows, features) array-like
-        y : (rows, targets) or (rows,) array-like
-        groups : (rows,) array-like, optional
-            Rows with the same label (clip, run) stay in the same fold.
+        X : array-like of shape (rows, features)
+            Features.
+        y : array-like of shape (rows, targets) or (rows,)
+            Targets.
+        groups : array-like of shape (rows,), optional
+            Label per row; rows with the same label (clip, run) stay in the same fold.
 
         Returns
         -------
-        The estimator itself.
+        RidgeCV
+            The estimator itself.
 
         Raises
         ------
         ValueError
-            As :func:`ridge_cv`, and when ``cv`` does not hold out every row exactly once.
+            As for :func:`ridge_cv`, and if ``cv`` does not hold out every row exactly once.
         """
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=[np.float32, np.float64])
         fit = ridge_cv(
@@ -129,7 +135,7 @@ class RidgeCV(LinearMap):
 
 
 class BandedRidgeCV(LinearMap):
-    """Ridge regression of several feature spaces (bands), each with one penalty per target.
+    """Ridge regression on several feature spaces (bands), each with one penalty per target.
 
     Parameters
     ----------
@@ -137,35 +143,40 @@ class BandedRidgeCV(LinearMap):
         Number of features of each feature space, in the order of the columns of X; default one space.
     alphas : sequence of float, optional
         Penalties to try; default 20 from 0.1 to 1e8.
-    cv : int, splitter or iterable of (train, test) indices
-        As in :class:`RidgeCV`.
-    n_candidates : int
+    cv : int, splitter or iterable of (train, test) indices, default 5
+        Rows held out, as in :class:`RidgeCV`.
+    n_candidates : int, default 50
         Number of candidates of the band weights.
     method : {"random", "gradient"}
         How band weights are found, as in :func:`banded_ridge_cv`.
-    n_steps : int
+    n_steps : int, default 50
         Steps of gradient descent.
-    fit_intercept : bool
+    fit_intercept : bool, default True
         Whether to fit an unpenalised intercept.
     solver : {"auto", "dual", "primal_per_fold"}
-        As in :func:`ridge_cv`.
-    memory_gb : float
+        Solver, as in :func:`ridge_cv`.
+    memory_gb : float, default 4
         Working memory allowed beyond the data and the result, in GiB.
-    random_state : int, Generator, RandomState or None
+    random_state : int, Generator, RandomState or None, default 0
         Seed of the candidates.
 
     Attributes
     ----------
-    coef_, intercept_, best_alphas_, alphas_, n_features_in_
-        As in :class:`RidgeCV`.
-    cv_scores_ : (targets,) array
-        Held-out r² of the penalties chosen, averaged over folds.
-    band_weights_ : (bands, targets) array
+    coef_, intercept_, best_alphas_, alphas_, n_features_in_ : ndarray
+        Results as of :class:`RidgeCV`.
+    cv_scores_ : ndarray of shape (targets,)
+        Held-out r² of the chosen penalties, averaged over folds.
+    band_weights_ : ndarray of shape (bands, targets)
         γ; band b is penalised by ``best_alphas_`` / γ_b.
 
     See Also
     --------
-    banded_ridge_cv : the function behind.
+    banded_ridge_cv : The function on arrays.
+
+    References
+    ----------
+    Dupré la Tour, Eickenberg, Nunez-Elizalde & Gallant, "Feature-space selection with banded ridge regression",
+    NeuroImage 264:119728, 2022.
 
     Examples
     --------
@@ -222,21 +233,23 @@ class BandedRidgeCV(LinearMap):
 
         Parameters
         ----------
-        X : (rows, features) array-like
+        X : array-like of shape (rows, features)
             The bands side by side.
-        y : (rows, targets) or (rows,) array-like
-        groups : (rows,) array-like, optional
-            Rows with the same label (clip, run) stay in the same fold.
+        y : array-like of shape (rows, targets) or (rows,)
+            Targets.
+        groups : array-like of shape (rows,), optional
+            Label per row; rows with the same label (clip, run) stay in the same fold.
 
         Returns
         -------
-        The estimator itself.
+        BandedRidgeCV
+            The estimator itself.
 
         Raises
         ------
         ValueError
-            As :func:`banded_ridge_cv`, and when the sizes of bands do not sum to the features of X, or ``cv`` does not
-            hold out every row exactly once.
+            As for :func:`banded_ridge_cv`, and if the sizes of bands do not sum to the features of X, or ``cv`` does
+            not hold out every row exactly once.
         """
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=[np.float32, np.float64])
         sizes = [X.shape[1]] if self.bands is None else list(self.bands)

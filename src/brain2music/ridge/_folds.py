@@ -9,30 +9,30 @@ Groups = Sequence[object] | Shaped[np.ndarray, " rows"]
 
 
 def assign_folds(n_rows: int, groups: Groups | None = None, n_folds: int = 5) -> Int[np.ndarray, " rows"]:
-    """Assign every row to a fold; rows of one group share a fold.
+    """Assign every row to a fold, with the rows of a group in one fold.
 
     Without groups the folds are contiguous, as in scikit-learn's unshuffled ``KFold``. With groups, the largest group
     goes to the fold with the fewest rows, then the next largest, as in ``GroupKFold``; ties are broken by the order of
-    the group labels.
+    the group labels. The result is the same on every call.
 
     Parameters
     ----------
     n_rows : int
         Number of rows.
-    groups : (rows,) array-like, optional
+    groups : array-like of shape (rows,), optional
         Group label per row.
-    n_folds : int
+    n_folds : int, default 5
         Number of folds.
 
     Returns
     -------
-    (rows,) array of int
+    ndarray of int of shape (rows,)
         Fold numbers from 0 to ``n_folds - 1``.
 
     Raises
     ------
     ValueError
-        When there are fewer rows, or fewer groups, than folds, or not one group label per row.
+        There are fewer rows, or fewer groups, than folds, or not one group label per row.
 
     Examples
     --------

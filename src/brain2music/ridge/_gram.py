@@ -18,15 +18,19 @@ WIDTH = 4096
 class Gram:
     """Products of the rows of X with one another, computed once and shared by fits to any of the rows.
 
-    Folds, left-out groups and permuted targets are fits to the same rows or to some of them: the Gram matrix of each
-    is a block of the whole one, centred again.
+    Folds, left-out groups and permuted targets are fits to the same rows or to some of them: the Gram matrix of each is
+    a block of the whole one, centred again.
 
     Parameters
     ----------
     X : array of shape (rows, features)
-        What the fits are made from; it must not change.
-    rows : array of shape (chosen,), optional
-        Numbers of the rows that this one is of; default all.
+        Features from which fits are made; the array must not change.
+    rows : ndarray of int of shape (chosen,), optional
+        Numbers of the rows whose Gram matrix this is; default all.
+
+    See Also
+    --------
+    ridge_cv : Takes it as ``gram``.
 
     Examples
     --------
@@ -35,8 +39,9 @@ class Gram:
     >>> rng = np.random.default_rng(0)
     >>> X, Y = rng.normal(size=(60, 500)), rng.normal(size=(60, 3))
     >>> gram, keep = Gram(X), np.arange(60) < 50
-    >>> ridge_cv(X[keep], Y[keep], gram=gram[keep]).predict(X[~keep]).shape
-    (10, 3)
+    >>> fit = ridge_cv(X[keep], Y[keep], alphas=[10.0, 100.0], gram=gram[keep])
+    >>> bool(np.allclose(fit.coef, ridge_cv(X[keep], Y[keep], alphas=[10.0, 100.0]).coef, atol=1e-5))
+    True
     """
 
     X: Array
@@ -53,12 +58,22 @@ class Gram:
         return Gram(self.X, numbers[rows], self._known)
 
     def of(self, X: Array) -> GramOf:
-        """What gives the centred Gram matrix of X, which are these rows, and the moments of its features.
+        """Return a function of the precision that gives the centred Gram matrix of X and the moments of its features.
+
+        Parameters
+        ----------
+        X : array of shape (rows, features)
+            The rows of this Gram matrix.
+
+        Returns
+        -------
+        callable
+            The function.
 
         Raises
         ------
         ValueError
-            When X has another number of rows or features.
+            X has another number of rows or features.
         """
         if X.shape != (len(self), self.X.shape[1]):
             raise ValueError(f"gram is of {len(self)} rows and {self.X.shape[1]} features, X of {tuple(X.shape)}")

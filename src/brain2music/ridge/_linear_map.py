@@ -32,11 +32,13 @@ class LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : (rows, features) array-like
+        X : array-like of shape (rows, features)
+            Features of the rows.
 
         Returns
         -------
-        (rows, targets) array, or (rows,) when ``y`` had one axis
+        ndarray of shape (rows, targets)
+            Predictions; of shape (rows,) if ``y`` had one axis.
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
@@ -47,12 +49,13 @@ class LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        path : path of the file
+        path : str or Path
+            Name of the file.
 
         Raises
         ------
         InputError
-            When a parameter cannot be written (a splitter, a random number generator), or the file cannot.
+            A parameter cannot be written (a splitter, a random number generator), or the file cannot.
         """
         check_is_fitted(self)
         params = self.get_params()
@@ -66,20 +69,22 @@ class LinearMap(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     @classmethod
     def load(cls: type["Map"], path: str | Path) -> "Map":
-        """Read what :meth:`save` wrote.
+        """Read a fitted estimator from a file of :meth:`save`.
 
         Parameters
         ----------
-        path : path of the file
+        path : str or Path
+            Name of the file.
 
         Returns
         -------
-        The fitted estimator; its predictions are those of the one saved, to the last bit.
+        LinearMap
+            The fitted estimator, whose predictions are those of the one saved, to the last bit.
 
         Raises
         ------
         InputError
-            When the file is missing or unreadable, or holds another class.
+            The file is missing or unreadable, or holds another class.
         """
         arrays, metadata = read_arrays(Path(path))
         if metadata.get("class") != cls.__name__:

@@ -29,18 +29,19 @@ def ridge_path(
     *,
     alphas: Alphas | None = None,
 ) -> Path:
-    """Predictions of new rows by ridge (with an unpenalised intercept) at each of several penalties.
+    """Predict new rows by ridge regression at each of several penalties.
 
-    One factorisation of the rows, or of the features where they are fewer, serves every penalty.
+    One factorisation of the rows, or of the features if they are fewer, serves every penalty; an unpenalised intercept
+    is fitted.
 
     Parameters
     ----------
     X : array of shape (rows, features)
-        Rows that are fitted.
+        Rows to fit.
     Y : array of shape (rows, targets)
         Their targets.
     X_new : array of shape (new, features)
-        Rows that are predicted.
+        Rows to predict.
     alphas : sequence of float, optional
         Penalties; default 20 from 0.1 to 1e8.
 
@@ -52,7 +53,7 @@ def ridge_path(
     Raises
     ------
     ValueError
-        When shapes disagree, values are NaN or infinite, or a penalty is too small for double precision.
+        Shapes disagree, values are NaN or infinite, or a penalty is too small for double precision.
 
     Examples
     --------

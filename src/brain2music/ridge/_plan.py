@@ -28,15 +28,15 @@ BATCH_STEP = 64
 
 @dataclass(frozen=True)
 class Plan:
-    """How a problem is going to be solved.
+    """How a ridge regression is going to be solved, and the memory that it takes.
 
     Attributes
     ----------
     solver : str
         ``"dual"``, over rows with one factorisation for all folds, or ``"primal_per_fold"``, over features (over
-        training rows where these are fewer) with one factorisation per fold.
+        training rows if these are fewer) with one factorisation per fold.
     quadratic_errors : bool
-        Whether held-out squared errors, where these are the score, are computed as quadratic forms.
+        Whether held-out squared errors, if these are the score, are computed as quadratic forms.
     screened : bool
         Whether most of those are ruled out in bfloat16 first.
     batch : int
@@ -44,9 +44,20 @@ class Plan:
     chunk : int
         Features read at a time.
     gigabytes : float
-        Estimated working memory beyond X, Y and the result.
+        Estimated working memory beyond X, Y and the result, in GiB.
     shape : (int, int, int)
         Rows, features and targets.
+
+    See Also
+    --------
+    plan : Makes it.
+
+    Examples
+    --------
+    >>> from brain2music.ridge import plan
+    >>> found = plan(n_rows=480, n_features=60_000, n_targets=128)
+    >>> found.solver, found.shape
+    ('dual', (480, 60000, 128))
     """
 
     solver: str
@@ -81,32 +92,37 @@ def plan(
 
     Parameters
     ----------
-    n_rows, n_features, n_targets, n_alphas, n_folds : int
+    n_rows, n_features, n_targets : int
         Shape of the problem.
-    memory_gb : float
+    n_alphas : int, default 20
+        Number of penalties.
+    n_folds : int, default 5
+        Number of folds.
+    memory_gb : float, default 4
         Working memory allowed beyond X, Y and the result, in GiB.
     solver : {"auto", "dual", "primal_per_fold"}
         Solver to use; ``"auto"`` takes the one with fewer operations that fits into the memory.
     dtype : {"float32", "float64"}
         Precision of the problem.
-    screened : bool
+    screened : bool, default False
         Whether penalties that cannot be the best may be ruled out in bfloat16, which takes more memory.
 
     Returns
     -------
     Plan
+        The solver, batches and memory.
 
     Raises
     ------
     ValueError
-        When the solver or the precision is unknown, or the least memory needed exceeds ``memory_gb``.
+        The solver or the precision is unknown, or the least memory needed exceeds ``memory_gb``.
 
     Examples
     --------
     >>> from brain2music.ridge import plan
     >>> print(plan(4800, 60_000, 128))
-    ridge 4800 rows x 60000 features -> 128 targets: solver dual, 128 targets and 4096 features at a time, 0.59 GB \
-beyond X, Y and result
+    ridge 4800 rows x 60000 features -> 128 targets: solver dual, 128 targets and 4096 features at a time,
+    0.59 GB beyond X, Y and result
     >>> plan(4800, 512, 60_000).solver
     'primal_per_fold'
     """

@@ -13,23 +13,27 @@ from ._chunked import Array, apply_weights, column_chunks, like
 
 @dataclass(frozen=True)
 class RidgeFit:
-    """A fitted map ``Y ≈ X @ coef + intercept`` with one penalty per target.
+    """A fitted linear map ``Y ≈ X @ coef + intercept`` with one penalty per target.
 
-    Arrays are of the kind that the targets were (numpy arrays or torch tensors).
+    Arrays are of the kind of the targets (numpy arrays or torch tensors).
 
     Attributes
     ----------
-    alphas : (alphas,) array
-        The grid, ascending.
-    best_alphas : (targets,) array
+    alphas : ndarray of shape (alphas,)
+        The penalties tried, ascending.
+    best_alphas : array of shape (targets,)
         The penalty chosen for every target.
-    cv_scores : (alphas, targets) array
+    cv_scores : array of shape (alphas, targets)
         Scores averaged over folds; greater is better. Those that are not the best of a target may be rounded
         (``scoring`` of :func:`ridge_cv`).
-    on_edge : (targets,) array of bool
+    on_edge : array of bool of shape (targets,)
         Whether the best penalty is the first or last of the grid.
-    held_out : (rows, targets) array or None
+    held_out : array of shape (rows, targets) or None
         Predictions of every row by a fit without its fold, at the best penalty; None unless asked for.
+
+    See Also
+    --------
+    ridge_cv : Fits it.
 
     Examples
     --------
@@ -56,12 +60,12 @@ class RidgeFit:
 
     @property
     def coef(self) -> Array:
-        """(features, targets) weights; a dual fit computes them when they are first asked for."""
+        """Weights of shape (features, targets); a dual fit computes them when they are first asked for."""
         return like(self._coef, self.best_alphas)
 
     @cached_property
     def intercept(self) -> Array:
-        """(targets,) the prediction at ``X = 0``."""
+        """Predictions where all features are 0, of shape (targets,)."""
         return like(self._y_mean - self._x_mean.to(self._coef.dtype) @ self._coef, self.best_alphas)
 
     def predict(self, X: Array) -> Array:
@@ -69,17 +73,18 @@ class RidgeFit:
 
         Parameters
         ----------
-        X : (rows, features) array
-            A memory map is read in chunks of features.
+        X : array of shape (rows, features)
+            Features of the rows; a memory map is read in chunks of features.
 
         Returns
         -------
-        (rows, targets) array
+        array of shape (rows, targets)
+            Predictions.
 
         Raises
         ------
         ValueError
-            When X does not have the features of the fit.
+            X does not have the features of the fit.
         """
         if X.ndim != 2 or X.shape[1] != len(self._x_mean):
             raise ValueError(f"X has shape {tuple(X.shape)}: this fit needs (rows, {len(self._x_mean)})")
@@ -118,24 +123,24 @@ class RidgeFit:
 
 
 def predict_many(fits: Sequence[RidgeFit], X: Array) -> list[Array]:
-    """Predict with every fit of :func:`ridge_cv_many`; work that they share is done once.
+    """Predict with several fits on the same features, doing the work that they share once.
 
     Parameters
     ----------
     fits : sequence of RidgeFit
-        Fits on the same features.
-    X : (rows, features) array
+        Fits of :func:`ridge_cv_many`.
+    X : array of shape (rows, features)
         Further rows.
 
     Returns
     -------
-    list of (rows, targets) arrays
-        One per fit.
+    list of arrays of shape (rows, targets)
+        Predictions of each fit.
 
     Raises
     ------
     ValueError
-        When X does not have the features of the fits.
+        X does not have the features of the fits.
 
     Examples
     --------

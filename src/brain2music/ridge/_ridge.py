@@ -21,28 +21,34 @@ def ridge(
     dtype: str = "float32",
     memory_gb: float | int = 4,
 ) -> RidgeFit:
-    """Fit ridge with given penalties, without cross-validation.
+    """Fit ridge regression with given penalties, without cross-validation.
 
     Parameters
     ----------
-    X : (rows, features) array
+    X : array of shape (rows, features)
         Features.
-    Y : (rows, targets) array
+    Y : array of shape (rows, targets)
         Targets.
-    alphas : (targets,) array
+    alphas : ndarray of shape (targets,)
         One penalty per target.
-    fit_intercept, solver, dtype, memory_gb
-        As in :func:`ridge_cv`.
+    fit_intercept : bool, default True
+        Whether to fit an unpenalised intercept.
+    solver : {"auto", "dual", "primal_per_fold"}
+        Solver to use, as in :func:`ridge_cv`.
+    dtype : {"float32", "float64"}
+        Precision.
+    memory_gb : float, default 4
+        Working memory allowed beyond X, Y and the result, in GiB.
 
     Returns
     -------
     RidgeFit
-        With NaN for ``cv_scores``.
+        Weights and prediction, with NaN for ``cv_scores``.
 
     Raises
     ------
     ValueError
-        As :func:`ridge_cv`, and when there is not one penalty per target.
+        As for :func:`ridge_cv`, and if there is not one penalty per target.
 
     Examples
     --------

@@ -18,10 +18,31 @@ from ._threads import count_operations, threads_for
 Alphas = Sequence[float | int] | Shaped[np.ndarray, " alphas"]
 
 DEFAULT_ALPHAS = np.logspace(-1, 8, 20)
+"""Penalties that are tried by default: 20 from 0.1 to 1e8.
+
+Examples
+--------
+>>> from brain2music.ridge import DEFAULT_ALPHAS
+>>> DEFAULT_ALPHAS[:3].round(2)
+array([0.1, 0.3, 0.89])
+"""
 
 
 class RidgeWarning(UserWarning):
-    """A fit that is complete but should be inspected before it is believed."""
+    """Category of warnings about fits that are complete, but should be inspected before they are believed.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from brain2music.ridge import RidgeWarning, ridge_cv
+    >>> X = np.random.default_rng(0).normal(size=(20, 2))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     fit = ridge_cv(X, X, alphas=[1e3, 1e6])  # the best penalty is on the edge of the grid
+    >>> caught[0].category is RidgeWarning
+    True
+    """
 
 
 def ridge_cv(
@@ -41,68 +62,68 @@ def ridge_cv(
     dtype: str = "float32",
     memory_gb: float | int = 4,
 ) -> RidgeFit:
-    """Fit ``min ‖Y - XB - b‖² + α‖B‖²`` (b unpenalised) with α chosen by cross-validation.
+    """Fit ridge regression with penalties that are chosen by cross-validation.
 
-    Scores and predictions equal those of refitting in every fold (with the mean of the training rows), but nothing is
-    refitted for every penalty.
+    The fit minimises ``‖Y - XB - b‖² + α‖B‖²``, with b unpenalised. Scores and predictions equal those of refitting in
+    every fold (with the mean of the training rows) [1]_, but nothing is refitted for every penalty.
 
     Parameters
     ----------
-    X : (rows, features) array
-        A numpy array, a memory map (read in chunks of features) or a torch tensor on any device.
-    Y : (rows, targets) array
-        As X.
+    X : array of shape (rows, features)
+        Features: a numpy array, a memory map (read in chunks of features) or a torch tensor on any device.
+    Y : array of shape (rows, targets)
+        Targets, in an array of any of these kinds.
     alphas : sequence of float, optional
         Penalties to try; default 20 from 0.1 to 1e8.
-    groups : (rows,) array-like, optional
-        Rows with the same label stay in the same fold; default contiguous folds.
-    n_folds : int
+    groups : array-like of shape (rows,), optional
+        Label per row; rows with the same label stay in the same fold. By default folds are contiguous.
+    n_folds : int, default 5
         Number of folds.
-    folds : (rows,) array, optional
+    folds : ndarray of shape (rows,), optional
         The fold of every row, instead of ``groups`` and ``n_folds``.
     scoring : {"r2", "correlation", "neg_mean_squared_error"}
-        Score averaged over folds, greater is better. The last is fastest for tens of thousands of targets: where the
-        processor multiplies bfloat16, penalties that cannot be the best of a target are ruled out with rounded
-        numbers, or by a sketch of the errors, and have ``cv_scores`` right to about three digits, or estimated to about
-        a tenth.
-    fit_intercept : bool
+        Score averaged over folds; greater is better. The last is fastest for tens of thousands of targets: where the
+        processor multiplies bfloat16, penalties that cannot be the best of a target are ruled out with rounded numbers,
+        or by a sketch of the errors, and have ``cv_scores`` right to about three digits, or estimated to about a tenth.
+    fit_intercept : bool, default True
         Whether to fit an unpenalised intercept.
-    per_target : bool
+    per_target : bool, default True
         Whether to choose one penalty per target, or one for all.
-    keep_held_out : bool
+    keep_held_out : bool, default False
         Whether to keep the held-out predictions at the best penalty.
     gram : Gram, optional
-        Of these rows of X, where other fits share it; needs ``fit_intercept``.
+        Gram matrix of these rows of X, if other fits share it; needs ``fit_intercept``.
     solver : {"auto", "dual", "primal_per_fold"}
-        Solver to use; results agree to working precision. ``"auto"`` counts operations, :func:`plan` shows its choice.
+        Solver to use; results agree to working precision. ``"auto"`` counts operations; :func:`plan` shows its choice.
     dtype : {"float32", "float64"}
-        Precision; single precision is abandoned for double where the features are too ill-conditioned for it.
-    memory_gb : float
+        Precision; single precision is abandoned for double if the features are too ill-conditioned for it.
+    memory_gb : float, default 4
         Working memory allowed beyond X, Y and the result, in GiB.
 
     Returns
     -------
     RidgeFit
+        Weights, penalties, their scores, and prediction.
 
     Raises
     ------
     ValueError
-        When shapes disagree, values are NaN or infinite, a name is unknown, penalties are not positive or too small for
+        Shapes disagree, values are NaN or infinite, a name is unknown, penalties are not positive or too small for
         double precision, folds cannot be made, or the memory does not suffice.
 
     Warns
     -----
     RidgeWarning
-        When the best penalty of a target is on the edge of the grid, and naming columns that are constant.
+        If the best penalty of a target is on the edge of the grid, or columns are constant.
 
     See Also
     --------
-    RidgeCV : the same as a scikit-learn estimator.
+    RidgeCV : The same as a scikit-learn estimator.
+    ridge_cv_many : Several sets of targets.
 
     References
     ----------
-    Hastie, Tibshirani & Friedman (2009), The Elements of Statistical Learning, section 7.10 and equation 7.64, for
-    cross-validation without refitting.
+    .. [1] Hastie, Tibshirani & Friedman, The Elements of Statistical Learning, 2009, section 7.10 and equation 7.64.
 
     Examples
     --------
@@ -150,28 +171,52 @@ def ridge_cv_many(
     dtype: str = "float32",
     memory_gb: float | int = 4,
 ) -> list[RidgeFit]:
-    """Fit several target sets on the same features, which are factorised once.
+    """Fit several sets of targets on the same features, which are factorised once.
 
     Parameters
     ----------
-    X : (rows, features) array
+    X : array of shape (rows, features)
         Features.
-    Ys : sequence of (rows, targets) arrays
-        Target sets.
-    alphas, groups, n_folds, folds, scoring, fit_intercept, keep_held_out, gram, solver, dtype, memory_gb
-        As in :func:`ridge_cv`.
-    per_target : bool
-        Whether to choose one penalty per target, or one per target set.
+    Ys : sequence of arrays of shape (rows, targets)
+        Sets of targets.
+    alphas : sequence of float, optional
+        Penalties to try; default 20 from 0.1 to 1e8.
+    groups : array-like of shape (rows,), optional
+        Label per row; rows with the same label stay in the same fold.
+    n_folds : int, default 5
+        Number of folds.
+    folds : ndarray of shape (rows,), optional
+        The fold of every row, instead of ``groups`` and ``n_folds``.
+    scoring : {"r2", "correlation", "neg_mean_squared_error"}
+        Score averaged over folds, as in :func:`ridge_cv`.
+    fit_intercept : bool, default True
+        Whether to fit an unpenalised intercept.
+    per_target : bool, default True
+        Whether to choose one penalty per target, or one per set of targets.
+    keep_held_out : bool, default False
+        Whether to keep the held-out predictions at the best penalty.
+    gram : Gram, optional
+        Gram matrix of these rows of X, if other fits share it; needs ``fit_intercept``.
+    solver : {"auto", "dual", "primal_per_fold"}
+        Solver to use, as in :func:`ridge_cv`.
+    dtype : {"float32", "float64"}
+        Precision.
+    memory_gb : float, default 4
+        Working memory allowed beyond X, Ys and the result, in GiB.
 
     Returns
     -------
     list of RidgeFit
-        One per target set, each as :func:`ridge_cv` gives it.
+        One fit per set of targets, each as :func:`ridge_cv` gives it.
 
     Raises
     ------
     ValueError
-        As :func:`ridge_cv`, and when there is no target set.
+        As for :func:`ridge_cv`, and if there is no set of targets.
+
+    See Also
+    --------
+    predict_many : Predicts with all fits at once.
 
     Examples
     --------

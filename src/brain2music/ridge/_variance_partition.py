@@ -11,22 +11,38 @@ from ._banded import Bands, banded_ridge_cv
 
 @dataclass(frozen=True)
 class Partition:
-    """Variance explained, by band.
+    """The variance of every target that each feature space (band) explains in held-back rows.
 
     Attributes
     ----------
-    r2 : (targets,) array
-        Of the full model.
-    product : (bands, targets) array
+    r2 : ndarray of shape (targets,)
+        Variance explained by the full model.
+    product : ndarray of shape (bands, targets)
         Product measure; sums to ``r2`` over bands.
-    unique : (bands, targets) array
-        Decrease of r² when the model is refitted without the band.
-    shared : (targets,) array
-        ``r2`` less the sum of ``unique``.
-    error_increase : (bands, groups, targets) array
-        Increase of the squared error in each test group when the model is refitted without the band.
-    sum_of_squares : (groups, targets) array
+    unique : ndarray of shape (bands, targets)
+        Decrease of r² if the model is refitted without the band.
+    shared : ndarray of shape (targets,)
+        ``r2`` minus the sum of ``unique``.
+    error_increase : ndarray of shape (bands, groups, targets)
+        Increase of the squared error in each test group if the model is refitted without the band.
+    sum_of_squares : ndarray of shape (groups, targets)
         Squares of the centred targets, summed over each test group.
+
+    See Also
+    --------
+    variance_partition : Computes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.ridge import variance_partition
+    >>> rng = np.random.default_rng(0)
+    >>> bands = [rng.normal(size=(200, 4)), rng.normal(size=(200, 6))]
+    >>> Y = bands[0] @ rng.normal(size=(4, 3)) + bands[1] @ rng.normal(size=(6, 3))
+    >>> train, test = [each[:150] for each in bands], [each[150:] for each in bands]
+    >>> parts = variance_partition(train, Y[:150], test, Y[150:], n_candidates=5)
+    >>> bool(np.allclose(parts.product.sum(0), parts.r2)), bool((parts.r2 > 0.95).all())
+    (True, True)
     """
 
     r2: Float[np.ndarray, " targets"]
@@ -46,36 +62,39 @@ def variance_partition(
     groups_test: Int[np.ndarray, " _test"] | None = None,
     **settings: Any,
 ) -> Partition:
-    """Split the variance explained in held-back rows among bands, by two definitions.
+    """Split the variance explained in held-back rows among feature spaces (bands), by two definitions.
 
     The product measure of band b is Σ ŷ_b (2y - ŷ) / Σ y², all centred on the mean of the rows. The unique variance is
-    the decrease of r² when the model is refitted without the band; variance that is unique to no band is shared.
+    the decrease of r² if the model is refitted without the band; variance that is unique to no band is shared [1]_.
 
     Parameters
     ----------
-    Xs : sequence of (rows, features of the band) arrays
+    Xs : sequence of ndarray of shape (rows, features of the band)
         Feature spaces of the training rows.
-    Y : (rows, targets) array
+    Y : ndarray of shape (rows, targets)
         Targets of the training rows.
-    Xs_test, Y_test : as Xs and Y
-        Of the held-back rows.
-    groups_test : (test rows,) array of int, optional
+    Xs_test : sequence of ndarray of shape (test rows, features of the band)
+        Feature spaces of the held-back rows.
+    Y_test : ndarray of shape (test rows, targets)
+        Targets of the held-back rows.
+    groups_test : ndarray of int of shape (test rows,), optional
         Group of every held-back row, from 0, to be resampled for intervals; default one group.
     **settings
-        Passed to :func:`banded_ridge_cv`.
+        Further arguments of :func:`banded_ridge_cv`.
 
     Returns
     -------
     Partition
+        r² of the full model, and its parts.
 
     Raises
     ------
     ValueError
-        As :func:`banded_ridge_cv`, and for fewer than two bands.
+        As for :func:`banded_ridge_cv`, and for fewer than two bands.
 
     References
     ----------
-    Dupré la Tour et al. (2022), NeuroImage 264, 119728.
+    .. [1] Dupré la Tour et al., NeuroImage 264:119728, 2022.
 
     Examples
     --------

@@ -35,44 +35,68 @@ def read_study(
     raw_images: bool = False,
     bids_filter: Filter | None = None,
 ) -> Study:
-    """Read a BIDS study in which people listened to music: its tables and image headers, but no voxels and no sound.
+    r"""Read a BIDS study in which people listened to music: its tables and image headers, but no voxels and no sound.
 
     Parameters
     ----------
     root : str or Path
         The BIDS folder.
     stimuli : str or Path, optional
-        The folder of recordings; by default ``root/stimuli`` if it exists.
+        The folder of recordings; default ``root/stimuli`` if it exists.
     derivatives : str or Path, optional
-        A folder of preprocessed images (``desc-preproc_bold``, as fMRIPrep writes), anywhere on disk, to read in
-        place of the raw ones; by default the one in ``root/derivatives`` that has any. It must have one for every
-        run. :data:`.choice.PREFERRED` decides between several images of a run.
+        A folder of preprocessed images (``desc-preproc_bold``, as fMRIPrep writes), anywhere on disk, to read in place
+        of the raw ones; default the one in ``root/derivatives`` that has any. It must have one for every run.
     subjects : sequence of str, optional
-        Labels to read, with or without ``sub-``; by default all. Of other subjects only the tables of events are
-        read, as all excerpts are merged into clips (:func:`.excerpts.merge_excerpts`).
-    train_task, test_task : str, optional
-        Task labels; by default those that contain "train" and "test". A study of one task needs neither: all its
-        runs are training runs, to be scored by cross-validation.
+        Labels to read, with or without ``sub-``; default all. Only the tables of events are read of other subjects, as
+        all excerpts are merged into clips.
+    train_task : str, optional
+        Label of the training task; default the one that contains "train". All runs of a study with a single task are
+        training runs, to be scored by cross-validation.
+    test_task : str, optional
+        Label of the test task; default the one that contains "test".
     events : EventRows, optional
-        Which rows of the tables of events count; by default all that are music (:func:`.rows.chosen_rows`).
-    need_images : bool
-        Whether images must be available; if False, ``bold`` may be None.
-    raw_images : bool
+        Which rows of the tables of events count; default all that are music.
+    need_images : bool, default True
+        Whether images must be available; if False, ``bold`` of a run may be None.
+    raw_images : bool, default False
         Whether to read the raw images even if there are preprocessed ones.
-    bids_filter : dict, optional
+    bids_filter : dict of str to str, optional
         Entities of the images and runs to read, such as ``{"space": "T1w", "rec": "norm"}``.
 
     Returns
     -------
     Study
-        With the scans of every presentation (:func:`.usable.volumes_of`) and the carry-ins of runs
-        (:func:`.runs.mark_carry_ins`).
+        The study, with the scans of every presentation and the carry-ins of runs.
 
     Raises
     ------
     InputError
-        The first error that :func:`.check.check_study` would report, apart from the contents of images and
-        recordings; errors of one subject only if no other subject is left (:meth:`Survey.require`).
+        The first error that :func:`check_study` would report, apart from the contents of images and recordings; errors
+        of one subject only if no other subject is left.
+
+    See Also
+    --------
+    brain2music.load_study : Reads a study for its responses and embeddings.
+    check_study : Reports all problems.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import nibabel
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from brain2music.study import read_study
+    >>> func = Path("bids/sub-01/func")
+    >>> func.mkdir(parents=True)
+    >>> _ = Path("bids/dataset_description.json").write_text('{"Name": "tiny", "BIDSVersion": "1.10.0"}')
+    >>> _ = Path(func, "sub-01_task-music_bold.json").write_text('{"RepetitionTime": 1.5, "TaskName": "music"}')
+    >>> scans = np.random.default_rng(0).normal(100, 5, (3, 3, 3, 40)).astype(np.float32)
+    >>> nibabel.save(nibabel.Nifti1Image(scans, np.eye(4)), func / "sub-01_task-music_bold.nii.gz")
+    >>> events = pd.DataFrame({"onset": [0, 30], "duration": [15, 15], "stim_file": ["blues.wav", "jazz.wav"]})
+    >>> events.to_csv(func / "sub-01_task-music_events.tsv", sep="\t", index=False)
+    >>> study = read_study("bids")
+    >>> study.name, study.subjects, [clip.track for clip in study.train_clips]
+    ('tiny', ('01',), ['blues.wav', 'jazz.wav'])
     """
     return survey_study(
         Path(root),

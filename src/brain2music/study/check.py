@@ -26,18 +26,41 @@ def check_study(
 ) -> list[Finding]:
     """Find all problems of a study, in its tables, its images and its recordings.
 
-    Includes everything that :func:`.bids.read_study` would raise; beyond that, every scan and every clip is read, one
-    at a time.
+    The problems include everything that :func:`read_study` would raise. Beyond that, every scan and every clip is read,
+    one at a time. A broken study is never raised.
 
     Parameters
     ----------
-    root, stimuli, derivatives, subjects, train_task, test_task, events
-        As for :func:`.bids.read_study`.
+    root : str or Path
+        The BIDS folder.
+    stimuli : str or Path, optional
+        The folder of recordings; default ``root/stimuli`` if it exists.
+    derivatives : str or Path, optional
+        A folder of preprocessed images to read in place of the raw ones; default the one in ``root/derivatives``.
+    subjects : sequence of str, optional
+        Labels to read; default all.
+    train_task : str, optional
+        Label of the training task; default the one that contains "train".
+    test_task : str, optional
+        Label of the test task; default the one that contains "test".
+    events : EventRows, optional
+        Which rows of the tables of events count; default all that are music.
 
     Returns
     -------
     list of Finding
-        Empty for a study without problems. A broken study is never raised.
+        The problems; empty for a study without any.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.study import check_study
+    >>> Path("bids").mkdir()
+    >>> for finding in check_study("bids"):
+    ...     print(finding.severity, finding.code)
+    error description-missing
+    error runs-missing
+    error stimuli-missing
     """
     survey = survey_study(
         Path(root),

@@ -14,17 +14,31 @@ class Finding:
 
     Attributes
     ----------
-    severity : "error" or "warning"
+    severity : {"error", "warning"}
+        Whether the study can be used.
     code : str
         The kind of problem ("tr-mismatch").
     file : Path or None
-        The file where it was found.
+        The file in which it was found.
     what : str
         The problem, with the offending value.
     hint : str
         What to do about it.
     subject : str or None
         The only subject that the problem concerns, if any: an error then excludes the subject, not the study.
+
+    See Also
+    --------
+    check_study : Finds all problems of a study.
+
+    Examples
+    --------
+    >>> from brain2music.study import check_study
+    >>> finding = check_study("no-such-folder")[0]
+    >>> finding.severity, finding.code
+    ('error', 'root-missing')
+    >>> print(finding)
+    error [root-missing] no-such-folder: there is no such folder. Name the folder of a BIDS study.
     """
 
     severity: Literal["error", "warning"]
@@ -35,7 +49,13 @@ class Finding:
     subject: str | None = None
 
     def as_error(self) -> InputError:
-        """The finding as the exception that reading raises."""
+        """Convert the finding to the exception that reading raises.
+
+        Returns
+        -------
+        InputError
+            The exception.
+        """
         return InputError(self.what, self.file, self.hint)
 
     def __str__(self) -> str:

@@ -24,14 +24,24 @@ def group_clips(clips: Sequence[Clip], *labels: Iterable[Hashable]) -> Int[np.nd
     Parameters
     ----------
     clips : sequence of Clip
+        The clips.
     *labels : iterable of hashable
         Each gives one label per clip, such as its song, its artist or its run; None and "" are ignored. A recording
         whose clips have two labels joins the clips of both.
 
     Returns
     -------
-    (clips,) int
-        The number of each clip's group, in order of first appearance.
+    ndarray of int of shape (clips,)
+        Number of each clip's group, in order of first appearance.
+
+    Examples
+    --------
+    >>> from brain2music.study import Clip, group_clips
+    >>> clips = [Clip("blues.00001", 0.0, 15.0), Clip("jazz.00002", 0.0, 15.0), Clip("blues.00001", 15.0, 30.0)]
+    >>> group_clips(clips)
+    array([0, 1, 0])
+    >>> group_clips(clips, ["one artist", "one artist", "one artist"])
+    array([0, 0, 0])
     """
     first_clip: dict[Hashable, int] = {}
     groups = np.arange(len(clips))
@@ -50,19 +60,37 @@ def group_k_fold(
 ) -> Iterator[Int[np.ndarray, " _"]]:
     """Yield the clips that each fold holds out, with groups undivided.
 
-    Folds are those of :class:`sklearn.model_selection.GroupKFold`, as even as the groups allow, with groups of one
-    size in random order (its own ``shuffle`` gives up even sizes).
+    Folds are those of :class:`sklearn.model_selection.GroupKFold`, as even as the groups allow, with groups of one size
+    in random order (its own ``shuffle`` gives up even sizes).
 
     Parameters
     ----------
-    n_clips, n_folds, seed : int
-    groups : sequence, optional
-        The group of each clip; without it every clip is a group.
+    n_clips : int
+        Number of clips.
+    n_folds : int
+        Number of folds.
+    seed : int
+        Seed of the order of groups.
+    groups : sequence of hashable, optional
+        Group of each clip; by default every clip is a group.
+
+    Yields
+    ------
+    ndarray of int
+        Clips that a fold holds out, ascending.
 
     Raises
     ------
     InputError
-        If there are fewer groups than folds.
+        There are fewer groups than folds.
+    ValueError
+        There is not one label per clip.
+
+    Examples
+    --------
+    >>> from brain2music.study import group_k_fold
+    >>> sorted(fold.tolist() for fold in group_k_fold(6, 3, seed=0, groups=[0, 0, 1, 1, 2, 2]))
+    [[0, 1], [2, 3], [4, 5]]
     """
     labels = np.arange(n_clips) if groups is None else np.unique(np.array(groups), return_inverse=True)[1]
     if len(labels) != n_clips:

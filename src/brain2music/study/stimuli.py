@@ -32,21 +32,40 @@ class StimulusError(InputError):
 
 @dataclass(frozen=True)
 class Stimuli:
-    """Waveforms of clips as the experiment of ds003720 presented them, from the recordings in a folder.
+    """Waveforms of clips as they were presented, from the recordings in a folder.
 
-    ``wav[start:end]``, times ``sin(linspace(0, π/2, fade_s · rate))`` at its start and mirrored at its end,
-    times ``rms / rms(clip)`` (Nakai et al. 2021, doi:10.1002/brb3.1936, and their stimulus script).
+    The default is the presentation of ds003720: ``wav[start:end]``, times ``sin(linspace(0, π/2, fade_s · rate))`` at
+    its start and mirrored at its end, times ``rms / rms(clip)`` [1]_.
 
     Attributes
     ----------
     folder : Path
-        GTZAN (``<genre>/<genre>.<nnnnn>.wav``, also below ``genres_original``) or any folder of sound files; the
-        track of a clip is then the path of the file in the folder, with or without its extension.
+        GTZAN (``<genre>/<genre>.<nnnnn>.wav``, also below ``genres_original``) or any folder of sound files; the track
+        of a clip is then the path of the file in the folder, with or without its extension.
     fade_s : float
         Duration of each fade in seconds; 0 leaves the edges as recorded.
     rms : float or None
-        Root mean square of every presented clip; None leaves the level as recorded. The default is the constant of
-        the experiment as a third party reports it.
+        Root mean square of every presented clip; None leaves the level as recorded. The default is the constant of the
+        experiment as a third party reports it.
+
+    Raises
+    ------
+    ValueError
+        The duration of fades or the level is negative.
+
+    References
+    ----------
+    .. [1] Nakai et al., 2021, doi:10.1002/brb3.1936, and their stimulus script.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import soundfile
+    >>> from brain2music.study import Clip, Stimuli
+    >>> soundfile.write("tone.wav", np.sin(np.arange(30 * 8000)), 8000)
+    >>> sound, rate = Stimuli(".", fade_s=2.0, rms=0.1).waveform(Clip("tone", 10.0, 25.0))
+    >>> sound.shape, rate, float(np.sqrt(np.mean(sound**2)).round(2)), float(sound[0])
+    ((120000,), 8000, 0.1, 0.0)
     """
 
     folder: Path
@@ -59,11 +78,25 @@ class Stimuli:
         object.__setattr__(self, "folder", Path(self.folder))
 
     def find(self, clip: Clip) -> Path:
-        """Find the recording that the clip is an excerpt of; raises :class:`StimulusError` if there is none.
+        """Find the recording that a clip is an excerpt of.
 
-        If no file is spelt exactly as the track of the clip, one that differs in case or in the encoding of accents,
-        as between file systems, is taken (:meth:`respelt`). A name that leaves the folder is refused; links in the
-        folder may lead anywhere.
+        If no file is spelt exactly as the track of the clip, one that differs in case or in the encoding of accents, as
+        between file systems, is taken. A name that leaves the folder is refused; links in the folder may lead anywhere.
+
+        Parameters
+        ----------
+        clip : Clip
+            The clip.
+
+        Returns
+        -------
+        Path
+            The sound file.
+
+        Raises
+        ------
+        StimulusError
+            There is no such recording, or it is outside the folder, or several differ in spelling only.
         """
         for name in (clip.track, clip.genre):
             if leaves_folder(name):
@@ -86,26 +119,42 @@ class Stimuli:
         raise StimulusError("audio-missing", what, self.folder, hint)
 
     def respelt(self, clip: Clip) -> Path | None:
-        """The recording of the clip if it is spelt differently from the track; None if not, or if it is missing."""
+        """Find the recording of a clip if it is spelt differently from the track.
+
+        Parameters
+        ----------
+        clip : Clip
+            The clip.
+
+        Returns
+        -------
+        Path or None
+            The sound file; None if it is spelt like the track, or missing.
+        """
         with suppress(StimulusError, OSError):
             path = self.find(clip)
             return None if path in self._candidates(clip) else path
         return None
 
     def waveform(self, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
-        """The waveform of the clip as presented.
+        """Cut a clip from its recording, as it was presented.
+
+        Parameters
+        ----------
+        clip : Clip
+            The clip.
 
         Returns
         -------
-        waveform : (samples,) float32
-            Mono, ``round(duration · rate)`` samples.
+        waveform : ndarray of shape (samples,)
+            Mono sound of ``round(duration · rate)`` samples.
         rate : int
             Sample rate in Hz.
 
         Raises
         ------
         StimulusError
-            If the recording is missing, unreadable, ends before the clip does, or is silent there.
+            The recording is missing, unreadable, ends before the clip does, or is silent there.
         """
         path = self.find(clip)
         excerpt, rate = self._read(path, clip)

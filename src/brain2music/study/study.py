@@ -16,18 +16,32 @@ Split = Literal["train", "test"]
 class Clip:
     """An excerpt of a recording, whenever it is presented.
 
-    Two clips are the same when ``track``, ``start`` and ``end`` are equal.
+    Two clips are the same if ``track``, ``start`` and ``end`` are equal.
 
     Attributes
     ----------
     track : str
-        The id of the recording ("blues.00017"; in other studies the file name of the stimulus).
+        Id of the recording ("blues.00017"; in other studies the file name of the stimulus).
     start, end : float
-        The excerpt, in seconds of the recording.
+        Limits of the excerpt, in seconds of the recording.
     genre : str
+        Genre; "" if unknown.
     caption : str or None
+        Description of the music.
     label : str
-        The name of the clip if another clip would have the same one (see :func:`name_clips`).
+        Name of the clip if another clip would have the same one.
+
+    Raises
+    ------
+    ValueError
+        The clip does not end after its start, or starts before 0.
+
+    Examples
+    --------
+    >>> from brain2music.study import Clip
+    >>> clip = Clip("blues.00017", 6.44, 21.44, genre="blues")
+    >>> clip.name, clip.duration
+    ('blues.00017_6.44-21.44', 15.0)
     """
 
     track: str
@@ -49,12 +63,12 @@ class Clip:
 
     @property
     def duration(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return self.end - self.start
 
     @property
     def name(self) -> str:
-        """An id that is safe as a file name and unique within a study: ``blues.00017_6.44-21.44``."""
+        """Id that is safe as a file name and unique within a study: ``blues.00017_6.44-21.44``."""
         return self.label or f"{safe_name(self.track)}_{self.start:g}-{self.end:g}"
 
 
@@ -72,12 +86,20 @@ class Presentation:
     Attributes
     ----------
     clip : Clip
+        The clip that was presented.
     onset, duration : float
-        Seconds from the first scan of the run.
+        Seconds from the first scan of the run, and seconds of the presentation.
     volumes : range
-        The scans that the presentation covers.
+        Scans that the presentation covers.
     carry_in : bool
         Whether the clip was presented only to keep the first scans of the run out of the data; it is never used.
+
+    Examples
+    --------
+    >>> from brain2music.study import Clip, Presentation
+    >>> heard = Presentation(Clip("blues.00017", 0.0, 15.0), onset=15.0, duration=15.0, volumes=range(10, 20))
+    >>> len(heard.volumes), heard.carry_in
+    (10, False)
     """
 
     clip: Clip
@@ -89,13 +111,14 @@ class Presentation:
 
 @dataclass(frozen=True)
 class Run:
-    """One BOLD run: its files, its timing and its presentations.
+    """One BOLD run, with its files, its timing and its presentations.
 
     Attributes
     ----------
     subject, task, label : str
-        The BIDS labels of the subject, the task and the run.
-    split : "train" or "test"
+        BIDS labels of the subject, the task and the run.
+    split : {"train", "test"}
+        Whether its clips are for training or for testing.
     events : Path
         The table of events.
     bold : Path or None
@@ -103,10 +126,21 @@ class Run:
     tr : float
         Repetition time in seconds.
     n_volumes : int or None
+        Number of scans; None if unknown.
     presentations : tuple of Presentation
+        The presentations in order of time.
     session : str or None
+        BIDS label of the session.
     entities : tuple of (str, str)
         All BIDS entities that distinguish this run from others, in the order of the file name.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.study import Clip, Presentation, Run
+    >>> heard = (Presentation(Clip("blues.00017", 0.0, 15.0), 0.0, 15.0, range(10)),)
+    >>> Run("001", "Test", "01", "test", Path("events.tsv"), Path("bold.nii.gz"), 1.5, 400, heard).name
+    'sub-001_task-Test_run-01'
     """
 
     subject: str
@@ -123,7 +157,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The run's BIDS entities: ``sub-001_task-Test_run-01``."""
+        """The BIDS entities of the run: ``sub-001_task-Test_run-01``."""
         if self.entities:
             return "_".join(f"{name}-{label}" for name, label in self.entities)
         session = f"_ses-{self.session}" if self.session else ""
@@ -151,7 +185,7 @@ class ImageOrigin:
 
 @dataclass(frozen=True)
 class Study:
-    """A study in which people listened to music.
+    """A BIDS study in which people listened to music: its metadata, without voxels and sound.
 
     Attributes
     ----------
@@ -160,7 +194,7 @@ class Study:
     name : str
         The name in ``dataset_description.json``.
     runs : tuple of Run
-        All runs of all subjects, training runs first, in order.
+        All runs of all subjects, training runs first.
     stimuli : Path or None
         The folder of the recordings that clips are excerpts of.
     simulated : bool
@@ -171,6 +205,21 @@ class Study:
         One line for each thing that was ignored or left out.
     images : ImageOrigin or None
         The kind of images that are read; None without images.
+
+    See Also
+    --------
+    read_study : Reads it.
+    brain2music.load_study : Reads it for responses and embeddings.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.study import Clip, Presentation, Run, Study
+    >>> heard = (Presentation(Clip("blues.00017", 0.0, 15.0), 0.0, 15.0, range(10)),)
+    >>> run = Run("001", "Test", "01", "test", Path("events.tsv"), None, 1.5, 400, heard)
+    >>> study = Study(Path("ds003720"), "music_genre", (run,))
+    >>> study.subjects, [clip.name for clip in study.test_clips], study.train_clips
+    (('001',), ['blues.00017_0-15'], ())
     """
 
     root: Path
@@ -184,15 +233,41 @@ class Study:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Subject labels without ``sub-``, sorted."""
+        """Labels of the subjects without ``sub-``, sorted."""
         return tuple(sorted({run.subject for run in self.runs}))
 
     def runs_of(self, subject: str, split: Split | None = None) -> tuple[Run, ...]:
-        """Runs of one subject, of both splits or of one."""
+        """Select the runs of one subject.
+
+        Parameters
+        ----------
+        subject : str
+            Label of the subject.
+        split : {"train", "test"}, optional
+            Split of the runs; default both.
+
+        Returns
+        -------
+        tuple of Run
+            The runs, training runs first.
+        """
         return tuple(run for run in self.runs if run.subject == subject and split in (None, run.split))
 
     def clips_of(self, split: Split, subject: str | None = None) -> tuple[Clip, ...]:
-        """Distinct clips of a split without carry-ins, of one subject or of all, in order of first presentation."""
+        """List the distinct clips of a split without carry-ins, in order of first presentation.
+
+        Parameters
+        ----------
+        split : {"train", "test"}
+            Split of the clips.
+        subject : str, optional
+            Label of a subject; default all subjects.
+
+        Returns
+        -------
+        tuple of Clip
+            The clips.
+        """
         presented = (
             presentation.clip
             for run in self.runs
@@ -204,10 +279,10 @@ class Study:
 
     @cached_property
     def train_clips(self) -> tuple[Clip, ...]:
-        """Distinct training clips over all subjects."""
+        """Distinct training clips of all subjects."""
         return self.clips_of("train")
 
     @cached_property
     def test_clips(self) -> tuple[Clip, ...]:
-        """Distinct test clips over all subjects."""
+        """Distinct test clips of all subjects."""
         return self.clips_of("test")

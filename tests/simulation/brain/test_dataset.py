@@ -11,8 +11,8 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import digest_file
-from brain2music.brain import choose_mask, label_voxels
-from brain2music.brain.roi import find_dseg
+from brain2music.brain.mask import choose_mask
+from brain2music.brain.roi import find_dseg, label_voxels
 from brain2music.simulation.brain import StudyDesign, read_truth, simulate
 from brain2music.simulation.brain.images import SLOPE, write_bold
 from brain2music.simulation.brain.recordings import catalogue, compose_counts

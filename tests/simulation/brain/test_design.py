@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.brain import load_responses
+from brain2music.brain.load import load_responses
 from brain2music.simulation.brain import DESIGNS, read_truth, simulate
 from brain2music.simulation.brain.dataset import plan_subjects
 from brain2music.simulation.brain.design import PlannedRun, events_table, plan_runs, runs_of_study
