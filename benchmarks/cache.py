@@ -29,7 +29,7 @@ from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import Vocabulary, stage_configs
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.semantic import Clusters, SemanticTokenizer
-from brain2music.models.musiclm.stage import Stage
+from brain2music.models.musiclm.stage import MusicLMStage
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 from brain2music.pipeline.outputs import Outputs
 from brain2music.pipeline.run import run_pipeline
@@ -129,7 +129,7 @@ def tiny_generator(folder: Path, space: object) -> Path:
         condition_dims=space.dims,
     )
     centres = Clusters(torch.zeros(2), torch.ones(2), torch.randn(16, 2))
-    stages = {name: Stage(config) for name, config in stage_configs("tiny", "single", vocabulary).items()}
+    stages = {name: MusicLMStage(config) for name, config in stage_configs("tiny", "single", vocabulary).items()}
     semantic = SemanticTokenizer(centres, {"name": "none", "sha256": ""})
     model = MusicLM(stages, conditioner, semantic, get_token_codec(str(codec)))
     return model.save_pretrained(folder / "model", str(codec))

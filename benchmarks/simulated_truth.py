@@ -42,7 +42,7 @@ from brain2music.embeddings.clips import embed_clips
 from brain2music.embeddings.embeddings import Embeddings
 from brain2music.encoding.alignment import Windows
 from brain2music.encoding.ceiling import of_average, response_ceiling, shrunken_ceiling
-from brain2music.encoding.encoder import Fit, correlation, encode
+from brain2music.encoding.encoder import EncoderSettings, correlation, encode
 from brain2music.encoding.significance import fdr, voxel_permutation_test
 from brain2music.metrics.ranking import identification_by_clip, similarity
 from brain2music.models.embedders import get_embedder
@@ -176,7 +176,7 @@ def encoded(
     """Area under the ROC curve, voxels found, the false among them, errors of ceilings (two) and their floor."""
     planted = _of_grey(subject, subject.ceiling(subject.repeats, cleaned=music.components > 0))
     signal = planted >= SIGNAL
-    result = encode(train, music.described, test, music.described, delays=DELAYS, fit=Fit(standardise=True))
+    result = encode(train, music.described, test, music.described, delays=DELAYS, fit=EncoderSettings(standardise=True))
     rng = np.random.default_rng(seed)
     tested = voxel_permutation_test(result.predicted, result.measured, rng, PERMUTATIONS, blocks=test.runs)
     found = fdr(tested.p) <= LEVEL

@@ -1,7 +1,10 @@
 """What the parts of the repository may import of the package; import-linter holds the layers of the package itself."""
 
 import ast
+import importlib
+import importlib.util
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,21 @@ def is_private(part: str) -> bool:
 @pytest.mark.parametrize("path", USERS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_examples_benchmarks_and_recipes_use_public_names(path: Path) -> None:
     assert [".".join(name) for name in imported(path) if any(map(is_private, name))] == []
+
+
+@pytest.mark.parametrize("path", USERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_examples_benchmarks_and_recipes_import_exists(path: Path) -> None:
+    """They are not run by tests, and would not notice that a name has changed."""
+    assert [".".join(name) for name in imported(path) if not exists((PACKAGE, *name))] == []
+
+
+def exists(name: tuple[str, ...]) -> bool:
+    """Whether a module has a name, or a package a module of that name."""
+    with suppress(ModuleNotFoundError):
+        if hasattr(importlib.import_module(".".join(name[:-1])), name[-1]):
+            return True
+        return importlib.util.find_spec(".".join(name)) is not None
+    return False
 
 
 def test_private_modules_and_names_are_imported_in_their_own_folder_only() -> None:

@@ -33,9 +33,22 @@ class Section(BaseModel):
 
 
 class EventRows(Section):
-    """Which rows of the tables of events are presentations of music: those whose ``column`` holds one of ``values``.
+    """The rows of the tables of events that are presentations of music: those whose ``column`` holds one of ``values``.
 
     Capitals do not count.
+
+    Attributes
+    ----------
+    column : str
+        Name of the column.
+    values : tuple of str
+        Values that mark presentations of music.
+
+    Examples
+    --------
+    >>> from brain2music.config import EventRows
+    >>> EventRows(column="trial_type", values=("music",)).values
+    ('music',)
     """
 
     column: str = Field("trial_type", min_length=1)
@@ -79,7 +92,7 @@ class EventsConfig(Section):
 
     @property
     def rows(self) -> EventRows | None:
-        """The rows that count; None where they are all that are of music."""
+        """The rows that count; None if they are all that are music."""
         return EventRows(column=self.column, values=self.values) if self.values else None
 
     @model_validator(mode="after")
@@ -214,7 +227,30 @@ class EncodingConfig(Section):
 
 
 class RunConfig(Section):
-    """What a run does. Each default is that of the Brain2Music paper, or the description names its source."""
+    """Settings of a run, in sections.
+
+    Every field changes results; where files lie and how many processes run is not a setting. Each default is that of
+    the Brain2Music paper [1]_, or its description names the source. Settings do not change once made; unknown names are
+    refused.
+
+    See Also
+    --------
+    brain2music.load_study : Takes settings by name.
+    brain2music.run : Takes settings by name.
+
+    References
+    ----------
+    .. [1] Denk, Takagi et al., "Brain2Music: Reconstructing music from human brain activity", arXiv 2307.11078.
+
+    Examples
+    --------
+    >>> from brain2music.config import RunConfig
+    >>> settings = RunConfig.of(decoder="selected+whitened", seed=1)
+    >>> settings.decoding.decoder, settings.decoding.n_inner_folds, settings.seed
+    ('selected+whitened', 5, 1)
+    >>> settings.changed(n_inner_folds=3).decoding.n_inner_folds
+    3
+    """
 
     embeddings: tuple[str, ...] = Field(
         ("musicnn-mtt",), min_length=1, description="Embeddings of music that are decoded, by name."
@@ -234,18 +270,51 @@ class RunConfig(Section):
     encoding: EncodingConfig = EncodingConfig()
 
     def lag_in_scans(self, tr: float) -> int:
-        """The lag in whole scans of ``tr`` seconds, halves up: 6 at a TR of 0.8 s, 0 at a sparse TR of 10 s."""
+        """Convert the lag to whole scans, halves up: 6 at a TR of 0.8 s, 0 at a sparse TR of 10 s.
+
+        Parameters
+        ----------
+        tr : float
+            Repetition time in seconds.
+
+        Returns
+        -------
+        int
+            Scans by which responses follow the sound.
+        """
         events = self.events
         if events.lag_tr is not None:
             return events.lag_tr
         return _scans(DEFAULT_LAG_S if events.lag_s is None else events.lag_s, tr)
 
     def compare_lags_in_scans(self, tr: float) -> tuple[int, ...]:
-        """The lags to compare with in whole scans of ``tr`` seconds, each once and without the lag itself."""
+        """Convert the lags to compare with to whole scans, each once and without the lag itself.
+
+        Parameters
+        ----------
+        tr : float
+            Repetition time in seconds.
+
+        Returns
+        -------
+        tuple of int
+            Lags in scans.
+        """
         return self._other_lags(self.evaluation.compare_lags_tr, self.evaluation.compare_lags_s, tr)
 
     def further_lags_in_scans(self, tr: float) -> tuple[int, ...]:
-        """The lags that the stacked regressor is fitted to beside the lag itself, in whole scans, each once."""
+        """Convert the further lags of the stacked regressor to whole scans, each once and without the lag itself.
+
+        Parameters
+        ----------
+        tr : float
+            Repetition time in seconds.
+
+        Returns
+        -------
+        tuple of int
+            Lags in scans.
+        """
         return self._other_lags(self.decoding.lags_tr, self.decoding.lags_s, tr)
 
     def _other_lags(self, lags_tr: tuple[int, ...], lags_s: tuple[float, ...], tr: float) -> tuple[int, ...]:
@@ -253,25 +322,101 @@ class RunConfig(Section):
         return tuple(lag for lag in dict.fromkeys(every) if lag != self.lag_in_scans(tr))
 
     def flat(self) -> dict[str, Any]:
-        """Every setting by its full name, ``section.name`` or ``name``, as JSON types."""
+        """List every setting by its full name, ``section.name`` or ``name``.
+
+        Returns
+        -------
+        dict
+            Values as JSON types.
+
+        Examples
+        --------
+        >>> from brain2music.config import RunConfig
+        >>> RunConfig().flat()["retrieval.k"]
+        5
+        """
         told = self.model_dump(mode="json")
         single = {name: value for name, value in told.items() if name not in SECTIONS}
         return single | {f"{part}.{name}": value for part in SECTIONS for name, value in told[part].items()}
 
     @classmethod
     def of(cls, **settings: object) -> "RunConfig":
-        """Settings given in their sections or by name; see :mod:`brain2music.config`."""
+        """Make settings from keyword arguments, each given by its name alone or in its section.
+
+        Parameters
+        ----------
+        **settings
+            Settings, such as ``decoder="selected"`` or ``decoding={"decoder": "selected"}``.
+
+        Returns
+        -------
+        RunConfig
+            These settings, and defaults for all others.
+
+        Raises
+        ------
+        InputError
+            A name is unknown or was renamed, a setting is given twice, or a value is not valid.
+
+        Examples
+        --------
+        >>> from brain2music.config import RunConfig
+        >>> RunConfig.of(decoder="selected") == RunConfig.of(decoding={"decoder": "selected"})
+        True
+        """
         return validated(cls, in_sections(settings), None)
 
     @classmethod
     def from_toml(cls, path: Path | None = None, **settings: object) -> "RunConfig":
-        """Read settings from a TOML file; keyword arguments, as of :meth:`of`, win over it."""
+        """Read settings from a TOML file.
+
+        Parameters
+        ----------
+        path : Path, optional
+            A file with each setting in its section; default none.
+        **settings
+            Settings that take the place of those in the file, as of :meth:`of`.
+
+        Returns
+        -------
+        RunConfig
+            The settings.
+
+        Raises
+        ------
+        InputError
+            The file is missing or not valid, or a setting is not.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from brain2music.config import RunConfig
+        >>> _ = Path("settings.toml").write_text("decoding = {decoder = 'selected'}")
+        >>> RunConfig.from_toml(Path("settings.toml"), seed=1).decoding.decoder
+        'selected'
+        """
         told = {} if path is None else read_toml(path)
         _refuse_unsectioned(told, path)
         return validated(cls, told, path).changed(**settings)
 
     def changed(self, **settings: object) -> "RunConfig":
-        """These settings with others in their place; a lag takes the place of the other form of the lag."""
+        """Make these settings with others in their place.
+
+        Parameters
+        ----------
+        **settings
+            Settings, as of :meth:`of`; a lag in seconds takes the place of one in scans, and the reverse.
+
+        Returns
+        -------
+        RunConfig
+            New settings.
+
+        Raises
+        ------
+        InputError
+            A name is unknown or was renamed, a setting is given twice, or a value is not valid.
+        """
         new, kept = in_sections(settings), self.model_dump(exclude_unset=True)
         if LAGS & new.get("events", {}).keys():
             kept["events"] = {key: value for key, value in kept.get("events", {}).items() if key not in LAGS}
@@ -312,11 +457,22 @@ RENAMED = {
 
 
 def in_sections(settings: Mapping[str, object]) -> dict[str, Any]:
-    """Settings given by name or in sections, all in sections.
+    """Place settings that are given by name or in sections in their sections.
+
+    Parameters
+    ----------
+    settings : mapping of str to object
+        Settings by name, or by name of a section.
+
+    Returns
+    -------
+    dict
+        The settings in sections.
 
     Raises
     ------
-    InputError : a name is unknown or was renamed, or a setting is given twice.
+    InputError
+        A name is unknown or was renamed, or a setting is given twice.
     """
     placed: dict[str, Any] = {}
     for name, value in settings.items():
