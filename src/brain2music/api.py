@@ -17,6 +17,7 @@ from .embeddings.captions import read_captions, with_captions
 from .embeddings.clips import embed_clips
 from .embeddings.embeddings import Embeddings
 from .models.embedders import get_embedder
+from .simulation.brain.design import StudyDesign
 from .study.study import Clip
 
 READ = (
@@ -205,7 +206,7 @@ def load_arrays(arrays_toml: str | Path, **settings: Any) -> ListeningStudy:
 def simulate_study(
     out: str | Path,
     *,
-    design: Literal["quick", "ds003720"] = "quick",
+    design: Literal["quick", "ds003720"] | StudyDesign = "quick",
     n_subjects: int = 1,
     resolution_mm: float | None = None,
     tr: float | None = None,
@@ -213,26 +214,30 @@ def simulate_study(
     seed: int = 0,
     n_jobs: int | None = None,
 ) -> ListeningStudy:
-    """Write a BIDS study of simulated brains with known truth, and load it.
+    """Simulate a study with known truth, and load it.
+
+    A BIDS study is written, with its stimuli and its ground truth (:func:`brain2music.simulation.brain.read_truth`).
+    Nobody is scanned, and everything made from the study is marked as simulated.
 
     Parameters
     ----------
     out : str or Path
-        A new or empty folder.
-    design : {"quick", "ds003720"}
-        6 + 2 runs and 120 + 20 clips, or the real study's 12 + 6 runs and 480 + 60 clips.
+        New or empty folder.
+    design : {"quick", "ds003720"} or StudyDesign, default "quick"
+        ``quick`` has 6 + 2 runs and 120 + 20 clips, ``ds003720`` the 12 + 6 runs and 480 + 60 clips of the real study;
+        or a design of your own (:class:`brain2music.simulation.brain.StudyDesign`).
     n_subjects : int, default 1
-        Simulated subjects.
+        Number of subjects.
     resolution_mm : float, optional
-        Voxel size; default 6 mm for quick, 4 mm for ds003720.
+        Voxel size in mm; default 6 for quick, 4 for ds003720.
     tr : float, optional
         Repetition time in seconds; default 1.5.
     stimuli : str or Path, optional
-        A folder of music, GENRE/TRACK.wav; default music composed by rule.
+        Folder of music, GENRE/TRACK.wav; default music composed by rule.
     seed : int, default 0
-        The same seed gives the same bytes.
+        Seed of the random numbers; the same seed gives the same bytes.
     n_jobs : int, optional
-        Runs worked on at once; default every core.
+        Runs processed in parallel; default one per core.
 
     Returns
     -------
@@ -242,11 +247,26 @@ def simulate_study(
     Raises
     ------
     InputError
-        ``out`` is not empty, or the music does not suffice.
+        ``out`` is not empty, a parameter is not valid, or there is not enough music.
 
     Examples
     --------
-    >>> study = b2m.simulate_study("OUT")  # doctest: +SKIP
+    A small study of one subject, to noise:
+
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.simulation.brain import StudyDesign
+    >>> rng = np.random.default_rng(0)
+    >>> for genre in ("jazz", "rock"):
+    ...     for number in range(13):
+    ...         write_audio(f"music/{genre}/{number}.wav", rng.uniform(-0.1, 0.1, 8 * 8000), 8000)
+    >>> design = StudyDesign(
+    ...     train_runs=1, train_clips=20, test_runs=1, test_clips=5, repeats=4, resolution_mm=12.0, snr=1.0, clip_s=7.5
+    ... )
+    >>> study = b2m.simulate_study("study", design=design, stimuli="music", n_jobs=1)
+    >>> study.subjects, len(study.clips), study.simulated
+    (('001',), 25, True)
     """
     from .simulation.brain import simulate
 

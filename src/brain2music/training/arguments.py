@@ -6,20 +6,40 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class TrainingArguments:
-    """How long, on what and in which precision to train: what all model families have in common.
+    """How long, in which precision and where a model is trained.
+
+    All model families have these settings; those of a single family are its hyper-parameters.
 
     Attributes
     ----------
-    steps : optimizer steps in all.
-    minutes : wall-clock limit of this call; when it is reached training stops cleanly and exports. None: no limit.
-    precision : mixed precision of forward passes, ``engine.autocast()``; "no" is single precision.
-    accumulate : batches whose gradients are summed into one step.
-    ema_decay : decay of the moving average of weights, min(ema_decay, (1 + n) / (10 + n)) after n steps.
-    validate_every, checkpoint_every, log_every : steps between validations (which also write samples), checkpoints,
-        and lines of the log.
-    seed : seed of the randomness inside ``Task.update``.
-    device : "cpu", "cuda", ...; None: the best there is.
-    workers : threads that prepare batches in advance.
+    steps : int
+        Optimizer steps in all.
+    minutes : float or None
+        Wall-clock limit of this call in minutes, at which training stops and the model is exported; None for no limit.
+    precision : {"no", "bf16", "fp16"}
+        Mixed precision of forward passes; "no" is single precision.
+    accumulate : int
+        Batches whose gradients are summed into one step.
+    ema_decay : float
+        Decay of the moving average of weights, min(ema_decay, (1 + n) / (10 + n)) after n steps.
+    validate_every : int
+        Steps between validations, which also write samples.
+    checkpoint_every : int
+        Steps between checkpoints.
+    log_every : int
+        Steps between lines of the log.
+    seed : int
+        Seed of the random numbers inside :meth:`Task.update`.
+    device : str or None
+        "cpu", "cuda", ...; None for the GPU where there is one.
+    workers : int
+        Threads that prepare batches in advance.
+
+    Examples
+    --------
+    >>> from brain2music.training import TrainingArguments
+    >>> TrainingArguments(steps=1000, minutes=30.0, device="cpu").precision
+    'no'
     """
 
     steps: int = 100_000

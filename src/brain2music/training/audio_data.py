@@ -27,12 +27,29 @@ MAX_ATTEMPTS = 4
 
 @runtime_checkable
 class AudioCorpus(Protocol):
-    """Sounds to take random crops from.
+    """Sounds from which random crops are taken.
+
+    This is the protocol of what :func:`open_corpus` returns.
 
     Attributes
     ----------
-    channels : of all sounds. frames : length of each sound in samples per channel.
-    cumulative_shares : cumulative probability of the sounds; the last is 1.
+    channels : int
+        Channels of all sounds.
+    frames : ndarray of int, of shape (sounds,)
+        Length of each sound in samples per channel.
+    cumulative_shares : ndarray of float, of shape (sounds,)
+        Cumulative probability of the sounds; the last is 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.training import open_corpus, read_sources
+    >>> write_audio("music/short.wav", np.zeros(8000), 16000)
+    >>> write_audio("music/long.wav", np.zeros(24000), 16000)
+    >>> corpus = open_corpus(read_sources("music"), sample_rate=16000, channels=1, cache="cache", n_jobs=1)
+    >>> corpus.frames, corpus.cumulative_shares
+    (array([24000,  8000]), array([0.75, 1.  ]))
     """
 
     channels: int
@@ -40,7 +57,22 @@ class AudioCorpus(Protocol):
     cumulative_shares: np.ndarray
 
     def read(self, sound: int, first: int, frames: int) -> Int16[np.ndarray, "frames channels"]:
-        """Samples of a sound, from frame ``first`` on."""
+        """Read a part of a sound.
+
+        Parameters
+        ----------
+        sound : int
+            Number of the sound.
+        first : int
+            First sample.
+        frames : int
+            Samples per channel.
+
+        Returns
+        -------
+        ndarray of int16, of shape (frames, channels)
+            Samples.
+        """
 
 
 class MemoryMappedCorpus:
@@ -79,18 +111,56 @@ def open_corpus(
     sources: Sequence[AudioSource],
     sample_rate: int,
     channels: int,
-    cache: Path,
+    cache: str | Path,
     limit_gb: float = 50.0,
     n_jobs: int | None = None,
 ) -> AudioCorpus:
-    """Open sounds for random crops: decoded into ``cache``, or read from files where that takes over ``limit_gb``.
+    """Open sounds for random crops.
 
-    Unreadable sounds are named in a warning and left out.
+    Sounds are decoded once to a file of 16-bit samples in ``cache``, or read from their files where that file would be
+    larger than ``limit_gb``, which is slower.
+
+    Parameters
+    ----------
+    sources : sequence of AudioSource
+        Sound files or their parts.
+    sample_rate : int
+        Sample rate of the crops in Hz.
+    channels : int
+        Channels of the crops.
+    cache : str or Path
+        Folder of decoded sound, which later calls use again.
+    limit_gb : float, default 50.0
+        Largest size of the file of samples in GB.
+    n_jobs : int, optional
+        Processes that decode sound; default one per core.
+
+    Returns
+    -------
+    AudioCorpus
+        Readable sounds.
 
     Raises
     ------
-    InputError : none of the sounds can be read.
+    InputError
+        None of the sounds can be read.
+
+    Warns
+    -----
+    Brain2MusicWarning
+        Some sounds cannot be read and are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.training import open_corpus, read_sources
+    >>> write_audio("music/noise.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 48000), 24000)
+    >>> corpus = open_corpus(read_sources("music"), sample_rate=24000, channels=1, cache="cache", n_jobs=1)
+    >>> corpus.read(0, first=100, frames=5).shape
+    (5, 1)
     """
+    cache = Path(cache)
     lengths, failures = _sound_lengths(sources, sample_rate)
     if 2e-9 * channels * sum(lengths.values()) > limit_gb:
         corpus: AudioCorpus = FileCorpus([sources[n] for n in lengths], list(lengths.values()), sample_rate, channels)
@@ -108,12 +178,34 @@ def open_corpus(
 
 @dataclass(frozen=True)
 class Crops:
-    """Batches of random crops of a corpus, uniform over its seconds; silent crops are replaced, a few times at most.
+    """Batches of random crops of a corpus.
+
+    Crops are uniform over the seconds of the corpus; silent crops are replaced, a few times at most. Gain, polarity
+    and, in stereo, sides are random.
 
     Attributes
     ----------
-    corpus : the sounds. frames : samples per channel of a crop. batch_size : crops per batch.
-    gain_db : range of the random gain; a gain that would clip is lowered to peak 1. None: no gain, no flips.
+    corpus : AudioCorpus
+        Sounds.
+    frames : int
+        Samples per channel of a crop.
+    batch_size : int
+        Crops per batch.
+    seed : int
+        Seed of the random choices.
+    gain_db : tuple of float, or None
+        Range of the random gain in dB; a gain that would clip is lowered to peak 1. None for no gain and no flips.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.training import Crops, open_corpus, read_sources
+    >>> write_audio("music/noise.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 48000), 24000)
+    >>> corpus = open_corpus(read_sources("music"), sample_rate=24000, channels=1, cache="cache", n_jobs=1)
+    >>> batch = Crops(corpus, frames=12000, batch_size=4).batch(step=0)
+    >>> tuple(batch.shape)  # batch, channels, samples
+    (4, 1, 12000)
     """
 
     corpus: AudioCorpus
@@ -123,7 +215,18 @@ class Crops:
     gain_db: tuple[float, float] | None = (-12.0, 6.0)
 
     def batch(self, step: int) -> Float32[Tensor, "batch channels frames"]:
-        """Make a batch, a pure function of seed and ``step``; gain, polarity and, in stereo, sides are random."""
+        """Make a batch, which depends only on the seed and the step.
+
+        Parameters
+        ----------
+        step : int
+            Number of the batch.
+
+        Returns
+        -------
+        Tensor of shape (batch, channels, frames)
+            Crops within ±1.
+        """
         rng = np.random.default_rng((self.seed, step))
         crops = np.zeros((self.batch_size, self.frames, self.corpus.channels), dtype=np.int16)
         pending = np.arange(self.batch_size)

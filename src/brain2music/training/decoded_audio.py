@@ -4,8 +4,8 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -155,8 +155,12 @@ def _decode_in_parallel(
     rows, failures = [], []
     jobs = [(path, sources[number], *place, sample_rate, channels) for number, place in allocated.items()]
     workers = min(n_jobs or len(os.sched_getaffinity(0)), len(jobs) or 1)
-    with Workers(workers, mp_context=get_context("spawn")) as pool, progress("decode") as advance:
-        for done, (number, result) in enumerate(zip(allocated, pool.map(_decode_one, jobs), strict=True), start=1):
+    with ExitStack() as stack:
+        results: Iterable[int | str] = map(_decode_one, jobs)
+        if workers > 1:
+            results = stack.enter_context(Workers(workers, mp_context=get_context("spawn"))).map(_decode_one, jobs)
+        advance = stack.enter_context(progress("decode"))
+        for done, (number, result) in enumerate(zip(allocated, results, strict=True), start=1):
             if isinstance(result, str):
                 failures.append(result)
             elif result:

@@ -16,13 +16,37 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Engine:
-    """Backward passes and optimizer steps for ``Task.update``, using accelerate (``accelerate launch`` for many GPUs).
+    """Device, mixed precision and optimizer steps of a training.
+
+    :func:`fit` passes it to :meth:`Task.update`. It uses accelerate; ``accelerate launch`` trains on several GPUs.
+
+    Parameters
+    ----------
+    arguments : TrainingArguments
+        Steps or minutes, precision and device.
+    start_time : float, optional
+        Value of ``time.monotonic()`` from which the minutes count; default now.
 
     Attributes
     ----------
-    device : of batches and models.
-    progress : share of the budget (steps or minutes, whichever is further) that is spent, 0 to 1; for schedules.
-    is_main : whether this process writes files.
+    device : torch.device
+        Device of batches and models.
+    progress : float
+        Share of training that is done, 0 to 1: of the steps or of the minutes, whichever is greater. For schedules.
+    is_main : bool
+        Whether this process writes files.
+
+    Raises
+    ------
+    InputError
+        There is no such device.
+
+    Examples
+    --------
+    >>> from brain2music.training import Engine, TrainingArguments
+    >>> engine = Engine(TrainingArguments(device="cpu"))
+    >>> engine.device, engine.is_main
+    (device(type='cpu'), True)
     """
 
     device: torch.device
@@ -53,7 +77,7 @@ class Engine:
             torch.set_float32_matmul_precision("high")
 
     def autocast(self) -> AbstractContextManager[None]:
-        """The context of a forward pass in mixed precision; losses and quantizers belong outside it."""
+        """Context of a forward pass in mixed precision; losses and quantizers belong outside of it."""
         dtype = _DTYPES.get(self.arguments.precision, torch.bfloat16)
         return torch.autocast(self.device.type, dtype, enabled=self.arguments.precision != "no")
 
@@ -62,14 +86,39 @@ class Engine:
         self._accelerator.backward(self.scaler.scale(loss))
 
     def gradient(self, loss: Tensor, at: Tensor) -> Tensor:
-        """The gradient of ``loss`` with respect to one tensor; the graph stays for a later ``backward``."""
+        """Compute the gradient of ``loss`` with respect to one tensor; the graph stays for a later :meth:`backward`.
+
+        Parameters
+        ----------
+        loss : Tensor of shape ()
+            Loss.
+        at : Tensor
+            Tensor of the graph.
+
+        Returns
+        -------
+        Tensor
+            Gradient, of the shape of ``at``.
+        """
         (slope,) = torch.autograd.grad(self.scaler.scale(loss), at, retain_graph=True)
         return slope / self.scaler.get_scale() if self.scaler.is_enabled() else slope
 
     def step(self, optimizer: torch.optim.Optimizer, clip: float | None = None) -> Tensor | None:
-        """Step an optimizer and clear its gradients; return their norm before clipping, or None while accumulating.
+        """Step an optimizer and clear its gradients.
 
         A step whose gradients are not finite is skipped, without waiting for the device where the optimizer is fused.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+            Optimizer of the task.
+        clip : float, optional
+            Largest gradient norm; default no clipping.
+
+        Returns
+        -------
+        Tensor or None
+            Norm of the gradients before clipping; None while gradients are accumulated.
         """
         if not self._accelerator.sync_gradients:
             return None
@@ -84,7 +133,7 @@ class Engine:
         return norm
 
     def unwrap(self, model: nn.Module) -> nn.Module:
-        """The module without the wrapper for several GPUs: for its other methods and for passes without gradients."""
+        """Return the module without its wrapper for several GPUs, to call other methods or without gradients."""
         return self._accelerator.unwrap_model(model)
 
     # The methods below are for the training loop.
@@ -100,7 +149,7 @@ class Engine:
             owner[name] = value
 
     def batch_numbers(self, first: int, steps: int) -> Iterator[int]:
-        """The numbers of this process's batches from step ``first`` on; numbers run over all processes and steps."""
+        """Numbers of the batches of this process from step ``first`` on; numbers run over all processes and steps."""
         world, rank = self._accelerator.num_processes, self._accelerator.process_index
         per_step = self.arguments.accumulate
         self._mark = (time.monotonic(), first)

@@ -60,10 +60,31 @@ class TrainingLog:
         return {name: _as_floats(values) for name, values in self._window.items()}
 
 
-def read_log(path: Path) -> list[dict[str, float]]:
-    """Read the lines of a training log; a last line that was cut off is left out."""
+def read_log(path: str | Path) -> list[dict[str, float]]:
+    r"""Read the lines of a training log.
+
+    A last line that was cut off is left out.
+
+    Parameters
+    ----------
+    path : str or Path
+        File ``log.jsonl`` of a training.
+
+    Returns
+    -------
+    list of dict of str to float
+        One dictionary per line: ``step``, values of that step, and ``val_...`` of validations.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.training import read_log
+    >>> text = Path("log.jsonl").write_text('{"step": 50, "loss": 2.5}\n{"step": 100, "loss": 1.')
+    >>> read_log("log.jsonl")
+    [{'step': 50.0, 'loss': 2.5}]
+    """
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in Path(path).read_text(encoding="utf-8").splitlines():
         try:
             line = json.loads(text)
             lines.append({name: math.nan if value is None else float(value) for name, value in line.items()})

@@ -40,19 +40,74 @@ DRAW_EVERY_S = 120.0
 def fit(
     task: Task, arguments: TrainingArguments, out: str | Path, resume: bool = False, start_time: float | None = None
 ) -> Path:
-    """Train a task, write checkpoints, log, samples and model to ``out``, and return the folder of the model.
+    """Train a task, and write checkpoints, log, samples and model.
+
+    Training can be interrupted and resumed; on a CPU the losses are then those of a training that never stopped.
+    ``out`` gets ``checkpoints/last.safetensors``, ``log.jsonl``, ``curves.png`` (where matplotlib is installed),
+    ``samples`` and ``model``.
 
     Parameters
     ----------
-    task : the models, their data and their losses. arguments : length, precision and device.
-    resume : go on from the last checkpoint in ``out`` (from the beginning where there is none). On a CPU the losses
-        are then those of a training that never stopped.
-    start_time : ``time.monotonic()`` from which ``arguments.minutes`` counts; default now.
+    task : Task
+        Models, their data and their losses.
+    arguments : TrainingArguments
+        Steps or minutes, precision and device.
+    out : str or Path
+        Folder to write.
+    resume : bool, default False
+        Whether to resume from the last checkpoint in ``out`` (from the beginning where there is none).
+    start_time : float, optional
+        Value of ``time.monotonic()`` from which ``arguments.minutes`` counts; default now.
+
+    Returns
+    -------
+    Path
+        Folder of the model.
 
     Raises
     ------
-    InputError : ``out`` holds a training and ``resume`` is False; its checkpoint is of another model; or gradients
-        stay non-finite.
+    InputError
+        ``out`` holds a training and ``resume`` is False, its checkpoint is of another model, or gradients stay
+        non-finite.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.training import TrainingArguments, fit, read_log
+    >>> class Line:  # see Task
+    ...     averaged = ("line",)
+    ...
+    ...     def __init__(self):
+    ...         self.models = {"line": torch.nn.Linear(1, 1)}
+    ...         self.optimizers = {"line": torch.optim.Adam(self.models["line"].parameters(), lr=0.1)}
+    ...
+    ...     def batch(self, step):
+    ...         x = torch.randn(32, 1, generator=torch.Generator().manual_seed(step))
+    ...         return x, 3 * x + 1
+    ...
+    ...     def update(self, batch, step, engine):
+    ...         x, y = batch
+    ...         loss = (self.models["line"](x) - y).square().mean()
+    ...         engine.backward(loss)
+    ...         engine.step(self.optimizers["line"])
+    ...         return {"loss": loss.detach()}
+    ...
+    ...     def validate(self, models):
+    ...         return {"slope": float(models["line"].weight)}
+    ...
+    ...     def export(self, models, folder):
+    ...         folder.mkdir(parents=True, exist_ok=True)
+    ...
+    ...     def sample(self, models, folder):
+    ...         pass
+    ...
+    ...     def check_divergence(self, history):
+    ...         return None
+    >>> folder = fit(Line(), TrainingArguments(steps=100, log_every=50, device="cpu", workers=0), "out")
+    out/model: exported after 100 steps (all steps done)
+    >>> slopes = [line["val_slope"] for line in read_log("out/log.jsonl") if "val_slope" in line]
+    >>> round(slopes[-1], 1)
+    3.0
     """
     training = _Training(task, arguments, Path(out), resume, start_time)
     engine, done = training.engine, training.first

@@ -17,12 +17,30 @@ TABLES = {".tsv": "\t", ".csv": ","}
 
 @dataclass(frozen=True)
 class AudioSource:
-    """A sound file, or a part of it, to train on.
+    """Sound file, or a part of one, for training.
 
     Attributes
     ----------
-    file : the sound file. start, seconds : of the part, in seconds; ``seconds`` None is to the end.
-    weight : how much more often it is sampled than its length says.
+    file : Path
+        Sound file.
+    start : float
+        Beginning of the part in seconds.
+    seconds : float or None
+        Duration of the part in seconds; None to the end.
+    weight : float
+        Factor of the probability with which crops are taken from it, besides its duration.
+
+    Raises
+    ------
+    ValueError
+        Start, duration or weight is out of range.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.training import AudioSource
+    >>> AudioSource(Path("live.flac"), start=12.5, seconds=180.0).weight
+    1.0
     """
 
     file: Path
@@ -36,14 +54,33 @@ class AudioSource:
 
 
 def read_sources(data: str | Path) -> list[AudioSource]:
-    """Read the sound files of a folder, or the rows of a manifest.
+    r"""Read the sound files of a folder, or the rows of a manifest.
 
-    A manifest is a TSV, CSV or Parquet table with a column ``file`` (relative to the manifest's folder, or absolute)
-    and, optionally, ``start``, ``seconds`` and ``weight``.
+    A manifest is a TSV, CSV or Parquet table with a column ``file`` (relative to the folder of the manifest, or
+    absolute) and, optionally, ``start``, ``seconds`` and ``weight`` (:class:`AudioSource`).
+
+    Parameters
+    ----------
+    data : str or Path
+        Folder of sound files, or manifest.
+
+    Returns
+    -------
+    list of AudioSource
+        Sound files or their parts.
 
     Raises
     ------
-    InputError : there is no such folder or table, it names no files, or a row is wrong (the error says which).
+    InputError
+        There is no such folder or table, it names no files, or a row is wrong.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.training import read_sources
+    >>> text = Path("music.tsv").write_text("file\tstart\tseconds\nlive.flac\t12.5\t180\nstudio.flac\t\t\n")
+    >>> [(source.file.name, source.start, source.seconds) for source in read_sources("music.tsv")]
+    [('live.flac', 12.5, 180.0), ('studio.flac', 0.0, None)]
     """
     data = Path(data)
     if data.is_dir():
@@ -59,7 +96,35 @@ def read_sources(data: str | Path) -> list[AudioSource]:
 def split_sources(
     sources: Sequence[AudioSource], share: float = 0.05, seed: int = 0
 ) -> tuple[list[AudioSource], list[AudioSource]]:
-    """Split sources into training and validation (at least one); no file is in both, unless there is only one."""
+    """Split sources into training and validation by file.
+
+    No file is in both parts, unless there is only one.
+
+    Parameters
+    ----------
+    sources : sequence of AudioSource
+        Sound files or their parts.
+    share : float, default 0.05
+        Share of the files for validation, at least one.
+    seed : int, default 0
+        Seed of the random split.
+
+    Returns
+    -------
+    training : list of AudioSource
+        Sources for training.
+    validation : list of AudioSource
+        Sources for validation.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.training import AudioSource, split_sources
+    >>> sources = [AudioSource(Path(f"{number}.flac")) for number in range(40)]
+    >>> training, validation = split_sources(sources)
+    >>> len(training), len(validation)
+    (38, 2)
+    """
     files = sorted({source.file for source in sources})
     if len(files) == 1:
         return list(sources), list(sources)
@@ -69,7 +134,37 @@ def split_sources(
 
 
 def refuse_held_out(sources: Sequence[AudioSource], folder: str | Path) -> None:
-    """Raise :class:`LeakageError` where a source is, byte for byte, one of the held-out files in ``folder``."""
+    """Raise an error where a source is one of the held-out files.
+
+    Files are compared byte for byte.
+
+    Parameters
+    ----------
+    sources : sequence of AudioSource
+        Sources for training.
+    folder : str or Path
+        Folder of held-out sound files, such as the stimuli of a study.
+
+    Raises
+    ------
+    LeakageError
+        A source is a held-out file.
+    InputError
+        The folder cannot be read or holds no sound files.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.training import AudioSource, refuse_held_out
+    >>> write_audio("stimuli/clip.wav", np.zeros(1000), 16000)
+    >>> write_audio("music/other.wav", np.ones(1000) / 2, 16000)
+    >>> refuse_held_out([AudioSource(Path("music/other.wav"))], "stimuli")
+    >>> refuse_held_out([AudioSource(Path("stimuli/clip.wav"))], "stimuli")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    brain2music.LeakageError: this file is one of those held out in stimuli
+    """
     held_out: dict[int, set[str]] = {}
     for file in find_audio(folder):
         held_out.setdefault(file.stat().st_size, set()).add(digest_file(file))

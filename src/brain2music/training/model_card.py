@@ -11,12 +11,38 @@ from .._utils.files import write_text
 
 
 def write_model_card(folder: Path, model: nn.Module, facts: Mapping[str, Any], scores: Mapping[str, float]) -> None:
-    """Write the model card ``README.md`` in a model's folder: training, validation and settings as tables.
+    """Write the model card ``README.md`` in the folder of a model.
+
+    It has tables about training, validation and settings.
 
     Parameters
     ----------
-    folder : the model's folder. model : a module with a dataclass ``config``.
-    facts : lines about data and training, by title. scores : results of validation, by name.
+    folder : Path
+        Folder of the model.
+    model : torch.nn.Module
+        Model with a dataclass ``config``.
+    facts : dict of str to object
+        Facts about data and training, by title.
+    scores : dict of str to float
+        Results of validation, by name.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.models.soundstream import SoundStream, SoundStreamConfig
+    >>> from brain2music.training import write_model_card
+    >>> model = SoundStream(SoundStreamConfig.size("tiny"))
+    >>> write_model_card(Path("model"), model, {"data": "two hours of music"}, {"reconstruction": 12.5})
+    >>> print(Path("model/README.md").read_text()[:100])
+    # SoundStream
+    <BLANKLINE>
+    Load it using `SoundStream.from_pretrained(folder)`.
+    <BLANKLINE>
+    ## Training
+    <BLANKLINE>
+    | | |
+    |---|---|
+    ...
     """
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     name = type(model).__name__

@@ -1,3 +1,2 @@
-from .codecs import EnCodec as EnCodec
 from .hub_weights import HubWeights as HubWeights
 from .opus import Opus as Opus

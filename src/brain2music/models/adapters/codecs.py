@@ -56,15 +56,37 @@ class HubCodec(ABC):
 
 
 class EnCodec(HubCodec):
-    """EnCodec without chunks: the mono models at 24 kHz and at 32 kHz (that of MusicGen).
+    """EnCodec at 24 or 32 kHz, through transformers.
+
+    The model of 32 kHz is that of MusicGen. Sound is encoded as a whole, without chunks. ``get_codec("encodec-24khz")``
+    loads the public weights, which are not shipped.
 
     Parameters
     ----------
-    bandwidth : one of those of the checkpoint, in kbps; ignored where it has only one.
+    model : EncodecModel
+        Model of transformers.
+    name : str, default "encodec-24khz"
+        Name of the codec.
+    bandwidth : float, default 6.0
+        Bitrate in kbps, one of those of the checkpoint; ignored where it has only one.
 
     Raises
     ------
-    InputError : the checkpoint cuts sound into normalised chunks (the 48 kHz model), or has no such bandwidth.
+    InputError
+        The checkpoint cuts sound into normalised chunks (the 48 kHz model), or has no such bandwidth.
+
+    References
+    ----------
+    Défossez et al., "High fidelity neural audio compression" (2022, arXiv 2210.13438).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.models.adapters import EnCodec
+    >>> codec = EnCodec.random()  # random weights, without a download
+    >>> codes = codec.encode(np.zeros(24000), 24000)
+    >>> codes.values.shape, codec.kbps  # frames of 13.3 ms, quantizers
+    ((75, 8), 6.0)
     """
 
     def __init__(self, model: Any, name: str = "encodec-24khz", bandwidth: float = 6.0) -> None:
@@ -80,11 +102,24 @@ class EnCodec(HubCodec):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None, bandwidth: float = 6.0) -> "EnCodec":
-        """Load a checkpoint from a folder; default ``$BRAIN2MUSIC_MODELS/encodec-24khz``, then the Hugging Face cache.
+        """Load a checkpoint.
+
+        Parameters
+        ----------
+        folder : str or Path, optional
+            Folder of the checkpoint; default ``$BRAIN2MUSIC_MODELS/encodec-24khz``, then the Hugging Face cache.
+        bandwidth : float, default 6.0
+            Bitrate in kbps.
+
+        Returns
+        -------
+        EnCodec
+            The codec.
 
         Raises
         ------
-        InputError : transformers or the weights are missing, or an error of the constructor.
+        InputError
+            Transformers or the weights are missing, or an error of the constructor.
         """
         return cls(_load_codec("EncodecModel", "encodec-24khz", "facebook/encodec_24khz", folder), bandwidth=bandwidth)
 

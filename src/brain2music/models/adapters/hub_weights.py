@@ -22,14 +22,30 @@ _FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 class HubWeights:
     """Weights in a repository of the Hugging Face hub, or in a part of one.
 
+    The folder is ``$BRAIN2MUSIC_MODELS/name``, or otherwise in the cache of the hub. Nothing is downloaded unless
+    :meth:`pull` is called, and only safetensors are read, never a pickle.
+
     Attributes
     ----------
-    name : name of the folder in ``$BRAIN2MUSIC_MODELS``.
-    repo : name on the hub, such as "laion/larger_clap_music".
-    part : folder of the model in the repository ("text_encoder" in a pipeline); "" for the whole.
-    beside : other folders of the repository that are used with it ("tokenizer").
-    settings_only : only configuration and tokenizer of this repository are used, not its weights.
-    needs : other repositories that the model needs.
+    name : str
+        Name of the folder in ``$BRAIN2MUSIC_MODELS``.
+    repo : str
+        Name on the hub, such as "laion/larger_clap_music".
+    part : str
+        Folder of the model in the repository ("text_encoder" in a pipeline); "" for the whole.
+    beside : tuple of str
+        Other folders of the repository that are used with it ("tokenizer").
+    settings_only : bool
+        Whether only configuration and tokenizer of this repository are used, not its weights.
+    needs : tuple of HubWeights
+        Other repositories that the model needs.
+
+    Examples
+    --------
+    >>> from brain2music.models.adapters import HubWeights
+    >>> weights = HubWeights("my-mert", "m-a-p/MERT-v1-95M")
+    >>> weights.command
+    'hf download m-a-p/MERT-v1-95M --include "*.json" --include "*.txt" --include "*.model" --include "*.safetensors"'
     """
 
     name: str

@@ -13,11 +13,35 @@ from ..codec_parts.codes import Codes, prepare_waveform
 
 @dataclass(frozen=True)
 class Opus:
-    """Mono Opus with the settings of libsndfile: variable bitrate, frames of 20 ms, full complexity.
+    """Opus at a given bitrate, the reference for neural codecs.
 
-    Attributes
+    It is mono, with the settings of libsndfile: variable bitrate, frames of 20 ms, full complexity.
+
+    Parameters
     ----------
-    kbps : target bitrate, 6 to 256; at 6, music takes some per cent less (:meth:`bits` gives the true size).
+    kbps : float, default 6.0
+        Target bitrate in kilobits per second, 6 to 256. At 6, music takes some per cent less (:meth:`bits` gives the
+        true size).
+
+    Raises
+    ------
+    ValueError
+        The bitrate is out of range.
+
+    References
+    ----------
+    RFC 6716, "Definition of the Opus audio codec" (2012).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.models.adapters import Opus
+    >>> codec = Opus(12.0)
+    >>> codes = codec.encode(np.sin(2 * np.pi * 440 * np.arange(48000) / 48000), 48000)
+    >>> codec.decode(codes).shape
+    (1, 48000)
+    >>> 6000 < Opus.bits(codes) < 18000
+    True
     """
 
     kbps: float = 6.0
@@ -30,6 +54,7 @@ class Opus:
 
     @property
     def name(self) -> str:
+        """Name of the codec, such as "opus-6k"."""
         return f"opus-{self.kbps:g}k"
 
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
@@ -53,7 +78,18 @@ class Opus:
 
     @staticmethod
     def bits(codes: Codes) -> int:
-        """Size of the audio packets in bits, without container and headers."""
+        """Size of the audio packets in bits, without container and headers.
+
+        Parameters
+        ----------
+        codes : Codes
+            Output of :meth:`encode`.
+
+        Returns
+        -------
+        int
+            Number of bits.
+        """
         _head, _tags, *audio = ogg_packets(codes.values.tobytes())
         return 8 * sum(audio)
 

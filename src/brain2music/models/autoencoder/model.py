@@ -26,20 +26,48 @@ _WHITENING = "whitening.safetensors"
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """Configuration of an autoencoder; by default the small one.
+    """Configuration of an autoencoder.
+
+    The defaults are those of the small one.
 
     Attributes
     ----------
-    sample_rate, latent_rate : rates of sound and latents in Hz. patch : stride of the first layer (1 in the paper).
-    strides : further strides; the product of all and of latent_rate is the sample rate.
-    encoder_channels, decoder_channels : widths from the waveform to the latents, one more than strides.
-    dim : dimensions of a latent frame. masked : share of latent frames set to zero before the decoder in training.
-    causal : read only past samples. mdct : whether the networks have a linear bypass (:mod:`.mdct`), which the paper
-        does not have.
+    sample_rate : int
+        Sample rate of sound in Hz.
+    latent_rate : int
+        Frames of latents per second.
+    channels : int
+        Channels of sound.
+    patch : int
+        Stride of the first layer (1 in the paper).
+    strides : tuple of int
+        Further strides; the product of all strides and ``latent_rate`` is the sample rate.
+    encoder_channels : tuple of int
+        Widths of the encoder from the waveform to the latents, one more than strides.
+    decoder_channels : tuple of int
+        Widths of the decoder, in the order of the encoder.
+    dim : int
+        Dimensions of a latent frame.
+    masked : float
+        Share of latent frames that are set to zero before the decoder in training.
+    activation : {"elu", "snake"}
+        Activation of the convolutions.
+    causal : bool
+        Whether the networks read only past samples.
+    mdct : bool
+        Whether the networks have a linear bypass (MDCT and principal components), which the paper does not have.
 
     Raises
     ------
-    ValueError : the hop length times the latent rate is not the sample rate.
+    ValueError
+        The hop length times the latent rate is not the sample rate.
+
+    Examples
+    --------
+    >>> from brain2music.models.autoencoder import AutoencoderConfig
+    >>> config = AutoencoderConfig.size("paper")
+    >>> config.hop_length, config.dim
+    (384, 128)
     """
 
     json_keys: ClassVar = {"sample_rate": "rate", "mdct": "lapped"}
@@ -72,7 +100,18 @@ class AutoencoderConfig:
 
     @classmethod
     def size(cls, name: Literal["tiny", "small", "paper"]) -> "AutoencoderConfig":
-        """Make the configuration of a named size."""
+        """Make the configuration of a named size.
+
+        Parameters
+        ----------
+        name : {"tiny", "small", "paper"}
+            Name of the size.
+
+        Returns
+        -------
+        AutoencoderConfig
+            The configuration.
+        """
         wide, narrow = (32, 64, 128, 256, 512), (8, 16, 16)
         paper = cls(patch=1, strides=(4, 4, 4, 6), encoder_channels=wide, decoder_channels=wide, mdct=False)
         tiny = cls(encoder_channels=narrow, decoder_channels=narrow, dim=8)
@@ -80,10 +119,36 @@ class AutoencoderConfig:
 
 
 class Autoencoder(Pretrained):
-    """Autoencoder of stereo sound at ``config.sample_rate`` Hz, with one latent frame per ``config.hop_length``
-    samples.
+    """Autoencoder of stereo sound with continuous latents, for a diffusion model.
 
-    ``whitening`` is the :class:`LatentWhitening` of its latents or None, and is saved beside the weights.
+    A trained model is used through :func:`brain2music.get_codec`, which adds resampling and files.
+
+    Parameters
+    ----------
+    config : AutoencoderConfig
+        Sizes and options.
+
+    Attributes
+    ----------
+    whitening : LatentWhitening or None
+        Whitening of the latents, which is saved with the weights; None before it is fitted.
+
+    References
+    ----------
+    Li et al., "JEN-1: text-guided universal music generation with omnidirectional diffusion models" (2023, arXiv
+    2308.04729), section 4.1. The paper gives a hop of 320 samples, 48 kHz and 125 Hz, which contradict each other; here
+    the hop is 384.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.autoencoder import Autoencoder, AutoencoderConfig
+    >>> model = Autoencoder(AutoencoderConfig.size("tiny")).eval()
+    >>> latents = model.encode(torch.zeros(1, 2, 48000))  # batch, channels, samples
+    >>> tuple(latents.shape)  # batch, dims, frames
+    (1, 8, 125)
+    >>> tuple(model.decode(latents).shape)
+    (1, 2, 48000)
     """
 
     Config = AutoencoderConfig
@@ -122,12 +187,34 @@ class Autoencoder(Pretrained):
 
     @torch.no_grad()
     def encode(self, wave: Float[Tensor, "batch channels samples"]) -> Float[Tensor, "batch dim frames"]:
-        """Encode sound to latents (batch, dim, ceil(samples / hop_length)); the end is padded with zeros."""
+        """Encode sound to latents.
+
+        Parameters
+        ----------
+        wave : Tensor of shape (batch, channels, samples)
+            Sound at ``config.sample_rate`` Hz; the last frame is padded with zeros.
+
+        Returns
+        -------
+        Tensor of shape (batch, dim, frames)
+            Latents of ``ceil(samples / hop_length)`` frames.
+        """
         return self._latents(wave)
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, "batch channels samples"]:
-        """Decode latents to sound of frames · hop_length samples."""
+        """Decode latents to sound.
+
+        Parameters
+        ----------
+        latents : Tensor of shape (batch, dim, frames)
+            Output of :meth:`encode`.
+
+        Returns
+        -------
+        Tensor of shape (batch, channels, samples)
+            Sound of ``frames * hop_length`` samples.
+        """
         return self._sound(latents)
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:

@@ -23,16 +23,49 @@ _QUIET = 1e-3
 
 
 class LatentWhitening:
-    """Whitening of latent frames and its inverse, from their mean and covariance, which are updated batch by batch.
+    """Whitening of latent frames and its inverse.
+
+    Mean and covariance of the frames are updated batch by batch. Diffusion models work on the whitened latents.
 
     Parameters
     ----------
-    dim : channels of the latents. channels : k, the number of whitened channels to keep; by default all.
-    normalise_rms : divide every item by its RMS first.
+    dim : int
+        Dimensions of a latent frame.
+    channels : int, optional
+        Number of whitened channels to keep, the most important first; default all.
+    normalise_rms : bool, default False
+        Whether to divide every item by its root mean square (RMS) first.
+
+    Attributes
+    ----------
+    count : int
+        Number of frames so far.
+    mean : ndarray of float64, of shape (dim,)
+        Mean of the frames.
 
     Raises
     ------
-    ValueError : k is not in 1..dim.
+    ValueError
+        The number of channels is not 1 to ``dim``.
+
+    References
+    ----------
+    Li et al., "JEN-1" (2023, arXiv 2308.04729), algorithm 1: Σ = U Λ Uᵀ, ẑ = (z - μ) U Λ^(-1/2). Normalisation by the
+    RMS is that of EnCodec (Défossez et al. 2022, arXiv 2210.13438, section 3.1).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.autoencoder import LatentWhitening
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> latents = torch.randn(4, 3, 200, generator=generator) * torch.tensor([[5.0], [1.0], [0.2]])
+    >>> whitening = LatentWhitening(dim=3)
+    >>> whitening.update(latents)
+    >>> whitened = whitening(latents)
+    >>> whitened.std(dim=(0, 2))
+    tensor([1.0000, 1.0000, 1.0000])
+    >>> torch.allclose(whitening.inverse(whitened), latents, atol=1e-5)
+    True
     """
 
     def __init__(self, dim: int, channels: int | None = None, normalise_rms: bool = False) -> None:
@@ -76,9 +109,21 @@ class LatentWhitening:
     def inverse(
         self, whitened: Float[Tensor, "batch channels frames"], rms: Float[Tensor, " batch"] | None = None
     ) -> Float[Tensor, "batch dim frames"]:
-        """Invert the whitening, with the :meth:`rms` of each item (by default 1).
+        """Invert the whitening.
 
         The inverse is exact where all channels are kept, and otherwise the nearest in their subspace.
+
+        Parameters
+        ----------
+        whitened : Tensor of shape (batch, channels, frames)
+            Whitened latents.
+        rms : Tensor of shape (batch,), optional
+            RMS of the latents of each item (:meth:`rms`); default 1.
+
+        Returns
+        -------
+        Tensor of shape (batch, dim, frames)
+            Latents.
         """
         mean, _, backward = self._maps_on(whitened.device)
         latents = torch.einsum("bkt,kd->bdt", whitened.float(), backward) + mean[:, None]

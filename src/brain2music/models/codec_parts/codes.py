@@ -19,10 +19,23 @@ class Codes:
 
     Attributes
     ----------
-    codec : name of the codec that decodes the values.
-    values : token ids (frames, n_quantizers), latents (frames, dim), or bytes (bytes, 1).
-    samples : samples of sound per channel, at the sample rate of the codec.
-    loudness : loudness of the sound in steps of 0.4 s (:mod:`.loudness`); None where it is not known.
+    codec : str
+        Name of the codec that decodes the values.
+    values : ndarray of shape (frames, width)
+        Token ids (frames, n_quantizers), latents (frames, dim), or the bytes of a file (bytes, 1).
+    samples : int
+        Samples of sound per channel, at the sample rate of the codec.
+    loudness : ndarray of uint8, of shape (steps,), or None
+        Loudness of the sound in steps of 0.4 s, which decoding restores; None where it is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> codec = b2m.get_codec("soundstream-small")
+    >>> codes = codec.encode(np.sin(2 * np.pi * 440 * np.arange(48000) / 48000), 48000)
+    >>> codes.values.shape, codes.samples
+    ((50, 12), 24000)
     """
 
     codec: str
@@ -35,48 +48,125 @@ class Codes:
 class Codec(Protocol):
     """Codec of sound.
 
+    This is the protocol of what :func:`brain2music.get_codec` returns.
+
     Attributes
     ----------
-    name : name in the registry. sample_rate, channels : sample rate in Hz and channels of decoded sound.
-    kbps : bitrate of the codes in kilobits per second.
+    name : str
+        Name in the registry.
+    sample_rate : int
+        Sample rate of decoded sound in Hz.
+    channels : int
+        Channels of decoded sound.
+    kbps : float
+        Bitrate of the codes in kilobits per second.
+
+    Examples
+    --------
+    >>> import brain2music as b2m
+    >>> from brain2music.models.codec_parts import Codec
+    >>> codec = b2m.get_codec("opus-12k")
+    >>> isinstance(codec, Codec), codec.sample_rate, codec.channels, codec.kbps
+    (True, 48000, 1, 12.0)
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name in the registry."""
+        ...
+
     @property
-    def sample_rate(self) -> int: ...
+    def sample_rate(self) -> int:
+        """Sample rate of decoded sound in Hz."""
+        ...
+
     @property
-    def channels(self) -> int: ...
+    def channels(self) -> int:
+        """Channels of decoded sound."""
+        ...
+
     @property
-    def kbps(self) -> float: ...
+    def kbps(self) -> float:
+        """Bitrate of the codes in kilobits per second."""
+        ...
 
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
-        """Encode a mono or stereo waveform at any sample rate."""
+        """Encode a waveform.
+
+        Parameters
+        ----------
+        waveform : ndarray of shape (samples,), (channels, samples) or (samples, channels)
+            Mono or stereo samples, as for :func:`brain2music.audio.as_waveform`.
+        sample_rate : int
+            Sample rate of the waveform in Hz.
+
+        Returns
+        -------
+        Codes
+            The codes, for :meth:`decode`.
+        """
         ...
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "channels samples"]:
-        """Decode codes to a waveform (channels, samples) at :attr:`sample_rate`."""
+        """Decode codes to a waveform.
+
+        Parameters
+        ----------
+        codes : Codes
+            Output of :meth:`encode`.
+
+        Returns
+        -------
+        ndarray of float32, of shape (channels, samples)
+            Samples within ±1, at :attr:`sample_rate`.
+        """
         ...
 
 
 @runtime_checkable
 class TokenCodec(Codec, Protocol):
-    """Codec of mono sound whose values are ids (frames, n_quantizers), which language models predict.
+    """Codec of mono sound whose values are ids, which language models predict.
 
     Attributes
     ----------
-    hop_length : samples per frame. n_quantizers : ids per frame. codebook_size : codes per quantizer.
-    codebooks : vectors of all codes of each quantizer; the decoder reads their sum over quantizers.
+    hop_length : int
+        Samples per frame.
+    n_quantizers : int
+        Ids per frame.
+    codebook_size : int
+        Codes per quantizer.
+    codebooks : Tensor of shape (quantizers, codes, dims)
+        Vectors of all codes of each quantizer; the decoder reads their sum over quantizers.
+
+    Examples
+    --------
+    >>> import brain2music as b2m
+    >>> from brain2music.models.codec_parts import TokenCodec
+    >>> isinstance(b2m.get_codec("soundstream-small"), TokenCodec)
+    True
+    >>> isinstance(b2m.get_codec("jen1-autoencoder-small"), TokenCodec)  # has continuous latents
+    False
     """
 
     @property
-    def hop_length(self) -> int: ...
+    def hop_length(self) -> int:
+        """Samples per frame."""
+        ...
+
     @property
-    def n_quantizers(self) -> int: ...
+    def n_quantizers(self) -> int:
+        """Ids per frame."""
+        ...
+
     @property
-    def codebook_size(self) -> int: ...
+    def codebook_size(self) -> int:
+        """Codes per quantizer."""
+        ...
+
     @property
-    def codebooks(self) -> Float[Tensor, "quantizers codes dims"]: ...
+    def codebooks(self) -> Float[Tensor, "quantizers codes dims"]:
+        """Vectors of all codes of each quantizer, (quantizers, codes, dims)."""
+        ...
 
 
 def check_n_quantizers(n_quantizers: int | None, available: int, name: str) -> int:

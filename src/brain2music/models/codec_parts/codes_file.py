@@ -77,15 +77,45 @@ class CodesWriter:
 class CodesFile:
     """File of codes that is read in pieces.
 
+    Files are written by :func:`encode_file`.
+
+    Parameters
+    ----------
+    path : Path
+        The safetensors file.
+
     Attributes
     ----------
-    codec : name of the codec. samples : samples of sound per channel. frames : number of frames of codes.
-    loudness : loudness of the sound; None where it is not known. weights : digest of the weights of the codec; "" where
-        it is not known.
+    codec : str
+        Name of the codec.
+    samples : int
+        Samples of sound per channel.
+    frames : int
+        Number of frames of codes.
+    width : int
+        Values per frame.
+    loudness : ndarray of uint8, of shape (steps,), or None
+        Loudness of the sound in steps of 0.4 s; None where it is not known.
+    weights : str
+        Digest of the weights of the codec; "" where it is not known.
 
     Raises
     ------
-    InputError : the file is missing, damaged, or not a file of codes.
+    InputError
+        The file is missing, damaged, or not a file of codes.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.models.codec_parts import CodesFile, encode_file
+    >>> write_audio("tone.wav", 0.3 * np.sin(2 * np.pi * 440 * np.arange(24000) / 24000), 24000)
+    >>> encode_file(Path("tone.wav"), Path("tone.safetensors"), b2m.get_codec("soundstream-small"))
+    >>> file = CodesFile(Path("tone.safetensors"))
+    >>> file.codec, file.frames, file.width
+    ('soundstream-small', 50, 12)
     """
 
     def __init__(self, path: Path) -> None:
@@ -105,7 +135,18 @@ class CodesFile:
             raise InputError(f"this is not a file of codes ({error})", path, "encode the sound again") from None
 
     def pieces(self, frames: int) -> Iterator[Shaped[np.ndarray, "frames width"]]:
-        """Yield the codes in pieces of at most ``frames`` frames."""
+        """Yield the codes in pieces.
+
+        Parameters
+        ----------
+        frames : int
+            Largest number of frames of a piece.
+
+        Yields
+        ------
+        ndarray of shape (frames, width)
+            Values of consecutive frames.
+        """
         for first in range(0, self.frames, frames):
             yield self._values[first : min(first + frames, self.frames)]
 

@@ -30,11 +30,38 @@ from .stream import with_last
 
 
 def encode_file(audio: Path, out: Path, codec: Codec, advance: Advance = lambda done, total: None) -> None:
-    """Encode a sound file to a safetensors file of codes, which names the codec and the digest of its weights.
+    """Encode a sound file to a file of codes.
+
+    Our codecs read the sound in blocks of ten seconds, so memory does not grow with its length. The safetensors file
+    names the codec and the digest of its weights.
+
+    Parameters
+    ----------
+    audio : Path
+        Sound file.
+    out : Path
+        File of codes to write.
+    codec : Codec
+        Codec (:func:`brain2music.get_codec`).
+    advance : callable, optional
+        Called with (seconds done, seconds to do).
 
     Raises
     ------
-    InputError : the sound file is missing, unreadable, empty, not finite, or has more than two channels.
+    InputError
+        The sound file is missing, unreadable, empty, not finite, or has more than two channels.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.models.codec_parts import CodesFile, encode_file
+    >>> write_audio("tone.wav", 0.3 * np.sin(2 * np.pi * 440 * np.arange(24000) / 24000), 24000)
+    >>> encode_file(Path("tone.wav"), Path("tone.safetensors"), b2m.get_codec("soundstream-small"))
+    >>> CodesFile(Path("tone.safetensors")).samples
+    24000
     """
     origin = {"weights_sha256": weights_digest(codec.name), "source": audio.name}
     if not isinstance(codec, BlockCodec):
@@ -59,11 +86,38 @@ def encode_file(audio: Path, out: Path, codec: Codec, advance: Advance = lambda 
 
 
 def decode_file(file: Path, out: Path, advance: Advance = lambda done, total: None, vocoder: str | None = None) -> None:
-    """Decode a file of codes with the codec it names to a 16-bit wav file, whose comment is the origin.
+    """Decode a file of codes to a 16-bit wav file.
+
+    The codec that the file names decodes it. The comment in the tags of the wav file is the origin.
+
+    Parameters
+    ----------
+    file : Path
+        File of codes (:func:`encode_file`).
+    out : Path
+        Sound file to write, with the suffix .wav.
+    advance : callable, optional
+        Called with (seconds done, seconds to do).
+    vocoder : {"griffin-lim", "hifigan"}, optional
+        Vocoder of a codec of mel tokens; default "griffin-lim".
 
     Raises
     ------
-    InputError : the file is missing or damaged, its codec is missing or has other weights, or ``out`` is not wav.
+    InputError
+        The file is missing or damaged, its codec is missing or has other weights, or ``out`` is not a wav file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.audio import audio_info, write_audio
+    >>> from brain2music.models.codec_parts import decode_file, encode_file
+    >>> write_audio("tone.wav", 0.3 * np.sin(2 * np.pi * 440 * np.arange(24000) / 24000), 24000)
+    >>> encode_file(Path("tone.wav"), Path("tone.safetensors"), b2m.get_codec("soundstream-small"))
+    >>> decode_file(Path("tone.safetensors"), Path("decoded.wav"))
+    >>> audio_info("decoded.wav")
+    AudioInfo(sample_rate=24000, channels=1, seconds=1.0, bits=16)
     """
     if out.suffix.lower() != ".wav":
         raise InputError(f"cannot decode into {out.suffix or 'no suffix'!r} files", out, "name a .wav file")

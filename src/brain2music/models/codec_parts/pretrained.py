@@ -53,7 +53,33 @@ def config_from_json(kind: type, values: dict[str, Any], file: Path) -> Any:
 class Pretrained(nn.Module):
     """Module that is made from a frozen dataclass and saved as a folder.
 
-    A subclass sets the class of its configuration as ``Config``, and its constructor stores one as ``config``.
+    A subclass sets the class of its configuration as ``Config``, and its constructor stores one as ``config``. The
+    folder has ``config.json`` and ``model.safetensors``.
+
+    Parameters
+    ----------
+    *args : tuple
+        Arguments of the constructor of a subclass; usually its configuration.
+    **kwargs : dict
+        Keyword arguments of the constructor of a subclass.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from torch import nn
+    >>> from brain2music.models.codec_parts import Pretrained
+    >>> @dataclass(frozen=True)
+    ... class LineConfig:
+    ...     width: int = 3
+    >>> class Line(Pretrained):
+    ...     Config = LineConfig
+    ...
+    ...     def __init__(self, config):
+    ...         super().__init__()
+    ...         self.config, self.linear = config, nn.Linear(config.width, 1)
+    >>> folder = Line(LineConfig(width=5)).save_pretrained("line")
+    >>> Line.from_pretrained(folder).config
+    LineConfig(width=5)
     """
 
     Config: ClassVar[type]
@@ -64,7 +90,20 @@ class Pretrained(nn.Module):
     config: Any
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
-        """Write config.json and model.safetensors (in half precision where ``half``), and return the folder."""
+        """Save the model as ``config.json`` and ``model.safetensors``.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder to write, created if necessary.
+        half : bool, default False
+            Whether to store weights in half precision.
+
+        Returns
+        -------
+        Path
+            The folder.
+        """
         from safetensors.torch import save_file
 
         folder = Path(folder)
@@ -76,11 +115,22 @@ class Pretrained(nn.Module):
 
     @classmethod
     def from_pretrained(cls: type[Model], name: str | Path) -> Model:
-        """Load a model in single precision and evaluation mode, from a folder or by its shipped name.
+        """Load a model in single precision and evaluation mode.
+
+        Parameters
+        ----------
+        name : str or Path
+            Name of a shipped model, or a folder.
+
+        Returns
+        -------
+        Pretrained
+            The model, of the class on which the method is called.
 
         Raises
         ------
-        InputError : there is no such model, it is of another kind, or its files do not fit together.
+        InputError
+            There is no such model, it is of another kind, or its files do not fit together.
         """
         folder = find(name)
         settings = read_json(folder / "config.json")

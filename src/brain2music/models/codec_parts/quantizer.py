@@ -27,19 +27,47 @@ class QuantizerOutput(NamedTuple):
 
 
 class ResidualVectorQuantizer(nn.Module):
-    """Greedy residual quantizer with moving-average codebooks, in single precision.
+    """Residual vector quantizer with moving-average codebooks.
 
-    Every quantizer is trained on every frame; quantizer dropout only withholds the later quantizers of an example from
-    the decoder and the commitment loss. If dropout applied to the codebooks too, the last of twelve quantizers would be
-    trained on one frame in twelve, and its codes would always be replaced as dead.
+    Each quantizer quantises the residual of those before it, in single precision. Every quantizer is trained on every
+    frame; quantizer dropout only withholds the later quantizers of an example from the decoder and the commitment loss.
+    If dropout applied to the codebooks too, the last of twelve quantizers would be trained on one frame in twelve, and
+    its codes would always be replaced as dead.
 
     Parameters
     ----------
-    dim : dimensions of a vector. n_quantizers : number of codebooks. codebook_size : codes per codebook.
-    decay : decay of the moving averages (0.99).
-    dead_code_threshold : a code whose moving average of frames per batch falls below this is replaced by a random frame
-        of the batch (2; use less where a batch has fewer than about four frames per code).
-    dropout : sample the number of quantizers of each example uniformly from 1..n_quantizers in training.
+    dim : int
+        Dimensions of a vector.
+    n_quantizers : int
+        Number of codebooks.
+    codebook_size : int, default 1024
+        Codes per codebook.
+    decay : float, default 0.99
+        Decay of the moving averages.
+    dead_code_threshold : float, default 2.0
+        Frames per batch below which (as a moving average) a code is replaced by a random frame of the batch. Use less
+        where a batch has fewer than about four frames per code.
+    dropout : bool, default True
+        Whether to sample the number of quantizers of each example uniformly from 1 to ``n_quantizers`` in training.
+
+    References
+    ----------
+    Zeghidour et al., "SoundStream: an end-to-end neural audio codec" (2021, arXiv 2107.03312), section III-C; the
+    moving averages are those of van den Oord et al., "Neural discrete representation learning" (2017), appendix A.1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.codec_parts import ResidualVectorQuantizer
+    >>> vectors = torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
+    >>> quantizer = ResidualVectorQuantizer(dim=8, n_quantizers=4, codebook_size=16)
+    >>> quantizer.fit(vectors)
+    >>> codes = quantizer.encode(vectors)
+    >>> tuple(codes.shape)
+    (500, 4)
+    >>> errors = [float((quantizer.decode(codes[:, :n]) - vectors).square().mean()) for n in (1, 2, 4)]
+    >>> errors[0] > errors[1] > errors[2]
+    True
     """
 
     codebooks: Float[Tensor, "quantizers codes dim"]
@@ -73,8 +101,15 @@ class ResidualVectorQuantizer(nn.Module):
 
         Parameters
         ----------
-        latents : (batch, dim, frames). n_quantizers : quantizers to keep per example, 1..n_quantizers; by default all
-            in evaluation, and a random number per example in training.
+        latents : Tensor of shape (batch, dim, frames)
+            Vectors to quantise.
+        n_quantizers : Tensor of int, of shape (batch,), optional
+            Quantizers to keep per example; default all in evaluation, and a random number per example in training.
+
+        Returns
+        -------
+        QuantizerOutput
+            Sums of the chosen vectors, their codes, the commitment loss, and the quantizers kept.
         """
         batch, _, frames = latents.shape
         with torch.autocast(latents.device.type, enabled=False):
@@ -91,7 +126,20 @@ class ResidualVectorQuantizer(nn.Module):
     def encode(
         self, vectors: Float[Tensor, "vectors dim"], n_quantizers: int | None = None
     ) -> Int[Tensor, "vectors quantizers"]:
-        """Encode vectors to ids (vectors, n_quantizers), by default of all quantizers."""
+        """Encode vectors to codes.
+
+        Parameters
+        ----------
+        vectors : Tensor of shape (vectors, dim)
+            Vectors.
+        n_quantizers : int, optional
+            Number of quantizers to use; default all.
+
+        Returns
+        -------
+        Tensor of int, of shape (vectors, quantizers)
+            Codes.
+        """
         residual, codes = vectors.float(), []
         for codebook in self.codebooks[:n_quantizers]:
             ids = nearest_centre(residual, codebook)
@@ -101,7 +149,18 @@ class ResidualVectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def decode(self, codes: Int[Tensor, "vectors quantizers"]) -> Float[Tensor, "vectors dim"]:
-        """Decode ids, of all or of the first quantizers, to the sums of their vectors."""
+        """Decode codes, of all or of the first quantizers, to the sums of their vectors.
+
+        Parameters
+        ----------
+        codes : Tensor of int, of shape (vectors, quantizers)
+            Codes.
+
+        Returns
+        -------
+        Tensor of shape (vectors, dim)
+            Vectors.
+        """
         return sum(
             (codebook[ids] for codebook, ids in zip(self.codebooks, codes.unbind(1), strict=False)),
             start=self.codebooks.new_zeros(len(codes), self.dim),
@@ -109,7 +168,17 @@ class ResidualVectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def fit(self, vectors: Float[Tensor, "vectors dim"], iterations: int = 25, seed: int = 0) -> None:
-        """Fit all codebooks to vectors with k-means, one quantizer after another, and freeze them."""
+        """Fit all codebooks to vectors with k-means, one quantizer after another, and freeze them.
+
+        Parameters
+        ----------
+        vectors : Tensor of shape (vectors, dim)
+            Vectors.
+        iterations : int, default 25
+            Iterations of k-means.
+        seed : int, default 0
+            Seed of its initial centres.
+        """
         generator = torch.Generator(vectors.device).manual_seed(seed)
         self._initialise(vectors.float(), iterations, generator)
         self.freeze()

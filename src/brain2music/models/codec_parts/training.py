@@ -45,16 +45,42 @@ FRAMES_PER_CODE = 32
 class CodecHyperparameters:
     """Hyper-parameters of training a codec.
 
+    The weights of the losses are those of SoundStream (Zeghidour et al. 2021, arXiv 2107.03312, section III-E), where
+    it has the loss.
+
     Attributes
     ----------
-    lr, discriminator_lr : peak learning rates of Adam (betas 0.5, 0.9); cosine decay to 5 % at the end of training.
-    clip, discriminator_clip : largest gradient norms.
-    adversarial, features, reconstruction, commitment, waveform : weights of the losses; waveform is the mean
-        absolute difference of samples, which SoundStream does not have.
-    adversarial_after : share of training (steps or minutes) with the reconstruction loss alone.
-    refits : shares of training after which the codebooks of SoundStream are fitted again with k-means, because small
-        batches update few codes, and the first batch was encoded by an untrained encoder.
-    compile : compile encoder, decoder and discriminators, which takes a minute and makes them faster.
+    lr : float
+        Peak learning rate of Adam (betas 0.5, 0.9) for the codec; cosine decay to 5 % at the end of training.
+    discriminator_lr : float
+        Peak learning rate of the discriminators.
+    clip : float
+        Largest gradient norm of the codec.
+    discriminator_clip : float
+        Largest gradient norm of the discriminators.
+    adversarial : float
+        Weight of the hinge loss.
+    features : float
+        Weight of the difference of discriminator features.
+    reconstruction : float
+        Weight of the multi-resolution mel spectrogram loss.
+    commitment : float
+        Weight of the commitment loss of the quantizer.
+    waveform : float
+        Weight of the mean absolute difference of samples, which SoundStream does not have.
+    adversarial_after : float
+        Share of training (steps or minutes) with the reconstruction loss alone.
+    refits : tuple of float
+        Shares of training after which the codebooks of SoundStream are fitted again with k-means, because small batches
+        update few codes, and the first batch was encoded by an untrained encoder.
+    compile : bool
+        Whether to compile the networks, which takes a minute and makes them faster.
+
+    Examples
+    --------
+    >>> from brain2music.models.codec_parts import CodecHyperparameters
+    >>> CodecHyperparameters(adversarial_after=1.0).reconstruction  # without discriminators
+    1.0
     """
 
     lr: float = 3e-4

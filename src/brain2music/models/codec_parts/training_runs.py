@@ -31,12 +31,36 @@ class CodecRun:
 
     Attributes
     ----------
-    size : size of the codec. seconds : duration of a crop, rounded to whole frames; None for 0.72 s (tiny: 0.36 s).
-    batch_size : crops per batch; None for 64 (SoundStream) or 32 (autoencoder), and 8 for tiny.
-    discriminator_size : size of the discriminators; None for that of the codec. On a CPU, small ones take most of the
-        time of a step.
-    held_out : folder whose files must not be in the data.
-    cache : folder of decoded sound; None for ``cache`` in the output folder. cache_gb : largest size of the cache.
+    data : Path
+        Folder of sound, or a manifest (:func:`brain2music.training.read_sources`).
+    out : Path
+        Folder for checkpoints, log, samples and the model.
+    size : {"tiny", "small", "paper"}
+        Size of the codec.
+    seconds : float or None
+        Duration of a crop in seconds, rounded to whole frames; None for 0.72 s (tiny: 0.36 s).
+    batch_size : int or None
+        Crops per batch; None for 64 (SoundStream) or 32 (autoencoder), and 8 for tiny.
+    discriminator_size : {"tiny", "small", "paper"} or None
+        Size of the discriminators; None for that of the codec. On a CPU, small ones take most of the time of a step.
+    held_out : Path or None
+        Folder whose files must not be in the data.
+    cache : Path or None
+        Folder of decoded sound; None for ``cache`` in ``out``.
+    cache_gb : float
+        Largest size of the cache in GB, beyond which sound is read from its files.
+    n_jobs : int or None
+        Processes that decode sound; None for one per core.
+    hparams : CodecHyperparameters
+        Learning rates and weights of the losses.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.models.codec_parts import CodecHyperparameters, CodecRun
+    >>> run = CodecRun(Path("music"), Path("out"), size="tiny", hparams=CodecHyperparameters(adversarial_after=1.0))
+    >>> run.batch_size is None
+    True
     """
 
     data: Path
@@ -55,7 +79,51 @@ class CodecRun:
 def train_soundstream(
     run: CodecRun, arguments: TrainingArguments, resume: bool = False, start_time: float | None = None
 ) -> Path:
-    """Train a SoundStream, and return the folder of the model."""
+    """Train a SoundStream on a folder of sound.
+
+    Parameters
+    ----------
+    run : CodecRun
+        Data, output folder and sizes.
+    arguments : TrainingArguments
+        Steps or minutes, precision and device.
+    resume : bool, default False
+        Whether to resume from the last checkpoint in ``run.out``.
+    start_time : float, optional
+        Value of ``time.monotonic()`` from which the minutes count; default now.
+
+    Returns
+    -------
+    Path
+        Folder of the model, for :func:`brain2music.get_codec`.
+
+    Raises
+    ------
+    InputError
+        The sound is missing or unreadable, the output folder holds a training already, or the training diverges.
+
+    References
+    ----------
+    Zeghidour et al., "SoundStream: an end-to-end neural audio codec" (2021, arXiv 2107.03312).
+
+    Examples
+    --------
+    One step of a tiny model on noise, without discriminators:
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.models.codec_parts import CodecHyperparameters, CodecRun, train_soundstream
+    >>> from brain2music.training import TrainingArguments
+    >>> for seed in (0, 1):
+    ...     write_audio(f"music/{seed}.wav", np.random.default_rng(seed).uniform(-0.1, 0.1, 48000), 24000)
+    >>> hparams = CodecHyperparameters(adversarial_after=1.0)
+    >>> run = CodecRun(Path("music"), Path("out"), size="tiny", n_jobs=1, hparams=hparams)
+    >>> folder = train_soundstream(run, TrainingArguments(steps=1, device="cpu", workers=0))
+    out/model: exported after 1 steps (all steps done)
+    >>> (folder / "model.safetensors").is_file()
+    True
+    """
     torch.manual_seed(arguments.seed)
     codec = SoundStream(SoundStreamConfig.size(run.size))
     discriminators = Discriminators(1, **_DISCRIMINATORS[run.discriminator_size or run.size], stft_windows=(1024,))
@@ -65,7 +133,55 @@ def train_soundstream(
 def train_autoencoder(
     run: CodecRun, arguments: TrainingArguments, resume: bool = False, start_time: float | None = None
 ) -> Path:
-    """Train JEN-1's autoencoder with discriminators of three resolutions, and return the folder of the model."""
+    """Train JEN-1's autoencoder on a folder of sound.
+
+    Its discriminators have three resolutions. The whitening of its latents is fitted at the end, and saved with the
+    model.
+
+    Parameters
+    ----------
+    run : CodecRun
+        Data, output folder and sizes.
+    arguments : TrainingArguments
+        Steps or minutes, precision and device.
+    resume : bool, default False
+        Whether to resume from the last checkpoint in ``run.out``.
+    start_time : float, optional
+        Value of ``time.monotonic()`` from which the minutes count; default now.
+
+    Returns
+    -------
+    Path
+        Folder of the model, for :func:`brain2music.get_codec`.
+
+    Raises
+    ------
+    InputError
+        The sound is missing or unreadable, the output folder holds a training already, or the training diverges.
+
+    References
+    ----------
+    Li et al., "JEN-1: text-guided universal music generation with omnidirectional diffusion models" (2023, arXiv
+    2308.04729), section 4.1.
+
+    Examples
+    --------
+    One step of a tiny model on noise, without discriminators:
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.models.codec_parts import CodecHyperparameters, CodecRun, train_autoencoder
+    >>> from brain2music.training import TrainingArguments
+    >>> for seed in (0, 1):
+    ...     write_audio(f"music/{seed}.wav", np.random.default_rng(seed).uniform(-0.1, 0.1, (2, 96000)), 48000)
+    >>> hparams = CodecHyperparameters(adversarial_after=1.0)
+    >>> run = CodecRun(Path("music"), Path("out"), size="tiny", n_jobs=1, hparams=hparams)
+    >>> folder = train_autoencoder(run, TrainingArguments(steps=1, device="cpu", workers=0))
+    out/model: exported after 1 steps (all steps done)
+    >>> (folder / "model.safetensors").is_file()
+    True
+    """
     torch.manual_seed(arguments.seed)
     codec = Autoencoder(AutoencoderConfig.size(run.size))
     discriminators = Discriminators(

@@ -1,4 +1,3 @@
-from .griffin_lim import GriffinLim as GriffinLim
 from .model import MelTokenCodec as MelTokenCodec
 from .model import MelTokens as MelTokens
 from .model import MelTokensConfig as MelTokensConfig

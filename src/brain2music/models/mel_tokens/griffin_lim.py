@@ -23,13 +23,44 @@ INVERSE = "mel-inverse"
 
 
 class GriffinLim:
-    """Vocoder of 80 log-mel bands at 86 Hz with the fast Griffin-Lim algorithm; deterministic."""
+    """Vocoder of mel spectrograms with the fast Griffin-Lim algorithm.
+
+    It reads 80 log-mel bands at 86 Hz, estimates magnitudes at all frequencies with the shipped model ``mel-inverse``,
+    and finds phases by iteration. It needs no further weights, and its result is deterministic.
+
+    References
+    ----------
+    Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (2013).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.models.codec_parts import Codes
+    >>> from brain2music.models.mel_tokens import GriffinLim
+    >>> codec = b2m.get_codec("mel-tokens-6k")
+    >>> codes = codec.encode(np.sin(2 * np.pi * 440 * np.arange(5632) / 22050), 22050)
+    >>> mel = codec.spectrogram(codes)
+    >>> GriffinLim().decode(Codes("mel", mel, codes.samples)).shape
+    (1, 5632)
+    """
 
     name = "mel-griffin-lim"
     sample_rate = SAMPLE_RATE
 
     def decode(self, codes: Codes) -> Float32[np.ndarray, "1 samples"]:
-        """Vocode log-mel frames; the sound is aligned with that from which they were computed."""
+        """Vocode log-mel frames.
+
+        Parameters
+        ----------
+        codes : Codes
+            Log-mel frames (frames, 80) as values, and the number of samples.
+
+        Returns
+        -------
+        ndarray of float32, of shape (1, samples)
+            Sound at 22.05 kHz, aligned with that from which the frames were computed.
+        """
         import librosa
 
         mel = np.pad(codes.values.astype(np.float32), ((1, 1), (0, 0)), mode="edge")  # frames for the ends of the sound

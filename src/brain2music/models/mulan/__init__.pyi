@@ -3,5 +3,3 @@ from .model import MuLan as MuLan
 from .model import MuLanConfig as MuLanConfig
 from .mulan_embedder import MuLanEmbedder as MuLanEmbedder
 from .tokens import MuLanTokenizer as MuLanTokenizer
-from .training import MuLanHyperparameters as MuLanHyperparameters
-from .training_run import train_mulan as train_mulan

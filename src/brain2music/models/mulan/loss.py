@@ -28,13 +28,46 @@ def contrastive_loss(
 ) -> Float32[Tensor, ""]:
     """Contrastive loss of a batch of pairs of sounds and texts.
 
+    Every sound of the batch is compared with every text, using the critic h(a, t) = exp(aᵀt / τ). ``symmetric`` is the
+    mean of the cross entropies from sound to text and from text to sound (InfoNCE, as in CLIP). ``decoupled`` is
+    ``-mean log [h(a_i, t_i) / Σ_{j≠i} (h(a_i, t_j) + h(a_j, t_i))]``, whose denominator is without the pair itself; it
+    can be negative.
+
     Parameters
     ----------
-    sounds, texts : unit vectors; row i of one belongs to row i of the other.
-    temperature : τ.
-    text_ids : number of each text; rows with the same number are no negatives of each other.
-    hardness : β of hard negatives (Robinson et al. 2021, arXiv 2010.04592): a negative of similarity s weighs
-        exp(β s), the weights of a row averaging 1; 0 weighs all alike.
+    sounds : Tensor of shape (batch, dims)
+        Unit vectors of sounds.
+    texts : Tensor of shape (batch, dims)
+        Unit vectors of the texts of these sounds.
+    temperature : Tensor of shape ()
+        Temperature τ.
+    text_ids : Tensor of int, of shape (batch,), optional
+        Number of each text; equal texts are no negatives of each other.
+    form : {"symmetric", "decoupled"}, default "symmetric"
+        Form of the loss.
+    hardness : float, default 0.0
+        Concentration β of hard negatives: a negative of similarity s has the weight exp(β s), scaled to a mean of 1 per
+        row; 0 for equal weights.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Loss in nats.
+
+    References
+    ----------
+    Huang et al., "MuLan" (2022, arXiv 2208.12415) for ``decoupled``; Robinson et al., "Contrastive learning with hard
+    negative samples" (2021, arXiv 2010.04592) for ``hardness``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.mulan import contrastive_loss
+    >>> vectors = torch.eye(4)
+    >>> matched = contrastive_loss(vectors, vectors, torch.tensor(0.1))
+    >>> shuffled = contrastive_loss(vectors, vectors.roll(1, dims=0), torch.tensor(0.1))
+    >>> round(float(matched), 4), round(float(shuffled), 4)
+    (0.0001, 10.0001)
     """
     similarities = sounds @ texts.T
     logits = similarities / temperature

@@ -30,14 +30,40 @@ _MIN_TEMPERATURE = 0.01
 
 @dataclass(frozen=True)
 class MuLanConfig:
-    """Sizes and options of a MuLan.
+    """Configuration of a MuLan.
 
     Attributes
     ----------
-    audio : the tower. width, layers, heads : of it (for ResNet: channels of its first stage, blocks of its longest).
-    mels : bands of the spectrogram towers. text_width : of the text head; 0 is a linear projection.
-    dims : of the joint space. dropout : of both heads.
-    temperature : at the start. renormalise : whether averages over windows are brought back to length 1.
+    audio : {"musicnn", "resnet50", "ast"}
+        Audio tower: a head on frozen features of musicnn, or a network on log-mel windows.
+    width : int
+        Width of the audio tower (of ResNet: channels of its first stage).
+    layers : int
+        Layers of the audio tower (of ResNet: blocks of its longest stage).
+    heads : int
+        Attention heads of AST.
+    mels : int
+        Mel bands of the networks on log-mel windows.
+    text_width : int
+        Width of the text head; 0 for a linear projection.
+    text_layers : int
+        Layers of the text head.
+    dims : int
+        Dimensions of the joint space.
+    dropout : float
+        Dropout of both heads.
+    temperature : float
+        Initial temperature of the contrastive loss.
+    renormalise : bool
+        Whether averages over windows are scaled back to length 1.
+    features : str
+        Version of the frozen features.
+
+    Examples
+    --------
+    >>> from brain2music.models.mulan import MuLanConfig
+    >>> MuLanConfig("ast", width=32, layers=2, heads=2, mels=128, text_width=64).dims
+    128
     """
 
     audio: Tower = "musicnn"
@@ -69,11 +95,35 @@ _BLOCKS = {1: (1, 1, 1, 1), 6: (3, 4, 6, 3)}
 
 
 class MuLan(nn.Module):
-    """MuLan: an audio tower and a text tower into one space.
+    """Joint embedding of music and text: an audio tower and a text tower.
+
+    Both towers give unit vectors, which are compared at a trained temperature. :class:`MuLanEmbedder` embeds waveforms
+    and texts with a trained model.
+
+    Parameters
+    ----------
+    config : MuLanConfig
+        Towers and sizes.
 
     Attributes
     ----------
-    config : its shape. reads_features : whether the audio tower reads :mod:`.feature_extractor` (else log-mel windows).
+    reads_features : bool
+        Whether the audio tower reads frozen features; otherwise log-mel windows.
+
+    References
+    ----------
+    Huang et al., "MuLan: a joint embedding of music audio and natural language" (2022, arXiv 2208.12415). Here the text
+    tower is a frozen sentence encoder with a trained head.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.mulan import MuLan, MuLanConfig
+    >>> model = MuLan(MuLanConfig(width=64, text_width=64)).eval()
+    >>> sounds = model.audio(torch.randn(4, 2130))  # windows, frozen features
+    >>> texts = model.text(torch.randn(3, 1152))  # texts, pooled states of the sentence encoder
+    >>> tuple((sounds @ texts.T).shape)
+    (4, 3)
     """
 
     def __init__(self, config: MuLanConfig) -> None:
@@ -122,7 +172,13 @@ class MuLan(nn.Module):
         return self.average(vectors), self.text(pooled), self.temperature
 
     def save_pretrained(self, folder: Path) -> None:
-        """Save the model as ``config.json`` and ``model.safetensors`` (half precision)."""
+        """Save the model as ``config.json`` and ``model.safetensors`` (half precision).
+
+        Parameters
+        ----------
+        folder : Path
+            Folder to write, created if necessary.
+        """
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +189,23 @@ class MuLan(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "MuLan":
-        """Load a model from a folder, in single precision; :class:`InputError` where it cannot be read."""
+        """Load a model from a folder, in single precision and evaluation mode.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder that :meth:`save_pretrained` wrote.
+
+        Returns
+        -------
+        MuLan
+            The model.
+
+        Raises
+        ------
+        InputError
+            The folder holds no MuLan, or one of another version.
+        """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 

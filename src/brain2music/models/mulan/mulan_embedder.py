@@ -24,17 +24,46 @@ _BATCH = 32
 
 
 class MuLanEmbedder:
-    """Embedder of sound and text with MuLan: unit vectors of 128 dims in one space.
+    """Embedder of sound and text with MuLan.
+
+    Vectors of sound and text are of unit length and in one space. ``get_embedder("mulan-small")`` makes that of the
+    shipped model.
 
     Parameters
     ----------
-    folder : the model, as :meth:`.model.MuLan.save_pretrained` writes it.
-    window_s, step_s : seconds of sound per vector and between vectors. The model was trained on windows of 10 s.
-    name : of the embedding space.
+    folder : Path
+        Folder of the model (:meth:`MuLan.save_pretrained`).
+    window_s : float, default 10.0
+        Seconds of sound per vector; models are trained with 10 s.
+    step_s : float, default 1.0
+        Seconds between vectors.
+    name : str, default "mulan-small"
+        Name of the embedding space.
+
+    Attributes
+    ----------
+    model : MuLan
+        The model.
+    space : EmbeddingSpace
+        Space of the vectors.
 
     Raises
     ------
-    InputError : the model, or a frozen model under it, is not here; spectrogram towers read windows of 10 s only.
+    InputError
+        The model or a frozen model of it is missing, or a network on log-mel windows is to read other windows than 10
+        s.
+
+    Examples
+    --------
+    An untrained model on log-mel windows, saved and used for 11 s of sound:
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.models.mulan import MuLan, MuLanConfig, MuLanEmbedder
+    >>> MuLan(MuLanConfig("ast", width=16, layers=1, heads=1, mels=128, text_width=16)).save_pretrained(Path("model"))
+    >>> embedder = MuLanEmbedder(Path("model"), name="untrained")
+    >>> embedder.embed(0.1 * np.sin(np.arange(11 * 16000)), 16000).shape  # windows, dims
+    (2, 128)
     """
 
     def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.0, name: str = "mulan-small") -> None:
@@ -47,7 +76,20 @@ class MuLanEmbedder:
         self.space = EmbeddingSpace(name, _VERSION, digest, self.model.config.dims, window_s, step_s, SAMPLE_RATE)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
-        """Embed a waveform at any sample rate, mono or stereo: (windows, 128) float32, unit rows."""
+        """Embed a waveform.
+
+        Parameters
+        ----------
+        waveform : ndarray of shape (samples,), (channels, samples) or (samples, channels)
+            Mono or stereo samples, as for :func:`brain2music.audio.as_waveform`.
+        sample_rate : int
+            Sample rate in Hz.
+
+        Returns
+        -------
+        ndarray of float32, of shape (windows, dims)
+            Vectors of unit length.
+        """
         if self._extractor is not None:
             return self.embed_features(self._extractor(waveform, sample_rate))
         sound = mono_at(waveform, sample_rate, SAMPLE_RATE)
@@ -61,11 +103,22 @@ class MuLanEmbedder:
         return self._audio(torch.from_numpy(features))
 
     def embed_text(self, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
-        """Embed texts: (texts, 128) float32, unit rows.
+        """Embed texts.
+
+        Parameters
+        ----------
+        texts : str or sequence of str
+            English texts.
+
+        Returns
+        -------
+        ndarray of float32, of shape (texts, dims)
+            Vectors of unit length.
 
         Raises
         ------
-        InputError : a text is empty or unknown, or the sentence encoder is not here.
+        InputError
+            A text is empty or unknown, or the sentence encoder is not installed.
         """
         return mulan_text_vectors(self.model, texts)
 

@@ -18,11 +18,29 @@ FILE = "tokens.safetensors"
 
 
 class MuLanTokenizer:
-    """Frozen residual quantizer of embeddings: vectors to tokens and back.
+    """Frozen residual quantizer of embeddings.
+
+    MusicLM is conditioned on the tokens of an embedding: of sound in training, and of text or sound when generating.
 
     Parameters
     ----------
-    codebooks : (n_quantizers, codebook_size, dims); each quantises the residual of those before it.
+    codebooks : Tensor of shape (quantizers, codes, dims)
+        Codebooks, each of which quantises the residual of those before it.
+
+    References
+    ----------
+    Agostinelli et al., "MusicLM: generating music from text" (2023, arXiv 2301.11325), section 3.1: 12 quantizers of
+    1024 codes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.mulan import MuLanTokenizer
+    >>> vectors = torch.randn(200, 8, generator=torch.Generator().manual_seed(0))
+    >>> tokenizer = MuLanTokenizer.fit(vectors, n_quantizers=3, codebook_size=16)
+    >>> tokens = tokenizer.encode(vectors)
+    >>> tuple(tokens.shape), tuple(tokenizer.decode(tokens).shape)
+    ((200, 3), (200, 8))
     """
 
     def __init__(self, codebooks: Float32[Tensor, "quantizers codes dims"]) -> None:
@@ -40,7 +58,29 @@ class MuLanTokenizer:
         codebook_size: int = CODEBOOK_SIZE,
         seed: int = 0,
     ) -> "MuLanTokenizer":
-        """Fit codebooks with k-means, one quantizer after another; :class:`InputError` for fewer vectors than codes."""
+        """Fit codebooks with k-means, one quantizer after another.
+
+        Parameters
+        ----------
+        vectors : Tensor of shape (vectors, dims)
+            Embeddings of training music.
+        n_quantizers : int, default 12
+            Number of codebooks.
+        codebook_size : int, default 1024
+            Codes per codebook.
+        seed : int, default 0
+            Seed of the initial centres.
+
+        Returns
+        -------
+        MuLanTokenizer
+            The tokenizer.
+
+        Raises
+        ------
+        InputError
+            There are fewer vectors than codes.
+        """
         if len(vectors) < codebook_size:
             raise InputError(
                 f"{len(vectors)} vectors are too few for {codebook_size} codes", hint="give more, or ask for fewer"

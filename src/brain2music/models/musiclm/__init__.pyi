@@ -5,5 +5,3 @@ from .model import MusicLM as MusicLM
 from .sampling import Sampling as Sampling
 from .stage import Condition as Condition
 from .stage import MusicLMStage as MusicLMStage
-from .training import MusicLMHyperparameters as MusicLMHyperparameters
-from .training import MusicLMTask as MusicLMTask

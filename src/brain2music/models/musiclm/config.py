@@ -19,28 +19,80 @@ COARSE_QUANTIZERS = 4
 
 @dataclass(frozen=True)
 class StageConfig:
-    """A stage, one decoder-only model: what it predicts, from what, in which order, and how large it is.
+    """Configuration of a stage of MusicLM, a decoder-only transformer.
+
+    :func:`stage_configs` makes those of the named sizes.
 
     Attributes
     ----------
-    name : "semantic", "coarse" or "fine"; "acoustic" for the only one of a single stage.
-    family, first_quantizer, n_quantizers, codebook_size : the predicted tokens. frame_rate : their frames per second.
-    upstream, upstream_quantizers, upstream_codebook_size : tokens of the stage before, which condition this one; "" for
-        none. frames_per_upstream : predicted frames per upstream frame.
-    upstream_as : before the predicted segment ("prefix", the paper), or each frame added to the step that predicts the
-        same frame ("aligned": shorter, and nothing to align by attention).
-    condition : forms in which the embedding conditions the stage, before everything else: as residual "tokens" (the
-        paper), as one projected "vector", both, or none.
-    condition_dims, condition_quantizers, condition_codebook_size : of the embedding, and of its residual tokens.
-    condition_every_step : whether the condition's vector is added to every step, too.
-    past_dropout : probability that part of an example's past is hidden in training (Bowman et al. 2016, "word dropout",
-        arXiv 1511.06349): past tokens say nearly all that the condition says, except at the start.
-    token_noise : probability that an example's past is that of another example in training, up to a random frame:
-        sampled tokens may contradict the condition, and the condition is to be followed.
-    pattern : order of the predicted codes. crop_s, stride_s : longest segment, and how far a longer one advances.
-    layers, heads, width, hidden, dropout : of the transformer. token_width : of the token table and of the output
-        heads, projected to and from ``width``, quantizer by quantizer, where they differ.
-    temperature, guidance : default of sampling (MusicLM has no guidance: 1).
+    name : {"semantic", "coarse", "fine", "acoustic"}
+        Name of the stage; "acoustic" is the only one of a model of a single stage.
+    family : str
+        Predicted tokens: "semantic" or "acoustic".
+    first_quantizer : int
+        First predicted quantizer.
+    n_quantizers : int
+        Number of predicted quantizers.
+    frame_rate : float
+        Frames of predicted tokens per second.
+    crop_s : float
+        Longest segment that is predicted at once, in seconds.
+    stride_s : float
+        Seconds by which a longer segment advances.
+    temperature : float
+        Default temperature of sampling.
+    layers : int
+        Layers of the transformer.
+    heads : int
+        Attention heads.
+    width : int
+        Width of the transformer.
+    hidden : int
+        Inner width of its feed-forward layers.
+    token_width : int
+        Width of the token table and of the output heads, projected to and from ``width`` where they differ.
+    pattern : {"flattened", "delay", "parallel"}
+        Order in which codes are predicted.
+    dropout : float
+        Dropout of the transformer.
+    codebook_size : int
+        Codes per predicted quantizer.
+    upstream : str
+        Tokens of the stage before, which condition this one; "" for none.
+    upstream_quantizers : int
+        Number of upstream quantizers.
+    upstream_codebook_size : int
+        Codes per upstream quantizer.
+    frames_per_upstream : int
+        Predicted frames per upstream frame.
+    upstream_as : {"prefix", "aligned"}
+        Whether upstream tokens are before the predicted segment, as in the paper, or added to the step that predicts
+        the same frame.
+    condition : tuple of str
+        Forms in which the embedding conditions the stage: "tokens" (the paper), "vector", both, or none.
+    condition_every_step : bool
+        Whether the condition's vector is added to every step, too.
+    past_dropout : float
+        Probability that part of an example's past is hidden in training (word dropout, Bowman et al. 2016, arXiv
+        1511.06349).
+    token_noise : float
+        Probability that an example's past is that of another example in training, up to a random frame, so that the
+        condition is followed where sampled tokens contradict it.
+    condition_dims : int
+        Dimensions of the embedding.
+    condition_quantizers : int
+        Number of its residual tokens.
+    condition_codebook_size : int
+        Codes per residual token.
+    guidance : float
+        Default weight of classifier-free guidance; 1 is none, as in the paper.
+
+    Examples
+    --------
+    >>> from brain2music.models.musiclm import stage_configs
+    >>> config = stage_configs("paper")["semantic"]
+    >>> config.layers, config.width, config.frames
+    (24, 1024, 750)
     """
 
     json_keys: ClassVar = {
@@ -112,14 +164,33 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Sizes of all tokens: acoustic tokens of the codec, semantic tokens, and those of the condition.
+    """Sizes of all tokens of a MusicLM.
 
     Attributes
     ----------
-    acoustic_frame_rate : frames of the codec per second.
-    acoustic_dims : dimensions of the codec's codebooks, from which the small sizes' tables are initialised; 0 where
-        they are unknown.
-    condition_dims : dimensions of the embedding that is the condition.
+    acoustic_codebook_size : int
+        Codes per quantizer of the codec.
+    acoustic_quantizers : int
+        Number of quantizers of the codec.
+    acoustic_frame_rate : float
+        Frames of the codec per second.
+    acoustic_dims : int
+        Dimensions of the codec's codebooks, from which the tables of small sizes are initialised; 0 where unknown.
+    semantic_codebook_size : int
+        Number of semantic tokens.
+    condition_quantizers : int
+        Residual tokens of the embedding.
+    condition_codebook_size : int
+        Codes per residual token.
+    condition_dims : int
+        Dimensions of the embedding.
+
+    Examples
+    --------
+    >>> from brain2music.models.musiclm import Vocabulary, stage_configs
+    >>> vocabulary = Vocabulary(acoustic_codebook_size=32, acoustic_quantizers=4)
+    >>> stage_configs("tiny", "single", vocabulary)["acoustic"].codebook_size
+    32
     """
 
     acoustic_codebook_size: int = 1024
@@ -140,15 +211,42 @@ class Vocabulary:
 def stage_configs(
     size: Size, stage_set: StageSet = "three", vocabulary: Vocabulary | None = None
 ) -> dict[StageName, StageConfig]:
-    """Configurations of the stages of a size, by name.
+    """Make the configurations of the stages of a size.
 
-    ``paper`` is 24 layers, 16 heads, 1024/4096 and flattened. ``small`` and ``tiny`` predict one frame per step
-    (delay), add upstream tokens to the steps of the same frame, and are conditioned on the embedding as tokens and as a
-    vector.
+    ``paper`` has 24 layers, 16 heads, widths 1024 and 4096, and flattened tokens. ``small`` and ``tiny`` predict one
+    frame per step, add upstream tokens to the steps of the same frame, and are conditioned on the embedding as tokens
+    and as a vector. Frame rates and crops are those of the paper at every size.
+
+    Parameters
+    ----------
+    size : {"tiny", "small", "paper"}
+        Size of the transformers.
+    stage_set : {"three", "single"}, default "three"
+        The three stages of the paper, or a single one that predicts all acoustic tokens from the embedding.
+    vocabulary : Vocabulary, optional
+        Sizes of the tokens; default those of the paper.
+
+    Returns
+    -------
+    dict of str to StageConfig
+        Configurations by the name of the stage.
 
     Raises
     ------
-    ValueError : three stages of a codec that does not have two frames per semantic token.
+    ValueError
+        Three stages of a codec that does not have two frames per semantic token.
+
+    References
+    ----------
+    Agostinelli et al., "MusicLM: generating music from text" (2023, arXiv 2301.11325).
+
+    Examples
+    --------
+    The lengths of the sequences of the paper's stages, conditions included:
+
+    >>> from brain2music.models.musiclm import stage_configs
+    >>> {name: config.sequence for name, config in stage_configs("paper").items()}
+    {'semantic': 762, 'coarse': 2262, 'fine': 1800}
     """
     vocabulary = vocabulary or Vocabulary()
     if stage_set == "three" and vocabulary.acoustic_frame_rate != 2 * SEMANTIC_FRAME_RATE:

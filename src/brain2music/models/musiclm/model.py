@@ -55,16 +55,46 @@ BATCH = 16
 
 
 class MusicLM:
-    """MusicLM: a cascade of stages, their conditioner, and a codec.
+    """Generator of music from an embedding, a text or a recording.
+
+    Stages predict semantic and acoustic tokens one after the other, conditioned on the embedding, and a codec decodes
+    the acoustic tokens. A trained model is loaded by :meth:`from_pretrained` or :func:`brain2music.get_generator`.
 
     Parameters
     ----------
-    stages : by name: the paper's three, or "acoustic" alone. conditioner : of the embedding.
-    semantic : tokens of recordings, for continuing them; a single stage needs none.
-    codec : whose codes the stages were trained on. sampling : parameters of each stage.
-    post_net, postfilter : of the spectrograms of sampled tokens, where the codec is of mel tokens; one after the other.
-    name : of the model, in the origin of its outputs. sha256 : digest of all that decides its outputs, "none" before
-        the model is saved.
+    stages : dict of str to MusicLMStage
+        Stages by name: the three of the paper, or "acoustic" alone.
+    conditioner : Conditioner
+        Makes conditions of embeddings.
+    semantic : SemanticTokenizer or None
+        Tokenizer of recordings, for continuing them; None for a single stage.
+    codec : TokenCodec
+        Codec on whose codes the stages were trained.
+    sampling : dict of str to Sampling, optional
+        Sampling parameters by stage; default those of the stages.
+    post_net : MelPostNet, optional
+        Network that corrects the spectrograms of sampled tokens, where the codec is of mel tokens.
+    postfilter : Postfilter, optional
+        Filter of these spectrograms, applied after the post-net.
+    name : str, default "musiclm"
+        Name of the model in the origin of its outputs.
+    sha256 : str, default "none"
+        Digest of all that decides its outputs; "none" before the model is saved.
+
+    References
+    ----------
+    Agostinelli et al., "MusicLM: generating music from text" (2023, arXiv 2301.11325). Denk et al., "Brain2Music"
+    (2023, arXiv 2307.11078) conditions it on the embedding decoded from the brain.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.models.musiclm import MusicLM
+    >>> model = MusicLM.from_pretrained("musiclm-small")
+    >>> vector = np.random.default_rng(0).normal(size=128)  # a random direction of the embedding space
+    >>> (piece,) = model.generate(vector, seconds=1.0, seed=3)
+    >>> piece.waveform.shape, piece.sample_rate
+    ((1, 22050), 22050)
     """
 
     def __init__(
@@ -117,27 +147,44 @@ class MusicLM:
         first_item: int = 0,
         progress: Advance | None = None,
     ) -> list[Reconstruction]:
-        """Generate music: ``n_samples`` pieces per item, all samples of the first item first.
+        """Generate music from embeddings, texts or recordings.
 
         A piece depends on its item, the seed, and the numbers of item and sample, and not on how many other pieces are
         generated with it.
 
         Parameters
         ----------
-        embedding : in :attr:`conditioner`'s space: :class:`Embeddings`, which say their space and are averaged over
-            windows; an array (128,) of one item or (items, windows, 128); (rows, 128) with ``rows``; or a file.
-        text : a prompt, or several. like : a sound to be like, or several; a sound is (waveform, sample_rate), or a
-            file.
-        seconds : 1 to 600; beyond 30 each further 15 continue the 15 before.
-        n_samples : pieces per item; none is chosen among them.
-        guidance : classifier-free guidance of the first two stages, 0 to 100; the checkpoint's own by default.
-        rows : what the rows of a two-dimensional embedding are: "items", or "windows" of one item.
-        first_item : the number of the first item, where these are some of many.
-        progress : called as ``progress(done, total)``.
+        embedding : Embeddings, ndarray or Path, optional
+            Embeddings in :attr:`space`, which are averaged over windows; an array of shape (dims,) of one item, (items,
+            windows, dims), or (rows, dims) with ``rows``; or a file of either.
+        text : str or sequence of str, optional
+            Descriptions of the music, instead of an embedding.
+        like : (ndarray, int), Path, str, or sequence of these, optional
+            Recordings to be like, as waveform and sample rate in Hz or as files, instead of an embedding.
+        seconds : float, default 15.0
+            Duration of a piece in seconds, 1 to 600; beyond 30 s each further 15 s continue the 15 s before.
+        seed : int, default 0
+            Seed of the random numbers.
+        n_samples : int, default 1
+            Number of pieces per item.
+        guidance : float, optional
+            Weight of classifier-free guidance, 0 to 100; default that of the model.
+        rows : {"items", "windows"}, optional
+            Whether the rows of a two-dimensional array are items, or windows of one item.
+        first_item : int, default 0
+            Number of the first item, where these are some of many.
+        progress : callable, optional
+            Called with (windows done, windows to do).
+
+        Returns
+        -------
+        list of Reconstruction
+            ``n_samples`` pieces per item, all of the first item first.
 
         Raises
         ------
-        InputError : not exactly one of the three is given, or it cannot be used.
+        InputError
+            Not exactly one of embedding, text and recording is given, or it cannot be used.
         """
         asked: Any = {"seconds": seconds, "seed": seed, "n_samples": n_samples, "guidance": guidance}
         return list(self.pieces(embedding, text, like, **asked, rows=rows, first_item=first_item, progress=progress))
@@ -156,7 +203,10 @@ class MusicLM:
         first_item: int = 0,
         progress: Advance | None = None,
     ) -> Iterator[Reconstruction]:
-        """Generate music as :meth:`generate` does, yielding each piece when it is done; errors are raised at once."""
+        """Generate music, yielding each piece when it is done.
+
+        Parameters are those of :meth:`generate`; errors are raised at once.
+        """
         check_duration(seconds, n_samples)
         check_guidance(guidance)
         check_seed(seed)
@@ -179,7 +229,35 @@ class MusicLM:
         guidance: float | None = None,
         progress: Advance | None = None,
     ) -> Reconstruction:
-        """Generate one piece whose prompt changes every 15 s, each part continuing the one before (story mode)."""
+        """Generate one piece whose prompt changes every 15 s, each part continuing the one before.
+
+        Parameters
+        ----------
+        texts : str or sequence of str
+            Descriptions of the parts.
+        seconds : float, optional
+            Duration of the piece in seconds; default 15 s per text.
+        seed : int, default 0
+            Seed of the random numbers.
+        guidance : float, optional
+            Weight of classifier-free guidance, 0 to 100; default that of the model.
+        progress : callable, optional
+            Called with (windows done, windows to do).
+
+        Returns
+        -------
+        Reconstruction
+            The piece.
+
+        Raises
+        ------
+        InputError
+            There is no text, one is too long, or the embedding space has no text.
+
+        References
+        ----------
+        MusicLM (arXiv 2301.11325), section 5, "story mode".
+        """
         texts = as_texts(texts)
         if not texts:
             raise InputError("the story has no prompts", hint="give at least one")
@@ -199,15 +277,36 @@ class MusicLM:
         guidance: float | None = None,
         progress: Advance | None = None,
     ) -> Reconstruction:
-        """Continue a recording: the recording, followed by ``seconds`` of music that continues its last 15 s.
+        """Continue a recording with new music.
 
-        The condition is the recording's own embedding, or a text's. The recording keeps its channels, its sample rate
-        and its samples; what is new is made in mono, stands in every channel at that channel's level, and joins without
-        a click (:func:`brain2music.audio.joining.join`).
+        The result is the recording, followed by music that continues its last 15 s. The condition is the embedding of
+        the recording, or that of a text. The recording keeps its channels, its sample rate and its samples; new music
+        is mono, has the level of each channel, and joins without a click.
 
         Parameters
         ----------
-        sound : (waveform, sample_rate), the waveform mono or (channels, samples); or a file.
+        sound : (ndarray, int), Path or str
+            Recording of 1 s or more, as waveform and sample rate in Hz or as a file.
+        seconds : float, default 15.0
+            Duration of the new music in seconds.
+        seed : int, default 0
+            Seed of the random numbers.
+        text : str, optional
+            Description of the new music; default the embedding of the recording is used.
+        guidance : float, optional
+            Weight of classifier-free guidance, 0 to 100; default that of the model.
+        progress : callable, optional
+            Called with (windows done, windows to do).
+
+        Returns
+        -------
+        Reconstruction
+            The recording and its continuation.
+
+        Raises
+        ------
+        InputError
+            The recording is shorter than 1 s or cannot be read, or the text cannot be used.
         """
         return continue_recording(self, sound, seconds, seed, text, guidance, progress)
 
@@ -224,7 +323,24 @@ class MusicLM:
         return self.writer.tokens(conditions, seconds, generator, guidance, prompt, advance)
 
     def save_pretrained(self, folder: str | Path, codec: str, provenance: dict[str, Any] | None = None) -> Path:
-        """Save the model as a folder, one sub-folder per stage, in half precision; the codec is named, not copied."""
+        """Save the model as a folder.
+
+        Each stage has a folder of its own, in half precision; the codec is named, not copied.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder to write.
+        codec : str
+            Name or folder of the codec.
+        provenance : dict, optional
+            Facts about the training, as JSON types.
+
+        Returns
+        -------
+        Path
+            The folder.
+        """
         folder = Path(folder)
         for name, stage in self.stages.items():
             stage.save_pretrained(folder / name, half=True)
@@ -247,15 +363,28 @@ class MusicLM:
         codec: str | Path | None = None,
         vocoder: str | None = None,
     ) -> "MusicLM":
-        """Load a shipped model by its name, or one from a folder.
+        """Load a shipped model, or one from a folder.
 
         Parameters
         ----------
-        codec : folder of its codec, if elsewhere. vocoder : of mel tokens, if another than the model's own.
+        name : str or Path
+            Name of a shipped model, or a folder.
+        device : str or torch.device, default "cpu"
+            Device of the stages.
+        codec : str or Path, optional
+            Folder of the codec, if it is not a shipped model.
+        vocoder : {"griffin-lim", "hifigan"}, optional
+            Vocoder of mel tokens; default that of the model.
+
+        Returns
+        -------
+        MusicLM
+            The model.
 
         Raises
         ------
-        InputError : there is no such model, it is incomplete, or its codec is not the one it was trained with.
+        InputError
+            There is no such model, it is incomplete, or its codec is not the one with which it was trained.
         """
         return cls(**read_parts(name, device, codec, vocoder))
 
@@ -297,13 +426,37 @@ class MusicLM:
                 yield np.pad(wave, (0, length - len(wave)))
 
     def encode_audio(self, sound: Float32[np.ndarray, " samples"]) -> Int[Tensor, "quantizers frames"]:
-        """Encode mono sound at :attr:`sample_rate` to acoustic codes."""
+        """Encode mono sound to acoustic codes.
+
+        Parameters
+        ----------
+        sound : ndarray of float32, of shape (samples,)
+            Sound at :attr:`sample_rate`.
+
+        Returns
+        -------
+        Tensor of int, of shape (quantizers, frames)
+            Acoustic codes.
+        """
         return torch.from_numpy(self.codec.encode(sound[None], self.sample_rate).values.T.astype(np.int64))
 
     def decode_codes(
         self, codes: Int[Tensor, "quantizers frames"], sampled: bool = True
     ) -> Float32[np.ndarray, " samples"]:
-        """Decode acoustic codes to mono sound; sampled ones go through post-net and postfilter, where there are any."""
+        """Decode acoustic codes to mono sound.
+
+        Parameters
+        ----------
+        codes : Tensor of int, of shape (quantizers, frames)
+            Acoustic codes.
+        sampled : bool, default True
+            Whether the codes are sampled, so that post-net and postfilter are applied where there are any.
+
+        Returns
+        -------
+        ndarray of float32, of shape (samples,)
+            Sound at :attr:`sample_rate`.
+        """
         coded = self.as_codes(codes)
         if not sampled or not isinstance(self.codec, MelTokenCodec):
             return self.codec.decode(coded)[0]

@@ -24,13 +24,31 @@ _ROUNDING = 3e-5
 
 @dataclass(frozen=True)
 class Sampling:
-    """Sampling parameters of a stage. MusicLM states temperatures only, and no guidance.
+    """Sampling parameters of a stage.
+
+    MusicLM publishes temperatures only.
 
     Attributes
     ----------
-    temperature : 0 takes the likeliest code.
-    top_k, top_p : keep only the k likeliest codes, or the fewest that hold probability p; None keeps all.
-    guidance : w of classifier-free guidance, null + w (conditional - null); 1 is the condition alone, 0 none.
+    temperature : float
+        Divisor of the logits; 0 takes the likeliest code.
+    top_k : int or None
+        Number of likeliest codes that may be sampled; None for all.
+    top_p : float or None
+        Probability that the fewest likeliest codes which may be sampled hold; None for all.
+    guidance : float
+        Weight w of classifier-free guidance, null + w (conditional - null); 1 is the condition alone, 0 none.
+
+    Raises
+    ------
+    ValueError
+        A parameter is not finite or out of range.
+
+    Examples
+    --------
+    >>> from brain2music.models.musiclm import Sampling
+    >>> Sampling(temperature=0.9, top_k=50)
+    Sampling(temperature=0.9, top_k=50, top_p=None, guidance=1.0)
     """
 
     temperature: float = 1.0

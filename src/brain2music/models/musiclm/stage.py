@@ -20,7 +20,26 @@ Choice = Callable[[int, Float[Tensor, "batch slots codes"]], Int[Tensor, "batch 
 
 
 class Condition(NamedTuple):
-    """An embedding in both forms, tokens and vector, and which of them each item is shown."""
+    """Embeddings of a batch that condition a stage, as tokens and as vectors.
+
+    Attributes
+    ----------
+    tokens : Tensor of int, of shape (batch, quantizers)
+        Residual tokens.
+    vector : Tensor of shape (batch, dims)
+        Embeddings.
+    shown : Tensor of bool, of shape (batch, 2)
+        Whether tokens and vector of each item are shown to the stage.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.musiclm import Condition
+    >>> tokens, vector = torch.zeros(1, 12, dtype=torch.long), torch.ones(1, 128)
+    >>> condition = Condition(tokens, vector, torch.ones(1, 2, dtype=torch.bool))
+    >>> condition.null().shown
+    tensor([[False, False]])
+    """
 
     tokens: Int[Tensor, "batch quantizers"]
     vector: Float[Tensor, "batch dims"]
@@ -57,7 +76,32 @@ class Condition(NamedTuple):
 
 
 class MusicLMStage(Pretrained):
-    """A stage: autoregressive p(codes | condition, upstream tokens) (MusicLM, section 3.2)."""
+    """Stage of MusicLM: a model of p(codes | condition, upstream tokens).
+
+    Parameters
+    ----------
+    config : StageConfig
+        Tokens and sizes.
+
+    References
+    ----------
+    Agostinelli et al., "MusicLM: generating music from text" (2023, arXiv 2301.11325), section 3.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.musiclm import Condition, MusicLMStage, Sampling, Vocabulary, stage_configs
+    >>> vocabulary = Vocabulary(acoustic_codebook_size=32, acoustic_quantizers=4)
+    >>> stage = MusicLMStage(stage_configs("tiny", "single", vocabulary)["acoustic"]).eval()
+    >>> tokens, vector = torch.zeros(1, 12, dtype=torch.long), torch.ones(1, 128)
+    >>> condition = Condition(tokens, vector, torch.ones(1, 2, dtype=torch.bool))
+    >>> codes = stage.sample(condition, None, 5, Sampling(temperature=0.0), torch.Generator())
+    >>> tuple(codes.shape)  # batch, quantizers, frames
+    (1, 4, 5)
+    >>> log_probabilities = stage(condition, None, codes)
+    >>> tuple(log_probabilities.shape)
+    (1, 4, 5)
+    """
 
     Config = StageConfig
     stored_name = "Stage"
@@ -87,7 +131,22 @@ class MusicLMStage(Pretrained):
         upstream: Int[Tensor, "batch upstream_quantizers upstream_frames"] | None,
         codes: Int[Tensor, "batch quantizers frames"],
     ) -> Float[Tensor, "batch quantizers frames"]:
-        """Log-probability of every code, given all codes before it in the pattern; conditions carry no loss."""
+        """Compute the log-probability of every code, given all codes before it in the pattern.
+
+        Parameters
+        ----------
+        condition : Condition or None
+            Embeddings; None for a stage without.
+        upstream : Tensor of int, of shape (batch, upstream_quantizers, upstream_frames), or None
+            Codes of the stage before; None for a stage without.
+        codes : Tensor of int, of shape (batch, quantizers, frames)
+            Codes of this stage.
+
+        Returns
+        -------
+        Tensor of shape (batch, quantizers, frames)
+            Log-probabilities in nats; conditions carry no loss.
+        """
         past = _with_token_noise(codes, self.config.token_noise) if self.training and self.config.token_noise else codes
         scores, targets = self._scores(condition, upstream, past), codes.transpose(0, 1)  # quantizers first
         loss = functional.cross_entropy(scores.flatten(0, 1).float(), targets.flatten(), reduction="none")
@@ -113,6 +172,13 @@ class MusicLMStage(Pretrained):
 
         Inputs are then the vectors of the codes, on one scale, and output heads have the same directions, so that codes
         that sound alike are alike before any training. All of it is trained further.
+
+        Parameters
+        ----------
+        codebooks : Tensor of shape (quantizers, codes, token_width)
+            Codebooks of all quantizers of the codec.
+        frequencies : Tensor of shape (quantizers, codes)
+            Relative frequencies of the codes of the predicted quantizers.
         """
         config, scale = self.config, codebooks[0].square().mean().sqrt()
         levels = range(config.first_quantizer + config.n_quantizers)
@@ -135,10 +201,30 @@ class MusicLMStage(Pretrained):
         generator: Randomness,
         known: Int[Tensor, "batch quantizers known_frames"] | None = None,
     ) -> Int[Tensor, "batch quantizers frames"]:
-        """Sample codes of ``frames`` frames; the first are ``known``, where some are given.
+        """Sample codes.
 
         Guidance other than 1 doubles the batch by the null condition; a stage without conditions ignores it. With one
-        generator per item, an item's codes do not depend on the other items.
+        generator per item, the codes of an item do not depend on the other items.
+
+        Parameters
+        ----------
+        condition : Condition or None
+            Embeddings; None for a stage without.
+        upstream : Tensor of int, of shape (batch, upstream_quantizers, upstream_frames), or None
+            Codes of the stage before; None for a stage without.
+        frames : int
+            Number of frames, known ones included.
+        sampling : Sampling
+            Temperature, top k, top p and guidance.
+        generator : torch.Generator or sequence of torch.Generator
+            Random numbers of all items, or one generator per item.
+        known : Tensor of int, of shape (batch, quantizers, known_frames), optional
+            Codes of the first frames, which are continued.
+
+        Returns
+        -------
+        Tensor of int, of shape (batch, quantizers, frames)
+            Codes.
         """
         guidance = sampling.guidance if self.config.condition else 1.0
         return self.step_through(condition, upstream, frames, CodeSampler(sampling, generator), known, guidance)
@@ -153,7 +239,28 @@ class MusicLMStage(Pretrained):
         known: Int[Tensor, "batch quantizers known_frames"] | None = None,
         guidance: float = 1.0,
     ) -> Int[Tensor, "batch quantizers frames"]:
-        """Step through the pattern with a cache, calling ``choice`` for the codes of every step that is not known."""
+        """Step through the pattern with a cache, calling ``choice`` for the codes of every step that is not known.
+
+        Parameters
+        ----------
+        condition : Condition or None
+            Embeddings; None for a stage without.
+        upstream : Tensor of int, of shape (batch, upstream_quantizers, upstream_frames), or None
+            Codes of the stage before; None for a stage without.
+        frames : int
+            Number of frames, known ones included.
+        choice : callable
+            Maps the number of a step and its logits (batch, slots, codes) to its codes (batch, slots).
+        known : Tensor of int, of shape (batch, quantizers, known_frames), optional
+            Codes of the first frames.
+        guidance : float, default 1.0
+            Weight of classifier-free guidance.
+
+        Returns
+        -------
+        Tensor of int, of shape (batch, quantizers, frames)
+            Codes.
+        """
         exact = ExactLogits(self, condition, upstream, frames, guidance)
         if condition is not None and guidance != 1.0:
             condition = condition.with_null()

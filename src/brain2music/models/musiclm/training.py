@@ -63,15 +63,31 @@ HYPERPARAMETERS: dict[Size, MusicLMHyperparameters] = {
 
 
 class MusicLMTask:
-    """The training of MusicLM's stages, for :func:`brain2music.training.loop.fit`.
+    """Training task of MusicLM's stages (:class:`brain2music.training.task.Task`).
 
     Parameters
     ----------
-    shards : folder of :mod:`.tokens`' shards, with the conditioner and the semantic tokenizer beside them.
-    size, stage_set : of the stages. only : train these; the others are exported as initialised.
-    batch_divisor : divides the batches, for small machines.
-    codec : folder of the codec, to write samples with; "" for none.
-    begin : a trained model to begin at (:func:`.musiclm_begin.initialise_from`); "" for none.
+    shards : Path
+        Folder of token shards (:mod:`.token_shards`), with the conditioner and the semantic tokenizer beside them.
+    size : {"tiny", "small", "paper"}, default "small"
+        Size of the stages.
+    stage_set : {"three", "single"}, default "three"
+        The three stages of the paper, or a single one.
+    seed : int, default 0
+        Seed of weights, crops and the split into training and validation.
+    only : sequence of str
+        Stages to train; default all. The others are exported as initialised.
+    batch_divisor : float, default 1.0
+        Divisor of the batch sizes, for small machines.
+    codec : str, default ""
+        Folder of the codec, to write samples; "" for none.
+    initialise : str, default ""
+        Trained model from which the stages are initialised; "" for none.
+
+    Raises
+    ------
+    InputError
+        There is no such stage, or the shards hold too little music.
     """
 
     def __init__(

@@ -25,16 +25,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SoundStreamConfig:
-    """Configuration of a SoundStream; by default the small MusicLM variant.
+    """Configuration of a SoundStream.
+
+    The defaults are those of the small variant at the frame rate of MusicLM (50 Hz).
 
     Attributes
     ----------
-    sample_rate : in Hz. patch : stride of the first layer, 1 in the paper; 20 in the small size, which two CPU cores
-        train in an hour. strides : further strides; the product of all is the hop length.
-    encoder_channels, decoder_channels : widths from the waveform to the latents, one more than strides; multiples of
-        16, because convolutions on a CPU are several times faster with them.
-    dim : dimensions of a latent frame. n_quantizers, codebook_size : number of quantizers, and codes per quantizer.
-    dead_code_threshold : see :class:`ResidualVectorQuantizer`. film : whether the bottleneck has a denoising switch.
+    sample_rate : int
+        Sample rate in Hz.
+    patch : int
+        Stride of the first layer: 1 in the paper; 20 in the small size, which two CPU cores train in an hour.
+    strides : tuple of int
+        Further strides; the product of all strides is the hop length.
+    encoder_channels : tuple of int
+        Widths of the encoder from the waveform to the latents, one more than strides. Multiples of 16 are several times
+        faster on a CPU.
+    decoder_channels : tuple of int
+        Widths of the decoder, in the order of the encoder.
+    dim : int
+        Dimensions of a latent frame.
+    n_quantizers : int
+        Number of quantizers.
+    codebook_size : int
+        Codes per quantizer.
+    dead_code_threshold : float
+        Frames per batch below which a code is replaced
+        (:class:`~brain2music.models.codec_parts.ResidualVectorQuantizer`).
+    activation : {"elu", "snake"}
+        Activation of the convolutions.
+    film : bool
+        Whether the bottleneck has a denoising switch.
+
+    Examples
+    --------
+    >>> from brain2music.models.soundstream import SoundStreamConfig
+    >>> config = SoundStreamConfig.size("paper")
+    >>> config.hop_length, config.kbps
+    (480, 6.0)
     """
 
     json_keys: ClassVar = {
@@ -70,7 +97,16 @@ class SoundStreamConfig:
     def size(cls, name: Literal["tiny", "small", "paper", "paper-320"]) -> "SoundStreamConfig":
         """Make the configuration of a named size.
 
-        ``paper`` is the variant of MusicLM with the widths of SoundStream, ``paper-320`` is that of SoundStream.
+        Parameters
+        ----------
+        name : {"tiny", "small", "paper", "paper-320"}
+            ``paper`` is the variant of MusicLM with the widths of SoundStream, ``paper-320`` is that of SoundStream
+            itself.
+
+        Returns
+        -------
+        SoundStreamConfig
+            The configuration.
         """
         wide = (32, 64, 128, 256, 512)
         paper = cls(patch=1, strides=(3, 4, 5, 8), encoder_channels=wide, decoder_channels=wide, dim=256)
@@ -97,7 +133,32 @@ class SoundStreamOutput(NamedTuple):
 
 
 class SoundStream(Pretrained):
-    """Neural codec between mono sound at ``config.sample_rate`` Hz and codes (n_quantizers, frames)."""
+    """Neural codec of mono sound: a causal encoder, a residual vector quantizer and a causal decoder.
+
+    A trained model is used through :func:`brain2music.get_codec`, which adds resampling and files.
+
+    Parameters
+    ----------
+    config : SoundStreamConfig
+        Sizes and options.
+
+    References
+    ----------
+    Zeghidour et al., "SoundStream: an end-to-end neural audio codec" (2021, arXiv 2107.03312). The variant with 24 kHz,
+    a hop of 480 samples and 12 × 1024 codes is that of MusicLM (Agostinelli et al. 2023, arXiv 2301.11325), which does
+    not publish its strides.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.soundstream import SoundStream, SoundStreamConfig
+    >>> model = SoundStream(SoundStreamConfig.size("tiny")).eval()
+    >>> codes = model.encode(torch.zeros(2, 1, 24000))  # batch, channels, samples
+    >>> tuple(codes.shape)  # batch, quantizers, frames
+    (2, 4, 50)
+    >>> tuple(model.decode(codes).shape)
+    (2, 1, 24000)
+    """
 
     Config = SoundStreamConfig
     training_only = (".counts", ".sums")
@@ -139,12 +200,38 @@ class SoundStream(Pretrained):
         n_quantizers: int | None = None,
         denoise: Bool[Tensor, " batch"] | None = None,
     ) -> Int[Tensor, "batch quantizers frames"]:
-        """Encode sound to codes (batch, n_quantizers, frames) of ceil(samples / hop_length) frames."""
+        """Encode sound to codes.
+
+        Parameters
+        ----------
+        wave : Tensor of shape (batch, 1, samples)
+            Sound at ``config.sample_rate`` Hz.
+        n_quantizers : int, optional
+            Number of quantizers to use; default all.
+        denoise : Tensor of bool, of shape (batch,), optional
+            Whether the decoder is to remove noise, where the model has that switch.
+
+        Returns
+        -------
+        Tensor of int, of shape (batch, quantizers, frames)
+            Codes of ``ceil(samples / hop_length)`` frames.
+        """
         return self.quantize(self.latents(wave, denoise), n_quantizers)
 
     @torch.no_grad()
     def decode(self, codes: Int[Tensor, "batch quantizers frames"]) -> Float[Tensor, "batch 1 samples"]:
-        """Decode codes of any number of quantizers to sound of frames · hop_length samples."""
+        """Decode codes to sound.
+
+        Parameters
+        ----------
+        codes : Tensor of int, of shape (batch, quantizers, frames)
+            Codes of all quantizers, or of the first.
+
+        Returns
+        -------
+        Tensor of shape (batch, 1, samples)
+            Sound of ``frames * hop_length`` samples.
+        """
         return self.decoder(self.dequantize(codes))
 
     def latents(

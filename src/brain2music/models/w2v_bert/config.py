@@ -8,29 +8,79 @@ Size = Literal["tiny", "small", "paper"]
 
 @dataclass(frozen=True)
 class W2vBertConfig:
-    """Architecture and loss weights of w2v-BERT (Chung et al. 2021, arXiv 2108.06209).
+    """Configuration of w2v-BERT: its architecture and the weights of its losses.
 
     The paper gives the blocks (12 + 12 in XL), the weights of the losses and 25 Hz; the width (1024) is known from
     AudioLM. Heads, kernel, codebook and mask schedule are not published: those here are from wav2vec 2.0.
 
     Attributes
     ----------
-    sample_rate : in Hz. n_fft : samples per frame. n_mels : number of mel bands, a multiple of 4. Mel frames are at
-        100 Hz.
-    width, heads, feed_forward, kernel, dropout : sizes of the conformer blocks.
-    contrastive_blocks, masked_blocks : number of blocks in the two modules.
-    quantizer : "gumbel" learns its codes; "projection" keeps a random projection and random codes
-        (BEST-RQ, arXiv 2202.01855).
-    n_codebooks, codebook_size, code_dim : codebooks of the product quantizer, codes per codebook, and width of the
-        concatenated vector.
-    feature_gradient : share of the quantizer's gradient that reaches the frames. With all of it, small models stayed at
-        chance for a hundred steps (the targets move as fast as the model learns); with none they learn.
-    mask_probability : probability of each frame to begin a masked span. mask_span : frames per span, at 25 Hz.
-    distractors : number per masked frame, from other masked frames of the same sound.
-    temperature : temperature of the contrastive similarities.
-    gumbel_start, gumbel_end : temperature of the Gumbel softmax at the start and end of training, interpolated
-        geometrically.
-    beta, gamma, diversity : weights in L = beta (L_w + diversity L_d) + gamma L_m.
+    sample_rate : int
+        Sample rate in Hz.
+    n_fft : int
+        Window of the mel spectrogram in samples.
+    n_mels : int
+        Number of mel bands, a multiple of 4; mel frames are at 100 Hz.
+    width : int
+        Width of the conformer blocks.
+    heads : int
+        Attention heads.
+    feed_forward : int
+        Inner width of the feed-forward layers.
+    kernel : int
+        Kernel of the convolutions in frames.
+    dropout : float
+        Dropout of the blocks.
+    contrastive_blocks : int
+        Number of blocks of the contrastive module.
+    masked_blocks : int
+        Number of blocks of the masked-prediction module.
+    quantizer : {"gumbel", "projection"}
+        "gumbel" learns its codes; "projection" keeps a random projection and random codes (BEST-RQ, arXiv 2202.01855).
+    n_codebooks : int
+        Number of codebooks of the product quantizer.
+    codebook_size : int
+        Codes per codebook.
+    code_dim : int
+        Width of the code vectors, concatenated over codebooks.
+    feature_gradient : float
+        Share of the quantizer's gradient that reaches the frames. With all of it, small models stayed at chance for a
+        hundred steps; with none they learn.
+    mask_probability : float
+        Probability of each frame to begin a masked span.
+    mask_span : int
+        Frames per span, at 25 Hz.
+    distractors : int
+        Distractors per masked frame, from other masked frames of the same sound.
+    temperature : float
+        Temperature of the contrastive similarities.
+    gumbel_start : float
+        Temperature of the Gumbel softmax at the start of training.
+    gumbel_end : float
+        Temperature of the Gumbel softmax at the end of training, interpolated geometrically.
+    beta : float
+        Weight in the loss L = beta (L_w + diversity L_d) + gamma L_m.
+    gamma : float
+        Weight in the loss, as above.
+    diversity : float
+        Weight in the loss, as above.
+
+    Raises
+    ------
+    ValueError
+        Frames, bands or codes do not divide evenly.
+
+    References
+    ----------
+    Chung et al., "w2v-BERT: combining contrastive learning and masked language modeling for self-supervised speech
+    pre-training" (2021, arXiv 2108.06209).
+
+    Examples
+    --------
+    >>> from brain2music.models.w2v_bert import W2vBertConfig
+    >>> config = W2vBertConfig(width=64, heads=2, feed_forward=128, contrastive_blocks=2, masked_blocks=2)
+    >>> config.blocks, config.hop_length
+    (4, 240)
     """
 
     json_keys: ClassVar = {

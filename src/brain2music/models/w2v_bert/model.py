@@ -32,7 +32,27 @@ class W2vBertOutput(NamedTuple):
 
 
 class W2vBert(Pretrained):
-    """w2v-BERT (Chung et al. 2021, arXiv 2108.06209)."""
+    """Self-supervised model of music: a contrastive and a masked-prediction module of conformer blocks.
+
+    Parameters
+    ----------
+    config : W2vBertConfig
+        Sizes and weights of the losses.
+
+    References
+    ----------
+    Chung et al., "w2v-BERT" (2021, arXiv 2108.06209).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from brain2music.models.w2v_bert import W2vBert, W2vBertConfig
+    >>> config = W2vBertConfig(width=32, heads=2, feed_forward=64, contrastive_blocks=1, masked_blocks=1, code_dim=32)
+    >>> model = W2vBert(config).eval()
+    >>> states = model.at_depth(torch.zeros(1, 24000), depth=0.5)
+    >>> tuple(states.shape)  # batch, frames at 25 Hz, width
+    (1, 25, 32)
+    """
 
     Config = W2vBertConfig
     config: W2vBertConfig
@@ -63,8 +83,17 @@ class W2vBert(Pretrained):
 
         Parameters
         ----------
-        sound : at the sample rate of the configuration. mask : frames at 25 Hz that are replaced by noise.
-        temperature : temperature of the Gumbel softmax.
+        sound : Tensor of shape (batch, samples)
+            Sound at the sample rate of the configuration.
+        mask : Tensor of bool, of shape (batch, frames)
+            Frames at 25 Hz that are replaced by noise.
+        temperature : float
+            Temperature of the Gumbel softmax.
+
+        Returns
+        -------
+        W2vBertOutput
+            Context, targets, logits and quantised frames.
         """
         features = self.features(sound)
         with torch.autocast(features.device.type, enabled=False):
@@ -84,9 +113,21 @@ class W2vBert(Pretrained):
         return contrastive + self.masked(contrastive[-1])[1:]
 
     def at_depth(self, sound: Float[Tensor, "batch samples"], depth: float) -> Float[Tensor, "batch frames width"]:
-        """Hidden states at a relative depth: 0 before the first block, 1 after the last block of both modules.
+        """Compute hidden states at a relative depth.
 
         AudioLM uses 19/24 (after block 7 of the masked-prediction module of 12 + 12).
+
+        Parameters
+        ----------
+        sound : Tensor of shape (batch, samples)
+            Sound at the sample rate of the configuration.
+        depth : float
+            Relative depth: 0 before the first block, 1 after the last block of both modules.
+
+        Returns
+        -------
+        Tensor of shape (batch, frames, width)
+            States at 25 Hz.
         """
         return self.hidden_states(sound)[round(depth * self.config.blocks)]
 

@@ -34,10 +34,26 @@ class W2vBertHyperparameters:
 
     Attributes
     ----------
-    batch_size : crops per batch. seconds : duration of a crop.
-    lr : peak learning rate of AdamW. warmup_share : share of training over which it rises; afterwards it falls
-        linearly to zero (wav2vec 2.0). weight_decay : of AdamW. clip : largest gradient norm.
-    seed : seed of crops, masks and validation.
+    batch_size : int
+        Crops per batch.
+    seconds : float
+        Duration of a crop in seconds.
+    lr : float
+        Peak learning rate of AdamW.
+    warmup_share : float
+        Share of training over which the learning rate rises; afterwards it falls linearly to zero (wav2vec 2.0).
+    weight_decay : float
+        Weight decay of AdamW.
+    clip : float
+        Largest gradient norm.
+    seed : int
+        Seed of crops, masks and validation.
+
+    Examples
+    --------
+    >>> from brain2music.models.w2v_bert import W2vBertHyperparameters
+    >>> W2vBertHyperparameters(batch_size=4).seconds
+    8.0
     """
 
     batch_size: int = 16
@@ -145,17 +161,57 @@ def train_w2v_bert(
     n_jobs: int | None = None,
     start_time: float | None = None,
 ) -> Path:
-    """Train w2v-BERT on a folder or manifest of music, and write it to ``OUT/model``.
+    """Train w2v-BERT on a folder of music.
 
     Parameters
     ----------
-    config : one of :data:`~brain2music.models.w2v_bert.config.SIZES`, or another configuration.
-    held_out : folder whose files must not be in the data.
-    start_time : as in :func:`.loop.fit`.
+    data : Path
+        Folder of sound, or a manifest (:func:`brain2music.training.read_sources`).
+    out : Path
+        Folder for checkpoints, log and the model.
+    hparams : W2vBertHyperparameters
+        Batches, learning rate and seed.
+    arguments : TrainingArguments
+        Steps or minutes, precision and device.
+    config : W2vBertConfig
+        Sizes and weights of the losses.
+    held_out : Path, optional
+        Folder whose files must not be in the data.
+    resume : bool, default False
+        Whether to resume from the last checkpoint in ``out``.
+    n_jobs : int, optional
+        Processes that decode sound; default one per core.
+    start_time : float, optional
+        Value of ``time.monotonic()`` from which the minutes count; default now.
+
+    Returns
+    -------
+    Path
+        Folder of the model, for :class:`W2vBertEmbedder`.
 
     Raises
     ------
-    InputError : there is no readable music, the crops are too short to mask, or the codebook collapses.
+    InputError
+        There is no readable music, the crops are too short to mask, or the codebook collapses.
+
+    Examples
+    --------
+    One step of a small model on noise:
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.models.w2v_bert import W2vBertConfig, W2vBertHyperparameters, train_w2v_bert
+    >>> from brain2music.training import TrainingArguments
+    >>> for seed in (0, 1):
+    ...     write_audio(f"music/{seed}.wav", np.random.default_rng(seed).uniform(-0.1, 0.1, 72000), 24000)
+    >>> config = W2vBertConfig(width=32, heads=2, feed_forward=64, contrastive_blocks=1, masked_blocks=1, code_dim=32)
+    >>> hparams = W2vBertHyperparameters(batch_size=2, seconds=2.0)
+    >>> arguments = TrainingArguments(steps=1, device="cpu", workers=0)
+    >>> folder = train_w2v_bert(Path("music"), Path("out"), hparams, arguments, config, n_jobs=1)
+    out/model: exported after 1 steps (all steps done)
+    >>> (folder / "model.safetensors").is_file()
+    True
     """
     frames = round(hparams.seconds * config.sample_rate)
     if frames // config.hop_length // 4 < 2 * config.mask_span:

@@ -37,7 +37,7 @@ Item = TypeVar("Item")
 def simulate(
     out: str | Path,
     *,
-    design: Literal["quick", "ds003720"] = "quick",
+    design: Literal["quick", "ds003720"] | StudyDesign = "quick",
     n_subjects: int = 1,
     resolution_mm: float | None = None,
     seed: int = 0,
@@ -49,46 +49,74 @@ def simulate(
     n_jobs: int | None = None,
     progress: Advance | None = None,
 ) -> None:
-    """Write a simulated BIDS study with its stimuli, and its ground truth in ``derivatives/simulation``.
+    """Write a simulated BIDS study with its stimuli and its ground truth.
+
+    Nobody is scanned: responses to the features of the music are simulated, with noise, in voxels of a template brain.
+    The truth is written to ``derivatives/simulation``, and the study is marked as simulated. The same seed gives the
+    same bytes.
 
     Parameters
     ----------
     out : str or Path
-        A new or empty folder. The study appears complete or not at all.
-    design : {"quick", "ds003720"}
+        New or empty folder. The study appears complete or not at all.
+    design : {"quick", "ds003720"} or StudyDesign, default "quick"
         ``ds003720`` has the real run structure (12 + 6 runs, 480 + 60 clips), ``quick`` the same structure with 6 + 2
-        runs and 120 + 20 clips. With ``events`` it determines only the defaults below.
-    n_subjects : int
+        runs and 120 + 20 clips; or a design of your own. With ``events`` it determines only the defaults below.
+    n_subjects : int, default 1
+        Number of subjects, 1 to 999.
     resolution_mm : float, optional
-        Voxel size; by default 4 for ds003720 and 6 for quick.
-    seed : int
-        The same seed gives the same bytes.
+        Voxel size in mm; default 4 for ds003720 and 6 for quick.
+    seed : int, default 0
+        Seed of the random numbers.
     events : str or Path, optional
-        A BIDS folder (ds003720 itself) whose event files are copied unchanged instead of generated ones. If it has
-        fewer subjects, their events are reused in turn.
+        BIDS folder (ds003720 itself) whose event files are copied unchanged; default generated events. If it has fewer
+        subjects, their events are reused in turn.
     stimuli : str or Path, optional
-        A folder of music, GENRE/TRACK.wav, of which the presented tracks are copied; by default music composed by
-        rule. ``truth.tsv`` in it (track, mood, instruments) adds features, besides genre, for late regions.
+        Folder of music, GENRE/TRACK.wav, of which the presented tracks are copied; default music composed by rule.
+        ``truth.tsv`` in it (track, mood, instruments) adds features, besides genre, for late regions.
     snr : float, optional
-        Standard deviation of the response over that of the noise, for the median voxel of Heschl's gyrus. By default
-        0.27 for ds003720, at which single-trial genre classification is as users of the real data report (27-40 %;
+        Standard deviation of the response over that of the noise, for the median voxel of Heschl's gyrus. The default
+        is 0.27 for ds003720, at which single-trial genre classification is as users of the real data report (27-40 %;
         ``benchmarks/simulated_snr.py``), and 0.6 for quick, which has a quarter of the clips for training.
     tr : float, optional
-        Repetition time in seconds; by default 1.5. Not allowed with ``events``, which have their own.
-    motion : bool
+        Repetition time in seconds; default 1.5. Not allowed with ``events``, which have their own.
+    motion : bool, default False
         Whether to move the head, and to write its motion with the other confounds.
     n_jobs : int, optional
-        Runs processed in parallel; by default one per core. Does not change what is written.
+        Runs processed in parallel; default one per core. It does not change what is written.
     progress : callable, optional
-        Called with the numbers of steps done and in total.
+        Called with (steps done, steps to do).
 
     Raises
     ------
     InputError
-        If ``out`` is not empty, a parameter is not valid, or there is not enough music or events for the design.
+        ``out`` is not empty, a parameter is not valid, or there is not enough music or events for the design.
+
+    See Also
+    --------
+    brain2music.simulate_study : Simulate a study and load it.
+
+    Examples
+    --------
+    A small study of one subject, to noise:
+
+    >>> import numpy as np
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.simulation.brain import StudyDesign, read_truth, simulate
+    >>> rng = np.random.default_rng(0)
+    >>> for genre in ("jazz", "rock"):
+    ...     for number in range(13):
+    ...         write_audio(f"music/{genre}/{number}.wav", rng.uniform(-0.1, 0.1, 8 * 8000), 8000)
+    >>> design = StudyDesign(
+    ...     train_runs=1, train_clips=20, test_runs=1, test_clips=5, repeats=4, resolution_mm=12.0, snr=1.0, clip_s=7.5
+    ... )
+    >>> simulate("study", design=design, stimuli="music", n_jobs=1)
+    >>> truth = read_truth("study", "001")
+    >>> len(truth.table), truth.settings["simulated"]
+    (625, True)
     """
-    _check_parameters(design, n_subjects, resolution_mm, snr, tr, events)
-    shape = DESIGNS[design]
+    shape = _design_of(design)
+    _check_parameters(shape, n_subjects, resolution_mm, snr, tr, events)
     shape = replace(shape, resolution_mm=resolution_mm or shape.resolution_mm, snr=snr or shape.snr, tr=tr or shape.tr)
     labels = [f"{number:03d}" for number in range(1, n_subjects + 1)]
     with new_folder(Path(out)) as root, threadpool_limits(1):
@@ -101,7 +129,8 @@ def simulate(
         else:
             recordings.copy_tracks(clips, Path(stimuli), root / "stimuli", by_events=events is not None)
         space = extract_features(root / "stimuli", planned, n_jobs, steps.one)
-        settings = {"design": design, "seed": seed, "snr": shape.snr, "resolution_mm": shape.resolution_mm}
+        name = design if isinstance(design, str) else "custom"
+        settings = {"design": name, "seed": seed, "snr": shape.snr, "resolution_mm": shape.resolution_mm}
         settings |= {} if tr is None else {"tr": tr}
         _write_description(root, labels, settings, events)
         write_features(root, space)
@@ -229,16 +258,22 @@ def _each(work: Callable[[Any], Item], items: Sequence[Any], n_jobs: int | None)
         yield from pool.map(work, items)
 
 
+def _design_of(design: str | StudyDesign) -> StudyDesign:
+    if isinstance(design, StudyDesign):
+        return design
+    if design not in DESIGNS:
+        raise InputError(f"there is no design {design!r}", hint=f"choose among {', '.join(DESIGNS)}")
+    return DESIGNS[design]
+
+
 def _check_parameters(
-    design: str,
+    design: StudyDesign,
     n_subjects: int,
     resolution_mm: float | None,
     snr: float | None,
     tr: float | None,
     events: str | Path | None,
 ) -> None:
-    if design not in DESIGNS:
-        raise InputError(f"there is no design {design!r}", hint=f"choose among {', '.join(DESIGNS)}")
     if not 1 <= n_subjects <= 999:
         raise InputError(f"cannot simulate {n_subjects} subjects", hint="ask for 1 to 999")
     if resolution_mm is not None and not 1 <= resolution_mm <= 12:
@@ -247,6 +282,6 @@ def _check_parameters(
         raise InputError(f"{snr:g} is no signal-to-noise ratio", hint="give a number over 0")
     if tr is not None and events is not None:
         raise InputError("a TR is given with events, which have their own", events, "leave one of them out")
-    if tr is not None and not PLAUSIBLE[0] <= tr <= DESIGNS[design].clip_s:
-        limits = f"{PLAUSIBLE[0]:g} to {DESIGNS[design].clip_s:g}"
+    if tr is not None and not PLAUSIBLE[0] <= tr <= design.clip_s:
+        limits = f"{PLAUSIBLE[0]:g} to {design.clip_s:g}"
         raise InputError(f"cannot simulate a TR of {tr:g} s", hint=f"choose {limits} s, the duration of a clip")

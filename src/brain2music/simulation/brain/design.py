@@ -17,7 +17,36 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class StudyDesign:
-    """A design: runs, clips per run, repeats of test clips, and defaults."""
+    """Design of a simulated study: its runs, clips and repeats, and defaults of the simulation.
+
+    Attributes
+    ----------
+    train_runs : int
+        Number of training runs.
+    train_clips : int
+        Clips per training run.
+    test_runs : int
+        Number of test runs.
+    test_clips : int
+        Clips per test run.
+    repeats : int
+        Presentations of each test clip.
+    resolution_mm : float
+        Default voxel size in mm.
+    snr : float
+        Default standard deviation of the response over that of the noise, for the median voxel of Heschl's gyrus.
+    clip_s : float
+        Duration of a clip in seconds.
+    tr : float
+        Default repetition time in seconds.
+
+    Examples
+    --------
+    >>> from brain2music.simulation.brain import DESIGNS
+    >>> design = DESIGNS["ds003720"]
+    >>> design.n_clips, design.test_clips * design.repeats * design.clip_s  # clips; seconds of a test run
+    (540, 600.0)
+    """
 
     train_runs: int
     train_clips: int
@@ -43,7 +72,15 @@ DESIGNS = {
         train_runs=6, train_clips=20, test_runs=2, test_clips=10, repeats=4, resolution_mm=6.0, snr=0.6
     ),
 }
-"""Designs by name. Both have contiguous clips of 15 s, a carry-in first, and four repeats of test clips."""
+"""
+Designs by name, with contiguous clips of 15 s, a carry-in first, and four repeats of test clips.
+
+Examples
+--------
+>>> from brain2music.simulation.brain import DESIGNS
+>>> {name: design.n_clips for name, design in DESIGNS.items()}
+{'ds003720': 540, 'quick': 140}
+"""
 
 
 @dataclass(frozen=True)

@@ -23,32 +23,44 @@ FOLDER = Path("derivatives") / "simulation"
 
 @dataclass(frozen=True)
 class Truth:
-    """The ground truth of one simulated subject.
+    """Ground truth of one simulated subject.
 
     Attributes
     ----------
     table : pandas.DataFrame
         One row per voxel of grey matter: ``i j k`` (index in the image), ``x y z`` (mm, MNI), ``roi`` ("" if
-        unlabelled), ``family`` (early, middle, late or none), ``snr``, ``delay_s`` (delay of the response),
-        ``peak_s`` (time of its peak), ``ceiling`` and ``ceiling_mean`` (see :meth:`SimulatedSubject.ceiling`: the
-        correlation scan by scan of the noiseless response with one presentation of the test runs, and with the
-        average of all).
-    weights : (responsive, features) float32
-        In image units, for the rows of the table whose family is not "none".
-    hrf : (responsive, steps) float32
-        The responses of these voxels to one frame, at ``rate`` Hz, without ``delay_s``.
-    noise : dict of str to array
-        In image units. For all rows of the table ``sd`` and ``ar1`` (of AR(1) noise), ``drift`` (voxels,) and
+        unlabelled), ``family`` (early, middle, late or none), ``snr``, ``delay_s`` (delay of the response in seconds),
+        ``peak_s`` (time of its peak), ``ceiling`` and ``ceiling_mean`` (correlation scan by scan of the noiseless
+        response with one presentation of the test runs, and with the average of all).
+    weights : ndarray of float32, of shape (responsive, features)
+        Weights of the features in image units, for the rows of the table whose family is not "none".
+    hrf : ndarray of float32, of shape (responsive, steps)
+        Responses of these voxels to one frame, at ``rate`` Hz, without ``delay_s``.
+    noise : dict of str to ndarray
+        Noise in image units. For all rows of the table ``sd`` and ``ar1`` (of AR(1) noise), ``drift`` (voxels,) and
         ``physiology`` (voxels, 3); for responsive rows ``spontaneous`` (responsive, courses), the amplitudes of shared
         AR(1) courses (whose correlation from scan to scan is ``settings["spontaneous_ar1"]``).
-    features : dict of str to (frames, features) float32
-        By name of the clip, at ``rate`` Hz, z-scored.
+    features : dict of str to ndarray of float32, of shape (frames, features)
+        Features by name of the clip, at ``rate`` Hz, z-scored.
     feature_names : tuple of str
-        As "family.name".
+        Names of the features, as "family.name".
     rate : int
-        In Hz.
+        Frame rate of features and responses in Hz.
     settings : dict
-        Of the simulation: design, seed, snr, resolution_mm.
+        Settings of the simulation: design, seed, snr, resolution_mm.
+
+    Examples
+    --------
+    The voxel with the highest noise ceiling of a made-up truth; :func:`read_truth` reads that of a study:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from brain2music.simulation.brain import Truth
+    >>> table = pd.DataFrame({"roi": ["", "Heschl"], "ceiling": [0.1, 0.6]})
+    >>> none = np.zeros((0, 0), np.float32)
+    >>> truth = Truth(table, none, none, {}, {}, (), 50, {"simulated": True})
+    >>> truth.table.loc[truth.table["ceiling"].idxmax(), "roi"]
+    'Heschl'
     """
 
     table: pd.DataFrame
@@ -62,12 +74,41 @@ class Truth:
 
 
 def read_truth(root: str | Path, subject: str) -> Truth:
-    """Read the truth of a subject from the folder of a simulated study.
+    """Read the ground truth of a subject of a simulated study.
+
+    Parameters
+    ----------
+    root : str or Path
+        Folder that :func:`simulate` wrote.
+    subject : str
+        Label of the subject, without ``sub-``.
+
+    Returns
+    -------
+    Truth
+        Voxels, weights, responses, noise and features.
 
     Raises
     ------
     InputError
-        If the folder is not a simulated study, or has no such subject.
+        The folder is not a simulated study, or has no such subject.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.audio import write_audio
+    >>> from brain2music.simulation.brain import StudyDesign, read_truth, simulate
+    >>> rng = np.random.default_rng(0)
+    >>> for genre in ("jazz", "rock"):
+    ...     for number in range(13):
+    ...         write_audio(f"music/{genre}/{number}.wav", rng.uniform(-0.1, 0.1, 8 * 8000), 8000)
+    >>> design = StudyDesign(
+    ...     train_runs=1, train_clips=20, test_runs=1, test_clips=5, repeats=4, resolution_mm=12.0, snr=1.0, clip_s=7.5
+    ... )
+    >>> simulate("study", design=design, stimuli="music", n_jobs=1)
+    >>> truth = read_truth("study", "001")
+    >>> float(truth.table["ceiling"].max()) > 0.5  # of a presentation, in the best voxel
+    True
     """
     folder = Path(root) / FOLDER
     if not folder.is_dir():

@@ -47,7 +47,31 @@ _SWINGS = 0.57  # share of the beat from which swing is audible
 
 
 def make_caption(piece: Piece, rng: np.random.Generator) -> str:
-    """Write a caption: an opening with genre, mood or pace and instruments, then some details in sentences."""
+    """Write an English caption of a composed piece.
+
+    It has an opening with genre, mood or pace and instruments, and then some details; all of it is true of the piece.
+
+    Parameters
+    ----------
+    piece : Piece
+        Composed piece.
+    rng : numpy.random.Generator
+        Random numbers, with which words and details are chosen.
+
+    Returns
+    -------
+    str
+        One or more sentences.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.simulation.music import compose_piece, make_caption
+    >>> rng = np.random.default_rng(0)
+    >>> caption = make_caption(compose_piece("disco", rng), rng)
+    >>> "disco" in caption.lower()
+    True
+    """
     opening = _OPENINGS[int(rng.integers(len(_OPENINGS)))](piece, rng)
     details = [detail(piece, rng) for detail in _DETAILS if rng.random() < 0.45]
     sentences = dict.fromkeys(chain(opening, details))
@@ -55,7 +79,22 @@ def make_caption(piece: Piece, rng: np.random.Generator) -> str:
 
 
 def make_captions(piece: Piece, rng: np.random.Generator, n: int) -> tuple[str, ...]:
-    """Write ``n`` different captions of a piece."""
+    """Write several different captions of a composed piece.
+
+    Parameters
+    ----------
+    piece : Piece
+        Composed piece.
+    rng : numpy.random.Generator
+        Random numbers, with which words and details are chosen.
+    n : int
+        Number of captions.
+
+    Returns
+    -------
+    tuple of str
+        Captions, no two of which are equal.
+    """
     unique: dict[str, None] = {}
     while len(unique) < n:
         unique[make_caption(piece, rng)] = None

@@ -21,11 +21,37 @@ _DOUBLING_WEIGHT = 0.15  # factor of the weight of an instrument that another ro
 
 
 def compose_piece(genre: str, rng: np.random.Generator, seconds: float = 30.0) -> Piece:
-    """Compose a piece of a genre and length; the same state of ``rng`` gives the same notes.
+    """Compose a piece of a genre.
+
+    Tempo, key, mood, form and chords are drawn first, then instruments and their parts. The same state of ``rng`` gives
+    the same notes.
+
+    Parameters
+    ----------
+    genre : str
+        One of the ten genres of GTZAN (:data:`GENRES`).
+    rng : numpy.random.Generator
+        Random numbers.
+    seconds : float, default 30.0
+        Duration in seconds.
+
+    Returns
+    -------
+    Piece
+        Properties and notes.
 
     Raises
     ------
-    InputError : the genre is not one of :data:`.genres.GENRES`.
+    InputError
+        There is no such genre.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.simulation.music import compose_piece
+    >>> piece = compose_piece("reggae", np.random.default_rng(0))
+    >>> sum(len(track.notes) for track in piece.tracks) > 100
+    True
     """
     plan = draw_plan(genre, rng, seconds)
     sections = _sections_of_roles(plan, rng)

@@ -92,4 +92,12 @@ def _read_genres() -> dict[str, Genre]:
 
 
 GENRES: dict[str, Genre] = _read_genres()
-"""The ten genres of GTZAN, in alphabetical order."""
+"""
+The ten genres of GTZAN with the rules of their music, by name.
+
+Examples
+--------
+>>> from brain2music.simulation.music import GENRES
+>>> list(GENRES)
+['blues', 'classical', 'country', 'disco', 'hiphop', 'jazz', 'metal', 'pop', 'reggae', 'rock']
+"""

@@ -34,10 +34,30 @@ _REVERB = {"lead": 50, "texture": 60, "answer": 50, "chords": 35, "drums": 25, "
 
 
 def render_piece(piece: Piece, sample_rate: int = 22050) -> Float32[np.ndarray, " samples"]:
-    """Render a piece using the General-MIDI sound font TimGM6mb: mono, exactly ``piece.seconds`` long.
+    """Render a piece to sound.
 
-    The level is set to :data:`LEVEL`, peaks stay below :data:`PEAK`, and the end is faded out over 20 ms. The same
-    piece gives the same samples to the bit.
+    The instruments are those of the General-MIDI sound font TimGM6mb. The level is set to -20 dB of full scale (RMS),
+    peaks stay below 0.98, and the end is faded out over 20 ms. The same piece gives the same samples to the bit.
+
+    Parameters
+    ----------
+    piece : Piece
+        Composed piece.
+    sample_rate : int, default 22050
+        Sample rate in Hz.
+
+    Returns
+    -------
+    ndarray of float32, of shape (samples,)
+        Mono waveform of exactly ``piece.seconds``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brain2music.simulation.music import compose_piece, render_piece
+    >>> piece = compose_piece("classical", np.random.default_rng(0), seconds=2.0)
+    >>> render_piece(piece).shape
+    (44100,)
     """
     import midirenderer
     import soundfile
@@ -54,7 +74,28 @@ def render_piece(piece: Piece, sample_rate: int = 22050) -> Float32[np.ndarray, 
 
 
 def midi_bytes(piece: Piece) -> bytes:
-    """Bytes of a standard MIDI file of a piece."""
+    """Convert a piece to a standard MIDI file.
+
+    Parameters
+    ----------
+    piece : Piece
+        Composed piece.
+
+    Returns
+    -------
+    bytes
+        Content of the file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from brain2music.simulation.music import compose_piece, midi_bytes
+    >>> content = midi_bytes(compose_piece("metal", np.random.default_rng(0)))
+    >>> content[:4]
+    b'MThd'
+    >>> size = Path("piece.mid").write_bytes(content)
+    """
     import pretty_midi
 
     midi = pretty_midi.PrettyMIDI(initial_tempo=piece.tempo, resolution=_RESOLUTION)
@@ -81,27 +122,49 @@ def write_corpus(
     progress: Advance | None = None,
     first: int = 0,
 ) -> Path:
-    """Compose and render a corpus in GTZAN's layout, ``<genre>/<genre>.<00000>.wav``, and its ``truth.tsv``.
+    r"""Compose and render a corpus of music in the layout of GTZAN.
 
-    Each track depends only on (seed, genre, number), so a larger corpus with the same seed begins with the smaller
-    one. After an interruption, complete files are kept and only missing ones are rendered.
+    Files are ``<genre>/<genre>.<00000>.wav``, and their properties are in ``truth.tsv``. Each track depends only on
+    seed, genre and number, so a larger corpus with the same seed begins with the smaller one. After an interruption,
+    complete files are kept and only missing ones are rendered.
 
     Parameters
     ----------
-    pieces_per_genre : number of pieces per genre, for all ten genres, or genre → number.
-    seed : 0 to 2³² - 1; two corpora with different seeds have no piece in common.
-    n_jobs : number of processes; None for one per core. 1 works in this process.
-    progress : called with (done, total) after each track.
-    first : number of the first track of each genre; corpora of one seed with other numbers have no piece in common.
+    folder : str or Path
+        Folder to write.
+    pieces_per_genre : int or dict of str to int
+        Number of pieces per genre, for all ten genres, or by genre.
+    seed : int
+        Seed, 0 to 2³² - 1; two corpora with different seeds have no piece in common.
+    seconds : float, default 30.0
+        Duration of each piece in seconds.
+    sample_rate : int, default 22050
+        Sample rate in Hz.
+    n_jobs : int, optional
+        Number of processes; default one per core. With 1, this process does the work.
+    progress : callable, optional
+        Called with (tracks done, tracks to do).
+    first : int, default 0
+        Number of the first track of each genre; corpora of one seed with other numbers have no piece in common.
 
     Returns
     -------
-    The path of ``truth.tsv``: one row per track with ``track``, ``genre``, ``instruments`` ("; " between),
-    ``tempo``, ``key``, ``mode``, ``meter``, ``mood``, ``progression``, ``caption``, ``seed``.
+    Path
+        File ``truth.tsv``: one row per track with ``track``, ``genre``, ``instruments`` ("; " between), ``tempo``,
+        ``key``, ``mode``, ``meter``, ``mood``, ``progression``, ``caption``, ``seed``.
 
     Raises
     ------
-    InputError : an unknown genre, a seed out of range, or a folder that holds other sound already.
+    InputError
+        There is no such genre, the seed is out of range, or the folder holds other sound already.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from brain2music.simulation.music import write_corpus
+    >>> truth = write_corpus("music", {"jazz": 1, "rock": 2}, seed=7, seconds=3.0, n_jobs=1)
+    >>> pd.read_csv(truth, sep="\t")["track"].tolist()
+    ['jazz.00000', 'rock.00000', 'rock.00001']
     """
     folder = Path(folder)
     counts = pieces_per_genre if isinstance(pieces_per_genre, Mapping) else dict.fromkeys(GENRES, pieces_per_genre)
