@@ -1,4 +1,4 @@
-"""Agreement of classes between clips and the music retrieved or generated for them, by every tagger of a run."""
+"""Agreement of AudioSet classes between clips and the music retrieved or generated for them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ def agreement(
     context: SubjectContext,
     music: Music,
 ) -> list[Score]:
-    """Scores by every tagger among the run's embeddings and judges; none where there is none.
+    """Score the agreement of classes by every tagger among the run's embedders; no scores where there is none.
 
     ``made`` and ``oracle`` read, when they are called, the music of every scored clip, from the prediction and from the
     true embedding; ``builder`` gives the columns that the scores of one tagger share.

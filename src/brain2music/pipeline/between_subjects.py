@@ -1,4 +1,4 @@
-"""Between-subject decoding: subjects aligned on their training clips, each decoded by others' data at group level."""
+"""Between-subject decoding: subjects are aligned on their training clips, and decoded with data of the others."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ WAYS: tuple[tuple[HeldOut, bool], ...] = (("subject", False), ("none", True))
 
 
 def require_several(source: Source, config: RunConfig, subjects: Sequence[str]) -> None:
-    """:class:`InputError` where subjects are to be aligned and cannot be."""
+    """Raise :class:`InputError` where subjects cannot be aligned."""
     if config.evaluation.between_subject and source.folds is not None:
         hint = "take `evaluation.between_subject` out of the settings"
         raise InputError("subjects are aligned on training clips, and this study has no clips apart", hint=hint)
@@ -31,10 +31,10 @@ def require_several(source: Source, config: RunConfig, subjects: Sequence[str]) 
 def score_between_subjects(
     source: Source, subjects: Sequence[str], name: str, music: Music, config: RunConfig
 ) -> list[Score]:
-    """Identification of every subject in one embedding by decoders of aligned subjects.
+    """Score the identification of every subject in one embedding by decoders of aligned subjects.
 
-    Per subject and alignment there are two scores, with ``held_out`` "subject" (the decoder was not fitted to this
-    subject's responses) and "none".
+    Per subject and alignment there are two scores, with ``held_out`` "subject" (the decoder was not fitted to responses
+    of this subject) and "none".
     """
     contexts = [SubjectContext(source, subject, config) for subject in subjects]
     sides = []

@@ -1,8 +1,8 @@
-"""What outputs were made from: a record beside them, by which they are kept, made again, or known to belong no longer.
+"""Records of what outputs were made from, by which outputs are kept, made again, or removed.
 
-A stage is skipped when its record names the same inputs, settings and code version, and every output still has the
-digest that was recorded. A record is written before its outputs too, so that those of a run that was killed are known
-for what they are. Nothing is ever removed that no record names, or that was edited since.
+A step is skipped when its record names the same inputs, settings and code version, and every output still has the
+recorded digest. A record is written before its outputs too, so that those of a killed run are recognised. Nothing is
+removed that no record names, or that was edited since.
 """
 
 import warnings
@@ -33,9 +33,9 @@ class Step:
 
 @dataclass
 class Stages:
-    """The stages of a run, and what belongs to them; everything else of ours below a folder may then be removed.
+    """Steps of a run and their records; outputs of other steps below a folder may then be removed.
 
-    ``records`` are the provenance files of the stages that were run or found to be current.
+    ``records`` are the provenance files of the steps that were run or found to be current.
     """
 
     records: list[Path] = field(default_factory=list)
@@ -70,23 +70,34 @@ def stage(
     record: Path | None = None,
     perhaps: Sequence[Path] = (),
 ) -> bool:
-    """Run ``make`` unless its outputs are already here from the same inputs and settings; True if it ran.
+    """Run ``make`` unless its outputs exist already from the same inputs and settings; True if it ran.
 
-    What an earlier run of the stage made and this one does not is removed.
+    Outputs of an earlier run that this one does not make are removed.
 
     Parameters
     ----------
-    outputs : files that ``make`` writes, each atomically, all in one folder or below it.
-    make : writes them; it may return further files of that folder that it wrote, which are then outputs too.
-    inputs : name -> digest of everything read.
-    settings : whatever changes the result.
-    record : the provenance file, in that folder; default the first output with ``.json`` for its suffix.
-    perhaps : the files that ``make`` may return, where they are known: so they are removed if it is killed, and the
-        stage never run again.
+    outputs : sequence of Path
+        Files that ``make`` writes, each atomically, all in one folder or below it.
+    make : callable
+        Writes them; it may return further files of that folder that it wrote, which are then outputs too.
+    inputs : dict of str to str
+        Digests of everything that is read, by name.
+    settings : dict
+        Settings that change the result, as JSON types.
+    record : Path, optional
+        Provenance file in that folder; default the first output with the suffix ``.json``.
+    perhaps : sequence of Path
+        Files that ``make`` may return, where they are known, so that they are removed if it is killed.
+
+    Returns
+    -------
+    bool
+        Whether it ran.
 
     Raises
     ------
-    InputError : there is a folder where a file is to be written.
+    InputError
+        There is a folder where a file is to be written.
     """
     record = record or record_of(outputs[0])
     wanted = plain({"version": __version__, "inputs": dict(inputs), "settings": dict(settings)})
@@ -111,7 +122,7 @@ def write_record(record: Path, made_from: Mapping[str, Any], outputs: Mapping[st
 
 
 def read_record(record: Path) -> dict[str, Any] | None:
-    """What a provenance file says; None where it is missing, damaged, or no such file."""
+    """Read a provenance file; None where it is missing or damaged."""
     try:
         found = read_object(record)
     except InputError:
@@ -124,12 +135,12 @@ def read_record(record: Path) -> dict[str, Any] | None:
 
 
 def outputs_of(record: Path) -> list[Path]:
-    """The files that a provenance file names."""
+    """Files that a provenance file names."""
     return [record.parent / name for name in digests_of(record)]
 
 
 def digests_of(record: Path) -> dict[str, str | None]:
-    """Output -> digest (None: unfinished), as a record names them; names that leave its folder do not count."""
+    """Outputs and their recorded digests (None: unfinished); names outside the folder of the record do not count."""
     found = read_record(record)
     named: dict[str, Any] = {} if found is None else found["outputs"]
     return {
@@ -140,7 +151,7 @@ def digests_of(record: Path) -> dict[str, str | None]:
 
 
 def is_current(record: Path, wanted: Mapping[str, Any], outputs: Iterable[Path] = ()) -> bool:
-    """Whether a record is of outputs made from ``wanted``, ``outputs`` among them, and all are as recorded."""
+    """Whether a record is of outputs made from ``wanted``, includes ``outputs``, and all are as recorded."""
     found = read_record(record)
     if found is None or any(found.get(key) != value for key, value in wanted.items()):
         return False
@@ -148,7 +159,7 @@ def is_current(record: Path, wanted: Mapping[str, Any], outputs: Iterable[Path] 
 
 
 def is_whole(record: Path) -> bool:
-    """Whether every output that a record names has the digest that it names."""
+    """Whether every output of a record has the recorded digest."""
     digests = digests_of(record)
     return bool(digests) and all(_is_same(record.parent / name, digest) for name, digest in digests.items())
 
@@ -162,9 +173,9 @@ def discard(record: Path, kept: Iterable[Path] = ()) -> list[Path]:
 
 
 def remove(folder: Path, digests: Mapping[str, str | None]) -> list[Path]:
-    """Remove files of a folder that still are as recorded, or were never finished; those that were removed.
+    """Remove files of a folder that are as recorded or were never finished; returns the removed files.
 
-    One that was edited since stays, and that is said.
+    A file that was edited since stays, with a warning.
     """
     gone = []
     for name, digest in digests.items():
@@ -184,7 +195,7 @@ def remove(folder: Path, digests: Mapping[str, str | None]) -> list[Path]:
 
 
 def record_of(path: Path) -> Path:
-    """The default name of the record of an output: its own with ``.json`` for its suffix."""
+    """Default record of an output: its name with the suffix ``.json``."""
     stem = path.name.removesuffix(".gz")
     return path.with_name(stem.rsplit(".", 1)[0] + ".json")
 

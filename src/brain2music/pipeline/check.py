@@ -1,4 +1,4 @@
-"""What `check` tells: every finding of the reading of a study and of the gate of its run, by its effect on the run."""
+"""Findings of ``check``: those of reading a study and of the gate of its run, by their effect on the run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +48,7 @@ def check_arrays(
     named: Sequence[str] = (),
     galleries: Sequence[Path] = (),
 ) -> list[Finding]:
-    """The same of a study of response arrays."""
+    """List all that a run of a study of response arrays with these settings would refuse or leave out."""
     try:
         source = read_arrays_study(path)
     except InputError as problem:

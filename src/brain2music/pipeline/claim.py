@@ -1,4 +1,4 @@
-"""Whether a folder may be a run's output: apart from its inputs, and not somebody else's. Asked before the work."""
+"""Checks that a folder may be the output of a run: apart from its inputs, and not made by another program."""
 
 import warnings
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def _is_read(part: str) -> bool:
 
 
 def require_ours(outputs: Outputs) -> None:
-    """:class:`InputError` where a folder holds what another program made."""
+    """Raise :class:`InputError` where another program made a folder."""
     try:
         found = read_object(outputs.description)
     except InputError:
@@ -61,7 +61,7 @@ def require_ours(outputs: Outputs) -> None:
 
 
 def claim(source: Source, outputs: Outputs) -> None:
-    """Take a folder for the outputs of a study: describe it, and remove what writes that were killed left there."""
+    """Describe a folder as the output of a study, and remove temporary files of killed runs."""
     with locked(outputs.lock(), "beginning a run"):
         require_ours(outputs)
         _tell_of_another(source, outputs)

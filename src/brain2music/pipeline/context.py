@@ -1,4 +1,4 @@
-"""What a run decodes: a context's responses and the music that was heard, each made when first asked for."""
+"""Responses and music that a run decodes, each loaded when it is first used."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -32,10 +32,10 @@ LABELS = ("genre-onehot", "mulan-text")
 
 @dataclass(frozen=True)
 class Music:
-    """The study's clips in every embedding of the run.
+    """Clips of a study in every embedding of the run.
 
-    ``embedders`` are decoded, and judge what is retrieved and generated; ``judges`` only judge. ``captions`` : track →
-    text, where the run was given such.
+    ``embedders`` are decoded and evaluate what is retrieved and generated; ``judges`` only evaluate. ``captions`` maps
+    tracks to texts, where the run has captions.
     """
 
     source: Source
@@ -103,7 +103,7 @@ class Music:
 
 @dataclass(frozen=True)
 class SubjectContext:
-    """One subject of a run. Responses at the main lag are kept, at other lags loaded again."""
+    """One subject of a run; responses at the main lag are kept in memory, and those at other lags are loaded again."""
 
     source: Source
     subject: str

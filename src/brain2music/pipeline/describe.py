@@ -1,4 +1,4 @@
-"""What a run was, in words and numbers: ``study.json`` and BIDS ``dataset_description.json``."""
+"""Description of a run in words and numbers: ``study.json`` and BIDS ``dataset_description.json``."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def describe_run(
 
 
 def _created(outputs: Outputs) -> str:
-    """The day when the study was first described here; today where that cannot be read."""
+    """Day when the study was first described in this folder; today where that cannot be read."""
     try:
         return date.fromisoformat(read_object(outputs.study)["created"]).isoformat()
     except (InputError, KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""How the clips of a run are divided: one plan for ``check``, for decoding and for encoding, past the leakage gate."""
+"""Division of the clips of a run: one plan for ``check``, decoding and encoding, which passes the leakage gate."""
 
 from collections.abc import Sequence
 

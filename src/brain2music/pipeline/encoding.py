@@ -1,4 +1,4 @@
-"""Which voxels each embedding predicts: encoders of every embedding of the run, their tables, maps and scores."""
+"""Encoding step: encoders of every embedding of the run, their tables, maps and scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def encode_subject(context: SubjectContext, music: Music, outputs: Outputs) -> l
 
 
 def encoding_files(context: SubjectContext, names: Sequence[str], outputs: Outputs) -> list[Path]:
-    """All that :func:`encode_subject` writes for these embeddings."""
+    """Files that :func:`encode_subject` writes for these embeddings."""
     subject = context.subject
     files = [outputs.encoding_rois(subject), *(outputs.encoding(subject, name) for name in names)]
     train, test = context.responses
@@ -70,7 +70,7 @@ def encoding_files(context: SubjectContext, names: Sequence[str], outputs: Outpu
 
 
 def possible_files(subject: str, names: Sequence[str], outputs: Outputs) -> list[Path]:
-    """All that :func:`encode_subject` may write for these embeddings."""
+    """Files that :func:`encode_subject` may write for these embeddings."""
     maps = [outputs.statmap(subject, name, "r") for name in names]
     maps.append(outputs.statmap(subject, "responses", "ceiling"))
     tables = [outputs.encoding_rois(subject), *(outputs.encoding(subject, name) for name in names)]

@@ -1,4 +1,4 @@
-"""Whether music and responses will fit together: scans, windows and folds, from tables and headers alone."""
+"""Checks that music and responses fit together (scans, windows and folds), from tables and headers alone."""
 
 from collections.abc import Iterator, Sequence
 

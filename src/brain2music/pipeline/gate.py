@@ -1,6 +1,6 @@
-"""The gate of a run: all that stands in its way, found before anything is computed.
+"""Gate of a run: all faults that prevent it, found before anything is computed.
 
-``check`` tells what is found here, and ``run`` refuses by it: both call :func:`prepare_run` and :func:`admit`.
+``check`` lists what is found here, and ``run`` refuses because of it: both call :func:`prepare_run` and :func:`admit`.
 """
 
 import warnings
@@ -42,9 +42,9 @@ FEW = 4
 
 @dataclass(frozen=True)
 class Ready:
-    """What a run works with, opened, and all that was found on the way; what could not be opened is not there.
+    """Inputs of a run, opened, and all findings; what could not be opened is missing.
 
-    ``lost`` are the clips to do without, whose recordings are at fault.
+    ``lost`` are the clips that are left out because of their recordings.
     """
 
     findings: tuple[Finding, ...]
@@ -121,12 +121,14 @@ def judge(findings: Sequence[Finding], subjects: Sequence[str], named: Collectio
 
 
 def admit(source: Source, findings: Sequence[Finding], named: Collection[str] = ()) -> Source:
-    """The source without the subjects at fault, each with a line that says so.
+    """Return the source without the subjects at fault, with a line for each of them.
 
     Raises
     ------
-    LeakageError : training and test data share what they must not.
-    InputError : the first fault that concerns the whole study, a subject that was named, or all that there are.
+    LeakageError
+        Training and test data share what they must not.
+    InputError
+        A fault concerns the whole study, a subject that was named, or all subjects.
     """
     judged = judge(findings, source.subjects, named)
     errors = [finding for finding in judged if finding.severity == "error"]

@@ -1,4 +1,4 @@
-"""Music generated from decoded and from true embeddings, and how similar it is to the clips."""
+"""Generation step: music from decoded and from true embeddings, and its similarity to the clips."""
 
 from collections import Counter
 from collections.abc import Hashable, Sequence

@@ -1,4 +1,4 @@
-"""Sound for the report: every scored clip as presented, and every first hit, as small mp3 files."""
+"""Sounds of the report: every scored clip as presented, and every first hit, as small mp3 files."""
 
 import json
 from collections.abc import Callable, Collection, Mapping

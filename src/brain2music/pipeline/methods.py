@@ -1,4 +1,4 @@
-"""The methods paragraph of a run: what was done, in words that follow its settings."""
+"""Methods paragraph of a run, whose words follow its settings."""
 
 from collections.abc import Callable, Sequence
 
@@ -81,7 +81,7 @@ def _responses(source: Source, config: RunConfig) -> str:
 
 
 def lag_in_words(source: Source, config: RunConfig) -> str:
-    """By how much responses were shifted, in the scans that the lag became and in seconds."""
+    """Lag of the responses in words, in scans and seconds."""
     if not source.has_time:
         return "not shifted in time"
     return f"shifted by {_lags_text(source, lambda tr: (config.lag_in_scans(tr),))}"

@@ -1,4 +1,4 @@
-"""What each stage's outputs are made from: digests of its inputs, and the settings it sees."""
+"""Origins of outputs: digests of the inputs of each step, and the settings that it sees."""
 
 from dataclasses import asdict
 from typing import Any
@@ -17,25 +17,25 @@ from .settings import StageName, visible_settings
 
 
 def made_from(context: SubjectContext, embedder: Embedder, music: Music) -> dict[str, str]:
-    """Of what a subject's decoding into an embedding is made: responses and embeddings of the clips."""
+    """Digests of what a subject is decoded from in one embedding: responses and embeddings of the clips."""
     name, clips = embedder.space.name, context.source.clips_presented(context.subject)
     return {**context.digests, "division": context.division, f"embeddings in {name}": music.digest(name, clips)}
 
 
 def captions_of(embedder: Embedder, music: Music) -> dict[str, str]:
-    """The captions that clips are told and searched by, where the embedding embeds text."""
+    """Captions with which clips are identified and searched, where the embedding embeds text."""
     if not music.captions or not isinstance(embedder, TextEmbedder):
         return {}
     return {"captions": digest_text("\n".join(f"{track}\t{text}" for track, text in music.captions.items()))}
 
 
 def judged_by(context: SubjectContext, music: Music) -> dict[str, str]:
-    """The sounds that what is retrieved or generated is compared with."""
+    """Digests of the sounds with which retrieved or generated music is compared."""
     return {"stimuli": music.presented(context.source.clips_presented(context.subject))}
 
 
 def gallery_digests(gallery: Gallery) -> dict[str, str]:
-    """A gallery's vectors, and all that its table says of the tracks."""
+    """Digests of the vectors of a gallery and of its table of tracks."""
     rows = pd.util.hash_pandas_object(gallery.tracks, index=False).to_numpy()
     digest = digest_array(rows) + digest_text("\t".join(gallery.tracks.columns))
     return {"gallery": digest_array(np.asarray(gallery.vectors)), "tracks of the gallery": digest}
@@ -44,7 +44,7 @@ def gallery_digests(gallery: Gallery) -> dict[str, str]:
 def step_settings(
     stage: StageName, context: SubjectContext, embedder: Embedder | None = None, music: Music | None = None
 ) -> dict[str, Any]:
-    """The settings of a stage: those of the run that it sees, its embedding, and the embeddings that judge."""
+    """Settings of a step: those of the run that it sees, its embedding, and the evaluation embeddings."""
     settings = {**visible_settings(stage, context.config), **of_source(context.source), "lag_tr": context.lag_tr}
     if embedder is not None:
         settings["space"] = asdict(embedder.space)

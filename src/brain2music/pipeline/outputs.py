@@ -1,4 +1,4 @@
-"""Every output of a run: where it lies in the BIDS derivatives folder, and the columns of each table."""
+"""Outputs of a run: the path of every file in the BIDS derivatives folder, and the columns of each table."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How many decoders are refitted to permuted clips, and whether they give p where clips are scored in folds."""
+"""Refits of decoders to permuted clips, and whether they give p values where clips are scored in folds."""
 
 import numpy as np
 from jaxtyping import Int

@@ -1,4 +1,4 @@
-"""Music retrieved from a gallery by decoded and other embeddings, and how similar it is to the clips."""
+"""Retrieval step: music from a gallery by decoded and other embeddings, and its similarity to the clips."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Whether a run can write where it shall, with room for all that it will make."""
+"""Checks that a run can write its outputs, and that the disk has room for them."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ SPARE = 1.5
 def check_room(
     source: Source, config: RunConfig, outputs: Outputs, embedders: Sequence[Embedder], generator: Generator | None
 ) -> Iterator[Finding]:
-    """What is wrong with the output folder."""
+    """Find what is wrong with the output folder."""
     root = outputs.root
     there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
     if root.exists() and not root.is_dir():
@@ -48,7 +48,7 @@ def check_room(
 
 
 def bytes_needed(source: Source, config: RunConfig, embedders: Sequence[Embedder], generator: Generator | None) -> int:
-    """About what a run of all subjects writes, rather too much than too little."""
+    """Estimate the bytes that a run of all subjects writes, rather too many than too few."""
     clips = (*source.train_clips, *source.test_clips)
     scored = source.test_clips or source.train_clips
     total = MP3_BYTES_S * int(sum(clip.duration for clip in scored))

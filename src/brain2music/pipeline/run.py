@@ -1,8 +1,8 @@
-"""The whole reconstruction, top-down: responses to predicted embeddings, to music that exists, to scores.
+"""The whole flow, top-down: responses, predicted embeddings, retrieved and generated music, scores.
 
-:func:`run_pipeline` is the flow, and :mod:`brain2music.pipeline.steps` what it goes through. A step is skipped when its
-outputs are there already, made from the same inputs and settings: a run that was stopped is finished by the same
-command, with the same bytes.
+:func:`run_pipeline` is the flow, and :mod:`brain2music.pipeline.steps` has its steps. A step is skipped when its
+outputs exist already from the same inputs and settings: a run that was stopped is finished by the same command, with
+the same bytes.
 """
 
 from collections.abc import Sequence

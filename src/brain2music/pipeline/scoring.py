@@ -1,4 +1,4 @@
-"""Scores of a decoder beside its baselines: label permutation, other lags, other decoders, and the true genre."""
+"""Scores of a decoder and its baselines: label permutation, other lags, other decoders, and the true genre."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ from .refits import about_p
 
 
 def score(context: SubjectContext, decoder: SubjectDecoder, music: Music) -> list[Score]:
-    """Every score of one decoder. In folds, statistics of the training clips are those of all clips.
+    """Compute every score of one decoder; in folds, statistics of the training clips are those of all clips.
 
     There p is computed from decoders refitted to permuted recordings
     (:func:`~brain2music.metrics.uncertainty.refitted_p`), for scores that were refitted; others have none.

@@ -1,7 +1,7 @@
-"""Which settings each step of a run may see: a step is run again when one of these changes, and not otherwise.
+"""Settings that each step of a run may see: a step is run again when one of them changes, and not otherwise.
 
-A section's name stands for all its settings, ``section.name`` for one. A setting that no step sees is
-only described, is part of the inputs' digests, or decides whether a step runs at all; there are no others.
+The name of a section stands for all its settings, ``section.name`` for one. A setting that no step sees is only
+described, is part of the digests of inputs, or decides whether a step runs at all; there are no others.
 """
 
 from typing import Any, Literal

@@ -1,6 +1,6 @@
-"""The steps of a run: what each writes, what it is made from, the settings that it may see, and what it does.
+"""Steps of a run: what each writes, what it is made from, the settings that it may see, and what it does.
 
-A step is made again when its inputs or its own settings have changed, and not otherwise (:mod:`.cache`).
+A step runs again when its inputs or its own settings have changed, and not otherwise (:mod:`.cache`).
 """
 
 from collections.abc import Callable, Iterator, Sequence

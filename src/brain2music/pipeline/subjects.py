@@ -1,7 +1,7 @@
-"""A subject's outputs as a whole: worked on by one process at a time, and finished or not.
+"""Outputs of a subject as a whole: written by one process at a time, and finished or not.
 
-Processes that run different subjects into one folder meet only where all subjects are put together, which takes in
-those alone that are finished: whose record is there, and every output as it was recorded.
+Processes that run different subjects into one folder meet only where all subjects are put together. Only finished
+subjects are included there: those whose record exists, and whose outputs are all as recorded.
 """
 
 import warnings
@@ -27,9 +27,9 @@ Records = Mapping[str, Mapping[str, Any]]
 
 @contextmanager
 def working_on(subject: str, source: Source, config: RunConfig, outputs: Outputs) -> Iterator[Stages]:
-    """Hold a subject while its stages run; then remove what these no longer make, and record what they made.
+    """Hold a subject while its steps run; then remove what they no longer make, and record what they made.
 
-    Outputs in embeddings that this run does not decode into are right as they are, and stay; that is said.
+    Outputs in embeddings that this run does not decode are valid, and stay; a message says so.
     """
     record, folder = outputs.record(subject), outputs.folder(subject)
     with locked(outputs.lock(f"sub-{subject}"), f"decoding sub-{subject}"):
@@ -51,13 +51,15 @@ def working_on(subject: str, source: Source, config: RunConfig, outputs: Outputs
 
 
 def gather(source: Source, config: RunConfig, outputs: Outputs, level: Level) -> Records:
-    """The records of all subjects of the study that are finished.
+    """Read the records of all finished subjects of the study.
 
-    Said is which are not, which were made with other settings than these, and which are no longer in the study.
+    Messages say which subjects are not finished, which were made with other settings, and which are no longer in the
+    study.
 
     Raises
     ------
-    InputError : at group level, subjects were made with different settings.
+    InputError
+        At group level, subjects were made with different settings.
     """
     found = {subject: finished(outputs, subject) for subject in source.all_subjects}
     records = {subject: record for subject, record in found.items() if record is not None}
@@ -115,7 +117,7 @@ def files_of(outputs: Outputs, subject: str, record: Mapping[str, Any]) -> set[P
 
 
 def unlike(records: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]) -> dict[str, str]:
-    """Subjects that were made with other settings than these, and which of theirs differ, in words."""
+    """Subjects that were made with other settings, and the settings that differ, in words."""
     told = {}
     for subject, record in records.items():
         found = record["settings"]

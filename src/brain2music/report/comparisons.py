@@ -1,4 +1,4 @@
-"""Decoders beside each other: other decoders, lags and baselines, and decoders that were fitted without one genre."""
+"""Comparisons of decoders: other decoders, lags and baselines, and decoders that were fitted without one genre."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The outputs of a run, read back and checked, so that pages can be rebuilt from a folder alone."""
+"""Reader of the outputs of a run, so that pages can be rebuilt from a folder alone."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which regions an embedding predicts, against which null, and where: the "Encoding" section of a subject's page."""
+"""Section "Encoding" of a subject's page: which regions an embedding predicts, against which null, and where."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""The figures of a decoder and of the responses, for a subject's page."""
+"""Figures of a decoder and of the responses, for a subject's page."""
 
 from collections.abc import Sequence
 

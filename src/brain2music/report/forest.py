@@ -1,4 +1,4 @@
-"""Scores beside each other: forest plots, and pairs of bars."""
+"""Forest plots of scores, and pairs of bars."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

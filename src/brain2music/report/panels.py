@@ -1,4 +1,4 @@
-"""The clip panels: every test clip, with the music that its decoded embedding retrieved and generated."""
+"""Clip panels: every test clip, with the music that its decoded embedding retrieved and generated."""
 
 import os
 from dataclasses import dataclass
@@ -40,11 +40,18 @@ class RetrievedTrack:
 
 @dataclass(frozen=True)
 class ClipMusic:
-    """ClipMusic that one embedding retrieved and generated for a clip.
+    """Music that one embedding retrieved and generated for a clip.
 
-    ``best`` : the first hit by condition; ``following`` : the next ones of the decoded embedding, as text.
-    ``caption`` : text of the clip's caption, "" where the run had none.
-    ``generated`` : by condition, a few samples in the order in which they were generated.
+    Attributes
+    ----------
+    best : dict
+        First hit by condition.
+    following : str
+        Next hits of the decoded embedding, as text.
+    caption : str
+        Caption of the clip; "" where the run had none.
+    generated : dict
+        Samples by condition, in the order in which they were generated.
     """
 
     embedding: str

@@ -1,4 +1,4 @@
-"""Which scores a table or sentence is about, chosen by their columns."""
+"""Choice of the scores of a table or sentence, by their columns."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -43,7 +43,7 @@ def by_genre(scores: Iterable[Score]) -> list[Score]:
 
 
 def qualifiers(score: Score) -> list[str]:
-    """In words, what else tells this score from others of its stage, metric and condition."""
+    """Describe in words how this score differs from others of its stage, metric and condition."""
     parts = []
     if score.group != ALL:
         what = "genre" if score.stage != "encode" else "voxels" if score.group == RELIABLE else "region"

@@ -1,4 +1,4 @@
-"""Scores in sentences: how well each step went, against which chance, over how many clips and candidates."""
+"""Sentences about scores: how well each step went, against which chance, over how many clips and candidates."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence

@@ -10,11 +10,28 @@ SHIPPED = Path(__file__).parent
 
 
 def find(name: str | Path) -> Path:
-    """Find the folder of a model: ``$BRAIN2MUSIC_MODELS/name``, a shipped model, or the path itself.
+    """Find the folder of a model.
+
+    Parameters
+    ----------
+    name : str or Path
+        Name of a folder in ``$BRAIN2MUSIC_MODELS``, name of a shipped model, or a path.
+
+    Returns
+    -------
+    Path
+        The first of these that is the folder of a model, with ``config.json``.
 
     Raises
     ------
-    InputError : none of these is a model.
+    InputError
+        None of these is a model.
+
+    Examples
+    --------
+    >>> from brain2music.weights import find
+    >>> find("soundstream-small").name
+    'soundstream-small'
     """
     for folder in (local_folder(name), SHIPPED / name, Path(name)):
         if folder is not None and (folder / "config.json").is_file():
@@ -25,6 +42,17 @@ def find(name: str | Path) -> Path:
 
 
 def local_folder(name: str | Path) -> Path | None:
-    """Path ``$BRAIN2MUSIC_MODELS/name``, whether it exists or not; None where the variable is not set."""
+    """Return the path ``$BRAIN2MUSIC_MODELS/name``, whether it exists or not.
+
+    Parameters
+    ----------
+    name : str or Path
+        Name of the folder.
+
+    Returns
+    -------
+    Path or None
+        The path; None where the variable is not set.
+    """
     root = os.environ.get(FOLDER_VARIABLE)
     return Path(root) / name if root else None
