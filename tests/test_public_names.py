@@ -34,3 +34,8 @@ def test_packages_with_public_names_are_light() -> None:
     assert all(map(public, lazy))
     script = f"import sys, {', '.join(LAZY)}; print([name for name in {HEAVY} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_modules_of_ridge_are_private() -> None:
+    names = [module.name for module in pkgutil.iter_modules(importlib.import_module("brain2music.ridge").__path__)]
+    assert [name for name in names if not name.startswith("_")] == []

@@ -31,12 +31,16 @@ SHARES = np.logspace(-4, 4, 17)
 
 @dataclass(frozen=True)
 class Alignment:
-    """A linear map for each subject: (responses - mean) @ map.
+    """Maps of several subjects into one space: (responses - mean) @ map.
 
     Attributes
     ----------
-    subjects : whose maps these are, in order.
-    means : (voxels,) of each subject's training responses. maps : (voxels, components) of each subject.
+    subjects : tuple of str
+        The subject of each map.
+    means : tuple of ndarray of shape (voxels,)
+        Mean training response of each subject.
+    maps : tuple of ndarray of shape (voxels, components)
+        Map of each subject.
     """
 
     subjects: tuple[str, ...]
@@ -44,11 +48,24 @@ class Alignment:
     maps: tuple[Float32[np.ndarray, "_ components"], ...]
 
     def transform(self, i: int, responses: Responses) -> Responses:
-        """Responses of subject ``i``, of either split, as (clips, scans, components).
+        """Map responses of subject ``i``, of either split, to (clips, scans, components).
+
+        Parameters
+        ----------
+        i : int
+            Index of the subject.
+        responses : Responses
+            Responses of this subject.
+
+        Returns
+        -------
+        Responses
+            Responses in the common space.
 
         Raises
         ------
-        InputError : they are another subject's, or of other voxels.
+        InputError
+            The responses are of another subject, or have other voxels.
         """
         if responses.subject != self.subjects[i] or responses.n_voxels != len(self.means[i]):
             raise InputError(
@@ -65,24 +82,31 @@ class Alignment:
 
 
 def align(train: Sequence[Responses], method: str = "srm", n_components: int = N_COMPONENTS) -> Alignment:
-    """Fit the maps of all subjects on their responses to the same training clips.
+    """Fit the maps of all subjects into one space on their responses to the same training clips.
 
     Parameters
     ----------
-    train : one a subject, over the same clips in any order; matched by the clips' names.
-    method :
-        ``ridge`` predicts the first subject's principal components from each other subject's voxels, one penalty a
-        subject by 5-fold cross-validation over clips (Ferrante et al. 2024; hyperalignment, Haxby et al. 2011,
-        doi:10.1016/j.neuron.2011.08.026, with ridge for rotation).
-        ``procrustes`` rotates each subject's principal components onto the first subject's (Schönemann 1966).
-        ``srm`` is the deterministic shared response model (Chen et al. 2015, NIPS 28, Eq. 2): orthonormal maps
-        whose outputs are nearest to one shared response, which starts from the principal components of all
-        subjects together.
-    n_components : components kept; at most the voxels of any subject and the scans.
+    train : sequence of Responses
+        Responses of each subject to the same clips in any order, which are matched by name.
+    method : {"srm", "procrustes", "ridge"}
+        ``ridge`` predicts the first subject's principal components from the voxels of every other subject, with one
+        penalty per subject chosen by 5-fold cross-validation over clips (Ferrante et al. 2024; hyperalignment, Haxby et
+        al. 2011, doi:10.1016/j.neuron.2011.08.026, with ridge in place of rotation). ``procrustes`` rotates each
+        subject's principal components onto those of the first subject (Schönemann 1966). ``srm`` is the deterministic
+        shared response model (Chen et al. 2015, NIPS 28, Eq. 2): orthonormal maps whose outputs are nearest to one
+        shared response, which starts from the principal components of all subjects together.
+    n_components : int, default 50
+        Components to keep; at most the voxels of any subject and the scans.
+
+    Returns
+    -------
+    Alignment
+        One map per subject.
 
     Raises
     ------
-    InputError : fewer than two subjects, clips or clips' scans that differ between subjects, too few clips.
+    InputError
+        There are fewer than two subjects, clips or their scans differ between subjects, or there are too few clips.
     """
     if method not in METHODS:
         raise InputError(f"there is no alignment {method!r}", hint=f"choose among {', '.join(METHODS)}")
@@ -105,9 +129,9 @@ def align(train: Sequence[Responses], method: str = "srm", n_components: int = N
 
 
 def srm(series: Sequence[Series], n_components: int, n_steps: int = SRM_STEPS) -> list[Map]:
-    """Maps Wᵢ with WᵢᵀWᵢ = 1, and S, that minimise Σᵢ‖Xᵢ - S Wᵢᵀ‖², each found in turn given the other.
+    """Find orthonormal maps Wᵢ and a shared response S that minimise Σᵢ‖Xᵢ - S Wᵢᵀ‖², each in turn given the other.
 
-    ``series`` are (scans, voxels), centred; maps (voxels, n_components).
+    ``series`` are centred responses of shape (scans, voxels); maps have the shape (voxels, n_components).
     """
     gram = np.sum([x @ x.T for x in series], axis=0)
     shared = _leading(gram, n_components)
@@ -119,16 +143,16 @@ def srm(series: Sequence[Series], n_components: int, n_steps: int = SRM_STEPS) -
 
 
 def procrustes(series: Sequence[Series], n_components: int) -> list[Map]:
-    """Principal components of every subject, rotated onto those of the first; ``series`` as in :func:`srm`."""
+    """Rotate the principal components of every subject onto those of the first; ``series`` as in :func:`srm`."""
     axes = [leading_axes(x, n_components) for x in series]
     target = series[0] @ axes[0]
     return [axes[0], *(v @ orthogonal_procrustes(x @ v, target)[0] for x, v in zip(series[1:], axes[1:], strict=True))]
 
 
 def ridge_maps(series: Sequence[Series], n_components: int, folds: Int[np.ndarray, " scans"]) -> list[Map]:
-    """Ridge from every subject's voxels to the first one's principal components; ``series`` as in :func:`srm`.
+    """Fit ridge regressions from the voxels of every subject to the first one's principal components.
 
-    ``folds`` is the fold of every scan.
+    ``series`` are as in :func:`srm`, and ``folds`` is the fold of every scan.
     """
     axes = leading_axes(series[0], n_components)
     target = series[0] @ axes
@@ -136,7 +160,7 @@ def ridge_maps(series: Sequence[Series], n_components: int, folds: Int[np.ndarra
 
 
 def leading_axes(x: Series, n_components: int) -> Map:
-    """The leading right singular vectors of centred responses, each with its largest entry positive."""
+    """Compute the leading right singular vectors of centred responses, each with its largest entry positive."""
     if x.shape[0] < x.shape[1]:
         axes, _ = np.linalg.qr(x.T @ _leading(x @ x.T, n_components).astype(x.dtype))
     else:
@@ -146,11 +170,12 @@ def leading_axes(x: Series, n_components: int) -> Map:
 
 
 def in_one_order(train: Sequence[Responses]) -> list[Responses]:
-    """Responses of all subjects with the clips in the order of the first.
+    """Reorder the responses of all subjects to the order of the first subject's clips.
 
     Raises
     ------
-    InputError : fewer than two subjects; or clips, scans, TR or lag differ between them.
+    InputError
+        There are fewer than two subjects, or clips, scans, TR or lag differ between them.
     """
     if len(train) < 2:
         raise InputError(f"{len(train)} subject cannot be aligned", hint="give two or more")

@@ -23,26 +23,36 @@ Rows = Float[torch.Tensor, "rows components"]
 
 @dataclass(frozen=True)
 class ContrastiveHead:
-    """p ↦ p V W Vᵀ: V the main axes of the training embeddings, W learned from the identity (ridge itself) on.
+    """Predictions turned by a learned map of their main axes: p ↦ p V W Vᵀ.
 
-    W is scaled so that held-out predictions keep their variance.
+    V are the main axes of the training embeddings. W is learned, starting from the identity, and scaled so that
+    held-out predictions keep their variance.
+
+    Attributes
+    ----------
+    basis : ndarray of shape (dims, components)
+        V.
+    weights : ndarray of shape (components, components)
+        W.
     """
 
     basis: Float32[np.ndarray, "dims components"]
     weights: Float32[np.ndarray, "components components"]
 
     def transform(self, predicted: Float32[np.ndarray, "rows dims"]) -> Float32[np.ndarray, "rows dims"]:
-        """Map predictions given about the training mean."""
+        """Map predictions from which the training mean was subtracted."""
         return ((predicted @ self.basis) @ self.weights) @ self.basis.T
 
 
 def contrastive(held_out: HeldOut, seed: int) -> tuple[ContrastiveHead, HeldOut]:
-    """Fit by InfoNCE (van den Oord et al. 2018, arXiv 1807.03748) to the clips of the training set.
+    """Fit the contrastive head to the clips of the training set by InfoNCE.
 
-    Input is what ridge predicts for training clips that it was not fitted to: its predictions of its own training
+    InfoNCE is that of van den Oord et al. 2018, arXiv 1807.03748.
+
+    The input is what ridge predicts for training clips that it was not fitted to: its predictions of its own training
     clips are near perfect with many voxels, and leave nothing to learn. Every other clip is a negative; windows are
-    averaged first, because those of one clip are none. Training stops where the loss of clips held out from the head
-    is least, on average over the folds. Nothing is drawn at random, so ``seed`` is not used.
+    averaged first, because those of one clip are not negatives of each other. Training stops at the least loss for
+    clips held out from the head, averaged over the folds. Nothing is random, so ``seed`` is not used.
     """
     clips = held_out.by_clip()
     folds = range(clips.n_folds)
@@ -65,9 +75,9 @@ def contrastive(held_out: HeldOut, seed: int) -> tuple[ContrastiveHead, HeldOut]
 def info_nce(
     predicted: Rows, candidates: Float[torch.Tensor, "candidates components"], temperature: float = TEMPERATURE
 ) -> Float[torch.Tensor, ""]:
-    """-log softmax of the cosine with one's own among all candidates: row i of both belongs together.
+    """Compute InfoNCE: -log softmax of the cosine with the right candidate among all; row i of both belongs together.
 
-    Candidates beyond the predictions are further negatives.
+    Candidates beyond the number of predictions are further negatives.
     """
     unit = torch.nn.functional.normalize(predicted, dim=1)
     own = torch.arange(len(predicted))

@@ -19,19 +19,24 @@ Labels = Sequence[Hashable] | Int[np.ndarray, " clips"]
 
 @dataclass(frozen=True)
 class Decoded:
-    """Predicted embeddings beside the true ones.
+    """Predicted embeddings beside the true ones, as a run scores them.
 
     Attributes
     ----------
-    predicted, true : (clips, windows, dims), in the embedding's own units.
-    train_mean : (clips, dims), mean of the training targets in the fit that predicted the clip. Between
-        folds it moves away from the clips held out, so that identification across folds is below chance
-        without signal (0.40 where 0.50 is expected) unless it is taken off both sides.
-    clips : the clip of each row.
-    space : what the embedding is.
-    alphas : (alphas,) the penalties tried, ascending.
-    best_alphas, cv_scores : (fits, dims), the penalty chosen and its cross-validated score inside the
-        training set, in each fit: one, or one per fold.
+    predicted, true : ndarray of shape (clips, windows, dims)
+        Embeddings in their own units.
+    train_mean : ndarray of shape (clips, dims)
+        Mean of the training targets in the fit that predicted the clip. Between folds it moves away from the clips held
+        out, so that identification across folds is below chance without signal (0.40 instead of 0.50) unless it is
+        subtracted from both sides.
+    clips : tuple of Clip
+        The clip of each row.
+    space : EmbeddingSpace
+        The space of the embedding.
+    alphas : ndarray of shape (alphas,)
+        The penalties tried, ascending.
+    best_alphas, cv_scores : ndarray of shape (fits, dims)
+        The penalty chosen and its cross-validated score inside the training set: one row, or one per fold.
     """
 
     predicted: Float32[np.ndarray, "clips windows dims"]
@@ -45,11 +50,11 @@ class Decoded:
 
     @property
     def on_edge(self) -> Bool[np.ndarray, " dims"]:
-        """Dimensions that can be predicted (score above 0) by the smallest or largest penalty tried, in any fit."""
+        """Dimensions that can be predicted (score above 0) with the smallest or largest penalty tried, in any fit."""
         return self._best_at(0) | self._best_at(-1)
 
     def warn_on_edge(self) -> None:
-        """Warn where the best penalty is on the edge of the grid: the true optimum may be beyond it."""
+        """Warn if the best penalty is on the edge of the grid, because the true optimum may be beyond it."""
         low, high = int(self._best_at(0).sum()), int(self._best_at(-1).sum())
         if low or high:
             text = (
@@ -63,5 +68,5 @@ class Decoded:
 
 
 def undivided(responses: Responses, groups: Labels | None = None) -> Int[np.ndarray, " clips"]:
-    """What no fold may divide, a number per clip: recordings, and clips of one label."""
+    """Number the groups of clips that no fold may divide: recordings, and clips of one label."""
     return group_clips(responses.clips, *([] if groups is None else [groups]))

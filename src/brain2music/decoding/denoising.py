@@ -15,17 +15,23 @@ Rows = Float[np.ndarray, "rows dims"]
 
 @dataclass(frozen=True)
 class HopfieldDenoising:
-    """p ↦ length · unit(unit(p) + unit(m)), m = Σ wᵢ eᵢ, w = softmax(cos(p, eᵢ) / temperature), of training clips eᵢ.
+    """Predictions drawn towards the training embeddings that they resemble: p ↦ length · unit(unit(p) + unit(m)).
 
-    What is decoded is noise for the most part, and points where no music lies; a generator, which only ever heard
-    embeddings of music, believes the noise. m is what to expect of a clip that is one of the training set's, given p:
-    one step of a modern Hopfield network (Ramsauer et al. 2021, arXiv 2008.02217). It lies nearer to the truth and
-    among music, but says less of what tells clips of a kind apart. So both count for half, and what comes of it lies
-    as far from the mean as music does.
+    m = Σ wᵢ eᵢ, with w = softmax(cos(p, eᵢ) / temperature) over the training clips eᵢ. Most of what is decoded is
+    noise, at points where there is no music; a generator, which was trained on embeddings of music only, would render
+    the noise. m is the expected embedding if the clip is one of the training set, given p: one step of a modern
+    Hopfield network (Ramsauer et al. 2021, arXiv 2008.02217). It is nearer to the truth and among music, but
+    distinguishes less between clips of a kind. So both count for half, and the result is as far from the mean as music
+    is.
 
     Attributes
     ----------
-    clips : (clips, dims) directions of training clips about their mean. length : their mean distance from it.
+    clips : ndarray of shape (clips, dims)
+        Directions of training clips from their mean.
+    length : float
+        Their mean distance from it.
+    temperature : float
+        Temperature of the softmax; the greater, the more clips are averaged.
     """
 
     clips: Float32[np.ndarray, "clips dims"]
@@ -34,12 +40,12 @@ class HopfieldDenoising:
 
     @classmethod
     def of(cls, held_out: HeldOut, temperature: float) -> "HopfieldDenoising":
-        """Those of the clips of a training set."""
+        """Make the denoising from the clips of a training set."""
         true = held_out.by_clip().true
         return cls(_unit(true), float(np.linalg.norm(true, axis=1).mean()), temperature)
 
     def transform(self, predicted: Float32[np.ndarray, "rows dims"]) -> Float32[np.ndarray, "rows dims"]:
-        """Map predictions given about the training mean."""
+        """Map predictions from which the training mean was subtracted."""
         own = _unit(predicted)
         alike = own @ self.clips.T / self.temperature
         weights = np.exp(alike - alike.max(axis=1, keepdims=True))
@@ -47,9 +53,9 @@ class HopfieldDenoising:
 
 
 def denoised(held_out: HeldOut, seed: int) -> tuple[HopfieldDenoising, HeldOut]:
-    """Fit; held-out predictions remember clips of the other folds, and the temperature brings them nearest the truth.
+    """Fit the denoising, with the temperature that brings held-out predictions nearest to the truth.
 
-    Nothing is drawn at random, so ``seed`` is not used.
+    Held-out predictions are mapped with clips of the other folds. Nothing is random, so ``seed`` is not used.
     """
     tried = [_across(held_out, temperature) for temperature in TEMPERATURES]
     best = int(np.argmax([_nearness(each) for each in tried]))
@@ -57,7 +63,7 @@ def denoised(held_out: HeldOut, seed: int) -> tuple[HopfieldDenoising, HeldOut]:
 
 
 def _across(held_out: HeldOut, temperature: float) -> HeldOut:
-    """Held-out predictions mapped by what the other folds remember."""
+    """Map held-out predictions with clips of the other folds."""
     across = np.empty_like(held_out.predicted)
     for fold in range(held_out.n_folds):
         held = held_out.fold == fold
@@ -66,7 +72,7 @@ def _across(held_out: HeldOut, temperature: float) -> HeldOut:
 
 
 def _nearness(held_out: HeldOut) -> float:
-    """Mean cosine of clips with their truth, about the mean."""
+    """Mean cosine between predicted and true embeddings of clips, after centring."""
     clips = held_out.by_clip()
     return float((_unit(clips.predicted) * _unit(clips.true)).sum(axis=1).mean())
 

@@ -17,13 +17,16 @@ Asked = Sequence[Float32[np.ndarray, "asked voxels"]]
 
 @dataclass(frozen=True)
 class RidgeSettings:
-    """How the ridge regressions of a decoder are fitted.
+    """Settings of the ridge regressions of a decoder.
 
     Attributes
     ----------
-    alphas : penalties tried; default 20 from 0.1 to 1e8 (the paper does not give its own).
-    n_folds : folds of the cross-validation inside the training set that chooses among them, for each dimension.
-    standardise : scale every voxel to unit variance over the training pairs first.
+    alphas : sequence of float or None
+        Penalties tried; default 20 from 0.1 to 1e8 (the paper does not give its own).
+    n_folds : int
+        Folds of the cross-validation inside the training set that chooses among them, for each dimension.
+    standardise : bool
+        Whether to scale every voxel to unit variance over the training pairs first.
     """
 
     alphas: Sequence[float] | None = None
@@ -32,20 +35,24 @@ class RidgeSettings:
 
     @property
     def grid(self) -> Float[np.ndarray, " alphas"]:
-        """The penalties tried."""
+        """The penalties tried, ascending."""
         return np.array(DEFAULT_ALPHAS if self.alphas is None else sorted(self.alphas), dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted decoder of matched pairs, which may be asked for predictions as often as wanted.
+    """A decoder fitted to matched pairs, which can be asked for predictions as often as needed.
 
     Attributes
     ----------
-    mapping : responses (asked, voxels), one array per view of the training pairs, to (asked, dims).
-    train_mean : (dims,) mean of the training targets.
-    best_alphas, cv_scores : (fits, dims) the penalty chosen in each ridge, and its cross-validated score.
-    held_out : (training pairs, dims) the cross-validated prediction of every training pair.
+    mapping : callable
+        Maps responses of shape (asked, voxels), one array per view of the training pairs, to (asked, dims).
+    train_mean : ndarray of shape (dims,)
+        Mean of the training targets.
+    best_alphas, cv_scores : ndarray of shape (fits, dims)
+        The penalty chosen in each ridge regression, and its cross-validated score.
+    held_out : ndarray of shape (pairs, dims)
+        Cross-validated prediction of every training pair.
     """
 
     mapping: Callable[[Asked], Float32[np.ndarray, "asked dims"]]
@@ -55,11 +62,11 @@ class Fitted:
     held_out: Pairs
 
     def predict(self, *views: Float32[np.ndarray, "asked voxels"]) -> Float32[np.ndarray, "asked dims"]:
-        """The embeddings that the decoder reads from responses, given in the views that it was fitted in."""
+        """Predict embeddings from responses, given in the views that the decoder was fitted in."""
         return np.asarray(self.mapping(views), dtype=np.float32)
 
     def only(self, asked: Asked) -> "Fitted":
-        """The decoder reduced to its predictions from these responses, without what it was fitted to."""
+        """Reduce the decoder to its predictions from these responses, which frees what it was fitted to."""
         values = self.predict(*asked)
         return replace(self, mapping=lambda _: values)
 
@@ -71,11 +78,25 @@ def fit_ridge(
     settings: RidgeSettings,
     gram: Gram | None = None,
 ) -> list[Fitted]:
-    """Ridge from X to each set of targets, the penalty of each dimension chosen by cross-validation.
+    """Fit ridge regressions from X to each set of targets, with cross-validated penalties for each dimension.
 
     Parameters
     ----------
-    groups : what no fold divides, a number per pair. gram : of X, where it is shared with other fits.
+    X : ndarray of shape (pairs, voxels)
+        Responses.
+    targets : sequence of ndarray of shape (pairs, dims)
+        Sets of embeddings.
+    groups : ndarray of int of shape (pairs,)
+        Groups of pairs that no fold divides.
+    settings : RidgeSettings
+        Penalties, folds and scaling.
+    gram : Gram, optional
+        Gram matrix of X, if other fits share it.
+
+    Returns
+    -------
+    list of Fitted
+        One fit per set of targets.
     """
     scaled = scaling(X) if settings.standardise else lambda rows: rows
     with warnings.catch_warnings():
@@ -106,7 +127,7 @@ def _predict(ridge: RidgeFit, scaled: Callable[[np.ndarray], np.ndarray], views:
 
 
 def scaling(X: Float32[np.ndarray, "pairs voxels"]) -> Callable[[np.ndarray], np.ndarray]:
-    """What brings responses to the mean 0 and variance 1 of these; voxels that are constant in these become 0."""
+    """Make the function that scales responses by the mean and variance of these; constant voxels become 0."""
     mean, sd = X.mean(axis=0), X.std(axis=0)
     scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-6 * np.abs(mean))
     return lambda rows: (rows - mean) * scale

@@ -16,20 +16,23 @@ MAX_GAIN = 4.0
 
 @dataclass(frozen=True)
 class Matching:
-    """The map of predictions onto the distribution of true embeddings that moves them least.
+    """The linear map of predictions onto the distribution of true embeddings that moves them least.
 
-    Ridge predictions lie nearer to the mean than what they predict, most in directions that are decoded badly;
-    search and generators expect vectors like those of music. Between Gaussians the optimal transport is linear
-    (Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X): p ↦ m + (p - h) A with
-    A = Σh^(-1/2) (Σh^(1/2) Σy Σh^(1/2))^(1/2) Σh^(-1/2). It is fitted to held-out predictions: those of training rows
-    by their own fit are hardly shrunk. Σy is Ledoit and Wolf's; Σh too, relative to Σy, and not less than
-    Σy / MAX_GAIN²: a direction predicted with less variance is not decoded, and would be filled with noise.
+    Ridge predictions are nearer to the mean than what they predict, most in directions that are decoded badly; searches
+    and generators expect vectors like those of music. Between Gaussians the optimal transport is linear (Dowson &
+    Landau 1982, doi:10.1016/0047-259X(82)90077-X): p ↦ m + (p - h) A with A = Σh^(-1/2) (Σh^(1/2) Σy Σh^(1/2))^(1/2)
+    Σh^(-1/2). It is fitted to held-out predictions, because those of training rows by their own fit are hardly shrunk.
+    Σy is that of Ledoit and Wolf; so is Σh, relative to Σy, and it is at least Σy / MAX_GAIN²: a direction predicted
+    with less variance is not decoded, and would be filled with noise.
 
     Attributes
     ----------
-    predicted_mean, true_mean : (dims,) h and m.
-    basis : (dims, rank) orthonormal, what training embeddings span; predictions do not leave it.
-    inner : (rank, rank) A in that basis; symmetric.
+    predicted_mean, true_mean : ndarray of shape (dims,)
+        h and m.
+    basis : ndarray of shape (dims, rank)
+        Orthonormal basis of what training embeddings span; predictions do not leave it.
+    inner : ndarray of shape (rank, rank)
+        A in that basis; symmetric.
     """
 
     predicted_mean: Float32[np.ndarray, " dims"]
@@ -39,7 +42,7 @@ class Matching:
 
     @classmethod
     def fit(cls, predicted: Float32[np.ndarray, "rows dims"], true: Float32[np.ndarray, "rows dims"]) -> "Matching":
-        """From held-out predictions of training rows and their true embeddings, in any one origin."""
+        """Fit the map to held-out predictions of training rows and their true embeddings, with one origin."""
         basis, values, _ = shrunk_spectrum(true)
         if not len(values):
             raise ValueError("all true embeddings are equal: there is no distribution to match")
@@ -54,16 +57,16 @@ class Matching:
         return cls(*means, basis.astype(np.float32), inner.astype(np.float32))
 
     def transform(self, predicted: Float32[np.ndarray, "rows dims"]) -> Float32[np.ndarray, "rows dims"]:
-        """Map predictions given in the origin of the fit."""
+        """Map predictions that have the origin of the fit."""
         return self.true_mean + ((predicted - self.predicted_mean) @ self.basis @ self.inner) @ self.basis.T
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file."""
+        """Write the map to a safetensors file."""
         write_arrays(path, vars(self), {"kind": "distribution matching"})
 
     @classmethod
     def load(cls, path: Path) -> "Matching":
-        """Read what :meth:`save` wrote; :class:`InputError` where it is not that."""
+        """Read a map from a file of :meth:`save`; raises :class:`InputError` if it is not one."""
         arrays, metadata = read_arrays(path)
         if metadata.get("kind") != "distribution matching" or set(arrays) != set(cls.__dataclass_fields__):
             raise InputError(
@@ -73,7 +76,7 @@ class Matching:
 
 
 def matched(held_out: HeldOut, seed: int) -> tuple[Matching, HeldOut]:
-    """Fit to all; held-out predictions are mapped by fits to the other folds."""
+    """Fit the map to all held-out predictions, each of which is mapped by a fit to the other folds."""
     across = np.empty_like(held_out.predicted)
     for fold in range(held_out.n_folds):
         held = held_out.fold == fold

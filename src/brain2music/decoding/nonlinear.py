@@ -19,10 +19,10 @@ LANDMARKS = 1000
 
 
 def nonlinear(problem: Problem, targets: Sequence[Pairs]) -> list[Fitted]:
-    """Kernel ridge with exp(-d²/(width · median d²)) over standardised responses, the width chosen with α by r².
+    """Fit kernel ridge with exp(-d²/(width · median d²)) over standardised responses; width and α are chosen by r².
 
-    The features F of the training pairs have F Fᵀ = K, so that cross-validation over them is that of kernel ridge;
-    they know nothing of the embeddings. Responses of many noisy voxels are nearly equidistant, and the kernel then
+    The features F of the training pairs have F Fᵀ = K, so that cross-validation with them is that of kernel ridge; they
+    do not depend on the embeddings. Responses of many noisy voxels are nearly equidistant, and the kernel is then
     nearly linear.
     """
     standardised = _standardising(problem.views[0].X)

@@ -14,7 +14,7 @@ from .fits import Fitted, Pairs, RidgeSettings, fit_ridge
 
 @dataclass(frozen=True)
 class View:
-    """Responses of the training pairs at one lag, a region's name per voxel, and their Gram matrix."""
+    """Responses of the training pairs at one lag, with the name of a region per voxel, and their Gram matrix."""
 
     X: Float32[np.ndarray, "pairs voxels"]
     roi: tuple[str, ...] | None = None
@@ -22,11 +22,11 @@ class View:
 
     @classmethod
     def of(cls, X: Float32[np.ndarray, "pairs voxels"], roi: tuple[str, ...] | None = None) -> "View":
-        """With a Gram matrix for fits to share; it is computed when it is first used."""
+        """Make a view with a Gram matrix that fits share; it is computed when it is first used."""
         return cls(X, roi, Gram(X))
 
     def rows(self, keep: Bool[np.ndarray, " pairs"]) -> "View":
-        """Some of the pairs."""
+        """Select some of the pairs."""
         if keep.all():
             return self
         return View(self.X[keep], self.roi, None if self.gram is None else self.gram[keep])
@@ -38,9 +38,16 @@ class Problem:
 
     Attributes
     ----------
-    clip : (pairs,) the index of the clip of each pair.
-    units : (clips,) what no fold may divide, a number per clip.
-    seed : fixes whatever a regressor or a post-processing draws.
+    views : tuple of View
+        Responses of the pairs at each lag.
+    clip : ndarray of int of shape (pairs,)
+        Index of the clip of each pair.
+    units : ndarray of int of shape (clips,)
+        Groups of clips that no fold may divide.
+    settings : RidgeSettings
+        Settings of the ridge regressions.
+    seed : int
+        Seed of whatever a regressor or a post-processing samples.
     """
 
     views: tuple[View, ...]
@@ -51,21 +58,21 @@ class Problem:
 
     @property
     def groups(self) -> Int[np.ndarray, " pairs"]:
-        """What folds may not divide, a number per pair; :class:`InputError` where there is too little to fold."""
+        """Groups of pairs that folds may not divide; raises :class:`InputError` if there are too few."""
         return inner_groups(self.units, self.clip, self.settings.n_folds)
 
     @property
     def folds(self) -> Int[np.ndarray, " pairs"]:
-        """The fold in which each training pair is held out: those of every ridge."""
+        """The fold in which each training pair is held out, the same for every ridge regression."""
         return assign_folds(len(self.clip), self.groups, self.settings.n_folds)
 
     def rows(self, keep: Bool[np.ndarray, " pairs"], settings: RidgeSettings | None = None) -> "Problem":
-        """Some of the pairs."""
+        """Select some of the pairs."""
         views = tuple(view.rows(keep) for view in self.views)
         return Problem(views, self.clip[keep], self.units, settings or self.settings, self.seed)
 
     def ridge(self, targets: Sequence[Pairs]) -> list[Fitted]:
-        """Ridge from all voxels at the main lag to each set of targets."""
+        """Fit ridge regressions from all voxels at the main lag to each set of targets."""
         return fit_ridge(self.views[0].X, targets, self.groups, self.settings, self.views[0].gram)
 
     def ridge_from(
@@ -75,20 +82,24 @@ class Problem:
         settings: RidgeSettings | None = None,
         gram: Gram | None = None,
     ) -> list[Fitted]:
-        """Ridge from other features of the same pairs."""
+        """Fit ridge regressions from other features of the same pairs."""
         return fit_ridge(X, targets, self.groups, settings or self.settings, gram)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Cross-validated predictions of training pairs and their truth, both about the mean each fold was fitted with.
+    """Cross-validated predictions of training pairs and their true embeddings, both centred per fold.
 
-    About the mean of all pairs, a pair and the prediction made without it lie on opposite sides of it where there is
-    no signal, and whatever is fitted to the two learns to turn predictions round.
+    The mean of the pairs that each fold was fitted to is subtracted. If the mean of all pairs were subtracted, a pair
+    and the prediction made without it would be on opposite sides of it where there is no signal, and whatever is fitted
+    to the two would learn to reverse predictions.
 
     Attributes
     ----------
-    predicted, true : (pairs, dims). fold, clip : (pairs,) the fold held out, the index of the clip.
+    predicted, true : ndarray of shape (pairs, dims)
+        Predicted and true embeddings.
+    fold, clip : ndarray of int of shape (pairs,)
+        The fold in which a pair is held out, and the index of its clip.
     """
 
     predicted: Float32[np.ndarray, "pairs dims"]
@@ -98,7 +109,7 @@ class HeldOut:
 
     @classmethod
     def of(cls, fitted: Fitted, true: Pairs, problem: Problem) -> "HeldOut":
-        """The held-out side of a fit, and the targets that it was fitted to."""
+        """Take the held-out predictions of a fit, and the targets that it was fitted to."""
         folds, mean = problem.folds, np.empty_like(true)
         for fold in np.unique(folds):
             mean[folds == fold] = true[folds != fold].mean(axis=0)
@@ -106,24 +117,25 @@ class HeldOut:
 
     @property
     def n_folds(self) -> int:
-        """Folds, numbered from 0."""
+        """Number of folds."""
         return int(self.fold.max()) + 1
 
     def rows(self, keep: Bool[np.ndarray, " pairs"]) -> "HeldOut":
-        """Some of the pairs."""
+        """Select some of the pairs."""
         return HeldOut(self.predicted[keep], self.true[keep], self.fold[keep], self.clip[keep])
 
     def by_clip(self) -> "HeldOut":
-        """One row per clip, the mean over its windows."""
+        """Average over the windows of each clip."""
         _, first, row = np.unique(self.clip, return_index=True, return_inverse=True)
         shares = np.bincount(row).astype(np.float32)[:, None]
         means = [_sums(side, row, len(first)) / shares for side in (self.predicted, self.true)]
         return HeldOut(means[0], means[1], self.fold[first], self.clip[first])
 
     def identification(self) -> float:
-        """Two-way identification of clips among those of their fold (:func:`inner_identification`).
+        """Compute two-way identification of clips among those of their fold.
 
-        Not among all: candidates that a map was fitted to are easier to tell from one that it was not.
+        Clips are not compared over folds: candidates that a map was fitted to are easier to tell from one that it was
+        not.
         """
         clips = self.by_clip()
         folds = [clips.fold == fold for fold in range(self.n_folds)]
@@ -134,7 +146,7 @@ class HeldOut:
 def inner_identification(
     predicted: Float32[np.ndarray, "clips dims"], true: Float32[np.ndarray, "clips dims"]
 ) -> float:
-    """Two-way identification (Brain2Music Eqs. 2-3) for choices inside the training set; constant rows never win."""
+    """Compute two-way identification inside the training set (Brain2Music, Eqs. 2-3); constant rows never win."""
     sides = [side - side.mean(axis=1, keepdims=True) for side in (predicted, true)]
     norms = [np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
     a, b = (np.divide(s, n, out=np.zeros_like(s), where=n > 0) for s, n in zip(sides, norms, strict=True))
@@ -161,7 +173,7 @@ def shrunk_spectrum(
 
 
 def regions(roi: Sequence[str], min_voxels: int) -> dict[str, Bool[np.ndarray, " voxels"]]:
-    """Which voxels each named region has, for regions that are large enough, by name."""
+    """List the voxels of each named region that is large enough."""
     labels = np.array(roi)
     names, counts = np.unique(labels[labels != ""], return_counts=True)
     return {str(name): labels == name for name, count in zip(names, counts, strict=True) if count >= min_voxels}

@@ -19,10 +19,18 @@ MIN_VOXELS = 10
 
 @dataclass(frozen=True)
 class Region:
-    """A region of the ensemble, and its score in the training set.
+    """A region of the ensemble, with its score in the training set.
 
-    ``cv_score`` is the correlation of cross-validated predictions with the true embedding, averaged over
-    dimensions.
+    Attributes
+    ----------
+    name : str
+        Name of the region.
+    voxels : ndarray of bool of shape (voxels,)
+        Its voxels.
+    cv_score : float
+        Correlation of cross-validated predictions with the true embedding, averaged over dimensions.
+    fitted : Fitted
+        Its decoder.
     """
 
     name: str
@@ -32,17 +40,18 @@ class Region:
 
 
 def best_regions(problem: Problem, targets: Sequence[Pairs]) -> list[Fitted]:
-    """Decoders of the regions ranked by cross-validation in the training set, the best averaged (Brain2Music §3.2).
+    """Average the decoders of the regions with the best cross-validated predictions (Brain2Music §3.2).
 
     Raises
     ------
-    InputError : the responses have no region names, or no region is large enough.
+    InputError
+        The responses have no region names, or no region is large enough.
     """
     return [average(ranked) for ranked in rank_regions(problem, targets)]
 
 
 def rank_regions(problem: Problem, targets: Sequence[Pairs]) -> list[list[Region]]:
-    """The decoders of all regions that are large enough, best first, for each set of targets."""
+    """Fit a decoder to each region that is large enough, and rank them, best first, for each set of targets."""
     view = problem.views[0]
     if view.roi is None:
         raise InputError("the responses have no region names", hint="give a segmentation (dseg.nii.gz, dseg.tsv)")
@@ -62,7 +71,7 @@ def rank_regions(problem: Problem, targets: Sequence[Pairs]) -> list[list[Region
 
 
 def average(ranked: Sequence[Region]) -> Fitted:
-    """The mean of the decoders of the best regions."""
+    """Average the decoders of the best regions."""
     best = ranked[:N_BEST]
 
     def mean(views: Asked) -> Float32[np.ndarray, "asked dims"]:

@@ -31,7 +31,7 @@ class Transform(Protocol):
     """A fitted post-processing."""
 
     def transform(self, predicted: Float32[np.ndarray, "rows dims"]) -> Float32[np.ndarray, "rows dims"]:
-        """Map predictions given about the training mean."""
+        """Map predictions from which the training mean was subtracted."""
         ...
 
 
@@ -86,7 +86,7 @@ def decoder_options() -> dict[str, str]:
 
 
 def require_decoder(name: str) -> None:
-    """:class:`InputError` unless the name is known."""
+    """Raise :class:`InputError` unless the name of a decoder is known."""
     if name == "auto":
         return
     regressor, post = _parse(name)
@@ -97,10 +97,10 @@ def require_decoder(name: str) -> None:
 
 
 def in_form(name: str, form: str) -> str:
-    """The decoder that gives a form of another's prediction.
+    """Name the decoder that gives a form of another decoder's prediction.
 
-    ``matched``: predictions have the mean and covariance of true embeddings besides, for searches. ``denoised``: they
-    are drawn towards the training music besides, for generators. To ``auto`` nothing is joined: ridge takes its place.
+    ``matched``: predictions also have the mean and covariance of true embeddings, for searches. ``denoised``: they are
+    also drawn towards the training music, for generators. Nothing can be joined to ``auto``, so ridge takes its place.
     """
     if form == "plain":
         return name
@@ -112,7 +112,7 @@ def in_form(name: str, form: str) -> str:
 
 
 def fit_decoder(name: str, problem: Problem, targets: Sequence[Pairs]) -> list[Fitted]:
-    """Fits of the named decoder to each set of targets, which share whatever work depends on responses alone."""
+    """Fit the named decoder to each set of targets; work that depends on responses alone is shared."""
     regressed: dict[str, list[Fitted]] = {}
     fits = [_fit(each, problem, targets, regressed) for each in (AUTO if name == "auto" else (name,))]
     if len(fits) == 1:
@@ -124,7 +124,7 @@ def fit_decoder(name: str, problem: Problem, targets: Sequence[Pairs]) -> list[F
 
 
 def fit_form(name: str, form: str, plain: Fitted, problem: Problem, Y: Pairs) -> Fitted:
-    """The named decoder, fitted before, with the post-processing that a form of its prediction asks for."""
+    """Add the post-processing that a form of its prediction needs to a decoder that was fitted before."""
     wanted = in_form(name, form)
     if not wanted.startswith(name):  # auto, which nothing joins
         return fit_decoder(wanted, problem, [Y])[0]
@@ -134,7 +134,7 @@ def fit_form(name: str, form: str, plain: Fitted, problem: Problem, Y: Pairs) ->
 
 
 def post_process(name: str, fitted: Fitted, problem: Problem, Y: Pairs) -> Fitted:
-    """A fitted decoder whose predictions the named post-processing maps; the decoder itself is not fitted again."""
+    """Map the predictions of a fitted decoder by the named post-processing; the decoder itself is not fitted again."""
     held_out = HeldOut.of(fitted, Y, problem)
     post, across = POST_PROCESSING[name](held_out, problem.seed)
     origin = fitted.held_out - held_out.predicted

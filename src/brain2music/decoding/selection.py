@@ -22,11 +22,11 @@ FEWEST = 20
 
 
 def selected(problem: Problem, targets: Sequence[Pairs]) -> list[Fitted]:
-    """Ridge from the voxels best predicted by the embedding; how many is chosen by cross-validation.
+    """Fit ridge regression from the voxels that the embedding predicts best, in a cross-validated number.
 
-    The follow-up work keeps voxels by a threshold on encoding r that was tuned on test results (R&B, arXiv
-    2406.15537: identification moves by 0.09 with it). Here every fold ranks voxels without its held-out pairs, and
-    the share with the highest correlation of held-out predictions is kept. Penalties are chosen by the same folds.
+    The follow-up work keeps voxels by a threshold on encoding r that was tuned on test results (R&B, arXiv 2406.15537:
+    identification changes by 0.09 with it). Here every fold ranks voxels without its held-out pairs, and the share with
+    the highest correlation of held-out predictions is kept. Penalties are chosen by the same folds.
     """
     whole = problem.ridge(targets)
     return [_best_share(problem, Y, every) for Y, every in zip(targets, whole, strict=True)]

@@ -178,16 +178,28 @@ class LeaveOneGenreOut:
 def split_clips(
     cv: Splitter | int | None, responses: Responses, groups: Labels | None = None
 ) -> list[tuple[str, Split]]:
-    """The folds of a splitter with what each holds out, by name: a genre, or the number of the fold.
+    """List the folds of a splitter by name: a genre, or the number of the fold.
 
     Parameters
     ----------
-    cv : a splitter; a number of folds for :class:`ClipKFold`; None for its default.
+    cv : splitter, int or None
+        A splitter; a number of folds for :class:`ClipKFold`; None for its default.
+    responses : Responses
+        Responses to the clips.
+    groups : sequence of hashable, optional
+        A label per clip; no fold divides clips of one label.
+
+    Returns
+    -------
+    list of (str, (ndarray of int, ndarray of int))
+        Name, training rows and held-out rows of each fold.
 
     Raises
     ------
-    InputError : a fold holds out nothing or all.
-    LeakageError : a fold divides a recording, or clips of one label of ``groups``.
+    InputError
+        A fold holds out nothing or everything.
+    LeakageError
+        A fold divides a recording, or clips of one label of ``groups``.
     """
     if cv is None or isinstance(cv, int):
         cv = ClipKFold() if cv is None else ClipKFold(cv)

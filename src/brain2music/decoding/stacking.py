@@ -14,11 +14,11 @@ MIN_VOXELS = 10
 
 
 def stacked(problem: Problem, targets: Sequence[Pairs]) -> list[Fitted]:
-    """Ridge for the whole brain and for each region, at each lag, summed with weights of at least 0.
+    """Sum ridge regressions from the whole brain and from each region, at each lag, with weights of at least 0.
 
-    Stacked regression (Breiman 1996, doi:10.1007/BF00117832): non-negative least squares of the embedding, its
-    dimensions standardised, on the members' cross-validated predictions. The held-out predictions of the sum come
-    from weights fitted to the other folds.
+    This is stacked regression (Breiman 1996, doi:10.1007/BF00117832): non-negative least squares of the embedding, with
+    its dimensions standardised, on the cross-validated predictions of the members. The held-out predictions of the sum
+    are computed with weights fitted to the other folds.
     """
     members: list[list[_Member]] = [[] for _ in targets]
     for lag, view in enumerate(problem.views):

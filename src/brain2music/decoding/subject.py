@@ -30,7 +30,7 @@ Orders = Int[np.ndarray, "permutations clips"]
 
 
 class SubjectDecoder:
-    """A decoder of one subject and embedding, fitted once per split of the clips and asked for all forms.
+    """Decoder of one subject and embedding, fitted once per split and asked for all forms of its prediction.
 
     Test clips are decoded by one fit to the training clips. Without test clips, every clip is decoded by a fit to the
     clips of the other folds.
@@ -38,30 +38,31 @@ class SubjectDecoder:
     Parameters
     ----------
     name : str
-        Of the decoder (:func:`brain2music.decoding.decoder_options`).
+        Name of the decoder (:func:`brain2music.decoding.decoder_options`).
     train : Responses
-        Of the clips that are fitted.
+        Responses to the clips that are fitted.
     test : Responses, optional
-        Of the clips that are decoded; None where the clips of ``train`` are, in folds.
+        Responses to the clips that are decoded; None if those of ``train`` are decoded in folds.
     embeddings : Embeddings
-        Of all clips, matched by name.
+        Embeddings of all clips, matched by name.
     lagged : sequence of (Responses, Responses or None)
         Training and test responses to the same clips at further lags, for ``stacked``.
-    held_out : sequence of arrays
-        The clips held out in each fold, where there is no test.
-    groups : sequence, optional
-        A label per training clip, such as its artist, that no fold divides besides recordings.
-    settings : RidgeSettings
-        Of every ridge.
+    held_out : sequence of ndarray of int
+        The clips held out in each fold, if there is no test set.
+    groups : sequence of hashable, optional
+        A label per training clip, such as its artist; no fold divides clips of one label, nor of one recording.
+    settings : RidgeSettings, optional
+        Settings of every ridge regression.
     scans_per_window : int, optional
         Scans averaged per window; default ⌈window / TR⌉.
-    seed : int
-        Fixes permutations, and whatever the decoder draws.
+    seed : int, default 0
+        Seed of permutations, and of whatever the decoder samples.
 
     Raises
     ------
     InputError
-        There is no such decoder; the two sides differ in voxels, TR, lag or scans; clips have no embedding.
+        There is no such decoder; both sides differ in voxels, TR, lag or scans; clips have no embedding; or folds do
+        not hold out every clip once.
     LeakageError
         ``held_out`` divide a recording or label.
     """
@@ -100,7 +101,7 @@ class SubjectDecoder:
         self._fits: list[list[Fitted]] = []
 
     def decoded(self, form: Form = "plain") -> Decoded:
-        """The scored clips in one form of their prediction, each by the fit that it had no part in."""
+        """Predict the scored clips in one form, each by the fit that it had no part in."""
         fits = [of_split[0] for of_split in self.fit()._fits]
         if form != "plain":
             fits = [
@@ -110,13 +111,14 @@ class SubjectDecoder:
         return self._assemble(fits, self._true)
 
     def permuted(self, n: int) -> tuple[Decoded, ...]:
-        """The scored clips by decoders of clips whose embeddings have changed places, ``n`` times.
+        """Predict the scored clips by decoders that were fitted to clips in permuted order, ``n`` times.
 
-        That is what scores would be if brain and music had nothing to do with each other, all choices of the fit
-        included. Windows of a clip stay together and in order. In folds recordings change places, so that none keeps
-        its own (:func:`brain2music.study.folds.draw_permutations`), and each result names the clips whose music it is
-        about in the places of those whose responses they are: permuting the clips of predictions, which is exact for
-        clips of a test set, makes too little of it, for fits of different folds share clips and are wrong together.
+        These give the scores that are expected if brain and music are independent, with all choices of the fit
+        included. Windows of a clip stay together and in order. In folds, recordings are permuted so that none keeps its
+        place (:func:`brain2music.study.folds.draw_permutations`), and each result names the clips whose music it is
+        about in the places of those whose responses they are. Permuting the clips of predictions, which is exact for
+        clips of a test set, underestimates the spread there, because fits of different folds share clips and have
+        correlated errors.
         """
         fits, found = self.fit(n)._fits, []
         for number, order in enumerate(self._orders(len(fits[0]) - 1)[:n]):  # as they were drawn for the fits

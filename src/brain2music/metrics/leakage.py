@@ -148,7 +148,7 @@ def require_no_leak(
     allow: Collection[str] = (),
     runs: Sequence[Run] = (),
 ) -> list[Leak]:
-    """:func:`check_split` that raises :class:`LeakageError` on an error and returns the warnings."""
+    """Check a split as :func:`check_split` does, raise :class:`LeakageError` on an error, and return the warnings."""
     return _refused(check_split(train_clips, test_clips, index, allow, runs))
 
 
@@ -158,7 +158,7 @@ def check_folds(
     index: pd.DataFrame | None = None,
     allow: Collection[str] = (),
 ) -> list[Leak]:
-    """:func:`check_split` of every fold, given the clips that each holds out: the folds as they are used."""
+    """Check every fold as :func:`check_split` does, given the clips that each holds out."""
     found: dict[tuple[LeakKind, Clip], list[str]] = defaultdict(list)
     for fold in folds:
         held_out = np.isin(np.arange(len(clips)), fold)
@@ -174,14 +174,14 @@ def require_no_leak_in_folds(
     index: pd.DataFrame | None = None,
     allow: Collection[str] = (),
 ) -> list[Leak]:
-    """:func:`check_folds` that raises :class:`LeakageError` on an error and returns the warnings."""
+    """Check folds as :func:`check_folds` does, raise :class:`LeakageError` on an error, and return the warnings."""
     return _refused(check_folds(clips, folds, index, allow))
 
 
 def shared_labels(clips: Sequence[Clip], index: pd.DataFrame | None, by: HeldTogether) -> list[list[str]]:
-    """What :func:`brain2music.study.folds.group_clips` takes besides recordings: nothing, songs, or artists too.
+    """List the labels besides recordings that keep clips together: none, songs, or songs and artists.
 
-    A song that is known by its title alone, of no known artist, is none.
+    A song known by its title alone, without an artist, is not compared.
     """
     if index is None or by == "recording":
         return []
@@ -190,7 +190,7 @@ def shared_labels(clips: Sequence[Clip], index: pd.DataFrame | None, by: HeldTog
 
 
 def gallery_leaks(clips: Iterable[Clip], gallery_tracks: Iterable[str]) -> list[Leak]:
-    """Test clips whose own recording is in the gallery, for retrieval to find; tracks are ids or paths."""
+    """Find test clips whose own recording is in the gallery, where retrieval would find it; tracks are ids or paths."""
     tracks = _grouped(gallery_tracks, _plain_track)
     named: dict[tuple[LeakKind, Clip], list[str]] = {}
     for clip in dict.fromkeys(clips):
@@ -200,11 +200,22 @@ def gallery_leaks(clips: Iterable[Clip], gallery_tracks: Iterable[str]) -> list[
 
 
 def read_gtzan_index(path: str | Path) -> pd.DataFrame:
-    """Sturm's index of GTZAN (Proc. ACM MIRUM 2012): columns ``track``, ``artist``, ``title``, "" if unknown.
+    """Read Sturm's index of GTZAN (Proc. ACM MIRUM 2012).
+
+    Parameters
+    ----------
+    path : str or Path
+        The file GTZANindex.txt.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``track``, ``artist`` and ``title``, "" if unknown.
 
     Raises
     ------
-    InputError : the file is missing or holds no lines of the form ``blues.00000.wav ::: artist ::: title``.
+    InputError
+        The file is missing, or has no lines of the form ``blues.00000.wav ::: artist ::: title``.
     """
     path = Path(path)
     try:
