@@ -1,4 +1,4 @@
-"""What every generator returns: a waveform and its origin, which is saved in the file's tags and as JSON."""
+"""Generated sound: a waveform and its origin, which is saved in the tags of the file and as JSON."""
 
 import json
 from dataclasses import dataclass, field

@@ -19,12 +19,20 @@ class Embedding:
 
     Attributes
     ----------
-    description : one line of text.
-    weights : their source; None where there are none.
-    window_s, step_s : default window and step in seconds.
-    make : factory with arguments (window_s, step_s), or (window_s, step_s, depth) for layered models.
-    depth : default relative depth of the layer of a layered model; None for the others.
-    text : whether it embeds text too.
+    description : str
+        One line of text.
+    weights : Weights or None
+        Source of the weights; None where there are none.
+    window_s : float
+        Default seconds of sound per vector.
+    step_s : float
+        Default seconds between vectors.
+    make : callable
+        Factory with arguments (window_s, step_s), or (window_s, step_s, depth) for layered models.
+    depth : float or None
+        Default relative depth of the layer of a layered model; None for others.
+    text : bool
+        Whether it embeds text too.
     """
 
     description: str

@@ -27,7 +27,12 @@ class FrameCodec(Protocol):
 
     Attributes
     ----------
-    sample_rate : in Hz, of mono sound. dims : dimensions of a vector. sha256 : digest of the weights.
+    sample_rate : int
+        Sample rate of its mono sound in Hz.
+    dims : int
+        Dimensions of a vector.
+    sha256 : str
+        Digest of the weights.
     """
 
     sample_rate: int

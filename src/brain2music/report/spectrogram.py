@@ -48,7 +48,7 @@ def _read_mono(path: Path) -> tuple[Float[np.ndarray, " samples"], int]:
 
 
 def _mel_db(waveform: Float[np.ndarray, " samples"], rate: int) -> Float[np.ndarray, "mels frames"]:
-    """Mel power in dB below the loudest bin, one mel a pixel row and one frame a pixel column."""
+    """Mel power in dB below the loudest bin, with one mel band per pixel row and one frame per pixel column."""
     import librosa
 
     frames = np.linspace(0, len(waveform), WIDTH, endpoint=False).astype(int)

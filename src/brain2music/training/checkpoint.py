@@ -49,11 +49,12 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, task: Task, ema: EMA, engine: Engine) -> tuple[int, dict[str, list[float]]]:
-    """Load a checkpoint into task, EMA and engine; return its step and the log's unfinished window.
+    """Load a checkpoint into task, averages and engine; return its step and the unfinished window of the log.
 
     Raises
     ------
-    InputError : the file is damaged, or holds other models.
+    InputError
+        The file is damaged, or holds other models.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -15,16 +15,19 @@ def gan_divergence(history: list[dict[str, float]]) -> str | None:
 
     Parameters
     ----------
-    history : lines of the log, of which ``discriminator`` (hinge loss: 2 when the discriminators know nothing, 0 when
+    history : list of dict of str to float
+        Lines of the log, of which ``discriminator`` (hinge loss: 2 where the discriminators know nothing, 0 where
         nothing deceives them), ``features``, ``codes_used`` and ``reconstruction`` are read.
 
     Returns
     -------
-    The text of a warning, or None.
+    str or None
+        Text of a warning, if any.
 
     Raises
     ------
-    InputError : the reconstruction has been lost for good: ten times its best in the last lines.
+    InputError
+        The reconstruction is lost: ten times its best in the last lines.
     """
     hinge, features = _recent(history, "discriminator"), [line["features"] for line in history if "features" in line]
     losses = [line["reconstruction"] for line in history if "reconstruction" in line]

@@ -9,14 +9,19 @@ from torch import Tensor, nn
 
 
 class EMA:
-    """Averaged copies of models: weights ← d · weights + (1 − d) · new weights; buffers are copied as they are.
+    """Averaged copies of models: weights ← d · weights + (1 - d) · new weights; buffers are copied.
 
-    d = min(decay, (1 + n) / (10 + n)) after n updates, so that the first random weights are soon forgotten. A
-    quantizer's codebooks are buffers: an average of two of them, where a code was replaced in between, is neither.
+    After n updates d = min(decay, (1 + n) / (10 + n)), so that the random initial weights are soon forgotten. Codebooks
+    of quantizers are buffers because the average of a code and its replacement is neither.
 
     Parameters
     ----------
-    models : the models to average, by name. decay : d after many updates. device : where the copies are kept.
+    models : dict of str to torch.nn.Module
+        Models to average, by name.
+    decay : float
+        Decay d after many updates.
+    device : torch.device
+        Device of the copies.
     """
 
     def __init__(self, models: Mapping[str, nn.Module], decay: float, device: torch.device) -> None:
@@ -26,7 +31,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, models: Mapping[str, nn.Module]) -> None:
-        """Take the models' present weights into the average."""
+        """Update the averages with the present weights of the models."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         for name, average in self.copies.items():

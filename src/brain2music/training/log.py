@@ -12,20 +12,28 @@ from .._utils.files import atomic_path, write_text
 
 
 class TrainingLog:
-    """Means over steps of what each step returned, one JSON line per call of :meth:`log`.
+    """Log of a training: means over steps, one JSON line per call of :meth:`log`.
 
-    Values stay tensors on their device until a line is written. A log that resumes at step ``first`` drops the lines
-    of later steps and goes on with the unfinished ``window``, so the file is that of a training that never stopped.
+    Values stay tensors on their device until a line is written. A log that resumes at step ``first`` drops the lines of
+    later steps and continues with the unfinished ``window``, so the file is that of a training that never stopped.
 
     Parameters
     ----------
-    path : of the file of JSON lines. first : the step that training resumes at. window : values since the last line,
-        from a checkpoint. write : whether this process writes the file.
+    path : Path
+        File of JSON lines.
+    first : int, default 0
+        Step at which training resumes.
+    window : dict of str to list of float, optional
+        Values since the last line, from a checkpoint.
+    write : bool, default True
+        Whether this process writes the file.
 
     Attributes
     ----------
-    history : all lines, oldest first.
-    warned : the warnings that were already shown.
+    history : list of dict of str to float
+        All lines, oldest first.
+    warned : set of str
+        Warnings that were shown already.
     """
 
     def __init__(

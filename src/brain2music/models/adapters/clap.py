@@ -29,14 +29,28 @@ class ClapEmbedder:
 
     Parameters
     ----------
-    name : name of the space. weights : source of the model.
-    window_s, step_s : seconds of sound per vector and between vectors.
-    tokenizer, extractor : folders of the tokenizer and of the feature extractor in a pipeline; None where they are in
-        the folder of the model.
+    name : str
+        Name of the embedding space.
+    weights : HubWeights
+        Source of the model.
+    window_s : float, default 10.0
+        Seconds of sound per vector.
+    step_s : float, default 1.5
+        Seconds between vectors.
+    tokenizer : str, optional
+        Folder of the tokenizer in a pipeline; default that of the model.
+    extractor : str, optional
+        Folder of the feature extractor in a pipeline; default that of the model.
 
     Raises
     ------
-    InputError : the weights are missing, damaged, or not of CLAP.
+    InputError
+        The weights are missing, damaged, or not of CLAP.
+
+    References
+    ----------
+    Wu et al., "Large-scale contrastive language-audio pretraining with feature fusion and keyword-to-caption
+    augmentation" (2023, arXiv 2211.06687).
     """
 
     def __init__(

@@ -23,17 +23,27 @@ _VERSION = "1"
 
 
 class HiddenStateEmbedder:
-    """Embedder of mean hidden states at a relative depth from 0 (before the first layer) to 1 (after the last).
+    """Embedder of mean hidden states of a self-supervised model.
 
     Parameters
     ----------
-    name : name of the space. family : kind of the checkpoint. weights : source of the model.
-    window_s, step_s : seconds of sound per vector and between vectors; each window is processed by itself.
-    depth : relative depth of the layer, 0 to 1.
+    name : str
+        Name of the embedding space.
+    family : {"hubert", "mert", "w2v-bert"}
+        Kind of the checkpoint.
+    weights : HubWeights
+        Source of the model.
+    window_s : float
+        Seconds of sound per vector; each window is processed by itself.
+    step_s : float
+        Seconds between vectors.
+    depth : float
+        Relative depth of the layer: 0 before the first, 1 after the last.
 
     Raises
     ------
-    InputError : the weights are missing, damaged, or of an unsupported kind.
+    InputError
+        The weights are missing, damaged, or of an unsupported kind.
     """
 
     def __init__(

@@ -26,12 +26,14 @@ class Lyra:
 
     Parameters
     ----------
-    folder : folder of the three TFLite files; default ``$BRAIN2MUSIC_MODELS/lyra-v2``, then
+    folder : Path, optional
+        Folder of the three TFLite files; default ``$BRAIN2MUSIC_MODELS/lyra-v2``, then
         ``$BRAIN2MUSIC_REAL_DATA/lyra_v2``.
 
     Raises
     ------
-    InputError : a file or the package that runs them is missing.
+    InputError
+        A file or the package that runs them is missing.
     """
 
     name = "lyra-v2"

@@ -97,10 +97,10 @@ class Muq(nn.Module):
 
 
 class MelDecibels(nn.Module):
-    """Mel spectrogram in decibels, equal to MelSpectrogram (HTK mel, no norm, reflected edges) and AmplitudeToDB of
-    torchaudio.
+    """Mel spectrogram in decibels, equal to MelSpectrogram and AmplitudeToDB of torchaudio.
 
-    Filters and window are loaded from the checkpoint.
+    The mel scale is that of HTK, filters are not normalised, and edges are reflected. Filters and window are loaded
+    from the checkpoint.
     """
 
     mel_stft: Any

@@ -39,11 +39,23 @@ class MuqMulanEmbedder:
 
     Parameters
     ----------
-    name : name of the space. weights : source of MuQ-MuLan. muq, roberta : sources of the settings of its two models.
+    name : str
+        Name of the embedding space.
+    weights : HubWeights
+        Source of MuQ-MuLan.
+    muq : HubWeights
+        Source of the settings of MuQ.
+    roberta : HubWeights
+        Source of the settings and the tokenizer of XLM-RoBERTa.
+    window_s : float
+        Seconds of sound per vector.
+    step_s : float
+        Seconds between vectors.
 
     Raises
     ------
-    InputError : a file is missing, damaged, or of an unsupported kind.
+    InputError
+        A file is missing, damaged, or of an unsupported kind.
     """
 
     def __init__(

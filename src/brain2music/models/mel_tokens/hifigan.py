@@ -36,7 +36,7 @@ _SHA256 = "771eaf4876485a35e25577563d390c262e23c2421e4a8c929eacfde34a5b7a60"
 
 @dataclass(frozen=True)
 class GeneratorShape:
-    """Sizes of a generator; by default those of V1 (appendix A of the paper)."""
+    """Sizes of a generator of HiFi-GAN; by default those of V1 (appendix A of the paper)."""
 
     n_mels: int = N_MELS
     channels: int = 512

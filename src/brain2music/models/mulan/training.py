@@ -58,11 +58,26 @@ class MuLanHyperparameters:
 
     Attributes
     ----------
-    batch : pairs per batch; chunk : pairs that go through the towers at once (0: all).
-    lr, warmup_steps, weight_decay : peak learning rate, steps over which it rises, weight decay.
-    form, hardness : of the loss (:func:`.loss.contrastive_loss`).
-    masking : SpecAugment of spectrogram towers. noise : deviation of the noise added to cached features, in their
-        deviations.
+    batch : int
+        Pairs per batch.
+    chunk : int
+        Pairs that go through the towers at once; 0 for all.
+    lr : float
+        Peak learning rate.
+    warmup_steps : int
+        Steps over which the learning rate rises.
+    weight_decay : float
+        Weight decay of matrices.
+    form : {"symmetric", "decoupled"}
+        Form of the loss (:func:`.loss.contrastive_loss`).
+    hardness : float
+        Concentration of hard negatives.
+    masking : Masking
+        SpecAugment of networks on log-mel windows.
+    noise : float
+        Standard deviation of the noise added to cached features, relative to theirs.
+    seed : int
+        Seed of batches and noise.
     """
 
     batch: int = 768

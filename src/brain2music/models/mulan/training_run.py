@@ -25,17 +25,37 @@ def train_mulan(
     codebook_size: int = CODEBOOK_SIZE,
     resume: bool = False,
 ) -> Path:
-    """Train a MuLan and export weights, tokens and model card to ``OUT/model``.
+    """Train a MuLan, and write its weights, tokens and model card to ``OUT/model``.
 
     Parameters
     ----------
-    data : for the tower on musicnn, the shards of ``recipes/mulan_data.py``; for the others a folder of sound with
+    data : Path
+        For the tower on musicnn, the shards of ``recipes/mulan_data.py``; for the others a folder of sound with
         captions (:class:`.training_sound.SoundPairs`).
-    codebook_size : codes per quantizer of the MuLan tokens, fitted to the training music at the end.
+    out : Path
+        Folder for checkpoints, log and the model.
+    hparams : MuLanHyperparameters
+        Batches, learning rate and loss.
+    arguments : TrainingArguments
+        Steps or minutes, precision and device.
+    size : {"tiny", "small", "paper"}, default "small"
+        Size of the towers.
+    tower : {"musicnn", "resnet50", "ast"}, default "musicnn"
+        Audio tower.
+    codebook_size : int, default 1024
+        Codes per quantizer of the MuLan tokens, fitted to the training music at the end.
+    resume : bool, default False
+        Whether to resume from the last checkpoint in ``out``.
+
+    Returns
+    -------
+    Path
+        Folder of the model.
 
     Raises
     ------
-    InputError : the data is not such a folder, or nothing is learned.
+    InputError
+        The data is not such a folder, or nothing is learned.
     """
     config = SIZES[tower, size]
     torch.manual_seed(hparams.seed)

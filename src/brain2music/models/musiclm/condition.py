@@ -21,15 +21,19 @@ FILE = "condition.safetensors"
 
 
 class Conditioner:
-    """Conditions from the embeddings of one space; codebooks are fitted once and never change.
+    """Conditions of the stages from embeddings of one space; its codebooks are fitted once and never change.
 
     Parameters
     ----------
-    space : the embedding space that the stages were trained in. tokenizer : of 12 × 1024 (MusicLM's MuLan tokens),
-        frozen.
-    renormalise : bring averages of windows, which are shorter than 1, back to length 1 first. MusicLM does not
-        say; text embeddings have length 1, so the default keeps both sides alike.
-    space_map : linear map into that space from the space of the embeddings that are passed in.
+    space : EmbeddingSpace
+        Embedding space with which the stages were trained.
+    tokenizer : MuLanTokenizer
+        Frozen residual quantizer (MusicLM: 12 × 1024).
+    renormalise : bool, default True
+        Whether to scale averages of windows, which are shorter than 1, back to length 1 first. MusicLM does not say;
+        text embeddings have length 1, so this makes both sides alike.
+    space_map : LinearSpaceMap, optional
+        Linear map into that space from the space of the embeddings that are passed in.
     """
 
     def __init__(
@@ -70,7 +74,8 @@ class Conditioner:
 
         Raises
         ------
-        InputError : they are of another space (named by its sha), have other dimensions, or are not finite or zero.
+        InputError
+            They are of another space, have other dimensions, or are not finite or zero.
         """
         if space is not None and not self.space.same_as(space):
             raise InputError(

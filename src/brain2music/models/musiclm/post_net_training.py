@@ -67,15 +67,27 @@ class PostNetHyperparameters:
 
 
 class PostNetTask:
-    """The training of a mel post-net on the shards of :mod:`.post_net_data`, for :func:`brain2music.training.loop.fit`.
+    """Training task of a mel post-net (:class:`brain2music.training.task.Task`).
 
     Parameters
     ----------
-    shards : of examples. free_running : of free-running samples; none where it is trained by differences alone.
+    shards : sequence of Path
+        Shards of examples (:mod:`.post_net_data`).
+    free_running : sequence of Path
+        Shards of free-running samples; none where it is trained by differences alone.
+    codec : MelTokens
+        Quantizer of the spectrograms.
+    hparams : PostNetHyperparameters
+        Batches, learning rates and weights of the losses.
+    config : MelPostNetConfig
+        Sizes of the network.
+    seed : int
+        Seed of weights, crops and the split into training and validation.
 
     Raises
     ------
-    InputError : one piece is too little, or the pieces are shorter than a crop.
+    InputError
+        There is only one piece, or the pieces are shorter than a crop.
     """
 
     averaged: tuple[str, ...] = (_NAME,)

@@ -74,11 +74,14 @@ class Clusters(NamedTuple):
 
 
 class SemanticTokenizer:
-    """Tokenizer from sound to semantic tokens.
+    """Tokenizer of sound to semantic tokens.
 
     Parameters
     ----------
-    clusters : from :class:`StreamingKMeans`. features : the name and sha256 of the model they were fitted on.
+    clusters : Clusters
+        Clusters of :class:`StreamingKMeans`.
+    features : dict of str to str
+        Name and sha256 of the model on whose features they were fitted.
     """
 
     def __init__(self, clusters: Clusters, features: dict[str, str]) -> None:
@@ -173,7 +176,10 @@ class StreamingKMeans:
 
 
 def pool_to_tokens(features: Float[Tensor, "frames dims"], hz: Fraction) -> Float[Tensor, "tokens dims"]:
-    """Means over 40 ms, 25 a second, of features at ``hz``; what a frame spans of two tokens goes to both in part."""
+    """Average features at ``hz`` over 40 ms, which gives 25 vectors per second.
+
+    A frame that overlaps two tokens has a share in both.
+    """
     ratio = Fraction(SEMANTIC_FRAME_RATE) / hz
     spread = features.repeat_interleave(ratio.numerator, dim=0)
     return functional.avg_pool1d(spread.T[None], ratio.denominator)[0].T

@@ -17,7 +17,7 @@ from .config import SEMANTIC_FRAME_RATE
 from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer, StreamingKMeans, codebook_use, pool_to_tokens
 
 FIRST_S = 2400.0
-"""Seconds of sound in the first batch, which gives scales and first centres: about 60 frames a code."""
+"""Seconds of sound in the first batch, which gives scales and first centres: about 60 frames per code."""
 
 
 def fit_semantic(

@@ -18,12 +18,18 @@ from ...ridge import ridge_cv
 
 @dataclass(frozen=True)
 class LinearSpaceMap:
-    """Linear map from vectors of ``space`` to unit vectors in the space that a model was trained in.
+    """Linear map from vectors of one embedding space to unit vectors in the space with which a model was trained.
 
     Attributes
     ----------
-    space : of the input. weights, offset : (dims, target dims) and (target dims,) of the map.
-    cosine : mean cosine of mapped and target vectors of music held out of the fit.
+    space : EmbeddingSpace
+        Space of the input.
+    weights : Tensor of shape (dims, target)
+        Weights of the map.
+    offset : Tensor of shape (target,)
+        Offset of the map.
+    cosine : float
+        Mean cosine of mapped and target vectors of music held out of the fit.
     """
 
     space: EmbeddingSpace

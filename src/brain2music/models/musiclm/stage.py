@@ -98,7 +98,8 @@ class MusicLMStage(Pretrained):
     >>> codes = stage.sample(condition, None, 5, Sampling(temperature=0.0), torch.Generator())
     >>> tuple(codes.shape)  # batch, quantizers, frames
     (1, 4, 5)
-    >>> log_probabilities = stage(condition, None, codes)
+    >>> with torch.no_grad():
+    ...     log_probabilities = stage(condition, None, codes)
     >>> tuple(log_probabilities.shape)
     (1, 4, 5)
     """

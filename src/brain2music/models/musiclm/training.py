@@ -41,9 +41,17 @@ class MusicLMHyperparameters:
 
     Attributes
     ----------
-    batch : crops per step, by stage. lr : peak learning rate. warmup_steps : steps over which it rises.
-    condition_dropout : probabilities that a crop sees no condition, only its tokens, or only its vector; so that there
-        is a null condition for guidance, and each form can be used without the other.
+    batch : dict of str to int
+        Crops per step, by stage.
+    lr : float
+        Peak learning rate.
+    warmup_steps : int
+        Steps over which the learning rate rises.
+    weight_decay : float
+        Weight decay of matrices.
+    condition_dropout : tuple of float
+        Probabilities that a crop has no condition, only its tokens, or only its vector, so that there is a null
+        condition for guidance, and each form can be used without the other.
     """
 
     batch: dict[StageName, int]

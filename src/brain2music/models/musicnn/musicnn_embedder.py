@@ -44,13 +44,24 @@ class MusicnnEmbedder:
 
     Parameters
     ----------
-    model : "mtt" (MagnaTagATune) or "msd" (Million Song Dataset).
-    window_s, step_s : seconds of sound per vector and between vectors; by default those of MuLan.
-    folder : folder of the ``musicnn`` package; by default where it is installed.
+    model : {"mtt", "msd"}
+        Model: trained on MagnaTagATune or on the Million Song Dataset.
+    window_s : float, default 10.0
+        Seconds of sound per vector.
+    step_s : float, default 1.5
+        Seconds between vectors.
+    folder : Path, optional
+        Folder of the ``musicnn`` package; default where it is installed.
 
     Raises
     ------
-    InputError : the weights are not installed or damaged, or a window is shorter than 3 s.
+    InputError
+        The weights are not installed or damaged, or a window is shorter than 3 s.
+
+    References
+    ----------
+    Pons and Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging" (2019, arXiv
+    1909.06654).
     """
 
     def __init__(self, model: Model, window_s: float = 10.0, step_s: float = 1.5, folder: Path | None = None) -> None:

@@ -28,12 +28,17 @@ class YamnetEmbedder:
 
     Parameters
     ----------
-    folder : folder of the model and the names of its classes.
-    window_s, step_s : seconds of sound per vector and between vectors.
+    folder : Path
+        Folder of the model and the names of its classes.
+    window_s : float
+        Seconds of sound per vector.
+    step_s : float
+        Seconds between vectors.
 
     Raises
     ------
-    InputError : the package that runs it is not installed, or a file is damaged.
+    InputError
+        The package that runs it is not installed, or a file is damaged.
     """
 
     def __init__(self, folder: Path, window_s: float = 10.0, step_s: float = 1.5) -> None:
