@@ -335,9 +335,9 @@ class RunConfig(Section):
         >>> RunConfig().flat()["retrieval.k"]
         5
         """
-        told = self.model_dump(mode="json")
-        single = {name: value for name, value in told.items() if name not in SECTIONS}
-        return single | {f"{part}.{name}": value for part in SECTIONS for name, value in told[part].items()}
+        dumped = self.model_dump(mode="json")
+        single = {name: value for name, value in dumped.items() if name not in SECTIONS}
+        return single | {f"{part}.{name}": value for part in SECTIONS for name, value in dumped[part].items()}
 
     @classmethod
     def of(cls, **settings: object) -> "RunConfig":
@@ -395,9 +395,9 @@ class RunConfig(Section):
         >>> RunConfig.from_toml(Path("settings.toml"), seed=1).decoding.decoder
         'selected'
         """
-        told = {} if path is None else read_toml(path)
-        _refuse_unsectioned(told, path)
-        return validated(cls, told, path).changed(**settings)
+        settings_of_file = {} if path is None else read_toml(path)
+        _refuse_unsectioned(settings_of_file, path)
+        return validated(cls, settings_of_file, path).changed(**settings)
 
     def changed(self, **settings: object) -> "RunConfig":
         """Make these settings with others in their place.

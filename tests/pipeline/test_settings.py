@@ -21,7 +21,7 @@ STEPS = {
     "logmel_retrieval": "retrieve",
     "logmel_generated": "generate",
     "encoding_scores": "encode",
-    "logmel_across": "across",
+    "logmel_betweensubjects": "between_subjects",
 }
 """Steps by the first file that each makes."""
 CONFIG = RunConfig.of(

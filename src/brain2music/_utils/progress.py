@@ -32,7 +32,7 @@ class Stage:
 
     name: str
     begun: float = field(default_factory=time.monotonic)
-    told: float = field(default_factory=time.monotonic)
+    shown: float = field(default_factory=time.monotonic)
     done: int | None = None
     total: int | None = None
 
@@ -130,7 +130,7 @@ class _Lines:
 
     def advance(self, stage: Stage, within: list[Stage]) -> None:
         """Write a line if the stage is complete, or has not written one for a while."""
-        if stage.complete or time.monotonic() - stage.told >= LINE_S:
+        if stage.complete or time.monotonic() - stage.shown >= LINE_S:
             self._tell(stage, within)
 
     def end(self, stage: Stage, within: list[Stage], failed: bool) -> None:
@@ -143,7 +143,7 @@ class _Lines:
         self._closed.set()
 
     def _tell(self, stage: Stage, within: list[Stage], **more: Any) -> None:
-        self._last = stage.told = time.monotonic()
+        self._last = stage.shown = time.monotonic()
         around = [other.name for other in within if other is not stage and other.begun <= stage.begun]
         line: dict[str, Any] = {"stage": stage.name} | ({"within": around[-1]} if around else {})
         line |= {} if stage.total is None else {"done": stage.done, "total": stage.total}

@@ -33,8 +33,8 @@ def validated(
         return model.model_validate(settings)
     except ValidationError as error:
         first = error.errors()[0]
-        field, told = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+        field, message = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
         what = (
-            f"{field}: {told} (got {first['input']!r})" if field else told
+            f"{field}: {message} (got {first['input']!r})" if field else message
         )  # of the whole: all settings are its input
         raise InputError(what, path, hint) from None

@@ -64,12 +64,12 @@ def contrastive(held_out: HeldOut, seed: int) -> tuple[ContrastiveHead, HeldOut]
             least, best, steps = loss, [head for head, _ in heads], look * EVERY
         if look * EVERY >= steps + PATIENCE:
             break
-    across = np.empty_like(held_out.predicted)
+    cross_validated = np.empty_like(held_out.predicted)
     for fold, head in enumerate(best):
         held = held_out.fold == fold
-        across[held] = head.transform(held_out.predicted[held])
+        cross_validated[held] = head.transform(held_out.predicted[held])
     *_, (final, _) = _train_head(clips, None, steps)
-    return final, HeldOut(across, held_out.true, held_out.fold, held_out.clip)
+    return final, HeldOut(cross_validated, held_out.true, held_out.fold, held_out.clip)
 
 
 def info_nce(

@@ -57,18 +57,20 @@ def denoised(held_out: HeldOut, seed: int) -> tuple[HopfieldDenoising, HeldOut]:
 
     Held-out predictions are mapped with clips of the other folds. Nothing is random, so ``seed`` is not used.
     """
-    tried = [_across(held_out, temperature) for temperature in TEMPERATURES]
+    tried = [_cross_validated(held_out, temperature) for temperature in TEMPERATURES]
     best = int(np.argmax([_nearness(each) for each in tried]))
     return HopfieldDenoising.of(held_out, TEMPERATURES[best]), tried[best]
 
 
-def _across(held_out: HeldOut, temperature: float) -> HeldOut:
+def _cross_validated(held_out: HeldOut, temperature: float) -> HeldOut:
     """Map held-out predictions with clips of the other folds."""
-    across = np.empty_like(held_out.predicted)
+    cross_validated = np.empty_like(held_out.predicted)
     for fold in range(held_out.n_folds):
         held = held_out.fold == fold
-        across[held] = HopfieldDenoising.of(held_out.rows(~held), temperature).transform(held_out.predicted[held])
-    return HeldOut(across, held_out.true, held_out.fold, held_out.clip)
+        cross_validated[held] = HopfieldDenoising.of(held_out.rows(~held), temperature).transform(
+            held_out.predicted[held]
+        )
+    return HeldOut(cross_validated, held_out.true, held_out.fold, held_out.clip)
 
 
 def _nearness(held_out: HeldOut) -> float:

@@ -77,12 +77,12 @@ class Matching:
 
 def matched(held_out: HeldOut, seed: int) -> tuple[Matching, HeldOut]:
     """Fit the map to all held-out predictions, each of which is mapped by a fit to the other folds."""
-    across = np.empty_like(held_out.predicted)
+    cross_validated = np.empty_like(held_out.predicted)
     for fold in range(held_out.n_folds):
         held = held_out.fold == fold
         others = held_out.rows(~held)
-        across[held] = Matching.fit(others.predicted, others.true).transform(held_out.predicted[held])
-    mapped = HeldOut(across, held_out.true, held_out.fold, held_out.clip)
+        cross_validated[held] = Matching.fit(others.predicted, others.true).transform(held_out.predicted[held])
+    mapped = HeldOut(cross_validated, held_out.true, held_out.fold, held_out.clip)
     return Matching.fit(held_out.predicted, held_out.true), mapped
 
 

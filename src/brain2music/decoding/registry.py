@@ -136,13 +136,13 @@ def fit_form(name: str, form: str, plain: Fitted, problem: Problem, Y: Pairs) ->
 def post_process(name: str, fitted: Fitted, problem: Problem, Y: Pairs) -> Fitted:
     """Map the predictions of a fitted decoder by the named post-processing; the decoder itself is not fitted again."""
     held_out = HeldOut.of(fitted, Y, problem)
-    post, across = POST_PROCESSING[name](held_out, problem.seed)
+    post, cross_validated = POST_PROCESSING[name](held_out, problem.seed)
     origin = fitted.held_out - held_out.predicted
 
     def mapping(views: Asked) -> Float32[np.ndarray, "asked dims"]:
         return fitted.train_mean + post.transform(fitted.predict(*views) - fitted.train_mean)
 
-    return replace(fitted, mapping=mapping, held_out=origin + across.predicted)
+    return replace(fitted, mapping=mapping, held_out=origin + cross_validated.predicted)
 
 
 def _fit(name: str, problem: Problem, targets: Sequence[Pairs], regressed: dict[str, list[Fitted]]) -> list[Fitted]:

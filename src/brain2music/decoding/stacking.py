@@ -54,10 +54,10 @@ def _sum(members: Sequence[_Member], Y: Pairs, problem: Problem) -> Fitted:
         _second_moments(predicted[:, folds == f] * scale, true[folds == f] * scale) for f in range(held_out[0].n_folds)
     ]
     gram, product = (np.sum([each[i] for each in moments], axis=0) for i in range(2))
-    across = Y - true
+    cross_validated = Y - true
     for fold, (own_gram, own_product) in enumerate(moments):
         weights = convex_weights(gram - own_gram, product - own_product)
-        across[folds == fold] += np.tensordot(weights, predicted[:, folds == fold], 1)
+        cross_validated[folds == fold] += np.tensordot(weights, predicted[:, folds == fold], 1)
     weights = convex_weights(gram, product)
     mean = members[0].fitted.train_mean
 
@@ -69,7 +69,7 @@ def _sum(members: Sequence[_Member], Y: Pairs, problem: Problem) -> Fitted:
         mean,
         np.concatenate([each.fitted.best_alphas for each in members]),
         np.concatenate([each.fitted.cv_scores for each in members]),
-        across,
+        cross_validated,
     )
 
 

@@ -14,10 +14,12 @@ from jaxtyping import Bool, Int
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.progress import Advance
+from .._utils.threads import map_threads
 from ..brain.load import require_alike
 from ..brain.responses import Responses
 from ..embeddings.alignment import Matched, match_windows
 from ..embeddings.embeddings import Embeddings
+from ..ridge import RidgeWarning
 from ..study.folds import draw_permutations, leave_genre_out, most_folds, require_undivided
 from ..study.study import Clip
 from .decoded import Decoded, Labels, undivided
@@ -147,6 +149,12 @@ class SubjectDecoder:
         problem = self._problem.rows(rows, replace(settings, n_folds=n_folds))
         fitted = fit_decoder(self.name, problem, [self._pairs.Y[rows]])[0]
         return self._assemble([fitted.only(self._views(None))], self._true)
+
+    def without_genres(self, genres: Sequence[str], advance: Advance | None = None) -> list[Decoded | None]:
+        """:meth:`without_genre` of several genres, side by side."""
+        with warnings.catch_warnings():  # once for all threads, which share these filters
+            warnings.simplefilter("ignore", RidgeWarning)
+            return map_threads(self.without_genre, genres, advance)
 
     def fit(self, n_permutations: int = 0, advance: Advance | None = None) -> "SubjectDecoder":
         """Fit to the embeddings as they are and to permuted ones, together; nothing is fitted twice.

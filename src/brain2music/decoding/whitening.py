@@ -50,12 +50,12 @@ class Whitening:
 
 def whitened(held_out: HeldOut, seed: int) -> tuple[Whitening, HeldOut]:
     """Fit the whitening, with the power that identifies most held-out training clips; Σ is that of the other folds."""
-    across = np.empty((len(POWERS), *held_out.true.shape), np.float32)
+    cross_validated = np.empty((len(POWERS), *held_out.true.shape), np.float32)
     for fold in range(held_out.n_folds):
         held = held_out.fold == fold
         for k, filtered in enumerate(fit_whitening(held_out.rows(~held), POWERS)):
-            across[k, held] = filtered.transform(held_out.predicted[held])
-    tried = [HeldOut(each, held_out.true, held_out.fold, held_out.clip) for each in across]
+            cross_validated[k, held] = filtered.transform(held_out.predicted[held])
+    tried = [HeldOut(each, held_out.true, held_out.fold, held_out.clip) for each in cross_validated]
     best = int(np.argmax([each.identification() for each in tried]))
     return fit_whitening(held_out, POWERS[best : best + 1])[0], tried[best]
 

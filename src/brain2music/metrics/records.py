@@ -249,8 +249,8 @@ def _parse_score(record: Any, path: Path) -> Score:
         return Score(**dict(_schema().model_validate(record)))
     except ValidationError as error:
         first = error.errors()[0]
-        told = f"{first['loc'][0]}: {first['msg'].lower()}"
-        raise InputError(f"a record of this list is not a score ({told})", path, _HINT) from None
+        message = f"{first['loc'][0]}: {first['msg'].lower()}"
+        raise InputError(f"a record of this list is not a score ({message})", path, _HINT) from None
 
 
 @cache

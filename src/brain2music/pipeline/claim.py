@@ -56,8 +56,8 @@ def require_ours(outputs: Outputs) -> None:
     makers = found.get("GeneratedBy")
     names = [maker.get("Name") for maker in makers if isinstance(maker, dict)] if isinstance(makers, list) else []
     if MAKER not in names and (names or not _is_run(outputs.study)):
-        told = f"the derivatives of {names[0]}" if names else "a data set that brain2music did not make"
-        raise InputError(f"the folder holds {told}", outputs.root, ANOTHER)
+        held = f"the derivatives of {names[0]}" if names else "a data set that brain2music did not make"
+        raise InputError(f"the folder holds {held}", outputs.root, ANOTHER)
 
 
 def claim(source: Source, outputs: Outputs) -> None:

@@ -173,14 +173,10 @@ class SubjectContext:
 
     def decode_left_out(self, decoder: SubjectDecoder) -> dict[str, Decoded]:
         """For each genre that the decoder can do without, the scored clips by a decoder fitted without it."""
-        genres, found = unseen_genres(self.source, self.config, self.subject)[0], {}
+        genres = unseen_genres(self.source, self.config, self.subject)[0]
         with progress(f"decode {decoder.embeddings.space.name} without each genre") as advance:
-            for done, genre in enumerate(genres, 1):
-                decoded = decoder.without_genre(genre)
-                advance(done, len(genres))
-                if decoded is not None:
-                    found[genre] = decoded
-        return found
+            decoded = decoder.without_genres(genres, advance)
+        return {genre: of_genre for genre, of_genre in zip(genres, decoded, strict=True) if of_genre is not None}
 
     def score_builder(self, embedding: str, stage: ScoredStage) -> ScoreBuilder:
         """Columns that the scores of one embedding and stage have in common."""

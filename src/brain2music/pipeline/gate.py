@@ -256,4 +256,4 @@ def _group(source: Source, config: RunConfig, outputs: Outputs, found: list[Find
             what = "no subject has been decoded here"
             found.append(error("group-empty", outputs.root, what, "run the participant level first"))
             return
-        _attempt("across-impossible", found, require_several, source, config, decoded)
+        _attempt("between-subjects-impossible", found, require_several, source, config, decoded)

@@ -196,7 +196,7 @@ class Outputs:
 
     def between_subject_scores(self, embedding: str) -> Path:
         """Scores of between-subject decoding in one embedding, a list of records."""
-        return self.root / "group" / f"desc-{_alphanumeric(embedding)}_across.json"
+        return self.root / "group" / f"desc-{_alphanumeric(embedding)}_betweensubjects.json"
 
     def predictions(self, subject: str, embedding: str) -> Path:
         """Predicted and true embeddings of the scored clips: :data:`PREDICTIONS`."""

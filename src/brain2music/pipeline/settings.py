@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ..config import RunConfig
 
-StageName = Literal["measure", "decode", "retrieve", "generate", "encode", "across"]
+StageName = Literal["measure", "decode", "retrieve", "generate", "encode", "between_subjects"]
 
 DESCRIBED = {"stimuli.track_index", "evaluation.allow_leaks"}
 """Only ``study.json`` names these, and is written every time; how clips are divided is a digest."""
@@ -35,7 +35,7 @@ SEEN: dict[StageName, set[str]] = {
     | _FOLDS
     | {"decoding.alphas", "decoding.scans_per_window", "evaluation.n_permutations", "seed"}
     | {"encoding.variance_partitioning"},
-    "across": _DECODED | {"evaluation.between_subject"},
+    "between_subjects": _DECODED | {"evaluation.between_subject"},
 }
 """For each step, the sections and single settings that change what it makes."""
 

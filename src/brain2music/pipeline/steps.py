@@ -172,6 +172,6 @@ def between_subjects_step(source: Source, name: str, music: Music, config: RunCo
         for subject in subjects
         for key, value in made_from(SubjectContext(source, subject, config), embedder, music).items()
     }
-    settings = visible_settings("across", config) | {"space": asdict(embedder.space), "subjects": subjects}
+    settings = visible_settings("between_subjects", config) | {"space": asdict(embedder.space), "subjects": subjects}
     record = scores.with_name(f"{scores.stem}_provenance.json")
     return Step([scores], make, inputs, settings | of_source(source), record)

@@ -118,13 +118,13 @@ def files_of(outputs: Outputs, subject: str, record: Mapping[str, Any]) -> set[P
 
 def unlike(records: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]) -> dict[str, str]:
     """Subjects that were made with other settings, and the settings that differ, in words."""
-    told = {}
+    differences = {}
     for subject, record in records.items():
         found = record["settings"]
         keys = [key for key in sorted({*settings, *found}) if found.get(key) != settings.get(key)]
         if keys:
-            told[subject] = ", ".join(f"{key} {found.get(key)} and not {settings.get(key)}" for key in keys)
-    return told
+            differences[subject] = ", ".join(f"{key} {found.get(key)} and not {settings.get(key)}" for key in keys)
+    return differences
 
 
 def _is_record_of(record: Path, digest: Any) -> bool:

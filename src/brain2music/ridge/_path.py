@@ -96,14 +96,14 @@ def _by_rows(X: Array, X_new: Array, targets: Rows, least: float) -> Callable[[f
             break
     else:
         raise alpha_too_small(least, condition)
-    across = torch.zeros(len(X_new), n, dtype=work)
+    products = torch.zeros(len(X_new), n, dtype=work)
     for start in range(0, X.shape[1], BLOCK):
         columns = slice(start, start + BLOCK)
         centre = moments.mean[columns].to(work)
         fitted, new = (to_tensor(each[:, columns], work) - centre for each in (X, X_new))
-        across += product(new, fitted.T)
-    across, seen = (
-        product(across, kernel.tridiagonal.rotation),
+        products += product(new, fitted.T)
+    products, seen = (
+        product(products, kernel.tridiagonal.rotation),
         product(kernel.tridiagonal.rotation.T, targets.to(work)),
     )
-    return lambda alpha: product(across, kernel.tridiagonal.factor(alpha).solve(seen))
+    return lambda alpha: product(products, kernel.tridiagonal.factor(alpha).solve(seen))
