@@ -6,7 +6,10 @@ scores of the decoder, in a process of its own. ``before`` is commit ebe6614, wh
 its one fit to all training clips is timed in the same run (``--before SRC``, a checkout of it), and its 17 fits (one,
 5 permuted, 10 genres, one other lag) are counted as 17 of these, which is what they cost.
 
-    python benchmarks/decode_run.py FOLDER [--before SRC] [--resolution 4]
+    python benchmarks/decode_run.py FOLDER [--before SRC] [--resolution 4] [--voxels 60000]
+
+With ``--voxels`` the whole of decoding, scores and encoding is timed instead, of responses that are loaded already:
+arrays of so many voxels, each a voxel of the simulated study with noise of its own (its scans' standard deviation).
 """
 
 import argparse
@@ -18,7 +21,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from _results import Results
+
+import brain2music as b2m
 
 FITS = 17
 """The fit to the clips as they are, 5 to permuted clips, 10 without a genre, and one at the paper's lag."""
@@ -59,17 +66,47 @@ n_permuted_fits = 5
 [encoding]
 enabled = false
 '''
+ENCODED = FULL.replace("[encoding]\nenabled = false\n", "")
 COMMAND = [sys.executable, "-c", "from brain2music.cli import main; main()"]
 
 
 def run(study: Path, out: Path, settings: str) -> float:
-    """Seconds that ``brain2music run`` takes."""
+    """Seconds that ``brain2music run`` takes, or ``run-arrays`` of a TOML file."""
     config = out.with_suffix(".toml")
     config.write_text(settings)
     began = time.perf_counter()
-    arguments = ["run", str(study), str(out), "participant", "--config", str(config)]
+    command = ["run-arrays", str(study), str(out)] if study.is_file() else ["run", str(study), str(out), "participant"]
+    arguments = [*command, "--config", str(config)]
     subprocess.run([*COMMAND, *arguments], check=True, stderr=subprocess.DEVNULL)
     return time.perf_counter() - began
+
+
+def write_arrays(study: Path, folder: Path, n_voxels: int) -> Path:
+    """Responses to the clips of a study with more voxels than it has, as arrays and the file that names them."""
+    opened = b2m.load_study(study)
+    bold = opened.responses(opened.subjects[0])
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    rows = []
+    for split, responses in (("train", bold.train), ("test", bold.test)):
+        shape = (*responses.data.shape[:2], n_voxels)
+        array = np.lib.format.open_memmap(folder / f"{split}.npy", "w+", np.float32, shape)
+        for start in range(0, n_voxels, responses.n_voxels):
+            part = responses.data[:, :, : n_voxels - start]
+            noise = rng.standard_normal(part.shape, np.float32) * part.std()
+            array[:, :, start : start + part.shape[2]] = part + noise
+        array.flush()
+        for clip, number in zip(responses.clips, responses.runs, strict=True):
+            rows.append((clip.track, clip.genre, clip.start, clip.end, number, split))
+    table = pd.DataFrame(rows, columns=["file", "genre", "start", "end", "run", "split"])
+    table.to_csv(folder / "clips.tsv", sep="\t", index=False)
+    arrays = folder / "arrays.toml"
+    text = f'name = "simulated, {n_voxels} voxels"\nsimulated = true\ntr = {bold.train.tr}\n'
+    text += 'axes = ["clips", "scans", "voxels"]\n'
+    text += f'[stimuli]\nfolder = "{opened.source.stimuli.folder.resolve()}"\ntable = "clips.tsv"\n'
+    text += '[[subjects]]\nlabel = "001"\ntrain = { file = "train.npy" }\ntest = { file = "test.npy" }\n'
+    arrays.write_text(text)
+    return arrays
 
 
 def main() -> None:
@@ -78,18 +115,27 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--before", type=Path, help="src folder of a checkout of ebe6614")
     parser.add_argument("--resolution", type=int, default=4, help="voxel size in mm")
+    parser.add_argument("--voxels", type=int, help="time all of decoding and encoding of arrays with so many voxels")
     asked = parser.parse_args()
     study, warm, out = (asked.folder / f"{name}{asked.resolution}" for name in ("study", "warm", "out"))
     if not (study / "dataset_description.json").is_file():
         design = ["--design", "ds003720", "--resolution", str(asked.resolution)]
         subprocess.run([*COMMAND, "simulate", str(study), *design], check=True)
     results = Results("decode_run")
+    if asked.voxels is not None:
+        study = write_arrays(study, asked.folder / f"arrays{asked.voxels}", asked.voxels)
+        warm, out = (asked.folder / f"{name}{asked.voxels}" for name in ("warm", "out"))
     run(study, warm, WARM)
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(warm, out)
-    after = run(study, out, FULL)
+    after = run(study, out, FULL if asked.voxels is None else ENCODED)
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     print(f"after_s: {after:.0f}\nmemory_gb: {memory:.1f}")
+    if asked.voxels is not None:
+        question = f"decoding, scores and encoding of {asked.voxels} voxels, {DECODER}"
+        results.add(question, after / 60, "min", bar="15 min", n=asked.voxels)
+        results.add(f"its peak memory, {asked.voxels} voxels", memory, "GiB", bar="6 GiB", n=asked.voxels)
+        return
     question = f"decoding part of a run at {asked.resolution} mm, {DECODER}"
     if asked.before is None:
         results.add(question, after, "s", n=FITS, note=f"{memory:.1f} GB")

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from .._utils.errors import InputError
+from .._utils.threads import map_threads
 from .contrastive import contrastive
 from .denoising import denoised
 from .fits import Asked, Fitted, Pairs
@@ -151,7 +152,9 @@ def _fit(name: str, problem: Problem, targets: Sequence[Pairs], regressed: dict[
         regressed[regressor] = REGRESSORS[regressor](problem, targets)
     fits = regressed[regressor]
     for post in posts:
-        fits = [post_process(post, fitted, problem, Y) for fitted, Y in zip(fits, targets, strict=True)]
+        fits = map_threads(
+            lambda each, post=post: post_process(post, each[0], problem, each[1]), zip(fits, targets, strict=True)
+        )
     return fits
 
 

@@ -29,7 +29,7 @@ def selected(problem: Problem, targets: Sequence[Pairs]) -> list[Fitted]:
     the highest correlation of held-out predictions is kept. Penalties are chosen by the same folds.
     """
     whole = problem.ridge(targets)
-    return [_best_share(problem, Y, every) for Y, every in zip(targets, whole, strict=True)]
+    return map_threads(lambda each: _best_share(problem, *each), zip(targets, whole, strict=True))
 
 
 def _best_share(problem: Problem, Y: Pairs, every: Fitted) -> Fitted:
