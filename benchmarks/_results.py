@@ -3,7 +3,7 @@
 A row is one number that answers a question: ``question``, ``value``, ``unit``, the ``peer``'s value in the same run and
 the ``ratio`` (of which the question says what is over what), the ``bar`` that was set, ``n``, ``low`` and ``high`` of a
 95 % interval, ``note``; and where it is from: ``command``, ``processor``, ``cores``, ``commit``, ``date``. What a row
-does not have is null. A question that is asked again replaces its row; other rows stay.
+does not have is null. A question that is asked again replaces its row; other rows stay. ``render.py`` makes the page.
 """
 
 import json
@@ -31,15 +31,18 @@ class Results:
         Name of the benchmark, and of its file.
     folder : Path
         Where the file is written.
+    command : str, optional
+        What to run for these numbers, where it is not the command of this process.
     """
 
-    def __init__(self, name: str, folder: Path = FOLDER) -> None:
+    def __init__(self, name: str, folder: Path = FOLDER, command: str = "") -> None:
         self.file = folder / f"{name}.json"
+        self.command = command
 
     def add(
         self,
         question: str,
-        value: float,
+        value: float | None,
         unit: str = "",
         *,
         peer: float | None = None,
@@ -54,6 +57,7 @@ class Results:
         numbers = {"value": value, "peer": peer, "ratio": ratio, "low": low, "high": high}
         row = {"question": question, "unit": unit, "bar": bar, "n": None if n is None else int(n), "note": note}
         row |= {name: _number(number) for name, number in numbers.items()} | origin()
+        row["command"] = self.command or row["command"]
         rows = [each for each in self.read() if each["question"] != question]
         _write(self.file, [*rows, {name: row[name] for name in ORDER}])
 

@@ -96,7 +96,10 @@ def main() -> None:
         for row in rows:
             value = np.mean(row.among_all)
             print(f"identification_{where}_{row.name}: {value:.4f}")
-            RESULTS.add(f"identification, {where}, {row.name}", value, note="chance 0.5", n=len(row.among_all))
+            spread = f"SD: {np.std(row.among_all, ddof=1):.3f}" if len(row.among_all) > 1 else ""
+            RESULTS.add(f"identification, {where}, {row.name}", value, note=spread, n=len(row.among_all))
+        for row in rows:
+            RESULTS.add(f"correlation, {where}, {row.name}", np.mean(row.correlation), n=len(row.correlation))
     shuffled = [np.mean([value for row in rows for value in row.shuffled]) for rows in (real, simulated) if rows]
     furthest = max(shuffled, key=lambda value: abs(value - 0.5))
     print(f"shuffled_identification: {furthest:.4f}")

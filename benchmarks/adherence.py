@@ -41,6 +41,24 @@ from brain2music.simulation.music.genres import GENRES
 from brain2music.simulation.music.render import render_piece
 
 RESULTS = Results("adherence")
+BARS = {
+    "identification_rendered": "≥ 0.85",
+    "identification_recorded": "≥ 0.7",
+    "identification_brain": "≥ 0.75",
+    "identification_brain_per_genre": "≥ 0.82",
+}
+SAID = {
+    "rendered": "composed pieces",
+    "recorded": "recorded clips",
+    "brain": "from a brain",
+    "per_genre": "one clip per genre",
+    "within_genre": "within genre",
+    "within_package": "within package",
+    "pooled": "standardised with the samples",
+    "top_1": "first",
+    "yamnet": "judged by YAMNet",
+}
+"""What parts of the names of figures are called in results."""
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 NAMES = {"musiclm": "musiclm-small"}
@@ -148,7 +166,7 @@ def report(
         if np.isfinite(inside).any():
             within = "genre" if name == "rendered" else "package"
             print(f"identification_{name}_within_{within}{suffix}: {np.nanmean(inside):.4f}")
-            RESULTS.add(f"identification_{name}_within_{within}{suffix}".replace("_", " "), np.nanmean(inside))
+            RESULTS.add(question_of(f"identification_{name}_within_{within}{suffix}"), np.nanmean(inside))
     return heard, float(scores.mean())
 
 
@@ -167,12 +185,12 @@ def report_brain(model: MusicLM, judges: dict[str, Embedder], given: argparse.Na
     sounds = [read_audio(layout.stimulus(name), duration=given.seconds) for name in names]
     made = draws_of(model, predicted, given)
     print(f"identification_decoded: {decoded:.4f}")
-    RESULTS.add("identification of the decoded embeddings that music was made from", decoded, n=len(names))
+    RESULTS.add("identification of the decoded embeddings that music was made of", decoded, n=len(names))
     for suffix, judge in judges.items():
         _, generated = report("brain", suffix, judge, sounds, made, genres, [])
         kept = (generated - 0.5) / (decoded - 0.5)
         print(f"information_kept{suffix}: {kept:.4f}")
-        RESULTS.add(f"information kept{suffix.replace('_', ', ')}", kept, n=len(names))
+        RESULTS.add(question_of(f"information_kept_brain{suffix}"), kept, n=len(names))
 
 
 def print_frechet(
@@ -206,9 +224,8 @@ def print_frechet(
                 f"frechet_{name}_{what}{suffix}: {np.mean(values):.3f}  ({min(values):.3f} to {max(values):.3f} over "
                 f"{len(values)} draws of {found[0].n_reference}, floor {np.mean([each.floor for each in found]):.3f})"
             )
-            question = f"Fréchet distance, {name}, {what.replace('_', ' ')}{suffix.replace('_', ', ')}"
-            extremes = f"{min(values):.3f} to {max(values):.3f} over {len(values)} samples"
-            RESULTS.add(question, np.mean(values), n=found[0].n_reference, note=extremes)
+            question = f"{question_of(f'Fréchet distance_{name}')}, {what.replace('_', ' ')}"
+            RESULTS.add(question_of(question + suffix), np.mean(values), n=found[0].n_reference)
 
 
 @torch.inference_mode()
@@ -285,7 +302,14 @@ def _guided(model: MusicLM, guidance: float) -> MusicLM:
 def _print(name: str, scores: np.ndarray) -> None:
     low, high = bootstrap_interval(scores, np.random.default_rng(0))
     print(f"{name}: {scores.mean():.4f}  ({low:.3f} to {high:.3f}, {len(scores)} clips)", flush=True)
-    RESULTS.add(name.replace("_", " "), scores.mean(), low=low, high=high, n=len(scores))
+    RESULTS.add(question_of(name), scores.mean(), low=low, high=high, n=len(scores), bar=BARS.get(name, ""))
+
+
+def question_of(name: str) -> str:
+    """A figure's name in words, its parts divided by commas."""
+    for part, said in SAID.items():
+        name = name.replace(f"_{part}", f", {said}")
+    return name.replace("_", " ")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,20 @@ from brain2music.models.codec_parts.codes import Codec, Codes, prepare_waveform
 from brain2music.models.codecs import get_codec, get_token_codec
 
 RESULTS = Results("codec")
+WHITE = {"whitened": "whitened latents", "best_whitening": "the best whitening of as many clips"}
+MEASURES = {"visqol": "ViSQOL (1 to 4.75)", "logmel": "log-mel distance"}
+TITLES = {
+    "ours_6k": "soundstream-small",
+    "opus_6k": "Opus at 6 kbit/s",
+    "opus_12k": "Opus at 12 kbit/s",
+    "lyra_9k": "Lyra V2",
+    "encodec_random": "EnCodec's architecture with random weights",
+    "mel_hifigan": "mel + HiFi-GAN, not quantised",
+    "mel_tokens": "mel-tokens-6k",
+    "mel_tokens_griffin_lim": "mel-tokens-6k with Griffin-Lim",
+    "autoencoder": "jen1-autoencoder-small at its own 48 kHz, stereo",
+    "autoencoder_24k": "jen1-autoencoder-small",
+}
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
 SECONDS, COMMON = 10.0, 24_000
@@ -177,7 +191,9 @@ def tell(heard: list[dict[str, Heard]]) -> None:
     names = dict.fromkeys(name for each in heard for name in each)
     for name in names:
         results = [each[name] for each in heard if name in each]
-        print(f"clips_{name}={len(results)}\nkbps_{name}={np.mean([each.kbps for each in results]):.2f}")
+        kbps = np.mean([each.kbps for each in results])
+        print(f"clips_{name}={len(results)}\nkbps_{name}={kbps:.2f}")
+        RESULTS.add(f"bit rate, {TITLES[name]}", kbps, "kbit/s", n=len(results))
         for measure_name in ("visqol", "logmel"):
             tell_mean(f"{measure_name}_{name}", np.array([getattr(each, measure_name) for each in results]))
     for name in names:
@@ -189,7 +205,7 @@ def tell(heard: list[dict[str, Heard]]) -> None:
     if "ours_6k" in names and "autoencoder_24k" in names:
         ours, theirs = (np.mean([each[name].logmel for each in heard]) for name in ("ours_6k", "autoencoder_24k"))
         print(f"logmel_ours_over_autoencoder={ours / theirs:.2f}")
-        question = "log-mel distance of the autoencoder, soundstream over it"
+        question = f"log-mel distance, {TITLES['ours_6k']} over {TITLES['autoencoder_24k']}"
         RESULTS.add(question, theirs, "dB", peer=ours, ratio=ours / theirs, bar="≥ 2")
 
 
@@ -197,8 +213,13 @@ def tell_mean(name: str, values: np.ndarray) -> None:
     """A mean with its interval."""
     low, high = bootstrap_interval(values, np.random.default_rng(0))
     print(f"{name}={values.mean():.3f} [{low:.3f}, {high:.3f}]", flush=True)
-    unit = "dB" if name.startswith("logmel") else ""
-    RESULTS.add(name.replace("_", " "), values.mean(), unit, low=low, high=high, n=len(values))
+    measured, system_name = name.split("_", 1)
+    other = system_name.removesuffix("_minus_ours")
+    question = f"{MEASURES[measured]}, {TITLES[other]}"
+    if other != system_name:
+        question += f", minus {TITLES['ours_6k']} on the same clips"
+    unit = "dB" if measured == "logmel" else ""
+    RESULTS.add(question, values.mean(), unit, low=low, high=high, n=len(values))
 
 
 def tell_codes(codec: Codec, sounds: Iterator[tuple[np.ndarray, int]]) -> None:
@@ -248,7 +269,7 @@ def tell_white(name: str, away: np.ndarray) -> None:
     for what, value in zip(("covariance_mean_error", "covariance_max_error", "variance_mean_error"), away, strict=True):
         print(f"{name}_{what}={value:.4f}")
         bar = "≤ 0.05" if (name, what) == ("whitened", "covariance_mean_error") else ""
-        RESULTS.add(f"{name} {what}".replace("_", " "), value, bar=bar)
+        RESULTS.add(f"{WHITE[name]}, {what.replace('_', ' ')}", value, bar=bar)
 
 
 def best_whitening(seen: list[torch.Tensor], draws: int = 20) -> np.ndarray:

@@ -34,6 +34,14 @@ from brain2music.models.codecs import get_codec
 from brain2music.models.soundstream.model import SoundStream, SoundStreamConfig
 
 RESULTS = Results("codec_speed")
+TITLES = {
+    "soundstream": "soundstream-small",
+    "stream": "soundstream-small, 20 ms at a time",
+    "encodec": "EnCodec's architecture at its width",
+    "paper": "SoundStream at the paper's width",
+    "encodec_paper": "EnCodec's architecture at the paper's width",
+    "autoencoder": "jen1-autoencoder-small, 48 kHz stereo",
+}
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
 
@@ -71,12 +79,12 @@ def main() -> None:
         print(f"{prefix}decode_x_realtime: {options.seconds / decoding:.1f}")
         for what, seconds in (("encode", encoding), ("decode", decoding)):
             bar = "≥ 10" if name in ("soundstream", "autoencoder") else ""
-            RESULTS.add(f"{what}, {name.replace('_', ' ')}", options.seconds / seconds, "× real time", bar=bar)
+            RESULTS.add(f"{what}, {TITLES[name]}", options.seconds / seconds, "× real time", bar=bar)
     print(f"encodec_ratio: {sum(took['encodec']) / sum(took['soundstream']):.2f}")
     print(f"paper_ratio: {sum(took['encodec_paper']) / sum(took['paper']):.2f}")
     for width, mine, theirs in (("small", "soundstream", "encodec"), ("the paper's width", "paper", "encodec_paper")):
         a, b = sum(took[mine]), sum(took[theirs])
-        question = f"seconds to encode and decode, {width}, EnCodec's architecture over SoundStream's"
+        question = f"time to encode and decode, {width}, EnCodec's architecture over SoundStream's"
         RESULTS.add(question, a, "s", peer=b, ratio=b / a)
 
 
@@ -157,7 +165,7 @@ def tell_memory(codec: str, hours: float) -> None:
                 print(
                     f"{what}_x_realtime_{label}: {seconds / took:.1f}\npeak_gb_{what}_{label}: {peak:.3f}", flush=True
                 )
-                RESULTS.add(f"peak memory, {what}, {label.replace('_', ' ')}", peak, "GB", bar="no growth")
+                RESULTS.add(f"peak memory, {what} by command, {label.replace('_', ' ')}", peak, "GB", bar="no growth")
             assert soundfile.info(back).frames == round(seconds * sample_rate)
             for file in (sound, codes, back):
                 file.unlink()

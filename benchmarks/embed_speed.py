@@ -64,7 +64,7 @@ def report(short: str, files: list[Path], embedder: Embedder, processes: int) ->
         print(f"{short}_share_{stage}: {share / sum(spent.values()):.3f}")
     print(f"{short}_hours_per_minute: {heard / (seconds - begin) / 60:.2f}")
     print(f"{short}_x_realtime: {heard / (seconds - begin):.1f}")
-    RESULTS.add(f"embedding music, {short}", heard / (seconds - begin), "× real time", bar="≥ 60", n=len(files))
+    RESULTS.add(f"speed of embedding, {short}", heard / (seconds - begin), "× real time", bar="≥ 60", n=len(files))
 
 
 def time_build(files: list[Path], embedder: Embedder, processes: int) -> tuple[float, float]:

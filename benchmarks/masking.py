@@ -41,7 +41,7 @@ def main(suffix: str) -> None:
     print(f"speedup: {nilearn_s / ours_s:.1f}")
     print(f"max_difference: {np.abs(ours - theirs).max():.1e}")
     print(f"median_detrend_s: {median_s:.3f}")
-    question = f"seconds to mask, detrend and z-score a run ({suffix}), nilearn's NiftiMasker over ours"
+    question = f"time to mask, detrend and z-score a run ({suffix}), nilearn's NiftiMasker over ours"
     RESULTS.add(question, ours_s, "s", peer=nilearn_s, ratio=nilearn_s / ours_s, n=int(mask.sum()))
 
 

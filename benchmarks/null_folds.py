@@ -52,6 +52,19 @@ RESULTS = Results("null_folds")
 CLIPS, RUN, SCANS, VOXELS, DIMS, FACTORS = 40, 10, 4, 60, 16, 12
 SPACE = EmbeddingSpace("null", "1", "none", DIMS, 3.0, 1.5, 16000)
 KINDS = ("alone", "excerpts")
+QUESTIONS = {
+    "share_p_05_decode": "null studies with p ≤ 0.05, decoding",
+    "share_p_05_encode": "null studies with p ≤ 0.05, encoding",
+    "share_p_05_voxels": "voxels with p ≤ 0.05 in null studies",
+    "share_fdr": "voxels found at q ≤ 0.05 in null studies",
+    "share_p_05_others": "null studies with p ≤ 0.05, other scores",
+    "identification": "identification in null studies",
+    "r": "correlation of encoding in null studies",
+    "chance_decode": "chance that is told of identification in null studies",
+    "chance_encode": "chance that is told of encoding in null studies",
+}
+"""What is kept as results."""
+SAID = {"": "", "alone": "a clip per recording", "excerpts": "two clips per recording"}
 DECODE, ENCODE = "decode identification decoded", "encode r true"
 """Labels of the main score of either step."""
 
@@ -182,6 +195,16 @@ def shares(rows: list[Result]) -> dict[str, float]:
     }
 
 
+def keep_result(name: str, value: float, studies: int) -> None:
+    """Keep a figure of all studies, or of one kind, that has a question."""
+    kind = next((kind for kind in KINDS if name.endswith(f"_{kind}")), "")
+    name = name.removesuffix(f"_{kind}")
+    if name in QUESTIONS:
+        bar = "0.035 to 0.065" if not kind and name in ("share_p_05_decode", "share_p_05_encode") else ""
+        n = studies // len(KINDS) if kind else studies
+        RESULTS.add(", ".join(filter(None, [QUESTIONS[name], SAID[kind]])), value, bar=bar, n=n)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=1000)
@@ -208,8 +231,7 @@ def main() -> None:
     seconds = time.perf_counter() - started
     for name, value in figures.items():
         print(f"{name}: {value:.4f}")
-        bar = "0.05 ± 0.015" if name in ("share_p_05_decode", "share_p_05_encode") else ""
-        RESULTS.add(name.replace("_", " "), value, bar=bar, n=given.studies)
+        keep_result(name, value, given.studies)
     print(f"studies: {given.studies}\nseconds: {seconds:.0f}")
     if given.json is not None:
         record = {"date": date.today().isoformat(), "studies": given.studies, "seed": given.seed, **figures}

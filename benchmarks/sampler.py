@@ -57,14 +57,14 @@ def main() -> None:
         print(f"tokens_per_s{suffix}: {tokens / mine:.0f}")
         print(f"peer_tokens_per_s{suffix}: {tokens / theirs:.0f}")
         print(f"speedup{suffix}: {theirs / mine:.2f}")
-        question = f"tokens per second, batch {batch}, {steps} frames, ours over MusicGen of the same size"
+        question = f"speed of the sampler, batch {batch}, {steps} frames, ours over MusicGen's of the same size"
         rates = {"peer": tokens / theirs, "ratio": theirs / mine, "bar": "" if number else "≥ 1.5"}
         RESULTS.add(question, tokens / mine, "tokens/s", **rates)
     if given.figure is not None:
         draw(speeds, given.steps, given.figure)
     seconds_for_15s = _fifteen_seconds(given)
     print(f"seconds_for_15s: {seconds_for_15s:.1f}")
-    RESULTS.add(f"seconds to generate 15 s of music, {given.generator}", seconds_for_15s, "s", bar="≤ 45")
+    RESULTS.add(f"time to generate 15 s of music, {given.generator}", seconds_for_15s, "s", bar="≤ 45")
 
 
 def draw(speeds: dict[tuple[int, int], tuple[float, float]], steps: int, path: Path) -> None:

@@ -53,7 +53,7 @@ def main() -> None:
             print(f"{index + 1:>7}  {sizes}  {ceilings:>33}  {accuracies[-1]:>18.3f}", flush=True)
     print(f"svm_genre_accuracy: {accuracies[0]:.4f}")
     question = "accuracy of single-trial genre by a linear SVM, first simulated subject"
-    RESULTS.add(question, accuracies[0], bar="0.27 to 0.40", note="chance 0.1")
+    RESULTS.add(question, accuracies[0], bar="0.27 to 0.40", note="chance: 0.1")
 
 
 def genre_accuracy(subject: SimulatedSubject) -> float:

@@ -17,10 +17,14 @@ cache=${2:-out/debian}
 printf '[stimuli]\ntrack_index = "%s"\n' "$(realpath "$out/stimuli/GTZANindex.txt")" > "$out/settings.toml"
 "$bin/brain2music" run "$out/study" "$out/results" participant --gallery "$out/gallery-musicnn" \
   --embedding musicnn-mtt --embedding musicnn-msd --embedding logmel --config "$out/settings.toml"
-"$bin/python" recipes/figures.py "$out/results/scores.parquet" \
-  identification "embedding == 'musicnn-mtt'" \
-  identification_within_genre "embedding == 'musicnn-mtt' and metric == 'identification_within_genre'" \
-  identification_permuted "embedding == 'musicnn-mtt' and condition == 'permuted'" \
-  identification_lag0 "embedding == 'musicnn-mtt' and ablation == 'lag' and lag_tr == 0" \
-  identification_logmel "embedding == 'logmel'" \
-  retrieval_other_judge "embedding == 'musicnn-mtt' and stage == 'retrieve' and judge == 'musicnn-msd'"
+"$bin/python" benchmarks/run_scores.py recorded_study "$out/results/scores.parquet" \
+  "identification, musicnn-mtt, recorded music" "embedding == 'musicnn-mtt'" \
+  "identification within genre, musicnn-mtt, recorded music" \
+    "embedding == 'musicnn-mtt' and metric == 'identification_within_genre'" \
+  "identification, musicnn-mtt, recorded music, permuted clips" \
+    "embedding == 'musicnn-mtt' and condition == 'permuted'" \
+  "identification, musicnn-mtt, recorded music, at the paper's lag" \
+    "embedding == 'musicnn-mtt' and ablation == 'lag' and lag_tr == 0" \
+  "identification, log-mel, recorded music" "embedding == 'logmel'" \
+  "identification of what was retrieved, judged by musicnn-msd, recorded music" \
+    "embedding == 'musicnn-mtt' and stage == 'retrieve' and judge == 'musicnn-msd'"
