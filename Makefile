@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs linkcheck clean
+.PHONY: demo test lint docs linkcheck wheel clean
 
 demo: .venv/run
 	$(BIN)/brain2music demo out/demo
@@ -14,6 +14,7 @@ test: lint
 	$(PYTEST) -m "not slow" --cov --cov-report=
 	$(PYTEST) -m slow --cov --cov-append --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report --format=total)"
+	$(MAKE) wheel
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -27,6 +28,11 @@ docs: .venv/dev # docs/_build/html/index.html; downloads nothing, and every warn
 
 linkcheck: .venv/dev # the links out of the manual; needs the network
 	$(BIN)/sphinx-build -b linkcheck -q docs docs/_build/linkcheck
+
+wheel: .venv/dev # dist/, its size, and a trial of it in an empty environment, without and with extras
+	rm -rf dist
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m build --outdir dist
+	$(BIN)/python .ci/try_wheel.py dist
 
 .venv/run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -42,4 +48,4 @@ linkcheck: .venv/dev # the links out of the manual; needs the network
 
 clean:
 	rm -rf docs/_build docs/_generated docs/examples docs/reference/api docs/reference/commands docs/reference/settings
-	rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv out dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
