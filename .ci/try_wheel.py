@@ -39,23 +39,30 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--python", default=sys.executable, help="of the environment")
     parser.add_argument("--whole-demo", action="store_true")
+    parser.add_argument("--keep", type=Path, help="an empty folder to work in, which is left as it is then")
     given = parser.parse_args()
     (wheel,), (source,) = given.folder.resolve().glob("*.whl"), given.folder.resolve().glob("*.tar.gz")
     extras = check_wheel(wheel)
     check_source(source)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = given.keep.resolve() if given.keep else Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
         subprocess.run([given.python, "-m", "venv", folder / "env"], check=True)
-        install(folder, str(wheel))
-        run(folder, "python", "-c", NAMES)
-        run(folder, "brain2music", "--help")
-        run(folder, "brain2music", "models", "pull", "musicnn")
-        run(folder, *(["brain2music", "demo"] if given.whole_demo else ["python", SMALL_DEMO]), "demo")
-        assert (folder / "demo" / "index.html").is_file()
-        install(folder, f"brain2music[{','.join(extras)}] @ {wheel.as_uri()}")
-        run(folder, "python", "-c", f"import {', '.join(LIBRARIES[extra] for extra in extras)}")
-        run(folder, "brain2music", "models")
+        try_in(folder, wheel, extras, given.whole_demo)
     print("the wheel works in an empty environment, without and with extras")
+
+
+def try_in(folder: Path, wheel: Path, extras: list[str], whole_demo: bool) -> None:
+    """What a user does first, in the environment that is empty, and then what extras are for."""
+    install(folder, str(wheel))
+    run(folder, "python", "-c", NAMES)
+    run(folder, "brain2music", "--help")
+    run(folder, "brain2music", "models", "pull", "musicnn")
+    run(folder, *(["brain2music", "demo"] if whole_demo else ["python", SMALL_DEMO]), "demo")
+    assert (folder / "demo" / "index.html").is_file()
+    install(folder, f"brain2music[{','.join(extras)}] @ {wheel.as_uri()}")
+    run(folder, "python", "-c", f"import {', '.join(LIBRARIES[extra] for extra in extras)}")
+    run(folder, "brain2music", "models")
 
 
 def check_wheel(wheel: Path) -> list[str]:

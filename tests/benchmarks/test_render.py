@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
+NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?")
 ROW = {"question": "seconds", "value": 2.5, "unit": "s", "low": None, "high": None, "peer": 5.0, "ratio": 2.0}
 ROW |= {"bar": "≥ 4", "n": 7, "note": "", "command": "python benchmarks/ridge.py", "processor": None, "cores": 2}
 ROW |= {"commit": "abc1234", "date": "2026-11-30"}
