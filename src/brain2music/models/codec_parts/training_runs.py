@@ -118,7 +118,7 @@ def train_soundstream(
     >>> for seed in (0, 1):
     ...     write_audio(f"music/{seed}.wav", np.random.default_rng(seed).uniform(-0.1, 0.1, 48000), 24000)
     >>> hparams = CodecHyperparameters(adversarial_after=1.0)
-    >>> run = CodecRun(Path("music"), Path("out"), size="tiny", n_jobs=1, hparams=hparams)
+    >>> run = CodecRun(Path("music"), Path("out"), size="tiny", batch_size=2, n_jobs=1, hparams=hparams)
     >>> folder = train_soundstream(run, TrainingArguments(steps=1, device="cpu", workers=0))
     out/model: exported after 1 steps (all steps done)
     >>> (folder / "model.safetensors").is_file()
@@ -176,7 +176,7 @@ def train_autoencoder(
     >>> for seed in (0, 1):
     ...     write_audio(f"music/{seed}.wav", np.random.default_rng(seed).uniform(-0.1, 0.1, (2, 96000)), 48000)
     >>> hparams = CodecHyperparameters(adversarial_after=1.0)
-    >>> run = CodecRun(Path("music"), Path("out"), size="tiny", n_jobs=1, hparams=hparams)
+    >>> run = CodecRun(Path("music"), Path("out"), size="tiny", batch_size=2, n_jobs=1, hparams=hparams)
     >>> folder = train_autoencoder(run, TrainingArguments(steps=1, device="cpu", workers=0))
     out/model: exported after 1 steps (all steps done)
     >>> (folder / "model.safetensors").is_file()
