@@ -95,7 +95,18 @@ def check_source(source: Path) -> None:
 
 def install(folder: Path, what: str) -> None:
     """Install in the environment, at the versions that are tested; what does not fit together is an error."""
-    run(folder, "python", "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", what)
+    run(
+        folder,
+        "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--constraint",
+        ROOT / "constraints.txt",
+        what,
+    )
     run(folder, "python", "-m", "pip", "check")
 
 
