@@ -132,11 +132,11 @@ INTRODUCTION = """\
 <!-- Made by `python benchmarks/render.py` from `benchmarks/results/*.json`; do not edit. -->
 
 Every number is a row that a script of `benchmarks/` wrote, or that was carried over from the table that was kept by
-hand before; then the commit is the one that recorded it. *low* and *high* bound an interval of ninety-five per cent, *bar*
-is what was set before measuring (of the ratio, where there is one), *met* says whether it was reached, *n* is how many
-clips, voxels, seeds, studies or tests the value is of, and the letter at the end leads to the command, processor, commit
-and date below the table. An empty cell means that the row has no such number. Earlier values and failed attempts are in
-the diary, `dev/log.md`.
+hand before; then the commit is the one that recorded it. *low* and *high* bound an interval of ninety-five per cent,
+*bar* is what was set before measuring (of the ratio, where there is one), *met* says whether it was reached, and *n* is
+how many clips, voxels, seeds, studies or tests the value is of. The letter at the end leads to the command, processor,
+commit and date below the table. An empty cell means that the row has no such number. Earlier values and failed attempts
+are in the diary, `dev/log.md`.
 """
 
 
