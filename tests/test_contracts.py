@@ -50,7 +50,7 @@ def test_what_examples_benchmarks_and_recipes_import_exists(path: Path) -> None:
 def exists(name: tuple[str, ...]) -> bool:
     """Whether a module has a name, or a package a module of that name."""
     with suppress(ModuleNotFoundError):
-        if hasattr(importlib.import_module(".".join(name[:-1])), name[-1]):
+        if name[1:] and hasattr(importlib.import_module(".".join(name[:-1])), name[-1]):
             return True
         return importlib.util.find_spec(".".join(name)) is not None
     return False
