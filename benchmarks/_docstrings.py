@@ -32,7 +32,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpydoc.docscrape import NumpyDocString, get_doc_object
@@ -188,10 +188,30 @@ def _raised(value: Any) -> set[str]:
         bodies = [node for node in functions if node.name in ("__init__", "__post_init__")]
     else:
         bodies = [tree]  # type: ignore[list-item]
-    nodes = [node for body in bodies for node in ast.walk(body) if isinstance(node, ast.Raise)]
+    nodes = [node for body in bodies for node in _raises_in(body)]
     called = [node.exc.func if isinstance(node.exc, ast.Call) else node.exc for node in nodes]
     names = {ast.unparse(each).rpartition(".")[2] for each in called if each is not None}
     return {name for name in names if name[:1].isupper()}
+
+
+def _raises_in(node: ast.AST, caught: frozenset[str] = frozenset()) -> Iterator[ast.Raise]:
+    """The raise statements below a node, without those of errors that the same function catches."""
+    if isinstance(node, ast.Try):
+        handled = {name.id for each in node.handlers if each.type for name in ast.walk(each.type) if _is_name(name)}
+        for child in node.body:
+            yield from _raises_in(child, caught | handled)
+        for other in (*node.handlers, *node.orelse, *node.finalbody):
+            yield from _raises_in(other, caught)
+    elif isinstance(node, ast.Raise):
+        names = {each.id for each in ast.walk(node) if _is_name(each)}
+        yield from [] if names & caught else [node]
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from _raises_in(child, caught)
+
+
+def _is_name(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name)
 
 
 def _problems_of_methods(value: type) -> Iterator[str]:

@@ -30,9 +30,11 @@ from brain2music.brain.arrays import read_arrays_study
 from brain2music.brain.responses import Responses
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
-from brain2music.decoding import Decoded, RidgeSettings, SubjectDecoder, undivided
+from brain2music.decoding.decoded import Decoded, undivided
+from brain2music.decoding.fits import RidgeSettings
 from brain2music.decoding.problem import HeldOut, Problem, View
 from brain2music.decoding.registry import fit_decoder
+from brain2music.decoding.subject import SubjectDecoder
 from brain2music.embeddings.alignment import match_windows
 from brain2music.embeddings.clips import embed_clips
 from brain2music.embeddings.embeddings import Embeddings

@@ -36,7 +36,8 @@ from sklearn.metrics import roc_auc_score
 from brain2music import Brain2MusicWarning
 from brain2music.brain.clean import detrend, regress_out, zscore
 from brain2music.brain.responses import Responses
-from brain2music.decoding import Decoded, SubjectDecoder
+from brain2music.decoding.decoded import Decoded
+from brain2music.decoding.subject import SubjectDecoder
 from brain2music.embeddings.alignment import match_windows
 from brain2music.embeddings.clips import embed_clips
 from brain2music.embeddings.embeddings import Embeddings

@@ -29,16 +29,46 @@ READ = (
 
 @dataclass(frozen=True)
 class ListeningStudy:
-    """A study in which people listened to music, whether of images or of arrays.
+    r"""A study in which people listened to music, of images or of arrays.
 
-    Made by :func:`load_study`, :func:`load_arrays` or :func:`simulate_study`.
+    It is made by :func:`load_study`, :func:`load_arrays` or :func:`simulate_study`.
 
     Attributes
     ----------
     source : BidsSource or ArrayStudy
         Where its responses come from.
     settings : RunConfig
-        The settings of its images and sounds, with which :func:`run` goes on.
+        Settings of its images and sounds, with which :func:`run` goes on.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import soundfile
+    >>> import brain2music as b2m
+    >>> rng = np.random.default_rng(0)
+    >>> Path("music").mkdir()
+    >>> for name in ("blues", "jazz", "metal", "pop"):
+    ...     soundfile.write(f"music/{name}.wav", 0.1 * rng.normal(size=24_000), 8000)
+    >>> pd.DataFrame({"file": ["blues", "jazz", "metal", "pop"]}).to_csv("stimuli.tsv", sep="\t", index=False)
+    >>> np.save("bold.npy", rng.normal(size=(4, 300)))
+    >>> _ = Path("arrays.toml").write_text('''
+    ... name = "four songs"
+    ... tr = 3.0
+    ... axes = ["clips", "voxels"]
+    ... n_outer_folds = 2
+    ... stimuli = {folder = "music", table = "stimuli.tsv"}
+    ... subjects = [{label = "01", train = {file = "bold.npy"}}]
+    ... ''')
+    >>> study = b2m.load_arrays("arrays.toml")
+    >>> study.name, study.subjects, [clip.track for clip in study.clips]
+    ('four songs', ('01',), ['blues.wav', 'jazz.wav', 'metal.wav', 'pop.wav'])
+    >>> study.responses("01").train.data.shape
+    (4, 1, 300)
+    >>> music = study.embed("logmel", window_s=1.5, cache_dir="embeddings")
+    >>> music.names == tuple(clip.name for clip in study.clips)
+    True
     """
 
     source: BidsSource | ArrayStudy
@@ -47,7 +77,7 @@ class ListeningStudy:
 
     @property
     def name(self) -> str:
-        """What the study calls itself."""
+        """Name of the study."""
         return self.source.name
 
     @property
@@ -66,27 +96,28 @@ class ListeningStudy:
         return (*self.source.train_clips, *self.source.test_clips)
 
     def responses(self, subject: str, *, lag_tr: int | None = None, lag_s: float | None = None) -> SplitResponses:
-        """One subject's responses to the clips, z-scored per run and averaged over repeats.
+        """Read the responses of one subject to the clips, z-scored per run and averaged over repeats.
 
         Parameters
         ----------
         subject : str
-            Its label, with or without ``sub-``.
+            Label of the subject, with or without ``sub-``.
         lag_tr : int, optional
             Scans by which responses follow the sound.
         lag_s : float, optional
-            The same in seconds, rounded to whole scans; default 4.5 s. Responses without a time axis take no lag.
+            The lag in seconds, which is rounded to whole scans; default 4.5 s. Responses without a time axis take no
+            lag.
 
         Returns
         -------
         SplitResponses
-            ``train`` and ``test``, each with ``data`` of shape (clips, scans, voxels); ``test`` is None where the
-            study has no test clips, and all are to be scored in folds (:func:`cross_validate`).
+            ``train`` and ``test``, each with ``data`` of shape (clips, scans, voxels); ``test`` is None if the study
+            has no test clips, and all are to be scored in folds (:func:`cross_validate`).
 
         Raises
         ------
         InputError
-            There is no such subject; an image or array is missing or unusable; both lags are given.
+            There is no such subject, an image or array is missing or unusable, or both lags are given.
         """
         label = subject.removeprefix("sub-")
         if label not in self.subjects:
@@ -98,22 +129,22 @@ class ListeningStudy:
         return self.source.responses(label, settings.lag_in_scans(self.source.tr_of(label)))
 
     def embed(self, name: str, *, window_s: float | None = None, cache_dir: str | Path | None = None) -> Embeddings:
-        """Embeddings of all clips as they were presented, a window every TR.
+        """Embed all clips as they were presented, with a window every TR.
 
         Parameters
         ----------
         name : str
-            Of the embedding: see ``brain2music models``.
+            Name of the embedding; ``brain2music models`` lists them.
         window_s : float, optional
-            Seconds of sound per window; default the model's own.
-        cache_dir : path, optional
-            Where each clip's embedding is kept, and found again while sound and model are the same; default a folder
-            of the study in ``$XDG_CACHE_HOME/brain2music`` (``~/.cache/brain2music``).
+            Seconds of sound per window; default that of the model.
+        cache_dir : str or Path, optional
+            Folder in which the embedding of each clip is kept, and found again while sound and model are the same;
+            default a folder of the study in ``$XDG_CACHE_HOME/brain2music`` (``~/.cache/brain2music``).
 
         Returns
         -------
         Embeddings
-            ``data`` of shape (clips, windows, dims); ``names`` of the clips, training clips first.
+            ``data`` of shape (clips, windows, dims), and the names of the clips, training clips first.
 
         Raises
         ------
@@ -139,7 +170,7 @@ def load_study(
     subjects: Sequence[str] = (),
     **settings: Any,
 ) -> ListeningStudy:
-    """Read a BIDS study: its tables and headers now, images and sound when they are asked for.
+    r"""Read a BIDS study: its tables and headers now, images and sound when they are asked for.
 
     Parameters
     ----------
@@ -148,12 +179,12 @@ def load_study(
     stimuli : str or Path, optional
         Folder of the recordings; default ``bids_dir/stimuli``.
     derivatives : str or Path, optional
-        Preprocessed images (fMRIPrep); default the folder in ``bids_dir/derivatives`` that has them.
+        Folder of preprocessed images (fMRIPrep); default the folder in ``bids_dir/derivatives`` that has them.
     subjects : sequence of str, optional
         Labels of the subjects to read; default all.
     **settings
-        Settings of :class:`brain2music.config.RunConfig`, each by its name alone
-        (``detrend="cosine"``) or in its section (``preprocessing={"detrend": "cosine"}``).
+        Settings of :class:`brain2music.config.RunConfig`, each by its name alone (``detrend="cosine"``) or in its
+        section (``preprocessing={"detrend": "cosine"}``).
 
     Returns
     -------
@@ -163,12 +194,39 @@ def load_study(
     Raises
     ------
     InputError
-        The first thing that is wrong with the study, or with a subject that was named; a setting is not valid.
+        The first thing that is wrong with the study, or with a subject that was named; or a setting is not valid.
+
+    See Also
+    --------
+    brain2music.study.check_study : Reports everything that is wrong with a study.
+    load_arrays : Reads a study of response arrays.
 
     Examples
     --------
-    >>> study = b2m.load_study("BIDS_DIR", stimuli="MUSIC")  # doctest: +SKIP
-    >>> bold, music = study.responses("001"), study.embed("mulan-small")  # doctest: +SKIP
+    >>> import brain2music as b2m
+    >>> study = b2m.load_study("ds003720", stimuli="GTZAN")  # doctest: +SKIP
+    >>> bold, music = study.responses("001"), study.embed("musicnn-mtt")  # doctest: +SKIP
+
+    A study of one run of two clips, written by hand:
+
+    >>> from pathlib import Path
+    >>> import nibabel
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> func = Path("bids/sub-01/func")
+    >>> func.mkdir(parents=True)
+    >>> _ = Path("bids/dataset_description.json").write_text('{"Name": "tiny", "BIDSVersion": "1.10.0"}')
+    >>> _ = Path(func, "sub-01_task-music_bold.json").write_text('{"RepetitionTime": 1.5, "TaskName": "music"}')
+    >>> scans = np.random.default_rng(0).normal(100, 5, (3, 3, 3, 40)).astype(np.float32)
+    >>> nibabel.save(nibabel.Nifti1Image(scans, np.eye(4)), func / "sub-01_task-music_bold.nii.gz")
+    >>> mask = Path("bids/derivatives/masks/sub-01/anat/sub-01_desc-brain_mask.nii.gz")
+    >>> mask.parent.mkdir(parents=True)
+    >>> nibabel.save(nibabel.Nifti1Image(np.ones((3, 3, 3), np.uint8), np.eye(4)), mask)
+    >>> events = pd.DataFrame({"onset": [0, 30], "duration": [15, 15], "stim_file": ["blues.wav", "jazz.wav"]})
+    >>> events.to_csv(func / "sub-01_task-music_events.tsv", sep="\t", index=False)
+    >>> bold = b2m.load_study("bids").responses("01", lag_s=4.5).train
+    >>> bold.data.shape, bold.lag_tr
+    ((2, 10, 27), 3)
     """
     config = RunConfig.of(**settings)
     folders = {"stimuli": _path(stimuli), "derivatives": _path(derivatives)}
@@ -176,14 +234,14 @@ def load_study(
 
 
 def load_arrays(arrays_toml: str | Path, **settings: Any) -> ListeningStudy:
-    """Read a study of response arrays with a list of stimuli.
+    r"""Read a study of response arrays with a list of stimuli.
 
     Parameters
     ----------
     arrays_toml : str or Path
-        The file that says where arrays and stimuli are (an example is ``recipes/natsound165.toml``).
+        The file that says where arrays and stimuli are, such as ``recipes/natsound165.toml``.
     **settings
-        Settings of :class:`brain2music.config.RunConfig`, by name or in sections as of :func:`load_study`.
+        Settings of :class:`brain2music.config.RunConfig`, by name or in sections, as for :func:`load_study`.
 
     Returns
     -------
@@ -197,7 +255,28 @@ def load_arrays(arrays_toml: str | Path, **settings: Any) -> ListeningStudy:
 
     Examples
     --------
-    >>> bold = b2m.load_arrays("arrays.toml").responses("1")  # doctest: +SKIP
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import soundfile
+    >>> import brain2music as b2m
+    >>> rng = np.random.default_rng(0)
+    >>> Path("music").mkdir()
+    >>> for name in ("blues", "jazz", "metal", "pop"):
+    ...     soundfile.write(f"music/{name}.wav", 0.1 * rng.normal(size=24_000), 8000)
+    >>> pd.DataFrame({"file": ["blues", "jazz", "metal", "pop"]}).to_csv("stimuli.tsv", sep="\t", index=False)
+    >>> np.save("bold.npy", rng.normal(size=(4, 300)))
+    >>> _ = Path("arrays.toml").write_text('''
+    ... name = "four songs"
+    ... tr = 3.0
+    ... axes = ["clips", "voxels"]
+    ... n_outer_folds = 2
+    ... stimuli = {folder = "music", table = "stimuli.tsv"}
+    ... subjects = [{label = "01", train = {file = "bold.npy"}}]
+    ... ''')
+    >>> bold = b2m.load_arrays("arrays.toml").responses("01")
+    >>> bold.train.data.shape, bold.test
+    ((4, 1, 300), None)
     """
     config = RunConfig.of(**settings)
     return ListeningStudy(read_arrays_study(Path(arrays_toml)), config)
@@ -296,28 +375,28 @@ def run(
     subjects: Sequence[str] = (),
     **settings: Any,
 ) -> Path:
-    """Decode, retrieve, generate, score and map a study, as the command ``brain2music run`` does.
+    r"""Decode, retrieve, generate, score and map a study, as the command ``brain2music run`` does.
 
     Running again does only what is missing or has changed.
 
     Parameters
     ----------
     study : ListeningStudy
-        With the settings that it was loaded with.
+        The study, with the settings that it was loaded with.
     out : str or Path
         Folder of the outputs, outside the study or in its ``derivatives``.
     embeddings : sequence of str, optional
-        Embeddings to decode into; default musicnn-mtt.
+        Embeddings to decode; default musicnn-mtt.
     generator : str, optional
-        What makes music of the decoded embeddings.
-    galleries : sequence of path, optional
-        Music to retrieve from.
+        Generator that makes music from the decoded embeddings.
+    galleries : sequence of str or Path, optional
+        Galleries of music to retrieve from.
     level : {"participant", "group"}
-        The group level adds the summary over subjects that were decoded.
+        The group level adds the summary over the subjects that were decoded.
     subjects : sequence of str, optional
         Subjects to decode; default all.
     **settings
-        Further settings of :class:`brain2music.config.RunConfig`, by name or in sections as of :func:`load_study`.
+        Further settings of :class:`brain2music.config.RunConfig`, by name or in sections, as for :func:`load_study`.
 
     Returns
     -------
@@ -327,13 +406,42 @@ def run(
     Raises
     ------
     LeakageError
-        Training and test data share what they must not.
+        Training and test data share what they must not share.
     InputError
-        Whatever else is at fault with the input; a setting by which the study was read differs.
+        Anything else is wrong with the input, or a setting by which the study was read differs.
 
     Examples
     --------
-    >>> b2m.run(study, "OUT", embeddings=["mulan-small"], generator="musiclm-small")  # doctest: +SKIP
+    >>> import brain2music as b2m
+    >>> study = b2m.load_study("ds003720", stimuli="GTZAN")  # doctest: +SKIP
+    >>> page = b2m.run(study, "OUT", embeddings=["musicnn-mtt"], galleries=["GALLERY"])  # doctest: +SKIP
+    >>> scores = b2m.metrics.read_scores(page.with_name("scores.json"))  # doctest: +SKIP
+
+    Settings are checked before anything is computed:
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import soundfile
+    >>> rng = np.random.default_rng(0)
+    >>> Path("music").mkdir()
+    >>> for name in ("blues", "jazz", "metal", "pop"):
+    ...     soundfile.write(f"music/{name}.wav", 0.1 * rng.normal(size=24_000), 8000)
+    >>> pd.DataFrame({"file": ["blues", "jazz", "metal", "pop"]}).to_csv("stimuli.tsv", sep="\t", index=False)
+    >>> np.save("bold.npy", rng.normal(size=(4, 300)))
+    >>> _ = Path("arrays.toml").write_text('''
+    ... name = "four songs"
+    ... tr = 3.0
+    ... axes = ["clips", "voxels"]
+    ... n_outer_folds = 2
+    ... stimuli = {folder = "music", table = "stimuli.tsv"}
+    ... subjects = [{label = "01", train = {file = "bold.npy"}}]
+    ... ''')
+    >>> study = b2m.load_arrays("arrays.toml")
+    >>> b2m.run(study, "OUT", n_permutation=1000)
+    Traceback (most recent call last):
+        ...
+    brain2music...InputError: there is no setting n_permutation. Did you mean evaluation.n_permutations?
     """
     config = study.settings.changed(**settings, **_not_none(embeddings=embeddings, generator=generator))
     before, after = study.settings.flat(), config.flat()

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from brain2music.brain.responses import Responses
-from brain2music.decoding import Decoded, Form, RidgeSettings, SubjectDecoder, undivided
+from brain2music.decoding.decoded import Decoded, undivided
+from brain2music.decoding.fits import RidgeSettings
 from brain2music.decoding.problem import HeldOut, Problem, View
-from brain2music.decoding.registry import fit_decoder
+from brain2music.decoding.registry import Form, fit_decoder
+from brain2music.decoding.subject import SubjectDecoder
 from brain2music.embeddings.embeddings import Embeddings
 from brain2music.study.folds import group_k_fold
 

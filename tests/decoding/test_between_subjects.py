@@ -10,7 +10,9 @@ from scipy.stats import ortho_group
 from brain2music._utils.errors import InputError, LeakageError
 from brain2music.brain.align import METHODS
 from brain2music.brain.responses import Responses
-from brain2music.decoding import Decoded, between_subjects, decode_between_subjects
+from brain2music.decoding import between_subjects
+from brain2music.decoding.between_subjects import decode_between_subjects
+from brain2music.decoding.decoded import Decoded
 from brain2music.decoding.problem import inner_identification
 from brain2music.embeddings.embeddings import Embeddings
 

@@ -7,7 +7,7 @@ import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning
 from brain2music.brain.responses import VoxelSpace
-from brain2music.decoding import undivided
+from brain2music.decoding.decoded import undivided
 from brain2music.metrics.builder import ScoreBuilder
 from brain2music.metrics.leave_one_genre_out import score_leave_one_genre_out
 from brain2music.study.folds import most_folds

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError, LeakageError
-from brain2music.decoding import RidgeSettings, undivided
+from brain2music.decoding.decoded import undivided
+from brain2music.decoding.fits import RidgeSettings
 from brain2music.decoding.problem import HeldOut, Problem, View
 from brain2music.embeddings.alignment import match_windows
 from brain2music.ridge import assign_folds

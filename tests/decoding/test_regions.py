@@ -7,7 +7,9 @@ import pytest
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.brain.responses import VoxelSpace
-from brain2music.decoding import RidgeSettings, regions, undivided
+from brain2music.decoding import regions
+from brain2music.decoding.decoded import undivided
+from brain2music.decoding.fits import RidgeSettings
 from brain2music.decoding.problem import Problem, View
 from brain2music.decoding.regions import average, rank_regions
 from brain2music.embeddings.alignment import match_windows

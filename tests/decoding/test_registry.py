@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from brain2music._utils.errors import InputError
-from brain2music.decoding import RidgeSettings, decoder_options, in_form, undivided
+from brain2music.decoding import decoder_options
+from brain2music.decoding.decoded import undivided
+from brain2music.decoding.fits import RidgeSettings
 from brain2music.decoding.problem import Problem, View, inner_identification
 from brain2music.decoding.regions import average, rank_regions
-from brain2music.decoding.registry import AUTO, POST_PROCESSING, REGRESSORS, fit_decoder
+from brain2music.decoding.registry import AUTO, POST_PROCESSING, REGRESSORS, fit_decoder, in_form
 from brain2music.embeddings.alignment import match_windows
 from brain2music.ridge import ridge_cv
 

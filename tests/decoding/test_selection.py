@@ -6,7 +6,8 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from brain2music.decoding import RidgeSettings, selection
+from brain2music.decoding import selection
+from brain2music.decoding.fits import RidgeSettings
 from brain2music.decoding.problem import Problem, View
 from brain2music.decoding.registry import fit_decoder
 from brain2music.decoding.selection import FEWEST, SHARES

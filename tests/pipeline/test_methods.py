@@ -6,7 +6,8 @@ import pytest
 
 from brain2music.brain.source import Source
 from brain2music.config import DecodingConfig, RunConfig
-from brain2music.decoding import POST_PROCESSING, REGRESSORS, decoder_options
+from brain2music.decoding import decoder_options
+from brain2music.decoding.registry import POST_PROCESSING, REGRESSORS
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.methods import MAPPED, REGRESSIONS, methods
 from tests.pipeline.test_pipeline import CONFIG, read

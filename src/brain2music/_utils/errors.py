@@ -55,7 +55,8 @@ class InputError(Exception):
 
     def __str__(self) -> str:
         where = f"{self.file}: " if self.file is not None else ""
-        then = f". {self.hint[0].upper()}{self.hint[1:]}." if self.hint else "."
+        end = "" if self.hint.endswith("?") else "."
+        then = f". {self.hint[0].upper()}{self.hint[1:]}{end}" if self.hint else "."
         return " ".join(f"{where}{self.what}{then}".split())
 
 

@@ -132,8 +132,10 @@ def common_voxels(train: Responses, test: Responses) -> tuple[Responses, Respons
 
     Returns
     -------
-    train, test : Responses
-        Both on the same voxels.
+    train : Responses
+        Responses to the training clips on these voxels.
+    test : Responses
+        Responses to the test clips on the same voxels.
 
     Raises
     ------

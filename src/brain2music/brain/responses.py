@@ -93,7 +93,7 @@ class Responses:
     >>> clips = (Clip("blues.00001", 0.0, 15.0, "blues"), Clip("jazz.00002", 0.0, 15.0, "jazz"))
     >>> ones = np.ones(2, dtype=int)
     >>> bold = b2m.Responses("01", np.zeros((2, 10, 300), np.float32), clips, ones, tr=1.5, lag_tr=3, n_repeats=ones)
-    >>> len(bold), bold.n_scans, bold.n_voxels, bold[[1]].clips[0].genre
+    >>> len(bold), bold.n_scans, bold.n_voxels, bold[1:].clips[0].genre
     (2, 10, 300, 'jazz')
     """
 

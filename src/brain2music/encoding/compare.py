@@ -104,7 +104,7 @@ def difference(a: Encoded, b: Encoded, bootstraps: Float32[np.ndarray, "bootstra
     Returns
     -------
     Difference
-        r of ``a`` minus r of ``b``, with standard error, p and q.
+        Correlations of ``a`` minus those of ``b``, with standard errors, p and q.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def difference(a: Encoded, b: Encoded, bootstraps: Float32[np.ndarray, "bootstra
     >>> from brain2music.encoding import bootstrap_clips, difference, encode_kfold
     >>> rng = np.random.default_rng(0)
     >>> melody, rhythm = rng.normal(size=(2, 40, 1, 4))
-    >>> bold = melody @ rng.normal(size=(4, 3)) + rng.normal(size=(40, 1, 3))
+    >>> bold = melody @ rng.normal(size=(4, 3)) + 0.1 * rng.normal(size=(40, 1, 3))
     >>> a, b = (encode_kfold(*as_data_classes(bold, each), n_folds=4) for each in (melody, rhythm))
     >>> bool((difference(a, b, bootstrap_clips(40, rng, 200)).value > 0.3).all())
     True
@@ -259,7 +259,7 @@ def partition(
     Returns
     -------
     Partition
-        r², product measure, unique share of each embedding, and shared part, in the test clips of every voxel.
+        Variance explained, product measure, unique share of each embedding, and shared part, for every voxel.
 
     Raises
     ------

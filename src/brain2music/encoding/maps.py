@@ -116,7 +116,7 @@ def surface_values(
     >>> affine = np.array([[6.0, 0, 0, -78], [0, 6, 0, -112], [0, 0, 6, -72], [0, 0, 0, 1]])
     >>> space = VoxelSpace(np.ones((27, 33, 28), bool), affine)
     >>> sampled = surface_values(np.full(27 * 33 * 28, 0.25), space)
-    >>> sampled["left"].shape, float(np.nanmax(sampled["left"]).round(2))
+    >>> sampled["left"].shape, round(float(np.nanmax(sampled["left"])), 2)
     ((10242,), 0.25)
     """
     from nilearn.datasets import fetch_surf_fsaverage

@@ -243,12 +243,12 @@ def fdr(p: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
     Parameters
     ----------
     p : ndarray of shape (tests,)
-        p-values; NaN where a test was not made.
+        Values of p; NaN where a test was not made.
 
     Returns
     -------
     ndarray of shape (tests,)
-        q of each test; NaN stays NaN.
+        False discovery rate of each test; NaN stays NaN.
 
     Examples
     --------

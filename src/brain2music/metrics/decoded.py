@@ -8,7 +8,9 @@ from jaxtyping import Bool
 from sklearn.base import clone
 
 from .._utils.errors import InputError
-from ..decoding import Decoder, Labels, Splitter, split_clips
+from ..decoding import Decoder
+from ..decoding.decoded import Labels
+from ..decoding.splitters import Splitter, split_clips
 from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
 from ..embeddings.plain import as_data_classes, with_steps
 from ..study.folds import group_clips

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..decoding import Decoded
+from ..decoding.decoded import Decoded
 from .baselines import genre_oracle
 from .builder import ScoreBuilder
 from .ranking import identification_accuracy, similarity

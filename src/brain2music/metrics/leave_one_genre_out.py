@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..decoding import Decoded
+from ..decoding.decoded import Decoded
 from .builder import ScoreBuilder
 from .decoding import clip_similarity
 from .ranking import identification_payoff

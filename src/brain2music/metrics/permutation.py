@@ -8,7 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from ..brain.responses import Responses
-from ..decoding import Decoded, Decoder, Labels, RidgeSettings, Splitter, SubjectDecoder, split_clips, undivided
+from ..decoding import Decoder
+from ..decoding.decoded import Decoded, Labels, undivided
+from ..decoding.fits import RidgeSettings
+from ..decoding.splitters import Splitter, split_clips
+from ..decoding.subject import SubjectDecoder
 from ..embeddings.plain import as_data_classes
 from ..study.folds import most_folds
 from .ranking import identification_by_clip, similarity

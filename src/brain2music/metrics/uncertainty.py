@@ -162,8 +162,10 @@ def bootstrap_interval(
 
     Returns
     -------
-    low, high : float
-        Bias-corrected and accelerated bounds [1]_; NaN for fewer than two clips.
+    low : float
+        Lower bound, bias-corrected and accelerated [1]_; NaN for fewer than two clips.
+    high : float
+        Upper bound.
 
     References
     ----------
@@ -214,8 +216,10 @@ def bootstrap_identification(
 
     Returns
     -------
-    low, high : float
-        Bias-corrected and accelerated bounds [1]_; NaN for fewer than two clips.
+    low : float
+        Lower bound, bias-corrected and accelerated [1]_; NaN for fewer than two clips.
+    high : float
+        Upper bound.
 
     References
     ----------
@@ -303,8 +307,10 @@ def mean_interval(values: Float[np.ndarray, " subjects"], level: float = 0.95) -
 
     Returns
     -------
-    low, high : float
-        Bounds; NaN for fewer than two subjects.
+    low : float
+        Lower bound; NaN for fewer than two subjects.
+    high : float
+        Upper bound.
 
     Examples
     --------

@@ -7,7 +7,8 @@ from .._utils.errors import InputError
 from ..brain.load import common_voxels
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decoding import RidgeSettings, decode_between_subjects
+from ..decoding.between_subjects import decode_between_subjects
+from ..decoding.fits import RidgeSettings
 from ..metrics.decoding import clip_similarity
 from ..metrics.score import HeldOut, Score
 from .context import Music, SubjectContext

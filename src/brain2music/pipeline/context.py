@@ -12,7 +12,9 @@ from .._utils.progress import progress
 from ..brain.responses import Responses
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decoding import Decoded, RidgeSettings, SubjectDecoder
+from ..decoding.decoded import Decoded
+from ..decoding.fits import RidgeSettings
+from ..decoding.subject import SubjectDecoder
 from ..embeddings.captions import embed_captions, with_captions
 from ..embeddings.clips import embed_clips
 from ..embeddings.embeddings import Embeddings

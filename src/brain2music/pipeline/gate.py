@@ -13,7 +13,7 @@ from .._utils.errors import Brain2MusicWarning, InputError, LeakageError
 from .._utils.progress import progress
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decoding import require_decoder
+from ..decoding.registry import require_decoder
 from ..embeddings.captions import read_captions, with_captions
 from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery

@@ -14,7 +14,7 @@ from .._utils.errors import InputError
 from .._utils.files import digest_array
 from .._utils.progress import progress
 from ..audio.io import read_audio
-from ..decoding import Decoded
+from ..decoding.decoded import Decoded
 from ..embeddings.embeddings import Embeddings
 from ..embeddings.protocols import Embedder
 from ..metrics.builder import ScoreBuilder

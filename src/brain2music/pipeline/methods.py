@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decoding import AUTO, in_form
+from ..decoding.registry import AUTO, in_form
 from ..embeddings.protocols import Embedder
 from ..encoding.chance import REFITS
 from ..gallery.gallery import Gallery

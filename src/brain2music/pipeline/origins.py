@@ -8,7 +8,7 @@ import pandas as pd
 
 from .._utils.files import digest_array, digest_text
 from ..brain.source import Source
-from ..decoding import in_form
+from ..decoding.registry import in_form
 from ..embeddings.protocols import Embedder, TextEmbedder
 from ..gallery.gallery import Gallery
 from ..metrics.score import COLUMNS

@@ -14,7 +14,7 @@ from .._utils.errors import InputError
 from ..audio.io import read_audio
 from ..audio.paths import as_path
 from ..brain.source import Source
-from ..decoding import Decoded
+from ..decoding.decoded import Decoded
 from ..embeddings.clips import embed_files
 from ..embeddings.embeddings import Embeddings
 from ..embeddings.protocols import Embedder

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..decoding import Decoded, SubjectDecoder
+from ..decoding.decoded import Decoded
+from ..decoding.subject import SubjectDecoder
 from ..embeddings.embeddings import Embeddings
 from ..metrics.baselines import genre_centroids, genre_oracle_in_folds
 from ..metrics.builder import ScoreBuilder

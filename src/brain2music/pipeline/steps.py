@@ -15,7 +15,7 @@ from .._utils.progress import progress
 from ..brain.reliability import repeat_reliability
 from ..brain.source import Source
 from ..config import RunConfig
-from ..decoding import SubjectDecoder
+from ..decoding.subject import SubjectDecoder
 from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
 from ..metrics.decoding import clip_similarity

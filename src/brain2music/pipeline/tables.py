@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from ..brain.responses import Responses
-from ..decoding import Decoded
+from ..decoding.decoded import Decoded
 from ..gallery.gallery import Gallery, Hits
 
 

@@ -24,7 +24,7 @@ Examples
 --------
 >>> from brain2music.ridge import DEFAULT_ALPHAS
 >>> DEFAULT_ALPHAS[:3].round(2)
-array([0.1, 0.3, 0.89])
+array([0.1 , 0.3 , 0.89])
 """
 
 

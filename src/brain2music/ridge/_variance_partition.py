@@ -85,7 +85,7 @@ def variance_partition(
     Returns
     -------
     Partition
-        r² of the full model, and its parts.
+        Variance explained by the full model, and its parts.
 
     Raises
     ------

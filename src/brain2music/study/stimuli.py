@@ -59,12 +59,13 @@ class Stimuli:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import numpy as np
     >>> import soundfile
     >>> from brain2music.study import Clip, Stimuli
     >>> soundfile.write("tone.wav", np.sin(np.arange(30 * 8000)), 8000)
-    >>> sound, rate = Stimuli(".", fade_s=2.0, rms=0.1).waveform(Clip("tone", 10.0, 25.0))
-    >>> sound.shape, rate, float(np.sqrt(np.mean(sound**2)).round(2)), float(sound[0])
+    >>> sound, rate = Stimuli(Path("."), fade_s=2.0, rms=0.1).waveform(Clip("tone", 10.0, 25.0))
+    >>> sound.shape, rate, round(float(np.sqrt(np.mean(sound**2))), 2), float(sound[0])
     ((120000,), 8000, 0.1, 0.0)
     """
 
