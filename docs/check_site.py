@@ -38,7 +38,7 @@ class Page(HTMLParser):
 
 def site_faults(site: Path) -> list[str]:
     """A line per dead link, per thing loaded from elsewhere, and per public name without a place."""
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in _pages(site)}
     found = []
     for path, page in pages.items():
         name = path.relative_to(site).as_posix()
@@ -56,8 +56,13 @@ def site_faults(site: Path) -> list[str]:
 
 def outside_links(site: Path) -> set[str]:
     """The links out of a site."""
-    pages = (Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html"))
+    pages = (Page(path.read_text(encoding="utf-8")) for path in _pages(site))
     return {link for page in pages for link in page.links if _is_outside(link)}
+
+
+def _pages(site: Path) -> list[Path]:
+    """The pages of a site; the theme's templates are among its static files."""
+    return [path for path in sorted(site.rglob("*.html")) if path.relative_to(site).parts[0] != "_static"]
 
 
 def _is_outside(link: str) -> bool:

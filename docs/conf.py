@@ -6,6 +6,7 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS / "_ext")]
 
+import numpydoc.xref  # noqa: E402
 from public_names import linked_types  # noqa: E402
 
 import brain2music  # noqa: E402
@@ -41,8 +42,12 @@ autosummary_generate = True
 autodoc_typehints = "none"  # types are in the sections of the docstrings, with shapes and units
 autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
+autodoc_default_options = {  # scikit-learn makes these for every estimator
+    "exclude-members": "set_fit_request, set_predict_request, set_score_request, set_transform_request"
+}
 numpydoc_show_class_members = False  # the page of a class has its methods in full
 numpydoc_xref_param_type = True
+numpydoc.xref.DEFAULT_LINKS.clear()  # those of Python and numpy
 numpydoc_xref_aliases = linked_types()
 numpydoc_xref_ignore = "all"  # of the types in docstrings, ours are links
 

@@ -52,7 +52,7 @@ def _room_page(room: str, names: Iterable[PublicName]) -> str:
         if f"{public.module}.{public.name}" in modules():
             page.append(f"``{public.name}`` is :mod:`{public.module}.{public.name}`.\n")
         elif home_of(public) != public:
-            elsewhere.append(f"~{home_of(public).path}")
+            elsewhere.append(f"~{home_of(public).path.removeprefix(f'{room}.')}")
         elif _is_documented_by_python(public):
             own.append(public.name)
         else:

@@ -77,13 +77,13 @@ def _entry(setting: Setting) -> str:
 
 def kind(field: FieldInfo) -> str:
     """The values that a setting takes, in words."""
-    limits = [
-        f"{SIGNS[name]} {getattr(each, name):g}"
+    limits = (
+        f"{sign} {getattr(each, name):g}"
         for each in _constraints(field)
-        for name in SIGNS
+        for name, sign in SIGNS.items()
         if hasattr(each, name)
-    ]
-    return ", ".join([_words(field.annotation), *limits])
+    )
+    return ", ".join([_words(field.annotation), *dict.fromkeys(limits)])
 
 
 def _words(annotation: Any) -> str:

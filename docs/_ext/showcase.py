@@ -29,8 +29,8 @@ def make_run(root: Path) -> Path:
     import brain2music as b2m
     from brain2music.simulation.music import write_corpus
 
-    shutil.rmtree(root, ignore_errors=True)
-    simulated = b2m.simulate_study(study)
+    is_whole = (study / "dataset_description.json").is_file()
+    simulated = b2m.load_study(study) if is_whole else b2m.simulate_study(study)
     write_corpus(music, TRACKS_PER_GENRE, seed=0, first=FIRST_TRACK)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "passed over", b2m.Brain2MusicWarning)  # what is beside the music

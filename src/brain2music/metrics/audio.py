@@ -167,7 +167,7 @@ def frechet_distance(
     rng: np.random.Generator,
     shrinkage: Shrinkage = "none",
 ) -> Frechet:
-    """Compute the Fréchet distance of two sets of embeddings: |μ - μ'|² + tr(Σ + Σ' - 2(ΣΣ')^½).
+    """Compute the Fréchet distance of two sets of embeddings: ``|μ - μ'|² + tr(Σ + Σ' - 2(ΣΣ')^½)``.
 
     On audio embeddings this is the Fréchet audio distance [1]_. If there are fewer rows than dimensions, shrunken
     covariances [2]_ reduce the bias, and the value is comparable only with others computed so; the floor says how much
