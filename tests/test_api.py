@@ -265,6 +265,16 @@ def test_left_out_genres_are_named_and_scored_among_themselves_and_among_all(pla
     }
 
 
+@pytest.mark.parametrize("name", ["ridge", "selected+whitened"])
+def test_folds_from_one_gram_matrix_predict_as_fits_from_nothing(planted, name: str) -> None:
+    bold, music = planted
+    decoder, artists = b2m.Decoder(name, n_folds=3), [row // 2 for row in range(len(bold))]
+    together = b2m.cross_val_predict(decoder, bold, music, cv=b2m.ClipKFold(4), groups=artists)
+    for train, test in b2m.ClipKFold(4).split(bold, groups=artists):
+        alone = clone(decoder).fit(bold[train], music, [artists[row] for row in train]).predict(bold[test])
+        np.testing.assert_allclose(together.data[test], alone.data, atol=1e-4)
+
+
 def test_cross_validated_predictions_of_noise_are_at_chance(planted, rng: np.random.Generator) -> None:
     _, music = planted
     noise = rng.normal(size=(40, 5, 25))

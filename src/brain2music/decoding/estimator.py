@@ -1,22 +1,23 @@
 """The decoder as a scikit-learn estimator over responses and embeddings."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from jaxtyping import Int
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.errors import InputError
 from ..brain.load import require_alike
 from ..brain.responses import Responses
 from ..embeddings.alignment import average_windows, match_windows
-from ..embeddings.embeddings import DecodedEmbeddings
+from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
 from ..embeddings.plain import as_data_classes, as_responses
 from ..study.folds import most_folds
 from .decoded import Labels, undivided
-from .fits import Asked, Fitted, RidgeSettings
+from .fits import Asked, Fitted, Pairs, RidgeSettings
 from .problem import Problem, View
 from .registry import fit_decoder, fit_form, in_form, require_decoder
 
@@ -126,22 +127,15 @@ class Decoder(BaseEstimator):
             There is no such decoder, a clip has no embedding, windows do not fit the scans, or there are too few
             recordings for the folds.
         """
-        require_decoder(self.name)
-        train, music = as_data_classes(responses, embeddings)
-        views = [train, *(self._lagged(train, each) for each in lagged)]
-        pairs = [match_windows(each, music, scans_per_window=self.scans_per_window) for each in views]
-        units = undivided(train, groups)
-        self.n_folds_ = most_folds(units, self.n_folds) or self.n_folds
-        settings = RidgeSettings(self.alphas, self.n_folds_, self.standardise)
-        roi = None if train.space is None else train.space.roi
-        self._problem = Problem(
-            tuple(View.of(each.X, roi) for each in pairs), pairs[0].groups, units, settings, self.random_state
-        )
-        self._targets = pairs[0].Y
+        return self._fit(_Training.of(self, responses, embeddings, groups, lagged))
+
+    def _fit(self, training: "_Training") -> "Decoder":
+        self.n_folds_ = training.problem.settings.n_folds
+        self._problem, self._targets = training.problem, training.targets
         fitted = fit_decoder(self.name, self._problem, [self._targets])[0]
         self._forms = {self.name: fitted}
-        self._train, self._n_windows = [each[:0] for each in views], music.data.shape[1]
-        self.space_, self.n_features_in_ = music.space, train.n_voxels
+        self._train, self._n_windows = training.views, training.music.data.shape[1]
+        self.space_, self.n_features_in_ = training.music.space, training.views[0].n_voxels
         self.best_alphas_, self.cv_scores_, self.train_mean_ = fitted.best_alphas, fitted.cv_scores, fitted.train_mean
         return self
 
@@ -198,14 +192,6 @@ class Decoder(BaseEstimator):
             raise InputError(what, hint="load both with the same mask")
         return asked
 
-    def _lagged(self, train: Responses, lagged: Any) -> Responses:
-        """Training responses at a further lag, which are to the same clips and voxels."""
-        given = lagged if isinstance(lagged, Responses) else as_responses(lagged, train.tr)
-        if len(given) != len(train) or given.n_voxels != train.n_voxels or given.n_scans != train.n_scans:
-            what = f"responses at a further lag have the shape {given.data.shape}, at the first {train.data.shape}"
-            raise InputError(what, hint="give responses to the same clips with the same mask")
-        return given if isinstance(lagged, Responses) else replace(given, clips=train.clips)
-
     def _form(self, form: str) -> Fitted:
         """The fitted decoder with the post-processing that a form asks for."""
         wanted = in_form(self.name, form)
@@ -213,3 +199,78 @@ class Decoder(BaseEstimator):
             plain = self._forms[self.name]
             self._forms[wanted] = fit_form(self.name, form, plain, self._problem, self._targets)
         return self._forms[wanted]
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What a decoder is fitted to.
+
+    Attributes
+    ----------
+    views : responses without clips, at the main lag and further ones, which those that are decoded have to be like.
+    problem : pairs of scans and windows. targets : their embeddings. music : what these were taken from.
+    """
+
+    views: tuple[Responses, ...]
+    problem: Problem
+    targets: Pairs
+    music: Embeddings
+
+    @classmethod
+    def of(
+        cls, decoder: Decoder, responses: Any, embeddings: Any, groups: Labels | None, lagged: Sequence[Any] = ()
+    ) -> "_Training":
+        require_decoder(decoder.name)
+        train, music = as_data_classes(responses, embeddings)
+        views = [train, *(_at_further_lag(train, each) for each in lagged)]
+        pairs = [match_windows(each, music, scans_per_window=decoder.scans_per_window) for each in views]
+        units = undivided(train, groups)
+        n_folds = most_folds(units, decoder.n_folds) or decoder.n_folds
+        settings = RidgeSettings(decoder.alphas, n_folds, decoder.standardise)
+        roi = None if train.space is None else train.space.roi
+        matched = tuple(View.of(each.X, roi) for each in pairs)
+        problem = Problem(matched, pairs[0].groups, units, settings, decoder.random_state)
+        return cls(tuple(each[:0] for each in views), problem, pairs[0].Y, music)
+
+    def clips(self, rows: Int[np.ndarray, " train"], n_folds: int) -> "_Training":
+        """Those of some clips, whose Gram matrix is a block of that of all."""
+        keep = np.isin(self.problem.clip, rows)
+        settings = replace(self.problem.settings, n_folds=most_folds(self.problem.units[rows], n_folds) or n_folds)
+        return replace(self, problem=self.problem.rows(keep, settings), targets=self.targets[keep])
+
+
+def fit_folds(
+    decoder: Decoder,
+    responses: Responses,
+    music: Embeddings,
+    folds: Iterable[Int[np.ndarray, " train"]],
+    groups: Labels | None = None,
+) -> Iterator[Decoder]:
+    """Fit clones of a decoder, each to the clips of a fold; they share the Gram matrix of the responses.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        The decoder, which is not changed.
+    responses, music, groups
+        All clips, as :meth:`Decoder.fit` takes them.
+    folds : iterable of arrays of int
+        The clips that each clone is fitted to.
+
+    Yields
+    ------
+    Decoder
+        The clone of each fold, fitted.
+    """
+    training = _Training.of(decoder, responses, music, groups)
+    for rows in folds:
+        yield clone(decoder)._fit(training.clips(rows, decoder.n_folds))
+
+
+def _at_further_lag(train: Responses, lagged: Any) -> Responses:
+    """Training responses at a further lag, which are to the same clips and voxels."""
+    given = lagged if isinstance(lagged, Responses) else as_responses(lagged, train.tr)
+    if len(given) != len(train) or given.n_voxels != train.n_voxels or given.n_scans != train.n_scans:
+        what = f"responses at a further lag have the shape {given.data.shape}, at the first {train.data.shape}"
+        raise InputError(what, hint="give responses to the same clips with the same mask")
+    return given if isinstance(lagged, Responses) else replace(given, clips=train.clips)

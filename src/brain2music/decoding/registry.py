@@ -150,12 +150,14 @@ def _fit(name: str, problem: Problem, targets: Sequence[Pairs], regressed: dict[
     regressor, posts = _parse(name)
     if regressor not in regressed:
         regressed[regressor] = REGRESSORS[regressor](problem, targets)
-    fits = regressed[regressor]
-    for post in posts:
-        fits = map_threads(
-            lambda each, post=post: post_process(post, each[0], problem, each[1]), zip(fits, targets, strict=True)
-        )
-    return fits
+
+    def process(each: tuple[Fitted, Pairs]) -> Fitted:
+        fitted, Y = each
+        for post in posts:
+            fitted = post_process(post, fitted, problem, Y)
+        return fitted
+
+    return map_threads(process, zip(regressed[regressor], targets, strict=True))
 
 
 def _parse(name: str) -> tuple[str, list[str]]:

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
-from sklearn.base import clone
 
 from .._utils.errors import InputError
 from ..decoding import Decoder
 from ..decoding.decoded import Labels
+from ..decoding.estimator import fit_folds
 from ..decoding.splitters import Splitter, split_clips
 from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
 from ..embeddings.plain import as_data_classes, with_steps
@@ -86,7 +86,7 @@ def cross_val_predict(
     Parameters
     ----------
     decoder : Decoder
-        The decoder, which is cloned for every fold.
+        The decoder, which is not changed; a clone is fitted for every fold, all from one Gram matrix of the responses.
     responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
         Responses to all clips.
     music : Embeddings or array of shape (clips, windows, dims) or (clips, dims)
@@ -124,7 +124,8 @@ def cross_val_predict(
     rows = np.concatenate([test for _, test in folds])
     if not np.array_equal(np.sort(rows), np.arange(len(responses))):
         raise InputError("some clips are held out never, or more than once", hint="choose folds that hold out all once")
-    parts = [_fitted(decoder, responses, music, train, groups).predict(responses[test]) for train, test in folds]
+    fits = fit_folds(decoder, responses, music, [train for train, _ in folds], groups)
+    parts = [fitted.predict(responses[test]) for fitted, (_, test) in zip(fits, folds, strict=True)]
     order = np.argsort(rows)
     first = parts[0]
     return DecodedEmbeddings(
@@ -155,7 +156,7 @@ def cross_validate(
     Parameters
     ----------
     decoder : Decoder
-        The decoder, which is cloned for every fold.
+        The decoder, which is not changed; a clone is fitted for every fold, all from one Gram matrix of the responses.
     responses : Responses or array of shape (clips, scans, voxels) or (clips, voxels)
         Responses to all clips.
     music : Embeddings or array of shape (clips, windows, dims) or (clips, dims)
@@ -209,9 +210,10 @@ def cross_validate(
     5    2              identification    1.0
     """
     responses, music = as_data_classes(responses, music)
-    rows = []
-    for name, (train, test) in split_clips(cv, responses, groups):
-        decoded = _fitted(decoder, responses, music, train, groups).predict(responses)
+    rows, splits = [], list(split_clips(cv, responses, groups))
+    fits = fit_folds(decoder, responses, music, [train for _, (train, _) in splits], groups)
+    for (name, (_, test)), fitted in zip(splits, fits, strict=True):
+        decoded = fitted.predict(responses)
         held_out = np.isin(np.arange(len(responses)), test)
         settings = (music, n_permutations, random_state)
         scores = []
@@ -220,11 +222,6 @@ def cross_validate(
         scores.append(_identification(decoded, *settings, held_out))
         rows += [{"fold": name, **score.as_row()} for score in scores]
     return pd.DataFrame(rows)[[*COLUMNS, "embedding", "subject", "simulated"]]
-
-
-def _fitted(decoder: Decoder, responses: Any, music: Embeddings, train: np.ndarray, groups: Labels | None) -> Decoder:
-    labels = None if groups is None else [groups[row] for row in train]
-    return clone(decoder).fit(responses[train], music, labels)
 
 
 def _identification(
