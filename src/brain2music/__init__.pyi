@@ -26,5 +26,9 @@ from .metrics.score import Score as Score
 from .models.codecs import get_codec as get_codec
 from .models.embedders import get_embedder as get_embedder
 from .models.generators import get_generator as get_generator
+from .models.registration import FunctionEmbedder as FunctionEmbedder
+from .models.registration import register_codec as register_codec
+from .models.registration import register_embedder as register_embedder
+from .models.registration import register_generator as register_generator
 
 __version__: str

@@ -8,3 +8,7 @@ from .embedders import list_embedders as list_embedders
 from .embedders import pull as pull
 from .generators import Generator as Generator
 from .generators import get_generator as get_generator
+from .registration import FunctionEmbedder as FunctionEmbedder
+from .registration import register_codec as register_codec
+from .registration import register_embedder as register_embedder
+from .registration import register_generator as register_generator

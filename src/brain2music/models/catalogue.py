@@ -33,6 +33,8 @@ class Embedding:
         Default relative depth of the layer of a layered model; None for others.
     text : bool
         Whether it embeds text too.
+    registered : bool
+        Whether a user registered it.
     """
 
     description: str
@@ -42,10 +44,16 @@ class Embedding:
     make: Callable[..., Embedder]
     depth: float | None = None
     text: bool = False
+    registered: bool = False
 
     def available(self) -> bool:
         """Whether the weights are on this machine."""
         return self.weights is None or self.weights.available()
+
+    @property
+    def source(self) -> str:
+        """Where the weights come from, in words."""
+        return str(self.weights or ("Registered" if self.registered else "No weights"))
 
 
 def _musicnn(model: Literal["mtt", "msd"]) -> Callable[[float, float], Embedder]:

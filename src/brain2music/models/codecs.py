@@ -11,6 +11,7 @@ from .._utils.files import digest_file, read_json
 from ..weights import find, local_folder
 from .codec_parts.codes import Codec, TokenCodec
 from .codec_parts.vocoders import VOCODERS, Vocoder
+from .plugins import load_plugins
 
 
 def _opus_codec(kbps: float) -> Codec:
@@ -111,6 +112,7 @@ def _known_vocoder(name: str) -> Vocoder:
 
 
 def _find_codec(name: str, n_quantizers: int | None, vocoder: Vocoder) -> Codec:
+    load_plugins()
     if name in ADAPTERS:
         return _without_quantizers(ADAPTERS[name](), name, n_quantizers)
     folder = find(name)
@@ -199,8 +201,9 @@ def list_codecs() -> list[str]:
     >>> [line.split()[0] for line in list_codecs() if "Opus" in line]
     ['opus-6k', 'opus-12k']
     """
+    load_plugins()
     return [
-        f"{name:<23}{'here  ' if _is_here(name) else 'absent'}  Codec: {_DESCRIPTIONS.get(name, 'ours')}"
+        f"{name:<23}{'here  ' if _is_here(name) else 'absent'}  Codec: {CODEC_DESCRIPTIONS.get(name, 'ours')}"
         for name in codec_names()
     ]
 
@@ -224,7 +227,7 @@ def _is_cached(repo: str) -> bool:
 
 
 _REPOS = {"encodec-24khz": "facebook/encodec_24khz", "dac-44khz": "descript/dac_44khz"}
-_DESCRIPTIONS = {
+CODEC_DESCRIPTIONS = {
     "mel-tokens-6k": "mel spectrograms as tokens, ours, 5.6 kbps; the default of `encode`",
     "soundstream-small": "SoundStream, ours; decodes fastest",
     "jen1-autoencoder-small": "JEN-1's autoencoder, ours: stereo latents",

