@@ -69,6 +69,11 @@ def test_lists_flags_and_entities_are_read(given) -> None:
     )
 
 
+@pytest.mark.parametrize(("word", "value"), [("none", None), ("0.05", 0.05)])
+def test_a_level_is_a_number_or_none(word: str, value: float | None, given) -> None:
+    assert given("--rms", word).stimuli.rms == value
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [

@@ -236,7 +236,8 @@ class ArrayStudy:
         if len(genres) != len(names):
             raise InputError(f"{len(genres)} genres for {len(names)} names", self.path, "give one per stimulus")
         if folds is None:
-            raise InputError("names do not distinguish training from test clips", self.path, 'use a table, or "folds"')
+            what = "names do not distinguish training from test clips"
+            raise InputError(what, self.path, "use a table, or n_outer_folds")
         return list_from_names(names, genres, folder)
 
     def _read(self, subject: str, array: ArrayFile, stimuli: StimulusList, lag_tr: int, n_repeats: int) -> Responses:

@@ -44,6 +44,8 @@ METAVARS = {
     **dict.fromkeys(("rms", "alphas"), "NUMBER"),
 }
 """What stands for the value in the help, where its type alone says little."""
+NUMBER_OR_WORD = frozenset({"rms"})
+"""Options that take a word ("none") or a number, which the configuration tells apart."""
 COMPLETIONS = {
     **dict.fromkeys(("embeddings", "further_embeddings"), complete_embedding),
     **dict.fromkeys(("decoder", "compare_decoders"), complete_decoder),
@@ -103,7 +105,7 @@ def _parameter(name: str, field: "FieldInfo", panel: str) -> inspect.Parameter:
     """A parameter from which typer makes the option of a setting."""
     kind, several = _type(field.annotation)
     choices = get_args(kind) if get_origin(kind) is Literal and several else ()
-    kind = str if choices else kind  # typer takes choices of a single value only
+    kind = str if choices or name in NUMBER_OR_WORD else kind  # typer takes choices of a single value only
     low, high = (_limit(field, element) for element in ("ge", "le"))
     numeric = kind in (int, float)
     option = typer.Option(

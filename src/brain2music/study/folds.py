@@ -99,7 +99,7 @@ def group_k_fold(
     if not 2 <= n_folds <= len(sizes):
         raise InputError(
             f"{len(sizes)} clips or groups of clips cannot make {n_folds} folds",
-            hint="ask for at least two folds and at most one per group (`folds`)",
+            hint="ask for at least two folds and at most one per group",
         )
     fold_of = np.empty(len(sizes), dtype=int)
     filled = np.zeros(n_folds, dtype=int)
@@ -177,7 +177,7 @@ def plan_folds(groups: Int[np.ndarray, " clips"], n_folds: int | None, inner_fol
         raise InputError(what, hint="give more recordings (8 are always enough), or test runs of other recordings")
     if inner < inner_folds:
         remarks.append(
-            f"{_count_clips(groups)} allow penalties to be chosen in {inner} folds, not {inner_folds} (folds)"
+            f"{_count_clips(groups)} allow penalties to be chosen in {inner} folds, not {inner_folds}"
         )
     return FoldPlan(groups, tuple(held_out), inner, tuple(remarks))
 
