@@ -176,9 +176,7 @@ def plan_folds(groups: Int[np.ndarray, " clips"], n_folds: int | None, inner_fol
         what = f"{_count_clips(groups)} are too few to be divided into folds of training and test clips"
         raise InputError(what, hint="give more recordings (8 are always enough), or test runs of other recordings")
     if inner < inner_folds:
-        remarks.append(
-            f"{_count_clips(groups)} allow penalties to be chosen in {inner} folds, not {inner_folds}"
-        )
+        remarks.append(f"{_count_clips(groups)} allow penalties to be chosen in {inner} folds, not {inner_folds}")
     return FoldPlan(groups, tuple(held_out), inner, tuple(remarks))
 
 
