@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 WORK = """
 import time
@@ -17,6 +18,16 @@ try:
         waiting[0].result()
 except KeyboardInterrupt:
     print("ended")
+"""
+
+UNGUARDED = """
+import sys
+from multiprocessing import get_context
+from brain2music._utils.workers import Workers
+print("once")
+with Workers(2, mp_context=get_context("spawn")) as pool:
+    print(sum(pool.map(abs, [-1, 2, -3])))
+print(__name__ if sys.modules["__main__"].pool is pool else "lost")
 """
 
 
@@ -40,6 +51,14 @@ def test_an_interruption_is_heard_once_and_ends_all() -> None:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0
+
+
+def test_a_script_without_a_guard_is_run_once(tmp_path: Path) -> None:
+    """Processes that are spawned would run it again, and fail as they start processes themselves."""
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert (done.stdout, done.stderr, done.returncode) == ("once\n6\n__main__\n", "", 0)
 
 
 def _hear_interruptions() -> None:
