@@ -96,6 +96,9 @@ def test_what_the_door_gives_is_what_a_run_gives(tiny: TinyStudy, tmp_path: Path
         np.testing.assert_allclose(getattr(voxels, name), mapped[name], atol=1e-6, err_msg=name)
     image = nibabel.load(voxels.to_nifti(tmp_path / "r.nii.gz"))
     np.testing.assert_allclose(image.get_fdata().ravel(), voxels.r, atol=1e-6)
+    shown = voxels.to_image("ceiling")
+    np.testing.assert_allclose(shown.get_fdata().ravel(), np.nan_to_num(voxels.ceiling), atol=1e-6)
+    np.testing.assert_array_equal(shown.affine, image.affine)
 
 
 def test_folds_of_a_study_without_test_clips_are_those_of_a_run(tiny: TinyStudy, tmp_path: Path) -> None:
@@ -146,6 +149,18 @@ def test_lags_are_seconds_or_scans(tiny: TinyStudy) -> None:
         study.responses("01", lag_tr=2, lag_s=3.0)
     with pytest.raises(b2m.InputError, match="no subject '09'"):
         study.responses("09")
+
+
+def test_clips_sound_as_they_were_presented(tiny: TinyStudy) -> None:
+    study = b2m.load_study(tiny.root, **SETTINGS)
+    clip = study.clips[0]
+    waveform, rate = study.waveform(clip.name)
+    assert len(waveform) == round(clip.duration * rate)
+    np.testing.assert_array_equal(waveform, study.waveform(clip)[0])
+    assert abs(waveform[0]) < 1e-3  # faded in
+    assert np.sqrt(np.mean(waveform**2)) == pytest.approx(study.settings.stimuli.rms, rel=1e-3)
+    with pytest.raises(b2m.InputError, match="no clip 'no_such'"):
+        study.waveform("no_such")
 
 
 def test_embeddings_are_kept_where_the_caller_says(tiny: TinyStudy, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Studies for use from Python: loaded from BIDS, from arrays or simulated, each asked for responses and embeddings."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from jaxtyping import Float32
+
 from ._utils.errors import InputError
-from ._utils.files import digest_text
+from ._utils.files import cache_folder, digest_text
 from ._utils.progress import progress
 from .brain.arrays import ArrayStudy, read_arrays_study
 from .brain.responses import SplitResponses
@@ -127,6 +129,32 @@ class ListeningStudy:
             return self.source.responses(label, 0)
         settings = self.settings.changed(**_not_none(lag_tr=lag_tr, lag_s=lag_s))
         return self.source.responses(label, settings.lag_in_scans(self.source.tr_of(label)))
+
+    def waveform(self, clip: Clip | str) -> tuple[Float32[np.ndarray, " samples"], int]:
+        """Sound of a clip as it was presented: the excerpt of its recording, faded and at the level of all.
+
+        Parameters
+        ----------
+        clip : Clip or str
+            One of :attr:`clips`, or its name.
+
+        Returns
+        -------
+        waveform : ndarray of shape (samples,)
+            Mono; peaks may exceed 1, as the level is set by the root mean square.
+        sample_rate : int
+            In Hz.
+
+        Raises
+        ------
+        InputError
+            There is no such clip, or its recording is missing, unreadable, too short or silent.
+        """
+        name = clip if isinstance(clip, str) else clip.name
+        found = next((each for each in self.clips if each.name == name), None)
+        if found is None:
+            raise InputError(f"there is no clip {name!r}", self.source.path, "choose among the names of its clips")
+        return self.source.stimuli.waveform(found)
 
     def embed(self, name: str, *, window_s: float | None = None, cache_dir: str | Path | None = None) -> Embeddings:
         """Embed all clips as they were presented, with a window every TR.
@@ -283,9 +311,9 @@ def load_arrays(arrays_toml: str | Path, **settings: Any) -> ListeningStudy:
 
 
 def simulate_study(
-    out: str | Path,
+    out: str | Path | None = None,
     *,
-    design: Literal["quick", "ds003720"] | StudyDesign = "quick",
+    design: Literal["small", "quick", "ds003720"] | StudyDesign = "quick",
     n_subjects: int = 1,
     resolution_mm: float | None = None,
     tr: float | None = None,
@@ -300,15 +328,17 @@ def simulate_study(
 
     Parameters
     ----------
-    out : str or Path
-        New or empty folder.
-    design : {"quick", "ds003720"} or StudyDesign, default "quick"
-        ``quick`` has 6 + 2 runs and 120 + 20 clips, ``ds003720`` the 12 + 6 runs and 480 + 60 clips of the real study;
-        or a design of your own (:class:`brain2music.simulation.brain.StudyDesign`).
+    out : str or Path, optional
+        New or empty folder; default a folder in ``$XDG_CACHE_HOME/brain2music`` (``~/.cache/brain2music``), where the
+        same arguments find the study again.
+    design : {"small", "quick", "ds003720"} or StudyDesign, default "quick"
+        ``quick`` has 6 + 2 runs and 120 + 20 clips, ``ds003720`` the 12 + 6 runs and 480 + 60 clips of the real study,
+        ``small`` 4 + 2 runs and 60 + 20 clips with stronger responses, for examples; or a design of your own
+        (:class:`brain2music.simulation.brain.StudyDesign`).
     n_subjects : int, default 1
         Number of subjects.
     resolution_mm : float, optional
-        Voxel size in mm; default 6 for quick, 4 for ds003720.
+        Voxel size in mm; default 4 for ds003720, 6 for the others.
     tr : float, optional
         Repetition time in seconds; default 1.5.
     stimuli : str or Path, optional
@@ -326,7 +356,8 @@ def simulate_study(
     Raises
     ------
     InputError
-        ``out`` is not empty, a parameter is not valid, or there is not enough music.
+        ``out`` is not empty, or not given where there are ``stimuli``; a parameter is not valid; there is not enough
+        music.
 
     Examples
     --------
@@ -348,19 +379,16 @@ def simulate_study(
     (('001',), 25, True)
     """
     from .simulation.brain import simulate
+    from .simulation.brain.cached import simulate_cached
 
+    if out is None and stimuli is not None:
+        raise InputError("a study of your own music is not kept in the cache", stimuli, "name a folder for the study")
+    arguments: dict[str, Any] = {"design": design, "n_subjects": n_subjects, "resolution_mm": resolution_mm, "tr": tr}
+    arguments |= {"seed": seed, "n_jobs": n_jobs}
     with progress("simulate a study") as advance:
-        simulate(
-            out,
-            design=design,
-            n_subjects=n_subjects,
-            resolution_mm=resolution_mm,
-            tr=tr,
-            seed=seed,
-            stimuli=stimuli,
-            n_jobs=n_jobs,
-            progress=advance,
-        )
+        if out is None:
+            return load_study(simulate_cached(**arguments, progress=advance))
+        simulate(out, **arguments, stimuli=stimuli, progress=advance)
     return load_study(out)
 
 
@@ -464,8 +492,7 @@ def _not_none(**arguments: Any) -> dict[str, Any]:
 
 
 def _cache_of(study: Path) -> Path:
-    root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return root / "brain2music" / "embeddings" / digest_text(str(study.resolve()))[:16]
+    return cache_folder() / "embeddings" / digest_text(str(study.resolve()))[:16]
 
 
 def _path(path: str | Path | None) -> Path | None:

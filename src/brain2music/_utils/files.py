@@ -190,6 +190,11 @@ def write_table(path: Path, table: "pandas.DataFrame") -> None:
             table.to_parquet(temporary, index=False)
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept: ``$XDG_CACHE_HOME/brain2music``, or ``~/.cache/brain2music``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "brain2music"
+
+
 def digest_file(path: Path) -> str:
     """Compute the sha256 of the bytes of a file, as hex."""
     with Path(path).open("rb") as file:

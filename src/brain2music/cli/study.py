@@ -54,11 +54,14 @@ def write_simulation(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="New or empty folder for the study.")],
     subjects: Annotated[int, typer.Option(metavar="N", help="Number of simulated subjects.", min=1, max=999)] = 1,
     design: Annotated[
-        Literal["quick", "ds003720"],
-        typer.Option(help="Runs and clips: quick has 6 + 2 runs and 140 clips, ds003720 12 + 6 runs and 540 clips."),
+        Literal["small", "quick", "ds003720"],
+        typer.Option(
+            help="Runs and clips: small has 4 + 2 runs and 80 clips, quick 6 + 2 runs and 140 clips, ds003720 12 + 6 "
+            "runs and 540 clips."
+        ),
     ] = "quick",
     resolution: Annotated[
-        float | None, typer.Option(metavar="MM", help="Voxel size; default 6 (quick) or 4 (ds003720).", min=2, max=12)
+        float | None, typer.Option(metavar="MM", help="Voxel size; default 4 (ds003720) or 6 (others).", min=2, max=12)
     ] = None,
     tr: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Repetition time; default 1.5.", min=0.1, max=15)

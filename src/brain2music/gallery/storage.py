@@ -6,7 +6,6 @@ by their recorded digest and copied once to ``~/.cache/brain2music``, so that ve
 
 import hashlib
 import importlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .._utils.errors import InputError
-from .._utils.files import atomic_path, digest_file, sweep
+from .._utils.files import atomic_path, cache_folder, digest_file, sweep
 
 
 class Store:
@@ -99,7 +98,7 @@ class Store:
         """The local path of a file: the file itself, or a copy whose digest is ``sha256``."""
         if self.local:
             return self.local / name
-        copy = _cache_folder() / f"{sha256}{Path(name).suffix}"
+        copy = cache_folder() / "gallery" / f"{sha256}{Path(name).suffix}"
         if not copy.is_file():
             with atomic_path(copy) as path:
                 self._files.get_file(f"{self._base}/{name}", str(path))
@@ -133,7 +132,3 @@ def _remote(root: str) -> tuple[Any, str]:
         hint = "install fsspec and its part for this storage (s3fs, gcsfs, adlfs)"
         raise InputError(f"this storage cannot be reached ({error})", root, hint) from None
     return files, str(base).rstrip("/")
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "brain2music" / "gallery"

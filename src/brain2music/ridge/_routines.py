@@ -22,6 +22,8 @@ import numpy as np
 import scipy
 import torch
 
+from .._utils.files import cache_folder
+
 log = logging.getLogger(__name__)
 
 Routine = Callable[[], object]
@@ -72,8 +74,7 @@ def machine() -> str:
 
 def cache_file() -> Path:
     """The file in which choices are stored."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "brain2music" / "routines.json"
+    return cache_folder() / "routines.json"
 
 
 def _read_choices() -> dict[str, object]:

@@ -23,7 +23,8 @@ PUBLISHED = dict(DESIGNS)  # as they are, before a fixture makes "quick" smaller
 
 
 def planned(name: str, seed: int = 0) -> tuple[PlannedRun, ...]:
-    return plan_runs(PUBLISHED[name], composed_lengths(PUBLISHED[name].n_clips), np.random.default_rng(seed))
+    shape = PUBLISHED[name]
+    return plan_runs(shape, composed_lengths(shape.n_clips, shape.track_s), np.random.default_rng(seed))
 
 
 def pattern(run: PlannedRun) -> list[int]:
@@ -44,7 +45,7 @@ def test_counts_are_those_of_the_real_study(name: str, train: int, test: int) ->
     assert all(clip.end - clip.start == pytest.approx(15) and clip.end <= 30 for clip in clips["train"])
 
 
-@pytest.mark.parametrize("name", ["quick", "ds003720"])
+@pytest.mark.parametrize("name", list(PUBLISHED))
 def test_carry_ins_make_a_ring_and_test_clips_come_in_one_order(name: str) -> None:
     runs = planned(name)
     train = [run for run in runs if run.split == "train"]
@@ -88,7 +89,7 @@ def test_events_are_read_back_as_planned(study_folder: Path, subject: SimulatedS
 @pytest.mark.parametrize("tr", [0.8, 1.5, 2.0, 2.4])
 def test_clips_last_15_s_whether_or_not_that_is_a_whole_number_of_scans(tr: float) -> None:
     shape = replace(PUBLISHED["quick"], tr=tr)
-    for run in plan_runs(shape, composed_lengths(shape.n_clips), np.random.default_rng(0)):
+    for run in plan_runs(shape, composed_lengths(shape.n_clips, 30.0), np.random.default_rng(0)):
         assert [each.onset for each in run.presentations] == [15.0 * i for i in range(len(run.presentations))]
         for each in run.presentations:
             assert each.duration == 15

@@ -37,7 +37,7 @@ Item = TypeVar("Item")
 def simulate(
     out: str | Path,
     *,
-    design: Literal["quick", "ds003720"] | StudyDesign = "quick",
+    design: Literal["small", "quick", "ds003720"] | StudyDesign = "quick",
     n_subjects: int = 1,
     resolution_mm: float | None = None,
     seed: int = 0,
@@ -59,13 +59,14 @@ def simulate(
     ----------
     out : str or Path
         New or empty folder. The study appears complete or not at all.
-    design : {"quick", "ds003720"} or StudyDesign, default "quick"
-        ``ds003720`` has the real run structure (12 + 6 runs, 480 + 60 clips), ``quick`` the same structure with 6 + 2
-        runs and 120 + 20 clips; or a design of your own. With ``events`` it determines only the defaults below.
+    design : {"small", "quick", "ds003720"} or StudyDesign, default "quick"
+        ``ds003720`` has the real run structure (12 + 6 runs, 480 + 60 clips of 15 s), ``quick`` the same structure
+        with 6 + 2 runs and 120 + 20 clips, ``small`` with 4 + 2 runs and 60 + 20 clips of 12 s; or a design of your
+        own. With ``events`` it determines only the defaults below.
     n_subjects : int, default 1
         Number of subjects, 1 to 999.
     resolution_mm : float, optional
-        Voxel size in mm; default 4 for ds003720 and 6 for quick.
+        Voxel size in mm; default 4 for ds003720, 6 for the others.
     seed : int, default 0
         Seed of the random numbers.
     events : str or Path, optional
@@ -77,7 +78,7 @@ def simulate(
     snr : float, optional
         Standard deviation of the response over that of the noise, for the median voxel of Heschl's gyrus. The default
         is 0.27 for ds003720, at which single-trial genre classification is as users of the real data report (27-40 %;
-        ``benchmarks/simulated_snr.py``), and 0.6 for quick, which has a quarter of the clips for training.
+        ``benchmarks/simulated_snr.py``), 0.6 for quick, which has a quarter of the clips for training, and 1 for small.
     tr : float, optional
         Repetition time in seconds; default 1.5. Not allowed with ``events``, which have their own.
     motion : bool, default False
@@ -125,7 +126,7 @@ def simulate(
         composed = {} if stimuli is not None else recordings.compose_counts(clips)
         steps = _Steps(progress, sum(composed.values()) + len(clips) + sum(map(len, planned)))
         if stimuli is None:
-            write_corpus(root / "stimuli", composed, seed, recordings.SECONDS, n_jobs=n_jobs, progress=steps.one)
+            write_corpus(root / "stimuli", composed, seed, shape.track_s, n_jobs=n_jobs, progress=steps.one)
         else:
             recordings.copy_tracks(clips, Path(stimuli), root / "stimuli", by_events=events is not None)
         space = extract_features(root / "stimuli", planned, n_jobs, steps.one)
@@ -156,7 +157,7 @@ def plan_subjects(
     if music is not None:
         lengths = recordings.track_lengths(recordings.catalogue(Path(music)))
     else:
-        lengths = recordings.composed_lengths(shape.n_clips)
+        lengths = recordings.composed_lengths(shape.n_clips, shape.track_s)
     return [plan_runs(shape, lengths, np.random.default_rng((seed, 0)))] * len(subjects)
 
 

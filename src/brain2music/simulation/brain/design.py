@@ -1,4 +1,4 @@
-"""Designs of simulated studies: the run structure of ds003720, at either size, and its events."""
+"""Designs of simulated studies: the run structure of ds003720, at any size, and its events."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +39,8 @@ class StudyDesign:
         Duration of a clip in seconds.
     tr : float
         Default repetition time in seconds.
+    track_s : float
+        Duration of a composed track in seconds.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class StudyDesign:
     snr: float
     clip_s: float = 15.0
     tr: float = 1.5
+    track_s: float = 30.0
 
     @property
     def n_clips(self) -> int:
@@ -71,15 +74,26 @@ DESIGNS = {
     "quick": StudyDesign(
         train_runs=6, train_clips=20, test_runs=2, test_clips=10, repeats=4, resolution_mm=6.0, snr=0.6
     ),
+    "small": StudyDesign(
+        train_runs=4,
+        train_clips=15,
+        test_runs=2,
+        test_clips=10,
+        repeats=4,
+        resolution_mm=6.0,
+        snr=1.0,
+        clip_s=12.0,
+        track_s=15.0,
+    ),
 }
 """
-Designs by name, with contiguous clips of 15 s, a carry-in first, and four repeats of test clips.
+Designs by name, with contiguous clips of one duration, a carry-in first, and four repeats of test clips.
 
 Examples
 --------
 >>> from brain2music.simulation.brain import DESIGNS
 >>> {name: design.n_clips for name, design in DESIGNS.items()}
-{'ds003720': 540, 'quick': 140}
+{'ds003720': 540, 'quick': 140, 'small': 80}
 """
 
 

@@ -14,9 +14,6 @@ from ...study.stimuli import EXTENSIONS, GTZAN_FOLDERS, Stimuli
 from ...study.study import Clip
 from ..music.genres import GENRES
 
-SECONDS = 30.0
-"""Duration of a composed track, as in GTZAN."""
-
 
 def catalogue(folder: Path) -> dict[str, dict[str, Path]]:
     """List the recordings of a folder with files GENRE/TRACK.wav, by genre and track id.
@@ -44,10 +41,10 @@ def track_lengths(tracks: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[st
     return {genre: {track: duration_of(path) for track, path in paths.items()} for genre, paths in tracks.items()}
 
 
-def composed_lengths(n_tracks: int) -> dict[str, dict[str, float]]:
+def composed_lengths(n_tracks: int, seconds: float) -> dict[str, dict[str, float]]:
     """List the durations in seconds of tracks to be composed, at least ``n_tracks``, equally many per genre."""
     numbers = range(math.ceil(n_tracks / len(GENRES)))
-    return {genre: {f"{genre}.{i:05d}": SECONDS for i in numbers} for genre in GENRES}
+    return {genre: {f"{genre}.{i:05d}": seconds for i in numbers} for genre in GENRES}
 
 
 def compose_counts(clips: Iterable[Clip]) -> dict[str, int]:
