@@ -7,11 +7,14 @@ from .api import load_arrays as load_arrays
 from .api import load_study as load_study
 from .api import run as run
 from .api import simulate_study as simulate_study
+from .audio.player import Players as Players
+from .audio.player import listen as listen
 from .brain.responses import Responses as Responses
 from .decoding import ClipKFold as ClipKFold
 from .decoding import Decoder as Decoder
 from .decoding import LeaveOneGenreOut as LeaveOneGenreOut
 from .decoding import RunKFold as RunKFold
+from .decoding import predict_between_subjects as predict_between_subjects
 from .embeddings.embeddings import DecodedEmbeddings as DecodedEmbeddings
 from .embeddings.embeddings import Embeddings as Embeddings
 from .embeddings.plain import as_responses as as_responses

@@ -10,9 +10,10 @@ from scipy.stats import ortho_group
 from brain2music._utils.errors import InputError, LeakageError
 from brain2music.brain.align import METHODS
 from brain2music.brain.responses import Responses
-from brain2music.decoding import between_subjects
+from brain2music.decoding import Decoder, between_subjects, predict_between_subjects
 from brain2music.decoding.between_subjects import decode_between_subjects
 from brain2music.decoding.decoded import Decoded
+from brain2music.decoding.fits import RidgeSettings
 from brain2music.decoding.problem import inner_identification
 from brain2music.embeddings.embeddings import Embeddings
 
@@ -123,6 +124,24 @@ def test_post_processing_stands_on_it_too(study) -> None:
     train, test, embeddings = study()
     found = decode_between_subjects(train, test, embeddings, decoder="contrastive", n_components=DIMS)
     assert min(score(each) for each in found) > 0.9
+
+
+def test_predictions_at_the_front_door_are_those_of_the_decoder_named(study) -> None:
+    train, test, embeddings = study()
+    test = [replace(each, simulated=True) for each in test]
+    decoder = Decoder("contrastive", alphas=[1.0, 100.0], n_folds=4, random_state=3)
+    found = predict_between_subjects(decoder, train, test, embeddings, alignment="procrustes", n_components=DIMS)
+    settings = RidgeSettings([1.0, 100.0], 4)
+    names = {"decoder": "contrastive", "settings": settings, "n_components": DIMS, "seed": 3}
+    expected = decode_between_subjects(train, test, embeddings, "procrustes", **names)
+    for each, plain in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(each.data, plain.predicted)
+        np.testing.assert_array_equal(each.train_mean, plain.train_mean)
+    assert [each.subject for each in found] == ["0", "1", "2"]
+    assert all(each.simulated and not each.in_folds for each in found)
+    assert found[0].names == tuple(clip.name for clip in test[0].clips)
+    with pytest.raises(InputError):
+        predict_between_subjects(decoder, [], [], embeddings)
 
 
 def test_what_cannot_be_decoded_is_refused_in_words(study) -> None:

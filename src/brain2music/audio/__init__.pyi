@@ -8,6 +8,8 @@ from .io import resample as resample
 from .io import write_audio as write_audio
 from .mel import mel_filters as mel_filters
 from .mel import mel_spectrogram as mel_spectrogram
+from .player import Players as Players
+from .player import listen as listen
 from .sound import Reconstruction as Reconstruction
 from .waveforms import as_channels as as_channels
 from .waveforms import as_waveform as as_waveform

@@ -60,6 +60,12 @@ class Reconstruction:
         """Duration in seconds."""
         return self.waveform.shape[1] / self.sample_rate
 
+    def _repr_html_(self) -> str:
+        """HTML of a player, for notebooks."""
+        from .player import listen
+
+        return listen({str(self.source.get("generator", "sound")): self})._repr_html_()
+
     def save(self, path: str | Path, title: str = "Generated music") -> Path:
         """Write a sound file with the origin in its tags, and a JSON file beside it.
 

@@ -9,8 +9,10 @@ from ..brain.align import N_COMPONENTS, align, in_one_order
 from ..brain.load import common_voxels
 from ..brain.responses import Responses
 from ..embeddings.alignment import Matched, match_windows
-from ..embeddings.embeddings import Embeddings
+from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
+from ..study.folds import most_folds
 from .decoded import Decoded, undivided
+from .estimator import Decoder
 from .fits import RidgeSettings
 from .problem import Problem, View
 from .registry import fit_decoder, require_decoder
@@ -95,6 +97,94 @@ def decode_between_subjects(
             )
         )
     return found
+
+
+def predict_between_subjects(
+    decoder: Decoder,
+    train: Sequence[Responses],
+    test: Sequence[Responses],
+    music: Embeddings,
+    *,
+    alignment: str = "srm",
+    include_own: bool = False,
+    n_components: int = N_COMPONENTS,
+) -> list[DecodedEmbeddings]:
+    """Predict embeddings of each subject's test clips by a decoder fitted to the other subjects.
+
+    All subjects are aligned on their training responses [1]_; those of the decoded subject serve the alignment alone.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        Its parameters are those of the decoder in the common space; it is not changed.
+    train, test : sequence of Responses
+        One per subject, in the same order; all heard the same training clips, matched by name.
+    music : Embeddings
+        Of all training and test clips, matched by name, and of any others.
+    alignment : {"srm", "procrustes", "ridge"}
+        Shared response model, rotation of principal components, or ridge regression to the first subject's.
+    include_own : bool, default False
+        Fit one decoder to the training pairs of all subjects instead.
+    n_components : int, default 50
+        Components of the common space.
+
+    Returns
+    -------
+    list of DecodedEmbeddings
+        Predictions for the test clips of each subject, as of :meth:`Decoder.predict`.
+
+    Raises
+    ------
+    InputError
+        There is no such decoder or alignment, there are fewer than two subjects, or clips differ between subjects.
+    LeakageError
+        A test clip of one subject is a training clip of another.
+
+    References
+    ----------
+    .. [1] Ferrante et al., "Through their eyes: multi-subject brain decoding with simple alignment techniques", 2024.
+
+    Examples
+    --------
+    >>> import numpy as np, brain2music as b2m
+    >>> from dataclasses import replace
+    >>> rng = np.random.default_rng(0)
+    >>> music = rng.normal(size=(60, 1, 4))
+    >>> brains = [music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30)) for _ in range(3)]
+    >>> bold = [replace(b2m.as_responses(brain), subject=f"{i}") for i, brain in enumerate(brains)]
+    >>> train, test = [each[:50] for each in bold], [each[50:] for each in bold]
+    >>> space = b2m.Decoder().fit(bold[0], music).space_
+    >>> true = b2m.Embeddings(music.astype("float32"), tuple(clip.name for clip in bold[0].clips), space)
+    >>> decoded = b2m.predict_between_subjects(b2m.Decoder(), train, test, true, n_components=4)
+    >>> [round(b2m.metrics.identification(each, true).value, 1) for each in decoded]
+    [1.0, 1.0, 1.0]
+    """
+    n_folds = (most_folds(undivided(train[0]), decoder.n_folds) if train else 0) or decoder.n_folds
+    found = decode_between_subjects(
+        train,
+        test,
+        music,
+        alignment,
+        include_own=include_own,
+        n_components=n_components,
+        decoder=decoder.name,
+        settings=RidgeSettings(decoder.alphas, n_folds, decoder.standardise),
+        scans_per_window=decoder.scans_per_window,
+        seed=decoder.random_state,
+    )
+    return [
+        DecodedEmbeddings(
+            each.predicted,
+            tuple(clip.name for clip in each.clips),
+            each.space,
+            train_mean=each.train_mean,
+            clips=each.clips,
+            subject=own.subject,
+            simulated=own.simulated,
+            whole=own.n_scans == 1,
+        )
+        for each, own in zip(found, test, strict=True)
+    ]
 
 
 def _match(responses: Responses, embeddings: Embeddings, scans_per_window: int | None) -> Matched:

@@ -19,7 +19,7 @@ from ..study.folds import group_clips, most_folds
 from .alignment import common_windows, match_scans
 from .ceiling import response_ceiling
 from .encoder import EncoderSettings, Labels, fit_pairs
-from .maps import write_statmap
+from .maps import statmap_image, write_statmap
 from .significance import fdr, voxel_permutation_test
 
 Map = Literal["r", "ceiling", "p", "q"]
@@ -74,6 +74,26 @@ class VoxelScores:
     n: int
     simulated: bool = False
 
+    def to_image(self, what: Map = "r") -> Any:
+        """Make a nibabel image of one of the values per voxel; 0 outside the mask and where NaN.
+
+        Parameters
+        ----------
+        what : {"r", "ceiling", "p", "q"}
+            The value.
+
+        Returns
+        -------
+        nibabel.Nifti1Image
+            On the grid of the responses, as nilearn draws it.
+
+        Raises
+        ------
+        InputError
+            If the responses have no coordinates.
+        """
+        return statmap_image(getattr(self, what), self._require_space())
+
     def to_nifti(self, path: str | Path, what: Map = "r") -> Path:
         """Write one value per voxel as a NIfTI image with a JSON sidecar; 0 outside the mask and where NaN.
 
@@ -95,12 +115,11 @@ class VoxelScores:
             The responses have no coordinates, or the path is not that of an image.
         """
         path = Path(path)
-        if self.space is None:
-            raise InputError("these responses have no coordinates", hint="use to_frame() for a table of voxels")
+        space = self._require_space()
         if not path.name.endswith((".nii", ".nii.gz")):
             raise InputError("a map is written as NIfTI", path, "name it .nii.gz")
         text = f"{what} of responses predicted from {self.embedding}, {self.n} clips, subject {self.subject}"
-        write_statmap(path, getattr(self, what), self.space, description=text, simulated=self.simulated)
+        write_statmap(path, getattr(self, what), space, description=text, simulated=self.simulated)
         return path
 
     def to_frame(self) -> pd.DataFrame:
@@ -114,6 +133,11 @@ class VoxelScores:
         roi = (None if self.space is None else self.space.roi) or [""] * len(self.r)
         values: dict[str, Any] = {name: getattr(self, name) for name in ("r", "ceiling", "p", "q")}
         return pd.DataFrame({"roi": list(roi), **values, "simulated": self.simulated})
+
+    def _require_space(self) -> VoxelSpace:
+        if self.space is None:
+            raise InputError("these responses have no coordinates", hint="use to_frame() for a table of voxels")
+        return self.space
 
 
 class Encoder(BaseEstimator):
