@@ -60,6 +60,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "examples",
+    "within_subsection_order": "FileNameSortKey",
     "filename_pattern": r"[\\/]plot_",
     "ignore_pattern": r"[\\/](?!plot_)[^\\/]*\.py$",  # quickstart.py is a command; start.md shows it
     "doc_module": ("brain2music",),

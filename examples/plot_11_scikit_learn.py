@@ -1,0 +1,133 @@
+"""
+Decoders in scikit-learn's pipelines and searches
+=================================================
+
+``RidgeCV`` and ``BandedRidgeCV`` are estimators on plain matrices, ``Decoder`` and ``Encoder`` on responses and
+embeddings. All of them have parameters that can be set, are cloned, and go where scikit-learn's estimators go. The
+brain is simulated.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import brain2music as b2m
+from brain2music.ridge import BandedRidgeCV, RidgeCV
+
+plt.style.use("brain2music.figures")
+
+study = b2m.simulate_study(design="small")
+bold = study.responses("001", lag_tr=3)
+music = study.embed("mulan-small")
+
+# %%
+# A pipeline on matrices: one row per clip, the mean response of every voxel, scaled, reduced to principal components,
+# and mapped to the embedding with one penalty. What is searched is the number of components; what decides
+# is identification, written as a scorer.
+
+
+def identification(estimator, X: np.ndarray, Y: np.ndarray) -> float:
+    """Share of the other held-out clips that the right one beats; predictions and truth are centred on their mean."""
+    predicted = np.asarray(estimator.predict(X))
+    similarity = b2m.metrics.similarity(predicted - predicted.mean(axis=0), Y - Y.mean(axis=0))
+    return b2m.metrics.identification_accuracy(similarity)
+
+
+X, X_test = bold.train.data.mean(axis=1), bold.test.data.mean(axis=1)
+Y, Y_test = (music.of([clip.name for clip in side.clips]).mean for side in (bold.train, bold.test))
+
+pipeline = make_pipeline(StandardScaler(), PCA(random_state=0), RidgeCV(alpha_per_target=False))
+components = [2, 5, 10, 20, 30, 40]
+search = GridSearchCV(pipeline, {"pca__n_components": components}, scoring=identification, cv=5).fit(X, Y)
+chosen = search.best_params_["pca__n_components"]
+print(f"{chosen} components; test clips: identification {identification(search, X_test, Y_test):.3f}")
+
+# %%
+# The same with a decoder of this package, whose name is a parameter like any other. ``Decoder`` takes arrays with an
+# axis of time, too: it averages the scans in each window itself.
+
+
+def decoder_score(decoder: b2m.Decoder, responses: np.ndarray, true: np.ndarray) -> float:
+    """Identification of the clips that a fold holds out."""
+    return b2m.metrics.identification(decoder.predict(responses), true, n_permutations=10).value
+
+
+names = ["ridge", "whitened", "selected", "selected+whitened", "selected+contrastive"]
+clips = [clip.name for clip in bold.train.clips]
+decoders = GridSearchCV(b2m.Decoder(), {"name": names}, scoring=decoder_score, cv=5)
+decoders.fit(bold.train.data, music.of(clips).data)
+best = clone(decoders.best_estimator_).fit(bold.train, music)
+test_score = b2m.metrics.identification(best.predict(bold.test), music)
+print(f"{best.name}; test clips: identification {test_score.value:.3f}")
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.6), width_ratios=(1, 1.1))
+values, spread = (search.cv_results_[f"{what}_test_score"] for what in ("mean", "std"))
+left.errorbar(components, values, spread / np.sqrt(5), fmt="o-", capsize=0, label="held-out clips, 5 folds")
+left.plot(chosen, identification(search, X_test, Y_test), "*", color="C1", markersize=13, label="test clips")
+left.set_xscale("log")
+left.set_xticks(components, components)
+left.minorticks_off()
+left.set(xlabel="principal components of the responses", ylabel="two-way identification", ylim=(0.4, 1.04))
+left.set_title("Pipeline of scaler, PCA and RidgeCV")
+values, spread = (decoders.cv_results_[f"{what}_test_score"] for what in ("mean", "std"))
+right.errorbar(values, range(len(names)), xerr=spread / np.sqrt(5), fmt="o", label="held-out clips, 5 folds")
+right.plot(test_score.value, names.index(best.name), "*", color="C1", markersize=13, label="test clips")
+right.set_yticks(range(len(names)), names)
+right.invert_yaxis()
+right.set(xlabel="two-way identification", xlim=(0.4, 1.04))
+right.set_title("Decoder(name)")
+for axes, line in ((left, "axhline"), (right, "axvline")):
+    getattr(axes, line)(0.5, color="#1b1f24", linestyle=(0, (4, 3)), linewidth=1, label="chance")
+    getattr(axes, line)(1, color="#7d8590", linewidth=1, label="ceiling")
+left.legend(loc="lower left", fontsize=8, ncols=2)
+figure.suptitle("Searches by scikit-learn, simulated brain; bars: standard error over folds")
+plt.show()
+
+# %%
+# ``BandedRidgeCV`` predicts voxels from several feature spaces side by side, each with its own penalty. How much weight
+# a space gets tells what a region follows: here spectra (log-mel) against the joint space of music and text. The
+# simulation tuned early regions to spectra and modulations, late ones to genre, mood and instruments. A window of 10 s
+# is seven scans, and a clip has two.
+
+spectra = study.embed("logmel")
+named = np.array([bool(roi) for roi in bold.train.space.roi])
+spaces, responses = [], {}
+for split, side in (("train", bold.train), ("test", bold.test)):
+    averaged = np.stack([side.data[:, first : first + 7, named].mean(axis=1) for first in (0, 1)], axis=1)
+    features = [space.of([clip.name for clip in side.clips]).data for space in (spectra, music)]
+    responses[split] = averaged.reshape(-1, named.sum()), [each.reshape(-1, each.shape[2]) for each in features]
+Y, features = responses["train"]
+scaler = StandardScaler().fit(np.hstack(features))
+groups = np.repeat(np.arange(len(bold.train)), music.data.shape[1])  # windows of a clip stay in one fold
+
+banded = BandedRidgeCV(bands=[each.shape[1] for each in features], n_candidates=20, alphas=np.logspace(0, 6, 13))
+banded.fit(scaler.transform(np.hstack(features)), Y, groups=groups)
+Y_test, test_features = responses["test"]
+predicted = banded.predict(scaler.transform(np.hstack(test_features)))
+r = np.array([np.corrcoef(*pair)[0, 1] for pair in zip(predicted.T, Y_test.T, strict=True)])
+
+regions = np.array([roi.removesuffix(" L").removesuffix(" R") for roi in np.array(bold.train.space.roi)[named]])
+order = ["Heschl's gyrus", "Planum temporale", "Superior temporal gyrus", "Middle temporal gyrus"]
+order += ["Inferior frontal gyrus", "Precentral gyrus", "Occipital pole"]
+shares = np.array([banded.band_weights_[:, (regions == name) & (banded.cv_scores_ > 0)].mean(axis=1) for name in order])
+reached = np.array([r[regions == name].mean() for name in order])
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.4), sharey=True)
+at = np.arange(len(order))
+left.barh(at, shares[:, 0], color="C1", height=0.65, label="log-mel spectra")
+left.barh(at, shares[:, 1], left=shares[:, 0], color="C0", height=0.65, label="mulan-small")
+left.axvline(0.5, color="#1b1f24", linestyle=(0, (4, 3)), linewidth=1)
+left.set_yticks(at, order)
+left.invert_yaxis()
+left.set(xlabel="share of the penalty weights", xlim=(0, 1))
+left.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
+right.barh(at, reached, color="C2", height=0.65)
+right.axvline(0, color="#1b1f24", linestyle=(0, (4, 3)), linewidth=1, label="chance")
+right.set(xlabel="mean r over voxels, test clips")
+right.legend(loc="lower right")
+figure.suptitle("Banded ridge: which features a region follows, simulated brain")
+plt.show()
