@@ -43,6 +43,7 @@ def main() -> None:
     given = parser.parse_args()
     (wheel,), (source,) = given.folder.resolve().glob("*.whl"), given.folder.resolve().glob("*.tar.gz")
     extras = check_wheel(wheel)
+    assert set(extras) == set(LIBRARIES), f"LIBRARIES does not say what these bring: {set(extras) ^ set(LIBRARIES)}"
     check_source(source)
     with tempfile.TemporaryDirectory() as name:
         folder = given.keep.resolve() if given.keep else Path(name)
