@@ -20,6 +20,10 @@ def gallery(music: Path, tmp_path: Path, embedder: Bands) -> Gallery:
     return build_gallery(music, tmp_path / "out", embedder, metadata=table)
 
 
+def test_a_gallery_is_printed_on_one_line(gallery: Gallery) -> None:
+    assert repr(gallery) == f"<Gallery {gallery.root}: 9 tracks, {gallery.space.name} of the first 15 s>"
+
+
 def test_a_track_retrieves_itself(gallery: Gallery) -> None:
     hits = gallery.nearest(np.array(gallery.vectors), 3, space=gallery.space)
     np.testing.assert_array_equal(hits.indices[:, 0], range(9))

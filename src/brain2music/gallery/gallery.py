@@ -183,6 +183,9 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.tracks)
 
+    def __repr__(self) -> str:
+        return f"<Gallery {self.root}: {len(self)} tracks, {self.space.name} of the first {self.seconds:g} s>"
+
     def search(
         self,
         embeddings: Embeddings,
