@@ -118,10 +118,11 @@ def fit_decoder(name: str, problem: Problem, targets: Sequence[Pairs]) -> list[F
     fits = [_fit(each, problem, targets, regressed) for each in (AUTO if name == "auto" else (name,))]
     if len(fits) == 1:
         return fits[0]
-    return [
-        max((fit[number] for fit in fits), key=lambda each: HeldOut.of(each, Y, problem).identification())
-        for number, Y in enumerate(targets)
-    ]
+    chosen = []
+    for tried, Y in zip(zip(*fits, strict=True), targets, strict=True):
+        accuracies = [HeldOut.of(each, Y, problem).identification() for each in tried]
+        chosen.append(tried[int(np.argmax(accuracies))])
+    return chosen
 
 
 def fit_form(name: str, form: str, plain: Fitted, problem: Problem, Y: Pairs) -> Fitted:
