@@ -30,7 +30,6 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_ext", "_generated", "_templates"]
 templates_path = ["_templates"]
-suppress_warnings = ["toc.empty_glob"]  # pages that are generated from what is there
 
 # A reference to something that does not exist is an error. External names are not looked up: that takes a download.
 nitpicky = True
@@ -62,7 +61,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "examples",
     "within_subsection_order": "FileNameSortKey",
     "filename_pattern": r"[\\/]plot_",
-    "ignore_pattern": r"[\\/](?!plot_)[^\\/]*\.py$",  # quickstart.py is a command; start.md shows it
+    "ignore_pattern": r"^(?!plot_).*\.py$",  # quickstart.py is a command; start.md shows it
     "doc_module": ("brain2music",),
     "backreferences_dir": "reference/api/examples",
     "download_all_examples": False,

@@ -139,6 +139,10 @@ def write(app: Sphinx, config: object) -> None:
     """Write the pages before the sources are looked for."""
     source = Path(app.srcdir)
     write_pages(source / "reference" / "api", api_pages())
+    kept = {f"{public.path}.rst" for public in homes().values()}
+    for page in (source / "reference" / "api" / "names").glob("*.rst"):  # by autosummary, which removes none
+        if page.name not in kept:
+            page.unlink()
     (source / "_generated").mkdir(exist_ok=True)
     (source / "_generated" / "rooms.md").write_text(rooms_table(), encoding="utf-8")
 
