@@ -1,6 +1,7 @@
 """Does what a generator makes follow what it was asked for? Judged by an embedding that never conditioned it.
 
     python benchmarks/adherence.py --generator musiclm-small [--clips 60] [--draws 3] [--seconds 15]
+    python benchmarks/adherence.py --generator jen1 [--steps 20]                          the same of a JEN-1
     python benchmarks/adherence.py --generator musiclm-small --run OUT --subject 001      from a (simulated) brain
     python benchmarks/adherence.py --generator musiclm-small --frechet --shards FOLDER    and distances, memorisation
 
@@ -32,7 +33,9 @@ from brain2music.metrics.audio import frechet_distance
 from brain2music.metrics.ranking import identification_by_clip, one_per_group, similarity, within_group
 from brain2music.metrics.uncertainty import bootstrap_interval
 from brain2music.models.embedders import get_embedder
-from brain2music.models.generators import generate_from_embeddings
+from brain2music.models.embedding_input import EmbeddingInput
+from brain2music.models.generators import generate_from_embeddings, get_generator
+from brain2music.models.jen1.model import JEN1
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.prompts import Waveform, embed_sounds
 from brain2music.pipeline.outputs import Outputs
@@ -59,9 +62,10 @@ SAID = {
     "yamnet": "judged by YAMNet",
 }
 """What parts of the names of figures are called in results."""
+Model = MusicLM | JEN1
 
 REAL_DATA = Path(os.environ.get("BRAIN2MUSIC_REAL_DATA", Path(__file__).parents[1] / "../shared/data"))
-NAMES = {"musiclm": "musiclm-small"}
+NAMES = {"musiclm": "musiclm-small", "jen1": "jen1-small"}
 PROMPT, CONTINUED = 50, 125  # semantic tokens (MusicLM, section 5: memorisation)
 ALIKE = 0.85
 
@@ -75,6 +79,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--guidance", type=float, help="default the model's own")
+    parser.add_argument("--steps", type=int, help="of a JEN-1's sampler, default the model's own")
     parser.add_argument("--seed", type=int, default=990_001, help="of the composer: one that no training used")
     parser.add_argument("--judge", nargs="+", default=["musicnn-mtt"], help="several hear the same draws")
     parser.add_argument("--vocoder", help="of mel tokens, default the model's own")
@@ -87,9 +92,15 @@ def main() -> None:
     given = parser.parse_args()
 
     name = NAMES.get(given.generator, given.generator)
-    model = MusicLM.from_pretrained(name, codec=given.codec, vocoder=given.vocoder)
+    model = get_generator(name, codec=given.codec, vocoder=given.vocoder)
+    if not isinstance(model, Model) or (given.shards is not None and isinstance(model, JEN1)):
+        parser.error(f"{name} cannot be judged so")
     if given.guidance is not None:
         model = _guided(model, given.guidance)
+    if isinstance(model, JEN1):
+        RESULTS.file = RESULTS.file.with_name("adherence_jen1.json")  # beside the rows of MusicLM
+    if given.steps is not None and isinstance(model, JEN1):
+        model.diffusion = replace(model.diffusion, sampling_steps=given.steps)
     judges = {"" if i == 0 else f"_{each}": get_embedder(each) for i, each in enumerate(given.judge)}
     makers = {
         "rendered": lambda: composed(given.clips, given.seed, given.seconds),
@@ -97,7 +108,7 @@ def main() -> None:
     }
     for name in given.sets:
         sounds, labels = makers[name]()
-        vectors = embed_sounds(sounds, model.conditioner).numpy()
+        vectors = embed_sounds(sounds, EmbeddingInput(model.space)).numpy()
         made, through = draws_of(model, vectors, given), [_through_codec(model, sound) for sound in sounds]
         heard = {
             suffix: report(name, suffix, judge, sounds, made, labels, through)[0] for suffix, judge in judges.items()
@@ -127,7 +138,7 @@ def recordings(folder: Path, count: int, seconds: float) -> tuple[list[Waveform]
     return [read_audio(file, duration=seconds) for file in chosen], [file.name.split(".")[0] for file in chosen]
 
 
-def draws_of(model: MusicLM, vectors: np.ndarray, given: argparse.Namespace) -> list[list[Waveform]]:
+def draws_of(model: Model, vectors: np.ndarray, given: argparse.Namespace) -> list[list[Waveform]]:
     """``--draws`` times a piece of each embedding."""
     made = generate_from_embeddings(model, vectors, given.seconds, given.draws, seed=0)
     return [[(draw.waveform[0], draw.sample_rate) for draw in draws] for draws in zip(*made)]  # noqa: B905
@@ -170,10 +181,10 @@ def report(
     return heard, float(scores.mean())
 
 
-def report_brain(model: MusicLM, judges: dict[str, Embedder], given: argparse.Namespace) -> None:
+def report_brain(model: Model, judges: dict[str, Embedder], given: argparse.Namespace) -> None:
     """The same from the embeddings that a run decoded, beside their own identification."""
     layout = Outputs(given.run)
-    table = pd.read_parquet(layout.predictions(given.subject, model.conditioner.space.name))
+    table = pd.read_parquet(layout.predictions(given.subject, model.space.name))
     clips = table.groupby("clip", sort=False)
     names, genres = list(clips.groups), list(clips["genre"].first())
     predicted, true = (
@@ -195,7 +206,7 @@ def report_brain(model: MusicLM, judges: dict[str, Embedder], given: argparse.Na
 
 def print_frechet(
     name: str,
-    model: MusicLM,
+    model: Model,
     judges: dict[str, Embedder],
     sounds: list[Waveform],
     made: dict[str, np.ndarray],
@@ -207,7 +218,7 @@ def print_frechet(
     there are clips; distances are means over draws, which are as many with and without a condition.
     """
     rng, count = np.random.default_rng(0), len(sounds)
-    blank = np.ones((count, model.conditioner.space.dims), np.float32)
+    blank = np.ones((count, model.space.dims), np.float32)
     noise = [((0.1 * rng.standard_normal(len(sound))).astype(np.float32), sample_rate) for sound, sample_rate in sounds]
     others = {
         "unconditioned": draws_of(_guided(model, 0.0), blank, given),
@@ -268,11 +279,18 @@ def _transported(first: torch.Tensor, second: torch.Tensor, centres: torch.Tenso
     return float((left[:, None] * kernel * right[None] * alike).sum())
 
 
-def _through_codec(model: MusicLM, sound: Waveform, rng: np.random.Generator | None = None) -> Waveform:
+def _through_codec(model: Model, sound: Waveform, rng: np.random.Generator | None = None) -> Waveform:
     """The sound coded and decoded; with ``rng``, its frames in random order."""
     from brain2music.audio.io import resample
 
-    codes = model.encode_audio(resample(sound[0], sound[1], model.sample_rate))
+    at_model = resample(sound[0], sound[1], model.sample_rate)
+    if isinstance(model, JEN1):
+        encoded = model.latents.encode(np.repeat(at_model[None], model.channels, axis=0))
+        latents = encoded.latents
+        if rng is not None:
+            latents = latents[:, torch.from_numpy(rng.permutation(latents.shape[1]))]
+        return model.latents.decode(latents, encoded.level).mean(axis=0), model.sample_rate
+    codes = model.encode_audio(at_model)
     if rng is not None:
         codes = codes[:, torch.from_numpy(rng.permutation(codes.shape[1]))]
     return model.decode_codes(codes, sampled=False), model.sample_rate
@@ -292,10 +310,13 @@ def _alike(made: np.ndarray, true: np.ndarray, by: np.ndarray | None = None) -> 
     return similarity((made - mean) / scale, (true - mean) / scale)
 
 
-def _guided(model: MusicLM, guidance: float) -> MusicLM:
+def _guided(model: Model, guidance: float) -> Model:
     """The same model, otherwise guided."""
     other = copy(model)
-    other.sampling = {name: replace(how, guidance=guidance) for name, how in model.sampling.items()}
+    if isinstance(other, JEN1):
+        other.diffusion = replace(other.diffusion, guidance=guidance)
+    else:
+        other.sampling = {name: replace(how, guidance=guidance) for name, how in other.sampling.items()}
     return other
 
 

@@ -215,6 +215,15 @@ class GenerationConfig(Section):
     n_clips: int | None = Field(
         None, ge=2, description="Clips that music is generated for, of as many genres as possible; default all."
     )
+    anchored: Literal["vary", "inpaint", "continue"] | None = Field(
+        None,
+        description="Make music from tracks of the gallery that the embedding retrieves: vary them, fill their middle "
+        "anew, or continue them (RAG-Audio 2026); default from the embedding alone.",
+    )
+    n_anchors: int = Field(1, ge=1, description="Tracks that are retrieved for each clip; samples take them in turn.")
+    anchor_strength: float = Field(
+        0.6, gt=0, le=1, description="How far a track is varied: near 0 hardly, 1 all of the way to new music."
+    )
 
 
 class EncodingConfig(Section):

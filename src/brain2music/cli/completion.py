@@ -27,7 +27,7 @@ def complete_generator(incomplete: str) -> Iterator[str]:
     from ..weights import SHIPPED
 
     kinds = {file.parent.name: json.loads(file.read_text()).get("model") for file in SHIPPED.glob("*/config.json")}
-    return _starting(incomplete, sorted(name for name, kind in kinds.items() if kind == "MusicLM"))
+    return _starting(incomplete, sorted(name for name, kind in kinds.items() if kind in ("MusicLM", "JEN1")))
 
 
 def complete_among(choices: Iterable[str]) -> Callable[[str], Iterator[str]]:

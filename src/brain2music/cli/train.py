@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from . import train_musiclm
+from . import train_jen1, train_musiclm
 from .options import Jobs, Seed
 from .train_options import (
     Accumulate,
@@ -39,6 +39,7 @@ app = typer.Typer()
 train_app = typer.Typer(no_args_is_help=True, help="Train our models; --resume continues any of them.")
 app.add_typer(train_app, name="train")
 train_app.add_typer(train_musiclm.app)
+train_app.add_typer(train_jen1.app)
 
 
 def _codec_command(kind: Literal["soundstream", "autoencoder"]) -> Callable[..., None]:

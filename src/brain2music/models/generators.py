@@ -104,13 +104,13 @@ def get_generator(
     Parameters
     ----------
     name : str or Path
-        ``musiclm-small``, a registered name, or a folder that ``brain2music train musiclm`` wrote.
+        ``musiclm-small``, a registered name, or a folder that ``brain2music train musiclm`` or ``train jen1`` wrote.
     device : str, default "cpu"
         Device on which it computes.
     codec : str or Path, optional
         Folder of its codec, if it is not a shipped model.
     vocoder : {"griffin-lim", "hifigan"}, optional
-        Vocoder of mel tokens; default that of the model.
+        Vocoder of mel spectrograms; default that of the model.
 
     Returns
     -------
@@ -140,7 +140,12 @@ def get_generator(
         from .musiclm.model import MusicLM
 
         return MusicLM.from_pretrained(folder, device, codec, vocoder)
-    raise InputError(f"{kind} does not generate music", folder, "name a folder that `brain2music train musiclm` wrote")
+    if kind == "JEN1":
+        from .jen1.model import JEN1
+
+        return JEN1.from_pretrained(folder, device, codec, vocoder)
+    hint = "name a folder that `brain2music train musiclm` or `train jen1` wrote"
+    raise InputError(f"{kind} does not generate music", folder, hint)
 
 
 def generate_from_embeddings(

@@ -27,7 +27,7 @@ from .between_subjects import require_several
 from .claim import require_apart, require_ours
 from .dividing import check_division
 from .fitting import check_fit
-from .generation import require_fit
+from .generation import anchor, require_fit
 from .outputs import Outputs
 from .retrieval import check_gallery
 from .room import check_room
@@ -78,7 +78,7 @@ def prepare_run(
     judged_only = [name for name in config.evaluation.further_embeddings if name not in config.embeddings]
     embedders, judges = (_embedders(names, source, config, found) for names in (config.embeddings, judged_only))
     opened = _galleries(galleries, embedders, source, found)
-    generator = _generator(config, embedders, found)
+    generator = _generator(config, embedders, opened, source, found)
     lost = _lost(source, found) if level == "participant" else frozenset()
     source = source.exclude(lost) if lost else source
     captions = _captions(source, config, found)
@@ -191,13 +191,22 @@ def _galleries(
     return tuple(opened)
 
 
-def _generator(config: RunConfig, embedders: tuple[Embedder, ...], found: list[Finding]) -> Generator | None:
+def _generator(
+    config: RunConfig,
+    embedders: tuple[Embedder, ...],
+    galleries: Sequence[Gallery],
+    source: Source,
+    found: list[Finding],
+) -> Generator | None:
     name = config.generation.generator
     if name is None:
         return None
     generator = _attempt("generator-unusable", found, get_generator, name)
     if generator is not None:
         _attempt("generator-unfit", found, require_fit, generator, embedders)
+        if config.generation.anchored is not None:
+            presented = [clip.track for clip in (*source.train_clips, *source.test_clips)]
+            generator = _attempt("anchors-impossible", found, anchor, generator, config, galleries, presented)
     return generator
 
 

@@ -14,16 +14,21 @@ from .._utils.errors import InputError
 from .._utils.files import digest_array
 from .._utils.progress import progress
 from ..audio.io import read_audio
+from ..config import RunConfig
 from ..decoding.decoded import Decoded
 from ..embeddings.embeddings import Embeddings
 from ..embeddings.protocols import Embedder
+from ..gallery.anchors import anchors_from
+from ..gallery.gallery import Gallery
 from ..metrics.builder import ScoreBuilder
 from ..metrics.generation import score_generated
 from ..metrics.score import Condition, Score
+from ..models.anchored import AnchoredGenerator
 from ..models.generators import Generator
 from .agreement import Sound, agreement
 from .cache import stage
 from .context import Music, SubjectContext
+from .origins import gallery_digests
 from .outputs import GENERATED, Outputs
 
 BATCH = 5
@@ -94,6 +99,25 @@ def require_fit(generator: Generator, embedders: tuple[Embedder, ...]) -> None:
     if generator.space.name not in [embedder.space.name for embedder in embedders]:
         name = generator.space.name
         raise InputError(f"the generator takes {name}, which is not decoded", hint=f"add --embedding {name}")
+
+
+def anchor(
+    generator: Generator, config: RunConfig, galleries: Sequence[Gallery], presented: Sequence[str]
+) -> Generator:
+    """The generator that makes music from tracks of the gallery of its embedding, none of them presented.
+
+    Raises
+    ------
+    InputError : there is no such gallery, or the generator cannot do it.
+    """
+    settings, name = config.generation, generator.space.name
+    found = [each for each in galleries if each.space.name == name]
+    if not found or settings.anchored is None:
+        raise InputError(f"anchored generation needs a gallery of {name}", hint=f"add --gallery, built with {name}")
+    found[0].space.require_same_means(generator.space)
+    digest = "".join(gallery_digests(found[0]).values())
+    retrieve = anchors_from(found[0], settings.n_anchors, presented)
+    return AnchoredGenerator(generator, retrieve, settings.anchored, settings.anchor_strength, digest)
 
 
 def make(

@@ -94,16 +94,23 @@ class LatentWhitening:
         """Covariance of all frames so far."""
         return self._scatter / max(self.count - 1, 1)
 
+    @property
+    def deviations(self) -> Float64[np.ndarray, " channels"]:
+        """Standard deviations of the kept channels before they are whitened, the largest first."""
+        return np.sqrt(np.linalg.eigvalsh(self.covariance)[::-1][: self.channels].clip(min=0.0))
+
     def rms(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, " batch"]:
         """RMS of the latents of each item, or 1 where items are not normalised."""
         if not self.normalise_rms:
             return latents.new_ones(len(latents), dtype=torch.float32)
         return latents.detach().float().square().mean(dim=(1, 2)).sqrt().clamp(min=_QUIET)
 
-    def __call__(self, latents: Float[Tensor, "batch dim frames"]) -> Float[Tensor, "batch channels frames"]:
-        """Whiten latents; the most important channel is the first."""
+    def __call__(
+        self, latents: Float[Tensor, "batch dim frames"], rms: Float[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch channels frames"]:
+        """Whiten latents, by default with the :meth:`rms` of each item; the most important channel is the first."""
         mean, forward, _ = self._maps_on(latents.device)
-        normalised = latents.float() / self.rms(latents)[:, None, None]
+        normalised = latents.float() / (self.rms(latents) if rms is None else rms)[:, None, None]
         return torch.einsum("bdt,dk->bkt", normalised - mean[:, None], forward)
 
     def inverse(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32, Int
 
 from ..codec_parts.codes import Codes
 from .hifigan import HOP_LENGTH, N_FFT, N_MELS, SAMPLE_RATE
@@ -95,6 +95,20 @@ class GriffinLim:
         elif len(pending) > begins:
             yield segment.vocode(pending, begins, len(pending))
 
+    def fill(
+        self,
+        mel: Float32[np.ndarray, "frames 80"],
+        sound: Float32[np.ndarray, " samples"],
+        known: Bool[np.ndarray, " samples"],
+    ) -> Float32[np.ndarray, " samples"]:
+        """Vocode log-mel frames of a sound that is known in part, with phases that fit what is known.
+
+        Every iteration puts the known samples back, so that waves run through the ends of a gap. Outside the gap the
+        result is near the sound, not equal to it.
+        """
+        count = min(len(sound), len(mel) * HOP_LENGTH)
+        return _vocode_known(mel, np.flatnonzero(known[:count]), sound[:count][known[:count]])[:count]
+
 
 class _Segment:
     """Vocoder of consecutive segments, each consistent with the one before."""
@@ -118,16 +132,25 @@ class _Segment:
 def _vocode_after(
     mel: Float32[np.ndarray, "frames 80"], known: Float32[np.ndarray, " known"]
 ) -> Float32[np.ndarray, " samples"]:
-    """Vocode log-mel frames whose first samples are known (the iteration is that of librosa)."""
+    """Vocode log-mel frames whose first samples are known."""
+    return _vocode_known(mel, slice(0, len(known)), known)
+
+
+def _vocode_known(
+    mel: Float32[np.ndarray, "frames 80"],
+    places: slice | Int[np.ndarray, " known"],
+    known: Float32[np.ndarray, " known"],
+) -> Float32[np.ndarray, " samples"]:
+    """Vocode log-mel frames of which the samples at some places are known (the iteration is that of librosa)."""
     import librosa
 
     magnitudes = _inverse().magnitudes(np.pad(mel, ((1, 1), (0, 0)), mode="edge"))
-    first, last = HOP_LENGTH // 2, HOP_LENGTH // 2 + len(known)
+    first = HOP_LENGTH // 2  # frames of librosa are centred on samples 256 i, those of the vocoder half a hop later
     phases = np.exp(2j * np.pi * np.random.default_rng(0).random(magnitudes.shape)).astype(np.complex64)
     before: np.ndarray | float = 0.0
     for _ in range(ITERATIONS):
         sound = librosa.istft(magnitudes * phases, hop_length=HOP_LENGTH, win_length=N_FFT, n_fft=N_FFT)
-        sound[first:last] = known
+        sound[first:][places] = known
         spectrum = librosa.stft(sound, hop_length=HOP_LENGTH, win_length=N_FFT, n_fft=N_FFT, pad_mode="constant")
         phases = spectrum - _MOMENTUM / (1 + _MOMENTUM) * before
         phases /= np.abs(phases) + np.finfo(np.float32).tiny

@@ -87,6 +87,14 @@ class SentenceEncoder:
             pooled[rows] = self._pool(self._states(ids, mask), mask)
         return pooled
 
+    def token_states(
+        self, texts: Sequence[str]
+    ) -> tuple[Float32[torch.Tensor, "texts tokens 384"], Bool[torch.Tensor, "texts tokens"]]:
+        """States of the last layer for every token, (texts, tokens, 384), and which tokens are not padding."""
+        encoded = self._tokenizer.encode_batch(list(texts))
+        mask = torch.tensor([each.attention_mask for each in encoded]).bool()
+        return self._states(torch.tensor([each.ids for each in encoded]), mask)[-1], mask
+
     def _pool(
         self, states: list[Float32[torch.Tensor, "texts tokens 384"]], mask: Bool[torch.Tensor, "texts tokens"]
     ) -> Float32[np.ndarray, "texts 1152"]:

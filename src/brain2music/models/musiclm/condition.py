@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from ..._utils.errors import InputError
 from ..._utils.files import read_arrays, write_arrays
 from ...embeddings.embeddings import EmbeddingSpace
+from ..embedding_input import EmbeddingInput
 from ..mulan.tokens import MuLanTokenizer
 from .space_map import LinearSpaceMap
 from .stage import Condition
@@ -20,7 +20,7 @@ from .stage import Condition
 FILE = "condition.safetensors"
 
 
-class Conditioner:
+class Conditioner(EmbeddingInput):
     """Conditions of the stages from embeddings of one space; its codebooks are fitted once and never change.
 
     Parameters
@@ -68,32 +68,6 @@ class Conditioner:
         vectors = vectors if self.space_map is None else self.space_map(vectors.float())
         vectors = functional.normalize(vectors.float(), dim=-1) if self.renormalise else vectors.float()
         return Condition(self.tokenizer.encode(vectors), vectors, torch.ones(len(vectors), 2, dtype=torch.bool))
-
-    def check(self, vectors: np.ndarray, space: EmbeddingSpace | None = None) -> Float[Tensor, "batch dims"]:
-        """Check embeddings that a user passed in; returns (batch, dims).
-
-        Raises
-        ------
-        InputError
-            They are of another space, have other dimensions, or are not finite or zero.
-        """
-        if space is not None and not self.space.same_as(space):
-            raise InputError(
-                f"the embedding is of {space.name} ({space.sha256[:12]}), the generator takes "
-                f"{self.space.name} ({self.space.sha256[:12]})",
-                hint=f"embed with {self.space.name}, or take a generator trained on {space.name}",
-            )
-        rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
-        if rows.ndim != 2 or rows.shape[1] != self.space.dims or len(rows) == 0:
-            raise InputError(
-                f"an embedding of shape {np.shape(vectors)} where {self.space.name} has {self.space.dims} dimensions",
-                hint=f"give ({self.space.dims},) of one item, or (items, windows, {self.space.dims})",
-            )
-        if not np.isfinite(rows).all():
-            raise InputError("the embedding holds NaN or infinite values", hint="compute it again")
-        if (np.linalg.norm(rows, axis=1) == 0).any():
-            raise InputError("an embedding is all zeros and points nowhere", hint="compute it again")
-        return torch.from_numpy(rows)
 
     def save(self, folder: Path) -> None:
         """Save codebooks (half precision), space and space map."""

@@ -20,7 +20,7 @@ from ...embeddings.protocols import Embedder, TextEmbedder
 from ...embeddings.store import load_embeddings, read_vectors
 from ...embeddings.texts import as_texts
 from ..embedders import get_embedder
-from .condition import Conditioner
+from ..embedding_input import EmbeddingInput
 
 MIN_DURATION_S, MAX_DURATION_S = 1.0, 600.0
 MAX_WORDS = 200
@@ -66,19 +66,19 @@ def check_seed(seed: Any) -> None:
         raise InputError(f"the seed is {seed}", hint=f"choose 0 to {MAX_SEED}")
 
 
-def prompts_from_texts(texts: Any, conditioner: Conditioner) -> Prompts:
+def prompts_from_texts(texts: Any, conditioner: EmbeddingInput) -> Prompts:
     """Prompts from texts; a single string is one text."""
     texts = as_texts(texts)
     return Prompts(embed_texts(texts, conditioner), [{"text": text} for text in texts])
 
 
-def prompts_from_audio(sounds: Any, conditioner: Conditioner) -> Prompts:
+def prompts_from_audio(sounds: Any, conditioner: EmbeddingInput) -> Prompts:
     """Prompts from recordings; a single one may be passed by itself."""
     read = [read_recording(each, "like") for each in _as_recordings(sounds)]
     return Prompts(embed_sounds([sound for sound, _ in read], conditioner), [origin for _, origin in read])
 
 
-def prompts_from_embeddings(embedding: Any, conditioner: Conditioner, rows: Any = None) -> Prompts:
+def prompts_from_embeddings(embedding: Any, conditioner: EmbeddingInput, rows: Any = None) -> Prompts:
     """Prompts from embeddings: with their space, in an array, or in a file of either.
 
     Raises
@@ -100,7 +100,7 @@ def prompts_from_embeddings(embedding: Any, conditioner: Conditioner, rows: Any 
 
 
 def _check_embeddings(
-    embedding: Any, conditioner: Conditioner, rows: Any
+    embedding: Any, conditioner: EmbeddingInput, rows: Any
 ) -> tuple[Float[Tensor, "items dims"], list[str]]:
     """A vector of each item, and the names of those that have one."""
     if isinstance(embedding, Embeddings):
@@ -109,7 +109,7 @@ def _check_embeddings(
     return vectors, [""] * len(vectors)
 
 
-def embed_texts(texts: Sequence[str], conditioner: Conditioner) -> Float[Tensor, "texts dims"]:
+def embed_texts(texts: Sequence[str], conditioner: EmbeddingInput) -> Float[Tensor, "texts dims"]:
     """Embed texts; :class:`InputError` where one is empty or too long, or the space embeds no text.
 
     Each text is embedded by itself: beside longer ones, its last bits would differ.
@@ -126,7 +126,7 @@ def embed_texts(texts: Sequence[str], conditioner: Conditioner) -> Float[Tensor,
     return conditioner.check(np.concatenate([embedder.embed_text([text]) for text in texts]), embedder.space)
 
 
-def embed_sounds(sounds: Sequence[Waveform], conditioner: Conditioner) -> Float[Tensor, "sounds dims"]:
+def embed_sounds(sounds: Sequence[Waveform], conditioner: EmbeddingInput) -> Float[Tensor, "sounds dims"]:
     """Embed recordings, each as the mean over its windows."""
     if not sounds:
         raise InputError("there is no recording to be like", hint="give at least one")
@@ -213,6 +213,6 @@ def _as_whole_number(value: Any, name: str) -> int:
         raise InputError(f"{name}: {value!r} is no whole number", hint="give a whole number") from None
 
 
-def _embedder_of(conditioner: Conditioner) -> Embedder:
+def _embedder_of(conditioner: EmbeddingInput) -> Embedder:
     space = conditioner.space
     return get_embedder(space.name, space.window_s, space.step_s)

@@ -1,0 +1,387 @@
+"""Anchored generation: music made from what was retrieved, so that it keeps what the embedding said.
+
+A generator that is told an embedding follows its prior where the embedding says little; retrieval loses nothing, but
+finds only music that exists. Between them (RAG-Audio 2026, Ciferri et al. 2025): retrieve tracks by the decoded
+embedding, and
+
+* ``vary`` one: begin its diffusion at the track's latents with noise;
+* ``inpaint`` between the beginning and the end of one;
+* ``continue`` one, and keep what is new;
+* choose among several results by the likelihood of the measured response under an encoding model (:func:`choose`).
+
+How near a result is to its anchor is reported with it, so that a copy is called a copy.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+
+from .._utils.errors import InputError
+from .._utils.files import digest_text
+from ..audio.io import read_audio, resample
+from ..audio.sound import Reconstruction
+from ..embeddings.embeddings import Embeddings, EmbeddingSpace
+from ..embeddings.protocols import Embedder
+from ..embeddings.windows import mono_at
+from .embedding_input import EmbeddingInput
+from .generators import Generator
+from .jen1.diffusion import StartingLatents
+from .jen1.model import JEN1
+from .musiclm.prompts import Waveform, check_duration, check_seed, embed_sounds, prompts_from_embeddings
+
+Anchoring = Literal["vary", "inpaint", "continue"]
+Retrieve = Callable[[Float32[np.ndarray, "items dims"]], Sequence[Sequence["Anchor"]]]
+"""Finds anchors for embeddings: for each item at least one, the nearest first."""
+Likelihood = Callable[[Reconstruction], float]
+"""Log-likelihood of an item's measured response, given a sound."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A track that was retrieved.
+
+    Attributes
+    ----------
+    file : Path
+        Its sound file.
+    similarity : float
+        Cosine similarity of its embedding with the one that it was retrieved by.
+    start_s : float
+        Where to begin in it.
+
+    Examples
+    --------
+    >>> Anchor(Path("song.ogg"), 0.8).start_s
+    0.0
+    """
+
+    file: Path
+    similarity: float
+    start_s: float = 0.0
+
+    def sound(self, seconds: float) -> Waveform:
+        """Its first seconds, mono, at its own sample rate, and silence where it is shorter.
+
+        Parameters
+        ----------
+        seconds : float
+            How many.
+
+        Returns
+        -------
+        tuple
+            Waveform and sample rate.
+        """
+        wave, sample_rate = read_audio(self.file, start=self.start_s, duration=seconds)
+        return np.pad(wave, (0, max(0, round(seconds * sample_rate) - len(wave)))), sample_rate
+
+
+class AnchoredGenerator:
+    """Generator that retrieves an anchor for every embedding and makes music from it.
+
+    Parameters
+    ----------
+    generator : Generator
+        A JEN-1, or, to ``continue`` anchors only, a MusicLM.
+    retrieve : callable
+        Finds the anchors of embeddings, such as a search of a gallery.
+    how : {"vary", "inpaint", "continue"}
+        What is made of the anchor.
+    strength : float, default 0.6
+        For ``vary``, the share of the diffusion that the anchor is taken through: 0 is the anchor through the codec, 1
+        no anchor.
+    digest : str, default ""
+        Of what is retrieved from, which decides the result, too.
+
+    Raises
+    ------
+    InputError
+        The strength is not in 0 to 1, or the generator cannot do this.
+
+    Examples
+    --------
+    >>> anchored = AnchoredGenerator(get_generator("out/jen1/model"), retrieve)  # doctest: +SKIP
+    >>> anchored.generate(decoded)[0].source["anchor_similarity"]  # doctest: +SKIP
+    0.91
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        retrieve: Retrieve,
+        how: Anchoring = "vary",
+        strength: float = 0.6,
+        digest: str = "",
+    ) -> None:
+        if not 0.0 < strength <= 1.0:
+            raise InputError(f"the strength is {strength:g}", hint="choose a number above 0, and at most 1")
+        if how != "continue" and not isinstance(generator, JEN1):
+            raise InputError(f"{generator.name} cannot {how} music", hint="continue anchors, or take a JEN-1")
+        self.inner, self.retrieve, self.how, self.strength = generator, retrieve, how, strength
+        self.name = f"{generator.name}+{how}"
+        self.sha256 = digest_text(f"{generator.sha256} {how} {strength} {digest}")
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate of the generated sound in Hz."""
+        return self.inner.sample_rate
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        """Space of the embeddings that condition it."""
+        return self.inner.space
+
+    def generate(
+        self,
+        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
+        text: str | Sequence[str] | None = None,
+        *,
+        seconds: float = 15.0,
+        seed: int = 0,
+        n_samples: int = 1,
+        first_item: int = 0,
+    ) -> list[Reconstruction]:
+        """Make ``n_samples`` pieces per item from its nearest anchors, taken in turn.
+
+        Parameters
+        ----------
+        embedding : Embeddings, ndarray or Path
+            As for the generator; anchors are retrieved by it.
+        text : None
+            Texts retrieve nothing here.
+        seconds, seed, n_samples, first_item
+            As for the generator.
+
+        Returns
+        -------
+        list of Reconstruction
+            All samples of the first item first. Origins name the anchor, and have ``anchor_similarity``, the cosine
+            similarity of the result with its anchor in :attr:`space`, and ``anchor_correlation``, the largest
+            correlation of their waveforms at any lag.
+
+        Raises
+        ------
+        InputError
+            There is no embedding, or nothing was retrieved.
+        """
+        check_duration(seconds, n_samples)
+        check_seed(seed)
+        if embedding is None or text is not None:
+            raise InputError("anchors are retrieved by an embedding", hint="give one, and no text")
+        prompts = prompts_from_embeddings(embedding, EmbeddingInput(self.space))
+        found = self.retrieve(prompts.vectors.numpy())
+        made = []
+        for item, anchors in enumerate(found):
+            if not anchors:
+                raise InputError("nothing was retrieved to begin at", hint="search among more music")
+            for sample in range(n_samples):
+                anchor, vector = anchors[sample % len(anchors)], prompts.vectors[item]
+                piece, sound = self._make(anchor, vector, seconds, seed, first_item + item, sample)
+                origin = {
+                    **{"item": first_item + item, "draw": sample, **prompts.origins[item]},
+                    **{"anchor": anchor.file.name, "anchored": self.how, "retrieved_by": float(anchor.similarity)},
+                    **self._nearness(piece, sound),
+                }
+                origin |= {"strength": self.strength} if self.how == "vary" else {}
+                made.append(replace(piece, source={**piece.source, **origin}))
+        return made
+
+    def _make(
+        self, anchor: Anchor, vector: torch.Tensor, seconds: float, seed: int, item: int, sample: int
+    ) -> tuple[Reconstruction, Waveform]:
+        """A piece of an anchor, and the anchor's sound that it is compared with."""
+        own_seed = int(np.random.SeedSequence([seed, item, sample]).generate_state(1)[0])
+        if self.how == "continue":
+            sound = anchor.sound(seconds)
+            whole = _continued(self.inner, sound, seconds, own_seed)
+            new = whole.waveform[:, -round(seconds * whole.sample_rate) :]
+            return self._at_own_rate(replace(whole, waveform=new), seconds), sound
+        assert isinstance(self.inner, JEN1)
+        sound = anchor.sound(seconds)
+        if self.how == "inpaint":
+            made = self.inner.inpaint(sound, seconds / 4, 3 * seconds / 4, seed=own_seed)
+            return self._at_own_rate(made, seconds), sound
+        return vary_sound(self.inner, sound, vector, self.strength, seed, item, sample), sound
+
+    def _at_own_rate(self, piece: Reconstruction, seconds: float) -> Reconstruction:
+        """The piece at the sample rate of the generator, exactly so long."""
+        count = round(seconds * self.sample_rate)
+        wave = np.atleast_2d(resample(piece.waveform, piece.sample_rate, self.sample_rate))[:, :count]
+        wave = np.pad(wave, ((0, 0), (0, count - wave.shape[1])))
+        return replace(piece, waveform=wave, sample_rate=self.sample_rate)
+
+    def _nearness(self, piece: Reconstruction, anchor: Waveform) -> dict[str, float]:
+        sounds = [(piece.waveform.mean(axis=0), piece.sample_rate), anchor]
+        made, true = torch.nn.functional.normalize(embed_sounds(sounds, EmbeddingInput(self.space)), dim=1)
+        correlation = waveform_correlation(*sounds)
+        return {"anchor_similarity": float(made @ true), "anchor_correlation": correlation}
+
+
+def vary_sound(
+    model: JEN1,
+    sound: Waveform,
+    vector: Float[torch.Tensor, " dims"],
+    strength: float,
+    seed: int = 0,
+    item: int = 0,
+    sample: int = 0,
+    guidance: float | None = None,
+    steps: int | None = None,
+) -> Reconstruction:
+    """Make a variation of a sound: noise is added to its latents, and taken away again towards an embedding.
+
+    Parameters
+    ----------
+    model : JEN1
+        The model.
+    sound : tuple
+        Waveform and sample rate; as long as a window of the model at most.
+    vector : (dims,)
+        Embedding in the model's space.
+    strength : float
+        Share of the diffusion: near 0 the sound itself through the codec, 1 new music.
+    seed, item, sample : int
+        What the noise depends on.
+    guidance, steps : optional
+        As for :meth:`JEN1.generate`.
+
+    Returns
+    -------
+    Reconstruction
+        Of the same duration.
+
+    Raises
+    ------
+    InputError
+        The sound is longer than a window.
+    """
+    wave = mono_at(*sound, model.sample_rate)
+    seconds = len(wave) / model.sample_rate
+    if seconds > model.diffusion.window_s + 1.0 / model.frame_rate:
+        what = f"a variation of {seconds:.3g} s is longer than a window of {model.diffusion.window_s:g} s"
+        raise InputError(what, hint="vary a part of it")
+    encoded = model.latents.encode(np.repeat(wave[None], model.channels, axis=0))
+    latents = model.sampler.sample(
+        model.embedding_condition(vector[None]),
+        encoded.latents.shape[1],
+        [model.generator(seed, item, sample)],
+        guidance=guidance,
+        steps=steps,
+        start=StartingLatents(encoded.latents[None], strength),
+    )[0]
+    return model.piece(model.sound(latents, seconds, encoded.level), "vary", seed, guidance, steps, {})
+
+
+def choose(pieces: Sequence[Reconstruction], likelihood: Likelihood) -> tuple[Reconstruction, list[float]]:
+    """Choose the piece under which a measured response is likeliest (Ciferri et al. 2025).
+
+    Parameters
+    ----------
+    pieces : sequence of Reconstruction
+        Samples of one item.
+    likelihood : callable
+        Log-likelihood of the item's response given a piece (:func:`encoding_likelihood`), never by the stimulus.
+
+    Returns
+    -------
+    Reconstruction
+        The likeliest; its origin says among how many it was chosen.
+    list of float
+        The log-likelihood of each.
+
+    Examples
+    --------
+    >>> pieces = [Reconstruction(np.full((1, 4), level, np.float32), 8000) for level in (0.1, 0.3, 0.2)]
+    >>> chosen, _ = choose(pieces, lambda piece: float(piece.waveform.mean()))
+    >>> chosen.source["chosen_among"], round(float(chosen.waveform[0, 0]), 1)
+    (3, 0.3)
+    """
+    if not pieces:
+        raise InputError("there are no pieces to choose from", hint="generate some")
+    values = [float(likelihood(piece)) for piece in pieces]
+    best = int(np.argmax(values))
+    source: dict[str, Any] = {**pieces[best].source, "chosen_among": len(pieces), "log_likelihood": values[best]}
+    return replace(pieces[best], source=source), values
+
+
+def encoding_likelihood(
+    predict: Callable[[Float32[np.ndarray, "1 features"]], Float[np.ndarray, "1 voxels"]],
+    embedder: Embedder,
+    response: Float[np.ndarray, " voxels"],
+    noise: Float[np.ndarray, " voxels"],
+) -> Likelihood:
+    """Log-likelihood of a response, but for a constant, under an encoding model with Gaussian noise.
+
+    Parameters
+    ----------
+    predict : callable
+        The encoding model, fitted to training clips: embedding (1, features) to response (1, voxels).
+    embedder : Embedder
+        Of the features.
+    response : (voxels,)
+        Measured response to a clip.
+    noise : (voxels,)
+        Standard deviation of the residuals of each voxel in training.
+
+    Returns
+    -------
+    callable
+        From a piece to its log-likelihood.
+
+    Examples
+    --------
+    >>> from brain2music.models.embedders import get_embedder
+    >>> silence = Reconstruction(np.zeros((1, 32000), np.float32), 16000)
+    >>> embedder, ones = get_embedder("logmel"), np.ones(2)
+    >>> likelihood = encoding_likelihood(lambda features: np.full((1, 2), 3.0), embedder, ones, ones)
+    >>> likelihood(silence)
+    -4.0
+    """
+
+    def likelihood(piece: Reconstruction) -> float:
+        features = embedder.embed(piece.waveform.mean(axis=0), piece.sample_rate).mean(axis=0, keepdims=True)
+        errors = (response - predict(features.astype(np.float32))[0]) / np.maximum(noise, 1e-9)
+        return float(-0.5 * np.square(errors).sum())
+
+    return likelihood
+
+
+def waveform_correlation(first: Waveform, second: Waveform, sample_rate: int = 8000) -> float:
+    """Largest absolute correlation of two sounds at any lag: near 1 for a copy.
+
+    Parameters
+    ----------
+    first, second : tuple
+        Waveforms and their sample rates.
+    sample_rate : int, default 8000
+        Rate at which they are compared.
+
+    Returns
+    -------
+    float
+        0 to 1.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    >>> round(waveform_correlation((noise, 8000), (np.roll(noise, 100), 8000)), 2) > 0.95
+    True
+    """
+    from scipy.signal import correlate
+
+    one, other = (mono_at(*sound, sample_rate) for sound in (first, second))
+    norm = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(np.abs(correlate(one, other, method="fft")).max()) / norm if norm > 0 else 0.0
+
+
+def _continued(generator: Generator, sound: Waveform, seconds: float, seed: int) -> Reconstruction:
+    continuation: Any = getattr(generator, "continuation", None)
+    if continuation is None:
+        raise InputError(f"{generator.name} cannot continue music", hint="take a JEN-1 or a MusicLM")
+    made: Reconstruction = continuation(sound, seconds, seed)
+    return made

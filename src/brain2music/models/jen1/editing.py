@@ -1,0 +1,324 @@
+"""Editing of recordings with the diffusion model: gaps filled (inpainting), and ends continued."""
+
+import math
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor
+
+from ..._utils.errors import Brain2MusicWarning, InputError
+from ..._utils.progress import Advance
+from ...audio.channels import mix
+from ...audio.filling import NEAR_S, fill_gap, gains_around
+from ...audio.info import audio_info
+from ...audio.io import resample
+from ...audio.joining import join
+from ...audio.limiter import limit
+from ...audio.sound import Reconstruction
+from ...audio.waveforms import as_channels
+from ..mel_tokens.griffin_lim import GriffinLim
+from ..mel_tokens.hifigan import HOP_LENGTH
+from ..musiclm.prompts import AudioInput, embed_sounds, read_recording
+from ..musiclm.writer import StepCounter
+from .condition import DiffusionCondition
+from .diffusion import KnownLatents
+from .latents import EncodedSound, MelLatents
+from .tasks import LONGEST_GAP
+
+if TYPE_CHECKING:
+    from .model import JEN1
+
+SHORTEST_GAP_S = 0.02
+"""Shortest gap that can be filled, a latent frame or two."""
+LEAST_KNOWN_S = 1.0
+"""Seconds of a recording that have to remain, to go by."""
+_MARGIN_S = 0.003  # what resampling smears around a gap
+
+
+def inpaint_sound(
+    model: "JEN1",
+    recording: AudioInput,
+    start_s: float,
+    stop_s: float,
+    text: str | None,
+    seed: int,
+    guidance: float | None,
+    steps: int | None,
+    progress: Advance | None,
+) -> Reconstruction:
+    """Fill a gap in a recording; see :meth:`.model.JEN1.inpaint`."""
+    channels, sample_rate, file, origin = _read(recording, "inpaints")
+    first, last = check_gap(start_s, stop_s, channels.shape[1], sample_rate, file)
+    near = slice(*_region(first, last, channels.shape[1], round(model.diffusion.window_s * sample_rate)))
+    part, gap = channels[:, near].copy(), slice(first - near.start, last - near.start)
+    part[:, gap] = 0.0
+    known = np.ones(part.shape[1], dtype=bool)
+    known[gap] = False
+    sound, known_samples = _at_model(model, part, known, sample_rate)
+    encoded = model.latents.encode(sound, known_samples)
+    condition = _condition(model, text, _remaining(sound, known_samples))
+    counted = StepCounter(progress, _n_windows(model, encoded))
+    latents = _fill_latents(model, encoded, condition, seed, guidance, steps, counted)
+    filling = _filling(model, latents, encoded.level, part, known, gap, sample_rate)
+    whole = channels.copy()
+    whole[:, near] = fill_gap(part, limit(filling, sample_rate), gap.start, gap.stop, sample_rate)
+    origin |= {"item": 0, "draw": 0, "text": text, "gap_s": [first / sample_rate, last / sample_rate]}
+    bits = audio_info(file).bits if file else 16
+    made = model.piece(whole, "inpaint", seed, guidance, steps, origin)
+    return replace(made, sample_rate=sample_rate, bits=bits)
+
+
+def continue_sound(
+    model: "JEN1",
+    recording: AudioInput,
+    seconds: float,
+    text: str | None,
+    seed: int,
+    guidance: float | None,
+    steps: int | None,
+    progress: Advance | None,
+) -> Reconstruction:
+    """Continue a recording; see :meth:`.model.JEN1.continuation`."""
+    channels, sample_rate, file, origin = _read(recording, "continues")
+    if channels.shape[1] < LEAST_KNOWN_S * sample_rate:
+        what = f"a recording of {channels.shape[1] / sample_rate:.2f} s cannot be continued"
+        raise InputError(what, file, f"give {LEAST_KNOWN_S:g} s or more")
+    context_s = model.diffusion.window_s - model.diffusion.stride_s
+    tail = channels[:, -math.ceil((context_s + 1) * sample_rate) :]
+    sound, _ = _at_model(model, tail, np.ones(tail.shape[1], dtype=bool), sample_rate)
+    sound = sound[:, -round(context_s * model.sample_rate) :]
+    sound = sound[:, sound.shape[1] % model.latents.hop_length :]
+    encoded = model.latents.encode(sound)
+    condition = _condition(model, text, sound)
+    frames = encoded.latents.shape[1] + math.ceil(seconds * model.frame_rate)
+    counted = StepCounter(progress, len(model.sampler.windows(frames, model.frame_rate, encoded.latents.shape[1])))
+    made = model.sampler.extend(
+        condition,
+        frames,
+        [model.generator(seed, 0)],
+        model.frame_rate,
+        encoded.latents[None],
+        guidance,
+        steps,
+        counted,
+    )[0]
+    wave = model.latents.decode(made, encoded.level)
+    start = sound.shape[1]
+    if len(wave) == len(channels):
+        joined = [
+            join(own[None], sample_rate, new, model.sample_rate, start, seconds)
+            for own, new in zip(channels, wave, strict=True)
+        ]
+        whole, gains = np.concatenate([each.waveform for each in joined]), [each.gains[0] for each in joined]
+    else:
+        whole, gains = join(channels, sample_rate, wave.mean(axis=0), model.sample_rate, start, seconds)
+    own_s = channels.shape[1] / sample_rate
+    origin |= {"item": 0, "draw": 0, "text": text, "own_s": own_s, "new_gains": gains}
+    bits = audio_info(file).bits if file else 16
+    made_piece = model.piece(whole, "continue", seed, guidance, steps, origin)
+    return replace(made_piece, sample_rate=sample_rate, bits=bits)
+
+
+def check_gap(start_s: Any, stop_s: Any, samples: int, sample_rate: int, file: Path | None = None) -> tuple[int, int]:
+    """Check a gap, and give its first sample and the one after its last.
+
+    Parameters
+    ----------
+    start_s, stop_s : float
+        The gap in seconds.
+    samples, sample_rate : int
+        Of the recording.
+    file : Path, optional
+        Its file, to be named in errors.
+
+    Returns
+    -------
+    tuple of int
+        First sample of the gap, and first after it.
+
+    Raises
+    ------
+    InputError
+        It is not inside the recording, has no length, or leaves too little to go by.
+
+    Examples
+    --------
+    >>> check_gap(1.0, 2.0, 44100, 8820)
+    (8820, 17640)
+    """
+    duration = samples / sample_rate
+    for name, value in (("start", start_s), ("end", stop_s)):
+        if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+            raise InputError(f"the {name} of the gap is {value!r}", file, "give seconds")
+    first, last = round(float(start_s) * sample_rate), round(float(stop_s) * sample_rate)
+    if first < 0 or last > samples + 1:
+        what = f"the gap from {start_s:g} to {stop_s:g} s is not inside the recording of {duration:.2f} s"
+        raise InputError(what, file, "check its start and end")
+    last = min(last, samples)
+    if (last - first) / sample_rate < SHORTEST_GAP_S:
+        what = f"a gap from {start_s:g} to {stop_s:g} s has nothing to fill"
+        raise InputError(what, file, f"let it end {SHORTEST_GAP_S:g} s after its start, or later")
+    if (samples - (last - first)) / sample_rate < LEAST_KNOWN_S:
+        left = (samples - (last - first)) / sample_rate
+        what = f"the gap leaves {left:.2f} s of the recording to go by"
+        raise InputError(what, file, f"leave {LEAST_KNOWN_S:g} s, or generate music")
+    return first, last
+
+
+def _read(
+    recording: AudioInput, use: str
+) -> tuple[Float32[np.ndarray, "channels samples"], int, Path | None, dict[str, Any]]:
+    """Channels of a recording, its sample rate, its file where there is one, and its origin."""
+    (waveform, sample_rate), origin = read_recording(recording, use, mono=False)
+    file = None if isinstance(recording, tuple | list) else Path(recording)
+    channels = np.atleast_2d(waveform) if file else as_channels(waveform, sample_rate)[0]
+    if (peak := float(np.abs(channels).max(initial=0.0))) > 1.0:
+        where = f"{file}: " if file else ""
+        what = f"{where}the recording reaches {peak:.3g}; it is turned down as a whole"
+        warnings.warn(what, Brain2MusicWarning, 4)
+    return channels, int(sample_rate), file, origin
+
+
+def _region(first: int, last: int, samples: int, window: int) -> tuple[int, int]:
+    """The part of a recording that is read to fill a gap: the gap and a window on either side."""
+    return max(0, first - window), min(samples, last + window)
+
+
+def _at_model(
+    model: "JEN1", part: Float32[np.ndarray, "channels samples"], known: Bool[np.ndarray, " samples"], sample_rate: int
+) -> tuple[Float32[np.ndarray, "codec_channels resampled"], Bool[np.ndarray, " resampled"]]:
+    """A recording with the channels and at the rate of the model, and which of these samples are known."""
+    mixed = mix(part)[None] if model.channels == 1 or len(part) == 1 else part[: model.channels]
+    sound = np.repeat(mixed, model.channels, axis=0) if len(mixed) < model.channels else mixed
+    sound = resample(np.ascontiguousarray(sound), sample_rate, model.sample_rate)
+    places = np.flatnonzero(~known)
+    at_model = np.ones(sound.shape[1], dtype=bool)
+    if len(places):
+        scale, margin = model.sample_rate / sample_rate, _MARGIN_S * model.sample_rate
+        at_model[max(0, int(places[0] * scale - margin)) : int((places[-1] + 1) * scale + margin) + 1] = False
+    return sound, at_model
+
+
+def _remaining(
+    sound: Float32[np.ndarray, "channels samples"], known: Bool[np.ndarray, " samples"]
+) -> Float32[np.ndarray, "channels kept"]:
+    return np.ascontiguousarray(sound[:, known])
+
+
+def _condition(model: "JEN1", text: str | None, sound: Float32[np.ndarray, "channels samples"]) -> DiffusionCondition:
+    """The condition of a text, or of the embedding of a sound."""
+    if text is not None:
+        return model.text_condition([text])
+    mono = sound.mean(axis=0)
+    return model.embedding_condition(embed_sounds([(mono, model.sample_rate)], model.embedding_input))
+
+
+def _longest(model: "JEN1") -> tuple[int, int]:
+    """Frames of a window, and of the longest gap that it can hold."""
+    window = round(model.diffusion.window_s * model.frame_rate)
+    return window, int(LONGEST_GAP * window)
+
+
+def _n_windows(model: "JEN1", encoded: EncodedSound) -> int:
+    """How often the network samples to fill the gap."""
+    gap = int((~encoded.known).sum())
+    window, longest = _longest(model)
+    if gap <= longest:
+        return 1
+    first = int((~encoded.known).float().argmax())
+    before = min(first, window)
+    return 1 + len(model.sampler.windows(before + gap - longest // 2, model.frame_rate, before))
+
+
+def _fill_latents(
+    model: "JEN1",
+    encoded: EncodedSound,
+    condition: DiffusionCondition,
+    seed: int,
+    guidance: float | None,
+    steps: int | None,
+    advance: StepCounter,
+) -> Float[Tensor, "dim frames"]:
+    """Latents with the gap filled: at once, or where it is long its beginning as a continuation first."""
+    latents, missing = encoded.latents.clone(), torch.nonzero(~encoded.known)[:, 0]
+    first, last = int(missing[0]), int(missing[-1]) + 1
+    window, longest = _longest(model)
+    generators = [model.generator(seed, 0)]
+    if last - first > longest:
+        if first < model.frame_rate * LEAST_KNOWN_S:
+            most = longest / model.frame_rate
+            raise InputError(f"a gap longer than {most:.3g} s needs music before it", hint="fill a shorter one")
+        before = min(first, window)
+        frames = before + last - first - longest // 2
+        known = latents[None, :, first - before : first]
+        made = model.sampler.extend(condition, frames, generators, model.frame_rate, known, guidance, steps, advance)[0]
+        latents[:, first : first + frames - before] = made[:, before:]
+        first += frames - before
+    start = min(max(0, (first + last) // 2 - window // 2), max(0, latents.shape[1] - window))
+    stop = min(start + window, latents.shape[1])
+    mask = torch.ones(1, 1, stop - start)
+    mask[:, :, max(0, first - start) : last - start] = 0
+    around = KnownLatents(latents[None, :, start:stop], mask)
+    made = model.sampler.sample(condition, stop - start, generators, around, False, guidance, steps)[0]
+    latents[:, start:stop] = made.cpu()
+    advance()
+    return latents
+
+
+def _filling(
+    model: "JEN1",
+    latents: Float[Tensor, "dim frames"],
+    level: float,
+    part: Float32[np.ndarray, "channels samples"],
+    known: Bool[np.ndarray, " samples"],
+    gap: slice,
+    sample_rate: int,
+) -> Float32[np.ndarray, "channels samples"]:
+    """Sound of the latents in the channels and at the rate of the recording; only the gap's surroundings matter."""
+    if isinstance(model.latents, MelLatents) and isinstance(model.latents.codec.vocoder, GriffinLim):
+        return _fill_by_phases(model.latents, model.latents.codec.vocoder, latents, part, gap, sample_rate)
+    wave = resample(model.latents.decode(latents, level), model.sample_rate, sample_rate)
+    wave = np.pad(wave, ((0, 0), (0, max(0, part.shape[1] - wave.shape[1]))))[:, : part.shape[1]]
+    if len(wave) == len(part):
+        gains = [gains_around(part[c : c + 1], wave[c], gap.start, gap.stop, sample_rate)[0] for c in range(len(part))]
+        return (wave * np.array(gains)[:, None]).astype(np.float32)
+    mono = wave.mean(axis=0)
+    gains_of_channels = gains_around(part, mono, gap.start, gap.stop, sample_rate)
+    return (gains_of_channels[:, None] * mono).astype(np.float32)
+
+
+def _fill_by_phases(
+    latents_codec: MelLatents,
+    vocoder: GriffinLim,
+    latents: Float[Tensor, "dim frames"],
+    part: Float32[np.ndarray, "channels samples"],
+    gap: slice,
+    sample_rate: int,
+) -> Float32[np.ndarray, "channels samples"]:
+    """Vocode each channel around the gap with phases that fit its own samples on both sides."""
+    mel = latents_codec.spectrogram(latents)
+    rate, scale = latents_codec.sample_rate, latents_codec.sample_rate / sample_rate
+    start = max(0, int((gap.start - NEAR_S * sample_rate) * scale) // HOP_LENGTH)
+    stop = min(len(mel), math.ceil((gap.stop + NEAR_S * sample_rate) * scale / HOP_LENGTH))
+    gains = gains_around(part, mix(part), gap.start, gap.stop, sample_rate)
+    filled, of_sound = np.zeros_like(part), {}
+    for number, channel in enumerate(part):
+        key = channel.tobytes()
+        if key not in of_sound:
+            own = resample(channel, sample_rate, rate)[start * HOP_LENGTH : stop * HOP_LENGTH]
+            places = np.arange(len(own)) + start * HOP_LENGTH
+            margin = _MARGIN_S * rate
+            is_known = (places < gap.start * scale - margin) | (places >= gap.stop * scale + margin)
+            louder = mel[start:stop] + np.float32(np.log(max(gains[number], 1e-4)))
+            wave = resample(vocoder.fill(louder, own, is_known), rate, sample_rate)
+            whole, first = np.zeros(part.shape[1], np.float32), round(start * HOP_LENGTH / scale)
+            wave = wave[: len(whole) - first]
+            whole[first : first + len(wave)] = wave
+            of_sound[key] = whole
+        filled[number] = of_sound[key]
+    return filled

@@ -1,0 +1,171 @@
+"""A JEN-1 as a folder: settings, network, whitening and model card; the codec is named, not copied."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..._utils.cpu import require_device
+from ..._utils.errors import InputError
+from ..._utils.files import digest_file, digest_text, read_json, write_json
+from ...embeddings.embeddings import EmbeddingSpace
+from ...weights import find
+from ..autoencoder.whitening import LatentWhitening
+from ..mel_tokens.griffin_lim import INVERSE
+from .diffusion import DiffusionConfig
+from .latents import WHITENING, AutoencoderLatents, LatentCodec, latent_codec_digest, open_latents
+from .schedule import NoiseSchedule
+from .unet import OmniUNet
+
+KIND = "JEN1"
+NETWORK = "unet"
+_CONFIG = "config.json"
+_VOCODER = "griffin-lim"
+_KEYS = ("codec", "codec_sha256", "frame_rate", "space", "text", "diffusion")
+
+
+class JEN1Parts(NamedTuple):
+    """What a folder holds: see :class:`~brain2music.models.jen1.model.JEN1`."""
+
+    network: OmniUNet
+    diffusion: DiffusionConfig
+    latents: LatentCodec
+    space: EmbeddingSpace
+    text_encoder: str | None
+    name: str
+    sha256: str
+
+
+def write_model(
+    folder: Path,
+    network: OmniUNet,
+    whitening: LatentWhitening,
+    diffusion: DiffusionConfig,
+    about: dict[str, Any],
+    provenance: dict[str, Any],
+    usual_level: float = 1.0,
+) -> Path:
+    """Write a model's folder, weights in half precision.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    network : OmniUNet
+        Trained.
+    whitening : LatentWhitening
+        Of the latents.
+    diffusion : DiffusionConfig
+        Target and defaults of sampling.
+    about : dict
+        Of the latents: codec, digest, frame rate, space and text encoder (:class:`.latent_shards.LatentData`).
+    provenance : dict
+        What it was trained on, as JSON types.
+    usual_level : float, default 1
+        Level of latents that are divided by it.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    network.save_pretrained(folder / NETWORK, half=True)
+    whitening.save(folder / WHITENING)
+    settings = {name: about[name] for name in _KEYS if name in about}
+    write_json(
+        folder / _CONFIG,
+        {
+            "model": KIND,
+            **settings,
+            "diffusion": asdict(diffusion),
+            "vocoder": _VOCODER,
+            "usual_level": usual_level,
+            "provenance": provenance,
+        },
+    )
+    return folder
+
+
+def read_model(
+    name: str | Path, device: str = "cpu", codec: str | Path | None = None, vocoder: str | None = None
+) -> JEN1Parts:
+    """Read a model by its shipped name or from a folder.
+
+    Parameters
+    ----------
+    name : str or Path
+        The model.
+    device : str, default "cpu"
+        Of the network.
+    codec : str or Path, optional
+        Folder of its codec, where that does not ship.
+    vocoder : str, optional
+        Of mel spectrograms, in place of the model's own.
+
+    Returns
+    -------
+    JEN1Parts
+        Its parts.
+
+    Raises
+    ------
+    InputError
+        There is no such model, it is incomplete, or its codec is not the one that it was trained with.
+    """
+    require_device(device)
+    folder = find(name)
+    settings = _read_jen1_settings(folder)
+    codec = codec or settings["codec"]
+    if latent_codec_digest(codec) != settings["codec_sha256"]:
+        raise InputError(
+            f"the codec {codec} is not the one this model was trained with", folder, "use them as they came together"
+        )
+    if not (folder / WHITENING).is_file():
+        raise InputError("the whitening of its latents is missing", folder / WHITENING, "copy the folder again")
+    diffusion, space = _read_diffusion(settings, folder), _read_space(settings, folder)
+    vocoder = vocoder or settings.get("vocoder", _VOCODER)
+    whitening = LatentWhitening.load(folder / WHITENING)
+    latents = open_latents(codec, whitening, vocoder, diffusion.common_scale)
+    if isinstance(latents, AutoencoderLatents):
+        latents.usual_level = float(settings.get("usual_level", 1.0))
+    network = OmniUNet.from_pretrained(folder / NETWORK)
+    if network.config.latent_dim != whitening.channels or network.config.embedding_dim != space.dims:
+        raise InputError("the network and the settings are of different models", folder, "copy the folder again")
+    text = None if settings["text"] is None else str(settings["text"]["name"])
+    sha256 = _digest(folder, settings, vocoder)
+    return JEN1Parts(network.to(device), diffusion, latents, space, text, folder.name, sha256)
+
+
+def _read_jen1_settings(folder: Path) -> dict[str, Any]:
+    settings = read_json(folder / _CONFIG)
+    if not isinstance(settings, dict) or settings.get("model") != KIND:
+        raise InputError("this is not a JEN-1", folder / _CONFIG, "name a folder that holds one")
+    if missing := [key for key in _KEYS if key not in settings]:
+        raise InputError(f"the model's settings lack {', '.join(missing)}", folder / _CONFIG, "copy the folder again")
+    return settings
+
+
+def _read_diffusion(settings: dict[str, Any], folder: Path) -> DiffusionConfig:
+    try:
+        values = dict(settings["diffusion"])
+        return DiffusionConfig(schedule=NoiseSchedule(**values.pop("schedule")), **values)
+    except (TypeError, KeyError, ValueError) as error:
+        what = f"the model's settings of diffusion cannot be used ({error})"
+        raise InputError(what, folder / _CONFIG, "use the version that wrote it") from None
+
+
+def _read_space(settings: dict[str, Any], folder: Path) -> EmbeddingSpace:
+    try:
+        return EmbeddingSpace(**settings["space"])
+    except TypeError as error:
+        what = f"the model's embedding space cannot be used ({error})"
+        raise InputError(what, folder / _CONFIG, "use the version that wrote it") from None
+
+
+def _digest(folder: Path, settings: dict[str, Any], vocoder: str) -> str:
+    """Digest of all that decides a model's output: weights, sizes, whitening, sampling, codec and vocoder."""
+    files = [folder / NETWORK / "model.safetensors", folder / NETWORK / "config.json", folder / WHITENING]
+    decides = [settings["diffusion"], settings["codec_sha256"], vocoder]
+    if vocoder == _VOCODER:
+        decides.append(latent_codec_digest(INVERSE))
+    return digest_text("".join(map(digest_file, files)) + json.dumps(decides, sort_keys=True))

@@ -1,0 +1,289 @@
+"""Training data of JEN-1: music as latents before whitening, in shards that are written once and survive a crash.
+
+A shard is one safetensors file: ``latents`` (pieces, dim, frames) and ``windows`` (pieces, windows, dims), joint
+embeddings of 10 s, in half precision; and for texts ``text`` (pieces, tokens, text_dim), ``n_tokens`` (pieces,), 0
+where a piece has none. What each piece is, and what made the numbers, is in its metadata. Shards that are there are
+kept; the whitening of the latents is fitted once and kept, too, so that a training that goes on with more shards
+works in the same space.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from ..._utils.cpu import use_one_thread
+from ..._utils.errors import InputError
+from ..._utils.files import read_arrays, write_arrays
+from ..._utils.progress import Advance
+from ..._utils.workers import Workers
+from ...audio.io import duration_of, read_audio, resample
+from ...embeddings.embeddings import EmbeddingSpace
+from ...simulation.music.render import render_piece
+from ..autoencoder.whitening import LatentWhitening
+from ..mulan.training_data import ComposedPiece
+from ..musiclm.token_shards import SAMPLE_RATE as EMBEDDED_RATE
+from ..musiclm.token_shards import RecordedSegment, WindowEmbedder
+from .latents import WHITENING, LatentCodec, describe_latents
+from .texts import TextTokens, pad_tokens
+
+_AHEAD = 3  # pieces under way for each worker
+_SHORTER_S = 0.05
+_WHITENED_PIECES = 400
+
+
+class PreparedMusic(NamedTuple):
+    """A piece from a worker: what it is, sound for the codec, prepared input of the embedder, and its caption."""
+
+    row: dict[str, Any]
+    sound: Float32[np.ndarray, "channels samples"]
+    embedder_input: Any
+    caption: str
+
+
+@dataclass(frozen=True)
+class PieceEncoder:
+    """Encoder of prepared pieces: latents, joint embeddings of their windows, and token states of their captions.
+
+    Attributes
+    ----------
+    latents : LatentCodec
+        Of the sound.
+    embedder : WindowEmbedder
+        Of the windows. ``embedding`` is its name, with which workers make it again.
+    embedding : str
+        Name or folder.
+    texts : TextTokens or None
+        Of captions; None for none.
+    """
+
+    latents: LatentCodec
+    embedder: WindowEmbedder
+    embedding: str
+    texts: TextTokens | None
+
+    @torch.inference_mode()
+    def __call__(self, piece: PreparedMusic) -> dict[str, np.ndarray]:
+        """Arrays of a piece."""
+        arrays = {
+            "latents": self.latents.raw(piece.sound).numpy().astype(np.float16),
+            "windows": self.embedder.forward(piece.embedder_input).astype(np.float16),
+        }
+        if self.texts is None:
+            return arrays
+        states, words = torch.zeros(1, 1, self.texts.dims), torch.zeros(1, 1, dtype=torch.bool)
+        if piece.caption:
+            states, words = self.texts([piece.caption])
+        states, words = pad_tokens(states, words)
+        return arrays | {"text": states[0].numpy().astype(np.float16), "n_tokens": words.sum().int().numpy()}
+
+    def metadata(self) -> dict[str, Any]:
+        """What made the numbers, for the trained model."""
+        texts = None if self.texts is None else {"name": self.texts.name, "dims": self.texts.dims}
+        return {**describe_latents(self.latents), "space": asdict(self.embedder.space), "text": texts}
+
+
+def write_latent_shards(
+    sources: Sequence[ComposedPiece | RecordedSegment],
+    out: Path,
+    name: str,
+    encoder: PieceEncoder,
+    seconds: float = 15.0,
+    per_shard: int = 100,
+    workers: int = 1,
+    progress: Advance | None = None,
+    until: float | None = None,
+) -> list[Path]:
+    """Encode pieces and write shards ``OUT/<name>-<number>.safetensors``; existing shards are kept.
+
+    Parameters
+    ----------
+    sources : sequence of ComposedPiece or RecordedSegment
+        Composed pieces are made ``seconds`` long; recordings that are shorter are left out.
+    out : Path
+        Folder of the shards.
+    name : str
+        Beginning of the names of the files.
+    encoder : PieceEncoder
+        What makes the numbers.
+    seconds : float, default 15
+        Length of a piece.
+    per_shard, workers : int
+        Pieces per file, and processes that render and read.
+    progress : callable, optional
+        Called as ``progress(done, total)``.
+    until : float, optional
+        Begin no shard after this time (``time.monotonic()``).
+
+    Returns
+    -------
+    list of Path
+        The shards that there are.
+    """
+    parts = [sources[first : first + per_shard] for first in range(0, len(sources), per_shard)]
+    files = [out / f"{name}-{number:04d}.safetensors" for number in range(len(parts))]
+    missing = [(file, part) for file, part in zip(files, parts, strict=True) if not file.is_file()]
+    done, metadata = len(sources) - sum(len(part) for _, part in missing), encoder.metadata()
+    with Workers(workers, get_context("spawn"), initializer=_begin_worker, initargs=_of_worker(encoder)) as pool:
+        for file, part in missing:
+            if until is not None and time.monotonic() > until:
+                break
+            found: list[tuple[dict[str, Any], dict[str, np.ndarray]]] = []
+            for each in _prepared(pool, part, seconds, workers):
+                done += 1
+                if each is not None:
+                    found.append((each.row, encoder(each)))
+                if progress is not None:
+                    progress(done, len(sources))
+            if found:
+                rows, arrays = zip(*found, strict=True)
+                stacked = {key: np.stack([array[key] for array in arrays]) for key in arrays[0]}
+                write_arrays(file, stacked, {"pieces": list(rows), **metadata})
+    return [file for file in files if file.is_file()]
+
+
+class LatentData:
+    """Dataset of the shards of a folder, memory-mapped, with the whitening of their latents.
+
+    Parameters
+    ----------
+    folder : Path
+        That :func:`write_latent_shards` wrote to.
+    channels : int, optional
+        Whitened channels to keep, where the whitening is not fitted yet; default all.
+
+    Raises
+    ------
+    InputError
+        There are no shards, they were made in different ways, or the whitening keeps another number of channels.
+    """
+
+    def __init__(self, folder: Path, channels: int | None = None) -> None:
+        from safetensors.torch import load_file
+
+        files = sorted(folder.glob("*-[0-9]*.safetensors"))
+        if not files:
+            raise InputError("the folder holds no latents", folder, "run recipes/jen1_data.py first")
+        self.about: dict[str, Any] = {}
+        self.rows: list[dict[str, Any]] = []
+        for file in files:
+            about = read_arrays(file)[1]
+            self.rows += about.pop("pieces")
+            if self.about and about != self.about:
+                raise InputError("these latents were made otherwise than those before them", file, "make them again")
+            self.about = about
+        self.shards: list[dict[str, Tensor]] = [load_file(file) for file in files]
+        self.pieces = [
+            (number, row) for number, shard in enumerate(self.shards) for row in range(len(shard["latents"]))
+        ]
+        self.space = EmbeddingSpace(**self.about["space"])
+        self.frame_rate, self.frames = float(self.about["frame_rate"]), min(s["latents"].shape[2] for s in self.shards)
+        self.whitening = self._whitening(folder / WHITENING, channels)
+
+    def __len__(self) -> int:
+        """Pieces."""
+        return len(self.pieces)
+
+    @property
+    def seconds(self) -> float:
+        """Duration of all pieces together."""
+        return sum(len(each["latents"]) * each["latents"].shape[2] for each in self.shards) / self.frame_rate
+
+    @property
+    def usual_level(self) -> float:
+        """Median root mean square of the latents of a piece, where they are divided by it; otherwise 1."""
+        whitening, step = self.whitening, max(1, len(self) // _WHITENED_PIECES)
+        levels = [whitening.rms(self.piece(index)["latents"].float()[None]) for index in range(0, len(self), step)]
+        return float(torch.cat(levels).median())
+
+    @property
+    def text_dim(self) -> int | None:
+        """Dimensions of token states; None where there are no texts."""
+        return None if self.about["text"] is None else int(self.about["text"]["dims"])
+
+    def piece(self, index: int) -> dict[str, Tensor]:
+        """The arrays of a piece."""
+        number, row = self.pieces[index]
+        return {name: array[row] for name, array in self.shards[number].items()}
+
+    def embedding(self, windows: Float[Tensor, "windows dims"], start_s: float, length_s: float) -> Tensor:
+        """Unit embedding (dims,) of a crop: the mean of its windows, or of the one nearest to its middle."""
+        space = self.space
+        starts, slack = torch.arange(len(windows)) * space.step_s, space.step_s / 2
+        inside = (starts >= start_s - slack) & (starts + space.window_s <= start_s + length_s + slack)
+        if not inside.any():
+            middle = start_s + length_s / 2 - space.window_s / 2
+            inside = (starts - middle).abs() == (starts - middle).abs().min()
+        mean = windows[inside].float().mean(0)
+        return mean / mean.norm().clamp(min=1e-9)
+
+    def _whitening(self, file: Path, channels: int | None) -> LatentWhitening:
+        """The whitening of the folder, fitted to pieces spread over all shards where there is none."""
+        if file.is_file():
+            found = LatentWhitening.load(file)
+            if channels not in (None, found.channels):
+                what = f"the whitening keeps {found.channels} channels, not {channels}"
+                raise InputError(what, file, "remove it to fit it again, and train from the beginning")
+            return found
+        dim = self.shards[0]["latents"].shape[1]
+        whitening = LatentWhitening(dim, channels, normalise_rms=self.about["normalise_rms"])
+        for index in np.unique(np.linspace(0, len(self) - 1, min(len(self), _WHITENED_PIECES)).astype(int)):
+            whitening.update(self.piece(int(index))["latents"].float()[None])
+        whitening.save(file)
+        return whitening
+
+
+def _prepared(
+    pool: Workers, sources: Sequence[ComposedPiece | RecordedSegment], seconds: float, workers: int
+) -> Iterator[PreparedMusic | None]:
+    """Prepared sources in order; None for recordings that are too short."""
+    waiting: list[Future[PreparedMusic | None]] = []
+    for source in sources:
+        waiting.append(pool.submit(_prepare_music, source, seconds))
+        if len(waiting) > _AHEAD * workers:
+            yield waiting.pop(0).result()
+    while waiting:
+        yield waiting.pop(0).result()
+
+
+_WORKER: list[Any] = []
+
+
+def _of_worker(encoder: PieceEncoder) -> tuple[str, float, int, int]:
+    latents = encoder.latents
+    return encoder.embedding, encoder.embedder.space.step_s, latents.sample_rate, latents.channels
+
+
+def _begin_worker(embedding: str, step_s: float, sample_rate: int, channels: int) -> None:
+    _WORKER[:] = [cache(lambda: WindowEmbedder(embedding, step_s)), sample_rate, channels]
+    use_one_thread()
+
+
+def _prepare_music(source: ComposedPiece | RecordedSegment, seconds: float) -> PreparedMusic | None:
+    """In a worker process: render or read a source, and compute all that needs no device."""
+    embedder, sample_rate, channels = _WORKER
+    caption = ""
+    if isinstance(source, ComposedPiece):
+        sound = np.repeat(render_piece(source.piece(seconds), sample_rate)[None], channels, axis=0)
+        row = {"genre": source.genre, "seed": source.seed, "number": source.number, "composed": True}
+        caption = source.caption()
+    else:
+        if duration_of(source.file) - source.start_s < seconds - _SHORTER_S:
+            return None
+        read, _ = read_audio(source.file, sample_rate, channels == 1, source.start_s, seconds)
+        sound = np.atleast_2d(read)
+        sound = np.repeat(sound, channels, axis=0) if len(sound) == 1 else sound[:channels]
+        row = {"file": source.file.name, "start_s": source.start_s, "licence": source.licence, "composed": False}
+    count = round(seconds * sample_rate)
+    sound = np.ascontiguousarray(np.pad(sound[:, :count], ((0, 0), (0, max(0, count - sound.shape[1])))), np.float32)
+    mono = resample(sound.mean(axis=0), sample_rate, EMBEDDED_RATE)
+    return PreparedMusic(row, sound, embedder().prepare(mono), caption)

@@ -1,0 +1,539 @@
+"""JEN-1 as a generator: music from an embedding, a text or a recording, gaps filled, and recordings continued.
+
+Li et al. 2023 (arXiv 2308.04729). A diffusion model samples whitened latents in one of its modes; a codec decodes
+them::
+
+    text, embedding ─► cross-attention ─┐
+    noise, known latents, mask ─────────┴► U-Net, step after step ─► latents ─► waveform
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from ... import __version__
+from ..._utils.errors import InputError
+from ..._utils.progress import Advance
+from ...audio.sound import Reconstruction, scale_peak
+from ...embeddings.embeddings import Embeddings, EmbeddingSpace
+from ...embeddings.texts import as_texts
+from ..embedding_input import EmbeddingInput
+from ..musiclm.prompts import (
+    MAX_WORDS,
+    AudioInput,
+    Prompts,
+    Rows,
+    check_duration,
+    check_guidance,
+    check_seed,
+    prompts_from_audio,
+    prompts_from_embeddings,
+    seeded_generator,
+)
+from ..musiclm.writer import StepCounter
+from .condition import DiffusionCondition
+from .diffusion import DiffusionConfig, DiffusionSampler
+from .editing import continue_sound, inpaint_sound
+from .folder import JEN1Parts, read_model, write_model
+from .latents import LatentCodec, MelLatents, describe_latents
+from .texts import get_text_tokens
+from .unet import OmniUNet
+
+MAX_STEPS = 1000
+_BATCH = 8
+
+
+class Asked(NamedTuple):
+    """What pieces are asked for: a condition per item, and the origin of each, as JSON types."""
+
+    condition: DiffusionCondition
+    origins: list[dict[str, Any]]
+
+
+class JEN1:
+    """JEN-1: an omnidirectional diffusion model and a codec of its latents.
+
+    Parameters
+    ----------
+    network : OmniUNet
+        Trained, in evaluation mode.
+    diffusion : DiffusionConfig
+        Target and defaults of sampling.
+    latents : LatentCodec
+        Sound to latents and back.
+    space : EmbeddingSpace
+        Of the embeddings that condition it.
+    text_encoder : str or None
+        Name of the encoder of texts (:func:`.texts.get_text_tokens`); None where it takes no texts.
+    name : str
+        Of the model, in the origin of its outputs.
+    sha256 : str
+        Digest of all that decides its outputs, "none" before the model is saved.
+
+    Examples
+    --------
+    An untrained network makes noise; `brain2music train jen1` trains one, and :meth:`from_pretrained` loads it.
+
+    >>> import numpy as np
+    >>> from brain2music.embeddings.embeddings import EmbeddingSpace
+    >>> from brain2music.models.jen1 import JEN1, DiffusionConfig, OmniUNet, UNetConfig
+    >>> from brain2music.models.jen1.latents import open_latents
+    >>> space = EmbeddingSpace("any", "1", "none", 128, 10.0, 1.0, 24000)
+    >>> network = OmniUNet(UNetConfig.size("tiny", latent_dim=128))
+    >>> model = JEN1(network, DiffusionConfig(), open_latents("jen1-autoencoder-small", None), space, None)
+    >>> model.generate(np.ones(128), seconds=1.0, steps=2)[0].waveform.shape
+    (2, 48000)
+    """
+
+    def __init__(
+        self,
+        network: OmniUNet,
+        diffusion: DiffusionConfig,
+        latents: LatentCodec,
+        space: EmbeddingSpace,
+        text_encoder: str | None,
+        name: str = "jen1",
+        sha256: str = "none",
+    ) -> None:
+        self.network, self.diffusion, self.latents = network.eval(), diffusion, latents
+        self.embedding_input, self.text_encoder = EmbeddingInput(space), text_encoder
+        self.name, self.sha256 = name, sha256
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate of the generated sound in Hz."""
+        return self.latents.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """Channels of the generated sound."""
+        return self.latents.channels
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        """Space of the embeddings that condition it."""
+        return self.embedding_input.space
+
+    @property
+    def frame_rate(self) -> float:
+        """Latent frames per second."""
+        return self.latents.sample_rate / self.latents.hop_length
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the network."""
+        return self.network.last.weight.device
+
+    @property
+    def sampler(self) -> DiffusionSampler:
+        """Sampler of latents."""
+        return DiffusionSampler(self.network, self.diffusion)
+
+    def generate(
+        self,
+        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
+        text: str | Sequence[str] | None = None,
+        like: AudioInput | Sequence[AudioInput] | None = None,
+        *,
+        seconds: float = 15.0,
+        seed: int = 0,
+        n_samples: int = 1,
+        guidance: float | None = None,
+        steps: int | None = None,
+        rows: Rows | None = None,
+        first_item: int = 0,
+        progress: Advance | None = None,
+    ) -> list[Reconstruction]:
+        """Generate music: ``n_samples`` pieces per item, all samples of the first item first.
+
+        A piece depends on its item, the seed, and the numbers of item and sample, and not on how many other pieces are
+        generated with it (but for rounding).
+
+        Parameters
+        ----------
+        embedding : Embeddings, ndarray or Path, optional
+            In :attr:`space`: (128,) of one item, (items, windows, 128), or (rows, 128) with ``rows``; or a file.
+        text : str or sequence of str, optional
+            A prompt per item. It may come with an embedding or a sound: then one for all items, or one per item.
+        like : sound or sequence of sounds, optional
+            A sound to be like, in place of an embedding: (waveform, sample_rate), or a file.
+        seconds : float, default 15
+            1 to 600; beyond :attr:`DiffusionConfig.window_s` each further window continues the one before.
+        seed : int, default 0
+            Of the noise.
+        n_samples : int, default 1
+            Pieces per item; none is chosen among them.
+        guidance : float, optional
+            Classifier-free guidance, 0 to 100; default the model's own.
+        steps : int, optional
+            Evaluations of the network per window; default the model's own.
+        rows : {"items", "windows"}, optional
+            What the rows of a two-dimensional embedding are.
+        first_item : int, default 0
+            The number of the first item, where these are some of many.
+        progress : callable, optional
+            Called as ``progress(done, total)``.
+
+        Returns
+        -------
+        list of Reconstruction
+            The pieces.
+
+        Raises
+        ------
+        InputError
+            Nothing is asked for, or an embedding and a recording at once, or something that cannot be used.
+        """
+        asked: Any = {"seconds": seconds, "seed": seed, "n_samples": n_samples, "guidance": guidance, "steps": steps}
+        return list(self.pieces(embedding, text, like, **asked, rows=rows, first_item=first_item, progress=progress))
+
+    def pieces(
+        self,
+        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
+        text: str | Sequence[str] | None = None,
+        like: AudioInput | Sequence[AudioInput] | None = None,
+        *,
+        seconds: float = 15.0,
+        seed: int = 0,
+        n_samples: int = 1,
+        guidance: float | None = None,
+        steps: int | None = None,
+        rows: Rows | None = None,
+        first_item: int = 0,
+        progress: Advance | None = None,
+    ) -> Iterator[Reconstruction]:
+        """Generate music as :meth:`generate` does, yielding each piece when it is done; errors are raised at once.
+
+        Parameters
+        ----------
+        embedding, text, like, seconds, seed, n_samples, guidance, steps, rows, first_item, progress
+            As for :meth:`generate`.
+
+        Returns
+        -------
+        iterator of Reconstruction
+            The pieces.
+        """
+        check_duration(seconds, n_samples)
+        self._check(seed, guidance, steps)
+        asked = self.asked(embedding, text, like, rows)
+        numbers = [(item, sample) for item in range(len(asked.origins)) for sample in range(n_samples)]
+        frames = math.ceil(seconds * self.frame_rate)
+        batches = [numbers[first : first + _BATCH] for first in range(0, len(numbers), _BATCH)]
+        counted = StepCounter(progress, len(batches) * len(self.sampler.windows(frames, self.frame_rate)))
+
+        def each() -> Iterator[Reconstruction]:
+            for batch in batches:
+                condition = asked.condition[[item for item, _ in batch]]
+                generators = [self.generator(seed, first_item + item, sample) for item, sample in batch]
+                made = self.sampler.extend(
+                    condition, frames, generators, self.frame_rate, None, guidance, steps, counted
+                )
+                for (item, sample), latents in zip(batch, made, strict=True):
+                    more = {"item": first_item + item, "draw": sample, **asked.origins[item]}
+                    yield self.piece(self.sound(latents, seconds), "generate", seed, guidance, steps, more)
+
+        return each()
+
+    def inpaint(
+        self,
+        sound: AudioInput,
+        start_s: float,
+        stop_s: float,
+        text: str | None = None,
+        *,
+        seed: int = 0,
+        guidance: float | None = None,
+        steps: int | None = None,
+        progress: Advance | None = None,
+    ) -> Reconstruction:
+        """Fill a gap in a recording from what is before and after it.
+
+        The rest of the recording keeps its channels, its sample rate and its samples, but for a cross-fade of 10 ms at
+        both ends of the gap. What the gap held before is not read. The condition is the embedding of the rest, or a
+        text.
+
+        Parameters
+        ----------
+        sound : sound
+            (waveform, sample_rate), mono or (channels, samples); or a file.
+        start_s, stop_s : float
+            The gap in seconds.
+        text : str, optional
+            What the gap is to be like.
+        seed, guidance, steps, progress
+            As for :meth:`generate`.
+
+        Returns
+        -------
+        Reconstruction
+            The whole recording.
+
+        Raises
+        ------
+        InputError
+            The gap is not inside the recording, has no length, or is longer than can be filled.
+        """
+        self._check(seed, guidance, steps)
+        return inpaint_sound(self, sound, start_s, stop_s, text, seed, guidance, steps, progress)
+
+    def continuation(
+        self,
+        sound: AudioInput,
+        seconds: float = 15.0,
+        seed: int = 0,
+        text: str | None = None,
+        guidance: float | None = None,
+        progress: Advance | None = None,
+        steps: int | None = None,
+    ) -> Reconstruction:
+        """Continue a recording: the recording, followed by ``seconds`` of music.
+
+        The recording keeps its channels, its sample rate and its samples; what is new stands in every channel at that
+        channel's level, and joins without a click (:func:`brain2music.audio.joining.join`).
+
+        Parameters
+        ----------
+        sound : sound
+            (waveform, sample_rate), mono or (channels, samples); or a file.
+        seconds : float, default 15
+            Of new music.
+        seed : int, default 0
+            Of the noise.
+        text : str, optional
+            What it is to be like; default the embedding of the recording's end.
+        guidance, progress, steps
+            As for :meth:`generate`.
+
+        Returns
+        -------
+        Reconstruction
+            The recording and its continuation.
+        """
+        check_duration(seconds)
+        self._check(seed, guidance, steps)
+        return continue_sound(self, sound, seconds, text, seed, guidance, steps, progress)
+
+    def asked(self, embedding: Any, text: Any, like: Any, rows: Rows | None = None) -> Asked:
+        """Conditions of what is asked for.
+
+        Parameters
+        ----------
+        embedding, text, like, rows
+            As for :meth:`generate`.
+
+        Returns
+        -------
+        Asked
+            A condition per item, and their origins.
+        """
+        if (embedding is not None and like is not None) or all(each is None for each in (embedding, text, like)):
+            raise InputError("give an embedding, a text or a recording to be like, or a text with one of the others")
+        prompts: Prompts | None = None
+        if embedding is not None:
+            prompts = prompts_from_embeddings(embedding, self.embedding_input, rows)
+        elif like is not None:
+            prompts = prompts_from_audio(like, self.embedding_input)
+        if text is None:
+            assert prompts is not None
+            return Asked(self.embedding_condition(prompts.vectors), prompts.origins)
+        texts = as_texts(text)
+        condition, origins = self.text_condition(texts), [{"text": each} for each in texts]
+        if prompts is None:
+            return Asked(condition, origins)
+        count = len(prompts.origins)
+        if len(texts) not in (1, count):
+            raise InputError(f"{len(texts)} texts for {count} items", hint="give one text, or one per item")
+        of_item = list(range(count)) if len(texts) == count else [0] * count
+        both = self.embedding_condition(prompts.vectors)
+        shown = torch.ones(count, 2, dtype=torch.bool)
+        condition = replace(condition[of_item], embedding=both.embedding, shown=shown)
+        return Asked(condition, [prompts.origins[i] | origins[of_item[i]] for i in range(count)])
+
+    def embedding_condition(self, vectors: Float[Tensor, "items dims"]) -> DiffusionCondition:
+        """Conditions of embeddings alone.
+
+        Parameters
+        ----------
+        vectors : (items, dims)
+            In :attr:`space`; brought to unit length.
+
+        Returns
+        -------
+        DiffusionCondition
+            One per item.
+        """
+        null = DiffusionCondition.null(len(vectors), self.network.config.text_dim, vectors.shape[1])
+        shown = torch.tensor([[False, True]]).repeat(len(vectors), 1)
+        return replace(null, embedding=torch.nn.functional.normalize(vectors.float(), dim=1), shown=shown)
+
+    def text_condition(self, texts: Sequence[str]) -> DiffusionCondition:
+        """Conditions of texts alone.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Not empty, and of at most two hundred words each.
+
+        Returns
+        -------
+        DiffusionCondition
+            One per text.
+        """
+        if self.text_encoder is None:
+            raise InputError(f"{self.name} takes no texts", hint="give a recording or an embedding instead")
+        for text in texts:
+            if len(text.split()) > MAX_WORDS:
+                raise InputError(f"the text has {len(text.split())} words", hint=f"describe it in {MAX_WORDS} at most")
+        found = []
+        for text in texts:  # each by itself: beside longer ones, its last bits would differ
+            states, words = get_text_tokens(self.text_encoder)([text])
+            null = DiffusionCondition.null(1, self.network.config.text_dim, self.network.config.embedding_dim)
+            found.append(replace(null, text=states, words=words, shown=torch.tensor([[True, False]])))
+        return DiffusionCondition.stack(found)
+
+    def sound(
+        self, latents: Float[Tensor, "dim frames"], seconds: float, level: float | None = None
+    ) -> Float32[np.ndarray, "channels samples"]:
+        """Decode latents to sound of a duration.
+
+        Parameters
+        ----------
+        latents : (dim, frames)
+            Whitened latents.
+        seconds : float
+            Duration; what is missing is silent.
+        level : float, optional
+            Of a recording, for latents that do not hold it.
+
+        Returns
+        -------
+        (channels, samples)
+            Sound.
+        """
+        length = round(seconds * self.sample_rate)
+        wave = self.latents.decode(latents.cpu(), level)[:, :length]
+        return np.pad(wave, ((0, 0), (0, length - wave.shape[1])))
+
+    def piece(
+        self,
+        wave: Float32[np.ndarray, "channels samples"],
+        command: str,
+        seed: int,
+        guidance: float | None,
+        steps: int | None,
+        more: dict[str, Any],
+    ) -> Reconstruction:
+        """A generated waveform with its origin.
+
+        Parameters
+        ----------
+        wave : (channels, samples)
+            Sound at :attr:`sample_rate`.
+        command, seed, guidance, steps
+            What made it.
+        more : dict
+            Further lines of its origin.
+
+        Returns
+        -------
+        Reconstruction
+            Scaled down where it would pass 1.
+        """
+        waveform, gain = scale_peak(np.atleast_2d(wave))
+        sampling = {key: value for key, value in asdict(self.diffusion).items() if key != "schedule"}
+        if guidance is not None:
+            sampling["guidance"] = float(guidance)
+        if steps is not None:
+            sampling["sampling_steps"] = int(steps)
+        origin = {
+            **{"generator": "jen1", "checkpoint": self.name, "checkpoint_sha256": self.sha256, "command": command},
+            **{"version": __version__, "device": self.device.type, "seed": int(seed), "sampling": sampling},
+            "codec": self.latents.name,
+            "vocoder": self.latents.codec.vocoder.name if isinstance(self.latents, MelLatents) else None,
+        }
+        return Reconstruction(waveform, self.sample_rate, {**origin, "gain": gain, **more})
+
+    def generator(self, seed: int, item: int, sample: int = 0) -> torch.Generator:
+        """Random generator of one sample of an item, on the CPU: the same noise on every device.
+
+        Parameters
+        ----------
+        seed, item, sample : int
+            What it depends on.
+
+        Returns
+        -------
+        torch.Generator
+            Independent of those of others.
+        """
+        return seeded_generator(seed, item, torch.device("cpu"), sample)
+
+    def save_pretrained(self, folder: str | Path, provenance: dict[str, Any] | None = None) -> Path:
+        """Save the model as a folder, in half precision; the codec is named, not copied.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Where to.
+        provenance : dict, optional
+            What it was trained on.
+
+        Returns
+        -------
+        Path
+            The folder.
+        """
+        text = None if self.text_encoder is None else {"name": self.text_encoder, "dims": self.network.config.text_dim}
+        about = {**describe_latents(self.latents), "space": asdict(self.space), "text": text}
+        level = getattr(self.latents, "usual_level", 1.0)
+        return write_model(
+            Path(folder), self.network, self.latents.whitening, self.diffusion, about, provenance or {}, level
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        device: str = "cpu",
+        codec: str | Path | None = None,
+        vocoder: str | None = None,
+    ) -> "JEN1":
+        """Load a model by its shipped name, or from a folder.
+
+        Parameters
+        ----------
+        name : str or Path
+            The model.
+        device : str, default "cpu"
+            Of the network.
+        codec : str or Path, optional
+            Folder of its codec, where that does not ship.
+        vocoder : str, optional
+            Of mel spectrograms, in place of the model's own.
+
+        Returns
+        -------
+        JEN1
+            The model.
+
+        Raises
+        ------
+        InputError
+            There is no such model, it is incomplete, or its codec is not the one that it was trained with.
+        """
+        parts: JEN1Parts = read_model(name, device, codec, vocoder)
+        return cls(*parts)
+
+    def _check(self, seed: Any, guidance: Any, steps: Any) -> None:
+        check_seed(seed)
+        check_guidance(guidance)
+        if steps is not None and (not isinstance(steps, int | np.integer) or not 1 <= steps <= MAX_STEPS):
+            raise InputError(f"{steps} sampling steps cannot be taken", hint=f"choose 1 to {MAX_STEPS}")
