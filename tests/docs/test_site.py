@@ -19,6 +19,8 @@ WRITTEN = [
 """The pages that are written by hand."""
 HOSTS = {"arxiv.org", "doi.org", "filesystem-spec.readthedocs.io"}
 """Where links of the written pages lead; ``make linkcheck`` opens them."""
+OTHERS = {"--force-reinstall", "--no-deps", "--nthreads", "--nworkers", "--recorded"}
+"""Options on the written pages that are of pip, Dask and recipes."""
 FINDERS = {"Finding", "StimulusError", "_attempt", "error", "read_json_object", "report", "several", "warning"}
 """Functions that take the code of a finding."""
 
@@ -101,8 +103,7 @@ def test_options_that_the_written_pages_name_exist() -> None:
 
     known = {name for each in command_pages.commands() for option in each.options for name in option.opts}
     known |= {name for each in command_pages.commands() for option in each.options for name in option.secondary_opts}
-    known |= {"--help", "--version", "--debug", "--force-reinstall", "--no-deps"}
+    known |= {"--help", "--version", "--debug"}
     for path in WRITTEN:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", path.read_text(encoding="utf-8")))
-        outside = {"--nthreads", "--nworkers"}  # of Dask
-        assert named <= known | outside, (path.name, named - known)
+        assert named <= known | OTHERS, (path.name, named - known)
