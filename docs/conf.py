@@ -66,7 +66,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "reference/api/examples",
     "download_all_examples": False,
     "show_memory": False,
-    "min_reported_time": 5,
+    "write_computation_times": False,  # its page loads scripts from elsewhere
     "plot_gallery": True,
     "abort_on_example_error": False,
     "only_warn_on_example_error": False,
