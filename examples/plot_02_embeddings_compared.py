@@ -3,8 +3,8 @@ Four embeddings compared
 ========================
 
 Which embedding of music can be read best from a brain? Four are decoded from the same responses: a joint space of
-music and text (mulan-small), a tagger's features (musicnn), the hidden frames of a codec (soundstream), and timbre and
-harmony computed by hand (MFCC and chroma). The brain is simulated, and tuned to none of them.
+music and text (mulan-small), a tagger's features (musicnn), timbre and harmony (MFCC and chroma), and the mean spectrum
+(log-mel). The brain is simulated, and tuned to none of them.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +17,8 @@ plt.style.use("brain2music.figures")
 EMBEDDINGS = {
     "mulan-small": "MuLan (music and text)",
     "musicnn-mtt": "musicnn (tags)",
-    "soundstream-avg": "SoundStream (codec)",
     "mfcc-chroma": "MFCC and chroma",
+    "logmel": "log-mel spectrum",
 }
 
 study = b2m.simulate_study(design="small")

@@ -32,43 +32,45 @@ print(f"{found.sum()} of {len(found)} voxels are predicted above chance (false d
 print(f"there the mean r is {voxels.r[found].mean():.2f}, the mean ceiling {voxels.ceiling[found].mean():.2f}")
 
 # %%
-# Slices through the temporal lobes: what could be predicted, and what was beyond chance. The template is part of
+# Slices through the temporal lobes: what could be predicted, what was predicted, and where that is beyond chance by
+# strict measure: 20 test clips leave a false discovery rate over 5,000 voxels little power. The template is part of
 # nilearn, so that nothing is downloaded.
 
-ceiling = voxels.to_image("ceiling")
-significant = image.math_img("r * (q < 0.05)", r=voxels.to_image("r"), q=voxels.to_image("q"))
+ceiling, r, q = (voxels.to_image(what) for what in ("ceiling", "r", "q"))
+significant = image.math_img("r * (q < 0.05)", r=r, q=q)
 top = float(np.quantile(voxels.ceiling, 0.995))
 style = {"cmap": "inferno", "vmin": 0, "vmax": top}
 
 with plt.rc_context({"figure.constrained_layout.use": False}):
-    figure, rows = plt.subplots(2, 1, figsize=(9.6, 4.9))
+    figure, rows = plt.subplots(3, 1, figsize=(9.6, 7.0))
     for axes, shown, threshold, title in (
-        (rows[0], ceiling, 0.5, "noise ceiling over 0.5: r of a perfect prediction (simulated brain)"),
-        (rows[1], significant, 0.02, f"r of the prediction from {voxels.embedding}, where q < 0.05 (simulated brain)"),
+        (rows[0], ceiling, 0.6, "noise ceiling over 0.6: r of a perfect prediction (simulated brain)"),
+        (rows[1], r, 0.4, f"r over 0.4 of the prediction from {voxels.embedding} (simulated brain)"),
+        (rows[2], significant, 0.4, "the same, where q < 0.05"),
     ):
         cuts = {"display_mode": "z", "cut_coords": (-24, -14, -4, 6, 16, 48)}
         plotting.plot_stat_map(shown, axes=axes, threshold=threshold, annotate=False, black_bg=False, **cuts, **style)
-        axes.set_title(title, y=1.02)
-    figure.subplots_adjust(0.01, 0.02, 0.95, 0.92, hspace=0.25)
+        axes.set_title(title, y=1.1)
+    figure.subplots_adjust(0.01, 0.01, 0.95, 0.93, hspace=0.4)
     plt.show()
 
 # %%
-# The same on the inflated cortex.
+# The prediction on the inflated cortex, sampled between the white and the pial surface.
 
 mesh = datasets.fetch_surf_fsaverage("fsaverage5")  # part of nilearn
 with plt.rc_context({"figure.constrained_layout.use": False}):
     figure, grid = plt.subplots(1, 4, figsize=(11, 3.0), subplot_kw={"projection": "3d"})
     views = (("left", "lateral"), ("left", "medial"), ("right", "medial"), ("right", "lateral"))
     for axes, (side, view) in zip(grid, views, strict=True):
-        values = vol_to_surf(significant, mesh[f"pial_{side}"], inner_mesh=mesh[f"white_{side}"])
+        values = vol_to_surf(r, mesh[f"pial_{side}"], inner_mesh=mesh[f"white_{side}"])
         sulci = {"bg_map": mesh[f"sulc_{side}"], "hemi": side, "view": view}
         plotting.plot_surf_stat_map(
-            mesh[f"infl_{side}"], values, threshold=0.1, colorbar=False, axes=axes, **sulci, **style
+            mesh[f"infl_{side}"], values, threshold=0.2, colorbar=False, axes=axes, **sulci, **style
         )
         axes.set_title(f"{side}, {view}", fontsize=9, loc="center", y=0.9)
-    bar = figure.add_axes((0.35, 0.13, 0.3, 0.035))
+    bar = figure.add_axes((0.35, 0.2, 0.3, 0.035))
     scale = plt.cm.ScalarMappable(plt.Normalize(0, top), "inferno")
-    figure.colorbar(scale, cax=bar, orientation="horizontal", label="r, where q < 0.05")
+    figure.colorbar(scale, cax=bar, orientation="horizontal", label="r, where it is over 0.2")
     figure.suptitle(f"What {voxels.embedding} predicts of a simulated brain", y=0.99)
     figure.subplots_adjust(0, 0.14, 1, 0.98, 0, 0)
     plt.show()

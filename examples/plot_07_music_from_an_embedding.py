@@ -80,7 +80,7 @@ plt.show()
 
 # %%
 # Does what was made have the embedding that was asked for? Every piece is embedded again and compared with the clips
-# that were presented; the right one should be the most similar.
+# that were presented. The right one should be the most similar; of pieces made from a brain, not all are.
 
 embedder = b2m.get_embedder("mulan-small")
 centre = decoder.train_mean_
