@@ -63,7 +63,7 @@ axes.set_yticks(range(len(EMBEDDINGS)), EMBEDDINGS.values())
 axes.invert_yaxis()
 axes.set(xlabel="two-way identification, with 95 % interval over clips", xlim=(0.2, 1.02))
 axes.set_title("Four embeddings decoded from one simulated brain")
-axes.legend(loc="lower left", bbox_to_anchor=(0, 1.08), ncols=4)
+axes.legend(loc="lower left", bbox_to_anchor=(-0.3, 1.08), ncols=4)
 plt.show()
 
 # %%
