@@ -53,7 +53,7 @@ plt.show()
 # %%
 # Single genres have few clips. Averaged over all clips: what is it worth to have heard other clips of the genre? Both
 # decoders below are scored on clips that they were not fitted to, among all clips and among those of one genre. In a
-# study as small as this the intervals overlap: most of what the decoder learned is not tied to a genre.
+# study as small as this the intervals overlap.
 
 genres = [clip.genre for clip in bold.train.clips]
 unseen = b2m.cross_val_predict(decoder, bold.train, music, cv=b2m.LeaveOneGenreOut())

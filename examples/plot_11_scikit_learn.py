@@ -94,7 +94,8 @@ plt.show()
 # ``BandedRidgeCV`` predicts voxels from several feature spaces side by side, each with its own penalty. How much each
 # adds to the covariance of predicted with measured responses tells what a region follows: here the spectrum of each
 # scan's sound against the genre of the clip. The simulation tuned Heschl's gyrus to spectra and modulations, the
-# inferior frontal gyrus to genre, mood and instruments.
+# inferior frontal gyrus to genre, mood and instruments. Genre has a share in Heschl's gyrus too, as clips of a genre
+# have similar spectra.
 
 spectra = study.embed("logmel", window_s=1.5)  # a window for each scan
 genres = np.array(sorted({clip.genre for clip in study.clips}))
