@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import soundfile
@@ -11,7 +12,9 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import digest_file
 from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
+from brain2music.gallery.build import build_gallery
 from brain2music.metrics.records import OWN, read_scores, select_scores
+from brain2music.models.embedders import get_embedder
 from brain2music.models.generators import get_generator
 from brain2music.pipeline.generation import choose_clips
 from brain2music.pipeline.outputs import Outputs
@@ -162,3 +165,27 @@ def test_a_damaged_generator_is_one_readable_line(tmp_path: Path, settings: dict
 )
 def test_clips_are_chosen_from_each_genre_in_turn(genres: str | list[str], n: int | None, rows: list[int]) -> None:
     assert choose_clips(list(genres), n).tolist() == rows
+
+
+def test_music_is_made_from_tracks_of_the_gallery_where_that_is_asked_for(
+    study: TinyStudy, generator: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "music").mkdir()
+    for number in range(3):
+        wave = 0.1 * rng.standard_normal((1 + number) * 24_000)
+        soundfile.write(tmp_path / "music" / f"track-{number}.wav", wave, 24_000)
+    gallery = build_gallery(tmp_path / "music", tmp_path / "gallery", get_embedder("logmel", 1.5, 1.5))
+    settings = config(generator, anchored="continue", n_samples=1, n_clips=2)
+    source = BidsSource.read(study.root, settings)
+    outputs = run_pipeline(source, tmp_path / "out", settings, galleries=[gallery.folder])
+    table = pd.read_parquet(outputs.generated_table("01", "logmel"))
+    assert set(table["generator"]) == {"musiclm-tiny+continue"}
+    for file in table["file"]:
+        source_of_piece = json.loads((outputs.root / file).with_suffix(".json").read_text())["source"]
+        assert source_of_piece["anchor"].startswith("track-")
+        assert -1 <= source_of_piece["anchor_similarity"] <= 1
+    with pytest.raises(InputError, match="needs a gallery of logmel"):
+        run_pipeline(source, tmp_path / "none", settings)
+    with pytest.raises(InputError, match="cannot vary music"):
+        run_pipeline(source, tmp_path / "vary", config(generator, anchored="vary"), galleries=[gallery.folder])

@@ -216,9 +216,10 @@ class AnchoredGenerator:
         return replace(piece, waveform=wave, sample_rate=self.sample_rate)
 
     def _nearness(self, piece: Reconstruction, anchor: Waveform) -> dict[str, float]:
-        sounds = [(piece.waveform.mean(axis=0), piece.sample_rate), anchor]
-        made, true = torch.nn.functional.normalize(embed_sounds(sounds, EmbeddingInput(self.space)), dim=1)
-        correlation = waveform_correlation(*sounds)
+        sound: Waveform = (piece.waveform.mean(axis=0), piece.sample_rate)
+        embedded = embed_sounds([sound, anchor], EmbeddingInput(self.space))
+        made, true = torch.nn.functional.normalize(embedded, dim=1)
+        correlation = waveform_correlation(sound, anchor)
         return {"anchor_similarity": float(made @ true), "anchor_correlation": correlation}
 
 

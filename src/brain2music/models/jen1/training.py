@@ -297,8 +297,8 @@ class JEN1Task:
         for first in range(0, len(latents), 12):
             rows = slice(first, first + 12)
             own = TaskBatch(list(range(len(latents[rows]))), part.mask[rows], part.causal)
-            moved = [each[rows].to(device) for each in (latents, noise, times)]
-            total += float(self._loss(network, *moved, condition[rows].to(device), own)) * len(own.rows)
+            clean, fresh, at = (each[rows].to(device) for each in (latents, noise, times))
+            total += float(self._loss(network, clean, fresh, at, condition[rows].to(device), own)) * len(own.rows)
         return total / len(latents)
 
     def _facts(self) -> dict[str, Any]:

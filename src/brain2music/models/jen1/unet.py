@@ -97,7 +97,7 @@ class OmniUNet(Pretrained):
         joined = torch.cat([noisy, known * mask, mask], dim=1)
         joined = functional.pad(joined, (0, -frames % self.config.stride))
         shared, context, shown = self.condition(times, condition, causal)
-        hidden, skips = self.first(joined, causal), []
+        hidden, skips = self.first(joined, causal), list[Tensor]()
         for level, blocks in enumerate(self.down):
             if level:
                 hidden = self.coarser[level - 1](hidden, causal)
