@@ -46,7 +46,7 @@ class Players:
 
     def _repr_html_(self) -> str:
         """HTML of all players, which needs no further file."""
-        players = "".join(_player(name, sound) for name, sound in self.sounds.items())
+        players = "".join(_html_player(name, sound) for name, sound in self.sounds.items())
         return f'<div style="display: flex; flex-wrap: wrap; gap: 0.75em 1.5em">{players}</div>'
 
 
@@ -86,7 +86,7 @@ def _as_sound(sound: Playable) -> Reconstruction:
     return Reconstruction(channels, rate)
 
 
-def _player(name: str, sound: Reconstruction) -> str:
+def _html_player(name: str, sound: Reconstruction) -> str:
     label = escape(name)
     uri = "data:audio/mpeg;base64," + base64.b64encode(_mp3(sound.waveform, sound.sample_rate)).decode("ascii")
     audio = f'<audio controls preload="metadata" src="{uri}" aria-label="Play {label}"></audio>'

@@ -127,9 +127,9 @@ class Decoder(BaseEstimator):
             There is no such decoder, a clip has no embedding, windows do not fit the scans, or there are too few
             recordings for the folds.
         """
-        return self._fit(_Training.of(self, responses, embeddings, groups, lagged))
+        return self._fit(_FittedPairs.of(self, responses, embeddings, groups, lagged))
 
-    def _fit(self, training: "_Training") -> "Decoder":
+    def _fit(self, training: "_FittedPairs") -> "Decoder":
         self.n_folds_ = training.problem.settings.n_folds
         self._problem, self._targets = training.problem, training.targets
         fitted = fit_decoder(self.name, self._problem, [self._targets])[0]
@@ -202,7 +202,7 @@ class Decoder(BaseEstimator):
 
 
 @dataclass(frozen=True)
-class _Training:
+class _FittedPairs:
     """What a decoder is fitted to.
 
     Attributes
@@ -219,7 +219,7 @@ class _Training:
     @classmethod
     def of(
         cls, decoder: Decoder, responses: Any, embeddings: Any, groups: Labels | None, lagged: Sequence[Any] = ()
-    ) -> "_Training":
+    ) -> "_FittedPairs":
         require_decoder(decoder.name)
         train, music = as_data_classes(responses, embeddings)
         views = [train, *(_at_further_lag(train, each) for each in lagged)]
@@ -232,7 +232,7 @@ class _Training:
         problem = Problem(matched, pairs[0].groups, units, settings, decoder.random_state)
         return cls(tuple(each[:0] for each in views), problem, pairs[0].Y, music)
 
-    def clips(self, rows: Int[np.ndarray, " train"], n_folds: int) -> "_Training":
+    def clips(self, rows: Int[np.ndarray, " train"], n_folds: int) -> "_FittedPairs":
         """Those of some clips, whose Gram matrix is a block of that of all."""
         keep = np.isin(self.problem.clip, rows)
         settings = replace(self.problem.settings, n_folds=most_folds(self.problem.units[rows], n_folds) or n_folds)
@@ -262,7 +262,7 @@ def fit_folds(
     Decoder
         The clone of each fold, fitted.
     """
-    training = _Training.of(decoder, responses, music, groups)
+    training = _FittedPairs.of(decoder, responses, music, groups)
     for rows in folds:
         yield clone(decoder)._fit(training.clips(rows, decoder.n_folds))
 
