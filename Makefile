@@ -14,6 +14,7 @@ test: lint
 	$(PYTEST) -m "not slow" --cov --cov-report=
 	$(PYTEST) -m slow --cov --cov-append --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report --format=total)"
+	$(MAKE) docs
 	$(MAKE) wheel
 
 lint: .venv/dev
@@ -27,7 +28,7 @@ docs: .venv/dev # docs/_build/html/index.html; downloads nothing, and every warn
 	$(BIN)/python docs/check_site.py docs/_build/html
 
 linkcheck: .venv/dev # the links out of the manual; needs the network
-	$(BIN)/sphinx-build -b linkcheck -q docs docs/_build/linkcheck
+	$(BIN)/sphinx-build -b linkcheck -q -D plot_gallery=0 docs docs/_build/linkcheck
 
 wheel: .venv/dev # dist/, its size, and a trial of it in an empty environment, without and with extras
 	rm -rf dist
