@@ -79,7 +79,7 @@ html_css_files = ["manual.css"]
 html_show_sourcelink = False
 html_math_renderer = "mathml"
 html_theme_options = {
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 5,
     "collapse_navigation": True,
     "show_nav_level": 1,
     "show_toc_level": 2,

@@ -21,6 +21,7 @@ from public_names import (
     rooms,
 )
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.nodes import make_refnode
 
@@ -135,10 +136,12 @@ def rooms_table() -> str:
     return "\n".join(["| folder | is about |", "|---|---|", *rows, ""])
 
 
-def write(app: Sphinx, config: object) -> None:
+def write(app: Sphinx, config: Config) -> None:
     """Write the pages before the sources are looked for."""
     source = Path(app.srcdir)
-    write_pages(source / "reference" / "api", api_pages())
+    pages = api_pages()
+    write_pages(source / "reference" / "api", pages)
+    config.autosummary_generate = [f"reference/api/{name}.rst" for name in pages]  # of today, not of the last build
     kept = {f"{public.path}.rst" for public in homes().values()}
     for page in (source / "reference" / "api" / "names").glob("*.rst"):  # by autosummary, which removes none
         if page.name not in kept:
