@@ -12,6 +12,8 @@ from scipy.io import loadmat, savemat
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.brain.arrays import read_arrays_study, shift_within_runs
+from brain2music.config import RunConfig
+from brain2music.pipeline.check import check_arrays
 
 ROOT = Path(__file__).parents[2]
 
@@ -154,6 +156,36 @@ def test_a_row_without_its_run_is_named(tmp_path, sounds, write_toml, rng):
 def test_shift_by_nothing_is_the_same(rng):
     data = rng.standard_normal((4, 3, 2)).astype(np.float32)
     np.testing.assert_array_equal(shift_within_runs(data, np.array([0, 0, 1, 1]), 0), data)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "top"),
+    [
+        ('["clips", "voxels", "scans"]', (6, 4, 200), {}),
+        ('["time", "voxels"]', (600, 4), {"scans_per_clip": 100}),
+    ],
+)
+def test_scans_that_last_far_longer_than_the_clips_are_refused(tmp_path, sounds, write_toml, rng, axes, shape, top):
+    np.save(tmp_path / "r.npy", rng.standard_normal(shape).astype(np.float32))
+    top = {"axes": axes, "n_outer_folds": 2, **top}
+    path = write_toml(table(tmp_path, SIX), 'train = { file = "r.npy" }', **top)
+    n_scans = top.get("scans_per_clip", 200)
+    says = rf"r\.npy: {n_scans} scans per clip and 4 voxels: .* last {2 * n_scans} s, but the longest clip 2 s"
+    with pytest.raises(InputError, match=says):
+        read_arrays_study(path).responses("1", 0)
+    (found,) = (
+        each for each in check_arrays(path, RunConfig.of(embeddings=("logmel",))) if each.code == "array-unusable"
+    )
+    assert (found.severity, found.subject) == ("error", "1")
+    assert "order of axes" in found.hint
+
+
+def test_scans_may_follow_a_clip_for_as_long_as_responses_do(tmp_path, sounds, write_toml, rng):
+    for n_scans, fits in ((11, True), (12, False)):  # of 2 s, after clips of 2 s
+        np.save(tmp_path / "r.npy", rng.standard_normal((6, n_scans, 3)).astype(np.float32))
+        top = {"axes": '["clips", "scans", "voxels"]', "n_outer_folds": 2}
+        study = read_arrays_study(write_toml(table(tmp_path, SIX), 'train = { file = "r.npy" }', **top))
+        assert (study.examine()[0].severity == "warning") == fits
 
 
 FAULTY_TOP = {

@@ -19,7 +19,7 @@ from ..study.stimuli import Stimuli
 from ..study.study import Clip
 from .array_files import read_array, resolve
 from .array_settings import ArrayFile, ArraySettings, Axis
-from .responses import Responses, SplitResponses
+from .responses import Responses, SplitResponses, far_beyond
 from .stimulus_lists import StimulusList, list_from_events, list_from_names, list_from_table
 
 EPOCHS = (
@@ -247,6 +247,7 @@ class ArrayStudy:
             raise InputError("the array holds NaN or infinite responses", path, "leave these voxels out")
         if len(data) > 1 and not (data != data[:1]).any():
             raise InputError("no voxel of the array ever changes", path, "save the responses again")
+        _require_scans_of_clips(data.shape, stimuli.clips, self.settings, path)
         lag = lag_tr if data.shape[1] > 1 and self.has_time else 0
         if lag:
             data = shift_within_runs(data, stimuli.runs, lag)
@@ -296,6 +297,24 @@ def _as_clips_scans_voxels(
         )
     shape = ordered.shape if ordered.ndim == 3 else (n_clips, scans, -1)
     return np.ascontiguousarray(ordered, dtype=np.float32).reshape(shape)
+
+
+def _require_scans_of_clips(shape: tuple[int, ...], clips: Sequence[Clip], settings: ArraySettings, path: Path) -> None:
+    """Refuse scans that last far longer than the clips, as where the axes of scans and voxels are exchanged."""
+    _, n_scans, n_voxels = shape
+    longest = max(clip.duration for clip in clips)
+    if n_scans == 1 or not far_beyond(n_scans * settings.tr, longest):
+        return
+    what = (
+        f"{n_scans} scans per clip and {n_voxels} voxels: at a TR of {settings.tr:g} s these scans last "
+        f"{n_scans * settings.tr:g} s, but the longest clip {longest:g} s"
+    )
+    named = ", ".join(settings.axes)
+    if "time" in settings.axes:
+        hint = f"correct scans_per_clip, tr, or the order of axes ({named})"
+    else:
+        hint = f"correct the order of axes ({named}) or tr; are scans and voxels exchanged?"
+    raise InputError(what, path, hint)
 
 
 def _read_texts(array: ArrayFile, base: Path) -> list[str]:

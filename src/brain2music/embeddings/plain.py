@@ -1,12 +1,13 @@
 """Conversion of plain arrays to responses and embeddings: rows are clips, and steps are scans."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from .._utils.errors import InputError
-from ..brain.responses import Responses
+from .._utils.errors import Brain2MusicWarning, InputError
+from ..brain.responses import Responses, far_beyond
 from ..study.study import Clip
 from .embeddings import Embeddings, EmbeddingSpace
 
@@ -37,8 +38,13 @@ def as_data_classes(responses: Any, embeddings: Any) -> tuple[Responses, Embeddi
     Raises
     ------
     InputError
-        An array has another number of axes, NaN or infinite values, more windows than scans, or a different number of
-        clips than the other argument.
+        An array has another number of axes, NaN or infinite values, more windows than scans, a different number of
+        clips than the other argument, or scans that last far longer than the windows of an :class:`Embeddings`.
+
+    Warns
+    -----
+    Brain2MusicWarning
+        An array of responses has more scans than voxels, as where these axes are exchanged.
 
     Examples
     --------
@@ -53,10 +59,12 @@ def as_data_classes(responses: Any, embeddings: Any) -> tuple[Responses, Embeddi
     if isinstance(embeddings, Embeddings):
         data = with_steps(responses, "responses", "voxels")
         _require_rows(len(data), len(embeddings))
+        _require_length(data, embeddings)
         return as_responses(data, embeddings.space.step_s, embeddings.names), embeddings
     vectors = with_steps(embeddings, "embeddings", "dims")
     if not isinstance(responses, Responses):
         responses = as_responses(responses)
+        _warn_of_exchanged(responses.data)
     _require_rows(len(responses), len(vectors))
     return responses, Embeddings(
         vectors, tuple(clip.name for clip in responses.clips), _array_space(vectors, responses.n_scans, responses.tr)
@@ -120,6 +128,30 @@ def _require_rows(responses: int, embeddings: int) -> None:
     if responses != embeddings:
         what = f"there are responses to {responses} clips, and embeddings of {embeddings}"
         raise InputError(what, hint="give arrays whose rows are the same clips in the same order")
+
+
+def _require_length(data: Float32[np.ndarray, "clips scans voxels"], embeddings: Embeddings) -> None:
+    """Refuse scans that last far longer than the windows of the sound; else warn of more scans than voxels."""
+    _, n_scans, n_voxels = data.shape
+    n_windows, space = embeddings.data.shape[1], embeddings.space
+    scans_s, sound_s = n_scans * space.step_s, (n_windows - 1) * space.step_s + space.window_s
+    if n_scans > 1 and n_windows > 1 and far_beyond(scans_s, sound_s):
+        what = (
+            f"responses of the shape (clips {len(data)}, scans {n_scans}, voxels {n_voxels}) last {scans_s:g} s at a "
+            f"scan every {space.step_s:g} s, but the windows of {space.name} {sound_s:g} s"
+        )
+        raise InputError(what, hint="give (clips, scans, voxels); are scans and voxels exchanged?")
+    _warn_of_exchanged(data)
+
+
+def _warn_of_exchanged(data: Float32[np.ndarray, "clips scans voxels"]) -> None:
+    n_clips, n_scans, n_voxels = data.shape
+    if n_scans > n_voxels:
+        text = (
+            f"responses of the shape {data.shape} are taken as {n_clips} clips, {n_scans} scans and {n_voxels} "
+            f"voxels: there are more scans than voxels; give (clips, scans, voxels)"
+        )
+        warnings.warn(text, Brain2MusicWarning, stacklevel=4)
 
 
 def _array_space(vectors: Float32[np.ndarray, "clips windows dims"], n_scans: int, tr: float) -> EmbeddingSpace:
