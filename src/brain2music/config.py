@@ -58,11 +58,16 @@ class EventRows(Section):
 class StimuliConfig(Section):
     """The recordings: how they sounded as they were presented, and what is known of them."""
 
-    fade_s: float = Field(2.0, ge=0, description="Seconds of the sine fades at both ends of a clip as presented.")
+    fade_s: float = Field(
+        2.0,
+        ge=0,
+        description="Seconds of the sine fades at both ends of a clip as presented; an arrays file has its own.",
+    )
     rms: Annotated[float | None, BeforeValidator(lambda value: None if value == "none" else value)] = Field(
         0.13210295550519335,
         gt=0,
-        description="Root mean square that clips were normalised to; 'none': presented as recorded.",
+        description="Root mean square that clips were normalised to; 'none': presented as recorded; an arrays file has "
+        "its own.",
     )
     captions: str | None = Field(
         None,

@@ -267,7 +267,7 @@ def arrays(folder: Path, **subjects: np.ndarray) -> Path:
     (folder / "list.tsv").write_text("file\n" + "".join(f"s{number:02d}.wav\n" for number in range(12)))
     text = (
         'name = "toy"\ntr = 2.0\naxes = ["clips", "voxels"]\nn_outer_folds = 3\n'
-        '[stimuli]\nfolder = "snd"\ntable = "list.tsv"\n'
+        '[stimuli]\nfade_s = 0.1\nfolder = "snd"\ntable = "list.tsv"\n'
     )
     for label, data in subjects.items():
         np.save(folder / f"{label}.npy", data)
@@ -286,6 +286,21 @@ def test_arrays_pass_the_same_gate(tmp_path: Path, rng: np.random.Generator) -> 
     assert json.loads(outputs.study.read_text())["subjects"] == ["a"]
     with pytest.raises(InputError, match="NaN"):
         run_pipeline(read_arrays_study(path), tmp_path / "out", CONFIG, subjects=["b"])
+
+
+def test_what_was_applied_to_arrays_is_what_is_written(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = arrays(tmp_path, a=rng.standard_normal((12, 5)).astype(np.float32))
+    config = CONFIG.changed(fade_s=1.0, detrend="linear")
+    unused = [each for each in check_arrays(path, config) if each.code == "setting-unused"]
+    assert [each.what.split()[2] for each in unused] == ["stimuli.fade_s", "preprocessing.detrend"]
+    with pytest.warns(Brain2MusicWarning, match=r"stimuli\.fade_s \(1\.0\) is not applied to arrays"):
+        outputs = run_pipeline(read_arrays_study(path), tmp_path / "out", config)
+    study, record = (json.loads(file.read_text()) for file in (outputs.study, outputs.record("a")))
+    for settings in (study["settings"], record["settings"]):
+        assert (settings["stimuli.fade_s"], settings["stimuli.rms"]) == (0.1, None)
+    assert not any(name.startswith("preprocessing") for name in study["settings"])
+    assert "as presented (with sine fades of 0.1 s, at the level of the recording)" in study["methods"]
+    assert any("stimuli.fade_s (1.0)" in each for each in study["warnings"])
 
 
 def test_why_there_is_no_p_is_said_before_and_beside_the_score(tmp_path: Path, rng: np.random.Generator) -> None:

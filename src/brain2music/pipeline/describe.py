@@ -18,7 +18,7 @@ from ..metrics.leakage import Leak
 from .dividing import outer_folds, plan_division
 from .methods import methods
 from .outputs import Outputs
-from .settings import deciding
+from .settings import applied_settings, deciding
 from .subjects import Records, unlike
 
 
@@ -45,7 +45,7 @@ def describe_run(
         "embeddings": [asdict(embedder.space) for embedder in embedders],
         "images": None if source.images is None else {**asdict(source.images), "text": str(source.images)},
         "design": _design(source, config, measured),
-        "settings": config.flat(),
+        "settings": applied_settings(source, config),
         "gallery": None if gallery is None else _gallery(gallery),
         "leaks": [{"kind": leak.kind, "what": str(leak)} for leak in leaks],
         "warnings": [*_warnings(source, config, embedders, galleries), *_other_settings(records, config)],

@@ -4,7 +4,7 @@
 """
 
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
@@ -31,6 +31,7 @@ from .generation import anchor, require_fit
 from .outputs import Outputs
 from .retrieval import check_gallery
 from .room import check_room
+from .settings import OF_PRESENTATION, unused_settings
 
 Level = Literal["participant", "group"]
 Made = TypeVar("Made")
@@ -78,6 +79,7 @@ def prepare_run(
     judged_only = [name for name in config.evaluation.further_embeddings if name not in config.embeddings]
     embedders, judges = (_embedders(names, source, config, found) for names in (config.embeddings, judged_only))
     opened = _galleries(galleries, embedders, source, found)
+    found += _unused(source, config)
     generator = _generator(config, embedders, opened, source, found)
     lost = _lost(source, found) if level == "participant" else frozenset()
     source = source.exclude(lost) if lost else source
@@ -208,6 +210,14 @@ def _generator(
             presented = [clip.track for clip in (*source.train_clips, *source.test_clips)]
             generator = _attempt("anchors-impossible", found, anchor, generator, config, galleries, presented)
     return generator
+
+
+def _unused(source: Source, config: RunConfig) -> Iterator[Finding]:
+    for name in unused_settings(source, config):
+        own = name in OF_PRESENTATION
+        hint = f"write {name.partition('.')[2]} under [stimuli] of the arrays file" if own else "leave it out"
+        what = f"the setting {name} ({config.flat()[name]}) is not applied to arrays"
+        yield warning("setting-unused", source.path, what, hint)
 
 
 def _lost(source: Source, found: list[Finding]) -> frozenset[Clip]:

@@ -56,7 +56,7 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
         *(["The brain data are simulated."] if source.simulated else []),
         *([] if source.images is None else [f"Responses were read from {source.images}."]),
         _responses(source, config),
-        f"Stimuli were embedded as presented by {_embedded(embedders)}.",
+        f"Stimuli were embedded as presented ({_presented(source)}) by {_embedded(embedders)}.",
         *_decoded(source, config),
         "Identification accuracy counts, for each clip, how often its predicted embedding correlates more with its "
         "own than with another clip's embedding (strictly; chance 0.5).",
@@ -93,6 +93,13 @@ def _lags_text(source: Source, lags: Lags) -> str:
     return " or ".join(
         " and ".join(f"{lag} TR ({lag * tr:g} s)" for lag in of_subject) for tr, of_subject in sorted(of_subjects)
     )
+
+
+def _presented(source: Source) -> str:
+    """Fades and level of the clips."""
+    fade_s, rms = source.stimuli.fade_s, source.stimuli.rms
+    fades = f"with sine fades of {fade_s:g} s" if fade_s else "without fades"
+    return f"{fades}, {'at the level of the recording' if rms is None else f'at a root mean square of {rms:.3g}'}"
 
 
 def _embedded(embedders: Sequence[Embedder]) -> str:

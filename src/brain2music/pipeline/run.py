@@ -19,6 +19,7 @@ from .describe import describe_run
 from .gate import Level, admit, prepare_run
 from .listen import export_retrieved, export_stimuli
 from .outputs import Outputs
+from .settings import as_presented
 from .steps import between_subjects_step, subject_steps
 from .subjects import collect_scores, gather, retrieved_tables, working_on
 
@@ -55,6 +56,7 @@ def run_pipeline(
     source = admit(source, ready.findings, named=wanted if subjects else ())
     source = source.exclude(ready.lost) if ready.lost else source
     claim(source, outputs)
+    config = as_presented(source, config)
     music = Music(source, ready.embedders, outputs, ready.judges, ready.captions)
     if level == "participant":
         for subject in source.subjects:

@@ -6,6 +6,7 @@ described, is part of the digests of inputs, or decides whether a step runs at a
 
 from typing import Any, Literal
 
+from ..brain.source import Source
 from ..config import RunConfig
 
 StageName = Literal["measure", "decode", "retrieve", "generate", "encode", "between_subjects"]
@@ -17,6 +18,10 @@ DIGESTED = {"embeddings", "window_s", "evaluation.further_embeddings"} | {
     *("events.train_task", "events.test_task", "events.column", "events.values"),
 }
 """Part of the inputs' digests: of embeddings and their spaces, presented sounds, captions and presentations."""
+OF_IMAGES = {"preprocessing", "events.train_task", "events.test_task", "events.column", "events.values"}
+"""What is read from images and tables of events, which studies of arrays do not have."""
+OF_PRESENTATION = ("stimuli.fade_s", "stimuli.rms")
+"""How clips were presented, which an arrays file says itself."""
 DECIDING = {"encoding.enabled", "evaluation.between_subject"}
 """Whether a step runs at all."""
 
@@ -38,6 +43,26 @@ SEEN: dict[StageName, set[str]] = {
     "between_subjects": _DECODED | {"evaluation.between_subject"},
 }
 """For each step, the sections and single settings that change what it makes."""
+
+
+def as_presented(source: Source, config: RunConfig) -> RunConfig:
+    """The settings with the fades and the level that the study applies: an arrays file has its own."""
+    stimuli = source.stimuli
+    return config.changed(fade_s=stimuli.fade_s, rms=stimuli.rms)
+
+
+def applied_settings(source: Source, config: RunConfig) -> dict[str, Any]:
+    """All settings that a study of this kind can apply, ``section.name`` → value as JSON types."""
+    settings = as_presented(source, config).flat()
+    if source.kind == "bids":
+        return settings
+    return {name: value for name, value in settings.items() if not {name, name.partition(".")[0]} & OF_IMAGES}
+
+
+def unused_settings(source: Source, config: RunConfig) -> list[str]:
+    """Names of settings that differ from their defaults, but are not applied to a study of this kind."""
+    default, applied = RunConfig().flat(), applied_settings(source, config)
+    return [name for name, value in config.flat().items() if value != default[name] and applied.get(name) != value]
 
 
 def visible_settings(stage: StageName, config: RunConfig) -> dict[str, Any]:
