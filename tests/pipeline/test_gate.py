@@ -21,6 +21,7 @@ from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.check import check_arrays, check_bids
 from brain2music.pipeline.refits import about_p
 from brain2music.pipeline.run import run_pipeline
+from brain2music.report.page import build_report
 from tests.study.tiny_study import TR, TinyStudy, voxels
 
 CONFIG = RunConfig.of(
@@ -301,6 +302,22 @@ def test_what_was_applied_to_arrays_is_what_is_written(tmp_path: Path, rng: np.r
     assert not any(name.startswith("preprocessing") for name in study["settings"])
     assert "as presented (with sine fades of 0.1 s, at the level of the recording)" in study["methods"]
     assert any("stimuli.fade_s (1.0)" in each for each in study["warnings"])
+
+
+@pytest.mark.parametrize("alphas", [(1e-9, 1e-8), None], ids=["on the edge", "default"])
+def test_penalties_on_the_edge_are_on_the_page(
+    alphas: tuple[float, ...] | None, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    path = arrays(tmp_path, a=rng.standard_normal((12, 5)).astype(np.float32))
+    outputs = run_pipeline(read_arrays_study(path), tmp_path / "out", CONFIG.changed(alphas=alphas))
+    on_edge = int(pd.read_parquet(outputs.alphas("a", "logmel"))["on_edge"].sum())
+    assert on_edge or alphas is None
+    said = f"sub-a, logmel: {on_edge} of 96 dimensions are best predicted by the smallest or largest penalty tried"
+    warned = json.loads(outputs.study.read_text())["warnings"]
+    assert any(each.startswith(said) for each in warned) is (on_edge > 0)
+    build_report(outputs.root)
+    listed = outputs.index.read_text().partition("Leaks and warnings")[2].partition("</section>")[0]
+    assert (said in listed) is (on_edge > 0)
 
 
 def test_why_there_is_no_p_is_said_before_and_beside_the_score(tmp_path: Path, rng: np.random.Generator) -> None:

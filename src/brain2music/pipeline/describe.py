@@ -17,7 +17,7 @@ from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak
 from .dividing import outer_folds, plan_division
 from .methods import methods
-from .outputs import Outputs
+from .outputs import ALPHAS, Outputs
 from .settings import applied_settings, deciding
 from .subjects import Records, unlike
 
@@ -48,7 +48,11 @@ def describe_run(
         "settings": applied_settings(source, config),
         "gallery": None if gallery is None else _gallery(gallery),
         "leaks": [{"kind": leak.kind, "what": str(leak)} for leak in leaks],
-        "warnings": [*_warnings(source, config, embedders, galleries), *_other_settings(records, config)],
+        "warnings": [
+            *_warnings(source, config, embedders, galleries),
+            *_penalties_on_edge(records, config, outputs),
+            *_other_settings(records, config),
+        ],
         "methods": methods(source, config, embedders, gallery),
     }
     write_json(outputs.study, record)
@@ -94,6 +98,21 @@ def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict
         },
         "evaluation": f"{n_folds}-fold cross-validation" if source.folds else "held-out test runs",
     }
+
+
+def _penalties_on_edge(records: Records, config: RunConfig, outputs: Outputs) -> list[str]:
+    """What the decoder warned of as it was fitted, of every finished subject and embedding."""
+    said = []
+    for subject in sorted(records):
+        for name in config.embeddings:
+            table = ALPHAS.read(outputs.alphas(subject, name))
+            on_edge = 0 if table is None else int(table["on_edge"].sum())
+            if table is not None and on_edge:
+                said.append(
+                    f"sub-{subject}, {name}: {on_edge} of {len(table)} dimensions are best predicted by the smallest "
+                    f"or largest penalty tried; widen decoding.alphas"
+                )
+    return said
 
 
 def _other_settings(records: Records, config: RunConfig) -> list[str]:
