@@ -127,6 +127,34 @@ def test_few_clips_leave_out_what_cannot_be_asked(planted: Planted, rng: np.rand
         score_decoding(**few, genres=["a"], builder=build(rng), train_mean=mean)
 
 
+@pytest.mark.parametrize("genre", ["", "pop"])
+def test_within_one_genre_or_none_is_no_score_of_its_own(
+    planted: Planted, rng: np.random.Generator, genre: str
+) -> None:
+    sides = planted["predicted"], planted["true"]
+    mean = planted["train"].mean(axis=0)
+    metrics = {score.metric for score in score_decoding(*sides, [genre] * 40, build(rng), train_mean=mean)}
+    assert "identification" in metrics
+    assert "identification_within_genre" not in metrics
+
+
+def test_unlabelled_clips_are_no_genre(planted: Planted, rng: np.random.Generator) -> None:
+    genres = ["" if genre == "genre0" else genre for genre in GENRES]
+    sides, mean = (planted["predicted"], planted["true"]), planted["train"].mean(axis=0)
+    (within,) = (
+        score
+        for score in score_decoding(*sides, genres, build(rng), train_mean=mean)
+        if score.metric == "identification_within_genre"
+    )
+    labelled = np.array(genres) != ""
+    c, payoffs = similarity(sides[0] - mean, sides[1] - mean), []
+    for genre in sorted({*genres} - {""}):
+        rows = np.flatnonzero(np.array(genres) == genre)
+        payoffs += identification_by_clip(c[np.ix_(rows, rows)]).tolist()
+    assert (within.n, within.candidates) == (labelled.sum(), 8)
+    assert within.value == pytest.approx(np.mean(payoffs))
+
+
 def test_a_genre_called_all_is_not_all_clips(planted: Planted, rng: np.random.Generator) -> None:
     genres = ["all" if genre == "genre0" else genre for genre in GENRES]
     sides = planted["predicted"], planted["true"]

@@ -14,6 +14,7 @@ from .ranking import (
     members,
     n_way_payoff,
     per_group,
+    several_alike,
     top_k_payoff,
     within_group_payoff,
 )
@@ -206,7 +207,7 @@ class ScoreBuilder:
     def _within_genres(
         self, c: Float[np.ndarray, "n n"], genres: Sequence[Hashable], refits: Sequence[Similarities]
     ) -> list[Score]:
-        sizes = [len(rows) for rows in members(genres).values() if len(rows) > 1]
+        sizes = [len(rows) for rows in several_alike(genres)]
         if not sizes:
             return []
         payoff = within_group_payoff(c, genres)

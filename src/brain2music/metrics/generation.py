@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .builder import ScoreBuilder
-from .ranking import identification_payoff, n_way_payoff, similarity, within_group_payoff
+from .ranking import identification_payoff, n_way_payoff, several_alike, similarity, within_group_payoff
 from .score import Condition, Score
 
 Samples = Float[np.ndarray, "samples clips dims"]
@@ -39,8 +39,8 @@ def score_generated(
     Returns
     -------
     list of Score
-        ``identification``, ``10_way`` and ``identification_within_genre`` of the condition "denoised", then
-        ``identification`` of the others.
+        ``identification``, ``10_way`` and, of several known genres, ``identification_within_genre`` of the condition
+        "denoised", then ``identification`` of the others.
     """
     alike = {name: [similarity(sample, true) for sample in samples] for name, samples in made.items()}
     payoffs = {name: np.mean([identification_payoff(c) for c in found], axis=0) for name, found in alike.items()}
@@ -54,7 +54,7 @@ def score_generated(
     within = np.mean([within_group_payoff(c, genres) for c in alike["denoised"]], axis=0)
     rows = ~np.isnan(np.diagonal(within))
     if rows.any():
-        candidates = round(float(np.mean([list(genres).count(genre) for genre in genres])))
+        candidates = round(float(np.mean([len(alike) for alike in several_alike(genres) for _ in alike])))
         metric = "identification_within_genre"
         scores.append(main.payoff(metric, within, 0.5, candidates, rows, blocks=genres, detail=detail))
     others = {"decoded": builder.of("decoded"), "true": builder.without_brain("true", in_folds=builder.in_folds)}

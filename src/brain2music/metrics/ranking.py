@@ -319,14 +319,20 @@ def n_way_payoff(c: Float[np.ndarray, "n n"], n: int) -> Float[np.ndarray, "n n"
 
 
 def within_group_payoff(c: Float[np.ndarray, "n n"], labels: Sequence[Hashable]) -> Float[np.ndarray, "n n"]:
-    """:func:`identification_payoff` inside each group; NaN between groups and for a clip alone in one."""
+    """:func:`identification_payoff` inside each group; NaN between groups, and where :func:`several_alike` has none."""
     if len(labels) != len(c):
         raise ValueError(f"{len(labels)} labels for {len(c)} clips")
     payoff = np.full(c.shape, np.nan)
-    for rows in members(labels).values():
-        if len(rows) > 1:
-            payoff[np.ix_(rows, rows)] = identification_payoff(c[np.ix_(rows, rows)])
+    for rows in several_alike(labels):
+        payoff[np.ix_(rows, rows)] = identification_payoff(c[np.ix_(rows, rows)])
     return payoff
+
+
+def several_alike(labels: Sequence[Hashable]) -> list[Int[np.ndarray, " rows"]]:
+    """The rows of each group of several clips; not of the unlabelled (""), and none where all clips are one group."""
+    groups = members(labels)
+    known = [rows for label, rows in groups.items() if label != "" and len(rows) > 1]
+    return known if len(groups) > 1 else []
 
 
 def members(labels: Sequence[Hashable]) -> dict[Hashable, Int[np.ndarray, " rows"]]:
