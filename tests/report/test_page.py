@@ -239,6 +239,19 @@ def test_the_summary_claims_no_more_than_p_allows(make_run: MakeRun, p: float, v
     assert verdict in pages_of(root)["index.html"]
 
 
+@pytest.mark.parametrize(("low", "doubt"), [(0.48, True), (0.5, True), (0.51, False)])
+def test_the_summary_tells_of_an_interval_that_includes_chance(make_run: MakeRun, low: float, doubt: bool) -> None:
+    root = make_run(gallery=False)
+    scores = [
+        score | ({"p": 0.018, "low": low, "high": 0.9} if score["metric"] == "identification" else {})
+        for score in json.loads(Outputs(root).scores.read_text())
+    ]
+    Outputs(root).scores.write_text(json.dumps(scores))
+    summary = text_of(pages_of(root)["index.html"]).partition("From music to")[0]
+    assert ("That is above chance, though the interval includes chance." in summary) is doubt
+    assert ("That is above chance." in summary) is not doubt
+
+
 def test_rank_of_the_presented_clip_counts_ties_against_it(make_run: MakeRun) -> None:
     root = make_run()
     path = Outputs(root).similarity("001", "musicnn-mtt")

@@ -122,12 +122,25 @@ def _tested(scores: Sequence[Score]) -> list[str]:
 
 
 def _verdict(scores: Sequence[Score]) -> str:
-    above = sum(score.p is not None and score.p < ALPHA and score.value > score.chance for score in scores)
+    above = sum(map(_above, scores))
     if any(score.p is None for score in scores):
         return "No permutation test was made."
     if len(scores) == 1:
-        return "That is above chance." if above else "That cannot be told from chance."
-    return f"That is above chance in {above} of {len(scores)} subjects."
+        if not above:
+            return "That cannot be told from chance."
+        doubt = ", though the interval includes chance" if _includes_chance(scores[0]) else ""
+        return f"That is above chance{doubt}."
+    doubtful = sum(_above(score) and _includes_chance(score) for score in scores)
+    doubt = f", though the interval includes chance in {doubtful} of these" if doubtful else ""
+    return f"That is above chance in {above} of {len(scores)} subjects{doubt}."
+
+
+def _above(score: Score) -> bool:
+    return score.p is not None and score.p < ALPHA and score.value > score.chance
+
+
+def _includes_chance(score: Score) -> bool:
+    return score.low is not None and score.low <= score.chance
 
 
 def spell_p(p: float, equals: bool = False) -> str:
