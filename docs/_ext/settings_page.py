@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pages import heading, plain, write_pages
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 from sphinx.application import Sphinx
 
@@ -32,6 +33,7 @@ Every setting changes results: when one changes, the steps that use it are done 
    decoder = "selected+whitened"
 """
 WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+NONE = "none"
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
@@ -83,7 +85,14 @@ def kind(field: FieldInfo) -> str:
         for name, sign in SIGNS.items()
         if hasattr(each, name)
     )
-    return ", ".join([_words(field.annotation), *dict.fromkeys(limits)])
+    none = [f"or ``{NONE}``"] if _takes_none(field) else []
+    return " ".join([", ".join([_words(field.annotation), *dict.fromkeys(limits)]), *none])
+
+
+def _takes_none(field: FieldInfo) -> bool:
+    """Whether the text "none" switches the setting off, as a validator of the field converts it."""
+    converters = (each.func for each in field.metadata if isinstance(each, BeforeValidator))
+    return any(convert(NONE) is None for convert in converters)
 
 
 def _words(annotation: Any) -> str:

@@ -66,6 +66,7 @@ def test_limits_and_choices_of_settings_are_told() -> None:
     assert settings_page.kind(fields["preprocessing.detrend"]).startswith("``median`` or ``cosine``")
     assert settings_page.kind(fields["evaluation.compare_lags_tr"]) == "list of whole number, ≥ 0, ≤ 100"
     assert settings_page.kind(fields["generation.duration_s"]) == "number, ≥ 1, ≤ 600"
+    assert settings_page.kind(fields["stimuli.rms"]) == "number, > 0 or ``none``"
 
 
 @pytest.mark.parametrize("package", ["brain2music", *PACKAGES])
