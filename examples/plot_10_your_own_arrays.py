@@ -15,8 +15,9 @@ import brain2music as b2m
 plt.style.use("brain2music.figures")
 
 # %%
-# 160 clips of 10 scans. The embedding has a window of four scans at every scan, so seven windows per clip; a
-# response is the sum of what a voxel follows and of noise.
+# 160 clips of 10 scans. The embedding has a window of four scans at every scan, so seven windows per clip: window j is
+# paired with the mean of scans j to j + 3. Arrays tell no times, so a window must start at every scan; if yours do not,
+# give one vector per clip. A response is the sum of what a voxel follows and of noise.
 
 rng = np.random.default_rng(3)
 n_clips, n_scans, n_voxels, n_dims = 160, 10, 300, 12

@@ -17,7 +17,7 @@ def main(study_dir: Path, out: Path, embedding: str, generator: str, seconds: fl
     brains = "simulated brains" if study.simulated else "brains"
     print(f"{study.name}: {brains} of {', '.join(study.subjects)}, {len(study.clips)} clips; sub-{subject} is decoded")
 
-    bold = study.responses(subject, lag_tr=3)  # .train, .test; .test is None where clips are scored in folds
+    bold = study.responses(subject)  # .train, .test; .test is None where clips are scored in folds
     if bold.test is None:
         raise SystemExit("this study has no test clips: see cross_validate and cross_val_predict")
     print(f"responses (clips, scans, voxels): train {bold.train.data.shape}, test {bold.test.data.shape}")
