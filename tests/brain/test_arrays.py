@@ -262,6 +262,13 @@ FAULTS = {
 }
 
 
+def test_a_missing_field_is_named_without_all_others(tmp_path, sounds, write_toml):
+    path = write_toml(table(tmp_path, SIX), 'train = { file = "r.npy" }', axes=CLIPS, n_outer_folds=2)
+    path.write_text(path.read_text().replace("tr = 2.0\n", ""))
+    with pytest.raises(InputError, match=r"arrays\.toml: tr: Field required\. See"):
+        read_arrays_study(path)
+
+
 @pytest.mark.parametrize("case", FAULTS)
 def test_faults_are_named_with_their_file(tmp_path, sounds, write_toml, case):
     with pytest.raises(InputError, match=FAULTS[case]):

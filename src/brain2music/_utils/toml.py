@@ -34,7 +34,6 @@ def validated(
     except ValidationError as error:
         first = error.errors()[0]
         field, message = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
-        what = (
-            f"{field}: {message} (got {first['input']!r})" if field else message
-        )  # of the whole: all settings are its input
+        has_value = field and first["type"] != "missing"  # else all settings around it are its input
+        what = ": ".join(filter(None, (field, message))) + (f" (got {first['input']!r})" if has_value else "")
         raise InputError(what, path, hint) from None
