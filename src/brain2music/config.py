@@ -493,7 +493,9 @@ def in_sections(settings: Mapping[str, object]) -> dict[str, Any]:
         if name in SECTIONS:
             given = value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
             if not isinstance(given, Mapping):
-                raise InputError(f"{name} is a section of settings, not one (got {value!r})", hint=_HELP)
+                what = f"{name} is a section of settings, not one (got {value!r})"
+                switch = isinstance(value, bool) and "enabled" in SECTIONS[name].model_fields
+                raise InputError(what, hint=f'write {name}={{"enabled": {value}}}' if switch else _HELP)
             _refuse_renamed(given, None, name)
         elif name in PLACES:
             name, given = PLACES[name], {name: value}
