@@ -102,7 +102,9 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 def test_models_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, "models") == 0
-    assert "musicnn-mtt" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "musicnn-mtt" in shown
+    assert "\nmusiclm-small          here    Generator: MusicLM" in shown
 
 
 def test_the_version_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

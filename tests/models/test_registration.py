@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from brain2music.models.catalogue import EMBEDDINGS
 from brain2music.models.codec_parts.codes import Codes
 from brain2music.models.codecs import list_codecs
 from brain2music.models.embedders import list_embedders
-from brain2music.models.generators import Generator
+from brain2music.models.generators import Generator, list_generators
 
 from .registries import kept_registries
 
@@ -96,12 +97,47 @@ def test_names_that_are_refused(name: str, said: str) -> None:
     assert name not in EMBEDDINGS or name == "logmel"
 
 
+def test_an_embedder_of_another_name_is_refused() -> None:
+    b2m.register_embedder("loudness", make_levels)
+    with pytest.raises(b2m.InputError, match="registered as loudness calls itself levels"):
+        b2m.get_embedder("loudness")
+
+
+def test_what_is_no_embedder_is_refused() -> None:
+    b2m.register_embedder("nothing", lambda window_s, step_s: None)
+    with pytest.raises(b2m.InputError, match="make of nothing returned NoneType, which is no embedder"):
+        b2m.get_embedder("nothing")
+
+
+@pytest.mark.parametrize(
+    ("register", "make", "said"),
+    [
+        (b2m.register_embedder, lambda: None, r"make\(window_s, step_s\): too many positional arguments"),
+        (partial(b2m.register_embedder, depth=0.5), make_levels, r"make\(window_s, step_s, depth\)"),
+        (b2m.register_codec, lambda kbps: None, r"make\(\): missing a required argument"),
+        (b2m.register_generator, lambda: None, r"make\(device\): too many"),
+    ],
+)
+def test_a_make_of_other_arguments_is_refused(register: Callable[..., None], make: object, said: str) -> None:
+    with pytest.raises(b2m.InputError, match=said):
+        register("mine", make)
+
+
+@pytest.mark.parametrize(
+    ("get", "kind"), [(b2m.get_embedder, "embedder"), (b2m.get_codec, "codec"), (b2m.get_generator, "generator")]
+)
+def test_an_unknown_name_says_how_models_are_registered(get: Callable[[str], object], kind: str) -> None:
+    says = rf"there is no (embedding|codec|generator) 'mine'.*register_{kind} in \$BRAIN2MUSIC_PLUGINS"
+    with pytest.raises(b2m.InputError, match=says):
+        get("mine")
+
+
 def test_a_depth_reaches_the_model() -> None:
     asked = []
 
     def make(window_s: float, step_s: float, depth: float) -> b2m.FunctionEmbedder:
         asked.append(depth)
-        return make_levels(window_s, step_s)
+        return b2m.FunctionEmbedder("layers", peak_and_level, 2, 8000, window_s, step_s)
 
     b2m.register_embedder("layers", make, depth=0.5)
     b2m.get_embedder("layers")
@@ -174,5 +210,6 @@ class Silence:
 def test_a_generator_is_found() -> None:
     b2m.register_generator("silence", lambda device: Silence())
     assert isinstance(b2m.get_generator("silence"), Generator)
+    assert any(line.startswith("silence ") and line.endswith("Generator: Registered") for line in list_generators())
     with pytest.raises(b2m.InputError, match="neither a codec nor a vocoder"):
         b2m.get_generator("silence", vocoder="hifigan")

@@ -1,6 +1,5 @@
 """Names that the shell completes. It asks anew at every press of a key, so only what lists the names is imported."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 
 REGRESSORS = ("ridge", "roi-ensemble", "selected", "stacked", "nonlinear", "auto")
@@ -23,11 +22,10 @@ def complete_decoder(incomplete: str) -> Iterator[str]:
 
 
 def complete_generator(incomplete: str) -> Iterator[str]:
-    """Names of the generators that ship with the package."""
-    from ..weights import SHIPPED
+    """Names of the generators that are here."""
+    from ..weights import local_models
 
-    kinds = {file.parent.name: json.loads(file.read_text()).get("model") for file in SHIPPED.glob("*/config.json")}
-    return _starting(incomplete, sorted(name for name, kind in kinds.items() if kind in ("MusicLM", "JEN1")))
+    return _starting(incomplete, (name for name, kind in local_models().items() if kind in ("MusicLM", "JEN1")))
 
 
 def complete_among(choices: Iterable[str]) -> Callable[[str], Iterator[str]]:

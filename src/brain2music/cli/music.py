@@ -196,12 +196,13 @@ def list_models(
     ] = None,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Model whose weights to get.")] = "musicnn",
 ) -> None:
-    """List embeddings and codecs: name, whether it is installed, description, source of its weights."""
+    """List embeddings, codecs and generators: name, whether it is here, description, source of weights."""
     from ..models.codecs import list_codecs
     from ..models.embedders import list_embedders, pull
+    from ..models.generators import list_generators
 
     if action == "pull":
         pull(name)
         return
-    for entry in (*list_embedders(), *list_codecs()):
+    for entry in (*list_embedders(), *list_codecs(), *list_generators()):
         print(entry)

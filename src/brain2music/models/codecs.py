@@ -11,7 +11,7 @@ from .._utils.files import digest_file, read_json
 from ..weights import find, local_folder
 from .codec_parts.codes import Codec, TokenCodec
 from .codec_parts.vocoders import VOCODERS, Vocoder
-from .plugins import load_plugins
+from .plugins import find_model, load_plugins
 
 
 def _opus_codec(kbps: float) -> Codec:
@@ -115,7 +115,7 @@ def _find_codec(name: str, n_quantizers: int | None, vocoder: Vocoder) -> Codec:
     load_plugins()
     if name in ADAPTERS:
         return _without_quantizers(ADAPTERS[name](), name, n_quantizers)
-    folder = find(name)
+    folder = find_model(name, "codec")
     kind = read_json(folder / "config.json").get("model")
     if kind == "SoundStream":
         from .codec_parts.block_codecs import SoundStreamCodec

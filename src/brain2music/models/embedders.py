@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from math import inf
 
 from .._utils.errors import InputError
+from ..embeddings.embeddings import EmbeddingSpace
 from ..embeddings.protocols import Embedder, TextEmbedder
 from .catalogue import EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
-from .plugins import load_plugins
+from .plugins import how_to_register, load_plugins
 from .sources import Weights
 
 
@@ -91,9 +92,11 @@ def get_embedder(name: str, window_s: float | None = None, step_s: float | None 
         raise InputError(
             f"windows of {window_s:g} s every {step_s:g} s cannot be", hint="give positive seconds for both"
         )
-    if member.depth is None and not depth_text:
-        return member.make(window_s, step_s)
-    return member.make(window_s, step_s, _depth(name, member))
+    depth = () if member.depth is None and not depth_text else (_depth(name, member),)
+    made = member.make(window_s, step_s, *depth)
+    if member.registered:
+        _require_name(made, plain)
+    return made
 
 
 def get_text_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> TextEmbedder:
@@ -193,13 +196,27 @@ def _find_member(name: str) -> Embedding:
     return EMBEDDINGS[_known_name(name, tuple(EMBEDDINGS))]
 
 
+def _require_name(made: object, name: str) -> None:
+    """Refuse what a user's ``make`` returned, if it is no embedder or has another name: outputs are found by both."""
+    space = getattr(made, "space", None)
+    if not isinstance(space, EmbeddingSpace) or not callable(getattr(made, "embed", None)):
+        what = f"the make of {name} returned {type(made).__name__}, which is no embedder"
+        raise InputError(what, hint="return an object with space (EmbeddingSpace) and embed, such as FunctionEmbedder")
+    if space.name.partition("@")[0] != name:
+        what = f"the embedder that is registered as {name} calls itself {space.name}"
+        raise InputError(what, hint="give both the same name")
+
+
 def _known_name(name: str, names: tuple[str, ...]) -> str:
     """Check a name; :class:`InputError` suggests the closest."""
     if name in names:
         return name
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
     guess = f"try {close[0]!r}; " if close else ""
-    raise InputError(f"there is no embedding {name!r}", hint=f"{guess}choose one of {', '.join(names)}")
+    raise InputError(
+        f"there is no embedding {name!r}",
+        hint=f"{guess}choose one of {', '.join(names)}; {how_to_register('embedder')}",
+    )
 
 
 def _depth(name: str, member: Embedding) -> float:

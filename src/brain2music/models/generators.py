@@ -11,8 +11,8 @@ from .._utils.errors import InputError
 from .._utils.files import read_json
 from ..audio.sound import Reconstruction
 from ..embeddings.embeddings import Embeddings, EmbeddingSpace
-from ..weights import find
-from .plugins import load_plugins
+from ..weights import local_models
+from .plugins import find_model, load_plugins
 
 
 @runtime_checkable
@@ -91,6 +91,11 @@ class Generator(Protocol):
         ...
 
 
+KINDS = {
+    "MusicLM": "MusicLM, ours: music from embeddings and texts",
+    "JEN1": "JEN-1, ours: music from embeddings and texts, inpainting and continuation",
+}
+"""Our generators, by the model that their folders name."""
 GENERATORS: dict[str, Callable[[str], Generator]] = {}
 """Name -> factory of the device, for generators that are not our models
 (:func:`brain2music.models.registration.register_generator`)."""
@@ -134,7 +139,7 @@ def get_generator(
         if codec is not None or vocoder is not None:
             raise InputError(f"{name} takes neither a codec nor a vocoder", hint="leave them out")
         return GENERATORS[str(name)](device)
-    folder = find(name)
+    folder = find_model(name, "generator")
     kind = read_json(folder / "config.json").get("model")
     if kind == "MusicLM":
         from .musiclm.model import MusicLM
@@ -146,6 +151,20 @@ def get_generator(
         return JEN1.from_pretrained(folder, device, codec, vocoder)
     hint = "name a folder that `brain2music train musiclm` or `train jen1` wrote"
     raise InputError(f"{kind} does not generate music", folder, hint)
+
+
+def list_generators() -> list[str]:
+    """List all generators that are here, without loading them.
+
+    Returns
+    -------
+    list of str
+        One line per generator, as in ``brain2music models``.
+    """
+    load_plugins()
+    models = {name: kind for name, kind in local_models().items() if kind in KINDS and name not in GENERATORS}
+    lines = {name: KINDS[kind] for name, kind in models.items()} | dict.fromkeys(GENERATORS, "Registered")
+    return [f"{name:<23}here    Generator: {description}" for name, description in lines.items()]
 
 
 def generate_from_embeddings(

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Literal
 
 from .._utils.errors import InputError
 from .._utils.files import digest_text
+from ..weights import find
 
 VARIABLE = "BRAIN2MUSIC_PLUGINS"
 ENTRY_POINTS = "brain2music.models"
@@ -41,6 +43,19 @@ def load_plugins() -> None:
         _begun.add(ENTRY_POINTS)
         for point in entry_points(group=ENTRY_POINTS):
             _load_once(point.value, point.load, "correct the package that declares it, or uninstall it")
+
+
+def find_model(name: str | Path, kind: Literal["codec", "generator"]) -> Path:
+    """The folder of a model that is not registered; the error says how models are."""
+    try:
+        return find(name)
+    except InputError as problem:
+        raise InputError(f"there is no {kind} {str(name)!r}", hint=f"{problem.hint}; {how_to_register(kind)}") from None
+
+
+def how_to_register(kind: Literal["embedder", "codec", "generator"]) -> str:
+    """Where a model of the user's own is looked for, in words."""
+    return f"or name the module that calls register_{kind} in ${VARIABLE}"
 
 
 def _load_once(name: str, load: Callable[[], object], hint: str) -> None:

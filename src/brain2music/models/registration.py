@@ -4,6 +4,7 @@ A module that registers models is imported by commands where ``$BRAIN2MUSIC_PLUG
 (:mod:`brain2music.models.plugins`).
 """
 
+import inspect
 import re
 from collections.abc import Callable, Collection
 
@@ -145,7 +146,8 @@ def register_embedder(
     Raises
     ------
     InputError
-        The name is not valid, or is that of another embedding.
+        The name is not valid, or is that of another embedding, or ``make`` does not take these arguments. What it
+        returns is looked at by :func:`get_embedder`: its space has the name that it is registered under.
 
     Examples
     --------
@@ -158,6 +160,7 @@ def register_embedder(
     5.0
     """
     _refuse_taken_name(name, "embedding", [other for other in EMBEDDINGS if other != name])
+    _require_arguments(name, make, "window_s", "step_s", *([] if depth is None else ["depth"]))
     EMBEDDINGS[name] = Embedding(description, weights, window_s, step_s, make, depth, text, registered=True)
 
 
@@ -178,7 +181,7 @@ def register_codec(name: str, make: Callable[[], Codec], *, description: str = "
     Raises
     ------
     InputError
-        The name is not valid, or is that of a codec of this package.
+        The name is not valid, or is that of a codec of this package, or ``make`` takes arguments.
 
     Examples
     --------
@@ -198,6 +201,7 @@ def register_codec(name: str, make: Callable[[], Codec], *, description: str = "
     (8000, 1)
     """
     _refuse_taken_name(name, "codec")
+    _require_arguments(name, make)
     ADAPTERS[name] = make
     CODEC_DESCRIPTIONS[name] = description
 
@@ -217,7 +221,7 @@ def register_generator(name: str, make: Callable[[str], Generator]) -> None:
     Raises
     ------
     InputError
-        The name is not valid.
+        The name is not valid, or ``make`` does not take a device.
 
     Examples
     --------
@@ -236,7 +240,19 @@ def register_generator(name: str, make: Callable[[str], Generator]) -> None:
     2.0
     """
     _refuse_taken_name(name, "generator")
+    _require_arguments(name, make, "device")
     GENERATORS[name] = make
+
+
+def _require_arguments(name: str, make: Callable[..., object], *arguments: str) -> None:
+    """Refuse what cannot be called with the arguments that the registry gives."""
+    wanted = f"make({', '.join(arguments)})"
+    try:
+        inspect.signature(make).bind(*arguments)
+    except TypeError as problem:
+        raise InputError(f"{name} cannot be made by {wanted}: {problem}", hint=f"give a {wanted}") from None
+    except ValueError:  # a function without a signature
+        return
 
 
 def _refuse_taken_name(name: str, kind: str, others: Collection[str] = ()) -> None:

@@ -1,5 +1,6 @@
 """Models that ship with the package: one folder per model, with config.json, weights and a model card."""
 
+import json
 import os
 from pathlib import Path
 
@@ -39,6 +40,21 @@ def find(name: str | Path) -> Path:
     shipped = sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
     hint = f"give a model folder{', or one of ' + ', '.join(shipped) if shipped else ' (none ships)'}"
     raise InputError(f"there is no model {str(name)!r}", hint=hint)
+
+
+def local_models() -> dict[str, str]:
+    """The models that :func:`find` knows by name, sorted, and what their ``config.json`` says they are."""
+    own = os.environ.get(FOLDER_VARIABLE)
+    files = [file for root in (SHIPPED, *([Path(own)] if own else [])) for file in root.glob("*/config.json")]
+    return {file.parent.name: _model_of(file) for file in sorted(files, key=lambda file: file.parent.name)}
+
+
+def _model_of(file: Path) -> str:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(config.get("model", "")) if isinstance(config, dict) else ""
 
 
 def local_folder(name: str | Path) -> Path | None:
