@@ -25,8 +25,12 @@ COMMANDS = [
     ["decode"],
     ["generate"],
     ["continue"],
+    ["inpaint"],
     ["story"],
-    *(["train", family] for family in ("autoencoder", "mulan", "musiclm", "semantic", "soundstream", "w2v-bert")),
+    *(
+        ["train", family]
+        for family in ("autoencoder", "jen1", "mulan", "musiclm", "semantic", "soundstream", "w2v-bert")
+    ),
     ["train", "postfilter"],
     ["train", "post-net"],
     ["train", "mel-inverse"],
