@@ -19,8 +19,11 @@ WRITTEN = [
 """The pages that are written by hand."""
 HOSTS = {"arxiv.org", "doi.org", "filesystem-spec.readthedocs.io"}
 """Where links of the written pages lead; ``make linkcheck`` opens them."""
-OTHERS = {"--force-reinstall", "--no-deps", "--nthreads", "--nworkers", "--recorded"}
-"""Options on the written pages that are of pip, Dask and recipes."""
+OTHERS = {
+    *("--array", "--cpus-per-task", "--mem", "--time", "--nthreads", "--nworkers"),
+    *("--force-reinstall", "--no-deps", "--recorded"),
+}
+"""Options on the written pages that are of Slurm, Dask, pip and recipes."""
 FINDERS = {"Finding", "StimulusError", "_attempt", "error", "read_json_object", "report", "several", "warning"}
 """Functions that take the code of a finding."""
 

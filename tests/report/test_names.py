@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from brain2music.pipeline.outputs import Outputs
-from brain2music.report.panels import SoundFiles
+from brain2music.report.panels import PagePlayers
 
 NAMES = [
     "a#b",
@@ -31,7 +31,7 @@ def test_a_link_leads_to_the_file_of_any_name(name: str, tmp_path: Path) -> None
     path = tmp_path / "stimuli" / f"{name}.mp3"
     path.parent.mkdir()
     soundfile.write(path, np.sin(np.arange(2000) / 9), 8000)
-    address = SoundFiles(Outputs(tmp_path)).player(path).source
+    address = PagePlayers(Outputs(tmp_path)).player(path).source
     assert address is not None
     assert address.isascii()
     parts = urlsplit(address)
@@ -44,4 +44,4 @@ def test_what_lies_outside_of_the_folder_is_not_played(name: str, tmp_path: Path
     root = tmp_path / "out"
     root.mkdir()
     soundfile.write(tmp_path / "outside.mp3", np.sin(np.arange(2000) / 9), 8000)
-    assert SoundFiles(Outputs(root)).player(root / name).source is None
+    assert PagePlayers(Outputs(root)).player(root / name).source is None

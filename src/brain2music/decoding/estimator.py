@@ -232,7 +232,7 @@ class _FittedPairs:
         problem = Problem(matched, pairs[0].groups, units, settings, decoder.random_state)
         return cls(tuple(each[:0] for each in views), problem, pairs[0].Y, music)
 
-    def clips(self, rows: Int[np.ndarray, " train"], n_folds: int) -> "_FittedPairs":
+    def clips(self, rows: Int[np.ndarray, " _"], n_folds: int) -> "_FittedPairs":
         """Those of some clips, whose Gram matrix is a block of that of all."""
         keep = np.isin(self.problem.clip, rows)
         settings = replace(self.problem.settings, n_folds=most_folds(self.problem.units[rows], n_folds) or n_folds)
@@ -243,7 +243,7 @@ def fit_folds(
     decoder: Decoder,
     responses: Responses,
     music: Embeddings,
-    folds: Iterable[Int[np.ndarray, " train"]],
+    folds: Iterable[Int[np.ndarray, " _"]],
     groups: Labels | None = None,
 ) -> Iterator[Decoder]:
     """Fit clones of a decoder, each to the clips of a fold; they share the Gram matrix of the responses.

@@ -23,7 +23,7 @@ from brain2music.report import figures
 from brain2music.report.comparisons import decoders_view, genres_left_out_view
 from brain2music.report.data import EmbeddingOutputs, RunRecord, Subject, read_run_folder, read_study_record
 from brain2music.report.encoding import encoding_view
-from brain2music.report.panels import SoundFiles, panels_of
+from brain2music.report.panels import PagePlayers, panels_of
 from brain2music.report.select import by_genre, encoding_headlines, headlines, qualifiers, spelt, values_of
 from brain2music.report.summary import spell_p, summary_sentences
 
@@ -63,7 +63,7 @@ def build_report(root: Path, *, under_way: str = "") -> Path:
         busy = [subject for subject in read_study_record(outputs).subjects if not _hold(stack, outputs, subject)]
         run = read_run_folder(outputs.root, but=busy)
         templates = _templates()
-        players = SoundFiles(outputs)
+        players = PagePlayers(outputs)
         advance = stack.enter_context(progress("write the pages"))
         pages = {}
         for done, each in enumerate(run.subjects, 1):
@@ -91,7 +91,9 @@ def _index_page(templates: Environment, run: RunRecord, under_way: str) -> str:
     )
 
 
-def _subject_page(templates: Environment, run: RunRecord, subject: Subject, players: SoundFiles, under_way: str) -> str:
+def _subject_page(
+    templates: Environment, run: RunRecord, subject: Subject, players: PagePlayers, under_way: str
+) -> str:
     scores = [score for score in run.scores if score.subject == subject.label]
     shown = {decoded.embedding.name for decoded in subject.decoded}
     reliability, panels = subject.reliability, panels_of(subject, players)

@@ -74,7 +74,7 @@ class ClipPanel:
     music: tuple[ClipMusic, ...]
 
 
-class SoundFiles:
+class PagePlayers:
     """The sounds of a run's folder; the picture of each file is made once."""
 
     def __init__(self, outputs: Outputs) -> None:
@@ -90,7 +90,7 @@ class SoundFiles:
         return self._players[path]
 
 
-def panels_of(subject: Subject, players: SoundFiles) -> list[ClipPanel]:
+def panels_of(subject: Subject, players: PagePlayers) -> list[ClipPanel]:
     """The panels of a subject's scored clips, in the order of the first embedding's tables."""
     if not subject.decoded:
         return []
@@ -106,7 +106,7 @@ def panels_of(subject: Subject, players: SoundFiles) -> list[ClipPanel]:
     return panels
 
 
-def _music(decoded: EmbeddingOutputs, clip: str, players: SoundFiles) -> ClipMusic:
+def _music(decoded: EmbeddingOutputs, clip: str, players: PagePlayers) -> ClipMusic:
     name, table, generated = decoded.embedding.name, decoded.retrieval, _generated(decoded, clip, players)
     if table is None:
         return ClipMusic(name, False, {}, (), "", generated)
@@ -119,7 +119,7 @@ def _music(decoded: EmbeddingOutputs, clip: str, players: SoundFiles) -> ClipMus
     return ClipMusic(name, True, best, following, str(captions.iloc[0]) if len(captions) else "", generated)
 
 
-def _generated(decoded: EmbeddingOutputs, clip: str, players: SoundFiles) -> dict[str, tuple[Player, ...]]:
+def _generated(decoded: EmbeddingOutputs, clip: str, players: PagePlayers) -> dict[str, tuple[Player, ...]]:
     if decoded.generated is None:
         return {}
     rows = decoded.generated[decoded.generated["clip"] == clip].sort_values("sample")
@@ -130,7 +130,7 @@ def _generated(decoded: EmbeddingOutputs, clip: str, players: SoundFiles) -> dic
     }
 
 
-def _track(row: dict[Any, Any], players: SoundFiles) -> RetrievedTrack:
+def _track(row: dict[Any, Any], players: PagePlayers) -> RetrievedTrack:
     return RetrievedTrack(
         title=row["title"] or row["track"],
         artist=row["artist"],
