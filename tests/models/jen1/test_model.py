@@ -290,7 +290,7 @@ class TestCommands:
             (2, 9, folder, "not inside"),
             (2, 2, folder, "nothing to fill"),
             (1, 2, "musiclm-small", "does not fill gaps"),
-            (1, 2, tmp_path / "nowhere", "no model"),
+            (1, 2, tmp_path / "nowhere", "no generator"),
         ):
             done = self.run("inpaint", sound, "-o", out, "--from", start, "--to", stop, "--generator", generator)
             assert isinstance(done.exception, InputError), done.output

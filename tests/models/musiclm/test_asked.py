@@ -236,4 +236,4 @@ def test_the_origin_of_a_sound_is_not_written_over_by_that_of_another_kind(tmp_p
     assert "x.json: this tells where x.wav came from" in str(refused)
     assert (tmp_path / "x.json").read_bytes() == before
     again = CliRunner().invoke(app, [*asked, str(tmp_path / "x.wav"), "--generator", "none"]).exception
-    assert "no model 'none'" in str(again)  # the same sound again may be made
+    assert "no generator 'none'" in str(again)  # the same sound again may be made
