@@ -13,9 +13,13 @@ from typer.testing import CliRunner
 from brain2music._utils.errors import InputError
 from brain2music.cli import app
 from brain2music.models.jen1 import training
-from brain2music.models.jen1.latent_shards import LatentData
+from brain2music.models.jen1.latent_shards import LatentData, PieceEncoder, write_latent_shards
+from brain2music.models.jen1.latents import open_latents
 from brain2music.models.jen1.training import JEN1Hyperparameters, JEN1Task
 from brain2music.models.jen1.unet import OmniUNet
+from brain2music.models.mulan.training_data import ComposedPiece
+from brain2music.models.musiclm.token_shards import WindowEmbedder
+from brain2music.simulation.music.render import render_piece
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine
 from brain2music.training.loop import fit
@@ -51,6 +55,22 @@ def test_a_batch_depends_on_seed_and_step_alone(shards: Path) -> None:
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert not torch.equal(one["embedding"], later["embedding"])
     assert len({task_of(shards).batch(step)["latents"].shape[2] for step in range(12)}) > 3
+
+
+def test_latents_of_music_are_written_once_and_are_those_of_their_piece(tmp_path: Path) -> None:
+    encoder = PieceEncoder(open_latents("mel-tokens-6k", None), WindowEmbedder("logmel", 1.0), "logmel", None)
+    sources = [ComposedPiece(0, genre, 0) for genre in ("jazz", "metal")]
+    files = write_latent_shards(sources, tmp_path, "a", encoder, seconds=3.0, per_shard=1)
+    first, second = (file.read_bytes() for file in files)
+    kept = files[0].stat().st_mtime_ns
+    files[1].unlink()
+    assert write_latent_shards(sources, tmp_path, "a", encoder, seconds=3.0, per_shard=1) == files
+    assert (files[0].stat().st_mtime_ns, files[0].read_bytes(), files[1].read_bytes()) == (kept, first, second)
+    data = LatentData(tmp_path, DIM)
+    assert [row["genre"] for row in data.rows] == ["jazz", "metal"]
+    rate = encoder.latents.sample_rate
+    expected = encoder.latents.raw(render_piece(sources[1].piece(3.0), rate)[None, : 3 * rate])
+    np.testing.assert_allclose(data.piece(1)["latents"], expected, atol=0.02)
 
 
 def test_latents_are_white_and_their_whitening_stays(own_shards: Path) -> None:

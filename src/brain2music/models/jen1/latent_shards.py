@@ -7,12 +7,9 @@ kept; the whitening of the latents is fitted once and kept, too, so that a train
 works in the same space.
 """
 
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,12 +20,11 @@ from torch import Tensor
 
 from ..._utils.cpu import use_one_thread
 from ..._utils.errors import InputError
-from ..._utils.files import read_arrays, write_arrays
 from ..._utils.progress import Advance
-from ..._utils.workers import Workers
 from ...audio.io import duration_of, read_audio, resample
 from ...embeddings.embeddings import EmbeddingSpace
 from ...simulation.music.render import render_piece
+from ...training.piece_shards import PieceShards, prepare_in_workers, write_piece_shards
 from ..autoencoder.whitening import LatentWhitening
 from ..mulan.training_data import ComposedPiece
 from ..musiclm.token_shards import SAMPLE_RATE as EMBEDDED_RATE
@@ -36,7 +32,6 @@ from ..musiclm.token_shards import RecordedSegment, WindowEmbedder
 from .latents import WHITENING, LatentCodec, describe_latents
 from .texts import TextTokens, pad_tokens
 
-_AHEAD = 3  # pieces under way for each worker
 _SHORTER_S = 0.05
 _WHITENED_PIECES = 400
 
@@ -129,26 +124,12 @@ def write_latent_shards(
     list of Path
         The shards that there are.
     """
-    parts = [sources[first : first + per_shard] for first in range(0, len(sources), per_shard)]
-    files = [out / f"{name}-{number:04d}.safetensors" for number in range(len(parts))]
-    missing = [(file, part) for file, part in zip(files, parts, strict=True) if not file.is_file()]
-    done, metadata = len(sources) - sum(len(part) for _, part in missing), encoder.metadata()
-    with Workers(workers, get_context("spawn"), initializer=_begin_worker, initargs=_of_worker(encoder)) as pool:
-        for file, part in missing:
-            if until is not None and time.monotonic() > until:
-                break
-            found: list[tuple[dict[str, Any], dict[str, np.ndarray]]] = []
-            for each in _prepared(pool, part, seconds, workers):
-                done += 1
-                if each is not None:
-                    found.append((each.row, encoder(each)))
-                if progress is not None:
-                    progress(done, len(sources))
-            if found:
-                rows, arrays = zip(*found, strict=True)
-                stacked = {key: np.stack([array[key] for array in arrays]) for key in arrays[0]}
-                write_arrays(file, stacked, {"pieces": list(rows), **metadata})
-    return [file for file in files if file.is_file()]
+
+    def prepare(missing: Sequence[ComposedPiece | RecordedSegment]) -> Iterator[PreparedMusic | None]:
+        return prepare_in_workers(_prepare_music, missing, seconds, workers, _begin_worker, _of_worker(encoder))
+
+    metadata = encoder.metadata()
+    return write_piece_shards(sources, out, name, prepare, encoder, metadata, per_shard, progress, until)
 
 
 class LatentData:
@@ -168,23 +149,9 @@ class LatentData:
     """
 
     def __init__(self, folder: Path, channels: int | None = None) -> None:
-        from safetensors.torch import load_file
-
-        files = sorted(folder.glob("*-[0-9]*.safetensors"))
-        if not files:
-            raise InputError("the folder holds no latents", folder, "run recipes/jen1_data.py first")
-        self.about: dict[str, Any] = {}
-        self.rows: list[dict[str, Any]] = []
-        for file in files:
-            about = read_arrays(file)[1]
-            self.rows += about.pop("pieces")
-            if self.about and about != self.about:
-                raise InputError("these latents were made otherwise than those before them", file, "make them again")
-            self.about = about
-        self.shards: list[dict[str, Tensor]] = [load_file(file) for file in files]
-        self.pieces = [
-            (number, row) for number, shard in enumerate(self.shards) for row in range(len(shard["latents"]))
-        ]
+        read = PieceShards.read(folder, "latents", "recipes/jen1_data.py")
+        self.about, self.rows, self.shards = read.about, read.rows, read.arrays
+        self.pieces = read.places("latents")
         self.space = EmbeddingSpace(**self.about["space"])
         self.frame_rate, self.frames = float(self.about["frame_rate"]), min(s["latents"].shape[2] for s in self.shards)
         self.whitening = self._whitening(folder / WHITENING, channels)
@@ -240,19 +207,6 @@ class LatentData:
             whitening.update(self.piece(int(index))["latents"].float()[None])
         whitening.save(file)
         return whitening
-
-
-def _prepared(
-    pool: Workers, sources: Sequence[ComposedPiece | RecordedSegment], seconds: float, workers: int
-) -> Iterator[PreparedMusic | None]:
-    """Prepared sources in order; None for recordings that are too short."""
-    waiting: list[Future[PreparedMusic | None]] = []
-    for source in sources:
-        waiting.append(pool.submit(_prepare_music, source, seconds))
-        if len(waiting) > _AHEAD * workers:
-            yield waiting.pop(0).result()
-    while waiting:
-        yield waiting.pop(0).result()
 
 
 _WORKER: list[Any] = []

@@ -6,11 +6,8 @@ s; what each piece is, and what made the tokens, is in its metadata. A shard is 
 there, so building goes on where it stopped, and parts of a corpus may be built on several machines.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,12 +17,11 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from ..._utils.cpu import use_one_thread
-from ..._utils.errors import InputError
 from ..._utils.files import digest_file, read_arrays, write_arrays
 from ..._utils.progress import Advance
-from ..._utils.workers import Workers
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.protocols import Embedder
+from ...training.piece_shards import PieceShards, prepare_in_workers, write_piece_shards
 from ...weights import find
 from ..codec_parts.codes import TokenCodec
 from ..embedders import get_embedder
@@ -38,7 +34,6 @@ from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
 SAMPLE_RATE = 24000
 CODEBOOKS = "codebooks.safetensors"
 """The codec's codebooks, beside the shards."""
-_AHEAD = 3  # pieces under way for each worker
 
 
 @dataclass(frozen=True)
@@ -168,47 +163,21 @@ def write_shards(
     embedding : as for :class:`WindowEmbedder`, for the workers.
     until : begin no shard after this time (``time.monotonic()``).
     """
-    parts = [sources[first : first + per_shard] for first in range(0, len(sources), per_shard)]
-    files = [out / f"{name}-{number:04d}.safetensors" for number in range(len(parts))]
-    missing = [(file, part) for file, part in zip(files, parts, strict=True) if not file.is_file()]
-    done = len(sources) - sum(len(part) for _, part in missing)
-    made_by = tokenizer.metadata()
     write_arrays(out / CODEBOOKS, {"codebooks": tokenizer.codec.codebooks.cpu().numpy()}, {})
-    flat = [source for _, part in missing for source in part]
-    prepared = prepare_pieces(flat, embedding, tokenizer.embedder.space.step_s, seconds, workers)
-    for file, part in missing:
-        if until is not None and time.monotonic() > until:
-            break
-        pieces: list[tuple[dict[str, Any], dict[str, np.ndarray]]] = []
-        for each in (next(prepared) for _ in part):
-            done += 1
-            if each is not None:
-                pieces.append((each.row, tokenizer(each)))
-            if progress is not None:
-                progress(done, len(sources))
-        if pieces:
-            rows, arrays = zip(*pieces, strict=True)
-            stacked = {key: np.stack([array[key] for array in arrays]) for key in arrays[0]}
-            write_arrays(file, stacked, {"pieces": list(rows), **made_by})
-    return [file for file in files if file.is_file()]
+    step_s = tokenizer.embedder.space.step_s
+
+    def prepare(missing: Sequence[ComposedPiece | RecordedSegment]) -> Iterator[PreparedPiece | None]:
+        return prepare_pieces(missing, embedding, step_s, seconds, workers)
+
+    metadata = tokenizer.metadata()
+    return write_piece_shards(sources, out, name, prepare, tokenizer, metadata, per_shard, progress, until)
 
 
 def prepare_pieces(
     sources: Iterable[ComposedPiece | RecordedSegment], embedding: str, step_s: float, seconds: float, workers: int
 ) -> Iterator[PreparedPiece | None]:
     """Render or read sources in ``workers`` processes, in order; None for recordings that are too short."""
-    context = get_context("spawn")
-    with Workers(workers, context, initializer=_start_worker, initargs=(embedding, step_s)) as pool:
-        waiting: list[Future[PreparedPiece | None]] = []
-        try:
-            for source in sources:
-                waiting.append(pool.submit(_prepare_piece, source, seconds))
-                if len(waiting) > _AHEAD * workers:
-                    yield waiting.pop(0).result()
-            while waiting:
-                yield waiting.pop(0).result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    return prepare_in_workers(_prepare_piece, sources, seconds, workers, _start_worker, (embedding, step_s))
 
 
 class TokenData:
@@ -220,22 +189,9 @@ class TokenData:
     """
 
     def __init__(self, folder: Path) -> None:
-        from safetensors.torch import load_file
-
-        files = sorted(folder.glob("*-[0-9]*.safetensors"))
-        if not files:
-            raise InputError("the folder holds no tokens", folder, "run recipes/musiclm_data.py first")
-        self.about: dict[str, Any] = {}
-        for file in files:
-            about = read_arrays(file)[1]
-            about.pop("pieces")
-            if self.about and about != self.about:
-                raise InputError("these tokens were made otherwise than those before them", file, "build them again")
-            self.about = about
-        self.shards: list[dict[str, Tensor]] = [load_file(file) for file in files]
-        self.pieces = np.array(
-            [(number, row) for number, shard in enumerate(self.shards) for row in range(len(shard["codes"]))]
-        )
+        read = PieceShards.read(folder, "tokens", "recipes/musiclm_data.py")
+        self.about, self.shards = read.about, read.arrays
+        self.pieces = np.array(read.places("codes"))
         self.n_quantizers, self.frame_rate = self.shards[0]["codes"].shape[1], float(self.about["codec_rate"])
         beside = folder / CODEBOOKS
         self.codebooks = torch.from_numpy(read_arrays(beside)[0]["codebooks"]) if beside.is_file() else None
