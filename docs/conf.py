@@ -77,6 +77,7 @@ html_title = "brain2music"
 html_static_path = ["_static"]
 html_css_files = ["manual.css"]
 html_show_sourcelink = False
+html_sidebars = {page: [] for page in ("benchmarks", "cite", "contributing", "showcase", "start", "troubleshooting")}
 html_math_renderer = "mathml"
 html_theme_options = {
     "header_links_before_dropdown": 5,
