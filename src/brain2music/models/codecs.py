@@ -115,7 +115,7 @@ def _find_codec(name: str, n_quantizers: int | None, vocoder: Vocoder) -> Codec:
     load_plugins()
     if name in ADAPTERS:
         return _without_quantizers(ADAPTERS[name](), name, n_quantizers)
-    folder = find_model(name, "codec")
+    folder = find_model(name, "codec", CODEC_KINDS)
     kind = read_json(folder / "config.json").get("model")
     if kind == "SoundStream":
         from .codec_parts.block_codecs import SoundStreamCodec
@@ -226,6 +226,8 @@ def _is_cached(repo: str) -> bool:
     return isinstance(try_to_load_from_cache(repo, "config.json"), str)
 
 
+CODEC_KINDS = ("SoundStream", "Autoencoder", "MelTokens")
+"""Our codecs, by the model that their folders name."""
 _REPOS = {"encodec-24khz": "facebook/encodec_24khz", "dac-44khz": "descript/dac_44khz"}
 CODEC_DESCRIPTIONS = {
     "mel-tokens-6k": "mel spectrograms as tokens, ours, 5.6 kbps; the default of `encode`",
@@ -245,7 +247,7 @@ def codec_names() -> list[str]:
     import brain2music.weights
 
     shipped = Path(brain2music.weights.__file__).parent.glob("*/config.json")
-    codecs = (path for path in shipped if read_json(path).get("model") in ("SoundStream", "Autoencoder", "MelTokens"))
+    codecs = (path for path in shipped if read_json(path).get("model") in CODEC_KINDS)
     return [*sorted(path.parent.name for path in codecs), *ADAPTERS]
 
 

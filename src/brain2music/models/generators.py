@@ -139,7 +139,7 @@ def get_generator(
         if codec is not None or vocoder is not None:
             raise InputError(f"{name} takes neither a codec nor a vocoder", hint="leave them out")
         return GENERATORS[str(name)](device)
-    folder = find_model(name, "generator")
+    folder = find_model(name, "generator", KINDS)
     kind = read_json(folder / "config.json").get("model")
     if kind == "MusicLM":
         from .musiclm.model import MusicLM

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -45,10 +45,10 @@ def load_plugins() -> None:
             _load_once(point.value, point.load, "correct the package that declares it, or uninstall it")
 
 
-def find_model(name: str | Path, kind: Literal["codec", "generator"]) -> Path:
-    """The folder of a model that is not registered; the error says how models are."""
+def find_model(name: str | Path, kind: Literal["codec", "generator"], kinds: Collection[str]) -> Path:
+    """The folder of a model that is not registered; the error names those of these kinds, and how others are."""
     try:
-        return find(name)
+        return find(name, kinds)
     except InputError as problem:
         raise InputError(f"there is no {kind} {str(name)!r}", hint=f"{problem.hint}; {how_to_register(kind)}") from None
 

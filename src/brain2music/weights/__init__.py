@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from .._utils.errors import InputError
@@ -10,13 +11,15 @@ FOLDER_VARIABLE = "BRAIN2MUSIC_MODELS"
 SHIPPED = Path(__file__).parent
 
 
-def find(name: str | Path) -> Path:
+def find(name: str | Path, kinds: Collection[str] = ()) -> Path:
     """Find the folder of a model.
 
     Parameters
     ----------
     name : str or Path
         Name of a folder in ``$BRAIN2MUSIC_MODELS``, name of a shipped model, or a path.
+    kinds : collection of str, optional
+        Kinds of models that the error names, as in ``config.json``; default all.
 
     Returns
     -------
@@ -37,8 +40,8 @@ def find(name: str | Path) -> Path:
     for folder in (local_folder(name), SHIPPED / name, Path(name)):
         if folder is not None and (folder / "config.json").is_file():
             return folder
-    shipped = sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
-    hint = f"give a model folder{', or one of ' + ', '.join(shipped) if shipped else ' (none ships)'}"
+    known = [model for model, kind in local_models().items() if not kinds or kind in kinds]
+    hint = f"give a model folder{', or one of ' + ', '.join(known) if known else ' (none is here)'}"
     raise InputError(f"there is no model {str(name)!r}", hint=hint)
 
 
