@@ -34,10 +34,10 @@ from brain2music.metrics.ranking import identification_by_clip, one_per_group, s
 from brain2music.metrics.uncertainty import bootstrap_interval
 from brain2music.models.embedders import get_embedder
 from brain2music.models.embedding_input import EmbeddingInput
+from brain2music.models.generator_parts.prompts import Waveform, embed_sounds
 from brain2music.models.generators import generate_from_embeddings, get_generator
 from brain2music.models.jen1.model import JEN1
 from brain2music.models.musiclm.model import MusicLM
-from brain2music.models.musiclm.prompts import Waveform, embed_sounds
 from brain2music.pipeline.outputs import Outputs
 from brain2music.simulation.music.compose import compose_piece
 from brain2music.simulation.music.genres import GENRES

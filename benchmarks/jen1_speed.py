@@ -23,9 +23,9 @@ from adherence import composed
 from brain2music.metrics.ranking import identification_by_clip, similarity
 from brain2music.models.embedders import get_embedder
 from brain2music.models.embedding_input import EmbeddingInput
+from brain2music.models.generator_parts.prompts import embed_sounds
 from brain2music.models.generators import get_generator
 from brain2music.models.jen1.model import JEN1
-from brain2music.models.musiclm.prompts import embed_sounds
 
 RESULTS = Results("jen1_speed")
 SECONDS = 15.0

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from brain2music.models.generator_parts.pieces import RecordedSegment, WindowEmbedder
 from brain2music.models.jen1.latent_shards import LatentData, PieceEncoder, write_latent_shards
 from brain2music.models.jen1.latents import open_latents
 from brain2music.models.jen1.texts import get_text_tokens
 from brain2music.models.mulan.training_data import ComposedPiece
-from brain2music.models.musiclm.token_shards import RecordedSegment, WindowEmbedder
 from brain2music.simulation.music.genres import GENRES
 
 

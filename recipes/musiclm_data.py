@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 
 from brain2music.models.codecs import get_token_codec
+from brain2music.models.generator_parts.pieces import RecordedSegment, WindowEmbedder
 from brain2music.models.mulan.training_data import ComposedPiece
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import ACOUSTIC_FRAME_RATE
@@ -29,9 +30,7 @@ from brain2music.models.musiclm.semantic import FILE, MusicnnFrames, SemanticTok
 from brain2music.models.musiclm.semantic_training import fit_semantic
 from brain2music.models.musiclm.token_shards import (
     PieceTokenizer,
-    RecordedSegment,
     TokenData,
-    WindowEmbedder,
     prepare_pieces,
     semantic_features,
     write_shards,

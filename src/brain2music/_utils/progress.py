@@ -71,6 +71,18 @@ def progress(stage: str) -> Iterator[Advance]:
     _end(under_way, failed=False)
 
 
+class StepCounter:
+    """Counter that reports how many steps of all are done."""
+
+    def __init__(self, progress: Advance | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def __call__(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
 def _begin(name: str) -> Stage:
     global _display
     stage = Stage(name)

@@ -91,7 +91,7 @@ def generate_music(
     """Generate music from a text, a recording or an embedding."""
     if sum(each is not None for each in (text, like, embedding_file)) != 1:
         raise typer.BadParameter("give exactly one of --text, --like and --embedding-file")
-    from ..models.musiclm.prompts import check_duration, check_guidance, count_items
+    from ..models.generator_parts.prompts import check_duration, check_guidance, count_items
 
     check_duration(duration_s, n_samples)
     check_guidance(guidance)
@@ -137,7 +137,7 @@ def continue_(
     """
     from ..audio.formats import check_format, require_room
     from ..audio.info import audio_info
-    from ..models.musiclm.prompts import check_duration, check_guidance
+    from ..models.generator_parts.prompts import check_duration, check_guidance
 
     check_duration(duration_s)
     check_guidance(guidance)
@@ -179,9 +179,9 @@ def inpaint(
     from .._utils.errors import InputError
     from ..audio.formats import check_format, require_room
     from ..audio.info import audio_info
+    from ..models.generator_parts.prompts import check_guidance
     from ..models.jen1.editing import check_gap
     from ..models.musiclm.model import MusicLM
-    from ..models.musiclm.prompts import check_guidance
 
     check_guidance(guidance)
     _require([output], [recording], overwrite)
@@ -213,9 +213,9 @@ def story(
 ) -> None:
     """Generate one piece whose prompt changes every 15 s."""
     from .._utils.errors import InputError
+    from ..models.generator_parts.prompts import check_guidance
+    from ..models.generator_parts.windows import SECTION_S
     from ..models.musiclm.model import MusicLM
-    from ..models.musiclm.prompts import check_guidance
-    from ..models.musiclm.windows import SECTION_S
 
     check_guidance(guidance)
     _require([output], [], overwrite)

@@ -29,10 +29,10 @@ from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..embeddings.protocols import Embedder
 from ..embeddings.windows import mono_at
 from .embedding_input import EmbeddingInput
+from .generator_parts.prompts import Waveform, check_duration, check_seed, embed_sounds, prompts_from_embeddings
 from .generators import Generator
 from .jen1.diffusion import StartingLatents
 from .jen1.model import JEN1
-from .musiclm.prompts import Waveform, check_duration, check_seed, embed_sounds, prompts_from_embeddings
 
 Anchoring = Literal["vary", "inpaint", "continue"]
 Retrieve = Callable[[Float32[np.ndarray, "items dims"]], Sequence[Sequence["Anchor"]]]

@@ -15,6 +15,7 @@ from brain2music.cli import app
 from brain2music.embeddings.embeddings import Embeddings
 from brain2music.models.autoencoder.model import Autoencoder, AutoencoderConfig
 from brain2music.models.autoencoder.whitening import LatentWhitening
+from brain2music.models.generator_parts import prompts
 from brain2music.models.generators import Generator, generate_from_embeddings, get_generator
 from brain2music.models.jen1 import model as model_module
 from brain2music.models.jen1.config import UNetConfig
@@ -23,7 +24,6 @@ from brain2music.models.jen1.editing import check_gap
 from brain2music.models.jen1.latents import AutoencoderLatents, open_latents
 from brain2music.models.jen1.model import JEN1
 from brain2music.models.jen1.unet import OmniUNet
-from brain2music.models.musiclm import prompts
 
 from .conftest import RATE, SPACE, make_network, music
 

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from brain2music._utils.errors import InputError
 from brain2music.cli import app
+from brain2music.models.generator_parts.pieces import WindowEmbedder
 from brain2music.models.jen1 import training
 from brain2music.models.jen1.latent_shards import LatentData, PieceEncoder, write_latent_shards
 from brain2music.models.jen1.latents import open_latents
 from brain2music.models.jen1.training import JEN1Hyperparameters, JEN1Task
 from brain2music.models.jen1.unet import OmniUNet
 from brain2music.models.mulan.training_data import ComposedPiece
-from brain2music.models.musiclm.token_shards import WindowEmbedder
 from brain2music.simulation.music.render import render_piece
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine

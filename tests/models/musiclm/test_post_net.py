@@ -15,6 +15,7 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_arrays, write_arrays
 from brain2music.audio.io import read_audio
 from brain2music.cli import app
+from brain2music.models.generator_parts.prompts import embed_sounds, seeded_generator
 from brain2music.models.mel_tokens.hifigan import N_MELS
 from brain2music.models.mel_tokens.model import MelTokens
 from brain2music.models.musiclm.model import MusicLM
@@ -22,7 +23,6 @@ from brain2music.models.musiclm.post_net import FOLDER, MelPostNet, MelPostNetCo
 from brain2music.models.musiclm.post_net_data import GUIDANCE, sample_teacher_forced, write_examples, write_free_running
 from brain2music.models.musiclm.post_net_training import Pair, PostNetHyperparameters, PostNetTask, train_post_net
 from brain2music.models.musiclm.postfilter import FRAMES, Postfilter
-from brain2music.models.musiclm.prompts import embed_sounds, seeded_generator
 from brain2music.models.musiclm.sampling import Sampling
 from brain2music.training.arguments import TrainingArguments
 from brain2music.training.engine import Engine

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brain2music.models.generator_parts.windows import windows
 from brain2music.models.musiclm.config import STAGES, stage_configs
 from brain2music.models.musiclm.patterns import arrange, collect, layout
 from brain2music.models.musiclm.tokens import SPECIALS, Family, TokenSpace
-from brain2music.models.musiclm.windows import windows
 
 SPACE = TokenSpace((Family("condition", 12, 1024), Family("semantic", 1, 1024), Family("acoustic", 12, 1024)))
 

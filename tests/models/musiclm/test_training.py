@@ -11,6 +11,7 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_arrays, write_arrays
 from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.models.codecs import get_token_codec
+from brain2music.models.generator_parts.pieces import WindowEmbedder
 from brain2music.models.mulan.training_data import ComposedPiece
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.model import MusicLM
@@ -19,7 +20,6 @@ from brain2music.models.musiclm.semantic_training import fit_semantic
 from brain2music.models.musiclm.token_shards import (
     PieceTokenizer,
     TokenData,
-    WindowEmbedder,
     code_frequencies,
     mean_entropy,
     write_shards,

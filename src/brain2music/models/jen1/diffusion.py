@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..musiclm.windows import Window, windows
+from ..generator_parts.windows import Window, windows
 from .condition import DiffusionCondition
 from .samplers import Denoiser, SamplerName, sample_ddim, sample_dpm, sampling_times
 from .schedule import NoiseSchedule, Objective, clean_estimate

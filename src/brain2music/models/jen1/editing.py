@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from ..._utils.errors import Brain2MusicWarning, InputError
-from ..._utils.progress import Advance
+from ..._utils.progress import Advance, StepCounter
 from ...audio.channels import mix
 from ...audio.filling import NEAR_S, fill_gap, gains_around
 from ...audio.info import audio_info
@@ -21,10 +21,9 @@ from ...audio.joining import join
 from ...audio.limiter import limit
 from ...audio.sound import Reconstruction
 from ...audio.waveforms import as_channels
+from ..generator_parts.prompts import AudioInput, embed_sounds, read_recording
 from ..mel_tokens.griffin_lim import GriffinLim
 from ..mel_tokens.hifigan import HOP_LENGTH
-from ..musiclm.prompts import AudioInput, embed_sounds, read_recording
-from ..musiclm.writer import StepCounter
 from .condition import DiffusionCondition
 from .diffusion import KnownLatents
 from .latents import EncodedSound, MelLatents

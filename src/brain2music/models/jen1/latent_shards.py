@@ -26,9 +26,9 @@ from ...embeddings.embeddings import EmbeddingSpace
 from ...simulation.music.render import render_piece
 from ...training.piece_shards import PieceShards, prepare_in_workers, write_piece_shards
 from ..autoencoder.whitening import LatentWhitening
+from ..generator_parts.pieces import SAMPLE_RATE as EMBEDDED_RATE
+from ..generator_parts.pieces import RecordedSegment, WindowEmbedder
 from ..mulan.training_data import ComposedPiece
-from ..musiclm.token_shards import SAMPLE_RATE as EMBEDDED_RATE
-from ..musiclm.token_shards import RecordedSegment, WindowEmbedder
 from .latents import WHITENING, LatentCodec, describe_latents
 from .texts import TextTokens, pad_tokens
 

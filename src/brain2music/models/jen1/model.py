@@ -20,12 +20,12 @@ from torch import Tensor
 
 from ... import __version__
 from ..._utils.errors import InputError
-from ..._utils.progress import Advance
+from ..._utils.progress import Advance, StepCounter
 from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import Embeddings, EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..embedding_input import EmbeddingInput
-from ..musiclm.prompts import (
+from ..generator_parts.prompts import (
     MAX_WORDS,
     AudioInput,
     Prompts,
@@ -37,7 +37,6 @@ from ..musiclm.prompts import (
     prompts_from_embeddings,
     seeded_generator,
 )
-from ..musiclm.writer import StepCounter
 from .condition import DiffusionCondition
 from .diffusion import DiffusionConfig, DiffusionSampler
 from .editing import continue_sound, inpaint_sound

@@ -15,7 +15,7 @@ from ...audio.joining import join
 from ...audio.sound import Reconstruction
 from ...audio.waveforms import as_channels
 from ...embeddings.windows import mono_at
-from .prompts import (
+from ..generator_parts.prompts import (
     AudioInput,
     check_duration,
     check_guidance,
@@ -24,7 +24,7 @@ from .prompts import (
     embed_texts,
     read_recording,
 )
-from .windows import SECTION_S
+from ..generator_parts.windows import SECTION_S
 
 if TYPE_CHECKING:
     from .model import MusicLM

@@ -17,21 +17,12 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from ..._utils.errors import InputError
-from ..._utils.progress import Advance
+from ..._utils.progress import Advance, StepCounter
 from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import Embeddings, EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..codec_parts.codes import Codes, TokenCodec
-from ..mel_tokens.model import MelTokenCodec
-from .condition import Conditioner
-from .config import StageName, StageSet
-from .continuation import continue_recording
-from .folder import codec_digest, read_parts, write_config
-from .origin import origin
-from .post_net import FOLDER as POST_NET
-from .post_net import MelPostNet
-from .postfilter import Postfilter
-from .prompts import (
+from ..generator_parts.prompts import (
     AudioInput,
     Prompts,
     Rows,
@@ -44,11 +35,20 @@ from .prompts import (
     prompts_from_texts,
     seeded_generator,
 )
+from ..generator_parts.windows import SECTION_S
+from ..mel_tokens.model import MelTokenCodec
+from .condition import Conditioner
+from .config import StageName, StageSet
+from .continuation import continue_recording
+from .folder import codec_digest, read_parts, write_config
+from .origin import origin
+from .post_net import FOLDER as POST_NET
+from .post_net import MelPostNet
+from .postfilter import Postfilter
 from .sampling import Randomness, Sampling
 from .semantic import MusicnnFrames, SemanticTokenizer
 from .stage import Condition, MusicLMStage
-from .windows import SECTION_S
-from .writer import Prompt, StepCounter, Writer
+from .writer import Prompt, Writer
 
 BATCH = 16
 """Pieces per batch; larger batches take more memory and little less time per piece."""

@@ -21,14 +21,14 @@ from ..._utils.errors import InputError
 from ..._utils.files import digest_array, digest_text, read_arrays, write_arrays
 from ..._utils.progress import Advance
 from ...audio.io import read_audio
+from ..generator_parts.prompts import embed_sounds, seeded_generator
+from ..generator_parts.windows import windows
 from ..mel_tokens.hifigan import hifigan_log_mel
 from ..mel_tokens.model import MelTokenCodec
 from .model import MusicLM
-from .prompts import embed_sounds, seeded_generator
 from .sampling import Sampling, apply_guidance, sample_codes
 from .stage import Condition, MusicLMStage
 from .training_music import mel_token_codec
-from .windows import windows
 
 PER_SHARD = 20
 GUIDANCE = (0.0, 1.0, 1.5, 2.0)

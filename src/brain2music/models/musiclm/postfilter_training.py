@@ -8,10 +8,10 @@ import torch
 from ..._utils.errors import InputError
 from ..._utils.progress import Advance
 from ...audio.io import read_audio
+from ..generator_parts.prompts import embed_sounds, seeded_generator
 from ..mel_tokens.hifigan import hifigan_log_mel
 from .model import BATCH, MusicLM
 from .postfilter import Postfilter
-from .prompts import embed_sounds, seeded_generator
 from .training_music import choose_music, mel_token_codec
 
 _SHORTEST_S = 6.0

@@ -8,11 +8,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ..._utils.progress import Advance
+from ..generator_parts.windows import SECTION_S, Window, windows
 from .config import SEMANTIC_FRAME_RATE, StageName
 from .sampling import Randomness, Sampling
 from .stage import Condition, MusicLMStage
-from .windows import SECTION_S, Window, windows
 
 Prompt = tuple[Tensor | None, Tensor]
 """Semantic (batch, 1, n) and acoustic (batch, n_quantizers, 2 n) codes to continue; a single stage needs the latter."""
@@ -118,18 +117,6 @@ class Writer:
         chunks = padded.unflatten(2, (-1, chunk)).transpose(1, 2).flatten(0, 1)
         fine = stage.sample(None, chunks, chunk, self.sampling["fine"], generator)
         return fine.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2)[:, :, :frames]
-
-
-class StepCounter:
-    """Counter that reports how many steps of all are done."""
-
-    def __init__(self, progress: Advance | None, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
-
-    def __call__(self) -> None:
-        self._done += 1
-        if self._progress is not None:
-            self._progress(self._done, self._total)
 
 
 def _no_codes(batch: int, stage: MusicLMStage) -> Int[Tensor, "batch quantizers 0"]:

@@ -18,10 +18,8 @@ from brain2music.audio.io import read_audio, write_audio
 from brain2music.audio.sound import Reconstruction
 from brain2music.cli import app
 from brain2music.embeddings.embeddings import Embeddings
-from brain2music.models.musiclm import prompts
-from brain2music.models.musiclm.condition import Conditioner
-from brain2music.models.musiclm.model import MusicLM
-from brain2music.models.musiclm.prompts import (
+from brain2music.models.generator_parts import prompts
+from brain2music.models.generator_parts.prompts import (
     check_duration,
     check_guidance,
     check_seed,
@@ -29,6 +27,8 @@ from brain2music.models.musiclm.prompts import (
     prompts_from_embeddings,
     prompts_from_texts,
 )
+from brain2music.models.musiclm.condition import Conditioner
+from brain2music.models.musiclm.model import MusicLM
 from brain2music.models.musiclm.sampling import Sampling
 
 from .conftest import SPACE
