@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -9,13 +10,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from ..._utils.errors import InputError
 from ...embeddings.texts import as_texts
+from ..adapters.hub_weights import HubWeights, load_pretrained, read_config, require_transformers, weight_files
 from ..mulan.minilm import sentence_encoder
 
 MINILM = "minilm"
 MAX_TOKENS = 64
 """Tokens of a text that are read; more are cut off."""
+_ENCODERS = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
 
 
 @runtime_checkable
@@ -54,23 +56,20 @@ class HubTokens:
     Raises
     ------
     InputError
-        The extra ``hub`` is not installed, or there is no such model.
+        The extra ``hub`` is not installed, or the model is not on this machine: nothing is downloaded here.
     """
 
     def __init__(self, name: str) -> None:
-        try:
-            from transformers import AutoConfig, AutoModel, AutoTokenizer, T5EncoderModel
-        except ImportError:
-            raise InputError(f"{name} needs transformers", hint="pip install 'brain2music[hub]'") from None
-        try:
-            config = AutoConfig.from_pretrained(name)
-            family: Any = T5EncoderModel if config.model_type in ("t5", "mt5", "umt5") else AutoModel
-            self._model: Any = family.from_pretrained(name).eval()
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(name)
-        except (OSError, ValueError) as error:
-            first = str(error).splitlines()[0][:120]
-            raise InputError(f"the text encoder {name} cannot be loaded ({first})", hint="check its name") from None
-        self.name, self.dims = name, int(config.hidden_size)
+        require_transformers(name)
+        import transformers
+
+        folder = Path(name) if Path(name).is_dir() else HubWeights(name.rpartition("/")[2], name).folder()
+        weight_files(folder)
+        config = read_config(folder)
+        family = _ENCODERS.get(config.get("model_type", ""), "AutoModel")
+        self._model: Any = load_pretrained(getattr(transformers, family), folder)
+        self._tokenizer: Any = load_pretrained(transformers.AutoTokenizer, folder)
+        self.name, self.dims = name, int(self._model.config.hidden_size)
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> tuple[Float[Tensor, "texts tokens dims"], Bool[Tensor, "texts tokens"]]:
