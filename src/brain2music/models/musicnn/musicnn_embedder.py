@@ -13,9 +13,10 @@ single precision.
 
 import ast
 import importlib.util
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -27,11 +28,14 @@ from ...audio.mel import mel_spectrogram
 from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.windows import mono_at, window_starts
-from .network import DIMS, PATCH_FRAMES, MusicnnNetwork
+from .network import PATCH_FRAMES, MusicnnNetwork
 from .tf_checkpoint import read_checkpoint
+from .vgg import VggNetwork
 
 Model = Literal["mtt", "msd"]
+Tagger = Literal["mtt", "msd", "mtt-vgg", "msd-vgg"]
 Kind = Literal["mean_pool", "max_pool", "penultimate", "tags"]
+Network = TypeVar("Network", MusicnnNetwork, VggNetwork)
 
 SAMPLE_RATE, N_FFT, HOP_LENGTH, N_MELS = 16000, 512, 256, 96
 PATCH_SAMPLES = PATCH_FRAMES * HOP_LENGTH
@@ -40,12 +44,12 @@ _VERSION = "1"
 
 
 class MusicnnEmbedder:
-    """Embedder of the 753 mean-pooled features of a musicnn model, averaged over each window.
+    """Embedder of the mean-pooled features of a musicnn model (753) or a VGG (128), averaged over each window.
 
     Parameters
     ----------
-    model : {"mtt", "msd"}
-        Model: trained on MagnaTagATune or on the Million Song Dataset.
+    model : {"mtt", "msd", "mtt-vgg", "msd-vgg"}
+        Model: trained on MagnaTagATune or on the Million Song Dataset; musicnn, or the VGG that was trained beside it.
     window_s : float, default 10.0
         Seconds of sound per vector.
     step_s : float, default 1.5
@@ -64,16 +68,19 @@ class MusicnnEmbedder:
     1909.06654).
     """
 
-    def __init__(self, model: Model, window_s: float = 10.0, step_s: float = 1.5, folder: Path | None = None) -> None:
+    def __init__(self, model: Tagger, window_s: float = 10.0, step_s: float = 1.5, folder: Path | None = None) -> None:
         if window_s < 3.0 or step_s <= 0:
             raise InputError(
                 f"musicnn reads windows of 3 s or more, not {window_s:g} s every {step_s:g} s",
                 hint="choose a longer window, and a positive step",
             )
         folder = folder or package_folder()
-        self.network, digest = load_network(model, folder)
-        self.tag_names = read_tag_names(model, folder)
-        self.space = EmbeddingSpace(f"musicnn-{model}", _VERSION, digest, DIMS, window_s, step_s, SAMPLE_RATE)
+        data, _, architecture = model.partition("-")
+        self.network: Any
+        self.network, digest = load_vgg(data, folder) if architecture else load_network(data, folder)
+        self.tag_names = read_tag_names(data, folder)
+        dims = self.network.dims
+        self.space = EmbeddingSpace(f"musicnn-{model}", _VERSION, digest, dims, window_s, step_s, SAMPLE_RATE)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
         """Embed a waveform at any sample rate, mono or stereo: (windows, 753)."""
@@ -122,7 +129,7 @@ def package_folder() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def read_tag_names(model: Model, folder: Path) -> tuple[str, ...]:
+def read_tag_names(model: str, folder: Path) -> tuple[str, ...]:
     """Read the 50 tags of a model from the source of the package, without running it."""
     file = folder / "configuration.py"
     try:
@@ -135,21 +142,29 @@ def read_tag_names(model: Model, folder: Path) -> tuple[str, ...]:
     raise InputError(f"there are no tag names for {model!r}", file, _HINT)
 
 
-def load_network(model: Model, folder: Path) -> tuple[MusicnnNetwork, str]:
+def load_network(model: str, folder: Path) -> tuple[MusicnnNetwork, str]:
     """Load the network and the digest (sha256) of its weights, once per process and state of the files."""
-    index = folder / f"{model.upper()}_musicnn" / ".index"
-    data = index.with_name(".data-00000-of-00001")
+    return _read_network(MusicnnNetwork, folder / f"{model.upper()}_musicnn")
+
+
+def load_vgg(model: str, folder: Path) -> tuple[VggNetwork, str]:
+    """Load the VGG of the package as :func:`load_network` loads musicnn."""
+    return _read_network(VggNetwork, folder / f"{model.upper()}_vgg")
+
+
+def _read_network(kind: Callable[..., Network], folder: Path) -> tuple[Network, str]:
+    index, data = folder / ".index", folder / ".data-00000-of-00001"
     for file in (index, data):
         if not file.is_file():
             raise InputError("a file of musicnn's weights is missing", file, _HINT)
-    return _load_network(index, data, data.stat().st_mtime_ns, index.stat().st_mtime_ns)
+    return _cached_network(kind, index, data, data.stat().st_mtime_ns, index.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=4)
-def _load_network(index: Path, data: Path, *modified: int) -> tuple[MusicnnNetwork, str]:
+@lru_cache(maxsize=8)
+def _cached_network(kind: Any, index: Path, data: Path, *modified: int) -> tuple[Any, str]:
     variables = read_checkpoint(index, data, skip=("Adam", "Adam_1"))
     try:
-        return MusicnnNetwork(variables), digest_file(data)
+        return kind(variables), digest_file(data)
     except ValueError as error:
         raise InputError(f"these are not the weights of musicnn: {error}", data, _HINT) from None
 

@@ -40,15 +40,17 @@ class MusicnnNetwork:
     variables : variables of the checkpoint by name; :class:`ValueError` where one is missing or misshapen.
     """
 
+    dims = DIMS
+
     def __init__(self, variables: Mapping[str, np.ndarray]) -> None:
         if wrong := [
             name for name, shape in _shapes().items() if name not in variables or variables[name].shape != shape
         ]:
             raise ValueError(f"variable {wrong[0]!r} is missing or misshapen")
-        self._input = _Affine(variables, 0)
+        self._input = Affine(variables, 0)
         self._front = [MaxBlock(variables, number) for number in (*_TIMBRAL, *_TEMPORAL)]
         self._middle = [_Block(variables, number) for number in (5, 6, 7)]
-        self._pooled, self._last = _Affine(variables, 9), _Affine(variables, 10)
+        self._pooled, self._last = Affine(variables, 9), Affine(variables, 10)
         self._dense, self._out = _Linear(variables, "dense"), _Linear(variables, "dense_1")
 
     @torch.inference_mode()
@@ -82,7 +84,7 @@ class MusicnnNetwork:
         return torch.cat([front, first, second, third])
 
 
-class _Affine:
+class Affine:
     """Batch normalisation at inference: x * scale + shift per channel."""
 
     def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
@@ -92,7 +94,7 @@ class _Affine:
             for name in ("gamma", "beta", "moving_mean", "moving_variance")
         )
         scale = gamma / np.sqrt(variance + _EPSILON)
-        self.scale, self.shift = _tensor(scale), _tensor(beta - mean * scale)
+        self.scale, self.shift = to_tensor(scale), to_tensor(beta - mean * scale)
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         return values * self.scale + self.shift
@@ -107,7 +109,7 @@ class MaxBlock:
 
     def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
         kernel, bias = _convolution(variables, number)
-        affine = _Affine(variables, number + 1)
+        affine = Affine(variables, number + 1)
         self._sign = torch.where(affine.scale < 0, -1.0, 1.0)[:, None]
         self._kernel = (kernel.permute(3, 2, 0, 1) * self._sign[:, :, None, None]).contiguous()
         self._bias, self._scale, self._shift = bias[:, None], affine.scale[:, None], affine.shift[:, None]
@@ -159,7 +161,7 @@ class _Block:
 
     def __init__(self, variables: Mapping[str, np.ndarray], number: int) -> None:
         kernel, bias = _convolution(variables, number)
-        affine = _Affine(variables, number + 1)
+        affine = Affine(variables, number + 1)
         self._kernel, self._bias = kernel[:, :, 0].permute(2, 1, 0).contiguous(), bias
         self._scale, self._shift = affine.scale[:, None], affine.shift[:, None]
 
@@ -170,7 +172,7 @@ class _Block:
 
 class _Linear:
     def __init__(self, variables: Mapping[str, np.ndarray], name: str) -> None:
-        self._kernel, self._bias = _tensor(variables[f"{name}/kernel"].T), _tensor(variables[f"{name}/bias"])
+        self._kernel, self._bias = to_tensor(variables[f"{name}/kernel"].T), to_tensor(variables[f"{name}/bias"])
 
     def __call__(self, values: Float32[torch.Tensor, " inputs"]) -> Float32[torch.Tensor, " outputs"]:
         return self._kernel @ values + self._bias
@@ -195,10 +197,11 @@ def _move(part: Any, device: torch.device) -> Any:
 
 def _convolution(variables: Mapping[str, np.ndarray], number: int) -> tuple[torch.Tensor, torch.Tensor]:
     prefix = f"conv2d_{number}".removesuffix("_0")
-    return _tensor(variables[f"{prefix}/kernel"]), _tensor(variables[f"{prefix}/bias"])
+    return to_tensor(variables[f"{prefix}/kernel"]), to_tensor(variables[f"{prefix}/bias"])
 
 
-def _tensor(array: np.ndarray) -> torch.Tensor:
+def to_tensor(array: np.ndarray) -> torch.Tensor:
+    """Copy an array to a tensor in single precision."""
     return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
 
 
