@@ -109,7 +109,7 @@ def main() -> None:
     for name in given.sets:
         sounds, labels = makers[name]()
         vectors = embed_sounds(sounds, EmbeddingInput(model.space)).numpy()
-        made, through = draws_of(model, vectors, given), [_through_codec(model, sound) for sound in sounds]
+        made, through = draws_of(model, vectors, given), [through_codec(model, sound) for sound in sounds]
         heard = {
             suffix: report(name, suffix, judge, sounds, made, labels, through)[0] for suffix, judge in judges.items()
         }
@@ -222,7 +222,7 @@ def print_frechet(
     noise = [((0.1 * rng.standard_normal(len(sound))).astype(np.float32), sample_rate) for sound, sample_rate in sounds]
     others = {
         "unconditioned": draws_of(_guided(model, 0.0), blank, given),
-        "shuffled_frames": [[_through_codec(model, sound, rng) for sound in sounds]],
+        "shuffled_frames": [[through_codec(model, sound, rng) for sound in sounds]],
         "noise": [noise],
     }
     for suffix, judge in judges.items():
@@ -279,7 +279,7 @@ def _transported(first: torch.Tensor, second: torch.Tensor, centres: torch.Tenso
     return float((left[:, None] * kernel * right[None] * alike).sum())
 
 
-def _through_codec(model: Model, sound: Waveform, rng: np.random.Generator | None = None) -> Waveform:
+def through_codec(model: Model, sound: Waveform, rng: np.random.Generator | None = None) -> Waveform:
     """The sound coded and decoded; with ``rng``, its frames in random order."""
     from brain2music.audio.io import resample
 

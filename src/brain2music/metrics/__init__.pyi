@@ -27,6 +27,9 @@ from .records import scores_table as scores_table
 from .records import select_scores as select_scores
 from .records import summarise as summarise
 from .records import write_scores as write_scores
+from .rhythm import Rhythm as Rhythm
+from .rhythm import rhythm as rhythm
+from .rhythm import tempi_agree as tempi_agree
 from .score import CONDITIONS as CONDITIONS
 from .score import METRICS as METRICS
 from .score import Score as Score

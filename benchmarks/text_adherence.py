@@ -1,0 +1,136 @@
+"""Does what a generator makes of a text sound like the text? Judged by taggers that neither trained nor conditioned it.
+
+    python benchmarks/text_adherence.py --generator musiclm [--draws 3] [--seconds 10] [--judge musicnn-mtt-vgg ...]
+
+Texts are 40 prompts, ten genres in four registers, that no training used, and the captions of the validation clips of
+GTZAN, whose clips no training used.
+
+* ``tags_agree``: share of pieces that have one of the tags asked for (a genre or an instrument) among the judge's five
+  strongest; ``tags_chance`` is the same of the pieces of other prompts. Tags are strongest by how far they exceed their
+  mean over all pieces of the run, in deviations, as taggers give some tags to everything; ``tags_agree_plain`` takes
+  the probabilities as they are.
+* ``caption_identification``: two-way identification of each caption's own clip among those of all captions, from what
+  the caption made, in the judge's features; ``clip_by_caption`` is the same for the generator's own embedding of the
+  caption, which is what it was given.
+* ``near_silent``: share of pieces below -50 dB (RMS of full scale); ``loudness_db`` and ``peak`` are medians.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from _results import Results
+from adherence import NAMES, REAL_DATA
+
+from brain2music.audio.io import read_audio
+from brain2music.metrics import bootstrap_interval, identification_by_clip, similarity
+from brain2music.models.embedding_input import EmbeddingInput
+from brain2music.models.generator_parts.prompts import embed_sounds, embed_texts
+from brain2music.models.generators import get_generator
+from brain2music.models.jen1.model import JEN1
+from brain2music.models.musicnn.musicnn_embedder import MusicnnEmbedder
+
+PROMPTS = Path(__file__).with_name("text_prompts.tsv")
+"""Prompts of ten genres, from a plain phrase to three words, with the tags of the judges that fit them."""
+BARS = {"tags_agree": "≥ 0.6", "caption_identification": "≥ 0.7", "near_silent": "≤ 0.01"}
+SILENT_DB, TOP = -50.0, 5
+
+
+def main() -> None:
+    """Read the arguments, make music of texts, judge it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--generator", default="musiclm")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--guidance", type=float, help="default the model's own")
+    parser.add_argument("--steps", type=int, help="of a JEN-1's sampler, default the model's own")
+    parser.add_argument("--judge", nargs="+", default=["musicnn-mtt-vgg", "musicnn-msd-vgg", "musicnn-mtt"])
+    parser.add_argument("--gtzan", type=Path, default=REAL_DATA / "gtzan")
+    given = parser.parse_args()
+    model = get_generator(NAMES.get(given.generator, given.generator))
+    if given.steps is not None and isinstance(model, JEN1):
+        model.diffusion = replace(model.diffusion, sampling_steps=given.steps)
+    results = Results("text_adherence" if not isinstance(model, JEN1) else "text_adherence_jen1")
+    judges = {name: MusicnnEmbedder(name.removeprefix("musicnn-"), 3.0, 3.0) for name in given.judge}
+
+    prompts = pd.read_csv(PROMPTS, sep="\t")
+    texts, wanted = list(prompts["text"]), [set(tags.split(",")) for tags in prompts["tags"]]
+    captions, clips = captioned(given.gtzan)
+    made = pieces_of(model, [*texts, *captions], given)
+    sound_levels(results, made)
+    for name, judge in judges.items():
+        heard = np.stack([[judge.tags(*piece).mean(axis=0) for piece in pieces] for pieces in made])
+        tags_agree(results, name, heard[: len(texts)], wanted, [tag.lower() for tag in judge.tag_names])
+        sounds = np.stack([judge.embed(*clip).mean(axis=0) for clip in clips])
+        own = np.stack([[judge.embed(*piece).mean(axis=0) for piece in pieces] for pieces in made[len(texts) :]])
+        captions_identified(results, name, own, sounds)
+    conditioner = EmbeddingInput(model.space)
+    given_by, of_clips = embed_texts(captions, conditioner).numpy(), embed_sounds(clips, conditioner).numpy()
+    scores = identification_by_clip(similarity(given_by - given_by.mean(0), of_clips - of_clips.mean(0)))
+    show(results, "clip_by_caption", scores)
+
+
+def captioned(folder: Path) -> tuple[list[str], list[tuple[np.ndarray, int]]]:
+    """Captions of the validation clips that have one, and their first 15 s."""
+    table = pd.read_csv(folder / "captions.csv", encoding="utf-8-sig")
+    caption_of = {name.removesuffix("_15s"): text for name, text in zip(table["ID"], table["DescEN"], strict=True)}
+    files = [file for file in sorted((folder / "dev").glob("*.ogg")) if file.stem in caption_of]
+    return [caption_of[file.stem] for file in files], [read_audio(file, duration=15.0) for file in files]
+
+
+def pieces_of(model: object, texts: list[str], given: argparse.Namespace) -> list[list[tuple[np.ndarray, int]]]:
+    """``--draws`` pieces of each text."""
+    options = {} if given.guidance is None else {"guidance": given.guidance}
+    made = model.generate(text=texts, seconds=given.seconds, n_samples=given.draws, seed=0, **options)
+    waves = [(piece.waveform.mean(axis=0), piece.sample_rate) for piece in made]
+    return [waves[first : first + given.draws] for first in range(0, len(waves), given.draws)]
+
+
+def sound_levels(results: Results, made: list[list[tuple[np.ndarray, int]]]) -> None:
+    """Near silence, loudness and peak of all pieces."""
+    pieces = [wave for draws in made for wave, _ in draws]
+    levels = np.array([10 * np.log10(np.mean(wave.astype(float) ** 2) + 1e-12) for wave in pieces])
+    show(results, "near_silent", (levels < SILENT_DB).astype(float))
+    print(f"loudness_db: {np.median(levels):.1f}\npeak: {np.median([np.abs(wave).max() for wave in pieces]):.3f}")
+    results.add("loudness", float(np.median(levels)), "dB", n=len(pieces))
+
+
+def tags_agree(results: Results, name: str, heard: np.ndarray, wanted: list[set[str]], tags: list[str]) -> None:
+    """How often what was asked for is among the strongest tags, heard of shape (prompts, draws, tags)."""
+    logits = np.log(heard + 1e-6) - np.log1p(-heard + 1e-6)
+    standard = (logits - logits.mean(axis=(0, 1))) / (logits.std(axis=(0, 1)) + 1e-6)
+    asked = np.array([[tag in each for tag in tags] for each in wanted])
+    can = asked.any(axis=1)  # the judge has such a tag
+    for how, values in (("", standard), ("_plain", heard)):
+        strongest = np.zeros(values.shape, bool)
+        np.put_along_axis(strongest, np.argsort(-values, axis=2)[:, :, :TOP], True, axis=2)
+        hits = np.einsum("pdt,qt->pqd", strongest, asked) > 0  # pieces of p, by what q asked for
+        hits = hits[np.ix_(can, can)]
+        own = hits[np.arange(len(hits)), np.arange(len(hits))].mean(axis=1)
+        others = hits[~np.eye(len(hits), dtype=bool)].mean()
+        show(results, f"tags_agree{how}_{name}", own, note=f"chance {others:.3f}")
+
+
+def captions_identified(results: Results, name: str, made: np.ndarray, clips: np.ndarray) -> None:
+    """Two-way identification of captions' own clips, made of shape (captions, draws, dims), clips (captions, dims)."""
+    mean, scale = clips.mean(axis=0), clips.std(axis=0) + 1e-6
+    of_made, spread = made.mean(axis=(0, 1)), made.std(axis=(0, 1)) + 1e-6
+    draws = [
+        identification_by_clip(similarity((draw - of_made) / spread, (clips - mean) / scale))
+        for draw in made.transpose(1, 0, 2)
+    ]
+    show(results, f"caption_identification_{name}", np.mean(draws, axis=0))
+
+
+def show(results: Results, name: str, scores: np.ndarray, note: str = "") -> None:
+    """Print a mean with its 95 % interval and add it to the results."""
+    low, high = bootstrap_interval(scores, np.random.default_rng(0))
+    print(f"{name}: {scores.mean():.4f}  [{low:.4f}, {high:.4f}], n = {len(scores)}" + (f", {note}" if note else ""))
+    bar = BARS.get(name.partition("_musicnn")[0], "")
+    results.add(name.replace("_", " "), float(scores.mean()), low=low, high=high, n=len(scores), bar=bar, note=note)
+
+
+if __name__ == "__main__":
+    main()
