@@ -28,6 +28,7 @@ LIBRARIES = {
     "cluster": "dask, distributed",
     "score": "ai_edge_litert, visqol",
     "formats": "av",
+    "gzip": "isal",
 }
 NAMES = (
     "import brain2music as b2m, sys; print(b2m.__file__, [getattr(b2m, name) for name in b2m.__all__] and sys.version)"

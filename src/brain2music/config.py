@@ -116,17 +116,39 @@ class EventsConfig(Section):
 class PreprocessingConfig(Section):
     """From images to responses."""
 
+    cleaning: Literal["paper", "regression"] = Field(
+        "paper",
+        description="How runs are cleaned, where detrend and confounds do not say it: paper, a 240-s median filter; "
+        "regression, cosines, head motion and CompCor's components in one regression.",
+    )
     detrend: Literal["median", "cosine", "linear", "none"] = Field(
-        "median", description="How slow drifts are removed; the paper: a 240-s median filter."
+        "median",
+        description="How slow drifts are removed; cosines and lines in one regression with the confounds. Default that "
+        "of cleaning; the paper: a 240-s median filter.",
     )
     confounds: tuple[str, ...] = Field(
         (),
-        description="Columns of fMRIPrep's confounds to regress out (a_comp_cor_0[0-4], cosine*); the paper: none.",
+        description="Columns of fMRIPrep's confounds to regress out (a_comp_cor_0[0-4], cosine*). Default that of "
+        "cleaning; the paper: none.",
     )
     raw_images: bool = Field(False, description="Read the raw images even where preprocessed ones exist.")
     bids_filter: dict[str, str] = Field(
         {}, description="BIDS entities of the images and runs to read, such as space=T1w; default all."
     )
+
+    @model_validator(mode="after")
+    def _as_cleaning_says(self) -> "PreprocessingConfig":
+        for name, value in CLEANING[self.cleaning].items():
+            if name not in self.model_fields_set:  # nor is it now: another cleaning may take its place
+                self.__dict__[name] = value
+        return self
+
+
+CLEANING: dict[str, dict[str, Any]] = {
+    "paper": {"detrend": "median", "confounds": ()},
+    "regression": {"detrend": "cosine", "confounds": ("cosine*", "trans_?", "rot_?", "a_comp_cor_0[0-4]")},
+}
+"""What each way of cleaning stands for."""
 
 
 def _decoder_of_now(name: str) -> str:

@@ -10,7 +10,8 @@ from scipy.signal import detrend as scipy_detrend
 
 from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.brain import detrend, regress_out, zscore
-from brain2music.brain.clean import cosine_basis, read_confounds
+from brain2music.brain.clean import clean_run, cosine_basis, read_confounds
+from brain2music.brain.running_median import subtract_running_median
 
 
 @pytest.fixture
@@ -21,6 +22,27 @@ def series(rng) -> np.ndarray:
 def test_median_equals_scipys_voxel_by_voxel(series):
     expected = [voxel - median_filter(voxel, 11, mode="reflect") for voxel in series.T]
     np.testing.assert_allclose(detrend(series, 1.5, "median", window_s=16.0), np.transpose(expected), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scans", [1, 2, 3, 5, 31, 32, 33, 64, 410, 1000])
+@pytest.mark.parametrize("rounded_to", [0.0, 1.0, 20.0])
+def test_running_median_equals_scipys_at_any_length_with_and_without_ties(rng, scans, rounded_to):
+    x = rng.normal(-3, 20, (scans, 37)).astype(np.float32)  # 37 voxels are no whole number of lanes
+    x = np.round(x / np.float32(rounded_to)) * np.float32(rounded_to) if rounded_to else x
+    for window in {1, 2, 3, 10, 31, 160, scans, scans + 5, 2 * scans}:
+        size = 2 * (min(window, scans) // 2) + 1
+        expected = x - median_filter(x, (size, 1), mode="reflect")
+        np.testing.assert_array_equal(subtract_running_median(x, window), expected, err_msg=f"window {window}")
+
+
+def test_running_median_orders_the_whole_range_of_floats(rng):
+    powers = rng.uniform(-38, 38, (50, 20))
+    x = (rng.choice([-1, 1], powers.shape) * 10.0**powers).astype(np.float32)
+    x[rng.random(x.shape) < 0.2] = -0.0
+    expected = x - median_filter(x, (11, 1), mode="reflect")
+    np.testing.assert_array_equal(subtract_running_median(x, 10), expected)
+    np.testing.assert_array_equal(subtract_running_median(np.asfortranarray(x), 10), expected)
+    assert subtract_running_median(x[:, :0], 10).shape == (50, 0)
 
 
 def test_median_crosses_blocks_of_voxels(rng):
@@ -81,6 +103,49 @@ def test_residuals_survive_redundant_columns(series, rng):
     expected = regress_out(series, nuisance)
     np.testing.assert_allclose(regress_out(series, redundant), expected, atol=2e-3)
     assert np.abs(nuisance.T @ expected).max() < 1e-2
+
+
+@pytest.mark.parametrize("method", ["median", "cosine", "linear", "none"])
+def test_a_run_is_cleaned_in_place_as_by_its_parts(series, rng, method):
+    nuisance, expected = rng.standard_normal((60, 3)), series
+    if method in ("cosine", "linear"):
+        drift = cosine_basis(60, 12) if method == "cosine" else np.arange(60.0)[:, None]
+        expected = regress_out(series, np.column_stack([drift, nuisance]))
+    else:
+        expected = regress_out(detrend(series, 1.5, method, 15.0), nuisance)
+    found = clean_run(series, 1.5, method, nuisance, window_s=15.0)
+    np.testing.assert_allclose(series, zscore(expected)[0], atol=2e-4)
+    assert found.finite.all()
+    assert not found.constant.any()
+
+
+def test_one_regression_leaves_neither_drifts_nor_confounds_where_two_bring_drifts_back(rng):
+    """Lindquist et al. 2019: columns that are not orthogonal to the drifts return them when they are removed later."""
+    time = np.arange(200)
+    drift = cosine_basis(200, 4)
+    motion = (drift @ rng.normal(0, 8, 4) + rng.standard_normal(200))[:, None]  # drifts itself
+    x = (rng.standard_normal((200, 5)) + 0.02 * time[:, None] + motion).astype(np.float32)
+    together = x.copy()
+    clean_run(together, 1.5, "cosine", motion, window_s=2 * 200 * 1.5 / 4, scale=False)
+    in_turn = regress_out(detrend(x, 1.5, "cosine", 2 * 200 * 1.5 / 4), motion)
+    assert np.abs(drift.T @ together).max() < 1e-4 < 1e-2 < np.abs(drift.T @ in_turn).max()
+    assert np.abs(motion.T @ together).max() < 1e-3
+    expected = nilearn_clean(
+        x, confounds=np.column_stack([drift, motion]), detrend=False, standardize=None, standardize_confounds=True
+    )
+    np.testing.assert_allclose(together, expected - expected.mean(0), atol=1e-4)
+
+
+def test_voxels_that_are_not_finite_become_zero_and_others_as_without_them(series):
+    spoiled, whole = series.copy(), series.copy()
+    spoiled[5, 2], spoiled[7, 3] = np.nan, np.inf
+    whole[:, 4], spoiled[:, 4] = 7.5, 7.5
+    found = clean_run(spoiled, 1.5, window_s=15.0)
+    clean_run(whole, 1.5, window_s=15.0)
+    assert found.finite.tolist() == [True, True, False, False, True, True, True]
+    assert found.constant.tolist() == [False, False, True, True, True, False, False]
+    assert not spoiled[:, 2:5].any()
+    np.testing.assert_array_equal(np.delete(spoiled, [2, 3], 1), np.delete(whole, [2, 3], 1))
 
 
 def test_confounds_are_chosen_by_pattern(tmp_path):

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -13,7 +13,7 @@ from .._utils.errors import Brain2MusicWarning, InputError
 
 Detrending = Literal["median", "cosine", "linear", "none"]
 
-_BLOCK = 4096  # voxels detrended at once: bounds the memory of the padded copies
+_BLOCK = 4096  # voxels cleaned at once: bounds the memory of their copies
 
 
 def detrend(
@@ -61,10 +61,64 @@ def detrend(
     if method == "none" or len(x) < 2:
         return x
     if method == "median":
-        return _subtract_running_median(x, round(window_s / tr))
-    n_cosines = int(2 * len(x) * tr / window_s) if method == "cosine" else 0
-    drift = cosine_basis(len(x), n_cosines) if method == "cosine" else _linear_trend(len(x))
-    return regress_out(x, drift)
+        return _subtract_median(x, tr, window_s)
+    return regress_out(x, drift_columns(len(x), tr, method, window_s))
+
+
+class Cleaned(NamedTuple):
+    """Which voxels of a run were finite before it was cleaned, and which were constant."""
+
+    finite: Bool[np.ndarray, " voxels"]
+    constant: Bool[np.ndarray, " voxels"]
+
+
+def clean_run(
+    x: Float32[np.ndarray, "scans voxels"],
+    tr: float,
+    method: Detrending = "median",
+    nuisance: Float[np.ndarray, "scans columns"] | None = None,
+    *,
+    window_s: float = 240.0,
+    scale: bool = True,
+) -> Cleaned:
+    """Remove drifts and confounds from a run and scale it, in place, so that it needs little more memory than the run.
+
+    ``median`` is Brain2Music's (A.1.1): confounds, if any, are regressed out of what it leaves. Drifts that are columns
+    (``cosine``, ``linear``) are removed in one regression with the confounds, as one after the other brings back what
+    was removed before (Lindquist et al. 2019, "Modular preprocessing pipelines can reintroduce artifacts into fMRI
+    data").
+
+    Parameters
+    ----------
+    x : (scans, voxels) float32
+        Time series, which are replaced by the cleaned ones; those with NaN or infinite values by zeros.
+    tr : float
+        Repetition time in seconds.
+    method, window_s
+        As of :func:`detrend`.
+    nuisance : (scans, columns) float, optional
+        Confounds.
+    scale : bool
+        Whether to scale every voxel to mean 0 and standard deviation 1; constant voxels become 0.
+    """
+    cleaned = Cleaned(np.empty(x.shape[1], bool), np.zeros(x.shape[1], bool))
+    columns = [drift_columns(len(x), tr, method, window_s), *([] if nuisance is None else [nuisance])]
+    design = np.column_stack(columns)
+    basis = _basis(design) if design.shape[1] or method in ("cosine", "linear") else None
+    for first in range(0, x.shape[1], _BLOCK):
+        these = slice(first, first + _BLOCK)
+        block = np.ascontiguousarray(x[:, these])
+        finite = cleaned.finite[these]
+        np.isfinite(block).all(axis=0, out=finite)
+        block[:, ~finite] = 0
+        if method == "median" and len(x) > 1:
+            block = _subtract_median(block, tr, window_s)
+        if basis is not None:
+            _remove(block, basis)
+        if scale:
+            cleaned.constant[these] = _scale(block)
+        x[:, these] = block
+    return cleaned
 
 
 def zscore(
@@ -92,12 +146,8 @@ def zscore(
     >>> scaled.tolist(), constant.tolist()
     ([[-1.0, 0.0], [1.0, 0.0]], [False, True])
     """
-    mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
-    scaled = x - mean
-    sd = np.sqrt(np.einsum("sv,sv->v", scaled, scaled) / np.float32(len(x)))
-    constant = sd <= 1e-6 * np.abs(mean)
-    scaled *= np.divide(1, sd, out=np.zeros_like(sd), where=~constant)
-    return scaled, constant
+    scaled = x.copy()
+    return scaled, _scale(scaled)
 
 
 def regress_out(
@@ -127,13 +177,16 @@ def regress_out(
     >>> bool(np.abs(regress_out(bold, motion)).max() < 1e-4)
     True
     """
-    scale = np.linalg.norm(nuisance, axis=0)
-    columns = nuisance[:, scale > 0] / scale[scale > 0]
-    basis, sizes, _ = np.linalg.svd(np.column_stack([np.ones(len(x)) / np.sqrt(len(x)), columns]), full_matrices=False)
-    basis = basis[:, sizes > 1e-9 * sizes[0]].astype(np.float32)
-    residuals = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)  # first, for the precision of float32
-    residuals -= basis @ (basis.T @ residuals)
+    residuals = x.copy()
+    _remove(residuals, _basis(nuisance))
     return residuals
+
+
+def drift_columns(n_scans: int, tr: float, method: Detrending, window_s: float) -> Float[np.ndarray, "scans columns"]:
+    """Make the columns that stand for slow drifts: cosines or a line; none for the median."""
+    if method == "linear":
+        return np.linspace(-1.0, 1.0, n_scans)[:, None]
+    return cosine_basis(n_scans, int(2 * n_scans * tr / window_s) if method == "cosine" else 0)
 
 
 def cosine_basis(n_scans: int, n_cosines: int) -> Float[np.ndarray, "scans cosines"]:
@@ -202,21 +255,34 @@ def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np
     return chosen.fillna(chosen.mean()).fillna(0.0).to_numpy(dtype=np.float64)
 
 
-def _subtract_running_median(
-    x: Float32[np.ndarray, "scans voxels"], window: int
+def _subtract_median(
+    x: Float32[np.ndarray, "scans voxels"], tr: float, window_s: float
 ) -> Float32[np.ndarray, "scans voxels"]:
-    """Subtract a running median with an odd window; voxels are concatenated, as scipy is fast on long series only."""
-    from scipy.ndimage import median_filter
+    from .running_median import subtract_running_median  # with its compiler
 
-    half = min(max(window, 1), len(x)) // 2
-    result = np.empty_like(x)
-    for first in range(0, x.shape[1], _BLOCK):
-        block = np.ascontiguousarray(x[:, first : first + _BLOCK].T)
-        mirrored = np.pad(block, ((0, 0), (half, half)), mode="symmetric")
-        median = median_filter(mirrored.ravel(), 2 * half + 1, mode="nearest").reshape(mirrored.shape)
-        result[:, first : first + _BLOCK] = (block - median[:, half : half + len(x)]).T
-    return result
+    return subtract_running_median(x, round(window_s / tr))
 
 
-def _linear_trend(n_scans: int) -> Float[np.ndarray, "scans 1"]:
-    return np.linspace(-1.0, 1.0, n_scans)[:, None]
+def _basis(nuisance: Float[np.ndarray, "scans columns"]) -> Float32[np.ndarray, "scans rank"]:
+    """An orthonormal basis of a constant and the columns."""
+    constant = np.full((len(nuisance), 1), len(nuisance) ** -0.5)
+    scale = np.linalg.norm(nuisance, axis=0)
+    columns = nuisance[:, scale > 0] / scale[scale > 0]
+    basis, sizes, _ = np.linalg.svd(np.column_stack([constant, columns]), full_matrices=False)
+    return basis[:, sizes > 1e-9 * sizes[0]].astype(np.float32)
+
+
+def _remove(x: Float32[np.ndarray, "scans voxels"], basis: Float32[np.ndarray, "scans rank"]) -> None:
+    """Replace time series by their residuals."""
+    x -= x.mean(axis=0, dtype=np.float64).astype(np.float32)  # first, for the precision of float32
+    x -= basis @ (basis.T @ x)
+
+
+def _scale(x: Float32[np.ndarray, "scans voxels"]) -> Bool[np.ndarray, " voxels"]:
+    """Scale time series in place; returns which are constant."""
+    mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
+    x -= mean
+    sd = np.sqrt(np.einsum("sv,sv->v", x, x) / np.float32(len(x)))
+    constant = sd <= 1e-6 * np.abs(mean)
+    x *= np.divide(1, sd, out=np.zeros_like(sd), where=~constant)
+    return constant

@@ -52,8 +52,8 @@ def load_responses(
     lag_tr : int
         Scans by which the responses lag the sound: 0 in the paper, 3 in the work that followed.
     detrend, window_s, confounds
-        As in :mod:`brain2music.brain.clean`; confounds are columns of the fMRIPrep table beside the image or in the
-        derivatives, regressed out after detrending.
+        As in :func:`brain2music.brain.clean.clean_run`; confounds are columns of the fMRIPrep table beside the image or
+        in the derivatives.
     zscore : bool
         Whether to scale every voxel per run; constant voxels become 0.
     mask : Path or VoxelSpace, optional
@@ -86,15 +86,11 @@ def load_responses(
     constant = np.zeros_like(finite)
     for done, run in enumerate(runs, start=1):
         series = _read_run(run, space)
-        finite &= np.isfinite(series).all(axis=0)
-        series = np.nan_to_num(series, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        series = clean.detrend(series, run.tr, detrend, window_s)
-        if confounds:
-            table = confounds_table(study, run, derivatives)
-            series = clean.regress_out(series, clean.read_confounds(table, confounds, len(series)))
-        if zscore:
-            series, flat = clean.zscore(series)
-            constant |= flat
+        table = confounds_table(study, run, derivatives) if confounds else None
+        nuisance = None if table is None else clean.read_confounds(table, confounds, len(series))
+        found = clean.clean_run(series, run.tr, detrend, nuisance, window_s=window_s, scale=zscore)
+        finite &= found.finite
+        constant |= found.constant
         for presentation in _presentations(run):
             sums.add(presentation.clip, series[_scans_of(run, presentation, lag_tr, len(series), sums.n_scans)])
         if progress is not None:

@@ -70,14 +70,23 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
 def _responses(source: Source, config: RunConfig) -> str:
     if source.kind != "bids":
         return f"Responses came as arrays ({source.name}) and were {lag_in_words(source, config)}."
-    confounds = config.preprocessing.confounds
-    cleaned = f"cleaned of {', '.join(confounds)} of fMRIPrep, " if confounds else ""
+    cleaned = _cleaned(config)
     k = config.decoding.scans_per_window
     averaged = "the scans of each window of sound" if k is None else f"{k} scans from the start of each window of sound"
     return (
-        f"Responses of each voxel were {DETRENDING[config.preprocessing.detrend]}, {cleaned}and z-scored per run, "
+        f"Responses of each voxel were {cleaned} and z-scored per run, "
         f"{lag_in_words(source, config)} and averaged over {averaged} (Denk et al., 2023, arXiv 2307.11078)."
     )
+
+
+def _cleaned(config: RunConfig) -> str:
+    """How drifts and confounds were removed: columns in one regression, a median before it."""
+    detrended, confounds = DETRENDING[config.preprocessing.detrend], ", ".join(config.preprocessing.confounds)
+    if not confounds:
+        return f"{detrended},"
+    if config.preprocessing.detrend in ("cosine", "linear"):
+        return f"{detrended} and cleaned of {confounds} of fMRIPrep in one regression,"
+    return f"{detrended}, cleaned of {confounds} of fMRIPrep,"
 
 
 def lag_in_words(source: Source, config: RunConfig) -> str:

@@ -11,8 +11,9 @@ from ..config import RunConfig
 
 StageName = Literal["measure", "decode", "retrieve", "generate", "encode", "between_subjects"]
 
-DESCRIBED = {"stimuli.track_index", "evaluation.allow_leaks"}
-"""Only ``study.json`` names these, and is written every time; how clips are divided is a digest."""
+DESCRIBED = {"stimuli.track_index", "evaluation.allow_leaks", "preprocessing.cleaning"}
+"""Only ``study.json`` names these, and is written every time; how clips are divided is a digest, and what a way of
+cleaning stands for are other settings."""
 DIGESTED = {"embeddings", "window_s", "evaluation.further_embeddings"} | {
     *("stimuli.fade_s", "stimuli.rms", "stimuli.captions", "preprocessing.raw_images", "preprocessing.bids_filter"),
     *("events.train_task", "events.test_task", "events.column", "events.values"),
