@@ -24,6 +24,8 @@ from .study.study import Clip
 
 READ = (
     *("events.train_task", "events.test_task", "events.column", "events.values"),
+    *("events.stimulus", "events.stimulus_table", "events.piece", "events.marker_s"),
+    *("events.clip_s", "events.clip_step_s", "events.block_s", "events.gap_s", "events.resampling"),
     *("preprocessing.raw_images", "preprocessing.bids_filter"),
 )
 """Settings by which a study was read: a run cannot change them any more."""

@@ -18,6 +18,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ._utils.errors import InputError
 from ._utils.toml import read_toml, validated
 
+RESPONSE_S = 20.0
+"""Seconds for which the response to a sound goes on after its end."""
 DEFAULT_LAG_S = 4.5
 """Seconds: the lag of Brain2Music's follow-up work, 3 TR of 1.5 s."""
 LAGS = frozenset({"lag_s", "lag_tr"})
@@ -80,7 +82,7 @@ class StimuliConfig(Section):
 
 
 class EventsConfig(Section):
-    """Which presentations count, which of them train and test, and by how much responses follow them."""
+    """What was presented when, what of it trains and tests, and by how much responses follow it."""
 
     train_task: str | None = Field(None, description="Task label of the training runs; default the one with 'train'.")
     test_task: str | None = Field(None, description="Task label of the test runs; default the one with 'test'.")
@@ -89,6 +91,51 @@ class EventsConfig(Section):
     )
     values: tuple[str, ...] = Field(
         (), description="Values of that column that are presentations of music, in any case; default all that are."
+    )
+    stimulus: str | None = Field(
+        None,
+        min_length=1,
+        description="Column of the events tables, or of participants.tsv, that names what was presented; default "
+        "stim_id, stim_file or track, else the column whose cells name recordings.",
+    )
+    stimulus_table: str | None = Field(
+        None,
+        description="Table (TSV or CSV) with the file of each name or code in that column, and any of start, end, "
+        "genre, caption and artist; default stimuli.tsv.",
+    )
+    piece: Literal["task", "run"] | None = Field(
+        None,
+        description="What names the piece that was heard in a run, where no event does: its task, or its whole name; "
+        "default its task, where no table of events exists and a recording is called so.",
+    )
+    marker_s: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds of events that have no duration; default until the next event, and no longer than the "
+        "recording.",
+    )
+    clip_s: float | None = Field(
+        None,
+        ge=0,
+        description="Seconds of the clips that pieces are cut into, 0: clips as presented; default as presented, and "
+        "15 where pieces last longer than 60.",
+    )
+    clip_step_s: float | None = Field(
+        None, gt=0, description="Seconds from one clip of a piece to the next; default clip_s."
+    )
+    block_s: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds of the blocks of a piece that no fold divides, where other blocks of it are trained on; "
+        "default none, and 60 where pieces are cut and there are fewer than 8.",
+    )
+    gap_s: float = Field(
+        RESPONSE_S, ge=RESPONSE_S, description="Seconds between blocks, in which no clip is; at least the response."
+    )
+    resampling: Literal["none", "linear", "sinc"] | None = Field(
+        None,
+        description="How responses are resampled to clips that start between scans ('none': the nearest scans); "
+        "default linear where any clip does.",
     )
     lag_s: float | None = Field(
         None, ge=0, le=30, description="Seconds by which responses follow the sound; default 4.5 (3 TR of 1.5 s)."
@@ -104,6 +151,14 @@ class EventsConfig(Section):
     def _values_of_a_column(self) -> "EventsConfig":
         if "column" in self.model_fields_set and not self.values:
             raise ValueError("column is given without values: name the values that are presentations of music")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_of_clips(self) -> "EventsConfig":
+        if self.clip_s == 0 and (self.clip_step_s or self.block_s):
+            raise ValueError("clip_step_s and block_s are of pieces that are cut, which clip_s = 0 forbids")
+        if self.block_s is not None and self.clip_s is not None and self.block_s < self.clip_s:
+            raise ValueError(f"blocks of {self.block_s:g} s hold no clip of {self.clip_s:g} s: give a larger block_s")
         return self
 
     @model_validator(mode="after")
@@ -219,7 +274,7 @@ class EvaluationConfig(Section):
     between_subject: tuple[Literal["srm", "procrustes", "ridge"], ...] = Field(
         (), description="Alignments by which each subject is decoded by the others' decoders, at group level."
     )
-    allow_leaks: tuple[Literal["clip", "overlap", "track", "carry-in"], ...] = Field(
+    allow_leaks: tuple[Literal["clip", "overlap", "track", "gap", "carry-in"], ...] = Field(
         (), description="Leaks between training and test that are reported and not refused."
     )
 

@@ -5,6 +5,7 @@ from .load import common_voxels as common_voxels
 from .reliability import pairwise_reliability as pairwise_reliability
 from .reliability import repeat_reliability as repeat_reliability
 from .reliability import split_half_reliability as split_half_reliability
+from .resampling import scans_at as scans_at
 from .responses import Responses as Responses
 from .responses import SplitResponses as SplitResponses
 from .responses import VoxelSpace as VoxelSpace

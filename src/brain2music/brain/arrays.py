@@ -16,7 +16,7 @@ from .._utils.progress import progress
 from .._utils.toml import read_toml, validated
 from ..study.finding import Finding, error, warning
 from ..study.stimuli import Stimuli
-from ..study.study import Clip
+from ..study.study import Clip, Resampling
 from .array_files import read_array, resolve
 from .array_settings import ArrayFile, ArraySettings, Axis
 from .responses import Responses, SplitResponses, far_beyond
@@ -90,6 +90,16 @@ class ArrayStudy:
     @property
     def folds(self) -> int | None:
         return self.settings.n_outer_folds
+
+    @property
+    def cutting(self) -> None:
+        """Clips are as their list has them."""
+        return
+
+    @property
+    def resampling(self) -> Resampling:
+        """Arrays are taken as they are."""
+        return "none"
 
     @property
     def step_s(self) -> float:

@@ -11,10 +11,11 @@ from jaxtyping import Bool, Float32
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..study.confounds import confounds_table
-from ..study.study import Clip, Presentation, Run, Split, Study
+from ..study.study import Clip, Presentation, Resampling, Run, Split, Study
 from ..study.timing import same_tr
 from . import clean
 from .mask import choose_mask
+from .resampling import positions_of, scans_at
 from .responses import Responses, VoxelSpace, restrict
 from .roi import find_dseg, label_voxels
 from .volumes import Image, open_image, read_voxels
@@ -42,7 +43,8 @@ def load_responses(
 
     Each run is detrended and z-scored over all its scans (Brain2Music A.1.1), then cut. A clip whose sound
     covers the scans ``v0 … v1-1`` gets the scans ``v0+lag_tr … v1-1+lag_tr``; past the end of the run the last
-    scan is repeated. Carry-ins are left out; presentations of one clip are averaged.
+    scan is repeated. Where the study is resampled, scans are interpolated at the steps of one TR from the onset of the
+    clip (:func:`.resampling.scans_at`). Carry-ins are left out; presentations of one clip are averaged.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ def load_responses(
         finite &= found.finite
         constant |= found.constant
         for presentation in _presentations(run):
-            sums.add(presentation.clip, series[_scans_of(run, presentation, lag_tr, len(series), sums.n_scans)])
+            sums.add(presentation.clip, _cut_out(series, run, presentation, lag_tr, sums.n_scans, study.resampling))
         if progress is not None:
             progress(done, len(runs))
     _warn_of_voxels(subject, split, finite, constant & finite)
@@ -287,6 +289,21 @@ def _scans_of(run: Run, presentation: Presentation, lag_tr: int, n_run: int, n_c
             "fetch the whole run, or remove the events that were not scanned",
         )
     return np.minimum(np.arange(start, start + n_clip) + lag_tr, n_run - 1)
+
+
+def _cut_out(
+    series: Float32[np.ndarray, "scans voxels"],
+    run: Run,
+    presentation: Presentation,
+    lag_tr: int,
+    n_scans: int,
+    resampling: Resampling,
+) -> Float32[np.ndarray, "samples voxels"]:
+    """The scans of one presentation, or what is interpolated between scans."""
+    nearest = _scans_of(run, presentation, lag_tr, len(series), n_scans)
+    if resampling == "none":
+        return series[nearest]
+    return scans_at(series, positions_of(presentation, run.tr, n_scans, lag_tr), resampling)
 
 
 def _warn_of_voxels(

@@ -6,15 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
+from ..config import RESPONSE_S
 from ..study.study import Clip
-
-AFTER_S = 20.0
-"""Seconds for which the response to a clip is still followed after its end."""
 
 
 def far_beyond(scans_s: float, clip_s: float) -> bool:
     """Whether scans last more than twice as long as their clip, and go on for longer than a response does."""
-    return scans_s > max(2 * clip_s, clip_s + AFTER_S)
+    return scans_s > max(2 * clip_s, clip_s + RESPONSE_S)
 
 
 @dataclass(frozen=True)

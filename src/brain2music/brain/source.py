@@ -16,8 +16,9 @@ from ..study.bids import Survey, survey_study
 from ..study.check import check_images
 from ..study.confounds import confounds_table
 from ..study.finding import Finding, error
+from ..study.spans import Cutting
 from ..study.stimuli import Stimuli
-from ..study.study import Clip, ImageOrigin, Presentation, Run, Study
+from ..study.study import Clip, ImageOrigin, Presentation, Resampling, Run, Study
 from .clean import read_confounds
 from .load import common_voxels, load_responses, scans_per_clip, voxel_space
 from .mask import check_masks, first_bold, mask_files
@@ -55,6 +56,16 @@ class Source(Protocol):
     def remarks(self) -> tuple[str, ...]: ...
     @property
     def images(self) -> ImageOrigin | None: ...
+    @property
+    def cutting(self) -> Cutting | None:
+        """How pieces were cut into clips; None where clips are as they were presented."""
+        ...
+
+    @property
+    def resampling(self) -> Resampling:
+        """How responses are resampled to clips that start between scans."""
+        ...
+
     @property
     def step_s(self) -> float: ...
     @property
@@ -180,7 +191,7 @@ class BidsSource:
             test_task=config.events.test_task,
             raw_images=config.preprocessing.raw_images,
             bids_filter=config.preprocessing.bids_filter,
-            events=config.events.rows,
+            events=config.events,
         )
 
     @property
@@ -210,6 +221,14 @@ class BidsSource:
     @property
     def images(self) -> ImageOrigin | None:
         return self.study.images
+
+    @property
+    def cutting(self) -> Cutting | None:
+        return self.study.cutting
+
+    @property
+    def resampling(self) -> Resampling:
+        return self.study.resampling
 
     @property
     def step_s(self) -> float:
@@ -322,7 +341,8 @@ class BidsSource:
             for done, path in enumerate(files, 1):
                 digests[relpath(path, self.study.root)] = digest_file(path)
                 advance(done, len(files))
-        return {**digests, "runs": digest_text(metadata)}
+        resampled = {} if self.resampling == "none" else {"resampling": self.resampling}
+        return {**digests, "runs": digest_text(metadata), **resampled}
 
     def _load(self, subject: str, split: Literal["train", "test"], lag_tr: int) -> Responses:
         which = {"train": "training", "test": "test"}[split]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FLAGS = {
     "column": "--event-column",
     "values": "--event-value",
+    "stimulus": "--stimulus-column",
     "k": "--retrieve-k",
     "enabled": "--encoding/--no-encoding",
     "lags_tr": "--stacked-lag-tr",
@@ -34,10 +35,11 @@ FLAGS = {
 """Options that are not called as their setting; those that may be repeated are else called by the singular."""
 METAVARS = {
     **dict.fromkeys(("embeddings", "further_embeddings", "decoder", "compare_decoders", "generator"), "NAME"),
-    **dict.fromkeys(("captions", "track_index"), "FILE"),
+    **dict.fromkeys(("captions", "track_index", "stimulus_table"), "FILE"),
     **dict.fromkeys(("train_task", "test_task"), "TASK"),
-    **dict.fromkeys(("column", "confounds"), "COLUMN"),
+    **dict.fromkeys(("column", "confounds", "stimulus"), "COLUMN"),
     **dict.fromkeys(("window_s", "fade_s", "lag_s", "lags_s", "compare_lags_s", "duration_s"), "SECONDS"),
+    **dict.fromkeys(("marker_s", "clip_s", "clip_step_s", "block_s", "gap_s"), "SECONDS"),
     **dict.fromkeys(("lag_tr", "lags_tr", "compare_lags_tr", "scans_per_window"), "SCANS"),
     "values": "VALUE",
     "bids_filter": "ENTITY=LABEL",

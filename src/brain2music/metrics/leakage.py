@@ -5,7 +5,8 @@ Clips scored in folds are split as often as there are folds: the same holds of e
 The official split of ds003720 shares no clip and no track, but by Sturm's index 6 of its 60 test clips are
 from a song that is also trained on, and 50 of the 58 he identified share the artist with a training clip. So
 the same clip, overlapping excerpts, the same track and unmarked carry-ins are errors; the same song or artist
-are warnings that belong into the results.
+are warnings that belong into the results. So is another block of a piece that is too long and alone to be left
+out whole; but what is nearer to a training clip than a response lasts (20 s) is an error.
 """
 
 import re
@@ -20,12 +21,13 @@ import pandas as pd
 from jaxtyping import Int
 
 from .._utils.errors import InputError, LeakageError
+from ..config import RESPONSE_S
 from ..study.runs import mark_carry_ins
 from ..study.study import Clip, Run
 
 HeldTogether = Literal["recording", "song", "artist"]
-LeakKind = Literal["clip", "overlap", "track", "carry-in", "song", "artist", "gallery"]
-ERRORS: tuple[LeakKind, ...] = ("clip", "overlap", "track", "carry-in")
+LeakKind = Literal["clip", "overlap", "gap", "track", "carry-in", "piece", "song", "artist", "gallery"]
+ERRORS: tuple[LeakKind, ...] = ("clip", "overlap", "gap", "track", "carry-in")
 """Kinds that stop a run unless they are allowed by name."""
 
 
@@ -35,7 +37,7 @@ class Leak:
 
     Attributes
     ----------
-    kind : {"clip", "overlap", "track", "carry-in", "song", "artist", "gallery"}
+    kind : {"clip", "overlap", "gap", "track", "carry-in", "piece", "song", "artist", "gallery"}
         What is shared.
     clip : Clip
         The test clip.
@@ -111,6 +113,8 @@ def check_split(
     list of Leak
         Errors first, one per test clip and kind. Of "clip", "overlap" (excerpts of one track) and "track", only the
         first that applies to a pair is given; "song" and "artist" are of different tracks, also both for one pair.
+        Between blocks of a piece, "gap" stands for "track" where they are nearer than 20 s, else "piece", once per
+        recording.
 
     Raises
     ------
@@ -129,12 +133,16 @@ def check_split(
     train, test = tuple(dict.fromkeys(train_clips)), tuple(dict.fromkeys(test_clips))
     found: dict[tuple[LeakKind, Clip], list[str]] = defaultdict(list)
     by_track = _grouped(train, lambda clip: clip.recording)
+    pieces: dict[str, Clip] = {}
     for clip in test:
         for other in by_track.get(clip.recording, ()):
-            found[_kind_on_one_track(clip, other), clip].append(other.name)
+            kind = _kind_on_one_track(clip, other)
+            of = pieces.setdefault(clip.recording, clip) if kind == "piece" else clip
+            if of == clip:
+                found[kind, of].append(other.name)
     if index is not None:
         _find_shared("song", train, test, _songs(index), found)
-        _find_shared("artist", train, test, _column(index, "artist"), found)
+    _find_shared("artist", train, test, _artists(index, (*train, *test)), found)
     for run, marked in zip(runs, mark_carry_ins(runs), strict=True):
         if run != marked:
             found["carry-in", run.presentations[0].clip].append(run.name)
@@ -181,12 +189,14 @@ def require_no_leak_in_folds(
 def shared_labels(clips: Sequence[Clip], index: pd.DataFrame | None, by: HeldTogether) -> list[list[str]]:
     """List the labels besides recordings that keep clips together: none, songs, or songs and artists.
 
-    A song known by its title alone, without an artist, is not compared.
+    A song known by its title alone, without an artist, is not compared. Blocks of a piece have no labels: what is
+    divided in spite of its being one recording is not held together by its artist.
     """
-    if index is None or by == "recording":
+    if by == "recording":
         return []
-    known = [_songs(index), *([_column(index, "artist")] if by == "artist" else [])]
-    return [[_of_track(each, clip.track) for clip in clips] for each in known]
+    known = [] if index is None else [_songs(index)]
+    known += [artists] if by == "artist" and (artists := _artists(index, clips)) else []
+    return [[_of_track(each, clip.track) if clip.block is None else "" for clip in clips] for each in known]
 
 
 def gallery_leaks(clips: Iterable[Clip], gallery_tracks: Iterable[str]) -> list[Leak]:
@@ -234,7 +244,9 @@ def read_gtzan_index(path: str | Path) -> pd.DataFrame:
 _SAYS: dict[LeakKind, str] = {
     "clip": "is also a training clip:",
     "overlap": "overlaps with a training clip of the same track:",
+    "gap": "is nearer than a response lasts to a training clip of the same piece:",
     "track": "is cut from the same track as",
+    "piece": "is another part of the same piece as",
     "carry-in": "only carries over into a run, but is not marked so:",
     "song": "is the same song as",
     "artist": "is by the same artist as",
@@ -255,7 +267,12 @@ def _refused(leaks: list[Leak]) -> list[Leak]:
 def _kind_on_one_track(clip: Clip, other: Clip) -> LeakKind:
     if clip == other:
         return "clip"
-    return "overlap" if clip.start < other.end and other.start < clip.end else "track"
+    if clip.start < other.end and other.start < clip.end:
+        return "overlap"
+    if clip.block is None or other.block is None:
+        return "track"
+    apart = max(other.start - clip.end, clip.start - other.end)
+    return "piece" if apart >= RESPONSE_S - 1e-6 else "gap"
 
 
 def _find_shared(
@@ -293,6 +310,16 @@ def _grouped(items: Iterable[Any], key: Any) -> dict[str, list[Any]]:
     return dict(groups)
 
 
+def _artists(index: pd.DataFrame | None, clips: Iterable[Clip]) -> dict[str, str]:
+    """The artist of each track: by the index, else as the study says."""
+    named = {clip.track: plain for clip in clips if (plain := _plain_name(clip.artist))}
+    return named if index is None else named | _column(index, "artist")
+
+
+def _plain_name(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
 def _songs(index: pd.DataFrame) -> dict[str, str]:
     artist, title = _column(index, "artist"), _column(index, "title")
     return {track: f"{artist[track]} {title[track]}" for track in artist.keys() & title.keys()}
@@ -301,7 +328,7 @@ def _songs(index: pd.DataFrame) -> dict[str, str]:
 def _column(index: pd.DataFrame, column: str) -> dict[str, str]:
     """What is known of each track, without case, spaces and punctuation."""
     pairs = zip(index["track"], index[column], strict=True)
-    plain = {track: re.sub(r"[\W_]+", "", str(value).casefold()) for track, value in pairs}
+    plain = {track: _plain_name(str(value)) for track, value in pairs}
     return {track: value for track, value in plain.items() if value}
 
 

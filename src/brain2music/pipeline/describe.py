@@ -96,6 +96,8 @@ def _design(source: Source, config: RunConfig, measured: dict[str, Any]) -> dict
         "genres": {
             genre or "unlabelled": {"train": train[genre], "test": test[genre]} for genre in sorted(train | test)
         },
+        "cutting": None if source.cutting is None else {**asdict(source.cutting), "text": str(source.cutting)},
+        "resampling": source.resampling,
         "evaluation": f"{n_folds}-fold cross-validation" if source.folds else "held-out test runs",
     }
 

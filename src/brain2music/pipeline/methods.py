@@ -42,6 +42,12 @@ UNDIVIDED = {
     "artist": "a recording, or a song or artist where the track index knows them",
 }
 """What stays in one fold."""
+RESAMPLED = {
+    "none": "",
+    "linear": "resampled to the onsets of clips by linear interpolation, ",
+    "sinc": "resampled to the onsets of clips by a sinc of three lobes (Lanczos), ",
+}
+"""How responses came to the times of clips."""
 DETRENDING = {
     "median": "high-passed by a 240-s median filter",
     "cosine": "high-passed by a cosine basis of 240 s",
@@ -55,6 +61,7 @@ def methods(source: Source, config: RunConfig, embedders: Sequence[Embedder], ga
     sentences = [
         *(["The brain data are simulated."] if source.simulated else []),
         *([] if source.images is None else [f"Responses were read from {source.images}."]),
+        *([] if source.cutting is None else [f"Pieces were cut into {source.cutting}."]),
         _responses(source, config),
         f"Stimuli were embedded as presented ({_presented(source)}) by {_embedded(embedders)}.",
         *_decoded(source, config),
@@ -73,8 +80,9 @@ def _responses(source: Source, config: RunConfig) -> str:
     cleaned = _cleaned(config)
     k = config.decoding.scans_per_window
     averaged = "the scans of each window of sound" if k is None else f"{k} scans from the start of each window of sound"
+    resampled = RESAMPLED[source.resampling]
     return (
-        f"Responses of each voxel were {cleaned} and z-scored per run, "
+        f"Responses of each voxel were {cleaned} and z-scored per run, {resampled}"
         f"{lag_in_words(source, config)} and averaged over {averaged} (Denk et al., 2023, arXiv 2307.11078)."
     )
 
@@ -130,14 +138,23 @@ def _decoded(source: Source, config: RunConfig) -> list[str]:
         else [_regression(name, source, config)]
     )
     sentences += [f"Predictions were {MAPPED[part]}." for part in name.split("+") if part in MAPPED]
-    scored = f"in {len(planned.held_out)} folds of recordings" if in_folds else "on clips of held-out test runs"
+    blocks = source.cutting is not None and source.cutting.block_s is not None
+    units = "blocks of pieces" if blocks else "recordings"
+    scored = f"in {len(planned.held_out)} folds of {units}" if in_folds else "on clips of held-out test runs"
     return [
         *sentences,
         f"{'Voxels were standardised over' if standardised else 'Voxels were not standardised again over'} the "
         f"training clips. Each dimension has its own penalty, chosen{_penalties(config)} by {planned.inner}-fold "
         f"cross-validation inside the training set, as is everything else that is chosen; no fold divides "
-        f"{UNDIVIDED[config.decoding.group_by]}. Predictions were scored {scored}.",
+        f"{_undivided(source, config)}. Predictions were scored {scored}.",
     ]
+
+
+def _undivided(source: Source, config: RunConfig) -> str:
+    cutting = source.cutting
+    if cutting is None or cutting.block_s is None:
+        return UNDIVIDED[config.decoding.group_by]
+    return f"a block of {cutting.block_s:g} s of a piece, from which the next is {cutting.gap_s:g} s apart"
 
 
 def _penalties(config: RunConfig) -> str:

@@ -3,6 +3,7 @@ from .check import check_study as check_study
 from .finding import Finding as Finding
 from .folds import group_clips as group_clips
 from .folds import group_k_fold as group_k_fold
+from .spans import Cutting as Cutting
 from .stimuli import Stimuli as Stimuli
 from .study import Clip as Clip
 from .study import Presentation as Presentation

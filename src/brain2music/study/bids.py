@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .._utils.errors import Brain2MusicWarning, InputError
-from ..config import EventRows
+from ..config import EventRows, EventsConfig
 from .choice import Filter
+from .cutting import choose_resampling, resampled_runs
 from .derivatives import ImageChoice, choose_images, origin_of
+from .designs import as_settings, cut_pieces, naming_of
 from .entities import ALTERNATIVES, BidsFile, plain_label
-from .events import EventReader, read_library
+from .events import EventReader
 from .excerpts import merge_excerpts, with_clips
 from .finding import Finding, error, of_subject, warning
 from .images import Header
 from .index import index_bids, leave_ignored, subject_labels
 from .run_files import RunFiles, group_run_files, read_json_object
-from .runs import check_grids, mark_carry_ins, read_run, require_presentations, without_broken_off
+from .runs import check_grids, read_run, require_presentations
 from .sound_files import SoundFiles
 from .study import Split, Study
 from .timing import check_trs
@@ -30,7 +32,7 @@ def read_study(
     subjects: Sequence[str] | None = None,
     train_task: str | None = None,
     test_task: str | None = None,
-    events: EventRows | None = None,
+    events: EventRows | EventsConfig | None = None,
     need_images: bool = True,
     raw_images: bool = False,
     bids_filter: Filter | None = None,
@@ -54,8 +56,9 @@ def read_study(
         training runs, to be scored by cross-validation.
     test_task : str, optional
         Label of the test task; default the one that contains "test".
-    events : EventRows, optional
-        Which rows of the tables of events count; default all that are music.
+    events : EventRows or EventsConfig, optional
+        Which rows of the tables of events count, default all that are music; or all settings of events: how they name
+        what was presented, and how pieces are cut into clips.
     need_images : bool, default True
         Whether images must be available; if False, ``bold`` of a run may be None.
     raw_images : bool, default False
@@ -155,7 +158,7 @@ def survey_study(
     subjects: Sequence[str] | None = None,
     train_task: str | None = None,
     test_task: str | None = None,
-    events: EventRows | None = None,
+    events: EventRows | EventsConfig | None = None,
     need_images: bool = True,
     raw_images: bool = False,
     bids_filter: Filter | None = None,
@@ -177,14 +180,17 @@ def survey_study(
     run_files = choose_images(run_files, root, ImageChoice(derivatives, raw_images, wanted), findings)
     need_image = need_images and _has_images(run_files, root, findings)
 
-    library = read_library([root / "stimuli", *([stimuli] if stimuli else [])], findings)
+    settings = as_settings(events)
     sounds = SoundFiles(stimuli)
-    reader = EventReader(library, events, sounds.length)
+    reader = EventReader(naming_of(root, stimuli, settings, sounds, findings), settings.rows)
     read = [read_run(each, splits[each.task], reader, need_image, findings) for each in run_files]
     reader.report([run.events for run, _ in read], findings)
-    runs = with_clips([run for run, _ in read], merge_excerpts(reader.all_events(root), sounds.recording))
+    merged = merge_excerpts(reader.all_events(root), sounds.recording)
+    runs = with_clips([run for run, _ in read], merged)
     findings += sounds.copies()
-    runs = mark_carry_ins(without_broken_off(runs, reader.lengths, findings))
+    runs, cutting = cut_pieces(runs, list(dict.fromkeys(merged.values())), settings, reader, findings)
+    resampling = choose_resampling(settings, runs, findings)
+    runs = runs if resampling == "none" else resampled_runs(runs)
     require_presentations(runs, findings)
     headers = tuple(header for _, header in read if header)
     runs.sort(key=lambda run: run.split == "test")
@@ -193,7 +199,10 @@ def survey_study(
     _report_uncompared(run_files, root, findings)
     for subject in {each.subject for each in run_files}:
         findings = of_subject(findings, subject)
-    study = Study(root, name, tuple(runs), stimuli, simulated, all_subjects, images=origin_of(run_files, root))
+    images = origin_of(run_files, root)
+    study = Study(
+        root, name, tuple(runs), stimuli, simulated, all_subjects, (), images, resampling=resampling, cutting=cutting
+    )
     return Survey(study, headers, tuple(dict.fromkeys(findings)))
 
 

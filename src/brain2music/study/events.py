@@ -3,14 +3,18 @@
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..config import EventRows
 from .event import Event, Lengths
 from .finding import Finding, add_row_faults, error, warning
+from .library import Library
+from .naming import Naming
+from .pieces import read_piece
 from .rows import RECORDING_COLUMNS, chosen_rows, report_skipped
+from .run_files import RunFiles
 from .sections import find_sections, holds_run_times, without_blocks
 from .stimuli import SLACK_S, has_drive, leaves_folder
 from .study import Clip
@@ -18,14 +22,6 @@ from .tables import Row, TextTable, is_quoted, read_table, unquote
 
 _STARTS = re.compile(r"start|offset|onset|begin|seek", re.IGNORECASE)
 """Names of columns that may say where in its recording a clip starts."""
-
-
-@dataclass(frozen=True)
-class Library:
-    """The rows of ``stimuli.tsv`` (BIDS extension proposal 44) by stimulus id; empty without such a table."""
-
-    path: Path
-    rows: Mapping[str, Row] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,78 +35,92 @@ class EventTable:
 
 @dataclass(frozen=True)
 class EventReader:
-    """Reads the tables of events of a study, each once.
+    """Reads the tables of events of a study, each once, or once for each participant where these heard their own.
 
-    ``rows`` is the setting that says which rows count; ``lengths`` gives the durations of available recordings.
+    ``naming`` says what rows name; ``rows`` is the setting that says which rows count. ``known_as`` collects the id of
+    the stimulus of each track.
     """
 
-    library: Library
+    naming: Naming
     rows: EventRows | None = None
-    lengths: Lengths = lambda _: None
-    tables: dict[Path, EventTable] = field(default_factory=dict, init=False)
+    tables: dict[tuple[Path, str], EventTable] = field(default_factory=dict, init=False)
+    known_as: dict[str, str] = field(default_factory=dict, init=False)
+    pieces: list[Event] = field(default_factory=list, init=False)
 
-    def __call__(self, path: Path) -> EventTable:
-        """Read the table at a path."""
-        if path not in self.tables:
-            self.tables[path] = read_events(path, self.library, rows=self.rows, lengths=self.lengths)
-        return self.tables[path]
+    @property
+    def lengths(self) -> Lengths:
+        """Durations of available recordings."""
+        return self.naming.lengths
+
+    def __call__(self, path: Path, subject: str) -> EventTable:
+        """Read the table at a path, as it is a subject's."""
+        key = path, subject if self.naming.by_participant else ""
+        if key not in self.tables:
+            self.tables[key] = read_events(path, self.naming, subject, rows=self.rows, known_as=self.known_as)
+        return self.tables[key]
+
+    def piece(
+        self, files: RunFiles, seconds: float | None, findings: list[Finding], *, inferred: bool = False
+    ) -> tuple[Event, ...]:
+        """The event of the piece that the task or the run names (:func:`.pieces.read_piece`)."""
+        row = read_piece(files, self.naming, seconds, findings, inferred=inferred)
+        event = None if row is None else _read_event(row, self.naming.library, findings)
+        if row is None or event is None:
+            return ()
+        if stimulus := row.text("stim_id"):
+            self.known_as[event.clip.track] = stimulus
+        self.pieces.append(event)
+        return (event,)
 
     def all_events(self, root: Path) -> list[Event]:
-        """The events of all tables of a BIDS folder, so that clips do not depend on the subjects and tasks chosen."""
+        """The events of all tables of a BIDS folder, so that clips do not depend on the subjects and tasks chosen.
+
+        Where tasks or runs are the pieces, those of the runs that are read.
+        """
+        if self.naming.settings.piece is not None:
+            return list(self.pieces)
         for pattern in ("sub-*/func/*_events.tsv", "sub-*/ses-*/func/*_events.tsv"):
             for path in root.glob(pattern):
-                self(path)
-        return [event for path in sorted(self.tables) for event in self.tables[path].events]
+                self(path, path.name.partition("_")[0].removeprefix("sub-"))
+        return [*(event for key in sorted(self.tables) for event in self.tables[key].events), *self.pieces]
 
     def report(self, used: Iterable[Path], findings: list[Finding]) -> None:
         """Report the rows of the given tables that are not music."""
-        tables = {path: self.tables[path] for path in sorted(used) if path in self.tables}
+        read = set(used)
+        tables = {path: self.tables[path, label] for path, label in sorted(self.tables) if path in read}
         skipped = sum((table.skipped for table in tables.values()), Counter[str]())
         if skipped:
             first = next(path for path, table in tables.items() if table.skipped)
             findings.append(report_skipped(skipped, first, self.rows))
 
 
-def read_library(folders: Sequence[Path], findings: list[Finding]) -> Library:
-    """Read the first ``stimuli.tsv`` found in the folders.
-
-    Its ``stimulus_id`` (or ``stim_id``) names a stimulus, ``filename`` its file; ``type``, ``genre`` and
-    ``caption`` are optional. Without ``filename`` the file is ``<stimulus_id>_audio.<extension>``.
-    """
-    path = next((folder / "stimuli.tsv" for folder in folders if (folder / "stimuli.tsv").is_file()), None)
-    table = path and read_table(path, findings)
-    if not table:
-        return Library(path or folders[0] / "stimuli.tsv")
-    key = next((name for name in ("stimulus_id", "stim_id") if name in table.columns), None)
-    if key is None:
-        findings.append(table.lacks("stimulus_id"))
-        return Library(table.path)
-    for row in table.rows:
-        if row.surplus:
-            what = f"line {row.line}: the row has {row.surplus} cells more than the header; it is left out"
-            findings.append(warning("row-ragged", table.path, what, "give every row the header's columns"))
-    return Library(table.path, {row.text(key): row for row in table.rows if not row.surplus})
-
-
 def read_events(
-    path: Path, library: Library, *, rows: EventRows | None = None, lengths: Lengths = lambda _: None
+    path: Path,
+    naming: Naming,
+    subject: str = "",
+    *,
+    rows: EventRows | None = None,
+    known_as: dict[str, str] | None = None,
 ) -> EventTable:
     """Read the clips presented in one run, in order of time.
 
-    A clip is named by ``genre``, ``track``, ``start`` and ``end`` (ds003720), by ``stim_file`` (BIDS, below
-    ``/stimuli``), or by ``stim_id`` (BIDS extension proposal 44). With the latter two it extends from ``start``
-    (default 0; for contiguous rows see :func:`.sections.find_sections`) to ``end`` (default ``start + duration``).
+    ``naming`` brings the table to the columns that are read. A clip is named by ``genre``, ``track``, ``start`` and
+    ``end`` (ds003720), by ``stim_file`` (BIDS, below ``/stimuli``), or by ``stim_id`` (BIDS extension proposal 44).
+    With the latter two it extends from ``start`` (default 0; for contiguous rows see :func:`.sections.find_sections`)
+    to ``end`` (default ``start + duration``).
     Rows that are not music (:func:`.rows.chosen_rows`) and rows that span others (:func:`.sections.without_blocks`)
     are skipped. A faulty row is left out with a warning; if most rows are faulty, that is an error. Quotes around
     labels, paired or not, are removed with a warning.
     """
     findings: list[Finding] = []
+    library, lengths = naming.library, naming.lengths
     table = read_table(path, findings)
+    table = table if table is None else naming(table, subject, findings)
     if table is None or not _has_columns(table, findings):
         return EventTable(findings=tuple(findings))
     _report_quotes(table, findings)
     counted, skipped = chosen_rows(table, library.rows, rows, findings)
-    events, faults = _read_rows(counted, library, lengths, findings)
+    events, faults = _read_rows(counted, library, lengths, findings, {} if known_as is None else known_as)
     add_row_faults(faults, len(counted) - len(events), len(counted), findings)
     _report_unread_starts(table, counted, events, lengths, findings)
     events = find_sections(without_blocks(events, path, findings), path, lengths, findings)
@@ -121,7 +131,7 @@ def read_events(
 
 
 def _read_rows(
-    rows: Sequence[Row], library: Library, lengths: Lengths, findings: list[Finding]
+    rows: Sequence[Row], library: Library, lengths: Lengths, findings: list[Finding], known_as: dict[str, str]
 ) -> tuple[list[Event], list[Finding]]:
     """Read rows into events in order of time; also returns the findings about illegible rows."""
     events: list[Event] = []
@@ -129,6 +139,8 @@ def _read_rows(
     for row in rows:
         event = _read_event(row, library, faults)
         events += [event] if event else []
+        if event and (stimulus := row.text("stim_id")):
+            known_as[event.clip.track] = stimulus
     events.sort(key=lambda event: (event.onset, event.line))
     if holds_run_times(events, lengths):
         what = "the column start holds times of the run, not of the recordings; it is left out, and so is end"
@@ -183,12 +195,13 @@ def _read_event(row: Row, library: Library, findings: list[Finding]) -> Event | 
     start, end = _read_excerpt(row, duration, findings)
     track, about = _read_recording(row, library, findings)
     genre = unquote(about.text("genre"))
+    artist = unquote(about.text("artist"))
     if leaves_folder(track) or leaves_folder(genre):
         what = f"the recording {track!r} is outside the folder of stimuli"
         findings.append(row.error("stimulus-outside", what, "put it into that folder, and name it relative to it"))
     if len(findings) > before:
         return None
-    clip = Clip(track, start, end, genre=genre, caption=about.text("caption") or None)
+    clip = Clip(track, start, end, genre=genre, caption=about.text("caption") or None, artist=artist)
     return Event(clip, onset, duration, row.line, measured=not row.text("end"), placed=bool(row.text("start")))
 
 

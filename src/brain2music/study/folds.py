@@ -1,5 +1,6 @@
 """Folds and permutations that never divide a group of clips; excerpts of one recording are always such a group.
 
+(Where a study has pieces too few and too long for that, blocks of a piece are: :mod:`.cutting` leaves gaps between.)
 Excerpts of a recording are alike in the brain and in every embedding, whatever a decoder has learned: a clip is
 recognised by another excerpt of its recording. So recordings, not clips, are assigned to folds, and recordings are
 permuted where the null hypothesis is that brain and music are independent.
@@ -19,7 +20,7 @@ FEWEST = 5
 
 
 def group_clips(clips: Sequence[Clip], *labels: Iterable[Hashable]) -> Int[np.ndarray, " clips"]:
-    """Number the groups of clips that no fold divides: excerpts of one recording, and clips that share a label.
+    """Number the groups of clips that no fold divides: excerpts of a recording or block, and clips that share a label.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def group_clips(clips: Sequence[Clip], *labels: Iterable[Hashable]) -> Int[np.nd
     """
     first_clip: dict[Hashable, int] = {}
     groups = np.arange(len(clips))
-    for kind, labels_of_kind in enumerate(([clip.recording for clip in clips], *labels)):
+    for kind, labels_of_kind in enumerate(([clip.unit for clip in clips], *labels)):
         for i, label in enumerate(labels_of_kind):
             if label is None or label == "":
                 continue

@@ -13,6 +13,8 @@ from .tables import Row, TextTable
 
 RECORDING_COLUMNS = ("stim_id", "stim_file", "track")
 """Columns that may name a recording; the first that is filled does."""
+LISTED = "listed in the table of stimuli"
+"""Cell of a row whose stimulus the table of the settings lists, so that it counts whatever it is called."""
 TYPE_COLUMNS = ("trial_type", "stim_type", "stimulus_type", "event_type", "condition", "category")
 """Columns that may give the type of a row."""
 NOT_MUSIC = re.compile(
@@ -95,26 +97,30 @@ def _label_if_not_music(row: Row, library: Mapping[str, Row]) -> str | None:
     called = next(filter(None, kinds), "")
     if not any(map(row.text, RECORDING_COLUMNS)):
         return called or "rows that name no recording"
+    if row.text(LISTED):
+        return None
     stimulus = library.get(row.text("stim_id"))
     file = (stimulus.text("filename") if stimulus else "") or row.text("stim_file") or row.text("track")
-    if not _may_be_sound(file):
+    has_sound = stimulus is not None and "audio" in stimulus.text("type").lower()
+    if not has_sound and not may_be_sound(file):
         return f"{called} ({PurePosixPath(file).suffix}, no sound)".strip()
     for kind in kinds:
-        if _is_not_music(kind):
+        if is_not_music(kind):
             return kind
     kind = stimulus.text("type").lower() if stimulus else ""
     if kind and not any(word in kind for word in _AUDITORY):
         return f"stimuli of type {kind}"
-    return f"{called} {file}".strip() if _is_not_music(_stem(file)) else None
+    return f"{called} {file}".strip() if is_not_music(_stem(file)) else None
 
 
-def _may_be_sound(file: str) -> bool:
+def may_be_sound(file: str, *, known: bool = False) -> bool:
+    """Whether a file may be a recording by its suffix; if it must be ``known``, only suffixes of sound count."""
     suffix = PurePosixPath(file).suffix.lower()
     kind = _TYPES.guess_type(f"x{suffix}")[0]
     is_film = kind is not None and kind.startswith("video/")
-    return (suffix in SUFFIXES and not is_film) or (
-        suffix not in _NOT_AUDIO and (kind is None or kind.startswith("audio/"))
-    )
+    if suffix in SUFFIXES and not is_film:
+        return True
+    return not known and suffix not in _NOT_AUDIO and (kind is None or kind.startswith("audio/"))
 
 
 def _stem(file: str) -> str:
@@ -122,7 +128,7 @@ def _stem(file: str) -> str:
     return name.rsplit(".", 1)[0] if PurePosixPath(name).suffix.lower() in SUFFIXES else name
 
 
-def _is_not_music(label: str) -> bool:
+def is_not_music(label: str) -> bool:
     """Whether every word of a label is one for anything but music, or a filler beside one."""
     joined = re.sub(r"\bno[\W_]+(?=music|sound)", "no", label.lower())
     words: Sequence[str] = re.findall(r"[^\W\d_]+", joined)

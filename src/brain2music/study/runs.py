@@ -11,6 +11,7 @@ from .event import Event, Lengths
 from .events import EventReader
 from .finding import Finding, error, warning
 from .images import Header, read_header
+from .pieces import ended_by_run
 from .run_files import RunFiles
 from .stimuli import SLACK_S
 from .study import Presentation, Run, Split
@@ -25,9 +26,11 @@ def read_run(
     header = _read_image(files, need_image, findings)
     tr = read_tr(files, header, findings)
     table = files.events[-1].path if files.events else files.anchor.path
-    events = usable_events(
-        _read_events(files, reader, findings), tr, header.n_volumes if header else None, table, findings
-    )
+    n_volumes = header.n_volumes if header else None
+    seconds = n_volumes * tr if n_volumes is not None and tr > 0 else None
+    events = _read_events(files, reader, seconds, findings)
+    events = ended_by_run(events, tr, n_volumes, reader.naming.settings.clip_s, table, findings)
+    events = usable_events(events, tr, n_volumes, table, findings)
     entities = files.anchor.run_entities
     run = Run(
         subject=files.subject,
@@ -37,7 +40,7 @@ def read_run(
         events=table,
         bold=header.path if header else None,
         tr=tr,
-        n_volumes=header.n_volumes if header else None,
+        n_volumes=n_volumes,
         presentations=tuple(
             Presentation(event.clip, event.onset, event.duration, volumes_of(event.onset, event.duration, tr))
             for event in events
@@ -169,16 +172,22 @@ def _read_image(files: RunFiles, need_image: bool, findings: list[Finding]) -> H
     return None
 
 
-def _read_events(files: RunFiles, reader: EventReader, findings: list[Finding]) -> tuple[Event, ...]:
+def _read_events(
+    files: RunFiles, reader: EventReader, seconds: float | None, findings: list[Finding]
+) -> tuple[Event, ...]:
     events, anchor = files.events, files.anchor.path
+    if reader.naming.settings.piece is not None:
+        return reader.piece(files, seconds, findings)
     if len(events) > 1:
         what = f"several tables of events go with this run equally: {', '.join(file.path.name for file in events)}"
         findings.append(error("events-several", anchor, what, "keep the one that is the run's own"))
         return ()
     if events:
-        table = reader(events[0].path)
+        table = reader(events[0].path, files.subject)
         findings += table.findings
         return table.events
+    if piece := reader.piece(files, seconds, findings, inferred=True):
+        return piece
     tables = (file for file in files.around if file.suffix == "events" and file.key[:2] == files.key[:2])
     others = ", ".join(sorted(file.path.name for file in tables)[:5])
     what = "no events.tsv goes with this run" + (

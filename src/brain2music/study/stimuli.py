@@ -16,6 +16,10 @@ from .study import Clip
 
 EXTENSIONS = tuple(dict.fromkeys((".wav", ".au", ".mp3", ".flac", ".ogg", *SUFFIXES)))
 """Extensions of recordings, in the order in which they are tried."""
+STIMULUS_SUFFIXES = ("audio", "audiovideo")
+"""Suffixes of stimuli with sound in BIDS extension proposal 44, in the order in which they are tried."""
+AUDIOVISUAL = (".mp4", ".mkv", ".webm", ".avi", ".mov")
+"""Extensions of films, of which the sound is read."""
 GTZAN_FOLDERS = ("", "genres_original", "genres", "Data/genres_original")
 _CORRECT = "or give start and end in seconds of the recording"
 SLACK_S = 0.15
@@ -191,6 +195,8 @@ class Stimuli:
                 yield self.folder / place / clip.genre / f"{clip.track}{extension}"
             yield self.folder / f"{clip.track}{extension}"
             yield self.folder / f"{clip.track}_audio{extension}"  # BIDS extension proposal 44: stim-<label>_audio
+        for extension in AUDIOVISUAL:
+            yield self.folder / f"{clip.track}_audiovideo{extension}"
 
     def _alike(self, clip: Clip) -> list[Path]:
         """Files whose names differ from those of the clip's candidates in case and in the form of accents only."""

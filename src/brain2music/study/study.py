@@ -8,8 +8,10 @@ from typing import Literal
 
 from .._utils.names import safe_name, unique_names
 from ..audio.io import SUFFIXES
+from .spans import Cutting
 
 Split = Literal["train", "test"]
+Resampling = Literal["none", "linear", "sinc"]
 
 
 @dataclass(frozen=True, order=True)
@@ -30,6 +32,10 @@ class Clip:
         Description of the music.
     label : str
         Name of the clip if another clip would have the same one.
+    artist : str
+        Artist or composer; "" if unknown.
+    block : int or None
+        Block of a piece of which other blocks may be in other folds; None where recordings are undivided.
 
     Raises
     ------
@@ -50,6 +56,8 @@ class Clip:
     genre: str = field(default="", compare=False)
     caption: str | None = field(default=None, compare=False)
     label: str = field(default="", compare=False)
+    artist: str = field(default="", compare=False)
+    block: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
@@ -60,6 +68,11 @@ class Clip:
         """The track without the suffix of a sound file: a song in two formats is one recording."""
         stem, dot, suffix = self.track.rpartition(".")
         return stem if f"{dot}{suffix}".lower() in SUFFIXES else self.track
+
+    @property
+    def unit(self) -> tuple[str, int | None]:
+        """What no fold divides: the recording, or the block of it."""
+        return self.recording, self.block
 
     @property
     def duration(self) -> float:
@@ -205,6 +218,10 @@ class Study:
         One line for each thing that was ignored or left out.
     images : ImageOrigin or None
         The kind of images that are read; None without images.
+    resampling : {"none", "linear", "sinc"}
+        How responses are resampled to clips that start between scans; "none": the nearest scans are taken.
+    cutting : Cutting or None
+        How pieces were cut into clips; None where clips are as they were presented.
 
     See Also
     --------
@@ -230,6 +247,8 @@ class Study:
     all_subjects: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     images: ImageOrigin | None = None
+    resampling: Resampling = "none"
+    cutting: Cutting | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:

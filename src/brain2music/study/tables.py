@@ -77,11 +77,15 @@ class TextTable:
         return "add what is missing"
 
 
-def read_table(path: Path, findings: list[Finding]) -> TextTable | None:
-    """Read a UTF-8 TSV file with a header, quotes included; None and a finding if it is not legible."""
+def read_table(path: Path, findings: list[Finding], separator: str = "\t") -> TextTable | None:
+    """Read a UTF-8 TSV file with a header, quotes included; None and a finding if it is not legible.
+
+    With commas as ``separator``, quotes around cells are those of CSV.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            is_csv = separator == ","
+            lines = csv.reader(file, delimiter=separator, quoting=csv.QUOTE_MINIMAL if is_csv else csv.QUOTE_NONE)
             numbered = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         hint = "save it as UTF-8 text with tabs between columns"

@@ -14,7 +14,7 @@ from .study import Run
 
 TOLERANCE = 1e-3
 """The largest difference between equal TRs, relative to the TR."""
-PLAUSIBLE = (0.1, 30.0)
+PLAUSIBLE: tuple[float, float] = (0.1, 30.0)
 """The range of TRs in seconds: from the fastest inverse imaging to sparse sampling of long clips."""
 
 
