@@ -174,13 +174,13 @@ def survey_study(
     files = _index_raw(root, subjects, findings) if root.is_dir() else []
     run_files = group_run_files(files, root)
     all_subjects = _require_subjects(run_files, subjects, root, findings)
-    splits = _choose_tasks(run_files, train_task, test_task, root, findings)
+    settings = as_settings(events)
+    splits = _choose_tasks(run_files, train_task, test_task, settings.piece == "task", root, findings)
     run_files = [each for each in run_files if each.task in splits]
     run_files = _filtered(run_files, wanted, root, findings)
     run_files = choose_images(run_files, root, ImageChoice(derivatives, raw_images, wanted), findings)
     need_image = need_images and _has_images(run_files, root, findings)
 
-    settings = as_settings(events)
     sounds = SoundFiles(stimuli)
     reader = EventReader(naming_of(root, stimuli, settings, sounds, findings), settings.rows)
     read = [read_run(each, splits[each.task], reader, need_image, findings) for each in run_files]
@@ -270,9 +270,17 @@ def _filtered(run_files: list[RunFiles], wanted: Filter, root: Path, findings: l
 
 
 def _choose_tasks(
-    run_files: Iterable[RunFiles], train: str | None, test: str | None, root: Path, findings: list[Finding]
+    run_files: Iterable[RunFiles],
+    train: str | None,
+    test: str | None,
+    are_pieces: bool,
+    root: Path,
+    findings: list[Finding],
 ) -> dict[str, Split]:
-    """Choose the split of each task; if that is unclear, all are for training and there is a finding."""
+    """Choose the split of each task; if that is unclear, all are for training and there is a finding.
+
+    Tasks that are pieces are all for training, unless they are named otherwise.
+    """
     tasks = sorted({run.task for run in run_files})
     everything: dict[str, Split] = dict.fromkeys(tasks, "train")
     for name in (train, test):
@@ -284,9 +292,12 @@ def _choose_tasks(
         return everything
     training = train or _single(task for task in tasks if "train" in task.lower() and task != test)
     testing = test or _single(task for task in tasks if "test" in task.lower() and task != training)
+    if are_pieces and train is None and testing is None:
+        return everything
     if training is None or training == testing or (testing is None and train is None):
         what = f"it is unclear which task is for training and which for testing; tasks: {', '.join(tasks)}"
-        hint = 'name them in the settings: events.train_task = "…"; events.test_task, where test clips are apart'
+        hint = 'name them in the settings: events.train_task = "…"; events.test_task, where test clips are apart; or '
+        hint += 'events.piece = "task", where each is a piece'
         findings.append(error("tasks-unclear", root, what, hint))
         return everything
     splits: dict[str, Split] = {training: "train"}

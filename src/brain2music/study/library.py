@@ -73,13 +73,13 @@ def read_library(folders: Sequence[Path], findings: list[Finding]) -> Library:
     """
     top = next((folder for folder in folders if (folder / "stimuli.tsv").is_file()), None)
     if top is None:
-        below = next((folder for folder in folders if any(_tables(folder))), None)
+        below = next((folder for folder in folders if any(_stimuli_tables(folder))), None)
         if below is None:
             return Library(folders[0] / "stimuli.tsv")
         top = below
     rows: dict[str, Row] = {}
     path = top / "stimuli.tsv"
-    for place in _tables(top):
+    for place in _stimuli_tables(top):
         table = read_table(place, findings)
         if table is None:
             continue
@@ -129,7 +129,7 @@ def _by_key(table: TextTable, keys: Sequence[str], findings: list[Finding]) -> d
     return {row.text(key): row for row in table.rows if not row.surplus}
 
 
-def _tables(folder: Path) -> list[Path]:
+def _stimuli_tables(folder: Path) -> list[Path]:
     """The tables of a folder and of those below it, those above first."""
     return sorted(folder.rglob("stimuli.tsv"), key=lambda path: (len(path.parts), path)) if folder.is_dir() else []
 

@@ -173,12 +173,13 @@ class Naming:
         onset = row.number("onset", [])
         later = next((other - onset for other in onsets if other > onset + 1e-6), math.inf)
         start = row.number("start", []) if row.text("start") else 0.0
-        length = self._length(row)
+        length = self.length_of(row)
         rest = math.inf if length is None or not math.isfinite(start) else length - start
         seconds = min(later, rest)
         return seconds if 0 < seconds < math.inf else math.nan
 
-    def _length(self, row: Row) -> float | None:
+    def length_of(self, row: Row) -> float | None:
+        """Seconds of the recording that a row names; None if it is not available."""
         named = row.text("stim_file")
         if stimulus := row.text("stim_id"):
             about = self.library.rows.get(stimulus)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..config import EventsConfig
-from .event import Event, Lengths
+from .event import Event
 from .finding import Finding, error, warning
 from .naming import Naming
 from .run_files import RunFiles
@@ -54,7 +54,7 @@ def read_piece(
     about = Row(path, 1, cells)
     begin, lasts = _first_event(files, naming.settings)
     start = about.number("start", []) if about.text("start") else 0.0
-    length = _length(about, naming, naming.lengths)
+    length = naming.length_of(about)
     rest = None if seconds is None else seconds - begin
     stated = about.number("duration", []) if about.text("duration") else None
     found = lasts or stated or (None if length is None else length - start) or rest
@@ -92,14 +92,6 @@ def ended_by_run(
             event = replace(event, duration=round(end - event.onset, 6))
         found.append(event)
     return tuple(found)
-
-
-def _length(row: Row, naming: Naming, lengths: Lengths) -> float | None:
-    named = row.text("stim_file")
-    if stimulus := row.text("stim_id"):
-        about = naming.library.rows[stimulus]
-        named = about.text("filename") or about.text("stim_file") or stimulus
-    return lengths(Clip(named, 0.0, 1.0))
 
 
 def _first_event(files: RunFiles, settings: EventsConfig) -> tuple[float, float | None]:
