@@ -12,6 +12,7 @@ from ._utils.errors import InputError
 from ._utils.files import cache_folder, digest_text
 from ._utils.progress import progress
 from .brain.arrays import ArrayStudy, read_arrays_study
+from .brain.preparation import preparation_of
 from .brain.responses import SplitResponses
 from .brain.source import BidsSource
 from .config import RunConfig
@@ -98,6 +99,11 @@ class ListeningStudy:
     def clips(self) -> tuple[Clip, ...]:
         """All clips, training clips first."""
         return (*self.source.train_clips, *self.source.test_clips)
+
+    @property
+    def preparation(self) -> dict[str, Any]:
+        """How responses are made from its images, and its sounds were presented, for models that are saved."""
+        return preparation_of(self.source, self.settings)
 
     def responses(self, subject: str, *, lag_tr: int | None = None, lag_s: float | None = None) -> SplitResponses:
         """Read the responses of one subject to the clips, z-scored per run and averaged over repeats.

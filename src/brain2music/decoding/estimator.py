@@ -1,15 +1,17 @@
 """The decoder as a scikit-learn estimator over responses and embeddings."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float32, Int
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.errors import InputError
+from ..brain.layout import require_same_grid
 from ..brain.load import require_alike
 from ..brain.responses import Responses
 from ..embeddings.alignment import average_windows, match_windows
@@ -18,6 +20,7 @@ from ..embeddings.plain import as_data_classes, as_responses
 from ..study.folds import most_folds
 from .decoded import Labels, undivided
 from .fits import Asked, Fitted, Pairs, RidgeSettings
+from .mappings import without_rows
 from .problem import Problem, View
 from .registry import fit_decoder, fit_form, in_form, require_decoder
 
@@ -59,6 +62,10 @@ class Decoder(BaseEstimator):
         Number of voxels.
     space_ : EmbeddingSpace
         The space of the predicted embeddings.
+    trained_on_ : tuple of str
+        Names of the training clips.
+    preparation_ : dict
+        How the responses were made from images, as far as it was given to :meth:`save_pretrained`.
 
     See Also
     --------
@@ -129,11 +136,14 @@ class Decoder(BaseEstimator):
         """
         return self._fit(_FittedPairs.of(self, responses, embeddings, groups, lagged))
 
-    def _fit(self, training: "_FittedPairs") -> "Decoder":
+    def _fit(self, training: "_FittedPairs", *, keep_rows: bool = False) -> "Decoder":
+        """Fit; a decoder that keeps the training rows predicts few clips faster, and is not saved."""
         self.n_folds_ = training.problem.settings.n_folds
         self._problem, self._targets = training.problem, training.targets
         fitted = fit_decoder(self.name, self._problem, [self._targets])[0]
-        self._forms = {self.name: fitted}
+        self._forms, self._mappings = {self.name: fitted}, dict[str, Any]()
+        self._converted: dict[int, Any] | None = None if keep_rows else {}
+        self.trained_on_, self.preparation_ = training.names, dict[str, Any]()
         self._train, self._n_windows = training.views, training.music.data.shape[1]
         self.space_, self.n_features_in_ = training.music.space, training.views[0].n_voxels
         self.best_alphas_, self.cv_scores_, self.train_mean_ = fitted.best_alphas, fitted.cv_scores, fitted.train_mean
@@ -169,10 +179,9 @@ class Decoder(BaseEstimator):
         asked = [self._as_trained(each, train) for each, train in zip((responses, *lagged), self._train, strict=True)]
         averaged = [average_windows(each, self.space_, self._n_windows, self.scans_per_window) for each in asked]
         n_clips, n_windows, n_voxels = averaged[0].shape
-        views: Asked = tuple(each.reshape(-1, n_voxels) for each in averaged)
         first = asked[0]
         return DecodedEmbeddings(
-            self._form(form).predict(*views).reshape(n_clips, n_windows, -1),
+            self._predict([each.reshape(-1, n_voxels) for each in averaged], form).reshape(n_clips, n_windows, -1),
             tuple(clip.name for clip in first.clips),
             self.space_,
             train_mean=np.tile(self.train_mean_, (n_clips, 1)),
@@ -186,11 +195,119 @@ class Decoder(BaseEstimator):
         asked = responses
         if not isinstance(responses, Responses):
             asked = replace(as_responses(responses, train.tr), lag_tr=train.lag_tr)
+        require_same_grid(train, asked)
         train, asked = require_alike(train, asked)
         if train.n_voxels != self.n_features_in_:
             what = f"the responses lack {self.n_features_in_ - train.n_voxels} of the voxels that were trained on"
             raise InputError(what, hint="load both with the same mask")
         return asked
+
+    def predict_windows(self, *views: Any, form: str = "plain") -> Float32[np.ndarray, "windows dims"]:
+        """Predict embeddings from responses that are averaged in windows already, as an online experiment has them.
+
+        Parameters
+        ----------
+        *views : array of shape (windows, voxels)
+            Mean response in each window, z-scored per run as the training responses were; at each lag of the fit.
+        form : {"plain", "matched", "denoised"}
+            As for :meth:`predict`.
+
+        Returns
+        -------
+        ndarray of shape (windows, dims)
+            Predicted embeddings, in the units of the training embeddings.
+
+        Raises
+        ------
+        InputError
+            There are not the voxels or the lags of the fit, or values are not finite.
+        """
+        check_is_fitted(self)
+        if len(views) != len(self._train):
+            what = f"responses at {len(views)} lags were given to a decoder of {len(self._train)}"
+            raise InputError(what, hint="give the mean response in each window at each of these lags")
+        given = [np.asarray(each, np.float32) for each in views]
+        for each in given:
+            if each.ndim != 2 or each.shape[1] != self.n_features_in_ or len(each) != len(given[0]):
+                what = f"responses of shape {each.shape} were given to a decoder of {self.n_features_in_} voxels"
+                raise InputError(what, hint="give (windows, voxels), in the voxels of the training responses")
+            if not np.isfinite(each).all():
+                raise InputError("some responses are NaN or infinite", hint="set these voxels to 0, their mean")
+        return self._predict(given, form)
+
+    def save_pretrained(self, folder: str | Path, *, preparation: Mapping[str, Any] | None = None) -> Path:
+        """Save the fitted decoder as ``config.json`` and ``model.safetensors``, with all forms of its prediction.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder to write, created if necessary.
+        preparation : mapping, optional
+            How the training responses were made from images (:attr:`brain2music.ListeningStudy.preparation`), by which
+            new images are prepared alike; default what the decoder was loaded with.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        InputError
+            The folder cannot be written.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brain2music as b2m
+        >>> rng = np.random.default_rng(0)
+        >>> music = rng.normal(size=(60, 1, 4))
+        >>> bold = music @ rng.normal(size=(4, 30)) + 0.1 * rng.normal(size=(60, 1, 30))
+        >>> decoder = b2m.Decoder("ridge").fit(bold[:50], music[:50])
+        >>> loaded = b2m.Decoder.from_pretrained(decoder.save_pretrained("decoder"))
+        >>> bool((loaded.predict(bold[50:]).data == decoder.predict(bold[50:]).data).all())
+        True
+        """
+        from .saving import save_decoder
+
+        check_is_fitted(self)
+        if preparation is not None:
+            self.preparation_ = dict(preparation)
+        return save_decoder(self, Path(folder))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "Decoder":
+        """Load a decoder from a folder of :meth:`save_pretrained`.
+
+        Parameters
+        ----------
+        folder : str or Path
+            The folder.
+
+        Returns
+        -------
+        Decoder
+            The fitted decoder, whose predictions are those of the one saved, to the last bit.
+
+        Raises
+        ------
+        InputError
+            There is no decoder there, it is of a later version, or a file is damaged.
+        """
+        from .saving import load_decoder
+
+        return load_decoder(cls(), Path(folder))
+
+    def _predict(self, views: Asked, form: str) -> Float32[np.ndarray, "asked dims"]:
+        return np.asarray(self._mapping(form)(views), dtype=np.float32)
+
+    def _mapping(self, form: str) -> Any:
+        """The mapping that a form asks for, with weights of voxels."""
+        wanted = in_form(self.name, form)
+        if wanted not in self._mappings:
+            mapping = self._form(form).mapping
+            self._mappings[wanted] = mapping if self._converted is None else without_rows(mapping, self._converted)
+        return self._mappings[wanted]
 
     def _form(self, form: str) -> Fitted:
         """The fitted decoder with the post-processing that a form asks for."""
@@ -209,12 +326,14 @@ class _FittedPairs:
     ----------
     views : responses without clips, at the main lag and further ones, which those that are decoded have to be like.
     problem : pairs of scans and windows. targets : their embeddings. music : what these were taken from.
+    names : of the clips.
     """
 
     views: tuple[Responses, ...]
     problem: Problem
     targets: Pairs
     music: Embeddings
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -230,13 +349,15 @@ class _FittedPairs:
         roi = None if train.space is None else train.space.roi
         matched = tuple(View.of(each.X, roi) for each in pairs)
         problem = Problem(matched, pairs[0].groups, units, settings, decoder.random_state)
-        return cls(tuple(each[:0] for each in views), problem, pairs[0].Y, music)
+        names = tuple(clip.name for clip in train.clips)
+        return cls(tuple(each[:0] for each in views), problem, pairs[0].Y, music, names)
 
     def clips(self, rows: Int[np.ndarray, " _"], n_folds: int) -> "_FittedPairs":
         """Those of some clips, whose Gram matrix is a block of that of all."""
         keep = np.isin(self.problem.clip, rows)
         settings = replace(self.problem.settings, n_folds=most_folds(self.problem.units[rows], n_folds) or n_folds)
-        return replace(self, problem=self.problem.rows(keep, settings), targets=self.targets[keep])
+        names = tuple(self.names[row] for row in rows)
+        return replace(self, problem=self.problem.rows(keep, settings), targets=self.targets[keep], names=names)
 
 
 def fit_folds(
@@ -264,7 +385,7 @@ def fit_folds(
     """
     training = _FittedPairs.of(decoder, responses, music, groups)
     for rows in folds:
-        yield clone(decoder)._fit(training.clips(rows, decoder.n_folds))
+        yield clone(decoder)._fit(training.clips(rows, decoder.n_folds), keep_rows=True)
 
 
 def _at_further_lag(train: Responses, lagged: Any) -> Responses:

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -13,6 +12,10 @@ from ..ridge import DEFAULT_ALPHAS, Gram, RidgeFit, RidgeWarning, ridge_cv_many
 Pairs = Float32[np.ndarray, "pairs dims"]
 Asked = Sequence[Float32[np.ndarray, "asked voxels"]]
 """Responses that are to be decoded, at one lag or several, the main lag first."""
+
+
+Mapping = Callable[[Asked], Float32[np.ndarray, "asked dims"]]
+"""Maps responses of shape (asked, voxels), one array per view of the training pairs, to (asked, dims)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Fitted:
         Cross-validated prediction of every training pair.
     """
 
-    mapping: Callable[[Asked], Float32[np.ndarray, "asked dims"]]
+    mapping: Mapping
     train_mean: Float32[np.ndarray, " dims"]
     best_alphas: Float[np.ndarray, "fits dims"]
     cv_scores: Float[np.ndarray, "fits dims"]
@@ -98,11 +101,11 @@ def fit_ridge(
     list of Fitted
         One fit per set of targets.
     """
-    scaled = scaling(X) if settings.standardise else lambda rows: rows
+    scaled = scaling(X) if settings.standardise else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RidgeWarning)  # said once for all fits, by warn_on_edge
         fits = ridge_cv_many(
-            scaled(X),
+            X if scaled is None else scaled(X),
             targets,
             alphas=settings.grid,
             groups=groups,
@@ -112,7 +115,7 @@ def fit_ridge(
         )
     return [
         Fitted(
-            partial(_predict, ridge, scaled),
+            RidgeMapping(ridge, scaled),
             Y.mean(axis=0),
             np.asarray(ridge.best_alphas, dtype=np.float64)[None],
             np.asarray(ridge.cv_scores, dtype=np.float64).max(axis=0)[None],
@@ -122,15 +125,33 @@ def fit_ridge(
     ]
 
 
-def _predict(ridge: RidgeFit, scaled: Callable[[np.ndarray], np.ndarray], views: Asked) -> np.ndarray:
-    return np.asarray(ridge.predict(scaled(views[0])), dtype=np.float32)
+@dataclass(frozen=True)
+class Scaling:
+    """Scaling of voxels: a mean is subtracted, and the rest multiplied."""
+
+    mean: Float32[np.ndarray, " voxels"]
+    scale: Float32[np.ndarray, " voxels"]
+
+    def __call__(self, rows: Float32[np.ndarray, "rows voxels"]) -> Float32[np.ndarray, "rows voxels"]:
+        return (rows - self.mean) * self.scale
 
 
-def scaling(X: Float32[np.ndarray, "pairs voxels"]) -> Callable[[np.ndarray], np.ndarray]:
-    """Make the function that scales responses by the mean and variance of these; constant voxels become 0."""
+@dataclass(frozen=True)
+class RidgeMapping:
+    """A ridge regression from all voxels at the main lag, which may be scaled first."""
+
+    ridge: RidgeFit
+    scaled: Scaling | None = None
+
+    def __call__(self, views: Asked) -> Float32[np.ndarray, "asked dims"]:
+        X = views[0] if self.scaled is None else self.scaled(views[0])
+        return np.asarray(self.ridge.predict(X), dtype=np.float32)
+
+
+def scaling(X: Float32[np.ndarray, "pairs voxels"]) -> Scaling:
+    """Make the scaling of responses by the mean and variance of these; constant voxels become 0."""
     mean, sd = X.mean(axis=0), X.std(axis=0)
-    scale = np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-6 * np.abs(mean))
-    return lambda rows: (rows - mean) * scale
+    return Scaling(mean, np.divide(1, sd, out=np.zeros_like(sd), where=sd > 1e-6 * np.abs(mean)))
 
 
 def correlations(

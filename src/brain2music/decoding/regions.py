@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool
 
 from .._utils.errors import Brain2MusicWarning, InputError
-from .fits import Asked, Fitted, Pairs, correlations
+from .fits import Fitted, Pairs, correlations
+from .mappings import Average, Restricted
 from .problem import Problem, regions
 
 N_BEST = 6
@@ -73,13 +74,8 @@ def rank_regions(problem: Problem, targets: Sequence[Pairs]) -> list[list[Region
 def average(ranked: Sequence[Region]) -> Fitted:
     """Average the decoders of the best regions."""
     best = ranked[:N_BEST]
-
-    def mean(views: Asked) -> Float32[np.ndarray, "asked dims"]:
-        each = [region.fitted.predict(views[0][:, region.voxels]) for region in best]
-        return np.stack(each).mean(axis=0)
-
     return Fitted(
-        mean,
+        Average(tuple(Restricted(region.fitted.mapping, 0, region.voxels) for region in best)),
         best[0].fitted.train_mean,
         np.concatenate([region.fitted.best_alphas for region in best]),
         np.concatenate([region.fitted.cv_scores for region in best]),

@@ -6,16 +6,16 @@ All is fitted inside the training set (of each fold), and ``"auto"`` chooses the
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32
 
 from .._utils.errors import InputError
 from .._utils.threads import map_threads
 from .contrastive import contrastive
 from .denoising import denoised
-from .fits import Asked, Fitted, Pairs
+from .fits import Fitted, Pairs
+from .mappings import PostProcessed, Transform
 from .matching import matched
 from .nonlinear import nonlinear
 from .problem import HeldOut, Problem
@@ -26,14 +26,6 @@ from .whitening import whitened
 
 Form = Literal["plain", "matched", "denoised"]
 """What a prediction is for: scores, searches, generators."""
-
-
-class Transform(Protocol):
-    """A fitted post-processing."""
-
-    def transform(self, predicted: Float32[np.ndarray, "rows dims"]) -> Float32[np.ndarray, "rows dims"]:
-        """Map predictions from which the training mean was subtracted."""
-        ...
 
 
 Regressor = Callable[[Problem, Sequence[Pairs]], list[Fitted]]
@@ -140,10 +132,7 @@ def post_process(name: str, fitted: Fitted, problem: Problem, Y: Pairs) -> Fitte
     held_out = HeldOut.of(fitted, Y, problem)
     post, cross_validated = POST_PROCESSING[name](held_out, problem.seed)
     origin = fitted.held_out - held_out.predicted
-
-    def mapping(views: Asked) -> Float32[np.ndarray, "asked dims"]:
-        return fitted.train_mean + post.transform(fitted.predict(*views) - fitted.train_mean)
-
+    mapping = PostProcessed(fitted.mapping, fitted.train_mean, post)
     return replace(fitted, mapping=mapping, held_out=origin + cross_validated.predicted)
 
 

@@ -8,7 +8,8 @@ from jaxtyping import Float32, Float64, Int
 
 from .._utils.threads import map_threads
 from ..ridge import ridge, ridge_path
-from .fits import Fitted, Pairs, correlations, scaling
+from .fits import Fitted, Pairs, RidgeMapping, correlations, scaling
+from .mappings import Restricted
 from .problem import Problem
 from .voxel_ranking import rank_voxels
 
@@ -46,10 +47,10 @@ def _best_share(problem: Problem, Y: Pairs, every: Fitted) -> Fitted:
     if best == len(counts):
         return every
     chosen, found = ranking.order[: counts[best]], tried[best]
-    scaled = scaling(X[:, chosen]) if problem.settings.standardise else lambda rows: rows
-    fit = ridge(scaled(X[:, chosen]), Y, found.best_alphas)
+    scaled = scaling(X[:, chosen]) if problem.settings.standardise else None
+    fit = ridge(X[:, chosen] if scaled is None else scaled(X[:, chosen]), Y, found.best_alphas)
     return Fitted(
-        lambda views: np.asarray(fit.predict(scaled(views[0][:, chosen])), dtype=np.float32),
+        Restricted(RidgeMapping(fit, scaled), 0, chosen),
         every.train_mean,
         found.best_alphas[None],
         found.cv_scores[None],

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 from scipy.optimize import nnls
 
-from .fits import Asked, Fitted, Pairs
+from .fits import Fitted, Pairs
+from .mappings import Restricted, WeightedSum
 from .problem import HeldOut, Problem, regions
 
 MIN_VOXELS = 10
@@ -39,9 +40,9 @@ class _Member:
     voxels: Bool[np.ndarray, " voxels"] | None
     fitted: Fitted
 
-    def predict(self, views: Asked) -> Float32[np.ndarray, "asked dims"]:
-        X = views[self.lag]
-        return self.fitted.predict(X if self.voxels is None else X[:, self.voxels])
+    @property
+    def mapping(self) -> Restricted:
+        return Restricted(self.fitted.mapping, self.lag, self.voxels)
 
 
 def _sum(members: Sequence[_Member], Y: Pairs, problem: Problem) -> Fitted:
@@ -60,12 +61,8 @@ def _sum(members: Sequence[_Member], Y: Pairs, problem: Problem) -> Fitted:
         cross_validated[folds == fold] += np.tensordot(weights, predicted[:, folds == fold], 1)
     weights = convex_weights(gram, product)
     mean = members[0].fitted.train_mean
-
-    def summed(views: Asked) -> Float32[np.ndarray, "asked dims"]:
-        return mean + np.tensordot(weights, np.stack([each.predict(views) for each in members]) - mean, 1)
-
     return Fitted(
-        summed,
+        WeightedSum(tuple(each.mapping for each in members), weights, mean),
         mean,
         np.concatenate([each.fitted.best_alphas for each in members]),
         np.concatenate([each.fitted.cv_scores for each in members]),

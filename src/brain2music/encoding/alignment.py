@@ -13,7 +13,7 @@ from ..embeddings.embeddings import Embeddings
 from ..ridge import delayed
 from ..study.study import Clip
 
-_TOLERANCE = 0.01  # of a TR: below it, differences between times of sound and of scans are rounding
+WINDOW_TOLERANCE = 0.01  # of a TR: below it, differences between times of sound and of scans are rounding
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def common_windows(
     """
     chosen = next((each for each in embeddings if each.data.shape[1] > 1), embeddings[0])
     n_windows, space = chosen.data.shape[1], chosen.space
-    length = scans_per_window or max(1, ceil(space.window_s / responses.tr - _TOLERANCE))
+    length = scans_per_window or max(1, ceil(space.window_s / responses.tr - WINDOW_TOLERANCE))
     if n_windows == 1 or responses.n_scans == 1:
         return Windows(min(length, responses.n_scans), 1, 1)
     if scans_per_window is None and length == responses.n_scans + 1:
@@ -182,7 +182,7 @@ def features_in(
     first = np.arange(windows.count)[:, None] * windows.step * tr
     last = first + windows.length * tr
     starts = np.arange(data.shape[1]) * space.step_s
-    slack = _TOLERANCE * tr
+    slack = WINDOW_TOLERANCE * tr
     within = (starts >= first - slack) & (starts + space.window_s <= last + slack)
     from_centre = np.abs(starts + space.window_s / 2 - (first + last) / 2)
     nearest = np.arange(len(starts)) == from_centre.argmin(axis=1)[:, None]

@@ -1,7 +1,7 @@
 """Encoding of responses from embeddings by ridge regression for every voxel, on a training set or in folds."""
 
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int
 from ..brain.load import require_alike
 from ..brain.responses import Responses, VoxelSpace
 from ..embeddings.embeddings import Embeddings, EmbeddingSpace
-from ..ridge import DEFAULT_ALPHAS, RidgeWarning, ridge_cv
+from ..ridge import DEFAULT_ALPHAS, RidgeFit, RidgeWarning, ridge_cv
 from ..study.folds import group_clips, group_k_fold, inner_groups, require_undivided
 from ..study.study import Clip
 from .alignment import Pairs, Windows, match_scans
@@ -294,10 +294,22 @@ class Part:
 
 
 @dataclass(frozen=True)
+class EncoderMapping:
+    """Ridge regressions of responses minus their training mean on features, which are centred and scaled first."""
+
+    centre: Float32[np.ndarray, " features"]
+    scale: Float32[np.ndarray, " features"]
+    ridge: RidgeFit
+
+    def __call__(self, rows: Float32[np.ndarray, "rows features"]) -> Float32[np.ndarray, "rows voxels"]:
+        return np.asarray(self.ridge.predict((rows - self.centre) * self.scale), dtype=np.float32)
+
+
+@dataclass(frozen=True)
 class FittedEncoder:
     """Fitted encoders of all voxels: ``mapping`` predicts responses minus their training mean from features."""
 
-    mapping: Callable[[Float32[np.ndarray, "rows features"]], Float32[np.ndarray, "rows voxels"]]
+    mapping: EncoderMapping
     mean: Float32[np.ndarray, " voxels"]
     best_alphas: Float[np.ndarray, " voxels"]
     cv_scores: Float[np.ndarray, " voxels"]
@@ -336,7 +348,7 @@ def fit_pairs(pairs: Pairs, groups: Int[np.ndarray, " clips"], fit: EncoderSetti
             memory_gb=fit.memory_gb,
         )
     return FittedEncoder(
-        lambda rows: np.asarray(ridge.predict((rows - centre) * scale), dtype=np.float32),
+        EncoderMapping(centre, scale, ridge),
         mean,
         np.asarray(ridge.best_alphas, dtype=np.float64),
         np.asarray(ridge.cv_scores, dtype=np.float64).max(axis=0),

@@ -1,6 +1,6 @@
 """The result of a fit: weights, the penalties chosen and their scores, and prediction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ._chunked import Array, apply_weights, column_chunks, like
+from ._chunked import Array, apply_weights, column_chunks, like, to_tensor
+
+_ARRAYS = ("alphas", "best_alphas", "cv_scores", "on_edge")
+_TENSORS = ("weights", "x_mean", "y_mean")
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,64 @@ class RidgeFit:
         centred = self._predict_by_rows(X) if self._few(len(X)) else self._predict_by_features(X)
         return like(centred.add_(self._y_mean), self.best_alphas)
 
+    def without_rows(self) -> "RidgeFit":
+        """Convert to weights of features alone, without the fitted rows and held-out predictions.
+
+        Returns
+        -------
+        RidgeFit
+            The same map, which takes no more memory than its weights.
+        """
+        weights = self._coef.contiguous()
+        return replace(self, held_out=None, _weights=weights, _rows=None)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """List the arrays that the map consists of, for a file.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Arrays by name, from which :meth:`from_arrays` makes the map again.
+        """
+        fit = self.without_rows()
+        own = {name: np.asarray(getattr(fit, name)) for name in _ARRAYS}
+        tensors = {name: getattr(fit, f"_{name}").cpu().numpy() for name in _TENSORS}
+        return {**own, **tensors, "chunk": np.array(fit._chunk)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "RidgeFit":
+        """Make a map from the arrays of :meth:`arrays`.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            Arrays by name.
+
+        Returns
+        -------
+        RidgeFit
+            The map, whose predictions are those of :meth:`without_rows`, to the last bit.
+
+        Raises
+        ------
+        ValueError
+            Arrays are missing, or their shapes do not fit together.
+        """
+        if missing := {*_ARRAYS, *_TENSORS, "chunk"} - set(arrays):
+            raise ValueError(f"a ridge regression without {', '.join(sorted(missing))}")
+        weights, x_mean, y_mean = (np.ascontiguousarray(arrays[name]) for name in _TENSORS)
+        if weights.ndim != 2 or x_mean.shape != weights.shape[:1] or y_mean.shape != weights.shape[1:]:
+            raise ValueError(f"weights of shape {weights.shape} for means of {x_mean.shape} and {y_mean.shape}")
+        return cls(
+            **{name: arrays[name] for name in _ARRAYS},
+            held_out=None,
+            _weights=to_tensor(weights, _dtype(weights)),
+            _x_mean=to_tensor(x_mean, _dtype(x_mean)),
+            _y_mean=to_tensor(y_mean, _dtype(y_mean)),
+            _rows=None,
+            _chunk=int(arrays["chunk"]),
+        )
+
     @cached_property
     def _coef(self) -> Float[torch.Tensor, "features targets"]:
         if self._rows is None:
@@ -120,6 +181,10 @@ class RidgeFit:
         """Whether products with the fitted rows take less work than computing weights of features."""
         features, (fitted, targets) = len(self._x_mean), self._weights.shape
         return self._rows is not None and rows * fitted * (features + targets) < features * targets * (fitted + rows)
+
+
+def _dtype(array: np.ndarray) -> torch.dtype:
+    return torch.float32 if array.dtype == np.float32 else torch.float64
 
 
 def predict_many(fits: Sequence[RidgeFit], X: Array) -> list[Array]:
