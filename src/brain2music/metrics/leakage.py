@@ -13,7 +13,6 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,6 +23,8 @@ from .._utils.errors import InputError, LeakageError
 from ..config import RESPONSE_S
 from ..study.runs import mark_carry_ins
 from ..study.study import Clip, Run
+from ..study.track_index import plain_column, songs_of
+from ..study.track_index import read_gtzan_index as read_gtzan_index
 
 HeldTogether = Literal["recording", "song", "artist"]
 LeakKind = Literal["clip", "overlap", "gap", "track", "carry-in", "piece", "song", "artist", "gallery"]
@@ -141,7 +142,7 @@ def check_split(
             if of == clip:
                 found[kind, of].append(other.name)
     if index is not None:
-        _find_shared("song", train, test, _songs(index), found)
+        _find_shared("song", train, test, songs_of(index), found)
     _find_shared("artist", train, test, _artists(index, (*train, *test)), found)
     for run, marked in zip(runs, mark_carry_ins(runs), strict=True):
         if run != marked:
@@ -194,7 +195,7 @@ def shared_labels(clips: Sequence[Clip], index: pd.DataFrame | None, by: HeldTog
     """
     if by == "recording":
         return []
-    known = [] if index is None else [_songs(index)]
+    known = [] if index is None else [songs_of(index)]
     known += [artists] if by == "artist" and (artists := _artists(index, clips)) else []
     return [[_of_track(each, clip.track) if clip.block is None else "" for clip in clips] for each in known]
 
@@ -207,38 +208,6 @@ def gallery_leaks(clips: Iterable[Clip], gallery_tracks: Iterable[str]) -> list[
         if own := tracks.get(_plain_track(clip.track)):
             named["gallery", clip] = own
     return _as_leaks(named, allow=())
-
-
-def read_gtzan_index(path: str | Path) -> pd.DataFrame:
-    """Read Sturm's index of GTZAN (Proc. ACM MIRUM 2012).
-
-    Parameters
-    ----------
-    path : str or Path
-        The file GTZANindex.txt.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``track``, ``artist`` and ``title``, "" if unknown.
-
-    Raises
-    ------
-    InputError
-        The file is missing, or has no lines of the form ``blues.00000.wav ::: artist ::: title``.
-    """
-    path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise InputError(f"the index cannot be read ({problem})", path, "name Sturm's GTZANindex.txt") from None
-    entries = [line.split(":::") for line in lines if ":::" in line and not line.startswith("#")]
-    rows = [[cell.strip() for cell in (*entry, "", "")[:3]] for entry in entries]
-    if not rows:
-        what = "there is no line of the form 'blues.00000.wav ::: artist ::: title'"
-        raise InputError(what, path, "name Sturm's GTZANindex.txt")
-    table = pd.DataFrame(rows, columns=["track", "artist", "title"])
-    return table.assign(track=table["track"].str.removesuffix(".wav"))
 
 
 _SAYS: dict[LeakKind, str] = {
@@ -313,23 +282,13 @@ def _grouped(items: Iterable[Any], key: Any) -> dict[str, list[Any]]:
 def _artists(index: pd.DataFrame | None, clips: Iterable[Clip]) -> dict[str, str]:
     """The artist of each track: by the index, else as the study says."""
     named = {clip.track: plain for clip in clips if (plain := _plain_name(clip.artist))}
-    return named if index is None else named | _column(index, "artist")
+    return named if index is None else named | plain_column(index, "artist")
 
 
 def _plain_name(text: str) -> str:
     return re.sub(r"[\W_]+", "", text.casefold())
 
 
-def _songs(index: pd.DataFrame) -> dict[str, str]:
-    artist, title = _column(index, "artist"), _column(index, "title")
-    return {track: f"{artist[track]} {title[track]}" for track in artist.keys() & title.keys()}
-
-
-def _column(index: pd.DataFrame, column: str) -> dict[str, str]:
-    """What is known of each track, without case, spaces and punctuation."""
-    pairs = zip(index["track"], index[column], strict=True)
-    plain = {track: _plain_name(str(value)) for track, value in pairs}
-    return {track: value for track, value in plain.items() if value}
 
 
 def _of_track(known: Mapping[str, str], track: str) -> str:

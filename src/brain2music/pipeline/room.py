@@ -1,11 +1,11 @@
 """Checks that a run can write its outputs, and that the disk has room for them."""
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from .._utils.disk import free_bytes, readable_bytes
 from ..brain.source import Source
 from ..config import RunConfig
 from ..embeddings.protocols import Embedder
@@ -38,12 +38,12 @@ def check_room(
         yield error("output-unusable", root, what, "name a folder that you may write to")
         return
     need = max(0, bytes_needed(source, config, embedders, generator) - _size(root))
-    free = shutil.disk_usage(there).free
+    free = free_bytes(there)
     if free < need:
-        what = f"about {_readable_size(need)} will be written, and {_readable_size(free)} are free there"
+        what = f"about {readable_bytes(need)} will be written, and {readable_bytes(free)} are free there"
         yield error("disk-full", root, what, "free some room, or name a folder on another disk")
     elif free < SPARE * need:
-        what = f"about {_readable_size(need)} will be written, and only {_readable_size(free)} are free there"
+        what = f"about {readable_bytes(need)} will be written, and only {readable_bytes(free)} are free there"
         yield warning("disk-nearly-full", root, what, "free some room")
 
 
@@ -74,7 +74,3 @@ def _size(root: Path) -> int:
         with suppress(OSError):
             total += path.lstat().st_size
     return total
-
-
-def _readable_size(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
