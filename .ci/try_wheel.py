@@ -29,6 +29,7 @@ LIBRARIES = {
     "score": "ai_edge_litert, visqol",
     "formats": "av",
     "gzip": "isal",
+    "fetch": "openneuro",
 }
 NAMES = (
     "import brain2music as b2m, sys; print(b2m.__file__, [getattr(b2m, name) for name in b2m.__all__] and sys.version)"

@@ -11,6 +11,7 @@ from brain2music.cli import app, main
 COMMANDS = [
     ["demo"],
     ["simulate"],
+    ["fetch"],
     ["check"],
     ["run"],
     ["run-arrays"],
@@ -122,7 +123,7 @@ def test_without_a_command_the_first_steps_are_shown(
     assert call(monkeypatch) == 2
     shown = capsys.readouterr().err
     assert [line.split()[1] for line in shown.splitlines() if line.startswith("  brain2music")] == [
-        *("demo", "check", "run", "models")
+        *("demo", "check", "run", "fetch", "models")
     ]
 
 

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from .._utils.errors import InputError, short_warnings
-from . import codec, generate, music, study, train
+from . import codec, fetch, generate, music, study, train
 
 USAGE = 2
 """Exit code where a command is missing or unknown, or its arguments are."""
@@ -31,6 +31,8 @@ brain2music decodes the music that people heard from their fMRI. Where to begin:
       List what is missing or wrong in your study, before any work.
   brain2music run BIDS_DIR OUT participant --stimuli MUSIC
       Decode your study (run-arrays: responses that come as arrays); running it again does only what is left.
+  brain2music fetch
+      List the public data that can be downloaded (ds003720 and others).
   brain2music models
       List the embeddings, codecs and weights that are installed.
 
@@ -55,7 +57,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
     help="Decode music from fMRI of people who listen to it: embed, decode, retrieve, generate, score, map.",
 )
-for part in (study, music, codec, generate, train):
+for part in (study, fetch, music, codec, generate, train):
     app.add_typer(part.app)
 
 

@@ -28,6 +28,13 @@ def complete_generator(incomplete: str) -> Iterator[str]:
     return _starting(incomplete, (name for name, kind in local_models().items() if kind in ("MusicLM", "JEN1")))
 
 
+def complete_dataset(incomplete: str) -> Iterator[str]:
+    """Names of data sets that can be downloaded, and of that of which a copy is checked."""
+    from ..study.downloads import list_datasets
+
+    return _starting(incomplete, (*(dataset.name for dataset in list_datasets()), "gtzan"))
+
+
 def complete_among(choices: Iterable[str]) -> Callable[[str], Iterator[str]]:
     """What completes one of some words."""
 

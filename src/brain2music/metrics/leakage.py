@@ -23,7 +23,7 @@ from .._utils.errors import InputError, LeakageError
 from ..config import RESPONSE_S
 from ..study.runs import mark_carry_ins
 from ..study.study import Clip, Run
-from ..study.track_index import plain_column, songs_of
+from ..study.track_index import plain_column, plain_name, songs_of
 from ..study.track_index import read_gtzan_index as read_gtzan_index
 
 HeldTogether = Literal["recording", "song", "artist"]
@@ -281,14 +281,8 @@ def _grouped(items: Iterable[Any], key: Any) -> dict[str, list[Any]]:
 
 def _artists(index: pd.DataFrame | None, clips: Iterable[Clip]) -> dict[str, str]:
     """The artist of each track: by the index, else as the study says."""
-    named = {clip.track: plain for clip in clips if (plain := _plain_name(clip.artist))}
+    named = {clip.track: plain for clip in clips if (plain := plain_name(clip.artist))}
     return named if index is None else named | plain_column(index, "artist")
-
-
-def _plain_name(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text.casefold())
-
-
 
 
 def _of_track(known: Mapping[str, str], track: str) -> str:

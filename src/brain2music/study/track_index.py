@@ -49,5 +49,10 @@ def songs_of(index: pd.DataFrame) -> dict[str, str]:
 def plain_column(index: pd.DataFrame, column: str) -> dict[str, str]:
     """What is known of each track, without case, spaces and punctuation."""
     pairs = zip(index["track"], index[column], strict=True)
-    plain = {track: re.sub(r"[\W_]+", "", str(value).casefold()) for track, value in pairs}
+    plain = {track: plain_name(str(value)) for track, value in pairs}
     return {track: value for track, value in plain.items() if value}
+
+
+def plain_name(text: str) -> str:
+    """A name without case, spaces and punctuation."""
+    return re.sub(r"[\W_]+", "", text.casefold())
