@@ -132,7 +132,8 @@ def _warnings(
 ) -> list[str]:
     """What a reader should know before believing the scores."""
     said = list(source.remarks)
-    if config.stimuli.track_index is None and source.kind == "bids" and not source.simulated:
+    known = any(clip.artist for clip in source.train_clips)
+    if config.stimuli.track_index is None and source.kind == "bids" and not source.simulated and not known:
         said.append("no artist index was given, so songs and artists shared by training and test are not known")
     said += _about_lag(source, config)
     if lacks_cosines(config.preprocessing.confounds):

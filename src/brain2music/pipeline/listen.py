@@ -129,7 +129,8 @@ def _origin(stimuli: Stimuli, clip: Clip) -> str:
     except InputError:
         return ""
     presented = {name: value for name, value in asdict(stimuli).items() if name != "folder"}
-    return digest_text(json.dumps([digest, clip.start, clip.end, presented], sort_keys=True))
+    part_of = [] if clip.piece is None else [clip.piece]
+    return digest_text(json.dumps([digest, clip.start, clip.end, presented, *part_of], sort_keys=True))
 
 
 @cache

@@ -39,7 +39,7 @@ MAPPED = {
 UNDIVIDED = {
     "recording": "a recording",
     "song": "a recording, or a song where the track index knows it",
-    "artist": "a recording, or a song or artist where the track index knows them",
+    "artist": "a recording, or a song or artist where the track index or the study knows them",
 }
 """What stays in one fold."""
 RESAMPLED = {

@@ -66,7 +66,7 @@ def cut_runs(
     """
     cut_into = {
         piece: [
-            replace(piece, start=start, end=end, label="", block=block)
+            replace(piece, start=start, end=end, label="", block=block, piece=(piece.start, piece.end))
             for block, start, end in cutting.spans(piece.start, piece.end)
         ]
         for piece in pieces
@@ -79,7 +79,8 @@ def cut_runs(
         for clip in cut_into[each.clip]:
             onset = round(each.onset + clip.start - each.clip.start, 6)
             if clip.end - each.clip.start <= each.duration + SLACK_S:
-                known = replace(each.clip, start=clip.start, end=clip.end, block=clip.block, label=labels.get(clip, ""))
+                known = replace(clip, genre=each.clip.genre, caption=each.clip.caption, artist=each.clip.artist)
+                known = replace(known, label=labels.get(clip, ""))
                 volumes = volumes_of(onset, cutting.clip_s, tr)
                 found.append(replace(each, clip=describe(known), onset=onset, duration=cutting.clip_s, volumes=volumes))
         return found

@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from .._utils.errors import InputError
 from ..audio.io import SUFFIXES, duration_of, read_audio
+from .edges import level_of_piece, part_of_fades
 from .study import Clip
 
 EXTENSIONS = tuple(dict.fromkeys((".wav", ".au", ".mp3", ".flac", ".ogg", *SUFFIXES)))
@@ -164,7 +165,10 @@ class Stimuli:
         path = self.find(clip)
         excerpt, rate = self._read(path, clip)
         length = round(clip.duration * rate)
-        faded = np.pad(excerpt, (0, length - len(excerpt))) * fade(length, self.fade_s, rate)
+        padded = np.pad(excerpt, (0, length - len(excerpt)))
+        if clip.piece is not None:
+            return self._part(padded, path, clip, rate), rate
+        faded = padded * fade(length, self.fade_s, rate)
         return self._level(faded, path, clip).astype(np.float32), rate
 
     def _read(self, path: Path, clip: Clip) -> tuple[Float32[np.ndarray, " samples"], int]:
@@ -178,6 +182,21 @@ class Stimuli:
             raise
         except InputError as problem:
             raise StimulusError("audio-unreadable", problem.what, path, "replace it with an intact copy") from None
+
+    def _part(self, excerpt: np.ndarray, path: Path, clip: Clip, rate: int) -> Float32[np.ndarray, " samples"]:
+        """A part of a piece, with the fades and the level of the whole."""
+        assert clip.piece is not None
+        start, end = clip.piece
+        end = min(end, duration_of(path))
+        first, length = round((clip.start - start) * rate), round((end - start) * rate)
+        faded = excerpt * part_of_fades(first, len(excerpt), length, self.fade_s, rate)
+        if self.rms is not None:
+            level = level_of_piece(path, start, end, self.fade_s)
+            if level == 0:
+                what = f"the recording is silent from {start:g} to {end:g} s"
+                raise StimulusError("audio-silent", what, path, "replace it with an intact copy")
+            faded = faded * (self.rms / level)
+        return faded.astype(np.float32)
 
     def _level(self, waveform: np.ndarray, path: Path, clip: Clip) -> np.ndarray:
         if self.rms is None:

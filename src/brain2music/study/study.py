@@ -36,6 +36,9 @@ class Clip:
         Artist or composer; "" if unknown.
     block : int or None
         Block of a piece of which other blocks may be in other folds; None where recordings are undivided.
+    piece : tuple of (float, float) or None
+        Limits of what was presented, in seconds of the recording, where the clip is a part of it: fades are at these,
+        and the level is that of the whole. None where the clip is what was presented.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Clip:
     label: str = field(default="", compare=False)
     artist: str = field(default="", compare=False)
     block: int | None = field(default=None, compare=False)
+    piece: tuple[float, float] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
