@@ -75,7 +75,7 @@ def judge(row: str, folder: Path, given: argparse.Namespace) -> None:
     """Print how near the music of a row's model is to the clips it was to be like."""
     model, embedder = get_generator(folder), get_embedder("musicnn-mtt")
     losses = [json.loads(line) for line in (given.out / row / "log.jsonl").read_text().splitlines()]
-    loss = next((line["text_to_music"] for line in reversed(losses) if "text_to_music" in line), float("nan"))
+    loss = next((line["val_text_to_music"] for line in reversed(losses) if "val_text_to_music" in line), float("nan"))
     print(f"{row}_loss: {loss:.4f}")
     RESULTS.add(f"{row}, loss of text to music", loss, note=f"{given.steps} steps")
     sets = {
