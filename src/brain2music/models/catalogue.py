@@ -145,6 +145,13 @@ def _soundstream(window_s: float, step_s: float) -> Embedder:
     return CodecAverage("soundstream-avg", SoundStreamFrames(_SOUNDSTREAM.folder()), window_s, step_s)
 
 
+def _musiclm_surprisal(window_s: float, step_s: float) -> Embedder:
+    from .musiclm.model import MusicLM
+    from .musiclm.surprisal import MusicLMSurprisal
+
+    return MusicLMSurprisal(MusicLM.from_pretrained(_MUSICLM.folder()), window_s, step_s)
+
+
 def _encodec(window_s: float, step_s: float) -> Embedder:
     from .adapters.codec_embedding import EncodecFrames
     from .codec_average import CodecAverage
@@ -193,6 +200,7 @@ _MERT = HubWeights("mert-avg", "m-a-p/MERT-v1-95M")
 _HUBERT = HubWeights("hubert-avg", "facebook/hubert-base-ls960")
 _W2V_BERT_2 = HubWeights("w2v-bert-2-avg", "facebook/w2v-bert-2.0")
 _W2V_BERT = LocalWeights("w2v-bert-avg", "brain2music train w2v-bert DATA OUT")
+_MUSICLM = LocalWeights("musiclm-small", "brain2music train musiclm DATA OUT", file="acoustic/model.safetensors")
 _SOUNDSTREAM = LocalWeights("soundstream-avg", "brain2music train soundstream DATA OUT", "soundstream-small")
 _ENCODEC = HubWeights("encodec-avg", "facebook/encodec_24khz")
 _DAC = HubWeights("dac-avg", "descript/dac_44khz")
@@ -250,6 +258,9 @@ EMBEDDINGS: dict[str, Embedding] = {
         0.75,
     ),
     "yamnet": Embedding("YAMNet, AudioSet's tagger; class agreement too", YAMNET, 10.0, 1.5, _yamnet),
+    "musiclm-surprisal": Embedding(
+        "How surprising each moment is to musiclm-small, and how unsure it was", _MUSICLM, 3.0, 1.5, _musiclm_surprisal
+    ),
     "soundstream-avg": Embedding("Our SoundStream, time-averaged", _SOUNDSTREAM, 10.0, 1.5, _soundstream),
     "encodec-avg": Embedding("EnCodec at 24 kHz and 6 kbps, time-averaged", _ENCODEC, 10.0, 1.5, _encodec),
     "dac-avg": Embedding("Descript audio codec at 44.1 kHz, time-averaged", _DAC, 10.0, 1.5, _dac),

@@ -47,7 +47,7 @@ class EmbeddingListing:
     available: bool
 
     def __str__(self) -> str:
-        return f"{self.name:<17}{'here  ' if self.available else 'absent'}  {self.description}. {self.weights}"
+        return f"{self.name:<23}{'here  ' if self.available else 'absent'}  {self.description}. {self.weights}"
 
 
 def get_embedder(name: str, window_s: float | None = None, step_s: float | None = None) -> Embedder:

@@ -60,17 +60,18 @@ class LocalWeights:
     Attributes
     ----------
     name : name of the folder. training : command that trains the model. shipped : name of the folder in this package,
-        where it differs.
+        where it differs. file : weights by which the folder is known.
     """
 
     name: str
     training: str
     shipped: str = ""
+    file: str = "model.safetensors"
 
     def folder(self) -> Path:
         """Folder of the model; :class:`InputError` says how to train it."""
         for folder in (local_folder(self.name), SHIPPED / (self.shipped or self.name)):
-            if folder is not None and (folder / "model.safetensors").is_file():
+            if folder is not None and (folder / self.file).is_file():
                 return folder
         raise InputError(
             f"there is no trained {self.name} here", hint=f"run `{self.training}`, and copy OUT/model to {self._target}"

@@ -5,3 +5,5 @@ from .model import MusicLM as MusicLM
 from .sampling import Sampling as Sampling
 from .stage import Condition as Condition
 from .stage import MusicLMStage as MusicLMStage
+from .surprisal import Expectation as Expectation
+from .surprisal import MusicLMSurprisal as MusicLMSurprisal
