@@ -33,5 +33,7 @@ from .models.registration import FunctionEmbedder as FunctionEmbedder
 from .models.registration import register_codec as register_codec
 from .models.registration import register_embedder as register_embedder
 from .models.registration import register_generator as register_generator
+from .prediction import BrainToMusic as BrainToMusic
+from .prediction import MusicToBrain as MusicToBrain
 
 __version__: str

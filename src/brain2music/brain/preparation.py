@@ -18,6 +18,7 @@ def preparation_of(source: Source, config: RunConfig) -> dict[str, Any]:
     prepared["stimuli"] = {name: getattr(stimuli, name) for name in AS_PRESENTED}
     if source.kind == "bids":
         prepared["preprocessing"] = config.preprocessing.model_dump(mode="json")
+        prepared["resampling"] = source.resampling
         prepared["images"] = None if source.images is None else asdict(source.images)
     return prepared
 

@@ -69,6 +69,7 @@ class Decoder(BaseEstimator):
 
     See Also
     --------
+    brain2music.BrainToMusic : Decodes new scans with a saved decoder, to music.
     brain2music.cross_validate : Scores a decoder in folds.
     brain2music.Encoder : Predicts responses from embeddings.
 

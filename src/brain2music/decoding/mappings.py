@@ -119,7 +119,7 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.maximum(squared, 0)
 
 
-KINDS = {
+MAPPING_PARTS = {
     **{cls.__name__: Kind.of(cls) for cls in (RidgeMapping, Scaling, Restricted, Average, WeightedSum)},
     **{cls.__name__: Kind.of(cls) for cls in (KernelFeatures, KernelMapping, PostProcessed)},
     **{cls.__name__: Kind.of(cls) for cls in (Matching, Whitening, ContrastiveHead, HopfieldDenoising)},

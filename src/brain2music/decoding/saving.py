@@ -10,7 +10,7 @@ from .._utils.model_folder import damaged, read_fitted, write_fitted
 from .._utils.object_tree import flatten, rebuild
 from ..brain.layout import from_layout, layout_of
 from ..embeddings.embeddings import EmbeddingSpace
-from .mappings import KINDS
+from .mappings import MAPPING_PARTS
 from .registry import in_form, require_decoder
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def save_decoder(decoder: "Decoder", folder: Path) -> Path:
     """Write a fitted decoder, with every form of its prediction."""
     arrays: dict[str, np.ndarray] = {name: getattr(decoder, name) for name in _ARRAYS}
     trees = {
-        in_form(decoder.name, form): flatten(decoder._mapping(form), KINDS, arrays, f"mapping.{form}") for form in FORMS
+        in_form(decoder.name, form): flatten(decoder._mapping(form), MAPPING_PARTS, arrays, f"mapping.{form}")
+        for form in FORMS
     }
     params = decoder.get_params()
     if params["alphas"] is not None:
@@ -60,7 +61,7 @@ def load_decoder(decoder: "Decoder", folder: Path) -> "Decoder":
         decoder.space_ = EmbeddingSpace(**config["embedding"])
         layouts = enumerate(config["responses"])
         decoder._train = tuple(from_layout(each, arrays, f"responses.{lag}") for lag, each in layouts)
-        decoder._mappings = {name: rebuild(tree, KINDS, arrays) for name, tree in config["mappings"].items()}
+        decoder._mappings = {name: rebuild(tree, MAPPING_PARTS, arrays) for name, tree in config["mappings"].items()}
         if missing := {in_form(decoder.name, form) for form in FORMS} - set(decoder._mappings):
             raise ValueError(f"it has no mapping {', '.join(sorted(missing))}")
         decoder.n_folds_, decoder._n_windows = int(config["n_folds"]), int(config["n_windows"])

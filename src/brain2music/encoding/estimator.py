@@ -186,6 +186,7 @@ class Encoder(BaseEstimator):
 
     See Also
     --------
+    brain2music.MusicToBrain : Predicts maps from sound with a saved encoder.
     brain2music.encoding.encode : Predicted and measured responses, as arrays.
     brain2music.Decoder : Predicts embeddings from responses.
 

@@ -1,0 +1,188 @@
+"""New scans for a fitted decoder: runs of images, read and cleaned as its training runs were, and arrays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._utils.errors import InputError
+from .._utils.files import read_object
+from ..brain.array_files import read_array
+from ..brain.load import load_responses
+from ..brain.preparation import cleaning_of
+from ..brain.responses import Responses
+from ..study.finding import Finding
+from ..study.images import Header, read_header
+from ..study.study import Clip, Presentation, Run, Study
+from ..study.timing import same_tr
+
+IMAGES = (".nii", ".nii.gz")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a run that is decoded: seconds from the first scan, and a name."""
+
+    onset: float
+    name: str
+
+
+def read_new_run(
+    image: Path, model: Responses, preparation: Mapping[str, Any], events: Path | None = None, lag_tr: int | None = None
+) -> Responses:
+    """Read a new BOLD run as responses to stretches as long as the training clips.
+
+    Voxels, TR, cleaning and lag are those of the training responses. Stretches begin at the onsets of a table of
+    events; without one, each begins where the one before it ends.
+
+    Parameters
+    ----------
+    image : the run, ``.nii`` or ``.nii.gz``.
+    model : responses without clips, in the layout of the training responses.
+    preparation : how these were made (:func:`brain2music.brain.preparation.preparation_of`).
+    events : table (TSV) with a column ``onset`` in seconds; default the ``_events.tsv`` of the image, if there is one.
+    lag_tr : another lag, for decoders of several.
+
+    Raises
+    ------
+    InputError
+        The image is on another grid, has another TR or is not readable, or the table or the preparation lacks
+        something.
+    """
+    cleaning = cleaning_of(preparation)
+    if model.space is None:
+        raise InputError("the model has no coordinates of voxels", image, "give responses as an array (.npy)")
+    header = _open(image)
+    tr = _tr_of(image, header)
+    if not same_tr(tr, model.tr):
+        what = f"the run has a TR of {tr:g} s, and the model was fitted at {model.tr:g} s"
+        raise InputError(what, image, "resample the run, or fit a model to runs of this TR")
+    _require_own_grid(header, model)
+    table = events if events is not None else _events_beside(image)
+    seconds = model.n_scans * model.tr
+    stretches = _all_of(header.n_volumes, model) if table is None else _read_onsets(table, image)
+    lag = model.lag_tr if lag_tr is None else lag_tr
+    resampling = preparation.get("resampling", "none")
+    presentations = tuple(
+        Presentation(
+            Clip(image.name, each.onset, each.onset + seconds, label=each.name),
+            each.onset,
+            seconds,
+            _volumes(each.onset, model, header.n_volumes, image),
+        )
+        for each in stretches
+    )
+    run = Run(model.subject, "new", "", "test", table or image, image, model.tr, header.n_volumes, presentations)
+    study = Study(image.parent, "new", (run,), resampling=resampling)
+    return load_responses(
+        study,
+        model.subject,
+        "test",
+        lag_tr=lag,
+        detrend=cleaning.detrend,
+        confounds=cleaning.confounds,
+        mask=model.space,
+    )
+
+
+def read_new_array(path: Path, model: Responses) -> np.ndarray:
+    """Read prepared responses from a ``.npy`` or other array file, as (clips, scans, voxels).
+
+    An array of two axes is (clips, voxels) if the training clips had one scan, else the (scans, voxels) of a series,
+    which is divided into stretches as long as the training clips.
+    """
+    return as_clips(read_array(path), model, path)
+
+
+def as_clips(array: Any, model: Responses, file: Path | None = None) -> np.ndarray:
+    """Shape prepared responses as (clips, scans, voxels); see :func:`read_new_array`."""
+    scans = np.asarray(array)
+    if scans.dtype.kind not in "biuf" or scans.ndim not in (2, 3):
+        what = f"responses of the type {scans.dtype} and shape {scans.shape} were given"
+        raise InputError(what, file, "give numbers of the shape (clips, scans, voxels) or (scans, voxels)")
+    if scans.shape[-1] != model.n_voxels:
+        what = f"the responses are of {scans.shape[-1]} voxels, and those that the model was fitted to of "
+        raise InputError(f"{what}{model.n_voxels}", file, "take the voxels of its mask, in C order of the mask")
+    if not np.isfinite(scans).all():
+        raise InputError("some responses are NaN or infinite", file, "set these voxels to 0, their mean")
+    if scans.ndim == 3:
+        return scans.astype(np.float32)
+    if model.n_scans == 1:
+        return scans[:, None].astype(np.float32)
+    n_clips = len(scans) // model.n_scans
+    if n_clips == 0:
+        what = f"{len(scans)} scans were given, and clips have {model.n_scans}"
+        raise InputError(what, file, "give a whole clip")
+    return scans[: n_clips * model.n_scans].reshape(n_clips, model.n_scans, -1).astype(np.float32)
+
+
+def _open(image: Path) -> Header:
+    found: list[Finding] = []
+    header = read_header(image, found)
+    if header is None:
+        raise found[0].as_error()
+    return header
+
+
+def _tr_of(image: Path, header: Header) -> float:
+    """The TR in seconds: of the sidecar, else of the header."""
+    sidecar = image.with_name(image.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+    tr = read_object(sidecar).get("RepetitionTime") if sidecar.is_file() else header.tr
+    if not isinstance(tr, int | float) or not tr > 0:
+        raise InputError("neither the header nor a sidecar says the TR", image, f"write RepetitionTime to {sidecar}")
+    return float(tr)
+
+
+def _require_own_grid(header: Header, model: Responses) -> None:
+    space = model.space
+    assert space is not None
+    if header.shape != space.mask.shape:
+        grids = f"{'×'.join(map(str, header.shape))} voxels, and the model's {'×'.join(map(str, space.mask.shape))}"
+        what = f"the image is in another space: its grid has {grids}"
+    elif not np.allclose(header.affine, space.affine, atol=1e-3):
+        what = "the image is in another space: its affine is not that of the training runs"
+    else:
+        return
+    raise InputError(what, header.path, "align it to the training runs of the subject first")
+
+
+def _events_beside(image: Path) -> Path | None:
+    stem = image.name.removesuffix(".gz").removesuffix(".nii")
+    found = image.with_name(f"{stem.removesuffix('_bold')}_events.tsv")
+    return found if stem.endswith("_bold") and found.is_file() else None
+
+
+def _read_onsets(table: Path, image: Path) -> Sequence[Stretch]:
+    try:
+        rows = pd.read_csv(table, sep="\t", na_values="n/a")
+    except FileNotFoundError:
+        raise InputError("the table of events is missing", table, "check the path") from None
+    except (OSError, ValueError) as problem:
+        raise InputError(f"this is not a readable table ({problem})", table, "write it as TSV") from None
+    if "onset" not in rows:
+        raise InputError("the table has no column onset", table, "give the seconds at which each clip begins")
+    onsets = pd.to_numeric(rows["onset"], errors="coerce").dropna()
+    if onsets.empty or (onsets < 0).any():
+        raise InputError("the table has no onsets, or some below 0", table, "give seconds from the first scan")
+    stem = image.name.removesuffix(".gz").removesuffix(".nii")
+    return [Stretch(float(onset), f"{stem}_{onset:g}") for onset in onsets]
+
+
+def _all_of(n_scans: int, model: Responses) -> Sequence[Stretch]:
+    count = (n_scans - model.lag_tr) // model.n_scans
+    if count < 1:
+        what = f"the run has {n_scans} scans, and a clip {model.n_scans} at a lag of {model.lag_tr}"
+        raise InputError(what, hint="give a whole run, from which drifts can be removed")
+    seconds = model.n_scans * model.tr
+    return [Stretch(i * seconds, f"{i * seconds:g}-{(i + 1) * seconds:g}") for i in range(count)]
+
+
+def _volumes(onset: float, model: Responses, n_run: int, image: Path) -> range:
+    first = int(np.floor(onset / model.tr + 0.5 + 1e-6))  # halves up, as wherever times meet scans
+    if first + model.n_scans > n_run:
+        what = f"the run ends after {n_run * model.tr:g} s, before the clip that begins at {onset:g} s does"
+        raise InputError(what, image, "leave that event out, or give the whole run")
+    return range(first, first + model.n_scans)
