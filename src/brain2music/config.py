@@ -317,6 +317,14 @@ class EncodingConfig(Section):
     )
 
 
+class ModelsConfig(Section):
+    """Fitted models, by which new scans and new sounds are predicted (`brain2music predict`)."""
+
+    save_models: Literal["small", "all", "none"] = Field(
+        "small", description="Save the fitted decoders and encoders: those below 64 MB, all, or none."
+    )
+
+
 class RunConfig(Section):
     """Settings of a run, in sections.
 
@@ -359,6 +367,7 @@ class RunConfig(Section):
     retrieval: RetrievalConfig = RetrievalConfig()
     generation: GenerationConfig = GenerationConfig()
     encoding: EncodingConfig = EncodingConfig()
+    models: ModelsConfig = ModelsConfig()
 
     def lag_in_scans(self, tr: float) -> int:
         """Convert the lag to whole scans, halves up: 6 at a TR of 0.8 s, 0 at a sparse TR of 10 s.

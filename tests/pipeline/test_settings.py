@@ -21,6 +21,7 @@ STEPS = {
     "logmel_retrieval": "retrieve",
     "logmel_generated": "generate",
     "encoding_scores": "encode",
+    "config": "save",
     "logmel_betweensubjects": "between_subjects",
 }
 """Steps by the first file that each makes."""
@@ -68,7 +69,8 @@ def read_by(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
         return get(section, name)
 
     def make(self: Stages, step: Step) -> bool:
-        name = STEPS.get(step.outputs[0].stem.partition("desc-")[2])
+        stem = step.outputs[0].stem
+        name = STEPS.get(stem.partition("desc-")[2] or stem)
 
         def watched_step() -> Any:
             under_way.append(str(name))

@@ -135,10 +135,23 @@ class Decoder(BaseEstimator):
             There is no such decoder, a clip has no embedding, windows do not fit the scans, or there are too few
             recordings for the folds.
         """
-        return self._fit(_FittedPairs.of(self, responses, embeddings, groups, lagged))
+        return self.fit_to(TrainingPairs.of(self, responses, embeddings, groups, lagged))
 
-    def _fit(self, training: "_FittedPairs", *, keep_rows: bool = False) -> "Decoder":
-        """Fit; a decoder that keeps the training rows predicts few clips faster, and is not saved."""
+    def fit_to(self, training: "TrainingPairs", *, keep_rows: bool = False) -> "Decoder":
+        """Fit to pairs that were made before (:class:`TrainingPairs`).
+
+        Parameters
+        ----------
+        training : TrainingPairs
+            The pairs.
+        keep_rows : bool, default False
+            Whether to predict by the training rows, which is faster for few clips, but not by what is saved.
+
+        Returns
+        -------
+        Decoder
+            The decoder itself.
+        """
         self.n_folds_ = training.problem.settings.n_folds
         self._problem, self._targets = training.problem, training.targets
         fitted = fit_decoder(self.name, self._problem, [self._targets])[0]
@@ -320,7 +333,7 @@ class Decoder(BaseEstimator):
 
 
 @dataclass(frozen=True)
-class _FittedPairs:
+class TrainingPairs:
     """What a decoder is fitted to.
 
     Attributes
@@ -339,7 +352,7 @@ class _FittedPairs:
     @classmethod
     def of(
         cls, decoder: Decoder, responses: Any, embeddings: Any, groups: Labels | None, lagged: Sequence[Any] = ()
-    ) -> "_FittedPairs":
+    ) -> "TrainingPairs":
         require_decoder(decoder.name)
         train, music = as_data_classes(responses, embeddings)
         views = [train, *(_at_further_lag(train, each) for each in lagged)]
@@ -353,7 +366,7 @@ class _FittedPairs:
         names = tuple(clip.name for clip in train.clips)
         return cls(tuple(each[:0] for each in views), problem, pairs[0].Y, music, names)
 
-    def clips(self, rows: Int[np.ndarray, " _"], n_folds: int) -> "_FittedPairs":
+    def clips(self, rows: Int[np.ndarray, " _"], n_folds: int) -> "TrainingPairs":
         """Those of some clips, whose Gram matrix is a block of that of all."""
         keep = np.isin(self.problem.clip, rows)
         settings = replace(self.problem.settings, n_folds=most_folds(self.problem.units[rows], n_folds) or n_folds)
@@ -384,9 +397,9 @@ def fit_folds(
     Decoder
         The clone of each fold, fitted.
     """
-    training = _FittedPairs.of(decoder, responses, music, groups)
+    training = TrainingPairs.of(decoder, responses, music, groups)
     for rows in folds:
-        yield clone(decoder)._fit(training.clips(rows, decoder.n_folds), keep_rows=True)
+        yield clone(decoder).fit_to(training.clips(rows, decoder.n_folds), keep_rows=True)
 
 
 def _at_further_lag(train: Responses, lagged: Any) -> Responses:

@@ -23,6 +23,7 @@ from ..ridge import RidgeWarning
 from ..study.folds import draw_permutations, leave_genre_out, most_folds, require_undivided
 from ..study.study import Clip
 from .decoded import Decoded, Labels, undivided
+from .estimator import Decoder, TrainingPairs
 from .fits import Asked, Fitted, Pairs, RidgeSettings
 from .problem import Problem, View
 from .registry import Form, fit_decoder, fit_form, require_decoder
@@ -87,10 +88,12 @@ class SubjectDecoder:
         self.name, self.train, self.test, self.embeddings, self.held_out = name, train, test, embeddings, held_out
         self.scans_per_window, self.seed = scans_per_window, seed
         units, views, self._asked = undivided(train, groups), [], []
+        self._layouts: list[Responses] = []
         for fitted, asked in ((train, test), *lagged):
             if asked is not None:
                 fitted, asked = require_alike(fitted, asked)
                 self._asked.append(self._match(asked))
+            self._layouts.append(fitted[:0])
             views.append((self._match(fitted), None if fitted.space is None else fitted.space.roi))
         if test is None:
             require_undivided(held_out, units)
@@ -111,6 +114,21 @@ class SubjectDecoder:
                 for fitted, (problem, Y, asked) in zip(fits, map(self._split, self._splits), strict=True)
             ]
         return self._assemble(fits, self._true)
+
+    def estimator(self) -> Decoder:
+        """Fit the decoder of these settings to all training clips, to be saved; with test clips, the same fit again."""
+        settings = self._problem.settings
+        decoder = Decoder(
+            self.name,
+            alphas=settings.alphas,
+            n_folds=settings.n_folds,
+            scans_per_window=self.scans_per_window,
+            standardise=settings.standardise,
+            random_state=self.seed,
+        )
+        names = tuple(clip.name for clip in self.train.clips)
+        pairs = TrainingPairs(tuple(self._layouts), self._problem, self._pairs.Y, self.embeddings, names)
+        return decoder.fit_to(pairs)
 
     def permuted(self, n: int) -> tuple[Decoded, ...]:
         """Predict the scored clips by decoders that were fitted to clips in permuted order, ``n`` times.

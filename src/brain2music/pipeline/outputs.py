@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from .._utils.names import file_name, safe_name
 from .schema import TableSchema
@@ -241,6 +242,10 @@ class Outputs:
     def statmap(self, subject: str, embedding: str, stat: str) -> Path:
         """A statistic of every voxel as an image, "r" or "ceiling"."""
         return self._file(subject, embedding, "statmap.nii.gz", f"stat-{stat}_")
+
+    def model(self, subject: str, embedding: str, kind: Literal["decoder", "encoder"]) -> Path:
+        """The folder of a fitted model: see :mod:`brain2music.pipeline.models`."""
+        return self._file(subject, embedding, kind, folder="models")
 
     def summary(self, subject: str) -> Path:
         """Counts of a subject's responses: voxels, scans per clip, repeats, TR."""

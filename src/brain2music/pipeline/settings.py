@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ..brain.source import Source
 from ..config import RunConfig
 
-StageName = Literal["measure", "decode", "retrieve", "generate", "encode", "between_subjects"]
+StageName = Literal["measure", "decode", "retrieve", "generate", "encode", "save", "between_subjects"]
 
 DESCRIBED = {"stimuli.track_index", "evaluation.allow_leaks", "preprocessing.cleaning"}
 """Only ``study.json`` names these, and is written every time; how clips are divided is a digest, and what a way of
@@ -32,7 +32,7 @@ OF_IMAGES = {"preprocessing"} | _READ
 """What is read from images and tables of events, which studies of arrays do not have."""
 OF_PRESENTATION = ("stimuli.fade_s", "stimuli.rms")
 """How clips were presented, which an arrays file says itself."""
-DECIDING = {"encoding.enabled", "evaluation.between_subject"}
+DECIDING = {"encoding.enabled", "evaluation.between_subject", "models.save_models"}
 """Whether a step runs at all."""
 
 _RESPONSES = {"events.lag_s", "events.lag_tr", "preprocessing.detrend", "preprocessing.confounds"}
@@ -50,6 +50,7 @@ SEEN: dict[StageName, set[str]] = {
     | _FOLDS
     | {"decoding.alphas", "decoding.scans_per_window", "evaluation.n_permutations", "seed"}
     | {"encoding.variance_partitioning"},
+    "save": (_DECODED - {"evaluation.n_permutations"}),
     "between_subjects": _DECODED | {"evaluation.between_subject"},
 }
 """For each step, the sections and single settings that change what it makes."""
@@ -83,5 +84,5 @@ def visible_settings(stage: StageName, config: RunConfig) -> dict[str, Any]:
 
 def deciding(config: RunConfig) -> dict[str, Any]:
     """The settings that decide a subject's outputs, as JSON types: those that subjects of one study share."""
-    left_out = DESCRIBED | {"evaluation.between_subject"}
+    left_out = DESCRIBED | {"evaluation.between_subject", "models.save_models"}
     return {name: value for name, value in config.flat().items() if name not in left_out}

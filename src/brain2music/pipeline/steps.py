@@ -26,6 +26,7 @@ from .cache import Step
 from .context import Music, SubjectContext
 from .encoding import encode_subject, encoding_files, possible_files
 from .generation import generate
+from .models import model_steps
 from .origins import captions_of, gallery_digests, judged_by, made_from, of_source, step_settings
 from .outputs import ALPHAS, GENERATED, PREDICTIONS, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
 from .retrieval import retrieve
@@ -52,6 +53,7 @@ def subject_steps(
                 yield retrieval_step(context, embedder, music, decoder, gallery, outputs)
         if generator is not None and generator.space.name == name:
             yield generation_step(context, embedder, music, decoder, generator, outputs)
+        yield from model_steps(context, embedder, music, decoder, outputs)
     if context.config.encoding.enabled:
         yield encoding_step(context, music, outputs)
 
