@@ -13,6 +13,7 @@ COMMANDS = [
     ["simulate"],
     ["fetch"],
     ["check"],
+    ["preprocess"],
     ["run"],
     ["run-arrays"],
     ["embed"],

@@ -2,6 +2,10 @@ from .clean import detrend as detrend
 from .clean import regress_out as regress_out
 from .clean import zscore as zscore
 from .load import common_voxels as common_voxels
+from .preprocess.preprocess_settings import PreprocessSettings as PreprocessSettings
+from .preprocess.preprocess_study import preprocess_study as preprocess_study
+from .preprocess.realign import Realigner as Realigner
+from .preprocess.rigid import framewise_displacement as framewise_displacement
 from .reliability import pairwise_reliability as pairwise_reliability
 from .reliability import repeat_reliability as repeat_reliability
 from .reliability import split_half_reliability as split_half_reliability

@@ -97,6 +97,14 @@ def read_volume(image: Image) -> Float32[np.ndarray, "x y z"]:
 
 
 @contextmanager
+def iterate_volumes(image: Image) -> Iterator[Iterator[Float32[np.ndarray, "x y z"]]]:
+    """Iterate over the scans of an image, one in memory at a time, scaled by its header."""
+    slope, inter = np.float32(image.slope), np.float32(image.inter)
+    with _iterate_scans(image) as scans:
+        yield (scan.astype(np.float32).reshape(image.grid, order="F") * slope + inter for scan in scans)
+
+
+@contextmanager
 def _iterate_scans(image: Image) -> Iterator[Iterator[np.ndarray]]:
     """Iterate over scans as flat arrays in the order (Fortran) and type of the file."""
     size = prod(image.grid) * image.dtype.itemsize

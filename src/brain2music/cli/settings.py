@@ -5,6 +5,7 @@ A command of the class :class:`SettingsCommand` takes them beside its own option
 """
 
 import inspect
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from .completion import complete_among, complete_decoder, complete_embedding, co
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+    from ..brain.preprocess.preprocess_settings import PreprocessSettings
     from ..config import RunConfig
 
 FLAGS = {
@@ -39,7 +41,11 @@ METAVARS = {
     **dict.fromkeys(("train_task", "test_task"), "TASK"),
     **dict.fromkeys(("column", "confounds", "stimulus"), "COLUMN"),
     **dict.fromkeys(("window_s", "fade_s", "lag_s", "lags_s", "compare_lags_s", "duration_s"), "SECONDS"),
+<<<<<<< HEAD
     **dict.fromkeys(("marker_s", "clip_s", "clip_step_s", "block_s", "gap_s"), "SECONDS"),
+=======
+    "smoothing_mm": "MM",
+>>>>>>> 25ad976 (Correct the head motion of raw images)
     **dict.fromkeys(("lag_tr", "lags_tr", "compare_lags_tr", "scans_per_window"), "SCANS"),
     "values": "VALUE",
     "bids_filter": "ENTITY=LABEL",
@@ -58,19 +64,51 @@ COMPLETIONS = {
 _given: ContextVar[dict[str, Any]] = ContextVar("settings that the command line gives")
 
 
-class SettingsCommand(TyperCommand):
-    """A command with every setting of a run among its options, in one panel per section."""
+class _CommandWithSettings(TyperCommand):
+    """A command with settings among its options."""
+
+    @staticmethod
+    def settings() -> tuple[Any, ...]:
+        """The options that are settings."""
+        raise NotImplementedError
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The command's own parameters, then the settings."""
-        return [*super().get_params(ctx), *setting_options()]
+        return [*super().get_params(ctx), *self.settings()]
 
     def invoke(self, ctx: Any) -> Any:
         """Keep the settings that were given apart from the command's own arguments."""
-        values = {option.name: ctx.params.pop(option.name) for option in setting_options()}
+        values = {option.name: ctx.params.pop(option.name) for option in self.settings()}
         sources = {name: ctx.get_parameter_source(name) for name in values}
         _given.set({name: value for name, value in values.items() if sources[name].name != "DEFAULT"})
         return super().invoke(ctx)
+
+
+class SettingsCommand(_CommandWithSettings):
+    """A command with every setting of a run among its options, in one panel per section."""
+
+    @staticmethod
+    def settings() -> tuple[Any, ...]:
+        """The options that are settings."""
+        return setting_options()
+
+
+class PreprocessCommand(_CommandWithSettings):
+    """A command with every setting of the preprocessing among its options."""
+
+    @staticmethod
+    def settings() -> tuple[Any, ...]:
+        """The options that are settings."""
+        return preprocess_options()
+
+
+def read_preprocess_settings(file: Path | None) -> "PreprocessSettings":
+    """The file's settings of the preprocessing, and what the command line says instead."""
+    from .._utils.toml import read_toml, validated
+    from ..brain.preprocess.preprocess_settings import PreprocessSettings
+
+    of_file = {} if file is None else read_toml(file)
+    return validated(PreprocessSettings, of_file | _given.get(), file, "see `brain2music preprocess --help`")
 
 
 def read_settings(file: Path | None) -> "RunConfig":
@@ -92,6 +130,19 @@ def setting_options() -> tuple[Any, ...]:
     panels = {"Settings of the run": plain} | {
         f"{part.capitalize()} \\[{part}]": model.model_fields for part, model in SECTIONS.items()
     }
+    return _options(panels)
+
+
+@cache
+def preprocess_options() -> tuple[Any, ...]:
+    """One option per setting of the preprocessing."""
+    from ..brain.preprocess.preprocess_settings import PreprocessSettings
+
+    return _options({"Settings of the preprocessing": PreprocessSettings.model_fields})
+
+
+def _options(panels: Mapping[str, Mapping[str, "FieldInfo"]]) -> tuple[Any, ...]:
+    """The options of settings in panels."""
 
     def carrier() -> None: ...
 

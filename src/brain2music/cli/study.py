@@ -1,4 +1,4 @@
-"""Commands on a study: demo, simulate, check, run, run-arrays, report."""
+"""Commands on a study: demo, simulate, check, preprocess, run, run-arrays, report."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,7 +7,7 @@ import typer
 
 from .._utils.progress import progress
 from .options import ConfigFile, Galleries, Jobs, Labels, Output, Seed
-from .settings import SettingsCommand, read_settings
+from .settings import PreprocessCommand, SettingsCommand, read_preprocess_settings, read_settings
 
 Level = Literal["participant", "group"]
 LevelArgument = Annotated[
@@ -126,6 +126,34 @@ def check(
     print(f"{errors} errors, {len(findings) - errors} warnings")
     if errors:
         raise typer.Exit(1)
+
+
+@app.command(cls=PreprocessCommand)
+def preprocess(
+    bids_dir: Annotated[Path, typer.Argument(metavar="BIDS_DIR", help="Folder of the BIDS study.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="Folder for the derivatives; `run` finds one in BIDS_DIR/derivatives."),
+    ],
+    participant_label: Labels = None,
+    n_jobs: Annotated[
+        int | None, typer.Option(metavar="N", help="Scans aligned at once; default one per core.", min=1)
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options given here win over it.")
+    ] = None,
+) -> None:
+    """Correct head motion of raw BOLD images, and mask the brain; again, only what is missing is done.
+
+    Images keep the grid and space of each subject's first scan; files are called as by fMRIPrep.
+    """
+    settings = read_preprocess_settings(config)
+    with progress("preprocess"):
+        with progress("load libraries"):
+            from ..brain.preprocess.preprocess_study import preprocess_study
+
+        done = preprocess_study(bids_dir, out, subjects=participant_label or (), settings=settings, n_jobs=n_jobs)
+    print(done)
 
 
 @app.command("run", cls=SettingsCommand)

@@ -80,6 +80,7 @@ def prepare_run(
     embedders, judges = (_embedders(names, source, config, found) for names in (config.embeddings, judged_only))
     opened = _galleries(galleries, embedders, source, found)
     found += _unused(source, config)
+    found += _uncorrected(source)
     generator = _generator(config, embedders, opened, source, found)
     lost = _lost(source, found) if level == "participant" else frozenset()
     source = source.exclude(lost) if lost else source
@@ -218,6 +219,14 @@ def _unused(source: Source, config: RunConfig) -> Iterator[Finding]:
         hint = f"write {name.partition('.')[2]} under [stimuli] of the arrays file" if own else "leave it out"
         what = f"the setting {name} ({config.flat()[name]}) is not applied to arrays"
         yield warning("setting-unused", source.path, what, hint)
+
+
+def _uncorrected(source: Source) -> Iterator[Finding]:
+    """Images as they were scanned, in which heads have moved; simulated ones only if that was asked for."""
+    if source.images is not None and source.images.kind == "raw" and not source.simulated:
+        what = "no motion correction was done: the raw images are read, as they are"
+        out = source.path / "derivatives" / "brain2music-prep"
+        yield warning("motion-uncorrected", source.path, what, f"run `brain2music preprocess {source.path} {out}` first")
 
 
 def _lost(source: Source, found: list[Finding]) -> frozenset[Clip]:

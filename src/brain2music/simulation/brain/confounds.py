@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float32, Int16
 
+from ...brain.preprocess.motion_confounds import SLOWEST_S, slow_courses
 from .brain import Brain
-
-SLOWEST_S = 128.0
-"""Cut-off period of the high-pass filter of fMRIPrep before components are computed."""
 
 
 def simulate_confounds(
@@ -42,10 +40,3 @@ def white_matter_courses(
     white = scans[:, ~brain.grey].astype(np.float32)
     white = clean(white, detrend=False, standardize="zscore_sample", filter="cosine", high_pass=1 / SLOWEST_S, t_r=tr)
     return high_variance_confounds(white, n_confounds=n, percentile=100.0, detrend=False)
-
-
-def slow_courses(n_scans: int, tr: float) -> Float[np.ndarray, "scans cosines"]:
-    """Compute the drifts that components do not contain: cosines of periods over 128 s."""
-    from nilearn.glm.first_level.design_matrix import create_cosine_drift
-
-    return create_cosine_drift(1 / SLOWEST_S, tr * np.arange(n_scans))[:, :-1]  # the last is the constant

@@ -1,0 +1,1 @@
+"""Preprocessing of raw BOLD images: head motion, brain masks, registration to anatomy, names of regions."""
