@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -22,6 +23,7 @@ from brain2music.pipeline.check import check_arrays, check_bids
 from brain2music.pipeline.refits import about_p
 from brain2music.pipeline.run import run_pipeline
 from brain2music.report.page import build_report
+from brain2music.study.finding import Finding
 from tests.study.tiny_study import TR, TinyStudy, voxels
 
 CONFIG = RunConfig.of(
@@ -46,6 +48,11 @@ def study(tmp_path: Path) -> TinyStudy:
     study = TinyStudy(tmp_path / "study")
     study.add_mask()
     return study
+
+
+def check_raw(*args: Any) -> list[Finding]:
+    """What is found, but for the images being raw."""
+    return [each for each in check_bids(*args) if each.code != "motion-uncorrected"]
 
 
 def fault(code: str) -> Callable[[Fault], Fault]:
@@ -170,14 +177,14 @@ def test_check_reports_what_run_refuses_before_the_work(
 
 
 def test_a_study_without_fault_passes_and_runs(study: TinyStudy, tmp_path: Path) -> None:
-    assert check_bids(study.root, CONFIG, tmp_path / "out") == []
+    assert check_raw(study.root, CONFIG, tmp_path / "out") == []
     run_pipeline(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
-    assert check_bids(study.root, CONFIG, tmp_path / "out") == []  # its own outputs may lie there
+    assert check_raw(study.root, CONFIG, tmp_path / "out") == []  # its own outputs may lie there
 
 
 @pytest.mark.parametrize("place", ["OUT", "results/first", "derivatives/brain2music"])
 def test_outputs_may_lie_in_a_folder_of_their_own_in_the_study(place: str, study: TinyStudy) -> None:
-    assert check_bids(study.root, CONFIG, study.root / place) == []
+    assert check_raw(study.root, CONFIG, study.root / place) == []
 
 
 @pytest.mark.parametrize("place", ["", "sub-01/out", "stimuli", "stimuli/jazz/out", "sourcedata/out"])
@@ -256,7 +263,7 @@ def test_a_subject_at_fault_that_is_asked_for_is_refused(study: TinyStudy, tmp_p
         source = BidsSource.read(study.root, CONFIG, subjects=labels)
         with pytest.raises(InputError, match="sub-02"):
             run_pipeline(source, tmp_path / "out", CONFIG, subjects=labels)
-    assert check_bids(study.root, CONFIG, None, ["01"]) == []
+    assert check_raw(study.root, CONFIG, None, ["01"]) == []
 
 
 def arrays(folder: Path, **subjects: np.ndarray) -> Path:
@@ -344,7 +351,7 @@ def test_genres_that_training_cannot_do_without_are_said_before(study: TinyStudy
     (study.root / "stimuli" / "pop").mkdir()
     shutil.copyfile(study.track(5), study.root / "stimuli" / "pop" / "pop.00005.wav")
     config = CONFIG.changed(leave_one_genre_out=True)
-    found = check_bids(study.root, config)
+    found = check_raw(study.root, config)
     assert [(each.code, each.severity) for each in found] == [
         ("genre-untrained", "warning"),
         ("genres-bound", "warning"),
@@ -353,7 +360,8 @@ def test_genres_that_training_cannot_do_without_are_said_before(study: TinyStudy
     assert "without jazz" in found[1].what
     with pytest.warns(Brain2MusicWarning, match="without jazz") as said:
         outputs = run_pipeline(BidsSource.read(study.root, config), tmp_path / "out", config)
-    assert len([each for each in said if "widen the grid" not in str(each.message)]) == 2
+    others = ("widen the grid", "no motion correction")
+    assert len([each for each in said if not any(other in str(each.message) for other in others)]) == 2
     left_out = select_scores(read_scores(outputs.scores), metric="identification", held_out="genre")
     assert {each.group for each in left_out} == {"pop"}
 
@@ -402,3 +410,17 @@ def test_recordings_at_fault_are_left_out_while_they_are_few(study: TinyStudy, t
     for track in (7, 9):
         study.track(track).unlink()
     assert [each.code for each in check_bids(study.root, CONFIG) if each.severity == "error"] == ["audio-missing"] * 3
+
+
+def test_raw_images_are_said_to_be_uncorrected(study: TinyStudy, tmp_path: Path) -> None:
+    def told() -> list[str]:
+        return [str(each) for each in check_bids(study.root, CONFIG, tmp_path / "out") if "motion" in each.code]
+
+    (line,) = told()
+    assert line.startswith(f"warning [motion-uncorrected] {study.root}: no motion correction was done")
+    assert f"`brain2music preprocess {study.root} " in line
+    study.add_preprocessed()
+    assert told() == []
+    study.edit(study.root / "dataset_description.json", '"Tiny"', '"Tiny", "Simulated": true')
+    shutil.rmtree(study.root / "derivatives" / "fmriprep")
+    assert told() == []  # nobody moved

@@ -41,11 +41,8 @@ METAVARS = {
     **dict.fromkeys(("train_task", "test_task"), "TASK"),
     **dict.fromkeys(("column", "confounds", "stimulus"), "COLUMN"),
     **dict.fromkeys(("window_s", "fade_s", "lag_s", "lags_s", "compare_lags_s", "duration_s"), "SECONDS"),
-<<<<<<< HEAD
     **dict.fromkeys(("marker_s", "clip_s", "clip_step_s", "block_s", "gap_s"), "SECONDS"),
-=======
     "smoothing_mm": "MM",
->>>>>>> 25ad976 (Correct the head motion of raw images)
     **dict.fromkeys(("lag_tr", "lags_tr", "compare_lags_tr", "scans_per_window"), "SCANS"),
     "values": "VALUE",
     "bids_filter": "ENTITY=LABEL",

@@ -225,8 +225,8 @@ def _uncorrected(source: Source) -> Iterator[Finding]:
     """Images as they were scanned, in which heads have moved; simulated ones only if that was asked for."""
     if source.images is not None and source.images.kind == "raw" and not source.simulated:
         what = "no motion correction was done: the raw images are read, as they are"
-        out = source.path / "derivatives" / "brain2music-prep"
-        yield warning("motion-uncorrected", source.path, what, f"run `brain2music preprocess {source.path} {out}` first")
+        command = f"brain2music preprocess {source.path} {source.path / 'derivatives' / 'brain2music-prep'}"
+        yield warning("motion-uncorrected", source.path, what, f"run `{command}` first")
 
 
 def _lost(source: Source, found: list[Finding]) -> frozenset[Clip]:

@@ -93,9 +93,9 @@ def correct_run(
             volume, place = each
             return resample_volume(volume, run.image.affine, place.matrix, reference.grid, reference.affine)
 
-        with to_write as write, _volumes(run, times) as volumes:
+        with to_write as write, _scans_in_time(run, times) as volumes:
             pairs = zip(volumes, places, strict=True)
-            for done, (volume, inside) in enumerate(_in_order(pool, resampled, pairs, 2 * n_threads), 1):
+            for done, (volume, inside) in enumerate(_side_by_side(pool, resampled, pairs, 2 * n_threads), 1):
                 write(volume)
                 after.add(volume)
                 covered &= inside
@@ -109,7 +109,7 @@ def correct_run(
     write_table(outputs.confounds, table)
     write_json(outputs.confounds.with_suffix(".json"), DESCRIPTIONS)
     draw_motion(outputs.figure, run.name, table, run.tr, before, after)
-    write_json(outputs.record, _record(run, settings, made_from, parameters, before, after))
+    write_json(outputs.record, _sidecar_of(run, settings, made_from, parameters, before, after))
 
 
 def _places(
@@ -118,16 +118,16 @@ def _places(
     """The place of each scan, and the statistics of the raw image."""
     affine = run.image.affine
     statistics = SeriesStatistics(_mask_on(run, reference))
-    with _volumes(run, None) as volumes:
+    with _scans_in_time(run, None) as volumes:
         first = next(volumes)
     start = reference.registration.align(first, affine).matrix
     places = []
-    with _volumes(run, None) as volumes:
+    with _scans_in_time(run, None) as volumes:
 
         def place_of(volume: Volume) -> tuple[Volume, Aligned]:
             return volume, reference.registration.align(volume, affine, start)
 
-        for done, (volume, place) in enumerate(_in_order(pool, place_of, volumes, 2 * n_threads), 1):
+        for done, (volume, place) in enumerate(_side_by_side(pool, place_of, volumes, 2 * n_threads), 1):
             statistics.add(volume)
             places.append(place)
             advance(done)
@@ -135,7 +135,7 @@ def _places(
 
 
 @contextmanager
-def _volumes(run: RawRun, times: tuple[list[float], int] | None) -> Iterator[Iterator[Volume]]:
+def _scans_in_time(run: RawRun, times: tuple[list[float], int] | None) -> Iterator[Iterator[Volume]]:
     """The scans of a run, NaN as 0; with slice times, interpolated in time, for which all are held in memory."""
     with iterate_volumes(run.image) as volumes:
         finite = (np.nan_to_num(volume, nan=0.0, posinf=0.0, neginf=0.0) for volume in volumes)
@@ -149,7 +149,7 @@ def _volumes(run: RawRun, times: tuple[list[float], int] | None) -> Iterator[Ite
         yield iter(series)
 
 
-def _in_order(
+def _side_by_side(
     pool: ThreadPoolExecutor, work: Callable[[Given], Made], items: Iterable[Given], ahead: int
 ) -> Iterator[Made]:
     """Apply ``work`` in threads and yield results in order, with few of them in memory."""
@@ -190,7 +190,7 @@ def _warn_of_scans(run: RawRun, similarity: Float[np.ndarray, " scans"]) -> None
         warnings.warn(what, Brain2MusicWarning, stacklevel=3)
 
 
-def _record(
+def _sidecar_of(
     run: RawRun,
     settings: PreprocessSettings,
     made_from: dict[str, Any],

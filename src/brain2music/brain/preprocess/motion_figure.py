@@ -51,7 +51,7 @@ def draw_motion(
 def _draw_maps(axes: Any, before: SeriesStatistics, after: SeriesStatistics) -> None:
     """Axial slices of the standard deviation over scans, before and after, in one scale."""
     top = float(np.quantile(np.concatenate([before.sd[before.mask], after.sd[after.mask]]), 0.98)) or 1.0
-    tiles = [_slices(each.sd) for each in (before, after)]
+    tiles = [_axial_slices(each.sd) for each in (before, after)]
     height = max(tile.shape[0] for tile in tiles)
     padded = [np.pad(tile, ((0, height - tile.shape[0]), (0, 2))) for tile in tiles]
     axes.imshow(np.hstack(padded), cmap="inferno", vmin=0, vmax=top, origin="lower", interpolation="nearest")
@@ -59,7 +59,7 @@ def _draw_maps(axes: Any, before: SeriesStatistics, after: SeriesStatistics) -> 
     axes.set_axis_off()
 
 
-def _slices(volume: Float32[np.ndarray, "x y z"]) -> Float32[np.ndarray, "height width"]:
+def _axial_slices(volume: Float32[np.ndarray, "x y z"]) -> Float32[np.ndarray, "height width"]:
     """A few axial slices side by side, between the lower and the upper quarter."""
     depth = volume.shape[2]
     chosen = np.unique(np.linspace(depth // 4, 3 * depth // 4, SLICES).astype(int))

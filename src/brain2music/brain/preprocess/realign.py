@@ -41,7 +41,7 @@ class Aligned:
 
 
 @dataclass(frozen=True)
-class _Level:
+class _Smoothed:
     """One level: where the smoothed reference is sampled (mm from the centre), its values, and its derivatives."""
 
     fwhm_mm: float
@@ -143,7 +143,7 @@ class Realigner:
 
     def _descend(
         self,
-        levels: list[_Level],
+        levels: list[_Smoothed],
         volume: Float32[np.ndarray, "x y z"],
         affine: Float[np.ndarray, "4 4"],
         start: Float[np.ndarray, "4 4"],
@@ -158,7 +158,7 @@ class Realigner:
             smooth = gaussian_filter(volume, level.fwhm_mm / FWHM / sizes, mode="nearest")
             coefficients = spline_filter(smooth, 3, output=np.float32, mode="mirror")
             for _ in range(MAX_STEPS):
-                step, similarity = _step(level, coefficients, to_voxel, matrix, self.centre)
+                step, similarity = _descent_step(level, coefficients, to_voxel, matrix, self.centre)
                 matrix = matrix @ np.linalg.inv(_movement(step))
                 if np.abs(step[:3]).max() < level.tolerance[0] and np.abs(step[3:]).max() < level.tolerance[1]:
                     break
@@ -171,7 +171,7 @@ class Realigner:
         around: Bool[np.ndarray, "x y z"],
         fwhm_mm: float,
         kind: Literal["coarse", "fine"],
-    ) -> _Level:
+    ) -> _Smoothed:
         from scipy.ndimage import gaussian_filter
 
         smooth = gaussian_filter(reference, fwhm_mm / FWHM / voxel_sizes(affine), mode="nearest").astype(np.float64)
@@ -185,7 +185,7 @@ class Realigner:
         values = smooth[place]
         columns = [gradient, np.cross(points, gradient), values[:, None], np.ones((len(values), 1))]
         jacobian = np.hstack(columns)
-        return _Level(fwhm_mm, TOLERANCES[kind], points, values, jacobian, _solver(jacobian))
+        return _Smoothed(fwhm_mm, TOLERANCES[kind], points, values, jacobian, _solver(jacobian))
 
 
 def voxel_sizes(affine: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, " xyz"]:
@@ -193,8 +193,8 @@ def voxel_sizes(affine: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, " xyz"]:
     return np.linalg.norm(affine[:3, :3], axis=0)
 
 
-def _step(
-    level: _Level,
+def _descent_step(
+    level: _Smoothed,
     coefficients: Float32[np.ndarray, "x y z"],
     to_voxel: Float[np.ndarray, "4 4"],
     matrix: Float[np.ndarray, "4 4"],
