@@ -196,7 +196,7 @@ def test_outputs_never_lie_among_inputs(place: str, study: TinyStudy) -> None:
 def test_a_full_disk_is_told_before_the_work(study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(InputError, match=r"will be written, and 0 MB are free"):
+    with pytest.raises(InputError, match=r"will be written, and 1\.0 kB are free"):
         run_pipeline(BidsSource.read(study.root, CONFIG), tmp_path / "out", CONFIG)
     assert not (tmp_path / "out").exists()
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from .._utils.errors import InputError
+from ..study.content import foreign_content
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,22 @@ def open_image(path: Path) -> Image:
 
     path = Path(path)
     if not path.is_file():
-        raise InputError("the image is missing", path, "check the path, or fetch the image")
+        raise _instead_of_volume(path) or InputError("the image is missing", path, "check the path, or fetch the image")
     try:
         image = nib.load(path)
     except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"this is not a readable NIfTI image ({error})", path, "fetch the image again") from None
+        what = f"this is not a readable NIfTI image ({error})"
+        raise _instead_of_volume(path) or InputError(what, path, "fetch the image again") from None
     if not isinstance(image, nib.Nifti1Image) or path.name.endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
         raise InputError("this is not a single-file NIfTI image", path, "convert it to .nii or .nii.gz")
     proxy: Any = image.dataobj
     return Image(path, image.shape, image.affine, proxy.dtype, proxy.offset, float(proxy.slope), float(proxy.inter))
+
+
+def _instead_of_volume(path: Path) -> InputError | None:
+    """The error of a page or a pointer in place of an image; None if it is neither."""
+    foreign = foreign_content(path)
+    return None if foreign is None or foreign.kind == "empty" else InputError(foreign.what, path, foreign.hint)
 
 
 def read_voxels(image: Image, mask: Bool[np.ndarray, "x y z"]) -> Float32[np.ndarray, "scans voxels"]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from .._utils.errors import Brain2MusicWarning, InputError
 from ..config import EventRows, EventsConfig
 from .choice import Filter
+from .content import UNFETCHED, fetch_command
 from .cutting import choose_resampling, resampled_runs
 from .derivatives import ImageChoice, choose_images, origin_of
 from .designs import as_settings, cut_pieces, naming_of
@@ -197,6 +198,7 @@ def survey_study(
     check_grids(runs, headers, findings)
     check_trs(runs, findings)
     _report_uncompared(run_files, root, findings)
+    _report_unfetched(root, findings)
     for subject in {each.subject for each in run_files}:
         findings = of_subject(findings, subject)
     images = origin_of(run_files, root)
@@ -321,11 +323,20 @@ def _report_uncompared(run_files: Sequence[RunFiles], root: Path, findings: list
         findings.append(warning("raw-missing", root, what, "get the raw images, or see that no scans were dropped"))
 
 
+def _report_unfetched(root: Path, findings: list[Finding]) -> None:
+    """Report files that git-annex has not fetched once more, together: one command fetches them all."""
+    paths = [each.file for each in findings if each.file is not None and UNFETCHED in each.what]
+    if len(paths) > 1:
+        what = f"{len(paths)} files are links or pointers to {UNFETCHED}"
+        hint = f"run `{fetch_command(root, paths)}`"
+        findings.append(warning("content-unfetched", root, what, hint))
+
+
 def _has_images(run_files: Sequence[RunFiles], root: Path, findings: list[Finding]) -> bool:
     """Whether there are images at all; if not, that is one finding instead of one per run."""
     some = any(run.image or run.raw for run in run_files)
     if run_files and not some:
         what = "there are no BOLD images here, only metadata, so there are no responses to read"
-        hint = "get the images, with `datalad get` or from OpenNeuro"
+        hint = "get the images, with `brain2music fetch`, `datalad get` or from OpenNeuro"
         findings.append(error("images-missing", root, what, hint))
     return some

@@ -5,11 +5,15 @@ import json
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 Kind = Literal["annex", "lfs", "page", "empty"]
+UNFETCHED = "content that git-annex has not fetched"
+MOST_FOLDERS = 8
+"""Most folders that one command names."""
 _HEAD = 4096
 _ANNEX = re.compile(rb"^(?:\.\./)*(?:\.git)?/annex/objects/\S+")
 _LFS = b"version https://git-lfs.github.com/spec/"
@@ -33,6 +37,11 @@ class Foreign:
     kind: Kind
     what: str
     hint: str
+
+    @property
+    def is_unfetched(self) -> bool:
+        """Whether the content is elsewhere, and can be fetched."""
+        return self.kind in ("annex", "lfs")
 
 
 def foreign_content(path: Path, name: str | None = None) -> Foreign | None:
@@ -71,15 +80,19 @@ def page_in(head: bytes, name: str) -> str | None:
     return None
 
 
-def fetch_command(path: Path) -> str:
-    """Write the command that fetches the content of a file of git-annex, by DataLad where the data set is one of it."""
-    root = _dataset_root(path)
-    if root is None:
-        return f"datalad get {_shell_quoted(str(path))}"
-    inside = _shell_quoted(os.path.relpath(os.path.abspath(path), root))
-    if (root / ".datalad").is_dir():
-        return f"datalad get -d {_shell_quoted(str(root))} {_shell_quoted(str(path))}"
-    return f"git -C {_shell_quoted(str(root))} annex get {inside}"
+def fetch_command(root: Path, paths: Sequence[Path]) -> str:
+    """Write the command that fetches the content of files of git-annex, or, of many, of their folders.
+
+    It is that of DataLad, unless the data set around ``root`` is one of git-annex only.
+    """
+    named = list(paths) if len(paths) == 1 else sorted({path.parent for path in paths})
+    named = named if len(named) <= MOST_FOLDERS else [root]
+    dataset = _dataset_root(root)
+    if dataset is not None and not (dataset / ".datalad").is_dir():
+        inside = " ".join(_shell_quoted(os.path.relpath(os.path.abspath(each), dataset)) for each in named)
+        return f"git -C {_shell_quoted(str(dataset))} annex get {inside}"
+    of = f"-d {_shell_quoted(str(dataset))} " if dataset is not None else ""
+    return f"datalad get {of}{' '.join(_shell_quoted(str(each)) for each in named)}"
 
 
 def _dangling(path: Path) -> Foreign:
@@ -87,18 +100,18 @@ def _dangling(path: Path) -> Foreign:
     if "annex/objects/" not in target.replace(os.sep, "/"):
         what = f"this is a link to {target}, where nothing is"
         return Foreign("annex", what, "put the file there, or copy it in place of the link")
-    return _unfetched(path, "a link to content that git-annex has not fetched")
+    return _unfetched(path, f"a link to {UNFETCHED}")
 
 
 def _unfetched(path: Path, what: str) -> Foreign:
-    return Foreign("annex", f"this is {what}", f"run `{fetch_command(path)}`")
+    return Foreign("annex", f"this is {what}", f"run `{fetch_command(path.parent, [path])}`")
 
 
 def _pointer(path: Path, head: bytes) -> Foreign | None:
     if _ANNEX.match(head):
-        return _unfetched(path, "a pointer to content that git-annex has not fetched")
+        return _unfetched(path, f"a pointer to {UNFETCHED}")
     if head.startswith(_LFS):
-        root = _dataset_root(path) or path.parent
+        root = _dataset_root(path.parent) or path.parent
         inside = _shell_quoted(os.path.relpath(os.path.abspath(path), root))
         command = f"git -C {_shell_quoted(str(root))} lfs pull --include {inside}"
         return Foreign("lfs", "this is a pointer to content that git LFS has not fetched", f"run `{command}`")
@@ -130,9 +143,9 @@ def _error_message(text: bytes) -> str:
     return ""
 
 
-def _dataset_root(path: Path) -> Path | None:
-    """The closest folder above a path that has ``.git``."""
-    here = Path(os.path.abspath(path)).parent
+def _dataset_root(folder: Path) -> Path | None:
+    """The closest folder, this one or above it, that has ``.git``."""
+    here = Path(os.path.abspath(folder))
     return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
 
 

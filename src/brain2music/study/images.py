@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from .content import foreign_content
 from .finding import Finding, error, warning
 
 COPY_AGAIN = "copy or download the image again"
@@ -47,19 +48,25 @@ class Header:
 
 def read_header(path: Path, findings: list[Finding]) -> Header | None:
     """Read the header of a BOLD image, but no voxels; None and a finding if that fails."""
-    if not path.exists():
-        what = "the image is a link to nothing: its content was not downloaded"
-        findings.append(error("image-missing", path, what, "get it, with `datalad get` or from OpenNeuro"))
-        return None
     try:
         image = _open_nifti(path)
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as problem:
-        findings.append(error("image-unreadable", path, f"this is not a readable NIfTI ({problem})", COPY_AGAIN))
+        what = f"this is not a readable NIfTI ({problem})"
+        findings.append(_instead_of_image(path) or error("image-unreadable", path, what, COPY_AGAIN))
     except (OSError, EOFError, zlib.error, ValueError, OverflowError) as problem:
-        findings.append(error("image-unreadable", path, f"the image cannot be read ({problem})", COPY_AGAIN))
+        what = f"the image cannot be read ({problem})"
+        findings.append(_instead_of_image(path) or error("image-unreadable", path, what, COPY_AGAIN))
     else:
         return _require_series(_interpret(path, image), tuple(image.shape), path, findings)
     return None
+
+
+def _instead_of_image(path: Path) -> Finding | None:
+    """Report a page or a pointer in place of an image; None if it is neither."""
+    foreign = foreign_content(path)
+    if foreign is None:
+        return None
+    return error("image-missing" if foreign.is_unfetched else "image-unreadable", path, foreign.what, foreign.hint)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from .._utils.errors import InputError
 from .._utils.files import read_json
+from .content import foreign_content
 from .entities import IMAGE, BidsFile, Key, inherited
 from .finding import Finding, error
 
@@ -123,7 +124,9 @@ def read_json_object(path: Path, code: str, findings: list[Finding]) -> dict[str
     try:
         value = read_json(path)
     except InputError as problem:
-        findings.append(error(code, path, problem.what, hint))
+        foreign = foreign_content(path)
+        what, hint = (foreign.what, foreign.hint) if foreign else (problem.what, hint)
+        findings.append(error(code, path, what, hint))
         return {}
     except OSError as problem:
         findings.append(error(code, path, f"the file cannot be read ({problem.strerror})", hint))

@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from .._utils.errors import InputError
 from ..audio.io import SUFFIXES, duration_of, read_audio
+from .content import foreign_content
 from .edges import level_of_piece, part_of_fades
 from .study import Clip
 
@@ -113,6 +114,7 @@ class Stimuli:
             with suppress(OSError):  # of a name that is too long
                 if path.is_file():
                     return path
+        self._require_fetched(clip)
         if alike := self._alike(clip):
             if len(alike) == 1:
                 return alike[0]
@@ -181,6 +183,10 @@ class Stimuli:
         except StimulusError:
             raise
         except InputError as problem:
+            foreign = foreign_content(path)
+            if foreign is not None and foreign.kind != "empty":
+                code = "audio-missing" if foreign.is_unfetched else "audio-unreadable"
+                raise StimulusError(code, foreign.what, path, foreign.hint) from None
             raise StimulusError("audio-unreadable", problem.what, path, "replace it with an intact copy") from None
 
     def _part(self, excerpt: np.ndarray, path: Path, clip: Clip, rate: int) -> Float32[np.ndarray, " samples"]:
@@ -206,6 +212,13 @@ class Stimuli:
             what = f"the recording is silent from {clip.start:g} to {clip.end:g} s"
             raise StimulusError("audio-silent", what, path, "replace it with an intact copy")
         return waveform * (self.rms / level)
+
+    def _require_fetched(self, clip: Clip) -> None:
+        """Raise if the recording is a link to content that is not here."""
+        for path in self._candidates(clip):
+            with suppress(OSError):
+                if path.is_symlink() and (foreign := foreign_content(path)) is not None:
+                    raise StimulusError("audio-missing", foreign.what, path, foreign.hint)
 
     def _candidates(self, clip: Clip) -> Iterator[Path]:
         yield self.folder / clip.track

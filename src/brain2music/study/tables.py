@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .content import foreign_content
 from .finding import Finding, error
 
 MISSING = ("", "n/a")
@@ -82,6 +83,10 @@ def read_table(path: Path, findings: list[Finding], separator: str = "\t") -> Te
 
     With commas as ``separator``, quotes around cells are those of CSV.
     """
+    foreign = foreign_content(path)
+    if foreign is not None and foreign.kind != "empty":
+        findings.append(error("table-unreadable", path, foreign.what, foreign.hint))
+        return None
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             is_csv = separator == ","

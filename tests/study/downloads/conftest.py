@@ -30,7 +30,7 @@ def servers(site: Site) -> Servers:
 
 @pytest.fixture
 def patience() -> Patience:
-    return Patience(timeout_s=0.5, attempts=3, backoff_s=0.0)
+    return Patience(timeout_s=1.0, attempts=3, backoff_s=0.0)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 PAGE = b"<!DOCTYPE html><html><head><title>Service under maintenance</title></head><body>Sorry</body></html>"
 Fault = Callable[["Handler", "Resource"], None]
+_FLIPPED = bytes(byte ^ 1 for byte in range(256))
 
 
 @dataclass
@@ -195,7 +196,7 @@ def page(handler: Handler, resource: Resource) -> None:
 
 def wrong(handler: Handler, resource: Resource) -> None:
     """Send other bytes, as many."""
-    handler.send_file(Resource(bytes(byte ^ 1 for byte in resource.body)))
+    handler.send_file(Resource(resource.body.translate(_FLIPPED)))
 
 
 def wrong_range(handler: Handler, resource: Resource) -> None:

@@ -233,7 +233,7 @@ def test_two_downloads_do_not_share_a_folder(plan: Plan, site: Site, patience: P
 
 def test_the_disk_must_have_room(plan: Plan, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.put_record(RECORD, FILES)
-    monkeypatch.setattr("brain2music.study.downloads.fetching.free_bytes", lambda _: 1000)
+    monkeypatch.setattr("brain2music.study.downloads.planning.free_bytes", lambda _: 1000)
     with pytest.raises(InputError, match=r"770.0 kB are needed, and 1.0 kB are free there"):
         plan()
 

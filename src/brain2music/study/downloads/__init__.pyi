@@ -2,9 +2,9 @@ from .client import Patience as Patience
 from .datasets import Dataset as Dataset
 from .datasets import find_dataset as find_dataset
 from .datasets import list_datasets as list_datasets
-from .fetching import FetchPlan as FetchPlan
 from .fetching import fetch as fetch
-from .fetching import plan_fetch as plan_fetch
 from .gtzan import check_gtzan as check_gtzan
 from .openneuro_py import download_by_openneuro_py as download_by_openneuro_py
+from .planning import FetchPlan as FetchPlan
+from .planning import plan_fetch as plan_fetch
 from .selection import Servers as Servers

@@ -1,7 +1,7 @@
 """Download through the package openneuro-py, where it is installed; what it writes is verified like anything else."""
 
 from ..._utils.errors import InputError
-from .fetching import FetchPlan
+from .planning import FetchPlan
 
 EXTRA = "pip install 'brain2music[fetch]'"
 
