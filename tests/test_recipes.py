@@ -34,7 +34,7 @@ def commands(script: Path) -> list[list[str]]:
 
 def test_the_whole_of_ds003720_is_what_the_commands_take() -> None:
     found = commands(RECIPES / "ds003720.sh")
-    assert [words[0] for words in found] == [*["fetch"] * 5, "gallery", "check", "run", "run", "report"]
+    assert [words[0] for words in found] == [*["fetch"] * 5, "preprocess", "gallery", "check", "run", "run", "report"]
     for words in found:
         parse(words)
 
