@@ -104,6 +104,11 @@ def differences(layout: Layout, responses: Any, *, lag: int = 0, sinc: bool = Fa
     found = {
         (clip.track, clip.start, clip.end): data for clip, data in zip(responses.clips, responses.data, strict=True)
     }
+    return largest_difference(found, wanted)
+
+
+def largest_difference(found: dict[Key, np.ndarray], wanted: dict[Key, np.ndarray]) -> float:
+    """The largest difference of the scans of clips; infinite where the clips or their scans are others."""
     if found.keys() != wanted.keys() or any(found[key].shape != wanted[key].shape for key in wanted):
         return math.inf
     return max(float(np.abs(found[key] - wanted[key]).max()) for key in wanted)

@@ -73,6 +73,10 @@ def write_simulation(
         Path | None, typer.Option(metavar="FOLDER", help="Your own music as GENRE/TRACK.wav; default composed by rule.")
     ] = None,
     motion: Annotated[bool, typer.Option("--motion", help="Add head motion.")] = False,
+    layout: Annotated[
+        Literal["ds003720", "bep044"],
+        typer.Option(help="Stimuli and events as in ds003720, or as in BIDS extension proposal 44 (stim_id)."),
+    ] = "ds003720",
     seed: Seed = 0,
     n_jobs: Jobs = None,
 ) -> None:
@@ -90,6 +94,7 @@ def write_simulation(
             events=events,
             stimuli=stimuli,
             motion=motion,
+            layout=layout,
             n_jobs=n_jobs,
             progress=advance,
         )

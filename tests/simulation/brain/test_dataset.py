@@ -37,6 +37,27 @@ def test_the_reader_reads_it(study_folder: Path) -> None:
     assert [run.n_volumes for run in study.runs] == [110, 110, 410]
 
 
+def test_the_layout_of_extension_proposal_44_has_the_same_scans(
+    study_folder: Path, music: Path, tmp_path: Path
+) -> None:
+    simulate(tmp_path / "study", stimuli=music, seed=3, layout="bep044", n_jobs=1)
+    plain, study = read_study(study_folder), read_study(tmp_path / "study")
+    assert [finding for finding in check_study(tmp_path / "study") if finding.severity == "error"] == []
+    assert [run.name for run in study.runs] == [run.name for run in plain.runs]
+    for one, other in zip(plain.runs, study.runs, strict=True):
+        assert (one.bold and other.bold) is not None
+        assert digest_file(one.bold) == digest_file(other.bold)
+        pairs = list(zip(one.presentations, other.presentations, strict=True))
+        assert all((a.onset, a.clip.start, a.clip.genre) == (b.onset, b.clip.start, b.clip.genre) for a, b in pairs)
+        assert {f"stim-{a.clip.track.replace('.', '')}" == b.clip.track for a, b in pairs} == {True}
+        assert [a.carry_in for a, _ in pairs] == [b.carry_in for _, b in pairs]
+    truth = read_truth(tmp_path / "study", "001")
+    assert truth.settings["layout"] == "bep044"
+    assert not list((tmp_path / "study" / "stimuli").glob("*/"))
+    with pytest.raises(InputError, match="a layout is given with events"):
+        simulate(tmp_path / "other", stimuli=music, events=study_folder, layout="bep044")
+
+
 def test_the_checker_finds_nothing_wrong(study_folder: Path) -> None:
     assert [str(finding) for finding in check_study(study_folder) if finding.severity == "error"] == []
 

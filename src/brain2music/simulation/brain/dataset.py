@@ -27,6 +27,7 @@ from .confounds import simulate_confounds
 from .design import DESIGNS, PlannedRun, StudyDesign, events_table, plan_runs, runs_of_study
 from .features import FeatureSpace, feature_space, sound_features
 from .images import write_bold
+from .stimulus_library import as_stimulus_library, stimulus_events
 from .subject import SimulatedSubject, make_subject
 from .truth import FOLDER, write_features, write_truth
 
@@ -46,6 +47,7 @@ def simulate(
     snr: float | None = None,
     tr: float | None = None,
     motion: bool = False,
+    layout: Literal["ds003720", "bep044"] = "ds003720",
     n_jobs: int | None = None,
     progress: Advance | None = None,
 ) -> None:
@@ -83,6 +85,9 @@ def simulate(
         Repetition time in seconds; default 1.5. Not allowed with ``events``, which have their own.
     motion : bool, default False
         Whether to move the head, and to write its motion with the other confounds.
+    layout : {"ds003720", "bep044"}, default "ds003720"
+        How stimuli and events are laid out: as in ds003720, or as in BIDS extension proposal 44, with ``stim_id`` in
+        events, and with ``stimuli.tsv``, JSON files and annotations beside the recordings. Not with ``events``.
     n_jobs : int, optional
         Runs processed in parallel; default one per core. It does not change what is written.
     progress : callable, optional
@@ -118,6 +123,10 @@ def simulate(
     """
     shape = _design_of(design)
     _check_parameters(shape, n_subjects, resolution_mm, snr, tr, events)
+    if layout not in ("ds003720", "bep044"):
+        raise InputError(f"there is no layout {layout!r}", hint="choose among ds003720, bep044")
+    if layout != "ds003720" and events is not None:
+        raise InputError("a layout is given with events, which have their own", events, "leave one of them out")
     shape = replace(shape, resolution_mm=resolution_mm or shape.resolution_mm, snr=snr or shape.snr, tr=tr or shape.tr)
     labels = [f"{number:03d}" for number in range(1, n_subjects + 1)]
     with new_folder(Path(out)) as root, threadpool_limits(1):
@@ -129,16 +138,24 @@ def simulate(
             write_corpus(root / "stimuli", composed, seed, shape.track_s, n_jobs=n_jobs, progress=steps.one)
         else:
             recordings.copy_tracks(clips, Path(stimuli), root / "stimuli", by_events=events is not None)
+        if layout == "bep044":
+            planned = as_stimulus_library(root / "stimuli", planned, composed=stimuli is None)
         space = extract_features(root / "stimuli", planned, n_jobs, steps.one)
         name = design if isinstance(design, str) else "custom"
-        settings = {"design": name, "seed": seed, "snr": shape.snr, "resolution_mm": shape.resolution_mm}
+        settings: dict[str, Any] = {
+            "design": name,
+            "seed": seed,
+            "snr": shape.snr,
+            "resolution_mm": shape.resolution_mm,
+        }
         settings |= {} if tr is None else {"tr": tr}
+        settings |= {} if layout == "ds003720" else {"layout": layout}
         _write_description(root, labels, settings, events)
         write_features(root, space)
         for index, (label, runs) in enumerate(zip(labels, planned, strict=True)):
             subject = make_subject(runs, space, shape.resolution_mm, shape.snr, seed, index)
             write_truth(root, label, subject, settings)
-            for _ in _each(partial(_write_run, root, label, subject, motion), range(len(runs)), n_jobs):
+            for _ in _each(partial(_write_run, root, label, subject, motion, layout), range(len(runs)), n_jobs):
                 steps.one()
 
 
@@ -186,7 +203,7 @@ def clips_of(planned: Sequence[Sequence[PlannedRun]]) -> list[Clip]:
     return list(dict.fromkeys(shown.clip for runs in planned for run in runs for shown in run.presentations))
 
 
-def _write_run(root: Path, label: str, subject: SimulatedSubject, motion: bool, index: int) -> None:
+def _write_run(root: Path, label: str, subject: SimulatedSubject, motion: bool, layout: str, index: int) -> None:
     """Write the image, the sidecar, the events and the confounds of one run."""
     run = subject.runs[index]
     name = f"sub-{label}_{run.name}"
@@ -198,7 +215,7 @@ def _write_run(root: Path, label: str, subject: SimulatedSubject, motion: bool, 
     write_bold(raw / f"{name}_bold.nii.gz", scans, subject.brain, run.tr, head_motion)
     write_json(raw / f"{name}_bold.json", {**_SIDECAR, "RepetitionTime": run.tr, "TaskName": run.task})
     if run.events is None:
-        write_text(raw / f"{name}_events.tsv", events_table(run))
+        write_text(raw / f"{name}_events.tsv", stimulus_events(run) if layout == "bep044" else events_table(run))
     else:
         shutil.copyfile(run.events, raw / f"{name}_events.tsv")
     write_table(
@@ -220,7 +237,7 @@ Made by `brain2music simulate`: design `{design}`, seed {seed}, signal-to-noise 
 {resolution_mm:g} mm. The run structure is that of OpenNeuro ds003720 (Nakai et al. 2021){events}.
 
 * `sub-*/func`: simulated BOLD runs, and what was played when: a part of a recording, from `start` to `end`.
-* `stimuli`: the recordings, GENRE/TRACK. Presented with 2-s sine fades, all at one level.
+* `stimuli`: the recordings, {recordings}. Presented with 2-s sine fades, all at one level.
 * `derivatives/simulation`: the truth. Regions, and for each voxel of grey matter the features it follows, its
   signal-to-noise ratio, delay and noise ceiling; `brain2music.simulation.brain.read_truth` reads it.
 """
@@ -236,7 +253,8 @@ def _write_description(
     truth = {**common, "Name": f"Truth of: {name}", "DatasetType": "derivative", "Settings": settings}
     write_json(root / FOLDER / "dataset_description.json", truth)
     taken = ", its events copied unchanged" if events is not None else ""
-    write_text(root / "README", _README.format(**settings, events=taken))
+    laid_out = "stim-LABEL_audio, with tables and annotations" if "layout" in settings else "GENRE/TRACK"
+    write_text(root / "README", _README.format(**settings, events=taken, recordings=laid_out))
     write_table(root / "participants.tsv", pd.DataFrame({"participant_id": [f"sub-{s}" for s in subjects]}))
 
 
