@@ -39,6 +39,7 @@ TABLES = (
         "against the bar and the chance level in the same row.",
         {
             "design": "The events of ds003720",
+            "designs": "Studies of other designs, and another TR",
             "natsound165": "Real responses of low rank (natsound165), decoded in folds",
             "recorded_study": "Simulated brain, real events, recorded music",
             "quick_seeds": "Simulated studies of the demo's size",

@@ -1,5 +1,6 @@
 """Layouts of real studies: which clips are read, with which genres, and which scans each is given."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,16 @@ def test_ds003720_is_cut_at_its_scans_as_ever(tmp_path: Path, real_data: Path) -
             plain = load_responses(study, "001", split, lag_tr=3, **RAW)
             assert responses.data.tobytes() == plain.data.tobytes()
             assert responses.clips == plain.clips
+
+
+@pytest.mark.real_data
+def test_the_presentations_of_ds003720_are_those_they_were(real_data: Path) -> None:
+    study = read_study(real_data / "ds003720", need_images=False)
+    lines = [
+        f"{run.name}\t{run.split}\t{each.clip.name}\t{each.clip.genre}\t{each.onset!r}\t{each.duration!r}"
+        f"\t{each.volumes!r}\t{each.carry_in}"
+        for run in study.runs
+        for each in run.presentations
+    ]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert (len(lines), digest[:16]) == (3690, "556f900aa4c72f2d")  # before pieces could be cut and responses resampled
