@@ -82,7 +82,8 @@ def test_every_part_of_a_run_is_shown_as_a_stage(
     } <= set(begun)
     made = {name.removeprefix("make sub-01_desc-") for name in begun if name.startswith("make ")}
     assert made == {
-        *("responses_summary.json", "logmel_predictions.parquet", "logmel_retrieval.parquet", "encoding_scores.json")
+        *("responses_summary.json", "logmel_predictions.parquet", "logmel_retrieval.parquet", "encoding_scores.json"),
+        *("logmel_decoder", "logmel_encoder"),
     }
 
 

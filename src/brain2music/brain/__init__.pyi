@@ -6,6 +6,10 @@ from .preprocess.preprocess_settings import PreprocessSettings as PreprocessSett
 from .preprocess.preprocess_study import preprocess_study as preprocess_study
 from .preprocess.realign import Realigner as Realigner
 from .preprocess.rigid import framewise_displacement as framewise_displacement
+from .quality import RunQuality as RunQuality
+from .quality import run_quality as run_quality
+from .quality import standardised_dvars as standardised_dvars
+from .quality import temporal_snr as temporal_snr
 from .reliability import pairwise_reliability as pairwise_reliability
 from .reliability import repeat_reliability as repeat_reliability
 from .reliability import split_half_reliability as split_half_reliability

@@ -113,8 +113,16 @@ def check(
     derivatives: Derivatives = None,
     gallery: Galleries = None,
     config: ConfigFile = None,
+    reliability: Annotated[
+        bool,
+        typer.Option(
+            help="Also measure signal, spikes and the agreement of repeats, and say how reliable each subject is; this "
+            "reads and cleans every image."
+        ),
+    ] = True,
 ) -> None:
     """List everything that `run` with the same arguments would refuse or leave out; exit code 1 if it would refuse."""
+    verdicts: list[str] | None = [] if reliability else None
     settings = read_settings(config)
     with progress("check"):
         with progress("load libraries"):
@@ -122,11 +130,13 @@ def check(
 
         labels, galleries = participant_label or (), gallery or ()
         if bids_dir.is_file():
-            findings = check_arrays(bids_dir, settings, out, labels, galleries)
+            findings = check_arrays(bids_dir, settings, out, labels, galleries, verdicts)
         else:
-            findings = check_bids(bids_dir, settings, out, labels, galleries, level, stimuli, derivatives)
+            findings = check_bids(bids_dir, settings, out, labels, galleries, level, stimuli, derivatives, verdicts)
     for finding in findings:
         print(finding)
+    for verdict in verdicts or ():
+        print(verdict)
     errors = sum(finding.severity == "error" for finding in findings)
     print(f"{errors} errors, {len(findings) - errors} warnings")
     if errors:

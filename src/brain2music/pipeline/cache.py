@@ -21,7 +21,7 @@ MAKER = "brain2music"
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a run: the arguments of :func:`stage`."""
+    """One step of a run: the arguments of :func:`stage`, and what it makes, in a word; default its first output."""
 
     outputs: Sequence[Path]
     make: Callable[[], Iterable[Path] | None]
@@ -29,6 +29,7 @@ class Step:
     settings: Mapping[str, Any]
     record: Path | None = None
     perhaps: Sequence[Path] = ()
+    title: str = ""
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Stages:
     def make(self, step: Step) -> bool:
         """Run a step unless it is current, and remember that it belongs here; True if it ran."""
         record = step.record or record_of(step.outputs[0])
-        with progress(f"make {step.outputs[0].name}"):
+        with progress(f"make {step.title or step.outputs[0].name}"):
             ran = stage(step.outputs, step.make, step.inputs, step.settings, record, step.perhaps)
         self.records.append(record)
         return ran

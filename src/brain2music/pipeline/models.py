@@ -80,7 +80,8 @@ def _encoder_step(context: SubjectContext, embedder: Embedder, music: Music, out
 def _step(context: SubjectContext, embedder: Embedder, music: Music, folder: Path, make: Callable[[], None]) -> Step:
     settings = step_settings("save", context, embedder) | {"preparation": _preparation(context)}
     record = folder.with_name(f"{folder.name}.json")
-    return Step([folder / CONFIG, folder / WEIGHTS], make, made_from(context, embedder, music), settings, record)
+    inputs, files = made_from(context, embedder, music), [folder / CONFIG, folder / WEIGHTS]
+    return Step(files, make, inputs, settings, record, title=folder.name)
 
 
 def _preparation(context: SubjectContext) -> dict[str, object]:

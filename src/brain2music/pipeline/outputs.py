@@ -76,6 +76,30 @@ RELIABILITY = TableSchema(
         "reliability": (float, "mean correlation between responses to repeats; NaN without repeats"),
     },
 )
+QUALITY = TableSchema(
+    "one run, or the subject as a whole, which comes first",
+    {
+        "run": (str, 'name of the run, or "all"'),
+        "split": (str, "train, test, or all"),
+        "scans": (int, "scans of the images; 0 for arrays"),
+        "tsnr": (float, "temporal signal-to-noise ratio, median over voxels (over runs); NaN where it is unknown"),
+        "dvars": (float, "highest standardised DVARS; 1 is expected"),
+        "dvars_spikes": (int, "scans with a standardised DVARS above 1.5"),
+        "intensity_spikes": (int, "scans whose mean intensity departs from those of the scans before and after"),
+        "spikes": (int, "scans that are spikes by either"),
+        "repeats": (int, "repeats of each clip; 0 if clips were not repeated equally often"),
+        "clips": (int, "repeated clips that were first presented in the run"),
+        "repeat_r": (float, "correlation between single repeats, median over voxels"),
+        "repeat_r_top": (float, "its 95th percentile over voxels"),
+        "split_half": (float, "reliability of the average of repeats by split halves, median over voxels"),
+        "split_half_top": (float, "its 95th percentile"),
+        "ceiling": (float, "noise ceiling of the average of repeats, scan by scan, median over voxels"),
+        "ceiling_top": (float, "its 95th percentile"),
+        "reliable": (float, "share of voxels whose repeats agree (false discovery rate 0.05)"),
+        "grade": (str, "good, fair, poor or unknown"),
+        "verdict": (str, "the grade and its reasons, in words"),
+    },
+)
 ENCODING = TableSchema(
     "one voxel",
     {
@@ -254,6 +278,10 @@ class Outputs:
     def reliability(self, subject: str) -> Path:
         """Reliability of every voxel over repeats: :data:`RELIABILITY`."""
         return self._file(subject, "responses", "reliability.parquet")
+
+    def quality(self, subject: str) -> Path:
+        """Reliability of a subject's runs, with a verdict: :data:`QUALITY`."""
+        return self._file(subject, "responses", "quality.parquet")
 
     def _file(self, subject: str, description: str, ending: str, entities: str = "", folder: str = "") -> Path:
         name = f"sub-{subject}_{entities}desc-{_alphanumeric(description)}_{ending}"

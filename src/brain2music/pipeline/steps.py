@@ -13,6 +13,7 @@ import numpy as np
 from .._utils.files import write_json
 from .._utils.progress import progress
 from ..brain.reliability import repeat_reliability
+from ..brain.responses import SplitResponses
 from ..brain.source import Source
 from ..config import RunConfig
 from ..decoding.subject import SubjectDecoder
@@ -28,7 +29,8 @@ from .encoding import encode_subject, encoding_files, possible_files
 from .generation import generate
 from .models import model_steps
 from .origins import captions_of, gallery_digests, judged_by, made_from, of_source, step_settings
-from .outputs import ALPHAS, GENERATED, PREDICTIONS, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
+from .outputs import ALPHAS, GENERATED, PREDICTIONS, QUALITY, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
+from .quality import quality_table, say_verdict
 from .retrieval import retrieve
 from .scoring import score
 from .settings import visible_settings
@@ -59,8 +61,9 @@ def subject_steps(
 
 
 def measuring_step(context: SubjectContext, outputs: Outputs) -> Step:
-    """Count a subject's responses, and measure their reliability where clips were repeated."""
-    summary, reliability = outputs.summary(context.subject), outputs.reliability(context.subject)
+    """Count a subject's responses, and measure the reliability of its voxels and runs."""
+    subject = context.subject
+    summary, reliability, quality = outputs.summary(subject), outputs.reliability(subject), outputs.quality(subject)
 
     def make() -> None:
         train, test = context.responses
@@ -69,9 +72,12 @@ def measuring_step(context: SubjectContext, outputs: Outputs) -> Step:
         write_json(summary, {**counts, "n_repeats": int(scored.n_repeats.max())})
         values = np.full(scored.n_voxels, np.nan) if scored.repeats is None else repeat_reliability(scored)
         RELIABILITY.write(reliability, reliability_table(scored, values))
+        table = quality_table(context.source, subject, SplitResponses(train, test))
+        QUALITY.write(quality, table)
+        say_verdict(subject, table)
 
     settings = {**visible_settings("measure", context.config), "lag_tr": context.lag_tr}
-    return Step([summary, reliability], make, context.digests, settings, reliability.with_suffix(".json"))
+    return Step([summary, reliability, quality], make, context.digests, settings, reliability.with_suffix(".json"))
 
 
 def decoding_step(

@@ -19,6 +19,7 @@ from brain2music.pipeline.outputs import (
     ENCODING_ROIS,
     GENERATED,
     PREDICTIONS,
+    QUALITY,
     RELIABILITY,
     RETRIEVAL,
     SIMILARITY,
@@ -140,12 +141,14 @@ class Subject:
     ----------
     reliability : of each voxel; None without repeats. decoded : every decoded embedding.
     rois : how well every region is predicted from every embedding; None where the run did not encode.
+    quality : reliability of every run, with a verdict; None where the run did not measure it.
     """
 
     label: str
     reliability: pd.DataFrame | None
     decoded: tuple[EmbeddingOutputs, ...]
     rois: pd.DataFrame | None
+    quality: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,8 @@ def _read_subject(outputs: Outputs, study: StudyRecord, label: str) -> Subject:
         reliability = None
     decoded = (_read_decoded(outputs, label, embedding) for embedding in study.embeddings)
     rois = ENCODING_ROIS.read(outputs.encoding_rois(label))
-    return Subject(label, reliability, tuple(item for item in decoded if item.clips), rois)
+    quality = QUALITY.read(outputs.quality(label))
+    return Subject(label, reliability, tuple(item for item in decoded if item.clips), rois, quality)
 
 
 def _read_decoded(outputs: Outputs, subject: str, embedding: EmbeddingRecord) -> EmbeddingOutputs:

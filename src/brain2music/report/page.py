@@ -85,6 +85,9 @@ def _index_page(templates: Environment, run: RunRecord, under_way: str) -> str:
         study=run.study,
         under_way=under_way,
         summary=summary_sentences(run, run.study.subjects),
+        verdicts={
+            each.label: str(each.quality["verdict"].iloc[0]) for each in run.subjects if each.quality is not None
+        },
         headlines=headlines(run.scores),
         encoding_headlines=encoding_headlines(run.scores),
         scores=sorted(run.scores, key=lambda score: score.subject != GROUP),
@@ -107,6 +110,7 @@ def _subject_page(
         other_scores=[score for score in scores if score.embedding not in shown and score.stage != "encode"],
         decoders=decoders_view(scores, f"{name}-decoders"),
         encoding=encoding_view(subject, scores, run.outputs),
+        quality=None if subject.quality is None else subject.quality.to_dict("records"),
         regions=None if reliability is None else _reliability_by_region(reliability),
         reliability_figure=None
         if reliability is None
