@@ -151,6 +151,17 @@ def preprocess(
         typer.Argument(metavar="OUT", help="Folder for the derivatives; `run` finds one in BIDS_DIR/derivatives."),
     ],
     participant_label: Labels = None,
+    atlas: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Labels in MNI space (NIfTI) with a .tsv of index and name; default Destrieux's and auditory areas.",
+        ),
+    ] = None,
+    freesurfer: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="FreeSurfer's reconstructions; default BIDS_DIR/derivatives/freesurfer."),
+    ] = None,
     n_jobs: Annotated[
         int | None, typer.Option(metavar="N", help="Scans aligned at once; default one per core.", min=1)
     ] = None,
@@ -158,7 +169,7 @@ def preprocess(
         Path | None, typer.Option(metavar="FILE", help="TOML file of settings; options given here win over it.")
     ] = None,
 ) -> None:
-    """Correct head motion of raw BOLD images, and mask the brain; again, only what is missing is done.
+    """Correct head motion of raw BOLD images, mask the brain and name regions; again, only what is missing is done.
 
     Images keep the grid and space of each subject's first scan; files are called as by fMRIPrep.
     """
@@ -167,7 +178,15 @@ def preprocess(
         with progress("load libraries"):
             from ..brain.preprocess.preprocess_study import preprocess_study
 
-        done = preprocess_study(bids_dir, out, subjects=participant_label or (), settings=settings, n_jobs=n_jobs)
+        done = preprocess_study(
+            bids_dir,
+            out,
+            subjects=participant_label or (),
+            settings=settings,
+            atlas=atlas,
+            freesurfer=freesurfer,
+            n_jobs=n_jobs,
+        )
     print(done)
 
 

