@@ -91,7 +91,8 @@ def correct_run(
 
         def resampled(each: tuple[Volume, Aligned]) -> tuple[Volume, Bool[np.ndarray, "x y z"]]:
             volume, place = each
-            return resample_volume(volume, run.image.affine, place.matrix, reference.grid, reference.affine)
+            to_grid = (place.matrix, reference.grid, reference.affine, settings.spline_order)
+            return resample_volume(volume, run.image.affine, *to_grid)
 
         with to_write as write, _scans_in_time(run, times) as volumes:
             pairs = zip(volumes, places, strict=True)

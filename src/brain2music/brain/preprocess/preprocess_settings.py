@@ -25,6 +25,7 @@ class PreprocessSettings(Section):
     smoothing_mm: float = Field(
         5.0, gt=0, le=20, description="Smoothing (FWHM, mm) of images while least squares estimate their movement."
     )
+    spline_order: int = Field(4, ge=1, le=5, description="Degree of the splines that resample scans; SPM: 4.")
     slice_timing: bool = Field(
         False, description="Interpolate slices to the middle of each scan, by SliceTiming of the sidecar."
     )

@@ -129,7 +129,7 @@ def _preprocess_subject(
     n_threads: int,
 ) -> None:
     """Correct the runs of a subject that are not done yet."""
-    used = settings.model_dump(include={"registration", "smoothing_mm", "slice_timing"})
+    used = settings.model_dump(exclude={"anatomy"})
     with progress(f"digest the images of sub-{label}") as advance:
         digests = {}
         for done, run in enumerate(runs, 1):

@@ -14,7 +14,7 @@ def resample_volume(
     grid_affine: Float[np.ndarray, "4 4"],
     order: int = 3,
 ) -> tuple[Float32[np.ndarray, "u v w"], Bool[np.ndarray, "u v w"]]:
-    """Resample a volume where a movement took it, onto another grid, by splines (cubic by default).
+    """Resample a volume where a movement took it, onto another grid, by splines.
 
     Parameters
     ----------
