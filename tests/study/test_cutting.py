@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brain2music._utils.errors import InputError, LeakageError
+from brain2music.brain.stimulus_lists import list_from_events
 from brain2music.config import RESPONSE_S, EventsConfig, RunConfig
 from brain2music.metrics.leakage import check_folds, check_split, require_no_leak_in_folds, shared_labels
+from brain2music.simulation.brain import DESIGNS
+from brain2music.simulation.brain.dataset import plan_subjects
 from brain2music.study import Clip, Cutting, Stimuli, group_clips, group_k_fold, read_study
 from brain2music.study.bids import survey_study
 from brain2music.study.folds import plan_folds
@@ -136,6 +139,13 @@ def test_pieces_are_cut_by_themselves_and_songs_of_clips_are_not(listening: Writ
     assert (whole.cutting, whole.train_clips) == (None, (Clip("opera.wav", 0.0, 480.0),))
     findings = survey_study(layout.root, events=EventsConfig(clip_s=0)).findings
     assert "pieces-cut" not in [finding.code for finding in findings]
+
+
+def test_what_is_simulated_by_events_is_heard_whole(tmp_path: Path) -> None:
+    layout = layouts.long_piece(tmp_path / "long", minutes=8.0)
+    (planned,) = plan_subjects(["001"], DESIGNS["small"], 0, events=layout.root)
+    assert [[(each.clip.duration, each.onset) for each in run.presentations] for run in planned] == [[(480.0, 5.0)]]
+    assert [len(clips.clips) for clips in list_from_events(layout.root, ["01"]).values()] == [1, 0]
 
 
 def test_names_of_clips_do_not_hang_on_the_subjects_chosen(tmp_path: Path) -> None:

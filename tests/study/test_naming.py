@@ -47,6 +47,13 @@ def test_a_column_is_asked_for_or_found(listening: Write) -> None:
         read_study(tiny.root, events=EventsConfig(stimulus="tune"))
 
 
+def test_a_column_of_the_standard_that_is_empty_names_nothing(listening: Write) -> None:
+    rows = [f"{6 * i}\t3\tn/a\t0.{i}5\t{song(i + 1)}" for i in range(3)]
+    tiny = listening(rows, header="onset\tduration\tstim_file\trating\tplayed")
+    assert presented(read_study(tiny.root)) == [(song(i), 0.0, 3.0) for i in (1, 2, 3)]
+    assert "the column played is taken" in said(tiny, "column-inferred")[0]
+
+
 def test_codes_are_those_of_a_table(listening: Write, codes: Path) -> None:
     rows = ["0\t3\t1", "6\t3\t2", "12\t3\t9"]
     tiny = listening(rows, header="onset\tduration\ttrial_type")

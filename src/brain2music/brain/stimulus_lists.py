@@ -14,6 +14,7 @@ from jaxtyping import Int
 from .._utils.errors import InputError
 from ..audio.io import duration_of
 from ..study.bids import read_study
+from ..study.cutting import AS_PRESENTED
 from ..study.event import Event
 from ..study.excerpts import merge_excerpts
 from ..study.sound_files import SoundFiles
@@ -111,7 +112,7 @@ def list_from_events(root: Path, subjects: Sequence[str]) -> dict[str, StimulusL
     InputError
         As :func:`brain2music.study.bids.read_study`.
     """
-    study = read_study(root, need_images=False)
+    study = read_study(root, need_images=False, events=AS_PRESENTED)
     subject = next((label for label in subjects if label in study.subjects), study.subjects[0])
     return {
         "train": _list_of_runs(study.runs_of(subject, "train")),

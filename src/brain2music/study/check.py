@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import EventRows
+from ..config import EventRows, EventsConfig
 from .bids import survey_study
 from .finding import Finding, error, of_subject, warning
 from .images import read_header, report_voxels, scan_voxels
@@ -22,7 +22,7 @@ def check_study(
     subjects: Sequence[str] | None = None,
     train_task: str | None = None,
     test_task: str | None = None,
-    events: EventRows | None = None,
+    events: EventRows | EventsConfig | None = None,
 ) -> list[Finding]:
     """Find all problems of a study, in its tables, its images and its recordings.
 
@@ -43,8 +43,8 @@ def check_study(
         Label of the training task; default the one that contains "train".
     test_task : str, optional
         Label of the test task; default the one that contains "test".
-    events : EventRows, optional
-        Which rows of the tables of events count; default all that are music.
+    events : EventRows or EventsConfig, optional
+        Which rows of the tables of events count, default all that are music; or all settings of events.
 
     Returns
     -------

@@ -20,6 +20,8 @@ from .study import Clip, Presentation, Resampling, Run, name_clips
 from .timing import TOLERANCE
 from .usable import volumes_of
 
+AS_PRESENTED = EventsConfig(clip_s=0.0, resampling="none")
+"""Settings that leave every presentation whole, with the nearest scans."""
 CLIP_S = 15.0
 """Seconds of the clips of pieces that no setting says how to cut: the clips of ds003720."""
 BLOCK_S = 60.0

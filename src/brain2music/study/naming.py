@@ -4,6 +4,7 @@ A table with ``stim_id``, ``stim_file`` or ``track``, and with durations, stays 
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,7 @@ from .tables import Row, TextTable, read_table
 
 NEVER: tuple[str, ...] = ("onset", "duration", "start", "end", "response_time", "participant_id", *KNOWN)
 """Columns that never name a recording of their own accord."""
+_FRACTION = re.compile(r"[-+]?\d*\.\d+")
 OF_CODES = (*KNOWN, "start", "end", "duration")
 """What a table of codes may give beside the file."""
 
@@ -83,7 +85,8 @@ class Naming:
                 return column
             findings.append(table.lacks(column))
             return None
-        named = [name for name in table.columns if name in RECORDING_COLUMNS]
+        filled = [name for name in table.columns if any(row.text(name) for row in table.rows)]
+        named = [name for name in filled if name in RECORDING_COLUMNS]
         if self.codes is not None:
             return self._inferred(table, [*named, *self._others(table)], findings) or (named[0] if named else None)
         if named and (named != ["track"] or {"start", "end"} <= set(table.columns)):
@@ -98,6 +101,8 @@ class Naming:
         counts: dict[str, int] = {}
         for column in columns:
             values = [row.text(column) for row in table.rows if row.text(column)]
+            if all(_FRACTION.fullmatch(value) for value in values):
+                continue  # times and ratings are no names, and not searched for
             known = {value for value in set(values) if self._is_known(value)}
             if 2 * len(known) >= len({value for value in values if not is_not_music(value)}):
                 counts[column] = sum(value in known for value in values)

@@ -18,6 +18,7 @@ from ... import __version__
 from ..._utils.errors import InputError
 from ..._utils.files import new_folder, write_json, write_table, write_text
 from ...study.bids import read_study
+from ...study.cutting import AS_PRESENTED
 from ...study.stimuli import Stimuli
 from ...study.study import Clip
 from ...study.timing import PLAUSIBLE
@@ -168,7 +169,7 @@ def plan_subjects(
 ) -> list[tuple[PlannedRun, ...]]:
     """Plan the runs of each subject; subjects of a generated design all have the same."""
     if events is not None:
-        study = read_study(events, need_images=False)
+        study = read_study(events, need_images=False, events=AS_PRESENTED)
         real = [runs_of_study(study, subject) for subject in study.subjects]
         return [real[i % len(real)] for i in range(len(subjects))]
     if music is not None:
