@@ -13,7 +13,7 @@ from ..study.finding import Finding
 from ..study.index import index_derivatives
 from ..study.study import Study
 from .responses import VoxelSpace
-from .volumes import Image, open_image, read_volume
+from .volumes import Image, open_image, read_mean, read_volume
 
 _GREY = ("desc-grey_mask", "desc-gray_mask", "desc-cortex_mask", "label-GM_mask", "label-GM_desc-brain_mask")
 _BRAIN = ("desc-brain_mask", "brainmask")
@@ -98,16 +98,18 @@ def read_mask(path: Path, like: Image) -> Bool[np.ndarray, "x y z"]:
 
 
 def epi_mask(bold: Image) -> Bool[np.ndarray, "x y z"]:
-    """Make a brain mask from the intensities of a run, using nilearn."""
+    """Make a brain mask from the mean intensities of a run, using nilearn."""
+    import nibabel as nib
     from nilearn.masking import compute_epi_mask
 
     what = "no mask goes with the image, and no brain was found in it"
     hint = "put a mask of the brain on this grid, with the name of the image but desc-brain_mask, into the derivatives"
+    mean = nib.Nifti1Image(read_mean(bold), bold.affine)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an empty mask is an error below
-            mask = np.asarray(compute_epi_mask(str(bold.path), ensure_finite=True).dataobj).astype(bool)
-    except (ValueError, EOFError, OSError) as error:
+            mask = np.asarray(compute_epi_mask(mean, ensure_finite=True).dataobj).astype(bool)
+    except ValueError as error:
         raise InputError(f"{what} ({error})", bold.path, hint) from None
     if not mask.any():
         raise InputError(what, bold.path, hint)

@@ -1,19 +1,25 @@
 """Fast reading of BOLD images: memory-mapped .nii, streamed .nii.gz, one scan in memory at a time."""
 
-import gzip
+import mmap
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Shaped
 
 from .._utils.errors import InputError
+from .._utils.gzipped import BROKEN, open_gzip
 from ..study.content import foreign_content
+from ..study.images import trailing_bytes
+
+FORGET_BYTES = 16 << 20
+"""Of a memory-mapped file, as much stays in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,12 @@ def open_image(path: Path) -> Image:
     if not isinstance(image, nib.Nifti1Image) or path.name.endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
         raise InputError("this is not a single-file NIfTI image", path, "convert it to .nii or .nii.gz")
     proxy: Any = image.dataobj
+    if proxy.dtype.kind not in "iuf":
+        what = f"its voxels are not numbers but {proxy.dtype}"
+        raise InputError(what, path, "export the magnitude as integers or floats")
+    if sum(size > 1 for size in image.shape[3:]) > 1:
+        what = f"the image has the shape {image.shape}: more dimensions than space and time"
+        raise InputError(what, path, "put the 4-D series of one echo there")
     return Image(path, image.shape, image.affine, proxy.dtype, proxy.offset, float(proxy.slope), float(proxy.inter))
 
 
@@ -87,13 +99,15 @@ def read_voxels(image: Image, mask: Bool[np.ndarray, "x y z"]) -> Float32[np.nda
     if mask.shape != image.grid:
         raise InputError(f"the image is {image.grid}, its mask {mask.shape}", image.path, "use a mask on the same grid")
     where = np.ravel_multi_index(np.nonzero(mask), image.grid, order="F")
+    ascending = np.sort(where)  # as they lie in the file
+    in_mask = np.searchsorted(ascending, where)
+    found, ordered = np.empty(len(where), image.dtype), np.empty(len(where), image.dtype)
     result = np.empty((image.n_scans, len(where)), np.float32)
     with _iterate_scans(image) as scans:
         for row, volume in zip(result, scans, strict=True):
-            row[:] = volume[where]
-    if (image.slope, image.inter) != (1.0, 0.0):
-        result *= np.float32(image.slope)
-        result += np.float32(image.inter)
+            np.take(volume, ascending, out=found, mode="clip")
+            row[:] = np.take(found, in_mask, out=ordered, mode="clip")
+    _apply_scaling(result, image)
     return result
 
 
@@ -101,7 +115,23 @@ def read_volume(image: Image) -> Float32[np.ndarray, "x y z"]:
     """Read the first scan of an image, scaled by its header."""
     with _iterate_scans(image) as scans:
         volume = next(scans).astype(np.float32)
-    return (volume * np.float32(image.slope) + np.float32(image.inter)).reshape(image.grid, order="F")
+    _apply_scaling(volume, image)
+    return volume.reshape(image.grid, order="F")
+
+
+def read_mean(image: Image) -> Float[np.ndarray, "x y z"]:
+    """Compute the mean over scans, scaled by the header, with one scan in memory; NaN where any scan is."""
+    total = np.zeros(prod(image.grid))
+    with _iterate_scans(image) as scans:
+        for volume in scans:
+            total += volume
+    return (total / image.n_scans * image.slope + image.inter).reshape(image.grid, order="F")
+
+
+def _apply_scaling(values: Float32[np.ndarray, "..."], image: Image) -> None:
+    if (image.slope, image.inter) != (1.0, 0.0):
+        values *= np.float32(image.slope)
+        values += np.float32(image.inter)
 
 
 @contextmanager
@@ -113,20 +143,33 @@ def iterate_volumes(image: Image) -> Iterator[Iterator[Float32[np.ndarray, "x y 
 
 
 @contextmanager
-def _iterate_scans(image: Image) -> Iterator[Iterator[np.ndarray]]:
+def _iterate_scans(image: Image) -> Iterator[Iterator[Shaped[np.ndarray, " voxels"]]]:
     """Iterate over scans as flat arrays in the order (Fortran) and type of the file."""
-    size = prod(image.grid) * image.dtype.itemsize
     if not image.path.name.endswith(".gz"):
-        if image.path.stat().st_size < image.offset + image.n_scans * size:
-            raise _truncated(image)
-        flat = np.memmap(image.path, image.dtype, "r", image.offset, (image.n_scans, prod(image.grid)))
-        yield iter(flat)
+        yield _mapped(image)
         return
-    with gzip.GzipFile(image.path, "rb") as file:
-        yield _streamed(image, file, size)
+    with open_gzip(image.path) as file:
+        yield _streamed(image, file)
 
 
-def _streamed(image: Image, file: gzip.GzipFile, size: int) -> Iterator[np.ndarray]:
+def _mapped(image: Image) -> Iterator[Shaped[np.ndarray, " voxels"]]:
+    """Scans of a memory-mapped file, whose pages are given back once they were read."""
+    n_voxels, size = prod(image.grid), prod(image.grid) * image.dtype.itemsize
+    if image.path.stat().st_size < image.offset + image.n_scans * size:
+        raise _truncated(image)
+    with image.path.open("rb") as file:
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    begun = 0
+    for first in range(image.offset, image.offset + image.n_scans * size, size):
+        yield np.frombuffer(pages, image.dtype, n_voxels, first)
+        if first + size - begun >= FORGET_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+            whole = (first + size) // mmap.PAGESIZE * mmap.PAGESIZE
+            pages.madvise(mmap.MADV_DONTNEED, begun, whole - begun)
+            begun = whole
+
+
+def _streamed(image: Image, file: BufferedIOBase) -> Iterator[Shaped[np.ndarray, " voxels"]]:
+    size = prod(image.grid) * image.dtype.itemsize
     try:
         file.seek(image.offset)
         for _ in range(image.n_scans):
@@ -134,9 +177,16 @@ def _streamed(image: Image, file: gzip.GzipFile, size: int) -> Iterator[np.ndarr
             if len(volume) < size:
                 raise _truncated(image)
             yield np.frombuffer(volume, image.dtype)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
+    except BROKEN:
         raise _truncated(image) from None
+    try:
+        file.read(1)  # where the stream ends, its checksum is compared
+    except BROKEN:
+        if trailing_bytes(image.path, image.offset + image.n_scans * size) is None:
+            what = "the image is damaged: its voxels do not have the checksum that the file gives"
+            raise InputError(what, image.path, "fetch it again") from None
 
 
 def _truncated(image: Image) -> InputError:
-    return InputError(f"the image ends before the last of its {image.n_scans} scans", image.path, "fetch it again")
+    what = f"the image ends before the last of its {image.n_scans} scans"
+    return InputError(what, image.path, "fetch it again")
