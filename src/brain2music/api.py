@@ -10,6 +10,7 @@ from jaxtyping import Float32
 
 from ._utils.errors import InputError
 from ._utils.files import cache_folder, digest_text
+from ._utils.jobs import Parallel
 from ._utils.progress import progress
 from .brain.arrays import ArrayStudy, read_arrays_study
 from .brain.preparation import preparation_of
@@ -409,6 +410,8 @@ def run(
     galleries: Sequence[str | Path] = (),
     level: Literal["participant", "group"] = "participant",
     subjects: Sequence[str] = (),
+    n_jobs: int | None = None,
+    scheduler: str | None = None,
     **settings: Any,
 ) -> Path:
     r"""Decode, retrieve, generate, score and map a study, as the command ``brain2music run`` does.
@@ -431,6 +434,10 @@ def run(
         The group level adds the summary over the subjects that were decoded.
     subjects : sequence of str, optional
         Subjects to decode; default all.
+    n_jobs : int, optional
+        Processes that read images at once; default one per core.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers read images in place of processes.
     **settings
         Further settings of :class:`brain2music.config.RunConfig`, by name or in sections, as for :func:`load_study`.
 
@@ -491,7 +498,8 @@ def run(
         from .pipeline.run import run_pipeline
         from .report.page import build_report
 
-        run_pipeline(source, Path(out), config, level=level, subjects=subjects, galleries=paths)
+        jobs = Parallel(n_jobs, scheduler)
+        run_pipeline(source, Path(out), config, level=level, subjects=subjects, galleries=paths, jobs=jobs)
         return build_report(Path(out))
 
 

@@ -53,7 +53,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = _held(temporary)
         except OSError as error:
-            raise _unwritable(path, error) from None
+            raise unwritable(path, error) from None
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -64,7 +64,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except Exception as error:
         if not _is_full(temporary, error):
             raise
-        raise _unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
+        raise unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -247,7 +247,22 @@ def _is_full(temporary: Path, error: Exception) -> bool:
     return False
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
+def reserve(handle: int, size: int) -> None:
+    """Give an open file its size and the room on the disk for it; OSError where there is not that much.
+
+    File systems that reserve nothing only set the size.
+    """
+    if hasattr(os, "posix_fallocate") and size:
+        try:
+            os.posix_fallocate(handle, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+    os.ftruncate(handle, size)
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
+    """The error of a file that cannot be written: no room left, or whatever the system says."""
     if error.errno in _FULL:
         return InputError("there is no room left to write this", path, "make room on the disk, or name another folder")
     what = f"this cannot be written ({error.strerror or error})"

@@ -2,21 +2,20 @@
 
 import gzip
 import zlib
+from contextlib import suppress
 from io import BufferedIOBase
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-try:
-    from isal import igzip, isal_zlib
-except ImportError:
-    igzip = isal_zlib = None
-
+_faster: Any = None
 BROKEN: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, zlib.error)
 """What reading raises where a stream is truncated or damaged."""
-if isal_zlib is not None:
-    BROKEN += (isal_zlib.error,)
+with suppress(ImportError):
+    from isal import igzip, isal_zlib
+
+    _faster, BROKEN = igzip, (*BROKEN, cast(type[Exception], isal_zlib.error))
 
 
 def open_gzip(path: Path) -> BufferedIOBase:
     """Open a gzip file for reading its uncompressed bytes."""
-    return cast(BufferedIOBase, (gzip if igzip is None else igzip).open(path, "rb"))
+    return cast(BufferedIOBase, (_faster or gzip).open(path, "rb"))

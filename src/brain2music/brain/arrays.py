@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int
 
 from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import digest_file, digest_text
+from .._utils.jobs import Parallel
 from .._utils.progress import progress
 from .._utils.toml import read_toml, validated
 from ..study.finding import Finding, error, warning
@@ -190,6 +191,12 @@ class ArrayStudy:
                 return SplitResponses(train, None)
             test = self._read(subject, arrays.test, self._lists["test"], lag_tr, self.settings.test_repeats)
             return SplitResponses(train, test)
+
+    def keeping(self, folder: Path, jobs: Parallel) -> "ArrayStudy":
+        return self  # there are no images
+
+    def read_ahead(self, subjects: Sequence[str]) -> None:
+        """There is nothing to read ahead of arrays."""
 
     def scans_of(self, subject: str) -> int:
         return self.settings.scans_per_clip or self.responses(subject)[0].n_scans

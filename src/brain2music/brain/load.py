@@ -1,24 +1,28 @@
 """Loading of BOLD runs as the responses of every voxel to every clip, one run in memory at a time."""
 
+import mmap
+import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from .._utils.errors import Brain2MusicWarning, InputError
-from ..study.confounds import confounds_table
+from .._utils.files import reserve, unwritable
 from ..study.study import Clip, Presentation, Resampling, Run, Split, Study
 from ..study.timing import same_tr
-from . import clean
+from .clean import Detrending
+from .cleaned_runs import Cleaning, read_cleaned
 from .mask import choose_mask
 from .resampling import positions_of, scans_at
-from .responses import Responses, VoxelSpace, restrict
+from .responses import Responses, VoxelSpace, restrict, restrict_space
 from .roi import find_dseg, label_voxels
-from .volumes import Image, open_image, read_voxels
+from .run_store import RunStore, SubjectRuns
 
 Advance = Callable[[int, int], None]
 
@@ -29,7 +33,7 @@ def load_responses(
     split: Split,
     *,
     lag_tr: int = 0,
-    detrend: clean.Detrending = "median",
+    detrend: Detrending = "median",
     window_s: float = 240.0,
     zscore: bool = True,
     confounds: Sequence[str] = (),
@@ -37,6 +41,7 @@ def load_responses(
     derivatives: Path | None = None,
     work_dir: Path | None = None,
     in_memory_bytes: int = 2 << 30,
+    store: RunStore | None = None,
     progress: Advance | None = None,
 ) -> Responses:
     """Load the responses of a subject to the clips of one split: runs are read, cleaned and cut.
@@ -63,8 +68,11 @@ def load_responses(
     derivatives : Path, optional
         Where to look for masks, segmentations and confounds before ``root/derivatives``.
     work_dir : Path, optional
-        Folder for memory-mapped arrays of more than ``in_memory_bytes``; without it they stay in memory.
+        Folder for memory-mapped arrays of more than ``in_memory_bytes``, whose files have no name and are gone with
+        them; without it they stay in memory.
     in_memory_bytes : int
+    store : RunStore, optional
+        Where cleaned runs of both splits are kept, so that each is read once; several are read at a time.
     progress : callable, optional
         Called with (runs done, runs) after each run.
 
@@ -82,24 +90,33 @@ def load_responses(
     """
     runs = _runs_with_clips(study, subject, split)
     space = mask if isinstance(mask, VoxelSpace) else voxel_space(study, subject, derivatives, mask)
-    allocator = _Allocator(work_dir, f"sub-{subject}_{split}", in_memory_bytes)
-    sums = _ClipSums.allocate(runs, scans_per_clip(study, subject), int(space.mask.sum()), allocator)
-    finite = np.ones(int(space.mask.sum()), dtype=bool)
-    constant = np.zeros_like(finite)
+    how = Cleaning(detrend, window_s, zscore, tuple(confounds))
+    stored = None
+    if store is not None:
+        stored = SubjectRuns.plan(store.folder, study, subject, space, how, derivatives)
+        store.make([stored])
+    kept = np.ones(int(space.mask.sum()), dtype=bool)
+    if stored is not None:
+        kept = np.logical_and.reduce([stored.found[run.name].finite for run in runs])
+    allocator = _Allocator(work_dir, in_memory_bytes)
+    sums = _ClipSums.allocate(runs, scans_per_clip(study, subject), int(kept.sum()), allocator)
+    finite, constant = np.ones_like(kept), np.zeros_like(kept)
     for done, run in enumerate(runs, start=1):
-        series = _read_run(run, space)
-        table = confounds_table(study, run, derivatives) if confounds else None
-        nuisance = None if table is None else clean.read_confounds(table, confounds, len(series))
-        found = clean.clean_run(series, run.tr, detrend, nuisance, window_s=window_s, scale=zscore)
+        if stored is None:
+            series, found = read_cleaned(run, space, how, how.table(study, run, derivatives))
+        else:
+            series, found = stored.read(run)
         finite &= found.finite
         constant |= found.constant
         for presentation in _presentations(run):
-            sums.add(presentation.clip, _cut_out(series, run, presentation, lag_tr, sums.n_scans, study.resampling))
+            scans = _cut_out(series, run, presentation, lag_tr, sums.n_scans, study.resampling)
+            sums.add(presentation.clip, scans if kept.all() else scans[:, kept])
+        sums.forget()
         if progress is not None:
             progress(done, len(runs))
     _warn_of_voxels(subject, split, finite, constant & finite)
-    responses = sums.responses(subject, runs, lag_tr, space)
-    return responses if finite.all() else restrict(responses, finite)
+    responses = sums.responses(subject, runs, lag_tr, space if kept.all() else restrict_space(space, kept))
+    return responses if finite[kept].all() else restrict(responses, finite)
 
 
 def voxel_space(
@@ -184,18 +201,22 @@ def require_alike(train: Responses, test: Responses) -> tuple[Responses, Respons
 
 @dataclass(frozen=True)
 class _Allocator:
-    """Allocates arrays in memory, or in files of ``folder`` if they are larger than ``limit`` bytes."""
+    """Allocates arrays in memory, or in files of ``folder`` without a name if they are larger than ``limit`` bytes."""
 
     folder: Path | None
-    name: str
     limit: int
 
-    def zeros(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        if self.folder is None or 4 * int(np.prod(shape)) <= self.limit:
+    def zeros(self, shape: tuple[int, ...]) -> np.ndarray:
+        size = 4 * int(np.prod(shape))
+        if self.folder is None or size <= self.limit or not size:
             return np.zeros(shape, np.float32)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{self.name}_{name}.npy"
-        return np.lib.format.open_memmap(path, "w+", np.float32, shape)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder) as file:
+                reserve(file.fileno(), size)
+                return np.memmap(file, np.float32, "r+", shape=shape)
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
 
 
 @dataclass
@@ -213,8 +234,8 @@ class _ClipSums:
         shape = (len(counts), n_scans, n_voxels)
         n_repeats = set(counts.values())
         alike = len(n_repeats) == 1 and n_repeats != {1}
-        repeats = allocator.zeros("repeats", (max(n_repeats), *shape)) if alike else None
-        return cls(allocator.zeros("data", shape), repeats, {clip: row for row, clip in enumerate(counts)})
+        repeats = allocator.zeros((max(n_repeats), *shape)) if alike else None
+        return cls(allocator.zeros(shape), repeats, {clip: row for row, clip in enumerate(counts)})
 
     @property
     def n_scans(self) -> int:
@@ -227,10 +248,19 @@ class _ClipSums:
             self.repeats[self.seen[clip], row] = scans
         self.seen[clip] += 1
 
+    def forget(self) -> None:
+        """Give back the pages of memory-mapped arrays, which are on the disk by then."""
+        for array in (self.data, self.repeats):
+            if isinstance(array, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+                array.flush()
+                pages: Any = array.base
+                pages.madvise(mmap.MADV_DONTNEED)
+
     def responses(self, subject: str, runs: Sequence[Run], lag_tr: int, space: VoxelSpace) -> Responses:
         counts = np.array([self.seen[clip] for clip in self.rows])
-        for row, count in zip(self.data, counts, strict=True):
-            row /= np.float32(count)
+        for row in np.flatnonzero(counts > 1):
+            self.data[row] /= np.float32(counts[row])
+        self.forget()
         first_run: dict[Clip, int] = {}
         for index, run in enumerate(runs):
             for presentation in _presentations(run):
@@ -259,24 +289,6 @@ def scans_per_clip(study: Study, subject: str) -> int:
     """Count the scans per clip of a subject: as many as all presentations of both splits have."""
     lengths = (len(presentation.volumes) for run in study.runs_of(subject) for presentation in _presentations(run))
     return min(lengths, default=1)
-
-
-def _read_run(run: Run, space: VoxelSpace) -> Float32[np.ndarray, "scans voxels"]:
-    if run.bold is None:
-        raise InputError(f"{run.name} has events but no BOLD image", run.events, "fetch the image of this run")
-    image = open_image(run.bold)
-    _require_grid(image, space)
-    return read_voxels(image, space.mask)
-
-
-def _require_grid(image: Image, space: VoxelSpace) -> None:
-    if image.grid != space.mask.shape:
-        what = f"the image has the grid {image.grid} but the mask, on that of the first run, {space.mask.shape}"
-    elif not np.allclose(image.affine, space.affine, atol=1e-3):
-        what = f"the image's affine differs from that of the mask, which is the first run's (grid {image.grid})"
-    else:
-        return
-    raise InputError(what, image.path, "align all runs of a subject to one image first")
 
 
 def _scans_of(run: Run, presentation: Presentation, lag_tr: int, n_run: int, n_clip: int) -> np.ndarray:

@@ -195,11 +195,14 @@ def restrict(responses: Responses, keep: Bool[np.ndarray, " voxels"]) -> Respons
     >>> restrict(bold, np.arange(300) < 12).n_voxels
     12
     """
-    space = responses.space
-    if space is not None:
-        mask = np.zeros_like(space.mask)
-        mask[space.mask] = keep
-        roi = None if space.roi is None else tuple(np.array(space.roi, dtype=object)[keep])
-        space = VoxelSpace(mask, space.affine, roi)
+    space = None if responses.space is None else restrict_space(responses.space, keep)
     repeats = None if responses.repeats is None else responses.repeats[..., keep]
     return replace(responses, data=responses.data[..., keep], repeats=repeats, space=space)
+
+
+def restrict_space(space: VoxelSpace, keep: Bool[np.ndarray, " voxels"]) -> VoxelSpace:
+    """Select some of the voxels of a space, with their region names."""
+    mask = np.zeros_like(space.mask)
+    mask[space.mask] = keep
+    roi = None if space.roi is None else tuple(np.array(space.roi, dtype=object)[keep])
+    return VoxelSpace(mask, space.affine, roi)

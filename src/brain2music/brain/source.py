@@ -10,6 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from .._utils.errors import InputError
 from .._utils.files import digest_file, digest_text
+from .._utils.jobs import Parallel
 from .._utils.progress import progress
 from ..config import RunConfig
 from ..study.bids import Survey, survey_study
@@ -20,13 +21,17 @@ from ..study.spans import Cutting
 from ..study.stimuli import Stimuli
 from ..study.study import Clip, ImageOrigin, Presentation, Resampling, Run, Study
 from .clean import read_confounds
+from .cleaned_runs import Cleaning
 from .load import common_voxels, load_responses, scans_per_clip, voxel_space
 from .mask import check_masks, first_bold, mask_files
 from .responses import Responses, SplitResponses
 from .roi import dseg_files
+from .run_store import RunStore, SubjectRuns
 
 OUTER_FOLDS = 10
 """Folds in which the clips of a BIDS study without test runs are scored, unless the settings say another number."""
+IN_MEMORY_BYTES = 256 << 20
+"""Larger responses are memory-mapped, where there is a folder for that: memory does not grow with the runs."""
 
 
 @runtime_checkable
@@ -127,6 +132,14 @@ class Source(Protocol):
         """The study as if these clips had not been presented."""
         ...
 
+    def keeping(self, folder: Path, jobs: Parallel) -> "Source":
+        """The study with what is read of its images kept in a folder, where several jobs read them."""
+        ...
+
+    def read_ahead(self, subjects: Sequence[str]) -> None:
+        """Read the images of several subjects at once, if there are images and they are kept."""
+        ...
+
     def responses(self, subject: str, lag_tr: int) -> SplitResponses:
         """Read the training and test responses of a subject; the latter are None if ``folds`` is not."""
         ...
@@ -145,6 +158,7 @@ class BidsSource:
     derivatives: Path | None = None
     kind: Literal["bids"] = "bids"
     note: str = ""
+    store: RunStore | None = None
 
     @classmethod
     def read(
@@ -319,6 +333,24 @@ class BidsSource:
     def test_clips(self) -> tuple[Clip, ...]:
         return self.study.test_clips
 
+    def keeping(self, folder: Path, jobs: Parallel) -> "BidsSource":
+        return replace(self, store=RunStore(folder, jobs))
+
+    def read_ahead(self, subjects: Sequence[str]) -> None:
+        if self.store is None or not subjects:
+            return
+        with progress("read and clean the runs") as advance:
+            spaces = {subject: voxel_space(self.study, subject, self.derivatives) for subject in subjects}
+            folder, study, derivatives = self.store.folder, self.study, self.derivatives
+            self.store.make(
+                [SubjectRuns.plan(folder, study, each, spaces[each], self._cleaning, derivatives) for each in subjects],
+                advance,
+            )
+
+    @property
+    def _cleaning(self) -> Cleaning:
+        return Cleaning(self.config.preprocessing.detrend, confounds=self.config.preprocessing.confounds)
+
     def responses(self, subject: str, lag_tr: int) -> SplitResponses:
         """Read the responses of both splits, in the voxels that are finite in every run."""
         train = self._load(subject, "train", lag_tr)
@@ -352,9 +384,12 @@ class BidsSource:
                 subject,
                 split,
                 lag_tr=lag_tr,
-                detrend=self.config.preprocessing.detrend,
-                confounds=self.config.preprocessing.confounds,
+                detrend=self._cleaning.detrend,
+                confounds=self._cleaning.confounds,
                 derivatives=self.derivatives,
+                work_dir=None if self.store is None else self.store.folder,
+                in_memory_bytes=IN_MEMORY_BYTES,
+                store=self.store,
                 progress=advance,
             )
         return replace(loaded, simulated=self.simulated)

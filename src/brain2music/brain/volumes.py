@@ -1,5 +1,6 @@
 """Fast reading of BOLD images: memory-mapped .nii, streamed .nii.gz, one scan in memory at a time."""
 
+import gzip
 import mmap
 import zlib
 from collections.abc import Iterator
@@ -103,18 +104,16 @@ def read_voxels(image: Image, mask: Bool[np.ndarray, "x y z"]) -> Float32[np.nda
     in_mask = np.searchsorted(ascending, where)
     found, ordered = np.empty(len(where), image.dtype), np.empty(len(where), image.dtype)
     result = np.empty((image.n_scans, len(where)), np.float32)
-    with _iterate_scans(image) as scans:
-        for row, volume in zip(result, scans, strict=True):
-            np.take(volume, ascending, out=found, mode="clip")
-            row[:] = np.take(found, in_mask, out=ordered, mode="clip")
+    for row, volume in zip(result, _iterate_scans(image), strict=True):
+        np.take(volume, ascending, out=found, mode="clip")
+        row[:] = np.take(found, in_mask, out=ordered, mode="clip")
     _apply_scaling(result, image)
     return result
 
 
 def read_volume(image: Image) -> Float32[np.ndarray, "x y z"]:
     """Read the first scan of an image, scaled by its header."""
-    with _iterate_scans(image) as scans:
-        volume = next(scans).astype(np.float32)
+    volume = next(_iterate_scans(image)).astype(np.float32)
     _apply_scaling(volume, image)
     return volume.reshape(image.grid, order="F")
 
@@ -122,9 +121,8 @@ def read_volume(image: Image) -> Float32[np.ndarray, "x y z"]:
 def read_mean(image: Image) -> Float[np.ndarray, "x y z"]:
     """Compute the mean over scans, scaled by the header, with one scan in memory; NaN where any scan is."""
     total = np.zeros(prod(image.grid))
-    with _iterate_scans(image) as scans:
-        for volume in scans:
-            total += volume
+    for volume in _iterate_scans(image):
+        total += volume
     return (total / image.n_scans * image.slope + image.inter).reshape(image.grid, order="F")
 
 
@@ -138,21 +136,16 @@ def _apply_scaling(values: Float32[np.ndarray, "..."], image: Image) -> None:
 def iterate_volumes(image: Image) -> Iterator[Iterator[Float32[np.ndarray, "x y z"]]]:
     """Iterate over the scans of an image, one in memory at a time, scaled by its header."""
     slope, inter = np.float32(image.slope), np.float32(image.inter)
-    with _iterate_scans(image) as scans:
-        yield (scan.astype(np.float32).reshape(image.grid, order="F") * slope + inter for scan in scans)
+    scans = _iterate_scans(image)
+    yield (scan.astype(np.float32).reshape(image.grid, order="F") * slope + inter for scan in scans)
 
 
-@contextmanager
-def _iterate_scans(image: Image) -> Iterator[Iterator[Shaped[np.ndarray, " voxels"]]]:
+def _iterate_scans(image: Image) -> Iterator[Shaped[np.ndarray, " voxels"]]:
     """Iterate over scans as flat arrays in the order (Fortran) and type of the file."""
-    if not image.path.name.endswith(".gz"):
-        yield _mapped(image)
-        return
-    with open_gzip(image.path) as file:
-        yield _streamed(image, file)
+    return _streamed(image) if image.path.name.endswith(".gz") else _memory_mapped(image)
 
 
-def _mapped(image: Image) -> Iterator[Shaped[np.ndarray, " voxels"]]:
+def _memory_mapped(image: Image) -> Iterator[Shaped[np.ndarray, " voxels"]]:
     """Scans of a memory-mapped file, whose pages are given back once they were read."""
     n_voxels, size = prod(image.grid), prod(image.grid) * image.dtype.itemsize
     if image.path.stat().st_size < image.offset + image.n_scans * size:
@@ -168,23 +161,35 @@ def _mapped(image: Image) -> Iterator[Shaped[np.ndarray, " voxels"]]:
             begun = whole
 
 
-def _streamed(image: Image, file: BufferedIOBase) -> Iterator[Shaped[np.ndarray, " voxels"]]:
-    size = prod(image.grid) * image.dtype.itemsize
+def _streamed(image: Image) -> Iterator[Shaped[np.ndarray, " voxels"]]:
+    """Scans of a compressed file; whatever follows the gzip streams that hold them is not read."""
+    size, done = prod(image.grid) * image.dtype.itemsize, 0
+    held = image.offset + image.n_scans * size
     try:
-        file.seek(image.offset)
-        for _ in range(image.n_scans):
-            volume = file.read(size)
-            if len(volume) < size:
-                raise _truncated(image)
-            yield np.frombuffer(volume, image.dtype)
-    except BROKEN:
-        raise _truncated(image) from None
-    try:
-        file.read(1)  # where the stream ends, its checksum is compared
-    except BROKEN:
-        if trailing_bytes(image.path, image.offset + image.n_scans * size) is None:
-            what = "the image is damaged: its voxels do not have the checksum that the file gives"
+        with open_gzip(image.path) as file:
+            file.seek(image.offset)
+            while done < image.n_scans:
+                yield np.frombuffer(_read_whole(file, size), image.dtype)
+                done += 1
+            file.read(1)  # where the stream ends, its checksum is compared
+    except BROKEN as problem:
+        if trailing_bytes(image.path, held) is None:
+            if isinstance(problem, EOFError):
+                raise _truncated(image) from None
+            what = f"the image is damaged: its bytes are not those that were compressed ({problem})"
             raise InputError(what, image.path, "fetch it again") from None
+    if done < image.n_scans:  # ISA-L reads ahead into what follows
+        with gzip.open(image.path) as file:
+            file.seek(image.offset + done * size)
+            for _ in range(done, image.n_scans):
+                yield np.frombuffer(_read_whole(file, size), image.dtype)
+
+
+def _read_whole(file: BufferedIOBase, size: int) -> bytes:
+    found = file.read(size)
+    if len(found) < size:
+        raise EOFError("the file ends there")
+    return found
 
 
 def _truncated(image: Image) -> InputError:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from .._utils.progress import progress
-from .options import EmbeddingName, Jobs, Overwrite
+from .options import EmbeddingName, Jobs, Overwrite, Scheduler
 
 Excluded = Annotated[
     list[str] | None,
@@ -81,9 +81,7 @@ def gallery_build(
         bool, typer.Option(help="Wait while another process builds the same gallery, or stop with an error.")
     ] = True,
     n_jobs: Jobs = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use in place of processes.")
-    ] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Embed music into a gallery, or add music to one; running it again takes up what is new, changed or gone."""
     from ..gallery.build import build_gallery

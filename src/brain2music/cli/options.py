@@ -9,6 +9,9 @@ from .completion import complete_embedding
 
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers; the same seed repeats.", min=0)]
 Jobs = Annotated[int | None, typer.Option(metavar="N", help="Processes at once; default one per core.", min=1)]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers to use in place of processes.")
+]
 EmbeddingName = Annotated[
     str,
     typer.Option(

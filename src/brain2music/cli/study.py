@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from .._utils.progress import progress
-from .options import ConfigFile, Galleries, Jobs, Labels, Output, Seed
+from .options import ConfigFile, Galleries, Jobs, Labels, Output, Scheduler, Seed
 from .settings import PreprocessCommand, SettingsCommand, read_preprocess_settings, read_settings
 
 Level = Literal["participant", "group"]
@@ -200,18 +200,22 @@ def run_bids(
     derivatives: Derivatives = None,
     gallery: Galleries = None,
     config: ConfigFile = None,
+    n_jobs: Jobs = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Decode a BIDS study (a BIDS App); running it again does only what is missing or has changed."""
     settings = read_settings(config)
     with progress("run"):
         with progress("load libraries"):
+            from .._utils.jobs import Parallel
             from ..brain.source import BidsSource
             from ..pipeline.run import run_pipeline
             from ..report.page import build_report
 
         subjects = participant_label or ()
         source = BidsSource.read(bids_dir, settings, stimuli=stimuli, derivatives=derivatives, subjects=subjects)
-        run_pipeline(source, out, settings, level=level, galleries=gallery or ())
+        jobs = Parallel(n_jobs, scheduler)
+        run_pipeline(source, out, settings, level=level, galleries=gallery or (), jobs=jobs)
         page = build_report(out)
     print(page)
 

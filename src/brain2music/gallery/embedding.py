@@ -1,23 +1,18 @@
 """Embedding of many tracks shard by shard: in this process, in several, or on a Dask cluster."""
 
-import os
-import threading
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from .._utils.cpu import use_one_thread
-from .._utils.errors import Brain2MusicWarning, InputError, short_warnings
+from .._utils.errors import InputError
 from .._utils.files import digest_file
-from .._utils.workers import Workers
+from .._utils.jobs import Parallel, each_done
 from ..audio.io import duration_of, read_audio
 from ..audio.paths import as_path
 from ..embeddings.embeddings import EmbeddingSpace
@@ -55,13 +50,14 @@ def embed_all(
     InputError
         If no scheduler answers, or an embedder elsewhere differs from this one.
     """
-    n_jobs = min(n_jobs or os.cpu_count() or 1, len(shards))
-    if scheduler is not None:
-        yield from _on_cluster(job, shards, scheduler)
-    elif n_jobs > 1:
-        yield from _in_processes(job, shards, embedder, n_jobs)
-    else:
-        yield from (embed_shard(job, shard, embedder) for shard in shards)
+    yield from each_done(
+        partial(embed_shard, job),
+        shards,
+        Parallel(n_jobs, scheduler),
+        alone=partial(embed_shard, job, embedder=embedder),
+        works="embeds",
+        again="run the same build again with fewer --n-jobs: it resumes",
+    )
 
 
 def embed_shard(job: Job, tracks: Sequence[Track], embedder: Embedder | None = None) -> tuple[int, list[Refused]]:
@@ -106,51 +102,6 @@ def _vectors_to_store(windows: Float32[np.ndarray, "windows dims"], job: Job) ->
     return kept.astype(np.float16 if job.half else np.float32, copy=False)
 
 
-def _in_processes(
-    job: Job, shards: Iterable[Sequence[Track]], embedder: Embedder, n_jobs: int
-) -> Iterator[tuple[int, list[Refused]]]:
-    import multiprocessing
-
-    context = multiprocessing.get_context("spawn")
-    try:
-        pool = Workers(n_jobs, mp_context=context, initializer=_start_embedding)
-    except (OSError, ImportError, NotImplementedError) as error:
-        what = f"processes cannot share memory here ({error}): one process embeds; --n-jobs 1 asks for that"
-        warnings.warn(what, Brain2MusicWarning, stacklevel=3)
-        yield from (embed_shard(job, shard, embedder) for shard in shards)
-        return
-    waiting = iter(shards)
-    try:
-        pending: set[Future[tuple[int, list[Refused]]]] = set()
-        while True:
-            pending |= {pool.submit(embed_shard, job, shard) for shard in islice(waiting, 2 * n_jobs - len(pending))}
-            if not pending:
-                return
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    except BrokenProcessPool:
-        what = "a process that embeds was ended, as happens where memory is short"
-        raise InputError(what, hint="run the same build again with fewer --n-jobs: it resumes") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _on_cluster(job: Job, shards: Iterable[Sequence[Track]], scheduler: str) -> Iterator[tuple[int, list[Refused]]]:
-    try:
-        from distributed import Client, as_completed
-    except ImportError:
-        raise InputError("a Dask cluster needs dask", hint="install brain2music[cluster]") from None
-    try:
-        client = Client(scheduler, timeout="20s")
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {scheduler} ({error})", hint="check the address") from None
-    work: Callable[[Sequence[Track]], tuple[int, list[Refused]]] = partial(embed_shard, job)
-    with client:
-        for future in as_completed(client.map(work, list(shards), pure=False)):
-            yield future.result()
-
-
 @lru_cache(maxsize=1)
 def _worker_embedder(space: EmbeddingSpace) -> Embedder:
     """The embedder of a space in this process, on one thread, as there is a process for every core."""
@@ -158,19 +109,3 @@ def _worker_embedder(space: EmbeddingSpace) -> Embedder:
     use_one_thread()  # after the libraries of the embedder are loaded
     embedder.space.require_same(space)
     return embedder
-
-
-def _start_embedding() -> None:
-    """Initialise a worker process: it ends when its parent is killed, and formats warnings in the same way."""
-    import multiprocessing
-
-    short_warnings()
-
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()

@@ -178,9 +178,14 @@ class Outputs:
         return self.root / "embeddings"
 
     @property
+    def cleaned(self) -> Path:
+        """Cleaned runs, kept so that images are read once: see :mod:`brain2music.brain.run_store`."""
+        return self.root / "cleaned"
+
+    @property
     def folders(self) -> list[Path]:
         """The folders that runs write to, but for the output folder itself."""
-        named = ("embeddings", "stimuli", "retrieved", "group")
+        named = ("cleaned", "embeddings", "stimuli", "retrieved", "group")
         return [*(self.root / name for name in named), *sorted(self.root.glob("sub-*/"))]
 
     def lock(self, what: str = "") -> Path:

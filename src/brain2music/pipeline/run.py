@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .._utils.errors import InputError
+from .._utils.jobs import Parallel
 from .._utils.locks import locked
 from ..brain.source import Source
 from ..config import RunConfig
@@ -21,7 +22,7 @@ from .listen import export_retrieved, export_stimuli
 from .outputs import Outputs
 from .settings import as_presented
 from .steps import between_subjects_step, subject_steps
-from .subjects import collect_scores, gather, retrieved_tables, working_on
+from .subjects import collect_scores, finished, gather, retrieved_tables, working_on
 
 
 def run_pipeline(
@@ -32,6 +33,7 @@ def run_pipeline(
     level: Level = "participant",
     subjects: Sequence[str] = (),
     galleries: Sequence[Path] = (),
+    jobs: Parallel | None = None,
 ) -> Outputs:
     """Decode a study and score it. :class:`Outputs` says what is written where.
 
@@ -43,6 +45,7 @@ def run_pipeline(
     level : "participant" decodes; "group" adds the summary over the subjects that were decoded.
     subjects : labels with or without ``sub-``; default all.
     galleries : music to retrieve from: for each embedding the gallery that was built with it.
+    jobs : how many processes, or the workers of which Dask scheduler, read images; default one process per core.
 
     Raises
     ------
@@ -56,9 +59,11 @@ def run_pipeline(
     source = admit(source, ready.findings, named=wanted if subjects else ())
     source = source.exclude(ready.lost) if ready.lost else source
     claim(source, outputs)
+    source = source.keeping(outputs.cleaned, jobs or Parallel(None))
     config = as_presented(source, config)
     music = Music(source, ready.embedders, outputs, ready.judges, ready.captions)
     if level == "participant":
+        source.read_ahead([subject for subject in source.subjects if finished(outputs, subject) is None])
         for subject in source.subjects:
             context = SubjectContext(source, subject, config)
             with working_on(subject, source, config, outputs) as stages:
