@@ -194,7 +194,7 @@ def _found(task: RunTask) -> Cleaned:
 def _lay_out(subject: SubjectRuns) -> None:
     """Make the array with all its room, unless there is one of this shape."""
     shape = subject.tasks[0].shape if subject.tasks else (0, 0)
-    header = _header(shape)
+    header = _array_header(shape)
     size = len(header) + 4 * shape[0] * shape[1]
     if subject.array.is_file() and subject.array.stat().st_size == size:
         with subject.array.open("rb") as file:
@@ -206,7 +206,7 @@ def _lay_out(subject: SubjectRuns) -> None:
         reserve(file.fileno(), size)
 
 
-def _header(shape: tuple[int, int]) -> bytes:
+def _array_header(shape: tuple[int, int]) -> bytes:
     from io import BytesIO
 
     file = BytesIO()
@@ -215,7 +215,7 @@ def _header(shape: tuple[int, int]) -> bytes:
 
 
 def _offset(task: RunTask) -> int:
-    return len(_header(task.shape)) + 4 * task.rows.start * task.shape[1]
+    return len(_array_header(task.shape)) + 4 * task.rows.start * task.shape[1]
 
 
 def _rows_on_disk(task: RunTask) -> Float32[np.ndarray, "scans voxels"]:
