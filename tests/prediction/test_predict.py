@@ -12,7 +12,7 @@ from nilearn.maskers import NiftiMasker
 from typer.testing import CliRunner
 
 from brain2music import BrainToMusic, Decoder, Encoder, MusicToBrain
-from brain2music._utils.errors import InputError
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music._utils.files import read_object
 from brain2music.brain.clean import detrend, zscore
 from brain2music.brain.source import BidsSource
@@ -108,6 +108,27 @@ def test_a_new_run_is_cut_at_its_onsets_and_decoded_as_by_hand(
     assert decoded.names == ("new_bold_3", "new_bold_9.2")
     (whole,) = online.read(image)
     np.testing.assert_allclose(whole.data, series[1:19].reshape(9, 2, -1), atol=1e-5)
+
+
+def test_scans_of_another_subject_are_decoded_with_a_warning(
+    finished: tuple[TinyStudy, Outputs], tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    study, outputs = finished
+    online = BrainToMusic(outputs.model("01", "logmel", "decoder"))
+    online.decode(study.image("task-Test_run-01"))
+    assert not [each for each in recwarn if "decoder of" in str(each.message)]
+    other = study.write_image("", voxels(10), path=tmp_path / "sub-02_task-Test_bold.nii.gz")
+    with pytest.warns(Brain2MusicWarning, match="scans of sub-02 are decoded by a decoder of sub-01"):
+        online.decode(other)
+
+
+def test_confounds_are_not_sought_by_a_name_that_is_none(finished: tuple[TinyStudy, Outputs], tmp_path: Path) -> None:
+    study, outputs = finished
+    decoder = Decoder.from_pretrained(outputs.model("01", "logmel", "decoder"))
+    decoder.preparation_["preprocessing"]["confounds"] = ["trans_x"]
+    image = _another(study, tmp_path)
+    with pytest.raises(InputError, match="confounds of the run"):
+        BrainToMusic(decoder).read(image.rename(tmp_path / "one.two.nii.gz"))
 
 
 def test_an_array_of_scans_is_decoded_clip_by_clip(finished: tuple[TinyStudy, Outputs], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ..brain.array_files import read_array
 from ..brain.load import load_responses
 from ..brain.preparation import cleaning_of
 from ..brain.responses import Responses
+from ..study.entities import parse_name
 from ..study.finding import Finding
 from ..study.images import Header, read_header
 from ..study.study import Clip, Presentation, Run, Study
@@ -75,11 +76,16 @@ def read_new_run(
         )
         for each in stretches
     )
-    run = Run(model.subject, "new", "", "test", table or image, image, model.tr, header.n_volumes, presentations)
+    named = parse_name(image)
+    subject = named.entities.get("sub", model.subject) if named is not None else model.subject
+    if cleaning.confounds and named is None:
+        what = f"the confounds of the run ({', '.join(cleaning.confounds)}) are found by the image's name, no BIDS name"
+        raise InputError(what, image, "name the image as BIDS does, with its table of confounds beside it")
+    run = Run(subject, "new", "", "test", table or image, image, model.tr, header.n_volumes, presentations)
     study = Study(image.parent, "new", (run,), resampling=resampling)
     return load_responses(
         study,
-        model.subject,
+        subject,
         "test",
         lag_tr=lag,
         detrend=cleaning.detrend,
