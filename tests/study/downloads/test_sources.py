@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from brain2music import Brain2MusicWarning, InputError
+from brain2music.study import check_study, read_study
 from brain2music.study.downloads import (
     FetchPlan,
     Patience,
@@ -27,6 +28,7 @@ from brain2music.study.downloads.records import FMA_SHA1
 from brain2music.study.downloads.remote import Checksum
 from brain2music.study.downloads.selection import with_servers
 
+from ..tiny_study import TinyStudy
 from .server import Handler, Site, page, status
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
@@ -66,9 +68,11 @@ def identifier(name: str, body: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
 
 
-def serve_openneuro(site: Site, dataset: str, tags: Iterable[str] = ("1.0.0", "1.0.1")) -> dict[str, bytes]:
+def serve_openneuro(
+    site: Site, dataset: str, tags: Iterable[str] = ("1.0.0", "1.0.1"), files: dict[str, bytes] | None = None
+) -> dict[str, bytes]:
     """Answer as OpenNeuro's interface does."""
-    files = bids(dataset)
+    files = files or bids(dataset)
     entries = []
     for name, body in files.items():
         url = site.put(f"/openneuro.org/{dataset}/{name}", body)
@@ -333,6 +337,29 @@ def test_fma(
     assert (tmp_path / "fma_small" / "000" / "000002.mp3").read_bytes() == fma["fma_small/000/000002.mp3"]
 
 
+def test_unpacking_that_was_interrupted_goes_on_without_a_download(
+    fma: dict[str, bytes],
+    site: Site,
+    servers: Servers,
+    patience: Patience,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("brain2music.study.downloads.archive.shutil.copyfileobj", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(plan_fetch("fma-small", tmp_path, servers=servers, patience=patience), patience=patience)
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".csv", ".mp3") or "unpacking" in path.name]
+    again = plan_fetch("fma-small", tmp_path, servers=servers, patience=patience)
+    assert again.is_complete
+    assert len(fetch(again, patience=patience)) == 4
+    assert all((tmp_path / name).read_bytes() == body for name, body in fma.items())
+    assert [len(site.requests[f"/fma/{name}"]) for name in ("fma_small.zip", "fma_metadata.zip")] == [3, 3]
+
+
 def test_another_archive_than_the_authors_is_refused(
     fma: dict[str, bytes], site: Site, servers: Servers, patience: Patience, tmp_path: Path
 ) -> None:
@@ -377,6 +404,33 @@ def test_openneuro_py_downloads_and_files_are_verified(
     monkeypatch.setitem(sys.modules, "openneuro", None)
     with pytest.raises(InputError, match=r"not installed\. Pip install"):
         download_by_openneuro_py(plan)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("fma-small", {"subjects": ["001"]}), ("zenodo-8275363", {"tasks": ["Test"]}), ("captions", {"version": "2"})],
+)
+def test_what_a_data_set_is_not_divided_by_is_not_passed_over(name: str, asked: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{name} is not divided by {next(iter(asked))}"):
+        plan_fetch(name, tmp_path, **asked)
+
+
+def test_a_study_that_was_fetched_is_the_study(
+    site: Site, servers: Servers, patience: Patience, tmp_path: Path
+) -> None:
+    """From the download to what `check` finds, without and with what git-annex would have left out."""
+    tiny = TinyStudy(tmp_path / "original")
+    files = {
+        path.relative_to(tiny.root).as_posix(): path.read_bytes() for path in tiny.root.rglob("*") if path.is_file()
+    }
+    serve_openneuro(site, "ds003720", files=files)
+    out = tmp_path / "fetched"
+    chosen = plan_fetch("ds003720", out, servers=servers, patience=patience)
+    fetch(chosen, patience=patience)
+    found = check_study(out, tiny.root / "stimuli")
+    expected = check_study(tiny.root, tiny.root / "stimuli")
+    assert [(each.code, each.what) for each in found] == [(each.code, each.what) for each in expected]
+    assert read_study(out, stimuli=tiny.root / "stimuli").train_clips == read_study(tiny.root).train_clips
 
 
 def test_names_of_data_sets() -> None:

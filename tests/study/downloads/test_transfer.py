@@ -1,6 +1,7 @@
 """One file against a server with every fault: what arrives is the file, byte by byte, or there is no file."""
 
 import errno
+import gzip
 import hashlib
 import threading
 import time
@@ -207,6 +208,15 @@ def test_without_a_checksum_the_etag_tells_versions_apart(
     part = PartialFile(tmp_path, listed)
     get(part, client)
     assert part.path.read_bytes() == newer
+
+
+def test_files_that_are_stored_compressed_arrive_as_they_are(site: Site, client: HttpClient, tmp_path: Path) -> None:
+    """Some servers declare a .nii.gz to be an encoding of a .nii, which clients like to undo."""
+    body = gzip.compress(bytes(10_000))
+    site.put(FILE, body, status(200, body, Content_Encoding="gzip"))
+    part = PartialFile(tmp_path, remote(site, body))
+    get(part, client)
+    assert part.path.read_bytes() == body
 
 
 def test_complete_bytes_are_verified_without_a_request(

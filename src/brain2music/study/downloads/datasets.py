@@ -37,6 +37,8 @@ class Dataset:
         What is downloaded of it unless it is asked for otherwise.
     unpacked : bool
         Whether its files are archives, to be unpacked.
+    parts : tuple of str
+        What can be chosen of it besides files by their names: "subjects", "tasks", "sessions" and "version".
 
     Examples
     --------
@@ -55,6 +57,25 @@ class Dataset:
     next_step: str = ""
     default: Selection = field(default_factory=Selection)
     unpacked: bool = False
+    parts: tuple[str, ...] = ()
+
+    def require_parts(self, **asked: object) -> None:
+        """Raise if something is asked for that cannot be chosen of this data set.
+
+        Parameters
+        ----------
+        **asked
+            What is asked for of each part; empty for nothing.
+
+        Raises
+        ------
+        InputError
+            It has no such parts.
+        """
+        for part, value in asked.items():
+            if value and part not in self.parts:
+                hint = f"choose by {', '.join((*self.parts, 'include and exclude'))}"
+                raise InputError(f"{self.name} is not divided by {part}", hint=hint)
 
 
 def list_datasets() -> tuple[Dataset, ...]:
@@ -124,6 +145,7 @@ def _t1w(files: tuple[RemoteFile, ...], wanted: Selection, origin: str) -> tuple
     return select_bids(files, wanted, origin, anatomy="*_T1w.*")
 
 
+_OF_BIDS = ("subjects", "tasks", "sessions", "version")
 _GTZAN_INDEX = Dataset(
     "gtzan-checksums",
     "MD5 of the 1,000 files of GTZAN's genres.tar.gz (mirdata's index), for `fetch gtzan --checksums`",
@@ -142,6 +164,7 @@ _DATASETS = (
         _openneuro("ds003720"),
         _t1w,
         "its recordings are GTZAN's, which you bring: brain2music check {out} --stimuli MUSIC",
+        parts=_OF_BIDS,
     ),
     Dataset(
         "ds000113",
@@ -152,6 +175,7 @@ _DATASETS = (
         _t1w,
         "its recordings are not in the data set: brain2music check {out} --stimuli MUSIC",
         Selection(tasks=("auditoryperception",), sessions=("auditoryperception",)),
+        parts=_OF_BIDS,
     ),
     Dataset(
         "zenodo-8275363",
@@ -159,7 +183,8 @@ _DATASETS = (
         "as the record says",
         "zenodo.org/records/8275363",
         _zenodo("8275363"),
-        next_step="describe them in a file: brain2music check arrays.toml",
+        next_step="recipes/zenodo8275363.toml describes them: brain2music check zenodo8275363.toml",
+        parts=("subjects", "version"),
     ),
     Dataset(
         "captions",

@@ -124,7 +124,7 @@ def _unpack(folder: DownloadFolder, archive: Path, root: Path, keep: bool) -> tu
         files = unpack(archive, root, members, lambda done, total: show(done // _MB, max(1, total // _MB)))
     name = archive.relative_to(root).as_posix()
     folder.record[name]["unpacked"] = {member.path: member.size for member in members}
-    if not keep:
+    if not keep and hasattr(os, "sync"):  # what was unpacked is on the disk before the archive goes
         os.sync()
     folder.save()
     if not keep:

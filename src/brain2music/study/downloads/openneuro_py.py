@@ -7,7 +7,7 @@ EXTRA = "pip install 'brain2music[fetch]'"
 
 
 def download_by_openneuro_py(plan: FetchPlan) -> None:
-    """Download the files of a plan by openneuro-py, which knows of logins to data sets that are not public.
+    """Download the files of a plan by openneuro-py, as those may want who use it for other data sets.
 
     It takes addresses and sizes from OpenNeuro itself, whatever ``servers`` of the plan were.
 

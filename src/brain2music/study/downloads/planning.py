@@ -150,6 +150,7 @@ def plan_fetch(
     GTZAN is not downloaded: it has neither a licence nor a lasting address
     """
     dataset, root = find_dataset(name), Path(out)
+    dataset.require_parts(subjects=subjects, tasks=tasks, sessions=sessions, version=version)
     folder = DownloadFolder(root)
     wanted = Selection(
         labels_of(subjects, "sub-"),
@@ -180,7 +181,7 @@ def _require_room(plan: FetchPlan) -> None:
     left, free = plan.n_bytes_left, free_bytes(plan.root)
     need = left
     if plan.dataset.unpacked:  # sound hardly gets smaller in an archive
-        need += sum(file.remote.size or 0 for file in plan.files)
+        need += sum(file.remote.size or 0 for file in plan.files if file.state != "here")
     if need > free:
         unpacking = " (with what is unpacked)" if need > left else ""
         what = f"{readable_bytes(need)}{unpacking} are needed, and {readable_bytes(free)} are free there"
