@@ -16,6 +16,7 @@ COMMANDS = [
     ["preprocess"],
     ["run"],
     ["run-arrays"],
+    ["predict"],
     ["embed"],
     ["report"],
     ["gallery", "build"],
