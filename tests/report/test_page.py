@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pandas as pd
 import pytest
 import soundfile
@@ -15,7 +16,7 @@ import soundfile
 from brain2music._utils.errors import InputError
 from brain2music.metrics.records import read_scores, summarise, write_scores
 from brain2music.metrics.score import Score
-from brain2music.pipeline.outputs import Outputs
+from brain2music.pipeline.outputs import MOTION, Outputs
 from brain2music.report.page import build_report
 
 MakeRun = Callable[..., Path]
@@ -462,3 +463,23 @@ def test_players_hold_the_sound_they_show(make_run: MakeRun) -> None:
     root = make_run()
     for audio in Tags(pages_of(root)["sub-001.html"]).named("audio"):
         assert soundfile.info(root / unquote(audio["src"] or "")).duration == pytest.approx(0.5, abs=0.1)
+
+
+def test_head_motion_is_shown_where_it_is_known(make_run: MakeRun, rng: np.random.Generator) -> None:
+    root = make_run()
+    assert "Head motion" not in (build_report(root).parent / "sub-001.html").read_text()
+    table = pd.DataFrame({name: rng.normal(size=40) for name in MOTION.columns if name not in ("run", "scan")})
+    table["framewise_displacement"] = [np.nan, *[0.2] * 29, *[0.8] * 10]
+    table["dvars"], table["dvars_uncorrected"] = 12.0, 30.0
+    table["run"], table["scan"] = ["run-1"] * 20 + ["run-2"] * 20, np.arange(40)
+    MOTION.write(Outputs(root).motion("001"), table)
+    page = (build_report(root).parent / "sub-001.html").read_text()
+    words = " ".join(page.split())
+    assert "the head moved by 0.20 mm (median framewise displacement), and by more than 0.5 mm in 26 % of 40" in words
+    assert "from 30.0 to 12.0" in words
+    assert "over the scans of all 2 runs" in words
+    table["dvars_uncorrected"] = np.nan  # as in fMRIPrep's tables
+    MOTION.write(Outputs(root).motion("001"), table)
+    words = " ".join((build_report(root).parent / "sub-001.html").read_text().split())
+    assert "Head motion" in words
+    assert "before and after correction" not in words

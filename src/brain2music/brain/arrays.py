@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float32, Int
 
 from .._utils.errors import Brain2MusicWarning, InputError
@@ -228,6 +229,10 @@ class ArrayStudy:
                 "list the clips of each run together, in the order presented; or leave out the column run, for no lag"
             )
             raise InputError(what, self.path, hint)
+
+    def motion(self, subject: str) -> pd.DataFrame | None:
+        """Nothing is known of the motion of the head."""
+        return None
 
     def digests(self, subject: str) -> dict[str, str]:
         """sha256 of the arrays of a subject, of their settings, and of the stimuli in their order."""

@@ -8,6 +8,8 @@ from os.path import relpath
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+import pandas as pd
+
 from .._utils.errors import InputError
 from .._utils.files import digest_file, digest_text
 from .._utils.jobs import Parallel
@@ -22,6 +24,7 @@ from ..study.stimuli import Stimuli
 from ..study.study import Clip, ImageOrigin, Presentation, Resampling, Run, Study
 from .clean import read_confounds
 from .cleaned_runs import Cleaning
+from .head_motion import read_motion
 from .load import common_voxels, load_responses, scans_per_clip, voxel_space
 from .mask import check_masks, first_bold, mask_files
 from .responses import Responses, SplitResponses
@@ -142,6 +145,10 @@ class Source(Protocol):
 
     def responses(self, subject: str, lag_tr: int) -> SplitResponses:
         """Read the training and test responses of a subject; the latter are None if ``folds`` is not."""
+        ...
+
+    def motion(self, subject: str) -> pd.DataFrame | None:
+        """How the head moved, a row per run and scan (see :func:`brain2music.brain.head_motion.read_motion`)."""
         ...
 
     def digests(self, subject: str) -> dict[str, str]:
@@ -357,6 +364,10 @@ class BidsSource:
         if self.folds is not None:
             return SplitResponses(train, None)
         return SplitResponses(*common_voxels(train, self._load(subject, "test", lag_tr)))
+
+    def motion(self, subject: str) -> pd.DataFrame | None:
+        """Read how the head moved from the tables of confounds; None where none says so."""
+        return read_motion(self.study, subject)
 
     def digests(self, subject: str) -> dict[str, str]:
         """sha256 of the images, events, masks, segmentation and confounds (if regressed out) of a subject, and of the

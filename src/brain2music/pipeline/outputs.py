@@ -76,6 +76,18 @@ RELIABILITY = TableSchema(
         "reliability": (float, "mean correlation between responses to repeats; NaN without repeats"),
     },
 )
+MOTION = TableSchema(
+    "one scan of one run",
+    {
+        "run": (str, "run"),
+        "scan": (int, "number of the scan, from 0"),
+        **{f"trans_{axis}": (float, f"movement of the head along {axis}, mm") for axis in "xyz"},
+        **{f"rot_{axis}": (float, f"rotation of the head about {axis}, radians") for axis in "xyz"},
+        "framewise_displacement": (float, "displacement from the scan before (Power et al. 2012), mm"),
+        "dvars": (float, "change from the scan before over the brain, after correction"),
+        "dvars_uncorrected": (float, "the same in the raw image; NaN in the derivatives of others"),
+    },
+)
 QUALITY = TableSchema(
     "one run, or the subject as a whole, which comes first",
     {
@@ -283,6 +295,10 @@ class Outputs:
     def reliability(self, subject: str) -> Path:
         """Reliability of every voxel over repeats: :data:`RELIABILITY`."""
         return self._file(subject, "responses", "reliability.parquet")
+
+    def motion(self, subject: str) -> Path:
+        """How the head moved in every scan: :data:`MOTION`."""
+        return self._file(subject, "responses", "motion.parquet")
 
     def quality(self, subject: str) -> Path:
         """Reliability of a subject's runs, with a verdict: :data:`QUALITY`."""

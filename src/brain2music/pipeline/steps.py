@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from .._utils.files import write_json
+from .._utils.files import digest_text, write_json
 from .._utils.progress import progress
 from ..brain.reliability import repeat_reliability
 from ..brain.responses import SplitResponses
@@ -29,7 +30,7 @@ from .encoding import encode_subject, encoding_files, possible_files
 from .generation import generate
 from .models import model_steps
 from .origins import captions_of, gallery_digests, judged_by, made_from, of_source, step_settings
-from .outputs import ALPHAS, GENERATED, PREDICTIONS, QUALITY, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
+from .outputs import ALPHAS, GENERATED, MOTION, PREDICTIONS, QUALITY, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
 from .quality import quality_table, say_verdict
 from .retrieval import retrieve
 from .scoring import score
@@ -46,6 +47,8 @@ def subject_steps(
 ) -> Iterator[Step]:
     """The steps of one subject, in their order; a decoder is fitted once for the steps that ask it."""
     yield measuring_step(context, outputs)
+    if (motion := context.source.motion(context.subject)) is not None:
+        yield motion_step(context.subject, motion, outputs)
     for embedder in music.embedders:
         name = embedder.space.name
         decoder = cache(lambda name=name: context.decoder(music[name]))
@@ -78,6 +81,12 @@ def measuring_step(context: SubjectContext, outputs: Outputs) -> Step:
 
     settings = {**visible_settings("measure", context.config), "lag_tr": context.lag_tr}
     return Step([summary, reliability, quality], make, context.digests, settings, reliability.with_suffix(".json"))
+
+
+def motion_step(subject: str, motion: pd.DataFrame, outputs: Outputs) -> Step:
+    """Keep how the head moved, for the page."""
+    path = outputs.motion(subject)
+    return Step([path], lambda: MOTION.write(path, motion), {"motion": digest_text(motion.to_csv(index=False))}, {})
 
 
 def decoding_step(

@@ -18,6 +18,7 @@ from brain2music.pipeline.outputs import (
     ALPHAS,
     ENCODING_ROIS,
     GENERATED,
+    MOTION,
     PREDICTIONS,
     QUALITY,
     RELIABILITY,
@@ -142,6 +143,7 @@ class Subject:
     reliability : of each voxel; None without repeats. decoded : every decoded embedding.
     rois : how well every region is predicted from every embedding; None where the run did not encode.
     quality : reliability of every run, with a verdict; None where the run did not measure it.
+    motion : of the head in every scan; None where nothing is known of it.
     """
 
     label: str
@@ -149,6 +151,7 @@ class Subject:
     decoded: tuple[EmbeddingOutputs, ...]
     rois: pd.DataFrame | None
     quality: pd.DataFrame | None = None
+    motion: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,8 @@ def _read_subject(outputs: Outputs, study: StudyRecord, label: str) -> Subject:
     decoded = (_read_decoded(outputs, label, embedding) for embedding in study.embeddings)
     rois = ENCODING_ROIS.read(outputs.encoding_rois(label))
     quality = QUALITY.read(outputs.quality(label))
-    return Subject(label, reliability, tuple(item for item in decoded if item.clips), rois, quality)
+    motion = MOTION.read(outputs.motion(label))
+    return Subject(label, reliability, tuple(item for item in decoded if item.clips), rois, quality, motion)
 
 
 def _read_decoded(outputs: Outputs, subject: str, embedding: EmbeddingRecord) -> EmbeddingOutputs:

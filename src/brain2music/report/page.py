@@ -23,6 +23,7 @@ from brain2music.report import figures
 from brain2music.report.comparisons import decoders_view, genres_left_out_view
 from brain2music.report.data import EmbeddingOutputs, RunRecord, Subject, read_run_folder, read_study_record
 from brain2music.report.encoding import encoding_view
+from brain2music.report.head_motion_figure import motion_view
 from brain2music.report.panels import PagePlayers, panels_of
 from brain2music.report.select import by_genre, encoding_headlines, headlines, qualifiers, spelt, values_of
 from brain2music.report.summary import spell_p, summary_sentences
@@ -110,6 +111,7 @@ def _subject_page(
         other_scores=[score for score in scores if score.embedding not in shown and score.stage != "encode"],
         decoders=decoders_view(scores, f"{name}-decoders"),
         encoding=encoding_view(subject, scores, run.outputs),
+        motion=None if subject.motion is None else motion_view(subject.motion, f"{name}-motion"),
         quality=None if subject.quality is None else subject.quality.to_dict("records"),
         regions=None if reliability is None else _reliability_by_region(reliability),
         reliability_figure=None
