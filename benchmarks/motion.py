@@ -1,10 +1,11 @@
 """Is head motion found and undone? Motion is planted on the images of a simulated study, and taken out again.
 
-A study of the design ``small`` is simulated. Its voxels are independent of their neighbours, as no scanner's are, and
-no interpolation could move them; so images first get the point spread of BOLD (``--spread``, FWHM in voxels: 3.9 mm at
-3 T by Parkes et al. 2005, two voxels of ds003720), and room around the head. Each volume of a copy is then moved
-rigidly, by quintic splines, to 3 mm and 3 degrees: drifts and two jumps in each run, and every run begins elsewhere.
-``brain2music preprocess`` gets the copy.
+A study of the design ``small`` is simulated. Its voxels are independent of their neighbours, and no interpolation could
+move them; so images first get a point spread (``--spread``, FWHM in voxels), and room around the head. The default, two
+voxels, is about that of BOLD at 3 T (Parkes et al. 2005, Magn Reson Med 54:1465) in voxels of 2 mm; it is given to the
+noise too, of which a scanner's is rougher: with less spread interpolation costs more, so the spread is part of every
+figure. Each volume of a copy is then moved rigidly, by quintic splines, to 3 mm and 3 degrees: drifts and two jumps in
+each run, and every run begins elsewhere. ``brain2music preprocess`` gets the copy.
 
 * ``translation_mm``, ``rotation_deg``: median error over scans and runs, at the centre of the brain, against what was
   planted; ``…_worst`` the 95th percentile, ``…_ants`` of ANTs on a few volumes of the same images (rigid, mutual
@@ -229,10 +230,11 @@ def report_identification(scores: np.ndarray, spread: float) -> None:
     still, moved, uncorrected = scores.mean(axis=0)
     print(f"identification_still: {still:.4f}\nidentification_moved: {moved:.4f}")
     print(f"identification_uncorrected: {uncorrected:.4f}")
-    n, note = len(scores), f"n studies; a point spread of {spread:g} voxels"
-    question = "identification, motion planted and corrected, against none (simulated)"
+    n, note = len(scores), "n: studies of 20 test clips"
+    of = f"against none (simulated, point spread of {spread:g} voxels)"
+    question = f"identification, motion planted and corrected, {of}"
     RESULTS.add(question, moved, peer=still, ratio=moved / still, bar="≤ 0.02 lost", n=n, note=note)
-    question = "identification, motion planted and not corrected, against none (simulated)"
+    question = f"identification, motion planted and not corrected, {of}"
     RESULTS.add(question, uncorrected, peer=still, ratio=uncorrected / still, n=n, note=note)
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -130,6 +131,14 @@ def test_bad_input_is_refused_by_name(study: Path, tmp_path: Path) -> None:
     image.write_bytes(image.read_bytes()[:60])
     with pytest.raises(InputError):
         preprocess_study(tmp_path / "bids", tmp_path / "out", settings=MOTION)
+
+
+def test_a_full_disk_is_told_before_the_work(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(InputError, match="GB are free there"):
+        preprocess_study(study, tmp_path / "out", settings=MOTION)
+    assert not (tmp_path / "out").exists()
 
 
 def test_slice_times_are_turned_with_their_axis(study: Path) -> None:

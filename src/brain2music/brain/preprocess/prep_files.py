@@ -1,5 +1,6 @@
 """Where preprocessed images and what goes with them lie: BIDS derivatives, by fMRIPrep's names."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,15 @@ def require_separate(out: Path, study: Path) -> None:
         raise InputError(f"the folder holds {held}", out, "name another output folder")
     if out.is_dir() and not description.is_file() and any(out.glob("sub-*")):
         raise InputError("the folder holds subjects that this command did not write", out, "name another output folder")
+
+
+def require_room(out: Path, bytes_needed: int) -> None:
+    """Raise :class:`InputError` where the disk has too little room for what will be written."""
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    if free < bytes_needed:
+        what = f"about {bytes_needed / 1e9:.1f} GB will be written, and {free / 1e9:.1f} GB are free there"
+        raise InputError(what, out, "free some room, or name a folder on another disk")
 
 
 def is_made(outputs: Sequence[Path], record: Path, made_from: dict[str, Any]) -> bool:

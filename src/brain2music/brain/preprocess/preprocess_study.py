@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from functools import cache, partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from .anatomy import Anatomy, find_anatomy, name_regions
 from .ants_rigid import AntsRealigner, import_ants, set_itk_threads
 from .atlases import installed_atlases, read_atlas
 from .correct_run import Reference, Registration, correct_run
-from .prep_files import PrepOutputs, describe_outputs, is_made, require_separate
+from .prep_files import PrepOutputs, describe_outputs, is_made, require_room, require_separate
 from .preprocess_settings import PreprocessSettings
 from .raw_runs import RawRun, find_raw_runs
 from .realign import Realigner
 from .volume_files import write_volume
+
+GZIPPED = 0.8
+"""What is left of an image by compression, rather too much than too little."""
 
 
 def preprocess_study(
@@ -101,6 +105,7 @@ def preprocess_study(
         found = find_raw_runs(root, subjects)
         require_separate(outputs.root, root)
         _require_timing(found, settings)
+        require_room(outputs.root, _bytes_needed(found, outputs))
         set_itk_threads(n_jobs or os.cpu_count() or 1)
         if settings.registration == "ants":
             import_ants()
@@ -183,6 +188,13 @@ def _brain(run: RawRun, volume: np.ndarray) -> np.ndarray:
     if not mask.any():
         raise InputError("no brain was found in the first volume", run.image.path, hint)
     return mask
+
+
+def _bytes_needed(found: dict[str, list[RawRun]], outputs: PrepOutputs) -> int:
+    """About what the images of runs that are not there yet will take, gzipped."""
+    runs = (run for runs in found.values() for run in runs if not outputs.of_run(run.entities).bold.is_file())
+    images = (run.image for run in runs)
+    return int(sum(GZIPPED * prod(image.shape) * min(image.dtype.itemsize, 4) for image in images))
 
 
 def _require_timing(found: dict[str, list[RawRun]], settings: PreprocessSettings) -> None:
