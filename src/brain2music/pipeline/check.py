@@ -96,7 +96,7 @@ def check_quality(
                 verdicts.append(f"{name}: {row['verdict']}")
             if row["grade"] == "poor" or (row["grade"] == "fair" and row["run"] == WHOLE):
                 hint = "see its images, events and lag; the page of a run has the measures of every run"
-                yield warning(f"reliability-{row['grade']}", source.path, f"{name} is {row['verdict']}", hint, subject)
+                yield warning("data-unreliable", source.path, f"{name} is {row['verdict']}", hint, subject)
 
 
 def bare_labels(labels: Sequence[str]) -> list[str]:
