@@ -118,7 +118,7 @@ class EventsConfig(Section):
         None,
         ge=0,
         description="Seconds of the clips that pieces are cut into, 0: clips as presented; default as presented, and "
-        "15 where pieces last longer than 60.",
+        "15 where most last longer than 60.",
     )
     clip_step_s: float | None = Field(
         None, gt=0, description="Seconds from one clip of a piece to the next; default clip_s."

@@ -22,7 +22,7 @@ from brain2music.study.folds import plan_folds
 from brain2music.study.stimuli import fade
 
 from . import layouts
-from .tiny_study import Write
+from .tiny_study import Write, song
 
 pytestmark = pytest.mark.filterwarnings("ignore::brain2music.Brain2MusicWarning")
 
@@ -139,6 +139,21 @@ def test_pieces_are_cut_by_themselves_and_songs_of_clips_are_not(listening: Writ
     assert (whole.cutting, whole.train_clips) == (None, (Clip("opera.wav", 0.0, 480.0),))
     findings = survey_study(layout.root, events=EventsConfig(clip_s=0)).findings
     assert "pieces-cut" not in [finding.code for finding in findings]
+
+
+def test_times_that_are_no_seconds_are_not_cut_into_a_million(tmp_path: Path) -> None:
+    layout = layouts.long_piece(tmp_path / "long", minutes=8.0)
+    next(layout.root.rglob("*_events.tsv")).write_text("onset\tduration\tstim_file\n5\t480000000\topera.wav\n")
+    with pytest.raises(InputError, match=r"would be cut into 32000000 clips, one every 15 s.*durations in seconds"):
+        read_study(layout.root)
+
+
+def test_one_long_song_among_clips_leaves_them_as_they_are(listening: Write) -> None:
+    rows = [f"{6 * i}\t3\t{song(i + 1)}" for i in range(4)]
+    tiny = listening([*rows, "30\t70\tconcert.wav"], n_volumes=80)
+    study = read_study(tiny.root)
+    assert study.cutting is None
+    assert len(study.train_clips) == 5
 
 
 def test_what_is_simulated_by_events_is_heard_whole(tmp_path: Path) -> None:

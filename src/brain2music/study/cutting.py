@@ -28,6 +28,8 @@ BLOCK_S = 60.0
 """Seconds of the blocks of pieces that are too few for folds of whole recordings."""
 ENOUGH = 8
 """Recordings that always make folds inside folds."""
+MOST = 200_000
+"""Clips of a study, over which times are no seconds or steps too small."""
 BETWEEN = 0.05
 """Part of a scan by which a clip may start before or after one, and still with it."""
 
@@ -35,19 +37,28 @@ BETWEEN = 0.05
 def choose_cutting(settings: EventsConfig, runs: Sequence[Run], pieces: Sequence[Clip]) -> Cutting | None:
     """Decide how the pieces of a study are cut; None if clips stay as they were presented.
 
-    Pieces are cut where the settings say so, or where any lasts longer than a minute; into blocks where the settings
-    say so, or where they are cut and there are fewer recordings than folds need.
+    Pieces are cut where the settings say so, or where most last longer than a minute; into blocks where the settings
+    say so, or where most are so long and there are fewer recordings than folds need.
+
+    Raises
+    ------
+    InputError
+        If blocks hold no clip, or pieces make more clips than can be meant.
     """
-    longest = max((each.duration for run in runs for each in run.presentations), default=0.0)
+    durations = [each.duration for run in runs for each in run.presentations]
+    are_long = bool(durations) and float(np.median(durations)) > LONG_S
     asked = settings.clip_s is not None or settings.clip_step_s is not None or settings.block_s is not None
-    if settings.clip_s == 0 or not (asked or longest > LONG_S):
+    if settings.clip_s == 0 or not (asked or are_long):
         return None
     clip_s = settings.clip_s or min(CLIP_S, settings.block_s or CLIP_S)
-    few = longest > LONG_S and len({clip.recording for clip in pieces}) < ENOUGH
+    few = are_long and len({clip.recording for clip in pieces}) < ENOUGH
     block_s = settings.block_s or (max(BLOCK_S, clip_s) if few else None)
-    return Cutting(
-        clip_s, settings.clip_step_s or clip_s, block_s, None if block_s is None else max(settings.gap_s, RESPONSE_S)
-    )
+    step_s = settings.clip_step_s or clip_s
+    if (count := sum(clip.duration for clip in pieces) / step_s) > MOST:
+        longest = max(clip.duration for clip in pieces)
+        what = f"pieces of up to {longest:g} s would be cut into {count:.0f} clips, one every {step_s:g} s"
+        raise InputError(what, hint="give durations in seconds, or a larger events.clip_step_s")
+    return Cutting(clip_s, step_s, block_s, None if block_s is None else max(settings.gap_s, RESPONSE_S))
 
 
 def cut_runs(
