@@ -199,6 +199,9 @@ class ArrayStudy:
     def read_ahead(self, subjects: Sequence[str]) -> None:
         """There is nothing to read ahead of arrays."""
 
+    def kept_bytes(self, subject: str) -> int:
+        return 0
+
     def scans_of(self, subject: str) -> int:
         return self.settings.scans_per_clip or self.responses(subject)[0].n_scans
 

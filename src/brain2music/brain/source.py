@@ -23,10 +23,10 @@ from ..study.spans import Cutting
 from ..study.stimuli import Stimuli
 from ..study.study import Clip, ImageOrigin, Presentation, Resampling, Run, Study
 from .clean import read_confounds
-from .cleaned_runs import Cleaning
+from .cleaned_runs import Cleaning, runs_with_clips
 from .head_motion import read_motion
 from .load import common_voxels, load_responses, scans_per_clip, voxel_space
-from .mask import check_masks, first_bold, mask_files
+from .mask import check_masks, choose_mask, first_bold, mask_files
 from .responses import Responses, SplitResponses
 from .roi import dseg_files
 from .run_store import RunStore, SubjectRuns
@@ -141,6 +141,10 @@ class Source(Protocol):
 
     def read_ahead(self, subjects: Sequence[str]) -> None:
         """Read the images of several subjects at once, if there are images and they are kept."""
+        ...
+
+    def kept_bytes(self, subject: str) -> int:
+        """Bytes of what is kept of a subject's images; 0 where that is not known before they are read."""
         ...
 
     def responses(self, subject: str, lag_tr: int) -> SplitResponses:
@@ -353,6 +357,16 @@ class BidsSource:
                 [SubjectRuns.plan(folder, study, each, spaces[each], self._cleaning, derivatives) for each in subjects],
                 advance,
             )
+
+    def kept_bytes(self, subject: str) -> int:
+        """Of cleaned runs, where there is a mask; where one is made, room for them is reserved when it is."""
+        try:
+            if not mask_files(self.study, subject, self.derivatives):
+                return 0
+            n_voxels = int(choose_mask(self.study, subject, self.derivatives).mask.sum())
+        except InputError:  # a finding of its own
+            return 0
+        return 4 * n_voxels * sum(run.n_volumes or 0 for run in runs_with_clips(self.study, subject))
 
     @property
     def _cleaning(self) -> Cleaning:

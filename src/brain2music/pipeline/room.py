@@ -58,6 +58,7 @@ def bytes_needed(source: Source, config: RunConfig, embedders: Sequence[Embedder
         vectors = 4 * space.dims * windows
         table = 2 * 4 * space.dims * windows + 8 * len(scored) ** 2
         total += vectors + len(source.subjects) * table
+    total += sum(source.kept_bytes(subject) for subject in source.subjects)
     voxels = sum(source.voxels_of(subject) for subject in source.subjects)
     total += voxels * VOXEL_BYTES * (len(config.embeddings) if config.encoding.enabled else 1)
     if generator is not None:
