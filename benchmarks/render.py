@@ -75,6 +75,7 @@ TABLES = (
         {
             "ridge": "Cross-validated ridge beside himalaya (simulated data)",
             "masking": "Reading responses beside nilearn",
+            "motion": "Head motion, planted and undone (the brain is simulated)",
             "predict": "Predictions by saved models (random numbers of the size of a whole brain)",
             "decode_run": "A run's decoding (simulated, the design of ds003720)",
             "whole": "The two commands",
