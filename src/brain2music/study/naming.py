@@ -168,7 +168,7 @@ class Naming:
         ]
         lengths = sorted(value if math.isfinite(value) else usual for value in seconds.values())
         what = f"{len(music)} events have no duration, and are taken to last "
-        what += f"{given:g} s" if given else f"until the next event or the end of the recording, {_spread(lengths)} s"
+        what += f"{given:g} s" if given else f"until the next event or the end of the recording, {_from_to(lengths)} s"
         hint = "give durations, or one for all with the setting events.marker_s"
         findings.append(warning("durations-inferred", table.path, what, hint))
         return TextTable(table.path, tuple(dict.fromkeys((*table.columns, "duration"))), tuple(rows))
@@ -207,6 +207,6 @@ def unread_codes(path: Path) -> Finding:
     return error("codes-missing", path, "there is no such table of stimuli", "correct events.stimulus_table")
 
 
-def _spread(lengths: Sequence[float]) -> str:
+def _from_to(lengths: Sequence[float]) -> str:
     low, high = f"{lengths[0]:.3g}", f"{lengths[-1]:.3g}"
     return low if low == high else f"{low} to {high}"
