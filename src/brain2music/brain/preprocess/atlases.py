@@ -3,15 +3,15 @@
 import importlib.util
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from ..._utils.errors import InputError
 from ..roi import read_label_table
-from ..volumes import open_image, read_volume
+from ..volumes import iterate_volumes, open_image, read_volume
 
 CORTEX = re.compile(r"ctx_[lr]h_(?!Unknown|Medial_wall)")
 """Regions of the cerebral cortex in Destrieux's atlas: 74 in each hemisphere."""
@@ -84,13 +84,13 @@ def _destrieux(folder: Path) -> Atlas:
 
 def _auditory(folder: Path) -> Atlas:
     """The auditory regions of a probabilistic atlas: of each voxel the likeliest, if it is likely enough."""
-    import nibabel
-
     file = folder / "atlas_harvard_oxford.nii.gz"
     every = _listed_names(folder / "labels_harvard_oxford.csv")
-    chosen = [number for number, name in every.items() if any(part in name for part in AUDITORY)]
-    image: Any = nibabel.load(file)
-    percent = np.stack([np.asarray(image.dataobj[..., number]) for number in chosen])
+    chosen = sorted(number for number, name in every.items() if any(part in name for part in AUDITORY))
+    image = open_image(file)
+    with iterate_volumes(image) as volumes:  # once through the gzipped file, of which a volume each would begin anew
+        every_volume = enumerate(islice(volumes, max(chosen) + 1))
+        percent = np.stack([volume for number, volume in every_volume if number in chosen])
     best = percent.argmax(axis=0)
     labels = np.where(percent.max(axis=0) > LIKELY, best + 1, 0).astype(np.int32)
     names = {place: every[number] for place, number in enumerate(chosen, 1)}
