@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("--mulan", default="mulan-small", help="a MuLan's folder, or an embedding's name")
     parser.add_argument("--step", type=float, default=5.0, help="seconds between windows of 10 s")
     parser.add_argument("--text", default="minilm", help="encoder of captions: minilm, or a name of the hub")
-    parser.add_argument("--channels", type=int, default=64, help="whitened channels to keep")
+    parser.add_argument("--channels", type=int, default=128, help="whitened channels to keep")
+    parser.add_argument("--mel-frames", type=int, default=8, help="frames of 11.6 ms per latent of mel spectrograms")
     parser.add_argument("--per-shard", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--minutes", type=float, help="begin no shard after so long")
@@ -46,7 +47,7 @@ def main() -> None:
     until = None if given.minutes is None else began + 60 * given.minutes
     given.out.mkdir(parents=True, exist_ok=True)
     encoder = PieceEncoder(
-        open_latents(given.codec, None),
+        open_latents(given.codec, None, mel_frames=given.mel_frames),
         WindowEmbedder(given.mulan, given.step),
         given.mulan,
         get_text_tokens(given.text),

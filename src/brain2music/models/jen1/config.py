@@ -51,16 +51,16 @@ class UNetConfig:
     --------
     >>> from brain2music.models.jen1 import UNetConfig
     >>> UNetConfig.size("small").stride
-    8
+    4
     >>> UNetConfig.size("paper").input_channels
     257
     """
 
-    latent_dim: int = 64
-    channels: tuple[int, ...] = (128, 160, 224, 256)
-    strides: tuple[int, ...] = (2, 2, 2)
-    blocks: tuple[int, ...] = (1, 1, 2, 2)
-    attention: tuple[bool, ...] = (False, False, True, True)
+    latent_dim: int = 128
+    channels: tuple[int, ...] = (160, 224, 224)
+    strides: tuple[int, ...] = (2, 2)
+    blocks: tuple[int, ...] = (1, 2, 2)
+    attention: tuple[bool, ...] = (True, True, True)
     head_dim: int = 32
     hidden_ratio: int = 2
     shared_ratio: int = 2

@@ -19,7 +19,7 @@ from ...weights import find
 from ..autoencoder.model import Autoencoder
 from ..autoencoder.whitening import LatentWhitening
 from ..codecs import get_token_codec
-from ..mel_tokens.hifigan import N_MELS, hifigan_log_mel
+from ..mel_tokens.hifigan import HOP_LENGTH, N_MELS, hifigan_log_mel
 from ..mel_tokens.model import MelTokenCodec
 
 WHITENING = "whitening.safetensors"
@@ -79,16 +79,16 @@ class LatentCodec(Protocol):
 
 
 class MelLatents:
-    """Latents of log-mel frames before the quantiser of a codec of mel tokens: whitened vectors of its frames.
+    """Latents of log-mel frames before the quantiser of a codec of mel tokens: whitened vectors of several frames.
 
     Parameters
     ----------
     codec : MelTokenCodec
-        Its frames per token make a latent frame, and its vocoder the sound.
+        Its spectrogram and its vocoder.
     name, sha256 : str
         Name of the codec, and digest of its weights.
     whitening : LatentWhitening
-        Of the vectors, with as many channels as are kept.
+        Of the vectors, whose size says how many mel frames make a latent frame, with as many channels as are kept.
     common_scale : bool, default False
         Divide all channels by one number instead, for the ablation of latent normalisation.
     """
@@ -100,7 +100,8 @@ class MelLatents:
     ) -> None:
         self.codec, self.name, self.sha256 = codec, name, sha256
         self.whitening, self.common_scale = whitening, common_scale
-        self.sample_rate, self.hop_length = codec.sample_rate, codec.hop_length
+        self.mel_frames = whitening.dim // N_MELS
+        self.sample_rate, self.hop_length = codec.sample_rate, self.mel_frames * HOP_LENGTH
 
     @property
     def dim(self) -> int:
@@ -108,9 +109,8 @@ class MelLatents:
         return self.whitening.channels
 
     def raw(self, wave: Float32[np.ndarray, "channels samples"]) -> Float[Tensor, "raw_dim frames"]:
-        """Log-mel frames of mono sound, as vectors of the codec's frames per token."""
-        mel = hifigan_log_mel(wave[0]).T
-        frames = self.codec.model.config.frames_per_token
+        """Log-mel frames of mono sound, as vectors of several frames."""
+        mel, frames = hifigan_log_mel(wave[0]).T, self.mel_frames
         whole = torch.cat([mel, mel[-1:].expand(-len(mel) % frames, -1)])
         return whole.reshape(-1, frames * N_MELS).T
 
@@ -215,6 +215,7 @@ def open_latents(
     whitening: LatentWhitening | None,
     vocoder: str = "griffin-lim",
     common_scale: bool = False,
+    mel_frames: int = 8,
 ) -> LatentCodec:
     """Make latents from a codec of ours, by shipped name or folder.
 
@@ -228,6 +229,8 @@ def open_latents(
         Of mel spectrograms.
     common_scale : bool, default False
         Whether channels keep their own sizes relative to one another.
+    mel_frames : int, default 8
+        Mel frames (11.6 ms) per latent frame, where no whitening says it.
 
     Returns
     -------
@@ -246,7 +249,7 @@ def open_latents(
     if kind == "MelTokens":
         tokens = get_token_codec(str(codec), None, "cpu", vocoder)
         assert isinstance(tokens, MelTokenCodec)
-        empty = LatentWhitening(tokens.model.config.frames_per_token * N_MELS)
+        empty = LatentWhitening(mel_frames * N_MELS)
         return MelLatents(tokens, folder.name, sha256, whitening or empty, common_scale)
     raise InputError(f"a {kind} has no latents for diffusion", folder, "name mel-tokens-6k or an autoencoder")
 
