@@ -20,6 +20,7 @@ from ..._utils.files import atomic_path, read_json, write_json
 from .feature_extractor import DIMS, VERSION
 from .minilm import POOLED
 from .spectrogram import FRAMES
+from .tag_map import TagMap
 from .towers import AudioSpectrogramTransformer, Head, ResNet, Standardise
 
 Tower = Literal["musicnn", "resnet50", "ast"]
@@ -109,6 +110,8 @@ class MuLan(nn.Module):
     ----------
     reads_features : bool
         Whether the audio tower reads frozen features; otherwise log-mel windows.
+    tag_map : TagMap or None
+        Map of texts by tags, which embedders of text add to the text tower's vectors; None for none.
 
     References
     ----------
@@ -130,6 +133,7 @@ class MuLan(nn.Module):
         super().__init__()
         self.config = config
         self.reads_features = config.audio == "musicnn"
+        self.tag_map: TagMap | None = None
         self.audio_tower = _audio_tower(config)
         self.audio_out = nn.Linear(self.audio_tower.width, config.dims)
         self.text_tower = _text_tower(config)
@@ -185,6 +189,8 @@ class MuLan(nn.Module):
         state = {name: _compact(tensor) for name, tensor in self.state_dict().items()}
         with atomic_path(folder / WEIGHTS) as temporary:
             save_file(state, temporary)
+        if self.tag_map is not None:
+            self.tag_map.save(folder)
         write_json(folder / CONFIG, {"model": "mulan", **asdict(self.config)})
 
     @classmethod
@@ -220,6 +226,7 @@ class MuLan(nn.Module):
         try:
             model = cls(MuLanConfig(**settings))
             model.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()})
+            model.tag_map = TagMap.load(folder)
         except (OSError, SafetensorError, RuntimeError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"the model cannot be read ({reason})", folder, "train or fetch it again") from None

@@ -18,6 +18,7 @@ from .feature_extractor import FeatureExtractor
 from .minilm import sentence_encoder
 from .model import WEIGHTS, MuLan
 from .spectrogram import SAMPLE_RATE, cut_windows, mulan_log_mel
+from .tag_map import digest_tag_map
 
 _VERSION = "1"
 _BATCH = 32
@@ -141,7 +142,7 @@ class MuLanTextEmbedder:
 
     def __init__(self, folder: Path, window_s: float = 15.0, step_s: float = 1.5) -> None:
         self.model = MuLan.from_pretrained(folder)
-        digest = digest_file(Path(folder) / WEIGHTS)
+        digest = digest_text(digest_file(Path(folder) / WEIGHTS) + digest_tag_map(Path(folder)))
         self.space = EmbeddingSpace("mulan-text", _VERSION, digest, self.model.config.dims, window_s, step_s, 0)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
@@ -160,9 +161,15 @@ class MuLanTextEmbedder:
 
 
 def mulan_text_vectors(model: MuLan, texts: str | Sequence[str]) -> Float32[np.ndarray, "texts dims"]:
-    """Embed texts with a MuLan; :class:`InputError` where one is empty or unknown, or the encoder is not here."""
+    """Embed texts with a MuLan, by its map where it has one.
+
+    Raises
+    ------
+    InputError : a text is empty or unknown, or the encoder is not here.
+    """
     encoder, texts = sentence_encoder(), as_texts(texts)
     encoder.require_known(texts)
     pooled = torch.from_numpy(encoder.pooled(texts))
     with torch.inference_mode():
-        return model.text(pooled).numpy()
+        vectors = model.text(pooled)
+        return (vectors if model.tag_map is None else model.tag_map(pooled, vectors)).numpy()
