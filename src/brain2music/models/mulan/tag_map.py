@@ -98,12 +98,12 @@ class TagMap:
         target = (logs - logs.mean(axis=0)) / (logs.std(axis=0) + 1e-6)
         centred = sounds - sounds.mean(axis=0)
         gram = centred.T @ centred + ridge * np.eye(centred.shape[1])
-        directions = np.linalg.solve(gram, centred.T @ target).T
+        directions = np.linalg.solve(gram, centred.T @ target).T.astype(np.float32)
         learned = sentences(captions).mean(axis=0)
-        arrays = (sentences(names), directions, np.zeros(len(names)), learned / np.linalg.norm(learned))
-        fitted = cls(*(np.asarray(array, np.float32) for array in arrays))
-        usual = fitted.shares(torch.from_numpy(sentences(texts))).mean(dim=0)
-        return cls(*(fitted._arrays[name] for name in ("tags", "directions")), usual.numpy(), fitted._arrays["learned"])
+        learned, tags = learned / np.linalg.norm(learned), sentences(names)
+        without = cls(tags, directions, np.zeros(len(names), np.float32), learned)
+        usual = without.shares(torch.from_numpy(sentences(texts))).mean(dim=0).numpy()
+        return cls(tags, directions, usual, learned)
 
     def __call__(
         self, pooled: Float[Tensor, "texts 1152"], tower: Float[Tensor, "texts dims"]
@@ -135,7 +135,8 @@ class TagMap:
         if not (folder / FILE).is_file():
             return None
         arrays, numbers = read_arrays(folder / FILE)
-        return cls(*(arrays[name].astype(np.float32) for name in ("tags", "directions", "usual", "learned")), **numbers)
+        single = {name: array.astype(np.float32) for name, array in arrays.items()}
+        return cls(single["tags"], single["directions"], single["usual"], single["learned"], **numbers)
 
 
 def digest_tag_map(folder: Path) -> str:

@@ -152,7 +152,7 @@ class MusicLMSurprisal:
             surprisal = -log_p.gather(2, part[0, :, :, None])[..., 0]
             entropy = -(log_p.exp() * log_p).sum(dim=-1)
             new = slice(window.first - window.start, None)
-            yield tuple((each.T[new] / np.log(2)).cpu().numpy() for each in (surprisal, entropy))  # type: ignore[misc]
+            yield tuple((each.T[new] / np.log(2)).cpu().numpy() for each in (surprisal, entropy))
 
 
 def _no_condition(levels: int, dims: int) -> Condition:
