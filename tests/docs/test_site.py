@@ -21,6 +21,7 @@ HOSTS = {"arxiv.org", "doi.org", "filesystem-spec.readthedocs.io"}
 """Where links of the written pages lead; ``make linkcheck`` opens them."""
 OTHERS = {
     *("--array", "--cpus-per-task", "--mem", "--time", "--nthreads", "--nworkers"),
+    *("--exclusive", "--mem-per-cpu", "--ntasks", "--scheduler-file"),
     *("--force-reinstall", "--no-deps", "--recorded"),
 }
 """Options on the written pages that are of Slurm, Dask, pip and recipes."""
