@@ -31,7 +31,10 @@ def write_fitted(folder: Path, kind: str, config: Mapping[str, Any], arrays: Map
         raise InputError("there is a file where the folder of a model is to be written", folder, "name another folder")
     (folder / CONFIG).unlink(missing_ok=True)
     write_arrays(folder / WEIGHTS, arrays, {"model": kind})
-    versions = {"python": ".".join(map(str, sys.version_info[:3])), **{each: _version(each) for each in _LIBRARIES}}
+    versions = {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        **{each: _installed_version(each) for each in _LIBRARIES},
+    }
     about = {"model": kind, "format": FORMAT, "brain2music": __version__, "versions": versions}
     write_json(folder / CONFIG, {**about, **config, "weights": {"sha256": digest_file(folder / WEIGHTS)}})
     return folder
@@ -80,7 +83,7 @@ def damaged(folder: Path, problem: Exception) -> InputError:
     return InputError(f"the model cannot be put together ({named})", folder / CONFIG, _AGAIN)
 
 
-def _version(library: str) -> str | None:
+def _installed_version(library: str) -> str | None:
     try:
         return version(library)
     except PackageNotFoundError:

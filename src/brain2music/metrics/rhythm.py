@@ -94,7 +94,9 @@ def rhythm(waveform: AnyWaveform, sample_rate: int) -> Rhythm:
     tempo = librosa.feature.tempo(onset_envelope=strength, sr=_RATE, hop_length=_HOP)
     mean = float(strength[onsets].mean()) if len(onsets) else 0.0
     seconds = len(mono) / _RATE
-    return Rhythm(_pulse(strength[_SKIPPED:]), float(tempo[0]) if len(onsets) else 0.0, len(onsets) / seconds, mean)
+    return Rhythm(
+        _strongest_period(strength[_SKIPPED:]), float(tempo[0]) if len(onsets) else 0.0, len(onsets) / seconds, mean
+    )
 
 
 def tempi_agree(
@@ -126,7 +128,7 @@ def tempi_agree(
     return np.any([np.abs(ratio / octave - 1) <= tolerance for octave in (0.5, 1.0, 2.0)], axis=0)
 
 
-def _pulse(strength: Float32[np.ndarray, " frames"]) -> float:
+def _strongest_period(strength: Float32[np.ndarray, " frames"]) -> float:
     """Highest unbiased autocorrelation at the periods of a pulse."""
     centred = strength - strength.mean()
     energy = float(centred @ centred)

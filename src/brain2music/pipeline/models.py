@@ -56,7 +56,7 @@ def _decoder_step(
         with progress(f"save the decoder of {embedder.space.name}"):
             decoder().estimator().save_pretrained(folder, preparation=preparation)
 
-    return _step(context, embedder, music, folder, make)
+    return _saving_step(context, embedder, music, folder, make)
 
 
 def _encoder_step(context: SubjectContext, embedder: Embedder, music: Music, outputs: Outputs) -> Step:
@@ -74,10 +74,12 @@ def _encoder_step(context: SubjectContext, embedder: Embedder, music: Music, out
                 encoder.measure_ceiling(test)
             encoder.save_pretrained(folder, preparation=preparation)
 
-    return _step(context, embedder, music, folder, make)
+    return _saving_step(context, embedder, music, folder, make)
 
 
-def _step(context: SubjectContext, embedder: Embedder, music: Music, folder: Path, make: Callable[[], None]) -> Step:
+def _saving_step(
+    context: SubjectContext, embedder: Embedder, music: Music, folder: Path, make: Callable[[], None]
+) -> Step:
     settings = step_settings("save", context, embedder) | {"preparation": _preparation(context)}
     record = folder.with_name(f"{folder.name}.json")
     inputs, files = made_from(context, embedder, music), [folder / CONFIG, folder / WEIGHTS]

@@ -127,7 +127,7 @@ def judge_quality(row: Mapping[str, Any]) -> tuple[Grade, str]:
             doubts.append((grade, words))
 
     if row["repeats"]:
-        reliable, words = row["reliable"], f"repeats agree in {_percent(row['reliable'])} of voxels"
+        reliable, words = row["reliable"], f"repeats agree in {_rounded_percent(row['reliable'])} of voxels"
         words += f" (r {row['repeat_r_top']:.2f}, noise ceiling {row['ceiling_top']:.2f} in the best 5 %)"
         if reliable == 0:
             words = "repeats of the same clips agree in no voxel, so that nothing can be decoded; see lag and events"
@@ -171,5 +171,5 @@ def _spread(values: np.ndarray) -> tuple[float, float]:
     return float(np.median(values)), float(np.percentile(values, TOP))
 
 
-def _percent(share: float) -> str:
+def _rounded_percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"

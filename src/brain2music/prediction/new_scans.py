@@ -72,7 +72,7 @@ def read_new_run(
             Clip(image.name, each.onset, each.onset + seconds, label=each.name),
             each.onset,
             seconds,
-            _volumes(each.onset, model, header.n_volumes, image),
+            _scans_of(each.onset, model, header.n_volumes, image),
         )
         for each in stretches
     )
@@ -186,7 +186,7 @@ def _all_of(n_scans: int, model: Responses) -> Sequence[Stretch]:
     return [Stretch(i * seconds, f"{i * seconds:g}-{(i + 1) * seconds:g}") for i in range(count)]
 
 
-def _volumes(onset: float, model: Responses, n_run: int, image: Path) -> range:
+def _scans_of(onset: float, model: Responses, n_run: int, image: Path) -> range:
     first = int(np.floor(onset / model.tr + 0.5 + 1e-6))  # halves up, as wherever times meet scans
     if first + model.n_scans > n_run:
         what = f"the run ends after {n_run * model.tr:g} s, before the clip that begins at {onset:g} s does"

@@ -125,7 +125,7 @@ def _by_atlases(
     if t1 is None:
         what = f"sub-{label} has no T1 image: an affine transform of the template to the BOLD image places its regions"
         warnings.warn(what, Brain2MusicWarning, stacklevel=3)
-        found = ants.registration(fixed, _template(), type_of_transform="Affine", random_seed=SEED)
+        found = ants.registration(fixed, _mni_template(), type_of_transform="Affine", random_seed=SEED)
         about, transforms = {"of": "MNI template to the reference, affine"}, found["fwdtransforms"]
         made = [found]
     else:
@@ -183,7 +183,7 @@ def template_volume() -> tuple[Float32[np.ndarray, "x y z"], Float[np.ndarray, "
     return np.where(inside, np.asarray(image.dataobj, np.float32), 0), np.asarray(image.affine, np.float64)
 
 
-def _template() -> Any:
+def _mni_template() -> Any:
     return ants_image(*template_volume())
 
 
@@ -236,7 +236,7 @@ def _register_template(
     wide, to_reference = _wider(reference).astype(np.float32), np.linalg.inv(matrix)
     brain = sample_nearest(wide, reference.affine, (grid[0], grid[1], grid[2]), to_reference @ coarse)
     fixed = ants_image(small * (brain > 0.5), coarse)
-    return dict(ants.registration(fixed, _template(), type_of_transform="SyN", random_seed=SEED))
+    return dict(ants.registration(fixed, _mni_template(), type_of_transform="SyN", random_seed=SEED))
 
 
 def _write_labels(path: Path, labels: Int[np.ndarray, "x y z"], names: dict[int, str], reference: Reference) -> None:

@@ -128,7 +128,7 @@ def require_separate(out: Path, study: Path) -> None:
         raise InputError("the folder holds subjects that this command did not write", out, "name another output folder")
 
 
-def require_room(out: Path, bytes_needed: int) -> None:
+def require_prep_room(out: Path, bytes_needed: int) -> None:
     """Raise :class:`InputError` where the disk has too little room for what will be written."""
     there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     free = shutil.disk_usage(there).free

@@ -19,7 +19,7 @@ from .anatomy import Anatomy, find_anatomy, name_regions
 from .ants_rigid import AntsRealigner, import_ants, set_itk_threads
 from .atlases import installed_atlases, read_atlas
 from .correct_run import Reference, Registration, correct_run
-from .prep_files import PrepOutputs, describe_outputs, is_made, require_room, require_separate
+from .prep_files import PrepOutputs, describe_outputs, is_made, require_prep_room, require_separate
 from .preprocess_settings import PreprocessSettings
 from .raw_runs import RawRun, find_raw_runs
 from .realign import Realigner
@@ -105,7 +105,7 @@ def preprocess_study(
         found = find_raw_runs(root, subjects)
         require_separate(outputs.root, root)
         _require_timing(found, settings)
-        require_room(outputs.root, _bytes_needed(found, outputs))
+        require_prep_room(outputs.root, _bytes_needed(found, outputs))
         set_itk_threads(n_jobs or os.cpu_count() or 1)
         if settings.registration == "ants":
             import_ants()

@@ -87,7 +87,7 @@ def find_raw_runs(root: Path, subjects: Sequence[str] = ()) -> dict[str, list[Ra
         found.setdefault(each.subject, []).append(_read_raw(each))
     for label, runs in found.items():
         if not runs:
-            raise InputError(f"there is no BOLD run of sub-{label}", root, f"choose among {_listed(root)}")
+            raise InputError(f"there is no BOLD run of sub-{label}", root, f"choose among {_listed_subjects(root)}")
     if not found:
         raise InputError("there is no BOLD run here", root, "name the folder that holds the sub-<label> folders")
     return dict(sorted(found.items()))
@@ -124,5 +124,5 @@ def _raise_first(findings: Sequence[Finding]) -> None:
             raise finding.as_error()
 
 
-def _listed(root: Path) -> str:
+def _listed_subjects(root: Path) -> str:
     return ", ".join(subject_labels(root)) or "none"

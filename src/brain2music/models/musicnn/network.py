@@ -94,7 +94,7 @@ class Affine:
             for name in ("gamma", "beta", "moving_mean", "moving_variance")
         )
         scale = gamma / np.sqrt(variance + _EPSILON)
-        self.scale, self.shift = to_tensor(scale), to_tensor(beta - mean * scale)
+        self.scale, self.shift = weight_tensor(scale), weight_tensor(beta - mean * scale)
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         return values * self.scale + self.shift
@@ -172,7 +172,10 @@ class _Block:
 
 class _Linear:
     def __init__(self, variables: Mapping[str, np.ndarray], name: str) -> None:
-        self._kernel, self._bias = to_tensor(variables[f"{name}/kernel"].T), to_tensor(variables[f"{name}/bias"])
+        self._kernel, self._bias = (
+            weight_tensor(variables[f"{name}/kernel"].T),
+            weight_tensor(variables[f"{name}/bias"]),
+        )
 
     def __call__(self, values: Float32[torch.Tensor, " inputs"]) -> Float32[torch.Tensor, " outputs"]:
         return self._kernel @ values + self._bias
@@ -197,10 +200,10 @@ def _move(part: Any, device: torch.device) -> Any:
 
 def _convolution(variables: Mapping[str, np.ndarray], number: int) -> tuple[torch.Tensor, torch.Tensor]:
     prefix = f"conv2d_{number}".removesuffix("_0")
-    return to_tensor(variables[f"{prefix}/kernel"]), to_tensor(variables[f"{prefix}/bias"])
+    return weight_tensor(variables[f"{prefix}/kernel"]), weight_tensor(variables[f"{prefix}/bias"])
 
 
-def to_tensor(array: np.ndarray) -> torch.Tensor:
+def weight_tensor(array: np.ndarray) -> torch.Tensor:
     """Copy an array to a tensor in single precision."""
     return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float32
 from torch.nn import functional
 
-from .network import PATCH_FRAMES, Affine, to_tensor
+from .network import PATCH_FRAMES, Affine, weight_tensor
 
 WIDTH, TAGS = 128, 50
 _POOLING = (((4, 1), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((4, 4), (4, 4)))
@@ -42,10 +42,10 @@ class VggNetwork:
             if name not in variables or variables[name].shape != shape:
                 raise ValueError(f"variable {name!r} is missing or misshapen")
         layers = range(1, len(_POOLING) + 1)
-        self._kernels = [to_tensor(variables[f"{layer}CNN/kernel"]).permute(3, 2, 0, 1) for layer in layers]
-        self._biases = [to_tensor(variables[f"{layer}CNN/bias"]) for layer in layers]
+        self._kernels = [weight_tensor(variables[f"{layer}CNN/kernel"]).permute(3, 2, 0, 1) for layer in layers]
+        self._biases = [weight_tensor(variables[f"{layer}CNN/bias"]) for layer in layers]
         self._norms = [Affine(variables, layer) for layer in (0, *layers)]
-        self._out = to_tensor(variables["dense/kernel"]), to_tensor(variables["dense/bias"])
+        self._out = weight_tensor(variables["dense/kernel"]), weight_tensor(variables["dense/bias"])
 
     @torch.inference_mode()
     def __call__(self, frames: Float32[torch.Tensor, "frames 96"], starts: list[int]) -> VggFeatures:

@@ -107,7 +107,7 @@ def read_checksums(file: Path) -> dict[str, Checksum]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
         raise InputError(f"the checksums cannot be read ({problem})", file, "check the path") from None
-    pairs = _indexed(text, file) if text.lstrip().startswith("{") else _listed(text)
+    pairs = _indexed(text, file) if text.lstrip().startswith("{") else _listed_checksums(text)
     found = {}
     for name, value in pairs:
         track = _TRACK.match(Path(name).name)
@@ -126,7 +126,7 @@ def _indexed(text: str, file: Path) -> Iterator[tuple[str, str]]:
             yield audio[0], audio[1]
 
 
-def _listed(text: str) -> Iterator[tuple[str, str]]:
+def _listed_checksums(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():
         found = re.fullmatch(r"([0-9A-Fa-f]{32,64}) [ *](.+)", line.strip())
         if found:
