@@ -182,6 +182,12 @@ def test_a_study_without_fault_passes_and_runs(study: TinyStudy, tmp_path: Path)
     assert check_raw(study.root, CONFIG, tmp_path / "out") == []  # its own outputs may lie there
 
 
+def test_windows_that_are_longer_than_clips_are_told(study: TinyStudy) -> None:
+    found = check_raw(study.root, CONFIG.changed(window_s=4.0), None)
+    assert [(each.code, each.severity) for each in found] == [("windows-long", "warning")]
+    assert "clips of 3 s are shorter than the windows of logmel, 4 s" in found[0].what
+
+
 @pytest.mark.parametrize("place", ["OUT", "results/first", "derivatives/brain2music"])
 def test_outputs_may_lie_in_a_folder_of_their_own_in_the_study(place: str, study: TinyStudy) -> None:
     assert check_raw(study.root, CONFIG, study.root / place) == []

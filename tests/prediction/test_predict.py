@@ -106,7 +106,8 @@ def test_a_new_run_is_cut_at_its_onsets_and_decoded_as_by_hand(
     decoded = online.decode([read])
     np.testing.assert_allclose(decoded.data, online.decode(expected).data, atol=1e-4)
     assert decoded.names == ("new_bold_3", "new_bold_9.2")
-    (whole,) = online.read(image)
+    with pytest.warns(Brain2MusicWarning, match="no table of events .* 9 stretches of 3 s"):
+        (whole,) = online.read(image)
     np.testing.assert_allclose(whole.data, series[1:19].reshape(9, 2, -1), atol=1e-5)
 
 
@@ -136,10 +137,21 @@ def test_an_array_of_scans_is_decoded_clip_by_clip(finished: tuple[TinyStudy, Ou
     online = BrainToMusic(outputs.model("01", "logmel", "decoder"))
     scans = np.random.default_rng(0).normal(size=(7, 60)).astype(np.float32)
     np.save(tmp_path / "scans.npy", scans)
-    found = online.decode(tmp_path / "scans.npy")
+    with pytest.warns(Brain2MusicWarning, match="last 1 of 7 scans are no whole clip of 2"):
+        found = online.decode(tmp_path / "scans.npy")
     expected = online.decoder.predict_windows(scans[:6]).reshape(3, 2, 96)  # windows of one scan
     np.testing.assert_allclose(found.data, expected, atol=1e-4)
     np.testing.assert_array_equal(online.decode(scans).data, found.data)
+
+
+def test_what_a_decoder_was_not_fitted_for_is_said(finished: tuple[TinyStudy, Outputs], tmp_path: Path) -> None:
+    study, outputs = finished
+    online = BrainToMusic(outputs.model("01", "logmel", "decoder"))
+    (tmp_path / "onsets.tsv").write_text("onset\tduration\n3\t3\n9\t8\n")
+    with pytest.warns(Brain2MusicWarning, match="1 of 2 events last 8 to 8 s, and clips of the model 3 s"):
+        online.read(_another(study, tmp_path), tmp_path / "onsets.tsv")
+    with pytest.warns(Brain2MusicWarning, match="the responses are 1000 on average"):
+        online.decode(np.full((2, 60), 1000.0))
 
 
 def _another(study: TinyStudy, tmp_path: Path, **changes: Any) -> Path:

@@ -75,6 +75,24 @@ def test_a_table_that_lists_nothing_of_it_is_refused(listening: Write, codes: Pa
         read_study(tiny.root, events=EventsConfig(stimulus_table=str(tmp_path / "odd.csv")))
 
 
+def test_a_code_that_stands_for_two_recordings_is_refused(listening: Write, codes: Path) -> None:
+    tiny = listening(["0\t3\t1", "6\t3\t2"], header="onset\tduration\ttrial_type")
+    write_text(codes, codes.read_text() + f"1\t{song(3)}\tbebop\tBird\tn/a\n")
+    assert said(tiny, "stimulus-twice", stimulus_table=str(codes)) == [
+        "line 4: 1 is listed in line 2 already, as another stimulus"
+    ]
+    write_text(codes, codes.read_text().replace(song(3), song(1)))  # the same again
+    assert said(tiny, "stimulus-twice", stimulus_table=str(codes)) == []
+
+
+def test_what_to_do_about_codes_is_said(listening: Write, codes: Path) -> None:
+    tiny = listening(["0\t3\t1.0", "6\t3\t2.0"], header="onset\tduration\ttrial_type")
+    with pytest.raises(InputError, match="Write codes in both alike"):
+        read_study(tiny.root, events=EventsConfig(stimulus_table=str(codes), stimulus="trial_type"))
+    with pytest.raises(InputError, match=r"has no column track.*events\.stimulus_table"):
+        read_study(tiny.root)
+
+
 def test_participants_may_have_heard_their_own(listening: Write) -> None:
     tiny = listening(["0\t3\tmusic", "6\t3\trest"], header="onset\tduration\ttrial_type")
     shutil.copytree(tiny.func.parent, tiny.root / "sub-02")

@@ -23,6 +23,12 @@ def check_fit(source: Source, config: RunConfig, embedders: Sequence[Embedder]) 
     if len({round(seconds, 1) for seconds in lengths}) > 1:
         what = f"clips last {lengths[0]:g} to {lengths[-1]:g} s: of each the windows and scans that all have are used"
         found.append(warning("clips-differ", source.path, what, "give clips of one length, to use all of each"))
+    for space in {embedder.space.name: embedder.space for embedder in embedders}.values():
+        if space.name not in LABELS_ONLY and lengths[0] < space.window_s - 0.1 and lengths[-1] > 0:
+            what = f"clips of {lengths[0]:g} s are shorter than the windows of {space.name}, {space.window_s:g} s"
+            what += ": each has one vector, of all its sound, and of the scans that all clips have"
+            hint = f"choose windows of {lengths[0]:g} s or less with the setting window_s, if {space.name} has them"
+            found.append(warning("windows-long", source.path, what, hint))
     for subject in source.subjects:
         for embedder in embedders:
             found += _check_windows(source, config, subject, embedder.space, lengths[0])

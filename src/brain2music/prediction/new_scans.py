@@ -1,5 +1,6 @@
 """New scans for a fitted decoder: runs of images, read and cleaned as its training runs were, and arrays."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._utils.errors import InputError
+from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import read_object
 from ..brain.array_files import read_array
 from ..brain.load import load_responses
@@ -21,6 +22,8 @@ from ..study.study import Clip, Presentation, Run, Study
 from ..study.timing import same_tr
 
 IMAGES = (".nii", ".nii.gz")
+STANDARD = 10.0
+"""Mean of responses, in standard deviations, beyond which they cannot have been z-scored."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def read_new_run(
     _require_own_grid(header, model)
     table = events if events is not None else _events_beside(image)
     seconds = model.n_scans * model.tr
-    stretches = _all_of(header.n_volumes, model) if table is None else _read_onsets(table, image)
+    stretches = _all_of(header.n_volumes, model, image) if table is None else _read_onsets(table, image, model)
     lag = model.lag_tr if lag_tr is None else lag_tr
     resampling = preparation.get("resampling", "none")
     presentations = tuple(
@@ -114,6 +117,8 @@ def as_clips(array: Any, model: Responses, file: Path | None = None) -> np.ndarr
         raise InputError(f"{what}{model.n_voxels}", file, "take the voxels of its mask, in C order of the mask")
     if not np.isfinite(scans).all():
         raise InputError("some responses are NaN or infinite", file, "set these voxels to 0, their mean")
+    if scans.size and abs(float(scans.mean(dtype=np.float64))) > STANDARD:
+        _say(file, f"the responses are {scans.mean():.4g} on average; the model expects them z-scored over the run")
     if scans.ndim == 3:
         return scans.astype(np.float32)
     if model.n_scans == 1:
@@ -122,6 +127,8 @@ def as_clips(array: Any, model: Responses, file: Path | None = None) -> np.ndarr
     if n_clips == 0:
         what = f"{len(scans)} scans were given, and clips have {model.n_scans}"
         raise InputError(what, file, "give a whole clip")
+    if rest := len(scans) % model.n_scans:
+        _say(file, f"the last {rest} of {len(scans)} scans are no whole clip of {model.n_scans}, and left out")
     return scans[: n_clips * model.n_scans].reshape(n_clips, model.n_scans, -1).astype(np.float32)
 
 
@@ -161,7 +168,11 @@ def _events_beside(image: Path) -> Path | None:
     return found if stem.endswith("_bold") and found.is_file() else None
 
 
-def _read_onsets(table: Path, image: Path) -> Sequence[Stretch]:
+def _say(file: Path | None, text: str) -> None:
+    warnings.warn(text if file is None else f"{file}: {text}", Brain2MusicWarning, stacklevel=3)
+
+
+def _read_onsets(table: Path, image: Path, model: Responses) -> Sequence[Stretch]:
     try:
         rows = pd.read_csv(table, sep="\t", na_values="n/a")
     except FileNotFoundError:
@@ -173,16 +184,28 @@ def _read_onsets(table: Path, image: Path) -> Sequence[Stretch]:
     onsets = pd.to_numeric(rows["onset"], errors="coerce").dropna()
     if onsets.empty or (onsets < 0).any():
         raise InputError("the table has no onsets, or some below 0", table, "give seconds from the first scan")
+    seconds = model.n_scans * model.tr
+    if "duration" in rows:
+        lasting = pd.to_numeric(rows["duration"], errors="coerce")[onsets.index]
+        other = lasting[(lasting - seconds).abs() > model.tr]
+        if len(other):
+            what = f"{len(other)} of {len(onsets)} events last {other.min():g} to {other.max():g} s, and clips of the "
+            _say(
+                table,
+                f"{what}model {seconds:g} s: every event is decoded for {seconds:g} s from its onset, music or not",
+            )
     stem = image.name.removesuffix(".gz").removesuffix(".nii")
     return [Stretch(float(onset), f"{stem}_{onset:g}") for onset in onsets]
 
 
-def _all_of(n_scans: int, model: Responses) -> Sequence[Stretch]:
+def _all_of(n_scans: int, model: Responses, image: Path) -> Sequence[Stretch]:
     count = (n_scans - model.lag_tr) // model.n_scans
     if count < 1:
         what = f"the run has {n_scans} scans, and a clip {model.n_scans} at a lag of {model.lag_tr}"
         raise InputError(what, hint="give a whole run, from which drifts can be removed")
     seconds = model.n_scans * model.tr
+    what = f"no table of events is beside the image: {count} stretches of {seconds:g} s are decoded, one after another"
+    _say(image, f"{what} from the first scan on; give one (--events) if clips began otherwise")
     return [Stretch(i * seconds, f"{i * seconds:g}-{(i + 1) * seconds:g}") for i in range(count)]
 
 

@@ -18,7 +18,7 @@ from .run_files import RunFiles
 from .sections import find_sections, holds_run_times, without_blocks
 from .stimuli import SLACK_S, has_drive, leaves_folder
 from .study import Clip
-from .tables import Row, TextTable, is_quoted, read_table, unquote
+from .tables import ADD_COLUMNS, Row, TextTable, is_quoted, read_table, unquote
 
 _STARTS = re.compile(r"start|offset|onset|begin|seek", re.IGNORECASE)
 """Names of columns that may say where in its recording a clip starts."""
@@ -253,7 +253,13 @@ def _has_columns(table: TextTable, findings: list[Finding]) -> bool:
     elif not {"stim_file", "stim_id"} & set(table.columns):
         missing += [name for name in ("start", "end") if name not in table.columns]
     if missing:
-        findings.append(table.lacks(*missing))
+        lacking = table.lacks(*missing)
+        if lacking.hint == ADD_COLUMNS and not set(RECORDING_COLUMNS) & set(table.columns):
+            hint = (
+                "name the column that says what was presented by the setting events.stimulus, and where it has codes "
+            )
+            lacking = replace(lacking, hint=f"{hint}their table by events.stimulus_table; or {ADD_COLUMNS}")
+        findings.append(lacking)
     return not missing
 
 

@@ -22,6 +22,8 @@ FILES: tuple[str, ...] = ("file", "filename", "stim_file", "path")
 """Columns of files, relative to the folder of stimuli; the first that is filled is taken."""
 KNOWN: tuple[str, ...] = ("genre", "caption", "artist")
 """What may be known of a stimulus, a part of it, or a participant's music."""
+OF_STIMULUS: tuple[str, ...] = (*FILES, *KNOWN, "type", "start", "end", "duration")
+"""Columns in which rows of one code or id must agree."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,15 @@ def _by_key(table: TextTable, keys: Sequence[str], findings: list[Finding]) -> d
         if row.surplus:
             what = f"line {row.line}: the row has {row.surplus} cells more than the header; it is left out"
             findings.append(warning("row-ragged", table.path, what, "give every row the header's columns"))
-    return {row.text(key): row for row in table.rows if not row.surplus}
+    rows: dict[str, Row] = {}
+    for row in table.rows:
+        if row.surplus or not (name := row.text(key)):
+            continue
+        other = rows.setdefault(name, row)
+        if any(row.text(each) != other.text(each) for each in OF_STIMULUS):
+            what = f"{name} is listed in line {other.line} already, as another stimulus"
+            findings.append(row.error("stimulus-twice", what, "list every code and id once"))
+    return rows
 
 
 def _stimuli_tables(folder: Path) -> list[Path]:
@@ -205,7 +215,18 @@ def _most(annotations: Sequence[Annotation], name: str, clip: Clip) -> str:
     return best if best and 2 * seconds[best] >= clip.duration - 1e-6 else ""
 
 
-def unknown_code(value: str, library: Library) -> Finding:
+def unknown_code(values: Sequence[str], library: Library) -> Finding:
     """The error that a table of codes lists nothing of what events name."""
-    what = f"no event names a code of this table; the events name {value}, the table {', '.join([*library.rows][:3])}"
-    return error("codes-unknown", library.path, what, "name the column of codes by the setting events.stimulus")
+    named, listed = ", ".join(values[:3]) or "nothing", ", ".join([*library.rows][:3])
+    what = f"no event names a code of this table; the events name {named}, the table {listed}"
+    hint = "name the column of codes by the setting events.stimulus"
+    if {_number(value) for value in values} & {_number(key) for key in library.rows} - {None}:
+        hint = "write codes in both alike: 1, 1.0 and 01 are different codes"
+    return error("codes-unknown", library.path, what, hint)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -145,8 +145,8 @@ class Naming:
         if self.codes is None or any(row.text("stim_file") or row.text("stim_id") for row in rows):
             return
         values = dict.fromkeys(row.text(column) or self._of_participant(subject, column) for row in table.rows)
-        named = ", ".join([value for value in values if value][:3])
-        findings.append(replace(unknown_code(named or "nothing", self.codes), file=table.path))
+        finding = unknown_code([value for value in values if value], self.codes)
+        findings.append(replace(finding, file=table.path))
 
     def _with_durations(self, table: TextTable, findings: list[Finding]) -> TextTable:
         """Give markers, events without duration, the time until the next event; only where no event has one."""

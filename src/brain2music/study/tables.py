@@ -12,6 +12,7 @@ from .finding import Finding, error
 
 MISSING = ("", "n/a")
 SEPARATORS = {",": "commas", ";": "semicolons", " ": "spaces"}
+ADD_COLUMNS = "add what is missing"
 QUOTES = "'\"`‘’“”"
 
 
@@ -75,7 +76,7 @@ class TextTable:
         alike = [(spelt[column], column) for column in columns if column in spelt]
         if alike:
             return "spell columns as BIDS does: " + ", ".join(f"{column} for {name}" for name, column in alike)
-        return "add what is missing"
+        return ADD_COLUMNS
 
 
 def read_table(path: Path, findings: list[Finding], separator: str = "\t") -> TextTable | None:
