@@ -53,7 +53,9 @@ def open_on_grid(run: Run, space: VoxelSpace) -> Image:
     if run.bold is None:
         raise InputError(f"{run.name} has events but no BOLD image", run.events, "fetch the image of this run")
     image = open_image(run.bold)
-    if image.grid != space.mask.shape:
+    if image.grayordinates != space.grayordinates:
+        what = "the image is not on the surfaces of the mask, which are the first run's, vertex by vertex"
+    elif image.grid != space.mask.shape:
         what = f"the image has the grid {image.grid} but the mask, on that of the first run, {space.mask.shape}"
     elif not np.allclose(image.affine, space.affine, atol=1e-3):
         what = f"the image's affine differs from that of the mask, which is the first run's (grid {image.grid})"

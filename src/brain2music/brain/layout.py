@@ -1,11 +1,13 @@
 """The layout of responses without their values: what a fitted model knows of the scans that it takes or predicts."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from .._utils.errors import InputError
+from ..study.surfaces import Grayordinates
 from .responses import Responses, VoxelSpace
 
 _NUMBERS = ("subject", "tr", "lag_tr", "simulated")
@@ -18,6 +20,8 @@ def layout_of(responses: Responses, arrays: dict[str, np.ndarray], name: str = "
     layout |= {"n_scans": responses.n_scans, "n_voxels": responses.n_voxels, "regions": None}
     if space is not None:
         arrays[f"{name}.mask"], arrays[f"{name}.affine"] = space.mask, np.asarray(space.affine, np.float64)
+        if space.grayordinates is not None:
+            layout["grayordinates"] = asdict(space.grayordinates)
         if space.roi is not None:
             names, codes = np.unique(np.array(space.roi, dtype=str), return_inverse=True)
             arrays[f"{name}.regions"], layout["regions"] = codes.astype(np.int32), names.tolist()
@@ -37,7 +41,9 @@ def from_layout(layout: Mapping[str, Any], arrays: Mapping[str, np.ndarray], nam
     if f"{name}.mask" in arrays:
         names, codes = layout["regions"], arrays.get(f"{name}.regions")
         roi = None if names is None or codes is None else tuple(np.array(names, dtype=object)[codes])
-        space = VoxelSpace(arrays[f"{name}.mask"], arrays[f"{name}.affine"], roi)
+        surfaces = layout.get("grayordinates")
+        where = None if surfaces is None else Grayordinates(**{**surfaces, "vertices": tuple(surfaces["vertices"])})
+        space = VoxelSpace(arrays[f"{name}.mask"], arrays[f"{name}.affine"], roi, where)
     return Responses(
         str(layout["subject"]),
         np.zeros((0, n_scans, n_voxels), np.float32),
@@ -56,6 +62,9 @@ def require_same_grid(model: Responses, asked: Responses) -> None:
     ours, theirs = model.space, asked.space
     if ours is None or theirs is None:
         return
+    if ours.grayordinates != theirs.grayordinates:
+        what = "the responses are on other surfaces than those that the model was fitted to"
+        raise InputError(what, hint="read runs in the space of the training runs")
     if ours.mask.shape == theirs.mask.shape and np.allclose(ours.affine, theirs.affine, atol=1e-3):
         return
     shapes = f"{'×'.join(map(str, theirs.mask.shape))} and {'×'.join(map(str, ours.mask.shape))} voxels"

@@ -173,7 +173,11 @@ def common_voxels(train: Responses, test: Responses) -> tuple[Responses, Respons
     a, b = train.space, test.space
     if a is None or b is None or np.array_equal(a.mask, b.mask):
         return train, test
-    if a.mask.shape != b.mask.shape or not np.allclose(a.affine, b.affine, atol=1e-4):
+    if (
+        a.grayordinates != b.grayordinates
+        or a.mask.shape != b.mask.shape
+        or not np.allclose(a.affine, b.affine, atol=1e-4)
+    ):
         raise InputError("training and test responses are on different grids", hint="load both with the same mask")
     both = a.mask & b.mask
     if not both.any():

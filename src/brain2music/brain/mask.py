@@ -12,6 +12,7 @@ from .._utils.errors import InputError
 from ..study.finding import Finding
 from ..study.index import index_derivatives
 from ..study.study import Study
+from ..study.surfaces import read_surface
 from .responses import VoxelSpace
 from .volumes import Image, open_image, read_mean, read_volume
 
@@ -23,7 +24,8 @@ def choose_mask(study: Study, subject: str, derivatives: Path | None = None, mas
     """Choose the voxels of a subject, on the grid of the first run.
 
     The mask is the first of these that exists: ``mask``; a grey-matter mask of the subject in the derivatives; the
-    intersection of the brain masks there; nilearn's ``compute_epi_mask`` of the first run.
+    intersection of the brain masks there; nilearn's ``compute_epi_mask`` of the first run. On surfaces, it is the
+    vertices whose values vary in the first run: those of the medial wall do not.
 
     Parameters
     ----------
@@ -40,6 +42,10 @@ def choose_mask(study: Study, subject: str, derivatives: Path | None = None, mas
         If the subject has no BOLD image, or the mask keeps no voxel.
     """
     bold = first_bold(study, subject)
+    if bold.grayordinates is not None:
+        if mask is not None:
+            raise InputError("an image cannot mask responses on surfaces", mask, "leave the mask out")
+        return _masked_space(bold, _varying(bold), bold.path)
     found = mask_files(study, subject, derivatives, mask)
     if found:
         return _masked_space(bold, np.logical_and.reduce([read_mask(path, bold) for path in found]), found[0])
@@ -50,7 +56,10 @@ def mask_files(study: Study, subject: str, derivatives: Path | None = None, mask
     """List the images of the subject's mask (see :func:`choose_mask`); [] if it is made from the first run."""
     if mask is not None:
         return [mask]
-    bold = first_bold(study, subject).path
+    first = first_bold(study, subject)
+    if first.grayordinates is not None:
+        return []
+    bold = first.path
     for folder in derivative_folders(study, derivatives):
         for endings in (_GREY, _BRAIN):
             if found := _masks_in(folder, subject, endings, bold):
@@ -156,4 +165,11 @@ def _space_entity(path: Path) -> str:
 def _masked_space(bold: Image, mask: Bool[np.ndarray, "x y z"], file: Path) -> VoxelSpace:
     if not mask.any():
         raise InputError("the mask keeps no voxel of the BOLD grid", file, "give a mask that covers the brain")
-    return VoxelSpace(mask, np.asarray(bold.affine, dtype=np.float64))
+    return VoxelSpace(mask, np.asarray(bold.affine, dtype=np.float64), grayordinates=bold.grayordinates)
+
+
+def _varying(bold: Image) -> Bool[np.ndarray, "x y z"]:
+    """The vertices that are finite and vary over the run."""
+    series = read_surface(bold.path)
+    varying = np.isfinite(series).all(axis=0) & (series != series[0]).any(axis=0)
+    return varying.reshape(bold.grid)

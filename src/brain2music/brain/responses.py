@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from ..config import RESPONSE_S
 from ..study.study import Clip
+from ..study.surfaces import Grayordinates
 
 
 def far_beyond(scans_s: float, clip_s: float) -> bool:
@@ -17,7 +18,7 @@ def far_beyond(scans_s: float, clip_s: float) -> bool:
 
 @dataclass(frozen=True)
 class VoxelSpace:
-    """Positions of voxels in a volume.
+    """Positions of voxels in a volume, or of values on cortical surfaces.
 
     Attributes
     ----------
@@ -27,6 +28,8 @@ class VoxelSpace:
         Map from indices to millimetres.
     roi : tuple of str or None
         Name of a region per voxel ("" if it has none).
+    grayordinates : Grayordinates or None
+        Where the values lie if they are on surfaces: the grid is then (values, 1, 1), in the order of the files.
 
     Raises
     ------
@@ -47,6 +50,7 @@ class VoxelSpace:
     mask: Bool[np.ndarray, "x y z"]
     affine: Float[np.ndarray, "4 4"]
     roi: tuple[str, ...] | None = None
+    grayordinates: Grayordinates | None = None
 
     def __post_init__(self) -> None:
         if self.roi is not None and len(self.roi) != int(self.mask.sum()):
@@ -205,4 +209,4 @@ def restrict_space(space: VoxelSpace, keep: Bool[np.ndarray, " voxels"]) -> Voxe
     mask = np.zeros_like(space.mask)
     mask[space.mask] = keep
     roi = None if space.roi is None else tuple(np.array(space.roi, dtype=object)[keep])
-    return VoxelSpace(mask, space.affine, roi)
+    return replace(space, mask=mask, roi=roi)

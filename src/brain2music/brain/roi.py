@@ -1,5 +1,6 @@
 """Region names of voxels, from a BIDS segmentation: a ``dseg`` image and its table of names."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +39,15 @@ def label_voxels(space: VoxelSpace, dseg: Path, table: Path | None = None) -> Vo
             dseg,
             "use a segmentation in the space of the BOLD images, whose table names its labels",
         )
-    return VoxelSpace(space.mask, space.affine, roi)
+    return replace(space, roi=roi)
 
 
 def find_dseg(study: Study, subject: str, derivatives: Path | None = None) -> Path | None:
     """Find the segmentation of a subject in the derivatives, with a table and in the space of the BOLD images."""
-    bold = first_bold(study, subject).path
+    first = first_bold(study, subject)
+    if first.grayordinates is not None:
+        return None
+    bold = first.path
     folders = derivative_folders(study, derivatives)
     found = (path for folder in folders for path in derivative_files(folder, subject, ("dseg",), bold))
     return next((path for path in found if _table_of(path).is_file()), None)

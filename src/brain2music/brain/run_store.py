@@ -8,7 +8,7 @@ whatever moment, leaves nothing that is taken for whole. The room on the disk is
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +23,7 @@ from .._utils.files import atomic_path, digest_array, digest_file, plain, read_o
 from .._utils.jobs import Parallel, each_done
 from .._utils.locks import locked
 from ..study.study import Run, Study
+from ..study.surfaces import surface_files
 from .clean import Cleaned
 from .cleaned_runs import Cleaning, open_on_grid, read_cleaned, runs_with_clips
 from .responses import VoxelSpace
@@ -52,6 +53,7 @@ class RunTask:
         """What the rows are to be made from: digests of the files, and the settings."""
         assert self.run.bold is not None
         digests = {"image": digest_file(self.run.bold), "mask": digest_array(self.space.mask)}
+        digests |= {file.name: digest_file(file) for file in surface_files(self.run.bold)[1:]}
         digests |= {} if self.table is None else {"confounds": digest_file(self.table)}
         settings = {**asdict(self.how), "tr": self.run.tr}
         rows = {"first": self.rows.start, "stop": self.rows.stop, "of": self.shape}
@@ -80,7 +82,7 @@ class SubjectRuns:
         runs = runs_with_clips(study, subject)
         lengths = [open_on_grid(run, space).n_scans for run in runs]
         ends = np.cumsum([0, *lengths]).tolist()
-        bare = VoxelSpace(space.mask, space.affine)
+        bare = replace(space, roi=None)
         shape = (ends[-1], int(space.mask.sum()))
         tables = [how.table(study, run, derivatives) for run in runs]
         return cls(

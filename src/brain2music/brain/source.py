@@ -22,6 +22,7 @@ from ..study.finding import Finding, error
 from ..study.spans import Cutting
 from ..study.stimuli import Stimuli
 from ..study.study import Clip, ImageOrigin, Presentation, Resampling, Run, Study
+from ..study.surfaces import surface_files
 from .clean import read_confounds
 from .cleaned_runs import Cleaning, runs_with_clips
 from .head_motion import read_motion
@@ -388,7 +389,9 @@ class BidsSource:
         contents of events and sidecars as read.
         """
         runs = self.study.runs_of(subject)
-        files = [run.events for run in runs] + [run.bold for run in runs if run.bold is not None]
+        files = [run.events for run in runs] + [
+            file for run in runs if run.bold is not None for file in surface_files(run.bold)
+        ]
         files += mask_files(self.study, subject, self.derivatives) + dseg_files(self.study, subject, self.derivatives)
         if self.config.preprocessing.confounds:
             files += [confounds_table(self.study, run, self.derivatives) for run in runs]

@@ -18,6 +18,7 @@ from .._utils.errors import InputError
 from .._utils.gzipped import BROKEN, open_gzip
 from ..study.content import foreign_content
 from ..study.images import trailing_bytes
+from ..study.surfaces import Grayordinates, is_surface, read_surface, read_surface_header
 
 FORGET_BYTES = 16 << 20
 """Of a memory-mapped file, as much stays in memory at once."""
@@ -25,7 +26,10 @@ FORGET_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class Image:
-    """The header of a NIfTI image, sufficient to read its voxels without nibabel's array proxy."""
+    """The header of a NIfTI image, sufficient to read its voxels without nibabel's array proxy.
+
+    Of a series on surfaces, the grid is (values, 1, 1), and ``grayordinates`` says where they lie.
+    """
 
     path: Path
     shape: tuple[int, ...]
@@ -34,6 +38,7 @@ class Image:
     offset: int
     slope: float
     inter: float
+    grayordinates: Grayordinates | None = None
 
     @property
     def grid(self) -> tuple[int, int, int]:
@@ -52,6 +57,10 @@ def open_image(path: Path) -> Image:
     import nibabel as nib
 
     path = Path(path)
+    if is_surface(path):
+        found = read_surface_header(path)
+        shape = (found.grayordinates.count, 1, 1, found.n_scans)
+        return Image(path, shape, np.eye(4), np.dtype(np.float32), 0, 1.0, 0.0, found.grayordinates)
     if not path.is_file():
         raise _instead_of_volume(path) or InputError("the image is missing", path, "check the path, or fetch the image")
     try:
@@ -142,6 +151,8 @@ def iterate_volumes(image: Image) -> Iterator[Iterator[Float32[np.ndarray, "x y 
 
 def _iterate_scans(image: Image) -> Iterator[Shaped[np.ndarray, " voxels"]]:
     """Iterate over scans as flat arrays in the order (Fortran) and type of the file."""
+    if image.grayordinates is not None:
+        return iter(read_surface(image.path))
     return _streamed(image) if image.path.name.endswith(".gz") else _memory_mapped(image)
 
 

@@ -90,7 +90,7 @@ class VoxelScores:
         Returns
         -------
         nibabel.Nifti1Image
-            On the grid of the responses, as nilearn draws it.
+            On surfaces, a pair of GIFTI images or one of CIFTI; else on the grid of the responses, as nilearn draws it.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class VoxelScores:
         Returns
         -------
         Path
-            The image.
+            The image; of a pair of hemispheres the left.
 
         Raises
         ------
@@ -124,8 +124,7 @@ class VoxelScores:
         if not path.name.endswith((".nii", ".nii.gz")):
             raise InputError("a map is written as NIfTI", path, "name it .nii.gz")
         text = f"{what} of responses predicted from {self.embedding}, {self.n} clips, subject {self.subject}"
-        write_statmap(path, getattr(self, what), space, description=text, simulated=self.simulated)
-        return path
+        return write_statmap(path, getattr(self, what), space, description=text, simulated=self.simulated)[0]
 
     def to_frame(self) -> pd.DataFrame:
         """Convert the scores to a table with one row per voxel.

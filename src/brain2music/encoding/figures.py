@@ -1,7 +1,8 @@
-"""Figures of encoding maps: on the cortical surface if the brain is in MNI space, else slices of the volume."""
+"""Figures of encoding maps: on the cortical surface if the brain is on it or in MNI space, else slices."""
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -10,11 +11,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from .._utils.errors import InputError
 from .._utils.files import atomic_path
 from ..brain.responses import VoxelSpace
-from .maps import is_mni_like, statmap_image, surface_values
+from .maps import SIDES, hemispheres, is_mni_like, statmap_image, surface_values
 
 COLOURS = "inferno"
+FSAVERAGE5 = 10242
+"""Vertices of a hemisphere."""
 DIVERGING = "RdBu_r"
 
 
@@ -28,8 +32,12 @@ def map_figure(
     simulated: bool = False,
     diverging: bool = False,
     top: float | None = None,
+    meshes: tuple[Path, Path] | None = None,
 ) -> None:
     """Draw one value per voxel: on the cortical surface if the brain is in MNI space, else in slices of the volume.
+
+    Maps on surfaces are drawn on these where nilearn has their mesh (fsaverage5), or where it is given; else as values
+    vertex by vertex, which the figure says.
 
     Parameters
     ----------
@@ -49,6 +57,13 @@ def map_figure(
         Whether colours are centred on 0, for differences.
     top : float, optional
         The value of the last colour; default the 99.5th percentile.
+    meshes : tuple of Path, optional
+        Surfaces of the left and the right hemisphere (``.surf.gii``) on which maps of surfaces are drawn.
+
+    Raises
+    ------
+    InputError
+        A mesh cannot be read, or has another number of vertices than the map.
 
     Examples
     --------
@@ -65,20 +80,77 @@ def map_figure(
     title = f"{title} (simulated)" if simulated else title
     scale = Normalize(-top if diverging else 0.0, top)
     colours = DIVERGING if diverging else COLOURS
-    draw = _surfaces if is_mni_like(space) else _slices
-    figure = draw(values, space, scale, colours)
+    if space.grayordinates is not None:
+        figure = _own_surfaces(values, space, scale, colours, meshes)
+    elif is_mni_like(space):
+        figure = _surfaces(surface_values(values, space), _fsaverage5(), scale, colours)
+    else:
+        figure = _slices(values, space, scale, colours)
     figure.suptitle(title, fontsize=12)
     bar = figure.add_axes((0.3, 0.13, 0.4, 0.025))
     figure.colorbar(ScalarMappable(scale, colours), cax=bar, orientation="horizontal", label=label)
     _save(figure, path)
 
 
-def _surfaces(values: Float[np.ndarray, " voxels"], space: VoxelSpace, scale: Normalize, colours: str) -> Figure:
-    """Draw both hemispheres of the inflated fsaverage5, in lateral and medial views."""
+def _own_surfaces(
+    values: Float[np.ndarray, " voxels"],
+    space: VoxelSpace,
+    scale: Normalize,
+    colours: str,
+    meshes: tuple[Path, Path] | None,
+) -> Figure:
+    """Draw a map on its own surfaces if there are meshes of as many vertices, else vertex by vertex."""
+    surfaces, sampled = space.grayordinates, hemispheres(values, space)
+    assert surfaces is not None
+    if meshes is not None:
+        return _surfaces(sampled, _read_meshes(meshes, surfaces.vertices), scale, colours)
+    if surfaces.space == "fsaverage5" and surfaces.vertices == (FSAVERAGE5, FSAVERAGE5):
+        return _surfaces(sampled, _fsaverage5(), scale, colours)
+    return _vertices(sampled, scale, colours, surfaces.space or "this space")
+
+
+def _fsaverage5() -> dict[str, Any]:
+    """The inflated fsaverage5 with its sulci, which are part of nilearn."""
     from nilearn.datasets import fetch_surf_fsaverage
+
+    return dict(fetch_surf_fsaverage("fsaverage5"))
+
+
+def _read_meshes(paths: tuple[Path, Path], vertices: tuple[int, int]) -> dict[str, Any]:
+    from nilearn.surface import load_surf_mesh
+
+    found: dict[str, Any] = {}
+    for side, path, count in zip(SIDES, paths, vertices, strict=True):
+        try:
+            mesh = load_surf_mesh(path)
+        except (OSError, ValueError, IndexError, nib.filebasedimages.ImageFileError) as problem:
+            what = f"this mesh cannot be read ({problem})"
+            raise InputError(what, path, "give a .surf.gii of the space of the responses") from None
+        if len(mesh.coordinates) != count:
+            what = f"the mesh has {len(mesh.coordinates)} vertices, and the map of this hemisphere {count}"
+            raise InputError(what, path, "give the mesh of the space of the responses")
+        found[f"infl_{side}"] = mesh
+    return found
+
+
+def _vertices(sampled: dict[str, Any], scale: Normalize, colours: str, name: str) -> Figure:
+    """Draw the values of each hemisphere in the order of its vertices, for want of a mesh."""
+    figure = Figure(figsize=(11, 4.2))
+    for column, side in enumerate(SIDES):
+        axes, half = figure.add_subplot(1, 2, column + 1), sampled[side]
+        axes.scatter(np.arange(len(half)), half, s=4, c=half, cmap=colours, norm=scale)
+        axes.set_xlim(0, max(len(half), 1))
+        axes.set_xlabel("vertex", fontsize=8)
+        axes.set_title(side, fontsize=9)
+    figure.text(0.5, 0.01, f"There is no mesh of {name} to draw on: values by vertex.", ha="center", fontsize=8)
+    figure.subplots_adjust(0.06, 0.3, 0.98, 0.86)
+    return figure
+
+
+def _surfaces(sampled: dict[str, Any], mesh: dict[str, Any], scale: Normalize, colours: str) -> Figure:
+    """Draw both inflated hemispheres in lateral and medial views."""
     from nilearn.plotting import plot_surf_stat_map
 
-    mesh, sampled = fetch_surf_fsaverage("fsaverage5"), surface_values(values, space)
     figure = Figure(figsize=(11, 3.4))
     views = (("left", "lateral"), ("left", "medial"), ("right", "medial"), ("right", "lateral"))
     for column, (side, view) in enumerate(views):
@@ -88,7 +160,7 @@ def _surfaces(values: Float[np.ndarray, " voxels"], space: VoxelSpace, scale: No
             plot_surf_stat_map(
                 mesh[f"infl_{side}"],
                 sampled[side],
-                bg_map=mesh[f"sulc_{side}"],
+                bg_map=mesh.get(f"sulc_{side}"),
                 hemi=side,
                 view=view,
                 cmap=colours,

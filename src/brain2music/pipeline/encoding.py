@@ -17,7 +17,7 @@ from ..encoding.chance import chance_in_folds
 from ..encoding.compare import bootstrap_clips, difference, mean_intervals, partition, roi_table, unique_intervals
 from ..encoding.encoder import Encoded, EncoderSettings, encode, encode_kfold
 from ..encoding.figures import map_figure
-from ..encoding.maps import sidecar_of, write_statmap
+from ..encoding.maps import map_files, possible_map_files, sidecar_of, write_statmap
 from ..encoding.significance import Permuted, fdr, gaussian_p, voxel_permutation_test, without_p
 from ..metrics.builder import ScoreBuilder
 from ..metrics.score import ALL, RELIABLE, Score, group_named
@@ -65,7 +65,8 @@ def encoding_files(context: SubjectContext, names: Sequence[str], outputs: Outpu
         maps = [outputs.statmap(subject, name, "r") for name in names]
         if scored.repeats is not None:
             maps.append(outputs.statmap(subject, "responses", "ceiling"))
-        files += [outputs.encoding_figure(subject, names[0]), *maps, *map(sidecar_of, maps)]
+        images = [file for path in maps for file in map_files(path, scored.space)]
+        files += [outputs.encoding_figure(subject, names[0]), *images, *map(sidecar_of, maps)]
     return files
 
 
@@ -74,7 +75,8 @@ def possible_files(subject: str, names: Sequence[str], outputs: Outputs) -> list
     maps = [outputs.statmap(subject, name, "r") for name in names]
     maps.append(outputs.statmap(subject, "responses", "ceiling"))
     tables = [outputs.encoding_rois(subject), *(outputs.encoding(subject, name) for name in names)]
-    return [*tables, outputs.encoding_figure(subject, names[0]), *maps, *map(sidecar_of, maps)]
+    images = [file for path in maps for file in possible_map_files(path)]
+    return [*tables, outputs.encoding_figure(subject, names[0]), *images, *map(sidecar_of, maps)]
 
 
 @dataclass(frozen=True)

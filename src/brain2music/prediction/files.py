@@ -16,6 +16,7 @@ from .._utils.progress import progress
 from ..decoding.saving import KIND as DECODER
 from ..embeddings.listing import list_files
 from ..embeddings.store import save_embeddings
+from ..encoding.maps import map_files
 from ..encoding.saving import ENCODER
 from .brain_to_music import BrainToMusic
 from .music_to_brain import MusicToBrain
@@ -88,7 +89,9 @@ def _maps(model: Path, inputs: Sequence[Path], out: Path) -> tuple[list[Path], d
             write_table(out / f"{name}_voxels.parquet", predicted.to_frame())
             written += [out / f"{name}_windows.npy", out / f"{name}_voxels.parquet"]
             if predicted.space is not None:
-                written.append(predicted.to_nifti(out / f"{name}_stat-predicted_statmap.nii.gz"))
+                path = out / f"{name}_stat-predicted_statmap.nii.gz"
+                predicted.to_nifti(path)
+                written += map_files(path, predicted.space)
                 if done == 1:
                     known = [("cv_r2", "cvr2")]
                     known += [("ceiling", "ceiling")] if np.isfinite(predicted.ceiling).any() else []

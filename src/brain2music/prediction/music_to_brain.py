@@ -93,7 +93,7 @@ class PredictedResponses:
         Returns
         -------
         nibabel.Nifti1Image
-            On the grid of the training images.
+            On surfaces, a pair of GIFTI images or one of CIFTI; else on the grid of the training images.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class PredictedResponses:
         Returns
         -------
         Path
-            The image.
+            The image; of a pair of hemispheres the left.
 
         Raises
         ------
@@ -131,8 +131,7 @@ class PredictedResponses:
             "cv_r2": f"Cross-validated r² of responses predicted from {self.embedding}",
         }
         about = f"{whats[what]}, subject {self.subject}"
-        write_statmap(path, getattr(self, what), space, description=about, simulated=self.simulated)
-        return path
+        return write_statmap(path, getattr(self, what), space, description=about, simulated=self.simulated)[0]
 
     def to_frame(self) -> pd.DataFrame:
         """Convert to a table with one row per voxel.

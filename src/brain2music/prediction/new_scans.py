@@ -152,7 +152,9 @@ def _tr_of(image: Path, header: Header) -> float:
 def _require_own_grid(header: Header, model: Responses) -> None:
     space = model.space
     assert space is not None
-    if header.shape != space.mask.shape:
+    if header.grayordinates != space.grayordinates:
+        what = "the series is not on the surfaces of the training runs, vertex by vertex"
+    elif header.shape != space.mask.shape:
         grids = f"{'×'.join(map(str, header.shape))} voxels, and the model's {'×'.join(map(str, space.mask.shape))}"
         what = f"the image is in another space: its grid has {grids}"
     elif not np.allclose(header.affine, space.affine, atol=1e-3):

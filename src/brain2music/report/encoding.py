@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
+from brain2music.encoding.maps import SIDES, possible_map_files
 from brain2music.metrics.records import select_scores
 from brain2music.metrics.score import ALL, RELIABLE, Score
 from brain2music.pipeline.outputs import Outputs
@@ -110,8 +111,19 @@ def _map(outputs: Outputs, subject: str, names: Sequence[str]) -> dict[str, Any]
     return {
         "picture": None if shown is None else shrunken(pictures[shown]),
         "pictured": shown,
-        "images": [(label, _address(path, outputs.root)) for label, path in images if path.is_file()],
+        "images": [
+            (label if path == named else f"{label}, {_part(path)}", _address(path, outputs.root))
+            for label, named in images
+            for path in possible_map_files(named)
+            if path.is_file()
+        ],
     }
+
+
+def _part(path: Path) -> str:
+    """Which part of a map on surfaces a file holds."""
+    sides = [side for side, label in zip(SIDES, "LR", strict=True) if f"hemi-{label}_" in path.name]
+    return f"{sides[0]} hemisphere" if sides else "both hemispheres"
 
 
 def _address(path: Path, root: Path) -> str:

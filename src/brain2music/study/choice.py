@@ -5,8 +5,19 @@ from collections.abc import Mapping, Sequence
 from .entities import DERIVED, BidsFile, plain_label
 from .finding import Finding, error
 
-SPACES = ("MNI152NLin2009cAsym", "MNI152NLin6Asym", "T1w", "")
-"""Spaces of preprocessed images, best first: regions are named in MNI space. "" is the run's own space."""
+SPACES = (
+    "MNI152NLin2009cAsym",
+    "MNI152NLin6Asym",
+    "T1w",
+    "",
+    "fsaverage5",
+    "fsLR",
+    "fsaverage6",
+    "fsaverage",
+    "fsnative",
+)
+"""Spaces of preprocessed images, best first: regions are named in MNI space. "" is the run's own space. Of surfaces,
+which come after volumes, the first is the one whose meshes are part of nilearn."""
 DESCRIPTIONS = ("preproc", "optcom")
 """Descriptions of preprocessed images, best first: those of fMRIPrep, and of tedana, which combines echoes."""
 PREFERRED = {

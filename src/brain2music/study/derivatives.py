@@ -12,6 +12,7 @@ from .finding import Finding, error, warning
 from .index import index_derivatives
 from .run_files import RunFiles
 from .study import ImageOrigin
+from .surfaces import hemisphere_file, is_surface
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,23 @@ def _preprocessed(files: Sequence[BidsFile], choice: ImageChoice) -> list[BidsFi
     """
     images = [file for file in files if _is_image(file)]
     called = (choice.wanted["desc"],) if "desc" in choice.wanted else DESCRIPTIONS
-    found = [file for file in images if file.plain.get("desc", "") in called]
+    found = [file for file in images if file.plain.get("desc", "") in (*called, *_undescribed(file, choice))]
     return found or (images if choice.derivatives and "desc" not in choice.wanted else [])
 
 
 def _is_image(file: BidsFile) -> bool:
-    return file.suffix == "bold" and file.extension in IMAGE
+    return file.suffix == "bold" and (file.extension in IMAGE or _is_series(file))
+
+
+def _is_series(file: BidsFile) -> bool:
+    """Whether a file stands for a series on surfaces: the left of two hemispheres does for both."""
+    lone = file.plain.get("hemi") == "R" and not hemisphere_file(file.path, "L").exists()
+    return is_surface(file.path) and (lone or file.plain.get("hemi", "L") == "L")
+
+
+def _undescribed(file: BidsFile, choice: ImageChoice) -> tuple[str, ...]:
+    """The descriptions of a file besides those of preprocessed images: fMRIPrep gives none to series on surfaces."""
+    return ("",) if _is_series(file) and "desc" not in choice.wanted else ()
 
 
 def _take_raw(run: RunFiles, wanted: Filter, findings: list[Finding]) -> RunFiles:
@@ -149,6 +161,11 @@ def _take_preprocessed(
         return run
     if len(chosen) > 1:
         findings.append(several("preproc-several", chosen, raw=False))
+    if passed := sorted({file.plain.get("space", "") for file in kept if _is_series(file)} - {grid_of(chosen[0])[1]}):
+        what = f"taken in space-{grid_of(chosen[0])[1] or 'native'}; the run is on surfaces too: {', '.join(passed)}"
+        hint = f'choose by preprocessing.bids_filter = {{space = "{passed[0]}"}} to read these'
+        if (remark := warning("surface-unread", folder, what, hint)) not in findings:
+            findings.append(remark)
     return run.take(chosen[0], files, folder)
 
 

@@ -12,7 +12,7 @@ NUMBERS = {"run", "echo", "flip", "inv", "chunk"}
 """Entities whose labels are numbers: ``run-1`` and ``run-01`` are one run."""
 DERIVED = ("desc", "space", "cohort", "res", "den")
 """Entities that only derivatives have: the processing of an image, and the grid it was resampled to."""
-ALTERNATIVES = ("part", "echo", *DERIVED, "rec")
+ALTERNATIVES = ("part", "echo", *DERIVED, "rec", "hemi")
 """Entities that distinguish images of one run; any other entity, known or not, distinguishes runs."""
 Key = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 """Subject, task, session, run and all other entities of the run; the run is padded with zeros, to sort by number."""

@@ -13,8 +13,10 @@ import nibabel as nib
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from .._utils.errors import InputError
 from .content import foreign_content
 from .finding import Finding, error, warning
+from .surfaces import Grayordinates, is_surface, read_surface, read_surface_header
 
 COPY_AGAIN = "copy or download the image again"
 DEFLATE_LIMIT = 1032
@@ -25,7 +27,10 @@ SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
 
 @dataclass(frozen=True)
 class Header:
-    """The header of a 4-D image; ``tr`` is in seconds, None if the header does not say."""
+    """The header of a 4-D image, or of a series on surfaces, whose values are then a volume of (values, 1, 1).
+
+    ``tr`` is in seconds, None if the header does not say.
+    """
 
     path: Path
     shape: tuple[int, int, int]
@@ -34,6 +39,7 @@ class Header:
     dtype: np.dtype
     offset: int
     affine: Float[np.ndarray, "4 4"]
+    grayordinates: Grayordinates | None = None
 
     @property
     def volume_bytes(self) -> int:
@@ -48,6 +54,8 @@ class Header:
 
 def read_header(path: Path, findings: list[Finding]) -> Header | None:
     """Read the header of a BOLD image, but no voxels; None and a finding if that fails."""
+    if is_surface(path):
+        return _read_surface(path, findings)
     try:
         image = _open_nifti(path)
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as problem:
@@ -59,6 +67,19 @@ def read_header(path: Path, findings: list[Finding]) -> Header | None:
     else:
         return _require_series(_interpret(path, image), tuple(image.shape), path, findings)
     return None
+
+
+def _read_surface(path: Path, findings: list[Finding]) -> Header | None:
+    try:
+        found = read_surface_header(path)
+    except InputError as problem:
+        findings.append(error("image-unreadable", path, problem.what, problem.hint))
+        return None
+    if found.n_scans < 2:
+        findings.append(error("image-not-4d", path, "this series has one scan", "put the BOLD series there"))
+        return None
+    shape, affine = (found.grayordinates.count, 1, 1), np.eye(4)
+    return Header(path, shape, found.n_scans, found.tr, np.dtype(np.float32), 0, affine, found.grayordinates)
 
 
 def _instead_of_image(path: Path) -> Finding | None:
@@ -188,6 +209,12 @@ def _require_series(header: Header, shape: tuple[int, ...], path: Path, findings
 
 
 def _iterate_volumes(header: Header, findings: list[Finding]) -> Iterator[Shaped[np.ndarray, "x y z"]]:
+    if header.grayordinates is not None:
+        try:
+            yield from read_surface(header.path)[:, :, None, None]
+        except InputError as problem:
+            raise EOFError(problem.what) from None
+        return
     opener = gzip.open if header.path.suffix == ".gz" else open
     with cast(BufferedIOBase, opener(header.path, "rb")) as file:
         file.seek(header.offset)

@@ -128,7 +128,10 @@ def check_grids(runs: Sequence[Run], headers: Sequence[Header], findings: list[F
             continue
         header = by_path[run.bold]
         like = first.setdefault(run.subject, header)
-        if header.shape != like.shape:
+        if header.grayordinates is not None and header.grayordinates != like.grayordinates:
+            what = f"the surfaces have {header.shape[0]} vertices, those of {like.path.name} {like.shape[0]}, or others"
+            findings.append(error("grid-mismatch", run.bold, what, hint))
+        elif header.shape != like.shape:
             what = f"the image has {header.shape} voxels but {like.path.name} has {like.shape}"
             findings.append(error("grid-mismatch", run.bold, what, hint))
         elif not np.allclose(header.affine, like.affine, atol=1e-3):
