@@ -19,6 +19,7 @@ from ..study.entities import parse_name
 from ..study.finding import Finding
 from ..study.images import Header, read_header
 from ..study.study import Clip, Presentation, Run, Study
+from ..study.surfaces import CIFTI, GIFTI
 from ..study.timing import same_tr
 
 IMAGES = (".nii", ".nii.gz")
@@ -142,7 +143,7 @@ def _open(image: Path) -> Header:
 
 def _tr_of(image: Path, header: Header) -> float:
     """The TR in seconds: of the sidecar, else of the header."""
-    sidecar = image.with_name(image.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+    sidecar = image.with_name(_bare_name(image) + ".json")
     tr = read_object(sidecar).get("RepetitionTime") if sidecar.is_file() else header.tr
     if not isinstance(tr, int | float) or not tr > 0:
         raise InputError("neither the header nor a sidecar says the TR", image, f"write RepetitionTime to {sidecar}")
@@ -164,8 +165,14 @@ def _require_own_grid(header: Header, model: Responses) -> None:
     raise InputError(what, header.path, "align it to the training runs of the subject first")
 
 
+def _bare_name(image: Path) -> str:
+    """The name without the endings of a volume or of a series on surfaces."""
+    surface = (image.name.removesuffix(end) for end in (GIFTI, CIFTI) if image.name.endswith(end))
+    return next(surface, image.name.removesuffix(".gz").removesuffix(".nii"))
+
+
 def _events_beside(image: Path) -> Path | None:
-    stem = image.name.removesuffix(".gz").removesuffix(".nii")
+    stem = _bare_name(image)
     found = image.with_name(f"{stem.removesuffix('_bold')}_events.tsv")
     return found if stem.endswith("_bold") and found.is_file() else None
 
@@ -196,7 +203,7 @@ def _read_onsets(table: Path, image: Path, model: Responses) -> Sequence[Stretch
                 table,
                 f"{what}model {seconds:g} s: every event is decoded for {seconds:g} s from its onset, music or not",
             )
-    stem = image.name.removesuffix(".gz").removesuffix(".nii")
+    stem = _bare_name(image)
     return [Stretch(float(onset), f"{stem}_{onset:g}") for onset in onsets]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
@@ -15,6 +15,8 @@ from .content import foreign_content
 from .entities import parse_name
 
 GIFTI, CIFTI = ".func.gii", ".dtseries.nii"
+LABEL_FILES = (".label.gii", ".dlabel.nii")
+"""Endings of the names of labels: of hemispheres, and of grayordinates."""
 REWRITE = "write or fetch it again"
 
 
@@ -73,7 +75,7 @@ def surface_files(path: Path) -> list[Path]:
     InputError
         A file of a series is missing.
     """
-    if not path.name.endswith(GIFTI):
+    if not path.name.endswith((GIFTI, LABEL_FILES[0])):
         return [path]
     pair = [hemisphere_file(path, side) for side in "LR"]
     for file, which in zip(pair, ("left", "right"), strict=True):
@@ -110,6 +112,36 @@ def read_surface(path: Path) -> Float32[np.ndarray, "scans vertices"]:
         what = f"the left hemisphere has {len(left)} scans, the right {len(right)}"
         raise InputError(what, files[1], REWRITE)
     return np.hstack([left, right])
+
+
+def read_surface_labels(path: Path) -> list[str]:
+    """Read the name of the region of every vertex, in the order of series; "" where it has none.
+
+    ``path`` is the left of two ``.label.gii``, or a ``.dlabel.nii``. The label 0 is none, as are those called "???".
+
+    Raises
+    ------
+    InputError
+        A file is missing or broken, or holds no labels.
+    """
+    files = surface_files(path)
+    names: list[str] = []
+    for file in files:
+        keys, table = _legible(file, partial(_labels, file))
+        table = {key: "" if key == 0 or name == "???" else name for key, name in table.items()}
+        names += [table.get(int(key), "") for key in keys]
+    return names
+
+
+def _labels(path: Path) -> tuple[Any, dict[int, str]]:
+    """The labels of vertices, and the names of labels."""
+    import nibabel as nib
+
+    image: Any = nib.load(path)
+    if path.name.endswith(LABEL_FILES[0]):
+        return image.darrays[0].data, dict(image.labeltable.get_labels_as_dict())
+    table = image.header.get_axis(0).label[0]
+    return np.asarray(image.dataobj)[0], {key: name for key, (name, _) in table.items()}
 
 
 @lru_cache(maxsize=256)
@@ -168,7 +200,8 @@ def _legible(path: Path, read: Callable[[], Any]) -> Any:
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
 
-    broken = (ImageFileError, HeaderDataError, Cifti2HeaderError, ExpatError, OSError, EOFError, ValueError, IndexError)
+    headers = (ImageFileError, HeaderDataError, Cifti2HeaderError, ExpatError)
+    broken = (*headers, OSError, EOFError, ValueError, IndexError, AttributeError)
     try:
         return read()
     except broken as problem:
