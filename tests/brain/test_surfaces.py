@@ -135,3 +135,15 @@ def test_new_series_are_read_on_the_surfaces_of_a_model(tiny: TinyStudy, write: 
     got = read_new_run(path, layout, {"preprocessing": {"detrend": "median"}})
     assert got.data.shape == (3, 2, N - 2)
     np.testing.assert_array_equal(got.data[1:], model.data[:2])  # the first clip of the run carries in
+
+
+def test_confounds_of_a_run_are_those_of_its_hemispheres(tiny: TinyStudy, rng: np.random.Generator) -> None:
+    left = add_gifti(tiny)
+    for path, (name, scans) in zip(left, SCANS.items(), strict=True):
+        rows = "\n".join(["trans_x", *map(str, rng.normal(size=scans))])
+        path.with_name(f"sub-01_{name}_desc-confounds_timeseries.tsv").write_text(rows + "\n")
+    tiny.add_mask()
+    surface = load_responses(read_study(tiny.root), "01", "train", confounds=("trans_x",))
+    volume = load_responses(read_study(tiny.root, raw_images=True), "01", "train", confounds=("trans_x",))
+    np.testing.assert_allclose(surface.data, volume.data[..., ~WALL], atol=1e-5)
+    assert np.abs(surface.data - load_responses(read_study(tiny.root), "01", "train").data).max() > 0.1
