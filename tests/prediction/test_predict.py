@@ -144,6 +144,17 @@ def test_an_array_of_scans_is_decoded_clip_by_clip(finished: tuple[TinyStudy, Ou
     np.testing.assert_array_equal(online.decode(scans).data, found.data)
 
 
+def test_images_that_were_preprocessed_otherwise_are_told(finished: tuple[TinyStudy, Outputs], tmp_path: Path) -> None:
+    study, outputs = finished
+    decoder = Decoder.from_pretrained(outputs.model("01", "logmel", "decoder"))
+    preproc = _another(study, tmp_path).rename(tmp_path / "sub-01_task-new_desc-preproc_bold.nii.gz")
+    with pytest.warns(Brain2MusicWarning, match="fitted to raw images, and this is another kind"):
+        BrainToMusic(decoder).read(preproc)
+    decoder.preparation_["images"] |= {"kind": "preprocessed", "description": "preproc", "space": "T1w"}
+    with pytest.warns(Brain2MusicWarning, match=r"preprocessed images \(desc-preproc, space-T1w\)"):
+        BrainToMusic(decoder).read(preproc)
+
+
 def test_what_a_decoder_was_not_fitted_for_is_said(finished: tuple[TinyStudy, Outputs], tmp_path: Path) -> None:
     study, outputs = finished
     online = BrainToMusic(outputs.model("01", "logmel", "decoder"))

@@ -85,6 +85,8 @@ def read_new_run(
     if cleaning.confounds and named is None:
         what = f"the confounds of the run ({', '.join(cleaning.confounds)}) are found by the image's name, no BIDS name"
         raise InputError(what, image, "name the image as BIDS does, with its table of confounds beside it")
+    if named is not None:
+        _compare_images(image, named.entities, preparation.get("images") or {})
     run = Run(subject, "new", "", "test", table or image, image, model.tr, header.n_volumes, presentations)
     study = Study(image.parent, "new", (run,), resampling=resampling)
     return load_responses(
@@ -169,6 +171,19 @@ def _bare_name(image: Path) -> str:
     """The name without the endings of a volume or of a series on surfaces."""
     surface = (image.name.removesuffix(end) for end in (GIFTI, CIFTI) if image.name.endswith(end))
     return next(surface, image.name.removesuffix(".gz").removesuffix(".nii"))
+
+
+def _compare_images(image: Path, entities: Mapping[str, str], fitted: Mapping[str, str]) -> None:
+    """Warn where the name of an image says that it was preprocessed otherwise than those of training."""
+    if image.name.endswith((GIFTI, CIFTI)):
+        return  # which have no description, and whose space is compared by their grayordinates
+    expected = {"desc": fitted.get("description", ""), "space": fitted.get("space", "")} if fitted else {}
+    if any(entities.get(key, "") != label for key, label in expected.items()):
+        labels = [f"{key}-{label}" for key, label in expected.items() if label]
+        what = (
+            f"the model was fitted to {'preprocessed images (' + ', '.join(labels) + ')' if labels else 'raw images'}"
+        )
+        _say(image, f"{what}, and this is another kind by its name; it is decoded as it is")
 
 
 def _events_beside(image: Path) -> Path | None:

@@ -214,4 +214,6 @@ def _connection_fault(fault: BaseException) -> str:
     if "IncompleteRead" in text:
         return "the connection was cut"
     kind = "the server does not answer in time" if "timed out" in text.lower() else "the connection failed"
-    return f"{kind} ({text[-120:]})"
+    _, around, innermost = text.rpartition("): ")  # what was refused, without the objects that tried
+    reason = innermost.rstrip("\"')")[-200:] if around else text[-200:]
+    return f"{kind} ({reason}{')' * (reason.count('(') - reason.count(')'))})"
