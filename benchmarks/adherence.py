@@ -159,21 +159,21 @@ def report(
     """
     heard = np.stack([heard_by(judge, draws) for draws in made])  # (draws, clips, dims)
     true = heard_by(judge, sounds)
-    scores = np.mean([identification_by_clip(alike(draw, true)) for draw in heard], axis=0)
+    scores = np.mean([identification_by_clip(correlations(draw, true)) for draw in heard], axis=0)
     _print(f"identification_{name}{suffix}", scores)
     if name == "brain":
         together = np.concatenate([true, *heard])  # as the music was scored of which 0.816 is known in pools of ten
-        pooled = [alike(draw, true, by=together) for draw in heard]
+        pooled = [correlations(draw, true, by=together) for draw in heard]
         _print(
             f"identification_brain_pooled{suffix}", np.mean([identification_by_clip(each) for each in pooled], axis=0)
         )
-        for how, alike in (("", [alike(draw, true) for draw in heard]), ("_pooled", pooled)):
+        for how, alike in (("", [correlations(draw, true) for draw in heard]), ("_pooled", pooled)):
             two_way, top_1 = np.mean([one_per_group(each, labels) for each in alike], axis=0)
             _print(f"identification_brain_per_genre{how}{suffix}", two_way)
             _print(f"ten_way_top_1_brain{how}{suffix}", top_1)
     else:
-        _print(f"oracle_{name}{suffix}", identification_by_clip(alike(heard_by(judge, through), true)))
-        inside = np.mean([within_group(alike(draw, true), labels) for draw in heard], axis=0)
+        _print(f"oracle_{name}{suffix}", identification_by_clip(correlations(heard_by(judge, through), true)))
+        inside = np.mean([within_group(correlations(draw, true), labels) for draw in heard], axis=0)
         if np.isfinite(inside).any():
             within = "genre" if name == "rendered" else "package"
             print(f"identification_{name}_within_{within}{suffix}: {np.nanmean(inside):.4f}")
@@ -300,7 +300,7 @@ def heard_by(judge: Embedder, sounds: list[Waveform]) -> np.ndarray:
     return np.stack([judge.embed(*sound).mean(axis=0) for sound in sounds])
 
 
-def alike(made: np.ndarray, true: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
+def correlations(made: np.ndarray, true: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
     """Correlations of features that are standardised by the mean and deviation of some rows, by default the true ones.
 
     By the true ones, what all draws have in common counts against them, the sound of the codec for example.

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from _results import Results
-from adherence import REAL_DATA, alike, composed, heard_by, recordings
+from adherence import REAL_DATA, composed, correlations, heard_by, recordings
 
 from brain2music.metrics import bootstrap_interval, frechet_distance, identification_by_clip
 from brain2music.models.embedders import get_embedder
@@ -87,7 +87,7 @@ def judge(row: str, folder: Path, given: argparse.Namespace) -> None:
         made = [draws[0] for draws in generate_from_embeddings(model, vectors, given.seconds, 1, seed=0)]
         true = heard_by(embedder, sounds)
         ours = heard_by(embedder, [(piece.waveform[0], piece.sample_rate) for piece in made])
-        scores = identification_by_clip(alike(ours, true))
+        scores = identification_by_clip(correlations(ours, true))
         distance = frechet_distance(true, ours, np.random.default_rng(0), shrinkage="ledoit-wolf")
         low, high = bootstrap_interval(scores, np.random.default_rng(0))
         print(f"{row}, {name}: adherence {scores.mean():.4f} [{low:.4f}, {high:.4f}], Fréchet {distance.value:.3f}")

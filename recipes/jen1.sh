@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train a small JEN-1 from its data: jen1.sh [OUT] [STAGE...]; stages: packages mono latents train; export by name only.
 # What is there is kept, and training goes on from its last checkpoint, so the same command resumes after an
-# interruption; MINUTES (default 240) is the time of one call of the training, PIECES (default 150) composed pieces per
+# interruption; MINUTES (default 240) is the time of one call of the training, PIECES (default 60) composed pieces per
 # genre, THREADS (default 1) its threads, PRECISION (default no) bf16 where the processor multiplies it natively: twice
 # as fast. More pieces may be encoded while training stands; the whitening of the latents stays.
 # The model ends in OUT/jen1-small/model when the time is up; `jen1.sh OUT export` writes it from the last checkpoint of
@@ -23,7 +23,7 @@ mono() {
     --channels 1 --kbps 40 --segment 30 --megabytes 60 --minutes "${RECORDED_MINUTES:-300}"
 }
 latents() {
-  "$bin/python" recipes/jen1_data.py "$out/latents" --pieces-per-genre "${PIECES:-150}" --seed 7 --seconds 15 \
+  "$bin/python" recipes/jen1_data.py "$out/latents" --pieces-per-genre "${PIECES:-60}" --seed 7 --seconds 15 \
     --recorded "$out/mono" --workers 1
 }
 train() {
