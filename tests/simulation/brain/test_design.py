@@ -10,6 +10,7 @@ import pytest
 
 from brain2music._utils.errors import InputError
 from brain2music.brain.load import load_responses
+from brain2music.config import EventsConfig
 from brain2music.simulation.brain import DESIGNS, read_truth, simulate
 from brain2music.simulation.brain.dataset import plan_subjects
 from brain2music.simulation.brain.design import PlannedRun, events_table, plan_runs, runs_of_study
@@ -102,13 +103,16 @@ def test_clips_last_15_s_whether_or_not_that_is_a_whole_number_of_scans(tr: floa
 def test_a_study_with_a_tr_of_2_s_is_read_as_planned(music: Path, tmp_path: Path) -> None:
     simulate(tmp_path / "study", stimuli=music, tr=2.0, seed=3, n_jobs=1)
     planned = plan_subjects(["001"], replace(SMALL, tr=2.0), 3, music=music)[0]
-    study = read_study(tmp_path / "study")
-    read = runs_of_study(study, "001")
+    nearest = read_study(tmp_path / "study", events=EventsConfig(resampling="none"))
+    read = runs_of_study(nearest, "001")
     assert [run.presentations for run in read] == [run.presentations for run in planned]
     assert [(run.tr, run.n_volumes) for run in read] == [(2.0, run.n_volumes) for run in planned]
-    assert check_study(study.root) == []
-    responses = load_responses(study, "001", "test")
+    responses = load_responses(nearest, "001", "test")
     assert (responses.tr, responses.n_scans) == (2.0, 8)
+    study = read_study(tmp_path / "study")  # clips of 15 s begin between scans: seven whole scans are interpolated
+    assert study.resampling == "linear"
+    assert [finding.code for finding in check_study(study.root)] == ["between-scans"]
+    assert load_responses(study, "001", "test").n_scans == 7
     assert read_truth(study.root, "001").settings["tr"] == 2.0
 
 
