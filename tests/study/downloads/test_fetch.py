@@ -125,7 +125,8 @@ def test_an_interruption_leaves_what_resumes(number: int, site: Site, tmp_path: 
     site.site[path].faults = [stall(400_000)]
     out = tmp_path / "out"
     words = ["fetch", "zenodo-8275363", str(out), "--yes", "--server", f"zenodo={site.url}/api/records"]
-    call = [sys.executable, "-c", "from brain2music.cli import main; main()", *words, "--timeout", "60"]
+    heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # also below nohup
+    call = [sys.executable, "-c", f"{heeded}; from brain2music.cli import main; main()", *words, "--timeout", "60"]
     with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         _wait_for(lambda: _bytes_of_parts(out) >= 400_000)
         process.send_signal(number)
