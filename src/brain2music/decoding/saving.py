@@ -28,11 +28,8 @@ def save_decoder(decoder: "Decoder", folder: Path) -> Path:
         in_form(decoder.name, form): flatten(decoder._mapping(form), MAPPING_PARTS, arrays, f"mapping.{form}")
         for form in FORMS
     }
-    params = decoder.get_params()
-    if params["alphas"] is not None:
-        params["alphas"] = [float(alpha) for alpha in params["alphas"]]
     config: dict[str, Any] = {
-        "parameters": params,
+        "parameters": decoder.get_params(),
         "embedding": asdict(decoder.space_),
         "responses": [layout_of(each, arrays, f"responses.{lag}") for lag, each in enumerate(decoder._train)],
         "n_folds": decoder.n_folds_,

@@ -29,12 +29,8 @@ _OF_VOXELS = ("best_alphas_", "cv_scores_", "mean_", "ceiling_")
 def save_encoder(encoder: "Encoder", folder: Path) -> Path:
     """Write a fitted encoder."""
     arrays: dict[str, np.ndarray] = {name: getattr(encoder, name) for name in _OF_VOXELS}
-    params = encoder.get_params()
-    params["delays"] = [int(delay) for delay in params["delays"]]
-    if params["alphas"] is not None:
-        params["alphas"] = [float(alpha) for alpha in params["alphas"]]
     config: dict[str, Any] = {
-        "parameters": params,
+        "parameters": encoder.get_params(),
         "embedding": asdict(encoder.space_),
         "responses": layout_of(encoder._train, arrays),
         "windows": asdict(encoder._windows),
