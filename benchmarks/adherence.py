@@ -35,7 +35,7 @@ from brain2music.metrics.uncertainty import bootstrap_interval
 from brain2music.models.embedders import get_embedder
 from brain2music.models.embedding_input import EmbeddingInput
 from brain2music.models.generator_parts.prompts import Waveform, embed_sounds
-from brain2music.models.generators import generate_from_embeddings, get_generator
+from brain2music.models.generators import Generator, generate_from_embeddings, get_generator
 from brain2music.models.jen1.model import JEN1
 from brain2music.models.musiclm.model import MusicLM
 from brain2music.pipeline.outputs import Outputs
@@ -91,16 +91,14 @@ def main() -> None:
     parser.add_argument("--shards", type=Path, help="training tokens, for the memorisation probe")
     given = parser.parse_args()
 
-    name = NAMES.get(given.generator, given.generator)
-    model = get_generator(name, codec=given.codec, vocoder=given.vocoder)
+    name = given.generator
+    model = open_generator(name, given.steps, codec=given.codec, vocoder=given.vocoder)
     if not isinstance(model, Model) or (given.shards is not None and isinstance(model, JEN1)):
         parser.error(f"{name} cannot be judged so")
     if given.guidance is not None:
         model = _guided(model, given.guidance)
     if isinstance(model, JEN1):
         RESULTS.file = RESULTS.file.with_name("adherence_jen1.json")  # beside the rows of MusicLM
-    if given.steps is not None and isinstance(model, JEN1):
-        model.diffusion = replace(model.diffusion, sampling_steps=given.steps)
     judges = {"" if i == 0 else f"_{each}": get_embedder(each) for i, each in enumerate(given.judge)}
     makers = {
         "rendered": lambda: composed(given.clips, given.seed, given.seconds),
@@ -119,6 +117,14 @@ def main() -> None:
         report_brain(model, judges, given)
     if given.shards is not None:
         print_memorisation(model, given.shards)
+
+
+def open_generator(name: str, steps: int | None = None, **options: object) -> Generator:
+    """A generator by its name here, the registry's or a folder; ``steps`` are a JEN-1's, of its sampler."""
+    model = get_generator(NAMES.get(name, name), **options)
+    if steps is not None and isinstance(model, JEN1):
+        model.diffusion = replace(model.diffusion, sampling_steps=steps)
+    return model
 
 
 def composed(count: int, seed: int, seconds: float) -> tuple[list[Waveform], list[str]]:

@@ -24,8 +24,8 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
+from _gtzan import validation_clips
 from _results import Results
 
 from brain2music.audio.find import find_audio
@@ -104,16 +104,13 @@ def main() -> None:
 
 def real_clips(embedder: MuLanEmbedder, folder: Path) -> None:
     """Genre by prompt, and captions, of the validation clips of GTZAN."""
-    table = pd.read_csv(folder / "captions.csv", encoding="utf-8-sig")
-    captions = {name.removesuffix("_15s"): text for name, text in zip(table["ID"], table["DescEN"], strict=True)}
-    files = sorted((folder / "dev").glob("*.ogg"))
-    sounds = np.stack([embedder.average(embedder.embed(*read_audio(file, duration=15.0))) for file in files])
-    genres = [file.name.partition(".")[0] for file in files]
+    genres, clips, captions = validation_clips(folder)
+    sounds = np.stack([embedder.average(embedder.embed(*clip)) for clip in clips])
     names = sorted(set(genres))
     plain = embedder.embed_text([f"{name.replace('hiphop', 'hip-hop')} music" for name in names])
     show("genre_zero_shot_real", (sounds @ plain.T).argmax(axis=1) == [names.index(genre) for genre in genres], 0.1)
-    own = [row for row, file in enumerate(files) if file.stem in captions]
-    alike = embedder.embed_text([captions[files[row].stem] for row in own]) @ sounds[own].T
+    own = list(captions)
+    alike = embedder.embed_text(list(captions.values())) @ sounds[own].T
     nearer = (np.diag(alike)[:, None] > alike).sum(axis=1) / (len(own) - 1)
     show("caption_two_way_real", nearer, 0.5)
 

@@ -14,17 +14,16 @@ used, and the shared recordings of packages that no training used.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from _results import Results
-from adherence import NAMES, REAL_DATA, composed, recordings, through_codec
+from adherence import REAL_DATA, composed, open_generator, recordings, through_codec
 
 from brain2music.metrics import Rhythm, bootstrap_interval, rhythm, tempi_agree
 from brain2music.models.embedding_input import EmbeddingInput
 from brain2music.models.generator_parts.prompts import embed_sounds
-from brain2music.models.generators import generate_from_embeddings, get_generator
+from brain2music.models.generators import generate_from_embeddings
 from brain2music.models.jen1.model import JEN1
 
 BARS = {"pulse": "≥ 0.5", "pulse_ratio": "≥ 0.75", "tempo_agreement": "≥ 0.5"}
@@ -41,9 +40,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", choices=("rendered", "recorded"), default=("rendered", "recorded"))
     parser.add_argument("--recorded", type=Path, default=REAL_DATA / "recorded")
     given = parser.parse_args()
-    model = get_generator(NAMES.get(given.generator, given.generator))
-    if given.steps is not None and isinstance(model, JEN1):
-        model.diffusion = replace(model.diffusion, sampling_steps=given.steps)
+    model = open_generator(given.generator, given.steps)
     results = Results("pulse" if not isinstance(model, JEN1) else "pulse_jen1")
     makers = {
         "rendered": lambda: composed(given.clips, given.seed, given.seconds)[0],

@@ -16,19 +16,17 @@ GTZAN, whose clips no training used.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _gtzan import validation_clips
 from _results import Results
-from adherence import NAMES, REAL_DATA
+from adherence import REAL_DATA, heard_by, open_generator
 
-from brain2music.audio.io import read_audio
 from brain2music.metrics import bootstrap_interval, identification_by_clip, similarity
 from brain2music.models.embedding_input import EmbeddingInput
 from brain2music.models.generator_parts.prompts import embed_sounds, embed_texts
-from brain2music.models.generators import get_generator
 from brain2music.models.jen1.model import JEN1
 from brain2music.models.musicnn.musicnn_embedder import MusicnnEmbedder
 
@@ -49,35 +47,25 @@ def main() -> None:
     parser.add_argument("--judge", nargs="+", default=["musicnn-mtt-vgg", "musicnn-msd-vgg", "musicnn-mtt"])
     parser.add_argument("--gtzan", type=Path, default=REAL_DATA / "gtzan")
     given = parser.parse_args()
-    model = get_generator(NAMES.get(given.generator, given.generator))
-    if given.steps is not None and isinstance(model, JEN1):
-        model.diffusion = replace(model.diffusion, sampling_steps=given.steps)
+    model = open_generator(given.generator, given.steps)
     results = Results("text_adherence" if not isinstance(model, JEN1) else "text_adherence_jen1")
     judges = {name: MusicnnEmbedder(name.removeprefix("musicnn-"), 3.0, 3.0) for name in given.judge}
 
     prompts = pd.read_csv(PROMPTS, sep="\t")
     texts, wanted = list(prompts["text"]), [set(tags.split(",")) for tags in prompts["tags"]]
-    captions, clips = captioned(given.gtzan)
+    _, sounds, captioned = validation_clips(given.gtzan)
+    captions, clips = list(captioned.values()), [sounds[row] for row in captioned]
     made = pieces_of(model, [*texts, *captions], given)
     sound_levels(results, made)
     for name, judge in judges.items():
         heard = np.stack([[judge.tags(*piece).mean(axis=0) for piece in pieces] for pieces in made])
         tags_agree(results, name, heard[: len(texts)], wanted, [tag.lower() for tag in judge.tag_names])
-        sounds = np.stack([judge.embed(*clip).mean(axis=0) for clip in clips])
-        own = np.stack([[judge.embed(*piece).mean(axis=0) for piece in pieces] for pieces in made[len(texts) :]])
-        captions_identified(results, name, own, sounds)
+        own = np.stack([heard_by(judge, pieces) for pieces in made[len(texts) :]])
+        captions_identified(results, name, own, heard_by(judge, clips))
     conditioner = EmbeddingInput(model.space)
     given_by, of_clips = embed_texts(captions, conditioner).numpy(), embed_sounds(clips, conditioner).numpy()
     scores = identification_by_clip(similarity(given_by - given_by.mean(0), of_clips - of_clips.mean(0)))
     show(results, "clip_by_caption", scores)
-
-
-def captioned(folder: Path) -> tuple[list[str], list[tuple[np.ndarray, int]]]:
-    """Captions of the validation clips that have one, and their first 15 s."""
-    table = pd.read_csv(folder / "captions.csv", encoding="utf-8-sig")
-    caption_of = {name.removesuffix("_15s"): text for name, text in zip(table["ID"], table["DescEN"], strict=True)}
-    files = [file for file in sorted((folder / "dev").glob("*.ogg")) if file.stem in caption_of]
-    return [caption_of[file.stem] for file in files], [read_audio(file, duration=15.0) for file in files]
 
 
 def pieces_of(model: object, texts: list[str], given: argparse.Namespace) -> list[list[tuple[np.ndarray, int]]]:

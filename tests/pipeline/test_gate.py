@@ -15,7 +15,6 @@ import soundfile
 from brain2music._utils.errors import Brain2MusicWarning, InputError, LeakageError
 from brain2music.brain.arrays import read_arrays_study
 from brain2music.brain.source import BidsSource
-from brain2music.config import RunConfig
 from brain2music.gallery.build import build_gallery
 from brain2music.metrics.records import OWN, read_scores, select_scores
 from brain2music.models.embedders import get_embedder
@@ -24,20 +23,9 @@ from brain2music.pipeline.refits import about_p
 from brain2music.pipeline.run import run_pipeline
 from brain2music.report.page import build_report
 from brain2music.study.finding import Finding
+from tests.pipeline.tiny_config import CONFIG
 from tests.study.tiny_study import TR, TinyStudy, voxels
 
-CONFIG = RunConfig.of(
-    embeddings=("logmel",),
-    window_s=1.5,
-    lag_tr=0,
-    compare_lags_tr=(),
-    n_inner_folds=2,
-    n_permutations=100,
-    fade_s=0.1,
-    n_permuted_fits=1,
-    encoding={"enabled": False},
-    leave_one_genre_out=False,
-)
 TRAIN, OTHER, TEST = "task-Training_run-01", "task-Training_run-02", "task-Test_run-01"
 Fault = Callable[[TinyStudy, Path], dict]
 FAULTS: dict[str, tuple[str, Fault]] = {}

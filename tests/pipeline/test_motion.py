@@ -7,24 +7,11 @@ import pandas as pd
 
 from brain2music.brain.head_motion import MOVEMENT
 from brain2music.brain.source import BidsSource
-from brain2music.config import RunConfig
 from brain2music.pipeline.outputs import MOTION
 from brain2music.pipeline.run import run_pipeline
 from brain2music.report.page import build_report
+from tests.pipeline.tiny_config import CONFIG
 from tests.study.tiny_study import SCANS, TinyStudy
-
-CONFIG = RunConfig.of(
-    embeddings=("logmel",),
-    window_s=1.5,
-    lag_tr=0,
-    compare_lags_tr=(),
-    n_inner_folds=2,
-    n_permutations=100,
-    fade_s=0.1,
-    n_permuted_fits=1,
-    encoding={"enabled": False},
-    leave_one_genre_out=False,
-)
 
 
 def test_motion_of_preprocessed_images_is_kept_and_shown(tmp_path: Path) -> None:
