@@ -114,6 +114,7 @@ def test_digests_tell_apart_what_decides_the_result(model: JEN1, folder: Path) -
 def test_what_cannot_be_done_is_told(model: JEN1, folder: Path) -> None:
     class OnlyGenerates:
         name, sha256, sample_rate, space = "other", "0", RATE, model.space
+        abilities = model.abilities
 
         def generate(self, **_: object) -> list[Reconstruction]:
             return []

@@ -1,3 +1,4 @@
+from .abilities import Abilities as Abilities
 from .codecs import get_codec as get_codec
 from .codecs import get_token_codec as get_token_codec
 from .codecs import list_codecs as list_codecs
@@ -6,7 +7,8 @@ from .embedders import get_embedder as get_embedder
 from .embedders import get_text_embedder as get_text_embedder
 from .embedders import list_embedders as list_embedders
 from .embedders import pull as pull
-from .generators import Generator as Generator
+from .generator_protocols import Editor as Editor
+from .generator_protocols import Generator as Generator
 from .generators import get_generator as get_generator
 from .registration import FunctionEmbedder as FunctionEmbedder
 from .registration import register_codec as register_codec

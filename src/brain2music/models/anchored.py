@@ -28,9 +28,11 @@ from ..audio.sound import Reconstruction
 from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..embeddings.protocols import Embedder
 from ..embeddings.windows import mono_at
+from .abilities import Abilities, abilities_of
 from .embedding_input import EmbeddingInput
-from .generator_parts.prompts import Waveform, check_duration, check_seed, embed_sounds, prompts_from_embeddings
-from .generators import Generator
+from .generator_parts.inputs import AudioInput, Waveform
+from .generator_parts.prompts import check_duration, check_seed, embed_sounds, prompts_from_embeddings
+from .generator_protocols import Generator
 from .jen1.diffusion import StartingLatents
 from .jen1.model import JEN1
 
@@ -122,6 +124,9 @@ class AnchoredGenerator:
             raise InputError(f"the strength is {strength:g}", hint="choose a number above 0, and at most 1")
         if how != "continue" and not isinstance(generator, JEN1):
             raise InputError(f"{generator.name} cannot {how} music", hint="continue anchors, or take a JEN-1")
+        if generator.space is None:
+            raise InputError(f"{generator.name} takes no embeddings, by which anchors are retrieved")
+        self.space: EmbeddingSpace = generator.space
         self.inner, self.retrieve, self.how, self.strength = generator, retrieve, how, strength
         self.name = f"{generator.name}+{how}"
         self.sha256 = digest_text(f"{generator.sha256} {how} {strength} {digest}")
@@ -132,19 +137,21 @@ class AnchoredGenerator:
         return self.inner.sample_rate
 
     @property
-    def space(self) -> EmbeddingSpace:
-        """Space of the embeddings that condition it."""
-        return self.inner.space
+    def abilities(self) -> Abilities:
+        """Those of the generator, but from embeddings alone."""
+        return replace(abilities_of(self.inner), conditions=("embedding",), edits=())
 
     def generate(
         self,
         embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
         text: str | Sequence[str] | None = None,
+        like: AudioInput | Sequence[AudioInput] | None = None,
         *,
         seconds: float = 15.0,
         seed: int = 0,
         n_samples: int = 1,
         first_item: int = 0,
+        guidance: float | None = None,
     ) -> list[Reconstruction]:
         """Make ``n_samples`` pieces per item from its nearest anchors, taken in turn.
 
@@ -152,8 +159,8 @@ class AnchoredGenerator:
         ----------
         embedding : Embeddings, ndarray or Path
             As for the generator; anchors are retrieved by it.
-        text : None
-            Texts retrieve nothing here.
+        text, like, guidance : None
+            Texts and recordings retrieve nothing here, and the generator follows its anchor.
         seconds, seed, n_samples, first_item
             As for the generator.
 
@@ -171,8 +178,10 @@ class AnchoredGenerator:
         """
         check_duration(seconds, n_samples)
         check_seed(seed)
-        if embedding is None or text is not None:
-            raise InputError("anchors are retrieved by an embedding", hint="give one, and no text")
+        if embedding is None or text is not None or like is not None:
+            raise InputError("anchors are retrieved by an embedding", hint="give one, and no text or recording")
+        if guidance is not None:
+            raise InputError("anchored music follows its anchor, without guidance", hint="leave the guidance out")
         prompts = prompts_from_embeddings(embedding, EmbeddingInput(self.space))
         found = self.retrieve(prompts.vectors.numpy())
         made = []

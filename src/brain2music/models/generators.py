@@ -1,8 +1,8 @@
-"""Registry of generators, and their interface."""
+"""Registry of generators: ours, public ones, and those that a user registered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -10,86 +10,11 @@ from jaxtyping import Float
 from .._utils.errors import InputError
 from .._utils.files import read_json
 from ..audio.sound import Reconstruction
-from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..weights import local_models
+from .abilities import abilities_of
+from .generator_catalogue import PUBLIC_GENERATORS
+from .generator_protocols import Generator
 from .plugins import find_model, load_plugins
-
-
-@runtime_checkable
-class Generator(Protocol):
-    """Generator of music from an embedding or a text.
-
-    This is the protocol of what :func:`get_generator` returns. ``name`` and ``sha256`` are in the origin of its
-    outputs.
-
-    Attributes
-    ----------
-    name : str
-        Name of the model.
-    sha256 : str
-        Digest of all that decides its outputs.
-    sample_rate : int
-        Sample rate of the generated sound in Hz.
-    space : EmbeddingSpace
-        Space of the embeddings that condition it.
-
-    Examples
-    --------
-    >>> import brain2music as b2m
-    >>> from brain2music.models import Generator
-    >>> isinstance(b2m.get_codec("opus-6k"), Generator)  # a codec does not generate
-    False
-    """
-
-    name: str
-    sha256: str
-
-    @property
-    def sample_rate(self) -> int:
-        """Sample rate of the generated sound in Hz."""
-        ...
-
-    @property
-    def space(self) -> EmbeddingSpace:
-        """Space of the embeddings that condition it."""
-        ...
-
-    def generate(
-        self,
-        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
-        text: str | Sequence[str] | None = None,
-        *,
-        seconds: float = 15.0,
-        seed: int = 0,
-        n_samples: int = 1,
-        first_item: int = 0,
-    ) -> list[Reconstruction]:
-        """Generate music.
-
-        A piece depends only on its item, the seed and the numbers of item and sample.
-
-        Parameters
-        ----------
-        embedding : Embeddings or ndarray, optional
-            Embeddings in the space of the generator; an array is (dims,) for one item, or (items, windows, dims).
-        text : str or sequence of str, optional
-            Descriptions of the music, instead of an embedding.
-        seconds : float, default 15.0
-            Duration of each piece in seconds.
-        seed : int, default 0
-            Seed of the random numbers.
-        n_samples : int, default 1
-            Number of pieces per item.
-        first_item : int, default 0
-            Number of the first item.
-
-        Returns
-        -------
-        list of Reconstruction
-            ``n_samples`` pieces per item, all of the first item first.
-        """
-        ...
-
 
 KINDS = {
     "MusicLM": "MusicLM, ours: music from embeddings and texts",
@@ -109,7 +34,8 @@ def get_generator(
     Parameters
     ----------
     name : str or Path
-        ``musiclm-small``, a registered name, or a folder that ``brain2music train musiclm`` or ``train jen1`` wrote.
+        ``musiclm-small``, the name of a public generator or of one that you registered, or a folder that
+        ``brain2music train musiclm`` or ``train jen1`` wrote.
     device : str, default "cpu"
         Device on which it computes.
     codec : str or Path, optional
@@ -135,10 +61,12 @@ def get_generator(
     ('mulan-small', 22050)
     """
     load_plugins()
-    if str(name) in GENERATORS:
+    if str(name) in GENERATORS or str(name) in PUBLIC_GENERATORS:
         if codec is not None or vocoder is not None:
             raise InputError(f"{name} takes neither a codec nor a vocoder", hint="leave them out")
-        return GENERATORS[str(name)](device)
+        if str(name) in PUBLIC_GENERATORS:
+            return PUBLIC_GENERATORS[str(name)].make(device)
+        return _with_abilities(GENERATORS[str(name)](device))
     folder = find_model(name, "generator", KINDS)
     kind = read_json(folder / "config.json").get("model")
     if kind == "MusicLM":
@@ -151,6 +79,14 @@ def get_generator(
         return JEN1.from_pretrained(folder, device, codec, vocoder)
     hint = "name a folder that `brain2music train musiclm` or `train jen1` wrote"
     raise InputError(f"{kind} does not generate music", folder, hint)
+
+
+def _with_abilities(registered: Any) -> Generator:
+    """A user's generator with abilities: its own, or what the arguments of its ``generate`` say."""
+    if not hasattr(registered, "abilities") and hasattr(registered, "generate"):
+        registered.abilities = abilities_of(registered)
+    found: Generator = registered
+    return found
 
 
 def list_generators() -> list[str]:

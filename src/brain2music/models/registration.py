@@ -18,7 +18,8 @@ from ..embeddings.protocols import Embedder
 from .catalogue import EMBEDDINGS, Embedding
 from .codec_parts.codes import Codec
 from .codecs import ADAPTERS, CODEC_DESCRIPTIONS, codec_names
-from .generators import GENERATORS, Generator
+from .generator_protocols import Generator
+from .generators import GENERATORS
 from .sources import Weights
 
 _NAME = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")

@@ -18,8 +18,10 @@ from ..embeddings.captions import read_captions, with_captions
 from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
 from ..metrics.leakage import Leak, check_split, gallery_leaks, read_gtzan_index, require_no_leak
+from ..models.abilities import abilities_of
 from ..models.embedders import get_embedder
-from ..models.generators import Generator, get_generator
+from ..models.generator_protocols import Generator
+from ..models.generators import get_generator
 from ..study.check import find_respelt, find_unpresentable, no_recordings
 from ..study.finding import Finding, error, warning
 from ..study.study import Clip
@@ -207,7 +209,8 @@ def _generator(
     generator = _attempt("generator-unusable", found, get_generator, name)
     if generator is not None:
         _attempt("generator-unfit", found, require_fit, generator, embedders)
-        if config.generation.anchored is not None:
+        _attempt("generator-unfit", found, abilities_of(generator).check_seconds, name, config.generation.duration_s)
+        if config.generation.anchored is not None and generator.space is not None:
             presented = [clip.track for clip in (*source.train_clips, *source.test_clips)]
             generator = _attempt("anchors-impossible", found, anchor, generator, config, galleries, presented)
     return generator

@@ -23,8 +23,9 @@ from ..gallery.gallery import Gallery
 from ..metrics.builder import ScoreBuilder
 from ..metrics.generation import score_generated
 from ..metrics.score import Condition, Score
+from ..models.abilities import abilities_of
 from ..models.anchored import AnchoredGenerator
-from ..models.generators import Generator
+from ..models.generator_protocols import Generator
 from .agreement import Sound, agreement
 from .cache import stage
 from .context import Music, SubjectContext
@@ -96,6 +97,9 @@ def _only(decoded: Decoded, rows: Int[np.ndarray, " chosen"]) -> Decoded:
 
 def require_fit(generator: Generator, embedders: tuple[Embedder, ...]) -> None:
     """:class:`InputError` unless the generator takes one of the embeddings that are decoded."""
+    if generator.space is None:
+        what = f"{generator.name} takes no embeddings, so nothing that is decoded drives it"
+        raise InputError(what, hint=f"it makes music from {abilities_of(generator).given}; name another generator")
     if generator.space.name not in [embedder.space.name for embedder in embedders]:
         name = generator.space.name
         raise InputError(f"the generator takes {name}, which is not decoded", hint=f"add --embedding {name}")
@@ -110,6 +114,7 @@ def anchor(
     ------
     InputError : there is no such gallery, or the generator cannot do it.
     """
+    assert generator.space is not None  # said by require_fit
     settings, name = config.generation, generator.space.name
     found = [each for each in galleries if each.space.name == name]
     if not found or settings.anchored is None:

@@ -10,7 +10,7 @@ from ..brain.source import Source
 from ..config import RunConfig
 from ..embeddings.protocols import Embedder
 from ..embeddings.windows import n_windows
-from ..models.generators import Generator
+from ..models.generator_protocols import Generator
 from ..study.finding import Finding, error, warning
 from .outputs import Outputs
 

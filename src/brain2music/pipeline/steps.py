@@ -22,7 +22,7 @@ from ..embeddings.protocols import Embedder
 from ..gallery.gallery import Gallery
 from ..metrics.decoding import clip_similarity
 from ..metrics.records import write_scores
-from ..models.generators import Generator
+from ..models.generator_protocols import Generator
 from .between_subjects import require_several, score_between_subjects
 from .cache import Step
 from .context import Music, SubjectContext
@@ -56,7 +56,7 @@ def subject_steps(
         for gallery in galleries:
             if gallery.space.name == name:
                 yield retrieval_step(context, embedder, music, decoder, gallery, outputs)
-        if generator is not None and generator.space.name == name:
+        if generator is not None and generator.space is not None and generator.space.name == name:
             yield generation_step(context, embedder, music, decoder, generator, outputs)
         yield from model_steps(context, embedder, music, decoder, outputs)
     if context.config.encoding.enabled:

@@ -14,7 +14,8 @@ from ..decoding.estimator import Decoder
 from ..embeddings.embeddings import DecodedEmbeddings, Embeddings
 from ..embeddings.plain import as_responses
 from ..gallery.gallery import Gallery
-from ..models.generators import Generator, get_generator
+from ..models.generator_protocols import Generator
+from ..models.generators import get_generator
 from .new_scans import IMAGES, as_clips, read_new_array, read_new_run
 
 
@@ -78,8 +79,10 @@ class BrainToMusic:
         self.layout: Responses = self.decoder._train[0]
         self.gallery = gallery if isinstance(gallery, Gallery | None) else Gallery.open(str(gallery))
         self.generator = get_generator(generator) if isinstance(generator, str | Path) else generator
+        if self.generator is not None and self.generator.space is None:
+            raise InputError(f"{self.generator.name} takes no embeddings", hint="name a generator that does")
         for part in (self.gallery, self.generator):
-            if part is not None:
+            if part is not None and part.space is not None:
                 self.decoder.space_.require_same_means(part.space)
 
     def read(self, scans: str | Path, events: str | Path | None = None) -> list[Responses]:

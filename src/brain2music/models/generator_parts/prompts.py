@@ -4,7 +4,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,26 +14,20 @@ from torch import Tensor
 from ..._utils.errors import InputError
 from ..._utils.files import digest_array, digest_file
 from ...audio.io import read_audio
-from ...audio.waveforms import AnyWaveform, as_channels
+from ...audio.waveforms import as_channels
 from ...embeddings.embeddings import Embeddings
 from ...embeddings.protocols import Embedder, TextEmbedder
 from ...embeddings.store import load_embeddings, read_vectors
 from ...embeddings.texts import as_texts
 from ..embedders import get_embedder
 from ..embedding_input import EmbeddingInput
+from .inputs import Rows, Waveform
 
 MIN_DURATION_S, MAX_DURATION_S = 1.0, 600.0
 MAX_WORDS = 200
 MAX_SAMPLES = 64
 MAX_GUIDANCE = 100.0
 MAX_SEED = 2**32 - 1
-
-Waveform = tuple[AnyWaveform, int]
-"""A waveform, mono or stereo, either way round, and its sample rate in Hz."""
-AudioInput = Waveform | Path | str
-"""A waveform with its sample rate, or a sound file."""
-Rows = Literal["items", "windows"]
-"""What the rows of a two-dimensional array are: items, each with a piece of its own, or windows of one item."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,11 @@ def check_duration(seconds: Any, n_samples: Any = 1) -> None:
         raise InputError(
             f"{seconds:g} s of music cannot be made", hint=f"ask for {MIN_DURATION_S:g} to {MAX_DURATION_S:g} seconds"
         )
+    check_draws(n_samples)
+
+
+def check_draws(n_samples: Any) -> None:
+    """Raise :class:`InputError` for a number of samples that cannot be generated."""
     if not 1 <= _as_whole_number(n_samples, "n_samples") <= MAX_SAMPLES:
         raise InputError(f"{n_samples} samples cannot be generated", hint=f"ask for 1 to {MAX_SAMPLES}")
 
@@ -74,7 +73,7 @@ def prompts_from_texts(texts: Any, conditioner: EmbeddingInput) -> Prompts:
 
 def prompts_from_audio(sounds: Any, conditioner: EmbeddingInput) -> Prompts:
     """Prompts from recordings; a single one may be passed by itself."""
-    read = [read_recording(each, "like") for each in _as_recordings(sounds)]
+    read = read_recordings(sounds, "like")
     return Prompts(embed_sounds([sound for sound, _ in read], conditioner), [origin for _, origin in read])
 
 
@@ -133,6 +132,11 @@ def embed_sounds(sounds: Sequence[Waveform], conditioner: EmbeddingInput) -> Flo
     embedder = _embedder_of(conditioner)
     rows = [embedder.embed(waveform, sample_rate).mean(axis=0) for waveform, sample_rate in sounds]
     return conditioner.check(np.stack(rows), embedder.space)
+
+
+def read_recordings(sounds: Any, use: str) -> list[tuple[Waveform, dict[str, Any]]]:
+    """Recordings, or a single one by itself, as :func:`read_recording` reads them."""
+    return [read_recording(each, use) for each in _as_recordings(sounds)]
 
 
 def read_recording(recording: Any, use: str, mono: bool = True) -> tuple[Waveform, dict[str, Any]]:

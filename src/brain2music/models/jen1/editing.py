@@ -2,9 +2,11 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,14 +16,15 @@ from torch import Tensor
 from ..._utils.errors import Brain2MusicWarning, InputError
 from ..._utils.progress import Advance, StepCounter
 from ...audio.channels import mix
-from ...audio.filling import NEAR_S, fill_gap, gains_around
+from ...audio.filling import NEAR_S, SEAM_S, fill_gap, gains_around
 from ...audio.info import audio_info
 from ...audio.io import resample
 from ...audio.joining import join
 from ...audio.limiter import limit
 from ...audio.sound import Reconstruction
 from ...audio.waveforms import as_channels
-from ..generator_parts.prompts import AudioInput, embed_sounds, read_recording
+from ..generator_parts.inputs import AudioInput
+from ..generator_parts.prompts import embed_sounds, read_recording
 from ..mel_tokens.griffin_lim import GriffinLim
 from ..mel_tokens.hifigan import HOP_LENGTH
 from .condition import DiffusionCondition
@@ -39,16 +42,46 @@ LEAST_KNOWN_S = 1.0
 _MARGIN_S = 0.003  # what resampling smears around a gap
 
 
+class Editing(NamedTuple):
+    """How a recording is edited: a text, or a condition, or neither; and the arguments of sampling."""
+
+    text: str | None
+    condition: DiffusionCondition | None
+    seed: int
+    sample: int
+    guidance: float | None
+    steps: int | None
+    progress: Advance | None
+
+
+def fill_regions(
+    model: "JEN1", recording: AudioInput, regions: Sequence[tuple[float, float]], asked: Editing
+) -> Reconstruction:
+    """Fill gaps from the first to the last, none of which is read; see :meth:`.model.JEN1.fill`."""
+    read, sample_rate, file, origin = _read(recording, "inpaints")
+    channels, gaps = read.copy(), sorted(regions)
+    if not gaps:
+        raise InputError("there is no region to fill", hint="give its start and end in seconds")
+    for (_, stop), (start, _) in pairwise(gaps):
+        if start <= stop:
+            raise InputError(f"two regions meet at {start:g} s", hint="give one that spans both")
+    made = None
+    for number, (start_s, stop_s) in enumerate(gaps):
+        first, last = check_gap(start_s, stop_s, channels.shape[1], sample_rate, file)
+        until = round(gaps[number + 1][0] * sample_rate) if number + 1 < len(gaps) else channels.shape[1]
+        made = inpaint_sound(model, (channels[:, :until], sample_rate), start_s, stop_s, asked)
+        seam = round(SEAM_S * sample_rate)
+        changed = slice(max(0, first - seam), min(last + seam, until))
+        channels[:, changed] = made.waveform[:, changed] / np.float32(made.source["gain"])
+    assert made is not None
+    origin |= {"item": 0, "draw": asked.sample, "text": asked.text, "gap_s": [list(gap) for gap in gaps]}
+    bits = audio_info(file).bits if file else 16
+    whole = model.piece(channels, "inpaint", asked.seed, asked.guidance, asked.steps, origin)
+    return replace(whole, sample_rate=sample_rate, bits=bits)
+
+
 def inpaint_sound(
-    model: "JEN1",
-    recording: AudioInput,
-    start_s: float,
-    stop_s: float,
-    text: str | None,
-    seed: int,
-    guidance: float | None,
-    steps: int | None,
-    progress: Advance | None,
+    model: "JEN1", recording: AudioInput, start_s: float, stop_s: float, asked: Editing
 ) -> Reconstruction:
     """Fill a gap in a recording; see :meth:`.model.JEN1.inpaint`."""
     channels, sample_rate, file, origin = _read(recording, "inpaints")
@@ -60,28 +93,19 @@ def inpaint_sound(
     known[gap] = False
     sound, known_samples = _at_model(model, part, known, sample_rate)
     encoded = model.latents.encode(sound, known_samples)
-    condition = _condition(model, text, _remaining(sound, known_samples))
-    counted = StepCounter(progress, _n_windows(model, encoded))
-    latents = _fill_latents(model, encoded, condition, seed, guidance, steps, counted)
+    condition = _condition(model, asked, _remaining(sound, known_samples))
+    counted = StepCounter(asked.progress, _n_windows(model, encoded))
+    latents = _fill_latents(model, encoded, condition, asked, counted)
     filling = _filling(model, latents, encoded.level, part, known, gap, sample_rate)
     whole = channels.copy()
     whole[:, near] = fill_gap(part, limit(filling, sample_rate), gap.start, gap.stop, sample_rate)
-    origin |= {"item": 0, "draw": 0, "text": text, "gap_s": [first / sample_rate, last / sample_rate]}
+    origin |= {"item": 0, "draw": asked.sample, "text": asked.text, "gap_s": [first / sample_rate, last / sample_rate]}
     bits = audio_info(file).bits if file else 16
-    made = model.piece(whole, "inpaint", seed, guidance, steps, origin)
+    made = model.piece(whole, "inpaint", asked.seed, asked.guidance, asked.steps, origin)
     return replace(made, sample_rate=sample_rate, bits=bits)
 
 
-def continue_sound(
-    model: "JEN1",
-    recording: AudioInput,
-    seconds: float,
-    text: str | None,
-    seed: int,
-    guidance: float | None,
-    steps: int | None,
-    progress: Advance | None,
-) -> Reconstruction:
+def continue_sound(model: "JEN1", recording: AudioInput, seconds: float, asked: Editing) -> Reconstruction:
     """Continue a recording; see :meth:`.model.JEN1.continuation`."""
     channels, sample_rate, file, origin = _read(recording, "continues")
     if channels.shape[1] < LEAST_KNOWN_S * sample_rate:
@@ -93,17 +117,19 @@ def continue_sound(
     sound = sound[:, -round(context_s * model.sample_rate) :]
     sound = sound[:, sound.shape[1] % model.latents.hop_length :]
     encoded = model.latents.encode(sound)
-    condition = _condition(model, text, sound)
+    condition = _condition(model, asked, sound)
     frames = encoded.latents.shape[1] + math.ceil(seconds * model.frame_rate)
-    counted = StepCounter(progress, len(model.sampler.windows(frames, model.frame_rate, encoded.latents.shape[1])))
+    counted = StepCounter(
+        asked.progress, len(model.sampler.windows(frames, model.frame_rate, encoded.latents.shape[1]))
+    )
     made = model.sampler.extend(
         condition,
         frames,
-        [model.generator(seed, 0)],
+        [model.generator(asked.seed, 0, asked.sample)],
         model.frame_rate,
         encoded.latents[None],
-        guidance,
-        steps,
+        asked.guidance,
+        asked.steps,
         counted,
     )[0]
     wave = model.latents.decode(made, encoded.level)
@@ -117,9 +143,9 @@ def continue_sound(
     else:
         whole, gains = join(channels, sample_rate, wave.mean(axis=0), model.sample_rate, start, seconds)
     own_s = channels.shape[1] / sample_rate
-    origin |= {"item": 0, "draw": 0, "text": text, "own_s": own_s, "new_gains": gains}
+    origin |= {"item": 0, "draw": asked.sample, "text": asked.text, "own_s": own_s, "new_gains": gains}
     bits = audio_info(file).bits if file else 16
-    made_piece = model.piece(whole, "continue", seed, guidance, steps, origin)
+    made_piece = model.piece(whole, "continue", asked.seed, asked.guidance, asked.steps, origin)
     return replace(made_piece, sample_rate=sample_rate, bits=bits)
 
 
@@ -209,10 +235,12 @@ def _remaining(
     return np.ascontiguousarray(sound[:, known])
 
 
-def _condition(model: "JEN1", text: str | None, sound: Float32[np.ndarray, "channels samples"]) -> DiffusionCondition:
-    """The condition of a text, or of the embedding of a sound."""
-    if text is not None:
-        return model.text_condition([text])
+def _condition(model: "JEN1", asked: Editing, sound: Float32[np.ndarray, "channels samples"]) -> DiffusionCondition:
+    """The condition that is asked for, or that of the embedding of a sound."""
+    if asked.condition is not None:
+        return asked.condition
+    if asked.text is not None:
+        return model.text_condition([asked.text])
     mono = sound.mean(axis=0)
     return model.embedding_condition(embed_sounds([(mono, model.sample_rate)], model.embedding_input))
 
@@ -238,16 +266,15 @@ def _fill_latents(
     model: "JEN1",
     encoded: EncodedSound,
     condition: DiffusionCondition,
-    seed: int,
-    guidance: float | None,
-    steps: int | None,
+    asked: Editing,
     advance: StepCounter,
 ) -> Float[Tensor, "dim frames"]:
     """Latents with the gap filled: at once, or where it is long its beginning as a continuation first."""
     latents, missing = encoded.latents.clone(), torch.nonzero(~encoded.known)[:, 0]
     first, last = int(missing[0]), int(missing[-1]) + 1
     window, longest = _longest(model)
-    generators = [model.generator(seed, 0)]
+    generators = [model.generator(asked.seed, 0, asked.sample)]
+    guidance, steps = asked.guidance, asked.steps
     if last - first > longest:
         if first < model.frame_rate * LEAST_KNOWN_S:
             most = longest / model.frame_rate

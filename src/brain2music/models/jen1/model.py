@@ -24,12 +24,15 @@ from ..._utils.progress import Advance, StepCounter
 from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import Embeddings, EmbeddingSpace
 from ...embeddings.texts import as_texts
+from ..abilities import Abilities, ConditionKind
 from ..embedding_input import EmbeddingInput
+from ..generator_parts.inputs import AudioInput, Rows
 from ..generator_parts.prompts import (
+    MAX_DURATION_S,
     MAX_WORDS,
-    AudioInput,
+    MIN_DURATION_S,
     Prompts,
-    Rows,
+    check_draws,
     check_duration,
     check_guidance,
     check_seed,
@@ -39,7 +42,7 @@ from ..generator_parts.prompts import (
 )
 from .condition import DiffusionCondition
 from .diffusion import DiffusionConfig, DiffusionSampler
-from .editing import continue_sound, inpaint_sound
+from .editing import Editing, continue_sound, fill_regions, inpaint_sound
 from .folder import JEN1Parts, read_model, write_model
 from .latents import LatentCodec, MelLatents, describe_latents
 from .texts import get_text_tokens
@@ -119,6 +122,21 @@ class JEN1:
     def space(self) -> EmbeddingSpace:
         """Space of the embeddings that condition it."""
         return self.embedding_input.space
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it takes and makes; a text may come with an embedding or a sound, too."""
+        conditions: tuple[ConditionKind, ...] = ("embedding", "sound")
+        return Abilities(
+            conditions if self.text_encoder is None else ("embedding", "text", "sound"),
+            self.sample_rate,
+            self.channels,
+            edits=("fill", "continue"),
+            shortest_s=MIN_DURATION_S,
+            longest_s=MAX_DURATION_S,
+            step_s=1.0 / self.frame_rate,
+            gpu="helps",
+        )
 
     @property
     def frame_rate(self) -> float:
@@ -281,7 +299,8 @@ class JEN1:
             The gap is not inside the recording, has no length, or is longer than can be filled.
         """
         self._check(seed, guidance, steps)
-        return inpaint_sound(self, sound, start_s, stop_s, text, seed, guidance, steps, progress)
+        asked = Editing(text, None, seed, 0, guidance, steps, progress)
+        return inpaint_sound(self, sound, start_s, stop_s, asked)
 
     def continuation(
         self,
@@ -318,7 +337,89 @@ class JEN1:
         """
         check_duration(seconds)
         self._check(seed, guidance, steps)
-        return continue_sound(self, sound, seconds, text, seed, guidance, steps, progress)
+        return continue_sound(self, sound, seconds, Editing(text, None, seed, 0, guidance, steps, progress))
+
+    def fill(
+        self,
+        sound: AudioInput,
+        regions: Sequence[tuple[float, float]],
+        *,
+        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
+        text: str | None = None,
+        seed: int = 0,
+        n_samples: int = 1,
+        guidance: float | None = None,
+    ) -> list[Reconstruction]:
+        """Fill gaps of a recording one after the other, as :meth:`inpaint` fills one.
+
+        Parameters
+        ----------
+        sound : sound
+            (waveform, sample_rate), mono or (channels, samples); or a file.
+        regions : sequence of (float, float)
+            Start and end of each gap in seconds. A gap is filled from what is before it, and from what is between it
+            and the next.
+        embedding : Embeddings or ndarray, optional
+            What the gaps are to be like, one item.
+        text : str, optional
+            The same in words; default the embedding of the rest.
+        seed, guidance
+            As for :meth:`generate`.
+        n_samples : int, default 1
+            How many recordings are made.
+
+        Returns
+        -------
+        list of Reconstruction
+            Whole recordings.
+        """
+        check_draws(n_samples)
+        self._check(seed, guidance, None)
+        given = self._editing_condition(embedding, text)
+        return [
+            fill_regions(self, sound, regions, Editing(text, given, seed, sample, guidance, None, None))
+            for sample in range(n_samples)
+        ]
+
+    def extend(
+        self,
+        sound: AudioInput,
+        seconds: float,
+        *,
+        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
+        text: str | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+    ) -> Reconstruction:
+        """Continue a recording, as every :class:`~brain2music.models.Editor` does; see :meth:`continuation`.
+
+        Parameters
+        ----------
+        sound, seconds, text, seed, guidance
+            As for :meth:`continuation`.
+        embedding : Embeddings or ndarray, optional
+            What it is to be like, instead of a text.
+
+        Returns
+        -------
+        Reconstruction
+            The recording and its continuation.
+        """
+        check_duration(seconds)
+        self._check(seed, guidance, None)
+        given = self._editing_condition(embedding, text)
+        return continue_sound(self, sound, seconds, Editing(text, given, seed, 0, guidance, None, None))
+
+    def _editing_condition(self, embedding: Any, text: str | None) -> DiffusionCondition | None:
+        """Condition of the one item that an edit is given as an embedding, if any."""
+        if embedding is None:
+            return None
+        if text is not None:
+            raise InputError("give a text or an embedding for what is new, not both")
+        vectors = prompts_from_embeddings(embedding, self.embedding_input).vectors
+        if len(vectors) != 1:
+            raise InputError(f"{len(vectors)} embeddings for one recording", hint="give one")
+        return self.embedding_condition(vectors)
 
     def asked(self, embedding: Any, text: Any, like: Any, rows: Rows | None = None) -> Asked:
         """Conditions of what is asked for.

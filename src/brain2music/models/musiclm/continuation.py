@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from ..._utils.errors import Brain2MusicWarning, InputError
 from ..._utils.progress import Advance
@@ -15,8 +17,8 @@ from ...audio.joining import join
 from ...audio.sound import Reconstruction
 from ...audio.waveforms import as_channels
 from ...embeddings.windows import mono_at
+from ..generator_parts.inputs import AudioInput
 from ..generator_parts.prompts import (
-    AudioInput,
     check_duration,
     check_guidance,
     check_seed,
@@ -38,6 +40,7 @@ def continue_recording(
     text: str | None,
     guidance: float | None,
     progress: Advance | None,
+    vectors: Float[Tensor, "1 dims"] | None = None,
 ) -> Reconstruction:
     """Continue a recording; see :meth:`.model.MusicLM.continuation`."""
     check_duration(seconds)
@@ -53,9 +56,11 @@ def continue_recording(
     end = mono[-round(SECTION_S * model.sample_rate) :]
     unit = 2 * model.codec.hop_length  # a semantic token spans two frames of the codec
     end = end[len(end) % unit :]
+    if vectors is not None and text is not None:
+        raise InputError("give a text or an embedding for the continuation, not both")
     if text is not None:
         vectors = embed_texts([text], model.conditioner)
-    else:
+    elif vectors is None:
         vectors = embed_sounds([(end, model.sample_rate)], model.conditioner)
     length = len(end) / model.sample_rate + seconds
     generated = next(model.waves([vectors], length, seed, 1, guidance, 0, progress, model.prompt(end)))

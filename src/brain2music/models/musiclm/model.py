@@ -21,11 +21,13 @@ from ..._utils.progress import Advance, StepCounter
 from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import Embeddings, EmbeddingSpace
 from ...embeddings.texts import as_texts
+from ..abilities import Abilities
 from ..codec_parts.codes import Codes, TokenCodec
+from ..generator_parts.inputs import AudioInput, Rows
 from ..generator_parts.prompts import (
-    AudioInput,
+    MAX_DURATION_S,
+    MIN_DURATION_S,
     Prompts,
-    Rows,
     check_duration,
     check_guidance,
     check_seed,
@@ -127,6 +129,19 @@ class MusicLM:
     def space(self) -> EmbeddingSpace:
         """Space of the embeddings that condition it."""
         return self.conditioner.space
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it takes and makes."""
+        return Abilities(
+            ("embedding", "text", "sound"),
+            self.sample_rate,
+            1,
+            edits=("continue",),
+            shortest_s=MIN_DURATION_S,
+            longest_s=MAX_DURATION_S,
+            gpu="helps",
+        )
 
     @property
     def device(self) -> torch.device:
@@ -309,6 +324,33 @@ class MusicLM:
             The recording is shorter than 1 s or cannot be read, or the text cannot be used.
         """
         return continue_recording(self, sound, seconds, seed, text, guidance, progress)
+
+    def extend(
+        self,
+        sound: AudioInput,
+        seconds: float,
+        *,
+        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
+        text: str | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+    ) -> Reconstruction:
+        """Continue a recording, as every :class:`~brain2music.models.Editor` does; see :meth:`continuation`.
+
+        Parameters
+        ----------
+        sound, seconds, text, seed, guidance
+            As for :meth:`continuation`.
+        embedding : Embeddings or ndarray, optional
+            What it is to be like, instead of a text.
+
+        Returns
+        -------
+        Reconstruction
+            The recording and its continuation.
+        """
+        vectors = None if embedding is None else prompts_from_embeddings(embedding, self.conditioner).vectors[:1]
+        return continue_recording(self, sound, seconds, seed, text, guidance, None, vectors)
 
     def tokens(
         self,

@@ -1,0 +1,186 @@
+"""What a generator can do, as data that is read without loading it, and the refusal of all else."""
+
+import inspect
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any, Literal
+
+import numpy as np
+
+from .._utils.errors import InputError
+
+ConditionKind = Literal["embedding", "text", "sound", "melody"]
+"""What music is made from: ``sound`` is a recording to be like, embedded in the space of the generator, and ``melody``
+one whose melody is kept. Both are given as ``like``."""
+EditKind = Literal["fill", "continue"]
+_GIVEN_AS = {"embedding": "an embedding", "text": "a text", "sound": "a recording to be like", "melody": "a melody"}
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a generator takes and makes, what its results may be used for, and what it costs.
+
+    Attributes
+    ----------
+    conditions : tuple of {"embedding", "text", "sound", "melody"}
+        What music is made from, one of them at a time.
+    sample_rate : int
+        Sample rate of what it makes, in Hz.
+    channels : int
+        Channels of what it makes.
+    edits : tuple of {"fill", "continue"}
+        How it edits recordings: see :class:`Editor`.
+    shortest_s, longest_s : float
+        Least and greatest duration of a piece in seconds; infinite where it has no end.
+    step_s : float or None
+        The grid on which it computes, in seconds; what passes the duration that was asked for is cut.
+    fixed_s : float or None
+        The only duration that it computes, in seconds; shorter pieces are cut from it.
+    seeded : {"machine", "none"}
+        Whether the same seed gives the same bytes on one machine.
+    licence : str
+        Licence of the *results*: the strictest of code, weights, and the embedder of its space.
+    commercial : bool
+        Whether this licence allows commercial use.
+    attribution : str
+        Who is to be named with the results.
+    download_mb, memory_mb : float or None
+        Size of the weights and of the memory needed, in megabytes; None where unknown.
+    gpu : {"no", "helps", "needed"}
+        Whether a graphics card is of use.
+
+    Examples
+    --------
+    >>> from brain2music.models import Abilities
+    >>> abilities = Abilities(("embedding", "text"), 48000, 2, shortest_s=0.04, step_s=0.04)
+    >>> abilities.check_seconds("mine", 2.04)
+    2.04
+    >>> abilities.check_condition("mine", like="song.ogg")
+    Traceback (most recent call last):
+    brain2music.InputError: mine makes no music from a recording to be like. Give an embedding or a text.
+    """
+
+    conditions: tuple[ConditionKind, ...]
+    sample_rate: int
+    channels: int = 1
+    edits: tuple[EditKind, ...] = ()
+    shortest_s: float = 1.0
+    longest_s: float = inf
+    step_s: float | None = None
+    fixed_s: float | None = None
+    seeded: Literal["machine", "none"] = "machine"
+    licence: str = "yours"
+    commercial: bool = True
+    attribution: str = ""
+    download_mb: float | None = None
+    memory_mb: float | None = None
+    gpu: Literal["no", "helps", "needed"] = "no"
+
+    @property
+    def given(self) -> str:
+        """What it takes, in words."""
+        return " or ".join(_GIVEN_AS[kind] for kind in self.conditions)
+
+    def check_condition(self, name: str, embedding: Any = None, text: Any = None, like: Any = None) -> ConditionKind:
+        """Check that exactly one condition is given, and that it is taken.
+
+        Parameters
+        ----------
+        name : str
+            Name of the generator, for errors.
+        embedding, text, like : optional
+            As for :meth:`Generator.generate`.
+
+        Returns
+        -------
+        {"embedding", "text", "sound", "melody"}
+            Which it is.
+
+        Raises
+        ------
+        InputError
+            None or several are given, or one that the generator does not take; it says what is taken.
+        """
+        named: dict[ConditionKind, Any] = {"embedding": embedding, "text": text}
+        named["melody" if "melody" in self.conditions else "sound"] = like
+        found = [kind for kind, value in named.items() if value is not None]
+        if len(found) != 1:
+            what = " and ".join(_GIVEN_AS[kind] for kind in found) or "nothing"
+            raise InputError(f"{name} is given {what}", hint=f"give exactly one: {self.given}")
+        if found[0] not in self.conditions:
+            raise InputError(f"{name} makes no music from {_GIVEN_AS[found[0]]}", hint=f"give {self.given}")
+        return found[0]
+
+    def check_seconds(self, name: str, seconds: Any) -> float:
+        """Check a duration.
+
+        Parameters
+        ----------
+        name : str
+            Name of the generator, for errors.
+        seconds : float
+            Duration of a piece in seconds.
+
+        Returns
+        -------
+        float
+            The duration.
+
+        Raises
+        ------
+        InputError
+            It is no number, or shorter or longer than the generator can make.
+        """
+        if not isinstance(seconds, int | float | np.number) or isinstance(seconds, bool) or not isfinite(seconds):
+            raise InputError(f"seconds: {seconds!r} is no number", hint="give a number")
+        longest = self.longest_s if self.fixed_s is None else min(self.fixed_s, self.longest_s)
+        if not self.shortest_s <= seconds <= longest:
+            most = f"{self.shortest_s:g} s or more" if longest == inf else f"{self.shortest_s:g} to {longest:g} seconds"
+            raise InputError(f"{name} cannot make {seconds:g} s of music", hint=f"ask for {most}")
+        return float(seconds)
+
+    def check_edit(self, name: str, edit: EditKind) -> None:
+        """Raise :class:`InputError` unless the generator edits recordings so.
+
+        Parameters
+        ----------
+        name : str
+            Name of the generator, for errors.
+        edit : {"fill", "continue"}
+            What is to be done.
+        """
+        if edit not in self.edits:
+            words = {"fill": "fills no gaps in recordings", "continue": "continues no recordings"}
+            own = {"fill": "it fills gaps", "continue": "it continues recordings"}
+            able = ", ".join(own[each] for each in self.edits) or "it makes new music only"
+            raise InputError(f"{name} {words[edit]}", hint=f"{able}; name another generator")
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """Licence of the results, for their origin."""
+        found: dict[str, Any] = {"licence": self.licence, "commercial": self.commercial}
+        return found | ({"attribution": self.attribution} if self.attribution else {})
+
+
+def abilities_of(generator: Any) -> Abilities:
+    """Abilities of a generator, or where it names none what the arguments of its ``generate`` say.
+
+    Parameters
+    ----------
+    generator : Generator
+        Of this package or registered by a user.
+
+    Returns
+    -------
+    Abilities
+        Its abilities.
+    """
+    found = getattr(generator, "abilities", None)
+    if isinstance(found, Abilities):
+        return found
+    taken = inspect.signature(generator.generate).parameters
+    kinds: dict[str, ConditionKind] = {"text": "text", "like": "sound"}
+    conditions: list[ConditionKind] = ["embedding"] if getattr(generator, "space", None) is not None else []
+    conditions += [kind for argument, kind in kinds.items() if argument in taken]
+    channels = int(getattr(generator, "channels", 1))
+    return Abilities(tuple(conditions), int(generator.sample_rate), channels, shortest_s=0.0)

@@ -1,0 +1,51 @@
+"""Catalogue of public generators: description, weights, abilities, and where their code is.
+
+Each has one row. The module of a generator is imported when it is made, so a listing loads none of them; a row is
+``name: PublicGenerator(description, weights, abilities, "module.under.models:function")``, whose function is called
+with the device and returns a :class:`.generators.Generator`.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from .abilities import Abilities
+from .sources import Weights
+
+if TYPE_CHECKING:
+    from .generator_protocols import Generator
+
+
+@dataclass(frozen=True)
+class PublicGenerator:
+    """Row of the catalogue of public generators.
+
+    Attributes
+    ----------
+    description : str
+        A few words.
+    weights : Weights
+        Source of the weights.
+    abilities : Abilities
+        What it takes and makes, known without loading it.
+    maker : str
+        "module:function": a module below ``brain2music.models``, and its function of the device.
+    """
+
+    description: str
+    weights: Weights
+    abilities: Abilities
+    maker: str
+
+    def available(self) -> bool:
+        """Whether the weights are on this machine."""
+        return self.weights.available()
+
+    def make(self, device: str) -> "Generator":
+        """Load the generator; :class:`InputError` says which weights or packages are not here."""
+        module, _, function = self.maker.partition(":")
+        made: Generator = getattr(import_module(f"brain2music.models.{module}"), function)(device)
+        return made
+
+
+PUBLIC_GENERATORS: dict[str, PublicGenerator] = {}
