@@ -39,3 +39,10 @@ def test_packages_with_public_names_are_light() -> None:
 def test_modules_of_ridge_are_private() -> None:
     names = [module.name for module in pkgutil.iter_modules(importlib.import_module("brain2music.ridge").__path__)]
     assert [name for name in names if not name.startswith("_")] == []
+
+
+def test_packages_are_loaded_when_they_are_reached() -> None:
+    script = "import sys, brain2music as b2m; before = 'brain2music.models' in sys.modules; b2m.models.Abilities; "
+    script += "print(before, b2m.cli.__name__, hasattr(b2m, 'nothing'))"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert found.split() == ["False", "brain2music.cli", "False"]
