@@ -45,16 +45,17 @@ def test_a_lag_of_the_command_line_wins_over_either_of_the_file(tmp_path: Path) 
 def test_one_setting_cleans_as_the_paper_or_in_one_regression() -> None:
     paper, regression = RunConfig().preprocessing, RunConfig.of(cleaning="regression").preprocessing
     assert (paper.detrend, paper.confounds) == ("median", ())
-    assert (regression.detrend, regression.confounds[0]) == ("cosine", "cosine*")
+    assert (regression.detrend, regression.strategy) == ("cosine", ("high_pass", "motion", "compcor"))
     assert RunConfig.of(cleaning="regression").flat()["preprocessing.detrend"] == "cosine"
 
 
 def test_what_is_said_of_cleaning_counts_before_what_the_way_of_cleaning_stands_for() -> None:
     config = RunConfig.of(cleaning="regression", confounds=("trans_?",))
     assert (config.preprocessing.detrend, config.preprocessing.confounds) == ("cosine", ("trans_?",))
+    assert config.preprocessing.strategy == ()
     changed = RunConfig.of(detrend="linear").changed(cleaning="regression")
     assert changed.preprocessing.detrend == "linear"
-    assert changed.preprocessing.confounds == RunConfig.of(cleaning="regression").preprocessing.confounds
+    assert changed.preprocessing.strategy == RunConfig.of(cleaning="regression").preprocessing.strategy
     assert config.changed(cleaning="paper").preprocessing.detrend == "median"
     assert RunConfig.of(cleaning="regression").changed(seed=1).preprocessing.detrend == "cosine"
 

@@ -168,23 +168,57 @@ class EventsConfig(Section):
         return self
 
 
+ConfoundModel = Literal["basic", "power2", "derivatives", "full"]
+"""Columns of a kind of confounds: themselves, with squares, with derivatives, with both."""
+
+
 class PreprocessingConfig(Section):
     """From images to responses."""
 
     cleaning: Literal["paper", "regression"] = Field(
         "paper",
-        description="How runs are cleaned, where detrend and confounds do not say it: paper, a 240-s median filter; "
-        "regression, cosines, head motion and CompCor's components in one regression.",
+        description="How runs are cleaned, where detrend, confounds and strategy do not say it: paper, a 240-s median "
+        "filter; regression, cosines, head motion and CompCor's components in one regression.",
     )
     detrend: Literal["median", "cosine", "linear", "none"] = Field(
         "median",
         description="How slow drifts are removed; cosines and lines in one regression with the confounds. Default that "
         "of cleaning; the paper: a 240-s median filter.",
     )
+    strategy: tuple[Literal["motion", "high_pass", "wm_csf", "global_signal", "compcor", "scrub"], ...] = Field(
+        (),
+        description="Confounds of fMRIPrep to regress out, and volumes to leave out (scrub), by the names of nilearn's "
+        "load_confounds. Default that of cleaning, where confounds names no columns; the paper: none.",
+    )
     confounds: tuple[str, ...] = Field(
         (),
-        description="Columns of fMRIPrep's confounds to regress out (a_comp_cor_0[0-4], cosine*). Default that of "
-        "cleaning; the paper: none.",
+        description="Columns of fMRIPrep's confounds to regress out (a_comp_cor_0[0-4], cosine*), besides or in place "
+        "of strategy. Default none.",
+    )
+    motion: ConfoundModel = Field("basic", description="Columns of head motion: 6, 12, 12 or 24.")
+    wm_csf: ConfoundModel = Field("basic", description="Columns of white matter and CSF: 2, 4, 4 or 8.")
+    global_signal: ConfoundModel = Field("basic", description="Columns of the global signal: 1, 2, 2 or 4.")
+    compcor: Literal[
+        "anat_combined", "anat_separated", "temporal", "temporal_anat_combined", "temporal_anat_separated"
+    ] = Field("anat_combined", description="Kind of CompCor's components.")
+    n_compcor: Annotated[int | None, BeforeValidator(lambda value: None if value == "all" else value)] = Field(
+        5, ge=1, description="Components of CompCor of each mask; 'all': as many as fMRIPrep kept."
+    )
+    scrub: int = Field(
+        5, ge=0, description="Volumes between scrubbed ones that go with them, where they are fewer than this."
+    )
+    fd_threshold: float = Field(
+        0.5, gt=0, description="Framewise displacement in mm above which a volume is scrubbed, if strategy has scrub."
+    )
+    std_dvars_threshold: float = Field(
+        1.5, gt=0, description="Standardised DVARS above which a volume is scrubbed, if strategy has scrub."
+    )
+    least_kept: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Part of the volumes of the response to a clip that must be neither scrubbed nor "
+        "non-steady-state; with fewer the presentation is left out.",
     )
     raw_images: bool = Field(False, description="Read the raw images even where preprocessed ones exist.")
     bids_filter: dict[str, str] = Field(
@@ -194,14 +228,22 @@ class PreprocessingConfig(Section):
     @model_validator(mode="after")
     def _as_cleaning_says(self) -> "PreprocessingConfig":
         for name, value in CLEANING[self.cleaning].items():
+            if name == "strategy" and "confounds" in self.model_fields_set:
+                value = ()
             if name not in self.model_fields_set:  # nor is it now: another cleaning may take its place
                 self.__dict__[name] = value
         return self
 
+    @model_validator(mode="after")
+    def _components_without_drifts(self) -> "PreprocessingConfig":
+        if "compcor" in self.strategy and "high_pass" not in self.strategy:
+            raise ValueError("strategy has compcor, whose components contain no slow drifts: add high_pass to it")
+        return self
+
 
 CLEANING: dict[str, dict[str, Any]] = {
-    "paper": {"detrend": "median", "confounds": ()},
-    "regression": {"detrend": "cosine", "confounds": ("cosine*", "trans_?", "rot_?", "a_comp_cor_0[0-4]")},
+    "paper": {"detrend": "median", "strategy": ()},
+    "regression": {"detrend": "cosine", "strategy": ("high_pass", "motion", "compcor")},
 }
 """What each way of cleaning stands for."""
 

@@ -80,6 +80,7 @@ def clean_run(
     *,
     window_s: float = 240.0,
     scale: bool = True,
+    kept: Bool[np.ndarray, " scans"] | None = None,
 ) -> Cleaned:
     """Remove drifts and confounds from a run and scale it, in place, so that it needs little more memory than the run.
 
@@ -100,25 +101,59 @@ def clean_run(
         Confounds.
     scale : bool
         Whether to scale every voxel to mean 0 and standard deviation 1; constant voxels become 0.
+    kept : (scans,) bool, optional
+        Volumes that count; default all. The others take no part in any fit, mean or standard deviation, and become
+        what is interpolated between the cleaned volumes on both sides of them (:func:`fill_between`), as if they had
+        not been measured. Drifts are those of the whole run, at the volumes that count (``sample_mask`` of nilearn).
     """
     cleaned = Cleaned(np.empty(x.shape[1], bool), np.zeros(x.shape[1], bool))
     columns = [drift_columns(len(x), tr, method, window_s), *([] if nuisance is None else [nuisance])]
     design = np.column_stack(columns)
-    basis = _basis(design) if design.shape[1] or method in ("cosine", "linear") else None
+    rows = slice(None) if kept is None or kept.all() else np.flatnonzero(kept)
+    basis = _basis(design[rows]) if design.shape[1] or method in ("cosine", "linear") else None
     for first in range(0, x.shape[1], _BLOCK):
         these = slice(first, first + _BLOCK)
         block = np.ascontiguousarray(x[:, these])
         finite = cleaned.finite[these]
-        np.isfinite(block).all(axis=0, out=finite)
+        np.isfinite(block[rows]).all(axis=0, out=finite)
         block[:, ~finite] = 0
         if method == "median" and len(x) > 1:
+            fill_between(block, kept)
             block = _subtract_median(block, tr, window_s)
+        part = block[rows]
         if basis is not None:
-            _remove(block, basis)
+            _remove(part, basis)
         if scale:
-            cleaned.constant[these] = _scale(block)
+            cleaned.constant[these] = _scale(part)
+        block[rows] = part
+        fill_between(block, kept)
         x[:, these] = block
     return cleaned
+
+
+def fill_between(x: Float32[np.ndarray, "scans voxels"], kept: Bool[np.ndarray, " scans"] | None) -> None:
+    """Replace volumes that do not count by the line between those on both sides, in place; at the ends by the nearest.
+
+    Raises
+    ------
+    ValueError
+        No volume counts.
+    """
+    if kept is None or kept.all():
+        return
+    counted = np.flatnonzero(kept)
+    if not len(counted):
+        raise ValueError("no volume counts")
+    for volume in np.flatnonzero(~kept):
+        after = int(np.searchsorted(counted, volume))
+        left, right = counted[max(after - 1, 0)], counted[min(after, len(counted) - 1)]
+        weight = np.float32(0 if right <= left else np.clip((volume - left) / (right - left), 0, 1))
+        x[volume] = (1 - weight) * x[left] + weight * x[right]
+
+
+def spare_degrees(design: Float[np.ndarray, "scans columns"]) -> int:
+    """Count the degrees of freedom that columns and a constant leave."""
+    return len(design) - _basis(design).shape[1]
 
 
 def zscore(
@@ -231,7 +266,7 @@ def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np
 
     Notes
     -----
-    The "n/a" in the first rows of derivatives become the mean of their column.
+    The "n/a" in the first rows of derivatives become the mean of their column; those in other rows too, with a warning.
     """
     import pandas as pd
 
@@ -251,7 +286,14 @@ def read_confounds(path: Path, columns: Sequence[str], n_scans: int) -> Float[np
         raise InputError(f"the table has {len(table)} rows for {n_scans} scans", path, "use the table of this run")
     if lacks_cosines(columns):
         warnings.warn(LACKS_COSINES, Brain2MusicWarning, stacklevel=2)
-    chosen = table[names].apply(pd.to_numeric, errors="coerce")
+    chosen = table[names].apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan)
+    for name in names:
+        missing = int(chosen[name].iloc[1:].isna().sum())
+        if missing == len(chosen) - 1 and missing:
+            raise InputError(f"{name} is n/a or infinite throughout", path, "leave it out of the confounds")
+        if missing:
+            text = f"{path}: {name} is n/a or infinite at {missing} of {n_scans} volumes: its mean is taken"
+            warnings.warn(text, Brain2MusicWarning, stacklevel=2)
     return chosen.fillna(chosen.mean()).fillna(0.0).to_numpy(dtype=np.float64)
 
 

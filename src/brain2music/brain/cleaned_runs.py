@@ -1,16 +1,18 @@
 """One run from its image to cleaned time series of the voxels of a mask, and the grid that it must have."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float, Float32
 
 from .._utils.errors import InputError
+from ..config import PreprocessingConfig
 from ..study.confounds import confounds_table
 from ..study.study import Run, Study
 from . import clean
+from .confound_strategy import ConfoundStrategy, read_nuisance
 from .responses import VoxelSpace
 from .volumes import Image, open_image, read_voxels
 
@@ -23,10 +25,33 @@ class Cleaning:
     window_s: float = 240.0
     zscore: bool = True
     confounds: tuple[str, ...] = ()
+    strategy: ConfoundStrategy = field(default_factory=ConfoundStrategy)
+
+    @classmethod
+    def of(cls, settings: PreprocessingConfig) -> "Cleaning":
+        """The cleaning that the settings of a run ask for."""
+        how = ConfoundStrategy.of(settings)
+        return cls(settings.detrend, confounds=tuple(settings.confounds), strategy=how)
+
+    @property
+    def reads_table(self) -> bool:
+        """Whether the tables of confounds are read."""
+        return bool(self.confounds or self.strategy.strategy)
 
     def table(self, study: Study, run: Run, derivatives: Path | None = None) -> Path | None:
         """The table of confounds of a run; None where none are regressed out."""
-        return confounds_table(study, run, derivatives) if self.confounds else None
+        return confounds_table(study, run, derivatives) if self.reads_table else None
+
+    def table_files(self, study: Study, run: Run, derivatives: Path | None = None) -> list[Path]:
+        """The table and, where components of CompCor are chosen by it, its description; none are regressed out: []."""
+        return described(self.table(study, run, derivatives))
+
+
+def described(table: Path | None) -> list[Path]:
+    """A table of confounds with its description, as far as there are such."""
+    if table is None:
+        return []
+    return [table, *(file for file in [table.with_suffix(".json")] if file.is_file())]
 
 
 def read_cleaned(
@@ -34,18 +59,41 @@ def read_cleaned(
 ) -> tuple[Float32[np.ndarray, "scans voxels"], clean.Cleaned]:
     """Read and clean one run, always on one thread, so that results do not depend on how many there are.
 
+    Volumes that its table says to leave out take no part, and are interpolated from the others.
+
     Raises
     ------
     InputError
-        The image is missing, damaged or on another grid, or the table does not fit it.
+        The image is missing, damaged or on another grid, the table does not fit it, or too few volumes remain.
     """
     from threadpoolctl import threadpool_limits
 
     series = read_voxels(open_on_grid(run, space), space.mask)
-    nuisance = None if table is None else clean.read_confounds(table, how.confounds, len(series))
+    nuisance, kept = None, None
+    if table is not None:
+        nuisance, left_out = read_nuisance(table, how.confounds, how.strategy, len(series))
+        kept = left_out.kept
+        require_spare(how, nuisance, kept, run.tr, table)
     with threadpool_limits(1):
-        found = clean.clean_run(series, run.tr, how.detrend, nuisance, window_s=how.window_s, scale=how.zscore)
+        found = clean.clean_run(
+            series, run.tr, how.detrend, nuisance, window_s=how.window_s, scale=how.zscore, kept=kept
+        )
     return series, found
+
+
+def require_spare(
+    how: Cleaning,
+    nuisance: Float[np.ndarray, "scans columns"],
+    kept: Bool[np.ndarray, " scans"],
+    tr: float,
+    table: Path,
+) -> None:
+    """Raise :class:`InputError` where the volumes that remain are no more than the columns fitted to them."""
+    design = np.column_stack([clean.drift_columns(len(kept), tr, how.detrend, how.window_s), nuisance])[kept]
+    if not len(design) or clean.spare_degrees(design) < 1:
+        what = f"{len(design)} of {len(kept)} volumes remain, to which {design.shape[1]} columns cannot be fitted"
+        hint = "ask for fewer confounds or a higher fd_threshold, or leave the run out"
+        raise InputError(what, table, hint)
 
 
 def open_on_grid(run: Run, space: VoxelSpace) -> Image:

@@ -18,6 +18,7 @@ from ..study.study import Clip, Presentation, Resampling, Run, Split, Study
 from ..study.timing import same_tr
 from .clean import Detrending
 from .cleaned_runs import Cleaning, read_cleaned
+from .confound_strategy import ConfoundStrategy
 from .mask import choose_mask
 from .resampling import positions_of, scans_at
 from .responses import Responses, VoxelSpace, restrict, restrict_space
@@ -37,6 +38,7 @@ def load_responses(
     window_s: float = 240.0,
     zscore: bool = True,
     confounds: Sequence[str] = (),
+    strategy: ConfoundStrategy | None = None,
     mask: Path | VoxelSpace | None = None,
     derivatives: Path | None = None,
     work_dir: Path | None = None,
@@ -61,6 +63,8 @@ def load_responses(
     detrend, window_s, confounds
         As in :func:`brain2music.brain.clean.clean_run`; confounds are columns of the fMRIPrep table beside the image or
         in the derivatives.
+    strategy : ConfoundStrategy, optional
+        Confounds by nilearn's names, and volumes that take no part: they are interpolated from those that remain.
     zscore : bool
         Whether to scale every voxel per run; constant voxels become 0.
     mask : Path or VoxelSpace, optional
@@ -90,7 +94,7 @@ def load_responses(
     """
     runs = _runs_with_clips(study, subject, split)
     space = mask if isinstance(mask, VoxelSpace) else voxel_space(study, subject, derivatives, mask)
-    how = Cleaning(detrend, window_s, zscore, tuple(confounds))
+    how = Cleaning(detrend, window_s, zscore, tuple(confounds), strategy or ConfoundStrategy())
     stored = None
     if store is not None:
         stored = SubjectRuns.plan(store.folder, study, subject, space, how, derivatives)

@@ -6,7 +6,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from ..study.study import Run
+from .confound_strategy import LeftOut
 from .responses import VoxelSpace
+from .scrubbing import left_out_of
 from .source import BidsSource, Source
 from .volumes import open_image, read_voxels
 
@@ -28,3 +30,12 @@ def run_names(source: Source, subject: str, test: bool) -> list[str]:
         return []
     runs = source.study.runs_of(subject, "test" if test else "train")
     return [run.name for run in runs if any(not each.carry_in for each in run.presentations)]
+
+
+def volumes_left_out(source: Source, subject: str) -> dict[str, LeftOut]:
+    """Which volumes of each run take no part, by the name of the run; none where no table of confounds is read."""
+    if not isinstance(source, BidsSource):
+        return {}
+    runs = [run for run in source.study.runs_of(subject) if run.n_volumes is not None]
+    found = {run.name: left_out_of(run, source.study, source.config, source.derivatives) for run in runs}
+    return {name: volumes[1] for name, volumes in found.items() if volumes is not None}

@@ -25,7 +25,7 @@ from .._utils.locks import locked
 from ..study.study import Run, Study
 from ..study.surfaces import surface_files
 from .clean import Cleaned
-from .cleaned_runs import Cleaning, open_on_grid, read_cleaned, runs_with_clips
+from .cleaned_runs import Cleaning, described, open_on_grid, read_cleaned, runs_with_clips
 from .responses import VoxelSpace
 
 WORTH_BYTES = 256 << 20
@@ -54,7 +54,7 @@ class RunTask:
         assert self.run.bold is not None
         digests = {"image": digest_file(self.run.bold), "mask": digest_array(self.space.mask)}
         digests |= {file.name: digest_file(file) for file in surface_files(self.run.bold)[1:]}
-        digests |= {} if self.table is None else {"confounds": digest_file(self.table)}
+        digests |= {f"confounds{file.suffix}": digest_file(file) for file in described(self.table)}
         settings = {**asdict(self.how), "tr": self.run.tr}
         rows = {"first": self.rows.start, "stop": self.rows.stop, "of": self.shape}
         return plain({"version": __version__, "inputs": digests, "settings": settings, "rows": rows})

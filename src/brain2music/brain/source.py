@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os.path import relpath
 from pathlib import Path
@@ -17,20 +17,20 @@ from .._utils.progress import progress
 from ..config import RunConfig
 from ..study.bids import Survey, survey_study
 from ..study.check import check_images
-from ..study.confounds import confounds_table
 from ..study.finding import Finding, error
 from ..study.spans import Cutting
 from ..study.stimuli import Stimuli
 from ..study.study import Clip, ImageOrigin, Presentation, Resampling, Run, Study
 from ..study.surfaces import surface_files
-from .clean import read_confounds
-from .cleaned_runs import Cleaning, runs_with_clips
+from .cleaned_runs import Cleaning, require_spare, runs_with_clips
+from .confound_strategy import read_nuisance
 from .head_motion import read_motion
 from .load import common_voxels, load_responses, scans_per_clip, voxel_space
 from .mask import check_masks, choose_mask, first_bold, mask_files
 from .responses import Responses, SplitResponses
 from .roi import dseg_files
 from .run_store import RunStore, SubjectRuns
+from .scrubbing import leave_out
 
 OUTER_FOLDS = 10
 """Folds in which the clips of a BIDS study without test runs are scored, unless the settings say another number."""
@@ -208,7 +208,7 @@ class BidsSource:
         subjects: Sequence[str] = (),
     ) -> Survey:
         """Read everything that is legible of the study with the settings of a run, and collect all problems."""
-        return survey_study(
+        survey = survey_study(
             root,
             stimuli=stimuli,
             derivatives=derivatives,
@@ -219,6 +219,8 @@ class BidsSource:
             bids_filter=config.preprocessing.bids_filter,
             events=config.events,
         )
+        study, _, findings = leave_out(survey.study, config, derivatives)
+        return replace(survey, study=study, findings=(*survey.findings, *findings))
 
     @property
     def name(self) -> str:
@@ -285,25 +287,46 @@ class BidsSource:
         found = list(check_images(self.study))
         for subject in self.subjects:
             found += self._examine_tables(subject)
-        return found
+        return [*found, *self._examine_confounds()]
 
     def _examine_tables(self, subject: str) -> list[Finding]:
-        """Find problems of the mask, the region names and the confounds of a subject."""
+        """Find problems of the mask and the region names of a subject."""
         found: list[Finding] = []
         try:
             voxel_space(self.study, subject, self.derivatives)
             found += check_masks(self.study, subject, self.derivatives)
         except InputError as problem:
             found.append(error("mask-unusable", problem.file, problem.what, problem.hint, subject))
-        for run in self.study.runs_of(subject) if self.config.preprocessing.confounds else ():
+        return found
+
+    def _examine_confounds(self) -> list[Finding]:
+        """Find problems of the tables of confounds: one line for a study or a subject whose tables are all at fault."""
+        problems: dict[str, dict[str, list[InputError]]] = {}
+        for run in self.study.runs if self._cleaning.reads_table else ():
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # a run warns itself
-                    table = confounds_table(self.study, run, self.derivatives)
-                    read_confounds(table, self.config.preprocessing.confounds, run.n_volumes or 0)
+                    table = self._cleaning.table(self.study, run, self.derivatives)
+                    assert table is not None
+                    how = self._cleaning
+                    nuisance, left = read_nuisance(table, how.confounds, how.strategy, run.n_volumes or 0)
+                    if any(not each.carry_in for each in run.presentations):
+                        require_spare(how, nuisance, left.kept, run.tr, table)
             except InputError as problem:
-                found.append(error("confounds-unusable", problem.file, problem.what, problem.hint, subject))
-        return found
+                what = problem.what.replace(run.name, "…")
+                problems.setdefault(what, {}).setdefault(run.subject, []).append(problem)
+        return [finding for each in problems.items() for finding in self._of_problem(*each)]
+
+    def _of_problem(self, what: str, of_subjects: Mapping[str, Sequence[InputError]]) -> Iterator[Finding]:
+        """The findings of one problem of tables: of the study, where every run has it, else of each subject."""
+        every = [problem for problems in of_subjects.values() for problem in problems]
+        if len(every) == len(self.study.runs) > 1:
+            what = f"{what} (so it is in all {len(every)} runs)"
+            yield error("confounds-unusable", every[0].file, what, every[0].hint)
+            return
+        for subject, (first, *more) in of_subjects.items():
+            said = f"{what} (so it is in {len(more) + 1} runs)" if more else first.what
+            yield error("confounds-unusable", first.file, said, first.hint, subject)
 
     def keep(
         self, subjects: Sequence[str], remarks: Sequence[str] = (), excluded: Collection[str] = ()
@@ -371,7 +394,7 @@ class BidsSource:
 
     @property
     def _cleaning(self) -> Cleaning:
-        return Cleaning(self.config.preprocessing.detrend, confounds=self.config.preprocessing.confounds)
+        return Cleaning.of(self.config.preprocessing)
 
     def responses(self, subject: str, lag_tr: int) -> SplitResponses:
         """Read the responses of both splits, in the voxels that are finite in every run."""
@@ -393,8 +416,7 @@ class BidsSource:
             file for run in runs if run.bold is not None for file in surface_files(run.bold)
         ]
         files += mask_files(self.study, subject, self.derivatives) + dseg_files(self.study, subject, self.derivatives)
-        if self.config.preprocessing.confounds:
-            files += [confounds_table(self.study, run, self.derivatives) for run in runs]
+        files += [file for run in runs for file in self._cleaning.table_files(self.study, run, self.derivatives)]
         metadata = "\n".join(repr(replace(run, events=Path(), bold=None)) for run in runs)
         digests = {}
         with progress(f"digest the files of sub-{subject}") as advance:
@@ -414,6 +436,7 @@ class BidsSource:
                 lag_tr=lag_tr,
                 detrend=self._cleaning.detrend,
                 confounds=self._cleaning.confounds,
+                strategy=self._cleaning.strategy,
                 derivatives=self.derivatives,
                 work_dir=None if self.store is None else self.store.folder,
                 in_memory_bytes=IN_MEMORY_BYTES,

@@ -46,11 +46,12 @@ METAVARS = {
     **dict.fromkeys(("lag_tr", "lags_tr", "compare_lags_tr", "scans_per_window"), "SCANS"),
     "values": "VALUE",
     "bids_filter": "ENTITY=LABEL",
-    **dict.fromkeys(("rms", "alphas"), "NUMBER"),
+    **dict.fromkeys(("rms", "alphas", "n_compcor"), "NUMBER"),
+    "fd_threshold": "MM",
 }
 """What stands for the value in the help, where its type alone says little."""
-NUMBER_OR_WORD = frozenset({"rms"})
-"""Options that take a word ("none") or a number, which the configuration tells apart."""
+NUMBER_OR_WORD = frozenset({"rms", "n_compcor"})
+"""Options that take a word ("none", "all") or a number, which the configuration tells apart."""
 COMPLETIONS = {
     **dict.fromkeys(("embeddings", "further_embeddings"), complete_embedding),
     **dict.fromkeys(("decoder", "compare_decoders"), complete_decoder),

@@ -89,12 +89,44 @@ def _responses(source: Source, config: RunConfig) -> str:
 
 def _cleaned(config: RunConfig) -> str:
     """How drifts and confounds were removed: columns in one regression, a median before it."""
-    detrended, confounds = DETRENDING[config.preprocessing.detrend], ", ".join(config.preprocessing.confounds)
+    settings = config.preprocessing
+    detrended, named = DETRENDING[settings.detrend], ", ".join(settings.confounds)
+    read = [_strategy(config), named]
+    confounds = " and ".join(each for each in read if each)
+    left_out = _left_out(config) if confounds or "scrub" in settings.strategy else ""
     if not confounds:
-        return f"{detrended},"
-    if config.preprocessing.detrend in ("cosine", "linear"):
-        return f"{detrended} and cleaned of {confounds} of fMRIPrep in one regression,"
-    return f"{detrended}, cleaned of {confounds} of fMRIPrep,"
+        return f"{detrended}{left_out},"
+    if settings.detrend in ("cosine", "linear"):
+        return f"{detrended} and cleaned of {confounds} of fMRIPrep in one regression{left_out},"
+    return f"{detrended}, cleaned of {confounds} of fMRIPrep{left_out},"
+
+
+def _strategy(config: RunConfig) -> str:
+    """The confounds of nilearn's strategy in words; "" where there are none."""
+    settings = config.preprocessing
+    kept = "all" if settings.n_compcor is None else settings.n_compcor
+    words = {
+        "high_pass": "slow cosines",
+        "motion": f"head motion ({settings.motion})",
+        "wm_csf": f"white matter and CSF ({settings.wm_csf})",
+        "global_signal": f"the global signal ({settings.global_signal})",
+        "compcor": f"CompCor's components ({settings.compcor}, {kept})",
+    }
+    return ", ".join(words[name] for name in settings.strategy if name in words)
+
+
+def _left_out(config: RunConfig) -> str:
+    """Which volumes took no part."""
+    settings = config.preprocessing
+    scrubbed = (
+        f" and those with a framewise displacement above {settings.fd_threshold:g} mm or a standardised DVARS above "
+        f"{settings.std_dvars_threshold:g}, with stretches of fewer than {settings.scrub} between them,"
+    )
+    which = scrubbed if "scrub" in settings.strategy else ""
+    return (
+        f"; non-steady-state volumes{which} took no part and were interpolated between the others, and presentations "
+        f"with less than {100 * settings.least_kept:g} % of their volumes were left out"
+    )
 
 
 def lag_in_words(source: Source, config: RunConfig) -> str:

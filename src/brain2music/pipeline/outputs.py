@@ -99,6 +99,8 @@ QUALITY = TableSchema(
         "dvars_spikes": (int, "scans with a standardised DVARS above 1.5"),
         "intensity_spikes": (int, "scans whose mean intensity departs from those of the scans before and after"),
         "spikes": (int, "scans that are spikes by either"),
+        "non_steady_state": (int, "scans that take no part, as they were before the steady state; 0 without confounds"),
+        "scrubbed": (int, "further scans that take no part, as the head moved; 0 unless the strategy has scrub"),
         "repeats": (int, "repeats of each clip; 0 if clips were not repeated equally often"),
         "clips": (int, "repeated clips that were first presented in the run"),
         "repeat_r": (float, "correlation between single repeats, median over voxels"),

@@ -5,7 +5,7 @@ between repeats, split halves, noise ceilings.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal
@@ -15,8 +15,9 @@ import pandas as pd
 
 from .._utils.errors import Brain2MusicWarning
 from .._utils.progress import progress
+from ..brain.confound_strategy import LeftOut
 from ..brain.quality import RunQuality, run_quality
-from ..brain.raw_runs import raw_runs, run_names
+from ..brain.raw_runs import raw_runs, run_names, volumes_left_out
 from ..brain.reliability import repeat_reliability, split_half_reliability
 from ..brain.responses import Responses, SplitResponses
 from ..brain.source import Source
@@ -81,8 +82,12 @@ def quality_table(source: Source, subject: str, responses: SplitResponses) -> pd
     agreement = measure_agreement(scored)
     names = run_names(source, subject, test is not None)
     by_run = {name: measure_agreement(scored[scored.runs == number]) for number, name in enumerate(names)}
-    rows = [_row(WHOLE, WHOLE, [each for _, each in images.values()], agreement)]
-    rows += [_row(name, split, [each], by_run.get(name)) for name, (split, each) in images.items()]
+    lost = volumes_left_out(source, subject)
+    rows = [_row(WHOLE, WHOLE, [each for _, each in images.values()], agreement, list(lost.values()))]
+    rows += [
+        _row(name, split, [each], by_run.get(name), [lost[name]] if name in lost else [])
+        for name, (split, each) in images.items()
+    ]
     return pd.DataFrame(rows)
 
 
@@ -148,7 +153,9 @@ def judge_quality(row: Mapping[str, Any]) -> tuple[Grade, str]:
     return grade, f"{grade}: {'; '.join([*first, *good])}" + ("" if row["repeats"] else "; clips were not repeated")
 
 
-def _row(name: str, split: str, images: list[RunQuality], agreement: Agreement | None) -> dict[str, Any]:
+def _row(
+    name: str, split: str, images: list[RunQuality], agreement: Agreement | None, lost: Sequence[LeftOut]
+) -> dict[str, Any]:
     dvars = [float(np.nanmax(each.dvars)) for each in images if np.isfinite(each.dvars).any()]
     tsnr = [each.tsnr for each in images if np.isfinite(each.tsnr)]
     row: dict[str, Any] = {
@@ -160,6 +167,8 @@ def _row(name: str, split: str, images: list[RunQuality], agreement: Agreement |
         "dvars_spikes": sum(int(each.dvars_spikes.sum()) for each in images),
         "intensity_spikes": sum(int(each.intensity_spikes.sum()) for each in images),
         "spikes": sum(int(each.spikes.sum()) for each in images),
+        "non_steady_state": sum(int(each.non_steady_state.sum()) for each in lost),
+        "scrubbed": sum(int(each.scrubbed.sum()) for each in lost),
     }
     empty = Agreement(0, 0, *[float("nan")] * 7)
     row |= vars(agreement or empty)

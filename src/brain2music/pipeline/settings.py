@@ -35,7 +35,11 @@ OF_PRESENTATION = ("stimuli.fade_s", "stimuli.rms")
 DECIDING = {"encoding.enabled", "evaluation.between_subject", "models.save_models"}
 """Whether a step runs at all."""
 
-_RESPONSES = {"events.lag_s", "events.lag_tr", "preprocessing.detrend", "preprocessing.confounds"}
+_CONFOUNDS = {"strategy", "confounds", "motion", "wm_csf", "global_signal", "compcor", "n_compcor"}
+_SCRUBBING = {"scrub", "fd_threshold", "std_dvars_threshold", "least_kept"}
+_RESPONSES = {"events.lag_s", "events.lag_tr", "preprocessing.detrend"} | {
+    f"preprocessing.{name}" for name in _CONFOUNDS | _SCRUBBING
+}
 _FOLDS = {"decoding.n_outer_folds", "decoding.n_inner_folds", "decoding.group_by"}
 _DECODED = {*_RESPONSES, "decoding", "evaluation.n_permutations", "seed"}
 

@@ -12,9 +12,12 @@ import pandas as pd
 from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import read_object
 from ..brain.array_files import read_array
+from ..brain.confound_strategy import ConfoundStrategy
 from ..brain.load import load_responses
 from ..brain.preparation import cleaning_of
 from ..brain.responses import Responses
+from ..brain.scrubbing import leave_out
+from ..config import RunConfig
 from ..study.entities import parse_name
 from ..study.finding import Finding
 from ..study.images import Header, read_header
@@ -82,13 +85,19 @@ def read_new_run(
     )
     named = parse_name(image)
     subject = named.entities.get("sub", model.subject) if named is not None else model.subject
-    if cleaning.confounds and named is None:
-        what = f"the confounds of the run ({', '.join(cleaning.confounds)}) are found by the image's name, no BIDS name"
+    if (asked := (*cleaning.strategy, *cleaning.confounds)) and named is None:
+        what = f"the confounds of the run ({', '.join(asked)}) are found by the image's name, no BIDS name"
         raise InputError(what, image, "name the image as BIDS does, with its table of confounds beside it")
     if named is not None:
         _compare_images(image, named.entities, preparation.get("images") or {})
     run = Run(subject, "new", "", "test", table or image, image, model.tr, header.n_volumes, presentations)
     study = Study(image.parent, "new", (run,), resampling=resampling)
+    settings = RunConfig.of(preprocessing=cleaning, lag_tr=lag)
+    study, _, lost = leave_out(study, settings)
+    for finding in lost:
+        if finding.severity == "error":
+            raise InputError(finding.what, image, finding.hint)
+        _say(image, f"{finding.what}; {finding.hint}")
     return load_responses(
         study,
         subject,
@@ -96,6 +105,7 @@ def read_new_run(
         lag_tr=lag,
         detrend=cleaning.detrend,
         confounds=cleaning.confounds,
+        strategy=ConfoundStrategy.of(cleaning),
         mask=model.space,
     )
 
