@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from brain2music._utils import model_folder
 from brain2music._utils.errors import InputError
 from brain2music.brain.responses import Responses, VoxelSpace
 from brain2music.decoding import Decoder
@@ -125,9 +126,16 @@ def _edit(**changes: Any) -> Any:
                 del config[key]
             else:
                 config[key] = value
-        (folder / "config.json").write_text(json.dumps(config))
+        del config["sha256"]
+        (folder / "config.json").write_text(json.dumps({**config, "sha256": model_folder._digest_of(config)}))
 
     return edit
+
+
+def _say_another_lag(folder: Path) -> None:
+    text = (folder / "config.json").read_text()
+    assert '"lag_tr": 3' in text
+    (folder / "config.json").write_text(text.replace('"lag_tr": 3', '"lag_tr": 2'))
 
 
 @pytest.mark.parametrize(
@@ -138,6 +146,7 @@ def _edit(**changes: Any) -> Any:
         (lambda folder: (folder / "model.safetensors").unlink(), "arrays of the model are missing"),
         (lambda folder: (folder / "config.json").unlink(), "holds no model"),
         (lambda folder: (folder / "config.json").write_text("{"), "not valid JSON"),
+        (_say_another_lag, "changed after the model was saved"),
         (_edit(weights=None), "describes no decoder or encoder"),
         (_edit(format=99, brain2music="9.9"), "format 99"),
         (_edit(model="Encoder"), "a saved Encoder, not a Decoder"),

@@ -164,6 +164,20 @@ def test_only_the_beginning_of_files_is_read(tmp_path, rng, embedder):
     assert begun.data.shape == (1, 1, 96)
 
 
+def test_files_of_silence_and_files_shorter_than_a_window_are_counted(tmp_path, rng, embedder):
+    sounds = {"music": (16000, 0.1), "silence": (16000, 0.0), "short": (4800, 0.1)}
+    paths = [tmp_path / f"{name}.wav" for name in sounds]
+    for path, (n, level) in zip(paths, sounds.values(), strict=True):
+        write_audio(path, (level * rng.standard_normal(n)).astype(np.float32), 16000)
+    with pytest.warns(Brain2MusicWarning) as said:
+        found = embed_files(paths, embedder)
+    assert len(found.names) == 3
+    lines = [str(each.message) for each in said]
+    assert any("1 of 3 files are silent" in line and "silence.wav" in line for line in lines)
+    assert any("1 of 3 files are shorter than the 1 s" in line and "short.wav" in line for line in lines)
+    assert len(lines) == 2
+
+
 def test_a_file_that_is_missing_is_named(tmp_path, embedder):
     with pytest.raises(InputError) as caught:
         embed_files([tmp_path / "none.wav"], embedder)

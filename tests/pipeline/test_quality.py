@@ -5,10 +5,12 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import pearsonr
 from typer.testing import CliRunner
 
+from brain2music._utils.jobs import Parallel
 from brain2music.brain.responses import Responses
 from brain2music.brain.source import BidsSource
 from brain2music.cli import app
@@ -94,13 +96,18 @@ def _spiky(study: TinyStudy) -> str:
     return "sub-01_task-Test_run-01"
 
 
-def test_every_run_is_measured_and_a_spiky_one_is_named(tmp_path: Path) -> None:
+def test_every_run_is_measured_and_a_spiky_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = TinyStudy(tmp_path / "study")
     study.add_mask()
     name = _spiky(study)
     source = BidsSource.read(study.root, RunConfig.of(lag_tr=0))
     table = quality_table(source, "01", source.responses("01", 0))
     QUALITY.write(tmp_path / "quality.parquet", table)
+    kept = source.keeping(tmp_path / "cleaned", Parallel(1))
+    responses = kept.responses("01", 0)
+    monkeypatch.setattr("brain2music.brain.run_facts.read_voxels", lambda *_: pytest.fail("an image was read again"))
+    pd.testing.assert_frame_equal(quality_table(kept, "01", responses), table)
+    monkeypatch.undo()
     assert table["run"].tolist()[0] == "all"
     assert len(table) == 4
     spiky = table[table["run"] == name].iloc[0]

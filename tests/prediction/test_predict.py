@@ -23,6 +23,7 @@ from brain2music.gallery.build import build_gallery
 from brain2music.models.embedders import get_embedder
 from brain2music.pipeline.outputs import ENCODING, PREDICTIONS, Outputs
 from brain2music.pipeline.run import run_pipeline
+from brain2music.prediction.new_scans import _events_beside
 from tests.study.tiny_study import TinyStudy, voxels
 
 CONFIG = RunConfig.of(
@@ -109,6 +110,18 @@ def test_a_new_run_is_cut_at_its_onsets_and_decoded_as_by_hand(
     with pytest.warns(Brain2MusicWarning, match="no table of events .* 9 stretches of 3 s"):
         (whole,) = online.read(image)
     np.testing.assert_allclose(whole.data, series[1:19].reshape(9, 2, -1), atol=1e-5)
+
+
+@pytest.mark.parametrize("where", ["beside", "in the study", "of another run"])
+def test_events_are_those_of_the_run_of_a_preprocessed_image(tmp_path: Path, where: str) -> None:
+    image = tmp_path / "derivatives/fmriprep/sub-01/func/sub-01_task-music_run-1_space-T1w_desc-preproc_bold.nii.gz"
+    image.parent.mkdir(parents=True)
+    raw = tmp_path / "sub-01/func"
+    raw.mkdir(parents=True)
+    run = "02" if where == "of another run" else "01"
+    table = (image.parent if where == "beside" else raw) / f"sub-01_task-music_run-{run}_events.tsv"
+    table.write_text("onset\n0\n")
+    assert _events_beside(image) == (None if where == "of another run" else table)
 
 
 def test_scans_of_another_subject_are_decoded_with_a_warning(

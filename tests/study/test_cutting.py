@@ -80,6 +80,12 @@ def test_folds_divide_blocks_and_never_within_them() -> None:
     assert len(leaks) <= 5  # one of each fold, not one of each clip
 
 
+def test_too_few_blocks_are_called_blocks() -> None:
+    clips = blocks_of(500.0)
+    with pytest.raises(InputError, match=r"12 clips of 3 blocks .*Give more blocks"):
+        plan_folds(group_clips(clips[:12]), 2, 5, units="blocks")
+
+
 def test_the_gate_measures_gaps_and_believes_no_block() -> None:
     clips = blocks_of(1200.0)
     near = [replace(clip, block=i) for i, clip in enumerate(clips)]

@@ -136,6 +136,15 @@ def test_a_start_that_is_a_time_of_the_run_is_left_out(listening: Write, start: 
     assert codes(tiny) == ["start-is-run-time", "between-scans"]
 
 
+def test_presentations_of_subjects_at_fault_are_not_counted_between_scans(listening: Write) -> None:
+    tiny = listening([f"{6 * i + 0.7}\t3\t{song(i + 1)}" for i in range(5)])
+    tiny.copy_subject("02")
+    image = next((tiny.root / "sub-02" / "func").glob("*_bold.nii.gz"))
+    image.write_bytes(image.read_bytes()[:100])
+    (line,) = [each.what for each in survey_study(tiny.root).findings if each.code == "between-scans"]
+    assert line.startswith("5 of 5 presentations")
+
+
 def test_starts_in_recordings_are_taken_as_they_are(listening: Write) -> None:
     starts = [0.0, 0.2, 0.4, 0.6, 0.8]
     lines = [f"{6 * i}\t3\t{song(i + 1)}\t{start}" for i, start in enumerate(starts)]

@@ -1,5 +1,6 @@
-"""Folders of fitted models: ``config.json`` and ``model.safetensors``, whose digest the former holds."""
+"""Folders of fitted models: ``config.json`` and ``model.safetensors``; the former holds the digests of both."""
 
+import json
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -10,12 +11,13 @@ import numpy as np
 
 from .. import __version__
 from .errors import InputError
-from .files import digest_file, read_arrays, read_object, write_arrays, write_json
+from .files import digest_file, digest_text, plain, read_arrays, read_object, write_arrays, write_json
 
-FORMAT = 1
+FORMAT = 2
 """The version of the format; higher ones are of later versions of brain2music."""
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 _AGAIN = "save the model again, or restore the folder"
+_OWN_DIGEST = "sha256"
 _LIBRARIES = ("numpy", "torch", "scikit-learn")
 
 
@@ -36,7 +38,8 @@ def write_fitted(folder: Path, kind: str, config: Mapping[str, Any], arrays: Map
         **{each: _installed_version(each) for each in _LIBRARIES},
     }
     about = {"model": kind, "format": FORMAT, "brain2music": __version__, "versions": versions}
-    write_json(folder / CONFIG, {**about, **config, "weights": {"sha256": digest_file(folder / WEIGHTS)}})
+    whole = plain({**about, **config, "weights": {"sha256": digest_file(folder / WEIGHTS)}})
+    write_json(folder / CONFIG, {**whole, _OWN_DIGEST: _digest_of(whole)})
     return folder
 
 
@@ -74,6 +77,11 @@ def read_fitted_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config.get("format"), int) or config["format"] > FORMAT:
         what = f"the model is of format {config.get('format')}, which brain2music {__version__} does not read"
         raise InputError(what, folder / CONFIG, f"update brain2music to {config.get('brain2music')} or later")
+    if config.pop(_OWN_DIGEST, None) != _digest_of(config):
+        what = (
+            "this file was changed after the model was saved, or by an early version, so that it may not be as fitted"
+        )
+        raise InputError(what, folder / CONFIG, _AGAIN)
     return config
 
 
@@ -81,6 +89,11 @@ def damaged(folder: Path, problem: Exception) -> InputError:
     """Make the error of a model whose parts do not fit together."""
     named = f"{type(problem).__name__}: {problem}" if not isinstance(problem, ValueError) else str(problem)
     return InputError(f"the model cannot be put together ({named})", folder / CONFIG, _AGAIN)
+
+
+def _digest_of(config: Mapping[str, Any]) -> str:
+    """Digest of everything that a configuration says, whatever the order and layout of its text."""
+    return digest_text(json.dumps(config, sort_keys=True))
 
 
 def _installed_version(library: str) -> str | None:

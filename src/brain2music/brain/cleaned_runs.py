@@ -1,6 +1,6 @@
 """One run from its image to cleaned time series of the voxels of a mask, and the grid that it must have."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,11 +55,16 @@ def described(table: Path | None) -> list[Path]:
 
 
 def read_cleaned(
-    run: Run, space: VoxelSpace, how: Cleaning, table: Path | None = None
+    run: Run,
+    space: VoxelSpace,
+    how: Cleaning,
+    table: Path | None = None,
+    measure: Callable[[Float32[np.ndarray, "scans voxels"]], None] | None = None,
 ) -> tuple[Float32[np.ndarray, "scans voxels"], clean.Cleaned]:
     """Read and clean one run, always on one thread, so that results do not depend on how many there are.
 
-    Volumes that its table says to leave out take no part, and are interpolated from the others.
+    Volumes that its table says to leave out take no part, and are interpolated from the others. ``measure`` is called
+    with the scans before they are cleaned.
 
     Raises
     ------
@@ -69,6 +74,8 @@ def read_cleaned(
     from threadpoolctl import threadpool_limits
 
     series = read_voxels(open_on_grid(run, space), space.mask)
+    if measure is not None:
+        measure(series)
     nuisance, kept = None, None
     if table is not None:
         nuisance, left_out = read_nuisance(table, how.confounds, how.strategy, len(series))

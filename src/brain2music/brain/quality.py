@@ -1,6 +1,8 @@
 """Quality of a run's images, from its scans before cleaning: temporal signal-to-noise ratio, DVARS and spikes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -87,6 +89,20 @@ def run_quality(series: Float32[np.ndarray, "scans voxels"]) -> RunQuality:
         jumps = found > DVARS_LIMIT
     tsnr = float(np.median(known)) if len(known) > len(ratio) / 2 else float("nan")
     return RunQuality(tsnr, found, jumps, _intensity_spikes(usable.mean(axis=1, dtype=np.float64)))
+
+
+def as_record(quality: RunQuality) -> dict[str, Any]:
+    """Describe a run's quality as JSON types; spikes by the numbers of their scans."""
+    spikes = {name: np.flatnonzero(getattr(quality, name)) for name in ("dvars_spikes", "intensity_spikes")}
+    return {"tsnr": quality.tsnr, "dvars": quality.dvars, **spikes}
+
+
+def from_record(record: Mapping[str, Any]) -> RunQuality:
+    """Make a run's quality from its description; whatever is no number there is NaN."""
+    dvars = np.array(record["dvars"], dtype=float)
+    spikes = np.zeros((2, len(dvars)), dtype=bool)
+    spikes[0, record["dvars_spikes"]] = spikes[1, record["intensity_spikes"]] = True
+    return RunQuality(float("nan") if record["tsnr"] is None else float(record["tsnr"]), dvars, *spikes)
 
 
 def temporal_snr(series: Float32[np.ndarray, "scans voxels"]) -> Float[np.ndarray, " voxels"]:

@@ -26,6 +26,7 @@ from ..study.study import Run, Study
 from ..study.surfaces import surface_files
 from .clean import Cleaned
 from .cleaned_runs import Cleaning, described, open_on_grid, read_cleaned, runs_with_clips
+from .quality import RunQuality, as_record, from_record, run_quality
 from .responses import VoxelSpace
 
 WORTH_BYTES = 256 << 20
@@ -47,7 +48,7 @@ class RunTask:
     @property
     def record(self) -> Path:
         """What the rows are made from, and their digest."""
-        return self.array.with_name(f"{self.run.name}_desc-cleaned_bold.json")
+        return _record_of(self.array.parent, self.run)
 
     def inputs(self) -> dict[str, Any]:
         """What the rows are to be made from: digests of the files, and the settings."""
@@ -151,6 +152,13 @@ class RunStore:
                     advance(done, len(tasks))
         self._made |= {each.array: each.identity for each in new}
 
+    def quality(self, run: Run) -> RunQuality | None:
+        """The quality of the scans of a run before they were cleaned, as it was read; None if it was not."""
+        try:
+            return from_record(read_object(_record_of(self.folder, run))["quality"])
+        except (InputError, KeyError, TypeError, ValueError):
+            return None
+
 
 def make_run(task: RunTask) -> bool:
     """Read and clean a run into its rows, unless they are there; True if it was read."""
@@ -158,7 +166,10 @@ def make_run(task: RunTask) -> bool:
     if _is_whole(task, wanted):
         return False
     task.record.unlink(missing_ok=True)
-    series, found = read_cleaned(task.run, task.space, task.how, task.table)
+    measured: list[RunQuality] = []
+    series, found = read_cleaned(
+        task.run, task.space, task.how, task.table, lambda scans: measured.append(run_quality(scans))
+    )
     if series.shape != (len(task.rows), task.shape[1]):
         raise InputError("the image changed while it was read", task.run.bold, "run it again")
     try:
@@ -170,8 +181,13 @@ def make_run(task: RunTask) -> bool:
     except OSError as error:
         raise unwritable(task.array, error) from None
     lists = {"not_finite": np.flatnonzero(~found.finite), "constant": np.flatnonzero(found.constant)}
-    write_json(task.record, {**wanted, **lists, "sha256": sha256(series.data).hexdigest()})
+    quality = {"quality": as_record(measured[0])} if measured else {}
+    write_json(task.record, {**wanted, **lists, **quality, "sha256": sha256(series.data).hexdigest()})
     return True
+
+
+def _record_of(folder: Path, run: Run) -> Path:
+    return folder / f"{run.name}_desc-cleaned_bold.json"
 
 
 def _is_whole(task: RunTask, wanted: Mapping[str, Any]) -> bool:

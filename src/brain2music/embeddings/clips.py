@@ -19,6 +19,12 @@ from ..audio.paths import as_text
 from ..study.study import Clip
 from .embeddings import Embeddings
 from .protocols import Embedder
+from .windows import TOLERANCE_S
+
+SILENCE = 1e-5
+"""Sample value, of full scale 1, which no sample of a silent file exceeds."""
+SILENT = "are silent: their embeddings are those of silence, not of music"
+SHORT = "are shorter than the {window_s:g} s that {name} listens to at a time: their embeddings are partly of silence"
 
 
 @runtime_checkable
@@ -152,10 +158,16 @@ def embed_files(
     """
     rows: list[Float32[np.ndarray, "windows dims"]] = []
     names: list[str] = []
+    doubtful: dict[str, list[str]] = {SILENT: [], SHORT: []}
     for done, path in enumerate(paths, 1):
         try:
-            rows.append(embedder.embed(*read_audio(path, duration=max_seconds)))
+            waveform, sample_rate = read_audio(path, duration=max_seconds)
+            rows.append(embedder.embed(waveform, sample_rate))
             names.append(as_text(path))
+            if not np.any(np.abs(waveform) > SILENCE):
+                doubtful[SILENT].append(path.name)
+            elif max(waveform.shape) / sample_rate < embedder.space.window_s - TOLERANCE_S:
+                doubtful[SHORT].append(path.name)
         except InputError as error:
             if on_error is None or len(paths) == 1:
                 raise
@@ -164,9 +176,20 @@ def embed_files(
             progress(done, len(paths))
     if paths and not rows:
         raise InputError(f"none of {len(paths)} sound files can be embedded", hint="see the warning about each")
+    _say_doubtful(doubtful, len(names), embedder)
     if len({len(row) for row in rows}) > 1:
         rows = [row.mean(axis=0, keepdims=True) for row in rows]
     return Embeddings(_stack_windows(rows, embedder), tuple(names), embedder.space)
+
+
+def _say_doubtful(doubtful: dict[str, list[str]], n_files: int, embedder: Embedder) -> None:
+    """Warn of files whose embeddings say little of music, one line for each kind."""
+    for why, files in doubtful.items():
+        if files:
+            first = ", ".join(files[:3]) + (", …" if len(files) > 3 else "")
+            said = why.format(window_s=embedder.space.window_s, name=embedder.space.name)
+            text = f"{len(files)} of {n_files} files {said} ({first})"
+            warnings.warn(text, Brain2MusicWarning, stacklevel=3)
 
 
 def _require_own_names(clips: Sequence[Clip]) -> None:

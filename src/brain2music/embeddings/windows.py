@@ -7,7 +7,7 @@ from jaxtyping import Float32
 
 from ..audio.waveforms import AnyWaveform, as_waveform
 
-_TOLERANCE_S = 0.02
+TOLERANCE_S = 0.02
 """The most that may be missing at the end of the last window, as decoders and resamplers drop a few samples."""
 
 
@@ -34,7 +34,7 @@ def n_windows(duration: float, window_s: float, step_s: float) -> int:
     >>> [n_windows(15.0, window, 1.5) for window in (1.5, 5.0, 10.0, 15.0)]  # Table 1 of Brain2Music
     [10, 7, 4, 1]
     """
-    return max(0, floor((duration - window_s + _TOLERANCE_S) / step_s)) + 1
+    return max(0, floor((duration - window_s + TOLERANCE_S) / step_s)) + 1
 
 
 def window_starts(duration: float, window_s: float, step_s: float) -> list[float]:

@@ -31,7 +31,8 @@ def plan_division(clips: Sequence[Clip], n_folds: int | None, config: RunConfig)
     """
     index = None if config.stimuli.track_index is None else read_gtzan_index(config.stimuli.track_index)
     groups = group_clips(clips, *shared_labels(clips, index, config.decoding.group_by))
-    planned = plan_folds(groups, n_folds, config.decoding.n_inner_folds, seed=config.seed)
+    units = "blocks of pieces" if any(clip.block is not None for clip in clips) else "recordings"
+    planned = plan_folds(groups, n_folds, config.decoding.n_inner_folds, seed=config.seed, units=units)
     require_no_leak_in_folds(clips, planned.held_out, index, config.evaluation.allow_leaks)
     return planned
 

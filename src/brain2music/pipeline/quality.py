@@ -16,10 +16,10 @@ import pandas as pd
 from .._utils.errors import Brain2MusicWarning
 from .._utils.progress import progress
 from ..brain.confound_strategy import LeftOut
-from ..brain.quality import RunQuality, run_quality
-from ..brain.raw_runs import raw_runs, run_names, volumes_left_out
+from ..brain.quality import RunQuality
 from ..brain.reliability import repeat_reliability, split_half_reliability
 from ..brain.responses import Responses, SplitResponses
+from ..brain.run_facts import run_names, run_qualities, volumes_left_out
 from ..brain.source import Source
 from ..encoding.alignment import Windows
 from ..encoding.ceiling import response_ceiling
@@ -65,7 +65,7 @@ def quality_table(source: Source, subject: str, responses: SplitResponses) -> pd
 
     Parameters
     ----------
-    source : the study, whose images are read again, run by run.
+    source : the study; images are read only where their cleaned runs are not kept.
     responses : of the subject; the test responses are those with repeats, if there are such.
 
     Returns
@@ -77,8 +77,8 @@ def quality_table(source: Source, subject: str, responses: SplitResponses) -> pd
     scored = train if test is None else test
     images: dict[str, tuple[str, RunQuality]] = {}
     with progress(f"measure the images of sub-{subject}"):
-        for run, series in raw_runs(source, subject, scored.space):
-            images[run.name] = (run.split, run_quality(series))
+        for run, quality in run_qualities(source, subject, scored.space):
+            images[run.name] = (run.split, quality)
     agreement = measure_agreement(scored)
     names = run_names(source, subject, test is not None)
     by_run = {name: measure_agreement(scored[scored.runs == number]) for number, name in enumerate(names)}

@@ -197,9 +197,34 @@ def _compare_images(image: Path, entities: Mapping[str, str], fitted: Mapping[st
 
 
 def _events_beside(image: Path) -> Path | None:
+    """The table of events of a run: beside its image or, of derivatives within a study, beside the raw image.
+
+    It has the entities of the image except those that preprocessing adds, such as space and description.
+    """
     stem = _bare_name(image)
-    found = image.with_name(f"{stem.removesuffix('_bold')}_events.tsv")
-    return found if stem.endswith("_bold") and found.is_file() else None
+    beside = image.with_name(f"{stem.removesuffix('_bold')}_events.tsv")
+    if stem.endswith("_bold") and beside.is_file():
+        return beside
+    named = parse_name(image)
+    if named is None or named.suffix != "bold":
+        return None
+    folders = [image.parent]
+    if "derivatives" in image.parts and (kept := _within_subject(image)):
+        root = Path(*image.parts[: image.parts.index("derivatives")])
+        folders.append(root.joinpath(*kept))
+    for folder in folders:
+        tables = (parse_name(path) for path in sorted(folder.glob("*_events.tsv")))
+        found = [each for each in tables if each is not None and each.key == named.key and each.is_within(named)]
+        if found:
+            return max(found, key=lambda each: len(each.entities)).path
+    return None
+
+
+def _within_subject(image: Path) -> tuple[str, ...]:
+    """The folders of an image from that of its subject on."""
+    folders = image.parent.parts
+    first = next((i for i, name in enumerate(folders) if name.startswith("sub-")), None)
+    return () if first is None else folders[first:]
 
 
 def _say(file: Path | None, text: str) -> None:

@@ -9,7 +9,7 @@ from .._utils.errors import Brain2MusicWarning, InputError
 from ..config import EventRows, EventsConfig
 from .choice import Filter
 from .content import UNFETCHED, fetch_command
-from .cutting import choose_resampling, resampled_runs
+from .cutting import choose_resampling, resampled_runs, say_resampling
 from .derivatives import ImageChoice, choose_images, origin_of
 from .designs import as_settings, cut_pieces, naming_of
 from .entities import ALTERNATIVES, BidsFile, plain_label
@@ -190,7 +190,7 @@ def survey_study(
     runs = with_clips([run for run, _ in read], merged)
     findings += sounds.copies()
     runs, cutting = cut_pieces(runs, list(dict.fromkeys(merged.values())), settings, reader, findings)
-    resampling = choose_resampling(settings, runs, findings)
+    resampling = choose_resampling(settings, runs)
     runs = runs if resampling == "none" else resampled_runs(runs)
     require_presentations(runs, findings)
     headers = tuple(header for _, header in read if header)
@@ -201,6 +201,8 @@ def survey_study(
     _report_unfetched(root, findings)
     for subject in {each.subject for each in run_files}:
         findings = of_subject(findings, subject)
+    faulty = {finding.subject for finding in findings if finding.severity == "error"}
+    say_resampling(settings, [run for run in runs if run.subject not in faulty], findings)
     images = origin_of(run_files, root)
     study = Study(
         root, name, tuple(runs), stimuli, simulated, all_subjects, (), images, resampling=resampling, cutting=cutting

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from .._utils.errors import InputError
 from ..config import RESPONSE_S, EventsConfig
@@ -115,20 +116,29 @@ def cut_runs(
     return cut
 
 
-def choose_resampling(settings: EventsConfig, runs: Sequence[Run], findings: list[Finding]) -> Resampling:
+def choose_resampling(settings: EventsConfig, runs: Sequence[Run]) -> Resampling:
     """Decide how responses are resampled: linearly if any clip starts between scans, or as the settings say."""
     if settings.resampling is not None:
         return settings.resampling
-    starts = [each.onset / run.tr for run in runs if run.tr > 0 for each in run.presentations if not each.carry_in]
-    between = np.abs(np.array(starts) - np.round(starts)) if starts else np.zeros(0)
-    if not (between > BETWEEN + TOLERANCE).any():
-        return "none"
-    what = f"{(between > BETWEEN).sum()} of {len(starts)} presentations start between scans, by up to "
+    return "linear" if (_between_scans(runs) > BETWEEN + TOLERANCE).any() else "none"
+
+
+def say_resampling(settings: EventsConfig, runs: Sequence[Run], findings: list[Finding]) -> None:
+    """Say that responses are resampled where no setting says so: what of these runs starts between scans."""
+    between = _between_scans(runs)
+    if settings.resampling is not None or not (between > BETWEEN + TOLERANCE).any():
+        return
+    what = f"{(between > BETWEEN).sum()} of {len(between)} presentations start between scans, by up to "
     what += f"{between.max():.2g} of a scan"
     what += "; responses are resampled to them linearly"
     hint = 'choose with the setting events.resampling: "sinc", "linear", or "none" for the nearest scans'
     findings.append(warning("between-scans", None, what, hint))
-    return "linear"
+
+
+def _between_scans(runs: Sequence[Run]) -> Float[np.ndarray, " presentations"]:
+    """How far from a scan each presentation starts, in scans."""
+    starts = [each.onset / run.tr for run in runs if run.tr > 0 for each in run.presentations if not each.carry_in]
+    return np.abs(np.array(starts) - np.round(starts)) if starts else np.zeros(0)
 
 
 def resampled_runs(runs: Sequence[Run]) -> list[Run]:

@@ -146,7 +146,14 @@ class FoldPlan:
     remarks: tuple[str, ...] = ()
 
 
-def plan_folds(groups: Int[np.ndarray, " clips"], n_folds: int | None, inner_folds: int, *, seed: int = 0) -> FoldPlan:
+def plan_folds(
+    groups: Int[np.ndarray, " clips"],
+    n_folds: int | None,
+    inner_folds: int,
+    *,
+    seed: int = 0,
+    units: str = "recordings",
+) -> FoldPlan:
     """Choose the folds that the clips allow, as close as possible to those requested, before anything is computed.
 
     Parameters
@@ -155,6 +162,8 @@ def plan_folds(groups: Int[np.ndarray, " clips"], n_folds: int | None, inner_fol
         As :func:`group_clips` gives them; of the training clips where there is a separate test set.
     n_folds : int or None
         Outer folds; None where there is a separate test set.
+    units : str
+        What groups are called where they are too few.
     inner_folds : int
         Folds inside each training set, with at least two clips each (the setting ``decoding.n_inner_folds``).
 
@@ -167,17 +176,21 @@ def plan_folds(groups: Int[np.ndarray, " clips"], n_folds: int | None, inner_fol
     if n_folds is not None and n_groups > 1:
         held_out = list(group_k_fold(len(groups), min(n_folds, n_groups), seed, groups))
         if len(held_out) < n_folds:
-            remarks.append(f"{_count_clips(groups)} are scored in {len(held_out)} folds, not {n_folds}")
+            remarks.append(f"{_count_clips(groups, units)} are scored in {len(held_out)} folds, not {n_folds}")
     training_sets = [np.delete(groups, fold) for fold in held_out] or [groups]
     inner = min(most_folds(each, inner_folds) for each in training_sets)
     if inner < 2 or (n_folds is not None and not held_out):
         if n_folds is None:
-            what = f"penalties cannot be chosen by cross-validation with only {_count_clips(groups)} for training"
-            raise InputError(what, hint="give more recordings for training (4 are always enough)")
-        what = f"{_count_clips(groups)} are too few to be divided into folds of training and test clips"
-        raise InputError(what, hint="give more recordings (8 are always enough), or test runs of other recordings")
+            what = (
+                f"penalties cannot be chosen by cross-validation with only {_count_clips(groups, units)} for training"
+            )
+            raise InputError(what, hint=f"give more {units} for training (4 are always enough)")
+        what = f"{_count_clips(groups, units)} are too few to be divided into folds of training and test clips"
+        raise InputError(what, hint=f"give more {units} (8 are always enough), or test runs of other recordings")
     if inner < inner_folds:
-        remarks.append(f"{_count_clips(groups)} allow penalties to be chosen in {inner} folds, not {inner_folds}")
+        remarks.append(
+            f"{_count_clips(groups, units)} allow penalties to be chosen in {inner} folds, not {inner_folds}"
+        )
     return FoldPlan(groups, tuple(held_out), inner, tuple(remarks))
 
 
@@ -300,7 +313,7 @@ def _permute_places(
     return drawn
 
 
-def _count_clips(groups: Int[np.ndarray, " clips"]) -> str:
+def _count_clips(groups: Int[np.ndarray, " clips"], units: str) -> str:
     n_groups = len(np.unique(groups))
     clips = "1 clip" if len(groups) == 1 else f"{len(groups)} clips"
-    return clips + (f" of {n_groups} recordings" if n_groups < len(groups) else "")
+    return clips + (f" of {n_groups} {units}" if n_groups < len(groups) else "")

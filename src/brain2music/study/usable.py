@@ -11,6 +11,9 @@ TOLERANCE = 1e-3
 """The largest difference between equal times, in seconds or relative to the TR."""
 
 
+OVERLAP = "correct the onset or the duration; where the setting events.marker_s gives durations, make it shorter"
+
+
 def volumes_of(onset: float, duration: float, tr: float) -> range:
     """The scans that an event covers: ``duration / tr`` of them from ``onset / tr``, both rounded, halves up.
 
@@ -83,7 +86,7 @@ def _overlapping(
                 f"line {later.line}: the event at {later.onset:g} s starts before that of line "
                 f"{latest.line} ends, at {latest.end:g} s; so neither was presented alone"
             )
-            faults.append(error("events-overlap", path, what, "correct the onset or the duration"))
+            faults.append(error("events-overlap", path, what, OVERLAP))
             lost |= {latest, later}
         elif overlap > TOLERANCE:
             small.append(overlap)

@@ -7,8 +7,14 @@ import torch
 from brain2music._utils.errors import InputError
 from brain2music.models.embedders import get_embedder
 from brain2music.models.musiclm import Condition, MusicLM, MusicLMSurprisal
+from brain2music.models.musiclm.surprisal import LEVEL_RMS
 from brain2music.simulation.music.compose import compose_piece
 from brain2music.simulation.music.render import render_piece
+
+
+def levelled(sound: np.ndarray) -> np.ndarray:
+    """The sound at the level at which its codes are expected."""
+    return sound * np.float32(LEVEL_RMS / np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
 
 
 def nothing(model: MusicLM) -> Condition:
@@ -23,7 +29,7 @@ def test_surprisal_is_the_loss_of_the_codes_and_entropy_that_of_their_distributi
     sound = 0.1 * rng.standard_normal(single.sample_rate // 2).astype(np.float32)
     found = MusicLMSurprisal(single).expectation(sound, single.sample_rate)
     stage = single.stages["acoustic"]
-    codes = single.encode_audio(sound)[None, : stage.config.n_quantizers]
+    codes = single.encode_audio(levelled(sound))[None, : stage.config.n_quantizers]
     with torch.no_grad():
         log_p = stage(nothing(single), None, codes)[0]
         logits = stage.logits(nothing(single), None, codes)[0]
@@ -37,7 +43,7 @@ def test_long_sound_has_the_expectations_of_its_windows(single: MusicLM, rng: np
     config, rate = single.stages["acoustic"].config, single.sample_rate
     sound = 0.1 * rng.standard_normal(round(2.5 * config.crop_s * rate)).astype(np.float32)
     found = MusicLMSurprisal(single).expectation(sound, rate)
-    codes = single.encode_audio(sound)[: config.n_quantizers]
+    codes = single.encode_audio(levelled(sound))[: config.n_quantizers]
     assert found.surprisal.shape == (codes.shape[1], config.n_quantizers)
     crop, stride = config.frames, round(config.stride_s * config.frame_rate)
     with torch.no_grad():
@@ -56,6 +62,15 @@ def test_windows_are_means_and_deviations_of_their_frames(single: MusicLM, rng: 
     np.testing.assert_allclose(vectors[1], np.concatenate(parts), atol=1e-5)
     np.testing.assert_array_equal(embedder.embed(sound, 22_050), vectors)
     assert len(embedder.embed(sound[:2205], 22_050)) == 1
+
+
+def test_the_level_of_a_sound_surprises_nobody(single: MusicLM, rng: np.random.Generator) -> None:
+    embedder = MusicLMSurprisal(single, window_s=1.0, step_s=0.5)
+    sound = 0.1 * rng.standard_normal(2 * single.sample_rate).astype(np.float32)
+    expected = embedder.embed(sound, single.sample_rate)
+    for gain in (2.0**-6, 4.0):
+        np.testing.assert_allclose(embedder.embed(np.float32(gain) * sound, single.sample_rate), expected, atol=1e-4)
+    assert np.isfinite(embedder.embed(np.zeros_like(sound), single.sample_rate)).all()
 
 
 def test_a_model_of_several_stages_is_refused(three: MusicLM) -> None:

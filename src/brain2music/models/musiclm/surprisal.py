@@ -22,7 +22,10 @@ from ..generator_parts.windows import windows
 from .model import MusicLM
 from .stage import Condition, MusicLMStage
 
-_VERSION = "1"
+LEVEL_RMS = 0.13210295550519335
+"""Root mean square that every piece is brought to: the level of clips in a study by default."""
+SILENT_RMS = 1e-5
+_VERSION = "2"
 
 
 class Expectation(NamedTuple):
@@ -120,7 +123,7 @@ class MusicLMSurprisal:
 
     @torch.inference_mode()
     def expectation(self, waveform: AnyWaveform, sample_rate: int) -> Expectation:
-        """Compute surprisal and entropy along a piece.
+        """Compute surprisal and entropy along a piece, at one level: loud music surprises no more than the same softly.
 
         Every frame is expected from the codes before it, as many as the stage reads; those of the first frames from
         little, which their entropy shows.
@@ -137,7 +140,7 @@ class MusicLMSurprisal:
         Expectation
             Surprisal and entropy in bits, one row per frame of the codec (43 per second for ``musiclm-small``).
         """
-        sound = mono_at(waveform, sample_rate, self.model.sample_rate)
+        sound = _at_level(mono_at(waveform, sample_rate, self.model.sample_rate))
         config = self._stage.config
         codes = self.model.encode_audio(sound)[: config.n_quantizers].to(self.model.device)
         parts = list(self._parts(codes))
@@ -153,6 +156,12 @@ class MusicLMSurprisal:
             entropy = -(log_p.exp() * log_p).sum(dim=-1)
             new = slice(window.first - window.start, None)
             yield tuple((each.T[new] / np.log(2)).cpu().numpy() for each in (surprisal, entropy))
+
+
+def _at_level(sound: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " samples"]:
+    """The sound at the level that studies present clips at unless they say otherwise; silence as it is."""
+    rms = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) if sound.size else 0.0
+    return sound * np.float32(LEVEL_RMS / rms) if rms > SILENT_RMS else sound
 
 
 def _no_condition(levels: int, dims: int) -> Condition:

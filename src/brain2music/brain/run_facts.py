@@ -1,27 +1,29 @@
-"""The scans of a study's runs as they are in their images, before cleaning."""
+"""What is known of the runs of a subject beside their responses: quality, volumes left out, names."""
 
 from collections.abc import Iterator
 
-import numpy as np
-from jaxtyping import Float32
-
 from ..study.study import Run
 from .confound_strategy import LeftOut
+from .quality import RunQuality, run_quality
 from .responses import VoxelSpace
 from .scrubbing import left_out_of
 from .source import BidsSource, Source
 from .volumes import open_image, read_voxels
 
 
-def raw_runs(
-    source: Source, subject: str, space: VoxelSpace | None
-) -> Iterator[tuple[Run, Float32[np.ndarray, "scans voxels"]]]:
-    """Each run of a subject with its scans in some voxels, one run in memory at a time; none of a study of arrays."""
+def run_qualities(source: Source, subject: str, space: VoxelSpace | None) -> Iterator[tuple[Run, RunQuality]]:
+    """Measure each run of a subject, one in memory at a time; none of a study of arrays.
+
+    Of runs whose cleaned scans are kept, the quality was measured as they were read, in the voxels of the mask; others
+    are read for it.
+    """
     if not isinstance(source, BidsSource) or space is None:
         return
     for run in source.study.runs_of(subject):
-        if run.bold is not None:
-            yield run, read_voxels(open_image(run.bold), space.mask)
+        if run.bold is None:
+            continue
+        kept = None if source.store is None else source.store.quality(run)
+        yield run, run_quality(read_voxels(open_image(run.bold), space.mask)) if kept is None else kept
 
 
 def run_names(source: Source, subject: str, test: bool) -> list[str]:
