@@ -33,7 +33,7 @@ def commands() -> list[Command]:
 def _walk(command: Any, path: tuple[str, ...]) -> Iterator[Command]:
     context = command.context_class(command, info_name=" ".join(path))
     nested = getattr(command, "commands", {})
-    if path and not nested:
+    if path and (not nested or command.invoke_without_command):
         params = [each for each in command.get_params(context) if not getattr(each, "hidden", False)]
         options = tuple(each for each in params if each.param_type_name == "option")
         arguments = tuple(each for each in params if each.param_type_name == "argument")

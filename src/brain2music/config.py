@@ -331,6 +331,11 @@ class GenerationConfig(Section):
     """New music, made from the decoded embedding."""
 
     generator: str | None = Field(None, description="Generator of music: a name, or the folder of a trained one.")
+    bridge: str | None = Field(
+        None,
+        description="Bridge from a decoded embedding into the generator's, where these differ: a folder that "
+        "`brain2music models bridge` wrote.",
+    )
     conditioning: Literal["mean", "windows"] = Field(
         "mean", description="Generate from the mean embedding of each clip (the paper), or from each of its windows."
     )

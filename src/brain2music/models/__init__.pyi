@@ -1,4 +1,6 @@
 from .abilities import Abilities as Abilities
+from .bridges import Bridge as Bridge
+from .bridges import BridgedGenerator as BridgedGenerator
 from .codecs import get_codec as get_codec
 from .codecs import get_token_codec as get_token_codec
 from .codecs import list_codecs as list_codecs

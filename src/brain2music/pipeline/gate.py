@@ -29,7 +29,7 @@ from .between_subjects import require_several
 from .claim import require_apart, require_ours
 from .dividing import check_division
 from .fitting import check_fit
-from .generation import anchor, require_fit
+from .generation import anchor, cross, require_fit
 from .outputs import Outputs
 from .retrieval import check_gallery
 from .room import check_room
@@ -207,6 +207,8 @@ def _generator(
     if name is None:
         return None
     generator = _attempt("generator-unusable", found, get_generator, name)
+    if generator is not None and config.generation.bridge is not None:
+        generator = _attempt("bridge-unusable", found, cross, generator, config)
     if generator is not None:
         _attempt("generator-unfit", found, require_fit, generator, embedders)
         _attempt("generator-unfit", found, abilities_of(generator).check_seconds, name, config.generation.duration_s)

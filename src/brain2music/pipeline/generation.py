@@ -25,6 +25,7 @@ from ..metrics.generation import score_generated
 from ..metrics.score import Condition, Score
 from ..models.abilities import abilities_of
 from ..models.anchored import AnchoredGenerator
+from ..models.bridges import Bridge, BridgedGenerator
 from ..models.generator_protocols import Generator
 from .agreement import Sound, agreement
 from .cache import stage
@@ -102,7 +103,23 @@ def require_fit(generator: Generator, embedders: tuple[Embedder, ...]) -> None:
         raise InputError(what, hint=f"it makes music from {abilities_of(generator).given}; name another generator")
     if generator.space.name not in [embedder.space.name for embedder in embedders]:
         name = generator.space.name
-        raise InputError(f"the generator takes {name}, which is not decoded", hint=f"add --embedding {name}")
+        raise InputError(
+            f"the generator takes {name}, which is not decoded",
+            hint=f"add --embedding {name}, or --bridge with a bridge into it (`brain2music models bridge`)",
+        )
+
+
+def cross(generator: Generator, config: RunConfig) -> Generator:
+    """The generator that takes the embeddings of the bridge of the settings.
+
+    Raises
+    ------
+    InputError : there is no such bridge, it leads elsewhere, or anchors are asked for, which are sought in one space.
+    """
+    assert config.generation.bridge is not None
+    if config.generation.anchored is not None:
+        raise InputError("anchored generation crosses no bridge", hint="leave out --anchored or --bridge")
+    return BridgedGenerator(generator, Bridge.from_pretrained(config.generation.bridge))
 
 
 def anchor(
