@@ -97,6 +97,7 @@ TABLES = (
             "gallery_kill": "Galleries that are killed and built twice at once (synthetic vectors)",
             "embed_speed": "Embedding of recorded music",
             "mulan": "Music and text in mulan-small, on pieces that no training used",
+            "bridge": "Bridges between embedding spaces, on songs that no fit has seen",
         },
     ),
     Table(

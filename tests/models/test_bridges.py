@@ -16,6 +16,7 @@ from brain2music.audio.sound import Reconstruction
 from brain2music.cli import app
 from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.metrics.bridging import PairedSounds, build_bridge, measure_bridge, score_bridge
+from brain2music.models.abilities import Abilities
 from brain2music.models.bridges import Bridge, BridgedGenerator
 from brain2music.models.registration import FunctionEmbedder, register_embedder
 from tests.models.registries import kept_registries
@@ -28,8 +29,11 @@ class Echo:
     """A generator whose sound is the embedding that it was given."""
 
     name, sha256, sample_rate, space = "echo", "c" * 64, 8000, B
+    abilities = Abilities(("embedding", "text"), 8000)
 
-    def generate(self, embedding=None, text=None, *, seconds=15.0, seed=0, n_samples=1, first_item=0):
+    def generate(
+        self, embedding=None, text=None, like=None, *, seconds=15.0, seed=0, n_samples=1, first_item=0, guidance=None
+    ):
         if text is not None:
             return [Reconstruction(np.ones((1, 8), np.float32), 8000, {"text": text})]
         assert isinstance(embedding, Embeddings)
