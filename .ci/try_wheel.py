@@ -25,6 +25,7 @@ LIBRARIES = {
     "train": "accelerate",
     "hub": "diffusers, transformers",
     "ann": "faiss",
+    "magenta": "ai_edge_litert, onnxruntime, sentencepiece",
     "cluster": "dask, distributed",
     "score": "ai_edge_litert, visqol",
     "formats": "av",

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..embeddings.protocols import Embedder
 from .adapters.hub_weights import HubWeights
+from .adapters.magenta_files import MUSICCOCA
 from .sources import CompositeWeights, LocalWeights, PipWeights, Weights
 from .yamnet.tflite import LYRA, YAMNET
 
@@ -133,6 +134,12 @@ def _muq_mulan(window_s: float, step_s: float) -> Embedder:
     return MuqMulanEmbedder("muq-mulan", _MUQ_MULAN, _MUQ_SETTINGS, _ROBERTA, window_s, step_s)
 
 
+def _musiccoca(window_s: float, step_s: float) -> Embedder:
+    from .adapters.musiccoca import MusicCoCaEmbedder
+
+    return MusicCoCaEmbedder(MUSICCOCA, window_s, step_s)
+
+
 def _yamnet(window_s: float, step_s: float) -> Embedder:
     from .yamnet.yamnet_embedder import YamnetEmbedder
 
@@ -250,6 +257,14 @@ EMBEDDINGS: dict[str, Embedding] = {
         text=True,
     ),
     "muq-mulan": Embedding("MuQ-MuLan, 512 dims, text too", _MUQ_MULAN, 10.0, 1.5, _muq_mulan, text=True),
+    "musiccoca": Embedding(
+        "MusicCoCa, Google's heir of MuLan, 768 dims, text too",
+        MUSICCOCA,
+        10.0,
+        1.5,
+        _musiccoca,
+        text=True,
+    ),
     "w2v-bert-avg": Embedding("Our w2v-BERT, time-averaged", _W2V_BERT, 10.0, 1.5, _w2v_bert, 19 / 24),
     "muq-avg": Embedding("MuQ, self-supervised on music, time-averaged", _MUQ, 10.0, 1.5, _muq, 0.5),
     "mert-avg": Embedding(
