@@ -12,8 +12,8 @@ drifts and two jumps in each run, and every run begins elsewhere. ``brain2music 
   information).
 * ``identification_still``, ``identification_moved``: two-way identification by ridge from the images without motion and
   from those that were moved and corrected; ``identification_uncorrected`` from those that were only moved. All use the
-  grey matter of the truth and the same settings, with three scans of lag. ``…_test`` is of the test clips (four
-  presentations each, as a run scores them), ``…_folds`` of the training clips (one presentation) in ten folds.
+  grey matter of the truth and the same settings, with three scans of lag. ``…_test`` is of the test clips
+  (several presentations each, as a run scores them), ``…_folds`` of the training clips (one presentation) in ten folds.
   ``lost`` is their difference, clip by clip, with the 95 % interval of a bootstrap over the clips of each study.
 * ``minutes_per_run``: of a run at the size of ds003720's (96 x 96 x 68 voxels of 2 mm, 410 scans), from ``--scans`` of
   its scans; both passes, all of reading, aligning, resampling and writing. ``processor_minutes_per_run`` does not
@@ -46,12 +46,24 @@ from brain2music.brain import PreprocessSettings, Realigner, preprocess_study
 from brain2music.decoding.decoded import Decoded
 from brain2music.decoding.subject import SubjectDecoder
 from brain2music.metrics.ranking import identification_by_clip, similarity
-from brain2music.simulation.brain import simulate
+from brain2music.simulation.brain import StudyDesign, simulate
 
 RESULTS = Results("motion")
 MOST = np.array([3.0] * 3 + [np.radians(3)] * 3)
 """Largest planted motion: mm, radians."""
 AXES = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
+SHORT = StudyDesign(
+    train_runs=2,
+    train_clips=20,
+    test_runs=1,
+    test_clips=10,
+    repeats=2,
+    resolution_mm=8.0,
+    snr=1.0,
+    clip_s=12.0,
+    track_s=15.0,
+)
+"""Half of the design "small": one study of it takes a minute or two of one core, so that several are affordable."""
 LAG_TR = 3
 MOST_LOST = 0.02
 """Of identification, by motion that was corrected."""
@@ -70,7 +82,8 @@ def main() -> None:
     for seed in range(options.seeds):
         with tempfile.TemporaryDirectory() as folder:
             sharp = Path(folder) / "sharp"
-            simulate(sharp, design=options.design, resolution_mm=options.resolution, seed=seed, n_jobs=options.jobs)
+            design = SHORT if options.design == "short" else options.design
+            simulate(sharp, design=design, resolution_mm=options.resolution, seed=seed, n_jobs=options.jobs)
             for spread in options.spread:
                 measured[spread].append(measure(sharp, Path(folder), spread, seed, options))
                 print(f"seed {seed}, spread {spread:g}: {measured[spread][-1]}", flush=True)
@@ -332,7 +345,7 @@ def write_large_run(root: Path, n_scans: int) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--design", default="small")
+    parser.add_argument("--design", default="small", help="small, quick, ds003720 or short, half of small")
     parser.add_argument("--resolution", type=float, default=5.0, metavar="MM")
     parser.add_argument("--spread", type=float, nargs="+", default=[1.75], metavar="VOXELS")
     parser.add_argument("--seeds", type=int, default=3)
