@@ -303,6 +303,11 @@ class EvaluationConfig(Section):
         "scored in folds); default 5, in folds 20.",
     )
     leave_one_genre_out: bool = Field(True, description="Score each genre by decoders fitted without it.")
+    also_in_folds: tuple[Literal["recording", "song", "artist"], ...] = Field(
+        (),
+        description="Beside test clips, score all clips by identification in folds that keep recordings, songs or "
+        "artists together; songs and artists need stimuli.track_index.",
+    )
     compare_lags_tr: tuple[LagTr, ...] = Field(
         (0,), description="Further lags in scans at which the decoder is scored by identification; the paper: 0."
     )

@@ -17,8 +17,11 @@ from .distances import KernelDistance as KernelDistance
 from .distances import frechet_limit as frechet_limit
 from .distances import kernel_distance as kernel_distance
 from .divergence import tagger_divergence as tagger_divergence
+from .effects import effect_size as effect_size
+from .effects import effects_table as effects_table
 from .leakage import Leak as Leak
 from .leakage import check_split as check_split
+from .nested import bootstrap_nested as bootstrap_nested
 from .notes import Notes as Notes
 from .notes import find_notes as find_notes
 from .notes import recognise_chords as recognise_chords

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from .._utils.errors import InputError, LeakageError
 from ..config import RESPONSE_S
@@ -198,6 +198,18 @@ def shared_labels(clips: Sequence[Clip], index: pd.DataFrame | None, by: HeldTog
     known = [] if index is None else [songs_of(index)]
     known += [artists] if by == "artist" and (artists := _artists(index, clips)) else []
     return [[_of_track(each, clip.track) if clip.block is None else "" for clip in clips] for each in known]
+
+
+def unshared(
+    train: Sequence[Clip], test: Sequence[Clip], index: pd.DataFrame | None, by: HeldTogether
+) -> Bool[np.ndarray, " test"]:
+    """Tell which test clips share no song (or no artist) with a training clip, as far as it is known."""
+    kept = np.ones(len(test), dtype=bool)
+    labels = shared_labels([*train, *test], index, by)
+    for each in labels if by == "song" else labels[-1:]:
+        trained = {label for label in each[: len(train)] if label}
+        kept &= [label not in trained for label in each[len(train) :]]
+    return kept
 
 
 def gallery_leaks(clips: Iterable[Clip], gallery_tracks: Iterable[str]) -> list[Leak]:

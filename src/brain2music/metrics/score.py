@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 ScoredStage = Literal["decode", "retrieve", "generate", "encode", "compare"]
 Condition = Literal["decoded", "matched", "denoised", "true", "caption", "genre", "mean", "random", "permuted", "given"]
-HeldOut = Literal["none", "genre", "subject"]
+HeldOut = Literal["none", "genre", "subject", "song", "artist", "fold", "fold-song", "fold-artist"]
 Ablation = Literal["none", "decoder", "lag"]
 
 CONDITIONS: dict[Condition, str] = {
@@ -108,9 +108,11 @@ class Score:
         Label without ``sub-``; "group" for the mean over subjects.
     group : str
         Clips or voxels that were scored: "all", the clips of one genre, the "reliable" voxels, or one region.
-    held_out : {"none", "genre", "subject"}
+    held_out : {"none", "genre", "subject", "song", "artist", "fold", "fold-song", "fold-artist"}
         What the decoder was not fitted to, besides the scored clips: their whole genre (named by ``group``), or the
-        subject itself.
+        subject itself; "song" and "artist" for only the test clips that share none with a training clip; "fold" for
+        all clips in folds of recordings in place of test clips, "fold-song" and "fold-artist" in folds that divide
+        none of these.
     alignment : str or None
         How subjects were aligned, in between-subject decoding.
     versus : str or None

@@ -182,6 +182,11 @@ class Outputs:
         return self.root / "scores.parquet"
 
     @property
+    def statistics(self) -> Path:
+        """The scores with q, effect size and nested interval: see :mod:`brain2music.pipeline.statistics`."""
+        return self.root / "statistics.tsv"
+
+    @property
     def index(self) -> Path:
         """The page to open first."""
         return self.root / "index.html"

@@ -17,6 +17,7 @@ from ..metrics.score import Score
 from ..study.folds import FEWEST
 from .context import Music, SubjectContext, clip_means
 from .refits import about_p
+from .unshared import score_all_in_folds, score_unshared
 
 
 def score(context: SubjectContext, decoder: SubjectDecoder, music: Music) -> list[Score]:
@@ -41,6 +42,8 @@ def score(context: SubjectContext, decoder: SubjectDecoder, music: Music) -> lis
         refits=[_permuted_fit(each) for each in permuted] if enough else (),
     )
     scores = [_explain_missing_p(each, context) for each in scores]
+    scores += score_unshared(builder, context, decoded)
+    scores += score_all_in_folds(builder, context, music[space.name])
     scores += _score_captions(builder, context, decoded, music)
     scores.append(_score_permuted(builder, permuted))
     scores += _score_lags(builder, context, music[space.name])

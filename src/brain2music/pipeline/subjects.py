@@ -20,6 +20,7 @@ from .cache import Stages, is_whole, outputs_of, read_record
 from .gate import Level
 from .outputs import Outputs
 from .settings import deciding
+from .statistics import write_statistics
 
 Records = Mapping[str, Mapping[str, Any]]
 """Each finished subject's record: ``settings``, ``stages`` (provenance file -> digest), ``sounds`` (stimuli)."""
@@ -160,3 +161,4 @@ def collect_scores(records: Records, config: RunConfig, outputs: Outputs, level:
     scores = [*(summarise(scores) if level == "group" else []), *scores]
     for file in (outputs.scores, outputs.scores_table):
         write_scores(file, scores)
+    write_statistics(scores, sorted(records), outputs, config.seed)

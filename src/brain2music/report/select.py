@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from brain2music.metrics.records import GROUP, OWN, select_scores
-from brain2music.metrics.score import ALL, RELIABLE, Condition, Score, ScoredStage
+from brain2music.metrics.score import ALL, RELIABLE, Condition, HeldOut, Score, ScoredStage
 
 MAIN: dict[ScoredStage, Condition] = {
     "decode": "decoded",
@@ -13,6 +13,14 @@ MAIN: dict[ScoredStage, Condition] = {
     "encode": "true",
 }
 """The condition by which a step is summarised."""
+UNSHARED: dict[HeldOut, str] = {
+    "song": "only test clips that share no song with training",
+    "artist": "only test clips that share no artist with training",
+    "fold": "all clips, in folds of recordings",
+    "fold-song": "all clips, in folds of songs",
+    "fold-artist": "all clips, in folds of artists",
+}
+"""What was held out, where it is neither a genre nor a subject."""
 
 
 def judged_by_itself(score: Score) -> bool:
@@ -50,6 +58,8 @@ def qualifiers(score: Score) -> list[str]:
         parts.append(f"{what}: {score.group}")
     if score.held_out == "genre":
         parts.append("decoder fitted without this genre")
+    if score.held_out in UNSHARED:
+        parts.append(UNSHARED[score.held_out])
     if score.alignment is not None:
         parts.append(f"subjects aligned by {score.alignment}")
     if score.ablation == "decoder":
