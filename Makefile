@@ -4,18 +4,21 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs linkcheck wheel clean
+.PHONY: demo test browser lint docs linkcheck wheel clean
 
 demo: .venv/run
 	$(BIN)/brain2music demo out/demo
 
 test: export OMP_NUM_THREADS = 1 # the tests' arrays are too small to share between threads
 test: lint
-	$(PYTEST) -m "not slow" --cov --cov-report=
-	$(PYTEST) -m slow --cov --cov-append --cov-report=
+	$(PYTEST) -m "not slow and not browser" --cov --cov-report=
+	$(PYTEST) -m "slow and not browser" --cov --cov-append --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report --format=total)"
 	$(MAKE) docs
 	$(MAKE) wheel
+
+browser: .venv/dev # the journeys through the application in Chromium (apt-get install chromium), which fail without it
+	$(BIN)/python -m pytest -q -m browser tests/browser
 
 lint: .venv/dev
 	$(BIN)/ruff check .

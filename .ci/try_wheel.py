@@ -31,6 +31,7 @@ LIBRARIES = {
     "formats": "av",
     "gzip": "isal",
     "fetch": "openneuro",
+    "web": "fastapi, statsmodels, uvicorn",
     "prep": "ants",
 }
 UNCONSTRAINED = {"prep"}

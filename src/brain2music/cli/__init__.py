@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from .._utils.errors import InputError, short_warnings
-from . import codec, fetch, generate, music, predict, score, study, train
+from . import codec, fetch, generate, music, predict, score, study, train, web
 
 USAGE = 2
 """Exit code where a command is missing or unknown, or its arguments are."""
@@ -57,7 +57,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
     help="Decode music from fMRI of people who listen to it: embed, decode, retrieve, generate, score, map.",
 )
-for part in (study, predict, score, fetch, music, codec, generate, train):
+for part in (study, web, predict, score, fetch, music, codec, generate, train):
     app.add_typer(part.app)
 
 

@@ -1,0 +1,11 @@
+from .agreement import krippendorff_alpha as krippendorff_alpha
+from .analysis import Analysis as Analysis
+from .analysis import analyse_answers as analyse_answers
+from .design import TestDesign as TestDesign
+from .design import Trial as Trial
+from .design import plan_session as plan_session
+from .export import export_bids as export_bids
+from .export import read_answers as read_answers
+from .material import Reconstructed as Reconstructed
+from .material import read_material as read_material
+from .store import AnswerStore as AnswerStore

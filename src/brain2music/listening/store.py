@@ -1,0 +1,318 @@
+"""Answers of a listening test in SQLite: an answer that was acknowledged is on the disk."""
+
+import json
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .._utils.errors import InputError
+from .design import TestDesign, Trial, plan_session
+from .material import Reconstructed, material_digest
+
+FORMAT = 1
+KEPT = 256
+"""Sessions whose trials stay in memory."""
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS test (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), format INTEGER NOT NULL, study TEXT NOT NULL,
+    simulated INTEGER NOT NULL, design TEXT NOT NULL, material TEXT NOT NULL, created TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS sessions (
+    session TEXT PRIMARY KEY, listener INTEGER NOT NULL UNIQUE, created TEXT NOT NULL, about TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS trials (
+    session TEXT NOT NULL REFERENCES sessions, number INTEGER NOT NULL, trial TEXT NOT NULL,
+    PRIMARY KEY (session, number)
+) STRICT;
+CREATE TABLE IF NOT EXISTS answers (
+    session TEXT NOT NULL, number INTEGER NOT NULL, answer INTEGER NOT NULL, milliseconds INTEGER NOT NULL,
+    plays INTEGER NOT NULL, answered TEXT NOT NULL,
+    PRIMARY KEY (session, number), FOREIGN KEY (session, number) REFERENCES trials
+) STRICT;
+"""
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where a listener is: the number of the next trial, which is that of all where the test is done."""
+
+    listener: int
+    trials: tuple[Trial, ...]
+    answered: int
+
+
+class AnswerStore:
+    """The answers of one listening test, in one SQLite file.
+
+    The file is in WAL mode with ``synchronous = FULL``: :meth:`answer` returns after the commit is on the disk. It may
+    be called from several threads.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; made if it is not there and a test is given.
+    material : sequence of Reconstructed, optional
+        The sounds of the test; without them the file is only read.
+    design : TestDesign, optional
+        How the test is laid out.
+    study : str
+        Name of the study.
+    simulated : bool
+        Whether the brains were simulated.
+
+    Raises
+    ------
+    InputError
+        The file holds answers of another test, is no such file, or is missing and no test is given.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brain2music.listening import AnswerStore, Reconstructed, TestDesign
+    >>> items = [
+    ...     Reconstructed("01", "mulan-small", "generated", name, "jazz", Path(name), (Path(name + "0"),))
+    ...     for name in "abcdef"
+    ... ]
+    >>> store = AnswerStore("answers.sqlite", items, TestDesign(n_trials=2, n_catch=1), study="six songs")
+    >>> session = store.begin({"headphones": True})
+    >>> store.answer(session, number=0, answer=1, milliseconds=2300, plays=3)
+    True
+    >>> store.session(session).answered
+    1
+    >>> store.answer(session, number=0, answer=0, milliseconds=1, plays=0)  # the first answer counts
+    False
+    >>> store.close()
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        material: Sequence[Reconstructed] = (),
+        design: TestDesign | None = None,
+        *,
+        study: str = "",
+        simulated: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.material = tuple(material)
+        self._lock = threading.Lock()
+        self._plans: dict[str, tuple[int, tuple[Trial, ...]]] = {}
+        if not self.material and not self.path.is_file():
+            raise InputError("there are no answers of a listening test", self.path, "run `brain2music serve` first")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=30.0)
+            self._base.execute("PRAGMA journal_mode = WAL")
+            self._base.execute("PRAGMA synchronous = FULL")
+            self._base.execute("PRAGMA foreign_keys = ON")
+            self._base.executescript(SCHEMA)
+            self._claim(design or TestDesign(), study, simulated)
+        except (sqlite3.Error, OSError) as error:
+            what = f"the answers cannot be kept here ({error})"
+            raise InputError(what, self.path, "name another file with --answers") from None
+
+    def _claim(self, design: TestDesign, study: str, simulated: bool) -> None:
+        """Say which test the file is of, or check that it is of this one."""
+        wanted = (json.dumps(asdict(design), sort_keys=True), material_digest(self.material))
+        with self._writing() as base:
+            if self.material:
+                base.execute(
+                    "INSERT OR IGNORE INTO test VALUES (1, ?, ?, ?, ?, ?, ?)",
+                    (FORMAT, study, int(simulated), *wanted, _now()),
+                )
+            row = base.execute("SELECT format, study, simulated, design, material FROM test").fetchone()
+        if row is None:
+            raise InputError("this holds no listening test", self.path, "name the file that `brain2music serve` wrote")
+        if row[0] != FORMAT:
+            raise InputError(f"these answers are of format {row[0]}", self.path, "update brain2music")
+        if self.material and tuple(row[3:]) != wanted:
+            what = "this holds the answers of a test with other sounds, tasks, trials or seed"
+            raise InputError(what, self.path, "repeat its settings, or name another file with --answers")
+        self.study, self.simulated = str(row[1]), bool(row[2])
+        settings: dict[str, Any] = json.loads(row[3])
+        self.design = TestDesign(**{**settings, "tasks": tuple(settings["tasks"])})
+
+    def begin(self, about: dict[str, Any] | None = None) -> str:
+        """Begin the session of a new listener.
+
+        Parameters
+        ----------
+        about : dict, optional
+            What the listener said of themselves, as JSON types.
+
+        Returns
+        -------
+        str
+            The name of the session, which cannot be guessed.
+        """
+        session = secrets.token_urlsafe(24)
+        with self._writing() as base:
+            listener = int(base.execute("SELECT COALESCE(MAX(listener) + 1, 0) FROM sessions").fetchone()[0])
+            trials = plan_session(self.material, self.design, listener)
+            base.execute(
+                "INSERT INTO sessions VALUES (?, ?, ?, ?)",
+                (session, listener, _now(), json.dumps(about or {}, sort_keys=True)),
+            )
+            rows = [(session, number, json.dumps(asdict(trial))) for number, trial in enumerate(trials)]
+            base.executemany("INSERT INTO trials VALUES (?, ?, ?)", rows)
+        return session
+
+    def session(self, session: str) -> Session | None:
+        """Read where a listener is; None where there is no such session."""
+        with self._lock:
+            plan = self._plan(session)
+            if plan is None:
+                return None
+            return Session(*plan, self._answered(session))
+
+    def answer(self, session: str, number: int, answer: int, milliseconds: int, plays: int) -> bool:
+        """Keep an answer; when this returns it is on the disk.
+
+        Parameters
+        ----------
+        session : str
+            As :meth:`begin` returned it.
+        number : int
+            Number of the trial, from 0.
+        answer : int
+            The number of the option, or the rating.
+        milliseconds : int
+            From the question to the answer.
+        plays : int
+            How often a sound was played.
+
+        Returns
+        -------
+        bool
+            True if the trial has this answer now; False if it had another before, which stays.
+
+        Raises
+        ------
+        InputError
+            There is no such trial, its turn has not come, or the answer is none of those allowed.
+        """
+        values = (session, number, answer, milliseconds, plays, _now())
+        with self._writing() as base:
+            plan = self._plan(session)
+            if plan is None or not 0 <= number < len(plan[1]) or number > self._answered(session):
+                raise InputError(f"trial {number} of this session is not being asked", hint="load the page again")
+            if answer not in plan[1][number].answers:
+                raise InputError(f"{answer} is no answer to trial {number}", hint="load the page again")
+            base.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)", values)
+            query = "SELECT answer FROM answers WHERE session = ? AND number = ?"
+            return bool(base.execute(query, values[:2]).fetchone()[0] == answer)
+
+    def answers(self) -> pd.DataFrame:
+        """Read all answers.
+
+        Returns
+        -------
+        DataFrame
+            One row per answer: ``listener`` (from 1), ``trial`` (from 1), ``task``, ``catch``, ``question``,
+            ``scanned_subject``, ``embedding``, ``source``, ``clip``, ``genre``, ``foil``, ``foil_genre``,
+            ``same_origin``, ``pair``, ``place`` (of the right option, from 1; 0 if there is none), ``answer`` (option
+            from 1, or rating), ``right`` (1, 0, or NaN where no answer is), ``seconds``, ``plays``, ``answered``, and
+            what listeners said of themselves.
+        """
+        query = (
+            "SELECT listener, number, trial, answer, milliseconds, plays, answered, about FROM answers "
+            "JOIN trials USING (session, number) JOIN sessions USING (session) ORDER BY listener, number"
+        )
+        with self._lock:
+            rows = self._base.execute(query).fetchall()
+        return pd.DataFrame([_row(*row) for row in rows], columns=COLUMNS)
+
+    def listeners(self) -> int:
+        """Count the listeners who began."""
+        with self._lock:
+            return int(self._base.execute("SELECT COUNT(*) FROM sessions").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._base.close()
+
+    def _plan(self, session: str) -> tuple[int, tuple[Trial, ...]] | None:
+        """Number of a listener and their trials, of which those of the latest sessions are kept in memory."""
+        if session not in self._plans:
+            row = self._base.execute("SELECT listener FROM sessions WHERE session = ?", (session,)).fetchone()
+            if row is None:
+                return None
+            query = "SELECT trial FROM trials WHERE session = ? ORDER BY number"
+            while len(self._plans) >= KEPT:
+                self._plans.pop(next(iter(self._plans)))
+            trials = tuple(_trial(text) for (text,) in self._base.execute(query, (session,)))
+            self._plans[session] = (int(row[0]), trials)
+        return self._plans[session]
+
+    def _answered(self, session: str) -> int:
+        query = "SELECT COUNT(*) FROM answers WHERE session = ?"
+        return int(self._base.execute(query, (session,)).fetchone()[0])
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, committed at the end."""
+        with self._lock:
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._base
+            except BaseException:
+                self._base.execute("ROLLBACK")
+                raise
+            self._base.execute("COMMIT")
+
+
+COLUMNS = (
+    *("listener", "trial", "task", "catch", "question", "scanned_subject", "embedding", "source", "clip", "genre"),
+    *("foil", "foil_genre", "same_origin", "pair", "place", "answer", "right", "seconds", "plays", "answered"),
+    *("headphones", "music_years"),
+)
+
+
+def _row(
+    listener: int, number: int, text: str, answer: int, milliseconds: int, plays: int, answered: str, about: str
+) -> tuple[Any, ...]:
+    trial, said = _trial(text), json.loads(about)
+    rating = trial.task == "similarity"
+    right = trial.is_right(answer)
+    return (
+        listener + 1,
+        number + 1,
+        trial.task,
+        trial.catch,
+        trial.question,
+        trial.subject,
+        trial.embedding,
+        trial.source,
+        trial.clip,
+        trial.genre,
+        trial.foil,
+        trial.foil_genre,
+        trial.same_origin,
+        trial.pair,
+        0 if trial.right is None else trial.right + 1,
+        answer if rating else answer + 1,
+        float("nan") if right is None else float(right),
+        milliseconds / 1000,
+        plays,
+        answered,
+        said.get("headphones"),
+        said.get("music_years"),
+    )
+
+
+def _trial(text: str) -> Trial:
+    record: dict[str, Any] = json.loads(text)
+    return Trial(**{**record, "options": tuple(record["options"])})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
