@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from .jobs import Job
-from .run_views import SubjectView
 from .limits import Limits, Refusal
 from .ranges import respond
+from .run_views import SubjectView
 from .sounds import AUDIO, PICTURE
 from .state import NO_GALLERY, NO_JEN1, State
 

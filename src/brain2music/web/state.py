@@ -15,8 +15,8 @@ from ..listening.material import SOURCES, Reconstructed, Source, read_material
 from ..listening.store import AnswerStore
 from ..weights import local_models
 from .jobs import Job, JobQueue
-from .run_views import RunViews
 from .limits import Limits, Refusal
+from .run_views import RunViews
 from .sounds import Sounds
 from .uploads import Uploads
 
