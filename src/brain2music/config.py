@@ -367,6 +367,18 @@ class EncodingConfig(Section):
     variance_partitioning: bool = Field(
         False, description="Also map the variance that each embedding explains and no other does."
     )
+    left_mesh: str | None = Field(
+        None,
+        description="Mesh (.surf.gii) of the left hemisphere that maps on surfaces are drawn on, {subject} standing "
+        "for the label of each; default nilearn's for fsaverage5, else they are written and not drawn on a surface.",
+    )
+    right_mesh: str | None = Field(None, description="Mesh of the right hemisphere, which goes with left_mesh.")
+
+    @model_validator(mode="after")
+    def _two_meshes(self) -> "EncodingConfig":
+        if (self.left_mesh is None) != (self.right_mesh is None):
+            raise ValueError("a mesh of one hemisphere is given: give left_mesh and right_mesh")
+        return self
 
 
 class ModelsConfig(Section):

@@ -7,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from brain2music._utils.files import digest_file
 from brain2music.pipeline.outputs import Outputs
 from tests.study.tiny_study import TinyStudy
 
@@ -86,6 +88,36 @@ def test_subjects_of_two_processes_end_on_one_page_also_after_kills(study: TinyS
     together = start(study, "whole", "01", "02")
     assert together.wait() == 0, together.communicate()[1]
     assert list(digests(out).values()) == list(digests(Outputs(tmp_path / "whole")).values())
+
+
+@pytest.mark.slow
+def test_a_whole_run_killed_at_many_moments_is_finished_with_the_same_bytes(study: TinyStudy, tmp_path: Path) -> None:
+    """Kills come a little after files that a whole run writes early, late and between: while others are written."""
+    (tmp_path / "settings.toml").write_text(SETTINGS.replace("enabled = false", "enabled = true"))
+    whole = start(study, "whole", "01", "02")
+    assert whole.wait() == 0, whole.communicate()[1]
+    expected = everything(tmp_path / "whole")
+    written = sorted(expected, key=lambda name: (tmp_path / "whole" / name).stat().st_mtime_ns)
+    out, rng, killed = tmp_path / "out", np.random.default_rng(0), 0
+    for part in (0.02, 0.2, 0.4, 0.6, 0.8, 0.95):
+        process = start(study, "out", "01", "02")
+        while not (out / written[int(part * len(written))]).exists() and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.05))
+        process.kill()
+        killed += process.wait() == -signal.SIGKILL
+        process.communicate()
+    assert killed >= 5  # the last may have ended by itself
+    last = start(study, "out", "01", "02")
+    assert last.wait() == 0, last.communicate()[1]
+    assert everything(out) == expected
+    assert leftovers(out) == leftovers(tmp_path / "whole")
+
+
+def everything(out: Path) -> dict[str, str]:
+    """Digests of all files of a run, but for those that say when it was made."""
+    files = [path for path in sorted(out.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    return {str(path.relative_to(out)): digest_file(path) for path in files}
 
 
 @pytest.mark.slow

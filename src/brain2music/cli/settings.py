@@ -37,7 +37,7 @@ FLAGS = {
 """Options that are not called as their setting; those that may be repeated are else called by the singular."""
 METAVARS = {
     **dict.fromkeys(("embeddings", "further_embeddings", "decoder", "compare_decoders", "generator"), "NAME"),
-    **dict.fromkeys(("captions", "track_index", "stimulus_table"), "FILE"),
+    **dict.fromkeys(("captions", "track_index", "stimulus_table", "left_mesh", "right_mesh"), "FILE"),
     **dict.fromkeys(("train_task", "test_task"), "TASK"),
     **dict.fromkeys(("column", "confounds", "stimulus"), "COLUMN"),
     **dict.fromkeys(("window_s", "fade_s", "lag_s", "lags_s", "compare_lags_s", "duration_s"), "SECONDS"),

@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from .._utils.errors import InputError
 from .._utils.files import atomic_path
 from ..brain.responses import VoxelSpace
+from ..study.surfaces import Grayordinates
 from .maps import SIDES, hemispheres, is_mni_like, statmap_image, surface_values
 
 COLOURS = "inferno"
@@ -103,10 +105,15 @@ def _own_surfaces(
     surfaces, sampled = space.grayordinates, hemispheres(values, space)
     assert surfaces is not None
     if meshes is not None:
-        return _surfaces(sampled, _read_meshes(meshes, surfaces.vertices), scale, colours)
-    if surfaces.space == "fsaverage5" and surfaces.vertices == (FSAVERAGE5, FSAVERAGE5):
+        return _surfaces(sampled, read_meshes(meshes, surfaces.vertices), scale, colours)
+    if has_mesh(surfaces):
         return _surfaces(sampled, _fsaverage5(), scale, colours)
     return _vertices(sampled, scale, colours, surfaces.space or "this space")
+
+
+def has_mesh(surfaces: Grayordinates) -> bool:
+    """Whether the mesh of these surfaces is part of nilearn."""
+    return surfaces.space == "fsaverage5" and surfaces.vertices == (FSAVERAGE5, FSAVERAGE5)
 
 
 def _fsaverage5() -> dict[str, Any]:
@@ -116,14 +123,15 @@ def _fsaverage5() -> dict[str, Any]:
     return dict(fetch_surf_fsaverage("fsaverage5"))
 
 
-def _read_meshes(paths: tuple[Path, Path], vertices: tuple[int, int]) -> dict[str, Any]:
+def read_meshes(paths: tuple[Path, Path], vertices: tuple[int, int]) -> dict[str, Any]:
+    """Read the meshes of both hemispheres; :class:`InputError` where one is not legible, or of other vertices."""
     from nilearn.surface import load_surf_mesh
 
     found: dict[str, Any] = {}
     for side, path, count in zip(SIDES, paths, vertices, strict=True):
         try:
             mesh = load_surf_mesh(path)
-        except (OSError, ValueError, IndexError, nib.filebasedimages.ImageFileError) as problem:
+        except (OSError, ValueError, IndexError, ExpatError, nib.filebasedimages.ImageFileError) as problem:
             what = f"this mesh cannot be read ({problem})"
             raise InputError(what, path, "give a .surf.gii of the space of the responses") from None
         if len(mesh.coordinates) != count:

@@ -23,6 +23,7 @@ from ..metrics.builder import ScoreBuilder
 from ..metrics.score import ALL, RELIABLE, Score, group_named
 from ..ridge import Partition
 from .context import Music, SubjectContext
+from .meshes import meshes_of
 from .outputs import ENCODING, ENCODING_ROIS, Outputs
 
 LEVEL = 0.05
@@ -210,7 +211,9 @@ def _write_maps(results: _Results, context: SubjectContext, outputs: Outputs) ->
     first = next(iter(results.encoded))
     shown = np.where(results.permuted[first].p < LEVEL, results.encoded[first].r, np.nan)
     title = f"Encoding from {first}, sub-{subject}: r where p < {LEVEL:g} by voxel (clips permuted)"
-    map_figure(outputs.encoding_figure(subject, first), shown, space, title=title, simulated=simulated)
+    meshes = None if space.grayordinates is None else meshes_of(context.config, subject)
+    figure = outputs.encoding_figure(subject, first)
+    map_figure(figure, shown, space, title=title, simulated=simulated, meshes=meshes)
     if results.ceiling is not None:
         repeats = int(results.scored.n_repeats.max())
         about = f"Highest correlation with the average of {repeats} repeats that noise allows"

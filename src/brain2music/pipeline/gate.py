@@ -30,6 +30,7 @@ from .claim import require_apart, require_ours
 from .dividing import check_division
 from .fitting import check_fit
 from .generation import anchor, cross, require_fit
+from .meshes import check_meshes
 from .outputs import Outputs
 from .retrieval import check_gallery
 from .room import check_room
@@ -93,6 +94,7 @@ def prepare_run(
     if level == "participant":
         with progress("check the responses"):
             found += source.examine()
+            found += check_meshes(source, config)
         if sound := _sound(source, found):
             found += check_fit(sound, config, embedders)
     elif outputs is not None:

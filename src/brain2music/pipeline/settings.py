@@ -53,7 +53,7 @@ SEEN: dict[StageName, set[str]] = {
     "encode": _RESPONSES
     | _FOLDS
     | {"decoding.alphas", "decoding.scans_per_window", "evaluation.n_permutations", "seed"}
-    | {"encoding.variance_partitioning"},
+    | {"encoding.variance_partitioning", "encoding.left_mesh", "encoding.right_mesh"},
     "save": (_DECODED - {"evaluation.n_permutations"}),
     "between_subjects": _DECODED | {"evaluation.between_subject"},
 }

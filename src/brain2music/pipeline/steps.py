@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .._utils.files import digest_text, write_json
+from .._utils.files import digest_file, digest_text, write_json
 from .._utils.progress import progress
 from ..brain.reliability import repeat_reliability
 from ..brain.responses import SplitResponses
@@ -28,6 +28,7 @@ from .cache import Step
 from .context import Music, SubjectContext
 from .encoding import encode_subject, encoding_files, possible_files
 from .generation import generate
+from .meshes import meshes_of
 from .models import model_steps
 from .origins import captions_of, gallery_digests, judged_by, made_from, of_source, step_settings
 from .outputs import ALPHAS, GENERATED, MOTION, PREDICTIONS, QUALITY, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
@@ -170,6 +171,7 @@ def encoding_step(context: SubjectContext, music: Music, outputs: Outputs) -> St
         return encoding_files(context, names, outputs)
 
     inputs = {key: value for each in music.embedders for key, value in made_from(context, each, music).items()}
+    inputs |= {f"mesh {path}": digest_file(path) for path in meshes_of(context.config, subject) or () if path.is_file()}
     settings = step_settings("encode", context) | {"spaces": [asdict(each.space) for each in music.embedders]}
     record = scores.with_name(f"{scores.stem}_provenance.json")
     return Step([scores], make, inputs, settings, record, possible_files(subject, names, outputs))
