@@ -108,6 +108,7 @@ TABLES = (
             "codec": "Codecs on recorded music that no training used, compared at 24 kHz mono",
             "codec_speed": "Speed of codecs, two threads",
             "sampler": "Speed of the sampler",
+            "frames": "The frame loop of Magenta RealTime 2, on toy graphs",
             "adherence": "What musiclm-small makes (the brain is simulated)",
         },
         (

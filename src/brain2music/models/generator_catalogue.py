@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .abilities import Abilities
-from .sources import Weights
+from .adapters.magenta_files import MAGENTA_RT2, MUSICCOCA
+from .magenta_rt2.abilities import ABILITIES as MAGENTA_ABILITIES
+from .sources import CompositeWeights, Weights
 
 if TYPE_CHECKING:
     from .generator_protocols import Generator
@@ -48,4 +50,12 @@ class PublicGenerator:
         return made
 
 
-PUBLIC_GENERATORS: dict[str, PublicGenerator] = {}
+PUBLIC_GENERATORS: dict[str, PublicGenerator] = {
+    "magenta-rt2": PublicGenerator(
+        "Magenta RealTime 2 (small), endless stereo music from MusicCoCa",
+        CompositeWeights((MUSICCOCA, MAGENTA_RT2)),
+        MAGENTA_ABILITIES,
+        "magenta_rt2.model:open_magenta_rt2",
+    ),
+}
+"""Name -> row, in the order of the listing."""

@@ -151,8 +151,7 @@ class MusicCoCaEmbedder:
     def _graph(
         self, name: str, inputs: tuple[tuple[type[np.generic], int], ...], output: tuple[type[np.generic], int]
     ) -> LiteGraph:
-        hint = f"delete it and run `{self.weights.command}`"
-        return LiteGraph(self.weights.path(name), "MusicCoCa", inputs, output, hint, self.n_threads)
+        return LiteGraph(self.weights.path(name), "MusicCoCa", inputs, output, self.weights.again, self.n_threads)
 
     @cached_property
     def _quantizer(self) -> LiteGraph:
@@ -179,7 +178,7 @@ class MusicCoCaEmbedder:
             return SentencePieceProcessor(model_file=str(file))
         except (RuntimeError, OSError):
             what = "this is not a model of SentencePiece"
-            raise InputError(what, file, f"delete it and run `{self.weights.command}`") from None
+            raise InputError(what, file, self.weights.again) from None
 
     def _embed_clip(self, clip: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "768"]:
         features = self._preprocessor.run(np.pad(clip, (0, CLIP - len(clip))))

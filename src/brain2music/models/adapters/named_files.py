@@ -70,7 +70,7 @@ class NamedFiles:
     >>> from brain2music.models.adapters import NamedFiles
     >>> files = NamedFiles("tiny", "somebody/tiny", ("a.onnx", "b.bin"), inside="onnx", megabytes=1200)
     >>> files.command
-    'hf download somebody/tiny onnx/a.onnx onnx/b.bin'
+    'hf download somebody/tiny --include "onnx/a.onnx" --include "onnx/b.bin"'
     >>> print(files)
     Weights: somebody/tiny, 1.2 GB (`brain2music models pull tiny`)
     """
@@ -97,7 +97,7 @@ class NamedFiles:
             if all((place / file).is_file() for file in self.files):
                 for file in (*self.files, *self.optional):
                     if (place / file).is_file():
-                        require_kind(place / file, f"delete it and run `{self.command}`")
+                        require_kind(place / file, self.again)
                 return place
         for place in places:
             if here := [file for file in self.files if (place / file).is_file()]:
@@ -222,6 +222,11 @@ class NamedFiles:
         self.folder()
 
     @property
+    def again(self) -> str:
+        """What to do where a file is not right, for errors."""
+        return f"delete it, and run `brain2music models pull {self.name}`"
+
+    @property
     def command(self) -> str:
         """Command of the hub's own program that downloads the files."""
         return self._command(self.files + self.optional)
@@ -231,7 +236,7 @@ class NamedFiles:
         return f"Weights: {self.repo}{size} (`brain2music models pull {self.name}`)"
 
     def _command(self, files: Sequence[str]) -> str:
-        return f"hf download {self.repo} {' '.join(self._paths(files))}"
+        return f"hf download {self.repo}" + "".join(f' --include "{path}"' for path in self._paths(files))
 
     def _paths(self, files: Sequence[str]) -> list[str]:
         return [str(PurePosixPath(self.inside) / file) for file in files]
