@@ -179,8 +179,8 @@ def inpaint(
     from .._utils.errors import InputError
     from ..audio.formats import check_format, require_room
     from ..audio.info import audio_info
+    from ..models.generator_parts.gaps import check_gap
     from ..models.generator_parts.prompts import check_guidance
-    from ..models.jen1.editing import check_gap
     from ..models.musiclm.model import MusicLM
 
     check_guidance(guidance)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .abilities import Abilities
 from .adapters.magenta_files import MAGENTA_RT2, MUSICCOCA
+from .diffrhythm import weights as diffrhythm
 from .magenta_rt2.abilities import ABILITIES as MAGENTA_ABILITIES
 from .sources import CompositeWeights, Weights
 
@@ -59,3 +60,11 @@ PUBLIC_GENERATORS: dict[str, PublicGenerator] = {
     ),
 }
 """Name -> row, in the order of the listing."""
+
+PUBLIC_GENERATORS |= {
+    name: PublicGenerator(words, diffrhythm.WEIGHTS[name], diffrhythm.ABILITIES[name], f"diffrhythm.published:{maker}")
+    for name, words, maker in (
+        ("diffrhythm", "DiffRhythm 1.2: songs of 95 s from MuQ-MuLan, without words", "base"),
+        ("diffrhythm-full", "DiffRhythm 1.2: songs of 96 to 285 s from MuQ-MuLan, without words", "full"),
+    )
+}

@@ -145,7 +145,7 @@ MULAN = {
 }
 
 
-def muq_mulan(folder: Path) -> None:
+def muq_mulan(folder: Path, dims: int = 12) -> None:
     """MuQ-MuLan beside MuQ's and XLM-RoBERTa's folders."""
     from transformers import XLMRobertaConfig, XLMRobertaModel
 
@@ -160,8 +160,8 @@ def muq_mulan(folder: Path) -> None:
     for side, depth in (("audio", 2), ("text", 1)):
         state |= {f"mulan.{side}.proj.weight": torch.randn(8, 16) / 4, f"mulan.{side}.proj.bias": torch.zeros(8)}
         state |= {
-            f"mulan.{side}_to_latents.weight": torch.randn(12, 8),
-            f"mulan.{side}_to_latents.bias": torch.zeros(12),
+            f"mulan.{side}_to_latents.weight": torch.randn(dims, 8),
+            f"mulan.{side}_to_latents.bias": torch.zeros(dims),
         }
         for layer in range(depth):
             prefix = f"mulan.{side}.transformer.layers.{layer}."
@@ -174,7 +174,7 @@ def muq_mulan(folder: Path) -> None:
         "mulan.audio.aggregator.weight": torch.randn(1, 25, 1),
         "mulan.contrast.temperatures": torch.ones(1, 1, 1),
     }
-    save(folder / "muq-mulan", MULAN, state)
+    save(folder / "muq-mulan", {**MULAN, "mulan": {**MULAN["mulan"], "dim_latent": dims}}, state)
 
 
 def ast(folder: Path) -> None:

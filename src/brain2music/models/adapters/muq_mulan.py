@@ -88,7 +88,7 @@ class MuqMulanEmbedder:
             load_tensors(tower, _of_side(state, side, skip), folder)
             tower.to(self.device).eval()
         self.audio, self.text = audio, text
-        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, SAMPLE_RATE)
+        self.space = muq_mulan_space(weights, name, window_s, step_s)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
         """Embed a waveform at any sample rate, mono or stereo: (windows, 512) of unit length."""
@@ -110,6 +110,24 @@ class MuqMulanEmbedder:
         whole = np.resize(piece, round(LONGEST_S * SAMPLE_RATE))
         states = self.audio.model(torch.from_numpy(whole)[None].to(self.device))
         return self.audio(states[self.layer])[0].cpu().numpy()
+
+
+def muq_mulan_space(
+    weights: HubWeights, name: str = "muq-mulan", window_s: float = 10.0, step_s: float = 1.5
+) -> EmbeddingSpace:
+    """The space of MuQ-MuLan's vectors, without loading it.
+
+    Raises
+    ------
+    InputError : its files are not here, or are not MuQ-MuLan's.
+    """
+    folder = weights.folder()
+    try:
+        dims = int(read_config(folder)["mulan"]["dim_latent"])
+    except (KeyError, TypeError) as error:
+        what = f"this is not MuQ-MuLan's configuration ({error})"
+        raise InputError(what, folder / "config.json", "download it again") from None
+    return EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, SAMPLE_RATE)
 
 
 class _Tower(nn.Module):

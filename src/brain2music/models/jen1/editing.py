@@ -23,6 +23,7 @@ from ...audio.joining import join
 from ...audio.limiter import limit
 from ...audio.sound import Reconstruction
 from ...audio.waveforms import as_channels
+from ..generator_parts.gaps import LEAST_KNOWN_S, check_gap
 from ..generator_parts.inputs import AudioInput
 from ..generator_parts.prompts import embed_sounds, read_recording
 from ..mel_tokens.griffin_lim import GriffinLim
@@ -35,10 +36,6 @@ from .tasks import LONGEST_GAP
 if TYPE_CHECKING:
     from .model import JEN1
 
-SHORTEST_GAP_S = 0.02
-"""Shortest gap that can be filled, a latent frame or two."""
-LEAST_KNOWN_S = 1.0
-"""Seconds of a recording that have to remain, to go by."""
 _MARGIN_S = 0.003  # what resampling smears around a gap
 
 
@@ -147,52 +144,6 @@ def continue_sound(model: "JEN1", recording: AudioInput, seconds: float, asked: 
     bits = audio_info(file).bits if file else 16
     made_piece = model.piece(whole, "continue", asked.seed, asked.guidance, asked.steps, origin)
     return replace(made_piece, sample_rate=sample_rate, bits=bits)
-
-
-def check_gap(start_s: Any, stop_s: Any, samples: int, sample_rate: int, file: Path | None = None) -> tuple[int, int]:
-    """Check a gap, and give its first sample and the one after its last.
-
-    Parameters
-    ----------
-    start_s, stop_s : float
-        The gap in seconds.
-    samples, sample_rate : int
-        Of the recording.
-    file : Path, optional
-        Its file, to be named in errors.
-
-    Returns
-    -------
-    tuple of int
-        First sample of the gap, and first after it.
-
-    Raises
-    ------
-    InputError
-        It is not inside the recording, has no length, or leaves too little to go by.
-
-    Examples
-    --------
-    >>> check_gap(1.0, 2.0, 44100, 8820)
-    (8820, 17640)
-    """
-    duration = samples / sample_rate
-    for name, value in (("start", start_s), ("end", stop_s)):
-        if not isinstance(value, int | float | np.number) or not math.isfinite(value):
-            raise InputError(f"the {name} of the gap is {value!r}", file, "give seconds")
-    first, last = round(float(start_s) * sample_rate), round(float(stop_s) * sample_rate)
-    if first < 0 or last > samples + 1:
-        what = f"the gap from {start_s:g} to {stop_s:g} s is not inside the recording of {duration:.2f} s"
-        raise InputError(what, file, "check its start and end")
-    last = min(last, samples)
-    if (last - first) / sample_rate < SHORTEST_GAP_S:
-        what = f"a gap from {start_s:g} to {stop_s:g} s has nothing to fill"
-        raise InputError(what, file, f"let it end {SHORTEST_GAP_S:g} s after its start, or later")
-    if (samples - (last - first)) / sample_rate < LEAST_KNOWN_S:
-        left = (samples - (last - first)) / sample_rate
-        what = f"the gap leaves {left:.2f} s of the recording to go by"
-        raise InputError(what, file, f"leave {LEAST_KNOWN_S:g} s, or generate music")
-    return first, last
 
 
 def _read(

@@ -1,0 +1,229 @@
+"""What adapters share that edit recordings: gaps are filled and ends continued, and what is kept is put back.
+
+Models give back the whole piece anew, the kept part too. Here only what is new is taken of it, at the level of what is
+around it, so that the rest of the recording keeps its samples, its channels and its sample rate.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from ..._utils.errors import InputError
+from ...audio.channels import mix
+from ...audio.filling import fill_gap, gains_around
+from ...audio.info import audio_info
+from ...audio.io import resample
+from ...audio.joining import join
+from ...audio.limiter import limit
+from ...audio.sound import Reconstruction, scale_peak
+from ...audio.waveforms import as_channels
+from ...embeddings.embeddings import Embeddings
+from ..embedding_input import EmbeddingInput
+from ..generator_parts.gaps import LEAST_KNOWN_S, check_gaps
+from ..generator_parts.inputs import AudioInput
+from ..generator_parts.prompts import check_draws, check_guidance, check_seed, embed_sounds, read_recording
+from .adapted import AdaptedGenerator, Conditioning, Draw
+
+Sound = Float32[np.ndarray, "channels samples"]
+Gaps = list[tuple[int, int]]
+"""First sample of each gap, and first after it."""
+
+
+class AdaptedEditor(AdaptedGenerator):
+    """Generator with public weights that also edits recordings.
+
+    The attribute ``window_s`` is the longest sound that it looks at, in seconds.
+    """
+
+    window_s: float
+
+    @abstractmethod
+    def remake(
+        self, sound: Sound, gaps: Gaps, condition: Conditioning, draw: Draw, guidance: float | None
+    ) -> tuple[Float[np.ndarray, "channels samples"], dict[str, Any]]:
+        """Make the gaps of a sound anew.
+
+        Parameters
+        ----------
+        sound : (channels, samples)
+            With the channels and at the rate of the model, at most ``window_s`` long, silent in the gaps.
+        gaps : list of (int, int)
+            First sample of each gap, and first after it.
+        condition : Conditioning
+            What they are to be like.
+        draw, guidance
+            As for :meth:`.adapted.AdaptedGenerator.make`.
+
+        Returns
+        -------
+        (channels, samples)
+            As long as ``sound``; only what is in the gaps and around them is used.
+        dict
+            Further lines of the origin.
+        """
+
+    def fill(
+        self,
+        sound: AudioInput,
+        regions: Sequence[tuple[float, float]],
+        *,
+        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
+        text: str | None = None,
+        seed: int = 0,
+        n_samples: int = 1,
+        guidance: float | None = None,
+    ) -> list[Reconstruction]:
+        """Fill regions of a recording; see :meth:`brain2music.models.Editor.fill`."""
+        self.abilities.check_edit(self.name, "fill")
+        check_draws(n_samples)
+        recording, rate, bits, origin = self._read(sound, "inpaints", seed, guidance)
+        gaps = check_gaps(regions, recording.shape[1], rate)
+        self._require_frames(gaps, rate)
+        emptied = recording.copy()
+        for first, last in gaps:
+            emptied[:, first:last] = 0.0
+        condition = self._condition(emptied, gaps, rate, embedding, text)
+        made = []
+        for sample in range(n_samples):
+            draw, whole, more = Draw(seed, 0, sample), recording, dict[str, Any]()
+            for near, own in self._parts(gaps, recording.shape[1], rate):
+                new, more = self._remade(emptied[:, near], own, rate, condition, draw, guidance)
+                filled = _filled(whole[:, near], new, own, rate)
+                whole = np.concatenate([whole[:, : near.start], filled, whole[:, near.stop :]], axis=1)
+            more = {**origin, **more, "gap_s": [[first / rate, last / rate] for first, last in gaps]}
+            made.append(self._edited(whole, rate, bits, draw, "inpaint", guidance, condition, more))
+        return made
+
+    def extend(
+        self,
+        sound: AudioInput,
+        seconds: float,
+        *,
+        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
+        text: str | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+    ) -> Reconstruction:
+        """Continue a recording; see :meth:`brain2music.models.Editor.extend`."""
+        self.abilities.check_edit(self.name, "continue")
+        recording, rate, bits, origin = self._read(sound, "continues", seed, guidance)
+        longest = self.window_s - LEAST_KNOWN_S
+        if not 0 < seconds <= longest:
+            what = f"{self.name} cannot continue a recording by {seconds:g} s"
+            raise InputError(what, hint=f"ask for at most {longest:g} seconds")
+        if recording.shape[1] < LEAST_KNOWN_S * rate:
+            what = f"a recording of {recording.shape[1] / rate:.2f} s cannot be continued"
+            raise InputError(what, hint=f"give {LEAST_KNOWN_S:g} s or more")
+        tail = recording[:, -math.floor((self.window_s - seconds) * rate) :]
+        condition = self._condition(tail, [], rate, embedding, text)
+        draw, known, length = Draw(seed, 0, 0), tail.shape[1], tail.shape[1] + round(seconds * rate)
+        silent = np.pad(tail, ((0, 0), (0, length - known)))
+        new, more = self._remade(silent, [(known, length)], rate, condition, draw, guidance)
+        sides = new if len(new) == len(recording) else np.repeat(new.mean(axis=0)[None], len(recording), axis=0)
+        joined = [join(own[None], rate, side, rate, known, seconds) for own, side in zip(recording, sides, strict=True)]
+        whole = np.concatenate([each.waveform for each in joined])
+        more = {**origin, **more, "own_s": recording.shape[1] / rate, "new_gains": [each.gains[0] for each in joined]}
+        return self._edited(whole, rate, bits, draw, "continue", guidance, condition, more)
+
+    def _read(self, sound: AudioInput, use: str, seed: int, guidance: float | None) -> tuple[Sound, int, int, Any]:
+        """Channels of a recording, its sample rate and bits, and its origin."""
+        check_seed(seed)
+        check_guidance(guidance)
+        (waveform, rate), origin = read_recording(sound, use, mono=False)
+        if isinstance(sound, tuple | list):
+            return as_channels(waveform, rate)[0], int(rate), 16, origin
+        return np.atleast_2d(np.asarray(waveform, np.float32)), int(rate), audio_info(Path(sound)).bits, origin
+
+    def _require_frames(self, gaps: Gaps, rate: int) -> None:
+        """Refuse a gap inside one frame of latents, which would change nothing."""
+        for first, last in gaps:
+            if self.abilities.step_s is not None and (last - first) / rate < self.abilities.step_s:
+                what = f"a gap of {(last - first) / rate:.3f} s lies inside a frame of {self.name}"
+                raise InputError(what, hint=f"fill {self.abilities.step_s:.3f} s or more")
+
+    def _parts(self, gaps: Gaps, samples: int, rate: int) -> list[tuple[slice, Gaps]]:
+        """The parts of a recording that are made anew, with their gaps: all at once, or each gap of a long one."""
+        window = math.floor(self.window_s * rate)
+        if samples <= window:
+            return [(slice(0, samples), gaps)]
+        parts = []
+        for first, last in gaps:
+            if last - first > window - LEAST_KNOWN_S * rate:
+                most = self.window_s - LEAST_KNOWN_S
+                raise InputError(
+                    f"{self.name} cannot fill {(last - first) / rate:g} s", hint=f"fill at most {most:g} s"
+                )
+            start = min(max(0, (first + last - window) // 2), samples - window)
+            inside = [(max(a, start) - start, min(b, start + window) - start) for a, b in gaps]
+            parts.append((slice(start, start + window), [(a, b) for a, b in inside if b > a]))
+        return parts
+
+    def _remade(
+        self, part: Sound, gaps: Gaps, rate: int, condition: Conditioning, draw: Draw, guidance: float | None
+    ) -> tuple[Sound, dict[str, Any]]:
+        """A part of a recording as the model makes it anew, at the recording's rate."""
+        sound = mix(part)[None] if self.channels == 1 or len(part) == 1 else part[: self.channels]
+        sound = np.repeat(sound, self.channels, axis=0) if len(sound) < self.channels else sound
+        sound = resample(np.ascontiguousarray(sound), rate, self.sample_rate)
+        scale = self.sample_rate / rate
+        own = [(math.floor(first * scale), min(math.ceil(last * scale), sound.shape[1])) for first, last in gaps]
+        for first, last in own:
+            sound[:, first:last] = 0.0
+        new, more = self.remake(sound, own, condition, draw, guidance)
+        new = resample(np.ascontiguousarray(new, np.float32), self.sample_rate, rate)
+        return np.pad(new, ((0, 0), (0, max(0, part.shape[1] - new.shape[1]))))[:, : part.shape[1]], more
+
+    def _condition(self, rest: Sound, gaps: Gaps, rate: int, embedding: Any, text: str | None) -> Conditioning:
+        """What is asked for; default the embedding of what is kept, or no words where the model takes no embedding."""
+        if embedding is not None and text is not None:
+            raise InputError("give a text or an embedding for what is new, not both")
+        if embedding is not None or text is not None:
+            kind = self.abilities.check_condition(self.name, embedding, text)
+            found = self.conditions(kind, embedding, text)
+            if len(found) != 1:
+                raise InputError(f"{len(found)} prompts for one recording", hint="give one")
+            return found[0]
+        if self.space is None:
+            return Conditioning("text", text="", origin={})
+        kept = np.ones(rest.shape[1], dtype=bool)
+        for first, last in gaps:
+            kept[first:last] = False
+        vectors = embed_sounds([(np.ascontiguousarray(mix(rest)[kept]), rate)], EmbeddingInput(self.space))
+        return Conditioning("sound", vector=vectors.numpy()[0], origin={"like": "what is kept"})
+
+    def _edited(
+        self,
+        whole: Sound,
+        rate: int,
+        bits: int,
+        draw: Draw,
+        command: str,
+        guidance: float | None,
+        condition: Conditioning,
+        more: dict[str, Any],
+    ) -> Reconstruction:
+        """The edited recording with its origin, scaled as a whole only where the recording itself passes 1."""
+        waveform, gain = scale_peak(whole)
+        moment = np.zeros((self.channels, 1), np.float32)
+        piece = self.piece(moment, 1 / self.sample_rate, draw, command, guidance, condition, more)
+        return replace(piece, waveform=waveform, sample_rate=rate, bits=bits, source={**piece.source, "gain": gain})
+
+
+def _filled(recording: Sound, new: Sound, gaps: Gaps, rate: int) -> Sound:
+    """The recording with what is new in its gaps, at the level of each channel around them."""
+    whole = recording
+    sides = new if len(new) == len(recording) else np.repeat(new.mean(axis=0)[None], len(recording), axis=0)
+    for first, last in gaps:
+        gains = [
+            gains_around(whole[channel : channel + 1], sides[channel], first, last, rate)[0]
+            for channel in range(len(whole))
+        ]
+        louder = np.asarray(gains, np.float32)[:, None] * sides
+        whole = fill_gap(whole, limit(louder, rate), first, last, rate)
+    return whole

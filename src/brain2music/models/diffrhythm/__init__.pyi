@@ -1,0 +1,1 @@
+from .model import DiffRhythm as DiffRhythm
