@@ -1,7 +1,7 @@
 """Studies for use from Python: loaded from BIDS, from arrays or simulated, each asked for responses and embeddings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -492,7 +492,7 @@ def run(
         if after[name] != before[name]:
             raise InputError(f"the study was read with another {name}", study.source.path, "give it to load_study")
     source = study.source
-    source = replace(source, config=config) if isinstance(source, BidsSource) else source
+    source = source.with_settings(config) if isinstance(source, BidsSource) else source
     paths = [Path(gallery) for gallery in galleries]
     with progress("run"):
         from .pipeline.run import run_pipeline

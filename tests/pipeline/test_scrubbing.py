@@ -68,6 +68,18 @@ def test_a_clip_is_made_of_the_volumes_that_remain_or_left_out(study: TinyStudy)
     assert "and 1 clips" in shifted.remarks[-1]
 
 
+def test_a_study_that_was_read_is_cleaned_by_other_settings_or_read_again(study: TinyStudy) -> None:
+    write_tables(study, {OTHER: [4, 5]})
+    plain = BidsSource.read(study.root, CONFIG)
+    with pytest.warns(Brain2MusicWarning, match="volumes take no part"):
+        scrubbed = plain.with_settings(SCRUB)
+    assert scrubbed.study.runs == BidsSource.read(study.root, SCRUB).study.runs
+    assert "take no part" in scrubbed.remarks[-1]
+    assert plain.with_settings(CONFIG.changed(lag_tr=1)).study is plain.study
+    with pytest.raises(InputError, match="Give preprocessing and events to load_study"):
+        scrubbed.with_settings(CONFIG)
+
+
 def test_what_takes_no_part_is_on_the_page_and_in_the_record(study: TinyStudy, tmp_path: Path) -> None:
     write_tables(study, {OTHER: [5]})
     outputs = run_pipeline(BidsSource.read(study.root, SCRUB), tmp_path / "out", SCRUB)

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import pandas as pd
 
-from .._utils.errors import InputError
+from .._utils.errors import Brain2MusicWarning, InputError
 from .._utils.files import digest_file, digest_text
 from .._utils.jobs import Parallel
 from .._utils.progress import progress
@@ -368,6 +368,27 @@ class BidsSource:
     def test_clips(self) -> tuple[Clip, ...]:
         return self.study.test_clips
 
+    def with_settings(self, config: RunConfig) -> "BidsSource":
+        """The study as read, to be cleaned by other settings.
+
+        Raises
+        ------
+        InputError
+            It was read without the clips over volumes that others leave out, or loses all clips by these settings.
+        """
+        if _leaving_out(config) == _leaving_out(self.config):
+            return replace(self, config=config)
+        if self._cleaning.reads_table:
+            what = "the study was read with other confounds, scrubbing or lag, by which clips are left out"
+            raise InputError(what, self.path, "give preprocessing and events to load_study")
+        study, _, findings = leave_out(self.study, config, self.derivatives)
+        for finding in findings:
+            if finding.severity == "error":
+                raise finding.as_error()
+            warnings.warn(str(finding.as_error()), Brain2MusicWarning, stacklevel=2)
+        remarks = (*study.remarks, *(str(finding.as_error()) for finding in findings))
+        return replace(self, config=config, study=replace(study, remarks=remarks))
+
     def keeping(self, folder: Path, jobs: Parallel) -> "BidsSource":
         return replace(self, store=RunStore(folder, jobs))
 
@@ -444,3 +465,12 @@ class BidsSource:
                 progress=advance,
             )
         return replace(loaded, simulated=self.simulated)
+
+
+def _leaving_out(config: RunConfig) -> tuple[object, ...]:
+    """The settings by which clips are left out for their volumes; the same without confounds, whatever the lag."""
+    cleaning = Cleaning.of(config.preprocessing)
+    if not cleaning.reads_table:
+        return ()
+    events = config.events
+    return cleaning, config.preprocessing.least_kept, events.lag_s, events.lag_tr
