@@ -65,6 +65,8 @@ TABLES = (
         "near to the level as the bar says; all studies here are simulated.",
         {
             "simulated_truth": "Planted truth (simulated, the design of ds003720)",
+            "null": "Null studies of plain arrays (simulated; the brain knows nothing of the music)",
+            "power": "Curves of power (simulated)",
             "null_folds": "Null studies scored in folds (simulated; the brain knows nothing of the music)",
         },
     ),

@@ -23,6 +23,8 @@ COMMANDS = [
     ["serve"],
     ["listening", "export"],
     ["listening", "analyse"],
+    ["power"],
+    ["replicate"],
     ["gallery", "build"],
     ["gallery", "search"],
     ["gallery", "info"],

@@ -30,6 +30,9 @@ from .pairs import SoundPair as SoundPair
 from .pairs import match_sounds as match_sounds
 from .permutation import PermutationTest as PermutationTest
 from .permutation import permutation_test as permutation_test
+from .power import PlannedStudy as PlannedStudy
+from .power import minutes_needed as minutes_needed
+from .power import power_curve as power_curve
 from .ranking import identification_accuracy as identification_accuracy
 from .ranking import identification_by_clip as identification_by_clip
 from .ranking import n_way as n_way

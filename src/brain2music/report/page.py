@@ -63,7 +63,7 @@ def build_report(root: Path, *, under_way: str = "") -> Path:
         stack.enter_context(locked(outputs.lock(), "writing the pages"))
         busy = [subject for subject in read_study_record(outputs).subjects if not _hold(stack, outputs, subject)]
         run = read_run_folder(outputs.root, but=busy)
-        templates = _templates()
+        templates = page_templates()
         players = PagePlayers(outputs)
         advance = stack.enter_context(progress("write the pages"))
         pages = {}
@@ -171,7 +171,7 @@ def _reliability_by_region(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 @cache
-def _templates() -> Environment:
+def page_templates() -> Environment:
     """Templates that escape whatever they are given, and fail on names they were not given."""
     loader = PackageLoader("brain2music.report")
     environment = Environment(
