@@ -69,8 +69,8 @@ class Reconstruction:
     def save(self, path: str | Path, title: str = "Generated music") -> Path:
         """Write a sound file with the origin in its tags, and a JSON file beside it.
 
-        The tags are title, software and comment (the origin). The JSON file has the same name with another suffix. A
-        waveform whose peak is above 1 is scaled to peak 1.
+        The tags are title, software, comment (the origin) and, where the origin names a licence, copyright. The JSON
+        file has the same name with another suffix. A waveform whose peak is above 1 is scaled to peak 1.
 
         Parameters
         ----------
@@ -91,11 +91,41 @@ class Reconstruction:
         """
         path = Path(path)
         waveform = self.waveform / max(1.0, float(np.abs(self.waveform).max()))
+        terms = licence_words(self.source)
         tags = {"title": title, "software": MAKER, "comment": json.dumps(self.source, sort_keys=True)}
+        if terms is not None:
+            tags["copyright"] = terms
         write_tagged(path, waveform, self.sample_rate, tags, self.bits)
         described = {"title": title, "rate": self.sample_rate, "seconds": self.seconds, "source": self.source}
+        if terms is not None:
+            described["licence"] = terms
         write_json(path.with_suffix(".json"), {**described, "generated_by": MAKER})
         return path
+
+
+def licence_words(source: dict[str, Any]) -> str | None:
+    """Words on the licence of generated sound, from its origin; None where it names none, or only that it is yours.
+
+    Parameters
+    ----------
+    source : dict
+        Origin, with ``licence``, ``commercial`` and ``attribution``.
+
+    Returns
+    -------
+    str or None
+        For tags, JSON files and pages.
+
+    Examples
+    --------
+    >>> licence_words({"licence": "CC-BY-NC-4.0", "commercial": False, "attribution": "Meta (MusicGen)"})
+    'CC-BY-NC-4.0, not for commercial use; made with Meta (MusicGen)'
+    """
+    licence = source.get("licence")
+    if not licence or licence == "yours":
+        return None
+    use = "" if source.get("commercial", True) else ", not for commercial use"
+    return f"{licence}{use}" + (f"; made with {source['attribution']}" if source.get("attribution") else "")
 
 
 def scale_peak(

@@ -23,9 +23,11 @@ def complete_decoder(incomplete: str) -> Iterator[str]:
 
 def complete_generator(incomplete: str) -> Iterator[str]:
     """Names of the generators that are here."""
+    from ..models.generator_catalogue import PUBLIC_GENERATORS
     from ..weights import local_models
 
-    return _starting(incomplete, (name for name, kind in local_models().items() if kind in ("MusicLM", "JEN1")))
+    own = (name for name, kind in local_models().items() if kind in ("MusicLM", "JEN1"))
+    return _starting(incomplete, (*own, *(name for name, row in PUBLIC_GENERATORS.items() if row.available())))
 
 
 def complete_dataset(incomplete: str) -> Iterator[str]:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from .._utils.progress import Advance
-    from ..models.jen1.model import JEN1
-    from ..models.musiclm.model import MusicLM
+    from ..models.generator_protocols import Generator
 
 app = typer.Typer()
 
@@ -91,9 +90,16 @@ def generate_music(
     """Generate music from a text, a recording or an embedding."""
     if sum(each is not None for each in (text, like, embedding_file)) != 1:
         raise typer.BadParameter("give exactly one of --text, --like and --embedding-file")
-    from ..models.generator_parts.prompts import check_duration, check_guidance, count_items
+    from ..models.generator_parts.prompts import check_draws, check_duration, check_guidance, count_items
+    from ..models.generators import PUBLIC_GENERATORS, pieces_of
 
-    check_duration(duration_s, n_samples)
+    if generator in PUBLIC_GENERATORS:  # what it does not take is said before it is loaded
+        abilities = PUBLIC_GENERATORS[generator].abilities
+        abilities.check_condition(generator, embedding_file, text, like)
+        abilities.check_seconds(generator, duration_s)
+        check_draws(n_samples)
+    else:
+        check_duration(duration_s, n_samples)
     check_guidance(guidance)
     count = count_items(embedding_file, rows) * n_samples
     outputs = [output if count == 1 else output.with_stem(f"{output.stem}-{number + 1}") for number in range(count)]
@@ -108,7 +114,7 @@ def generate_music(
             "rows": rows,
             **_steps_of(model, steps),
         }
-        made = model.pieces(embedding_file, text, None if like is None else [like], **asked, progress=advance)
+        made = pieces_of(model, embedding_file, text, None if like is None else [like], **asked, progress=advance)
         for path, each in zip(outputs, made, strict=True):
             print(each.save(path))
 
@@ -137,7 +143,10 @@ def continue_(
     """
     from ..audio.formats import check_format, require_room
     from ..audio.info import audio_info
+    from ..models.abilities import abilities_of
     from ..models.generator_parts.prompts import check_duration, check_guidance
+    from ..models.jen1.model import JEN1
+    from ..models.musiclm.model import MusicLM
 
     check_duration(duration_s)
     check_guidance(guidance)
@@ -146,9 +155,14 @@ def continue_(
     check_format(output, own.sample_rate, own.channels)
     require_room(output, own.sample_rate, own.channels, own.seconds + duration_s, own.bits)
     model = _music_generator(generator, codec, vocoder, device)
+    abilities_of(model).check_edit(generator, "continue")
     with _progress("continue") as advance:
         more = _steps_of(model, steps)
-        made = model.continuation(recording, duration_s, seed, text, guidance, advance, **more)
+        if isinstance(model, MusicLM | JEN1):
+            made = model.continuation(recording, duration_s, seed, text, guidance, advance, **more)
+        else:
+            editor: Any = model
+            made = editor.extend(recording, duration_s, text=text, seed=seed, guidance=guidance)
     print(made.save(output, f"Continuation of {recording.name}"))
 
 
@@ -179,9 +193,10 @@ def inpaint(
     from .._utils.errors import InputError
     from ..audio.formats import check_format, require_room
     from ..audio.info import audio_info
+    from ..models.abilities import abilities_of
     from ..models.generator_parts.gaps import check_gap
     from ..models.generator_parts.prompts import check_guidance
-    from ..models.musiclm.model import MusicLM
+    from ..models.jen1.model import JEN1
 
     check_guidance(guidance)
     _require([output], [recording], overwrite)
@@ -190,12 +205,16 @@ def inpaint(
     check_format(output, own.sample_rate, own.channels)
     require_room(output, own.sample_rate, own.channels, own.seconds, own.bits)
     model = _music_generator(generator, codec, vocoder, device)
-    if isinstance(model, MusicLM):
+    if "fill" not in abilities_of(model).edits:
         raise InputError(f"{generator} continues music, it does not fill gaps", hint="name a JEN-1")
+    more = _steps_of(model, steps)
     with _progress("inpaint") as advance:
-        made = model.inpaint(
-            recording, start_s, stop_s, text, seed=seed, guidance=guidance, steps=steps, progress=advance
-        )
+        if isinstance(model, JEN1):
+            given: dict[str, Any] = {"seed": seed, "guidance": guidance, "progress": advance, **more}
+            made = model.inpaint(recording, start_s, stop_s, text, **given)
+        else:
+            editor: Any = model
+            (made,) = editor.fill(recording, [(start_s, stop_s)], text=text, seed=seed, guidance=guidance)
     print(made.save(output, f"{recording.name}, filled from {start_s:g} to {stop_s:g} s"))
 
 
@@ -249,32 +268,28 @@ def _progress(what: str) -> "AbstractContextManager[Advance]":
 
 def _music_generator(
     name: str, codec: Path | None, vocoder: str | None, device: str, output: Path | None = None, seconds: float = 0.0
-) -> "MusicLM | JEN1":
+) -> "Generator":
     """The generator, which has to fit the file that it is to write, and the file the disk."""
-    from .._utils.errors import InputError
     from ..audio.formats import check_format, require_room
+    from ..models.abilities import abilities_of
     from ..models.generators import get_generator
-    from ..models.jen1.model import JEN1
-    from ..models.musiclm.model import MusicLM
 
     with _progress("load the generator"):
         found = get_generator(name, device, codec, vocoder)
-    if not isinstance(found, MusicLM | JEN1):
-        raise InputError(f"{name} does not take texts, recordings and embeddings alike", hint="name another")
     if output is not None:
-        channels = found.channels if isinstance(found, JEN1) else 1
+        channels = abilities_of(found).channels
         check_format(output, found.sample_rate, channels)
         require_room(output, found.sample_rate, channels, seconds)
     return found
 
 
-def _steps_of(model: "MusicLM | JEN1", steps: int | None) -> dict[str, int]:
+def _steps_of(model: "Generator", steps: int | None) -> dict[str, int]:
     """The argument of sampling steps, where they are given; :class:`InputError` where the model has none."""
     from .._utils.errors import InputError
-    from ..models.musiclm.model import MusicLM
+    from ..models.jen1.model import JEN1
 
     if steps is None:
         return {}
-    if isinstance(model, MusicLM):
+    if not isinstance(model, JEN1):
         raise InputError(f"{model.name} samples without steps to choose", hint="leave --steps out")
     return {"steps": steps}

@@ -155,6 +155,34 @@ class Abilities:
             able = ", ".join(own[each] for each in self.edits) or "it makes new music only"
             raise InputError(f"{name} {words[edit]}", hint=f"{able}; name another generator")
 
+    def describe(self) -> str:
+        """Describe what it takes and makes, what its results may be used for, and what it costs: one line.
+
+        Returns
+        -------
+        str
+            For a listing.
+
+        Examples
+        --------
+        >>> print(Abilities(("text",), 32000, licence="CC-BY-NC-4.0", commercial=False, longest_s=30.0).describe())
+        takes text; makes 32 kHz mono of 1 to 30 s; results: CC-BY-NC-4.0, not for commercial use
+        """
+        channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
+        lengths = f"{self.shortest_s:g} to {self.longest_s:g} s"
+        if self.fixed_s is not None:
+            lengths = f"up to {self.fixed_s:g} s"
+        elif self.longest_s == inf:
+            lengths = f"{self.shortest_s:g} s or more"
+        parts = [f"takes {', '.join(self.conditions)}"]
+        parts += [f"edits: {', '.join(self.edits)}"] if self.edits else []
+        parts += [f"makes {self.sample_rate / 1000:g} kHz {channels} of {lengths}"]
+        parts += [f"results: {self.licence}{'' if self.commercial else ', not for commercial use'}"]
+        sizes = {"to download": self.download_mb, "of memory": self.memory_mb}
+        parts += [f"{megabytes / 1000:.1f} GB {word}" for word, megabytes in sizes.items() if megabytes is not None]
+        parts += {"no": [], "helps": ["a GPU helps"], "needed": ["needs a GPU"]}[self.gpu]
+        return "; ".join(parts)
+
     @property
     def terms(self) -> dict[str, Any]:
         """Licence of the results, for their origin."""

@@ -1,6 +1,7 @@
 """Registry of generators: ours, public ones, and those that a user registered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from jaxtyping import Float
 
 from .._utils.errors import InputError
 from .._utils.files import read_json
+from .._utils.progress import Advance
 from ..audio.sound import Reconstruction
 from ..weights import local_models
 from .abilities import abilities_of
@@ -90,17 +92,71 @@ def _with_abilities(registered: Any) -> Generator:
 
 
 def list_generators() -> list[str]:
-    """List all generators that are here, without loading them.
+    """List our generators and registered ones that are here, and all public ones, without loading them.
 
     Returns
     -------
     list of str
-        One line per generator, as in ``brain2music models``.
+        One line per generator, as in ``brain2music models``; of public ones with what they take and make, the licence
+        of their results, sizes, and the command that gets them.
     """
     load_plugins()
     models = {name: kind for name, kind in local_models().items() if kind in KINDS and name not in GENERATORS}
     lines = {name: KINDS[kind] for name, kind in models.items()} | dict.fromkeys(GENERATORS, "Registered")
-    return [f"{name:<23}here    Generator: {description}" for name, description in lines.items()]
+    listed = [f"{name:<23}here    Generator: {description}" for name, description in lines.items()]
+    for name, row in PUBLIC_GENERATORS.items():
+        here = "here  " if row.available() else "absent"
+        listed.append(
+            f"{name:<23}{here}  Generator: {row.description}. {_sentence(row.abilities.describe())}. {row.weights}"
+        )
+    return listed
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def pieces_of(
+    generator: Generator,
+    embedding: Any = None,
+    text: Any = None,
+    like: Any = None,
+    *,
+    progress: Advance | None = None,
+    **asked: Any,
+) -> Iterator[Reconstruction]:
+    """Pieces of a generator one by one where it can make them so, or all at once.
+
+    Parameters
+    ----------
+    generator : Generator
+        Generator of music.
+    embedding, text, like
+        As for :meth:`Generator.generate`, one of them.
+    progress : callable, optional
+        Called as ``progress(done, total)``.
+    **asked
+        Other arguments of :meth:`Generator.generate`; what is None is left to the generator.
+
+    Yields
+    ------
+    Reconstruction
+        Pieces.
+
+    Raises
+    ------
+    InputError
+        The generator takes no such condition or argument.
+    """
+    abilities_of(generator).check_condition(generator.name, embedding, text, like)
+    pieces: Any = getattr(generator, "pieces", None)
+    if pieces is not None:
+        return iter(pieces(embedding, text, like, progress=progress, **asked))
+    given: dict[str, Any] = {"embedding": embedding, "text": text, "like": like, **asked}
+    given = {name: value for name, value in given.items() if value is not None}
+    if strange := sorted(given.keys() - signature(generator.generate).parameters.keys()):
+        raise InputError(f"{generator.name} takes no {strange[0]}", hint="leave it out")
+    return iter(generator.generate(**given))
 
 
 def generate_from_embeddings(

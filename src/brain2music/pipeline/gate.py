@@ -214,6 +214,9 @@ def _generator(
     if generator is not None:
         _attempt("generator-unfit", found, require_fit, generator, embedders)
         _attempt("generator-unfit", found, abilities_of(generator).check_seconds, name, config.generation.duration_s)
+        if not abilities_of(generator).commercial:
+            what = f"what {name} generates is not for commercial use ({abilities_of(generator).licence})"
+            found.append(warning("generator-licence", None, what, "name its licence with the results"))
         if config.generation.anchored is not None and generator.space is not None:
             presented = [clip.track for clip in (*source.train_clips, *source.test_clips)]
             generator = _attempt("anchors-impossible", found, anchor, generator, config, galleries, presented)

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from brain2music._utils.errors import InputError
-from brain2music._utils.files import write_text
+from brain2music._utils.files import read_json, write_text
 from brain2music._utils.locks import locked, try_locked
 from brain2music._utils.progress import progress
 from brain2music.metrics.records import GROUP, select_scores
@@ -121,9 +121,21 @@ def _subject_page(
         panels=panels,
         n_generated=sum(any(music.generated for music in panel.music) for panel in panels),
         generators=values_of(select_scores(scores, stage="generate"), "generator"),
+        terms=_licences(run, subject),
         generates=any(decoded.generated is not None for decoded in subject.decoded),
         retrieves=any(decoded.retrieval is not None for decoded in subject.decoded),
     )
+
+
+def _licences(run: RunRecord, subject: Subject) -> list[str]:
+    """Licences of the generated pieces, from the JSON file beside the first of each embedding."""
+    found = []
+    for decoded in subject.decoded:
+        if decoded.generated is not None and len(decoded.generated):
+            origin = (run.outputs.root / str(decoded.generated["file"].iloc[0])).with_suffix(".json")
+            if origin.is_file() and (words := read_json(origin).get("licence")) and words not in found:
+                found.append(str(words))
+    return found
 
 
 def _embedding_view(scores: Sequence[Score], subject: Subject, decoded: EmbeddingOutputs) -> dict[str, Any]:
