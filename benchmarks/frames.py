@@ -20,8 +20,9 @@ from _results import Results
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from brain2music.models.adapters.adapted import Draw
-from brain2music.models.magenta_rt2 import FrameLoop, MagentaRT2
+from brain2music.models.magenta_rt2 import MagentaRT2
 from brain2music.models.magenta_rt2.conditioning import conditioning_vector
+from brain2music.models.magenta_rt2.frames import FrameLoop
 from tests.models.adapters import toy_magenta, toy_tflite  # the same toys that the tests use
 
 BAR_MS = 2.0

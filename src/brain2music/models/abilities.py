@@ -55,7 +55,7 @@ class Abilities:
     >>> abilities = Abilities(("embedding", "text"), 48000, 2, shortest_s=0.04, step_s=0.04)
     >>> abilities.check_seconds("mine", 2.04)
     2.04
-    >>> abilities.check_condition("mine", like="song.ogg")
+    >>> abilities.check_condition("mine", like="song.ogg")  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
     brain2music.InputError: mine makes no music from a recording to be like. Give an embedding or a text.
     """

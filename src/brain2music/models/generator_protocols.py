@@ -166,10 +166,12 @@ class Editor(Protocol):
 
         Parameters
         ----------
-        sound, embedding, text, seed, guidance
-            As for :meth:`fill`.
+        sound : (ndarray, int), Path or str
+            Recording, as for :meth:`fill`.
         seconds : float
             Seconds of new music.
+        embedding, text, seed, guidance
+            As for :meth:`fill`.
 
         Returns
         -------

@@ -13,8 +13,9 @@ from brain2music._utils.errors import InputError
 from brain2music.embeddings.embeddings import Embeddings
 from brain2music.models.adapters.adapted import Draw
 from brain2music.models.generators import get_generator
-from brain2music.models.magenta_rt2 import FrameLoop, MagentaRT2, SamplingOptions
+from brain2music.models.magenta_rt2 import MagentaRT2, SamplingOptions
 from brain2music.models.magenta_rt2.conditioning import conditioning_vector
+from brain2music.models.magenta_rt2.frames import FrameLoop
 from brain2music.models.magenta_rt2.stream import decode_in_blocks
 
 from . import toy_magenta, toy_tflite

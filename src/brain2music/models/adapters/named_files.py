@@ -68,7 +68,7 @@ class NamedFiles:
     Examples
     --------
     >>> from brain2music.models.adapters import NamedFiles
-    >>> files = NamedFiles("tiny", "somebody/tiny", ("a.onnx", "b.bin"), inside="onnx", megabytes=1200)
+    >>> files = NamedFiles("tiny", "somebody/tiny", ("a.onnx", "b.bin"), inside="onnx", megabytes=1200.0)
     >>> files.command
     'hf download somebody/tiny --include "onnx/a.onnx" --include "onnx/b.bin"'
     >>> print(files)

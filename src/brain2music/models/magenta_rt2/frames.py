@@ -30,6 +30,11 @@ class SamplingOptions:
     embedding_scale : float or None, default None
         What the table of token embeddings is multiplied by; default the root of its width, as in the PyTorch code.
 
+    Raises
+    ------
+    InputError
+        A number is out of range.
+
     Examples
     --------
     >>> from brain2music.models.magenta_rt2 import SamplingOptions

@@ -66,6 +66,16 @@ class MagentaRT2(AdaptedGenerator):
     References
     ----------
     https://github.com/magenta/magenta-realtime; ONNX graphs of https://huggingface.co/magenta-community.
+
+    Examples
+    --------
+    >>> from brain2music.models.magenta_rt2 import MagentaRT2
+    >>> generator = MagentaRT2()  # doctest: +SKIP
+    >>> generator.generate(decoded, seconds=15.0)[0].save("piece.flac")  # doctest: +SKIP
+    >>> generator.follow(decoded.data[0]).save("follows.flac")  # doctest: +SKIP
+    >>> MagentaRT2(levels=13)  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    brain2music.InputError: MusicCoCa has no 13 levels of tokens. Choose 1 to 12.
     """
 
     def __init__(
