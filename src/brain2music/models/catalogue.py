@@ -207,6 +207,7 @@ _CLAP = HubWeights("clap-music", "laion/larger_clap_music")
 _CLAP_MUSICLDM = HubWeights(
     "clap-musicldm", "ucsd-reach/musicldm", part="text_encoder", beside=("tokenizer", "feature_extractor")
 )
+_CLAP_UNFUSED = HubWeights("clap-unfused", "laion/clap-htsat-unfused")
 _ROBERTA = HubWeights("xlm-roberta-base", "FacebookAI/xlm-roberta-base", settings_only=True)
 _MUQ = HubWeights("muq-avg", "OpenMuQ/MuQ-large-msd-iter")
 _MUQ_SETTINGS = HubWeights("muq-avg", "OpenMuQ/MuQ-large-msd-iter", settings_only=True)
@@ -254,6 +255,14 @@ EMBEDDINGS: dict[str, Embedding] = {
         10.0,
         1.5,
         _clap("clap-musicldm", _CLAP_MUSICLDM, **_LDM_FOLDERS),
+        text=True,
+    ),
+    "clap-unfused": Embedding(
+        "The CLAP that AudioLDM was trained with (LAION), 512 dims, text too",
+        _CLAP_UNFUSED,
+        10.0,
+        1.5,
+        _clap("clap-unfused", _CLAP_UNFUSED),
         text=True,
     ),
     "muq-mulan": Embedding("MuQ-MuLan, 512 dims, text too", _MUQ_MULAN, 10.0, 1.5, _muq_mulan, text=True),

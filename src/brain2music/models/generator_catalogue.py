@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .abilities import Abilities
+from .adapters.hub_generators import HUB_ABILITIES, HUB_WEIGHTS
 from .adapters.magenta_files import MAGENTA_RT2, MUSICCOCA
 from .diffrhythm import weights as diffrhythm
 from .magenta_rt2.abilities import ABILITIES as MAGENTA_ABILITIES
@@ -66,5 +67,19 @@ PUBLIC_GENERATORS |= {
     for name, words, maker in (
         ("diffrhythm", "DiffRhythm 1.2: songs of 95 s from MuQ-MuLan, without words", "base"),
         ("diffrhythm-full", "DiffRhythm 1.2: songs of 96 to 285 s from MuQ-MuLan, without words", "full"),
+    )
+}
+PUBLIC_GENERATORS |= {
+    name: PublicGenerator(words, HUB_WEIGHTS[name], HUB_ABILITIES[name], f"adapters.{maker}")
+    for name, words, maker in (
+        ("musicldm", "MusicLDM: music of about 10 s from its CLAP", "latent_diffusion:musicldm"),
+        ("audioldm", "AudioLDM: sound of about 10 s from CLAP", "latent_diffusion:audioldm"),
+        (
+            "stable-audio-3",
+            "Stable Audio 3: fills and continues recordings, and texts",
+            "stable_audio_3:stable_audio_3",
+        ),
+        ("musicgen", "MusicGen: texts, and recordings continued", "musicgen:musicgen"),
+        ("musicgen-melody", "MusicGen: texts or melodies", "musicgen:musicgen_melody"),
     )
 }

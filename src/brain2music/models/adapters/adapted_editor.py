@@ -31,6 +31,7 @@ from ..generator_parts.prompts import check_draws, check_guidance, check_seed, e
 from .adapted import AdaptedGenerator, Conditioning, Draw
 
 Sound = Float32[np.ndarray, "channels samples"]
+Made = Float[np.ndarray, "made_channels made_samples"]
 Gaps = list[tuple[int, int]]
 """First sample of each gap, and first after it."""
 
@@ -46,7 +47,7 @@ class AdaptedEditor(AdaptedGenerator):
     @abstractmethod
     def remake(
         self, sound: Sound, gaps: Gaps, condition: Conditioning, draw: Draw, guidance: float | None
-    ) -> tuple[Float[np.ndarray, "channels samples"], dict[str, Any]]:
+    ) -> tuple[Made, dict[str, Any]]:
         """Make the gaps of a sound anew.
 
         Parameters
@@ -63,7 +64,7 @@ class AdaptedEditor(AdaptedGenerator):
         Returns
         -------
         (channels, samples)
-            As long as ``sound``; only what is in the gaps and around them is used.
+            At least as long as ``sound``; only what is in the gaps and around them is used.
         dict
             Further lines of the origin.
         """
@@ -166,7 +167,7 @@ class AdaptedEditor(AdaptedGenerator):
 
     def _remade(
         self, part: Sound, gaps: Gaps, rate: int, condition: Conditioning, draw: Draw, guidance: float | None
-    ) -> tuple[Sound, dict[str, Any]]:
+    ) -> tuple[Made, dict[str, Any]]:
         """A part of a recording as the model makes it anew, at the recording's rate."""
         sound = mix(part)[None] if self.channels == 1 or len(part) == 1 else part[: self.channels]
         sound = np.repeat(sound, self.channels, axis=0) if len(sound) < self.channels else sound
@@ -215,7 +216,7 @@ class AdaptedEditor(AdaptedGenerator):
         return replace(piece, waveform=waveform, sample_rate=rate, bits=bits, source={**piece.source, "gain": gain})
 
 
-def _filled(recording: Sound, new: Sound, gaps: Gaps, rate: int) -> Sound:
+def _filled(recording: Sound, new: Made, gaps: Gaps, rate: int) -> Sound:
     """The recording with what is new in its gaps, at the level of each channel around them."""
     whole = recording
     sides = new if len(new) == len(recording) else np.repeat(new.mean(axis=0)[None], len(recording), axis=0)

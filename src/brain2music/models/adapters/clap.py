@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from ..._utils.files import read_object
 from ...audio.waveforms import AnyWaveform
 from ...embeddings.embeddings import EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ...embeddings.vocabulary import require_known_to
-from .hub_weights import HubWeights, load_pretrained, require_transformers
+from .hub_weights import HubWeights, load_pretrained, read_config, require_transformers
 from .hub_windows import best_device, embed_in_pieces, to_unit_length
 
 LONGEST_S = 10.0
@@ -71,8 +72,7 @@ class ClapEmbedder:
         self.extractor = load_pretrained(ClapFeatureExtractor, folder if extractor is None else root / extractor)
         self.tokenizer = load_pretrained(AutoTokenizer, folder if tokenizer is None else root / tokenizer)
         self.fused = bool(self.model.config.audio_config.enable_fusion)
-        dims, sample_rate = self.model.config.projection_dim, self.extractor.sampling_rate
-        self.space = EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, sample_rate)
+        self.space = clap_space(name, weights, window_s, step_s, extractor)
 
     def embed(self, waveform: AnyWaveform, sample_rate: int) -> Float32[np.ndarray, "windows dims"]:
         """Embed a waveform at any sample rate, mono or stereo: (windows, dims) of unit length."""
@@ -102,6 +102,22 @@ class ClapEmbedder:
         longer = torch.zeros(1, 1, dtype=torch.bool, device=self.device)
         vector = self.model.get_audio_features(input_features=features.to(self.device), is_longer=longer)
         return pooled_output(vector)[0].float().cpu().numpy()
+
+
+def clap_space(
+    name: str, weights: HubWeights, window_s: float = 10.0, step_s: float = 1.5, extractor: str | None = None
+) -> EmbeddingSpace:
+    """The space of a CLAP's vectors, without loading it.
+
+    Raises
+    ------
+    InputError : its files are not here, or are not of CLAP.
+    """
+    folder = weights.folder()
+    inputs = folder if extractor is None else weights.root() / extractor
+    dims = int(read_config(folder).get("projection_dim", 512))
+    sample_rate = int(read_object(inputs / "preprocessor_config.json").get("sampling_rate", 48000))
+    return EmbeddingSpace(name, _VERSION, weights.digest(), dims, window_s, step_s, sample_rate)
 
 
 def pooled_output(features: Any) -> torch.Tensor:

@@ -130,6 +130,8 @@ def _load(kind: str, folder: Path, **options: Any) -> Any:
     import diffusers
     import torch
 
+    diffusers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.set_verbosity_error()
     with warnings.catch_warnings():  # two of the pipelines are deprecated, and say so at every load
         warnings.simplefilter("ignore")
         found = getattr(diffusers, kind, None)

@@ -21,7 +21,7 @@ from ..._utils.files import digest_file, digest_text, read_object
 from ...embeddings.embeddings import EmbeddingSpace
 from ..abilities import Abilities
 from ..adapters.adapted import Conditioning, Draw
-from ..adapters.adapted_editor import AdaptedEditor, Gaps
+from ..adapters.adapted_editor import AdaptedEditor, Gaps, Made
 from ..adapters.file_kinds import read_checkpoint
 from ..adapters.muq import load_tensors
 from ..embedding_input import EmbeddingInput
@@ -123,7 +123,7 @@ class DiffRhythm(AdaptedEditor):
         condition: Conditioning,
         draw: Draw,
         guidance: float | None,
-    ) -> tuple[Float[np.ndarray, "channels samples"], dict[str, Any]]:
+    ) -> tuple[Made, dict[str, Any]]:
         """Make gaps anew in latents; see :meth:`.adapted_editor.AdaptedEditor.remake`."""
         count = min(self.max_frames, math.ceil(sound.shape[1] / HOP))
         frames = self._frames(sound.shape[1] / SAMPLE_RATE)
