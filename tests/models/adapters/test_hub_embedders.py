@@ -123,7 +123,7 @@ def test_text_lies_in_the_space_of_sound(here, name):
 
 
 def test_text_is_refused_where_there_is_no_text_side(here):
-    with pytest.raises(InputError, match="clap-music, clap-musicldm, muq-mulan"):
+    with pytest.raises(InputError, match="clap-music, clap-musicldm, clap-unfused, muq-mulan"):
         get_text_embedder("mert-avg")
 
 

@@ -18,7 +18,6 @@ from ..._utils.errors import InputError
 from ...study.downloads.remote import Checksum
 from ...weights import FOLDER_VARIABLE, local_folder
 from ..sources import CompositeWeights, Weights
-from .file_kinds import require_kind
 from .hub_weights import HubWeights, cached_digest, hub_cache, needs_extra
 
 
@@ -92,6 +91,8 @@ class NamedFiles:
         InputError
             They are nowhere, or not all of them are; or one is another kind of file, or cut short.
         """
+        from .file_kinds import require_kind
+
         places = [place for place in self._places() if place is not None]
         for place in places:
             if all((place / file).is_file() for file in self.files):
