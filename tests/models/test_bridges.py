@@ -1,5 +1,6 @@
 """Bridges between embedding spaces: they find a planted map, say what is lost, and drive a generator behind them."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from brain2music.embeddings.embeddings import Embeddings, EmbeddingSpace
 from brain2music.metrics.bridging import PairedSounds, build_bridge, measure_bridge, score_bridge
 from brain2music.models.abilities import Abilities
 from brain2music.models.bridges import Bridge, BridgedGenerator
-from brain2music.models.registration import FunctionEmbedder, register_embedder
+from brain2music.models.registration import FunctionEmbedder, register_embedder, register_generator
 from tests.models.registries import kept_registries
 
 A = EmbeddingSpace("space-a", "1", "a" * 64, 12, 10.0, 1.5, 16000)
@@ -155,6 +156,20 @@ def test_a_generator_behind_it_takes_the_other_space(sounds) -> None:
     assert crossed.generate(text="a piano")[0].source == {"text": "a piano"}
     moved = Bridge.fit(A, B, sounds[0], 2 * sounds[1], sounds[2])
     assert BridgedGenerator(Echo(), moved).sha256 != crossed.sha256
+
+
+def test_the_command_generates_across_a_bridge(sounds, tmp_path: Path) -> None:
+    bridge = Bridge.fit(A, B, *sounds)
+    np.save(tmp_path / "decoded.npy", sounds[0][:2])
+    command = ["generate", "--embedding-file", str(tmp_path / "decoded.npy"), "--rows", "items", "--generator", "echo"]
+    command += ["--bridge", str(bridge.save_pretrained(tmp_path / "bridge")), "-o", str(tmp_path / "made.wav")]
+    with kept_registries():
+        register_generator("echo", lambda device: Echo())
+        done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    source = json.loads((tmp_path / "made-2.json").read_text())["source"]
+    assert source["bridge_sha256"] == bridge.sha256
+    assert source["embedding"] == "space-a"
 
 
 def test_wrong_spaces_are_refused_by_name(sounds) -> None:

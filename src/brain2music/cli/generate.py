@@ -77,6 +77,10 @@ def generate_music(
         typer.Option(help="Rows of a two-dimensional .npy: items, one piece each, or windows of one item."),
     ] = None,
     generator: GeneratorName = "musiclm-small",
+    bridge: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Bridge from the embedding to the generator's (`models bridge`)."),
+    ] = None,
     duration_s: Duration = 15.0,
     n_samples: Annotated[int, typer.Option(metavar="N", help="Pieces to generate from each; all are written.")] = 1,
     guidance: Guidance = None,
@@ -105,6 +109,10 @@ def generate_music(
     outputs = [output if count == 1 else output.with_stem(f"{output.stem}-{number + 1}") for number in range(count)]
     _require(outputs, [each for each in (like, embedding_file) if each], overwrite)
     model = _music_generator(generator, codec, vocoder, device, output, count * duration_s)
+    if bridge is not None:
+        from ..models.bridges import Bridge, BridgedGenerator
+
+        model = BridgedGenerator(model, Bridge.from_pretrained(bridge))
     with _progress("generate") as advance:
         asked: dict[str, Any] = {
             "seconds": duration_s,

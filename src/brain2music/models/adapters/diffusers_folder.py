@@ -19,19 +19,22 @@ class PipelineFolder:
     Attributes
     ----------
     name : str
-        Name of the folder in ``$BRAIN2MUSIC_MODELS``, and of the model to pull.
+        Name of the folder in ``$BRAIN2MUSIC_MODELS``.
     repo : str
         Name on the hub; "" where any folder will do and none can be pulled.
     megabytes : float
         About how much is fetched; 0 where it is not known.
     licence : str
         Licence of the weights, in a few words.
+    model : str
+        Name of the model to pull, where it is not that of the folder.
     """
 
     name: str
     repo: str
     megabytes: float = 0.0
     licence: str = ""
+    model: str = ""
 
     def folder(self) -> Path:
         """Folder with ``model_index.json``; :class:`InputError` names the places searched and the command to run."""
@@ -42,7 +45,9 @@ class PipelineFolder:
         if not self.repo:
             raise InputError(what, hint="put a folder there that diffusers' save_pretrained wrote")
         cache = f", nor in the cache of the Hugging Face hub ({hub_cache()})"
-        raise InputError(what + cache, hint=f"run `brain2music models pull {self.name}`, or `{self.command}`")
+        raise InputError(
+            what + cache, hint=f"run `brain2music models pull {self.model or self.name}`, or `{self.command}`"
+        )
 
     def digest(self) -> str:
         """Digest of the digests of all weights and settings, in the order of their names."""
@@ -79,7 +84,11 @@ class PipelineFolder:
         return f'hf download {self.repo} --include "*.json" "*.txt" "*.model" "*.safetensors"'
 
     def __str__(self) -> str:
-        how = f"{self.repo} (`brain2music models pull {self.name}`)" if self.repo else f"${FOLDER_VARIABLE}/{self.name}"
+        how = (
+            f"{self.repo} (`brain2music models pull {self.model or self.name}`)"
+            if self.repo
+            else f"${FOLDER_VARIABLE}/{self.name}"
+        )
         return f"Weights: {how}"
 
     def _find(self) -> Path | None:

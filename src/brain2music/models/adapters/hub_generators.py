@@ -7,7 +7,7 @@ from ..sources import CompositeWeights, Weights
 from .diffusers_folder import PipelineFolder
 from .hub_weights import HubWeights
 
-MUSICLDM = PipelineFolder("clap-musicldm", "ucsd-reach/musicldm", licence="CC-BY-NC-SA-4.0")
+MUSICLDM = PipelineFolder("clap-musicldm", "ucsd-reach/musicldm", licence="CC-BY-NC-SA-4.0", model="musicldm")
 """In the folder of its CLAP, which is a part of it: one download serves the embedding and the generator."""
 AUDIOLDM = PipelineFolder("audioldm", "cvssp/audioldm-s-full-v2", licence="CC-BY-NC-SA-4.0")
 CLAP_UNFUSED = HubWeights("clap-unfused", "laion/clap-htsat-unfused")

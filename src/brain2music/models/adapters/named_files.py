@@ -91,11 +91,11 @@ class NamedFiles:
         InputError
             They are nowhere, or not all of them are; or one is another kind of file, or cut short.
         """
-        from .file_kinds import require_kind
-
         places = [place for place in self._places() if place is not None]
         for place in places:
             if all((place / file).is_file() for file in self.files):
+                from .file_kinds import require_kind  # loads torch, which a listing does without
+
                 for file in (*self.files, *self.optional):
                     if (place / file).is_file():
                         require_kind(place / file, self.again)
