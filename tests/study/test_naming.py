@@ -121,6 +121,12 @@ def test_markers_last_until_the_next_event_or_as_long_as_is_said(listening: Writ
     assert presented(read_study(tiny.root, events=EventsConfig(marker_s=2.5)))[1] == (song(2), 0.0, 2.5)
 
 
+@pytest.mark.parametrize("cell", ["0.000", "0.", "NA", "n/a", "N/A", "nan"])
+def test_markers_may_write_that_they_have_no_duration_as_any_program_does(listening: Write, cell: str) -> None:
+    tiny = listening([f"{onset}\t{cell}\t{song(number)}" for number, onset in ((1, 0), (2, 3), (3, 9))])
+    assert presented(read_study(tiny.root)) == [(song(1), 0.0, 3.0), (song(2), 0.0, 4.0), (song(3), 0.0, 4.0)]
+
+
 def test_a_run_may_be_the_piece(listening: Write, tmp_path: Path) -> None:
     tiny = listening(["0\t0\tstart"], ["6\t3\tstart"], header="onset\tduration\ttrial_type")
     table = tmp_path / "runs.csv"

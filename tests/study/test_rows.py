@@ -49,6 +49,16 @@ def test_rows_that_are_no_music_are_left_out_and_counted(listening: Write, row: 
     assert f": 2 rows, {label}" in finding.what
 
 
+@pytest.mark.parametrize("cell", ["", "n/a", "N/A", "NaN", "nan"])
+def test_missing_names_and_genres_are_none_however_they_are_written(listening: Write, cell: str) -> None:
+    tiny = listening(
+        [*(f"{line}\t{cell}" for line in MUSIC), f"40\t3\t{cell}\tmusic\t{cell}"], header=f"{KINDS}\tgenre"
+    )
+    study = read_study(tiny.root)
+    assert presented(study) == SONGS
+    assert {clip.genre for clip in study.train_clips} == {""}
+
+
 @pytest.mark.parametrize(
     "kind", ["music", "Silent Night", "rest of the world", "film music", "section0", "n/a", "response to Bach"]
 )

@@ -152,7 +152,7 @@ class Naming:
         """Give markers, events without duration, the time until the next event; only where no event has one."""
         music = [row for row in table.rows if any(map(row.text, RECORDING_COLUMNS))]
         given = self.settings.marker_s
-        if not music or not all(row.text("duration") in ("", "0", "0.0") for row in music):
+        if not music or not all(map(_lacks_duration, music)):
             return table
         onsets = sorted({onset for row in table.rows if math.isfinite(onset := row.number("onset", []))})
         seconds = {row.line: given or self._until_next(row, onsets) for row in music}
@@ -191,6 +191,12 @@ class Naming:
             named = stimulus if about is None else (about.text("filename") or about.text("stim_file") or stimulus)
         track = named.removeprefix("stimuli/") if named else row.text("track")
         return self.lengths(Clip(track, 0.0, 1.0, row.text("genre"))) if track else None
+
+
+def _lacks_duration(row: Row) -> bool:
+    """Whether the duration of a row is missing, also as R writes it, or zero."""
+    text = row.text("duration")
+    return text in ("", "NA") or re.fullmatch(r"0+(\.0*)?", text) is not None
 
 
 def read_participants(root: Path) -> dict[str, Row]:

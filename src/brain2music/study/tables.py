@@ -3,14 +3,15 @@
 import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .content import foreign_content
 from .finding import Finding, error
 
-MISSING = ("", "n/a")
+MISSING = ("", "n/a", "nan")
+"""Cells without a value, in any case: as BIDS writes them, and as pandas does."""
 SEPARATORS = {",": "commas", ";": "semicolons", " ": "spaces"}
 ADD_COLUMNS = "add what is missing"
 QUOTES = "'\"`‘’“”"
@@ -103,16 +104,29 @@ def read_table(path: Path, findings: list[Finding], separator: str = "\t") -> Te
         return None
     (_, columns), *body = filled
     width = len(columns)
+    if (twice := _doubled(columns, [cells for _, cells in body])) is not None:
+        what = f"the table has two columns {twice}, whose cells differ"
+        findings.append(error("columns-twice", path, what, "keep the one that is right, or rename the other"))
+        return None
     rows = [
         Row(path, line, dict(zip(columns, cells, strict=False)), sum(map(bool, cells[width:]))) for line, cells in body
     ]
     return TextTable(path, tuple(columns), tuple(rows))
 
 
+def _doubled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str | None:
+    """The first name that several columns have, of which some row holds different cells; None if there is none."""
+    for place, name in enumerate(columns):
+        first = columns.index(name)
+        if name and first < place and any(row[first : first + 1] != row[place : place + 1] for row in rows):
+            return name
+    return None
+
+
 def cell_text(cell: str) -> str:
     """The text of a cell without quotes around it; "" if it is empty or n/a."""
     value = unquote(cell) if is_quoted(cell) else cell
-    return "" if value in MISSING else value
+    return "" if value.casefold() in MISSING else value
 
 
 def unquote(cell: str) -> str:
