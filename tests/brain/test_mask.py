@@ -92,6 +92,19 @@ def test_masks_that_keep_nothing_are_refused(study, tmp_path):
         choose_mask(study, "009")
 
 
+def test_masks_of_several_volumes_or_of_no_place_are_refused(study, tmp_path):
+    write(tmp_path / "two.nii.gz", np.ones((*GRID, 2), np.uint8))
+    with pytest.raises(InputError, match="the mask has 2 volumes"):
+        choose_mask(study, "001", mask=tmp_path / "two.nii.gz")
+    flat = tmp_path / "flat.nii"
+    write(flat, np.ones(GRID))
+    content = bytearray(flat.read_bytes())
+    content[280:296] = content[296:312]  # two axes along one line
+    flat.write_bytes(content)
+    with pytest.raises(InputError, match="does not say where in space"):
+        choose_mask(study, "001", mask=flat)
+
+
 def test_regions_are_named_from_a_finer_grid(study, anat, mask_file):
     fine = np.zeros((10, 8, 6))
     fine[:5], fine[5:] = 1, 2

@@ -39,7 +39,7 @@ def choose_mask(study: Study, subject: str, derivatives: Path | None = None, mas
     Raises
     ------
     InputError
-        If the subject has no BOLD image, or the mask keeps no voxel.
+        If the subject has no BOLD image, or the mask has several volumes or keeps no voxel.
     """
     bold = first_bold(study, subject)
     if bold.grayordinates is not None:
@@ -103,6 +103,8 @@ def first_bold(study: Study, subject: str) -> Image:
 def read_mask(path: Path, like: Image) -> Bool[np.ndarray, "x y z"]:
     """Read a mask image (inside above 0.5) on the grid of another image."""
     image = open_image(path)
+    if image.n_scans > 1:
+        raise InputError(f"the mask has {image.n_scans} volumes", path, "give a mask of one volume")
     return sample_nearest(read_volume(image), image.affine, like.grid, like.affine) > 0.5
 
 

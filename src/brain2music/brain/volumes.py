@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Float32, Shaped
 from .._utils.errors import InputError
 from .._utils.gzipped import BROKEN, open_gzip
 from ..study.content import foreign_content
-from ..study.images import trailing_bytes
+from ..study.images import has_place, trailing_bytes
 from ..study.surfaces import Grayordinates, is_surface, read_surface, read_surface_header
 
 FORGET_BYTES = 16 << 20
@@ -77,6 +77,9 @@ def open_image(path: Path) -> Image:
     if sum(size > 1 for size in image.shape[3:]) > 1:
         what = f"the image has the shape {image.shape}: more dimensions than space and time"
         raise InputError(what, path, "put the 4-D series of one echo there")
+    if not has_place(image.affine):
+        what = "the header does not say where in space the voxels are: its affine is singular or not finite"
+        raise InputError(what, path, "copy or export the image again")
     return Image(path, image.shape, image.affine, proxy.dtype, proxy.offset, float(proxy.slope), float(proxy.inter))
 
 

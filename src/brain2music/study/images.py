@@ -92,18 +92,22 @@ def _instead_of_image(path: Path) -> Finding | None:
 
 @dataclass(frozen=True)
 class Voxels:
-    """Masks (x, y, z) of the voxels that vary over a run, are finite throughout, and are zero throughout."""
+    """Masks (x, y, z) of the voxels that vary over a run, are finite throughout, and are zero throughout.
+
+    ``flat`` numbers the scans, from 1, that have one value in all voxels.
+    """
 
     varying: Bool[np.ndarray, "x y z"]
     finite: Bool[np.ndarray, "x y z"]
     zero: Bool[np.ndarray, "x y z"]
+    flat: tuple[int, ...] = ()
 
 
 def scan_voxels(header: Header, findings: list[Finding]) -> Voxels | None:
     """Read every scan once; None and a finding if the file ends or breaks before the last scan of its header."""
     varying, finite, zero = (np.full(header.shape, value, order="F") for value in (False, True, True))
     first: np.ndarray | None = None
-    count = 0
+    count, flat = 0, []
     try:
         for volume in _iterate_volumes(header, findings):
             first = volume if first is None else first
@@ -111,11 +115,13 @@ def scan_voxels(header: Header, findings: list[Finding]) -> Voxels | None:
             zero &= volume == 0
             finite &= np.isfinite(volume)
             count += 1
+            if volume.size > 1 and volume[0, 0, 0] == volume[-1, -1, -1] and (volume == volume[0, 0, 0]).all():
+                flat.append(count)
     except (OSError, EOFError, zlib.error) as problem:
         what = f"the image breaks off after {count} of {header.n_volumes} scans ({problem})"
         findings.append(error("image-truncated", header.path, what, COPY_AGAIN))
         return None
-    return Voxels(varying & finite, finite, zero)
+    return Voxels(varying & finite, finite, zero, tuple(flat))
 
 
 def report_voxels(header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z"], findings: list[Finding]) -> None:
@@ -134,10 +140,16 @@ def report_voxels(header: Header, voxels: Voxels, alive: Bool[np.ndarray, "x y z
     constant = voxels.finite & ~voxels.varying
     if constant.all():
         findings.append(error("voxels-constant", path, "no voxel of the image ever changes", COPY_AGAIN))
-    elif dead := int((constant & (~voxels.zero | alive)).sum()):
+        return
+    if dead := int((constant & (~voxels.zero | alive)).sum()):
         what = f"{dead} of {total} voxels never change, {int((constant & alive).sum())} of them only in this run"
         hint = "leave them out with a mask; if they are within the brain, look at the image"
         findings.append(warning("voxels-constant", path, what, hint))
+    if voxels.flat:
+        numbers = ", ".join(map(str, voxels.flat[:5])) + (" …" if len(voxels.flat) > 5 else "")
+        what = f"{len(voxels.flat)} of {header.n_volumes} scans hold one value in all voxels (number {numbers}, from 1)"
+        hint = f"{COPY_AGAIN}; if the scanner lost them, leave out the events around them"
+        findings.append(warning("scans-empty", path, what, hint))
 
 
 def trailing_bytes(path: Path, size: int) -> int | None:
@@ -200,12 +212,21 @@ def _require_series(header: Header, shape: tuple[int, ...], path: Path, findings
         what = f"the image is {header.dtype} of shape {shape}, not a series of scans"
         findings.append(error("image-not-4d", path, what, "put the 4-D BOLD series there"))
         return None
+    if not has_place(header.affine):
+        what = "the header does not say where in space the voxels are: its affine is singular or not finite"
+        findings.append(error("image-unreadable", path, what, COPY_AGAIN))
+        return None
     size = path.stat().st_size
     if size * (DEFLATE_LIMIT if path.suffix == ".gz" else 1) < header.file_bytes:
         what = f"the image is {size} bytes long but its header promises {header.file_bytes}"
         findings.append(error("image-truncated", path, what, COPY_AGAIN))
         return None
     return header
+
+
+def has_place(affine: Float[np.ndarray, "4 4"]) -> bool:
+    """Whether an affine gives every voxel a place of its own."""
+    return bool(np.isfinite(affine).all()) and float(np.linalg.cond(affine[:3, :3])) < 1e9
 
 
 def _iterate_volumes(header: Header, findings: list[Finding]) -> Iterator[Shaped[np.ndarray, "x y z"]]:
