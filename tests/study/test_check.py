@@ -21,7 +21,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {}
 ROW_AT_FAULT = {"run-short", "event-outside", "row-ragged", "onset is no number", "onset-negative", "duration-invalid"}
 ROW_AT_FAULT |= {"excerpt-invalid", "label-missing"}
 WARNINGS = {"label-quoted", "label-malformed", "excerpt-length", "image-longer", "constant voxels", "voxels-nan"}
-WARNINGS |= ROW_AT_FAULT
+WARNINGS |= ROW_AT_FAULT | {"scans-empty", "name-unread", "name without task"}
 
 
 def fault(name: str, code: str | None = None) -> Callable[[Fault], Fault]:
@@ -188,6 +188,56 @@ def _(tiny: TinyStudy) -> Path:
 def _(tiny: TinyStudy) -> Path:
     tiny.write_image(TRAIN, voxels(6)[..., 0])
     return tiny.image(TRAIN)
+
+
+@fault("scans-empty")
+def _(tiny: TinyStudy) -> Path:
+    data = voxels(6)
+    data[..., 2] = 0
+    tiny.write_image(TRAIN, data)
+    return tiny.image(TRAIN)
+
+
+@fault("affine of zeros", "image-unreadable")
+def _(tiny: TinyStudy) -> Path:
+    _patch_header(tiny, "<12f", 280, *[0.0] * 12)
+    return tiny.image(TRAIN)
+
+
+@fault("affine of NaN", "image-unreadable")
+def _(tiny: TinyStudy) -> Path:
+    _patch_header(tiny, "<12f", 280, *[float("nan")] * 12)
+    return tiny.image(TRAIN)
+
+
+@fault("name-unread")
+def _(tiny: TinyStudy) -> Path:
+    return tiny.write_image("", voxels(6), path=tiny.func / "sub-01_task-Training_run_03_bold.nii.gz")
+
+
+@fault("name without task", "name-unread")
+def _(tiny: TinyStudy) -> Path:
+    return tiny.write_image("", voxels(6), path=tiny.func / "sub-01_run-03_bold.nii.gz")
+
+
+@fault("suffix in capitals", "name-unread")
+def _(tiny: TinyStudy) -> Path:
+    return tiny.image(TRAIN).rename(tiny.func / f"sub-01_{TRAIN}_bold.NII.GZ")
+
+
+@fault("name-differs")
+def _(tiny: TinyStudy) -> Path:
+    tiny.events(OTHER).rename(tiny.func / f"sub-1_{OTHER}_events.tsv")
+    return tiny.image(OTHER).rename(tiny.func / f"sub-1_{OTHER}_bold.nii.gz")
+
+
+@fault("columns-twice")
+def _(tiny: TinyStudy) -> Path:
+    rows = tiny.events(TRAIN).read_text(encoding="utf-8").split()
+    header, values = rows[:6], rows[6:]
+    lines = ["\t".join((*values[at : at + 6], "5")) for at in range(0, len(values), 6)]
+    tiny.write_events(TRAIN, ["\t".join((*header, "track")), *lines])
+    return tiny.events(TRAIN)
 
 
 @fault("grid-mismatch")
@@ -363,7 +413,7 @@ def _claim_scans(tiny: TinyStudy, count: int) -> Path:
     return tiny.image(TRAIN)
 
 
-def _patch_header(tiny: TinyStudy, layout: str, offset: int, *values: int) -> None:
+def _patch_header(tiny: TinyStudy, layout: str, offset: int, *values: float) -> None:
     whole = bytearray(gzip.decompress(tiny.image(TRAIN).read_bytes()))
     struct.pack_into(layout, whole, offset, *values)
     tiny.image(TRAIN).write_bytes(gzip.compress(whole))
@@ -453,6 +503,18 @@ def test_what_the_image_library_mends_is_no_news(tiny: TinyStudy, caplog: pytest
     _patch_header(tiny, "<b", 123, 0b001111)  # a unit of space that does not exist; of time, seconds
     assert tiny.check() == []
     assert caplog.records == []
+
+
+def test_names_that_are_ignored_on_purpose_are_no_news(tiny: TinyStudy) -> None:
+    FAULTS["name-unread"][1](tiny)
+    (tiny.root / ".bidsignore").write_text("*run_03*\n")
+    assert not [finding for finding in tiny.check() if finding.code == "name-unread"]
+
+
+def test_a_column_that_is_there_twice_with_equal_cells_does_no_harm(tiny: TinyStudy) -> None:
+    lines = tiny.events(TRAIN).read_text(encoding="utf-8").splitlines()
+    tiny.write_events(TRAIN, [f"{line}\t{line.split()[0]}" for line in lines])
+    assert tiny.check() == []
 
 
 def test_studies_that_are_not_there(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from .events import EventReader
 from .excerpts import merge_excerpts, with_clips
 from .finding import Finding, error, of_subject, warning
 from .images import Header
-from .index import index_bids, leave_ignored, subject_labels
+from .index import check_names, index_bids, leave_ignored, subject_labels
 from .run_files import RunFiles, group_run_files, read_json_object
 from .runs import check_grids, read_run, require_presentations
 from .sound_files import SoundFiles
@@ -235,6 +235,7 @@ def _read_description(root: Path, findings: list[Finding]) -> dict[str, object]:
 
 def _index_raw(folder: Path, subjects: Sequence[str] | None, findings: list[Finding]) -> list[BidsFile]:
     try:
+        check_names(folder, subjects, findings)
         return leave_ignored(index_bids(folder, subjects), folder, findings)
     except InputError as problem:
         findings.append(error("folder-unreadable", folder, problem.what, problem.hint))

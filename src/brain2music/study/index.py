@@ -1,16 +1,23 @@
 """Index of the files of a BIDS folder by their names; no file but ``.bidsignore`` is opened."""
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._utils.errors import InputError
-from .entities import BidsFile, parse_name
+from .entities import IMAGE, BidsFile, parse_name
 from .finding import Finding, error, warning
 
 NOT_RAW = {"derivatives", "sourcedata", "code"}
 NEITHER = {"sourcedata", "code", "figures", "logs", "log"}
 """Folders of derivatives that hold no images of runs."""
+_OF_RUN = re.compile(r".*(bold\.nii(\.gz)?|events\.tsv)", re.IGNORECASE)
+"""Names of files that are meant to be the image or the events of a run."""
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 
 def index_bids(root: Path, subjects: Collection[str] | None = None) -> list[BidsFile]:
@@ -40,14 +47,8 @@ def subject_labels(root: Path) -> list[str]:
 def leave_ignored(files: list[BidsFile], root: Path, findings: list[Finding]) -> list[BidsFile]:
     """Leave out the files that ``.bidsignore`` of the folder names, with patterns as in git, and report them."""
     path = root / ".bidsignore"
-    if not path.is_file():
-        return files
-    from pathspec import GitIgnoreSpec
-
-    try:
-        spec = GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8-sig").splitlines())
-    except (ValueError, OSError) as problem:
-        findings.append(error("bidsignore-invalid", path, f"the patterns cannot be read ({problem})", "correct them"))
+    spec = _ignored(root, findings)
+    if spec is None:
         return files
     left_out = [file for file in files if spec.match_file(file.path.relative_to(root).as_posix())]
     if left_out:
@@ -57,6 +58,49 @@ def leave_ignored(files: list[BidsFile], root: Path, findings: list[Finding]) ->
         findings.append(warning("files-ignored", path, what, "take the pattern out to have them read"))
     ignored = {file.path for file in left_out}
     return [file for file in files if file.path not in ignored]
+
+
+def check_names(root: Path, subjects: Collection[str] | None, findings: list[Finding]) -> None:
+    """Report images and events of runs in the folders of subjects that nothing reads, or reads as another subject's."""
+    spec = _ignored(root, [])
+    for subject in subject_labels(root) if subjects is None else sorted(subjects):
+        for folder, below, names in os.walk(root / f"sub-{subject}"):
+            below[:] = [name for name in below if name[0] != "." and name not in NOT_RAW]
+            for path in (Path(folder, name) for name in sorted(names) if _OF_RUN.fullmatch(name) and name[0] != "."):
+                if spec is None or not spec.match_file(path.relative_to(root).as_posix()):
+                    findings += _misnamed(path, subject)
+
+
+def _misnamed(path: Path, subject: str) -> Iterator[Finding]:
+    file = parse_name(path)
+    as_bids = "name it as BIDS does: sub-<label>[_ses-<label>]_task-<label>[_run-<number>]"
+    if file is None or "sub" not in file.entities:
+        what = "this is not read, since its name is not one of BIDS"
+        yield warning("name-unread", path, what, f"{as_bids}_bold.nii.gz or …_events.tsv", subject)
+    elif file.entities["sub"] != subject:
+        what = f"this file of sub-{file.entities['sub']} is in the folder of sub-{subject}"
+        yield error("name-differs", path, what, "call both alike, or move the file", subject)
+    elif path.name.lower().endswith(IMAGE) and not path.name.endswith(IMAGE):
+        lower = file.extension.lower()
+        what = f"this image is not read, since its name ends in {file.extension}, not in {lower}"
+        yield error("name-unread", path, what, f"let it end in {lower}", subject)
+    elif path.name.endswith(IMAGE) and "task" not in file.entities:
+        what = "this image is not read, since its name does not say the task"
+        yield warning("name-unread", path, what, f"{as_bids}_bold.nii.gz", subject)
+
+
+def _ignored(root: Path, findings: list[Finding]) -> "GitIgnoreSpec | None":
+    """The patterns of ``.bidsignore``; None if there are none."""
+    path = root / ".bidsignore"
+    if not path.is_file():
+        return None
+    from pathspec import GitIgnoreSpec
+
+    try:
+        return GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8-sig").splitlines())
+    except (ValueError, OSError) as problem:
+        findings.append(error("bidsignore-invalid", path, f"the patterns cannot be read ({problem})", "correct them"))
+        return None
 
 
 def _list_files(root: Path, subjects: Collection[str] | None, never: set[str], inside: bool) -> list[BidsFile]:
