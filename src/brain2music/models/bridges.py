@@ -243,9 +243,15 @@ class BridgedGenerator:
 
     Examples
     --------
-    >>> bridge = Bridge.from_pretrained("musicnn-to-mulan")  # doctest: +SKIP
-    >>> BridgedGenerator(get_generator("musiclm-small"), bridge).space.name  # doctest: +SKIP
-    'musicnn-mtt'
+    >>> import numpy as np
+    >>> import brain2music as b2m
+    >>> from brain2music.models import Bridge, BridgedGenerator
+    >>> source, target = (b2m.get_embedder(name).space for name in ("logmel", "mulan-small"))
+    >>> rng = np.random.default_rng(0)
+    >>> sides = (rng.normal(size=(20, space.dims)).astype(np.float32) for space in (source, target))
+    >>> bridge = Bridge.fit(source, target, *sides, songs=np.arange(20))  # yours: the same sounds in both
+    >>> BridgedGenerator(b2m.get_generator("musiclm-small"), bridge).space.name
+    'logmel'
     """
 
     def __init__(self, generator: Generator, bridge: Bridge) -> None:
@@ -295,10 +301,10 @@ class BridgedGenerator:
         ----------
         embedding : Embeddings, ndarray or Path, optional
             Embeddings in the source space of the bridge.
-        rows : {"items", "windows"}, optional
-            What the rows of a two-dimensional array are.
         text, like, seconds, seed, n_samples, first_item, guidance
             As for the generator.
+        rows : {"items", "windows"}, optional
+            What the rows of a two-dimensional array are.
 
         Returns
         -------

@@ -15,6 +15,7 @@ from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music.embeddings.embeddings import Embeddings
 from brain2music.models.adapters import musicgen as musicgen_module
 from brain2music.models.adapters.adapted import Conditioning, Draw
+from brain2music.models.adapters.clap import pooled_output
 from brain2music.models.adapters.hub_generators import HUB_ABILITIES
 from brain2music.models.adapters.musicgen import CHROMA, MusicGen, one_hot_chroma
 from brain2music.models.embedders import get_text_embedder
@@ -224,6 +225,32 @@ def test_absent_weights_are_told(
     name: str, named: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     check_absent(name, monkeypatch, tmp_path, *named)
+
+
+def test_a_diffusers_without_the_pipeline_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import diffusers
+
+    monkeypatch.setattr(diffusers, "StableAudio3Pipeline", None, raising=False)
+    with pytest.raises(InputError, match=rf"diffusers {diffusers.__version__} has no StableAudio3Pipeline"):
+        get_generator("stable-audio-3")
+
+
+def test_absent_packages_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    found = importlib.util.find_spec
+    for package, names in (("diffusers", ("musicldm", "stable-audio-3")), ("transformers", ("musicgen",))):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, p=package: None if name == p else found(name))
+        for name in names:
+            with pytest.raises(InputError, match=r"brain2music\[hub\]"):
+                get_generator(name)
+
+
+def test_pooled_outputs_of_both_generations_of_transformers_are_read() -> None:
+    class Output:
+        pooler_output = torch.ones(1, 3)
+
+    assert torch.equal(pooled_output(torch.ones(1, 3)), pooled_output(Output()))
 
 
 def test_a_damaged_pipeline_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -65,6 +65,13 @@ class DiffRhythm(AdaptedEditor):
     ----------
     Ning et al., "DiffRhythm: blazingly fast and embarrassingly simple end-to-end full-length song generation with
     latent diffusion" (2025, arXiv 2503.01183).
+
+    Examples
+    --------
+    >>> from brain2music.models.diffrhythm import DiffRhythm
+    >>> from brain2music.models import Editor
+    >>> issubclass(DiffRhythm, Editor)  # it generates, fills and continues
+    True
     """
 
     def __init__(
