@@ -81,6 +81,7 @@ TABLES = (
             "predict": "Predictions by saved models (random numbers of the size of a whole brain)",
             "decode_run": "A run's decoding (simulated, the design of ds003720)",
             "whole": "The two commands",
+            "web_load": "The application under load, and killed",
         },
         (
             (

@@ -173,14 +173,14 @@ async def answer_all(port: int, wanted: int, clients: int, seed: int, acknowledg
 class Server:
     """``brain2music serve`` in a process of its own, which can be killed and started again on the same port."""
 
-    def __init__(self, run: Path, answers: Path, port: int = 0) -> None:
-        self.run, self.answers, self.port = run, answers, port
+    def __init__(self, run: Path, answers: Path, trials: int, port: int = 0) -> None:
+        self.run, self.answers, self.trials, self.port = run, answers, trials, port
         self.start()
 
     def start(self) -> None:
         """Start, and wait until it answers."""
         command = [sys.executable, "-c", "from brain2music.cli import main; main()", "serve", str(self.run)]
-        command += ["--port", str(self.port), "--only-listening", "--task", "2afc", "--trials", "500"]
+        command += ["--port", str(self.port), "--only-listening", "--task", "2afc", "--trials", str(self.trials)]
         command += ["--answers", str(self.answers)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self.process.stdout is not None
@@ -200,6 +200,12 @@ class Server:
             return status == 200
 
         return asyncio.run(look())
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of processor that the server has used, whatever else the machine does."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """End at once, whatever it is doing."""
@@ -263,31 +269,34 @@ def bare(listeners: int, seconds: float, seed: int) -> Measured:
 
 def measure_load(folder: Path, run: Path, given: argparse.Namespace) -> None:
     """Fifty listeners, and the same to a bare server."""
-    server = Server(run, folder / "load.sqlite")
+    server = Server(run, folder / "load.sqlite", 100)
     try:
         warm(server.port, folder)
-        before = os.getloadavg()[0]
+        before, used = os.getloadavg()[0], server.cpu_s
         measured = asyncio.run(load(server.port, given.listeners, given.seconds, given.seed))
+        used = server.cpu_s - used
     finally:
         server.process.terminate()
         server.process.wait()
     peer = bare(given.listeners, min(20.0, given.seconds), given.seed)
     count = sum(map(len, measured.times.values()))
     note = f"{given.listeners} listeners, {given.seconds:g} s; load of the machine before: {before:.1f}"
+    print(f"processor: {1000 * used / count:.2f} ms per request, {100 * used / given.seconds:.0f} % of one core")
     print(json.dumps({"errors": len(measured.errors), "p95_ms": round(measured.p95_ms, 1), "requests": count}))
     print({kind: round(float(np.quantile(times, 0.95)), 1) for kind, times in measured.times.items()}, note)
     print("bare server: p95", round(peer.p95_ms, 1), "ms;", measured.errors[:5])
     RESULTS.add("Errors", len(measured.errors), "requests", bar="0", n=count, note=note)
     RESULTS.add("p95 of pages and audio ranges (peer: a server that does nothing)", measured.p95_ms, "ms", bar="≤ 150",
                 n=count, peer=peer.p95_ms, note=note)  # fmt: skip
-    RESULTS.add("p95 of answers, each on the disk", float(np.quantile(measured.times["answer"], 0.95)), "ms",
-                n=len(measured.times["answer"]), note=note)  # fmt: skip
+    RESULTS.add("Processor time of the server per request", 1000 * used / count, "ms", n=count, note=note)
+    answers = measured.times["answer"]
+    RESULTS.add("p95 of answers and sessions, on the disk", np.quantile(answers, 0.95), "ms", n=len(answers), note=note)
 
 
 def measure_loss(folder: Path, run: Path, given: argparse.Namespace) -> None:
     """Answers while the server is killed."""
     path, rng = folder / "killed.sqlite", random.Random(given.seed)
-    server = Server(run, path)
+    server = Server(run, path, 500)
     acknowledged: dict[tuple[int, int], int] = {}
     kills = sorted(rng.uniform(0.05, 0.95) * given.answers for _ in range(given.kills))
 

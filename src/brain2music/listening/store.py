@@ -5,10 +5,12 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pandas as pd
@@ -20,6 +22,8 @@ from .material import Reconstructed, material_digest
 FORMAT = 1
 KEPT = 256
 """Sessions whose trials stay in memory."""
+TOGETHER = 200
+"""Answers that are committed at once at most."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS test (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1), format INTEGER NOT NULL, study TEXT NOT NULL,
@@ -104,7 +108,10 @@ class AnswerStore:
         self.path = Path(path)
         self.material = tuple(material)
         self._lock = threading.Lock()
-        self._plans: dict[str, tuple[int, tuple[Trial, ...]]] = {}
+        self._places: dict[str, Session] = {}
+        self._given: Queue[tuple[Future[bool], tuple[str, int, int, int, int]] | None] = Queue()
+        self._starting = threading.Lock()
+        self._writer: threading.Thread | None = None
         if not self.material and not self.path.is_file():
             raise InputError("there are no answers of a listening test", self.path, "run `brain2music serve` first")
         try:
@@ -168,10 +175,11 @@ class AnswerStore:
     def session(self, session: str) -> Session | None:
         """Read where a listener is; None where there is no such session."""
         with self._lock:
-            plan = self._plan(session)
-            if plan is None:
-                return None
-            return Session(*plan, self._answered(session))
+            return self._session(session)
+
+    def known(self, session: str) -> Session | None:
+        """Where a listener is, from memory and without waiting; None where the file has to be asked."""
+        return self._places.get(session)
 
     def answer(self, session: str, number: int, answer: int, milliseconds: int, plays: int) -> bool:
         """Keep an answer; when this returns it is on the disk.
@@ -199,16 +207,66 @@ class AnswerStore:
         InputError
             There is no such trial, its turn has not come, or the answer is none of those allowed.
         """
+        return self.submit(session, number, answer, milliseconds, plays).result()
+
+    def submit(self, session: str, number: int, answer: int, milliseconds: int, plays: int) -> "Future[bool]":
+        """Keep an answer as :meth:`answer` does, without waiting.
+
+        Answers that come together are committed together, by one thread.
+
+        Parameters
+        ----------
+        session, number, answer, milliseconds, plays
+            As for :meth:`answer`.
+
+        Returns
+        -------
+        Future
+            Done when the answer is on the disk; its result is that of :meth:`answer`.
+        """
+        given: Future[bool] = Future()
+        with self._starting:
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write, name="answers", daemon=True)
+                self._writer.start()
+        self._given.put((given, (session, number, answer, milliseconds, plays)))
+        return given
+
+    def _write(self) -> None:
+        """Commit the answers that are waiting, all at once, and tell of each when it is on the disk."""
+        while (first := self._given.get()) is not None:
+            waiting = [first]
+            while len(waiting) < TOGETHER and not self._given.empty():
+                if (more := self._given.get()) is None:
+                    self._given.put(None)
+                    break
+                waiting.append(more)
+            told: list[tuple[Future[bool], bool | Exception]] = []
+            try:
+                with self._writing() as base:
+                    told = [(given, self._keep(base, *values)) for given, values in waiting]
+            except Exception as error:
+                told = [(given, error) for given, _ in waiting]
+                self._places.clear()
+            for given, result in told:
+                given.set_exception(result) if isinstance(result, Exception) else given.set_result(result)
+
+    def _keep(
+        self, base: sqlite3.Connection, session: str, number: int, answer: int, milliseconds: int, plays: int
+    ) -> bool | InputError:
+        """Insert one answer; True if it counts, False if another does, or why it cannot be."""
+        place = self._session(session)
+        if place is None or not 0 <= number < len(place.trials) or number > place.answered:
+            return InputError(f"trial {number} of this session is not being asked", hint="load the page again")
+        if answer not in place.trials[number].answers:
+            return InputError(f"{answer} is no answer to trial {number}", hint="load the page again")
         values = (session, number, answer, milliseconds, plays, _now())
-        with self._writing() as base:
-            plan = self._plan(session)
-            if plan is None or not 0 <= number < len(plan[1]) or number > self._answered(session):
-                raise InputError(f"trial {number} of this session is not being asked", hint="load the page again")
-            if answer not in plan[1][number].answers:
-                raise InputError(f"{answer} is no answer to trial {number}", hint="load the page again")
-            base.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)", values)
-            query = "SELECT answer FROM answers WHERE session = ? AND number = ?"
-            return bool(base.execute(query, values[:2]).fetchone()[0] == answer)
+        base.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)", values)
+        if number == place.answered:
+            self._places[session] = replace(place, answered=number + 1)
+            return True
+        query = "SELECT answer FROM answers WHERE session = ? AND number = ?"
+        return bool(base.execute(query, values[:2]).fetchone()[0] == answer)
 
     def answers(self) -> pd.DataFrame:
         """Read all answers.
@@ -236,26 +294,27 @@ class AnswerStore:
             return int(self._base.execute("SELECT COUNT(*) FROM sessions").fetchone()[0])
 
     def close(self) -> None:
-        """Close the file."""
+        """Keep the answers that were given, and close the file."""
+        if self._writer is not None:
+            self._given.put(None)
+            self._writer.join()
         with self._lock:
             self._base.close()
 
-    def _plan(self, session: str) -> tuple[int, tuple[Trial, ...]] | None:
-        """Number of a listener and their trials, of which those of the latest sessions are kept in memory."""
-        if session not in self._plans:
+    def _session(self, session: str) -> Session | None:
+        """Where a listener is; the latest sessions are kept in memory."""
+        if session not in self._places:
             row = self._base.execute("SELECT listener FROM sessions WHERE session = ?", (session,)).fetchone()
             if row is None:
                 return None
             query = "SELECT trial FROM trials WHERE session = ? ORDER BY number"
-            while len(self._plans) >= KEPT:
-                self._plans.pop(next(iter(self._plans)))
             trials = tuple(_trial(text) for (text,) in self._base.execute(query, (session,)))
-            self._plans[session] = (int(row[0]), trials)
-        return self._plans[session]
-
-    def _answered(self, session: str) -> int:
-        query = "SELECT COUNT(*) FROM answers WHERE session = ?"
-        return int(self._base.execute(query, (session,)).fetchone()[0])
+            query = "SELECT COUNT(*) FROM answers WHERE session = ?"
+            answered = int(self._base.execute(query, (session,)).fetchone()[0])
+            while len(self._places) >= KEPT:
+                self._places.pop(next(iter(self._places)))
+            self._places[session] = Session(int(row[0]), trials, answered)
+        return self._places[session]
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -71,14 +71,14 @@ class Kept(BaseModel):
     session: SessionListing
 
 
-@router.post("/sessions", status_code=201, responses={**ERRORS, 503: {"model": Error}})
+@router.post("/sessions", status_code=201, responses={**ERRORS, 409: {"model": Error}})
 async def begin(request: Request, response: Response, state: Held, about: About, listener: Listener = None) -> SessionListing:  # noqa: E501  # fmt: skip
     """Begin a session, or go on with the one that the cookie names."""
     test = state.require_test()
     session = await asyncio.to_thread(test.session, listener) if listener else None
     if session is None:
         if await asyncio.to_thread(test.listeners) >= state.limits.listeners:
-            raise Refusal(503, "the test has all the listeners that it takes")
+            raise Refusal(409, "the test has all the listeners that it takes")
         said = {name: value for name, value in about.model_dump().items() if value is not None}
         listener = await asyncio.to_thread(test.begin, said)
         session = await asyncio.to_thread(test.session, listener)
@@ -109,8 +109,8 @@ async def answer(state: Held, given: Answer, listener: Listener = None) -> Kept:
     """Keep an answer: the reply is sent when it is on the disk."""
     name, before = await _session(state, listener)
     test = state.require_test()
-    kept = await asyncio.to_thread(
-        test.answer, name, given.trial, given.answer, given.milliseconds, given.plays
+    kept = await asyncio.wrap_future(
+        test.submit(name, given.trial, given.answer, given.milliseconds, given.plays)
     )  # fmt: skip
     answered = max(before.answered, given.trial + 1)
     return Kept(kept=kept, session=_listing(state, Session(before.listener, before.trials, answered)))
@@ -138,7 +138,9 @@ async def sound(
 
 async def _session(state: State, listener: str | None) -> tuple[str, Session]:
     test = state.require_test()
-    found = await asyncio.to_thread(test.session, listener) if listener else None
+    found = test.known(listener) if listener else None
+    if listener and found is None:
+        found = await asyncio.to_thread(test.session, listener)
     if listener is None or found is None:
         raise Refusal(404, "there is no session yet; begin one")
     return listener, found

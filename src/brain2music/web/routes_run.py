@@ -30,8 +30,8 @@ Name = Annotated[str, Path(pattern=r"^[0-9a-f]{24}$")]
 Label = Annotated[str, Path(max_length=100)]
 
 
-def state_of(request: Request) -> State:
-    """What the application is served from."""
+async def state_of(request: Request) -> State:
+    """What the application is served from; not a plain function, which FastAPI would call in a thread each time."""
     state: State = request.app.state.held
     return state
 
