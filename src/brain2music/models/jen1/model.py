@@ -363,10 +363,12 @@ class JEN1:
             What the gaps are to be like, one item.
         text : str, optional
             The same in words; default the embedding of the rest.
-        seed, guidance
-            As for :meth:`generate`.
+        seed : int, default 0
+            Seed of the random numbers.
         n_samples : int, default 1
             How many recordings are made.
+        guidance : float, optional
+            As for :meth:`generate`.
 
         Returns
         -------
@@ -395,10 +397,12 @@ class JEN1:
 
         Parameters
         ----------
-        sound, seconds, text, seed, guidance
+        sound, seconds
             As for :meth:`continuation`.
         embedding : Embeddings or ndarray, optional
             What it is to be like, instead of a text.
+        text, seed, guidance
+            As for :meth:`continuation`.
 
         Returns
         -------

@@ -339,10 +339,12 @@ class MusicLM:
 
         Parameters
         ----------
-        sound, seconds, text, seed, guidance
+        sound, seconds
             As for :meth:`continuation`.
         embedding : Embeddings or ndarray, optional
             What it is to be like, instead of a text.
+        text, seed, guidance
+            As for :meth:`continuation`.
 
         Returns
         -------
