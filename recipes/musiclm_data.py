@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--codec", default="soundstream-small")
     parser.add_argument("--n-quantizers", type=int, help="of the codec, all by default")
     parser.add_argument("--single", action="store_true", help="for a single stage: no semantic tokens")
-    parser.add_argument("--mulan", default="mulan-small", help="a MuLan's folder, or an embedding's name")
+    parser.add_argument(
+        "--mulan", "--embedding", default="mulan-small", help="a MuLan's folder, or an embedding's name (musiccoca)"
+    )
     parser.add_argument("--step", type=float, default=5.0, help="seconds between windows of 10 s (MusicLM: 1)")
     parser.add_argument(
         "--codebook-size", type=int, default=1024, help="of semantic tokens and of each quantizer of the condition"
@@ -132,9 +134,9 @@ def semantic_tokens(
 
 
 def fit_conditions(out: Path, embedder: WindowEmbedder, codebook_size: int) -> None:
-    """Fit the condition's codebooks on all windows, and report what there is."""
+    """Fit the condition's codebooks on all windows, unless the embedding has some, and report what there is."""
     data = TokenData(out)
-    Conditioner.fit(embedder.space, data.windows(), codebook_size=codebook_size).save(out)
+    Conditioner.fit_to(embedder.embedder, data.windows(), codebook_size).save(out)
     report = {"pieces": len(data), "hours": data.seconds / 3600}
     if "semantic_codes" in data.about:
         semantic = torch.cat([shard["semantic"].flatten() for shard in data.shards]).long()

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +165,11 @@ def test_an_absent_package_is_told(own: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with pytest.raises(InputError, match=r"ai-edge-litert.*pip install 'brain2music\[magenta\]'"):
         MusicCoCaEmbedder()
+
+
+def test_threads_do_not_mix(embedder: MusicCoCaEmbedder) -> None:
+    vectors = np.random.default_rng(0).standard_normal((40, 768)).astype(np.float32)
+    expected = embedder.tokens(vectors)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda row: embedder.tokens(row[None])[0], vectors))
+    assert np.array_equal(np.stack(found), expected)

@@ -1,6 +1,7 @@
 """TFLite graphs with fixed shapes, whose tensors are told apart by type and position, never by name."""
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class LiteGraph:
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"this is not a TFLite model that can be run ({reason})", file, hint) from None
+        self._lock = Lock()
         self._inputs = self._matched(inputs, file, title, hint)
         found = self._graph.get_output_details()
         if not found or found[0]["dtype"] != output[0] or np.prod(found[0]["shape"]) < output[1]:
@@ -60,10 +62,11 @@ class LiteGraph:
 
     def run(self, *values: np.ndarray) -> np.ndarray:
         """Compute the first output, flat, of inputs in the order in which they were described."""
-        for (index, shape, dtype), value in zip(self._inputs, values, strict=True):
-            self._graph.set_tensor(index, np.ascontiguousarray(value, dtype=dtype).reshape(shape))
-        self._graph.invoke()
-        return self._graph.get_tensor(self._output).ravel().copy()
+        with self._lock:  # an interpreter holds its inputs, and training asks from several threads
+            for (index, shape, dtype), value in zip(self._inputs, values, strict=True):
+                self._graph.set_tensor(index, np.ascontiguousarray(value, dtype=dtype).reshape(shape))
+            self._graph.invoke()
+            return self._graph.get_tensor(self._output).ravel().copy()
 
     def _matched(
         self, wanted: tuple[tuple[type[np.generic], int], ...], file: Path, title: str, hint: str

@@ -142,6 +142,11 @@ class MusicCoCaEmbedder:
         found = np.stack(rows).astype(np.int32) if rows else np.zeros((0, levels), np.int32)
         return check_tokens(found)
 
+    @property
+    def tokens_sha256(self) -> str:
+        """Digest of the quantizer."""
+        return self.weights.digest((QUANTIZER,))
+
     @cached_property
     def sound_length(self) -> float:
         """Mean length of the vectors of three reference sounds, to which predicted vectors are brought."""

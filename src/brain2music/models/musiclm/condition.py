@@ -14,6 +14,7 @@ from ..._utils.files import read_arrays, write_arrays
 from ...embeddings.embeddings import EmbeddingSpace
 from ..embedding_input import EmbeddingInput
 from ..mulan.tokens import MuLanTokenizer
+from .published_tokens import PublishedTokens, Quantizing
 from .space_map import LinearSpaceMap
 from .stage import Condition
 
@@ -27,8 +28,8 @@ class Conditioner(EmbeddingInput):
     ----------
     space : EmbeddingSpace
         Embedding space with which the stages were trained.
-    tokenizer : MuLanTokenizer
-        Frozen residual quantizer (MusicLM: 12 × 1024).
+    tokenizer : MuLanTokenizer or PublishedTokens
+        Frozen residual quantizer (MusicLM: 12 × 1024), fitted to training music or that of the embedding's authors.
     renormalise : bool, default True
         Whether to scale averages of windows, which are shorter than 1, back to length 1 first. MusicLM does not say;
         text embeddings have length 1, so this makes both sides alike.
@@ -39,7 +40,7 @@ class Conditioner(EmbeddingInput):
     def __init__(
         self,
         space: EmbeddingSpace,
-        tokenizer: MuLanTokenizer,
+        tokenizer: MuLanTokenizer | PublishedTokens,
         renormalise: bool = True,
         space_map: LinearSpaceMap | None = None,
     ) -> None:
@@ -63,6 +64,29 @@ class Conditioner(EmbeddingInput):
         vectors = functional.normalize(vectors, dim=-1) if renormalise else vectors
         return cls(space, MuLanTokenizer.fit(vectors, n_quantizers, codebook_size), renormalise)
 
+    @classmethod
+    def fit_to(cls, embedder: Any, vectors: Float[Tensor, "vectors dims"], codebook_size: int = 1024) -> "Conditioner":
+        """The quantizer that comes with an embedder where it has one, or one that is fitted to the training set."""
+        if isinstance(embedder, Quantizing):
+            return cls(embedder.space, PublishedTokens.of(embedder, vectors))
+        return cls.fit(embedder.space, vectors, codebook_size=codebook_size)
+
+    @property
+    def token_shape(self) -> tuple[int, int, int]:
+        """Levels of tokens, codes of a level, and dimensions of vectors."""
+        if isinstance(self.tokenizer, PublishedTokens):
+            return self.tokenizer.shape
+        levels, codes, dims = self.tokenizer.codebooks.shape
+        return levels, codes, dims
+
+    def same_tokens_as(self, other: "Conditioner") -> bool:
+        """Whether another conditioner gives the same tokens."""
+        if not self.training_space.same_as(other.training_space):
+            return False
+        if isinstance(self.tokenizer, PublishedTokens) or isinstance(other.tokenizer, PublishedTokens):
+            return isinstance(self.tokenizer, PublishedTokens) and self.tokenizer.same_as(other.tokenizer)
+        return torch.equal(self.tokenizer.codebooks, other.tokenizer.codebooks)
+
     def __call__(self, vectors: Float[Tensor, "batch dims"]) -> Condition:
         """Conditions of embeddings, shown both as tokens and as vectors; on the CPU."""
         vectors = vectors if self.space_map is None else self.space_map(vectors.float())
@@ -71,8 +95,12 @@ class Conditioner(EmbeddingInput):
 
     def save(self, folder: Path) -> None:
         """Save codebooks (half precision), space and space map."""
-        arrays = {"codebooks": self.tokenizer.codebooks.numpy().astype(np.float16)}
+        arrays: dict[str, np.ndarray] = {}
         about: dict[str, Any] = {"space": asdict(self.training_space), "renormalise": self.renormalise}
+        if isinstance(self.tokenizer, PublishedTokens):
+            about["tokens"] = self.tokenizer.about()
+        else:
+            arrays["codebooks"] = self.tokenizer.codebooks.numpy().astype(np.float16)
         if self.space_map is not None:
             arrays, about = arrays | self.space_map.arrays(), about | {"bridge": self.space_map.metadata()}
         write_arrays(folder / FILE, arrays, about)
@@ -81,6 +109,10 @@ class Conditioner(EmbeddingInput):
     def load(cls, folder: Path) -> "Conditioner":
         """Load the conditioner that :meth:`save` wrote."""
         arrays, metadata = read_arrays(folder / FILE)
-        tokenizer = MuLanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
+        tokenizer: MuLanTokenizer | PublishedTokens
+        if "tokens" in metadata:
+            tokenizer = PublishedTokens(**metadata["tokens"])
+        else:
+            tokenizer = MuLanTokenizer(torch.from_numpy(arrays["codebooks"].astype(np.float32)))
         space_map = LinearSpaceMap.from_arrays(arrays, metadata["bridge"]) if "bridge" in metadata else None
         return cls(EmbeddingSpace(**metadata["space"]), tokenizer, metadata["renormalise"], space_map)

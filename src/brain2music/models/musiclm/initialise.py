@@ -42,7 +42,7 @@ def initialise_from(
         trained_stage = MusicLMStage.from_pretrained(folder / stage_name)
         state = {
             **trained_stage.state_dict(),
-            "table.weight": _token_table(stage, trained_stage, _same_tokens(trained, conditioner)),
+            "table.weight": _token_table(stage, trained_stage, trained.same_tokens_as(conditioner)),
         }
         if "vector" in stage.config.condition:
             state |= _vector(stage, trained_stage, trained, conditioner, vectors)
@@ -94,9 +94,3 @@ def _vector(
         "vector.weight": old / new / length * layer.weight @ space_map.weights.T,
         "vector.bias": layer.bias + old / length * layer.weight @ space_map.offset,
     }
-
-
-def _same_tokens(first: Conditioner, second: Conditioner) -> bool:
-    return first.training_space.same_as(second.training_space) and torch.equal(
-        first.tokenizer.codebooks, second.tokenizer.codebooks
-    )

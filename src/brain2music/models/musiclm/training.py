@@ -289,7 +289,7 @@ def _configs(
     """Configurations of the stages for the tokens of a dataset; crops are no longer than the pieces."""
     if stage_set == "three" and "semantic_codes" not in data.about:
         raise InputError("these shards hold no semantic tokens, which three stages need", hint="train --single")
-    levels, codes, dims = conditioner.tokenizer.codebooks.shape
+    levels, codes, dims = conditioner.token_shape
     vocabulary = Vocabulary(
         acoustic_codebook_size=data.about["codes"],
         acoustic_quantizers=data.n_quantizers,
