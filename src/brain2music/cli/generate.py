@@ -196,7 +196,7 @@ def inpaint(
 
     The rest of the recording keeps its channels, its sampling rate and its samples (to the bit in wav and flac), but
     for a cross-fade of 10 ms at both ends of the part. What the part held is not read. The generator is a JEN-1, as
-    `brain2music train jen1` makes it.
+    `brain2music train jen1` makes it, or a public one that fills gaps, such as diffrhythm and stable-audio-3.
     """
     from .._utils.errors import InputError
     from ..audio.formats import check_format, require_room
@@ -214,7 +214,9 @@ def inpaint(
     require_room(output, own.sample_rate, own.channels, own.seconds, own.bits)
     model = _music_generator(generator, codec, vocoder, device)
     if "fill" not in abilities_of(model).edits:
-        raise InputError(f"{generator} continues music, it does not fill gaps", hint="name a JEN-1")
+        raise InputError(
+            f"{generator} continues music, it does not fill gaps", hint="name one that does: a JEN-1, diffrhythm"
+        )
     more = _steps_of(model, steps)
     with _progress("inpaint") as advance:
         if isinstance(model, JEN1):
