@@ -308,6 +308,11 @@ class EvaluationConfig(Section):
         description="Beside test clips, score all clips by identification in folds that keep recordings, songs or "
         "artists together; songs and artists need stimuli.track_index.",
     )
+    growth: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (),
+        description="Share of the training clips, in the order of their runs, to which the decoder is fitted again, "
+        "such as 0.5: how identification of the test clips grows with data.",
+    )
     compare_lags_tr: tuple[LagTr, ...] = Field(
         (0,), description="Further lags in scans at which the decoder is scored by identification; the paper: 0."
     )

@@ -14,6 +14,7 @@ from brain2music.metrics import Score, summarise
 from brain2music.metrics.decoding import clip_similarity
 from brain2music.metrics.ranking import identification_accuracy, identification_by_clip
 from brain2music.pipeline.context import SubjectContext
+from brain2music.pipeline.growth import growth_table
 from brain2music.pipeline.outputs import SIMILARITY, Outputs
 from brain2music.pipeline.statistics import write_statistics
 from brain2music.pipeline.unshared import score_all_in_folds, score_unshared
@@ -115,6 +116,20 @@ def test_all_clips_are_scored_in_folds_that_divide_no_artist(study, context: Sub
     assert "5 folds of 18 artists" in by_artist.detail
     plain = context_of(study[0], RunConfig())
     assert score_all_in_folds(builder, plain, study[1]) == []
+
+
+def test_identification_grows_with_training_clips(study, context: SubjectContext) -> None:
+    config = RunConfig.of(n_permutations=200, n_inner_folds=3, growth=(0.5, 0.2, 0.02))
+    context = context_of(study[0], config)
+    whole = context.decoder(study[1]).decoded()
+    table = growth_table(context, study[1], whole)
+    assert table["train_clips"].tolist() == [8, 20, 40]  # one clip is too few to be fitted to
+    assert table["minutes"].tolist() == pytest.approx([0.4, 1.0, 2.0])
+    assert table["identification"].iloc[-1] == pytest.approx(identification_accuracy(clip_similarity(whole)))
+    half = replace(study[0], train=study[0].train[:20])
+    fitted = context_of(half, config).decoder(study[1]).decoded()
+    assert table["identification"].iloc[1] == pytest.approx(identification_accuracy(clip_similarity(fitted)))
+    assert (table["n"] == TEST).all()
 
 
 def test_statistics_of_a_table_have_q_effects_and_nested_intervals(tmp_path: Path, rng: np.random.Generator) -> None:

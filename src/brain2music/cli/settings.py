@@ -44,6 +44,7 @@ METAVARS = {
     **dict.fromkeys(("marker_s", "clip_s", "clip_step_s", "block_s", "gap_s"), "SECONDS"),
     "smoothing_mm": "MM",
     **dict.fromkeys(("lag_tr", "lags_tr", "compare_lags_tr", "scans_per_window"), "SCANS"),
+    "growth": "SHARE",
     "values": "VALUE",
     "bids_filter": "ENTITY=LABEL",
     **dict.fromkeys(("rms", "alphas", "n_compcor"), "NUMBER"),

@@ -247,10 +247,20 @@ def run_arrays(
 
 
 @app.command()
-def report(out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of a finished run.")]) -> None:
-    """Write the pages of a finished run again."""
+def report(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of a finished run.")],
+    beside: Annotated[
+        Path | None,
+        typer.Option(metavar="OTHER", help="Folder of another run, to be shown side by side with this one."),
+    ] = None,
+) -> None:
+    """Write the pages of a finished run again; with --beside also a page that compares it with another run."""
     with progress("report"):
         from ..report.page import build_report
 
         page = build_report(out)
+        if beside is not None:
+            from ..report.beside import build_comparison
+
+            page = build_comparison(out, beside)
     print(page)

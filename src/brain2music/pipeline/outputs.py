@@ -76,6 +76,18 @@ RELIABILITY = TableSchema(
         "reliability": (float, "mean correlation between responses to repeats; NaN without repeats"),
     },
 )
+GROWTH = TableSchema(
+    "one share of the training clips",
+    {
+        "train_clips": (int, "training clips that the decoder was fitted to, the first runs first"),
+        "minutes": (float, "minutes for which these were presented"),
+        "identification": (float, "two-way identification of all test clips"),
+        "low": (float, "lower bound of its 95 % interval over clips"),
+        "high": (float, "upper bound"),
+        "p": (float, "p, clips permuted"),
+        "n": (int, "test clips"),
+    },
+)
 MOTION = TableSchema(
     "one scan of one run",
     {
@@ -270,6 +282,10 @@ class Outputs:
     def alphas(self, subject: str, embedding: str) -> Path:
         """The penalty chosen for each dimension: :data:`ALPHAS`."""
         return self._file(subject, embedding, "alphas.parquet")
+
+    def growth(self, subject: str, embedding: str) -> Path:
+        """How identification grows with training clips: :data:`GROWTH`."""
+        return self._file(subject, embedding, "growth.parquet")
 
     def encoding(self, subject: str, embedding: str) -> Path:
         """How well every voxel is predicted from an embedding: :data:`ENCODING`."""

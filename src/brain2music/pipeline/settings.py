@@ -47,7 +47,7 @@ SEEN: dict[StageName, set[str]] = {
     "measure": _RESPONSES,
     "decode": _DECODED
     | {"evaluation.n_permuted_fits", "evaluation.leave_one_genre_out", "evaluation.compare_decoders"}
-    | {"evaluation.compare_lags_tr", "evaluation.compare_lags_s", "evaluation.also_in_folds"},
+    | {"evaluation.compare_lags_tr", "evaluation.compare_lags_s", "evaluation.also_in_folds", "evaluation.growth"},
     "retrieve": _DECODED | {"retrieval"},
     "generate": _DECODED | {"generation"},
     "encode": _RESPONSES

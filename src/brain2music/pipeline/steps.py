@@ -28,10 +28,22 @@ from .cache import Step
 from .context import Music, SubjectContext
 from .encoding import encode_subject, encoding_files, possible_files
 from .generation import generate
+from .growth import growth_table
 from .meshes import meshes_of
 from .models import model_steps
 from .origins import captions_of, gallery_digests, judged_by, made_from, of_source, step_settings
-from .outputs import ALPHAS, GENERATED, MOTION, PREDICTIONS, QUALITY, RELIABILITY, RETRIEVAL, SIMILARITY, Outputs
+from .outputs import (
+    ALPHAS,
+    GENERATED,
+    GROWTH,
+    MOTION,
+    PREDICTIONS,
+    QUALITY,
+    RELIABILITY,
+    RETRIEVAL,
+    SIMILARITY,
+    Outputs,
+)
 from .quality import quality_table, say_verdict
 from .retrieval import retrieve
 from .scoring import score
@@ -97,6 +109,7 @@ def decoding_step(
     subject, name = context.subject, embedder.space.name
     tables = [place(subject, name) for place in (outputs.predictions, outputs.similarity, outputs.alphas)]
     scores = outputs.scores_of(subject, name)
+    growth = [outputs.growth(subject, name)] if context.config.evaluation.growth and not context.source.folds else []
 
     def make() -> None:
         with progress(f"decode {name}") as advance:
@@ -105,10 +118,12 @@ def decoding_step(
         written = (predictions_table(found), similarity_table(found, clip_similarity(found)), alphas_table(found))
         for schema, path, table in zip((PREDICTIONS, SIMILARITY, ALPHAS), tables, written, strict=True):
             schema.write(path, table)
+        for path in growth:
+            GROWTH.write(path, growth_table(context, music[name], decoder().decoded()))
         write_scores(scores, score(context, decoder(), music))
 
     inputs = {**made_from(context, embedder, music), **captions_of(embedder, music)}
-    return Step([*tables, scores], make, inputs, step_settings("decode", context, embedder))
+    return Step([*tables, *growth, scores], make, inputs, step_settings("decode", context, embedder))
 
 
 def retrieval_step(

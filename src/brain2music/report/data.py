@@ -18,6 +18,7 @@ from brain2music.pipeline.outputs import (
     ALPHAS,
     ENCODING_ROIS,
     GENERATED,
+    GROWTH,
     MOTION,
     PREDICTIONS,
     QUALITY,
@@ -112,7 +113,7 @@ class EmbeddingOutputs:
     clips, genres : of the scored clips, in the order of the rows below.
     similarity : (clips, clips) Pearson r of each prediction (row) with each true embedding (column).
     predicted, true : (clips, dims) averages over windows.
-    retrieval, generated, alphas : tables of :mod:`brain2music.pipeline.outputs`.
+    retrieval, generated, alphas, growth : tables of :mod:`brain2music.pipeline.outputs`.
     """
 
     embedding: EmbeddingRecord
@@ -124,6 +125,7 @@ class EmbeddingOutputs:
     retrieval: pd.DataFrame | None
     generated: pd.DataFrame | None
     alphas: pd.DataFrame | None
+    growth: pd.DataFrame | None = None
 
     @property
     def ranks(self) -> Int[np.ndarray, " clips"] | None:
@@ -214,8 +216,9 @@ def _read_decoded(outputs: Outputs, subject: str, embedding: EmbeddingRecord) ->
     retrieval = RETRIEVAL.read(outputs.retrieval(subject, name))
     generated = GENERATED.read(outputs.generated_table(subject, name))
     alphas = ALPHAS.read(outputs.alphas(subject, name))
+    growth = GROWTH.read(outputs.growth(subject, name))
     return EmbeddingOutputs(
-        embedding, clips, tuple(labels["genre"]), matrix, predicted, true, retrieval, generated, alphas
+        embedding, clips, tuple(labels["genre"]), matrix, predicted, true, retrieval, generated, alphas, growth
     )
 
 

@@ -24,6 +24,14 @@ from brain2music.report.comparisons import decoders_view, genres_left_out_view
 from brain2music.report.data import EmbeddingOutputs, RunRecord, Subject, read_run_folder, read_study_record
 from brain2music.report.encoding import encoding_view
 from brain2music.report.head_motion_figure import motion_view
+from brain2music.report.overview import (
+    confusion_figure,
+    flow_figure,
+    genre_confusion,
+    growth_figure,
+    references,
+    subjects_forest,
+)
 from brain2music.report.panels import PagePlayers, panels_of
 from brain2music.report.select import by_genre, encoding_headlines, headlines, qualifiers, spelt, values_of
 from brain2music.report.summary import spell_p, summary_sentences
@@ -92,6 +100,10 @@ def _index_page(templates: Environment, run: RunRecord, under_way: str) -> str:
         headlines=headlines(run.scores),
         encoding_headlines=encoding_headlines(run.scores),
         scores=sorted(run.scores, key=lambda score: score.subject != GROUP),
+        subjects=subjects_forest(run),
+        flow=flow_figure(run) if run.study.subjects else None,
+        references=references(run),
+        statistics=run.outputs.statistics.is_file(),
     )
 
 
@@ -152,13 +164,19 @@ def _embedding_view(scores: Sequence[Score], subject: Subject, decoded: Embeddin
     view["left_out"] = genres_left_out_view(scored, f"{name}-left-out")
     view["of_bars"] = of_genres
     view["bars"] = figures.genre_bars(of_genres, f"{name}-genres") if of_genres else None
-    view["matrix"] = view["pca"] = view["alphas"] = None
+    view["matrix"] = view["pca"] = view["alphas"] = view["confusion"] = None
     if decoded.similarity is not None and decoded.ranks is not None:
         view["matrix"] = figures.identification_matrix(decoded.similarity, decoded.genres, f"{name}-matrix")
         view["first"] = int((decoded.ranks == 1).sum())
         view["median_rank"] = float(np.median(decoded.ranks))
+        if len(set(decoded.genres)) > 1 and all(decoded.genres):
+            counts = genre_confusion(decoded.similarity, decoded.genres)
+            view["confusion"] = confusion_figure(decoded.similarity, decoded.genres, f"{name}-confusion")
+            view["same_genre"] = int(np.trace(counts))
+            view["same_genre_chance"] = float((counts.sum(axis=1) ** 2).sum() / counts.sum())
     if decoded.predicted is not None and decoded.true is not None and min(decoded.true.shape) > 1:
         view["pca"], view["shrinkage"] = figures.pca_map(decoded.predicted, decoded.true, decoded.genres, f"{name}-pca")
+    view["growth"] = None if decoded.growth is None else growth_figure(decoded.growth, f"{name}-growth")
     if decoded.alphas is not None:
         view["alphas"] = figures.alpha_histogram(decoded.alphas, f"{name}-alphas")
         view["dims"], view["on_edge"] = len(decoded.alphas), int(decoded.alphas["on_edge"].sum())

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report.data import EmbeddingOutputs, Subject
+from brain2music.report.levels import playback_gain
 from brain2music.report.spectrogram import thumbnail
 
 MOST_NEXT = 5
@@ -19,10 +20,14 @@ QUERIES = ("decoded", "true", "caption")
 
 @dataclass(frozen=True)
 class Player:
-    """A sound on the page: its address from the page and its picture as data URI; None without a file."""
+    """A sound on the page: its address from the page and its picture as data URI; None without a file.
+
+    ``gain`` is the volume, up to 1, at which it is as loud as the others.
+    """
 
     source: str | None
     picture: str | None
+    gain: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ class PagePlayers:
         if path not in self._players:
             here = path.is_file() and path.is_relative_to(self.outputs.root) and ".." not in path.parts
             source = quote(os.fsencode(path.relative_to(self.outputs.root).as_posix())) if here else None
-            self._players[path] = Player(source, thumbnail(path) if here else None)
+            picture, gain = (thumbnail(path), playback_gain(path)) if here else (None, 1.0)
+            self._players[path] = Player(source, picture, gain)
         return self._players[path]
 
 

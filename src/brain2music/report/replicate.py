@@ -201,11 +201,9 @@ def _table_2(run: RunRecord, stands_for: dict[str, EmbeddingRecord | None]) -> I
 
 def _figure_4(run: RunRecord, space: EmbeddingRecord | None) -> Iterable[Comparison]:
     name = "MuLan_music"
-    judges = dict.fromkeys(score.judge for score in run.scores if score.stage in ("retrieve", "generate"))
     words = "no bar values; generation is about as good as FMA-large, FMA-small is worse"
     for stage, what in (("retrieve", "retrieved"), ("generate", "generated")):
-        found = [each for judge in judges for each in _pick_all(run, space, stage, "identification", judge=judge)]
-        for score in found or [None]:
+        for score in _or_none(_pick_all(run, space, stage, "identification")):
             judge = "" if score is None else f", judged by {score.judge}"
             yield _beside("Figure 4a", f"identification, {what} music{judge}", None, score, space, name, said=words)
     for kind in ("genre", "instrument", "mood"):
@@ -213,7 +211,7 @@ def _figure_4(run: RunRecord, space: EmbeddingRecord | None) -> Iterable[Compari
         if kind == "mood":
             words += f"; the oracle's agreement is at most {MOOD_ORACLE}"
         for stage in ("retrieve", "generate"):
-            for score in _pick_all(run, space, stage, f"class_agreement_{kind}", judge=None) or [None]:
+            for score in _or_none(_pick_all(run, space, stage, f"class_agreement_{kind}", judge=None)):
                 judge = "" if score is None else f", by {score.judge}"
                 tagger = f"tagger {'–' if score is None else score.judge}, the paper's LEAF classifier is not public"
                 what = f"{kind}s agree, {stage}d music{judge}"
@@ -311,6 +309,11 @@ def _pick_all(run: RunRecord, space: EmbeddingRecord | None, stage: str, metric:
     if wanted.get("judge", "") is None:
         del wanted["judge"]
     return _prefer_group(select_scores(run.scores, **wanted))
+
+
+def _or_none(scores: Sequence[Score]) -> Sequence[Score | None]:
+    """The scores, or one that is missing."""
+    return scores or [None]
 
 
 def _prefer_group(scores: Sequence[Score]) -> list[Score]:

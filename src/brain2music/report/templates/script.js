@@ -7,6 +7,7 @@ for (const sound of document.querySelectorAll(".sound:not(.none)")) {
     if (audio.readyState) seek(); else audio.addEventListener("loadedmetadata", seek, { once: true });
     audio.play();
   });
+  audio.volume = Number(audio.dataset.gain) || 1; // louder sounds are turned down to one level
   audio.addEventListener("timeupdate", show);
   audio.addEventListener("play", () => {
     for (const other of document.querySelectorAll("audio")) if (other !== audio) other.pause();
