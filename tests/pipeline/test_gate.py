@@ -413,6 +413,10 @@ def test_raw_images_are_said_to_be_uncorrected(study: TinyStudy, tmp_path: Path)
     (line,) = told()
     assert line.startswith(f"warning [motion-uncorrected] {study.root}: no motion correction was done")
     assert f"`brain2music preprocess {study.root} " in line
+    spaced = study.root.rename(study.root.with_name("my study"))
+    (line,) = (str(each) for each in check_bids(spaced, CONFIG) if "motion" in each.code)
+    assert f"`brain2music preprocess '{spaced}' " in line  # as a shell takes it
+    spaced.rename(study.root)
     study.add_preprocessed()
     assert told() == []
     study.edit(study.root / "dataset_description.json", '"Tiny"', '"Tiny", "Simulated": true')

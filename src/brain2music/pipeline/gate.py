@@ -3,6 +3,7 @@
 ``check`` lists what is found here, and ``run`` refuses because of it: both call :func:`prepare_run` and :func:`admit`.
 """
 
+import shlex
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -235,7 +236,8 @@ def _uncorrected(source: Source) -> Iterator[Finding]:
     """Images as they were scanned, in which heads have moved; simulated ones only if that was asked for."""
     if source.images is not None and source.images.kind == "raw" and not source.simulated:
         what = "no motion correction was done: the raw images are read, as they are"
-        command = f"brain2music preprocess {source.path} {source.path / 'derivatives' / 'brain2music-prep'}"
+        folders = [str(source.path), str(source.path / "derivatives" / "brain2music-prep")]
+        command = shlex.join(["brain2music", "preprocess", *folders])
         yield warning("motion-uncorrected", source.path, what, f"run `{command}` first")
 
 
