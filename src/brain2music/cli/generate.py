@@ -84,6 +84,10 @@ def generate_music(
     duration_s: Duration = 15.0,
     n_samples: Annotated[int, typer.Option(metavar="N", help="Pieces to generate from each; all are written.")] = 1,
     guidance: Guidance = None,
+    tempo: Annotated[
+        float | None,
+        typer.Option(metavar="BPM", help="Beats per minute, 40 to 230 (musiclm); default what fits the prompt."),
+    ] = None,
     steps: SamplingSteps = None,
     codec: Codec = None,
     vocoder: Vocoder = None,
@@ -120,6 +124,7 @@ def generate_music(
             "n_samples": n_samples,
             "guidance": guidance,
             "rows": rows,
+            **_tempo_of(model, tempo),
             **_steps_of(model, steps),
         }
         made = pieces_of(model, embedding_file, text, None if like is None else [like], **asked, progress=advance)
@@ -291,6 +296,18 @@ def _music_generator(
         check_format(output, found.sample_rate, channels)
         require_room(output, found.sample_rate, channels, seconds)
     return found
+
+
+def _tempo_of(model: "Generator", tempo: float | None) -> dict[str, float]:
+    """The argument of a tempo, where one is given; :class:`InputError` where the model has no beat clock."""
+    from .._utils.errors import InputError
+    from ..models.musiclm.model import MusicLM
+
+    if tempo is None:
+        return {}
+    if not isinstance(model, MusicLM):
+        raise InputError(f"{model.name} has no beat clock", hint="leave --tempo out, or say it in the text")
+    return {"tempo": tempo}
 
 
 def _steps_of(model: "Generator", steps: int | None) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from .clock import CLOCK, CODES, LEVELS
 from .patterns import Pattern
 from .tokens import Family, TokenSpace
 
@@ -58,7 +59,7 @@ class StageConfig:
     codebook_size : int
         Codes per predicted quantizer.
     upstream : str
-        Tokens of the stage before, which condition this one; "" for none.
+        Tokens that condition this stage frame by frame: those of the stage before, or the beat "clock"; "" for none.
     upstream_quantizers : int
         Number of upstream quantizers.
     upstream_codebook_size : int
@@ -184,6 +185,8 @@ class Vocabulary:
         Codes per residual token.
     condition_dims : int
         Dimensions of the embedding.
+    clock : bool
+        Whether there is a beat clock for a single stage.
 
     Examples
     --------
@@ -201,6 +204,7 @@ class Vocabulary:
     condition_quantizers: int = 12
     condition_codebook_size: int = 1024
     condition_dims: int = 128
+    clock: bool = False
 
     @property
     def coarse_quantizers(self) -> int:
@@ -293,7 +297,8 @@ def _tokens(name: StageName, vocabulary: Vocabulary) -> dict[str, Any]:
         crop = {"crop_s": 3.0, "stride_s": 3.0, "temperature": 0.4}
         return {**acoustic, **upstream, **crop, "first_quantizer": coarse, "n_quantizers": quantizers - coarse}
     crop = {"crop_s": 4.0, "stride_s": 2.0, "temperature": 0.9, "guidance": 1.5}
-    return {**acoustic, **crop, "first_quantizer": 0, "n_quantizers": quantizers}
+    clock = {"upstream": CLOCK, "upstream_quantizers": LEVELS, "upstream_codebook_size": CODES}
+    return {**acoustic, **crop, **(clock if vocabulary.clock else {}), "first_quantizer": 0, "n_quantizers": quantizers}
 
 
 def _shape(size: Size, name: StageName, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -313,7 +318,7 @@ def _shape(size: Size, name: StageName, vocabulary: Vocabulary) -> dict[str, Any
         **{"condition_every_step": with_vector, "past_dropout": 0.5 if with_vector else 0.0},
         "token_noise": 0.25 if with_vector else 0.0,
         **{"condition": condition, "pattern": "flattened" if flat else "delay"},
-        "upstream_as": "prefix" if is_paper else "aligned",
+        "upstream_as": "prefix" if is_paper and name != "acoustic" else "aligned",
     }
 
 

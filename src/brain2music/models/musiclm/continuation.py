@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..._utils.errors import Brain2MusicWarning, InputError
 from ..._utils.progress import Advance
+from ...audio.beats import track_beats
 from ...audio.channels import mix
 from ...audio.info import audio_info
 from ...audio.joining import join
@@ -63,7 +64,9 @@ def continue_recording(
     elif vectors is None:
         vectors = embed_sounds([(end, model.sample_rate)], model.conditioner)
     length = len(end) / model.sample_rate + seconds
-    generated = next(model.waves([vectors], length, seed, 1, guidance, 0, progress, model.prompt(end)))
+    beats = track_beats(end, model.sample_rate)  # None: it goes on without a pulse, as it came
+    made = model.waves([vectors], length, seed, 1, guidance, 0, progress, model.prompt(end), beats=beats)
+    generated = next(made)
     whole = join(channels, sample_rate, generated, model.sample_rate, len(end), seconds)
     origin |= {"item": 0, "draw": 0, "text": text, "own_s": channels.shape[1] / sample_rate, "new_gains": whole.gains}
     if (peak := float(np.abs(channels).max())) > 1.0:

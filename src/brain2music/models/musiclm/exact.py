@@ -49,7 +49,7 @@ class ExactLogits:
         is_guided = condition is not None and self._guidance != 1.0
         if condition is not None and is_guided:
             condition, before = condition.with_null(), before.repeat(2, 1, 1)
-            upstream = None if upstream is None else upstream.repeat(2, 1, 1)
+            upstream = stage.with_null(upstream)
         prefix, aligned = stage.prefix(condition, upstream), stage._aligned(condition, upstream, self._table)
         inputs = stage._inputs(before, step + 1) + aligned[:, : step + 1]
         logits = stage._logits(stage.transformer(torch.cat([prefix, inputs], dim=1))[:, -1], step)

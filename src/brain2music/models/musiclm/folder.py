@@ -17,6 +17,8 @@ from ..mel_tokens.griffin_lim import INVERSE
 from .condition import FILE as CONDITION
 from .condition import Conditioner
 from .config import STAGES, StageName, StageSet
+from .pace import FILE as PACE
+from .pace import Pace
 from .post_net import FOLDER as POST_NET
 from .post_net import MelPostNet
 from .postfilter import FILE as POSTFILTER
@@ -68,6 +70,7 @@ def read_parts(
         "codec": get_token_codec(str(codec), n_quantizers_of(stages), str(device), vocoder),
         "post_net": MelPostNet.from_pretrained(folder / POST_NET).to(device) if (folder / POST_NET).is_dir() else None,
         "postfilter": Postfilter.load(folder) if (folder / POSTFILTER).is_file() else None,
+        "pace": Pace.load(folder) if (folder / PACE).is_file() else None,
         "sampling": _read_sampling(folder, settings["sampling"]),
         "name": folder.name,
         "sha256": _model_digest(folder, names, settings, vocoder),
@@ -108,7 +111,7 @@ def _model_digest(folder: Path, names: tuple[StageName, ...], settings: dict[str
     """Digest of all that decides a model's output: weights, sizes, sampling, codec and vocoder."""
     networks = [*names, *(each.name for each in folder.glob(POST_NET))]
     files = [folder / network / file for network in networks for file in ("model.safetensors", "config.json")]
-    files += [folder / CONDITION, *folder.glob(POSTFILTER)]
+    files += [folder / CONDITION, *folder.glob(POSTFILTER), *folder.glob(PACE)]
     vocoder_parts = [vocoder, codec_digest(INVERSE)] if vocoder == VOCODER else [vocoder]
     decides = [settings["sampling"], settings["codec_sha256"], *vocoder_parts]
     return digest_text("".join(map(digest_file, files)) + json.dumps(decides, sort_keys=True))

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from ..._utils.errors import InputError
 from ...weights import find
+from .clock import CLOCK
 from .condition import Conditioner
 from .stage import MusicLMStage
 from .tokens import SPECIALS, Family
@@ -66,6 +67,8 @@ def _token_table(stage: MusicLMStage, trained_stage: MusicLMStage, same_tokens: 
             table[_ids(stage, family)] = old[_ids(trained_stage, family)]
         elif family.name == CONDITION:
             table[_ids(stage, family)] = old[trained_stage.space.special("null")]
+        elif family.name == CLOCK:
+            continue  # zeros: as the trained stage, which has none
         else:
             raise InputError(f"it writes other {family.name} tokens", hint="prepare the music with its own codec")
     return table

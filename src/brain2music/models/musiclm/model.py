@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
 from ..._utils.errors import InputError
@@ -43,7 +43,9 @@ from .condition import Conditioner
 from .config import StageName, StageSet
 from .continuation import continue_recording
 from .folder import codec_digest, read_parts, write_config
+from .metronome import Metronome, described
 from .origin import origin
+from .pace import Pace
 from .post_net import FOLDER as POST_NET
 from .post_net import MelPostNet
 from .postfilter import Postfilter
@@ -78,6 +80,8 @@ class MusicLM:
         Network that corrects the spectrograms of sampled tokens, where the codec is of mel tokens.
     postfilter : Postfilter, optional
         Filter of these spectrograms, applied after the post-net.
+    pace : Pace, optional
+        Predictor of the tempo at which the beat clock runs, where the stage was trained with a clock.
     name : str, default "musiclm"
         Name of the model in the origin of its outputs.
     sha256 : str, default "none"
@@ -108,6 +112,7 @@ class MusicLM:
         sampling: dict[StageName, Sampling] | None = None,
         post_net: MelPostNet | None = None,
         postfilter: Postfilter | None = None,
+        pace: Pace | None = None,
         name: str = "musiclm",
         sha256: str = "none",
     ) -> None:
@@ -115,7 +120,9 @@ class MusicLM:
         configs = {name: stage.config for name, stage in stages.items()}
         defaults = {name: Sampling(config.temperature, guidance=config.guidance) for name, config in configs.items()}
         self.sampling: dict[StageName, Sampling] = {**defaults, **(sampling or {})}
-        self.post_net, self.postfilter, self.name, self.sha256 = post_net, postfilter, name, sha256
+        self.post_net, self.postfilter, self.pace = post_net, postfilter, pace
+        self.name, self.sha256 = name, sha256
+        self.metronome = Metronome(configs.get("acoustic"), pace)
         self.writer = Writer(stages, self.sampling, codec.sample_rate, codec.hop_length)
         for stage in stages.values():
             stage.eval()
@@ -158,6 +165,7 @@ class MusicLM:
         seed: int = 0,
         n_samples: int = 1,
         guidance: float | None = None,
+        tempo: float | None = None,
         rows: Rows | None = None,
         first_item: int = 0,
         progress: Advance | None = None,
@@ -184,6 +192,8 @@ class MusicLM:
             Number of pieces per item.
         guidance : float, optional
             Weight of classifier-free guidance, 0 to 100; default that of the model.
+        tempo : float, optional
+            Beats per minute, for a model with a beat clock; default what fits the embedding.
         rows : {"items", "windows"}, optional
             Whether the rows of a two-dimensional array are items, or windows of one item.
         first_item : int, default 0
@@ -201,7 +211,7 @@ class MusicLM:
         InputError
             Not exactly one of embedding, text and recording is given, or it cannot be used.
         """
-        asked: Any = {"seconds": seconds, "seed": seed, "n_samples": n_samples, "guidance": guidance}
+        asked: Any = {"seconds": seconds, "seed": seed, "n_samples": n_samples, "guidance": guidance, "tempo": tempo}
         return list(self.pieces(embedding, text, like, **asked, rows=rows, first_item=first_item, progress=progress))
 
     def pieces(
@@ -214,6 +224,7 @@ class MusicLM:
         seed: int = 0,
         n_samples: int = 1,
         guidance: float | None = None,
+        tempo: float | None = None,
         rows: Rows | None = None,
         first_item: int = 0,
         progress: Advance | None = None,
@@ -225,14 +236,16 @@ class MusicLM:
         check_duration(seconds, n_samples)
         check_guidance(guidance)
         check_seed(seed)
+        self.metronome.check(tempo)
         prompts = self._prompts(embedding, text, like, rows)
-        waves = self.waves([prompts.vectors], seconds, seed, n_samples, guidance, first_item, progress)
+        tempi = self.metronome.tempi(self.conditioner(prompts.vectors), tempo)
+        waves = self.waves([prompts.vectors], seconds, seed, n_samples, guidance, first_item, progress, tempo=tempo)
 
         def each() -> Iterator[Reconstruction]:
             for number, wave in enumerate(waves):
                 item, sample = divmod(number, n_samples)
-                origin_of_piece = {"item": first_item + item, "draw": sample, **prompts.origins[item]}
-                yield self.piece(wave, "generate", seed, guidance, origin_of_piece)
+                more = {"item": first_item + item, "draw": sample, **prompts.origins[item], **described(tempi[item])}
+                yield self.piece(wave, "generate", seed, guidance, more)
 
         return each()
 
@@ -362,9 +375,10 @@ class MusicLM:
         guidance: float | None = None,
         prompt: Prompt | None = None,
         advance: Callable[[], None] | None = None,
+        clock: Int[Tensor, "batch levels frames"] | None = None,
     ) -> Int[Tensor, "batch quantizers frames"]:
         """Sample acoustic codes of all quantizers; see :meth:`.writer.Writer.tokens`."""
-        return self.writer.tokens(conditions, seconds, generator, guidance, prompt, advance)
+        return self.writer.tokens(conditions, seconds, generator, guidance, prompt, advance, clock)
 
     def save_pretrained(self, folder: str | Path, codec: str, provenance: dict[str, Any] | None = None) -> Path:
         """Save the model as a folder.
@@ -395,6 +409,8 @@ class MusicLM:
             self.post_net.save_pretrained(folder / POST_NET, half=True)
         if self.postfilter is not None:
             self.postfilter.save(folder)
+        if self.pace is not None:
+            self.pace.save(folder)
         stage_set: StageSet = "single" if "acoustic" in self.stages else "three"
         write_config(folder, stage_set, codec, codec_digest(codec), provenance or {}, self.sampling)
         return folder
@@ -451,6 +467,8 @@ class MusicLM:
         first_item: int = 0,
         progress: Advance | None = None,
         prompt: Prompt | None = None,
+        tempo: float | None = None,
+        beats: Float64[np.ndarray, " beats"] | None = None,
     ) -> Iterator[Float32[np.ndarray, " samples"]]:
         """Generate waveforms of every item and sample, batch by batch, each with randomness of its own."""
         if isinstance(self.codec, MelTokenCodec):
@@ -465,7 +483,9 @@ class MusicLM:
             part = [Condition(*(each[rows] for each in condition)).to(self.device) for condition in conditions]
             cpu = torch.device("cpu")  # the same numbers on every device
             generators = [seeded_generator(seed, first_item + item, cpu, sample) for item, sample in batch]
-            for codes in self.tokens(part, seconds, generators, guidance, prompt, counted):
+            clock = self.metronome.clock(part, self.writer.frames(seconds), tempo, beats)
+            clock = None if clock is None else clock.to(self.device)
+            for codes in self.tokens(part, seconds, generators, guidance, prompt, counted, clock):
                 wave = self.decode_codes(codes)[:length]
                 yield np.pad(wave, (0, length - len(wave)))
 

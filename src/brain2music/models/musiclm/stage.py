@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..codec_parts.pretrained import Pretrained
+from .clock import CLOCK, UNKNOWN, without_clock
 from .config import StageConfig
 from .exact import ExactLogits
 from .patterns import Layout, arrange, collect, layout
@@ -264,8 +265,7 @@ class MusicLMStage(Pretrained):
         """
         exact = ExactLogits(self, condition, upstream, frames, guidance)
         if condition is not None and guidance != 1.0:
-            condition = condition.with_null()
-            upstream = None if upstream is None else upstream.repeat(2, 1, 1)
+            condition, upstream = condition.with_null(), self.with_null(upstream)
         table, twice = self._layout(frames), 2 if guidance != 1.0 else 1
         prefix, aligned = self.prefix(condition, upstream), self._aligned(condition, upstream, table)
         steps, fixed, first = self._plan(table, frames, known, len(prefix) // twice)
@@ -337,7 +337,15 @@ class MusicLMStage(Pretrained):
             return frames
         return frames + self._projected(condition)
 
+    def with_null(self, upstream: Int[Tensor, "batch levels frames"] | None) -> Int[Tensor, "all levels frames"] | None:
+        """Upstream tokens of all items, then those of the null condition, which has no clock."""
+        if upstream is None:
+            return None
+        return torch.cat([upstream, without_clock(upstream) if self.config.upstream == CLOCK else upstream])
+
     def _upstream_frames(self, upstream: Tensor | None, table: Layout) -> Float[Tensor, "items steps width"]:
+        if upstream is None and self.config.upstream == CLOCK:
+            upstream = torch.full((1, self.config.upstream_quantizers, 1), UNKNOWN, device=self.heads.device)
         if upstream is None or self.config.upstream_as == "prefix":
             return self.heads.new_zeros(1, 1, self.config.width)
         ids = self.space.encode(self.config.upstream, upstream)

@@ -1,19 +1,21 @@
 """Training data of MusicLM: music as tokens, in shards that are written once and survive a crash.
 
 A shard is one safetensors file: ``codes`` (pieces, n_quantizers, frames) of the codec and, for three stages,
-``semantic`` (pieces, tokens), both int16, and ``windows`` (pieces, windows, dims) in half precision, embeddings of 10
-s; what each piece is, and what made the tokens, is in its metadata. A shard is written atomically and kept when it is
-there, so building goes on where it stopped, and parts of a corpus may be built on several machines.
+``semantic`` (pieces, tokens), both int16; ``clock`` (pieces, 3, frames), the beat clock; and ``windows`` (pieces,
+windows, dims) in half precision, embeddings of 10 s. What each piece is, and what made the tokens, is in its metadata.
+A shard is written atomically and kept when it is there, so building goes on where it stopped, and parts of a corpus may
+be built on several machines.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int, Int8
 from torch import Tensor
 
 from ..._utils.cpu import use_one_thread
@@ -24,19 +26,24 @@ from ...weights import find
 from ..codec_parts.codes import TokenCodec
 from ..generator_parts.pieces import SAMPLE_RATE, RecordedSegment, WindowEmbedder
 from ..mulan.training_data import ComposedPiece
+from .clock import steady_clock, tracked_clock
 from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
+
+ClockSource = Callable[[int, float], Int8[np.ndarray, "3 frames"]]
+"""From the number of frames and their rate to the clock of a piece."""
 
 CODEBOOKS = "codebooks.safetensors"
 """The codec's codebooks, beside the shards."""
 
 
 class PreparedPiece(NamedTuple):
-    """A piece as prepared by a worker: its row, sound, log-mel frames, and the prepared input of its embedding."""
+    """A piece as prepared by a worker: its row, sound, log-mel frames, the input of its embedding, and its clock."""
 
     row: dict[str, Any]
     sound: Float32[np.ndarray, " samples"]
     mel: Float32[Tensor, "frames 96"]
     embedder_input: Any
+    clock: "ClockSource"
 
 
 @dataclass(frozen=True)
@@ -59,13 +66,15 @@ class PieceTokenizer:
     def __call__(self, piece: PreparedPiece) -> dict[str, np.ndarray]:
         """Arrays of a piece, cut to whole semantic tokens where there are any."""
         codes = np.ascontiguousarray(self.codec.encode(piece.sound[None], SAMPLE_RATE).values.T)
+        clock = piece.clock(codes.shape[1], self.codec.sample_rate / self.codec.hop_length)
         windows = self.embedder.forward(piece.embedder_input).astype(np.float16)
         if self.semantic is None or self.features is None:
-            return {"codes": codes, "windows": windows}
+            return {"codes": codes, "clock": clock, "windows": windows}
         semantic = self.semantic.tokens(semantic_features(self.features, piece), self.features.hz)
         length = min(codes.shape[1] // 2, len(semantic))
         short = semantic[:length].cpu().numpy().astype(np.int16)
-        return {"codes": codes[:, : 2 * length], "semantic": short, "windows": windows}
+        cut = {"codes": codes[:, : 2 * length], "clock": clock[:, : 2 * length]}
+        return {**cut, "semantic": short, "windows": windows}
 
     def metadata(self) -> dict[str, Any]:
         """Metadata for the trained model: codec, embedding space and semantic tokens."""
@@ -140,7 +149,8 @@ class TokenData:
     def __init__(self, folder: Path) -> None:
         read = PieceShards.read(folder, "tokens", "recipes/musiclm_data.py")
         self.about, self.shards = read.about, read.arrays
-        self.pieces = np.array(read.places("codes"))
+        self.pieces, self.rows = np.array(read.places("codes")), read.rows
+        self.has_clock = all("clock" in shard for shard in self.shards)
         self.n_quantizers, self.frame_rate = self.shards[0]["codes"].shape[1], float(self.about["codec_rate"])
         beside = folder / CODEBOOKS
         self.codebooks = torch.from_numpy(read_arrays(beside)[0]["codebooks"]) if beside.is_file() else None
@@ -155,7 +165,7 @@ class TokenData:
         return sum(len(shard["codes"]) * shard["codes"].shape[2] for shard in self.shards) / self.frame_rate
 
     def piece(self, index: int) -> dict[str, Tensor]:
-        """``codes`` and ``windows`` of a piece, and ``semantic`` where there are semantic tokens."""
+        """``codes`` and ``windows`` of a piece; ``clock`` and ``semantic`` where there are any."""
         number, row = self.pieces[index]
         return {name: array[row] for name, array in self.shards[number].items()}
 
@@ -193,21 +203,29 @@ def _start_worker(embedding: str, step_s: float) -> None:
 
 def _prepare_piece(source: ComposedPiece | RecordedSegment, seconds: float) -> PreparedPiece | None:
     """In a worker process: render or read a source, and compute all that needs no device."""
+    from ...audio.beats import track_beats
     from ...audio.io import duration_of, read_audio, resample
     from ...simulation.music.render import render_piece
     from ..musicnn.musicnn_embedder import SAMPLE_RATE as MEL_RATE
     from ..musicnn.musicnn_embedder import musicnn_log_mel
 
     if isinstance(source, ComposedPiece):
-        sound = render_piece(source.piece(seconds), SAMPLE_RATE)
+        piece = source.piece(seconds)
+        sound = render_piece(piece, SAMPLE_RATE)
+        clock: ClockSource = partial(steady_clock, tempo=piece.tempo, beats_per_bar=piece.beats)
         row = {"genre": source.genre, "seed": source.seed, "number": source.number, "composed": True}
+        row |= {"tempo": piece.tempo, "beats_per_bar": piece.beats}
     else:
         if duration_of(source.file) - source.start_s < seconds - 0.05:
             return None
         sound, _ = read_audio(source.file, SAMPLE_RATE, start=source.start_s, duration=seconds)
+        beats = track_beats(sound, SAMPLE_RATE)
+        clock = partial(tracked_clock, beats)
+        tempo = None if beats is None else 60 / float(np.median(np.diff(beats)))
         row = {"file": source.file.name, "start_s": source.start_s, "licence": source.licence, "composed": False}
+        row |= {"tempo": tempo}
     count = round(seconds * SAMPLE_RATE)
     sound = np.pad(sound[:count], (0, max(0, count - len(sound))))
     return PreparedPiece(
-        row, sound, musicnn_log_mel(resample(sound, SAMPLE_RATE, MEL_RATE)), _EMBEDDER[0].prepare(sound)
+        row, sound, musicnn_log_mel(resample(sound, SAMPLE_RATE, MEL_RATE)), _EMBEDDER[0].prepare(sound), clock
     )

@@ -20,11 +20,13 @@ from ...training.engine import Engine
 from ...training.optimizers import adamw
 from ...training.schedule import cosine, set_lr
 from ..codecs import get_token_codec
+from .clock import CLOCK, hide_clock
 from .condition import Conditioner
 from .config import STAGES, Size, StageConfig, StageName, StageSet, Vocabulary, stage_configs
 from .folder import n_quantizers_of, write_config
 from .initialise import initialise_from
 from .model import MusicLM
+from .pace import Pace
 from .semantic import FILE as SEMANTIC
 from .semantic import SemanticTokenizer
 from .stage import Condition, MusicLMStage
@@ -33,6 +35,7 @@ from .token_shards import TokenData, code_frequencies, mean_entropy
 Batch = dict[StageName, dict[str, Tensor]]
 _HELD_OUT = 0.03
 _VALIDATED = 128  # crops per stage
+_FEWEST_TEMPI = 20  # pieces that a predictor of tempo is fitted to
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class MusicLMHyperparameters:
     condition_dropout : tuple of float
         Probabilities that a crop has no condition, only its tokens, or only its vector, so that there is a null
         condition for guidance, and each form can be used without the other.
+    clock_dropout : tuple of float
+        Probabilities that the beat clock is hidden of a crop with a condition, and of one without, and that only the
+        place in the bar is.
     """
 
     batch: dict[StageName, int]
@@ -59,6 +65,7 @@ class MusicLMHyperparameters:
     warmup_steps: int
     weight_decay: float = 0.05
     condition_dropout: tuple[float, float, float] = (0.1, 0.15, 0.15)
+    clock_dropout: tuple[float, float, float] = (0.1, 0.5, 0.2)
 
 
 _TINY: dict[StageName, int] = {"semantic": 8, "coarse": 8, "fine": 16, "acoustic": 8}
@@ -157,6 +164,9 @@ class MusicLMTask:
         for name, crops in batch.items():
             set_lr(self.optimizers[name], lr)
             shown = _shown(len(crops["codes"]), self.hparams.condition_dropout, engine.device)
+            if self.configs[name].upstream == CLOCK:
+                hidden = hide_clock(crops["upstream"], ~shown.any(dim=1), self.hparams.clock_dropout)
+                crops = {**crops, "upstream": hidden}
             with engine.autocast():
                 loss = -self.models[name](*_arguments(crops, shown)).mean()
             engine.backward(loss)
@@ -193,6 +203,8 @@ class MusicLMTask:
         write_config(
             folder, self.stage_set, self.data.about["codec"], self.data.about["codec_sha256"], self._provenance()
         )
+        if (pace := self._pace()) is not None:
+            pace.save(folder)
         write_text(folder / "README.md", self._card(models))
 
     def sample(self, models: dict[str, nn.Module], folder: Path) -> None:
@@ -265,6 +277,16 @@ class MusicLMTask:
                 found[name] = code_frequencies(semantic, self.data.about["semantic_codes"])[None]
         return found
 
+    def _pace(self) -> Pace | None:
+        """Predictor of tempo from the embeddings of the training pieces whose tempo is known; None without a clock."""
+        rows = [int(i) for i in self.training if self.data.rows[int(i)].get("tempo")]
+        if not self.data.has_clock or len(rows) < _FEWEST_TEMPI:
+            return None
+        vectors = torch.stack([self.data.piece(i)["windows"].float().mean(0) for i in rows])
+        tempi = np.array([self.data.rows[i]["tempo"] for i in rows], np.float64)
+        metres = np.array([self.data.rows[i].get("beats_per_bar") or np.nan for i in rows], np.float64)
+        return Pace.fit(self.conditioner(vectors).vector.numpy(), tempi, metres)
+
     def _provenance(self) -> dict[str, Any]:
         return {"pieces": len(self.data), "hours": self.data.seconds / 3600, "seed": self.seed, **self.data.about}
 
@@ -299,6 +321,7 @@ def _configs(
         condition_quantizers=levels,
         condition_codebook_size=codes,
         condition_dims=dims,
+        clock=data.has_clock,
     )
     found = stage_configs(size, stage_set, vocabulary)
     longest = min(shard["codes"].shape[2] for shard in data.shards) / data.frame_rate
@@ -320,7 +343,7 @@ def _stage_tokens(
     if config.name == "coarse":
         return piece["semantic"][None, semantic], codes[: config.n_quantizers]
     if config.name == "acoustic":
-        return nothing, codes
+        return (piece["clock"][:, first : first + codes.shape[1]] if config.upstream == CLOCK else nothing), codes
     return codes[: config.first_quantizer], codes[config.first_quantizer :]
 
 

@@ -44,18 +44,20 @@ class Writer:
         guidance: float | None = None,
         prompt: Prompt | None = None,
         advance: Callable[[], None] | None = None,
+        clock: Int[Tensor, "batch levels frames"] | None = None,
     ) -> Int[Tensor, "batch quantizers frames"]:
         """Sample acoustic codes of all quantizers, with one condition per section of 15 s, or one for all.
 
         Parameters
         ----------
         generator : one for all items together, or one per item: then no item depends on the others.
-        prompt : codes to continue. advance : called after each of :meth:`steps`.
+        prompt : codes to continue. advance : called after each of :meth:`steps`. clock : of all frames, for a single
+            stage that was trained with one; None for music without a pulse.
         """
         known_semantic, known = prompt or (None, None)
         if "acoustic" in self.stages:
-            frames = self._frames(seconds)
-            return self._fill("acoustic", conditions, None, frames, generator, guidance, known, advance)
+            frames = self.frames(seconds)
+            return self._fill("acoustic", conditions, clock, frames, generator, guidance, known, advance)
         count = round(seconds * SEMANTIC_FRAME_RATE)
         coarse = self.stages["coarse"].config.n_quantizers
         semantic = self._fill("semantic", conditions, None, count, generator, guidance, known_semantic, advance)
@@ -67,12 +69,13 @@ class Writer:
         """Number of windows that :meth:`tokens` fills, of the stages that take long."""
         known_semantic, known = prompt or (None, None)
         if "acoustic" in self.stages:
-            return len(self._windows("acoustic", self._frames(seconds), known, sections))
+            return len(self._windows("acoustic", self.frames(seconds), known, sections))
         count = round(seconds * SEMANTIC_FRAME_RATE)
         first = self._windows("semantic", count, known_semantic, sections)
         return len(first) + len(self._windows("coarse", 2 * count, known, sections))
 
-    def _frames(self, seconds: float) -> int:
+    def frames(self, seconds: float) -> int:
+        """Number of acoustic frames of so many seconds."""
         return math.ceil(seconds * self.sample_rate / self.hop_length)
 
     def _windows(self, name: StageName, frames: int, known: Tensor | None, sections: int) -> list[Window]:

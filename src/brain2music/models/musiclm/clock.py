@@ -1,0 +1,91 @@
+"""The beat clock: where in the beat and in the bar every frame of the acoustic tokens lies.
+
+A small model of a few seconds of tokens does not count time, and what it writes has no pulse. The clock counts for it:
+three codes per frame (phase of the beat, beat of the bar, tempo), added to the step that predicts the frame, as aligned
+upstream tokens are. In training it is exact for composed pieces and tracked for recordings; when music is generated, it
+runs at a given tempo, or at one that :class:`.pace.Pace` predicts from the embedding.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int, Int8
+from torch import Tensor
+
+CLOCK = "clock"
+"""Name of the family of tokens."""
+LEVELS, CODES = 3, 32
+UNKNOWN = CODES - 1
+"""Code of what is not known: all three for music without a pulse, that of the bar where only beats are."""
+PHASES = 24
+SLOWEST, FASTEST = 40.0, 230.0
+"""Tempi that the clock tells apart, in beats per minute; twelve steps per doubling."""
+_STEPS_PER_OCTAVE = 12
+
+
+def clock_at(
+    beats: Float64[np.ndarray, " frames"],
+    tempo: Float64[np.ndarray, " frames"] | float,
+    beats_per_bar: int | None,
+) -> Int8[np.ndarray, "3 frames"]:
+    """Clock of frames, from the number of beats since the first downbeat and the tempo at each frame."""
+    phase = np.floor(beats % 1.0 * PHASES).astype(np.int8)
+    bar = np.floor(beats) % beats_per_bar if beats_per_bar else np.full(len(beats), UNKNOWN)
+    pace = np.clip(np.round(_STEPS_PER_OCTAVE * np.log2(np.asarray(tempo) / SLOWEST)), 0, UNKNOWN - 1)
+    return np.stack([phase, bar.astype(np.int8), np.broadcast_to(pace, beats.shape).astype(np.int8)])
+
+
+def steady_clock(
+    frames: int, frame_rate: float, tempo: float, beats_per_bar: int | None, since: float = 0.0
+) -> Int8[np.ndarray, "3 frames"]:
+    """Clock of a constant tempo; ``since`` is the number of beats before the first frame."""
+    return clock_at(since + np.arange(frames) / frame_rate * tempo / 60, tempo, beats_per_bar)
+
+
+def tracked_clock(
+    beats: Float64[np.ndarray, " beats"] | None, frames: int, frame_rate: float
+) -> Int8[np.ndarray, "3 frames"]:
+    """Clock of tracked beats (times in seconds); unknown where there are none, and the bar always."""
+    if beats is None:
+        return np.full((LEVELS, frames), UNKNOWN, np.int8)
+    count, tempo = count_beats(beats, np.arange(frames) / frame_rate)
+    return clock_at(count, tempo, None)
+
+
+def count_beats(
+    beats: Float64[np.ndarray, " beats"], times: Float64[np.ndarray, " times"]
+) -> tuple[Float64[np.ndarray, " times"], Float64[np.ndarray, " times"]]:
+    """Beats since a first one before all times, and the tempo, at any times; beyond the beats they go on evenly."""
+    period = float(np.median(np.diff(beats)))
+    before = int(np.ceil(max(0.0, beats[0] - min(0.0, times[0])) / period)) + 1
+    after = int(np.ceil(max(0.0, times[-1] - beats[-1]) / period)) + 1
+    early = beats[0] - period * np.arange(before, 0, -1)
+    late = beats[-1] + period * np.arange(1, after + 1)
+    grid = np.concatenate([early, beats, late])
+    count = np.interp(times, grid, np.arange(len(grid), dtype=np.float64))
+    gaps = np.diff(grid)
+    tempo = 60 / gaps[np.clip(count.astype(int), 0, len(gaps) - 1)]
+    return count, tempo
+
+
+def without_clock(clock: Int[Tensor, "*batch levels frames"]) -> Int[Tensor, "*batch levels frames"]:
+    """The null clock: nothing is known."""
+    return torch.full_like(clock, UNKNOWN)
+
+
+def hide_clock(
+    clock: Int[Tensor, "batch levels frames"], unconditioned: Tensor, dropout: tuple[float, float, float]
+) -> Int[Tensor, "batch levels frames"]:
+    """Hide the clocks of some examples of a batch in training.
+
+    Parameters
+    ----------
+    unconditioned : (batch,), whether an example has no condition either.
+    dropout : probabilities that a clock is hidden of an example with a condition, of one without, and that only its bar
+        is.
+    """
+    conditioned, alone, bar = dropout
+    draw = torch.rand(len(clock), device=clock.device)
+    hidden = draw < torch.where(unconditioned, alone, conditioned)
+    no_bar = torch.rand(len(clock), device=clock.device) < bar
+    mask = torch.stack([hidden, hidden | no_bar, hidden], dim=1)[:, :, None]
+    return torch.where(mask, torch.full_like(clock, UNKNOWN), clock)
