@@ -3,8 +3,9 @@
 import numpy as np
 from jaxtyping import Float32, Float64
 
-_RATE, _HOP = 22_050, 256
-_FRAMES_PER_S = _RATE / _HOP
+RATE, HOP = 22_050, 256
+"""Hz of the sound that is analysed, and its samples per frame of onset strength."""
+_FRAMES_PER_S = RATE / HOP
 _FASTEST_S, _SLOWEST_S = 0.25, 2.0
 CLEAR_PULSE = 0.35
 """Pulse from which beats are taken for beats: music with a beat has 0.6 to 0.9, noise about 0.1."""
@@ -14,7 +15,7 @@ def onset_strength(mono: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray,
     """Strength of onsets of a sound at 22.05 kHz, 86 per second (spectral flux, as librosa computes it)."""
     import librosa
 
-    return librosa.onset.onset_strength(y=mono, sr=_RATE, hop_length=_HOP)
+    return librosa.onset.onset_strength(y=mono, sr=RATE, hop_length=HOP)
 
 
 def pulse_of(strength: Float32[np.ndarray, " frames"]) -> float:
@@ -37,9 +38,9 @@ def track_beats(
 
     from .io import resample
 
-    mono = resample(sound, sample_rate, _RATE)
+    mono = resample(sound, sample_rate, RATE)
     strength = onset_strength(mono)
     if pulse_of(strength) < clear:
         return None
-    _, beats = librosa.beat.beat_track(onset_envelope=strength, sr=_RATE, hop_length=_HOP, trim=False, units="time")
+    _, beats = librosa.beat.beat_track(onset_envelope=strength, sr=RATE, hop_length=HOP, trim=False, units="time")
     return np.asarray(beats, np.float64) if len(beats) > 3 else None

@@ -3,15 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 
 from .._utils.errors import InputError
+from ..audio.beats import HOP, RATE, onset_strength, pulse_of
 from ..audio.waveforms import AnyWaveform
 from ..embeddings.windows import mono_at
 
-_RATE, _HOP = 22_050, 256
-_FRAMES_PER_S = _RATE / _HOP
-_FASTEST_S, _SLOWEST_S = 0.25, 2.0
 _SKIPPED = 20  # frames at the beginning, whose onset is that of the excerpt
 _SHORTEST_S = 3.0
 
@@ -82,21 +80,19 @@ def rhythm(waveform: AnyWaveform, sample_rate: int) -> Rhythm:
     """
     import librosa
 
-    mono = mono_at(waveform, sample_rate, _RATE)
-    if len(mono) < _SHORTEST_S * _RATE:
+    mono = mono_at(waveform, sample_rate, RATE)
+    if len(mono) < _SHORTEST_S * RATE:
         raise InputError(
-            f"{len(mono) / _RATE:.1f} s of sound have no measurable pulse", hint=f"give at least {_SHORTEST_S:g} s"
+            f"{len(mono) / RATE:.1f} s of sound have no measurable pulse", hint=f"give at least {_SHORTEST_S:g} s"
         )
     if not np.abs(mono).max() > 0:
         return Rhythm(0.0, 0.0, 0.0, 0.0)
-    strength = librosa.onset.onset_strength(y=mono, sr=_RATE, hop_length=_HOP)
-    onsets = librosa.onset.onset_detect(onset_envelope=strength, sr=_RATE, hop_length=_HOP)
-    tempo = librosa.feature.tempo(onset_envelope=strength, sr=_RATE, hop_length=_HOP)
+    strength = onset_strength(mono)
+    onsets = librosa.onset.onset_detect(onset_envelope=strength, sr=RATE, hop_length=HOP)
+    tempo = librosa.feature.tempo(onset_envelope=strength, sr=RATE, hop_length=HOP)
     mean = float(strength[onsets].mean()) if len(onsets) else 0.0
-    seconds = len(mono) / _RATE
-    return Rhythm(
-        _strongest_period(strength[_SKIPPED:]), float(tempo[0]) if len(onsets) else 0.0, len(onsets) / seconds, mean
-    )
+    seconds = len(mono) / RATE
+    return Rhythm(pulse_of(strength[_SKIPPED:]), float(tempo[0]) if len(onsets) else 0.0, len(onsets) / seconds, mean)
 
 
 def tempi_agree(
@@ -126,14 +122,3 @@ def tempi_agree(
     known = (tempo > 0) & (reference > 0)
     ratio = np.where(known, tempo / np.where(reference > 0, reference, 1.0), np.inf)
     return np.any([np.abs(ratio / octave - 1) <= tolerance for octave in (0.5, 1.0, 2.0)], axis=0)
-
-
-def _strongest_period(strength: Float32[np.ndarray, " frames"]) -> float:
-    """Highest unbiased autocorrelation at the periods of a pulse."""
-    centred = strength - strength.mean()
-    energy = float(centred @ centred)
-    if energy <= 0:
-        return 0.0
-    frames = len(centred)
-    lags = range(int(_FASTEST_S * _FRAMES_PER_S), min(int(_SLOWEST_S * _FRAMES_PER_S), frames - 1))
-    return max(float(centred[lag:] @ centred[: frames - lag]) / energy * frames / (frames - lag) for lag in lags)

@@ -11,6 +11,7 @@ from ...ridge import ridge_cv
 from .clock import FASTEST, SLOWEST
 
 FILE = "pace.safetensors"
+_ALPHAS = tuple(10.0 ** np.arange(-5, 5))  # vectors have length 1
 
 
 class Tempo(NamedTuple):
@@ -51,13 +52,13 @@ class Pace:
         octaves = np.log2(tempi)
         targets = np.stack([np.cos(2 * np.pi * octaves), np.sin(2 * np.pi * octaves), octaves], axis=1)
         groups = np.arange(len(vectors))
-        tempo = ridge_cv(vectors.astype(np.float32), targets.astype(np.float32), groups=groups)
+        tempo = ridge_cv(vectors.astype(np.float32), targets.astype(np.float32), groups=groups, alphas=_ALPHAS)
         known = np.isfinite(beats_per_bar)
         metres = np.unique(beats_per_bar[known]).astype(np.int64)
         weights, offset = [np.asarray(tempo.coef)], [np.asarray(tempo.intercept)]
         if len(metres):
             is_metre = (beats_per_bar[known][:, None] == metres).astype(np.float32)
-            metre = ridge_cv(vectors[known].astype(np.float32), is_metre, groups=groups[known])
+            metre = ridge_cv(vectors[known].astype(np.float32), is_metre, groups=groups[known], alphas=_ALPHAS)
             weights, offset = [*weights, np.asarray(metre.coef)], [*offset, np.asarray(metre.intercept)]
         return cls(np.concatenate(weights, axis=1), np.concatenate(offset), metres)
 
