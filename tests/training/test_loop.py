@@ -173,3 +173,12 @@ def test_two_processes_do_what_one_does_with_two_batches(tmp_path: Path) -> None
     assert losses(tmp_path / "two")[-1][0] == 8
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, atol=0.05)  # dropout differs between processes
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_that_the_processor_emulates_is_said(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, native: bool
+) -> None:
+    monkeypatch.setattr("brain2music.training.engine.multiplies_bfloat16", lambda: native)
+    Engine(replace(ARGUMENTS, precision="bf16", device="cpu"))
+    assert any("emulates bfloat16" in str(warning.message) for warning in recwarn) is not native

@@ -1,6 +1,7 @@
 """The engine of training: device, mixed precision, several GPUs, and the budget of steps and time."""
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -9,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._utils.errors import InputError
+from .._utils.cpu import multiplies_bfloat16
+from .._utils.errors import Brain2MusicWarning, InputError
 from .arguments import TrainingArguments
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -66,6 +68,9 @@ class Engine:
         )
         self.arguments, self.device = arguments, self._accelerator.device
         self.is_main = self._accelerator.is_main_process
+        if arguments.precision == "bf16" and self.device.type == "cpu" and not multiplies_bfloat16():
+            what = "this processor emulates bfloat16, some twenty times slower than single precision: use --precision no"
+            warnings.warn(what, Brain2MusicWarning, stacklevel=2)
         self.progress = 0.0
         self.seconds_before = 0.0
         self._start_time = time.monotonic() if start_time is None else start_time
