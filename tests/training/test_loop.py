@@ -180,5 +180,5 @@ def test_bfloat16_that_the_processor_emulates_is_said(
     monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, native: bool
 ) -> None:
     monkeypatch.setattr("brain2music.training.engine.multiplies_bfloat16", lambda: native)
-    Engine(replace(ARGUMENTS, precision="bf16", device="cpu"))
+    engine_module.Engine(replace(ARGUMENTS, precision="bf16", device="cpu"))
     assert any("emulates bfloat16" in str(warning.message) for warning in recwarn) is not native
