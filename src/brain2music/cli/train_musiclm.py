@@ -70,6 +70,10 @@ def musiclm(
     initialise_from: Annotated[
         str, typer.Option(metavar="FOLDER", help="Trained MusicLM to initialise from; default random.")
     ] = "",
+    lr: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="Peak learning rate; default by size.", min=0.0),
+    ] = None,
     precision: Precision = None,
     accumulate: Accumulate = 1,
     every: Every = 1000,
@@ -80,10 +84,12 @@ def musiclm(
 ) -> None:
     """Train the stages of MusicLM on tokens."""
     start_time = time.monotonic()
+    from ..models.musiclm.config import StageSet
     from ..models.musiclm.training import MusicLMTask
     from ..training.loop import fit
 
-    task = MusicLMTask(shards, size, "single" if single else "three", seed, stage or (), shrink, codec, initialise_from)
+    plan: StageSet = "single" if single else "three"
+    task = MusicLMTask(shards, size, plan, seed, stage or (), shrink, codec, initialise_from, lr)
     arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
     print(fit(task, arguments, out, resume, start_time))
 

@@ -69,9 +69,7 @@ class Engine:
         self.arguments, self.device = arguments, self._accelerator.device
         self.is_main = self._accelerator.is_main_process
         if arguments.precision == "bf16" and self.device.type == "cpu" and not multiplies_bfloat16():
-            what = (
-                "this processor emulates bfloat16, twenty times slower than single precision: use --precision no"
-            )
+            what = "this processor emulates bfloat16, twenty times slower than single precision: use --precision no"
             warnings.warn(what, Brain2MusicWarning, stacklevel=2)
         self.progress = 0.0
         self.seconds_before = 0.0

@@ -98,6 +98,8 @@ class MusicLMTask:
         Folder of the codec, to write samples; "" for none.
     initialise : str, default ""
         Trained model from which the stages are initialised; "" for none.
+    lr : float, optional
+        Peak learning rate; default that of the size.
 
     Raises
     ------
@@ -115,10 +117,11 @@ class MusicLMTask:
         batch_divisor: float = 1.0,
         codec: str = "",
         initialise: str = "",
+        lr: float | None = None,
     ) -> None:
         self.data, self.folder, self.seed, self.codec = TokenData(shards), shards, seed, codec
         self.conditioner = Conditioner.load(shards)
-        self.hparams = HYPERPARAMETERS[size]
+        self.hparams = HYPERPARAMETERS[size] if lr is None else replace(HYPERPARAMETERS[size], lr=lr)
         self.batch_divisor, self.stage_set, self.names = batch_divisor, stage_set, STAGES[stage_set]
         if unknown := sorted(set(only) - set(self.names)):
             raise InputError(f"there is no stage {unknown[0]!r}", hint=f"choose from {', '.join(self.names)}")
