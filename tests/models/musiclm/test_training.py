@@ -13,10 +13,13 @@ from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.models.codecs import get_token_codec
 from brain2music.models.generator_parts.pieces import WindowEmbedder
 from brain2music.models.mulan.training_data import ComposedPiece
+from brain2music.models.musiclm.clock import steady_clock
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.model import MusicLM
+from brain2music.models.musiclm.pace import Pace
 from brain2music.models.musiclm.semantic import Clusters, MusicnnFrames, SemanticTokenizer
 from brain2music.models.musiclm.semantic_training import fit_semantic
+from brain2music.models.musiclm.stage import MusicLMStage
 from brain2music.models.musiclm.token_shards import (
     PieceTokenizer,
     TokenData,
@@ -130,6 +133,27 @@ def test_shards_of_other_tokenisers_are_refused(shards: Path, tmp_path: Path) ->
         MusicLMTask(shards, "tiny", only=["rough"])
 
 
+def test_a_clock_in_the_shards_is_learned_from_and_its_tempi_are_exported(shards: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(shards, tmp_path / "clocked"))
+    rng = np.random.default_rng(0)
+    for file in sorted(folder.glob("planted-*")):
+        arrays, about = read_arrays(file)
+        tempi = rng.uniform(60, 200, len(arrays["codes"]))
+        clocks = [steady_clock(arrays["codes"].shape[2], 50.0, float(tempo), 4) for tempo in tempi]
+        about["pieces"] = [{"tempo": float(tempo), "beats_per_bar": 4} for tempo in tempi]
+        write_arrays(file, {**arrays, "clock": np.stack(clocks)}, about)
+    task = MusicLMTask(folder, "tiny", "single", batch_divisor=4.0)
+    crops = task.batch(0)["acoustic"]
+    assert crops["upstream"].shape == (*crops["codes"][:, :3].shape[:2], crops["codes"].shape[2])
+    phases = crops["upstream"][:, 0]
+    assert all(len(row.unique()) > 5 for row in phases)
+    model = fit(task, arguments(2), tmp_path / "out")
+    assert MusicLMStage.from_pretrained(model / "acoustic").config.upstream == "clock"
+    tempo, metre = Pace.load(model)(np.ones((1, 8)))[0]
+    assert 40 <= tempo <= 230
+    assert metre == 4
+
+
 def test_entropy_of_how_often_codes_occur() -> None:
     assert mean_entropy(code_frequencies(torch.arange(8), 8)[None]) == pytest.approx(np.log(8))
     assert mean_entropy(code_frequencies(torch.zeros(8).long(), 8)[None]) == 0
@@ -165,6 +189,8 @@ def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
     codes = tokenisers.codec.encode(render_piece(sound, 24000)[None], 24000).values.T
     assert np.array_equal(codes, piece["codes"].numpy())
     assert torch.equal(data.codebooks, tokenisers.codec.codebooks)
+    assert np.array_equal(piece["clock"].numpy(), steady_clock(150, 50.0, sound.tempo, sound.beats))
+    assert data.rows[1]["tempo"] == sound.tempo
 
 
 @pytest.mark.slow

@@ -56,11 +56,14 @@ class Pace:
         known = np.isfinite(beats_per_bar)
         metres = np.unique(beats_per_bar[known]).astype(np.int64)
         weights, offset = [np.asarray(tempo.coef)], [np.asarray(tempo.intercept)]
-        if len(metres):
+        if len(metres) == 1:
+            weights, offset = [*weights, np.zeros((vectors.shape[1], 1))], [*offset, np.ones(1)]
+        elif len(metres):
             is_metre = (beats_per_bar[known][:, None] == metres).astype(np.float32)
             metre = ridge_cv(vectors[known].astype(np.float32), is_metre, groups=groups[known], alphas=_ALPHAS)
             weights, offset = [*weights, np.asarray(metre.coef)], [*offset, np.asarray(metre.intercept)]
-        return cls(np.concatenate(weights, axis=1), np.concatenate(offset), metres)
+        linear = np.concatenate(weights, axis=1), np.concatenate(offset)
+        return cls(*(each.astype(np.float32) for each in linear), metres)
 
     def __call__(self, vectors: Float[np.ndarray, "items dims"]) -> list[Tempo]:
         """The tempo and metre of each embedding."""
