@@ -63,7 +63,7 @@ class Pace:
             metre = ridge_cv(vectors[known].astype(np.float32), is_metre, groups=groups[known], alphas=_ALPHAS)
             weights, offset = [*weights, np.asarray(metre.coef)], [*offset, np.asarray(metre.intercept)]
         linear = np.concatenate(weights, axis=1), np.concatenate(offset)
-        return cls(*(each.astype(np.float32) for each in linear), metres)
+        return cls(linear[0].astype(np.float32), linear[1].astype(np.float32), metres)
 
     def __call__(self, vectors: Float[np.ndarray, "items dims"]) -> list[Tempo]:
         """The tempo and metre of each embedding."""
