@@ -19,6 +19,7 @@ from brain2music.models.musiclm.clock import (
     hide_clock,
     steady_clock,
     tracked_clock,
+    with_echoes,
     without_clock,
 )
 from brain2music.models.musiclm.condition import Conditioner
@@ -39,6 +40,12 @@ RATE = 50.0
 def clocked(seed: int = 0) -> MusicLMStage:
     torch.manual_seed(seed)
     return MusicLMStage(stage_configs("tiny", "single", replace(WORDS, clock=True))["acoustic"]).eval()
+
+
+def whole_clock(frames: int, tempo: float, items: int = 1) -> torch.Tensor:
+    """The clock of a tempo; far faster than music, so that a crop of a second has echoes."""
+    clock = with_echoes(steady_clock(frames, RATE, tempo, 4), tempo, 4, RATE)
+    return torch.from_numpy(np.stack([clock] * items))
 
 
 def condition(conditioner: Conditioner, items: int = 2) -> Condition:
@@ -100,7 +107,7 @@ def test_hiding_hides_all_or_only_the_bar() -> None:
 
 def test_no_clock_is_the_unknown_clock(conditioner: Conditioner) -> None:
     stage, codes = clocked(), torch.randint(32, (2, 4, 20), generator=torch.Generator().manual_seed(0))
-    clock = torch.from_numpy(np.stack([steady_clock(20, RATE, 130.0, 4)] * 2).astype(np.int64))
+    clock = whole_clock(20, 750.0, 2)
     given = condition(conditioner)
     with torch.inference_mode():
         without, unknown = stage(given, None, codes), stage(given, without_clock(clock), codes)
@@ -114,11 +121,54 @@ def test_sampling_follows_the_clock_and_is_reproducible(conditioner: Conditioner
     stage, given = clocked(), condition(conditioner, 1)
 
     def sample(tempo: float) -> torch.Tensor:
-        clock = torch.from_numpy(steady_clock(20, RATE, tempo, 4)[None].astype(np.int64))
+        clock = whole_clock(20, tempo)
         return stage.sample(given, clock, 20, Sampling(1.0, guidance=guidance), torch.Generator().manual_seed(0))
 
-    assert torch.equal(sample(90.0), sample(90.0))
-    assert not torch.equal(sample(90.0), sample(170.0))
+    assert torch.equal(sample(600.0), sample(600.0))
+    assert not torch.equal(sample(600.0), sample(400.0))
+
+
+def test_echoes_are_one_beat_two_beats_and_a_bar_before() -> None:
+    clock = with_echoes(steady_clock(10, RATE, 120.0, 3), 120.0, 3, RATE)
+    assert clock[LEVELS:, 0].tolist() == [25, 50, 75]
+    assert not with_echoes(tracked_clock(None, 10, RATE), None, None, RATE)[LEVELS:].any()
+
+
+def with_loud_echoes() -> MusicLMStage:
+    stage = clocked()
+    torch.nn.init.normal_(stage.lift_echoes.weight, std=0.3)
+    return stage
+
+
+def test_no_later_code_moves_an_earlier_prediction(conditioner: Conditioner) -> None:
+    stage, given, clock = with_loud_echoes(), condition(conditioner, 1), whole_clock(20, 500.0)
+    codes = torch.randint(32, (1, 4, 20), generator=torch.Generator().manual_seed(0))
+    changed = codes.clone()
+    changed[:, :, 12:] = (changed[:, :, 12:] + 7) % 32
+    with torch.inference_mode():
+        before, after = stage.logits(given, clock, codes), stage.logits(given, clock, changed)
+    for level in range(4):  # a step later each: the delay pattern
+        assert torch.equal(before[:, level, : 13 - level], after[:, level, : 13 - level])
+    assert not torch.allclose(before[:, :, 18:], after[:, :, 18:], atol=1e-3)
+
+
+def test_step_by_step_predictions_are_those_of_the_whole(conditioner: Conditioner) -> None:
+    stage, given, clock = with_loud_echoes(), condition(conditioner, 2), whole_clock(20, 500.0, 2)
+    codes = torch.randint(32, (2, 4, 20), generator=torch.Generator().manual_seed(0))
+    seen: list[torch.Tensor] = []
+
+    def choice(step: int, logits: torch.Tensor) -> torch.Tensor:
+        seen.append(logits)
+        frames = (step - torch.arange(4)).clamp(0, 19)
+        return codes[:, torch.arange(4), frames]
+
+    made = stage.step_through(given, clock, 20, choice)
+    assert torch.equal(made, codes)
+    with torch.inference_mode():
+        whole = stage.logits(given, clock, codes)
+    for level in range(4):
+        stepwise = torch.stack([seen[frame + level][:, level] for frame in range(20)], dim=1)
+        assert torch.allclose(stepwise, whole[:, level], atol=1e-4)
 
 
 def test_a_stage_that_begins_at_one_without_a_clock_predicts_what_that_did(
@@ -132,7 +182,7 @@ def test_a_stage_that_begins_at_one_without_a_clock_predicts_what_that_did(
     new = clocked(seed=6)
     initialise_from(tmp_path, {"acoustic": new}, conditioner, torch.randn(10, 8))
     codes = torch.randint(32, (2, 4, 20), generator=torch.Generator().manual_seed(0))
-    clock = torch.from_numpy(np.stack([steady_clock(20, RATE, 100.0, 4)] * 2).astype(np.int64))
+    clock = whole_clock(20, 500.0, 2)
     given = condition(conditioner)
     with torch.inference_mode():
         assert torch.allclose(new(given, clock, codes), old(given, None, codes), atol=1e-5)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from .clock import CLOCK, CODES, LEVELS
+from .clock import CLOCK, CODES, ECHOES, LEVELS
 from .patterns import Pattern
 from .tokens import Family, TokenSpace
 
@@ -69,6 +69,8 @@ class StageConfig:
     upstream_as : {"prefix", "aligned"}
         Whether upstream tokens are before the predicted segment, as in the paper, or added to the step that predicts
         the same frame.
+    echoes : int
+        Earlier frames whose tokens each step reads, at distances that the beat clock gives.
     condition : tuple of str
         Forms in which the embedding conditions the stage: "tokens" (the paper), "vector", both, or none.
     condition_every_step : bool
@@ -126,6 +128,7 @@ class StageConfig:
     upstream_codebook_size: int = 1024
     frames_per_upstream: int = 1
     upstream_as: Literal["prefix", "aligned"] = "prefix"
+    echoes: int = 0
     condition: tuple[str, ...] = ()
     condition_every_step: bool = False
     past_dropout: float = 0.0
@@ -297,7 +300,7 @@ def _tokens(name: StageName, vocabulary: Vocabulary) -> dict[str, Any]:
         crop = {"crop_s": 3.0, "stride_s": 3.0, "temperature": 0.4}
         return {**acoustic, **upstream, **crop, "first_quantizer": coarse, "n_quantizers": quantizers - coarse}
     crop = {"crop_s": 4.0, "stride_s": 2.0, "temperature": 0.9, "guidance": 1.5}
-    clock = {"upstream": CLOCK, "upstream_quantizers": LEVELS, "upstream_codebook_size": CODES}
+    clock = {"upstream": CLOCK, "upstream_quantizers": LEVELS, "upstream_codebook_size": CODES, "echoes": ECHOES}
     return {**acoustic, **crop, **(clock if vocabulary.clock else {}), "first_quantizer": 0, "n_quantizers": quantizers}
 
 

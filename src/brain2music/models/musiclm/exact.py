@@ -52,5 +52,7 @@ class ExactLogits:
             upstream = stage.with_null(upstream)
         prefix, aligned = stage.prefix(condition, upstream), stage._aligned(condition, upstream, self._table)
         inputs = stage._inputs(before, step + 1) + aligned[:, : step + 1]
+        if stage.config.echoes and upstream is not None:
+            inputs = inputs + stage.echo(before, stage.echoed_steps(upstream, self._table)[:, :, : step + 1])
         logits = stage._logits(stage.transformer(torch.cat([prefix, inputs], dim=1))[:, -1], step)
         return (apply_guidance(logits, self._guidance) if is_guided else logits)[0]

@@ -42,6 +42,7 @@ def initialise_from(
         assert isinstance(stage, MusicLMStage)
         trained_stage = MusicLMStage.from_pretrained(folder / stage_name)
         state = {
+            **({"lift_echoes.weight": stage.lift_echoes.weight} if stage.config.echoes else {}),
             **trained_stage.state_dict(),
             "table.weight": _token_table(stage, trained_stage, trained.same_tokens_as(conditioner)),
         }

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..._utils.errors import InputError
 from ..generator_parts.windows import SECTION_S
-from .clock import CLOCK, FASTEST, SLOWEST, clock_at, count_beats
+from .clock import CLOCK, FASTEST, SLOWEST, clock_at, count_beats, with_echoes
 from .config import StageConfig
 from .pace import Pace, Tempo
 from .stage import Condition
@@ -52,15 +52,16 @@ class Metronome:
         frames: int,
         tempo: float | None,
         beats: Float64[np.ndarray, " beats"] | None = None,
-    ) -> Int[Tensor, "batch levels frames"] | None:
+    ) -> Int[Tensor, "batch rows frames"] | None:
         """Clock of every frame, from one condition per section of 15 s; ``beats`` of a recording go on evenly."""
         if self.frame_rate is None:
             return None
         times = np.arange(frames) / self.frame_rate
         if beats is not None:
             count, bpm = count_beats(beats, times)
-            clocks = [clock_at(count, bpm, None)] * len(conditions[0].vector)
-            return torch.from_numpy(np.stack(clocks).astype(np.int64))
+            codes = clock_at(count, bpm, None)
+            clock = with_echoes(codes, 60 / float(np.median(np.diff(beats))), None, self.frame_rate)
+            return torch.from_numpy(np.stack([clock] * len(conditions[0].vector)))
         sections = [self.tempi(condition, tempo) for condition in conditions]
         if sections[0][0] is None:
             return None
@@ -69,8 +70,10 @@ class Metronome:
         for item in zip(*sections, strict=True):
             bpm = np.array([each.bpm for each in item if each is not None])[place]
             count = np.concatenate([[0.0], np.cumsum(bpm[:-1] / 60 / self.frame_rate)])
-            clocks.append(clock_at(count + 1e-9, bpm, item[0].beats_per_bar if item[0] is not None else None))
-        return torch.from_numpy(np.stack(clocks).astype(np.int64))
+            beats_per_bar = item[0].beats_per_bar if item[0] is not None else None
+            codes = clock_at(count + 1e-9, bpm, beats_per_bar)
+            clocks.append(with_echoes(codes, bpm, beats_per_bar, self.frame_rate))
+        return torch.from_numpy(np.stack(clocks))
 
 
 def described(tempo: Tempo | None) -> dict[str, Any]:

@@ -375,7 +375,7 @@ class MusicLM:
         guidance: float | None = None,
         prompt: Prompt | None = None,
         advance: Callable[[], None] | None = None,
-        clock: Int[Tensor, "batch levels frames"] | None = None,
+        clock: Int[Tensor, "batch rows frames"] | None = None,
     ) -> Int[Tensor, "batch quantizers frames"]:
         """Sample acoustic codes of all quantizers; see :meth:`.writer.Writer.tokens`."""
         return self.writer.tokens(conditions, seconds, generator, guidance, prompt, advance, clock)

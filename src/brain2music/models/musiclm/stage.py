@@ -122,6 +122,9 @@ class MusicLMStage(Pretrained):
             torch.randn(config.n_quantizers, config.codebook_size, config.token_width) * config.token_width**-0.5
         )
         self.bias = nn.Parameter(torch.zeros(config.n_quantizers, config.codebook_size))
+        if config.echoes:
+            self.lift_echoes = nn.Linear(config.echoes * slots * config.token_width, config.width, bias=False)
+            nn.init.zeros_(self.lift_echoes.weight)
         if "vector" in config.condition:
             self.vector = nn.Linear(config.condition_dims, config.width)
             self.no_vector = nn.Parameter(torch.randn(config.width))
@@ -270,7 +273,10 @@ class MusicLMStage(Pretrained):
         prefix, aligned = self.prefix(condition, upstream), self._aligned(condition, upstream, table)
         steps, fixed, first = self._plan(table, frames, known, len(prefix) // twice)
         cache = self.transformer.new_cache(len(prefix), prefix.shape[1] + len(table.code))
+        echoed = self.echoed_steps(upstream, table) if self.config.echoes and upstream is not None else None
         inputs = self._inputs(steps, first + 1).repeat(twice, 1, 1) + aligned[:, : first + 1]
+        if echoed is not None:
+            inputs = inputs + self.echo(steps.repeat(twice, 1, 1), echoed[:, :, : first + 1])
         hidden = self.transformer(torch.cat([prefix, inputs], dim=1), cache)[:, -1]
         for step in range(first, len(table.code)):
             logits = self._logits(hidden, step)
@@ -279,7 +285,10 @@ class MusicLMStage(Pretrained):
                 codes = choice.recheck_close(codes, exact.after(steps, step))
             steps[:, step] = torch.where(fixed[step], steps[:, step], codes + self._offsets(step))
             if step + 1 < len(table.code):
-                hidden = self._advance(cache, steps[:, step], aligned[:, min(step + 1, aligned.shape[1] - 1)], twice)
+                added = aligned[:, min(step + 1, aligned.shape[1] - 1)]
+                if echoed is not None:
+                    added = added + self.echo(steps.repeat(twice, 1, 1), echoed[:, :, step + 1 : step + 2])[:, 0]
+                hidden = self._advance(cache, steps[:, step], added, twice)
         return collect(steps, table) - self._first_ids()[:, None]
 
     def _scores(
@@ -291,10 +300,13 @@ class MusicLMStage(Pretrained):
         """Logits with quantizers first, as they come out of the product, so that nothing so large is copied."""
         table = self._layout(codes.shape[2])
         prefix = self.prefix(condition, upstream)
-        inputs = self._inputs(self._arrange(codes, table), len(table.code))
+        steps = self._arrange(codes, table)
+        inputs = self._inputs(steps, len(table.code))
         if self.training and self.config.past_dropout:
             inputs = inputs * _past_dropout_mask(inputs, self.config.past_dropout)
         inputs = inputs + self._aligned(condition, upstream, table)
+        if self.config.echoes and upstream is not None:
+            inputs = inputs + self.echo(steps, self.echoed_steps(upstream, table))
         hidden = self.transformer(torch.cat([prefix, inputs], dim=1))[:, prefix.shape[1] :]
         projected = self.drop(hidden).unflatten(2, (-1, self.config.token_width))  # (batch, steps, slots, table)
         at_codes = projected[:, table.step.to(hidden.device), table.slot.to(hidden.device)].transpose(0, 1)
@@ -337,7 +349,7 @@ class MusicLMStage(Pretrained):
             return frames
         return frames + self._projected(condition)
 
-    def with_null(self, upstream: Int[Tensor, "batch levels frames"] | None) -> Int[Tensor, "all levels frames"] | None:
+    def with_null(self, upstream: Int[Tensor, "batch rows frames"] | None) -> Int[Tensor, "all rows frames"] | None:
         """Upstream tokens of all items, then those of the null condition, which has no clock."""
         if upstream is None:
             return None
@@ -346,11 +358,28 @@ class MusicLMStage(Pretrained):
     def _upstream_frames(self, upstream: Tensor | None, table: Layout) -> Float[Tensor, "items steps width"]:
         if upstream is None and self.config.upstream == CLOCK:
             upstream = torch.full((1, self.config.upstream_quantizers, 1), UNKNOWN, device=self.heads.device)
+        elif upstream is not None and self.config.upstream == CLOCK:
+            upstream = upstream[:, : self.config.upstream_quantizers]
         if upstream is None or self.config.upstream_as == "prefix":
             return self.heads.new_zeros(1, 1, self.config.width)
         ids = self.space.encode(self.config.upstream, upstream)
         frames = (table.frame // self.config.frames_per_upstream).clamp(max=upstream.shape[2] - 1).to(upstream.device)
         return self.lift_given(self.table(ids).sum(1))[:, frames]
+
+    def echoed_steps(self, clock: Int[Tensor, "batch rows frames"], table: Layout) -> Int[Tensor, "batch echoes steps"]:
+        """The earlier steps whose tokens every step reads; -1 where there is none."""
+        lags = clock[:, self.config.upstream_quantizers :, table.frame.to(clock.device)]
+        earlier = torch.arange(len(table.code), device=clock.device) - lags
+        return torch.where((lags > 0) & (earlier >= 0), earlier, -1)
+
+    def echo(
+        self, steps: Int[Tensor, "batch steps slots"], echoed: Int[Tensor, "batch echoes count"]
+    ) -> Float[Tensor, "batch count width"]:
+        """What is added to steps for the tokens of the earlier ones that they read."""
+        batch, echoes, count = echoed.shape
+        rows = echoed.clamp(min=0).flatten(1)[:, :, None].expand(-1, -1, steps.shape[2])
+        tokens = self.table(steps.gather(1, rows)).flatten(2) * (echoed.flatten(1) >= 0)[:, :, None]
+        return self.lift_echoes(tokens.view(batch, echoes, count, -1).transpose(1, 2).flatten(2))
 
     def _inputs(self, steps: Int[Tensor, "batch steps slots"], count: int) -> Float[Tensor, "batch count width"]:
         """Inputs of the first ``count`` predictions: the start token, then the tokens of each step."""

@@ -26,7 +26,7 @@ from ...weights import find
 from ..codec_parts.codes import TokenCodec
 from ..generator_parts.pieces import SAMPLE_RATE, RecordedSegment, WindowEmbedder
 from ..mulan.training_data import ComposedPiece
-from .clock import steady_clock, tracked_clock
+from .clock import steady_clock, tracked_clock, with_echoes
 from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
 
 ClockSource = Callable[[int, float], Int8[np.ndarray, "3 frames"]]
@@ -167,7 +167,11 @@ class TokenData:
     def piece(self, index: int) -> dict[str, Tensor]:
         """``codes`` and ``windows`` of a piece; ``clock`` and ``semantic`` where there are any."""
         number, row = self.pieces[index]
-        return {name: array[row] for name, array in self.shards[number].items()}
+        piece = {name: array[row] for name, array in self.shards[number].items()}
+        if "clock" in piece:
+            tempo, beats = self.rows[index].get("tempo"), self.rows[index].get("beats_per_bar")
+            piece["clock"] = torch.from_numpy(with_echoes(piece["clock"].numpy(), tempo, beats, self.frame_rate))
+        return piece
 
     def windows(self) -> Float[Tensor, "windows dims"]:
         """Embeddings of all windows, and their mean per piece: the data that conditions are fitted to."""

@@ -44,7 +44,7 @@ class Writer:
         guidance: float | None = None,
         prompt: Prompt | None = None,
         advance: Callable[[], None] | None = None,
-        clock: Int[Tensor, "batch levels frames"] | None = None,
+        clock: Int[Tensor, "batch rows frames"] | None = None,
     ) -> Int[Tensor, "batch quantizers frames"]:
         """Sample acoustic codes of all quantizers, with one condition per section of 15 s, or one for all.
 
