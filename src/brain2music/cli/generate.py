@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _QUALITY = (
-    "What to expect: musiclm-small was trained for a few hours on a CPU. It gives the timbre, density and pulse that "
+    "What to expect: musiclm-small was trained for a few hours on a CPU. It gives the timbre, density and beat that "
     "were asked for as a blurred texture, without melody, words or form. It follows texts less closely than recordings "
     "and embeddings; a text that asks for calm may end in near silence: try another seed."
 )
