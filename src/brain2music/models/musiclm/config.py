@@ -300,7 +300,10 @@ def _tokens(name: StageName, vocabulary: Vocabulary) -> dict[str, Any]:
         crop = {"crop_s": 3.0, "stride_s": 3.0, "temperature": 0.4}
         return {**acoustic, **upstream, **crop, "first_quantizer": coarse, "n_quantizers": quantizers - coarse}
     crop = {"crop_s": 4.0, "stride_s": 2.0, "temperature": 0.9, "guidance": 1.5}
-    clock = {"upstream": CLOCK, "upstream_quantizers": LEVELS, "upstream_codebook_size": CODES, "echoes": ECHOES}
+    clock: dict[str, Any] = {
+        **{"upstream": CLOCK, "upstream_quantizers": LEVELS, "upstream_codebook_size": CODES, "echoes": ECHOES},
+        "guidance": 2.5,  # the null condition has no clock, so that guidance strengthens the beat, too
+    }
     return {**acoustic, **crop, **(clock if vocabulary.clock else {}), "first_quantizer": 0, "n_quantizers": quantizers}
 
 
