@@ -50,8 +50,10 @@ def serve(
     --------
     >>> from pathlib import Path
     >>> from brain2music.web import WebSettings, serve
-    >>> serve(WebSettings(Path("OUT")), port=8080)  # doctest: +SKIP
-    http://127.0.0.1:8080/
+    >>> serve(WebSettings(Path("OUT")))  # announces http://127.0.0.1:8080/ where OUT is a run
+    Traceback (most recent call last):
+        ...
+    brain2music._utils.errors.InputError: OUT: there is no such folder. Name the output folder of a run.
     """
     try:
         import uvicorn
