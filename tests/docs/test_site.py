@@ -17,7 +17,7 @@ WRITTEN = [
     if not {"_build", "_generated", "examples"} & set(path.relative_to(DOCS).parts) and path.name != "benchmarks.md"
 ]
 """The pages that are written by hand."""
-HOSTS = {"arxiv.org", "doi.org", "filesystem-spec.readthedocs.io"}
+HOSTS = {"arxiv.org", "doi.org", "filesystem-spec.readthedocs.io", "nilearn.github.io"}
 """Where links of the written pages lead; ``make linkcheck`` opens them."""
 OTHERS = {
     *("--array", "--cpus-per-task", "--mem", "--time", "--nthreads", "--nworkers"),
