@@ -70,7 +70,7 @@ def test_only_the_columns_of_the_schema_are_written(table: pd.DataFrame, column:
 
 def test_every_table_of_a_run_says_what_its_rows_and_columns_are() -> None:
     schemas = [value for value in vars(outputs).values() if isinstance(value, TableSchema)]
-    assert len(schemas) == 10
+    assert len(schemas) == 11
     for schema in schemas:
         assert schema.row
         assert all(kind in (str, int, float, bool, list) and about for kind, about in schema.columns.values())

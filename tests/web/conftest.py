@@ -157,10 +157,10 @@ def serve_run(run_folder: Path) -> Iterator[Callable[..., Served]]:
         yield lambda **more: stack.enter_context(served(replace(WebSettings(run_folder, design=DESIGN), **more)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The generators "beeper" and "endless", also in worker processes."""
-    path = tmp_path_factory.mktemp("plugin") / "beepers.py"
+    """The generators "beeper" and "endless", also in worker processes; the variable is gone after each file of tests."""
+    path = tmp_path_factory.getbasetemp() / "beepers.py"  # one file, as a module of models is loaded once
     path.write_text(PLUGIN)
     before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = str(path)
