@@ -73,7 +73,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(plugin: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that has all there is to try: a gallery that texts search, beeps for music, and an encoder."""
     folder, rng = tmp_path_factory.mktemp("site"), np.random.default_rng(0)

@@ -159,7 +159,7 @@ def serve_run(run_folder: Path) -> Iterator[Callable[..., Served]]:
 
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The generators "beeper" and "endless", also in worker processes; the variable is gone after each file of tests."""
+    """The generators "beeper" and "endless", in worker processes too; the variable is gone after each file of tests."""
     path = tmp_path_factory.getbasetemp() / "beepers.py"  # one file, as a module of models is loaded once
     path.write_text(PLUGIN)
     before = os.environ.get(VARIABLE)
