@@ -66,12 +66,12 @@ def write_scores(path: Path, scores: Sequence[Score]) -> None:
         write_json(path, [score.as_row() for score in scores])
 
 
-def read_scores(path: Path) -> list[Score]:
+def read_scores(path: str | Path) -> list[Score]:
     """Read scores from a file and check them.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         A ``.parquet`` table or a JSON list of records, such as ``scores.json`` of a run.
 
     Returns
@@ -99,6 +99,7 @@ def read_scores(path: Path) -> list[Score]:
     >>> read_scores(Path("scores.parquet"))[0].value
     0.8
     """
+    path = Path(path)
     records = _read_records(path) if path.suffix == ".parquet" else read_json(path)
     if not isinstance(records, list):
         raise InputError("this is not a list of scores", path, _HINT)
