@@ -190,7 +190,7 @@ def test_composed_pieces_become_shards_that_are_kept(tmp_path: Path) -> None:
     codes = tokenisers.codec.encode(render_piece(sound, 24000)[None], 24000).values.T
     assert np.array_equal(codes, piece["codes"].numpy())
     assert torch.equal(data.codebooks, tokenisers.codec.codebooks)
-    assert np.array_equal(piece["clock"].numpy(), steady_clock(150, 50.0, sound.tempo, sound.beats))
+    assert np.array_equal(piece["clock"].numpy()[:3], steady_clock(150, 50.0, sound.tempo, sound.beats))
     assert data.rows[1]["tempo"] == sound.tempo
 
 

@@ -143,7 +143,7 @@ class MagentaRT2(AdaptedGenerator):
         vectors : ndarray of float32, of shape (items, 768)
             Vectors.
         predicted : bool, default True
-            Whether they are brought to :attr:`vector_length` first.
+            Whether they are brought to ``vector_length`` first.
 
         Returns
         -------
