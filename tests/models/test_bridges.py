@@ -172,6 +172,17 @@ def test_the_command_generates_across_a_bridge(sounds, tmp_path: Path) -> None:
     assert source["embedding"] == "space-a"
 
 
+def test_what_only_the_generator_knows_passes_across(sounds) -> None:
+    class InTime(Echo):
+        def generate(self, *given, tempo: float = 100.0, **more) -> list:
+            return [replace(each, source={**each.source, "tempo": tempo}) for each in super().generate(*given, **more)]
+
+    bridge, embeddings = Bridge.fit(A, B, *sounds), Embeddings(sounds[0][:1, None], ("x",), A)
+    assert BridgedGenerator(InTime(), bridge).generate(embeddings, tempo=150.0)[0].source["tempo"] == 150.0
+    with pytest.raises(InputError, match="echo takes no tempo"):
+        BridgedGenerator(Echo(), bridge).generate(embeddings, tempo=150.0)
+
+
 def test_wrong_spaces_are_refused_by_name(sounds) -> None:
     bridge = Bridge.fit(A, B, *sounds)
     with pytest.raises(InputError, match=r"of space-b \(b{12}\), the generator takes space-a"):

@@ -124,7 +124,7 @@ def generate_music(
             "n_samples": n_samples,
             "guidance": guidance,
             "rows": rows,
-            **_tempo_of(model, tempo),
+            "tempo": tempo,
             **_steps_of(model, steps),
         }
         made = pieces_of(model, embedding_file, text, None if like is None else [like], **asked, progress=advance)
@@ -296,18 +296,6 @@ def _music_generator(
         check_format(output, found.sample_rate, channels)
         require_room(output, found.sample_rate, channels, seconds)
     return found
-
-
-def _tempo_of(model: "Generator", tempo: float | None) -> dict[str, float]:
-    """The argument of a tempo, where one is given; :class:`InputError` where the model has no beat clock."""
-    from .._utils.errors import InputError
-    from ..models.musiclm.model import MusicLM
-
-    if tempo is None:
-        return {}
-    if not isinstance(model, MusicLM):
-        raise InputError(f"{model.name} has no beat clock", hint="leave --tempo out, or say it in the text")
-    return {"tempo": tempo}
 
 
 def _steps_of(model: "Generator", steps: int | None) -> dict[str, int]:

@@ -16,6 +16,7 @@ from jaxtyping import Float, Float32, Shaped
 from .._utils.errors import InputError
 from .._utils.files import digest_array, digest_text
 from .._utils.model_folder import damaged, read_fitted, write_fitted
+from .._utils.progress import Advance
 from ..audio.sound import Reconstruction
 from ..embeddings.embeddings import Embeddings, EmbeddingSpace
 from ..ridge import RidgeWarning, ridge_cv
@@ -24,6 +25,7 @@ from .embedding_input import EmbeddingInput
 from .generator_parts.inputs import AudioInput, Rows
 from .generator_parts.prompts import prompts_from_embeddings
 from .generator_protocols import Generator
+from .generators import pieces_of
 
 Kind = Literal["auto", "linear", "nonlinear"]
 FEWEST = 8
@@ -294,6 +296,8 @@ class BridgedGenerator:
         first_item: int = 0,
         guidance: float | None = None,
         rows: Rows | None = None,
+        progress: Advance | None = None,
+        **options: Any,
     ) -> list[Reconstruction]:
         """Generate music from embeddings of the source space; texts and recordings go to the generator as they are.
 
@@ -305,6 +309,10 @@ class BridgedGenerator:
             As for the generator.
         rows : {"items", "windows"}, optional
             What the rows of a two-dimensional array are.
+        progress : callable, optional
+            Called as ``progress(done, total)``, if the generator says how far it is.
+        **options
+            Other arguments of the generator, such as a tempo.
 
         Returns
         -------
@@ -317,14 +325,13 @@ class BridgedGenerator:
             The embedding is of another space, or an error of the generator.
         """
         sampling: dict[str, Any] = {"seconds": seconds, "seed": seed, "n_samples": n_samples, "first_item": first_item}
-        sampling |= {} if guidance is None else {"guidance": guidance}
+        sampling |= {"guidance": guidance, "progress": progress, **options}
         if embedding is None or text is not None or like is not None:
-            given: dict[str, Any] = {"embedding": embedding, "text": text, "like": like}
-            return self.inner.generate(**{name: each for name, each in given.items() if each is not None}, **sampling)
+            return list(pieces_of(self.inner, embedding, text, like, **sampling))
         prompts = prompts_from_embeddings(embedding, EmbeddingInput(self.space), rows)
         names = tuple(str(origin.get("name", number)) for number, origin in enumerate(prompts.origins))
         mapped = Embeddings(self.bridge(prompts.vectors.numpy())[:, None], names, self.bridge.target)
-        made = self.inner.generate(mapped, **sampling)
+        made = pieces_of(self.inner, mapped, **sampling)
         crossed = {"bridge": f"{self.bridge.source.name} to {self.bridge.target.name}"}
         crossed["bridge_sha256"] = self.bridge.sha256
         origins = [origin for origin in prompts.origins for _ in range(n_samples)]

@@ -149,14 +149,15 @@ def pieces_of(
         The generator takes no such condition or argument.
     """
     abilities_of(generator).check_condition(generator.name, embedding, text, like)
-    pieces: Any = getattr(generator, "pieces", None)
-    if pieces is not None:
-        return iter(pieces(embedding, text, like, progress=progress, **asked))
+    make: Any = getattr(generator, "pieces", generator.generate)
+    taken = signature(make).parameters
     given: dict[str, Any] = {"embedding": embedding, "text": text, "like": like, **asked}
+    given |= {"progress": progress} if "progress" in taken else {}
     given = {name: value for name, value in given.items() if value is not None}
-    if strange := sorted(given.keys() - signature(generator.generate).parameters.keys()):
+    strange = sorted(given.keys() - taken.keys())
+    if strange and not any(each.kind is each.VAR_KEYWORD for each in taken.values()):
         raise InputError(f"{generator.name} takes no {strange[0]}", hint="leave it out")
-    return iter(generator.generate(**given))
+    return iter(make(**given))
 
 
 def generate_from_embeddings(
