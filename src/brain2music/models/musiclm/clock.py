@@ -57,6 +57,11 @@ def with_echoes(
     return np.concatenate([codes, lags]).astype(np.int64)
 
 
+def tempo_of(beats: Float64[np.ndarray, " beats"]) -> float:
+    """Beats per minute of tracked beats, by the median of their distances."""
+    return 60 / float(np.median(np.diff(beats)))
+
+
 def tracked_clock(
     beats: Float64[np.ndarray, " beats"] | None, frames: int, frame_rate: float
 ) -> Int8[np.ndarray, "3 frames"]:
@@ -71,7 +76,7 @@ def count_beats(
     beats: Float64[np.ndarray, " beats"], times: Float64[np.ndarray, " times"]
 ) -> tuple[Float64[np.ndarray, " times"], Float64[np.ndarray, " times"]]:
     """Beats since a first one before all times, and the tempo, at any times; beyond the beats they go on evenly."""
-    period = float(np.median(np.diff(beats)))
+    period = 60 / tempo_of(beats)
     before = int(np.ceil(max(0.0, beats[0] - min(0.0, times[0])) / period)) + 1
     after = int(np.ceil(max(0.0, times[-1] - beats[-1]) / period)) + 1
     early = beats[0] - period * np.arange(before, 0, -1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..._utils.errors import InputError
 from ..generator_parts.windows import SECTION_S
-from .clock import CLOCK, FASTEST, SLOWEST, clock_at, count_beats, with_echoes
+from .clock import CLOCK, FASTEST, SLOWEST, clock_at, count_beats, tempo_of, with_echoes
 from .config import StageConfig
 from .pace import Pace, Tempo
 from .stage import Condition
@@ -37,12 +37,12 @@ class Metronome:
         if not SLOWEST <= tempo <= FASTEST:
             raise InputError(f"a tempo of {tempo:g} beats per minute", hint=f"choose {SLOWEST:g} to {FASTEST:g}")
 
-    def tempi(self, condition: Condition, tempo: float | None) -> list[Tempo | None]:
+    def tempi(self, condition: Condition, tempo: float | None) -> list[Tempo] | None:
         """The tempo of each item: that asked for, or what fits its embedding; None without a clock."""
-        if self.frame_rate is None or (self._pace is None and tempo is None):
-            return [None] * len(condition.vector)
+        if self.frame_rate is None:
+            return None
         if self._pace is None:
-            return [Tempo(float(tempo or 0), None)] * len(condition.vector)
+            return None if tempo is None else [Tempo(float(tempo), None)] * len(condition.vector)
         found = self._pace(condition.vector.cpu().numpy())
         return [each if tempo is None else Tempo(float(tempo), each.beats_per_bar) for each in found]
 
@@ -60,22 +60,21 @@ class Metronome:
         if beats is not None:
             count, bpm = count_beats(beats, times)
             codes = clock_at(count, bpm, None)
-            clock = with_echoes(codes, 60 / float(np.median(np.diff(beats))), None, self.frame_rate)
+            clock = with_echoes(codes, tempo_of(beats), None, self.frame_rate)
             return torch.from_numpy(np.stack([clock] * len(conditions[0].vector)))
-        sections = [self.tempi(condition, tempo) for condition in conditions]
-        if sections[0][0] is None:
+        sections = [found for condition in conditions if (found := self.tempi(condition, tempo)) is not None]
+        if not sections:
             return None
         place = np.minimum((times // SECTION_S).astype(int), len(sections) - 1)
         clocks = []
         for item in zip(*sections, strict=True):
-            bpm = np.array([each.bpm for each in item if each is not None])[place]
+            bpm = np.array([each.bpm for each in item])[place]
             count = np.concatenate([[0.0], np.cumsum(bpm[:-1] / 60 / self.frame_rate)])
-            beats_per_bar = item[0].beats_per_bar if item[0] is not None else None
-            codes = clock_at(count + 1e-9, bpm, beats_per_bar)
-            clocks.append(with_echoes(codes, bpm, beats_per_bar, self.frame_rate))
+            codes = clock_at(count + 1e-9, bpm, item[0].beats_per_bar)
+            clocks.append(with_echoes(codes, bpm, item[0].beats_per_bar, self.frame_rate))
         return torch.from_numpy(np.stack(clocks))
 
 
-def described(tempo: Tempo | None) -> dict[str, Any]:
-    """A tempo, for the origin of a piece."""
-    return {} if tempo is None else {"tempo": round(tempo.bpm, 2), "beats_per_bar": tempo.beats_per_bar}
+def described(tempi: Sequence[Tempo] | None, item: int) -> dict[str, Any]:
+    """The tempo of an item, for the origin of its pieces; nothing without a clock."""
+    return {} if tempi is None else {"tempo": round(tempi[item].bpm, 2), "beats_per_bar": tempi[item].beats_per_bar}

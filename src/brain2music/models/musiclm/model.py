@@ -244,7 +244,7 @@ class MusicLM:
         def each() -> Iterator[Reconstruction]:
             for number, wave in enumerate(waves):
                 item, sample = divmod(number, n_samples)
-                more = {"item": first_item + item, "draw": sample, **prompts.origins[item], **described(tempi[item])}
+                more = {"item": first_item + item, "draw": sample, **prompts.origins[item], **described(tempi, item)}
                 yield self.piece(wave, "generate", seed, guidance, more)
 
         return each()

@@ -26,7 +26,7 @@ from ...weights import find
 from ..codec_parts.codes import TokenCodec
 from ..generator_parts.pieces import SAMPLE_RATE, RecordedSegment, WindowEmbedder
 from ..mulan.training_data import ComposedPiece
-from .clock import steady_clock, tracked_clock, with_echoes
+from .clock import steady_clock, tempo_of, tracked_clock, with_echoes
 from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
 
 ClockSource = Callable[[int, float], Int8[np.ndarray, "3 frames"]]
@@ -225,9 +225,8 @@ def _prepare_piece(source: ComposedPiece | RecordedSegment, seconds: float) -> P
         sound, _ = read_audio(source.file, SAMPLE_RATE, start=source.start_s, duration=seconds)
         beats = track_beats(sound, SAMPLE_RATE)
         clock = partial(tracked_clock, beats)
-        tempo = None if beats is None else 60 / float(np.median(np.diff(beats)))
         row = {"file": source.file.name, "start_s": source.start_s, "licence": source.licence, "composed": False}
-        row |= {"tempo": tempo}
+        row |= {"tempo": None if beats is None else tempo_of(beats)}
     count = round(seconds * SAMPLE_RATE)
     sound = np.pad(sound[:count], (0, max(0, count - len(sound))))
     return PreparedPiece(
