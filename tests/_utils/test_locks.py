@@ -4,10 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from brain2music._utils import locks
 from brain2music._utils.errors import InputError
 from brain2music._utils.locks import locked, try_locked
 
@@ -75,3 +78,31 @@ def test_counting_in_three_processes_loses_no_count(tmp_path: Path) -> None:
         assert other.returncode == 0
     assert (tmp_path / "count").read_text() == "60"
     assert [path.name for path in tmp_path.iterdir()] == ["count"]
+
+
+@pytest.mark.parametrize(("module", "function"), [("os", "open"), ("fcntl", "flock"), ("os", "ftruncate")])
+@pytest.mark.parametrize("lock", [locked, try_locked])
+def test_an_interruption_while_a_lock_is_taken_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, function: str, lock: Callable[..., Any]
+) -> None:
+    whole = getattr(getattr(locks, module), function)
+
+    def interrupted(*arguments: Any) -> None:
+        whole(*arguments)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(getattr(locks, module), function, interrupted)
+    with pytest.raises(KeyboardInterrupt), lock(tmp_path / "lock", "decoding sub-01"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with locked(tmp_path / "lock", "decoding sub-01", wait=False):
+        pass
+
+
+def test_a_refusal_removes_no_lock_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locked(path, "decoding sub-01"):
+        with pytest.raises(InputError), locked(path, "", wait=False):
+            pass
+        assert path.is_file()

@@ -46,37 +46,35 @@ def locked(path: Path, doing: str, *, wait: bool = True) -> Iterator[None]:
     InputError
         If another process holds the lock and ``wait`` is false, or the file cannot be written.
     """
-    handle = _acquire(path)
-    if handle is None:
-        if not wait:
-            hint = "wait until it has ended, or name another folder"
-            raise InputError(f"{_holder(path)} here", path.parent, hint)
-        print(f"waiting: {_holder(path)} in {path.parent}", file=sys.stderr, flush=True)
-        with progress("wait for another process"):
-            while handle is None:
-                time.sleep(PAUSE_S)
-                handle = _acquire(path)
-    try:
+    handle: int | None = None
+    try:  # a signal may come as soon as the file is there
+        handle = _acquire(path)
+        if handle is None:
+            if not wait:
+                hint = "wait until it has ended, or name another folder"
+                raise InputError(f"{_holder(path)} here", path.parent, hint)
+            print(f"waiting: {_holder(path)} in {path.parent}", file=sys.stderr, flush=True)
+            with progress("wait for another process"):
+                while handle is None:
+                    time.sleep(PAUSE_S)
+                    handle = _acquire(path)
         _sign(handle, doing)
         yield
     finally:
-        path.unlink(missing_ok=True)  # before it is released, so that no lock of another process is removed
-        os.close(handle)
+        _release(path, handle)
 
 
 @contextmanager
 def try_locked(path: Path, doing: str) -> Iterator[bool]:
     """Hold a lock as :func:`locked` does if it is free; yields False, without the lock, if another process has it."""
-    handle = _acquire(path)
-    if handle is None:
-        yield False
-        return
+    handle: int | None = None
     try:
-        _sign(handle, doing)
-        yield True
+        handle = _acquire(path)
+        if handle is not None:
+            _sign(handle, doing)
+        yield handle is not None
     finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
+        _release(path, handle)
 
 
 def hold(handle: int) -> None:
@@ -123,12 +121,25 @@ def _acquire(path: Path) -> int | None:
         except OSError as error:
             what = f"nothing can be written here ({error.strerror or error})"
             raise InputError(what, path.parent, "name another folder, or change its permissions") from None
-        if not _lock(handle, path):
+        try:
+            free = _lock(handle, path)
+            if free and is_at(path, handle):
+                return handle
+        except BaseException:
             os.close(handle)
-            return None
-        if is_at(path, handle):
-            return handle
-        os.close(handle)  # its holder removed it between opening and locking
+            raise
+        os.close(handle)
+        if not free:
+            return None  # otherwise its holder removed it between opening and locking
+
+
+def _release(path: Path, handle: int | None) -> None:
+    """Remove and unlock the file; without a descriptor, remove what an interrupted :func:`_acquire` left."""
+    if handle is None:
+        remove_abandoned(path)
+        return
+    path.unlink(missing_ok=True)  # before it is released, so that no lock of another process is removed
+    os.close(handle)
 
 
 def _lock(handle: int, path: Path) -> bool:
