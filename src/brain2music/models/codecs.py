@@ -179,6 +179,36 @@ def get_token_codec(
     return codec
 
 
+def codec_format(name: str) -> tuple[int, int]:
+    """Format of the sound of one of our codecs, without loading it.
+
+    Parameters
+    ----------
+    name : str
+        Name of a shipped codec, or a folder.
+
+    Returns
+    -------
+    tuple of int
+        Sample rate in Hz, and channels.
+
+    Raises
+    ------
+    InputError
+        There is no such codec.
+
+    Examples
+    --------
+    >>> from brain2music.models.codecs import codec_format
+    >>> codec_format("jen1-autoencoder-small")
+    (48000, 2)
+    """
+    from .mel_tokens.hifigan import SAMPLE_RATE as MEL_SAMPLE_RATE
+
+    config = read_json(find(name) / "config.json")
+    return int(config.get("rate", MEL_SAMPLE_RATE)), int(config.get("channels", 1))
+
+
 def weights_digest(name: str) -> str:
     """Digest (sha256) of the weights of our codecs; "" for adapters."""
     if name in ADAPTERS:

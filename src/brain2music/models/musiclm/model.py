@@ -25,8 +25,6 @@ from ..abilities import Abilities
 from ..codec_parts.codes import Codes, TokenCodec
 from ..generator_parts.inputs import AudioInput, Rows
 from ..generator_parts.prompts import (
-    MAX_DURATION_S,
-    MIN_DURATION_S,
     Prompts,
     check_duration,
     check_guidance,
@@ -39,6 +37,7 @@ from ..generator_parts.prompts import (
 )
 from ..generator_parts.windows import SECTION_S
 from ..mel_tokens.model import MelTokenCodec
+from ..own_generators import musiclm_abilities
 from .condition import Conditioner
 from .config import StageName, StageSet
 from .continuation import continue_recording
@@ -140,15 +139,7 @@ class MusicLM:
     @property
     def abilities(self) -> Abilities:
         """What it takes and makes."""
-        return Abilities(
-            ("embedding", "text", "sound"),
-            self.sample_rate,
-            1,
-            edits=("continue",),
-            shortest_s=MIN_DURATION_S,
-            longest_s=MAX_DURATION_S,
-            gpu="helps",
-        )
+        return musiclm_abilities(self.sample_rate)
 
     @property
     def device(self) -> torch.device:
