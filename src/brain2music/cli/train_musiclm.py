@@ -56,6 +56,14 @@ def musiclm(
         Path, typer.Argument(metavar="SHARDS", help="Folder of tokens that recipes/musiclm_data.py wrote.")
     ],
     out: Out,
+    embedding: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Embedding that conditions it, such as musiccoca: tokens made with another one are refused; "
+            "default the one that they were made with.",
+        ),
+    ] = "",
     size: Size = "small",
     single: Annotated[bool, typer.Option("--single", help="Train one stage in place of three.")] = False,
     stage: Annotated[
@@ -82,14 +90,14 @@ def musiclm(
     device: Device = None,
     resume: Resume = False,
 ) -> None:
-    """Train the stages of MusicLM on tokens."""
+    """Train the stages of MusicLM on tokens of music, conditioned on an embedding of it."""
     start_time = time.monotonic()
     from ..models.musiclm.config import StageSet
     from ..models.musiclm.training import MusicLMTask
     from ..training.loop import fit
 
     plan: StageSet = "single" if single else "three"
-    task = MusicLMTask(shards, size, plan, seed, stage or (), shrink, codec, initialise_from, lr)
+    task = MusicLMTask(shards, size, plan, seed, stage or (), shrink, codec, initialise_from, lr, embedding)
     arguments = training_arguments(steps, minutes, precision, accumulate, every, log_every, seed, device)
     print(fit(task, arguments, out, resume, start_time))
 

@@ -19,8 +19,10 @@ from jaxtyping import Float, Float32, Int, Int8
 from torch import Tensor
 
 from ..._utils.cpu import use_one_thread
+from ..._utils.errors import InputError
 from ..._utils.files import digest_file, read_arrays, write_arrays
 from ..._utils.progress import Advance
+from ...embeddings.embeddings import EmbeddingSpace
 from ...training.piece_shards import PieceShards, prepare_in_workers, write_piece_shards
 from ...weights import find
 from ..codec_parts.codes import TokenCodec
@@ -147,6 +149,7 @@ class TokenData:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         read = PieceShards.read(folder, "tokens", "recipes/musiclm_data.py")
         self.about, self.shards = read.about, read.arrays
         self.pieces, self.rows = np.array(read.places("codes")), read.rows
@@ -163,6 +166,21 @@ class TokenData:
     def seconds(self) -> float:
         """Duration of all pieces together, in seconds."""
         return sum(len(shard["codes"]) * shard["codes"].shape[2] for shard in self.shards) / self.frame_rate
+
+    def require_embedding(self, embedding: str) -> None:
+        """Check which embedding the windows are of, as for :class:`WindowEmbedder`.
+
+        Raises
+        ------
+        InputError : they are of another one, or of other weights of it, or it is not here.
+        """
+        found = EmbeddingSpace(**self.about["space"])
+        wanted = WindowEmbedder(embedding, self.step_s).space
+        if not found.same_as(wanted):
+            weights = f" ({found.sha256[:12]}, not {wanted.sha256[:12]})" if found.name == wanted.name else ""
+            what = f"these tokens were made with the embedding {found.name}{weights}, not {embedding}"
+            make = f"python recipes/musiclm_data.py NEW --embedding {embedding}"
+            raise InputError(what, self.folder, f"make others (`{make} …`), or train with --embedding {found.name}")
 
     def piece(self, index: int) -> dict[str, Tensor]:
         """``codes`` and ``windows`` of a piece; ``clock`` and ``semantic`` where there are any."""

@@ -100,11 +100,13 @@ class MusicLMTask:
         Trained model from which the stages are initialised; "" for none.
     lr : float, optional
         Peak learning rate; default that of the size.
+    embedding : str, default ""
+        Embedding that the shards have to be made with, by name or as a MuLan's folder; "" for any.
 
     Raises
     ------
     InputError
-        There is no such stage, or the shards hold too little music.
+        There is no such stage, or the shards hold too little music, or were made with another embedding.
     """
 
     def __init__(
@@ -118,8 +120,11 @@ class MusicLMTask:
         codec: str = "",
         initialise: str = "",
         lr: float | None = None,
+        embedding: str = "",
     ) -> None:
         self.data, self.folder, self.seed, self.codec = TokenData(shards), shards, seed, codec
+        if embedding:
+            self.data.require_embedding(embedding)
         self.conditioner = Conditioner.load(shards)
         self.hparams = HYPERPARAMETERS[size] if lr is None else replace(HYPERPARAMETERS[size], lr=lr)
         self.batch_divisor, self.stage_set, self.names = batch_divisor, stage_set, STAGES[stage_set]
