@@ -54,7 +54,7 @@ class PublicGenerator:
 
 PUBLIC_GENERATORS: dict[str, PublicGenerator] = {
     "magenta-rt2": PublicGenerator(
-        "Magenta RealTime 2 (small), endless stereo music from MusicCoCa",
+        "Magenta RealTime 2 (small), endless stereo music from MusicCoCa; continues recordings with an encoder",
         CompositeWeights((MUSICCOCA, MAGENTA_RT2)),
         MAGENTA_ABILITIES,
         "magenta_rt2.model:open_magenta_rt2",

@@ -42,9 +42,11 @@ class OnnxGraph:
     def reshape(self, given: str, *shape: int) -> str:
         return self.op("Reshape", given, self.constant(np.array(shape, np.int64)))
 
-    def save(self, file: Path, inputs: dict[str, tuple[int, list]], outputs: dict[str, list]) -> None:
+    def save(
+        self, file: Path, inputs: dict[str, tuple[int, list]], outputs: dict[str, list], made_of: int = FLOAT
+    ) -> None:
         given = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
-        made = [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in outputs.items()]
+        made = [helper.make_tensor_value_info(name, made_of, shape) for name, shape in outputs.items()]
         graph = helper.make_graph(self.nodes, "toy", given, made, self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
         model.ir_version = 10
@@ -146,3 +148,23 @@ def decoder(rng: np.random.Generator) -> OnnxGraph:
     last = graph.op("Transpose", samples, perm=[0, 2, 1])
     graph.op("Reshape", last, graph.constant(np.array([1, -1, 2], np.int64)), name="waveform")
     return graph
+
+
+def codec_encoder(folder: Path, gives: str = "vectors", channels_last: bool = True, seed: int = 0) -> Path:
+    """Write an encoder of the codec: every frame's samples by a matrix, to vectors or to codes."""
+    rng, graph = np.random.default_rng(seed), OnnxGraph()
+    sound = "sound" if channels_last else graph.op("Transpose", "sound", perm=[0, 2, 1])
+    frames = graph.reshape(sound, 1, -1, 3840)
+    vectors = graph.dense(frames, rng.standard_normal((3840, VALUES)) / 4)
+    if gives == "codes":
+        spread = graph.dense(vectors, 50 * rng.standard_normal((VALUES, 64)))
+        whole = graph.op("Cast", graph.op("Abs", spread), to=INT)
+        graph.op("Mod", whole, graph.constant(np.array(CODEBOOK, np.int64)), name=gives)
+    else:
+        graph.op("Identity", vectors, name=gives)
+    shape = [1, "N", 2] if channels_last else [1, 2, "N"]
+    kind = INT if gives == "codes" else FLOAT
+    width = 64 if gives == "codes" else VALUES
+    file = folder / "onnx/spectrostream_encoder.onnx"
+    graph.save(file, {"sound": (FLOAT, shape)}, {gives: [1, "F", width]}, kind)
+    return file

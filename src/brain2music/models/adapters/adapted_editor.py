@@ -26,7 +26,7 @@ from ...audio.waveforms import as_channels
 from ...embeddings.embeddings import Embeddings
 from ..embedding_input import EmbeddingInput
 from ..generator_parts.gaps import LEAST_KNOWN_S, check_gaps
-from ..generator_parts.inputs import AudioInput
+from ..generator_parts.inputs import MAX_DURATION_S, AudioInput
 from ..generator_parts.prompts import check_draws, check_guidance, check_seed, embed_sounds, read_recording
 from .adapted import AdaptedGenerator, Conditioning, Draw
 
@@ -39,10 +39,12 @@ Gaps = list[tuple[int, int]]
 class AdaptedEditor(AdaptedGenerator):
     """Generator with public weights that also edits recordings.
 
-    The attribute ``window_s`` is the longest sound that it looks at, in seconds.
+    The attribute ``window_s`` is the longest sound that it looks at, in seconds, what is new included, and
+    ``context_s`` the longest that it reads of a recording that is continued.
     """
 
     window_s: float
+    context_s: float = math.inf
 
     @abstractmethod
     def remake(
@@ -114,14 +116,15 @@ class AdaptedEditor(AdaptedGenerator):
         """Continue a recording; see :meth:`brain2music.models.Editor.extend`."""
         self.abilities.check_edit(self.name, "continue")
         recording, rate, bits, origin = self._read(sound, "continues", seed, guidance)
-        longest = self.window_s - LEAST_KNOWN_S
+        longest = min(self.window_s - LEAST_KNOWN_S, MAX_DURATION_S)
         if not 0 < seconds <= longest:
             what = f"{self.name} cannot continue a recording by {seconds:g} s"
             raise InputError(what, hint=f"ask for at most {longest:g} seconds")
         if recording.shape[1] < LEAST_KNOWN_S * rate:
             what = f"a recording of {recording.shape[1] / rate:.2f} s cannot be continued"
             raise InputError(what, hint=f"give {LEAST_KNOWN_S:g} s or more")
-        tail = recording[:, -math.floor((self.window_s - seconds) * rate) :]
+        known_s = min(self.window_s - seconds, self.context_s, recording.shape[1] / rate)
+        tail = recording[:, -math.floor(known_s * rate + 1e-6) :]
         condition = self._condition(tail, [], rate, embedding, text)
         draw, known, length = Draw(seed, 0, 0), tail.shape[1], tail.shape[1] + round(seconds * rate)
         silent = np.pad(tail, ((0, 0), (0, length - known)))

@@ -11,6 +11,8 @@ QUANTIZER = "pretrained_vector_quantizer.tflite"
 TEXT_ENCODER, MAPPER, VOCABULARY = "text_encoder.tflite", "mapper.tflite", "spm.model"
 GRAPHS = ("encoder", "temporal_step", "depth_step", "spectrostream_decoder")
 CONFIG, TOKEN_TABLE, CODE_TABLE = "config.json", "onnx/token_embedding_fp16.bin", "onnx/quantizer_fp16.bin"
+CODEC_ENCODER = "onnx/spectrostream_encoder.onnx"
+"""Not among the graphs of the repository: it is needed to continue recordings only, and put here by hand."""
 _TERMS = "CC-BY-4.0 (Google)"
 
 MUSICCOCA = NamedFiles(
@@ -27,7 +29,7 @@ MAGENTA_RT2 = NamedFiles(
     "magenta-rt2",
     "magenta-community/magenta-rt-onnx-small",
     (CONFIG, *(f"onnx/{graph}.onnx" for graph in GRAPHS), TOKEN_TABLE, CODE_TABLE),
-    optional=tuple(f"onnx/{graph}.onnx_data" for graph in GRAPHS),
+    optional=(*(f"onnx/{graph}.onnx_data" for graph in GRAPHS), CODEC_ENCODER),
     megabytes=1700.0,
     licence=_TERMS,
 )

@@ -99,16 +99,33 @@ class FrameLoop:
         ndarray of int32, of shape (12,)
             Codes of the codec, from 0 to 1023.
         """
+        ids = self._draw_frame(self._advance())
+        self._previous = ids[None, None]
+        return (ids - self._first_ids).astype(np.int32)
+
+    def force(self, codes: Int32[np.ndarray, "frames 12"]) -> None:
+        """Take the next frames as given in place of drawing them; what is drawn after them continues them.
+
+        Parameters
+        ----------
+        codes : ndarray of int32, of shape (frames, 12)
+            Codes of the codec, from 0 to 1023.
+        """
+        for ids in codes.astype(np.int64) + self._first_ids:
+            self._advance()
+            self._previous = ids[None, None]
+
+    def _advance(self) -> Float32[np.ndarray, "1 1 width"]:
+        """Read the frame before and the style, in the caches too; what the next frame is drawn from."""
         assert self._source is not None, "a style is set first: there is none by default"
         given = {"prev": self._previous, "source": self._source, **self._caches}
         out, *caches = self.graphs.temporal_step.run(self._step_outputs, given)
         window = self.graphs.sizes.window
         for name, cache in zip(CACHES, caches, strict=True):
             self._caches[name] = cache if cache.shape[2] <= window else np.ascontiguousarray(cache[:, :, -window:])
-        ids = self._draw_frame(out)
-        self._previous = ids[None, None]
         self.n_frames += 1
-        return (ids - self._first_ids).astype(np.int32)
+        found: Float32[np.ndarray, "1 1 width"] = out
+        return found
 
     def _draw_frame(self, out: Float32[np.ndarray, "1 1 width"]) -> Int64[np.ndarray, "12"]:
         """Ids of a frame, one after the other; the depth transformer begins anew in each frame."""

@@ -3,8 +3,6 @@
 Inputs and outputs are known by their names. A graph that has others is refused with the list of what it has.
 """
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,10 @@ from jaxtyping import Float32
 
 from ..._utils.errors import InputError
 from ..._utils.files import read_json
-from ..adapters.magenta_files import CODE_TABLE, CONFIG, TOKEN_TABLE
+from ..adapters.magenta_files import CODE_TABLE, CODEC_ENCODER, CONFIG, TOKEN_TABLE
 from ..adapters.named_files import NamedFiles
+from .codec_encoder import CodecEncoder
+from .sessions import describe_tensors, open_session, session_options
 
 CACHES = ("self_k", "self_v", "cross_k", "cross_v")
 _STEP_INPUTS = {"prev": 3, **dict.fromkeys(CACHES, 5), "source": 3}
@@ -97,7 +97,7 @@ class Sizes:
 
 
 class Graphs:
-    """The four graphs and two tables.
+    """The four graphs and two tables, and the encoder of the codec where it is here.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Graphs:
     def __init__(self, weights: NamedFiles, device: str = "cpu", n_threads: int | None = None) -> None:
         self.sizes = Sizes.read(weights.path(CONFIG))
         hint = weights.again
-        options = _options(device, n_threads)
+        options = session_options(device, n_threads)
         sessions = {name: _open(weights.path(f"onnx/{name}.onnx"), name, hint, **options) for name in _ROLES}
         self.encoder, self.temporal_step, self.depth_step, self.decoder = (sessions[name] for name in _ROLES)
         sizes = self.sizes
@@ -126,6 +126,10 @@ class Graphs:
         if len(self.code_table) < sizes.n_codes or self.code_table.shape[1] != sizes.codebook_size:
             what = f"a table of {self.code_table.shape} for {sizes.n_codes} codes of {sizes.codebook_size}"
             raise InputError(what, weights.path(CODE_TABLE), hint)
+        self.codec_encoder: CodecEncoder | None = None
+        if (file := weights.folder() / CODEC_ENCODER).is_file():
+            aside = "take one of the published encoders of SpectroStream, or move the file away"
+            self.codec_encoder = CodecEncoder(file, self.code_table, sizes.frame_samples, aside, **options)
 
     def decode(self, codes: np.ndarray) -> Float32[np.ndarray, "channels samples"]:
         """Decode codes (frames, 12): sound of all frames but the last, for the codec looks one frame ahead.
@@ -149,43 +153,15 @@ def _three(sizes: dict[str, Any]) -> tuple[int, int, int]:
     return layers, heads, dims
 
 
-def _options(device: str, n_threads: int | None) -> dict[str, Any]:
-    """Options of a session: threads, and what computes."""
-    try:
-        import onnxruntime
-    except ImportError:
-        what = "magenta-rt2 needs onnxruntime, which runs ONNX graphs"
-        raise InputError(what, hint="run `pip install 'brain2music[magenta]'`") from None
-    onnxruntime.set_default_logger_severity(3)
-    options = onnxruntime.SessionOptions()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    options.intra_op_num_threads, options.inter_op_num_threads = n_threads or cores or 1, 1
-    providers = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-    provider = providers.get(device.partition(":")[0])
-    if provider not in onnxruntime.get_available_providers():
-        what = f"onnxruntime does not compute on {device} here"
-        raise InputError(what, hint="leave the device out, or for cuda run `pip install onnxruntime-gpu`")
-    return {"sess_options": options, "providers": [provider]}
-
-
 def _open(file: Path, name: str, hint: str, **options: Any) -> Any:
-    from onnxruntime import InferenceSession
-
-    try:
-        session = InferenceSession(str(file), **options)
-    except Exception as error:  # its own classes of errors have no common base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"this is not an ONNX graph that can be run ({reason})", file, hint) from None
+    """Open a graph and check its inputs and outputs."""
+    session = open_session(file, hint, **options)
     for wanted, found in zip(_ROLES[name], (session.get_inputs(), session.get_outputs()), strict=True):
         ranks = {each.name: len(each.shape) for each in found}
         if any(ranks.get(role) != rank for role, rank in wanted.items()):
-            what = f"this is not the {name} of magenta-rt2: it has {_words(found)}, not {', '.join(wanted)}"
+            what = f"this is not the {name} of magenta-rt2: it has {describe_tensors(found)}, not {', '.join(wanted)}"
             raise InputError(what, file, hint)
     return session
-
-
-def _words(tensors: Sequence[Any]) -> str:
-    return ", ".join(f"{each.name} {each.type} {list(each.shape)}" for each in tensors)
 
 
 def _table(file: Path, shape: tuple[int, ...], hint: str) -> Float32[np.ndarray, "..."]:

@@ -8,6 +8,7 @@ of MusicCoCa, which condition every frame; they may change from frame to frame, 
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any, Literal
 
@@ -18,8 +19,9 @@ from ..._utils.errors import InputError
 from ..._utils.files import digest_text
 from ...audio.sound import Reconstruction
 from ...embeddings.embeddings import Embeddings
-from ..abilities import ConditionKind
-from ..adapters.adapted import AdaptedGenerator, Conditioning, Draw
+from ..abilities import ConditionKind, EditKind
+from ..adapters.adapted import Conditioning, Draw
+from ..adapters.adapted_editor import AdaptedEditor, Gaps, Made
 from ..adapters.magenta_files import MAGENTA_RT2, QUANTIZER
 from ..adapters.musiccoca import N_LEVELS, MusicCoCaEmbedder, check_tokens
 from ..adapters.named_files import NamedFiles
@@ -36,8 +38,10 @@ GUIDANCE = 3.0
 _VERSION = "1"
 
 
-class MagentaRT2(AdaptedGenerator):
+class MagentaRT2(AdaptedEditor):
     """Generator of endless stereo music from MusicCoCa's tokens, on ONNX graphs.
+
+    It continues recordings where the encoder of its codec is beside the other graphs.
 
     Parameters
     ----------
@@ -78,6 +82,9 @@ class MagentaRT2(AdaptedGenerator):
     brain2music.InputError: MusicCoCa has no 13 levels of tokens. Choose 1 to 12.
     """
 
+    window_s = math.inf
+    context_s = 20.0  # about as far back as its windows reach, layer upon layer
+
     def __init__(
         self,
         weights: NamedFiles = MAGENTA_RT2,
@@ -93,8 +100,9 @@ class MagentaRT2(AdaptedGenerator):
         if not isinstance(vector_length, str) and not 0.0 < vector_length < math.inf:
             raise InputError(f"a vector cannot be brought to the length {vector_length:g}", hint="choose more than 0")
         self.embedder = MusicCoCaEmbedder() if embedder is None else embedder
-        super().__init__("magenta-rt2", ABILITIES, self.embedder.space, device)
         self.weights, self.graphs = weights, Graphs(weights, device, n_threads)
+        edits: tuple[EditKind, ...] = () if self.graphs.codec_encoder is None else ("continue",)
+        super().__init__("magenta-rt2", replace(ABILITIES, edits=edits), self.embedder.space, device)
         self.sampling = SamplingOptions() if sampling is None else sampling
         self.levels, self.vector_length, self.checkpoint = levels, vector_length, weights.repo
         if self.graphs.sizes.sample_rate != ABILITIES.sample_rate:
@@ -132,6 +140,29 @@ class MagentaRT2(AdaptedGenerator):
         count = math.ceil(seconds * self.graphs.sizes.frame_rate - 1e-6) + 1
         codes = np.stack([loop.step() for _ in range(count)])
         return np.concatenate(list(decode_in_blocks(self.graphs, codes)), axis=1), self._origin(tokens, guidance)
+
+    def remake(
+        self,
+        sound: Float32[np.ndarray, "channels samples"],
+        gaps: Gaps,
+        condition: Conditioning,
+        draw: Draw,
+        guidance: float | None,
+    ) -> tuple[Made, dict[str, Any]]:
+        """Continue a sound; see :meth:`.adapted_editor.AdaptedEditor.remake`."""
+        assert condition.vector is not None
+        assert self.graphs.codec_encoder is not None
+        (known, stop), hop = gaps[0], self.graphs.sizes.frame_samples
+        first = known % hop  # frames end where the recording ends
+        before = self.graphs.codec_encoder.encode(sound[:, first:known])
+        tokens = self.tokens(condition.vector[None], condition.kind == "embedding")[0]
+        loop = self._loop(draw)
+        loop.set_style(conditioning_vector(tokens, GUIDANCE if guidance is None else guidance))
+        loop.force(before)
+        count = math.ceil((stop - known) / hop) + 1
+        codes = np.stack([*before, *(loop.step() for _ in range(count))])
+        made = np.concatenate(list(decode_in_blocks(self.graphs, codes)), axis=1)
+        return np.pad(made, ((0, 0), (first, 0))), {**self._origin(tokens, guidance), "known_frames": len(before)}
 
     def tokens(
         self, vectors: Float32[np.ndarray, "items 768"], predicted: bool = True
