@@ -181,6 +181,14 @@ class ScoreBuilder:
         counts: dict[str, Any] = {"n": len(values), "candidates": candidates}
         return self.row(metric, values.mean(), chance, interval=interval, p=p, detail=detail, **counts)
 
+    def distance(self, metric: str, matrix: Float[np.ndarray, "n n"], *, detail: str = "") -> Score:
+        """The mean of the diagonal of distances, of which smaller ones are better; chance is the mean of the others."""
+        n = len(matrix)
+        others = float((matrix.sum() - np.trace(matrix)) / (n * (n - 1)))
+        score = self.payoff(metric, -matrix, -others, n, detail=detail)
+        low, high = (None if each is None else -each for each in (score.high, score.low))
+        return replace(score, value=-score.value, low=low, high=high, chance=-score.chance)
+
     def _p(
         self,
         payoff: Float[np.ndarray, "n n"],

@@ -1,7 +1,12 @@
 """Kullback-Leibler divergence of what a tagger finds in two sounds."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
+
+from .builder import ScoreBuilder
+from .score import Score
 
 _FLOOR = 1e-6
 
@@ -44,6 +49,40 @@ def tagger_divergence(
     array([0.   , 0.144])
     """
     return np.diagonal(divergence_matrix(made, reference)).copy()
+
+
+def score_divergence(
+    made: Float[np.ndarray, "samples n classes"],
+    presented: Float[np.ndarray, "n classes"],
+    builder: ScoreBuilder,
+    oracle: Float[np.ndarray, "oracle_samples n classes"] | None = None,
+) -> Score:
+    """Score how far the classes of music diverge from those of the clip that was presented.
+
+    Parameters
+    ----------
+    made : (samples, clips, classes) array
+        Probabilities of all of the tagger's classes, for every sample of retrieved or generated music.
+    presented : (clips, classes) array
+        The same of the clips.
+    builder : ScoreBuilder
+        Columns that the score has; its ``judge`` is the tagger.
+    oracle : (samples, clips, classes) array, optional
+        The same of music from the true embedding: the ceiling.
+
+    Returns
+    -------
+    Score
+        ``class_divergence``: mean over samples and clips in nats; chance is that from every other clip.
+    """
+
+    def mean(samples: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.mean([divergence_matrix(sample, presented) for sample in samples], axis=0)
+        return found
+
+    detail = f"of {presented.shape[1]} classes of {builder.judge}, in nats; lower is better"
+    ceiling = {} if oracle is None else {"class_divergence": float(np.diagonal(mean(oracle)).mean())}
+    return replace(builder, ceiling=ceiling).distance("class_divergence", mean(made), detail=detail)
 
 
 def divergence_matrix(

@@ -13,6 +13,9 @@ from .score import Score
 if TYPE_CHECKING:
     import pandas as pd
 
+OF_DIFFERENCE = ("kernel_distance",)
+"""Metrics whose p asks whether two sets differ."""
+
 
 def effect_size(score: Score) -> float:
     """Compute how far a score is from chance, in standard deviations of its clips or subjects.
@@ -63,7 +66,8 @@ def effects_table(scores: Sequence[Score]) -> "pd.DataFrame":
     -------
     DataFrame
         The columns of :func:`scores_table`, ``q`` (the false discovery rate over all rows that have a p, by Benjamini
-        and Hochberg) and ``effect`` (:func:`effect_size`).
+        and Hochberg; none for ``kernel_distance``, whose low p means that sets of sounds differ, not that a score is
+        above chance) and ``effect`` (:func:`effect_size`).
 
     Examples
     --------
@@ -77,5 +81,5 @@ def effects_table(scores: Sequence[Score]) -> "pd.DataFrame":
     [0.002, 0.04]
     """
     table = scores_table(scores)
-    p = np.array([np.nan if score.p is None else score.p for score in scores])
+    p = np.array([np.nan if score.p is None or score.metric in OF_DIFFERENCE else score.p for score in scores])
     return table.assign(q=fdr(p), effect=[effect_size(score) for score in scores])

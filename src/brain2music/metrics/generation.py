@@ -12,6 +12,7 @@ from jaxtyping import Float
 from .builder import ScoreBuilder
 from .ranking import identification_payoff, n_way_payoff, several_alike, similarity, within_group_payoff
 from .score import Condition, Score
+from .sets import score_sets
 
 Samples = Float[np.ndarray, "samples clips dims"]
 
@@ -40,7 +41,7 @@ def score_generated(
     -------
     list of Score
         ``identification``, ``10_way`` and, of several known genres, ``identification_within_genre`` of the condition
-        "denoised", then ``identification`` of the others.
+        "denoised", and ``kernel_distance`` of the first sample of each clip; then ``identification`` of the others.
     """
     alike = {name: [similarity(sample, true) for sample in samples] for name, samples in made.items()}
     payoffs = {name: np.mean([identification_payoff(c) for c in found], axis=0) for name, found in alike.items()}
@@ -57,6 +58,7 @@ def score_generated(
         candidates = round(float(np.mean([len(alike) for alike in several_alike(genres) for _ in alike])))
         metric = "identification_within_genre"
         scores.append(main.payoff(metric, within, 0.5, candidates, rows, blocks=genres, detail=detail))
+    scores += score_sets(made["denoised"][0], true, main, made["true"][0] if "true" in made else None)
     others = {"decoded": builder.of("decoded"), "true": builder.without_brain("true", in_folds=builder.in_folds)}
     for condition, of in others.items():
         if condition in payoffs:

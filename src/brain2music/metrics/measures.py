@@ -17,18 +17,18 @@ from .audio import frechet_distance, frechet_value
 from .beats import beat_agreement, find_beats, tempo_agreement
 from .builder import ScoreBuilder
 from .classes import GROUPS, ClassGroup, class_agreement_payoff, group_columns
-from .distances import frechet_limit, kernel_distance
+from .distances import frechet_limit
 from .divergence import divergence_matrix
 from .notes import chord_agreement, chroma_agreement, find_notes, key_agreement, melody_agreement, note_judge
 from .ranking import identification_payoff, n_way_payoff, several_alike, similarity, top_k_payoff, within_group_payoff
 from .score import Score
+from .sets import FEWEST_SOUNDS, score_sets
 from .spectrograms import log_mel_picture, spectrogram_correlation, structural_similarity
 
 Prepared = Any
 Samples = Sequence[Sequence[Prepared]]
 """For every reference, what was prepared of the sounds that were made for it."""
 _GROUPS_OF_JACKKNIFE = 10
-_FEWEST_FOR_DISTANCES = 6
 
 
 @runtime_checkable
@@ -110,7 +110,7 @@ class TaggerMeasure:
             found.append(_similarity_score(of, f"class_agreement_{group.name}", _mean_rows(made, agree), detail))
         divergence = _mean_rows(made, lambda rows: divergence_matrix(rows, true))
         detail = f"of {true.shape[1]} classes of {self.judge}, in nats; lower is better"
-        return [*found, _distance_score(of, "class_divergence", divergence, detail)]
+        return [*found, of.distance("class_divergence", divergence, detail=detail)]
 
 
 @dataclass(frozen=True)
@@ -206,13 +206,6 @@ def _similarity_score(of: ScoreBuilder, metric: str, matrix: Float[np.ndarray, "
     return of.payoff(metric, matrix, _off_diagonal(matrix), len(matrix), detail=detail)
 
 
-def _distance_score(of: ScoreBuilder, metric: str, matrix: Float[np.ndarray, "n n"], detail: str) -> Score:
-    """Of distances, which are better the smaller they are."""
-    score = of.payoff(metric, -matrix, -_off_diagonal(matrix), len(matrix), detail=detail)
-    low, high = (None if each is None else -each for each in (score.high, score.low))
-    return replace(score, value=-score.value, low=low, high=high, chance=-score.chance)
-
-
 def _off_diagonal(matrix: Float[np.ndarray, "n n"]) -> float:
     return float((matrix.sum() - np.trace(matrix)) / (len(matrix) * (len(matrix) - 1)))
 
@@ -257,10 +250,8 @@ def _set_distances(
     made: Samples, reference: Sequence[Prepared], samples: Samples, true: Float[np.ndarray, "n dims"], of: ScoreBuilder
 ) -> list[Score]:
     """Fréchet distance of all windows, its limit, and the kernel distance of the sounds; none of very few sounds."""
-    if len(true) < _FEWEST_FOR_DISTANCES:
+    if len(true) < FEWEST_SOUNDS:
         return []
-    first = np.stack([each[0] for each in samples])
-    kernel = kernel_distance(true, first, of.rng, min(of.n_permutations, 2000), paired=True)
     windows = [np.concatenate(list(each)).astype(np.float64) for each in made]
     presented = [np.asarray(each, np.float64) for each in reference]
     rows, others = np.concatenate(presented), np.concatenate(windows)
@@ -269,10 +260,7 @@ def _set_distances(
     size = f"{len(others)} windows of {sum(map(len, samples))} sounds, {rows.shape[1]} dimensions"
     interval = _grouped_jackknife(presented, windows, plain.value)
     scores = [
-        of.row(
-            "kernel_distance", kernel.value, float(kernel.null.mean()), interval=(kernel.low, kernel.high), p=kernel.p,
-            detail="of one sample each; chance and p: exchanged within pairs, low p means that they differ", **counts,
-        ),
+        *score_sets(np.stack([each[0] for each in samples]), true, of),
         of.row("frechet", plain.value, plain.floor, interval=interval,
                detail=f"of {size}; biased upwards; chance: two halves of the reference", **counts),
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from .builder import ScoreBuilder
 from .ranking import identification_accuracy, identification_by_clip, similarity
 from .score import Score
+from .sets import score_sets
 from .uncertainty import bootstrap_interval
 
 
@@ -55,7 +56,7 @@ def score_retrieval(
     -------
     list of Score
         As :meth:`.builder.ScoreBuilder.identification_family`, then ``identification`` of the conditions "matched",
-        "true", "caption" and "random", and ``genre_agreement``.
+        "true", "caption" and "random", ``kernel_distance``, and ``genre_agreement``.
     """
     ceiling = {} if oracle is None else {"identification": identification_accuracy(similarity(oracle, true))}
     if oracle_genres is not None:
@@ -70,6 +71,7 @@ def score_retrieval(
     scores += [of.identification(similarity(found, true)) for of, found in others if found is not None]
     if random is not None:
         scores.append(_random_track(builder.without_brain("random"), random, true))
+    scores += score_sets(retrieved, true, builder, oracle)
     if retrieved_genres is not None and any(retrieved_genres):
         apart = replace(builder, judge=None)
         scores.append(_genre_agreement(apart, retrieved_genres, genres, gallery_genres))

@@ -1,4 +1,4 @@
-"""Agreement of AudioSet classes between clips and the music retrieved or generated for them."""
+"""Agreement and divergence of AudioSet classes between clips and the music retrieved or generated for them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ from jaxtyping import Float32
 from ..embeddings.protocols import Tagger
 from ..metrics.builder import ScoreBuilder
 from ..metrics.classes import score_agreement
+from ..metrics.divergence import score_divergence
 from ..metrics.score import Score
 from ..study.study import Clip
 from .context import Music, SubjectContext
@@ -26,7 +27,7 @@ def agreement(
     context: SubjectContext,
     music: Music,
 ) -> list[Score]:
-    """Score the agreement of classes by every tagger among the run's embedders; no scores where there is none.
+    """Score by every tagger among the run's embedders how classes agree and diverge; no scores where there is none.
 
     ``made`` and ``oracle`` read, when they are called, the music of every scored clip, from the prediction and from the
     true embedding; ``builder`` gives the columns that the scores of one tagger share.
@@ -39,5 +40,7 @@ def agreement(
 
         presented = tagged([[context.source.stimuli.waveform(clip)] for clip in clips])[0]
         shared = replace(builder(), judge=tagger.space.name)
-        scores += score_agreement(tagged(made()), presented, tagger.class_names, shared, tagged(oracle()))
+        sides = tagged(made()), tagged(oracle())
+        scores += score_agreement(sides[0], presented, tagger.class_names, shared, sides[1])
+        scores.append(score_divergence(sides[0], presented, shared, sides[1]))
     return scores
