@@ -58,7 +58,12 @@ def create_app(settings: WebSettings) -> Any:
         state.close()
 
     api = FastAPI(
-        title="brain2music", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+        title="brain2music",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        responses=routes_run.ANY,
     )
     api.state.held = state
     routers = [page_router(settings.only_test), routes_listening.router]

@@ -74,7 +74,7 @@ class UploadListing(BaseModel):
 @router.post(
     "/uploads",
     status_code=201,
-    responses={**ERRORS, 408: {"model": Error}, 413: {"model": Error}, 415: {"model": Error}},
+    responses={**ERRORS, 415: {"model": Error}},
     openapi_extra={
         "requestBody": {"required": True, "content": {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}}
     },

@@ -104,7 +104,7 @@ async def session(state: Held, listener: Listener = None) -> Place:
     return Place(session=None if found is None else _listing(state, found))
 
 
-@router.post("/answers", responses={**ERRORS, 401: {"model": Error}})
+@router.post("/answers", responses=ERRORS)
 async def answer(state: Held, given: Answer, listener: Listener = None) -> Kept:
     """Keep an answer: the reply is sent when it is on the disk."""
     name, before = await _session(state, listener)

@@ -46,7 +46,17 @@ class Error(BaseModel):
     error: str
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {404: {"model": Error}, 422: {"model": Error}, 429: {"model": Error}}
+ERRORS: dict[int | str, dict[str, Any]] = {404: {"model": Error}, 429: {"model": Error}}
+ANY: dict[int | str, dict[str, Any]] = {
+    400: {"model": Error, "description": "The body is not what its type says"},
+    401: {"model": Error, "description": "The token is missing"},
+    403: {"model": Error, "description": "Asked by a page of another server"},
+    408: {"model": Error, "description": "The request did not arrive in time"},
+    413: {"model": Error, "description": "The request is too large"},
+    421: {"model": Error, "description": "The server does not go by that name"},
+    422: {"model": Error, "description": "Something in the request cannot be"},
+}
+"""What any request may be answered, by the guard or before an operation begins."""
 
 
 class Feature(BaseModel):

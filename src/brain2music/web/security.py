@@ -76,7 +76,7 @@ class Guard:
             return
         body = _Body(receive, self._most(scope), self.limits.receive_s, answer)
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > body.most:
+        if not (length.isascii() and length.isdigit()) or int(length) > body.most:
             await answer.refuse(*body.too_large)
             return
         try:
@@ -93,7 +93,7 @@ class Guard:
         if scope["method"] in SAFE:
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
-        if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc != host):
+        if site not in ("same-origin", "none") or (origin is not None and _host_of(origin) != host):
             return 403, "requests from pages of other servers are refused"
         return None
 
@@ -210,6 +210,14 @@ class _Answer:
         headers = [*headers, (b"content-length", str(len(body)).encode())]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin; None where it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _cookie(headers: dict[str, str], name: str) -> str:
