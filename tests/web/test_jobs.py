@@ -1,8 +1,6 @@
 """Jobs wait in a bounded queue, report, can be cancelled, and fail in words; uploads are bounded as they are read."""
 
 import io
-import struct
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +12,7 @@ import soundfile
 
 from brain2music.web.limits import Limits
 from tests.web.conftest import Served, ended, save_encoder
+from tests.web.hostile import flac_bomb, wav_bomb, zip_bomb
 
 pytestmark = pytest.mark.slow
 
@@ -114,28 +113,6 @@ def test_without_a_jen1_the_command_that_makes_one_is_told(serve_run: Callable[.
     assert answer.status_code == 409
     assert "brain2music train jen1" in answer.json()["error"]
     assert "--inpainter" in server.client.get("/api/run").json()["inpaint"]["why"]
-
-
-def flac_bomb() -> bytes:
-    """Three hours of near silence in some kilobytes."""
-    held = io.BytesIO()
-    with soundfile.SoundFile(held, "w", 8000, 1, format="FLAC", subtype="PCM_16") as file:
-        for _ in range(180):
-            file.write(np.zeros(8000 * 60, np.int16))
-    return held.getvalue()
-
-
-def wav_bomb() -> bytes:
-    """A header of 4 GB at 32 channels, and no sound."""
-    form = struct.pack("<HHIIHH", 1, 32, 192_000, 192_000 * 64, 64, 16)
-    return b"RIFF\xff\xff\xff\xffWAVEfmt " + struct.pack("<I", 16) + form + b"data\xff\xff\xff\xff" + bytes(640)
-
-
-def zip_bomb() -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("sound.wav", bytes(100 << 20))
-    return held.getvalue()
 
 
 @pytest.mark.parametrize(
