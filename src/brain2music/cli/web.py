@@ -144,13 +144,17 @@ def listening_analyse(
     ] = 0.75,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the intervals by resampling.", min=0)] = 0,
 ) -> None:  # fmt: skip
-    """Analyse the answers: exclusions, binomial tests, mixed-effects models, agreement; say them and write them."""
+    """Analyse the answers: exclusions, binomial tests, mixed-effects models, agreement; say them and write them.
+
+    `brain2music report` and `brain2music replicate` show what is written to the folder of a run.
+    """
     from dataclasses import replace
 
     from .._utils.files import read_object, write_json
     from ..listening.analysis import analyse_answers
     from ..listening.export import read_answers
     from ..listening.store import AnswerStore
+    from ..pipeline.outputs import Outputs
 
     exported = source / "phenotype"
     if answers is None and exported.is_dir():
@@ -163,7 +167,7 @@ def listening_analyse(
     analysis = replace(analyse_answers(table, passing=passing, seed=seed), simulated=simulated)
     for sentence in analysis.sentences():
         print(sentence)
-    path = output or source / "listening" / "analysis.json"
+    path = output or Outputs(source).listening_analysis
     write_json(path, analysis.to_json())
     print(path)
 

@@ -199,6 +199,11 @@ class Outputs:
         return self.root / "statistics.tsv"
 
     @property
+    def listening_analysis(self) -> Path:
+        """What listeners said, written by ``brain2music listening analyse``."""
+        return self.root / "listening" / "analysis.json"
+
+    @property
     def index(self) -> Path:
         """The page to open first."""
         return self.root / "index.html"

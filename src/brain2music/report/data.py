@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_json
+from brain2music.listening.design import Task
 from brain2music.metrics.records import read_scores
 from brain2music.metrics.score import Score
 from brain2music.pipeline.outputs import (
@@ -28,6 +29,8 @@ from brain2music.pipeline.outputs import (
     Outputs,
 )
 from brain2music.pipeline.schema import HINT, vectors
+
+ANALYSE = "analyse the answers again: brain2music listening analyse OUT"
 
 
 class GenreCount(BaseModel):
@@ -104,6 +107,49 @@ class StudyRecord(BaseModel):
     methods: str = ""
 
 
+class ListenedTask(BaseModel):
+    """A row of :attr:`brain2music.listening.Analysis.tasks`; what could not be computed is None."""
+
+    model_config = ConfigDict(protected_namespaces=())
+    task: Task
+    embedding: str
+    source: str
+    listeners: int
+    clips: int
+    answers: int
+    score: float | None
+    low: float | None
+    high: float | None
+    chance: float
+    p_binomial: float | None
+    model: float | None
+    model_low: float | None
+    model_high: float | None
+    p_model: float | None
+    model_note: str
+    agreement: float | None
+    questions: int
+
+
+class ExcludedListener(BaseModel):
+    """A listener who was left out, and the share of catch trials passed."""
+
+    listener: int
+    passed: float
+    catch_trials: int
+
+
+class ListeningRecord(BaseModel):
+    """``listening/analysis.json``, written by ``brain2music listening analyse``."""
+
+    listeners: int
+    all_listeners: int
+    passing: float
+    simulated: bool
+    tasks: list[ListenedTask]
+    excluded: list[ExcludedListener] = []
+
+
 @dataclass(frozen=True)
 class EmbeddingOutputs:
     """One subject's predictions in one embedding; None where the run did not write it.
@@ -158,12 +204,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A whole run: its description, every score, every subject."""
+    """A whole run: its description, every score, every subject, and what listeners said where any were asked."""
 
     outputs: Outputs
     study: StudyRecord
     scores: tuple[Score, ...]
     subjects: tuple[Subject, ...]
+    listening: ListeningRecord | None = None
 
 
 def read_study_record(outputs: Outputs) -> StudyRecord:
@@ -183,7 +230,9 @@ def read_run_folder(root: Path, but: Collection[str] = ()) -> RunRecord:
     study = read_study_record(outputs)
     scores = tuple(read_scores(outputs.scores))
     subjects = tuple(_read_subject(outputs, study, label) for label in study.subjects if label not in but)
-    return RunRecord(outputs, study, scores, subjects)
+    path = outputs.listening_analysis
+    listening = _validate(ListeningRecord, read_json(path), path, ANALYSE) if path.is_file() else None
+    return RunRecord(outputs, study, scores, subjects, listening)
 
 
 def _read_subject(outputs: Outputs, study: StudyRecord, label: str) -> Subject:
@@ -232,10 +281,10 @@ def _mean_by_clip(
     return means.loc[list(clips)].to_numpy()
 
 
-def _validate(kind: Any, value: Any, path: Path) -> Any:
+def _validate(kind: Any, value: Any, path: Path, hint: str = HINT) -> Any:
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where or 'it'}: {first['msg'].lower()}", path, HINT) from None
+        raise InputError(f"{where or 'it'}: {first['msg'].lower()}", path, hint) from None

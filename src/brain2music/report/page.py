@@ -24,6 +24,7 @@ from brain2music.report.comparisons import decoders_view, genres_left_out_view
 from brain2music.report.data import EmbeddingOutputs, RunRecord, Subject, read_run_folder, read_study_record
 from brain2music.report.encoding import encoding_view
 from brain2music.report.head_motion_figure import motion_view
+from brain2music.report.listeners import listeners_view
 from brain2music.report.overview import (
     confusion_figure,
     flow_figure,
@@ -101,6 +102,7 @@ def _index_page(templates: Environment, run: RunRecord, under_way: str) -> str:
         encoding_headlines=encoding_headlines(run.scores),
         scores=sorted(run.scores, key=lambda score: score.subject != GROUP),
         subjects=subjects_forest(run),
+        listening=None if run.listening is None else listeners_view(run.listening),
         flow=flow_figure(run) if run.study.subjects else None,
         references=references(run),
         statistics=run.outputs.statistics.is_file(),

@@ -12,6 +12,7 @@ import pandas as pd
 
 from brain2music._utils.files import write_table, write_text
 from brain2music.embeddings.windows import n_windows
+from brain2music.listening.analysis import PUBLISHED
 from brain2music.metrics.records import GROUP, OWN, select_scores
 from brain2music.metrics.score import ALL, RELIABLE, Score
 from brain2music.pipeline.outputs import ENCODING, Outputs
@@ -30,6 +31,7 @@ from brain2music.report.published import (
 )
 
 NOTHING = "this run has none"
+ASK = "serve it to listeners, then: brain2music listening analyse OUT"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,8 @@ class Comparison:
     ----------
     item : table, figure or later work. what : what was measured, of which target.
     paper, paper_spread : the published number and its spread. said : what is published in words, with its source.
-    ours, low, high, chance, n : the run's, with the 95 % interval; ``n`` clips, or subjects where it is their mean.
+    ours, low, high, chance, n : the run's, with the 95 % interval; ``n`` clips, subjects where it is their mean,
+        or listeners.
     candidates : clips among which one was identified. of : subject, or how many were averaged.
     embedding : by which we stand for the target. different : every substitution and difference.
     """
@@ -102,6 +105,7 @@ def comparisons(run: RunRecord) -> list[Comparison]:
         *_figure_4(run, stands_for["MuLan_music"]),
         *_figures_5_to_7(run, stands_for),
         *_later(run, stands_for["MuLan_music"]),
+        *_listened(run),
     ]
 
 
@@ -269,6 +273,26 @@ def _later(run: RunRecord, space: EmbeddingRecord | None) -> Iterable[Comparison
         row = _beside("Later work", each.what, (each.value, None), found, space, "their target", said=each.source,
                       more=f"theirs: {each.different}")  # fmt: skip
         yield Comparison(**{**vars(row), "paper_spread": each.spread})
+
+
+def _listened(run: RunRecord) -> Iterable[Comparison]:
+    """Music that listeners judged, beside the only such judgement that was published."""
+    found = [] if run.listening is None else [row for row in run.listening.tasks if row.task == "2afc"]
+    theirs = f"theirs: {PUBLISHED['listeners']} listeners, other recordings and models"
+    spread = f"± {PUBLISHED['sd']} over listeners"
+    generated = Comparison(
+        item="Later work", what="right of two, judged by listeners, generated music", paper=PUBLISHED["accuracy"],
+        paper_spread=spread, said=PUBLISHED["study"], different=f"{theirs}; {NOTHING}; {ASK}",
+    )  # fmt: skip
+    if not any(row.source == "generated" for row in found):
+        yield generated
+    for row in found:
+        published = {"paper": None, "paper_spread": "", "said": ""} if row.source != "generated" else {}
+        own = {"ours": row.score, "low": row.low, "high": row.high, "chance": row.chance, "n": row.listeners}
+        of = f"{row.answers} answers of {row.listeners} listeners on {row.clips} clips"
+        about = {"what": f"right of two, judged by listeners, {row.source} music", "embedding": row.embedding}
+        different = theirs if row.source == "generated" else "not published"
+        yield Comparison(**{**vars(generated), **published, **own, **about, "of": of, "different": different})
 
 
 def _beside(
