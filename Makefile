@@ -12,12 +12,14 @@ demo: .venv/run
 test: export OMP_NUM_THREADS = 1 # the tests' arrays are too small to share between threads
 test: lint
 	$(PYTEST) -m "not slow and not browser" --cov --cov-report=
-	$(PYTEST) -m "slow and not browser" --cov --cov-append --cov-report=
+	$(PYTEST) -m "slow$$(.ci/chromium && echo ' or browser')" --cov --cov-append --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report --format=total)"
 	$(MAKE) docs
 	$(MAKE) wheel
+	@.ci/chromium --look || true
 
-browser: .venv/dev # the journeys through the application in Chromium (apt-get install chromium), which fail without it
+browser: .venv/dev # the journeys through the application in Chromium, which fail without it
+	.ci/chromium || true
 	$(BIN)/python -m pytest -q -m browser tests/browser
 
 lint: .venv/dev
