@@ -191,13 +191,15 @@ def load_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
 
     Raises
     ------
-    InputError : a file is missing or damaged, or lacks a weight of the model.
+    InputError : a file is missing or damaged, of another model, or lacks a weight of the model.
     """
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     is_model = hasattr(kind, "forward")
     if is_model:
+        if "config" not in options:
+            _require_model_type(kind, folder)
         options |= {"use_safetensors": True, "output_loading_info": True}
     try:
         loaded = kind.from_pretrained(str(folder), local_files_only=True, **options)
@@ -214,6 +216,18 @@ def load_pretrained(kind: Any, folder: Path, **options: Any) -> Any:
             "download the model again",
         )
     return model.float().eval()
+
+
+def _require_model_type(kind: Any, folder: Path) -> None:
+    """Refuse another model by its settings, of which transformers would first make all weights at their full size."""
+    from ..._utils.files import read_json
+
+    file = folder / "config.json"
+    settings = read_json(file) if file.is_file() else {}
+    found = settings.get("model_type") if isinstance(settings, dict) else None
+    wanted = getattr(getattr(kind, "config_class", None), "model_type", None)
+    if found and wanted and found != wanted:
+        raise InputError(f"this is a {found}, not a {kind.__name__}", folder, "download the model again")
 
 
 def hub_cache() -> str:
