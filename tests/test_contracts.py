@@ -3,11 +3,13 @@
 import ast
 import importlib
 import importlib.util
+import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "brain2music"
@@ -86,3 +88,11 @@ def test_imports_are_found_however_they_are_written(tmp_path: Path) -> None:
     assert list(imported(file)) == [("ridge", "_plan"), ("_utils",)]
     relative = set(imported(ROOT / "src" / PACKAGE / "ridge" / "_ridge_cv.py"))
     assert any(name[:1] == ("ridge",) and name[1].startswith("_") for name in relative)
+
+
+def test_the_oldest_versions_that_are_tested_are_the_lower_bounds_of_the_extra() -> None:
+    admitted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["hub"]
+    bounds = {name: Version(bound) for name, bound in (each.split(">=") for each in admitted)}
+    (line,) = (line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("OLDEST :="))
+    tested = {name: Version(pin) for name, pin in (each.split("==") for each in line.partition(":=")[2].split())}
+    assert tested == bounds

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -25,6 +26,8 @@ from . import tiny_hub, toy_pipelines
 from .contract import EditorContract, GeneratorContract, check_absent, check_digest, differ
 
 MODELS = "BRAIN2MUSIC_MODELS"
+HAS_STABLE_AUDIO_3 = Path(diffusers.__path__[0], "pipelines", "stable_audio_3").is_dir()
+needs_stable_audio_3 = pytest.mark.skipif(not HAS_STABLE_AUDIO_3, reason=f"not in diffusers {diffusers.__version__}")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv(MODELS, str(models))
         toy_pipelines.musicldm(models / "clap-musicldm")
         toy_pipelines.audioldm(models / "audioldm", models / "clap-unfused")
-        toy_pipelines.stable_audio_3(models / "stable-audio-3")
+        if HAS_STABLE_AUDIO_3:
+            toy_pipelines.stable_audio_3(models / "stable-audio-3")
         toy_pipelines.musicgen(models / "musicgen")
         toy_pipelines.musicgen(models / "musicgen-melody", melody=True)
         yield models
@@ -45,7 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def models(folder: Path) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Brain2MusicWarning)  # the codec of the toy is random
-        return {name: get_generator(name) for name in HUB_ABILITIES}
+        here = [name for name in HUB_ABILITIES if HAS_STABLE_AUDIO_3 or name != "stable-audio-3"]
+        return {name: get_generator(name) for name in here}
 
 
 class TestMusicLDM(GeneratorContract):
@@ -64,6 +69,7 @@ class TestAudioLDM(GeneratorContract):
         return models["audioldm"]
 
 
+@needs_stable_audio_3
 class TestStableAudio3(GeneratorContract, EditorContract):
     guidances = (1.0, 3.0)
     foreign = ("stable_audio_3", "stable_audio_tools")
@@ -140,6 +146,7 @@ def test_an_audioldm_of_another_clap_is_refused(folder: Path) -> None:
         weights.write_bytes(content)
 
 
+@needs_stable_audio_3
 def test_a_codec_that_gives_back_another_sound_is_told(folder: Path) -> None:
     with pytest.warns(Brain2MusicWarning, match="comes back from the codec"):
         model = get_generator("stable-audio-3")
@@ -148,6 +155,7 @@ def test_a_codec_that_gives_back_another_sound_is_told(folder: Path) -> None:
     assert piece.source["attribution"] == "Powered by Stability AI"
 
 
+@needs_stable_audio_3
 def test_a_long_recording_is_filled_in_a_part_of_it(models: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     model = models["stable-audio-3"]
     monkeypatch.setattr(model, "window_s", 4.0)
@@ -205,7 +213,7 @@ def test_digests_change_with_weights(folder: Path) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Brain2MusicWarning)
-        for name, file in (("stable-audio-3", "vae"), ("clap-musicldm", "unet")):
+        for name, file in (("stable-audio-3", "vae"), ("clap-musicldm", "unet"))[not HAS_STABLE_AUDIO_3 :]:
             generator = {"clap-musicldm": "musicldm"}.get(name, name)
             weights = folder / name / file / "diffusion_pytorch_model.safetensors"
             check_digest(lambda generator=generator: get_generator(generator), [weights], change)  # type: ignore[misc]
@@ -227,10 +235,12 @@ def test_absent_weights_are_told(
     check_absent(name, monkeypatch, tmp_path, *named)
 
 
-def test_a_diffusers_without_the_pipeline_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import diffusers
-
-    monkeypatch.setattr(diffusers, "StableAudio3Pipeline", None, raising=False)
+def test_a_diffusers_without_the_pipeline_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if HAS_STABLE_AUDIO_3:
+        monkeypatch.setattr(diffusers, "StableAudio3Pipeline", None, raising=False)
+    monkeypatch.setenv(MODELS, str(tmp_path))
+    (tmp_path / "stable-audio-3").mkdir()
+    (tmp_path / "stable-audio-3" / "model_index.json").write_text('{"_class_name": "StableAudio3Pipeline"}')
     with pytest.raises(InputError, match=rf"diffusers {diffusers.__version__} has no StableAudio3Pipeline"):
         get_generator("stable-audio-3")
 
@@ -239,7 +249,8 @@ def test_absent_packages_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch)
     import importlib.util
 
     found = importlib.util.find_spec
-    for package, names in (("diffusers", ("musicldm", "stable-audio-3")), ("transformers", ("musicgen",))):
+    pipelines = ("musicldm", "stable-audio-3") if HAS_STABLE_AUDIO_3 else ("musicldm",)
+    for package, names in (("diffusers", pipelines), ("transformers", ("musicgen",))):
         monkeypatch.setattr("importlib.util.find_spec", lambda name, p=package: None if name == p else found(name))
         for name in names:
             with pytest.raises(InputError, match=r"brain2music\[hub\]"):
@@ -253,6 +264,7 @@ def test_pooled_outputs_of_both_generations_of_transformers_are_read() -> None:
     assert torch.equal(pooled_output(torch.ones(1, 3)), pooled_output(Output()))
 
 
+@needs_stable_audio_3
 def test_a_damaged_pipeline_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(MODELS, str(tmp_path))
     (tmp_path / "stable-audio-3").mkdir()
@@ -260,5 +272,5 @@ def test_a_damaged_pipeline_is_told(folder: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match="this is not a StableAudio3Pipeline"):
         get_generator("stable-audio-3")
     tiny_hub.hubert(tmp_path / "musicgen")
-    with pytest.raises(InputError, match=r"not a MusicgenForConditionalGeneration|the weights lack"):
+    with pytest.raises(InputError, match="this is a hubert, not a MusicgenForConditionalGeneration"):
         get_generator("musicgen")

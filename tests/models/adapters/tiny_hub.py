@@ -40,9 +40,13 @@ def clap_extractor(folder: Path, fused: bool = False) -> None:
 
 
 def tokenizer(folder: Path) -> None:
-    from transformers import RobertaTokenizer
+    """RoBERTa's tokenizer, from the files that every version of transformers reads."""
+    from transformers import RobertaTokenizerFast
 
-    RobertaTokenizer(vocab={word: index for index, word in enumerate(WORDS)}, merges=[]).save_pretrained(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(WORDS)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    RobertaTokenizerFast.from_pretrained(folder).save_pretrained(folder)
 
 
 def hubert(folder: Path, mert: bool = False) -> None:

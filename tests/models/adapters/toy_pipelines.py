@@ -150,7 +150,6 @@ def musicgen(folder: Path, melody: bool = False) -> None:
         MusicgenMelodyConfig,
         MusicgenMelodyForConditionalGeneration,
         T5Config,
-        T5Tokenizer,
     )
     from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
     from transformers.models.musicgen_melody.configuration_musicgen_melody import MusicgenMelodyDecoderConfig
@@ -158,11 +157,11 @@ def musicgen(folder: Path, melody: bool = False) -> None:
     torch.manual_seed(0)
     t5 = T5Config(vocab_size=40, d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
     encodec = EncodecConfig(
-        sampling_rate=32000, audio_channels=1, num_filters=4, hidden_size=16, codebook_size=64, codebook_dim=16,
-        upsampling_ratios=[8, 5, 4, 4], target_bandwidths=[1.2], num_residual_layers=1, num_lstm_layers=1,
+        sampling_rate=32000, audio_channels=1, num_filters=4, hidden_size=16, codebook_size=2048, codebook_dim=16,
+        upsampling_ratios=[8, 5, 4, 4], target_bandwidths=[2.2], num_residual_layers=1, num_lstm_layers=1,
     )  # fmt: skip
     sizes = {
-        "vocab_size": 64, "pad_token_id": 64, "bos_token_id": 64, "num_hidden_layers": 1, "hidden_size": 16,
+        "vocab_size": 2048, "pad_token_id": 2048, "bos_token_id": 2048, "num_hidden_layers": 1, "hidden_size": 16,
         "num_attention_heads": 2, "num_codebooks": 4, "ffn_dim": 32,
     }  # fmt: skip
     kinds = (
@@ -183,17 +182,29 @@ def musicgen(folder: Path, melody: bool = False) -> None:
         for head in model.decoder.lm_heads:
             head.weight.mul_(4)
     model.generation_config.update(
-        guidance_scale=3.0, do_sample=True, max_length=1500, decoder_start_token_id=64, pad_token_id=64,
-        bos_token_id=64,
+        guidance_scale=3.0, do_sample=True, max_length=1500, decoder_start_token_id=2048, pad_token_id=2048,
+        bos_token_id=2048,
     )  # fmt: skip
     model.save_pretrained(folder)
-    _t5_tokenizer(T5Tokenizer).save_pretrained(folder)
+    _t5_tokenizer(folder)
     EncodecFeatureExtractor(feature_size=1, sampling_rate=32000).save_pretrained(folder)
 
 
-def _t5_tokenizer(kind):
+def _t5_tokenizer(folder: Path) -> None:
+    """T5's tokenizer, by the files that every version of transformers reads."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
     words = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *((word, -3.0) for word in WORDS[5:-1])]
-    return kind(vocab=words, extra_ids=0)
+    tokenizer = Tokenizer(models.Unigram(words, unk_id=2, byte_fallback=False))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    named = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "model_max_length": 512, **named})
+    )
 
 
 def _finish(folder: Path) -> None:

@@ -143,7 +143,8 @@ class EnCodec(HubCodec):
 
     @property
     def n_quantizers(self) -> int:
-        return int(self.model.quantizer.get_num_quantizers_for_bandwidth(self.bandwidth))
+        asked = int(self.model.quantizer.get_num_quantizers_for_bandwidth(self.bandwidth))
+        return min(asked, len(self.model.quantizer.layers))
 
     @torch.inference_mode()
     def encode(self, waveform: AnyWaveform, sample_rate: int) -> Codes:
