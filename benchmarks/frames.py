@@ -3,7 +3,8 @@
 The loop runs on graphs with the published inputs and outputs that cost next to nothing (those of the tests), so that
 nearly all of its time is that of our code and of calls of onnxruntime. A frame is 40 ms of music. The peer is the same
 loop in which only the graphs are called, as often and with inputs of the same shapes. Time is that of the processor for
-the one thread that computes, which others on the machine do not add to.
+the one thread that computes, which others on the machine do not add to; beside it is time by the clock, which they do,
+with the load of the machine (processes that want a core) when it was taken.
 
     python benchmarks/frames.py [--frames 500] [--repeats 5]
 """
@@ -13,7 +14,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from time import thread_time
+from time import perf_counter, thread_time
 
 import numpy as np
 from _results import Results
@@ -44,33 +45,45 @@ def main() -> None:
         graphs_only(model, conditions[0], 50)
         own = [timed(model, conditions, given.frames) for _ in range(given.repeats)]
         peer = [graphs_only(model, conditions[0], given.frames) for _ in range(given.repeats)]
-    value, calls = float(np.median(own)), float(np.median(peer))
+    load = os.getloadavg()[0]
+    (value, wall), (calls, calls_wall) = np.median(own, axis=0), np.median(peer, axis=0)
     print(f"ms_a_frame {value:.3f} (bar {BAR_MS:g}), of which calls of the graphs alone {calls:.3f}")
-    Results("frames").add(
+    print(f"by the clock {wall:.3f}, calls alone {calls_wall:.3f}, at a load of {load:.1f}")
+    results, n = Results("frames"), given.repeats * given.frames
+    results.add(
         "Processor time a frame (40 ms of music) of the frame loop on graphs that cost nothing",
-        value,
+        float(value),
         "ms",
-        peer=calls,
-        ratio=value / calls,
+        peer=float(calls),
+        ratio=float(value / calls),
         bar=f"≤ {BAR_MS:g}",
-        n=given.repeats * given.frames,
+        n=n,
         note="one thread; toy graphs with the published inputs and outputs; the peer is 13 calls of them without the "
         "loop; ratio = loop / calls",
     )
+    results.add(
+        "The same by the clock",
+        float(wall),
+        "ms",
+        peer=float(calls_wall),
+        ratio=float(wall / calls_wall),
+        n=n,
+        note=f"load {load:.1f}: so many processes wanted the machine's cores",
+    )
 
 
-def timed(model: MagentaRT2, conditions: list[np.ndarray], n_frames: int) -> float:
-    """Milliseconds of processor time a frame of the loop, whose style changes every 1.5 s."""
+def timed(model: MagentaRT2, conditions: list[np.ndarray], n_frames: int) -> tuple[float, float]:
+    """Milliseconds a frame of the loop, of the processor and by the clock, whose style changes every 1.5 s."""
     loop = FrameLoop(model.graphs, model.sampling, Draw(0, 0, 0).numpy())
-    start = thread_time()
+    start = thread_time(), perf_counter()
     for frame in range(n_frames):
         loop.set_style(conditions[frame * 2 // 75 % 2])
         loop.step()
-    return 1e3 * (thread_time() - start) / n_frames
+    return since(start, n_frames)
 
 
-def graphs_only(model: MagentaRT2, condition: np.ndarray, n_frames: int) -> float:
-    """Milliseconds a frame of the same calls of the graphs, with inputs of the same shapes and nothing between them."""
+def graphs_only(model: MagentaRT2, condition: np.ndarray, n_frames: int) -> tuple[float, float]:
+    """The same of the same calls of the graphs, with inputs of the same shapes and nothing between them."""
     graphs, sizes = model.graphs, model.graphs.sizes
     (source,) = graphs.encoder.run(None, {"cond": condition})
     layers, heads, dims = sizes.temporal
@@ -79,12 +92,17 @@ def graphs_only(model: MagentaRT2, condition: np.ndarray, n_frames: int) -> floa
     given |= dict.fromkeys(("self_k", "self_v", "cross_k", "cross_v"), cache)
     layers, heads, dims = sizes.depth
     depth = [np.zeros((layers, 1, length, heads, dims), np.float32) for length in range(sizes.n_codes)]
-    start = thread_time()
+    start = thread_time(), perf_counter()
     for _ in range(n_frames):
         out = graphs.temporal_step.run(None, given)[0]
         for keys in depth:
             graphs.depth_step.run(None, {"depth_input": out, "depth_k": keys, "depth_v": keys})
-    return 1e3 * (thread_time() - start) / n_frames
+    return since(start, n_frames)
+
+
+def since(start: tuple[float, float], n_frames: int) -> tuple[float, float]:
+    """Milliseconds a frame since a moment, of the processor and by the clock."""
+    return 1e3 * (thread_time() - start[0]) / n_frames, 1e3 * (perf_counter() - start[1]) / n_frames
 
 
 if __name__ == "__main__":
