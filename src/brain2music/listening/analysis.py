@@ -12,7 +12,7 @@ from .._utils.errors import InputError
 from .agreement import krippendorff_alpha
 from .design import CHANCE, TASKS, Task
 
-PUBLISHED = {
+PUBLISHED: dict[str, Any] = {
     "study": "Ciferri et al. 2025, Scientific Reports: music generated from fMRI, judged by 10 listeners",
     "task": "2afc",
     "accuracy": 0.857,

@@ -7,6 +7,7 @@ words.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -287,12 +288,12 @@ def _listened(run: RunRecord) -> Iterable[Comparison]:
     if not any(row.source == "generated" for row in found):
         yield generated
     for row in found:
-        published = {"paper": None, "paper_spread": "", "said": ""} if row.source != "generated" else {}
-        own = {"ours": row.score, "low": row.low, "high": row.high, "chance": row.chance, "n": row.listeners}
+        changed: dict[str, Any] = {"paper": None, "paper_spread": "", "said": ""} if row.source != "generated" else {}
+        changed |= {"ours": row.score, "low": row.low, "high": row.high, "chance": row.chance, "n": row.listeners}
         of = f"{row.answers} answers of {row.listeners} listeners on {row.clips} clips"
-        about = {"what": f"right of two, judged by listeners, {row.source} music", "embedding": row.embedding}
-        different = theirs if row.source == "generated" else "not published"
-        yield Comparison(**{**vars(generated), **published, **own, **about, "of": of, "different": different})
+        changed |= {"what": f"right of two, judged by listeners, {row.source} music", "embedding": row.embedding}
+        changed["different"] = theirs if row.source == "generated" else "not published"
+        yield Comparison(**{**vars(generated), **changed, "of": of})
 
 
 def _beside(
