@@ -253,12 +253,15 @@ def report(
         Path | None,
         typer.Option(metavar="OTHER", help="Folder of another run, to be shown side by side with this one."),
     ] = None,
+    embed_sounds: Annotated[
+        bool, typer.Option("--embed-sounds", help="Put the sounds into the pages of subjects, to send one as a file.")
+    ] = False,
 ) -> None:
     """Write the pages of a finished run again; with --beside also a page that compares it with another run."""
     with progress("report"):
         from ..report.page import build_report
 
-        page = build_report(out)
+        page = build_report(out, embed_sounds=embed_sounds)
         if beside is not None:
             from ..report.beside import build_comparison
 

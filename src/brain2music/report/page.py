@@ -1,6 +1,7 @@
 """The report of a run: one page per subject and one index, each a single file that opens without a server."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache, partial
@@ -12,7 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from brain2music._utils.errors import InputError
+from brain2music._utils.errors import Brain2MusicWarning, InputError
 from brain2music._utils.files import read_json, write_text
 from brain2music._utils.locks import locked, try_locked
 from brain2music._utils.progress import progress
@@ -22,6 +23,7 @@ from brain2music.pipeline.outputs import Outputs
 from brain2music.report import figures
 from brain2music.report.comparisons import decoders_view, genres_left_out_view
 from brain2music.report.data import EmbeddingOutputs, RunRecord, Subject, read_run_folder, read_study_record
+from brain2music.report.embedded import MOST_BYTES
 from brain2music.report.encoding import encoding_view
 from brain2music.report.head_motion_figure import motion_view
 from brain2music.report.listeners import listeners_view
@@ -38,14 +40,15 @@ from brain2music.report.select import by_genre, encoding_headlines, headlines, q
 from brain2music.report.summary import spell_p, summary_sentences
 
 WELL_REPEATED = 0.1
+EXTERNAL = "leave out --embed-sounds to keep them beside it, and send the folder"
 
 
-def build_report(root: Path, *, under_way: str = "") -> Path:
+def build_report(root: Path, *, under_way: str = "", embed_sounds: bool = False) -> Path:
     """Write ``index.html`` and every ``sub-<label>.html`` from the outputs of a run in ``root``, and nothing else.
 
-    The pages hold their figures, styles and scripts, and point at ``stimuli/`` and ``retrieved/`` by relative
-    paths. Rebuilt from the same folder they are the same bytes. Unless all can be made, none is written. The page of a
-    subject that another process is working on stays as it is: that process will write it.
+    The pages hold their figures, styles and scripts, and point at sounds by relative paths, or hold these too. Rebuilt
+    from the same folder they are the same bytes. Unless all can be made, none is written. The page of a subject that
+    another process is working on stays as it is: that process will write it.
 
     Parameters
     ----------
@@ -54,6 +57,9 @@ def build_report(root: Path, *, under_way: str = "") -> Path:
     under_way : str
         What is still being computed, and will be on the pages that replace these: said on top of each. Such pages load
         themselves again.
+    embed_sounds : bool
+        Whether the pages of subjects hold their sounds, generated ones as mp3, so that one can be sent as a file. One
+        that is then larger than 8 MiB is warned of.
 
     Returns
     -------
@@ -73,7 +79,7 @@ def build_report(root: Path, *, under_way: str = "") -> Path:
         busy = [subject for subject in read_study_record(outputs).subjects if not _hold(stack, outputs, subject)]
         run = read_run_folder(outputs.root, but=busy)
         templates = page_templates()
-        players = PagePlayers(outputs)
+        players = PagePlayers(outputs, embed_sounds)
         advance = stack.enter_context(progress("write the pages"))
         pages = {}
         for done, each in enumerate(run.subjects, 1):
@@ -82,6 +88,9 @@ def build_report(root: Path, *, under_way: str = "") -> Path:
         pages[outputs.index] = _index_page(templates, run, under_way)
         for path, html in pages.items():
             write_text(path, html)
+            if embed_sounds and len(html) > MOST_BYTES:
+                size = f"{path.name} has {len(html) / 2**20:.1f} MiB with its sounds in it"
+                warnings.warn(f"{size}: {EXTERNAL}", Brain2MusicWarning, stacklevel=2)
     return outputs.index
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from brain2music.pipeline.outputs import Outputs
 from brain2music.report.data import EmbeddingOutputs, Subject
+from brain2music.report.embedded import sound_uri
 from brain2music.report.levels import playback_gain
 from brain2music.report.spectrogram import thumbnail
 
@@ -20,7 +21,7 @@ QUERIES = ("decoded", "true", "caption")
 
 @dataclass(frozen=True)
 class Player:
-    """A sound on the page: its address from the page and its picture as data URI; None without a file.
+    """A sound on the page: its address, from the page or with the sound in it, and its picture; None without a file.
 
     ``gain`` is the volume, up to 1, at which it is as loud as the others.
     """
@@ -80,20 +81,25 @@ class ClipPanel:
 
 
 class PagePlayers:
-    """The sounds of a run's folder; the picture of each file is made once."""
+    """The sounds of a run's folder, as files beside the page or within it; each file is looked at once."""
 
-    def __init__(self, outputs: Outputs) -> None:
-        self.outputs = outputs
+    def __init__(self, outputs: Outputs, embed: bool = False) -> None:
+        self.outputs, self.embed = outputs, embed
         self._players: dict[Path, Player] = {}
 
     def player(self, path: Path) -> Player:
         """The player of a file below the run's folder."""
         if path not in self._players:
             here = path.is_file() and path.is_relative_to(self.outputs.root) and ".." not in path.parts
-            source = quote(os.fsencode(path.relative_to(self.outputs.root).as_posix())) if here else None
+            source = self._address(path) if here else None
             picture, gain = (thumbnail(path), playback_gain(path)) if here else (None, 1.0)
             self._players[path] = Player(source, picture, gain)
         return self._players[path]
+
+    def _address(self, path: Path) -> str:
+        if self.embed:
+            return sound_uri(path)
+        return quote(os.fsencode(path.relative_to(self.outputs.root).as_posix()))
 
 
 def panels_of(subject: Subject, players: PagePlayers) -> list[ClipPanel]:
