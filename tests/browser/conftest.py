@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from brain2music.audio import write_audio
 from brain2music.gallery import build_gallery
@@ -37,6 +37,17 @@ SCREENSHOTS = os.environ.get("BRAIN2MUSIC_SCREENSHOTS")
 """Folder in which every journey leaves pictures of what it saw."""
 
 
+def check_page(page: Page, name: str, size: str) -> None:
+    """Nothing wider than the screen and no serious violation of accessibility; and a picture."""
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{size}.png", full_page=True)
+    width, screen = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert width <= screen, f"the page is {width} pixels wide on a screen of {screen}"
+    violations = Axe().run(page).response["violations"]
+    serious = [each for each in violations if each["impact"] in ("serious", "critical")]
+    assert not serious, [(each["id"], [node["html"] for node in each["nodes"]][:3]) for each in serious]
+
+
 @dataclass
 class Visitor:
     """A page of one size on a server, and everything that its console said."""
@@ -52,13 +63,7 @@ class Visitor:
 
     def check(self, name: str) -> None:
         """Nothing wider than the screen, no serious violation of accessibility, an empty console; and a picture."""
-        if SCREENSHOTS:
-            self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{self.size}.png", full_page=True)
-        width, screen = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        assert width <= screen, f"the page is {width} pixels wide on a screen of {screen}"
-        violations = Axe().run(self.page).response["violations"]
-        serious = [each for each in violations if each["impact"] in ("serious", "critical")]
-        assert not serious, [(each["id"], [node["html"] for node in each["nodes"]][:3]) for each in serious]
+        check_page(self.page, name, self.size)
         assert self.said == []
 
 
@@ -90,11 +95,10 @@ def site(plugin: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         yield running
 
 
-@pytest.fixture(params=SIZES)
-def visitor(request: pytest.FixtureRequest, chromium: Browser, site: Served) -> Iterator[Visitor]:
-    """Somebody with a phone, and somebody with a desktop; each with cookies of their own."""
-    width, height = SIZES[request.param]
-    phone = request.param == "phone"
+def new_context(chromium: Browser, size: str) -> BrowserContext:
+    """A phone in the dark, or a desktop in the light."""
+    width, height = SIZES[size]
+    phone = size == "phone"
     context = chromium.new_context(
         viewport={"width": width, "height": height},
         has_touch=phone,
@@ -102,6 +106,13 @@ def visitor(request: pytest.FixtureRequest, chromium: Browser, site: Served) -> 
         color_scheme="dark" if phone else "light",
     )
     context.set_default_timeout(WAIT_MS)
+    return context
+
+
+@pytest.fixture(params=SIZES)
+def visitor(request: pytest.FixtureRequest, chromium: Browser, site: Served) -> Iterator[Visitor]:
+    """Somebody with a phone, and somebody with a desktop; each with cookies of their own."""
+    context = new_context(chromium, request.param)
     visitor = Visitor(context.new_page(), site, request.param)
     visitor.page.on("console", lambda each: visitor.said.append(f"{each.type}: {each.text}"))
     visitor.page.on("pageerror", lambda error: visitor.said.append(f"error: {error}"))
