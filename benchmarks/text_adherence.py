@@ -1,6 +1,7 @@
 """Does what a generator makes of a text sound like the text? Judged by taggers that neither trained nor conditioned it.
 
     python benchmarks/text_adherence.py --generator musiclm [--draws 3] [--seconds 10] [--judge musicnn-mtt-vgg ...]
+    python benchmarks/text_adherence.py --kept FOLDER      may be killed, or run by several at once
 
 Texts are 40 prompts, ten genres in four registers, that no training used, and the captions of the validation clips of
 GTZAN, whose clips no training used.
@@ -16,6 +17,7 @@ GTZAN, whose clips no training used.
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from _gtzan import validation_clips
 from _results import Results
 from adherence import REAL_DATA, heard_by, open_generator
 
+from brain2music._utils.files import atomic_path
 from brain2music.metrics import bootstrap_interval, identification_by_clip, similarity
 from brain2music.models.embedding_input import EmbeddingInput
 from brain2music.models.generator_parts.prompts import embed_sounds, embed_texts
@@ -34,6 +37,7 @@ PROMPTS = Path(__file__).with_name("text_prompts.tsv")
 """Prompts of ten genres, from a plain phrase to three words, with the tags of the judges that fit them."""
 BARS = {"tags_agree": "≥ 0.6", "caption_identification": "≥ 0.7", "near_silent": "≤ 0.01"}
 SILENT_DB, TOP = -50.0, 5
+AT_ONCE = 4
 
 
 def main() -> None:
@@ -45,6 +49,7 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, help="default the model's own")
     parser.add_argument("--steps", type=int, help="of a JEN-1's sampler, default the model's own")
     parser.add_argument("--judge", nargs="+", default=["musicnn-mtt-vgg", "musicnn-msd-vgg", "musicnn-mtt"])
+    parser.add_argument("--kept", type=Path, help="folder that keeps what was made; one for these settings only")
     parser.add_argument("--gtzan", type=Path, default=REAL_DATA / "gtzan")
     given = parser.parse_args()
     model = open_generator(given.generator, given.steps)
@@ -69,11 +74,32 @@ def main() -> None:
 
 
 def pieces_of(model: object, texts: list[str], given: argparse.Namespace) -> list[list[tuple[np.ndarray, int]]]:
-    """``--draws`` pieces of each text."""
-    options = {} if given.guidance is None else {"guidance": given.guidance}
-    made = model.generate(text=texts, seconds=given.seconds, n_samples=given.draws, seed=0, **options)
-    waves = [(piece.waveform.mean(axis=0), piece.sample_rate) for piece in made]
-    return [waves[first : first + given.draws] for first in range(0, len(waves), given.draws)]
+    """``--draws`` pieces of each text, a few texts at a time; with ``--kept``, each process begins elsewhere."""
+    firsts = range(0, len(texts), AT_ONCE)
+    if given.kept is not None:
+        given.kept.mkdir(parents=True, exist_ok=True)
+        for first in np.roll(firsts, os.getpid()):
+            make(model, texts, int(first), given)
+    return [draws for first in firsts for draws in make(model, texts, first, given)]
+
+
+def make(model: object, texts: list[str], first: int, given: argparse.Namespace) -> list[list[tuple[np.ndarray, int]]]:
+    """Make the pieces of the texts from the ``first`` on, or read them where they are kept."""
+    file = None if given.kept is None else given.kept / f"{first:03d}.npz"
+    if file is not None and file.is_file():
+        with np.load(file, allow_pickle=False) as kept:
+            waves, rate = kept["waves"], int(kept["rate"])
+    else:
+        options = {} if given.guidance is None else {"guidance": given.guidance}
+        asked = texts[first : first + AT_ONCE]
+        made = model.generate(
+            text=asked, seconds=given.seconds, n_samples=given.draws, seed=0, first_item=first, **options
+        )
+        waves, rate = np.stack([piece.waveform.mean(axis=0) for piece in made]), made[0].sample_rate
+        if file is not None:
+            with atomic_path(file) as temporary, temporary.open("wb") as stream:
+                np.savez(stream, waves=waves, rate=rate)
+    return [[(wave, rate) for wave in waves[row : row + given.draws]] for row in range(0, len(waves), given.draws)]
 
 
 def sound_levels(results: Results, made: list[list[tuple[np.ndarray, int]]]) -> None:

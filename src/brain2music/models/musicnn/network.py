@@ -70,11 +70,28 @@ class MusicnnNetwork:
         normalised = self._input(frames)
         return self._middle_maps(torch.cat([block(normalised) for block in self._front]))[-3 * 64 :].T
 
+    @torch.inference_mode()
+    def tags_of(
+        self, mean_pool: Float32[torch.Tensor, "rows 753"], max_pool: Float32[torch.Tensor, "rows 753"]
+    ) -> Float32[torch.Tensor, "rows 50"]:
+        """Compute the tags of pooled features, those of a patch or means over patches."""
+        return self._tags(mean_pool, max_pool)[1]
+
+    @property
+    def usual_features(self) -> tuple[Float32[torch.Tensor, " 1506"], Float32[torch.Tensor, " 1506"]]:
+        """Mean and deviation of pooled features (mean_pool, max_pool) of the music that the network was trained on."""
+        mean, deviation = (each.unflatten(0, (DIMS, 2)) for each in (self._pooled.mean, self._pooled.deviation))
+        return torch.cat([mean[:, 1], mean[:, 0]]), torch.cat([deviation[:, 1], deviation[:, 0]])
+
     def _pool(self, maps: Float32[torch.Tensor, "753 frames"]) -> tuple[torch.Tensor, ...]:
         top, mean = maps.amax(1), maps.mean(1)
-        pooled = self._pooled(torch.stack([top, mean], dim=1).flatten())
+        return mean, top, *self._tags(mean, top)
+
+    def _tags(self, mean: torch.Tensor, top: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Penultimate layer and tags of pooled features."""
+        pooled = self._pooled(torch.stack([top, mean], dim=-1).flatten(-2))
         penultimate = self._last(functional.relu(self._dense(pooled)))
-        return mean, top, penultimate, torch.sigmoid(self._out(penultimate))
+        return penultimate, torch.sigmoid(self._out(penultimate))
 
     def _middle_maps(self, front: Float32[torch.Tensor, "561 frames"]) -> Float32[torch.Tensor, "753 frames"]:
         """Concatenate the front end (timbral and temporal filters) and three layers with residual connections."""
@@ -95,6 +112,7 @@ class Affine:
         )
         scale = gamma / np.sqrt(variance + _EPSILON)
         self.scale, self.shift = weight_tensor(scale), weight_tensor(beta - mean * scale)
+        self.mean, self.deviation = weight_tensor(mean), weight_tensor(np.sqrt(variance))
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         return values * self.scale + self.shift
@@ -177,8 +195,8 @@ class _Linear:
             weight_tensor(variables[f"{name}/bias"]),
         )
 
-    def __call__(self, values: Float32[torch.Tensor, " inputs"]) -> Float32[torch.Tensor, " outputs"]:
-        return self._kernel @ values + self._bias
+    def __call__(self, values: Float32[torch.Tensor, "*rows inputs"]) -> Float32[torch.Tensor, "*rows outputs"]:
+        return functional.linear(values, self._kernel, self._bias)
 
 
 def network_on(network: MusicnnNetwork, device: torch.device) -> MusicnnNetwork:
