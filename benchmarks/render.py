@@ -41,6 +41,7 @@ TABLES = (
             "design": "The events of ds003720",
             "designs": "Studies of other designs, and another TR",
             "natsound165": "Real responses of low rank (natsound165), decoded in folds",
+            "surprisal": "Expectation beside a tagger (natsound165)",
             "recorded_study": "Simulated brain, real events, recorded music",
             "quick_seeds": "Simulated studies of the demo's size",
             "simulated_snr": "Simulated responses at the strength of published ones",
@@ -113,6 +114,8 @@ TABLES = (
             "sampler": "Speed of the sampler",
             "frames": "The frame loop of Magenta RealTime 2, on toy graphs",
             "adherence": "What musiclm-small makes (the brain is simulated)",
+            "text_adherence": "What musiclm-small makes of texts",
+            "colour": "The colour of what musiclm-small makes",
         },
         (
             (
