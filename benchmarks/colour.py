@@ -20,7 +20,6 @@ from scipy.signal import welch
 
 from brain2music.audio.io import resample
 from brain2music.models.embedding_input import EmbeddingInput
-from brain2music.models.generator_parts.inputs import Waveform
 from brain2music.models.generator_parts.prompts import embed_sounds
 from brain2music.models.generators import generate_from_embeddings
 
