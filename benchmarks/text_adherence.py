@@ -1,5 +1,7 @@
 """Does what a generator makes of a text sound like the text? Judged by taggers that neither trained nor conditioned it.
 
+musicnn-mtt stands beside those, the two VGG: it did teach mulan-small's map of texts.
+
     python benchmarks/text_adherence.py --generator musiclm [--draws 3] [--seconds 10] [--judge musicnn-mtt-vgg ...]
     python benchmarks/text_adherence.py --kept FOLDER      may be killed, or run by several at once
 
