@@ -150,7 +150,8 @@ class TagMap:
         if not (folder / FILE).is_file():
             return None
         arrays, numbers = read_arrays(folder / FILE)
-        return cls(**{name: array.astype(np.float32) for name, array in arrays.items()}, **numbers)
+        single = {name: array.astype(np.float32) for name, array in arrays.items()}
+        return cls(single["tags"], single["directions"], single["usual"], single["centre"], single["unlike"], **numbers)
 
 
 def _tell_apart(
