@@ -34,7 +34,7 @@ def _figure(rows: list[ListenedTask]) -> Any:
         "this run": [*own, None],
         "published, of other music and listeners": [*(None for _ in rows), Point(float(PUBLISHED["accuracy"]))],
     }
-    label = "share right of two, by listeners (dashed: chance)"
+    label = "share right of two (dashed: chance)"
     return forest_plot(labels, series, "listeners", xlabel=label, chance=rows[0].chance)
 
 
