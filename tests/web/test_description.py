@@ -1,5 +1,7 @@
 """Requests drawn from the application's description of itself (OpenAPI), and its answers held to that description."""
 
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +33,8 @@ EXAMPLES, UPLOADS = 6, 3
 """Times that an operation is asked for wrong, right and existing things; each upload is decoded by another process."""
 
 WAIT_S = 600.0
-"""For the first job, whose worker loads its libraries."""
+"""For the first jobs, whose workers load their libraries."""
+PICTURE = "0123456789abcdef01234567"
 NEVER_WRONG = ("/api/run", "/api/uploads")
 """Paths that take nothing, or any bytes."""
 POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
@@ -60,18 +63,22 @@ def whole(plugin: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 def names(server: Served) -> dict[str, Any]:
     """What there is to ask for, by the name of the parameter, or by the operation and that name."""
+    until = time.monotonic() + WAIT_S
+    for path in ("/api/gallery/search?text=calm", "/api/subjects/001/tags/mulan-small"):
+        while server.client.get(path).status_code != 200 and time.monotonic() < until:  # the worker loads its libraries
+            threading.Event().wait(1.0)
     asked = {"text": "a beep", "seconds": 1.0}
     job = ended(server.client, server.client.post("/api/jobs/generate", json=asked).json(), WAIT_S)
     presented = server.client.get("/api/subjects/001/clips/0").json()["sounds"][0]["sound"]
-    drawn = {"sound": presented, "subject": "001", "embedding": "logmel"}
-    drawn_job = ended(server.client, server.client.post("/api/jobs/predict", json=drawn).json(), WAIT_S)
+    server.state.pictures[PICTURE] = server.state.views.subjects["001"].maps["mulan-small"]
     return {
         **{"label": "001", "subject": "001", "embedding": "mulan-small", "number": 1, "trial": 0, "place": "1"},
         **{"sound": presented, "name": presented},
+        "GET /api/gallery/search text": "calm piano",
         "GET /api/sounds/{name}/file name": job["result"]["sound"],
         "GET /api/jobs/{name} name": job["job"],
         "DELETE /api/jobs/{name} name": job["job"],
-        "GET /api/pictures/{name} name": drawn_job["result"]["picture"],
+        "GET /api/pictures/{name} name": PICTURE,
         "POST /api/jobs/predict embedding": "logmel",
         "POST /api/listening/answers answer": 1,
     }
@@ -80,7 +87,7 @@ def names(server: Served) -> dict[str, Any]:
 def name_what_exists(case: schemathesis.Case, there: dict[str, Any], cookies: dict[str, str]) -> None:
     """Make a request one of a subject, a sound or a job that there is, by a listener who has begun."""
     case.cookies = cookies
-    for place in (case.path_parameters, case.body):
+    for place in (case.path_parameters, case.query, case.body):
         if isinstance(place, dict):
             for name in place:
                 place[name] = there.get(f"{case.operation.label} {name}", there.get(name, place[name]))
