@@ -70,7 +70,7 @@ def main() -> None:
     )
     kinds = np.repeat(np.arange(len(moved)), [len(each) for each in moved])
     names = [*tag_names(), *get_embedder("yamnet").class_names[MUSIC]]
-    texts, sentences = people_s_texts(given.captions, given.without), sentence_encoder().sentences
+    texts, sentences = written_texts(given.captions, given.without), sentence_encoder().sentences
     captions = [piece.caption() for piece in pieces]
     embedder.model.tag_map = TagMap.fit(names, sounds, posteriors, kinds, texts, captions, sentences)
     embedder.model.save_pretrained(given.out)
@@ -109,7 +109,7 @@ def render(piece: ComposedPiece) -> tuple[np.ndarray, int]:
     return render_piece(piece.piece(), SAMPLE_RATE), SAMPLE_RATE
 
 
-def people_s_texts(file: Path, without: Path | None) -> list[str]:
+def written_texts(file: Path, without: Path | None) -> list[str]:
     """The captions of a table, without those of the clips in a folder."""
     table = pd.read_csv(file, encoding="utf-8-sig")
     left_out = {path.stem for path in without.iterdir()} if without else set()
