@@ -83,6 +83,7 @@ TABLES = (
             "decode_run": "A run's decoding (simulated, the design of ds003720)",
             "whole": "The two commands",
             "web_load": "The application under load, and killed",
+            "web_hostile": "The application under hostile input",
         },
         (
             (
