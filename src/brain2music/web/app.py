@@ -48,7 +48,7 @@ def create_app(settings: WebSettings) -> Any:
         raise InputError("the web application needs FastAPI", hint="pip install 'brain2music[web]'") from None
     from . import routes_jobs, routes_listening, routes_run
     from .pages import page_router
-    from .security import Guard
+    from .security import BodyError, Guard
 
     state = State(settings)
 
@@ -83,6 +83,10 @@ def create_app(settings: WebSettings) -> Any:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
         return JSONResponse({"error": f"{where}: {first['msg']}"}, 422)
+
+    @api.exception_handler(BodyError)
+    async def cut_off(_: Request, error: BodyError) -> JSONResponse:
+        return JSONResponse({"error": "the body was cut off"}, 413)  # in whose place the guard says why
 
     @api.exception_handler(HTTPException)
     async def no_page(_: Request, error: HTTPException) -> JSONResponse:

@@ -81,7 +81,7 @@ class Guard:
             return
         try:
             await self.app(scope, body, answer)
-        except _BodyError:
+        except BodyError:
             await answer.refuse(*answer.instead)
 
     def _refused(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
@@ -137,7 +137,7 @@ class Guard:
         return self.limits.upload_bytes if scope["path"] == UPLOADS else self.limits.body_bytes
 
 
-class _BodyError(Exception):
+class BodyError(Exception):
     """A body is larger than allowed, or does not arrive in time."""
 
 
@@ -161,12 +161,12 @@ class _Body:
                 message = await self.receive()
         except TimeoutError:
             self.answer.instead = (408, "the request did not arrive in time")
-            raise _BodyError from None
+            raise BodyError from None
         self.size += len(message.get("body", b""))
         self.whole = message["type"] != "http.request" or not message.get("more_body", False)
         if self.size > self.most:
             self.answer.instead = self.too_large
-            raise _BodyError
+            raise BodyError
         return message
 
 
