@@ -1,7 +1,10 @@
 """The commands as a shell sees them: cheap to start, honest exit codes, help on each."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 import typer
@@ -103,6 +106,28 @@ def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setattr("brain2music.report.page.build_report", interrupt)
     assert call(monkeypatch, "report", "somewhere") == 130
     assert "run the same command again to finish" in capsys.readouterr().err
+
+
+def test_a_signal_that_falls_into_a_finaliser_ends_the_command_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Finalised:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    went_on = []
+
+    def work(*_: object, **__: object) -> None:
+        Finalised()
+        threading.Event().wait(30)
+        went_on.append(True)
+
+    monkeypatch.setattr("brain2music.report.page.build_report", work)
+    assert call(monkeypatch, "report", "somewhere") == 128 + signal.SIGTERM
+    assert went_on == []
+    shown = capsys.readouterr().err
+    assert "run the same command again to finish" in shown
+    assert "Traceback" not in shown
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

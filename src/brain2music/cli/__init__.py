@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,8 @@ USAGE = 2
 """Exit code where a command is missing or unknown, or its arguments are."""
 ENDED = 128
 """Exit codes above this are of commands that a signal ended: 128 and its number."""
+_AGAIN_S = 0.02
+"""Seconds until a signal that cannot be heeded comes again."""
 
 FIRST_STEPS = """\
 brain2music decodes the music that people heard from their fMRI. Where to begin:
@@ -122,7 +125,12 @@ def _signals_that_end() -> Iterator[list[int]]:
     """
     ended: list[int] = []
 
-    def end(number: int, _: object) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
+        if _in_finaliser(frame):  # errors that are raised there are printed and dropped: the signal comes again
+            again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
         ended.append(number)
         raise KeyboardInterrupt
 
@@ -137,3 +145,12 @@ def _signals_that_end() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _in_finaliser(frame: FrameType | None) -> bool:
+    """Whether a frame, or one that called it, is the ``__del__`` of an object."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
