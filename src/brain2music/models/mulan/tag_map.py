@@ -59,7 +59,7 @@ class TagMap:
         unlike: Float32[np.ndarray, " 384"],
         threshold: float,
         temperature: float = 0.12,
-        weight: float = 2.0,
+        weight: float = 1.5,
     ) -> None:
         self._arrays = {"tags": tags, "directions": directions, "usual": usual, "centre": centre, "unlike": unlike}
         self._numbers = {"threshold": threshold, "temperature": temperature, "weight": weight}
