@@ -1,6 +1,7 @@
 """The beat clock: exact phases, tempi from embeddings, and a stage that follows it and does without it."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,26 +10,27 @@ import torch
 
 from brain2music._utils.errors import InputError
 from brain2music.audio.beats import track_beats
-from brain2music.models.musiclm.clock import (
+from brain2music.models.generator_parts.clock import (
     CODES,
     LEVELS,
     PHASES,
     UNKNOWN,
     clock_at,
     count_beats,
+    echoed_clock,
     hide_clock,
     steady_clock,
     tracked_clock,
     with_echoes,
     without_clock,
 )
+from brain2music.models.generator_parts.metronome import Metronome
+from brain2music.models.generator_parts.pace import Pace
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.config import stage_configs
 from brain2music.models.musiclm.folder import write_config
 from brain2music.models.musiclm.initialise import initialise_from
-from brain2music.models.musiclm.metronome import Metronome
 from brain2music.models.musiclm.model import MusicLM
-from brain2music.models.musiclm.pace import Pace
 from brain2music.models.musiclm.sampling import Sampling
 from brain2music.models.musiclm.stage import Condition, MusicLMStage
 
@@ -206,14 +208,14 @@ def test_pace_finds_tempo_and_metre_of_embeddings_that_hold_them(tmp_path: Path)
 def test_a_metronome_keeps_the_tempo_asked_for_and_changes_it_between_sections(conditioner: Conditioner) -> None:
     stage = clocked()
     pace = Pace(np.zeros((8, 4), np.float32), np.array([1, 0, 7, 1], np.float32), np.array([4]))
-    metronome = Metronome(stage.config, pace)
-    given = condition(conditioner, 1)
+    metronome = Metronome(stage.config.frame_rate, pace, partial(echoed_clock, frame_rate=stage.config.frame_rate))
+    given = condition(conditioner, 1).vector
     asked, fitting = metronome.clock([given], 100, 60.0), metronome.clock([given], 100, None)
     assert asked is not None
     assert fitting is not None
     assert int((asked[0, 0].diff() < 0).sum()) == 1  # 100 frames are 2 s: beats at 0 and 1
     assert int((fitting[0, 0].diff() < 0).sum()) == 4  # 128 beats per minute
-    tracked = metronome.clock([given], 100, None, beats=np.arange(8) * 0.25)
+    tracked = metronome.follow(np.arange(8) * 0.25, 100, 1)
     assert tracked is not None
     assert int((tracked[0, 0].diff() < 0).sum()) in (7, 8)
     assert set(tracked[0, 1].tolist()) == {UNKNOWN}

@@ -11,12 +11,12 @@ from brain2music._utils.errors import InputError
 from brain2music._utils.files import read_arrays, write_arrays
 from brain2music.embeddings.embeddings import EmbeddingSpace
 from brain2music.models.codecs import get_token_codec
+from brain2music.models.generator_parts.clock import steady_clock
+from brain2music.models.generator_parts.pace import Pace
 from brain2music.models.generator_parts.pieces import WindowEmbedder
 from brain2music.models.mulan.training_data import ComposedPiece
-from brain2music.models.musiclm.clock import steady_clock
 from brain2music.models.musiclm.condition import Conditioner
 from brain2music.models.musiclm.model import MusicLM
-from brain2music.models.musiclm.pace import Pace
 from brain2music.models.musiclm.semantic import Clusters, MusicnnFrames, SemanticTokenizer
 from brain2music.models.musiclm.semantic_training import fit_semantic
 from brain2music.models.musiclm.stage import MusicLMStage

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from .clock import CLOCK, CODES, ECHOES, LEVELS
+from ..generator_parts.clock import CLOCK, CODES, ECHOES, LEVELS
 from .patterns import Pattern
 from .tokens import Family, TokenSpace
 

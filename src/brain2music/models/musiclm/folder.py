@@ -13,12 +13,12 @@ from ..._utils.errors import InputError
 from ..._utils.files import digest_file, digest_text, read_json, write_json
 from ...weights import find
 from ..codecs import get_token_codec
+from ..generator_parts.pace import FILE as PACE
+from ..generator_parts.pace import Pace
 from ..mel_tokens.griffin_lim import INVERSE
 from .condition import FILE as CONDITION
 from .condition import Conditioner
 from .config import STAGES, StageName, StageSet
-from .pace import FILE as PACE
-from .pace import Pace
 from .post_net import FOLDER as POST_NET
 from .post_net import MelPostNet
 from .postfilter import FILE as POSTFILTER

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from ..._utils.errors import InputError
 from ...weights import find
-from .clock import CLOCK
+from ..generator_parts.clock import CLOCK
 from .condition import Conditioner
 from .stage import MusicLMStage
 from .tokens import SPECIALS, Family

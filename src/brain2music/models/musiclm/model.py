@@ -8,6 +8,7 @@ a single stage predicts the acoustic tokens at once, and may do so for a codec o
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ from ...embeddings.embeddings import Embeddings, EmbeddingSpace
 from ...embeddings.texts import as_texts
 from ..abilities import Abilities
 from ..codec_parts.codes import Codes, TokenCodec
+from ..generator_parts.clock import CLOCK, echoed_clock
 from ..generator_parts.inputs import AudioInput, Rows
+from ..generator_parts.metronome import Metronome, described
+from ..generator_parts.pace import Pace
 from ..generator_parts.prompts import (
     Prompts,
     check_duration,
@@ -42,9 +46,7 @@ from .condition import Conditioner
 from .config import StageName, StageSet
 from .continuation import continue_recording
 from .folder import codec_digest, read_parts, write_config
-from .metronome import Metronome, described
 from .origin import origin
-from .pace import Pace
 from .post_net import FOLDER as POST_NET
 from .post_net import MelPostNet
 from .postfilter import Postfilter
@@ -121,7 +123,9 @@ class MusicLM:
         self.sampling: dict[StageName, Sampling] = {**defaults, **(sampling or {})}
         self.post_net, self.postfilter, self.pace = post_net, postfilter, pace
         self.name, self.sha256 = name, sha256
-        self.metronome = Metronome(configs.get("acoustic"), pace)
+        config = configs.get("acoustic")
+        clock_rate = config.frame_rate if config is not None and config.upstream == CLOCK else None
+        self.metronome = Metronome(clock_rate, pace, partial(echoed_clock, frame_rate=clock_rate))
         self.writer = Writer(stages, self.sampling, codec.sample_rate, codec.hop_length)
         for stage in stages.values():
             stage.eval()
@@ -229,7 +233,7 @@ class MusicLM:
         check_seed(seed)
         self.metronome.check(tempo)
         prompts = self._prompts(embedding, text, like, rows)
-        tempi = self.metronome.tempi(self.conditioner(prompts.vectors), tempo)
+        tempi = self.metronome.tempi(self.conditioner(prompts.vectors).vector, tempo)
         waves = self.waves([prompts.vectors], seconds, seed, n_samples, guidance, first_item, progress, tempo=tempo)
 
         def each() -> Iterator[Reconstruction]:
@@ -474,7 +478,10 @@ class MusicLM:
             part = [Condition(*(each[rows] for each in condition)).to(self.device) for condition in conditions]
             cpu = torch.device("cpu")  # the same numbers on every device
             generators = [seeded_generator(seed, first_item + item, cpu, sample) for item, sample in batch]
-            clock = self.metronome.clock(part, self.writer.frames(seconds), tempo, beats)
+            frames = self.writer.frames(seconds)
+            clock = self.metronome.follow(beats, frames, len(rows))
+            if clock is None:
+                clock = self.metronome.clock([condition.vector for condition in part], frames, tempo)
             clock = None if clock is None else clock.to(self.device)
             for codes in self.tokens(part, seconds, generators, guidance, prompt, counted, clock):
                 wave = self.decode_codes(codes)[:length]

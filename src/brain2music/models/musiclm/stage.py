@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..codec_parts.pretrained import Pretrained
-from .clock import CLOCK, UNKNOWN, without_clock
+from ..generator_parts.clock import CLOCK, UNKNOWN, without_clock
 from .config import StageConfig
 from .exact import ExactLogits
 from .patterns import Layout, arrange, collect, layout

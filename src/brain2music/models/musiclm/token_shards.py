@@ -26,9 +26,9 @@ from ...embeddings.embeddings import EmbeddingSpace
 from ...training.piece_shards import PieceShards, prepare_in_workers, write_piece_shards
 from ...weights import find
 from ..codec_parts.codes import TokenCodec
+from ..generator_parts.clock import steady_clock, tempo_of, tracked_clock, with_echoes
 from ..generator_parts.pieces import SAMPLE_RATE, RecordedSegment, WindowEmbedder
 from ..mulan.training_data import ComposedPiece
-from .clock import steady_clock, tempo_of, tracked_clock, with_echoes
 from .semantic import FrameFeatures, MusicnnFrames, SemanticTokenizer
 
 ClockSource = Callable[[int, float], Int8[np.ndarray, "3 frames"]]

@@ -20,13 +20,13 @@ from ...training.engine import Engine
 from ...training.optimizers import adamw
 from ...training.schedule import cosine, set_lr
 from ..codecs import get_token_codec
-from .clock import CLOCK, hide_clock
+from ..generator_parts.clock import CLOCK, hide_clock
+from ..generator_parts.pace import FEWEST_TEMPI, Pace
 from .condition import Conditioner
 from .config import STAGES, Size, StageConfig, StageName, StageSet, Vocabulary, stage_configs
 from .folder import n_quantizers_of, write_config
 from .initialise import initialise_from
 from .model import MusicLM
-from .pace import Pace
 from .semantic import FILE as SEMANTIC
 from .semantic import SemanticTokenizer
 from .stage import Condition, MusicLMStage
@@ -35,7 +35,6 @@ from .token_shards import TokenData, code_frequencies, mean_entropy
 Batch = dict[StageName, dict[str, Tensor]]
 _HELD_OUT = 0.03
 _VALIDATED = 128  # crops per stage
-_FEWEST_TEMPI = 20  # pieces that a predictor of tempo is fitted to
 
 
 @dataclass(frozen=True)
@@ -288,12 +287,10 @@ class MusicLMTask:
     def _pace(self) -> Pace | None:
         """Predictor of tempo from the embeddings of the training pieces whose tempo is known; None without a clock."""
         rows = [int(i) for i in self.training if self.data.rows[int(i)].get("tempo")]
-        if not self.data.has_clock or len(rows) < _FEWEST_TEMPI:
+        if not self.data.has_clock or len(rows) < FEWEST_TEMPI:
             return None
         vectors = torch.stack([self.data.piece(i)["windows"].float().mean(0) for i in rows])
-        tempi = np.array([self.data.rows[i]["tempo"] for i in rows], np.float64)
-        metres = np.array([self.data.rows[i].get("beats_per_bar") or np.nan for i in rows], np.float64)
-        return Pace.fit(self.conditioner(vectors).vector.numpy(), tempi, metres)
+        return Pace.fit_pieces(self.conditioner(vectors).vector.numpy(), [self.data.rows[i] for i in rows])
 
     def _provenance(self) -> dict[str, Any]:
         return {"pieces": len(self.data), "hours": self.data.seconds / 3600, "seed": self.seed, **self.data.about}

@@ -57,6 +57,16 @@ def with_echoes(
     return np.concatenate([codes, lags]).astype(np.int64)
 
 
+def echoed_clock(
+    beats: Float64[np.ndarray, " frames"],
+    tempo: Float64[np.ndarray, " frames"],
+    beats_per_bar: int | None,
+    frame_rate: float,
+) -> Int64[np.ndarray, "6 frames"]:
+    """The clock of MusicLM's frames, from the beats until each and the tempo there."""
+    return with_echoes(clock_at(beats, tempo, beats_per_bar), tempo, beats_per_bar, frame_rate)
+
+
 def tempo_of(beats: Float64[np.ndarray, " beats"]) -> float:
     """Beats per minute of tracked beats, by the median of their distances."""
     return 60 / float(np.median(np.diff(beats)))

@@ -1,7 +1,8 @@
 """Tempo and metre that fit an embedding: what the beat clock runs at when music is generated."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -11,6 +12,8 @@ from ...ridge import ridge_cv
 from .clock import FASTEST, SLOWEST
 
 FILE = "pace.safetensors"
+FEWEST_TEMPI = 20
+"""Pieces of known tempo from which a predictor is fitted."""
 _ALPHAS = tuple(10.0 ** np.arange(-5, 5))  # vectors have length 1
 
 
@@ -64,6 +67,12 @@ class Pace:
             weights, offset = [*weights, np.asarray(metre.coef)], [*offset, np.asarray(metre.intercept)]
         linear = np.concatenate(weights, axis=1), np.concatenate(offset)
         return cls(linear[0].astype(np.float32), linear[1].astype(np.float32), metres)
+
+    @classmethod
+    def fit_pieces(cls, vectors: Float[np.ndarray, "pieces dims"], rows: Sequence[Mapping[str, Any]]) -> "Pace":
+        """Fit to pieces by what is known of each: its ``tempo``, and ``beats_per_bar`` where it is composed."""
+        tempi = np.array([row["tempo"] for row in rows], np.float64)
+        return cls.fit(vectors, tempi, np.array([row.get("beats_per_bar") or np.nan for row in rows], np.float64))
 
     def __call__(self, vectors: Float[np.ndarray, "items dims"]) -> list[Tempo]:
         """The tempo and metre of each embedding."""
